@@ -1,0 +1,64 @@
+"""Failures by class. Each class has one exit code, so a script can tell them apart.
+
+====  =======================  ==========================================
+code  class                    meaning
+====  =======================  ==========================================
+0     --                       done
+1     --                       a defect of twomind itself
+2     (click)                  the command was misspelt
+3     :class:`BadInput`        a file or value cannot be used
+4     :class:`MissingExtra`    an optional part is not installed
+5     :class:`MissingWeights`  a model file is absent or damaged
+6     :class:`Offline`         the network was needed and is not allowed
+7     :class:`Partial`         some items of a batch failed, the rest is done
+130   (interrupt)              stopped by the user; run again to resume
+====  =======================  ==========================================
+"""
+
+from __future__ import annotations
+
+
+class TwomindError(Exception):
+    """Base of all expected failures. The message says what was expected, what came, and what to do."""
+
+    exit_code = 1
+    kind = "error"
+
+
+class BadInput(TwomindError):
+    """A file or a value that cannot be used."""
+
+    exit_code = 3
+    kind = "bad_input"
+
+
+class MissingExtra(TwomindError):
+    """An optional dependency is absent."""
+
+    exit_code = 4
+    kind = "missing_extra"
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        self.extra = extra
+        super().__init__(f"{needed_for} needs the optional part '{extra}'. Install it with: pip install 'twomind[{extra}]'")
+
+
+class MissingWeights(TwomindError):
+    """A model file is absent, incomplete or does not match its checksum."""
+
+    exit_code = 5
+    kind = "missing_weights"
+
+
+class Offline(TwomindError):
+    """The network was needed although ``--offline`` (or ``TWOMIND_OFFLINE=1``) forbids it."""
+
+    exit_code = 6
+    kind = "offline"
+
+
+class Partial(TwomindError):
+    """Some items of a batch failed; everything else was done and written."""
+
+    exit_code = 7
+    kind = "partial"

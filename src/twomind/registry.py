@@ -1,0 +1,56 @@
+"""A file in a plug-in folder, or an entry point, is a plug-in. Built-ins use the same door as third parties.
+
+A plug-in module defines ``PLUGIN``. Built-ins of a group lie in one package (for example ``twomind.estimate``); third
+parties declare an entry point in the group ``twomind.<group>``. Modules are imported only when asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from importlib.metadata import entry_points
+from typing import Any
+
+from twomind.errors import BadInput
+
+#: group → package whose modules may define PLUGIN
+GROUPS = {"recognisers": "twomind.estimate"}
+
+
+def _built_in(package: str) -> dict[str, str]:
+    """Modules of a package that define PLUGIN, found by reading their source, not by importing them."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        return {}
+    found = {}
+    for module in pkgutil.iter_modules(spec.submodule_search_locations):
+        name = f"{package}.{module.name}"
+        origin = importlib.util.find_spec(name)
+        if origin and origin.origin and origin.origin.endswith(".py"):
+            with open(origin.origin, encoding="utf-8") as file:
+                if any(line.startswith("PLUGIN") for line in file):
+                    found[module.name.replace("_", "-")] = name
+    return found
+
+
+def names(group: str) -> list[str]:
+    """Every plug-in of the group, built-in or installed, sorted."""
+    if group not in GROUPS:
+        raise BadInput(f"no plug-in group {group!r}; there is: {', '.join(GROUPS)}")
+    return sorted({*_built_in(GROUPS[group]), *(e.name for e in entry_points(group=f"twomind.{group}"))})
+
+
+def load(group: str, name: str) -> Any:
+    """The ``PLUGIN`` of one plug-in.
+
+    Raises:
+        BadInput: there is none of that name; the message lists what there is.
+    """
+    module = _built_in(GROUPS.get(group, "")).get(name) if group in GROUPS else None
+    if module:
+        return importlib.import_module(module).PLUGIN
+    for entry in entry_points(group=f"twomind.{group}"):
+        if entry.name == name:
+            return entry.load()
+    raise BadInput(f"no {group.rstrip('s')} named {name!r}; there is: {', '.join(names(group)) or 'none'}")

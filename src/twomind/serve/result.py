@@ -1,0 +1,45 @@
+"""What `predict` knows about one answer: the value that the tables, the JSON summary and the report are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from twomind.types import Cue, Features, Prediction, Recording, Segment, Track
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """One thing that carries no number, and why. ``what`` is e.g. ``face``, ``words``, ``AU09``, ``probability``."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One answer, described and estimated.
+
+    ``features.tracks`` holds ``face`` and ``voice`` on their native clocks (one row per decoded frame; one per 10 ms),
+    ``face_relative`` with the same columns relative to the person's neutral, and ``words`` (one row per word).
+    ``located`` is False when the model does not say *when*; ``located_reason`` says why, ``segments`` is then empty and
+    ``frame_score`` None. ``media`` holds n_frames, duration_s, problems and the like; ``neutral`` names where the
+    neutral came from; ``model`` is the model's card as plain values; ``provenance`` versions, settings and hashes.
+    """
+
+    recording: Recording
+    features: Features
+    cues: tuple[Cue, ...]
+    prediction: Prediction
+    not_measured: tuple[NotMeasured, ...] = ()
+    located: bool = False
+    located_reason: str = ""
+    segments: tuple[Segment, ...] = ()
+    frame_score: Track | None = None
+    neutral: str = ""
+    media: Mapping[str, Any] = field(default_factory=dict)
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    purpose: str = "research"

@@ -1,0 +1,213 @@
+"""One directory for everything computed: features by content hash and settings, and ledgers of what happened.
+
+Every write goes to a temporary file in the same folder, is flushed to disk, and is renamed: after ``kill -9`` there is
+either the whole entry or none. A damaged entry counts as absent and is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.errors import BadInput
+
+#: Raised when the layout of stored entries changes; older entries are then made again, never misread.
+SCHEMA = "1"
+
+
+def default_root() -> Path:
+    """``$TWOMIND_STORE``, else the user's cache folder."""
+    given = os.environ.get("TWOMIND_STORE")
+    if given:
+        return Path(given)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("twomind", appauthor=False)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex. The name of the file does not count."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of plain settings (JSON with sorted keys), in hex."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on success flush it to disk and rename it over ``path``.
+
+    On any failure, the temporary file is removed and ``path`` keeps its old content.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write UTF-8 text atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None) -> Path:
+    """One safetensors file with ``arrays`` and JSON ``meta``, written atomically.
+
+    Arrays are made contiguous first: safetensors 0.8.0 stores strided ones with wrong values and no error.
+    """
+    from safetensors.numpy import save_file
+
+    solid = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    with replacing(path) as temporary:
+        save_file(solid, str(temporary), {"twomind": json.dumps(dict(meta or {}), allow_nan=True)})
+    return path
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and meta of one file written by :func:`write_arrays`.
+
+    Raises:
+        BadInput: the file is damaged or was not written here.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            meta = json.loads((file.metadata() or {})["twomind"])
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise BadInput(f"{path}: expected a safetensors file written by twomind, but it cannot be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Store:
+    """Feature entries under one root: ``features/<kind>/<ab>/<key>.safetensors``."""
+
+    root: Path
+
+    def key(self, content: str, settings: Mapping[str, Any]) -> str:
+        """Name of an entry: what was read, with which settings, under which schema."""
+        return settings_hash({"content": content, "settings": dict(settings), "schema": SCHEMA})[:40]
+
+    def path(self, kind: str, key: str) -> Path:
+        return self.root / "features" / kind / key[:2] / f"{key}.safetensors"
+
+    def get(self, kind: str, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """The entry, or None when it is absent or damaged (a damaged one is made again)."""
+        path = self.path(kind, key)
+        if not path.exists():
+            return None
+        try:
+            return read_arrays(path)
+        except BadInput:
+            return None
+
+    def put(self, kind: str, key: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Path:
+        return write_arrays(self.path(kind, key), arrays, meta)
+
+
+class Ledger:
+    """What happened to each item, one JSON object a line, appended and flushed at once.
+
+    A line that a killed process left half-written is ignored on reading and closed off on the next append.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def entries(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        found = []
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict):
+                found.append(entry)
+        return found
+
+    def latest(self) -> dict[str, dict[str, Any]]:
+        """The last entry per item (by its ``item`` field)."""
+        return {str(entry["item"]): entry for entry in self.entries() if "item" in entry}
+
+    def append(self, item: str, **fields: Any) -> dict[str, Any]:
+        entry = {"item": item, **fields}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(json.dumps(entry, default=str).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return entry
+
+
+class Spool:
+    """Rows appended to a temporary file and read back memory-mapped: memory stays flat however long the video is."""
+
+    def __init__(self, row_shape: tuple[int, ...], dtype: type | np.dtype = np.float32, buffer_rows: int = 512) -> None:
+        self._shape, self._dtype = tuple(row_shape), np.dtype(dtype)
+        self._file = tempfile.TemporaryFile(prefix="twomind-spool-")  # noqa: SIM115 - closed by close()
+        self._buffer: list[np.ndarray] = []
+        self._buffer_rows = buffer_rows
+        self._buffered = 0
+        self._n = 0
+
+    def __len__(self) -> int:
+        return self._n
+
+    def append(self, rows: np.ndarray) -> None:
+        """Append ``rows (n, *row_shape)``."""
+        rows = np.array(rows, self._dtype, copy=True)
+        if rows.shape[1:] != self._shape:
+            raise ValueError(f"Spool: expected rows (n, {self._shape}), got {rows.shape}")
+        self._buffer.append(rows)
+        self._buffered += len(rows)
+        self._n += len(rows)
+        if self._buffered >= self._buffer_rows:
+            self._flush()
+
+    def _flush(self) -> None:
+        for rows in self._buffer:
+            self._file.write(np.ascontiguousarray(rows).tobytes())
+        self._buffer, self._buffered = [], 0
+        self._file.flush()
+
+    def read(self) -> np.ndarray:
+        """All rows ``(n, *row_shape)``, memory-mapped read-only."""
+        self._flush()
+        if not self._n:
+            return np.empty((0, *self._shape), self._dtype)
+        return np.memmap(self._file, self._dtype, "r", shape=(self._n, *self._shape))
+
+    def close(self) -> None:
+        self._file.close()

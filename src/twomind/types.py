@@ -1,0 +1,334 @@
+"""The floor: every noun of the project, as frozen dataclasses checked at construction. numpy only.
+
+Letters in shapes, fixed here for the whole code base:
+``B`` windows in a batch, ``T`` rows of a track (frames, hops or words), ``S`` shape of one row, ``D`` feature
+dimension, ``C`` classes, ``H`` hidden width. Times are seconds on the recording's clock: zero is the earliest
+presentation stamp of the container, as media players, ffmpeg and ELAN show it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+#: ``progress(what, done, total)``: one callback serves the command line, a web socket and debugging. ``total`` may be
+#: ``nan`` when it is not known (a WebM without a duration).
+Progress = Callable[[str, float, float], None]
+
+
+class Status(StrEnum):
+    """Whether a number stands behind a statement."""
+
+    OK = "ok"
+    NOT_MEASURED = "not_measured"
+    ABSTAINED = "abstained"
+
+
+class Timing(StrEnum):
+    """Where the time of a word came from."""
+
+    GIVEN = "given"  # the transcript carried a time for this very word
+    SPREAD_CUE = "spread_in_cue"  # evenly within its subtitle or chunk
+    SPREAD_ALL = "spread_over_recording"  # evenly over the whole recording: says nothing about when
+    RECOGNISED = "recognised"  # by the speech recogniser
+
+
+def _check_span(name: str, start_s: float, end_s: float) -> None:
+    if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s <= end_s):
+        raise ValueError(f"{name}: expected finite start_s <= end_s, got start_s={start_s}, end_s={end_s}")
+
+
+@dataclass(frozen=True)
+class Word:
+    """One spoken word (or filler) with its time in seconds. ``confidence`` is in [0, 1], or nan when unknown."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float = math.nan
+    timing: Timing = Timing.GIVEN
+
+    def __post_init__(self) -> None:
+        _check_span(f"Word {self.text!r}", self.start_s, self.end_s)
+        if not self.text.strip():
+            raise ValueError("Word: expected a non-empty text")
+        if not math.isnan(self.confidence) and not 0.0 <= self.confidence <= 1.0:
+            raise ValueError(f"Word {self.text!r}: expected confidence in [0, 1] or nan, got {self.confidence}")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A labelled span: an annotated A/H segment, or one that a model located. ``score`` is nan when there is none."""
+
+    start_s: float
+    end_s: float
+    label: str
+    source: str
+    score: float = math.nan
+
+    def __post_init__(self) -> None:
+        _check_span(f"Segment {self.label!r}", self.start_s, self.end_s)
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Something a coder would mark: a long pause, a filler, a brow raise. A cue is not A/H.
+
+    ``kind`` is a name of ``twomind.describe.cues.KINDS``; ``modality`` is ``face``, ``head``, ``voice`` or ``words``;
+    ``value`` with ``unit`` says how strong (nan when the kind has no strength); ``detail`` is free text for a reader.
+    """
+
+    kind: str
+    modality: str
+    start_s: float
+    end_s: float
+    value: float = math.nan
+    unit: str = ""
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        _check_span(f"Cue {self.kind!r}", self.start_s, self.end_s)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Where one take of one person lies, and what is known about it; no pixels, no samples.
+
+    ``words`` is None when they are not measured, and then ``words_reason`` says why; an empty tuple means that the
+    words are known and there are none. ``duration_s`` is nan until measured when the container does not declare it.
+    ``drawn`` is True for the project's own synthetic people: numbers about them say nothing about real faces.
+    """
+
+    id: str
+    subject: str
+    media: Path
+    question: str | None = None
+    duration_s: float = math.nan
+    words: tuple[Word, ...] | None = None
+    words_reason: str = "no transcript was given"
+    words_source: str = ""
+    segments: tuple[Segment, ...] = ()
+    drawn: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise ValueError("Recording: expected a non-empty id")
+        if self.words is not None:
+            starts = [w.start_s for w in self.words]
+            if starts != sorted(starts):
+                raise ValueError(f"Recording {self.id!r}: expected words in order of start_s")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One modality on a clock. Absence is ``valid=False`` (with a reason), never a magic zero.
+
+    ``values (T, *S)`` float; ``times_s (T,)`` non-decreasing; ``valid (T,)`` bool. For tables, ``S = (D,)`` with one
+    name and one unit per column. ``reason_code (T,)`` indexes ``reasons`` (entry 0 is the empty reason of valid rows).
+    A single nan in a valid row means that only this measure could not be taken.
+    """
+
+    values: np.ndarray
+    times_s: np.ndarray
+    valid: np.ndarray
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ("",)
+    reason_code: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.times_s)
+        if self.times_s.ndim != 1 or self.valid.shape != (n,) or self.values.shape[:1] != (n,):
+            raise ValueError(
+                f"Track: expected values ({n}, ...), times_s ({n},), valid ({n},); got values {self.values.shape}, "
+                f"times_s {self.times_s.shape}, valid {self.valid.shape}"
+            )
+        if self.valid.dtype != np.bool_:
+            raise ValueError(f"Track: expected valid of dtype bool, got {self.valid.dtype}")
+        if n and bool(np.any(np.diff(self.times_s) < 0)):
+            raise ValueError("Track: expected non-decreasing times_s")
+        if self.names:
+            if self.values.ndim != 2 or self.values.shape[1] != len(self.names):
+                raise ValueError(f"Track: expected values (T, {len(self.names)}) for the names, got {self.values.shape}")
+            if len(set(self.names)) != len(self.names):
+                raise ValueError("Track: expected unique names")
+        if self.units and len(self.units) != len(self.names):
+            raise ValueError(f"Track: expected {len(self.names)} units, got {len(self.units)}")
+        if self.reason_code is None:
+            object.__setattr__(self, "reason_code", np.zeros(n, np.uint8))
+        elif self.reason_code.shape != (n,):
+            raise ValueError(f"Track: expected reason_code ({n},), got {self.reason_code.shape}")
+        elif n and int(self.reason_code.max()) >= len(self.reasons):
+            raise ValueError(f"Track: reason_code reaches {int(self.reason_code.max())}, only {len(self.reasons)} reasons")
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def column(self, name: str) -> np.ndarray:
+        """Values ``(T,)`` of one named measure, nan where the row is not valid. KeyError names what there is."""
+        if name not in self.names:
+            raise KeyError(f"no measure {name!r}; there is: {', '.join(self.names)}")
+        return np.where(self.valid, self.values[:, self.names.index(name)], np.nan)
+
+    def between(self, start_s: float, end_s: float) -> Track:
+        """Rows with ``start_s <= time < end_s``."""
+        keep = slice(*np.searchsorted(self.times_s, [start_s, end_s], side="left"))
+        assert self.reason_code is not None
+        return replace(
+            self,
+            values=self.values[keep],
+            times_s=self.times_s[keep],
+            valid=self.valid[keep],
+            reason_code=self.reason_code[keep],
+        )
+
+    def on_grid(self, times_s: np.ndarray, max_gap_s: float) -> Track:
+        """The nearest valid-or-not row for every asked time ``(N,)``; farther than ``max_gap_s`` is not valid."""
+        times_s = np.asarray(times_s, float)
+        reasons = (*self.reasons, "no sample near this time")
+        far = len(reasons) - 1
+        if not len(self):
+            shape = (len(times_s), *self.values.shape[1:])
+            return replace(
+                self,
+                values=np.full(shape, np.nan, np.float32),
+                times_s=times_s,
+                valid=np.zeros(len(times_s), bool),
+                reasons=reasons,
+                reason_code=np.full(len(times_s), far, np.uint8),
+            )
+        assert self.reason_code is not None
+        right = np.clip(np.searchsorted(self.times_s, times_s), 1, max(len(self) - 1, 1))
+        left = right - 1
+        right = np.minimum(right, len(self) - 1)
+        nearer_left = np.abs(times_s - self.times_s[left]) <= np.abs(self.times_s[right] - times_s)
+        index = np.where(nearer_left, left, right)
+        near = np.abs(self.times_s[index] - times_s) <= max_gap_s
+        return replace(
+            self,
+            values=self.values[index],
+            times_s=times_s,
+            valid=self.valid[index] & near,
+            reasons=reasons,
+            reason_code=np.where(near, self.reason_code[index], far).astype(np.uint8),
+        )
+
+
+@dataclass(frozen=True)
+class Features:
+    """One window of one recording as models see it. There is no label field, on purpose.
+
+    ``words`` is None when they are not measured. ``notes`` says per modality why it is absent.
+    """
+
+    recording: str
+    subject: str
+    tracks: Mapping[str, Track]
+    span_s: tuple[float, float]
+    question: str | None = None
+    words: tuple[Word, ...] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    drawn: bool = False
+
+    def __post_init__(self) -> None:
+        _check_span(f"Features of {self.recording!r}", *self.span_s)
+
+    def between(self, start_s: float, end_s: float) -> Features:
+        """The sub-window ``[start_s, end_s)``; a word belongs to the window in which it starts."""
+        words = None if self.words is None else tuple(w for w in self.words if start_s <= w.start_s < end_s)
+        tracks = {name: track.between(start_s, end_s) for name, track in self.tracks.items()}
+        return replace(self, tracks=tracks, span_s=(start_s, end_s), words=words)
+
+    def on_grid(self, hop_s: float) -> Features:
+        """All tracks on one grid of ``hop_s`` seconds (nearest row; farther than one hop is not valid)."""
+        if not hop_s > 0:
+            raise ValueError(f"Features.on_grid: expected hop_s > 0, got {hop_s}")
+        times_s = np.arange(self.span_s[0], self.span_s[1], hop_s)
+        return replace(self, tracks={k: t.on_grid(times_s, hop_s) for k, t in self.tracks.items()})
+
+
+@dataclass(frozen=True)
+class Task:
+    """The question a model answers, saved with the model. The order of ``classes`` is a contract."""
+
+    name: str
+    classes: tuple[str, ...]
+    grain: str = "clip"
+
+    def __post_init__(self) -> None:
+        if self.grain not in ("frame", "window", "clip"):
+            raise ValueError(f"Task {self.name!r}: expected grain frame, window or clip, got {self.grain!r}")
+        if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"Task {self.name!r}: expected at least two different classes, got {self.classes}")
+
+
+#: The video-level question of the BAH data set. Class 1 is "present".
+AMBIVALENCE = Task("ambivalence_hesitancy", ("absent", "present"), "clip")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A window *with* its answer. Only training and ``score`` accept it."""
+
+    x: Features
+    y: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a prediction came out as it did: one additive part of the score, with its time where it has one.
+
+    ``kind`` is ``part`` (question, length, content), ``word``, ``cue`` …; ``value`` is in the unit named.
+    """
+
+    kind: str
+    name: str
+    value: float
+    unit: str
+    start_s: float = math.nan
+    end_s: float = math.nan
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One answer with its time span, or an honest "not measured" (then ``probs`` is all nan and ``reason`` says why)."""
+
+    span_s: tuple[float, float]
+    probs: np.ndarray
+    status: Status = Status.OK
+    reason: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    logits: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        _check_span("Prediction", *self.span_s)
+        if self.probs.ndim != 1 or len(self.probs) < 2:
+            raise ValueError(f"Prediction: expected probs (C,) with C >= 2, got {self.probs.shape}")
+        if self.status is Status.NOT_MEASURED:
+            if not np.all(np.isnan(self.probs)):
+                raise ValueError("Prediction: a not-measured answer carries no number; expected probs all nan")
+        elif not (np.all(np.isfinite(self.probs)) and np.all(self.probs >= 0) and abs(float(self.probs.sum()) - 1) < 1e-6):
+            raise ValueError(f"Prediction: expected finite non-negative probs that sum to 1, got {self.probs}")
+        if self.status is not Status.OK and not self.reason:
+            raise ValueError(f"Prediction: status {self.status} needs a reason")
+
+    @classmethod
+    def not_measured(cls, span_s: tuple[float, float], n_classes: int, reason: str) -> Prediction:
+        """No number, and why."""
+        return cls(span_s, np.full(n_classes, np.nan), Status.NOT_MEASURED, reason)
+
+
+@runtime_checkable
+class Recogniser(Protocol):
+    """What every model of *estimate* is: a task, and one window in, one prediction out."""
+
+    @property
+    def task(self) -> Task: ...
+
+    def predict(self, x: Features) -> Prediction: ...
