@@ -40,7 +40,8 @@ class MissingExtra(TwomindError):
 
     def __init__(self, extra: str, needed_for: str) -> None:
         self.extra = extra
-        super().__init__(f"{needed_for} needs the optional part '{extra}'. Install it with: pip install 'twomind[{extra}]'")
+        how = f"pip install 'twomind[{extra}]'"
+        super().__init__(f"{needed_for} needs the optional part '{extra}'. Install it with: {how}")
 
 
 class MissingWeights(TwomindError):

@@ -101,7 +101,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             meta = json.loads((file.metadata() or {})["twomind"])
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise BadInput(f"{path}: expected a safetensors file written by twomind, but it cannot be read: {error}") from error
+        raise BadInput(f"{path}: expected a file written by twomind, but it cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)

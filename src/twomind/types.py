@@ -155,7 +155,7 @@ class Track:
             raise ValueError("Track: expected non-decreasing times_s")
         if self.names:
             if self.values.ndim != 2 or self.values.shape[1] != len(self.names):
-                raise ValueError(f"Track: expected values (T, {len(self.names)}) for the names, got {self.values.shape}")
+                raise ValueError(f"Track: expected values (T, {len(self.names)}), got {self.values.shape}")
             if len(set(self.names)) != len(self.names):
                 raise ValueError("Track: expected unique names")
         if self.units and len(self.units) != len(self.names):
@@ -165,7 +165,9 @@ class Track:
         elif self.reason_code.shape != (n,):
             raise ValueError(f"Track: expected reason_code ({n},), got {self.reason_code.shape}")
         elif n and int(self.reason_code.max()) >= len(self.reasons):
-            raise ValueError(f"Track: reason_code reaches {int(self.reason_code.max())}, only {len(self.reasons)} reasons")
+            raise ValueError(
+                f"Track: expected reason_code below {len(self.reasons)}, got {int(self.reason_code.max())}"
+            )
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -297,7 +299,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer with its time span, or an honest "not measured" (then ``probs`` is all nan and ``reason`` says why)."""
+    """One answer with its time span, or an honest "not measured": ``probs`` all nan, and ``reason`` says why."""
 
     span_s: tuple[float, float]
     probs: np.ndarray
@@ -313,7 +315,7 @@ class Prediction:
         if self.status is Status.NOT_MEASURED:
             if not np.all(np.isnan(self.probs)):
                 raise ValueError("Prediction: a not-measured answer carries no number; expected probs all nan")
-        elif not (np.all(np.isfinite(self.probs)) and np.all(self.probs >= 0) and abs(float(self.probs.sum()) - 1) < 1e-6):
+        elif not (np.all(self.probs >= 0) and abs(float(self.probs.sum()) - 1) < 1e-6):
             raise ValueError(f"Prediction: expected finite non-negative probs that sum to 1, got {self.probs}")
         if self.status is not Status.OK and not self.reason:
             raise ValueError(f"Prediction: status {self.status} needs a reason")

@@ -1,0 +1,331 @@
+"""Model files: where they lie, whose they are, what they may be used for, and whether they are whole (R5).
+
+``BUNDLED`` weights come inside an installed package. All others are added by the user (``twomind weights add``) into
+one folder, each with a manifest of SHA-256 sums; an interrupted or wrong download leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twomind.errors import BadInput, MissingWeights, Offline
+from twomind.store import content_hash, write_text
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What is known of one set of model files. ``files`` maps relative names to SHA-256 ("" = not known in advance)."""
+
+    name: str
+    what: str
+    licence: str
+    allowed_use: str
+    source: str
+    package: str = ""
+    extra: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One set of weights on this machine; ``state``: present, unverified, damaged, absent or package absent."""
+
+    name: str
+    state: str
+    path: str
+    detail: str
+    what: str
+    licence: str
+    allowed_use: str
+    source: str
+
+
+def _shipped_sums() -> dict[str, str]:
+    """Sums of the weights that come with this package (``estimate/weights/SHA256SUMS``, the format of sha256sum)."""
+    here = Path(__file__).parent
+    sums = here / "estimate" / "weights" / "SHA256SUMS"
+    pairs = (line.split() for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
+    return {f"estimate/weights/{name}": digest for digest, name in pairs}
+
+
+_WHISPER_FILES = {"model.bin": "", "config.json": "", "tokenizer.json": ""}
+
+BUNDLED = (
+    Weights(
+        "words",
+        "the default recogniser: question, answer length and a hesitation lexicon",
+        "Apache-2.0",
+        "research; see the model card (docs/words.md)",
+        "trained by `twomind train words`",
+        package="twomind",
+        files=_shipped_sums(),
+    ),
+    Weights(
+        "mediapipe-face",
+        "face detector and face mesh of MediaPipe",
+        "Apache-2.0",
+        "any",
+        "inside the mediapipe wheel",
+        package="mediapipe",
+        extra="face",
+        files={
+            # Sums of the files in the wheels 0.10.13 and 0.10.14.
+            "modules/face_detection/face_detection_short_range.tflite": (
+                "bbff11cebd1eb27a1e004cae0b0e63ec8c551cbf34a4451148b4908b8db3eca8"
+            ),
+            "modules/face_detection/face_detection_full_range_sparse.tflite": (
+                "2c3728e6da56f21e21a320433396fb06d40d9088f2247c05e5635a688d45dfe1"
+            ),
+            "modules/face_landmark/face_landmark_with_attention.tflite": (
+                "e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4"
+            ),
+        },
+    ),
+    Weights(
+        "silero-vad",
+        "voice activity detector",
+        "MIT",
+        "any",
+        "inside the faster-whisper wheel",
+        package="faster_whisper",
+        extra="speech",
+        files={},
+    ),
+)
+
+ADDABLE = (
+    Weights(
+        "face-landmarker",
+        "MediaPipe face landmarker with blendshapes (second back end of the face reader)",
+        "Apache-2.0",
+        "any",
+        "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+        extra="face",
+        files={"face_landmarker.task": ""},
+    ),
+    *(
+        Weights(
+            f"whisper-{size}",
+            f"Whisper {size} for speech recognition, CTranslate2 form",
+            "MIT",
+            "any",
+            f"Systran/faster-whisper-{size}",
+            extra="speech",
+            files=_WHISPER_FILES,
+        )
+        for size in ("tiny", "base", "small", "medium")
+    ),
+)
+
+
+def folder() -> Path:
+    """``$TWOMIND_WEIGHTS``, else the user's data folder."""
+    given = os.environ.get("TWOMIND_WEIGHTS")
+    if given:
+        return Path(given)
+    from platformdirs import user_data_path
+
+    return user_data_path("twomind", appauthor=False) / "weights"
+
+
+def _known(name: str) -> Weights | None:
+    return next((w for w in (*BUNDLED, *ADDABLE) if w.name == name), None)
+
+
+def _package_root(package: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _check_files(root: Path, files: dict[str, str]) -> tuple[str, str]:
+    """(state, detail) of the files below ``root`` against their sums."""
+    if not files:
+        return "damaged", "its list of files is empty"
+    unknown = []
+    for name, sha256 in files.items():
+        path = root / name
+        if not path.is_file() or path.stat().st_size == 0:
+            return "damaged", f"{name} is missing or empty"
+        if not sha256:
+            unknown.append(name)
+        elif content_hash(path) != sha256:
+            return "damaged", f"{name} does not match its SHA-256 {sha256[:12]}…"
+    return ("unverified", f"no published sum for {', '.join(unknown)}") if unknown else ("present", "sums match")
+
+
+def _found(weights: Weights, state: str, path: Path | None, detail: str) -> Found:
+    return Found(
+        weights.name, state, str(path or ""), detail, weights.what, weights.licence, weights.allowed_use, weights.source
+    )
+
+
+def _find_bundled(weights: Weights) -> Found:
+    root = _package_root(weights.package)
+    if root is None:
+        return _found(weights, "package absent", None, f"install twomind[{weights.extra}]")
+    if weights.name == "silero-vad":
+        models = sorted(root.glob("assets/silero*.onnx"))
+        if not models:
+            return _found(weights, "absent", None, "this faster-whisper carries no silero model")
+        return _found(weights, "unverified", models[-1], "no published sum for it")
+    return _found(weights, *_with_path(root, weights.files))
+
+
+def _with_path(root: Path, files: dict[str, str]) -> tuple[str, Path, str]:
+    state, detail = _check_files(root, files)
+    return state, root, detail
+
+
+def _manifest(name: str) -> dict[str, Any] | None:
+    path = folder() / name / "manifest.json"
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {"files": {"manifest.json": "0" * 64}}
+
+
+def _find_added(name: str) -> Found:
+    weights = _known(name) or Weights(name, "added by the user", "not stated", "not stated", "")
+    manifest = _manifest(name)
+    if manifest is None:
+        return _found(weights, "absent", None, f"add it with: twomind weights add {name} PATH_OR_URL")
+    weights = Weights(
+        name,
+        manifest.get("what", weights.what),
+        manifest.get("licence", weights.licence),
+        manifest.get("allowed_use", weights.allowed_use),
+        manifest.get("source", weights.source),
+    )
+    return _found(weights, *_with_path(folder() / name, manifest.get("files", {})))
+
+
+def survey() -> list[Found]:
+    """Every set of weights that is known or was added, with its state on this machine (all sums recomputed)."""
+    added = sorted(p.parent.name for p in folder().glob("*/manifest.json")) if folder().is_dir() else []
+    names = list(dict.fromkeys([*(w.name for w in ADDABLE), *added]))
+    return [*map(_find_bundled, BUNDLED), *map(_find_added, names)]
+
+
+def locate(name: str) -> Path:
+    """Folder of weights that were added under ``name``, after checking their sums.
+
+    Raises:
+        MissingWeights: absent or damaged; the message says how to add them.
+    """
+    found = _find_added(name)
+    if found.state in ("absent", "damaged"):
+        raise MissingWeights(f"weights {name!r}: {found.state}: {found.detail}")
+    return folder() / name
+
+
+def add(
+    name: str,
+    source: str,
+    *,
+    sha256: str = "",
+    licence: str = "",
+    allowed_use: str = "",
+    offline: bool = False,
+) -> Found:
+    """Copy or download model files into the weights folder under ``name``, all or nothing.
+
+    ``source`` is a file, a folder, or an http(s) address of one file. ``sha256`` is checked for a single file. What is
+    kept is described by a manifest with the SHA-256 of every file, so that later damage is noticed.
+
+    Raises:
+        BadInput: the name cannot be a folder name, or the source does not exist.
+        MissingWeights: the download broke off, the sum differs, or a file that is needed is not in it.
+        Offline: an address was given and the network is not allowed.
+    """
+    if not name or name != Path(name).name or name.startswith("."):
+        raise BadInput(f"weights name: expected a plain name such as 'whisper-tiny', got {name!r}")
+    known = _known(name)
+    if known is not None and known in BUNDLED:
+        raise BadInput(f"weights {name!r} come inside the package {known.package!r}; there is nothing to add")
+    folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".adding-", dir=folder()) as scratch:
+        made = Path(scratch) / name
+        made.mkdir()
+        _bring(source, made, known, offline)
+        files = {str(p.relative_to(made)): content_hash(p) for p in sorted(made.rglob("*")) if p.is_file()}
+        _check_added(name, files, known, sha256)
+        manifest = {
+            "name": name,
+            "source": source,
+            "files": files,
+            "what": known.what if known else "added by the user",
+            "licence": licence or (known.licence if known else "not stated"),
+            "allowed_use": allowed_use or (known.allowed_use if known else "not stated"),
+        }
+        write_text(made / "manifest.json", json.dumps(manifest, indent=1))
+        final = folder() / name
+        if final.exists():
+            final.rename(Path(scratch) / "old")
+        made.rename(final)
+    return _find_added(name)
+
+
+def _check_added(name: str, files: dict[str, str], known: Weights | None, sha256: str) -> None:
+    if not files:
+        raise MissingWeights(f"weights {name!r}: the source holds no file")
+    if sha256:
+        if len(files) != 1:
+            raise BadInput(f"--sha256 goes with a single file; the source holds {len(files)}")
+        got = next(iter(files.values()))
+        if got != sha256.lower():
+            raise MissingWeights(f"weights {name!r}: expected SHA-256 {sha256}, got {got}. Nothing was kept.")
+    needed = list(known.files) if known else []
+    missing = [f for f in needed if f not in files]
+    if missing:
+        raise MissingWeights(f"weights {name!r}: expected the files {', '.join(needed)}; missing: {', '.join(missing)}")
+
+
+def _bring(source: str, into: Path, known: Weights | None, offline: bool) -> None:
+    if source.startswith(("http://", "https://")):
+        if offline:
+            raise Offline(f"{source} would be downloaded, but the network is not allowed (--offline)")
+        _download(source, into / (source.rstrip("/").rpartition("/")[2] or "model"))
+        return
+    path = Path(source).expanduser()
+    if path.is_dir():
+        shutil.copytree(path, into, dirs_exist_ok=True)
+    elif path.is_file():
+        # A single known file keeps the name its reader expects.
+        only = next(iter(known.files)) if known and len(known.files) == 1 else path.name
+        shutil.copy2(path, into / only)
+    else:
+        raise BadInput(f"{source}: expected a file, a folder or an http(s) address of model files")
+
+
+def _download(address: str, into: Path) -> None:
+    try:
+        with urllib.request.urlopen(address, timeout=60) as reply, open(into, "wb") as file:
+            declared = reply.headers.get("Content-Length")
+            digest, size = hashlib.sha256(), 0
+            while block := reply.read(1 << 20):
+                file.write(block)
+                digest.update(block)
+                size += len(block)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise MissingWeights(f"{address}: the download failed ({error}). Nothing was kept; try again.") from error
+    if declared is not None and int(declared) != size:
+        raise MissingWeights(f"{address}: the download broke off at {size} of {declared} bytes. Nothing was kept.")
+
+
+def as_rows() -> list[dict[str, str]]:
+    """:func:`survey` as plain values."""
+    return [asdict(found) for found in survey()]

@@ -1,0 +1,63 @@
+"""One bad item never stops the rest, in one process or in several."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from twomind import engine
+from twomind.errors import BadInput
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """Work that worker processes can import."""
+    (tmp_path / "chores.py").write_text(
+        "import os, signal\n"
+        "from twomind.errors import BadInput\n"
+        "def chore(x):\n"
+        "    if x == 'bad': raise BadInput('expected a number')\n"
+        "    if x == 'defect': raise RuntimeError('oops')\n"
+        "    if x == 'crash': os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return x * 2\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    import chores
+
+    return chores.chore
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_failures_are_outcomes(work, workers) -> None:
+    got = {o.item: o for o in engine.run(work, [1, "bad", 2, "defect", 3], workers)}
+    assert {k: o.result for k, o in got.items() if o.ok} == {1: 2, 2: 4, 3: 6}
+    assert (got["bad"].error_kind, got["bad"].exit_code) == ("bad_input", BadInput.exit_code)
+    assert got["defect"].error_kind == "defect"
+    assert "oops" in got["defect"].trace
+
+
+def test_a_worker_that_dies_costs_only_its_own_item(work) -> None:
+    got = {o.item: o for o in engine.run(work, [1, 2, "crash", 3, 4, 5], 2)}
+    assert got.pop("crash").error_kind == "crash"
+    assert {k: o.result for k, o in got.items()} == {1: 2, 2: 4, 3: 6, 4: 8, 5: 10}
+
+
+def test_one_worker_keeps_the_order() -> None:
+    assert [o.result for o in engine.run(str, range(5), 1)] == ["0", "1", "2", "3", "4"]
+
+
+def test_never_more_workers_than_items() -> None:
+    assert engine.n_workers(8, 3) == 3
+    assert engine.n_workers(0, 100) >= 1
+    assert engine.n_workers(5, 0) == 1
+
+
+def test_signals_are_not_swallowed() -> None:
+    def interrupt(_: int) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(interrupt, [1], 1))
