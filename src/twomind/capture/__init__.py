@@ -1,0 +1,106 @@
+"""Capture: a media file → :class:`~twomind.types.Recording`; frames, sound and words on one true clock.
+
+>>> from twomind.capture import open_recording                    # doctest: +SKIP
+>>> recording = open_recording("answer.mp4", question="7", transcript="answer.srt")   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from twomind.capture.media import probe
+from twomind.capture.words import Words, read_words
+from twomind.errors import BadInput
+from twomind.types import Recording, Timing
+
+#: Looked for beside the media file, with the same stem, in this order: the more exact the times, the earlier.
+TRANSCRIPT_SUFFIXES = (".json", ".vtt", ".srt", ".yml", ".yaml", ".txt")
+
+MEDIA_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".wmv", ".ogv", ".ts", ".3gp")
+
+
+def find_transcript(media: Path) -> Path | None:
+    """The transcript that lies beside a media file (same stem), or None."""
+    for suffix in TRANSCRIPT_SUFFIXES:
+        beside = media.with_suffix(suffix)
+        if beside.is_file():
+            return beside
+    return None
+
+
+def find_media(paths: list[Path]) -> list[Path]:
+    """Media files among ``paths``; a folder stands for the media files below it, sorted.
+
+    A file that was named is kept whatever its ending: what it is, its bytes say.
+
+    Raises:
+        BadInput: a path does not exist, or a folder holds no media file.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file())
+            if not below:
+                raise BadInput(f"{path}: expected media files ({', '.join(MEDIA_SUFFIXES)}) in this folder, found none")
+            found += below
+        elif path.exists():
+            found.append(path)
+        else:
+            raise BadInput(f"{path}: no such file or folder")
+    return list(dict.fromkeys(found))
+
+
+def open_recording(
+    path: str | Path,
+    *,
+    id: str | None = None,
+    subject: str | None = None,
+    question: str | None = None,
+    transcript: str | Path | None = None,
+) -> Recording:
+    """One media file as a :class:`Recording`: what it is and its words, no pixels yet.
+
+    ``question`` is a number, the text of a known prompt, any other text, or None for unknown. ``transcript`` is a file;
+    None looks for one beside the media file (:data:`TRANSCRIPT_SUFFIXES`). Without a transcript the words are not
+    measured, which is not an error.
+
+    Raises:
+        BadInput: the media file, or a transcript that was named, cannot be read.
+    """
+    media = Path(path)
+    info = probe(media)
+    recording = Recording(
+        id=id or media.stem,
+        subject=subject or id or media.stem,
+        media=media,
+        question=question,
+        duration_s=info.duration_s,
+        drawn=info.drawn,
+    )
+    beside = Path(transcript) if transcript else find_transcript(media)
+    return recording if beside is None else with_transcript(recording, beside)
+
+
+def with_transcript(recording: Recording, transcript: Path) -> Recording:
+    """The recording with the words of a transcript file."""
+    duration_s = None if math.isnan(recording.duration_s) else recording.duration_s
+    words = read_words(transcript, duration_s=duration_s)
+    return with_words(recording, words, f"{transcript.name} ({describe_timing(words.timing)})")
+
+
+def with_words(recording: Recording, words: Words, source: str) -> Recording:
+    """The recording with words that were read or recognised."""
+    from dataclasses import replace
+
+    return replace(recording, words=words.words, words_source=source, words_reason="; ".join(words.problems))
+
+
+def describe_timing(timing: Timing) -> str:
+    """Plain words for where the times came from."""
+    return {
+        Timing.GIVEN: "times given for each word",
+        Timing.SPREAD_CUE: "words spread evenly inside each subtitle",
+        Timing.SPREAD_ALL: "words spread evenly over the whole recording: their times mean nothing",
+        Timing.RECOGNISED: "times from speech recognition",
+    }[timing]

@@ -1,0 +1,286 @@
+"""What a media file says about itself, and why it cannot be used when it cannot."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from twomind.errors import BadInput
+
+if TYPE_CHECKING:
+    import av
+
+#: Containers of sound and moving pictures. Others that FFmpeg opens (play lists that fetch further files, pictures,
+#: subtitles, plain text as a terminal film) are refused.
+CONTAINERS = (
+    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,w64,mp3,flac,aac,aiff,caf,amr,mxf,dv,nut,ac3,eac3,au,ivf,rm,wv,ape"
+)
+
+#: The metadata comment that the project's own synthetic people carry.
+DRAWN_COMMENT = "twomind drawn person"
+
+#: Containers whose duration is written in the file, not guessed from its bit rate.
+_DECLARING = ("mov", "matroska", "avi", "wav", "flv", "asf")
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What the container declares, before decoding. Sizes are those of the picture as shown, after rotation.
+
+    ``duration_s`` is nan when undeclared (a browser's WebM); ``rotation_deg`` is counter-clockwise, 0, 90, 180 or 270;
+    ``origin_s`` is the container's own stamp that becomes zero on the clock; ``problems`` are sentences for a reader.
+    """
+
+    path: Path
+    container: str
+    duration_s: float
+    has_video: bool
+    has_audio: bool
+    width_px: int
+    height_px: int
+    rotation_deg: int
+    origin_s: float
+    drawn: bool
+    problems: tuple[str, ...] = ()
+
+
+def open_media(path: Path) -> av.container.InputContainer:
+    """Open a file for reading.
+
+    Raises:
+        BadInput: missing, a folder, empty, not a media file, or without its index; the message says which.
+    """
+    import av
+
+    path = Path(path)
+    if path.is_dir():
+        raise BadInput(f"{path}: expected a media file, got a folder. Name the files in it.")
+    if not path.exists():
+        raise BadInput(f"{path}: no such file. Check the path.")
+    if not path.is_file():
+        raise BadInput(f"{path}: expected a regular file. Copy the recording to a file first.")
+    if path.stat().st_size == 0:
+        raise BadInput(
+            f"{path}: the file is empty (0 bytes). The recording or the copy failed; record or copy it again."
+        )
+    try:
+        # Metadata in another encoding than UTF-8 must not make a good recording unreadable. The absolute path keeps
+        # a name such as "concat:a|b" from being taken for a protocol.
+        return av.open(
+            os.path.abspath(path), container_options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
+        )
+    except PermissionError as error:
+        raise BadInput(f"{path}: not allowed to read this file. Change its permissions.") from error
+    except (av.error.FFmpegError, OSError) as error:
+        raise BadInput(f"{path}: {_why_unreadable(path)} ({error.strerror or error})") from error
+
+
+def _why_unreadable(path: Path) -> str:
+    with open(path, "rb") as file:
+        head = file.read(4096)
+    if not head.strip(b"\0"):
+        return "the file holds only zeros. The copy or the download failed; copy it again."
+    boxes = _boxes(path)
+    whole = {kind for kind, at, length in boxes if at + length <= path.stat().st_size}
+    if boxes and "moov" not in whole:
+        return (
+            "this MP4 or MOV has no index (moov): the recording was cut off before it was finished. A repair tool such "
+            "as untrunc may rebuild it from a whole file of the same camera."
+        )
+    if b"\0" not in head:
+        try:
+            head[:-4].decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+        else:
+            return "expected a media file, got text. Give the recording itself (a transcript goes in beside it)."
+    return (
+        "expected a video or sound file (MP4, MOV, WebM, MKV, AVI, WAV ...); its content is not one, or is too damaged."
+    )
+
+
+def _boxes(path: Path) -> list[tuple[str, int, int]]:
+    """Top-level boxes ``(kind, offset, declared size)`` of an ISO media file (MP4, MOV); empty for anything else."""
+    size, at = path.stat().st_size, 0
+    found: list[tuple[str, int, int]] = []
+    with open(path, "rb") as file:
+        while at + 8 <= size and len(found) < 100_000:
+            file.seek(at)
+            length, name = struct.unpack(">I4s", file.read(8))
+            if length == 1:
+                length = int.from_bytes(file.read(8), "big")
+            elif length == 0:
+                length = size - at
+            if length < 8 or not all(32 <= c < 127 for c in name):
+                break
+            if not found and name not in (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+                break
+            found.append((name.decode("ascii"), at, length))
+            at += length
+    return found
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes an MP4, MOV, AVI or WAV lacks at its end by its own account; 0 for a whole file and others."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        head = file.read(8)
+    if head[:4] == b"RIFF" and len(head) == 8:
+        declared = int.from_bytes(head[4:], "little")
+        return max(0, declared + 8 - size) if declared < 0xFFFFFFFF else 0  # all ones: written live, not known
+    boxes = _boxes(path)
+    return max(0, boxes[-1][1] + boxes[-1][2] - size) if boxes else 0
+
+
+def cut_off(n_bytes: int) -> str:
+    """The sentence for a file that lacks bytes."""
+    return f"truncated: {n_bytes} bytes of the declared content are missing"
+
+
+def video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first stream of moving pictures; cover art is none."""
+    import av
+
+    for stream in container.streams.video:
+        attached = bool(stream.disposition & av.stream.Disposition.attached_pic)
+        if not attached and stream.codec_context is not None:
+            return stream
+    return None
+
+
+def audio_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    """The first sound stream that can be decoded."""
+    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+
+
+def origin_s(container: av.container.InputContainer) -> float:
+    """The container's own start stamp in seconds: the earliest stream start, which is zero on the clock."""
+    return 0.0 if container.start_time is None else container.start_time / 1_000_000
+
+
+def declared_s(container: av.container.InputContainer) -> float:
+    """Declared end of the recording on the clock, nan when the container does not declare one."""
+    names = container.format.name.split(",")
+    if not container.duration or not any(name in _DECLARING for name in names):
+        return math.nan
+    end_s = container.duration / 1_000_000
+    # FFmpeg writes the end stamp, not the length, as the duration of a Matroska file that starts late.
+    return end_s - max(0.0, origin_s(container)) if "matroska" in names else end_s
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a stored picture is turned to the one that is shown: first transposed, then mirrored along x and y."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @property
+    def rotation_deg(self) -> int:
+        """Counter-clockwise turn, 0, 90, 180 or 270; for a mirrored picture, the turn before the mirroring in x."""
+        if self.transpose:
+            return 90 if self.flip_y else 270
+        return 180 if self.flip_y else 0
+
+    def apply(self, picture: np.ndarray) -> np.ndarray:
+        """``(H, W, 3)`` as stored to ``(H', W', 3)`` as shown, contiguous."""
+        if self == Orientation():
+            return picture
+        if self.transpose:
+            picture = picture.swapaxes(0, 1)
+        return np.ascontiguousarray(picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
+
+
+def orientation(frame: av.VideoFrame) -> Orientation:
+    """The display matrix of a decoded frame, rounded to quarter turns (an unturned one when it has none)."""
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return Orientation()
+    # Shown (x', y') = (a x + c y, b x + d y), y downwards, entries row by row: a b u, c d v, x y w.
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    if abs(a) >= abs(b):
+        return Orientation(False, a < 0, d < 0)
+    return Orientation(True, c < 0, b < 0)
+
+
+def _first_frame(container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame | None:
+    """The first picture that decodes within the first packets."""
+    import av
+
+    try:
+        for i, packet in enumerate(container.demux(stream)):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except av.error.FFmpegError:
+                continue
+            if i > 300:
+                return None
+    except av.error.FFmpegError:
+        return None
+    return None
+
+
+def probe(path: Path) -> MediaInfo:
+    """What the container declares; decodes one picture to know its size and rotation.
+
+    Raises:
+        BadInput: the file cannot be used at all (see :func:`open_media`), or has neither picture nor sound.
+    """
+    path = Path(path)
+    with open_media(path) as container:
+        video, audio = video_stream(container), audio_stream(container)
+        if video is None and audio is None:
+            kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing readable (is its index damaged?)"
+            raise BadInput(
+                f"{path}: expected moving pictures or sound, but the {container.format.name} file holds {kinds}."
+            )
+        comment = next((v for k, v in container.metadata.items() if k.lower() == "comment"), "")
+        problems = _stream_problems(container)
+        width_px = height_px = rotation_deg = 0
+        if video is not None:
+            width_px, height_px = video.codec_context.width, video.codec_context.height
+            frame = _first_frame(container, video)
+            if frame is None:
+                problems.append("no picture could be decoded at the start")
+            else:
+                turn = orientation(frame)
+                rotation_deg = turn.rotation_deg
+                width_px, height_px = (frame.height, frame.width) if turn.transpose else (frame.width, frame.height)
+            shape = video.sample_aspect_ratio
+            if shape and shape != 1:
+                problems.append(f"pixels are not square ({shape.numerator}:{shape.denominator}); angles are distorted")
+        if lacks := missing_bytes(path):
+            problems.append(cut_off(lacks))
+        return MediaInfo(
+            path=path,
+            container=container.format.name,
+            duration_s=declared_s(container),
+            has_video=video is not None,
+            has_audio=audio is not None,
+            width_px=width_px,
+            height_px=height_px,
+            rotation_deg=rotation_deg,
+            origin_s=origin_s(container),
+            drawn=DRAWN_COMMENT in comment,
+            problems=tuple(problems),
+        )
+
+
+def _stream_problems(container: av.container.InputContainer) -> list[str]:
+    import av
+
+    pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    problems = []
+    if len(pictures) > 1:
+        problems.append(f"{len(pictures)} video streams; the first one is used")
+    if len(container.streams.audio) > 1:
+        problems.append(f"{len(container.streams.audio)} sound streams; the first one is used")
+    return problems
