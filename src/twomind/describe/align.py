@@ -1,0 +1,70 @@
+"""Aligned face crops: a similarity transform from landmarks to a template, and the crop it gives.
+
+``arcface``: the five-point template of Deng et al., ArcFace (CVPR 2019) on 112 x 112 px, as in InsightFace's public
+alignment: eye middles, nose tip, mouth corners. ``mesh``: eye middles and chin so that the whole face, forehead to
+chin, stays in the picture.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from twomind.describe.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
+
+#: Pixels on a square of 112: person's right eye, left eye, nose tip, right mouth corner, left mouth corner.
+ARCFACE_112 = np.array(
+    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
+)
+#: Pixels on a square of 112: person's right eye, left eye, chin.
+MESH_112 = np.array([(36.0, 46.0), (76.0, 46.0), (56.0, 106.0)])
+TEMPLATES = {"arcface": ARCFACE_112, "mesh": MESH_112}
+
+
+def anchors(landmarks_px: np.ndarray, template: str = "arcface") -> np.ndarray:
+    """The template's points ``(K, 2)`` on a face with landmarks ``(478, 3)``; eye middles are the irises."""
+    eyes = landmarks_px[[468, 473], :2]
+    if template == "arcface":
+        return np.vstack([eyes, landmarks_px[[4, 61, 291], :2]])
+    if template == "mesh":
+        corners = [landmarks_px[list(c), :2].mean(axis=0) for c in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS)]
+        return np.vstack([*corners, landmarks_px[[152], :2]])
+    raise ValueError(f"anchors: expected a template among {', '.join(TEMPLATES)}, got {template!r}")
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The least-squares similarity ``(2, 3)`` (scale, rotation, shift) that maps ``source (K, 2)`` to ``target``.
+
+    Umeyama (PAMI 1991), no reflection.
+    """
+    source, target = np.asarray(source, float), np.asarray(target, float)
+    middle, aim = source.mean(axis=0), target.mean(axis=0)
+    a, b = source - middle, target - aim
+    # In the plane, scale and rotation are one complex factor.
+    z, w = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    spread = float((np.abs(z) ** 2).sum())
+    if spread <= 0:
+        raise ValueError("similarity: expected at least two different source points")
+    factor = complex((w * z.conj()).sum() / spread)
+    turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.column_stack([turn, aim - turn @ middle])
+
+
+def transform(landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface") -> np.ndarray:
+    """The ``(2, 3)`` transform from the picture to an aligned square of ``size_px``."""
+    return similarity(anchors(landmarks_px, template), TEMPLATES[template] * (size_px / 112))
+
+
+def aligned(rgb: np.ndarray, landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface") -> np.ndarray:
+    """The aligned crop ``(size_px, size_px, 3)`` uint8 of a face; outside the picture is black."""
+    import cv2
+
+    matrix = transform(landmarks_px, size_px, template)
+    shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if shrink < 0.5:  # a plain bilinear warp would skip pixels
+        step = int(1 / shrink)
+        rgb = cv2.resize(rgb, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
+        # Pixel centres lie at half pixels: (x + .5) / step - .5.
+        moved = (landmarks_px + 0.5) / step - 0.5
+        matrix = transform(moved, size_px, template)
+    crop: np.ndarray = cv2.warpAffine(rgb, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR)
+    return crop

@@ -1,0 +1,256 @@
+"""Describe a face: frames in, one row of measures per frame out, with a status and a reason where there is none.
+
+:class:`FaceReader` is streamed: landmarks are measured in blocks and rows go to a spool, so memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from twomind.describe.action_units import action_units, eye_openings, mouth_gap, side_weights
+from twomind.describe.blinks import BlinkSettings, find_blinks
+from twomind.describe.gaze import gaze_deg
+from twomind.describe.head import FACE_WIDTH_IOD, N_LANDMARKS, derotate, pose_deg
+from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPORTED, Measure
+from twomind.describe.quality import REASONS, QualitySettings, Skin, judge, pixel_row
+from twomind.describe.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
+from twomind.describe.tracker_mesh import FaceFinder, open_finder
+from twomind.errors import BadInput
+from twomind.store import Spool
+from twomind.types import Track
+
+__all__ = ["MEASURES", "UNSUPPORTED", "FaceReader", "FaceResult", "FaceSettings", "Measure", "relative"]
+
+_REASONS = ("", NO_FACE, OTHER_PERSON, *REASONS)
+_BLOCK = 64
+_COLUMN = {name: k for k, name in enumerate(NAMES)}
+_NOT_IN_A_BLINK = ("AU05", "AU07")
+_MOTION_POINTS = [13, 14, 61, 291]
+_MIN_NEUTRAL_ROWS = 10
+
+
+class Frame(Protocol):
+    """A decoded frame, as ``twomind.capture.media`` gives it."""
+
+    @property
+    def time_s(self) -> float: ...
+    @property
+    def rgb(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """How faces are found, followed and judged."""
+
+    backend: str = "mesh"  # mesh: bundled with mediapipe; landmarker: a .task file
+    landmarker_path: str | None = None  # of face_landmarker.task
+    target: str = "continuity"  # which person: continuity, largest, central
+    far_side_deg: float = 25.0  # turned farther, the half of the face that is turned away is not measured
+    keep_landmarks: bool = False  # also return the landmarks (6 kB per frame)
+    track: TrackSettings = field(default_factory=TrackSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    blinks: BlinkSettings = field(default_factory=BlinkSettings)
+
+
+@dataclass(frozen=True)
+class FaceResult:
+    """One row per frame, a summary of plain values, and the landmarks ``(T, 478, 3)`` px when they were asked for.
+
+    ``summary["status"]`` is ``ok``, ``no face`` (in no frame) or ``not measurable`` (seen, but never well enough).
+    """
+
+    track: Track
+    summary: Mapping[str, Any]
+    landmarks: Track | None = None
+
+
+class FaceReader:
+    """Push every frame in order, then :meth:`finish`.
+
+    Raises:
+        BadInput: a setting is not known.
+        MissingExtra: MediaPipe is not installed.
+        MissingWeights: the landmarker's task file is absent or broken.
+    """
+
+    def __init__(self, settings: FaceSettings | None = None, finder: FaceFinder | None = None) -> None:
+        self.settings = settings or FaceSettings()
+        track = replace(self.settings.track, target=self.settings.target)
+        self._finder = finder or open_finder(self.settings.backend, self.settings.landmarker_path, track.max_people)
+        self._tracker = Tracker(self._finder, track)
+        self._values = Spool((len(NAMES),), np.float32)
+        self._clock = Spool((2,), np.float64)  # time and reason code
+        self._landmarks = Spool((N_LANDMARKS, 3), np.float32, 64) if self.settings.keep_landmarks else None
+        self._skin = Skin()
+        self._times: list[float] = []
+        self._codes: list[int] = []
+        self._found: list[tuple[int, np.ndarray, np.ndarray]] = []  # row in the block, landmarks, pixel row
+        self._last_lips: tuple[float, np.ndarray] | None = None
+        self._people_rows: dict[int, int] = {}
+
+    def push(self, frame: Frame) -> None:
+        """Take the next frame (``time_s``, ``rgb (H, W, 3)`` uint8)."""
+        seen = self._tracker.update(frame.rgb, frame.time_s)
+        self._people_rows[seen.n_people] = self._people_rows.get(seen.n_people, 0) + 1
+        if seen.landmarks_px is not None:
+            self._found.append((len(self._times), seen.landmarks_px, pixel_row(frame.rgb, seen.landmarks_px)))
+        self._times.append(frame.time_s)
+        self._codes.append(_REASONS.index(seen.reason))
+        if len(self._times) == _BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Measure the buffered frames at once and spool their rows."""
+        if not self._times:
+            return
+        times_s, codes = np.array(self._times), np.array(self._codes)
+        values = np.full((len(times_s), len(NAMES)), np.nan)
+        if self._found:
+            rows = np.array([row for row, _, _ in self._found])
+            landmarks = np.stack([points for _, points, _ in self._found])
+            pixels = np.stack([row for _, _, row in self._found])
+            values[rows], codes[rows] = self._measure(times_s[rows], landmarks, pixels)
+        if self._landmarks is not None:
+            kept = np.full((len(times_s), N_LANDMARKS, 3), np.nan, np.float32)
+            for row, points, _ in self._found:
+                kept[row] = points
+            self._landmarks.append(kept)
+        self._values.append(values.astype(np.float32))
+        self._clock.append(np.stack([times_s, codes.astype(float)], axis=1))
+        self._times, self._codes, self._found = [], [], []
+
+    def _measure(self, times_s: np.ndarray, landmarks: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows ``(n, M)`` and reason codes ``(n,)`` of frames with the target's face."""
+        head = derotate(landmarks)
+        pose = pose_deg(head.rotation)
+        opening = eye_openings(head.face)
+        weights = side_weights(pose[:, 0], self.settings.far_side_deg)
+        gaze = gaze_deg(head.face, opening)
+        occlusion = self._skin.occlusion(pixels, np.abs(pose[:, 0]) < 20)
+        judged, failed = judge(head.iod_px * FACE_WIDTH_IOD, pixels, pose, occlusion, self.settings.quality)
+        gap = mouth_gap(head.face)
+        width = np.maximum(head.face[:, 291, 0] - head.face[:, 61, 0], 1e-6)
+        columns = {
+            **action_units(head.face, weights),
+            **{"pose_yaw": pose[:, 0], "pose_pitch": pose[:, 1], "pose_roll": pose[:, 2]},
+            **{"gaze_yaw": gaze[:, 0], "gaze_pitch": gaze[:, 1]},
+            **{"eye_opening_right": opening[:, 0], "eye_opening_left": opening[:, 1]},
+            "blink": np.full(len(times_s), np.nan),  # needs the whole recording: see finish
+            "mouth_opening": gap / width,
+            "mouth_motion": self._motion(times_s, head.face),
+            **judged,
+        }
+        values = np.stack([columns[name] for name in NAMES], axis=1)
+        # What is not measurable carries no number; pose and quality stay, they say why.
+        drop = np.array([m.kind not in ("quality", "head") for m in MEASURES])
+        values[(failed > 0)[:, None] & drop] = np.nan
+        codes = np.where(failed > 0, failed.astype(int) - 1 + _REASONS.index(REASONS[0]), 0)
+        return values, codes
+
+    def _motion(self, times_s: np.ndarray, face: np.ndarray) -> np.ndarray:
+        """Mean speed of the lips ``(n,)``, nan after a hole of more than a quarter of a second."""
+        lips = face[:, _MOTION_POINTS, :2] - face[:, [2], :2]
+        if self._last_lips is None:
+            before_s, before = np.concatenate([[-np.inf], times_s[:-1]]), np.concatenate([lips[:1], lips[:-1]])
+        else:
+            last_s, last = self._last_lips
+            before_s, before = np.concatenate([[last_s], times_s[:-1]]), np.concatenate([last[None], lips[:-1]])
+        self._last_lips = (float(times_s[-1]), lips[-1])
+        step_s = times_s - before_s
+        moved = np.linalg.norm(lips - before, axis=2).mean(axis=1)
+        ok = (step_s > 0) & (step_s <= 0.25)
+        return np.where(ok, moved / np.where(ok, step_s, 1.0), np.nan)
+
+    def finish(self) -> FaceResult:
+        """Measure what is left, find blinks, and close the back end."""
+        self._flush()
+        self._finder.close()
+        clock, values = np.array(self._clock.read()), self._values.read()
+        self._clock.close()
+        times_s, codes = clock[:, 0].copy(), clock[:, 1].astype(np.uint8)
+        valid = codes == 0
+        eyes = np.stack([values[:, _COLUMN["eye_opening_left"]], values[:, _COLUMN["eye_opening_right"]]], axis=1)
+        rows, blinks = find_blinks(times_s, np.where(valid, eyes.mean(axis=1), np.nan), self.settings.blinks)
+        values = self._with_blinks(values, rows)
+        track = Track(values, times_s, valid, NAMES, UNITS, _REASONS, codes)
+        landmarks = None
+        if self._landmarks is not None:
+            points = self._landmarks.read()
+            landmarks = Track(points, times_s, np.isfinite(points[:, 0, 0]), reasons=_REASONS, reason_code=codes)
+        summary = self._summary(track, [asdict(b) for b in blinks])
+        return FaceResult(track, summary, landmarks)
+
+    def _with_blinks(self, values: np.ndarray, blink: np.ndarray) -> np.ndarray:
+        """The rows with the blink column filled, block by block through a second spool."""
+        done = Spool((len(NAMES),), np.float32)
+        for start in range(0, len(values), 4096):
+            block = np.array(values[start : start + 4096])
+            now = blink[start : start + 4096]
+            block[:, _COLUMN["blink"]] = now
+            block[np.ix_(now == 1, [_COLUMN[name] for name in _NOT_IN_A_BLINK])] = np.nan
+            done.append(block)
+        self._values.close()
+        return done.read()
+
+    def _summary(self, track: Track, blinks: list[dict[str, float]]) -> dict[str, Any]:
+        assert track.reason_code is not None
+        n, n_valid = len(track), int(track.valid.sum())
+        counts = np.bincount(track.reason_code, minlength=len(_REASONS))
+        n_seen = n - int(counts[_REASONS.index(NO_FACE)] + counts[_REASONS.index(OTHER_PERSON)])
+        status = "ok" if n_valid else ("not measurable" if n_seen else NO_FACE)
+        dropped = {reason: int(c) for reason, c in zip(_REASONS[1:], counts[1:], strict=True) if c}
+        if status == "not measurable":
+            why = f"a face was seen in {n_seen} of {n} frames, but never well enough: {', '.join(dropped)}"
+        else:
+            why = "" if n_valid else f"no face in any of {n} frames"
+        measured_s = float(np.sum(np.clip(np.diff(track.times_s), 0, 0.25)[track.valid[1:]])) if n > 1 else 0.0
+        return {
+            "status": status,
+            "reason": why,
+            "n_rows": n,
+            "n_seen": n_seen,
+            "n_valid": n_valid,
+            "dropped": dropped,
+            "n_switches": self._tracker.n_switches,
+            "max_people": self._tracker.max_people_seen,
+            "people_rows": {str(k): v for k, v in sorted(self._people_rows.items())},
+            "n_blinks": len(blinks),
+            "blinks": blinks,
+            "blinks_per_minute": 60.0 * len(blinks) / measured_s if measured_s >= 5.0 else None,
+            "backend": self.settings.backend,
+            "unsupported": dict(UNSUPPORTED),
+        }
+
+
+def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
+    """Each measure less the person's neutral, and the name of that neutral.
+
+    The neutral is the median over the valid rows of the neutral clip's track when one is given, else of the track
+    itself. Head and gaze angles are relative too (the person's usual way to sit and look is 0); quality columns,
+    ``blink`` and ``mouth_motion`` have no neutral and stay raw. Measures that the neutral lacks become nan.
+
+    Raises:
+        BadInput: the neutral clip has other columns, or fewer than ten valid rows: it was asked for, and is not
+            silently replaced.
+    """
+    name = "the recording's own median" if neutral is None else "neutral clip"
+    source = track if neutral is None else neutral
+    if source.names != track.names:
+        raise BadInput("the neutral clip's face track has other columns than the recording's; describe both anew")
+    n_valid = int(source.valid.sum())
+    if neutral is not None and n_valid < _MIN_NEUTRAL_ROWS:
+        raise BadInput(
+            f"expected at least {_MIN_NEUTRAL_ROWS} measurable frames in the neutral clip, got {n_valid}; "
+            "record it anew, or leave it out"
+        )
+    values = np.array(track.values, np.float32)
+    for k, column in enumerate(track.names):
+        if column not in ABSOLUTE:
+            known = source.values[source.valid, k]
+            known = known[np.isfinite(known)]
+            values[:, k] -= np.median(known) if len(known) else np.nan
+    return replace(track, values=values), name

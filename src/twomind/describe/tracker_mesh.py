@@ -1,0 +1,224 @@
+"""The landmark back ends: MediaPipe's bundled FaceMesh, or a FaceLandmarker task file given by path.
+
+FaceMesh alone loses faces below about a quarter of the usual size. For those, the full-range detector finds a box, and
+FaceMesh reads an enlarged crop of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+
+from twomind.describe.head import N_LANDMARKS
+from twomind.errors import BadInput, MissingExtra, MissingWeights
+
+_BYTES = 17  # of one landmark with x, y, z on the wire: tag, length, three tagged float32
+_CROP_PX = 320
+
+
+class FaceFinder(Protocol):
+    """What the tracker needs of a back end. All faces are landmarks ``(478, 3)`` in pixels of the whole picture."""
+
+    def one(self, rgb: np.ndarray) -> np.ndarray | None:
+        """The face that is being followed, or the clearest one."""
+
+    def several(self, rgb: np.ndarray) -> list[np.ndarray]:
+        """All faces."""
+
+    def small(self, rgb: np.ndarray) -> list[np.ndarray]:
+        """Faces too small for the other two; slow."""
+
+    def within(self, rgb: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        """The face in an enlarged crop around ``box`` (x0, y0, x1, y1 in px)."""
+
+    def count(self, rgb: np.ndarray) -> int:
+        """About how many faces there are; quick."""
+
+    def close(self) -> None: ...
+
+
+def import_mediapipe() -> ModuleType:
+    """MediaPipe without its start-up talk. Raises MissingExtra when it is not installed."""
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", message="SymbolDatabase.GetPrototype", category=UserWarning)
+    try:
+        import mediapipe
+    except ModuleNotFoundError as error:
+        raise MissingExtra("face", "tracking a face") from error
+    except ImportError as error:  # installed, but a system library such as libGL is absent
+        raise MissingExtra(
+            "face", f"mediapipe cannot start ({error}; on Debian: libgl1 libglib2.0-0); tracking a face"
+        ) from error
+    return mediapipe
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what native code writes to the error stream while a graph starts; Python's own messages pass."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def to_pixels(landmarks: Any, width_px: int, height_px: int) -> np.ndarray:
+    """A landmark list message → ``(478, 3)`` px; z has the scale of x."""
+    wire = landmarks.SerializeToString()
+    if len(wire) == _BYTES * N_LANDMARKS:  # ten times quicker than reading 1434 attributes
+        table = np.frombuffer(wire, np.uint8).reshape(N_LANDMARKS, _BYTES)
+        points = np.stack([np.ascontiguousarray(table[:, k : k + 4]).view("<f4")[:, 0] for k in (3, 8, 13)], axis=1)
+    else:
+        points = np.array([(p.x, p.y, p.z) for p in landmarks.landmark], np.float32)
+    return points * np.array([width_px, height_px, width_px], np.float32)
+
+
+def box_of(landmarks_px: np.ndarray) -> np.ndarray:
+    """Bounding box x0, y0, x1, y1 in px of one face's landmarks."""
+    return np.concatenate([landmarks_px[:, :2].min(axis=0), landmarks_px[:, :2].max(axis=0)])
+
+
+class MeshFinder:
+    """FaceMesh with irises, and the detectors, all from MediaPipe's wheel."""
+
+    def __init__(self, max_people: int = 4) -> None:
+        self._mediapipe = import_mediapipe()
+        self._max_people = max_people
+        self._graphs: dict[str, Any] = {}
+
+    def _graph(self, name: str) -> Any:
+        """Graphs start when first needed: most recordings need only one."""
+        if name not in self._graphs:
+            solutions = self._mediapipe.solutions
+            with quiet():
+                if name in ("near", "far"):
+                    graph = solutions.face_detection.FaceDetection(
+                        min_detection_confidence=0.65 if name == "near" else 0.5, model_selection=int(name == "far")
+                    )
+                else:
+                    graph = solutions.face_mesh.FaceMesh(
+                        static_image_mode=name == "crop",
+                        max_num_faces=self._max_people if name == "several" else 1,
+                        refine_landmarks=True,
+                    )
+                graph.process(np.zeros((64, 64, 3), np.uint8))
+            self._graphs[name] = graph
+        return self._graphs[name]
+
+    def _faces(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
+        height, width = rgb.shape[:2]
+        found = self._graph(name).process(np.ascontiguousarray(rgb)).multi_face_landmarks
+        return [to_pixels(face, width, height) for face in found or ()]
+
+    def one(self, rgb: np.ndarray) -> np.ndarray | None:
+        faces = self._faces("one", rgb)
+        return faces[0] if faces else None
+
+    def several(self, rgb: np.ndarray) -> list[np.ndarray]:
+        return self._faces("several", rgb)
+
+    def within(self, rgb: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        import cv2
+
+        height, width = rgb.shape[:2]
+        middle, half = (box[:2] + box[2:]) / 2, 0.9 * float(max(box[2] - box[0], box[3] - box[1]))
+        x0, y0 = (int(max(v, 0)) for v in middle - half)
+        x1, y1 = int(min(middle[0] + half, width)), int(min(middle[1] + half, height))
+        if x1 - x0 < 8 or y1 - y0 < 8:
+            return None
+        zoom = _CROP_PX / max(x1 - x0, y1 - y0)
+        crop = cv2.resize(rgb[y0:y1, x0:x1], None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+        faces = self._faces("crop", crop)
+        return faces[0] / np.float32(zoom) + np.array([x0, y0, 0], np.float32) if faces else None
+
+    def _boxes(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
+        height, width = rgb.shape[:2]
+        found = self._graph(name).process(np.ascontiguousarray(rgb)).detections or ()
+        boxes = [d.location_data.relative_bounding_box for d in found]
+        return [
+            np.array([b.xmin * width, b.ymin * height, (b.xmin + b.width) * width, (b.ymin + b.height) * height])
+            for b in boxes
+        ]
+
+    def small(self, rgb: np.ndarray) -> list[np.ndarray]:
+        found = (self.within(rgb, box) for box in self._boxes("far", rgb)[: self._max_people])
+        return [face for face in found if face is not None]
+
+    def count(self, rgb: np.ndarray) -> int:
+        return len(self._boxes("near", rgb))
+
+    def close(self) -> None:
+        for graph in self._graphs.values():
+            graph.close()
+        self._graphs.clear()
+
+
+class LandmarkerFinder(MeshFinder):
+    """MediaPipe's FaceLandmarker from a ``.task`` file, for all faces at once; the small-face path is the same."""
+
+    def __init__(self, path: Path, max_people: int = 4) -> None:
+        super().__init__(max_people)
+        if not path.is_file():
+            raise MissingWeights(
+                f"expected a FaceLandmarker file at {path}, but there is none; get face_landmarker.task from "
+                "MediaPipe's model page and give its path, or use the back end 'mesh', whose models come with mediapipe"
+            )
+        vision = self._mediapipe.tasks.vision
+        options = vision.FaceLandmarkerOptions(
+            base_options=self._mediapipe.tasks.BaseOptions(model_asset_path=str(path)), num_faces=max_people
+        )
+        try:
+            with quiet():
+                self._landmarker = vision.FaceLandmarker.create_from_options(options)
+        except (RuntimeError, ValueError, FileNotFoundError) as error:
+            raise MissingWeights(f"{path} is not a usable FaceLandmarker task file: {error}") from error
+
+    def several(self, rgb: np.ndarray) -> list[np.ndarray]:
+        mediapipe = self._mediapipe
+        height, width = rgb.shape[:2]
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        scale = np.array([width, height, width], np.float32)
+        found = self._landmarker.detect(picture).face_landmarks
+        faces = [np.array([(p.x, p.y, p.z) for p in face], np.float32) * scale for face in found]
+        return [face for face in faces if len(face) == N_LANDMARKS]
+
+    def one(self, rgb: np.ndarray) -> np.ndarray | None:
+        faces = self.several(rgb)
+        return max(faces, key=lambda f: float(np.prod(box_of(f)[2:] - box_of(f)[:2]))) if faces else None
+
+    def close(self) -> None:
+        super().close()
+        self._landmarker.close()
+
+
+def open_finder(backend: str, landmarker_path: str | None, max_people: int) -> FaceFinder:
+    """The back end by name.
+
+    Raises:
+        BadInput: no such back end, or ``landmarker`` without a path.
+        MissingExtra: MediaPipe is not installed.
+        MissingWeights: the task file is absent or broken.
+    """
+    if backend == "mesh":
+        return MeshFinder(max_people)
+    if backend == "landmarker":
+        if not landmarker_path:
+            raise MissingWeights(
+                "the back end 'landmarker' needs the path of a face_landmarker.task file; none was given"
+            )
+        return LandmarkerFinder(Path(landmarker_path), max_people)
+    raise BadInput(f"expected the face back end 'mesh' or 'landmarker', got {backend!r}")

@@ -1,0 +1,368 @@
+"""The face reader on real clips and on degraded, empty and missing input."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("mediapipe", reason="the face extra is not installed")
+import av
+import cv2
+
+from twomind.describe.face import FaceReader, FaceResult, FaceSettings, relative
+from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNSUPPORTED
+from twomind.describe.quality import REASONS
+from twomind.describe.tracker_mesh import MeshFinder
+from twomind.errors import BadInput, MissingExtra, MissingWeights
+from twomind.types import Track
+
+
+@dataclass(frozen=True)
+class Decoded:
+    time_s: float
+    rgb: np.ndarray
+
+
+def decoded(path: Path, n: int | None = None) -> Iterator[Decoded]:
+    with av.open(str(path)) as container:
+        for k, frame in enumerate(container.decode(video=0)):
+            if k == n:
+                return
+            yield Decoded(float(frame.pts * frame.time_base), frame.to_ndarray(format="rgb24"))
+
+
+def read(frames: Iterator[Decoded] | list[Decoded], settings: FaceSettings | None = None) -> FaceResult:
+    reader = FaceReader(settings)
+    for frame in frames:
+        reader.push(frame)
+    return reader.finish()
+
+
+def quality_of(result: FaceResult) -> float:
+    """Mean quality of all rows, a row without a face counting 0."""
+    column = np.asarray(result.track.values[:, NAMES.index("quality")], float)
+    return float(np.nan_to_num(column).mean())
+
+
+# ---- real clips
+
+
+@pytest.mark.parametrize(
+    ("name", "n_rows", "n_seen"),
+    [
+        ("WolfgangLanger_Pexels.mp4", 472, 472),
+        ("single_face.mp4", 72, 72),
+        ("face_noface.mov", 169, 72),
+        ("no_face.mp4", 95, 0),
+    ],
+)
+def test_known_clips(shared: Path, name: str, n_rows: int, n_seen: int) -> None:
+    result = read(decoded(shared / "data" / "faces" / name))
+    track, summary = result.track, result.summary
+    assert (len(track), int(track.valid.sum())) == (n_rows, n_seen)
+    assert summary["n_valid"] + sum(summary["dropped"].values()) == summary["n_rows"] == n_rows
+    assert summary["n_switches"] == 0
+    assert json.loads(json.dumps(summary)) == summary
+    if not n_seen:
+        assert summary["status"] == "no face"
+        assert np.isnan(track.values).all()
+        assert {track.reasons[c] for c in track.reason_code} == {"no face"}
+        return
+    assert summary["status"] == "ok"
+    for measure in MEASURES:
+        values = track.column(measure.name)
+        finite = np.isfinite(values[track.valid]).mean()
+        assert finite > 0.6, (measure.name, finite)
+    for name_ in (n for n in NAMES if n.startswith("AU")):
+        values = track.column(name_)[track.valid]
+        assert np.nanmax(np.abs(values)) < 1.2, name_
+        if name_ != "AU43":
+            steps = np.abs(np.diff(values))
+            assert np.nanmedian(steps) < 0.02, f"{name_} is noisy"
+    assert np.abs(np.nanmedian([track.column(p) for p in ("pose_yaw", "pose_pitch", "pose_roll")], axis=1)).max() < 12
+
+
+GOLDEN = [
+    (240.6, 164.5, 10.5),
+    (271.0, 165.7, 4.5),
+    (338.6, 159.8, 10.7),
+    (309.9, 163.6, 4.6),
+    (293.3, 205.1, -37.4),
+    (270.6, 245.9, 2.1),
+    (320.3, 243.7, 2.7),
+    (298.8, 294.8, 5.8),
+    (254.1, 163.8, 4.2),
+]
+
+
+def test_golden_landmarks(shared: Path) -> None:
+    """Eye corners, nose tip, mouth corners and chin on frame 10, px. Should change only with MediaPipe's models."""
+    settings = FaceSettings(keep_landmarks=True)
+    result = read(decoded(shared / "data" / "faces" / "single_face.mp4", 11), settings)
+    assert result.landmarks is not None
+    assert result.landmarks.values.shape == (11, 478, 3)
+    found = result.landmarks.values[10][[33, 133, 263, 362, 4, 61, 291, 152, 468]]
+    np.testing.assert_allclose(found, GOLDEN, atol=1.0)
+
+
+def test_faces_at_a_quarter_of_the_size_are_found(shared: Path) -> None:
+    """FaceMesh alone finds none of them."""
+    frames = []
+    for k, frame in enumerate(decoded(shared / "data" / "faces" / "WolfgangLanger_Pexels.mp4", 60)):
+        if k % 2 == 0:
+            small = cv2.resize(frame.rgb, None, fx=0.22, fy=0.22, interpolation=cv2.INTER_AREA)
+            canvas = np.full_like(frame.rgb, 90)
+            canvas[140 : 140 + small.shape[0], 240 : 240 + small.shape[1]] = small
+            frames.append(Decoded(frame.time_s, canvas))
+    result = read(frames)
+    assert result.summary["n_seen"] >= 0.9 * len(frames)
+    size = result.track.values[:, NAMES.index("face_size")]
+    assert 35 < np.nanmedian(size) < 60  # 216 px in the whole picture
+
+    class MeshOnly(MeshFinder):
+        def small(self, rgb: np.ndarray) -> list[np.ndarray]:
+            return []
+
+    reader = FaceReader(finder=MeshOnly())
+    for frame in frames:
+        reader.push(frame)
+    assert reader.finish().summary["n_seen"] <= 0.1 * len(frames)
+
+
+# ---- quality
+
+
+def degraded(base: list[Decoded], change: Callable[[np.ndarray], np.ndarray]) -> FaceResult:
+    return read([Decoded(f.time_s, change(f.rgb)) for f in base])
+
+
+def shrink(by: float) -> Callable[[np.ndarray], np.ndarray]:
+    def change(rgb: np.ndarray) -> np.ndarray:
+        small = cv2.resize(rgb, None, fx=by, fy=by, interpolation=cv2.INTER_AREA)
+        canvas = np.full_like(rgb, 80)
+        canvas[: small.shape[0], : small.shape[1]] = small
+        return canvas
+
+    return change
+
+
+DEGRADE: dict[str, list[Callable[[np.ndarray], np.ndarray]]] = {
+    "blur": [lambda p, s=s: cv2.GaussianBlur(p, (0, 0), s) for s in (0.1, 2, 4, 7, 11, 16)],
+    "darkness": [lambda p, g=g: (p * g).astype(np.uint8) for g in (1.0, 0.6, 0.4, 0.25, 0.12, 0.05)],
+    "glare": [lambda p, g=g: np.clip(p * g, 0, 255).astype(np.uint8) for g in (1.0, 1.8, 2.6, 4.0, 8.0)],
+    "size": [shrink(by) for by in (1.0, 0.6, 0.4, 0.25, 0.15, 0.08)],
+    "cover": [lambda p, h=h: cover(p, h) for h in (0.0, 0.2, 0.45, 0.7)],
+}
+
+
+def cover(rgb: np.ndarray, share: float) -> np.ndarray:
+    """Cover the lower ``share`` of the face (which lies in the middle of the picture) with blue."""
+    covered = rgb.copy()
+    height = rgb.shape[0]
+    covered[int(height * (0.92 - 0.75 * share)) :] = (40, 60, 160) if share else covered[int(height * 0.92) :]
+    return covered
+
+
+@pytest.mark.parametrize("kind", list(DEGRADE))
+def test_degrading_never_raises_quality(shared: Path, kind: str) -> None:
+    base = list(decoded(shared / "data" / "faces" / "single_face.mp4", 12))
+    results = [degraded(base, change) for change in DEGRADE[kind]]
+    quality = [quality_of(r) for r in results]
+    assert quality[0] > 0.9
+    assert all(b <= a + 1e-3 for a, b in pairwise(quality)), quality
+    assert quality[-1] < 0.6 * quality[0], quality
+    for r in results:
+        assert r.summary["n_valid"] + sum(r.summary["dropped"].values()) == r.summary["n_rows"] == len(base)
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "reasons"),
+    [
+        ("size", 4, {"face too small", "no face"}),
+        ("darkness", 4, {"too dark", "no face"}),
+        ("blur", 5, {"too blurred", "no face"}),
+    ],
+)
+def test_what_cannot_be_measured_says_why_and_carries_no_number(
+    shared: Path, kind: str, level: int, reasons: set[str]
+) -> None:
+    base = list(decoded(shared / "data" / "faces" / "single_face.mp4", 12))
+    track = degraded(base, DEGRADE[kind][level]).track
+    assert not track.valid.any()
+    assert {track.reasons[c] for c in track.reason_code} <= reasons
+    units = [k for k, m in enumerate(MEASURES) if m.kind in ("action unit", "gaze", "eyes", "mouth")]
+    assert np.isnan(track.values[:, units]).all()
+
+
+def test_a_profile_is_turned_away(shared: Path) -> None:
+    from twomind.capture.drawn.face import Camera, FaceState, Person, draw
+
+    frames = [Decoded(k / 25, draw(Person(), FaceState(yaw=min(k, 30) * 1.6), Camera(), k)) for k in range(60)]
+    track = read(frames).track
+    assert track.valid[:10].all()
+    assert not track.valid[-20:].any()
+    assert set(track.reason_code[-20:]) <= {
+        track.reasons.index(r) for r in ("turned away", "no face", "partly covered")
+    }
+    half = (track.column("pose_yaw") > 26) & track.valid
+    assert half.any()
+    assert np.isnan(track.column("AU12_left")[half]).all()  # the own left half is the far one
+    assert np.isfinite(track.column("AU12_right")[half]).all()
+
+
+# ---- streaming
+
+
+def test_memory_and_rows_do_not_depend_on_the_block(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import twomind.describe.face as module
+
+    frames = list(decoded(shared / "data" / "faces" / "face_noface.mov", 100))
+    whole = read(frames).track
+    monkeypatch.setattr(module, "_BLOCK", 7)
+    pieces = read(frames).track
+    skin = [k for k, n in enumerate(NAMES) if n not in ("occlusion", "quality")]  # learnt block by block
+    np.testing.assert_array_equal(whole.valid, pieces.valid)
+    np.testing.assert_allclose(whole.values[:, skin], pieces.values[:, skin], atol=1e-4)
+
+
+def test_times_are_kept_exactly(shared: Path) -> None:
+    frames = [Decoded(f.time_s + 3600.123, f.rgb) for f in decoded(shared / "data" / "faces" / "single_face.mp4", 10)]
+    track = read(frames).track
+    assert track.times_s.tolist() == [f.time_s for f in frames]
+
+
+def test_no_frames_at_all() -> None:
+    result = read([])
+    assert len(result.track) == 0
+    assert result.summary["status"] == "no face"
+
+
+# ---- relative
+
+
+def made(columns: dict[str, list[float]], valid: list[bool] | None = None) -> Track:
+    n = len(next(iter(columns.values())))
+    values = np.full((n, len(NAMES)), np.nan, np.float32)
+    for name, column in columns.items():
+        values[:, NAMES.index(name)] = column
+    return Track(values, np.arange(n) / 25, np.ones(n, bool) if valid is None else np.array(valid), NAMES)
+
+
+def test_relative_to_the_own_median_over_valid_rows_only() -> None:
+    track = made(
+        {"AU12": [1, 2, 3, 900], "pose_yaw": [5, 5, 7, 0], "light": [0.3, 0.4, 0.5, 0.6]}, [True] * 3 + [False]
+    )
+    moved, name = relative(track)
+    assert name == "the recording's own median"
+    assert moved.column("AU12")[:3].tolist() == [-1, 0, 1]
+    assert moved.column("pose_yaw")[:3].tolist() == [0, 0, 2]
+    np.testing.assert_array_equal(moved.column("light"), track.column("light"))
+    assert track.column("AU12")[:3].tolist() == [1, 2, 3]  # the raw track is untouched
+
+
+def test_relative_to_a_neutral_clip() -> None:
+    track, neutral = made({"AU12": [1.0, 2.0], "AU01": [1.0, 1.0]}), made({"AU12": [0.5] * 12})
+    moved, name = relative(track, neutral)
+    assert name == "neutral clip"
+    assert moved.column("AU12").tolist() == [0.5, 1.5]
+    assert np.isnan(moved.column("AU01")).all()  # the neutral has none: no number is made up
+
+
+def test_a_neutral_clip_without_a_face_is_refused() -> None:
+    with pytest.raises(BadInput, match="10 measurable frames"):
+        relative(made({"AU12": [1.0, 2.0]}), made({"AU12": [0.5] * 12}, [False] * 12))
+
+
+def test_relative_undoes_a_constant_offset(shared: Path) -> None:
+    """The shape of a face shows in the raw values; the relative ones lose it."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=50)
+    a, _ = relative(made({"AU02": list(base)}))
+    b, _ = relative(made({"AU02": list(base + 3.0)}))
+    np.testing.assert_allclose(a.column("AU02"), b.column("AU02"), atol=1e-5)
+
+
+# ---- the contract of the columns
+
+
+def test_measures_are_complete() -> None:
+    assert len(set(NAMES)) == len(NAMES)
+    assert set(ABSOLUTE) < set(NAMES)
+    for m in MEASURES:
+        assert all((m.unit, m.formula, m.limits, m.meaning)), m.name
+    wanted = {f"AU{k:02d}" for k in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 23, 24, 25, 26, 43)}
+    assert wanted == {n for n in NAMES if n.startswith("AU") and "_" not in n} | set(UNSUPPORTED)
+    assert {"pose_yaw", "gaze_pitch", "eye_opening_left", "blink", "mouth_motion", "face_size", "occlusion"} < set(
+        NAMES
+    )
+
+
+def test_every_reason_is_on_the_track() -> None:
+    assert set(REASONS) < set(read([]).track.reasons)
+
+
+# ---- faults at the door
+
+
+def test_unknown_settings_are_refused() -> None:
+    with pytest.raises(BadInput, match="mesh"):
+        FaceReader(FaceSettings(backend="haar"))
+    with pytest.raises(BadInput, match="continuity"):
+        FaceReader(FaceSettings(target="tallest"))
+
+
+def test_landmarker_without_or_with_a_broken_file(tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights, match="path"):
+        FaceReader(FaceSettings(backend="landmarker"))
+    with pytest.raises(MissingWeights, match="there is none"):
+        FaceReader(FaceSettings(backend="landmarker", landmarker_path=str(tmp_path / "face_landmarker.task")))
+    broken = tmp_path / "broken.task"
+    broken.write_bytes(b"not a model" * 100)
+    with pytest.raises(MissingWeights, match="not a usable"):
+        FaceReader(FaceSettings(backend="landmarker", landmarker_path=str(broken)))
+
+
+def test_without_mediapipe_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def no_mediapipe(name: str, *args: object, **kwargs: object) -> object:
+        if name.split(".")[0] == "mediapipe":
+            raise ModuleNotFoundError(name)
+        return real(name, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", no_mediapipe)
+    with pytest.raises(MissingExtra, match=r"twomind\[face\]"):
+        FaceReader()
+
+
+def test_importing_the_room_loads_no_tracker() -> None:
+    code = (
+        "import sys, twomind.describe.face, twomind.describe.align\n"
+        "print([m for m in ('mediapipe', 'cv2') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_back_end_is_silent(shared: Path) -> None:
+    code = """
+import numpy as np
+from types import SimpleNamespace
+from twomind.describe.face import FaceReader
+reader = FaceReader()
+for k in range(6):
+    reader.push(SimpleNamespace(time_s=k / 25, rgb=np.zeros((120, 160, 3), np.uint8)))
+print(reader.finish().summary["status"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "no face"
+    assert done.stderr.strip() == ""
