@@ -1,0 +1,285 @@
+"""Events worth a coder's eye, on one list with times. A cue is what can be seen or heard; it is not ambivalence itself.
+
+The kinds follow what the annotators of BAH mark (audio, body, facial and language cues). The thresholds were set for
+people before a webcam and checked on drawn faces and synthetic voices; how well they agree with coders is not known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from twomind.describe import text
+from twomind.describe.events import Event, find_events, find_swings
+from twomind.describe.speech_rows import HOP_S, runs
+from twomind.describe.voice import VoiceResult
+from twomind.types import Cue, Track, Word
+
+_SEEN_AND_HEARD = {
+    "long_pause": "Long pause: a silence between speech (BAH audio cue: pause)",
+    "slow_speech": "Slow speech: a stretch spoken much slower than this person's usual (BAH audio cue: slow)",
+    "fast_speech": "Fast speech: a stretch spoken much faster than this person's usual (BAH audio cue: fast)",
+    "gaze_away": "Gaze away: the eyes leave where this person usually looks (BAH facial cue: gaze)",
+    "eyes_closed": "Eyes closed for longer than a blink (BAH facial cue: eyes closing)",
+    "brow_raise": "Brow raise (BAH facial cue: eyebrow)",
+    "brow_lower": "Brow lower, or frown (BAH facial cues: eyebrow, frown)",
+    "lip_press": "Lip press: the red of the lips narrows (BAH facial cue: lip press)",
+    "smile": "Smile, beyond this person's resting face (BAH facial cue: smile)",
+    "look_away": "Look away: the head turns off where this person usually faces (BAH body cue: look away)",
+    "tilt": "Head tilt to one side (BAH body cue: tilt)",
+    "head_shake": "Head shake: the head turns to and fro (BAH body cue: head shake)",
+    "nod": "Nod: the head goes up and down (BAH body cue: nod)",
+}
+#: kind → plain description, with the cue of the BAH annotators that it corresponds to where there is one
+KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **text.WORD_KINDS}
+
+#: What the BAH annotators mark and this list does not hold: cue → why.
+NOT_MEASURED: dict[str, str] = {
+    "breath": "a breath or sigh is unvoiced noise near the noise floor, which webcams' noise suppression removes or "
+    "imitates; without labelled breaths its error cannot be stated",
+    "laugh": "no detector with a stated error under a permissive licence",
+    "click": "a tongue click cannot be told from a keyboard or mouse click",
+    "volume": "the level follows the distance to the microphone and its automatic gain; it is in the voice table",
+    "shaky voice": "jitter and shimmer do not survive the sound compression of webcams well enough",
+    "eye roll": "shorter and steeper than the gaze measure is accurate for",
+    "squint": "narrowed eyes cannot be told from a smile or a low gaze well enough",
+    "hanging mouth": "an open mouth cannot be told from speech by landmarks alone",
+    "posture, shrug, hands, scratch, restless": "no body or hand tracking",
+}
+
+
+@dataclass(frozen=True)
+class CueSettings:
+    """When something is a cue. Face values are relative to the person's neutral; ``_iod`` is in distances between the
+    eyes (about 63 mm), as :mod:`twomind.describe.measures` has it."""
+
+    #: Silence between speech, seconds (long after Campione & Véronis 2002).
+    long_pause_s: float = 1.0
+    #: Articulation rate over this person's median below which a stretch is slow, and above which it is fast (ratio).
+    slow_ratio: float = 0.65
+    fast_ratio: float = 1.5
+    #: Shortest stretch for which a rate is taken, seconds, and stretches a person's usual rate needs (count).
+    rate_stretch_s: float = 1.5
+    n_rate_stretches: int = 4
+    #: Line of sight (head and eyes together) off its usual direction: begins, lasts down to (degrees), for (seconds).
+    gaze_enter_deg: float = 12.0
+    gaze_leave_deg: float = 8.0
+    gaze_min_s: float = 0.3
+    #: Head turned sideways, up or down.
+    turn_enter_deg: float = 11.0
+    turn_leave_deg: float = 7.0
+    turn_min_s: float = 0.3
+    #: Head tilted to a shoulder.
+    tilt_enter_deg: float = 7.0
+    tilt_leave_deg: float = 5.0
+    tilt_min_s: float = 0.4
+    #: To and fro of the head: smallest swing (degrees), slowest swing (seconds), swings in a row (count).
+    shake_swing_deg: float = 5.0
+    nod_swing_deg: float = 5.0
+    swing_max_s: float = 0.6
+    n_swings: int = 3
+    #: Mean of AU01 and AU02.
+    brow_raise_enter_iod: float = 0.08
+    brow_raise_leave_iod: float = 0.05
+    #: AU04.
+    brow_lower_enter_iod: float = 0.06
+    brow_lower_leave_iod: float = 0.04
+    #: AU12.
+    smile_enter_iod: float = 0.10
+    smile_leave_iod: float = 0.06
+    #: AU24, while there is no smile (which narrows the lips too).
+    lip_press_enter_iod: float = 0.07
+    lip_press_leave_iod: float = 0.045
+    #: Shortest brow movement, smile and lip press, seconds (lips close for b, p, m for less).
+    brow_min_s: float = 0.2
+    smile_min_s: float = 0.4
+    lip_press_min_s: float = 0.3
+    #: How far the eyes are shut (0 open as usual, 1 shut): begins, lasts down to, for (seconds).
+    closed_enter: float = 0.65
+    closed_leave: float = 0.45
+    closed_min_s: float = 0.5
+    #: Two events of a kind closer than this are one, seconds.
+    merge_s: float = 0.25
+    #: Rows without a measure, up to this many seconds of them, do not end an event.
+    max_gap_s: float = 0.1
+    #: The same for gaze, which every blink interrupts.
+    max_blink_s: float = 0.35
+
+
+def find_cues(
+    face: Track | None,
+    face_relative: Track | None,
+    voice: VoiceResult | None,
+    words: tuple[Word, ...] | None,
+    settings: CueSettings | None = None,
+) -> tuple[Cue, ...]:
+    """All cues in order of time. What is None gives none.
+
+    ``face_relative`` has the columns of ``face`` relative to the person's neutral; without it the recording's own
+    median is taken. A measure that the tracks lack gives no cue of its kind.
+    """
+    settings = settings or CueSettings()
+    cues: list[Cue] = []
+    if face is not None and len(face):
+        relative = face_relative if face_relative is not None else _less_median(face)
+        cues += _head(relative, settings)
+        cues += _expression(relative, settings)
+        cues += _eyes_closed(face, settings)
+    if voice is not None:
+        cues += _pauses(voice, settings)
+        cues += _rates(voice, settings)
+    if words:
+        cues += text.occurrences(words)
+    return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))
+
+
+def _less_median(track: Track) -> Track:
+    values = np.where(track.valid[:, None], track.values, np.nan)
+    known = np.isfinite(values).any(axis=0)
+    middle = np.zeros(values.shape[1])
+    middle[known] = np.nanmedian(values[:, known], axis=0)
+    return Track(values - middle, track.times_s, track.valid, track.names, track.units)
+
+
+def _column(track: Track, name: str) -> np.ndarray:
+    """nan throughout when the track does not have the measure."""
+    return track.column(name) if name in track.names else np.full(len(track), np.nan)
+
+
+# --- head and gaze ---------------------------------------------------------------------------------------------------
+
+
+def _head(track: Track, s: CueSettings) -> Iterator[Cue]:
+    yaw, pitch, roll = (_column(track, f"pose_{axis}") for axis in ("yaw", "pitch", "roll"))
+    t = track.times_s
+    shakes = find_swings(t, yaw, s.shake_swing_deg, s.swing_max_s, s.n_swings, s.max_gap_s)
+    nods = find_swings(t, pitch, s.nod_swing_deg, s.swing_max_s, s.n_swings, s.max_gap_s)
+    # A movement askew, or one that reaches far enough to be a turn of the head, is counted once: as what it is most of.
+    for kind, own, other in (("head_shake", shakes, nods), ("nod", nods, shakes)):
+        larger = [[o for o in other if o.value > e.value] for e in own]
+        main = [e for e, rivals in zip(own, larger, strict=True) if _share_inside(e, rivals) < 0.5]
+        yield from _cues(kind, "head", main, "deg", lambda e: f"{e.value:.0f} degrees to and fro")
+
+    turns = find_events(
+        t, np.hypot(yaw, pitch), s.turn_enter_deg, s.turn_leave_deg, s.turn_min_s, s.merge_s, s.max_gap_s
+    )
+    turns = [event for event in turns if _share_inside(event, shakes + nods) < 0.5]
+    yield from _cues("look_away", "head", turns, "deg", _towards(yaw, pitch))
+    tilts = find_events(t, np.abs(roll), s.tilt_enter_deg, s.tilt_leave_deg, s.tilt_min_s, s.merge_s, s.max_gap_s)
+    yield from _cues("tilt", "head", tilts, "deg", _sides(roll, "own left", "own right"))
+
+    # With the eyes' angle to the head added: who turns the head but keeps looking at the screen does not look away.
+    sight_yaw, sight_pitch = yaw + _column(track, "gaze_yaw"), pitch + _column(track, "gaze_pitch")
+    off = np.hypot(sight_yaw, sight_pitch)
+    looks = find_events(t, off, s.gaze_enter_deg, s.gaze_leave_deg, s.gaze_min_s, s.merge_s, s.max_blink_s)
+    looks = [event for event in looks if _share_inside(event, turns) < 0.5]
+    yield from _cues("gaze_away", "face", looks, "deg", _towards(sight_yaw, sight_pitch))
+
+
+def _overlap_s(a: Event, b: Event) -> float:
+    return min(a.end_s, b.end_s) - max(a.start_s, b.start_s)
+
+
+def _share_inside(event: Event, others: list[Event]) -> float:
+    covered = sum(max(0.0, _overlap_s(event, other)) for other in others)
+    return covered / (event.end_s - event.start_s)
+
+
+def _cues(kind: str, modality: str, events: list[Event], unit: str, detail: object = "") -> Iterator[Cue]:
+    for event in events:
+        told = detail(event) if callable(detail) else str(detail)
+        yield Cue(kind, modality, event.start_s, event.end_s, event.value, unit, told)
+
+
+def _sides(values: np.ndarray, positive: str, negative: str) -> object:
+    return lambda event: f"to the {positive if values[event.peak] > 0 else negative}"
+
+
+def _towards(yaw: np.ndarray, pitch: np.ndarray) -> object:
+    def tell(event: Event) -> str:
+        across, up = yaw[event.peak], pitch[event.peak]
+        if abs(across) >= abs(up):
+            return "to the own left" if across > 0 else "to the own right"
+        return "up" if up > 0 else "down"
+
+    return tell
+
+
+# --- face ------------------------------------------------------------------------------------------------------------
+
+
+def _expression(track: Track, s: CueSettings) -> Iterator[Cue]:
+    t = track.times_s
+
+    def events(kind: str, score: np.ndarray, min_s: float) -> list[Event]:
+        enter, leave = getattr(s, f"{kind}_enter_iod"), getattr(s, f"{kind}_leave_iod")
+        return find_events(t, score, enter, leave, min_s, s.merge_s, s.max_gap_s)
+
+    brow_raise = (_column(track, "AU01") + _column(track, "AU02")) / 2
+    yield from _cues("brow_raise", "face", events("brow_raise", brow_raise, s.brow_min_s), "iod")
+    yield from _cues("brow_lower", "face", events("brow_lower", _column(track, "AU04"), s.brow_min_s), "iod")
+    smiles = events("smile", _column(track, "AU12"), s.smile_min_s)
+    yield from _cues("smile", "face", smiles, "iod")
+    presses = events("lip_press", _column(track, "AU24"), s.lip_press_min_s)
+    presses = [event for event in presses if _share_inside(event, smiles) < 0.5]
+    yield from _cues("lip_press", "face", presses, "iod")
+
+
+def _eyes_closed(face: Track, s: CueSettings) -> Iterator[Cue]:
+    sides = np.stack([_column(face, f"eye_opening_{side}") for side in ("left", "right")])
+    seen = np.isfinite(sides)
+    opening = np.where(seen, sides, 0).sum(0) / np.where(seen.any(0), seen.sum(0), np.nan)
+    if not np.isfinite(opening).any():
+        return
+    usual = float(np.nanpercentile(opening, 75))
+    if usual <= 0:
+        return
+    shut = 1 - opening / usual
+    found = find_events(face.times_s, shut, s.closed_enter, s.closed_leave, s.closed_min_s, 0.0, s.max_gap_s)
+    yield from _cues("eyes_closed", "face", found, "share shut", lambda e: f"{e.end_s - e.start_s:.1f} s")
+
+
+# --- voice -----------------------------------------------------------------------------------------------------------
+
+
+def _pauses(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
+    for start_s, end_s in voice.pauses:
+        if end_s - start_s >= s.long_pause_s:
+            yield Cue(
+                "long_pause", "voice", start_s, end_s, end_s - start_s, "s", f"{end_s - start_s:.1f} s of silence"
+            )
+
+
+def _rates(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
+    """Stretches between pauses whose syllables per second are far from this person's median stretch."""
+    track = voice.track
+    if not len(track) or math.isnan(float(voice.summary.get("articulation_rate_per_s", math.nan))):
+        return
+    speaking = track.valid & ~_inside(track.times_s, voice.pauses)
+    spoken, syllable = track.column("speech") == 1, track.column("syllable") == 1
+    stretches = []
+    for a, b in runs(speaking):
+        inside = np.flatnonzero(spoken[a:b])
+        if len(inside) * HOP_S >= s.rate_stretch_s:
+            first, last = a + inside[0], a + inside[-1] + 1
+            stretches.append((first, last, syllable[first:last].sum() / (len(inside) * HOP_S)))
+    if len(stretches) < s.n_rate_stretches:
+        return
+    usual = float(np.median([rate for _, _, rate in stretches]))
+    for first, last, rate in stretches:
+        ratio = rate / usual if usual else 1.0
+        kind = "slow_speech" if ratio <= s.slow_ratio else "fast_speech" if ratio >= s.fast_ratio else ""
+        if kind:
+            start_s, end_s = float(track.times_s[first]), float(track.times_s[last - 1] + HOP_S)
+            told = f"{rate:.1f} syllables per second; this person's median is {usual:.1f}"
+            yield Cue(kind, "voice", start_s, end_s, float(rate), "syllables/s", told)
+
+
+def _inside(times_s: np.ndarray, spans: tuple[tuple[float, float], ...]) -> np.ndarray:
+    inside = np.zeros(len(times_s), bool)
+    for start_s, end_s in spans:
+        inside[slice(*np.searchsorted(times_s, [start_s - HOP_S / 2, end_s - HOP_S / 2]))] = True
+    return inside

@@ -1,0 +1,81 @@
+"""A waveform cut into 10-ms rows, in blocks of fixed position: memory stays flat, and results do not depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+#: One row of every voice measure. Row ``k`` covers ``start_s + [k, k + 1) * HOP_S``; windows are centred on its middle.
+HOP_S = 0.01
+#: Rows computed at a time. Part of the result's definition only for the pitch tracker, which settles each block alone.
+BLOCK_ROWS = 2000
+
+
+class Sound(Protocol):
+    """What the voice measures need of ``capture.media.Waveform``: ``values (n,)`` may be a memory map."""
+
+    @property
+    def values(self) -> np.ndarray: ...
+    @property
+    def sample_rate_hz(self) -> int: ...
+    @property
+    def start_s(self) -> float: ...
+    @property
+    def gaps(self) -> Sequence[tuple[float, float]]: ...
+
+
+def n_rows(sound: Sound) -> int:
+    """Number of rows; a last one that is less than half filled does not count."""
+    return int(len(sound.values) / (sound.sample_rate_hz * HOP_S) + 0.5)
+
+
+def blocks(total: int) -> Iterator[tuple[int, int]]:
+    """First and last-but-one row of every block."""
+    for first in range(0, total, BLOCK_ROWS):
+        yield first, min(total, first + BLOCK_ROWS)
+
+
+def windows(
+    sound: Sound,
+    first: int,
+    last: int,
+    length: int,
+    prepare: Callable[[np.ndarray], np.ndarray] | None = None,
+    margin: int = 0,
+) -> np.ndarray:
+    """Windows ``(last - first, length)`` float32 centred on the middles of the rows; zeros beyond the ends.
+
+    ``prepare`` filters the samples first and is given ``margin`` more of them on both sides.
+    """
+    hop = sound.sample_rate_hz * HOP_S
+    starts = np.floor((np.arange(first, last) + 0.5) * hop - length / 2 + 0.5).astype(int)
+    lo, hi = starts[0] - margin, starts[-1] + length + margin
+    piece = np.zeros(hi - lo, np.float32)
+    inside = slice(max(lo, 0), min(hi, len(sound.values)))
+    piece[inside.start - lo : inside.start - lo + max(0, inside.stop - inside.start)] = sound.values[inside]
+    if prepare is not None:
+        piece = prepare(piece).astype(np.float32)
+    return np.lib.stride_tricks.sliding_window_view(piece, length)[starts - lo]
+
+
+def gap_rows(sound: Sound, total: int) -> np.ndarray:
+    """Rows ``(total,)`` that overlap a gap of the recording."""
+    inside = np.zeros(total, bool)
+    for start_s, end_s in sound.gaps:
+        a = int(np.floor((start_s - sound.start_s) / HOP_S + 1e-6))
+        b = int(np.ceil((end_s - sound.start_s) / HOP_S - 1e-6))
+        inside[max(a, 0) : max(b, 0)] = True
+    return inside
+
+
+def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """Half-open spans of rows in which ``mask (T,)`` is true."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def decibels(power: np.ndarray) -> np.ndarray:
+    """Power (full-scale square = 1) in dBFS, not below -120."""
+    return 10 * np.log10(np.maximum(power, 1e-12))
