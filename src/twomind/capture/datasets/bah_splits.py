@@ -1,0 +1,171 @@
+"""Readers of labelled transcripts: the public BAH split files, and a user's own table.
+
+A line of a split file is ``path,label,transcript``. The transcript holds commas, so a line is cut at its first two
+commas only. Participant and question are in the path
+(``Videos/<pid>/Visite_1/<pid>_Question_<q>_<date>_<time>_Video….mp4``); some files have a blank where the release has
+an underscore ("Visite 1", date and time), which is the same recording.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from twomind.errors import BadInput
+
+_NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?:_|\.|$)")
+_MAX_SHOWN = 5
+_COLUMNS = ("subject", "question", "label", "transcript")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One labelled answer. ``question`` is "1" to "7", or a prompt's own text, or None; ``label`` 1 = A/H present."""
+
+    id: str
+    subject: str
+    question: str | None
+    label: int
+    transcript: str
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """The answers of one file, and what was wrong with the lines that could not be used."""
+
+    answers: tuple[Answer, ...]
+    problems: tuple[str, ...] = ()
+
+
+def video_id(path: str) -> str:
+    """The recording's name without folder and ending, blanks as underscores: equal in every release.
+
+    >>> video_id("Videos/10/Visite 1/10_Question_3_2024-01-01 10-00-00_Video.mp4")
+    '10_Question_3_2024-01-01_10-00-00_Video'
+    """
+    name = path.strip().replace("\\", "/").rsplit("/", 1)[-1]
+    return re.sub(r"\.(mp4|webm|mkv|mov|avi)$", "", name, flags=re.IGNORECASE).replace(" ", "_")
+
+
+def parse_line(text: str, line: int = 0) -> Answer:
+    """One line of a split file. An empty transcript is kept as "".
+
+    Raises:
+        BadInput: fewer than two commas, a label other than 0 or 1, or a path without participant and question.
+    """
+    parts = text.split(",", 2)
+    if len(parts) < 3:
+        raise BadInput(f"line {line}: expected path,label,transcript, got {len(parts) - 1} comma(s)")
+    path, label, transcript = parts
+    if label.strip() not in ("0", "1"):
+        raise BadInput(f"line {line}: expected the label 0 or 1, got {label.strip()[:20]!r}")
+    name = video_id(path)
+    match = _NAME.match(name)
+    if not match:
+        raise BadInput(
+            f"line {line}: expected <participant>_Question_<1-7>_… at the end of the path, got {name[:60]!r}"
+        )
+    return Answer(name, match["subject"], match["question"], int(label), transcript.strip(), line)
+
+
+def read_split(path: Path, strict: bool = False) -> Split:
+    """Read one split file. Lines that cannot be used are listed in ``problems``, or with ``strict`` raise.
+
+    Raises:
+        BadInput: the file is absent, is not UTF-8 text, or holds no usable line; names a recording twice.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"no split file {path}; expected a text file with path,label,transcript on each line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
+    answers: dict[str, Answer] = {}
+    problems: list[str] = []
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            answer = parse_line(text.rstrip("\r"), number)
+            if answer.id in answers:
+                raise BadInput(f"line {number}: {answer.id} was already on line {answers[answer.id].line}")
+            answers[answer.id] = answer
+        except BadInput as error:
+            problems.append(str(error))
+    if problems and strict:
+        raise BadInput(f"{path}: " + summary(problems))
+    if not answers:
+        raise BadInput(f"{path}: no usable line; " + (summary(problems) if problems else "the file is empty"))
+    return Split(tuple(answers.values()), tuple(problems))
+
+
+def read_splits(folder: Path, names: Sequence[str], strict: bool = False) -> Split:
+    """Several split files of one folder (``train`` reads ``train.txt``), joined.
+
+    Raises:
+        BadInput: as :func:`read_split`; or the folder or a named split is absent.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BadInput(f"no folder {folder}; expected one with {', '.join(f'{n}.txt' for n in names)}")
+    missing = [n for n in names if not (folder / f"{n}.txt").is_file()]
+    if missing:
+        there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
+        raise BadInput(f"{folder}: no split {', '.join(missing)}; there is: {there}")
+    parts = [read_split(folder / f"{name}.txt", strict) for name in names]
+    problems = tuple(f"{n}.txt {p}" for n, part in zip(names, parts, strict=True) for p in part.problems)
+    return Split(tuple(a for part in parts for a in part.answers), problems)
+
+
+def summary(problems: Sequence[str]) -> str:
+    """The first few problems in one sentence, and how many more there are."""
+    more = len(problems) - _MAX_SHOWN
+    return "; ".join(problems[:_MAX_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def read_table(path: Path) -> Split:
+    """A user's own labelled transcripts: CSV (or TSV) with the columns ``subject,question,label,transcript``.
+
+    ``question`` may be empty, a number, or the prompt's text; further columns are ignored. Rows that cannot be used
+    are listed in ``problems`` with their line.
+
+    Raises:
+        BadInput: the file is absent, not UTF-8, a column is missing, or no row can be used.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"no file {path}; expected a CSV with the columns {', '.join(_COLUMNS)}")
+    answers: list[Answer] = []
+    problems: list[str] = []
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+            missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
+            if missing:
+                raise BadInput(f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {', '.join(missing)}")
+            for row in reader:
+                line, label = reader.line_num, (row["label"] or "").strip()
+                if label not in ("0", "1"):
+                    problems.append(f"line {line}: expected the label 0 or 1, got {label[:20]!r}")
+                elif not (row["subject"] or "").strip():
+                    problems.append(f"line {line}: the subject is empty; people must be known to keep them apart")
+                else:
+                    subject, question = row["subject"].strip(), (row["question"] or "").strip() or None
+                    text = (row["transcript"] or "").strip()
+                    answers.append(Answer(f"line {line}", subject, question, int(label), text, line))
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
+    if not answers:
+        raise BadInput(f"{path}: no usable row; " + (summary(problems) if problems else "there is only the header"))
+    return Split(tuple(answers), tuple(problems))
+
+
+def read_answers(data: Path, splits: Sequence[str]) -> Split:
+    """Labelled answers from a folder of split files, or from a user's own table when ``data`` is a file."""
+    data = Path(data)
+    return read_table(data) if data.is_file() else read_splits(data, splits)

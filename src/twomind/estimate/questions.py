@@ -1,0 +1,46 @@
+"""Which question was answered: a number, a response type, the text of a known prompt, an own prompt, or unknown."""
+
+from __future__ import annotations
+
+import re
+
+#: The seven questions of BAH: number → (intended response, theme in our words; the official wording is not published).
+BAH_QUESTIONS: dict[str, tuple[str, str]] = {
+    "1": ("neutral", "what you do after waking up"),
+    "2": ("positive", "an activity that gives you joy, why"),
+    "3": ("negative", "a chore you dislike, why"),
+    "4": ("ambivalent", "you like it but would like to stop / don't do it but would like to"),
+    "5": ("willing", "something you are nearly always ready to do"),
+    "6": ("resistant", "something others do that you would refuse"),
+    "7": ("hesitant", "something you could do but have not, undecided"),
+}
+
+
+def plain(text: str) -> str:
+    """Lower case, letters and digits only, single blanks: how prompts are compared."""
+    return " ".join(re.findall(r"[a-z0-9]+", text.lower().replace("’", "").replace("'", "")))
+
+
+def resolve(question: str | int | None, known: tuple[str, ...]) -> str | None:
+    """The model's own name of the question, or None when it is unknown or the user's own.
+
+    ``known`` are the questions of a model. "7", "Q7", "question 7", "hesitant" and the theme's text all mean BAH's
+    seventh; any other text must equal one of ``known`` but for case and punctuation.
+
+    >>> resolve("Hesitant", tuple("1234567")), resolve("What did you eat?", tuple("1234567"))
+    ('7', None)
+    """
+    if question is None or not str(question).strip():
+        return None
+    asked = plain(str(question))
+    for name in known:
+        if asked == plain(name):
+            return name
+    if set(known) <= set(BAH_QUESTIONS):
+        number = re.fullmatch(r"(?:q|question)? ?([1-7])", asked)
+        if number and number[1] in known:
+            return number[1]
+        for name, (response, theme) in BAH_QUESTIONS.items():
+            if name in known and asked in (plain(response), plain(theme)):
+                return name
+    return None

@@ -1,0 +1,362 @@
+"""The default recogniser: which question, how long an answer, and a lexicon of hesitation and ambivalence in its words.
+
+It says how likely a trained coder would mark ambivalence or hesitancy *somewhere* in the answer. It does not say when.
+numpy only; the numbers lie in ``weights/words.json`` with their card. How they came about: ``docs/words.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.describe.lexicon import lexicon
+from twomind.describe.text import count
+from twomind.errors import BadInput, MissingWeights
+from twomind.estimate.calibration import (
+    Reliability,
+    Risk,
+    prevalence_shift,
+    reliability_from,
+    risk_from,
+    sigmoid,
+)
+from twomind.estimate.questions import resolve
+from twomind.estimate.words_model import Additive, NGrams, Parts
+from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Status, Task
+
+FORMAT = "twomind.words/1"
+SHIPPED = Path(__file__).parent / "weights" / "words.json"
+#: Shorter answers are not scored: too little was said, or the transcript is cut.
+MIN_WORDS = 5
+
+
+@dataclass(frozen=True)
+class Head:
+    """One calibrated model with what was observed on held-out answers: of known questions, or of prompts never seen."""
+
+    model: Additive
+    reliability: Reliability
+    risk: Risk
+    skill: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to use the model."""
+
+    use_question: bool = True  # False: score as if the question were unknown
+    max_risk: float | None = None  # abstain around 0.5 so that held-out answers outside err at most this often
+    prevalence: float | None = None  # share of A/H expected where the answers come from
+    prevalence_source: str = ""  # where that number comes from; stored with each prediction
+    prevalence_question: str | None = None  # the question that number is about; None: the seven asked equally often
+
+
+@dataclass(frozen=True)
+class WordsRecogniser:
+    """Recogniser of ambivalence/hesitancy from words. ``known`` knows the question, ``own_prompt`` does not."""
+
+    known: Head
+    own_prompt: Head
+    rates: Mapping[str, float]  # question → share of A/H among the training answers
+    prevalence: float  # share of A/H in training with the questions asked equally often
+    shortcuts: Mapping[str, Any]
+    card: Mapping[str, Any]
+    variant: str = "lexicon"
+    people: Mapping[str, Any] = field(default_factory=dict)  # salted hashes of the training people
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def task(self) -> Task:
+        return AMBIVALENCE
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> WordsRecogniser:
+        """Read a model file (or a folder that holds ``words.json``); the shipped one when no path is given."""
+        return load(path)
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        return tuple(self.known.model.questions)
+
+    def with_question(self, use: bool) -> WordsRecogniser:
+        """Switch the question off or on as an input."""
+        return replace(self, settings=replace(self.settings, use_question=use))
+
+    def recalibrate(self, prevalence: float, source: str | None, question: str | None = None) -> WordsRecogniser:
+        """Shift the log-odds to another prevalence. ``source`` says where the number comes from and is stored.
+
+        ``prevalence`` is the share of A/H over the known questions asked equally often, or over answers to
+        ``question`` when that is given.
+
+        Raises:
+            BadInput: no source, a share outside (0, 1), or an unknown question.
+        """
+        if not source or not source.strip():
+            raise BadInput(
+                f"prevalence {prevalence}: where does this number come from? Give its source (a pilot study with "
+                "coded answers, a publication …); it is stored with every prediction"
+            )
+        if question is not None and resolve(question, self.questions) is None:
+            raise BadInput(
+                f"prevalence: the model does not know the question {question!r}; it knows {', '.join(self.questions)}"
+            )
+        prevalence_shift(prevalence, self.prevalence)
+        changed = replace(
+            self.settings, prevalence=float(prevalence), prevalence_source=source.strip(), prevalence_question=question
+        )
+        return replace(self, settings=changed)
+
+    def abstaining(self, max_risk: float) -> WordsRecogniser:
+        """Abstain in the smallest zone around 0.5 that keeps the held-out error at or under ``max_risk``.
+
+        Raises:
+            BadInput: no zone reaches it; the message says the lowest error.
+        """
+        self.known.risk.zone(max_risk)
+        return replace(self, settings=replace(self.settings, max_risk=max_risk))
+
+    def shift(self) -> float:
+        """Log-odds added for another prevalence; 0 without."""
+        s = self.settings
+        if s.prevalence is None:
+            return 0.0
+        name = resolve(s.prevalence_question, self.questions)
+        return prevalence_shift(s.prevalence, self.rates[name] if name else self.prevalence)
+
+    def head(self, question: str | None) -> tuple[Head, str | None]:
+        """The model for this question, and the question's name in it (None: the model without the question)."""
+        name = resolve(question, self.questions) if self.settings.use_question else None
+        return (self.known, name) if name is not None else (self.own_prompt, None)
+
+    def why_not(self, x: Features) -> str:
+        """Why this answer is not scored; "" when it is."""
+        note = x.notes.get("words", "")
+        if x.words is None:
+            return f"words: {note or 'not measured'}"
+        if note.lower().startswith("truncated"):
+            return f"words: {note}; a truncated answer is not scored"
+        if not x.words:
+            return "words: the answer is empty; an empty answer is not scored"
+        n = count([w.text for w in x.words]).n_words
+        if n < MIN_WORDS:
+            return f"words: {n} word(s) without filler sounds; fewer than {MIN_WORDS} are not scored"
+        return ""
+
+    def predict(self, x: Features) -> Prediction:
+        """Probability that A/H is present in the answer, in parts; or an honest "not measured"."""
+        reason = self.why_not(x)
+        if reason:
+            return Prediction.not_measured(x.span_s, len(self.task.classes), reason)
+        assert x.words is not None
+        head, name = self.head(x.question)
+        parts = head.model.parts([w.text for w in x.words], name)
+        shift = self.shift()
+        logit = parts.logit + shift
+        p = float(sigmoid(logit))
+        status, reason = self._decide(head, p)
+        return Prediction(
+            span_s=x.span_s,
+            probs=np.array([1 - p, p]),
+            status=status,
+            reason=reason,
+            evidence=(*_part_evidence(parts), *self._band(head, parts, shift), *_word_evidence(x, parts)),
+            logits=np.array([0.0, logit]),
+        )
+
+    def _band(self, head: Head, parts: Parts, shift: float) -> list[Evidence]:
+        low, high = head.reliability.band(float(sigmoid(parts.logit)))
+        # Under another prevalence the observed rates move by the same shift as the score.
+        ends = [float(sigmoid(math.log(max(e, 1e-6) / max(1 - e, 1e-6)) + shift)) for e in (low, high)]
+        found = [Evidence("band", n, v, "probability") for n, v in zip(("low", "high"), ends, strict=True)]
+        if self.settings.prevalence is not None:
+            found.append(Evidence("part", "prevalence", shift, "log-odds"))
+            found.append(
+                Evidence("prevalence", self.settings.prevalence_source, self.settings.prevalence, "probability")
+            )
+        return found
+
+    def _decide(self, head: Head, p: float) -> tuple[Status, str]:
+        said = []
+        if self.settings.prevalence is not None:
+            said.append(
+                f"recalibrated to a prevalence of {self.settings.prevalence:g} ({self.settings.prevalence_source})"
+            )
+        if self.settings.max_risk is None:
+            return Status.OK, "; ".join(said)
+        try:
+            width, coverage, error = head.risk.zone(self.settings.max_risk)
+        except BadInput as unreachable:
+            # Reachable for known questions (checked on asking), but not for a prompt never seen.
+            return Status.ABSTAINED, "; ".join([f"cannot tell: {unreachable}", *said])
+        if abs(p - 0.5) < width:
+            text = (
+                f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone {error:.1%} of held-out "
+                f"answers were wrong, and {coverage:.0%} were decided"
+            )
+            return Status.ABSTAINED, "; ".join([text, *said])
+        return Status.OK, "; ".join(said)
+
+    def describe(self) -> dict[str, Any]:
+        """The card and the settings in use, as plain values."""
+        known = self.known.model
+        return {
+            "name": "words",
+            "variant": self.variant,
+            "card": dict(self.card),
+            "questions": list(self.questions),
+            "skill": {"known_question": dict(self.known.skill), "unknown_or_own_prompt": dict(self.own_prompt.skill)},
+            "settings": asdict(self.settings),
+            "min_words": MIN_WORDS,
+            "numbers": {
+                "baseline": known.baseline,
+                "questions": dict(known.questions),
+                "length": {"weight": known.length_weight, "mean_log_words": known.length_mean},
+                "content": {k: {"weight": w, "rate": r} for k, (w, r) in known.content.items()},
+            },
+        }
+
+    def knows(self, question: str | None) -> bool:
+        """Whether this question is an input of the score; for an unknown or own prompt it is not."""
+        return self.head(question)[1] is not None
+
+    @property
+    def locates(self) -> tuple[bool, str]:
+        """Whether the model may say *when*, and why (not): decided by ``score.located`` on held-out people."""
+        found = self.card.get("located")
+        if not found:
+            return False, "this model was never compared with the position in the answer on annotated segments"
+        rows, gain = found["auc_inside_answers"], found["gain_over_position"]
+        low, high = gain["ci"]
+        reason = (
+            f"inside an answer, the words' contributions tell marked from unmarked moments with AUC "
+            f"{rows['words']['value']:.2f} (chance: .50), the position in the answer alone with "
+            f"{rows['position']['value']:.2f}; gain over position {gain['value']:+.2f} [{low:+.2f}, {high:+.2f}] on "
+            f"{found['n_people']} people"
+        )
+        return bool(found["locates"]), reason
+
+    def skill(self, question: str | None) -> Mapping[str, Any]:
+        """The skill to print: the headline when the question is known, else the leave-one-question-out figure."""
+        return self.head(question)[0].skill
+
+
+def _part_evidence(parts: Parts) -> list[Evidence]:
+    return [
+        Evidence("part", name, float(getattr(parts, name)), "log-odds")
+        for name in ("baseline", "question", "length", "content")
+    ]
+
+
+def _word_evidence(x: Features, parts: Parts) -> list[Evidence]:
+    assert x.words is not None
+    return [
+        Evidence("word", w.text, float(share), "log-odds", w.start_s, w.end_s)
+        for w, share in zip(x.words, parts.words, strict=True)
+    ]
+
+
+def _additive_dict(model: Additive) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "baseline": model.baseline,
+        "questions": dict(model.questions),
+        "length": {"weight": model.length_weight, "mean_log_words": model.length_mean},
+        "content": {k: {"weight": w, "rate": r} for k, (w, r) in model.content.items()},
+    }
+    if model.ngrams is not None:
+        found["ngrams"] = {
+            "n_max": model.ngrams.n_max,
+            "offset": model.ngrams.offset,
+            "terms": {t: list(v) for t, v in model.ngrams.terms.items()},
+        }
+    return found
+
+
+def _additive(entry: Mapping[str, Any]) -> Additive:
+    grams = entry.get("ngrams")
+    return Additive(
+        baseline=float(entry["baseline"]),
+        questions={str(k): float(v) for k, v in entry["questions"].items()},
+        length_weight=float(entry["length"]["weight"]),
+        length_mean=float(entry["length"]["mean_log_words"]),
+        content={k: (float(v["weight"]), float(v["rate"])) for k, v in entry["content"].items()},
+        ngrams=NGrams(
+            {t: (float(a), float(b)) for t, (a, b) in grams["terms"].items()}, grams["offset"], grams["n_max"]
+        )
+        if grams
+        else None,
+    )
+
+
+def to_dict(recogniser: WordsRecogniser) -> dict[str, Any]:
+    """Everything of a recogniser as plain values; settings of use are not part of the model."""
+    heads = {
+        name: {
+            "model": _additive_dict(head.model),
+            "skill": dict(head.skill),
+            "reliability": asdict(head.reliability),
+            "risk": asdict(head.risk),
+        }
+        for name, head in (("known_question", recogniser.known), ("own_prompt", recogniser.own_prompt))
+    }
+    return {
+        "format": FORMAT,
+        "variant": recogniser.variant,
+        "task": recogniser.task.name,
+        "classes": list(recogniser.task.classes),
+        "lexicon_sha256": lexicon().sha256,
+        "prevalence": recogniser.prevalence,
+        "question_rates": dict(recogniser.rates),
+        **heads,
+        "shortcuts": dict(recogniser.shortcuts),
+        "people": dict(recogniser.people),
+        "card": dict(recogniser.card),
+    }
+
+
+def load(path: Path | None = None) -> WordsRecogniser:
+    """Read a recogniser.
+
+    Raises:
+        MissingWeights: the file is absent.
+        BadInput: it is not a words model, its classes differ, or it was made with another lexicon.
+    """
+    path = Path(path) if path is not None else SHIPPED
+    path = path / "words.json" if path.is_dir() else path
+    if not path.is_file():
+        raise MissingWeights(f"no words model at {path}; reinstall twomind, or train one with `twomind train words`")
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{path}: expected a words model as JSON ({error})") from error
+    if not isinstance(entry, dict) or entry.get("format") != FORMAT:
+        came = entry.get("format") if isinstance(entry, dict) else type(entry).__name__
+        raise BadInput(f"{path}: expected the format {FORMAT!r}, got {came!r}")
+    if entry["classes"] != list(AMBIVALENCE.classes):
+        raise BadInput(
+            f"{path}: expected the classes {list(AMBIVALENCE.classes)} in this order, got {entry['classes']}"
+        )
+    if entry["lexicon_sha256"] != lexicon().sha256:
+        raise BadInput(f"{path}: it was trained with another version of the lexicon; train it again")
+    heads = [
+        Head(_additive(h["model"]), reliability_from(h["reliability"]), risk_from(h["risk"]), h["skill"])
+        for h in (entry["known_question"], entry["own_prompt"])
+    ]
+    return WordsRecogniser(
+        known=heads[0],
+        own_prompt=heads[1],
+        rates=entry["question_rates"],
+        prevalence=float(entry["prevalence"]),
+        shortcuts=entry["shortcuts"],
+        card=entry["card"],
+        variant=entry["variant"],
+        people=entry["people"],
+    )
+
+
+PLUGIN = WordsRecogniser

@@ -1,0 +1,322 @@
+"""Train a words model and write its card: figures on people it never saw. Behind `twomind train words`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.capture.datasets.bah_splits import read_answers
+from twomind.describe.text import count
+from twomind.errors import BadInput
+from twomind.estimate import words_train as wt
+from twomind.estimate.calibration import Reliability, risk_curve, sigmoid
+from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, to_dict
+from twomind.score import metrics
+from twomind.score.words import hashed, plain, score_answers
+from twomind.store import write_text
+
+NOT_FOR = (
+    "diagnosis, or any decision about a person without a human who listened to the answer",
+    "selection, monitoring or appraisal at work or in education",
+    "saying when in the answer ambivalence or hesitancy shows: it does not know",
+    "languages other than English, speech of children, answers read aloud or written",
+    "comparing groups of people: no figure per group could be computed from the public files",
+)
+POPULATION = (
+    "adults from nine Canadian provinces, recruited online, who answered seven questions of an avatar, alone at "
+    "their own webcam, in English (a few French answers); transcripts by an automatic recogniser that drops nearly "
+    "all filler sounds; labels mostly by one annotator, agreement not published"
+)
+FORM_NOTE = (
+    "which lexicon categories enter, and in what form, was settled by cross-validation on the same training people, so "
+    "these figures are slightly favourable; the validation split played no part in any choice"
+)
+_MIN_PEOPLE = 10
+
+
+def _mean_bound(
+    y: np.ndarray, scores: np.ndarray, question: np.ndarray, folds: np.ndarray
+) -> dict[str, Callable[..., Any]]:
+    """Every metric as its mean over the deals, ``scores (R, N)``."""
+    each = [metrics.bound(y, p, question, fold) for p, fold in zip(scores, folds, strict=False)]
+
+    def mean(name: str) -> Callable[..., Any]:
+        return lambda weights=None: np.mean([one[name](weights) for one in each], axis=0)
+
+    return {name: mean(name) for name in each[0]}
+
+
+def _figures(bound: dict[str, Callable[..., Any]], weights: np.ndarray) -> dict[str, Any]:
+    return {**{k: float(f()) for k, f in bound.items()}, "ci": metrics.intervals(bound, weights)}
+
+
+def _gain(a: dict[str, Callable[..., Any]], b: dict[str, Callable[..., Any]], weights: np.ndarray) -> dict[str, Any]:
+    return {
+        **{k: float(a[k]() - b[k]()) for k in a},
+        "ci": {k: metrics.interval(a[k](weights) - b[k](weights)) for k in a},
+    }
+
+
+def reliability(
+    y: np.ndarray, logit: np.ndarray, weights: np.ndarray, n_near: int = 120, n_points: int = 13
+) -> Reliability:
+    """Observed rate near each of ``n_points`` held-out scores, with its participant-bootstrap 95 % interval."""
+    n_near = min(n_near, max(len(y) // 4, 1))
+    order = np.argsort(logit, kind="stable")
+    points: list[tuple[float, float, float, float]] = []
+    for start in np.linspace(0, len(y) - n_near, n_points).astype(int):
+        near = order[start : start + n_near]
+        w = weights[:, near]
+        total = w.sum(axis=1)
+        low, high = metrics.interval((w @ y[near])[total > 0] / total[total > 0])
+        p, rate = float(sigmoid(np.median(logit[near]))), float(y[near].mean())
+        if not points or p > points[-1][0]:
+            points.append((p, rate, low, high))
+    p_, rate_, low_, high_ = zip(*points, strict=True)
+    return Reliability(p_, rate_, low_, high_, n_near)
+
+
+def _own_figures(data: wt.Table, held: wt.HeldOut, weights: np.ndarray) -> dict[str, Any]:
+    p = sigmoid(held.own_prompt)
+    found = _figures(_mean_bound(data.y, p, data.question, held.fold), weights)
+    one = sigmoid(held.own_prompt - held.own_baseline)
+    same = {"auc": _mean_bound(data.y, one, data.question, held.fold)["auc"]}
+    return {
+        **found,
+        "auc_one_baseline": float(same["auc"]()),
+        "auc_one_baseline_ci": metrics.interval(same["auc"](weights)),
+        "protocol": "leave one question out, on people held out as well",
+        "note": "auc pools models whose baselines differ by the question left out; auc_one_baseline takes them off",
+    }
+
+
+def _insert(said: list[str], every: int, what: Callable[[str], tuple[str, ...]]) -> list[str]:
+    return [x for i, w in enumerate(said, 1) for x in ((w, *what(w)) if i % every == 0 else (w,))]
+
+
+HABITS: dict[str, Callable[[list[str]], list[str]]] = {
+    "filler sounds inserted (um, every 8 words)": lambda t: _insert(t, 8, lambda w: ("um",)),
+    "filler sounds removed": lambda t: [w for w in t if count([w]).n_words or not w.strip(".,!?")],
+    "filler words inserted (you know, every 20 words)": lambda t: _insert(t, 20, lambda w: ("you", "know")),
+    "repeats inserted (one word said twice, every 20 words)": lambda t: _insert(t, 20, lambda w: (w,)),
+    "punctuation and case removed": lambda t: [w.lower().strip(".,!?;:") or "-" for w in t],
+    "answer cut in half": lambda t: t[: max(len(t) // 2, 1)],
+}
+
+
+def habits(data: wt.Table, recipe: wt.Recipe) -> dict[str, Any]:
+    """How held-out scores move when the same answers are transcribed with other habits."""
+    fold = wt.deal(data.subject, recipe.n_folds, recipe.seed + 100)
+    models = [wt.fit(data, np.flatnonzero(fold != f), True, recipe).model for f in range(recipe.n_folds)]
+
+    def score(change: Callable[[list[str]], list[str]]) -> np.ndarray:
+        logit = []
+        for said, question, f in zip(data.texts, data.question, fold, strict=True):
+            model = models[f]
+            logit.append(model.parts(change(said), str(question) if question in model.questions else None).logit)
+        return sigmoid(np.array(logit))
+
+    before = score(lambda t: t)
+    found = {"as transcribed": _moved(data, before, before, fold)}
+    for name, change in HABITS.items():
+        found[name] = _moved(data, before, score(change), fold)
+    return found
+
+
+def _moved(data: wt.Table, before: np.ndarray, after: np.ndarray, fold: np.ndarray) -> dict[str, float]:
+    return {
+        "mean_change": float((after - before).mean()),
+        "mean_absolute_change": float(np.abs(after - before).mean()),
+        "decisions_changed": float(((after > 0.5) != (before > 0.5)).mean()),
+        "auc": float(metrics.auc(data.y, after)),
+        "within_question_auc": float(metrics.within_question_auc(data.y, after, data.question, fold)),
+    }
+
+
+def _shortcuts(data: wt.Table, recipe: wt.Recipe, prevalence: float) -> dict[str, Any]:
+    everyone = np.arange(len(data))
+    lq = wt.fit_length_question(data, everyone, recipe)
+    return {
+        "question_only": {"rates": wt.question_rates(data, everyone), "unknown": prevalence},
+        "length_question": {
+            "questions": {q: lq.baseline + v for q, v in lq.questions.items()},
+            "unknown": lq.baseline,
+            "length_weight": lq.length_weight,
+            "length_mean": lq.length_mean,
+        },
+    }
+
+
+def _check(data: wt.Table) -> None:
+    n_people = len(np.unique(data.subject))
+    if n_people < _MIN_PEOPLE or len(np.unique(data.y)) < 2:
+        raise BadInput(
+            f"expected at least {_MIN_PEOPLE} people and both labels to train on, got {n_people} people and the "
+            f"label(s) {', '.join(str(v) for v in np.unique(data.y))}"
+        )
+
+
+def train(data: wt.Table, recipe: wt.Recipe, source: dict[str, Any], n_bootstrap: int = 2000) -> WordsRecogniser:
+    """Fit, score on held-out people, and put everything on the card."""
+    _check(data)
+    everyone = np.arange(len(data))
+    rates = wt.question_rates(data, everyone)
+    prevalence = float(np.clip(np.mean(list(rates.values())), 0.01, 0.99))
+    chosen, own = wt.fit(data, everyone, True, recipe), wt.fit(data, everyone, False, recipe)
+    held = wt.held_out(data, recipe, n_repeats_own=2 if recipe.variant == "lexicon" else 1)
+    weights = metrics.person_weights(data.subject, n_bootstrap, recipe.seed)
+    rows = {
+        "words": _mean_bound(data.y, sigmoid(held.known), data.question, held.fold),
+        "question_only": _mean_bound(data.y, held.question_only, data.question, held.fold),
+        "length_question": _mean_bound(data.y, sigmoid(held.length_question), data.question, held.fold),
+    }
+    mean_known, mean_own = held.known.mean(axis=0), held.own_prompt.mean(axis=0)
+    figures = {k: _figures(b, weights) for k, b in rows.items()}
+    own_figures = _own_figures(data, held, weights)
+    seen = np.isfinite(mean_own)
+    card = {
+        "what": "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in a spoken answer",
+        "made": datetime.now(UTC).date().isoformat(),
+        "data": {
+            **source,
+            "answers": len(data),
+            "people": len(np.unique(data.subject)),
+            "present": float(data.y.mean()),
+        },
+        "population": POPULATION if source.get("bah") else "of the user's own data",
+        "not_for": list(NOT_FOR),
+        "recipe": asdict(recipe),
+        "chosen": {
+            "known_question": {"penalty": chosen.penalty, "slope": chosen.slope},
+            "own_prompt": {"penalty": own.penalty, "slope": own.slope},
+        },
+        "protocol": (
+            f"{recipe.n_folds}-fold cross-validation by person, {recipe.n_repeats} deals, mean over deals; penalty and "
+            "slope chosen inside each training part; pairs within a question counted inside a fold; intervals: 95 % "
+            f"percentile of {n_bootstrap} bootstrap resamples of people (resampling inflates ece, so its interval can "
+            "lie above its value)"
+        ),
+        "form": FORM_NOTE if source.get("bah") and recipe.variant == "lexicon" else "",
+        "held_out_people": figures,
+        "gain_over_length_question": _gain(rows["words"], rows["length_question"], weights),
+        "gain_over_question_only": _gain(rows["words"], rows["question_only"], weights),
+        "own_prompt": own_figures,
+        "per_question": _question_table(data, sigmoid(held.known)),
+        "reliability": metrics.reliability_bins(data.y, sigmoid(mean_known)),
+        "transcription_habits": habits(data, recipe),
+        "shareable": recipe.variant == "lexicon",
+    }
+    if not card["shareable"]:
+        card["warning"] = "holds n-grams of the training transcripts: keep it where the transcripts may be kept"
+    salt = hashlib.sha256(json.dumps(sorted(set(map(str, data.subject)))).encode()).hexdigest()
+    return WordsRecogniser(
+        known=Head(
+            chosen.model,
+            reliability(data.y, mean_known, weights),
+            risk_curve(data.y, sigmoid(mean_known)),
+            {**figures["words"], "protocol": "people held out"},
+        ),
+        own_prompt=Head(
+            own.model,
+            reliability(data.y[seen], mean_own[seen], weights[:, seen]),
+            risk_curve(data.y[seen], sigmoid(mean_own[seen])),
+            own_figures,
+        ),
+        rates=rates,
+        prevalence=prevalence,
+        shortcuts=_shortcuts(data, recipe, prevalence),
+        card=card,
+        variant=recipe.variant,
+        people={
+            "sha256_of_sorted_ids": salt,
+            "salt": salt[:16],
+            "hashes": sorted(hashed(str(s), salt[:16]) for s in np.unique(data.subject)),
+        },
+    )
+
+
+def _question_table(data: wt.Table, p: np.ndarray) -> list[dict[str, Any]]:
+    rows = []
+    for q in sorted(set(map(str, data.question))):
+        m = data.question == q
+        rows.append(
+            {
+                "question": q,
+                "n": int(m.sum()),
+                "observed": float(data.y[m].mean()),
+                "mean_score": float(p[:, m].mean()),
+                "auc": float(np.mean([metrics.auc(data.y[m], one[m]) for one in p])),
+                "accuracy": float(np.mean([((one[m] > 0.5) == (data.y[m] == 1)).mean() for one in p])),
+            }
+        )
+    return rows
+
+
+def train_words(
+    data_dir: Path,
+    splits: Sequence[str] = ("train",),
+    variant: str = "lexicon",
+    out: Path | None = None,
+    seed: int = 0,
+    n_bootstrap: int = 2000,
+    check_split: str | None = "val",
+    n_repeats: int = 5,
+    n_folds: int = 5,
+) -> dict[str, Any]:
+    """Train on BAH split files (``data_dir`` a folder) or a user's own CSV (a file), write the model, return its card.
+
+    ``out`` is the file or folder to write (default: the user's data folder, never the package). When the folder also
+    holds ``check_split`` and it was not trained on, the model is scored on it and the figures go on the card.
+
+    Raises:
+        BadInput: the data cannot be read or are too few, or ``variant`` is unknown.
+        MissingExtra: scikit-learn is absent.
+    """
+    data_dir = Path(data_dir)
+    read = read_answers(data_dir, splits)
+    recipe = replace(wt.Recipe(), variant=variant, seed=seed, n_repeats=n_repeats, n_folds=n_folds)
+    recipe.candidates()
+    is_bah = data_dir.is_dir()
+    source = {
+        "name": "BAH v1, public split files" if is_bah else data_dir.name,
+        "splits": list(splits) if is_bah else [],
+        "bah": is_bah,
+        "lines_not_used": len(read.problems),
+        "answers_read": len(read.answers),
+    }
+    model = train(wt.table(read.answers, MIN_WORDS), recipe, source, n_bootstrap)
+    if is_bah and check_split and check_split not in splits and (data_dir / f"{check_split}.txt").is_file():
+        checked = score_answers(model, read_answers(data_dir, [check_split]).answers, seed, n_bootstrap)
+        model = replace(model, card={**model.card, "held_out_split": {"split": check_split, **checked}})
+    path = _target(out, variant if is_bah else f"own-{data_dir.stem}")
+    write_text(path, json.dumps(plain_exact(to_dict(model)), indent=1, ensure_ascii=False) + "\n")
+    return {"model": str(path), "variant": variant, "problems": list(read.problems), "card": plain(model.card)}
+
+
+def plain_exact(entry: dict[str, Any]) -> dict[str, Any]:
+    """Plain values; figures rounded to six digits, the numbers that make a score (``model``) kept exactly."""
+    rounded = plain(entry)
+    for head in ("known_question", "own_prompt"):
+        rounded[head]["model"] = entry[head]["model"]
+    return dict(rounded)
+
+
+def _target(out: Path | None, name: str) -> Path:
+    if out is None:
+        from platformdirs import user_data_path
+
+        return user_data_path("twomind", appauthor=False) / "models" / name / "words.json"
+    out = Path(out)
+    return out if out.suffix == ".json" else out / "words.json"
+
+
+def ship(data_dir: Path) -> dict[str, Any]:
+    """Remake the model that comes with the package, from the public training people only; maintainers run this."""
+    return train_words(data_dir, ("train",), "lexicon", SHIPPED)

@@ -1,0 +1,229 @@
+"""Training and scoring: on made-up people everywhere, and on the public files where they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twomind.capture.datasets.bah_splits import read_split
+from twomind.errors import BadInput
+from twomind.estimate import words_train as wt
+from twomind.estimate.words import WordsRecogniser
+from twomind.score.words import score_words
+from twomind.score.words_card import train_words
+
+HESITANT = [
+    "maybe",
+    "but",
+    "perhaps",
+    "i",
+    "don't",
+    "know",
+    "although",
+    "i",
+    "would",
+    "like",
+    "to",
+    "i",
+    "can't",
+    "say",
+    "however",
+]
+NEUTRAL = [
+    "the",
+    "table",
+    "stands",
+    "in",
+    "a",
+    "room",
+    "with",
+    "four",
+    "green",
+    "chairs",
+    "near",
+    "some",
+    "window",
+    "and",
+    "it",
+    "works",
+]
+METRICS = ("macro_f1", "ap", "ap_bah", "auc", "within_question_auc", "ece", "brier")
+
+
+def made_up(folder: Path, n_people: int = 20, seed: int = 0) -> Path:
+    """People whose label shows in the question and in hesitant words; three split files in the public format."""
+    rng = np.random.default_rng(seed)
+    for name, people in (("train", range(n_people)), ("val", range(900, 912)), ("test", range(950, 960))):
+        lines = []
+        for person in people:
+            for q in range(1, 8):
+                label = int(rng.random() < (0.2 if q < 4 else 0.8))
+                pool = HESITANT + NEUTRAL if label else NEUTRAL
+                text = " ".join(rng.choice(pool, rng.integers(15, 40)))
+                path = f"Videos/{person}/Visite_1/{person}_Question_{q}_2024-01-01_10-00-00_Video.mp4"
+                lines.append(f"{path},{label},{text}, yes")
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> tuple[Path, Path, dict]:
+    pytest.importorskip("sklearn")
+    folder = made_up(tmp_path_factory.mktemp("data"))
+    out = tmp_path_factory.mktemp("model")
+    return folder, out, train_words(folder, out=out, n_repeats=1, n_folds=2, n_bootstrap=50)
+
+
+def test_training_finds_words_that_carry_the_label(made) -> None:
+    folder, out, result = made
+    assert result["model"] == str(out / "words.json")
+    gain = result["card"]["gain_over_length_question"]
+    assert gain["within_question_auc"] > 0.1
+    assert gain["ci"]["within_question_auc"][0] > 0
+    assert result["card"]["held_out_people"]["question_only"]["within_question_auc"] == 0.5
+    assert result["card"]["held_out_split"]["split"] == "val"
+    scored = score_words(folder, "test", out, n_bootstrap=50)
+    assert scored["auc"] > scored["length_question"]["auc"]
+    assert scored["question_withheld"]["auc"] > 0.6
+
+
+def test_training_is_deterministic(made, tmp_path) -> None:
+    folder, out, _ = made
+    train_words(folder, out=tmp_path, n_repeats=1, n_folds=2, n_bootstrap=50)
+    a, b = (json.loads((f / "words.json").read_text(encoding="utf-8")) for f in (tmp_path, out))
+    for model in (a, b):
+        model["card"].pop("made")
+    assert a == b
+
+
+def test_the_score_has_every_figure_with_its_interval_and_is_plain_json(made) -> None:
+    folder, out, _ = made
+    found = score_words(folder, "test", out, n_bootstrap=50)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert (found["n"], found["n_people"], found["n_not_scored"], found["overlap_with_training"]) == (70, 10, 0, 0)
+    for block in (found, found["question_only"], found["length_question"]):
+        for name in METRICS:
+            assert isinstance(block[name], float)
+            low, high = block["ci"][name]
+            assert low <= high
+    assert found["question_only"]["within_question_auc"] == 0.5
+    assert found["gain_over_length_question"]["auc"] == pytest.approx(
+        found["auc"] - found["length_question"]["auc"], abs=2e-6
+    )
+    assert sum(row["n"] for row in found["per_question"]) == found["n"]
+    assert score_words(folder, "train", out, n_bootstrap=5)["overlap_with_training"] == 20
+
+
+def test_answers_without_words_fall_back_and_are_counted(made, tmp_path) -> None:
+    folder, out, _ = made
+    lines = (folder / "test.txt").read_text().splitlines()
+    lines = [",".join([*line.split(",")[:2], ""]) if i % 7 == 0 else line for i, line in enumerate(lines)]
+    (tmp_path / "test.txt").write_text("\n".join([*lines, "broken line"]), encoding="utf-8")
+    found = score_words(tmp_path, "test", out, n_bootstrap=20)
+    assert (found["n"], found["n_not_scored"], found["n_lines_not_used"]) == (70, 10, 1)
+    assert "question-only" in found["not_scored_policy"]
+    assert found["scored_only"]["auc"] != found["auc"]
+
+
+def test_rows_of_a_model_equal_its_parts_also_with_n_grams(made) -> None:
+    folder, *_ = made
+    data = wt.table(read_split(folder / "train.txt").answers, 5)
+    rows = np.arange(40)
+    for variant, with_question in (("lexicon", True), ("lexicon", False), ("ngram", True)):
+        recipe = wt.Recipe(variant=variant)
+        model = wt.scaled(wt.fit_once(data, rows, with_question, recipe, recipe.candidates()[0]), 0.8)
+        expected = wt.logits(model, data, rows)
+        for i in rows[:10]:
+            parts = model.parts(data.texts[i], str(data.question[i]) if with_question else None)
+            assert parts.logit == pytest.approx(expected[i], abs=1e-9)
+            assert parts.words.sum() == pytest.approx(parts.content, abs=1e-9)
+
+
+def test_parts_are_zero_for_the_average_answer(made) -> None:
+    folder, *_ = made
+    data = wt.table(read_split(folder / "train.txt").answers, 5)
+    rows = np.arange(len(data))
+    model = wt.fit_once(data, rows, True, wt.Recipe(), (30.0, None))
+    even = np.array([1 / np.sum(data.question == q) for q in data.question])
+    parts = [model.parts(t, str(q)) for t, q in zip(data.texts, data.question, strict=True)]
+    for name in ("question", "length", "content"):
+        assert np.average([getattr(p, name) for p in parts], weights=even) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_category_that_nobody_used_has_no_rate_and_no_weight(made) -> None:
+    folder, *_ = made
+    data = wt.table(read_split(folder / "train.txt").answers, 5)
+    model = wt.fit_once(data, np.arange(len(data)), True, wt.Recipe(), (30.0, None))
+    assert model.content["obligation"] == (0.0, 0.0)
+    assert model.content["contrast"][0] > 0
+
+
+def test_folds_keep_people_together_and_leave_the_question_out(made) -> None:
+    folder, *_ = made
+    data = wt.table(read_split(folder / "train.txt").answers, 5)
+    rows = np.arange(len(data))
+    seen = []
+    for train, test in wt._splits(data, rows, True, 3, 0):
+        assert not set(data.subject[train]) & set(data.subject[test])
+        assert not set(data.question[train]) & set(data.question[test])
+        seen += list(test)
+    assert sorted(seen) == list(rows)
+
+
+def own_table(path: Path) -> list[str]:
+    rng = np.random.default_rng(1)
+    rows = ["subject,question,label,transcript"]
+    for person in range(12):
+        for question in ("Why do you smoke?", "What about sport?"):
+            label = int(rng.random() < 0.5)
+            rows.append(f'p{person},{question},{label},"{" ".join(rng.choice(HESITANT if label else NEUTRAL, 20))}"')
+    path.write_text("\n".join(rows), encoding="utf-8")
+    return rows
+
+
+@pytest.mark.parametrize("variant", ["lexicon", "ngram"])
+def test_own_transcripts_with_own_questions(variant: str, tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    path = tmp_path / "mine.csv"
+    rows = own_table(path)
+    small = {"n_repeats": 1, "n_folds": 2, "n_bootstrap": 10}
+    result = train_words(path, variant=variant, out=tmp_path / "model", **small)
+    model = WordsRecogniser.load(tmp_path / "model")
+    assert set(model.questions) == {"Why do you smoke?", "What about sport?"}
+    assert model.head("why do you smoke")[1] == "Why do you smoke?"
+    scored = score_words(path, model=model, n_bootstrap=10)
+    assert scored["overlap_with_training"] == 12
+    assert scored["auc"] > 0.9
+    # An n-gram model holds pieces of its transcripts, so it says that it must not be passed on.
+    assert result["card"]["shareable"] is (variant == "lexicon")
+    assert (model.known.model.ngrams is None) is (variant == "lexicon")
+    path.write_text("\n".join(rows[:5]), encoding="utf-8")
+    with pytest.raises(BadInput, match="people"):
+        train_words(path, variant=variant, out=tmp_path / "few", **small)
+    with pytest.raises(BadInput, match="variant"):
+        train_words(path, variant="x", out=tmp_path / "few", **small)
+
+
+def test_the_shipped_model_on_the_public_validation_people(shared) -> None:
+    found = score_words(shared / "data" / "bah_v1", "val", n_bootstrap=200)
+    assert found["overlap_with_training"] == 0
+    assert found["question_only"]["macro_f1"] == pytest.approx(0.671, abs=5e-4)
+    assert found["question_only"]["ap"] == pytest.approx(0.786, abs=5e-4)
+    assert found["question_only"]["within_question_auc"] == 0.5
+    assert found["auc"] > found["question_only"]["auc"]
+    card = WordsRecogniser.load().card["held_out_split"]
+    assert found["auc"] == pytest.approx(card["auc"], abs=1e-6)
+
+
+def test_nothing_that_ships_holds_a_training_transcript(shared) -> None:
+    from twomind.estimate.words import SHIPPED
+
+    text = SHIPPED.read_text(encoding="utf-8").lower()
+    for name in ("train", "val"):
+        for answer in read_split(shared / "data" / "bah_v1" / f"{name}.txt").answers:
+            said = answer.transcript.lower().split()
+            assert all(" ".join(said[i : i + 5]) not in text for i in range(len(said) - 4))
+            assert f'"{answer.subject}"' not in text
