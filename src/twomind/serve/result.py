@@ -1,4 +1,4 @@
-"""What `predict` knows about one answer: the value that the tables, the JSON summary and the report are written from."""
+"""What `predict` knows about one answer: tables, JSON summary and report are written from it."""
 
 from __future__ import annotations
 

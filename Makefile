@@ -1,0 +1,72 @@
+# `make demo` and `make test` do all the set-up on a fresh Debian machine with Python 3.11 or 3.12.
+# Everything goes into .venv; nothing outside this folder is touched but Debian packages, and those only when root.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,13))' 2>/dev/null && echo $$p && break; done)
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   ?= demo
+JOBS   ?= 2
+
+.PHONY: install install-dev system-demo system-test demo test lint format bench clean
+
+install: $(VENV)/.demo
+
+install-dev: $(VENV)/.dev
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "twomind needs Python 3.11 or 3.12; found: $$(python3 --version 2>&1)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); \
+		else echo "the module venv is absent; install it (Debian: apt-get install python3-venv)"; exit 1; fi; }
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+# $(call debian,PACKAGE...): install what is absent when root; otherwise say what goes without.
+define debian
+	@missing=""; for p in $(1); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			(apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing) \
+				>.apt.log 2>&1 && rm -f .apt.log || echo "could not install:$$missing (see .apt.log); going on without"; \
+		else echo "not root, going on without these Debian packages:$$missing"; fi; fi
+endef
+
+# libgl1 and libglib2.0-0 are what the wheels of OpenCV and MediaPipe link to.
+system-demo:
+	$(call debian,espeak-ng libgl1 libglib2.0-0 libegl1)
+
+system-test: system-demo
+	$(call debian,ffmpeg chromium)
+
+demo: system-demo install
+	$(BIN)/twomind people $(DEMO)/people --seed 7
+	$(BIN)/twomind predict --manifest $(DEMO)/people/answers.csv --out $(DEMO)/results --store $(DEMO)/store --purpose demonstration
+	@echo
+	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
+
+test: system-test install-dev
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: system-test install-dev
+	for script in clock voice throughput memory; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

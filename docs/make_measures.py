@@ -1,0 +1,72 @@
+"""Writes docs/measures.md from the code, so that the page cannot say something else than the program does.
+
+    python docs/make_measures.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from twomind.describe.cues import KINDS, NOT_MEASURED
+from twomind.describe.measures import MEASURES, UNSUPPORTED
+from twomind.describe.voice import NAMES, SUMMARY, UNITS
+
+PAGE = Path(__file__).parent / "measures.md"
+
+_HEAD = """# Measures and cues
+
+Written by `python docs/make_measures.py` from the code; do not edit by hand.
+
+Every measure is kept raw (`value`). Face, head and gaze also come relative to the person's neutral (`relative`): the
+median of a neutral clip (`--neutral`) or, without one, the recording's own median; the table says which. Quality columns,
+`blink` and `mouth_motion` have no neutral.
+
+**What the numbers are worth.** The formulas and the leaks in "limits" were found with drawn faces, whose action units are
+known exactly: that shows that geometry follows geometry. On real faces they were checked only for being finite, plausible
+and smooth, because no labelled real faces are at hand. They are not FACS codes by a certified coder, and no intensity A to E
+is claimed.
+
+`iod` is the distance between the middles of the two eyes (about 63 mm in adults), after the head's pose is taken out.
+
+## Face: one row per decoded frame
+"""
+
+_VOICE = {
+    "speech": "speech activity: energy over the noise floor, and voiced nearby",
+    "pitch": "autocorrelation with a Viterbi path; empty where the voice is not voiced",
+    "energy": "RMS of 25 ms; empty where clipped",
+    "syllable": "1 at a syllable nucleus",
+}
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(c).replace("|", "\\|") for c in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """The text of docs/measures.md."""
+    face = ((f"`{m.name}`", m.unit, m.meaning, m.formula, m.limits) for m in MEASURES)
+    parts = [
+        _HEAD,
+        _table(("measure", "unit", "what", "formula", "limits"), face),
+        "\n### Action units that are left out\n\n",
+        _table(("unit", "why"), UNSUPPORTED.items()),
+        "\n## Voice: one row per 10 ms\n\n",
+        _table(("measure", "unit", "what"), ((f"`{n}`", u, _VOICE[n]) for n, u in zip(NAMES, UNITS, strict=True))),
+        "\nOver the whole answer (`summary.voice` in `summary.json`):\n\n",
+        _table(("measure", "unit and meaning"), ((f"`{k}`", v) for k, v in SUMMARY.items())),
+        "\n## Cues\n\nThings a coder would mark, with their times. A cue is not ambivalence. How well these cues agree with "
+        "human coders is not known.\n\n",
+        _table(("cue", "what"), ((f"`{k}`", v) for k, v in KINDS.items())),
+        "\n### Cues that the BAH coders mark and this list does not hold\n\n",
+        _table(("cue", "why"), NOT_MEASURED.items()),
+    ]
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

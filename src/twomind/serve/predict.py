@@ -1,0 +1,461 @@
+"""The main job: media files in; tables, cues, summaries and a report out. Resumable; one bad file stops nothing."""
+
+from __future__ import annotations
+
+import csv
+import platform
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind import __version__, engine
+from twomind.capture import find_media, find_transcript, open_recording
+from twomind.describe import MODALITIES, Description, Settings, cues, describe
+from twomind.errors import BadInput
+from twomind.serve import tables
+from twomind.serve.result import NotMeasured, Result
+from twomind.store import Ledger, Store, content_hash, settings_hash
+from twomind.types import Prediction, Progress, Status
+
+PURPOSES = ("research", "medical", "quality", "demonstration")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One media file to be read, with what is known about it."""
+
+    media: Path
+    id: str
+    subject: str
+    question: str | None = None
+    transcript: Path | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to predict. Part of the fingerprint of a result: another option is another result."""
+
+    model: str | None = "words"
+    using: tuple[str, ...] = MODALITIES
+    describe: Settings = field(default_factory=Settings)
+    neutral: Path | None = None
+    prevalence: float | None = None
+    prevalence_source: str = ""
+    max_risk: float | None = None
+    purpose: str = "research"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one job: ``state`` is ``done``, ``already done`` or ``failed`` (then ``result`` is None)."""
+
+    job: Job
+    state: str
+    result: Result | None = None
+    error: str = ""
+    error_kind: str = ""
+    exit_code: int = 0
+
+
+_BAH_NAME = re.compile(r"_Question_(\d)_")
+
+
+def _unique_ids(paths: Sequence[Path]) -> list[str]:
+    """File stems; where two are equal, with their folder's name before them, and a number if that is not enough."""
+    stems = [re.sub(r"[^\w.-]+", "_", p.stem) or "recording" for p in paths]
+    clash = {s for s, n in Counter(stems).items() if n > 1}
+    longer = [re.sub(r"[^\w.-]+", "_", f"{p.parent.name}_{p.stem}") for p in paths]
+    names = [long if stem in clash else stem for stem, long in zip(stems, longer, strict=True)]
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return unique
+
+
+def plan(
+    paths: Sequence[Path],
+    *,
+    manifest: Path | None = None,
+    question: str | None = None,
+    transcript: Path | None = None,
+    subject: str | None = None,
+) -> list[Job]:
+    """The jobs that ``paths`` (files, folders) or a manifest stand for.
+
+    A manifest is a CSV with the column ``path`` and any of ``id, subject, question, transcript``; relative paths count
+    from the manifest's folder. ``question="from-name"`` reads the number from names like ``…_Question_7_…``.
+
+    Raises:
+        BadInput: nothing to do, a path that does not exist, or a manifest without the column ``path``.
+    """
+    if manifest is not None:
+        if paths:
+            raise BadInput("give either media files or --manifest, not both")
+        return _from_manifest(manifest, question)
+    media = find_media(list(paths))
+    if not media:
+        raise BadInput("no media file was given")
+    if transcript is not None and len(media) != 1:
+        raise BadInput(
+            f"--transcript goes with one media file, {len(media)} were given. Put each transcript beside its media "
+            "file with the same name, or use --manifest"
+        )
+    return [
+        Job(path, name, subject or name, _question(question, path), transcript)
+        for path, name in zip(media, _unique_ids(media), strict=True)
+    ]
+
+
+def _question(given: str | None, path: Path) -> str | None:
+    if given != "from-name":
+        return given
+    match = _BAH_NAME.search(f"{path.stem}_")
+    return match.group(1) if match else None
+
+
+def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
+    try:
+        with open(manifest, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if "path" not in (reader.fieldnames or []):
+                raise BadInput(f"{manifest}: expected a CSV with a column 'path', got the columns {reader.fieldnames}")
+            rows = [row for row in reader if row["path"]]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
+    if not rows:
+        raise BadInput(f"{manifest}: the manifest names no recording")
+    base = manifest.parent
+    media = [base / row["path"] for row in rows]
+    ids = [row.get("id") or name for row, name in zip(rows, _unique_ids(media), strict=True)]
+    return [
+        Job(
+            path,
+            name,
+            row.get("subject") or name,
+            row.get("question") or _question(question, path),
+            base / row["transcript"] if row.get("transcript") else None,
+        )
+        for row, path, name in zip(rows, media, ids, strict=True)
+    ]
+
+
+def fingerprint(job: Job, options: Options) -> str:
+    """What a result depends on: bytes of media and transcript, the options, the model and the version."""
+    transcript = job.transcript or find_transcript(job.media)
+    parts = {
+        "media": content_hash(job.media),
+        "transcript": content_hash(transcript) if transcript and transcript.is_file() else "",
+        "neutral": content_hash(options.neutral) if options.neutral and options.neutral.is_file() else "",
+        "job": {"id": job.id, "subject": job.subject, "question": job.question},
+        "options": asdict(options),
+        "version": __version__,
+    }
+    return settings_hash(parts)
+
+
+def predict_one(job: Job, options: Options, store: Store, progress: Progress | None = None) -> Result:
+    """Describe and estimate one answer.
+
+    Raises:
+        TwomindError: the file cannot be used; the message says what was expected and what to do.
+    """
+    recording = open_recording(
+        job.media, id=job.id, subject=job.subject, question=job.question, transcript=job.transcript
+    )
+    neutral = open_recording(options.neutral) if options.neutral else None
+    made = describe(
+        recording, options.using, store=store, settings=options.describe, neutral=neutral, progress=progress
+    )
+    prediction, model = _estimate(made, options)
+    located = bool(model.get("locates", False))
+    return Result(
+        recording=made.recording,
+        features=made.features,
+        cues=made.cues,
+        prediction=prediction,
+        not_measured=_not_measured(made, prediction, options),
+        located=located,
+        located_reason="" if located else str(model.get("locates_reason", "no model was asked")),
+        neutral=made.neutral,
+        media={**made.media, "sha256": made.content, "path": str(job.media)},
+        summary=_summary(made),
+        model=model,
+        provenance=_provenance(options),
+        purpose=options.purpose,
+    )
+
+
+def _estimate(made: Description, options: Options) -> tuple[Prediction, dict[str, Any]]:
+    if options.model is None:
+        reason = "features alone were asked for"
+        return Prediction.not_measured(made.features.span_s, 2, reason), {}
+    from twomind.estimate import load
+
+    recogniser = load(options.model)
+    if options.prevalence is not None:
+        recogniser = recogniser.recalibrate(options.prevalence, options.prevalence_source)
+    if options.max_risk is not None:
+        recogniser = recogniser.abstaining(options.max_risk)
+    about = dict(recogniser.describe())
+    located, reason = recogniser.locates
+    question = made.features.question
+    about |= {
+        "classes": list(recogniser.task.classes),
+        "locates": located,
+        "locates_reason": reason,
+        "question_known": recogniser.knows(question),
+        "skill": dict(recogniser.skill(question)),
+    }
+    return recogniser.predict(made.features), about
+
+
+def _not_measured(made: Description, prediction: Prediction, options: Options) -> tuple[NotMeasured, ...]:
+    """Everything that carries no number, each with its reason."""
+    found = [
+        NotMeasured(name, made.features.notes.get(name, "unknown"))
+        for name in options.using
+        if name not in made.features.tracks
+    ]
+    if prediction.status is not Status.OK:
+        found.append(NotMeasured("probability", prediction.reason))
+    face = made.features.tracks.get("face")
+    if face is not None:
+        from twomind.describe.measures import UNSUPPORTED
+
+        if not face.valid.any():
+            found.append(NotMeasured("face", _commonest_reason(face)))
+        else:
+            empty = [n for n in face.names if not np.isfinite(face.column(n)).any()]
+            found += [NotMeasured(n, "not measurable in any frame of this recording") for n in empty]
+        found += [NotMeasured(name, reason) for name, reason in UNSUPPORTED.items()]
+    found += [NotMeasured(f"voice: {name}", why) for name, why in made.voice.get("not_measured", {}).items()]
+    found += [NotMeasured(f"cue: {name}", why) for name, why in cues.NOT_MEASURED.items()]
+    return tuple(found)
+
+
+def _commonest_reason(track: Any) -> str:
+    if not len(track):
+        return "no video frame could be decoded"
+    code = int(np.bincount(track.reason_code).argmax())
+    return str(track.reasons[code]) or "no measurable frame"
+
+
+def _summary(made: Description) -> dict[str, Any]:
+    face = made.features.tracks.get("face")
+    measurable = float(face.valid.mean()) if face is not None and len(face) else None
+    return {
+        "cue_counts": dict(Counter(c.kind for c in made.cues)),
+        "face": {**made.face, "share_of_frames_measurable": measurable},
+        "voice": dict(made.voice),
+        "n_words": None if made.features.words is None else len(made.features.words),
+    }
+
+
+def _provenance(options: Options) -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"twomind": __version__, "python": platform.python_version()}
+    for name in ("av", "numpy", "mediapipe", "faster-whisper"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return {"versions": found, "options": asdict(options)}
+
+
+def summary_of(result: Result, mark: str) -> dict[str, Any]:
+    """The JSON summary of one answer (schema ``twomind.answer/1``)."""
+    prediction, recording = result.prediction, result.recording
+    ok = prediction.status is Status.OK
+    evidence = prediction.evidence
+    band = {e.name: e.value for e in evidence if e.kind == "band"}
+    return {
+        "schema": "twomind.answer/1",
+        "recording": recording.id,
+        "subject": recording.subject,
+        "question": recording.question,
+        "drawn_person": recording.drawn,
+        "purpose": result.purpose,
+        "fingerprint": mark,
+        "media": result.media,
+        "words": {
+            "status": "ok" if result.features.words is not None else "not_measured",
+            "n": None if result.features.words is None else len(result.features.words),
+            "source": recording.words_source,
+            "reason": result.features.notes.get("words", ""),
+        },
+        "prediction": {
+            "status": str(prediction.status),
+            "reason": prediction.reason,
+            "probability": float(prediction.probs[1]) if prediction.status is not Status.NOT_MEASURED else None,
+            "decision": _decision(result) if ok else None,
+            "band_95": [band["low"], band["high"]] if {"low", "high"} <= band.keys() else None,
+            "parts_log_odds": {e.name: e.value for e in evidence if e.kind == "part"} or None,
+            "meaning": "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer",
+        },
+        "located": {"status": result.located, "reason": result.located_reason, "segments": list(result.segments)},
+        "cues": result.summary.get("cue_counts", {}),
+        "summary": result.summary,
+        "neutral": result.neutral,
+        "not_measured": list(result.not_measured),
+        "model": result.model,
+        "provenance": result.provenance,
+    }
+
+
+def _decision(result: Result) -> str:
+    classes = result.model.get("classes", ["absent", "present"])
+    return str(classes[int(np.argmax(result.prediction.probs))])
+
+
+def write_result(result: Result, folder: Path, mark: str) -> None:
+    """All files of one answer. The summary is written last: where it lies, the rest is whole."""
+    from twomind.serve.report import write_report
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tables.write_measures_csv(result, folder / "measures.csv")
+    tables.write_measures_parquet(result, folder / "measures.parquet")
+    tables.write_cues_csv(result, folder / "cues.csv")
+    tables.write_vtt(result.cues, folder / "cues.vtt")
+    tables.write_words_csv(result, folder / "words.csv")
+    if result.located:
+        tables.write_segments_csv(result, folder / "segments.csv")
+        tables.write_vtt(result.segments, folder / "segments.vtt")
+    write_report([result], folder / "report.html")
+    tables.write_json(summary_of(result, mark), folder / "summary.json")
+
+
+def _work(job: Job, options: Options, store: Store, out: Path, redo: bool, progress: Progress | None = None) -> Done:
+    """One job from file to files; what was done before with the same fingerprint is read, not made again."""
+    mark = fingerprint(job, options)
+    folder = out / job.id
+    before = _read_mark(folder / "summary.json")
+    result = predict_one(job, options, store, progress)
+    if before == mark and not redo:
+        return Done(job, "already done", result)
+    write_result(result, folder, mark)
+    return Done(job, "done", result)
+
+
+def _read_mark(path: Path) -> str | None:
+    import json
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("fingerprint")
+    except (OSError, ValueError):
+        return None
+
+
+def predict_all(
+    jobs: Sequence[Job],
+    options: Options,
+    out: Path,
+    *,
+    store: Store,
+    workers: int = 0,
+    redo: bool = False,
+    progress: Progress | None = None,
+    on_done: Callable[[Done], None] | None = None,
+) -> list[Done]:
+    """Every job; results, a ledger (``ledger.jsonl``), a table (``answers.csv``) and a report in ``out``.
+
+    Interrupt it at any time and call it again: files that are whole are kept, the rest is made as if undisturbed.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(out / "ledger.jsonl")
+    n = engine.n_workers(workers, len(jobs))
+    work = partial(_work, options=options, store=store, out=out, redo=redo, progress=progress if n == 1 else None)
+    finished: list[Done] = []
+    for done, seconds in _timed(_outcomes(work, jobs, n)):
+        finished.append(done)
+        ledger.append(
+            done.job.id,
+            path=str(done.job.media),
+            state=done.state,
+            error_kind=done.error_kind,
+            error=done.error,
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+            since_last_s=round(seconds, 3),
+            version=__version__,
+        )
+        if on_done is not None:
+            on_done(done)
+    order = {job.id: i for i, job in enumerate(jobs)}
+    finished.sort(key=lambda d: order[d.job.id])
+    write_overview(finished, out)
+    return finished
+
+
+def _outcomes(work: Callable[[Job], Done], jobs: Sequence[Job], n: int) -> Iterator[Done]:
+    for outcome in engine.run(work, jobs, n):
+        if outcome.ok and outcome.result is not None:
+            yield outcome.result
+        else:
+            yield Done(outcome.item, "failed", None, outcome.error, outcome.error_kind, outcome.exit_code)
+
+
+def _timed(items: Iterator[Done]) -> Iterator[tuple[Done, float]]:
+    before = time.perf_counter()
+    for item in items:
+        now = time.perf_counter()
+        yield item, now - before
+        before = now
+
+
+def write_overview(finished: Sequence[Done], out: Path) -> None:
+    """``answers.csv`` (one row per file, failed ones too) and the report over all answers."""
+    from twomind.serve.report import write_report
+
+    columns = (
+        "recording", "subject", "question", "state", "status", "probability", "band_low", "band_high",
+        "part_question", "part_length", "part_content", "n_words", "n_cues", "reason", "path",
+    )  # fmt: skip
+    tables.write_rows(out / "answers.csv", columns, [_overview_row(d) for d in finished])
+    results = [d.result for d in finished if d.result is not None]
+    if results:
+        write_report(results, out / "report.html")
+
+
+def _overview_row(done: Done) -> list[Any]:
+    job, result = done.job, done.result
+    if result is None:
+        blank: list[Any] = [None] * 8
+        return [job.id, job.subject, job.question, done.state, "failed", *blank, done.error, job.media]
+    prediction = result.prediction
+    parts: Mapping[str, float] = {e.name: e.value for e in prediction.evidence if e.kind == "part"}
+    band: Mapping[str, float] = {e.name: e.value for e in prediction.evidence if e.kind == "band"}
+    return [
+        job.id,
+        job.subject,
+        job.question,
+        done.state,
+        str(prediction.status),
+        float(prediction.probs[1]),
+        band.get("low"),
+        band.get("high"),
+        parts.get("question"),
+        parts.get("length"),
+        parts.get("content"),
+        None if result.features.words is None else len(result.features.words),
+        len(result.cues),
+        prediction.reason,
+        job.media,
+    ]
+
+
+def exit_code(finished: Sequence[Done]) -> int:
+    """0 when all went well, 7 when some failed, the failure's own code when all did."""
+    failed = [d for d in finished if d.state == "failed"]
+    if not failed:
+        return 0
+    return failed[0].exit_code or 1 if len(failed) == len(finished) else 7

@@ -1,0 +1,219 @@
+"""One HTML file that opens without a network: answers in time with their video, and what a score does not say."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import quote
+
+from twomind import __version__
+from twomind.serve.report_data import MODALITIES, overview_row, time_data
+from twomind.serve.report_text import CAPTION, DRAWN, MEANING, answer_text, question_text, seconds
+from twomind.serve.result import Result
+from twomind.store import replacing
+
+#: From here on a page holds the overview alone and links to one page per recording.
+MAX_TOGETHER = 24
+#: What browsers play. Other containers are linked, and the page says so when they do not play.
+PLAYABLE = {".mp4": "video/mp4", ".m4v": "video/mp4", ".webm": "video/webm"}
+PLAYABLE_SOUND = {
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".wav": "audio/wav",
+    ".ogg": "audio/ogg",
+    ".flac": "audio/flac",
+}
+#: Modules of the page in the order they are joined; each may use what stands before it.
+_MODULES = ("dom.js", "player.js", "lanes.js", "curves.js", "timeline.js", "words.js", "page.js")
+_BLOCK = 3 << 18  # a multiple of 3, so that base64 blocks join
+
+
+def write_report(
+    results: Sequence[Result],
+    path: Path,
+    *,
+    embed_limit_mb: float = 60,
+    title: str = "Answers, described and estimated",
+) -> Path:
+    """Write one self-contained page for ``results`` and return its path.
+
+    Recordings that a browser plays are embedded as long as they stay under ``embed_limit_mb`` together; others are
+    linked relative to ``path``. More than ``MAX_TOGETHER`` answers become an overview that links to a page per
+    recording beside it (``page_of``). The same results give the same bytes.
+    """
+    if len(results) > MAX_TOGETHER:
+        return write_overview([overview_row(r, page_of(r.recording.id)) for r in results], path, title=title)
+    budget = embed_limit_mb * 1e6
+    answers, embedded = [], []
+    for number, result in enumerate(results, 1):
+        media, size = _media(result, path, budget)
+        if media["embedded"]:
+            budget -= size
+            embedded.append((number, result.recording.media, media["mime"]))
+        times = time_data(result)
+        answers.append({"n": number, "media": media, "text": answer_text(result, times["words"]), "times": times})
+    rows = [overview_row(r, f"#answer-{n}") for n, r in enumerate(results, 1)]
+    return _write(path, title, rows, answers, embedded)
+
+
+def write_overview(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> Path:
+    """A page of ``overview_row`` lines alone, each linking to its own page."""
+    return _write(path, title, rows, [], [])
+
+
+def page_of(recording_id: str) -> str:
+    """Relative address of a recording's own page."""
+    return f"{quote(recording_id)}/report.html"
+
+
+# --- media -----------------------------------------------------------------------------------------------------------
+
+
+def _kind(result: Result) -> str:
+    """``video`` or ``audio``, as the decoder met it; by the file's name where it did not say."""
+    has_video = result.media.get("has_video")
+    if has_video is None and "n_frames" in result.media:
+        has_video = bool(result.media["n_frames"])
+    if has_video is None:
+        has_video = result.recording.media.suffix.lower() not in PLAYABLE_SOUND
+    return "video" if has_video else "audio"
+
+
+def _media(result: Result, page: Path, budget: float) -> tuple[dict[str, Any], int]:
+    """How the page reaches the recording (embedded, by a relative address, or not at all), and its size in bytes."""
+    file = result.recording.media
+    kind, suffix = _kind(result), file.suffix.lower()
+    mime = PLAYABLE.get(suffix) or PLAYABLE_SOUND.get(suffix) or ""
+    if kind == "audio":
+        mime = mime.replace("video/", "audio/")
+    found = {"kind": kind, "name": file.name, "mime": mime, "embedded": False, "address": ""}
+    if not file.is_file():
+        return found, 0
+    size = file.stat().st_size
+    if mime and size <= budget:
+        return found | {"embedded": True}, size
+    return found | {"address": _address(file, page), "too_large": bool(mime)}, size
+
+
+def _address(file: Path, page: Path) -> str:
+    """Relative address from the page's folder; an absolute one where there is no relative (another drive)."""
+    try:
+        relative = os.path.relpath(file.resolve(), page.resolve().parent)
+    except ValueError:
+        return file.resolve().as_uri()
+    # "./" keeps a first part with a colon from being read as a scheme.
+    return "./" + quote(Path(relative).as_posix())
+
+
+def _media_blocks(embedded: Sequence[tuple[int, Path, str]]) -> Iterator[bytes]:
+    """Recordings as data URIs in inert blocks: the browser turns one into a video only when its answer is opened."""
+    for number, file, mime in embedded:
+        yield f'<script type="text/plain" id="media-{number}">data:{mime};base64,'.encode()
+        with open(file, "rb") as stream:
+            while block := stream.read(_BLOCK):
+                yield base64.b64encode(block)
+        yield b"</script>\n"
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def _source(name: str) -> str:
+    return (files("twomind.serve") / "web" / "report" / name).read_text(encoding="utf-8")
+
+
+def _joined() -> str:
+    """The page's modules as one script: imports between them fall away, because they share one scope."""
+    parts = []
+    for name in _MODULES:
+        text = re.sub(r"^import [^;]*;\n", "", _source(name), flags=re.MULTILINE)
+        parts.append(re.sub(r"^export ", "", text, flags=re.MULTILINE))
+    return '(() => {\n"use strict";\n' + "\n".join(parts) + "\n})();\n"
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json(value: Any) -> str:
+    """JSON for a ``script`` element: no ``<`` can end the element, whatever a file or a word is called."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _leaf(value: Any) -> str:
+    """A plain value for a reader."""
+    if value is None:
+        return "—"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital first letter and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+@cache
+def _template() -> Callable[..., str]:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"leaf": _leaf, "sentence": _sentence, "seconds": seconds, "question_text": question_text}
+    environment.tests["branch"] = lambda value: isinstance(value, Mapping | list)
+    return environment.get_template("page.html").render
+
+
+def _write(
+    path: Path,
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    answers: Sequence[Mapping[str, Any]],
+    embedded: Sequence[tuple[int, Path, str]],
+) -> Path:
+    from markupsafe import Markup
+
+    script, style = _joined(), _source("style.css")
+    marker = f"<!--media-{hashlib.sha256(script.encode()).hexdigest()[:16]}-->"
+    page = _template()(
+        title=title,
+        rows=rows,
+        answers=answers,
+        drawn=any(row["drawn"] for row in rows),
+        all_drawn=all(row["drawn"] for row in rows),
+        modalities=MODALITIES,
+        drawn_text=DRAWN,
+        meaning=MEANING,
+        caption=CAPTION,
+        version=__version__,
+        style=Markup(style),
+        script=Markup(script),
+        style_hash=_digest(style),
+        script_hash=_digest(script),
+        data=[Markup(_json(answer["times"])) for answer in answers],
+        media_marker=Markup(marker),
+    )
+    before, after = page.split(marker)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        _pour(file, before, embedded, after)
+    return path
+
+
+def _pour(file: IO[bytes], before: str, embedded: Sequence[tuple[int, Path, str]], after: str) -> None:
+    file.write(before.encode())
+    for block in _media_blocks(embedded):
+        file.write(block)
+    file.write(after.encode())

@@ -1,0 +1,55 @@
+"""What every command has: ``--json``, ``--offline``, messages on standard error, an exit code by class of failure."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twomind.errors import TwomindError
+
+PATH = click.Path(path_type=Path)
+
+
+def say(text: str) -> None:
+    """For people; standard output is kept for results."""
+    click.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    from twomind.serve.tables import to_json
+
+    click.echo(to_json(value))
+
+
+def verb(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that every verb has, and failures turned into a message and an exit code."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+    @click.option(
+        "--offline", is_flag=True, envvar="TWOMIND_OFFLINE", help="Never use the network (also: TWOMIND_OFFLINE=1)."
+    )
+    @functools.wraps(function)
+    def run(*args: Any, as_json: bool, offline: bool, **options: Any) -> None:
+        if offline:
+            # Libraries that could fetch from a hub obey these.
+            os.environ.update(TWOMIND_OFFLINE="1", HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+        try:
+            code = function(*args, as_json=as_json, offline=offline, **options)
+        except TwomindError as error:
+            if as_json:
+                click.echo(json.dumps({"error": {"kind": error.kind, "message": str(error)}}))
+            say(f"twomind: {error}")
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            say("twomind: interrupted; what was finished is kept. Run the same command again to go on.")
+            sys.exit(130)
+        sys.exit(code or 0)
+
+    return run

@@ -1,0 +1,170 @@
+// Rows of the timeline other than curves. A row: label, height, paint(group, view), lines(timeS) for the tooltip.
+
+import { clock, draw, short, textWidth } from "./dom.js";
+
+const at = (spans, timeS) => spans.find((s) => s.start_s <= timeS && timeS < s.end_s);
+const span = (s) => (s.end_s - s.start_s < 0.05 ? clock(s.start_s) : `${clock(s.start_s)} to ${clock(s.end_s)}`);
+
+function bar(view, startS, endS, y, height, attributes) {
+  const x = view.x(startS);
+  return draw("rect", { x, y, height, width: Math.max(view.x(endS) - x, 2.5), ...attributes });
+}
+
+export function ruler() {
+  return {
+    label: "", height: 24, name: "ruler",
+    paint(group, view) {
+      const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600];
+      const step = steps.find((s) => view.x(s) - view.x(0) >= 62) || 7200;
+      for (let i = 0; i * step <= view.endS + 1e-6; i += 1) {
+        const x = view.x(i * step);
+        group.append(draw("line", { class: "axis", x1: x, x2: x, y1: 18, y2: 24 }));
+        const anchor = i === 0 ? "start" : x > view.width - 22 ? "end" : "middle";
+        group.append(draw("text", { class: "tick", x, y: 13, "text-anchor": anchor }, clock(i * step, step < 1)));
+      }
+    },
+  };
+}
+
+export function heading(label) {
+  return { label, height: 26, heading: true, paint() {} };
+}
+
+// When: segments and a frame score where the model locates; otherwise the words "not located" and why.
+export function whenRows(located) {
+  const rows = [];
+  if (!located.located) {
+    rows.push({
+      label: "When", height: 26, name: "when", sentence: `not located — ${located.reason}`,
+      paint() {},
+      lines: () => ["not located", located.reason],
+    });
+  } else {
+    rows.push({
+      label: "Located", height: 24, name: "segments",
+      paint(group, view) {
+        for (const s of located.segments) group.append(bar(view, s.start_s, s.end_s, 4, 16, { class: "segment", rx: 2 }));
+      },
+      lines(timeS) {
+        const s = at(located.segments, timeS);
+        return s && [s.label, span(s), `by ${s.source}`, ...(s.score === null ? [] : [`score ${short(s.score)}`])];
+      },
+    });
+  }
+  if (located.coded.length) {
+    rows.push({
+      label: "Coded by people", height: 24, name: "coded",
+      paint(group, view) {
+        for (const s of located.coded) group.append(bar(view, s.start_s, s.end_s, 4, 16, { class: "coded", rx: 2 }));
+      },
+      lines(timeS) {
+        const s = at(located.coded, timeS);
+        return s && [s.label, span(s), `coded: ${s.source}`];
+      },
+    });
+  }
+  return rows;
+}
+
+export function wordRow(words) {
+  return {
+    label: words.spread ? "≈ spoken words" : "Spoken words", height: 42, name: "words",
+    note: words.spread ? "times spread evenly, not heard" : "",
+    paint(group, view) {
+      const free = [-Infinity, -Infinity];
+      for (const w of words.items) {
+        const x = view.x(w.start_s);
+        const width = Math.max(view.x(w.end_s) - x - 1, 1.5);
+        group.append(draw("rect", { class: w.spread ? "word spread" : "word", x, y: 33, width, height: 4 }));
+        // Two lines of labels; a word with room on neither still has its mark and the tooltip.
+        const room = textWidth(w.text);
+        const line = free.findIndex((end) => x >= end);
+        if (line < 0 || x + room > view.width) continue;
+        group.append(draw("text", { class: w.spread ? "wordtext spread" : "wordtext", x, y: 27 - 14 * line }, w.text));
+        free[line] = x + room + 5;
+      }
+    },
+    lines(timeS) {
+      const w = at(words.items, timeS);
+      if (!w) return null;
+      const lines = [`“${w.text}”`, `${w.spread ? "≈ " : ""}${span(w)}`];
+      if (w.spread) lines.push("time spread evenly, not heard");
+      if (w.confidence !== null) lines.push(`recognised with confidence ${w.confidence}`);
+      if (w.share) lines.push(`${w.share > 0 ? "raises" : "lowers"} the score (${w.share > 0 ? "+" : ""}${w.share.toFixed(2)} log-odds)`);
+      return lines;
+    },
+  };
+}
+
+export function cueLines(cue) {
+  const lines = [cue.label, span(cue)];
+  if (cue.value !== null) lines.push(`strength ${cue.value} ${cue.unit}`.trim());
+  if (cue.detail) lines.push(cue.detail);
+  if (cue.meaning) lines.push(cue.meaning);
+  return lines;
+}
+
+// One row per kind of cue, as coders know them from tiers.
+export function cueRows(cues, modality) {
+  const kinds = new Map();
+  cues.forEach((cue, i) => {
+    if (cue.modality !== modality) return;
+    if (!kinds.has(cue.kind)) kinds.set(cue.kind, []);
+    kinds.get(cue.kind).push({ ...cue, i });
+  });
+  const order = [...kinds.values()].sort((a, b) => b.length - a.length);
+  return order.map((own) => ({
+    label: own[0].label, count: own.length, height: 20, name: `cue-${own[0].kind}`,
+    paint(group, view) {
+      for (const cue of own) {
+        group.append(bar(view, cue.start_s, cue.end_s, 4, 12, { class: `cue ${modality}`, rx: 2, "data-cue": cue.i }));
+      }
+    },
+    lines(timeS, slackS) {
+      const near = own.find((c) => c.start_s - slackS <= timeS && timeS <= c.end_s + slackS);
+      return near && cueLines(near);
+    },
+  }));
+}
+
+export function speechRow(speech) {
+  return {
+    label: "speech", note: "pauses hatched", height: 22, name: "speech",
+    paint(group, view) {
+      for (const [a, b] of speech.speech) group.append(bar(view, a, b, 5, 12, { class: "speech" }));
+      for (const [a, b] of speech.pauses) {
+        group.append(bar(view, a, b, 5, 12, { class: "pause", fill: "url(#hatch)" }));
+        if (view.x(b) - view.x(a) > 34) {
+          group.append(draw("text", { class: "pausetext", x: (view.x(a) + view.x(b)) / 2, y: 15, "text-anchor": "middle" }, `${(b - a).toFixed(1)} s`));
+        }
+      }
+    },
+    lines(timeS) {
+      const inside = ([a, b]) => a <= timeS && timeS < b;
+      const pause = speech.pauses.find(inside);
+      if (pause) return ["pause", `${(pause[1] - pause[0]).toFixed(2)} s`, `from ${clock(pause[0])}`];
+      return speech.speech.some(inside) ? ["speech"] : ["no speech"];
+    },
+  };
+}
+
+export function qualityRow(quality) {
+  return {
+    label: quality.label, height: 20, name: `quality-${quality.name}`,
+    paint(group, view) {
+      for (const [a, b, reason] of quality.runs) {
+        const attributes = reason ? { class: "bad", fill: "url(#hatch-bad)" } : { class: "good" };
+        group.append(bar(view, a, b, reason ? 3 : 8, reason ? 14 : 4, attributes));
+        if (reason && view.x(b) - view.x(a) > reason.length * 6 + 16) {
+          const x = view.x(a) + 6;
+          group.append(draw("rect", { class: "badlabel", x: x - 3, y: 4, width: reason.length * 6 + 6, height: 12, rx: 2 }));
+          group.append(draw("text", { class: "badtext", x, y: 13.5 }, reason));
+        }
+      }
+    },
+    lines(timeS) {
+      const run = quality.runs.find(([a, b]) => a <= timeS && timeS < b);
+      return run && (run[2] ? ["not measurable", run[2], `${clock(run[0])} to ${clock(run[1])}`] : ["measurable"]);
+    },
+  };
+}

@@ -1,0 +1,40 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+from twomind.serve.tables import COLUMNS
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_page_of_measures_is_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("make_measures", ROOT / "docs" / "make_measures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python docs/make_measures.py"
+
+
+def test_the_columns_in_the_readme_are_the_columns_of_the_table() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "`" + ", ".join(COLUMNS) + "`" in readme
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_exit_code_is_documented() -> None:
+    from twomind import errors
+
+    page = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.TwomindError)]
+    for one in classes:
+        assert f"| {one.exit_code} |" in page, one

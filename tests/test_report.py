@@ -1,0 +1,645 @@
+"""The report: one file without a network, in step with its video, and no number where nothing was measured."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from twomind.serve.report import MAX_TOGETHER, write_overview, write_report
+from twomind.serve.report_data import bin_means, overview_row, quality_of, runs_of, time_data
+from twomind.serve.result import NotMeasured, Result
+from twomind.types import (
+    Cue,
+    Evidence,
+    Features,
+    Prediction,
+    Recording,
+    Segment,
+    Status,
+    Timing,
+    Track,
+    Word,
+)
+
+DURATION_S = 6.0
+EVIL = "<script>alert('x')</script>"
+
+
+def face_track(duration_s: float = DURATION_S) -> Track:
+    times_s = np.arange(0, duration_s, 1 / 25)
+    values = np.stack([np.sin(times_s), np.cos(times_s), 3 * times_s], axis=1).astype(np.float32)
+    lost = (times_s >= 2.0) & (times_s < 3.0)
+    return Track(
+        values,
+        times_s,
+        ~lost,
+        ("AU12", "AU04", "pose_yaw"),
+        ("iod", "iod", "deg"),
+        ("", "no face"),
+        lost.astype(np.uint8),
+    )
+
+
+def voice_track(duration_s: float = DURATION_S) -> Track:
+    times_s = np.arange(0, duration_s, 0.01)
+    speech = ((times_s >= 0.5) & ((times_s < 3.0) | (times_s >= 4.0)) & (times_s < 5.5)).astype(np.float32)
+    values = np.stack([speech, np.where(speech > 0, 120.0, np.nan), np.full(len(times_s), -20.0)], axis=1)
+    return Track(
+        values.astype(np.float32),
+        times_s,
+        np.ones(len(times_s), bool),
+        ("speech", "pitch", "energy"),
+        ("0/1", "Hz", "dBFS"),
+    )
+
+
+def spoken(timing: Timing = Timing.GIVEN) -> tuple[Word, ...]:
+    texts = ("maybe", "I", "would", "but", "not", "today")
+    return tuple(Word(t, 0.5 + 0.8 * i, 1.0 + 0.8 * i, timing=timing) for i, t in enumerate(texts))
+
+
+def scored(words: tuple[Word, ...], status: Status = Status.OK, reason: str = "") -> Prediction:
+    shares = (0.2, 0.0, 0.0, 0.4, -0.3, 0.0)
+    evidence = [Evidence("part", n, v, "log-odds") for n, v in (("baseline", 0.2), ("question", 1.1))]
+    evidence += [Evidence("part", n, v, "log-odds") for n, v in (("length", -0.4), ("content", 0.3))]
+    evidence += [Evidence("band", "low", 0.61, "probability"), Evidence("band", "high", 0.88, "probability")]
+    evidence += [
+        Evidence("word", w.text, s, "log-odds", w.start_s, w.end_s) for w, s in zip(words, shares, strict=False)
+    ]
+    return Prediction((0.0, DURATION_S), np.array([0.23, 0.77]), status, reason, tuple(evidence))
+
+
+def made(media: Path = Path("answer.mp4"), id: str = "answer", **changes: object) -> Result:
+    words = spoken()
+    cues = (
+        Cue("gaze_away", "face", 1.0, 1.5, 14.0, "deg"),
+        Cue("long_pause", "voice", 3.0, 4.0, 1.0, "s"),
+        Cue("contrast", "words", 2.9, 3.4, detail="but"),
+    )
+    result = Result(
+        recording=Recording(id, "P1", media, "7", DURATION_S, words, "", "answer.srt"),
+        features=Features(
+            id,
+            "P1",
+            {"face": face_track(), "face_relative": face_track(), "voice": voice_track()},
+            (0.0, DURATION_S),
+            "7",
+            words,
+        ),
+        cues=cues,
+        prediction=scored(words),
+        located_reason="its word weights do no better than the position in the answer",
+        neutral="the recording's own median",
+        media={"n_frames": 150, "sha256": "ab" * 32},
+        model={"name": "words", "questions": ["7"], "skill": {"known_question": {"auc": 0.79}}},
+        provenance={"versions": {"twomind": "0"}, "options": {"model": "words"}},
+    )
+    return replace(result, **changes)  # type: ignore[arg-type]
+
+
+def without_words() -> Result:
+    reason = "words: no transcript was given"
+    whole = made()
+    return replace(
+        whole,
+        recording=replace(whole.recording, words=None, words_reason="no transcript was given", words_source=""),
+        features=replace(whole.features, words=None, notes={"words": "no transcript was given"}),
+        prediction=Prediction.not_measured((0.0, DURATION_S), 2, reason),
+        not_measured=(NotMeasured("words", "no transcript was given"), NotMeasured("probability", reason)),
+    )
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, the text a reader sees, and the scripts."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.styles = ""
+        self.by_class: dict[str, str] = {}
+        self.text = ""
+        self._open: list[tuple[str, str]] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+        if tag not in ("meta", "link", "br", "input"):
+            self._open.append((tag, dict(attrs).get("class") or ""))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        tag = self._open[-1][0] if self._open else ""
+        if tag == "script":
+            self.scripts[-1] = (self.scripts[-1][0], self.scripts[-1][1] + data)
+        elif tag == "style":
+            self.styles += data
+        else:
+            self.text += data
+            for _, classes in self._open:
+                for name in classes.split():
+                    self.by_class[name] = self.by_class.get(name, "") + data
+
+    def seen(self, name: str) -> str:
+        return " ".join(self.by_class.get(name, "").split())
+
+    def count(self, name: str) -> int:
+        return sum(name in (a.get("class") or "").split() for _, a in self.elements)
+
+    def data(self, n: int = 1) -> dict:
+        return next(json.loads(text) for a, text in self.scripts if a.get("id") == f"data-{n}")
+
+
+def page_of(tmp_path: Path, *results: Result, **options: object) -> Page:
+    return Page(write_report(list(results), tmp_path / "report.html", **options))  # type: ignore[arg-type]
+
+
+# --- one file, safe --------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
+    page = page_of(tmp_path, made(), made(id="second"))
+    for tag, attributes in page.elements:
+        for name in ("src", "srcset", "poster", "data", "action"):
+            assert not re.match(r"\s*(?:\w+:)?//", attributes.get(name) or ""), (tag, attributes)
+        if tag == "link":
+            assert attributes["href"] == "data:,"
+        assert tag not in ("iframe", "object", "embed", "base")
+        assert not [name for name in attributes if name.startswith("on")], "inline handlers break the content policy"
+        assert "style" not in attributes, "inline styles break the content policy"
+    assert "@import" not in page.styles
+    assert not re.findall(r"url\((?!['\"]?#)", page.styles)
+    script = next(text for a, text in page.scripts if not a)
+    assert not re.search(r"\bfetch\(|XMLHttpRequest|\bimport\b|innerHTML|\beval\(", script)
+    policy = next(a["content"] for t, a in page.elements if t == "meta" and "http-equiv" in a)
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_names_words_and_reasons_cannot_become_markup(tmp_path: Path) -> None:
+    media = tmp_path / f"{EVIL.replace('/', '_')}.mp4"
+    media.write_bytes(b"no video")
+    words = (Word(EVIL, 0.5, 1.0), Word("</script><img src=x onerror=alert(1)>", 1.0, 2.0))
+    whole = made(media, id="a</script>" + EVIL)
+    result = replace(
+        whole,
+        recording=replace(whole.recording, subject=EVIL, question=EVIL, words=words, words_source=EVIL),
+        features=replace(whole.features, words=words, notes={"words": EVIL}),
+        cues=(Cue("gaze_away", "face", 1, 2, 1.0, EVIL, EVIL),),
+        prediction=Prediction.not_measured((0.0, DURATION_S), 2, EVIL),
+        not_measured=(NotMeasured(EVIL, EVIL),),
+        located_reason=EVIL,
+        neutral=EVIL,
+        media={"problems": (EVIL,), EVIL: EVIL},
+        model={"card": {"limits": [EVIL], EVIL: EVIL}},
+        provenance={"versions": {EVIL: EVIL}},
+        purpose=EVIL,
+    )
+    page = page_of(tmp_path, result, result, title=EVIL, embed_limit_mb=0)
+    assert EVIL not in page.source
+    assert "</script><img" not in page.source
+    assert not [a for t, a in page.elements if t == "img"]
+    assert len(page.scripts) == 3, "two blocks of data and the page's own script"
+    assert page.data()["words"]["items"][0]["text"] == EVIL
+    assert EVIL in page.text
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    first = write_report([made()], tmp_path / "a.html").read_bytes()
+    assert first == write_report([made()], tmp_path / "b.html").read_bytes()
+
+
+# --- what is not measured has no number ------------------------------------------------------------------------------
+
+
+def test_a_probability_that_is_not_measured_shows_words_and_reason_and_no_number(tmp_path: Path) -> None:
+    page = page_of(tmp_path, without_words())
+    card = page.seen("score")
+    assert "not measured" in card
+    assert "no transcript was given" in card
+    assert not re.search(r"\d", card)
+    assert not page.count("scale"), "no empty scale"
+    assert not page.count("bar")
+    assert "Not measured: no transcript was given" in page.seen("what")
+    assert "no transcript was given" in page.seen("missing")
+
+
+def test_a_face_that_is_not_there_is_said_and_has_no_curves(tmp_path: Path) -> None:
+    whole = made()
+    face = whole.features.tracks["face"]
+    lost = replace(face, valid=np.zeros(len(face), bool), reason_code=np.ones(len(face), np.uint8))
+    tracks = {**whole.features.tracks, "face": lost, "face_relative": lost}
+    page = page_of(tmp_path, replace(whole, features=replace(whole.features, tracks=tracks)))
+    assert "Not measured in any of 150 frames: no face" in page.seen("what")
+    assert not [c for c in page.data()["curves"] if c["modality"] in ("face", "head")]
+    (quality,) = [q for q in page.data()["quality"] if q["name"] == "face"]
+    assert quality["runs"] == [[0.0, DURATION_S, "no face"]]
+
+
+def test_sound_alone_needs_no_video(tmp_path: Path) -> None:
+    media = tmp_path / "answer.wav"
+    media.write_bytes(b"RIFF")
+    whole = made(media)
+    features = replace(whole.features, tracks={"voice": voice_track()}, notes={"face": "the file has no video"})
+    page = page_of(tmp_path, replace(whole, features=features, media={"n_frames": 0}))
+    tags = [t for t, _ in page.elements]
+    assert "audio" in tags
+    assert "video" not in tags
+    assert "the file has no video" in page.seen("what")
+
+
+def test_an_abstained_answer_says_so_and_shows_the_zone(tmp_path: Path) -> None:
+    whole = made()
+    prediction = scored(spoken(), Status.ABSTAINED, "cannot tell: too near to even")
+    zone = (Evidence("abstain", "low", 0.2, "probability"), Evidence("abstain", "high", 0.8, "probability"))
+    page = page_of(tmp_path, replace(whole, prediction=replace(prediction, evidence=prediction.evidence + zone)))
+    assert page.seen("big").startswith("cannot tell")
+    assert page.count("zone") == 1
+    (rect,) = [a for t, a in page.elements if t == "rect" and a.get("class") == "zone"]
+    assert (rect["x"], rect["width"]) == ("20.0%", "60.0%")
+    assert "Cannot tell: too near to even" in page.seen("score")
+
+
+# --- the score -------------------------------------------------------------------------------------------------------
+
+
+def test_score_band_and_three_signed_parts(tmp_path: Path) -> None:
+    page = page_of(tmp_path, made())
+    card = page.seen("score")
+    assert card.count("0.77") == 1
+    assert "0.61–0.88" in card
+    assert "a trained coder would mark ambivalence or hesitancy" in card
+    assert "move this score more than what was said" in card
+    bars = [a for t, a in page.elements if t == "rect" and a.get("class") in ("up", "down", "flat")]
+    assert [b["class"] for b in bars] == ["up", "down", "up"]
+    assert [float(str(b["width"]).rstrip("%")) for b in bars] == pytest.approx(
+        [50, 50 * 0.4 / 1.1, 50 * 0.3 / 1.1], abs=0.01
+    )
+    assert float(str(bars[1]["x"]).rstrip("%")) < 50 <= float(str(bars[0]["x"]).rstrip("%"))
+    assert "feels" not in page.text.replace("it is not a finding about what the person feels", "").replace(
+        "what someone “really” thinks or feels", ""
+    )
+
+
+def test_words_carry_what_they_moved_and_claim_no_place(tmp_path: Path) -> None:
+    page = page_of(tmp_path, made())
+    assert "Words that moved this answer’s score" in page.text
+    assert [w["share"] for w in page.data()["words"]["items"]] == [0.2, 0.0, 0.0, 0.4, -0.3, 0.0]
+    assert "where" not in page.seen("transcript").lower()
+
+
+def test_spread_words_are_flagged(tmp_path: Path) -> None:
+    words = spoken(Timing.SPREAD_ALL)
+    whole = made()
+    page = page_of(
+        tmp_path,
+        replace(whole, recording=replace(whole.recording, words=words), features=replace(whole.features, words=words)),
+    )
+    assert page.data()["words"]["spread"] is True
+    assert "spread evenly over the recording" in page.seen("transcript")
+    assert "≈ 2.9 s" in page.seen("cues"), "the time of a word's cue is no better than the word's"
+    assert "≈" not in page_of(tmp_path, whole).seen("cues")
+
+
+def test_not_located_draws_nothing_and_says_why(tmp_path: Path) -> None:
+    segment = Segment(1, 2, "A/H", "model", 0.8)
+    hidden = made(segments=(segment,), frame_score=voice_track())
+    located = page_of(tmp_path, hidden).data()["located"]
+    assert located["located"] is False
+    assert located["segments"] == []
+    assert located["curve"] is None
+    assert "position" in located["reason"]
+    shown = replace(hidden, located=True, located_reason="")
+    located = page_of(tmp_path, shown).data()["located"]
+    assert [s["label"] for s in located["segments"]] == ["A/H"]
+    assert located["curve"]["values"]
+    assert "It does not say when" not in page_of(tmp_path, shown).seen("reading")
+
+
+def test_a_drawn_person_is_announced(tmp_path: Path) -> None:
+    whole = made()
+    drawn = replace(whole, recording=replace(whole.recording, drawn=True))
+    assert "A drawn person, not a real one" in page_of(tmp_path, drawn).seen("banner")
+    assert page_of(tmp_path, whole).count("banner") == 0
+    mixed = page_of(tmp_path, whole, drawn)
+    assert mixed.count("banner") == 2, "the overview and the drawn one's answer"
+    assert mixed.count("tag") == 1
+
+
+# --- media -----------------------------------------------------------------------------------------------------------
+
+
+def test_small_recordings_are_inside_and_large_ones_are_linked(tmp_path: Path) -> None:
+    folder = tmp_path / "media with blank"
+    folder.mkdir()
+    media = folder / "a#1.mp4"
+    media.write_bytes(bytes(range(256)) * 400)
+    page = page_of(tmp_path, made(media))
+    block = next(text for a, text in page.scripts if a.get("id") == "media-1")
+    assert block.startswith("data:video/mp4;base64,")
+    assert base64.b64decode(block.split(",")[1]) == media.read_bytes()
+    page = page_of(tmp_path, made(media), embed_limit_mb=0.1)
+    assert not [a for a, _ in page.scripts if a.get("id") == "media-1"]
+    (video,) = [a for t, a in page.elements if t == "video"]
+    assert video["src"] == "./media%20with%20blank/a%231.mp4"
+    assert "too large" in page.text
+
+
+def test_the_limit_holds_for_all_recordings_together(tmp_path: Path) -> None:
+    media = tmp_path / "a.mp4"
+    media.write_bytes(b"x" * 60_000)
+    page = page_of(tmp_path, made(media, "one"), made(media, "two"), embed_limit_mb=0.1)
+    assert [a["id"] for a, _ in page.scripts if (a.get("id") or "").startswith("media")] == ["media-1"]
+    assert sum("src" in a for t, a in page.elements if t == "video") == 1
+
+
+def test_a_missing_recording_is_said(tmp_path: Path) -> None:
+    page = page_of(tmp_path, made(tmp_path / "gone.mp4"))
+    assert "gone.mp4 is not where it was" in page.text
+    assert not [t for t, _ in page.elements if t == "video"]
+
+
+# --- several answers -------------------------------------------------------------------------------------------------
+
+
+def test_several_answers_have_an_overview_and_a_selector(tmp_path: Path) -> None:
+    page = page_of(
+        tmp_path, made(id="one"), replace(without_words(), recording=replace(without_words().recording, id="two"))
+    )
+    rows = page.seen("rows")
+    assert "0.77" in rows
+    assert "not measured" in rows
+    links = [a["href"] for t, a in page.elements if t == "a" and (a.get("href") or "").startswith("#answer")]
+    assert links == ["#answer-1", "#answer-2"]
+    assert [a["value"] for t, a in page.elements if t == "option"] == ["overview", "answer-1", "answer-2"]
+    alone = page_of(tmp_path, made())
+    assert not alone.count("rows")
+    assert "select" not in [t for t, _ in alone.elements]
+
+
+def test_many_answers_are_an_overview_with_links_and_no_recording(tmp_path: Path) -> None:
+    media = tmp_path / "a.mp4"
+    media.write_bytes(b"x" * 1000)
+    results = [made(media, f"answer {i}") for i in range(MAX_TOGETHER + 1)]
+    page = page_of(tmp_path, *results)
+    assert not page.count("answer")
+    assert len(page.scripts) == 1
+    links = [a["href"] for t, a in page.elements if t == "a" and (a.get("href") or "").endswith("report.html")]
+    assert links[0] == "answer%200/report.html"
+    assert len(links) == MAX_TOGETHER + 1
+    again = write_overview(
+        [overview_row(r, f"x{i}/report.html") for i, r in enumerate(results)], tmp_path / "o.html", title="T"
+    )
+    assert Page(again).count("rows") == 1
+
+
+def test_the_counts_of_the_overview_are_by_modality() -> None:
+    assert overview_row(made(), "x")["counts"] == {"words": 1, "voice": 1, "face": 1, "head": 0}
+
+
+# --- series ----------------------------------------------------------------------------------------------------------
+
+
+def test_bins_are_means_of_what_is_there() -> None:
+    times_s = np.arange(0, 1, 0.02)
+    values = np.where((times_s >= 0.4) & (times_s < 0.5), np.nan, times_s)[:, None]
+    bin_s, means = bin_means(times_s, values, 1.0)
+    assert bin_s == pytest.approx(0.1)
+    assert means.shape == (10, 1)
+    assert np.isnan(means[4, 0])
+    np.testing.assert_allclose(means[[0, 9], 0], [0.04, 0.94])
+
+
+def test_long_recordings_get_coarser_not_larger() -> None:
+    times_s = np.arange(0, 3600, 0.04)
+    _, means = bin_means(times_s, np.ones((len(times_s), 1)), 3600.0)
+    assert len(means) <= 3000
+    assert np.isfinite(means).all()
+
+
+def test_runs_cover_the_axis_once_and_name_gaps() -> None:
+    times_s = np.concatenate([np.arange(0.5, 1, 0.04), np.arange(2, 3, 0.04)])
+    codes = np.where(times_s < 2.5, 0, 1)
+    runs = runs_of(times_s, codes, 4.0, 9)
+    assert [c for _, _, c in runs] == [9, 0, 9, 0, 1, 9]
+    assert runs[0][0] == 0.0
+    assert runs[-1][1] == 4.0
+    for (_, end, _), (start, _, _) in pairwise(runs):
+        assert math.isclose(end, start, abs_tol=1e-9)
+    assert runs[1][1] == pytest.approx(1.02, abs=0.03)
+
+
+def test_quality_has_the_reason_at_its_time() -> None:
+    runs = quality_of(face_track(), DURATION_S, "no video frame")
+    assert [r[2] for r in runs] == ["", "no face", ""]
+    assert runs[1][:2] == pytest.approx([2.0, 3.0], abs=0.05)
+
+
+def test_speech_and_pauses_come_from_the_voice() -> None:
+    speech = time_data(made())["speech"]
+    assert speech["speech"] == [pytest.approx([0.5, 3.0], abs=0.011), pytest.approx([4.0, 5.5], abs=0.011)]
+    assert speech["pauses"] == [pytest.approx([3.0, 4.0], abs=0.011)], "silence before and after speech is no pause"
+
+
+def test_forty_seconds_stay_small() -> None:
+    times_s = np.arange(0, 40, 1 / 30)
+    names = tuple(f"measure_{i}" for i in range(40))
+    rng = np.random.default_rng(0)
+    face = Track(rng.normal(size=(len(times_s), 40)), times_s, np.ones(len(times_s), bool), names, ("x",) * 40)
+    whole = made()
+    features = replace(
+        whole.features, tracks={"face": face, "face_relative": face, "voice": voice_track(40)}, span_s=(0.0, 40.0)
+    )
+    data = time_data(replace(whole, features=features, recording=replace(whole.recording, duration_s=40.0)))
+    assert max(len(c["values"]) for c in data["curves"]) <= 400
+    assert len(json.dumps(data)) < 600_000
+
+
+# --- in a browser ----------------------------------------------------------------------------------------------------
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs {CHROMIUM}")
+    with playwright.sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory) -> Path:
+    """Six seconds as a browser records them: WebM without a declared duration."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("needs ffmpeg")
+    path = tmp_path_factory.mktemp("movie") / "answer.webm"
+    source = ["-f", "lavfi", "-i", f"testsrc=size=160x120:rate=25:duration={DURATION_S}", "-c:v", "libvpx", "-g", "10"]
+    with open(path, "wb") as file:
+        subprocess.run(["ffmpeg", "-v", "error", *source, "-f", "webm", "-live", "1", "-"], stdout=file, check=True)
+    return path
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open a report with the network cut; fails the test on any console error or any request but for files."""
+    contexts = []
+
+    def open_(*results: Result, **options: object):
+        path = write_report(list(results), tmp_path / "report.html", **options)  # type: ignore[arg-type]
+        context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        page.wrong = []
+        page.on("console", lambda m: page.wrong.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: page.wrong.append(str(e)))
+        page.on("request", lambda r: page.wrong.append(r.url) if r.url.startswith(("http", "ws")) else None)
+        page.goto(path.as_uri())
+        contexts.append((context, page))
+        return page
+
+    yield open_
+    for context, page in contexts:
+        wrong = list(page.wrong)
+        context.close()
+        assert not wrong
+
+
+def until(page, condition: str, within_s: float = 15.0) -> None:
+    """Poll from outside: waiting inside the page would need `eval`, which the page's own policy forbids."""
+    end = time.monotonic() + within_s
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(50)
+
+
+def playhead(page) -> float:
+    head = page.locator(".playhead").bounding_box()
+    lanes = page.locator(".lanes").bounding_box()
+    return (head["x"] - lanes["x"]) / lanes["width"]
+
+
+def ready(page) -> None:
+    until(page, "(v => v && v.readyState >= 2 && v.duration < 100)(document.querySelector('video'))")
+
+
+def test_a_click_on_a_cue_moves_the_video_and_the_playhead_follows(opened, movie) -> None:
+    page = opened(made(movie))
+    ready(page)
+    until(page, "document.querySelector('video').currentTime < 0.1")
+    before = playhead(page)
+    page.locator("rect.cue.voice").click()
+    until(page, "Math.abs(document.querySelector('video').currentTime - 3.0) < 0.01")
+    assert playhead(page) - before == pytest.approx(3.0 / DURATION_S, abs=0.02)
+    page.locator(".text .w").nth(1).click()
+    until(page, "Math.abs(document.querySelector('video').currentTime - 1.3) < 0.01")
+    assert page.locator(".text .w.current").text_content() == "I"
+    assert playhead(page) - before == pytest.approx(1.3 / DURATION_S, abs=0.02)
+    page.keyboard.press("n")
+    until(page, "Math.abs(document.querySelector('video').currentTime - 2.9) < 0.01")
+    page.locator(".play").click()
+    until(page, "document.querySelector('video').currentTime > 3.3")
+    assert playhead(page) - before > 3.2 / DURATION_S
+
+
+def test_a_click_on_the_axis_seeks_and_hovering_names_the_cue(opened, movie) -> None:
+    page = opened(made(movie))
+    ready(page)
+    lanes = page.locator(".lanes")
+    box = lanes.bounding_box()
+    page.mouse.move(box["x"], box["y"])
+    lanes.click(position={"x": box["width"] * 0.75, "y": 10})
+    until(page, f"Math.abs(document.querySelector('video').currentTime - {0.75 * DURATION_S}) < 0.1")
+    page.locator("rect.cue.face").hover()
+    tip = page.locator(".tip").inner_text()
+    assert "gaze away" in tip
+    assert "14 deg" in tip
+    assert "0:01.0" in tip
+
+
+def test_a_linked_recording_plays_under_the_content_policy(opened, movie, tmp_path) -> None:
+    shutil.copy(movie, tmp_path / "linked.webm")
+    page = opened(made(tmp_path / "linked.webm"), embed_limit_mb=0)
+    ready(page)
+    assert page.evaluate("document.querySelector('video').videoWidth") == 160
+
+
+def test_a_recording_that_does_not_play_leaves_the_timeline_working(opened, tmp_path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"this is no video")
+    page = opened(made(tmp_path / "broken.mp4"))
+    page.wait_for_selector(".unplayable", state="visible")
+    page.locator("rect.cue.voice").click()
+    assert page.locator(".clock").text_content().startswith("0:03.0")
+    page.locator(".play").click()
+    until(page, "document.querySelector('.lanes').getAttribute('aria-valuenow') > 3.2")
+
+
+def test_not_located_and_not_measured_are_on_the_screen(opened) -> None:
+    page = opened(without_words())
+    assert "not located" in page.locator(".notlocated").inner_text()
+    assert page.locator(".segment").count() == 0
+    assert page.locator(".wordtext").count() == 0
+    assert "not measured" in page.locator(".score").inner_text()
+
+
+def test_segments_are_drawn_at_their_times_when_the_model_locates(opened) -> None:
+    page = opened(made(located=True, segments=(Segment(1.5, 3.0, "A/H", "model", 0.8),)))
+    lanes, segment = page.locator(".lanes").bounding_box(), page.locator(".segment").bounding_box()
+    assert (segment["x"] - lanes["x"]) / lanes["width"] == pytest.approx(1.5 / DURATION_S, abs=0.02)
+    assert segment["width"] / lanes["width"] == pytest.approx(1.5 / DURATION_S, abs=0.02)
+    assert page.locator(".notlocated").count() == 0
+
+
+def test_the_selector_opens_one_answer_at_a_time(opened) -> None:
+    page = opened(made(id="one"), made(id="two"))
+    assert page.locator(".overview").is_visible()
+    assert page.locator("article:visible").count() == 0
+    page.locator(".rows a").nth(1).click()
+    page.wait_for_selector("#answer-2", state="visible")
+    assert page.locator("article:visible").count() == 1
+    page.locator("#choose").select_option("answer-1")
+    page.wait_for_selector("#answer-1", state="visible")
+    assert page.locator("article:visible .canvas").count() == 1
+    page.locator("[data-step='-1']").click()
+    page.wait_for_selector(".overview", state="visible")
+
+
+def test_it_fits_a_telephone(opened) -> None:
+    page = opened(made())
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(".lanes").bounding_box()["width"] > 200
