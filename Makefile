@@ -53,7 +53,7 @@ demo: system-demo install
 	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
 
 test: system-test install-dev
-	$(BIN)/pytest -n $(JOBS) --dist worksteal
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
-"""Frames per second of decoding, of decoding and tracking, and of everything; and the main job against real time.
+"""Frames per second of decoding, of tracking too, and of everything; and the main job against real time.
 
-Ratios are of interleaved runs in one process, since these machines are noisy. Process CPU time ("cpu") counts all threads
-of the process; wall time is what a person waits.
+Ratios are of interleaved runs in one process, since these machines are noisy. Process CPU time ("cpu") counts all
+threads of the process; wall time is what a person waits.
 
     python benchmarks/throughput.py [--seconds 40] [--repeats 3]
 """
@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from results import save
-
 from twomind.capture import open_recording
 from twomind.capture.media import Frame, prefetch, stream
 from twomind.describe import Settings, describe

@@ -259,6 +259,21 @@ def test_one_bad_file_never_stops_the_rest(answer, store, tmp_path) -> None:
     assert "failed" in err
 
 
+def test_a_transcript_among_recordings_is_left_out_and_no_failure(answer, store, tmp_path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in (answer, answer.with_suffix(".srt")):
+        shutil.copy(path, folder)
+    (folder / "LICENCE").write_text("all rights")
+    code, found, err = run("predict", *sorted(folder.iterdir()), "--out", tmp_path / "out", "--store", store)
+    states = {Path(a["path"]).name: a["state"] for a in found["answers"]}
+    assert code == 0
+    assert states == {"answer.mp4": "done", "answer.srt": "skipped", "LICENCE": "skipped"}
+    assert "left out" in err
+    code, _, _ = run("predict", folder / "LICENCE", "--out", tmp_path / "out2", "--store", store)
+    assert code == 3, "alone, it was meant"
+
+
 def test_only_bad_files_fail_with_their_own_code(tmp_path) -> None:
     (tmp_path / "empty.mp4").write_bytes(b"")
     code, found, _ = run("predict", tmp_path / "empty.mp4", "--out", tmp_path / "out")

@@ -277,3 +277,46 @@ def test_the_network_ban_is_lifted_again(whisper: Path, monkeypatch: pytest.Monk
     with speech._no_network(True):
         assert os.environ["HF_HUB_OFFLINE"] == "1"
     assert os.environ["HF_HUB_OFFLINE"] == "0"
+
+
+def test_weights_that_were_added_are_found_by_their_name(whisper, tmp_path, monkeypatch) -> None:
+    from twomind import weights
+
+    monkeypatch.setenv("TWOMIND_WEIGHTS", str(tmp_path))
+    with pytest.raises(MissingWeights, match="twomind weights add whisper-tiny"):
+        find_model("whisper-tiny", offline=True)
+    weights.add("whisper-tiny", str(whisper))
+    assert find_model("whisper-tiny", offline=True) == tmp_path / "whisper-tiny"
+
+
+def test_describe_recognises_words_where_no_transcript_is_given(whisper, drawn_study, tmp_path) -> None:
+    import shutil
+
+    from twomind.capture import open_recording
+    from twomind.describe import Settings, describe
+    from twomind.store import Store
+
+    alone = tmp_path / "alone.mp4"
+    shutil.copy(next(drawn_study.rglob("*.mp4")), alone)
+    settings = Settings(speech_model=str(whisper), language="en", offline=True)
+    made = describe(open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings)
+    assert made.features.words
+    assert {w.timing for w in made.features.words} == {Timing.RECOGNISED}
+    again = describe(open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings)
+    assert again.features.words == made.features.words, "read from the store"
+
+
+def test_an_absent_model_costs_only_the_words(drawn_study, tmp_path) -> None:
+    import shutil
+
+    from twomind.capture import open_recording
+    from twomind.describe import Settings, describe
+    from twomind.store import Store
+
+    alone = tmp_path / "alone.mp4"
+    shutil.copy(next(drawn_study.rglob("*.mp4")), alone)
+    settings = Settings(speech_model=str(tmp_path / "nothing"), offline=True)
+    made = describe(open_recording(alone), ("voice", "words"), store=Store(tmp_path / "s"), settings=settings)
+    assert made.features.words is None
+    assert "speech recognition" in made.features.notes["words"]
+    assert "voice" in made.features.tracks

@@ -28,7 +28,7 @@ def track(n: int = 5, hop_s: float = 0.1, **more: object) -> Track:
         (lambda: Track(np.zeros((3, 1)), np.arange(2.0), np.ones(2, bool)), r"\(2,"),
         (lambda: Track(np.zeros((2, 1)), np.array([1.0, 0.0]), np.ones(2, bool)), "non-decreasing"),
         (lambda: Track(np.zeros((2, 1)), np.arange(2.0), np.ones(2)), "bool"),
-        (lambda: Track(np.zeros((2, 2)), np.arange(2.0), np.ones(2, bool), ("a",)), "names"),
+        (lambda: Track(np.zeros((2, 2)), np.arange(2.0), np.ones(2, bool), ("a",)), r"\(T, 1\)"),
         (lambda: Task("t", ("only",)), "two different"),
         (lambda: Task("t", ("a", "b"), "century"), "grain"),
         (lambda: Prediction((0, 1), np.array([0.5, 0.6])), "sum to 1"),

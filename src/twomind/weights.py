@@ -202,7 +202,7 @@ def _find_added(name: str) -> Found:
     weights = _known(name) or Weights(name, "added by the user", "not stated", "not stated", "")
     manifest = _manifest(name)
     if manifest is None:
-        return _found(weights, "absent", None, f"add it with: twomind weights add {name} PATH_OR_URL")
+        return _found(weights, "absent", None, f"twomind weights add {name} PATH_OR_URL")
     weights = Weights(
         name,
         manifest.get("what", weights.what),
@@ -218,6 +218,11 @@ def survey() -> list[Found]:
     added = sorted(p.parent.name for p in folder().glob("*/manifest.json")) if folder().is_dir() else []
     names = list(dict.fromkeys([*(w.name for w in ADDABLE), *added]))
     return [*map(_find_bundled, BUNDLED), *map(_find_added, names)]
+
+
+def is_addable(name: str) -> bool:
+    """Whether ``name`` stands for weights that were added here, or that ``twomind weights add`` knows by name."""
+    return any(w.name == name for w in ADDABLE) or (folder() / name / "manifest.json").is_file()
 
 
 def locate(name: str) -> Path:

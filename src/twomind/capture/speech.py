@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind import weights
 from twomind.capture.words import Words, finish
 from twomind.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.types import Timing, Word
@@ -81,7 +82,9 @@ def recognise_words(
 
 
 def find_model(model: str | Path, offline: bool) -> Path:
-    """The folder of a model: itself, or where the hub's cache keeps (or, unless ``offline``, now puts) that name.
+    """The folder of a model: itself, weights added under that name, or where the hub's cache keeps it.
+
+    A name that is in neither is fetched from the hub, unless ``offline``.
 
     Raises:
         MissingWeights, Offline: as in :func:`recognise_words`.
@@ -92,6 +95,8 @@ def find_model(model: str | Path, offline: bool) -> Path:
     name = str(model)
     if folder.exists():
         raise MissingWeights(f"speech model {name!r}: expected a folder with {_needed_text()}, got a file")
+    if weights.is_addable(name):
+        return _checked(weights.locate(name))
     _faster_whisper()
     from faster_whisper.utils import available_models, download_model
 

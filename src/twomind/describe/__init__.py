@@ -210,6 +210,13 @@ def _voice_recipe(settings: VoiceSettings) -> str:
     return f"{_recipe('voice.py', 'pitch*.py', 'speech*.py', 'capture/media*.py', 'capture/audio*.py')}-{silero}"
 
 
+def _model_mark(model: str | None) -> list[Any]:
+    """What tells one speech model from another of the same name: its files' sizes and dates."""
+    if model is None or not Path(model).is_dir():
+        return [model]
+    return [model, *((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(Path(model).iterdir()))]
+
+
 def _measure(
     recording: Recording,
     content: str,
@@ -222,7 +229,11 @@ def _measure(
     made = _Pass()
     face_key = store.key(content, {"face": asdict(settings.face), "recipe": _face_recipe()})
     voice_key = store.key(content, {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)})
-    speech = {"model": settings.speech_model, "language": settings.language, "recipe": _recipe("capture/speech*.py")}
+    speech = {
+        "model": _model_mark(settings.speech_model),
+        "language": settings.language,
+        "recipe": _recipe("capture/speech*.py"),
+    }
     words_key = store.key(content, {"words": speech})
 
     wanted = {"face": "face" in using, "voice": "voice" in using}

@@ -227,23 +227,40 @@ class WordsRecogniser:
 
     @property
     def locates(self) -> tuple[bool, str]:
-        """Whether the model may say *when*, and why (not): decided by ``score.located`` on held-out people."""
-        found = self.card.get("located")
-        if not found:
-            return False, "this model was never compared with the position in the answer on annotated segments"
-        rows, gain = found["auc_inside_answers"], found["gain_over_position"]
-        low, high = gain["ci"]
-        reason = (
-            f"inside an answer, the words' contributions tell marked from unmarked moments with AUC "
-            f"{rows['words']['value']:.2f} (chance: .50), the position in the answer alone with "
-            f"{rows['position']['value']:.2f}; gain over position {gain['value']:+.2f} [{low:+.2f}, {high:+.2f}] on "
-            f"{found['n_people']} people"
-        )
-        return bool(found["locates"]), reason
+        """Whether the model may say *when*, and why (not): decided by ``score.located`` on people it never saw."""
+        found = self.card.get("located") or {}
+        return bool(found.get("locates", False)), _locates_text(found)
 
     def skill(self, question: str | None) -> Mapping[str, Any]:
-        """The skill to print: the headline when the question is known, else the leave-one-question-out figure."""
+        """The skill to print: the headline when the question is known, else the leave-one-question-out figure.
+
+        ``auc, auc_ci, macro_f1, within_question_auc, protocol, n_answers, n_people``; all figures are on the card.
+        """
         return self.head(question)[0].skill
+
+
+def _locates_text(found: Mapping[str, Any]) -> str:
+    """One or two sentences on whether the words tell marked from unmarked moments of an answer."""
+    held_out = found.get("held_out")
+    if not held_out:
+        return "this model was never compared, on people it did not see, with moments that coders marked"
+
+    def share(block: Mapping[str, Any], row: str) -> str:
+        return f"{block['auc_inside_answers'][row]['value']:.0%}".replace("%", " %")
+
+    told = "tell" if found["locates"] else "do not tell"
+    text = (
+        f"the words {told} when: of two moments of one answer, one marked and one not, they pick the marked one in "
+        f"{share(held_out, 'words')} of pairs on {held_out['n_people']} people never seen (guessing: 50 %). "
+        f"The position in the answer alone gives {share(held_out, 'position')}"
+    )
+    train = found.get("train")
+    if not train:
+        return text
+    return (
+        f"{text}; on the {train['n_people']} training people it gives {share(train, 'position')}, "
+        f"the words {share(train, 'words')}"
+    )
 
 
 def _part_evidence(parts: Parts) -> list[Evidence]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+
 import numpy as np
 
 from twomind.capture.datasets.bah_splits import Answer
@@ -291,8 +292,20 @@ def fit(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe) -> C
     """Choose the penalty by grouped cross-validation on ``rows``, fit on all of them, calibrate the slope out of fold.
 
     Without the question, the folds also leave the question out: what is chosen is what works on a prompt never seen.
+    Where no fold leaves both labels to train on, there is no choice: the strongest penalty, and the slope 1.
+
+    Raises:
+        BadInput: ``rows`` have one label only.
     """
+    if len(np.unique(data.y[rows])) < 2:
+        raise BadInput(
+            f"the label {1 - int(data.y[rows][0])} is given to too few people: without one group of people in the "
+            "cross-validation, none is left; add answers with that label, by several people"
+        )
     splits = _splits(data, rows, not with_question, recipe.n_folds if with_question else 3, recipe.seed + 1)
+    if not splits:
+        penalty = recipe.candidates(with_question)[-1]
+        return Chosen(fit_once(data, rows, with_question, recipe, penalty), penalty, 1.0)
     test = np.concatenate([t for _, t in splits])
     tried = []
     made = [prepare(data, a, with_question, recipe) for a, _ in splits]
@@ -341,7 +354,7 @@ def n_steps(data: Table, recipe: Recipe) -> int:
 
 def _own_seeds(recipe: Recipe) -> list[int]:
     """Deals for the model without the question: fewer, for each leaves every question out in turn."""
-    return [recipe.seed + 100 + r for r in range(min(2 if recipe.variant == "lexicon" else 1, recipe.n_repeats))]
+    return [recipe.seed + 100 + r for r in range(min(2, recipe.n_repeats))]
 
 
 def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: None) -> HeldOut:

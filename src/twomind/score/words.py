@@ -11,6 +11,7 @@ import numpy as np
 
 from twomind.capture.datasets.bah_splits import Answer, read_answers
 from twomind.describe.text import count
+from twomind.errors import BadInput
 from twomind.estimate.calibration import sigmoid
 from twomind.estimate.questions import resolve
 from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load
@@ -132,6 +133,20 @@ def score_answers(
     return plain(found)
 
 
+def existing(data_dir: Path) -> Path:
+    """The path itself.
+
+    Raises:
+        BadInput: there is neither a file nor a folder.
+    """
+    if not Path(data_dir).exists():
+        raise BadInput(
+            f"no file or folder {data_dir}; expected a folder with split files (train.txt, val.txt …), or a CSV with the "
+            "columns subject, question, label, transcript"
+        )
+    return Path(data_dir)
+
+
 def score_words(
     data_dir: Path,
     split: str = "test",
@@ -147,7 +162,7 @@ def score_words(
         BadInput: the data cannot be read.
         MissingWeights: there is no such model.
     """
-    data = read_answers(Path(data_dir), [split])
+    data = read_answers(existing(data_dir), [split])
     recogniser = model if isinstance(model, WordsRecogniser) else load(model)
     found = score_answers(recogniser, data.answers, seed, n_bootstrap)
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,12 @@ from twomind.errors import BadInput
 from twomind.estimate import words_train as wt
 from twomind.estimate.calibration import Reliability, risk_curve, sigmoid
 from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, to_dict
+from twomind.estimate.words_model import Additive
 from twomind.score import metrics
-from twomind.score.words import hashed, plain, score_answers
+from twomind.score.located import located_card
+from twomind.score.words import existing, hashed, plain, score_answers
 from twomind.store import write_text
+from twomind.types import Progress
 
 NOT_FOR = (
     "diagnosis, or any decision about a person without a human who listened to the answer",
@@ -39,6 +42,7 @@ FORM_NOTE = (
     "these figures are slightly favourable; the validation split played no part in any choice"
 )
 _MIN_PEOPLE = 10
+_MIN_PER_LABEL = 3
 
 
 def _mean_bound(
@@ -84,15 +88,22 @@ def reliability(
 
 
 def _own_figures(data: wt.Table, held: wt.HeldOut, weights: np.ndarray) -> dict[str, Any]:
-    p = sigmoid(held.own_prompt)
-    found = _figures(_mean_bound(data.y, p, data.question, held.fold), weights)
-    one = sigmoid(held.own_prompt - held.own_baseline)
-    same = {"auc": _mean_bound(data.y, one, data.question, held.fold)["auc"]}
+    """Figures of the model without the question, on the answers whose question could be left out."""
+    seen = np.isfinite(held.own_prompt).all(axis=0)
+    if not seen.any():
+        raise BadInput(
+            "no question can be left out: without it, all other answers carry one label. Give both labels in more than "
+            "one question"
+        )
+    y, question, fold = data.y[seen], data.question[seen], held.fold[:, seen]
+    logit, weights = held.own_prompt[:, seen], weights[:, seen]
+    one = _mean_bound(y, sigmoid(logit - held.own_baseline[:, seen]), question, fold)["auc"]
+    several = len(np.unique(data.question)) > 1
     return {
-        **found,
-        "auc_one_baseline": float(same["auc"]()),
-        "auc_one_baseline_ci": metrics.interval(same["auc"](weights)),
-        "protocol": "leave one question out, on people held out as well",
+        **_figures(_mean_bound(y, sigmoid(logit), question, fold), weights),
+        "auc_one_baseline": float(one()),
+        "auc_one_baseline_ci": metrics.interval(one(weights)),
+        "protocol": "leave one question out, on people held out as well" if several else "people held out (one question)",
         "note": "auc pools models whose baselines differ by the question left out; auc_one_baseline takes them off",
     }
 
@@ -111,10 +122,8 @@ HABITS: dict[str, Callable[[list[str]], list[str]]] = {
 }
 
 
-def habits(data: wt.Table, recipe: wt.Recipe) -> dict[str, Any]:
-    """How held-out scores move when the same answers are transcribed with other habits."""
-    fold = wt.deal(data.subject, recipe.n_folds, recipe.seed + 100)
-    models = [wt.fit(data, np.flatnonzero(fold != f), True, recipe).model for f in range(recipe.n_folds)]
+def habits(data: wt.Table, fold: np.ndarray, models: Sequence[Additive]) -> dict[str, Any]:
+    """How held-out scores move when the same answers are transcribed with other habits; ``models`` one per fold."""
 
     def score(change: Callable[[list[str]], list[str]]) -> np.ndarray:
         logit = []
@@ -155,22 +164,62 @@ def _shortcuts(data: wt.Table, recipe: wt.Recipe, prevalence: float) -> dict[str
 
 
 def _check(data: wt.Table) -> None:
+    n = {label: len(np.unique(data.subject[data.y == label])) for label in (0, 1)}
     n_people = len(np.unique(data.subject))
-    if n_people < _MIN_PEOPLE or len(np.unique(data.y)) < 2:
+    if n_people < _MIN_PEOPLE or min(n.values()) < _MIN_PER_LABEL:
         raise BadInput(
-            f"expected at least {_MIN_PEOPLE} people and both labels to train on, got {n_people} people and the "
-            f"label(s) {', '.join(str(v) for v in np.unique(data.y))}"
+            f"too little to train on: expected answers of at least {MIN_WORDS} words by at least {_MIN_PEOPLE} people, "
+            f"and each label given to at least {_MIN_PER_LABEL} of them; got {n_people} people, {n[0]} of them with the "
+            f"label 0 and {n[1]} with the label 1"
         )
 
 
-def train(data: wt.Table, recipe: wt.Recipe, source: dict[str, Any], n_bootstrap: int = 2000) -> WordsRecogniser:
-    """Fit, score on held-out people, and put everything on the card."""
+class _Steps:
+    """Counts steps for a progress callback."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def __call__(self, what: str = "cross-validation") -> None:
+        self._done += 1
+        if self._progress:
+            self._progress(what, self._done, self._total)
+
+
+def skill(figures: Mapping[str, Any], protocol: str, n_answers: int, n_people: int) -> dict[str, Any]:
+    """The few figures of one head that go with every prediction; all others are on the card."""
+    return {
+        "auc": figures["auc"],
+        "auc_ci": list(figures["ci"]["auc"]),
+        "macro_f1": figures["macro_f1"],
+        "within_question_auc": figures["within_question_auc"],
+        "protocol": protocol,
+        "n_answers": n_answers,
+        "n_people": n_people,
+    }
+
+
+def train(
+    data: wt.Table,
+    recipe: wt.Recipe,
+    source: dict[str, Any],
+    n_bootstrap: int = 2000,
+    progress: Progress | None = None,
+) -> tuple[WordsRecogniser, dict[str, Additive]]:
+    """Fit, score on held-out people, and put everything on the card; and per person, a model that never saw them."""
     _check(data)
     everyone = np.arange(len(data))
+    n_people = len(np.unique(data.subject))
+    step = _Steps(progress, wt.n_steps(data, recipe) + 4)
     rates = wt.question_rates(data, everyone)
     prevalence = float(np.clip(np.mean(list(rates.values())), 0.01, 0.99))
-    chosen, own = wt.fit(data, everyone, True, recipe), wt.fit(data, everyone, False, recipe)
-    held = wt.held_out(data, recipe, n_repeats_own=2 if recipe.variant == "lexicon" else 1)
+    chosen = wt.fit(data, everyone, True, recipe)
+    step("fit")
+    own = wt.fit(data, everyone, False, recipe)
+    step("fit")
+    held = wt.held_out(data, recipe, step)
+    fold, models = wt.fold_models(data, recipe)
+    step("transcription habits")
     weights = metrics.person_weights(data.subject, n_bootstrap, recipe.seed)
     rows = {
         "words": _mean_bound(data.y, sigmoid(held.known), data.question, held.fold),
@@ -187,7 +236,7 @@ def train(data: wt.Table, recipe: wt.Recipe, source: dict[str, Any], n_bootstrap
         "data": {
             **source,
             "answers": len(data),
-            "people": len(np.unique(data.subject)),
+            "people": n_people,
             "present": float(data.y.mean()),
         },
         "population": POPULATION if source.get("bah") else "of the user's own data",
@@ -210,24 +259,25 @@ def train(data: wt.Table, recipe: wt.Recipe, source: dict[str, Any], n_bootstrap
         "own_prompt": own_figures,
         "per_question": _question_table(data, sigmoid(held.known)),
         "reliability": metrics.reliability_bins(data.y, sigmoid(mean_known)),
-        "transcription_habits": habits(data, recipe),
+        "transcription_habits": habits(data, fold, models),
         "shareable": recipe.variant == "lexicon",
     }
     if not card["shareable"]:
         card["warning"] = "holds n-grams of the training transcripts: keep it where the transcripts may be kept"
+    step("intervals")
     salt = hashlib.sha256(json.dumps(sorted(set(map(str, data.subject)))).encode()).hexdigest()
-    return WordsRecogniser(
+    model = WordsRecogniser(
         known=Head(
             chosen.model,
             reliability(data.y, mean_known, weights),
             risk_curve(data.y, sigmoid(mean_known)),
-            {**figures["words"], "protocol": "people held out"},
+            skill(figures["words"], "people held out", len(data), n_people),
         ),
         own_prompt=Head(
             own.model,
             reliability(data.y[seen], mean_own[seen], weights[:, seen]),
             risk_curve(data.y[seen], sigmoid(mean_own[seen])),
-            own_figures,
+            skill(own_figures, own_figures["protocol"], int(seen.sum()), len(np.unique(data.subject[seen]))),
         ),
         rates=rates,
         prevalence=prevalence,
@@ -240,6 +290,7 @@ def train(data: wt.Table, recipe: wt.Recipe, source: dict[str, Any], n_bootstrap
             "hashes": sorted(hashed(str(s), salt[:16]) for s in np.unique(data.subject)),
         },
     )
+    return model, {str(s): models[f] for s, f in zip(data.subject, fold, strict=True)}
 
 
 def _question_table(data: wt.Table, p: np.ndarray) -> list[dict[str, Any]]:
@@ -269,17 +320,20 @@ def train_words(
     check_split: str | None = "val",
     n_repeats: int = 5,
     n_folds: int = 5,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train on BAH split files (``data_dir`` a folder) or a user's own CSV (a file), write the model, return its card.
 
     ``out`` is the file or folder to write (default: the user's data folder, never the package). When the folder also
-    holds ``check_split`` and it was not trained on, the model is scored on it and the figures go on the card.
+    holds ``check_split`` and it was not trained on, the model is scored on it and the figures go on the card; where
+    ``segments_<split>.csv`` lie beside the split files, so does whether it knows *when*. Nothing is written before all
+    is done, then at once.
 
     Raises:
         BadInput: the data cannot be read or are too few, or ``variant`` is unknown.
         MissingExtra: scikit-learn is absent.
     """
-    data_dir = Path(data_dir)
+    data_dir = existing(data_dir)
     read = read_answers(data_dir, splits)
     recipe = replace(wt.Recipe(), variant=variant, seed=seed, n_repeats=n_repeats, n_folds=n_folds)
     recipe.candidates()
@@ -291,13 +345,31 @@ def train_words(
         "lines_not_used": len(read.problems),
         "answers_read": len(read.answers),
     }
-    model = train(wt.table(read.answers, MIN_WORDS), recipe, source, n_bootstrap)
-    if is_bah and check_split and check_split not in splits and (data_dir / f"{check_split}.txt").is_file():
-        checked = score_answers(model, read_answers(data_dir, [check_split]).answers, seed, n_bootstrap)
-        model = replace(model, card={**model.card, "held_out_split": {"split": check_split, **checked}})
+    model, out_of_fold = train(wt.table(read.answers, MIN_WORDS), recipe, source, n_bootstrap, progress)
+    if is_bah:
+        is_there = check_split and check_split not in splits and (data_dir / f"{check_split}.txt").is_file()
+        model = _checked(model, data_dir, splits, check_split if is_there else None, out_of_fold, seed, n_bootstrap)
     path = _target(out, variant if is_bah else f"own-{data_dir.stem}")
     write_text(path, json.dumps(plain_exact(to_dict(model)), indent=1, ensure_ascii=False) + "\n")
     return {"model": str(path), "variant": variant, "problems": list(read.problems), "card": plain(model.card)}
+
+
+def _checked(
+    model: WordsRecogniser,
+    data_dir: Path,
+    splits: Sequence[str],
+    check_split: str | None,
+    out_of_fold: Mapping[str, Additive],
+    seed: int,
+    n_bootstrap: int,
+) -> WordsRecogniser:
+    """The model with its figures on people never seen, and on moments that coders marked, on the card."""
+    card = dict(model.card)
+    if check_split:
+        checked = score_answers(model, read_answers(data_dir, [check_split]).answers, seed, n_bootstrap)
+        card["held_out_split"] = {"split": check_split, **checked}
+    located = located_card(model, data_dir, splits, check_split, out_of_fold, seed, n_bootstrap)
+    return replace(model, card={**card, "located": located} if located else card)
 
 
 def plain_exact(entry: dict[str, Any]) -> dict[str, Any]:
@@ -317,6 +389,11 @@ def _target(out: Path | None, name: str) -> Path:
     return out if out.suffix == ".json" else out / "words.json"
 
 
-def ship(data_dir: Path) -> dict[str, Any]:
-    """Remake the model that comes with the package, from the public training people only; maintainers run this."""
-    return train_words(data_dir, ("train",), "lexicon", SHIPPED)
+def ship(data_dir: Path, path: Path = SHIPPED) -> dict[str, Any]:
+    """Remake the model that comes with the package, from the public training people only; maintainers run this.
+
+    Writes ``path`` and, beside it, ``SHA256SUMS`` in the format of sha256sum.
+    """
+    found = train_words(data_dir, ("train",), "lexicon", path)
+    write_text(path.parent / "SHA256SUMS", f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    return found

@@ -144,7 +144,7 @@ def _read_media(
 
     jobs = room.plan(list(media), manifest=manifest, question=question, transcript=transcript, subject=subject)
     settings = Settings(
-        face=FaceSettings(target=target),  # type: ignore[arg-type]
+        face=FaceSettings(target=target),
         speech_model=speech_model,
         language=language,
         offline=offline,
@@ -170,6 +170,8 @@ def _read_media(
             on_done=on_done,
         )
     failed = [d for d in finished if d.state == "failed"]
+    skipped = [d for d in finished if d.state == "skipped"]
+    n_done = len(finished) - len(failed) - len(skipped)
     report = out / "report.html"
     if as_json:
         print_json(
@@ -177,14 +179,17 @@ def _read_media(
                 "answers": [_answer_json(d, predicting) for d in finished],
                 "n": len(finished),
                 "n_failed": len(failed),
-                "report": report if len(failed) < len(finished) else None,
+                "n_skipped": len(skipped),
+                "report": report if n_done else None,
                 "ledger": out / "ledger.jsonl",
             }
         )
     for done in failed:
         say(f"failed: {done.job.media}: {done.error}")
-    say(f"{len(finished) - len(failed)} of {len(finished)} answers done; ledger: {out / 'ledger.jsonl'}")
-    if len(failed) < len(finished):
+    for done in skipped:
+        say(f"not a recording, left out: {done.job.media}")
+    say(f"{n_done} of {len(finished) - len(skipped)} answers done; ledger: {out / 'ledger.jsonl'}")
+    if n_done:
         say(f"report: {report.resolve()}")
     return room.exit_code(finished)
 
@@ -319,10 +324,12 @@ def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "state", "licence", "allowed use", "what", "detail", box=None, pad_edge=False)
+    table = Table("name", "state", "licence", "allowed use", "what, and its state", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(row[k] for k in ("name", "state", "licence", "allowed_use", "what", "detail")))
-    Console().print(table)
+        texts = (row["name"], row["state"], row["licence"], row["allowed_use"], f"{row['what']}: {row['detail']}")
+        table.add_row(*texts)
+    # Wide enough that names are never cut, whatever the terminal.
+    Console(width=160).print(table, highlight=False, markup=False)
 
 
 @main.command()

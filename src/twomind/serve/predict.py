@@ -8,7 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from twomind import __version__, engine
-from twomind.capture import find_media, find_transcript, open_recording
+from twomind.capture import MEDIA_SUFFIXES, find_media, find_transcript, open_recording
 from twomind.describe import MODALITIES, Description, Settings, cues, describe
 from twomind.errors import BadInput
 from twomind.serve import tables
@@ -55,7 +55,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one job: ``state`` is ``done``, ``already done`` or ``failed`` (then ``result`` is None)."""
+    """What became of one job; ``state``: done, already done, skipped or failed (the last two have no ``result``)."""
 
     job: Job
     state: str
@@ -377,6 +377,8 @@ def predict_all(
     work = partial(_work, options=options, store=store, out=out, redo=redo, progress=progress if n == 1 else None)
     finished: list[Done] = []
     for done, seconds in _timed(_outcomes(work, jobs, n)):
+        if len(jobs) > 1 and _is_bystander(done):
+            done = replace(done, state="skipped", exit_code=0)
         finished.append(done)
         ledger.append(
             done.job.id,
@@ -394,6 +396,11 @@ def predict_all(
     finished.sort(key=lambda d: order[d.job.id])
     write_overview(finished, out)
     return finished
+
+
+def _is_bystander(done: Done) -> bool:
+    """A transcript, a table or a licence among recordings (``predict study/*``) is left out, and that is no failure."""
+    return done.error_kind == BadInput.kind and done.job.media.suffix.lower() not in MEDIA_SUFFIXES
 
 
 def _outcomes(work: Callable[[Job], Done], jobs: Sequence[Job], n: int) -> Iterator[Done]:
@@ -430,7 +437,7 @@ def _overview_row(done: Done) -> list[Any]:
     job, result = done.job, done.result
     if result is None:
         blank: list[Any] = [None] * 8
-        return [job.id, job.subject, job.question, done.state, "failed", *blank, done.error, job.media]
+        return [job.id, job.subject, job.question, done.state, done.state, *blank, done.error, job.media]
     prediction = result.prediction
     parts: Mapping[str, float] = {e.name: e.value for e in prediction.evidence if e.kind == "part"}
     band: Mapping[str, float] = {e.name: e.value for e in prediction.evidence if e.kind == "band"}
@@ -454,8 +461,8 @@ def _overview_row(done: Done) -> list[Any]:
 
 
 def exit_code(finished: Sequence[Done]) -> int:
-    """0 when all went well, 7 when some failed, the failure's own code when all did."""
+    """0 when all went well, 7 when some failed, the failure's own code when nothing was done."""
     failed = [d for d in finished if d.state == "failed"]
-    if not failed:
-        return 0
-    return failed[0].exit_code or 1 if len(failed) == len(finished) else 7
+    if any(d.result is not None for d in finished):
+        return 7 if failed else 0
+    return failed[0].exit_code or 1 if failed else BadInput.exit_code

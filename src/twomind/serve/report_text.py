@@ -101,7 +101,9 @@ def _words_line(result: Result, words: Mapping[str, Any]) -> dict[str, str]:
     if not n:
         return {"what": "Words", "state": "part", "text": "The transcript is there and holds no word."}
     source = f" from {words['source']}" if words["source"] else ""
-    text = f"{plural(n, 'word')}{source}. {' '.join(words['notes'])}"
+    text = f"{plural(n, 'word')}{source}."
+    if words["spread"]:
+        text += f" {' '.join(words['notes'])}"
     if words["reason"]:
         text += f" Note: {words['reason']}."
     return {"what": "Words", "state": "part" if words["spread"] or words["reason"] else "ok", "text": text}
@@ -260,7 +262,7 @@ def not_for(result: Result) -> list[str]:
 
 
 def missing(result: Result, lines: Sequence[Mapping[str, str]]) -> dict[str, list[dict[str, str]]]:
-    """What carries no number: of this answer, and action units (many, and the same for every answer)."""
+    """What carries no number: of this answer; action units and kinds of cue that are the same for every answer."""
     rows = [{"what": m.what, "reason": m.reason} for m in result.not_measured]
     seen = {m["what"] for m in rows}
     rows += [{"what": k, "reason": v} for k, v in result.features.notes.items() if k not in seen]
@@ -271,7 +273,25 @@ def missing(result: Result, lines: Sequence[Mapping[str, str]]) -> dict[str, lis
         if line["state"] == "no" and line["what"].lower() not in seen
     ]
     units = [r for r in rows if is_action_unit(r["what"])]
-    return {"answer": [r for r in rows if r not in units], "units": units}
+    kinds = [r for r in rows if r["what"].startswith("cue: ")]
+    own = [r for r in rows if r not in units and r not in kinds]
+    return {"answer": _merged(own), "units": units, "kinds": kinds}
+
+
+def _merged(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """``voice: a``, ``voice: b`` with one reason between them become one row that names them."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        head, _, tail = row["what"].partition(": ")
+        groups.setdefault((head, row["reason"]), []).append(tail)
+    found = []
+    for (head, reason), tails in groups.items():
+        names = [t.replace("_", " ") for t in tails if t]
+        if len(names) > 1:
+            found.append({"what": head, "reason": f"{reason} ({len(names)} measures: {', '.join(names)})"})
+        else:
+            found.append({"what": f"{head}: {names[0]}" if names else head, "reason": reason})
+    return found
 
 
 def made(result: Result) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from twomind.serve.verb import PATH, print_json, say, verb
+from twomind.types import Progress
 
 _DATA = click.option(
     "--data",
@@ -42,7 +44,14 @@ def train_words_verb(
     from twomind.score.words_card import train_words
 
     names = tuple(s.strip() for s in splits.split(",") if s.strip())
-    found = train_words(data, splits=names, variant=variant, out=out, seed=seed, n_bootstrap=bootstrap)
+    try:
+        with _bar() as progress:
+            found = train_words(
+                data, splits=names, variant=variant, out=out, seed=seed, n_bootstrap=bootstrap, progress=progress
+            )
+    except KeyboardInterrupt:
+        say("twomind: interrupted; no model was written")
+        return 130
     if as_json:
         print_json(found)
     else:
@@ -94,6 +103,32 @@ def score_words_verb(
     for problem in found["problems"]:
         say(f"not used: {problem}")
     return 0
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A bar on a terminal; otherwise a line when another stage begins."""
+    from rich.console import Console
+    from rich import progress as rich_progress
+
+    console = Console(stderr=True)
+    columns = (
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.TaskProgressColumn(),
+        rich_progress.TimeRemainingColumn(),
+    )
+    stages: set[str] = set()
+    with rich_progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("training", total=None)
+
+        def progress(what: str, done: float, total: float) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+            if not console.is_terminal and what not in stages:
+                say(f"{what} ({done:.0f} of {total:.0f} steps)")
+            stages.add(what)
+
+        yield progress
 
 
 def _print_rows(rows: Mapping[str, Mapping[str, Any]], title: str) -> None:

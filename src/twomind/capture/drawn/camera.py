@@ -148,6 +148,6 @@ def _background(width: int, height: int, kind: str, colour: Colour, light_yaw: f
         box(0.865, 0.0, 0.985, 0.58, 1.0, (206, 222, 232))
         box(0.0, 0.55, 0.14, 1.0, 0.75)
     if kind in ("room", "window"):
-        picture = cv2.GaussianBlur(picture, (0, 0), 0.008 * width)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.008 * width), np.uint8)
     picture.setflags(write=False)
     return picture

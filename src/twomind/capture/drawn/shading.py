@@ -169,7 +169,7 @@ def paint(
     if without is not None:
         cv2.fillPoly(mask, [np.rint((without - low) * 16).astype(np.int32)], 0, cv2.LINE_AA, 4)
     if soft_px > 0:
-        mask = cv2.GaussianBlur(mask, (0, 0), soft_px)
+        mask = np.asarray(cv2.GaussianBlur(mask, (0, 0), soft_px), np.uint8)
     blend(region, painted, mask)
 
 

@@ -84,7 +84,7 @@ export function makePlayer(article, durationS, onTime) {
   if (media) {
     media.addEventListener("loadedmetadata", () => {
       if (media.tagName === "VIDEO" && !media.videoWidth) return fail();
-      //;
+      findEnd(media);
       if (wanted !== null) media.currentTime = wanted;
       wanted = null;
     });
