@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from twomind.capture.datasets.bah_splits import read_split
 from twomind.errors import BadInput
 from twomind.estimate import words_train as wt
 from twomind.estimate.words import WordsRecogniser
+from twomind.estimate.words_grams import count_terms, grams, solve_dual
+from twomind.estimate.words_model import ngram_values
 from twomind.score.words import score_words
-from twomind.score.words_card import train_words
+from twomind.score.words_card import ship, train_words
+from twomind.serve.cli import main
 
 HESITANT = [
     "maybe",
@@ -173,6 +178,35 @@ def test_folds_keep_people_together_and_leave_the_question_out(made) -> None:
     assert sorted(seen) == list(rows)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_dual_solution_is_that_of_the_features(seed: int) -> None:
+    """More features than answers, uneven weights and penalties: equal to scikit-learn on the features themselves."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(60, 150)), rng.integers(0, 2, 60)
+    weights, penalty = rng.random(60) + 0.2, 10.0 ** rng.uniform(-2, 2, 150)
+    scale = 1 / np.sqrt(penalty)
+    model = linear_model.LogisticRegression(C=1.0, fit_intercept=False, solver="newton-cholesky", tol=1e-10)
+    expected = model.fit(x * scale, y, sample_weight=weights).coef_[0] * scale
+    a = solve_dual((x / penalty) @ x.T, y, weights)
+    assert x.T @ a / penalty == pytest.approx(expected, abs=1e-6)
+
+
+def test_n_gram_values_of_many_equal_those_of_one() -> None:
+    said = [["a", "b", "a b", "b"], ["b", "c", "c", "c"], ["a", "c"], ["d"]]
+    counts, subject = count_terms(said), np.array(["p", "q", "p", "r"])
+    made = grams(counts, np.arange(4), subject, min_people=2)
+    # "a" was said by one person only (in two answers), "b" and "c" by two people.
+    kept = [counts.terms[j] for j in made.columns]
+    assert kept == ["b", "c"]
+    assert made.idf == pytest.approx(np.log(5 / 3) + 1)
+    table = made.values.toarray()
+    for terms, row in zip(said, table, strict=True):
+        expected = ngram_values(terms, dict(zip(kept, made.idf, strict=True)))
+        assert row == pytest.approx([expected.get(t, 0.0) for t in kept])
+    assert made.products == pytest.approx(table @ table.T)
+
+
 def own_table(path: Path) -> list[str]:
     rng = np.random.default_rng(1)
     rows = ["subject,question,label,transcript"]
@@ -205,6 +239,105 @@ def test_own_transcripts_with_own_questions(variant: str, tmp_path) -> None:
         train_words(path, variant=variant, out=tmp_path / "few", **small)
     with pytest.raises(BadInput, match="variant"):
         train_words(path, variant="x", out=tmp_path / "few", **small)
+
+
+LINE = '{person},{question},{label},"{text}"'
+
+
+def rows_of(n_people: int, labels: str = "01", questions: tuple[str, ...] = ("a", "b")) -> list[str]:
+    rng = np.random.default_rng(2)
+    return [
+        LINE.format(person=p, question=q, label=labels[(p + i) % len(labels)], text=" ".join(rng.choice(NEUTRAL, 12)))
+        for p in range(n_people)
+        for i, q in enumerate(questions)
+    ]
+
+
+ONLY_BY_QUESTION = [*rows_of(12, "0", ("a",)), *rows_of(12, "1", ("b",))]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (rows_of(4), "got 4 people"),
+        (rows_of(12, "1"), "0 of them with the label 0"),
+        (
+            [*rows_of(12, "0"), LINE.format(person=1, question="a", label=1, text=" ".join(NEUTRAL))],
+            "1 with the label 1",
+        ),
+        (ONLY_BY_QUESTION, "no question can be left out"),
+        ([], "only the header"),
+        (["1,a,1,two words", "2,a,0,two words"], "at least 5 words"),
+        (["1,a,yes,some words that are enough"], "expected the label 0 or 1, got 'yes'"),
+        (None, "missing: subject, question, label, transcript"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_says_why_and_writes_nothing(rows, message: str, tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    path = tmp_path / "mine.csv"
+    path.write_text("" if rows is None else "\n".join(["subject,question,label,transcript", *rows]), encoding="utf-8")
+    done = CliRunner().invoke(main, ["train", "words", "--data", str(path), "--out", str(tmp_path / "m"), "--json"])
+    assert done.exit_code == BadInput.exit_code
+    assert message in json.loads(done.stdout)["error"]["message"]
+    assert not (tmp_path / "m").exists()
+
+
+def test_data_that_is_not_there() -> None:
+    for verb in ("train", "score"):
+        done = CliRunner().invoke(main, [verb, "words", "--data", "nowhere.csv"])
+        assert done.exit_code == BadInput.exit_code
+        assert "no file or folder nowhere.csv" in done.stderr
+
+
+def test_a_question_with_one_label_is_left_out_of_the_own_prompt_figures(tmp_path) -> None:
+    """Without question a, only one label is left; its answers then have no figure, the others do."""
+    pytest.importorskip("sklearn")
+    path = tmp_path / "mine.csv"
+    rows = [*rows_of(12, "01", ("a",)), *rows_of(12, "1", ("b", "c"))]
+    path.write_text("\n".join(["subject,question,label,transcript", *rows]), encoding="utf-8")
+    card = train_words(path, out=tmp_path / "m", n_repeats=1, n_folds=2, n_bootstrap=10)["card"]
+    assert card["data"]["answers"] == 36
+    assert WordsRecogniser.load(tmp_path / "m").skill("unknown")["n_answers"] == 24
+
+
+def test_training_tells_its_progress_and_an_interruption_leaves_the_old_model(made, tmp_path) -> None:
+    folder, *_ = made
+    small = {"n_repeats": 1, "n_folds": 2, "n_bootstrap": 10}
+    heard: list[tuple[str, float, float]] = []
+    train_words(folder, out=tmp_path, progress=lambda *step: heard.append(step), **small)
+    assert [done for _, done, _ in heard] == list(range(1, len(heard) + 1))
+    assert {total for *_, total in heard} == {len(heard)}
+    before = (tmp_path / "words.json").read_bytes()
+
+    def interrupt(what: str, done: float, total: float) -> None:
+        if done == len(heard):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_words(folder, out=tmp_path, seed=1, progress=interrupt, **small)
+    assert [f.name for f in tmp_path.iterdir()] == ["words.json"]
+    assert (tmp_path / "words.json").read_bytes() == before
+
+
+def test_ctrl_c_at_the_command_line_says_that_nothing_was_written(made, tmp_path, monkeypatch) -> None:
+    folder, *_ = made
+
+    def interrupted(*_, progress, **__):
+        progress("cross-validation", 1, 9)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("twomind.score.words_card.train_words", interrupted)
+    done = CliRunner().invoke(main, ["train", "words", "--data", str(folder), "--out", str(tmp_path / "m")])
+    assert done.exit_code == 130
+    assert "cross-validation (1 of 9 steps)" in done.stderr
+    assert "no model was written" in done.stderr
+
+
+def test_shipping_writes_the_sum_beside_the_model(made, tmp_path) -> None:
+    folder, *_ = made
+    ship(folder, tmp_path / "words.json", n_repeats=1, n_folds=2, n_bootstrap=10)
+    digest = hashlib.sha256((tmp_path / "words.json").read_bytes()).hexdigest()
+    assert (tmp_path / "SHA256SUMS").read_text(encoding="utf-8") == f"{digest}  words.json\n"
 
 
 def test_the_shipped_model_on_the_public_validation_people(shared) -> None:

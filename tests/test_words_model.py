@@ -75,6 +75,17 @@ def test_a_switched_off_question_equals_an_unknown_one(shipped: WordsRecogniser)
     assert shipped.skill("4")["protocol"] != shipped.skill("my prompt")["protocol"]
 
 
+def test_the_skill_is_compact_and_equals_the_card(shipped: WordsRecogniser) -> None:
+    keys = ["auc", "auc_ci", "macro_f1", "within_question_auc", "protocol", "n_answers", "n_people"]
+    for question, block in (("4", shipped.card["held_out_people"]["words"]), ("my prompt", shipped.card["own_prompt"])):
+        skill = shipped.skill(question)
+        assert list(skill) == keys
+        assert (skill["auc"], skill["auc_ci"]) == (block["auc"], block["ci"]["auc"])
+        assert (skill["n_answers"], skill["n_people"]) == (612, 141)
+    assert "leave one question out" in shipped.skill("my prompt")["protocol"]
+    assert shipped.skill("my prompt")["auc"] < shipped.skill("4")["auc"]
+
+
 @pytest.mark.parametrize(
     ("asked", "name"),
     [(7, "7"), ("Q7", "7"), ("question 3", "3"), ("Ambivalent", "4"), (BAH_QUESTIONS["2"][1].upper() + "!", "2")],

@@ -11,7 +11,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -278,6 +280,9 @@ def _run_pass(
             made.notes["face"] = str(error)
     sound = wanted["voice"] or wanted["words"]
     spool = clock.AudioSpool()
+    if sound:
+        # Needed for the voice after the pass, and slow to import; the tracker leaves the interpreter idle meanwhile.
+        Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
     try:
         # Without a face reader the frames are still decoded: their count and stamps are part of the answer.
         stream = clock.stream(recording.media, video=wanted["face"] or not made.media, audio=sound)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from twomind.describe.speech_rows import BLOCK_ROWS, Sound, blocks, n_rows, windows
 
@@ -66,6 +65,8 @@ def _candidates(
     own = np.fft.irfft(np.abs(np.fft.rfft(hann, n_fft)) ** 2)[lags[0] : lags[-1] + 1] / float(hann @ hann)
 
     # Mains hum at 50 Hz goes before the window is cut: in so short a window it would spread up to 90 Hz.
+    from scipy.signal import butter, sosfiltfilt
+
     sos = butter(4, 1.1 * settings.floor_hz, "highpass", fs=rate, output="sos")
     frames = windows(sound, first, last, length, lambda x: sosfiltfilt(sos, x), margin=rate // 4)
     frames = (frames - frames.mean(1, keepdims=True)) * hann

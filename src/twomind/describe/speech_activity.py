@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
 from twomind.describe.speech_rows import HOP_S, Sound, blocks, decibels, gap_rows, n_rows, runs, windows
 from twomind.errors import BadInput, MissingExtra
@@ -110,6 +109,8 @@ def noise_floor(levels: np.ndarray, missing: np.ndarray, voiced: np.ndarray, set
     if not np.isfinite(lows).any():
         lows[:] = np.percentile(levels[~missing], 10, axis=0)
     reach = int(settings.floor_reach_s * per_block * HOP_S)
+    from scipy.ndimage import minimum_filter1d
+
     lows = minimum_filter1d(lows, 2 * reach + 1, axis=0, mode="nearest")
     lows = np.where(np.isfinite(lows), lows, lows[np.isfinite(lows).all(1)].min(0))
     middles = (np.arange(len(lows)) + 0.5) * per_block
@@ -125,6 +126,8 @@ def find_speech(
     """Rows ``(T,)`` in which somebody speaks, from :func:`band_levels` and the voiced rows of the pitch tracker."""
     missing = gap_rows(sound, len(levels))
     # Smoothed before the bands are ranked: the highest of eight noisy numbers is high also where nobody speaks.
+    from scipy.ndimage import uniform_filter1d
+
     rise = uniform_filter1d(levels, 3, axis=0) - noise_floor(levels, missing, voiced, settings)
     rise = np.sort(rise, axis=1)[:, -3:].mean(1)
     active = _reach_out(_hysteresis(rise, settings.enter_db, settings.leave_db), rise, settings) & ~missing

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
-from scipy.signal import find_peaks
 
 from twomind.describe.speech_rows import HOP_S, decibels
 
@@ -40,6 +38,9 @@ def find_syllables(
     if not speech.any():
         return out
     loudness = decibels(np.sum(10 ** (levels[:, _VOWEL_BANDS] / 10), axis=1))
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+    from scipy.signal import find_peaks
+
     loudness = gaussian_filter1d(loudness, settings.smooth_s / HOP_S, truncate=3)
     least = np.percentile(loudness[speech], 95) - settings.range_db
     peaks, _ = find_peaks(loudness, height=least, prominence=settings.dip_db, distance=settings.distance_s / HOP_S)

@@ -186,9 +186,7 @@ def prepare(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe) 
         rates=rates,
         z_sd=z_sd,
         x=np.column_stack([front, (log_n - length_mean) / length_sd, z / z_sd]),
-        base_penalty=np.r_[
-            np.full(n_front, recipe.question_penalty if with_question else 0.01), recipe.length_penalty
-        ],
+        base_penalty=np.r_[np.full(n_front, recipe.question_penalty if with_question else 0.01), recipe.length_penalty],
         grams=found,
         terms=tuple(data.terms.terms[j] for j in found.columns) if found else (),
     )

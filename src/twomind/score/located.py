@@ -1,4 +1,4 @@
-"""Does a model know *when*? Its score at moments inside an answer against annotated segments, beside the position alone.
+"""Does a model know *when*? Its score inside an answer against annotated segments, beside the position alone.
 
 A model may draw segments only when, on people it never saw, its score tells marked from unmarked moments better than
 chance and better than the position in the answer (lower ends of both intervals). Moments of one answer are compared
@@ -34,7 +34,7 @@ _COLUMNS = ("video", "label", "start_frame", "end_frame")
 
 @dataclass(frozen=True)
 class Marked:
-    """One answer's annotated frames: ``frames (F,)`` numbers, ``present (F,)`` 0 or 1; frames nobody coded are absent."""
+    """Annotated frames of one answer: ``frames (F,)`` numbers, ``present (F,)`` 0 or 1; none that nobody coded."""
 
     answer: Answer
     frames: np.ndarray
@@ -135,7 +135,7 @@ def later_is_marked(marked: Sequence[Marked]) -> bool:
 def locate(
     marked: Sequence[Marked], score: Scorer, later: bool, seed: int = 0, n_bootstrap: int = 2000
 ) -> dict[str, Any]:
-    """AUC of moments inside an answer for a score and for the position (``later``: which end is marked), with intervals.
+    """AUC inside answers for a score and for the position (``later``: which end is marked), with intervals.
 
     ``locates``: the score is above chance and above the position, at the lower ends of their intervals.
     """

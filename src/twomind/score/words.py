@@ -141,8 +141,8 @@ def existing(data_dir: Path) -> Path:
     """
     if not Path(data_dir).exists():
         raise BadInput(
-            f"no file or folder {data_dir}; expected a folder with split files (train.txt, val.txt …), or a CSV with the "
-            "columns subject, question, label, transcript"
+            f"no file or folder {data_dir}; expected a folder with split files (train.txt, val.txt …), or a CSV with "
+            "the columns subject, question, label, transcript"
         )
     return Path(data_dir)
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from twomind.capture.datasets.bah_splits import read_answers
-from twomind.describe.text import count
 from twomind.errors import BadInput
 from twomind.estimate import words_train as wt
 from twomind.estimate.calibration import Reliability, risk_curve, sigmoid
 from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, to_dict
 from twomind.estimate.words_model import Additive
 from twomind.score import metrics
+from twomind.score.habits import habits
 from twomind.score.located import located_card
 from twomind.score.words import existing, hashed, plain, score_answers
 from twomind.store import write_text
@@ -103,49 +103,10 @@ def _own_figures(data: wt.Table, held: wt.HeldOut, weights: np.ndarray) -> dict[
         **_figures(_mean_bound(y, sigmoid(logit), question, fold), weights),
         "auc_one_baseline": float(one()),
         "auc_one_baseline_ci": metrics.interval(one(weights)),
-        "protocol": "leave one question out, on people held out as well" if several else "people held out (one question)",
+        "protocol": "leave one question out, on people held out as well"
+        if several
+        else "people held out (one question)",
         "note": "auc pools models whose baselines differ by the question left out; auc_one_baseline takes them off",
-    }
-
-
-def _insert(said: list[str], every: int, what: Callable[[str], tuple[str, ...]]) -> list[str]:
-    return [x for i, w in enumerate(said, 1) for x in ((w, *what(w)) if i % every == 0 else (w,))]
-
-
-HABITS: dict[str, Callable[[list[str]], list[str]]] = {
-    "filler sounds inserted (um, every 8 words)": lambda t: _insert(t, 8, lambda w: ("um",)),
-    "filler sounds removed": lambda t: [w for w in t if count([w]).n_words or not w.strip(".,!?")],
-    "filler words inserted (you know, every 20 words)": lambda t: _insert(t, 20, lambda w: ("you", "know")),
-    "repeats inserted (one word said twice, every 20 words)": lambda t: _insert(t, 20, lambda w: (w,)),
-    "punctuation and case removed": lambda t: [w.lower().strip(".,!?;:") or "-" for w in t],
-    "answer cut in half": lambda t: t[: max(len(t) // 2, 1)],
-}
-
-
-def habits(data: wt.Table, fold: np.ndarray, models: Sequence[Additive]) -> dict[str, Any]:
-    """How held-out scores move when the same answers are transcribed with other habits; ``models`` one per fold."""
-
-    def score(change: Callable[[list[str]], list[str]]) -> np.ndarray:
-        logit = []
-        for said, question, f in zip(data.texts, data.question, fold, strict=True):
-            model = models[f]
-            logit.append(model.parts(change(said), str(question) if question in model.questions else None).logit)
-        return sigmoid(np.array(logit))
-
-    before = score(lambda t: t)
-    found = {"as transcribed": _moved(data, before, before, fold)}
-    for name, change in HABITS.items():
-        found[name] = _moved(data, before, score(change), fold)
-    return found
-
-
-def _moved(data: wt.Table, before: np.ndarray, after: np.ndarray, fold: np.ndarray) -> dict[str, float]:
-    return {
-        "mean_change": float((after - before).mean()),
-        "mean_absolute_change": float(np.abs(after - before).mean()),
-        "decisions_changed": float(((after > 0.5) != (before > 0.5)).mean()),
-        "auc": float(metrics.auc(data.y, after)),
-        "within_question_auc": float(metrics.within_question_auc(data.y, after, data.question, fold)),
     }
 
 
@@ -169,8 +130,8 @@ def _check(data: wt.Table) -> None:
     if n_people < _MIN_PEOPLE or min(n.values()) < _MIN_PER_LABEL:
         raise BadInput(
             f"too little to train on: expected answers of at least {MIN_WORDS} words by at least {_MIN_PEOPLE} people, "
-            f"and each label given to at least {_MIN_PER_LABEL} of them; got {n_people} people, {n[0]} of them with the "
-            f"label 0 and {n[1]} with the label 1"
+            f"and each label given to at least {_MIN_PER_LABEL} of them; got {n_people} people, {n[0]} of them with "
+            f"the label 0 and {n[1]} with the label 1"
         )
 
 
@@ -389,11 +350,11 @@ def _target(out: Path | None, name: str) -> Path:
     return out if out.suffix == ".json" else out / "words.json"
 
 
-def ship(data_dir: Path, path: Path = SHIPPED) -> dict[str, Any]:
+def ship(data_dir: Path, path: Path = SHIPPED, **options: Any) -> dict[str, Any]:
     """Remake the model that comes with the package, from the public training people only; maintainers run this.
 
-    Writes ``path`` and, beside it, ``SHA256SUMS`` in the format of sha256sum.
+    Writes ``path`` and, beside it, ``SHA256SUMS`` in the format of sha256sum. ``options`` as of :func:`train_words`.
     """
-    found = train_words(data_dir, ("train",), "lexicon", path)
+    found = train_words(data_dir, ("train",), "lexicon", path, **options)
     write_text(path.parent / "SHA256SUMS", f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
     return found

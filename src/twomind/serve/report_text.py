@@ -155,7 +155,7 @@ def skill_text(model: Mapping[str, Any], question: str | None) -> str:
     auc, within = figures.get("auc"), figures.get("within_question_auc")
     if not isinstance(auc, int | float):
         return ""
-    low, high = figures.get("ci", {}).get("auc", (None, None))
+    low, high = figures.get("auc_ci") or (None, None)
     interval = f", 95 % interval {low:.2f} to {high:.2f}" if low is not None and high is not None else ""
     who = "people" if known else "people and to a question that it does not know"
     text = (

@@ -108,8 +108,8 @@ def score_words_verb(
 @contextmanager
 def _bar() -> Iterator[Progress]:
     """A bar on a terminal; otherwise a line when another stage begins."""
-    from rich.console import Console
     from rich import progress as rich_progress
+    from rich.console import Console
 
     console = Console(stderr=True)
     columns = (
