@@ -6,6 +6,7 @@ a few proportions of the face: enough to tell two people in one picture apart, u
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,6 +102,15 @@ def look_of(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.linalg.norm(a - b))
+
+
+def _cheapest(costs: np.ndarray) -> Iterable[tuple[int, int]]:
+    """Pairs (row, column) of least cost in all; one face and one person, the usual case, need no solver."""
+    if costs.size == 1:
+        return [(0, 0)]
+    from scipy.optimize import linear_sum_assignment
+
+    return zip(*linear_sum_assignment(costs), strict=True)
 
 
 class Tracker:
@@ -211,8 +221,6 @@ class Tracker:
 
     def _assign(self, faces: list[_Face]) -> list[tuple[_Person, _Face]]:
         """Give every face a person, old or new; people that were seen long ago and briefly are forgotten."""
-        from scipy.optimize import linear_sum_assignment
-
         pairs: list[tuple[_Person, _Face]] = []
         left = set(range(len(faces)))
         if faces and self._people:
@@ -222,7 +230,7 @@ class Tracker:
                 for k, face in enumerate(faces):
                     cost = self._cost(person, face)
                     costs[i, k] = never if cost is None else cost
-            for i, k in zip(*linear_sum_assignment(costs), strict=True):
+            for i, k in _cheapest(costs):
                 if costs[i, k] < never:
                     crowded = any(
                         _distance(f.middle, faces[k].middle) < 1.2 * f.size for f in faces if f is not faces[k]
