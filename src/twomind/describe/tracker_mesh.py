@@ -20,6 +20,7 @@ import numpy as np
 from twomind.describe.head import N_LANDMARKS
 from twomind.errors import BadInput, MissingExtra, MissingWeights
 
+_COUNT_PX = 480  # pictures are thinned to at least this width before faces are counted
 _BYTES = 17  # of one landmark with x, y, z on the wire: tag, length, three tagged float32
 _CROP_PX = 320
 
@@ -79,9 +80,8 @@ def quiet() -> Iterator[None]:
 def to_pixels(landmarks: Any, width_px: int, height_px: int) -> np.ndarray:
     """A landmark list message → ``(478, 3)`` px; z has the scale of x."""
     wire = landmarks.SerializeToString()
-    if len(wire) == _BYTES * N_LANDMARKS:  # ten times quicker than reading 1434 attributes
-        table = np.frombuffer(wire, np.uint8).reshape(N_LANDMARKS, _BYTES)
-        points = np.stack([np.ascontiguousarray(table[:, k : k + 4]).view("<f4")[:, 0] for k in (3, 8, 13)], axis=1)
+    if len(wire) == _BYTES * N_LANDMARKS:  # a hundred times quicker than reading 1434 attributes
+        points = np.ndarray((N_LANDMARKS, 3), "<f4", wire, offset=3, strides=(_BYTES, 5))
     else:
         points = np.array([(p.x, p.y, p.z) for p in landmarks.landmark], np.float32)
     return points * np.array([width_px, height_px, width_px], np.float32)
@@ -159,7 +159,9 @@ class MeshFinder:
         return [face for face in found if face is not None]
 
     def count(self, rgb: np.ndarray) -> int:
-        return len(self._boxes("near", rgb))
+        # The detector looks at 128 pixels: handing over more only costs the copy.
+        step = max(1, rgb.shape[1] // _COUNT_PX)
+        return len(self._boxes("near", rgb[::step, ::step]))
 
     def close(self) -> None:
         for graph in self._graphs.values():
