@@ -15,7 +15,11 @@ from typing import Any
 from twomind.errors import BadInput
 
 #: group → package whose modules may define PLUGIN
-GROUPS = {"recognisers": "twomind.estimate"}
+GROUPS = {
+    "recognisers": "twomind.estimate",
+    "datasets": "twomind.capture.datasets",
+    "methods": "twomind.personalise.methods",
+}
 
 
 def _built_in(package: str) -> dict[str, str]:

@@ -9,11 +9,11 @@ presentation stamp of the container, as media players, ffmpeg and ELAN show it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -334,3 +334,133 @@ class Recogniser(Protocol):
     def task(self) -> Task: ...
 
     def predict(self, x: Features) -> Prediction: ...
+
+
+@runtime_checkable
+class Trainable(Recogniser, Protocol):
+    """A recogniser with torch weights, which are an argument: nothing that adapts may touch the shared ones."""
+
+    def params(self) -> Mapping[str, Any]:
+        """Every weight and buffer by name, as torch tensors. Callers never write into them."""
+        ...
+
+    def run(self, xs: Sequence[Features], params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+        """Embedding ``(B, D)`` and logits ``(B, C)`` of ``B`` windows; ``params`` stands in for some of the weights."""
+        ...
+
+    def head(self, params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+        """``weight (C, D)`` and ``bias (C,)`` with ``logits = embedding @ weight.T + bias``.
+
+        Of a CLIP-like model the embedding has length 1 and a row's length is the logit scale.
+        """
+        ...
+
+
+class Access(Flag):
+    """What a method may be handed about a person or the source before the stream begins. Labels only where named."""
+
+    NOTHING = 0
+    SOURCE = auto()  # labelled windows of source people
+    SUMMARY = auto()  # statistics or prototypes that left the source site; no source window
+    TARGET = auto()  # unlabelled windows of the target person
+    NEUTRAL = auto()  # windows of a clip in which the target person is known to be neutral
+    FEW = auto()  # k windows of the target person that a coder has labelled
+
+    def words(self) -> str:
+        """``nothing``, or the names joined with ``+``, for tables."""
+        return "+".join(str(flag.name).lower() for flag in Access if flag in self) or "nothing"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the protocol hands a method before the stream; None means not handed over.
+
+    ``summary`` maps names to arrays. ``source`` and ``few`` carry labels, and nothing else does.
+    """
+
+    seed: int = 0
+    source: tuple[Example, ...] | None = None
+    summary: Mapping[str, np.ndarray] | None = None
+    target: tuple[Features, ...] | None = None
+    neutral: tuple[Features, ...] | None = None
+    few: tuple[Example, ...] | None = None
+
+    @property
+    def access(self) -> Access:
+        """What is in it."""
+        found = Access.NOTHING
+        for flag in Access:
+            if getattr(self, str(flag.name).lower()) is not None:
+                found |= flag
+        return found
+
+    def only(self, needs: Access) -> Given:
+        """Exactly what a method declared.
+
+        Raises:
+            ValueError: something that the method needs is not there.
+        """
+        missing = needs & ~self.access
+        if missing:
+            raise ValueError(f"the method needs {needs.words()}, but the protocol does not hand over {missing.words()}")
+        drop = {str(flag.name).lower(): None for flag in Access if flag not in needs}
+        return replace(self, **drop)  # type: ignore[arg-type]
+
+
+#: What a method remembers of one person: nested dicts, lists and plain values, with numpy arrays or torch tensors as
+#: leaves. It is a value: a step returns a new one and leaves the old one as it was.
+State = Mapping[str, Any]
+
+
+class Adapter(Protocol):
+    """The one interface of everything that adapts: configuration in frozen dataclass fields, memory in ``State``."""
+
+    @property
+    def needs(self) -> Access: ...
+
+    def begin(self, model: Any, given: Given) -> State:
+        """Once, before the stream; ``given`` holds exactly what ``needs`` names."""
+        ...
+
+    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+        """One window: its prediction (with logits), and the state after it. Causal; mutates nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of a data set's recordings, by id. Made by a protocol; checked at birth.
+
+    ``train`` and ``val`` are recordings of source people (with labels); ``test`` of the target people, in stream
+    order. ``neutral``, ``target`` and ``few`` are recordings of the target people that a method of that access may be
+    handed before the stream. No recording is in two of train, val, test and the handed ones.
+
+    ``transductive`` names the ones that are part of ``test`` all the same, because a published protocol does so; every
+    table must say it.
+    """
+
+    name: str
+    protocol: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    val: tuple[str, ...] = ()
+    neutral: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    few: tuple[str, ...] = ()
+    transductive: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        handed = {"neutral": self.neutral, "target": self.target, "few": self.few}
+        for name, ids in {**parts, **handed}.items():
+            if len(set(ids)) != len(ids):
+                raise ValueError(f"Fold {self.name!r}: a recording is twice in {name}")
+        if not self.test:
+            raise ValueError(f"Fold {self.name!r}: expected at least one test recording")
+        allowed = set(self.transductive)
+        for a, first in parts.items():
+            for b, second in {**parts, **handed}.items():
+                both = set(first) & set(second) - (allowed if a == "test" and b in handed else set())
+                if a != b and both:
+                    shown = ", ".join(sorted(both)[:3])
+                    raise ValueError(f"Fold {self.name!r}: {len(both)} recording(s) in both {a} and {b}: {shown}")

@@ -1,0 +1,103 @@
+"""Personalise: a frozen model, a method, and one explicit state per person → this person's predictions.
+
+The reset policy, saving, undo and the answer of a whole recording are done here, once, outside the methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from twomind import registry
+from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status
+
+#: When the state starts anew: at every window, recording or person, or never.
+RESETS = ("never", "window", "recording", "person")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One window of a stream: what went in, what came out, and the state after it."""
+
+    x: Features
+    prediction: Prediction
+    state: State
+
+
+def load_method(name: str, **settings: Any) -> Adapter:
+    """A method by name, configured; its settings are its dataclass fields.
+
+    Raises:
+        BadInput: there is no such method; the message lists what there is.
+    """
+    method: Adapter = registry.load("methods", name)(**settings)
+    return method
+
+
+def stream(
+    model: Any,
+    adapter: Adapter,
+    windows: Iterable[Features],
+    *,
+    given: Given | Callable[[str], Given] | None = None,
+    reset: str = "person",
+    state: State | None = None,
+) -> Iterator[Step]:
+    """Predict window after window, adapting as the method does. Live use and benchmarks walk this same loop.
+
+    ``given`` is one value, or a function of the subject. Of it, the method gets exactly what it ``needs``. ``state``
+    goes on from a saved one until the first reset. With ``reset="person"`` every person has one state of their own,
+    also when the windows of several people are interleaved; ``never`` is one state for all.
+
+    Raises:
+        ValueError: ``reset`` is unknown, or the method needs what was not given.
+    """
+    if reset not in RESETS:
+        raise ValueError(f"reset: expected one of {', '.join(RESETS)}, got {reset!r}")
+    states: dict[tuple[str, ...], State] = {}
+    resumed = state
+    for n, x in enumerate(windows):
+        key = {
+            "never": (),
+            "window": (str(n),),
+            "recording": (x.subject, x.recording),
+            "person": (x.subject,),
+        }[reset]
+        if key not in states:
+            if reset in ("window", "recording"):
+                states.clear()  # one that is over never comes back; a person may
+            if resumed is not None:
+                states[key], resumed = resumed, None
+            else:
+                handed = given(x.subject) if callable(given) else (given or Given())
+                states[key] = adapter.begin(model, handed.only(adapter.needs))
+        prediction, states[key] = adapter.step(model, states[key], x)
+        yield Step(x, prediction, states[key])
+
+
+def pool(steps: Iterable[Step]) -> dict[str, Prediction]:
+    """One prediction per recording: softmax of the mean of its windows' logits; not-measured windows do not count.
+
+    A window without logits counts with the logarithm of its probabilities, which is the same up to a constant.
+    """
+    found: dict[str, list[Prediction]] = {}
+    for step in steps:
+        found.setdefault(step.x.recording, []).append(step.prediction)
+    return {recording: _pooled(predictions) for recording, predictions in found.items()}
+
+
+def _pooled(predictions: list[Prediction]) -> Prediction:
+    span_s = (min(p.span_s[0] for p in predictions), max(p.span_s[1] for p in predictions))
+    measured = [p for p in predictions if p.status is not Status.NOT_MEASURED]
+    if not measured:
+        return Prediction.not_measured(span_s, len(predictions[0].probs), predictions[0].reason)
+    rows = [p.logits if p.logits is not None else np.log(np.maximum(p.probs, 1e-12)) for p in measured]
+    logits = np.mean(np.asarray(rows, float), axis=0)
+    e = np.exp(logits - logits.max())
+    return Prediction(span_s, e / e.sum(), logits=logits)
+
+
+__all__ = ["RESETS", "Access", "Given", "Step", "load_method", "pool", "stream"]
