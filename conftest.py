@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from sybil import Example, Sybil
-from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 
 def _run_shell(example: Example) -> None:
@@ -48,15 +49,14 @@ def document_folder(drawn_study: Path) -> Path:
     return folder
 
 
-class _InFolder(PythonCodeBlockParser):
+class _InFolder(PythonEvaluator):
     """Python blocks run in the document's folder."""
 
-    def evaluate(self, example: Example) -> None:
-        example.namespace["folder"] = example.namespace["document_folder"]
+    def __call__(self, example: Example) -> None:
         before = Path.cwd()
-        os.chdir(example.namespace["folder"])
+        os.chdir(example.namespace["document_folder"])
         try:
-            return super().evaluate(example)
+            super().__call__(example)
         finally:
             os.chdir(before)
 
@@ -67,7 +67,7 @@ def _shell(example: Example) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[_InFolder(), CodeBlockParser(language="bash", evaluator=_shell), SkipParser()],
+    parsers=[CodeBlockParser(language="python", evaluator=_InFolder()), CodeBlockParser(language="bash", evaluator=_shell), SkipParser()],
     patterns=["README.md", "docs/*.md"],
     fixtures=["document_folder"],
 ).pytest()

@@ -19,13 +19,13 @@ _HEAD = """# Measures and cues
 Written by `python docs/make_measures.py` from the code; do not edit by hand.
 
 Every measure is kept raw (`value`). Face, head and gaze also come relative to the person's neutral (`relative`): the
-median of a neutral clip (`--neutral`) or, without one, the recording's own median; the table says which. Quality columns,
-`blink` and `mouth_motion` have no neutral.
+median of a neutral clip (`--neutral`) or, without one, the recording's own median; the table says which. Quality
+columns, `blink` and `mouth_motion` have no neutral.
 
-**What the numbers are worth.** The formulas and the leaks in "limits" were found with drawn faces, whose action units are
-known exactly: that shows that geometry follows geometry. On real faces they were checked only for being finite, plausible
-and smooth, because no labelled real faces are at hand. They are not FACS codes by a certified coder, and no intensity A to E
-is claimed.
+**What the numbers are worth.** The formulas and the leaks in "limits" were found with drawn faces, whose action units
+are known exactly: that shows that geometry follows geometry. On real faces they were checked only for being finite,
+plausible and smooth, because no labelled real faces are at hand. They are not FACS codes by a certified coder, and no
+intensity A to E is claimed.
 
 `iod` is the distance between the middles of the two eyes (about 63 mm in adults), after the head's pose is taken out.
 
@@ -59,8 +59,8 @@ def page() -> str:
         _table(("measure", "unit", "what"), ((f"`{n}`", u, _VOICE[n]) for n, u in zip(NAMES, UNITS, strict=True))),
         "\nOver the whole answer (`summary.voice` in `summary.json`):\n\n",
         _table(("measure", "unit and meaning"), ((f"`{k}`", v) for k, v in SUMMARY.items())),
-        "\n## Cues\n\nThings a coder would mark, with their times. A cue is not ambivalence. How well these cues agree with "
-        "human coders is not known.\n\n",
+        "\n## Cues\n\nThings a coder would mark, with their times. A cue is not ambivalence. How well these cues agree "
+        "with human coders is not known.\n\n",
         _table(("cue", "what"), ((f"`{k}`", v) for k, v in KINDS.items())),
         "\n### Cues that the BAH coders mark and this list does not hold\n\n",
         _table(("cue", "why"), NOT_MEASURED.items()),

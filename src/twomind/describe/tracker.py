@@ -33,7 +33,7 @@ class TrackSettings:
 
     target: str = "continuity"  # the first pick is followed; largest, central: chosen anew in every frame
     max_people: int = 4  # faces that are looked at when there is more than one person
-    check_every: int = 15  # frames between looks whether there are more people
+    check_every: int = 30  # frames between looks whether there are more people: one costs as much as a tracked frame
     crowd_hold_s: float = 3.0  # after the last sight of a second person, go on looking for all faces
     small_every: int = 5  # frames between slow searches for small faces while there is none
     zoom_below: float = 0.16  # faces narrower than this share of the picture's width are read from an enlarged crop
