@@ -429,6 +429,12 @@ def test_the_counts_of_the_overview_are_by_modality() -> None:
     assert overview_row(made(), "x")["counts"] == {"words": 1, "voice": 1, "face": 1, "head": 0}
 
 
+def test_a_modality_that_was_not_measured_has_no_count_of_cues() -> None:
+    result = made()
+    blind = replace(result, cues=(), features=replace(result.features, tracks={}, words=None))
+    assert overview_row(blind, "x")["counts"] == dict.fromkeys(("words", "voice", "face", "head"))
+
+
 # --- series ----------------------------------------------------------------------------------------------------------
 
 

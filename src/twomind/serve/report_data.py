@@ -318,6 +318,19 @@ def modality_counts(cues: Sequence[Cue]) -> dict[str, int]:
     return {name: counts.pop(name, 0) for name in MODALITIES} | dict(counts)
 
 
+def measured_counts(result: Result) -> dict[str, int | None]:
+    """Cues by modality, None where the modality could not be measured: no cue seen is not "no cue"."""
+    tracks = result.features.tracks
+
+    def there(name: str) -> bool:
+        if name == "words":
+            return result.features.words is not None
+        track = tracks.get("face" if name == "head" else name)
+        return track is not None and bool(track.valid.any())
+
+    return {name: n if n or there(name) else None for name, n in modality_counts(result.cues).items()}
+
+
 def score_data(prediction: Prediction) -> dict[str, Any]:
     """The probability with band, abstain zone and parts; for a not-measured answer no number at all."""
     found: dict[str, Any] = {"status": str(prediction.status), "reason": prediction.reason}
@@ -389,7 +402,7 @@ def overview_row(result: Result, link: str) -> dict[str, Any]:
         "drawn": result.recording.drawn,
         "purpose": result.purpose,
         "score": score_data(result.prediction),
-        "counts": modality_counts(result.cues),
+        "counts": measured_counts(result),
         "link": link,
     }
 
