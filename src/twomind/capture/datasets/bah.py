@@ -355,7 +355,9 @@ def _session(recording_id: str) -> float | None:
     if match is None or match["date"] is None:
         return None
     try:
-        return (datetime.fromisoformat(f"{match['date']}T{match['time'].replace('-', ':')}") - datetime.min).total_seconds()
+        return (
+            datetime.fromisoformat(f"{match['date']}T{match['time'].replace('-', ':')}") - datetime.min
+        ).total_seconds()
     except ValueError:
         return None
 

@@ -39,7 +39,9 @@ def check(data: Bah, deep: bool) -> Report:
         missing += [Finding(name, f"no entry of {v}") for v in videos if v not in data.annotations]
         extra += [Finding(name, f"entry of {v}, which is not listed") for v in data.annotations if v not in videos]
     if data.metadata:
-        missing += [Finding("meta_data.yml", f"no entry of participant {p}") for p in sorted(people - set(data.metadata))]
+        missing += [
+            Finding("meta_data.yml", f"no entry of participant {p}") for p in sorted(people - set(data.metadata))
+        ]
     else:
         notes.append("no meta_data.yml: consent is not known, so nobody may be shown in a report picture")
     folder = bah_files.split_folder(base)
@@ -111,11 +113,15 @@ def _conflicts(data: Bah) -> list[Finding]:
             found.append(Finding(video.path, f"split label {video.label}, annotated as {stated}"))
         labels = data.frame_numbers(video.id).labels
         if len(labels) and video.label is not None and int(labels.max() > 0) != video.label:
-            found.append(Finding(video.path, f"video label {video.label}, but {int((labels == 1).sum())} positive frames"))
+            found.append(
+                Finding(video.path, f"video label {video.label}, but {int((labels == 1).sum())} positive frames")
+            )
         by_split, by_entry = data.frame_splits.get(video.id), entry.get("frame_runs")
         if by_split is not None and by_entry:
             other = bah_files.labels_from_runs(by_entry)
             n_other = int((other.at(by_split.numbers) != by_split.labels).sum())
             if n_other:
-                found.append(Finding(video.path, f"{n_other} frames labelled differently in split-frames and annotation"))
+                found.append(
+                    Finding(video.path, f"{n_other} frames labelled differently in split-frames and annotation")
+                )
     return found

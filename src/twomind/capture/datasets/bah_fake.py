@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
 def _segment_rows(path: str, positive: range) -> list[str]:
     edges = [0, positive.start, positive.stop, N_FRAMES] if positive else [0, N_FRAMES]
     rows = []
-    for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (a, b) in enumerate(pairwise(edges)):
         rows.append(f"{path},{i},{i % 2},{b - a},{a},{b - 1}")
     return rows
 

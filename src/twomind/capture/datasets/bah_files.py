@@ -13,7 +13,6 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from twomind.store import Store, content_hash, default_root
 SPLITS = ("train", "val", "test")
 ANNOTATIONS = ("video_annotation_transcript.yaml", "video_annotation_transcript.yml", "annotation.yml")
 NAME = re.compile(
-    r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?:_(?P<date>\d{4}-\d\d-\d\d)_(?P<time>\d\d-\d\d-\d\d))?"
+    r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?=_|\.|$)(?:_(?P<date>\d{4}-\d\d-\d\d)_(?P<time>\d\d-\d\d-\d\d))?"
 )
 _SEGMENT_FILES = ("segments_{}.csv", "bah_source_sub_{}_labels.csv")
 #: Raise when the parsed form changes; older cached ones are then made again.
@@ -161,7 +160,9 @@ def read_annotations(path: Path, store: Store | None = None) -> tuple[dict[str, 
             except BadInput as error:
                 problems.append(f"line {line}: {error}")
     if not entries:
-        raise BadInput(f"{path}: expected annotations by recording, found none" + "".join(f"; {p}" for p in problems[:1]))
+        raise BadInput(
+            f"{path}: expected annotations by recording, found none" + "".join(f"; {p}" for p in problems[:1])
+        )
     packed = zlib.compress(json.dumps({"entries": entries, "problems": problems}).encode(), 6)
     store.put("bah-annotations", key, {"json": np.frombuffer(packed, np.uint8)}, {"source": path.name})
     return entries, tuple(problems)
@@ -201,15 +202,10 @@ def _load(text: str) -> Any:
 def _loader(base: Any) -> Any:
     """A safe loader that also knows the tag under which Python's tuples were dumped."""
 
-    class Loader(base):  # type: ignore[misc]
+    class Loader(base):
         pass
 
     Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, True))
-    # Times such as 00:00:01 and dates stay the text that they are: YAML 1.1 would make base-60 numbers of some.
-    Loader.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in pairs if tag != "tag:yaml.org,2002:timestamp"]
-        for first, pairs in base.yaml_implicit_resolvers.items()
-    }
     return Loader
 
 
@@ -303,7 +299,10 @@ def pairs_of(value: Any) -> list[tuple[Any, Any]]:
             found.append((item["start"], item["end"]))
         elif isinstance(item, list | tuple) and len(item) == 2:
             found.append((item[0], item[1]))
-        elif isinstance(item, str) and len(parts := re.split(r"\s*(?:-->|,|;|\s-\s|\s+to\s+)\s*", item.strip("[]() "))) == 2:
+        elif (
+            isinstance(item, str)
+            and len(parts := re.split(r"\s*(?:-->|,|;|\s-\s|\s+to\s+)\s*", item.strip("[]() "))) == 2
+        ):
             found.append((parts[0], parts[1]))
         else:
             raise BadInput(f"expected the start and end of a segment, got {str(item)[:60]!r}")
@@ -337,7 +336,9 @@ def read_people(path: Path) -> dict[str, dict[str, str]]:
     if isinstance(data, list):
         keyed = {}
         for item in data:
-            name = next((item[k] for k in item if _word(k) in ("id", "pid", "participant", "participant_id", "subject")), None)
+            name = next(
+                (item[k] for k in item if _word(k) in ("id", "pid", "participant", "participant_id", "subject")), None
+            )
             if name is not None:
                 keyed[str(name)] = item
         data = keyed

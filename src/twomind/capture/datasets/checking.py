@@ -115,12 +115,14 @@ def picture_faults(folder: Path, deep: bool) -> Iterator[tuple[Path, str]]:
 
 def not_listed(folder: Path, known: Iterable[Path], root: Path, reason: str) -> list[Finding]:
     """Files below ``folder`` that are neither known nor below a known folder."""
-    kept = {p for p in known}
+    kept = set(known)
     found = []
     for here, folders, files in os.walk(folder):
         at = Path(here)
         folders[:] = sorted(f for f in folders if at / f not in kept)
-        found += [Finding(shown(at / f, root), reason) for f in sorted(files) if at / f not in kept and f not in _LITTER]
+        found += [
+            Finding(shown(at / f, root), reason) for f in sorted(files) if at / f not in kept and f not in _LITTER
+        ]
     return found
 
 

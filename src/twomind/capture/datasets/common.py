@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,3 +51,26 @@ def known_task(tasks: Sequence[Task], name: str) -> Task:
         if task.name == name:
             return task
     raise BadInput(f"no task {name!r} in this data set; there is: {', '.join(t.name for t in tasks)}")
+
+
+def read_people_table(path: Path) -> dict[str, dict[str, str]]:
+    """A CSV of people with the column ``subject`` and any of sex, age, ethnicity, language, consent_publication.
+
+    Raises:
+        BadInput: there is no column ``subject``.
+    """
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if "subject" not in (reader.fieldnames or ()):
+            raise BadInput(f"{path}: expected a column subject, got {', '.join(reader.fieldnames or ())}")
+        return {
+            row["subject"].strip(): {k: v.strip() for k, v in row.items() if k and k != "subject" and v}
+            for row in reader
+            if row["subject"]
+        }
+
+
+def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:
+    """Only a stated yes is a yes; drawn people may be shown unless they are drawn as refusing."""
+    stated = person.get("consent_publication", "").lower()
+    return stated == "yes" or (drawn and stated != "no")

@@ -247,18 +247,15 @@ def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]
             raise BadInput(f"{path}: expected the columns {', '.join(wanted)}; missing: {', '.join(missing)}")
         for row in reader:
             try:
-                segment = FrameSegment(row["video"], *(int(row[c]) for c in ("segment_id", "label")), *_edges(row))
+                number, label, first, last = (int(row[c]) for c in ("segment_id", "label", "start_frame", "end_frame"))
+                segment, stated = FrameSegment(row["video"], number, label, first, last), int(row["num_frames"])
             except (TypeError, ValueError):
                 problems.append(f"line {reader.line_num}: expected whole numbers")
                 continue
-            if segment.num_frames != int(row["num_frames"]) or segment.start_frame < 0 or segment.num_frames < 1:
+            if segment.num_frames != stated or segment.start_frame < 0 or segment.num_frames < 1:
                 problems.append(f"line {reader.line_num}: num_frames is not end_frame - start_frame + 1")
             else:
                 segments.append(segment)
     if not segments:
         raise BadInput(f"{path}: no usable row" + (f"; {problems[0]}" if problems else ""))
     return tuple(segments), tuple(problems)
-
-
-def _edges(row: Mapping[str, str]) -> tuple[int, int]:
-    return int(row["start_frame"]), int(row["end_frame"])

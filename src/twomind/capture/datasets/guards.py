@@ -47,7 +47,11 @@ def check_fold(fold: Fold, recordings: Mapping[str, Recording], content: Mapping
 
 
 def _check_contents(
-    fold: Fold, recordings: Mapping[str, Recording], content: Mapping[str, str], left: Sequence[str], right: Sequence[str]
+    fold: Fold,
+    recordings: Mapping[str, Recording],
+    content: Mapping[str, str],
+    left: Sequence[str],
+    right: Sequence[str],
 ) -> None:
     first = {content[i]: i for i in left if i in content}
     for i in right:
@@ -55,8 +59,8 @@ def _check_contents(
         if other is not None and other != i:
             a, b = recordings[other], recordings[i]
             raise BadInput(
-                f"fold {fold.name!r}: the same content is on both sides: {other} of {a.subject} and {i} of {b.subject}. "
-                "Is this one person under two names? Remove one of the two from the data set."
+                f"fold {fold.name!r}: the same content is on both sides: {other} of {a.subject}, and {i} of "
+                f"{b.subject}. Is this one person under two names? Remove one of the two from the data set."
             )
 
 
@@ -105,6 +109,6 @@ def check_windows(adapted: Iterable[Features], tested: Iterable[Features]) -> No
         for start_s, end_s in handed.get(x.recording, ()):
             if start_s < x.span_s[1] and x.span_s[0] < end_s:
                 raise BadInput(
-                    f"{x.recording}: the tested window {x.span_s[0]:.2f}-{x.span_s[1]:.2f} s overlaps one that is handed "
-                    f"over for adaptation ({start_s:.2f}-{end_s:.2f} s)"
+                    f"{x.recording}: the tested window {x.span_s[0]:.2f}-{x.span_s[1]:.2f} s overlaps one that is "
+                    f"handed over for adaptation ({start_s:.2f}-{end_s:.2f} s)"
                 )

@@ -77,7 +77,7 @@ class Rules:
 PROTOCOLS: Mapping[str, Rules] = {
     "official": Rules(_SOURCE, "person", "official train, val and test people; nothing of the test people is handed"),
     "train-val": Rules(
-        _SOURCE, "person", "official val people as test, for where the official test is not at hand; select nothing on it"
+        _SOURCE, "person", "official val people as test, where the official test is not at hand; select nothing on it"
     ),
     "ten-targets": Rules(
         _ALL, "person", "the ten published target people; adaptation clips are never test clips, so published "
@@ -238,16 +238,24 @@ def personalise(
             continue
         rest = [t.id for t in own if t.id not in neutral]
         if not rest:
-            raise BadInput(f"{protocol}: {person} has {len(own)} recording(s); expected one to adapt on and one to test")
+            raise BadInput(
+                f"{protocol}: {person} has {len(own)} recording(s); expected one to adapt on and one to test"
+            )
         mixed = _shuffled(rest, _person_seed(person, seed))
         n_few = max(1, len(rest) // 10) if len(rest) >= 3 else 0
         n_target = min(max(1, len(rest) // 3), len(rest) - n_few - 1)
         few, target = set(mixed[:n_few]), set(mixed[n_few : n_few + n_target])
         folds.append(
             Fold(
-                person, protocol, train, tuple(r for r in rest if r not in few | target), val, neutral,
-                tuple(r for r in rest if r in target), tuple(r for r in rest if r in few),
-            )  # fmt: skip
+                person,
+                protocol,
+                train,
+                tuple(r for r in rest if r not in few | target),
+                val,
+                neutral,
+                tuple(r for r in rest if r in target),
+                tuple(r for r in rest if r in few),
+            )
         )
     return tuple(folds)
 
@@ -320,14 +328,14 @@ def _source(takes: Sequence[Take], people: Sequence[str], seed: int) -> tuple[tu
 
 
 def _choose(takes: Sequence[Take], n: int, seed: int, at_least: int) -> list[str]:
-    """``n`` people by the seed, of those with at least ``at_least`` recordings; official test people where there are any."""
+    """``n`` people by the seed with at least ``at_least`` recordings; official test people where there are any."""
     tested = [t for t in takes if t.split == "test"]
     count = Counter(t.subject for t in (tested or takes))
     able = sorted(p for p, c in count.items() if c >= at_least)
     most = len(able) if tested else min(len(able), len(count) - 1)
     if not 1 <= n <= most:
         raise BadInput(
-            f"targets-{n}: at most {max(0, most)} people can be targets here: {len(able)} of {len(count)} have at least "
+            f"targets-{n}: at most {max(0, most)} people can be targets: {len(able)} of {len(count)} have at least "
             f"{at_least} recordings" + ("" if tested else ", and one must be left as source")
         )
     return sorted(_shuffled(able, seed)[:n])

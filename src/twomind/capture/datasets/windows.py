@@ -7,7 +7,9 @@ import math
 from twomind.types import Features
 
 
-def windows(features: Features, length_s: float, hop_s: float | None = None, *, keep_rest: bool = True) -> list[Features]:
+def windows(
+    features: Features, length_s: float, hop_s: float | None = None, *, keep_rest: bool = True
+) -> list[Features]:
     """Windows of ``length_s`` every ``hop_s`` seconds (None: end to end), each ``[start, start + length)``.
 
     The last window ends with the recording; with ``keep_rest`` a shorter one is kept when it holds time that no whole
