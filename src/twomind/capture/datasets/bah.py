@@ -132,6 +132,14 @@ class Bah:
     def annotation_file(self) -> Path | None:
         return next((self.base / n for n in bah_files.ANNOTATIONS if (self.base / n).is_file()), None)
 
+    @property
+    def is_release(self) -> bool:
+        """Whether this is a release (v1, v2), whole or in part; not the public form, not ABAW8's."""
+        found = self.annotation_file
+        if found is not None:
+            return found.name in bah_files.ANNOTATIONS[:2]
+        return (self.base / "split").is_dir()
+
     @cached_property
     def table(self) -> dict[str, dict[str, str]]:
         path = self.base / "bah-video.csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from twomind.capture.datasets import bah_files
@@ -9,6 +10,8 @@ from twomind.capture.datasets.checking import Finding, Report, film_fault, gaps,
 
 if TYPE_CHECKING:
     from twomind.capture.datasets.bah import Bah
+
+Absent = Callable[[str, str], None]
 
 #: Videos and people that the two releases are documented to hold.
 RELEASES = {"v1": (1118, 224), "v2": (1427, 300)}
@@ -22,8 +25,16 @@ def check(data: Bah, deep: bool) -> Report:
     notes: list[str] = []
     base, videos = data.base, data.videos
     people = {v.subject for v in videos.values()}
-    _films(data, deep, missing, extra, corrupted, notes)
-    _crops(data, deep, missing, extra, corrupted, notes)
+
+    def absent(part: str, meaning: str) -> None:
+        """A whole part is not there: missing from a release, and as it should be in the public form and in ABAW8's."""
+        if data.is_release:
+            missing.append(Finding(part, f"the whole part is not there: {meaning}"))
+        else:
+            notes.append(f"no {part}: {meaning}")
+
+    _films(data, deep, missing, extra, corrupted, absent)
+    _crops(data, deep, missing, extra, corrupted, absent)
     if (base / "transcription").is_dir():
         for video in videos.values():
             if video.id not in data.transcript_files:
@@ -31,9 +42,9 @@ def check(data: Bah, deep: bool) -> Report:
         known = list(data.transcript_files.values())
         extra += not_listed(base / "transcription", known, base, "not the transcript of a listed recording")
     else:
-        notes.append("no transcription/: words come from the split files, without times")
+        absent("transcription/", "words come from the split files, without times")
     if data.annotation_file is None:
-        notes.append("no annotation file: no cues, no certainty, no segment times in seconds")
+        absent(bah_files.ANNOTATIONS[0], "no cues, no certainty, no segment times in seconds")
     else:
         name = data.annotation_file.name
         missing += [Finding(name, f"no entry of {v}") for v in videos if v not in data.annotations]
@@ -43,11 +54,11 @@ def check(data: Bah, deep: bool) -> Report:
             Finding("meta_data.yml", f"no entry of participant {p}") for p in sorted(people - set(data.metadata))
         ]
     else:
-        notes.append("no meta_data.yml: consent is not known, so nobody may be shown in a report picture")
+        absent("meta_data.yml", "consent is not known, so nobody may be shown in a report picture")
     folder = bah_files.split_folder(base)
     if folder is not None:
-        absent = [s for s in bah_files.SPLITS if not (folder / f"{s}.txt").is_file()]
-        notes += [f"no {s}.txt: the official {s} split is not here" for s in absent]
+        lacking = [s for s in bah_files.SPLITS if not (folder / f"{s}.txt").is_file()]
+        notes += [f"no {s}.txt: the official {s} split is not here" for s in lacking]
     n_release = RELEASES.get(data.version)
     if n_release and (len(videos), len(people)) != n_release:
         notes.append(
@@ -63,10 +74,10 @@ def check(data: Bah, deep: bool) -> Report:
 
 
 def _films(
-    data: Bah, deep: bool, missing: list[Finding], extra: list[Finding], corrupted: list[Finding], notes: list[str]
+    data: Bah, deep: bool, missing: list[Finding], extra: list[Finding], corrupted: list[Finding], absent: Absent
 ) -> None:
     if not (data.base / "Videos").is_dir():
-        notes.append("no Videos/: times of frames are nominal, and nothing can be measured in films")
+        absent("Videos/", "times of frames are nominal, and nothing can be measured in films")
         return
     missing += [Finding(v.path, "listed, but not there") for v in data.videos.values() if v.id not in data.films]
     known = [p for name, p in data.films.items() if name in data.videos]
@@ -78,11 +89,11 @@ def _films(
 
 
 def _crops(
-    data: Bah, deep: bool, missing: list[Finding], extra: list[Finding], corrupted: list[Finding], notes: list[str]
+    data: Bah, deep: bool, missing: list[Finding], extra: list[Finding], corrupted: list[Finding], absent: Absent
 ) -> None:
     crops = data.base / "cropped-aligned-faces"
     if not crops.is_dir():
-        notes.append("no cropped-aligned-faces/")
+        absent("cropped-aligned-faces/", "no face crops")
         return
     for video in data.videos.values():
         folder = data.frame_folder(video.id)

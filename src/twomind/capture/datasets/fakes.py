@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.capture.datasets.images import write_picture
+from twomind.capture.datasets.images import encode_picture
 from twomind.capture.probe import DRAWN_COMMENT
 from twomind.store import replacing, write_text
 
@@ -37,7 +37,9 @@ def tiny_crop(path: Path, seed: int = 0, side_px: int = 16) -> Path:
     """One small picture, a colour of its own per seed."""
     draw = np.random.default_rng(seed)
     rgb = np.broadcast_to(draw.integers(0, 256, 3, dtype=np.uint8), (side_px, side_px, 3))
-    return write_picture(path, np.ascontiguousarray(rgb))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_picture(rgb, path.suffix))  # not flushed to disk one by one: there are hundreds
+    return path
 
 
 def mark_drawn(root: Path, layout: str, seed: int) -> Path:

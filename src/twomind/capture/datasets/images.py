@@ -70,11 +70,11 @@ def resize(rgb: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     return picture.reformat(width=size_px[1], height=size_px[0], interpolation="BILINEAR").to_ndarray(format="rgb24")
 
 
-def write_picture(path: Path, rgb: np.ndarray) -> Path:
-    """Write ``rgb (H, W, 3)`` uint8 as JPEG or PNG by the path's ending, atomically. Sides must be even for JPEG."""
+def encode_picture(rgb: np.ndarray, suffix: str = ".jpg") -> bytes:
+    """``rgb (H, W, 3)`` uint8 as JPEG (best quality) or PNG by ``suffix``. Sides must be even for JPEG."""
     import av
 
-    jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+    jpeg = suffix.lower() in (".jpg", ".jpeg")
     encoder = av.CodecContext.create("mjpeg" if jpeg else "png", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height = rgb.shape[1], rgb.shape[0]
@@ -86,7 +86,12 @@ def write_picture(path: Path, rgb: np.ndarray) -> Path:
     if jpeg:
         picture = picture.reformat(format="yuvj420p")
     picture.pts = 0
-    data = b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+    return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+
+
+def write_picture(path: Path, rgb: np.ndarray) -> Path:
+    """Write ``rgb (H, W, 3)`` uint8 as JPEG or PNG by the path's ending, atomically."""
+    data = encode_picture(rgb, path.suffix)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
     return path

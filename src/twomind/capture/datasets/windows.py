@@ -25,9 +25,10 @@ def windows(
     total_s = end_s - start_s
     # The tolerance keeps 3 x 0.1 s from losing a window to rounding.
     n_whole = math.floor((total_s - length_s) / hop_s + 1e-9) + 1 if total_s >= length_s - 1e-9 else 0
-    starts = [start_s + i * hop_s for i in range(n_whole)]
-    cut = [features.between(s, min(s + length_s, end_s)) for s in starts]
-    covered_s = starts[-1] + length_s if starts else start_s
+    # Rounded, so that where one window ends is to the last bit where the next begins: no row is in both or in neither.
+    starts = [round(start_s + i * hop_s, 9) if i else start_s for i in range(n_whole)]
+    cut = [features.between(s, min(round(s + length_s, 9), end_s)) for s in starts]
+    covered_s = cut[-1].span_s[1] if cut else start_s
     if (keep_rest or not cut) and end_s - covered_s > 1e-6:
-        cut.append(features.between(starts[-1] + hop_s if starts else start_s, end_s))
+        cut.append(features.between(round(starts[-1] + hop_s, 9) if starts else start_s, end_s))
     return cut
