@@ -68,7 +68,8 @@ def contents(recordings: Iterable[Recording], folders: Mapping[str, Path] | None
     """A hash of what was recorded, only for recordings that may have a twin; the others are left out.
 
     Films are compared by their bytes, and only where their sizes agree; without a film, ``folders`` of crops by the
-    sizes and then the bytes of their files; without either, transcripts of at least :data:`MIN_SAME_WORDS` words.
+    sizes and then the bytes of their files; without either, transcripts of at least :data:`MIN_SAME_WORDS` words. A twin
+    that was cut or encoded anew is not found.
     """
     groups: dict[object, list[tuple[str, Path | None]]] = {}
     found: dict[str, str] = {}
@@ -77,7 +78,7 @@ def contents(recordings: Iterable[Recording], folders: Mapping[str, Path] | None
         if recording.media.is_file():
             groups.setdefault(("film", recording.media.stat().st_size), []).append((recording.id, recording.media))
         elif folder is not None and folder.is_dir():
-            sizes = tuple(sorted((p.name, p.stat().st_size) for p in folder.iterdir() if p.is_file()))
+            sizes = tuple(sorted(p.stat().st_size for p in folder.iterdir() if p.is_file()))
             if sizes:
                 groups.setdefault(sizes, []).append((recording.id, folder))
         elif recording.words is not None and len(recording.words) >= MIN_SAME_WORDS:
@@ -92,7 +93,8 @@ def contents(recordings: Iterable[Recording], folders: Mapping[str, Path] | None
 
 
 def _folder_hash(folder: Path) -> str:
-    parts = [content_hash(p) for p in sorted(folder.iterdir()) if p.is_file()]
+    # Names are left out: in some sets they hold the recording's own.
+    parts = sorted(content_hash(p) for p in folder.iterdir() if p.is_file())
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
