@@ -18,7 +18,7 @@ import numpy as np
 from twomind.capture import MEDIA_SUFFIXES
 from twomind.capture.datasets import bah_check, bah_fake, bah_files, common
 from twomind.capture.datasets.bah_splits import Answer, read_split, video_id
-from twomind.capture.datasets.checking import Report, film_length_s, film_stamps_s, is_drawn
+from twomind.capture.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
 from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
 from twomind.capture.datasets.protocols import Take
 from twomind.capture.words import Words, read_words, words_of_text
@@ -76,7 +76,7 @@ class Bah:
             raise BadInput(f"{self.root}: expected the layout of bah: {self.looks_for}")
         self.base = base
         #: Lines and entries that could not be read, found so far; ``check`` reads everything and lists them.
-        self.problems: list[str] = []
+        self.problems: list[Finding] = []
 
     @classmethod
     def fits(cls, root: Path) -> bool:
@@ -99,7 +99,7 @@ class Bah:
                 continue
             paths = _paths_of(path)
             read = read_split(path)
-            self.problems += [f"{path.name} {p}" for p in read.problems]
+            self.problems += [Finding(shown(path, self.base), p) for p in read.problems]
             for answer in read.answers:
                 if answer.id in listed:
                     raise BadInput(f"{path}: {answer.id} is also in the split {listed[answer.id][1]}")
@@ -125,7 +125,7 @@ class Bah:
         if path is None:
             return {}
         entries, problems = bah_files.read_annotations(path)
-        self.problems += [f"{path.name} {p}" for p in problems]
+        self.problems += [Finding(path.name, p) for p in problems]
         return entries
 
     @property
@@ -166,7 +166,7 @@ class Bah:
             if path.is_file():
                 labels, problems = bah_files.read_frame_split(path)
                 found.update(labels)
-                self.problems += [f"split-frames/{path.name} {p}" for p in problems]
+                self.problems += [Finding(f"split-frames/{path.name}", p) for p in problems]
         return found
 
     @cached_property
@@ -175,7 +175,7 @@ class Bah:
         found: dict[str, list[FrameSegment]] = {}
         for path in bah_files.segment_files(self.base).values():
             rows, problems = read_segments(path)
-            self.problems += [f"{path.name} {p}" for p in problems]
+            self.problems += [Finding(path.name, p) for p in problems]
             for row in rows:
                 found.setdefault(video_id(row.video), []).append(row)
         return {k: sorted(v, key=lambda s: s.start_frame) for k, v in found.items()}
@@ -228,7 +228,7 @@ class Bah:
                 words = read_words(path, known)
                 return words, "; ".join(words.problems)
             except BadInput as error:
-                self.problems.append(str(error))
+                self.problems.append(Finding(shown(path, self.base), str(error).removeprefix(f"{path}: ")))
         if video.transcript:
             words = words_of_text(video.transcript, "split file (plain text, no times)", known)
             return words, "; ".join(words.problems)
@@ -242,7 +242,7 @@ class Bah:
             if entry is not None and entry.get("fr_detailed_ah"):
                 return self._in_seconds(recording_id, bah_files.spans_frames(entry), "coder, by frame number")
         except BadInput as error:
-            self.problems.append(f"{recording_id}: {error}")
+            self.problems.append(Finding(f"entry of {recording_id}", str(error)))
         public = [(s.start_frame, s.end_frame) for s in self.segments.get(recording_id, ()) if s.label == 1]
         return self._in_seconds(recording_id, public, "public segment file")
 
@@ -291,7 +291,7 @@ class Bah:
         # The frame on show at that time; a frame's own stamp counts as its time in spite of rounding.
         shown = np.searchsorted(clock.stamps_s, times_s + 1e-6, side="right") - 1
         gap_s = float(np.median(np.diff(clock.stamps_s))) if len(clock.stamps_s) > 1 else 0.0
-        over = times_s > clock.stamps_s[-1] + 1.5 * gap_s if len(clock.stamps_s) else np.ones(len(times_s), bool)
+        over = times_s >= clock.stamps_s[-1] + gap_s - 1e-6 if len(clock.stamps_s) else np.ones(len(times_s), bool)
         return np.where(over, -1, labels.at(np.where(over, -1, shown)))
 
     def clock(self, recording_id: str) -> Clock:
@@ -302,7 +302,8 @@ class Bah:
                 try:
                     clock = Clock(stamps_s=film_stamps_s(self.films[recording_id]))
                 except BadInput as error:
-                    self.problems.append(str(error))
+                    film = self.films[recording_id]
+                    self.problems.append(Finding(shown(film, self.base), str(error).removeprefix(f"{film}: ")))
             self._clocks[recording_id] = clock
         return self._clocks[recording_id]
 

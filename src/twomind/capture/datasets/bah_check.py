@@ -66,7 +66,8 @@ def check(data: Bah, deep: bool) -> Report:
             f"listed here: {len(videos)} of {len(people)}"
         )
     _ = data.recordings(), data.frame_splits, data.segments  # reads every transcript and list, collecting problems
-    corrupted += [Finding(p.split(" ", 1)[0], p.split(" ", 1)[-1]) for p in dict.fromkeys(data.problems)]
+    named = {f.path for f in corrupted}
+    corrupted += [p for p in dict.fromkeys(data.problems) if p.path not in named]
     return Report(
         data.name, data.root, len(videos), len(people), tuple(missing), tuple(extra), tuple(corrupted),
         tuple(_conflicts(data)), tuple(notes), deep,

@@ -68,8 +68,8 @@ def contents(recordings: Iterable[Recording], folders: Mapping[str, Path] | None
     """A hash of what was recorded, only for recordings that may have a twin; the others are left out.
 
     Films are compared by their bytes, and only where their sizes agree; without a film, ``folders`` of crops by the
-    sizes and then the bytes of their files; without either, transcripts of at least :data:`MIN_SAME_WORDS` words. A twin
-    that was cut or encoded anew is not found.
+    sizes and then the bytes of their files; without either, transcripts of at least :data:`MIN_SAME_WORDS` words. A
+    twin that was cut or encoded anew is not found.
     """
     groups: dict[object, list[tuple[str, Path | None]]] = {}
     found: dict[str, str] = {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from twomind.capture.datasets import fakes
+from twomind.capture.datasets.checking import Finding
 from twomind.capture.datasets.tabled import Row, Tabled, read_rows
 from twomind.errors import BadInput
 from twomind.store import write_text
@@ -44,7 +45,7 @@ class Own(Tabled):
 
     def read(self) -> list[Row]:
         rows, problems = read_rows(self.root / TABLE, ("path", "subject"), self.tasks[0].classes)
-        self.problems += [f"{TABLE} {p}" for p in problems]
+        self.problems += [Finding(TABLE, p) for p in problems]
         return rows
 
 

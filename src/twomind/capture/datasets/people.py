@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from twomind.capture.datasets import common, fakes
+from twomind.capture.datasets.checking import Finding
 from twomind.capture.datasets.tabled import Row, Tabled, read_rows
 from twomind.errors import BadInput
 from twomind.store import write_text
@@ -42,9 +43,9 @@ class People(Tabled):
     def read(self) -> list[Row]:
         answers, problems = read_rows(self.root / MANIFEST, ("path", "subject", "question"), AMBIVALENCE.classes)
         labelled, more = read_rows(self.root / LABELS, ("path", "label", "segments_s"), AMBIVALENCE.classes)
-        self.problems += [f"{MANIFEST} {p}" for p in problems] + [f"{LABELS} {p}" for p in more]
+        self.problems += [Finding(MANIFEST, p) for p in problems] + [Finding(LABELS, p) for p in more]
         by_id = {row.id: row for row in labelled}
-        self.problems += [f"{LABELS} no label of {r.path}" for r in answers if r.id not in by_id]
+        self.problems += [Finding(LABELS, f"no label of {r.path}") for r in answers if r.id not in by_id]
         rows = []
         for row in answers:
             truth = by_id.get(row.id)

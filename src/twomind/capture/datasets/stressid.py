@@ -76,7 +76,7 @@ class StressId:
         self.root = Path(root)
         if not self.fits(self.root):
             raise BadInput(f"{self.root}: expected the layout of stressid: {self.looks_for}")
-        self.problems: list[str] = []
+        self.problems: list[Finding] = []
 
     @classmethod
     def fits(cls, root: Path) -> bool:
@@ -105,7 +105,7 @@ class StressId:
             if not reader.fieldnames or not {"subject/task", "binary-stress"} <= set(reader.fieldnames):
                 raise BadInput(f"{path}: expected the columns subject/task and binary-stress, got {reader.fieldnames}")
             rows = {row["subject/task"].strip(): row for row in reader if row["subject/task"]}
-        self.problems += [f"labels.csv {n}: not <person>_<Task>" for n in rows if not _NAME.match(n)]
+        self.problems += [Finding("labels.csv", f"{n} is not <person>_<Task>") for n in rows if not _NAME.match(n)]
         return {n: row for n, row in rows.items() if _NAME.match(n)}
 
     @cached_property
@@ -119,7 +119,7 @@ class StressId:
                 continue  # another kind of text file
             named = {f.rsplit("/", 1)[-1]: labels for f, labels in folders.items()}
             found.update({n: labels for n, labels in named.items() if _NAME.match(n)})
-            self.problems += [f"{shown(path, self.root)} {p}" for p in problems]
+            self.problems += [Finding(shown(path, self.root), p) for p in problems]
         return found
 
     @cached_property
@@ -231,7 +231,7 @@ class StressId:
         known = [path for parts in self.clips.values() for path in parts.values()]
         for top in {k.relative_to(self.root).parts[0] for k in known if len(k.relative_to(self.root).parts) > 1}:
             extra += not_listed(self.root / top, known, self.root, "not <person>_<Task> by its name")
-        corrupted += [Finding(p.split(" ", 1)[0], p.split(" ", 1)[-1]) for p in dict.fromkeys(self.problems)]
+        corrupted += dict.fromkeys(self.problems)
         return Report(
             self.name, self.root, len(self.clips), len(self.people()), tuple(missing), tuple(extra), tuple(corrupted),
             tuple(conflicts), tuple(notes), deep,

@@ -181,7 +181,7 @@ class Tabled:
         self.root = Path(root)
         if not self.fits(self.root):
             raise BadInput(f"{self.root}: expected the layout of {self.name}: {self.looks_for}")
-        self.problems: list[str] = []
+        self.problems: list[Finding] = []
 
     @classmethod
     def fits(cls, root: Path) -> bool:
@@ -240,14 +240,14 @@ class Tabled:
         if path is None and row.transcript and not re.search(r"\.\w{2,4}$", row.transcript):
             return words_of_text(row.transcript, "the table (plain text, no times)", known), ""
         if path is None and row.transcript:
-            self.problems.append(f"{row.transcript} no such transcript (of {row.id})")
+            self.problems.append(Finding(row.transcript, f"no such transcript (of {row.id})"))
         path = path or (find_transcript(media) if media.is_file() and not row.transcript else None)
         if path is None:
             return None, "no transcript was given"
         try:
             words = read_words(path, known)
         except BadInput as error:
-            self.problems.append(f"{shown(path, self.root)} {str(error).removeprefix(f'{path}: ')}")
+            self.problems.append(Finding(shown(path, self.root), str(error).removeprefix(f"{path}: ")))
             return None, "the transcript cannot be read"
         return words, "; ".join(words.problems)
 
@@ -266,7 +266,7 @@ class Tabled:
                 spans.append((float(mark["start_s"]), float(mark["end_s"])))
             except ValueError:
                 self.problems.append(
-                    f"{ANNOTATIONS} {row.id}: expected seconds, got {mark['start_s']}, {mark['end_s']}"
+                    Finding(ANNOTATIONS, f"{row.id}: expected seconds, got {mark['start_s']}, {mark['end_s']}")
                 )
         return tuple(sorted(spans))
 
@@ -346,7 +346,7 @@ class Tabled:
             if r not in self.rows
         ]
         _ = self.recordings()  # reads every transcript, collecting problems
-        corrupted += [Finding(p.split(" ", 1)[0], p.split(" ", 1)[-1]) for p in dict.fromkeys(self.problems)]
+        corrupted += dict.fromkeys(self.problems)
         n_unlabelled = sum(r.label is None for r in self.rows.values())
         notes = (f"{n_unlabelled} recordings have no label",) if n_unlabelled else ()
         return Report(
