@@ -102,7 +102,9 @@ def _crops(
             missing.append(Finding(f"cropped-aligned-faces/{video.path}", "no crops of this recording"))
             continue
         numbers = [n for n, _ in folder.files]
-        lacking = gaps(numbers, map(int, data.frame_numbers(video.id).numbers))
+        # The frame split lists the crops; the annotation lists the film's frames, of which not all need be cropped.
+        labelled = data.frame_splits.get(video.id) or data.frame_numbers(video.id)
+        lacking = gaps(numbers, map(int, labelled.numbers))
         if lacking:
             missing.append(Finding(shown(folder.folder, data.base), lacking))
         stamps_s = folder.clock.stamps_s

@@ -65,13 +65,15 @@ def _names_a_video(path: Path) -> bool:
 
 
 def segment_files(base: Path) -> dict[str, Path]:
-    """Public segment files by split."""
+    """Segment files: the public ones by split, laboratories' own by target person."""
     found = {}
     for split in SPLITS:
         for pattern in _SEGMENT_FILES:
             path = base / pattern.format(split)
             if path.is_file():
                 found[split] = path
+    for path in sorted(base.glob("WeightFiles/*/files/*.csv")):
+        found[path.stem] = path
     return found
 
 

@@ -9,7 +9,6 @@ without label files (one frame a line: path, blank, label).
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,7 +17,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture import MEDIA_SUFFIXES
 from twomind.capture.datasets import common, fakes
 from twomind.capture.datasets.checking import (
     Finding,
@@ -31,7 +29,7 @@ from twomind.capture.datasets.checking import (
     picture_faults,
     shown,
 )
-from twomind.capture.datasets.frames import MILLISECONDS, FrameFolder, FrameLabels, read_frame_list
+from twomind.capture.datasets.frames import MILLISECONDS, FrameFolder, FrameLabels
 from twomind.capture.datasets.protocols import Take
 from twomind.errors import BadInput
 from twomind.store import write_text
@@ -45,7 +43,10 @@ PAIN_LEVEL = Task("pain_level", LEVELS, "clip")
 #: Clips of one level of one person in the complete part A.
 N_CLIPS = 20
 
-_NAME = re.compile(r"^(?P<subject>\d{6}_(?P<sex>[wm])_(?P<age>\d+))-(?P<level>BL1|PA[1-4])-(?P<number>\d+)$")
+_NAME = re.compile(
+    r"^(?P<subject>\d{6}_(?P<sex>[wm])_(?P<age>\d+))-(?P<level>BL1|PA[1-4])-(?P<number>\d+)(?:~visit(?P<visit>\d+))?$"
+)
+_PERSON = re.compile(r"^\d{6}_[wm]_\d+$")
 _FILM_FOLDERS = ("video", "PartA/video", "partA/video", "videos", ".")
 _CROP_FOLDERS = ("sub_red_classes_img", "PartA/sub_red_classes_img", "crops", "faces", "images", ".")
 
@@ -59,7 +60,9 @@ class BioVid:
         "request and signed agreement, Neuro-Information Technology, University of Magdeburg (BioVid)"
     )
     tasks: ClassVar[tuple[Task, ...]] = (PAIN, PAIN_LEVEL)
-    protocols: ClassVar[tuple[str, ...]] = ("ten-targets", "ten-targets-transductive", *common.GENERAL)
+    protocols: ClassVar[tuple[str, ...]] = (
+        "ten-targets", "ten-targets-transductive", *common.GENERAL, "environment-shift",
+    )  # fmt: skip
     targets: ClassVar[tuple[str, ...]] = (
         "081014_w_27", "101609_m_36", "112009_w_43", "091809_w_43", "071309_w_21",
         "073114_m_25", "080314_w_25", "073109_w_28", "100909_w_65", "081609_w_40",
@@ -72,6 +75,7 @@ class BioVid:
         self.root = Path(root)
         if not self.fits(self.root):
             raise BadInput(f"{self.root}: expected the layout of biovid: {self.looks_for}")
+        self.problems: list[Finding] = []
 
     @classmethod
     def fits(cls, root: Path) -> bool:
@@ -92,25 +96,20 @@ class BioVid:
     @cached_property
     def listed(self) -> tuple[str, ...]:
         """Clips that ``samples.csv`` of the release lists; empty without one."""
-        for path in (self.root / "samples.csv", self.root / "PartA" / "samples.csv"):
-            if path.is_file():
-                with open(path, encoding="utf-8-sig", newline="") as file:
-                    cells = [cell for row in csv.reader(file, delimiter="\t") for cell in row]
-                return tuple(dict.fromkeys(c.strip() for c in cells if _NAME.match(c.strip())))
-        return ()
+        found: list[str] = []
+        for mark, base in common.visit_roots(self.root).items():
+            for path in (base / "samples.csv", base / "PartA" / "samples.csv"):
+                if path.is_file():
+                    with open(path, encoding="utf-8-sig", newline="") as file:
+                        cells = [cell.strip() for row in csv.reader(file, delimiter="\t") for cell in row]
+                    found += [cell + mark for cell in cells if _NAME.match(cell)]
+        return tuple(dict.fromkeys(found))
 
     @cached_property
     def frame_lists(self) -> dict[str, FrameLabels]:
-        """Label files at the root or in ``files/``: labels of the frames of each clip."""
-        found: dict[str, FrameLabels] = {}
-        for path in sorted([*self.root.glob("*.txt"), *self.root.glob("files/*.txt")]):
-            try:
-                folders, _ = read_frame_list(path)
-            except BadInput:
-                continue  # another kind of text file
-            found.update(
-                {f.rsplit("/", 1)[-1]: labels for f, labels in folders.items() if _NAME.match(f.rsplit("/", 1)[-1])}
-            )
+        """Laboratories' label files: labels of the frames of each clip."""
+        found, problems = common.frame_lists(self.root, _NAME)
+        self.problems += [Finding(path, problem) for path, problem in problems]
         return found
 
     # --- the contract ------------------------------------------------------------------------------------------------
@@ -163,9 +162,9 @@ class BioVid:
 
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
         match = _NAME.match(recording_id)
-        return (
-            {"level": match["level"], "number": int(match["number"])} if match and recording_id in self.clips else None
-        )
+        if match is None or recording_id not in self.clips:
+            return None
+        return {"level": match["level"], "number": int(match["number"]), "visit": int(match["visit"] or 1)}
 
     def frame_folder(self, recording_id: str) -> FrameFolder | None:
         folder = self.clips.get(recording_id, {}).get("crops")
@@ -174,7 +173,11 @@ class BioVid:
     def takes(self, levels: tuple[str, ...] = ("BL1", "PA4")) -> tuple[Take, ...]:
         """Clips of the two levels that the protocols use. When a clip came in the session is not in its name."""
         matches = [(name, _parse(name)) for name in self.clips]
-        return tuple(Take(n, m["subject"], neutral=m["level"] == "BL1") for n, m in matches if m["level"] in levels)
+        return tuple(
+            Take(n, m["subject"], neutral=m["level"] == "BL1", environment=f"visit {m['visit'] or 1}")
+            for n, m in matches
+            if m["level"] in levels
+        )
 
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
         crops = {name: parts["crops"] for name, parts in self.clips.items() if "crops" in parts}
@@ -217,6 +220,7 @@ class BioVid:
             k.relative_to(self.root).parts[0] for k in known if len(k.relative_to(self.root).parts) > 1
         }:
             extra += not_listed(self.root / folder_name, known, self.root, "not a clip by its name")
+        corrupted += self.problems
         people = self.people()
         if len(people) != 87:
             notes.append(f"part A has 87 people; here are {len(people)}")
@@ -246,24 +250,7 @@ def _parse(name: str) -> re.Match[str]:
 
 
 def _find(root: Path, first_only: bool = False) -> dict[str, dict[str, Path]]:
-    """Films and folders of crops below the usual places, by clip."""
-    found: dict[str, dict[str, Path]] = {}
-    for kind, places in (("film", _FILM_FOLDERS), ("crops", _CROP_FOLDERS)):
-        for place in places:
-            if not (root / place).is_dir():
-                continue
-            for person in sorted(os.scandir(root / place), key=lambda e: e.name):
-                if not person.is_dir() or not re.match(r"^\d{6}_[wm]_\d+$", person.name):
-                    continue
-                for entry in sorted(os.scandir(person.path), key=lambda e: e.name):
-                    stem, ending = os.path.splitext(entry.name)
-                    is_kind = entry.is_dir() if kind == "crops" else ending.lower() in MEDIA_SUFFIXES
-                    match = _NAME.match(entry.name if kind == "crops" else stem)
-                    if is_kind and match and match["subject"] == person.name:
-                        found.setdefault(match[0], {}).setdefault(kind, Path(entry.path))
-                        if first_only:
-                            return found
-    return found
+    return common.clips_by_name(root, _FILM_FOLDERS, _CROP_FOLDERS, _PERSON, _NAME, first_only)
 
 
 def fake(root: Path, seed: int = 0, people: tuple[str, ...] = FAKE_PEOPLE,

@@ -21,7 +21,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture import MEDIA_SUFFIXES
 from twomind.capture.datasets import common, fakes
 from twomind.capture.datasets.checking import (
     Finding,
@@ -34,7 +33,7 @@ from twomind.capture.datasets.checking import (
     picture_faults,
     shown,
 )
-from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, frame_number, read_frame_list
+from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, frame_number
 from twomind.capture.datasets.protocols import Take
 from twomind.errors import BadInput
 from twomind.store import write_text
@@ -52,7 +51,8 @@ NEUTRAL = ("Breathing", "Relax")
 #: Laboratories keep one frame a second.
 FRAMES_PER_S = 1.0
 
-_NAME = re.compile(rf"^(?P<subject>[0-9A-Za-z]+)_(?P<task>{'|'.join(TASKS)})$")
+_NAME = re.compile(rf"^(?P<subject>[0-9A-Za-z]+)_(?P<task>{'|'.join(TASKS)})(?:~visit(?P<visit>\d+))?$")
+_PERSON = re.compile(r"^[0-9A-Za-z]+$")
 _FILM_FOLDERS = ("Videos", "videos", ".")
 _CROP_FOLDERS = ("sub_images", "images", "faces", ".")
 
@@ -64,7 +64,9 @@ class StressId:
     licence: ClassVar[str] = "licence agreement for non-commercial research; no redistribution"
     access: ClassVar[str] = "request form and signed agreement at project.inria.fr/stressid"
     tasks: ClassVar[tuple[Task, ...]] = (STRESS,)
-    protocols: ClassVar[tuple[str, ...]] = ("ten-targets", "ten-targets-transductive", *common.WITH_QUESTIONS)
+    protocols: ClassVar[tuple[str, ...]] = (
+        "ten-targets", "ten-targets-transductive", *common.WITH_QUESTIONS, "environment-shift",
+    )  # fmt: skip
     targets: ClassVar[tuple[str, ...]] = (
         "kycf", "uymz", "h8s1", "ctzy", "p9i3", "7h5u", "g7r2", "b9w0", "r3zm", "x1q3",
     )  # fmt: skip
@@ -97,29 +99,26 @@ class StressId:
     @cached_property
     def table(self) -> dict[str, dict[str, str]]:
         """``labels.csv`` by clip."""
-        path = self.root / "labels.csv"
-        if not path.is_file():
-            return {}
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not reader.fieldnames or not {"subject/task", "binary-stress"} <= set(reader.fieldnames):
-                raise BadInput(f"{path}: expected the columns subject/task and binary-stress, got {reader.fieldnames}")
-            rows = {row["subject/task"].strip(): row for row in reader if row["subject/task"]}
-        self.problems += [Finding("labels.csv", f"{n} is not <person>_<Task>") for n in rows if not _NAME.match(n)]
-        return {n: row for n, row in rows.items() if _NAME.match(n)}
+        found: dict[str, dict[str, str]] = {}
+        for mark, base in common.visit_roots(self.root).items():
+            path = base / "labels.csv"
+            if not path.is_file():
+                continue
+            with open(path, encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file)
+                if not reader.fieldnames or not {"subject/task", "binary-stress"} <= set(reader.fieldnames):
+                    raise BadInput(f"{path}: expected the columns subject/task and binary-stress")
+                rows = {row["subject/task"].strip(): row for row in reader if row["subject/task"]}
+            name = shown(path, self.root)
+            self.problems += [Finding(name, f"{n} is not <person>_<Task>") for n in rows if not _NAME.match(n)]
+            found.update({n + mark: row for n, row in rows.items() if _NAME.match(n)})
+        return found
 
     @cached_property
     def frame_lists(self) -> dict[str, FrameLabels]:
-        """Label files at the root or in ``files/``: labels of the frames of each clip."""
-        found: dict[str, FrameLabels] = {}
-        for path in sorted([*self.root.glob("*.txt"), *self.root.glob("files/*.txt")]):
-            try:
-                folders, problems = read_frame_list(path)
-            except BadInput:
-                continue  # another kind of text file
-            named = {f.rsplit("/", 1)[-1]: labels for f, labels in folders.items()}
-            found.update({n: labels for n, labels in named.items() if _NAME.match(n)})
-            self.problems += [Finding(shown(path, self.root), p) for p in problems]
+        """Laboratories' label files: labels of the frames of each clip."""
+        found, problems = common.frame_lists(self.root, _NAME)
+        self.problems += [Finding(path, problem) for path, problem in problems]
         return found
 
     @cached_property
@@ -193,7 +192,8 @@ class StressId:
     def takes(self) -> tuple[Take, ...]:
         matches = [(name, _parse(name)) for name in self.clips if self.label("stress", name) is not None]
         return tuple(
-            Take(n, m["subject"], m["task"], neutral=m["task"] in NEUTRAL, order=_place(n)) for n, m in matches
+            Take(n, m["subject"], m["task"], m["task"] in NEUTRAL, "", _place(n), f"visit {m['visit'] or 1}")
+            for n, m in matches
         )
 
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
@@ -245,29 +245,13 @@ def _parse(name: str) -> re.Match[str]:
 
 
 def _place(name: str) -> float:
-    """Place of a task in the session."""
-    return float(TASKS.index(_parse(name)["task"]))
+    """Place of a task in the person's sessions."""
+    match = _parse(name)
+    return float(len(TASKS) * int(match["visit"] or 1) + TASKS.index(match["task"]))
 
 
 def _find(root: Path, first_only: bool = False) -> dict[str, dict[str, Path]]:
-    """Films and folders of crops below the usual places, by clip."""
-    found: dict[str, dict[str, Path]] = {}
-    for kind, places in (("film", _FILM_FOLDERS), ("crops", _CROP_FOLDERS)):
-        for place in places:
-            if not (root / place).is_dir():
-                continue
-            for person in sorted(os.scandir(root / place), key=lambda e: e.name):
-                if not person.is_dir():
-                    continue
-                for entry in sorted(os.scandir(person.path), key=lambda e: e.name):
-                    stem, ending = os.path.splitext(entry.name)
-                    is_kind = entry.is_dir() if kind == "crops" else ending.lower() in MEDIA_SUFFIXES
-                    match = _NAME.match(entry.name if kind == "crops" else stem)
-                    if is_kind and match and match["subject"] == person.name:
-                        found.setdefault(match[0], {}).setdefault(kind, Path(entry.path))
-                        if first_only:
-                            return found
-    return found
+    return common.clips_by_name(root, _FILM_FOLDERS, _CROP_FOLDERS, _PERSON, _NAME, first_only)
 
 
 def fake(
