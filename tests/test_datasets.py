@@ -317,6 +317,34 @@ def test_bah_contradictions_are_named(copy) -> None:  # type: ignore[no-untyped-
         open_dataset(root).recordings()
 
 
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("meta_data.yml", "just a sentence"),
+        ("video_annotation_transcript.yaml", "{unfinished"),
+        ("split-frames/test.txt", "no frame here\n"),
+    ],
+)
+def test_an_unreadable_part_is_reported_by_check_and_stops_a_reader(part: str, text: str, copy) -> None:  # type: ignore[no-untyped-def]
+    root = copy("bah")
+    (root / "data" / part).write_text(text)
+    report = open_dataset(root).check()
+    assert [f.path for f in report.corrupted] == [part]
+    data = open_dataset(root)
+    with pytest.raises(BadInput, match=Path(part).name):
+        _ = data.people() if part.startswith("meta") else data.recordings(), data.frame_splits  # type: ignore[attr-defined]
+
+
+def test_an_empty_split_file_is_a_fault_of_a_release(copy) -> None:  # type: ignore[no-untyped-def]
+    root = copy("bah")
+    (root / "data" / "split" / "val.txt").write_text("")
+    assert open_dataset(root).check().corrupted == (), "a small drawn study may have nobody to validate on"
+    (root / "study.json").unlink()
+    found = open_dataset(root).check()
+    assert [(f.path, f.reason) for f in found.corrupted] == [("split/val.txt", "the file is empty")]
+    assert open_dataset(root).folds("official")[0].val == ()
+
+
 def test_a_release_without_one_of_its_parts_is_not_complete(copy) -> None:  # type: ignore[no-untyped-def]
     root = copy("bah")
     for part in ("Videos", "cropped-aligned-faces", "transcription"):
@@ -345,6 +373,24 @@ def test_biovid_names_say_person_level_and_time(fakes: dict[str, Path]) -> None:
     used = {i for f in data.folds("leave-one-person-out") for i in (*f.train, *f.val, *f.test)}
     assert used
     assert not any("-PA3-" in i for i in used)
+
+
+@pytest.mark.parametrize("name", ["biovid", "stressid"])
+def test_a_further_visit_is_another_environment(name: str, copy) -> None:  # type: ignore[no-untyped-def]
+    """``visit-2/`` holds the same layout again; the same names there are other recordings of the same people."""
+    root = copy(name)
+    shutil.copytree(load_dataset(name).fake(root / "other", seed=7), root / "visit-2")
+    shutil.rmtree(root / "other")
+    data = open_dataset(root)
+    first = [r.id for r in data.recordings() if "~" not in r.id]
+    assert sorted(r.id for r in data.recordings()) == sorted([*first, *(f"{i}~visit2" for i in first)])
+    assert all(r.media.is_file() and ("visit-2" in r.media.parts) == ("~visit2" in r.id) for r in data.recordings())
+    assert len(data.people()) == 4
+    report = data.check(deep=True)
+    assert (report.missing, report.extra, report.corrupted) == ((), (), ())
+    for fold in data.folds("environment-shift"):
+        assert all(i.endswith("~visit2") for i in fold.test)
+        assert not any(i.endswith("~visit2") for i in (*fold.neutral, *fold.target, *fold.few))
 
 
 def test_biovid_crops_alone_are_enough(copy) -> None:  # type: ignore[no-untyped-def]

@@ -7,7 +7,7 @@ segment files without any film.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +77,8 @@ class Bah:
         self.base = base
         #: Lines and entries that could not be read, found so far; ``check`` reads everything and lists them.
         self.problems: list[Finding] = []
+        #: A check goes on without a part that cannot be read, and lists it; everything else stops there.
+        self.lenient = False
 
     @classmethod
     def fits(cls, root: Path) -> bool:
@@ -96,6 +98,8 @@ class Bah:
         for split in bah_files.SPLITS if folder is not None else ():
             path = folder / f"{split}.txt"  # type: ignore[operator]
             if not path.is_file():
+                continue
+            if self._is_empty(path):
                 continue
             paths = _paths_of(path)
             read = read_split(path)
@@ -124,7 +128,8 @@ class Bah:
         path = self.annotation_file
         if path is None:
             return {}
-        entries, problems = bah_files.read_annotations(path)
+        entries: dict[str, dict[str, Any]]
+        entries, problems = self._part(path, bah_files.read_annotations, ({}, ()))
         self.problems += [Finding(path.name, p) for p in problems]
         return entries
 
@@ -143,7 +148,8 @@ class Bah:
     @cached_property
     def table(self) -> dict[str, dict[str, str]]:
         path = self.base / "bah-video.csv"
-        return bah_files.read_table(path) if path.is_file() else {}
+        rows: dict[str, dict[str, str]] = self._part(path, bah_files.read_table, {}) if path.is_file() else {}
+        return rows
 
     @cached_property
     def films(self) -> dict[str, Path]:
@@ -163,8 +169,8 @@ class Bah:
         found: dict[str, FrameLabels] = {}
         for split in bah_files.SPLITS:
             path = self.base / "split-frames" / f"{split}.txt"
-            if path.is_file():
-                labels, problems = bah_files.read_frame_split(path)
+            if path.is_file() and not self._is_empty(path):
+                labels, problems = self._part(path, bah_files.read_frame_split, ({}, ()))
                 found.update(labels)
                 self.problems += [Finding(f"split-frames/{path.name}", p) for p in problems]
         return found
@@ -174,7 +180,7 @@ class Bah:
         """Public segment files: by recording, in order. Segments under 16 frames are not in them."""
         found: dict[str, list[FrameSegment]] = {}
         for path in bah_files.segment_files(self.base).values():
-            rows, problems = read_segments(path)
+            rows, problems = self._part(path, read_segments, ((), ()))
             self.problems += [Finding(path.name, p) for p in problems]
             for row in rows:
                 found.setdefault(video_id(row.video), []).append(row)
@@ -186,6 +192,24 @@ class Bah:
         sizes = Counter(v.split for v in self.videos.values())
         known = {(616, 110): "v1", (778, 124): "v2"}
         return known.get((sizes["train"], sizes["val"]), "unknown")
+
+    def _part(self, path: Path, read: Callable[[Path], Any], nothing: Any) -> Any:
+        """One part of the release read; in a check, what cannot be read is listed and counts as absent."""
+        try:
+            return read(path)
+        except BadInput as error:
+            if not self.lenient:
+                raise
+            self.problems.append(Finding(shown(path, self.base), str(error).removeprefix(f"{path}: ")))
+            return nothing
+
+    def _is_empty(self, path: Path) -> bool:
+        """Whether a list is empty; that is a fault, except in a drawn study of so few people that a split has none."""
+        with open(path, "rb") as file:
+            empty = not file.read(100).strip()
+        if empty and not is_drawn(self.root):
+            self.problems.append(Finding(shown(path, self.base), "the file is empty"))
+        return empty
 
     # --- the contract ------------------------------------------------------------------------------------------------
 
@@ -323,7 +347,8 @@ class Bah:
     @cached_property
     def metadata(self) -> dict[str, dict[str, str]]:
         path = next((self.base / n for n in ("meta_data.yml", "meta_data.yaml") if (self.base / n).is_file()), None)
-        return bah_files.read_people(path) if path else {}
+        found: dict[str, dict[str, str]] = self._part(path, bah_files.read_people, {}) if path else {}
+        return found
 
     def may_be_shown(self, subject: str) -> bool:
         return self.metadata.get(subject, {}).get("consent_publication") == "yes"
@@ -347,7 +372,9 @@ class Bah:
         )
 
     def check(self, deep: bool = False) -> Report:
-        return bah_check.check(self, deep)
+        lenient = Bah(self.root)
+        lenient.lenient = True
+        return bah_check.check(lenient, deep)
 
 
 def _paths_of(split_file: Path) -> dict[str, str]:

@@ -25,7 +25,6 @@ from twomind.capture.datasets.checking import (
     film_length_s,
     gaps,
     is_drawn,
-    not_listed,
     picture_faults,
     shown,
 )
@@ -215,11 +214,7 @@ class BioVid:
                     Finding(name, f"its level means {own}, its label file says {sorted(set(labels.labels.tolist()))}")
                 )
         missing += [Finding(p, why) for p, why in self._lacking_clips()]
-        known = [path for parts in self.clips.values() for path in parts.values()]
-        for folder_name in {
-            k.relative_to(self.root).parts[0] for k in known if len(k.relative_to(self.root).parts) > 1
-        }:
-            extra += not_listed(self.root / folder_name, known, self.root, "not a clip by its name")
+        extra += common.strangers(self.root, self.clips, "not a clip by its name")
         corrupted += self.problems
         people = self.people()
         if len(people) != 87:

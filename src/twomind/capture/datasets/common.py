@@ -10,6 +10,7 @@ from pathlib import Path
 
 from twomind.capture import MEDIA_SUFFIXES
 from twomind.capture.datasets import guards, protocols
+from twomind.capture.datasets.checking import Finding, not_listed
 from twomind.capture.datasets.frames import FrameLabels, read_frame_list
 from twomind.errors import BadInput
 from twomind.types import Fold, Recording, Task
@@ -146,3 +147,11 @@ def frame_lists(root: Path, name: re.Pattern[str]) -> tuple[dict[str, FrameLabel
             found.update(kept)
             problems += [(path.relative_to(root).as_posix(), p) for p in (wrong if kept else ())]
     return found, problems
+
+
+def strangers(root: Path, clips: Mapping[str, Mapping[str, Path]], reason: str) -> list[Finding]:
+    """Files that are no part of any clip, below the folders that hold the people's folders."""
+    known = {path for parts in clips.values() for path in parts.values()}
+    roots = set(visit_roots(root).values())
+    tops = {path.parent if path.parents[1] in roots else path.parents[1] for path in known}
+    return [finding for top in sorted(tops) for finding in not_listed(top, known, root, reason)]

@@ -232,7 +232,7 @@ def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]
     """Segment file with the columns ``video,segment_id,label,num_frames,start_frame,end_frame``; and its bad rows.
 
     Raises:
-        BadInput: no such file, a column is missing, or no row can be used.
+        BadInput: no such file, a column is missing, or none of its rows can be used.
     """
     path = Path(path)
     if not path.is_file():
@@ -256,6 +256,6 @@ def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]
                 problems.append(f"line {reader.line_num}: num_frames is not end_frame - start_frame + 1")
             else:
                 segments.append(segment)
-    if not segments:
-        raise BadInput(f"{path}: no usable row" + (f"; {problems[0]}" if problems else ""))
+    if problems and not segments:
+        raise BadInput(f"{path}: no usable row; {problems[0]}")
     return tuple(segments), tuple(problems)

@@ -29,7 +29,6 @@ from twomind.capture.datasets.checking import (
     film_length_s,
     gaps,
     is_drawn,
-    not_listed,
     picture_faults,
     shown,
 )
@@ -228,9 +227,7 @@ class StressId:
                     missing.append(Finding(shown(folder.folder, self.root), lacking))
                 if set(labels.labels.tolist()) - {self.label("stress", name)}:
                     conflicts.append(Finding(name, "labels.csv and the label file of its frames disagree"))
-        known = [path for parts in self.clips.values() for path in parts.values()]
-        for top in {k.relative_to(self.root).parts[0] for k in known if len(k.relative_to(self.root).parts) > 1}:
-            extra += not_listed(self.root / top, known, self.root, "not <person>_<Task> by its name")
+        extra += common.strangers(self.root, self.clips, "not <person>_<Task> by its name")
         corrupted += dict.fromkeys(self.problems)
         return Report(
             self.name, self.root, len(self.clips), len(self.people()), tuple(missing), tuple(extra), tuple(corrupted),
