@@ -269,6 +269,24 @@ def test_bah_annotation_with_a_broken_entry_loses_that_entry_only(copy) -> None:
     assert [f.reason.split(" of ")[0] for f in report.missing] == ["no entry"]
 
 
+def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import yaml
+
+    from twomind.capture.datasets import bah_files
+    from twomind.store import Store
+
+    path = fake_bah(tmp_path / "a", seed=4) / "data" / "video_annotation_transcript.yaml"
+    as_lists = tmp_path / "lists.yaml"
+    as_lists.write_text(yaml.dump(yaml.load(path.read_text(), bah_files._loader(yaml.SafeLoader))))
+    fast = [bah_files.read_annotations(p, Store(tmp_path / "fast"))[0] for p in (path, as_lists)]
+    assert all(bah_files._without_frames(text) for _, text in bah_files._top_entries(path.open()))
+    assert all(bah_files._without_frames(text) for _, text in bah_files._top_entries(as_lists.open()))
+    monkeypatch.setattr(bah_files, "_without_frames", lambda text: None)
+    slow = [bah_files.read_annotations(p, Store(tmp_path / "slow"))[0] for p in (path, as_lists)]
+    assert fast == slow
+    assert fast[0] == fast[1]
+
+
 @pytest.mark.parametrize("form", ["list", "wrapped", "one line"])
 def test_bah_annotation_forms(form: str, tmp_path: Path) -> None:
     from twomind.capture.datasets.bah_files import read_annotations

@@ -158,7 +158,7 @@ def read_annotations(path: Path, store: Store | None = None) -> tuple[dict[str, 
     with open(path, encoding="utf-8-sig") as file:
         for line, text in _top_entries(file):
             try:
-                entries.update(_recordings_in(_load(text)))
+                entries.update(_without_frames(text) or _recordings_in(_load(text)))
             except BadInput as error:
                 problems.append(f"line {line}: {error}")
     if not entries:
@@ -189,6 +189,35 @@ def _top_entries(lines: Iterator[str] | Any) -> Iterator[tuple[int, str]]:
             held.append(line)
     if held:
         yield start, "".join(held)
+
+
+_FRAME = re.compile(
+    r"[ \t]*-[ \t]+(?:!!python/tuple[ \t]*\n[ \t]*)?-[ \t]+([^\n]+?)[ \t]*\n[ \t]*-[ \t]+([01])[ \t]*\n"
+)
+_FRAMES_KEY = re.compile(r"^[ \t]+frame_annotation:[ \t]*\n", re.MULTILINE)
+
+
+def _without_frames(text: str) -> dict[str, dict[str, Any]] | None:
+    """The entry of one recording, its list of frames read without YAML; None when it does not look as usual.
+
+    The frames are nine tenths of the file; a YAML reader takes most of a minute for them.
+    """
+    keys = list(_FRAMES_KEY.finditer(text))
+    if len(keys) != 1:
+        return None
+    at, numbered = keys[0].end(), {}
+    while match := _FRAME.match(text, at):
+        number = frame_number(match[1].strip("'\""))
+        if number is None:
+            return None
+        numbered[number], at = int(match[2]), match.end()
+    if not numbered or text[at:].lstrip(" \t").startswith("-"):
+        return None
+    found = _recordings_in(_load(text[: keys[0].start()] + text[at:]))
+    if len(found) != 1:
+        return None
+    name, entry = found.popitem()
+    return {name: {**entry, "frame_runs": runs(numbered)}}
 
 
 def _load(text: str) -> Any:
