@@ -129,6 +129,9 @@ def test_missing_extra_and_corrupted_files_are_listed(name: str, copy) -> None: 
         third.media.write_bytes(third.media.read_bytes()[:-200])
     stranger = extra_at / "stranger.mp4"
     shutil.copy(first.media, stranger) if first.media.is_file() else stranger.write_bytes(b"x")
+    shallow = open_dataset(root, name).check()
+    assert not shallow.complete
+    assert len(shallow.corrupted) == (name != "unbc"), "a film that is cut off shows without opening it"
     report = open_dataset(root, name).check(deep=True)
     assert not report.complete
     assert any(lost.removesuffix(".mp4") in f.path.replace(" 10-", "_10-") for f in report.missing), report.missing

@@ -53,10 +53,11 @@ def test_a_picture_that_is_cut_off_is_refused_not_half_grey(tmp_path: Path, keep
         read_picture(whole)
 
 
-def test_a_damaged_middle_is_refused(tmp_path: Path) -> None:
+def test_a_picture_whose_data_stop_early_is_refused(tmp_path: Path) -> None:
+    """By default FFmpeg hands out the upper half over grey, and the file ends as a whole one does."""
     path = write_picture(tmp_path / "d.jpg", np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     data = bytearray(path.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 400] = b"\xff\xc4" * 200
+    data[len(data) // 2 : len(data) // 2 + 2] = b"\xff\xd9"
     path.write_bytes(bytes(data))
     with pytest.raises(BadInput, match="damaged"):
         read_picture(path)

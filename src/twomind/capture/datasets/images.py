@@ -1,7 +1,7 @@
 """Single pictures (JPEG, PNG) through PyAV, so that the base install reads crops; a damaged picture is refused.
 
 FFmpeg conceals damage by default and hands out a half-grey picture. Here a file that is cut off, or whose decoder
-complains, raises: a crop is either the whole picture or none.
+complains, raises. A flipped byte that still decodes to a picture cannot be seen: a JPEG carries no checksum.
 """
 
 from __future__ import annotations
