@@ -14,7 +14,7 @@ from twomind import registry
 from twomind.capture.datasets import Dataset, Report, dataset_names, load_dataset, open_dataset
 from twomind.capture.datasets.bah import PLUGIN as BAH
 from twomind.capture.datasets.bah_fake import fake as fake_bah
-from twomind.capture.datasets.protocols import rules
+from twomind.capture.datasets.protocols import PROTOCOLS, rules
 from twomind.errors import BadInput
 from twomind.serve.cli import main
 from twomind.store import default_root
@@ -38,6 +38,28 @@ def copy(fakes: dict[str, Path], tmp_path: Path):  # type: ignore[no-untyped-def
     return make
 
 
+def test_the_order_of_classes_is_a_contract() -> None:
+    """A number means the same class in every release of this program."""
+    frames = {"ambivalence_hesitancy": ("absent", "present"), "ambivalence_hesitancy_frames": ("absent", "present")}
+    assert {name: {t.name: t.classes for t in load_dataset(name).tasks} for name in NAMES} == {
+        "bah": frames,
+        "biovid": {"pain": ("neutral", "pain"), "pain_level": ("BL1", "PA1", "PA2", "PA3", "PA4")},
+        "own": frames,
+        "people": frames,
+        "stressid": {"stress": ("neutral", "stress")},
+        "unbc": {"pain": ("neutral", "pain")},
+    }
+
+
+def test_the_page_names_every_data_set_and_protocol() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for name in (*NAMES, *PROTOCOLS):
+        assert f"| `{name}` |" in page, name
+    for name, found in PROTOCOLS.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert row.rstrip(" |").endswith(f"| {found.reset}"), row
+
+
 def test_the_built_in_data_sets_are_registered() -> None:
     assert NAMES == registry.names("datasets") == ["bah", "biovid", "own", "people", "stressid", "unbc"]
 
@@ -49,6 +71,11 @@ def test_the_built_in_data_sets_are_registered() -> None:
 def test_contract(name: str, fakes: dict[str, Path]) -> None:
     data: Dataset = open_dataset(fakes[name], name)
     assert data.name == name
+    assert {t.id for t in data.takes()} <= {r.id for r in data.recordings()}
+    seen: list[tuple[str, float, float]] = []
+    data.check(progress=lambda *told: seen.append(told))
+    assert seen
+    assert seen[-1][1] == seen[-1][2] > 0
     assert all((data.licence, data.access, data.looks_for, data.tasks, data.protocols))
     recordings = data.recordings()
     assert recordings
@@ -351,6 +378,7 @@ def test_an_unreadable_part_is_reported_by_check_and_stops_a_reader(part: str, t
     (root / "data" / part).write_text(text)
     report = open_dataset(root).check()
     assert [f.path for f in report.corrupted] == [part]
+    assert "meta_data.yml" not in {f.path for f in report.missing}
     data = open_dataset(root)
     with pytest.raises(BadInput, match=Path(part).name):
         _ = data.people() if part.startswith("meta") else data.recordings(), data.frame_splits  # type: ignore[attr-defined]

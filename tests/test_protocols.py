@@ -45,7 +45,7 @@ def test_public_bah_counts_are_the_published_ones(bah_v1: Path) -> None:
     data = open_dataset(bah_v1)
     assert data.name == "bah"
     by_split: dict[str, list[Take]] = {}
-    for take in data.takes():  # type: ignore[attr-defined]
+    for take in data.takes():
         by_split.setdefault(take.split, []).append(take)
     found = {}
     for split, takes in by_split.items():

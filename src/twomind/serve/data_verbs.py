@@ -9,6 +9,7 @@ import click
 
 from twomind.errors import Partial
 from twomind.serve.verb import PATH, print_json, say, verb
+from twomind.serve.words_verbs import _bar
 
 _SHOWN = 20
 
@@ -63,7 +64,8 @@ def data_check(root: Path, name: str | None, deep: bool, as_json: bool, offline:
     from twomind.capture.datasets import open_dataset
 
     data = open_dataset(root, name)
-    report = data.check(deep=deep)
+    with _bar() as progress:
+        report = data.check(deep=deep, progress=progress)
     if as_json:
         print_json(report.as_json())
     else:

@@ -19,8 +19,9 @@ import numpy as np
 from twomind import registry
 from twomind.capture.datasets.checking import Finding, Report, study
 from twomind.capture.datasets.frames import FrameFolder
+from twomind.capture.datasets.protocols import Take
 from twomind.errors import BadInput
-from twomind.types import Fold, Recording, Task
+from twomind.types import Fold, Progress, Recording, Task
 
 __all__ = ["Dataset", "Finding", "Report", "dataset_names", "load_dataset", "open_dataset"]
 
@@ -79,11 +80,15 @@ class Dataset(Protocol):
         """The folder of face crops of a recording, or None."""
         ...
 
+    def takes(self) -> tuple[Take, ...]:
+        """What the protocols know of the recordings that they use; no label is among it."""
+        ...
+
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
         """The folds of a protocol, checked: no person, clip or twin of a clip is on both sides."""
         ...
 
-    def check(self, deep: bool = False) -> Report:
+    def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         """What is missing, extra or corrupted. ``deep`` opens every film and looks into every picture."""
         ...
 

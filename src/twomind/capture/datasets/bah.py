@@ -23,7 +23,7 @@ from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, Fra
 from twomind.capture.datasets.protocols import Take
 from twomind.capture.words import Words, read_words, words_of_text
 from twomind.errors import BadInput
-from twomind.types import AMBIVALENCE, Fold, Recording, Segment, Task
+from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 
 #: Mean frame rate of the set: 916,618 frames in 10.60 hours. Only for recordings whose film is absent.
 NOMINAL_FPS = 24.0
@@ -344,9 +344,13 @@ class Bah:
             found[subject].setdefault("language", language)
         return found
 
+    @property
+    def metadata_file(self) -> Path | None:
+        return next((self.base / n for n in ("meta_data.yml", "meta_data.yaml") if (self.base / n).is_file()), None)
+
     @cached_property
     def metadata(self) -> dict[str, dict[str, str]]:
-        path = next((self.base / n for n in ("meta_data.yml", "meta_data.yaml") if (self.base / n).is_file()), None)
+        path = self.metadata_file
         found: dict[str, dict[str, str]] = self._part(path, bah_files.read_people, {}) if path else {}
         return found
 
@@ -371,10 +375,10 @@ class Bah:
             self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets, self.crops
         )
 
-    def check(self, deep: bool = False) -> Report:
+    def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         lenient = Bah(self.root)
         lenient.lenient = True
-        return bah_check.check(lenient, deep)
+        return bah_check.check(lenient, deep, progress)
 
 
 def _paths_of(split_file: Path) -> dict[str, str]:

@@ -21,6 +21,7 @@ from twomind.capture.datasets import common, fakes
 from twomind.capture.datasets.checking import (
     Finding,
     Report,
+    counted,
     film_fault,
     film_length_s,
     gaps,
@@ -32,7 +33,7 @@ from twomind.capture.datasets.frames import MILLISECONDS, FrameFolder, FrameLabe
 from twomind.capture.datasets.protocols import Take
 from twomind.errors import BadInput
 from twomind.store import write_text
-from twomind.types import Fold, Recording, Task
+from twomind.types import Fold, Progress, Recording, Task
 
 FAKE_PEOPLE = ("010101_w_30", "020202_m_41", "030303_w_52", "040404_m_23")
 LEVELS = ("BL1", "PA1", "PA2", "PA3", "PA4")
@@ -184,7 +185,7 @@ class BioVid:
             self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets, crops
         )
 
-    def check(self, deep: bool = False) -> Report:
+    def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         missing: list[Finding] = []
         extra: list[Finding] = []
         corrupted: list[Finding] = []
@@ -192,7 +193,7 @@ class BioVid:
         notes: list[str] = []
         has = {kind: any(kind in parts for parts in self.clips.values()) for kind in ("film", "crops")}
         notes += [f"no {what}" for kind, what in (("film", "films"), ("crops", "face crops")) if not has[kind]]
-        for name, parts in self.clips.items():
+        for name, parts in counted(self.clips.items(), "looking at clips", progress):
             for kind, present in has.items():
                 if present and kind not in parts:
                     missing.append(Finding(name, f"no {kind} of this clip"))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from twomind.capture.datasets.images import IMAGE_SUFFIXES, picture_fault
 from twomind.capture.probe import declared_s, missing_bytes, open_media, origin_s, probe, video_stream
 from twomind.errors import BadInput
+from twomind.types import Progress
+
+Item = TypeVar("Item")
 
 #: Files that systems leave behind; neither expected nor reported.
 _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
@@ -64,6 +67,16 @@ class Report:
             **lists,
             "notes": list(self.notes),
         }
+
+
+def counted(items: Collection[Item], what: str, progress: Progress | None) -> Iterator[Item]:
+    """The items one by one, telling ``progress`` how far it has come."""
+    for done, item in enumerate(items):
+        if progress:
+            progress(what, done, len(items))
+        yield item
+    if progress:
+        progress(what, len(items), len(items))
 
 
 def study(root: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from twomind.capture.datasets import common, fakes
 from twomind.capture.datasets.checking import (
     Finding,
     Report,
+    counted,
     film_fault,
     film_length_s,
     gaps,
@@ -36,7 +37,7 @@ from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, fra
 from twomind.capture.datasets.protocols import Take
 from twomind.errors import BadInput
 from twomind.store import write_text
-from twomind.types import Fold, Recording, Task
+from twomind.types import Fold, Progress, Recording, Task
 
 STRESS = Task("stress", ("neutral", "stress"), "clip")
 #: Breathing and the films come first and Relax last; the order between them is as the data set's description lists the
@@ -201,7 +202,7 @@ class StressId:
             self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets, crops
         )
 
-    def check(self, deep: bool = False) -> Report:
+    def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         missing: list[Finding] = []
         extra: list[Finding] = []
         corrupted: list[Finding] = []
@@ -209,7 +210,7 @@ class StressId:
         notes: list[str] = []
         has = {kind: any(kind in parts for parts in self.clips.values()) for kind in ("film", "crops")}
         notes += [f"no {what}" for kind, what in (("film", "films"), ("crops", "face crops")) if not has[kind]]
-        for name, parts in self.clips.items():
+        for name, parts in counted(self.clips.items(), "looking at clips", progress):
             for kind, present in has.items():
                 if present and kind not in parts:
                     missing.append(Finding(name, f"labelled, but there is no {kind} of it"))

@@ -15,12 +15,21 @@ import numpy as np
 
 from twomind.capture import MEDIA_SUFFIXES, find_transcript
 from twomind.capture.datasets import common
-from twomind.capture.datasets.checking import Finding, Report, film_fault, film_length_s, is_drawn, not_listed, shown
+from twomind.capture.datasets.checking import (
+    Finding,
+    Report,
+    counted,
+    film_fault,
+    film_length_s,
+    is_drawn,
+    not_listed,
+    shown,
+)
 from twomind.capture.datasets.frames import FrameFolder
 from twomind.capture.datasets.protocols import Take
 from twomind.capture.words import Words, read_words, words_of_text
 from twomind.errors import BadInput
-from twomind.types import AMBIVALENCE, Fold, Recording, Segment, Task
+from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 
 ANNOTATIONS = "annotations.csv"
 ANNOTATION_COLUMNS = (
@@ -318,12 +327,12 @@ class Tabled:
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
         return common.guarded_folds(self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets)
 
-    def check(self, deep: bool = False) -> Report:
+    def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         missing: list[Finding] = []
         corrupted: list[Finding] = []
         conflicts: list[Finding] = []
         known = []
-        for row in self.rows.values():
+        for row in counted(self.rows.values(), "looking at films", progress):
             media = self.media(row)
             known.append(media)
             if not media.is_file():
@@ -348,8 +357,11 @@ class Tabled:
         _ = self.recordings()  # reads every transcript, collecting problems
         corrupted += dict.fromkeys(self.problems)
         n_unlabelled = sum(r.label is None for r in self.rows.values())
-        notes = (f"{n_unlabelled} recordings have no label",) if n_unlabelled else ()
+        notes = [f"{n_unlabelled} recordings have no label"] if n_unlabelled else []
+        n_eaf = 0 if (self.root / ANNOTATIONS).is_file() else sum(1 for _ in self.root.rglob("*.eaf"))
+        if n_eaf:
+            notes.append(f"{n_eaf} ELAN files are not read; turn them into {ANNOTATIONS}")
         return Report(
             self.name, self.root, len(self.rows), len(self.people()), tuple(missing), tuple(extra), tuple(corrupted),
-            tuple(conflicts), notes, deep,
+            tuple(conflicts), tuple(notes), deep,
         )  # fmt: skip

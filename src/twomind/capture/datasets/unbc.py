@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from twomind.capture.datasets import common, fakes
-from twomind.capture.datasets.checking import Finding, Report, is_drawn, not_listed, picture_faults, shown
+from twomind.capture.datasets.checking import Finding, Report, counted, is_drawn, not_listed, picture_faults, shown
 from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, frame_number, labels_of
 from twomind.capture.datasets.protocols import Take
 from twomind.errors import BadInput
 from twomind.store import write_text
-from twomind.types import Fold, Recording, Task
+from twomind.types import Fold, Progress, Recording, Task
 
 #: A frame is pain from this PSPI on; a sequence is, when any of its frames is. A usual choice, not the archive's.
 PAIN_FROM_PSPI = 1.0
@@ -146,11 +146,11 @@ class Unbc:
             self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets, folders
         )
 
-    def check(self, deep: bool = False) -> Report:
+    def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         missing: list[Finding] = []
         extra: list[Finding] = []
         corrupted: list[Finding] = []
-        for name, person in self.sequences.items():
+        for name, person in counted(self.sequences.items(), "looking at sequences", progress):
             folder, scores = self.frame_folder(name), self.pspi(name)
             pictures = {n for n, _ in folder.files} if folder else set()
             at = f"{person}/{name}"
