@@ -126,12 +126,14 @@ def test_a_stream_without_a_known_order_is_not_one_class_after_the_other() -> No
 
 
 def test_the_published_ten_are_targets_and_all_others_source() -> None:
-    for name, n_source in (("biovid", 77), ("stressid", 44)):
+    for name, n_source, n in (("biovid", 77, 10), ("stressid", 44, 10), ("unbc", 20, 5)):
+        protocol = {10: "ten-targets", 5: "five-targets"}[n]
         targets = load_dataset(name).targets  # type: ignore[attr-defined]
-        assert len(set(targets)) == 10
+        assert protocol in load_dataset(name).protocols
+        assert len(set(targets)) == n
         people = [*targets, *(f"source{i}" for i in range(n_source))]
         takes = [Take(f"{p}/{i}", p, neutral=i == 0) for p in people for i in range(5)]
-        folds = make("ten-targets", takes, 0, targets)
+        folds = make(protocol, takes, 0, targets)
         assert [f.name for f in folds] == list(targets)
         source = {i.split("/")[0] for i in (*folds[0].train, *folds[0].val)}
         assert source == {f"source{i}" for i in range(n_source)}
@@ -140,7 +142,7 @@ def test_the_published_ten_are_targets_and_all_others_source() -> None:
             assert fold.test == fold.target == fold.transductive, "a published protocol tests on what it adapts on"
             assert len(fold.test) == 5
         with pytest.raises(BadInput, match=f"absent here: {targets[0]}"):
-            make("ten-targets", [t for t in takes if t.subject != targets[0]], 0, targets)
+            make(protocol, [t for t in takes if t.subject != targets[0]], 0, targets)
 
 
 def test_bah_targets_have_official_train_and_val_people_as_source() -> None:
@@ -192,7 +194,7 @@ def test_an_environment_shift_hands_over_one_environment_and_tests_another() -> 
 
 def test_rules_say_who_may_see_what() -> None:
     assert set(PROTOCOLS) == {
-        "official", "train-val", "ten-targets", "ten-targets-transductive", "targets-N", "people-K",
+        "official", "train-val", "five-targets", "ten-targets", "ten-targets-transductive", "targets-N", "people-K",
         "leave-one-person-out", "leave-one-question-out", "leave-one-person-and-question-out", "environment-shift",
     }  # fmt: skip
     from twomind.personalise import RESETS

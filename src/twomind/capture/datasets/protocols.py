@@ -5,7 +5,8 @@ division: who is a target, which clip is handed over and which is tested are dec
 was elicited (a neutral question, a stimulus level, a task), by the order of recording, and by a seed.
 
 Sources: the official BAH splits; the ten target people that the notes on CLIP-AUTT, TTA-CaP and DSFDA list for BioVid,
-StressID and BAH; the recommendation there that clips used for adaptation are not clips that are tested.
+StressID and BAH, and the five for UNBC-McMaster; the recommendation there that clips used for adaptation are not clips
+that are tested.
 """
 
 from __future__ import annotations
@@ -88,6 +89,10 @@ PROTOCOLS: Mapping[str, Rules] = {
         "person",
         "TRANSDUCTIVE: the ten published target people, adapted on the very clips that are tested, as published",
     ),
+    "five-targets": Rules(
+        _ALL, "person", "the five target people that one repository lists for UNBC-McMaster; adaptation clips "
+        "are never test clips",
+    ),
     "targets-N": Rules(_ALL, "person", "N people chosen by the seed; adaptation clips are never test clips"),
     "people-K": Rules(_SOURCE, "person", "K groups of people, each held out once"),
     "leave-one-person-out": Rules(_SOURCE, "person", "every person held out once"),
@@ -121,7 +126,7 @@ def rules(protocol: str) -> Rules:
 
 
 def make(protocol: str, takes: Sequence[Take], seed: int = 0, targets: Sequence[str] = ()) -> tuple[Fold, ...]:
-    """The folds of a protocol. ``targets`` are the published ten people of the data set.
+    """The folds of a protocol. ``targets`` are the published target people of the data set.
 
     Raises:
         BadInput: no such protocol, or these takes do not allow it (the message says why).
@@ -134,12 +139,14 @@ def make(protocol: str, takes: Sequence[Take], seed: int = 0, targets: Sequence[
         return (official(takes),)
     if protocol == "train-val":
         return (train_val(takes),)
-    if protocol.startswith("ten-targets"):
+    if protocol.startswith(("ten-targets", "five-targets")):
         people = set(_people(takes))
         absent = [t for t in targets if t not in people]
         if not targets or absent:
             shown = f"absent here: {', '.join(absent)}" if targets else "this data set has no published list"
-            raise BadInput(f"{protocol}: expected the ten published people; {shown}. Use targets-N for other people.")
+            raise BadInput(
+                f"{protocol}: expected the published target people; {shown}. Use targets-N for other people."
+            )
         return personalise(takes, targets, protocol, seed, transductive=protocol.endswith("transductive"))
     if protocol.startswith("targets-"):
         return personalise(takes, _choose(takes, number, seed, at_least=3), protocol, seed)

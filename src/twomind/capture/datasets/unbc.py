@@ -40,8 +40,8 @@ class Unbc:
     licence: ClassVar[str] = "user agreement for non-commercial research; only some people may be shown"
     access: ClassVar[str] = "request and signed agreement, UNBC-McMaster Shoulder Pain Expression Archive"
     tasks: ClassVar[tuple[Task, ...]] = (PAIN,)
-    protocols: ClassVar[tuple[str, ...]] = common.GENERAL
-    targets: ClassVar[tuple[str, ...]] = ()
+    protocols: ClassVar[tuple[str, ...]] = ("five-targets", *common.GENERAL)
+    targets: ClassVar[tuple[str, ...]] = ("107-hs107", "109-ib109", "121-vw121", "123-jh123", "115-jy115")
     looks_for: ClassVar[str] = "Images/<person>/<sequence>/ and Frame_Labels/PSPI/<person>/<sequence>/<frame>_facs.txt"
 
     def __init__(self, root: Path | str) -> None:
