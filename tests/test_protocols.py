@@ -176,6 +176,13 @@ def test_leave_one_out_protocols_leave_out_what_they_name() -> None:
         for i in (*fold.train, *fold.val):
             assert by_id[i].question != by_id[fold.test[0]].question
             assert by_id[i].subject != by_id[fold.test[0]].subject
+    adapted = make("each-person", takes)
+    assert [f.name for f in adapted] == sorted({t.subject for t in takes})
+    for fold in adapted:
+        assert _subjects((*fold.test, *fold.neutral, *fold.target, *fold.few)) == {fold.name}
+        assert _subjects((*fold.train, *fold.val)) == {t.subject for t in takes} - {fold.name}
+        assert fold.test
+        assert fold.neutral
     groups = make("people-3", takes, seed=1)
     assert sorted(i for f in groups for i in f.test) == sorted(by_id)
 
@@ -194,8 +201,8 @@ def test_an_environment_shift_hands_over_one_environment_and_tests_another() -> 
 
 def test_rules_say_who_may_see_what() -> None:
     assert set(PROTOCOLS) == {
-        "official", "train-val", "five-targets", "ten-targets", "ten-targets-transductive", "targets-N", "people-K",
-        "leave-one-person-out", "leave-one-question-out", "leave-one-person-and-question-out", "environment-shift",
+        "official", "train-val", "five-targets", "ten-targets", "ten-targets-transductive", "targets-N",
+        "each-person", "people-K", "leave-one-person-out", "leave-one-question-out", "leave-one-person-and-question-out", "environment-shift",
     }  # fmt: skip
     from twomind.personalise import RESETS
 

@@ -16,7 +16,7 @@ from twomind.errors import BadInput
 from twomind.types import Fold, Recording, Task
 
 #: Protocols of any data set with people.
-GENERAL = ("targets-N", "people-K", "leave-one-person-out")
+GENERAL = ("targets-N", "each-person", "people-K", "leave-one-person-out")
 #: Of those with questions or tasks too.
 WITH_QUESTIONS = (*GENERAL, "leave-one-question-out", "leave-one-person-and-question-out")
 

@@ -94,6 +94,9 @@ PROTOCOLS: Mapping[str, Rules] = {
         "are never test clips",
     ),
     "targets-N": Rules(_ALL, "person", "N people chosen by the seed; adaptation clips are never test clips"),
+    "each-person": Rules(
+        _ALL, "person", "every person once a target, all others source; adaptation clips are never test clips"
+    ),
     "people-K": Rules(_SOURCE, "person", "K groups of people, each held out once"),
     "leave-one-person-out": Rules(_SOURCE, "person", "every person held out once"),
     "leave-one-question-out": Rules(
@@ -150,6 +153,12 @@ def make(protocol: str, takes: Sequence[Take], seed: int = 0, targets: Sequence[
         return personalise(takes, targets, protocol, seed, transductive=protocol.endswith("transductive"))
     if protocol.startswith("targets-"):
         return personalise(takes, _choose(takes, number, seed, at_least=3), protocol, seed)
+    if protocol == "each-person":
+        count = Counter(t.subject for t in takes)
+        able = [p for p in sorted(count) if count[p] >= 2]
+        if not able or len(count) < 2:
+            raise BadInput("each-person: expected at least two people, one of them with two recordings or more")
+        return tuple(fold for person in able for fold in personalise(takes, [person], protocol, seed))
     if protocol.startswith("people-"):
         return people_folds(takes, number, seed)
     if protocol == "leave-one-person-out":
