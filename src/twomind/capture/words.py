@@ -60,6 +60,13 @@ def read_words(path: Path | str, duration_s: float | None = None) -> Words:
     return finish(words, f"{parsed.kind} ({path.name})", [*problems, *parsed.problems, *more], parsed.language)
 
 
+def words_of_text(text: str, source: str, duration_s: float | None = None) -> Words:
+    """Words of a transcript that is at hand as plain text: no times, as :func:`read_words` treats a text file."""
+    known = duration_s if duration_s is not None and math.isfinite(duration_s) and duration_s > 0 else math.nan
+    words, problems = _words_of(parse(text, ".txt") if text.strip() else Parsed((), "plain text"), known)
+    return finish(words, source, problems, None)
+
+
 def finish(words: Iterable[Word], source: str, problems: Iterable[str], language: str | None) -> Words:
     """Put words in order of their start and remark on what is odd about their times."""
     words, problems = list(words), list(problems)

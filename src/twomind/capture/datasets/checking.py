@@ -1,0 +1,172 @@
+"""What a check of a downloaded data set found, and the small looks at files that all data sets share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from twomind.capture.datasets.images import IMAGE_SUFFIXES, picture_fault
+from twomind.capture.probe import declared_s, missing_bytes, open_media, origin_s, probe, video_stream
+from twomind.errors import BadInput
+from twomind.types import Progress
+
+Item = TypeVar("Item")
+
+#: Files that systems leave behind; neither expected nor reported.
+_LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as the data set promises: ``path`` relative to its root, and what is wrong with it."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What lies in a data set's folder against what its lists promise. Nothing is guessed or repaired.
+
+    ``missing`` is listed and absent; ``extra`` is there and not listed; ``corrupted`` is there and cannot be used;
+    ``conflicts`` are statements of the data set that contradict each other; ``notes`` are for a reader.
+    """
+
+    name: str
+    root: Path
+    n_recordings: int
+    n_people: int
+    missing: tuple[Finding, ...] = ()
+    extra: tuple[Finding, ...] = ()
+    corrupted: tuple[Finding, ...] = ()
+    conflicts: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    deep: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing and nothing is corrupted."""
+        return not (self.missing or self.corrupted)
+
+    def as_json(self) -> dict[str, Any]:
+        kinds = ("missing", "extra", "corrupted", "conflicts")
+        lists = {k: [{"path": f.path, "reason": f.reason} for f in getattr(self, k)] for k in kinds}
+        return {
+            "name": self.name,
+            "root": str(self.root),
+            "recordings": self.n_recordings,
+            "people": self.n_people,
+            "complete": self.complete,
+            "deep": self.deep,
+            **lists,
+            "notes": list(self.notes),
+        }
+
+
+def counted(items: Collection[Item], what: str, progress: Progress | None) -> Iterator[Item]:
+    """The items one by one, telling ``progress`` how far it has come."""
+    for done, item in enumerate(items):
+        if progress:
+            progress(what, done, len(items))
+        yield item
+    if progress:
+        progress(what, len(items), len(items))
+
+
+def study(root: Path) -> dict[str, Any]:
+    """What ``study.json`` at the root says; empty when there is none (or it is no JSON object)."""
+    try:
+        found = json.loads((root / "study.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_drawn(root: Path) -> bool:
+    """Whether the folder says that its people are drawn: a file ``DRAWN``, or ``"drawn": true`` in ``study.json``."""
+    return (root / "DRAWN").exists() or study(root).get("drawn") is True
+
+
+def shown(path: Path, root: Path) -> str:
+    """``path`` relative to ``root`` with forward slashes, or as it is when it lies elsewhere."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def film_fault(path: Path, deep: bool) -> str:
+    """Why a film cannot be used; "" when nothing was found. ``deep`` opens it and decodes its first picture."""
+    if not path.stat().st_size:
+        return "the file is empty (0 bytes)"
+    lacking = missing_bytes(path)
+    if lacking:
+        return f"truncated: {lacking} bytes of the declared content are missing"
+    if not deep:
+        return ""
+    try:
+        info = probe(path)
+    except BadInput as error:
+        return str(error).removeprefix(f"{path}: ")
+    return "it has no moving pictures" if not info.has_video else "; ".join(p for p in info.problems if "decoded" in p)
+
+
+def picture_faults(folder: Path, deep: bool) -> Iterator[tuple[Path, str]]:
+    """Pictures of a folder that cannot be used: empty ones, and with ``deep`` those that are cut off."""
+    with os.scandir(folder) as entries:
+        files = sorted((e.name, e.stat().st_size) for e in entries if e.is_file())
+    for name, size in files:
+        if not name.lower().endswith(IMAGE_SUFFIXES):
+            continue
+        fault = picture_fault((folder / name).read_bytes()) if deep and size else ("" if size else picture_fault(b""))
+        if fault:
+            yield folder / name, fault
+
+
+def not_listed(folder: Path, known: Iterable[Path], root: Path, reason: str) -> list[Finding]:
+    """Files below ``folder`` that are neither known nor below a known folder."""
+    kept = set(known)
+    found = []
+    for here, folders, files in os.walk(folder):
+        at = Path(here)
+        folders[:] = sorted(f for f in folders if at / f not in kept)
+        found += [
+            Finding(shown(at / f, root), reason) for f in sorted(files) if at / f not in kept and f not in _LITTER
+        ]
+    return found
+
+
+def gaps(numbers: Iterable[int], expected: Iterable[int], most: int = 5) -> str:
+    """Which expected frame numbers are absent, in words; "" when none is."""
+    wanted = set(expected)
+    absent = sorted(wanted - set(numbers))
+    if not absent:
+        return ""
+    more = f" and {len(absent) - most} more" if len(absent) > most else ""
+    return f"{len(absent)} of {len(wanted)} labelled frames are not there: {', '.join(map(str, absent[:most]))}{more}"
+
+
+def film_length_s(path: Path) -> float:
+    """Declared end of a film in seconds, without decoding; nan when undeclared, absent or unreadable."""
+    try:
+        with open_media(path) as container:
+            return declared_s(container)
+    except BadInput:
+        return float("nan")
+
+
+def film_stamps_s(path: Path) -> np.ndarray:
+    """Presentation times ``(T,)`` of a film's pictures on the recording's clock, in order, without decoding them.
+
+    Raises:
+        BadInput: the file is no film.
+    """
+    with open_media(path) as container:
+        stream = video_stream(container)
+        if stream is None or stream.time_base is None:
+            raise BadInput(f"{path}: expected moving pictures, found none")
+        stamps = [p.pts for p in container.demux(stream) if p.pts is not None and p.size]
+        return np.sort(np.array(stamps, float) * float(stream.time_base)) - origin_s(container)

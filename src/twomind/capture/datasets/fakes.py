@@ -1,0 +1,47 @@
+"""Tiny files in real formats, for the ``fake`` folders of the data sets. They show nothing and mean nothing."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from twomind.capture.datasets.images import encode_picture
+from twomind.capture.probe import DRAWN_COMMENT
+from twomind.store import replacing, write_text
+
+
+def tiny_film(path: Path, n_frames: int = 12, fps: int = 24, seed: int = 0, side_px: int = 32) -> Path:
+    """A few pictures of noise as MP4 (MPEG-4 part 2, which every FFmpeg build can write), marked as drawn."""
+    import av
+
+    draw = np.random.default_rng(seed)
+    with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        container.metadata["comment"] = DRAWN_COMMENT
+        stream = container.add_stream("mpeg4", rate=fps)
+        stream.width = stream.height = side_px
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, fps)
+        for i in range(n_frames):
+            picture = draw.integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts = i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def tiny_crop(path: Path, seed: int = 0, side_px: int = 16) -> Path:
+    """One small picture, a colour of its own per seed."""
+    draw = np.random.default_rng(seed)
+    rgb = np.broadcast_to(draw.integers(0, 256, 3, dtype=np.uint8), (side_px, side_px, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_picture(rgb, path.suffix))  # not flushed to disk one by one: there are hundreds
+    return path
+
+
+def mark_drawn(root: Path, layout: str, seed: int) -> Path:
+    """``study.json``: these people are drawn."""
+    return write_text(root / "study.json", json.dumps({"drawn": True, "layout": layout, "fake": True, "seed": seed}))

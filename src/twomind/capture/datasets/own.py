@@ -1,0 +1,90 @@
+"""Your own study: a folder of recordings and ``recordings.csv``.
+
+Columns ``path,subject`` and any of ``id,question,label,transcript,segments,neutral,order,split,environment``; further
+ones are kept in ``annotation_entry``. ``segments`` are seconds (``1.25-3.5;7-8``); ``transcript`` is a file or the
+text itself. Coders' marks may lie in ``annotations.csv`` (the tidy table that ELAN files are turned
+into); people in ``people.csv``. Another question than ambivalence is named in ``task.json``:
+``{"name": "pain", "classes": ["neutral", "pain"]}``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+from twomind.capture.datasets import fakes
+from twomind.capture.datasets.checking import Finding
+from twomind.capture.datasets.tabled import Row, Tabled, read_rows
+from twomind.errors import BadInput
+from twomind.store import write_text
+from twomind.types import Task
+
+TABLE = "recordings.csv"
+
+
+class Own(Tabled):
+    """A folder with ``recordings.csv``."""
+
+    name: ClassVar[str] = "own"
+    licence: ClassVar[str] = "yours: what the people in it consented to"
+    access: ClassVar[str] = "your own recordings; write recordings.csv beside them"
+    looks_for: ClassVar[str] = "recordings.csv with the columns path and subject"
+
+    def __init__(self, root: Path | str) -> None:
+        super().__init__(root)
+        self.tasks = _tasks(self.root / "task.json") or self.tasks
+
+    @classmethod
+    def fits(cls, root: Path) -> bool:
+        return (Path(root) / TABLE).is_file()
+
+    @staticmethod
+    def fake(root: Path, seed: int = 0) -> Path:
+        return fake(root, seed)
+
+    def read(self) -> list[Row]:
+        rows, problems = read_rows(self.root / TABLE, ("path", "subject"), self.tasks[0].classes)
+        self.problems += [Finding(TABLE, p) for p in problems]
+        return rows
+
+
+def _tasks(path: Path) -> tuple[Task, ...]:
+    """The task of ``task.json`` by answer and by frame; empty without the file."""
+    if not path.is_file():
+        return ()
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        name, classes = str(stated["name"]), tuple(map(str, stated["classes"]))
+        return Task(name, classes, "clip"), Task(f"{name}_frames", classes, "frame")
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f'{path}: expected {{"name": ..., "classes": [...]}} ({error})') from error
+
+
+def fake(root: Path, seed: int = 0) -> Path:
+    """Write a tiny study: four people, three answers in two rooms, transcripts as file and text, a coder's marks."""
+    root = Path(root)
+    table = ["path,subject,question,label,transcript,neutral,order,environment"]
+    marks = ["recording,subject,tier,modality,label,start_s,end_s,certainty,coder"]
+    for p, person in enumerate(("ada", "bo", "cy", "di")):
+        for q in range(4):
+            path, label = f"{person}/{person} answer {q}.mp4", int(q >= 2)
+            fakes.tiny_film(root / path, 12, 24, seed + 10 * p + q)
+            spoken = f"this is made up by {person}" if q else f"{person}/{person} answer 0.txt"
+            if not q:
+                write_text(root / spoken, f"hello from {person}\n")
+            table.append(
+                f"{path},{person},{q},{label},{spoken},{'yes' if q == 0 else ''},{q},{'room a' if q < 2 else 'room b'}"
+            )
+            recording = f"{person} answer {q}"
+            marks.append(
+                f"{recording},{person},ah,,A/H,0.100,0.300,,coder" if label else f"{recording},{person},ah,,,,,,coder"
+            )
+    write_text(root / "recordings.csv", "\n".join(table) + "\n")
+    write_text(root / "annotations.csv", "\n".join(marks) + "\n")
+    write_text(root / "people.csv", "subject,sex,age,consent_publication\nada,female,30,yes\nbo,male,40,no\n")
+    fakes.mark_drawn(root, "own", seed)
+    return root
+
+
+PLUGIN = Own
