@@ -15,7 +15,7 @@ Event = tuple[float, float]
 #: Onset and offset may be off by this much and the event still counts as found.
 TOLERANCE_S = 1.0
 #: A predicted change farther than this from a true one has nothing to do with it.
-MAX_LAG_S = 5.0
+MAX_LAG_S = 3.0
 
 
 def events(times_s: np.ndarray, labels: np.ndarray, hop_s: float) -> list[Event]:
