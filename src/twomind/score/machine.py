@@ -21,13 +21,18 @@ from twomind import __version__
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "mediapipe")
 
 
-def versions() -> dict[str, str]:
-    """Versions of what is installed and could matter, and the machine."""
+@cache
+def _versions() -> dict[str, str]:
     found = {"twomind": __version__, "python": platform.python_version(), "machine": platform.platform()}
     for name in _LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of what is installed and could matter, and the machine."""
+    return dict(_versions())
 
 
 @cache
