@@ -56,7 +56,7 @@ class Toy:
         return np.where(times_s < 7.5, inside.astype(int), -1)
 
     def people(self) -> Mapping[str, Mapping[str, Any]]:
-        return {s: {"sex": "f" if i % 2 else "m", "age": 20 + 3 * i} for i, s in enumerate(self.people_ids())}
+        return {s: {"sex": "f" if i % 2 else "m", "age": 20 + 3 * (i % 15)} for i, s in enumerate(self.people_ids())}
 
     def may_be_shown(self, subject: str) -> bool:
         return subject != "t0"

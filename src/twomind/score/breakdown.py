@@ -34,7 +34,7 @@ def subgroups(board: Board, min_people: int = MIN_PEOPLE, n_bootstrap: int = 100
     found = []
     keys = [k for k in GROUPS if any(k in {n.lower() for n in p} for p in board.people.values())]
     for key in keys:
-        member = {s: _group_of(key, _get(board.people.get(s, {}), key)) for s in board.subjects}
+        member = {s: _group_of(key, attribute(board.people.get(s, {}), key)) for s in board.subjects}
         for value in sorted(set(member.values())):
             own = [s for s in board.subjects if member[s] == value]
             entry: dict[str, Any] = {"group": key, "value": value, "n_people": len(own), "lines": {}}
@@ -51,7 +51,7 @@ def subgroups(board: Board, min_people: int = MIN_PEOPLE, n_bootstrap: int = 100
     return found
 
 
-def _get(person: Mapping[str, Any], key: str) -> Any:
+def attribute(person: Mapping[str, Any], key: str) -> Any:
     return next((v for k, v in person.items() if k.lower() == key), None)
 
 
