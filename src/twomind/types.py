@@ -495,7 +495,7 @@ class Rows:
         for name in ("recording", "subject", "question"):
             if getattr(self, name).shape != (n,):
                 raise ValueError(f"Rows: expected {name} ({n},), got {getattr(self, name).shape}")
-        if n and not (-1 <= int(self.y.min()) and int(self.y.max()) < self.probs.shape[1]):
+        if n and (int(self.y.min()) < -1 or int(self.y.max()) >= self.probs.shape[1]):
             raise ValueError(f"Rows: expected y in -1 … {self.probs.shape[1] - 1}")
         for name, probs in self.beside.items():
             if probs.shape != self.probs.shape:

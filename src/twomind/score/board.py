@@ -198,7 +198,7 @@ def boards(
     seed: int = 0,
     progress: Callable[[str, float, float], None] | None = None,
 ) -> list[Board]:
-    """One board per data set, protocol and way of cutting windows.
+    """One board per data set, protocol and way of cutting windows; drawn people last.
 
     Raises:
         BadInput: the runs do not belong on one page, or a run is given twice.
@@ -214,13 +214,15 @@ def boards(
         if progress:
             progress(f"figures of {group[0].dataset}", n, len(groups))
         found.append(_board(group, metric, n_bootstrap, seed))
-    return found
+    return sorted(found, key=lambda b: b.drawn)
 
 
 def _label(key: tuple[str, ...], keys: Iterable[tuple[str, ...]]) -> str:
     """A line's name: the method, with the model, settings or reset rule only where they tell lines apart."""
     keys = list(keys)
     model, method, config, _, reset = key
+    if all(k[1] == "source-only" for k in keys):  # nothing adapts: the lines are models
+        return model
     name = method if method != "source-only" else baselines.WORDS["no_adaptation"]
     several = len({k[0] for k in keys}) > 1
     name = f"{name} · {model}" if several else name
@@ -374,10 +376,10 @@ def _constant(line: Line, figures: Mapping[str, float], c: int) -> tuple[int, st
             one += len(np.unique(classes.decide(mine.probs))) == 1
     one = round(one / len(line.samples))
     if classes.on_constant_curve(figures["macro_f1"], figures["war"], c):
-        return one, "on the curve of a predictor that always says one class"
+        return one, "constant-predictor curve"
     curve = float(np.mean([classes.constant_f1(v, c) for v in wars]))
     if abs(float(np.mean(f1s)) - curve) <= classes.NEAR_CURVE:
-        return one, "on the curve of one class per person (mean over people)"
+        return one, "constant-predictor curve, as a mean over people"
     return one, ""
 
 

@@ -21,11 +21,15 @@ GROUPS = ("sex", "gender", "age", "age_band", "ethnicity", "language")
 AGE_BANDS = ((0, 18), (18, 30), (30, 45), (45, 60), (60, 200))
 
 
-def _group_of(key: str, value: Any) -> str:
+def group_of(key: str, value: Any) -> str:
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return "not known"
-    if key == "age" and not isinstance(value, str):
-        return next((f"{a}–{b - 1}" if b < 200 else f"{a}+" for a, b in AGE_BANDS if a <= value < b), "not known")
+    if key == "age":
+        try:
+            years = float(value)
+        except ValueError:
+            return str(value)  # a band of the data set's own
+        return next((f"{a}–{b - 1}" if b < 200 else f"{a}+" for a, b in AGE_BANDS if a <= years < b), "not known")
     return str(value)
 
 
@@ -34,7 +38,7 @@ def subgroups(board: Board, min_people: int = MIN_PEOPLE, n_bootstrap: int = 100
     found = []
     keys = [k for k in GROUPS if any(k in {n.lower() for n in p} for p in board.people.values())]
     for key in keys:
-        member = {s: _group_of(key, attribute(board.people.get(s, {}), key)) for s in board.subjects}
+        member = {s: group_of(key, attribute(board.people.get(s, {}), key)) for s in board.subjects}
         for value in sorted(set(member.values())):
             own = [s for s in board.subjects if member[s] == value]
             entry: dict[str, Any] = {"group": key, "value": value, "n_people": len(own), "lines": {}}

@@ -33,7 +33,7 @@ class _Plan:
     windows: Windows | None
     summary_for: Callable[[Any], Summary] | None
     allowed: Access | None
-    reset: str
+    reset: str | None
     model_name: str | None
 
 
@@ -75,7 +75,7 @@ def compare(
     windows: Windows | None = None,
     summary_for: Callable[[Any], Summary] | None = None,
     allowed: Access | None = None,
-    reset: str = "person",
+    reset: str | None = None,
     model_name: str | None = None,
     split_seed: int = 0,
     workers: int = 1,

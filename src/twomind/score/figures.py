@@ -213,7 +213,9 @@ def risk_coverage(lines: Sequence[tuple[str, np.ndarray, str]], dashed: Sequence
     return c.svg("Risk and coverage: how often the surest answers are wrong")
 
 
-def bars(groups: Sequence[tuple[str, int, float, Mapping[str, float]]], colours: Mapping[str, str], y_name: str) -> str:
+def bars(
+    groups: Sequence[tuple[str, int, float, Mapping[str, float]]], colours: Mapping[str, str], y_name: str, unit: str
+) -> str:
     """Grouped bars; ``groups`` are (name, n, rate, line → value). A tick marks the observed rate of the last class."""
     names = list(colours)
     wide = max(26.0 * len(names), 60.0)
@@ -232,7 +234,7 @@ def bars(groups: Sequence[tuple[str, int, float, Mapping[str, float]]], colours:
                 c.rect(start + bar * j, c.y(value), bar - 2, c.bottom - c.y(value), colours[line], title, 0.9)
         c.line(start - 4, c.y(rate), start + step - 14, c.y(rate), INK, 1.6, "2 2")
         c.text(start + (step - 18) / 2, c.bottom + 15, f"{_short(name, 14)}", "middle", INK, 12)
-        c.text(start + (step - 18) / 2, c.bottom + 29, f"{n} answers", "middle", GREY, 10)
+        c.text(start + (step - 18) / 2, c.bottom + 29, f"{n} {unit}", "middle", GREY, 10)
     c.line(c.left, c.bottom, c.right, c.bottom, GREY)
     c.text((c.left + c.right) / 2, c.height - 6, "question", "middle")
     c.parts.append(
@@ -270,15 +272,16 @@ def timeline(
         top = c.bottom + 8 + band * k
         c.text(c.left - 6, top + 11, _short(name, 22), "end", size=11)
         c.rect(c.left, top, c.right - c.left, 13, "#efefef")
-        for (a, b), label in zip(spans_s, labels, strict=True):
+        edges = np.flatnonzero(np.diff(labels)) + 1
+        for first, last in zip(np.r_[0, edges], np.r_[edges, len(labels)] - 1, strict=True):
+            a, b, label = spans_s[first, 0], spans_s[last, 1], labels[first]
             if label == -1:
                 c.rect(c.x(a), top + 5, c.x(b) - c.x(a), 3, "#bbbbbb", "not coded or not measured")
             elif label:
-                c.rect(c.x(a), top, c.x(b) - c.x(a) + 0.4, 13, colour, f"{class_name} {a:.1f}–{b:.1f} s", 0.85)
+                c.rect(c.x(a), top, c.x(b) - c.x(a), 13, colour, f"{class_name} {a:.1f}–{b:.1f} s")
     foot = c.bottom + 8 + band * len(rows)
-    n = 6
-    for k in range(n + 1):
-        at = start + (end - start) * k / n
-        c.text(c.x(at), foot + 10, f"{at:.0f}", "middle", GREY, 11)
+    step = next(s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 3600) if (end - start) / s <= 10 or s == 3600)
+    for tick in range(math.ceil(start / step) * step, math.floor(end / step) * step + 1, step):
+        c.text(c.x(tick), foot + 10, f"{tick:g}", "middle", GREY, 11)
     c.text((c.left + c.right) / 2, foot + 25, "seconds", "middle")
     return c.svg(f"Timeline of one recording: where coders marked {class_name}, and what was said")

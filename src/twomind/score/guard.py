@@ -7,6 +7,8 @@ method's configuration is plain values, so that no data set can hide in it.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
@@ -19,6 +21,8 @@ from twomind.errors import BadInput
 from twomind.score.windows import Reader
 from twomind.types import Access, Adapter, Fold, Given, Recording, Task
 
+#: Protocols about something else than people never seen.
+PEOPLE_MEET = ("leave-one-question-out",)
 _SEALED = ("source", "target", "neutral", "few")
 #: Two recordings with this share of equal rows are one recording.
 SAME_SHARE = 0.2
@@ -114,6 +118,27 @@ def check_access(adapter: Adapter, offered: Access, allowed: Access | None, fold
         )
 
 
+def people_meet(fold: Fold, recordings: Mapping[str, Recording]) -> list[str]:
+    """People who are in training and in test, sorted."""
+    trained = {recordings[i].subject for i in (*fold.train, *fold.val)}
+    return sorted(trained & {recordings[i].subject for i in fold.test})
+
+
+def protocol_rules(protocol: str) -> tuple[Access | None, str]:
+    """What a protocol lets methods see (None: whatever the fold has) and when the state starts anew.
+
+    Read from ``twomind.capture.datasets.protocols``; a protocol that is not listed there has no rule of its own.
+    """
+    place = "twomind.capture.datasets.protocols"
+    if importlib.util.find_spec(place) is None:
+        return None, "person"
+    try:
+        found = importlib.import_module(place).rules(protocol)
+    except BadInput:
+        return None, "person"
+    return found.access, found.reset
+
+
 def check_people(fold: Fold, recordings: Mapping[str, Recording]) -> None:
     """Nobody is in training and in test, unless the fold is about something else than people.
 
@@ -124,14 +149,13 @@ def check_people(fold: Fold, recordings: Mapping[str, Recording]) -> None:
     unknown = sorted(named - set(recordings))
     if unknown:
         raise BadInput(f"fold {fold.name!r}: {len(unknown)} recording(s) are not in the data set: {unknown[:3]}")
-    trained = {recordings[i].subject for i in (*fold.train, *fold.val)}
-    tested = {recordings[i].subject for i in fold.test}
-    if trained & tested and not fold.same_people:
+    shared = people_meet(fold, recordings)
+    if shared and not (fold.same_people or fold.protocol in PEOPLE_MEET):
         raise BadInput(
-            f"fold {fold.name!r}: {len(trained & tested)} people are in training and in test: "
-            f"{sorted(trained & tested)[:3]}. If the protocol is about another question or room, the fold says "
-            "same_people=True"
+            f"fold {fold.name!r}: {len(shared)} people are in training and in test: {shared[:3]}. If the protocol is "
+            "about another question or room, the fold says same_people=True"
         )
+    tested = {recordings[i].subject for i in fold.test}
     handed = {recordings[i].subject for part in (fold.neutral, fold.target, fold.few) for i in part}
     if handed - tested:
         raise BadInput(f"fold {fold.name!r}: handed over is somebody who is not tested: {sorted(handed - tested)[:3]}")

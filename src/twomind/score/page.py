@@ -26,8 +26,8 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-nu
 th, td { padding: 5px 9px; text-align: right; border-top: 1px solid var(--line); vertical-align: top; }
 td .ci { display: block; color: var(--sub); font-size: 11.5px; white-space: nowrap; }
 thead th { border-top: 0; color: var(--sub); font-weight: 500; vertical-align: bottom; text-align: right; }
-th:first-child, td:first-child { text-align: left; min-width: 150px; position: sticky; left: 0; background: #fff; }
-td.text { text-align: left; } tr.part th { background: #f0f1f2; font-weight: 600; text-align: left; }
+th:first-child, td:first-child { text-align: left; min-width: 176px; position: sticky; left: 0; background: #fff; }
+td.text, thead th.text { text-align: left; } tr.part th { background: #f0f1f2; font-weight: 600; text-align: left; }
 .flag { background: var(--banner); border-radius: 3px; padding: 0 4px; }
 figure { margin: 10px 0; } figure svg { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
   padding: 6px; font-family: inherit; }
@@ -96,7 +96,7 @@ def _cell(text: str) -> str:
 
 
 def _html_table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in table.head)
+    head = "".join(f'<th scope="col"{" class=text" if h in table.words else ""}>{escape(h)}</th>' for h in table.head)
     body = []
     for row in table.rows:
         if len(row) == 1:

@@ -10,7 +10,7 @@ import numpy as np
 from twomind.score import breakdown, classes, figures, metrics, people
 from twomind.score.board import Board, Line
 from twomind.score.page import Block, Figure, Pair, Table, Text
-from twomind.score.report_tables import TITLES, number, ordered
+from twomind.score.report_tables import LEVELS, TITLES, number, ordered
 from twomind.score.runs import filled
 from twomind.types import Rows, Run
 
@@ -175,12 +175,12 @@ def question_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
         (e["question"], e["n"], e["rate"], {k: v["war"] for k, v in e["lines"].items() if k in colours})
         for e in entries
     ]
-    svg = figures.bars(groups, colours, "share of right answers")
+    svg = figures.bars(groups, colours, "share of right answers", LEVELS[board.level])
     key = figures.legend(list(colours), colours)
     last = board.task.classes[-1]
     caption = f"Share of right answers per question; the dashed tick is the observed rate of “{last}”."
     lines = [x for _, part in ordered(board) for x in part if x.name in colours]
-    head = ("", "answers", f"rate of {last}", *(f"{w} {x.name}" for x in lines for w in ("right:", "AUC:")))
+    head = ("", LEVELS[board.level], f"rate of {last}", *(f"{w} {x.name}" for x in lines for w in ("right:", "AUC:")))
     rows = []
     for e in entries:
         own = [e["lines"].get(x.name, {}) for x in lines]

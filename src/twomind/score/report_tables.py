@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,10 +84,9 @@ def population(board: Board) -> str:
         values = [v for v in values if v not in (None, "")]
         if not values:
             continue
-        if key == "age" and all(isinstance(v, int | float) for v in values):
-            known.append(f"age {min(values):.0f} to {max(values):.0f}")
-        else:
-            known.append(f"{key} known of {len(values)}")
+        groups = Counter(breakdown.group_of(key, v) for v in values)
+        told = ", ".join(f"{v} {n}" for v, n in sorted(groups.items()) if n >= breakdown.MIN_PEOPLE)
+        known.append(f"{key} known of {len(values)}" + (f" ({told})" if told else ""))
     return (
         f"Population: {'; '.join(known)}." if known else "Population: nothing is known of the people but their number."
     )
@@ -117,9 +117,11 @@ def findings(board: Board) -> list[str]:
         )
     else:
         found.append("No shortcut row could be made; without one, no figure here can be called skill.")
-    flagged = [f"{x.name} ({x.constant})" for x in board.lines if x.constant and x.kind != "shortcut"]
+    flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
     if flagged:
-        found.append("No skill in telling the classes apart: " + "; ".join(flagged) + ".")
+        found.append(
+            f"On the curve of constant predictors, so no sign of telling the classes apart: {', '.join(flagged)}."
+        )
     n = len(board.subjects)
     if n < 8:
         found.append(f"{n} people cannot give a p under {2 ** (1 - n):.3g}, whatever a method does.")
@@ -136,7 +138,7 @@ def ordered(board: Board) -> list[tuple[str, list[Line]]]:
 
     parts = {
         "Methods": sorted((x for x in board.lines if x.kind == "method"), key=value),
-        "Without adaptation": [x for x in board.lines if x.kind == "base"],
+        "Without adaptation": sorted((x for x in board.lines if x.kind == "base"), key=value),
         "Shortcuts, fitted on training people: what can be had without looking at the person": [
             x for x in board.lines if x.kind == "shortcut"
         ],

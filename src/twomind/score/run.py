@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,7 @@ def run(
     *,
     windows: Windows | None = None,
     seed: int = 0,
-    reset: str = "person",
+    reset: str | None = None,
     summary: Summary | None = None,
     allowed: Access | None = None,
     unadapted: Run | None = None,
@@ -183,9 +183,10 @@ def run(
 ) -> Run:
     """Walk the test recordings of a fold with one method, and lay labels beside its predictions afterwards.
 
-    The method gets exactly what it ``needs`` of what the fold has and ``allowed`` permits; its windows carry no label
-    and a name that says nothing. ``summary`` makes what leaves the source site. ``unadapted`` is the run of the same
-    fold and model without adaptation; without it, the model is asked again. With ``out``, the run is kept under
+    The method gets exactly what it ``needs`` of what the fold has and ``allowed`` permits (default, as ``reset``: the
+    protocol's own rules); its windows carry no label and a name that says nothing. ``summary`` makes what leaves the
+    source site. ``unadapted`` is the run of the same fold and model without adaptation; without it, the model is asked
+    again. With ``out``, the run is kept under
     ``out/<name>``, and a whole one that was asked for with the same settings, data, model and code is read back.
 
     Raises:
@@ -197,6 +198,10 @@ def run(
     guard.check_task(model.task, task)
     recordings = {r.id: r for r in dataset.recordings()}
     guard.check_people(fold, recordings)
+    if guard.people_meet(fold, recordings):
+        fold = replace(fold, same_people=True)
+    ruled, ruled_reset = guard.protocol_rules(fold.protocol)
+    allowed, reset = (ruled if allowed is None else allowed), (reset or ruled_reset)
     reader = features if isinstance(features, Reader) else Reader(features, recordings)
     labels = Labels(dataset, task, windows)
     harness = _Harness(fold, reader, labels, windows, seed, summary)
