@@ -18,13 +18,19 @@ from twomind.types import Rows, Run
 def line_colours(board: Board) -> dict[str, str]:
     """The lines that figures show: methods by macro-F1, no adaptation, and the strongest shortcut."""
     chosen = [x for t, part in ordered(board) for x in part if t == "Methods"][: figures.MAX_LINES - 2]
-    chosen += [x for x in board.lines if x.kind == "base"][:1]
+    bases = next((part for t, part in ordered(board) if t.startswith("Without")), [])
+    chosen += bases[:1] if chosen else bases[: figures.MAX_LINES - 2]
+    adapted = any(x.kind == "method" for x in chosen)
     shortcuts = [x for x in board.lines if x.kind == "shortcut"]
     if shortcuts:
         chosen.append(max(shortcuts, key=lambda x: x.figures["macro_f1"]))
     palette = dict(zip((x.name for x in chosen), figures.COLOURS, strict=False))
     return {
-        x.name: figures.GREY if x.kind == "shortcut" else "#222222" if x.kind == "base" else palette[x.name]
+        x.name: figures.GREY
+        if x.kind == "shortcut"
+        else figures.INK
+        if x.kind == "base" and adapted
+        else palette[x.name]
         for x in chosen
     }
 
@@ -99,7 +105,8 @@ def _curve(line: Line) -> np.ndarray:
 
 def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
     lines = [board.line(n) for n in colours]
-    dashed = [x.name for x in lines if x.kind != "method"]
+    adapted = any(x.kind == "method" for x in lines)
+    dashed = [x.name for x in lines if x.kind == "shortcut" or (x.kind == "base" and adapted)]
     last = board.task.classes[-1]
     bins = [(x.name, _bins(x), colours[x.name]) for x in lines]
     first = Figure(

@@ -194,9 +194,10 @@ def main_table(board: Board) -> Table:
                     f"{x.peak_mb:.0f} MB" if math.isfinite(x.peak_mb) else "—",
                 )
             )
+    there = [k for k in range(len(head)) if k < 8 or any(len(r) > 1 and r[k] != "—" for r in rows)]
     return Table(
-        head,
-        tuple(rows),
+        tuple(head[k] for k in there),
+        tuple(tuple(r[k] for k in there) if len(r) > 1 else r for r in rows),
         f"Level: {LEVELS[board.level]}. Square brackets: 95 % interval over people. Gain: person by person against no "
         "adaptation with the same model; p by sign flips, in round brackets adjusted for the number of methods.",
         ("saw before the stream",),
@@ -215,7 +216,7 @@ def metric_table(board: Board) -> Table:
         head,
         tuple(rows),
         "ECE and Brier: less is better; resampling inflates ECE, so its interval can lie above its value. AP as "
-        "scikit-learn, and as the BAH code has it (a constant score gets half the prevalence there).",
+        "scikit-learn, and as the BAH code has it (there a constant score gets half the prevalence, and 1 gets nothing).",
     )
 
 
