@@ -216,7 +216,7 @@ def metric_table(board: Board) -> Table:
         head,
         tuple(rows),
         "ECE and Brier: less is better; resampling inflates ECE, so its interval can lie above its value. AP as "
-        "scikit-learn, and as the BAH code has it (there a constant score gets half the prevalence, and 1 gets nothing).",
+        "scikit-learn, and as the BAH code has it (a constant score gets half the prevalence there, and 1 gets 0).",
     )
 
 
