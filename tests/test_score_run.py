@@ -414,3 +414,36 @@ def test_a_killed_comparison_keeps_what_was_done_and_ends_as_an_undisturbed_one(
 def test_scoring_imports_no_torch() -> None:
     code = "import sys, twomind.score, twomind.score.run, twomind.score.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_overlapping_stretches_of_one_film_raise(tmp_path: Path) -> None:
+    film = tmp_path / "session.mp4"
+    film.write_bytes(b"film")
+    changed = tuple(replace(r, media=film) if r.id in ("a0_1", "t1_1") else r for r in TOY.recordings())
+
+    @dataclass(frozen=True)
+    class OneFilm(w.Toy):
+        def recordings(self) -> Any:
+            return changed
+
+    with pytest.raises(BadInput, match=r"t1_1 \(test\) and a0_1 \(in train\) are overlapping stretches of one file"):
+        go(dataset=OneFilm())
+
+    def later(recording: str) -> Any:
+        x = TOY.features(recording)
+        if recording != "t1_1":
+            return x
+        track = x.tracks["embedding"]
+        return replace(x, span_s=(8.0, 16.0), tracks={"embedding": replace(track, times_s=track.times_s + 8)})
+
+    assert go(dataset=OneFilm(), features=later).rows["recording"].span_s[4].tolist() == [8, 16]
+
+
+def test_several_workers_do_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    more = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0)}
+    toy, methods = w.Toy(n_test=2), {"offset": w.Offset()}
+    one = compare(toy, "one-out", w.model_for, methods, (0,), tmp_path / "one", **more)
+    two = compare(toy, "one-out", w.model_for, methods, (0,), tmp_path / "two", workers=2, **more)
+    assert [r.name for r in one] == [r.name for r in two]
+    assert all(same_rows(a.rows[k], b.rows[k]) for a, b in zip(one, two, strict=True) for k in a.rows)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,34 +184,43 @@ def check_content(fold: Fold, reader: Reader) -> None:
     Raises:
         BadInput: it is.
     """
-    others = {"train": (*fold.train, *fold.val), "what is handed over": (*fold.neutral, *fold.target, *fold.few)}
-    pairs = [(where, i, j) for where, ids in others.items() for i in dict.fromkeys(ids) for j in fold.test if i != j]
-    pairs += [("the test", i, j) for i, j in combinations(fold.test, 2)]
-    codes = {i: reader.code(i) for i in dict.fromkeys(x for _, a, b in pairs for x in (a, b))}
-    texts = {i: _text(reader.recordings[i]) for i in codes}
-    candidates = _sharing(codes) | _sharing_text(texts)
-    for where, i, j in pairs:
-        if _overlap(reader, i, j):
+    place = dict.fromkeys((*fold.neutral, *fold.target, *fold.few), "what is handed over")
+    place |= dict.fromkeys(fold.test, "the test")
+    place |= dict.fromkeys((*fold.train, *fold.val), "train")
+    codes = {i: reader.code(i) for i in place}
+    texts = {i: _text(reader.recordings[i]) for i in place}
+    overlapping = _overlapping(place, reader)
+    tested = set(fold.test)
+    for pair in sorted(map(sorted, _sharing(codes) | _sharing_text(texts) | overlapping)):
+        i, j = pair if pair[1] in tested else pair[::-1]
+        if j not in tested:
+            continue
+        a, b, where = reader.recordings[i], reader.recordings[j], place[i]
+        if frozenset(pair) in overlapping:
             raise BadInput(
                 f"fold {fold.name!r}: {j} (test) and {i} (in {where}) are overlapping stretches of one file, "
-                f"{reader.recordings[i].media}; windows of one moment may not be on both sides"
+                f"{a.media}; windows of one moment may not be on both sides"
             )
-        if frozenset((i, j)) not in candidates:
-            continue
         if _same(codes[i], codes[j]) or (texts[i] and texts[i] == texts[j]):
-            a, b = reader.recordings[i], reader.recordings[j]
             raise BadInput(
                 f"fold {fold.name!r}: the test recording {j} (of {b.subject}) has the same content as {i} (of "
                 f"{a.subject}) in {where}: one of them is a duplicate, or their clips overlap. Remove it from the data"
             )
 
 
-def _overlap(reader: Reader, i: str, j: str) -> bool:
-    """Whether two recordings are cut from one media file such that they share a moment."""
-    if reader.recordings[i].media != reader.recordings[j].media:
-        return False
-    (a, b), (c, d) = reader.span(i), reader.span(j)
-    return min(b, d) - max(a, c) > 1e-6 and reader.recordings[i].media.is_file()
+def _overlapping(ids: Iterable[str], reader: Reader) -> set[frozenset[str]]:
+    """Pairs of recordings that are cut from one media file such that they share a moment."""
+    files: dict[Path, list[str]] = {}
+    for i in ids:
+        files.setdefault(reader.recordings[i].media, []).append(i)
+    found = set()
+    for media, together in files.items():
+        if len(together) > 1 and media.is_file():
+            for i, j in combinations(together, 2):
+                (a, b), (c, d) = reader.span(i), reader.span(j)
+                if min(b, d) - max(a, c) > 1e-6:
+                    found.add(frozenset((i, j)))
+    return found
 
 
 def _sharing(codes: Mapping[str, np.ndarray]) -> set[frozenset[str]]:

@@ -206,8 +206,9 @@ def run(
     labels = Labels(dataset, task, windows)
     harness = _Harness(fold, reader, labels, windows, seed, summary)
     guard.check_access(adapter, harness.offered(), allowed, fold)
-    if check_content:
+    if check_content and fold not in reader.clean:
         guard.check_content(fold, reader)
+        reader.clean.add(fold)
     model_name = model_name or type(model).__name__
     name = name or f"{dataset.name}-{fold.protocol}-{fold.name}-{model_name}-{method}-seed{seed}"
     fingerprint = _fingerprint(fold, reader, labels)

@@ -101,6 +101,7 @@ class Reader:
     codes: dict[str, np.ndarray] = field(default_factory=dict)
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     drawn: dict[str, bool] = field(default_factory=dict)
+    clean: set[Fold] = field(default_factory=set)  # folds whose content was looked at
 
     def __call__(self, recording: str) -> Features:
         if recording not in self.recordings:
