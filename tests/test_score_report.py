@@ -112,6 +112,23 @@ def test_the_share_of_people_harmed_is_the_planted_one(kept: Path, page: dict[st
     assert f"{harmed} of 8 people are harmed" in said
 
 
+def test_methods_are_paired_with_each_other(kept: Path, page: dict[str, Any]) -> None:
+    per = {
+        m: {r.subject[0]: people.OF_ONE["macro_f1"](r.y, r.probs) for r in rows_of(kept, m)}
+        for m in ("offset", "harmful", "constant", "source-only")
+    }
+    pairs = page["boards"][0]["against_each_other"]
+    assert len(pairs) == 6
+    found = next(p for p in pairs if {p["a"], p["b"]} == {"offset", "harmful"})
+    # The toy has no randomness but the seed's, so both seeds give the same figures.
+    expected = people.paired(per[found["a"]], per[found["b"]])
+    assert found["paired"]["mean"] == pytest.approx(expected.mean)
+    assert found["paired"]["p_sign_flip"] == pytest.approx(expected.p_sign_flip)
+    assert found["paired"]["p_wilcoxon"] == pytest.approx(expected.p_wilcoxon)
+    assert found["p_holm"] >= found["paired"]["p_sign_flip"]
+    assert all(p["paired"]["mean"] >= 0 for p in pairs), "the larger one stands first"
+
+
 def test_a_constant_predictor_is_flagged_pooled_and_per_person(kept: Path, page: dict[str, Any]) -> None:
     assert line(page, "constant")["constant"] == "constant-predictor curve"
     assert line(page, "constant")["people_told_one_class"] == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -398,3 +399,25 @@ def _against(line: Line, lines: Sequence[Line], spreads: Mapping[str, Mapping[st
                 for m in ("macro_f1", "auc", "within_question_auc")
             }
     return replace(line, above=above)
+
+
+#: With more lines than this, all are compared with the first one only.
+MAX_PAIRED_LINES = 6
+
+
+def against_each_other(board: Board, seed: int = 0) -> list[dict[str, Any]]:
+    """Methods and models, each pair person by person; the one with the larger figure first. p adjusted by Holm.
+
+    Lines over other people than the first line's are left out: they cannot be paired.
+    """
+    lines = sorted((x for x in board.lines if x.kind != "shortcut"), key=lambda x: -x.person_mean)
+    lines = [x for x in lines if x.per_person.keys() == lines[0].per_person.keys()]
+    pairs = list(itertools.combinations(lines, 2))
+    if len(lines) > MAX_PAIRED_LINES:
+        pairs = [(lines[0], x) for x in lines[1:]]
+    each = [people.paired(a.per_person, b.per_person, seed=seed) for a, b in pairs]
+    adjusted = people.holm({str(k): p.p_sign_flip for k, p in enumerate(each)})
+    return [
+        {"a": a.name, "b": b.name, "paired": p, "p_holm": adjusted[str(k)]}
+        for k, ((a, b), p) in enumerate(zip(pairs, each, strict=True))
+    ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from twomind import __version__
 from twomind.score import breakdown, classes, people
-from twomind.score.board import Board, boards
+from twomind.score.board import Board, against_each_other, boards
 from twomind.score.page import Block, Bullets, Text, write_page
 from twomind.score.report_figures import (
     calibration_blocks,
@@ -29,6 +29,7 @@ from twomind.score.report_tables import (
     main_table,
     metric_table,
     moment_blocks,
+    pair_table,
     population,
     shortcut_table,
 )
@@ -59,6 +60,9 @@ def _board_blocks(board: Board, tag: str, min_people: int, results: dict[str, An
     if against:
         blocks += [Text("Above the shortcuts", "h3"), against]
     blocks += strip_blocks(board, tag, colours)
+    each_other = pair_table(board)
+    if each_other:
+        blocks += [Text("Against each other", "h3"), each_other]
     blocks += calibration_blocks(board, tag, colours)
     blocks += question_blocks(board, tag, colours)
     blocks += moment_blocks(board, results)
@@ -141,6 +145,7 @@ def _plain_board(board: Board) -> dict[str, Any]:
         "n_rows": board.n_rows,
         "findings": findings(board),
         "notes": list(board.notes),
+        "against_each_other": [{**e, "paired": e["paired"].plain()} for e in against_each_other(board)],
         "lines": [
             {
                 "name": x.name,

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twomind.score import baselines, breakdown, timeline
-from twomind.score.board import Board, Line
+from twomind.score import baselines, breakdown, people, timeline
+from twomind.score.board import Board, Line, against_each_other
 from twomind.score.page import Block, Table, Text
 
 TITLES = {
@@ -230,6 +230,40 @@ def shortcut_table(board: Board) -> Table | None:
     head = ("", *(f"{TITLES[m]} − {s.name.split(' (')[0]}" for m, s in kept))
     rows = tuple((x.name, *(_gain(x.above[s.name][m][0], x.above[s.name][m][1:]) for m, s in kept)) for x in lines)
     return Table(head, rows, "Differences over the same resamples of people. Skill is what is left above zero.")
+
+
+def pair_table(board: Board) -> Table | None:
+    """Every method against every other on the same people."""
+    found = against_each_other(board)
+    if not found:
+        return None
+    rows = []
+    for e in found:
+        p = e["paired"]
+        rows.append(
+            (
+                f"{e['a']} − {e['b']}",
+                _gain(p.mean, p.ci),
+                p_value(p.p_sign_flip),
+                p_value(e["p_holm"]),
+                p_value(p.p_wilcoxon),
+                signed(p.d_z, 2),
+                signed(p.rank_biserial, 2),
+                f"{p.n_helped} / {p.n_people - p.n_helped - p.n_harmed} / {p.n_harmed}",
+            )
+        )
+    head = (
+        "",
+        f"{TITLES[board.metric]} per person",
+        "p, sign flips",
+        "p, Holm",
+        "p, Wilcoxon",
+        "d_z",
+        "rank-biserial",
+        "people better / same / worse",
+    )
+    note = f"Person by person, mean over seeds first; better and worse by more than {people.HARM:g}."
+    return Table(head, tuple(rows), note)
 
 
 def group_blocks(board: Board, min_people: int) -> list[Block]:
