@@ -110,6 +110,16 @@ def test_a_data_set_cannot_hide_in_a_method() -> None:
         go(Carries(dataset=object()))
 
 
+def test_settings_of_a_wrapped_method_are_kept_with_its_name() -> None:
+    @dataclass(frozen=True)
+    class Around(w.Plain):
+        inner: Any = field(default=w.Offset(0.5))
+        limit: float = 2.0
+
+    assert guard.config_of(Around()) == {"inner": {"is": "Offset", "strength": 0.5}, "limit": 2.0}
+    assert go(Around()).config["inner"]["is"] == "Offset"
+
+
 @pytest.mark.parametrize(
     ("adapter", "more", "message"),
     [
@@ -280,6 +290,16 @@ def test_what_is_not_measured_carries_no_number_and_is_filled_in_figures_only() 
     assert np.isnan(rows.probs[missing]).all()
     assert rows.reasons == {"t1_1": "no face"}
     assert np.allclose(runs.filled(rows, found.fill)[missing], [13 / 24, 11 / 24])
+
+
+def test_rows_are_checked_at_birth() -> None:
+    rows = go().rows["recording"]
+    with pytest.raises(ValueError, match="expected y in"):
+        replace(rows, y=rows.y + 1)
+    with pytest.raises(ValueError, match=r"expected subject \(16,\)"):
+        replace(rows, subject=rows.subject[:3])
+    with pytest.raises(ValueError, match="expected question_only"):
+        replace(rows, beside={"question_only": rows.probs[:, :1]})
 
 
 # --- a run is a file -------------------------------------------------------------------------------------------------

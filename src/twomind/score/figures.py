@@ -207,8 +207,10 @@ def risk_coverage(lines: Sequence[tuple[str, np.ndarray, str]], dashed: Sequence
     ticks = [round(high * k / 5, 3) for k in range(6)]
     c.axes("share answered, surest first", "share wrong", (0, 0.2, 0.4, 0.6, 0.8, 1), ticks)
     for name, curve, colour in lines:
-        # A handful of answers says little; the curve begins where there are at least five, or one in twenty.
-        kept = curve[curve[:, 0] >= min(0.05, 1.0)]
+        # A handful of answers says little; the curve begins at one in twenty.
+        kept = curve[curve[:, 0] >= 0.05]
+        if len(kept) == 1:  # every answer is as sure as every other
+            c.dot(c.x(kept[0, 0]), c.y(kept[0, 1]), 4, colour, name)
         c.path([(float(a), float(b)) for a, b in kept], colour, 1.8, "5 3" if name in dashed else "")
     return c.svg("Risk and coverage: how often the surest answers are wrong")
 

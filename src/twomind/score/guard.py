@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -64,8 +64,22 @@ class Offer(Given):
         return _Handed(**{f.name: getattr(kept, f.name) for f in fields(kept)})
 
 
+def parts_of(adapter: Any) -> list[Any]:
+    """The method, and the methods that it wraps."""
+    return [adapter, *(p for f in fields(adapter) if is_dataclass(v := getattr(adapter, f.name)) for p in parts_of(v))]
+
+
+def _settings(adapter: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for f in fields(adapter):
+        value = getattr(adapter, f.name)
+        nested = is_dataclass(value) and not isinstance(value, type)
+        found[f.name] = {"is": type(value).__name__, **_settings(value)} if nested else value
+    return found
+
+
 def config_of(adapter: Adapter) -> dict[str, Any]:
-    """The method's settings as plain values.
+    """The method's settings as plain values; a wrapped method's with its name.
 
     Raises:
         BadInput: it is no dataclass, or a field is more than a plain value.
@@ -73,14 +87,12 @@ def config_of(adapter: Adapter) -> dict[str, Any]:
     if not is_dataclass(adapter) or isinstance(adapter, type):
         raise BadInput(f"method {type(adapter).__name__}: expected a dataclass whose fields are its settings")
     try:
-        found = asdict(adapter)
-        json.dumps(found)
+        return dict(json.loads(json.dumps(_settings(adapter))))
     except TypeError as error:
         raise BadInput(
             f"method {type(adapter).__name__}: expected settings of plain values ({error}); what a method knows of a "
             "person or of the source comes through `given`"
         ) from error
-    return found
 
 
 def check_task(model_task: Task, task: Task) -> None:

@@ -169,7 +169,7 @@ def timeline_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
     svg = figures.timeline(rows.span_s, truth, drawn_lines, board.task.classes[-1])
     caption = (
         f"{line.name} on {rows.recording[0]}: the recording with the median share of wrong moments among those with "
-        "any, so neither its best nor its worst. Only people who agreed to be shown are drawn from."
+        "any, so neither its best nor its worst. It was chosen among people who agreed to be shown."
     )
     return [heading, Figure(f"{tag}-error", svg, caption)]
 

@@ -171,7 +171,7 @@ def main_table(board: Board) -> Table:
         "p (Holm)",
         "effect d_z",
         "harmed",
-        "seconds / person, / window",
+        "time to begin (per window)",
         "memory",
     )
     rows: list[tuple[str, ...]] = []
@@ -190,7 +190,7 @@ def main_table(board: Board) -> Table:
                     f"{p_value(p.p_sign_flip)}\n({p_value(x.p_holm)})" if p else "—",
                     signed(p.d_z, 2) if p else "—",
                     f"{percent(p.share_harmed)}\n[{percent(p.harmed_ci[0])}, {percent(p.harmed_ci[1])}]" if p else "—",
-                    f"{seconds(x.seconds.get('begin', math.nan))}, {seconds(step)}" if math.isfinite(step) else "—",
+                    f"{seconds(x.seconds.get('begin', math.nan))}\n({seconds(step)})" if math.isfinite(step) else "—",
                     f"{x.peak_mb:.0f} MB" if math.isfinite(x.peak_mb) else "—",
                 )
             )
@@ -343,7 +343,7 @@ def made_table(board: Board) -> Table:
             continue
         r = x.runs[0]
         seen = "; ".join(
-            f"{k}: {v['recordings']} recordings, {v['windows']} windows"
+            f"{k}: {v['recordings']} recording(s), {v['windows']} windows"
             if isinstance(v, Mapping) and "windows" in v
             else f"{k}"
             for k, v in r.seen.items()

@@ -223,7 +223,7 @@ def run(
         "seed": seed,
         "reset": reset,
         "allowed": None if allowed is None else allowed.words(),
-        "code": machine.code_digest(adapter, model, run, personalise.stream, summary),
+        "code": machine.code_digest(*guard.parts_of(adapter), model, run, guard.Offer, personalise.stream, summary),
     }
     key = settings_hash(asked)
     folder = Path(out) / folder_name(name) if out is not None else None
