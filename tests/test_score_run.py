@@ -167,6 +167,8 @@ def test_a_planted_duplicate_person_raises(words: bool) -> None:
     planted, features = _copy(TOY, "t2_4", "a3_4", words)
     with pytest.raises(BadInput, match=r"t2_4 \(of t2\) has the same content as a3_4 \(of a3\) in train"):
         go(dataset=planted, features=features)
+    found = go(dataset=planted, features=features, check_content=False)
+    assert "not looked for" in found.notes[-1]
     twice, features = _copy(TOY, "t2_4", "t1_2", words)
     with pytest.raises(BadInput, match="in the test"):
         go(dataset=twice, features=features)
@@ -184,6 +186,30 @@ def test_clips_cut_from_overlapping_stretches_raise() -> None:
 
     with pytest.raises(BadInput, match="overlap"):
         go(features=features)
+
+
+def test_equal_rows_of_counts_and_flags_are_no_duplicate() -> None:
+    rng = np.random.default_rng(0)
+    flags = rng.integers(0, 2, (32, 8)).astype(np.float32)
+
+    def features(recording: str) -> Any:
+        x = TOY.features(recording)
+        track = x.tracks["embedding"]
+        silent = np.full((32, 6), np.nan, np.float32)
+        more = {"words": replace(track, values=flags), "voice": replace(track, values=silent)}
+        return replace(x, tracks={**x.tracks, **more})
+
+    assert go(features=features).rows["recording"].y.shape == (16,)
+    pixels = rng.integers(0, 256, (32, 3, 4, 3)).astype(np.uint8)
+
+    def same_film(recording: str) -> Any:
+        x = features(recording)
+        if recording not in ("a1_1", "t1_1"):
+            return x
+        return replace(x, tracks={**x.tracks, "face_crop": replace(x.tracks["embedding"], values=pixels)})
+
+    with pytest.raises(BadInput, match="same content"):
+        go(features=same_film)
 
 
 def test_overlapping_windows_raise() -> None:
@@ -467,3 +493,23 @@ def test_several_workers_do_what_one_does(tmp_path: Path, monkeypatch: pytest.Mo
     two = compare(toy, "one-out", w.model_for, methods, (0,), tmp_path / "two", workers=2, **more)
     assert [r.name for r in one] == [r.name for r in two]
     assert all(same_rows(a.rows[k], b.rows[k]) for a, b in zip(one, two, strict=True) for k in a.rows)
+
+
+def test_a_torch_model_and_a_method_by_name(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from twomind.estimate.embedding import EmbeddingRecogniser
+
+    def model_for(fold: Fold, scale: float = 1.0) -> Any:
+        weight = torch.zeros(2, 6)
+        weight[1, 0] = scale
+        return EmbeddingRecogniser(w.CLIP, {"head.weight": weight, "head.bias": torch.zeros(2)})
+
+    more = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0), "summary_for": embedding_summary}
+    [found] = compare(TOY, "all", model_for, ["source-only"], (0,), tmp_path, **more)
+    assert (found.model, found.method) == ("EmbeddingRecogniser", "source-only")
+    key = runs.stored_key(runs.find_runs([tmp_path])[0])
+    compare(TOY, "all", model_for, ["source-only"], (0,), tmp_path, **more)
+    assert runs.stored_key(runs.find_runs([tmp_path])[0]) == key
+    # Other weights are another run.
+    compare(TOY, "all", lambda fold: model_for(fold, 2.0), ["source-only"], (0,), tmp_path, **more)
+    assert runs.stored_key(runs.find_runs([tmp_path])[0]) != key

@@ -35,6 +35,7 @@ class _Plan:
     allowed: Access | None
     reset: str | None
     model_name: str | None
+    check_content: bool
 
 
 def _fold(plan: _Plan, fold: Fold) -> list[Run]:
@@ -51,6 +52,7 @@ def _fold(plan: _Plan, fold: Fold) -> list[Run]:
             "allowed": plan.allowed,
             "out": plan.out,
             "model_name": plan.model_name,
+            "check_content": plan.check_content,
         }
         base = run(fold, plan.dataset, reader, model, plan.methods[BASE], plan.task, method=BASE, **options)
         runs.append(base)
@@ -78,6 +80,7 @@ def compare(
     reset: str | None = None,
     model_name: str | None = None,
     split_seed: int = 0,
+    check_content: bool = True,
     workers: int = 1,
 ) -> list[Run]:
     """Run ``methods`` (names, or name → configured method) on every fold of ``protocol``, and no adaptation with them.
@@ -85,7 +88,8 @@ def compare(
     ``model_for_fold(fold)`` makes the source model from the fold's training recordings (and keeps it where it wants to
     be resumed: a run is read back only for a model with the same weights). ``summary_for(model)`` makes the summary of
     :func:`twomind.score.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``; asked
-    again, whole ones are read back. What failed is in ``out/ledger.jsonl``.
+    again, whole ones are read back. What failed is in ``out/ledger.jsonl``. ``check_content=False`` is for studies that
+    put one recording's content into another on purpose; every run then says so.
 
     Raises:
         Partial: some folds failed, the others are done and kept.
@@ -104,6 +108,7 @@ def compare(
         allowed=allowed,
         reset=reset,
         model_name=model_name,
+        check_content=check_content,
     )
     folds = dataset.folds(protocol, split_seed)
     ledger = Ledger(Path(out) / "ledger.jsonl")

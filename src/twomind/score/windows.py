@@ -71,11 +71,20 @@ class Windows:
         return np.arange(span_s[0] + self.frame_hop_s / 2, span_s[1], self.frame_hop_s)
 
 
-def content(x: Features) -> np.ndarray:
-    """A code per row of every track with rows of at least four numbers, sorted and unique, ``uint64``.
+def _distinct(rows: np.ndarray) -> np.ndarray:
+    """How many different finite values each row has ``(T,)``."""
+    ordered = np.sort(np.where(np.isfinite(rows), rows, np.inf), axis=1)
+    return ((ordered[:, 1:] != ordered[:, :-1]) & np.isfinite(ordered[:, :-1])).sum(axis=1) + np.isfinite(
+        ordered[:, -1]
+    )
 
-    Two recordings that share codes share content, whatever they are called: equal rows of measured numbers do not come
-    about by chance. Rows that stand twice in the recording itself (constant or empty ones) are left out.
+
+def content(x: Features) -> np.ndarray:
+    """A code per telling row of every track, sorted and unique, ``uint64``.
+
+    Two recordings that share codes share content, whatever they are called. A row is telling when equal ones do not
+    come about by chance: it has four different numbers that are not whole, or sixteen different ones (pixels), and
+    stands once in its recording. Tables of counts and flags, constant and empty rows are left out.
     """
     codes = []
     for name in sorted(x.tracks):
@@ -83,7 +92,9 @@ def content(x: Features) -> np.ndarray:
         rows = np.ascontiguousarray(track.values[track.valid], np.float32).reshape(int(track.valid.sum()), -1)
         if rows.shape[1] < 4 or not len(rows):
             continue
-        rows = rows[:, :: max(rows.shape[1] // 4096, 1)]
+        rows = np.ascontiguousarray(rows[:, :: max(rows.shape[1] // 4096, 1)])
+        broken = np.where(rows != np.floor(rows), rows, np.nan)
+        rows = rows[(_distinct(broken) >= 4) | (_distinct(rows) >= 16)]
         # Fixed odd factors: the same row has the same code in every run.
         factors = np.random.default_rng(5).integers(1, 2**63, rows.shape[1], dtype=np.uint64) | np.uint64(1)
         code = (rows.view(np.uint32).astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
