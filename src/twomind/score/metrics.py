@@ -84,11 +84,13 @@ def ap_bah(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
     w, single = _rows(weights, len(y))
     thresholds = np.arange(1000) / 1000
     reached = np.searchsorted(thresholds, p, side="right")  # how many thresholds are at or below the score
-    levels = np.zeros((len(p), 1001))
-    levels[np.arange(len(p)), reached] = 1
-    tp = (w * y) @ levels
-    fp = (w * (1 - y)) @ levels
-    tp, fp = (np.cumsum(a[:, :0:-1], axis=1)[:, ::-1] for a in (tp, fp))
+    # Between two scores that occur, nothing changes and no area is added.
+    levels, index = np.unique(reached, return_inverse=True)
+    group = np.eye(len(levels))[index]
+    tp = np.cumsum(((w * y) @ group)[:, ::-1], axis=1)[:, ::-1]
+    fp = np.cumsum(((w * (1 - y)) @ group)[:, ::-1], axis=1)[:, ::-1]
+    if levels[-1] < len(thresholds):  # there is a threshold that nobody reaches
+        tp, fp = (np.pad(a, ((0, 0), (0, 1))) for a in (tp, fp))
     total = w @ y
     recall, precision = _ratio(tp, total[:, None]), _ratio(tp, tp + fp, 0.0)
     area = -(np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(axis=1)

@@ -15,6 +15,7 @@ import click
 from twomind import __version__
 from twomind.errors import BadInput
 from twomind.serve.data_verbs import data_group
+from twomind.serve.score_verbs import score_report_verb
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.serve.words_verbs import score_words_verb, train_words_verb
 
@@ -369,6 +370,7 @@ def score() -> None:
 train.add_command(train_words_verb)
 score.add_command(score_words_verb)
 main.add_command(data_group)
+score.add_command(score_report_verb)
 
 if __name__ == "__main__":
     main()

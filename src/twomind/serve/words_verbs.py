@@ -73,16 +73,31 @@ def train_words_verb(
 @_DATA
 @click.option("--split", default="test", show_default=True, help="Which split file of the folder.")
 @click.option("--model", type=PATH, help="A model made by `twomind train words` [default: the one that ships].")
+@click.option("--out", type=PATH, help="Keep the predictions as a run in this folder, for `twomind score report`.")
+@click.option("--name", help="What the data set is called in reports [default: the folder's or file's name].")
 @_SEED
 @_BOOTSTRAP
 @verb
 def score_words_verb(
-    data: Path, split: str, model: Path | None, seed: int, bootstrap: int, as_json: bool, offline: bool
+    data: Path,
+    split: str,
+    model: Path | None,
+    out: Path | None,
+    name: str | None,
+    seed: int,
+    bootstrap: int,
+    as_json: bool,
+    offline: bool,
 ) -> int:
     """Score the words recogniser on labelled answers, beside its shortcuts, with participant-bootstrap intervals."""
     from twomind.score.words import score_words
 
     found = score_words(data, split=split, model=model, seed=seed, n_bootstrap=bootstrap)
+    if out is not None:
+        from twomind.score.words_run import store_words_run
+
+        found |= store_words_run(data, out, split, model, name)
+        say(f"run: {found['run']}; put it on a page with: twomind score report {found['run']} --out page")
     if as_json:
         print_json(found)
         return 0

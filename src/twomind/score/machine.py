@@ -1,0 +1,98 @@
+"""Under what a run was made: memory, versions, git state, and hashes of models and code."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import math
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind import __version__
+
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "mediapipe")
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"twomind": __version__, "python": platform.python_version(), "machine": platform.platform()}
+    for name in _LIBRARIES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of what is installed and could matter, and the machine."""
+    return dict(_versions())
+
+
+@cache
+def git_state() -> dict[str, Any]:
+    """Commit of the source tree and whether it was changed; empty for an installed package."""
+    here = Path(__file__).parent
+
+    def ask(*args: str) -> str:
+        done = subprocess.run(["git", *args], cwd=here, capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout.strip()
+
+    try:
+        return {
+            "commit": ask("rev-parse", "HEAD"),
+            "changed": bool(ask("status", "--porcelain", "--", str(here.parent))),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return {}
+
+
+def model_digest(model: Any) -> str:
+    """SHA-256 of a model's weights, in hex; "" when it has none that can be read."""
+    if not hasattr(model, "params"):
+        return ""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.params().items()):
+        array = np.ascontiguousarray(value.detach().cpu().float().numpy() if hasattr(value, "detach") else value)
+        digest.update(f"{name}{array.shape}{array.dtype}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def code_digest(*things: Any) -> str:
+    """SHA-256 of the source files that define the given objects: changed code does not read old runs."""
+    digest = hashlib.sha256()
+    for thing in things:
+        try:
+            file = inspect.getsourcefile(thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing))
+        except TypeError:
+            continue
+        if file and Path(file).is_file():
+            digest.update(Path(file).read_bytes())
+    return digest.hexdigest()
+
+
+class Memory:
+    """High-water mark of this process's memory from ``start`` on."""
+
+    def __init__(self) -> None:
+        # Linux lowers the mark to what is in use now; elsewhere the mark is that of the whole process so far.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+    def peak_mb(self) -> float:
+        with contextlib.suppress(OSError, StopIteration):
+            lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+            return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+        try:
+            import resource
+        except ImportError:
+            return math.nan
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 1024 / (1024 if sys.platform == "darwin" else 1)

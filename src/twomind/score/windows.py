@@ -1,0 +1,197 @@
+"""Recordings cut into windows, and the labels that belong to windows, frames and recordings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from twomind.errors import BadInput
+from twomind.types import Features, Fold, Recording, Task
+
+
+class Dataset(Protocol):
+    """What scoring asks of a data set (``twomind.capture.datasets``)."""
+
+    @property
+    def name(self) -> str: ...
+
+    def recordings(self) -> tuple[Recording, ...]: ...
+
+    def label(self, task: str, recording: str) -> int | None: ...
+
+    def frame_labels(self, task: str, recording: str, times_s: np.ndarray) -> np.ndarray: ...
+
+    def people(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    def may_be_shown(self, subject: str) -> bool: ...
+
+    def folds(self, protocol: str, seed: int) -> tuple[Fold, ...]: ...
+
+
+#: ``features(recording id) -> Features`` of the whole recording, usually read from the store.
+Reading = Callable[[str], Features]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How recordings become windows and frames."""
+
+    length_s: float | None = None  # of a window; None: a whole recording is one window
+    hop_s: float | None = None  # from window to window; None: the length. Never less: windows may not overlap
+    min_share: float = 0.5  # the last window of a recording must be at least this share of a whole one
+    frame_hop_s: float = 0.25  # from frame to frame, where moments are scored
+
+    def __post_init__(self) -> None:
+        if self.length_s is not None and not self.length_s > 0:
+            raise BadInput(f"windows: expected length_s > 0, got {self.length_s}")
+        if self.hop_s is not None and (self.length_s is None or self.hop_s < self.length_s):
+            raise BadInput(
+                f"windows: expected hop_s >= length_s, got hop_s={self.hop_s}, length_s={self.length_s}: overlapping "
+                "windows show a method the same moment twice, and count it twice"
+            )
+        if not self.frame_hop_s > 0:
+            raise BadInput(f"windows: expected frame_hop_s > 0, got {self.frame_hop_s}")
+
+    def cut(self, x: Features) -> list[Features]:
+        """The windows of one recording in order of time; a recording shorter than one window is one window."""
+        if self.length_s is None:
+            return [x]
+        start, end = x.span_s
+        hop = self.hop_s or self.length_s
+        n = max(int(np.floor((end - start - self.min_share * self.length_s) / hop + 1e-9)) + 1, 1)
+        begins = start + hop * np.arange(n)
+        return [x.between(float(b), float(min(b + self.length_s, end))) for b in begins]
+
+    def frames(self, span_s: tuple[float, float]) -> np.ndarray:
+        """Times of the frames of one recording: the middles of equal steps."""
+        return np.arange(span_s[0] + self.frame_hop_s / 2, span_s[1], self.frame_hop_s)
+
+
+def _distinct(rows: np.ndarray) -> np.ndarray:
+    """How many different finite values each row has ``(T,)``."""
+    ordered = np.sort(np.where(np.isfinite(rows), rows, np.inf), axis=1)
+    return ((ordered[:, 1:] != ordered[:, :-1]) & np.isfinite(ordered[:, :-1])).sum(axis=1) + np.isfinite(
+        ordered[:, -1]
+    )
+
+
+def content(x: Features) -> np.ndarray:
+    """A code per telling row of every track, sorted and unique, ``uint64``.
+
+    Two recordings that share codes share content, whatever they are called. A row is telling when equal ones do not
+    come about by chance: it has four different numbers that are not whole, or sixteen different ones (pixels), and
+    stands once in its recording. Tables of counts and flags, constant and empty rows are left out.
+    """
+    codes = []
+    for name in sorted(x.tracks):
+        track = x.tracks[name]
+        rows = np.ascontiguousarray(track.values[track.valid], np.float32).reshape(int(track.valid.sum()), -1)
+        if rows.shape[1] < 4 or not len(rows):
+            continue
+        rows = np.ascontiguousarray(rows[:, :: max(rows.shape[1] // 4096, 1)])
+        broken = np.where(rows != np.floor(rows), rows, np.nan)
+        rows = rows[(_distinct(broken) >= 4) | (_distinct(rows) >= 16)]
+        # Fixed odd factors: the same row has the same code in every run.
+        factors = np.random.default_rng(5).integers(1, 2**63, rows.shape[1], dtype=np.uint64) | np.uint64(1)
+        code = (rows.view(np.uint32).astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
+        values, n = np.unique(code, return_counts=True)
+        codes.append(values[n == 1])
+    return np.unique(np.concatenate(codes)) if codes else np.zeros(0, np.uint64)
+
+
+@dataclass
+class Reader:
+    """Reads features and checks that they are the recording's own; remembers content codes and spans, not arrays."""
+
+    features: Reading
+    recordings: Mapping[str, Recording]
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
+    drawn: dict[str, bool] = field(default_factory=dict)
+    clean: set[Fold] = field(default_factory=set)  # folds whose content was looked at
+
+    def __call__(self, recording: str) -> Features:
+        if recording not in self.recordings:
+            raise BadInput(f"the fold names the recording {recording!r}, which the data set does not have")
+        x = self.features(recording)
+        known = self.recordings[recording]
+        if x.recording != recording or x.subject != known.subject:
+            raise BadInput(
+                f"features of {recording!r}: expected that recording of {known.subject!r}, got {x.recording!r} of "
+                f"{x.subject!r}; the features belong to something else"
+            )
+        if recording not in self.codes:
+            self.codes[recording] = content(x)
+            self.spans[recording] = x.span_s
+            self.drawn[recording] = x.drawn or known.drawn
+        return x
+
+    def code(self, recording: str) -> np.ndarray:
+        if recording not in self.codes:
+            self(recording)
+        return self.codes[recording]
+
+    def span(self, recording: str) -> tuple[float, float]:
+        if recording not in self.spans:
+            self(recording)
+        return self.spans[recording]
+
+
+def opaque(x: Features) -> Features:
+    """The same window under a name that says nothing: file names of several data sets hold the label."""
+    name = hashlib.sha256(f"window of {x.recording}".encode()).hexdigest()[:16]
+    return replace(x, recording=name)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The only reader of labels: of recordings, windows and frames of one task."""
+
+    dataset: Dataset
+    task: Task
+    windows: Windows
+
+    def of_recording(self, recording: str) -> int:
+        """Class index, -1 where nobody coded it."""
+        label = self.dataset.label(self.task.name, recording)
+        return -1 if label is None else self._known(recording, int(label))
+
+    def of_frames(self, recording: str, times_s: np.ndarray) -> np.ndarray:
+        """Class index per time ``(T,)``, -1 where nobody coded it."""
+        found = np.asarray(self.dataset.frame_labels(self.task.name, recording, times_s), int)
+        if found.shape != times_s.shape:
+            raise BadInput(f"{recording}: expected frame labels {times_s.shape}, got {found.shape}")
+        for label in np.unique(found[found != -1]):
+            self._known(recording, int(label))
+        return found
+
+    def of_window(self, recording: str, span_s: tuple[float, float]) -> int:
+        """Of a clip task the recording's label; else the commonest known label of its frames (a tie: the later class),
+        or the recording's where no frame of the recording is coded; -1 where there is neither."""
+        if self.task.grain == "clip":
+            return self.of_recording(recording)
+        times_s = self.windows.frames(span_s)
+        if not len(times_s):
+            times_s = np.array([sum(span_s) / 2])
+        found = self.of_frames(recording, times_s)
+        found = found[found >= 0]
+        if len(found):
+            n = np.bincount(found)
+            return int(np.flatnonzero(n == n.max())[-1])
+        return -1 if self.has_frames(recording, span_s) else self.of_recording(recording)
+
+    def has_frames(self, recording: str, around_s: tuple[float, float]) -> bool:
+        """Whether any moment of the recording is coded; looked at from its start to well past ``around_s``."""
+        times_s = np.arange(0.0, around_s[1] + 60.0, self.windows.frame_hop_s)
+        return bool((self.of_frames(recording, times_s) >= 0).any())
+
+    def _known(self, recording: str, label: int) -> int:
+        if not 0 <= label < len(self.task.classes):
+            raise BadInput(
+                f"{recording}: expected a label 0 … {len(self.task.classes) - 1} of {self.task.classes}, got {label}"
+            )
+        return label

@@ -1,0 +1,120 @@
+"""The words recogniser's scores as a run, so that a leaderboard shows it beside everything else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.capture.datasets.bah_splits import Answer, read_answers
+from twomind.describe.text import count
+from twomind.errors import BadInput
+from twomind.estimate.questions import resolve
+from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load
+from twomind.score import machine, shortcuts
+from twomind.score.runs import save_run
+from twomind.score.words import existing, hashed, probabilities
+from twomind.types import AMBIVALENCE, Fold, Rows, Run
+
+
+def _two(p: np.ndarray) -> np.ndarray:
+    return np.stack([1 - p, p], axis=1)
+
+
+def words_run(
+    model: WordsRecogniser, answers: tuple[Answer, ...], *, dataset: str, split: str, drawn: bool = False
+) -> Run:
+    """Predictions of the words model on labelled answers, with the shortcuts that ship with it.
+
+    Answers without a score take the question-only probability in figures, as in ``twomind score words``. Shortcuts were
+    fitted on the model's own training people.
+    """
+    if not answers:
+        raise BadInput(f"{dataset} {split}: no labelled answer")
+    names = [resolve(a.question, model.questions) for a in answers]
+    n_words = [count(a.transcript.split()).n_words for a in answers]
+    p = probabilities(model, answers)
+    rate = float(model.card.get("data", {}).get("present", model.prevalence))
+    beside = {
+        "prevalence": _two(np.full(len(p), rate)),
+        "constant": _two(np.full(len(p), float(rate > 0.5))),
+        "question_only": _two(shortcuts.question_only(model.shortcuts, names)),
+        "length_question": _two(shortcuts.length_question(model.shortcuts, names, n_words)),
+        "no_adaptation": _two(p),
+    }
+    rows = Rows(
+        recording=np.array([a.id for a in answers], dtype=str),
+        subject=np.array([a.subject for a in answers], dtype=str),
+        question=np.array([a.question or "" for a in answers], dtype=str),
+        span_s=np.full((len(answers), 2), np.nan),  # a split file has no clock
+        y=np.array([a.label for a in answers], int),
+        probs=_two(p),
+        beside=beside,
+        reasons={a.id: f"fewer than {MIN_WORDS} words" for a, one in zip(answers, p, strict=True) if np.isnan(one)},
+    )
+    people = sorted({a.subject for a in answers})
+    salt, trained = str(model.people.get("salt", "")), set(model.people.get("hashes", ()))
+    overlap = sum(hashed(s, salt) in trained for s in people)
+    notes = [
+        f"shortcuts were fitted on the training people of the words model, {model.card.get('data', {}).get('name')}"
+    ]
+    if overlap:
+        notes.append(f"{overlap} of {len(people)} people were in the training data: these are not people never seen")
+    digest = hashlib.sha256("\n".join(f"{a.id}|{a.label}|{a.transcript}" for a in answers).encode()).hexdigest()
+    return Run(
+        name=f"{dataset}-{split}-words-{model.variant}",
+        dataset=dataset,
+        task=AMBIVALENCE,
+        fold=Fold(split, f"official split {split}", (), tuple(a.id for a in answers), same_people=bool(overlap)),
+        model=f"words ({model.variant})",
+        method="source-only",
+        rows={"recording": rows},
+        fill="question_only",
+        windows={"unit": "a whole answer; no clock in a split file"},
+        drawn=drawn,
+        fingerprint=digest,
+        versions=machine.versions(),
+        git=machine.git_state(),
+        notes=tuple(notes),
+    )
+
+
+def store_words_run(
+    data_dir: Path,
+    out: Path,
+    split: str = "test",
+    model: WordsRecogniser | Path | None = None,
+    dataset: str | None = None,
+    drawn: bool | None = None,
+) -> dict[str, Any]:
+    """Score as :func:`twomind.score.words.score_words` does and keep the run in the folder ``out``.
+
+    ``drawn`` says whether the people are synthetic; by default it is looked up (:func:`is_drawn`).
+
+    Raises:
+        BadInput: the data cannot be read.
+        MissingWeights: there is no such model.
+    """
+    data_dir = existing(data_dir)
+    answers = read_answers(data_dir, [split]).answers
+    recogniser = model if isinstance(model, WordsRecogniser) else load(model)
+    name = dataset or (data_dir.name if data_dir.is_dir() else data_dir.stem)
+    drawn = is_drawn(data_dir) if drawn is None else drawn
+    run = words_run(recogniser, answers, dataset=name, split=split, drawn=drawn)
+    return {"run": str(save_run(run, Path(out))), "drawn": drawn}
+
+
+def is_drawn(data: Path) -> bool:
+    """Whether a drawn study's ``study.json`` lies in the data's folder or one of the three above it."""
+    folder = (data if data.is_dir() else data.parent).resolve()
+    for place in (folder, *list(folder.parents)[:3]):
+        try:
+            found = json.loads((place / "study.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict) and {"what", "means"} <= found.keys():
+            return True
+    return False

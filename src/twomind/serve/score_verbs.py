@@ -1,0 +1,58 @@
+"""``twomind score report``: runs to one leaderboard page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from twomind.serve.verb import PATH, print_json, say, verb
+
+
+@click.command("report")
+@click.argument("runs", nargs=-1, required=True, type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder for leaderboard.html, .md, .json and figures.")
+@click.option(
+    "--metric",
+    type=click.Choice(["macro_f1", "war", "uar"]),
+    default="macro_f1",
+    show_default=True,
+    help="What is compared person by person.",
+)
+@click.option("--title", default="Leaderboard", show_default=True)
+@click.option("--min-people", type=click.IntRange(2), default=5, show_default=True, help="Smallest group reported.")
+@click.option("--bootstrap", type=click.IntRange(100), default=2000, show_default=True, help="Resamples of people.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
+@verb
+def score_report_verb(
+    runs: tuple[Path, ...],
+    out: Path,
+    metric: str,
+    title: str,
+    min_people: int,
+    bootstrap: int,
+    seed: int,
+    as_json: bool,
+    offline: bool,
+) -> int:
+    """One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts, figures, limits."""
+    from twomind.score.report import report
+
+    found = report(
+        runs,
+        out,
+        metric=metric,
+        title=title,
+        n_bootstrap=bootstrap,
+        min_people=min_people,
+        seed=seed,
+        progress=lambda what, done, total: say(what),
+    )
+    if as_json:
+        print_json(found)
+    for board in found["boards"]:
+        say(f"{board['dataset']}, {board['protocol']}:" + (f" {board['what_it_means']}" if board["drawn"] else ""))
+        for sentence in board["findings"]:
+            say(f"  {sentence}")
+    say(f"page: {Path(found['html']).resolve()}; as Markdown: {found['markdown']}")
+    return 0
