@@ -12,7 +12,7 @@ import numpy as np
 from twomind.capture.drawn import behaviour, voice
 from twomind.capture.drawn.behaviour import Courses, Movement
 from twomind.capture.drawn.identity import AU_NAMES, SIDED, SPEECH, FaceState
-from twomind.capture.drawn.study_people import PAIN, STRESS, StudyPerson
+from twomind.capture.drawn.study_people import PAIN, STRESS, STUDY_HABITS, StudyPerson
 from twomind.capture.drawn.study_script import StudyAnswer, StudySegment, write_study_answer
 from twomind.capture.drawn.study_tasks import speak_task
 from twomind.capture.drawn.study_world import StudyWorld
@@ -66,6 +66,8 @@ class Take:
     answer: StudyAnswer | None = None
     spans: tuple[tuple[float, float], ...] = ()
     segments: tuple[Noted, ...] = ()
+    #: how much stress raises and hurries the voice
+    tension: tuple[float, float] = (0.0, 0.0)
 
     def states(self) -> list[FaceState]:
         """What is drawn, frame by frame."""
@@ -142,9 +144,14 @@ def say(world: StudyWorld, person: StudyPerson, answer: StudyAnswer, question: i
 
 
 def biovid_take(world: StudyWorld, person: StudyPerson, label: int, number: int, fps: int) -> Take:
-    """One clip of heat pain (label 1, PA4) or of none (label 0, BL1), without speech."""
+    """One clip of heat pain (label 1, PA4) or of none (label 0, BL1), without speech.
+
+    Label noise: the stimulus is what the name says, but nothing of it is felt, or something else hurts.
+    """
     seed = person.factors.seed
-    rng = stream(seed, "study", "biovid", person.index, person.visit, label, number)
+    noted = label
+    label = _noted_label(world, label, stream(seed, "study", "annotator", "biovid", person.index, noted, number))
+    rng = stream(seed, "study", "biovid", person.index, person.visit, noted, number)
     times_s = np.arange(round(world.clip_s * fps)) / fps
     speech = silence(world.clip_s)
     aus = _moods(world, times_s, rng)
@@ -162,9 +169,9 @@ def biovid_take(world: StudyWorld, person: StudyPerson, label: int, number: int,
     movements = _habits(world, person, speech, rng)
     if label:
         movements += _startle(world, person, speech, rng)
-    noted = _noted_label(world, label, stream(seed, "study", "annotator", "biovid", person.index, label, number))
+    level = "PA4" if noted else "BL1"
     return _take(
-        ("biovid", person, f"{person.subject}-{'PA4' if label else 'BL1'}-{number:03d}", "PA4" if label else "BL1"),
+        ("biovid", person, f"{person.subject}-{level}-{number:03d}", level),
         (label, noted),
         times_s,
         speech,
@@ -187,7 +194,8 @@ def stressid_take(world: StudyWorld, person: StudyPerson, task: str, fps: int) -
     def strength(sign: str) -> float:
         return level * STRESS[sign] * min(mix[sign], 2.2)
 
-    speech = speak_task(world, person, task, strength("pitch"), strength("fast"), sound=False) or silence(world.task_s)
+    tension = (strength("pitch"), strength("fast"))
+    speech = speak_task(world, person, task, *tension, sound=False) or silence(world.task_s)
     times_s = np.arange(int(np.ceil(speech.duration_s * fps))) / fps
     aus = _moods(world, times_s, rng)
     waves = np.clip(0.6 + 0.4 * _wave(times_s, rng), 0, 1)
@@ -205,7 +213,7 @@ def stressid_take(world: StudyWorld, person: StudyPerson, task: str, fps: int) -
         kind = "gaze_away" if rng.random() < 0.6 else "look_away"
         movements += _place(kind, "label", (0.3, speech.duration_s - 0.5), 0.8, person, speech, rng)
     noted = _noted_label(world, label, stream(seed, "study", "annotator", "stressid", *keys))
-    return _take(
+    take = _take(
         ("stressid", replace(person, factors=tense), f"{person.subject}_{task}", task),
         (label, noted),
         times_s,
@@ -215,6 +223,7 @@ def stressid_take(world: StudyWorld, person: StudyPerson, task: str, fps: int) -
         world,
         rng,
     )
+    return replace(take, person=person, tension=tension)
 
 
 def silence(duration_s: float) -> Speech:
@@ -321,8 +330,6 @@ def _sides(
 def _habits(world: StudyWorld, person: StudyPerson, speech: Speech, rng: np.random.Generator) -> list[Movement]:
     """Movements that say nothing about the label: mostly the person's own habits."""
     found: list[Movement] = []
-    from twomind.capture.drawn.study_people import STUDY_HABITS
-
     for _ in range(int(rng.poisson(person.habit_per_min * speech.duration_s / 60))):
         kinds = person.habits if rng.random() < 0.75 else STUDY_HABITS
         kind = kinds[int(rng.integers(len(kinds)))]

@@ -136,6 +136,9 @@ class StudyWorld(World):
     one_segment: float = 332 / 775
     more_segments: float = 1172 / 443
 
+    #: share of the filler sounds that the transcripts do not have (Whisper drops some 96 % of them)
+    fillers_dropped: float = 0.96
+
     #: BioVid: clips per class and person (20 in the release), their length, and where the pain begins
     clips_per_class: int = 20
     clip_s: float = 5.5
@@ -150,7 +153,7 @@ class StudyWorld(World):
         for name in (*PERSON_KNOBS, "noise", "boundary_s"):
             if not 0 <= getattr(self, name) <= 3:
                 raise BadInput(f"StudyWorld.{name}: expected a size in 0..3, got {getattr(self, name)}")
-        for name in ("subtlety", "label_noise", "conflict", "within", "sides", "one_segment"):
+        for name in ("subtlety", "label_noise", "conflict", "within", "sides", "one_segment", "fillers_dropped"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"StudyWorld.{name}: expected a share in 0..1, got {getattr(self, name)}")
         if self.clips_per_class < 1 or self.clips_per_class > 20:

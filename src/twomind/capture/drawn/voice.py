@@ -64,6 +64,10 @@ class Speech:
     f0_hz: np.ndarray | None
     f0_reason: str
     mouth: np.ndarray
+    #: level of the voice every 10 ms (dBFS, without the room's noise), -120 where nothing sounds
+    level_db: np.ndarray | None = None
+    #: middles of the vowels (s)
+    nuclei_s: tuple[float, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -150,7 +154,41 @@ def speak(
         f0_hz=f0_ms[::10] if engine == "builtin" else None,
         f0_reason="" if engine == "builtin" else "espeak-ng does not state the pitch it speaks with",
         mouth=_mouth(sounds, starts_ms, lengths_ms),
+        level_db=_levels(tokens, sounds, starts_ms, lengths_ms, breaths_ms, total_ms, person.level_db),
+        nuclei_s=_nuclei(sounds, starts_ms, lengths_ms),
     )
+
+
+def _levels(
+    tokens: tuple[Token, ...],
+    sounds: list[tuple[Phone, ...]],
+    starts_ms: list[int],
+    lengths_ms: list[int],
+    breaths_ms: list[tuple[int, int]],
+    total_ms: int,
+    level_db: float,
+) -> np.ndarray:
+    """Level of all sounds every 10 ms ``(n,)`` dBFS: mean power of the ten milliseconds."""
+    power = np.zeros(-(-total_ms // 10) * 10)
+    for token, sound, start, length in zip(tokens, sounds, starts_ms, lengths_ms, strict=True):
+        gain = 10 ** ((level_db + token.gain_db) / 10)
+        power[start : start + length] += gain * synth.loudness(sound, length) ** 2
+    for start, end in breaths_ms:
+        swell = np.sin(np.pi * (np.arange(end - start) + 0.5) / (end - start)) ** 4
+        power[start:end] += 10 ** ((level_db - 24) / 10) * swell
+    found: np.ndarray = 10 * np.log10(np.maximum(power.reshape(-1, 10).mean(axis=1), 1e-12))
+    return found
+
+
+def _nuclei(sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: list[int]) -> tuple[float, ...]:
+    """Middles of the vowels (s)."""
+    found = []
+    for sound, start, length in zip(sounds, starts_ms, lengths_ms, strict=True):
+        edges = start + length * synth.edges(sound)
+        found += [
+            round((a + b) / 2000, 4) for p, a, b in zip(sound, edges, edges[1:], strict=False) if p.voice >= 0.99
+        ]
+    return tuple(found)
 
 
 def _pauses(words: tuple[Spoken, ...]) -> tuple[tuple[float, float], ...]:
