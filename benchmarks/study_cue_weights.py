@@ -24,7 +24,7 @@ def main() -> None:
     study_script.CUE_WEIGHTS = weights
     for _ in range(12):
         rng = np.random.default_rng(0)
-        plans = [study_script.plan_segment(world, p, rng) for p in people for _ in range(15)]
+        plans = [study_script.plan_segment(world, p, 4, rng) for p in people for _ in range(15)]
         for m, shares in STUDY_CUES.items():
             seen = Counter(c for plan in plans for c in plan.cues.get(m, ()))
             whole, published = sum(seen.values()), sum(shares.values())

@@ -60,9 +60,13 @@ class StudyPerson:
     mix: dict[str, dict[str, float]]
     #: probability that the answer takes the visible side at all: how much this person's face and head go along
     displays: dict[str, float]
+    #: how plainly each modality of this person shows A/H (factor around 1): some show it in the face, some in the voice
+    shows: dict[str, float]
     #: habitual movements and how many of them a minute
     habits: tuple[str, ...]
     habit_per_min: float
+    #: probability that a clause outside A/H is hedged, and that it is spoken haltingly
+    hedge_rate: float
     #: which of the topics this person talks about
     topic: int
     #: share of pain or stress that shows at all
@@ -98,7 +102,9 @@ def study_person(
     mix = {name: _mix(world, shares, rng) for name, shares in STUDY_CUES.items()}
     mix |= {"pain": _mix(world, PAIN, rng), "stress": _mix(world, STRESS, rng)}
     displays = {m: float(np.clip(1 + world.mix * rng.normal(0, 0.3), 0.2, 1.4)) for m in ("audio", "body", "facial")}
+    shows = {m: float(np.clip(np.exp(world.mix * rng.normal(0, 0.5)), 0.3, 1.8)) for m in STUDY_CUES}
     topic = int(rng.integers(3))
+    hedge_rate = float(np.clip(_between(world.fillers, 0.2, float(rng.beta(0.9, 3.0))), 0, 0.9))
     if visit > 1:
         look = _next_day(world, look, stream(seed, "study", "day", index, visit))
     return StudyPerson(
@@ -111,8 +117,10 @@ def study_person(
         saturation=round(saturation, 4),
         mix=mix,
         displays={k: round(v, 4) for k, v in displays.items()},
+        shows={k: round(v, 4) for k, v in shows.items()},
         habits=plain_kinds,
         habit_per_min=round(rate, 3),
+        hedge_rate=round(hedge_rate, 4),
         topic=topic if world.vocabulary > 0 else -1,
         openness=round(openness, 4),
     )

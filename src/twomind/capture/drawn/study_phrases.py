@@ -88,16 +88,10 @@ SHORT: tuple[str, ...] = (
     "I go back and forth",
 )
 
-#: probability that a plain clause is for and against, per question
-LEANING: dict[int, tuple[float, float]] = {
-    1: (0.15, 0.15),
-    2: (0.5, 0.1),
-    3: (0.1, 0.5),
-    4: (0.3, 0.3),
-    5: (0.45, 0.12),
-    6: (0.12, 0.45),
-    7: (0.3, 0.3),
-}
+#: probability that a clause outside A/H takes a side at all, the same for all questions (and about as in A/H)
+SIDED = 0.7
+#: probability that a side is for, not against, per question
+LEANING: dict[int, float] = {1: 0.5, 2: 0.8, 3: 0.2, 4: 0.5, 5: 0.75, 6: 0.25, 7: 0.5}
 
 #: StressID: what is said in the tasks with speech (counting and reading are the same for everybody)
 READING: tuple[str, ...] = (

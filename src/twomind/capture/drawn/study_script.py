@@ -15,7 +15,7 @@ from twomind.capture.drawn import phrases
 from twomind.capture.drawn.phones import phones
 from twomind.capture.drawn.script import Token, filler, hesitant, join, parse, sentences
 from twomind.capture.drawn.study_people import StudyPerson
-from twomind.capture.drawn.study_phrases import CLAUSES, LEANING, NEUTRAL, SHORT
+from twomind.capture.drawn.study_phrases import CLAUSES, LEANING, NEUTRAL, SHORT, SIDED
 from twomind.capture.drawn.study_world import CONFLICT_PAIRS, CUE_SIDES, CUE_WEIGHTS, STUDY_CUES, StudyWorld
 from twomind.capture.drawn.voice import FLOW_S, length_ms
 from twomind.capture.drawn.world import MODALITY_SETS, choose, stream
@@ -96,7 +96,7 @@ def plan_lengths(world: StudyWorld, label: int, rng: np.random.Generator) -> tup
     return float(np.clip(max(total_s, sum(lengths) / 0.6), *world.answer_limits_s)), lengths
 
 
-def plan_segment(world: StudyWorld, person: StudyPerson, rng: np.random.Generator) -> SegmentShape:
+def plan_segment(world: StudyWorld, person: StudyPerson, question: int, rng: np.random.Generator) -> SegmentShape:
     """Which modalities show a segment with which cues, which side each takes, and whether two contradict each other."""
     pair: tuple[str, ...] = ()
     if rng.random() < world.conflict:
@@ -109,11 +109,12 @@ def plan_segment(world: StudyWorld, person: StudyPerson, rng: np.random.Generato
         m: _draw_cues(person, m, 1 + int(rng.poisson(world.n_cues - 1)), 0, rng) for m in modalities
     }
     sided = [CUE_SIDES[c] for m in (pair or modalities) for c in drawn[m] if c in CUE_SIDES]
-    side = sided[int(rng.integers(len(sided)))] if sided else int(rng.choice([-1, 1]))
+    side = sided[int(rng.integers(len(sided)))] if sided else _side_of(question, rng)
     sides = {}
     for m in modalities:
         own = [CUE_SIDES[c] for c in drawn[m] if c in CUE_SIDES]
-        shows = bool(own) or rng.random() < world.sides * person.displays.get(m, 1.0)
+        chance = SIDED * (1.0 if m == "language" else world.sides * person.displays.get(m, 1.0))
+        shows = bool(own) or rng.random() < chance
         sides[m] = side if shows else 0
     if pair:
         own = [CUE_SIDES[c] for c in drawn[pair[0]] if c in CUE_SIDES]
@@ -193,11 +194,11 @@ def write_study_answer(world: StudyWorld, person: StudyPerson, question: int) ->
             talk.say(_toned(tokens, sides.get("audio", 0)))
             clauses.append(Clause(first, len(talk.tokens) - 1, sides))
         if k < len(lengths):
-            shape = plan_segment(world, person, rng)
+            shape = plan_segment(world, person, question, rng)
             first, until_s = len(talk.tokens), talk.at_s + lengths[k]
             while len(talk.tokens) == first or talk.at_s + _HALF_CLAUSE_S < until_s:
                 left_s = until_s - talk.at_s
-                talk.say(_toned(source.torn(shape, lengths[k], left_s), shape.sides.get("audio", 0)))
+                talk.say(_toned(source.torn(shape, left_s), shape.sides.get("audio", 0)))
             last = len(talk.tokens) - 1
             segments.append(StudySegment(first, last, shape.sides, shape.cues, shape.conflict, shape.within))
     return StudyAnswer(question, label, topic.doing, sentences(talk.tokens), tuple(segments), tuple(clauses))
@@ -239,52 +240,72 @@ class _Clauses:
         self._pools[pool].append(text)
         return parse(text, self.topic)
 
-    def plain(self, opening: bool) -> tuple[list[Token], int]:
-        """A clause outside A/H and its side; the person's usual fillers may come first."""
-        rng = self.rng
-        up, down = LEANING[self.question]
-        u = rng.random()
-        side = 0 if opening else (1 if u < up else -1 if u < up + down else 0)
-        if opening:
-            openings = phrases.OPENINGS[self.question]
-            clause = parse(openings[int(rng.integers(len(openings)))], self.topic)
-        elif side:
-            kinds = ("positive", "motivation") if side > 0 else ("negative", "fail", "excuse", "no_motivation")
-            weights = {k: STUDY_CUES["language"][k] for k in kinds}
-            clause = self._next(choose(rng, weights, 1)[0])
-        else:
-            clause = self._next("facts" if rng.random() < 0.7 else "neutral")
-        factors = self.person.factors
-        if not opening and rng.random() < factors.filler_rate:
+    def _about(self, side: int) -> list[Token]:
+        """A clause that says something for or against, or neither."""
+        if not side:
+            return self._next("facts" if self.rng.random() < 0.7 else "neutral")
+        kinds = ("positive", "motivation") if side > 0 else ("negative", "fail", "excuse", "no_motivation")
+        weights = {k: STUDY_CUES["language"][k] for k in kinds}
+        return self._next(choose(self.rng, weights, 1)[0])
+
+    def _usual(self, clause: list[Token]) -> list[Token]:
+        """The clause as this person speaks, A/H or not: own fillers, hedges, halts and pauses, which mean nothing."""
+        rng, person, factors = self.rng, self.person, self.person.factors
+        if rng.random() < person.hedge_rate:
+            hedge = phrases.HEDGES[int(rng.integers(len(phrases.HEDGES)))]
+            clause = [*parse(hedge, self.topic), replace(clause[0], starts_clause=False), *clause[1:]]
+        if rng.random() < person.hedge_rate:
+            halts = tuple(c for c in ("pause", "slow", "breath") if rng.random() < 0.4)
+            clause = hesitant(clause, {"audio": halts}, factors, self.world, rng)
+        if rng.random() < factors.filler_rate:
             clause = join([filler(factors, rng, word=rng.random() < 0.3)], clause)
-        # A pause outside A/H is sometimes as long as one inside: breath, thought, the next idea.
         pause_s = float(rng.uniform(*self.world.clause_pause_s))
         if rng.random() < 0.15:
             pause_s = float(rng.uniform(*self.world.long_pause_s))
-        first = replace(clause[0], pause_s=0.0 if opening else max(pause_s, clause[0].pause_s), starts_clause=True)
-        return [first, *clause[1:]], side
+        return [replace(clause[0], pause_s=max(pause_s, clause[0].pause_s), starts_clause=True), *clause[1:]]
 
-    def torn(self, shape: SegmentShape, length_s: float, left_s: float) -> list[Token]:
-        """A clause of an A/H segment with its audio and language cues in it."""
+    def plain(self, opening: bool) -> tuple[list[Token], int]:
+        """A clause outside A/H and its side."""
         rng = self.rng
+        if opening:
+            openings = phrases.OPENINGS[self.question]
+            clause = parse(openings[int(rng.integers(len(openings)))], self.topic)
+            return [replace(clause[0], pause_s=0.0, starts_clause=True), *clause[1:]], 0
+        side = _side_of(self.question, rng) if rng.random() < SIDED else 0
+        return self._usual(self._about(side)), side
+
+    def torn(self, shape: SegmentShape, left_s: float) -> list[Token]:
+        """A clause of an A/H segment; whether it shows its audio and language cues is a matter of subtlety."""
+        rng, shows = self.rng, self.person.shows
         language, side = shape.cues.get("language", ()), shape.sides.get("language", 0)
-        kinds = [c for c in language if c in CLAUSES]
-        if shape.within == "language":
-            kinds = ["positive" if rng.random() < 0.5 else "negative"]
-        elif side and not any(k in CUE_SIDES for k in kinds):
-            kinds.append("positive" if side > 0 else "negative")
-        if left_s < _SHORT_S and not shape.within:
+        visible = min(1.0, (1.0 - self.world.subtlety) * shows["language"])
+        audible = min(1.0, (1.0 - self.world.subtlety) * shows["audio"])
+        if left_s < _SHORT_S and not shape.within and rng.random() < visible:
             short = self._next("short")
             return [replace(short[0], pause_s=0.35, starts_clause=True), *short[1:]]
-        if kinds:
-            clause = self._next(kinds[int(rng.integers(len(kinds)))])
-        else:
-            clause = self._next("torn" if "language" in shape.cues else "facts")
+        kinds = [c for c in language if c in CLAUSES]
         if shape.within == "language":
+            clause = self._next("positive" if rng.random() < 0.5 else "negative")
             other = self._next("negative" if clause[0].kind in ("positive", "") else "positive")
             clause = [*clause, replace(other[0], starts_clause=False), *other[1:]]
-        cues = dict(shape.cues)
-        # Not every clause of a long segment hesitates in every way.
-        if length_s > 5:
-            cues = {m: tuple(c for c in given if rng.random() < 0.75) for m, given in cues.items()}
-        return hesitant(clause, cues, self.person.factors, self.world, rng)
+        elif kinds and (side or rng.random() < visible):
+            clause = self._next(kinds[int(rng.integers(len(kinds)))])
+        elif "language" in shape.cues and not side and rng.random() < visible:
+            clause = self._next("torn")
+        else:
+            clause = self._about(side)
+        clause = self._usual(clause)
+        # Not every clause of a segment hesitates in every way.
+        cues = {
+            "language": tuple(c for c in language if rng.random() < visible),
+            "audio": tuple(c for c in shape.cues.get("audio", ()) if rng.random() < audible),
+        }
+        if not any(cues.values()):
+            return clause
+        before_s = clause[0].pause_s
+        clause = hesitant(clause, cues, self.person.factors, self.world, rng)
+        return [replace(clause[0], pause_s=max(before_s, clause[0].pause_s)), *clause[1:]]
+
+
+def _side_of(question: int, rng: np.random.Generator) -> int:
+    return 1 if rng.random() < LEANING[question] else -1

@@ -188,7 +188,7 @@ def stressid_take(world: StudyWorld, person: StudyPerson, task: str, fps: int) -
     keys = (person.index, person.visit, task)
     rng = stream(seed, "study", "stressid", *keys)
     label = int(rng.random() < TASKS[task])
-    level = float(rng.beta(3, 1.6)) * person.openness * (1 - world.subtlety) * 1.5 if label else 0.0
+    level = float(rng.beta(4, 1.6)) * person.openness * (1 - world.subtlety) * 2.2 if label else 0.0
     mix = person.mix["stress"]
 
     def strength(sign: str) -> float:
@@ -297,9 +297,11 @@ def _showing(
     for plan, span in zip(answer.segments, spans, strict=True):
         # A long segment shows its cues again and again, about every four seconds.
         times = max(1, round((span[1] - span[0]) / 4))
-        for kind in (*plan.cues.get("facial", ()), *plan.cues.get("body", ())):
-            for _ in range(times):
-                found += _place(kind, "ah", span, plain * 1.3, person, speech, rng)
+        for modality in ("facial", "body"):
+            for kind in plan.cues.get(modality, ()):
+                for _ in range(times):
+                    size = plain * 1.4 * person.shows[modality]
+                    found += _place(kind, "ah", span, size, person, speech, rng)
         found += _sides(plan.sides, span, person, speech, rng, bool(plan.conflict))
         if plan.within == "facial":
             both = ("smile", "frown")

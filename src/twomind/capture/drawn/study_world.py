@@ -33,18 +33,18 @@ STUDY_CUES: dict[str, dict[str, float]] = {
 }
 #: Weights with which cues are drawn so that the shares above come out; from ``benchmarks/study_cue_weights.py``.
 CUE_WEIGHTS: dict[str, dict[str, float]] = {
-    "audio": {"pause": 78.5, "slow": 22.5, "breath": 5.7, "fast": 8.4, "quiet": 0.6, "stutter": 0.3},
+    "audio": {"pause": 80.8, "slow": 22.6, "breath": 5.7, "fast": 7.8, "quiet": 0.5, "stutter": 0.3},
     "language": {
-        **{"filler_sound": 23.1, "positive": 21.3, "motivation": 18.5, "filler_word": 7.3, "negative": 12.8},
-        **{"fail": 8.3, "hedge": 2.9, "excuse": 3.4, "no_motivation": 4.9, "correction": 2.3, "repeat": 1.6},
+        **{"filler_sound": 22.9, "positive": 21.8, "motivation": 18.5, "filler_word": 7.6, "negative": 11.9},
+        **{"fail": 8.3, "hedge": 3.2, "excuse": 3.2, "no_motivation": 4.9, "correction": 2.4, "repeat": 1.6},
     },
     "facial": {
-        **{"gaze_away": 39.9, "brow_raise": 14.7, "eyes_closing": 7.9, "smile": 14.2, "mouth": 5.9},
-        **{"lip_press": 3.8, "brow_lower": 8.2, "hanging": 3.3, "squint": 2.5, "eye_roll": 1.5},
+        **{"gaze_away": 40.8, "brow_raise": 14.6, "eyes_closing": 7.7, "smile": 15.1, "mouth": 5.4},
+        **{"lip_press": 4.1, "brow_lower": 8.0, "hanging": 3.2, "squint": 2.5, "eye_roll": 1.6},
     },
     "body": {
-        **{"head_shake": 80.0, "look_away": 8.7, "tilt": 7.9, "posture": 6.4, "shrug": 5.4, "throw": 4.6},
-        **{"nod": 17.3, "restless": 1.5},
+        **{"head_shake": 86.6, "look_away": 8.6, "tilt": 7.7, "posture": 6.7, "shrug": 5.5, "throw": 4.6},
+        **{"nod": 17.0, "restless": 1.4},
     },
 }
 #: Cues that take sides: +1 for, -1 against. All others show hesitation without a side.
