@@ -26,7 +26,7 @@ LEAD_S, TAIL_S = 0.6, 0.8
 TONE_ST, TONE_DB = 2.0, 2.0
 
 #: A clause is begun when at least half of a usual one still fits; below the second limit it is a short remark.
-_HALF_CLAUSE_S, _SHORT_S = 1.7, 1.9
+_HALF_CLAUSE_S, _SHORT_S = 1.2, 1.4
 
 Cues = dict[str, tuple[str, ...]]
 
