@@ -195,6 +195,7 @@ def main() -> None:
     parser.add_argument("--layouts", nargs="*", default=["bah", "biovid", "stressid"])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--knobs", action="store_true")
+    parser.add_argument("--only", action="store_true", help="one knob at its default, all others at zero")
     parser.add_argument("--controls", action="store_true")
     parser.add_argument("--save", action="store_true")
     given = parser.parse_args()
@@ -205,7 +206,9 @@ def main() -> None:
         cases += [("conflict at zero", replace(base, conflict=0.0), "face")]
     if given.knobs:
         cases += [(f"{knob} = 0", replace(base, **{knob: 0.0}), "face") for knob in PERSON_KNOBS]
+    if given.only:
         cases += [(f"only {knob}", replace(base.alike(), **{knob: 1.0}), "face") for knob in PERSON_KNOBS]
+    if given.knobs:
         cases += [(f"subtlety = {v}", replace(base, subtlety=v), "face") for v in (0.0, 0.7)]
         cases += [(f"noise = {v}", replace(base, noise=v), "face") for v in (0.0, 2.0)]
         cases += [("label_noise = 0.2", replace(base, label_noise=0.2), "face")]
@@ -217,7 +220,7 @@ def main() -> None:
             show(f"{layout}: {name}", table[f"{layout}: {name}"])
     if given.save:
         results.save(
-            "study-gap", {"means": MEANING, "command": " ".join(sys.argv), "seconds": time.time() - started, "rows": table}
+            f"study-gap-{'-'.join(given.layouts)}", {"means": MEANING, "command": " ".join(sys.argv), "seconds": time.time() - started, "rows": table}
         )
 
 

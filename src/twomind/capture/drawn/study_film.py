@@ -136,32 +136,31 @@ def make_film(media: Path, truth_path: Path, take: Take, world: StudyWorld, seed
         "media_sha256": content_hash(media),
         **truth_of(take, world),
         "frames": frame_truth(take),
-        "anchors": {t: np.round(anchor_points(take, t), 2).tolist() for t in ANCHORS},
+        "anchors": {t: np.round(points, 2).tolist() for t, points in anchor_points(take).items()},
     }
     write_text(truth_path, json.dumps(truth, allow_nan=False) + "\n")
     return True
 
 
-def anchor_points(take: Take, template: str) -> np.ndarray:
-    """Where the points of a crop's template lie on each frame ``(T, K, 2)`` px, from the drawing itself.
+def anchor_points(take: Take) -> dict[str, np.ndarray]:
+    """Where the points of each crop template lie on every frame ``(T, K, 2)`` px, from the drawing itself.
 
     ``arcface``: the person's right and left eye, tip of the nose, right and left corner of the mouth; ``mesh``: right
     and left eye, chin. Order and meaning as in ``twomind.describe.align``.
     """
-    return np.stack([_anchors_of(take.person, state, template) for state in take.states()])
+    rows = [_anchors_of(take.person, state) for state in take.states()]
+    return {template: np.stack([row[k] for row in rows]) for k, template in enumerate(ANCHORS)}
 
 
-def _anchors_of(person: StudyPerson, state: FaceState, template: str) -> np.ndarray:
+def _anchors_of(person: StudyPerson, state: FaceState) -> tuple[np.ndarray, np.ndarray]:
     look = person.look
     sides = effective_sides(look, state)
     seen = view(look, state, person.camera, CENTRE, (0.0, 0.0))
     eyes = surface(look, np.array([[-3.15, 2.6], [3.15, 2.6]]) * (look.eye_distance, 1.0))
-    if template == "mesh":
-        drop_cm = 1.35 * sum(sides["AU26"]) / 2 - 0.35 * sum(sides["AU17"]) / 2
-        chin = np.array([[0.0, -9.2 * look.face_height - drop_cm, 3.4]])
-        return np.asarray(seen(np.concatenate([eyes, chin])))
+    drop_cm = 1.35 * sum(sides["AU26"]) / 2 - 0.35 * sum(sides["AU17"]) / 2
+    chin = np.array([[0.0, -9.2 * look.face_height - drop_cm, 3.4]])
     tip = np.array([[0.0, (-1.1 * look.nose_length + 0.1) * look.face_height, 7.0]])
-    lip = mouth_curves(look, sides)["upper"]
-    corners = lip[[0, -1]]
-    order = np.argsort(corners[:, 0])
-    return np.asarray(seen(np.concatenate([eyes, tip, corners[order]])))
+    corners = mouth_curves(look, sides)["upper"][[0, -1]]
+    corners = corners[np.argsort(corners[:, 0])]
+    points = np.asarray(seen(np.concatenate([eyes, tip, corners, chin])))
+    return points[:5], points[[0, 1, 5]]
