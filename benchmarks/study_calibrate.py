@@ -81,13 +81,17 @@ def measure(job: tuple[int, float, str, bool]) -> dict[str, Any]:
     index, seconds, folder, spoken = job
     world = StudyWorld()
     if spoken:
-        take = bah_take(replace(world, answer_s=(seconds, 0.3)), study_person(world, 77, index, f"cal{index:03d}"), 4, FPS)
+        take = bah_take(
+            replace(world, answer_s=(seconds, 0.3)), study_person(world, 77, index, f"cal{index:03d}"), 4, FPS
+        )
     else:
         take = exercise(world, index, seconds)
     media = Path(folder) / f"{take.name}-{int(spoken)}.mp4"
     film_take(media, take, world, film_settings(FPS))
     recording = Recording(id=take.name, subject=take.person.subject, media=media, drawn=True)
-    found = describe(recording, ("face", "voice") if spoken else ("face",), store=Store(Path(folder)), settings=Settings())
+    found = describe(
+        recording, ("face", "voice") if spoken else ("face",), store=Store(Path(folder)), settings=Settings()
+    )
     track = found.features.tracks["face"]
     out = {
         "index": index,

@@ -27,7 +27,6 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 sys.path.insert(0, str(Path(__file__).parent))
 
 import results
-
 from twomind.capture.drawn.study import MEANING
 from twomind.capture.drawn.study_world import PERSON_KNOBS, StudyWorld
 from twomind.describe.study import StudyFeatures, study_features
@@ -183,8 +182,8 @@ def measure(layout: str, n_people: int, seeds: list[int], world: StudyWorld, fac
 def show(name: str, r: dict[str, Any]) -> None:
     low, high = r["gap_uar_95"]
     print(
-        f"{name:36s} UAR {r['source_uar']:.3f} -> {r['oracle_uar']:.3f}, gap {r['gap_uar']:+.3f} [{low:+.3f}, {high:+.3f}]"
-        f"  F1 {r['source_f1']:.3f} -> {r['oracle_f1']:.3f}  AUC {r['source_auc']:.3f} -> {r['oracle_auc']:.3f}",
+        f"{name:36s} UAR {r['source_uar']:.3f} -> {r['oracle_uar']:.3f}, gap {r['gap_uar']:+.3f} "
+        f"[{low:+.3f}, {high:+.3f}]  F1 {r['source_f1']:.3f} -> {r['oracle_f1']:.3f}  AUC {r['source_auc']:.3f} -> {r['oracle_auc']:.3f}",
         flush=True,
     )
 
@@ -195,15 +194,23 @@ def main() -> None:
     parser.add_argument("--layouts", nargs="*", default=["bah", "biovid", "stressid"])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--knobs", action="store_true")
+    parser.add_argument("--zero", nargs="*", default=[], help="only these knobs at zero, one at a time")
     parser.add_argument("--only", action="store_true", help="one knob at its default, all others at zero")
     parser.add_argument("--controls", action="store_true")
     parser.add_argument("--save", action="store_true")
     given = parser.parse_args()
     base = StudyWorld()
-    cases: list[tuple[str, StudyWorld, str]] = [("defaults", base, "face"), ("own median taken off", base, "face_relative")]
+    cases: list[tuple[str, StudyWorld, str]] = [
+        ("defaults", base, "face"),
+        ("own median taken off", base, "face_relative"),
+    ]
     if given.controls:
-        cases += [("person shift at zero", base.alike(), "face"), ("subtlety 1 (nothing shows)", replace(base, subtlety=1.0), "face")]
+        cases += [
+            ("person shift at zero", base.alike(), "face"),
+            ("subtlety 1 (nothing shows)", replace(base, subtlety=1.0), "face"),
+        ]
         cases += [("conflict at zero", replace(base, conflict=0.0), "face")]
+    cases += [(f"{knob} = 0", replace(base, **{knob: 0.0}), "face") for knob in given.zero]
     if given.knobs:
         cases += [(f"{knob} = 0", replace(base, **{knob: 0.0}), "face") for knob in PERSON_KNOBS]
     if given.only:
@@ -220,7 +227,8 @@ def main() -> None:
             show(f"{layout}: {name}", table[f"{layout}: {name}"])
     if given.save:
         results.save(
-            f"study-gap-{'-'.join(given.layouts)}", {"means": MEANING, "command": " ".join(sys.argv), "seconds": time.time() - started, "rows": table}
+            f"study-gap-{'-'.join(given.layouts)}",
+            {"means": MEANING, "command": " ".join(sys.argv), "seconds": time.time() - started, "rows": table},
         )
 
 

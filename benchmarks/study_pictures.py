@@ -1,6 +1,6 @@
 """The contact sheet of docs/study.md: people × conditions, and aligned crops.
 
-    python benchmarks/study_pictures.py          # writes docs/pictures/study-people.png and study-crops.png
+python benchmarks/study_pictures.py          # writes docs/pictures/study-people.png and study-crops.png
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def frame(take: Take, i: int) -> np.ndarray:
 
 def busiest(take: Take, lo_s: float, hi_s: float) -> int:
     """The frame between the times with most movement of face and head."""
-    size = sum(np.abs(c) for c in take.aus.values()) + np.abs(take.columns["yaw"]) / 15 + np.abs(take.columns["gaze_yaw"]) / 20
+    size = (
+        sum(np.abs(c) for c in take.aus.values())
+        + np.abs(take.columns["yaw"]) / 15
+        + np.abs(take.columns["gaze_yaw"]) / 20
+    )
     size = np.where((take.times_s >= lo_s) & (take.times_s <= hi_s) & (take.blink < 0.3), size, -1)
     return int(np.argmax(size))
 
@@ -57,7 +61,9 @@ def people_sheet() -> np.ndarray:
             ("in an A/H segment", frame(talk, busiest(talk, *talk.spans[0]))),
             ("another day", frame(bah_take(world, later, 1, 15), 12)),
         ]
-        rows.append(np.hstack([titled(c[::2, ::2], f"{index}: {t}" if k == 0 else t) for k, (t, c) in enumerate(cells)]))
+        rows.append(
+            np.hstack([titled(c[::2, ::2], f"{index}: {t}" if k == 0 else t) for k, (t, c) in enumerate(cells)])
+        )
     return np.vstack(rows)
 
 

@@ -34,11 +34,14 @@ def biovid() -> StudyFeatures:
 def test_columns_units_and_clocks_are_those_of_describe(bah: StudyFeatures) -> None:
     assert len(bah.features) == len(bah.truths) == 42
     for x, truth in zip(bah.features, bah.truths, strict=True):
-        assert x.drawn and x.recording == truth.recording and x.question == truth.task
+        assert x.drawn
+        assert x.recording == truth.recording
+        assert x.question == truth.task
         assert x.tracks["face"].names == x.tracks["face_relative"].names == NAMES
         assert x.tracks["face"].units == UNITS
         assert (x.tracks["voice"].names, x.tracks["voice"].units) == (voice.NAMES, voice.UNITS)
-        assert x.tracks["words"].names == lexicon().names and len(x.tracks["words"]) == len(x.words or ())
+        assert x.tracks["words"].names == lexicon().names
+        assert len(x.tracks["words"]) == len(x.words or ())
         np.testing.assert_allclose(np.diff(x.tracks["voice"].times_s), 0.01, atol=1e-9)
         np.testing.assert_allclose(np.diff(x.tracks["face"].times_s), 1 / 15, atol=1e-9)
         assert x.span_s[1] == pytest.approx(x.tracks["voice"].times_s[-1], abs=0.05)
@@ -47,7 +50,8 @@ def test_columns_units_and_clocks_are_those_of_describe(bah: StudyFeatures) -> N
 
 def test_layouts_without_speech_say_why_there_is_none(biovid: StudyFeatures) -> None:
     x = biovid.features[0]
-    assert set(x.tracks) == {"face", "face_relative"} and x.words is None
+    assert set(x.tracks) == {"face", "face_relative"}
+    assert x.words is None
     assert x.notes == {"voice": "the file has no sound", "words": "no transcript was given"}
     gridded = study_features("biovid", 1, 0, WORLD, hop_s=0.2).features[0]
     assert len(gridded.tracks["face"]) == 28
@@ -66,7 +70,8 @@ def test_same_arguments_same_bytes_and_people_do_not_depend_on_how_many_there_ar
 def test_labels_of_windows_follow_the_annotated_segments(bah: StudyFeatures) -> None:
     truth = next(t for t in bah.truths if t.segments)
     a, b = truth.segments[0]
-    assert truth.label == 1 and truth.at(a, b) == 1
+    assert truth.label == 1
+    assert truth.at(a, b) == 1
     assert all(t.at(0, 2) == 0 for t in bah.truths if not t.segments)
     assert all(t.label == 0 for t in bah.truths if not t.segments)
 
@@ -155,9 +160,13 @@ def test_shuffling_takes_other_people_s_tracks_and_refuses_where_there_are_none(
     labels = [t.at(0.0, 2.0) for t in bah.truths]
     mixed = shuffle_modalities(windows, [0] * len(labels), seed=1)
     for before, after in zip(windows, mixed, strict=True):
-        assert after.words == before.words and after.tracks["voice"] is before.tracks["voice"]
-        same = [w.subject for w in windows if np.array_equal(w.tracks["face"].values, after.tracks["face"].values, True)]
-        assert same and before.subject not in same
+        assert after.words == before.words
+        assert after.tracks["voice"] is before.tracks["voice"]
+        same = [
+            w.subject for w in windows if np.array_equal(w.tracks["face"].values, after.tracks["face"].values, True)
+        ]
+        assert same
+        assert before.subject not in same
     with pytest.raises(BadInput, match="at least two people"):
         shuffle_modalities(windows[:3], [0, 0, 0])
 
@@ -175,7 +184,7 @@ def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> None:
-    """One film of a person whom the calibration never saw: same moves in the columns, levels within the model's spread."""
+    """One film of a person whom the calibration never saw: the same moves, levels within the model's spread."""
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
     from twomind.capture.drawn.study_film import film_settings, film_take
     from twomind.describe import describe
@@ -188,13 +197,18 @@ def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> 
     film_take(tmp_path / "x.mp4", take, WORLD, film_settings(15))
     real = describe(Recording("x", "x", tmp_path / "x.mp4", drawn=True), ("face", "voice"), store=Store(tmp_path))
     a, b = quiet.tracks["face"], real.features.tracks["face"]
-    assert a.names == b.names and len(a) == len(b)
+    assert a.names == b.names
+    assert len(a) == len(b)
     np.testing.assert_allclose(a.times_s, b.times_s, atol=1e-3)
     for column, least in {"pose_yaw": 0.9, "pose_pitch": 0.8, "pose_roll": 0.85, "AU25": 0.6, "AU43": 0.6}.items():
         ok = np.isfinite(a.column(column)) & np.isfinite(b.column(column))
         assert np.corrcoef(a.column(column)[ok], b.column(column)[ok])[0, 1] > least, column
     spread = fast.model()["shift_sd"]
-    off = [abs(np.nanmedian(a.column(n)) - np.nanmedian(b.column(n))) / spread[k] for k, n in enumerate(NAMES) if n != "blink"]
+    off = [
+        abs(np.nanmedian(a.column(n)) - np.nanmedian(b.column(n))) / spread[k]
+        for k, n in enumerate(NAMES)
+        if n != "blink"
+    ]
     assert np.median(off) < 2.5
     spoken = np.array([t.column("speech")[:700] for t in (quiet.tracks["voice"], real.features.tracks["voice"])])
     assert np.mean(spoken[0] == spoken[1]) > 0.93

@@ -71,15 +71,18 @@ def decoded(path: Path) -> tuple[int, dict[str, str], bool]:
 def test_bah_layout_is_that_of_the_release(bah: StudyPlan) -> None:
     root, subject = bah.out, bah.clips()[0].subject
     lines = (root / "split" / "train.txt").read_text().splitlines()
-    assert len(lines) == 7 and (root / "split" / "val.txt").read_text() == ""
+    assert len(lines) == 7
+    assert (root / "split" / "val.txt").read_text() == ""
     entries = yaml.load((root / "video_annotation_transcript.yaml").read_text(), Loader)
     frames = dict(line.rsplit(",", 1) for line in (root / "split-frames" / "train.txt").read_text().splitlines())
     for line in lines:
         path, label, transcript = line.split(",", 2)
         name = path.rsplit("/", 1)[1]
-        assert path.startswith(f"Videos/{subject}/Visite_1/{subject}_Question_") and name.endswith("_Video.mp4")
+        assert path.startswith(f"Videos/{subject}/Visite_1/{subject}_Question_")
+        assert name.endswith("_Video.mp4")
         n_frames, tags, sound = decoded(root / path)
-        assert tags["comment"] == TAG and sound
+        assert tags["comment"] == TAG
+        assert sound
         entry = entries[path]
         assert entry["global_ah"] == int(label) == int(bool(entry["time_detailed_ah"]))
         assert entry["transcript"] == transcript
@@ -90,7 +93,8 @@ def test_bah_layout_is_that_of_the_release(bah: StudyPlan) -> None:
             inside[first : last + 1] = 1
         np.testing.assert_array_equal(labels, inside)
         for (start, end), (first, last) in zip(entry["time_detailed_ah"], entry["fr_detailed_ah"], strict=False):
-            assert start.startswith("00:00:0") and float(start[-6:]) <= first / 6 + 1e-6
+            assert start.startswith("00:00:0")
+            assert float(start[-6:]) <= first / 6 + 1e-6
             assert last / 6 < float(end[-6:]) + 1e-6
         n = len(entry["time_detailed_ah"])
         assert len(entry["certainty_ah"]) == len(entry["all_cues"]) == n
@@ -113,10 +117,14 @@ def test_bah_layout_is_that_of_the_release(bah: StudyPlan) -> None:
 
 def test_study_says_that_it_is_drawn_and_by_which_factors_people_differ(bah: StudyPlan) -> None:
     found = json.loads((bah.out / "study.json").read_text())
-    assert found["drawn"] is True and found["layout"] == "bah" and found["seed"] == 3
+    assert found["drawn"] is True
+    assert found["layout"] == "bah"
+    assert found["seed"] == 3
     assert found["world"]["conflict"] == SHORT.conflict
     person = found["people"][bah.clips()[0].subject]["visit_1"]
-    assert {"rest", "gain", "asymmetry"} <= set(person["look"]) and person["habits"] and person["mix"]["facial"]
+    assert {"rest", "gain", "asymmetry"} <= set(person["look"])
+    assert person["habits"]
+    assert person["mix"]["facial"]
     truth = json.loads((bah.out / bah.clips()[0].truth).read_text())
     assert len(truth["frames"]["AU12"]) == len(truth["frames"]["time_s"])
     assert not list((bah.out / "Videos").rglob("*.json"))
@@ -135,7 +143,10 @@ def test_crops_have_their_sizes_and_the_eyes_where_the_template_wants_them(bah: 
         side = picture.shape[0]
         # A pupil is the darkest thing around the place of an eye.
         y, x = (46, 36) if "mesh" in kind else (51.7, 38.3)
-        around = picture[int((y - 9) * side / 112) : int((y + 9) * side / 112), int((x - 12) * side / 112) : int((x + 12) * side / 112)]
+        around = picture[
+            int((y - 9) * side / 112) : int((y + 9) * side / 112),
+            int((x - 12) * side / 112) : int((x + 12) * side / 112),
+        ]
         assert around.min() < 0.5 * np.median(picture)
     assert sizes == {"": 256, "crops/arcface-112": 112, "crops/mesh-112": 112, "crops/mesh-256": 256}
 
@@ -187,7 +198,8 @@ def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     kept = {p: p.stat().st_mtime_ns for p in tmp_path.glob("truth/Videos/*/*.json")}
-    assert 2 <= len(kept) < 11 and not (tmp_path / "labels.csv").exists()
+    assert 2 <= len(kept) < 11
+    assert not (tmp_path / "labels.csv").exists()
     plan = plan_study(tmp_path, "stressid", 1, 3, StudyWorld(task_s=2.0), fps=5, size=(160, 128), crop_every=0)
     draw_study(plan, workers=1)
     for clip in plan.clips():
@@ -195,7 +207,8 @@ def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
         assert complete(tmp_path / clip.media, tmp_path / clip.truth, truth["settings_hash"]) is not None
     assert all(p.stat().st_mtime_ns == stamp for p, stamp in kept.items())
     rows = list(csv.DictReader((tmp_path / "labels.csv").read_text().splitlines()))
-    assert len(rows) == 11 and {"subject/task", "binary-stress", "affect3-class"} == set(rows[0])
+    assert len(rows) == 11
+    assert {"subject/task", "binary-stress", "affect3-class"} == set(rows[0])
     name = rows[0]["subject/task"]
     lines = (tmp_path / "files" / f"{name.split('_')[0]}.txt").read_text().splitlines()
     first = [line for line in lines if f"/{name}/" in line]
@@ -213,7 +226,8 @@ def test_biovid_layout_and_a_second_visit(tmp_path: Path) -> None:
         n_frames, tags, sound = decoded(films[0])
         assert (n_frames, tags["comment"], sound) == (65, TAG, False)
         lines = (base / "files" / f"{subject}.txt").read_text().splitlines()
-        assert lines[0] == f"{subject}/{films[0].stem}/image2040.jpg 0" and lines[-1].endswith(" 1")
+        assert lines[0] == f"{subject}/{films[0].stem}/image2040.jpg 0"
+        assert lines[-1].endswith(" 1")
         assert all((base / "sub_red_classes_img" / line.split()[0]).is_file() for line in lines)
         with open(base / "samples.csv", newline="") as file:
             assert [r["class_name"] for r in csv.DictReader(file, delimiter="\t")] == ["BL1", "PA4"]
@@ -226,13 +240,14 @@ def test_twelve_people_hold_the_ten_published_targets_in_the_test_split() -> Non
         assert {c.subject for c in clips_of(layout, 12, 0, SHORT)} > set(names)
         assert not {c.subject for c in clips_of(layout, 11, 0, SHORT)} & set(names)
     splits = [split_of(i, 24) for i in range(24)]
-    assert splits.count("test") == 10 and {"train", "val"} <= set(splits[10:])
+    assert splits.count("test") == 10
+    assert {"train", "val"} <= set(splits[10:])
 
 
 def test_another_study_in_the_same_folder_and_bad_settings_are_refused(bah: StudyPlan, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="another study.*seed"):
+    with pytest.raises(BadInput, match=r"another study.*seed"):
         plan_study(bah.out, "bah", 1, 4, SHORT, fps=6, size=SMALL)
-    with pytest.raises(BadInput, match="another study.*world"):
+    with pytest.raises(BadInput, match=r"another study.*world"):
         small(bah.out, "bah", world=replace(SHORT, conflict=0.0))
     bad: list[dict[str, Any]] = [
         {"layout": "unbc"}, {"n_people": 0}, {"visits": 9}, {"fps": 1}, {"size": (161, 128)}, {"crop_every": -1},
@@ -259,10 +274,14 @@ def test_the_command_draws_a_study_and_refuses_what_it_cannot(tmp_path: Path) ->
     from twomind.serve.cli import main
 
     knobs = ["--knob", "clips_per_class=1", "--knob", "clip_s=2.2", "--control", "people-alike", "--workers", "1"]
-    done = CliRunner().invoke(main, ["people", str(tmp_path), "--layout", "biovid", "--crops", "none", "--json", *knobs])
+    done = CliRunner().invoke(
+        main, ["people", str(tmp_path), "--layout", "biovid", "--crops", "none", "--json", *knobs]
+    )
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
-    assert found["clips"] == 2 and found["drawn"] and "not validity" in found["means"]
+    assert found["clips"] == 2
+    assert found["drawn"]
+    assert "not validity" in found["means"]
     assert json.loads((tmp_path / "study.json").read_text())["world"]["rest"] == 0
     for wrong in (["--visits", "2"], ["--layout", "bah", "--knob", "nope=1"], ["--layout", "bah", "--voice", "espeak"]):
         assert CliRunner().invoke(main, ["people", str(tmp_path / "x"), *wrong]).exit_code == BadInput.exit_code

@@ -52,7 +52,8 @@ def test_rates_lengths_and_prevalence_are_the_published_ones(takes: list[Take]) 
     assert lengths.std() == pytest.approx(2.45, abs=0.5)
     assert durations.mean() == pytest.approx(26.8, abs=3)
     assert durations.std() == pytest.approx(16.5, abs=3)
-    assert 3 <= durations.min() and durations.max() < 105
+    assert durations.min() >= 3
+    assert durations.max() < 105
     assert lengths.sum() / durations.sum() == pytest.approx(0.17, abs=0.03)
     for q, rate in enumerate(WORLD.ah_rate, start=1):
         # 36 people: two standard errors of a share are .16
@@ -98,7 +99,8 @@ def test_a_conflict_is_what_it_says_and_nothing_else_contradicts(plans: list) ->
             assert plan.sides[a] == -plan.sides[b] != 0
             assert plan.within in ("", *plan.conflict)
         else:
-            assert len(set(taken)) <= 1 and not plan.within
+            assert len(set(taken)) <= 1
+            assert not plan.within
         for modality, cues in plan.cues.items():
             assert {CUE_SIDES.get(c, plan.sides[modality]) for c in cues} <= {plan.sides[modality]}
 
@@ -181,10 +183,12 @@ def test_speech_has_the_same_times_with_and_without_sound() -> None:
     person = study_person(WORLD, 8, 1, "a")
     answer = write_study_answer(replace(WORLD, answer_s=(6.0, 1.0)), person, 2)
     silent, loud = (say(WORLD, person, answer, 2, sound) for sound in (False, True))
-    assert silent.words == loud.words and silent.pauses == loud.pauses
+    assert silent.words == loud.words
+    assert silent.pauses == loud.pauses
     np.testing.assert_array_equal(silent.f0_hz, loud.f0_hz)
     np.testing.assert_array_equal(silent.mouth, loud.mouth)
-    assert not silent.values.any() and loud.values.std() > 0
+    assert not silent.values.any()
+    assert loud.values.std() > 0
     # The stated level is the level that sounds, where a vowel is held.
     at = [round(s * 100) for s in loud.nuclei_s]
     rms = np.sqrt(np.convolve(loud.values.astype(float) ** 2, np.ones(240) / 240, "same"))[120::240]
@@ -196,7 +200,8 @@ def test_a_second_visit_changes_the_room_and_not_the_person() -> None:
     one, two = (study_person(WORLD, 9, 0, "a", visit) for visit in (1, 2))
     assert one.camera != two.camera
     assert (one.factors, one.mix, one.habits) == (two.factors, two.mix, two.habits)
-    assert one.look.skin == two.look.skin and one.look.gain == two.look.gain
+    assert one.look.skin == two.look.skin
+    assert one.look.gain == two.look.gain
     assert one.look.shirt_colour != two.look.shirt_colour
     a, b = (bah_take(WORLD, p, 2, 5) for p in (one, two))
     assert a.answer.text != b.answer.text

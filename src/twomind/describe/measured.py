@@ -90,7 +90,9 @@ def model() -> dict[str, Any]:
         raise BadInput(f"{MODEL}: expected the measurement model; run benchmarks/study_calibrate.py") from error
     if found["names"] != list(NAMES) or found["inputs"] != list(INPUTS) or found["shape"] != list(SHAPE):
         raise BadInput(f"{MODEL}: fitted for other columns than there are now; run benchmarks/study_calibrate.py")
-    return {k: np.array(v) if isinstance(v, list) and k not in ("names", "inputs", "shape") else v for k, v in found.items()}
+    return {
+        k: np.array(v) if isinstance(v, list) and k not in ("names", "inputs", "shape") else v for k, v in found.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -358,7 +360,12 @@ def _ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]
     def solve(z: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.asarray(np.linalg.solve(z.T @ z + 4.0 * np.eye(z.shape[1]), z.T @ (y - y.mean())))
 
-    left = np.array([y[i] - y[np.arange(len(y)) != i].mean() - z[i] @ solve(np.delete(z, i, 0), np.delete(y, i)) for i in range(len(y))])
+    left = np.array(
+        [
+            y[i] - y[np.arange(len(y)) != i].mean() - z[i] @ solve(np.delete(z, i, 0), np.delete(y, i))
+            for i in range(len(y))
+        ]
+    )
     w = solve(z, y) / scale
     return w, float(y.mean() - middle @ w), left
 

@@ -119,7 +119,10 @@ def truth_of(clip: Clip, take: Take, n_people: int) -> ClipTruth:
 
 
 def shuffle_modalities(
-    windows: Sequence[Features], labels: Sequence[int], modalities: Sequence[str] = ("face", "face_relative"), seed: int = 0
+    windows: Sequence[Features],
+    labels: Sequence[int],
+    modalities: Sequence[str] = ("face", "face_relative"),
+    seed: int = 0,
 ) -> tuple[Features, ...]:
     """A negative control: each window gets ``modalities`` of a window of another person with the same label.
 
@@ -189,8 +192,8 @@ def write_crops(plan: StudyPlan, clip: Clip, more: bool = False) -> int:
     if _done(marker, state) and all((where / wanted[-1][1]).exists() for _, where in kinds):
         return 0
     by_frame: dict[int, list[str]] = {}
-    for frame, name in wanted:
-        by_frame.setdefault(frame, []).append(name)
+    for number, name in wanted:
+        by_frame.setdefault(number, []).append(name)
     written = 0
     with av.open(str(plan.out / clip.media)) as container:
         for i, frame in enumerate(container.decode(video=0)):

@@ -344,7 +344,9 @@ def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
     help="Write a whole study in the folders and files of this data set (docs/study.md).",
 )
 @click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Study: days per person.")
-@click.option("--knob", "knobs", multiple=True, metavar="NAME=NUMBER", help="Study: a setting of the world; repeatable.")
+@click.option(
+    "--knob", "knobs", multiple=True, metavar="NAME=NUMBER", help="Study: a setting of the world; repeatable."
+)
 @click.option(
     "--control",
     type=click.Choice(["none", "people-alike", "no-conflict", "nothing-shows"]),

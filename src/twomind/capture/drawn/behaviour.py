@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -127,7 +128,23 @@ def runs(flags: np.ndarray, times_s: np.ndarray) -> tuple[tuple[float, float], .
     return tuple((float(times_s[a]), float(times_s[b])) for a, b in zip(firsts, lasts, strict=True))
 
 
-def segment_spans(answer: Answer, speech: Speech) -> tuple[tuple[float, float], ...]:
+class _Spanned(Protocol):
+    """A planned segment: its first and last token."""
+
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+
+
+class _Segmented(Protocol):
+    """A planned answer with segments."""
+
+    @property
+    def segments(self) -> Sequence[_Spanned]: ...
+
+
+def segment_spans(answer: _Segmented, speech: Speech) -> tuple[tuple[float, float], ...]:
     """Start and end of each A/H segment (s): from its first audible sign to the end of its last word."""
     spans = []
     for plan in answer.segments:

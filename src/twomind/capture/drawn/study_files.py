@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -78,8 +79,8 @@ def write_bah(root: Path, clips: Sequence[Clip], truths: Sequence[Truth], seed: 
         if split != "test":
             write_text(root / f"bah_source_sub_{split}_labels.csv", table(header, runs[split]))
     write_text(root / "video_annotation_transcript.yaml", _yaml(entries))
-    header = ("video", "split", "participant", "question", "global_ah", "duration_s", "n_frames")
-    write_text(root / "bah-video.csv", table(header, videos))
+    columns = ("video", "split", "participant", "question", "global_ah", "duration_s", "n_frames")
+    write_text(root / "bah-video.csv", table(columns, videos))
     write_text(root / "class_map.yaml", _yaml({"No A-H": 0, "With A-H": 1}))
     people = {clip.subject: _metadata(seed, clip.index) for clip in clips}
     write_text(root / "meta_data.yml", _yaml(people))
@@ -89,7 +90,9 @@ def _yaml(data: Any) -> str:
     """The plain dumper writes Python's tuples under their own tag, as the release does."""
     import yaml
 
-    return str(yaml.dump(data, Dumper=getattr(yaml, "CDumper", yaml.Dumper), sort_keys=False, allow_unicode=True, width=200))
+    return str(
+        yaml.dump(data, Dumper=getattr(yaml, "CDumper", yaml.Dumper), sort_keys=False, allow_unicode=True, width=200)
+    )
 
 
 def transcript_text(truth: Truth) -> str:
@@ -122,9 +125,11 @@ def _entry(
     cues = []
     for noted in segments:
         shown = truth["segments"][noted.true] if noted.true >= 0 else {"cues": {}, "conflict": []}
-        names = {m: [CUE_NAMES.get(c, c) for c in shown["cues"].get(m, [])] for m in ("audio", "body", "facial", "language")}
+        names = {
+            m: [CUE_NAMES.get(c, c) for c in shown["cues"].get(m, [])] for m in ("audio", "body", "facial", "language")
+        }
         pair = tuple(shown["conflict"])
-        cues.append({**names, "inconsistency": [PAIR_NAMES[pair]] if pair else []})  # type: ignore[index]
+        cues.append({**names, "inconsistency": [PAIR_NAMES[pair]] if pair else []})
     return {
         "global_ah": truth["noted"],
         "time_detailed_ah": [[stamp(s.start_s), stamp(s.end_s)] for s in segments],
@@ -140,7 +145,7 @@ def _runs(media: str, labels: np.ndarray) -> list[tuple[object, ...]]:
     """Rows of the public segment files: runs of one label; those under 16 frames are left out, their number is not."""
     edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
     rows: list[tuple[object, ...]] = []
-    for number, (first, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (first, stop) in enumerate(itertools.pairwise(edges)):
         if stop - first >= _SHORTEST_RUN:
             rows.append((media, number, int(labels[first]), stop - first, first, stop - 1))
     return rows
@@ -181,7 +186,9 @@ def write_biovid(base: Path, clips: Sequence[Clip], truths: Sequence[Truth], eve
         rows.append((people.index(clip.subject) + 1, clip.subject, class_id, clip.key[0], clip.key[1], stem))
         end_ms = 1000 * truth["duration_s"]
         lists[clip.subject] += [
-            f"{clip.subject}/{stem}/image{ms}.jpg {truth['noted']}" for ms in list(BIOVID_MS)[:: every or 1] if ms < end_ms
+            f"{clip.subject}/{stem}/image{ms}.jpg {truth['noted']}"
+            for ms in list(BIOVID_MS)[:: every or 1]
+            if ms < end_ms
         ]
     header = ("subject_id", "subject_name", "class_id", "class_name", "sample_id", "sample_name")
     write_text(base / "samples.csv", table(header, rows).replace(",", "\t"))
@@ -218,7 +225,11 @@ def crop_frames(clip: Clip, truth: Truth, every: int) -> list[tuple[int, str]]:
         return [(i, f"cropped-aligned-faces/{clip.media}/frame-{i}.jpg") for i in range(0, len(times_s), every)]
     if clip.layout == "biovid":
         wanted = [(ms, f"sub_red_classes_img/{clip.subject}/{stem}/image{ms}.jpg") for ms in list(BIOVID_MS)[::every]]
-        return [(int(np.argmin(np.abs(times_s - ms / 1000))), name) for ms, name in wanted if ms < 1000 * truth["duration_s"]]
+        return [
+            (int(np.argmin(np.abs(times_s - ms / 1000))), name)
+            for ms, name in wanted
+            if ms < 1000 * truth["duration_s"]
+        ]
     seconds = range(int(np.ceil(truth["duration_s"])))
     names = [f"sub_images/{clip.subject}/{stem}/image_{5 * s}.jpg" for s in seconds]
     return [(int(np.argmin(np.abs(times_s - s))), name) for s, name in zip(seconds, names, strict=True)]

@@ -100,9 +100,7 @@ def transcript_indices(take: Take, world: StudyWorld) -> list[int]:
     if take.answer is None or take.speech is None:
         return []
     lost = stream(take.person.factors.seed, "study", "transcriber", take.name).random(len(take.speech.words))
-    return [
-        i for i, word in enumerate(take.speech.words) if word.kind != "filler" or lost[i] >= world.fillers_dropped
-    ]
+    return [i for i, word in enumerate(take.speech.words) if word.kind != "filler" or lost[i] >= world.fillers_dropped]
 
 
 def frame_truth(take: Take) -> dict[str, list[float]]:

@@ -36,9 +36,22 @@ _MOODS = {
     **{"AU43": 0.12},
 }
 _MIDDLE = Factors(
-    **{"name": "", "seed": 0, "index": 0, "pitch_hz": 150.0, "pitch_range_st": 2.7, "tempo": 1.0, "level_db": -22.0},
-    **{"formant_scale": 1.07, "filler_rate": 0.14, "filler_sounds": ("um", "uh"), "filler_words": ("like", "well")},
-    **{"blink_per_min": 16.0, "gaze_side": 1, "habit": "nod", "sway_deg": 1.0, "rest_pose_deg": (0.0, 0.0, 0.0)},
+    name="",
+    seed=0,
+    index=0,
+    pitch_hz=150.0,
+    pitch_range_st=2.7,
+    tempo=1.0,
+    level_db=-22.0,
+    formant_scale=1.07,
+    filler_rate=0.14,
+    filler_sounds=("um", "uh"),
+    filler_words=("like", "well"),
+    blink_per_min=16.0,
+    gaze_side=1,
+    habit="nod",
+    sway_deg=1.0,
+    rest_pose_deg=(0.0, 0.0, 0.0),
 )
 #: The saturation of everybody when the knob is 0.
 _SATURATION = 0.6
@@ -193,7 +206,9 @@ def study_camera(world: StudyWorld, seed: int, index: int, visit: int, size: tup
     own = Camera.random(stream(seed, "study", "camera", index, visit), *size)
     usual = Camera(width_px=size[0], height_px=size[1])
     names = ("face_size", "offset_x", "offset_y", "exposure", "temperature", "light_yaw", "light_pitch")
-    values = {n: round(float(_between(world.camera, getattr(usual, n), getattr(own, n))), 4) for n in names}
+    values: dict[str, Any] = {
+        n: round(float(_between(world.camera, getattr(usual, n), getattr(own, n))), 4) for n in names
+    }
     kept = own if world.camera > 0 else usual
     return replace(
         kept,
@@ -208,9 +223,7 @@ def study_camera(world: StudyWorld, seed: int, index: int, visit: int, size: tup
 def _next_day(world: StudyWorld, look: Person, rng: np.random.Generator) -> Person:
     """Another day: other clothes, and a resting face that is a little different; who it is stays."""
     other = Person.random(rng, look.id)
-    rest = {
-        au: round(float(np.clip(v + world.camera * rng.normal(0, 0.06), 0, 0.7)), 4) for au, v in look.rest.items()
-    }
+    rest = {au: round(float(np.clip(v + world.camera * rng.normal(0, 0.06), 0, 0.7)), 4) for au, v in look.rest.items()}
     return replace(look, shirt_colour=other.shirt_colour if world.camera > 0 else look.shirt_colour, rest=rest)
 
 
@@ -246,4 +259,3 @@ def factors_plain(people: list[StudyPerson]) -> dict[str, Any]:
     for person in people:
         out.setdefault(person.subject, {})[f"visit_{person.visit}"] = person.plain()
     return out
-

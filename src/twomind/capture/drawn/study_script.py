@@ -105,9 +105,7 @@ def plan_segment(world: StudyWorld, person: StudyPerson, question: int, rng: np.
     sets = [s for s in MODALITY_SETS if set(pair) <= set(s)]
     share = np.array([MODALITY_SETS[s] for s in sets])
     modalities = sets[int(rng.choice(len(sets), p=share / share.sum()))]
-    drawn = {
-        m: _draw_cues(person, m, 1 + int(rng.poisson(world.n_cues - 1)), 0, rng) for m in modalities
-    }
+    drawn = {m: _draw_cues(person, m, 1 + int(rng.poisson(world.n_cues - 1)), 0, rng) for m in modalities}
     sided = [CUE_SIDES[c] for m in (pair or modalities) for c in drawn[m] if c in CUE_SIDES]
     side = sided[int(rng.integers(len(sided)))] if sided else _side_of(question, rng)
     sides = {}
@@ -122,7 +120,7 @@ def plan_segment(world: StudyWorld, person: StudyPerson, question: int, rng: np.
         second = [CUE_SIDES[c] for c in drawn[pair[1]] if c in CUE_SIDES]
         if not own and second:
             first = -second[0]
-        sides = {m: 0 for m in modalities} | {pair[0]: first, pair[1]: -first}
+        sides = dict.fromkeys(modalities, 0) | {pair[0]: first, pair[1]: -first}
     cues = {m: _without_contradiction(person, m, drawn[m], sides[m], rng) for m in modalities}
     within = ""
     if pair and rng.random() < world.within:

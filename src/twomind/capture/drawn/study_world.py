@@ -166,7 +166,8 @@ class StudyWorld(World):
 
     def alike(self) -> StudyWorld:
         """The same world with the person shift at zero: the negative control of every adaptation."""
-        return replace(self, **dict.fromkeys(PERSON_KNOBS, 0.0))
+        zero: dict[str, Any] = dict.fromkeys(PERSON_KNOBS, 0.0)
+        return replace(self, **zero)
 
 
 def with_knobs(world: StudyWorld, settings: tuple[str, ...]) -> StudyWorld:

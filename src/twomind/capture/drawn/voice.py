@@ -185,9 +185,7 @@ def _nuclei(sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: l
     found = []
     for sound, start, length in zip(sounds, starts_ms, lengths_ms, strict=True):
         edges = start + length * synth.edges(sound)
-        found += [
-            round((a + b) / 2000, 4) for p, a, b in zip(sound, edges, edges[1:], strict=False) if p.voice >= 0.99
-        ]
+        found += [round((a + b) / 2000, 4) for p, a, b in zip(sound, edges, edges[1:], strict=False) if p.voice >= 0.99]
     return tuple(found)
 
 
