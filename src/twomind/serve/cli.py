@@ -340,12 +340,56 @@ def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same people.")
 @click.option("--voice", type=click.Choice(["auto", "espeak", "builtin"]), default="auto", show_default=True)
 @click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
+@click.option(
+    "--layout",
+    type=click.Choice(["bah", "biovid", "stressid"]),
+    help="Write a whole study in the folders and files of this data set (docs/study.md).",
+)
+@click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Study: days per person.")
+@click.option(
+    "--knob", "knobs", multiple=True, metavar="NAME=NUMBER", help="Study: a setting of the world; repeatable."
+)
+@click.option(
+    "--control",
+    type=click.Choice(["none", "people-alike", "no-conflict", "nothing-shows"]),
+    default="none",
+    show_default=True,
+    help="Study: a negative control.",
+)
+@click.option(
+    "--crops",
+    type=click.Choice(["none", "layout", "all"]),
+    default="layout",
+    show_default=True,
+    help="Study: aligned face crops; all = 112 and 256 px in both geometries.",
+)
+@click.option("--features", is_flag=True, help="Study: also measure every film into the store.")
+@_store_option
 @verb
-def people(out: Path, n_people: int, seed: int, voice: str, workers: int, as_json: bool, offline: bool) -> int:
+def people(
+    out: Path, n_people: int, seed: int, voice: str, workers: int, layout: str | None, visits: int,
+    knobs: tuple[str, ...], control: str, crops: str, features: bool, store: Path | None, as_json: bool, offline: bool,
+) -> int:  # fmt: skip
     """Draw synthetic people who answer the seven questions: real MP4 files with sound, transcript and known truth.
 
     They show that the machinery works; they say nothing about real faces.
     """
+    if layout is not None:
+        from twomind.serve.study_verb import draw_layout
+
+        if voice == "espeak":
+            raise BadInput("a study speaks with the built-in voice, whose times are the same on every machine")
+        with _progress(n_people) as (progress, _):
+            made = draw_layout(
+                out, layout, n_people, seed, visits, knobs, control, crops, features, store, workers, progress
+            )  # fmt: skip
+        if as_json:
+            print_json(made)
+        say(f"drawn study ({layout}): {made['clips']} clips in {out}; {made['means']}")
+        return 0
+    given = {"--visits": visits != 1, "--knob": bool(knobs), "--control": control != "none", "--features": features}
+    if any(given.values()):
+        raise BadInput(f"{', '.join(k for k, v in given.items() if v)}: expected together with --layout")
     from twomind.capture.drawn.people import draw_people
 
     with _progress(n_people * 7) as (progress, _):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,14 +35,19 @@ SHAPES: dict[str, dict[str, float]] = {
     "shrug": {"shrug": 0.9, "AU01": 0.3, "AU02": 0.3},
     "head_shake": {"yaw": 7.0},
     "nod": {"pitch": 6.0},
+    "eyes_closing": {"AU43": 0.95},
+    "hanging": {"AU26": 0.55, "AU25": 0.4},
+    "throw": {"pitch": 9.0},
+    "restless": {"x_cm": 1.3, "roll": 3.0},
+    "frown": {"AU04": 0.7, "AU15": 0.6},
 }
 _SIDED = ("gaze_yaw", "yaw", "roll", "x_cm")
 #: cycles per second of movements that go to and fro
-_CYCLES_HZ = {"head_shake": 1.7, "nod": 1.9}
+_CYCLES_HZ = {"head_shake": 1.7, "nod": 1.9, "restless": 0.9}
 #: shortest and longest time at full height (s)
 _HOLD_S = {"gaze_away": (0.6, 1.6), "look_away": (0.5, 1.2), "smile": (0.5, 1.5), "eye_roll": (0.25, 0.4)}
 #: movements that the lips can only make while they do not speak
-_SILENT_ONLY = ("lip_press", "mouth")
+_SILENT_ONLY = ("lip_press", "mouth", "hanging")
 #: the numbers of a FaceState that movements drive, besides its action units
 COLUMNS = tuple(name for name in FaceState.__dataclass_fields__ if name not in ("aus", "blink", "breath"))
 
@@ -94,11 +100,11 @@ def behave(
     """The behaviour during one spoken answer, at the given frame times."""
     movements = (*_showing(world, person, answer, speech, rng), *_habits(world, person, speech, rng))
     movements = tuple(sorted(movements, key=lambda m: m.start_s))
-    aus, columns = _compose(movements, times_s)
-    _add_idle(columns, person, times_s, rng)
-    _add_lips(columns, speech, times_s)
-    starts = _blink_starts(person, speech.duration_s, rng)
-    blink = _blink_course(starts, times_s)
+    aus, columns = compose(movements, times_s)
+    add_idle(columns, person, times_s, rng)
+    add_lips(columns, speech, times_s)
+    starts = blink_starts(person, speech.duration_s, rng)
+    blink = blink_course(starts, times_s)
     closed = blink >= 0.5
     chest = 0.5 + 0.5 * np.sin(2 * np.pi * (0.23 * times_s + rng.random()))
     for start, end in speech.breaths:
@@ -122,7 +128,23 @@ def runs(flags: np.ndarray, times_s: np.ndarray) -> tuple[tuple[float, float], .
     return tuple((float(times_s[a]), float(times_s[b])) for a, b in zip(firsts, lasts, strict=True))
 
 
-def segment_spans(answer: Answer, speech: Speech) -> tuple[tuple[float, float], ...]:
+class _Spanned(Protocol):
+    """A planned segment: its first and last token."""
+
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+
+
+class _Segmented(Protocol):
+    """A planned answer with segments."""
+
+    @property
+    def segments(self) -> Sequence[_Spanned]: ...
+
+
+def segment_spans(answer: _Segmented, speech: Speech) -> tuple[tuple[float, float], ...]:
     """Start and end of each A/H segment (s): from its first audible sign to the end of its last word."""
     spans = []
     for plan in answer.segments:
@@ -138,7 +160,7 @@ def _showing(world: World, person: Factors, answer: Answer, speech: Speech, rng:
     movements = []
     for plan, (start_s, end_s) in zip(answer.segments, segment_spans(answer, speech), strict=True):
         for kind in (*plan.cues.get("facial", ()), *plan.cues.get("body", ())):
-            movement = _placed(kind, "ah", start_s, end_s, world.strength, person, speech, rng)
+            movement = placed(kind, "ah", start_s, end_s, world.strength, person, speech, rng)
             if movement:
                 movements.append(movement)
     return movements
@@ -150,13 +172,13 @@ def _habits(world: World, person: Factors, speech: Speech, rng: np.random.Genera
     movements = []
     for _ in range(int(rng.poisson(world.habit_per_min * speech.duration_s / 60))):
         kind = person.habit if rng.random() < 0.6 else choose(rng, shares, 1)[0]
-        movement = _placed(kind, "habit", 0.3, speech.duration_s - 0.5, 1.0, person, speech, rng)
+        movement = placed(kind, "habit", 0.3, speech.duration_s - 0.5, 1.0, person, speech, rng)
         if movement:
             movements.append(movement)
     return movements
 
 
-def _placed(
+def placed(
     kind: str,
     cause: str,
     earliest_s: float,
@@ -189,7 +211,7 @@ def _placed(
     return Movement(kind, cause, start_s, onset_s, hold_s, offset_s, round(amplitude, 4), side)
 
 
-def _compose(movements: tuple[Movement, ...], times_s: np.ndarray) -> tuple[Courses, Courses]:
+def compose(movements: tuple[Movement, ...], times_s: np.ndarray) -> tuple[Courses, Courses]:
     """Courses of the action units (the strongest movement counts) and of the other columns (movements add up)."""
     aus: Courses = {}
     columns: Courses = {name: np.zeros(len(times_s)) for name in COLUMNS}
@@ -211,7 +233,7 @@ def _compose(movements: tuple[Movement, ...], times_s: np.ndarray) -> tuple[Cour
     return aus, columns
 
 
-def _add_idle(columns: Courses, person: Factors, times_s: np.ndarray, rng: np.random.Generator) -> None:
+def add_idle(columns: Courses, person: Factors, times_s: np.ndarray, rng: np.random.Generator) -> None:
     """Resting pose, slow sway of the head, small jumps of the eyes around the camera."""
     for name, rest, size in zip(("yaw", "pitch", "roll"), person.rest_pose_deg, (1.0, 0.7, 0.6), strict=True):
         columns[name] += rest + _drift(times_s, person.sway_deg * size, rng)
@@ -233,7 +255,7 @@ def _drift(times_s: np.ndarray, size: float, rng: np.random.Generator) -> np.nda
     return np.asarray(size * np.sqrt(2 / 3) * sum(waves))
 
 
-def _add_lips(columns: Courses, speech: Speech, times_s: np.ndarray) -> None:
+def add_lips(columns: Courses, speech: Speech, times_s: np.ndarray) -> None:
     """Lip shapes of the sounds, smoothed over some 70 ms as real lips are."""
     from scipy.ndimage import gaussian_filter1d
 
@@ -247,7 +269,7 @@ def _add_lips(columns: Courses, speech: Speech, times_s: np.ndarray) -> None:
         columns[name] += np.interp(times_s, np.arange(len(course)) * step_s, course)
 
 
-def _blink_starts(person: Factors, duration_s: float, rng: np.random.Generator) -> list[float]:
+def blink_starts(person: Factors, duration_s: float, rng: np.random.Generator) -> list[float]:
     mean_s = max(60.0 / person.blink_per_min - BLINK_APART_S, 0.3)
     starts, at = [], float(rng.uniform(0.5, 2.0))
     while at < duration_s - 0.5:
@@ -256,7 +278,7 @@ def _blink_starts(person: Factors, duration_s: float, rng: np.random.Generator) 
     return starts
 
 
-def _blink_course(starts: list[float], times_s: np.ndarray) -> np.ndarray:
+def blink_course(starts: list[float], times_s: np.ndarray) -> np.ndarray:
     course = np.zeros(len(times_s))
     for start in starts:
         middle = start + BLINK_RAMP_S + BLINK_CLOSED_S / 2

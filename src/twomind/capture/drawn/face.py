@@ -50,7 +50,7 @@ __all__ = [
     "skin_colour",
 ]
 
-_CENTRE = (0.5, 0.47)  # of the picture: where the middle of the resting head is
+CENTRE = (0.5, 0.47)  # of the picture: where the middle of the resting head is
 _JAW_CM = 1.35  # chin drop of a full AU26
 
 
@@ -60,8 +60,8 @@ class Placed:
 
     person: Person
     state: FaceState
-    x: float = _CENTRE[0]
-    y: float = _CENTRE[1]
+    x: float = CENTRE[0]
+    y: float = CENTRE[1]
 
 
 def draw(person: Person, state: FaceState, camera: Camera | None = None, frame_index: int = 0) -> np.ndarray:
@@ -85,7 +85,7 @@ def draw_onto(
     person: Person,
     state: FaceState,
     camera: Camera,
-    at: tuple[float, float] = _CENTRE,
+    at: tuple[float, float] = CENTRE,
     shake: tuple[float, float] = (0.0, 0.0),
 ) -> None:
     """Draw one person on ``canvas (H, W, 3)`` uint8 RGB in place, without the camera's noise and exposure."""

@@ -19,7 +19,8 @@ class Token:
     """One spoken word. ``kind`` is the planned kind (``filler``, ``hedge`` …) or empty; any word may carry meaning too.
 
     ``pause_s`` is the silence before the word (0: the words flow), ``rate`` stretches it (above 1: slower), ``gain_db``
-    changes its level, ``breath`` puts an audible breath into the pause, ``starts_clause`` restarts the pitch contour.
+    changes its level, ``pitch_st`` its pitch (semitones), ``breath`` puts an audible breath into the pause,
+    ``starts_clause`` restarts the pitch contour.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Token:
     gain_db: float = 0.0
     breath: bool = False
     starts_clause: bool = False
+    pitch_st: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,15 @@ def write_answer(world: World, person: Factors, question: int) -> Answer:
                 cues = _cues(world, rng)
                 # A segment without language cues says something plain; the rest of its cues are elsewhere.
                 text = torn[k] if cues.get("language") else topic.facts[int(rng.integers(len(topic.facts)))]
-                clause = _hesitant(_parse(text, topic), cues, person, world, rng)
+                clause = hesitant(parse(text, topic), cues, person, world, rng)
                 segments.append(SegmentPlan(len(tokens), len(tokens) + len(clause) - 1, cues))
                 tokens += clause
         if number < len(plain):
-            clause = _parse(plain[number], topic)
+            clause = parse(plain[number], topic)
             if number and rng.random() < person.filler_rate:
-                clause = _join([_filler(person, rng)], clause)
+                clause = join([filler(person, rng)], clause)
             tokens += _begin(clause, float(rng.uniform(*world.clause_pause_s)) if tokens else 0.0)
-    return Answer(question, label, topic.doing, _sentences(tokens), tuple(segments))
+    return Answer(question, label, topic.doing, sentences(tokens), tuple(segments))
 
 
 def _plain_clauses(
@@ -113,7 +115,7 @@ def _cues(world: World, rng: np.random.Generator) -> dict[str, tuple[str, ...]]:
     return {m: tuple(choose(rng, CUE_SHARES[m], 1 + int(rng.poisson(world.n_cues - 1)))) for m in modalities}
 
 
-def _parse(clause: str, topic: phrases.Topic) -> list[Token]:
+def parse(clause: str, topic: phrases.Topic) -> list[Token]:
     """Tokens of a marked-up clause. ``*`` becomes a mark on the next token (a tiny planned pause)."""
     tokens: list[Token] = []
     hesitate = False
@@ -132,20 +134,20 @@ def _begin(clause: list[Token], pause_s: float) -> list[Token]:
     return [replace(clause[0], pause_s=max(pause_s, clause[0].pause_s), starts_clause=True), *clause[1:]]
 
 
-def _join(before: list[Token], clause: list[Token]) -> list[Token]:
+def join(before: list[Token], clause: list[Token]) -> list[Token]:
     """``before`` spoken at the head of ``clause``."""
     head = replace(before[0], pause_s=clause[0].pause_s, starts_clause=True)
     return [head, *before[1:], replace(clause[0], pause_s=0.15, starts_clause=False), *clause[1:]]
 
 
-def _filler(person: Factors, rng: np.random.Generator, word: bool = False) -> Token:
+def filler(person: Factors, rng: np.random.Generator, word: bool = False) -> Token:
     """A filler sound, or a filler word (which may be two words: see :func:`_split`); mostly the person's favourite."""
     choices = person.filler_words if word else person.filler_sounds
     text = choices[0] if rng.random() < 0.7 else choices[-1]
     return Token(text, "filler_word" if word else "filler", rate=1.0 if word else 1.3)
 
 
-def _hesitant(
+def hesitant(
     clause: list[Token], cues: dict[str, tuple[str, ...]], person: Factors, world: World, rng: np.random.Generator
 ) -> list[Token]:
     """The clause with its audio and language cues put in. ``torn`` is in the words of the clause already."""
@@ -164,12 +166,12 @@ def _hesitant(
         dropped = f"{phrases.RESTARTS[int(rng.integers(len(phrases.RESTARTS)))]}-".split()
         middle += [Token(w, "restart", rate=rate) for w in dropped]
     if "filler_sound" in language:
-        middle.append(_filler(person, rng))
+        middle.append(filler(person, rng))
     if "filler_word" in language:
-        middle += _split(_filler(person, rng, word=True))
+        middle += _split(filler(person, rng, word=True))
     if "hedge" in language:
         hedge = phrases.HEDGES[int(rng.integers(len(phrases.HEDGES)))]
-        middle += [replace(t, starts_clause=False) for t in _parse(hedge, phrases.TOPICS[1][0])]
+        middle += [replace(t, starts_clause=False) for t in parse(hedge, phrases.TOPICS[1][0])]
     head, tail = clause[:mark], clause[mark:]
     if "repeat" in language and tail:
         tail = [tail[0], replace(tail[0], kind="repeat", pause_s=0.12), *tail[1:]]
@@ -197,7 +199,7 @@ def _split(token: Token) -> list[Token]:
     return [replace(token, text=w, pause_s=token.pause_s if i == 0 else 0.0) for i, w in enumerate(words)]
 
 
-def _sentences(tokens: list[Token]) -> tuple[Token, ...]:
+def sentences(tokens: list[Token]) -> tuple[Token, ...]:
     """Capitals and full stops, as a careful typist would write the clauses; a filler is followed by a comma."""
     out = []
     for i, token in enumerate(tokens):

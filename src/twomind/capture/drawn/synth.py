@@ -31,20 +31,37 @@ def fades(n: int, ramp: int) -> np.ndarray:
     return window
 
 
+def _sound_at(sound: tuple[Phone, ...], n_ms: int) -> np.ndarray:
+    """Which sound of a word of ``n_ms`` is spoken at each millisecond ``(n_ms,)``."""
+    return np.clip(np.searchsorted(edges(sound) * n_ms, np.arange(n_ms) + 0.5) - 1, 0, len(sound) - 1)
+
+
+def voiced(sound: tuple[Phone, ...], n_ms: int) -> np.ndarray:
+    """Whether a word of ``n_ms`` is voiced, per millisecond ``(n_ms,)`` bool."""
+    found: np.ndarray = np.array([p.voiced for p in sound])[_sound_at(sound, n_ms)]
+    return found
+
+
+def loudness(sound: tuple[Phone, ...], n_ms: int) -> np.ndarray:
+    """Level of voice or noise (0..1) of a word of ``n_ms``, per millisecond ``(n_ms,)``."""
+    found: np.ndarray = np.array([max(p.voice, p.noise) for p in sound])[_sound_at(sound, n_ms)]
+    return found
+
+
 def render(
     sound: tuple[Phone, ...], f0_hz: np.ndarray, rate_hz: int, formant_scale: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """One word of ``len(f0_hz)`` ms: samples (RMS about 1 in vowels), and per millisecond whether it is voiced."""
     n_ms = len(f0_hz)
-    index = np.clip(np.searchsorted(edges(sound) * n_ms, np.arange(n_ms) + 0.5) - 1, 0, len(sound) - 1)
+    index = _sound_at(sound, n_ms)
 
     def per_ms(values: list[float], smooth_ms: int) -> np.ndarray:
         return _smooth(np.array(values, float)[index], smooth_ms)
 
     formants = np.stack([per_ms([p.formants_hz[k] * formant_scale for p in sound], 30) for k in range(3)])
-    voiced = np.array([p.voiced for p in sound])[index]
+    has_voice = voiced(sound, n_ms)
     # Voicing switches without smear, so that the truth of "voiced" is a fact about the sound.
-    voice = np.where(voiced, per_ms([p.voice for p in sound], 16), 0.0)
+    voice = np.where(has_voice, per_ms([p.voice for p in sound], 16), 0.0)
     n = n_ms * rate_hz // 1000
     t_ms = np.arange(n) * 1000 / rate_hz
 
@@ -67,7 +84,7 @@ def render(
     for band in sorted({p.noise_band for p in sound if p.noise}):
         hiss = per_sample(per_ms([p.noise if p.noise_band == band else 0.0 for p in sound], 10))
         values += _NOISE_SCALE * hiss * _band_noise(n, rate_hz, band, rng)
-    return values * fades(n, rate_hz * 6 // 1000), voiced
+    return values * fades(n, rate_hz * 6 // 1000), has_voice
 
 
 def breath(n: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:

@@ -64,6 +64,10 @@ class Speech:
     f0_hz: np.ndarray | None
     f0_reason: str
     mouth: np.ndarray
+    #: level of the voice every 10 ms (dBFS, without the room's noise), -120 where nothing sounds
+    level_db: np.ndarray | None = None
+    #: middles of the vowels (s)
+    nuclei_s: tuple[float, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -98,32 +102,41 @@ def speak(
     noise_db: float = -66.0,
     lead_s: float = 0.6,
     tail_s: float = 0.8,
+    sound: bool = True,
 ) -> Speech:
-    """Say the tokens in the person's voice, with ``lead_s`` and ``tail_s`` of silence around them."""
+    """Say the tokens in the person's voice, with ``lead_s`` and ``tail_s`` of silence around them.
+
+    ``sound=False`` leaves the samples at zero; all times, lips and (built-in engine) the pitch are the same.
+    """
     engine = resolve_engine(engine)
     sounds = [phones(token.text) for token in tokens]
     if engine == "espeak":
         clips = [_espeak_word(token, person) for token in tokens]
         lengths_ms = [math.ceil(len(clip) / _PER_MS) for clip in clips]
     else:
-        lengths_ms = [_length_ms(token, sound, person) for token, sound in zip(tokens, sounds, strict=True)]
+        lengths_ms = [length_ms(token, sound, person) for token, sound in zip(tokens, sounds, strict=True)]
     starts_ms, breaths_ms = _place(tokens, lengths_ms, lead_s)
     total_ms = starts_ms[-1] + lengths_ms[-1] + round(tail_s * 1000) if tokens else round((lead_s + tail_s) * 1000)
 
-    values = rng.normal(0, 10 ** (noise_db / 20), total_ms * _PER_MS)
+    n = total_ms * _PER_MS
+    values = rng.normal(0, 10 ** (noise_db / 20), n) if sound else np.zeros(n, np.float32)
     f0_ms = np.full(total_ms, np.nan)
     if engine == "builtin":
         pitch = _pitch_contour(tokens, starts_ms, lengths_ms, person)
     for i, token in enumerate(tokens):
         if engine == "builtin":
             contour = pitch[i]
-            clip, voiced = synth.render(sounds[i], contour, SAMPLE_RATE_HZ, person.formant_scale, rng)
+            voiced = synth.voiced(sounds[i], lengths_ms[i])
+            if sound:
+                clip, _ = synth.render(sounds[i], contour, SAMPLE_RATE_HZ, person.formant_scale, rng)
             f0_ms[starts_ms[i] : starts_ms[i] + lengths_ms[i]] = np.where(voiced, contour, np.nan)
         else:
             clip = clips[i]
+        if not sound:
+            continue
         at = starts_ms[i] * _PER_MS
         values[at : at + len(clip)] += clip * 10 ** ((person.level_db + token.gain_db) / 20)
-    for start, end in breaths_ms:
+    for start, end in breaths_ms if sound else ():
         level = 10 ** ((person.level_db - 24) / 20)
         values[start * _PER_MS : end * _PER_MS] += level * synth.breath((end - start) * _PER_MS, SAMPLE_RATE_HZ, rng)
 
@@ -141,7 +154,39 @@ def speak(
         f0_hz=f0_ms[::10] if engine == "builtin" else None,
         f0_reason="" if engine == "builtin" else "espeak-ng does not state the pitch it speaks with",
         mouth=_mouth(sounds, starts_ms, lengths_ms),
+        level_db=_levels(tokens, sounds, starts_ms, lengths_ms, breaths_ms, total_ms, person.level_db),
+        nuclei_s=_nuclei(sounds, starts_ms, lengths_ms),
     )
+
+
+def _levels(
+    tokens: tuple[Token, ...],
+    sounds: list[tuple[Phone, ...]],
+    starts_ms: list[int],
+    lengths_ms: list[int],
+    breaths_ms: list[tuple[int, int]],
+    total_ms: int,
+    level_db: float,
+) -> np.ndarray:
+    """Level of all sounds every 10 ms ``(n,)`` dBFS: mean power of the ten milliseconds."""
+    power = np.zeros(-(-total_ms // 10) * 10)
+    for token, sound, start, length in zip(tokens, sounds, starts_ms, lengths_ms, strict=True):
+        gain = 10 ** ((level_db + token.gain_db) / 10)
+        power[start : start + length] += gain * synth.loudness(sound, length) ** 2
+    for start, end in breaths_ms:
+        swell = np.sin(np.pi * (np.arange(end - start) + 0.5) / (end - start)) ** 4
+        power[start:end] += 10 ** ((level_db - 24) / 10) * swell
+    found: np.ndarray = 10 * np.log10(np.maximum(power.reshape(-1, 10).mean(axis=1), 1e-12))
+    return found
+
+
+def _nuclei(sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: list[int]) -> tuple[float, ...]:
+    """Middles of the vowels (s)."""
+    found = []
+    for sound, start, length in zip(sounds, starts_ms, lengths_ms, strict=True):
+        edges = start + length * synth.edges(sound)
+        found += [round((a + b) / 2000, 4) for p, a, b in zip(sound, edges, edges[1:], strict=False) if p.voice >= 0.99]
+    return tuple(found)
 
 
 def _pauses(words: tuple[Spoken, ...]) -> tuple[tuple[float, float], ...]:
@@ -164,7 +209,8 @@ def _place(tokens: tuple[Token, ...], lengths_ms: list[int], lead_s: float) -> t
     return starts, breaths
 
 
-def _length_ms(token: Token, sound: tuple[Phone, ...], person: Factors) -> int:
+def length_ms(token: Token, sound: tuple[Phone, ...], person: Factors) -> int:
+    """How long the built-in engine speaks a word."""
     return max(40, round(sum(p.duration_ms for p in sound) * token.rate / person.tempo))
 
 
@@ -185,7 +231,7 @@ def _pitch_contour(
             semitones = np.full(lengths_ms[i], -1.0)
         elif len(spelling(token.text)) > 4:
             semitones = semitones + 0.4 * person.pitch_range_st * np.sin(np.pi * t_ms / lengths_ms[i]) ** 2
-        contours.append(person.pitch_hz * 2 ** (semitones / 12))
+        contours.append(person.pitch_hz * 2 ** ((semitones + token.pitch_st) / 12))
     return contours
 
 
