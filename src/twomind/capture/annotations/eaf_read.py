@@ -212,6 +212,11 @@ class Resolver:
         for _, name, element in self._order:
             if name == tier and element.tag == "ALIGNABLE_ANNOTATION":
                 a, b = element.attrib["TIME_SLOT_REF1"], element.attrib["TIME_SLOT_REF2"]
+                for slot, links in ((a, after), (b, before)):
+                    if slot in links and self._slots[slot] is None:
+                        raise BadInput(
+                            f"tier {tier!r}: two annotations share one side of {slot}, a slot without a time"
+                        )
                 after[a], before[b] = b, a
         return after, before
 

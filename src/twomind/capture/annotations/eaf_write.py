@@ -98,12 +98,12 @@ def _updated(annotations: Annotations, source: Source) -> ET.Element:
         if not hanging:
             break
         stale |= {key for key, names in source.names.items() if hanging & set(names)}
+    appender = _Appender(root, annotations.subject, source.offset_ms)
+    slots = _used_slots(root)
     for tier in [t for t in root.findall("TIER") if t.get("TIER_ID") in gone]:
         root.remove(tier)
-    _drop_unused(root)
-    _Appender(root, annotations.subject, source.offset_ms).add(
-        [t for t in annotations.tiers if t.key in stale or t.key not in before]
-    )
+    _drop(root, slots - _used_slots(root))
+    appender.add([t for t in annotations.tiers if t.key in stale or t.key not in before])
     return root
 
 
@@ -111,12 +111,15 @@ def _ms(tier: Tier) -> Tier:
     return replace(tier, marks=tuple(m.at_ms() for m in tier.marks))
 
 
-def _drop_unused(root: ET.Element) -> None:
-    """Time slots that no annotation uses, and links to annotations that are gone."""
-    used = {e.get(name) for e in root.iter("ALIGNABLE_ANNOTATION") for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")}
+def _used_slots(root: ET.Element) -> set[str | None]:
+    return {e.get(name) for e in root.iter("ALIGNABLE_ANNOTATION") for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")}
+
+
+def _drop(root: ET.Element, slots: set[str | None]) -> None:
+    """Take out time slots, and links to annotations that are gone."""
     order = root.find("TIME_ORDER")
     assert order is not None
-    for slot in [s for s in order if s.get("TIME_SLOT_ID") not in used]:
+    for slot in [s for s in order if s.get("TIME_SLOT_ID") in slots]:
         order.remove(slot)
     marks = {e.get("ANNOTATION_ID") for e in root.iter() if "ANNOTATION_ID" in e.attrib}
     links = {e.get("REF_LINK_ID") for e in root.iter() if "REF_LINK_ID" in e.attrib}
@@ -148,10 +151,16 @@ def _stamp(root: ET.Element, annotations: Annotations, format: str, author: str)
     }
     for name, value in facts.items():
         _set_property(header, f"{PROPERTY}{name}", value)
-    last = [int(m.group(1)) for e in root.iter() if (m := re.fullmatch(r"a(\d+)", e.get("ANNOTATION_ID", "")))]
-    _set_property(header, "lastUsedAnnotationId", str(max(last, default=0)))
+    _set_property(header, "lastUsedAnnotationId", str(_last_mark(root)))
     _modern_vocabularies(root)
     root[:] = sorted(root, key=lambda e: ORDER.index(e.tag) if e.tag in ORDER else len(ORDER))
+
+
+def _last_mark(root: ET.Element) -> int:
+    """The highest number that an annotation has, or ever had according to ELAN."""
+    ids = [e.get("ANNOTATION_ID", "") for e in root.iter()]
+    said = [f"a{p.text}" for p in root.iter("PROPERTY") if p.get("NAME") == "lastUsedAnnotationId"]
+    return max((int(m.group(1)) for text in (*ids, *said) if (m := re.fullmatch(r"a(\d+)", text))), default=0)
 
 
 def _set_property(header: ET.Element, name: str, value: str) -> None:
@@ -207,15 +216,18 @@ class _Appender:
 
     def __init__(self, root: ET.Element, subject: str, offset_ms: int) -> None:
         self._root, self._subject, self._offset_ms = root, subject, offset_ms
+        # Identifiers of what will be taken out are not given to something else.
         self._ids = {value for e in root.iter() for name, value in e.attrib.items() if name.endswith("_ID")}
-        self._tier_ids = {t.get("TIER_ID", "") for t in root.findall("TIER")}
-        self._n_slots = self._n_marks = 0
+        self._tier_ids: set[str] = set()
+        self._n_slots = 0
+        self._n_marks = _last_mark(root)
         self._slots: list[tuple[int, ET.Element]] = []
         self._entries: dict[tuple[str, str], str] = {}  # (vocabulary, label) → entry
 
     def add(self, tiers: Sequence[Tier]) -> None:
         if not tiers:
             return
+        self._tier_ids = {t.get("TIER_ID", "") for t in self._root.findall("TIER")}
         self._add_vocabularies(tiers)
         for tier in tiers:
             self._add_tier(tier)
