@@ -41,12 +41,14 @@ class Said:
     who: str
 
 
-def collect(files: Sequence[Said], what: str = "ah", label: str | None = None) -> tuple[list[Rated], list[str]]:
+def collect(
+    files: Sequence[Said], what: str = "ah", label: str | None = None, least: int = 2
+) -> tuple[list[Rated], list[str]]:
     """Raters by recording, and remarks.
 
     ``what`` is the kind of tier that is compared (``ah``, ``cue:facial`` …); ``label`` keeps marks of one label. Model
-    tiers take part where ``ah`` is compared. A coder who marked one recording twice, differently, appears twice, with
-    the files' names: that is agreement with oneself.
+    tiers take part where ``ah`` is compared. ``least`` raters are needed of a recording (1 when a model joins them).
+    A coder who marked one recording twice, differently, appears twice, with the files' names: agreement with oneself.
 
     Raises:
         BadInput: nothing to compare, or no recording that two raters looked at.
@@ -57,12 +59,12 @@ def collect(files: Sequence[Said], what: str = "ah", label: str | None = None) -
         by_recording.setdefault(said.annotations.recording, []).append(said)
     remarks: list[str] = []
     rated = [_rated(name, group, kind, modality, label, remarks) for name, group in by_recording.items()]
-    if not any(len(r.spans) > 1 or len(r.answers) > 1 for r in rated):
+    lone = [r.recording for r in rated if max(len(r.spans), len(r.answers)) < least]
+    if len(lone) == len(rated):
         raise BadInput(_nothing_shared(rated, what))
-    lone = [r.recording for r in rated if len(r.spans) < 2 and len(r.answers) < 2]
     if lone:
         remarks.append(f"{len(lone)} of {len(rated)} recordings have one rater only and are left out: {_some(lone)}")
-    return [r for r in rated if r.recording not in lone], remarks
+    return [r for r in rated if r.recording not in lone], list(dict.fromkeys(remarks))
 
 
 def _nothing_shared(rated: Sequence[Rated], what: str) -> str:
@@ -93,6 +95,8 @@ def _rated(
             for tier in said.annotations.of("model"):
                 who = tier.coder or "model"
                 models.add(who)
+                if said.annotations.of("ah"):
+                    remarks.append(f"{said.path.name} shows the coder the segments of {who}; they did not code unseen")
                 found.setdefault(who, []).append((said, _spans(tier, label)))
             for tier in said.annotations.of("answer"):
                 if tier.marks:

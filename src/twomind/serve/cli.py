@@ -14,6 +14,7 @@ import click
 
 from twomind import __version__
 from twomind.errors import BadInput
+from twomind.serve.annotate_verbs import agree_verb, annotate
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.serve.words_verbs import score_words_verb, train_words_verb
 
@@ -367,6 +368,8 @@ def score() -> None:
 
 train.add_command(train_words_verb)
 score.add_command(score_words_verb)
+main.add_command(agree_verb)
+main.add_command(annotate)
 
 if __name__ == "__main__":
     main()
