@@ -43,10 +43,11 @@ def compare(
     together = {"coders": make.together(coders)} if len(coders) > 1 else {}
     if models and coders:
         together["coders and models"] = make.together(names)
+    pairs = [make.pair(a, b, tolerance_s, offset_tolerance_s) for a, b in combinations(names, 2)]
     return {
         "schema": "twomind.agreement/1",
         "raters": [make.rater(n) | {"model": n in models} for n in names],
-        "pairs": [make.pair(a, b, tolerance_s, offset_tolerance_s) for a, b in combinations(names, 2)],
+        "pairs": pairs,
         "together": together,
         "disagreements": _disagreements(rated, tolerance_s),
         "recordings": len(rated),
@@ -55,7 +56,7 @@ def compare(
         "hop_s": hop_s,
         "tolerance_s": tolerance_s,
         "offset_tolerance_s": tolerance_s if offset_tolerance_s is None else offset_tolerance_s,
-        "not_measured": _not_measured(rated, set(people)),
+        "not_measured": _not_measured(rated, set(people)) + _undefined(pairs),
     }
 
 
@@ -81,6 +82,15 @@ def _not_measured(rated: Sequence[Rated], people: set[str]) -> list[dict[str, st
             "last mark, and kappa and alpha differ from those over the whole recording"
         )
         found.append({"what": "length", "reason": why})
+    return found
+
+
+def _undefined(pairs: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    found = []
+    for pair in pairs:
+        if "kappa" in pair and math.isnan(pair["kappa"]):
+            both = "marked anything" if pair["n_events_a"] + pair["n_events_b"] == 0 else "left a frame unmarked"
+            found.append({"what": f"kappa and alpha of {pair['a']} – {pair['b']}", "reason": f"neither {both}"})
     return found
 
 
