@@ -23,6 +23,7 @@ from twomind.score.agreement_time import (
     grid,
     match_events,
     on_grid,
+    on_units,
     spans_of_score,
 )
 
@@ -250,6 +251,20 @@ def test_marks_on_a_grid() -> None:
     assert on_grid([(0.46, 0.464)], times_s).tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
     assert len(grid(0.0, 0.1)) == 1
     assert len(grid(0.30000000000000004, 0.1)) == 3
+
+
+def test_units_are_marked_when_half_of_them_is() -> None:
+    units = [(0, 2), (2, 4), (4, 6)]
+    assert on_units([(0.5, 1.2), (1.0, 1.5), (2, 2.9), (5.9, 9)], units).tolist() == [1, 0, 0]
+    assert on_units([(2, 3)], units).tolist() == [0, 1, 0]
+
+
+def test_arrays_and_lists_are_one() -> None:
+    a, b = np.array([0, 1, 1, 2.0, nan]), np.array([0, 1, 2, 2.0, 1])
+    assert cohen_kappa(a, b) == cohen_kappa(list(a), list(b))
+    assert counts_per_unit(np.stack([a, b])).tolist() == counts_per_unit([list(a), list(b)]).tolist()
+    with pytest.raises(ValueError, match=r"got 2\.0"):
+        cohen_kappa(a, b, categories=[0, 1])
 
 
 def test_a_score_becomes_segments() -> None:

@@ -306,6 +306,8 @@ def test_the_model_is_one_more_rater(results, tmp_path) -> None:
     assert (pair["a"], pair["b"], pair["event_f1"], pair["n_answers"]) == ("anna", "model", 1.0, 1)
     assert [r["model"] for r in found["raters"]] == [False, True]
     assert set(found["together"]) == {"coders and models"}
+    # Of the utterances 0.5–1.1, 1.2–1.5 and 3.0–3.4 the model (from 1.0) and anna (1.1 to 3.4) mark the last two.
+    assert (pair["n_utterances"], pair["utterances_kappa"]) == (3, 1.0)
     assert found["n_frames"] == 225
     scores = tmp_path / "scores.csv"
     scores.write_text("recording,time_s,score\n" + "".join(f"take1,{t / 10:.1f},{t / 100}\n" for t in range(90)))

@@ -22,6 +22,8 @@ LEVELS = ("nominal", "ordinal", "interval", "ratio")
 
 def _coded(ratings: Any, categories: Sequence[Any] | None = None) -> tuple[np.ndarray, list[Any]]:
     """Ratings as codes (-1 where missing) of the same shape, and the categories in order."""
+    if isinstance(ratings, np.ndarray) and ratings.dtype.kind in "biuf":
+        return _coded_numbers(ratings, categories)
     raw = np.asarray(ratings, object)
     flat = [None if v is None or (isinstance(v, (float, np.floating)) and math.isnan(v)) else v for v in raw.ravel()]
     found = sorted({v for v in flat if v is not None}) if categories is None else list(categories)
@@ -32,11 +34,26 @@ def _coded(ratings: Any, categories: Sequence[Any] | None = None) -> tuple[np.nd
     return np.array([-1 if v is None else index[v] for v in flat], int).reshape(raw.shape), found
 
 
+def _coded_numbers(ratings: np.ndarray, categories: Sequence[Any] | None) -> tuple[np.ndarray, list[Any]]:
+    """The same for arrays of numbers, which may be long."""
+    missing = np.isnan(ratings.astype(float))
+    seen = np.unique(ratings[~missing])
+    found = seen.tolist() if categories is None else list(categories)
+    strange = [v for v in seen.tolist() if v not in found]
+    if strange:
+        raise ValueError(f"expected ratings among {found}, got {strange[0]!r}")
+    codes = np.full(ratings.shape, -1)
+    for i, value in enumerate(found):
+        codes[ratings == value] = i
+    return codes, found
+
+
 def confusion(a: Any, b: Any, categories: Sequence[Any] | None = None) -> tuple[np.ndarray, list[Any]]:
     """How often rater a said row and rater b said column, ``(C, C)``, over units that both rated."""
     if len(a) != len(b):
         raise ValueError(f"expected two raters over the same units, got {len(a)} and {len(b)}")
-    codes, found = _coded([list(a), list(b)], categories)
+    numbers = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
+    codes, found = _coded(np.stack([a, b]) if numbers else [list(a), list(b)], categories)
     both = (codes >= 0).all(axis=0)
     table = np.zeros((len(found), len(found)))
     np.add.at(table, (codes[0, both], codes[1, both]), 1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from twomind.score import agreement
-from twomind.score.agreement_time import Events, bootstrap, disagreements, grid, match_events, on_grid
+from twomind.score.agreement_time import Events, bootstrap, disagreements, grid, match_events, on_grid, on_units
 from twomind.score.raters import Rated
 
 #: Fewer recordings than this give no intraclass correlation.
@@ -29,7 +29,7 @@ def compare(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Agreement of all raters: pairs, all coders, all coders and models; frames, events, whole answers, amounts.
+    """Agreement of all raters: pairs, all coders, all coders and models; frames, utterances, events, answers, amounts.
 
     Frames lie ``hop_s`` apart in the middle of each hop. An event of one rater is matched by another's when onset and
     offset lie within the tolerances. Values that are not defined are nan; ``not_measured`` says why.
@@ -148,6 +148,7 @@ class _Maker:
             "kappa": agreement.cohen_from_table(tables.sum(axis=0)),
             "kappa_interval": self._interval(lambda w: agreement.cohen_from_table(_sum(w, tables)), both),
             "alpha": agreement.alpha_from_coincidences(_symmetric(tables.sum(axis=0)), [0, 1]),
+            **self._units([a, b], both),
             **self._events(events, both),
             **self._amounts([a, b], both),
         }
@@ -177,6 +178,17 @@ class _Maker:
         same = sum(a == b for a, b in zip(*said, strict=True))
         return {"n_answers": len(both), "answers_same": same, "answers_kappa": kappa}
 
+    def _units(self, names: Sequence[str], chosen: Sequence[int]) -> dict[str, Any]:
+        """Agreement on utterances, of the recordings that have a transcript and that all of them looked at."""
+        some = [self._rated[k] for k in chosen if self._rated[k].units]
+        if not some:
+            return {"n_utterances": 0, "utterances_kappa": math.nan}
+        said = np.stack([np.concatenate([on_units(r.spans[n], r.units) for r in some]) for n in names])
+        if len(names) == 2:
+            return {"n_utterances": said.shape[1], "utterances_kappa": agreement.cohen_kappa(*said, None, [0.0, 1.0])}
+        kappa = agreement.fleiss_kappa(agreement.counts_per_unit(said, [0.0, 1.0]))
+        return {"n_utterances": said.shape[1], "utterances_kappa": kappa}
+
     def _amounts(self, names: Sequence[str], chosen: Sequence[int]) -> dict[str, Any]:
         """ICC of the seconds that each marked per recording."""
         if len(chosen) < LEAST_ICC:
@@ -204,6 +216,7 @@ class _Maker:
             ),
             "fleiss_kappa": agreement.fleiss_kappa(np.concatenate(counts)) if full else math.nan,
             "fleiss_recordings": len(full),
+            **self._units(names, full),
             **self._amounts(names, full),
         }
 
@@ -211,7 +224,13 @@ class _Maker:
         some = [r.answers for r in self._rated if sum(n in r.answers for n in names) > 1]
         ratings = [[int(r[n]) if n in r else None for r in some] for n in names]
         alpha = agreement.krippendorff_alpha(ratings, categories=[0, 1]) if some else math.nan
-        return {"n_answers": len(some), "answers_alpha": alpha}
+        full = [r for r in some if all(n in r for n in names)]
+        counts = agreement.counts_per_unit([[int(r[n]) for r in full] for n in names], [0, 1])
+        return {
+            "n_answers": len(some),
+            "answers_alpha": alpha,
+            "answers_fleiss_kappa": agreement.fleiss_kappa(counts) if full else math.nan,
+        }
 
 
 def _sum(weights: np.ndarray, tables: np.ndarray) -> np.ndarray:

@@ -30,6 +30,24 @@ def on_grid(spans: Spans, times_s: np.ndarray) -> np.ndarray:
     return said
 
 
+def on_units(spans: Spans, units: Spans) -> np.ndarray:
+    """1 for every unit ``(U,)`` of which at least half is marked (utterances, fixed windows), else 0."""
+    marked = [sum(max(0.0, min(b, end_s) - max(a, start_s)) for a, b in _joined(spans)) for start_s, end_s in units]
+    # Half a microsecond: times that were written with milliseconds are not exact in binary.
+    return np.array([m >= (end - start) / 2 - 5e-7 for m, (start, end) in zip(marked, units, strict=True)], float)
+
+
+def _joined(spans: Spans) -> list[tuple[float, float]]:
+    """The same stretches without overlaps."""
+    out: list[tuple[float, float]] = []
+    for start_s, end_s in sorted(spans):
+        if out and start_s <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], end_s))
+        else:
+            out.append((start_s, end_s))
+    return out
+
+
 def grid(extent_s: float, hop_s: float) -> np.ndarray:
     """Moments in the middle of every hop of a recording ``(T,)``."""
     if not hop_s > 0:

@@ -20,7 +20,8 @@ class Rated:
     """What raters marked on one recording. A rater that is not in ``spans`` did not look at it.
 
     ``answers`` holds what each said of the recording as a whole. ``extent_known`` is False when the recording's length
-    was not known and the end of the last mark stands in for it. ``models`` names the raters that are no people.
+    was not known and the end of the last mark stands in for it. ``models`` names the raters that are no people. ``units``
+    are the utterances of the transcript, empty when there is none.
     """
 
     recording: str
@@ -30,6 +31,7 @@ class Rated:
     spans: Mapping[str, Spans]
     answers: Mapping[str, bool] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
+    units: Spans = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,10 @@ def _rated(
     known = [s.annotations.duration_s for s in group if math.isfinite(s.annotations.duration_s)]
     last_s = max((s.annotations.extent_s for s in group), default=0.0)
     subject = next((s.annotations.subject for s in group if s.annotations.subject), "") or name
-    return Rated(name, subject, max([*known, last_s]), bool(known), spans, whole, frozenset(models & set(spans)))
+    utterances = next((t.marks for s in group for t in s.annotations.of("utterance")), ())
+    units = tuple((m.start_s, m.end_s) for m in utterances if m.end_s > m.start_s)
+    extent_s, unseen = max([*known, last_s]), frozenset(models & set(spans))
+    return Rated(name, subject, extent_s, bool(known), spans, whole, unseen, units)
 
 
 def _one_each(found: Mapping[str, Sequence[tuple[Said, T]]]) -> dict[str, T]:

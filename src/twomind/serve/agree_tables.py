@@ -46,6 +46,7 @@ def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
         f"event F1 ({limits})",
         "matched",
         "onset / offset off by",
+        "utterances, kappa",
         "answers",
     )
     show("pairs", columns, [_pair(p) for p in found["pairs"]])
@@ -88,7 +89,7 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, ...]:
     if math.isfinite(row["answers_kappa"]):
         answers += f", kappa {row['answers_kappa']:.3f}"
     if "kappa" not in row:
-        return (name, "not measured", "", "", "not measured", row["reason"], "", answers)
+        return (name, "not measured", "", "", "not measured", row["reason"], "", "", answers)
     errors = f"{_number(row['onset_error_s'], 2)} / {_number(row['offset_error_s'], 2)} s" if row["n_matched"] else "–"
     return (
         name,
@@ -98,6 +99,7 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, ...]:
         _with_interval(row, "event_f1"),
         f"{row['n_matched']} of {row['n_events_a']} and {row['n_events_b']}",
         errors,
+        f"{row['n_utterances']}, {_number(row['utterances_kappa'], 3)}" if row["n_utterances"] else "no transcript",
         answers,
     )
 

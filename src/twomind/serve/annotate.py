@@ -64,6 +64,8 @@ def from_results(folder: Path) -> Annotations:
         tiers += transcript_tiers(words, problems)
     if (folder / "cues.csv").is_file():
         tiers += [_cue(row) for row in _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))]
+    if summary.get("drawn_person"):
+        problems.append("a drawn person: what is marked here says nothing about real people")
     located = summary.get("located") or {}
     if located.get("status"):
         tiers.append(Tier("model", _segments(folder), coder=PROGRAM))

@@ -336,7 +336,10 @@ def _with_duration(one: Annotations, file: Path) -> Annotations:
         return one
     from twomind.capture.media import probe
 
-    return replace(one, duration_s=probe(media).duration_s)
+    try:
+        return replace(one, duration_s=probe(media).duration_s)
+    except BadInput:  # the comparison needs the marks; that the length is not known is said there
+        return one
 
 
 def _write_disagreements(found: Mapping[str, Any], path: Path) -> None:

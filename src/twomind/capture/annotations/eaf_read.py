@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from twomind.capture.annotations.marks import Annotations, Mark, Tier, guess_kind, merge_tiers, parse_kind
 from twomind.errors import BadInput
@@ -132,6 +133,8 @@ def _media(header: ET.Element) -> tuple[str, int, list[str]]:
         except ValueError:
             raise BadInput(f"expected TIME_ORIGIN in milliseconds, got {media.get('TIME_ORIGIN')!r}") from None
         url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
+        if url.startswith("file://"):
+            url = unquote(url.removeprefix("file://"))
         found.append((url.removeprefix("file:").removeprefix("./"), origin))
     if not found:
         return header.get("MEDIA_FILE", ""), 0, []
