@@ -185,7 +185,10 @@ class _Maker:
             return {"n_utterances": 0, "utterances_kappa": math.nan}
         said = np.stack([np.concatenate([on_units(r.spans[n], r.units) for r in some]) for n in names])
         if len(names) == 2:
-            return {"n_utterances": said.shape[1], "utterances_kappa": agreement.cohen_kappa(*said, None, [0.0, 1.0])}
+            return {
+                "n_utterances": said.shape[1],
+                "utterances_kappa": agreement.cohen_kappa(said[0], said[1], None, [0.0, 1.0]),
+            }
         kappa = agreement.fleiss_kappa(agreement.counts_per_unit(said, [0.0, 1.0]))
         return {"n_utterances": said.shape[1], "utterances_kappa": kappa}
 

@@ -20,8 +20,8 @@ class Rated:
     """What raters marked on one recording. A rater that is not in ``spans`` did not look at it.
 
     ``answers`` holds what each said of the recording as a whole. ``extent_known`` is False when the recording's length
-    was not known and the end of the last mark stands in for it. ``models`` names the raters that are no people. ``units``
-    are the utterances of the transcript, empty when there is none.
+    was not known and the end of the last mark stands in for it. ``models`` names the raters that are no people.
+    ``units`` are the utterances of the transcript, empty when there is none.
     """
 
     recording: str
