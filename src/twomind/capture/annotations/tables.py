@@ -147,9 +147,11 @@ def _facts(text: str) -> dict[str, str]:
 def _escape(text: str, in_facts: bool = False) -> str:
     """Text as WebVTT allows it inside a cue; line ends and outer blanks as references, so that they survive."""
     text = html.escape(text, quote=False).replace("\n", "&#10;")
-    if in_facts:
-        text = text.replace("=", "&#61;").replace("; ", ";&#32;")
-    return re.sub(r"^[ \t]|[ \t]$", lambda m: f"&#{ord(m.group())};", text)
+    text = re.sub(r"^[ \t]|[ \t]$", lambda m: f"&#{ord(m.group())};", text)
+    if in_facts:  # "; " separates them and "=" names them; references end in a semicolon themselves
+        text = text.replace("=", "&#61;")
+        text = re.sub(r";( +)", lambda m: ";" + "&#32;" * len(m.group(1)), text)
+    return text
 
 
 def _stamp(time_ms: int) -> str:
