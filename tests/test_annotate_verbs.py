@@ -335,13 +335,14 @@ def test_a_coder_who_saw_the_model_is_named(results, tmp_path) -> None:
         coded(tmp_path / f"take1.{who}.eaf", (1100, 3400, "A/H"), tier=f"A/H@{who}")
     code, out, err = run("agree", tmp_path / "take1.anna.eaf", tmp_path / "take1.bo.eaf", "--json")
     assert code == 0
-    assert "did not code unseen" in err
+    assert "not coded unseen" in err
     found = json.loads(out)
     assert [(r["rater"], r["model"]) for r in found["raters"]] == [("anna", False), ("twomind", True), ("bo", False)]
     assert found["together"]["coders"]["alpha"] == 1.0
     assert found["together"]["coders and models"]["alpha"] < 1.0
     cues = json.loads(run("agree", *tmp_path.glob("take1.*.eaf"), "--tier", "cue:audio", "--json")[1])
-    assert {r["rater"] for r in cues["raters"]} == {"anna", "bo", "twomind"}
+    assert {r["rater"]: r["model"] for r in cues["raters"]} == {"anna": False, "bo": False, "twomind": True}
+    assert any("not coded unseen" in r for r in cues["remarks"])
 
 
 def test_one_coder_twice_is_agreement_with_oneself(tmp_path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from twomind.capture.annotations import Annotations, Tier, parse_kind
+from twomind.capture.annotations import PROGRAM, Annotations, Tier, parse_kind
 from twomind.errors import BadInput
 from twomind.score.agreement_time import Spans
 
@@ -92,14 +92,19 @@ def _rated(
     for said in group:
         for tier in said.annotations.of(kind, modality or None):
             who = tier.coder or said.who
+            models |= {who} & {PROGRAM}
             found.setdefault(who, []).append((said, _spans(tier, label)))
+        seen = list(said.annotations.of("model")) if kind == "ah" else []
+        for tier in seen:
+            who = tier.coder or "model"
+            models.add(who)
+            found.setdefault(who, []).append((said, _spans(tier, label)))
+        seen += said.annotations.of(kind, modality or None, PROGRAM)
+        if seen and any(t.coder != PROGRAM for t in said.annotations.of(kind, modality or None)):
+            remarks.append(
+                f"{said.path.name} shows the coder what {seen[0].coder or 'a model'} marked: not coded unseen"
+            )
         if kind == "ah":
-            for tier in said.annotations.of("model"):
-                who = tier.coder or "model"
-                models.add(who)
-                if said.annotations.of("ah"):
-                    remarks.append(f"{said.path.name} shows the coder the segments of {who}; they did not code unseen")
-                found.setdefault(who, []).append((said, _spans(tier, label)))
             for tier in said.annotations.of("answer"):
                 if tier.marks:
                     answers.setdefault(tier.coder or said.who, []).append((said, any(m.present for m in tier.marks)))
@@ -115,8 +120,8 @@ def _rated(
     subject = next((s.annotations.subject for s in group if s.annotations.subject), "") or name
     utterances = next((t.marks for s in group for t in s.annotations.of("utterance")), ())
     units = tuple((m.start_s, m.end_s) for m in utterances if m.end_s > m.start_s)
-    extent_s, unseen = max([*known, last_s]), frozenset(models & set(spans))
-    return Rated(name, subject, extent_s, bool(known), spans, whole, unseen, units)
+    machines = frozenset(w for w in spans if w in models or w.partition(" (")[0] in models)
+    return Rated(name, subject, max([*known, last_s]), bool(known), spans, whole, machines, units)
 
 
 def _one_each(found: Mapping[str, Sequence[tuple[Said, T]]]) -> dict[str, T]:

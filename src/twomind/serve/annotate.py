@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.annotations import Annotations, Mark, Tier, merge_tiers
+from twomind.capture.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
 from twomind.errors import BadInput
 from twomind.score.agreement_time import Spans, spans_of_score
 from twomind.types import Timing, Word
 
-#: The name under which this program marks.
-PROGRAM = "twomind"
 _MODALITY = {"face": "facial", "head": "body", "voice": "audio", "words": "language"}
 #: Cues of `describe` that BAH's coders mark under another name.
 CODEBOOK = {

@@ -16,6 +16,7 @@ from twomind.capture.annotations.eaf_write import write_eaf
 from twomind.capture.annotations.marks import (
     KINDS,
     MODALITIES,
+    PROGRAM,
     VOCABULARY,
     Annotations,
     Mark,
@@ -28,7 +29,7 @@ from twomind.capture.annotations.tables import COLUMNS, read_csv, read_vtt, writ
 from twomind.errors import BadInput
 
 __all__ = [
-    "COLUMNS", "KINDS", "MODALITIES", "VOCABULARY", "Annotations", "Mark", "Tier", "blank_tiers", "from_bah",
+    "COLUMNS", "KINDS", "MODALITIES", "PROGRAM", "VOCABULARY", "Annotations", "Mark", "Tier", "blank_tiers", "from_bah",
     "merge_tiers", "parse_kind", "read_annotations", "read_csv", "read_eaf", "read_vtt", "write_annotations",
     "write_csv", "write_eaf", "write_vtt",
 ]  # fmt: skip

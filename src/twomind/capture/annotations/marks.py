@@ -26,6 +26,8 @@ KINDS: dict[str, str] = {
 MODALITIES = ("audio", "body", "facial", "language")
 #: Labels that say that there is no A/H; every other label, and none, says that there is.
 NEGATIVE = frozenset({"no a/h", "no a-h", "no ah", "none", "no", "absent", "0", "negative"})
+#: The coder under whose name this program marks.
+PROGRAM = "twomind"
 PRESENT, ABSENT = "A/H", "no A/H"
 
 #: Suggested labels per tier, by (kind, modality): the cue vocabulary of the BAH annotators. Other labels are welcome.
