@@ -293,7 +293,7 @@ def test_agree_says_it_to_people(tmp_path) -> None:
     assert code == 0
     assert "2 recordings of 2 people, 1000 frames of 0.04 s" in out
     assert "anna – bo" in out
-    assert "not measured: intervals: 2 people" in out
+    assert "not measured: intervals: people: 2" in out
     assert "3 of 4 and 3" in out
 
 
@@ -325,6 +325,11 @@ def test_a_model_that_does_not_locate_rates_answers_only(tmp_path) -> None:
     (pair,) = json.loads(out)["pairs"]
     assert pair["reason"] == "no recording in which both marked segments"
     assert (pair["n_answers"], pair["answers_same"]) == (1, 0)
+    assert json.loads(out)["raters"][1]["seconds_marked"] is None
+    assert (
+        json.loads(out)["together"]["coders and models"]["reason"]
+        == "no recording in which two of them marked segments"
+    )
     assert "does not say when: the words do not tell when" in err
     assert run("agree", path, "--model", folder)[0] == 0
 

@@ -70,10 +70,10 @@ def _frames(one: Rated, names: Sequence[str], hop_s: float) -> np.ndarray:
 def _not_measured(rated: Sequence[Rated], people: set[str]) -> list[dict[str, str]]:
     found = []
     if len(people) < LEAST_PEOPLE:
-        why = f"{len(people)} people; frames of one person hang together, so intervals need at least {LEAST_PEOPLE}"
+        why = f"people: {len(people)}; frames of one person hang together, so intervals need at least {LEAST_PEOPLE}"
         found.append({"what": "intervals", "reason": why})
     if len(rated) < LEAST_ICC:
-        why = f"{len(rated)} recordings; the intraclass correlation needs at least {LEAST_ICC}"
+        why = f"recordings: {len(rated)}; the intraclass correlation needs at least {LEAST_ICC}"
         found.append({"what": "ICC", "reason": why})
     unknown = [r.recording for r in rated if not r.extent_known]
     if unknown:
@@ -126,8 +126,8 @@ class _Maker:
         return {
             "rater": name,
             "recordings": len(looked) or sum(name in r.answers for r in self._rated),
-            "n_segments": len(spans),
-            "seconds_marked": float(sum(b - a for a, b in spans)),
+            "n_segments": len(spans) if looked else None,
+            "seconds_marked": float(sum(b - a for a, b in spans)) if looked else math.nan,
             "share_marked": marked / n if n else math.nan,
         }
 
@@ -208,6 +208,9 @@ class _Maker:
         found: dict[str, Any] = {"raters": list(names), "recordings": len(used), **self._answers_together(names)}
         if not used:
             return found | {"reason": "no recording in which two of them marked segments"}
+        absent = [n for n, i in zip(names, index, strict=True) if all((f[i] < 0).all() for f in self._frames)]
+        if absent:
+            return found | {"reason": f"{', '.join(absent)} says nothing of when"}
         tables = np.stack([agreement.coincidences(frames[k], 2) for k in used])
         counts = [agreement.counts_per_unit(frames[k], [0, 1]) for k in full]
         return {

@@ -15,23 +15,25 @@ def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
     console = Console(width=200)
 
     def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False)
+        table = Table(*columns, box=None, pad_edge=False)
         for row in rows:
             table.add_row(*row)
+        console.print(title, style="bold", highlight=False, markup=False)
         console.print(table, highlight=False, markup=False)
         console.print()
 
     what = found["tier"] + (f" · {found['label']}" if found["label"] else "")
     limits = f"onset ± {found['tolerance_s']:g} s, offset ± {found['offset_tolerance_s']:g} s"
     heading = (
-        f"{what}: {found['recordings']} recordings of {found['people']} people, "
+        f"{what}: {_many(found['recordings'], 'recording', 'recordings')} of "
+        f"{_many(found['people'], 'person', 'people')}, "
         f"{found['n_frames']} frames of {found['hop_s']:g} s"
     )
     raters = [
         (
             r["rater"] + (" (model)" if r["model"] else ""),
             str(r["recordings"]),
-            str(r["n_segments"]),
+            "does not say when" if r["n_segments"] is None else str(r["n_segments"]),
             _number(r["seconds_marked"], 1),
             _number(r["share_marked"], 3),
         )
@@ -73,6 +75,10 @@ def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
         console.print(f"not measured: {one['what']}: {one['reason']}", highlight=False, markup=False)
 
 
+def _many(n: int, one: str, more: str) -> str:
+    return f"{n} {one if n == 1 else more}"
+
+
 def _number(value: Any, digits: int) -> str:
     return "not defined" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
@@ -107,7 +113,7 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _together(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     answers = _number(row["answers_alpha"], 3)
     if "alpha" not in row:
-        return (name, ", ".join(row["raters"]), "not measured", "not measured", answers, "not measured")
+        return (name, ", ".join(row["raters"]), f"not measured: {row['reason']}", "", answers, "")
     forms = {form["form"]: form for form in row["icc_seconds_marked"] or ()}
     two = forms.get("ICC(2,1)")
     amount = f"{_number(two['value'], 3)} [{two['low']:.2f}, {two['high']:.2f}]" if two else "not measured"
