@@ -19,6 +19,7 @@ from twomind.score.agreement import (
 )
 from twomind.score.agreement_time import (
     bootstrap,
+    by_segment,
     disagreements,
     grid,
     match_events,
@@ -203,6 +204,17 @@ def test_events_pair_one_to_one_within_the_tolerance() -> None:
     # Any offset, as long as the spans meet.
     assert match_events([(0, 1)], [(0.4, 60)], 0.5, math.inf).f1 == 1
     assert match_events([(0, 0.1)], [(0.4, 60)], 0.5, math.inf).f1 == 0
+
+
+def test_every_segment_is_told_beside_the_others() -> None:
+    a, b = [(1.0, 2.0), (5.0, 7.0), (9.0, 9.5)], [(1.1, 1.8), (1.4, 2.3), (6.0, 8.0), (20, 21)]
+    found = by_segment(a, b, match_events(a, b, 0.5))
+    assert [(c.state, c.a, c.b) for c in found] == [
+        ("matched", a[0], b[0]), ("only b", None, b[1]), ("limits", a[1], b[2]), ("only a", a[2], None),
+        ("only b", None, b[3]),
+    ]  # fmt: skip
+    assert (found[2].onset_error_s, found[2].offset_error_s) == (1.0, 1.0)
+    assert math.isnan(found[3].onset_error_s)
 
 
 def test_no_pair_is_given_up_for_a_closer_one() -> None:

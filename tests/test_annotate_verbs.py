@@ -273,6 +273,8 @@ def test_agree_counts_what_there_is(tmp_path) -> None:
     forms = {f["form"]: f["value"] for f in pair["icc_seconds_marked"]}
     assert len(forms) == 6
     assert found["raters"][1]["seconds_marked"] == pytest.approx(26.0)
+    states = [s["state"] for s in pair["segments"]]
+    assert (states.count("matched"), states.count("only a"), len(states)) == (10, 2, 12)
     missed = [d for d in found["disagreements"] if not d["at_border"]]
     assert [(d["recording"], d["start_s"], d["marked"]) for d in missed] == [
         ("r0", 12.0, ["anna"]), ("r3", 12.0, ["anna"]),

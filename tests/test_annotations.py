@@ -130,6 +130,16 @@ def test_times_between_milliseconds_move_by_half_a_millisecond_at_most(tmp_path,
         assert abs(mark.end_s - span[1]) <= 0.001501
 
 
+def test_a_mark_of_less_than_a_millisecond_has_a_length_in_elan(tmp_path) -> None:
+    """The shortest segment of BAH is one frame long, 4 ms; words of some transcripts have no length at all."""
+    one = Annotations("r", (Tier("word", (Mark(1.0, 1.0, "um"), Mark(1.0, 1.0004, "er"), Mark(2.0, 2.004, "x"))),))
+    path = write_eaf(one, tmp_path / "x.eaf")
+    assert schema.violations(path) == []
+    marks_ = read_eaf(path).of("word")[0].marks
+    assert marks_ == (Mark(1.0, 1.001, "er"), Mark(1.0, 1.001, "um"), Mark(2.0, 2.004, "x"))
+    assert read_vtt(write_vtt(one, tmp_path / "x.vtt")).of("word")[0].marks == marks_
+
+
 def test_another_reader_finds_the_same(tmp_path) -> None:
     """pympi, which shares no code with this project."""
     import pympi

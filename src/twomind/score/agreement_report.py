@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from twomind.score import agreement
-from twomind.score.agreement_time import Events, bootstrap, disagreements, grid, match_events, on_grid, on_units
+from twomind.score.agreement_time import (
+    Events,
+    bootstrap,
+    by_segment,
+    disagreements,
+    grid,
+    match_events,
+    on_grid,
+    on_units,
+)
 from twomind.score.raters import Rated
 
 #: Fewer recordings than this give no intraclass correlation.
@@ -151,6 +160,11 @@ class _Maker:
             **self._units([a, b], both),
             **self._events(events, both),
             **self._amounts([a, b], both),
+            "segments": [
+                {"recording": self._rated[k].recording, **asdict(one)}
+                for k, s, e in zip(both, pairs, events, strict=True)
+                for one in by_segment(s[a], s[b], e)
+            ],
         }
 
     def _events(self, events: Sequence[Events], both: Sequence[int]) -> dict[str, Any]:

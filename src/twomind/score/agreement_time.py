@@ -126,6 +126,43 @@ def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | Non
 
 
 @dataclass(frozen=True)
+class Compared:
+    """One rater's span beside the other's. ``state``: ``matched``; ``limits`` (they overlap, but begin or end farther
+    apart than the tolerance); ``only a``, ``only b``. Errors are b minus a, in seconds; nan where one has none."""
+
+    state: str
+    a: tuple[float, float] | None
+    b: tuple[float, float] | None
+    onset_error_s: float = math.nan
+    offset_error_s: float = math.nan
+
+
+def by_segment(a: Spans, b: Spans, events: Events) -> list[Compared]:
+    """Every span of both raters, in order of time; ``events`` is their :func:`match_events`."""
+    partner = dict(events.pairs)
+    back = {j: i for i, j in events.pairs}
+    found: list[Compared] = []
+    told: set[int] = set()
+    for i, mine in enumerate(a):
+        j = partner[i] if i in partner else _overlapping(mine, b, set(back) | told)
+        if j is None:
+            found.append(Compared("only a", mine, None))
+            continue
+        told.add(j)
+        errors = (b[j][0] - mine[0], b[j][1] - mine[1])
+        found.append(Compared("matched" if i in partner else "limits", mine, b[j], *errors))
+    found += [Compared("only b", None, other) for j, other in enumerate(b) if j not in told]
+    return sorted(found, key=lambda c: c.a or c.b or (0.0, 0.0))
+
+
+def _overlapping(span: tuple[float, float], others: Spans, taken: set[int]) -> int | None:
+    """The free one of ``others`` that shares most time with ``span``."""
+    shared = [(min(span[1], b) - max(span[0], a), j) for j, (a, b) in enumerate(others) if j not in taken]
+    most, j = max(shared, default=(0.0, -1))
+    return j if most > 0 else None
+
+
+@dataclass(frozen=True)
 class Disagreement:
     """A stretch that some raters marked and others did not.
 
