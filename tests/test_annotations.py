@@ -341,6 +341,24 @@ def test_changing_one_tier_keeps_the_others_as_they_were(elan) -> None:
     assert _spans(back)["morph"] == _spans(one)["morph"]
 
 
+def test_a_certainty_of_a_certainty_is_a_tier_like_others(tmp_path) -> None:
+    one = Annotations("r", (Tier("ah", (Mark(1, 2, "A/H", "low"),), coder="x"),))
+    text = write_eaf(one, tmp_path / "x.eaf").read_text(encoding="utf-8")
+    nested = (
+        '<TIER LINGUISTIC_TYPE_REF="certainty" TIER_ID="why" PARENT_REF="certainty of A/H@x"><ANNOTATION>'
+        '<REF_ANNOTATION ANNOTATION_ID="a9" ANNOTATION_REF="a2"><ANNOTATION_VALUE>dark</ANNOTATION_VALUE>'
+        "</REF_ANNOTATION></ANNOTATION></TIER>"
+    )
+    (tmp_path / "x.eaf").write_text(
+        text.replace("<LINGUISTIC_TYPE ", nested + "<LINGUISTIC_TYPE ", 1), encoding="utf-8"
+    )
+    read = read_eaf(tmp_path / "x.eaf")
+    assert read.of("ah") == one.tiers
+    assert read.of("other")[0].marks == (Mark(1, 2, "dark"),)
+    other = replace(read, tiers=(Tier("ah", (), coder="x"), *read.of("other")))
+    assert read_eaf(write_eaf(other, tmp_path / "y.eaf")).at_ms() == other.at_ms()
+
+
 def test_old_formats_are_brought_up_to_date(elan) -> None:
     old = ELAN.replace('FORMAT="3.0" VERSION="3.0"', 'FORMAT="2.7" VERSION="2.7"').replace("EAFv3.0", "EAFv2.7")
     old = re.sub(r"<CONTROLLED_VOCABULARY.*</CONTROLLED_VOCABULARY>",

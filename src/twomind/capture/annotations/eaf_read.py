@@ -337,7 +337,8 @@ def _tiers(
     for entry in entries:
         by_tier[entry.tier].append(entry)
     ids = _tier_ids(root)
-    certainty = {t.get("TIER_ID", ""): t.get("PARENT_REF", "") for t in root.findall("TIER") if _is_certainty(t)}
+    typed = {t.get("TIER_ID", ""): t.get("PARENT_REF", "") for t in root.findall("TIER") if _is_certainty(t)}
+    certainty = {name: parent for name, parent in typed.items() if parent not in typed}
     certain = {e.parent: e.value for name in certainty for e in by_tier[name]}
     tiers: list[Tier] = []
     names: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)

@@ -97,7 +97,9 @@ def _updated(annotations: Annotations, source: Source) -> ET.Element:
         hanging = {name for name, above in parent.items() if above in gone} - gone
         if not hanging:
             break
-        stale |= {key for key, names in source.names.items() if hanging & set(names)}
+        grown = stale | {key for key, names in source.names.items() if hanging & set(names)}
+        assert grown > stale, "every tier of a file belongs to one that was read from it"
+        stale = grown
     appender = _Appender(root, annotations.subject, source.offset_ms)
     slots = _used_slots(root)
     for tier in [t for t in root.findall("TIER") if t.get("TIER_ID") in gone]:
