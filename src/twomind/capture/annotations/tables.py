@@ -148,8 +148,7 @@ def _escape(text: str, in_facts: bool = False) -> str:
     """Text as WebVTT allows it inside a cue; line ends and outer blanks as references, so that they survive."""
     text = html.escape(text, quote=False).replace("\n", "&#10;")
     text = re.sub(r"^[ \t]|[ \t]$", lambda m: f"&#{ord(m.group())};", text)
-    if in_facts:  # "; " separates them and "=" names them; references end in a semicolon themselves
-        text = text.replace("=", "&#61;")
+    if in_facts:  # "; " separates them, and references end in a semicolon themselves
         text = re.sub(r";( +)", lambda m: ";" + "&#32;" * len(m.group(1)), text)
     return text
 
