@@ -14,6 +14,7 @@ import click
 
 from twomind import __version__
 from twomind.errors import BadInput
+from twomind.serve.annotate_verbs import agree_verb, annotate
 from twomind.serve.data_verbs import data_group
 from twomind.serve.score_verbs import score_report_verb
 from twomind.serve.verb import PATH, print_json, say, verb
@@ -415,6 +416,8 @@ train.add_command(train_words_verb)
 score.add_command(score_words_verb)
 main.add_command(data_group)
 score.add_command(score_report_verb)
+main.add_command(agree_verb)
+main.add_command(annotate)
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,388 @@
+"""Read ELAN's ``.eaf`` (formats up to 3.0): every annotation with its time, however ELAN keeps it.
+
+ELAN stores times in three ways: alignable annotations with time slots; slots without a value, which lie evenly between
+their aligned neighbours in the chain; and reference annotations, which share their parent's time (evenly, where several
+subdivide it). All become plain seconds here. The source is kept, so that writing the file again loses nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from twomind.capture.annotations.marks import Annotations, Mark, Tier, guess_kind, merge_tiers, parse_kind
+from twomind.errors import BadInput
+
+#: Linguistic types that are written here → (kind, modality).
+OWN_TYPES: dict[str, tuple[str, str]] = {
+    "answer": ("answer", ""),
+    "A/H": ("ah", ""),
+    "cue audio": ("cue", "audio"),
+    "cue body": ("cue", "body"),
+    "cue facial": ("cue", "facial"),
+    "cue language": ("cue", "language"),
+    "inconsistency": ("inconsistency", ""),
+    "utterances": ("utterance", ""),
+    "words": ("word", ""),
+    "model A/H": ("model", ""),
+}
+CERTAINTY_TYPE = "certainty"
+FREE_TYPE, FREE_LANE_TYPE = "free text", "free text, lane"
+PROPERTY = "twomind."
+_KNOWN_FORMATS = ("2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "3.0")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One annotation of the file, with its resolved time in whole milliseconds of the document (before any offset)."""
+
+    id: str
+    tier: str
+    value: str
+    start_ms: int
+    end_ms: int
+    parent: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an EAF file held: its tree as text, what its tiers were read as, and the offset that was added."""
+
+    xml: str
+    tiers: tuple[Tier, ...]
+    names: Mapping[tuple[str, str, str, str], tuple[str, ...]]  # tier key → TIER_IDs, certainty tiers included
+    entries: tuple[Entry, ...]
+    offset_ms: int
+    format: str
+
+
+def read_eaf(path: Path | str, *, coder: str = "", named: Mapping[str, str] | None = None) -> Annotations:
+    """Everything in an EAF file.
+
+    ``coder`` stands in where a coded tier names no annotator. ``named`` says what tiers with other names are, e.g.
+    ``{"Ambivalenz": "ah", "Gesicht": "cue:facial"}``. A tier that is none of ours becomes one of kind ``other``.
+
+    Times are on the clock of the first media file: where the file was shifted in ELAN, its offset is added.
+
+    Raises:
+        BadInput: no such file, not an EAF file, or one whose references or times contradict each other.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"{path}: expected an ELAN file (.eaf), there is {'a folder' if path.is_dir() else 'none'}")
+    try:
+        root = ET.fromstring(path.read_bytes())
+    except (ET.ParseError, ValueError, LookupError) as error:
+        raise BadInput(f"{path}: expected an ELAN file (XML), but it cannot be parsed: {error}") from error
+    try:
+        return _read(root, path, coder, named or {})
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from error
+    except ValueError as error:  # a value that the types refuse
+        raise BadInput(f"{path}: {error}") from error
+
+
+def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) -> Annotations:
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise BadInput(f"expected an ELAN file with the element ANNOTATION_DOCUMENT, got {root.tag}")
+    header = root.find("HEADER")
+    if header is None or root.find("TIME_ORDER") is None:
+        raise BadInput("expected the elements HEADER and TIME_ORDER, which every ELAN file has")
+    units = header.get("TIME_UNITS", "milliseconds")
+    if units != "milliseconds":
+        raise BadInput(f"expected times in milliseconds, got TIME_UNITS={units}; save the file in ELAN again")
+    properties = {p.get("NAME", ""): p.text or "" for p in header.findall("PROPERTY")}
+    media, offset_ms, problems = _media(header)
+    version = root.get("FORMAT") or root.get("VERSION") or ""
+    if version not in _KNOWN_FORMATS:
+        problems.append(f"the format {version!r} is not known; read as 3.0")
+    entries, remarks = Resolver(root).entries()
+    tiers, names = _tiers(root, entries, offset_ms, coder, named)
+    for name in named:
+        if name not in {t.get("TIER_ID") for t in root.findall("TIER")}:
+            raise BadInput(f"there is no tier {name!r}; there are: {', '.join(_tier_ids(root)) or 'none'}")
+    people = {t.get("PARTICIPANT", "") for t in root.findall("TIER")} - {""}
+    subject = properties.get(f"{PROPERTY}subject", people.pop() if len(people) == 1 else "")
+    stem = re.split(r"[\\/]", media)[-1].rpartition(".")[0]
+    recording = properties.get(f"{PROPERTY}recording") or stem or path.stem
+    try:
+        duration_s = float(properties.get(f"{PROPERTY}duration_s", "nan"))
+    except ValueError:
+        duration_s = math.nan
+    merged = merge_tiers(tiers)
+    source = Source(ET.tostring(root, encoding="unicode"), merged, names, tuple(entries), offset_ms, version)
+    return Annotations(recording, merged, subject, media, duration_s, tuple(problems + remarks), source)
+
+
+def _tier_ids(root: ET.Element) -> list[str]:
+    return [t.get("TIER_ID", "") for t in root.findall("TIER")]
+
+
+def _media(header: ET.Element) -> tuple[str, int, list[str]]:
+    """The first media file (relative where known), its offset in ms, and remarks."""
+    found = []
+    for media in header.findall("MEDIA_DESCRIPTOR"):
+        try:
+            origin = int(media.get("TIME_ORIGIN") or 0)
+        except ValueError:
+            raise BadInput(f"expected TIME_ORIGIN in milliseconds, got {media.get('TIME_ORIGIN')!r}") from None
+        url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
+        if url.startswith("file://"):
+            url = unquote(url.removeprefix("file://"))
+        found.append((url.removeprefix("file:").removeprefix("./"), origin))
+    if not found:
+        return header.get("MEDIA_FILE", ""), 0, []
+    problems = []
+    if found[0][1]:
+        problems.append(f"the media file was shifted by {found[0][1]} ms in ELAN; times are on the media file's clock")
+    if len({origin for _, origin in found}) > 1:
+        problems.append(f"{len(found)} media files with different offsets: times are on the clock of {found[0][0]}")
+    return (*found[0], problems)
+
+
+class Resolver:
+    """Times of all annotations of one document, in ms."""
+
+    def __init__(self, root: ET.Element) -> None:
+        self._remarks: list[str] = []
+        self._slots: dict[str, int | None] = {}
+        for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
+            name, value = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
+            if not name or name in self._slots:
+                raise BadInput(f"expected a TIME_SLOT_ID of its own for every time slot, got {name!r} again")
+            if value is not None and not re.fullmatch(r"\s*\+?\d+\s*", value):
+                raise BadInput(f"time slot {name}: expected whole milliseconds from 0 on, got {value!r}")
+            self._slots[name] = None if value is None else int(value)
+        self._types = {
+            t.get("LINGUISTIC_TYPE_ID", ""): t.get("CONSTRAINTS", "") for t in root.findall("LINGUISTIC_TYPE")
+        }
+        self._parent_tier: dict[str, str] = {}
+        self._constraint: dict[str, str] = {}
+        self._tier_of: dict[str, str] = {}
+        self._order: list[tuple[str, str, ET.Element]] = []  # (annotation id, tier, element)
+        self._element: dict[str, ET.Element] = {}
+        for tier in root.findall("TIER"):
+            self._add_tier(tier)
+        self._check_parents()
+        self._times: dict[str, tuple[int, int]] = {}
+        self._open: set[str] = set()
+        self._filled: dict[tuple[str, str], float] = {}
+        self._chains = {tier: self._chain(tier) for tier in self._constraint}
+        self._shared = self._sharing()
+
+    def _add_tier(self, tier: ET.Element) -> None:
+        name = tier.get("TIER_ID", "")
+        if not name or name in self._constraint:
+            raise BadInput(f"expected a TIER_ID of its own for every tier, got {name!r} again")
+        if tier.get("PARENT_REF"):
+            self._parent_tier[name] = tier.get("PARENT_REF", "")
+        self._constraint[name] = self._types.get(tier.get("LINGUISTIC_TYPE_REF", ""), "")
+        for element in tier.iterfind("ANNOTATION/*"):
+            mark = element.get("ANNOTATION_ID", "")
+            if not mark or mark in self._element:
+                raise BadInput(f"tier {name!r}: expected an ANNOTATION_ID of its own for every one, got {mark!r} again")
+            if element.tag == "ALIGNABLE_ANNOTATION":
+                for slot in ("TIME_SLOT_REF1", "TIME_SLOT_REF2"):
+                    if element.get(slot) not in self._slots:
+                        raise BadInput(f"annotation {mark} refers to the time slot {element.get(slot)}: not there")
+            elif element.tag != "REF_ANNOTATION":
+                raise BadInput(f"tier {name!r}: expected alignable or reference annotations, got {element.tag}")
+            self._order.append((mark, name, element))
+            self._element[mark] = element
+            self._tier_of[mark] = name
+
+    def _check_parents(self) -> None:
+        for name, parent in self._parent_tier.items():
+            if parent not in self._constraint:
+                raise BadInput(f"tier {name!r}: its parent tier {parent!r} is not there")
+            seen = {name}
+            while parent in self._parent_tier and parent not in seen:
+                seen.add(parent)
+                parent = self._parent_tier[parent]
+            if parent in seen:
+                raise BadInput(f"tier {name!r} is its own parent, in a circle")
+
+    def _chain(self, tier: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The next and the previous time slot along one tier's alignable annotations."""
+        after: dict[str, str] = {}
+        before: dict[str, str] = {}
+        for _, name, element in self._order:
+            if name == tier and element.tag == "ALIGNABLE_ANNOTATION":
+                a, b = element.attrib["TIME_SLOT_REF1"], element.attrib["TIME_SLOT_REF2"]
+                for slot, links in ((a, after), (b, before)):
+                    if slot in links and self._slots[slot] is None:
+                        raise BadInput(
+                            f"tier {tier!r}: two annotations share one side of {slot}, a slot without a time"
+                        )
+                after[a], before[b] = b, a
+        return after, before
+
+    def _sharing(self) -> dict[tuple[str, str], list[ET.Element]]:
+        """Reference annotations that share one parent annotation on one tier, in their order."""
+        shared: dict[tuple[str, str], list[ET.Element]] = defaultdict(list)
+        for mark, tier, element in self._order:
+            if element.tag == "REF_ANNOTATION":
+                parent = element.get("ANNOTATION_REF", "")
+                if parent not in self._element:
+                    raise BadInput(f"annotation {mark} refers to the annotation {parent!r}: not there")
+                shared[tier, parent].append(element)
+        return {key: _in_order(group) for key, group in shared.items()}
+
+    def entries(self) -> tuple[list[Entry], list[str]]:
+        """All annotations in the order of the file, and remarks."""
+        found = []
+        for mark, tier, element in self._order:
+            start, end = self._span(mark)
+            if end < start:
+                raise BadInput(f"annotation {mark} on tier {tier!r} ends at {end} ms, before it begins at {start} ms")
+            value = element.find("ANNOTATION_VALUE")
+            text = "" if value is None or value.text is None else value.text
+            found.append(Entry(mark, tier, text, start, end, element.get("ANNOTATION_REF", "")))
+        if self._filled:
+            self._remarks.append(
+                f"{len(self._filled)} time slots carry no time; they were laid evenly between their neighbours, "
+                "as ELAN shows them"
+            )
+        return found, self._remarks
+
+    def _span(self, mark: str) -> tuple[int, int]:
+        if mark in self._times:
+            return self._times[mark]
+        if mark in self._open:
+            raise BadInput(f"annotation {mark} refers to itself in a circle")
+        self._open.add(mark)
+        element, tier = self._element[mark], self._tier_of[mark]
+        if element.tag == "ALIGNABLE_ANNOTATION":
+            slots = (element.attrib["TIME_SLOT_REF1"], element.attrib["TIME_SLOT_REF2"])
+            span = (round(self._slot(slots[0], tier)), round(self._slot(slots[1], tier)))
+        else:
+            parent = element.get("ANNOTATION_REF", "")
+            start, end = self._span(parent)
+            group = self._shared[tier, parent]
+            if self._constraint[tier] == "Symbolic_Association":
+                span = (start, end)
+            else:
+                k, n = group.index(element), len(group)
+                span = (start + (end - start) * k // n, start + (end - start) * (k + 1) // n)
+        self._times[mark] = span
+        return span
+
+    def _slot(self, slot: str, tier: str) -> float:
+        """Time of a slot; one without a value lies evenly between its neighbours with a time in the tier's chain."""
+        known = self._anchor(slot, tier)
+        if known is not None:
+            return known
+        if (slot, tier) not in self._filled:
+            low, n_low = self._walk(slot, tier, back=True)
+            high, n_high = self._walk(slot, tier, back=False)
+            self._filled[slot, tier] = low + (high - low) * n_low / (n_low + n_high)
+        return self._filled[slot, tier]
+
+    def _anchor(self, slot: str, tier: str) -> float | None:
+        """The slot's own time, or the one it has on the parent tier where that uses it too."""
+        value = self._slots[slot]
+        if value is not None:
+            return value
+        parent = self._parent_tier.get(tier)
+        if parent is not None and any(slot in links for links in self._chains[parent]):
+            return self._slot(slot, parent)
+        return None
+
+    def _walk(self, slot: str, tier: str, back: bool) -> tuple[float, int]:
+        """Time of the nearest slot that has one along the chain, and how many steps away it is."""
+        links = self._chains[tier][1 if back else 0]
+        at, n, seen = slot, 0, {slot}
+        while at in links:
+            at, n = links[at], n + 1
+            value = self._anchor(at, tier)
+            if value is not None:
+                return value, n
+            if at in seen:
+                raise BadInput(f"tier {tier!r}: its time slots refer to each other in a circle")
+            seen.add(at)
+        # The chain ends without a time: the next slot that has one in the document's order bounds it.
+        names = list(self._slots)
+        here = names.index(at)
+        for name in reversed(names[:here]) if back else names[here + 1 :]:
+            value = self._slots[name]
+            if value is not None:
+                return value, n + 1
+        if back:
+            return 0.0, n + 1
+        raise BadInput(f"tier {tier!r}: the time slot {slot} has no time, and none after it has one")
+
+
+def _in_order(group: list[ET.Element]) -> list[ET.Element]:
+    """Reference annotations along their PREVIOUS_ANNOTATION chain; the order of the file where there is no chain."""
+    after = {e.get("PREVIOUS_ANNOTATION"): e for e in group if e.get("PREVIOUS_ANNOTATION")}
+    first = [e for e in group if not e.get("PREVIOUS_ANNOTATION")]
+    if len(first) != 1 or len(after) != len(group) - 1:
+        return group
+    chain = [first[0]]
+    while (following := after.get(chain[-1].get("ANNOTATION_ID"))) is not None and len(chain) < len(group):
+        chain.append(following)
+    return chain if len(chain) == len(group) else group
+
+
+def _tiers(
+    root: ET.Element, entries: list[Entry], offset_ms: int, coder: str, named: Mapping[str, str]
+) -> tuple[list[Tier], dict[tuple[str, str, str, str], tuple[str, ...]]]:
+    by_tier: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        by_tier[entry.tier].append(entry)
+    ids = _tier_ids(root)
+    typed = {t.get("TIER_ID", ""): t.get("PARENT_REF", "") for t in root.findall("TIER") if _is_certainty(t)}
+    certainty = {name: parent for name, parent in typed.items() if parent not in typed}
+    certain = {e.parent: e.value for name in certainty for e in by_tier[name]}
+    tiers: list[Tier] = []
+    names: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for element, tier_id in zip(root.findall("TIER"), ids, strict=True):
+        if tier_id in certainty:
+            continue
+        kind, modality = _kind(element, named)
+        who = _coder(element, kind, coder)
+        name = _own_name(element) if kind == "other" else ""
+        marks = tuple(
+            Mark((e.start_ms + offset_ms) / 1000, (e.end_ms + offset_ms) / 1000, e.value, certain.get(e.id, ""))
+            for e in by_tier[tier_id]
+        )
+        tier = Tier(kind, marks, modality, who, name)
+        tiers.append(tier)
+        names[tier.key] += [tier_id, *(c for c, parent in certainty.items() if parent == tier_id)]
+    return tiers, {key: tuple(value) for key, value in names.items()}
+
+
+def _is_certainty(tier: ET.Element) -> bool:
+    return tier.get("LINGUISTIC_TYPE_REF") == CERTAINTY_TYPE and bool(tier.get("PARENT_REF"))
+
+
+def _kind(tier: ET.Element, named: Mapping[str, str]) -> tuple[str, str]:
+    tier_id, own = tier.get("TIER_ID", ""), tier.get("LINGUISTIC_TYPE_REF", "")
+    if tier_id in named:
+        return parse_kind(named[tier_id])
+    if own in OWN_TYPES:
+        return OWN_TYPES[own]
+    return ("other", "") if own in (FREE_TYPE, FREE_LANE_TYPE) else guess_kind(tier_id)
+
+
+def _coder(tier: ET.Element, kind: str, fallback: str) -> str:
+    """The annotator; of a coded tier without one, what follows ``@`` in its name, unless that is the participant."""
+    who = tier.get("ANNOTATOR", "")
+    if who or kind not in ("answer", "ah", "cue", "inconsistency"):
+        return who
+    _, at, suffix = tier.get("TIER_ID", "").rpartition("@")
+    return suffix if at and suffix and suffix != tier.get("PARTICIPANT") else fallback
+
+
+def _own_name(tier: ET.Element) -> str:
+    """The name of a tier of another kind, without what was appended when it was written here."""
+    name, own, who = tier.get("TIER_ID", ""), tier.get("LINGUISTIC_TYPE_REF"), tier.get("ANNOTATOR", "")
+    if own == FREE_LANE_TYPE:
+        name = re.sub(r" #\d+$", "", name)
+    return name.removesuffix(f"@{who}") if who and own in (FREE_TYPE, FREE_LANE_TYPE) else name

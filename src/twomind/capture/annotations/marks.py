@@ -1,0 +1,263 @@
+"""What a coder, or a model, marks on a recording: one value type for every format. Times are seconds on its clock."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twomind.errors import BadInput
+from twomind.types import Segment, Timing, Word
+
+#: kind of tier → what its marks say
+KINDS: dict[str, str] = {
+    "answer": "whether there is A/H anywhere in the recording; one mark over all of it",
+    "ah": "segments of ambivalence or hesitancy",
+    "cue": "cues that a coder sees or hears, by modality",
+    "inconsistency": "cross-modal inconsistency; the label names the two modalities, e.g. facial-language",
+    "utterance": "the transcript, by utterance",
+    "word": "the transcript, by word",
+    "model": "segments that a model located",
+    "other": "any other tier; it is kept, and means nothing here",
+}
+#: The modalities of the BAH codebook.
+MODALITIES = ("audio", "body", "facial", "language")
+#: Labels that say that there is no A/H; every other label, and none, says that there is.
+NEGATIVE = frozenset({"no a/h", "no a-h", "no ah", "none", "no", "absent", "0", "negative"})
+#: The coder under whose name this program marks.
+PROGRAM = "twomind"
+PRESENT, ABSENT = "A/H", "no A/H"
+
+#: Suggested labels per tier, by (kind, modality): the cue vocabulary of the BAH annotators. Other labels are welcome.
+VOCABULARY: dict[tuple[str, str], tuple[str, ...]] = {
+    ("answer", ""): (PRESENT, ABSENT),
+    ("ah", ""): (PRESENT, "ambivalence", "hesitancy"),
+    ("model", ""): (PRESENT,),
+    ("cue", "audio"): (
+        "pause", "slow", "breath", "fast", "laugh", "click", "volume", "stutter", "shaky", "cut words",
+    ),
+    ("cue", "body"): (
+        "head shake", "look away", "tilt", "posture", "shrug", "throw", "hands", "nod", "sigh", "scratch", "restless",
+    ),
+    ("cue", "facial"): (
+        "gaze", "eyebrow", "eyes closing", "smile", "mouth", "lip press", "frown", "hanging", "squint", "eye roll",
+    ),
+    ("cue", "language"): (
+        "filler sound", "positive", "motivation", "filler word", "negative", "fail", "hedging", "excuse",
+        "no motivation", "correction", "repetition", "no capability", "no opportunity", "capability", "opportunity",
+        "success",
+    ),
+    ("inconsistency", ""): (
+        "facial-language", "language-body", "language-audio", "facial-body", "facial-audio", "audio-body",
+    ),
+}  # fmt: skip
+
+#: Characters that XML cannot hold; no format here could carry them all.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def clean(what: str, text: str) -> str:
+    """``text`` with one kind of line end.
+
+    Raises:
+        ValueError: a control character.
+    """
+    if bad := _FORBIDDEN.search(text):
+        raise ValueError(f"{what}: expected text without control characters, got {bad.group()!r} in {text[:40]!r}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """One labelled span in seconds. ``certainty`` is what the coder wrote (or a score, as text); empty when none."""
+
+    start_s: float
+    end_s: float
+    label: str = ""
+    certainty: str = ""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.end_s) and 0 <= self.start_s <= self.end_s):
+            raise ValueError(
+                f"Mark {self.label!r}: expected finite times with 0 <= start_s <= end_s, "
+                f"got start_s={self.start_s}, end_s={self.end_s}"
+            )
+        object.__setattr__(self, "label", clean("Mark", self.label))
+        object.__setattr__(self, "certainty", clean("Mark", self.certainty))
+
+    @property
+    def present(self) -> bool:
+        """Whether the label says that what the tier is about is there."""
+        return self.label.strip().lower() not in NEGATIVE
+
+    def at_ms(self) -> Mark:
+        """The same with times on whole milliseconds."""
+        return replace(self, start_s=round(self.start_s * 1000) / 1000, end_s=round(self.end_s * 1000) / 1000)
+
+
+@dataclass(frozen=True)
+class Tier:
+    """Marks of one kind by one coder, in order of time; they may overlap. No marks: looked at, and nothing found.
+
+    ``name`` is the tier's own name in its file, for the kind ``other`` only.
+    """
+
+    kind: str
+    marks: tuple[Mark, ...] = ()
+    modality: str = ""
+    coder: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"Tier: expected a kind of {', '.join(KINDS)}; got {self.kind!r}")
+        if (self.kind == "cue") != (self.modality in MODALITIES):
+            raise ValueError(
+                f"Tier: cues have a modality of {', '.join(MODALITIES)}, other kinds have none; "
+                f"got kind {self.kind!r} with modality {self.modality!r}"
+            )
+        if (self.kind == "other") != bool(self.name):
+            raise ValueError(f"Tier: the kind 'other' has a name, and no other kind; got {self.kind!r}, {self.name!r}")
+        object.__setattr__(self, "coder", clean("Tier", self.coder))
+        object.__setattr__(self, "name", clean("Tier", self.name))
+        object.__setattr__(self, "marks", tuple(sorted(self.marks)))
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells a tier from the others of its recording."""
+        return (self.kind, self.modality, self.coder, self.name)
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Everything marked on one recording. ``duration_s`` is nan when not known.
+
+    ``media`` is the recording's file, relative to the annotation file, or empty. ``problems`` says what was odd about
+    the file that it was read from. ``source`` keeps what an EAF file holds beyond this type, so that writing it again
+    loses nothing; it does not take part in comparison.
+    """
+
+    recording: str
+    tiers: tuple[Tier, ...] = ()
+    subject: str = ""
+    media: str = ""
+    duration_s: float = math.nan
+    problems: tuple[str, ...] = field(default=(), compare=False)
+    source: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.recording:
+            raise ValueError("Annotations: expected the recording's name, got an empty one")
+        for name in ("recording", "subject", "media"):
+            object.__setattr__(self, name, clean(f"Annotations: {name}", getattr(self, name)))
+        if math.isnan(self.duration_s):  # one nan, so that two unknown durations compare equal
+            object.__setattr__(self, "duration_s", math.nan)
+        elif not (math.isfinite(self.duration_s) and self.duration_s >= 0):
+            raise ValueError(f"Annotations: expected a duration in seconds or nan, got {self.duration_s}")
+        keys = [t.key for t in self.tiers]
+        if twice := [k for k in keys if keys.count(k) > 1]:
+            raise ValueError(f"Annotations of {self.recording!r}: the tier {twice[0]} is there twice; merge its marks")
+
+    def of(self, kind: str, modality: str | None = None, coder: str | None = None) -> tuple[Tier, ...]:
+        """Tiers of a kind, and of a modality and a coder where these are given."""
+        return tuple(
+            t
+            for t in self.tiers
+            if t.kind == kind and modality in (None, t.modality) and (coder is None or t.coder == coder)
+        )
+
+    @property
+    def coders(self) -> tuple[str, ...]:
+        """Who marked A/H, answers, cues or inconsistencies, in order of appearance."""
+        coded = ("answer", "ah", "cue", "inconsistency")
+        return tuple(dict.fromkeys(t.coder for t in self.tiers if t.kind in coded))
+
+    @property
+    def extent_s(self) -> float:
+        """The duration where it is known, else the end of the last mark (0 when there is none)."""
+        if math.isfinite(self.duration_s):
+            return self.duration_s
+        return max((m.end_s for t in self.tiers for m in t.marks), default=0.0)
+
+    def segments(self, coder: str | None = None) -> tuple[Segment, ...]:
+        """A/H segments as the floor's type, in order of time."""
+        found = [
+            Segment(m.start_s, m.end_s, m.label or PRESENT, t.coder or "coder")
+            for t in self.of("ah", coder=coder)
+            for m in t.marks
+            if m.present
+        ]
+        return tuple(sorted(found, key=lambda s: (s.start_s, s.end_s)))
+
+    def words(self) -> tuple[Word, ...] | None:
+        """Words of the word tier; None when there is no such tier."""
+        tiers = self.of("word")
+        if not tiers:
+            return None
+        marks = sorted(m for t in tiers for m in t.marks if m.label.strip())
+        return tuple(Word(m.label, m.start_s, m.end_s, _number(m.certainty), Timing.GIVEN) for m in marks)
+
+    def at_ms(self) -> Annotations:
+        """A canonical form to compare by: times on whole milliseconds, tiers in order of their key."""
+        tiers = [replace(t, marks=tuple(m.at_ms() for m in t.marks)) for t in self.tiers]
+        duration_s = round(self.duration_s * 1000) / 1000 if math.isfinite(self.duration_s) else math.nan
+        return replace(self, tiers=tuple(sorted(tiers, key=lambda t: t.key)), duration_s=duration_s)
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if 0 <= value <= 1 else math.nan
+
+
+def merge_tiers(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
+    """One tier per key, in order of first appearance, with the marks of all."""
+    found: dict[tuple[str, str, str, str], Tier] = {}
+    for tier in tiers:
+        before = found.get(tier.key)
+        found[tier.key] = tier if before is None else replace(before, marks=before.marks + tier.marks)
+    return tuple(found.values())
+
+
+def blank_tiers(coder: str = "") -> tuple[Tier, ...]:
+    """The empty tiers that a coder fills: the answer, A/H, cues by modality, inconsistency."""
+    cues = tuple(Tier("cue", modality=m, coder=coder) for m in MODALITIES)
+    return (Tier("answer", coder=coder), Tier("ah", coder=coder), *cues, Tier("inconsistency", coder=coder))
+
+
+def parse_kind(text: str) -> tuple[str, str]:
+    """``ah``, ``cue:facial`` … as (kind, modality).
+
+    Raises:
+        BadInput: not a kind.
+    """
+    kind, _, modality = text.partition(":")
+    if kind not in KINDS or (kind == "cue") != (modality in MODALITIES):
+        allowed = [k for k in KINDS if k not in ("cue", "other")] + [f"cue:{m}" for m in MODALITIES] + ["other"]
+        raise BadInput(f"expected a kind of tier ({', '.join(allowed)}), got {text!r}")
+    return kind, modality
+
+
+#: Names that laboratories give to tiers (letters and digits only, lower case) → (kind, modality).
+_ALIASES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("ah", "ahsegments", "ahsegment", "ambivalencehesitancy"), ("ah", "")),
+    **dict.fromkeys(("answer", "globalah"), ("answer", "")),
+    **dict.fromkeys(("inconsistency", "inconsistencies", "crossmodalinconsistency"), ("inconsistency", "")),
+    **dict.fromkeys(("utterance", "utterances", "transcript", "transcription"), ("utterance", "")),
+    **dict.fromkeys(("word", "words"), ("word", "")),
+    **dict.fromkeys(("modelah", "model"), ("model", "")),
+}
+for _m in MODALITIES:
+    _ALIASES |= dict.fromkeys((f"cue{_m}", f"cues{_m}", f"{_m}cue", f"{_m}cues"), ("cue", _m))
+
+
+def guess_kind(name: str, named: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """(kind, modality) that a tier's name stands for; ``named`` maps names to kinds as in :func:`parse_kind`."""
+    if named and name in named:
+        return parse_kind(named[name])
+    base = name.rpartition("@")[0] or name
+    return _ALIASES.get(re.sub(r"[\W_]+", "", base).lower(), ("other", ""))

@@ -1,0 +1,243 @@
+"""What `predict` found, or a recording alone, as annotations that a coder opens; and a model's results as a rater."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.capture.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
+from twomind.errors import BadInput
+from twomind.score.agreement_time import Spans, spans_of_score
+from twomind.types import Timing, Word
+
+_MODALITY = {"face": "facial", "head": "body", "voice": "audio", "words": "language"}
+#: Cues of `describe` that BAH's coders mark under another name.
+CODEBOOK = {
+    "long_pause": "pause",
+    "slow_speech": "slow",
+    "fast_speech": "fast",
+    "gaze_away": "gaze",
+    "eyes_closed": "eyes closing",
+    "brow_raise": "eyebrow",
+    "brow_lower": "frown",
+    "filler": "filler sound",
+    "repeat": "repetition",
+    "restart": "correction",
+    "hedge": "hedging",
+}
+#: A pause that ends an utterance, seconds.
+UTTERANCE_GAP_S = 0.7
+
+
+def find_results(source: Path) -> list[Path]:
+    """Folders of single answers in a results folder of ``predict``, or ``source`` itself; empty when it is neither."""
+    if (source / "summary.json").is_file():
+        return [source]
+    return sorted(p.parent for p in source.glob("*/summary.json")) if source.is_dir() else []
+
+
+def from_results(folder: Path) -> Annotations:
+    """One answer's folder: its transcript, the cues that were found and, where the model locates, its segments.
+
+    ``media`` is the media file's path as `predict` was given it.
+
+    Raises:
+        BadInput: a file of the folder is missing or damaged.
+    """
+    summary = read_summary(folder)
+    media = summary.get("media") or {}
+    tiers: list[Tier] = []
+    problems: list[str] = []
+    if (folder / "words.csv").is_file():
+        words = [_word(row) for row in _rows(folder / "words.csv", ("word", "start_s", "end_s", "time_from"))]
+        tiers += transcript_tiers(words, problems)
+    if (folder / "cues.csv").is_file():
+        tiers += [_cue(row) for row in _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))]
+    if summary.get("drawn_person"):
+        problems.append("a drawn person: what is marked here says nothing about real people")
+    located = summary.get("located") or {}
+    if located.get("status"):
+        tiers.append(Tier("model", _segments(folder), coder=PROGRAM))
+    elif located.get("reason"):
+        problems.append(f"no segments of the model: {located['reason']}")
+    return Annotations(
+        str(summary["recording"]),
+        merge_tiers(tiers),
+        str(summary.get("subject") or ""),
+        str(media.get("path") or ""),
+        float(media.get("duration_s") or math.nan),
+        tuple(problems),
+    )
+
+
+def from_recording(media: Path) -> Annotations:
+    """A media file and the transcript beside it.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    from twomind.capture import open_recording
+
+    recording = open_recording(media)
+    problems: list[str] = []
+    tiers = transcript_tiers(recording.words or (), problems)
+    if recording.words is None:
+        problems.append(f"no words: {recording.words_reason}")
+    return Annotations(
+        recording.id, merge_tiers(tiers), recording.subject, str(media), recording.duration_s, tuple(problems)
+    )
+
+
+def read_summary(folder: Path) -> Mapping[str, Any]:
+    """The summary of one answer.
+
+    Raises:
+        BadInput: it is not there, or not one that `predict` wrote.
+    """
+    path = folder / "summary.json"
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: expected a summary that `twomind predict` wrote: {error}") from error
+    if not isinstance(summary, dict) or not str(summary.get("schema", "")).startswith("twomind.answer/"):
+        raise BadInput(f"{path}: expected a summary that `twomind predict` wrote (schema twomind.answer)")
+    return summary
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [c for c in columns if c not in (reader.fieldnames or ())]
+        if missing:
+            raise BadInput(f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}")
+        return list(reader)
+
+
+def _number(text: str | None, otherwise: float = math.nan) -> float:
+    return float(text) if text else otherwise
+
+
+def _word(row: Mapping[str, str]) -> Word:
+    return Word(
+        row["word"],
+        _number(row["start_s"]),
+        _number(row["end_s"]),
+        _number(row.get("confidence")),
+        Timing(row["time_from"]),
+    )
+
+
+def transcript_tiers(words: Sequence[Word], problems: list[str]) -> list[Tier]:
+    """Words and utterances as tiers. Words whose times mean nothing become one utterance over all of them."""
+    if not words:
+        return []
+    if any(w.timing is Timing.SPREAD_ALL for w in words):
+        problems.append("the transcript has no times: it is one utterance over the whole recording")
+        text = " ".join(w.text for w in words)
+        return [Tier("utterance", (Mark(words[0].start_s, max(w.end_s for w in words), text),))]
+    if any(w.timing is Timing.SPREAD_CUE for w in words):
+        problems.append("words lie evenly inside their subtitle; their own times are not known")
+    marks = tuple(
+        Mark(w.start_s, w.end_s, w.text, "" if math.isnan(w.confidence) else f"{w.confidence:.3f}") for w in words
+    )
+    return [Tier("utterance", _utterances(words)), Tier("word", marks)]
+
+
+def _utterances(words: Sequence[Word]) -> tuple[Mark, ...]:
+    """Words up to a pause, or to the end of a sentence."""
+    groups: list[list[Word]] = [[words[0]]]
+    for before, word in pairwise(words):
+        if word.start_s - before.end_s >= UTTERANCE_GAP_S or before.text.rstrip("\"')”").endswith((".", "!", "?", "…")):
+            groups.append([])
+        groups[-1].append(word)
+    return tuple(Mark(g[0].start_s, max(w.end_s for w in g), " ".join(w.text for w in g)) for g in groups)
+
+
+def _cue(row: Mapping[str, str]) -> Tier:
+    label = CODEBOOK.get(row["cue"], row["cue"].replace("_", " "))
+    start_s = _number(row["start_s"])
+    mark = Mark(start_s, _number(row["end_s"], start_s), label)
+    return Tier("cue", (mark,), _MODALITY[row["modality"]], PROGRAM)
+
+
+def _segments(folder: Path) -> tuple[Mark, ...]:
+    path = folder / "segments.csv"
+    if not path.is_file():
+        raise BadInput(f"{path}: the summary says that segments were located, but the file is not there")
+    rows = _rows(path, ("label", "start_s", "end_s", "score"))
+    return tuple(Mark(_number(r["start_s"]), _number(r["end_s"]), r["label"], r["score"]) for r in rows)
+
+
+def beside(annotations: Annotations, path: Path) -> Annotations:
+    """The same, with the media file's place relative to the folder of ``path``."""
+    if not annotations.media:
+        return annotations
+    media = Path(annotations.media)
+    if not media.exists():
+        problem = f"{media} is not there any more; put it beside {path.name}, or ELAN will ask for it"
+        return replace(annotations, media=media.name, problems=(*annotations.problems, problem))
+    return replace(annotations, media=Path(os.path.relpath(media.resolve(), path.parent.resolve())).as_posix())
+
+
+def model_ratings(path: Path, threshold: float) -> tuple[dict[str, Spans], dict[str, bool], list[str]]:
+    """A model as a rater: segments and answers by recording, and what it does not say.
+
+    ``path`` is a results folder of ``predict``, or a CSV with the columns ``time_s, score`` (and ``recording``), whose
+    stretches above ``threshold`` are the model's segments.
+
+    Raises:
+        BadInput: neither of these.
+    """
+    if path.is_file():
+        return _from_scores(path, threshold), {}, []
+    folders = find_results(path)
+    if not folders:
+        raise BadInput(
+            f"{path}: expected a results folder of `twomind predict`, or a CSV with the columns time_s, score "
+            "(and recording)"
+        )
+    spans: dict[str, Spans] = {}
+    answers: dict[str, bool] = {}
+    reasons: dict[str, None] = {}
+    for folder in folders:
+        summary = read_summary(folder)
+        name = str(summary["recording"])
+        located = summary.get("located") or {}
+        if located.get("status"):
+            spans[name] = tuple((m.start_s, m.end_s) for m in _segments(folder))
+        else:
+            reasons[f"the model does not say when: {located.get('reason') or 'no reason given'}"] = None
+        decision = (summary.get("prediction") or {}).get("decision")
+        if decision is not None:
+            answers[name] = decision == "present"
+        else:
+            reasons[f"{name}: no answer of the model: {(summary.get('prediction') or {}).get('reason')}"] = None
+    return spans, answers, list(reasons)
+
+
+def _from_scores(path: Path, threshold: float) -> dict[str, Spans]:
+    rows = _rows(path, ("time_s", "score"))
+    tracks: dict[str, list[tuple[float, float]]] = {}
+    for number, row in enumerate(rows, start=2):
+        try:
+            tracks.setdefault(row.get("recording") or path.stem, []).append(
+                (float(row["time_s"]), _number(row["score"]))
+            )
+        except ValueError as error:
+            raise BadInput(f"{path}, row {number}: expected numbers in time_s and score: {error}") from error
+    found: dict[str, Spans] = {}
+    for name, track in tracks.items():
+        times_s, score = np.array(track).T
+        if (np.diff(times_s) < 0).any():
+            raise BadInput(f"{path}: expected the times of {name} in order")
+        found[name] = spans_of_score(times_s, score, threshold)
+    return found
