@@ -155,8 +155,8 @@ class LlmRecogniser:
             "variant": f"{self.settings.model or 'no model'}, strategy {prompt.name}",
             "settings": {**asdict(self.settings), "record": str(self.settings.record or "")},
             "prompt": {**asdict(prompt), "labels": list(LABELS)},
-            "meaning": "how sure a language model is of its own answer, Ambivalent or Non-Ambivalent; not calibrated on "
-            "people",
+            "meaning": "certainty of a language model in its own answer, Ambivalent or Non-Ambivalent; it is not "
+            "calibrated on people",
             "card": {"what": "zero-shot: trained on no answer; its accuracy on people was not measured here"},
         }
 

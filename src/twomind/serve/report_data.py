@@ -389,6 +389,7 @@ def overview_row(result: Result, link: str) -> dict[str, Any]:
         "drawn": result.recording.drawn,
         "purpose": result.purpose,
         "score": score_data(result.prediction),
+        "meaning": result.model.get("meaning", ""),
         "counts": modality_counts(result.cues),
         "link": link,
     }
