@@ -1,8 +1,8 @@
 """A real server process that speaks the chat-completion protocol over loopback, with scripted failures.
 
-``python llm_server.py --script '[{"do": "rate", "after": 1}, {"do": "say", "text": "Ambivalent"}]' --seen seen.jsonl``
-The n-th request gets the n-th step, and later ones the last step. What came in is appended to ``--seen``. With
-``--local FOLDER`` the step ``model`` answers from a transformers model in that folder. The port is printed first.
+The port is printed first. ``POST /script`` with ``{"steps": [{"do": "rate", "after": 1}, {"do": "say", "text":
+"Ambivalent"}], "seen": FILE}`` begins a new script: the n-th request gets the n-th step, and later ones the last; what
+comes in is appended to the file. With ``--local FOLDER`` the step ``model`` answers from a transformers model there.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ARGUMENTS = argparse.ArgumentParser()
-ARGUMENTS.add_argument("--script", default='[{"do": "say", "text": "Ambivalent"}]')
-ARGUMENTS.add_argument("--seen", required=True)
 ARGUMENTS.add_argument("--local", default="")
 
 
@@ -42,6 +40,11 @@ class Handler(BaseHTTPRequestHandler):
             body = json.loads(raw or b"{}")
         except ValueError:
             body = {"raw": raw.decode("latin-1")}
+        if self.path == "/script":
+            with Handler.lock:
+                Handler.script, Handler.seen, Handler.count = tuple(body["steps"]), body["seen"], 0
+            self._json(200, {})
+            return
         with Handler.lock:
             step = Handler.script[min(Handler.count, len(Handler.script) - 1)]
             Handler.count += 1
@@ -168,7 +171,6 @@ def _completion(body: dict, text: str, tokens: list | None, step: dict) -> dict:
 
 def main() -> None:
     given = ARGUMENTS.parse_args()
-    Handler.script, Handler.seen = tuple(json.loads(given.script)), given.seen
     if given.local:
         from twomind.estimate.llm_local import Local
 

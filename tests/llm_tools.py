@@ -5,10 +5,12 @@ Load it with ``importlib.util.spec_from_file_location`` (tests are no package).
 
 from __future__ import annotations
 
+import atexit
 import json
-import os
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,23 +40,49 @@ class Served:
         return [json.loads(line) for line in self.seen_path.read_text().splitlines()]
 
 
+#: Running servers that no test uses now; a process is kept, because starting one costs more than most tests.
+_idle: list[tuple[subprocess.Popen, int]] = []
+
+
+def _start(local: Path | None = None) -> tuple[subprocess.Popen, int]:
+    command = [sys.executable, str(SERVER), *(["--local", str(local)] if local else [])]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    atexit.register(_stop, process)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def _stop(process: subprocess.Popen) -> None:
+    process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
 @contextmanager
 def serving(folder: Path, *steps: dict, local: Path | None = None) -> Iterator[Served]:
     """A server process on a free port of 127.0.0.1 that plays ``steps``, and repeats the last."""
     folder.mkdir(parents=True, exist_ok=True)
     seen = folder / f"seen-{len(list(folder.glob('seen-*')))}.jsonl"
     seen.touch()
-    command = [sys.executable, str(SERVER), "--script", json.dumps(steps), "--seen", str(seen)]
-    process = subprocess.Popen(
-        [*command, *(["--local", str(local)] if local else [])], stdout=subprocess.PIPE, text=True, env={**os.environ}
-    )
-    assert process.stdout is not None
+    process, port = _idle.pop() if _idle and local is None else _start(local)
+    script = json.dumps({"steps": steps, "seen": str(seen)}).encode()
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    direct.open(f"http://127.0.0.1:{port}/script", script, timeout=30).close()
     try:
-        yield Served(f"http://127.0.0.1:{process.stdout.readline().strip()}/v1", seen)
+        yield Served(f"http://127.0.0.1:{port}/v1", seen)
     finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+        if local is None:
+            _idle.append((process, port))
+        else:
+            _stop(process)
+
+
+def closed_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def say(text: str = "Ambivalent", **more: object) -> dict:
