@@ -100,11 +100,15 @@ def _image_side(transformers: Any, folder: Path, config: dict[str, Any], load: d
             # Without torchvision: "…Pil" from transformers 5 on, the plain name before.
             pil = getattr(transformers, "Qwen2VLImageProcessorPil", None) or transformers.Qwen2VLImageProcessor
             return pil.from_pretrained(folder, local_files_only=True)
-        return transformers.AutoProcessor.from_pretrained(folder, **load)
+        return _from_processor(transformers, folder, load)
     except ImportError as error:
         if "torchvision" in str(error).lower():
             raise NeedsTorchvision(family) from error
         raise
+
+
+def _from_processor(transformers: Any, folder: Path, load: dict[str, Any]) -> Any:
+    return transformers.AutoProcessor.from_pretrained(folder, **load)
 
 
 @dataclass
