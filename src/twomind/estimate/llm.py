@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -125,12 +125,12 @@ class LlmRecogniser:
         """The recogniser of these settings."""
         return LlmRecogniser(settings, recorder, self.warn)
 
-    def recalibrate(self, prevalence: float, source: str | None) -> LlmRecogniser:
+    def recalibrate(self, prevalence: float, source: str | None) -> NoReturn:
         raise BadInput(
             "--prevalence: a language model's probability is not calibrated on people, so there is nothing to shift"
         )
 
-    def abstaining(self, max_risk: float) -> LlmRecogniser:
+    def abstaining(self, max_risk: float) -> NoReturn:
         raise BadInput("--max-risk: how often a language model errs on people was not measured, so no risk can be kept")
 
     def knows(self, question: str | None) -> bool:

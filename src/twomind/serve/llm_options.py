@@ -76,9 +76,13 @@ def settings_from(options: dict[str, Any]) -> Any:
             shown = ", ".join("--" + name.replace("_", "-") for name in given)
             raise BadInput(f"{shown}: goes with --model llm; the model here is {options['model']!r}")
         return None
-    from twomind.estimate.llm import LlmSettings
+    from twomind.estimate.llm import LlmRecogniser, LlmSettings
     from twomind.estimate.llm_ask import Budget, Retry
 
+    if options["prevalence"] is not None:
+        LlmRecogniser().recalibrate(options["prevalence"], options["prevalence_source"])
+    if options["max_risk"] is not None:
+        LlmRecogniser().abstaining(options["max_risk"])
     if "llm_record" in given and "llm_replay" in given:
         raise BadInput("give either --llm-record (ask what is not in it) or --llm-replay (ask nothing)")
     made: dict[str, Any] = {field: given[name] for name, field in _FIELDS.items() if name in given}
