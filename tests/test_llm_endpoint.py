@@ -325,7 +325,13 @@ def test_nothing_leaves_without_its_flag(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(BadInput, match="with --send-text;"):
         require(away, pictures=True, text=True, send_video=True, send_text=False)
     warning = require(away, pictures=True, text=True, send_video=True, send_text=True)
-    assert warning == "Warning: frames of the person and their words are sent to 203.0.113.1."
+    sent = "Warning: frames of the person and their words are sent to 203.0.113.1."
+    assert warning == f"{sent} The connection is not encrypted (http)."
+    said: list[str] = []
+    model = recogniser("https://203.0.113.1/v1", send_text=True, send_video=True)
+    model.warn = said.append
+    model.check()
+    assert said == [sent]
     assert require(locate("http://127.0.0.1/v1"), pictures=True, text=True, send_video=False, send_text=False) == ""
 
     def never(*_: object, **__: object) -> None:

@@ -42,15 +42,22 @@ LLAMA = TEXT | {"num_key_value_heads": 2, "max_position_embeddings": 2048, "bos_
 VISION = TEXT | {"image_size": 28, "patch_size": 14, "projection_dim": 32}
 
 
-def _tokenizer(*special: str) -> Any:
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+def _tokenizer(*special: str, begins: str = "") -> Any:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     made = Tokenizer(models.BPE({symbol: i for i, symbol in enumerate(alphabet)}, []))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     made.add_special_tokens([AddedToken(name, special=True) for name in ("<|end|>", *special)])
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|end|>", pad_token="<|end|>")
+    marks = {"eos_token": "<|end|>", "pad_token": "<|end|>"}
+    if begins:
+        made.add_special_tokens([AddedToken(begins, special=True)])
+        made.post_processor = processors.TemplateProcessing(
+            single=f"{begins} $A", special_tokens=[(begins, made.token_to_id(begins))]
+        )
+        marks["bos_token"] = begins
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, **marks)
 
 
 def _text_config(tokenizer: Any) -> dict:
@@ -58,7 +65,7 @@ def _text_config(tokenizer: Any) -> dict:
 
 
 def _llava(folder: Path) -> None:
-    tokenizer = _tokenizer("<image>")
+    tokenizer = _tokenizer("<image>", begins="<|begin|>")
     config = transformers.LlavaConfig(
         vision_config=transformers.CLIPVisionConfig(**VISION),
         text_config=transformers.LlamaConfig(**LLAMA, **_text_config(tokenizer)),
@@ -211,6 +218,25 @@ def test_every_family_sees_its_frames_in_order_without_torchvision(models: dict[
     assert first_token(b, a) != both
     assert first_token(a) != both
     assert first_token() != both
+
+
+def test_a_family_with_a_processor_of_its_own_is_prepared_as_that_does(models: dict[str, Path]) -> None:
+    """Marks of the beginning, placeholders and pixels: what transformers' own conversation would be."""
+    loaded = Local(str(models["llava"]))._loaded
+    rgb = [np.random.default_rng(n).integers(0, 255, (40, 56, 3), np.uint8) for n in range(2)]
+    made = loaded._inputs(Request("Which?", tuple(Picture(float(i), p) for i, p in enumerate(rgb))))
+    content = [*({"type": "image", "image": p} for p in rgb), {"type": "text", "text": "Which?"}]
+    own = loaded.images.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
+    assert set(own) == set(made)
+    assert all(torch.equal(own[name], made[name]) for name in own)
+    assert made["input_ids"][0, 0] == loaded.tokenizer.bos_token_id
+    assert (made["input_ids"] == loaded.tokenizer.bos_token_id).sum() == 1
 
 
 def test_video_llava_and_qwen_repeat_their_placeholder_once_per_patch(models: dict[str, Path]) -> None:

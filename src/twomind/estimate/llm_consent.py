@@ -101,7 +101,8 @@ def require(address: Address, *, pictures: bool, text: bool, send_video: bool, s
             f"{address.shown} is not this machine: {what} would leave it. If the person agreed to that and the "
             f"receiver may have them, say so with {' '.join(missing)}; otherwise use a local model"
         )
-    return f"Warning: {what} are sent to {address.host}." if what else ""
+    open_ = " The connection is not encrypted (http)." if address.url.startswith("http:") else ""
+    return f"Warning: {what} are sent to {address.host}.{open_}" if what else ""
 
 
 def _flags(pictures: bool, text: bool, send_video: bool, send_text: bool) -> list[tuple[str, bool, bool]]:

@@ -164,9 +164,13 @@ class _Loaded:
         if self.family in QWEN:
             return self._qwen(request.text, pictures)
         text = self._chat(request.text, len(pictures))
+        # As transformers does it: templates of text models write the mark of the beginning themselves, others may not.
+        mark = self.tokenizer.bos_token
+        templated = self.images is None and self.tokenizer.chat_template
+        add = not templated and not (mark and text.startswith(mark))
         if not pictures:
-            return dict(self.tokenizer(text, return_tensors="pt", add_special_tokens=False))
-        return dict(self.images(text=[text], images=pictures, return_tensors="pt", add_special_tokens=False))
+            return dict(self.tokenizer(text, return_tensors="pt", add_special_tokens=add))
+        return dict(self.images(text=[text], images=pictures, return_tensors="pt", add_special_tokens=add))
 
     def _chat(self, text: str, n_pictures: int) -> str:
         """The conversation as the model's own template writes it."""
