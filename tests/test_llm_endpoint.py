@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.errors import BadInput, Offline
+from twomind.errors import BadInput, MissingExtra, Offline
 from twomind.estimate.llm import LlmSettings, constant
 from twomind.estimate.llm_ask import EndpointFailed, Retry
 from twomind.estimate.llm_consent import locate, require
@@ -268,6 +268,13 @@ def test_a_remote_endpoint_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     model = recogniser("http://192.0.2.1/v1", send_text=True, send_video=True)
     with pytest.raises(BadInput, match="TWOMIND_LLM_KEY"):
         model.predict(answer())
+    assert model.summary()["whole_record"]["requests"] == 0  # nothing was sent, so nothing is spent
+
+
+def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingExtra, match=r"twomind\[llm\]"):
+        recogniser("http://127.0.0.1:1/v1").check()
 
 
 # --- consent ---------------------------------------------------------------------------------------------------------
@@ -328,6 +335,7 @@ def test_nothing_leaves_without_its_flag(monkeypatch: pytest.MonkeyPatch) -> Non
     sent = "Warning: frames of the person and their words are sent to 203.0.113.1."
     assert warning == f"{sent} The connection is not encrypted (http)."
     said: list[str] = []
+    monkeypatch.setenv("TWOMIND_LLM_KEY", KEY)
     model = recogniser("https://203.0.113.1/v1", send_text=True, send_video=True)
     model.warn = said.append
     model.check()

@@ -11,6 +11,7 @@ import json
 import shutil
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +97,31 @@ def _video_llava(folder: Path) -> None:
     transformers.VideoLlavaImageProcessor(size={"shortest_edge": 28}, crop_size=size).save_pretrained(folder)
 
 
-def _qwen(folder: Path) -> None:
+def _qwen(folder: Path, family: str) -> None:
     tokenizer = _tokenizer("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
     ids = dict(zip(("image", "video", "vision_start", "vision_end"), range(257, 261), strict=True))
     rope = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 10000.0}
-    config = transformers.Qwen2VLConfig(
-        text_config=LLAMA | _text_config(tokenizer) | {"rope_parameters": rope},
-        vision_config={
-            "depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2, "patch_size": 14,
+    patch = 16 if family == "Qwen3VL" else 14
+    sees = {"depth": 2, "hidden_size": 32, "num_heads": 2, "patch_size": patch}
+    sees |= {
+        "Qwen2VL": {"embed_dim": 32, "mlp_ratio": 2},
+        "Qwen2_5_VL": {"intermediate_size": 64, "out_hidden_size": 32, "fullatt_block_indexes": [1], "window_size": 56},
+        "Qwen3VL": {
+            "intermediate_size": 64, "out_hidden_size": 32, "deepstack_visual_indexes": [0],
+            "num_position_embeddings": 64,
         },
+    }[family]  # fmt: skip
+    config = getattr(transformers, f"{family}Config")(
+        text_config=LLAMA | _text_config(tokenizer) | {"rope_parameters": rope, "head_dim": 16},
+        vision_config=sees,
         **{f"{k}_token_id": v for k, v in ids.items()},
-    )  # fmt: skip
-    transformers.Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
-    image = "<|vision_start|><|image_pad|><|vision_end|>"
-    tokenizer.chat_template = TEMPLATE.replace("IMAGE", image)
+    )
+    getattr(transformers, f"{family}ForConditionalGeneration")(config).save_pretrained(folder)
+    tokenizer.chat_template = TEMPLATE.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
     tokenizer.save_pretrained(folder)
     pil = getattr(transformers, "Qwen2VLImageProcessorPil", None) or transformers.Qwen2VLImageProcessor
-    pil(min_pixels=28 * 28, max_pixels=56 * 56).save_pretrained(folder)
+    size = {"min_pixels": (2 * patch) ** 2, "max_pixels": (4 * patch) ** 2}
+    pil(patch_size=patch, **size).save_pretrained(folder)
 
 
 def _text_only(folder: Path) -> None:
@@ -121,7 +130,14 @@ def _text_only(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-MAKERS = {"llava": _llava, "video_llava": _video_llava, "qwen2_vl": _qwen, "text": _text_only}
+MAKERS = {
+    "llava": _llava,
+    "video_llava": _video_llava,
+    "qwen2_vl": partial(_qwen, family="Qwen2VL"),
+    "qwen2_5_vl": partial(_qwen, family="Qwen2_5_VL"),
+    "qwen3_vl": partial(_qwen, family="Qwen3VL"),
+    "text": _text_only,
+}
 
 
 @pytest.fixture(scope="session")
@@ -201,7 +217,7 @@ def test_a_served_model_answers_as_the_local_one(taught: Path, tmp_path: Path) -
     assert there.summary()["whole_record"]["tokens_read"] > 100
 
 
-@pytest.mark.parametrize("family", ["llava", "video_llava", "qwen2_vl"])
+@pytest.mark.parametrize("family", ["llava", "video_llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
 def test_every_family_sees_its_frames_in_order_without_torchvision(models: dict[str, Path], family: str) -> None:
     local = Local(str(models[family]))
     rng = np.random.default_rng(0)
@@ -330,3 +346,9 @@ def test_a_family_that_needs_torchvision_says_so(models: dict[str, Path], monkey
     with pytest.raises(MissingExtra, match="the picture processor of llava needs torchvision") as caught:
         Local(str(models["llava"])).attempt(Request("Which?"))
     assert caught.value.exit_code == 4
+
+
+def test_without_transformers_the_extra_is_named(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(MissingExtra, match=r"twomind\[clip\]"):
+        Local(str(models["text"])).attempt(Request("Which?"))

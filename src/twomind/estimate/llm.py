@@ -157,6 +157,7 @@ class LlmRecogniser:
             "prompt": {**asdict(prompt), "labels": list(LABELS)},
             "meaning": "certainty of a language model in its own answer, Ambivalent or Non-Ambivalent; it is not "
             "calibrated on people",
+            "libraries": _libraries("openai" if self.settings.endpoint else "transformers", "torch"),
             "card": {"what": "zero-shot: trained on no answer; its accuracy on people was not measured here"},
         }
 
@@ -316,8 +317,9 @@ class LlmRecogniser:
             )
             if said and self.warn is not None:
                 self.warn(said)
-            key_env = key_variable(s.key_env, address.host)
-            self._backend = Endpoint(address, s.model, key_env, s.timeout_s, s.jpeg_quality)
+            endpoint = Endpoint(address, s.model, key_variable(s.key_env, address.host), s.timeout_s, s.jpeg_quality)
+            endpoint.ready()
+            self._backend = endpoint
         return self._backend
 
     def check(self) -> None:
@@ -368,6 +370,18 @@ def constant(decisions: Sequence[int], classes: Sequence[str]) -> str:
         f"all {len(decisions)} answers got the same class ({classes[decisions[0]]!r}): with this prompt the model may "
         "not be looking at the person at all"
     )
+
+
+def _libraries(*names: str) -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found
 
 
 def _evidence(reading: Reading, chance: probability.Chance, classes: Sequence[str]) -> tuple[Evidence, ...]:

@@ -81,6 +81,15 @@ class Endpoint:
         if self._client is not None:
             self._client.close()
 
+    def ready(self) -> None:
+        """Make the client, without a connection.
+
+        Raises:
+            MissingExtra: ``openai`` is not installed.
+            BadInput: a key is needed and not set.
+        """
+        self._connected()
+
     def _connected(self) -> Any:
         if self._client is None:
             try:
