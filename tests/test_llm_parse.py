@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twomind.errors import BadInput
@@ -75,27 +75,32 @@ NOISE = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 WRAP = st.text(" \n\t\"'`*_.:!()[]", max_size=6)
 
 
+@settings(deadline=None)
 @given(NOISE)
 def test_nothing_is_read_into_a_text_without_a_label(text: str) -> None:
     if "ambivalent" not in text.casefold():
         assert parse_label(text).label is None
 
 
+@settings(deadline=None)
 @given(WRAP, st.sampled_from([0, 1]), WRAP)
 def test_a_label_in_quotes_and_marks_is_that_label(before: str, label: int, after: str) -> None:
     assert parse_label(before + LABELS[label] + after).label == label
 
 
+@settings(deadline=None)
 @given(NOISE, st.permutations(LABELS), st.sampled_from([" ", ", ", " or ", "\n", " - "]), NOISE)
 def test_both_labels_are_never_a_class(before: str, both: list[str], between: str, after: str) -> None:
     assert parse_label(f"{before} {both[0]}{between}{both[1]} {after}").label is None
 
 
+@settings(deadline=None)
 @given(NOISE, NOISE)
 def test_non_ambivalent_is_never_read_as_ambivalent(before: str, after: str) -> None:
     assert parse_label(f"{before}Non-Ambivalent{after}").label != 1
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["not", "isn't", "never", "hardly", "neither", "no longer"]))
 def test_a_denied_label_is_not_that_label(word: str) -> None:
     assert parse_label(f"The person is {word} ambivalent").label is None
@@ -235,6 +240,7 @@ def test_no_probability_where_the_tokens_do_not_carry_one(text: str, tokens: lis
     assert found.why
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0, 1, None]), max_size=12))
 def test_samples_give_laplaces_share_and_unreadable_ones_count_for_neither(labels: list) -> None:
     read_ = [x for x in labels if x is not None]

@@ -20,8 +20,6 @@ from twomind.types import Evidence, Word
 #: Hyphen, its typographic relatives, blanks, an underscore, or nothing, between "Non" and "Ambivalent".
 _JOIN = r"[\s\-_\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d]*"
 _MENTION = re.compile(rf"(?<![^\W_])(?P<no>non{_JOIN})?ambivalent(?![^\W_])", re.IGNORECASE)
-#: Anything with the stem, however it is built ("unambivalent", "ambivalently", "ambivalence"), is not the label.
-_STEM = re.compile(r"ambivalen", re.IGNORECASE)
 _WRAP = r"[\s\"'`*_.,;:!()\[\]{}<>«»“”‘’#>\-]*"
 _SAYS = (
     r"(?:(?:final\s+|my\s+)?(?:answer|label|class|classification|verdict|decision|assistant)\W{0,4}(?:is\b)?)|"
@@ -81,7 +79,7 @@ def parse_label(text: str) -> Reading:
     if not kinds:
         return _unparsable("neither label is mentioned")
     whole = _WHOLE.fullmatch(said)
-    if whole is None or len(_STEM.findall(said)) != 1:
+    if whole is None:
         return _unparsable(f"a label is mentioned, but the reply does not just state it: expected one word, {LABELS}")
     return Reading(kinds.pop(), at=start + whole.start("label"))
 
