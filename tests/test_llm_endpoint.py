@@ -32,6 +32,7 @@ tools = sys.modules.setdefault("llm_tools", importlib.util.module_from_spec(_spe
 _spec.loader.exec_module(tools)
 answer, first, recogniser, say, serving = tools.answer, tools.first, tools.recogniser, tools.say, tools.serving
 KEY = "sk-test-3f9a7c5d1e"
+COUNTS = dict.fromkeys(("replies", "measured", "word alone", "unparsable", "not asked"), 0)
 
 
 # --- what is asked ---------------------------------------------------------------------------------------------------
@@ -83,12 +84,14 @@ def test_without_tokens_samples_are_drawn_and_each_is_another_request(tmp_path: 
 @pytest.mark.parametrize("settings", [{"samples": 0}, {"probability": "none"}, {"probability": "tokens"}])
 def test_a_bare_word_gives_no_probability_but_is_kept_as_evidence(tmp_path: Path, settings: dict) -> None:
     with serving(tmp_path, say("Non-Ambivalent")) as served:
-        found = recogniser(served.url, **settings).predict(answer())
+        model = recogniser(served.url, **settings)
+        found = model.predict(answer())
         assert len(served.seen) == 1
     assert found.status is Status.NOT_MEASURED
     assert np.isnan(found.probs).all()
     assert "without a probability" in found.reason
     assert [(e.name, e.value) for e in found.evidence if e.kind == "said"] == [("absent", 0.0)]
+    assert model.summary()["answers"] == COUNTS | {"replies": 1, "word alone": 1}
 
 
 @pytest.mark.parametrize("text", ["", "I am not sure.", "Ambivalent or Non-Ambivalent", "not ambivalent"])
@@ -99,7 +102,7 @@ def test_an_unparsable_reply_is_not_measured_and_counted(tmp_path: Path, text: s
     assert found.status is Status.NOT_MEASURED
     assert "unparsable" in found.reason
     assert not found.evidence
-    assert model.summary()["answers"] == {"replies": 1, "measured": 0, "unparsable": 1, "not asked": 0}
+    assert model.summary()["answers"] == COUNTS | {"replies": 1, "unparsable": 1}
     assert model.summary()["decisions"] == {"absent": 0, "present": 0}
 
 

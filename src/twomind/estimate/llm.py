@@ -201,9 +201,11 @@ class LlmRecogniser:
         evidence = _evidence(reading, chance, self.task.classes)
         if not math.isfinite(chance.p):
             assert reading.label is not None
+            self.counts["word alone"] += 1
             self.decisions.append(reading.label)
-            word = self.task.classes[reading.label]
-            return self._not_measured(x, f"the model says {word!r}, without a probability: {chance.why}", "", evidence)
+            return self._not_measured(
+                x, f"the model says {LABELS[reading.label]!r}, without a probability: {chance.why}", "", evidence
+            )
         self.counts["measured"] += 1
         self.decisions.append(int(chance.p > 0.5))
         p = min(max(chance.p, 1e-12), 1 - 1e-12)
@@ -340,7 +342,9 @@ class LlmRecogniser:
         found: dict[str, Any] = {
             "model": self.settings.model,
             "strategy": self.settings.strategy,
-            "answers": {k: int(self.counts[k]) for k in ("replies", "measured", "unparsable", "not asked")},
+            "answers": {
+                k: int(self.counts[k]) for k in ("replies", "measured", "word alone", "unparsable", "not asked")
+            },
             "decisions": {c: self.decisions.count(i) for i, c in enumerate(self.task.classes)},
             "constant": constant(self.decisions, self.task.classes),
         }

@@ -116,7 +116,7 @@ def tell(recogniser: Any, out: Path) -> None:
     write_json(found, out / "llm.json")
     n = found["answers"]
     said = f"language model: {n['replies']} answers asked about, {n['measured']} with a probability"
-    said += f", {n['unparsable']} with a reply that could not be read"
+    said += f", {n['word alone']} with a word alone, {n['unparsable']} with a reply that could not be read"
     if n["not asked"]:
         said += f"; {n['not asked']} not asked about"
     if run := found.get("this_run"):
