@@ -118,7 +118,7 @@ def cite(**fields: object) -> dict:
 
 
 def read(text: str, **given: object):
-    return parse_json(text, **({"duration_s": 5.0, "words": WORDS, "pictures": True} | given))
+    return parse_json(text, **({"span_s": (0.0, 5.0), "words": WORDS, "pictures": True} | given))
 
 
 @pytest.mark.parametrize("wrap", ["{}", "```json\n{}\n```", "<think>hm</think>{}", "\n {} \n"])
@@ -185,6 +185,7 @@ def test_what_was_not_shown_cannot_be_cited() -> None:
     assert read(answer(evidence=[face]), pictures=False).dropped == {"cites the picture, but none was given": 1}
     assert read(answer(evidence=[cite()]), words=None).dropped == {"cites words, but none were given": 1}
     assert len(read(answer(evidence=[face])).evidence) == 1
+    assert read(answer(evidence=[face]), span_s=(2.0, 5.0)).dropped == {"times outside the clip": 1}  # of a window
     # A quotation may leave something out, and rounding may reach past the end.
     assert len(read(answer(evidence=[cite(what="I … go, but", end_s=5.05)])).evidence) == 1
 

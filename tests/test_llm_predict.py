@@ -22,7 +22,7 @@ from twomind.capture.media import Frame, stream
 from twomind.errors import BadInput
 from twomind.estimate.llm_frames import fit, sample_frames, spaced, to_jpeg
 from twomind.serve.cli import main
-from twomind.types import Features, Recogniser
+from twomind.types import Features, Recogniser, Track
 
 pytest.importorskip("openai")
 
@@ -213,6 +213,17 @@ def test_frames_are_evenly_spaced_in_time_not_in_number(tmp_path: Path, kind: st
     assert numbers == [int(np.abs(times_s - t).argmin()) for t in targets]
     assert track.times_s == pytest.approx(times_s[numbers])
     assert (numbers[0], numbers[-1]) == (0, 59)
+    # A window shows its own frames, also when a face track tells the times of that window alone.
+    recording = open_recording(truth.path)
+    face = Track(np.zeros((60, 1)), times_s, np.ones(60, bool))
+    x = Features("a", "a", {"face": face}, (0.0, recording.duration_s))
+    model = tools.recogniser(None, n_frames=2, frame_px=4096)
+    for one, ends in ((x, (0.0, 99.0)), (x.between(0.5, 1.5), (0.5, 1.5))):
+        shown = model.look(recording, one).tracks["pictures"]
+        inside = times_s[(times_s >= ends[0]) & (times_s <= ends[1])]
+        assert shown.times_s.tolist() == [inside[0], inside[-1]]
+        at = [media_files.read_number(rgb) for rgb in shown.values]
+        assert times_s[at].tolist() == shown.times_s.tolist()
 
 
 def test_few_frames_are_each_shown_once_and_pictures_are_never_enlarged(tmp_path: Path) -> None:

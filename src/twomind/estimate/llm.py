@@ -18,7 +18,7 @@ import numpy as np
 
 from twomind.errors import BadInput
 from twomind.estimate import llm_probability as probability
-from twomind.estimate.llm_ask import Backend, Budget, Picture, Reply, Request, Retry
+from twomind.estimate.llm_ask import Backend, Picture, Reply, Request
 from twomind.estimate.llm_consent import check_url, locate, require
 from twomind.estimate.llm_endpoint import Endpoint, endpoint_identity, key_variable
 from twomind.estimate.llm_frames import TRACK, known_times, sample_frames
@@ -26,72 +26,13 @@ from twomind.estimate.llm_local import Local
 from twomind.estimate.llm_parse import Reading, parse_json, parse_label
 from twomind.estimate.llm_prompts import LABELS, Prompt, render, strategy
 from twomind.estimate.llm_record import Recorder
+from twomind.estimate.llm_settings import LlmSettings
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
-PROBABILITY = ("auto", "tokens", "samples", "none")
 #: Tokens listed at each place when log-probabilities are asked for: what hosted endpoints allow at most.
 ALTERNATIVES = 20
 #: This many measured answers of one kind, and not one of the other, and the batch is flagged.
 MIN_CONSTANT = 5
-
-
-@dataclass(frozen=True)
-class LlmSettings:
-    """Which model, what it is shown, how it is asked. Holds no key: ``key_env`` is the name of a variable."""
-
-    model: str = ""  # the model's name at the endpoint; or a folder, added weights, or a hub id
-    endpoint: str | None = None  # http(s)://host/v1; None: a model on this machine through transformers
-    strategy: str = "two_sides"
-    n_frames: int = 8  # evenly in time from the first to the last
-    frame_px: int = 448  # longer side; never enlarged
-    jpeg_quality: int = 85
-    use_question: bool = True  # tell what was asked; it is a strong hint by itself
-    text_only: bool = False  # no pictures
-    probability: str = "auto"  # tokens where there are any, else samples; or one of these, or none
-    samples: int = 5  # how many, where samples are used
-    sample_temperature: float = 0.7
-    seed: int = 42
-    max_tokens: int | None = None  # None: what the strategy needs
-    timeout_s: float = 120.0  # one try
-    retry: Retry = field(default_factory=Retry)
-    per_minute: float | None = None  # tries
-    budget: Budget = field(default_factory=Budget)
-    key_env: str | None = None
-    send_video: bool = False  # frames may leave this machine
-    send_text: bool = False  # words may leave this machine
-    record: Path | None = None  # JSON lines; None: in memory
-    replay: bool = False  # from the record only
-    offline: bool = False
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        strategy(self.strategy)
-        if self.endpoint is not None:
-            check_url(self.endpoint)
-        if self.key_env is not None:
-            key_variable(self.key_env, "")
-        if self.probability not in PROBABILITY:
-            raise BadInput(f"probability: expected one of {', '.join(PROBABILITY)}, got {self.probability!r}")
-        low = {
-            "frames": (self.n_frames, 1), "frame_px": (self.frame_px, 16), "samples": (self.samples, 0),
-            "tries": (self.retry.n, 1), "timeout_s": (self.timeout_s, 0.01),
-        }  # fmt: skip
-        for name, (value, least) in low.items():
-            if not (math.isfinite(value) and value >= least):
-                raise BadInput(f"{name}: expected at least {least}, got {value}")
-        if self.probability == "samples" and self.samples < 2:
-            raise BadInput(f"samples: a probability from samples needs at least 2, got {self.samples}")
-        if self.text_only and not strategy(self.strategy).transcript:
-            raise BadInput(
-                f"strategy {self.strategy!r} shows pictures alone; without them nothing is left to judge by. Use td1, "
-                "td2 or two_sides for text only"
-            )
-
-    def lasting(self) -> LlmSettings:
-        """What an answer depends on; limits, waits, leave and the record are back at their defaults."""
-        plain = LlmSettings()
-        passing = ("retry", "per_minute", "budget", "timeout_s", "send_video", "send_text", "record", "replay")
-        return replace(self, **{name: getattr(plain, name) for name in (*passing, "offline", "device", "key_env")})
 
 
 @dataclass
@@ -175,7 +116,10 @@ class LlmRecogniser:
         if self.settings.text_only:
             return x
         try:
-            track = sample_frames(recording.media, self.settings.n_frames, self.settings.frame_px, known_times(x))
+            span_s = x.span_s if x.span_s[1] > x.span_s[0] else None
+            track = sample_frames(
+                recording.media, self.settings.n_frames, self.settings.frame_px, known_times(recording, x), span_s
+            )
         except BadInput as error:
             return replace(x, notes={**x.notes, TRACK: str(error)})
         return replace(x, tracks={**x.tracks, TRACK: track})
@@ -257,7 +201,7 @@ class LlmRecogniser:
             return parse_label(reply.text)
         return parse_json(
             reply.text,
-            duration_s=x.span_s[1],
+            span_s=x.span_s,
             words=x.words if self.prompt.transcript else None,
             pictures=not self.settings.text_only,
         )

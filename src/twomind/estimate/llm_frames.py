@@ -8,7 +8,7 @@ import numpy as np
 
 from twomind.capture.media import Frame, prefetch, stream
 from twomind.errors import BadInput
-from twomind.types import Features, Track
+from twomind.types import Features, Recording, Track
 
 #: The track that carries the sampled frames: values (T, H, W, 3) uint8.
 TRACK = "pictures"
@@ -58,12 +58,19 @@ def spaced(times_s: np.ndarray, n: int) -> np.ndarray:
     return np.unique(np.where(nearer_left, left, right))
 
 
-def sample_frames(media: Path, n: int, longest_px: int, times_s: np.ndarray | None = None) -> Track:
+def sample_frames(
+    media: Path,
+    n: int,
+    longest_px: int,
+    times_s: np.ndarray | None = None,
+    span_s: tuple[float, float] | None = None,
+) -> Track:
     """``n`` frames of a file as a track ``(T, H, W, 3)`` uint8.
 
     ``times_s (T,)`` are the presentation times of all decoded frames where they are known already (a face track has
     them); otherwise one pass finds them. A second pass keeps the chosen frames alone, so memory does not grow with the
-    video. Where the picture changes its size, frames are brought to the size of the first one.
+    video. ``span_s`` limits them to a window. Where the picture changes its size, frames are brought to the size of
+    the first one.
 
     Raises:
         BadInput: the file has no picture that can be decoded.
@@ -71,9 +78,11 @@ def sample_frames(media: Path, n: int, longest_px: int, times_s: np.ndarray | No
     if times_s is None or not len(times_s):
         with stream(media, video=True, audio=False) as found:
             times_s = np.array([item.time_s for item in prefetch(found) if isinstance(item, Frame)])
-    chosen = set(spaced(times_s, n).tolist())
+    low_s, high_s = span_s or (-np.inf, np.inf)
+    inside = np.flatnonzero((times_s >= low_s) & (times_s <= high_s))
+    chosen = set(inside[spaced(times_s[inside], n)].tolist())
     if not chosen:
-        raise BadInput(f"{media}: expected moving pictures, but no frame can be decoded")
+        raise BadInput(f"{media}: expected moving pictures, but no frame can be decoded in this span")
     kept: list[np.ndarray] = []
     at: list[float] = []
     with stream(media, video=True, audio=False) as again:
@@ -93,7 +102,8 @@ def _same_size(rgb: np.ndarray, like: np.ndarray) -> np.ndarray:
     return rgb if rgb.shape == like.shape else _resized(frame, like.shape[1], like.shape[0])
 
 
-def known_times(features: Features) -> np.ndarray | None:
-    """Times of all decoded frames, where a face track has them."""
+def known_times(recording: Recording, features: Features) -> np.ndarray | None:
+    """Times of all decoded frames, where a face track of the whole recording has them (not that of a window)."""
     face = features.tracks.get("face")
-    return None if face is None or not len(face) else face.times_s
+    whole = features.span_s[0] <= 0 and features.span_s[1] >= recording.duration_s
+    return face.times_s if face is not None and len(face) and whole else None

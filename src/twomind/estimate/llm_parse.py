@@ -90,10 +90,12 @@ def _thinking(text: str) -> int:
     return match.end() if match else 0
 
 
-def parse_json(text: str, *, duration_s: float, words: Sequence[Word] | None = None, pictures: bool = True) -> Reading:
+def parse_json(
+    text: str, *, span_s: tuple[float, float], words: Sequence[Word] | None = None, pictures: bool = True
+) -> Reading:
     """Read the JSON answer of the strategy ``two_sides``.
 
-    Cited moments are checked against what the model was given: the clip's length, the words that were said, and
+    Cited moments are checked against what the model was given: the clip's span, the words that were said, and
     whether there were pictures. What fails is dropped and counted; it does not change the answer.
     """
     start = _thinking(text)
@@ -119,7 +121,7 @@ def parse_json(text: str, *, duration_s: float, words: Sequence[Word] | None = N
         dropped["evidence is not a list"] += 1
         cited = []
     for one in cited:
-        found, why = _cited(one, duration_s, words, pictures)
+        found, why = _cited(one, span_s, words, pictures)
         if found is None:
             dropped[why] += 1
         else:
@@ -151,7 +153,9 @@ def _number(value: Any) -> float:
     return float(value) if ok and math.isfinite(value) else math.nan
 
 
-def _cited(one: Any, duration_s: float, words: Sequence[Word] | None, pictures: bool) -> tuple[Evidence | None, str]:
+def _cited(
+    one: Any, span_s: tuple[float, float], words: Sequence[Word] | None, pictures: bool
+) -> tuple[Evidence | None, str]:
     """One cited moment as evidence, or why it is dropped."""
     if not isinstance(one, dict):
         return None, "not an object"
@@ -174,11 +178,10 @@ def _cited(one: Any, duration_s: float, words: Sequence[Word] | None, pictures: 
         start_s = end_s = math.nan
     elif math.isnan(start_s) or math.isnan(end_s):
         return None, "no usable times"
-    elif not (start_s <= end_s and start_s >= -SLACK_S and end_s <= duration_s + SLACK_S):
+    elif not (span_s[0] - SLACK_S <= start_s <= end_s <= span_s[1] + SLACK_S):
         return None, "times outside the clip"
     else:
-        start_s, end_s = max(start_s, 0.0), min(end_s, duration_s)
-        start_s = min(start_s, end_s)
+        start_s, end_s = (min(max(t, span_s[0]), span_s[1]) for t in (start_s, end_s))
     return Evidence("cited", f"{side}, {modality}: {what.strip()}", math.nan, "", start_s, end_s), ""
 
 
