@@ -16,6 +16,7 @@ from twomind import __version__
 from twomind.errors import BadInput
 from twomind.serve.annotate_verbs import agree_verb, annotate
 from twomind.serve.data_verbs import data_group
+from twomind.serve.llm_options import llm_options, ready, settings_from, tell
 from twomind.serve.score_verbs import score_report_verb
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.serve.words_verbs import score_words_verb, train_words_verb
@@ -94,6 +95,7 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     type=click.FloatRange(0, 0.5, min_open=True),
     help="Abstain on answers near the border, so that at most this share of the decided ones is wrong.",
 )
+@llm_options
 @verb
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
@@ -101,7 +103,8 @@ def predict(**options: Any) -> int:
     Writes a tidy table, cues, words, a JSON summary and a report per answer, and an overview. Run it again after an
     interruption: finished files are kept.
     """
-    return _read_media(predicting=True, **options)
+    llm = settings_from(options)
+    return _read_media(predicting=True, llm=llm, **options)
 
 
 @main.command()
@@ -137,6 +140,7 @@ def _read_media(
     max_risk: float | None,
     as_json: bool,
     offline: bool,
+    llm: Any = None,
 ) -> int:
     if not media and manifest is None:
         raise BadInput("give media files, a folder, or --manifest FILE.csv")
@@ -160,7 +164,9 @@ def _read_media(
         prevalence_source=prevalence_source,
         max_risk=max_risk,
         purpose=purpose,
+        llm=llm,
     )
+    recogniser = None if llm is None else ready(llm)
     with _progress(len(jobs)) as (progress, on_done):
         finished = room.predict_all(
             jobs,
@@ -171,6 +177,7 @@ def _read_media(
             redo=redo,
             progress=progress,
             on_done=on_done,
+            recogniser=recogniser,
         )
     failed = [d for d in finished if d.state == "failed"]
     skipped = [d for d in finished if d.state == "skipped"]
@@ -185,8 +192,11 @@ def _read_media(
                 "n_skipped": len(skipped),
                 "report": report if n_done else None,
                 "ledger": out / "ledger.jsonl",
+                **({} if recogniser is None else {"llm": recogniser.summary()}),
             }
         )
+    if recogniser is not None:
+        tell(recogniser, out)
     for done in failed:
         say(f"failed: {done.job.media}: {done.error}")
     for done in skipped:

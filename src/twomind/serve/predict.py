@@ -25,6 +25,8 @@ from twomind.serve.result import NotMeasured, Result
 from twomind.store import Ledger, Store, content_hash, settings_hash
 from twomind.types import Prediction, Progress, Status
 
+#: What a probability says, unless the model says otherwise of its own.
+MEANING = "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
 PURPOSES = ("research", "medical", "quality", "demonstration")
 
 
@@ -51,6 +53,7 @@ class Options:
     prevalence_source: str = ""
     max_risk: float | None = None
     purpose: str = "research"
+    llm: Any = None  # LlmSettings, with the model "llm"
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,8 @@ def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
 def fingerprint(job: Job, options: Options) -> str:
     """What a result depends on: bytes of media and transcript, the options, the model and the version."""
     transcript = job.transcript or find_transcript(job.media)
+    if options.llm is not None:
+        options = replace(options, llm=options.llm.lasting())
     parts = {
         "media": content_hash(job.media),
         "transcript": content_hash(transcript) if transcript and transcript.is_file() else "",
@@ -163,8 +168,10 @@ def fingerprint(job: Job, options: Options) -> str:
     return settings_hash(parts)
 
 
-def predict_one(job: Job, options: Options, store: Store, progress: Progress | None = None) -> Result:
-    """Describe and estimate one answer.
+def predict_one(
+    job: Job, options: Options, store: Store, progress: Progress | None = None, recogniser: Any = None
+) -> Result:
+    """Describe and estimate one answer; ``recogniser`` is one that is loaded already.
 
     Raises:
         TwomindError: the file cannot be used; the message says what was expected and what to do.
@@ -176,7 +183,7 @@ def predict_one(job: Job, options: Options, store: Store, progress: Progress | N
     made = describe(
         recording, options.using, store=store, settings=options.describe, neutral=neutral, progress=progress
     )
-    prediction, model = _estimate(made, options)
+    prediction, model = _estimate(made, options, recogniser)
     located = bool(model.get("locates", False))
     return Result(
         recording=made.recording,
@@ -195,13 +202,13 @@ def predict_one(job: Job, options: Options, store: Store, progress: Progress | N
     )
 
 
-def _estimate(made: Description, options: Options) -> tuple[Prediction, dict[str, Any]]:
+def _estimate(made: Description, options: Options, recogniser: Any = None) -> tuple[Prediction, dict[str, Any]]:
     if options.model is None:
         reason = "features alone were asked for"
         return Prediction.not_measured(made.features.span_s, 2, reason), {}
     from twomind.estimate import load
 
-    recogniser = load(options.model)
+    recogniser = recogniser if recogniser is not None else load(options.model)
     if options.prevalence is not None:
         recogniser = recogniser.recalibrate(options.prevalence, options.prevalence_source)
     if options.max_risk is not None:
@@ -216,7 +223,10 @@ def _estimate(made: Description, options: Options) -> tuple[Prediction, dict[str
         "question_known": recogniser.knows(question),
         "skill": dict(recogniser.skill(question)),
     }
-    return recogniser.predict(made.features), about
+    # A recogniser that reads more than the description holds (frames, say) fetches it itself.
+    look = getattr(recogniser, "look", None)
+    features = look(made.recording, made.features) if look else made.features
+    return recogniser.predict(features), about
 
 
 def _not_measured(made: Description, prediction: Prediction, options: Options) -> tuple[NotMeasured, ...]:
@@ -301,7 +311,8 @@ def summary_of(result: Result, mark: str) -> dict[str, Any]:
             "decision": _decision(result) if ok else None,
             "band_95": [band["low"], band["high"]] if {"low", "high"} <= band.keys() else None,
             "parts_log_odds": {e.name: e.value for e in evidence if e.kind == "part"} or None,
-            "meaning": "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer",
+            "evidence": [e for e in evidence if e.kind not in tables.ADDITIVE],
+            "meaning": result.model.get("meaning", MEANING),
         },
         "located": {"status": result.located, "reason": result.located_reason, "segments": list(result.segments)},
         "cues": result.summary.get("cue_counts", {}),
@@ -328,6 +339,7 @@ def write_result(result: Result, folder: Path, mark: str) -> None:
     tables.write_cues_csv(result, folder / "cues.csv")
     tables.write_vtt(result.cues, folder / "cues.vtt")
     tables.write_words_csv(result, folder / "words.csv")
+    tables.write_evidence_csv(result, folder / "evidence.csv")
     if result.located:
         tables.write_segments_csv(result, folder / "segments.csv")
         tables.write_vtt(result.segments, folder / "segments.vtt")
@@ -335,12 +347,20 @@ def write_result(result: Result, folder: Path, mark: str) -> None:
     tables.write_json(summary_of(result, mark), folder / "summary.json")
 
 
-def _work(job: Job, options: Options, store: Store, out: Path, redo: bool, progress: Progress | None = None) -> Done:
+def _work(
+    job: Job,
+    options: Options,
+    store: Store,
+    out: Path,
+    redo: bool,
+    progress: Progress | None = None,
+    recogniser: Any = None,
+) -> Done:
     """One job from file to files; what was done before with the same fingerprint is read, not made again."""
     mark = fingerprint(job, options)
     folder = out / job.id
     before = _read_mark(folder / "summary.json")
-    result = predict_one(job, options, store, progress)
+    result = predict_one(job, options, store, progress, recogniser)
     if before == mark and not redo:
         return Done(job, "already done", result)
     write_result(result, folder, mark)
@@ -366,17 +386,20 @@ def predict_all(
     redo: bool = False,
     progress: Progress | None = None,
     on_done: Callable[[Done], None] | None = None,
+    recogniser: Any = None,
 ) -> list[Done]:
     """Every job; results, a ledger (``ledger.jsonl``), a table (``answers.csv``) and a report in ``out``.
 
+    A ``recogniser`` that is loaded already (it counts requests, say) is used for all jobs, in this process.
     Interrupt it at any time and call it again: files that are whole are kept, the rest is made as if undisturbed.
     """
     out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(out / "ledger.jsonl")
-    n = engine.n_workers(workers, len(jobs))
-    work = partial(_work, options=options, store=store, out=out, redo=redo, progress=progress if n == 1 else None)
+    n = 1 if recogniser is not None else engine.n_workers(workers, len(jobs))
+    shared = {"progress": progress if n == 1 else None, "recogniser": recogniser}
+    work = partial(_work, options=options, store=store, out=out, redo=redo, **shared)
     finished: list[Done] = []
-    for done, seconds in _timed(_outcomes(work, jobs, n)):
+    for done, seconds in _timed(_until_spent(_outcomes(work, jobs, n), jobs)):
         if len(jobs) > 1 and _is_bystander(done):
             done = replace(done, state="skipped", exit_code=0)
         finished.append(done)
@@ -409,6 +432,15 @@ def _outcomes(work: Callable[[Job], Done], jobs: Sequence[Job], n: int) -> Itera
             yield outcome.result
         else:
             yield Done(outcome.item, "failed", None, outcome.error, outcome.error_kind, outcome.exit_code)
+
+
+def _until_spent(items: Iterator[Done], jobs: Sequence[Job]) -> Iterator[Done]:
+    """The same items; once a budget is spent (one worker, so in order), the rest is not begun."""
+    for n, done in enumerate(items, 1):
+        yield done
+        if done.error_kind == "budget":
+            yield from (replace(done, job=job) for job in jobs[n:])
+            return
 
 
 def _timed(items: Iterator[Done]) -> Iterator[tuple[Done, float]]:

@@ -196,7 +196,7 @@ def _write(
         all_drawn=all(row["drawn"] for row in rows),
         modalities=MODALITIES,
         drawn_text=DRAWN,
-        meaning=MEANING,
+        meaning=next((row["meaning"] for row in rows if row.get("meaning")), MEANING),
         caption=CAPTION,
         version=__version__,
         style=Markup(style),

@@ -403,6 +403,7 @@ def overview_row(result: Result, link: str) -> dict[str, Any]:
         "purpose": result.purpose,
         "score": score_data(result.prediction),
         "counts": measured_counts(result),
+        "meaning": result.model.get("meaning", ""),
         "link": link,
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from twomind.serve.report_data import duration_s, is_action_unit, modality_counts, plain, score_data
 from twomind.serve.result import Result
-from twomind.types import Status, Track
+from twomind.types import Prediction, Status, Track
 
 DRAWN = "A drawn person, not a real one: numbers here show that the machinery works; they say nothing about real faces."
 MEANING = "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
@@ -190,8 +190,31 @@ def _parts(score: Mapping[str, Any], known: bool) -> tuple[list[dict[str, Any]],
     return found, None if base is None else 1 / (1 + math.exp(-base))
 
 
-def _sentences(score: Mapping[str, Any]) -> list[str]:
+def meaning(model: Mapping[str, Any]) -> str:
+    """What the model's number is: a coder's likely mark, unless the model says otherwise of its own."""
+    return str(model.get("meaning") or MEANING)
+
+
+def _given(prediction: Prediction) -> list[str]:
+    """What a model gave besides parts and words: its word, both sides, the moments that it cites."""
+    found = []
+    for e in prediction.evidence:
+        if e.kind == "said":
+            found.append(f"The model’s own word: {e.name}.")
+        elif e.kind == "side":
+            found.append(f"It says, {e.name}")
+        elif e.kind == "cited":
+            when = f" at {e.start_s:.1f} to {e.end_s:.1f} s" if math.isfinite(e.start_s) else " (no time known)"
+            found.append(f"It cites{when}: {e.name}")
+        elif e.kind == "dropped":
+            found.append(f"Left out, {e.value:.0f} cited: {e.name}.")
+    return found
+
+
+def _sentences(score: Mapping[str, Any], own_meaning: bool) -> list[str]:
     """What the number says, in frequencies, and what it mostly comes from."""
+    if own_meaning:
+        return ["How often answers that score like this one are marked by a coder was not measured."]
     found = [
         "Of 100 answers that score like this one, a trained coder would be expected to mark about "
         f"{score['p'] * 100:.0f}."
@@ -213,20 +236,22 @@ def score_text(result: Result) -> dict[str, Any]:
         return score | {
             "heading": "not measured",
             "sentences": [],
+            "given": _given(result.prediction),
             "bars": [],
             "base": None,
             "skill": "",
-            "meaning": MEANING,
+            "meaning": meaning(result.model),
         }
     bars, base = _parts(score, _known_to(result.model, result.recording.question))
     abstained = status is Status.ABSTAINED
     return score | {
         "heading": "cannot tell" if abstained else f"{score['p']:.2f}",
-        "sentences": _sentences(score),
+        "sentences": _sentences(score, bool(result.model.get("meaning"))),
+        "given": _given(result.prediction),
         "bars": bars,
         "base": base,
         "skill": skill_text(result.model, result.recording.question),
-        "meaning": MEANING,
+        "meaning": meaning(result.model),
     }
 
 

@@ -217,6 +217,20 @@ def write_words_csv(result: Result, path: Path) -> Path | None:
     return write_rows(path, columns, rows)
 
 
+#: Kinds of evidence that are shown elsewhere: parts of the score, words with their share, the band.
+ADDITIVE = ("part", "word", "band", "prevalence")
+
+
+def write_evidence_csv(result: Result, path: Path) -> Path | None:
+    """What a model gave besides parts and words (a decision, cited moments with their times); None where nothing."""
+    found = [e for e in result.prediction.evidence if e.kind not in ADDITIVE]
+    if not found:
+        return None
+    columns = ("recording", "subject", "kind", "name", "value", "unit", "start_s", "end_s")
+    who = (result.recording.id, result.recording.subject)
+    return write_rows(path, columns, ((*who, e.kind, e.name, e.value, e.unit, e.start_s, e.end_s) for e in found))
+
+
 def write_segments_csv(result: Result, path: Path) -> Path:
     columns = ("recording", "subject", "label", "start_s", "end_s", "score", "source")
     who = (result.recording.id, result.recording.subject)

@@ -1,0 +1,283 @@
+"""Back end: a model on this machine through ``transformers``. Nothing leaves the machine, so no consent is asked for.
+
+Video-LLaVA and the Qwen-VL family are prepared here, picture by picture: their own processors need torchvision, which
+twomind does without. Other families (LLaVA and its relatives, text-only models) go through their own processor.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.errors import BadInput, MissingExtra
+from twomind.estimate.llm_ask import EndpointFailed, Reply, Request, Token, Tried
+from twomind.estimate.llm_files import digest, find_folder, read_config, sees
+
+QWEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
+#: Tokens before a place that are decoded together with it, so that its text comes out as it would in the whole.
+_CONTEXT = 4
+
+
+class NeedsTorchvision(MissingExtra):
+    """The processor of a model family cannot work without torchvision."""
+
+    def __init__(self, family: str) -> None:
+        super().__init__("torchvision", f"the picture processor of {family}")
+        self.args = (
+            f"the picture processor of {family} needs torchvision, which no extra of twomind brings. Install the "
+            "torchvision that goes with your torch, use a LLaVA, Video-LLaVA or Qwen-VL model, or serve the model "
+            "behind an endpoint (vLLM, Ollama)",
+        )
+
+
+@dataclass
+class Local:
+    """One model in this process. ``model`` is a folder, the name of added weights, or a hub id."""
+
+    model: str
+    offline: bool = False
+    device: str = "auto"
+
+    @cached_property
+    def folder(self) -> Path:
+        return find_folder(self.model, offline=self.offline)
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        return {"kind": "local", "model": self.model, "files": digest(self.folder)}
+
+    def attempt(self, request: Request) -> Reply | Tried:
+        started = time.monotonic()
+        found = self._loaded.write(request)
+        return Reply(**found, model=self.model, seconds=round(time.monotonic() - started, 3))
+
+    @cached_property
+    def _loaded(self) -> _Loaded:
+        config = read_config(self.folder)
+        try:
+            import torch
+            import transformers
+        except ImportError as error:
+            raise MissingExtra("clip", "a local language model") from error
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        load = {"local_files_only": True, "trust_remote_code": False}
+        kind = transformers.AutoModelForImageTextToText if sees(config) else transformers.AutoModelForCausalLM
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **load)
+            images = _image_side(transformers, self.folder, config, load)
+            model: Any = kind.from_pretrained(
+                self.folder, **load, use_safetensors=True, dtype="auto" if device != "cpu" else torch.float32
+            )
+        except MissingExtra:
+            raise
+        except Exception as error:
+            # The libraries behind raise dozens of classes for a folder that they cannot use.
+            raise BadInput(
+                f"{self.model}: transformers {transformers.__version__} cannot load this model "
+                f"({type(error).__name__}: {str(error).strip()[:300]})"
+            ) from error
+        return _Loaded(str(config.get("model_type", "")), model.to(device).eval(), tokenizer, images, self.folder)
+
+
+def _image_side(transformers: Any, folder: Path, config: dict[str, Any], load: dict[str, Any]) -> Any:
+    """What prepares pictures: an image processor (Video-LLaVA, Qwen-VL), the whole processor, or None (text only)."""
+    if not sees(config):
+        return None
+    family = str(config.get("model_type", ""))
+    try:
+        # By name: transformers' automatic choice of an image processor asks for torchvision whichever one it finds.
+        if family == "video_llava":
+            return transformers.VideoLlavaImageProcessor.from_pretrained(folder, local_files_only=True)
+        if family in QWEN:
+            # Without torchvision: "…Pil" from transformers 5 on, the plain name before.
+            pil = getattr(transformers, "Qwen2VLImageProcessorPil", None) or transformers.Qwen2VLImageProcessor
+            return pil.from_pretrained(folder, local_files_only=True)
+        return _from_processor(transformers, folder, load)
+    except ImportError as error:
+        if "torchvision" in str(error).lower():
+            raise NeedsTorchvision(family) from error
+        raise
+
+
+def _from_processor(transformers: Any, folder: Path, load: dict[str, Any]) -> Any:
+    return transformers.AutoProcessor.from_pretrained(folder, **load)
+
+
+@dataclass
+class _Loaded:
+    family: str
+    model: Any
+    tokenizer: Any
+    images: Any
+    folder: Path
+
+    def write(self, request: Request) -> dict[str, Any]:
+        """Text, tokens and counts for one request."""
+        import torch
+
+        if request.pictures and self.images is None:
+            raise BadInput(f"{self.folder.name} takes no pictures; ask it with the text alone (--llm-text-only)")
+        inputs = self._inputs(request)
+        n_in = int(inputs["input_ids"].shape[1])
+        self._check_length(n_in, request.max_tokens)
+        settings: dict[str, Any] = {"do_sample": request.temperature > 0}
+        if request.temperature > 0:
+            settings |= {"temperature": request.temperature, "top_k": 0, "top_p": 1.0}
+        else:
+            settings |= {"temperature": None, "top_k": None, "top_p": None}
+        with torch.no_grad(), torch.random.fork_rng(devices=_devices(self.model)):
+            torch.manual_seed(request.seed)
+            made = self.model.generate(
+                **{k: v.to(self.model.device) for k, v in inputs.items()},
+                max_new_tokens=request.max_tokens,
+                num_beams=1,
+                output_logits=True,
+                return_dict_in_generate=True,
+                pad_token_id=self._pad(),
+                **settings,
+            )
+        ids = made.sequences[0, n_in:].tolist()
+        ends = self._ends()
+        finish = "length"
+        for place, token in enumerate(ids):
+            if token in ends:
+                ids, finish = ids[:place], "stop"
+                break
+        tokens = self._tokens(ids, made.logits, request.alternatives) if request.alternatives else ()
+        text = "".join(t.text for t in tokens) if tokens else self._decode(ids)
+        return {"text": text, "tokens": tokens, "tokens_in": n_in, "tokens_out": len(ids), "finish": finish}
+
+    # --- what goes in ------------------------------------------------------------------------------------------------
+
+    def _inputs(self, request: Request) -> dict[str, Any]:
+        pictures = [np.ascontiguousarray(p.rgb) for p in request.pictures]
+        if self.family == "video_llava":
+            return self._video_llava(request.text, pictures)
+        if self.family in QWEN:
+            return self._qwen(request.text, pictures)
+        text = self._chat(request.text, len(pictures))
+        # As transformers does it: templates of text models write the mark of the beginning themselves, others may not.
+        mark = self.tokenizer.bos_token
+        templated = self.images is None and self.tokenizer.chat_template
+        add = not templated and not (mark and text.startswith(mark))
+        if not pictures:
+            return dict(self.tokenizer(text, return_tensors="pt", add_special_tokens=add))
+        return dict(self.images(text=[text], images=pictures, return_tensors="pt", add_special_tokens=add))
+
+    def _chat(self, text: str, n_pictures: int) -> str:
+        """The conversation as the model's own template writes it."""
+        template = getattr(self.images, "chat_template", None) or self.tokenizer.chat_template or self._old_template()
+        if not template:
+            if n_pictures:
+                raise BadInput(f"{self.folder.name}: expected a chat template (chat_template.jinja); there is none")
+            return f"USER: {text} ASSISTANT:"
+        content: Any = [*({"type": "image"} for _ in range(n_pictures)), {"type": "text", "text": text}]
+        try:
+            return self._templated(template, content if self.images is not None else text)
+        except Exception as error:
+            raise BadInput(f"{self.folder.name}: its chat template cannot be used ({error})") from error
+
+    def _templated(self, template: Any, content: Any) -> str:
+        messages = [{"role": "user", "content": content}]
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages, chat_template=template, add_generation_prompt=True, tokenize=False
+            )
+        )
+
+    def _old_template(self) -> str | None:
+        path = self.folder / "chat_template.json"
+        if not path.is_file():
+            return None
+        return json.loads(path.read_text(encoding="utf-8")).get("chat_template")
+
+    def _video_llava(self, text: str, pictures: list[np.ndarray]) -> dict[str, Any]:
+        """The frames as one video ``(1, T, 3, H, W)``; each stands for its patches and a class token in the text."""
+        if not pictures:
+            return dict(self.tokenizer(f"USER: {text} ASSISTANT:", return_tensors="pt"))
+        made = self.images(images=pictures, return_tensors="pt")
+        pixels = made["pixel_values_images"] if "pixel_values_images" in made else made["pixel_values"]
+        patch = int(self.model.config.vision_config.patch_size)
+        per_frame = (pixels.shape[-2] // patch) * (pixels.shape[-1] // patch) + 1
+        token = self.tokenizer.convert_ids_to_tokens(_token_id(self.model.config, "video"))
+        prompt = f"USER: {token * (per_frame * len(pictures))}\n{text} ASSISTANT:"
+        return {**self.tokenizer(prompt, return_tensors="pt"), "pixel_values_videos": pixels.unsqueeze(0)}
+
+    def _qwen(self, text: str, pictures: list[np.ndarray]) -> dict[str, Any]:
+        """Frames as pictures; each placeholder is repeated once per merged patch of its picture."""
+        prompt = self._chat(text, len(pictures))
+        if not pictures:
+            return dict(self.tokenizer(prompt, return_tensors="pt"))
+        made = self.images(images=pictures, return_tensors="pt")
+        image_id = _token_id(self.model.config, "image")
+        token = self.tokenizer.convert_ids_to_tokens(image_id)
+        pieces = prompt.split(token)
+        if len(pieces) != len(pictures) + 1:
+            raise BadInput(f"{self.folder.name}: its chat template has no place for pictures")
+        sizes = [int(grid.prod()) // int(self.images.merge_size) ** 2 for grid in made["image_grid_thw"]]
+        prompt = pieces[0] + "".join(token * n + piece for n, piece in zip(sizes, pieces[1:], strict=True))
+        inputs = {**self.tokenizer(prompt, return_tensors="pt"), **made}
+        if "mm_token_type_ids" in inspect.signature(self.model.forward).parameters:
+            inputs["mm_token_type_ids"] = (inputs["input_ids"] == image_id).long()
+        return inputs
+
+    def _check_length(self, n_in: int, n_out: int) -> None:
+        text = getattr(self.model.config, "text_config", None) or self.model.config
+        limit = getattr(text, "max_position_embeddings", None)
+        if limit and n_in + n_out > limit:
+            raise BadInput(
+                f"{self.folder.name} reads at most {limit} tokens; this request has {n_in} and may write {n_out}. Use "
+                "fewer or smaller frames (--llm-frames, --llm-frame-px)"
+            )
+
+    # --- what comes out ----------------------------------------------------------------------------------------------
+
+    def _pad(self) -> int | None:
+        own = self.tokenizer.pad_token_id
+        return own if own is not None else self.tokenizer.eos_token_id
+
+    def _ends(self) -> set[int]:
+        given = self.model.generation_config.eos_token_id
+        ends = set(given if isinstance(given, list) else [given])
+        return {e for e in (*ends, self.tokenizer.eos_token_id) if e is not None}
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _tokens(self, ids: list[int], logits: Any, n: int) -> tuple[Token, ...]:
+        found = []
+        for place, written in enumerate(ids):
+            row = logits[place][0].float().log_softmax(-1)
+            top = row.topk(min(n, len(row)))
+            before = ids[max(place - _CONTEXT, 0) : place]
+            base = self._decode(before)
+            named = tuple(
+                (self._piece(before, base, token), value)
+                for token, value in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+            )
+            found.append(Token(self._piece(before, base, written), float(row[written]), named))
+        return tuple(found)
+
+    def _piece(self, before: list[int], base: str, token: int) -> str:
+        whole = self._decode([*before, token])
+        return whole[len(base) :] if whole.startswith(base) else ""
+
+
+def _token_id(config: Any, name: str) -> int:
+    for field in (f"{name}_token_id", f"{name}_token_index"):
+        value = getattr(config, field, None)
+        if value is not None:
+            return int(value)
+    raise EndpointFailed(f"the model's config names no token for a {name}")
+
+
+def _devices(model: Any) -> list[Any]:
+    return [model.device] if model.device.type == "cuda" else []
