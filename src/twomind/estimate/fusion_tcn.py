@@ -1,0 +1,159 @@
+"""Causal parts that stream: dilated convolutions with left context, batch norm over real frames, windowed attention.
+
+Every part is called as ``part(x, state) -> (y, state)``; ``state`` is None at the start of a recording, and holds the
+rows of the past that the next chunk needs. A whole recording is one chunk, so there is one code path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from twomind.errors import MissingExtra
+
+try:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+except ImportError as error:
+    raise MissingExtra("torch", "fusion models") from error
+
+
+class CausalConv(nn.Module):
+    """Weight-normed 1-D convolution that sees ``(kernel - 1) * dilation`` rows of the past and none of the future."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        v = torch.empty(n_out, n_in, kernel)
+        nn.init.kaiming_uniform_(v, a=math.sqrt(5))
+        self.v = nn.Parameter(v)
+        self.g = nn.Parameter(v.flatten(1).norm(dim=1))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        self.dilation = dilation
+        self.left = (kernel - 1) * dilation
+
+    def forward(self, x: Tensor, left: Tensor | None) -> tuple[Tensor, Tensor]:
+        """``x (B, n_in, T)`` → ``(B, n_out, T)`` and the left context of the next chunk."""
+        if left is None:
+            left = x.new_zeros(x.shape[0], x.shape[1], self.left)
+        full = torch.cat([left, x], dim=-1)
+        norm = self.v.flatten(1).norm(dim=1).clamp_min(1e-12)
+        weight = self.v * (self.g / norm)[:, None, None]
+        return F.conv1d(full, weight, self.bias, dilation=self.dilation), full[..., full.shape[-1] - self.left :]
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch norm over the channels of ``(B, T, D)``; padded rows do not count. At evaluation: the running numbers."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, width: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("running_mean", torch.zeros(width))
+        self.register_buffer("running_var", torch.ones(width))
+        self.momentum = momentum
+
+    def forward(self, x: Tensor, frames: Tensor) -> Tensor:
+        """``x (B, T, D)``, ``frames (B, T)`` true for real rows."""
+        if self.training:
+            rows = x[frames].float()
+            mean, var = rows.mean(dim=0), rows.var(dim=0, unbiased=False)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean.detach(), self.momentum)
+                self.running_var.lerp_(var.detach(), self.momentum)
+        else:
+            mean, var = self.running_mean, self.running_var
+        scale = self.weight * torch.rsqrt(var + 1e-5)
+        return (x - mean) * scale + self.bias
+
+
+class Block(nn.Module):
+    """Two dilated convolutions with a residual (1x1 where the width changes)."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.first = CausalConv(n_in, n_out, kernel, dilation)
+        self.second = CausalConv(n_out, n_out, kernel, dilation)
+        self.skip = nn.Conv1d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, state: Any) -> tuple[Tensor, list[Tensor]]:
+        a, b = state or (None, None)
+        y, a = self.first(x, a)
+        y, b = self.second(self.dropout(F.leaky_relu(y)), b)
+        return self.dropout(F.leaky_relu(y)) + self.skip(x), [a, b]
+
+
+class TCN(nn.Module):
+    """Causal temporal convolutions, dilation 2^i, then batch norm, as in the BAH baselines (ICLR 2026)."""
+
+    def __init__(self, n_in: int, channels: Sequence[int], kernel: int, dropout: float) -> None:
+        super().__init__()
+        widths = [n_in, *channels]
+        self.blocks = nn.ModuleList(Block(a, b, kernel, 2**i, dropout) for i, (a, b) in enumerate(pairwise(widths)))
+        self.norm = MaskedBatchNorm(widths[-1])
+
+    def forward(self, x: Tensor, frames: Tensor, state: Any = None) -> tuple[Tensor, list[Any]]:
+        """``x (B, n_in, T)`` → ``(B, T, D)``."""
+        after = []
+        for i, block in enumerate(self.blocks):
+            x, kept = block(x, state[i] if state else None)
+            after.append(kept)
+        return self.norm(x.transpose(1, 2), frames), after
+
+
+def receptive_field(n_blocks: int, kernel: int) -> int:
+    """Rows that one output row of the TCN sees."""
+    return 1 + 2 * (kernel - 1) * (2**n_blocks - 1)
+
+
+def lately(present: Tensor, hold: int, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Whether any of the last ``hold`` rows (this one included) was measured, ``(B, T)`` bool."""
+    past = present.new_zeros(present.shape[0], hold - 1) if state is None else state
+    full = torch.cat([past, present], dim=1)
+    seen = F.max_pool1d(full.float()[:, None], hold, stride=1)[:, 0] > 0
+    return seen, full[:, full.shape[1] - (hold - 1) :]
+
+
+class Attention(nn.Module):
+    """One-head attention over time. Causal within ``window`` rows, or over all rows when ``window`` is None."""
+
+    def __init__(self, width: int, window: int | None) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Linear(width, width) for _ in range(3))
+        self.out = nn.Linear(width, width)
+        self.window = window
+
+    def forward(self, q: Tensor, kv: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """``q, kv (B, T, D)`` → ``(B, T, D)`` and the rows of ``kv`` that the next chunk may look back at."""
+        full = kv if state is None else torch.cat([state, kv], dim=1)
+        n, total = q.shape[1], full.shape[1]
+        allowed = None
+        if self.window is not None:
+            row = torch.arange(total - n, total, device=q.device)[:, None]
+            column = torch.arange(total, device=q.device)[None]
+            allowed = (column <= row) & (column > row - self.window)
+        y = F.scaled_dot_product_attention(self.q(q), self.k(full), self.v(full), attn_mask=allowed)
+        keep = (self.window or 1) - 1
+        return self.out(y), full[:, max(total - keep, 0) :]
+
+
+class EncoderLayer(nn.Module):
+    """Post-norm transformer layer with one head."""
+
+    def __init__(self, width: int, window: int | None, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(width, window)
+        self.inner = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width))
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        y, kept = self.attention(x, x, state)
+        x = self.norm1(x + self.dropout(y))
+        return self.norm2(x + self.dropout(self.inner(x))), kept
