@@ -46,7 +46,7 @@ class Take:
 
 def _levels(rng: np.random.Generator, n: int, plant: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per span of 3 s: smile − frown, tone of the words, arousal of the voice; and whether it is marked ``(n,)``."""
-    face, words = rng.choice([-1, 1], n), rng.choice([-1, 1], n)
+    face, words = rng.choice([-1, 0, 1], n), rng.choice([-1, 0, 1], n)
     voice = rng.choice([0, 1], n)
     return face, words, voice
 
@@ -93,7 +93,7 @@ def take(person: str, number: int, plant: str, seconds: float = 24.0, noise: flo
     wt = np.sort(rng.uniform(0, seconds, int(seconds * 2.5)))
     aw = np.minimum((wt / 3).astype(int), n - 1)
     bag = (rng.random((len(wt), len(names))) < 0.03).astype(float)
-    tone = rng.random(len(wt)) < 0.45
+    tone = rng.random(len(wt)) < 0.6
     bag[:, names.index("positive")] = tone & (words[aw] > 0)
     bag[:, names.index("negative")] = tone & (words[aw] < 0)
     tracks["words"] = _track(bag, wt, np.ones(len(wt), bool), names)
@@ -106,13 +106,13 @@ def _unmarked(
     face: np.ndarray, words: np.ndarray, voice: np.ndarray, both: np.ndarray, plant: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     if plant == "face":
-        face = -np.ones_like(face)
+        face = np.minimum(face, 0)
     elif plant == "words":
-        words = -np.ones_like(words)
+        words = np.minimum(words, 0)
     elif plant == "voice":
         voice = np.zeros_like(voice)
     elif plant == "conflict":
-        words = face.copy()
+        words = np.where(face * words < 0, face, words)
     else:
         both = np.zeros_like(both)
     return face, words, voice, both

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.errors import BadInput, TwomindError
 from twomind.estimate.fusion_input import Grid, Recipe, grid_of, why_empty
 from twomind.store import read_arrays, settings_hash, write_arrays
 from twomind.types import Features, Fold, Progress, Recording, Task
@@ -25,9 +25,9 @@ class LabelledSet(Protocol):
 
     def recordings(self) -> Iterable[Recording]: ...
 
-    def label(self, task: Task, recording: str) -> int | None: ...
+    def label(self, task_name: str, recording_id: str) -> int | None: ...
 
-    def frame_labels(self, task: Task, recording: str, times_s: np.ndarray) -> np.ndarray | None: ...
+    def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def training_set(
 ) -> tuple[list[Item], list[Skipped]]:
     """Described and labelled recordings of one part of a fold, in the order of ``ids``.
 
-    Left out with their reason: recordings without any label, and those of which nothing that the recipe reads was
-    measured.
+    Left out with their reason: recordings that cannot be described, have no label, or of which nothing that the recipe
+    reads was measured.
 
     Raises:
         BadInput: an id is not in the data set.
@@ -109,10 +109,15 @@ def training_set(
     for n, name in enumerate(ids):
         if progress is not None:
             progress("describing", n, len(ids))
-        x = describe(known[name])
+        try:
+            x = describe(known[name])
+        except TwomindError as error:
+            # One film that is absent or damaged costs itself, and is named.
+            skipped.append(Skipped(name, str(error)))
+            continue
         times_s = middles(x, recipe)
         item = item_of(
-            x, recipe, dataset.label(task, name), dataset.frame_labels(task, name, times_s), len(task.classes)
+            x, recipe, dataset.label(task.name, name), dataset.frame_labels(task.name, name, times_s), len(task.classes)
         )
         reason = why_empty(x, item.grid, recipe)
         if not reason and item.y < 0 and (item.frame_y < 0).all():

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from twomind.errors import BadInput
 from twomind.estimate import train as loop
@@ -27,8 +26,6 @@ from twomind.types import Progress, Task
 
 IMBALANCE = ("weights", "focal", "none")
 SELECT = ("ap", "macro_f1", "loss")
-#: Seconds that an anchor's effect lasts: the conflict model's first pair of strengths learns "in these last seconds".
-ANCHOR_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,7 @@ class FitSettings:
     imbalance: str = "weights"  # classes by inverse frequency, undone after training; "focal": gamma below; "none"
     gamma: float = 2.0
     frame_weight: float = 1.0  # of the loss on coded rows
-    video_weight: float = 1.0  # of the loss on whole recordings
-    anchor_weight: float = 0.2  # conflict: the first pair of strengths follows approach and avoid columns (no labels)
+    video_weight: float = 0.3  # of the loss on whole recordings; few labels that a network soon knows by heart
     select: str = "ap"  # of validation people: mean over recordings and rows; "macro_f1", or minus the "loss"
 
     def __post_init__(self) -> None:
@@ -106,8 +102,6 @@ class Objective:
         total = total + fit.video_weight * loop.weighted_loss(
             logits[known], y[known], _on(self.weights.video, rows), gamma
         )
-        if out.strengths is not None and fit.anchor_weight:
-            total = total + fit.anchor_weight * _anchor_loss(net, batch, out.strengths)
         return total
 
     def validate(self, module: nn.Module) -> dict[str, float]:
@@ -153,32 +147,6 @@ def _labels(items: Sequence[Item], t: int) -> tuple[Tensor, Tensor]:
     for i, item in enumerate(items):
         frame_y[i, : len(item.frame_y)] = torch.from_numpy(item.frame_y.astype(np.int64))
     return frame_y, torch.tensor([i.y for i in items])
-
-
-def _anchor_loss(net: FusionNet, batch: Batch, strengths: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """First pair of strengths against "an approach (avoid) column was clearly up within the last seconds".
-
-    Without it a strength *for* could as well be one *against*, and conflict could not be told from agreement. It needs
-    no label. A modality whose source names no such columns has no anchor.
-    """
-    window = max(round(ANCHOR_S / net.recipe.hop_s), 1)
-    terms = []
-    for (pro, con), (name, source) in zip(strengths, net.recipe.sources.items(), strict=True):
-        for strength, columns in ((pro, source.approach), (con, source.avoid)):
-            if not columns:
-                continue
-            at = source.at(columns)
-            mask = batch.mask[name][..., at]
-            z = (batch.values[name][..., at] - getattr(net, f"mean_{name}")[at]) / getattr(net, f"sd_{name}")[at]
-            up = ((z > 1) & mask).any(dim=-1)
-            held = F.max_pool1d(F.pad(up.float()[:, None], (window - 1, 0)), window, stride=1)[:, 0]
-            rows = mask.any(dim=-1) & batch.frames
-            if rows.any():
-                p = strength[..., 0][rows].float().clamp(1e-5, 1 - 1e-5)
-                target = held[rows]
-                # Not binary_cross_entropy: autocast forbids it.
-                terms.append(-(target * p.log() + (1 - target) * (1 - p).log()).mean())
-    return torch.stack(terms).mean() if terms else strengths[0][0].sum() * 0.0
 
 
 def fit(
@@ -324,8 +292,8 @@ def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weight
         s = _slope(y, logits - log_w, prior)
         with torch.no_grad():
             bias = s * net.video_bias.double().numpy() + prior * (1 - s) - s * log_w
-            net.video_scale *= s
-            net.video_question *= s
+            net.video_scale.mul_(s)
+            net.video_question.mul_(s)
             net.video_bias.copy_(torch.from_numpy(bias))
         calibrated = softmax(np.stack([rows_of(net, i.grid)[1].logits() for i in with_y]))
         found["video"] = {"slope": s, "log_prior": prior.tolist(), "n": len(y)}

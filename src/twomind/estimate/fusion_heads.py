@@ -41,7 +41,9 @@ class LFAN(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.width = widths[0] + inner * len(widths)
 
-    def forward(self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+    ) -> tuple[Tensor, Any]:
         b, t, m = present.shape
         stacked = torch.stack([layer(h) for layer, h in zip(self.qkv, hs, strict=True)], dim=2)  # B T M 3hd
         q, k, v = stacked.reshape(b, t, m, 3, self.n_heads, self.size).permute(3, 0, 1, 4, 2, 5)  # each B T h M d
@@ -63,7 +65,9 @@ class CAN(nn.Module):
         self.norm = MaskedBatchNorm(total)
         self.width = total
 
-    def forward(self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+    ) -> tuple[Tensor, Any]:
         c = torch.cat([layer(h) for layer, h in zip(self.project, hs, strict=True)], dim=-1)
         weighed = torch.softmax(self.attend(c), dim=-1) * c
         return F.leaky_relu(self.norm(self.mix(weighed), frames)), None
@@ -107,7 +111,9 @@ class Streams(nn.Module):
         self.released = released
         self.width = width
 
-    def forward(self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+    ) -> tuple[Tensor, Any]:
         streams = [layer(h) for layer, h in zip(self.project, hs, strict=False)]
         here = [present[..., m] for m in range(self.used)]
         if self.joint is not None:
@@ -171,10 +177,12 @@ def _pairs(n: int, joint: bool) -> list[tuple[int, int]]:
 class Conflict(nn.Module):
     """Conflict-aware fusion (ours): what speaks for, what speaks against, and whether they meet.
 
-    Each modality gives ``sides`` pairs of strengths in (0, 1) per row: one for, one against. Besides plain attention
-    over the modalities, products of these strengths enter the (linear) score by themselves: *within* a modality
-    (for and against at once), *between* two (the one for, the other against), and agreement. Terms of an absent
-    modality are zero. With ``terms=False`` the products are left out: the plain fusion that it is compared with.
+    Each modality gives ``sides`` pairs of strengths in (0, 1) per row: one for, one against. The first pair is anchored
+    where the recipe names columns of approach and of avoidance (a smile against a frown, "I want" against "I can't");
+    the others are learnt. Besides plain attention over the modalities, products of the strengths enter the (linear)
+    score by themselves: *within* a modality (for and against at once), *between* two (the one for, the other against),
+    and agreement. Terms of an absent modality are zero. With ``terms=False`` the products are left out: the plain
+    fusion that it is compared with.
     """
 
     def __init__(
@@ -203,25 +211,35 @@ class Conflict(nn.Module):
             self.groups.append((kind, name, slice(at, at + n)))
             at += n
         self.width = at
+        # Products of numbers in (0, 1) hardly vary; on one scale with the rest they are learnt as fast as it.
+        self.term_norm = MaskedBatchNorm(at - width - m, eps=1e-3)
 
-    def strengths(self, hs: list[Tensor], present: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def strengths(self, hs: list[Tensor], present: Tensor, anchors: Any) -> list[tuple[Tensor, Tensor]]:
         """Per modality: for and against, ``(B, T, sides)`` each; 0 where it is absent."""
         found = []
         for m, (layer, h) in enumerate(zip(self.sides, hs, strict=True)):
-            both = torch.sigmoid(layer(h)) * present[..., m : m + 1]
-            found.append((both[..., ::2], both[..., 1::2]))
+            both = torch.sigmoid(layer(h))
+            pro, con = both[..., ::2], both[..., 1::2]
+            if anchors and anchors[m] is not None:
+                pro, con = (
+                    torch.cat([a, side[..., 1:]], dim=-1) for a, side in zip(anchors[m], (pro, con), strict=True)
+                )
+            found.append((pro * present[..., m : m + 1], con * present[..., m : m + 1]))
         return found
 
-    def forward(self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+    ) -> tuple[Tensor, Any]:
         tokens = torch.stack([layer(h) for layer, h in zip(self.project, hs, strict=True)], dim=2)  # B T M H
         weights = masked_softmax(self.score(torch.tanh(tokens))[..., 0], present)
         plain = (weights[..., None] * tokens).sum(dim=2)
         plain = self.dropout(F.leaky_relu(self.norm(self.hidden(plain), frames)))
-        found = self.strengths(hs, present)
-        parts = [plain, *(torch.cat(pair, dim=-1) for pair in found)]
+        found = self.strengths(hs, present, anchors)
+        parts = [torch.cat(pair, dim=-1) for pair in found]
         if self.terms:
             parts += [pro * con for pro, con in found]
         for i, j in self.pairs:
             (pro_i, con_i), (pro_j, con_j) = found[i], found[j]
             parts += [pro_i * con_j + con_i * pro_j, pro_i * pro_j + con_i * con_j]
-        return torch.cat([*parts, present.to(plain.dtype)], dim=-1), None
+        terms = self.term_norm(torch.cat(parts, dim=-1), frames)
+        return torch.cat([plain, terms, present.to(plain.dtype)], dim=-1), None

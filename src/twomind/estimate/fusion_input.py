@@ -134,7 +134,8 @@ def recipe_from(entry: Mapping[str, Any]) -> Recipe:
     """Read back what ``dataclasses.asdict`` wrote."""
 
     def tuples(source: Mapping[str, Any]) -> Source:
-        return Source(**{k: tuple(v) if isinstance(v, list) else v for k, v in source.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in source.items()}
+        return Source(**fields)
 
     sources = {name: tuples(source) for name, source in entry["sources"].items()}
     return Recipe(sources, float(entry["hop_s"]), tuple(entry["questions"]), entry["lexicon_sha256"])
@@ -218,7 +219,7 @@ def _aggregate(track: Track, source: Source, first: int, n: int, hop_s: float) -
         mask = np.ones((n, raw.shape[1]), bool)
     else:
         mask = count > 0
-        total = total / np.maximum(count, 1)
+        total = np.divide(total, np.maximum(count, 1))
     if source.count_rows:
         total = np.concatenate([total, np.bincount(hop, minlength=n)[:, None].astype(float)], axis=1)
         mask = np.concatenate([mask, np.ones((n, 1), bool)], axis=1)

@@ -20,8 +20,10 @@ from torch.nn import functional as F
 from twomind.errors import BadInput
 from twomind.estimate.fusion_heads import CAN, LFAN, Conflict, Streams
 from twomind.estimate.fusion_input import Grid, Recipe, Scale
-from twomind.estimate.fusion_tcn import TCN, lately, receptive_field
+from twomind.estimate.fusion_tcn import TCN, Anchor, lately, receptive_field
 
+#: Seconds over which the conflict model's anchors look back.
+ANCHOR_S = (1.0, 2.0, 4.0)
 MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
 
 
@@ -32,10 +34,10 @@ class FusionConfig:
     model: str = "conflict"
     released: bool = False  # mt, jmt: with the defects of the published code
     channels: tuple[tuple[str, tuple[int, ...]], ...] = ()  # per modality; others: ``default_channels``
-    default_channels: tuple[int, ...] = (32, 32, 32)
+    default_channels: tuple[int, ...] = (16, 16)
     kernel: int = 5
-    width: int = 32  # of the head
-    sides: int = 3  # conflict: pairs of strengths per modality
+    width: int = 16  # of the head
+    sides: int = 2  # conflict: pairs of strengths per modality
     dropout: float = 0.2
     hold_s: float = 2.0  # a modality counts as present this long after it was last measured
     modality_dropout: float = 0.2  # share of training recordings from which a modality is taken
@@ -100,7 +102,7 @@ def collate(grids: Sequence[Grid]) -> Batch:
 
 class Output(NamedTuple):
     """``z (B, T, D)``; ``frame (B, T, C)`` scores without the question; ``log_weight (B, T)`` in the video score;
-    ``present (B, T, M)``: the modality was measured lately; ``strengths`` of the conflict head, in training only.
+    ``present (B, T, M)``: the modality was measured lately.
     """
 
     z: Tensor
@@ -108,7 +110,6 @@ class Output(NamedTuple):
     log_weight: Tensor
     present: Tensor
     state: Any
-    strengths: list[tuple[Tensor, Tensor]] | None
 
 
 class FusionNet(nn.Module):
@@ -127,6 +128,14 @@ class FusionNet(nn.Module):
             {m: TCN(2 * len(recipe.sources[m].names), blocks[m], config.kernel, config.dropout) for m in names}
         )
         self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(blocks[m][-1])) for m in names})
+        spans = [max(round(s / recipe.hop_s), 1) for s in ANCHOR_S]
+        anchored = [m for m in names if recipe.sources[m].approach and recipe.sources[m].avoid]
+        self.anchor = nn.ModuleDict(
+            {
+                m: nn.ModuleList(Anchor(len(c), spans) for c in (recipe.sources[m].approach, recipe.sources[m].avoid))
+                for m in (anchored if config.model in ("conflict", "plain") else ())
+            }
+        )
         widths = [blocks[m][-1] for m in names]
         window = receptive_field(max(len(b) for b in blocks.values()), config.kernel)
         self.head = _head(config, names, widths, window)
@@ -149,22 +158,35 @@ class FusionNet(nn.Module):
 
     def forward(self, batch: Batch, state: Any = None) -> Output:
         """Rows of a chunk (or of whole recordings), and the state that the next chunk continues from."""
-        old = state or {"tcn": {}, "seen": {}, "head": None}
-        hs, present, after = [], [], {"tcn": {}, "seen": {}, "head": None}
+        old = state or {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
+        after: dict[str, Any] = {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
+        hs, present, anchors = [], [], []
         for m in self.recipe.modalities:
             mask = batch.mask[m]
             z = (batch.values[m] - getattr(self, f"mean_{m}")) / getattr(self, f"sd_{m}") * mask
-            # Clamped: a value far outside what the training people showed must not drown all others.
-            x = torch.cat([z.clamp(-8, 8), mask.to(z.dtype)], dim=-1).transpose(1, 2)
+            z = z.clamp(-8, 8)  # what is far outside the training people's range must not drown all others
+            x = torch.cat([z, mask.to(z.dtype)], dim=-1).transpose(1, 2)
             h, after["tcn"][m] = self.tcn[m](x, batch.frames, old["tcn"].get(m))
             seen, after["seen"][m] = lately(mask.any(dim=-1), self.hold, old["seen"].get(m))
             hs.append(torch.where(seen[..., None], h, self.absent[m].to(h.dtype)))
             present.append(seen)
+            anchors.append(self._anchors(m, z, old["anchors"].get(m), after["anchors"]))
         where = torch.stack(present, dim=-1)
-        z, after["head"] = self.head(hs, where, batch.frames, old["head"])
+        z, after["head"] = self.head(hs, where, batch.frames, old["head"], anchors)
         score = self.frame(z)
-        strengths = self.head.strengths(hs, where) if isinstance(self.head, Conflict) and self.training else None
-        return Output(z, score, self.log_weight(score), where, after, strengths)
+        return Output(z, score, self.log_weight(score), where, after)
+
+    def _anchors(self, m: str, z: Tensor, left: Any, after: dict[str, Any]) -> tuple[Tensor, Tensor] | None:
+        """Strengths for and against that the recipe's columns of approach and avoidance give, or None."""
+        if m not in self.anchor:
+            return None
+        source = self.recipe.sources[m]
+        pro, con = self.anchor[m].children()
+        a, b = left or (None, None)
+        p, a = pro(z[..., source.at(source.approach)], a)
+        c, b = con(z[..., source.at(source.avoid)], b)
+        after[m] = (a, b)
+        return p, c
 
     def log_weight(self, score: Tensor) -> Tensor:
         """Log weight of every row in the video score: sharpness times the log-odds of "any class but the first"."""

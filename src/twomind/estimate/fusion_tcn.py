@@ -50,13 +50,13 @@ class MaskedBatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, width: int, momentum: float = 0.1) -> None:
+    def __init__(self, width: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
         self.register_buffer("running_mean", torch.zeros(width))
         self.register_buffer("running_var", torch.ones(width))
-        self.momentum = momentum
+        self.momentum, self.eps = momentum, eps
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
         """``x (B, T, D)``, ``frames (B, T)`` true for real rows."""
@@ -68,7 +68,7 @@ class MaskedBatchNorm(nn.Module):
                 self.running_var.lerp_(var.detach(), self.momentum)
         else:
             mean, var = self.running_mean, self.running_var
-        scale = self.weight * torch.rsqrt(var + 1e-5)
+        scale = self.weight * torch.rsqrt(var + self.eps)
         return (x - mean) * scale + self.bias
 
 
@@ -118,6 +118,35 @@ def lately(present: Tensor, hold: int, state: Tensor | None) -> tuple[Tensor, Te
     full = torch.cat([past, present], dim=1)
     seen = F.max_pool1d(full.float()[:, None], hold, stride=1)[:, 0] > 0
     return seen, full[:, full.shape[1] - (hold - 1) :]
+
+
+class Anchor(nn.Module):
+    """How strongly chosen columns were up in the last seconds, in (0, 1): more of a column is never less of it.
+
+    A non-negative sum of columns, averaged over three windows that end now, through a logistic curve. So few numbers
+    that what it means stays what its columns mean.
+    """
+
+    def __init__(self, n_columns: int, windows: Sequence[int]) -> None:
+        super().__init__()
+        self.columns = nn.Parameter(torch.zeros(n_columns))
+        self.times = nn.Parameter(torch.zeros(len(windows)))
+        self.steepness = nn.Parameter(torch.tensor(1.0))
+        self.threshold = nn.Parameter(torch.tensor(0.5))
+        self.windows = tuple(windows)
+
+    def forward(self, z: Tensor, left: Tensor | None) -> tuple[Tensor, Tensor]:
+        """``z (B, T, n_columns)`` standardised, 0 where not measured → ``(B, T, 1)``."""
+        total = z @ (F.softplus(self.columns) / z.shape[-1] ** 0.5)
+        longest = max(self.windows)
+        past = total.new_zeros(total.shape[0], longest - 1) if left is None else left
+        full = torch.cat([past, total], dim=1)
+        means = torch.stack(
+            [F.avg_pool1d(full[:, None, longest - w :], w, stride=1)[:, 0] for w in self.windows], dim=-1
+        )
+        level = means @ torch.softmax(self.times, dim=0)
+        y = torch.sigmoid(F.softplus(self.steepness) * (level - self.threshold) * 2)
+        return y[..., None], full[:, full.shape[1] - (longest - 1) :]
 
 
 class Attention(nn.Module):

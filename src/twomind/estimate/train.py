@@ -36,13 +36,13 @@ FORMAT = "twomind.training/1"
 class TrainSettings:
     """How to train."""
 
-    epochs: int = 60  # at most
-    batch: int = 16  # items per step
+    epochs: int = 30  # at most
+    batch: int = 8  # items per step
     optimiser: str = "adamw"  # or "sgd": Nesterov momentum .9, as the BAH baselines
-    lr: float = 2e-3  # peak; rises over the first tenth and falls as a cosine ("sgd": constant)
-    weight_decay: float = 1e-2
+    lr: float = 1e-2  # peak; rises over the first tenth and falls as a cosine ("sgd": constant)
+    weight_decay: float = 5e-2
     clip: float = 1.0  # norm that a gradient is cut to
-    patience: int = 15  # epochs without a better validation figure until it stops
+    patience: int = 10  # epochs without a better validation figure until it stops
     seed: int = 0
     device: str = "cpu"  # or "cuda", "cuda:1", "auto"
     amp: bool = True  # mixed precision (bfloat16), on GPU only
