@@ -266,14 +266,14 @@ def _log_prior(y: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def _slope(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
-    """The temperature: how much of what moves the logits away from the prior held-out people bear out, in [.1, 2]."""
+    """The temperature: how much of what moves the logits away from the prior held-out people bear out, in [.1, 5]."""
     from scipy.optimize import minimize_scalar
 
     def loss(s: float) -> float:
         p = softmax(prior + s * (logits - prior))
         return float(-np.mean(np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))))
 
-    return float(minimize_scalar(loss, bounds=(0.1, 2.0), method="bounded").x)
+    return float(minimize_scalar(loss, bounds=(0.1, 5.0), method="bounded").x)
 
 
 def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weights: _Weights) -> dict[str, Any]:
