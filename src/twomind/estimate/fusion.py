@@ -141,6 +141,19 @@ class FusionRecogniser:
         risk_from(risk).zone(max_risk)
         return replace(self, settings=replace(self.settings, max_risk=max_risk))
 
+    def prepare(self, x: Features, recording: Any, store: Any, offline: bool) -> Features:
+        """The features with the tracks of the frozen encoders that this model reads, made from the recording.
+
+        Raises:
+            BadInput, MissingWeights, Offline: an encoder's files are others now, or cannot be had.
+        """
+        if not (entries := self.card.get("encoders", ())):
+            return x
+        from twomind.estimate.encoders import from_card, with_embeddings
+
+        self._check_drawn(x.drawn)
+        return with_embeddings(x, recording, [from_card(e, offline) for e in entries], store)
+
     # --- answers ---------------------------------------------------------------------------------------------------
 
     def _question(self, x: Features) -> int:
@@ -380,15 +393,16 @@ def save(model: FusionRecogniser, folder: str | Path) -> Path:
         "recipe": asdict(model.recipe),
         "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
-    write_text(folder / CARD, json.dumps(_plain(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(folder / CARD, json.dumps(plain(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return folder
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Plain JSON values: numpy numbers as Python's, nan as None."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -105,28 +105,37 @@ def training_set(
     known = {r.id: r for r in dataset.recordings()}
     if absent := [i for i in ids if i not in known]:
         raise BadInput(f"the fold names {len(absent)} recording(s) that the data set lacks: {', '.join(absent[:3])}")
-    items, skipped = [], []
+    items: list[Item] = []
+    skipped: list[Skipped] = []
     for n, name in enumerate(ids):
         if progress is not None:
             progress("describing", n, len(ids))
         try:
-            x = describe(known[name])
+            found = labelled(dataset, task, describe(known[name]), recipe)
         except TwomindError as error:
             # One film that is absent or damaged costs itself, and is named.
-            skipped.append(Skipped(name, str(error)))
-            continue
-        times_s = middles(x, recipe)
-        item = item_of(
-            x, recipe, dataset.label(task.name, name), dataset.frame_labels(task.name, name, times_s), len(task.classes)
-        )
-        reason = why_empty(x, item.grid, recipe)
-        if not reason and item.y < 0 and (item.frame_y < 0).all():
-            reason = "it has no label"
-        if reason:
-            skipped.append(Skipped(name, reason))
+            found = Skipped(name, str(error))
+        if isinstance(found, Item):
+            items.append(found)
         else:
-            items.append(item)
+            skipped.append(found)
     return items, skipped
+
+
+def labelled(dataset: LabelledSet, task: Task, x: Features, recipe: Recipe) -> Item | Skipped:
+    """One described recording with its labels, or why it is left out.
+
+    Raises:
+        BadInput: a label is none of the task's classes.
+    """
+    times_s = middles(x, recipe)
+    y, frame_y = dataset.label(task.name, x.recording), dataset.frame_labels(task.name, x.recording, times_s)
+    item = item_of(x, recipe, y, frame_y, len(task.classes))
+    if reason := why_empty(x, item.grid, recipe):
+        return Skipped(x.recording, reason)
+    if item.y < 0 and (item.frame_y < 0).all():
+        return Skipped(x.recording, "it has no label")
+    return item
 
 
 def apart(fold: Fold, subjects: Mapping[str, str]) -> None:

@@ -37,7 +37,7 @@ class TrainSettings:
     """How to train."""
 
     epochs: int = 30  # at most
-    batch: int = 8  # items per step
+    batch: int = 4  # items per step
     optimiser: str = "adamw"  # or "sgd": Nesterov momentum .9, as the BAH baselines
     lr: float = 1e-2  # peak; rises over the first tenth and falls as a cosine ("sgd": constant)
     weight_decay: float = 5e-2

@@ -102,7 +102,7 @@ def _answers(
     p = video_probs(model, answered)
     rows = {"model": p, "question": _question_rates(train, question)}
     bound = {k: metrics.bound(y, v, question) for k, v in rows.items()}
-    figures = {
+    figures: dict[str, Any] = {
         k: {**{m: float(f()) for m, f in b.items()}, "ci": metrics.intervals(b, weights)} for k, b in bound.items()
     }
     gain = {m: _paired(bound["model"][m], bound["question"][m], weights) for m in bound["model"]}

@@ -14,6 +14,7 @@ import click
 
 from twomind import __version__
 from twomind.errors import BadInput
+from twomind.serve.fusion_verbs import submit_verb, train_fusion_verb
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.serve.words_verbs import score_words_verb, train_words_verb
 
@@ -91,6 +92,9 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     type=click.FloatRange(0, 0.5, min_open=True),
     help="Abstain on answers near the border, so that at most this share of the decided ones is wrong.",
 )
+@click.option(
+    "--allow-drawn-model", is_flag=True, help="Let a model that learnt from drawn people score real ones, as a test."
+)
 @verb
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
@@ -107,7 +111,14 @@ def predict(**options: Any) -> int:
 def describe(**options: Any) -> int:
     """Measure face, voice and words alone; no probability."""
     return _read_media(
-        predicting=False, question=None, model=None, prevalence=None, prevalence_source="", max_risk=None, **options
+        predicting=False,
+        question=None,
+        model=None,
+        prevalence=None,
+        prevalence_source="",
+        max_risk=None,
+        allow_drawn_model=False,
+        **options,
     )
 
 
@@ -132,6 +143,7 @@ def _read_media(
     prevalence: float | None,
     prevalence_source: str,
     max_risk: float | None,
+    allow_drawn_model: bool,
     as_json: bool,
     offline: bool,
 ) -> int:
@@ -156,6 +168,7 @@ def _read_media(
         prevalence=prevalence,
         prevalence_source=prevalence_source,
         max_risk=max_risk,
+        allow_drawn_model=allow_drawn_model,
         purpose=purpose,
     )
     with _progress(len(jobs)) as (progress, on_done):
@@ -366,7 +379,9 @@ def score() -> None:
 
 
 train.add_command(train_words_verb)
+train.add_command(train_fusion_verb)
 score.add_command(score_words_verb)
+score.add_command(submit_verb)
 
 if __name__ == "__main__":
     main()
