@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from twomind.describe.measures import NAMES as FACE
 from twomind.describe.voice import NAMES as VOICE
 from twomind.estimate.fusion_data import Item, item_of, middles
 from twomind.estimate.fusion_input import Recipe, default_recipe
-from twomind.types import AMBIVALENCE, Features, Track
+from twomind.types import AMBIVALENCE, Features, Progress, Track
 
 PLANTS = ("face", "voice", "words", "conflict", "within")
 RECIPE = default_recipe()
@@ -134,3 +135,21 @@ def without(x: Features, *modalities: str) -> Features:
     drop = {gone.get(m, m) for m in modalities}
     notes = dict.fromkeys(modalities, "not recorded")
     return replace(x, tracks={k: v for k, v in x.tracks.items() if k not in drop}, notes=notes)
+
+
+def train_small(folder: Path, progress: Progress | None = None) -> Path:
+    """Train a little model into ``folder/model`` with a checkpoint after every step: what a test kills and resumes."""
+    import torch
+
+    from twomind.estimate import fusion
+    from twomind.estimate.fusion_fit import fit
+    from twomind.estimate.fusion_net import FusionConfig
+    from twomind.estimate.train import TrainSettings
+
+    torch.set_num_threads(1)
+    items = [t.item() for t in takes(range(6), "face", 3)]
+    train, val = [i for i in items if i.subject > "p1"], [i for i in items if i.subject <= "p1"]
+    settings = TrainSettings(epochs=3, checkpoint_every_s=0.0)
+    checkpoint = folder / "checkpoint"
+    model = fit(train, val, AMBIVALENCE, RECIPE, FusionConfig("conflict"), settings, None, checkpoint, progress)
+    return fusion.save(model, folder / "model")

@@ -146,10 +146,8 @@ def _needed_text(kind: str) -> str:
 def _checked(kind: str, folder: Path) -> Path:
     absent = [" or ".join(names) for names in _NEEDED[kind] if not any((folder / n).is_file() for n in names)]
     if not any(folder.glob("*.safetensors")):
-        pickled = any(folder.glob("*.bin"))
-        absent.append(
-            "*.safetensors" + (" (there are *.bin files: pickle, which is not loaded; convert them)" if pickled else "")
-        )
+        pickled = " (there are *.bin files: pickle, which is not loaded; convert them)"
+        absent.append("*.safetensors" + (pickled if any(folder.glob("*.bin")) else ""))
     if absent:
         raise MissingWeights(f"{kind} encoder {folder}: expected {_needed_text(kind)}; absent: {', '.join(absent)}")
     return folder

@@ -276,6 +276,20 @@ def _slope(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
     return float(minimize_scalar(loss, bounds=(0.1, 5.0), method="bounded").x)
 
 
+def _slope_offset(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> tuple[float, np.ndarray]:
+    """As :func:`_slope`, with a free level per class: rows are many enough for it, recordings are not."""
+    from scipy.optimize import minimize
+
+    n = len(prior)
+
+    def loss(v: np.ndarray) -> float:
+        p = softmax(prior + np.exp(v[0]) * (logits - prior) + np.r_[0.0, v[1:]])
+        return float(-np.mean(np.log(np.maximum(p[np.arange(len(y)), y], 1e-12)))) + 1e-3 * float(v @ v)
+
+    found = minimize(loss, np.zeros(n), bounds=[(np.log(0.1), np.log(5.0)), *[(-3.0, 3.0)] * (n - 1)]).x
+    return float(np.exp(found[0])), np.r_[0.0, found[1:]]
+
+
 def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weights: _Weights) -> dict[str, Any]:
     """Undo the class weights, then set the temperature on validation people; written into the network's last layer.
 
@@ -306,13 +320,15 @@ def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weight
     if len(coded_train) and len(frame_y):
         logits = np.concatenate([r.logits[fy >= 0] for r, fy in rows])
         log_w, prior = np.log(np.maximum(weights.frame, 1e-6)), _log_prior(coded_train, n)
-        s = _slope(frame_y, logits - log_w, prior)
+        s, level = _slope_offset(frame_y, logits - log_w, prior)
+        offset = prior * (1 - s) - s * log_w + level
         with torch.no_grad():
             net.frame_slope.fill_(s)
-            net.frame_offset.copy_(torch.from_numpy(prior * (1 - s) - s * log_w))
-        p = softmax(s * logits + prior * (1 - s) - s * log_w)
+            net.frame_offset.copy_(torch.from_numpy(offset))
+        p = softmax(s * logits + offset)
         found["frame"] = {
             "slope": s,
+            "level": level.tolist(),
             "log_prior": prior.tolist(),
             "threshold": _threshold(frame_y, p),
             "n": len(frame_y),

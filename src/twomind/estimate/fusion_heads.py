@@ -181,8 +181,8 @@ class Conflict(nn.Module):
     where the recipe names columns of approach and of avoidance (a smile against a frown, "I want" against "I can't");
     the others are learnt. Besides plain attention over the modalities, products of the strengths enter the (linear)
     score by themselves: *within* a modality (for and against at once), *between* two (the one for, the other against),
-    and agreement. Terms of an absent modality are zero. With ``terms=False`` the products are left out: the plain
-    fusion that it is compared with.
+    and agreement. Terms of an absent modality say nothing: they sit at their mean. With ``terms=False`` the products
+    are left out: the plain fusion that it is compared with.
     """
 
     def __init__(
@@ -235,11 +235,15 @@ class Conflict(nn.Module):
         plain = (weights[..., None] * tokens).sum(dim=2)
         plain = self.dropout(F.leaky_relu(self.norm(self.hidden(plain), frames)))
         found = self.strengths(hs, present, anchors)
-        parts = [torch.cat(pair, dim=-1) for pair in found]
+        here = [present[..., m : m + 1] for m in range(len(found))]
+        parts = [(torch.cat(pair, dim=-1), here[m]) for m, pair in enumerate(found)]
         if self.terms:
-            parts += [pro * con for pro, con in found]
+            parts += [(pro * con, here[m]) for m, (pro, con) in enumerate(found)]
         for i, j in self.pairs:
             (pro_i, con_i), (pro_j, con_j) = found[i], found[j]
-            parts += [pro_i * con_j + con_i * pro_j, pro_i * pro_j + con_i * con_j]
-        terms = self.term_norm(torch.cat(parts, dim=-1), frames)
+            parts.append((pro_i * con_j + con_i * pro_j, here[i] & here[j]))
+            parts.append((pro_i * pro_j + con_i * con_j, here[i] & here[j]))
+        there = torch.cat([h.expand_as(x) for x, h in parts], dim=-1)
+        # What an absent modality would say is not "0" but nothing: such terms sit at their mean.
+        terms = self.term_norm(torch.cat([x for x, _ in parts], dim=-1), there & frames[..., None]) * there
         return torch.cat([plain, terms, present.to(plain.dtype)], dim=-1), None

@@ -59,13 +59,17 @@ class MaskedBatchNorm(nn.Module):
         self.momentum, self.eps = momentum, eps
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
-        """``x (B, T, D)``, ``frames (B, T)`` true for real rows."""
+        """``x (B, T, D)``; ``frames (B, T)`` true for real rows, or ``(B, T, D)`` for columns that a row really has."""
         if self.training:
-            rows = x[frames].float()
-            mean, var = rows.mean(dim=0), rows.var(dim=0, unbiased=False)
+            weight = (frames if frames.ndim == 3 else frames[..., None]).float()
+            n = weight.sum(dim=(0, 1))
+            value = x.float()
+            mean = (value * weight).sum(dim=(0, 1)) / n.clamp_min(1)
+            var = ((value - mean) ** 2 * weight).sum(dim=(0, 1)) / n.clamp_min(1)
             with torch.no_grad():
-                self.running_mean.lerp_(mean.detach(), self.momentum)
-                self.running_var.lerp_(var.detach(), self.momentum)
+                pace = self.momentum * (n > 1).float()  # a column that nobody in the batch has teaches nothing
+                self.running_mean += pace * (mean.detach() - self.running_mean)
+                self.running_var += pace * (var.detach() - self.running_var)
         else:
             mean, var = self.running_mean, self.running_var
         scale = self.weight * torch.rsqrt(var + self.eps)

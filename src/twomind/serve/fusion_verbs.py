@@ -223,8 +223,7 @@ def submit_verb(
     if as_json:
         print_json(found)
     if found["filled"]:
-        say(
-            f"{len(found['filled'])} line(s) carry the filled probability, not a score: {', '.join(found['filled'][:5])}"
-        )
+        names = ", ".join(found["filled"][:5])
+        say(f"{len(found['filled'])} line(s) carry the filled probability, not a score: {names}")
     say(f"{found['n']} lines, {found['n_present']} of them present: {out}")
     return 0
