@@ -2,9 +2,9 @@
 
     python benchmarks/fusion.py [--people 24] [--epochs 3] [--device cpu]
 
-Training: recordings shaped like a study of ``--people`` who answer seven questions (35 s each), seconds of recording
-learnt from per second, and what a whole run of 30 epochs would take. Inference: an hour in chunks, as a stream, with the
-resident memory after 5 and after 60 minutes. Each model runs in a process of its own, so that peaks are its own.
+Training: recordings shaped like a study of ``--people`` who answer seven questions (36 s each); seconds of recording
+learnt from per second, and what a whole run of 30 epochs would take. Inference: an hour in chunks, as a stream, with
+the resident memory after 5 and after 60 minutes. Each model runs in a process of its own, so that peaks are its own.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def _rss_mb() -> float:
 def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any]:
     """All numbers of one model."""
     import torch
-    from fusion_world import RECIPE, take
 
+    from fusion_world import RECIPE, take
     from twomind.estimate.fusion_fit import fit
     from twomind.estimate.fusion_input import Grid
     from twomind.estimate.fusion_net import FusionConfig

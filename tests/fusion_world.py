@@ -91,7 +91,7 @@ def take(person: str, number: int, plant: str, seconds: float = 24.0, noise: flo
     tracks["voice"] = _track(np.stack([columns[c] for c in VOICE], axis=1), vt, np.ones(len(vt), bool), VOICE)
 
     names = lexicon().names
-    wt = np.sort(rng.uniform(0, seconds, int(seconds * 2.5)))
+    wt = np.sort(rng.uniform(0, seconds, int(seconds * 4)))
     aw = np.minimum((wt / 3).astype(int), n - 1)
     bag = (rng.random((len(wt), len(names))) < 0.03).astype(float)
     tone = rng.random(len(wt)) < 0.6

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 from twomind.capture.media import Frame
 from twomind.errors import BadInput, MissingWeights, Offline
@@ -25,6 +25,8 @@ from twomind.types import Features, Recording, Word
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A wav2vec2, a BERT and a VideoMAE of a few thousand weights, as their folders look."""
+    import transformers
+
     root = tmp_path_factory.mktemp("encoders")
     small = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
     audio = transformers.Wav2Vec2Config(
@@ -128,7 +130,7 @@ def test_incomplete_folders_and_wrong_names_are_named_before_transformers_sees_t
     with pytest.raises(MissingWeights, match="tokenizer"):
         _ = Encoder("text", str(folders["audio"])).folder
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(Offline, match="not in this machine|neither a folder"):
+    with pytest.raises(Offline, match="neither a folder"):
         _ = Encoder("text", "somebody/a-model-that-is-not-here", offline=True).folder
     with pytest.raises(BadInput, match="expected one of"):
         Encoder("smell", "x")

@@ -13,7 +13,7 @@ from twomind.estimate.fusion_run import Rows, Runner
 from twomind.types import Evidence
 
 #: Length over which a term must stand out to be named, in seconds; how many spans are named at most; the smallest.
-SPAN_S, MAX_SPANS, SMALLEST = 1.6, 8, 0.02
+SPAN_S, MAX_SPANS, SMALLEST = 1.6, 12, 0.01
 
 
 def _linear(net: FusionNet) -> tuple[np.ndarray, np.ndarray]:

@@ -159,9 +159,17 @@ def fingerprint(job: Job, options: Options) -> str:
         "neutral": content_hash(options.neutral) if options.neutral and options.neutral.is_file() else "",
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "options": asdict(options),
+        "model": _model_mark(options.model),
         "version": __version__,
     }
     return settings_hash(parts)
+
+
+def _model_mark(model: str | None) -> str:
+    """Hash of a trained model's file or card: trained anew at the same place, it is another model."""
+    path = Path(model) if model else None
+    card = path / "card.json" if path is not None and path.is_dir() else path
+    return content_hash(card) if card is not None and card.is_file() else ""
 
 
 def predict_one(job: Job, options: Options, store: Store, progress: Progress | None = None) -> Result:
