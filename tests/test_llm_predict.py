@@ -219,7 +219,7 @@ def test_frames_are_evenly_spaced_in_time_not_in_number(tmp_path: Path, kind: st
     x = Features("a", "a", {"face": face}, (0.0, recording.duration_s))
     model = tools.recogniser(None, n_frames=2, frame_px=4096)
     for one, ends in ((x, (0.0, 99.0)), (x.between(0.5, 1.5), (0.5, 1.5))):
-        shown = model.look(recording, one).tracks["pictures"]
+        shown = model.prepare(one, recording).tracks["pictures"]
         inside = times_s[(times_s >= ends[0]) & (times_s <= ends[1])]
         assert shown.times_s.tolist() == [inside[0], inside[-1]]
         at = [media_files.read_number(rgb) for rgb in shown.values]
@@ -254,7 +254,7 @@ def test_a_file_without_pictures_is_not_measured_but_with_the_text_alone(study: 
     x = Features("sound", "s", {}, (0.0, 5.0), words=recording.words)
     with serving(tmp_path, say(tokens=first(0.8, 0.2))) as served:
         model = tools.recogniser(served.url)
-        assert "the file has none" in model.predict(model.look(recording, x)).reason
+        assert "the file has none" in model.predict(model.prepare(x, recording)).reason
         assert served.seen == []
         text = tools.recogniser(served.url, text_only=True)
-        assert text.predict(text.look(recording, x)).probs[1] == pytest.approx(0.8)
+        assert text.predict(text.prepare(x, recording)).probs[1] == pytest.approx(0.8)

@@ -108,7 +108,7 @@ class LlmRecogniser:
 
     # --- looking and asking ------------------------------------------------------------------------------------------
 
-    def look(self, recording: Recording, x: Features) -> Features:
+    def prepare(self, x: Features, recording: Recording, store: Any = None, offline: bool = False) -> Features:
         """``x`` with the sampled frames as the track ``pictures (T, H, W, 3)``, where the strategy shows any.
 
         A file without pictures gets a note instead.

@@ -16,6 +16,7 @@ from twomind import __version__
 from twomind.errors import BadInput
 from twomind.serve.annotate_verbs import agree_verb, annotate
 from twomind.serve.data_verbs import data_group
+from twomind.serve.fusion_verbs import submit_verb, train_fusion_verb
 from twomind.serve.llm_options import llm_options, ready, settings_from, tell
 from twomind.serve.score_verbs import score_report_verb
 from twomind.serve.verb import PATH, print_json, say, verb
@@ -96,6 +97,9 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Abstain on answers near the border, so that at most this share of the decided ones is wrong.",
 )
 @llm_options
+@click.option(
+    "--allow-drawn-model", is_flag=True, help="Let a model that learnt from drawn people score real ones, as a test."
+)
 @verb
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
@@ -113,7 +117,14 @@ def predict(**options: Any) -> int:
 def describe(**options: Any) -> int:
     """Measure face, voice and words alone; no probability."""
     return _read_media(
-        predicting=False, question=None, model=None, prevalence=None, prevalence_source="", max_risk=None, **options
+        predicting=False,
+        question=None,
+        model=None,
+        prevalence=None,
+        prevalence_source="",
+        max_risk=None,
+        allow_drawn_model=False,
+        **options,
     )
 
 
@@ -138,6 +149,7 @@ def _read_media(
     prevalence: float | None,
     prevalence_source: str,
     max_risk: float | None,
+    allow_drawn_model: bool,
     as_json: bool,
     offline: bool,
     llm: Any = None,
@@ -163,6 +175,7 @@ def _read_media(
         prevalence=prevalence,
         prevalence_source=prevalence_source,
         max_risk=max_risk,
+        allow_drawn_model=allow_drawn_model,
         purpose=purpose,
         llm=llm,
     )
@@ -423,11 +436,13 @@ def score() -> None:
 
 
 train.add_command(train_words_verb)
+train.add_command(train_fusion_verb)
 score.add_command(score_words_verb)
 main.add_command(data_group)
 score.add_command(score_report_verb)
 main.add_command(agree_verb)
 main.add_command(annotate)
+score.add_command(submit_verb)
 
 if __name__ == "__main__":
     main()

@@ -23,7 +23,7 @@ from twomind.errors import BadInput
 from twomind.serve import tables
 from twomind.serve.result import NotMeasured, Result
 from twomind.store import Ledger, Store, content_hash, settings_hash
-from twomind.types import Prediction, Progress, Status
+from twomind.types import Prediction, Progress, Status, Track
 
 #: What a probability says, unless the model says otherwise of its own.
 MEANING = "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
@@ -52,6 +52,7 @@ class Options:
     prevalence: float | None = None
     prevalence_source: str = ""
     max_risk: float | None = None
+    allow_drawn_model: bool = False
     purpose: str = "research"
     llm: Any = None  # LlmSettings, with the model "llm"
 
@@ -163,9 +164,17 @@ def fingerprint(job: Job, options: Options) -> str:
         "neutral": content_hash(options.neutral) if options.neutral and options.neutral.is_file() else "",
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "options": asdict(options),
+        "model": _model_mark(options.model),
         "version": __version__,
     }
     return settings_hash(parts)
+
+
+def _model_mark(model: str | None) -> str:
+    """Hash of a trained model's file or card: trained anew at the same place, it is another model."""
+    path = Path(model) if model else None
+    card = path / "card.json" if path is not None and path.is_dir() else path
+    return content_hash(card) if card is not None and card.is_file() else ""
 
 
 def predict_one(
@@ -183,7 +192,7 @@ def predict_one(
     made = describe(
         recording, options.using, store=store, settings=options.describe, neutral=neutral, progress=progress
     )
-    prediction, model = _estimate(made, options, recogniser)
+    prediction, model, moments = _estimate(made, options, store, recogniser)
     located = bool(model.get("locates", False))
     return Result(
         recording=made.recording,
@@ -193,6 +202,7 @@ def predict_one(
         not_measured=_not_measured(made, prediction, options),
         located=located,
         located_reason="" if located else str(model.get("locates_reason", "no model was asked")),
+        **(moments if located else {}),
         neutral=made.neutral,
         media={**made.media, "sha256": made.content, "path": str(job.media)},
         summary=_summary(made),
@@ -202,13 +212,18 @@ def predict_one(
     )
 
 
-def _estimate(made: Description, options: Options, recogniser: Any = None) -> tuple[Prediction, dict[str, Any]]:
+def _estimate(
+    made: Description, options: Options, store: Store, recogniser: Any = None
+) -> tuple[Prediction, dict[str, Any], dict[str, Any]]:
+    """The prediction, what there is to say of the model, and where it has them its segments and frame score."""
     if options.model is None:
         reason = "features alone were asked for"
-        return Prediction.not_measured(made.features.span_s, 2, reason), {}
+        return Prediction.not_measured(made.features.span_s, 2, reason), {}, {}
     from twomind.estimate import load
 
     recogniser = recogniser if recogniser is not None else load(options.model)
+    if options.allow_drawn_model and hasattr(recogniser, "allowing_drawn"):
+        recogniser = recogniser.allowing_drawn()
     if options.prevalence is not None:
         recogniser = recogniser.recalibrate(options.prevalence, options.prevalence_source)
     if options.max_risk is not None:
@@ -223,10 +238,19 @@ def _estimate(made: Description, options: Options, recogniser: Any = None) -> tu
         "question_known": recogniser.knows(question),
         "skill": dict(recogniser.skill(question)),
     }
-    # A recogniser that reads more than the description holds (frames, say) fetches it itself.
-    look = getattr(recogniser, "look", None)
-    features = look(made.recording, made.features) if look else made.features
-    return recogniser.predict(features), about
+    x = made.features
+    if hasattr(recogniser, "prepare"):  # a model that reads more than what `describe` measures
+        x = recogniser.prepare(x, made.recording, store, options.describe.offline)
+    prediction = recogniser.predict(x)
+    if not located or prediction.status is Status.NOT_MEASURED:
+        return prediction, about, {}
+    return prediction, about, {"segments": recogniser.segments(x), "frame_score": _frame_score(recogniser, x)}
+
+
+def _frame_score(recogniser: Any, x: Any) -> Track:
+    """The model's curve: the probability of each class at each moment."""
+    times_s, probs, valid = recogniser.timeline(x)
+    return Track(np.asarray(probs), np.asarray(times_s), np.asarray(valid), recogniser.task.classes)
 
 
 def _not_measured(made: Description, prediction: Prediction, options: Options) -> tuple[NotMeasured, ...]:
@@ -343,6 +367,7 @@ def write_result(result: Result, folder: Path, mark: str) -> None:
     if result.located:
         tables.write_segments_csv(result, folder / "segments.csv")
         tables.write_vtt(result.segments, folder / "segments.vtt")
+        tables.write_frame_score_csv(result, folder / "frame_score.csv")
     write_report([result], folder / "report.html")
     tables.write_json(summary_of(result, mark), folder / "summary.json")
 

@@ -238,6 +238,18 @@ def write_segments_csv(result: Result, path: Path) -> Path:
     return write_rows(path, columns, rows)
 
 
+def write_frame_score_csv(result: Result, path: Path) -> Path | None:
+    """One row per moment: probability of each class; empty where nothing was measured."""
+    track = result.frame_score
+    if track is None:
+        return None
+    columns = ("recording", "subject", "time_s", *track.names)
+    who = (result.recording.id, result.recording.subject)
+    shown = np.where(track.valid[:, None], track.values, np.nan)
+    rows = ((*who, float(t), *map(float, row)) for t, row in zip(track.times_s, shown, strict=True))
+    return write_rows(path, columns, rows)
+
+
 def write_vtt(spans: Iterable[Cue | Segment], path: Path) -> Path:
     """Cues or segments as WebVTT, so that any player shows them over the video."""
     import pysubs2

@@ -1,0 +1,115 @@
+"""Throughput and peak memory of fusion training and inference, per model. No media: rows as ``describe`` gives them.
+
+    python benchmarks/fusion.py [--people 24] [--epochs 3] [--device cpu]
+
+Training: recordings shaped like a study of ``--people`` who answer seven questions (36 s each); seconds of recording
+learnt from per second, and what a whole run of 30 epochs would take. Inference: an hour in chunks, as a stream, with
+the resident memory after 5 and after 60 minutes. Each model runs in a process of its own, so that peaks are its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt", "mt-released", "jmt-released")
+SECONDS = 36.0
+
+
+def _rss_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any]:
+    """All numbers of one model."""
+    import torch
+
+    from fusion_world import RECIPE, take
+    from twomind.estimate.fusion_fit import fit
+    from twomind.estimate.fusion_input import Grid
+    from twomind.estimate.fusion_net import FusionConfig
+    from twomind.estimate.fusion_run import Runner
+    from twomind.estimate.train import TrainSettings
+    from twomind.types import AMBIVALENCE
+
+    model, _, released = name.partition("-")
+    n_val = max(n_people // 6, 1)
+    items = [take(f"p{p}", q, "conflict", SECONDS).item() for p in range(n_people + n_val) for q in range(7)]
+    people = [f"p{p}" for p in range(n_people)]
+    train = [i for i in items if i.subject in people]
+    val = [i for i in items if i.subject not in people]
+    settings = TrainSettings(epochs=epochs, device=device)
+    base_mb = _rss_mb()
+    started = time.perf_counter()
+    found = fit(train, val, AMBIVALENCE, RECIPE, FusionConfig(model, bool(released)), settings)
+    seconds = time.perf_counter() - started
+    trained = found.card["training"]["seconds"]
+    numbers: dict[str, Any] = {
+        "parameters": sum(p.numel() for p in found.net.parameters()),
+        "train_s_per_epoch": trained / epochs,
+        "train_recording_s_per_s": len(train) * SECONDS * epochs / trained,
+        "whole_run_of_30_epochs_min": (trained / epochs * 30 + seconds - trained) / 60,
+        "train_peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "rss_before_training_mb": base_mb,
+    }
+    if released:
+        return numbers  # not causal: there is no stream
+    runner = Runner(found.net, 0)
+    grid = items[0].grid
+    chunk = Grid(0, grid.hop_s, grid.values, grid.mask, 0)
+    n_chunks = int(3600 / SECONDS)
+    started, marks = time.perf_counter(), {}
+    for n in range(n_chunks):
+        runner.advance(chunk)
+        if n in (int(300 / SECONDS), n_chunks - 1):
+            marks[n] = (_rss_mb(), time.perf_counter())
+    (early, early_at), (late, late_at) = marks.values()
+    numbers |= {
+        "stream_times_real_time": 3600 / (late_at - started),
+        "stream_rss_at_5_min_mb": early,
+        "stream_rss_at_60_min_mb": late,
+        "stream_last_55_min_s": late_at - early_at,
+    }
+    del torch
+    return numbers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.only:
+        print(json.dumps(measure(given.only, given.people, given.epochs, given.device)))
+        return
+    found = {}
+    for name in MODELS:
+        command = [sys.executable, __file__, "--only", name, "--people", given.people, "--epochs", given.epochs]
+        command += ["--device", given.device]
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=True)
+        found[name] = json.loads(done.stdout.splitlines()[-1])
+        print(name, {k: round(v, 2) for k, v in found[name].items()}, file=sys.stderr)
+    from results import save
+
+    threads = os.environ.get("OMP_NUM_THREADS", "default")
+    load = np.round(os.getloadavg(), 1).tolist()
+    save("fusion", {"people": given.people, "device": given.device, "threads": threads, "load": load, "models": found})
+
+
+if __name__ == "__main__":
+    main()

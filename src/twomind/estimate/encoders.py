@@ -1,0 +1,328 @@
+"""Frozen pretrained encoders as tracks: HuBERT/wav2vec2 for sound, BERT-family for words, VideoMAE-family for pictures.
+
+All optional, by hub id or local folder, through ``transformers``; never trained here, and their rows are cached. Which
+folder is complete is checked before ``transformers`` sees it, because its own messages mislead; weights must be
+safetensors. Encoders look at whole blocks (see each function), so rows know up to a block of what comes after them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.capture.audio import AudioSpool
+from twomind.capture.media import Frame, Samples, stream
+from twomind.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.store import Store, content_hash, settings_hash
+from twomind.types import Features, Recording, Track, Word
+
+KINDS = ("audio", "text", "video")
+#: Seconds of sound, words, and pictures with their rate, that are encoded together.
+AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ = 5.0, 64, 8.0
+SAMPLE_RATE_HZ = 16000
+_NEEDED = {
+    "audio": (("config.json",),),
+    "text": (("config.json",), ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")),
+    "video": (("config.json",),),
+}
+_FETCH = ("*.json", "*.safetensors", "*.txt", "*.model")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One frozen encoder. ``model`` is a folder or a hub id; ``offline`` forbids fetching."""
+
+    kind: str
+    model: str
+    offline: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise BadInput(f"encoder {self.kind!r}: expected one of {', '.join(KINDS)}")
+
+    @property
+    def track(self) -> str:
+        """Name of the track that it makes, and of the modality."""
+        return f"{self.kind}_embedding"
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where its files lie; fetched from the hub when they are not here yet.
+
+        Raises:
+            MissingWeights, Offline: see :func:`find`.
+        """
+        return find(self.kind, self.model, self.offline)
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        return dict(json.loads((self.folder / "config.json").read_text(encoding="utf-8")))
+
+    @property
+    def width(self) -> int:
+        """Length of one row."""
+        width = self.config.get("hidden_size", self.config.get("dim"))
+        if not isinstance(width, int):
+            raise MissingWeights(
+                f"{self.folder}/config.json: expected a hidden_size; is this an encoder of {self.kind}?"
+            )
+        return width
+
+    @cached_property
+    def mark(self) -> str:
+        """A hash of the weights and settings: another file is another encoder."""
+        files = [*sorted(self.folder.glob("*.safetensors")), self.folder / "config.json"]
+        return settings_hash({p.name: content_hash(p) for p in files})
+
+    def card(self) -> dict[str, Any]:
+        """For a model's card: what to load again."""
+        return {"kind": self.kind, "model": self.model, "mark": self.mark, "width": self.width}
+
+
+def from_card(entry: Mapping[str, Any], offline: bool) -> Encoder:
+    """The encoder that a model was trained with.
+
+    Raises:
+        BadInput: the files under that name are others now.
+    """
+    found = Encoder(entry["kind"], entry["model"], offline)
+    if found.mark != entry["mark"]:
+        raise BadInput(
+            f"{entry['kind']} encoder {entry['model']!r}: its files are not those that the model was trained with"
+        )
+    return found
+
+
+def find(kind: str, model: str, offline: bool) -> Path:
+    """The folder of an encoder.
+
+    Raises:
+        MissingWeights: the folder lacks a file, the name is none, or it cannot be fetched.
+        Offline: it is not on this machine and may not be fetched.
+    """
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return _checked(kind, folder)
+    if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
+        raise MissingWeights(
+            f"{kind} encoder {model!r}: there is no such folder, and it is not a hub id (owner/model); expected a "
+            f"folder with {_needed_text(kind)}"
+        )
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtra("clip", "pretrained encoders") from error
+    try:
+        return _checked(kind, Path(snapshot_download(model, allow_patterns=list(_FETCH), local_files_only=True)))
+    except MissingWeights:
+        raise
+    except Exception as error:  # the hub's library raises a dozen unrelated classes
+        if offline:
+            raise Offline(
+                f"{kind} encoder {model!r} is neither a folder nor in this machine's cache, and fetching it is "
+                "forbidden; give a folder, or run once without --offline"
+            ) from error
+    try:
+        return _checked(kind, Path(snapshot_download(model, allow_patterns=list(_FETCH))))
+    except MissingWeights:
+        raise
+    except Exception as error:
+        raise MissingWeights(
+            f"{kind} encoder {model!r} could not be fetched: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _needed_text(kind: str) -> str:
+    return ", ".join([*(" or ".join(names) for names in _NEEDED[kind]), "*.safetensors"])
+
+
+def _checked(kind: str, folder: Path) -> Path:
+    absent = [" or ".join(names) for names in _NEEDED[kind] if not any((folder / n).is_file() for n in names)]
+    if not any(folder.glob("*.safetensors")):
+        pickled = " (there are *.bin files: pickle, which is not loaded; convert them)"
+        absent.append("*.safetensors" + (pickled if any(folder.glob("*.bin")) else ""))
+    if absent:
+        raise MissingWeights(f"{kind} encoder {folder}: expected {_needed_text(kind)}; absent: {', '.join(absent)}")
+    return folder
+
+
+def _model(encoder: Encoder) -> Any:
+    try:
+        from transformers import AutoModel
+    except ImportError as error:
+        raise MissingExtra("clip", "pretrained encoders") from error
+    try:
+        model = AutoModel.from_pretrained(str(encoder.folder), local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise MissingWeights(f"{encoder.kind} encoder {encoder.folder}: cannot be loaded: {error}") from error
+    model = getattr(model, "encoder_only", model)
+    return model.eval().requires_grad_(False)
+
+
+# --- one function per kind: arrays in, rows and their times out ------------------------------------------------------
+
+
+def encode_sound(encoder: Encoder, values: np.ndarray, start_s: float, model: Any = None) -> Track:
+    """Rows of a mono waveform at 16 kHz ``(n,)``, one per step of the encoder (20 ms), in blocks of five seconds."""
+    import torch
+
+    model = model or _model(encoder)
+    block = int(AUDIO_BLOCK_S * SAMPLE_RATE_HZ)
+    normalise = _preprocessor(encoder).get("do_normalize", True)
+    rows, times = [], []
+    for at in range(0, len(values), block):
+        piece = np.asarray(values[at : at + block], np.float32)
+        n = len(piece)
+        if n < block:  # every block has one length, so that it gives the same rows wherever the sound ends
+            piece = np.pad(piece, (0, block - n))
+        if normalise:
+            piece = (piece - piece.mean()) / np.sqrt(piece.var() + 1e-7)
+        with torch.no_grad():
+            found = model(torch.from_numpy(piece)[None]).last_hidden_state[0].numpy()
+        step = block / len(found)
+        keep = max(int(n / step), 1)
+        rows.append(found[:keep])
+        times.append(start_s + (at + (np.arange(keep) + 0.5) * step) / SAMPLE_RATE_HZ)
+    return _track(encoder, rows, times)
+
+
+def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> Track:
+    """One row per word (mean of its tokens, sum of the last four layers) at its start, in blocks of 64 words."""
+    import torch
+
+    model = model or _model(encoder)
+    tokenizer = _tokenizer(encoder)
+    rows, times = [], []
+    for at in range(0, len(words), TEXT_BLOCK):
+        block = words[at : at + TEXT_BLOCK]
+        entry = tokenizer(
+            [w.text for w in block], is_split_into_words=True, return_tensors="pt", truncation=True, max_length=512
+        )
+        with torch.no_grad():
+            layers = model(**entry, output_hidden_states=True).hidden_states
+        tokens = torch.stack(layers[-4:] if len(layers) > 4 else layers[1:]).sum(dim=0)[0].numpy()
+        belongs = np.array([-1 if i is None else i for i in entry.word_ids(0)])
+        for i, word in enumerate(block):
+            if (belongs == i).any():
+                rows.append(tokens[belongs == i].mean(axis=0)[None])
+                times.append(np.array([word.start_s]))
+    return _track(encoder, rows, times)
+
+
+def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None) -> Track:
+    """One row per clip (mean of its tokens) at the time of the clip's last picture; pictures at about 8 per second."""
+    import torch
+
+    model = model or _model(encoder)
+    n, size = int(encoder.config.get("num_frames", 16)), encoder.config.get("image_size", 224)
+    side = int(size if isinstance(size, int) else size[0])
+    clip: list[np.ndarray] = []
+    rows, times = [], []
+    due_s = -np.inf
+    for frame in frames:
+        if frame.time_s < due_s:
+            continue
+        due_s = max(due_s + 1 / VIDEO_HZ, frame.time_s) if np.isfinite(due_s) else frame.time_s + 1 / VIDEO_HZ
+        clip.append(_picture(frame.rgb, side))
+        if len(clip) == n:
+            with torch.no_grad():
+                pixels = torch.from_numpy(np.stack(clip))[None]  # B T C H W
+                rows.append(model(pixel_values=pixels).last_hidden_state[0].mean(dim=0).numpy()[None])
+            times.append(np.array([frame.time_s]))
+            clip = []
+    return _track(encoder, rows, times)
+
+
+def _picture(rgb: np.ndarray, side: int) -> np.ndarray:
+    """Centre square, resized, with ImageNet's mean and deviation, ``(3, side, side)``."""
+    from PIL import Image
+
+    h, w = rgb.shape[:2]
+    edge = min(h, w)
+    top, left = (h - edge) // 2, (w - edge) // 2
+    square = Image.fromarray(np.ascontiguousarray(rgb[top : top + edge, left : left + edge]))
+    small = np.asarray(square.resize((side, side), Image.Resampling.BILINEAR), np.float32) / 255
+    mean, sd = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+    return np.ascontiguousarray(((small - mean) / sd).transpose(2, 0, 1))
+
+
+def _track(encoder: Encoder, rows: list[np.ndarray], times: list[np.ndarray]) -> Track:
+    if not rows:
+        return Track(np.empty((0, encoder.width), np.float32), np.empty(0), np.empty(0, bool))
+    values = np.concatenate(rows).astype(np.float32)
+    return Track(values, np.concatenate(times), np.asarray(np.isfinite(values).all(axis=1)))
+
+
+def _preprocessor(encoder: Encoder) -> Mapping[str, Any]:
+    path = encoder.folder / "preprocessor_config.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _tokenizer(encoder: Encoder) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(encoder.folder), local_files_only=True, use_fast=True)
+    # Without its vocabulary, transformers returns an empty tokenizer and no error.
+    n = int(encoder.config.get("vocab_size", 0))
+    if not 0.9 * n <= len(tokenizer) <= n or not getattr(tokenizer, "is_fast", False):
+        raise MissingWeights(
+            f"text encoder {encoder.folder}: expected a fast tokenizer of {n} tokens, got one of {len(tokenizer)}; is "
+            "its vocabulary complete?"
+        )
+    return tokenizer
+
+
+# --- recordings → features with embeddings, cached -------------------------------------------------------------------
+
+
+def with_embeddings(x: Features, recording: Recording, encoders: Sequence[Encoder], store: Store) -> Features:
+    """The features with a track per encoder; one that cannot be made is absent with a note."""
+    tracks, notes = dict(x.tracks), dict(x.notes)
+    for encoder in encoders:
+        if encoder.kind == "text" and x.words is None:
+            notes[encoder.track] = f"words: {notes.get('words', 'not measured')}"
+            continue
+        track = _cached(encoder, recording, x.words, store)
+        if len(track):
+            tracks[encoder.track] = track
+        else:
+            notes[encoder.track] = {"audio": "no sound", "text": "no words", "video": "too few pictures"}[encoder.kind]
+    return replace(x, tracks=tracks, notes=notes)
+
+
+def _cached(encoder: Encoder, recording: Recording, words: tuple[Word, ...] | None, store: Store) -> Track:
+    said = [[w.text, w.start_s] for w in words or ()] if encoder.kind == "text" else None
+    settings = {"encoder": encoder.mark, "blocks": [AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ], "words": said, "version": 1}
+    key = store.key(content_hash(recording.media) if said is None else "", settings)
+    entry = store.get(encoder.track, key)
+    if entry is None:
+        track = _encode(encoder, recording, words)
+        store.put(encoder.track, key, {"values": track.values, "times_s": track.times_s, "valid": track.valid}, {})
+        return track
+    arrays, _ = entry
+    return Track(arrays["values"], arrays["times_s"], arrays["valid"])
+
+
+def _encode(encoder: Encoder, recording: Recording, words: tuple[Word, ...] | None) -> Track:
+    if encoder.kind == "text":
+        return encode_words(encoder, words or ())
+    if encoder.kind == "video":
+        with stream(recording.media, audio=False) as pictures:
+            return encode_pictures(encoder, (f for f in pictures if isinstance(f, Frame)))
+    spool = AudioSpool(SAMPLE_RATE_HZ)
+    try:
+        with stream(recording.media, video=False) as sound:
+            for item in sound:
+                if isinstance(item, Samples):
+                    spool.push(item)
+        waveform = spool.waveform()
+        return encode_sound(encoder, waveform.values, waveform.start_s)
+    finally:
+        spool.close()

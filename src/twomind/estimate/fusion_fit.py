@@ -1,0 +1,349 @@
+"""Train a fusion model on labelled people: losses on rows and recordings, stopping and calibration on other people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from twomind.errors import BadInput
+from twomind.estimate import train as loop
+from twomind.estimate.calibration import risk_curve
+from twomind.estimate.fusion import FORMAT, FusionRecogniser
+from twomind.estimate.fusion_data import Item, data_mark
+from twomind.estimate.fusion_input import Recipe, fit_scales
+from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet, collate
+from twomind.estimate.fusion_run import rows_of, softmax
+from twomind.types import Progress, Task
+
+IMBALANCE = ("weights", "focal", "none")
+SELECT = ("ap", "macro_f1", "loss")
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What is optimised, beside how (``TrainSettings``)."""
+
+    imbalance: str = "weights"  # classes by inverse frequency, undone after training; "focal": gamma below; "none"
+    gamma: float = 2.0
+    frame_weight: float = 1.0  # of the loss on coded rows
+    video_weight: float = 0.3  # of the loss on whole recordings; few labels that a network soon knows by heart
+    select: str = "ap"  # of validation people: mean over recordings and rows; "macro_f1", or minus the "loss"
+
+    def __post_init__(self) -> None:
+        if self.imbalance not in IMBALANCE:
+            raise BadInput(f"imbalance {self.imbalance!r}: expected one of {', '.join(IMBALANCE)}")
+        if self.select not in SELECT:
+            raise BadInput(f"select {self.select!r}: expected one of {', '.join(SELECT)}")
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Class weights of rows and recordings ``(C,)``, ones where none are used."""
+
+    frame: np.ndarray
+    video: np.ndarray
+
+
+def _weights(items: Sequence[Item], n_classes: int, fit: FitSettings) -> _Weights:
+    if fit.imbalance != "weights":
+        return _Weights(np.ones(n_classes), np.ones(n_classes))
+    frames = np.concatenate([i.frame_y[i.frame_y >= 0] for i in items])
+    videos = np.array([i.y for i in items if i.y >= 0], int)
+    return _Weights(*(loop.class_weights(y, n_classes) if len(y) else np.ones(n_classes) for y in (frames, videos)))
+
+
+def _drop(batch: Batch, config: FusionConfig, unknown: int) -> Batch:
+    """Modalities and questions taken away at random; never the last modality that a recording has."""
+    names = list(batch.values)
+    mask = dict(batch.mask)
+    if config.modality_dropout and len(names) > 1:
+        has = torch.stack([mask[m].flatten(1).any(dim=1) for m in names], dim=1)
+        taken = (torch.rand(has.shape).to(has.device) < config.modality_dropout) & has
+        taken &= ~(taken | ~has).all(dim=1, keepdim=True)
+        mask = {m: v & ~taken[:, i, None, None] for i, (m, v) in enumerate(mask.items())}
+    withheld = torch.rand(len(batch.question)).to(batch.question.device) < config.question_dropout
+    return batch._replace(mask=mask, question=torch.where(withheld, unknown, batch.question))
+
+
+class Objective:
+    """Loss on items and figures of validation people, as the training loop wants them."""
+
+    def __init__(
+        self, train: Sequence[Item], val: Sequence[Item], recipe: Recipe, task: Task, fit: FitSettings
+    ) -> None:
+        self.train, self.val, self.recipe, self.task, self.fit = train, val, recipe, task, fit
+        self.weights = _weights(train, len(task.classes), fit)
+
+    def loss(self, module: nn.Module, items: Sequence[int]) -> Tensor:
+        """Of a batch of training items, with modalities and questions dropped."""
+        assert isinstance(module, FusionNet)
+        device = module.video_bias.device
+        chosen = [self.train[i] for i in items]
+        batch = _drop(collate([i.grid for i in chosen]), module.config, len(self.recipe.questions)).to(device)
+        frame_y, y = _labels(chosen, batch.frames.shape[1])
+        return self._loss(module, batch, frame_y.to(device), y.to(device))
+
+    def _loss(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor) -> Tensor:
+        fit, gamma = self.fit, self.fit.gamma if self.fit.imbalance == "focal" else 0.0
+        out = net(batch)
+        rows = net.frame_logits(out.frame, batch.question)
+        coded, known = frame_y >= 0, y >= 0
+        total = fit.frame_weight * loop.weighted_loss(rows[coded], frame_y[coded], _on(self.weights.frame, rows), gamma)
+        _, logits = net.video(out, batch)
+        total = total + fit.video_weight * loop.weighted_loss(
+            logits[known], y[known], _on(self.weights.video, rows), gamma
+        )
+        return total
+
+    def validate(self, module: nn.Module) -> dict[str, float]:
+        """Figures of validation people; ``score`` decides when to stop."""
+        assert isinstance(module, FusionNet)
+        (y, p), (frame_y, frame_p), loss = self._val(module)
+        n = len(self.task.classes)
+        found = {"loss_val": loss}
+        for name, labels, probs in (("video", y, p), ("frame", frame_y, frame_p)):
+            if len(labels):
+                found[f"macro_f1_{name}"] = loop.macro_f1(labels, probs.argmax(axis=1), n)
+                found[f"ap_{name}"] = loop.average_precision((labels > 0).astype(int), 1 - probs[:, 0])
+        chosen = [v for k, v in found.items() if k.startswith(self.fit.select) and math.isfinite(v)]
+        score = float(np.mean(chosen)) if chosen and self.fit.select != "loss" else -loss
+        return {**found, "score": score}
+
+    def _val(self, net: FusionNet) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], float]:
+        device = net.video_bias.device
+        ys, ps, fys, fps, losses = [], [], [], [], []
+        for at in range(0, len(self.val), 16):
+            chosen = self.val[at : at + 16]
+            batch = collate([i.grid for i in chosen]).to(device)
+            frame_y, y = (t.to(device) for t in _labels(chosen, batch.frames.shape[1]))
+            losses.append(float(self._loss(net, batch, frame_y, y)) * len(chosen))
+            out = net(batch)
+            video = net.video(out, batch)[1].softmax(-1)
+            rows = net.frame_logits(out.frame, batch.question).softmax(-1)
+            known, coded = y >= 0, frame_y >= 0
+            ys.append(y[known].cpu().numpy())
+            ps.append(video[known].float().cpu().numpy())
+            fys.append(frame_y[coded].cpu().numpy())
+            fps.append(rows[coded].float().cpu().numpy())
+        loss = sum(losses) / len(self.val)
+        return (np.concatenate(ys), np.concatenate(ps)), (np.concatenate(fys), np.concatenate(fps)), loss
+
+
+def _on(weights: np.ndarray, like: Tensor) -> Tensor:
+    return torch.as_tensor(weights, dtype=torch.float32, device=like.device)
+
+
+def _labels(items: Sequence[Item], t: int) -> tuple[Tensor, Tensor]:
+    frame_y = torch.full((len(items), t), -1)
+    for i, item in enumerate(items):
+        frame_y[i, : len(item.frame_y)] = torch.from_numpy(item.frame_y.astype(np.int64))
+    return frame_y, torch.tensor([i.y for i in items])
+
+
+def fit(
+    train: Sequence[Item],
+    val: Sequence[Item],
+    task: Task,
+    recipe: Recipe,
+    config: FusionConfig,
+    settings: loop.TrainSettings | None = None,
+    fit_settings: FitSettings | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> FusionRecogniser:
+    """Train, stop on validation people, calibrate on them; the card says what it was.
+
+    Raises:
+        BadInput: too little to learn from, or a person in both parts.
+    """
+    settings, how = settings or loop.TrainSettings(), fit_settings or FitSettings()
+    _check(train, val, task)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        net = FusionNet(config, recipe, len(task.classes), fit_scales([i.grid for i in train], recipe))
+    objective = Objective(train, val, recipe, task, how)
+    mark = {
+        "data": [data_mark(train), data_mark(val)],
+        "config": asdict(config),
+        "recipe": recipe.sha256,
+        "fit": asdict(how),
+        "task": asdict(task),
+    }
+    done = loop.train(
+        net,
+        len(train),
+        objective.loss,
+        objective.validate,
+        settings,
+        mark=mark,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    net.to("cpu").eval()
+    card = {
+        "format": FORMAT,
+        "training": {
+            "settings": asdict(settings),
+            "objective": asdict(how),
+            "class_weights": {k: v.tolist() for k, v in asdict(objective.weights).items()},
+            "epochs": len(done.history),
+            "best_epoch": done.best_epoch,
+            "best_score_on_validation_people": done.best,
+            "selected_by": f"{how.select} on validation people",
+            "last": dict(done.history[-1]),
+            "seconds": round(done.seconds, 1),
+        },
+        "data": _about(train, val, task),
+        "people": _people(train, val),
+        "drawn": any(i.drawn for i in (*train, *val)),
+        "calibration": calibrate(net, train, val, objective.weights),
+    }
+    return FusionRecogniser(task, net, {**card, **_reference(net, train)})
+
+
+def _check(train: Sequence[Item], val: Sequence[Item], task: Task) -> None:
+    for name, items in (("train", train), ("validation", val)):
+        if not items:
+            raise BadInput(f"fusion: no usable recording among the {name} people")
+    present = {int(c) for i in train for c in (i.y, *i.frame_y) if c >= 0}
+    if len(present) < 2:
+        raise BadInput(
+            f"fusion: the training people show {len(present)} of the classes {', '.join(task.classes)}; two are needed"
+        )
+    if both := sorted({i.subject for i in train} & {i.subject for i in val}):
+        raise BadInput(f"fusion: {both[0]} is both among the training and the validation people")
+
+
+def _about(train: Sequence[Item], val: Sequence[Item], task: Task) -> dict[str, Any]:
+    def part(items: Sequence[Item]) -> dict[str, Any]:
+        y = np.array([i.y for i in items if i.y >= 0], int)
+        rows = np.concatenate([i.frame_y[i.frame_y >= 0] for i in items])
+        n = len(task.classes)
+        return {
+            "recordings": len(items),
+            "people": len({i.subject for i in items}),
+            "share_of_recordings": (np.bincount(y, minlength=n) / max(len(y), 1)).tolist(),
+            "share_of_rows": (np.bincount(rows, minlength=n) / max(len(rows), 1)).tolist(),
+            "coded_rows": len(rows),
+        }
+
+    return {"train": part(train), "validation": part(val)}
+
+
+def _people(train: Sequence[Item], val: Sequence[Item]) -> dict[str, Any]:
+    """Salted hashes of everybody whose labels had a part, as the words model keeps them."""
+    people = sorted({i.subject for i in (*train, *val)})
+    salt = hashlib.sha256(json.dumps(people).encode()).hexdigest()
+    hashes = [hashlib.sha256(f"{salt[:16]}:{p}".encode()).hexdigest()[:10] for p in people]
+    return {"sha256_of_sorted_ids": salt, "salt": salt[:16], "hashes": sorted(hashes)}
+
+
+def _reference(net: FusionNet, train: Sequence[Item]) -> dict[str, Any]:
+    """What the score's parts are relative to: their mean over the training recordings."""
+    weight, _ = net.linear()
+    d = int(net.head.width)
+    w = weight.detach().double().numpy()
+    pooled = np.mean([rows_of(net, i.grid)[1].pooled for i in train], axis=0)
+    asked = np.mean([w[:, d + i.grid.question] for i in train], axis=0)
+    return {"reference": {"content": (w[:, :d] @ pooled).tolist(), "question": asked.tolist()}}
+
+
+# --- calibration on people who were not trained on -------------------------------------------------------------------
+
+
+def _log_prior(y: np.ndarray, n_classes: int) -> np.ndarray:
+    share = (np.bincount(y, minlength=n_classes) + 1) / (len(y) + n_classes)
+    return np.log(share)
+
+
+def _slope(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
+    """The temperature: how much of what moves the logits away from the prior held-out people bear out, in [.1, 5]."""
+    from scipy.optimize import minimize_scalar
+
+    def loss(s: float) -> float:
+        p = softmax(prior + s * (logits - prior))
+        return float(-np.mean(np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))))
+
+    return float(minimize_scalar(loss, bounds=(0.1, 5.0), method="bounded").x)
+
+
+def _slope_offset(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> tuple[float, np.ndarray]:
+    """As :func:`_slope`, with a free level per class: rows are many enough for it, recordings are not."""
+    from scipy.optimize import minimize
+
+    n = len(prior)
+
+    def loss(v: np.ndarray) -> float:
+        p = softmax(prior + np.exp(v[0]) * (logits - prior) + np.r_[0.0, v[1:]])
+        return float(-np.mean(np.log(np.maximum(p[np.arange(len(y)), y], 1e-12)))) + 1e-3 * float(v @ v)
+
+    found = minimize(loss, np.zeros(n), bounds=[(np.log(0.1), np.log(5.0)), *[(-3.0, 3.0)] * (n - 1)]).x
+    return float(np.exp(found[0])), np.r_[0.0, found[1:]]
+
+
+def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weights: _Weights) -> dict[str, Any]:
+    """Undo the class weights, then set the temperature on validation people; written into the network's last layer.
+
+    Returns what was done, with risk and coverage of the calibrated answers, for the card.
+    """
+    n = net.n_classes
+    found: dict[str, Any] = {"on": "validation people", "undone_class_weights": True}
+    y_train = np.array([i.y for i in train if i.y >= 0], int)
+    with_y = [i for i in val if i.y >= 0]
+    if len(y_train) and with_y:
+        y = np.array([i.y for i in with_y])
+        log_w, prior = np.log(np.maximum(weights.video, 1e-6)), _log_prior(y_train, n)
+        logits = np.stack([rows_of(net, i.grid)[1].logits() for i in with_y])
+        s = _slope(y, logits - log_w, prior)
+        with torch.no_grad():
+            bias = s * net.video_bias.double().numpy() + prior * (1 - s) - s * log_w
+            net.video_scale.mul_(s)
+            net.video_question.mul_(s)
+            net.video_bias.copy_(torch.from_numpy(bias))
+        calibrated = softmax(np.stack([rows_of(net, i.grid)[1].logits() for i in with_y]))
+        found["video"] = {"slope": s, "log_prior": prior.tolist(), "n": len(y)}
+        found["prevalence"] = (np.exp(prior) / np.exp(prior).sum()).tolist()
+        if n == 2:
+            found["risk"] = asdict(risk_curve(y, calibrated[:, 1]))
+    coded_train = np.concatenate([i.frame_y[i.frame_y >= 0] for i in train])
+    rows = [(rows_of(net, i.grid)[0], i.frame_y) for i in val]
+    frame_y = np.concatenate([fy[fy >= 0] for _, fy in rows])
+    if len(coded_train) and len(frame_y):
+        logits = np.concatenate([r.logits[fy >= 0] for r, fy in rows])
+        log_w, prior = np.log(np.maximum(weights.frame, 1e-6)), _log_prior(coded_train, n)
+        s, level = _slope_offset(frame_y, logits - log_w, prior)
+        offset = prior * (1 - s) - s * log_w + level
+        with torch.no_grad():
+            net.frame_slope.fill_(s)
+            net.frame_offset.copy_(torch.from_numpy(offset))
+        p = softmax(s * logits + offset)
+        found["frame"] = {
+            "slope": s,
+            "level": level.tolist(),
+            "log_prior": prior.tolist(),
+            "threshold": _threshold(frame_y, p),
+            "n": len(frame_y),
+        }
+    return found
+
+
+def _threshold(y: np.ndarray, p: np.ndarray) -> float:
+    """Share of "any class but the first" from which a row is marked: best macro-F1 of validation people's rows."""
+    odds, truth = 1 - p[:, 0], (y > 0).astype(int)
+    candidates = np.unique(np.quantile(odds, np.linspace(0.02, 0.98, 49)))
+    scores = [loop.macro_f1(truth, (odds > c).astype(int), 2) for c in candidates]
+    return float(candidates[int(np.argmax(scores))])
+
+
+def with_card(model: FusionRecogniser, figures: Mapping[str, Any]) -> FusionRecogniser:
+    """The model with figures of held-out people on its card (``located``, ``skill`` …), made in the room ``score``."""
+    return replace(model, card={**model.card, **figures})

@@ -1,0 +1,155 @@
+"""Small synthetic people for the fusion tests: features with a signal planted in a modality, or in a conflict of two.
+
+No faces, no sounds: rows as ``describe`` would give them. What they show is that the machinery can learn and be wrong;
+nothing about people.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from twomind.describe.lexicon import lexicon
+from twomind.describe.measures import NAMES as FACE
+from twomind.describe.voice import NAMES as VOICE
+from twomind.estimate.fusion_data import Item, item_of, middles
+from twomind.estimate.fusion_input import Recipe, default_recipe
+from twomind.types import AMBIVALENCE, Features, Progress, Track
+
+PLANTS = ("face", "voice", "words", "conflict", "within")
+RECIPE = default_recipe()
+
+
+@dataclass(frozen=True)
+class Take:
+    """One recording with its truth: marked spans in seconds."""
+
+    x: Features
+    spans: tuple[tuple[float, float], ...]
+
+    @property
+    def y(self) -> int:
+        return int(bool(self.spans))
+
+    def frame_labels(self, times_s: np.ndarray) -> np.ndarray:
+        inside = np.zeros(len(times_s), int)
+        for a, b in self.spans:
+            inside |= (times_s >= a) & (times_s < b)
+        return inside
+
+    def item(self, recipe: Recipe = RECIPE) -> Item:
+        times_s = middles(self.x, recipe)
+        return item_of(self.x, recipe, self.y, self.frame_labels(times_s), len(AMBIVALENCE.classes))
+
+
+def _levels(rng: np.random.Generator, n: int, plant: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per span of 3 s: smile − frown, tone of the words, arousal of the voice; and whether it is marked ``(n,)``."""
+    face, words = rng.choice([-1, 0, 1], n), rng.choice([-1, 0, 1], n)
+    voice = rng.choice([0, 1], n)
+    return face, words, voice
+
+
+def take(person: str, number: int, plant: str, seconds: float = 24.0, noise: float = 0.6, drawn: bool = True) -> Take:
+    """One recording of one person. Only ``plant`` decides what is marked; everything else varies all the same."""
+    rng = np.random.default_rng([zlib.crc32(f"{person}|{number}|{plant}".encode())])
+    own = np.random.default_rng([zlib.crc32(person.encode())])
+    n = int(seconds / 3)
+    face, words, voice = _levels(rng, n, plant)
+    both = rng.random(n) < 0.35  # smile and frown at once
+    if rng.random() < 0.4:  # a recording without a marked span
+        face, words, voice, both = _unmarked(face, words, voice, both, plant)
+    marked = {
+        "face": face > 0,
+        "voice": voice > 0,
+        "words": words > 0,
+        "conflict": face * words < 0,
+        "within": both,
+    }[plant]
+    spans = tuple((3.0 * i, 3.0 * (i + 1)) for i in np.flatnonzero(marked))
+
+    times = np.arange(0, seconds, 0.1) + 0.05
+    at = np.minimum((times / 3).astype(int), n - 1)
+    rows = noise * rng.normal(size=(len(times), len(FACE))) + 0.3 * own.normal(size=len(FACE))
+    smile, frown = (face > 0) | both, (face < 0) | both
+    if plant != "within":
+        smile, frown = face > 0, face < 0
+    rows[:, FACE.index("AU12")] += 1.5 * smile[at]
+    rows[:, FACE.index("AU04")] += 1.5 * frown[at]
+    valid = np.ones(len(times), bool)
+    valid[rng.integers(0, len(times) - 8) :][:8] = False
+    tracks = {"face_relative": _track(rows, times, valid, FACE)}
+
+    vt = np.arange(0, seconds, 0.05) + 0.025
+    av = np.minimum((vt / 3).astype(int), n - 1)
+    pitch = 150 * 2 ** (0.2 * own.normal() + 0.3 * voice[av] + 0.1 * noise * rng.normal(size=len(vt)))
+    energy = -30 + 3 * own.normal() + 4 * voice[av] + 3 * noise * rng.normal(size=len(vt))
+    speech = (rng.random(len(vt)) < 0.8).astype(float)
+    columns = {"speech": speech, "pitch": np.where(speech > 0, pitch, np.nan), "energy": energy, "syllable": speech}
+    tracks["voice"] = _track(np.stack([columns[c] for c in VOICE], axis=1), vt, np.ones(len(vt), bool), VOICE)
+
+    names = lexicon().names
+    wt = np.sort(rng.uniform(0, seconds, int(seconds * 4)))
+    aw = np.minimum((wt / 3).astype(int), n - 1)
+    bag = (rng.random((len(wt), len(names))) < 0.03).astype(float)
+    tone = rng.random(len(wt)) < 0.6
+    bag[:, names.index("positive")] = tone & (words[aw] > 0)
+    bag[:, names.index("negative")] = tone & (words[aw] < 0)
+    tracks["words"] = _track(bag, wt, np.ones(len(wt), bool), names)
+    question = str(1 + number % 7)
+    x = Features(f"{person}-{number}-{plant}", person, tracks, (0.0, seconds), question, drawn=drawn)
+    return Take(x, spans)
+
+
+def _unmarked(
+    face: np.ndarray, words: np.ndarray, voice: np.ndarray, both: np.ndarray, plant: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    if plant == "face":
+        face = np.minimum(face, 0)
+    elif plant == "words":
+        words = np.minimum(words, 0)
+    elif plant == "voice":
+        voice = np.zeros_like(voice)
+    elif plant == "conflict":
+        words = np.where(face * words < 0, face, words)
+    else:
+        both = np.zeros_like(both)
+    return face, words, voice, both
+
+
+def _track(values: np.ndarray, times_s: np.ndarray, valid: np.ndarray, names: tuple[str, ...]) -> Track:
+    return Track(values.astype(np.float32), times_s, valid, tuple(names))
+
+
+def takes(people: range, plant: str, n_each: int = 4, **options: float) -> list[Take]:
+    return [take(f"p{p}", k, plant, **options) for p in people for k in range(n_each)]  # type: ignore[arg-type]
+
+
+def without(x: Features, *modalities: str) -> Features:
+    """The recording as if modalities had not been recorded."""
+    from dataclasses import replace
+
+    gone = {"face": "face_relative"}
+    drop = {gone.get(m, m) for m in modalities}
+    notes = dict.fromkeys(modalities, "not recorded")
+    return replace(x, tracks={k: v for k, v in x.tracks.items() if k not in drop}, notes=notes)
+
+
+def train_small(folder: Path, progress: Progress | None = None) -> Path:
+    """Train a little model into ``folder/model`` with a checkpoint after every step: what a test kills and resumes."""
+    import torch
+
+    from twomind.estimate import fusion
+    from twomind.estimate.fusion_fit import fit
+    from twomind.estimate.fusion_net import FusionConfig
+    from twomind.estimate.train import TrainSettings
+
+    torch.set_num_threads(1)
+    items = [t.item() for t in takes(range(6), "face", 3)]
+    train, val = [i for i in items if i.subject > "p1"], [i for i in items if i.subject <= "p1"]
+    settings = TrainSettings(epochs=3, checkpoint_every_s=0.0)
+    checkpoint = folder / "checkpoint"
+    model = fit(train, val, AMBIVALENCE, RECIPE, FusionConfig("conflict"), settings, None, checkpoint, progress)
+    return fusion.save(model, folder / "model")

@@ -1,0 +1,156 @@
+"""Frozen encoders through ``transformers``: the real loading path, on tiny random models made here."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from twomind.capture.media import Frame
+from twomind.errors import BadInput, MissingWeights, Offline
+from twomind.estimate import encoders
+from twomind.estimate.encoders import Encoder, encode_pictures, encode_sound, encode_words
+from twomind.estimate.fusion_input import default_recipe, grid_of
+from twomind.store import Store
+from twomind.types import Features, Recording, Word
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A wav2vec2, a BERT and a VideoMAE of a few thousand weights, as their folders look."""
+    import transformers
+
+    root = tmp_path_factory.mktemp("encoders")
+    small = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    audio = transformers.Wav2Vec2Config(
+        **small, conv_dim=(8, 8), conv_kernel=(10, 8), conv_stride=(20, 16), num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    transformers.Wav2Vec2Model(audio).save_pretrained(root / "audio")
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "i",
+        "want",
+        "to",
+        "stop",
+        "but",
+        "##ped",
+        "can't",
+        "not",
+    ]
+    (root / "text").mkdir()
+    (root / "text" / "vocab.txt").write_text("\n".join(vocabulary))
+    transformers.BertTokenizerFast(str(root / "text" / "vocab.txt")).save_pretrained(root / "text")
+    text = transformers.BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **small)
+    transformers.BertModel(text).save_pretrained(root / "text")
+    video = transformers.VideoMAEConfig(image_size=16, patch_size=8, num_frames=4, tubelet_size=2, **small)
+    transformers.VideoMAEModel(video).save_pretrained(root / "video")
+    return {k: root / k for k in ("audio", "text", "video")}
+
+
+def words(n: int) -> tuple[Word, ...]:
+    said = ["I", "want", "to", "stop", "but"]
+    return tuple(Word(said[i % 5], 0.4 * i, 0.4 * i + 0.3) for i in range(n))
+
+
+def test_sound_becomes_rows_on_the_clock_the_same_wherever_it_ends(folders: dict[str, Path]) -> None:
+    encoder = Encoder("audio", str(folders["audio"]))
+    assert encoder.width == 8
+    sound = np.random.default_rng(0).normal(size=16000 * 7).astype(np.float32)
+    track = encode_sound(encoder, sound, 0.5)
+    assert track.values.shape[1] == 8
+    assert track.valid.all()
+    assert track.times_s[0] == pytest.approx(0.5 + 0.01, abs=0.01)
+    assert track.times_s[-1] == pytest.approx(7.5, abs=0.03)
+    first = encode_sound(encoder, sound[: 16000 * 5], 0.5)
+    np.testing.assert_allclose(track.values[: len(first)], first.values, atol=1e-6)
+    assert not len(encode_sound(encoder, np.empty(0, np.float32), 0.0))
+
+
+def test_words_become_a_row_each_at_their_own_time(folders: dict[str, Path]) -> None:
+    encoder = Encoder("text", str(folders["text"]))
+    said = words(70)  # more than one block
+    track = encode_words(encoder, said)
+    np.testing.assert_allclose(track.times_s, [w.start_s for w in said])
+    other = encode_words(encoder, (replace(said[0], text="not"), *said[1:]))
+    assert not np.allclose(track.values[0], other.values[0])
+    np.testing.assert_allclose(track.values[64:], other.values[64:], atol=1e-6)  # blocks do not know of each other
+
+
+def test_pictures_become_a_row_per_clip_at_the_clips_end(folders: dict[str, Path]) -> None:
+    encoder = Encoder("video", str(folders["video"]))
+    rng = np.random.default_rng(0)
+    frames = [Frame(i, i / 25, rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)) for i in range(75)]
+    track = encode_pictures(encoder, frames)
+    assert track.values.shape == (24 // 4, 8)  # eight pictures a second, four to a clip
+    assert (np.diff(track.times_s) > 0.4).all()
+    assert track.times_s[0] == pytest.approx(3 / 8, abs=0.05)
+
+
+def test_the_rows_enter_a_model_s_grid_and_are_made_once(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = tmp_path / "a.mp4"
+    media.write_bytes(b"not decoded: text needs no media")
+    recording = Recording("a", "p", media)
+    encoder = Encoder("text", str(folders["text"]))
+    x = Features("a", "p", {}, (0.0, 8.0), words=words(20))
+    store = Store(tmp_path / "store")
+    found = encoders.with_embeddings(x, recording, [encoder], store)
+    grid = grid_of(found, default_recipe(("text_embedding",), embeddings={encoder.track: encoder.width}))
+    assert grid.mask["text_embedding"].any(axis=1).sum() == 20
+    monkeypatch.setattr(encoders, "_encode", lambda *_: pytest.fail("made twice"))
+    again = encoders.with_embeddings(x, recording, [encoder], store)
+    np.testing.assert_array_equal(again.tracks[encoder.track].values, found.tracks[encoder.track].values)
+    silent = encoders.with_embeddings(replace(x, words=None), recording, [encoder], store)
+    assert "not measured" in silent.notes[encoder.track]
+
+
+def test_incomplete_folders_and_wrong_names_are_named_before_transformers_sees_them(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MissingWeights, match="no such folder"):
+        _ = Encoder("audio", str(tmp_path / "nowhere" / "deeper" / "x")).folder
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "config.json").write_text("{}")
+    (tmp_path / "bare" / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(MissingWeights, match="pickle"):
+        _ = Encoder("audio", str(tmp_path / "bare")).folder
+    with pytest.raises(MissingWeights, match="tokenizer"):
+        _ = Encoder("text", str(folders["audio"])).folder
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(Offline, match="neither a folder"):
+        _ = Encoder("text", "somebody/a-model-that-is-not-here", offline=True).folder
+    with pytest.raises(BadInput, match="expected one of"):
+        Encoder("smell", "x")
+
+
+def test_a_model_is_loaded_with_the_encoder_it_was_trained_with(folders: dict[str, Path], tmp_path: Path) -> None:
+    encoder = Encoder("audio", str(folders["audio"]))
+    entry = json.loads(json.dumps(encoder.card()))
+    assert encoders.from_card(entry, True).width == 8
+    with pytest.raises(BadInput, match="not those"):
+        encoders.from_card({**entry, "mark": "0" * 64}, True)
+    assert math.isclose(entry["width"], 8)
+
+
+def test_an_empty_tokenizer_is_caught(folders: dict[str, Path], tmp_path: Path) -> None:
+    broken = tmp_path / "text"
+    broken.mkdir()
+    for file in folders["text"].iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**config, "vocab_size": 1000}))
+    with pytest.raises(MissingWeights, match="vocabulary"):
+        encoders._tokenizer(Encoder("text", str(broken)))

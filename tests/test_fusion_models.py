@@ -1,0 +1,290 @@
+"""Fusion models: each head learns what was planted, survives what is missing, streams, and says why."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from twomind.errors import BadInput
+from twomind.estimate.fusion import FusionRecogniser
+from twomind.estimate.fusion_data import Item
+from twomind.estimate.fusion_fit import FitSettings, fit
+from twomind.estimate.fusion_input import default_recipe, grid_of, without_span
+from twomind.estimate.fusion_net import FusionConfig, FusionNet, collate, published
+from twomind.estimate.fusion_run import rows_of
+from twomind.estimate.train import TrainSettings, average_precision
+from twomind.score.deletion import deletion_test
+from twomind.types import AMBIVALENCE, Recogniser, Status, Task, Trainable
+
+sys.path.insert(0, str(Path(__file__).parent))
+world = importlib.import_module("fusion_world")
+RECIPE, takes, without = world.RECIPE, world.takes, world.without
+
+HEADS = [("conflict", False), ("plain", False), ("lfan", False), ("can", False), ("mt", False), ("jmt", False)]
+RELEASED = [("mt", True), ("jmt", True)]
+TRAIN, VAL, TEST = range(8), range(100, 104), range(200, 208)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@functools.cache
+def items(people: range, plant: str, n_each: int = 4) -> list[Item]:
+    return [t.item() for t in takes(people, plant, n_each)]
+
+
+def trained(plant: str, config: FusionConfig, epochs: int = 5, train: range = TRAIN, seed: int = 0) -> FusionRecogniser:
+    lr = 3e-3 if config.model in ("mt", "jmt") else 1e-2
+    settings = TrainSettings(epochs=epochs, patience=epochs, seed=seed, lr=lr, batch=8)
+    return fit(items(train, plant), items(VAL, plant), AMBIVALENCE, RECIPE, config, settings)
+
+
+def frame_ap(model: FusionRecogniser, plant: str) -> tuple[float, float]:
+    """AP of rows of held-out people, and the share of marked rows (what chance gives)."""
+    rows = [(rows_of(model.net, i.grid)[0], i.frame_y) for i in items(TEST, plant)]
+    y = np.concatenate([y for _, y in rows])
+    p = np.concatenate([np.nan_to_num(r.probs[:, 1], nan=0.5) for r, _ in rows])
+    return average_precision(y, p), float(y.mean())
+
+
+def fresh(model: str, released: bool = False, **options) -> FusionNet:
+    torch.manual_seed(1)
+    net = FusionNet(FusionConfig(model, released, **options), RECIPE, 2)
+    with torch.no_grad():  # a network that was never trained has running numbers that hide mistakes
+        for p in net.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    return net.eval()
+
+
+@pytest.fixture(scope="module")
+def conflict_model() -> FusionRecogniser:
+    return trained("conflict", FusionConfig("conflict"), epochs=12, train=range(16))
+
+
+@pytest.mark.parametrize(("model", "plant"), [
+    ("lfan", "face"), ("can", "voice"), ("mt", "words"), ("jmt", "face"), ("conflict", "voice"),
+])  # fmt: skip
+def test_each_head_learns_what_was_planted_in_one_modality(model: str, plant: str) -> None:
+    found, chance = frame_ap(trained(plant, FusionConfig(model), epochs=10 if model in ("mt", "jmt") else 4), plant)
+    assert found > 2 * chance
+
+
+def test_the_conflict_model_sees_a_conflict_that_plain_fusion_does_not(conflict_model: FusionRecogniser) -> None:
+    plain = trained("conflict", FusionConfig("plain"), epochs=12, train=range(16))
+    (ours, chance), (theirs, _) = frame_ap(conflict_model, "conflict"), frame_ap(plain, "conflict")
+    assert ours > 2 * chance
+    assert ours > theirs + 0.1
+
+
+def test_where_there_is_no_conflict_the_conflict_terms_gain_nothing() -> None:
+    """The negative control: the same two models on a signal of one modality."""
+    ours, theirs = (frame_ap(trained("words", FusionConfig(m), epochs=8), "words")[0] for m in ("conflict", "plain"))
+    assert abs(ours - theirs) < 0.1
+
+
+def test_conflict_within_a_modality_is_seen_and_named() -> None:
+    model = trained("within", FusionConfig("conflict"), epochs=6)
+    found, chance = frame_ap(model, "within")
+    assert found > 1.7 * chance
+    kinds = [e.kind for t in takes(TEST, "within") if t.y for e in model.predict(t.x).evidence if e.value > 0]
+    assert "conflict within" in kinds
+
+
+def test_evidence_adds_up_and_names_the_conflict_with_its_time(conflict_model: FusionRecogniser) -> None:
+    hits = []
+    for take in (t for t in takes(TEST, "conflict") if t.y):
+        p = conflict_model.predict(take.x)
+        parts = {e.name: e.value for e in p.evidence if e.kind == "part"}
+        assert sum(parts.values()) == pytest.approx(p.logits[1] - p.logits[0], abs=1e-4)
+        spans = [e for e in p.evidence if e.kind in ("conflict", "agreement") and e.name == "face and words"]
+        up = [e for e in spans if e.value > 0]
+        if up:
+            # It knows a moment by what came before, so what it names may end a little after the truth.
+            middle = (up[0].start_s + up[0].end_s) / 2
+            hits.append(any(a <= middle < b + 1.5 for a, b in take.spans))
+    assert len(hits) >= 4
+    base = np.mean([sum(b + 1.5 - a for a, b in t.spans) / 24 for t in takes(TEST, "conflict") if t.y])
+    assert np.mean(hits) > base + 0.15
+
+
+def test_deleting_the_cited_span_lowers_the_score_more_than_a_random_one(conflict_model: FusionRecogniser) -> None:
+    found = deletion_test(conflict_model, [t.x for t in takes(TEST, "conflict") if t.y])
+    assert found["cited_bites"], found
+    untrained = replace(conflict_model, net=fresh("conflict"))
+    scrambled = deletion_test(replace(untrained, card={"drawn": True}), [t.x for t in takes(TEST, "conflict")][:8])
+    assert scrambled["gain"]["value"] < found["gain"]["value"]
+
+
+@pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
+def test_any_missing_modality_is_survived(model: str, released: bool) -> None:
+    net = fresh(model, released)
+    recogniser = FusionRecogniser(AMBIVALENCE, net, {"drawn": True})
+    x = takes(range(1), "face", 1)[0].x
+    for gone in (("face",), ("voice",), ("words",), ("face", "voice"), ("face", "words"), ("voice", "words")):
+        p = recogniser.predict(without(x, *gone))
+        assert p.status is Status.OK
+        assert np.isfinite(p.probs).all()
+    none = recogniser.predict(without(x, "face", "voice", "words"))
+    assert none.status is Status.NOT_MEASURED
+    assert "not recorded" in none.reason
+    short = recogniser.predict(x.between(0.0, 0.2))
+    assert short.status is Status.OK
+
+
+@pytest.mark.parametrize(("model", "epochs"), [("conflict", 12), ("lfan", 5)])
+def test_without_the_modality_that_knows_the_model_is_less_sure(model: str, epochs: int) -> None:
+    found = trained("face", FusionConfig(model, modality_dropout=0.3), epochs=epochs)
+    test = [t.x for t in takes(TEST, "face")]
+
+    def sure(*gone: str) -> float:
+        rows = [found.timeline(without(x, *gone)) for x in test]
+        prior = np.exp(found.card["calibration"]["frame"]["log_prior"][1])
+        return float(np.mean([np.nanmean(np.abs(p[:, 1] - prior)) for _, p, _ in rows]))
+
+    assert sure("face") < 0.6 * sure()
+    assert sure("voice") > 0.6 * sure()
+
+
+@pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
+def test_only_the_released_variants_depend_on_who_else_is_in_the_batch(model: str, released: bool) -> None:
+    net = fresh(model, released)
+    grids = [grid_of(t.x, RECIPE) for t in takes(range(3), "face", 1)]
+    with torch.no_grad():
+        alone = net(collate(grids[:1])).frame[0]
+        together = net(collate(grids)).frame[0]
+    distance = float((alone - together).abs().max())
+    assert (distance > 1e-4) == released, distance
+
+
+@pytest.mark.parametrize(("model", "released"), HEADS)
+def test_random_chunks_give_the_whole_files_numbers(model: str, released: bool) -> None:
+    recogniser = FusionRecogniser(AMBIVALENCE, fresh(model, released), {"drawn": True})
+    x = takes(range(1), "conflict", 1)[0].x
+    x = x.between(0.0, 23.93)
+    rng = np.random.default_rng(0)
+    cuts = np.unique(np.r_[0.0, rng.uniform(0, 23.93, 40), 23.93])
+    stream = recogniser.stream(x.question, drawn=True)
+    pieces = [stream.push(x.between(a, b)) for a, b in pairwise(cuts)]
+    pieces.append(stream.finish())
+    times_s, probs, valid = recogniser.timeline(x)
+    np.testing.assert_allclose(np.concatenate([p.times_s for p in pieces]), times_s, atol=1e-9)
+    np.testing.assert_array_equal(np.concatenate([p.valid for p in pieces]), valid)
+    np.testing.assert_allclose(np.concatenate([p.probs for p in pieces]), probs, atol=1e-6)
+    np.testing.assert_allclose(stream.probs(), recogniser.predict(x).probs, atol=1e-6)
+
+
+@pytest.mark.parametrize(("model", "released"), HEADS)
+def test_the_future_changes_no_row(model: str, released: bool) -> None:
+    recogniser = FusionRecogniser(AMBIVALENCE, fresh(model, released), {"drawn": True})
+    x = takes(range(1), "conflict", 1)[0].x
+    _, whole, _ = recogniser.timeline(x)
+    _, half, _ = recogniser.timeline(x.between(0.0, 12.0))
+    np.testing.assert_allclose(half, whole[: len(half)], atol=1e-6)
+
+
+def test_chunks_of_the_network_do_not_change_a_long_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twomind.estimate import fusion_run
+
+    net = fresh("jmt")
+    grid = grid_of(takes(range(1), "face", 1)[0].x, RECIPE)
+    whole, runner = rows_of(net, grid)
+    monkeypatch.setattr(fusion_run, "CHUNK", 7)
+    cut, other = rows_of(net, grid)
+    np.testing.assert_allclose(cut.logits, whole.logits, atol=1e-5)
+    np.testing.assert_allclose(other.logits(), runner.logits(), atol=1e-5)
+
+
+def test_the_released_variants_refuse_to_stream_and_need_two_modalities() -> None:
+    with pytest.raises(BadInput, match="cannot stream"):
+        FusionRecogniser(AMBIVALENCE, fresh("mt", True), {}).stream()
+    with pytest.raises(BadInput, match="two modalities"):
+        FusionNet(FusionConfig("jmt", released=True), default_recipe(("face",)), 2)
+    with pytest.raises(BadInput, match="released"):
+        FusionConfig("can", released=True)
+
+
+@pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
+def test_the_public_contract_of_a_trainable_recogniser(model: str, released: bool) -> None:
+    recogniser = FusionRecogniser(AMBIVALENCE, fresh(model, released), {"drawn": True})
+    assert isinstance(recogniser, Recogniser)
+    assert isinstance(recogniser, Trainable)
+    xs = [t.x for t in takes(range(2), "face", 1)]
+    embedding, logits = recogniser.run(xs)
+    weight, bias = recogniser.head()
+    torch.testing.assert_close(logits, embedding @ weight.T + bias)
+    if not released:
+        for x, row in zip(xs, logits, strict=True):
+            np.testing.assert_allclose(recogniser.predict(x).logits, row.detach().numpy(), atol=1e-5)
+    changed = {k: v + 0.1 for k, v in recogniser.params().items() if k == "frame.weight"}
+    before = {k: v.clone() for k, v in recogniser.params().items()}
+    assert not torch.allclose(recogniser.run(xs, changed)[1], logits)
+    assert all(torch.equal(v, before[k]) for k, v in recogniser.params().items())
+    tunable = {k: v.clone().requires_grad_() for k, v in recogniser.params().items() if k == "frame.weight"}
+    recogniser.run(xs, tunable)[1].sum().backward()
+    assert float(tunable["frame.weight"].grad.abs().sum()) > 0
+
+
+def test_the_published_sizes_are_the_published_sizes() -> None:
+    net = FusionNet(published("lfan", RECIPE.modalities), RECIPE, 2)
+    assert [b.first.v.shape[0] for b in net.tcn["face"].blocks] == [256, 256, 128, 128]
+    assert [b.first.dilation for b in net.tcn["voice"].blocks] == [1, 2, 4, 8]
+    assert net.frame.in_features == 128 + 32 * 3
+    assert FusionNet(published("can", RECIPE.modalities), RECIPE, 2).frame.in_features == 3 * 128
+    joint = FusionNet(published("jmt", ("face", "voice"), released=True), default_recipe(("face", "voice")), 2)
+    assert joint.head.pairs[-1] == (1, 2)
+    assert len(joint.head.pairs) == 6
+
+
+def test_the_question_is_a_switch_that_moves_the_level_and_not_the_moment() -> None:
+    net = fresh("conflict")
+    recogniser = FusionRecogniser(AMBIVALENCE, net, {"drawn": True})
+    x = takes(range(1), "face", 1)[0].x
+    asked, unknown = recogniser, recogniser.with_question(False)
+    assert asked.knows("7")
+    assert not unknown.knows("7")
+    a, b = (m.predict(replace(x, question="7")).logits for m in (asked, unknown))
+    assert abs((a[1] - a[0]) - (b[1] - b[0])) > 1e-3
+    np.testing.assert_allclose(unknown.predict(replace(x, question=None)).probs, unknown.predict(x).probs)
+    odds = [np.diff(m.rows(x).logits, axis=1)[:, 0] for m in (asked, unknown)]
+    assert np.ptp(odds[0] - odds[1]) < 1e-4
+
+
+def test_three_classes_and_rows_without_labels() -> None:
+    task = Task("pain", ("none", "some", "much"), "clip")
+    train = [replace(i, y=min(i.y * 2, 2)) for i in items(range(4), "face")]
+    train = [replace(i, frame_y=np.full_like(i.frame_y, -1)) for i in train]
+    model = fit(
+        train, [replace(i, subject="v") for i in train[:6]], task, RECIPE, FusionConfig("can"),
+        TrainSettings(epochs=2), FitSettings(imbalance="focal", select="macro_f1"),
+    )  # fmt: skip
+    p = model.predict(takes(TEST, "face", 1)[0].x)
+    assert p.probs.shape == (3,)
+    assert "frame" not in model.card["calibration"]
+
+
+def test_taking_a_span_out_takes_everything_out() -> None:
+    x = takes(range(1), "face", 1)[0].x
+    cut = grid_of(without_span(x, 6.0, 9.0), RECIPE)
+    inside = (cut.times_s >= 6.0 - 1e-9) & (cut.times_s < 9.0 - 1e-9)
+    assert not cut.mask["face"][inside].any()
+    assert not cut.mask["voice"][inside].any()
+    assert not cut.values["words"][inside].any()
+    outside = (cut.times_s < 6.0 - 1e-9) | (cut.times_s > 9.3)
+    whole = grid_of(x, RECIPE)
+    np.testing.assert_array_equal(cut.values["words"][outside], whole.values["words"][outside])
