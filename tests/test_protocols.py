@@ -201,9 +201,19 @@ def test_an_environment_shift_hands_over_one_environment_and_tests_another() -> 
 
 def test_rules_say_who_may_see_what() -> None:
     assert set(PROTOCOLS) == {
-        "official", "train-val", "five-targets", "ten-targets", "ten-targets-transductive", "targets-N",
-        "each-person", "people-K", "leave-one-person-out", "leave-one-question-out", "leave-one-person-and-question-out", "environment-shift",
-    }  # fmt: skip
+        "official",
+        "train-val",
+        "five-targets",
+        "ten-targets",
+        "ten-targets-transductive",
+        "targets-N",
+        "each-person",
+        "people-K",
+        "leave-one-person-out",
+        "leave-one-question-out",
+        "leave-one-person-and-question-out",
+        "environment-shift",
+    }
     from twomind.personalise import RESETS
 
     assert all(r.reset in RESETS and r.notes for r in PROTOCOLS.values())
