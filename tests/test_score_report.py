@@ -108,6 +108,9 @@ def test_the_share_of_people_harmed_is_the_planted_one(kept: Path, page: dict[st
     assert found["harmed_ci"] == pytest.approx(people.wilson(harmed, 8))
     assert found["mean"] == pytest.approx(np.mean([after[s] - before[s] for s in before]))
     assert found["p_holm"] >= found["p_sign_flip"]
+    each = line(page, "harmful")["people"]
+    assert {s for s in each if each[s]["harmed"]} == {s for s in before if after[s] < before[s] - 0.01}
+    assert {s: each[s]["no_adaptation"] for s in each} == pytest.approx(before)
     said = " ".join(page["boards"][0]["findings"])
     assert f"{harmed} of 8 people are harmed" in said
 

@@ -111,6 +111,7 @@ class Line:
     figures: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, list[float]] = field(default_factory=dict)
     per_person: Mapping[str, float] = field(default_factory=dict)
+    unadapted: Mapping[str, float] = field(default_factory=dict)  # the same people without adaptation
     person_ci: tuple[float, float] = (math.nan, math.nan)
     paired: people.Paired | None = None
     p_holm: float = math.nan
@@ -337,7 +338,7 @@ def _measured(line: Line, level: str, metric: str, spread: Mapping[str, np.ndarr
     values = np.array([own[s] for s in sorted(own)])
     picks = np.random.default_rng(seed).integers(0, len(values), (2000, len(values)))
     low, high = interval(values[picks].mean(axis=1))
-    paired = None
+    paired, base = None, {}
     if line.kind == "method":
         base = _persons([_joined(rs, level, "no_adaptation") for rs in by_seed(line.runs).values()], metric)
         paired = people.paired(own, base, seed=seed)
@@ -348,6 +349,7 @@ def _measured(line: Line, level: str, metric: str, spread: Mapping[str, np.ndarr
         figures=figures,
         intervals=intervals,
         per_person=own,
+        unadapted=base,
         person_ci=(low, high),
         paired=paired,
         n_one_class=one_class,

@@ -114,6 +114,12 @@ class Paired:
         return asdict(self)
 
 
+def harmed(value: float, before: float, harm: float = HARM) -> bool:
+    """Whether a person's figure fell by more than ``harm``."""
+    # Twelve digits: 0.99 - 1.00 is one point, not one point and a rounding error.
+    return round(value - before, 12) < -harm
+
+
 def paired(
     a: Mapping[str, float], b: Mapping[str, float], harm: float = HARM, n_bootstrap: int = 2000, seed: int = 0
 ) -> Paired:
@@ -130,8 +136,7 @@ def paired(
     draws = np.random.default_rng(seed).integers(0, n, (n_bootstrap, n))
     low, high = interval(d[draws].mean(axis=1))
     sd = float(d.std(ddof=1)) if n > 1 else math.nan
-    # Twelve digits: 0.99 - 1.00 is one point, not one point and a rounding error.
-    harmed = int((np.round(d, 12) < -harm).sum())
+    n_harmed = sum(harmed(a[s], b[s], harm) for s in a)
     return Paired(
         n_people=n,
         mean=float(d.mean()),
@@ -140,9 +145,9 @@ def paired(
         p_wilcoxon=wilcoxon(d),
         d_z=float(d.mean() / sd) if sd > 0 else (0.0 if not d.any() else math.nan),
         rank_biserial=rank_biserial(d),
-        n_harmed=harmed,
-        share_harmed=harmed / n,
-        harmed_ci=(wilson(harmed, n)[0], wilson(harmed, n)[1]),
+        n_harmed=n_harmed,
+        share_harmed=n_harmed / n,
+        harmed_ci=(wilson(n_harmed, n)[0], wilson(n_harmed, n)[1]),
         n_helped=int((np.round(d, 12) > harm).sum()),
     )
 

@@ -153,6 +153,12 @@ def _plain_board(board: Board) -> dict[str, Any]:
                 "saw": x.saw,
                 "figures": {m: {"value": x.figures[m], "ci": x.intervals[m]} for m in x.figures},
                 "per_person": {"mean": x.person_mean, "ci": x.person_ci, "sd": x.person_sd, "worst_decile": x.worst},
+                "people": {
+                    s: {"value": v, "no_adaptation": x.unadapted[s], "harmed": people.harmed(v, x.unadapted[s])}
+                    if s in x.unadapted
+                    else {"value": v}
+                    for s, v in x.per_person.items()
+                },
                 "against_no_adaptation": {**x.paired.plain(), "p_holm": x.p_holm} if x.paired else None,
                 "above_shortcuts": x.above,
                 "constant": x.constant,

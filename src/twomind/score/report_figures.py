@@ -53,8 +53,7 @@ def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Blo
     for x in lines:
         if x.paired is None:
             continue
-        base = _base_of(board, x)
-        d = {s: x.per_person[s] - base.per_person[s] for s in x.per_person if s in base.per_person}
+        d = {s: x.per_person[s] - x.unadapted[s] for s in x.unadapted}
         if d:
             gains.append((x.name, d, x.paired.mean, x.paired.ci, colours[x.name]))
     if gains:
@@ -68,12 +67,6 @@ def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Blo
         )
         blocks.append(Figure(f"{tag}-gains", svg, caption))
     return blocks
-
-
-def _base_of(board: Board, line: Line) -> Line:
-    bases = [x for x in board.lines if x.kind == "base"]
-    own = [b for b in bases if line.runs and b.runs and b.runs[0].model == line.runs[0].model]
-    return (own or bases)[0]
 
 
 def _bins(line: Line) -> list[dict[str, float]]:

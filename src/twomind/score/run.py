@@ -223,6 +223,7 @@ def run(
         "seed": seed,
         "reset": reset,
         "allowed": None if allowed is None else allowed.words(),
+        "content_checked": check_content,
         "code": machine.code_digest(*guard.parts_of(adapter), model, run, guard.Offer, personalise.stream, summary),
     }
     key = settings_hash(asked)
