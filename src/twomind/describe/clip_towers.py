@@ -167,6 +167,40 @@ def _transform(tower: Tower, x: Tensor, causal: bool) -> Tensor:
     return x
 
 
+def new_text_weights(
+    n_vocabulary: int, width: int, n_layers: int, dim: int, context: int = 77, seed: int = 0
+) -> dict[str, Tensor]:
+    """Fresh weights of a text tower, at the published scales."""
+    rng = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int, scale: float) -> Tensor:
+        return scale * torch.randn(*shape, generator=rng)
+
+    found = {
+        "token_embedding.weight": normal(n_vocabulary, width, scale=0.02),
+        "positional_embedding": normal(context, width, scale=0.01),
+        "ln_final.weight": torch.ones(width),
+        "ln_final.bias": torch.zeros(width),
+        "text_projection": normal(width, dim, scale=width**-0.5),
+    }
+    for layer in range(n_layers):
+        at = f"transformer.resblocks.{layer}."
+        deep = (2 * n_layers) ** -0.5
+        shapes = {
+            "attn.in_proj": (3 * width, width, width**-0.5),
+            "attn.out_proj": (width, width, deep * width**-0.5),
+            "mlp.c_fc": (4 * width, width, (2 * width) ** -0.5),
+            "mlp.c_proj": (width, 4 * width, deep * width**-0.5),
+        }
+        for name, (n_out, n_in, scale) in shapes.items():
+            joint = "_" if name == "attn.in_proj" else "."
+            found[f"{at}{name}{joint}weight"] = normal(n_out, n_in, scale=scale)
+            found[f"{at}{name}{joint}bias"] = torch.zeros(n_out)
+        for name in ("ln_1", "ln_2"):
+            found |= {f"{at}{name}.weight": torch.ones(width), f"{at}{name}.bias": torch.zeros(width)}
+    return found
+
+
 _RENAMED = (
     ("vision_model.embeddings.class_embedding", "visual.class_embedding"),
     ("vision_model.embeddings.patch_embedding.weight", "visual.conv1.weight"),
