@@ -78,7 +78,7 @@ class ClipAu:
     track: str = "clip"
     encoder: str = "vit-b-32"
     mark: str = ""
-    clips: ClipSettings = ClipSettings()
+    clips: ClipSettings = field(default_factory=ClipSettings)
     drawn: bool = False
     allow_real: bool = False
     card: Mapping[str, Any] = field(default_factory=dict)

@@ -107,7 +107,7 @@ def classify(w: Weights, sims: Tensor) -> Tensor:
 
 
 def entropy(logits: Tensor, epsilon: float = 0.0) -> Tensor:
-    """Entropy in nats of softmax rows. ``epsilon`` inside the logarithm is what released code uses to choose windows."""
+    """Entropy in nats of softmax rows; released code puts an ``epsilon`` inside the logarithm to choose windows."""
     if epsilon:
         p = logits.softmax(dim=-1)
         return -(p * (p + epsilon).log()).sum(dim=-1)

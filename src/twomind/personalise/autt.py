@@ -213,7 +213,7 @@ def passes(
 
 
 def frame_entropies(w: parts.Weights, frames: Tensor, phrases: Tensor) -> Tensor:
-    """Entropy of every single frame ``(B, T)``, without the convolution; used by rules the released code still holds."""
+    """Entropy of every single frame ``(B, T)``, without the convolution, for the older rules of the released code."""
     sims = parts.similarities(parts.unit(frames), phrases, RELEASED.select_scale)
     return parts.entropy(parts.classify(w, sims), RELEASED.select_epsilon)
 
