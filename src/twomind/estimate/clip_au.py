@@ -112,10 +112,16 @@ class ClipAu:
         The mean over clips and the last layer commute, so the mean of the clips' logits is the logits of the mean.
         """
         w = {**self.weights, **(params or {})}
-        rows, owner = self.rows(xs, w)
-        h = parts.hidden(w, parts.similarities(rows, self.phrase_rows(w)))
-        n = torch.bincount(owner, minlength=len(xs))
-        z = h.new_zeros(len(xs), h.shape[1]).index_add(0, owner, h) / n[:, None]
+        return self.answer(*self.rows(xs, w), len(xs), self.phrase_rows(w), w)
+
+    def answer(
+        self, rows: Tensor, owner: Tensor, n_windows: int, phrases: Tensor, params: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What :meth:`run` gives, from unit rows of clips ``(n, D)``, whose each is, and rows of phrases ``(N, D)``."""
+        w = params or self.weights
+        h = parts.hidden(w, parts.similarities(rows, phrases))
+        n = torch.bincount(owner, minlength=n_windows)
+        z = h.new_zeros(n_windows, h.shape[1]).index_add(0, owner, h) / n[:, None]
         weight, bias = self.head(w)
         return z, z @ weight.T + bias
 

@@ -27,8 +27,12 @@ class ClipSettings:
 
 
 def rows_from(times_s: np.ndarray, start_s: float, settings: ClipSettings) -> np.ndarray:
-    """Indices of the rows nearest to the clip's times; a time without a row within half a hop is left out."""
-    wanted = start_s + settings.hop_s * np.arange(settings.n_frames)
+    """Indices of the rows nearest to the clip's times; a time without a row within half a hop is left out.
+
+    The clip starts at the row nearest to ``start_s``: halfway between two rows, every second time would be a tie.
+    """
+    first = int(np.argmin(np.abs(times_s - start_s)))
+    wanted = times_s[first] + settings.hop_s * np.arange(settings.n_frames)
     right = np.clip(np.searchsorted(times_s, wanted), 0, len(times_s) - 1)
     left = np.maximum(right - 1, 0)
     nearest = np.where(np.abs(times_s[left] - wanted) <= np.abs(times_s[right] - wanted), left, right)
@@ -57,9 +61,7 @@ def clips_of(track: Track, settings: ClipSettings, rng: np.random.Generator | No
     else:
         spare_s = max(0.0, float(times_s[-1] - times_s[0]) - settings.length_s)
         starts = times_s[:1] + rng.uniform(0, spare_s)
-    found = [valid[rows_from(times_s, float(start), settings)] for start in starts]
-    found = [rows for rows in found if len(rows)]
-    return found or [valid[[len(valid) // 2]]]
+    return [valid[rows_from(times_s, float(start), settings)] for start in starts]
 
 
 def released_rows(n_frames: int, stride: int, seq_len: int, start: int) -> list[int]:

@@ -81,8 +81,8 @@ def split_people(examples: Sequence[Example], share: float, seed: int) -> tuple[
 def leaves(weights: Mapping[str, Tensor], settings: TrainSettings) -> tuple[dict[str, Tensor], torch.optim.Optimizer]:
     """Copies of the trained weights that take gradients, with the phrases' features beside them, and AdamW on them."""
     own = {name: weights[name].detach().clone().requires_grad_() for name in parts.TRAINED}
-    rates_ = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    return {**own, PHRASE_FEATURES: weights[PHRASE_FEATURES]}, torch.optim.AdamW(list(own.values()), **rates_)
+    optimiser = torch.optim.AdamW(list(own.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    return {**own, PHRASE_FEATURES: weights[PHRASE_FEATURES]}, optimiser
 
 
 def training_step(
@@ -98,7 +98,7 @@ def training_step(
     rows = parts.clip_rows(w, frames, lengths)
     logits = parts.classify(w, parts.similarities(rows, parts.phrase_rows(w, w[PHRASE_FEATURES])))
     loss = F.cross_entropy(logits, y, class_weight)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     optimiser.step()
     return float(loss.detach()), logits.detach()
 
@@ -135,11 +135,12 @@ def train(
     w, optimiser = leaves(model.weights, settings)
     rng = np.random.default_rng(settings.seed)
     best: tuple[float, ...] = (-1.0, -1.0)
-    kept, history = dict(model.weights), []
+    kept, chosen = dict(model.weights), 0
+    history: list[dict[str, Any]] = []
     for epoch in range(settings.epochs):
         loss, told = _epoch(model, w, optimiser, usable, settings, rng, rarity if settings.class_weights else None)
         now = {name: value.detach().clone() for name, value in w.items()}
-        row = {"epoch": epoch, "loss": loss, "training": told}
+        row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
         if held:
             row["validation"] = validate(replace(model, weights=now), held)
         history.append(row)

@@ -96,7 +96,7 @@ class ClipAutt:
 
     def _corrected(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
         w, state = model.weights, dict(state)
-        frames, lengths, _ = model.frames([x])
+        frames, lengths, owner = model.frames([x])
         with torch.no_grad():
             whole = parts.clip_rows(w, frames, lengths)
         if self.steps and not state["why"]:
@@ -105,9 +105,9 @@ class ClipAutt:
         with torch.no_grad():
             # Untouched prompts are the model's own, to the last bit.
             phrases = self._prompts(model).rows(w, state["context"]) if state["n_updates"] else model.phrase_rows()
-            logits = parts.classify(w, parts.similarities(whole, phrases)).mean(dim=0)
+            _, logits = model.answer(whole, owner, 1, phrases)
         state["memory"] = torch.cat([state["memory"], whole])[max(0, len(state["memory"]) + len(whole) - self.memory) :]
-        return from_logits(x, logits), state
+        return from_logits(x, logits[0]), state
 
     def _prompts(self, model: ClipAu) -> autt.Prompts:
         build = autt.worded_prompts if self.mode == "corrected" else autt.released_prompts
