@@ -23,8 +23,6 @@ except ImportError as error:
 
 #: CLIP's attention heads are this wide in every published size.
 HEAD_WIDTH = 64
-#: Prompts are grouped by length, rounded up to this many tokens, so that short ones do not pay for long ones.
-BUCKET = 4
 
 
 @dataclass(frozen=True)
@@ -105,22 +103,38 @@ def text_features(tower: Tower, embeddings: Tensor, read_at: Tensor, *, truncate
             f"prompt: expected at most {context} tokens and a read-out inside them, got {n_tokens} tokens "
             f"read at {int(read_at.max())}"
         )
-    if not truncate:
-        return _read_text(tower, embeddings, read_at)
-    # A group reads no further than its longest member.
-    bucket = (read_at + BUCKET) // BUCKET
-    groups = [torch.nonzero(bucket == b).flatten() for b in torch.unique(bucket).tolist()]
-    parts = [_read_text(tower, embeddings[g, : int(read_at[g].max()) + 1], read_at[g]) for g in groups]
-    return torch.cat(parts)[torch.argsort(torch.cat(groups))]
-
-
-def _read_text(tower: Tower, embeddings: Tensor, read_at: Tensor) -> Tensor:
     w = tower.weights
-    x = embeddings + w["positional_embedding"][: embeddings.shape[1]]
-    x = _transform(tower, x, causal=True)
-    x = x[torch.arange(len(x)), read_at]
-    x = _norm(x, w, "ln_final", tower.epsilon)
-    return x @ w["text_projection"]
+    if truncate:
+        x = _transform_packed(tower, embeddings, read_at)
+    else:
+        x = _transform(tower, embeddings + w["positional_embedding"][:n_tokens], causal=True)
+        x = x[torch.arange(len(x)), read_at]
+    return _norm(x, w, "ln_final", tower.epsilon) @ w["text_projection"]
+
+
+def _transform_packed(tower: Tower, embeddings: Tensor, read_at: Tensor) -> Tensor:
+    """The blocks' output at ``read_at``, ``(N, W)``, from the tokens up to there and no others.
+
+    Every product with a weight runs on the prompts' tokens laid end to end, so a short prompt does not pay for a long
+    one; only attention sees them padded. Of the last block, all but keys and values is needed at the read-out alone.
+    """
+    w, n, length = tower.weights, len(embeddings), int(read_at.max()) + 1
+    row, place = torch.nonzero(torch.arange(length) <= read_at[:, None], as_tuple=True)
+    end = torch.cumsum(read_at + 1, dim=0) - 1
+    x = embeddings[row, place] + w["positional_embedding"][place]
+    for layer in range(tower.n_layers):
+        at = f"{tower.prefix}resblocks.{layer}."
+        h = F.linear(
+            _norm(x, w, f"{at}ln_1", tower.epsilon), w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"]
+        )
+        padded = h.new_zeros(n, length, h.shape[-1]).index_put((row, place), h)
+        h = _attend(tower, padded, causal=True)
+        if layer == tower.n_layers - 1:
+            h, x = h[torch.arange(n), read_at], x[end]
+        else:
+            h = h[row, place]
+        x = _finish_block(tower, x, h, at)
+    return x
 
 
 def encode_ids(tower: Tower, ids: Tensor, read_at: Tensor | None = None) -> Tensor:
@@ -152,19 +166,29 @@ def _norm(x: Tensor, w: Mapping[str, Tensor], name: str, epsilon: float) -> Tens
 def _transform(tower: Tower, x: Tensor, causal: bool) -> Tensor:
     """All pre-norm blocks on ``x (N, L, W)``."""
     w = tower.weights
-    n, length, width = x.shape
     for layer in range(tower.n_layers):
         at = f"{tower.prefix}resblocks.{layer}."
-        h = _norm(x, w, f"{at}ln_1", tower.epsilon)
-        h = F.linear(h, w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"])
-        q, k, v = h.view(n, length, 3, tower.n_heads, width // tower.n_heads).permute(2, 0, 3, 1, 4)
-        h = F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(n, length, width)
-        x = x + F.linear(h, w[f"{at}attn.out_proj.weight"], w[f"{at}attn.out_proj.bias"])
-        h = _norm(x, w, f"{at}ln_2", tower.epsilon)
-        h = F.linear(h, w[f"{at}mlp.c_fc.weight"], w[f"{at}mlp.c_fc.bias"])
-        h = h * torch.sigmoid(1.702 * h) if tower.activation == "quick_gelu" else F.gelu(h)
-        x = x + F.linear(h, w[f"{at}mlp.c_proj.weight"], w[f"{at}mlp.c_proj.bias"])
+        h = F.linear(
+            _norm(x, w, f"{at}ln_1", tower.epsilon), w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"]
+        )
+        x = _finish_block(tower, x, _attend(tower, h, causal), at)
     return x
+
+
+def _attend(tower: Tower, h: Tensor, causal: bool) -> Tensor:
+    """Queries, keys and values ``(N, L, 3 W)`` → what attention gives, ``(N, L, W)``."""
+    n, length, width = h.shape[0], h.shape[1], tower.width
+    q, k, v = h.view(n, length, 3, tower.n_heads, width // tower.n_heads).permute(2, 0, 3, 1, 4)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(n, length, width)
+
+
+def _finish_block(tower: Tower, x: Tensor, h: Tensor, at: str) -> Tensor:
+    """The rest of a block on tokens ``(..., W)`` after attention gave ``h``."""
+    w = tower.weights
+    x = x + F.linear(h, w[f"{at}attn.out_proj.weight"], w[f"{at}attn.out_proj.bias"])
+    h = F.linear(_norm(x, w, f"{at}ln_2", tower.epsilon), w[f"{at}mlp.c_fc.weight"], w[f"{at}mlp.c_fc.bias"])
+    h = h * torch.sigmoid(1.702 * h) if tower.activation == "quick_gelu" else F.gelu(h)
+    return x + F.linear(h, w[f"{at}mlp.c_proj.weight"], w[f"{at}mlp.c_proj.bias"])
 
 
 def new_text_weights(
