@@ -135,10 +135,11 @@ def cached_step(model: ClipAu, windows: list[torch.Tensor], context: torch.Tenso
 
 def cold_step(
     model: ClipAu, images: Callable[[np.ndarray], np.ndarray], pixels: torch.Tensor, context: torch.Tensor
-) -> autt.Forward:
-    """Here, with the frames still to be encoded."""
+) -> tuple[autt.Forward, list[torch.Tensor]]:
+    """Here, with the frames still to be encoded; the windows' rows come along, for later steps."""
     frames = torch.stack([torch.from_numpy(images(clip.numpy())) for clip in pixels])
-    return cached_step(model, windows_of(model.weights, frames, torch.full((len(frames),), T), K), context)
+    windows = windows_of(model.weights, frames, torch.full((len(frames),), T), K)
+    return cached_step(model, windows, context), windows
 
 
 def timed(work: Callable[[], Any], repeats: int) -> tuple[float, Any]:
@@ -184,19 +185,21 @@ def person_memory(model: ClipAu) -> dict[str, Any]:
             )
             for k in range(n)
         ]
-        # Whether the guard lets an update pass is not the question here: all pass.
-        method = load_method("clip-autt", entropy_floor=0.0, max_drift=1.0)
+        # Whether the guard lets an update pass is not the question here. Two updates fill everything but the memory.
+        method = load_method("clip-autt", entropy_floor=0.0, max_drift=1.0, max_updates=2)
         start = time.process_time()
         *_, last = stream(model, method, xs)
         seconds = (time.process_time() - start) / n
         with tempfile.TemporaryDirectory() as folder:
             size = save_state(Path(folder) / "p.safetensors", last.state).stat().st_size
-        found[f"after_{n}"] = {"bytes_saved": size, "seconds_per_window": seconds, "n_updates": last.state["n_updates"]}
+        found[f"after_{n}"] = {"bytes_saved": size, "n_updates": last.state["n_updates"]}
+        if n == 1:
+            found["seconds_of_one_window"] = seconds
     return found
 
 
 @click.command()
-@click.option("--clips", multiple=True, type=int, default=(1, 40), help="Clips of 20 frames in one step.")
+@click.option("--clips", multiple=True, type=int, default=(1, 16), help="Clips of 20 frames in one step.")
 @click.option("--repeats", default=5, help="Of the fast variants; the naive one runs twice, or once above 4 clips.")
 def main(clips: tuple[int, ...], repeats: int) -> None:
     torch.set_num_threads(1)
@@ -210,9 +213,7 @@ def main(clips: tuple[int, ...], repeats: int) -> None:
         onnx = onnx_images(tower, 224, "bench", Path(folder))
         for n in clips:
             pixels = torch.randn(n, T, 3, 224, 224, generator=torch.Generator().manual_seed(2))
-            cold_s, cold = timed(lambda p=pixels: cold_step(model, onnx, p, context), 2 if n <= 4 else 1)
-            frames = torch.stack([torch.from_numpy(onnx(clip.numpy())) for clip in pixels])
-            windows = windows_of(model.weights, frames, torch.full((n,), T), K)
+            cold_s, (cold, windows) = timed(lambda p=pixels: cold_step(model, onnx, p, context), 2 if n <= 4 else 1)
             cached_s, cached = timed(lambda w=windows: cached_step(model, w, context), repeats)
             naive_s, naive = timed(lambda p=pixels: naive_step(model, tower, p, context), 2 if n <= 4 else 1)
             ten_s = cold_s + 9 * cached_s

@@ -162,3 +162,32 @@ def test_batches_change_nothing(tiny: clip.Encoder) -> None:
         replace(tiny, batch=2).embed(pictures), replace(tiny, batch=64).embed(pictures), atol=1e-4
     )
     assert tiny.embed([]).shape == (0, 24)
+
+
+def test_batches_fit_the_memory(tiny: clip.Encoder, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from twomind.describe.clip_towers import from_transformers, image_tower
+
+    model, _ = clip._read_model(folder)
+    tower = image_tower(from_transformers(model), n_heads=2)
+    assert clip.batch_size(tower, 32) == 64
+    monkeypatch.setattr(clip, "BATCH_BYTES", 10 * 4 * (3 * 32**2 + 14 * 17 * 32))
+    assert clip.batch_size(tower, 32) == 10
+    monkeypatch.setattr(clip, "BATCH_BYTES", 1)
+    assert clip.batch_size(tower, 32) == 1
+
+
+def test_a_damaged_download_is_noticed(tmp_path: Path) -> None:
+    """The hub keeps a large file under its SHA-256 and links to it."""
+    from twomind.store import content_hash
+
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    blobs.mkdir()
+    snapshot.mkdir()
+    (tmp_path / "whole").write_bytes(b"weights")
+    blob = blobs / content_hash(tmp_path / "whole")
+    blob.write_bytes(b"weights")
+    (snapshot / "model.safetensors").symlink_to(blob)
+    assert clip._whole(snapshot) == snapshot
+    blob.write_bytes(b"weighty")
+    with pytest.raises(MissingWeights, match="SHA-256"):
+        clip._whole(snapshot)
