@@ -102,6 +102,15 @@ def test_the_guard_stops_a_collapse() -> None:
     assert int(last["n_updates"]) < int(free[-1].state["n_updates"])
 
 
+def test_one_clip_alone_teaches_nothing() -> None:
+    """The balanced loss of one clip is zero; AdamW would make whole steps of its gradient's rounding error."""
+    (only,) = stream(toy_model(), ClipAutt(), windows(1, frames=12))
+    assert int(only.state["n_updates"]) == 0
+    assert not only.state["context"].any()
+    *_, second = stream(toy_model(), ClipAutt(), windows(2, frames=12))
+    assert int(second.state["n_updates"]) == 1
+
+
 def test_a_budget_ends_the_tuning() -> None:
     *_, last = stream(toy_model(), ClipAutt(max_updates=2), windows())
     assert int(last.state["n_updates"]) == 2

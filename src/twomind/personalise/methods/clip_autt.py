@@ -99,7 +99,9 @@ class ClipAutt:
         frames, lengths, owner = model.frames([x])
         with torch.no_grad():
             whole = parts.clip_rows(w, frames, lengths)
-        if self.steps and not state["why"]:
+        # Of one clip alone, the balanced loss is zero whatever the prompts, and its gradient all rounding error.
+        enough = not self.balance or len(whole) + len(state["memory"]) > 1
+        if self.steps and enough and not state["why"]:
             windows = windows_of(w, frames, lengths, self.k)
             state = self._tuned(model, state, windows, whole)
         with torch.no_grad():
