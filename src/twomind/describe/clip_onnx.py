@@ -1,0 +1,82 @@
+"""The image tower in ONNX Runtime: exported once into the user's cache, and compared with torch before it is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twomind.errors import MissingExtra, MissingWeights
+from twomind.store import default_root, replacing
+
+if TYPE_CHECKING:
+    from twomind.describe.clip_towers import Tower
+
+#: Largest difference to torch, relative to the largest value, at which the export is used. Measured: about 1e-6.
+MAX_DEVIATION = 1e-4
+
+
+def onnx_images(
+    tower: Tower, size_px: int, fingerprint: str, cache: Path | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The image tower on arrays: ``(n, 3, S, S)`` → ``(n, D)`` float32.
+
+    Raises:
+        MissingExtra: onnxruntime or onnx is not installed. MissingWeights: the export does not agree with torch.
+    """
+    if importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnx") is None:
+        raise MissingExtra("clip", "running CLIP in ONNX Runtime")
+    import onnxruntime
+
+    path = (cache or default_root()) / "onnx" / f"{fingerprint[:40]}-{size_px}.onnx"
+    fresh = not path.is_file()
+    if fresh:
+        _export(tower, size_px, path)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def images(pixels: np.ndarray) -> np.ndarray:
+        (rows,) = session.run(None, {"pixels": np.ascontiguousarray(pixels, np.float32)})
+        return np.asarray(rows)
+
+    if fresh and (off := deviation(tower, size_px, images)) > MAX_DEVIATION:
+        path.unlink()
+        raise MissingWeights(f"the ONNX export differs from torch by {off:.1e}, more than {MAX_DEVIATION:.0e}")
+    return images
+
+
+def deviation(tower: Tower, size_px: int, images: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Largest difference of ``images`` to torch on noise, relative to the largest value."""
+    from twomind.describe.clip import torch_images
+
+    pixels = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px)).astype(np.float32)
+    wanted = torch_images(tower)(pixels)
+    return float(np.abs(images(pixels) - wanted).max() / np.abs(wanted).max())
+
+
+def _export(tower: Tower, size_px: int, path: Path) -> None:
+    import torch
+
+    from twomind.describe.clip_towers import image_features
+
+    class Images(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return image_features(tower, pixels)
+
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Images().eval(),
+            (torch.zeros(2, 3, size_px, size_px),),
+            str(temporary),
+            input_names=["pixels"],
+            output_names=["rows"],
+            dynamic_axes={"pixels": {0: "n"}, "rows": {0: "n"}},
+            opset_version=17,
+            dynamo=False,
+        )

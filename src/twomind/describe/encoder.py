@@ -1,0 +1,93 @@
+"""A face–text encoder as the rest of the house sees it: pictures → rows, phrases → tokens, and a frozen text tower.
+
+CLIP (:mod:`.clip`) and the small encoder that ships (:mod:`.face_text`) are both one of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twomind.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from twomind.describe.clip_towers import Tower
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Phrases as ids ``(N, L)`` int64, padded with 0, and where each is read out ``(N,)``."""
+
+    ids: Tensor
+    read_at: Tensor
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One frozen encoder. ``images`` maps prepared pictures ``(n, ...)`` to rows ``(n, dim)`` float32, not normalised.
+
+    ``fingerprint`` tells one set of weights and one runtime's numbers from another. ``drawn_only`` marks an encoder
+    that has seen drawn people and nothing else.
+    """
+
+    name: str
+    track: str
+    dim: int
+    prepare: Callable[[np.ndarray], np.ndarray]
+    images: Callable[[np.ndarray], np.ndarray]
+    tokenise: Callable[[Sequence[str]], Tokens]
+    text: Tower
+    fingerprint: str
+    crop_px: int = 224
+    batch: int = 32
+    runtime: str = "torch"
+    drawn_only: bool = False
+
+    def embed(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """Rows ``(n, dim)`` of RGB pictures ``(H, W, 3)`` uint8, in batches that fit the memory."""
+        rows = [
+            self.images(np.stack([self.prepare(p) for p in pictures[start : start + self.batch]]))
+            for start in range(0, len(pictures), self.batch)
+        ]
+        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+
+
+#: Folder of weights, or a name; what :func:`open_encoder` takes.
+Name = str | Path
+
+#: The encoder that ships.
+EMBEDDED = "face-text"
+
+
+def open_encoder(name: Name = EMBEDDED, *, offline: bool | None = None) -> Encoder:
+    """``face-text`` (ships, knows drawn people only), or a CLIP: see :func:`twomind.describe.clip.load_clip`.
+
+    Raises:
+        BadInput: no encoder of that name.
+    """
+    if str(name) == EMBEDDED:
+        from twomind.describe.face_text import load_face_text
+
+        return load_face_text()
+    from twomind.describe.clip import load_clip
+
+    return load_clip(name, offline=offline)
+
+
+def refuse_real(encoder: Encoder, drawn: bool, recording: str, allow_real: bool = False) -> None:
+    """An encoder that knows drawn people only does not look at real ones unless told to.
+
+    Raises:
+        BadInput: it would.
+    """
+    if encoder.drawn_only and not drawn and not allow_real:
+        raise BadInput(
+            f"{recording}: the encoder {encoder.name!r} has seen drawn people only, and this recording is not drawn. "
+            "Use a CLIP (for example vit-b-32), or say allow_real=True to look all the same"
+        )

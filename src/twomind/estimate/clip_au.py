@@ -1,0 +1,280 @@
+"""CLIP-AU (arXiv 2603.27999): which facial movements a clip resembles, in CLIP's words, and one small head on that.
+
+Frozen CLIP frame embeddings → one convolution over time → a unit vector; 46 short phrases of facial movements → frozen
+CLIP text features → a small adapter → unit rows; the 46 cosines are the only input of a small classifier.
+
+Against the released code, on purpose: 46 phrases of one movement each (``released_phrases`` has the fused last one);
+clips sampled by time, in order, without wrap-around, several per window; text encoded once. Its dead modules are gone.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from twomind.describe.encoder import EMBEDDED, Encoder, Name, open_encoder
+from twomind.errors import BadInput, MissingExtra, MissingWeights
+from twomind.estimate import clip_au_parts as parts
+from twomind.estimate.au_phrases import PHRASES, Phrase
+from twomind.estimate.clip_au_clips import ClipSettings, clips_of, padded
+from twomind.estimate.embedding import from_logits
+from twomind.store import read_arrays, write_arrays
+from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Task
+
+try:
+    import torch
+    from torch import Tensor
+except ImportError as error:
+    raise MissingExtra("torch", "CLIP-AU") from error
+
+if TYPE_CHECKING:
+    from twomind.describe.clip_towers import Tower
+
+FORMAT = "twomind.clip-au/1"
+FILE = "clip_au.safetensors"
+#: The weight that is not trained: CLIP's text features of the phrases ``(N, D)``.
+PHRASE_FEATURES = "phrases.features"
+
+
+@dataclass(frozen=True)
+class PhraseText:
+    """What prompt tuning needs of the phrases: the text tower, ids ``(N, L)``, and where each is read ``(N,)``.
+
+    ``released_ids`` and ``released_read_at`` are those of the phrase with spaces and a final period, the way the
+    released prompt learner tokenises; None: the same as the others.
+    """
+
+    tower: Tower
+    ids: Tensor
+    read_at: Tensor
+    released_ids: Tensor | None = None
+    released_read_at: Tensor | None = None
+
+
+def phrase_text(encoder: Encoder, phrases: Sequence[Phrase]) -> PhraseText:
+    """Tokenise phrases for an encoder."""
+    tokens = encoder.tokenise([p.text for p in phrases])
+    learner = encoder.tokenise([p.text.replace("_", " ") + "." for p in phrases])
+    return PhraseText(encoder.text, tokens.ids, tokens.read_at, learner.ids, learner.read_at)
+
+
+@dataclass(frozen=True)
+class ClipAu:
+    """The recogniser. ``weights`` are those of :mod:`.clip_au_parts` and the phrases' text features.
+
+    ``encoder`` names what made the track; ``mark`` is its fingerprint. ``drawn`` says that it was trained on drawn
+    people only: then real recordings are not measured unless ``allow_real``. ``card`` carries how it was trained and,
+    under ``aus``, the record that a similarity follows the movement of its name (:mod:`.clip_au_check`).
+    """
+
+    task: Task
+    weights: Mapping[str, Tensor]
+    phrases: tuple[Phrase, ...] = PHRASES
+    track: str = "clip"
+    encoder: str = "vit-b-32"
+    mark: str = ""
+    clips: ClipSettings = field(default_factory=ClipSettings)
+    drawn: bool = False
+    allow_real: bool = False
+    card: Mapping[str, Any] = field(default_factory=dict)
+    text: PhraseText | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        missing = [name for name in (*parts.TRAINED, PHRASE_FEATURES) if name not in self.weights]
+        if missing:
+            raise ValueError(f"CLIP-AU: expected the weights {', '.join(missing)}")
+        n, n_classes = len(self.phrases), len(self.task.classes)
+        wanted = {
+            PHRASE_FEATURES: (n, self.dim),
+            "temporal_classifier.0.weight": (256, n),
+            "temporal_classifier.2.weight": (n_classes, 256),
+            "temporal.weight": (self.dim, self.dim, 3),
+        }
+        for name, shape in wanted.items():
+            if tuple(self.weights[name].shape) != shape:
+                raise ValueError(f"CLIP-AU, {name}: expected {shape}, got {tuple(self.weights[name].shape)}")
+
+    @property
+    def dim(self) -> int:
+        return int(self.weights["text_adapter.0.weight"].shape[1])
+
+    def params(self) -> Mapping[str, Tensor]:
+        return self.weights
+
+    def run(self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """What the last layer reads ``(B, 256)``, and logits ``(B, C)``, both means over each window's clips.
+
+        The mean over clips and the last layer commute, so the mean of the clips' logits is the logits of the mean.
+        """
+        w = {**self.weights, **(params or {})}
+        return self.answer(*self.rows(xs, w), len(xs), self.phrase_rows(w), w)
+
+    def answer(
+        self, rows: Tensor, owner: Tensor, n_windows: int, phrases: Tensor, params: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What :meth:`run` gives, from unit rows of clips ``(n, D)``, whose each is, and rows of phrases ``(N, D)``."""
+        w = params or self.weights
+        h = parts.hidden(w, parts.similarities(rows, phrases))
+        n = torch.bincount(owner, minlength=n_windows)
+        z = h.new_zeros(n_windows, h.shape[1]).index_add(0, owner, h) / n[:, None]
+        weight, bias = self.head(w)
+        return z, z @ weight.T + bias
+
+    def head(self, params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        w = {**self.weights, **(params or {})}
+        return w["temporal_classifier.2.weight"], w["temporal_classifier.2.bias"]
+
+    def frames(self, xs: Sequence[Features]) -> tuple[Tensor, Tensor, Tensor]:
+        """Clips ``(n, T, D)`` of all windows, padded with zeros, their lengths ``(n,)``, and whose each is ``(n,)``."""
+        found, owner = [], []
+        for k, x in enumerate(xs):
+            track = x.tracks.get(self.track)
+            clips = clips_of(track, self.clips) if track is not None else []
+            if track is None or not clips:
+                raise ValueError(f"run: window {k} has no valid row in the track {self.track!r}; ask predict instead")
+            if track.values.shape[1:] != (self.dim,):
+                raise ValueError(f"track {self.track!r}: expected rows ({self.dim},), got {track.values.shape[1:]}")
+            found += [track.values[rows] for rows in clips]
+            owner += [k] * len(clips)
+        values, lengths = padded(found, self.dim)
+        return torch.from_numpy(values), torch.from_numpy(lengths), torch.tensor(owner)
+
+    def rows(self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Unit rows ``(n, D)`` of the windows' clips, and whose each is ``(n,)``."""
+        values, lengths, owner = self.frames(xs)
+        return parts.clip_rows(params or self.weights, values, lengths), owner
+
+    def phrase_rows(self, params: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Adapted unit rows ``(N, D)`` of the phrases."""
+        w = params or self.weights
+        return parts.phrase_rows(w, w[PHRASE_FEATURES])
+
+    def absent(self, x: Features) -> str:
+        """Why this window cannot be measured; empty when it can."""
+        track = x.tracks.get(self.track)
+        if track is None or not track.valid.any():
+            return x.notes.get(self.track, f"no valid row of {self.track} in this window")
+        if self.drawn and not x.drawn and not self.allow_real:
+            return "this model knows drawn people only, and the recording is not drawn"
+        return ""
+
+    def predict(self, x: Features) -> Prediction:
+        if why := self.absent(x):
+            return Prediction.not_measured(x.span_s, len(self.task.classes), why)
+        with torch.no_grad():
+            _, logits = self.run([x])
+        return replace(from_logits(x, logits[0]), evidence=self.evidence(x))
+
+    def earned(self) -> tuple[int, ...]:
+        """Positions of the phrases whose similarity was shown to follow the movement they name."""
+        return tuple(int(row["position"]) for row in self.card.get("aus", {}).get("rows", ()) if row["earned"])
+
+    def evidence(self, x: Features) -> tuple[Evidence, ...]:
+        """Cosines of each clip with the phrases whose names are earned; nothing without the record of the check."""
+        names = self.earned()
+        if not names:
+            return ()
+        found = []
+        for start_s, end_s, cosines in self.timeline(x):
+            for k in names:
+                name = self.phrases[k].name
+                found.append(Evidence("au_similarity", name, float(cosines[k]), "cosine", start_s, end_s))
+        return tuple(found)
+
+    def timeline(self, x: Features) -> list[tuple[float, float, np.ndarray]]:
+        """Start, end and cosines ``(N,)`` of every clip of a window, in order. The names may not be earned."""
+        track = x.tracks[self.track]
+        with torch.no_grad():
+            rows, _ = self.rows([x])
+            cosines = parts.similarities(rows, self.phrase_rows(), scale=1.0).numpy()
+        clips = clips_of(track, self.clips)
+        spans = [(float(track.times_s[r[0]]), float(track.times_s[r[-1]])) for r in clips]
+        return [(*span, row) for span, row in zip(spans, cosines, strict=True)]
+
+    def phrase_text(self) -> PhraseText:
+        """Text tower and tokens of the phrases, opened by name when they were not attached.
+
+        Raises:
+            MissingWeights: the encoder found here is another one than the model was trained on.
+        """
+        if self.text is not None:
+            return self.text
+        encoder = _encoder(self.encoder)
+        if self.mark and encoder.fingerprint.split("-")[0] != self.mark.split("-")[0]:
+            raise MissingWeights(
+                f"encoder {self.encoder!r}: expected the weights {self.mark[:12]}… that this model was trained on, "
+                f"found {encoder.fingerprint[:12]}…"
+            )
+        return phrase_text(encoder, self.phrases)
+
+    def with_encoder(self, encoder: Encoder) -> ClipAu:
+        """The same model with the encoder's text tower at hand."""
+        return replace(self, text=phrase_text(encoder, self.phrases), mark=encoder.fingerprint)
+
+    def save(self, folder: Path) -> Path:
+        """Write one safetensors file with the weights, and everything else as its JSON meta."""
+        meta = {
+            "format": FORMAT,
+            "task": asdict(self.task),
+            "phrases": [asdict(p) for p in self.phrases],
+            "clips": asdict(self.clips),
+            "card": dict(self.card),
+            **{name: getattr(self, name) for name in ("track", "encoder", "mark", "drawn")},
+        }
+        path = folder if folder.suffix == ".safetensors" else folder / FILE
+        return write_arrays(path, {k: v.numpy() for k, v in self.weights.items()}, meta)
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> ClipAu:
+        """A model from a file or folder written by :meth:`save`; the one that ships (drawn people only) by default.
+
+        Raises:
+            BadInput: there is none, or it is damaged.
+        """
+        path = path or SHIPPED
+        path = path / FILE if path.is_dir() else path
+        if not path.is_file():
+            raise BadInput(f"{path}: expected a CLIP-AU model ({FILE}); train one with twomind.estimate.clip_au_train")
+        arrays, meta = read_arrays(path)
+        if meta.get("format") != FORMAT:
+            raise BadInput(f"{path}: expected a CLIP-AU model ({FORMAT}), got {meta.get('format')!r}")
+        task = Task(meta["task"]["name"], tuple(meta["task"]["classes"]), meta["task"]["grain"])
+        phrases = tuple(Phrase(tuple(p["facs"]), p["text"], p["measure"], p["sign"]) for p in meta["phrases"])
+        weights = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()}
+        named = {name: meta[name] for name in ("track", "encoder", "mark", "drawn", "card")}
+        return cls(task, weights, phrases, clips=ClipSettings(**meta["clips"]), **named)
+
+
+#: Trained on drawn people with the encoder that ships.
+SHIPPED = Path(__file__).parent / "weights" / FILE
+
+
+@functools.lru_cache(maxsize=2)
+def _encoder(name: Name) -> Encoder:
+    return open_encoder(name)
+
+
+def new_model(
+    encoder: Encoder,
+    task: Task = AMBIVALENCE,
+    phrases: tuple[Phrase, ...] = PHRASES,
+    clips: ClipSettings | None = None,
+    seed: int = 0,
+) -> ClipAu:
+    """An untrained model on an encoder."""
+    from twomind.describe.clip_towers import encode_ids
+
+    text = phrase_text(encoder, phrases)
+    weights = parts.new_weights(len(phrases), encoder.dim, len(task.classes), seed)
+    weights[PHRASE_FEATURES] = encode_ids(text.tower, text.ids, text.read_at)
+    model = ClipAu(task, weights, phrases, encoder.track, encoder.name, encoder.fingerprint, clips or ClipSettings())
+    return replace(model, drawn=encoder.drawn_only, text=text)
+
+
+PLUGIN = ClipAu
+__all__ = ["EMBEDDED", "PLUGIN", "ClipAu", "PhraseText", "new_model", "phrase_text"]

@@ -1,0 +1,78 @@
+"""Read a checkpoint of the original CLIP-AU code: adapter, convolution and head; nothing in it is executed."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from twomind.describe.encoder import Encoder
+from twomind.errors import BadInput
+from twomind.estimate import clip_au_parts as parts
+from twomind.estimate.au_phrases import Phrase, released_phrases
+from twomind.estimate.clip_au import ClipAu, new_model
+from twomind.types import AMBIVALENCE, Task
+
+#: Modules of the original class that its computation never uses; the checkpoints carry ``temporal_proj``.
+DEAD = (
+    *("temporal_proj", "au_classifier", "subject_adapter", "pos_embed", "class_to_au", "dropout", "logit_scale"),
+    *("alpha", "fusion_alpha"),
+)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The trained weights of an original ``.pth`` by name (a dict of state dicts, or one flat state dict).
+
+    Raises:
+        BadInput: not such a file, weights are missing from it, or it holds something that is not known.
+    """
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise BadInput(f"{path}: expected a checkpoint that holds only weights; it cannot be read: {error}") from error
+    if not isinstance(found, Mapping):
+        raise BadInput(f"{path}: expected a dict of state dicts, got {type(found).__name__}")
+    flat = dict(_flat(found))
+    kept = {name: value.float() for name, value in flat.items() if name in parts.TRAINED}
+    missing = [name for name in parts.TRAINED if name not in kept]
+    unknown = [name for name in flat if name not in kept and name.split(".")[0] not in DEAD]
+    if missing or unknown:
+        raise BadInput(
+            f"{path}: not the layout of CLIP-AU; missing: {', '.join(missing) or 'none'}; "
+            f"unknown: {', '.join(unknown[:5]) or 'none'}"
+        )
+    return kept
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in tree.items():
+        found += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+    return found
+
+
+def import_checkpoint(
+    path: Path, encoder: Encoder, phrases: tuple[Phrase, ...] | None = None, task: Task = AMBIVALENCE
+) -> ClipAu:
+    """A model with the weights of an original checkpoint on ``encoder`` (the CLIP that it was trained on).
+
+    ``phrases`` should be the very ones of its training: the head reads similarities by position, and the adapter has
+    seen no other words. Without them, ours stand in (:func:`released_phrases`), which its card says.
+
+    Raises:
+        BadInput: the file, or its sizes, do not fit.
+    """
+    weights = read_checkpoint(path)
+    model = new_model(encoder, task, phrases or released_phrases())
+    for name, value in weights.items():
+        if value.shape != model.weights[name].shape:
+            raise BadInput(
+                f"{path}, {name}: expected {tuple(model.weights[name].shape)} for this encoder and "
+                f"{len(model.phrases)} phrases, got {tuple(value.shape)}"
+            )
+    card = {"imported": path.name, "phrases": "given" if phrases else "this project's wording, not the original's"}
+    return replace(model, weights={**model.weights, **weights}, drawn=encoder.drawn_only, card=card)
