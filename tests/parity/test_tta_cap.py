@@ -150,14 +150,13 @@ def test_run(path: Path) -> None:
     logits = np.stack([np.asarray(s.prediction.logits) for s in steps])
     np.testing.assert_allclose(logits, g["final_logits"], atol=1e-4, rtol=1e-6)
 
-    first = {s: int(np.flatnonzero(g["subject"] == s)[0]) for s in np.unique(g["subject"])}
-    for t, step in enumerate(steps):
-        offset = first[g["subject"][t]]
-        for sign, key in (("pos", "positive"), ("neg", "negative")):
-            at = step.state[key]["at"]
-            np.testing.assert_array_equal(np.where(at >= 0, at + offset, -1), g[f"{sign}_frame_idx"][t])
-            np.testing.assert_allclose(step.state[key]["entropy"], g[f"{sign}_entropy"][t], atol=1e-5)
-            np.testing.assert_allclose(step.state[key]["z"][at >= 0], g["z"][(at + offset)[at >= 0]], atol=1e-6)
+    offset = np.array([np.flatnonzero(g["subject"] == s)[0] for s in g["subject"]])[:, None, None]
+    for sign, key in (("pos", "positive"), ("neg", "negative")):
+        held = {k: np.stack([s.state[key][k] for s in steps]) for k in ("at", "entropy", "z")}
+        used, frame = held["at"] >= 0, held["at"] + offset
+        np.testing.assert_array_equal(np.where(used, frame, -1), g[f"{sign}_frame_idx"])
+        np.testing.assert_allclose(held["entropy"], g[f"{sign}_entropy"], atol=1e-5)
+        np.testing.assert_allclose(held["z"][used], g["z"][frame[used]], atol=1e-6)
 
     head = tuple(a.numpy() for a in model.head())
     for where in scopes(method, g):

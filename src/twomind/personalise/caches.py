@@ -21,7 +21,7 @@ Cache = dict[str, np.ndarray]
 
 def empty(n_classes: int, capacity: int, dim: int, **extra: int) -> Cache:
     """A cache without an entry; ``extra`` names more float rows to keep with each entry, with their width."""
-    cache = {
+    cache: Cache = {
         "z": np.zeros((n_classes, capacity, dim), np.float32),
         "entropy": np.full((n_classes, capacity), np.nan, np.float32),
         "at": np.full((n_classes, capacity), -1, np.int64),

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.errors import BadInput
 from twomind.personalise.losses import unit
 
 
@@ -56,26 +59,53 @@ def seed_of(*parts: object) -> int:
 
 
 def distances(features: np.ndarray) -> np.ndarray:
-    """Euclidean distances ``(N, N)`` of rows of length 1, zero on the diagonal."""
-    try:
-        from sklearn.metrics import pairwise_distances
-    except ImportError as error:
-        raise MissingExtra("train", "building prototypes") from error
-    return np.asarray(pairwise_distances(features, metric="euclidean"))
+    """Euclidean distances ``(N, N)`` of rows, in double precision, zero on the diagonal."""
+    rows = np.asarray(features, np.float64)
+    return np.asarray(cdist(rows, rows))
 
 
 def cluster(distance: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
-    """DBSCAN labels ``(N,)``, -1 is noise."""
-    from sklearn.cluster import DBSCAN
+    """DBSCAN labels ``(N,)``, -1 is noise; a point counts as its own neighbour.
 
-    return np.asarray(DBSCAN(eps=eps, min_samples=min_samples, metric="precomputed").fit_predict(distance))
+    The same labels as scikit-learn's ``DBSCAN(metric="precomputed")`` (a test compares them), without its set-up,
+    which is most of the time at this size: clusters are the connected core points, numbered by their first one; a
+    border point goes to the first cluster that reaches it.
+    """
+    near = distance <= eps
+    core = np.flatnonzero(near.sum(axis=1) >= min_samples)
+    labels = np.full(len(distance), -1)
+    if not len(core):
+        return labels
+    n, found = connected_components(csr_matrix(near[np.ix_(core, core)]), directed=False)
+    _, first = np.unique(found, return_index=True)
+    rank = np.empty(n, int)
+    rank[np.argsort(first)] = np.arange(n)
+    labels[core] = rank[found]
+    reach = np.where(near[:, core], labels[core], n).min(axis=1)
+    border = (labels < 0) & (reach < n)
+    labels[border] = reach[border]
+    return labels
+
+
+def rand_index(a: np.ndarray, b: np.ndarray) -> float:
+    """Adjusted Rand index of two labellings ``(N,)`` (Hubert and Arabie 1985); 1 when both are one single cluster."""
+    _, i = np.unique(a, return_inverse=True)
+    _, j = np.unique(b, return_inverse=True)
+    table = np.zeros((i.max() + 1, j.max() + 1))
+    np.add.at(table, (i, j), 1)
+
+    def pairs(x: np.ndarray) -> float:
+        return float((x * (x - 1)).sum() / 2)
+
+    both, one, two = pairs(table), pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
+    every = len(a) * (len(a) - 1) / 2
+    chance, most = one * two / every, (one + two) / 2
+    return 1.0 if most == chance else (both - chance) / (most - chance)
 
 
 def stability(distance: np.ndarray, eps: float, min_samples: int, seed: int, search: Search) -> float:
     """Mean adjusted Rand index over all pairs of bootstraps, on the points they share (noise is a cluster)."""
-    from sklearn.metrics import adjusted_rand_score
-
-    rng, n = np.random.RandomState(seed), len(distance)
+    rng, n = np.random.RandomState(seed), len(distance)  # the published program's draws
     size = int(search.fraction * n)
     drawn = []
     for _ in range(search.bootstraps):
@@ -87,7 +117,7 @@ def stability(distance: np.ndarray, eps: float, min_samples: int, seed: int, sea
     for a, b in combinations(drawn, 2):
         both = (a > -2) & (b > -2)
         if both.sum() >= 5:
-            scores.append(adjusted_rand_score(a[both], b[both]))
+            scores.append(rand_index(a[both], b[both]))
     return float(np.mean(scores)) if scores else 0.0
 
 
@@ -108,7 +138,7 @@ def build(features: np.ndarray, seed: int = 0, search: Search | None = None) -> 
         middle = np.linalg.norm(rows - rows.mean(axis=0), axis=1)
         return Prototypes(np.array([int(middle.argmin())]), fallback=True)
     labels, found = best
-    return Prototypes(_medoids(rows, labels), **found)
+    return replace(found, rows=_medoids(rows, labels))
 
 
 def _medoids(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -121,10 +151,10 @@ def _medoids(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(found, np.int64)
 
 
-def _search(rows: np.ndarray, seed: int, search: Search) -> tuple[np.ndarray, dict[str, float]] | None:
+def _search(rows: np.ndarray, seed: int, search: Search) -> tuple[np.ndarray, Prototypes] | None:
     distance = distances(rows)
     nearest = np.sort(distance, axis=1)
-    best: tuple[np.ndarray, dict[str, float]] | None = None
+    best: tuple[np.ndarray, Prototypes] | None = None
     for m in search.min_samples:
         if len(rows) < max(m + 1, 10):
             continue
@@ -138,19 +168,9 @@ def _search(rows: np.ndarray, seed: int, search: Search) -> tuple[np.ndarray, di
             validity = (1 - noise) * math.log(1 + clusters)
             steady = stability(distance, float(eps), m, seed, search)
             score = validity + search.stability_weight * steady
-            if best is None or score > best[1]["score"]:
-                best = (
-                    labels,
-                    {
-                        "eps": float(eps),
-                        "min_samples": m,
-                        "score": score,
-                        "validity": validity,
-                        "stability": steady,
-                        "noise_rate": noise,
-                        "clusters": clusters,
-                    },
-                )
+            if best is None or score > best[1].score:
+                none = np.zeros(0, np.int64)
+                best = labels, Prototypes(none, float(eps), m, score, validity, steady, noise, clusters)
     return best
 
 
