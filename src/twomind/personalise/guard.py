@@ -55,8 +55,8 @@ class Guarded:
     #: the class of a neutral window
     neutral_class: int = 0
     #: the neutral clip is looked at every so many windows, and so many of its windows
-    neutral_every: int = 10
-    neutral_windows: int = 8
+    neutral_every: int = 20
+    neutral_windows: int = 6
     #: windows for which the source answers after an alarm
     rest: int = 10
     log_size: int = 100

@@ -45,9 +45,10 @@ class TTACap:
     """Settings; the defaults are the corrected method.
 
     Deviations from both published programs: entropies are fractions of ``ln C`` before thresholding, so that the
-    ambiguous band has an upper end for two classes; a class without prototypes is unavailable, not ``-1e9``; a window
-    is looked up before it is written, so that it cannot retrieve itself; all classes are searched (searching only
-    the predicted class can never change a label); the caches live as long as the person's state.
+    ambiguous band has an upper end for two classes; a class without prototypes is unavailable, not ``-1e9``, and a
+    cache that lacks a class is not looked up; a window is looked up before it is written, so that it cannot retrieve
+    itself; all classes are searched (searching only the predicted class can never change a label); the caches live as
+    long as the person's state.
     """
 
     #: when the caches are emptied inside a person's state: at each new recording, or never (``subject`` = ``never``
@@ -100,9 +101,10 @@ class TTACap:
     beta: float = 10.0
     #: sharpness of the centroid mix
     gamma: float = 10.0
-    lam_src: float = 1.0
-    lam_pos: float = 1.0
-    lam_neg: float = 1.0
+    #: weights of the parts beside the window's own, which is 1; together they do not outweigh it (published: 1 each)
+    lam_src: float = 0.3
+    lam_pos: float = 0.3
+    lam_neg: float = 0.3
     #: of ``attention``
     temperature: float = 1.0
     #: with the entropy gate off: are windows that fail the positive gates written to the negative cache (v1) or not
@@ -287,9 +289,12 @@ def _majority(labels: list[int]) -> int:
 def _searched(config: TTACap, keys: np.ndarray, valid: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Keys ``(T, C L, D)`` of all classes with what may be looked up ``(T, C L)``.
 
-    Searching one class only is of the embedding space: the logit space spreads a label over all of them.
+    Searching one class only is of the embedding space: the logit space spreads a label over all of them. A cache that
+    lacks a class can only ever speak for the other one, so with ``empty_class="unavailable"`` it is not looked up.
     """
     t, n_classes, capacity = valid.shape
+    if config.empty_class == "unavailable" and config.search == "all":
+        valid = valid & valid.any(axis=2).all(axis=1)[:, None, None]
     if config.search == "bucket" and config.fusion_space == "embed":
         valid = valid & (np.arange(n_classes)[None, :, None] == pred[:, None, None])
     return keys.reshape(t, n_classes * capacity, -1), valid.reshape(t, -1)

@@ -32,6 +32,9 @@ class TTACapV1(TTACap):
     tau_pos: float = 0.5
     tau_neg: float = 1.2
     tau_margin: float = 0.05
+    lam_src: float = 1.0
+    lam_pos: float = 1.0
+    lam_neg: float = 1.0
     n_neg: int = 5
     negative_without_entropy: bool = True
 

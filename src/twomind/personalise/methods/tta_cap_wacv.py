@@ -30,6 +30,9 @@ class TTACapWACV(TTACap):
     tau_pos: float = 0.5
     tau_neg: float = 0.8
     tau_margin: float = 0.05
+    lam_src: float = 1.0
+    lam_pos: float = 1.0
+    lam_neg: float = 1.0
 
 
 PLUGIN = TTACapWACV
