@@ -66,6 +66,9 @@ def toy(seed: int = 0, n_classes: int = 2, n_windows: int = 12, dim: int = 16) -
         summary = {
             "prototypes": prototypes.repeat(2, axis=0),
             "prototype_class": np.arange(n_classes).repeat(2),
+            "prototype_subject": np.tile([0, 1], n_classes),
+            "subject_mean": unit[:: len(unit) // 2][:2],
+            "subject_variance": np.full((2, dim), 0.05),
             "mean": rows.mean(axis=0),
             "variance": rows.var(axis=0),
         }

@@ -1,0 +1,44 @@
+"""Pure functions that methods share: softmax, entropy, unit length. numpy in, numpy out; ``_t`` names are for torch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Softmax over the last axis, at the dtype that came in."""
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def entropy(probs: np.ndarray) -> np.ndarray:
+    """Entropy in nats over the last axis; ``0 ln 0 = 0``."""
+    return -(probs * np.log(np.maximum(probs, 1e-12))).sum(axis=-1)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Rows at length 1; a zero row stays zero."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return rows / np.maximum(length, 1e-12)
+
+
+def entropy_t(logits: Any) -> Any:
+    """Entropy in nats of torch logits ``(..., C)`` → ``(...)``, differentiable."""
+    logp = logits.log_softmax(-1)
+    return -(logp.exp() * logp).sum(-1)
+
+
+def marginal_entropy_t(logits: Any) -> Any:
+    """Entropy in nats of the mean probability of torch logits ``(V, C)``: the loss of TPT and MEMO."""
+    logp = logits.log_softmax(-1)
+    mean = logp.logsumexp(0) - math.log(len(logp))
+    return -(mean.exp() * mean).sum(-1)
+
+
+def confident(logits: np.ndarray, share: float) -> np.ndarray:
+    """Indices of the ``share`` of rows ``(V, C)`` with the lowest entropy, at least one, most confident first."""
+    n = max(1, int(share * len(logits)))
+    return np.argsort(entropy(softmax(logits)), kind="stable")[:n]
