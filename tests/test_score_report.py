@@ -295,6 +295,7 @@ def test_who_may_not_be_shown_is_in_no_picture(kept: Path, tmp_path: Path) -> No
 def test_names_in_runs_cannot_break_out_of_the_page(kept: Path, tmp_path: Path) -> None:
     bad = "<img src=x onerror=alert(1)>|x"
     loaded = [replace(runs.load_run(f), dataset=bad, model=bad) for f in runs.find_runs([kept / "clip"])]
+    loaded = [replace(r, method=bad) if r.method == "constant" else r for r in loaded]
     found = report.write_report(loaded, tmp_path, n_bootstrap=100)
     assert "<img" not in Path(found["html"]).read_text()
     lines = [t for t in Path(found["markdown"]).read_text().splitlines() if t.startswith("| offset | <img")]

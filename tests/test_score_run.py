@@ -141,6 +141,14 @@ def test_a_person_on_both_sides_raises_unless_the_protocol_means_it() -> None:
     with pytest.raises(BadInput, match=r"people are in training and in test: \['t0'\]"):
         go(fold=fold)
     assert len(go(fold=replace(fold, same_people=True)).rows["recording"]) == 2
+    about_questions = go(fold=replace(fold, protocol="leave-one-question-out"))
+    assert about_questions.fold.same_people, "tables must say that people met"
+    assert not go().fold.same_people
+    from twomind.score.board import boards
+    from twomind.score.report_tables import about
+
+    [found] = boards([about_questions], n_bootstrap=100)
+    assert "nothing about people never seen" in about(found)
 
 
 def _copy(world: Any, new: str, old: str, words: bool = False) -> tuple[Any, Any]:
