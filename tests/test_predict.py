@@ -333,6 +333,17 @@ def test_kill_9_and_run_again_gives_the_same_results(answer, tmp_path) -> None:
     assert not list(killed.rglob("*.part"))
 
 
+def test_nothing_of_another_answer_stays(answer, tmp_path) -> None:
+    out = tmp_path / "o"
+    (out / "answer").mkdir(parents=True)
+    for name in (".measures.csv.x.part", "segments.csv", "frame_score.csv"):
+        (out / "answer" / name).write_text("of a run that was killed, or of another model")
+    command = ("predict", answer, "--question", 7, "--out", out, "--store", tmp_path / "s")
+    assert run(*command)[0] == 0
+    stems = {p.name for p in (out / Path(answer).stem).iterdir()}
+    assert not stems & {".measures.csv.x.part", "segments.csv", "frame_score.csv"}
+
+
 def test_no_network_is_needed(answer, tmp_path, monkeypatch) -> None:
     import socket
 

@@ -358,6 +358,7 @@ def write_result(result: Result, folder: Path, mark: str) -> None:
     from twomind.serve.report import write_report
 
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     tables.write_measures_csv(result, folder / "measures.csv")
     tables.write_measures_parquet(result, folder / "measures.parquet")
     tables.write_cues_csv(result, folder / "cues.csv")
@@ -370,6 +371,13 @@ def write_result(result: Result, folder: Path, mark: str) -> None:
         tables.write_frame_score_csv(result, folder / "frame_score.csv")
     write_report([result], folder / "report.html")
     tables.write_json(summary_of(result, mark), folder / "summary.json")
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a killed run left half-written, and files that only another model's answer would have."""
+    for name in (".*.part", "segments.csv", "segments.vtt", "frame_score.csv", "evidence.csv"):
+        for path in folder.glob(name):
+            path.unlink(missing_ok=True)
 
 
 def _work(
