@@ -171,6 +171,15 @@ def test_shuffling_takes_other_people_s_tracks_and_refuses_where_there_are_none(
         shuffle_modalities(windows[:3], [0, 0, 0])
 
 
+def test_lost_faces_are_rows_without_numbers_and_with_a_reason() -> None:
+    x = study_features("biovid", 3, 0, replace(WORLD, lost=0.2)).features
+    valid = np.concatenate([w.tracks["face"].valid for w in x])
+    assert 1 - valid.mean() == pytest.approx(0.2, abs=0.08)
+    track = next(w.tracks["face"] for w in x if not w.tracks["face"].valid.all())
+    assert np.isnan(track.values[~track.valid]).all()
+    assert {track.reasons[c] for c in track.reason_code[~track.valid]} == {"no face"}
+
+
 def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fast.model.cache_clear()
     monkeypatch.setattr(fast, "MODEL", tmp_path / "measured.json")

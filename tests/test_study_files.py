@@ -180,6 +180,7 @@ def test_a_damaged_film_is_drawn_again_and_nothing_else_is(bah: StudyPlan) -> No
     draw_study(bah, workers=1, progress=lambda *p: done.append(p), work=film_crop_more)
     changed = {c.media for c in clips if (bah.out / c.media).stat().st_mtime_ns != before[c.media]}
     assert changed == {clips[0].media, clips[1].media}
+    assert decoded(bah.out / clips[0].media)[0] > 10
     assert done[-1][1:] == (7, 7)
 
 

@@ -136,7 +136,7 @@ def measured_face(world: StudyWorld, take: Take) -> Track:
     opening = values[:, [_COLUMN["eye_opening_right"], _COLUMN["eye_opening_left"]]]
     shut = (opening < MIN_OPENING).all(axis=1)
     values[np.ix_(shut, [_COLUMN["gaze_yaw"], _COLUMN["gaze_pitch"]])] = np.nan
-    lost = _lost(n, float(m["lost_share"]) * world.noise, float(m["lost_rows"]), rng)
+    lost = _lost(n, float(m["lost_share"]) * world.noise + world.lost, max(float(m["lost_rows"]), 4.0), rng)
     blink, _ = find_blinks(take.times_s, np.where(lost, np.nan, opening.mean(axis=1)))
     values[:, _COLUMN["blink"]] = blink
     values[np.ix_(blink == 1, [_COLUMN[name] for name in _DARK_BLINK])] = np.nan
