@@ -307,7 +307,8 @@ def test_measured_features_of_a_study_come_from_the_store_the_second_time(
 
     monkeypatch.setattr(room, "_run_pass", never)
     again = room.describe(recording_of(one, one.clips()[0]), store=store)
-    assert set(again.features.tracks) == {"face", "face_relative", "voice", "words"} and again.features.drawn
+    assert set(again.features.tracks) == {"face", "face_relative", "voice", "words"}
+    assert again.features.drawn
 
 
 def replace_clips(plan: StudyPlan, n: int, monkeypatch: pytest.MonkeyPatch) -> StudyPlan:

@@ -155,7 +155,8 @@ class StudyWorld(World):
         for name in (*PERSON_KNOBS, "noise", "boundary_s"):
             if not 0 <= getattr(self, name) <= 3:
                 raise BadInput(f"StudyWorld.{name}: expected a size in 0..3, got {getattr(self, name)}")
-        for name in ("subtlety", "label_noise", "conflict", "within", "sides", "one_segment", "fillers_dropped", "lost"):
+        shares = ("subtlety", "label_noise", "conflict", "within", "sides", "one_segment", "fillers_dropped", "lost")
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"StudyWorld.{name}: expected a share in 0..1, got {getattr(self, name)}")
         if self.clips_per_class < 1 or self.clips_per_class > 20:
