@@ -27,7 +27,8 @@ from twomind.capture.drawn.study_take import Take, bah_take, silence
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.capture.drawn.world import stream
 from twomind.describe import Settings, describe
-from twomind.describe.measured import MODEL, calibrate, truth_rows
+from twomind.describe.measured import MODEL, truth_rows
+from twomind.describe.measured_fit import calibrate
 from twomind.store import Store
 from twomind.types import Recording
 

@@ -183,7 +183,8 @@ def show(name: str, r: dict[str, Any]) -> None:
     low, high = r["gap_uar_95"]
     print(
         f"{name:36s} UAR {r['source_uar']:.3f} -> {r['oracle_uar']:.3f}, gap {r['gap_uar']:+.3f} "
-        f"[{low:+.3f}, {high:+.3f}]  F1 {r['source_f1']:.3f} -> {r['oracle_f1']:.3f}  AUC {r['source_auc']:.3f} -> {r['oracle_auc']:.3f}",
+        f"[{low:+.3f}, {high:+.3f}]  F1 {r['source_f1']:.3f} -> {r['oracle_f1']:.3f}  "
+        f"AUC {r['source_auc']:.3f} -> {r['oracle_auc']:.3f}",
         flush=True,
     )
 

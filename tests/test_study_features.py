@@ -171,6 +171,15 @@ def test_shuffling_takes_other_people_s_tracks_and_refuses_where_there_are_none(
         shuffle_modalities(windows[:3], [0, 0, 0])
 
 
+def test_lost_faces_are_rows_without_numbers_and_with_a_reason() -> None:
+    x = study_features("biovid", 3, 0, replace(WORLD, lost=0.2)).features
+    valid = np.concatenate([w.tracks["face"].valid for w in x])
+    assert 1 - valid.mean() == pytest.approx(0.2, abs=0.08)
+    track = next(w.tracks["face"] for w in x if not w.tracks["face"].valid.all())
+    assert np.isnan(track.values[~track.valid]).all()
+    assert {track.reasons[c] for c in track.reason_code[~track.valid]} == {"no face"}
+
+
 def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fast.model.cache_clear()
     monkeypatch.setattr(fast, "MODEL", tmp_path / "measured.json")
@@ -214,3 +223,23 @@ def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> 
     assert np.mean(spoken[0] == spoken[1]) > 0.93
     energy = [np.nanmedian(t.column("energy")) for t in (quiet.tracks["voice"], real.features.tracks["voice"])]
     assert energy[0] == pytest.approx(energy[1], abs=4)
+
+
+def test_the_fit_finds_the_model_that_made_the_measures() -> None:
+    """Clips measured by the model itself, fitted anew: what moves pose and smile comes back."""
+    from twomind.describe.measured_fit import calibrate
+
+    clips = []
+    spoken = study_features("bah", 1, 0, WORLD).features[0].tracks["voice"].values
+    for clip in clips_of("bah", 4, 2, WORLD):
+        take = take_of(clip, WORLD, 2)
+        track = fast.measured_face(WORLD, take)
+        face = np.where(track.valid[:, None], track.values, np.nan)
+        clips.append({"index": clip.index, "truth": fast.truth_rows(take), "face": face})
+    take = take_of(clips_of("bah", 1, 0, WORLD)[0], WORLD, 0)
+    clips[0] |= {"voice": spoken, "take": take}
+    found, report = calibrate(clips)
+    assert report["held_out_r2_within_person"]["pose_yaw"] > 0.9
+    at = (fast.INPUTS.index("yaw"), NAMES.index("pose_yaw"))
+    assert np.array(found["weights"])[at] == pytest.approx(fast.model()["weights"][at], rel=0.15)
+    assert found["names"] == list(NAMES) and abs(found["voice_late_s"]) < 0.05

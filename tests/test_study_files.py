@@ -180,6 +180,7 @@ def test_a_damaged_film_is_drawn_again_and_nothing_else_is(bah: StudyPlan) -> No
     draw_study(bah, workers=1, progress=lambda *p: done.append(p), work=film_crop_more)
     changed = {c.media for c in clips if (bah.out / c.media).stat().st_mtime_ns != before[c.media]}
     assert changed == {clips[0].media, clips[1].media}
+    assert decoded(bah.out / clips[0].media)[0] > 10
     assert done[-1][1:] == (7, 7)
 
 
@@ -285,3 +286,33 @@ def test_the_command_draws_a_study_and_refuses_what_it_cannot(tmp_path: Path) ->
     assert json.loads((tmp_path / "study.json").read_text())["world"]["rest"] == 0
     for wrong in (["--visits", "2"], ["--layout", "bah", "--knob", "nope=1"], ["--layout", "bah", "--voice", "espeak"]):
         assert CliRunner().invoke(main, ["people", str(tmp_path / "x"), *wrong]).exit_code == BadInput.exit_code
+
+
+def test_measured_features_of_a_study_come_from_the_store_the_second_time(
+    bah: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
+    from twomind import describe as room
+    from twomind.describe.study import describe_study, recording_of
+    from twomind.store import Store
+
+    store = Store(tmp_path)
+    one = replace_clips(bah, 1, monkeypatch)
+    rows = describe_study(one, 1, store)
+    assert [r["recording"] for r in rows] == [c.recording for c in one.clips()]
+    assert rows[0]["face_rows"] > 15
+
+    def never(*_: Any) -> None:
+        raise AssertionError("decoded again")
+
+    monkeypatch.setattr(room, "_run_pass", never)
+    again = room.describe(recording_of(one, one.clips()[0]), store=store)
+    assert set(again.features.tracks) == {"face", "face_relative", "voice", "words"}
+    assert again.features.drawn
+
+
+def replace_clips(plan: StudyPlan, n: int, monkeypatch: pytest.MonkeyPatch) -> StudyPlan:
+    """The plan with its first clips only."""
+    clips = plan.clips()[:n]
+    monkeypatch.setattr(StudyPlan, "clips", lambda _: clips)
+    return plan

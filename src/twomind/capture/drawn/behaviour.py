@@ -35,12 +35,16 @@ SHAPES: dict[str, dict[str, float]] = {
     "shrug": {"shrug": 0.9, "AU01": 0.3, "AU02": 0.3},
     "head_shake": {"yaw": 7.0},
     "nod": {"pitch": 6.0},
+}
+#: more movements, which only studies use
+STUDY_SHAPES: dict[str, dict[str, float]] = {
     "eyes_closing": {"AU43": 0.95},
     "hanging": {"AU26": 0.55, "AU25": 0.4},
     "throw": {"pitch": 9.0},
     "restless": {"x_cm": 1.3, "roll": 3.0},
     "frown": {"AU04": 0.7, "AU15": 0.6},
 }
+_ALL_SHAPES = {**SHAPES, **STUDY_SHAPES}
 _SIDED = ("gaze_yaw", "yaw", "roll", "x_cm")
 #: cycles per second of movements that go to and fro
 _CYCLES_HZ = {"head_shake": 1.7, "nod": 1.9, "restless": 0.9}
@@ -217,7 +221,7 @@ def compose(movements: tuple[Movement, ...], times_s: np.ndarray) -> tuple[Cours
     columns: Courses = {name: np.zeros(len(times_s)) for name in COLUMNS}
     for movement in movements:
         level = movement.amplitude * movement.level(times_s)
-        for name, height in SHAPES[movement.kind].items():
+        for name, height in _ALL_SHAPES[movement.kind].items():
             course = height * level
             if name in _SIDED:
                 course = course * movement.side

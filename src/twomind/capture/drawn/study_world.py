@@ -114,6 +114,8 @@ class StudyWorld(World):
     subtlety: float = 0.35
     #: size of everything that has nothing to do with label or person: measurement noise, moods of a clip, camera noise
     noise: float = 1.0
+    #: share of the frames in which the face is lost, besides what the measuring chain loses by itself (fast path only)
+    lost: float = 0.0
     #: probability that a segment was overlooked, and, per answer without one, that one was invented; in the layouts
     #: with a label per clip, that the label is wrong
     label_noise: float = 0.04
@@ -153,7 +155,8 @@ class StudyWorld(World):
         for name in (*PERSON_KNOBS, "noise", "boundary_s"):
             if not 0 <= getattr(self, name) <= 3:
                 raise BadInput(f"StudyWorld.{name}: expected a size in 0..3, got {getattr(self, name)}")
-        for name in ("subtlety", "label_noise", "conflict", "within", "sides", "one_segment", "fillers_dropped"):
+        shares = ("subtlety", "label_noise", "conflict", "within", "sides", "one_segment", "fillers_dropped", "lost")
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"StudyWorld.{name}: expected a share in 0..1, got {getattr(self, name)}")
         if self.clips_per_class < 1 or self.clips_per_class > 20:
