@@ -30,7 +30,7 @@ from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of
 from twomind.estimate.fusion_net import FusionConfig
 from twomind.estimate.train import TrainSettings, average_precision, macro_f1, train, weighted_loss
 from twomind.score.fusion_card import card_figures
-from twomind.score.fusion_study import Plan, train_study, with_validation
+from twomind.score.fusion_study import Job, Plan, train_one, train_study, with_validation
 from twomind.score.located_frames import Moments, locate_frames, shortcuts
 from twomind.serve.cli import main
 from twomind.types import AMBIVALENCE, Features, Fold, Recording, Status, Track
@@ -236,6 +236,14 @@ def test_a_study_trains_several_seeds_and_is_read_back_when_run_again(study) -> 
     again = train_study(data, data.folds("people"), plan, 2, out, data.describe)
     assert again["runs"] == found["runs"]
     assert {p: p.stat().st_mtime_ns for p in out.glob("seed-*/*")} == stamps
+
+
+def test_a_job_that_shares_the_machine_uses_one_thread_and_is_done_once(study) -> None:
+    out, data, plan, found = study
+    torch.set_num_threads(2)
+    job = Job(plan, data.folds("people")[0], 1, out / "data.safetensors", out / "seed-1", threads=1)
+    assert train_one(job) == found["runs"][1]
+    assert torch.get_num_threads() == 1
 
 
 def test_the_card_says_who_what_and_how(study) -> None:

@@ -93,7 +93,7 @@ class FusionRecogniser:
         grids = [grid_of(x, self.recipe) for x in xs]
         if any(why_empty(x, g, self.recipe) for x, g in zip(xs, grids, strict=True)):
             raise ValueError("run: a window has nothing that the model reads; ask predict instead")
-        return collate([replace(g, question=self._question(x)) for x, g in zip(xs, grids, strict=True)])
+        return collate([replace(g, question=self.question_of(x)) for x, g in zip(xs, grids, strict=True)])
 
     def head(self, params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         return torch.func.functional_call(_Linear(self.net), _prefixed(params), ())
@@ -156,7 +156,8 @@ class FusionRecogniser:
 
     # --- answers ---------------------------------------------------------------------------------------------------
 
-    def _question(self, x: Features) -> int:
+    def question_of(self, x: Features) -> int:
+        """Index of the question as the model takes it; the last one means unknown, or switched off."""
         return self.recipe.question(x.question if self.settings.use_question else None)
 
     def _check_drawn(self, drawn: bool) -> None:
@@ -183,7 +184,7 @@ class FusionRecogniser:
         grid = grid_of(x, self.recipe)
         if reason := why_empty(x, grid, self.recipe):
             return Prediction.not_measured(x.span_s, len(self.task.classes), reason)
-        question = self._question(x)
+        question = self.question_of(x)
         rows, runner = rows_of(self.net, grid, question)
         logits = runner.logits()
         logits[-1] += self.shift()
@@ -230,7 +231,7 @@ class FusionRecogniser:
     def rows(self, x: Features) -> Rows:
         """All rows of the window, with what the video score is pooled from."""
         self._check_drawn(x.drawn)
-        return rows_of(self.net, grid_of(x, self.recipe), self._question(x))[0]
+        return rows_of(self.net, grid_of(x, self.recipe), self.question_of(x))[0]
 
     def timeline(self, x: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """``times_s (T,)`` of row starts, ``probs (T, C)`` (nan where not valid), ``valid (T,)``. See ``locates``."""

@@ -93,12 +93,15 @@ class Objective:
         return self._loss(module, batch, frame_y.to(device), y.to(device))
 
     def _loss(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor) -> Tensor:
-        fit, gamma = self.fit, self.fit.gamma if self.fit.imbalance == "focal" else 0.0
         out = net(batch)
         rows = net.frame_logits(out.frame, batch.question)
+        return self._loss_of(rows, net.video(out, batch)[1], frame_y, y)
+
+    def _loss_of(self, rows: Tensor, logits: Tensor, frame_y: Tensor, y: Tensor) -> Tensor:
+        """Of logits of rows ``(B, T, C)`` and recordings ``(B, C)``."""
+        fit, gamma = self.fit, self.fit.gamma if self.fit.imbalance == "focal" else 0.0
         coded, known = frame_y >= 0, y >= 0
         total = fit.frame_weight * loop.weighted_loss(rows[coded], frame_y[coded], _on(self.weights.frame, rows), gamma)
-        _, logits = net.video(out, batch)
         total = total + fit.video_weight * loop.weighted_loss(
             logits[known], y[known], _on(self.weights.video, rows), gamma
         )
@@ -125,10 +128,10 @@ class Objective:
             chosen = self.val[at : at + 16]
             batch = collate([i.grid for i in chosen]).to(device)
             frame_y, y = (t.to(device) for t in _labels(chosen, batch.frames.shape[1]))
-            losses.append(float(self._loss(net, batch, frame_y, y)) * len(chosen))
             out = net(batch)
-            video = net.video(out, batch)[1].softmax(-1)
-            rows = net.frame_logits(out.frame, batch.question).softmax(-1)
+            video, rows = net.video(out, batch)[1], net.frame_logits(out.frame, batch.question)
+            losses.append(float(self._loss_of(rows, video, frame_y, y)) * len(chosen))
+            video, rows = video.softmax(-1), rows.softmax(-1)
             known, coded = y >= 0, frame_y >= 0
             ys.append(y[known].cpu().numpy())
             ps.append(video[known].float().cpu().numpy())

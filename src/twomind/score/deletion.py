@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from twomind.estimate.fusion import FusionRecogniser
-from twomind.estimate.fusion_input import without_span
+from twomind.estimate.fusion_input import grid_of, why_empty, without_span
+from twomind.estimate.fusion_run import rows_of
 from twomind.score import metrics
-from twomind.types import Features, Prediction, Status
+from twomind.types import Features
 
 
-def _odds(prediction: Prediction) -> float:
-    p = min(max(1 - float(prediction.probs[0]), 1e-9), 1 - 1e-9)
-    return float(np.log(p / (1 - p)))
+def _odds(model: FusionRecogniser, x: Features) -> float | None:
+    """Log-odds of "any class but the first"; None where nothing was measured."""
+    grid = grid_of(x, model.recipe)
+    if why_empty(x, grid, model.recipe):
+        return None
+    # Not predict: it would also run the model without each modality, for its evidence.
+    logits = rows_of(model.net, grid, model.question_of(x))[1].logits()
+    return float(np.logaddexp.reduce(logits[1:]) - logits[0])
 
 
 def deletion_test(
@@ -28,19 +34,22 @@ def deletion_test(
 ) -> dict[str, Any]:
     """Fall of the log-odds when ``width_s`` seconds are taken out: the cited ones, and random ones.
 
-    ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the width, or that are not
-    scored, are left out. ``cited_bites``: the lower end is above zero.
+    ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the width, or of which
+    nothing is left, are left out. ``cited_bites``: the lower end is above zero.
     """
     rng = np.random.default_rng(seed)
     rows, people = [], []
     for x in xs:
         length = x.span_s[1] - x.span_s[0]
-        whole = model.predict(x)
-        if length < 2 * width_s or whole.status is Status.NOT_MEASURED:
+        whole = _odds(model, x)
+        if length < 2 * width_s or whole is None:
             continue
         starts = x.span_s[0] + rng.uniform(0, length - width_s, n_random)
         spans = [model.cited_span(x, width_s), *((a, a + width_s) for a in starts)]
-        falls = [_odds(whole) - _odds(model.predict(without_span(x, *span))) for span in spans]
+        left = [_odds(model, without_span(x, *span)) for span in spans]
+        if None in left:
+            continue
+        falls = [whole - v for v in left if v is not None]
         rows.append((falls[0], float(np.mean(falls[1:]))))
         people.append(x.subject)
     if not rows:

@@ -206,7 +206,7 @@ def train_study(
     n_jobs = len(folds) * seeds
     n = engine.n_workers(workers, n_jobs)
     jobs = [
-        Job(plan, f, plan.train.seed + s, data, _place(out, f, len(folds)) / f"seed-{plan.train.seed + s}", n > 1)
+        Job(plan, f, plan.train.seed + s, data, _place(out, f, len(folds)) / f"seed-{plan.train.seed + s}", int(n > 1))
         for f in folds
         for s in range(seeds)
     ]
