@@ -6,7 +6,7 @@ numbers. A CLIP-like zero-shot model is this one with ``unit=True``, the scaled 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ class EmbeddingRecogniser:
     """``logits = norm(mean_t x_t) @ weight.T + bias`` on the track ``track`` with rows ``(D,)``.
 
     ``weights`` holds ``head.weight (C, D)``, ``head.bias (C,)`` and, where there is one, the affine of a layer
-    normalisation ``norm.weight (D,)``, ``norm.bias (D,)``. ``unit`` scales the embedding to length 1.
+    normalisation ``norm.weight (D,)``, ``norm.bias (D,)``. ``unit`` scales the embedding to length 1. ``reader``
+    makes the embedding ``(D,)`` of a window where it is not the mean of a track; None when nothing was measured.
     """
 
     task: Task
@@ -36,6 +37,7 @@ class EmbeddingRecogniser:
     track: str = "embedding"
     unit: bool = False
     drawn: bool = field(default=False)
+    reader: Callable[[Features], np.ndarray | None] | None = None
 
     def __post_init__(self) -> None:
         weight = self.weights["head.weight"]
@@ -46,7 +48,9 @@ class EmbeddingRecogniser:
         return self.weights
 
     def pooled(self, x: Features) -> np.ndarray | None:
-        """Mean of the valid rows ``(D,)``, or None when there is none."""
+        """The embedding ``(D,)``: of ``reader``, else the mean of the valid rows; None when there is nothing."""
+        if self.reader is not None:
+            return self.reader(x)
         track = x.tracks.get(self.track)
         if track is None or not track.valid.any():
             return None

@@ -85,9 +85,9 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
 
 
 def _opened(options: Mapping[str, Any]) -> tuple[Any, list[Any], Task]:
-    from importlib import import_module
+    from twomind.capture.datasets import open_dataset
 
-    dataset = import_module("twomind.capture.datasets").open_dataset(options["data"], options["name"])
+    dataset = open_dataset(options["data"], options["name"])
     folds = list(dataset.folds(options["protocol"]))
     if options["fold"]:
         chosen = [f for f in folds if f.name == options["fold"]]
