@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -129,7 +130,9 @@ def test_what_cannot_be_measured_says_so() -> None:
 def test_saved_and_loaded(tmp_path: Path) -> None:
     model = replace(toy_model(), card={"made": "here"})
     model.save(tmp_path)
+    assert json.loads((tmp_path / "card.json").read_text("utf-8")) == {"recogniser": "clip-au", "made": "here"}
     again = ClipAu.load(tmp_path)
+    assert ClipAu.load(tmp_path / "card.json").phrases == again.phrases
     x = window(noise(30))
     np.testing.assert_array_equal(again.predict(x).probs, model.predict(x).probs)
     assert (again.phrases, again.clips, again.card) == (model.phrases, model.clips, {"made": "here"})

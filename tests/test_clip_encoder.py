@@ -103,6 +103,14 @@ def test_onnx_agrees_with_torch_and_is_kept(folder: Path, tiny: clip.Encoder, tm
     stamp = kept.stat().st_mtime_ns
     clip.load_clip(folder, runtime="onnx", cache=tmp_path)
     assert kept.stat().st_mtime_ns == stamp
+    # The faster one is taken; what was measured is kept, and decides the next time.
+    chosen = clip.load_clip(folder, cache=tmp_path).runtime
+    (measured,) = tmp_path.rglob("*.json")
+    seconds = json.loads(measured.read_text("utf-8"))
+    assert chosen == min(seconds, key=seconds.get)
+    for name, other in (("torch", "onnx"), ("onnx", "torch")):
+        measured.write_text(json.dumps({name: 1.0, other: 2.0}), "utf-8")
+        assert clip.load_clip(folder, cache=tmp_path).runtime == name
 
 
 def test_a_folder_without_a_vocabulary_is_refused(folder: Path, tmp_path: Path) -> None:

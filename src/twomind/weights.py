@@ -50,12 +50,11 @@ class Found:
     source: str
 
 
-def _shipped_sums() -> dict[str, str]:
-    """Sums of the weights that come with this package (``estimate/weights/SHA256SUMS``, the format of sha256sum)."""
-    here = Path(__file__).parent
-    sums = here / "estimate" / "weights" / "SHA256SUMS"
-    pairs = (line.split() for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
-    return {f"estimate/weights/{name}": digest for digest, name in pairs}
+def _shipped_sums(room: str, only: str) -> dict[str, str]:
+    """The sum of one file that comes with this package (``<room>/weights/*SHA256SUMS``, the format of sha256sum)."""
+    lists = sorted((Path(__file__).parent / room / "weights").glob("*SHA256SUMS"))
+    pairs = (line.split() for sums in lists for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
+    return {f"{room}/weights/{name}": digest for digest, name in pairs if name == only}
 
 
 _WHISPER_FILES = {"model.bin": "", "config.json": "", "tokenizer.json": ""}
@@ -68,7 +67,27 @@ BUNDLED = (
         "research; see the model card (docs/words.md)",
         "trained by `twomind train words`",
         package="twomind",
-        files=_shipped_sums(),
+        files=_shipped_sums("estimate", "words.json"),
+    ),
+    Weights(
+        "face-text",
+        "a small face-text encoder that knows drawn people only",
+        "Apache-2.0",
+        "tests and demonstrations; it means nothing on real faces (docs/clip-au.md)",
+        "trained by `python -m twomind.describe.face_text_train`",
+        package="twomind",
+        extra="torch",
+        files=_shipped_sums("describe", "face_text.safetensors"),
+    ),
+    Weights(
+        "clip-au",
+        "CLIP-AU on the face-text encoder, trained on drawn people only",
+        "Apache-2.0",
+        "tests and demonstrations; it means nothing on real faces (docs/clip-au.md)",
+        "trained by `python -m twomind.estimate.clip_au_drawn`",
+        package="twomind",
+        extra="torch",
+        files=_shipped_sums("estimate", "clip_au.safetensors"),
     ),
     Weights(
         "mediapipe-face",
@@ -124,6 +143,22 @@ ADDABLE = (
             files=_WHISPER_FILES,
         )
         for size in ("tiny", "base", "small", "medium")
+    ),
+    *(
+        Weights(
+            f"clip-{size}",
+            f"CLIP {size} of OpenAI: pictures and text in one space",
+            "MIT (code); the model card allows research",
+            "research; OpenAI's model card puts deployed use out of scope",
+            repo,
+            extra="clip",
+            files={"config.json": "", "vocab.json": "", "merges.txt": ""},
+        )
+        for size, repo in (
+            ("vit-b-32", "openai/clip-vit-base-patch32"),
+            ("vit-b-16", "openai/clip-vit-base-patch16"),
+            ("vit-l-14", "openai/clip-vit-large-patch14"),
+        )
     ),
 )
 

@@ -1,7 +1,8 @@
 """Frozen CLIP: an image tower, a text tower and a tokenizer, from the hub, a folder, or weights that were added.
 
-Weights are read by ``transformers`` and then run by :mod:`.clip_towers`; pictures run in ONNX Runtime where it is
-installed, which measured 2.0 to 2.3 times faster than torch here at a deviation of 1e-6. No torchvision.
+Weights are read by ``transformers`` and then run by :mod:`.clip_towers`. Pictures run in float32, in torch or in ONNX
+Runtime (where it is installed), whichever a short measurement finds faster on this machine; the two differ by about
+1e-6. No torchvision.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def load_clip(
 ) -> Encoder:
     """A CLIP by short name (``vit-b-32``, ``vit-b-16``, ``vit-l-14``), hub id, or local folder in transformers' layout.
 
-    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx``, or ``auto`` (ONNX Runtime where it is
-    installed). The exported image tower is kept under ``cache`` (the store's folder by default).
+    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx``, or ``auto`` (the one
+    that measured faster here). The exported image tower is kept under ``cache`` (the store's folder by default).
 
     Raises:
         BadInput: no such folder, files are absent from it, or tokenizer and weights do not belong together.
@@ -225,11 +226,14 @@ def _images(
     tower: Tower, size_px: int, fingerprint: str, runtime: str, cache: Path | None
 ) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
     if runtime != "torch":
-        from twomind.describe.clip_onnx import onnx_images
+        from twomind.describe.clip_onnx import faster_runtime, onnx_images
 
         try:
-            return onnx_images(tower, size_px, fingerprint, cache), "onnx"
+            images = onnx_images(tower, size_px, fingerprint, cache)
         except MissingExtra:
             if runtime == "onnx":
                 raise
+        else:
+            if runtime == "onnx" or faster_runtime(tower, size_px, fingerprint, images, cache) == "onnx":
+                return images, "onnx"
     return torch_images(tower), "torch"

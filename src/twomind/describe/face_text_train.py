@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import math
 import time
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -164,8 +165,14 @@ def text_rows(w: dict[str, Tensor], names: tuple[str, ...], sentences: list[str]
     return F.normalize(text_features(tower, embed_tokens(tower, tokens.ids), tokens.read_at), dim=-1)
 
 
-def train(recipe: Recipe, faces: np.ndarray, truth: np.ndarray) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Weights of both towers, and the vocabulary."""
+def train(
+    recipe: Recipe, faces: np.ndarray, truth: np.ndarray, checkpoint: Path | None = None, stop_after: int = 0
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Weights of both towers, and the vocabulary.
+
+    With ``checkpoint``, every epoch is written there, and one of the same recipe is gone on from. ``stop_after`` ends
+    early, after so many epochs, as an interruption would.
+    """
     names = vocabulary(all_sentences())
     w = {k: v.clone().requires_grad_() for k, v in new_weights(recipe, len(names)).items()}
     scale = torch.tensor(math.log(10.0), requires_grad=True)
@@ -180,7 +187,9 @@ def train(recipe: Recipe, faces: np.ndarray, truth: np.ndarray) -> tuple[dict[st
     rng = np.random.default_rng(recipe.seed)
     mirrored = [NAMES.index(MIRRORED.get(name, name)) for name in NAMES]
     started = time.monotonic()
-    for epoch in range(recipe.epochs):
+    trained = {**w, "scale": scale, "slope": slope, "bias": bias}
+    first = _resume(checkpoint, recipe, trained, optimiser, schedule, rng, len(faces) // recipe.batch)
+    for epoch in range(first, min(recipe.epochs, stop_after or recipe.epochs)):
         order, total = rng.permutation(len(faces)), 0.0
         for at in range(0, len(order) - recipe.batch + 1, recipe.batch):
             rows = order[at : at + recipe.batch]
@@ -213,7 +222,54 @@ def train(recipe: Recipe, faces: np.ndarray, truth: np.ndarray) -> tuple[dict[st
             f"({time.monotonic() - started:.0f} s)",
             flush=True,
         )
+        if checkpoint is not None:
+            _keep(checkpoint, recipe, trained, optimiser, rng, epoch)
     return {k: v.detach() for k, v in w.items()}, names
+
+
+def _keep(
+    path: Path,
+    recipe: Recipe,
+    trained: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    rng: np.random.Generator,
+    epoch: int,
+) -> None:
+    arrays = {f"value.{k}": v.detach().numpy() for k, v in trained.items()}
+    for k, v in trained.items():
+        arrays |= {f"{name}.{k}": optimiser.state[v][name].numpy() for name in ("exp_avg", "exp_avg_sq")}
+    arrays = {k: np.atleast_1d(v) for k, v in arrays.items()}
+    write_arrays(path, arrays, {"recipe": asdict(recipe), "epoch": epoch, "random": rng.bit_generator.state})
+
+
+def _resume(
+    path: Path | None,
+    recipe: Recipe,
+    trained: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+    schedule: Any,
+    rng: np.random.Generator,
+    n_steps: int,
+) -> int:
+    """The epoch to go on with; 0 without a checkpoint of this very recipe."""
+    if path is None or not path.is_file():
+        return 0
+    arrays, meta = read_arrays(path)
+    if meta.get("recipe") != asdict(recipe):
+        return 0
+    n_done = (meta["epoch"] + 1) * n_steps
+    with torch.no_grad():
+        for k, v in trained.items():
+            found = {n: torch.from_numpy(arrays[f"{n}.{k}"]).view(v.shape) for n in ("value", "exp_avg", "exp_avg_sq")}
+            v.copy_(found.pop("value"))
+            optimiser.state[v] = {"step": torch.tensor(float(n_done)), **found}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the schedule is wound forward before the next step, on purpose
+        for _ in range(n_done):
+            schedule.step()
+    rng.bit_generator.state = meta["random"]
+    print(f"going on after epoch {meta['epoch'] + 1}", flush=True)
+    return int(meta["epoch"]) + 1
 
 
 def report(w: dict[str, Tensor], names: tuple[str, ...], faces: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
@@ -264,7 +320,7 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = Recipe(**{name: getattr(given, name) for name in asdict(Recipe())})
     faces, truth, people = draw_all(recipe, given.faces)
     train_on = people < recipe.n_people
-    w, names = train(recipe, faces[train_on], truth[train_on])
+    w, names = train(recipe, faces[train_on], truth[train_on], given.faces / "checkpoint.safetensors")
     w = {k: v.half().float() for k, v in w.items()}  # what is reported is what is shipped
     found = report(w, names, faces[~train_on], truth[~train_on])
     print(found)

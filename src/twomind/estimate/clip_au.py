@@ -10,6 +10,7 @@ clips sampled by time, in order, without wrap-around, several per window; text e
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES, Phrase
 from twomind.estimate.clip_au_clips import ClipSettings, clips_of, padded
 from twomind.estimate.embedding import from_logits
-from twomind.store import read_arrays, write_arrays
+from twomind.store import read_arrays, write_arrays, write_text
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Task
 
 try:
@@ -217,7 +218,10 @@ class ClipAu:
         return replace(self, text=phrase_text(encoder, self.phrases), mark=encoder.fingerprint)
 
     def save(self, folder: Path) -> Path:
-        """Write one safetensors file with the weights, and everything else as its JSON meta."""
+        """Write one safetensors file with the weights, and everything else as its JSON meta.
+
+        Into a folder, ``card.json`` comes beside it, by which ``twomind.estimate.load`` knows whose model this is.
+        """
         meta = {
             "format": FORMAT,
             "task": asdict(self.task),
@@ -226,7 +230,10 @@ class ClipAu:
             "card": dict(self.card),
             **{name: getattr(self, name) for name in ("track", "encoder", "mark", "drawn")},
         }
-        path = folder if folder.suffix == ".safetensors" else folder / FILE
+        path = folder
+        if folder.suffix != ".safetensors":
+            path = folder / FILE
+            write_text(folder / "card.json", json.dumps({"recogniser": "clip-au", **dict(self.card)}, indent=1))
         return write_arrays(path, {k: v.numpy() for k, v in self.weights.items()}, meta)
 
     @classmethod
@@ -237,6 +244,7 @@ class ClipAu:
             BadInput: there is none, or it is damaged.
         """
         path = path or SHIPPED
+        path = path.parent if path.name == "card.json" else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
             raise BadInput(f"{path}: expected a CLIP-AU model ({FILE}); train one with twomind.estimate.clip_au_train")

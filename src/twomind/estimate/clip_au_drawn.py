@@ -37,8 +37,8 @@ from twomind.types import AMBIVALENCE, Example, Features, Track
 class Recipe:
     """Everything that decides the outcome."""
 
-    n_people: int = 40
-    n_held_out: int = 20
+    n_people: int = 20
+    n_held_out: int = 10
     questions: tuple[int, ...] = (4, 7)
     n_windows: int = 2  # of each class per answer, at most
     n_frames: int = 20
