@@ -366,3 +366,29 @@ print(reader.finish().summary["status"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "no face"
     assert done.stderr.strip() == ""
+
+
+def test_landmarks_are_those_of_the_public_call(shared: Path) -> None:
+    """The short way into MediaPipe's graph gives bit for bit what FaceMesh.process gives, also after a lost face."""
+    from twomind.describe.tracker_mesh import import_mediapipe, landmark_lists, to_pixels
+
+    frames = [f.rgb for f in decoded(shared / "data" / "faces" / "single_face.mp4", 20)]
+    frames[8] = np.zeros_like(frames[8])
+    make = import_mediapipe().solutions.face_mesh.FaceMesh
+    with make(refine_landmarks=True) as ours, make(refine_landmarks=True) as theirs:
+        for n, rgb in enumerate(frames):
+            height, width = rgb.shape[:2]
+            a = [to_pixels(f, width, height) for f in landmark_lists(ours, rgb)]
+            b = [to_pixels(f, width, height) for f in theirs.process(rgb).multi_face_landmarks or ()]
+            assert len(a) == len(b) == (0 if n == 8 else 1)
+            assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_mediapipe_is_imported_without_pyplot_but_can_still_draw() -> None:
+    code = (
+        "import sys; from twomind.describe.tracker_mesh import import_mediapipe; m = import_mediapipe(); "
+        "assert 'matplotlib' not in sys.modules; "
+        "plt = m.solutions.drawing_utils.plt; import matplotlib; matplotlib.use('Agg'); "
+        "assert plt.figure().axes == []; assert 'matplotlib.pyplot' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

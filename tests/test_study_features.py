@@ -242,4 +242,5 @@ def test_the_fit_finds_the_model_that_made_the_measures() -> None:
     assert report["held_out_r2_within_person"]["pose_yaw"] > 0.9
     at = (fast.INPUTS.index("yaw"), NAMES.index("pose_yaw"))
     assert np.array(found["weights"])[at] == pytest.approx(fast.model()["weights"][at], rel=0.15)
-    assert found["names"] == list(NAMES) and abs(found["voice_late_s"]) < 0.05
+    assert found["names"] == list(NAMES)
+    assert abs(found["voice_late_s"]) < 0.05

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ __all__ = ["MEASURES", "UNSUPPORTED", "FaceReader", "FaceResult", "FaceSettings"
 
 _REASONS = ("", NO_FACE, OTHER_PERSON, *REASONS)
 _BLOCK = 64
+_PIXELS_AHEAD = 3
 _COLUMN = {name: k for k, name in enumerate(NAMES)}
 _NOT_IN_A_BLINK = ("AU05", "AU07")
 _MOTION_POINTS = [13, 14, 61, 291]
@@ -102,7 +104,9 @@ class FaceReader:
         self._skin = Skin()
         self._times: list[float] = []
         self._codes: list[int] = []
-        self._found: list[tuple[int, np.ndarray, np.ndarray]] = []  # row in the block, landmarks, pixel row
+        # Row in the block, landmarks, and the pixel row, which a second thread reads while the next frame is tracked.
+        self._found: list[tuple[int, np.ndarray, Future[np.ndarray]]] = []
+        self._pixels = ThreadPoolExecutor(1, "pixels")
         self._cv2_threads = _one_opencv_thread()
         self._last_lips: tuple[float, np.ndarray] | None = None
         self._people_rows: dict[int, int] = {}
@@ -112,12 +116,18 @@ class FaceReader:
         seen = self._tracker.update(frame.rgb, frame.time_s)
         self._people_rows[seen.n_people] = self._people_rows.get(seen.n_people, 0) + 1
         if seen.landmarks_px is not None:
-            # Here and not in a second thread: at a third of a millisecond, handing it over costs more than doing it.
-            self._found.append((len(self._times), seen.landmarks_px, pixel_row(frame.rgb, seen.landmarks_px)))
+            self._read_pixels(frame.rgb, seen.landmarks_px)
         self._times.append(frame.time_s)
         self._codes.append(_REASONS.index(seen.reason))
         if len(self._times) == _BLOCK:
             self._flush()
+
+    def _read_pixels(self, rgb: np.ndarray, landmarks_px: np.ndarray) -> None:
+        if len(self._found) >= _PIXELS_AHEAD:
+            # No more than a few pictures wait, or a slow machine would hold a whole block of them.
+            self._found[-_PIXELS_AHEAD][2].result()
+        job = self._pixels.submit(pixel_row, rgb, landmarks_px)
+        self._found.append((len(self._times), landmarks_px, job))
 
     def _flush(self) -> None:
         """Measure the buffered frames at once and spool their rows."""
@@ -128,7 +138,7 @@ class FaceReader:
         if self._found:
             rows = np.array([row for row, _, _ in self._found])
             landmarks = np.stack([points for _, points, _ in self._found])
-            pixels = np.stack([pixels for _, _, pixels in self._found])
+            pixels = np.stack([job.result() for _, _, job in self._found])
             values[rows], codes[rows] = self._measure(times_s[rows], landmarks, pixels)
         if self._landmarks is not None:
             kept = np.full((len(times_s), N_LANDMARKS, 3), np.nan, np.float32)
@@ -184,6 +194,7 @@ class FaceReader:
     def finish(self) -> FaceResult:
         """Measure what is left, find blinks, and close the back end."""
         self._flush()
+        self._pixels.shutdown()
         self._finder.close()
         if self._cv2_threads is not None:
             import cv2

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -23,6 +24,8 @@ from twomind.errors import BadInput, MissingExtra, MissingWeights
 _COUNT_PX = 480  # pictures are thinned to at least this width before faces are counted
 _BYTES = 17  # of one landmark with x, y, z on the wire: tag, length, three tagged float32
 _CROP_PX = 320
+_PARTS = ("_graph", "_graph_outputs", "_input_stream_type_info", "_make_packet", "_simulated_timestamp")
+_STEP_US = 33333  # what FaceMesh.process counts per frame
 
 
 class FaceFinder(Protocol):
@@ -52,7 +55,8 @@ def import_mediapipe() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", message="SymbolDatabase.GetPrototype", category=UserWarning)
     try:
-        import mediapipe
+        with _pyplot_later():
+            import mediapipe
     except ModuleNotFoundError as error:
         raise MissingExtra("face", "tracking a face") from error
     except ImportError as error:  # installed, but a system library such as libGL is absent
@@ -60,6 +64,33 @@ def import_mediapipe() -> ModuleType:
             "face", f"mediapipe cannot start ({error}; on Debian: libgl1 libglib2.0-0); tracking a face"
         ) from error
     return mediapipe
+
+
+class _Later(ModuleType):
+    """Stands for a module until one of its names is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(import_module(self.__name__), name)
+
+
+@contextlib.contextmanager
+def _pyplot_later() -> Iterator[None]:
+    """MediaPipe imports pyplot for a drawing helper that nobody here calls: most of a second at every start."""
+    names = ("matplotlib", "matplotlib.pyplot")
+    if any(name in sys.modules for name in names):
+        yield
+        return
+    stands = {name: _Later(name) for name in names}
+    stands["matplotlib"].__dict__["pyplot"] = stands["matplotlib.pyplot"]
+    sys.modules.update(stands)
+    try:
+        yield
+    finally:
+        for name, stand in stands.items():
+            if sys.modules.get(name) is stand:
+                del sys.modules[name]
 
 
 @contextlib.contextmanager
@@ -92,6 +123,26 @@ def box_of(landmarks_px: np.ndarray) -> np.ndarray:
     return np.concatenate([landmarks_px[:, :2].min(axis=0), landmarks_px[:, :2].max(axis=0)])
 
 
+def landmark_lists(mesh: Any, rgb: np.ndarray) -> list[Any]:
+    """The landmark lists that ``FaceMesh.process`` would give, without what it does besides.
+
+    ``process`` makes a named-tuple class anew for every frame, a tenth of the whole cost of tracking. The parts it is
+    made of are private to MediaPipe, whose version is pinned; where one is absent, ``process`` itself is asked.
+    """
+    if not all(hasattr(mesh, name) for name in _PARTS):
+        return list(mesh.process(rgb).multi_face_landmarks or ())
+    from mediapipe.python import packet_getter
+
+    mesh._graph_outputs.clear()
+    mesh._simulated_timestamp += _STEP_US
+    (name, kind), *_ = mesh._input_stream_type_info.items()
+    packet = mesh._make_packet(kind, rgb).at(mesh._simulated_timestamp)
+    mesh._graph.add_packet_to_input_stream(stream=name, packet=packet)
+    mesh._graph.wait_until_idle()
+    found = mesh._graph_outputs.get("multi_face_landmarks")
+    return [] if found is None or found.is_empty() else list(packet_getter.get_proto_list(found))
+
+
 class MeshFinder:
     """FaceMesh with irises, and the detectors, all from MediaPipe's wheel."""
 
@@ -121,8 +172,8 @@ class MeshFinder:
 
     def _faces(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
         height, width = rgb.shape[:2]
-        found = self._graph(name).process(np.ascontiguousarray(rgb)).multi_face_landmarks
-        return [to_pixels(face, width, height) for face in found or ()]
+        found = landmark_lists(self._graph(name), np.ascontiguousarray(rgb))
+        return [to_pixels(face, width, height) for face in found]
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         faces = self._faces("one", rgb)
