@@ -1,6 +1,6 @@
 """Does guarded adaptation quietly hurt? Every method × stream on a drawn world of embeddings, many seeds.
 
-    python benchmarks/guard.py [--seeds 100] [--people 2] [--windows 40] [--methods all] [--jobs 1] [--keep DIR]
+    python benchmarks/guard.py [--seeds 100] [--people 2] [--windows 30] [--methods all] [--jobs 1] [--keep DIR]
 
 One JSON line per seed is kept in ``--keep``, so an interrupted run goes on. The world is drawn: it proves the
 machinery, and says nothing about real faces. Budgets are replayed with the guard's own ``decide`` on the recorded
@@ -36,14 +36,14 @@ from twomind.types import Example, Features, Given, Task, Track
 METHODS = ("tent", "sar", "t3a", "tda", "tpt", "tta-cap", "tta-cap-v1", "tta-cap-wacv")
 #: budget and ``unsure`` of every guard that is replayed; (1, 1.01) is the alarms alone
 VARIANTS = [(0.0, 0.8), *((b, u) for u in (0.8, 0.65) for b in (0.01, 0.02, 0.05, 0.1, 0.2, 1.0)), (1.0, 1.01)]
-DIM, CLASSES, SOURCES = 16, 2, 8
+DIM, CLASSES, SOURCES = 16, 2, 16
 
 
 def world(seed: int, n_people: int, n_windows: int) -> tuple[Any, dict[str, list[Example]], Any]:
     """A model trained on drawn source people, the target people's labelled windows, and what may be handed over.
 
     A person is a shift of all embeddings, partly along the direction that separates the classes, so that the source
-    leans to one class on some people.
+    leans to one class on some people. With 18 windows a source person leaves one medoid per class, or a few.
     """
     rng = np.random.default_rng(seed)
     common, apart = 2 * rng.normal(size=DIM), rng.normal(size=DIM)
@@ -61,7 +61,7 @@ def world(seed: int, n_people: int, n_windows: int) -> tuple[Any, dict[str, list
             out.append(Example(x, y))
         return out
 
-    source = {f"source{k}": person(f"source{k}", 40) for k in range(SOURCES)}
+    source = {f"source{k}": person(f"source{k}", 18) for k in range(SOURCES)}
     rows = np.stack([e.x.tracks["embedding"].values.mean(axis=0) for own in source.values() for e in own])
     y = np.array([e.y for own in source.values() for e in own])
     normal = (rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, keepdims=True)
@@ -200,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--people", type=int, default=2)
-    parser.add_argument("--windows", type=int, default=40)
+    parser.add_argument("--windows", type=int, default=30)
     parser.add_argument("--methods", default="all")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=None)

@@ -73,6 +73,19 @@ def test_an_empty_class_is_unavailable_and_not_minus_a_billion() -> None:
     assert np.abs(released).max() > 1e8
 
 
+def test_a_cache_that_lacks_a_class_is_not_looked_up() -> None:
+    """It could only ever speak for the class it has."""
+    toy = world()
+    with torch.no_grad():
+        base = toy.model.run(toy.windows["anna"])[1].numpy()
+    first = base.argmax(axis=1) == 0
+    one = replace(toy, windows={"anna": tuple(x for x, keep in zip(toy.windows["anna"], first, strict=True) if keep)})
+    open_gates = tta_cap.TTACap(gates="", source_term="none")
+    np.testing.assert_allclose(walk(open_gates, one), base[first], atol=1e-4)
+    assert np.abs(walk(replace(open_gates, empty_class="released"), one) - base[first]).max() > 1e-2
+    assert np.abs(walk(open_gates, toy) - base).max() > 1e-2
+
+
 def test_entropies_are_fractions_of_the_most_there_can_be() -> None:
     """For two classes the released upper threshold never rejects; a fraction does."""
     w = tta_cap.look(

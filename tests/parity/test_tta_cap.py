@@ -118,7 +118,11 @@ def check_arrays(
         exact |= {"proto_ok": gate["agree"], "margin_ok": gate["margin"]}
     else:
         exact |= {"prototype_pass": gate["agree"], "least_likely": look.neg_class}
+    gate_of = {"temporal_pass": "temp", "entropy_confident": "entropy", "entropy_ambiguous": "entropy"}
+    gate_of |= {"proto_ok": "proto", "margin_ok": "proto", "prototype_pass": "proto"}
     for key, value in exact.items():
+        if gate_of.get(key, "") not in ("", *method.gates.split(",")) and g[key][where].all():
+            continue  # a gate that is not in use may be recorded as open
         np.testing.assert_array_equal(value.astype(int), g[key][where], err_msg=key)
     np.testing.assert_allclose(look.margin[there], g["proto_margin"][where][there], atol=1e-6, rtol=1e-6)
     np.testing.assert_allclose(w.fused.logits, g["final_logits"][where], atol=1e-4, rtol=1e-6)
@@ -159,13 +163,21 @@ def test_run(path: Path) -> None:
         np.testing.assert_allclose(held["z"][used], g["z"][frame[used]], atol=1e-6)
 
     head = tuple(a.numpy() for a in model.head())
+    passed = np.zeros((len(windows), 3), bool)
     for where in scopes(method, g):
         summary = bank_of(g, f"s{g['subject'][where[0]]}").summary
         assert summary is not None
         bank = tta_cap.Bank.of(summary["prototypes"], summary["prototype_class"], len(g["text"]), g["in_emb"].shape[1])
         with torch.no_grad():
             z, base = (a.numpy() for a in model.run([windows[t] for t in where]))
-        check_arrays(path.stem, method, g, where, tta_cap.evaluate(method, z, base, bank, head))
+        whole = tta_cap.evaluate(method, z, base, bank, head)
+        check_arrays(path.stem, method, g, where, whole)
+        gate = tta_cap.gates(method, whole.look)
+        temporal, below = whole.majority == whole.look.pred, gate["confident"] | gate["ambiguous"]
+        passed[where] = np.stack([temporal, below, gate["agree"]], axis=1)
+    if "gate_pass_rates" in g and set(method.gates.split(",")) == {"temp", "entropy", "proto"}:
+        rates = [*passed.mean(axis=0), passed.all(axis=1).mean()]
+        np.testing.assert_allclose(100 * np.array(rates), g["gate_pass_rates"], atol=1e-3)
 
     answers = pool(steps)
     for row, mean in zip(g["video_table"], g["video_logits_avg"], strict=True):

@@ -7,13 +7,13 @@ class the entries lie by rising entropy, the earlier first among equals. ``L`` i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from twomind.errors import BadInput
-from twomind.estimate.embedding import from_logits
-from twomind.personalise.losses import softmax, unit
+from twomind.personalise.losses import unit
 from twomind.types import Features, Prediction, Status
 
 Cache = dict[str, np.ndarray]
@@ -72,6 +72,25 @@ def blend(weights: np.ndarray, keys: np.ndarray) -> np.ndarray:
     return unit(mixed)
 
 
+def affinity(keys: np.ndarray, valid: np.ndarray, z: np.ndarray, beta: float) -> np.ndarray:
+    """``exp(-beta (1 - cos))`` of each entry ``(C, L)``, 0 where there is none."""
+    return np.where(valid, np.exp(-beta * (1 - keys @ z)), 0).astype(np.float32)
+
+
+def widened(cache: Cache, extra: int) -> Cache:
+    """A copy with ``extra`` more free places per class."""
+    n_classes, _, _ = cache["z"].shape
+    found = {}
+    for name, rows in cache.items():
+        if name == "count":
+            found[name] = rows.copy()
+            continue
+        blank = {"entropy": np.nan, "at": -1}.get(name, 0)
+        more = np.full((n_classes, extra, *rows.shape[2:]), blank, rows.dtype)
+        found[name] = np.concatenate([rows, more], axis=1)
+    return found
+
+
 def size_bytes(state: Any) -> int:
     """Bytes of the arrays in a state, at any depth."""
     if isinstance(state, dict):
@@ -104,8 +123,6 @@ def head(model: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def frames(model: Any, x: Features) -> list[Features]:
     """One window per valid row of the model's track: what stands for the augmented views of a picture."""
-    from dataclasses import replace
-
     name = getattr(model, "track", "embedding")
     track = x.tracks.get(name)
     if track is None:
@@ -129,19 +146,3 @@ def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise BadInput when a setting is not one of the allowed words."""
     if value not in allowed:
         raise BadInput(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
-
-
-__all__ = [
-    "Cache",
-    "blend",
-    "empty",
-    "frames",
-    "from_logits",
-    "head",
-    "insert",
-    "one_of",
-    "read",
-    "size_bytes",
-    "softmax",
-    "weights_of",
-]

@@ -138,13 +138,14 @@ def decide(
 ) -> tuple[bool, np.ndarray]:
     """May the adapted answer stand? And the new ``tally (3, C)``: said by the source, left, joined, per class.
 
-    While it is not ``quiet`` (an alarm, a rest, the first windows) the source's answer stands.
+    While it is not ``quiet`` (an alarm, a rest, the first windows) the source's answer stands. So it does where both
+    say the same class: a method's confidence alone could turn the mean of a recording, past every budget.
     """
     a, b = int(source.argmax()), int(adapted.argmax())
     tally = tally.copy()
     tally[0, a] += 1
     if not quiet or a == b:
-        return quiet, tally
+        return False, tally
     if source[a] >= config.unsure or adapted[b] <= source[a]:
         return False, tally
     if config.budget < 1 and (

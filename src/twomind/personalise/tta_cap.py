@@ -294,7 +294,7 @@ def _searched(config: TTACap, keys: np.ndarray, valid: np.ndarray, pred: np.ndar
     """
     t, n_classes, capacity = valid.shape
     if config.empty_class == "unavailable" and config.search == "all":
-        valid = valid & valid.any(axis=2).all(axis=1)[:, None, None]
+        valid = valid & np.all(valid.any(axis=2), axis=1, keepdims=True)[:, :, None]
     if config.search == "bucket" and config.fusion_space == "embed":
         valid = valid & (np.arange(n_classes)[None, :, None] == pred[:, None, None])
     return keys.reshape(t, n_classes * capacity, -1), valid.reshape(t, -1)

@@ -72,19 +72,14 @@ class TDA:
         if self.entropy_low < h / parts < self.entropy_high:
             mask = ((probs > self.mask_low) & (probs < self.mask_high)).astype(np.float32)
             negative = caches.insert(negative, c, z, h, state["n"], mask=mask)
-        pull = affinity(positive["z"], positive["at"] >= 0, z, self.beta_pos)
-        push = affinity(negative["z"], negative["at"] >= 0, z, self.beta_neg)
+        pull = caches.affinity(positive["z"], positive["at"] >= 0, z, self.beta_pos)
+        push = caches.affinity(negative["z"], negative["at"] >= 0, z, self.beta_neg)
         final = (
             logits
             + self.alpha_pos * pull.sum(axis=1)
             - self.alpha_neg * (push[..., None] * negative["mask"]).sum((0, 1))
         )
         return from_logits(x, final), {"positive": positive, "negative": negative, "n": state["n"] + 1}
-
-
-def affinity(keys: np.ndarray, valid: np.ndarray, z: np.ndarray, beta: float) -> np.ndarray:
-    """``exp(-beta (1 - cos))`` of each entry ``(C, L)``, 0 where there is none."""
-    return np.where(valid, np.exp(-beta * (1 - keys @ z)), 0).astype(np.float32)
 
 
 PLUGIN = TDA

@@ -1,0 +1,122 @@
+"""Tent, SAR, TPT, T3A and BoostAdapter against torch's own optimisers and against what defines them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+import torch
+
+from twomind.errors import BadInput
+from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.personalise import caches, check, load_method, stream
+from twomind.personalise.losses import confident, entropy, entropy_t, marginal_entropy_t, softmax
+from twomind.types import Prediction
+
+
+def walk(name: str, toy: check.Toy, **settings: object) -> list[Prediction]:
+    steps = stream(toy.model, load_method(name, **settings), toy.windows["anna"], given=toy.given)
+    return [s.prediction for s in steps]
+
+
+def test_tent_is_gradient_descent_on_the_entropy_with_momentum() -> None:
+    toy = check.toy()
+    own = {n: toy.model.params()[n].clone().requires_grad_(True) for n in ("norm.weight", "norm.bias")}
+    optimiser = torch.optim.SGD(own.values(), lr=0.05, momentum=0.9)
+    got = walk("tent", toy, lr=0.05)
+    for x, prediction in zip(toy.windows["anna"], got, strict=True):
+        _, logits = toy.model.run([x], own)
+        np.testing.assert_allclose(prediction.logits, logits[0].detach().numpy(), atol=1e-5)  # before the step
+        optimiser.zero_grad()
+        entropy_t(logits).mean().backward()
+        optimiser.step()
+
+
+def test_tpt_is_one_adamw_step_on_the_entropy_of_the_mean_and_is_forgotten() -> None:
+    toy = check.toy()
+    got = walk("tpt", toy, share=0.7)
+    for x, prediction in zip(toy.windows["anna"], got, strict=True):
+        views = caches.frames(toy.model, x)
+        with torch.no_grad():
+            logits = toy.model.run(views)[1].numpy()
+        kept = [views[i] for i in np.argsort(entropy(softmax(logits)))[: int(0.7 * len(views))]]
+        own = toy.model.params()["head.weight"].clone().requires_grad_(True)
+        optimiser = torch.optim.AdamW([own], lr=5e-3, weight_decay=1e-2)
+        mean = toy.model.run(kept, {"head.weight": own})[1].softmax(-1).mean(0)
+        (-(mean * mean.log()).sum()).backward()
+        optimiser.step()
+        final = toy.model.run([x], {"head.weight": own})[1][0].detach().numpy()
+        np.testing.assert_allclose(prediction.logits, final, atol=1e-4)
+
+
+def test_sar_learns_from_reliable_windows_only_and_resets_when_it_collapses() -> None:
+    toy = check.toy(n_windows=40)
+    begin = load_method("sar").begin(toy.model, toy.given("anna"))
+
+    def tuned(**settings: float) -> list[np.ndarray]:
+        steps = stream(toy.model, load_method("sar", **settings), toy.windows["anna"], given=toy.given)
+        return [s.state["tuned"]["norm.bias"].numpy() for s in steps]
+
+    start = begin["tuned"]["norm.bias"].numpy()
+    assert not np.array_equal(tuned(lr=0.05, reset_below=0.0)[-1], start)
+    assert np.array_equal(tuned(lr=0.05, reliable=0.0)[-1], start)
+    assert all(np.array_equal(t, start) for t in tuned(lr=0.05, reset_below=1.0))
+
+
+def test_t3a_without_windows_is_the_head_and_keeps_the_surest_supports() -> None:
+    toy = check.toy(n_windows=40)
+    method = load_method("t3a", n_supports=3)
+    state = method.begin(toy.model, toy.given("anna"))
+    weight, _ = caches.head(toy.model)
+    np.testing.assert_allclose(
+        state["supports"]["z"][:, 0], weight / np.linalg.norm(weight, axis=1)[:, None], atol=1e-6
+    )
+    seen: dict[int, list[float]] = {c: [float(state["supports"]["entropy"][c, 0])] for c in (0, 1)}
+    for x in toy.windows["anna"]:
+        probs = toy.model.predict(x).probs
+        seen[int(probs.argmax())].append(float(entropy(probs)))
+        _, state = method.step(toy.model, state, x)
+        for c in (0, 1):
+            kept = state["supports"]["entropy"][c, : state["supports"]["count"][c]]
+            np.testing.assert_allclose(kept, sorted(seen[c])[:3], atol=1e-5)
+
+
+def test_boosting_uses_the_frames_and_forgets_them() -> None:
+    toy = check.toy(n_windows=24)
+    plain, boosted = walk("tda", toy), walk("boost-adapter", toy, n_neg=2)
+    assert max(np.abs(a.probs - b.probs).max() for a, b in zip(plain, boosted, strict=True)) > 1e-5
+    short = [
+        replace(x, tracks={"embedding": x.tracks["embedding"].between(x.span_s[0], x.span_s[0] + 0.1)})
+        for x in toy.windows["anna"]
+    ]  # one frame is one view, and nothing is boosted
+    with_one = [
+        [s.prediction.probs for s in stream(toy.model, load_method(n, alpha_neg=0.0), short, given=toy.given)]
+        for n in ("tda", "boost-adapter")
+    ]
+    np.testing.assert_allclose(with_one[0], with_one[1], atol=1e-6)
+    last = list(stream(toy.model, load_method("boost-adapter"), toy.windows["anna"], given=toy.given))[-1].state
+    assert last["positive"]["z"].shape[1] == 3
+    assert len(set(last["positive"]["at"].ravel())) == 6  # one entry per window: no frame stayed
+
+
+def test_losses_are_their_formulas() -> None:
+    logits = np.array([[0.0, 1.0], [3.0, 0.0], [0.2, 0.0]], np.float32)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = -(p * np.log(p)).sum(axis=1)
+    np.testing.assert_allclose(entropy(softmax(logits)), expected, rtol=1e-5)
+    np.testing.assert_allclose(entropy_t(torch.from_numpy(logits)), expected, rtol=1e-5)
+    mean = p.mean(axis=0)
+    assert float(marginal_entropy_t(torch.from_numpy(logits))) == pytest.approx(-(mean * np.log(mean)).sum(), rel=1e-5)
+    assert confident(logits, 0.1).tolist() == [1]
+    assert confident(logits, 0.7).tolist() == [1, 0]
+
+
+def test_a_model_without_normalisation_is_refused_with_advice() -> None:
+    toy = check.toy()
+    bare = EmbeddingRecogniser(toy.model.task, {"head.weight": toy.model.params()["head.weight"]}, unit=True)
+    for name in ("tent", "sar"):
+        with pytest.raises(BadInput, match="cache method"):
+            load_method(name).begin(bare, toy.given("anna"))
