@@ -18,6 +18,7 @@ from twomind.serve.annotate_verbs import agree_verb, annotate
 from twomind.serve.data_verbs import data_group
 from twomind.serve.fusion_verbs import submit_verb, train_fusion_verb
 from twomind.serve.llm_options import llm_options, ready, settings_from, tell
+from twomind.serve.personalise_verb import score_personalise_verb
 from twomind.serve.score_verbs import score_report_verb
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.serve.words_verbs import score_words_verb, train_words_verb
@@ -440,6 +441,7 @@ train.add_command(train_fusion_verb)
 score.add_command(score_words_verb)
 main.add_command(data_group)
 score.add_command(score_report_verb)
+score.add_command(score_personalise_verb)
 main.add_command(agree_verb)
 main.add_command(annotate)
 score.add_command(submit_verb)

@@ -1,0 +1,246 @@
+"""``twomind score personalise``: adaptation methods on people that the model has never seen, beside no adaptation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twomind.errors import BadInput
+from twomind.serve.verb import PATH, print_json, say, verb
+from twomind.types import Example, Features, Fold, Task
+
+ORDERS = ("shuffled", "class_blocked")
+#: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``benchmarks/study_gap.py``.
+WINDOW_S = {"frame": 2.0, "window": 2.0}
+
+
+@dataclass(frozen=True)
+class _Described:
+    """recording id → Features, measured once and kept in the store; picklable, for worker processes."""
+
+    root: Path
+    name: str | None
+    store: Path
+
+    def __call__(self, recording: str) -> Features:
+        from twomind.capture.datasets import open_dataset
+        from twomind.describe import describe
+        from twomind.store import Store
+
+        for one in open_dataset(self.root, self.name).recordings():
+            if one.id == recording:
+                return describe(one, store=Store(self.store)).features
+        raise BadInput(f"{self.root}: no recording {recording!r}")
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """A data set with another order of test clips; ``class_blocked`` looks at labels, only to order the stream."""
+
+    inner: Any
+    task: Task
+    order: str
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "inner":
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
+        folds: tuple[Fold, ...] = self.inner.folds(protocol, seed)
+        if self.order != "class_blocked":
+            return folds
+        return tuple(replace(f, test=tuple(sorted(f.test, key=self._class))) for f in folds)
+
+    def _class(self, recording: str) -> int:
+        label = self.inner.label(self.task.name, recording)
+        return -1 if label is None else int(label)
+
+
+def fitted(dataset: Any, reading: Any, task: Task, windows: Any, face: str, fold: Fold) -> Any:
+    """The described recogniser of one fold: fitted on its source people alone, the same each time it is asked for."""
+    from twomind.estimate.described import fit_described
+    from twomind.score.windows import Labels
+
+    labels = Labels(dataset, task, windows)
+    examples = []
+    for recording in (*fold.train, *fold.val):
+        for x in windows.cut(reading(recording)):
+            y = labels.of_window(recording, x.span_s)
+            if y >= 0:
+                examples.append(Example(x, y))
+    return fit_described(examples, task, face=face)
+
+
+def people_summary(model: Any) -> Any:
+    """What may leave the source site: prototypes per source person and class, and embedding statistics."""
+    return partial(_summary, model)
+
+
+def _summary(model: Any, source: tuple[Example, ...]) -> dict[str, Any]:
+    import numpy as np
+
+    from twomind.personalise import caches, prototypes
+    from twomind.score.run import embedding_summary
+    from twomind.types import Prediction
+
+    rows: dict[str, tuple[list[Any], list[int]]] = {}
+    for example in source:
+        got = caches.read(model, example.x)
+        if not isinstance(got, Prediction):
+            values, ys = rows.setdefault(example.x.subject, ([], []))
+            values.append(got[0])
+            ys.append(example.y)
+    people = {person: (np.stack(values), np.array(ys)) for person, (values, ys) in rows.items()}
+    return {**embedding_summary(model)(source), **prototypes.summary_of(people, len(model.task.classes))}
+
+
+def chosen_methods(asked: str, offered: Any) -> tuple[list[str], dict[str, str]]:
+    """Names of methods to run, and why the others of ``all`` are left out (what they need is not handed over)."""
+    from twomind import personalise, registry
+
+    names = registry.names("methods") if asked == "all" else [n.strip() for n in asked.split(",") if n.strip()]
+    kept, left = [], {}
+    for name in names:
+        method = personalise.load_method(name)
+        missing = method.needs & ~offered
+        if name == "source-only":
+            continue
+        if asked == "all" and hasattr(type(method), "toy"):
+            left[name] = "needs a model of its own kind, not an embedding"
+        elif missing:
+            left[name] = f"needs {missing.words()}, which this protocol does not hand over"
+            if asked != "all":
+                raise BadInput(f"method {name}: {left[name]}")
+        else:
+            kept.append(name)
+    return kept, left
+
+
+def _dataset(data: Path | None, name: str | None, drawn: str | None, people: int, study_seed: int, store: Path) -> Any:
+    """The data set and how its features are read."""
+    if (data is None) == (drawn is None):
+        raise BadInput("give either --data FOLDER (a data set) or --drawn LAYOUT (a drawn study without pictures)")
+    if drawn is not None:
+        from twomind.describe.study import study_features
+        from twomind.score.drawn_set import DrawnSet
+
+        made = DrawnSet(study_features(drawn, people, study_seed))
+        return made, made.features
+    from twomind.capture.datasets import open_dataset
+
+    assert data is not None
+    return open_dataset(data, name), _Described(data, name, store)
+
+
+def _task(dataset: Any, asked: str | None) -> Task:
+    if asked is None:
+        return dataset.tasks[0]
+    for task in dataset.tasks:
+        if task.name == asked:
+            return task
+    raise BadInput(f"no task {asked!r}; there is: {', '.join(t.name for t in dataset.tasks)}")
+
+
+def _tell(kind: str, what: str, done: float, total: float) -> None:
+    say(f"[{done:g}/{total:g}] {kind}: {what}")
+
+
+@click.command("personalise")
+@click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
+@click.option("--name", help="The data set's name, where the folder does not say.")
+@click.option(
+    "--drawn", type=click.Choice(["bah", "biovid", "stressid"]), help="A drawn study, measured without pictures."
+)
+@click.option("--people", type=click.IntRange(3), default=24, show_default=True, help="People of the drawn study.")
+@click.option("--study-seed", type=int, default=0, show_default=True, help="Seed of the drawn study.")
+@click.option("--protocol", default="targets-10", show_default=True, help="Who is held out (docs/datasets.md).")
+@click.option("--task", help="The task [default: the data set's first].")
+@click.option("--methods", default="all", show_default=True, help="Names with commas, or all that fit the protocol.")
+@click.option("--face", type=click.Choice(["face", "face_relative"]), default="face", show_default=True)
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Seeds of the methods: 0 … N-1.")
+@click.option("--order", type=click.Choice(ORDERS), multiple=True, default=("shuffled",), help="Order of the stream.")
+@click.option("--window-s", type=float, help="Window length; 0 means whole clips [default: by the task].")
+@click.option("--out", type=PATH, required=True, help="Folder for runs and the leaderboard; goes on where it stopped.")
+@click.option("--store", type=PATH, default=None, help="Folder for computed features [default: the user's cache].")
+@click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
+@verb
+def score_personalise_verb(
+    data: Path | None,
+    name: str | None,
+    drawn: str | None,
+    people: int,
+    study_seed: int,
+    protocol: str,
+    task: str | None,
+    methods: str,
+    face: str,
+    seeds: int,
+    order: Sequence[str],
+    window_s: float | None,
+    out: Path,
+    store: Path | None,
+    workers: int,
+    as_json: bool,
+    offline: bool,
+) -> int:
+    """Compare adaptation METHODS on held-out people with one plain model, fitted anew on each fold's source people.
+
+    The model reads window means of what `describe` measures. Every line of the table says what the method saw.
+    """
+    from twomind.capture.datasets.protocols import rules
+    from twomind.score.compare import compare
+    from twomind.score.report import report
+    from twomind.score.windows import Windows
+    from twomind.store import default_root
+
+    dataset, reading = _dataset(data, name, drawn, people, study_seed, store or default_root())
+    chosen = _task(dataset, task)
+    length_s = WINDOW_S.get(chosen.grain) if window_s is None else (window_s or None)
+    windows = Windows(length_s)
+    runs = []
+    left: dict[str, str] = {}
+    for kind in dict.fromkeys(order):
+        ordered = Ordered(dataset, chosen, kind)
+        folds = ordered.folds(protocol, 0)
+        offered = rules(protocol).access
+        for flag in ("neutral", "target", "few"):
+            if not all(getattr(f, flag) for f in folds):
+                offered &= ~type(offered)[flag.upper()]
+        names, left = chosen_methods(methods, offered)
+        runs += compare(
+            ordered,
+            protocol,
+            partial(fitted, ordered, reading, chosen, windows, face),
+            names,
+            range(seeds),
+            Path(out) / "runs" / kind,
+            partial(_tell, kind),
+            features=reading,
+            task=chosen,
+            windows=windows,
+            summary_for=people_summary,
+            model_name=f"described ({face})",
+            workers=workers,
+        )
+    boards = []
+    for kind in dict.fromkeys(order):
+        title = f"{dataset.name}, {protocol}, {kind.replace('_', '-')} stream"
+        boards.append(report([Path(out) / "runs" / kind], Path(out) / kind, metric="macro_f1", title=title))
+    for method, why in left.items():
+        say(f"left out: {method}: {why}")
+    found = {"n_runs": len(runs), "left_out": left, "boards": [b["html"] for b in boards]}
+    if as_json:
+        print_json(found)
+    for board in boards:
+        for one in board["boards"]:
+            say(f"{one['dataset']}, {one['protocol']}:" + (f" {one['what_it_means']}" if one["drawn"] else ""))
+            for sentence in one["findings"]:
+                say(f"  {sentence}")
+        say(f"page: {Path(board['html']).resolve()}")
+    return 0
