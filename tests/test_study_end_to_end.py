@@ -1,0 +1,94 @@
+"""Drawn studies end to end: films in the real layouts → the real readers → described → protocol → score → page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("cv2", reason="drawing needs the extra 'face'")
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+pytest.importorskip("mediapipe")
+
+from twomind.capture.datasets import open_dataset
+from twomind.capture.drawn.study import draw_study, plan_study
+from twomind.capture.drawn.study_world import StudyWorld
+from twomind.describe.study import film_and_crop
+from twomind.serve.cli import main
+
+SHORT = StudyWorld(
+    answer_s=(3.0, 0.5),
+    answer_limits_s=(2.5, 3.5),
+    segment_s=(1.8, 0.4),
+    segment_limits_s=(0.8, 2.5),
+    more_segments=2.0,
+    clips_per_class=4,
+    clip_s=2.0,
+    task_s=2.0,
+)
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(main, [str(a) for a in arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("layout", ["bah", "biovid", "stressid"])
+def test_films_to_leaderboard(layout: str, tmp_path: Path) -> None:
+    fps = {"bah": 6, "biovid": 10, "stressid": 5}[layout]
+    plan = plan_study(tmp_path / "study", layout, 3, 3, SHORT, fps=fps, size=(240, 192))
+    draw_study(plan, workers=1, work=film_and_crop)
+    found = open_dataset(plan.out)
+    assert found.name == layout, "the reader of the real set reads it without a switch"
+    code, said, _ = run("data", "check", plan.out, "--json")
+    report = json.loads(said)
+    assert code == 0, report
+    assert not report["missing"]
+    assert not report["corrupted"]
+
+    command = ["score", "personalise", "--data", plan.out, "--protocol", "targets-1", "--workers", "1"]
+    command += ["--methods", "source-only,t3a,tent", "--window-s", "0", "--store", tmp_path / "store"]
+    code, _, talk = run(*command, "--out", tmp_path / "out")
+    assert code == 0, talk
+    assert "drawn by the project, not filmed" in talk
+    page = (tmp_path / "out" / "shuffled" / "leaderboard.md").read_text()
+    for row in ("no adaptation", "t3a", "tent", "prevalence"):
+        assert row in page, f"expected the row {row!r}"
+    assert ("| question only" in page) == (layout != "biovid"), "questions are a shortcut where there are several"
+
+
+def test_fast_studies_tell_what_each_method_saw(tmp_path: Path) -> None:
+    command = [
+        "score",
+        "personalise",
+        "--drawn",
+        "biovid",
+        "--people",
+        "6",
+        "--protocol",
+        "targets-2",
+        "--workers",
+        "1",
+    ]
+    command += ["--methods", "t3a,tta-cap", "--order", "shuffled", "--order", "class_blocked", "--out", tmp_path]
+    code, _, talk = run(*command)
+    assert code == 0, talk
+    for order in ("shuffled", "class_blocked"):
+        board = json.loads((tmp_path / order / "leaderboard.json").read_text())["boards"][0]
+        saw = {line["name"]: line["saw"] for line in board["lines"]}
+        assert saw["t3a"] == saw["no adaptation"] == "nothing"
+        assert saw["tta-cap"] == "summary"
+    again = run(*command)
+    assert again[0] == 0, "runs that are there are read back"
+
+
+def test_a_method_that_the_protocol_does_not_serve_is_refused(tmp_path: Path) -> None:
+    command = ["score", "personalise", "--drawn", "biovid", "--people", "6", "--protocol", "people-2", "--workers", "1"]
+    code, _, talk = run(*command, "--methods", "tta-cap-v1", "--out", tmp_path)
+    assert code == 3
+    assert "does not hand over" in talk
