@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 DEMO   ?= demo
 JOBS   ?= 2
 
-.PHONY: install install-dev system-demo system-test demo test lint format bench clean
+.PHONY: install install-dev system-demo system-test demo test parity lint format bench clean
 
 install: $(VENV)/.demo
 
@@ -54,6 +54,10 @@ demo: system-demo install
 
 test: system-test install-dev
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+# Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
+parity: install-dev
+	$(BIN)/pytest -m parity -n $(JOBS) tests/parity
 
 lint: install-dev
 	$(BIN)/ruff check .
