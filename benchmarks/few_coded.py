@@ -7,8 +7,9 @@ spread between people (on their out-of-fold scores). Of each person of the group
 are put in a random order; the first k are handed over as coded, the ones after the fifth are judged, so every k is
 judged on the same answers. Pairs count within a question and a group. Intervals: people are resampled.
 
-Controls: ``shuffled`` hands over the same answers with the labels that other people got for the same question;
-``own_spread_zero`` is the source for every k by construction and is not run.
+Controls. ``people_shuffled``: before anything is fitted, labels are dealt anew among the people who answered the same
+question, so questions keep their rates and people have nothing in common with themselves; there is nothing to gain.
+``wrong_person``: the real world, but the coded answers carry labels that other people got: what a mix-up costs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +105,15 @@ def judge(
     return {"index": np.array(index), "probs": np.array(probs)}
 
 
-def figures(data: wt.Table, runs: Sequence[dict[str, Any]], n_bootstrap: int, seed: int) -> dict[str, Any]:
+def figures(worlds: Sequence[wt.Table], runs: Sequence[dict[str, Any]], n_bootstrap: int, seed: int) -> dict[str, Any]:
     """Per k: mean over draws of each figure, person-bootstrap intervals, gains over k = 0, harm per person."""
-    people = np.unique(np.concatenate([data.subject[r["index"][0]] for r in runs]))
+    people = np.unique(np.concatenate([d.subject[r["index"][0]] for d, r in zip(worlds, runs, strict=True)]))
     times = np.random.default_rng(seed).multinomial(len(people), np.full(len(people), 1 / len(people)), n_bootstrap)
     names = ("within_question_auc", "brier", "ece", "auc")
     value: dict[str, list[np.ndarray]] = {n: [] for n in names}
     spread: dict[str, list[np.ndarray]] = {n: [] for n in names}
     per: dict[int, dict[str, list[float]]] = {j: {str(p): [] for p in people} for j in range(len(KS))}
-    for run in runs:
+    for data, run in zip(worlds, runs, strict=True):
         for index, probs in zip(run["index"], run["probs"], strict=True):
             y, question, fold = data.y[index], data.question[index], run["fold"][index]
             who = np.searchsorted(people, data.subject[index])
@@ -142,15 +143,16 @@ def figures(data: wt.Table, runs: Sequence[dict[str, Any]], n_bootstrap: int, se
             }
         out[str(k)] = row
     out["n_people"] = len(people)
+    out["ece_all_draws"] = dict(zip(map(str, KS), pooled_ece(worlds, runs), strict=True))
     out["n_judged_answers_per_draw"] = int(np.mean([r["index"].shape[1] for r in runs]))
     return out
 
 
-def pooled_ece(data: wt.Table, runs: Sequence[dict[str, Any]]) -> list[float]:
+def pooled_ece(worlds: Sequence[wt.Table], runs: Sequence[dict[str, Any]]) -> list[float]:
     """ECE over all judged answers of all draws together: that of single draws is mostly noise of small bins."""
-    index = np.concatenate([r["index"].ravel() for r in runs])
+    y = np.concatenate([d.y[r["index"].ravel()] for d, r in zip(worlds, runs, strict=True)])
     probs = [np.concatenate([r["probs"][:, j].ravel() for r in runs]) for j in range(len(KS))]
-    return [float(metrics.ece(data.y[index], p)) for p in probs]
+    return [float(metrics.ece(y, p)) for p in probs]
 
 
 def main() -> None:
@@ -166,34 +168,40 @@ def main() -> None:
     recipe = wt.Recipe(seed=given.seed)
     names, counts = np.unique(data.subject, return_counts=True)
     enough = {str(s) for s in names[counts >= MIN_ANSWERS]}
-    kinds: dict[str, list[dict[str, Any]]] = {"coded": [], "shuffled": []}
-    sds: list[float] = []
+    kinds: dict[str, list[dict[str, Any]]] = {"coded": [], "wrong_person": [], "people_shuffled": []}
+    worlds: dict[str, list[wt.Table]] = {k: [] for k in kinds}
+    sds: dict[str, list[float]] = {"real": [], "people_shuffled": []}
     for deal in range(given.deals):
         fold = wt.deal(data.subject, N_FOLDS, given.seed + 900 + deal)
+        dealt = swapped(data.y, data.question, np.random.default_rng(given.seed + 700 + deal))
+        mixed = replace(data, y=dealt)
         parts: dict[str, list[dict[str, Any]]] = {k: [] for k in kinds}
         for f in range(N_FOLDS):
             train, test = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-            logit, sd = source(data, train, test, recipe)
-            sds.append(sd)
-            own = {str(s): sd for s in np.unique(data.subject[test]) if str(s) in enough}
-            for kind in kinds:
-                seed = given.seed + 10_000 * deal + 100 * f
-                parts[kind].append(judge(data, test, logit, own, given.draws, seed, kind == "shuffled"))
-            print(f"deal {deal} group {f}: spread between people {sd:.2f}", file=sys.stderr, flush=True)
+            seed = given.seed + 10_000 * deal + 100 * f
+            for world, name in ((data, "real"), (mixed, "people_shuffled")):
+                logit, sd = source(world, train, test, recipe)
+                sds[name].append(sd)
+                own = {str(s): sd for s in np.unique(data.subject[test]) if str(s) in enough}
+                for kind in ("coded", "wrong_person") if name == "real" else ("people_shuffled",):
+                    parts[kind].append(judge(world, test, logit, own, given.draws, seed, kind == "wrong_person"))
+            print(f"deal {deal} group {f}: {[v[-1] for v in sds.values()]}", file=sys.stderr, flush=True)
         for kind in kinds:
             index = np.concatenate([p["index"] for p in parts[kind]], axis=1)
             probs = np.concatenate([p["probs"] for p in parts[kind]], axis=2)
             kinds[kind].append({"index": index, "probs": probs, "fold": fold})
+            worlds[kind].append(mixed if kind == "people_shuffled" else data)
     result: dict[str, Any] = {"ks": KS, "min_answers": MIN_ANSWERS, "deals": given.deals, "draws": given.draws}
-    result["spread_between_people"] = {"mean": float(np.mean(sds)), "min": min(sds), "max": max(sds)}
+    result["spread_between_people"] = {
+        k: {"mean": float(np.mean(v)), "min": min(v), "max": max(v)} for k, v in sds.items()
+    }
     for kind, runs in kinds.items():
-        result[kind] = figures(data, runs, given.bootstrap, given.seed)
-        result[kind]["ece_all_draws"] = dict(zip(map(str, KS), pooled_ece(data, runs), strict=True))
+        result[kind] = figures(worlds[kind], runs, given.bootstrap, given.seed)
     train, test = np.arange(n_train), np.arange(n_train, len(data))
     logit, sd = source(data, train, test, recipe)
     own = {str(s): sd for s in np.unique(data.subject[test]) if str(s) in enough}
     run = judge(data, test, logit, own, given.draws, given.seed, False) | {"fold": np.zeros(len(data), int)}
-    result["official_train_to_val"] = figures(data, [run], given.bootstrap, given.seed) | {"spread": sd}
+    result["official_train_to_val"] = figures([data], [run], given.bootstrap, given.seed) | {"spread": sd}
     from results import save
 
     save("few-coded", result)

@@ -26,7 +26,13 @@ _EXPOSURE = {"dark": 0.12, "bright": 6.0}
 
 
 def draw_clip(
-    path: Path, kind: str, seed: int, index: int, seconds: float = 4.0, fps: int = 12, size: tuple[int, int] = (320, 240)
+    path: Path,
+    kind: str,
+    seed: int,
+    index: int,
+    seconds: float = 4.0,
+    fps: int = 12,
+    size: tuple[int, int] = (320, 240),
 ) -> Path:
     """Film person ``index`` of a seed for ``seconds``; the same arguments give the same film.
 
