@@ -29,7 +29,7 @@ _NEWTON_STEPS = 50
 
 @dataclass(frozen=True)
 class Offset:
-    """What is known of a person: ``shift (C,)`` summing to zero, ``variance`` left in a log-odds, from ``n`` answers."""
+    """What is known of a person: ``shift (C,)`` summing to 0, ``variance`` left in a log-odds, from ``n`` answers."""
 
     shift: np.ndarray
     variance: float
