@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,8 +101,7 @@ def test_enrolled_used_reloaded_moved_and_erased(clips: dict[str, Path], tmp_pat
     assert run("profile", "import", "P2", tmp_path / "P1.json", "--profiles", tmp_path / "q")[0] == 3
 
     # Another person stays; a saved state of P1 that lies elsewhere goes too.
-    shutil.copytree(profiles / "P1", tmp_path / "other" / "P1")
-    state = load_method("few-shot").begin(load("words"), Given(few=()))
+    state = load_method("few-shot").begin(load(), Given(few=()))
     save_state(state_path(profiles, "P1", "few-shot"), state, {"person": "P1"})
     save_state(profiles / "loose.safetensors", state, {"person": "P1"})
     save_state(profiles / "kept.safetensors", state, {"person": "P2"})

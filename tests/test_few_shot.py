@@ -31,14 +31,14 @@ def world(sd: float, n_people: int, n: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 def test_without_coded_answers_it_is_the_source() -> None:
-    model = load("words")
+    model = load()
     x = answer(SAID, "a")
     (step,) = stream(model, load_method("few-shot"), [x], given=Given(few=()))
     np.testing.assert_allclose(step.prediction.probs, model.predict(x).probs, atol=1e-12)
 
 
 def test_coded_answers_move_the_words_recogniser_and_the_parts_still_add_up() -> None:
-    model = load("words")
+    model = load()
     few = tuple(Example(answer(SAID, f"c{i}"), 1) for i in range(3))
     (step,) = stream(model, load_method("few-shot"), [answer(SAID, "a")], given=Given(few=few))
     p = step.prediction
@@ -52,7 +52,7 @@ def test_coded_answers_move_the_words_recogniser_and_the_parts_still_add_up() ->
 def test_an_answer_that_cannot_be_measured_says_nothing() -> None:
     short = answer("no idea", "s")
     given = Given(few=(Example(short, 1),))
-    first, second = stream(load("words"), load_method("few-shot"), [answer(SAID, "a"), short], given=given)
+    first, second = stream(load(), load_method("few-shot"), [answer(SAID, "a"), short], given=given)
     assert first.state["n"] == 0
     assert second.prediction.status is Status.NOT_MEASURED
 
@@ -84,6 +84,6 @@ def test_bad_settings_are_refused() -> None:
     with pytest.raises(BadInput, match="stated or summary"):
         load_method("few-shot", prior="guess")
     with pytest.raises(BadInput, match="person_offset_sd"):
-        load_method("few-shot", prior="summary").begin(load("words"), Given(few=(), summary={}))
+        load_method("few-shot", prior="summary").begin(load(), Given(few=(), summary={}))
     with pytest.raises(BadInput, match="label 2"):
-        load_method("few-shot").begin(load("words"), Given(few=(Example(answer(SAID, "a"), 2),)))
+        load_method("few-shot").begin(load(), Given(few=(Example(answer(SAID, "a"), 2),)))

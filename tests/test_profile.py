@@ -69,7 +69,7 @@ def test_the_mouth_comes_from_spoken_clips_where_there_is_one() -> None:
 
 
 def test_the_file_gives_back_the_same_and_damage_is_refused(tmp_path: Path) -> None:
-    words = tuple(Word(w, float(i), i + 0.5) for i, w in enumerate("maybe I could but I do not know".split()))
+    words = tuple(Word(w, float(i), i + 0.5) for i, w in enumerate(("maybe", "I", "could", "but", "no")))
     profile = Profile(
         "anna", (Visit("aa", "2026-01-01", {"face": face_neutral(face(1 / 3)), "words": words_neutral(words)}),)
     )
