@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import numpy as np
 from twomind.errors import BadInput
 
 #: Raised when the layout of stored entries changes; older entries are then made again, never misread.
-SCHEMA = "1"
+SCHEMA = "2"
+_CONTENT_DIGITS = 16
 
 
 def default_root() -> Path:
@@ -111,8 +112,19 @@ class Store:
     root: Path
 
     def key(self, content: str, settings: Mapping[str, Any]) -> str:
-        """Name of an entry: what was read, with which settings, under which schema."""
-        return settings_hash({"content": content, "settings": dict(settings), "schema": SCHEMA})[:40]
+        """Name of an entry: what was read, with which settings, under which schema.
+
+        Its first digits depend on the content alone, so that all that was ever computed from a file can be found
+        (:meth:`made_from`) and erased.
+        """
+        own = settings_hash({"settings": dict(settings), "schema": SCHEMA})
+        return settings_hash({"content": content})[:_CONTENT_DIGITS] + own[: 40 - _CONTENT_DIGITS]
+
+    def made_from(self, contents: Iterable[str]) -> list[Path]:
+        """Every entry, of any kind and settings, made from files with these content hashes."""
+        marks = {settings_hash({"content": content})[:_CONTENT_DIGITS] for content in contents}
+        found = [p for mark in sorted(marks) for p in self.root.glob(f"features/*/{mark[:2]}/*{mark}*")]
+        return sorted(found)
 
     def path(self, kind: str, key: str) -> Path:
         return self.root / "features" / kind / key[:2] / f"{key}.safetensors"

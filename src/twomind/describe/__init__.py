@@ -20,9 +20,11 @@ import numpy as np
 
 from twomind.capture import media as clock
 from twomind.capture.words import Words
+from twomind.describe import profile as profiles
 from twomind.describe import text
 from twomind.describe.cues import CueSettings, find_cues
 from twomind.describe.face import FaceReader, FaceSettings, relative
+from twomind.describe.profile import Profile
 from twomind.describe.voice import VoiceResult, VoiceSettings, describe_voice
 from twomind.errors import BadInput, TwomindError
 from twomind.store import Store, content_hash, default_root
@@ -51,9 +53,12 @@ class Description:
     """What :func:`describe` found.
 
     ``features`` has the tracks ``face`` and ``face_relative`` (a row per decoded frame), ``voice`` (a row per 10 ms)
-    and ``words`` (a row per word), as far as they could be measured; ``features.notes`` says why one is missing.
+    and ``words`` (a row per word), as far as they could be measured; ``features.notes`` says why one is missing. With a
+    profile that has the voice there is ``voice_relative`` too, and ``relative`` has whole-answer measures of voice and
+    words: modality → measure → value, neutral, relative.
     ``recording`` is the one that was given, with duration and words completed. ``neutral`` names what the relative
-    values are relative to. ``face`` and ``voice`` are summaries as plain values, ``media`` what the decoder met.
+    values of the face are relative to, ``voice_neutral`` those of the voice. ``face`` and ``voice`` are summaries as
+    plain values, ``media`` what the decoder met, ``entries`` the store's (kind, key) that this came from.
     """
 
     recording: Recording
@@ -64,6 +69,9 @@ class Description:
     face: Mapping[str, Any]
     voice: Mapping[str, Any]
     content: str
+    voice_neutral: str = ""
+    relative: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    entries: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -75,6 +83,7 @@ class _Pass:
     words: Words | None = None
     notes: dict[str, str] = field(default_factory=dict)
     media: dict[str, Any] = field(default_factory=dict)
+    entries: tuple[tuple[str, str], ...] = ()
 
 
 def describe(
@@ -85,16 +94,21 @@ def describe(
     store: Store | None = None,
     settings: Settings | None = None,
     neutral: Recording | None = None,
+    profile: Profile | None = None,
     progress: Progress | None = None,
 ) -> Description:
     """Measure one recording; what the store holds already is not measured again.
 
     ``hop_s`` puts all tracks on one grid; None keeps each on its own clock. ``neutral`` is a neutral clip of the same
-    person; without one, relative values are against the recording's own median.
+    person, ``profile`` what enrolment made of such clips; without either, relative values are against the recording's
+    own median.
 
     Raises:
-        BadInput: nothing of the media file can be decoded, or ``using`` names an unknown modality.
+        BadInput: nothing of the media file can be decoded, ``using`` names an unknown modality, or both a neutral clip
+            and a profile are given.
     """
+    if neutral is not None and profile is not None:
+        raise BadInput("expected a neutral clip or a profile, got both; enrol the clip to add it to the profile")
     unknown = sorted(set(using) - set(MODALITIES))
     if unknown:
         raise BadInput(f"unknown modality {', '.join(unknown)}; expected some of {', '.join(MODALITIES)}")
@@ -112,8 +126,14 @@ def describe(
     if made.face:
         tracks["face"] = made.face[0]
         tracks["face_relative"], named = relative(made.face[0], neutral_face)
+        if profile is not None:
+            tracks["face_relative"], named = _against(profile, made.face[0], tracks["face_relative"], named)
+    voice_named = ""
     if made.voice:
         tracks["voice"] = made.voice[0].track
+        if profile is not None and (rest := profile.neutral("voice")):
+            tracks["voice_relative"] = profiles.relative_to(tracks["voice"], rest, ("speech", "syllable"))
+            voice_named = profile.named("voice")
     words = recording.words if "words" in using else None
     if words is None and "words" in using:
         made.notes.setdefault("words", recording.words_reason)
@@ -146,7 +166,31 @@ def describe(
         made.face[1] if made.face else {},
         made.voice[1] if made.voice else {},
         content,
+        voice_named,
+        _whole_answer(made, words, profile) if profile is not None else {},
+        made.entries,
     )
+
+
+def _against(profile: Profile, face: Track, own: Track, own_name: str) -> tuple[Track, str]:
+    """The face relative to the profile; to its own median, and called so, where the profile has no face."""
+    rest = profile.neutral("face")
+    if not rest:
+        return own, f"{own_name} (no face in the profile of {profile.person})"
+    return profiles.relative_to(face, rest), profile.named("face")
+
+
+def _whole_answer(
+    made: _Pass, words: tuple[Word, ...] | None, profile: Profile
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Whole-answer measures of voice and words beside the person's neutral ones."""
+    found = {}
+    if made.voice:
+        found["voice"] = profiles.voice_neutral(made.voice[0].track, made.voice[1])
+    if words:
+        found["words"] = profiles.words_neutral(words)
+    both = {m: profiles.answer_relative(measured, profile.neutral(m)) for m, measured in found.items()}
+    return {m: rows for m, rows in both.items() if rows}
 
 
 def _complete(recording: Recording, made: _Pass) -> Recording:
@@ -237,6 +281,8 @@ def _measure(
         "recipe": _recipe("capture/speech*.py"),
     }
     words_key = store.key(content, {"words": speech})
+    keys = (("face", face_key), ("voice", voice_key), ("words", words_key))
+    made.entries = tuple((kind, key) for kind, key in keys if kind in using)
 
     wanted = {"face": "face" in using, "voice": "voice" in using}
     wanted["words"] = "words" in using and recording.words is None and settings.speech_model is not None

@@ -19,6 +19,7 @@ from twomind.serve.data_verbs import data_group
 from twomind.serve.fusion_verbs import submit_verb, train_fusion_verb
 from twomind.serve.llm_options import llm_options, ready, settings_from, tell
 from twomind.serve.personalise_verb import score_personalise_verb
+from twomind.serve.profile_verbs import enrol_verb, profile_group
 from twomind.serve.score_verbs import score_report_verb
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.serve.words_verbs import score_words_verb, train_words_verb
@@ -51,6 +52,11 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--subject", help="Who speaks [default: the file's name]."),
         click.option(
             "--neutral", type=PATH, help="A neutral clip of the same person; values are given relative to it."
+        ),
+        click.option("--profile", type=PATH, help="The person's profile (a file); values are given relative to it."),
+        click.option("--person", help="An enrolled person whose profile to use, with --profiles; also who speaks."),
+        click.option(
+            "--profiles", type=PATH, help="Folder of enrolled people; without --person, each subject's own is used."
         ),
         click.option(
             "--speech-model", help="Recognise words where no transcript is given: a folder, or a model's name."
@@ -138,6 +144,9 @@ def _read_media(
     manifest: Path | None,
     subject: str | None,
     neutral: Path | None,
+    profile: Path | None,
+    person: str | None,
+    profiles: Path | None,
     speech_model: str | None,
     language: str | None,
     target: str,
@@ -162,7 +171,9 @@ def _read_media(
     from twomind.serve import predict as room
     from twomind.store import Store, default_root
 
-    jobs = room.plan(list(media), manifest=manifest, question=question, transcript=transcript, subject=subject)
+    jobs = room.plan(
+        list(media), manifest=manifest, question=question, transcript=transcript, subject=subject or person
+    )
     settings = Settings(
         face=FaceSettings(target=target),
         speech_model=speech_model,
@@ -173,6 +184,9 @@ def _read_media(
         model=model,
         describe=settings,
         neutral=neutral,
+        profile=profile,
+        person=person,
+        profiles=profiles,
         prevalence=prevalence,
         prevalence_source=prevalence_source,
         max_risk=max_risk,
@@ -440,6 +454,8 @@ train.add_command(train_words_verb)
 train.add_command(train_fusion_verb)
 score.add_command(score_words_verb)
 main.add_command(data_group)
+main.add_command(enrol_verb)
+main.add_command(profile_group)
 score.add_command(score_report_verb)
 score.add_command(score_personalise_verb)
 main.add_command(agree_verb)

@@ -19,8 +19,9 @@ import numpy as np
 from twomind import __version__, engine
 from twomind.capture import MEDIA_SUFFIXES, find_media, find_transcript, open_recording
 from twomind.describe import MODALITIES, Description, Settings, cues, describe
+from twomind.describe.profile import Profile, read_profile
 from twomind.errors import BadInput
-from twomind.serve import tables
+from twomind.serve import profiles, tables
 from twomind.serve.result import NotMeasured, Result
 from twomind.store import Ledger, Store, content_hash, settings_hash
 from twomind.types import Prediction, Progress, Status, Track
@@ -49,6 +50,9 @@ class Options:
     using: tuple[str, ...] = MODALITIES
     describe: Settings = field(default_factory=Settings)
     neutral: Path | None = None
+    profile: Path | None = None  # one person's profile
+    person: str | None = None  # an enrolled person, in ``profiles``
+    profiles: Path | None = None  # enrolled people; without ``person``, each subject's own profile where there is one
     prevalence: float | None = None
     prevalence_source: str = ""
     max_risk: float | None = None
@@ -162,12 +166,40 @@ def fingerprint(job: Job, options: Options) -> str:
         "media": content_hash(job.media),
         "transcript": content_hash(transcript) if transcript and transcript.is_file() else "",
         "neutral": content_hash(options.neutral) if options.neutral and options.neutral.is_file() else "",
+        "profile": content_hash(found) if (found := profile_path(job, options)) and found.is_file() else "",
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "options": asdict(options),
         "model": _model_mark(options.model),
         "version": __version__,
     }
     return settings_hash(parts)
+
+
+def profile_path(job: Job, options: Options) -> Path | None:
+    """The file with the profile of who speaks; None where none was asked for, or the subject is not enrolled.
+
+    Raises:
+        BadInput: the options contradict each other.
+    """
+    if options.person is not None and options.profiles is None:
+        raise BadInput("--person: give the folder in which the person is enrolled with --profiles")
+    given = sum(x is not None for x in (options.profile, options.profiles, options.neutral))
+    if given > 1:
+        raise BadInput("give one of --neutral, --profile and --profiles")
+    if options.profiles is None:
+        return options.profile
+    if options.person is not None:
+        return profiles.path_of(options.profiles, options.person)
+    return options.profiles / job.subject / "profile.json" if job.subject in profiles.people(options.profiles) else None
+
+
+def _profile_of(job: Job, options: Options) -> Profile | None:
+    path = profile_path(job, options)
+    if path is None:
+        return None
+    if options.person is not None and options.profiles is not None:
+        return profiles.load(options.profiles, options.person)
+    return read_profile(path)
 
 
 def _model_mark(model: str | None) -> str:
@@ -190,7 +222,13 @@ def predict_one(
     )
     neutral = open_recording(options.neutral) if options.neutral else None
     made = describe(
-        recording, options.using, store=store, settings=options.describe, neutral=neutral, progress=progress
+        recording,
+        options.using,
+        store=store,
+        settings=options.describe,
+        neutral=neutral,
+        profile=_profile_of(job, options),
+        progress=progress,
     )
     prediction, model, moments = _estimate(made, options, store, recogniser)
     located = bool(model.get("locates", False))
@@ -204,6 +242,7 @@ def predict_one(
         located_reason="" if located else str(model.get("locates_reason", "no model was asked")),
         **(moments if located else {}),
         neutral=made.neutral,
+        voice_neutral=made.voice_neutral,
         media={**made.media, "sha256": made.content, "path": str(job.media)},
         summary=_summary(made),
         model=model,
@@ -292,6 +331,7 @@ def _summary(made: Description) -> dict[str, Any]:
         "face": {**made.face, "share_of_frames_measurable": measurable},
         "voice": dict(made.voice),
         "n_words": None if made.features.words is None else len(made.features.words),
+        **({"relative_to_neutral": dict(made.relative)} if made.relative else {}),
     }
 
 

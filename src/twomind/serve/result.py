@@ -25,7 +25,8 @@ class Result:
     ``face_relative`` with the same columns relative to the person's neutral, and ``words`` (one row per word).
     ``located`` is False when the model does not say *when*; ``located_reason`` says why, ``segments`` is then empty and
     ``frame_score`` None. ``media`` holds n_frames, duration_s, problems and the like; ``neutral`` names where the
-    neutral came from; ``model`` is the model's card as plain values; ``provenance`` versions, settings and hashes.
+    neutral came from, ``voice_neutral`` the voice's; ``model`` is the model's card as plain values; ``provenance``
+    versions, settings and hashes.
     """
 
     recording: Recording
@@ -38,6 +39,7 @@ class Result:
     segments: tuple[Segment, ...] = ()
     frame_score: Track | None = None
     neutral: str = ""
+    voice_neutral: str = ""
     media: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)

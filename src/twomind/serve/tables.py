@@ -37,7 +37,7 @@ COLUMNS = (
 )
 
 #: The tracks that go into the long table, each with the track that holds its relative values.
-TABLED = {"face": "face_relative", "voice": ""}
+TABLED = {"face": "face_relative", "voice": "voice_relative"}
 
 _BLOCK_ROWS = 4096
 
@@ -97,8 +97,12 @@ def write_measures_csv(result: Result, path: Path) -> Path:
             other = result.features.tracks.get(relative)
             for start in range(0, len(track), _BLOCK_ROWS):
                 rows = slice(start, start + _BLOCK_ROWS)
-                file.write(_csv_block(head, track, other, rows, _quoted(result.neutral)))
+                file.write(_csv_block(head, track, other, rows, _quoted(_neutral_of(result, modality))))
     return path
+
+
+def _neutral_of(result: Result, modality: str) -> str:
+    return result.voice_neutral if modality == "voice" else result.neutral
 
 
 def write_measures_parquet(result: Result, path: Path) -> Path | None:
@@ -162,7 +166,7 @@ def _column_blocks(result: Result) -> Iterator[Mapping[str, Any]]:
                 "unit": (measure, list(track.units or ("",) * width)),
                 "valid": np.isfinite(shown),
                 "reason": (code, [*track.reasons, "not measurable in this frame"]),
-                "neutral": (zeros, [result.neutral if other is not None else ""]),
+                "neutral": (zeros, [_neutral_of(result, modality) if other is not None else ""]),
             }
 
 

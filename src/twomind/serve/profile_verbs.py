@@ -1,0 +1,177 @@
+"""``twomind enrol`` and ``twomind profile``: a person's neutral, kept, shown, moved, erased."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from twomind.errors import BadInput
+from twomind.serve.verb import PATH, print_json, say, verb
+
+_PROFILES = click.option(
+    "--profiles", type=PATH, default=Path("profiles"), show_default=True, help="Folder of enrolled people."
+)
+_STORE = click.option("--store", type=PATH, default=None, help="Folder for computed features [default: user's cache].")
+
+
+def _store(path: Path | None) -> Any:
+    from twomind.store import Store, default_root
+
+    return Store(path or default_root())
+
+
+@click.command("enrol")
+@click.argument("person")
+@click.argument("clips", nargs=-1, type=PATH, required=True)
+@_PROFILES
+@_STORE
+@click.option("--spoken", is_flag=True, help="The person talks in it (a neutral question): voice and words count too.")
+@click.option("--force", is_flag=True, help="Keep a clip that does not look neutral; it is marked as such.")
+@click.option(
+    "--min-seconds", type=click.FloatRange(0, min_open=True), default=3.0, show_default=True, help="Measurable length."
+)
+@verb
+def enrol_verb(
+    person: str,
+    clips: tuple[Path, ...],
+    profiles: Path,
+    store: Path | None,
+    spoken: bool,
+    force: bool,
+    min_seconds: float,
+    as_json: bool,
+    offline: bool,
+) -> int:
+    """Make or extend PERSON's profile from neutral CLIPS (each is one visit); refuses a clip that is not neutral.
+
+    Whether the person agreed is for you to know; here is only what is stored of them.
+    """
+    from twomind.describe.neutral_check import NeutralLimits
+    from twomind.serve import profiles as room
+
+    limits = NeutralLimits(min_seconds=min_seconds)
+    profile, checked = room.enrol(profiles, person, clips, _store(store), spoken=spoken, force=force, limits=limits)
+    found = room.stored(profile, profiles)
+    found["clips"] = [{"clip": c.clip, "not_neutral": list(c.doubts), "measured": c.measured} for c in checked]
+    if as_json:
+        print_json(found)
+    for c in checked:
+        for reason in c.doubts:
+            say(f"not neutral, kept by --force: {c.clip}: {reason}")
+    _tell(found)
+    return 0
+
+
+@click.group("profile")
+def profile_group() -> None:
+    """People's profiles: show, export, import, erase."""
+
+
+@profile_group.command("show")
+@click.argument("person", required=False)
+@_PROFILES
+@verb
+def show_verb(person: str | None, profiles: Path, as_json: bool, offline: bool) -> int:
+    """What is stored of PERSON; without PERSON, who is enrolled."""
+    from twomind.serve import profiles as room
+
+    if person is None:
+        names = room.people(profiles)
+        if as_json:
+            print_json({"people": names, "folder": profiles})
+        say("\n".join(names) or f"nobody is enrolled in {profiles}")
+        return 0
+    found = room.stored(room.load(profiles, person), profiles)
+    if as_json:
+        print_json(found)
+        return 0
+    _tell(found)
+    for modality, rows in found["neutral"].items():
+        say(f"\n{modality}")
+        for name, row in rows.items():
+            spread = "" if math.isnan(row["spread"]) else f" ± {row['spread']:.4g}"
+            say(f"  {name:26} {row['centre']:10.4g}{spread}  ({row['n']} rows, {row['seconds']:.1f} s)")
+    return 0
+
+
+@profile_group.command("export")
+@click.argument("person")
+@click.argument("file", type=PATH)
+@_PROFILES
+@verb
+def export_verb(person: str, file: Path, profiles: Path, as_json: bool, offline: bool) -> int:
+    """Write PERSON's profile to FILE, to be imported elsewhere."""
+    from twomind.describe.profile import write_profile
+    from twomind.serve import profiles as room
+
+    if file.exists():
+        raise BadInput(f"{file}: exists already; name another file")
+    write_profile(room.load(profiles, person), file)
+    if as_json:
+        print_json({"person": person, "file": file})
+    say(f"{file}: erasing {person} here does not reach this copy")
+    return 0
+
+
+@profile_group.command("import")
+@click.argument("person")
+@click.argument("file", type=PATH)
+@_PROFILES
+@verb
+def import_verb(person: str, file: Path, profiles: Path, as_json: bool, offline: bool) -> int:
+    """Take in PERSON's exported profile; visits that are there already are kept."""
+    from twomind.serve import profiles as room
+
+    found = room.stored(room.import_profile(profiles, file, person), profiles)
+    if as_json:
+        print_json(found)
+    _tell(found)
+    return 0
+
+
+@profile_group.command("erase")
+@click.argument("person")
+@_PROFILES
+@_STORE
+@click.option("--visit", help="Only this visit, by the beginning of its id; saved states go as well.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@verb
+def erase_verb(
+    person: str, profiles: Path, store: Path | None, visit: str | None, yes: bool, as_json: bool, offline: bool
+) -> int:
+    """Remove PERSON: profile, saved states, and everything in the store that was computed from the clips.
+
+    The clips themselves, exported copies, and results that you wrote with --out are yours to delete.
+    """
+    from twomind.serve import profiles as room
+
+    room.load(profiles, person)
+    if not yes and not click.confirm(f"Erase {visit or 'everything'} of {person} in {profiles}?", err=True):
+        say("nothing was erased")
+        return 0
+    found = room.erase(profiles, person, _store(store), visit)
+    if as_json:
+        print_json(found)
+    say(
+        f"erased of {person}: {len(found['visits'])} visit(s), {found['states']} saved state(s), "
+        f"{found['store_entries']} entries in the store"
+    )
+    say("not touched: the clips themselves, exported copies, and results written with --out")
+    for other in found["also_enrolled_for_others"]:
+        say(f"warning: the clip {other} is also enrolled for somebody else, whose numbers of it are kept")
+    return 0
+
+
+def _tell(found: dict[str, Any]) -> None:
+    """What is stored, for people."""
+    say(f"stored of {found['person']} in {found['file']}: medians, spreads and counts; no picture, sound or word")
+    for v in found["visits"]:
+        seconds = ", ".join(f"{m} {s:.1f} s ({v['measures'][m]} measures)" for m, s in v["seconds"].items())
+        kind = "spoken" if v["spoken"] else "silent"
+        mark = ", NOT NEUTRAL" if v["not_neutral"] else ""
+        say(f"  visit {v['id']} ({v['made'][:10]}, {kind}{mark}): {seconds}")
+    for name in found["states"]:
+        say(f"  saved state {name}")

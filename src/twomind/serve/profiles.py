@@ -1,0 +1,240 @@
+"""People enrolled in a folder: ``DIR/<person>/profile.json``, and the states that methods saved beside it.
+
+Enrolling measures clips, checks that they are neutral, and adds them as visits; erasing removes the person's folder and
+everything that was computed from the clips. Which consent there is, is not known here and not invented.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from twomind.capture import open_recording
+from twomind.describe import Description, Settings, describe
+from twomind.describe.neutral_check import NeutralLimits, doubts, measure_clip
+from twomind.describe.profile import (
+    Profile,
+    Visit,
+    face_neutral,
+    read_profile,
+    voice_neutral,
+    words_neutral,
+    write_profile,
+)
+from twomind.errors import BadInput
+from twomind.store import Store, read_arrays
+from twomind.types import Progress
+
+_NAME = re.compile(r"\w[\w.-]*")
+
+
+def folder_of(profiles: Path, person: str) -> Path:
+    """Where everything about one person lies.
+
+    Raises:
+        BadInput: the name cannot be a folder's.
+    """
+    if not _NAME.fullmatch(person):
+        raise BadInput(f"person {person!r}: expected a pseudonym of letters, digits, '_', '-' and '.', as in P017")
+    return profiles / person
+
+
+def path_of(profiles: Path, person: str) -> Path:
+    return folder_of(profiles, person) / "profile.json"
+
+
+def state_path(profiles: Path, person: str, name: str) -> Path:
+    """Where a method's saved state of a person belongs, so that erasing finds it."""
+    if not _NAME.fullmatch(name):
+        raise BadInput(f"state {name!r}: expected letters, digits, '_', '-' and '.'")
+    return folder_of(profiles, person) / "states" / f"{name}.safetensors"
+
+
+def load(profiles: Path, person: str) -> Profile:
+    """An enrolled person's profile.
+
+    Raises:
+        BadInput: nobody of that name is enrolled there; the message says who is.
+    """
+    path = path_of(profiles, person)
+    if not path.is_file():
+        known = ", ".join(people(profiles)) or "nobody"
+        raise BadInput(f"{person!r} is not enrolled in {profiles} (enrolled: {known}); see `twomind enrol`")
+    return read_profile(path)
+
+
+def people(profiles: Path) -> list[str]:
+    """Everybody enrolled in a folder."""
+    return sorted(p.parent.name for p in profiles.glob("*/profile.json"))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One clip as measured, and why it is not neutral."""
+
+    clip: Path
+    made: Description
+    measured: dict[str, float]
+    doubts: tuple[str, ...]
+
+
+def check_clip(
+    clip: Path, store: Store, *, spoken: bool = False, limits: NeutralLimits | None = None,
+    settings: Settings | None = None, progress: Progress | None = None,
+) -> Checked:  # fmt: skip
+    """Measure a clip and say what speaks against its being neutral.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    made = describe(open_recording(clip), store=store, settings=settings, progress=progress)
+    measured = measure_clip(made.features.tracks.get("face"), made.voice)
+    return Checked(clip, made, measured, doubts(measured, limits, spoken))
+
+
+def visit_of(checked: Checked, spoken: bool) -> Visit:
+    """The clip as a visit: its statistics by modality, empty ones left out."""
+    made, tracks = checked.made, checked.made.features.tracks
+    stats = {
+        "face": face_neutral(tracks["face"]) if "face" in tracks else {},
+        # What is heard in a clip that should be silent is not how the person talks.
+        "voice": voice_neutral(tracks["voice"], made.voice) if spoken and "voice" in tracks else {},
+        "words": words_neutral(made.features.words or ()) if spoken else {},
+    }
+    return Visit(
+        content=made.content,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        stats={name: rows for name, rows in stats.items() if rows},
+        spoken=spoken,
+        doubts=checked.doubts,
+        entries=made.entries,
+        drawn=made.recording.drawn,
+    )
+
+
+def enrol(
+    profiles: Path, person: str, clips: Sequence[Path], store: Store, *, spoken: bool = False, force: bool = False,
+    limits: NeutralLimits | None = None, settings: Settings | None = None, progress: Progress | None = None,
+) -> tuple[Profile, list[Checked]]:  # fmt: skip
+    """Add neutral clips to a person's profile; all or none.
+
+    Raises:
+        BadInput: a clip is not neutral (and not ``force``), or nothing of it can be measured; nothing is written.
+    """
+    path = path_of(profiles, person)
+    if not clips:
+        raise BadInput("give at least one neutral clip of the person")
+    checked = [check_clip(c, store, spoken=spoken, limits=limits, settings=settings, progress=progress) for c in clips]
+    refused = [c for c in checked if c.doubts and not force]
+    if refused:
+        reasons = "\n".join(f"{c.clip}: {reason}" for c in refused for reason in c.doubts)
+        raise BadInput(
+            f"expected a neutral clip, {len(refused)} of {len(checked)} is none; nothing was enrolled. Record it anew, "
+            f"or keep it with --force, marked as not neutral:\n{reasons}"
+        )
+    visits = {c.made.content: visit_of(c, spoken) for c in checked}
+    empty = [str(c.clip) for c in checked if not visits[c.made.content].stats]
+    if empty:
+        raise BadInput(f"{', '.join(empty)}: nothing of the person could be measured; a profile cannot be made of it")
+    profile = Profile(person, tuple(visits.values()))
+    if path.is_file():
+        profile = read_profile(path).merged(profile)
+    write_profile(profile, path)
+    return profile, checked
+
+
+def import_profile(profiles: Path, source: Path, person: str) -> Profile:
+    """Take in an exported profile, merged with what is there of the person.
+
+    Raises:
+        BadInput: it is no profile, or of another person.
+    """
+    found = read_profile(source)
+    if found.person != person:
+        raise BadInput(f"{source}: expected the profile of {person!r}, got that of {found.person!r}")
+    path = path_of(profiles, person)
+    merged = read_profile(path).merged(found) if path.is_file() else found
+    write_profile(merged, path)
+    return merged
+
+
+def erase(profiles: Path, person: str, store: Store, visit: str | None = None) -> dict[str, Any]:
+    """Remove a person: folder, saved states anywhere below ``profiles``, and all that was computed from the clips.
+
+    With ``visit``, only that clip's numbers and what was computed from it; states that were adapted go as well, since
+    nobody can tell how much of the clip is in them. Returns what was removed.
+
+    Raises:
+        BadInput: the person is not enrolled there, or there is no such visit.
+    """
+    profile = load(profiles, person)
+    rest = profile.without(visit) if visit else replace(profile, visits=())
+    gone = [v for v in profile.visits if v not in rest.visits]
+    elsewhere = {v.content for p in people(profiles) if p != person for v in load(profiles, p).visits}
+    entries = store.made_from(v.content for v in gone)
+    states = _states(profiles, person)
+    for path in (*entries, *states):
+        path.unlink(missing_ok=True)
+    if visit and rest.visits:
+        write_profile(rest, path_of(profiles, person))
+    else:
+        shutil.rmtree(folder_of(profiles, person))
+    return {
+        "person": person,
+        "visits": [v.id for v in gone],
+        "store_entries": len(entries),
+        "states": len(states),
+        "profile_kept": bool(visit and rest.visits),
+        "also_enrolled_for_others": sorted(v.id for v in gone if v.content in elsewhere),
+    }
+
+
+def _states(profiles: Path, person: str) -> list[Path]:
+    """Saved states in the person's folder, and those elsewhere below ``profiles`` whose meta names the person."""
+    own = folder_of(profiles, person)
+    found = []
+    for path in sorted(profiles.rglob("*.safetensors")):
+        if path.is_relative_to(own):
+            found.append(path)
+            continue
+        try:
+            meta = read_arrays(path)[1].get("meta") or {}
+        except BadInput:
+            continue
+        if person in (meta.get("person"), meta.get("subject")):
+            found.append(path)
+    return found
+
+
+def stored(profile: Profile, profiles: Path) -> dict[str, Any]:
+    """What is kept of a person, in plain values, for them to read."""
+    return {
+        "person": profile.person,
+        "file": path_of(profiles, profile.person),
+        "states": [p.name for p in _states(profiles, profile.person)],
+        "visits": [
+            {
+                "id": v.id,
+                "made": v.made,
+                "spoken": v.spoken,
+                "drawn": v.drawn,
+                "not_neutral": list(v.doubts),
+                "seconds": {m: round(v.seconds(m), 2) for m in v.stats},
+                "measures": {m: len(rows) for m, rows in v.stats.items()},
+            }
+            for v in profile.visits
+        ],
+        "neutral": {
+            m: {
+                name: {**asdict(n), "between_visits": profile.between(m)[name]}
+                for name, n in profile.neutral(m).items()
+            }
+            for m in ("face", "voice", "words")
+            if profile.neutral(m)
+        },
+    }

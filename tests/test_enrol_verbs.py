@@ -1,0 +1,127 @@
+"""Enrolling people: contaminated clips refused, the profile used, reloaded elsewhere, and erased without a trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("mediapipe", reason="the face extra is not installed")
+
+from twomind.capture.drawn.enrol import draw_clip
+from twomind.describe.profile import read_profile
+from twomind.estimate.words import load
+from twomind.personalise import load_method
+from twomind.personalise.state import save_state
+from twomind.serve.cli import main
+from twomind.serve.profiles import state_path
+from twomind.store import content_hash
+from twomind.types import Given
+
+SEED = 11
+
+
+def run(*arguments: object) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(main, [*(str(a) for a in arguments), "--json"])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    kinds = ("neutral", "smile", "mute_talking", "dark")
+    found = {kind: draw_clip(folder / f"{kind}.mp4", kind, SEED, 0, seconds=3.5, fps=10) for kind in kinds}
+    return found | {"short": draw_clip(folder / "short.mp4", "neutral", SEED, 0, seconds=1.5, fps=10)}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("features")
+
+
+def names(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("smile", "smile comes and goes"), ("mute_talking", "speech: the lips"), ("dark", "quality"), ("short", "length")],
+)
+def test_a_contaminated_clip_is_refused_with_the_reason(
+    clips: dict[str, Path], store: Path, tmp_path: Path, kind: str, reason: str
+) -> None:
+    code, found = run("enrol", "P1", clips[kind], "--profiles", tmp_path / "p", "--store", store)
+    assert code == 3
+    assert reason in found["error"]["message"]
+    assert not names(tmp_path), "nothing may be written of a refused clip"
+
+
+def test_force_keeps_it_and_says_so(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:
+    code, found = run("enrol", "P1", clips["smile"], "--force", "--profiles", tmp_path, "--store", store)
+    assert code == 0
+    assert found["visits"][0]["not_neutral"]
+    assert "not neutral" in read_profile(tmp_path / "P1" / "profile.json").named("face")
+
+
+def test_enrolled_used_reloaded_moved_and_erased(clips: dict[str, Path], tmp_path: Path) -> None:
+    profiles, store, out = tmp_path / "p", tmp_path / "store", tmp_path / "out"
+    code, found = run("enrol", "P1", clips["neutral"], "--profiles", profiles, "--store", store)
+    assert code == 0
+    assert found["visits"][0]["seconds"]["face"] > 3
+
+    # The same profile in another process.
+    program = "import sys; from pathlib import Path; from twomind.describe.profile import read_profile\n"
+    program += "print(repr(sorted(read_profile(Path(sys.argv[1])).neutral('face').items())))"
+    path = profiles / "P1" / "profile.json"
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, env=dict(os.environ))
+    assert done.stdout.strip() == repr(sorted(read_profile(path).neutral("face").items()))
+
+    # Relative to the profile: the neutral clip itself lies at zero, raw values are those without a profile.
+    options = ("--person", "P1", "--profiles", profiles, "--store", store, "--out", out)
+    assert run("describe", clips["neutral"], *options)[0] == 0
+    rows = (out / "neutral" / "measures.csv").read_text().splitlines()
+    smile = [r.split(",") for r in rows if ",AU04," in r]
+    assert abs(np.median([float(r[6]) for r in smile])) < 1e-3
+    assert abs(np.median([float(r[5]) for r in smile])) > 1e-3
+    assert any("profile of P1: 1 visit" in r for r in rows)
+
+    # Exported, imported elsewhere, equal.
+    assert run("profile", "export", "P1", tmp_path / "P1.json", "--profiles", profiles)[0] == 0
+    assert run("profile", "import", "P1", tmp_path / "P1.json", "--profiles", tmp_path / "q")[0] == 0
+    assert read_profile(tmp_path / "q" / "P1" / "profile.json") == read_profile(path)
+    assert run("profile", "import", "P2", tmp_path / "P1.json", "--profiles", tmp_path / "q")[0] == 3
+
+    # Another person stays; a saved state of P1 that lies elsewhere goes too.
+    state = load_method("few-shot").begin(load(), Given(few=()))
+    save_state(state_path(profiles, "P1", "few-shot"), state, {"person": "P1"})
+    save_state(profiles / "loose.safetensors", state, {"person": "P1"})
+    save_state(profiles / "kept.safetensors", state, {"person": "P2"})
+    mark = content_hash(clips["neutral"])
+    keys = [key for v in read_profile(path).visits for _, key in v.entries]
+    assert any(key in p.name for p in names(store) for key in keys)
+    code, gone = run("profile", "erase", "P1", "--yes", "--profiles", profiles, "--store", store)
+    assert code == 0
+    assert gone["states"] == 2
+    assert gone["store_entries"] >= 1
+    assert [p.name for p in names(profiles)] == ["kept.safetensors"]
+    for needle in ("P1", mark, mark[:12], *keys):
+        for p in (*names(profiles), *names(store)):
+            assert needle.encode() not in p.read_bytes(), f"{needle} is still in {p}"
+            assert needle not in str(p.relative_to(tmp_path)), f"{needle} is still the name of {p}"
+    assert run("profile", "show", "P1", "--profiles", profiles)[0] == 3
+
+
+def test_bad_names_and_contradicting_options_are_refused(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:
+    assert run("enrol", "../x", clips["neutral"], "--profiles", tmp_path, "--store", store)[0] == 3
+    code, found = run("describe", clips["neutral"], "--person", "P1", "--out", tmp_path / "o", "--store", store)
+    assert code == 3
+    assert "--profiles" in json.dumps(found)
