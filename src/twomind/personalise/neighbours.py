@@ -119,7 +119,7 @@ def affinities(found: Near, where: Any, r: float = 0.1, released: bool = False) 
 def nrc(logits: Any, found: Near, weights: Any, scores: Any, r: float = 0.1, spread: float = 1.0) -> Any:
     """NRC's loss of a batch: ``-mean_i sum_k A p_i·s_k - mean_i sum_km r p_i·s_m - spread · diversity``.
 
-    ``logits (B, C)`` of the batch (with gradient), ``scores (N, C)`` the bank of answers (constant), ``weights (B, K)``.
+    ``logits (B, C)`` of the batch (with gradient), ``scores (N, C)`` the bank (constant), ``weights (B, K)``.
     The released form goes through ``kl_div`` with probabilities as input: same gradient, a constant apart.
     """
     probs = logits.softmax(-1)
