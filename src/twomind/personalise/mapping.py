@@ -132,7 +132,8 @@ def descend(
     """
     import torch
 
-    params, speed = dict(params), {}
+    params = dict(params)
+    speed: Tensors = {}
     for step in range(steps):
         own = {n: params[n].detach().clone().requires_grad_(True) for n in names}
         with torch.enable_grad():
