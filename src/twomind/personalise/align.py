@@ -52,17 +52,16 @@ def fit(
     apart: Callable[[Pair, float], Any],
     seed: int,
     how: How,
-    start: mapping.Tensors | None = None,
+    moves: Sequence[str] = mapping.MAP,
 ) -> mapping.Tensors:
     """Map and head after ``how.steps`` of cross-entropy on ``source = (z, y)`` plus ``apart(pair, done)``.
 
-    ``done`` is the share of the steps so far. ``start`` goes on from earlier parameters; the source then stays where
-    those put it.
+    ``done`` is the share of the steps so far; ``moves`` names the parts of the map that are trained.
     """
     from torch.nn import functional as F
 
     (z, y), rng = source, np.random.default_rng(seed)
-    first = start or mapping.start(model, z, how.rank, rng)
+    first = mapping.start(model, z, how.rank, rng)
     ours, theirs = (mapping.batches(len(r), how.batch, rng) for r in (z, target))
 
     def loss(now: mapping.Tensors, step: int) -> Any:
@@ -71,7 +70,7 @@ def fit(
         pair = Pair(u, y[a], v, mapping.answered(now, v))
         return F.cross_entropy(mapping.answered(now, u), y[a]) + apart(pair, step / max(how.steps, 1))
 
-    names = mapping.tuned(first, mapping.MAP, mapping.HEAD)
+    names = mapping.tuned(first, moves, mapping.HEAD)
     return mapping.descend(first, names, loss, how.steps, lambda done: how.lr, how.momentum, how.decay)
 
 
