@@ -4,10 +4,12 @@ The encoder stays as it is; embeddings ``z (N, D)`` are computed once. A map sta
 nothing, so zero steps are the source model, and weight decay pulls back to it. Rows are trained in units of
 ``u = (z - centre) / scale``, so one learning rate fits embeddings of any length::
 
-    u'     = u + gain * u + shift + up relu(down u)
+    u'     = exp(gain) * u + shift + up relu(down u)
     logits = (centre + scale u') weight.T + bias + u' turn.T + offset
 
-Everything lies in a plain dict of tensors, which is the person's state; the shared weights are only read.
+A gain is an exponent because a divergence that looks at covariances or distances is blind to a mirrored axis, and a
+factor that passes through zero would turn the answers round. Everything lies in a plain dict of tensors, which is the person's state; the shared
+weights are only read.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ def moved(params: Tensors, z: Any) -> Any:
     """``u' (N, D)``: after it."""
     u = unmoved(params, z)
     extra = (u @ params["down"].T).relu() @ params["up"].T if "down" in params else 0
-    return u + params["gain"] * u + params["shift"] + extra
+    return params["gain"].exp() * u + params["shift"] + extra
 
 
 def answered(params: Tensors, u: Any) -> Any:

@@ -22,11 +22,11 @@ from twomind.types import Access, Features, Given, Prediction, State
 class Lmmd:
     """Settings."""
 
-    lr: float = 1e-2
+    lr: float = 2e-2
     momentum: float = 0.9
     #: weight decay, towards the source model
     decay: float = 1e-3
-    steps: int = 300
+    steps: int = 150
     batch: int = 64
     #: weight of the divergence once it has risen
     weight: float = 1.0

@@ -23,11 +23,11 @@ from twomind.types import Access, Features, Given, Prediction, State
 class Mmd:
     """Settings."""
 
-    lr: float = 1e-2
+    lr: float = 2e-2
     momentum: float = 0.9
     #: weight decay, towards the source model
     decay: float = 1e-3
-    steps: int = 300
+    steps: int = 150
     batch: int = 64
     #: weight of the divergence
     weight: float = 1.0

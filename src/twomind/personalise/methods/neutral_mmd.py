@@ -24,11 +24,11 @@ from twomind.types import Access, Features, Given, Prediction, State
 class NeutralMmd:
     """Settings."""
 
-    lr: float = 1e-2
+    lr: float = 2e-2
     momentum: float = 0.9
     #: weight decay, towards the source model
     decay: float = 1e-3
-    steps: int = 300
+    steps: int = 150
     batch: int = 64
     #: what is trained of the map: ``shift``, or ``map`` for all of it
     moves: str = "shift"

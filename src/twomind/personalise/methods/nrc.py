@@ -26,7 +26,8 @@ from twomind.types import Access, Features, Given, Prediction, State
 class Nrc:
     """Settings."""
 
-    lr: float = 1e-3
+    #: (the paper: 1e-3, for a whole network)
+    lr: float = 1e-2
     momentum: float = 0.9
     #: weight decay, towards the source model
     decay: float = 1e-3

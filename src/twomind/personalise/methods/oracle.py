@@ -2,8 +2,8 @@
 
 Sees coded windows of the person (``FEW``), meant to be all of the person's recordings but the tested ones; a table
 names it ``oracle`` and its access ``few``. Moves the map of the embedding and the head by cross-entropy,
-from the source model on. It is no upper bound by theory: with few coded windows it overfits, and what it learns includes
-the habit of the coder. Every other method is denied these labels by type.
+from the source model on. It is no upper bound by theory: with few coded windows it overfits, and what it learns
+includes the habit of the coder. Every other method is denied these labels by type.
 
 Published oracle on BAH (frame level, 300 people): AVGF1 0.586 ± 0.075, source only 0.489 ± 0.100.
 """

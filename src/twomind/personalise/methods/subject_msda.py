@@ -34,14 +34,14 @@ class SubjectMsda:
     n_people: int = 10
     #: ``mmd``, or ``cosine`` of mean embeddings
     measure: str = "mmd"
-    lr: float = 1e-2
+    lr: float = 2e-2
     momentum: float = 0.9
     #: weight decay, towards the source model (the paper: 5e-4)
     decay: float = 5e-4
     #: steps of the first stage
-    source_steps: int = 150
+    source_steps: int = 100
     #: steps of the second stage
-    steps: int = 300
+    steps: int = 150
     batch: int = 64
     #: weight of the MMD between two source people
     pair_weight: float = 0.1
