@@ -5,8 +5,11 @@ Drawn embeddings (``sfda_world.py``). Seeds are fixed, and were not those on whi
 
 from __future__ import annotations
 
+import importlib
+import sys
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,15 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 import torch
-from sfda_world import World, balanced, world
 
 from twomind.errors import BadInput
 from twomind.personalise import align, caches, divergences, load_method, mapping, neighbours, stream
 from twomind.personalise.summary import class_means
 from twomind.types import Access, Given, Prediction
+
+sys.path.insert(0, str(Path(__file__).parent))
+made = importlib.import_module("sfda_world")
+balanced = made.balanced
 
 UNLABELLED = ("shot", "nrc", "class-aware", "mmd", "lmmd", "coral", "subject-msda")
 NEUTRAL = ("neutral-alignment", "neutral-threshold", "neutral-mmd")
@@ -33,8 +39,8 @@ def _one_thread() -> None:
 
 
 @cache
-def planted(seed: int, kind: str, **more: float) -> World:
-    return world(seed, kind, **more)
+def planted(seed: int, kind: str, **more: float) -> Any:
+    return made.world(seed, kind, **more)
 
 
 @cache
@@ -73,10 +79,11 @@ def test_a_neutral_clip_is_refused(method: str) -> None:
     assert Access.TARGET not in adapter.needs
     with pytest.raises(BadInput, match="a neutral clip has one"):
         adapter.begin(w.model, w.given.only(adapter.needs))
-    passed_off = replace(w.given, target=w.given.neutral)  # handed over as if it were unlabelled data of every class
-    adapter = load_method(method)
+    one_class = [x for x in w.given.neutral or () if int(w.model.predict(x).probs.argmax()) == 0]
+    adapter = load_method(method)  # handed over as if they were unlabelled windows of every class
     with pytest.raises(BadInput, match="look like one class"):
-        adapter.begin(w.model, passed_off.only(adapter.needs))
+        adapter.begin(w.model, replace(w.given, target=tuple(one_class)).only(adapter.needs))
+    adapter.begin(w.model, w.given.only(adapter.needs))
     with pytest.raises(ValueError, match="does not hand over target"):
         list(stream(w.model, adapter, [w.test[0].x], given=Given(source=w.given.source, neutral=w.given.neutral)))
 
@@ -127,7 +134,8 @@ def test_the_oracle_sees_coded_windows_and_nothing_else() -> None:
     assert load_method("oracle").needs is Access.FEW
     assert not any(Access.FEW in load_method(m).needs for m in (*UNLABELLED, *NEUTRAL))
     turned = tuple(replace(e, y=1 - e.y) for e in w.given.few or ())
-    assert balanced(replace(w, given=replace(w.given, few=turned)), "oracle") < 30  # the labels are what it learns from
+    lost = balanced(w, "oracle") - balanced(replace(w, given=replace(w.given, few=turned)), "oracle")
+    assert lost > 20  # the labels are what it learns from
 
 
 def test_threshold_is_the_quantile_of_the_margins_and_clipped() -> None:

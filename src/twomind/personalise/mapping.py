@@ -8,8 +8,8 @@ nothing, so zero steps are the source model, and weight decay pulls back to it. 
     logits = (centre + scale u') weight.T + bias + u' turn.T + offset
 
 A gain is an exponent because a divergence that looks at covariances or distances is blind to a mirrored axis, and a
-factor that passes through zero would turn the answers round. Everything lies in a plain dict of tensors, which is the person's state; the shared
-weights are only read.
+factor that passes through zero would turn the answers round. Everything lies in a plain dict of tensors, which is the
+person's state; the shared weights are only read.
 """
 
 from __future__ import annotations
