@@ -3,10 +3,10 @@
     pip install --no-deps --target DIR skada POT pandas skorch python-dateutil six tabulate pytz
     PYTHONPATH=DIR python benchmarks/sfda_skada.py [--seeds 20]
 
-Both move mean and covariance of the source to the target's (``ours_without_means``: the covariance only) and then fit the same classifier (RBF support vector machine) on it; skada
-estimates the covariances by its own default. Mean differences are paired over seeds; times are the median of
-``time.perf_counter`` per fit, both including the classifier. MMD-trained maps, SHOT and NRC have no counterpart on
-plain arrays in skada's shallow part (its DAN trains a network) and are not compared.
+Both move mean and covariance of the source to the target's (``ours_without_means``: the covariance only), and then fit
+the same classifier (RBF support vector machine) on it; skada estimates the covariances by its own default. Differences
+are paired over seeds; times are medians of ``time.perf_counter`` per fit, with the classifier. The maps trained with an
+MMD, SHOT and NRC are not compared: skada's DAN trains a network, and it has no source-free method.
 """
 
 from __future__ import annotations
