@@ -42,7 +42,7 @@ class Lmmd:
     data: str = "target"
     force: bool = False
     #: refuse where the source model sees a second class in a smaller share than this
-    rarest: float = 0.1
+    rarest: float = 0.05
 
     def __post_init__(self) -> None:
         mapping.check(lr=self.lr, batch=self.batch)

@@ -49,7 +49,7 @@ class Shot:
     data: str = "target"
     force: bool = False
     #: refuse where the source model sees a second class in a smaller share than this
-    rarest: float = 0.1
+    rarest: float = 0.05
 
     def __post_init__(self) -> None:
         caches.one_of("distance", self.distance, ("cosine", "euclidean"))
