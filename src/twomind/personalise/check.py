@@ -16,6 +16,7 @@ import numpy as np
 
 from twomind.personalise import stream
 from twomind.personalise.state import load_state, save_state
+from twomind.personalise.summary import class_means
 from twomind.types import Access, Adapter, Example, Features, Given, Prediction, State, Status, Task, Track
 
 
@@ -71,6 +72,7 @@ def toy(seed: int = 0, n_classes: int = 2, n_windows: int = 12, dim: int = 16) -
             "subject_variance": np.full((2, dim), 0.05),
             "mean": rows.mean(axis=0),
             "variance": rows.var(axis=0),
+            **class_means(model, source),
         }
         few = tuple(Example(replace(e.x, recording=f"{subject}-coded"), e.y) for e in own[:4])
         target = tuple(replace(e.x, recording=f"{subject}-before") for e in own)

@@ -15,6 +15,7 @@ import numpy as np
 from twomind import personalise
 from twomind.errors import BadInput
 from twomind.personalise.methods.source_only import SourceOnly
+from twomind.personalise.summary import class_means
 from twomind.score import guard, machine
 from twomind.score.rows import all_rows
 from twomind.score.runs import folder_name, read_back, save_run
@@ -334,7 +335,8 @@ def _unadapted(
 def embedding_summary(model: Any, n_per_class: int = 1) -> Summary:
     """A summary for models with ``pooled(x) -> (D,)``: unit prototypes per class, mean and variance of source windows.
 
-    Names: ``prototypes (P, D)``, ``prototype_class (P,)``, ``mean (D,)``, ``variance (D,)``. With ``n_per_class`` > 1,
+    Names: ``prototypes (P, D)``, ``prototype_class (P,)``, ``mean (D,)``, ``variance (D,)`` of pooled windows;
+    ``class_mean (C, D)``, ``class_count (C,)`` of embeddings as the model's head gets them. With ``n_per_class`` > 1,
     a class's windows are dealt in order into that many groups.
     """
 
@@ -356,6 +358,7 @@ def embedding_summary(model: Any, n_per_class: int = 1) -> Summary:
             "prototype_class": np.array(owner),
             "mean": values.mean(axis=0),
             "variance": values.var(axis=0),
+            **class_means(model, source),
         }
 
     return summary
