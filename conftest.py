@@ -67,7 +67,11 @@ def _shell(example: Example) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[CodeBlockParser(language="python", evaluator=_InFolder()), CodeBlockParser(language="bash", evaluator=_shell), SkipParser()],
+    parsers=[
+        CodeBlockParser(language="python", evaluator=_InFolder()),
+        CodeBlockParser(language="bash", evaluator=_shell),
+        SkipParser(),
+    ],
     patterns=["README.md", "docs/*.md"],
     fixtures=["document_folder"],
 ).pytest()

@@ -1,6 +1,6 @@
 """Writes docs/measures.md from the code, so that the page cannot say something else than the program does.
 
-    python docs/make_measures.py
+python docs/make_measures.py
 """
 
 from __future__ import annotations
