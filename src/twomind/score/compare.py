@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twomind import engine, personalise
-from twomind.errors import Partial
+from twomind.errors import BadInput, Partial
 from twomind.personalise.methods.source_only import SourceOnly
 from twomind.score.run import Summary, run
 from twomind.score.windows import Dataset, Reader, Reading, Windows
@@ -38,11 +38,15 @@ class _Plan:
     check_content: bool
 
 
-def _fold(plan: _Plan, fold: Fold) -> list[Run]:
-    """All methods and seeds on one fold; the model is made once, the features are checked once."""
+def _fold(plan: _Plan, fold: Fold) -> tuple[list[Run], dict[str, str]]:
+    """All methods and seeds on one fold, and which methods refused it and why.
+
+    The model is made once, the features are checked once. A method may refuse a person (SHOT does, when it is handed
+    neutral clips alone): that costs its own line this fold, and the table says so; the others go on.
+    """
     model = plan.model_for_fold(fold)
     reader = Reader(plan.features, {r.id: r for r in plan.dataset.recordings()})
-    runs = []
+    runs, refused = [], {}
     for seed in plan.seeds:
         options: dict[str, Any] = {
             "windows": plan.windows,
@@ -57,10 +61,15 @@ def _fold(plan: _Plan, fold: Fold) -> list[Run]:
         base = run(fold, plan.dataset, reader, model, plan.methods[BASE], plan.task, method=BASE, **options)
         runs.append(base)
         for name, adapter in plan.methods.items():
-            if name != BASE:
+            if name == BASE:
+                continue
+            try:
                 one = run(fold, plan.dataset, reader, model, adapter, plan.task, method=name, unadapted=base, **options)
-                runs.append(one)
-    return runs
+            except BadInput as error:
+                refused[name] = str(error)
+                continue
+            runs.append(one)
+    return runs, refused
 
 
 def compare(
@@ -88,8 +97,8 @@ def compare(
     ``model_for_fold(fold)`` makes the source model from the fold's training recordings (and keeps it where it wants to
     be resumed: a run is read back only for a model with the same weights). ``summary_for(model)`` makes the summary of
     :func:`twomind.score.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``; asked
-    again, whole ones are read back. What failed is in ``out/ledger.jsonl``. ``check_content=False`` is for studies that
-    put one recording's content into another on purpose; every run then says so.
+    again, whole ones are read back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
+    ``check_content=False`` is for studies that put one recording's content into another on purpose; every run then says so.
 
     Raises:
         Partial: some folds failed, the others are done and kept.
@@ -120,7 +129,11 @@ def compare(
         name = outcome.item.name
         ledger.append(name, state="done" if outcome.ok else "failed", error=outcome.error, trace=outcome.trace)
         if outcome.ok and outcome.result is not None:
-            found[name] = outcome.result
+            found[name], refused = outcome.result
+            for method, why in refused.items():
+                ledger.append(f"{name} / {method}", state="refused", error=why)
+                if progress:
+                    progress(f"{method} refused {name}: {why}", n, len(folds))
         else:
             failed.append(f"{name}: {outcome.error}")
         if progress:
