@@ -549,3 +549,35 @@ def test_data_check_and_list_speak(fakes: dict[str, Path], copy) -> None:  # typ
     assert "the file is empty (0 bytes)" in done.output
     assert film.name in done.output
     assert runner.invoke(main, ["data", "check", str(root), "--name", "bah"]).exit_code == 3
+
+
+def test_own_reads_elan_files_beside_the_films(tmp_path: Path) -> None:
+    """ELAN files and no table of marks; an empty tier is not "nothing found", a program's mark is no label."""
+    from twomind.capture.annotations import PROGRAM, Annotations, Mark, Tier, write_annotations
+
+    root = registry.load("datasets", "own").fake(tmp_path)
+    (root / "annotations.csv").unlink()
+    listed = [f"{who}/{who} answer {n}.mp4,{who}" for who in ("ada", "bo") for n in (1, 2)]
+    (root / "recordings.csv").write_text("\n".join(["path,subject", *listed]) + "\n")
+    span = Mark(0.1, 0.3, "A/H")
+    files = {
+        "ada/ada answer 1": (Tier("ah", marks=(span, Mark(0.35, 0.4, "no A/H")), coder="anna"),),
+        "ada/ada answer 2": (Tier("ah", marks=(), coder="anna"),),
+        "bo/bo answer 1": (Tier("ah", marks=(span,), coder=PROGRAM),),
+        "bo/bo answer 2": (
+            Tier("ah", marks=(), coder="anna"),
+            Tier("answer", marks=(Mark(0.0, 0.5, "no A/H"),), coder="anna"),
+        ),
+    }
+    for stem, tiers in files.items():
+        write_annotations([Annotations(Path(stem).name, tiers=tiers)], root / f"{stem}.eaf")
+    own = open_dataset(root, "own")
+    at = np.array([0.2, 0.37])
+    task = own.tasks[1].name
+    assert own.frame_labels(task, "ada answer 1", at).tolist() == [1, 0]
+    for stem in ("ada answer 2", "bo answer 1"):
+        assert own.frame_labels(task, stem, at).tolist() == [-1, -1], "nobody said anything"
+    assert own.frame_labels(task, "bo answer 2", at).tolist() == [0, 0]
+    (root / "ada" / "ada answer 1.eaf").write_text("<broken")
+    report = open_dataset(root, "own").check()
+    assert any("ada answer 1.eaf" in f.path for f in report.corrupted)

@@ -98,7 +98,8 @@ def compare(
     be resumed: a run is read back only for a model with the same weights). ``summary_for(model)`` makes the summary of
     :func:`twomind.score.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``; asked
     again, whole ones are read back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
-    ``check_content=False`` is for studies that put one recording's content into another on purpose; every run then says so.
+    ``check_content=False`` is for studies that put one recording's content into another on purpose; every run then
+    says so.
 
     Raises:
         Partial: some folds failed, the others are done and kept.

@@ -2,9 +2,9 @@
 
 Columns ``path,subject`` and any of ``id,question,label,transcript,segments,neutral,order,split,environment``; further
 ones are kept in ``annotation_entry``. ``segments`` are seconds (``1.25-3.5;7-8``); ``transcript`` is a file or the
-text itself. Coders' marks may lie in ``annotations.csv`` (the tidy table that ELAN files are turned
-into); people in ``people.csv``. Another question than ambivalence is named in ``task.json``:
-``{"name": "pain", "classes": ["neutral", "pain"]}``.
+text itself. Coders' marks may lie in ``annotations.csv`` (the tidy table that ELAN files are turned into), or in an
+ELAN file beside a film and of its name; people in ``people.csv``. Another question than ambivalence is named in
+``task.json``: ``{"name": "pain", "classes": ["neutral", "pain"]}``.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from twomind.capture import MEDIA_SUFFIXES, find_transcript
+from twomind.capture.annotations.marks import NEGATIVE
 from twomind.capture.datasets import common
 from twomind.capture.datasets.checking import (
     Finding,
@@ -175,6 +176,28 @@ def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
         return found
 
 
+def rows_of_elan(path: Path, row: Row) -> list[dict[str, str]]:
+    """What people marked in an ELAN file, as rows of the tidy table; marks of the program are left out.
+
+    A tier for A/H without a mark says "nothing found" only where the coder also called the whole answer absent: a tier
+    that was made for a coder and never filled says nothing.
+    """
+    from twomind.capture.annotations import PROGRAM, read_eaf
+
+    found = []
+    tiers = [t for t in read_eaf(path).tiers if t.coder != PROGRAM and t.kind != "model"]
+    for tier in tiers:
+        for mark in tier.marks:
+            cells = (row.id, row.subject, tier.kind, tier.modality, mark.label, f"{mark.start_s:.3f}",
+                     f"{mark.end_s:.3f}", mark.certainty, tier.coder)  # fmt: skip
+            found.append(dict(zip(ANNOTATION_COLUMNS, cells, strict=True)))
+    absent = [t.coder for t in tiers if t.kind == "answer" and t.marks and not any(m.present for m in t.marks)]
+    for coder in absent:
+        cells = (row.id, row.subject, SEGMENT_TIER, "", "", "", "", "", coder)
+        found.append(dict(zip(ANNOTATION_COLUMNS, cells, strict=True)))
+    return found
+
+
 class Tabled:
     """A data set whose recordings are rows of a table. A subclass says which table, and what it is called."""
 
@@ -206,8 +229,17 @@ class Tabled:
 
     @cached_property
     def annotation_rows(self) -> dict[str, list[dict[str, str]]]:
+        """Coders' marks by recording: of the tidy table; of an ELAN file beside the film where the table has none."""
         path = self.root / ANNOTATIONS
-        return read_annotation_rows(path) if path.is_file() else {}
+        found = read_annotation_rows(path) if path.is_file() else {}
+        for row in self.rows.values():
+            beside = self.media(row).with_suffix(".eaf")
+            if row.id not in found and beside.is_file():
+                try:
+                    found[row.id] = rows_of_elan(beside, row)
+                except BadInput as error:
+                    self.problems.append(Finding(shown(beside, self.root), str(error).removeprefix(f"{beside}: ")))
+        return found
 
     def media(self, row: Row) -> Path:
         return self.root / row.path
@@ -264,12 +296,12 @@ class Tabled:
         """A/H segments: of the table, else of the annotation table; None when neither says anything."""
         if row.segments is not None:
             return row.segments
-        marks = self.annotation_rows.get(row.id)
-        if marks is None:
-            return None
+        marks = [m for m in self.annotation_rows.get(row.id, ()) if m["tier"] == SEGMENT_TIER]
+        if not marks:
+            return None  # words or cues alone do not say that somebody looked for A/H
         spans = []
         for mark in marks:
-            if mark["tier"] != SEGMENT_TIER or not mark["start_s"]:
+            if not mark["start_s"] or mark["label"].strip().lower() in NEGATIVE:
                 continue
             try:
                 spans.append((float(mark["start_s"]), float(mark["end_s"])))
@@ -358,9 +390,13 @@ class Tabled:
         corrupted += dict.fromkeys(self.problems)
         n_unlabelled = sum(r.label is None for r in self.rows.values())
         notes = [f"{n_unlabelled} recordings have no label"] if n_unlabelled else []
-        n_eaf = 0 if (self.root / ANNOTATIONS).is_file() else sum(1 for _ in self.root.rglob("*.eaf"))
+        beside = {k.with_suffix(".eaf").resolve() for k in known}
+        n_eaf = sum(f.resolve() not in beside for f in self.root.rglob("*.eaf"))
         if n_eaf:
-            notes.append(f"{n_eaf} ELAN files are not read; turn them into {ANNOTATIONS}")
+            notes.append(
+                f"{n_eaf} ELAN files lie beside no listed film of their name and are not read; "
+                f"`twomind annotate import` turns them into {ANNOTATIONS}"
+            )
         return Report(
             self.name, self.root, len(self.rows), len(self.people()), tuple(missing), tuple(extra), tuple(corrupted),
             tuple(conflicts), tuple(notes), deep,
