@@ -105,7 +105,8 @@ class _Watch:
 
     def __init__(self, encoders: Sequence[Encoder], settings: FrameSettings) -> None:
         self._encoders, self._settings = encoders, settings
-        self._tracker, self._finder = _open_tracker() if settings.crop == "face" else (None, None)
+        opened: tuple[Any, Any] = _open_tracker() if settings.crop == "face" else (None, None)
+        self._tracker, self._finder = opened
         self._due = -np.inf
         self._fresh()
 

@@ -138,7 +138,8 @@ def check(model: Any, adaptation: Adaptation, given: Given) -> None:
     Raises:
         BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot hand over.
     """
-    name = getattr(model, "describe", dict)().get("name", type(model).__name__)
+    about: Mapping[str, Any] = model.describe() if hasattr(model, "describe") else {}
+    name = about.get("name", type(model).__name__)
     if not isinstance(model, Trainable):
         raise BadInput(
             f"--adapt: the model {name!r} answers a whole recording at once and has no embedding or weights that a "
