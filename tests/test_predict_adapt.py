@@ -134,7 +134,9 @@ def test_two_people_share_nothing_and_a_reset_forgets(films, store, tmp_path) ->
     fresh = probabilities(run(store, tmp_path / "a", films["a2"], "--subject", "ana", *how)[1])
     reset = (films["a1"], films["a2"], "--subject", "ana", *how, "--reset", "recording")
     assert probabilities(run(store, tmp_path / "r", *reset)[1])["a2"] == fresh["a2"] != ana["a2"]
-    never = probabilities(run(store, tmp_path / "n", "--manifest", tmp_path / "people.csv", *how, "--reset", "never")[1])
+    never = probabilities(
+        run(store, tmp_path / "n", "--manifest", tmp_path / "people.csv", *how, "--reset", "never")[1]
+    )
     assert never["b1"] != ben["b1"]
 
 
