@@ -5,7 +5,7 @@ Several encoders share the one pass. A frame in which the target's face is not f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -100,39 +100,173 @@ class _Rows:
             self.waiting = []
 
 
+class _Watch:
+    """Frames in order → rows of every encoder; what a whole recording and a live stream have in common."""
+
+    def __init__(self, encoders: Sequence[Encoder], settings: FrameSettings) -> None:
+        self._encoders, self._settings = encoders, settings
+        opened: tuple[Any, Any] = _open_tracker() if settings.crop == "face" else (None, None)
+        self._tracker, self._finder = opened
+        self._due = -np.inf
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self.times_s: list[float] = []
+        self._reasons: list[str] = []
+        self._rows = [_Rows(e) for e in self._encoders]
+
+    def wants(self, time_s: float) -> bool:
+        """Whether the frame of this time is one of those sampled."""
+        return not time_s < self._due
+
+    def push(self, rgb: np.ndarray, time_s: float) -> None:
+        """One sampled frame."""
+        hop_s = self._settings.hop_s
+        self._due = (np.floor(time_s / hop_s + 1e-6) + 1) * hop_s - 1e-6
+        reason = ""
+        if self._tracker is None:
+            for one in self._rows:
+                one.push(rgb)
+        else:
+            seen = self._tracker.update(rgb, time_s)
+            reason = seen.reason
+            if seen.landmarks_px is not None:
+                _push_faces(self._rows, rgb, seen.landmarks_px, self._settings.template)
+        self.times_s.append(time_s)
+        self._reasons.append(reason)
+
+    def take(self) -> dict[str, Track]:
+        """The rows since the last call, one track per encoder."""
+        for one in self._rows:
+            one.flush()
+        found = {r.encoder.track: _as_track(r, np.array(self.times_s, float), self._reasons) for r in self._rows}
+        self._fresh()
+        return found
+
+    def close(self) -> None:
+        if self._finder is not None:
+            self._finder.close()
+
+
 def _embed(
     recording: Recording, encoders: Sequence[Encoder], settings: FrameSettings, progress: Progress | None
 ) -> dict[str, Track]:
-    rows = [_Rows(e) for e in encoders]
-    times, reasons = [], []
-    tracker, finder = _open_tracker() if settings.crop == "face" else (None, None)
-    due = -np.inf
+    watch = _Watch(encoders, settings)
     try:
         for frame in media.prefetch(media.stream(recording.media, video=True, audio=False)):
-            if not isinstance(frame, media.Frame) or frame.time_s < due:
+            if not isinstance(frame, media.Frame) or not watch.wants(frame.time_s):
                 continue
-            due = (np.floor(frame.time_s / settings.hop_s + 1e-6) + 1) * settings.hop_s - 1e-6
-            reason = ""
-            if tracker is None:
-                for one in rows:
-                    one.push(frame.rgb)
-            else:
-                seen = tracker.update(frame.rgb, frame.time_s)
-                reason = seen.reason
-                if seen.landmarks_px is not None:
-                    _push_faces(rows, frame.rgb, seen.landmarks_px, settings.template)
-            times.append(frame.time_s)
-            reasons.append(reason)
+            watch.push(frame.rgb, frame.time_s)
             if progress is not None:
                 progress(f"embed {recording.id}", frame.time_s, recording.duration_s)
+        if not watch.times_s:
+            raise BadInput(f"{recording.media}: no frame could be decoded; the file is cut or damaged, or has no video")
+        return watch.take()
     finally:
-        if finder is not None:
-            finder.close()
-    if not times:
-        raise BadInput(f"{recording.media}: no frame could be decoded; the file is cut or damaged, or has no video")
-    for one in rows:
-        one.flush()
-    return {one.encoder.track: _as_track(one, np.array(times), reasons) for one in rows}
+        watch.close()
+
+
+def window_spans(last_s: float, length_s: float) -> list[tuple[float, float]]:
+    """Spans ``[k, k + 1) length_s`` up to a last row at ``last_s``; a last one less than half full is left out.
+
+    At least one span comes back. The spans of a recording that grows are those of the whole recording: only the last
+    one can still be wanting.
+    """
+    if not length_s > 0:
+        raise BadInput(f"length_s: expected more than 0 s, got {length_s}")
+    n = max(1, int((last_s + length_s / 2) / length_s + 1e-9))
+    return [(k * length_s, (k + 1) * length_s) for k in range(n)]
+
+
+def windows_of(x: Features, track: str, length_s: float) -> list[Features]:
+    """The windows of a whole recording, as :class:`LiveWindows` gives them one by one; empty without any row."""
+    rows = x.tracks.get(track)
+    if rows is None or not len(rows):
+        return []
+    return [x.between(*span) for span in window_spans(float(rows.times_s[-1]), length_s)]
+
+
+class LiveWindows:
+    """Frames of a camera in; windows of ``length_s`` seconds out, each as soon as it is over. Memory stays flat.
+
+    Frames come in order, with their time in seconds since the start. A window without any frame comes out all the same,
+    without a row. Close it, or use it in a ``with`` block.
+
+    Raises:
+        BadInput: ``length_s`` is not positive, or the encoder knows drawn people only and ``drawn`` is False.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        length_s: float,
+        *,
+        settings: FrameSettings | None = None,
+        recording: str = "live",
+        subject: str = "live",
+        question: str | None = None,
+        drawn: bool = False,
+        allow_real: bool = False,
+    ) -> None:
+        refuse_real(encoder, drawn, recording, allow_real)
+        window_spans(0.0, length_s)
+        self._watch = _Watch([encoder], settings or FrameSettings())
+        self._length_s, self._k, self._last_s = length_s, 0, -np.inf
+        self._blank = Features(recording, subject, {}, (0.0, 0.0), question=question, drawn=drawn)
+
+    def push(self, rgb: np.ndarray, time_s: float) -> list[Features]:
+        """The next frame ``(H, W, 3)`` uint8 RGB; back come the windows that are over before it.
+
+        Raises:
+            BadInput: the time is before that of the last frame.
+        """
+        if time_s < max(self._last_s, 0.0):
+            raise BadInput(f"frame at {time_s} s: expected times in order, from 0 s on; the last was {self._last_s} s")
+        self._last_s = time_s
+        if not self._watch.wants(time_s):
+            return []
+        done = []
+        while time_s >= (self._k + 1) * self._length_s:
+            done.append(self._window())
+        self._watch.push(rgb, time_s)
+        return done
+
+    def finish(self) -> list[Features]:
+        """The last window, when it is at least half full; the stream is over and the face finder is closed."""
+        times_s = self._watch.times_s
+        whole = bool(times_s) and len(window_spans(times_s[-1], self._length_s)) > self._k
+        done = [self._window()] if whole else []
+        self.close()
+        return done
+
+    def _window(self) -> Features:
+        span_s = self._k * self._length_s, (self._k + 1) * self._length_s
+        self._k += 1
+        return replace(self._blank, tracks=self._watch.take(), span_s=span_s)
+
+    def close(self) -> None:
+        self._watch.close()
+
+    def __enter__(self) -> LiveWindows:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def live_windows(frames: Iterable[Any], encoder: Encoder, length_s: float, **about: Any) -> Iterator[Features]:
+    """The windows of a stream of frames, lazily: each is there as soon as its last frame is.
+
+    ``frames`` are pairs ``(time_s, rgb)``, or the items of :func:`twomind.capture.media.stream` (sound is passed over).
+    ``about`` goes to :class:`LiveWindows`: ``subject``, ``recording``, ``drawn`` …
+    """
+    with LiveWindows(encoder, length_s, **about) as live:
+        for item in frames:
+            if isinstance(item, media.Samples):
+                continue
+            time_s, rgb = (item.time_s, item.rgb) if isinstance(item, media.Frame) else item
+            yield from live.push(rgb, float(time_s))
+        yield from live.finish()
 
 
 def _push_faces(rows: Sequence[_Rows], rgb: np.ndarray, landmarks_px: np.ndarray, template: str) -> None:

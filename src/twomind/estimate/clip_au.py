@@ -10,6 +10,7 @@ clips sampled by time, in order, without wrap-around, several per window; text e
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -19,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twomind.describe.encoder import EMBEDDED, Encoder, Name, open_encoder
+from twomind.describe.frames import FrameSettings, embed, with_embeddings
 from twomind.errors import BadInput, MissingExtra, MissingWeights
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES, Phrase
 from twomind.estimate.clip_au_clips import ClipSettings, clips_of, padded
 from twomind.estimate.embedding import from_logits
 from twomind.store import read_arrays, write_arrays, write_text
-from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Task
+from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Segment, Task
 
 try:
     import torch
@@ -35,9 +37,16 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from twomind.describe.clip_towers import Tower
+    from twomind.store import Store
 
 FORMAT = "twomind.clip-au/1"
 FILE = "clip_au.safetensors"
+#: Prototypes of the source people, beside the weights; see :mod:`twomind.personalise.clip_au_summary`.
+SUMMARY_FILE = "clip_au_summary.safetensors"
+MEANING = (
+    "mean over short clips of how strongly the face's movements look like those of windows that were marked in "
+    "training; not the probability that a coder would mark this answer"
+)
 #: The weight that is not trained: CLIP's text features of the phrases ``(N, D)``.
 PHRASE_FEATURES = "phrases.features"
 
@@ -84,6 +93,7 @@ class ClipAu:
     allow_real: bool = False
     card: Mapping[str, Any] = field(default_factory=dict)
     text: PhraseText | None = field(default=None, compare=False, repr=False)
+    home: Path | None = field(default=None, compare=False, repr=False)  # folder that it was read from
 
     def __post_init__(self) -> None:
         missing = [name for name in (*parts.TRAINED, PHRASE_FEATURES) if name not in self.weights]
@@ -197,6 +207,106 @@ class ClipAu:
         spans = [(float(track.times_s[r[0]]), float(track.times_s[r[-1]])) for r in clips]
         return [(*span, row) for span, row in zip(spans, cosines, strict=True)]
 
+    # --- what `twomind predict` asks of a recogniser ---------------------------------------------------------------
+
+    @property
+    def window_s(self) -> float:
+        """Length of the windows that a stream is cut into: that of a clip."""
+        return self.clips.n_frames * self.clips.hop_s
+
+    def allowing_drawn(self, allow: bool = True) -> ClipAu:
+        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about them."""
+        return replace(self, allow_real=allow)
+
+    def frame_settings(self) -> FrameSettings:
+        """How the frames of a recording are sampled and cropped for this model."""
+        return FrameSettings(hop_s=self.clips.hop_s)
+
+    def open_encoder(self, offline: bool | None = None) -> Encoder:
+        """The encoder of the frames.
+
+        Raises:
+            MissingWeights: the one found here is another than the model was trained on.
+        """
+        encoder = _encoder(self.encoder, offline)
+        if self.mark and encoder.fingerprint.split("-")[0] != self.mark.split("-")[0]:
+            raise MissingWeights(
+                f"encoder {self.encoder!r}: expected the weights {self.mark[:12]}… that this model was trained on, "
+                f"found {encoder.fingerprint[:12]}…"
+            )
+        return encoder
+
+    def prepare(self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False) -> Features:
+        """The features with the track of frame embeddings, made from the recording or read from the store.
+
+        Raises:
+            BadInput: the model learnt from drawn people and this is a real one.
+        """
+        if self.drawn and not x.drawn and not self.allow_real:
+            raise BadInput(
+                f"{recording.id}: this model learnt from drawn people, and this is a recording of a real person: its "
+                "numbers would say nothing about them. Train a CLIP-AU on a CLIP and real people, or say "
+                "--allow-drawn-model (allowing_drawn()) to see how the machinery works"
+            )
+        settings = self.frame_settings()
+        encoder = self.open_encoder(offline or None)
+        tracks = embed(recording, [encoder], settings=settings, store=store, allow_real=self.allow_real)
+        return with_embeddings(x, tracks)
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to say of the model, as plain values."""
+        return {
+            "name": "clip-au",
+            "encoder": self.encoder,
+            "drawn": self.drawn,
+            "questions": [],
+            "window_s": self.window_s,
+            "meaning": MEANING,
+            "card": dict(self.card),
+            "skill": {},
+        }
+
+    def knows(self, question: str | None) -> bool:
+        """The question is no input of this model."""
+        return False
+
+    @property
+    def locates(self) -> tuple[bool, str]:
+        """It does not say *when*: that was never compared with moments that coders marked."""
+        return False, "this model was never compared, on people it did not see, with moments that coders marked"
+
+    def segments(self, x: Features) -> tuple[Segment, ...]:
+        """None, see :attr:`locates`."""
+        return ()
+
+    def skill(self, question: str | None) -> Mapping[str, Any]:
+        """Nothing was measured on whole answers; figures on held-out windows are in the card."""
+        return {}
+
+    def summary(self) -> dict[str, np.ndarray] | None:
+        """Prototypes of the source people (for TTA-CaP) that lie beside the weights; None when there are none.
+
+        Raises:
+            BadInput: they were made with other weights.
+        """
+        path = self.home / SUMMARY_FILE if self.home is not None else None
+        if path is None or not path.is_file():
+            return None
+        arrays, meta = read_arrays(path)
+        if meta.get("weights") != self.weights_mark():
+            raise BadInput(
+                f"{path}: these prototypes were made with other weights; make them again "
+                "(twomind.personalise.clip_au_summary) or remove the file"
+            )
+        return dict(arrays)
+
+    def weights_mark(self) -> str:
+        """Hash of the weights: two models with the same one give the same numbers."""
+        digest = hashlib.sha256()
+        for name in sorted(self.weights):
+            digest.update(name.encode() + np.ascontiguousarray(self.weights[name].numpy()).tobytes())
+        return digest.hexdigest()
+
     def phrase_text(self) -> PhraseText:
         """Text tower and tokens of the phrases, opened by name when they were not attached.
 
@@ -205,13 +315,7 @@ class ClipAu:
         """
         if self.text is not None:
             return self.text
-        encoder = _encoder(self.encoder)
-        if self.mark and encoder.fingerprint.split("-")[0] != self.mark.split("-")[0]:
-            raise MissingWeights(
-                f"encoder {self.encoder!r}: expected the weights {self.mark[:12]}… that this model was trained on, "
-                f"found {encoder.fingerprint[:12]}…"
-            )
-        return phrase_text(encoder, self.phrases)
+        return phrase_text(self.open_encoder(), self.phrases)
 
     def with_encoder(self, encoder: Encoder) -> ClipAu:
         """The same model with the encoder's text tower at hand."""
@@ -255,7 +359,7 @@ class ClipAu:
         phrases = tuple(Phrase(tuple(p["facs"]), p["text"], p["measure"], p["sign"]) for p in meta["phrases"])
         weights = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()}
         named = {name: meta[name] for name in ("track", "encoder", "mark", "drawn", "card")}
-        return cls(task, weights, phrases, clips=ClipSettings(**meta["clips"]), **named)
+        return cls(task, weights, phrases, clips=ClipSettings(**meta["clips"]), home=path.parent, **named)
 
 
 #: Trained on drawn people with the encoder that ships.
@@ -263,8 +367,8 @@ SHIPPED = Path(__file__).parent / "weights" / FILE
 
 
 @functools.lru_cache(maxsize=2)
-def _encoder(name: Name) -> Encoder:
-    return open_encoder(name)
+def _encoder(name: Name, offline: bool | None = None) -> Encoder:
+    return open_encoder(name, offline=offline)
 
 
 def new_model(

@@ -14,6 +14,7 @@ import click
 
 from twomind import __version__
 from twomind.errors import BadInput
+from twomind.serve.adapt_options import adapt_options, adaptation_from, tell_adapted
 from twomind.serve.annotate_verbs import agree_verb, annotate
 from twomind.serve.data_verbs import data_group
 from twomind.serve.fusion_verbs import submit_verb, train_fusion_verb
@@ -104,6 +105,7 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Abstain on answers near the border, so that at most this share of the decided ones is wrong.",
 )
 @llm_options
+@adapt_options
 @click.option(
     "--allow-drawn-model", is_flag=True, help="Let a model that learnt from drawn people score real ones, as a test."
 )
@@ -115,7 +117,8 @@ def predict(**options: Any) -> int:
     interruption: finished files are kept.
     """
     llm = settings_from(options)
-    return _read_media(predicting=True, llm=llm, **options)
+    adapt = adaptation_from(options)
+    return _read_media(predicting=True, llm=llm, adapt=adapt, **options)
 
 
 @main.command()
@@ -163,6 +166,7 @@ def _read_media(
     as_json: bool,
     offline: bool,
     llm: Any = None,
+    adapt: Any = None,
 ) -> int:
     if not media and manifest is None:
         raise BadInput("give media files, a folder, or --manifest FILE.csv")
@@ -193,6 +197,7 @@ def _read_media(
         allow_drawn_model=allow_drawn_model,
         purpose=purpose,
         llm=llm,
+        adapt=adapt,
     )
     recogniser = None if llm is None else ready(llm)
     with _progress(len(jobs)) as (progress, on_done):
@@ -225,6 +230,8 @@ def _read_media(
         )
     if recogniser is not None:
         tell(recogniser, out)
+    if adapt is not None:
+        tell_adapted(finished)
     for done in failed:
         say(f"failed: {done.job.media}: {done.error}")
     for done in skipped:
@@ -242,8 +249,15 @@ def _answer_json(done: Any, predicting: bool) -> dict[str, Any]:
     if done.result is None:
         return {**base, "error": {"kind": done.error_kind, "message": done.error}}
     summary = summary_of(done.result, "")
-    keep = ["cues", "not_measured", "media", "drawn_person", *(["prediction", "located"] if predicting else [])]
-    return {**base, **{k: summary[k] for k in keep}}
+    keep = [
+        "cues",
+        "not_measured",
+        "media",
+        "drawn_person",
+        "adaptation",
+        *(["prediction", "located"] if predicting else []),
+    ]
+    return {**base, **{k: summary[k] for k in keep if k in summary}}
 
 
 class _progress:

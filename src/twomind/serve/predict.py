@@ -21,13 +21,16 @@ from twomind.capture import MEDIA_SUFFIXES, find_media, find_transcript, open_re
 from twomind.describe import MODALITIES, Description, Settings, cues, describe
 from twomind.describe.profile import Profile, read_profile
 from twomind.errors import BadInput
+from twomind.serve import adapt as adaptation
 from twomind.serve import profiles, tables
+from twomind.serve.adapt import Adaptation, Adapted, People
 from twomind.serve.result import NotMeasured, Result
 from twomind.store import Ledger, Store, content_hash, settings_hash
-from twomind.types import Prediction, Progress, Status, Track
+from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
 
 #: What a probability says, unless the model says otherwise of its own.
 MEANING = "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
+NOT_WHEN = "an adapted answer is given for the whole recording; when it shows was not checked for adapted models"
 PURPOSES = ("research", "medical", "quality", "demonstration")
 
 
@@ -59,6 +62,7 @@ class Options:
     allow_drawn_model: bool = False
     purpose: str = "research"
     llm: Any = None  # LlmSettings, with the model "llm"
+    adapt: Adaptation | None = None
 
 
 @dataclass(frozen=True)
@@ -157,8 +161,11 @@ def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
     ]
 
 
-def fingerprint(job: Job, options: Options) -> str:
-    """What a result depends on: bytes of media and transcript, the options, the model and the version."""
+def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
+    """What a result depends on: bytes of media and transcript, the options, the model and the version.
+
+    ``before``: contents of the recordings that the person's state has learnt from.
+    """
     transcript = job.transcript or find_transcript(job.media)
     if options.llm is not None:
         options = replace(options, llm=options.llm.lasting())
@@ -168,7 +175,8 @@ def fingerprint(job: Job, options: Options) -> str:
         "neutral": content_hash(options.neutral) if options.neutral and options.neutral.is_file() else "",
         "profile": content_hash(found) if (found := profile_path(job, options)) and found.is_file() else "",
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
-        "options": asdict(options),
+        "options": asdict(replace(options, adapt=None)),
+        **({} if options.adapt is None else {"adapt": options.adapt.lasting(), "before": list(before)}),
         "model": _model_mark(options.model),
         "version": __version__,
     }
@@ -210,9 +218,16 @@ def _model_mark(model: str | None) -> str:
 
 
 def predict_one(
-    job: Job, options: Options, store: Store, progress: Progress | None = None, recogniser: Any = None
+    job: Job,
+    options: Options,
+    store: Store,
+    progress: Progress | None = None,
+    recogniser: Any = None,
+    people: People | None = None,
 ) -> Result:
     """Describe and estimate one answer; ``recogniser`` is one that is loaded already.
+
+    With ``options.adapt``, ``people`` holds everybody's state: the one of this person is gone on with, and kept.
 
     Raises:
         TwomindError: the file cannot be used; the message says what was expected and what to do.
@@ -230,7 +245,7 @@ def predict_one(
         profile=_profile_of(job, options),
         progress=progress,
     )
-    prediction, model, moments = _estimate(made, options, store, recogniser)
+    prediction, model, moments, adapted = _estimate(made, options, store, recogniser, neutral, people)
     located = bool(model.get("locates", False))
     return Result(
         recording=made.recording,
@@ -248,16 +263,23 @@ def predict_one(
         model=model,
         provenance=_provenance(options),
         purpose=options.purpose,
+        unadapted=None if adapted is None else adapted.unadapted,
+        adaptation={} if adapted is None or options.adapt is None else _about(adapted, options.adapt),
     )
 
 
 def _estimate(
-    made: Description, options: Options, store: Store, recogniser: Any = None
-) -> tuple[Prediction, dict[str, Any], dict[str, Any]]:
-    """The prediction, what there is to say of the model, and where it has them its segments and frame score."""
+    made: Description,
+    options: Options,
+    store: Store,
+    recogniser: Any = None,
+    neutral: Recording | None = None,
+    people: People | None = None,
+) -> tuple[Prediction, dict[str, Any], dict[str, Any], Adapted | None]:
+    """The prediction, what there is to say of the model, its segments and frame score, and what adaptation did."""
     if options.model is None:
         reason = "features alone were asked for"
-        return Prediction.not_measured(made.features.span_s, 2, reason), {}, {}
+        return Prediction.not_measured(made.features.span_s, 2, reason), {}, {}, None
     from twomind.estimate import load
 
     recogniser = recogniser if recogniser is not None else load(options.model)
@@ -280,10 +302,56 @@ def _estimate(
     x = made.features
     if hasattr(recogniser, "prepare"):  # a model that reads more than what `describe` measures
         x = recogniser.prepare(x, made.recording, store, options.describe.offline)
+    if options.adapt is not None:
+        adapted = _adapt(recogniser, options, store, x, made, neutral, people)
+        return adapted.prediction, {**about, "locates": False, "locates_reason": NOT_WHEN}, {}, adapted
     prediction = recogniser.predict(x)
     if not located or prediction.status is Status.NOT_MEASURED:
-        return prediction, about, {}
-    return prediction, about, {"segments": recogniser.segments(x), "frame_score": _frame_score(recogniser, x)}
+        return prediction, about, {}, None
+    moments = {"segments": recogniser.segments(x), "frame_score": _frame_score(recogniser, x)}
+    return prediction, about, moments, None
+
+
+def _adapt(
+    recogniser: Any,
+    options: Options,
+    store: Store,
+    x: Features,
+    made: Description,
+    neutral: Recording | None,
+    people: People | None,
+) -> Adapted:
+    """One recording with the person's state; the state after it is kept."""
+    how = options.adapt
+    assert how is not None
+    given = Given(how.seed, summary=adaptation.summary_of(recogniser))
+    if neutral is not None and Access.NEUTRAL in how.adapter().needs:
+        calm = describe(neutral, options.using, store=store, settings=options.describe)
+        prepared = calm.features
+        if hasattr(recogniser, "prepare"):
+            prepared = recogniser.prepare(prepared, neutral, store, options.describe.offline)
+        given = replace(given, neutral=tuple(adaptation.windows_for(recogniser, prepared)))
+    adaptation.check(recogniser, how, given)
+    people, mark = people or People(how), adaptation.mark_of(recogniser)
+    people.check_model(x.subject, mark)
+    adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, made.content))
+    before = people.before(x.subject, made.content)
+    kept = people.keep(x.subject, x.recording, made.content, mark, adapted.state)
+    return replace(adapted, kept=kept, n_before=len(before))
+
+
+def _about(adapted: Adapted, how: Adaptation) -> dict[str, Any]:
+    """What adaptation did to one answer, as plain values."""
+    return {
+        **how.lasting(),
+        "said": adapted.said,
+        "saw": how.adapter().needs.words(),
+        "recordings_before": adapted.n_before,
+        "n_windows": adapted.n_windows,
+        "n_windows_measured": adapted.n_measured,
+        "state": None if adapted.kept is None else str(adapted.kept),
+        "guard": dict(adapted.guard) or None,
+    }
 
 
 def _frame_score(recogniser: Any, x: Any) -> Track:
@@ -344,7 +412,10 @@ def _provenance(options: Options) -> dict[str, Any]:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "absent"
-    return {"versions": found, "options": asdict(options)}
+    plain = asdict(replace(options, adapt=None))
+    if options.adapt is not None:
+        plain["adapt"] = options.adapt.lasting()
+    return {"versions": found, "options": plain}
 
 
 def summary_of(result: Result, mark: str) -> dict[str, Any]:
@@ -376,15 +447,31 @@ def summary_of(result: Result, mark: str) -> dict[str, Any]:
             "band_95": [band["low"], band["high"]] if {"low", "high"} <= band.keys() else None,
             "parts_log_odds": {e.name: e.value for e in evidence if e.kind == "part"} or None,
             "evidence": [e for e in evidence if e.kind not in tables.ADDITIVE],
+            **({} if result.unadapted is None else {"unadapted": _unadapted(result)}),
             "meaning": result.model.get("meaning", MEANING),
         },
         "located": {"status": result.located, "reason": result.located_reason, "segments": list(result.segments)},
         "cues": result.summary.get("cue_counts", {}),
         "summary": result.summary,
         "neutral": result.neutral,
+        **({"adaptation": result.adaptation} if result.adaptation else {}),
         "not_measured": list(result.not_measured),
         "model": result.model,
         "provenance": result.provenance,
+    }
+
+
+def _unadapted(result: Result) -> dict[str, Any]:
+    """The answer of the same model on the same windows with no method."""
+    found = result.unadapted
+    assert found is not None
+    measured = found.status is not Status.NOT_MEASURED
+    classes = result.model.get("classes", ["absent", "present"])
+    return {
+        "status": str(found.status),
+        "reason": found.reason,
+        "probability": float(found.probs[1]) if measured else None,
+        "decision": str(classes[int(np.argmax(found.probs))]) if measured else None,
     }
 
 
@@ -428,12 +515,14 @@ def _work(
     redo: bool,
     progress: Progress | None = None,
     recogniser: Any = None,
+    people: People | None = None,
 ) -> Done:
     """One job from file to files; what was done before with the same fingerprint is read, not made again."""
-    mark = fingerprint(job, options)
+    learnt = () if people is None else people.before(job.subject, content_hash(job.media))
+    mark = fingerprint(job, options, learnt)
     folder = out / job.id
     before = _read_mark(folder / "summary.json")
-    result = predict_one(job, options, store, progress, recogniser)
+    result = predict_one(job, options, store, progress, recogniser, people)
     if before == mark and not redo:
         return Done(job, "already done", result)
     write_result(result, folder, mark)
@@ -468,8 +557,12 @@ def predict_all(
     """
     out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(out / "ledger.jsonl")
+    people = None
+    if options.adapt is not None:
+        recogniser = _ready_to_adapt(jobs, options, recogniser)
+        people = People(options.adapt)
     n = 1 if recogniser is not None else engine.n_workers(workers, len(jobs))
-    shared = {"progress": progress if n == 1 else None, "recogniser": recogniser}
+    shared = {"progress": progress if n == 1 else None, "recogniser": recogniser, "people": people}
     work = partial(_work, options=options, store=store, out=out, redo=redo, **shared)
     finished: list[Done] = []
     for done, seconds in _timed(_until_spent(_outcomes(work, jobs, n), jobs)):
@@ -492,6 +585,30 @@ def predict_all(
     finished.sort(key=lambda d: order[d.job.id])
     write_overview(finished, out)
     return finished
+
+
+def _ready_to_adapt(jobs: Sequence[Job], options: Options, recogniser: Any) -> Any:
+    """The model, once for all, after everything was refused that can be before a file is read.
+
+    Raises:
+        BadInput: the method does not go with the model or with what is given.
+    """
+    from twomind.estimate import load
+
+    how = options.adapt
+    assert how is not None
+    if options.prevalence is not None or options.max_risk is not None:
+        raise BadInput("--prevalence and --max-risk go with a model's own calibration, which --adapt leaves behind")
+    recogniser = recogniser if recogniser is not None else load(options.model or "words")
+    given = Given(how.seed, summary=adaptation.summary_of(recogniser), neutral=() if options.neutral else None)
+    adaptation.check(recogniser, how, given)
+    subjects = sorted({job.subject for job in jobs})
+    if Access.NEUTRAL in how.adapter().needs and len(subjects) > 1:
+        raise BadInput(
+            f"--adapt {how.method} needs a neutral clip of the person, and --neutral is one clip for {len(subjects)} "
+            f"people ({', '.join(subjects[:3])} …): run it once per person"
+        )
+    return recogniser
 
 
 def _is_bystander(done: Done) -> bool:
@@ -528,17 +645,27 @@ def write_overview(finished: Sequence[Done], out: Path) -> None:
     """``answers.csv`` (one row per file, failed ones too) and the report over all answers."""
     from twomind.serve.report import write_report
 
+    adapted = any(d.result is not None and d.result.adaptation for d in finished)
     columns = (
         "recording", "subject", "question", "state", "status", "probability", "band_low", "band_high",
         "part_question", "part_length", "part_content", "n_words", "n_cues", "reason", "path",
+        *(("probability_unadapted",) if adapted else ()),
     )  # fmt: skip
-    tables.write_rows(out / "answers.csv", columns, [_overview_row(d) for d in finished])
+    tables.write_rows(out / "answers.csv", columns, [_overview_row(d, adapted) for d in finished])
     results = [d.result for d in finished if d.result is not None]
     if results:
         write_report(results, out / "report.html")
 
 
-def _overview_row(done: Done) -> list[Any]:
+def _overview_row(done: Done, adapted: bool = False) -> list[Any]:
+    row = _plain_row(done)
+    if not adapted:
+        return row
+    plain = None if done.result is None else done.result.unadapted
+    return [*row, None if plain is None else float(plain.probs[1])]
+
+
+def _plain_row(done: Done) -> list[Any]:
     job, result = done.job, done.result
     if result is None:
         blank: list[Any] = [None] * 8

@@ -211,6 +211,16 @@ def _given(prediction: Prediction) -> list[str]:
     return found
 
 
+def _changed(result: Result) -> list[str]:
+    """What adaptation did, where a method was used: the answer without it stays beside the one with it."""
+    if not result.adaptation:
+        return []
+    plain = result.unadapted
+    without = "not measured" if plain is None or plain.status is Status.NOT_MEASURED else f"{plain.probs[1]:.2f}"
+    said = str(result.adaptation["said"]) or "not adapted"
+    return [f"{said[0].upper()}{said[1:]}. The same model without adaptation: {without}."]
+
+
 def _sentences(score: Mapping[str, Any], own_meaning: bool) -> list[str]:
     """What the number says, in frequencies, and what it mostly comes from."""
     if own_meaning:
@@ -236,7 +246,7 @@ def score_text(result: Result) -> dict[str, Any]:
         return score | {
             "heading": "not measured",
             "sentences": [],
-            "given": _given(result.prediction),
+            "given": [*_changed(result), *_given(result.prediction)],
             "bars": [],
             "base": None,
             "skill": "",
@@ -247,7 +257,7 @@ def score_text(result: Result) -> dict[str, Any]:
     return score | {
         "heading": "cannot tell" if abstained else f"{score['p']:.2f}",
         "sentences": _sentences(score, bool(result.model.get("meaning"))),
-        "given": _given(result.prediction),
+        "given": [*_changed(result), *_given(result.prediction)],
         "bars": bars,
         "base": base,
         "skill": skill_text(result.model, result.recording.question),

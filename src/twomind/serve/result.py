@@ -26,7 +26,8 @@ class Result:
     ``located`` is False when the model does not say *when*; ``located_reason`` says why, ``segments`` is then empty and
     ``frame_score`` None. ``media`` holds n_frames, duration_s, problems and the like; ``neutral`` names where the
     neutral came from, ``voice_neutral`` the voice's; ``model`` is the model's card as plain values; ``provenance``
-    versions, settings and hashes.
+    versions, settings and hashes. Where a method adapted the model, ``unadapted`` is the same model's answer on the
+    same windows without it, and ``adaptation`` says by what method, what it saw, and where the person's state is kept.
     """
 
     recording: Recording
@@ -45,3 +46,5 @@ class Result:
     model: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     purpose: str = "research"
+    unadapted: Prediction | None = None
+    adaptation: Mapping[str, Any] = field(default_factory=dict)

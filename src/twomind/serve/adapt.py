@@ -1,0 +1,296 @@
+"""Adaptation inside ``predict``: a recording cut into windows, one state per person, kept and gone on with.
+
+The state folder holds, per person, one file per recording: the state after it. So the answer of a recording that the
+state has seen before is the one it got then (it is not learnt twice), a killed run is run again to go on, and the
+person is taken back to any point by removing files, or erased by removing the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from twomind.errors import BadInput
+from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
+
+RESETS = ("recording", "person", "never")
+_EVERYONE = "everyone"
+
+_WHY_NOT = {
+    Access.SOURCE: "labelled windows of source people, which `predict` does not have",
+    Access.SUMMARY: "a summary of the source people (prototypes), and none lies beside this model's weights",
+    Access.TARGET: "the person's windows in advance; `predict` answers each window as it comes",
+    Access.NEUTRAL: "a clip in which the person is neutral: give --neutral CLIP",
+    Access.FEW: "answers of the person that a coder has labelled; `predict` reads no label",
+}
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """Which method, how it is set, and when a person's state starts anew. ``state`` is a folder to keep states in."""
+
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reset: str = "person"
+    state: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.reset not in RESETS:
+            raise BadInput(f"--reset: expected one of {', '.join(RESETS)}, got {self.reset!r}")
+        if self.state is not None and self.reset == "recording":
+            raise BadInput("--state keeps a person's state; with --reset recording there is none to keep")
+        self.adapter()
+
+    def adapter(self) -> Any:
+        """The configured method.
+
+        Raises:
+            BadInput: there is no such method or setting.
+        """
+        from twomind.personalise import load_method
+
+        return load_method(self.method, **self.settings)
+
+    def lasting(self) -> dict[str, Any]:
+        """What an answer depends on: not where states are kept."""
+        return {"method": self.method, "settings": dict(self.settings), "reset": self.reset, "seed": self.seed}
+
+
+def read_settings(method: str, pairs: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` texts as the method's own types; ``settings.name=value`` goes to the method within ``guarded``.
+
+    Raises:
+        BadInput: an unknown method or name, or a value of another type.
+    """
+    from twomind import registry
+
+    cls = registry.load("methods", method)
+    found: dict[str, Any] = {}
+    split = []
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise BadInput(f"--adapt-setting {pair!r}: expected name=value")
+        split.append((name.strip(), text.strip()))
+    inner = []
+    for name, text in split:
+        if name.startswith("settings.") and method == "guarded":
+            inner.append(f"{name.removeprefix('settings.')}={text}")
+        else:
+            found[name] = _value(method, cls, name, text)
+    if inner:
+        found["settings"] = read_settings(str(found.get("method", cls().method)), inner)
+    return found
+
+
+def _value(method: str, cls: Any, name: str, text: str) -> Any:
+    known = {f.name: getattr(cls(), f.name) for f in fields(cls)}
+    if name not in known or isinstance(known[name], Mapping):
+        plain = sorted(n for n, v in known.items() if not isinstance(v, Mapping))
+        raise BadInput(f"{method} has no setting {name!r}; there is: {', '.join(plain) or 'none'}")
+    kind = type(known[name])
+    if kind is bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+    elif kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    else:
+        return text
+    raise BadInput(f"{method}, {name}: expected {'true or false' if kind is bool else kind.__name__}, got {text!r}")
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What became of one recording. ``state`` is after it; ``guard`` holds its log and counts where it stood around."""
+
+    prediction: Prediction
+    unadapted: Prediction
+    n_windows: int
+    n_measured: int
+    said: str
+    state: State | None
+    guard: Mapping[str, Any] = field(default_factory=dict)
+    kept: Path | None = None
+    n_before: int = 0
+
+
+def windows_for(model: Any, x: Features) -> list[Features]:
+    """The windows of a recording: of the length that the model states, or the recording as one."""
+    length_s = getattr(model, "window_s", None)
+    if length_s is None:
+        return [x]
+    from twomind.describe.frames import windows_of
+
+    return windows_of(x, model.track, length_s)
+
+
+def check(model: Any, adaptation: Adaptation, given: Given) -> None:
+    """Refuse what cannot work, with the reason.
+
+    Raises:
+        BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot hand over.
+    """
+    about: Mapping[str, Any] = model.describe() if hasattr(model, "describe") else {}
+    name = about.get("name", type(model).__name__)
+    if not isinstance(model, Trainable):
+        raise BadInput(
+            f"--adapt: the model {name!r} answers a whole recording at once and has no embedding or weights that a "
+            "method could work on. Use clip-au, or a fusion model"
+        )
+    adapter = adaptation.adapter()
+    if missing := adapter.needs & ~given.access:
+        why = "; ".join(text for flag, text in _WHY_NOT.items() if flag in missing)
+        raise BadInput(f"--adapt {adaptation.method} needs {missing.words()}: {why}")
+    if adaptation.method == "guarded" and Access.NEUTRAL in adapter.needs and not hasattr(model, "pooled"):
+        raise BadInput(f"--adapt guarded: the neutral clip cannot be watched with {name!r}; leave use_neutral off")
+
+
+def adapt(model: Any, adaptation: Adaptation, x: Features, given: Given, state: State | None) -> Adapted:
+    """One recording, window by window, going on from ``state`` (None: from the start).
+
+    ``unadapted`` is the same model on the same windows with no method, so that only the method lies between the two.
+
+    Raises:
+        BadInput: the method does not fit the model.
+    """
+    from twomind.personalise import load_method, pool, stream
+
+    adapter, windows = adaptation.adapter(), windows_for(model, x)
+    if not windows:
+        why = x.notes.get(getattr(model, "track", ""), "no frame could be read")
+        nothing = Prediction.not_measured(x.span_s, len(model.task.classes), why)
+        return Adapted(nothing, nothing, 0, 0, "", state)
+    try:
+        steps = list(stream(model, adapter, windows, given=given, reset="recording", state=state))
+    except ValueError as error:
+        raise BadInput(f"--adapt {adaptation.method}: {error}") from error
+    plain = pool(stream(model, load_method("source-only"), windows, reset="recording"))[x.recording]
+    after = steps[-1].state
+    n = sum(s.prediction.status is not Status.NOT_MEASURED for s in steps)
+    said = f"adapted by {adaptation.method} (saw: {adapter.needs.words()})"
+    guard = {}
+    if adaptation.method == "guarded":
+        log = [e for e in after["log"] if e["recording"] == x.recording]
+        guard = {"counts": dict(after["counts"]), "log": log}
+    return Adapted(_with_reason(pool(steps)[x.recording], said), plain, len(windows), n, said, after, guard)
+
+
+def _with_reason(prediction: Prediction, said: str) -> Prediction:
+    reason = "; ".join(text for text in (prediction.reason, said) if text)
+    return replace(prediction, reason=reason)
+
+
+class People:
+    """The states of one run, by person; with a folder, also those of the runs before it."""
+
+    def __init__(self, adaptation: Adaptation) -> None:
+        self._how = adaptation
+        self._chains: dict[str, list[tuple[str, State | Path]]] = {}
+
+    def before(self, subject: str, content: str) -> tuple[str, ...]:
+        """Contents of the recordings that the state has learnt from before this one."""
+        chain = [c for c, _ in self._chain(subject)]
+        return tuple(chain[: chain.index(content)] if content in chain else chain)
+
+    def state(self, subject: str, content: str) -> State | None:
+        """The state before a recording; None: from the start."""
+        from twomind.personalise.state import load_state
+
+        n = len(self.before(subject, content))
+        if not n:
+            return None
+        held = self._chain(subject)[n - 1][1]
+        return load_state(held)[0] if isinstance(held, Path) else held
+
+    def keep(self, subject: str, recording: str, content: str, mark: str, state: State | None) -> Path | None:
+        """Keep the state after a recording, unless it is kept already; the file, where there is a folder."""
+        chain = self._chain(subject)
+        if state is None or self._how.reset == "recording" or content in [c for c, _ in chain]:
+            return None
+        if self._how.state is None:
+            chain.append((content, state))
+            return None
+        from twomind.personalise.state import save_state
+
+        meta = {"subject": subject, "recording": recording, "content": content, "model": mark, **self._how.lasting()}
+        safe = re.sub(r"[^\w.-]+", "_", recording)[:60]
+        path = save_state(self._folder(subject) / f"{len(chain) + 1:05d}-{safe}.safetensors", state, meta)
+        chain.append((content, path))
+        return path
+
+    def check_model(self, subject: str, mark: str) -> None:
+        """Refuse states of another model, method or settings.
+
+        Raises:
+            BadInput: they are.
+        """
+        from twomind.personalise.state import load_state
+
+        held = [path for _, path in self._chain(subject) if isinstance(path, Path)]
+        if not held:
+            return
+        _, meta = load_state(held[-1])
+        wanted = {"model": mark, **self._how.lasting()}
+        other = [name for name, value in wanted.items() if meta.get(name) != value]
+        if other:
+            raise BadInput(
+                f"{held[-1]}: this state was kept with another {', '.join(other)}; a state goes with the model, method "
+                "and settings that made it. Give another --state folder"
+            )
+
+    def _key(self, subject: str) -> str:
+        return _EVERYONE if self._how.reset == "never" else subject
+
+    def _folder(self, subject: str) -> Path:
+        assert self._how.state is not None
+        key = self._key(subject)
+        safe = re.sub(r"[^\w.-]+", "_", key)[:60]
+        # Two names that read the same after cleaning must not share a state.
+        return self._how.state / f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+    def _chain(self, subject: str) -> list[tuple[str, State | Path]]:
+        if self._how.reset == "recording":
+            return []
+        key = self._key(subject)
+        if key not in self._chains:
+            from twomind.personalise.state import load_state
+
+            found = sorted(self._folder(subject).glob("*.safetensors")) if self._how.state is not None else []
+            self._chains[key] = [(str(load_state(path)[1]["content"]), path) for path in found]
+        return self._chains[key]
+
+
+def mark_of(model: Any) -> str:
+    """Hash of a model's weights, by which a kept state knows its model."""
+    from twomind.store import settings_hash
+
+    params = {k: v.detach().cpu().numpy() for k, v in model.params().items()}
+    return settings_hash({k: hashlib.sha256(v.tobytes()).hexdigest() for k, v in sorted(params.items())})
+
+
+def summary_of(model: Any) -> dict[str, Any] | None:
+    """The summary of the source people that goes with a model, if it has one."""
+    found = getattr(model, "summary", None)
+    return found() if callable(found) else None
+
+
+__all__ = [
+    "RESETS",
+    "Adaptation",
+    "Adapted",
+    "People",
+    "adapt",
+    "check",
+    "mark_of",
+    "read_settings",
+    "summary_of",
+    "windows_for",
+]
