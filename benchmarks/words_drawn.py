@@ -2,8 +2,8 @@
 
     python benchmarks/words_drawn.py ../shared/data/bah_v1 --out /tmp/words-drawn
 
-The drawn answers are those that ``twomind people --layout bah --people 24`` films, as text, without the films. Copies the
-leaderboard to ``docs/words-drawn.md``. Drawn people: consistency of the machinery, not validity on people.
+The drawn answers are those that ``twomind people --layout bah --people 24`` films, as text, without the films. Copies
+the leaderboard to ``docs/words-drawn.md``. Drawn people: consistency of the machinery, not validity on people.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def main() -> None:
     asked = parser.parse_args()
     table = write_study(asked.out / "study", asked.people, asked.seed)
     run("score", "words", "--data", table, "--out", asked.out / "runs" / "drawn", "--name", "words")
-    run("score", "words", "--data", asked.data, "--split", "val", "--out", asked.out / "runs" / "val", "--name", "words")
     runs = (asked.out / "runs" / "drawn", asked.out / "runs" / "val")
+    run("score", "words", "--data", asked.data, "--split", "val", "--out", runs[1], "--name", "words")
     run("score", "report", *runs, "--out", asked.out / "board", "--title", "Words on drawn and on real answers")
     page = (asked.out / "board" / "leaderboard.md").read_text(encoding="utf-8")
     made = f"\n\nMade by `python benchmarks/words_drawn.py ../shared/data/bah_v1 --people {asked.people}`.\n"
