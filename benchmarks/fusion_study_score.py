@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fusion_study import ALL, World, narrowed
 
+from fusion_study import ALL, World, narrowed
 from twomind.estimate.fusion_data import Item
 from twomind.estimate.fusion_run import rows_of, softmax
 from twomind.score import metrics, people
@@ -284,7 +284,7 @@ def _per_person(held: Held, said: Said) -> dict[str, float]:
 def absences(
     world: World, held: Held, models: Mapping[str, Sequence[Sequence[FusionRecogniser]]], n_bootstrap: int
 ) -> dict[str, Any]:
-    """Every model of three modalities with one of them taken away (``conflict`` also two), and what it loses (paired by person)."""
+    """Every model of three modalities without one of them (``conflict`` also without two), and what it loses."""
     found: dict[str, Any] = {}
     keys = ("video_auc", "video_macro_f1", "frame_auc", "frame_ap")
     for name, ms in models.items():
