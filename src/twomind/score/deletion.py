@@ -24,18 +24,12 @@ def _odds(model: FusionRecogniser, x: Features) -> float | None:
     return float(np.logaddexp.reduce(logits[1:]) - logits[0])
 
 
-def deletion_test(
-    model: FusionRecogniser,
-    xs: Sequence[Features],
-    width_s: float = 3.0,
-    n_random: int = 8,
-    seed: int = 0,
-    n_bootstrap: int = 1000,
-) -> dict[str, Any]:
-    """Fall of the log-odds when ``width_s`` seconds are taken out: the cited ones, and random ones.
+def falls(
+    model: FusionRecogniser, xs: Sequence[Features], width_s: float = 3.0, n_random: int = 8, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Falls of the log-odds ``(N, 2)``, cited span and mean of the random ones, and whose they are ``(N,)``.
 
-    ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the width, or of which
-    nothing is left, are left out. ``cited_bites``: the lower end is above zero.
+    Recordings under twice the width, or of which nothing is left, are left out.
     """
     rng = np.random.default_rng(seed)
     rows, people = [], []
@@ -49,21 +43,41 @@ def deletion_test(
         left = [_odds(model, without_span(x, *span)) for span in spans]
         if None in left:
             continue
-        falls = [whole - v for v in left if v is not None]
-        rows.append((falls[0], float(np.mean(falls[1:]))))
+        each = [whole - v for v in left if v is not None]
+        rows.append((each[0], float(np.mean(each[1:]))))
         people.append(x.subject)
-    if not rows:
+    return np.array(rows).reshape(-1, 2), np.array(people)
+
+
+def bites(values: np.ndarray, people: np.ndarray, seed: int = 0, n_bootstrap: int = 1000) -> dict[str, Any]:
+    """Figures of what :func:`falls` gave, of one model or of several folds joined."""
+    if not len(values):
         return {"n": 0, "cited_bites": False, "reason": "no recording is long enough and scored"}
-    values = np.array(rows)
-    weights = metrics.person_weights(np.array(people), n_bootstrap, seed)
+    weights = metrics.person_weights(people, n_bootstrap, seed)
     gain = values[:, 0] - values[:, 1]
     ci = metrics.interval((weights @ gain) / weights.sum(axis=1))
     return {
-        "n": len(rows),
-        "n_people": len(set(people)),
-        "width_s": width_s,
+        "n": len(values),
+        "n_people": len(np.unique(people)),
         "fall_cited": float(values[:, 0].mean()),
         "fall_random": float(values[:, 1].mean()),
         "gain": {"value": float(gain.mean()), "ci": ci},
         "cited_bites": bool(ci[0] > 0),
     }
+
+
+def deletion_test(
+    model: FusionRecogniser,
+    xs: Sequence[Features],
+    width_s: float = 3.0,
+    n_random: int = 8,
+    seed: int = 0,
+    n_bootstrap: int = 1000,
+) -> dict[str, Any]:
+    """Fall of the log-odds when ``width_s`` seconds are taken out: the cited ones, and random ones.
+
+    ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the width, or of which
+    nothing is left, are left out. ``cited_bites``: the lower end is above zero.
+    """
+    found = bites(*falls(model, xs, width_s, n_random, seed), seed, n_bootstrap)
+    return found | {"width_s": width_s} if found["n"] else found

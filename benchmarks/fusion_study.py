@@ -1,0 +1,229 @@
+"""The drawn BAH study: every modality, every pair, all three, each fusion, on held-out people. No media, no pictures.
+
+    OMP_NUM_THREADS=1 python benchmarks/fusion_study.py --out /tmp/fusion-study [--people 24] [--epochs 12] [--seeds 1]
+
+People are drawn as features (``study_features``), in groups of which each is held out once; a quarter of the others
+stop and calibrate. Worlds: the default one; one without conflict; and the default one whose face and voice pieces come
+from other people's moments of the same label. Killed and called again, it goes on; ``--save`` writes the result file
+and the figure. What the figures mean: ``docs/fusion-study.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from twomind.capture.drawn.study_world import StudyWorld
+from twomind.describe.study import ClipTruth, shuffle_modalities, study_features
+from twomind.estimate import fusion
+from twomind.estimate.fusion import FusionRecogniser
+from twomind.estimate.fusion_data import Item, data_mark, labelled
+from twomind.estimate.fusion_fit import fit, with_card
+from twomind.estimate.fusion_input import Recipe, default_recipe
+from twomind.estimate.fusion_net import FusionConfig
+from twomind.estimate.train import TrainSettings
+from twomind.score.drawn_set import DrawnSet
+from twomind.score.fusion_study import with_validation
+from twomind.store import settings_hash
+from twomind.types import AMBIVALENCE, Features, Fold, Track
+
+ALL = ("face", "voice", "words")
+WORLDS = ("default", "no-conflict", "shuffled")
+#: Pieces that the shuffled world swaps between people (s).
+PIECE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: a model and what it reads. Singles and pairs use ``plain``: only the input differs."""
+
+    model: str
+    modalities: tuple[str, ...] = ALL
+
+    @property
+    def name(self) -> str:
+        return self.model if self.modalities == ALL else " + ".join(self.modalities)
+
+
+ROWS = (
+    *(Row("conflict"), Row("plain")),
+    *(Row("plain", (m,)) for m in ALL),
+    *(Row("plain", p) for p in (("face", "voice"), ("face", "words"), ("voice", "words"))),
+    *(Row("lfan"), Row("can"), Row("jmt"), Row("mt")),
+)
+#: What the control worlds are asked about.
+CONTROL_ROWS = (Row("conflict"), Row("plain"))
+
+
+@dataclass(frozen=True)
+class World:
+    """A drawn study ready to train on: items with all modalities, truths, features and folds by people."""
+
+    name: str
+    recipe: Recipe
+    items: Mapping[str, Item]
+    truths: Mapping[str, ClipTruth]
+    features: Mapping[str, Features]
+    folds: tuple[Fold, ...]
+
+
+def world_of(name: str, n_people: int, n_folds: int = 3, seed: int = 0) -> World:
+    """Draw one world. ``shuffled``: face and voice come piece by piece from other people, labels as they were."""
+    settings = StudyWorld(conflict=0.0) if name == "no-conflict" else StudyWorld()
+    study = study_features("bah", n_people, seed, settings)
+    features = study.features
+    if name == "shuffled":
+        features = shuffled(features, study.truths, seed)
+        study = replace(study, features=features)
+    data, recipe = DrawnSet(study), default_recipe(ALL)
+    found = (labelled(data, AMBIVALENCE, x, recipe) for x in features)
+    items = {i.recording: i for i in found if isinstance(i, Item)}
+    subjects = {i.recording: i.subject for i in items.values()}
+    folds = tuple(
+        with_validation(replace(f, train=(*f.train, *f.val), val=()), subjects, 0.25, seed)
+        for f in data.folds(f"people-{n_folds}", seed)
+    )
+    return World(name, recipe, items, {t.recording: t for t in study.truths}, {x.recording: x for x in features}, folds)
+
+
+def shuffled(features: Sequence[Features], truths: Sequence[ClipTruth], seed: int = 0) -> tuple[Features, ...]:
+    """Recordings whose face and voice are replaced, 2 s by 2 s, by those of other people with the same label.
+
+    Face and voice come from two different draws, so that no two modalities of a moment belong together.
+    """
+    windows, labels, owner = [], [], []
+    for n, (x, truth) in enumerate(zip(features, truths, strict=True)):
+        for a in np.arange(x.span_s[0], x.span_s[1], PIECE_S).tolist():
+            b = min(a + PIECE_S, x.span_s[1])
+            windows.append(x.between(a, b))
+            labels.append(truth.at(a, b))
+            owner.append(n)
+    swapped = shuffle_modalities(windows, labels, ("face", "face_relative"), seed)
+    swapped = shuffle_modalities(swapped, labels, ("voice",), seed + 1)
+    parts: list[list[Features]] = [[] for _ in features]
+    for n, piece in zip(owner, swapped, strict=True):
+        parts[n].append(piece)
+    return tuple(
+        replace(x, tracks={k: t if k == "words" else _joined(k, parts[n]) for k, t in x.tracks.items()})
+        for n, x in enumerate(features)
+    )
+
+
+def _joined(name: str, pieces: Sequence[Features]) -> Track:
+    tracks = [p.tracks[name] for p in pieces if len(p.tracks[name])]
+    # Reasons may differ from piece to piece, and no model reads them.
+    return Track(
+        np.concatenate([t.values for t in tracks]),
+        np.concatenate([t.times_s for t in tracks]),
+        np.concatenate([t.valid for t in tracks]),
+        tracks[0].names,
+    )
+
+
+def narrowed(item: Item, modalities: Sequence[str]) -> Item:
+    """The same recording with some modalities only."""
+    grid = item.grid
+    values, mask = ({m: d[m] for m in modalities} for d in (grid.values, grid.mask))
+    return replace(item, grid=replace(grid, values=values, mask=mask))
+
+
+def trained(world: World, fold: Fold, row: Row, seed: int, epochs: int, out: Path) -> FusionRecogniser:
+    """One model; trained before with the same data and settings, it is read."""
+    recipe = default_recipe(row.modalities)
+    train, val = ([narrowed(world.items[r], row.modalities) for r in ids if r in world.items] for ids in parts(fold))
+    # MT and JMT learn with smaller steps: docs/fusion.md.
+    lr = 3e-3 if row.model in ("mt", "jmt") else 1e-2
+    settings = TrainSettings(epochs=epochs, lr=lr, patience=max(epochs // 2, 1), seed=seed)
+    config = FusionConfig(row.model)
+    mark = settings_hash(
+        {"data": [data_mark(train), data_mark(val)], "config": asdict(config), "train": asdict(settings)}
+    )
+    place = out / world.name / fold.name.replace(" ", "-") / row.name.replace(" + ", "-") / f"seed-{seed}-{mark[:8]}"
+    if (place / fusion.CARD).is_file():
+        return fusion.load(place)
+    model = fit(train, val, AMBIVALENCE, recipe, config, settings, checkpoint=place / "checkpoint.safetensors")
+    model = with_card(model, {"fold": fold.name, "world": world.name, "seed": seed, "mark": mark})
+    fusion.save(model, place)
+    (place / "checkpoint.safetensors").unlink(missing_ok=True)
+    return model
+
+
+def parts(fold: Fold) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return fold.train, fold.val
+
+
+def study(
+    n_people: int,
+    epochs: int,
+    seeds: int,
+    out: Path,
+    rows: Sequence[Row] = ROWS,
+    n_folds: int = 3,
+    n_bootstrap: int = 500,
+    worlds: Sequence[str] = WORLDS,
+) -> dict[str, Any]:
+    """Train everything that is not there yet, then score it: the numbers of the result file."""
+    from fusion_study_score import Held, absences, conflict_signal, deletion, predictions, scored, shortcut_rows
+
+    started = time.process_time()
+    found: dict[str, Any] = {
+        **{"people": n_people, "epochs": epochs, "seeds": seeds, "folds": n_folds, "bootstrap": n_bootstrap},
+        "drawn": True,
+    }
+    for name in worlds:
+        world = world_of(name, n_people, n_folds)
+        held = Held.of(world)
+        wanted = rows if name == "default" else [r for r in rows if r in CONTROL_ROWS]
+        said = dict(shortcut_rows(world, held))
+        models: dict[str, list[list[FusionRecogniser]]] = {}
+        for row in wanted:
+            models[row.name] = []
+            for seed in range(seeds):
+                ms = [trained(world, fold, row, seed, epochs, out) for fold in world.folds]
+                models[row.name].append(ms)
+                print(f"{time.process_time() - started:6.0f} s  {name}: {row.name}, seed {seed}", file=sys.stderr)
+            said[row.name] = predictions(world, held, models[row.name], row.modalities)
+        found[name] = scored(held, said, n_bootstrap)
+        if name == "default":
+            full = [r.name for r in wanted if r.modalities == ALL]
+            found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, n_bootstrap)
+            found[name]["deletion"] = {
+                k: deletion(world, models[k], n_bootstrap) for k in ("conflict", "plain") if k in models
+            }
+            found[name]["conflict_signal"] = conflict_signal(world)
+    return found | {"cpu_s": time.process_time() - started}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--bootstrap", type=int, default=500)
+    parser.add_argument("--leave-out", default="", help="rows not to train, for example mt,jmt")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--save", action="store_true")
+    given = parser.parse_args()
+    rows = [r for r in ROWS if r.name not in given.leave_out.split(",")]
+    found = study(given.people, given.epochs, given.seeds, given.out, rows, n_bootstrap=given.bootstrap)
+    from fusion_study_score import draw, table
+
+    print(table(found))
+    if given.save:
+        from results import save
+
+        save("fusion-study", found)
+        draw(found, Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg")
+
+
+if __name__ == "__main__":
+    main()

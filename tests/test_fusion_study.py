@@ -1,0 +1,107 @@
+"""The drawn-study benchmark: folds by people, shortcuts that see no held-out label, controls, figures and resuming."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+import fusion_study
+import fusion_study_score as score
+
+
+@pytest.fixture(scope="module")
+def world() -> fusion_study.World:
+    return fusion_study.world_of("default", 4, 4)
+
+
+def test_nobody_is_in_two_parts_and_everybody_is_held_out_once(world: fusion_study.World) -> None:
+    who = {r: i.subject for r, i in world.items.items()}
+    for fold in world.folds:
+        train, val, test = ({who[r] for r in part} for part in (fold.train, fold.val, fold.test))
+        assert all((train, val, test))
+        assert not train & val
+        assert not (train | val) & test
+    assert sorted(r for f in world.folds for r in f.test) == sorted(world.items)
+
+
+def test_kind_of_a_moment_is_that_of_the_nearest_true_span() -> None:
+    truth = SimpleNamespace(
+        spans=((2.0, 4.0), (8.0, 9.0), (20.0, 21.0)),
+        conflict=((), ("facial", "language"), ("facial", "language")),
+        within=("", "", "facial"),
+    )
+    times = np.array([0.0, 1.5, 3.0, 6.0, 8.5, 9.6, 20.5])
+    assert score.kinds_of(truth, times).tolist() == ["", "rest", "rest", "", "conflict", "conflict", "within"]
+
+
+def test_shortcut_rows_do_not_read_the_labels_of_their_fold(world: fusion_study.World) -> None:
+    held = score.Held.of(world)
+    test = set(world.folds[0].test)
+    lies = {r: replace(i, y=1 - i.y, frame_y=1 - i.frame_y) if r in test else i for r, i in world.items.items()}
+    before, after = (dict(score.shortcut_rows(w, held)) for w in (world, replace(world, items=lies)))
+    first = held.fold == 0
+    changed = False
+    for name in score.ORDER:
+        for kind, own in (("video", first), ("frame", first[held.answer])):
+            a, b = getattr(before[name], kind), getattr(after[name], kind)
+            if a is not None:
+                np.testing.assert_array_equal(a[own], b[own])
+                changed |= not np.array_equal(a[~own], b[~own])
+    assert changed  # the same people are training people of the other folds
+
+
+def test_figures_of_a_score_that_knows_and_of_one_that_does_not(world: fusion_study.World) -> None:
+    held = score.Held.of(world)
+    rng = np.random.default_rng(0)
+    knows = score.Said(held.y * 0.8 + 0.1, held.present * 4.0 - 2.0)
+    blind = score.Said(rng.random(len(held.y)), rng.normal(size=len(held.present)))
+    half = score.Said(held.y * 0.8 + 0.1, np.where(held.kind == "rest", 2.0, -2.0))
+    said = {**dict(score.shortcut_rows(world, held)), "conflict": knows, "plain": half, "words": blind}
+    found = score.scored(held, said, 40)
+    assert found["rows"]["conflict"]["frame_auc"]["value"] == found["rows"]["conflict"]["video_auc"]["value"] == 1.0
+    gain = found["gains"]["conflict - plain"]
+    assert gain["frame_auc_conflict"]["value"] == pytest.approx(0.5)
+    assert gain["frame_auc_rest"]["value"] == 0.0
+    assert found["gains"]["conflict - words"]["frame_auc"]["ci"][0] > 0.2
+    assert found["locates"] == {"conflict": True, "plain": True, "words": False}
+
+
+def test_shuffled_world_pairs_nobody_with_themselves(world: fusion_study.World) -> None:
+    xs = [world.features[r] for r in world.truths]
+    mixed = fusion_study.shuffled(xs, list(world.truths.values()))
+    rows_of_person = {
+        s: {r.tobytes() for x in xs if x.subject == s for r in x.tracks["face"].values} for s in {x.subject for x in xs}
+    }
+    for x, y in zip(xs, mixed, strict=True):
+        assert y.tracks["words"] is x.tracks["words"]
+        assert not any(r.tobytes() in rows_of_person[x.subject] for r in y.tracks["face"].values)
+        times = y.tracks["face"].times_s
+        assert (np.diff(times) > 0).all()
+        assert x.span_s[0] <= times[0] < times[-1] < x.span_s[1]
+
+
+def test_the_study_runs_and_goes_on_without_training_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (fusion_study.Row("conflict"), fusion_study.Row("plain"), fusion_study.Row("plain", ("words",)))
+
+    def run() -> dict[str, Any]:
+        return fusion_study.study(4, 1, 1, tmp_path, rows, n_folds=4, n_bootstrap=20, worlds=("default",))["default"]
+
+    first = run()
+    assert set(first["absent"]["conflict"]) >= {"face", "voice", "words", "face + voice"}
+    assert first["deletion"]["conflict"]["n_people"] == 4
+    assert {"conflict - words", "conflict - plain", "plain - question_position"} <= set(first["gains"])
+    monkeypatch.setattr(fusion_study, "fit", lambda *_, **__: pytest.fail("trained again"))
+    # As text: what is not defined for so few is nan, and nan is not nan.
+    assert json.dumps(run()["rows"]) == json.dumps(first["rows"])
