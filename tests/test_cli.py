@@ -140,3 +140,11 @@ def test_the_program_is_installed() -> None:
     program = Path(sys.executable).parent / "twomind"
     done = subprocess.run([program, "--version"], capture_output=True, text=True, env={**os.environ}, check=True)
     assert "twomind" in done.stdout
+
+
+def test_offline_ends_with_the_command(tmp_path, monkeypatch) -> None:
+    import os
+
+    monkeypatch.delenv("TWOMIND_OFFLINE", raising=False)
+    CliRunner().invoke(main, ["predict", str(tmp_path / "absent.mp4"), "--offline"])
+    assert "TWOMIND_OFFLINE" not in os.environ

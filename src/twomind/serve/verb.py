@@ -15,6 +15,7 @@ import click
 from twomind.errors import TwomindError
 
 PATH = click.Path(path_type=Path)
+_OFFLINE = ("TWOMIND_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 def say(text: str) -> None:
@@ -37,9 +38,10 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(function)
     def run(*args: Any, as_json: bool, offline: bool, **options: Any) -> None:
+        before = {name: os.environ.get(name) for name in _OFFLINE}
         if offline:
             # Libraries that could fetch from a hub obey these.
-            os.environ.update(TWOMIND_OFFLINE="1", HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+            os.environ.update(dict.fromkeys(_OFFLINE, "1"))
         try:
             code = function(*args, as_json=as_json, offline=offline, **options)
         except TwomindError as error:
@@ -50,6 +52,13 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         except KeyboardInterrupt:
             say("twomind: interrupted; what was finished is kept. Run the same command again to go on.")
             sys.exit(130)
+        finally:
+            # A program that embeds the command line is not left offline for good.
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
         sys.exit(code or 0)
 
     return run
