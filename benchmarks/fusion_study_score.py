@@ -416,7 +416,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         axis.invert_yaxis()
         axis.spines[["top", "right"]].set_visible(False)
     left.set_xlabel("AUC of moments, 95 % over people")
-    right.set_xlabel("gain of conflict over plain, AUC of moments (other segments left out)")
+    right.set_xlabel("gain of conflict over plain, AUC of moments")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
