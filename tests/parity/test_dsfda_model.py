@@ -129,11 +129,9 @@ def _check_losses(g: Fixture, w: net.Weights) -> None:
         for short, part in PART.items():
             g.near(norms[part], f"gradnorm/{theirs}/{short}", GRADNORM)
     g.near(5 * terms.cycle_id + 5 * terms.cycle_expr, "loss/G_cycle_weighted", LOSS)
-    # Computed and never used by the released code: expression features of both pictures, as the critic sees them.
+    # Computed and never used by the released code: the generator's own expression maps of both pictures.
     with torch.no_grad():
-        unused = losses.perceptual(
-            net.encode(w, "expression_critic.trunk", made.picture), net.encode(w, "expression_critic.trunk", b.x_expr)
-        )
+        unused = losses.perceptual(net.encode(w, "expression", made.picture), made.expression)
     g.near(unused, "loss/G_perceptual_expr_unused", LOSS)
     asked = {"enc_id": "identity.stem0.conv", "enc_expr": "expression.stem0.conv", "dec": "decoder.out"}
     found = torch.autograd.grad(total, [w[name] for name in asked.values()])
