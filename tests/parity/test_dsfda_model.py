@@ -26,6 +26,9 @@ from twomind.estimate import dsfda_step as steps
 pytestmark = pytest.mark.parity
 
 FORWARD, LOSS, GRADNORM, STEP = 1e-4, 1e-4, 1e-3, 2e-3
+#: Of whole gradients, as a share of their length; the README names none. In double precision the same computation is
+#: .0043 to .0055 away from the recorded ones, and .0052 to .0056 from ours: that much is rounding of single precision.
+GRADIENT = 1e-2
 #: Their names of modules for our parts.
 PART = {
     "enc_id": "identity",
@@ -137,7 +140,8 @@ def _check_losses(g: Fixture, w: net.Weights) -> None:
     found = torch.autograd.grad(total, [w[name] for name in asked.values()])
     for gradient, name in zip(found, ("enc_id_conv1", "enc_expr_conv1", "dec_us5"), strict=True):
         wanted = g.tensor(f"grad_total_{name}")
-        g.close(gradient, f"grad_total_{name}", GRADNORM * float(wanted.abs().max()))
+        off = float((gradient - wanted).norm() / wanted.norm())
+        assert off < GRADIENT, f"grad_total_{name}: off by {off:.4f} of its length"
 
 
 def _check_step(g: Fixture, before: dict[str, Tensor]) -> None:

@@ -47,7 +47,7 @@ def test_pft(path: Path) -> None:
     z_ref, maps_ref = net.extract(m["F"], x_ref)
     own, own_maps = net.extract(m["own"], x_in)
     _check_networks(g, m, z, z_ref, own, maps, maps_ref)
-    _check_styles(g, m, z, z_ref, maps, maps_ref, own_maps)
+    _check_styles(g, m, z, own, maps, maps_ref, own_maps)
     _check_predictions(g, m, z, own)
     _check_training(g, m, x_in, y, z, maps, maps_ref)
     assert not g.unchecked()
@@ -74,14 +74,16 @@ def _check_networks(g: Fixture, m: Any, z: Tensor, z_ref: Tensor, own: Tensor, m
     g.close(net.translate(m["CondT"], z, "conditional", z_ref), "CondT_on_Fpool_Fref", FORWARD)
 
 
-def _check_styles(g: Fixture, m: Any, z: Tensor, z_ref: Tensor, maps: Any, maps_ref: Any, own_maps: Any) -> None:
+def _check_styles(g: Fixture, m: Any, z: Tensor, own: Tensor, maps: Any, maps_ref: Any, own_maps: Any) -> None:
     for k in range(5):
         g.near(losses.gram_style(maps_ref[k : k + 1], maps[k : k + 1]), f"style_gram_mse_layer{k}", RELATIVE)
         intended = losses.gram_style(maps_ref[k : k + 1], own_maps[k : k + 1])
         g.near(intended, f"style_gram_mse_INTENDED_layer{k}", RELATIVE)
     g.near(losses.gram_style(maps_ref[:3], maps[:3]), "style_gram_mse_layers012", RELATIVE)
-    low, low_ref = net.bottleneck(m["B"], z), net.bottleneck(m["B"], z_ref)
-    for name, a, b in (("pool512", z_ref, z), ("bottleneck256", low_ref, low)):
+    # Of vectors, the frozen feature of a picture and the translated one of the same picture are compared.
+    translated = net.translate(m["T"], own, "mlp")
+    low, low_translated = net.bottleneck(m["B"], z), net.bottleneck(m["B"], translated)
+    for name, a, b in (("pool512", z, translated), ("bottleneck256", low, low_translated)):
         g.near(losses.mean_variance_style(a, b), f"style_meanvar_{name}", RELATIVE)
         g.near(losses.moments(a, b), f"moment_{name}", RELATIVE)
     g.near(losses.mean_variance_style(maps_ref[1], maps[1]), "style_meanvar_map1", RELATIVE)
