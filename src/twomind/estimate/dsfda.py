@@ -228,7 +228,7 @@ def prototypes_of(
 def source_summary(
     model: Dsfda, per_class: int = 8, per_window: int = 4, seed: int = 0
 ) -> Callable[[tuple[Example, ...]], dict[str, np.ndarray]]:
-    """What the harness calls at the source site: ``summary(source windows) -> {name: array}``, prototypes and nothing else."""
+    """What the harness calls at the source site: ``summary(source windows)`` gives prototypes and nothing else."""
 
     def summary(source: tuple[Example, ...]) -> dict[str, np.ndarray]:
         usable = [e for e in source if not model.absent(e.x)]

@@ -43,7 +43,9 @@ def generate(model: Dsfda, x: Tensor, prototypes: Tensor, seed: int = 0) -> Tens
 
 def small(x: Tensor, px: int = 16) -> np.ndarray:
     """Flat grey pictures ``(N, px * px)``, each at its own mean and contrast, for the reading of action units."""
-    grey = torch.nn.functional.adaptive_avg_pool2d(x.mean(dim=1, keepdim=True), px).flatten(1).numpy().astype(np.float64)
+    grey = (
+        torch.nn.functional.adaptive_avg_pool2d(x.mean(dim=1, keepdim=True), px).flatten(1).numpy().astype(np.float64)
+    )
     grey = grey - grey.mean(axis=1, keepdims=True)
     scaled: np.ndarray = grey / np.maximum(grey.std(axis=1, keepdims=True), 1e-6)
     return scaled
@@ -82,7 +84,9 @@ def prototype_truth(model: Dsfda, source: Faces, x: Tensor) -> np.ndarray:
     off[source.y[:, None] != model.prototype_class.numpy()[None]] = np.inf
     owner = off.argmin(axis=1)
     k = len(model.prototypes)
-    return np.stack([source.aus[owner == j].mean(0) if (owner == j).any() else np.full(len(AU_NAMES), np.nan) for j in range(k)])
+    return np.stack(
+        [source.aus[owner == j].mean(0) if (owner == j).any() else np.full(len(AU_NAMES), np.nan) for j in range(k)]
+    )
 
 
 def check(model: Dsfda, source: Faces, held: Faces) -> dict[str, Any]:
@@ -92,7 +96,9 @@ def check(model: Dsfda, source: Faces, held: Faces) -> dict[str, Any]:
     assert model.prototypes is not None
     assert model.prototype_class is not None
     pain = np.flatnonzero((model.prototype_class != model.neutral).numpy() & np.isfinite(truth).all(axis=1))
-    first = {str(p): int(np.flatnonzero((held.people == p) & (held.y == model.neutral))[0]) for p in np.unique(held.people)}
+    first = {
+        str(p): int(np.flatnonzero((held.people == p) & (held.y == model.neutral))[0]) for p in np.unique(held.people)
+    }
     inputs = np.repeat(list(first.values()), len(pain))
     which = np.tile(pain, len(first))
     made = generate(model, x_held[inputs], model.prototypes[which])
@@ -109,7 +115,9 @@ def check(model: Dsfda, source: Faces, held: Faces) -> dict[str, Any]:
         found: np.ndarray = (small(x) - fit[1]) @ fit[0] + fit[2]
         return found
 
-    moved = np.flatnonzero(source.aus[source.y != model.neutral].mean(0) - source.aus[source.y == model.neutral].mean(0) > 0.1)
+    moved = np.flatnonzero(
+        source.aus[source.y != model.neutral].mean(0) - source.aus[source.y == model.neutral].mean(0) > 0.1
+    )
 
     def error(got: np.ndarray, wanted: np.ndarray) -> float:
         return float(np.abs(got - wanted)[:, moved].mean())
@@ -122,7 +130,10 @@ def check(model: Dsfda, source: Faces, held: Faces) -> dict[str, Any]:
     return {
         "n_held_out_people": len(first),
         "n_generated": len(made),
-        "identity_right": {"generated": right(made, held.people[inputs]), "drawn in pain": right(x_held[real], held.people[real])},
+        "identity_right": {
+            "generated": right(made, held.people[inputs]),
+            "drawn in pain": right(x_held[real], held.people[real]),
+        },
         "identity_chance": 1 / len(first),
         "action_units": [AU_NAMES[k] for k in moved],
         "au_mean_absolute_error": {

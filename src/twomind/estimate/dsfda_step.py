@@ -6,7 +6,7 @@ The released order: the expression head, the two critics, then the generator wit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twomind.errors import MissingExtra
 from twomind.estimate import dsfda_losses as losses
@@ -71,7 +71,7 @@ def _move(training: Training, group: str, loss: Tensor) -> None:
 class Rules:
     """What one step does."""
 
-    factors: losses.Factors = losses.Factors()
+    factors: losses.Factors = field(default_factory=losses.Factors)
     #: whether the classes' loss also trains the expression encoder; in the released code its gradient is cleared
     expr_loss_trains_encoder: bool = True
     update_identity_critic: bool = True
@@ -146,8 +146,8 @@ def target_step(
 
     The identity critic tells the person (class 0) from generated pictures (class 1). The expression critic stays as the
     source left it: there is one real class here, and a critic trained on it alone would say that to everything.
-    ``generated_trains_head``: the generated pictures, with their prototypes' classes, also train the recogniser. Without
-    ``with_head`` only the expression encoder of it moves.
+    ``generated_trains_head``: the generated pictures, with their prototypes' classes, also train the recogniser.
+    Without ``with_head`` only the expression encoder of it moves.
     """
     w = training.w
     y_id = batch.y_prototype.new_zeros(len(batch.x))
@@ -157,7 +157,7 @@ def target_step(
     _, fake = net.judge(w, "identity_critic", made.picture.detach(), rng)
     on_real, on_fake = losses.identity_critic(real, y_id, fake)
     _move(training, "identity_critic", on_real + on_fake)
-    terms, seen = losses.target_terms(w, made, batch.x, y_id, batch.y_prototype, noises[1], rng)
+    terms, _ = losses.target_terms(w, made, batch.x, y_id, batch.y_prototype, noises[1], rng)
     own = net.encode(w, "expression", batch.x)
     said_neutral = losses.cross_entropy(net.classify(w, "head", own, rng), y_neutral)
     said = {"critic_real": on_real, "critic_generated": on_fake, "expr_neutral": said_neutral}

@@ -179,7 +179,9 @@ def _resume(path: Path | None, training: steps.Training, mark: str) -> tuple[int
         return 0, []
     arrays, meta = read_arrays(path)
     if meta.get("mark") != mark:
-        raise BadInput(f"{path}: expected an interrupted training of these settings and pictures; remove it or rename it")
+        raise BadInput(
+            f"{path}: expected an interrupted training of these settings and pictures; remove it or rename it"
+        )
     with torch.no_grad():
         for name, value in training.w.items():
             value.copy_(torch.from_numpy(arrays[f"w.{name}"]))

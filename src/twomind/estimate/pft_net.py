@@ -39,7 +39,7 @@ def _block(w: Weights, at: str, x: Tensor, stride: int) -> Tensor:
 
 
 def extract(w: Weights, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Pooled features ``(B, 512)`` of pictures ``(B, 3, H, W)``, and five maps: after the stem's pool and each layer."""
+    """Pooled features ``(B, 512)`` of pictures ``(B, 3, H, W)``, and five maps: of the stem and each layer."""
     x = F.relu(_norm(w, "bn1", F.conv2d(x, w["conv1.weight"], stride=2, padding=3)))
     maps = [F.max_pool2d(x, 3, 2, padding=1)]
     for layer in range(1, 5):
@@ -75,7 +75,7 @@ def translate(w: Weights, z: Tensor, kind: str = "residual", reference: Tensor |
 
 
 def new_translator(dim: int, kind: str = "residual", seed: int = 0) -> dict[str, Tensor]:
-    """Fresh weights, as torch initialises linear layers; the last layer of ``residual`` is zero, so it changes nothing."""
+    """Fresh weights, as torch initialises linear layers; the last of ``residual`` is zero: it changes nothing."""
     if kind not in TRANSLATORS:
         raise BadInput(f"translator: expected one of {', '.join(TRANSLATORS)}, got {kind!r}")
     rng = torch.Generator().manual_seed(seed)

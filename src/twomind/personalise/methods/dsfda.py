@@ -14,7 +14,7 @@ Each step joins the person of a neutral frame with a prototype's expression, and
 - a fixed number of epochs. The released code chooses the epoch, and its learning rate, by the target's labels.
 
 ``variant="released"``: the released step on the neutral frames alone, in both branches, from a random identity encoder,
-with no prototype and nothing generated of another class. (Its own loader wants pictures of both classes with labels, and
+with no prototype and nothing generated of another class. (Its own loader wants labelled pictures of both classes, and
 never returns when there is one class; here the pairs are any two neutral frames.)
 """
 
