@@ -67,7 +67,9 @@ def state_of(y: int, rng: np.random.Generator) -> FaceState:
     """One moment of a neutral face or one in pain, with a little head movement."""
     pose = {name: float(rng.normal(0, 2)) for name in ("yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")}
     strength = float(rng.uniform(0.7, 1.1)) if y else 0.0
-    aus = {au: float(np.clip(strength * v * rng.uniform(0.7, 1.3), 0, 1)) for au, v in PAIN_AUS.items()}
+    aus: dict[str | int, float] = {
+        au: float(np.clip(strength * v * rng.uniform(0.7, 1.3), 0, 1)) for au, v in PAIN_AUS.items()
+    }
     return FaceState(aus=aus, **pose)
 
 
@@ -76,7 +78,8 @@ def draw_person(recipe: Recipe, index: int, px: int = 64) -> dict[str, np.ndarra
     rng = np.random.default_rng((recipe.seed, index))
     look, camera = Person.random(rng, f"p{index:03d}"), Camera.random(rng, 320, 240)
     reader = FaceReader(FaceSettings(keep_landmarks=True))
-    rgbs, ys, aus = [], [], []
+    rgbs: list[np.ndarray] = []
+    ys, aus = [], []
     for y in (0, 1):
         for _ in range(recipe.n_each):
             state = state_of(y, rng)

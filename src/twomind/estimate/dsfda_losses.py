@@ -97,11 +97,15 @@ def generator_terms(
     y_expr: Tensor,
     noises: Noises,
     rng: torch.Generator | None = None,
+    real_features: Tensor | None = None,
 ) -> tuple[Terms, tuple[Tensor, Tensor]]:
-    """The terms of a source step as released, and the two rebuilt pictures. Gradients flow through ``made``."""
+    """The terms of a source step as released, and the two rebuilt pictures. Gradients flow through ``made``.
+
+    ``real_features`` are the identity critic's of ``x_id``; None: as it is now.
+    """
     critic_features, critic_logits = net.judge(w, "identity_critic", made.picture, rng)
-    with torch.no_grad():
-        real_features = net.encode(w, "identity_critic.trunk", x_id)
+    if real_features is None:
+        real_features = net.encode(w, "identity_critic.trunk", x_id).detach()
     _, expr_logits = net.judge(w, "expression_critic", made.picture, rng)
     # The person read off the generated picture, with the person's own expression, must give the person's picture.
     own_expression = net.encode(w, "expression", x_id)

@@ -94,8 +94,11 @@ def source_step(
     expr_cls = losses.cross_entropy(net.classify(w, "head", made.expression.detach(), rng), batch.y_expr)
     said = {"expr_cls": expr_cls}
     _move(training, "head", expr_cls)
+    # As recorded: the real side of the perceptual term is what the identity critic saw before its update.
+    with torch.no_grad():
+        real = net.encode(w, "identity_critic.trunk", batch.x_id)
     said |= _critics(training, batch, made.picture.detach(), rules, rng)
-    terms, _ = losses.generator_terms(w, made, batch.x_id, batch.x_expr, batch.y_id, batch.y_expr, noises, rng)
+    terms, _ = losses.generator_terms(w, made, batch.x_id, batch.x_expr, batch.y_id, batch.y_expr, noises, rng, real)
     total = terms.total(rules.factors)
     said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {"generator": total}
     if rules.expr_loss_trains_encoder:
@@ -108,7 +111,8 @@ def _critics(
     training: Training, batch: Batch, generated: Tensor, rules: Rules, rng: torch.Generator | None
 ) -> dict[str, Tensor]:
     """One update of each critic whose turn it is."""
-    w, said = training.w, {}
+    w = training.w
+    said: dict[str, Tensor] = {}
     if rules.update_identity_critic:
         _, real = net.judge(w, "identity_critic", batch.x_id, rng)
         _, fake = net.judge(w, "identity_critic", generated, rng)

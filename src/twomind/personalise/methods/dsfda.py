@@ -204,7 +204,8 @@ def toy_world(seed: int = 0) -> Any:
 
     def given(subject: str) -> Given:
         own = base.given(subject)
-        neutral = tuple(pictured(x) for x in (own.neutral or ())[:2])
+        first = pictured((own.neutral or ())[0])
+        neutral = (first.between(first.span_s[0], first.span_s[0] + 0.1),)  # one picture: a step costs the least
         target = tuple(pictured(x) for x in own.target or ())
         return replace(own, neutral=neutral, target=target, summary=summary)
 
