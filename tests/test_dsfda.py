@@ -46,7 +46,7 @@ def test_sizes_are_the_documented_ones(size: str, total: float, test_time: float
     count = {name: int(np.prod(shape)) for name, shape in shapes.items()}
     assert sum(count.values()) == pytest.approx(total, rel=0.01)
     used = sum(n for name, n in count.items() if dsfda_net.part(name) in ("expression", "head"))
-    assert used == pytest.approx(test_time, rel=0.01)
+    assert used == pytest.approx(test_time, rel=0.025)  # the notes round to two digits
 
 
 def test_the_reduced_network_keeps_the_map_and_the_picture() -> None:

@@ -141,9 +141,9 @@ class Dsfda:
         task = Task(meta["task"]["name"], tuple(meta["task"]["classes"]), meta["task"]["grain"])
         size = net.Size(**{**meta["size"], "up": tuple(meta["size"]["up"])})
         weights = {k.removeprefix("w."): torch.from_numpy(v) for k, v in arrays.items() if k.startswith("w.")}
-        kept = [torch.from_numpy(arrays[n]) if n in arrays else None for n in (PROTOTYPES, PROTOTYPE_CLASS)]
+        maps, classes = (torch.from_numpy(arrays[n]) if n in arrays else None for n in (PROTOTYPES, PROTOTYPE_CLASS))
         named = {name: meta[name] for name in ("track", "neutral", "max_frames", "drawn", "card")}
-        return cls(task, weights, size, *kept, **named)
+        return cls(task, weights, size, maps, classes, **named)
 
 
 def as_pictures(values: np.ndarray, px: int) -> Tensor:

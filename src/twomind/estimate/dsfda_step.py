@@ -54,7 +54,9 @@ def start(weights: Mapping[str, Tensor], learning_rate: float, groups: Iterable[
     groups = tuple(groups)
     trained = {p for g in groups for p in GROUPS[g]}
     w = {k: v.detach().clone().requires_grad_(net.part(k) in trained) for k, v in weights.items()}
-    made = {g: torch.optim.Adam(list(net.of_parts(w, *GROUPS[g]).values()), lr=learning_rate) for g in groups}
+    made: dict[str, torch.optim.Optimizer] = {
+        g: torch.optim.Adam(list(net.of_parts(w, *GROUPS[g]).values()), lr=learning_rate) for g in groups
+    }
     return Training(w, made)
 
 
