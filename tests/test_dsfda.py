@@ -1,4 +1,4 @@
-"""DSFDA: sizes, training that learns and resumes, prototypes in place of faces, and an adaptation that can be trusted."""
+"""DSFDA: sizes, training that learns and resumes, prototypes in place of faces, and the adaptation."""
 
 from __future__ import annotations
 

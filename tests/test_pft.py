@@ -1,4 +1,4 @@
-"""SFDA-PFT: starts as the source model, gains from a neutral clip on people whose features are shifted, refuses nonsense."""
+"""SFDA-PFT: starts as the source model, brings people together, moves with a neutral clip, refuses nonsense."""
 
 from __future__ import annotations
 

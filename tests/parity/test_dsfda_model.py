@@ -161,7 +161,9 @@ def _check_step(g: Fixture, before: dict[str, Tensor]) -> None:
         g.near(torch.stack(moved).sum().sqrt(), f"step/param_delta_l2/{short}", STEP)
     with torch.no_grad():
         expression = net.encode(after, "expression", b.x_expr)
-        g.close(net.classify(after, "head", expression), "step_after_logits_expr", STEP)
+        # Adam's first step is a sign: rounding turns some. These logits reach 14, so the tolerance is relative too.
+        logits, wanted_logits = net.classify(after, "head", expression), g.tensor("step_after_logits_expr")
+        torch.testing.assert_close(logits, wanted_logits, rtol=STEP, atol=STEP)
         picture = net.decode(after, expression, net.encode(after, "identity", b.x_id), noises[0])
         g.close(picture, "step_after_generated", STEP)
     wanted = g.tensor("step_after_dec_us5").numpy()
