@@ -1,0 +1,154 @@
+"""Every loss of DSFDA as a pure function, and the terms of one generator update.
+
+Letters: ``g`` is the generated picture, of the identity of ``x_id`` and the expression of ``x_expr`` (a picture, or in
+adaptation a stored prototype). Factors are those of the released code, which are TDGAN's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from twomind.errors import MissingExtra
+from twomind.estimate import dsfda_net as net
+
+try:
+    import torch
+    from torch import Tensor
+    from torch.nn import functional as F
+except ImportError as error:
+    raise MissingExtra("torch", "DSFDA") from error
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Weights of the generator's terms."""
+
+    adv_id: float = 0.2
+    adv_expr: float = 0.8
+    perceptual: float = 1.0
+    cycle_id: float = 5.0
+    cycle_expr: float = 5.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The generator's terms, before their factors."""
+
+    adv_id: Tensor
+    adv_expr: Tensor
+    perceptual: Tensor
+    cycle_id: Tensor
+    cycle_expr: Tensor
+
+    def total(self, factors: Factors) -> Tensor:
+        """Their weighted sum."""
+        parts = [getattr(factors, f.name) * getattr(self, f.name) for f in fields(self)]
+        return torch.stack(parts).sum()
+
+
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy in nats of logits ``(B, K)``."""
+    return F.cross_entropy(logits, y)
+
+
+def identity_critic(real: Tensor, y: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the critic on real pictures with their people, and on generated ones with its last class."""
+    last = generated.new_full((len(generated),), generated.shape[1] - 1, dtype=torch.long)
+    return F.cross_entropy(real, y), F.cross_entropy(generated, last)
+
+
+def perceptual(generated: Tensor, real: Tensor) -> Tensor:
+    """Mean squared difference of critic features; the real side is a constant."""
+    return F.mse_loss(generated, real.detach())
+
+
+def cycle(rebuilt: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference, of pictures or of feature maps."""
+    return F.l1_loss(rebuilt, wanted)
+
+
+#: Noise for the generation, the identity cycle and the expression cycle.
+Noises = tuple[Tensor, Tensor, Tensor]
+Dropout = Callable[[], "torch.Generator | None"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """One generation: the two feature maps it came from, and the picture."""
+
+    identity: Tensor
+    expression: Tensor
+    picture: Tensor
+
+
+def generate(w: net.Weights, x_id: Tensor, expression: Tensor, noise: Tensor) -> Made:
+    """The person of ``x_id`` with an expression given as a feature map."""
+    identity = net.encode(w, "identity", x_id)
+    return Made(identity, expression, net.decode(w, expression, identity, noise))
+
+
+def generator_terms(
+    w: net.Weights,
+    made: Made,
+    x_id: Tensor,
+    x_expr: Tensor,
+    y_id: Tensor,
+    y_expr: Tensor,
+    noises: Noises,
+    rng: torch.Generator | None = None,
+    real_features: Tensor | None = None,
+) -> tuple[Terms, tuple[Tensor, Tensor]]:
+    """The terms of a source step as released, and the two rebuilt pictures. Gradients flow through ``made``.
+
+    ``real_features`` are the identity critic's of ``x_id``; None: as it is now.
+    """
+    critic_features, critic_logits = net.judge(w, "identity_critic", made.picture, rng)
+    if real_features is None:
+        real_features = net.encode(w, "identity_critic.trunk", x_id).detach()
+    _, expr_logits = net.judge(w, "expression_critic", made.picture, rng)
+    # The person read off the generated picture, with the person's own expression, must give the person's picture.
+    own_expression = net.encode(w, "expression", x_id)
+    rebuilt_id = net.decode(w, own_expression, net.encode(w, "identity", made.picture), noises[1])
+    # The expression read off the generated picture, with the other's identity, must give the other's picture.
+    other_identity = net.encode(w, "identity", x_expr)
+    rebuilt_expr = net.decode(w, net.encode(w, "expression", made.picture), other_identity, noises[2])
+    terms = Terms(
+        cross_entropy(critic_logits, y_id),
+        cross_entropy(expr_logits, y_expr),
+        perceptual(critic_features, real_features),
+        cycle(rebuilt_id, x_id),
+        cycle(rebuilt_expr, x_expr),
+    )
+    return terms, (rebuilt_id, rebuilt_expr)
+
+
+def target_terms(
+    w: net.Weights,
+    made: Made,
+    x_id: Tensor,
+    y_id: Tensor,
+    y_expr: Tensor,
+    noise: Tensor,
+    rng: torch.Generator | None = None,
+) -> tuple[Terms, Tensor]:
+    """The terms of a target step with prototypes, and the expression map of the generated picture.
+
+    No source picture is there to rebuild: the expression cycle compares feature maps, that of the generated picture
+    with the prototype it was made from. As the authors draw it, the rebuilt picture has the perceptual term.
+    """
+    _, critic_logits = net.judge(w, "identity_critic", made.picture, rng)
+    _, expr_logits = net.judge(w, "expression_critic", made.picture, rng)
+    own_expression = net.encode(w, "expression", x_id)
+    rebuilt = net.decode(w, own_expression, net.encode(w, "identity", made.picture), noise)
+    with torch.no_grad():
+        real_features = net.encode(w, "identity_critic.trunk", x_id)
+    seen = net.encode(w, "expression", made.picture)
+    terms = Terms(
+        cross_entropy(critic_logits, y_id),
+        cross_entropy(expr_logits, y_expr),
+        perceptual(net.encode(w, "identity_critic.trunk", rebuilt), real_features),
+        cycle(rebuilt, x_id),
+        cycle(seen, made.expression),
+    )
+    return terms, seen

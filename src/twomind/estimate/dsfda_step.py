@@ -1,0 +1,187 @@
+"""One training step of DSFDA, at the source and at a person. Leaves and optimisers are the caller's and are moved.
+
+The released order: the expression head, the two critics, then the generator with the critics as they are now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from twomind.errors import MissingExtra
+from twomind.estimate import dsfda_losses as losses
+from twomind.estimate import dsfda_net as net
+
+try:
+    import torch
+    from torch import Tensor
+except ImportError as error:
+    raise MissingExtra("torch", "training DSFDA") from error
+
+#: Who has an optimiser of their own.
+GROUPS = {
+    "head": ("head",),
+    "identity_critic": ("identity_critic",),
+    "expression_critic": ("expression_critic",),
+    "generator": net.GENERATOR,
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures of the identity branch with whose they are, and of the expression branch with their classes."""
+
+    x_id: Tensor  # (B, 3, P, P)
+    y_id: Tensor  # (B,)
+    x_expr: Tensor  # (B, 3, P, P)
+    y_expr: Tensor  # (B,)
+
+
+@dataclass
+class Training:
+    """Weights that take gradients, and one Adam per group."""
+
+    w: dict[str, Tensor]
+    optimisers: dict[str, torch.optim.Optimizer]
+
+    def frozen(self) -> dict[str, Tensor]:
+        """The weights as they are now, as plain values."""
+        return {name: value.detach().clone() for name, value in self.w.items()}
+
+
+def start(weights: Mapping[str, Tensor], learning_rate: float, groups: Iterable[str] = tuple(GROUPS)) -> Training:
+    """Copies of the weights; those of the named groups are trained."""
+    groups = tuple(groups)
+    trained = {p for g in groups for p in GROUPS[g]}
+    w = {k: v.detach().clone().requires_grad_(net.part(k) in trained) for k, v in weights.items()}
+    made: dict[str, torch.optim.Optimizer] = {
+        g: torch.optim.Adam(list(net.of_parts(w, *GROUPS[g]).values()), lr=learning_rate) for g in groups
+    }
+    return Training(w, made)
+
+
+def _move(training: Training, group: str, loss: Tensor) -> None:
+    """One step of a group's Adam on the gradient of its own weights alone."""
+    own = list(net.of_parts(training.w, *GROUPS[group]).values())
+    found = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
+    for value, gradient in zip(own, found, strict=True):
+        value.grad = gradient
+    training.optimisers[group].step()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one step does."""
+
+    factors: losses.Factors = field(default_factory=losses.Factors)
+    #: whether the classes' loss also trains the expression encoder; in the released code its gradient is cleared
+    expr_loss_trains_encoder: bool = True
+    update_identity_critic: bool = True
+    update_expression_critic: bool = True
+
+
+RELEASED = Rules(expr_loss_trains_encoder=False)
+
+
+def source_step(
+    training: Training,
+    batch: Batch,
+    noises: losses.Noises,
+    rules: Rules,
+    rng: torch.Generator | None = None,
+) -> dict[str, float]:
+    """One step on labelled pictures, and every loss of it. ``rng`` draws dropout; None: no dropout."""
+    w = training.w
+    made = losses.generate(w, batch.x_id, net.encode(w, "expression", batch.x_expr), noises[0])
+    expr_cls = losses.cross_entropy(net.classify(w, "head", made.expression.detach(), rng), batch.y_expr)
+    said = {"expr_cls": expr_cls}
+    _move(training, "head", expr_cls)
+    # As recorded: the real side of the perceptual term is what the identity critic saw before its update.
+    with torch.no_grad():
+        real = net.encode(w, "identity_critic.trunk", batch.x_id)
+    said |= _critics(training, batch, made.picture.detach(), rules, rng)
+    terms, _ = losses.generator_terms(w, made, batch.x_id, batch.x_expr, batch.y_id, batch.y_expr, noises, rng, real)
+    total = terms.total(rules.factors)
+    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {"generator": total}
+    if rules.expr_loss_trains_encoder:
+        total = total + losses.cross_entropy(net.classify(w, "head", made.expression, rng), batch.y_expr)
+    _move(training, "generator", total)
+    return {name: float(value.detach()) for name, value in said.items()}
+
+
+def _critics(
+    training: Training, batch: Batch, generated: Tensor, rules: Rules, rng: torch.Generator | None
+) -> dict[str, Tensor]:
+    """One update of each critic whose turn it is."""
+    w = training.w
+    said: dict[str, Tensor] = {}
+    if rules.update_identity_critic:
+        _, real = net.judge(w, "identity_critic", batch.x_id, rng)
+        _, fake = net.judge(w, "identity_critic", generated, rng)
+        on_real, on_fake = losses.identity_critic(real, batch.y_id, fake)
+        said |= {"critic_real": on_real, "critic_generated": on_fake}
+        _move(training, "identity_critic", on_real + on_fake)
+    if rules.update_expression_critic:
+        _, logits = net.judge(w, "expression_critic", batch.x_expr, rng)
+        said["critic_expr"] = losses.cross_entropy(logits, batch.y_expr)
+        _move(training, "expression_critic", said["critic_expr"])
+    return said
+
+
+@dataclass(frozen=True)
+class TargetBatch:
+    """Neutral pictures of one person, and a prototype with its class for each."""
+
+    x: Tensor  # (B, 3, P, P)
+    prototype: Tensor  # (B, 4W, 8, 8)
+    y_prototype: Tensor  # (B,)
+    neutral: int = 0  # the class of the pictures
+
+
+def target_step(
+    training: Training,
+    batch: TargetBatch,
+    noises: losses.Noises,
+    factors: losses.Factors,
+    *,
+    generated_trains_head: bool = True,
+    with_head: bool = True,
+    rng: torch.Generator | None = None,
+) -> dict[str, float]:
+    """One step of the adaptation with prototypes, and every loss of it.
+
+    The identity critic tells the person (class 0) from generated pictures (class 1). The expression critic stays as the
+    source left it: there is one real class here, and a critic trained on it alone would say that to everything.
+    ``generated_trains_head``: the generated pictures, with their prototypes' classes, also train the recogniser.
+    Without ``with_head`` only the expression encoder of it moves.
+    """
+    w = training.w
+    y_id = batch.y_prototype.new_zeros(len(batch.x))
+    y_neutral = batch.y_prototype.new_full((len(batch.x),), batch.neutral)
+    made = losses.generate(w, batch.x, batch.prototype, noises[0])
+    _, real = net.judge(w, "identity_critic", batch.x, rng)
+    _, fake = net.judge(w, "identity_critic", made.picture.detach(), rng)
+    on_real, on_fake = losses.identity_critic(real, y_id, fake)
+    _move(training, "identity_critic", on_real + on_fake)
+    terms, _ = losses.target_terms(w, made, batch.x, y_id, batch.y_prototype, noises[1], rng)
+    own = net.encode(w, "expression", batch.x)
+    said_neutral = losses.cross_entropy(net.classify(w, "head", own, rng), y_neutral)
+    said = {"critic_real": on_real, "critic_generated": on_fake, "expr_neutral": said_neutral}
+    recognised = said_neutral
+    if generated_trains_head:
+        # Of the picture, not of how it was made: the recogniser learns what it sees, the generator does not help it.
+        shown = net.encode(w, "expression", made.picture.detach())
+        said["expr_generated"] = losses.cross_entropy(net.classify(w, "head", shown, rng), batch.y_prototype)
+        recognised = recognised + said["expr_generated"]
+    total = terms.total(factors)
+    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {"generator": total}
+    if with_head:
+        # Read before the generator moves the encoder below it.
+        head = list(net.of_parts(w, "head").values())
+        gradients = torch.autograd.grad(recognised, head, retain_graph=True)
+        for value, gradient in zip(head, gradients, strict=True):
+            value.grad = gradient
+    _move(training, "generator", total + recognised)
+    if with_head:
+        training.optimisers["head"].step()
+    return {name: float(value.detach()) for name, value in said.items()}

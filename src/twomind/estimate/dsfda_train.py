@@ -1,0 +1,196 @@
+"""Train DSFDA's source model on labelled pictures of source people.
+
+By default the classes' loss also trains the expression encoder, as the authors draw it; ``TrainSettings.released()``
+has the released rules. Target data has no part here, and the number of epochs is fixed: nothing is chosen by labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.errors import BadInput, MissingExtra
+from twomind.estimate import dsfda_losses as losses
+from twomind.estimate import dsfda_net as net
+from twomind.estimate import dsfda_step as steps
+from twomind.estimate.dsfda import Dsfda, prototypes_of
+from twomind.store import read_arrays, write_arrays
+from twomind.types import Progress, Task
+
+try:
+    import torch
+    from torch import Tensor
+except ImportError as error:
+    raise MissingExtra("torch", "training DSFDA") from error
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How to train the source model. Released values where not said otherwise."""
+
+    variant: str = "paper"  # paper, released
+    learning_rate: float = 1e-5  # TDGAN: 1e-4
+    epochs: int = 100
+    batch: int = 20
+    seed: int = 0
+    identity_critic_every: int = 5  # steps
+    expression_critic_every: int = 10
+    prototypes_per_class: int = 8
+
+    def __post_init__(self) -> None:
+        if self.variant not in ("paper", "released"):
+            raise BadInput(f"DSFDA variant: expected paper or released, got {self.variant!r}")
+
+    @property
+    def rules(self) -> steps.Rules:
+        return steps.Rules(losses.Factors(), expr_loss_trains_encoder=self.variant == "paper")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Labelled pictures of source people: ``x (N, 3, P, P)`` in [0, 1], ``y (N,)`` classes, ``people (N,)`` names."""
+
+    x: Tensor
+    y: np.ndarray
+    people: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = len(self.x)
+        if len(self.y) != n or len(self.people) != n:
+            raise BadInput(f"training: expected {n} classes and people, got {len(self.y)} and {len(self.people)}")
+
+    @property
+    def names(self) -> list[str]:
+        """The people in a fixed order (the ancestor's order came from a set, so its identities changed per process)."""
+        return sorted({str(p) for p in self.people})
+
+
+def partners(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each picture, another of a different class, at random: the expression branch's picture.
+
+    Raises:
+        BadInput: there is one class only (the ancestor's loader then never returns).
+    """
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise BadInput(f"DSFDA pairs: expected pictures of at least two classes, got class {classes.tolist()} only")
+    found = np.zeros(len(y), int)
+    for c in classes:
+        others = np.flatnonzero(y != c)
+        found[y == c] = rng.choice(others, int((y == c).sum()))
+    return found
+
+
+def train(
+    task: Task,
+    data: Pictures,
+    size: net.Size = net.FULL,
+    settings: TrainSettings | None = None,
+    *,
+    keep: Path | None = None,
+    progress: Progress | None = None,
+    drawn: bool = False,
+    neutral: int = 0,
+) -> Dsfda:
+    """A trained source model with prototypes. ``keep`` is a file that an interrupted training goes on from.
+
+    Raises:
+        BadInput: pictures of one class or one person only, or of another size.
+    """
+    settings = settings or TrainSettings()
+    people = data.names
+    if len(people) < 2:
+        raise BadInput(f"training: expected pictures of at least two people, got {len(people)}")
+    if tuple(data.x.shape[1:]) != (3, size.px, size.px):
+        raise BadInput(f"training: expected pictures (3, {size.px}, {size.px}), got {tuple(data.x.shape[1:])}")
+    y_id = torch.tensor([people.index(str(p)) for p in data.people])
+    y = torch.from_numpy(np.asarray(data.y, np.int64))
+    training = steps.start(net.new_weights(size, len(task.classes), len(people), settings.seed), settings.learning_rate)
+    mark = repr((asdict(settings) | {"epochs": 0}, asdict(size), people, len(data.x), task.classes))
+    first, history = _resume(keep, training, mark)
+    for epoch in range(first, settings.epochs):
+        history.append(_epoch(training, data, y, y_id, size, settings, epoch))
+        if keep is not None:
+            _save(keep, training, mark, epoch + 1, history)
+        if progress is not None:
+            progress("train dsfda", epoch + 1, settings.epochs)
+    w = training.frozen()
+    prototypes, classes = prototypes_of(w, data.x, y, settings.prototypes_per_class, settings.seed)
+    card = {
+        "settings": asdict(settings),
+        "n_people": len(people),
+        "n_pictures": len(data.x),
+        "per_class": np.bincount(data.y, minlength=len(task.classes)).tolist(),
+        "history": history,
+    }
+    return Dsfda(task, w, size, prototypes, classes, neutral=neutral, drawn=drawn, card={"training": card})
+
+
+def _epoch(
+    training: steps.Training,
+    data: Pictures,
+    y: Tensor,
+    y_id: Tensor,
+    size: net.Size,
+    settings: TrainSettings,
+    epoch: int,
+) -> dict[str, float]:
+    """Mean of every loss over one pass. Randomness is a function of seed and epoch, so a resumed run is the same."""
+    rng = np.random.default_rng((settings.seed, epoch))
+    torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    partner = torch.from_numpy(partners(data.y, rng))
+    order = torch.from_numpy(rng.permutation(len(y)))
+    n_batches = -(-len(y) // settings.batch)
+    sums: dict[str, list[float]] = {}
+    for b, i in enumerate(order.split(settings.batch)):
+        at, j = epoch * n_batches + b, partner[i]
+        rules = replace(
+            settings.rules,
+            update_identity_critic=at % settings.identity_critic_every == 0,
+            update_expression_critic=at % settings.expression_critic_every == 0,
+        )
+        batch = steps.Batch(data.x[i], y_id[i], data.x[j], y[j])
+        noises = tuple(net.noise_maps(size, len(i), torch_rng) for _ in range(3))
+        for name, value in steps.source_step(training, batch, noises, rules, torch_rng).items():  # type: ignore[arg-type]
+            sums.setdefault(name, []).append(value)
+    return {"epoch": float(epoch), **{name: float(np.mean(values)) for name, values in sums.items()}}
+
+
+def _save(path: Path, training: steps.Training, mark: str, epoch: int, history: Sequence[dict[str, float]]) -> None:
+    arrays = {f"w.{k}": v.detach().numpy() for k, v in training.w.items()}
+    n_steps = {}
+    for group, optimiser in training.optimisers.items():
+        names = list(net.of_parts(training.w, *steps.GROUPS[group]))
+        for name in names:
+            moments = optimiser.state.get(training.w[name])
+            if moments:
+                arrays |= {f"m.{name}": moments["exp_avg"].numpy(), f"v.{name}": moments["exp_avg_sq"].numpy()}
+                n_steps[group] = int(moments["step"])
+    write_arrays(path, arrays, {"mark": mark, "epoch": epoch, "history": list(history), "n_steps": n_steps})
+
+
+def _resume(path: Path | None, training: steps.Training, mark: str) -> tuple[int, list[dict[str, Any]]]:
+    """Weights and moments of an interrupted training of the same settings; 0 and nothing when there is none."""
+    if path is None or not path.is_file():
+        return 0, []
+    arrays, meta = read_arrays(path)
+    if meta.get("mark") != mark:
+        raise BadInput(
+            f"{path}: expected an interrupted training of these settings and pictures; remove it or rename it"
+        )
+    with torch.no_grad():
+        for name, value in training.w.items():
+            value.copy_(torch.from_numpy(arrays[f"w.{name}"]))
+    for group, optimiser in training.optimisers.items():
+        for name, value in net.of_parts(training.w, *steps.GROUPS[group]).items():
+            if f"m.{name}" in arrays:
+                optimiser.state[value] = {
+                    "step": torch.tensor(float(meta["n_steps"][group])),
+                    "exp_avg": torch.from_numpy(arrays[f"m.{name}"].copy()),
+                    "exp_avg_sq": torch.from_numpy(arrays[f"v.{name}"].copy()),
+                }
+    return int(meta["epoch"]), list(meta["history"])
