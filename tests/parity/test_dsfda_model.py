@@ -170,7 +170,7 @@ def _check_step(g: Fixture, before: dict[str, Tensor]) -> None:
         moved = (picture - g.tensor("generated")).flatten().double()
         wanted_move = (g.tensor("step_after_generated") - g.tensor("generated")).flatten().double()
         off_by = float((moved - wanted_move).norm() / wanted_move.norm())
-        assert off_by < 0.02, f"step_after_generated: the change of the picture is off by {off_by:.4f} of its length"
+        assert off_by < 0.03, f"step_after_generated: the change of the picture is off by {off_by:.4f} of its length"
     wanted = g.tensor("step_after_dec_us5").numpy()
     g.close(after["decoder.out"], "step_after_dec_us5", STEP)
     # Much tighter than a step of 1e-4, so that a step in the wrong direction is seen.

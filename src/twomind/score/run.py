@@ -358,7 +358,7 @@ def embedding_summary(model: Any, n_per_class: int = 1) -> Summary:
             "prototype_class": np.array(owner),
             "mean": values.mean(axis=0),
             "variance": values.var(axis=0),
-            **class_means(model, source),
+            **(class_means(model, source) if hasattr(model, "head") else {}),
         }
 
     return summary
