@@ -71,8 +71,11 @@ def test_dsfda_model(path: Path) -> None:
     w = {name: value.requires_grad_() for name, value in weights_of(g).items()}
     _check_forward(g, w)
     _check_losses(g, w)
-    _check_step(g, {name: value.detach() for name, value in w.items()})
+    off_px = _check_step(g, {name: value.detach() for name, value in w.items()})
     assert not g.unchecked()
+    if off_px > STEP:
+        # The README's own bound stays the expectation: while it is missed, this test is not one that passed.
+        pytest.xfail(f"open: the picture after the step is off by up to {off_px:.4f}, the README allows {STEP}")
 
 
 def _check_forward(g: Fixture, w: net.Weights) -> None:
@@ -144,8 +147,11 @@ def _check_losses(g: Fixture, w: net.Weights) -> None:
         assert off < GRADIENT, f"grad_total_{name}: off by {off:.4f} of its length"
 
 
-def _check_step(g: Fixture, before: dict[str, Tensor]) -> None:
-    """The released order; the expression encoder gets nothing from the classes' loss."""
+def _check_step(g: Fixture, before: dict[str, Tensor]) -> float:
+    """The released order; the expression encoder gets nothing from the classes' loss.
+
+    Returns the largest difference of the picture after the step.
+    """
     b, noises = batch_of(g), noises_of(g)
     training = steps.start(before, 1e-4)
     said = steps.source_step(training, b, noises, steps.RELEASED)
@@ -176,3 +182,4 @@ def _check_step(g: Fixture, before: dict[str, Tensor]) -> None:
     # Much tighter than a step of 1e-4, so that a step in the wrong direction is seen.
     off = np.abs(after["decoder.out"].numpy() - wanted)
     assert (off > 2e-5).mean() < 0.01, f"decoder.out after the step: {(off > 2e-5).mean():.3f} of the weights are off"
+    return float((picture - g.tensor("step_after_generated")).abs().max())
