@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -19,7 +18,7 @@ from twomind.describe.head import FACE_WIDTH_IOD, N_LANDMARKS, derotate, pose_de
 from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPORTED, Measure
 from twomind.describe.quality import REASONS, QualitySettings, Skin, judge, pixel_row
 from twomind.describe.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
-from twomind.describe.tracker_mesh import FaceFinder, open_finder
+from twomind.describe.tracker_mesh import FaceFinder, MeshFinder, open_finder
 from twomind.errors import BadInput
 from twomind.store import Spool
 from twomind.types import Track
@@ -28,7 +27,6 @@ __all__ = ["MEASURES", "UNSUPPORTED", "FaceReader", "FaceResult", "FaceSettings"
 
 _REASONS = ("", NO_FACE, OTHER_PERSON, *REASONS)
 _BLOCK = 64
-_PIXELS_AHEAD = 3
 _COLUMN = {name: k for k, name in enumerate(NAMES)}
 _NOT_IN_A_BLINK = ("AU05", "AU07")
 _MOTION_POINTS = [13, 14, 61, 291]
@@ -104,9 +102,11 @@ class FaceReader:
         self._skin = Skin()
         self._times: list[float] = []
         self._codes: list[int] = []
-        # Row in the block, landmarks, and the pixel row, which a second thread reads while the next frame is tracked.
-        self._found: list[tuple[int, np.ndarray, Future[np.ndarray]]] = []
-        self._pixels = ThreadPoolExecutor(1, "pixels")
+        self._found: list[tuple[int, np.ndarray]] = []  # row in the block, landmarks
+        self._pixels: list[np.ndarray] = []  # their pixel rows; the last one is read while the next frame is tracked
+        self._unread: tuple[np.ndarray, np.ndarray] | None = None
+        if isinstance(self._finder, MeshFinder):
+            self._finder.meanwhile = self._read_pixels
         self._cv2_threads = _one_opencv_thread()
         self._last_lips: tuple[float, np.ndarray] | None = None
         self._people_rows: dict[int, int] = {}
@@ -114,40 +114,41 @@ class FaceReader:
     def push(self, frame: Frame) -> None:
         """Take the next frame (``time_s``, ``rgb (H, W, 3)`` uint8)."""
         seen = self._tracker.update(frame.rgb, frame.time_s)
+        self._read_pixels()
         self._people_rows[seen.n_people] = self._people_rows.get(seen.n_people, 0) + 1
         if seen.landmarks_px is not None:
-            self._read_pixels(frame.rgb, seen.landmarks_px)
+            self._found.append((len(self._times), seen.landmarks_px))
+            self._unread = (frame.rgb, seen.landmarks_px)
         self._times.append(frame.time_s)
         self._codes.append(_REASONS.index(seen.reason))
         if len(self._times) == _BLOCK:
             self._flush()
 
-    def _read_pixels(self, rgb: np.ndarray, landmarks_px: np.ndarray) -> None:
-        if len(self._found) >= _PIXELS_AHEAD:
-            # No more than a few pictures wait, or a slow machine would hold a whole block of them.
-            self._found[-_PIXELS_AHEAD][2].result()
-        job = self._pixels.submit(pixel_row, rgb, landmarks_px)
-        self._found.append((len(self._times), landmarks_px, job))
+    def _read_pixels(self) -> None:
+        """The pixel row of the last face found, unless it is there already."""
+        if self._unread is not None:
+            self._pixels.append(pixel_row(*self._unread))
+            self._unread = None
 
     def _flush(self) -> None:
         """Measure the buffered frames at once and spool their rows."""
         if not self._times:
             return
+        self._read_pixels()
         times_s, codes = np.array(self._times), np.array(self._codes)
         values = np.full((len(times_s), len(NAMES)), np.nan)
         if self._found:
-            rows = np.array([row for row, _, _ in self._found])
-            landmarks = np.stack([points for _, points, _ in self._found])
-            pixels = np.stack([job.result() for _, _, job in self._found])
-            values[rows], codes[rows] = self._measure(times_s[rows], landmarks, pixels)
+            rows = np.array([row for row, _ in self._found])
+            landmarks = np.stack([points for _, points in self._found])
+            values[rows], codes[rows] = self._measure(times_s[rows], landmarks, np.stack(self._pixels))
         if self._landmarks is not None:
             kept = np.full((len(times_s), N_LANDMARKS, 3), np.nan, np.float32)
-            for row, points, _ in self._found:
+            for row, points in self._found:
                 kept[row] = points
             self._landmarks.append(kept)
         self._values.append(values.astype(np.float32))
         self._clock.append(np.stack([times_s, codes.astype(float)], axis=1))
-        self._times, self._codes, self._found = [], [], []
+        self._times, self._codes, self._found, self._pixels = [], [], [], []
 
     def _measure(self, times_s: np.ndarray, landmarks: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows ``(n, M)`` and reason codes ``(n,)`` of frames with the target's face."""
@@ -194,7 +195,6 @@ class FaceReader:
     def finish(self) -> FaceResult:
         """Measure what is left, find blinks, and close the back end."""
         self._flush()
-        self._pixels.shutdown()
         self._finder.close()
         if self._cv2_threads is not None:
             import cv2

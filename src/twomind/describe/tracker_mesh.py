@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -123,13 +123,17 @@ def box_of(landmarks_px: np.ndarray) -> np.ndarray:
     return np.concatenate([landmarks_px[:, :2].min(axis=0), landmarks_px[:, :2].max(axis=0)])
 
 
-def landmark_lists(mesh: Any, rgb: np.ndarray) -> list[Any]:
+def landmark_lists(mesh: Any, rgb: np.ndarray, meanwhile: Callable[[], None] | None = None) -> list[Any]:
     """The landmark lists that ``FaceMesh.process`` would give, without what it does besides.
+
+    ``meanwhile`` is called while the graph works in its own thread.
 
     ``process`` makes a named-tuple class anew for every frame, a tenth of the whole cost of tracking. The parts it is
     made of are private to MediaPipe, whose version is pinned; where one is absent, ``process`` itself is asked.
     """
     if not all(hasattr(mesh, name) for name in _PARTS):
+        if meanwhile is not None:
+            meanwhile()
         return list(mesh.process(rgb).multi_face_landmarks or ())
     from mediapipe.python import packet_getter
 
@@ -138,6 +142,8 @@ def landmark_lists(mesh: Any, rgb: np.ndarray) -> list[Any]:
     (name, kind), *_ = mesh._input_stream_type_info.items()
     packet = mesh._make_packet(kind, rgb).at(mesh._simulated_timestamp)
     mesh._graph.add_packet_to_input_stream(stream=name, packet=packet)
+    if meanwhile is not None:
+        meanwhile()
     mesh._graph.wait_until_idle()
     found = mesh._graph_outputs.get("multi_face_landmarks")
     return [] if found is None or found.is_empty() else list(packet_getter.get_proto_list(found))
@@ -145,6 +151,10 @@ def landmark_lists(mesh: Any, rgb: np.ndarray) -> list[Any]:
 
 class MeshFinder:
     """FaceMesh with irises, and the detectors, all from MediaPipe's wheel."""
+
+    #: Called once per face that is followed, while MediaPipe works: waiting is the time for the last frame's pixels.
+    #: (A pool of threads for them cost more than the pixels: every hand-over waits for the interpreter.)
+    meanwhile: Callable[[], None] | None = None
 
     def __init__(self, max_people: int = 4) -> None:
         self._mediapipe = import_mediapipe()
@@ -172,7 +182,7 @@ class MeshFinder:
 
     def _faces(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
         height, width = rgb.shape[:2]
-        found = landmark_lists(self._graph(name), np.ascontiguousarray(rgb))
+        found = landmark_lists(self._graph(name), np.ascontiguousarray(rgb), self.meanwhile)
         return [to_pixels(face, width, height) for face in found]
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
