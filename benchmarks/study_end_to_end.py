@@ -66,7 +66,7 @@ def main() -> None:
         score = ["score", "personalise", "--data", root, "--store", store, "--methods", METHODS, "--out", out]
         scored = twomind(asked.folder, *score)
         boards = json.loads((out / "shuffled" / "leaderboard.json").read_text())["boards"]
-        films = [path for path in root.rglob("*") if path.suffix in (".mp4", ".webm", ".avi")]
+        films = [path for path in root.rglob("*") if path.suffix in (".mp4", ".webm", ".avi") and path.is_file()]
         save(
             f"study-end-to-end-{layout}",
             {
