@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.capture import open_recording
 from twomind.capture.datasets import bah_files
 from twomind.capture.datasets.bah_fake import fake as fake_bah
+from twomind.describe import describe
 from twomind.describe.profile import Neutral, Profile, Visit, read_profile, write_profile
 from twomind.errors import BadInput
 from twomind.serve.adapt import Adaptation, People
@@ -194,6 +197,8 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
     pytest.importorskip("torch")
     pytest.importorskip("mediapipe")
     from twomind.capture.drawn.enrol import draw_clip
+    from twomind.describe.frames import FrameSettings, embed
+    from twomind.estimate import load
 
     clips = {
         who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10) for k, who in enumerate("ab")
@@ -204,19 +209,40 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
         assert code == 0
     mark = {who: content_hash(clip) for who, clip in clips.items()}
     assert {"face", "embeddings"} <= {p.parent.parent.name for p in store.made_from([mark["a"]])}
+    # Measured, embedded or used as the neutral under other names: whoever it was called, it is noted.
+    twin = open_recording(clips["a"], subject="twin")
+    embed(twin, [load("clip-au").open_encoder()], settings=FrameSettings(crop="frame"), store=store)
+    describe(open_recording(clips["b"], subject="calm"), ("face",), store=store, neutral=open_recording(clips["a"]))
+    of = {who: settings_hash({"content": m})[:16] for who, m in mark.items()}
+    assert [store.noted(name)[0] for name in ("twin", "calm")] == [{of["a"]}, {of["a"], of["b"]}]
     n_b = len(store.made_from([mark["b"]]))
     code, gone = run("profile", "erase", "person-a", "--yes", "--profiles", tmp_path / "p", "--store", store.root)
     assert code == 0
     assert gone["states"] == 1
     assert not store.made_from([mark["a"]])
     assert len(store.made_from([mark["b"]])) == n_b
-    needles = ("person-a", mark["a"], mark["a"][:12], settings_hash({"content": mark["a"]})[:16])
+    needles = ("person-a", mark["a"], mark["a"][:12], of["a"])
     for path in files(tmp_path / "s", store.root):
         for needle in needles:
             assert needle.encode() not in path.read_bytes(), f"{needle} is in {path}"
             assert needle not in str(path.relative_to(tmp_path)), f"{needle} is the name of {path}"
     assert len(files(tmp_path / "s")) == 1
     assert run("profile", "erase", "person-a", "--yes", "--profiles", tmp_path / "p", "--store", store.root)[0] == 3
+
+
+def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(tmp_path: Path, store: Store) -> None:
+    for name in ("take", "plain"):
+        with wave.open(str(tmp_path / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(np.random.default_rng(len(name)).integers(-900, 900, 32000, np.int16).tobytes())
+    enrol(tmp_path / "p", "ana", "c1")
+    how = ("--store", store.root, "--out", tmp_path / "out")
+    assert run("predict", tmp_path / "take.wav", "--person", "ana", "--profiles", tmp_path / "p", *how)[0] == 0
+    describe(open_recording(tmp_path / "plain.wav"), ("voice",), store=store)
+    assert len(files(store.root / "features")) == 2
+    assert erase(tmp_path / "p", "ana", store)["store_entries"] == 1
+    assert files(store.root / "features") == store.made_from([content_hash(tmp_path / "plain.wav")])
+    assert erase(tmp_path / "p", "plain", store)["store_entries"] == 1, "measuring alone notes whose it is"
 
 
 def test_the_saved_states_of_an_enrolled_person_go_with_the_folder(tmp_path: Path, store: Store) -> None:

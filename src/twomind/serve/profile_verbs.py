@@ -165,7 +165,9 @@ def erase_verb(
 
     refuse(profiles, person, _store(store), visit, recordings, states)
     what = visit or ", ".join(p.name for p in recordings) or "everything"
-    if not yes and not click.confirm(f"Erase {what} of {person} in {profiles}?", err=True):
+    # Named, since another study may have somebody of the same name.
+    where = ", ".join(map(str, (profiles, *states, *_store(store).noted(person)[1], _store(store).root)))
+    if not yes and not click.confirm(f"Erase {what} of {person} in {where}?", err=True):
         say("nothing was erased")
         return 0
     found = erase(profiles, person, _store(store), visit, recordings=recordings, states=states)
