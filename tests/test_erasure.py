@@ -237,7 +237,8 @@ def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(tmp_pat
             file.writeframes(np.random.default_rng(len(name)).integers(-900, 900, 32000, np.int16).tobytes())
     enrol(tmp_path / "p", "ana", "c1")
     how = ("--store", store.root, "--out", tmp_path / "out")
-    assert run("predict", tmp_path / "take.wav", "--person", "ana", "--profiles", tmp_path / "p", *how)[0] == 0
+    who = ("--person", "ana", "--subject", "take", "--profiles", tmp_path / "p")
+    assert run("predict", tmp_path / "take.wav", *who, *how)[0] == 0
     describe(open_recording(tmp_path / "plain.wav"), ("voice",), store=store)
     assert len(files(store.root / "features")) == 2
     assert erase(tmp_path / "p", "ana", store)["store_entries"] == 1
