@@ -1,7 +1,7 @@
 """Whole studies of drawn people as a laboratory would run them: film, check, describe, score; time and table.
 
 For every layout, the commands of the README in new processes: ``twomind people --layout --features``, ``twomind data
-check``, ``twomind score personalise``. Goes on where it stopped; the time of a step that was there already is not told.
+check``, ``twomind score personalise``. Goes on where it stopped: FOLDER/steps.json keeps what each finished step cost.
 
     python benchmarks/study_end_to_end.py FOLDER [--people 24] [--layouts bah biovid stressid]
 
@@ -26,8 +26,13 @@ from twomind.capture.drawn.study import MEANING
 METHODS = "source-only,neutral-threshold,t3a,tent"
 
 
-def twomind(*arguments: object) -> dict[str, Any]:
+def twomind(folder: Path, *arguments: object) -> dict[str, Any]:
     """Run a verb with ``--json``: what it printed, with the seconds it took by the clock and of processors."""
+    path = folder / "steps.json"
+    steps = json.loads(path.read_text()) if path.is_file() else {}
+    name = " ".join(map(str, arguments))
+    if name in steps:
+        return dict(steps[name])
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     command = [sys.executable, "-m", "twomind.serve.cli", *map(str, arguments), "--json"]
@@ -35,7 +40,9 @@ def twomind(*arguments: object) -> dict[str, Any]:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall_s": time.perf_counter() - start, "cpu_s": cpu_s, "said": json.loads(done.stdout)}
+    steps[name] = {"wall_s": time.perf_counter() - start, "cpu_s": cpu_s, "said": json.loads(done.stdout)}
+    path.write_text(json.dumps(steps, indent=1))
+    return dict(steps[name])
 
 
 def rows_of(board: dict[str, Any]) -> dict[str, Any]:
@@ -49,14 +56,15 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--layouts", nargs="*", default=["bah", "biovid", "stressid"])
     asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
     for layout in asked.layouts:
         root, store = asked.folder / layout, asked.folder / f"{layout}-store"
-        fresh = not root.exists()
-        drawn = twomind("people", root, "--people", asked.people, "--layout", layout, "--features", "--store", store)
-        checked = twomind("data", "check", root)
+        study = ["people", root, "--people", asked.people, "--layout", layout, "--features", "--store", store]
+        drawn = twomind(asked.folder, *study)
+        checked = twomind(asked.folder, "data", "check", root)
         out = asked.folder / f"{layout}-runs"
         score = ["score", "personalise", "--data", root, "--store", store, "--methods", METHODS, "--out", out]
-        scored = twomind(*score)
+        scored = twomind(asked.folder, *score)
         boards = json.loads((out / "shuffled" / "leaderboard.json").read_text())["boards"]
         films = [path for path in root.rglob("*") if path.suffix in (".mp4", ".webm", ".avi")]
         save(
@@ -67,7 +75,7 @@ def main() -> None:
                 "films": len(films),
                 "films_mb": sum(path.stat().st_size for path in films) / 2**20,
                 "load_average_at_the_end": os.getloadavg()[2],
-                "draw_crop_and_describe": {k: drawn[k] for k in ("wall_s", "cpu_s")} if fresh else "was there already",
+                "draw_crop_and_describe": {k: drawn[k] for k in ("wall_s", "cpu_s")},
                 "check": checked["said"],
                 "score": {k: scored[k] for k in ("wall_s", "cpu_s")},
                 "boards": [{"task": b.get("task"), "rows": rows_of(b)} for b in boards],

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 
+import psutil
 import pytest
 
 from twomind import engine
@@ -61,3 +66,38 @@ def test_signals_are_not_swallowed() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         list(engine.run(interrupt, [1], 1))
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_a_parent_that_was_killed(tmp_path, by) -> None:
+    """Else every killed run leaves processes of some 200 MB that wait for the next item for ever."""
+    (tmp_path / "parent.py").write_text(
+        "import os, pathlib, time\n"
+        "from twomind import engine\n"
+        "def sleep(path):\n"
+        "    pathlib.Path(path).write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        f"    list(engine.run(sleep, [{str(tmp_path / 'a')!r}, {str(tmp_path / 'b')!r}], 2))\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")])
+    files = [tmp_path / "a", tmp_path / "b"]
+    _until(lambda: all(f.is_file() and f.read_text() for f in files))
+    workers = [int(f.read_text()) for f in files]
+    parent.send_signal(by)
+    parent.wait(10)
+    _until(lambda: not any(map(_runs, workers)))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not so after {seconds:.0f} s"
+        time.sleep(0.1)

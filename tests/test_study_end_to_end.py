@@ -17,6 +17,7 @@ from twomind.capture.datasets import open_dataset
 from twomind.capture.drawn.study import draw_study, plan_study
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.describe.study import film_and_crop
+from twomind.errors import BadInput
 from twomind.serve.cli import main
 
 SHORT = StudyWorld(
@@ -92,3 +93,26 @@ def test_a_method_that_the_protocol_does_not_serve_is_refused(tmp_path: Path) ->
     code, _, talk = run(*command, "--methods", "tta-cap-v1", "--out", tmp_path)
     assert code == 3
     assert "does not hand over" in talk
+
+
+def test_a_data_set_is_listed_once_for_all_of_its_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing opens every film; one listing for every recording made a score of 264 films take half an hour."""
+    from twomind.capture import datasets
+    from twomind.serve import personalise_verb
+
+    plan = plan_study(tmp_path / "study", "biovid", 2, 0, SHORT, fps=5, size=(160, 128))
+    draw_study(plan, workers=1)
+    found = open_dataset(plan.out)
+    listed = []
+
+    def counted(*arguments: object) -> object:
+        listed.append(arguments)
+        return found
+
+    monkeypatch.setattr(datasets, "open_dataset", counted)
+    read = personalise_verb._Described(plan.out, "biovid", tmp_path / "store")
+    ids = [one.id for one in found.recordings()][:3]
+    assert [read(recording).recording for recording in ids] == ids
+    assert len(listed) == 1
+    with pytest.raises(BadInput, match="no recording"):
+        read("nobody")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -50,9 +52,23 @@ def n_workers(asked: int, n_items: int) -> int:
     return max(1, min(asked or cores, n_items))
 
 
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would finish its item and then wait for the next one for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)  # what is written is written atomically; nobody is left to take a result
+
+    threading.Thread(target=watch, name="twomind-parent", daemon=True).start()
+
+
 def _pool(workers: int) -> ProcessPoolExecutor:
     # Spawned, not forked: media and tracking libraries hold threads that a fork would break.
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent)
 
 
 def run(work: Callable[[Item], Result], items: Iterable[Item], workers: int = 1) -> Iterator[Outcome[Item, Result]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import click
 
 from twomind.errors import BadInput
 from twomind.serve.verb import PATH, print_json, say, verb
-from twomind.types import Example, Features, Fold, Task
+from twomind.types import Example, Features, Fold, Recording, Task
 
 ORDERS = ("shuffled", "class_blocked")
 #: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``benchmarks/study_gap.py``.
@@ -28,14 +28,21 @@ class _Described:
     store: Path
 
     def __call__(self, recording: str) -> Features:
-        from twomind.capture.datasets import open_dataset
         from twomind.describe import describe
         from twomind.store import Store
 
-        for one in open_dataset(self.root, self.name).recordings():
-            if one.id == recording:
-                return describe(one, store=Store(self.store)).features
-        raise BadInput(f"{self.root}: no recording {recording!r}")
+        one = _recordings(self.root, self.name).get(recording)
+        if one is None:
+            raise BadInput(f"{self.root}: no recording {recording!r}")
+        return describe(one, store=Store(self.store)).features
+
+
+@lru_cache(maxsize=1)
+def _recordings(root: Path, name: str | None) -> dict[str, Recording]:
+    """The recordings of a data set by id, listed once per process: a listing may open every film for its length."""
+    from twomind.capture.datasets import open_dataset
+
+    return {one.id: one for one in open_dataset(root, name).recordings()}
 
 
 @dataclass(frozen=True)
