@@ -127,7 +127,7 @@ def _transform_packed(tower: Tower, embeddings: Tensor, read_at: Tensor, same_st
     if same_start:
         kept[1:, 0] = False
     row, place = torch.nonzero(kept, as_tuple=True)
-    # Where each place of the padded prompts is found; beyond a read-out anything may stand, and a shared start is first.
+    # Where each place of the padded prompts is found. Beyond a read-out anything may stand; a shared start lies first.
     laid = torch.zeros(n, length, dtype=torch.long)
     laid[row, place] = torch.arange(len(row))
     end, back = laid[torch.arange(n), read_at], row * length + place
@@ -189,7 +189,7 @@ def _transform(tower: Tower, x: Tensor, causal: bool, first_only: bool = False) 
         if first_only and layer == tower.n_layers - 1:
             q = F.linear(h[:, :1], project[: tower.width], bias[: tower.width])
             k, v = F.linear(h, project[tower.width :], bias[tower.width :]).chunk(2, dim=-1)
-            x, h = x[:, :1], _join(*(_heads(tower, part) for part in (q, k, v)), causal=False)
+            x, h = x[:, :1], _join(_heads(tower, q), _heads(tower, k), _heads(tower, v), causal=False)
         else:
             h = _attend(tower, F.linear(h, project, bias), causal)
         x = _finish_block(tower, x, h, at)
