@@ -256,7 +256,15 @@ def test_the_page_stands_alone_and_says_what_drawn_people_mean(page: dict[str, A
         assert report.DRAWN in text
         assert "people are harmed" in text
         assert "choose elsewhere" in text
-        for name in ("offset", "harmful", "question only", "no adaptation", "worst decile", "AUC within question"):
+        for name in (
+            "offset",
+            "harmful",
+            "question only",
+            "no adaptation",
+            "worst decile",
+            "AUC within question",
+            "UAR",
+        ):
             assert name in text
     assert not re.findall(r'(?:src|href)="', html)
     assert "<script" not in html
