@@ -266,6 +266,7 @@ def test_the_page_stands_alone_and_says_what_drawn_people_mean(page: dict[str, A
             "UAR",
         ):
             assert name in text
+    assert "| macro-F1 | WAR | UAR |" in markdown
     assert not re.findall(r'(?:src|href)="', html)
     assert "<script" not in html
     assert set(re.findall(r"https?://[^\s\"<]+", html)) <= {"http://www.w3.org/2000/svg"}
