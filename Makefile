@@ -7,6 +7,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo
 JOBS   ?= 2
+# Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
+ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
 .PHONY: install install-dev system-demo system-test demo test parity lint format bench clean
 
@@ -52,6 +54,11 @@ system-test: system-demo
 demo: system-demo install
 	$(BIN)/twomind people $(DEMO)/people --seed 7
 	$(BIN)/twomind predict --manifest $(DEMO)/people/answers.csv --out $(DEMO)/results --store $(DEMO)/store --purpose demonstration
+	@echo "CLIP-AU on the face-text encoder that ships, adapted to the person while it watches the first answer:"
+	@for method in $(ADAPT); do \
+		$(BIN)/twomind predict $(DEMO)/people/*/*_Question_1.mp4 --model clip-au --adapt $$method --purpose demonstration \
+			--store $(DEMO)/store --out $(DEMO)/adapted/$$method 2>&1 | grep ' adapted by ' \
+			|| { echo "$$method gave no answer; see $(DEMO)/adapted/$$method/ledger.jsonl"; exit 1; }; done
 	@echo
 	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
 

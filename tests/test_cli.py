@@ -92,6 +92,67 @@ def shelf(tmp_path, monkeypatch) -> Path:
     return tmp_path / "shelf"
 
 
+def hollow_model(folder: Path, **config: object) -> Path:
+    """Files as of a language model, as far as they are looked at without loading it."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    for name in ("model.safetensors", "tokenizer.json", "preprocessor_config.json"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def test_doctor_tells_which_clip_and_language_models_work_without_a_network(tmp_path, shelf, monkeypatch) -> None:
+    constants = pytest.importorskip("huggingface_hub").constants
+    from twomind.serve.doctor import examine
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    none = examine()["works_offline"]
+    for what in ("CLIP", "language model on this machine"):
+        assert none[what].startswith("no model here"), what
+    assert none["CLIP-AU of drawn people"] == "yes"
+    assert run("weights", "add", "clip-vit-b-32", hollow_model(tmp_path / "c", architectures=["CLIPModel"]))[0] != 0
+    (tmp_path / "c" / "vocab.json").write_text("{}")
+    (tmp_path / "c" / "merges.txt").write_text("#version")
+    assert run("weights", "add", "clip-vit-b-32", tmp_path / "c")[0] == 0
+    assert run("weights", "add", "mine", hollow_model(tmp_path / "m", architectures=["LlamaForCausalLM"]))[0] == 0
+    seeing = {"architectures": ["LlavaForConditionalGeneration"], "vision_config": {}}
+    hollow_model(tmp_path / "hub" / "models--its--llava" / "snapshots" / "0", **seeing)
+    whisper = tmp_path / "hub" / "models--its--whisper" / "snapshots" / "0"
+    hollow_model(whisper, architectures=["WhisperForConditionalGeneration"])
+    found = examine()["works_offline"]
+    assert found["CLIP"] == "yes, with vit-b-32"
+    assert found["language model on this machine"] == "yes, with its/llava, mine", "no CLIP and no Whisper among them"
+    (shelf / "clip-vit-b-32" / "vocab.json").write_text("damaged")
+    (shelf / "mine" / "tokenizer.json").unlink()
+    found = examine()["works_offline"]
+    assert found["CLIP"].startswith("no: openai/clip-vit-base-patch32: ")
+    assert "vocab.json does not match" in found["CLIP"]
+    assert found["language model on this machine"] == "yes, with its/llava"
+
+
+@pytest.mark.parametrize(
+    ("absent", "what", "how"),
+    [
+        ("torch", "fusion models and adaptation", "no: pip install 'twomind[torch]'"),
+        ("torch", "CLIP-AU of drawn people", "no: pip install 'twomind[torch]'"),
+        ("transformers", "CLIP", "no: pip install 'twomind[clip]'"),
+        ("onnx", "CLIP in ONNX Runtime", "no: pip install 'twomind[clip]'"),
+        ("PIL", "language model on this machine", "no: pip install 'twomind[clip]'"),
+        ("openai", "language model behind an endpoint", "no: pip install 'twomind[llm]'"),
+    ],
+)
+def test_doctor_tells_which_extra_a_model_lacks(monkeypatch, absent: str, what: str, how: str) -> None:
+    from twomind.serve import doctor
+
+    real = doctor.importlib.util.find_spec
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name, *a: None if name == absent else real(name, *a))
+    found = doctor.examine()
+    assert found["works_offline"][what] == how
+    (part,) = (p for name, p in found["parts"].items() if doctor.PARTS[name][0] == absent)
+    assert not part["installed"]
+    assert part["how"] == how.removeprefix("no: ")
+
+
 def test_weights_list_verify_add(tmp_path, shelf) -> None:
     (tmp_path / "m.bin").write_bytes(b"1234")
     code, out, _ = run("weights", "add", "mine", tmp_path / "m.bin", "--licence", "MIT", "--json")

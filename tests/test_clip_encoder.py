@@ -18,7 +18,14 @@ import torch
 from twomind import weights
 from twomind.describe import clip
 from twomind.describe.clip_images import Preprocessing
-from twomind.describe.clip_towers import embed_tokens, encode_ids, text_features
+from twomind.describe.clip_towers import (
+    embed_tokens,
+    encode_ids,
+    from_transformers,
+    image_features,
+    image_tower,
+    text_features,
+)
 from twomind.errors import BadInput, MissingWeights, Offline
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -74,6 +81,41 @@ def test_only_the_tokens_that_matter_are_computed(tiny: clip.Encoder) -> None:
     torch.testing.assert_close(text_features(tiny.text, noise, tokens.read_at)[0], rows[0][0], rtol=0, atol=2e-5)
     with pytest.raises(BadInput, match="at most 77"):
         text_features(tiny.text, torch.zeros(1, 78, 32), torch.tensor([3]))
+
+
+def test_a_start_that_all_prompts_share_is_computed_once(tiny: clip.Encoder) -> None:
+    """Same features, and same gradients of everything after the start, for fewer products."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    tokens = tiny.tokenise(PHRASES)
+    found, cost = [], []
+    for same_start in (True, False):
+        prompt = embed_tokens(tiny.text, tokens.ids).requires_grad_()
+        with FlopCounterMode(display=False) as counter:
+            out = text_features(tiny.text, prompt, tokens.read_at, same_start=same_start)
+            (grad,) = torch.autograd.grad(out.square().sum(), prompt)
+        found.append((out.detach(), grad[:, 1:]))
+        cost.append(counter.get_total_flops())
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=2e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=0, atol=1e-4 * float(found[1][1].abs().max()))
+    assert cost[0] < cost[1]
+
+
+def test_of_the_last_block_only_the_class_token_is_computed(reference) -> None:  # type: ignore[no-untyped-def]
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = reference.config.vision_config
+    tower = image_tower(
+        from_transformers(reference.state_dict()), n_heads=config.num_attention_heads, activation=config.hidden_act
+    )
+    pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found, cost = [], []
+    for truncate in (True, False):
+        with FlopCounterMode(display=False) as counter:
+            found.append(image_features(tower, pixels, truncate=truncate))
+        cost.append(counter.get_total_flops())
+    torch.testing.assert_close(*found, rtol=0, atol=1e-5 * float(found[1].abs().max()))
+    assert cost[0] < cost[1]
 
 
 @pytest.mark.parametrize("shape", [(40, 52), (360, 640), (641, 333), (224, 224), (30, 30)])

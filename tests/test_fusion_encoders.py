@@ -18,7 +18,7 @@ from twomind.errors import BadInput, MissingWeights, Offline
 from twomind.estimate import encoders
 from twomind.estimate.encoders import Encoder, encode_pictures, encode_sound, encode_words
 from twomind.estimate.fusion_input import default_recipe, grid_of
-from twomind.store import Store
+from twomind.store import Store, content_hash
 from twomind.types import Features, Recording, Word
 
 
@@ -115,6 +115,29 @@ def test_the_rows_enter_a_model_s_grid_and_are_made_once(
     np.testing.assert_array_equal(again.tracks[encoder.track].values, found.tracks[encoder.track].values)
     silent = encoders.with_embeddings(replace(x, words=None), recording, [encoder], store)
     assert "not measured" in silent.notes[encoder.track]
+
+
+def test_erasing_a_recording_takes_what_its_words_became(folders: dict[str, Path], tmp_path: Path) -> None:
+    from twomind.serve.erasure import erase
+
+    store, encoder = Store(tmp_path / "store"), Encoder("text", str(folders["text"]))
+    made = {}
+    for person in ("ana", "ben"):
+        media = tmp_path / f"{person}.mp4"
+        media.write_bytes(person.encode())
+        x = Features(person, person, {}, (0.0, 8.0), words=words(20))
+        encoders.with_embeddings(x, Recording(person, person, media), [encoder], store)
+        made[person] = store.made_from([content_hash(media)])
+        assert len(made[person]) == 1, "the same words of two people are two entries"
+    # As an earlier version filed them: by the words alone.
+    old = store.put(encoder.track, store.key("", {"words": "any"}), {"values": np.ones(3)}, {})
+    gone = erase(tmp_path / "profiles", "ana", store, recordings=[tmp_path / "ana.mp4"])
+    assert gone["store_entries"] == 2
+    assert not made["ana"][0].exists()
+    assert not old.exists()
+    assert made["ben"][0].exists()
+    assert erase(tmp_path / "profiles", "ben", store)["store_entries"] == 1, "found by the name alone"
+    assert not [p for p in store.root.rglob("*") if p.is_file()]
 
 
 def test_incomplete_folders_and_wrong_names_are_named_before_transformers_sees_them(

@@ -158,12 +158,72 @@ def test_the_guard_tells_its_log(films, store, tmp_path) -> None:
     assert "guard, of this person so far: changed 0" in said
 
 
+@pytest.fixture(scope="module")
+def zero_shot(films, store):
+    """The encoder that ships as a recogniser of two phrases, a person's windows, and what there is to hand over."""
+    import torch
+
+    from twomind.describe.clip_towers import encode_ids
+    from twomind.describe.encoder import open_encoder
+    from twomind.describe.frames import embed, window_spans
+    from twomind.estimate.embedding import EmbeddingRecogniser
+    from twomind.personalise.prototypes import summary_of
+    from twomind.types import Features, Task
+
+    encoder = open_encoder()
+    tokens = encoder.tokenise(["a neutral face", "jaw dropped"])
+    text = torch.nn.functional.normalize(encode_ids(encoder.text, tokens.ids, tokens.read_at), dim=-1)
+    weights = {"head.weight": 100 * text, "norm.weight": torch.ones(encoder.dim), "norm.bias": torch.zeros(encoder.dim)}
+    model = EmbeddingRecogniser(Task("jaw", ("no", "yes")), weights, track="face_text", unit=True, drawn=True)
+    cut, source = {}, {}
+    for name, path in films.items():
+        track = embed(open_recording(path), [encoder], store=Store(store))["face_text"]
+        whole = Features(name, name, {"face_text": track}, (0.0, 5.0), drawn=True)
+        cut[name] = [whole.between(*span) for span in window_spans(float(track.times_s[-1]), 0.5)]
+        with torch.no_grad():
+            rows, logits = model.run(cut[name])
+        source[name] = (rows.numpy(), (logits[:, 1] > logits[:, 1].median()).long().numpy())
+    own = cut.pop("b1")
+    source.pop("b1")
+    given = Given(summary=summary_of(source, 2), neutral=tuple(cut["a1"]), target=tuple(cut["a2"]))
+    return model, own, given
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        *("source-only", "tent", "sar", "tpt", "t3a", "tda", "boost-adapter"),
+        *("tta-cap", "tta-cap-v1", "tta-cap-wacv", "guarded"),
+    ],
+)
+def test_every_method_runs_on_the_encoder_that_ships(zero_shot, method) -> None:
+    """From a film to adapted answers with nothing to fetch; those that only need CLIP-AU run in ``make demo`` too."""
+    model, own, given = zero_shot
+    settings = {"reliable": 1.0} if method == "sar" else {}  # two phrases alone are rarely as sure as SAR asks for
+    steps = list(stream(model, load_method(method, **settings), own, given=given))
+    assert len(steps) == 10
+    assert all(s.prediction.status.value == "ok" and np.isfinite(s.prediction.probs).all() for s in steps)
+    without = np.stack([model.predict(x).probs for x in own])
+    assert without[:, 1].std() > 0.01
+    same = np.allclose(np.stack([s.prediction.probs for s in steps]), without, atol=1e-7)
+    assert same == (method in ("source-only", "guarded"))
+
+
+@pytest.mark.parametrize("method", ["t3a", "tda", "boost-adapter"])
+def test_the_cache_methods_of_the_demo_answer(films, store, tmp_path, method) -> None:
+    code, found, said = run(store, tmp_path, films["a1"], "--adapt", method)
+    assert code == 0
+    assert found["answers"][0]["adaptation"]["n_windows"] == 3
+    assert f"adapted by {method}" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (("--adapt", "tta-cap", "--adapt-setting", "select=target"), "the person's windows in advance"),
         (("--adapt", "tta-cap", "--adapt-setting", "select=neutral"), "--neutral CLIP"),
         (("--adapt", "tent"), "normalisation layers"),
+        (("--adapt", "tpt"), "tunes the weights head.weight"),
         (("--adapt", "nonsense"), "no method named 'nonsense'"),
         (("--adapt", "tta-cap", "--adapt-setting", "n_pos=many"), "expected int, got 'many'"),
         (("--adapt", "tta-cap", "--adapt-setting", "speed=9"), "there is: agreement"),

@@ -256,8 +256,17 @@ def test_the_page_stands_alone_and_says_what_drawn_people_mean(page: dict[str, A
         assert report.DRAWN in text
         assert "people are harmed" in text
         assert "choose elsewhere" in text
-        for name in ("offset", "harmful", "question only", "no adaptation", "worst decile", "AUC within question"):
+        for name in (
+            "offset",
+            "harmful",
+            "question only",
+            "no adaptation",
+            "worst decile",
+            "AUC within question",
+            "UAR",
+        ):
             assert name in text
+    assert "| macro-F1 | WAR | UAR |" in markdown
     assert not re.findall(r'(?:src|href)="', html)
     assert "<script" not in html
     assert set(re.findall(r"https?://[^\s\"<]+", html)) <= {"http://www.w3.org/2000/svg"}

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -105,9 +106,34 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise BadInput(f"{path}: expected a file written by twomind, but it cannot be read: {error}") from error
 
 
+def read_meta(path: Path) -> dict[str, Any]:
+    """Meta of one safetensors file, without its arrays; empty where it was not written here.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            found = json.loads((file.metadata() or {}).get("twomind", "{}"))
+    except (SafetensorError, ValueError, OSError) as error:
+        raise BadInput(f"{path}: expected a safetensors file, but it cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _mark(content: str) -> str:
+    """The digits with which every entry made from this content begins."""
+    return settings_hash({"content": content})[:_CONTENT_DIGITS]
+
+
 @dataclass(frozen=True)
 class Store:
-    """Feature entries under one root: ``features/<kind>/<ab>/<key>.safetensors``."""
+    """Feature entries under one root: ``features/<kind>/<ab>/<key>.safetensors``.
+
+    ``people/<hash of a name>/`` says whose they are: an empty file per content, named by the digits with which its
+    entries begin, and one ``.folder`` file per folder in which states of the person were kept.
+    """
 
     root: Path
 
@@ -118,13 +144,60 @@ class Store:
         (:meth:`made_from`) and erased.
         """
         own = settings_hash({"settings": dict(settings), "schema": SCHEMA})
-        return settings_hash({"content": content})[:_CONTENT_DIGITS] + own[: 40 - _CONTENT_DIGITS]
+        return _mark(content) + own[: 40 - _CONTENT_DIGITS]
 
-    def made_from(self, contents: Iterable[str]) -> list[Path]:
-        """Every entry, of any kind and settings, made from files with these content hashes."""
-        marks = {settings_hash({"content": content})[:_CONTENT_DIGITS] for content in contents}
-        found = [p for mark in sorted(marks) for p in self.root.glob(f"features/*/{mark[:2]}/*{mark}*")]
+    def made_from(self, contents: Iterable[str], marks: Iterable[str] = ()) -> list[Path]:
+        """Every entry, of any kind and settings, made from files with these content hashes, or with these marks."""
+        wanted = {_mark(content) for content in contents} | set(marks)
+        # The first star also finds what a killed process left half-written, ".<key>…part".
+        found = [p for mark in sorted(wanted) for p in self.root.glob(f"features/*/{mark[:2]}/*{mark}*")]
         return sorted(found)
+
+    def note(self, person: str, content: str) -> None:
+        """Keep that ``content`` is a recording of ``person``. Call it before :meth:`put`, so that none is unclaimed."""
+        self._note(person, _mark(content), "")
+
+    def note_states(self, person: str, folder: Path) -> None:
+        """Keep that states of ``person`` lie below ``folder``."""
+        where = str(folder.resolve())
+        self._note(person, f"{settings_hash({'folder': where})[:_CONTENT_DIGITS]}.folder", where)
+
+    def _note(self, person: str, name: str, text: str) -> None:
+        path = self._person(person) / name
+        if path.exists():
+            return
+        try:
+            write_text(path, text)
+        except OSError:
+            if self.root.exists() and not os.access(self.root, os.W_OK):
+                return  # a store that can only be read gains no entry of the person either
+            raise
+
+    def _person(self, person: str) -> Path:
+        return self.root / "people" / settings_hash({"person": person})[:_CONTENT_DIGITS]
+
+    def noted(self, person: str) -> tuple[set[str], list[Path]]:
+        """Marks of the contents that are known to be of ``person``, and the folders with their states."""
+        names = [p for p in self._person(person).glob("*") if not p.name.startswith(".")]
+        folders = [Path(p.read_text(encoding="utf-8")) for p in names if p.suffix == ".folder"]
+        return {p.name for p in names if not p.suffix}, sorted(folders)
+
+    def unclaimed(self, kind: str = "*") -> list[Path]:
+        """Entries of which nobody noted whose they are: those of earlier versions."""
+        claimed = {p.name for p in self.root.glob("people/*/*")}
+        entries = self.root.glob(f"features/{kind}/*/*")
+        return sorted(p for p in entries if p.name.lstrip(".")[:_CONTENT_DIGITS] not in claimed)
+
+    def forget(self, contents: Iterable[str], marks: Iterable[str] = (), person: str | None = None) -> None:
+        """Drop the notes about these contents, whoever they are noted for; of ``person`` all, where one is given."""
+        if person is not None and self._person(person).is_dir():
+            shutil.rmtree(self._person(person))
+        for mark in {_mark(content) for content in contents} | set(marks):
+            for path in self.root.glob(f"people/*/{mark}"):
+                path.unlink(missing_ok=True)
+        for folder in self.root.glob("people/*"):
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
 
     def path(self, kind: str, key: str) -> Path:
         return self.root / "features" / kind / key[:2] / f"{key}.safetensors"

@@ -115,10 +115,11 @@ def describe(
     store = store or Store(default_root())
     settings = settings or Settings()
     content = content_hash(recording.media)
+    store.note(recording.subject, content)
     made = _measure(recording, content, using, store, settings, progress)
     if not made.media.get("n_frames") and not made.media.get("n_samples"):
         raise BadInput(f"{recording.media}: neither a frame nor sound could be decoded; the file is cut or damaged")
-    neutral_face = _neutral_face(neutral, store, settings) if neutral and "face" in using else None
+    neutral_face = _neutral_face(neutral, recording.subject, store, settings) if neutral and "face" in using else None
 
     recording = _complete(recording, made)
     tracks: dict[str, Track] = {}
@@ -214,13 +215,15 @@ def _spread(words: tuple[Word, ...], duration_s: float) -> tuple[Word, ...]:
     return tuple(replace(word, start_s=start_s, end_s=end_s) for word, start_s, end_s in spans)
 
 
-def _neutral_face(neutral: Recording, store: Store, settings: Settings) -> Track:
-    """The face track of the neutral clip.
+def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Settings) -> Track:
+    """The face track of the neutral clip of ``subject``.
 
     Raises:
         BadInput: there is no measurable face in it; a neutral that was asked for is never silently left out.
     """
-    made = _measure(neutral, content_hash(neutral.media), ("face",), store, settings, None)
+    content = content_hash(neutral.media)
+    store.note(subject, content)
+    made = _measure(neutral, content, ("face",), store, settings, None)
     if made.face is None or not made.face[0].valid.any():
         reason = made.notes.get("face", "no measurable face in it")
         raise BadInput(f"{neutral.media}: expected a clip of the person's neutral face, but: {reason}")

@@ -88,11 +88,14 @@ def end_of_text(ids: Tensor) -> Tensor:
     return ids.argmax(dim=-1)
 
 
-def text_features(tower: Tower, embeddings: Tensor, read_at: Tensor, *, truncate: bool = True) -> Tensor:
+def text_features(
+    tower: Tower, embeddings: Tensor, read_at: Tensor, *, truncate: bool = True, same_start: bool = False
+) -> Tensor:
     """Joint-space features ``(N, D)``, not normalised, of prompt ``embeddings (N, L, W)`` read at ``read_at (N,)``.
 
     ``embeddings`` come without positional code. ``truncate=False`` computes every token, as released implementations
-    do: the same numbers, for comparison.
+    do: the same numbers, for comparison. ``same_start`` promises that the first token is the same constant in every
+    prompt, so that it is computed once; a gradient with respect to it would be wrong.
 
     Raises:
         BadInput: a prompt is longer than the tower's context, or is read beyond its end.
@@ -105,34 +108,40 @@ def text_features(tower: Tower, embeddings: Tensor, read_at: Tensor, *, truncate
         )
     w = tower.weights
     if truncate:
-        x = _transform_packed(tower, embeddings, read_at)
+        x = _transform_packed(tower, embeddings, read_at, same_start)
     else:
         x = _transform(tower, embeddings + w["positional_embedding"][:n_tokens], causal=True)
         x = x[torch.arange(len(x)), read_at]
     return _norm(x, w, "ln_final", tower.epsilon) @ w["text_projection"]
 
 
-def _transform_packed(tower: Tower, embeddings: Tensor, read_at: Tensor) -> Tensor:
+def _transform_packed(tower: Tower, embeddings: Tensor, read_at: Tensor, same_start: bool) -> Tensor:
     """The blocks' output at ``read_at``, ``(N, W)``, from the tokens up to there and no others.
 
     Every product with a weight runs on the prompts' tokens laid end to end, so a short prompt does not pay for a long
     one; only attention sees them padded. Of the last block, all but keys and values is needed at the read-out alone.
+    The mask is causal, so a first token that all prompts share is the same in every block.
     """
     w, n, length = tower.weights, len(embeddings), int(read_at.max()) + 1
-    row, place = torch.nonzero(torch.arange(length) <= read_at[:, None], as_tuple=True)
-    end = torch.cumsum(read_at + 1, dim=0) - 1
+    kept = torch.arange(length) <= read_at[:, None]
+    if same_start:
+        kept[1:, 0] = False
+    row, place = torch.nonzero(kept, as_tuple=True)
+    # Where each place of the padded prompts is found. Beyond a read-out anything may stand; a shared start lies first.
+    laid = torch.zeros(n, length, dtype=torch.long)
+    laid[row, place] = torch.arange(len(row))
+    end, back = laid[torch.arange(n), read_at], row * length + place
     x = embeddings[row, place] + w["positional_embedding"][place]
     for layer in range(tower.n_layers):
         at = f"{tower.prefix}resblocks.{layer}."
         h = F.linear(
             _norm(x, w, f"{at}ln_1", tower.epsilon), w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"]
         )
-        padded = h.new_zeros(n, length, h.shape[-1]).index_put((row, place), h)
-        h = _attend(tower, padded, causal=True)
+        h = _attend(tower, h.index_select(0, laid.flatten()).view(n, length, -1), causal=True)
         if layer == tower.n_layers - 1:
             h, x = h[torch.arange(n), read_at], x[end]
         else:
-            h = h[row, place]
+            h = h.flatten(0, 1).index_select(0, back)
         x = _finish_block(tower, x, h, at)
     return x
 
@@ -143,8 +152,12 @@ def encode_ids(tower: Tower, ids: Tensor, read_at: Tensor | None = None) -> Tens
         return text_features(tower, embed_tokens(tower, ids), end_of_text(ids) if read_at is None else read_at)
 
 
-def image_features(tower: Tower, pixels: Tensor) -> Tensor:
-    """Joint-space features ``(N, D)``, not normalised, of preprocessed ``pixels (N, 3, S, S)``."""
+def image_features(tower: Tower, pixels: Tensor, *, truncate: bool = True) -> Tensor:
+    """Joint-space features ``(N, D)``, not normalised, of preprocessed ``pixels (N, 3, S, S)``.
+
+    ``truncate=False`` computes the last block for every patch, as released implementations do, although the class token
+    alone is read: the same numbers, for comparison.
+    """
     w = tower.weights
     patch = w["visual.conv1.weight"]
     x = F.conv2d(pixels, patch, stride=patch.shape[-1]).flatten(2).transpose(1, 2)
@@ -154,7 +167,7 @@ def image_features(tower: Tower, pixels: Tensor) -> Tensor:
     if place.shape[0] != x.shape[1]:
         raise BadInput(f"picture: expected {place.shape[0] - 1} patches of {patch.shape[-1]} px, got {x.shape[1] - 1}")
     x = _norm(x + place, w, "visual.ln_pre", tower.epsilon)
-    x = _transform(tower, x, causal=False)[:, 0]
+    x = _transform(tower, x, causal=False, first_only=truncate)[:, 0]
     return _norm(x, w, "visual.ln_post", tower.epsilon) @ w["visual.proj"]
 
 
@@ -163,23 +176,40 @@ def _norm(x: Tensor, w: Mapping[str, Tensor], name: str, epsilon: float) -> Tens
     return F.layer_norm(x, weight.shape, weight, w[f"{name}.bias"], epsilon)
 
 
-def _transform(tower: Tower, x: Tensor, causal: bool) -> Tensor:
-    """All pre-norm blocks on ``x (N, L, W)``."""
+def _transform(tower: Tower, x: Tensor, causal: bool, first_only: bool = False) -> Tensor:
+    """All pre-norm blocks on ``x (N, L, W)``; ``first_only``: of the last one, the first token, ``(N, 1, W)``.
+
+    Of the other tokens the last block needs keys and values, and nothing else.
+    """
     w = tower.weights
     for layer in range(tower.n_layers):
         at = f"{tower.prefix}resblocks.{layer}."
-        h = F.linear(
-            _norm(x, w, f"{at}ln_1", tower.epsilon), w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"]
-        )
-        x = _finish_block(tower, x, _attend(tower, h, causal), at)
+        h = _norm(x, w, f"{at}ln_1", tower.epsilon)
+        project, bias = w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"]
+        if first_only and layer == tower.n_layers - 1:
+            q = F.linear(h[:, :1], project[: tower.width], bias[: tower.width])
+            k, v = F.linear(h, project[tower.width :], bias[tower.width :]).chunk(2, dim=-1)
+            x, h = x[:, :1], _join(_heads(tower, q), _heads(tower, k), _heads(tower, v), causal=False)
+        else:
+            h = _attend(tower, F.linear(h, project, bias), causal)
+        x = _finish_block(tower, x, h, at)
     return x
+
+
+def _heads(tower: Tower, h: Tensor) -> Tensor:
+    """``(N, L, W)`` → ``(N, H, L, W / H)``."""
+    return h.view(h.shape[0], h.shape[1], tower.n_heads, -1).transpose(1, 2)
+
+
+def _join(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """Attention of ``(N, H, L, W / H)`` → ``(N, L, W)``."""
+    return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
 
 
 def _attend(tower: Tower, h: Tensor, causal: bool) -> Tensor:
     """Queries, keys and values ``(N, L, 3 W)`` → what attention gives, ``(N, L, W)``."""
-    n, length, width = h.shape[0], h.shape[1], tower.width
-    q, k, v = h.view(n, length, 3, tower.n_heads, width // tower.n_heads).permute(2, 0, 3, 1, 4)
-    return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(n, length, width)
+    q, k, v = (_heads(tower, part) for part in h.chunk(3, dim=-1))
+    return _join(q, k, v, causal)
 
 
 def _finish_block(tower: Tower, x: Tensor, h: Tensor, at: str) -> Tensor:
@@ -187,7 +217,8 @@ def _finish_block(tower: Tower, x: Tensor, h: Tensor, at: str) -> Tensor:
     w = tower.weights
     x = x + F.linear(h, w[f"{at}attn.out_proj.weight"], w[f"{at}attn.out_proj.bias"])
     h = F.linear(_norm(x, w, f"{at}ln_2", tower.epsilon), w[f"{at}mlp.c_fc.weight"], w[f"{at}mlp.c_fc.bias"])
-    h = h * torch.sigmoid(1.702 * h) if tower.activation == "quick_gelu" else F.gelu(h)
+    # Quick GELU, h * sigmoid(1.702 h), through SiLU: fewer passes over memory, forward and back.
+    h = F.silu(1.702 * h) * (1 / 1.702) if tower.activation == "quick_gelu" else F.gelu(h)
     return x + F.linear(h, w[f"{at}mlp.c_proj.weight"], w[f"{at}mlp.c_proj.bias"])
 
 

@@ -57,6 +57,7 @@ def embed(
     for encoder in encoders:
         refuse_real(encoder, recording.drawn, recording.id, allow_real)
     content = content_hash(recording.media)
+    store.note(recording.subject, content)
     found: dict[str, Track] = {}
     keys = {}
     for encoder in encoders:

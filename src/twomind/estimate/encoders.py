@@ -285,11 +285,14 @@ def _tokenizer(encoder: Encoder) -> Any:
 def with_embeddings(x: Features, recording: Recording, encoders: Sequence[Encoder], store: Store) -> Features:
     """The features with a track per encoder; one that cannot be made is absent with a note."""
     tracks, notes = dict(x.tracks), dict(x.notes)
+    content = content_hash(recording.media) if encoders else ""
+    if encoders:
+        store.note(recording.subject, content)
     for encoder in encoders:
         if encoder.kind == "text" and x.words is None:
             notes[encoder.track] = f"words: {notes.get('words', 'not measured')}"
             continue
-        track = _cached(encoder, recording, x.words, store)
+        track = _cached(encoder, recording, content, x.words, store)
         if len(track):
             tracks[encoder.track] = track
         else:
@@ -297,10 +300,13 @@ def with_embeddings(x: Features, recording: Recording, encoders: Sequence[Encode
     return replace(x, tracks=tracks, notes=notes)
 
 
-def _cached(encoder: Encoder, recording: Recording, words: tuple[Word, ...] | None, store: Store) -> Track:
+def _cached(
+    encoder: Encoder, recording: Recording, content: str, words: tuple[Word, ...] | None, store: Store
+) -> Track:
     said = [[w.text, w.start_s] for w in words or ()] if encoder.kind == "text" else None
     settings = {"encoder": encoder.mark, "blocks": [AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ], "words": said, "version": 1}
-    key = store.key(content_hash(recording.media) if said is None else "", settings)
+    # Words, too, are filed under the recording in which they were said, or erasing it would leave them.
+    key = store.key(content, settings)
     entry = store.get(encoder.track, key)
     if entry is None:
         track = _encode(encoder, recording, words)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from twomind.errors import BadInput, MissingExtra
 from twomind.estimate import clip_au_parts as parts
@@ -35,6 +36,11 @@ class Prompts:
     read_at: Tensor
     normalise: bool = False
 
+    @cached_property
+    def same_start(self) -> bool:
+        """Whether every prompt begins with the same token (CLIP's start of text), which no context changes."""
+        return bool((self.base[:, 0] == self.base[0, 0]).all())
+
     def embeddings(self, context: Tensor) -> Tensor:
         """``(N, L, W)``, before the positional code."""
         m = context.shape[1]
@@ -43,7 +49,8 @@ class Prompts:
 
     def features(self, context: Tensor, *, truncate: bool = True) -> Tensor:
         """CLIP's text features ``(N, D)``, not normalised."""
-        return text_features(self.tower, self.embeddings(context), self.read_at, truncate=truncate)
+        e = self.embeddings(context)
+        return text_features(self.tower, e, self.read_at, truncate=truncate, same_start=self.same_start)
 
     def rows(self, w: parts.Weights, context: Tensor, *, truncate: bool = True) -> Tensor:
         """Adapted unit rows ``(N, D)``."""

@@ -34,11 +34,18 @@ def affine_names(model: Any) -> list[str]:
 
 
 def copies(model: Any, names: Sequence[str]) -> Tensors:
-    """Own copies of some weights, without a gradient."""
+    """Own copies of some weights, without a gradient.
+
+    Raises:
+        BadInput: the model has no such weights.
+    """
     params = model.params()
     missing = [n for n in names if n not in params]
     if missing:
-        raise BadInput(f"expected weights named {', '.join(missing)}; the model has {', '.join(sorted(params))}")
+        raise BadInput(
+            f"this method tunes the weights {', '.join(missing)}, and the model has none of that name (it has "
+            f"{', '.join(sorted(params))}); use a cache method such as tda or tta-cap"
+        )
     return {n: params[n].detach().clone() for n in names}
 
 

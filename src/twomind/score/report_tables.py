@@ -163,6 +163,7 @@ def main_table(board: Board) -> Table:
         "saw before the stream",
         "macro-F1",
         "WAR",
+        "UAR",
         "AUC",
         "AUC within question",
         f"{name} per person",
@@ -183,7 +184,10 @@ def main_table(board: Board) -> Table:
                 (
                     x.name + _remarks(x),
                     x.saw,
-                    *(_with(x.figures[m], x.intervals[m]) for m in ("macro_f1", "war", "auc", "within_question_auc")),
+                    *(
+                        _with(x.figures[m], x.intervals[m])
+                        for m in ("macro_f1", "war", "uar", "auc", "within_question_auc")
+                    ),
                     _with(x.person_mean, x.person_ci),
                     f"{number(x.person_sd)}\n({number(x.worst)})",
                     _gain(p.mean, p.ci) if p else "—",
@@ -194,7 +198,7 @@ def main_table(board: Board) -> Table:
                     f"{x.peak_mb:.0f} MB" if math.isfinite(x.peak_mb) else "—",
                 )
             )
-    there = [k for k in range(len(head)) if k < 8 or any(len(r) > 1 and r[k] != "—" for r in rows)]
+    there = [k for k in range(len(head)) if k < 9 or any(len(r) > 1 and r[k] != "—" for r in rows)]
     return Table(
         tuple(head[k] for k in there),
         tuple(tuple(r[k] for k in there) if len(r) > 1 else r for r in rows),

@@ -2,7 +2,7 @@
 
 The state folder holds, per person, one file per recording: the state after it. So the answer of a recording that the
 state has seen before is the one it got then (it is not learnt twice), a killed run is run again to go on, and the
-person is taken back to any point by removing files, or erased by removing the folder.
+person is taken back to any point by removing files. ``twomind profile erase`` finds the states of a person.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from twomind.errors import BadInput
+from twomind.serve.kept_states import EVERYONE, folder_name
 from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
 
 RESETS = ("recording", "person", "never")
-_EVERYONE = "everyone"
 
 _WHY_NOT = {
     Access.SOURCE: "labelled windows of source people, which `predict` does not have",
@@ -210,8 +210,14 @@ class People:
         held = self._chain(subject)[n - 1][1]
         return load_state(held)[0] if isinstance(held, Path) else held
 
-    def keep(self, subject: str, recording: str, content: str, mark: str, state: State | None) -> Path | None:
-        """Keep the state after a recording, unless it is kept already; the file, where there is a folder."""
+    def keep(
+        self, subject: str, recording: str, content: str, mark: str, state: State | None, neutral: str = ""
+    ) -> Path | None:
+        """Keep the state after a recording, unless it is kept already; the file, where there is a folder.
+
+        ``content`` and ``neutral`` are the SHA-256 of the recording and of the neutral clip ("": none was given); by
+        them, erasing a recording finds the states that learnt from it.
+        """
         chain = self._chain(subject)
         if state is None or self._how.reset == "recording" or content in [c for c, _ in chain]:
             return None
@@ -220,7 +226,8 @@ class People:
             return None
         from twomind.personalise.state import save_state
 
-        meta = {"subject": subject, "recording": recording, "content": content, "model": mark, **self._how.lasting()}
+        seen = {"subject": subject, "recording": recording, "content": content, "neutral": neutral}
+        meta = {**seen, "model": mark, **self._how.lasting()}
         safe = re.sub(r"[^\w.-]+", "_", recording)[:60]
         path = save_state(self._folder(subject) / f"{len(chain) + 1:05d}-{safe}.safetensors", state, meta)
         chain.append((content, path))
@@ -247,14 +254,11 @@ class People:
             )
 
     def _key(self, subject: str) -> str:
-        return _EVERYONE if self._how.reset == "never" else subject
+        return EVERYONE if self._how.reset == "never" else subject
 
     def _folder(self, subject: str) -> Path:
         assert self._how.state is not None
-        key = self._key(subject)
-        safe = re.sub(r"[^\w.-]+", "_", key)[:60]
-        # Two names that read the same after cleaning must not share a state.
-        return self._how.state / f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        return self._how.state / folder_name(self._key(subject))
 
     def _chain(self, subject: str) -> list[tuple[str, State | Path]]:
         if self._how.reset == "recording":

@@ -7,19 +7,29 @@ import platform
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from twomind import __version__, weights
+from twomind.errors import Offline, TwomindError
 from twomind.store import default_root
 
 #: part → (module that must be importable, extra that brings it, what it gives)
-PARTS = {
+PARTS: dict[str, tuple[str, str, str]] = {
     "media": ("av", "", "reading video and sound"),
     "face": ("mediapipe", "face", "face landmarks, action units, head pose, gaze, blinks"),
     "speech": ("faster_whisper", "speech", "speech recognition, better speech activity"),
     "train": ("sklearn", "train", "training a recogniser"),
     "parquet": ("pyarrow", "parquet", "tables as Parquet besides CSV"),
+    "torch": ("torch", "torch", "fusion models, CLIP-AU, adaptation methods"),
+    "clip": ("transformers", "clip", "CLIP, frozen encoders, language models on this machine"),
+    "pictures": ("PIL", "clip", "preparing pictures for CLIP and language models"),
+    "onnxruntime": ("onnxruntime", "clip", "CLIP's pictures in ONNX Runtime, where that is faster than torch"),
+    "onnx": ("onnx", "clip", "writing CLIP for ONNX Runtime"),
+    "llm": ("openai", "llm", "language models behind an endpoint"),
 }
+#: Where a package is not called like its module.
+_PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
 #: Programs that are used when present.
 PROGRAMS = {
@@ -31,7 +41,7 @@ PROGRAMS = {
 def _version(module: str) -> str:
     if importlib.util.find_spec(module) is None:
         return ""
-    for name in (module, module.replace("_", "-"), "scikit-learn" if module == "sklearn" else module):
+    for name in (module, module.replace("_", "-"), _PACKAGES.get(module, module)):
         try:
             return version(name)
         except PackageNotFoundError:
@@ -84,7 +94,80 @@ def _works_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, s
         else f"no: {parts['face']['how'] or 'the face models are damaged; reinstall mediapipe'}",
         "words by speech recognition": speech,
         "training": "yes" if parts["train"]["installed"] else f"no: {parts['train']['how']}",
+        **_models_offline(parts, states),
     }
+
+
+def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, str]:
+    """The same of the models that read pictures or words through torch, or ask an endpoint."""
+    torch, clip = _lacking(parts, "torch"), _lacking(parts, "torch", "clip", "pictures")
+    damaged = [name for name in ("face-text", "clip-au") if states.get(name) != "present"]
+    return {
+        "fusion models and adaptation": torch or "yes",
+        "CLIP-AU of drawn people": torch or (f"no: damaged weights: {', '.join(damaged)}" if damaged else "yes"),
+        "CLIP": clip or _clips(),
+        "CLIP in ONNX Runtime": clip or _lacking(parts, "onnxruntime", "onnx") or "yes, where there is a CLIP",
+        "language model on this machine": clip or _language_models(),
+        "language model behind an endpoint": _lacking(parts, "llm")
+        or "yes, where the endpoint is on this machine: --llm-endpoint http://127.0.0.1:PORT/v1",
+    }
+
+
+def _lacking(parts: dict[str, Any], *names: str) -> str:
+    how = dict.fromkeys(parts[name]["how"] for name in names if not parts[name]["installed"])
+    return f"no: {', '.join(how)}" if how else ""
+
+
+def _clips() -> str:
+    """Each size, looked for as it is when a model is loaded (added, or fetched before), but never fetched."""
+    from twomind.describe.clip import SIZES, find_clip
+
+    there, bad = [], []
+    for name, repo in SIZES.items():
+        try:
+            find_clip(name, offline=True)
+        except Offline:
+            continue
+        except TwomindError as error:
+            bad.append(f"{repo}: {error}")
+        else:
+            there.append(name)
+    if there:
+        return f"yes, with {', '.join(there)}"
+    return f"no: {bad[0]}" if bad else "no model here: name a folder, or twomind weights add clip-vit-b-32 FOLDER"
+
+
+def _language_models() -> str:
+    """Added weights, and what was fetched from a hub before, that are whole and of a kind that can be asked."""
+    there = sorted(name for name, folder in _model_folders().items() if _can_be_asked(folder))
+    if there:
+        return f"yes, with {', '.join(there)}"
+    return "no model here: name a folder with --llm-model, or twomind weights add NAME FOLDER"
+
+
+def _model_folders() -> dict[str, Path]:
+    """Name → folder of every set of weights that was added, or lies in the hub's cache on this machine."""
+    found = {p.parent.name: p.parent for p in weights.folder().glob("*/manifest.json")}
+    try:
+        from huggingface_hub.constants import HF_HUB_CACHE
+    except ImportError:
+        return found
+    for snapshot in sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*")):
+        found[snapshot.parent.parent.name.removeprefix("models--").replace("--", "/")] = snapshot
+    return found
+
+
+def _can_be_asked(folder: Path) -> bool:
+    from twomind.estimate.llm_files import read_config, sees
+
+    try:
+        config = read_config(folder)
+    except TwomindError:
+        return False
+    kinds = [str(kind) for kind in config.get("architectures") or []]
+    # As the local back end loads them: an image-and-text model that writes, or a causal language model.
+    ends = ("ForConditionalGeneration", "ForImageTextToText") if sees(config) else ("ForCausalLM",)
+    return any(kind.endswith((*ends, "LMHeadModel")) for kind in kinds)
 
 
 def print_report(found: dict[str, Any]) -> None:

@@ -235,7 +235,9 @@ def predict_one(
     recording = open_recording(
         job.media, id=job.id, subject=job.subject, question=job.question, transcript=job.transcript
     )
-    neutral = open_recording(options.neutral) if options.neutral else None
+    neutral = open_recording(options.neutral, subject=job.subject) if options.neutral else None
+    if options.person is not None:  # the file's subject may be called otherwise, and is the same person
+        store.note(options.person, content_hash(job.media))
     made = describe(
         recording,
         options.using,
@@ -336,7 +338,11 @@ def _adapt(
     people.check_model(x.subject, mark)
     adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, made.content))
     before = people.before(x.subject, made.content)
-    kept = people.keep(x.subject, x.recording, made.content, mark, adapted.state)
+    if how.state is not None:  # so that erasing the person looks there, whether or not the folder is named then
+        for name in dict.fromkeys((x.subject, options.person or x.subject)):
+            store.note_states(name, how.state)
+    calm_content = "" if neutral is None else content_hash(neutral.media)
+    kept = people.keep(x.subject, x.recording, made.content, mark, adapted.state, calm_content)
     return replace(adapted, kept=kept, n_before=len(before))
 
 

@@ -136,30 +136,57 @@ def import_verb(person: str, file: Path, profiles: Path, as_json: bool, offline:
 @click.argument("person")
 @_PROFILES
 @_STORE
+@click.option(
+    "--state",
+    "states",
+    type=PATH,
+    multiple=True,
+    help="A folder that `predict --adapt --state` kept states in; repeatable. Those noted in the store need no naming.",
+)
 @click.option("--visit", help="Only this visit, by the beginning of its id; saved states go as well.")
+@click.option(
+    "--recording",
+    "recordings",
+    type=PATH,
+    multiple=True,
+    help="Only what was computed from this media file; repeatable.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @verb
 def erase_verb(
-    person: str, profiles: Path, store: Path | None, visit: str | None, yes: bool, as_json: bool, offline: bool
-) -> int:
-    """Remove PERSON: profile, saved states, and everything in the store that was computed from the clips.
+    person: str, profiles: Path, store: Path | None, states: tuple[Path, ...], visit: str | None,
+    recordings: tuple[Path, ...], yes: bool, as_json: bool, offline: bool,
+) -> int:  # fmt: skip
+    """Remove PERSON: profile, saved states, and everything in the store that was computed from their recordings.
 
-    The clips themselves, exported copies, and results that you wrote with --out are yours to delete.
+    The recordings themselves, exported copies, and results that you wrote with --out are yours to delete.
     """
-    from twomind.serve import profiles as room
+    from twomind.serve.erasure import erase, refuse
 
-    room.load(profiles, person)
-    if not yes and not click.confirm(f"Erase {visit or 'everything'} of {person} in {profiles}?", err=True):
+    refuse(profiles, person, _store(store), visit, recordings, states)
+    what = visit or ", ".join(p.name for p in recordings) or "everything"
+    # Named, since another study may have somebody of the same name.
+    where = ", ".join(map(str, (profiles, *states, *_store(store).noted(person)[1], _store(store).root)))
+    if not yes and not click.confirm(f"Erase {what} of {person} in {where}?", err=True):
         say("nothing was erased")
         return 0
-    found = room.erase(profiles, person, _store(store), visit)
+    found = erase(profiles, person, _store(store), visit, recordings=recordings, states=states)
     if as_json:
         print_json(found)
     say(
         f"erased of {person}: {len(found['visits'])} visit(s), {found['states']} saved state(s), "
         f"{found['store_entries']} entries in the store"
     )
-    say("not touched: the clips themselves, exported copies, and results written with --out")
+    say("not touched: the recordings themselves, exported copies, and results written with --out")
+    for folder in found["state_folders_not_found"]:
+        say(f"warning: states were kept in {folder}, which is not there; if it was moved, name it with --state")
+    for path in found["states_unreadable"]:
+        say(f"warning: {path} cannot be read, so whose it is cannot be told")
+    if n := found["store_entries_unclaimed"]:
+        say(
+            f"warning: of {n} entries in the store it is not known whose they are (an earlier version made them); to "
+            "erase those of this person, run this again with --recording for each media file"
+        )
     for other in found["also_enrolled_for_others"]:
         say(f"warning: the clip {other} is also enrolled for somebody else, whose numbers of it are kept")
     return 0

@@ -1,15 +1,14 @@
 """People enrolled in a folder: ``DIR/<person>/profile.json``, and the states that methods saved beside it.
 
-Enrolling measures clips, checks that they are neutral, and adds them as visits; erasing removes the person's folder and
-everything that was computed from the clips. Which consent there is, is not known here and not invented.
+Enrolling measures clips, checks that they are neutral, and adds them as visits; :mod:`twomind.serve.erasure` removes
+people. Which consent there is, is not known here and not invented.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,8 @@ from twomind.describe.profile import (
     write_profile,
 )
 from twomind.errors import BadInput
-from twomind.store import Store, read_arrays
+from twomind.serve.kept_states import kept_below
+from twomind.store import Store
 from twomind.types import Progress
 
 _NAME = re.compile(r"\w[\w.-]*")
@@ -85,14 +85,14 @@ class Checked:
 
 def check_clip(
     clip: Path, store: Store, *, spoken: bool = False, limits: NeutralLimits | None = None,
-    settings: Settings | None = None, progress: Progress | None = None,
+    settings: Settings | None = None, progress: Progress | None = None, person: str | None = None,
 ) -> Checked:  # fmt: skip
-    """Measure a clip and say what speaks against its being neutral.
+    """Measure a clip, of ``person`` if that is known, and say what speaks against its being neutral.
 
     Raises:
         BadInput: the file cannot be read.
     """
-    made = describe(open_recording(clip), store=store, settings=settings, progress=progress)
+    made = describe(open_recording(clip, subject=person), store=store, settings=settings, progress=progress)
     measured = measure_clip(made.features.tracks.get("face"), made.voice)
     return Checked(clip, made, measured, doubts(measured, limits, spoken))
 
@@ -129,7 +129,8 @@ def enrol(
     path = path_of(profiles, person)
     if not clips:
         raise BadInput("give at least one neutral clip of the person")
-    checked = [check_clip(c, store, spoken=spoken, limits=limits, settings=settings, progress=progress) for c in clips]
+    how: dict[str, Any] = {"spoken": spoken, "limits": limits, "settings": settings, "progress": progress}
+    checked = [check_clip(clip, store, person=person, **how) for clip in clips]
     refused = [c for c in checked if c.doubts and not force]
     if refused:
         reasons = "\n".join(f"{c.clip}: {reason}" for c in refused for reason in c.doubts)
@@ -163,52 +164,11 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
     return merged
 
 
-def erase(profiles: Path, person: str, store: Store, visit: str | None = None) -> dict[str, Any]:
-    """Remove a person: folder, saved states anywhere below ``profiles``, and all that was computed from the clips.
-
-    With ``visit``, only that clip's numbers and what was computed from it; states that were adapted go as well, since
-    nobody can tell how much of the clip is in them. Returns what was removed.
-
-    Raises:
-        BadInput: the person is not enrolled there, or there is no such visit.
-    """
-    profile = load(profiles, person)
-    rest = profile.without(visit) if visit else replace(profile, visits=())
-    gone = [v for v in profile.visits if v not in rest.visits]
-    elsewhere = {v.content for p in people(profiles) if p != person for v in load(profiles, p).visits}
-    entries = store.made_from(v.content for v in gone)
-    states = _states(profiles, person)
-    for path in (*entries, *states):
-        path.unlink(missing_ok=True)
-    if visit and rest.visits:
-        write_profile(rest, path_of(profiles, person))
-    else:
-        shutil.rmtree(folder_of(profiles, person))
-    return {
-        "person": person,
-        "visits": [v.id for v in gone],
-        "store_entries": len(entries),
-        "states": len(states),
-        "profile_kept": bool(visit and rest.visits),
-        "also_enrolled_for_others": sorted(v.id for v in gone if v.content in elsewhere),
-    }
-
-
 def _states(profiles: Path, person: str) -> list[Path]:
     """Saved states in the person's folder, and those elsewhere below ``profiles`` whose meta names the person."""
     own = folder_of(profiles, person)
-    found = []
-    for path in sorted(profiles.rglob("*.safetensors")):
-        if path.is_relative_to(own):
-            found.append(path)
-            continue
-        try:
-            meta = read_arrays(path)[1].get("meta") or {}
-        except BadInput:
-            continue
-        if person in (meta.get("person"), meta.get("subject")):
-            found.append(path)
-    return found
+    named = [k.path for k in kept_below([profiles]) if k.names(person)]
+    return sorted({*named, *(p.resolve() for p in own.rglob("*.safetensors"))})
 
 
 def stored(profile: Profile, profiles: Path) -> dict[str, Any]:

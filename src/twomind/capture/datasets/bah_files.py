@@ -30,6 +30,8 @@ NAME = re.compile(
     r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?=_|\.|$)(?:_(?P<date>\d{4}-\d\d-\d\d)_(?P<time>\d\d-\d\d-\d\d))?"
 )
 _SEGMENT_FILES = ("segments_{}.csv", "bah_source_sub_{}_labels.csv")
+#: Kind of the store's entries with a parsed annotation file; each holds many people.
+KIND = "bah-annotations"
 #: Raise when the parsed form changes; older cached ones are then made again.
 _PARSED = 1
 
@@ -147,11 +149,12 @@ def read_annotations(path: Path, store: Store | None = None) -> tuple[dict[str, 
     Raises:
         BadInput: the file holds no entry of a recording.
     """
-    store = store or Store(default_root())
-    key = store.key(content_hash(path), {"reader": "bah annotations", "version": _PARSED})
-    kept = store.get("bah-annotations", key)
+    store, content = store or Store(default_root()), content_hash(path)
+    key = store.key(content, {"reader": "bah annotations", "version": _PARSED})
+    kept = store.get(KIND, key)
     if kept is not None:
         found = json.loads(zlib.decompress(kept[0]["json"].tobytes()))
+        _note_people(found["entries"], content, store)
         return found["entries"], tuple(found["problems"])
     entries: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
@@ -166,8 +169,15 @@ def read_annotations(path: Path, store: Store | None = None) -> tuple[dict[str, 
             f"{path}: expected annotations by recording, found none" + "".join(f"; {p}" for p in problems[:1])
         )
     packed = zlib.compress(json.dumps({"entries": entries, "problems": problems}).encode(), 6)
-    store.put("bah-annotations", key, {"json": np.frombuffer(packed, np.uint8)}, {"source": path.name})
+    _note_people(entries, content, store)
+    store.put(KIND, key, {"json": np.frombuffer(packed, np.uint8)}, {"source": path.name})
     return entries, tuple(problems)
+
+
+def _note_people(entries: Mapping[str, Any], content: str, store: Store) -> None:
+    """Everybody who is in the file, so that erasing one of them finds what is kept of it."""
+    for subject in sorted({match["subject"] for name in entries if (match := NAME.match(name))}):
+        store.note(subject, content)
 
 
 def _top_entries(lines: Iterator[str] | Any) -> Iterator[tuple[int, str]]:

@@ -1,0 +1,258 @@
+"""Erasing is complete: states wherever they were kept, notes, shared annotations, leftovers of killed processes."""
+
+from __future__ import annotations
+
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from twomind.capture import open_recording
+from twomind.capture.datasets import bah_files
+from twomind.capture.datasets.bah_fake import fake as fake_bah
+from twomind.describe import describe
+from twomind.describe.profile import Neutral, Profile, Visit, read_profile, write_profile
+from twomind.errors import BadInput
+from twomind.serve.adapt import Adaptation, People
+from twomind.serve.cli import main
+from twomind.serve.erasure import erase
+from twomind.serve.kept_states import folder_name
+from twomind.serve.profiles import path_of, state_path
+from twomind.store import Store, content_hash, settings_hash
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def files(*folders: Path) -> list[Path]:
+    return sorted(p for folder in folders for p in folder.rglob("*") if p.is_file())
+
+
+def keep(folder: Path, seen: list[tuple[str, str]], reset: str = "person", neutral: str = "") -> list[Path]:
+    """States after some recordings ``(subject, content)`` in order, as ``predict --adapt --state`` keeps them."""
+    people = People(Adaptation("source-only", reset=reset, state=folder))
+    found = [
+        people.keep(who, f"take-{content}", content, "model", {"learnt": np.ones(3)}, neutral) for who, content in seen
+    ]
+    assert all(p is not None for p in found)
+    return [p.resolve() for p in found if p is not None]
+
+
+def filed(store: Store, person: str, content: str, kind: str = "face") -> Path:
+    store.note(person, content)
+    return store.put(kind, store.key(content, {"kind": kind}), {"x": np.ones(2)}, {})
+
+
+def enrol(profiles: Path, person: str, *contents: str) -> None:
+    stats = {"face": {"AU01": Neutral(0.1, 0.1, 90, 3.0)}}
+    write_profile(Profile(person, tuple(Visit(c, "2026-01-01", stats) for c in contents)), path_of(profiles, person))
+
+
+def test_states_kept_anywhere_go_and_those_of_others_stay(tmp_path: Path, store: Store) -> None:
+    ana = keep(tmp_path / "s", [("ana", "c1"), ("ana", "c2")])
+    ben = keep(tmp_path / "s", [("ben", "c3")])
+    moved = keep(tmp_path / "t", [("ana", "c4")])
+    store.note_states("ana", tmp_path / "s")
+    entries = [filed(store, "someone", "c4"), filed(store, "ana", "c5", "embeddings")]
+    other = filed(store, "ben", "c3")
+    gone = erase(tmp_path / "p", "ana", store, states=[tmp_path / "t"])
+    assert gone["states"] == 3
+    assert not any(p.exists() for p in (*ana, *moved, *entries)), "an entry is found by the state that learnt from it"
+    assert not ana[0].parent.exists()
+    assert ben[0].exists()
+    assert other.exists()
+    for path in files(tmp_path):
+        for needle in (b"ana", b"c1", b"c2", b"c4", b"c5"):
+            assert needle not in path.read_bytes(), path
+    with pytest.raises(BadInput, match="nothing of 'ana' is known"):
+        erase(tmp_path / "p", "ana", store)
+
+
+def test_of_a_state_that_learns_from_everybody_all_after_the_person_goes(tmp_path: Path, store: Store) -> None:
+    chain = keep(tmp_path / "s", [("ben", "c1"), ("ana", "c2"), ("ben", "c3")], "never")
+    before = chain[0].read_bytes()
+    assert erase(tmp_path / "p", "ana", store, states=[tmp_path / "s"])["states"] == 2
+    assert files(tmp_path / "s") == [chain[0]]
+    assert chain[0].read_bytes() == before
+    (again,) = keep(tmp_path / "s", [("cleo", "c9")], "never")
+    assert again.name.startswith("00002-"), "the chain goes on where it was cut"
+
+
+def test_one_recording_is_erased_from_its_state_on_under_whatever_name(tmp_path: Path, store: Store) -> None:
+    media = tmp_path / "take.mp4"
+    media.write_bytes(b"film")
+    c = content_hash(media)
+    chain = keep(tmp_path / "s", [("take", "c1"), ("take", c), ("take", "c3")])
+    begun = keep(tmp_path / "s", [("begun-with-it", "c4")], neutral=c)
+    apart = keep(tmp_path / "s", [("ana", "c5")])
+    store.note_states("ana", tmp_path / "s")
+    entry, kept = filed(store, "take", c), filed(store, "ana", "c5")
+    enrol(tmp_path / "p", "ana", "c5")
+    gone = erase(tmp_path / "p", "ana", store, recordings=[media])
+    assert (gone["states"], gone["store_entries"], gone["visits"]) == (3, 1, [])
+    assert not any(p.exists() for p in (*chain[1:], *begun, entry))
+    assert all(p.exists() for p in (chain[0], *apart, kept, path_of(tmp_path / "p", "ana")))
+    # An enrolled recording: the visit goes, and every state of the person, which may be relative to it.
+    enrol(tmp_path / "p", "ana", c, "c5")
+    gone = erase(tmp_path / "p", "ana", store, recordings=[media])
+    assert gone["visits"] == [c[:12]]
+    assert gone["profile_kept"]
+    assert [v.content for v in read_profile(path_of(tmp_path / "p", "ana")).visits] == ["c5"]
+    assert not apart[0].exists()
+    with pytest.raises(BadInput, match="no such file"):
+        erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "absent.mp4"])
+
+
+def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(tmp_path: Path, store: Store) -> None:
+    from twomind.personalise.state import save_state
+
+    (tmp_path / "take.mp4").write_bytes(b"film")
+    old = tmp_path / "s" / folder_name("ana") / "00001-a.safetensors"
+    save_state(old, {"x": np.ones(2)}, {"subject": "ana", "content": "c1", "reset": "person"})
+    erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "take.mp4"], states=[tmp_path / "s"])
+    assert not old.exists()
+
+
+def test_what_a_killed_process_left_and_what_is_damaged_goes_too(tmp_path: Path, store: Store) -> None:
+    (state,) = keep(tmp_path / "s", [("ana", "c1")])
+    (shared,) = keep(tmp_path / "s", [("ben", "c3")], "never")
+    state.write_bytes(b"damaged")
+    half = [
+        state.with_name(".00002-x.safetensors.abc.part"),
+        shared.with_name(".00002-ana.safetensors.abc.part"),
+    ]
+    loose = tmp_path / "s" / "loose.safetensors"
+    for path in (*half, loose):
+        path.write_bytes(b"half")
+    entry = filed(store, "ana", "c1")
+    half.append(entry.with_name(f".{entry.name}.abc.part"))
+    half[-1].write_bytes(b"half")
+    store.note_states("ana", tmp_path / "s")
+    store.note_states("ana", tmp_path / "moved-away")
+    path_of(tmp_path / "p", "ana").parent.mkdir(parents=True)
+    path_of(tmp_path / "p", "ana").write_text("{damaged")
+    gone = erase(tmp_path / "p", "ana", store)
+    assert not any(p.exists() for p in (*half, state, entry, tmp_path / "p" / "ana"))
+    assert shared.exists()
+    assert gone["states_unreadable"] == [str(loose)], "nobody can say whose it is, and the user is told"
+    assert gone["state_folders_not_found"] == [str(tmp_path / "moved-away")]
+
+
+def test_annotations_of_many_people_go_with_any_of_them(tmp_path: Path, store: Store) -> None:
+    path = fake_bah(tmp_path / "bah") / "data" / "video_annotation_transcript.yaml"
+    for hit in (False, True):
+        bah_files.read_annotations(path, store)
+        if hit:  # noted also where the entry is read and not made
+            store.forget([content_hash(path)])
+            bah_files.read_annotations(path, store)
+        (entry,) = files(store.root / "features")
+        for person in ("90001", "90012"):
+            assert entry.name[:16] in store.noted(person)[0], hit
+        face = filed(store, "90012", "c1")
+        assert erase(tmp_path / "p", "90001", store)["store_entries"] == 1, hit
+        assert files(store.root / "features") == [face]
+        face.unlink()
+    # With one recording of the person, and where nobody noted who is in it, as earlier versions did not.
+    (tmp_path / "take.mp4").write_bytes(b"film")
+    for notes in (True, False):
+        bah_files.read_annotations(path, store)
+        if not notes:
+            store.forget([content_hash(path)])
+        erase(tmp_path / "p", "90001", store, recordings=[tmp_path / "take.mp4"])
+        assert not files(store.root / "features"), notes
+
+
+def test_entries_of_earlier_versions_are_counted_and_found_by_the_recording(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "take.mp4").write_bytes(b"film")
+    store.put("face", store.key(content_hash(tmp_path / "take.mp4"), {}), {"x": np.ones(2)}, {})
+    filed(store, "ana", "c1")
+    assert erase(tmp_path / "p", "ana", store)["store_entries_unclaimed"] == 1
+    gone = erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "take.mp4"])
+    assert (gone["store_entries"], gone["store_entries_unclaimed"]) == (1, 0)
+
+
+def test_a_store_that_can_only_be_read_is_no_failure(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.note("ana", "c1")
+    monkeypatch.setattr("twomind.store.tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError("no")))
+    with pytest.raises(PermissionError):
+        store.note("ana", "c2")
+    monkeypatch.setattr("twomind.store.os.access", lambda *_: False)
+    store.note("ana", "c2")
+
+
+def run(*arguments: object) -> tuple[int, dict[str, Any]]:
+    done = CliRunner().invoke(main, [*(str(a) for a in arguments), "--json"])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, json.loads(done.stdout)
+
+
+def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path, store: Store) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("mediapipe")
+    from twomind.capture.drawn.enrol import draw_clip
+    from twomind.describe.frames import FrameSettings, embed
+    from twomind.estimate import load
+
+    clips = {
+        who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10) for k, who in enumerate("ab")
+    }
+    how = ("--model", "clip-au", "--adapt", "t3a", "--state", tmp_path / "s", "--store", store.root)
+    for who, clip in clips.items():
+        code, _ = run("predict", clip, *how, "--subject", f"person-{who}", "--out", tmp_path / "out")
+        assert code == 0
+    mark = {who: content_hash(clip) for who, clip in clips.items()}
+    assert {"face", "embeddings"} <= {p.parent.parent.name for p in store.made_from([mark["a"]])}
+    # Measured, embedded or used as the neutral under other names: whoever it was called, it is noted.
+    twin = open_recording(clips["a"], subject="twin")
+    embed(twin, [load("clip-au").open_encoder()], settings=FrameSettings(crop="frame"), store=store)
+    describe(open_recording(clips["b"], subject="calm"), ("face",), store=store, neutral=open_recording(clips["a"]))
+    of = {who: settings_hash({"content": m})[:16] for who, m in mark.items()}
+    assert [store.noted(name)[0] for name in ("twin", "calm")] == [{of["a"]}, {of["a"], of["b"]}]
+    n_b = len(store.made_from([mark["b"]]))
+    code, gone = run("profile", "erase", "person-a", "--yes", "--profiles", tmp_path / "p", "--store", store.root)
+    assert code == 0
+    assert gone["states"] == 1
+    assert not store.made_from([mark["a"]])
+    assert len(store.made_from([mark["b"]])) == n_b
+    needles = ("person-a", mark["a"], mark["a"][:12], of["a"])
+    for path in files(tmp_path / "s", store.root):
+        for needle in needles:
+            assert needle.encode() not in path.read_bytes(), f"{needle} is in {path}"
+            assert needle not in str(path.relative_to(tmp_path)), f"{needle} is the name of {path}"
+    assert len(files(tmp_path / "s")) == 1
+    assert run("profile", "erase", "person-a", "--yes", "--profiles", tmp_path / "p", "--store", store.root)[0] == 3
+
+
+def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(tmp_path: Path, store: Store) -> None:
+    for name in ("take", "plain"):
+        with wave.open(str(tmp_path / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(np.random.default_rng(len(name)).integers(-900, 900, 32000, np.int16).tobytes())
+    enrol(tmp_path / "p", "ana", "c1")
+    how = ("--store", store.root, "--out", tmp_path / "out")
+    who = ("--person", "ana", "--subject", "take", "--profiles", tmp_path / "p")
+    assert run("predict", tmp_path / "take.wav", *who, *how)[0] == 0
+    describe(open_recording(tmp_path / "plain.wav"), ("voice",), store=store)
+    assert len(files(store.root / "features")) == 2
+    assert erase(tmp_path / "p", "ana", store)["store_entries"] == 1
+    assert files(store.root / "features") == store.made_from([content_hash(tmp_path / "plain.wav")])
+    assert erase(tmp_path / "p", "plain", store)["store_entries"] == 1, "measuring alone notes whose it is"
+
+
+def test_the_saved_states_of_an_enrolled_person_go_with_the_folder(tmp_path: Path, store: Store) -> None:
+    from twomind.personalise.state import save_state
+
+    enrol(tmp_path / "p", "ana", "c1")
+    save_state(state_path(tmp_path / "p", "ana", "few-shot"), {"x": np.ones(2)}, {})
+    other = filed(store, "x", "c1")
+    gone = erase(tmp_path / "p", "ana", store)
+    assert (gone["states"], gone["store_entries"]) == (1, 1)
+    assert not other.exists()
+    assert not files(tmp_path / "p")
