@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twomind.capture.datasets import load_dataset
 from twomind.serve.report import MAX_TOGETHER, write_overview, write_report
 from twomind.serve.report_data import bin_means, overview_row, quality_of, runs_of, time_data
 from twomind.serve.result import NotMeasured, Result
@@ -311,6 +312,27 @@ def test_score_band_and_three_signed_parts(tmp_path: Path) -> None:
     assert "feels" not in page.text.replace("it is not a finding about what the person feels", "").replace(
         "what someone “really” thinks or feels", ""
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "film", "shown"),
+    [
+        ("bah", "data/Videos/90021/*/*.mp4", True),
+        ("bah", "data/Videos/90022/*/*.mp4", False),
+        ("own", "ada/*.mp4", True),
+        ("own", "bo/*.mp4", False),
+        ("own", "cy/*.mp4", True),  # nothing is stated
+    ],
+)
+def test_a_person_who_refused_is_in_no_report(name: str, film: str, shown: bool, tmp_path: Path) -> None:
+    """Whatever name the person was given on the command line, the film itself must not get into the page."""
+    root = load_dataset(name).fake(tmp_path / name)
+    media = sorted(root.glob(film))[0]
+    for limit_mb in (60, 0):  # embedded, linked
+        page = page_of(tmp_path, made(media), embed_limit_mb=limit_mb)
+        assert (page.count("media") > 0) == shown
+        assert ("refused to be shown" in page.text) != shown
+        assert ('type="text/plain" id="media-1">data:video' in page.source) == (shown and limit_mb > 0)
 
 
 def test_words_carry_what_they_moved_and_claim_no_place(tmp_path: Path) -> None:

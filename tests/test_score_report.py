@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from twomind.errors import BadInput
-from twomind.score import Windows, board, breakdown, classes, compare, people, report, runs
+from twomind.score import Windows, board, breakdown, classes, compare, people, report, runs, words_run
 from twomind.serve.cli import main
 from twomind.types import Rows
 
@@ -212,6 +212,61 @@ def test_moments_and_stretches(kept: Path) -> None:
     assert np.allclose(first.probs[1], rows.probs[inside].mean(axis=0))
 
 
+def test_the_table_of_moments_has_its_shortcut_rows(kept: Path, tmp_path: Path) -> None:
+    """Without them, a timeline that only knows the position in the answer would look like skill."""
+    found = report.report([kept / "frame"], tmp_path / "all", n_bootstrap=100)
+    [board_] = found["boards"]
+    page = Path(found["markdown"]).read_text()
+    table = page.split("### Moments")[1].split("###")[0]
+    for name in ("offset", "no adaptation", "prevalence", "question only", "length + question", "position in the"):
+        assert f"\n| {name}" in table, name
+    position = board_["moments"]["position in the answer"]
+    assert position["true_flips_per_minute"] == board_["moments"]["offset"]["true_flips_per_minute"]
+    assert board_["moments"]["prevalence (training rate for everybody)"]["flips_per_minute"] == 0
+    assert board_["moments"]["prevalence (training rate for everybody)"]["segment_auc"] == 0.5
+    # A method's run alone holds no adaptation as well.
+    [only] = [f for f in runs.find_runs([kept / "frame"]) if runs.load_run(f).method == "offset"]
+    alone = report.report([only], tmp_path / "one", n_bootstrap=100)["boards"][0]["moments"]
+    assert alone["no adaptation"]["event_f1"] == board_["moments"]["no adaptation"]["event_f1"]
+
+
+def test_groups_and_questions_are_in_the_json_beside_the_shortcuts(kept: Path, tmp_path: Path) -> None:
+    found = report.report([kept / "clip"], tmp_path, n_bootstrap=100, min_people=4)
+    page = Path(found["markdown"]).read_text()
+    [board_] = found["boards"]
+    shown = [g for g in board_["groups"] if "suppressed" not in g]
+    assert shown
+    assert all({"offset", "no adaptation", "question only"} <= g["lines"].keys() for g in shown)
+    table = page.split("### Groups of people")[1].split("###")[0]
+    assert "macro-F1, question only" in table, "a gap between groups may be one of their questions"
+    assert {q["question"] for q in board_["questions"]} == {
+        str(q) for q in np.unique(rows_of(kept, "offset")[0].question)
+    }
+    told = page.split("Population:")[1].split("\n")[0]
+    assert "sex known of 8 (f 4, m 4)" in told, "the sentence and the table suppress alike"
+    large = report.report([kept / "clip"], tmp_path / "large", n_bootstrap=100, min_people=7)
+    told = Path(large["markdown"]).read_text().split("Population:")[1].split("\n")[0]
+    assert "f 4" not in told
+    assert all("suppressed" in g or g["n_people"] >= 7 for g in large["boards"][0]["groups"])
+
+
+def test_every_level_can_be_judged(kept: Path, tmp_path: Path) -> None:
+    loaded = [runs.load_run(f) for f in runs.find_runs([kept / "clip"])]
+    own, windows = (board.boards(loaded, n_bootstrap=100, level=level)[0] for level in (None, "window"))
+    assert (own.level, windows.level) == ("recording", "window")
+    rows = [r.rows["window"] for r in loaded if r.method == "offset" and r.seed == 0]
+    y, probs = (np.concatenate([getattr(r, k)[r.y >= 0] for r in rows]) for k in ("y", "probs"))
+    assert windows.n_rows == len(y) > own.n_rows
+    first = windows.line("offset").samples[0]
+    assert classes.macro_f1(first.y, first.probs, first.n) == pytest.approx(classes.macro_f1(y, probs))
+    assert windows.line("position in the answer").kind == "shortcut"
+    with pytest.raises(BadInput, match=r"level frame: .* has rows per recording, window only"):
+        board.boards(loaded, n_bootstrap=100, level="frame")
+    done = invoke("score", "report", str(kept / "clip"), "--out", str(tmp_path), "--level", "window", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["boards"][0]["level"] == "window"
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
@@ -353,12 +408,20 @@ def test_words_scores_become_a_run_and_a_page_with_the_same_figures(transcripts:
     assert done.exit_code == 0, done.output
     scored = json.loads(done.stdout)
     assert scored["drawn"] is False
-    (transcripts.parent / "study.json").write_text(json.dumps({"what": "drawn", "means": "nothing"}))
+    assert scored["what_it_means"] == ""
+    assert "not filmed" not in done.stderr
+    # As every reader of a data set takes it: the mark of the fakes, and of a folder of films.
+    (transcripts.parent / "DRAWN").touch()
+    assert words_run.is_drawn(transcripts)
+    (transcripts.parent / "DRAWN").unlink()
+    (transcripts.parent / "study.json").write_text(json.dumps({"drawn": True}))
     try:
         done = invoke("score", "words", *data, "--out", str(tmp_path / "runs" / "drawn"), "--name", "study", "--json")
     finally:
         (transcripts.parent / "study.json").unlink()
     assert json.loads(done.stdout)["drawn"] is True
+    assert json.loads(done.stdout)["what_it_means"] == report.DRAWN
+    assert report.DRAWN in done.stderr, "what a number on drawn people means is printed beside it"
     done = invoke(
         "score", "report", str(tmp_path / "runs"), "--out", str(tmp_path / "page"), "--bootstrap", "200", "--json"
     )

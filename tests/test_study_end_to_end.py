@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -86,6 +87,41 @@ def test_fast_studies_tell_what_each_method_saw(tmp_path: Path) -> None:
         assert saw["tta-cap"] == "summary"
     again = run(*command)
     assert again[0] == 0, "runs that are there are read back"
+
+
+def personalised(out: Path, *extra: object) -> dict[str, Any]:
+    command = ["score", "personalise", "--drawn", "biovid", "--workers", "1", "--out", out]
+    code, _, talk = run(*command, "--methods", "neutral-alignment", *extra)
+    assert code == 0, talk
+    [board] = json.loads((out / "shuffled" / "leaderboard.json").read_text())["boards"]
+    return board  # type: ignore[no-any-return]
+
+
+def test_with_the_person_shift_at_zero_a_gain_of_adaptation_vanishes(tmp_path: Path) -> None:
+    asked = ("--people", 10, "--protocol", "targets-5")
+    boards = {c: personalised(tmp_path / c, *asked, "--control", c) for c in ("none", "people-alike")}
+    gain = {
+        c: next(x for x in b["lines"] if x["name"] == "neutral-alignment")["against_no_adaptation"]["mean"]
+        for c, b in boards.items()
+    }
+    assert gain["none"] > 0.1, "there is a gain that can vanish"
+    assert gain["people-alike"] < 0.05
+    named = [b["dataset"] for b in boards.values()]
+    assert named == ["drawn biovid", "drawn biovid (people-alike)"], "a control is never mistaken for the study itself"
+
+
+def test_another_day_is_scored_by_its_own_protocol(tmp_path: Path) -> None:
+    asked = ("--people", 4, "--visits", 2, "--knob", "clips_per_class=6", "--protocol", "environment-shift")
+    assert personalised(tmp_path, *asked)["dataset"] == "drawn biovid (2 visits, clips_per_class=6)"
+    fold = json.loads(next((tmp_path / "runs").rglob("run.json")).read_text())["fold"]
+    days = {part: {"~visit2" in i or "visit-2" in i for i in fold[part]} for part in ("neutral", "target", "test")}
+    assert days == {"neutral": {False}, "target": {False}, "test": {True}}, "adapted on one day, tested on another"
+
+
+def test_a_control_without_a_drawn_study_is_refused(tmp_path: Path) -> None:
+    code, _, talk = run("score", "personalise", "--data", tmp_path, "--control", "people-alike", "--out", tmp_path)
+    assert code == 3
+    assert "together with --drawn" in talk
 
 
 def test_a_method_that_the_protocol_does_not_serve_is_refused(tmp_path: Path) -> None:

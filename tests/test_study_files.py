@@ -184,6 +184,18 @@ def test_a_damaged_film_is_drawn_again_and_nothing_else_is(bah: StudyPlan) -> No
     assert done[-1][1:] == (7, 7)
 
 
+def test_several_workers_draw_what_one_draws(tmp_path: Path) -> None:
+    """Films byte for byte: nothing of a clip depends on which process drew it, or when."""
+    drawn = []
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        world = StudyWorld(clips_per_class=1, clip_s=2.0)
+        draw_study(plan_study(out, "biovid", 2, 3, world, fps=5, size=(160, 128), crop_every=0), workers=workers)
+        drawn.append({p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()})
+    assert len([p for p in drawn[0] if p.suffix == ".mp4"]) == 4
+    assert drawn[0] == drawn[1]
+
+
 def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from twomind.capture.drawn.study import *;"

@@ -199,13 +199,19 @@ def boards(
     n_bootstrap: int = 2000,
     seed: int = 0,
     progress: Callable[[str, float, float], None] | None = None,
+    level: str | None = None,
 ) -> list[Board]:
     """One board per data set, protocol and way of cutting windows; drawn people last.
+
+    ``level`` is what is judged: recording, window or frame (default: the task's own).
 
     Raises:
         BadInput: the runs do not belong on one page, or a run is given twice.
     """
     check_alike(runs)
+    lacking = [r for r in runs if level is not None and level not in r.rows]
+    if lacking:
+        raise BadInput(f"level {level}: {lacking[0].name} has rows per {', '.join(lacking[0].rows)} only")
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.dataset, run.fold.protocol, json.dumps(dict(run.windows), sort_keys=True)), []).append(
@@ -215,7 +221,7 @@ def boards(
     for n, group in enumerate(groups.values()):
         if progress:
             progress(f"figures of {group[0].dataset}", n, len(groups))
-        found.append(_board(group, metric, n_bootstrap, seed))
+        found.append(_board(group, metric, n_bootstrap, seed, level or group[0].level))
     return sorted(found, key=lambda b: b.drawn)
 
 
@@ -249,8 +255,7 @@ def by_seed(runs: Sequence[Run]) -> dict[int, list[Run]]:
     return {s: sorted(found[s], key=lambda r: r.fold.name) for s in sorted(found)}
 
 
-def _board(runs: Sequence[Run], metric: str, n_bootstrap: int, seed: int) -> Board:
-    level = runs[0].level
+def _board(runs: Sequence[Run], metric: str, n_bootstrap: int, seed: int, level: str) -> Board:
     grouped: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         grouped.setdefault(_key(run), []).append(run)

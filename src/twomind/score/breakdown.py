@@ -108,6 +108,8 @@ def moments(line: Line, beside: str | None = None, tolerance_s: float = timeline
     runs = [r for r in line.runs if "frame" in r.rows]
     if not runs or len(runs[0].task.classes) != 2:
         return None
+    if beside is not None and any(beside not in r.rows["frame"].beside for r in runs):
+        return None
     hop = float(runs[0].windows["frame_hop_s"])
     each, segments = [], []
     counts: dict[str, list[tuple[int, int]]] = {}

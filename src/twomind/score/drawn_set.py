@@ -32,6 +32,7 @@ class DrawnSet:
 
     study: StudyFeatures
     order: str = "shuffled"
+    note: str = ""  # what tells this study from one with the defaults; stands in its name
     _by_id: Mapping[str, tuple[Features, ClipTruth]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -42,7 +43,7 @@ class DrawnSet:
 
     @property
     def name(self) -> str:
-        return f"drawn {self.study.layout}"
+        return f"drawn {self.study.layout}" + (f" ({self.note})" if self.note else "")
 
     @property
     def task(self) -> Task:

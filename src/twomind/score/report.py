@@ -54,7 +54,12 @@ def _board_blocks(board: Board, tag: str, min_people: int, results: dict[str, An
     blocks: list[Block] = [Text(f"{board.dataset} · {board.protocol}", "h2")]
     if board.drawn:
         blocks.append(Text(DRAWN, "banner"))
-    blocks += [Text(about(board)), Text(population(board)), Bullets(tuple(findings(board))), main_table(board)]
+    blocks += [
+        Text(about(board)),
+        Text(population(board, min_people)),
+        Bullets(tuple(findings(board))),
+        main_table(board),
+    ]
     blocks += [Text("All metrics", "h3"), metric_table(board)]
     against = shortcut_table(board)
     if against:
@@ -65,9 +70,11 @@ def _board_blocks(board: Board, tag: str, min_people: int, results: dict[str, An
         blocks += [Text("Against each other", "h3"), each_other]
     blocks += calibration_blocks(board, tag, colours)
     blocks += question_blocks(board, tag, colours)
-    blocks += moment_blocks(board, results)
+    blocks += moment_blocks(board, results["moments"])
     blocks += timeline_blocks(board, tag, colours)
-    blocks += group_blocks(board, min_people)
+    results["groups"] = breakdown.subgroups(board, min_people)
+    results["questions"] = breakdown.per_question(board)
+    blocks += group_blocks(board, results["groups"], min_people)
     blocks += [Text("How it was made", "h3"), made_table(board)]
     if board.notes:
         blocks += [Text("Remarks", "h3"), Bullets(board.notes)]
@@ -100,16 +107,18 @@ def write_report(
     n_bootstrap: int = 2000,
     min_people: int = breakdown.MIN_PEOPLE,
     seed: int = 0,
+    level: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write ``leaderboard.html``, ``.md``, ``.json`` and figures into ``out``; return what is in the JSON, and paths.
 
-    ``metric`` is what is compared person by person: macro_f1, war or uar.
+    ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is judged: recording,
+    window or frame (default: the task's own).
 
     Raises:
         BadInput: the runs cannot stand on one page (:func:`twomind.score.board.boards`).
     """
-    found = boards(runs, metric, n_bootstrap, seed, progress)
+    found = boards(runs, metric, n_bootstrap, seed, progress, level)
     drawn = any(b.drawn for b in found)
     blocks: list[Block] = [Text(title, "h1")]
     task = runs[0].task
@@ -118,9 +127,9 @@ def write_report(
         blocks.append(Text("Part of this page is about drawn people; it is marked where it stands.", "sub"))
     tables = []
     for n, board in enumerate(found, 1):
-        moments: dict[str, Any] = {}
-        blocks += _board_blocks(board, f"board{n}", min_people, moments)
-        tables.append({**_plain_board(board), "moments": moments})
+        parts: dict[str, Any] = {"moments": {}}
+        blocks += _board_blocks(board, f"board{n}", min_people, parts)
+        tables.append({**_plain_board(board), **parts})
     blocks += [Text("How to read this page", "h2"), Bullets(HOW_TO_READ)]
     blocks += [Text("Not for", "h2"), Bullets(NOT_FOR)]
     blocks.append(

@@ -76,7 +76,7 @@ def about(board: Board) -> str:
     return " ".join(parts)
 
 
-def population(board: Board) -> str:
+def population(board: Board, min_people: int = breakdown.MIN_PEOPLE) -> str:
     """What is known of the people, in one sentence."""
     known = []
     for key in breakdown.GROUPS:
@@ -85,7 +85,7 @@ def population(board: Board) -> str:
         if not values:
             continue
         groups = Counter(breakdown.group_of(key, v) for v in values)
-        told = ", ".join(f"{v} {n}" for v, n in sorted(groups.items()) if n >= breakdown.MIN_PEOPLE)
+        told = ", ".join(f"{v} {n}" for v, n in sorted(groups.items()) if n >= min_people)
         known.append(f"{key} known of {len(values)}" + (f" ({told})" if told else ""))
     return (
         f"Population: {'; '.join(known)}." if known else "Population: nothing is known of the people but their number."
@@ -270,14 +270,14 @@ def pair_table(board: Board) -> Table | None:
     return Table(head, tuple(rows), note)
 
 
-def group_blocks(board: Board, min_people: int) -> list[Block]:
-    entries = breakdown.subgroups(board, min_people)
+def group_blocks(board: Board, entries: Sequence[Mapping[str, Any]], min_people: int) -> list[Block]:
+    """``entries`` are those of :func:`twomind.score.breakdown.subgroups`."""
     if not entries:
         return [
             Text("Groups of people", "h3"),
             Text("The data set says nothing about sex, age, ethnicity or language."),
         ]
-    lines = [x for _, part in ordered(board) for x in part if x.kind != "shortcut"]
+    lines = [x for _, part in ordered(board) for x in part if x.name != baselines.WORDS["constant"]]
     head = ("", "people", *(f"macro-F1, {x.name}" for x in lines))
     rows: list[tuple[str, ...]] = []
     for e in entries:
@@ -299,11 +299,22 @@ def group_blocks(board: Board, min_people: int) -> list[Block]:
     return [Text("Groups of people", "h3"), Table(head, tuple(rows), note, ("people",))]
 
 
+def _frames_of(line: Line, board: Board) -> tuple[Line, str | None]:
+    """Whose runs hold a line's moments, and under which name they stand beside the others' there (None: its own)."""
+    if line.runs:
+        return line, None
+    key = next(k for k, words in baselines.WORDS.items() if line.name.split(" · ")[0] == words)
+    model = line.name.partition(" · ")[2]
+    others = [x for x in board.lines if x.runs and (not model or x.runs[0].model == model)]
+    return max(others, key=lambda x: len(x.runs), default=line), key
+
+
 def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
-    rows = []
-    for _, lines in ordered(board):
+    rows: list[tuple[str, ...]] = []
+    for title, lines in ordered(board):
+        rows.append((title,))
         for x in lines:
-            found = breakdown.moments(x)
+            found = breakdown.moments(*_frames_of(x, board))
             if found:
                 results[x.name] = found
                 rows.append(
@@ -319,7 +330,7 @@ def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
                         number(found["segment_auc"]),
                     )
                 )
-    if not rows:
+    if all(len(r) == 1 for r in rows):
         return []
     head = (
         "",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from twomind.capture.datasets import checking
 from twomind.capture.datasets.bah_splits import Answer, read_answers
 from twomind.describe.text import count
 from twomind.errors import BadInput
@@ -108,13 +108,6 @@ def store_words_run(
 
 
 def is_drawn(data: Path) -> bool:
-    """Whether a drawn study's ``study.json`` lies in the data's folder or one of the three above it."""
+    """Whether the data's folder, or one of the three above it, says that its people are drawn, as data sets do."""
     folder = (data if data.is_dir() else data.parent).resolve()
-    for place in (folder, *list(folder.parents)[:3]):
-        try:
-            found = json.loads((place / "study.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(found, dict) and {"what", "means"} <= found.keys():
-            return True
-    return False
+    return any(checking.is_drawn(place) for place in (folder, *list(folder.parents)[:3]))

@@ -70,7 +70,7 @@ def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
             for d in worst[:n_shown]
         ]
         more = f"; the longest {n_shown}" if len(worst) > n_shown else ""
-        show(title + more, ("recording", "seconds", "marked by", "not by"), rows)
+        show(title + more, ("recording", "seconds", "marked by", "not by") if rows else (), rows)
     for one in found["not_measured"]:
         console.print(f"not measured: {one['what']}: {one['reason']}", highlight=False, markup=False)
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from twomind.errors import BadInput
+from twomind.serve.study_verb import CONTROLS
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.types import Example, Features, Fold, Recording, Task
 
@@ -129,16 +130,26 @@ def chosen_methods(asked: str, offered: Any) -> tuple[list[str], dict[str, str]]
     return kept, left
 
 
-def _dataset(data: Path | None, name: str | None, drawn: str | None, people: int, study_seed: int, store: Path) -> Any:
-    """The data set and how its features are read."""
+def _drawn(layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> Any:
+    """A drawn study as features; its name says what differs from the defaults."""
+    from twomind.describe.study import study_features
+    from twomind.score.drawn_set import DrawnSet
+    from twomind.serve.study_verb import world_of
+
+    study = study_features(layout, people, seed, world_of(knobs, control), visits=visits)
+    notes = [*([control] if control != "none" else []), *([f"{visits} visits"] if visits > 1 else []), *knobs]
+    return DrawnSet(study, note=", ".join(notes))
+
+
+def _dataset(data: Path | None, name: str | None, drawn: str | None, store: Path, **study: Any) -> Any:
+    """The data set and how its features are read; ``study`` is what :func:`_drawn` takes."""
     if (data is None) == (drawn is None):
         raise BadInput("give either --data FOLDER (a data set) or --drawn LAYOUT (a drawn study without pictures)")
     if drawn is not None:
-        from twomind.describe.study import study_features
-        from twomind.score.drawn_set import DrawnSet
-
-        made = DrawnSet(study_features(drawn, people, study_seed))
+        made = _drawn(drawn, **study)
         return made, made.features
+    if study["visits"] > 1 or study["knobs"] or study["control"] != "none":
+        raise BadInput("--visits, --knob, --control: expected together with --drawn")
     from twomind.capture.datasets import open_dataset
 
     assert data is not None
@@ -166,6 +177,11 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
 )
 @click.option("--people", type=click.IntRange(3), default=24, show_default=True, help="People of the drawn study.")
 @click.option("--study-seed", type=int, default=0, show_default=True, help="Seed of the drawn study.")
+@click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Days per drawn person.")
+@click.option("--knob", "knobs", multiple=True, metavar="NAME=NUMBER", help="A setting of the drawn world; repeatable.")
+@click.option(
+    "--control", type=click.Choice(CONTROLS), default="none", show_default=True, help="A negative control (drawn)."
+)
 @click.option("--protocol", default="targets-10", show_default=True, help="Who is held out (docs/datasets.md).")
 @click.option("--task", help="The task [default: the data set's first].")
 @click.option("--methods", default="all", show_default=True, help="Names with commas, or all that fit the protocol.")
@@ -183,6 +199,9 @@ def score_personalise_verb(
     drawn: str | None,
     people: int,
     study_seed: int,
+    visits: int,
+    knobs: tuple[str, ...],
+    control: str,
     protocol: str,
     task: str | None,
     methods: str,
@@ -206,7 +225,8 @@ def score_personalise_verb(
     from twomind.score.windows import Windows
     from twomind.store import default_root
 
-    dataset, reading = _dataset(data, name, drawn, people, study_seed, store or default_root())
+    study = {"people": people, "seed": study_seed, "visits": visits, "knobs": knobs, "control": control}
+    dataset, reading = _dataset(data, name, drawn, store or default_root(), **study)
     chosen = _task(dataset, task)
     length_s = WINDOW_S.get(chosen.grain) if window_s is None else (window_s or None)
     windows = Windows(length_s)

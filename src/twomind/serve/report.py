@@ -15,6 +15,7 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from twomind import __version__
+from twomind.serve.consent import refused
 from twomind.serve.report_data import MODALITIES, overview_row, time_data
 from twomind.serve.report_text import CAPTION, DRAWN, MEANING, answer_text, question_text, seconds
 from twomind.serve.result import Result
@@ -47,7 +48,8 @@ def write_report(
 
     Recordings that a browser plays are embedded as long as they stay under ``embed_limit_mb`` together; others are
     linked relative to ``path``. More than ``MAX_TOGETHER`` answers become an overview that links to a page per
-    recording beside it (``page_of``). The same results give the same bytes.
+    recording beside it (``page_of``). The same results give the same bytes. The film of a person who refused
+    publication (``twomind.serve.consent``) is neither embedded nor linked.
     """
     if len(results) > MAX_TOGETHER:
         return write_overview([overview_row(r, page_of(r.recording.id)) for r in results], path, title=title)
@@ -94,9 +96,11 @@ def _media(result: Result, page: Path, budget: float) -> tuple[dict[str, Any], i
     mime = PLAYABLE.get(suffix) or PLAYABLE_SOUND.get(suffix) or ""
     if kind == "audio":
         mime = mime.replace("video/", "audio/")
-    found = {"kind": kind, "name": file.name, "mime": mime, "embedded": False, "address": ""}
+    found = {"kind": kind, "name": file.name, "mime": mime, "embedded": False, "address": "", "refused": False}
     if not file.is_file():
         return found, 0
+    if refused(file, result.recording.subject):
+        return found | {"refused": True}, 0
     size = file.stat().st_size
     if mime and size <= budget:
         return found | {"embedded": True}, size

@@ -19,6 +19,11 @@ from twomind.serve.verb import PATH, print_json, say, verb
     show_default=True,
     help="What is compared person by person.",
 )
+@click.option(
+    "--level",
+    type=click.Choice(["recording", "window", "frame"]),
+    help="What is judged: whole recordings, windows or moments [default: the task's own].",
+)
 @click.option("--title", default="Leaderboard", show_default=True)
 @click.option("--min-people", type=click.IntRange(2), default=5, show_default=True, help="Smallest group reported.")
 @click.option("--bootstrap", type=click.IntRange(100), default=2000, show_default=True, help="Resamples of people.")
@@ -28,6 +33,7 @@ def score_report_verb(
     runs: tuple[Path, ...],
     out: Path,
     metric: str,
+    level: str | None,
     title: str,
     min_people: int,
     bootstrap: int,
@@ -42,6 +48,7 @@ def score_report_verb(
         runs,
         out,
         metric=metric,
+        level=level,
         title=title,
         n_bootstrap=bootstrap,
         min_people=min_people,

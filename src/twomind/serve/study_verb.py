@@ -4,14 +4,37 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twomind.errors import BadInput
 from twomind.types import Progress
 
+if TYPE_CHECKING:
+    from twomind.capture.drawn.study_world import StudyWorld
+
 #: negative controls that are settings of the world
 CONTROLS = ("none", "people-alike", "no-conflict", "nothing-shows")
 CROPS = ("none", "layout", "all")
+
+
+def world_of(knobs: tuple[str, ...] = (), control: str = "none") -> StudyWorld:
+    """The world with these knobs and this negative control.
+
+    Raises:
+        BadInput: no such knob or control.
+    """
+    from twomind.capture.drawn.study_world import StudyWorld, with_knobs
+
+    if control not in CONTROLS:
+        raise BadInput(f"expected a control among {', '.join(CONTROLS)}")
+    world = with_knobs(StudyWorld(), knobs)
+    if control == "people-alike":
+        return world.alike()
+    if control == "no-conflict":
+        return replace(world, conflict=0.0)
+    if control == "nothing-shows":
+        return replace(world, subtlety=1.0, conflict=0.0)
+    return world
 
 
 def draw_layout(
@@ -36,19 +59,12 @@ def draw_layout(
     """
     from twomind import engine
     from twomind.capture.drawn.study import MEANING, draw_study, film_clip, plan_study
-    from twomind.capture.drawn.study_world import StudyWorld, with_knobs
     from twomind.describe.study import describe_study, film_and_crop, film_crop_more
     from twomind.store import Store, default_root
 
-    if control not in CONTROLS or crops not in CROPS:
-        raise BadInput(f"expected a control among {', '.join(CONTROLS)} and crops among {', '.join(CROPS)}")
-    world = with_knobs(StudyWorld(), knobs)
-    if control == "people-alike":
-        world = world.alike()
-    elif control == "no-conflict":
-        world = replace(world, conflict=0.0)
-    elif control == "nothing-shows":
-        world = replace(world, subtlety=1.0, conflict=0.0)
+    if crops not in CROPS:
+        raise BadInput(f"expected crops among {', '.join(CROPS)}")
+    world = world_of(knobs, control)
     plan = plan_study(out, layout, n_people, seed, world, visits, crop_every=0 if crops == "none" else None)
     work = {"none": film_clip, "layout": film_and_crop, "all": film_crop_more}[crops]
     draw_study(plan, workers, progress, work)

@@ -52,6 +52,7 @@ def train_words_verb(
     except KeyboardInterrupt:
         say("twomind: interrupted; no model was written")
         return 130
+    found = _told_if_drawn(data, found)
     if as_json:
         print_json(found)
     else:
@@ -92,7 +93,7 @@ def score_words_verb(
     """Score the words recogniser on labelled answers, beside its shortcuts, with participant-bootstrap intervals."""
     from twomind.score.words import score_words
 
-    found = score_words(data, split=split, model=model, seed=seed, n_bootstrap=bootstrap)
+    found = _told_if_drawn(data, score_words(data, split=split, model=model, seed=seed, n_bootstrap=bootstrap))
     if out is not None:
         from twomind.score.words_run import store_words_run
 
@@ -118,6 +119,17 @@ def score_words_verb(
     for problem in found["problems"]:
         say(f"not used: {problem}")
     return 0
+
+
+def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """``found`` with whether its people are drawn; where they are, what that means is said beside the figures."""
+    from twomind.score.report import DRAWN
+    from twomind.score.words_run import is_drawn
+
+    drawn = is_drawn(data)
+    if drawn:
+        say(DRAWN)
+    return {**found, "drawn": drawn, "what_it_means": DRAWN if drawn else ""}
 
 
 @contextmanager
