@@ -18,7 +18,7 @@ from twomind.capture.datasets.frames import (
 )
 from twomind.capture.datasets.images import read_picture, write_picture
 from twomind.capture.datasets.sampling import bah_chunks, clip_indices, released_clip_indices
-from twomind.capture.datasets.windows import windows
+from twomind.capture.windows import n_windows, window_spans
 from twomind.errors import BadInput
 from twomind.types import Features, Recording, Track, Word
 
@@ -161,23 +161,35 @@ def _features(length_s: float, start_s: float = 0.0) -> Features:
 
 def test_windows_cover_the_recording_once_in_order() -> None:
     for start_s in (0.0, 2.04):
-        for length_s, hop_s, n in ((1.0, None, 4), (1.0, 0.5, 7), (5.0, None, 1), (0.3, None, 12)):
+        for length_s, n in ((1.0, 4), (5.0, 1), (0.3, 12), (3.55, 1)):
             whole = _features(3.55, start_s)
-            cut = windows(whole, length_s, hop_s)
-            assert len(cut) == n, (length_s, hop_s)
+            spans = window_spans(whole.span_s, length_s, min_share=0.0)
+            cut = [whole.between(*span) for span in spans]
+            assert len(cut) == n, (length_s, start_s)
             assert [w.span_s[0] for w in cut] == sorted(w.span_s[0] for w in cut)
-            assert cut[-1].span_s[1] == pytest.approx(whole.span_s[1])
-            if hop_s is None:
-                assert (
-                    np.concatenate([w.tracks["x"].times_s for w in cut]).tolist() == whole.tracks["x"].times_s.tolist()
-                )
-                assert [w.text for c in cut for w in c.words or ()] == ["a", "b"]
-            for w in cut:
-                assert np.all((w.tracks["x"].times_s >= w.span_s[0]) & (w.tracks["x"].times_s < w.span_s[1]))
-    assert len(windows(_features(3.0), 1.0)) == 3
-    assert len(windows(_features(3.5), 1.0, keep_rest=False)) == 3
-    with pytest.raises(ValueError, match="hop_s"):
-        windows(_features(3.0), 1.0, 2.0)
+            assert cut[-1].span_s[1] == whole.span_s[1]
+            assert np.concatenate([w.tracks["x"].times_s for w in cut]).tolist() == whole.tracks["x"].times_s.tolist()
+            assert [w.text for c in cut for w in c.words or ()] == ["a", "b"]
+
+
+def test_the_last_window_is_kept_by_its_share_and_a_hop_may_skip_but_not_overlap() -> None:
+    span = (1.0, 4.5)
+    assert window_spans(span, 1.0) == [(1, 2), (2, 3), (3, 4), (4, 4.5)]
+    assert window_spans(span, 1.0, min_share=0.51) == [(1, 2), (2, 3), (3, 4)]
+    assert window_spans(span, 1.0, 1.6) == [(1, 2), (2.6, 3.6)], "0.3 s are left for a third"
+    assert window_spans(span, 9.0, min_share=1.0) == [span], "a recording shorter than a window is one window"
+    assert window_spans((0.0, 3.0), 1.0, min_share=0.0) == [(0, 1), (1, 2), (2, 3)], "no window without time"
+    assert n_windows(0.3, 0.1, min_share=1.0) == 3
+    for bad in ((0.0, None), (float("nan"), None), (1.0, 0.5), (1.0, float("nan"))):
+        with pytest.raises(BadInput, match="windows: expected"):
+            n_windows(3.0, *bad)
+
+
+def test_no_row_falls_between_two_windows() -> None:
+    """0.1 x 5 + 0.1 is less than 0.1 x 6 in floating point; a row at 0.6 s must not be in neither."""
+    spans = window_spans((0.0, 3.0), 0.1)
+    assert [b for _, b in spans[:-1]] == [a for a, _ in spans[1:]]
+    assert all(sum(a <= k / 10 < b for a, b in spans) == 1 for k in range(30))
 
 
 def test_stamps_without_decoding_are_those_of_the_decoded_frames(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def zero_shot(films, store):
 
     from twomind.describe.clip_towers import encode_ids
     from twomind.describe.encoder import open_encoder
-    from twomind.describe.frames import embed, window_spans
+    from twomind.describe.frames import embed, live_spans
     from twomind.estimate.embedding import EmbeddingRecogniser
     from twomind.personalise.prototypes import summary_of
     from twomind.types import Features, Task
@@ -179,7 +179,7 @@ def zero_shot(films, store):
     for name, path in films.items():
         track = embed(open_recording(path), [encoder], store=Store(store))["face_text"]
         whole = Features(name, name, {"face_text": track}, (0.0, 5.0), drawn=True)
-        cut[name] = [whole.between(*span) for span in window_spans(float(track.times_s[-1]), 0.5)]
+        cut[name] = [whole.between(*span) for span in live_spans(float(track.times_s[-1]), 0.5)]
         with torch.no_grad():
             rows, logits = model.run(cut[name])
         source[name] = (rows.numpy(), (logits[:, 1] > logits[:, 1].median()).long().numpy())

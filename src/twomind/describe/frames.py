@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from twomind.capture import media
+from twomind.capture.windows import n_windows
 from twomind.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.describe.encoder import Encoder, refuse_real
 from twomind.errors import BadInput
@@ -167,16 +168,14 @@ def _embed(
         watch.close()
 
 
-def window_spans(last_s: float, length_s: float) -> list[tuple[float, float]]:
+def live_spans(last_s: float, length_s: float) -> list[tuple[float, float]]:
     """Spans ``[k, k + 1) length_s`` up to a last row at ``last_s``; a last one less than half full is left out.
 
     At least one span comes back. The spans of a recording that grows are those of the whole recording: only the last
-    one can still be wanting.
+    one can still be wanting. So they begin at 0 and are all of one length, while
+    :func:`twomind.capture.windows.window_spans`, which knows the recording's end, cuts the last one there.
     """
-    if not length_s > 0:
-        raise BadInput(f"length_s: expected more than 0 s, got {length_s}")
-    n = max(1, int((last_s + length_s / 2) / length_s + 1e-9))
-    return [(k * length_s, (k + 1) * length_s) for k in range(n)]
+    return [(k * length_s, (k + 1) * length_s) for k in range(n_windows(last_s, length_s))]
 
 
 def windows_of(x: Features, track: str, length_s: float) -> list[Features]:
@@ -184,7 +183,7 @@ def windows_of(x: Features, track: str, length_s: float) -> list[Features]:
     rows = x.tracks.get(track)
     if rows is None or not len(rows):
         return []
-    return [x.between(*span) for span in window_spans(float(rows.times_s[-1]), length_s)]
+    return [x.between(*span) for span in live_spans(float(rows.times_s[-1]), length_s)]
 
 
 class LiveWindows:
@@ -210,7 +209,7 @@ class LiveWindows:
         allow_real: bool = False,
     ) -> None:
         refuse_real(encoder, drawn, recording, allow_real)
-        window_spans(0.0, length_s)
+        live_spans(0.0, length_s)
         self._watch = _Watch([encoder], settings or FrameSettings())
         self._length_s, self._k, self._last_s = length_s, 0, -np.inf
         self._blank = Features(recording, subject, {}, (0.0, 0.0), question=question, drawn=drawn)
@@ -235,7 +234,7 @@ class LiveWindows:
     def finish(self) -> list[Features]:
         """The last window, when it is at least half full; the stream is over and the face finder is closed."""
         times_s = self._watch.times_s
-        whole = bool(times_s) and len(window_spans(times_s[-1], self._length_s)) > self._k
+        whole = bool(times_s) and len(live_spans(times_s[-1], self._length_s)) > self._k
         done = [self._window()] if whole else []
         self.close()
         return done

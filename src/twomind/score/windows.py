@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from twomind.capture.windows import n_windows, window_spans
 from twomind.errors import BadInput
 from twomind.types import Features, Fold, Recording, Task
 
@@ -46,13 +47,10 @@ class Windows:
     frame_hop_s: float = 0.25  # from frame to frame, where moments are scored
 
     def __post_init__(self) -> None:
-        if self.length_s is not None and not self.length_s > 0:
-            raise BadInput(f"windows: expected length_s > 0, got {self.length_s}")
-        if self.hop_s is not None and (self.length_s is None or self.hop_s < self.length_s):
-            raise BadInput(
-                f"windows: expected hop_s >= length_s, got hop_s={self.hop_s}, length_s={self.length_s}: overlapping "
-                "windows show a method the same moment twice, and count it twice"
-            )
+        if self.length_s is not None:
+            n_windows(0.0, self.length_s, self.hop_s)
+        elif self.hop_s is not None:
+            raise BadInput(f"windows: expected length_s where there is hop_s={self.hop_s}, got None")
         if not self.frame_hop_s > 0:
             raise BadInput(f"windows: expected frame_hop_s > 0, got {self.frame_hop_s}")
 
@@ -60,11 +58,7 @@ class Windows:
         """The windows of one recording in order of time; a recording shorter than one window is one window."""
         if self.length_s is None:
             return [x]
-        start, end = x.span_s
-        hop = self.hop_s or self.length_s
-        n = max(int(np.floor((end - start - self.min_share * self.length_s) / hop + 1e-9)) + 1, 1)
-        begins = start + hop * np.arange(n)
-        return [x.between(float(b), float(min(b + self.length_s, end))) for b in begins]
+        return [x.between(*span) for span in window_spans(x.span_s, self.length_s, self.hop_s, self.min_share)]
 
     def frames(self, span_s: tuple[float, float]) -> np.ndarray:
         """Times of the frames of one recording: the middles of equal steps."""
