@@ -34,6 +34,7 @@ from twomind.capture.annotations import (
     write_eaf,
     write_vtt,
 )
+from twomind.capture.datasets import load_dataset, open_dataset
 from twomind.errors import BadInput
 
 _spec = importlib.util.spec_from_file_location("eaf_schema", Path(__file__).parent / "eaf_schema.py")
@@ -490,6 +491,37 @@ def test_bah_without_what_abaw8_left_out() -> None:
     assert none.of("answer")[0].marks[0].present is False
     assert none.of("ah")[0].marks == ()
     assert none.problems == ()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        [["00:00:03.250", "00:02:05.5"]],
+        [{"Start": 3.25, "stop": "02:05,5"}],
+        ["[00:00:03.250 - 00:02:05.500]"],
+        ["3.25 --> 125.5"],
+        [("3.25", 125.5)],
+    ],
+)
+def test_one_reader_of_bah_segments_serves_annotations_and_the_data_set(form: list, tmp_path) -> None:
+    one = from_bah({"global_ah": 1, "time_detailed_ah": form}, "v1")
+    assert [(m.start_s, m.end_s) for m in one.of("ah")[0].marks] == [(3.25, 125.5)]
+    data = open_dataset(load_dataset("bah").fake(tmp_path), "bah")
+    first = next(iter(data.videos))
+    later = [["00:03:00.000", "00:03:01.000"]]
+    data.annotations = {first: {"global_ah": 1, "time_detailed_ah": later + form}}
+    found = next(r for r in data.recordings() if r.id == first).segments
+    assert [(s.start_s, s.end_s) for s in found] == [(3.25, 125.5), (180.0, 181.0)], "in order of time"
+
+
+def test_a_bah_frame_number_that_is_none_is_a_finding(tmp_path) -> None:
+    with pytest.raises(BadInput, match="v1: fr_detailed_ah: expected a frame number, got 'x'"):
+        from_bah({"global_ah": 1, "fr_detailed_ah": [[1, "x"]]}, "v1", frame_times_s=np.arange(9.0))
+    data = open_dataset(load_dataset("bah").fake(tmp_path), "bah")
+    first = next(iter(data.videos))
+    data.annotations = {first: {"global_ah": 1, "fr_detailed_ah": [[1, None]]}}
+    data.recordings()
+    assert [f.path for f in data.problems] == [f"entry of {first}"]
 
 
 def test_bah_frames_need_true_times() -> None:

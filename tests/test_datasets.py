@@ -303,11 +303,12 @@ def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, mon
     import yaml
 
     from twomind.capture.datasets import bah_files
+    from twomind.capture.yaml_files import load_yaml
     from twomind.store import Store
 
     path = fake_bah(tmp_path / "a", seed=4) / "data" / "video_annotation_transcript.yaml"
     as_lists = tmp_path / "lists.yaml"
-    as_lists.write_text(yaml.dump(yaml.load(path.read_text(), bah_files._loader(yaml.SafeLoader))))
+    as_lists.write_text(yaml.dump(json.loads(json.dumps(load_yaml(path.read_text())))))
     fast = [bah_files.read_annotations(p, Store(tmp_path / "fast"))[0] for p in (path, as_lists)]
     assert all(bah_files._without_frames(text) for _, text in bah_files._top_entries(path.open()))
     assert all(bah_files._without_frames(text) for _, text in bah_files._top_entries(as_lists.open()))

@@ -293,6 +293,26 @@ def test_times_that_never_start_again_are_left_alone(tmp_path: Path) -> None:
     assert any("start before" in p for p in words.problems)
 
 
+def test_yaml_is_read_by_libyaml_as_the_reader_in_python_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import yaml
+
+    from twomind.capture import yaml_files
+
+    used: list[type] = []
+    load = yaml.load
+    monkeypatch.setattr(yaml, "load", lambda text, loader: used.append(loader) or load(text, loader))
+    nested = "a: !!python/tuple [1, [2, !!python/tuple [3.5, null]]]\n"
+    fast = [yaml_files.load_yaml(text) for text in (BAH, nested, "")]
+    assert all(issubclass(loader, yaml.CSafeLoader) for loader in used)
+    assert fast[1] == {"a": (1, [2, (3.5, None)])}
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    assert [yaml_files.load_yaml(text) for text in (BAH, nested, "")] == fast
+    assert not issubclass(used[-1], yaml.cyaml.CParser)
+    for bad in ("{unfinished", "a: 2024-13-45", "!!python/object:os.x {}"):
+        with pytest.raises(ValueError, match=r"^[^\n]+$"):
+            yaml_files.load_yaml(bad)
+
+
 def test_yaml_cannot_run_code(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     with pytest.raises(BadInput, match="YAML"):

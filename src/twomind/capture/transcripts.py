@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
+from twomind.capture.yaml_files import load_yaml
 from twomind.errors import BadInput
 
 #: Whisper looks at speech through windows of this length.
@@ -151,21 +152,11 @@ def _load_json(text: str) -> Any:
 
 
 def _load_yaml(text: str) -> Any:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """A safe loader that also knows the tag under which Whisper's (start, end) pairs were dumped."""
-
-    def pair(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> tuple[Any, ...]:
-        return tuple(loader.construct_sequence(node))
-
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", pair)
     try:
-        return yaml.load(text, Loader) or []
-    except yaml.YAMLError as error:
-        first = str(error).splitlines()[0]
+        return load_yaml(text) or []
+    except ValueError as error:
         raise BadInput(
-            f"expected a Whisper transcript as YAML (text, chunks), but it cannot be read: {first}"
+            f"expected a Whisper transcript as YAML (text, chunks), but it cannot be read: {error}"
         ) from error
 
 

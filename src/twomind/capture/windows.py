@@ -1,4 +1,4 @@
-"""Where the windows of a recording begin and end: the one place that counts them. It slices nothing and pads nothing."""
+"""Where the windows of a recording begin and end: the one place that counts them. It slices and pads nothing."""
 
 from __future__ import annotations
 

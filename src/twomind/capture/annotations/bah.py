@@ -12,7 +12,10 @@ import numpy as np
 from twomind.capture.annotations.marks import ABSENT, MODALITIES, PRESENT, Annotations, Mark, Tier, merge_tiers
 from twomind.errors import BadInput
 
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d{1,2}(?:[.,]\d+)?)$")
+#: A number without colons may have any number of digits: 125.5 is two minutes.
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):(?=\d{1,2}(?!\d)))?(\d+(?:[.,]\d+)?)$")
+#: What stands between start and end where a segment is one text.
+_BETWEEN = re.compile(r"\s*(?:-->|,|;|\s-\s|\s+to\s+)\s*")
 
 
 def from_bah(
@@ -43,9 +46,7 @@ def from_bah(
         present = _flag(entry["global_ah"])
         spans = _spans(entry, frame_times_s)
         return _build(entry, recording, subject, media, duration_s, coder, present, spans)
-    except BadInput as error:
-        raise BadInput(f"{recording}: {error}") from error
-    except ValueError as error:
+    except (BadInput, ValueError) as error:
         raise BadInput(f"{recording}: {error}") from error
 
 
@@ -121,18 +122,35 @@ def _per_segment(value: Any, n: int, name: str, problems: list[str]) -> list[Any
 
 
 def _spans(entry: Mapping[str, Any], frame_times_s: np.ndarray | None) -> list[tuple[float, float]]:
-    times, frames = entry.get("time_detailed_ah"), entry.get("fr_detailed_ah")
-    if times:
-        return [(_seconds(a), _seconds(b)) for a, b in _pairs(times, "time_detailed_ah")]
+    if entry.get("time_detailed_ah"):
+        return spans_s(entry)
+    frames = spans_frames(entry)
     if not frames:
         return []
     if frame_times_s is None:
         raise BadInput("there are frame numbers but no times; give frame_times_s, the presentation time of every frame")
-    return [_frame_span(a, b, np.asarray(frame_times_s, float)) for a, b in _pairs(frames, "fr_detailed_ah")]
+    return [_frame_span(a, b, np.asarray(frame_times_s, float)) for a, b in frames]
 
 
-def _frame_span(first: Any, last: Any, times_s: np.ndarray) -> tuple[float, float]:
-    a, b = int(first), int(last)
+def spans_s(entry: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """A/H segments of an entry in seconds, in the order of the file (``time_detailed_ah``).
+
+    Raises:
+        BadInput: segments or times that cannot be read.
+    """
+    return [(_seconds(a), _seconds(b)) for a, b in _pairs(entry, "time_detailed_ah")]
+
+
+def spans_frames(entry: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """A/H segments of an entry in frames, both included, in the order of the file (``fr_detailed_ah``).
+
+    Raises:
+        BadInput: segments or frame numbers that cannot be read.
+    """
+    return [(_frame(a), _frame(b)) for a, b in _pairs(entry, "fr_detailed_ah")]
+
+
+def _frame_span(a: int, b: int, times_s: np.ndarray) -> tuple[float, float]:
     if not 0 <= a <= b < len(times_s):
         raise BadInput(f"fr_detailed_ah: expected frames 0 <= first <= last < {len(times_s)}, got {a} and {b}")
     if b + 1 < len(times_s):
@@ -140,25 +158,29 @@ def _frame_span(first: Any, last: Any, times_s: np.ndarray) -> tuple[float, floa
     return float(times_s[a]), float(times_s[b] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0))
 
 
-def _pairs(value: Any, name: str) -> list[tuple[Any, Any]]:
-    """(start, end) of every segment, from a list of pairs or of mappings with start and end."""
+def _pairs(entry: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
+    """(start, end) of every segment: from pairs, mappings with start and end, or texts ``start - end``."""
+    value = entry.get(name) or []
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise BadInput(f"{name}: expected a list of (start, end), got {_short(value)}")
     found = []
     for one in value:
+        pair = one
         if isinstance(one, Mapping):
             lower = {str(k).lower(): v for k, v in one.items()}
-            one = [v for k, v in lower.items() if k.startswith("start")] + [
+            pair = [v for k, v in lower.items() if k.startswith("start")] + [
                 v for k, v in lower.items() if k.startswith(("end", "stop"))
             ]
-        if isinstance(one, str) or not isinstance(one, Sequence) or len(one) != 2:
+        elif isinstance(one, str):
+            pair = _BETWEEN.split(one.strip("[]() "))
+        if not isinstance(pair, Sequence) or len(pair) != 2:
             raise BadInput(f"{name}: expected (start, end) per segment, got {_short(one)}")
-        found.append((one[0], one[1]))
+        found.append((pair[0], pair[1]))
     return found
 
 
 def _seconds(value: Any) -> float:
-    """Seconds from ``HH:MM:SS.mmm`` or a number."""
+    """Seconds from ``HH:MM:SS.mmm``, ``MM:SS`` or a number."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     match = _CLOCK.fullmatch(str(value).strip())
@@ -166,6 +188,13 @@ def _seconds(value: Any) -> float:
         raise BadInput(f"time_detailed_ah: expected a time like 00:00:03.250, got {value!r}")
     hours, minutes, seconds = match.groups()
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds.replace(",", "."))
+
+
+def _frame(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"fr_detailed_ah: expected a frame number, got {value!r}") from error
 
 
 def _flag(value: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from twomind.capture import MEDIA_SUFFIXES
+from twomind.capture.annotations.bah import spans_frames, spans_s
 from twomind.capture.datasets import bah_check, bah_fake, bah_files, common
 from twomind.capture.datasets.bah_splits import Answer, read_split, video_id
 from twomind.capture.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
@@ -262,9 +263,9 @@ class Bah:
         entry = self.annotations.get(recording_id)
         try:
             if entry is not None and entry.get("time_detailed_ah"):
-                return tuple(Segment(a, max(a, b), "present", "coder") for a, b in bah_files.spans_s(entry))
+                return tuple(Segment(a, max(a, b), "present", "coder") for a, b in sorted(spans_s(entry)))
             if entry is not None and entry.get("fr_detailed_ah"):
-                return self._in_seconds(recording_id, bah_files.spans_frames(entry), "coder, by frame number")
+                return self._in_seconds(recording_id, sorted(spans_frames(entry)), "coder, by frame number")
         except BadInput as error:
             self.problems.append(Finding(f"entry of {recording_id}", str(error)))
         public = [(s.start_frame, s.end_frame) for s in self.segments.get(recording_id, ()) if s.label == 1]

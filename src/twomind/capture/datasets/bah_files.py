@@ -21,6 +21,7 @@ import numpy as np
 
 from twomind.capture.datasets.bah_splits import video_id
 from twomind.capture.datasets.frames import FrameLabels, frame_number
+from twomind.capture.yaml_files import load_yaml
 from twomind.errors import BadInput
 from twomind.store import Store, content_hash, default_root
 
@@ -231,23 +232,10 @@ def _without_frames(text: str) -> dict[str, dict[str, Any]] | None:
 
 
 def _load(text: str) -> Any:
-    import yaml
-
-    loader = _loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
-        return yaml.load(text, loader)
-    except yaml.YAMLError as error:
-        raise BadInput(f"not YAML: {str(error).splitlines()[0]}") from error
-
-
-def _loader(base: Any) -> Any:
-    """A safe loader that also knows the tag under which Python's tuples were dumped."""
-
-    class Loader(base):
-        pass
-
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, True))
-    return Loader
+        return load_yaml(text)
+    except ValueError as error:
+        raise BadInput(f"not YAML: {error}") from error
 
 
 def _recordings_in(data: Any) -> dict[str, dict[str, Any]]:
@@ -307,57 +295,6 @@ def labels_from_runs(spans: list[list[int]]) -> FrameLabels:
     labels = [np.full(last - first + 1, label, np.int64) for first, last, label in spans]
     empty = np.empty(0, np.int64)
     return FrameLabels(np.concatenate(numbers) if spans else empty, np.concatenate(labels) if spans else empty)
-
-
-_STAMP = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{1,2}(?:[.,]\d+)?)|(\d+(?:\.\d+)?)")
-
-
-def seconds_of(value: Any) -> float:
-    """Seconds of ``HH:MM:SS.mmm``, ``MM:SS`` or a number.
-
-    Raises:
-        BadInput: it is none of them.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    match = _STAMP.fullmatch(str(value).strip())
-    if not match:
-        raise BadInput(f"expected a time HH:MM:SS.mmm, got {str(value)[:30]!r}")
-    if match[4]:
-        return float(match[4])
-    return int(match[1] or 0) * 3600 + int(match[2]) * 60 + float(match[3].replace(",", "."))
-
-
-def pairs_of(value: Any) -> list[tuple[Any, Any]]:
-    """Start and end of each segment: pairs, mappings with start and end, or texts "start - end".
-
-    Raises:
-        BadInput: none of them.
-    """
-    found = []
-    for item in value or []:
-        if isinstance(item, dict) and "start" in item and "end" in item:
-            found.append((item["start"], item["end"]))
-        elif isinstance(item, list | tuple) and len(item) == 2:
-            found.append((item[0], item[1]))
-        elif (
-            isinstance(item, str)
-            and len(parts := re.split(r"\s*(?:-->|,|;|\s-\s|\s+to\s+)\s*", item.strip("[]() "))) == 2
-        ):
-            found.append((parts[0], parts[1]))
-        else:
-            raise BadInput(f"expected the start and end of a segment, got {str(item)[:60]!r}")
-    return found
-
-
-def spans_s(entry: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """A/H segments of an entry in seconds, in order of time (``time_detailed_ah``)."""
-    return sorted((seconds_of(a), seconds_of(b)) for a, b in pairs_of(entry.get("time_detailed_ah")))
-
-
-def spans_frames(entry: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """A/H segments of an entry in frames, both included (``fr_detailed_ah``)."""
-    return sorted((int(a), int(b)) for a, b in pairs_of(entry.get("fr_detailed_ah")))
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
