@@ -512,6 +512,81 @@ def test_own_reads_tables_marks_and_other_questions(copy) -> None:  # type: igno
     assert [r.split(":")[0] for r in reasons] == ["line 18", "line 19"]
 
 
+def _coded(copy, rows: list[str]) -> Path:  # type: ignore[no-untyped-def]
+    """The own folder with these marks alone: ``answer,coder,start,end`` of ada's answers 2 and 3."""
+    root = Path(copy("own"))
+    cells = [row.split(",") for row in rows]
+    marks = [f"ada answer {n},ada,ah,,{'A/H' if a else ''},{a},{b},,{who}" for n, who, a, b in cells]
+    head = "recording,subject,tier,modality,label,start_s,end_s,certainty,coder"
+    (root / "annotations.csv").write_text("\n".join([head, *marks]) + "\n")
+    return root
+
+
+COUNTED = {
+    "any": [1, 1, 1, 1, 0],
+    "majority": [0, 1, 1, 0, 0],
+    "all": [0, 0, 1, 0, 0],
+    "anna": [1, 1, 1, 0, 0],
+    "cy": [0, 0, 1, 1, 0],
+}
+
+
+@pytest.mark.parametrize("coders", COUNTED)
+def test_the_user_says_which_coders_count(coders: str, copy) -> None:  # type: ignore[no-untyped-def]
+    """Three coders of one recording, and one of another; what the program marked is no coder's."""
+    root = _coded(copy, [
+        "2,anna,0.0,0.3", "2,bo,0.1,0.2", "2,bo,0.2,0.3", "2,cy,0.2,0.4", "2,twomind,0.0,0.5", "3,bo,0.1,0.3",
+    ])  # fmt: skip
+    at = np.array([0.05, 0.15, 0.25, 0.35, 0.45])
+    by_argument = load_dataset("own")(root, coders=coders)  # type: ignore[call-arg]
+    assert by_argument.frame_labels(BAH_FRAMES, "ada answer 2", at).tolist() == COUNTED[coders]
+    (root / "task.json").write_text(json.dumps({"coders": coders}))
+    data = open_dataset(root)
+    assert data.frame_labels(BAH_FRAMES, "ada answer 2", at).tolist() == COUNTED[coders]
+    lone = data.frame_labels(BAH_FRAMES, "ada answer 3", at).tolist()
+    assert lone == ([-1] * 5 if coders in ("anna", "cy") else [0, 1, 1, 0, 0]), "one coder looked"
+    segments = {r.id: [(s.start_s, s.end_s) for s in r.segments] for r in data.recordings()}
+    if coders == "majority":
+        assert segments["ada answer 2"] == [(0.1, 0.3)], "two marks that touch are one where coders are counted"
+    notes = data.check().notes
+    assert any("1 recordings have several coders (anna, bo, cy)" in n and "task.json" in n for n in notes)
+    assert any(f"1 recordings that others coded were not coded by {coders}" in n for n in notes) == (-1 in lone)
+
+
+def test_a_coder_who_found_nothing_counts_and_two_are_a_majority_together_only(copy) -> None:  # type: ignore[no-untyped-def]
+    root = _coded(copy, ["2,anna,0.1,0.3", "2,bo,,", "3,anna,0.1,0.3"])
+    own = load_dataset("own")
+    for coders, found in (("any", [1]), ("majority", [-1]), ("all", [-1]), ("bo", [-1])):
+        data = own(root, coders=coders)  # type: ignore[call-arg]
+        # The answer is labelled present: without a segment that counts, nobody knows where.
+        assert data.frame_labels(BAH_FRAMES, "ada answer 2", np.array([0.2])).tolist() == found, coders
+        assert any("none of them counts" in n for n in data.check().notes) == (coders != "any")
+
+
+def test_a_coder_who_is_not_there_is_refused_with_the_names_of_those_who_are(copy) -> None:  # type: ignore[no-untyped-def]
+    root = _coded(copy, ["2,anna,0.1,0.3", "2,bo,0.1,0.3", "3,,0.1,0.3"])
+    (root / "task.json").write_text(json.dumps({"name": "pain", "classes": ["neutral", "pain"], "coders": "ana"}))
+    with pytest.raises(BadInput, match=r"expected any, majority, all or a coder \(\(no name\), anna, bo\); got 'ana'"):
+        open_dataset(root).recordings()
+    done = CliRunner().invoke(main, ["data", "check", str(root)])
+    assert done.exit_code == 3
+    assert "anna, bo" in done.output
+    (root / "annotations.csv").unlink()
+    with pytest.raises(BadInput, match="nobody's A/H marks are here"):
+        open_dataset(root).check()
+    for bad in ({"coders": ["anna"]}, {"name": "pain", "coders": "any"}, ["any"]):
+        (root / "task.json").write_text(json.dumps(bad))
+        with pytest.raises(BadInput, match=r'"coders": \.\.\.'):
+            open_dataset(root)
+
+
+def test_marks_without_usable_times_are_named_and_not_counted(copy) -> None:  # type: ignore[no-untyped-def]
+    data = open_dataset(_coded(copy, ["2,anna,0.3,0.1", "2,anna,soon,0.1", "2,anna,0.1,nan", "2,anna,0.1,0.2"]))
+    reasons = [f.reason for f in data.check().corrupted]
+    assert [r.split(", got ")[1] for r in reasons] == ["0.3, 0.1", "soon, 0.1", "0.1, nan"]
+    assert data.frame_labels(BAH_FRAMES, "ada answer 2", np.array([0.15, 0.25])).tolist() == [1, 0]
+
+
 def test_the_drawn_people_of_today_are_read(tmp_path: Path) -> None:
     from twomind.capture.drawn.people import draw_people
 

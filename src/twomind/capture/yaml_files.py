@@ -26,7 +26,7 @@ def load_yaml(text: str) -> Any:
 def _loader(base: type[Any]) -> type[Any]:
     """A safe loader that also knows the tag of tuples."""
 
-    class Loader(base):  # type: ignore[misc]
+    class Loader(base):
         pass
 
     Loader.add_constructor(

@@ -4,7 +4,8 @@ Columns ``path,subject`` and any of ``id,question,label,transcript,segments,neut
 ones are kept in ``annotation_entry``. ``segments`` are seconds (``1.25-3.5;7-8``); ``transcript`` is a file or the
 text itself. Coders' marks may lie in ``annotations.csv`` (the tidy table that ELAN files are turned into), or in an
 ELAN file beside a film and of its name; people in ``people.csv``. Another question than ambivalence is named in
-``task.json``: ``{"name": "pain", "classes": ["neutral", "pain"]}``.
+``task.json``: ``{"name": "pain", "classes": ["neutral", "pain"]}``. Where several coders looked at one recording,
+``"coders"`` there says whose marks count: ``any`` (the default), ``majority``, ``all``, or the name of one.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ class Own(Tabled):
     access: ClassVar[str] = "your own recordings; write recordings.csv beside them"
     looks_for: ClassVar[str] = "recordings.csv with the columns path and subject"
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, coders: str | None = None) -> None:
+        """``coders`` goes before what ``task.json`` says of them."""
         super().__init__(root)
-        self.tasks = _tasks(self.root / "task.json") or self.tasks
+        tasks, stated = _stated(self.root / "task.json")
+        self.tasks = tasks or self.tasks
+        self.coders = coders or stated or self.coders
 
     @classmethod
     def fits(cls, root: Path) -> bool:
@@ -49,16 +53,23 @@ class Own(Tabled):
         return rows
 
 
-def _tasks(path: Path) -> tuple[Task, ...]:
-    """The task of ``task.json`` by answer and by frame; empty without the file."""
+def _stated(path: Path) -> tuple[tuple[Task, ...], str]:
+    """The task of ``task.json`` by answer and by frame, and the coders who count; empty where it does not say."""
     if not path.is_file():
-        return ()
+        return (), ""
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
+        coders = stated.get("coders", "")
+        if not isinstance(coders, str):
+            raise TypeError(f"coders: expected a text, got {coders!r}")
+        if coders and not {"name", "classes"} & set(stated):
+            return (), coders
         name, classes = str(stated["name"]), tuple(map(str, stated["classes"]))
-        return Task(name, classes, "clip"), Task(f"{name}_frames", classes, "frame")
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f'{path}: expected {{"name": ..., "classes": [...]}} ({error})') from error
+        return (Task(name, classes, "clip"), Task(f"{name}_frames", classes, "frame")), coders
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f'{path}: expected {{"name": ..., "classes": [...]}}, {{"coders": ...}} or all three ({error})'
+        ) from error
 
 
 def fake(root: Path, seed: int = 0) -> Path:

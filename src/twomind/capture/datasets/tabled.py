@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from twomind.capture import MEDIA_SUFFIXES, find_transcript
-from twomind.capture.annotations.marks import NEGATIVE
-from twomind.capture.datasets import common
+from twomind.capture.datasets import coders, common
 from twomind.capture.datasets.checking import (
     Finding,
     Report,
@@ -26,19 +25,14 @@ from twomind.capture.datasets.checking import (
     not_listed,
     shown,
 )
+from twomind.capture.datasets.coders import ANNOTATIONS, Spans
 from twomind.capture.datasets.frames import FrameFolder
 from twomind.capture.datasets.protocols import Take
 from twomind.capture.words import Words, read_words, words_of_text
 from twomind.errors import BadInput
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 
-ANNOTATIONS = "annotations.csv"
-ANNOTATION_COLUMNS = (
-    "recording", "subject", "tier", "modality", "label", "start_s", "end_s", "certainty", "coder",
-)  # fmt: skip
 FRAMES = Task("ambivalence_hesitancy_frames", ("absent", "present"), "frame")
-#: Tier of the tidy annotation table that holds A/H segments.
-SEGMENT_TIER = "ah"
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class Row:
     question: str | None = None
     label: int | None = None
     transcript: str = ""
-    segments: tuple[tuple[float, float], ...] | None = None
+    segments: Spans | None = None
     neutral: bool = False
     order: float | None = None
     split: str = ""
@@ -59,7 +53,7 @@ class Row:
     more: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_spans(text: str) -> tuple[tuple[float, float], ...]:
+def parse_spans(text: str) -> Spans:
     """``1.25-3.5;7-8``: seconds, in order of time.
 
     >>> parse_spans("7-8; 1.25-3.5")
@@ -156,48 +150,6 @@ def _row(cell: Mapping[str, str], classes: tuple[str, ...]) -> Row:
     )
 
 
-def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
-    """Rows of a tidy annotation table (:data:`ANNOTATION_COLUMNS`) by recording.
-
-    Raises:
-        BadInput: a column is missing.
-    """
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [c for c in ("recording", "tier", "start_s", "end_s") if c not in (reader.fieldnames or ())]
-        if missing:
-            raise BadInput(
-                f"{path}: expected the columns {', '.join(ANNOTATION_COLUMNS)}; missing: {', '.join(missing)}"
-            )
-        found: dict[str, list[dict[str, str]]] = {}
-        for row in reader:
-            cell = {c: (row.get(c) or "").strip() for c in ANNOTATION_COLUMNS}
-            found.setdefault(cell["recording"], []).append(cell)
-        return found
-
-
-def rows_of_elan(path: Path, row: Row) -> list[dict[str, str]]:
-    """What people marked in an ELAN file, as rows of the tidy table; marks of the program are left out.
-
-    A tier for A/H without a mark says "nothing found" only where the coder also called the whole answer absent: a tier
-    that was made for a coder and never filled says nothing.
-    """
-    from twomind.capture.annotations import PROGRAM, read_eaf
-
-    found = []
-    tiers = [t for t in read_eaf(path).tiers if t.coder != PROGRAM and t.kind != "model"]
-    for tier in tiers:
-        for mark in tier.marks:
-            cells = (row.id, row.subject, tier.kind, tier.modality, mark.label, f"{mark.start_s:.3f}",
-                     f"{mark.end_s:.3f}", mark.certainty, tier.coder)  # fmt: skip
-            found.append(dict(zip(ANNOTATION_COLUMNS, cells, strict=True)))
-    absent = [t.coder for t in tiers if t.kind == "answer" and t.marks and not any(m.present for m in t.marks)]
-    for coder in absent:
-        cells = (row.id, row.subject, SEGMENT_TIER, "", "", "", "", "", coder)
-        found.append(dict(zip(ANNOTATION_COLUMNS, cells, strict=True)))
-    return found
-
-
 class Tabled:
     """A data set whose recordings are rows of a table. A subclass says which table, and what it is called."""
 
@@ -208,6 +160,8 @@ class Tabled:
     tasks: tuple[Task, ...] = (AMBIVALENCE, FRAMES)
     protocols: ClassVar[tuple[str, ...]] = ("official", "train-val", *common.WITH_QUESTIONS, "environment-shift")
     targets: ClassVar[tuple[str, ...]] = ()
+    #: Which coders' marks count where several looked at one recording: a rule of ``coders.RULES``, or one's name.
+    coders: str = "any"
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
@@ -231,12 +185,12 @@ class Tabled:
     def annotation_rows(self) -> dict[str, list[dict[str, str]]]:
         """Coders' marks by recording: of the tidy table; of an ELAN file beside the film where the table has none."""
         path = self.root / ANNOTATIONS
-        found = read_annotation_rows(path) if path.is_file() else {}
+        found = coders.read_annotation_rows(path) if path.is_file() else {}
         for row in self.rows.values():
             beside = self.media(row).with_suffix(".eaf")
             if row.id not in found and beside.is_file():
                 try:
-                    found[row.id] = rows_of_elan(beside, row)
+                    found[row.id] = coders.rows_of_elan(beside, row.id, row.subject)
                 except BadInput as error:
                     self.problems.append(Finding(shown(beside, self.root), str(error).removeprefix(f"{beside}: ")))
         return found
@@ -292,24 +246,25 @@ class Tabled:
             return None, "the transcript cannot be read"
         return words, "; ".join(words.problems)
 
-    def _spans(self, row: Row) -> tuple[tuple[float, float], ...] | None:
-        """A/H segments: of the table, else of the annotation table; None when neither says anything."""
+    def _spans(self, row: Row) -> Spans | None:
+        """A/H segments: of the table, else of the coders; None when neither says anything."""
         if row.segments is not None:
             return row.segments
-        marks = [m for m in self.annotation_rows.get(row.id, ()) if m["tier"] == SEGMENT_TIER]
-        if not marks:
-            return None  # words or cues alone do not say that somebody looked for A/H
-        spans = []
-        for mark in marks:
-            if not mark["start_s"] or mark["label"].strip().lower() in NEGATIVE:
-                continue
-            try:
-                spans.append((float(mark["start_s"]), float(mark["end_s"])))
-            except ValueError:
-                self.problems.append(
-                    Finding(ANNOTATIONS, f"{row.id}: expected seconds, got {mark['start_s']}, {mark['end_s']}")
-                )
-        return tuple(sorted(spans))
+        return coders.unite(self._coded[row.id], self._rule)
+
+    @cached_property
+    def _coded(self) -> dict[str, dict[str, Spans]]:
+        """A/H segments of each coder by recording, where the table of recordings says nothing of segments."""
+        found = {}
+        for row in self.rows.values():
+            if row.segments is None:
+                found[row.id], problems = coders.spans_by_coder(self.annotation_rows.get(row.id, ()))
+                self.problems += [Finding(ANNOTATIONS, f"{row.id}: {p}") for p in problems]
+        return found
+
+    @cached_property
+    def _rule(self) -> str:
+        return coders.checked_rule(self.coders, self._coded.values(), self.root)
 
     def label(self, task_name: str, recording_id: str) -> int | None:
         common.known_task(self.tasks, task_name)
@@ -390,6 +345,7 @@ class Tabled:
         corrupted += dict.fromkeys(self.problems)
         n_unlabelled = sum(r.label is None for r in self.rows.values())
         notes = [f"{n_unlabelled} recordings have no label"] if n_unlabelled else []
+        notes += coders.notes(self._coded, self._rule)
         beside = {k.with_suffix(".eaf").resolve() for k in known}
         n_eaf = sum(f.resolve() not in beside for f in self.root.rglob("*.eaf"))
         if n_eaf:
