@@ -120,10 +120,7 @@ def open_dataset(root: Path | str, name: str | None = None) -> Dataset:
     if name is None and study(root).get("layout") in dataset_names():
         name = str(study(root)["layout"])
     if name is not None:
-        found = load_dataset(name)
-        if not found.fits(root):
-            raise BadInput(f"{root}: expected the layout of {name}: {found.looks_for}")
-        return found(root)  # type: ignore[call-arg]
+        return load_dataset(name)(root)  # type: ignore[call-arg]
     classes = {n: load_dataset(n) for n in dataset_names()}
     fitting = [n for n, c in classes.items() if c.fits(root)]
     if len(fitting) > 1:

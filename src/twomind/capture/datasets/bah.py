@@ -22,15 +22,13 @@ from twomind.capture.datasets.bah_splits import Answer, read_split, video_id
 from twomind.capture.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
 from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
 from twomind.capture.datasets.protocols import Take
-from twomind.capture.words import Words, read_words, words_of_text
+from twomind.capture.words import Words, words_of_text
 from twomind.errors import BadInput
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 
 #: Mean frame rate of the set: 916,618 frames in 10.60 hours. Only for recordings whose film is absent.
 NOMINAL_FPS = 24.0
 NOMINAL = "nominal: frame number / 24 (the film is not there)"
-
-FRAMES = Task("ambivalence_hesitancy_frames", ("absent", "present"), "frame")
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Bah:
         "request form and signed licence agreement by a full-time faculty member (no students or postdocs) at "
         "github.com/sbelharbi/bah-dataset; the v1 split files with transcripts are public there"
     )
-    tasks: ClassVar[tuple[Task, ...]] = (AMBIVALENCE, FRAMES)
+    tasks: ClassVar[tuple[Task, ...]] = (AMBIVALENCE, common.AMBIVALENCE_FRAMES)
     protocols: ClassVar[tuple[str, ...]] = (
         "official", "train-val", "ten-targets", "ten-targets-transductive", *common.WITH_QUESTIONS, "environment-shift",
     )  # fmt: skip
@@ -71,11 +69,8 @@ class Bah:
     )
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
-        base = bah_files.base_of(self.root)
-        if base is None:
-            raise BadInput(f"{self.root}: expected the layout of bah: {self.looks_for}")
-        self.base = base
+        self.root = common.fitting(self, root)
+        self.base = bah_files.base_of(self.root) or self.root
         #: Lines and entries that could not be read, found so far; ``check`` reads everything and lists them.
         self.problems: list[Finding] = []
         #: A check goes on without a part that cannot be read, and lists it; everything else stops there.
@@ -98,9 +93,7 @@ class Bah:
         folder = bah_files.split_folder(self.base)
         for split in bah_files.SPLITS if folder is not None else ():
             path = folder / f"{split}.txt"  # type: ignore[operator]
-            if not path.is_file():
-                continue
-            if self._is_empty(path):
+            if not path.is_file() or self._is_empty(path):
                 continue
             paths = _paths_of(path)
             read = read_split(path)
@@ -246,18 +239,12 @@ class Bah:
         return tuple(found), {p: counts.most_common(1)[0][0] for p, counts in spoken.items()}
 
     def _words(self, video: Video, duration_s: float) -> tuple[Words | None, str]:
-        known = duration_s if np.isfinite(duration_s) else None
         path = self.transcript_files.get(video.id)
-        if path is not None:
-            try:
-                words = read_words(path, known)
-                return words, "; ".join(words.problems)
-            except BadInput as error:
-                self.problems.append(Finding(shown(path, self.base), str(error).removeprefix(f"{path}: ")))
-        if video.transcript:
+        words = common.transcript(path, duration_s, self.base, self.problems) if path is not None else None
+        if words is None and video.transcript:
+            known = duration_s if np.isfinite(duration_s) else None
             words = words_of_text(video.transcript, "split file (plain text, no times)", known)
-            return words, "; ".join(words.problems)
-        return None, "no transcript was given"
+        return words, "; ".join(words.problems) if words else "no transcript was given"
 
     def _segments(self, recording_id: str) -> tuple[Segment, ...]:
         entry = self.annotations.get(recording_id)

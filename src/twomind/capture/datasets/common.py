@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from twomind.capture import MEDIA_SUFFIXES
 from twomind.capture.datasets import guards, protocols
-from twomind.capture.datasets.checking import Finding, not_listed
+from twomind.capture.datasets.checking import Finding, not_listed, shown
 from twomind.capture.datasets.frames import FrameLabels, read_frame_list
+from twomind.capture.words import Words, read_words
 from twomind.errors import BadInput
 from twomind.types import Fold, Recording, Task
 
+#: The question of ambivalence asked of moments, where the floor's ``AMBIVALENCE`` asks it of a whole answer.
+AMBIVALENCE_FRAMES = Task("ambivalence_hesitancy_frames", ("absent", "present"), "frame")
 #: Protocols of any data set with people.
 GENERAL = ("targets-N", "each-person", "people-K", "leave-one-person-out")
 #: Of those with questions or tasks too.
@@ -46,6 +51,35 @@ def guarded_folds(
     return made
 
 
+class _Kind(Protocol):
+    name: ClassVar[str]
+    looks_for: ClassVar[str]
+
+    @classmethod
+    def fits(cls, root: Path) -> bool: ...
+
+
+def fitting(data: _Kind | type[_Kind], root: Path | str) -> Path:
+    """The root as a path.
+
+    Raises:
+        BadInput: the folder has not the layout of this data set; the message says what was looked for.
+    """
+    root = Path(root)
+    if not data.fits(root):
+        raise BadInput(f"{root}: expected the layout of {data.name}: {data.looks_for}")
+    return root
+
+
+def transcript(path: Path, duration_s: float, root: Path, problems: list[Finding]) -> Words | None:
+    """Words of a transcript's file; None, and a finding more, where it cannot be read. ``duration_s`` may be nan."""
+    try:
+        return read_words(path, duration_s if math.isfinite(duration_s) else None)
+    except BadInput as error:
+        problems.append(Finding(shown(path, root), str(error).removeprefix(f"{path}: ")))
+        return None
+
+
 def known_task(tasks: Sequence[Task], name: str) -> Task:
     """The task of that name.
 
@@ -73,6 +107,17 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
             for row in reader
             if row["subject"]
         }
+
+
+def people_of(subjects: Iterable[str], *tables: Path) -> dict[str, dict[str, str]]:
+    """What the tables that are there say of each of these people; a later table goes before an earlier one."""
+    found: dict[str, dict[str, str]] = {subject: {} for subject in subjects}
+    for path in tables:
+        if path.is_file():
+            for subject, known in read_people_table(path).items():
+                if subject in found:
+                    found[subject].update(known)
+    return found
 
 
 def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:

@@ -28,11 +28,9 @@ from twomind.capture.datasets.checking import (
 from twomind.capture.datasets.coders import ANNOTATIONS, Spans
 from twomind.capture.datasets.frames import FrameFolder
 from twomind.capture.datasets.protocols import Take
-from twomind.capture.words import Words, read_words, words_of_text
+from twomind.capture.words import Words, words_of_text
 from twomind.errors import BadInput
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
-
-FRAMES = Task("ambivalence_hesitancy_frames", ("absent", "present"), "frame")
 
 
 @dataclass(frozen=True)
@@ -157,16 +155,14 @@ class Tabled:
     licence: ClassVar[str]
     access: ClassVar[str]
     looks_for: ClassVar[str]
-    tasks: tuple[Task, ...] = (AMBIVALENCE, FRAMES)
+    tasks: tuple[Task, ...] = (AMBIVALENCE, common.AMBIVALENCE_FRAMES)
     protocols: ClassVar[tuple[str, ...]] = ("official", "train-val", *common.WITH_QUESTIONS, "environment-shift")
     targets: ClassVar[tuple[str, ...]] = ()
     #: Which coders' marks count where several looked at one recording: a rule of ``coders.RULES``, or one's name.
     coders: str = "any"
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
-        if not self.fits(self.root):
-            raise BadInput(f"{self.root}: expected the layout of {self.name}: {self.looks_for}")
+        self.root = common.fitting(self, root)
         self.problems: list[Finding] = []
 
     @classmethod
@@ -239,12 +235,8 @@ class Tabled:
         path = path or (find_transcript(media) if media.is_file() and not row.transcript else None)
         if path is None:
             return None, "no transcript was given"
-        try:
-            words = read_words(path, known)
-        except BadInput as error:
-            self.problems.append(Finding(shown(path, self.root), str(error).removeprefix(f"{path}: ")))
-            return None, "the transcript cannot be read"
-        return words, "; ".join(words.problems)
+        words = common.transcript(path, duration_s, self.root, self.problems)
+        return words, "; ".join(words.problems) if words else "the transcript cannot be read"
 
     def _spans(self, row: Row) -> Spans | None:
         """A/H segments: of the table, else of the coders; None when neither says anything."""
@@ -285,13 +277,7 @@ class Tabled:
         return out
 
     def people(self) -> Mapping[str, Mapping[str, str]]:
-        found: dict[str, dict[str, str]] = {r.subject: {} for r in self.rows.values()}
-        path = self.root / "people.csv"
-        if path.is_file():
-            for subject, known in common.read_people_table(path).items():
-                if subject in found:
-                    found[subject].update(known)
-        return found
+        return common.people_of((r.subject for r in self.rows.values()), self.root / "people.csv")
 
     def may_be_shown(self, subject: str) -> bool:
         return common.may_be_shown(self.people().get(subject, {}), is_drawn(self.root))

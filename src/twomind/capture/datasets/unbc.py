@@ -20,7 +20,6 @@ from twomind.capture.datasets import common, fakes
 from twomind.capture.datasets.checking import Finding, Report, counted, is_drawn, not_listed, picture_faults, shown
 from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, frame_number, labels_of
 from twomind.capture.datasets.protocols import Take
-from twomind.errors import BadInput
 from twomind.store import write_text
 from twomind.types import Fold, Progress, Recording, Task
 
@@ -45,9 +44,7 @@ class Unbc:
     looks_for: ClassVar[str] = "Images/<person>/<sequence>/ and Frame_Labels/PSPI/<person>/<sequence>/<frame>_facs.txt"
 
     def __init__(self, root: Path | str) -> None:
-        self.root = Path(root)
-        if not self.fits(self.root):
-            raise BadInput(f"{self.root}: expected the layout of unbc: {self.looks_for}")
+        self.root = common.fitting(self, root)
 
     @classmethod
     def fits(cls, root: Path) -> bool:
