@@ -1,6 +1,6 @@
 """How long must a neutral clip be, and what does a contaminated one do: methods on drawn studies, without films.
 
-    OMP_NUM_THREADS=1 python benchmarks/neutral_length.py            # about five minutes of one core
+    OMP_NUM_THREADS=1 python benchmarks/neutral_length.py            # about eight minutes of one core
 
 Drawn people: proves machinery only. 24 drawn people in four groups, each group held out once; the model is the plain
 one of docs/personalise.md on windows of 2.5 s, fitted on the other 18 people. Some of each person's clips that were
