@@ -6,8 +6,8 @@
 Random weights and noise for pictures: cost does not depend on them. One thread. Seconds are processor time, so that
 other work on the machine does not count: the median of the repeats, the first call (which fills Adam's moments) left
 out; a call of more than ten seconds is made once. Every part runs in a process of its own, whose peak memory is its
-own. A person's adaptation is the method ``dsfda`` with its defaults, run whole at the sizes of ``--whole``; elsewhere it
-is estimated as its steps times the seconds of one, and the result says so.
+own. A person's adaptation is the method ``dsfda`` with its defaults, run whole at the sizes of ``--whole``; elsewhere
+it is estimated as its steps times the seconds of one, and the result says so.
 """
 
 from __future__ import annotations
