@@ -38,13 +38,21 @@ def _block(w: Weights, at: str, x: Tensor, stride: int) -> Tensor:
     return F.relu(x + y)
 
 
+def stem(w: Weights, x: Tensor) -> Tensor:
+    """The first convolution and its normalisation, before ReLU: ``(B, 3, H, W)`` → ``(B, 64, H / 2, W / 2)``."""
+    return _norm(w, "bn1", F.conv2d(x, w["conv1.weight"], stride=2, padding=3))
+
+
+def layer(w: Weights, n: int, x: Tensor) -> Tensor:
+    """Layer ``n`` (1 … 4): two residual blocks; all but the first halve the side."""
+    return _block(w, f"layer{n}.1", _block(w, f"layer{n}.0", x, 1 if n == 1 else 2), 1)
+
+
 def extract(w: Weights, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Pooled features ``(B, 512)`` of pictures ``(B, 3, H, W)``, and five maps: of the stem and each layer."""
-    x = F.relu(_norm(w, "bn1", F.conv2d(x, w["conv1.weight"], stride=2, padding=3)))
-    maps = [F.max_pool2d(x, 3, 2, padding=1)]
-    for layer in range(1, 5):
-        y = _block(w, f"layer{layer}.0", maps[-1], 1 if layer == 1 else 2)
-        maps.append(_block(w, f"layer{layer}.1", y, 1))
+    maps = [F.max_pool2d(F.relu(stem(w, x)), 3, 2, padding=1)]
+    for n in range(1, 5):
+        maps.append(layer(w, n, maps[-1]))
     return maps[-1].mean(dim=(2, 3)), maps
 
 
