@@ -384,6 +384,68 @@ def test_landmarks_are_those_of_the_public_call(shared: Path) -> None:
             assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+class Counting(MeshFinder):
+    """Counts how many faces were asked for, and how many of them had been begun ahead; can decline to begin."""
+
+    def __init__(self, may_begin: bool) -> None:
+        super().__init__()
+        self.may_begin, self.n_asked, self.n_begun, self.n_left, self.n_counts = may_begin, 0, 0, 0, 0
+
+    def ahead(self, rgb: np.ndarray) -> None:
+        if self.may_begin:
+            super().ahead(rgb)
+
+    def one(self, rgb: np.ndarray) -> np.ndarray | None:
+        self.n_asked += 1
+        self.n_begun += self._sent is rgb
+        return super().one(rgb)
+
+    def several(self, rgb: np.ndarray) -> list[np.ndarray]:
+        self.n_left += self._sent is not None
+        return super().several(rgb)
+
+    def count(self, rgb: np.ndarray) -> int:
+        self.n_counts += 1
+        return 2 if self.n_counts == 2 else super().count(rgb)
+
+
+def test_working_a_frame_ahead_changes_no_bit(shared: Path) -> None:
+    """Through a lost face, a small one, a second person and back, the graph is given the same pictures in one order."""
+    clip = [f.rgb for f in decoded(shared / "data" / "faces" / "single_face.mp4", 70)]
+    frames = []
+    for k, rgb in enumerate(clip):
+        picture = rgb.copy()
+        if 12 <= k < 16:
+            picture[:] = 0
+        elif 32 <= k < 38:  # another person beside: the same face, mirrored and tinted
+            half = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            picture[:] = 90
+            picture[: half.shape[0], : half.shape[1]] = half
+            picture[: half.shape[0], -half.shape[1] :] = half[:, ::-1, ::-1]
+        elif 52 <= k < 60:
+            small = cv2.resize(rgb, None, fx=0.22, fy=0.22, interpolation=cv2.INTER_AREA)
+            picture[:] = 90
+            picture[100 : 100 + small.shape[0], 150 : 150 + small.shape[1]] = small
+        frames.append(Decoded(k / 10, picture))
+    found, finders = [], [Counting(True), Counting(False)]
+    for finder in finders:
+        reader = FaceReader(FaceSettings(keep_landmarks=True), finder)
+        for frame in frames:
+            reader.push(frame)
+        found.append(reader.finish())
+    ahead, behind = found
+    assert finders[0].n_asked == finders[1].n_asked
+    assert finders[0].n_begun > 0.6 * finders[0].n_asked
+    assert finders[1].n_begun == finders[0].n_left == 0
+    assert ahead.landmarks is not None
+    assert behind.landmarks is not None
+    assert ahead.summary == behind.summary
+    assert ahead.summary["max_people"] == 2
+    assert "no face" in ahead.summary["dropped"]
+    np.testing.assert_array_equal(ahead.landmarks.values, behind.landmarks.values)
+    np.testing.assert_array_equal(ahead.track.values, behind.track.values)
+
+
 def test_mediapipe_is_imported_without_pyplot_but_can_still_draw() -> None:
     code = (
         "import sys; from twomind.describe.tracker_mesh import import_mediapipe; m = import_mediapipe(); "

@@ -350,8 +350,11 @@ def _run_pass(
         report = asdict(stream.report)
         made.media = {**made.media, **report} if wanted["face"] or not made.media else {**report, **made.media}
         if reader is not None:
-            result = reader.finish()
-            made.face = (result.track, dict(result.summary))
+            try:
+                result = reader.finish()
+                made.face = (result.track, dict(result.summary))
+            except Exception as error:
+                made.notes["face"] = f"the face tracker failed: {type(error).__name__}: {error}"
         if sound:
             _sound(spool.waveform(), wanted, settings, made)
     finally:

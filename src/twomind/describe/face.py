@@ -18,7 +18,7 @@ from twomind.describe.head import FACE_WIDTH_IOD, N_LANDMARKS, derotate, pose_de
 from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPORTED, Measure
 from twomind.describe.quality import REASONS, QualitySettings, Skin, judge, pixel_row
 from twomind.describe.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
-from twomind.describe.tracker_mesh import FaceFinder, MeshFinder, open_finder
+from twomind.describe.tracker_mesh import FaceFinder, open_finder
 from twomind.errors import BadInput
 from twomind.store import Spool
 from twomind.types import Track
@@ -103,38 +103,40 @@ class FaceReader:
         self._times: list[float] = []
         self._codes: list[int] = []
         self._found: list[tuple[int, np.ndarray]] = []  # row in the block, landmarks
-        self._pixels: list[np.ndarray] = []  # their pixel rows; the last one is read while the next frame is tracked
-        self._unread: tuple[np.ndarray, np.ndarray] | None = None
-        if isinstance(self._finder, MeshFinder):
-            self._finder.meanwhile = self._read_pixels
+        self._pixels: list[np.ndarray] = []  # their pixel rows
+        self._held: tuple[np.ndarray, float] | None = None  # the last frame pushed, until it is known what follows
         self._cv2_threads = _one_opencv_thread()
         self._last_lips: tuple[float, np.ndarray] | None = None
         self._people_rows: dict[int, int] = {}
 
     def push(self, frame: Frame) -> None:
-        """Take the next frame (``time_s``, ``rgb (H, W, 3)`` uint8)."""
-        seen = self._tracker.update(frame.rgb, frame.time_s)
-        self._read_pixels()
+        """Take the next frame (``time_s``, ``rgb (H, W, 3)`` uint8).
+
+        A frame is looked at when the next one is there: the back end works on that one, in its own threads, while this
+        one's pixels are read and its rows are made.
+        """
+        rgb = frame.rgb
+        self._look(following=rgb)
+        self._held = (rgb, frame.time_s)
+
+    def _look(self, following: np.ndarray | None) -> None:
+        if self._held is None:
+            return
+        (rgb, time_s), self._held = self._held, None
+        seen = self._tracker.update(rgb, time_s, following)
         self._people_rows[seen.n_people] = self._people_rows.get(seen.n_people, 0) + 1
         if seen.landmarks_px is not None:
             self._found.append((len(self._times), seen.landmarks_px))
-            self._unread = (frame.rgb, seen.landmarks_px)
-        self._times.append(frame.time_s)
+            self._pixels.append(pixel_row(rgb, seen.landmarks_px))
+        self._times.append(time_s)
         self._codes.append(_REASONS.index(seen.reason))
         if len(self._times) == _BLOCK:
             self._flush()
-
-    def _read_pixels(self) -> None:
-        """The pixel row of the last face found, unless it is there already."""
-        if self._unread is not None:
-            self._pixels.append(pixel_row(*self._unread))
-            self._unread = None
 
     def _flush(self) -> None:
         """Measure the buffered frames at once and spool their rows."""
         if not self._times:
             return
-        self._read_pixels()
         times_s, codes = np.array(self._times), np.array(self._codes)
         values = np.full((len(times_s), len(NAMES)), np.nan)
         if self._found:
@@ -194,6 +196,7 @@ class FaceReader:
 
     def finish(self) -> FaceResult:
         """Measure what is left, find blinks, and close the back end."""
+        self._look(following=None)
         self._flush()
         self._finder.close()
         if self._cv2_threads is not None:

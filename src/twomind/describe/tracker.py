@@ -129,12 +129,22 @@ class Tracker:
         self._zoom_box: np.ndarray | None = None
         self._missed = 0
         self._time_s = 0.0
+        self._plain = False  # one face that was expected: the next frame will be asked for it alone
 
-    def update(self, rgb: np.ndarray, time_s: float) -> Sighting:
-        """Look at the next frame ``(H, W, 3)`` uint8."""
+    def update(self, rgb: np.ndarray, time_s: float, following: np.ndarray | None = None) -> Sighting:
+        """Look at the next frame ``(H, W, 3)`` uint8.
+
+        ``following`` is the picture of the frame after it, where that is known: the back end then works on it while the
+        caller deals with this one. What is found does not depend on it.
+        """
         self._index += 1
         self._time_s = time_s
+        checked_next = (self._index + 1) % self.settings.check_every == 0
+        if following is not None and self._plain and not checked_next:
+            self._finder.prepare(following)  # for the usual case, that this frame is as plain as the last one
         faces = self._look(rgb)
+        if following is not None and self._plain and not checked_next:
+            self._finder.ahead(following)
         pairs = self._assign(faces)
         target = self._choose(pairs, rgb.shape)
         n_people = len(faces)
@@ -151,6 +161,7 @@ class Tracker:
     def _look(self, rgb: np.ndarray) -> list[_Face]:
         """The faces of this frame, by the cheapest way that suffices."""
         check = self._index % self.settings.check_every == 0
+        self._plain = False
         if self._time_s < self._crowd_until_s:
             faces = self._describe(rgb, self._finder.several(rgb))
         elif self._zoom_box is not None:
@@ -168,6 +179,8 @@ class Tracker:
             if faces and self._suspicious(faces[0]):
                 faces = self._describe(rgb, self._finder.several(rgb)) or faces
                 self._crowd_until_s = self._time_s + self.settings.crowd_hold_s
+            else:
+                self._plain = bool(faces)
         if len(faces) > 1:
             self._crowd_until_s = self._time_s + self.settings.crowd_hold_s
         if faces:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +33,12 @@ class FaceFinder(Protocol):
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         """The face that is being followed, or the clearest one."""
+
+    def prepare(self, rgb: np.ndarray) -> None:
+        """Make ready for ``ahead`` with this very picture, while the back end works on another; may do nothing."""
+
+    def ahead(self, rgb: np.ndarray) -> None:
+        """Begin what ``one`` will be asked next, with the picture that was prepared; may do nothing."""
 
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
         """All faces."""
@@ -123,43 +129,55 @@ def box_of(landmarks_px: np.ndarray) -> np.ndarray:
     return np.concatenate([landmarks_px[:, :2].min(axis=0), landmarks_px[:, :2].max(axis=0)])
 
 
-def landmark_lists(mesh: Any, rgb: np.ndarray, meanwhile: Callable[[], None] | None = None) -> list[Any]:
-    """The landmark lists that ``FaceMesh.process`` would give, without what it does besides.
+def pack(mesh: Any, rgb: np.ndarray) -> Any:
+    """A copy of the picture as a FaceMesh takes it: for :func:`send`, now or later.
 
-    ``meanwhile`` is called while the graph works in its own thread.
-
-    ``process`` makes a named-tuple class anew for every frame, a tenth of the whole cost of tracking. The parts it is
-    made of are private to MediaPipe, whose version is pinned; where one is absent, ``process`` itself is asked.
+    ``FaceMesh.process`` waits, and makes a named-tuple class anew for every frame, a tenth of the whole cost of
+    tracking. The parts it is made of are private to MediaPipe, whose version is pinned; where one is absent, there is
+    no packet, but None.
     """
     if not all(hasattr(mesh, name) for name in _PARTS):
-        if meanwhile is not None:
-            meanwhile()
-        return list(mesh.process(rgb).multi_face_landmarks or ())
-    from mediapipe.python import packet_getter
+        return None
+    (kind, *_) = mesh._input_stream_type_info.values()
+    return mesh._make_packet(kind, np.ascontiguousarray(rgb))
 
+
+def send(mesh: Any, packet: Any) -> None:
+    """Let a FaceMesh work on a picture in its own threads; :func:`collect` gives what it found."""
     mesh._graph_outputs.clear()
     mesh._simulated_timestamp += _STEP_US
-    (name, kind), *_ = mesh._input_stream_type_info.items()
-    packet = mesh._make_packet(kind, rgb).at(mesh._simulated_timestamp)
-    mesh._graph.add_packet_to_input_stream(stream=name, packet=packet)
-    if meanwhile is not None:
-        meanwhile()
+    (name, *_) = mesh._input_stream_type_info
+    mesh._graph.add_packet_to_input_stream(stream=name, packet=packet.at(mesh._simulated_timestamp))
+
+
+def collect(mesh: Any) -> list[Any]:
+    """The landmark lists of the picture that was sent; waits for them."""
+    from mediapipe.python import packet_getter
+
     mesh._graph.wait_until_idle()
     found = mesh._graph_outputs.get("multi_face_landmarks")
     return [] if found is None or found.is_empty() else list(packet_getter.get_proto_list(found))
 
 
+def landmark_lists(mesh: Any, rgb: np.ndarray) -> list[Any]:
+    """The landmark lists that ``FaceMesh.process`` would give, without what it does besides."""
+    packet = pack(mesh, rgb)
+    if packet is None:
+        return list(mesh.process(np.ascontiguousarray(rgb)).multi_face_landmarks or ())
+    send(mesh, packet)
+    return collect(mesh)
+
+
 class MeshFinder:
     """FaceMesh with irises, and the detectors, all from MediaPipe's wheel."""
-
-    #: Called once per face that is followed, while MediaPipe works: waiting is the time for the last frame's pixels.
-    #: (A pool of threads for them cost more than the pixels: every hand-over waits for the interpreter.)
-    meanwhile: Callable[[], None] | None = None
 
     def __init__(self, max_people: int = 4) -> None:
         self._mediapipe = import_mediapipe()
         self._max_people = max_people
         self._graphs: dict[str, Any] = {}
+        # The pictures that the graph "one" will be given, and is working on.
+        self._packed: tuple[np.ndarray, Any] | None = None
+        self._sent: np.ndarray | None = None
 
     def _graph(self, name: str) -> Any:
         """Graphs start when first needed: most recordings need only one."""
@@ -182,11 +200,27 @@ class MeshFinder:
 
     def _faces(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
         height, width = rgb.shape[:2]
-        found = landmark_lists(self._graph(name), np.ascontiguousarray(rgb), self.meanwhile)
+        found = landmark_lists(self._graph(name), rgb)
         return [to_pixels(face, width, height) for face in found]
 
+    def prepare(self, rgb: np.ndarray) -> None:
+        packet = pack(self._graph("one"), rgb)
+        self._packed = None if packet is None else (rgb, packet)
+
+    def ahead(self, rgb: np.ndarray) -> None:
+        packed, self._packed = self._packed, None
+        if packed is not None and packed[0] is rgb and self._sent is None:
+            send(self._graph("one"), packed[1])
+            self._sent = rgb
+
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
-        faces = self._faces("one", rgb)
+        if self._sent is None:
+            faces = self._faces("one", rgb)
+        else:
+            if self._sent is not rgb:
+                raise RuntimeError("the picture that was sent ahead is not the one that is asked for")
+            self._sent = None
+            faces = [to_pixels(face, rgb.shape[1], rgb.shape[0]) for face in collect(self._graph("one"))]
         return faces[0] if faces else None
 
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
@@ -225,6 +259,7 @@ class MeshFinder:
         return len(self._boxes("near", rgb[::step, ::step]))
 
     def close(self) -> None:
+        self._packed = self._sent = None
         for graph in self._graphs.values():
             graph.close()
         self._graphs.clear()
@@ -258,6 +293,12 @@ class LandmarkerFinder(MeshFinder):
         found = self._landmarker.detect(picture).face_landmarks
         faces = [np.array([(p.x, p.y, p.z) for p in face], np.float32) * scale for face in found]
         return [face for face in faces if len(face) == N_LANDMARKS]
+
+    def prepare(self, rgb: np.ndarray) -> None:
+        pass  # all its faces are found in one call, which waits
+
+    def ahead(self, rgb: np.ndarray) -> None:
+        pass
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         faces = self.several(rgb)
