@@ -141,9 +141,14 @@ def report_of(people: Sequence[PersonHarm], tolerance: float = 1.0) -> HarmRepor
     for name in ("adapted", "guarded"):
         lost = [p.source - float(getattr(p, name)) for p in people]
         known = bool(lost) and bool(np.isfinite(lost).all())
-        worse = sum(v > tolerance for v in lost)
+        worse = sum(harmed(v, tolerance) for v in lost)
         shares.append((worse / len(lost), wilson(worse, len(lost))) if known else (float("nan"), wilson(0, 0)))
     return HarmReport(tuple(people), tolerance, *shares[0], *shares[1])
+
+
+def harmed(lost: float, tolerance: float) -> bool:
+    """Whether a person lost more than ``tolerance`` points; one point is not more than a point by a rounding error."""
+    return round(lost, 9) > tolerance
 
 
 def _logged(guarded: Sequence[Step]) -> list[dict[str, Any]]:

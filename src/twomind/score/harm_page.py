@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.score.harm import Answers, HarmReport, PersonHarm, people_of, report_of
+from twomind.score.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
 from twomind.score.page import Block, Table, Text, write_page
 from twomind.score.report import DRAWN, json_values
 from twomind.score.runs import filled
@@ -137,7 +137,7 @@ def _plain(one: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
     people = {}
     for p in means.people:
         kept = {k: v for k, v in asdict(p).items() if k not in ("subject", "events", "changes", "n")}
-        worse = {f"harmed_{k}": p.source - getattr(p, k) > tolerance for k in ("adapted", "guarded")}
+        worse = {f"harmed_{k}": harmed(p.source - getattr(p, k), tolerance) for k in ("adapted", "guarded")}
         seeds = {str(seed): asdict(own) for seed, own in one["seeds"][p.subject].items()}
         people[p.subject] = {**kept, **worse, "seeds": seeds}
     return {"saw": one["saw"], **shares, "people": people}
@@ -163,7 +163,7 @@ def _people(means: HarmReport, tolerance: float) -> Table:
         streams = []
         for k in ("adapted", "guarded"):
             value = getattr(p, k)
-            streams.append(_number(value) + ("\n!harmed" if p.source - value > tolerance else ""))
+            streams.append(_number(value) + ("\n!harmed" if harmed(p.source - value, tolerance) else ""))
         changed = [_changed(p, by) for by in ("adapted", "guarded")]
         alarms = sum(e["what"] == "alarms" for e in p.events)
         rows.append((p.subject, str(p.n), _number(p.source), *streams, *changed, _first(p), str(alarms)))
