@@ -1,6 +1,6 @@
 """CLIP-AU that ships, and what adapting it does, on drawn people whom it never saw, through the score's own room.
 
-    OMP_NUM_THREADS=1 python benchmarks/clip_au_methods.py FOLDER [--people 12] [--per-class 8] [--seeds 3]
+    OMP_NUM_THREADS=1 python benchmarks/clip_au_methods.py FOLDER [--people 10] [--per-class 8] [--seeds 2]
 
 Faces are drawn without films (FOLDER keeps them, and the runs; an interrupted run goes on): stretches of 1.6 s in and
 outside of drawn A/H, in the answers to questions 4 and 7. A stretch is a clip with its own label. The methods get the
@@ -100,9 +100,9 @@ def _same(summary: Any, source: Any) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--people", type=int, default=12)
+    parser.add_argument("--people", type=int, default=10)
     parser.add_argument("--per-class", type=int, default=8)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     model, encoder, own = load("clip-au"), open_encoder(), Recipe()
     trained = named(as_examples(draw_all(replace(own, n_held_out=0), args.folder / "windows"), encoder))
