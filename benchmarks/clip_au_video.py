@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/clip_au_video.py FOLDER [--repeats 3]
 
 The video is the first answer of `make demo` (drawn; FOLDER keeps it). Cold is what `twomind predict --model clip-au`
-does to it besides `describe`: decode, follow and align the face, encode one frame per 0.08 s, then the method on windows of
-1.6 s. Cached reads the embeddings back by the hash of the file's bytes. Seconds are processor time of all threads (the
-face finder has its own), the least of the repeats, in turns; the model is loaded and the first call is not counted.
+does to it besides `describe`: decode, follow and align the face, encode one frame per 0.08 s, then the method on
+windows of 1.6 s. Cached reads the embeddings back by the hash of the file's bytes. Seconds are processor time of all
+threads (the face finder has its own), the least of the repeats, in turns; the model is loaded and the first call is not
+counted.
 """
 
 from __future__ import annotations
