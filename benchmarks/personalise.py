@@ -71,7 +71,13 @@ def spread(values: Sequence[float]) -> list[float]:
 
 def line(runs: Sequence[Run]) -> dict[str, Any]:
     """One method in one order: figures, gains over no adaptation, cost, and what it saw."""
-    found: dict[str, Any] = {"saw": runs[0].saw.words(), "seen_of_one_person": dict(runs[0].seen), "cost": cost(runs)}
+    seeds = sorted({r.seed for r in runs})
+    found: dict[str, Any] = {
+        "saw": runs[0].saw.words(),
+        "seeds": seeds,
+        "seen_of_one_person": dict(runs[0].seen),
+        "cost": cost(runs),
+    }
     for metric in METRICS:
         own, base = per_person(runs, metric), per_person(runs, metric, adapted=False)
         found[metric] = {"mean": float(np.mean(list(own.values()))), "ci": spread(list(own.values())), "people": own}
@@ -105,7 +111,7 @@ def read(folder: Path) -> dict[str, Any]:
         adjusted = people.holm({n: x["macro_f1"]["gain"]["p_sign_flip"] for n, x in lines.items() if n != BASE})
         for n, p in adjusted.items():
             lines[n]["macro_f1"]["p_holm"] = p
-        orders[place.name] = {"seeds": sorted({r.seed for r in runs}), "lines": lines}
+        orders[place.name] = {"lines": lines}
     assert first is not None, folder
     return {
         "dataset": first.dataset,
