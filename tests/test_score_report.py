@@ -212,27 +212,6 @@ def test_moments_and_stretches(kept: Path) -> None:
     assert np.allclose(first.probs[1], rows.probs[inside].mean(axis=0))
 
 
-def test_a_stretch_that_no_window_covers_has_the_shortcuts_own_means(kept: Path) -> None:
-    """A last stretch shorter than half a window was never measured; it must not make the page fail."""
-    loaded = [runs.load_run(f) for f in runs.find_runs([kept / "frame"])]
-    run = next(r for r in loaded if r.method == "offset")
-    rows = run.rows["frame"]
-    whole = breakdown.segment_rows(rows)
-    k = next(i for i in range(len(whole)) if whole.y[i] == 1)
-    gone = (rows.recording == whole.recording[k]) & (rows.span_s[:, 0] >= whole.span_s[k, 0] - 1e-9)
-    gone &= rows.span_s[:, 1] <= whole.span_s[k, 1] + 1e-9
-    plain = np.where(gone[:, None], np.nan, rows.beside["no_adaptation"])
-    beside = {**rows.beside, "no_adaptation": plain}
-    cut = replace(rows, probs=np.where(gone[:, None], np.nan, rows.probs), beside=beside)
-    segments = breakdown.segment_rows(cut)
-    assert np.isnan(segments.probs[k]).all()
-    assert np.isnan(segments.beside["no_adaptation"][k]).all()
-    assert np.allclose(segments.beside["position"][k], rows.beside["position"][gone].mean(axis=0))
-    others = np.arange(len(whole)) != k
-    assert np.allclose(segments.beside["position"][others], whole.beside["position"][others])
-    assert np.isfinite(runs.filled(segments, run.fill)).all()
-
-
 def test_the_table_of_moments_has_its_shortcut_rows(kept: Path, tmp_path: Path) -> None:
     """Without them, a timeline that only knows the position in the answer would look like skill."""
     found = report.report([kept / "frame"], tmp_path / "all", n_bootstrap=100)
