@@ -226,20 +226,20 @@ def scored(held: Held, said: Mapping[str, Said], n_bootstrap: int) -> dict[str, 
             **{"moments": len(marked), "marked": int(marked.sum())},
             "marked_by_kind": {k: int((held.kind == k).sum()) for k in KINDS},
         },
-        "rows": {n: {k: _figure(v) for k, v in s.items()} for n, s in all_of.items()},
+        "rows": {n: {k: with_ci(v) for k, v in s.items()} for n, s in all_of.items()},
     }
     models = [n for n in said if n not in ORDER]
     gains: dict[str, Any] = {}
     for n in models:
         for other in ("question", "length_question"):
-            gains[f"{n} - {other}"] = _gains(all_of[n], all_of[other], "video")
-        gains[f"{n} - question_position"] = _gains(all_of[n], all_of["question_position"], "frame")
-        gains[f"{n} - position"] = _gains(all_of[n], all_of["position"], "frame")
+            gains[f"{n} - {other}"] = differences(all_of[n], all_of[other], "video")
+        gains[f"{n} - question_position"] = differences(all_of[n], all_of["question_position"], "frame")
+        gains[f"{n} - position"] = differences(all_of[n], all_of["position"], "frame")
         for single in ALL:
             if single in all_of and n != single:
-                gains[f"{n} - {single}"] = _gains(all_of[n], all_of[single])
+                gains[f"{n} - {single}"] = differences(all_of[n], all_of[single])
         if n != "plain" and "plain" in all_of:
-            gains[f"{n} - plain"] = _gains(all_of[n], all_of["plain"])
+            gains[f"{n} - plain"] = differences(all_of[n], all_of["plain"])
     found["gains"] = gains
     singles = [s for s in ALL if s in all_of]
     if singles:
@@ -253,12 +253,14 @@ def scored(held: Held, said: Mapping[str, Said], n_bootstrap: int) -> dict[str, 
     return found
 
 
-def _figure(v: Spread) -> dict[str, Any]:
+def with_ci(v: Spread) -> dict[str, Any]:
+    """A figure and its 95 % interval."""
     return {"value": v[0], "ci": metrics.interval(v[1])}
 
 
-def _gains(a: Mapping[str, Spread], b: Mapping[str, Spread], kind: str = "") -> dict[str, Any]:
-    return {k: _figure((a[k][0] - b[k][0], a[k][1] - b[k][1])) for k in a if k in b and k.startswith(kind)}
+def differences(a: Mapping[str, Spread], b: Mapping[str, Spread], kind: str = "") -> dict[str, Any]:
+    """What ``a`` has more than ``b``, of the same resamples of people."""
+    return {k: with_ci((a[k][0] - b[k][0], a[k][1] - b[k][1])) for k in a if k in b and k.startswith(kind)}
 
 
 def _locates(own: Mapping[str, Spread], gains: Mapping[str, Any], name: str) -> bool:
@@ -294,7 +296,7 @@ def absences(
         for gone in (c for n in ((1, 2) if name == "conflict" else (1,)) for c in combinations(ALL, n)):
             left = spreads(held, predictions(world, held, ms, without=gone), n_bootstrap)
             found[name][" + ".join(gone)] = {
-                k: {**_figure(left[k]), "change": _figure((left[k][0] - whole[k][0], left[k][1] - whole[k][1]))}
+                k: {**with_ci(left[k]), "change": with_ci((left[k][0] - whole[k][0], left[k][1] - whole[k][1]))}
                 for k in keys
             }
     return found
