@@ -356,36 +356,53 @@ def cell(f: Mapping[str, Any] | None, signed: bool = False) -> str:
     return f"{short(f['value'])} [{short(f['ci'][0])}, {short(f['ci'][1])}]"
 
 
+#: Columns of the first table of the page.
+COLUMNS = {
+    "video_auc": "answers: AUC",
+    "video_macro_f1": "answers: macro-F1",
+    "frame_auc": "moments: AUC",
+    "frame_ap": "moments: AP",
+    "frame_auc_inside": "moments inside an answer",
+}
+
+
 def table(found: Mapping[str, Any]) -> str:
-    """The Markdown tables of ``docs/fusion-study.md``."""
-    columns = ("video_auc", "video_within_question_auc", "video_macro_f1", "frame_ap", "frame_auc", "frame_macro_f1")
-    columns = (*columns, "frame_auc_inside")
+    """The Markdown tables of ``docs/fusion-study.md``, and what its text quotes."""
     head = lambda names: "| " + " | ".join(names) + " |\n|" + "---|" * len(names)  # noqa: E731
-    lines = [head(("row", *columns))]
-    rows = found["default"]["rows"]
-    lines += ["| " + " | ".join((n, *(cell(r.get(c)) for c in columns))) + " |" for n, r in rows.items()]
-    kinds = [f"frame_{m}{k}" for k in ("", *(f"_{k}" for k in KINDS)) for m in ("auc", "ap")]
-    lines += ["", head(("conflict - plain", *kinds))]
+    line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
+    rows, gains = found["default"]["rows"], found["default"]["gains"]
+    lines = [head(("", *COLUMNS.values()))]
+    lines += [line((n.replace("_", " + "), *(cell(r.get(c)) for c in COLUMNS))) for n, r in rows.items()]
+    best = found["default"].get("best_single", {})
+    lines += ["", head(("gain over the best single modality", *(f"{k} ({s})" for k, s in best.items())))]
+    lines += [
+        line((n, *(cell(gains.get(f"{n} - {s}", {}).get(k), True) for k, s in best.items())))
+        for n in rows
+        if n not in ORDER and n not in ALL
+    ]
+    lines += ["", head(("conflict less plain", "all", "between", "within", "the rest"))]
     for world in ("default", "no-conflict", "shuffled"):
         gain = found[world]["gains"].get("conflict - plain", {})
-        lines.append("| " + " | ".join((world, *(cell(gain.get(k), True) for k in kinds))) + " |")
-    gains, best = found["default"]["gains"], found["default"].get("best_single", {})
-    lines += ["", head(("over the best single", *best))]
-    for n in rows:
-        if n not in ORDER and n not in ALL:
-            cells = (cell(gains.get(f"{n} - {s}", {}).get(k), True) for k, s in best.items())
-            lines.append("| " + " | ".join((n, *cells)) + " |")
-    lines.append(f"best: {best}; locates: {found['default']['locates']}")
-    lines += ["", head(("absent", "gone", "frame_auc", "change", "video_auc", "change"))]
+        for m in ("auc", "ap"):
+            kinds = ("", *(f"_{k}" for k in KINDS))
+            lines.append(line((f"{world} {m}", *(cell(gain.get(f"frame_{m}{k}"), True) for k in kinds))))
+    lines += ["", head(("model", "without", "moments: AUC", "change", "answers: AUC", "change"))]
     for n, gone in found["default"].get("absent", {}).items():
         for g, f in gone.items():
-            a, v = f["frame_auc"], f["video_auc"]
-            lines.append(
-                f"| {n} | {g} | {cell(a)} | {cell(a['change'], True)} | {cell(v)} | {cell(v['change'], True)} |"
-            )
-    for n, d in found["default"].get("deletion", {}).items():
-        lines.append(f"deletion {n}: {d}")
+            pairs = ((f[k], f[k]["change"]) for k in ("frame_auc", "video_auc"))
+            lines.append(line((n, g, *(c for v, change in pairs for c in (cell(v), cell(change, True))))))
+    lines += ["", head(("gain over question and position", "moments: AUC"))]
+    for n in rows:
+        if n not in ORDER:
+            lines.append(line((n, cell(gains[f"{n} - question_position"]["frame_auc"], True))))
+    kinds = {
+        n: {k: cell(r.get(f"frame_auc_{k}")) for k in KINDS} for n, r in rows.items() if n in ("conflict", "plain")
+    }
+    lines += [f"by kind: {kinds}", f"locates: {found['default']['locates']}"]
+    lines += [f"deletion {n}: {d}" for n, d in found["default"].get("deletion", {}).items()]
+    by_person = found["default"].get("conflict_vs_plain_by_person")
     lines.append(f"signal: {found['default'].get('conflict_signal')}; held out: {found['default']['held_out']}")
+    lines.append(f"by person, conflict less plain: {by_person}")
     return "\n".join(lines)
 
 

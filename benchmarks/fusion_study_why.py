@@ -129,11 +129,14 @@ def told(held: Held, said: Said, signals: Mapping[str, np.ndarray], n_bootstrap:
     found = {}
     for name, signal in signals.items():
         columns = np.column_stack([said.frame, np.maximum(signal, 0), np.maximum(-signal, 0)])
+        columns[:, 1:] -= columns[:, 1:].mean(axis=0)
         columns[:, 1:] /= np.maximum(columns[:, 1:].std(axis=0), 1e-9)
         odds = np.zeros(len(said.frame))
         for part in (half, ~half):
             fitted = LogisticRegression(max_iter=500).fit(columns[~part], held.present[~part])
-            odds[part] = fitted.decision_function(columns[part])
+            # In units of the model's own score and without a level: levels that differ by half would cost AUC.
+            weight = fitted.coef_[0] / fitted.coef_[0, 0]
+            odds[part] = columns[part] @ weight
         both = spreads(held, Said(None, odds), n_bootstrap)
         found[name] = {k: v for k, v in differences(both, alone, "frame").items() if k in KEYS}
     return found
