@@ -187,7 +187,16 @@ def study(
     worlds: Sequence[str] = WORLDS,
 ) -> dict[str, Any]:
     """Train everything that is not there yet, then score it: the numbers of the result file."""
-    from fusion_study_score import Held, absences, conflict_signal, deletion, predictions, scored, shortcut_rows
+    from fusion_study_score import (
+        Held,
+        absences,
+        by_seed,
+        conflict_signal,
+        deletion,
+        predictions,
+        scored,
+        shortcut_rows,
+    )
 
     started = time.process_time()
     found: dict[str, Any] = {
@@ -208,6 +217,8 @@ def study(
                 print(f"{time.process_time() - started:6.0f} s  {name}: {row.name}, seed {seed}", file=sys.stderr)
             said[row.name] = predictions(world, held, models[row.name], row.modalities)
         found[name] = scored(held, said, n_bootstrap)
+        if seeds > 1:
+            found[name]["by_seed"] = by_seed(world, held, models, n_bootstrap)
         if name == "default":
             full = [r.name for r in wanted if r.modalities == ALL]
             found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, n_bootstrap)
@@ -225,19 +236,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--bootstrap", type=int, default=500)
     parser.add_argument("--leave-out", default="", help="rows not to train, for example mt,jmt")
+    parser.add_argument("--worlds", default=",".join(WORLDS))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save", action="store_true")
+    parser.add_argument("--name", default="fusion-study", help="of the result file; the figure is drawn for this one")
     given = parser.parse_args()
     rows = [r for r in ROWS if r.name not in given.leave_out.split(",")]
-    found = study(given.people, given.epochs, given.seeds, given.out, rows, n_bootstrap=given.bootstrap)
+    worlds = tuple(given.worlds.split(","))
+    found = study(given.people, given.epochs, given.seeds, given.out, rows, n_bootstrap=given.bootstrap, worlds=worlds)
     from fusion_study_score import draw, table
 
     print(table(found))
     if given.save:
         from results import save
 
-        save("fusion-study", found)
-        draw(found, Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg")
+        save(given.name, found)
+        if given.name == parser.get_default("name"):
+            draw(found, Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg")
 
 
 if __name__ == "__main__":
