@@ -156,3 +156,21 @@ def test_a_told_signal_gains_where_it_knows_and_not_where_it_does_not(world: fus
     found = why.told(held, said, signals, 40)
     assert found["knows"]["frame_auc"]["ci"][0] > 0.1
     assert abs(found["nothing"]["frame_auc"]["value"]) < 0.03
+
+
+def test_gains_are_told_seed_by_seed(world: fusion_study.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = score.Held.of(world)
+    knows, blind = held.present * 2.0 - 1.0, np.zeros(len(held.present))
+    seen = []
+
+    def said(w: Any, h: Any, models: Any, modalities: tuple[str, ...]) -> score.Said:
+        seen.append((models[0], modalities))
+        return score.Said(None, knows if models[0] == "good" else blind)
+
+    monkeypatch.setattr(score, "predictions", said)
+    models = {"conflict": ["good", "bad"], "plain": ["bad", "bad"], "face": ["bad", "good"]}
+    found = score.by_seed(world, held, models, 10)  # type: ignore[arg-type]
+    gains = {s: {n: g["frame_auc"]["value"] for n, g in pairs.items()} for s, pairs in found.items()}
+    assert gains["0"] == {"conflict - plain": 0.5, "conflict - face": 0.5, "plain - face": 0.0}
+    assert gains["1"] == {"conflict - plain": 0.0, "conflict - face": -0.5, "plain - face": -0.5}
+    assert {m for _, m in seen} == {("face",), fusion_study.ALL}
