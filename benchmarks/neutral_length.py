@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import resource
 import sys
 import tempfile
 import time
@@ -276,7 +277,6 @@ def figure(predictions: list[Any], test: list[Unit]) -> float:
 def study(layout: str, draws: int, light: dict[str, list[Light]]) -> dict[str, Any]:
     """One layout: figures per person and condition, and what they say over people."""
     torch.set_num_threads(1)
-    begun_s = time.process_time()
     found, truths, clips = people_of(layout, light)
     names = sorted(found)
     group = np.random.default_rng(SEED).permutation(len(names)) % GROUPS
@@ -327,7 +327,6 @@ def study(layout: str, draws: int, light: dict[str, list[Light]]) -> dict[str, A
     value = np.array([plain[n] for n in names])
     return {
         "people": len(names),
-        "cpu_s": time.process_time() - begun_s,
         "judged": "window" if layout == "bah" else "clip",
         "judged_per_person": float(np.mean([len(found[n].test) for n in names])),
         "no adaptation": {"macro_f1": float(value.mean()), "ci": _interval(value)},
@@ -386,17 +385,18 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--layouts", nargs="+", default=list(NEUTRAL), choices=sorted(NEUTRAL))
     parser.add_argument("--workers", type=int, default=1, help="layouts at a time, each in a process of its own")
     given = parser.parse_args()
-    light = [light_of(index) for index in range(PEOPLE)]
-    by_kind = {kind: [one[kind] for one in light] for kind in LIGHT}
-    print(f"films in bad light, {time.process_time():.0f} s", file=sys.stderr, flush=True)
     with ProcessPoolExecutor(given.workers, multiprocessing.get_context("spawn")) as pool:
+        light = list(pool.map(light_of, range(PEOPLE)))
+        by_kind = {kind: [one[kind] for one in light] for kind in LIGHT}
+        print("films in bad light: done", file=sys.stderr, flush=True)
         asked = {layout: pool.submit(study, layout, given.draws, by_kind) for layout in given.layouts}
         found = {layout: one.result() for layout, one in asked.items()}
-    cpu_s = time.process_time() + sum(one["cpu_s"] for one in found.values())
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_s = sum(u.ru_utime + u.ru_stime for u in used)
     head = {"note": NOTE, "drawn": True, "draws": given.draws, "seed": SEED, "window_s": WINDOWS.length_s}
     head["light_frames_lost"] = {kind: [round(v.lost, 3) for v in by_kind[kind]] for kind in LIGHT}
     results.save("neutral-length", {**head, "cpu_s": cpu_s, "studies": found})
