@@ -38,7 +38,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "shot": {"force": True, "steps": 20},
     "nrc": {"force": True, "steps": 20, "k": 1, "kk": 1},
 }
-#: Answers of one state in a process that knows the files and nothing else. Nothing is handed over: it cannot adapt anew.
+#: Answers of one state in a process that knows the files only. Nothing is handed over: it cannot adapt anew.
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
