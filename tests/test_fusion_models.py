@@ -19,8 +19,8 @@ import torch
 from twomind.errors import BadInput
 from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item
-from twomind.estimate.fusion_fit import FitSettings, fit
-from twomind.estimate.fusion_input import default_recipe, grid_of, without_span
+from twomind.estimate.fusion_fit import FitSettings, Objective, fit
+from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of, without_span
 from twomind.estimate.fusion_net import FusionConfig, FusionNet, collate, published
 from twomind.estimate.fusion_run import rows_of
 from twomind.estimate.train import TrainSettings, average_precision
@@ -322,3 +322,54 @@ def test_taking_a_span_out_takes_everything_out() -> None:
     outside = (cut.times_s < 6.0 - 1e-9) | (cut.times_s > 9.3)
     whole = grid_of(x, RECIPE)
     np.testing.assert_array_equal(cut.values["words"][outside], whole.values["words"][outside])
+
+
+# --- graphics cards ---------------------------------------------------------------------------------------------------
+
+
+def _net(model: str, released: bool) -> tuple[FusionNet, Objective]:
+    some = items(range(2), "conflict", 2)
+    torch.manual_seed(0)
+    net = FusionNet(FusionConfig(model, released), RECIPE, 2, fit_scales([i.grid for i in some], RECIPE))
+    return net.eval(), Objective(some, some, RECIPE, AMBIVALENCE, FitSettings())
+
+
+@pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
+def test_a_net_makes_no_tensor_on_a_device_of_its_own(model: str, released: bool) -> None:
+    """With another default device than that of weights and rows, a tensor made without naming theirs would not fit."""
+    net, objective = _net(model, released)
+    batch = collate([i.grid for i in objective.train])
+    frame_y = torch.zeros(len(objective.train), batch.frames.shape[1], dtype=torch.long)
+    with torch.device("meta"):
+        loss = objective._loss(net, batch, frame_y, frame_y[:, 0])
+        loss.backward()
+    assert loss.device.type == "cpu"
+    assert all(p.grad is None or p.grad.device.type == "cpu" for p in net.parameters())
+
+
+@pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
+def test_mixed_precision_follows_full_precision(model: str, released: bool) -> None:
+    """bfloat16 as on a graphics card, here on a processor: the same loss and nearly the same direction."""
+    net, objective = _net(model, released)
+    found = []
+    for mixed in (False, True):
+        net.zero_grad()
+        torch.manual_seed(1)  # for the modalities that are taken away
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            loss = objective.loss(net, range(len(objective.train)))
+        loss.backward()
+        found.append(
+            (float(loss.detach()), torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+        )
+    (full, direction), (half, other) = found
+    assert half == pytest.approx(full, abs=0.02)
+    assert float(torch.cosine_similarity(direction, other, dim=0)) > 0.9
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
+@pytest.mark.parametrize("amp", [False, True])
+def test_training_on_a_graphics_card_learns_what_was_planted(amp: bool) -> None:
+    how = TrainSettings(epochs=4, patience=4, lr=1e-2, batch=8, device="cuda", amp=amp)
+    model = fit(items(TRAIN, "voice"), items(VAL, "voice"), AMBIVALENCE, RECIPE, FusionConfig("conflict"), how)
+    found, chance = frame_ap(model, "voice")
+    assert found > 2 * chance
