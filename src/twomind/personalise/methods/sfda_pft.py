@@ -68,7 +68,10 @@ class SfdaPft:
         start = pft.from_summary(given.summary or {}, self.variant, head[0].shape[1])
         usable = [x for x in given.neutral or () if model.predict(x).status is not Status.NOT_MEASURED]
         if not usable:
-            return {"translator": start, "why": "nothing measured in the neutral clip"}
+            raise BadInput(
+                f"expected a neutral clip that the model can read, got {len(given.neutral or ())} windows of which "
+                "none can"
+            )
         with torch.no_grad():
             z, _ = model.run(usable)
         tuned = pft.adapt_translator(
@@ -84,7 +87,7 @@ class SfdaPft:
             expr=self.expr,
             seed=given.seed,
         )
-        return {"translator": tuned, "why": ""}
+        return {"translator": tuned}
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         source = model.predict(x)
