@@ -1,83 +1,176 @@
-"""Adaptation methods on drawn studies in one table: from the leaderboards of `twomind score personalise`.
+"""Adaptation methods on drawn studies, by stream order, from the runs of `twomind score personalise`.
 
     for l in biovid stressid bah; do
-      twomind score personalise --drawn $l --people 24 --protocol targets-10 --out personal/$l
+      twomind score personalise --drawn $l --people 24 --protocol targets-10 --seeds 3 \
+        --order shuffled --order class_blocked --workers 1 --out personal/$l
     done
     python benchmarks/personalise.py personal/*
 
-Prints the table of docs/personalise.md, grouped by what a method saw, and writes one dated result file.
+The unit is the person: a person's figure is the mean over the seeds, paired to the same person without adaptation, and
+intervals resample people. Prints the tables of docs/personalise.md and writes one dated result file.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from results import save
+from twomind.score import people
+from twomind.score.metrics import interval
+from twomind.score.runs import filled, find_runs, load_run
+from twomind.types import Run
 
 #: Groups of the table, by what was seen before the stream, in this order.
 GROUPS = ("nothing", "summary", "neutral", "target", "source", "few")
+METRICS = ("macro_f1", "war", "uar")
+BASE, PLAIN = "source-only", "no adaptation"
 
 
 def group_of(saw: str) -> str:
     """The most telling part of what a method saw."""
-    for name in ("few", "source", "target", "neutral", "summary"):
-        if name in saw.split("+"):
-            return name
-    return "nothing"
+    return next(
+        (name for name in ("few", "source", "target", "neutral", "summary") if name in saw.split("+")), "nothing"
+    )
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The lines of one leaderboard, methods and no adaptation only, in short."""
-    board = json.loads((folder / "shuffled" / "leaderboard.json").read_text(encoding="utf-8"))["boards"][0]
-    ledger = folder / "runs" / "shuffled" / "ledger.jsonl"
-    refused: dict[str, int] = {}
+def per_person(runs: Sequence[Run], metric: str, adapted: bool = True) -> dict[str, float]:
+    """Each person's figure, mean over the seeds; of the same answers without adaptation when not ``adapted``."""
+    each: dict[str, list[float]] = {}
+    for run in runs:
+        rows = run.rows[run.level]
+        rows = rows.take(rows.y >= 0)
+        probs = filled(rows, run.fill) if adapted else rows.beside["no_adaptation"]
+        for person, value in people.per_person(rows.y, probs, rows.subject, metric).items():
+            each.setdefault(person, []).append(value)
+    return {person: float(np.mean(values)) for person, values in each.items()}
+
+
+def cost(runs: Sequence[Run]) -> dict[str, float]:
+    """Processor time: medians over the runs (each of one person), of the adapting alone, features ready."""
+    videos = [len(r.fold.test) for r in runs]
+    return {
+        "begin_s": float(np.median([r.seconds["begin_cpu"] for r in runs])),
+        "window_ms": float(np.median([1e3 * r.seconds["step_cpu"] for r in runs])),
+        "video_ms": float(np.median([1e3 * r.seconds["total_cpu"] / n for r, n in zip(runs, videos, strict=True)])),
+        "process_peak_mb": float(max(r.peak_mb for r in runs)),
+    }
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """95 % interval of the mean of people's figures, resampling people."""
+    values = np.array(values)
+    picks = np.random.default_rng(0).integers(0, len(values), (2000, len(values)))
+    return list(interval(values[picks].mean(axis=1)))
+
+
+def line(runs: Sequence[Run]) -> dict[str, Any]:
+    """One method in one order: figures, gains over no adaptation, cost, and what it saw."""
+    seeds = sorted({r.seed for r in runs})
+    found: dict[str, Any] = {
+        "saw": runs[0].saw.words(),
+        "seeds": seeds,
+        "seen_of_one_person": dict(runs[0].seen),
+        "cost": cost(runs),
+    }
+    for metric in METRICS:
+        own, base = per_person(runs, metric), per_person(runs, metric, adapted=False)
+        found[metric] = {"mean": float(np.mean(list(own.values()))), "ci": spread(list(own.values())), "people": own}
+        if runs[0].method != BASE:
+            found[metric]["gain"] = people.paired(own, base).plain()
+    return found
+
+
+def refusals(ledger: Path) -> dict[str, list[str]]:
+    """Method → people whom it would not adapt to."""
+    found: dict[str, list[str]] = {}
     for text in ledger.read_text(encoding="utf-8").splitlines():
         entry = json.loads(text)
         if entry.get("state") == "refused":
-            method = entry["item"].split(" / ")[1]
-            refused[method] = refused.get(method, 0) + 1
-    lines = {}
-    for line in board["lines"]:
-        if line["kind"] == "shortcut":
-            continue
-        lines[line["name"]] = {
-            "saw": line["saw"],
-            "macro_f1": line["figures"]["macro_f1"],
-            "war": line["figures"]["war"],
-            "uar": line["figures"]["uar"],
-            "paired": line.get("against_no_adaptation"),
-            "seconds": line.get("seconds"),
-            "refused": refused.get(line["name"], 0),
-        }
-    return {"dataset": board["dataset"], "n_people": board["n_people"], "level": board["level"], "lines": lines}
+            person, method = entry["item"].split(" / ")
+            found.setdefault(method, [])
+            found[method] += [person] if person not in found[method] else []
+    return found
 
 
-def cell(line: dict[str, Any] | None) -> str:
-    """Gain per person with its interval, how many people it harmed, and whom it refused."""
-    if line is None:
+def read(folder: Path) -> dict[str, Any]:
+    """All orders of one study."""
+    orders: dict[str, Any] = {}
+    first: Run | None = None
+    for place in sorted((folder / "runs").iterdir(), reverse=True):
+        runs = [load_run(p) for p in find_runs([place])]
+        first = first or runs[0]
+        refused = refusals(place / "ledger.jsonl")
+        names = dict.fromkeys(r.method for r in runs)
+        lines = {n: {**line([r for r in runs if r.method == n]), "refused": refused.get(n, [])} for n in names}
+        adjusted = people.holm({n: x["macro_f1"]["gain"]["p_sign_flip"] for n, x in lines.items() if n != BASE})
+        for n, p in adjusted.items():
+            lines[n]["macro_f1"]["p_holm"] = p
+        orders[place.name] = {"lines": lines}
+    assert first is not None, folder
+    return {
+        "dataset": first.dataset,
+        "drawn": first.drawn,
+        "level": first.level,
+        "n_people": len(next(iter(orders.values()))["lines"][BASE]["macro_f1"]["people"]),
+        "orders": orders,
+    }
+
+
+def gain(x: dict[str, Any] | None, metric: str = "macro_f1", harm: bool = True) -> str:
+    """Gain per person with its interval; how many were harmed, and refused."""
+    if x is None:
         return "–"
-    paired = line["paired"]
-    if not paired:
-        value = line["macro_f1"]["value"]
-        return f"macro-F1 {value:.3f}"
-    low, high = paired["ci"]
-    text = f"{paired['mean']:+.3f} [{low:+.2f}, {high:+.2f}]; {paired['n_harmed']} of {paired['n_people']}"
-    return text + (f", {line['refused']} refused" if line["refused"] else "")
+    if "gain" not in x[metric]:
+        return f"{x[metric]['mean']:.3f} [{x[metric]['ci'][0]:.2f}, {x[metric]['ci'][1]:.2f}]"
+    one = x[metric]["gain"]
+    low, high = one["ci"]
+    text = f"{one['mean']:+.3f} [{low:+.2f}, {high:+.2f}]"
+    if not harm:
+        return text
+    a, b = one["harmed_ci"]
+    text += f"; {one['n_harmed']} of {one['n_people']} ({100 * a:.0f}–{100 * b:.0f} %)"
+    return text + (f", {len(x['refused'])} refused" if x["refused"] else "")
+
+
+def table(studies: Sequence[dict[str, Any]], order: str, cell: Any) -> None:
+    """One table: a line per method, a column per study."""
+    boards = [s["orders"][order]["lines"] for s in studies if order in s["orders"]]
+    names = {n for b in boards for n in b}
+    saw = {n: next(b[n]["saw"] for b in boards if n in b) for n in names}
+    print(f"\n{order}\n\n| method | saw before | " + " | ".join(s["dataset"] for s in studies) + " |")
+    print("|---|---|" + "---|" * len(studies))
+    for n in sorted(names, key=lambda n: (n != BASE, GROUPS.index(group_of(saw[n])), n)):
+        print(f"| {PLAIN if n == BASE else n} | {saw[n]} | " + " | ".join(cell(b.get(n)) for b in boards) + " |")
+
+
+def spent(x: dict[str, Any] | None) -> str:
+    """Cost in one cell."""
+    if x is None:
+        return "–"
+    c = x["cost"]
+    return f"{c['begin_s']:.2f} s; {c['window_ms']:.2f} ms; {c['video_ms'] / 1e3:.3f} s; {c['process_peak_mb']:.0f} MB"
+
+
+def others(x: dict[str, Any] | None) -> str:
+    """Gains in WAR and UAR."""
+    return "–" if x is None else " / ".join(gain(x, metric, harm=False) for metric in ("war", "uar"))
 
 
 def main() -> None:
-    found = [read(Path(folder)) for folder in sys.argv[1:]]
-    names = sorted({name for f in found for name in f["lines"]})
-    saw = {name: next(f["lines"][name]["saw"] for f in found if name in f["lines"]) for name in names}
-    order = sorted(names, key=lambda n: (n != "no adaptation", GROUPS.index(group_of(saw[n])), n))
-    print("| method | saw before | " + " | ".join(f["dataset"] for f in found) + " |")
-    print("|---|---|" + "---|" * len(found))
-    for name in order:
-        print(f"| {name} | {saw[name]} | " + " | ".join(cell(f["lines"].get(name)) for f in found) + " |")
-    save("personalise", {"studies": found})
+    studies = [read(Path(folder)) for folder in sys.argv[1:]]
+    save("personalise", {"studies": studies}, show=False)
+    for order in dict.fromkeys(o for s in studies for o in s["orders"]):
+        table(studies, order, gain)
+        table(
+            studies, order, lambda x: " / ".join("–" if x is None else gain(x, m, harm=False) for m in ("war", "uar"))
+        )
+    table(studies, "shuffled", spent)
 
 
 if __name__ == "__main__":

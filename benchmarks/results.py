@@ -23,8 +23,8 @@ def commit() -> str:
     return (found.stdout.strip() or "unknown") + ("+" if changed.strip() else "")
 
 
-def save(name: str, numbers: dict[str, Any]) -> Path:
-    """Write and print one result file."""
+def save(name: str, numbers: dict[str, Any], show: bool = True) -> Path:
+    """Write one result file, and print it unless told not to."""
     date = datetime.now(UTC).date().isoformat()
     entry = {
         "name": name,
@@ -36,5 +36,6 @@ def save(name: str, numbers: dict[str, Any]) -> Path:
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{date}-{entry['commit'].rstrip('+')}-{name}.json"
     path.write_text(json.dumps(entry, indent=1, default=float) + "\n", encoding="utf-8")
-    print(json.dumps(entry, indent=1, default=float))
+    if show:
+        print(json.dumps(entry, indent=1, default=float))
     return path

@@ -78,13 +78,26 @@ def test_fast_studies_tell_what_each_method_saw(tmp_path: Path) -> None:
         "1",
     ]
     command += ["--methods", "t3a,tta-cap", "--order", "shuffled", "--order", "class_blocked", "--out", tmp_path]
+    command += ["--seeds", "2", "--guard"]
     code, _, talk = run(*command)
     assert code == 0, talk
     for order in ("shuffled", "class_blocked"):
         board = json.loads((tmp_path / order / "leaderboard.json").read_text())["boards"][0]
         saw = {line["name"]: line["saw"] for line in board["lines"]}
         assert saw["t3a"] == saw["no adaptation"] == "nothing"
-        assert saw["tta-cap"] == "summary"
+        assert saw["tta-cap"] == saw["guarded tta-cap"] == "summary"
+        harm = json.loads((tmp_path / order / "harm.json").read_text())
+        assert list(harm["methods"]) == ["t3a", "tta-cap"]
+        people = harm["methods"]["t3a"]["people"]
+        assert len(people) == 2
+        for person in people.values():
+            assert set(person["seeds"]) == {"0", "1"}
+            assert person["guarded"] >= person["source"], "a stream this short lets the guard change nothing"
+            n_changed = sum(c["by"] == "adapted" for s in person["seeds"].values() for c in s["changes"])
+            assert person["changed_adapted"] == n_changed
+        line = next(x for x in board["lines"] if x["name"] == "t3a")
+        harmed = {s for s, p in people.items() if p["harmed_adapted"]}
+        assert harmed == {s for s, p in line["people"].items() if p["harmed"]}, "the page and the report agree"
     again = run(*command)
     assert again[0] == 0, "runs that are there are read back"
 

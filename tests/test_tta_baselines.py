@@ -14,7 +14,7 @@ from twomind.errors import BadInput
 from twomind.estimate.embedding import EmbeddingRecogniser
 from twomind.personalise import caches, check, load_method, stream
 from twomind.personalise.losses import confident, entropy, entropy_t, marginal_entropy_t, softmax
-from twomind.types import Prediction
+from twomind.types import Features, Prediction, Task, Track
 
 
 def walk(name: str, toy: check.Toy, **settings: object) -> list[Prediction]:
@@ -68,7 +68,7 @@ def test_sar_learns_from_reliable_windows_only_and_resets_when_it_collapses() ->
 
 def test_t3a_without_windows_is_the_head_and_keeps_the_surest_supports() -> None:
     toy = check.toy(n_windows=40)
-    method = load_method("t3a", n_supports=3)
+    method = load_method("t3a", n_supports=3, start="released")
     state = method.begin(toy.model, toy.given("anna"))
     weight, _ = caches.head(toy.model)
     np.testing.assert_allclose(
@@ -82,6 +82,49 @@ def test_t3a_without_windows_is_the_head_and_keeps_the_surest_supports() -> None
         for c in (0, 1):
             kept = state["supports"]["entropy"][c, : state["supports"]["count"][c]]
             np.testing.assert_allclose(kept, sorted(seen[c])[:3], atol=1e-5)
+
+
+def leaning(scale: float = 1.0, n: int = 12) -> tuple[EmbeddingRecogniser, list[Features]]:
+    """A head whose rows are far from every window, and windows of which two thirds are of class 0, those first."""
+    rng = np.random.default_rng(0)
+    apart = np.array([0.0, 1.0, -1.0, 0.0], np.float32)
+    weight = torch.from_numpy((scale * np.stack([apart, -apart])).astype(np.float32))
+    model = EmbeddingRecogniser(Task("lean", ("a", "b"), "window"), {"head.weight": weight}, unit=True)
+    windows = []
+    for i in range(n):
+        row = np.array([3.0, 0, 0, 0]) + (0.3 if i % 3 else -0.3) * apart + 0.02 * rng.normal(size=4)
+        track = Track(row[None].astype(np.float32), np.array([float(i)]), np.ones(1, bool))
+        windows.append(Features("r", "p", {"embedding": track}, (float(i), i + 1.0)))
+    return model, [*windows[1::3], *windows[2::3], *windows]
+
+
+def said(model: EmbeddingRecogniser, windows: list[Features], name: str, **settings: object) -> list[int]:
+    return [int(s.prediction.probs.argmax()) for s in stream(model, load_method(name, **settings), windows)]
+
+
+def test_t3a_is_not_held_back_by_head_rows_that_are_no_embeddings() -> None:
+    model, windows = leaning()
+    right = [0] * 8 + [0 if i % 3 else 1 for i in range(12)]
+    assert said(model, windows, "source-only") == said(model, windows, "t3a") == right
+    assert said(model, windows, "t3a", start="released") != right, "what the default avoids"
+    one_class = windows[:8]
+    steps = stream(model, load_method("t3a"), one_class)
+    for x, step in zip(one_class, steps, strict=True):
+        assert np.array_equal(step.prediction.probs, model.predict(x).probs), "with one class seen, the source answers"
+
+
+@pytest.mark.parametrize("name", ["tda", "boost-adapter"])
+def test_cache_terms_follow_the_scale_of_the_logits(name: str) -> None:
+    def logits(scale: float, **settings: object) -> np.ndarray:
+        model, windows = leaning(scale)
+        steps = stream(model, load_method(name, alpha_neg=0.0, **settings), windows)
+        return np.stack([np.asarray(s.prediction.logits) for s in steps])
+
+    at_clip = 100 / np.sqrt(2)  # a row of length 100
+    np.testing.assert_allclose(logits(at_clip / 50), logits(at_clip) / 50, atol=1e-4)
+    np.testing.assert_allclose(logits(at_clip), logits(at_clip, alpha_unit="released"), atol=1e-4)
+    drowned = logits(at_clip / 50, alpha_unit="released")
+    assert (drowned.argmax(axis=1) != logits(at_clip / 50).argmax(axis=1)).any(), "what the default avoids"
 
 
 def test_boosting_uses_the_frames_and_forgets_them() -> None:

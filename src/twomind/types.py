@@ -519,7 +519,9 @@ class Run:
     before the stream, ``seen`` in how many recordings and windows. ``fill`` names the row of ``Rows.beside`` that
     stands in, in figures only, where nothing was measured. ``people`` holds what is known of the test people,
     ``not_shown`` those who may not appear in a picture. ``seconds`` has ``begin`` (per person), ``step`` (per window)
-    and ``total``; ``peak_mb`` is the high-water mark of the process's memory, nan where it could not be measured.
+    and ``total``, and the same of the processor's time with ``_cpu``; ``peak_mb`` is the high-water mark of the
+    process's memory, nan where it could not be measured. ``events`` are what the states' log (a guard's) says
+    happened, with subject, recording and time.
     """
 
     name: str
@@ -545,6 +547,7 @@ class Run:
     versions: Mapping[str, str] = field(default_factory=dict)
     git: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.rows:

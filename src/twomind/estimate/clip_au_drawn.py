@@ -96,13 +96,13 @@ def draw_answer(recipe: Recipe, index: int, question: int) -> dict[str, np.ndarr
     }
 
 
-def draw_all(recipe: Recipe, folder: Path) -> list[tuple[str, str, dict[str, np.ndarray]]]:
-    """Person, recording and windows of every answer; what is drawn already is read back."""
+def draw_all(recipe: Recipe, folder: Path, first: int = 0) -> list[tuple[str, str, dict[str, np.ndarray]]]:
+    """Person, recording and windows of every answer, from the ``first`` person on; what is drawn is read back."""
     drawing = {k: v for k, v in asdict(recipe).items() if k not in ("n_people", "n_held_out", "epochs", "questions")}
     mark = hashlib.sha256(repr(sorted(drawing.items())).encode()).hexdigest()[:12]
     found = []
     n = recipe.n_people + recipe.n_held_out
-    for index in range(n):
+    for index in range(first, n):
         for question in recipe.questions:
             path = folder / mark / f"{index:03d}-{question}.safetensors"
             if not path.is_file():

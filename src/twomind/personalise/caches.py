@@ -77,6 +77,19 @@ def affinity(keys: np.ndarray, valid: np.ndarray, z: np.ndarray, beta: float) ->
     return np.where(valid, np.exp(-beta * (1 - keys @ z)), 0).astype(np.float32)
 
 
+#: The scale of CLIP's logits, that published constants of cache terms are made for.
+CLIP_SCALE = 100.0
+
+
+def of_clip_scale(weight: np.ndarray, z: np.ndarray) -> float:
+    """The scale of a window's logits over CLIP's: mean length of the head's rows ``(C, D)`` times that of ``z (D,)``.
+
+    A term that is added to logits must grow and shrink with them: a constant made for ``100 cos`` drowns a head whose
+    logits span one or two.
+    """
+    return float(np.linalg.norm(weight, axis=1).mean() * np.linalg.norm(z)) / CLIP_SCALE
+
+
 def widened(cache: Cache, extra: int) -> Cache:
     """A copy with ``extra`` more free places per class."""
     n_classes, _, _ = cache["z"].shape

@@ -14,7 +14,7 @@ from twomind.personalise.methods.source_only import SourceOnly
 from twomind.score.run import Summary, run
 from twomind.score.windows import Dataset, Reader, Reading, Windows
 from twomind.store import Ledger
-from twomind.types import Access, Adapter, Fold, Progress, Run, Task
+from twomind.types import Access, Adapter, Example, Fold, Progress, Run, Task
 
 BASE = "source-only"
 
@@ -36,6 +36,20 @@ class _Plan:
     reset: str | None
     model_name: str | None
     check_content: bool
+    order: Callable[[Fold, int], Fold] | None
+
+
+def _once(summary: Summary) -> Summary:
+    """A summary that is made once: the source windows of one fold and model are the same for every method and seed."""
+    made: list[Mapping[str, Any]] = []
+
+    @functools.wraps(summary)
+    def kept(source: tuple[Example, ...]) -> Mapping[str, Any]:
+        if not made:
+            made.append(summary(source))
+        return made[0]
+
+    return kept
 
 
 def _fold(plan: _Plan, fold: Fold) -> tuple[list[Run], dict[str, str]]:
@@ -46,13 +60,15 @@ def _fold(plan: _Plan, fold: Fold) -> tuple[list[Run], dict[str, str]]:
     """
     model = plan.model_for_fold(fold)
     reader = Reader(plan.features, {r.id: r for r in plan.dataset.recordings()})
-    runs, refused = [], {}
+    summary = _once(plan.summary_for(model)) if plan.summary_for else None
+    whole, runs, refused = fold, [], {}
     for seed in plan.seeds:
+        fold = plan.order(whole, seed) if plan.order else whole
         options: dict[str, Any] = {
             "windows": plan.windows,
             "seed": seed,
             "reset": plan.reset,
-            "summary": plan.summary_for(model) if plan.summary_for else None,
+            "summary": summary,
             "allowed": plan.allowed,
             "out": plan.out,
             "model_name": plan.model_name,
@@ -90,6 +106,7 @@ def compare(
     model_name: str | None = None,
     split_seed: int = 0,
     check_content: bool = True,
+    order: Callable[[Fold, int], Fold] | None = None,
     workers: int = 1,
 ) -> list[Run]:
     """Run ``methods`` (names, or name → configured method) on every fold of ``protocol``, and no adaptation with them.
@@ -98,6 +115,7 @@ def compare(
     be resumed: a run is read back only for a model with the same weights). ``summary_for(model)`` makes the summary of
     :func:`twomind.score.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``; asked
     again, whole ones are read back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
+    ``order(fold, seed)`` puts the test recordings of a fold into another order, for each seed.
     ``check_content=False`` is for studies that put one recording's content into another on purpose; every run then
     says so.
 
@@ -119,6 +137,7 @@ def compare(
         reset=reset,
         model_name=model_name,
         check_content=check_content,
+        order=order,
     )
     folds = dataset.folds(protocol, split_seed)
     ledger = Ledger(Path(out) / "ledger.jsonl")

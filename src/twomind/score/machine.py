@@ -9,7 +9,7 @@ import math
 import platform
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,8 @@ def code_digest(*things: Any) -> str:
     """SHA-256 of the source files that define the given objects: changed code does not read old runs."""
     digest = hashlib.sha256()
     for thing in things:
+        thing = inspect.unwrap(thing) if callable(thing) else thing
+        thing = thing.func if isinstance(thing, partial) else thing
         try:
             file = inspect.getsourcefile(thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing))
         except TypeError:

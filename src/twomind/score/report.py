@@ -137,8 +137,10 @@ def write_report(
     )
     html, markdown = write_page(blocks, Path(out), "leaderboard", title)
     plain = {"schema": "twomind.leaderboard/1", "metric": metric, "boards": tables}
-    data = write_text(Path(out) / "leaderboard.json", json.dumps(_json(plain), indent=1, ensure_ascii=False) + "\n")
-    return {**_json(plain), "html": str(html), "markdown": str(markdown), "json": str(data)}
+    data = write_text(
+        Path(out) / "leaderboard.json", json.dumps(json_values(plain), indent=1, ensure_ascii=False) + "\n"
+    )
+    return {**json_values(plain), "html": str(html), "markdown": str(markdown), "json": str(data)}
 
 
 def _plain_board(board: Board) -> dict[str, Any]:
@@ -187,11 +189,12 @@ def _aurc(sample: Any) -> float:
     return classes.aurc(sample.y[rows], sample.probs[rows])
 
 
-def _json(value: Any) -> Any:
+def json_values(value: Any) -> Any:
+    """Plain values; what is not finite becomes null."""
     if isinstance(value, Mapping):
-        return {str(k): _json(v) for k, v in value.items()}
+        return {str(k): json_values(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_json(v) for v in value]
+        return [json_values(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
@@ -202,4 +205,4 @@ def report(paths: Sequence[Path], out: Path, **options: Any) -> dict[str, Any]:
     return write_report([load_run(p) for p in find_runs(paths)], out, **options)
 
 
-__all__ = ["report", "write_report"]
+__all__ = ["DRAWN", "json_values", "report", "write_report"]

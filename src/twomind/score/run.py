@@ -32,34 +32,43 @@ class _Clock:
     """A method with a stop-watch."""
 
     inner: Adapter
-    begin_s: list[float] = field(default_factory=list)
-    step_s: list[float] = field(default_factory=list)
+    begin_s: list[tuple[float, float]] = field(default_factory=list)
+    step_s: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def needs(self) -> Access:
         return self.inner.needs
 
     def begin(self, model: Any, given: Given) -> State:
-        start = time.perf_counter()
+        start = _now()
         state = self.inner.begin(model, given)
-        self.begin_s.append(time.perf_counter() - start)
+        self.begin_s.append(_since(start))
         return state
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
-        start = time.perf_counter()
+        start = _now()
         found = self.inner.step(model, state, x)
-        self.step_s.append(time.perf_counter() - start)
+        self.step_s.append(_since(start))
         return found
 
     def seconds(self) -> dict[str, float]:
-        def mean(values: Sequence[float]) -> float:
-            return float(np.mean(values)) if values else math.nan
+        """Mean of ``begin`` and ``step`` and their ``total``, by the clock and (``_cpu``) of the processor."""
+        found = {}
+        for k, kind in enumerate(("", "_cpu")):
+            begin, step = ([pair[k] for pair in pairs] for pairs in (self.begin_s, self.step_s))
+            found["begin" + kind] = float(np.mean(begin)) if begin else math.nan
+            found["step" + kind] = float(np.mean(step)) if step else math.nan
+            found["total" + kind] = float(sum(begin) + sum(step))
+        return found
 
-        return {
-            "begin": mean(self.begin_s),
-            "step": mean(self.step_s),
-            "total": float(sum(self.begin_s) + sum(self.step_s)),
-        }
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(start: tuple[float, float]) -> tuple[float, float]:
+    clock, cpu = _now()
+    return clock - start[0], cpu - start[1]
 
 
 @dataclass
@@ -207,9 +216,10 @@ def run(
     labels = Labels(dataset, task, windows)
     harness = _Harness(fold, reader, labels, windows, seed, summary)
     guard.check_access(adapter, harness.offered(), allowed, fold)
-    if check_content and fold not in reader.clean:
+    any_order = replace(fold, test=tuple(sorted(fold.test)))
+    if check_content and any_order not in reader.clean:
         guard.check_content(fold, reader)
-        reader.clean.add(fold)
+        reader.clean.add(any_order)
     model_name = model_name or type(model).__name__
     name = name or f"{dataset.name}-{fold.protocol}-{fold.name}-{model_name}-{method}-seed{seed}"
     fingerprint = _fingerprint(fold, reader, labels)
@@ -239,7 +249,7 @@ def run(
     offers = {s: harness.given(s, adapter.needs) for s in subjects}
     memory = machine.Memory()
     watch = _Clock(adapter)
-    predictions = _walk(model, watch, [x for _, x in tests], offers, reset, task, progress, name)
+    predictions, events = _walk(model, watch, tests, offers, reset, task, progress, name)
     peak_mb = memory.peak_mb()
     plain = _unadapted(model, adapter, tests, predictions, unadapted, task)
 
@@ -273,6 +283,7 @@ def run(
         versions=machine.versions(),
         git=machine.git_state(),
         notes=tuple(notes),
+        events=tuple(events),
     )
     if folder is not None:
         save_run(found, folder, key)
@@ -288,21 +299,28 @@ def _named(adapter: Adapter | str, method: str | None) -> tuple[Adapter, str]:
 def _walk(
     model: Any,
     adapter: Adapter,
-    xs: Sequence[Features],
+    tests: Sequence[tuple[str, Features]],
     offers: Mapping[str, Given],
     reset: str,
     task: Task,
     progress: Progress | None,
     what: str,
-) -> list[Prediction]:
-    found = []
-    for step in personalise.stream(model, adapter, xs, given=lambda subject: offers[subject], reset=reset):
+) -> tuple[list[Prediction], list[dict[str, Any]]]:
+    """The predictions, and what the states' ``log`` (a guard keeps one) says happened, by the recordings' own names."""
+    found, logged, known = [], [], set()
+    xs = [x for _, x in tests]
+    steps = personalise.stream(model, adapter, xs, given=lambda subject: offers[subject], reset=reset)
+    for (recording, x), step in zip(tests, steps, strict=True):
         if len(step.prediction.probs) != len(task.classes):
             raise BadInput(f"expected {len(task.classes)} probabilities, got {len(step.prediction.probs)}")
         found.append(step.prediction)
+        for event in step.state.get("log", ()) if isinstance(step.state, Mapping) else ():
+            if id(event) not in known:  # a log is carried on from state to state; ``logged`` keeps its entries alive
+                known.add(id(event))
+                logged.append((event, {**event, "subject": x.subject, "recording": recording}))
         if progress:
             progress(what, len(found), len(xs))
-    return found
+    return found, [event for _, event in logged]
 
 
 def _unadapted(

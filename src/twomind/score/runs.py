@@ -173,6 +173,7 @@ def _from(entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Run:
         versions=entry["versions"],
         git=entry["git"],
         notes=tuple(entry["notes"]),
+        events=tuple(entry.get("events", ())),
     )
 
 

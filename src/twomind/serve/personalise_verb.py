@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from twomind.errors import BadInput
 from twomind.serve.study_verb import CONTROLS
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.types import Example, Features, Fold, Recording, Task
 
-ORDERS = ("shuffled", "class_blocked")
+ORDERS = ("shuffled", "class_blocked", "recorded")
 #: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``benchmarks/study_gap.py``.
 WINDOW_S = {"frame": 2.0, "window": 2.0}
 
@@ -47,26 +48,26 @@ def _recordings(root: Path, name: str | None) -> dict[str, Recording]:
 
 
 @dataclass(frozen=True)
-class Ordered:
-    """A data set with another order of test clips; ``class_blocked`` looks at labels, only to order the stream."""
+class Order:
+    """Another order of a fold's test clips for each seed: shuffled, class by class, or as the protocol has them.
 
-    inner: Any
+    ``class_blocked`` looks at labels, only to order the stream; within a class the clips are shuffled.
+    """
+
+    kind: str
+    label: Callable[[str, str], int | None]
     task: Task
-    order: str
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "inner":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
-    def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
-        folds: tuple[Fold, ...] = self.inner.folds(protocol, seed)
-        if self.order != "class_blocked":
-            return folds
-        return tuple(replace(f, test=tuple(sorted(f.test, key=self._class))) for f in folds)
+    def __call__(self, fold: Fold, seed: int) -> Fold:
+        if self.kind == "recorded":
+            return fold
+        test = [fold.test[int(i)] for i in np.random.default_rng(seed).permutation(len(fold.test))]
+        if self.kind == "class_blocked":
+            test.sort(key=self._class)
+        return replace(fold, test=tuple(test))
 
     def _class(self, recording: str) -> int:
-        label = self.inner.label(self.task.name, recording)
+        label = self.label(self.task.name, recording)
         return -1 if label is None else int(label)
 
 
@@ -91,8 +92,6 @@ def people_summary(model: Any) -> Any:
 
 
 def _summary(model: Any, source: tuple[Example, ...]) -> dict[str, Any]:
-    import numpy as np
-
     from twomind.personalise import caches, prototypes
     from twomind.score.run import embedding_summary
     from twomind.types import Prediction
@@ -128,6 +127,15 @@ def chosen_methods(asked: str, offered: Any) -> tuple[list[str], dict[str, str]]
         else:
             kept.append(name)
     return kept, left
+
+
+def within_guard(names: Sequence[str]) -> dict[str, Any]:
+    """Each method, and each within the guard at its default strictness."""
+    from twomind.personalise import load_method
+    from twomind.personalise.guard import Guarded
+
+    methods: dict[str, Any] = {name: load_method(name) for name in names}
+    return methods | {f"guarded {name}": Guarded(name) for name in names if name != "guarded"}
 
 
 def _drawn(layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> Any:
@@ -186,8 +194,17 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
 @click.option("--task", help="The task [default: the data set's first].")
 @click.option("--methods", default="all", show_default=True, help="Names with commas, or all that fit the protocol.")
 @click.option("--face", type=click.Choice(["face", "face_relative"]), default="face", show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Seeds of the methods: 0 … N-1.")
-@click.option("--order", type=click.Choice(ORDERS), multiple=True, default=("shuffled",), help="Order of the stream.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="Seeds 0 … N-1, of methods and order."
+)
+@click.option(
+    "--order",
+    type=click.Choice(ORDERS),
+    multiple=True,
+    default=("shuffled",),
+    help="Order of a person's test clips, drawn anew for each seed; repeatable.  [default: shuffled]",
+)
+@click.option("--guard", is_flag=True, help="Also walk each method within the guard, for the harm report.")
 @click.option("--window-s", type=float, help="Window length; 0 means whole clips [default: by the task].")
 @click.option("--out", type=PATH, required=True, help="Folder for runs and the leaderboard; goes on where it stopped.")
 @click.option("--store", type=PATH, default=None, help="Folder for computed features [default: the user's cache].")
@@ -208,6 +225,7 @@ def score_personalise_verb(
     face: str,
     seeds: int,
     order: Sequence[str],
+    guard: bool,
     window_s: float | None,
     out: Path,
     store: Path | None,
@@ -221,6 +239,7 @@ def score_personalise_verb(
     """
     from twomind.capture.datasets.protocols import rules
     from twomind.score.compare import compare
+    from twomind.score.harm_page import write_harm
     from twomind.score.report import report
     from twomind.score.windows import Windows
     from twomind.store import default_root
@@ -230,44 +249,51 @@ def score_personalise_verb(
     chosen = _task(dataset, task)
     length_s = WINDOW_S.get(chosen.grain) if window_s is None else (window_s or None)
     windows = Windows(length_s)
-    runs = []
-    left: dict[str, str] = {}
-    for kind in dict.fromkeys(order):
-        ordered = Ordered(dataset, chosen, kind)
-        folds = ordered.folds(protocol, 0)
-        offered = rules(protocol).access
-        for flag in ("neutral", "target", "few"):
-            if not all(getattr(f, flag) for f in folds):
-                offered &= ~type(offered)[flag.upper()]
-        names, left = chosen_methods(methods, offered)
-        runs += compare(
-            ordered,
+    folds = dataset.folds(protocol, 0)
+    offered = rules(protocol).access
+    for flag in ("neutral", "target", "few"):
+        if not all(getattr(f, flag) for f in folds):
+            offered &= ~type(offered)[flag.upper()]
+    names, left = chosen_methods(methods, offered)
+    kinds = list(dict.fromkeys(order))
+    boards, harms, n_runs = [], [], 0
+    for kind in kinds:
+        folder = Path(out) / "runs" / kind
+        runs = compare(
+            dataset,
             protocol,
-            partial(fitted, ordered, reading, chosen, windows, face),
-            names,
+            partial(fitted, dataset, reading, chosen, windows, face),
+            within_guard(names) if guard else names,
             range(seeds),
-            Path(out) / "runs" / kind,
+            folder,
             partial(_tell, kind),
             features=reading,
             task=chosen,
             windows=windows,
             summary_for=people_summary,
             model_name=f"described ({face})",
+            order=Order(kind, dataset.label, chosen),
             workers=workers,
         )
-    boards = []
-    for kind in dict.fromkeys(order):
+        n_runs += len(runs)
         title = f"{dataset.name}, {protocol}, {kind.replace('_', '-')} stream"
-        boards.append(report([Path(out) / "runs" / kind], Path(out) / kind, metric="macro_f1", title=title))
+        boards.append(report([folder], Path(out) / kind, metric="macro_f1", title=title))
+        harms.append(write_harm(runs, Path(out) / kind, title=title))
     for method, why in left.items():
         say(f"left out: {method}: {why}")
-    found = {"n_runs": len(runs), "left_out": left, "boards": [b["html"] for b in boards]}
+    found = {
+        "n_runs": n_runs,
+        "left_out": left,
+        "boards": [b["html"] for b in boards],
+        "harm": [h["html"] for h in harms],
+    }
     if as_json:
         print_json(found)
-    for board in boards:
+    for board, harm in zip(boards, harms, strict=True):
         for one in board["boards"]:
             say(f"{one['dataset']}, {one['protocol']}:" + (f" {one['what_it_means']}" if one["drawn"] else ""))
             for sentence in one["findings"]:
                 say(f"  {sentence}")
         say(f"page: {Path(board['html']).resolve()}")
+        say(f"who was harmed, and what was changed: {Path(harm['html']).resolve()}")
     return 0

@@ -5,7 +5,8 @@ As TDA; before the answer, the most confident share of the window's views joins,
 negative cache is first in, first out.
 
 Deviations: the views are the window's own frames (the paper: 64 random crops and flips); entropies are fractions of
-``ln C``; the remaining constants are TDA's for ImageNet.
+``ln C``; the cache terms are in the scale of the model's own logits, as in ``tda``; the remaining constants are TDA's
+for ImageNet.
 """
 
 from __future__ import annotations
@@ -36,10 +37,15 @@ class BoostAdapter:
     entropy_high: float = 0.5
     mask_low: float = 0.03
     mask_high: float = 1.0
+    #: as in ``tda``: ``scale``, or ``released``
+    alpha_unit: str = "scale"
     #: share of the views that joins the copy
     share: float = 0.1
     #: entries per class more in the copy (the authors: 0 to 3, per data set)
     extra: int = 1
+
+    def __post_init__(self) -> None:
+        caches.one_of("boost-adapter alpha_unit", self.alpha_unit, ("scale", "released"))
 
     @property
     def needs(self) -> Access:
@@ -70,7 +76,8 @@ class BoostAdapter:
         pull = caches.affinity(boosted["z"], boosted["at"] >= 0, z, self.beta_pos)
         push = caches.affinity(negative["z"], negative["at"] >= 0, z, self.beta_neg)
         pushed = (push[..., None] * negative["mask"]).sum(axis=(0, 1))
-        final = logits + self.alpha_pos * pull.sum(axis=1) - self.alpha_neg * pushed
+        share = 1.0 if self.alpha_unit == "released" else caches.of_clip_scale(caches.head(model)[0], got[0])
+        final = logits + share * (self.alpha_pos * pull.sum(axis=1) - self.alpha_neg * pushed)
         return from_logits(x, final), {"positive": positive, "negative": negative, "n": n + 1}
 
     def _boosted(self, model: Any, x: Features, positive: caches.Cache, n: int) -> caches.Cache:
