@@ -23,7 +23,7 @@ trained to imitate the frozen logits) on the same cached features.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from twomind.errors import BadInput, MissingExtra
 from twomind.estimate import pft
@@ -50,6 +50,9 @@ class SfdaPft:
     epochs: int = 25
     batch: int = 32
     learning_rate: float = 1e-4  # of Adam
+
+    #: the toy people bring a translator; the model may be any with an embedding
+    own_model: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.variant not in pft.VARIANTS:
