@@ -16,14 +16,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.capture.drawn.study_world import StudyWorld
-from twomind.describe.study import ClipTruth, shuffle_modalities, study_features
+from twomind.describe.study import ClipTruth, StudyFeatures, shuffle_modalities, study_features
 from twomind.estimate import fusion
 from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item, data_mark, labelled
@@ -80,30 +80,45 @@ def world_of(name: str, n_people: int, n_folds: int = 3, seed: int = 0) -> World
     """Draw one world. ``shuffled``: face and voice come piece by piece from other people, labels as they were."""
     settings = StudyWorld(conflict=0.0) if name == "no-conflict" else StudyWorld()
     study = study_features("bah", n_people, seed, settings)
-    features = study.features
     if name == "shuffled":
-        features = shuffled(features, study.truths, seed)
-        study = replace(study, features=features)
-    data, recipe = DrawnSet(study), default_recipe(ALL)
-    found = (labelled(data, AMBIVALENCE, x, recipe) for x in features)
-    items = {i.recording: i for i in found if isinstance(i, Item)}
-    subjects = {i.recording: i.subject for i in items.values()}
-    folds = tuple(
-        with_validation(replace(f, train=(*f.train, *f.val), val=()), subjects, 0.25, seed)
-        for f in data.folds(f"people-{n_folds}", seed)
+        study = replace(study, features=shuffled(study.features, study.truths, seed))
+    whole = ready(name, study)
+    subjects = {i.recording: i.subject for i in whole.items.values()}
+    return replace(
+        whole,
+        folds=tuple(
+            with_validation(replace(f, train=(*f.train, *f.val), val=()), subjects, 0.25, seed)
+            for f in DrawnSet(study).folds(f"people-{n_folds}", seed)
+        ),
     )
-    return World(name, recipe, items, {t.recording: t for t in study.truths}, {x.recording: x for x in features}, folds)
 
 
-def shuffled(features: Sequence[Features], truths: Sequence[ClipTruth], seed: int = 0) -> tuple[Features, ...]:
-    """Recordings whose face and voice are replaced, 2 s by 2 s, by those of other people with the same label.
+def ready(name: str, study: StudyFeatures, folds: tuple[Fold, ...] = ()) -> World:
+    """The recordings of a drawn study on the grid, with their truths."""
+    data, recipe = DrawnSet(study), default_recipe(ALL)
+    found = (labelled(data, AMBIVALENCE, x, recipe) for x in study.features)
+    items = {i.recording: i for i in found if isinstance(i, Item)}
+    truths = {t.recording: t for t in study.truths}
+    return World(name, recipe, items, truths, {x.recording: x for x in study.features}, folds)
+
+
+class Labelled(Protocol):
+    """The label of a span of a recording: :class:`ClipTruth` has it."""
+
+    def at(self, start_s: float, end_s: float) -> int: ...
+
+
+def shuffled(
+    features: Sequence[Features], truths: Sequence[Labelled], seed: int = 0, piece_s: float = PIECE_S
+) -> tuple[Features, ...]:
+    """Recordings whose face and voice are replaced, piece by piece, by those of other people with the same label.
 
     Face and voice come from two different draws, so that no two modalities of a moment belong together.
     """
     windows, labels, owner = [], [], []
     for n, (x, truth) in enumerate(zip(features, truths, strict=True)):
-        for a in np.arange(x.span_s[0], x.span_s[1], PIECE_S).tolist():
-            b = min(a + PIECE_S, x.span_s[1])
+        for a in np.arange(x.span_s[0], x.span_s[1], piece_s).tolist():
+            b = min(a + piece_s, x.span_s[1])
             windows.append(x.between(a, b))
             labels.append(truth.at(a, b))
             owner.append(n)
@@ -172,7 +187,16 @@ def study(
     worlds: Sequence[str] = WORLDS,
 ) -> dict[str, Any]:
     """Train everything that is not there yet, then score it: the numbers of the result file."""
-    from fusion_study_score import Held, absences, conflict_signal, deletion, predictions, scored, shortcut_rows
+    from fusion_study_score import (
+        Held,
+        absences,
+        by_seed,
+        conflict_signal,
+        deletion,
+        predictions,
+        scored,
+        shortcut_rows,
+    )
 
     started = time.process_time()
     found: dict[str, Any] = {
@@ -193,6 +217,8 @@ def study(
                 print(f"{time.process_time() - started:6.0f} s  {name}: {row.name}, seed {seed}", file=sys.stderr)
             said[row.name] = predictions(world, held, models[row.name], row.modalities)
         found[name] = scored(held, said, n_bootstrap)
+        if seeds > 1:
+            found[name]["by_seed"] = by_seed(world, held, models, n_bootstrap)
         if name == "default":
             full = [r.name for r in wanted if r.modalities == ALL]
             found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, n_bootstrap)
@@ -210,19 +236,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--bootstrap", type=int, default=500)
     parser.add_argument("--leave-out", default="", help="rows not to train, for example mt,jmt")
+    parser.add_argument("--worlds", default=",".join(WORLDS))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save", action="store_true")
+    parser.add_argument("--name", default="fusion-study", help="of the result file; the figure is drawn for this one")
     given = parser.parse_args()
     rows = [r for r in ROWS if r.name not in given.leave_out.split(",")]
-    found = study(given.people, given.epochs, given.seeds, given.out, rows, n_bootstrap=given.bootstrap)
+    worlds = tuple(given.worlds.split(","))
+    found = study(given.people, given.epochs, given.seeds, given.out, rows, n_bootstrap=given.bootstrap, worlds=worlds)
     from fusion_study_score import draw, table
 
     print(table(found))
     if given.save:
         from results import save
 
-        save("fusion-study", found)
-        draw(found, Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg")
+        save(given.name, found)
+        if given.name == parser.get_default("name"):
+            draw(found, Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg")
 
 
 if __name__ == "__main__":

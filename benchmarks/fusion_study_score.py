@@ -226,20 +226,20 @@ def scored(held: Held, said: Mapping[str, Said], n_bootstrap: int) -> dict[str, 
             **{"moments": len(marked), "marked": int(marked.sum())},
             "marked_by_kind": {k: int((held.kind == k).sum()) for k in KINDS},
         },
-        "rows": {n: {k: _figure(v) for k, v in s.items()} for n, s in all_of.items()},
+        "rows": {n: {k: with_ci(v) for k, v in s.items()} for n, s in all_of.items()},
     }
     models = [n for n in said if n not in ORDER]
     gains: dict[str, Any] = {}
     for n in models:
         for other in ("question", "length_question"):
-            gains[f"{n} - {other}"] = _gains(all_of[n], all_of[other], "video")
-        gains[f"{n} - question_position"] = _gains(all_of[n], all_of["question_position"], "frame")
-        gains[f"{n} - position"] = _gains(all_of[n], all_of["position"], "frame")
+            gains[f"{n} - {other}"] = differences(all_of[n], all_of[other], "video")
+        gains[f"{n} - question_position"] = differences(all_of[n], all_of["question_position"], "frame")
+        gains[f"{n} - position"] = differences(all_of[n], all_of["position"], "frame")
         for single in ALL:
             if single in all_of and n != single:
-                gains[f"{n} - {single}"] = _gains(all_of[n], all_of[single])
+                gains[f"{n} - {single}"] = differences(all_of[n], all_of[single])
         if n != "plain" and "plain" in all_of:
-            gains[f"{n} - plain"] = _gains(all_of[n], all_of["plain"])
+            gains[f"{n} - plain"] = differences(all_of[n], all_of["plain"])
     found["gains"] = gains
     singles = [s for s in ALL if s in all_of]
     if singles:
@@ -253,12 +253,14 @@ def scored(held: Held, said: Mapping[str, Said], n_bootstrap: int) -> dict[str, 
     return found
 
 
-def _figure(v: Spread) -> dict[str, Any]:
+def with_ci(v: Spread) -> dict[str, Any]:
+    """A figure and its 95 % interval."""
     return {"value": v[0], "ci": metrics.interval(v[1])}
 
 
-def _gains(a: Mapping[str, Spread], b: Mapping[str, Spread], kind: str = "") -> dict[str, Any]:
-    return {k: _figure((a[k][0] - b[k][0], a[k][1] - b[k][1])) for k in a if k in b and k.startswith(kind)}
+def differences(a: Mapping[str, Spread], b: Mapping[str, Spread], kind: str = "") -> dict[str, Any]:
+    """What ``a`` has more than ``b``, of the same resamples of people."""
+    return {k: with_ci((a[k][0] - b[k][0], a[k][1] - b[k][1])) for k in a if k in b and k.startswith(kind)}
 
 
 def _locates(own: Mapping[str, Spread], gains: Mapping[str, Any], name: str) -> bool:
@@ -281,6 +283,24 @@ def _per_person(held: Held, said: Said) -> dict[str, float]:
     }
 
 
+def by_seed(
+    world: World, held: Held, models: Mapping[str, Sequence[Sequence[FusionRecogniser]]], n_bootstrap: int
+) -> dict[str, Any]:
+    """What the conflict terms and the other modalities add, seed by seed: intervals over people know nothing of it."""
+    found: dict[str, Any] = {}
+    pairs = [
+        (a, b) for a, b in (("conflict", "plain"), ("conflict", "face"), ("plain", "face")) if {a, b} <= set(models)
+    ]
+    rows = {n for pair in pairs for n in pair}
+    for seed in range(len(next(iter(models.values())))):
+        each = {
+            n: spreads(held, predictions(world, held, [models[n][seed]], (n,) if n in ALL else ALL), n_bootstrap)
+            for n in sorted(rows)
+        }
+        found[str(seed)] = {f"{a} - {b}": differences(each[a], each[b]) for a, b in pairs}
+    return found
+
+
 def absences(
     world: World, held: Held, models: Mapping[str, Sequence[Sequence[FusionRecogniser]]], n_bootstrap: int
 ) -> dict[str, Any]:
@@ -294,7 +314,7 @@ def absences(
         for gone in (c for n in ((1, 2) if name == "conflict" else (1,)) for c in combinations(ALL, n)):
             left = spreads(held, predictions(world, held, ms, without=gone), n_bootstrap)
             found[name][" + ".join(gone)] = {
-                k: {**_figure(left[k]), "change": _figure((left[k][0] - whole[k][0], left[k][1] - whole[k][1]))}
+                k: {**with_ci(left[k]), "change": with_ci((left[k][0] - whole[k][0], left[k][1] - whole[k][1]))}
                 for k in keys
             }
     return found
@@ -354,36 +374,56 @@ def cell(f: Mapping[str, Any] | None, signed: bool = False) -> str:
     return f"{short(f['value'])} [{short(f['ci'][0])}, {short(f['ci'][1])}]"
 
 
+#: Columns of the first table of the page.
+COLUMNS = {
+    "video_auc": "answers: AUC",
+    "video_macro_f1": "answers: macro-F1",
+    "frame_auc": "moments: AUC",
+    "frame_ap": "moments: AP",
+    "frame_auc_inside": "moments inside an answer",
+}
+
+
 def table(found: Mapping[str, Any]) -> str:
-    """The Markdown tables of ``docs/fusion-study.md``."""
-    columns = ("video_auc", "video_within_question_auc", "video_macro_f1", "frame_ap", "frame_auc", "frame_macro_f1")
-    columns = (*columns, "frame_auc_inside")
+    """The Markdown tables of ``docs/fusion-study.md``, and what its text quotes."""
     head = lambda names: "| " + " | ".join(names) + " |\n|" + "---|" * len(names)  # noqa: E731
-    lines = [head(("row", *columns))]
-    rows = found["default"]["rows"]
-    lines += ["| " + " | ".join((n, *(cell(r.get(c)) for c in columns))) + " |" for n, r in rows.items()]
-    kinds = [f"frame_{m}{k}" for k in ("", *(f"_{k}" for k in KINDS)) for m in ("auc", "ap")]
-    lines += ["", head(("conflict - plain", *kinds))]
-    for world in ("default", "no-conflict", "shuffled"):
+    line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
+    rows, gains = found["default"]["rows"], found["default"]["gains"]
+    lines = [head(("", *COLUMNS.values()))]
+    lines += [line((n.replace("_", " + "), *(cell(r.get(c)) for c in COLUMNS))) for n, r in rows.items()]
+    best = found["default"].get("best_single", {})
+    lines += ["", head(("gain over the best single modality", *(f"{k} ({s})" for k, s in best.items())))]
+    lines += [
+        line((n, *(cell(gains.get(f"{n} - {s}", {}).get(k), True) for k, s in best.items())))
+        for n in rows
+        if n not in ORDER and n not in ALL
+    ]
+    lines += ["", head(("conflict less plain", "all", "between", "within", "the rest"))]
+    for world in (w for w in ("default", "no-conflict", "shuffled") if w in found):
         gain = found[world]["gains"].get("conflict - plain", {})
-        lines.append("| " + " | ".join((world, *(cell(gain.get(k), True) for k in kinds))) + " |")
-    gains, best = found["default"]["gains"], found["default"].get("best_single", {})
-    lines += ["", head(("over the best single", *best))]
-    for n in rows:
-        if n not in ORDER and n not in ALL:
-            cells = (cell(gains.get(f"{n} - {s}", {}).get(k), True) for k, s in best.items())
-            lines.append("| " + " | ".join((n, *cells)) + " |")
-    lines.append(f"best: {best}; locates: {found['default']['locates']}")
-    lines += ["", head(("absent", "gone", "frame_auc", "change", "video_auc", "change"))]
+        for m in ("auc", "ap"):
+            kinds = ("", *(f"_{k}" for k in KINDS))
+            lines.append(line((f"{world} {m}", *(cell(gain.get(f"frame_{m}{k}"), True) for k in kinds))))
+    lines += ["", head(("model", "without", "moments: AUC", "change", "answers: AUC", "change"))]
     for n, gone in found["default"].get("absent", {}).items():
         for g, f in gone.items():
-            a, v = f["frame_auc"], f["video_auc"]
-            lines.append(
-                f"| {n} | {g} | {cell(a)} | {cell(a['change'], True)} | {cell(v)} | {cell(v['change'], True)} |"
-            )
-    for n, d in found["default"].get("deletion", {}).items():
-        lines.append(f"deletion {n}: {d}")
+            pairs = ((f[k], f[k]["change"]) for k in ("frame_auc", "video_auc"))
+            lines.append(line((n, g, *(c for v, change in pairs for c in (cell(v), cell(change, True))))))
+    lines += ["", head(("gain over question and position", "moments: AUC"))]
+    for n in rows:
+        if n not in ORDER:
+            lines.append(line((n, cell(gains[f"{n} - question_position"]["frame_auc"], True))))
+    kinds = {
+        n: {k: cell(r.get(f"frame_auc_{k}")) for k in KINDS} for n, r in rows.items() if n in ("conflict", "plain")
+    }
+    lines += [f"by kind: {kinds}", f"locates: {found['default']['locates']}"]
+    lines += [f"deletion {n}: {d}" for n, d in found["default"].get("deletion", {}).items()]
+    by_person = found["default"].get("conflict_vs_plain_by_person")
+    for seed, pairs in found["default"].get("by_seed", {}).items():
+        keys = ("frame_auc", *(f"frame_auc_{k}" for k in KINDS), "frame_ap", "video_auc")
+        lines += [f"seed {seed}, {n}: " + str({k: cell(f[k], True) for k in keys if k in f}) for n, f in pairs.items()]
     lines.append(f"signal: {found['default'].get('conflict_signal')}; held out: {found['default']['held_out']}")
+    lines.append(f"by person, conflict less plain: {by_person}")
     return "\n".join(lines)
 
 

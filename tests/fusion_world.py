@@ -40,6 +40,10 @@ class Take:
             inside |= (times_s >= a) & (times_s < b)
         return inside
 
+    def at(self, start_s: float, end_s: float) -> int:
+        """Label of a window: whether at least half of it is marked."""
+        return int(sum(max(0.0, min(b, end_s) - max(a, start_s)) for a, b in self.spans) >= 0.5 * (end_s - start_s))
+
     def item(self, recipe: Recipe = RECIPE) -> Item:
         times_s = middles(self.x, recipe)
         return item_of(self.x, recipe, self.y, self.frame_labels(times_s), len(AMBIVALENCE.classes))
@@ -52,8 +56,20 @@ def _levels(rng: np.random.Generator, n: int, plant: str) -> tuple[np.ndarray, n
     return face, words, voice
 
 
-def take(person: str, number: int, plant: str, seconds: float = 24.0, noise: float = 0.6, drawn: bool = True) -> Take:
-    """One recording of one person. Only ``plant`` decides what is marked; everything else varies all the same."""
+def take(
+    person: str,
+    number: int,
+    plant: str,
+    seconds: float = 24.0,
+    noise: float = 0.6,
+    drawn: bool = True,
+    knob: float = 1.0,
+) -> Take:
+    """One recording of one person. Only ``plant`` decides what is marked; everything else varies all the same.
+
+    ``knob``, for the plant "conflict": the share of marked spans that show a conflict. The others show a raised voice
+    over a face and words that agree, as no unmarked span does.
+    """
     rng = np.random.default_rng([zlib.crc32(f"{person}|{number}|{plant}".encode())])
     own = np.random.default_rng([zlib.crc32(person.encode())])
     n = int(seconds / 3)
@@ -68,6 +84,9 @@ def take(person: str, number: int, plant: str, seconds: float = 24.0, noise: flo
         "conflict": face * words < 0,
         "within": both,
     }[plant]
+    if plant == "conflict" and knob < 1:
+        plainly = marked & (rng.random(n) >= knob)
+        words, voice = np.where(plainly, face, words), np.where(plainly, 1, np.where(marked, voice, 0))
     spans = tuple((3.0 * i, 3.0 * (i + 1)) for i in np.flatnonzero(marked))
 
     times = np.arange(0, seconds, 0.1) + 0.05

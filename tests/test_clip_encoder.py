@@ -132,6 +132,23 @@ def test_a_picture_of_another_kind_is_refused() -> None:
         Preprocessing()(np.zeros((3, 32, 32), np.float32))
 
 
+def test_bfloat16_is_asked_for_by_name_and_kept_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = clip.load_clip(folder, runtime="torch")
+    monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "bfloat16")
+    short = clip.load_clip(folder)
+    assert short.runtime == "bfloat16"
+    assert short.fingerprint != exact.fingerprint
+    assert short.fingerprint.split("-")[0] == exact.fingerprint.split("-")[0]
+    pixels = np.random.default_rng(0).normal(size=(3, 3, short.crop_px, short.crop_px)).astype(np.float32)
+    a, b = exact.images(pixels), short.images(pixels)
+    assert b.dtype == np.float32
+    assert not np.array_equal(a, b)
+    assert np.all((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1) > 0.999)
+    monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "int8")
+    with pytest.raises(BadInput, match="TWOMIND_CLIP_RUNTIME"):
+        clip.load_clip(folder)
+
+
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))), reason="needs onnx and onnxruntime"
 )

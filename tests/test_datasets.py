@@ -477,6 +477,23 @@ def test_stressid_label_files_stand_in_for_the_table_and_disagreement_is_named(c
     assert [f.path for f in open_dataset(root).check().conflicts] == ["aaa1_Relax"]
 
 
+def test_a_stressid_label_that_cannot_be_used_is_corrupted_and_not_replaced(copy) -> None:  # type: ignore[no-untyped-def]
+    """Neither guessed from the laboratory's label file nor called missing; the same row twice is told as well."""
+    root = copy("stressid")
+    table = root / "labels.csv"
+    table.write_text(table.read_text().replace("aaa1_Relax,0", "aaa1_Relax,7") + "bbb2_Math,1,1\n")
+    data = open_dataset(root)
+    assert data.label("stress", "aaa1_Relax") is None
+    assert "aaa1_Relax" not in {t.id for t in data.takes()}
+    report = data.check()
+    assert not [f for f in report.missing if f.path == "aaa1_Relax"]
+    reasons = [f.reason for f in report.corrupted if f.path == "labels.csv"]
+    assert reasons == [
+        "aaa1_Relax: expected binary-stress 0 or 1, got '7'",
+        "bbb2_Math is there 2 times; the last counts",
+    ]
+
+
 def test_unbc_scores_frames(fakes: dict[str, Path], copy) -> None:  # type: ignore[no-untyped-def]
     data = open_dataset(fakes["unbc"])
     folder = data.frame_folder("aa901t2aeaff")

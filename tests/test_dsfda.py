@@ -169,14 +169,12 @@ def test_generated_faces_keep_the_other_class_alive() -> None:
     assert left[1] > left[0] + 0.05
 
 
-def test_no_face_in_the_clip_leaves_the_source_model() -> None:
+def test_a_clip_without_a_face_is_refused_and_a_real_window_not_measured() -> None:
     world = toy_world()
     given, x = world.given("anna"), world.windows["anna"][0]
-    state = DsfdaMethod().begin(world.model, replace(given, neutral=(replace(x, tracks={}),)))
-    assert "no face" in state["why"]
-    prediction, _ = DsfdaMethod().step(world.model, state, x)
-    assert np.array_equal(prediction.probs, world.model.predict(x).probs)
+    with pytest.raises(BadInput, match="1 windows of which none shows one"):
+        DsfdaMethod().begin(world.model, replace(given, neutral=(replace(x, tracks={}),)))
     real = replace(x, drawn=False)
-    assert DsfdaMethod().step(world.model, state, real)[0].status is Status.NOT_MEASURED
+    assert DsfdaMethod().step(world.model, {"tuned": {}}, real)[0].status is Status.NOT_MEASURED
     with pytest.raises(BadInput, match="DSFDA model"):
         DsfdaMethod().begin(object(), Given())  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ pytest.importorskip("sklearn")
 
 import fusion_study
 import fusion_study_score as score
+import fusion_study_why as why
+from twomind.capture.drawn.study_world import StudyWorld
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +107,70 @@ def test_the_study_runs_and_goes_on_without_training_again(tmp_path: Path, monke
     monkeypatch.setattr(fusion_study, "fit", lambda *_, **__: pytest.fail("trained again"))
     # As text: what is not defined for so few is nan, and nan is not nan.
     assert json.dumps(run()["rows"]) == json.dumps(first["rows"])
+
+
+# --- why fusion gains what it gains ----------------------------------------------------------------------------------
+
+
+def test_smaller_training_sets_are_parts_of_larger_ones_and_the_same_people_are_held_out() -> None:
+    small, large = (w.folds[0] for w in why.sized("default", StudyWorld(), (3, 4), 2, 1))
+    assert small.test == large.test
+    assert set(small.train) | set(small.val) < set(large.train) | set(large.val)
+    assert not set(large.test) & (set(large.train) | set(large.val))
+
+
+def test_what_a_modality_shows_is_counted_from_the_drawn_truth(world: fusion_study.World) -> None:
+    held = score.Held.of(world)
+    told = {r: replace(t, cues=tuple({"audio": ("pause",)} for _ in t.spans)) for r, t in world.truths.items()}
+    found = why.shown(replace(world, truths=told), held)
+    assert found["share_of_marked_moments"] == {"face": 0.0, "voice": 1.0, "words": 0.0}
+    assert found["by_this_one_alone"] == {"face": 0.0, "voice": 1.0, "words": 0.0}
+    assert found["ceiling"]["voice"] == found["ceiling"]["annotation"] > 0.9
+    assert found["ceiling"]["words"] == 0.5
+
+
+def test_a_contradiction_turns_with_the_tone_of_the_words_and_does_not_see_the_label(world: fusion_study.World) -> None:
+    held = score.Held.of(world)
+    source = world.recipe.sources["words"]
+    pro, con = source.at(source.approach), source.at(source.avoid)
+
+    def turned(item: Any) -> Any:
+        words = item.grid.values["words"].copy()
+        sums = words[:, con].sum(axis=1), words[:, pro].sum(axis=1)
+        words[:, [*pro, *con]] = 0
+        words[:, pro[0]], words[:, con[0]] = sums
+        return replace(item, grid=replace(item.grid, values={**item.grid.values, "words": words}), y=1 - item.y)
+
+    before = why.contradiction(world, held, 0)
+    after = why.contradiction(world, replace(held, items=tuple(turned(i) for i in held.items)), 0)
+    for kind in ("measured", "drawn"):
+        assert (before[kind] != 0).any()
+        np.testing.assert_allclose(after[kind], -before[kind], atol=1e-6)
+
+
+def test_a_told_signal_gains_where_it_knows_and_not_where_it_does_not(world: fusion_study.World) -> None:
+    held = score.Held.of(world)
+    rng = np.random.default_rng(0)
+    said = score.Said(None, held.present + rng.normal(size=len(held.present)))
+    signals = {"knows": held.present * 2.0 - 1.0, "nothing": rng.normal(size=len(held.present))}
+    found = why.told(held, said, signals, 40)
+    assert found["knows"]["frame_auc"]["ci"][0] > 0.1
+    assert abs(found["nothing"]["frame_auc"]["value"]) < 0.03
+
+
+def test_gains_are_told_seed_by_seed(world: fusion_study.World, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = score.Held.of(world)
+    knows, blind = held.present * 2.0 - 1.0, np.zeros(len(held.present))
+    seen = []
+
+    def said(w: Any, h: Any, models: Any, modalities: tuple[str, ...]) -> score.Said:
+        seen.append((models[0], modalities))
+        return score.Said(None, knows if models[0] == "good" else blind)
+
+    monkeypatch.setattr(score, "predictions", said)
+    models = {"conflict": ["good", "bad"], "plain": ["bad", "bad"], "face": ["bad", "good"]}
+    found = score.by_seed(world, held, models, 10)  # type: ignore[arg-type]
+    gains = {s: {n: g["frame_auc"]["value"] for n, g in pairs.items()} for s, pairs in found.items()}
+    assert gains["0"] == {"conflict - plain": 0.5, "conflict - face": 0.5, "plain - face": 0.0}
+    assert gains["1"] == {"conflict - plain": 0.0, "conflict - face": -0.5, "plain - face": -0.5}
+    assert {m for _, m in seen} == {("face",), fusion_study.ALL}

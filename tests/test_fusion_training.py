@@ -27,7 +27,7 @@ from twomind.estimate import fusion
 from twomind.estimate.fusion_data import apart, read_items, training_set, write_items
 from twomind.estimate.fusion_fit import fit
 from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of
-from twomind.estimate.fusion_net import FusionConfig
+from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet
 from twomind.estimate.train import TrainSettings, average_precision, macro_f1, train, weighted_loss
 from twomind.score.fusion_card import card_figures
 from twomind.score.fusion_study import Job, Plan, train_one, train_study, with_validation
@@ -133,6 +133,31 @@ def _tiny(folder: Path | None, seed: int = 0, epochs: int = 6, patience: int = 6
 def test_the_loop_stops_early_and_keeps_the_best_epoch() -> None:
     done = _tiny(None, epochs=50, patience=2, scores=[0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
     assert (done.best, done.best_epoch, len(done.history)) == (0.5, 1, 4)
+
+
+def test_training_takes_modalities_and_questions_away_and_never_the_last_modality(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    forward = FusionNet.forward
+
+    def spy(net: FusionNet, batch: Batch, state: object = None):
+        if net.training:
+            has = torch.stack([m.flatten(1).any(dim=1) for m in batch.mask.values()], dim=1)
+            seen.append((has.numpy(), (batch.question == RECIPE.question(None)).numpy()))
+        return forward(net, batch, state)
+
+    monkeypatch.setattr(FusionNet, "forward", spy)
+    items = [replace(t, x=world.without(t.x, "voice")).item() for t in world.takes(range(12), "face", 4)]
+    train, val = items[8:], items[:8]
+    fit(train, val, AMBIVALENCE, RECIPE, FusionConfig("can"), TrainSettings(epochs=6))
+    has, unknown = (np.concatenate(x) for x in zip(*seen, strict=True))
+    assert len(has) == 6 * len(train)
+    assert has.any(axis=1).all()
+    assert not has[:, 1].any()  # the voice was never there
+    # Of two modalities each is taken from a fifth, but not both at once: .16 of the recordings lose this one.
+    assert (1 - has[:, [0, 2]].mean(axis=0)) == pytest.approx(0.16, abs=0.06)
+    assert unknown.mean() == pytest.approx(0.3, abs=0.08)
 
 
 def test_seeds_differ_and_the_same_seed_does_not() -> None:
@@ -497,6 +522,21 @@ def test_train_fusion_and_predict_from_the_command_line(tmp_path: Path, monkeypa
     rows = list(csv.DictReader((tmp_path / "rTrue" / film.stem / "frame_score.csv").read_text().splitlines()))
     assert len(rows) > 20
     assert float(rows[10]["absent"]) + float(rows[10]["present"]) == pytest.approx(1, abs=0.002)
+    # Every other kind of model answers about the same film, and not all the same.
+    found = {}
+    train_items, val_items = ([t.item() for t in world.takes(p, "words", 2)] for p in (range(3), range(3, 5)))
+    for kind in ("conflict", "plain", "can", "mt", "jmt", "mt-released", "jmt-released"):
+        name, _, released = kind.partition("-")
+        config = FusionConfig(name, released=bool(released))
+        folder = tmp_path / kind
+        fusion.save(fit(train_items, val_items, AMBIVALENCE, RECIPE, config, TrainSettings(epochs=1)), folder)
+        code, text, said = _invoke(
+            "predict", film, "--model", folder, "--out", tmp_path / f"r-{kind}", "--store", tmp_path / "s", "--json"
+        )
+        assert code == 0, said
+        found[kind] = json.loads(text)["answers"][0]["prediction"]["probability"]
+    assert all(0 < p < 1 for p in found.values())
+    assert len(set(found.values())) == len(found)
 
 
 def _summary(folder: Path, name: str, p: float | None) -> None:

@@ -66,6 +66,14 @@ def test_source_training_brings_people_together() -> None:
         pft.train_translator(z[:10], y[:10], who[:10], head)
 
 
+def test_a_clip_that_cannot_be_read_is_refused() -> None:
+    world = SfdaPft.toy()
+    given = world.given("anna")
+    empty = tuple(replace(x, tracks={}) for x in given.neutral or ())
+    with pytest.raises(BadInput, match=f"got {len(empty)} windows of which none can"):
+        SfdaPft().begin(world.model, replace(given, neutral=empty))
+
+
 def test_a_neutral_clip_moves_the_person_towards_neutral() -> None:
     world = SfdaPft.toy()
     given = world.given("anna")

@@ -212,6 +212,21 @@ def test_moments_and_stretches(kept: Path) -> None:
     assert np.allclose(first.probs[1], rows.probs[inside].mean(axis=0))
 
 
+def test_a_stretch_that_was_not_measured_takes_the_stand_in(kept: Path) -> None:
+    """As rows do: the training rate where the run says so, whole stretches too; and what stands beside stays whole."""
+    run = next(r for f in runs.find_runs([kept / "frame"]) if (r := runs.load_run(f)).method == "offset")
+    rows = run.rows["frame"]
+    present = next(i for i in np.unique(rows.recording) if TOY.label("toy", i) == 1)
+    gone = (rows.recording == present) & (rows.span_s[:, 0] >= 4) & (rows.span_s[:, 1] <= 6)
+    holed = replace(rows, probs=np.where(gone[:, None], np.nan, rows.probs))
+    segments = breakdown.segment_rows(holed)
+    at = np.flatnonzero((segments.recording == present) & (segments.y == 1))
+    assert np.isnan(segments.probs[at]).all()
+    assert np.allclose(runs.filled(segments, "prevalence")[at], rows.beside["prevalence"][gone].mean(axis=0))
+    line = replace(board.boards([run], n_bootstrap=100)[0].line("offset"), runs=(replace(run, rows={"frame": holed}),))
+    assert breakdown.moments(line) is not None
+
+
 def test_the_table_of_moments_has_its_shortcut_rows(kept: Path, tmp_path: Path) -> None:
     """Without them, a timeline that only knows the position in the answer would look like skill."""
     found = report.report([kept / "frame"], tmp_path / "all", n_bootstrap=100)

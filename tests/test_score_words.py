@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from twomind.estimate.words_model import ngram_values
 from twomind.score.words import score_words
 from twomind.score.words_card import ship, train_words
 from twomind.serve.cli import main
+from twomind.types import Features, Status, Word
 
 HESITANT = [
     "maybe",
@@ -109,17 +111,86 @@ def test_the_score_has_every_figure_with_its_interval_and_is_plain_json(made) ->
     found = score_words(folder, "test", out, n_bootstrap=50)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert (found["n"], found["n_people"], found["n_not_scored"], found["overlap_with_training"]) == (70, 10, 0, 0)
-    for block in (found, found["question_only"], found["length_question"]):
+    for row in ("prevalence_only", "constant", "question_only", "length_question"):
         for name in METRICS:
-            assert isinstance(block[name], float)
-            low, high = block["ci"][name]
-            assert low <= high
+            for block in (found, found[row]):
+                assert isinstance(block[name], float)
+                low, high = block["ci"][name]
+                assert low <= high
     assert found["question_only"]["within_question_auc"] == 0.5
     assert found["gain_over_length_question"]["auc"] == pytest.approx(
         found["auc"] - found["length_question"]["auc"], abs=2e-6
     )
     assert sum(row["n"] for row in found["per_question"]) == found["n"]
     assert score_words(folder, "train", out, n_bootstrap=5)["overlap_with_training"] == 20
+
+
+def test_the_table_that_is_printed_carries_its_shortcut_rows(made, monkeypatch) -> None:
+    """The training rate and the commoner label stand beside every table, worked out by hand here."""
+    folder, out, result = made
+    train = read_split(folder / "train.txt").answers
+    rate = np.mean([a.label for a in train])
+    y = np.array([a.label for a in read_split(folder / "test.txt").answers])
+    found = score_words(folder, "test", out, n_bootstrap=5)
+    assert found["prevalence_only"]["brier"] == pytest.approx(np.mean((y - rate) ** 2), abs=1e-6)
+    assert found["constant"]["brier"] == pytest.approx(np.mean(y != (rate > 0.5)), abs=1e-6)
+    assert found["constant"]["auc"] == found["prevalence_only"]["auc"] == 0.5
+    held_out = result["card"]["held_out_people"]
+    assert held_out["constant"]["brier"] > held_out["prevalence"]["brier"] > held_out["words"]["brier"]
+    monkeypatch.setattr("twomind.score.words_card.train_words", lambda *_, **__: result)
+    model = ["--split", "test", "--model", str(out), "--bootstrap", "100"]
+    for call in (["score", "words", "--data", str(folder), *model], ["train", "words", "--data", str(folder)]):
+        done = CliRunner().invoke(main, call)
+        assert done.exit_code == 0, done.stderr
+        for row in (
+            "training rate for everybody",
+            "commoner class for everybody",
+            "question only",
+            "length + question",
+        ):
+            assert f"{row} (shortcut)" in done.stdout
+
+
+def test_a_model_of_drawn_people_says_so_and_refuses_real_ones(tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    study = tmp_path / "study"
+    study.mkdir()
+    own_table(study / "mine.csv")
+    (study / "study.json").write_text('{"drawn": true}', encoding="utf-8")
+    card = train_words(study / "mine.csv", out=tmp_path / "model", n_repeats=1, n_folds=2, n_bootstrap=5)["card"]
+    assert card["data"]["drawn"] is True
+    assert card["population"].startswith("drawn people")
+    model = WordsRecogniser.load(tmp_path / "model")
+    words = tuple(Word(text, i * 0.3, i * 0.3 + 0.2) for i, text in enumerate(HESITANT))
+    real = Features("r", "p", {}, (0.0, 5.0), question="Why do you smoke?", words=words)
+    with pytest.raises(BadInput, match="learnt from drawn people"):
+        model.predict(real)
+    assert model.predict(replace(real, drawn=True)).status is Status.OK
+    assert model.allowing_drawn().predict(real).status is Status.OK
+    own_table(tmp_path / "real.csv")
+    call = [
+        "score",
+        "words",
+        "--data",
+        str(tmp_path / "real.csv"),
+        "--model",
+        str(tmp_path / "model"),
+        "--bootstrap",
+        "100",
+    ]
+    assert "this model learnt from drawn people" in CliRunner().invoke(main, call).stderr
+
+
+def test_a_drawn_study_in_the_public_layout_is_not_called_bah(tmp_path) -> None:
+    pytest.importorskip("sklearn")
+    folder = tmp_path / "study" / "split"
+    folder.mkdir(parents=True)
+    made_up(folder)
+    (tmp_path / "study" / "DRAWN").write_text("", encoding="utf-8")
+    card = train_words(folder, out=tmp_path / "model", n_repeats=1, n_folds=2, n_bootstrap=5)["card"]
+    assert "BAH" not in card["data"]["name"]
+    assert card["population"].startswith("drawn people")
+    assert not card["form"]
 
 
 def test_answers_without_words_fall_back_and_are_counted(made, tmp_path) -> None:

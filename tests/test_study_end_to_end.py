@@ -20,6 +20,7 @@ from twomind.capture.drawn.study_world import StudyWorld
 from twomind.describe.study import film_and_crop
 from twomind.errors import BadInput
 from twomind.serve.cli import main
+from twomind.types import Access
 
 SHORT = StudyWorld(
     answer_s=(3.0, 0.5),
@@ -135,6 +136,37 @@ def test_a_control_without_a_drawn_study_is_refused(tmp_path: Path) -> None:
     code, _, talk = run("score", "personalise", "--data", tmp_path, "--control", "people-alike", "--out", tmp_path)
     assert code == 3
     assert "together with --drawn" in talk
+
+
+def test_all_methods_include_the_translator_and_leave_out_those_with_a_model_of_their_own() -> None:
+    from twomind.serve.personalise_verb import chosen_methods
+
+    kept, left = chosen_methods("all", Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW)
+    assert "sfda-pft" in kept
+    assert {"dsfda", "clip-autt"} <= left.keys()
+
+
+def test_a_translator_is_trained_on_the_source_where_it_is_asked_for(tmp_path: Path) -> None:
+    command = [
+        "score",
+        "personalise",
+        "--drawn",
+        "biovid",
+        "--people",
+        "4",
+        "--protocol",
+        "targets-1",
+        "--workers",
+        "1",
+    ]
+    command += ["--knob", "clips_per_class=4", "--methods", "sfda-pft,neutral-threshold", "--out", tmp_path]
+    code, _, talk = run(*command)
+    assert code == 0, talk
+    seen = {}
+    for path in (tmp_path / "runs").rglob("run.json"):
+        found = json.loads(path.read_text())
+        seen[found["method"]] = found["seen"]
+    assert any("pft.corrected" in name for name in seen["sfda-pft"]["summary"]["arrays"])
 
 
 def test_a_method_that_the_protocol_does_not_serve_is_refused(tmp_path: Path) -> None:

@@ -213,12 +213,18 @@ def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     kept = {p: p.stat().st_mtime_ns for p in tmp_path.glob("truth/Videos/*/*.json")}
     assert 2 <= len(kept) < 11
     assert not (tmp_path / "labels.csv").exists()
+    ours, theirs = (tmp_path / "Videos" / f".{who}.mp4.abc.part" for who in ("killed", "at work"))
+    for part in (ours, theirs):
+        part.write_bytes(b"unfinished")
+    later = time.time() + 3600
+    os.utime(theirs, (later, later))
     plan = plan_study(tmp_path, "stressid", 1, 3, StudyWorld(task_s=2.0), fps=5, size=(160, 128), crop_every=0)
     draw_study(plan, workers=1)
     for clip in plan.clips():
         truth = json.loads((tmp_path / clip.truth).read_text())
         assert complete(tmp_path / clip.media, tmp_path / clip.truth, truth["settings_hash"]) is not None
     assert all(p.stat().st_mtime_ns == stamp for p, stamp in kept.items())
+    assert list(tmp_path.rglob(".*.part")) == [theirs]
     rows = list(csv.DictReader((tmp_path / "labels.csv").read_text().splitlines()))
     assert len(rows) == 11
     assert {"subject/task", "binary-stress", "affect3-class"} == set(rows[0])

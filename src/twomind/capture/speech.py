@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import math
 import os
 import re
@@ -160,10 +161,26 @@ def _no_network(offline: bool) -> Iterator[None]:
 
 def _load(folder: Path, settings: SpeechSettings) -> Any:
     stamp = (folder / "model.bin").stat().st_mtime_ns
+    _check_tokens(folder)
     try:
         return _loaded(str(folder), stamp, settings.compute_type, settings.n_threads)
     except Exception as error:  # tokenizers raises plain Exception for a damaged file
         raise MissingWeights(f"speech model {folder}: damaged, or not a converted Whisper: {error}") from error
+
+
+def _check_tokens(folder: Path) -> None:
+    """CTranslate2 writes beyond its memory for a suppressed token that the vocabulary does not have."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # older conversions have neither; what is damaged is found by those who read it
+    named = [*(config.get("suppress_ids") or ()), *(config.get("suppress_ids_begin") or ())]
+    if beyond := [i for i in named if i >= len(vocabulary)]:
+        raise MissingWeights(
+            f"speech model {folder}: config.json suppresses the token {beyond[0]}, and the vocabulary has "
+            f"{len(vocabulary)}; convert the model again with a generation_config.json of its own"
+        )
 
 
 @functools.lru_cache(maxsize=1)  # a batch loads it once; it is only read

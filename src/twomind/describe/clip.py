@@ -2,7 +2,8 @@
 
 Weights are read by ``transformers`` and then run by :mod:`.clip_towers`. Pictures run in float32, in torch or in ONNX
 Runtime (where it is installed), whichever a short measurement finds faster on this machine; the two differ by about
-1e-6. No torchvision.
+1e-6. ``bfloat16`` is there to be asked for: faster by much on processors made for it, slower on others, and its
+embeddings are other numbers (``docs/clip-au.md`` says by how much). No torchvision.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,24 +36,29 @@ SIZES = {
 DEFAULT = "vit-b-32"
 #: Memory that one batch of pictures may take.
 BATCH_BYTES = 512 << 20
+RUNTIMES = ("auto", "torch", "onnx", "bfloat16")
+#: Names the runtime where a caller leaves it open.
+RUNTIME_VARIABLE = "TWOMIND_CLIP_RUNTIME"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 _HOW_TO_ADD = "fetch it once with the network, or add a folder: twomind weights add clip-{name} FOLDER"
 
 
 def load_clip(
-    name: str | Path = DEFAULT, *, offline: bool | None = None, runtime: str = "auto", cache: Path | None = None
+    name: str | Path = DEFAULT, *, offline: bool | None = None, runtime: str | None = None, cache: Path | None = None
 ) -> Encoder:
     """A CLIP by short name (``vit-b-32``, ``vit-b-16``, ``vit-l-14``), hub id, or local folder in transformers' layout.
 
-    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx``, or ``auto`` (the one
-    that measured faster here). The exported image tower is kept under ``cache`` (the store's folder by default).
+    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx``, ``auto`` (the one of these that
+    measured faster here), or ``bfloat16`` in torch; None reads ``$TWOMIND_CLIP_RUNTIME``, else ``auto``. Embeddings are
+    kept apart by runtime. The exported image tower is kept under ``cache`` (the store's folder by default).
 
     Raises:
         BadInput: no such folder, files are absent from it, or tokenizer and weights do not belong together.
         MissingWeights: damaged, or cannot be fetched. Offline: would have to be fetched. MissingExtra: no transformers.
     """
-    if runtime not in ("auto", "torch", "onnx"):
-        raise BadInput(f"runtime: expected auto, torch or onnx, got {runtime!r}")
+    runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or "auto"
+    if runtime not in RUNTIMES:
+        raise BadInput(f"runtime (or ${RUNTIME_VARIABLE}): expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
     folder = find_clip(name, offline=offline)
     model, config = _read_model(folder)
     from twomind.describe.clip_towers import from_transformers, image_tower, text_tower
@@ -222,9 +229,27 @@ def torch_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
     return images
 
 
+def bfloat16_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
+    """As :func:`torch_images`, computed with 8 bits of precision; the joint space is left in float32."""
+    import torch
+
+    from twomind.describe.clip_towers import image_features
+
+    short = replace(tower, weights={k: v.bfloat16() for k, v in tower.weights.items()})
+
+    def images(pixels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            rows: np.ndarray = image_features(short, torch.from_numpy(pixels).bfloat16()).float().numpy()
+        return rows
+
+    return images
+
+
 def _images(
     tower: Tower, size_px: int, fingerprint: str, runtime: str, cache: Path | None
 ) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
+    if runtime == "bfloat16":
+        return bfloat16_images(tower), runtime
     if runtime != "torch":
         from twomind.describe.clip_onnx import faster_runtime, onnx_images
 

@@ -25,6 +25,7 @@ from twomind.errors import BadInput, MissingExtra, MissingWeights
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES, Phrase
 from twomind.estimate.clip_au_clips import ClipSettings, clips_of, padded
+from twomind.estimate.drawn_model import refuse_real
 from twomind.estimate.embedding import from_logits
 from twomind.store import read_arrays, write_arrays, write_text
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Segment, Task
@@ -242,12 +243,8 @@ class ClipAu:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        if self.drawn and not x.drawn and not self.allow_real:
-            raise BadInput(
-                f"{recording.id}: this model learnt from drawn people, and this is a recording of a real person: its "
-                "numbers would say nothing about them. Train a CLIP-AU on a CLIP and real people, or say "
-                "--allow-drawn-model (allowing_drawn()) to see how the machinery works"
-            )
+        instead = "Train a CLIP-AU on a CLIP and real people"
+        refuse_real(learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead)
         settings = self.frame_settings()
         encoder = self.open_encoder(offline or None)
         tracks = embed(recording, [encoder], settings=settings, store=store, allow_real=self.allow_real)

@@ -20,6 +20,7 @@ import numpy as np
 from twomind.describe.lexicon import lexicon
 from twomind.errors import BadInput, MissingExtra, MissingWeights
 from twomind.estimate.calibration import prevalence_shift, reliability_from, risk_from
+from twomind.estimate.drawn_model import refuse_real
 from twomind.estimate.fusion_input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.store import read_arrays, write_arrays, write_text
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Segment, Status, Task
@@ -161,12 +162,7 @@ class FusionRecogniser:
         return self.recipe.question(x.question if self.settings.use_question else None)
 
     def _check_drawn(self, drawn: bool) -> None:
-        if self.drawn and not drawn and not self.settings.allow_drawn_model:
-            raise BadInput(
-                "this model learnt from drawn people, and this is a recording of a real person: its numbers would "
-                "say nothing about them. Train on real people, or say --allow-drawn-model (allowing_drawn()) to see "
-                "how the machinery works"
-            )
+        refuse_real(learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.settings.allow_drawn_model)
 
     def shift(self) -> float:
         """Log-odds added to the second class for another prevalence; 0 without."""

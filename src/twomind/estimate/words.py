@@ -26,6 +26,7 @@ from twomind.estimate.calibration import (
     risk_from,
     sigmoid,
 )
+from twomind.estimate.drawn_model import refuse_real
 from twomind.estimate.questions import resolve
 from twomind.estimate.words_model import Additive, NGrams, Parts
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Status, Task
@@ -55,6 +56,7 @@ class Settings:
     prevalence: float | None = None  # share of A/H expected where the answers come from
     prevalence_source: str = ""  # where that number comes from; stored with each prediction
     prevalence_question: str | None = None  # the question that number is about; None: the seven asked equally often
+    allow_drawn_model: bool = False  # score real people with a model that learnt from drawn ones
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,15 @@ class WordsRecogniser:
     @property
     def questions(self) -> tuple[str, ...]:
         return tuple(self.known.model.questions)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it learnt from drawn people."""
+        return bool(self.card.get("data", {}).get("drawn", False))
+
+    def allowing_drawn(self, allow: bool = True) -> WordsRecogniser:
+        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about them."""
+        return replace(self, settings=replace(self.settings, allow_drawn_model=allow))
 
     def with_question(self, use: bool) -> WordsRecogniser:
         """Switch the question off or on as an input."""
@@ -149,7 +160,12 @@ class WordsRecogniser:
         return ""
 
     def predict(self, x: Features) -> Prediction:
-        """Probability that A/H is present in the answer, in parts; or an honest "not measured"."""
+        """Probability that A/H is present in the answer, in parts; or an honest "not measured".
+
+        Raises:
+            BadInput: the model learnt from drawn people and this is a real one.
+        """
+        refuse_real(learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.settings.allow_drawn_model)
         reason = self.why_not(x)
         if reason:
             return Prediction.not_measured(x.span_s, len(self.task.classes), reason)

@@ -1,7 +1,8 @@
-"""The summary of the source people that ships beside the CLIP-AU: prototypes for TTA-CaP, no window.
+"""The summary of the source people that ships beside the CLIP-AU, in place of their windows. Drawn people only.
 
 ``python -m twomind.personalise.clip_au_summary --windows FOLDER`` reads (or draws again) the windows that the model was
-trained on, by the recipe in its card, and writes medoids per person and class. Drawn people only.
+trained on, by the recipe in its card, and writes medoids per person and class (TTA-CaP), the mean of each class
+(neutral alignment), and a translator of features between people (SFDA-PFT).
 """
 
 from __future__ import annotations
@@ -16,17 +17,20 @@ import numpy as np
 from twomind.errors import BadInput
 from twomind.estimate.clip_au import SHIPPED, SUMMARY_FILE, ClipAu
 from twomind.personalise.prototypes import summary_of
+from twomind.personalise.summary import class_means
 from twomind.store import write_arrays
 from twomind.types import Example
 
 
 def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed: int = 0) -> Path:
-    """Prototypes of source people's windows, written beside a model's weights, which they name.
+    """What stands for the source people's windows, written beside a model's weights, which it names.
 
     Raises:
         BadInput: no window can be measured.
     """
     import torch
+
+    from twomind.estimate.pft import source_summary
 
     people: dict[str, tuple[list[np.ndarray], list[int]]] = {}
     for e in examples:
@@ -40,6 +44,7 @@ def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed
     if not people:
         raise BadInput("summary: expected at least one source window that can be measured")
     arrays = summary_of({k: (np.stack(z), np.array(y)) for k, (z, y) in people.items()}, len(model.task.classes), seed)
+    arrays |= class_means(model, examples) | source_summary(model)(tuple(examples))
     n = {"n_people": len(people), "n_windows": sum(len(y) for _, y in people.values())}
     return write_arrays(folder / SUMMARY_FILE, arrays, {"weights": model.weights_mark(), "drawn": model.drawn, **n})
 

@@ -81,15 +81,18 @@ def per_question(board: Board) -> list[dict[str, Any]]:
 
 
 def segment_rows(rows: Rows) -> Rows:
-    """Stretches of one known label within a recording, each with the mean probabilities of its measured frames."""
+    """Stretches of one known label within a recording, each with the mean probabilities of its measured frames.
+
+    What stands beside is averaged over its own frames: it fills in where a whole stretch was not measured.
+    """
     coded = rows.y >= 0
     edge = (rows.recording[1:] != rows.recording[:-1]) | (rows.y[1:] != rows.y[:-1])
     group = np.r_[0, edge.cumsum()]
     first = np.unique(group, return_index=True)[1]
     last = np.r_[first[1:], len(rows)] - 1
-    good = np.isfinite(rows.probs).all(axis=1)
 
     def mean(probs: np.ndarray) -> np.ndarray:
+        good = np.isfinite(probs).all(axis=1)
         n = np.add.reduceat(good.astype(float), first)
         total = np.add.reduceat(np.where(good[:, None], probs, 0.0), first)
         return np.where(n[:, None] > 0, total / np.maximum(n, 1)[:, None], np.nan)

@@ -93,7 +93,7 @@ def ap_bah(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
         tp, fp = (np.pad(a, ((0, 0), (0, 1))) for a in (tp, fp))
     total = w @ y
     recall, precision = _ratio(tp, total[:, None]), _ratio(tp, tp + fp, 0.0)
-    area = -(np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(axis=1)
+    area = (-np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(axis=1) + 0.0  # never -0
     return _out(area, single)
 
 

@@ -53,6 +53,12 @@ def probabilities(model: WordsRecogniser, answers: Sequence[Answer]) -> np.ndarr
     return found
 
 
+def flat(model: WordsRecogniser, n: int) -> dict[str, np.ndarray]:
+    """The rows that know nothing of an answer, ``(N,)`` each: the training rate, and the commoner class, for all."""
+    rate = float(model.card.get("data", {}).get("present", model.prevalence))
+    return {"prevalence": np.full(n, rate), "constant": np.full(n, float(rate > 0.5))}
+
+
 def _block(bound: Mapping[str, Any], weights: np.ndarray) -> dict[str, Any]:
     return {**{k: f() for k, f in bound.items()}, "ci": metrics.intervals(bound, weights)}
 
@@ -99,6 +105,7 @@ def score_answers(
     withheld = np.where(scored, withheld, model.prevalence)
     weights = metrics.person_weights(subject, n_bootstrap, seed)
     main, base_q, base_lq = (metrics.bound(y, s, question) for s in (p, only, both))
+    always = {k: _block(metrics.bound(y, s, question), weights) for k, s in flat(model, len(y)).items()}
     people = np.unique(subject)
     salt = str(model.people.get("salt", ""))
     trained = set(model.people.get("hashes", ()))
@@ -110,6 +117,8 @@ def score_answers(
         "not_scored_policy": POLICY.format(n=MIN_WORDS),
         "prevalence": float(y.mean()),
         **_block(main, weights),
+        "prevalence_only": always["prevalence"],
+        "constant": always["constant"],
         "question_only": _block(base_q, weights),
         "length_question": _block(base_lq, weights),
         "gain_over_question_only": _gain(main, base_q, weights),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from twomind.score import metrics
 from twomind.score.habits import habits
 from twomind.score.located import located_card
 from twomind.score.words import existing, hashed, plain, score_answers
+from twomind.score.words_run import is_drawn
 from twomind.store import write_text
 from twomind.types import Progress
 
@@ -41,6 +42,7 @@ FORM_NOTE = (
     "which lexicon categories enter, and in what form, was settled by cross-validation on the same training people, so "
     "these figures are slightly favourable; the validation split played no part in any choice"
 )
+DRAWN_POPULATION = "drawn people: consistency of the machinery, not validity on people"
 _MIN_PEOPLE = 10
 _MIN_PER_LABEL = 3
 
@@ -135,6 +137,13 @@ def _check(data: wt.Table) -> None:
         )
 
 
+def _flat(y: np.ndarray, folds: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """What knows nothing of an answer, ``(R, N)``: the rate of the other folds' people, and their commoner label."""
+    rate = np.stack([[y[fold != own].mean() for own in fold] for fold in folds])
+    yield "prevalence", rate
+    yield "constant", (rate > 0.5).astype(float)
+
+
 class _Steps:
     """Counts steps for a progress callback."""
 
@@ -184,6 +193,7 @@ def train(
     weights = metrics.person_weights(data.subject, n_bootstrap, recipe.seed)
     rows = {
         "words": _mean_bound(data.y, sigmoid(held.known), data.question, held.fold),
+        **{name: _mean_bound(data.y, always, data.question, held.fold) for name, always in _flat(data.y, held.fold)},
         "question_only": _mean_bound(data.y, held.question_only, data.question, held.fold),
         "length_question": _mean_bound(data.y, sigmoid(held.length_question), data.question, held.fold),
     }
@@ -200,7 +210,7 @@ def train(
             "people": n_people,
             "present": float(data.y.mean()),
         },
-        "population": POPULATION if source.get("bah") else "of the user's own data",
+        "population": _population(source),
         "not_for": list(NOT_FOR),
         "recipe": asdict(recipe),
         "chosen": {
@@ -254,6 +264,12 @@ def train(
     return model, {str(s): models[f] for s, f in zip(data.subject, fold, strict=True)}
 
 
+def _population(source: Mapping[str, Any]) -> str:
+    if source.get("drawn"):
+        return DRAWN_POPULATION
+    return POPULATION if source.get("bah") else "of the user's own data"
+
+
 def _question_table(data: wt.Table, p: np.ndarray) -> list[dict[str, Any]]:
     rows = []
     for q in sorted(set(map(str, data.question))):
@@ -298,11 +314,12 @@ def train_words(
     read = read_answers(data_dir, splits)
     recipe = replace(wt.Recipe(), variant=variant, seed=seed, n_repeats=n_repeats, n_folds=n_folds)
     recipe.candidates()
-    is_bah = data_dir.is_dir()
+    is_bah, drawn = data_dir.is_dir(), is_drawn(data_dir)
     source = {
-        "name": "BAH v1, public split files" if is_bah else data_dir.name,
+        "name": "BAH v1, public split files" if is_bah and not drawn else data_dir.name,
         "splits": list(splits) if is_bah else [],
-        "bah": is_bah,
+        "bah": is_bah and not drawn,
+        "drawn": drawn,
         "lines_not_used": len(read.problems),
         "answers_read": len(read.answers),
     }

@@ -16,7 +16,7 @@ from twomind.estimate.questions import resolve
 from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load
 from twomind.score import machine, shortcuts
 from twomind.score.runs import save_run
-from twomind.score.words import existing, hashed, probabilities
+from twomind.score.words import existing, flat, hashed, probabilities
 from twomind.types import AMBIVALENCE, Fold, Rows, Run
 
 
@@ -37,10 +37,8 @@ def words_run(
     names = [resolve(a.question, model.questions) for a in answers]
     n_words = [count(a.transcript.split()).n_words for a in answers]
     p = probabilities(model, answers)
-    rate = float(model.card.get("data", {}).get("present", model.prevalence))
     beside = {
-        "prevalence": _two(np.full(len(p), rate)),
-        "constant": _two(np.full(len(p), float(rate > 0.5))),
+        **{name: _two(always) for name, always in flat(model, len(p)).items()},
         "question_only": _two(shortcuts.question_only(model.shortcuts, names)),
         "length_question": _two(shortcuts.length_question(model.shortcuts, names, n_words)),
         "no_adaptation": _two(p),
@@ -61,6 +59,8 @@ def words_run(
     notes = [
         f"shortcuts were fitted on the training people of the words model, {model.card.get('data', {}).get('name')}"
     ]
+    if model.drawn and not drawn:
+        notes.append("the model learnt from drawn people: on real ones its figures show the machinery, nothing else")
     if overlap:
         notes.append(f"{overlap} of {len(people)} people were in the training data: these are not people never seen")
     digest = hashlib.sha256("\n".join(f"{a.id}|{a.label}|{a.transcript}" for a in answers).encode()).hexdigest()

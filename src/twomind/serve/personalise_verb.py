@@ -86,12 +86,13 @@ def fitted(dataset: Any, reading: Any, task: Task, windows: Any, face: str, fold
     return fit_described(examples, task, face=face)
 
 
-def people_summary(model: Any) -> Any:
-    """What may leave the source site: prototypes per source person and class, and embedding statistics."""
-    return partial(_summary, model)
+def people_summary(model: Any, translator: bool = False) -> Any:
+    """What may leave the source site: prototypes per source person and class, embedding statistics, SFDA-PFT's
+    ``translator`` where it is asked for."""
+    return partial(_summary, model, translator)
 
 
-def _summary(model: Any, source: tuple[Example, ...]) -> dict[str, Any]:
+def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[str, Any]:
     from twomind.personalise import caches, prototypes
     from twomind.score.run import embedding_summary
     from twomind.types import Prediction
@@ -104,7 +105,12 @@ def _summary(model: Any, source: tuple[Example, ...]) -> dict[str, Any]:
             values.append(got[0])
             ys.append(example.y)
     people = {person: (np.stack(values), np.array(ys)) for person, (values, ys) in rows.items()}
-    return {**embedding_summary(model)(source), **prototypes.summary_of(people, len(model.task.classes))}
+    found = {**embedding_summary(model)(source), **prototypes.summary_of(people, len(model.task.classes))}
+    if translator:
+        from twomind.estimate.pft import source_summary
+
+        found |= source_summary(model)(source)
+    return found
 
 
 def chosen_methods(asked: str, offered: Any) -> tuple[list[str], dict[str, str]]:
@@ -118,7 +124,7 @@ def chosen_methods(asked: str, offered: Any) -> tuple[list[str], dict[str, str]]
         missing = method.needs & ~offered
         if name == "source-only":
             continue
-        if asked == "all" and hasattr(type(method), "toy"):
+        if asked == "all" and hasattr(type(method), "toy") and getattr(method, "own_model", True):
             left[name] = "needs a model of its own kind, not an embedding"
         elif missing:
             left[name] = f"needs {missing.words()}, which this protocol does not hand over"
@@ -270,7 +276,7 @@ def score_personalise_verb(
             features=reading,
             task=chosen,
             windows=windows,
-            summary_for=people_summary,
+            summary_for=partial(people_summary, translator="sfda-pft" in names),
             model_name=f"described ({face})",
             order=Order(kind, dataset.label, chosen),
             workers=workers,

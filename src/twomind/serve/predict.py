@@ -191,9 +191,13 @@ def profile_path(job: Job, options: Options) -> Path | None:
     """
     if options.person is not None and options.profiles is None:
         raise BadInput("--person: give the folder in which the person is enrolled with --profiles")
-    given = sum(x is not None for x in (options.profile, options.profiles, options.neutral))
-    if given > 1:
-        raise BadInput("give one of --neutral, --profile and --profiles")
+    # With --adapt the clip is what the method learns from, and may stand beside the profile.
+    own = options.neutral if options.adapt is None else None
+    if sum(x is not None for x in (options.profile, options.profiles, own)) > 1:
+        raise BadInput(
+            "give one of --neutral, --profile and --profiles; with --adapt, --neutral may stand beside a profile: the "
+            "clip is then the method's, and values are relative to the profile"
+        )
     if options.profiles is None:
         return options.profile
     if options.person is not None:
@@ -238,13 +242,14 @@ def predict_one(
     neutral = open_recording(options.neutral, subject=job.subject) if options.neutral else None
     if options.person is not None:  # the file's subject may be called otherwise, and is the same person
         store.note(options.person, content_hash(job.media))
+    profile = _profile_of(job, options)
     made = describe(
         recording,
         options.using,
         store=store,
         settings=options.describe,
-        neutral=neutral,
-        profile=_profile_of(job, options),
+        neutral=neutral if profile is None else None,
+        profile=profile,
         progress=progress,
     )
     prediction, model, moments, adapted = _estimate(made, options, store, recogniser, neutral, people)

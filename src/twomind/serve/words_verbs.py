@@ -61,6 +61,8 @@ def train_words_verb(
             "words": card["held_out_people"]["words"],
             "length + question (shortcut)": card["held_out_people"]["length_question"],
             "question only (shortcut)": card["held_out_people"]["question_only"],
+            "training rate for everybody (shortcut)": card["held_out_people"]["prevalence"],
+            "commoner class for everybody (shortcut)": card["held_out_people"]["constant"],
             "prompt never seen": card["own_prompt"],
         }
         _print_rows(rows, f"cross-validation by person, {card['data']['answers']} answers")
@@ -103,9 +105,11 @@ def score_words_verb(
         print_json(found)
         return 0
     rows = {
-        "words": found,
+        "words (no adaptation)": found,
         "length + question (shortcut)": found["length_question"],
         "question only (shortcut)": found["question_only"],
+        "training rate for everybody (shortcut)": found["prevalence_only"],
+        "commoner class for everybody (shortcut)": found["constant"],
         "words, question withheld": found["question_withheld"],
     }
     _print_rows(
@@ -116,6 +120,8 @@ def score_words_verb(
             f"Warning: {found['overlap_with_training']} of {found['n_people']} people were in the training data; "
             "these figures are not of people never seen."
         )
+    if found["model"]["trained_on"].get("drawn") and not found["drawn"]:
+        say("Warning: this model learnt from drawn people; on real ones its figures show the machinery, nothing else.")
     for problem in found["problems"]:
         say(f"not used: {problem}")
     return 0

@@ -13,6 +13,7 @@ import csv
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -39,6 +40,7 @@ TASKS = (
 )  # fmt: skip
 #: Tasks that were made to be restful.
 NEUTRAL = ("Breathing", "Relax")
+_LABELS = ("0", "1", "0.0", "1.0")
 #: Laboratories keep one frame a second.
 FRAMES_PER_S = 1.0
 
@@ -96,9 +98,18 @@ class StressId(Clips):
                 reader = csv.DictReader(file)
                 if not reader.fieldnames or not {"subject/task", "binary-stress"} <= set(reader.fieldnames):
                     raise BadInput(f"{path}: expected the columns subject/task and binary-stress")
-                rows = {row["subject/task"].strip(): row for row in reader if row["subject/task"]}
-            name = shown(path, self.root)
+                listed = [(row["subject/task"].strip(), row) for row in reader if row["subject/task"]]
+            name, rows = shown(path, self.root), dict(listed)
             self.problems += [Finding(name, f"{n} is not <person>_<Task>") for n in rows if not _NAME.match(n)]
+            self.problems += [
+                Finding(name, f"{n}: expected binary-stress 0 or 1, got {stated[:20]!r}")
+                for n, row in listed
+                if (stated := _stated(row)) and stated not in _LABELS
+            ]
+            often = Counter(n for n, _ in listed)
+            self.problems += [
+                Finding(name, f"{n} is there {k} times; the last counts") for n, k in often.items() if k > 1
+            ]
             found.update({n + mark: row for n, row in rows.items() if _NAME.match(n)})
         return found
 
@@ -116,9 +127,11 @@ class StressId(Clips):
 
     def label(self, task_name: str, recording_id: str) -> int | None:
         common.known_task(self.tasks, task_name)
-        stated = self.table.get(recording_id, {}).get("binary-stress", "").strip()
-        if stated in ("0", "1", "0.0", "1.0"):
+        stated = _stated(self.table.get(recording_id, {}))
+        if stated in _LABELS:
             return int(float(stated))
+        if stated:  # reported as corrupted: no other file is asked instead
+            return None
         labels = self.frame_lists.get(recording_id)
         values = set(labels.labels.tolist()) if labels is not None else set()
         return values.pop() if len(values) == 1 and values <= {0, 1} else None
@@ -141,12 +154,17 @@ class StressId(Clips):
         )
 
     def unlabelled(self, name: str) -> str:
-        known = self.label("stress", name) is not None
+        known = self.label("stress", name) is not None or _stated(self.table.get(name, {}))
         return "" if known else "no label in labels.csv or a label file; no protocol uses it"
 
     def conflict(self, name: str, labels: FrameLabels) -> str:
         differ = set(labels.labels.tolist()) - {self.label("stress", name)}
         return "labels.csv and the label file of its frames disagree" if differ else ""
+
+
+def _stated(row: Mapping[str, Any]) -> str:
+    """What a row of ``labels.csv`` says of stress; "" when nothing."""
+    return str(row.get("binary-stress") or "").strip()
 
 
 def fake(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def draw_study(
     """
     if importlib.util.find_spec("cv2") is None:
         raise MissingExtra("face", "drawing people")
-    clips = plan.clips()
+    clips, began = plan.clips(), time.time()
     write_text(plan.out / "study.json", _study_json(plan, clips))
     jobs = [ClipJob(plan, clip) for clip in clips]
     failures = []
@@ -149,7 +150,18 @@ def draw_study(
     if failures:
         raise Partial(f"{len(failures)} of {len(jobs)} clips failed: {'; '.join(failures[:5])}")
     write_annotations(plan, clips)
+    _sweep(plan.out, began)
     return plan.out
+
+
+def _sweep(root: Path, began: float) -> None:
+    """Remove the unfinished files of runs that were killed, which a check of the data set would call extra.
+
+    What was written to since this run ``began`` may be another run's, at work in the same folder: it stays.
+    """
+    for part in root.rglob(".*.part"):
+        if part.stat().st_mtime < began:
+            part.unlink(missing_ok=True)
 
 
 def write_annotations(plan: StudyPlan, clips: Iterable[Clip]) -> None:

@@ -69,14 +69,16 @@ class DsfdaMethod:
             raise BadInput(f"dsfda adapts a DSFDA model, got a {type(model).__name__}")
         pictures = neutral_pictures(model, given.neutral or (), self.max_frames)
         if not len(pictures):
-            return {"tuned": {}, "why": "no face in the neutral clip"}
+            raise BadInput(
+                f"expected a neutral clip with a face, got {len(given.neutral or ())} windows of which none shows one"
+            )
         with torch.enable_grad():
             if self.variant == "released":
                 w = self._released(model, pictures, given.seed)
             else:
                 w = self._paper(model, pictures, *prototypes_at_hand(model, given.summary), given.seed)
         parts = ("expression", "head") if self.head else ("expression",)
-        return {"tuned": net.of_parts(w, *parts), "why": ""}
+        return {"tuned": net.of_parts(w, *parts)}
 
     def step(self, model: Dsfda, state: State, x: Features) -> tuple[Prediction, State]:
         if why := model.absent(x):

@@ -23,7 +23,7 @@ trained to imitate the frozen logits) on the same cached features.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from twomind.errors import BadInput, MissingExtra
 from twomind.estimate import pft
@@ -51,6 +51,9 @@ class SfdaPft:
     batch: int = 32
     learning_rate: float = 1e-4  # of Adam
 
+    #: the toy people bring a translator; the model may be any with an embedding
+    own_model: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         if self.variant not in pft.VARIANTS:
             raise BadInput(f"sfda-pft variant: expected one of {', '.join(pft.VARIANTS)}, got {self.variant!r}")
@@ -68,7 +71,10 @@ class SfdaPft:
         start = pft.from_summary(given.summary or {}, self.variant, head[0].shape[1])
         usable = [x for x in given.neutral or () if model.predict(x).status is not Status.NOT_MEASURED]
         if not usable:
-            return {"translator": start, "why": "nothing measured in the neutral clip"}
+            raise BadInput(
+                f"expected a neutral clip that the model can read, got {len(given.neutral or ())} windows of which "
+                "none can"
+            )
         with torch.no_grad():
             z, _ = model.run(usable)
         tuned = pft.adapt_translator(
@@ -84,7 +90,7 @@ class SfdaPft:
             expr=self.expr,
             seed=given.seed,
         )
-        return {"translator": tuned, "why": ""}
+        return {"translator": tuned}
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         source = model.predict(x)
