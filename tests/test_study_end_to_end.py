@@ -103,9 +103,9 @@ def test_fast_studies_tell_what_each_method_saw(tmp_path: Path) -> None:
     assert again[0] == 0, "runs that are there are read back"
 
 
-def personalised(out: Path, *extra: object) -> dict[str, Any]:
+def personalised(out: Path, *extra: object, methods: str = "neutral-alignment") -> dict[str, Any]:
     command = ["score", "personalise", "--drawn", "biovid", "--workers", "1", "--out", out]
-    code, _, talk = run(*command, "--methods", "neutral-alignment", *extra)
+    code, _, talk = run(*command, "--methods", methods, *extra)
     assert code == 0, talk
     [board] = json.loads((out / "shuffled" / "leaderboard.json").read_text())["boards"]
     return board  # type: ignore[no-any-return]
@@ -147,21 +147,8 @@ def test_all_methods_include_the_translator_and_leave_out_those_with_a_model_of_
 
 
 def test_a_translator_is_trained_on_the_source_where_it_is_asked_for(tmp_path: Path) -> None:
-    command = [
-        "score",
-        "personalise",
-        "--drawn",
-        "biovid",
-        "--people",
-        "4",
-        "--protocol",
-        "targets-1",
-        "--workers",
-        "1",
-    ]
-    command += ["--knob", "clips_per_class=4", "--methods", "sfda-pft,neutral-threshold", "--out", tmp_path]
-    code, _, talk = run(*command)
-    assert code == 0, talk
+    asked = ("--people", 4, "--knob", "clips_per_class=4", "--protocol", "targets-1")
+    personalised(tmp_path, *asked, methods="sfda-pft,neutral-threshold")
     seen = {}
     for path in (tmp_path / "runs").rglob("run.json"):
         found = json.loads(path.read_text())
