@@ -193,6 +193,17 @@ def test_a_drawn_study_in_the_public_layout_is_not_called_bah(tmp_path) -> None:
     assert not card["form"]
 
 
+def test_a_folder_in_the_public_layout_is_called_bah_only_when_its_people_are_those_of_bah(made, shared) -> None:
+    assert made[2]["card"]["data"]["bah"] is False
+    assert "BAH" not in made[2]["card"]["data"]["name"]
+    assert made[2]["card"]["population"] == "of the user's own data"
+    assert not made[2]["card"]["form"]
+    from twomind.score.words_card import _is_public
+
+    assert _is_public(read_split(shared / "data" / "bah_v1" / "train.txt").answers)
+    assert not _is_public(read_split(made[0] / "train.txt").answers)
+
+
 def test_answers_without_words_fall_back_and_are_counted(made, tmp_path) -> None:
     folder, out, _ = made
     lines = (folder / "test.txt").read_text().splitlines()

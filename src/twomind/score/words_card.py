@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets.bah_splits import read_answers
+from twomind.capture.datasets.bah_splits import Answer, read_answers
 from twomind.errors import BadInput
 from twomind.estimate import words_train as wt
 from twomind.estimate.calibration import Reliability, risk_curve, sigmoid
-from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, to_dict
+from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict
 from twomind.estimate.words_model import Additive
 from twomind.score import metrics
 from twomind.score.habits import habits
@@ -264,6 +264,13 @@ def train(
     return model, {str(s): models[f] for s, f in zip(data.subject, fold, strict=True)}
 
 
+def _is_public(answers: Sequence[Answer]) -> bool:
+    """Whether most people are those of the shipped model's training: a folder in BAH's layout may be anybody's."""
+    shipped = load().people
+    known, people = set(shipped["hashes"]), {a.subject for a in answers}
+    return 2 * sum(hashed(one, shipped["salt"]) in known for one in people) > len(people)
+
+
 def _population(source: Mapping[str, Any]) -> str:
     if source.get("drawn"):
         return DRAWN_POPULATION
@@ -315,10 +322,11 @@ def train_words(
     recipe = replace(wt.Recipe(), variant=variant, seed=seed, n_repeats=n_repeats, n_folds=n_folds)
     recipe.candidates()
     is_bah, drawn = data_dir.is_dir(), is_drawn(data_dir)
+    public = is_bah and not drawn and _is_public(read.answers)
     source = {
-        "name": "BAH v1, public split files" if is_bah and not drawn else data_dir.name,
+        "name": "BAH v1, public split files" if public else data_dir.name,
         "splits": list(splits) if is_bah else [],
-        "bah": is_bah and not drawn,
+        "bah": public,
         "drawn": drawn,
         "lines_not_used": len(read.problems),
         "answers_read": len(read.answers),
