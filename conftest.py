@@ -14,6 +14,10 @@ from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
+# Before torch is imported: two test processes with two threads each on two cores wait for each other (7 times as long
+# was seen on a busy machine), and results should not hang on the number of cores. Child processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def _run_shell(example: Example) -> None:
     """Every command of the block must succeed, in the document's folder."""

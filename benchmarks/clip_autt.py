@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 import results
-from twomind.describe.clip import torch_images
-from twomind.describe.clip_onnx import faster_runtime, onnx_images
+from twomind.describe.clip import fastest_runtime, torch_images
+from twomind.describe.clip_onnx import onnx_images
 from twomind.describe.clip_towers import Tower, encode_ids, image_features, image_tower, new_text_weights, text_tower
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES
@@ -215,7 +215,7 @@ def main(clips: tuple[int, ...], repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         onnx = onnx_images(tower, 224, "bench", Path(folder))
         runtimes = {"torch": torch_images(tower), "onnx": onnx}
-        chosen = faster_runtime(tower, 224, "bench", onnx, Path(folder))
+        chosen = fastest_runtime(runtimes, 224, "bench", Path(folder))
         other = next(name for name in runtimes if name != chosen)
         numbers["runtime"] = chosen
         for n in clips:

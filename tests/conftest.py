@@ -21,5 +21,6 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own cache."""
+    """No test reads or writes the user's own cache, and none runs a CLIP in whatever is fastest on the machine."""
     monkeypatch.setenv("TWOMIND_STORE", str(tmp_path_factory.mktemp("store")))
+    monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "torch")

@@ -132,7 +132,7 @@ def test_a_picture_of_another_kind_is_refused() -> None:
         Preprocessing()(np.zeros((3, 32, 32), np.float32))
 
 
-def test_bfloat16_is_asked_for_by_name_and_kept_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_kept_apart_and_close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = clip.load_clip(folder, runtime="torch")
     monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "bfloat16")
     short = clip.load_clip(folder)
@@ -144,9 +144,33 @@ def test_bfloat16_is_asked_for_by_name_and_kept_apart(folder: Path, monkeypatch:
     assert b.dtype == np.float32
     assert not np.array_equal(a, b)
     assert np.all((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1) > 0.999)
+    monkeypatch.delenv("TWOMIND_CLIP_RUNTIME")
+    assert clip.load_clip(folder).runtime in ("torch", "onnx", "bfloat16")
     monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "int8")
     with pytest.raises(BadInput, match="TWOMIND_CLIP_RUNTIME"):
         clip.load_clip(folder)
+
+
+def test_the_runtime_is_the_fastest_and_float32_leaves_bfloat16_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip.load_clip(folder, runtime="auto", cache=tmp_path)
+    (measured,) = tmp_path.rglob("*.json")
+    seconds = json.loads(measured.read_text("utf-8"))
+    assert {"torch", "bfloat16"} <= set(seconds)
+    # What was measured is kept, and decides the next time.
+    measured.write_text(json.dumps(seconds | {"bfloat16": 0.0}), "utf-8")
+    assert clip.load_clip(folder, runtime="auto", cache=tmp_path).runtime == "bfloat16"
+    exact = clip.load_clip(folder, cache=tmp_path, runtime="float32").runtime
+    assert exact == min(seconds.keys() - {"bfloat16"}, key=seconds.get)
+    # A file of a time when bfloat16 was not measured does not leave it out.
+    measured.write_text(json.dumps({"torch": 0.0, "onnx": 0.0}), "utf-8")
+    clip.load_clip(folder, runtime="auto", cache=tmp_path)
+    assert "bfloat16" in json.loads(measured.read_text("utf-8"))
+    # A model that bfloat16 distorts too much does not run in it, however fast it is.
+    measured.write_text(json.dumps(seconds | {"bfloat16": 0.0}), "utf-8")
+    monkeypatch.setattr(clip, "least_cosine", lambda *_: 0.99)
+    assert clip.load_clip(folder, runtime="auto", cache=tmp_path).runtime != "bfloat16"
 
 
 @pytest.mark.skipif(
@@ -163,13 +187,13 @@ def test_onnx_agrees_with_torch_and_is_kept(folder: Path, tiny: clip.Encoder, tm
     clip.load_clip(folder, runtime="onnx", cache=tmp_path)
     assert kept.stat().st_mtime_ns == stamp
     # The faster one is taken; what was measured is kept, and decides the next time.
-    chosen = clip.load_clip(folder, cache=tmp_path).runtime
+    chosen = clip.load_clip(folder, runtime="auto", cache=tmp_path).runtime
     (measured,) = tmp_path.rglob("*.json")
     seconds = json.loads(measured.read_text("utf-8"))
     assert chosen == min(seconds, key=seconds.get)
     for name, other in (("torch", "onnx"), ("onnx", "torch")):
-        measured.write_text(json.dumps({name: 1.0, other: 2.0}), "utf-8")
-        assert clip.load_clip(folder, cache=tmp_path).runtime == name
+        measured.write_text(json.dumps({name: 1.0, other: 2.0, "bfloat16": 3.0}), "utf-8")
+        assert clip.load_clip(folder, runtime="auto", cache=tmp_path).runtime == name
 
 
 def test_a_folder_without_a_vocabulary_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from twomind.errors import MissingExtra, MissingWeights
-from twomind.store import default_root, replacing, write_text
+from twomind.store import default_root, replacing
 
 if TYPE_CHECKING:
     from twomind.describe.clip_towers import Tower
@@ -50,31 +48,6 @@ def onnx_images(
         path.unlink()
         raise MissingWeights(f"the ONNX export differs from torch by {off:.1e}, more than {MAX_DEVIATION:.0e}")
     return images
-
-
-def faster_runtime(
-    tower: Tower, size_px: int, fingerprint: str, onnx: Callable[[np.ndarray], np.ndarray], cache: Path | None = None
-) -> str:
-    """``onnx`` or ``torch``: which took less time on a small batch on this machine; measured once and kept.
-
-    ONNX Runtime was 2.0 to 2.3 times as fast on one processor, and 1.3 times as slow on another.
-    """
-    from twomind.describe.clip import torch_images
-
-    path = (cache or default_root()) / "onnx" / f"{fingerprint[:40]}-{size_px}.json"
-    try:
-        seconds = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        pixels = np.zeros((4, 3, size_px, size_px), np.float32)
-        runs = {"onnx": onnx, "torch": torch_images(tower)}
-        seconds = dict.fromkeys(runs, float("inf"))
-        for _ in range(3):  # in turns, so that a busy moment hits both
-            for name, images in runs.items():
-                start = time.perf_counter()
-                images(pixels)
-                seconds[name] = min(seconds[name], time.perf_counter() - start)
-        write_text(path, json.dumps(seconds))
-    return min(seconds, key=lambda name: seconds[name])
 
 
 def deviation(tower: Tower, size_px: int, images: Callable[[np.ndarray], np.ndarray]) -> float:
