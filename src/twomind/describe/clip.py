@@ -51,7 +51,7 @@ def load_clip(
 ) -> Encoder:
     """A CLIP by short name (``vit-b-32``, ``vit-b-16``, ``vit-l-14``), hub id, or local folder in transformers' layout.
 
-    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx`` (both float32), ``bfloat16`` (in torch),
+    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx`` (both float32), ``bfloat16`` (torch),
     ``auto`` (the one that measured fastest here), ``float32`` (the faster of the first two); None reads
     ``$TWOMIND_CLIP_RUNTIME``, else ``auto``. Embeddings are kept apart by runtime. What was measured, and the exported
     image tower, are kept under ``cache`` (the store's folder by default).
