@@ -28,8 +28,8 @@ from twomind.capture.annotations import (
 )
 from twomind.serve import tables
 from twomind.serve.cli import main
-from twomind.serve.predict import summary_of
 from twomind.serve.result import Result
+from twomind.serve.summary import summary_of
 from twomind.types import Cue, Features, Prediction, Recording, Segment, Timing, Word
 
 _spec = importlib.util.spec_from_file_location("eaf_schema", Path(__file__).parent / "eaf_schema.py")

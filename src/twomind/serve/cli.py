@@ -172,10 +172,11 @@ def _read_media(
         raise BadInput("give media files, a folder, or --manifest FILE.csv")
     from twomind.describe import Settings
     from twomind.describe.face import FaceSettings
+    from twomind.serve import jobs as asked
     from twomind.serve import predict as room
     from twomind.store import Store, default_root
 
-    jobs = room.plan(
+    jobs = asked.plan(
         list(media), manifest=manifest, question=question, transcript=transcript, subject=subject or person
     )
     settings = Settings(
@@ -184,7 +185,7 @@ def _read_media(
         language=language,
         offline=offline,
     )
-    options = room.Options(
+    options = asked.Options(
         model=model,
         describe=settings,
         neutral=neutral,
@@ -243,7 +244,7 @@ def _read_media(
 
 
 def _answer_json(done: Any, predicting: bool) -> dict[str, Any]:
-    from twomind.serve.predict import summary_of
+    from twomind.serve.summary import summary_of
 
     base = {"recording": done.job.id, "path": done.job.media, "state": done.state}
     if done.result is None:

@@ -1,0 +1,195 @@
+"""What ``predict`` is asked: the recordings, the options, and what a result depends on."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from twomind import __version__
+from twomind.capture import find_media, find_transcript
+from twomind.describe import MODALITIES, Settings
+from twomind.describe.profile import Profile, read_profile
+from twomind.errors import BadInput
+from twomind.serve import profiles
+from twomind.serve.adapt import Adaptation
+from twomind.store import content_hash, settings_hash
+
+
+@dataclass(frozen=True)
+class Job:
+    """One media file to be read, with what is known about it."""
+
+    media: Path
+    id: str
+    subject: str
+    question: str | None = None
+    transcript: Path | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to predict. Part of the fingerprint of a result: another option is another result."""
+
+    model: str | None = "words"
+    using: tuple[str, ...] = MODALITIES
+    describe: Settings = field(default_factory=Settings)
+    neutral: Path | None = None
+    profile: Path | None = None  # one person's profile
+    person: str | None = None  # an enrolled person, in ``profiles``
+    profiles: Path | None = None  # enrolled people; without ``person``, each subject's own profile where there is one
+    prevalence: float | None = None
+    prevalence_source: str = ""
+    max_risk: float | None = None
+    allow_drawn_model: bool = False
+    purpose: str = "research"
+    llm: Any = None  # LlmSettings, with the model "llm"
+    adapt: Adaptation | None = None
+
+
+_BAH_NAME = re.compile(r"_Question_(\d)_")
+
+
+def _unique_ids(paths: Sequence[Path]) -> list[str]:
+    """File stems; where two are equal, with their folder's name before them, and a number if that is not enough."""
+    stems = [re.sub(r"[^\w.-]+", "_", p.stem) or "recording" for p in paths]
+    clash = {s for s, n in Counter(stems).items() if n > 1}
+    longer = [re.sub(r"[^\w.-]+", "_", f"{p.parent.name}_{p.stem}") for p in paths]
+    names = [long if stem in clash else stem for stem, long in zip(stems, longer, strict=True)]
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return unique
+
+
+def plan(
+    paths: Sequence[Path],
+    *,
+    manifest: Path | None = None,
+    question: str | None = None,
+    transcript: Path | None = None,
+    subject: str | None = None,
+) -> list[Job]:
+    """The jobs that ``paths`` (files, folders) or a manifest stand for.
+
+    A manifest is a CSV with the column ``path`` and any of ``id, subject, question, transcript``; relative paths count
+    from the manifest's folder. ``question="from-name"`` reads the number from names like ``…_Question_7_…``.
+
+    Raises:
+        BadInput: nothing to do, a path that does not exist, or a manifest without the column ``path``.
+    """
+    if manifest is not None:
+        if paths:
+            raise BadInput("give either media files or --manifest, not both")
+        return _from_manifest(manifest, question)
+    media = find_media(list(paths))
+    if not media:
+        raise BadInput("no media file was given")
+    if transcript is not None and len(media) != 1:
+        raise BadInput(
+            f"--transcript goes with one media file, {len(media)} were given. Put each transcript beside its media "
+            "file with the same name, or use --manifest"
+        )
+    return [
+        Job(path, name, subject or name, _question(question, path), transcript)
+        for path, name in zip(media, _unique_ids(media), strict=True)
+    ]
+
+
+def _question(given: str | None, path: Path) -> str | None:
+    if given != "from-name":
+        return given
+    match = _BAH_NAME.search(f"{path.stem}_")
+    return match.group(1) if match else None
+
+
+def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
+    try:
+        with open(manifest, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if "path" not in (reader.fieldnames or []):
+                raise BadInput(f"{manifest}: expected a CSV with a column 'path', got the columns {reader.fieldnames}")
+            rows = [row for row in reader if row["path"]]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
+    if not rows:
+        raise BadInput(f"{manifest}: the manifest names no recording")
+    base = manifest.parent
+    media = [base / row["path"] for row in rows]
+    ids = [row.get("id") or name for row, name in zip(rows, _unique_ids(media), strict=True)]
+    return [
+        Job(
+            path,
+            name,
+            row.get("subject") or name,
+            row.get("question") or _question(question, path),
+            base / row["transcript"] if row.get("transcript") else None,
+        )
+        for row, path, name in zip(rows, media, ids, strict=True)
+    ]
+
+
+def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
+    """What a result depends on: bytes of media and transcript, the options, the model and the version.
+
+    ``before``: contents of the recordings that the person's state has learnt from.
+    """
+    transcript = job.transcript or find_transcript(job.media)
+    if options.llm is not None:
+        options = replace(options, llm=options.llm.lasting())
+    parts = {
+        "media": content_hash(job.media),
+        "transcript": content_hash(transcript) if transcript and transcript.is_file() else "",
+        "neutral": content_hash(options.neutral) if options.neutral and options.neutral.is_file() else "",
+        "profile": content_hash(found) if (found := profile_path(job, options)) and found.is_file() else "",
+        "job": {"id": job.id, "subject": job.subject, "question": job.question},
+        "options": asdict(replace(options, adapt=None)),
+        **({} if options.adapt is None else {"adapt": options.adapt.lasting(), "before": list(before)}),
+        "model": _model_mark(options.model),
+        "version": __version__,
+    }
+    return settings_hash(parts)
+
+
+def profile_path(job: Job, options: Options) -> Path | None:
+    """The file with the profile of who speaks; None where none was asked for, or the subject is not enrolled.
+
+    Raises:
+        BadInput: the options contradict each other.
+    """
+    if options.person is not None and options.profiles is None:
+        raise BadInput("--person: give the folder in which the person is enrolled with --profiles")
+    # With --adapt the clip is what the method learns from, and may stand beside the profile.
+    own = options.neutral if options.adapt is None else None
+    if sum(x is not None for x in (options.profile, options.profiles, own)) > 1:
+        raise BadInput(
+            "give one of --neutral, --profile and --profiles; with --adapt, --neutral may stand beside a profile: the "
+            "clip is then the method's, and values are relative to the profile"
+        )
+    if options.profiles is None:
+        return options.profile
+    if options.person is not None:
+        return profiles.path_of(options.profiles, options.person)
+    return options.profiles / job.subject / "profile.json" if job.subject in profiles.people(options.profiles) else None
+
+
+def profile_of(job: Job, options: Options) -> Profile | None:
+    path = profile_path(job, options)
+    if path is None:
+        return None
+    if options.person is not None and options.profiles is not None:
+        return profiles.load(options.profiles, options.person)
+    return read_profile(path)
+
+
+def _model_mark(model: str | None) -> str:
+    """Hash of a trained model's file or card: trained anew at the same place, it is another model."""
+    path = Path(model) if model else None
+    card = path / "card.json" if path is not None and path.is_dir() else path
+    return content_hash(card) if card is not None and card.is_file() else ""
