@@ -110,10 +110,11 @@ def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
     """
     if not len(times_s):
         return np.zeros(0, int)
-    grid = np.arange(times_s[0], times_s[-1] + hop_s / 2, hop_s)
+    grid = np.arange(times_s[0], times_s[-1] + 1e-6, hop_s)
     right = np.clip(np.searchsorted(times_s, grid), 0, len(times_s) - 1)
     left = np.maximum(right - 1, 0)
-    nearest = np.where(np.abs(times_s[left] - grid) <= np.abs(times_s[right] - grid), left, right)
+    # Halfway between two frames the earlier one is taken, whatever the last bit says.
+    nearest = np.where(np.abs(times_s[left] - grid) <= np.abs(times_s[right] - grid) + 1e-6, left, right)
     found: np.ndarray = np.unique(nearest[np.abs(times_s[nearest] - grid) <= hop_s / 2 + 1e-6])
     return found
 

@@ -7,13 +7,18 @@ from typing import Any
 
 from twomind.errors import BadInput
 
-#: The settings of CLIP-AUTT that are methods of their own; its default is ``corrected``.
-_ALSO = {"clip-autt": ("mode=subject", "mode=episodic", "mode=released")}
-#: What a kind of model has that not every method can use.
+#: Per kind of model: the method that is made for it alone.
 _OWN = {"described": "", "clip-au": "clip-autt"}
-_WITHOUT = {
-    "clip-au": dict.fromkeys(("tent", "sar"), "adapts normalisation layers, and CLIP-AU has none"),
+#: What ``all`` holds besides the defaults: settings of CLIP-AUTT that are methods of their own.
+_ALSO: dict[str, tuple[str, ...]] = {
+    "described": (),
+    "clip-au": tuple(f"clip-autt:mode={mode}" for mode in ("subject", "episodic", "released")),
+}
+#: What stands in ``all`` in place of a default that looks for a weight by the name it has in a linear head.
+_INSTEAD: dict[str, dict[str, str]] = {"described": {}, "clip-au": {"tpt": "tpt:tuned=temporal_classifier.2.weight"}}
+_WITHOUT: dict[str, dict[str, str]] = {
     "described": {},
+    "clip-au": dict.fromkeys(("tent", "sar"), "adapts normalisation layers, and CLIP-AU has none"),
 }
 
 
@@ -51,9 +56,7 @@ def chosen_methods(asked: str, offered: Any, model: str = "described") -> tuple[
 
     specs = [n.strip() for n in asked.split(",") if n.strip()]
     if asked == "all":
-        specs = registry.names("methods")
-        more = _ALSO.get(_OWN[model], ())
-        specs += [f"{_OWN[model]}:{setting}" for setting in more]
+        specs = [*(_INSTEAD[model].get(n, n) for n in registry.names("methods")), *_ALSO[model]]
     kept: dict[str, Any] = {}
     left: dict[str, str] = {}
     for spec in specs:
