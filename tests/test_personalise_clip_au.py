@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,8 @@ from twomind.serve.cli import main
 from twomind.serve.personalise_methods import chosen_methods, parsed, within_guard
 from twomind.store import Store
 from twomind.types import Access, Features, Fold, Task, Track
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 EVERYTHING = Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW
 TINY = ("--people", 4, "--knob", "clips_per_class=2", "--knob", "clip_s=2.0", "--clip-hop-s", 0.8, "--epochs", 2)
@@ -109,6 +112,21 @@ def test_an_encoder_of_drawn_people_refuses_real_ones_unless_told_otherwise(tmp_
     assert not (tmp_path / "out" / "runs").exists()
     code, _, talk = scored(tmp_path / "out", *asked, "--allow-drawn-model")
     assert code == 0, talk
+
+
+def test_a_clip_looks_at_real_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "torch")
+    from clip_files import make_tiny_clip
+
+    encoder = make_tiny_clip(tmp_path / "clip")
+    root = crops_only(tmp_path / "biovid", real=True)
+    asked = ("--data", root, "--epochs", 1, "--protocol", "targets-1", "--encoder", encoder)
+    code, said, talk = scored(tmp_path / "out", *asked, "--methods", "clip-autt", "--json")
+    assert code == 0, talk
+    assert json.loads(said)["models"][0]["encoder"] == str(encoder)
+    [board] = json.loads((tmp_path / "out" / "shuffled" / "leaderboard.json").read_text())["boards"]
+    assert not board["drawn"]
 
 
 @pytest.mark.parametrize(
