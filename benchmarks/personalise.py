@@ -25,7 +25,7 @@ import numpy as np
 from results import save
 from twomind.score import people
 from twomind.score.baselines import WORDS
-from twomind.score.metrics import interval
+from twomind.score.metrics import auc, interval
 from twomind.score.runs import filled, find_runs, load_run
 from twomind.types import Run
 
@@ -99,6 +99,23 @@ def shortcuts(runs: Sequence[Run]) -> dict[str, Any]:
     return found
 
 
+def telling(runs: Sequence[Run]) -> dict[str, Any]:
+    """How well a person's answers are ordered, whatever the threshold (AUC within a person, two classes), and what
+    share of them is called the second class; the first seed's, for a method that learns nothing."""
+    found: dict[str, Any] = {"people": {}}
+    for run in runs:
+        rows = run.rows[run.level]
+        rows = rows.take((rows.y >= 0) & np.isfinite(rows.probs).all(axis=1))
+        if run.seed == runs[0].seed and len(rows.y) and rows.probs.shape[1] == 2:
+            p = rows.probs[:, 1]
+            own = {"auc": float(auc(rows.y, p)), "said": float((p > 0.5).mean()), "true": float(rows.y.mean())}
+            found["people"][run.fold.name] = own
+    values = [x["auc"] for x in found["people"].values() if np.isfinite(x["auc"])]
+    if values:
+        found |= {"auc": float(np.mean(values)), "ci": spread(values), "n_people": len(values)}
+    return found
+
+
 def refusals(ledger: Path) -> dict[str, list[str]]:
     """Method → people whom it would not adapt to."""
     found: dict[str, list[str]] = {}
@@ -124,7 +141,8 @@ def read(folder: Path) -> dict[str, Any]:
         adjusted = people.holm({n: x["macro_f1"]["gain"]["p_sign_flip"] for n, x in lines.items() if n != BASE})
         for n, p in adjusted.items():
             lines[n]["macro_f1"]["p_holm"] = p
-        orders[place.name] = {"lines": lines, "shortcuts": shortcuts([r for r in runs if r.method == BASE])}
+        plain = [r for r in runs if r.method == BASE]
+        orders[place.name] = {"lines": lines, "shortcuts": shortcuts(plain), "no_adaptation": telling(plain)}
     assert first is not None, folder
     return {
         "dataset": first.dataset,
@@ -201,6 +219,14 @@ def by_study(study: dict[str, Any]) -> None:
         cells = " | ".join(gain(study["orders"][o]["lines"].get(n)) for o in orders)
         levels = both(x["war"]["mean"], x["uar"]["mean"])
         print(f"| {PLAIN if n == BASE else f'`{n}`'} | {x['saw']} | {cells} | {levels} | {cost_cell(x)} |")
+    told = first["no_adaptation"]
+    if "auc" in told:
+        said = [x["said"] for x in told["people"].values()]
+        low, high = told["ci"]
+        print(
+            f"\nNo adaptation: AUC within a person {told['auc']:.2f} [{low:.2f}, {high:.2f}], {told['n_people']} people"
+        )
+        print(f"called the second class: {min(said):.0%} to {max(said):.0%} of a person's answers")
 
 
 def main() -> None:
