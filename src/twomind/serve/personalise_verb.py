@@ -161,9 +161,7 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
 @click.command("personalise")
 @click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
 @click.option("--name", help="The data set's name, where the folder does not say.")
-@click.option(
-    "--drawn", type=click.Choice(["bah", "biovid", "stressid"]), help="A drawn study, measured without pictures."
-)
+@click.option("--drawn", type=click.Choice(["bah", "biovid", "stressid"]), help="A drawn study, without films.")
 @click.option("--people", type=click.IntRange(3), default=24, show_default=True, help="People of the drawn study.")
 @click.option("--study-seed", type=int, default=0, show_default=True, help="Seed of the drawn study.")
 @click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Days per drawn person.")
