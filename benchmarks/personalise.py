@@ -6,6 +6,8 @@
     done
     python benchmarks/personalise.py personal/*
 
+and with `--model clip-au` in the first command and `--by-study` in the second, one table per study (docs/test-time.md).
+
 The unit is the person: a person's figure is the mean over the seeds, paired to the same person without adaptation, and
 intervals resample people. Prints the tables of docs/personalise.md and writes one dated result file.
 """
@@ -22,14 +24,15 @@ import numpy as np
 
 from results import save
 from twomind.score import people
-from twomind.score.metrics import interval
+from twomind.score.baselines import WORDS
+from twomind.score.metrics import auc, interval
 from twomind.score.runs import filled, find_runs, load_run
 from twomind.types import Run
 
 #: Groups of the table, by what was seen before the stream, in this order.
 GROUPS = ("nothing", "summary", "neutral", "target", "source", "few")
 METRICS = ("macro_f1", "war", "uar")
-BASE, PLAIN = "source-only", "no adaptation"
+BASE, PLAIN, NO_ADAPTATION = "source-only", "no adaptation", "no_adaptation"
 
 
 def group_of(saw: str) -> str:
@@ -39,13 +42,13 @@ def group_of(saw: str) -> str:
     )
 
 
-def per_person(runs: Sequence[Run], metric: str, adapted: bool = True) -> dict[str, float]:
-    """Each person's figure, mean over the seeds; of the same answers without adaptation when not ``adapted``."""
+def per_person(runs: Sequence[Run], metric: str, of: str = "") -> dict[str, float]:
+    """Each person's figure, mean over the seeds; of a row beside the runs (``no_adaptation``, a shortcut), if named."""
     each: dict[str, list[float]] = {}
     for run in runs:
         rows = run.rows[run.level]
         rows = rows.take(rows.y >= 0)
-        probs = filled(rows, run.fill) if adapted else rows.beside["no_adaptation"]
+        probs = rows.beside[of] if of else filled(rows, run.fill)
         for person, value in people.per_person(rows.y, probs, rows.subject, metric).items():
             each.setdefault(person, []).append(value)
     return {person: float(np.mean(values)) for person, values in each.items()}
@@ -79,10 +82,37 @@ def line(runs: Sequence[Run]) -> dict[str, Any]:
         "cost": cost(runs),
     }
     for metric in METRICS:
-        own, base = per_person(runs, metric), per_person(runs, metric, adapted=False)
+        own, base = per_person(runs, metric), per_person(runs, metric, NO_ADAPTATION)
         found[metric] = {"mean": float(np.mean(list(own.values()))), "ci": spread(list(own.values())), "people": own}
         if runs[0].method != BASE:
             found[metric]["gain"] = people.paired(own, base).plain()
+    return found
+
+
+def shortcuts(runs: Sequence[Run]) -> dict[str, Any]:
+    """What can be had without looking at a face: the rows that stand beside every run."""
+    found: dict[str, Any] = {}
+    for name in runs[0].rows[runs[0].level].beside:
+        if name != NO_ADAPTATION:
+            each = {metric: list(per_person(runs, metric, name).values()) for metric in METRICS}
+            found[name] = {m: {"mean": float(np.mean(v)), "ci": spread(v)} for m, v in each.items()}
+    return found
+
+
+def telling(runs: Sequence[Run]) -> dict[str, Any]:
+    """How well a person's answers are ordered, whatever the threshold (AUC within a person, two classes), and what
+    share of them is called the second class; the first seed's, for a method that learns nothing."""
+    found: dict[str, Any] = {"people": {}}
+    for run in runs:
+        rows = run.rows[run.level]
+        rows = rows.take((rows.y >= 0) & np.isfinite(rows.probs).all(axis=1))
+        if run.seed == runs[0].seed and len(rows.y) and rows.probs.shape[1] == 2:
+            p = rows.probs[:, 1]
+            own = {"auc": float(auc(rows.y, p)), "said": float((p > 0.5).mean()), "true": float(rows.y.mean())}
+            found["people"][run.fold.name] = own
+    values = [x["auc"] for x in found["people"].values() if np.isfinite(x["auc"])]
+    if values:
+        found |= {"auc": float(np.mean(values)), "ci": spread(values), "n_people": len(values)}
     return found
 
 
@@ -111,10 +141,12 @@ def read(folder: Path) -> dict[str, Any]:
         adjusted = people.holm({n: x["macro_f1"]["gain"]["p_sign_flip"] for n, x in lines.items() if n != BASE})
         for n, p in adjusted.items():
             lines[n]["macro_f1"]["p_holm"] = p
-        orders[place.name] = {"lines": lines}
+        plain = [r for r in runs if r.method == BASE]
+        orders[place.name] = {"lines": lines, "shortcuts": shortcuts(plain), "no_adaptation": telling(plain)}
     assert first is not None, folder
     return {
         "dataset": first.dataset,
+        "model": first.model,
         "drawn": first.drawn,
         "level": first.level,
         "n_people": len(next(iter(orders.values()))["lines"][BASE]["macro_f1"]["people"]),
@@ -162,9 +194,50 @@ def others(x: dict[str, Any] | None) -> str:
     return "–" if x is None else " / ".join(gain(x, metric, harm=False) for metric in ("war", "uar"))
 
 
+def cost_cell(x: dict[str, Any]) -> str:
+    """Processor time once per person, where it is .05 s or more, and per window."""
+    c = x["cost"]
+    once = f"{c['begin_s']:.2f} s + " if c["begin_s"] >= 0.05 else ""
+    return f"{once}{c['window_ms']:.0f} ms"
+
+
+def by_study(study: dict[str, Any]) -> None:
+    """One table of one study: a line per shortcut and method, a column per order."""
+    orders = sorted(study["orders"], reverse=True)
+    first = study["orders"][orders[0]]
+    lines, labels = first["lines"], [o.replace("_", "-") for o in orders]
+    gains = " | ".join(f"macro-F1, {o}" for o in labels)
+    print(f"\n| {study['dataset']} | saw before | {gains} | WAR / UAR, {labels[0]} | cost |")
+    print("|---|---|" + "---|" * (len(labels) + 2))
+    both = "{:.3f} / {:.3f}".format
+    for name, x in first["shortcuts"].items():
+        figure = f"{x['macro_f1']['mean']:.3f} [{x['macro_f1']['ci'][0]:.2f}, {x['macro_f1']['ci'][1]:.2f}]"
+        rest = " | –" * (len(labels) - 1)
+        print(f"| {WORDS[name]} | labels of others | {figure}{rest} | {both(x['war']['mean'], x['uar']['mean'])} | |")
+    for n in sorted(lines, key=lambda n: (n != BASE, GROUPS.index(group_of(lines[n]["saw"])), n)):
+        x = lines[n]
+        cells = " | ".join(gain(study["orders"][o]["lines"].get(n)) for o in orders)
+        levels = both(x["war"]["mean"], x["uar"]["mean"])
+        print(f"| {PLAIN if n == BASE else f'`{n}`'} | {x['saw']} | {cells} | {levels} | {cost_cell(x)} |")
+    told = first["no_adaptation"]
+    if "auc" in told:
+        said = [x["said"] for x in told["people"].values()]
+        low, high = told["ci"]
+        print(
+            f"\nNo adaptation: AUC within a person {told['auc']:.2f} [{low:.2f}, {high:.2f}], {told['n_people']} people"
+        )
+        print(f"called the second class: {min(said):.0%} to {max(said):.0%} of a person's answers")
+
+
 def main() -> None:
-    studies = [read(Path(folder)) for folder in sys.argv[1:]]
-    save("personalise", {"studies": studies}, show=False)
+    folders = [Path(a) for a in sys.argv[1:] if not a.startswith("--")]
+    studies = [read(folder) for folder in folders]
+    kind = studies[0]["model"].split()[0]
+    save("personalise" if kind == "described" else f"personalise-{kind}", {"studies": studies}, show=False)
+    if "--by-study" in sys.argv:
+        for study in studies:
+            by_study(study)
+        return
     for order in dict.fromkeys(o for s in studies for o in s["orders"]):
         table(studies, order, gain)
         table(

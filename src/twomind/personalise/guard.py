@@ -192,7 +192,7 @@ def _neutral(config: Guarded, model: Any, given: Given) -> dict[str, Any]:
     Only for models on an embedding track: a state holds small arrays, and no windows of pictures.
     """
     track = getattr(model, "track", None)
-    if Access.NEUTRAL not in config.needs or track is None or not given.neutral:
+    if Access.NEUTRAL not in config.needs or track is None or not given.neutral or not hasattr(model, "pooled"):
         return {}
     rows = [model.pooled(x) for x in given.neutral]
     rows = [r for r in rows if r is not None][: config.neutral_windows]

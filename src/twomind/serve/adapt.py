@@ -61,8 +61,10 @@ class Adaptation:
         return {"method": self.method, "settings": dict(self.settings), "reset": self.reset, "seed": self.seed}
 
 
-def read_settings(method: str, pairs: Sequence[str]) -> dict[str, Any]:
+def read_settings(method: str, pairs: Sequence[str], option: str = "--adapt-setting") -> dict[str, Any]:
     """``name=value`` texts as the method's own types; ``settings.name=value`` goes to the method within ``guarded``.
+
+    ``option`` is named in errors.
 
     Raises:
         BadInput: an unknown method or name, or a value of another type.
@@ -75,7 +77,7 @@ def read_settings(method: str, pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
-            raise BadInput(f"--adapt-setting {pair!r}: expected name=value")
+            raise BadInput(f"{option} {pair!r}: expected name=value")
         split.append((name.strip(), text.strip()))
     inner = []
     for name, text in split:
@@ -84,7 +86,7 @@ def read_settings(method: str, pairs: Sequence[str]) -> dict[str, Any]:
         else:
             found[name] = _value(method, cls, name, text)
     if inner:
-        found["settings"] = read_settings(str(found.get("method", cls().method)), inner)
+        found["settings"] = read_settings(str(found.get("method", cls().method)), inner, option)
     return found
 
 

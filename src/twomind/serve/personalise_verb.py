@@ -12,6 +12,8 @@ import click
 import numpy as np
 
 from twomind.errors import BadInput
+from twomind.serve import personalise_clip_au
+from twomind.serve.personalise_methods import chosen_methods, within_guard
 from twomind.serve.study_verb import CONTROLS
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.types import Example, Features, Fold, Recording, Task
@@ -19,6 +21,7 @@ from twomind.types import Example, Features, Fold, Recording, Task
 ORDERS = ("shuffled", "class_blocked", "recorded")
 #: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``benchmarks/study_gap.py``.
 WINDOW_S = {"frame": 2.0, "window": 2.0}
+MODELS = ("described", "clip-au")
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def people_summary(model: Any, translator: bool = False) -> Any:
 
 def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[str, Any]:
     from twomind.personalise import caches, prototypes
+    from twomind.personalise.summary import class_means
     from twomind.score.run import embedding_summary
     from twomind.types import Prediction
 
@@ -105,43 +109,14 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[
             values.append(got[0])
             ys.append(example.y)
     people = {person: (np.stack(values), np.array(ys)) for person, (values, ys) in rows.items()}
-    found = {**embedding_summary(model)(source), **prototypes.summary_of(people, len(model.task.classes))}
+    # A model of clips has no pooled row of a window: its class means are in the space of ``run``, as the prototypes.
+    means = embedding_summary(model)(source) if hasattr(model, "pooled") else class_means(model, source)
+    found = {**means, **prototypes.summary_of(people, len(model.task.classes))}
     if translator:
         from twomind.estimate.pft import source_summary
 
         found |= source_summary(model)(source)
     return found
-
-
-def chosen_methods(asked: str, offered: Any) -> tuple[list[str], dict[str, str]]:
-    """Names of methods to run, and why the others of ``all`` are left out (what they need is not handed over)."""
-    from twomind import personalise, registry
-
-    names = registry.names("methods") if asked == "all" else [n.strip() for n in asked.split(",") if n.strip()]
-    kept, left = [], {}
-    for name in names:
-        method = personalise.load_method(name)
-        missing = method.needs & ~offered
-        if name == "source-only":
-            continue
-        if asked == "all" and hasattr(type(method), "toy") and getattr(method, "own_model", True):
-            left[name] = "needs a model of its own kind, not an embedding"
-        elif missing:
-            left[name] = f"needs {missing.words()}, which this protocol does not hand over"
-            if asked != "all":
-                raise BadInput(f"method {name}: {left[name]}")
-        else:
-            kept.append(name)
-    return kept, left
-
-
-def within_guard(names: Sequence[str]) -> dict[str, Any]:
-    """Each method, and each within the guard at its default strictness."""
-    from twomind.personalise import load_method
-    from twomind.personalise.guard import Guarded
-
-    methods: dict[str, Any] = {name: load_method(name) for name in names}
-    return methods | {f"guarded {name}": Guarded(name) for name in names if name != "guarded"}
 
 
 def _drawn(layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> Any:
@@ -186,9 +161,7 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
 @click.command("personalise")
 @click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
 @click.option("--name", help="The data set's name, where the folder does not say.")
-@click.option(
-    "--drawn", type=click.Choice(["bah", "biovid", "stressid"]), help="A drawn study, measured without pictures."
-)
+@click.option("--drawn", type=click.Choice(["bah", "biovid", "stressid"]), help="A drawn study, without films.")
 @click.option("--people", type=click.IntRange(3), default=24, show_default=True, help="People of the drawn study.")
 @click.option("--study-seed", type=int, default=0, show_default=True, help="Seed of the drawn study.")
 @click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Days per drawn person.")
@@ -198,8 +171,34 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
 )
 @click.option("--protocol", default="targets-10", show_default=True, help="Who is held out (docs/datasets.md).")
 @click.option("--task", help="The task [default: the data set's first].")
-@click.option("--methods", default="all", show_default=True, help="Names with commas, or all that fit the protocol.")
-@click.option("--face", type=click.Choice(["face", "face_relative"]), default="face", show_default=True)
+@click.option(
+    "--methods",
+    default="all",
+    show_default=True,
+    help="Names with commas, or all that fit model and protocol; NAME:setting=value is one of them, set differently.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(MODELS),
+    default="described",
+    show_default=True,
+    help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings (docs/clip-au.md).",
+)
+@click.option(
+    "--encoder",
+    help="clip-au: face-text, vit-b-32, vit-b-16, vit-l-14, a hub id or folder  [default: face-text where everybody is "
+    "drawn, else vit-b-32]",
+)
+@click.option("--epochs", type=click.IntRange(1), help="clip-au: the best on validation people is kept  [default: 30]")
+@click.option(
+    "--clip-hop-s",
+    type=click.FloatRange(0, min_open=True),
+    help="clip-au: seconds between the 20 frames of a clip  [default: 0.08; drawn: 20 frames over a window]",
+)
+@click.option(
+    "--allow-drawn-model", is_flag=True, help="clip-au: let an encoder that knows drawn people only look at real ones."
+)
+@click.option("--face", type=click.Choice(["face", "face_relative"]), help="described: which track  [default: face]")
 @click.option(
     "--seeds", type=click.IntRange(1), default=1, show_default=True, help="Seeds 0 … N-1, of methods and order."
 )
@@ -228,7 +227,12 @@ def score_personalise_verb(
     protocol: str,
     task: str | None,
     methods: str,
-    face: str,
+    model: str,
+    encoder: str | None,
+    epochs: int | None,
+    clip_hop_s: float | None,
+    allow_drawn_model: bool,
+    face: str | None,
     seeds: int,
     order: Sequence[str],
     guard: bool,
@@ -239,17 +243,21 @@ def score_personalise_verb(
     as_json: bool,
     offline: bool,
 ) -> int:
-    """Compare adaptation METHODS on held-out people with one plain model, fitted anew on each fold's source people.
+    """Compare adaptation METHODS on held-out people with one model, trained anew on each fold's source people.
 
-    The model reads window means of what `describe` measures. Every line of the table says what the method saw.
+    `described` is a linear head on window means of what `describe` measures. `clip-au` is a CLIP-AU on frame embeddings
+    of films or face crops, or of a drawn study's faces (drawn without films); it is kept under OUT/models, and the
+    fold's validation people choose its epoch. Every line of the table says what the method saw.
     """
     from twomind.capture.datasets.protocols import rules
     from twomind.score.compare import compare
     from twomind.score.harm_page import write_harm
     from twomind.score.report import report
-    from twomind.score.windows import Windows
+    from twomind.score.windows import Labels, Windows
     from twomind.store import default_root
 
+    options = personalise_clip_au.Options(encoder, epochs, clip_hop_s, allow_drawn_model)
+    personalise_clip_au.check_options(model, options, face)
     study = {"people": people, "seed": study_seed, "visits": visits, "knobs": knobs, "control": control}
     dataset, reading = _dataset(data, name, drawn, store or default_root(), **study)
     chosen = _task(dataset, task)
@@ -260,24 +268,38 @@ def score_personalise_verb(
     for flag in ("neutral", "target", "few"):
         if not all(getattr(f, flag) for f in folds):
             offered &= ~type(offered)[flag.upper()]
-    names, left = chosen_methods(methods, offered)
+    chosen_ones, left = chosen_methods(methods, offered, model)
     kinds = list(dict.fromkeys(order))
+    cards: list[dict[str, Any]] = []
+    model_for_fold: Callable[[Fold], Any]
+    if model == "clip-au":
+        source = personalise_clip_au.Source(dataset, store or default_root(), data, name, visits)
+        labels = Labels(dataset, chosen, windows)
+        reading, model_for_fold, encoder, cards = personalise_clip_au.prepare(
+            source, labels, folds, Path(out), options, workers, partial(_tell, "clip-au")
+        )
+        model_name = f"clip-au ({encoder})"
+        personalise_clip_au.say_trained(cards)
+    else:
+        face = face or "face"
+        model_name = f"described ({face})"
+        model_for_fold = partial(fitted, dataset, reading, chosen, windows, face)
     boards, harms, n_runs = [], [], 0
     for kind in kinds:
         folder = Path(out) / "runs" / kind
         runs = compare(
             dataset,
             protocol,
-            partial(fitted, dataset, reading, chosen, windows, face),
-            within_guard(names) if guard else names,
+            model_for_fold,
+            within_guard(chosen_ones) if guard else chosen_ones,
             range(seeds),
             folder,
             partial(_tell, kind),
             features=reading,
             task=chosen,
             windows=windows,
-            summary_for=partial(people_summary, translator="sfda-pft" in names),
-            model_name=f"described ({face})",
+            summary_for=partial(people_summary, translator=any(n.split(":")[0] == "sfda-pft" for n in chosen_ones)),
+            model_name=model_name,
             order=Order(kind, dataset.label, chosen),
             workers=workers,
         )
@@ -290,6 +312,7 @@ def score_personalise_verb(
     found = {
         "n_runs": n_runs,
         "left_out": left,
+        "models": cards,
         "boards": [b["html"] for b in boards],
         "harm": [h["html"] for h in harms],
     }

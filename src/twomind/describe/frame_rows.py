@@ -1,0 +1,169 @@
+"""Frame embeddings of whole recordings for training on them: films, folders of face crops, and takes of a drawn study.
+
+Of a drawn study only the faces that are asked for are drawn, without a film; only their rows are kept, in the store. A
+recording that is there already is neither decoded nor drawn again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.capture.datasets.frames import FrameFolder
+from twomind.capture.datasets.images import read_picture
+from twomind.capture.drawn.study_film import FPS, SIZE, film_settings, settings_of
+from twomind.capture.drawn.study_layout import Clip, person_of, take_of
+from twomind.capture.drawn.study_world import StudyWorld
+from twomind.describe import _recipe, _track_arrays, _track_from, _track_meta
+from twomind.describe.encoder import Encoder, refuse_real
+from twomind.describe.frames import FrameSettings, LiveWindows, embed
+from twomind.errors import BadInput
+from twomind.store import Store, content_hash, settings_hash
+from twomind.types import Features, Recording, Track
+
+KIND = "embeddings"
+
+
+def embedded(
+    recording: Recording,
+    folder: FrameFolder | None,
+    encoder: Encoder,
+    hop_s: float,
+    store: Store,
+    allow_real: bool = False,
+) -> Features:
+    """One recording as the encoder's track alone: of its film, or where there is none, of its face crops.
+
+    Raises:
+        BadInput: neither film nor crops are there; or the encoder knows drawn people only and this is a real one.
+        MissingExtra: faces of a film are to be found and MediaPipe is not installed.
+    """
+    refuse_real(encoder, recording.drawn, recording.id, allow_real)
+    if recording.media.is_file():
+        settings = FrameSettings(hop_s=hop_s)
+        track = embed(recording, [encoder], settings=settings, store=store, allow_real=allow_real)[encoder.track]
+    elif folder is not None:
+        track = _of_crops(recording, folder, encoder, hop_s, store)
+    else:
+        raise BadInput(f"{recording.id}: expected the film {recording.media} or a folder of face crops, found neither")
+    if not len(track):
+        raise BadInput(f"{recording.id}: no frame could be read")
+    end_s = float(track.times_s[-1]) + hop_s
+    span_s = (float(track.times_s[0]), end_s) if folder is not None and not recording.media.is_file() else (0.0, end_s)
+    return Features(
+        recording=recording.id,
+        subject=recording.subject,
+        tracks={encoder.track: track},
+        span_s=span_s,
+        question=recording.question,
+        words=recording.words,
+        drawn=recording.drawn,
+    )
+
+
+def _of_crops(recording: Recording, folder: FrameFolder, encoder: Encoder, hop_s: float, store: Store) -> Track:
+    """Rows of the crops nearest to a grid of ``hop_s``; a picture that cannot be read is not valid, with the reason."""
+    if not folder.files:
+        raise BadInput(f"{folder.folder}: expected frame crops, found none")
+    times_s = folder.clock.seconds([number for number, _ in folder.files])
+    known = np.flatnonzero(np.isfinite(times_s))
+    chosen = known[on_grid(times_s[known], hop_s)]
+    paths = [folder.files[int(i)][1] for i in chosen]
+    digest = hashlib.sha256()
+    for time_s, path in zip(times_s[chosen], paths, strict=True):
+        digest.update(f"{time_s:.6f}|{content_hash(path)}".encode())
+    content = digest.hexdigest()
+    store.note(recording.subject, content)
+    key = store.key(content, {"encoder": encoder.fingerprint, "crops": "as given", "recipe": _own_recipe()})
+    if entry := store.get(KIND, key):
+        return _track_from(*entry)
+    values = np.full((len(chosen), encoder.dim), np.nan, np.float32)
+    reasons, codes = [""], np.zeros(len(chosen), np.uint8)
+    for start in range(0, len(paths), encoder.batch):
+        rows, pictures = [], []
+        for row in range(start, min(start + encoder.batch, len(paths))):
+            try:
+                pictures.append(read_picture(paths[row]))
+                rows.append(row)
+            except BadInput as error:
+                reason = str(error).removeprefix(f"{paths[row]}: ")
+                reasons += [reason] if reason not in reasons else []
+                codes[row] = reasons.index(reason)
+        if pictures:
+            values[rows] = encoder.embed(pictures)
+    track = Track(values, times_s[chosen], codes == 0, reasons=tuple(reasons), reason_code=codes)
+    store.put(KIND, key, _track_arrays(track), _track_meta(track))
+    return track
+
+
+def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
+    """Indices of the times nearest to 0, ``hop_s``, 2 ``hop_s`` … after the first one; each once, ascending.
+
+    A time of the grid without a frame within half a hop is left out.
+
+    >>> on_grid(np.arange(10) / 15, 0.1)
+    array([0, 1, 3, 4, 6, 7, 9])
+    """
+    if not len(times_s):
+        return np.zeros(0, int)
+    grid = np.arange(times_s[0], times_s[-1] + 1e-6, hop_s)
+    right = np.clip(np.searchsorted(times_s, grid), 0, len(times_s) - 1)
+    left = np.maximum(right - 1, 0)
+    # Halfway between two frames the earlier one is taken, whatever the last bit says.
+    nearest = np.where(np.abs(times_s[left] - grid) <= np.abs(times_s[right] - grid) + 1e-6, left, right)
+    found: np.ndarray = np.unique(nearest[np.abs(times_s[nearest] - grid) <= hop_s / 2 + 1e-6])
+    return found
+
+
+@dataclass(frozen=True)
+class DrawnRows:
+    """A take of a drawn study → the encoder's track, from the frames of its film nearest to a grid of ``hop_s``.
+
+    The frames are those that the film would show (before the codec), found and aligned like a film's.
+    """
+
+    world: StudyWorld
+    seed: int
+    hop_s: float
+    store: Path
+
+    def __call__(self, clip: Clip, encoder: Encoder) -> Track:
+        store, fps = Store(self.store), FPS[clip.layout]
+        person = person_of(clip, self.world, self.seed)
+        content = settings_hash(settings_of(self.world, self.seed, person, clip.recording, film_settings(fps)))
+        own = {"encoder": encoder.fingerprint, "drawn": True, "hop_s": self.hop_s, "recipe": _own_recipe()}
+        key = store.key(content, own)
+        if entry := store.get(KIND, key):
+            return _track_from(*entry)
+        track = self._draw(clip, encoder, person)
+        store.note(clip.subject, content)
+        store.put(KIND, key, _track_arrays(track), _track_meta(track))
+        return track
+
+    def _draw(self, clip: Clip, encoder: Encoder, person: Any) -> Track:
+        from twomind.capture.drawn.face import draw
+
+        take = take_of(clip, self.world, self.seed, FPS[clip.layout], SIZE, person)
+        states = take.states()
+        # One window that is longer than the take: all rows come out at the end.
+        hop_s = 0.5 / FPS[clip.layout]
+        with LiveWindows(
+            encoder, take.duration_s + 1.0, settings=FrameSettings(hop_s=hop_s), subject=clip.subject, drawn=True
+        ) as live:
+            for i in on_grid(take.times_s, self.hop_s):
+                live.push(draw(take.person.look, states[i], take.person.camera, int(i)), float(take.times_s[i]))
+            [window] = live.finish()
+        return window.tracks[encoder.track]
+
+
+def with_rows(x: Features, track: str, rows: Track) -> Features:
+    """The same recording with this track alone: a model of pictures is not to find measures beside them."""
+    return replace(x, tracks={track: rows}, notes={})
+
+
+def _own_recipe() -> str:
+    return _recipe("frame_rows.py", "frames.py", "clip_images.py", "align.py", "tracker*.py")
