@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from twomind.errors import BadInput
-from twomind.score import Windows, board, breakdown, classes, compare, people, report, runs, words_run
+from twomind.score import Windows, board, breakdown, classes, compare, people, report, report_tables, runs, words_run
 from twomind.serve.cli import main
 from twomind.types import Rows
 
@@ -308,6 +308,27 @@ def test_folders_without_a_whole_run_are_refused(kept: Path, tmp_path: Path) -> 
     with pytest.raises(BadInput, match="cannot be read"):
         report.report([broken], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_calling_both_classes_at_random_is_not_called_skill(kept: Path) -> None:
+    """Half the rows are right by chance, so macro-F1 is above that of one class for all; the AUC is not."""
+    rng = np.random.default_rng(1)
+
+    def instead(run: Any, knows: float) -> Any:
+        rows, n = run.rows["recording"], 30
+        y = rng.integers(2, size=n)
+        p = 1 / (1 + np.exp(-(knows * (2 * y - 1) + rng.normal(size=n))))
+        some = rows.take(np.arange(n) % len(rows))
+        always = {name: np.tile([0.4, 0.6], (n, 1)) for name in rows.beside}
+        return replace(run, rows={"recording": replace(some, y=y, probs=np.stack([1 - p, p], 1), beside=always)})
+
+    loaded = [runs.load_run(f) for f in runs.find_runs([kept / "clip"])]
+    knows = {"offset": 0.0, "harmful": 1.5}
+    made = [instead(r, knows[r.method]) for r in loaded if r.method in knows]
+    [found] = board.boards(made, n_bootstrap=300)
+    said = " ".join(report_tables.findings(found))
+    assert "above every shortcut in AUC: harmful." in said
+    assert "which calling both classes at random may also give: offset." in said
 
 
 def test_a_line_over_fewer_folds_says_so(kept: Path) -> None:

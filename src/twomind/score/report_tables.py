@@ -110,11 +110,19 @@ def findings(board: Board) -> list[str]:
     shortcuts = [line for line in board.lines if line.kind == "shortcut"]
     if shortcuts:
         best = max(shortcuts, key=lambda line: line.figures["macro_f1"])
-        above = [x.name for x in board.lines if x.above and x.above[best.name]["macro_f1"][1] > 0]
+        above = [x for x in board.lines if x.above and x.above[best.name]["macro_f1"][1] > 0]
+        # Two classes called at random have a higher macro-F1 than one class called always; an AUC has no such gift.
+        guess = [x for x in above if not _orders_better(x)]
+        skilled = [x.name for x in above if x not in guess]
         found.append(
-            f"Strongest shortcut: {best.name}, macro-F1 {number(best.figures['macro_f1'])}. Clearly above it: "
-            f"{', '.join(above) if above else 'nothing'}."
+            f"Strongest shortcut: {best.name}, macro-F1 {number(best.figures['macro_f1'])}. Clearly above it, and above "
+            f"every shortcut in AUC: {', '.join(skilled) if skilled else 'nothing'}."
         )
+        if guess:
+            found.append(
+                f"Above it in macro-F1 alone, which calling both classes at random may also give: "
+                f"{', '.join(x.name for x in guess)}."
+            )
     else:
         found.append("No shortcut row could be made; without one, no figure here can be called skill.")
     flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
@@ -126,6 +134,11 @@ def findings(board: Board) -> list[str]:
     if n < 8:
         found.append(f"{n} people cannot give a p under {2 ** (1 - n):.3g}, whatever a method does.")
     return found
+
+
+def _orders_better(line: Line) -> bool:
+    """Whether its AUC is above that of every shortcut (lower bound over resampled people), where there is an AUC."""
+    return all(not found["auc"][1] <= 0 for found in (line.above or {}).values())
 
 
 def _equals(p: float) -> str:
