@@ -339,7 +339,7 @@ def _adapt(
             prepared = recogniser.prepare(prepared, neutral, store, options.describe.offline)
         given = replace(given, neutral=tuple(adaptation.windows_for(recogniser, prepared)))
     adaptation.check(recogniser, how, given)
-    people, mark = people or People(how), adaptation.mark_of(recogniser)
+    people, mark = people or People(how, store.study), adaptation.mark_of(recogniser)
     people.check_model(x.subject, mark)
     adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, made.content))
     before = people.before(x.subject, made.content)
@@ -571,7 +571,7 @@ def predict_all(
     people = None
     if options.adapt is not None:
         recogniser = _ready_to_adapt(jobs, options, recogniser)
-        people = People(options.adapt)
+        people = People(options.adapt, store.study)
     n = 1 if recogniser is not None else engine.n_workers(workers, len(jobs))
     shared = {"progress": progress if n == 1 else None, "recogniser": recogniser, "people": people}
     work = partial(_work, options=options, store=store, out=out, redo=redo, **shared)
