@@ -16,6 +16,7 @@ Pieces are cut as in ``benchmarks/neutral_length.py`` (same clips kept for handi
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -33,12 +34,12 @@ import personalise as page
 from results import save
 from twomind import personalise
 from twomind.describe.study import study_features
-from twomind.errors import BadInput
 from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
-from twomind.score import Windows, compare, people
+from twomind.score import Windows, compare, machine, people
 from twomind.score.drawn_set import DrawnSet
 from twomind.score.windows import Labels, opaque
 from twomind.serve.personalise_verb import WINDOW_S, Order
+from twomind.store import write_text
 from twomind.types import Example, Fold, Given
 
 PEOPLE, SEED, PROTOCOL = 24, 0, "targets-10"
@@ -117,8 +118,8 @@ def answered(runs: Sequence[Any]) -> dict[str, Any]:
     return {"share_not_neutral": shares, "changed": float(np.mean(np.array(plain) != np.array(adapted)))}
 
 
-def curve(study: Study) -> dict[str, Any]:
-    """Macro-F1 per person by seconds of the neutral clip, one draw."""
+def curve(study: Study, lengths_s: Sequence[float]) -> dict[str, Any]:
+    """Macro-F1 per person by seconds of the neutral clip, one draw. What is measured is kept, and read back."""
     data, layout = study.data, study.layout
     fold = data.folds(PROTOCOL, 0)[0]
     model = study.model(fold)
@@ -128,11 +129,12 @@ def curve(study: Study) -> dict[str, Any]:
     tested = sorted({f.name for f in data.folds(PROTOCOL, 0)})
     plain: dict[str, float] = {}
     found: dict[str, dict[str, float]] = {}
-    refused: dict[str, list[str]] = {}
+    kept_at = study.folder / f"curve-{layout}-{machine.model_digest(model)[:12]}.json"
+    kept_values = json.loads(kept_at.read_text(encoding="utf-8")) if kept_at.is_file() else {}
     method = personalise.load_method("dsfda")
     for number, name in enumerate(tested, 1):
         own = [t.recording for t in data.study.truths if t.subject == name]
-        kept = {}
+        kept: dict[str, list[str]] = {}
         for use, (tasks, n) in (("neutral", length.NEUTRAL[layout]), ("expression", length.OTHER_CLASS[layout])):
             kept[use] = [i for i in own if truths[i].task in tasks.split()][:n]
         away = {*kept["neutral"], *kept["expression"]}
@@ -140,16 +142,17 @@ def curve(study: Study) -> dict[str, Any]:
         xs = [w for u in units for w in u.windows]
         plain[name] = length.figure([model.predict(x) for x in xs], units)
         clips = [whole(i) for i in kept["neutral"]]
-        for seconds in length.LENGTHS_S:
+        for seconds in lengths_s:
+            done = f"{name} {seconds:g}"
+            if done in kept_values:
+                found.setdefault(f"{seconds:g}", {})[name] = kept_values[done]
+                continue
             rng = np.random.default_rng([length.SEED, names.index(name), 0])
             clip = tuple(opaque(x) for x in length.piece(clips, seconds, rng))
-            try:
-                state = method.begin(model, Given(seed=0, neutral=clip, summary=own_prototypes(model)(())))
-            except BadInput as error:
-                refused.setdefault(f"{seconds:g}", []).append(f"{name}: {error}")
-                value = plain[name]
-            else:
-                value = length.figure([method.step(model, state, x)[0] for x in xs], units)
+            state = method.begin(model, Given(seed=0, neutral=clip, summary=own_prototypes(model)(())))
+            value = length.figure([method.step(model, state, x)[0] for x in xs], units)
+            kept_values[done] = value
+            write_text(kept_at, json.dumps(kept_values, indent=1))
             found.setdefault(f"{seconds:g}", {})[name] = value
         tell(f"{layout}: curve of {name}", number, len(tested))
     rows = {s: people.paired(per, plain).plain() for s, per in found.items()}
@@ -162,7 +165,6 @@ def curve(study: Study) -> dict[str, Any]:
         "no_adaptation": {"mean": base, "ci": page.spread(list(plain.values())), "people": plain},
         "by_seconds": rows,
         "per_person": found,
-        "refused": refused,
     }
 
 
@@ -172,13 +174,14 @@ def main() -> None:
     parser.add_argument("--layouts", nargs="+", default=list(LAYOUTS), choices=LAYOUTS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--curve", action="store_true")
+    parser.add_argument("--lengths", nargs="+", type=float, default=list(length.LENGTHS_S), help="s, for --curve")
     args = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
     for layout in args.layouts:
         study = study_of(args.folder, layout)
         if args.curve:
-            found[layout] = curve(study)
+            found[layout] = curve(study, args.lengths)
             continue
         found[layout] = table(study, args.seeds)
         for name, x in found[layout]["lines"].items():
