@@ -22,7 +22,7 @@ from twomind.personalise import load_method
 from twomind.personalise.state import save_state
 from twomind.serve.cli import main
 from twomind.serve.profiles import state_path
-from twomind.store import content_hash
+from twomind.store import Store, content_hash
 from twomind.types import Given
 
 SEED = 11
@@ -118,6 +118,26 @@ def test_enrolled_used_reloaded_moved_and_erased(clips: dict[str, Path], tmp_pat
             assert needle.encode() not in p.read_bytes(), f"{needle} is still in {p}"
             assert needle not in str(p.relative_to(tmp_path)), f"{needle} is still the name of {p}"
     assert run("profile", "show", "P1", "--profiles", profiles)[0] == 3
+
+
+def test_enrolled_in_a_study_and_moved_to_another(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:
+    where = ("--profiles", tmp_path / "p")
+    code, found = run("enrol", "P7", clips["neutral"], *where, "--study", "pain", "--store", store)
+    assert code == 0
+    path = tmp_path / "p" / "@pain" / "P7" / "profile.json"
+    assert (found["study"], Path(found["file"])) == ("pain", path)
+    assert Store(store, "pain").noted("P7")[0]
+    assert not Store(store).noted("P7")[0]
+    assert run("profile", "show", *where)[1] == {"people": [], "folder": str(tmp_path / "p"), "studies": ["pain"]}
+    assert run("profile", "export", "P7", tmp_path / "P7.json", *where)[0] == 3
+    assert run("profile", "export", "P7", tmp_path / "P7.json", *where, "--study", "pain")[0] == 0
+    assert run("profile", "import", "P7", tmp_path / "P7.json", *where, "--study", "stress")[1]["study"] == "stress"
+    assert read_profile(tmp_path / "p" / "@stress" / "P7" / "profile.json") == read_profile(path)
+    assert run("profile", "erase", "P7", "--yes", *where, "--store", store)[0] == 3
+    assert run("profile", "erase", "P7", "--yes", *where, "--store", store, "--study", "pain")[1]["also_known_in"] == [
+        "stress"
+    ]
+    assert not path.parent.exists()
 
 
 def test_bad_names_and_contradicting_options_are_refused(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:

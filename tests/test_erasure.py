@@ -21,7 +21,7 @@ from twomind.serve.adapt import Adaptation, People
 from twomind.serve.cli import main
 from twomind.serve.erasure import erase
 from twomind.serve.kept_states import folder_name
-from twomind.serve.profiles import path_of, state_path
+from twomind.serve.profiles import load, of_study, path_of, state_path
 from twomind.store import Store, content_hash, settings_hash
 
 
@@ -34,9 +34,11 @@ def files(*folders: Path) -> list[Path]:
     return sorted(p for folder in folders for p in folder.rglob("*") if p.is_file())
 
 
-def keep(folder: Path, seen: list[tuple[str, str]], reset: str = "person", neutral: str = "") -> list[Path]:
+def keep(
+    folder: Path, seen: list[tuple[str, str]], reset: str = "person", neutral: str = "", study: str = ""
+) -> list[Path]:
     """States after some recordings ``(subject, content)`` in order, as ``predict --adapt --state`` keeps them."""
-    people = People(Adaptation("source-only", reset=reset, state=folder))
+    people = People(Adaptation("source-only", reset=reset, state=folder), study)
     found = [
         people.keep(who, f"take-{content}", content, "model", {"learnt": np.ones(3)}, neutral) for who, content in seen
     ]
@@ -204,6 +206,7 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
         who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10) for k, who in enumerate("ab")
     }
     how = ("--model", "clip-au", "--adapt", "t3a", "--state", tmp_path / "s", "--store", store.root)
+    how += ("--study", "trial")
     for who, clip in clips.items():
         code, _ = run("predict", clip, *how, "--subject", f"person-{who}", "--out", tmp_path / "out")
         assert code == 0
@@ -216,7 +219,9 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
     of = {who: settings_hash({"content": m})[:16] for who, m in mark.items()}
     assert [store.noted(name)[0] for name in ("twin", "calm")] == [{of["a"]}, {of["a"], of["b"]}]
     n_b = len(store.made_from([mark["b"]]))
-    code, gone = run("profile", "erase", "person-a", "--yes", "--profiles", tmp_path / "p", "--store", store.root)
+    where = ("--yes", "--profiles", tmp_path / "p", "--store", store.root)
+    assert run("profile", "erase", "person-a", *where)[0] == 3, "the state says which study it is of"
+    code, gone = run("profile", "erase", "person-a", *where, "--study", "trial")
     assert code == 0
     assert gone["states"] == 1
     assert not store.made_from([mark["a"]])
@@ -227,7 +232,7 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
             assert needle.encode() not in path.read_bytes(), f"{needle} is in {path}"
             assert needle not in str(path.relative_to(tmp_path)), f"{needle} is the name of {path}"
     assert len(files(tmp_path / "s")) == 1
-    assert run("profile", "erase", "person-a", "--yes", "--profiles", tmp_path / "p", "--store", store.root)[0] == 3
+    assert run("profile", "erase", "person-a", *where, "--study", "trial")[0] == 3
 
 
 def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(tmp_path: Path, store: Store) -> None:
@@ -256,3 +261,85 @@ def test_the_saved_states_of_an_enrolled_person_go_with_the_folder(tmp_path: Pat
     assert (gone["states"], gone["store_entries"]) == (1, 1)
     assert not other.exists()
     assert not files(tmp_path / "p")
+
+
+def snapshot(*paths: Path) -> dict[Path, bytes]:
+    return {p: p.read_bytes() for p in paths}
+
+
+def test_two_studies_that_both_name_somebody_p1_are_told_apart(tmp_path: Path, store: Store) -> None:
+    """One store, one profiles folder, one state folder; the erased P1 leaves no trace, the other loses no byte."""
+    profiles, held, where = tmp_path / "p", tmp_path / "s", ("--profiles", tmp_path / "p", "--store", store.root)
+    of: dict[str, dict[Path, bytes]] = {}
+    for study, c in (("pain", "aa"), ("stress", "bb"), ("", "cc")):
+        place = Store(store.root, study)
+        mine = [filed(place, "P1", f"{c}1"), *keep(held, [("P1", f"{c}2"), ("P1", f"{c}3")], study=study)]
+        mine += keep(held, [("P1", f"{c}4")], "never", study=study)
+        place.note_states("P1", held)
+        enrol(of_study(profiles, study), "P1", f"{c}5")
+        of[study] = snapshot(*mine, path_of(of_study(profiles, study), "P1"))
+    assert run("profile", "show", "P1", "--study", "stress", *where[:2])[1]["study"] == "stress"
+    code, said = run("profile", "erase", "P1", "--yes", *where)
+    assert code == 3
+    for text in ("--study pain", "--study stress", '--study ""'):
+        assert text in said["error"]["message"]
+    assert run("profile", "erase", "P1", "--yes", *where, "--study", "other")[0] == 3
+    assert all(snapshot(*kept) == kept for kept in of.values()), "a refusal erases nothing"
+    notes = set(files(store.root / "people"))
+    code, gone = run("profile", "erase", "P1", "--yes", *where, "--study", "pain")
+    assert code == 0
+    assert (gone["study"], gone["states"], gone["store_entries"]) == ("pain", 3, 1)
+    assert gone["also_known_in"] == ["", "stress"]
+    assert not any(p.exists() for p in of["pain"])
+    for study in ("stress", ""):
+        assert snapshot(*of[study]) == of[study], study
+        assert Store(store.root, study).noted("P1")[0], study
+    assert Store(store.root, "pain").noted("P1") == (set(), [])
+    gone_notes = notes - set(files(store.root / "people"))
+    assert len(gone_notes) == 2, "the recording and the folder of states"
+    mark = next(p.name for p in gone_notes if not p.suffix)
+    for path in files(tmp_path):
+        for needle in ("aa1", "aa2", "aa3", "aa4", "aa5", mark):
+            assert needle.encode() not in path.read_bytes(), path
+            assert needle not in str(path.relative_to(tmp_path)), path
+    # The one of no study is named by the empty text; then one study is left, and a bare name still is not enough.
+    assert run("profile", "erase", "P1", "--yes", *where, "--study", "")[1]["states"] == 3
+    assert snapshot(*of["stress"]) == of["stress"]
+    assert run("profile", "erase", "P1", "--yes", *where)[0] == 3
+    assert run("profile", "erase", "P1", "--yes", *where, "--study", "stress")[1]["also_known_in"] == []
+    assert not files(held, profiles, store.root / "people", store.root / "features")
+
+
+def test_people_of_no_study_are_erased_by_name_as_ever(tmp_path: Path, store: Store) -> None:
+    filed(Store(store.root, "pain"), "P2", "c2")
+    enrol(of_study(tmp_path / "p", "pain"), "P2", "c3")
+    filed(store, "P1", "c1")
+    how = ("--yes", "--profiles", tmp_path / "p", "--store", store.root)
+    assert run("profile", "erase", "P1", *how)[1]["store_entries"] == 1
+    assert len(files(store.root / "features")) == 1
+    with pytest.raises(BadInput, match="pain"):
+        load(tmp_path / "p", "P2")
+    with pytest.raises(BadInput, match="expected letters"):
+        Store(store.root, "../pain")
+
+
+def test_measuring_enrolling_and_predicting_note_the_study(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with wave.open(str(tmp_path / "take.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(np.random.default_rng(1).integers(-900, 900, 32000, np.int16).tobytes())
+    how = ("--store", store.root, "--out", tmp_path / "out", "--subject", "P1")
+    mark = settings_hash({"content": content_hash(tmp_path / "take.wav")})[:16]
+    for n, verb in enumerate(("predict", "describe")):
+        assert run(verb, tmp_path / "take.wav", *how, "--study", f"s{n}")[0] == 0
+        assert Store(store.root, f"s{n}").noted("P1")[0] == {mark}, verb
+    enrol(of_study(tmp_path / "p", "s0"), "P1", "c1")
+    person = ("--person", "P1", "--profiles", tmp_path / "p")
+    assert run("predict", tmp_path / "take.wav", *how, *person, "--study", "s0")[0] == 0
+    assert run("predict", tmp_path / "take.wav", *how, *person, "--study", "s1")[0] != 0, "not enrolled there"
+    assert not store.noted("P1")[0]
+    monkeypatch.setenv("TWOMIND_STUDY", "s2")
+    assert run("describe", tmp_path / "take.wav", *how)[0] == 0
+    assert Store(store.root).noted("P1")[0] == {mark}
+    assert Store(store.root).study == "s2"

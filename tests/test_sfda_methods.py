@@ -180,6 +180,27 @@ def test_lmmd_is_the_mean_of_the_classes_own_mmd() -> None:
         divergences.conditional_mmd(x, y, z, 5)
 
 
+def test_other_shares_are_not_aligned_away_when_they_are_estimated() -> None:
+    """EM finds shares the model was not trained at; weighted by them the source stays where it is."""
+    rng = torch.Generator().manual_seed(0)
+    y = (torch.arange(2000) >= 1600).long()
+    x = torch.randn(2000, 1, generator=rng) + 3.0 * y[:, None] - 1.5
+    logits = torch.cat([-1.5 * x, 1.5 * x], dim=1)  # the right log-odds at even shares
+    half = torch.tensor([0.5, 0.5])
+    assert float(divergences.class_shares(logits.softmax(-1), half)[1]) == pytest.approx(0.2, abs=0.02)
+    even = torch.cat([x[:400], x[1600:]])
+    labels = torch.cat([y[:400], y[1600:]])
+    z = torch.cat([x[400:1200], x[1600:1800]])
+    weighted = divergences.shared_mmd(even, labels, z, torch.tensor([0.8, 0.2]))
+    assert float(weighted) < 0.02 < float(divergences.mk_mmd(even, z)) / 5
+    same = divergences.shared_mmd(even, labels, z, torch.tensor([0.5, 0.5]))
+    torch.testing.assert_close(same, divergences.mk_mmd(even, z))
+    rare = {"share": 0.15, "n": 100}
+    assert gain("mmd", "none", (*FORCE, ("shares", "model")), **rare) > gain("mmd", "none", FORCE, **rare) + 5
+    with pytest.raises(BadInput, match="biased"):
+        load_method("mmd", shares="model", estimator="unbiased")
+
+
 def test_unbiased_mmd_is_zero_on_average_when_nothing_differs() -> None:
     """The biased form is above zero for two samples of one distribution; the unbiased one is about it."""
     rng = torch.Generator().manual_seed(1)

@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from twomind.errors import BadInput
 #: Raised when the layout of stored entries changes; older entries are then made again, never misread.
 SCHEMA = "2"
 _CONTENT_DIGITS = 16
+#: A study's name; ``profiles/@<study>`` is the folder of its people.
+_STUDY = re.compile(r"\w[\w.-]*")
 
 
 def default_root() -> Path:
@@ -34,6 +37,11 @@ def default_root() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("twomind", appauthor=False)
+
+
+def default_study() -> str:
+    """``$TWOMIND_STUDY``: whose people are meant where no study is named; empty: people of no study."""
+    return os.environ.get("TWOMIND_STUDY", "")
 
 
 def content_hash(path: Path) -> str:
@@ -132,10 +140,19 @@ class Store:
     """Feature entries under one root: ``features/<kind>/<ab>/<key>.safetensors``.
 
     ``people/<hash of a name>/`` says whose they are: an empty file per content, named by the digits with which its
-    entries begin, and one ``.folder`` file per folder in which states of the person were kept.
+    entries begin, and one ``.folder`` file per folder in which states of the person were kept. With a ``study``, names
+    are that study's own: its P1 is not the P1 of another. ``studies/`` holds the names of studies, as empty files.
+
+    Raises:
+        BadInput: ``study`` cannot be the name of one.
     """
 
     root: Path
+    study: str = field(default_factory=default_study)
+
+    def __post_init__(self) -> None:
+        if self.study and not _STUDY.fullmatch(self.study):
+            raise BadInput(f"study {self.study!r}: expected letters, digits, '_', '-' and '.', as in pain-2026")
 
     def key(self, content: str, settings: Mapping[str, Any]) -> str:
         """Name of an entry: what was read, with which settings, under which schema.
@@ -167,6 +184,8 @@ class Store:
         if path.exists():
             return
         try:
+            if self.study and not (self.root / "studies" / self.study).exists():
+                write_text(self.root / "studies" / self.study, "")
             write_text(path, text)
         except OSError:
             if self.root.exists() and not os.access(self.root, os.W_OK):
@@ -174,7 +193,12 @@ class Store:
             raise
 
     def _person(self, person: str) -> Path:
-        return self.root / "people" / settings_hash({"person": person})[:_CONTENT_DIGITS]
+        whose = {"person": person, "study": self.study} if self.study else {"person": person}
+        return self.root / "people" / settings_hash(whose)[:_CONTENT_DIGITS]
+
+    def studies(self) -> list[str]:
+        """Names of the studies in which anything was ever noted."""
+        return sorted(p.name for p in self.root.glob("studies/*") if not p.name.startswith("."))
 
     def noted(self, person: str) -> tuple[set[str], list[Path]]:
         """Marks of the contents that are known to be of ``person``, and the folders with their states."""

@@ -7,6 +7,7 @@ at. One fixture is enough for everything: networks, losses, gradients and one st
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,19 @@ def batch_of(g: Fixture) -> steps.Batch:
     return steps.Batch(g.tensor("x_id"), g.tensor("y_id"), g.tensor("x_expr"), g.tensor("y_expr"))
 
 
+@pytest.fixture
+def _two_threads() -> Iterator[None]:
+    """As many as the numbers were recorded with, it seems: with two, the picture after the step is theirs to the bit.
+
+    How convolutions are split between threads decides the rounding of a gradient near zero, and so its sign.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_two_threads")
 @pytest.mark.parametrize("path", files("dsfda_model"))
 def test_dsfda_model(path: Path) -> None:
     g = Fixture(path)
@@ -74,8 +88,8 @@ def test_dsfda_model(path: Path) -> None:
     off_px = _check_step(g, {name: value.detach() for name, value in w.items()})
     assert not g.unchecked()
     if off_px > STEP:
-        # The README's own bound stays the expectation: while it is missed, this test is not one that passed.
-        pytest.xfail(f"open: the picture after the step is off by up to {off_px:.4f}, the README allows {STEP}")
+        # Met here to the bit. On a processor with other convolutions rounding may turn signs: then it is not a pass.
+        pytest.xfail(f"the picture after the step is off by up to {off_px:.4f} on this machine, allowed is {STEP}")
 
 
 def _check_forward(g: Fixture, w: net.Weights) -> None:
@@ -211,8 +225,8 @@ def _check_step(g: Fixture, before: dict[str, Tensor]) -> float:
         logits, wanted_logits = net.classify(after, "head", expression), g.tensor("step_after_logits_expr")
         torch.testing.assert_close(logits, wanted_logits, rtol=STEP, atol=STEP)
         picture = net.decode(after, expression, net.encode(after, "identity", b.x_id), noises[0])
-        # The step moves the picture by up to .95; ours moves it the same way to .6 % (L2). The README's 2e-3 (absolute)
-        # is not met: the largest difference is .025, since turned signs of tiny gradients add up over the decoder.
+        # The step moves the picture by up to .95. With the recorded number of threads ours is the same to the bit; with
+        # one thread it is off by up to .014 to .04, since turned signs of tiny gradients add up over the decoder.
         moved = (picture - g.tensor("generated")).flatten().double()
         wanted_move = (g.tensor("step_after_generated") - g.tensor("generated")).flatten().double()
         off_by = float((moved - wanted_move).norm() / wanted_move.norm())

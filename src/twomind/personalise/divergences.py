@@ -104,6 +104,36 @@ def mk_mmd(x: Any, y: Any, kernels: Kernels = PUBLISHED, estimator: str = "biase
     )
 
 
+def shared_mmd(x: Any, y: Any, z: Any, shares: Any, kernels: Kernels = PUBLISHED) -> Any:
+    """MK-MMD of a source ``x (n, D)`` with classes ``y (n,)``, weighted so that they have ``shares (C,)``, and ``z``.
+
+    Weighted MMD (Yan et al., CVPR 2017). A class that is not among the rows is left out. With the rows' own shares it
+    is :func:`mk_mmd`.
+    """
+    import torch
+
+    k = kernel(_pair(x, z), kernels)
+    n = torch.bincount(y, minlength=len(shares)).to(x.dtype)
+    wanted = torch.where(n > 0, shares.to(x.dtype), torch.zeros_like(n))
+    if not float(wanted.sum()) > 0:
+        return k.sum() * 0
+    own = (wanted / wanted.sum() / n.clamp_min(1))[y]
+    return _between(k, own, k.new_full((len(z),), 1 / len(z)))
+
+
+def class_shares(probs: Any, known: Any, rounds: int = 200) -> Any:
+    """Shares of the classes ``(C,)`` of rows with ``probs (N, C)`` by a model trained at the shares ``known (C,)``.
+
+    Saerens et al., Neural Computation 2002 (EM): right when the classes look as they did in training, and only their
+    shares differ. A model that is wrong about how a class looks gets shares as wrong as its answers.
+    """
+    found = known
+    for _ in range(rounds):
+        moved = probs * (found / known.clamp_min(1e-6))
+        found = (moved / moved.sum(-1, keepdim=True).clamp_min(1e-12)).mean(0)
+    return found
+
+
 def lmmd(x: Any, y: Any, z: Any, probs: Any, kernels: Kernels = PUBLISHED) -> Any:
     """Local (class-wise) MMD of DSAN (Zhu et al., TNNLS 2021): source ``x (n, D)`` with class ``y (n,)``, target
     ``z (m, D)`` with probabilities ``probs (m, C)``; the mean over classes that both sides have.

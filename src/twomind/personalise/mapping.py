@@ -55,7 +55,7 @@ def labelled_rows(model: Any, examples: Sequence[Example], what: str) -> tuple[A
     return torch.from_numpy(np.stack(rows)), torch.tensor(y), list(who)
 
 
-def _head(model: Any) -> tuple[Any, Any]:
+def head_of(model: Any) -> tuple[Any, Any]:
     import torch
 
     weight, bias = caches.head(model)
@@ -69,7 +69,7 @@ def start(model: Any, rows: Any, rank: int, rng: np.random.Generator) -> Tensors
     """
     import torch
 
-    weight, bias = _head(model)
+    weight, bias = head_of(model)
     centre = rows.mean(0)
     spread = float(((rows - centre) ** 2).mean().sqrt())
     floor = 1e-3 * float((rows**2).mean().sqrt()) + 1e-6  # a single row has no spread
@@ -176,7 +176,7 @@ def predict(model: Any, state: State, x: Features) -> tuple[Prediction, State]:
     got = caches.read(model, x)
     if isinstance(got, Prediction):
         return got, state
-    weight, bias = _head(model)
+    weight, bias = head_of(model)
     params = {**state["map"], "weight": weight, "bias": bias}
     with torch.no_grad():
         logits = answered(params, moved(params, torch.from_numpy(got[0])[None]))

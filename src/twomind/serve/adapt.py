@@ -193,8 +193,9 @@ def _with_reason(prediction: Prediction, said: str) -> Prediction:
 class People:
     """The states of one run, by person; with a folder, also those of the runs before it."""
 
-    def __init__(self, adaptation: Adaptation) -> None:
+    def __init__(self, adaptation: Adaptation, study: str = "") -> None:
         self._how = adaptation
+        self._study = study  # two studies that share a folder do not share a state
         self._chains: dict[str, list[tuple[str, State | Path]]] = {}
 
     def before(self, subject: str, content: str) -> tuple[str, ...]:
@@ -229,7 +230,8 @@ class People:
         from twomind.personalise.state import save_state
 
         seen = {"subject": subject, "recording": recording, "content": content, "neutral": neutral}
-        meta = {**seen, "model": mark, **self._how.lasting()}
+        study = {"study": self._study} if self._study else {}
+        meta = {**seen, **study, "model": mark, **self._how.lasting()}
         safe = re.sub(r"[^\w.-]+", "_", recording)[:60]
         path = save_state(self._folder(subject) / f"{len(chain) + 1:05d}-{safe}.safetensors", state, meta)
         chain.append((content, path))
@@ -260,7 +262,7 @@ class People:
 
     def _folder(self, subject: str) -> Path:
         assert self._how.state is not None
-        return self._how.state / folder_name(self._key(subject))
+        return self._how.state / folder_name(self._key(subject), self._study)
 
     def _chain(self, subject: str) -> list[tuple[str, State | Path]]:
         if self._how.reset == "recording":

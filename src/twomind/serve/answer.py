@@ -140,7 +140,7 @@ def _adapt(
             prepared = recogniser.prepare(prepared, neutral, store, options.describe.offline)
         given = replace(given, neutral=tuple(adaptation.windows_for(recogniser, prepared)))
     adaptation.check(recogniser, how, given)
-    people, mark = people or People(how), adaptation.mark_of(recogniser)
+    people, mark = people or People(how, store.study), adaptation.mark_of(recogniser)
     people.check_model(x.subject, mark)
     adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, made.content))
     before = people.before(x.subject, made.content)

@@ -22,7 +22,7 @@ from twomind.serve.llm_options import llm_options, ready, settings_from, tell
 from twomind.serve.personalise_verb import score_personalise_verb
 from twomind.serve.profile_verbs import enrol_verb, profile_group
 from twomind.serve.score_verbs import score_report_verb
-from twomind.serve.verb import PATH, print_json, say, verb
+from twomind.serve.verb import PATH, print_json, say, study_option, verb
 from twomind.serve.words_verbs import score_words_verb, train_words_verb
 
 
@@ -82,7 +82,7 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     for option in reversed(options):
         function = option(function)
-    return _store_option(function)
+    return study_option(_store_option(function))
 
 
 @main.command()
@@ -157,6 +157,7 @@ def _read_media(
     redo: bool,
     purpose: str,
     store: Path | None,
+    study: str | None,
     question: str | None,
     model: str | None,
     prevalence: float | None,
@@ -174,8 +175,10 @@ def _read_media(
     from twomind.describe.face import FaceSettings
     from twomind.serve import jobs as asked
     from twomind.serve import predict as room
-    from twomind.store import Store, default_root
+    from twomind.serve.profiles import of_study
+    from twomind.store import Store, default_root, default_study
 
+    place = Store(store or default_root(), default_study() if study is None else study)
     jobs = asked.plan(
         list(media), manifest=manifest, question=question, transcript=transcript, subject=subject or person
     )
@@ -191,7 +194,7 @@ def _read_media(
         neutral=neutral,
         profile=profile,
         person=person,
-        profiles=profiles,
+        profiles=None if profiles is None else of_study(profiles, place.study),
         prevalence=prevalence,
         prevalence_source=prevalence_source,
         max_risk=max_risk,
@@ -206,7 +209,7 @@ def _read_media(
             jobs,
             options,
             out,
-            store=Store(store or default_root()),
+            store=place,
             workers=workers,
             redo=redo,
             progress=progress,

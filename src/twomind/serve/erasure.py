@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,42 @@ from twomind.capture.datasets.bah_files import KIND as ANNOTATIONS
 from twomind.describe.profile import Profile, Visit, read_profile, write_profile
 from twomind.errors import BadInput
 from twomind.serve import kept_states
-from twomind.serve.profiles import folder_of, load, path_of, people
+from twomind.serve.profiles import folder_of, load, of_study, path_of, people
+from twomind.serve.profiles import studies as studies_of
 from twomind.store import Store, content_hash
 
 
 def known(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> bool:
-    """Whether anything of the person is found: enrolled, noted in the store, or named by a state."""
+    """Whether anything of the person is found: enrolled, noted in the store, or named by a state.
+
+    Here and below, the person is the one of the study of ``store``; that study's people are below ``profiles``.
+    """
+    profiles, study = of_study(profiles, store.study), store.study
     own = _own_folder(profiles, person)
     marks, noted = store.noted(person)
     kept = kept_states.kept_below(_folders(profiles, states, noted))
-    named = any(k.names(person) or k.path.parent.name == kept_states.folder_name(person) for k in kept)
+    named = any(k.names(person, study) or k.path.parent.name == kept_states.folder_name(person, study) for k in kept)
     return bool((own is not None and own.is_dir()) or marks or noted or named)
+
+
+def studies_with(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> list[str]:
+    """Studies that know somebody of this name; the empty name stands for people of no study."""
+    names = {"", *store.studies(), *studies_of(profiles)}
+    noted = [f for name in names for f in replace(store, study=name).noted(person)[1]]
+    names |= {k.study for k in kept_states.kept_below(_folders(profiles, states, noted))}
+    return [name for name in sorted(names) if known(profiles, person, replace(store, study=name), states)]
+
+
+def check_study(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> None:
+    """Where no study was named, refuse a name that a study knows: nobody can say who is meant.
+
+    Raises:
+        BadInput: it does; the message lists the studies.
+    """
+    found = studies_with(profiles, person, store, states)
+    if any(found):
+        named = [f"--study {name}" if name else '--study "" (of no study)' for name in found]
+        raise BadInput(f"which {person!r} is meant? Nothing was erased; known are: {'; '.join(named)}")
 
 
 def erase(
@@ -43,6 +69,7 @@ def erase(
         BadInput: nothing is known of the person, there is no such visit, or a file or folder does not exist.
     """
     refuse(profiles, person, store, visit, recordings, states)
+    base, profiles, study = profiles, of_study(profiles, store.study), store.study
     chosen = visit is not None or bool(recordings)
     profile = _profile(profiles, person, needed=visit is not None)
     own = _own_folder(profiles, person)
@@ -56,8 +83,8 @@ def erase(
     kept = kept_states.kept_below(folders)
     everything = bool(gone) or not chosen
     if not chosen:
-        contents |= kept_states.contents_of(kept, person)
-    found = kept_states.derived(kept, person, contents, everything)
+        contents |= kept_states.contents_of(kept, person, study)
+    found = kept_states.derived(kept, person, contents, everything, study)
     own_states = [p.resolve() for p in own.rglob("*.safetensors")] if own is not None and everything else []
     all_states = sorted({*found.states, *own_states})
 
@@ -65,13 +92,14 @@ def erase(
     entries = _entries(store, contents, marks, chosen)
     for path in entries:
         path.unlink(missing_ok=True)
-    kept_states.remove(folders, person, all_states, everything)
+    kept_states.remove(folders, person, all_states, everything, study)
     rest = () if profile is None else tuple(v for v in profile.visits if v not in gone)
     if own is not None:
         _rewrite(own, profile, rest, chosen)
     store.forget(contents, () if chosen else marks, None if chosen else person)
     return {
         "person": person,
+        "study": study,
         "visits": [v.id for v in gone],
         "store_entries": len(entries),
         "states": len(all_states),
@@ -80,6 +108,7 @@ def erase(
         "state_folders_not_found": sorted(str(f) for f in noted if not f.is_dir()),
         "states_unreadable": sorted(str(p) for p in found.unreadable if p not in all_states),
         "store_entries_unclaimed": len(store.unclaimed()),
+        "also_known_in": [s for s in studies_with(base, person, store, states) if s != study],
     }
 
 
@@ -96,10 +125,12 @@ def refuse(
         if not folder.is_dir():
             raise BadInput(f"{folder}: expected a folder with saved states, as `predict --adapt --state` writes it")
     if not recordings and not known(profiles, person, store, states):
-        enrolled = ", ".join(people(profiles)) or "nobody"
+        where = of_study(profiles, store.study)
+        enrolled = ", ".join(people(where)) or "nobody"
+        of = f" in the study {store.study!r}" if store.study else ""
         raise BadInput(
-            f"nothing of {person!r} is known: not enrolled in {profiles} (enrolled: {enrolled}), in no saved state and "
-            f"not noted in the store {store.root}. Are --profiles, --state and --store those that were used?"
+            f"nothing of {person!r} is known{of}: not enrolled in {where} (enrolled: {enrolled}), in no saved state "
+            f"and not noted in the store {store.root}. Are --profiles, --state and --store those that were used?"
         )
 
 

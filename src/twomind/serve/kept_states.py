@@ -19,8 +19,9 @@ EVERYONE = "everyone"
 _LINK = re.compile(r"\d{5,}-")
 
 
-def folder_name(key: str) -> str:
-    """Name of the folder with the states of one person, or of :data:`EVERYONE`."""
+def folder_name(key: str, study: str = "") -> str:
+    """Name of the folder with the states of one person of a study, or of :data:`EVERYONE` in it."""
+    key = f"{study}/{key}" if study else key
     safe = re.sub(r"[^\w.-]+", "_", key)[:60]
     # Two names that read the same after cleaning must not share a state.
     return f"{safe}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
@@ -33,8 +34,15 @@ class Kept:
     path: Path
     meta: Mapping[str, Any] | None
 
-    def names(self, person: str) -> bool:
-        return self.meta is not None and person in (self.meta.get("person"), self.meta.get("subject"))
+    @property
+    def study(self) -> str:
+        return "" if self.meta is None else str(self.meta.get("study", ""))
+
+    def names(self, person: str, study: str = "") -> bool:
+        """Whether it says that it is of this person of this study."""
+        if self.meta is None or self.study != study:
+            return False
+        return person in (self.meta.get("person"), self.meta.get("subject"))
 
     def saw(self, contents: Collection[str]) -> bool:
         """Whether it is the state after one of these recordings, or was begun with one as the neutral clip."""
@@ -74,14 +82,14 @@ def kept_below(folders: Iterable[Path]) -> list[Kept]:
     return found
 
 
-def contents_of(kept: Iterable[Kept], person: str) -> set[str]:
+def contents_of(kept: Iterable[Kept], person: str, study: str = "") -> set[str]:
     """Contents of the person's recordings from which states were learnt."""
-    mine = [k.meta for k in kept if k.meta is not None and k.names(person)]
+    mine = [k.meta for k in kept if k.meta is not None and k.names(person, study)]
     return {str(meta[name]) for meta in mine for name in ("content", "neutral") if meta.get(name)}
 
 
-def derived(kept: Iterable[Kept], person: str, contents: Collection[str], everything: bool) -> Found:
-    """States that learnt from these contents and, with ``everything``, all that name the person.
+def derived(kept: Iterable[Kept], person: str, contents: Collection[str], everything: bool, study: str = "") -> Found:
+    """States that learnt from these contents and, with ``everything``, all that name the person of the study.
 
     States of a chain go on from each other: with one go all after it, whosever recordings those saw.
     """
@@ -91,10 +99,10 @@ def derived(kept: Iterable[Kept], person: str, contents: Collection[str], everyt
     states: list[Path] = []
     unreadable: list[Path] = []
     for folder, files in by_folder.items():
-        own = folder.name == folder_name(person) != folder_name(EVERYONE)
+        own = folder.name == folder_name(person, study) != folder_name(EVERYONE, study)
         broken = False
         for one in files:
-            goes = one.saw(contents) or (one.names(person) and (everything or not one.tells))
+            goes = one.saw(contents) or (one.names(person, study) and (everything or not one.tells))
             goes |= one.meta is None and own and everything
             if one.linked:
                 broken |= goes
@@ -106,7 +114,7 @@ def derived(kept: Iterable[Kept], person: str, contents: Collection[str], everyt
     return Found(tuple(states), tuple(unreadable))
 
 
-def remove(folders: Collection[Path], person: str, states: Collection[Path], everything: bool) -> None:
+def remove(folders: Collection[Path], person: str, states: Collection[Path], everything: bool, study: str = "") -> None:
     """Remove states, what killed processes left half-written beside any, and folders that are then empty."""
     for path in states:
         path.unlink(missing_ok=True)
@@ -114,7 +122,7 @@ def remove(folders: Collection[Path], person: str, states: Collection[Path], eve
         for part in folder.rglob(".*.safetensors.*.part"):
             part.unlink(missing_ok=True)
         if everything and person != EVERYONE:
-            for own in [p for p in folder.rglob(folder_name(person)) if p.is_dir()]:
+            for own in [p for p in folder.rglob(folder_name(person, study)) if p.is_dir()]:
                 shutil.rmtree(own)
     for parent in {path.parent for path in states}:
         if parent.is_dir() and not any(parent.iterdir()) and parent not in {f.resolve() for f in folders}:

@@ -116,7 +116,7 @@ def predict_all(
     people = None
     if options.adapt is not None:
         recogniser = _ready_to_adapt(jobs, options, recogniser)
-        people = People(options.adapt)
+        people = People(options.adapt, store.study)
     n = 1 if recogniser is not None else engine.n_workers(workers, len(jobs))
     shared = {"progress": progress if n == 1 else None, "recogniser": recogniser, "people": people}
     work = partial(_work, options=options, store=store, out=out, redo=redo, **shared)

@@ -33,6 +33,16 @@ from twomind.types import Progress
 _NAME = re.compile(r"\w[\w.-]*")
 
 
+def of_study(profiles: Path, study: str) -> Path:
+    """Where the people of a study lie: below ``@<study>``, which nobody can be called; of no study, ``profiles``."""
+    return profiles / f"@{study}" if study else profiles
+
+
+def studies(profiles: Path) -> list[str]:
+    """Studies that have a folder of their own there."""
+    return sorted(p.name[1:] for p in profiles.glob("@*") if p.is_dir())
+
+
 def folder_of(profiles: Path, person: str) -> Path:
     """Where everything about one person lies.
 
@@ -64,7 +74,9 @@ def load(profiles: Path, person: str) -> Profile:
     path = path_of(profiles, person)
     if not path.is_file():
         known = ", ".join(people(profiles)) or "nobody"
-        raise BadInput(f"{person!r} is not enrolled in {profiles} (enrolled: {known}); see `twomind enrol`")
+        there = [s for s in studies(profiles) if path_of(of_study(profiles, s), person).is_file()]
+        hint = f", or name the study ({', '.join(there)}) with --study" if there else ""
+        raise BadInput(f"{person!r} is not enrolled in {profiles} (enrolled: {known}); see `twomind enrol`{hint}")
     return read_profile(path)
 
 
@@ -164,19 +176,20 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
     return merged
 
 
-def _states(profiles: Path, person: str) -> list[Path]:
+def _states(profiles: Path, person: str, study: str) -> list[Path]:
     """Saved states in the person's folder, and those elsewhere below ``profiles`` whose meta names the person."""
     own = folder_of(profiles, person)
-    named = [k.path for k in kept_below([profiles]) if k.names(person)]
+    named = [k.path for k in kept_below([profiles]) if k.names(person, study)]
     return sorted({*named, *(p.resolve() for p in own.rglob("*.safetensors"))})
 
 
-def stored(profile: Profile, profiles: Path) -> dict[str, Any]:
-    """What is kept of a person, in plain values, for them to read."""
+def stored(profile: Profile, profiles: Path, study: str = "") -> dict[str, Any]:
+    """What is kept of a person, in plain values, for them to read; ``profiles`` is the folder of the study's people."""
     return {
         "person": profile.person,
+        "study": study,
         "file": path_of(profiles, profile.person),
-        "states": [p.name for p in _states(profiles, profile.person)],
+        "states": [p.name for p in _states(profiles, profile.person, study)],
         "visits": [
             {
                 "id": v.id,

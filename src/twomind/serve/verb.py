@@ -18,6 +18,14 @@ PATH = click.Path(path_type=Path)
 _OFFLINE = ("TWOMIND_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
+def study_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--study``: whose people are meant; two studies may both call somebody P1."""
+    return click.option(
+        "--study",
+        help="The study whose people are meant, where several share names [default: $TWOMIND_STUDY, or none].",
+    )(function)
+
+
 def say(text: str) -> None:
     """For people; standard output is kept for results."""
     click.echo(text, err=True)

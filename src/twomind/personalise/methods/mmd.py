@@ -7,7 +7,10 @@ subject-based adaptation code (five widths, doubling, around the mean squared di
 Deviations: encoder frozen, so the person is mapped and the source stays (``shared`` for one map); the released
 subject-based code adds the MMD as a plain number, without a gradient, so it aligned nothing: here it has one. The whole
 is aligned with the whole: where the person shows the classes in other shares than the source, that difference is
-aligned away as well; ``lmmd`` is milder there. Refuses a neutral-only target (:mod:`..unlabelled`).
+aligned away as well; ``lmmd`` is milder there. ``shares="model"`` first estimates the person's shares from the source
+model's answers and weights the source so: it trusts that the classes look as they do in source people, the default
+that they are as frequent, and unlabelled windows cannot tell which of the two is wrong. Refuses a neutral-only target
+(:mod:`..unlabelled`).
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from twomind.personalise import align, divergences, mapping, unlabelled
+from twomind.errors import BadInput
+from twomind.personalise import align, caches, divergences, mapping, unlabelled
 from twomind.types import Access, Features, Given, Prediction, State
 
 
@@ -39,6 +43,8 @@ class Mmd:
     estimator: str = "biased"
     #: send the source through the same map
     shared: bool = False
+    #: shares of the person's classes: those of the ``source`` (as published), or as the ``model`` sees them
+    shares: str = "source"
     #: width of the map's residual branch; 0 is an affine per dimension
     rank: int = 0
     #: ``target``; or ``neutral``, which is refused without ``force``
@@ -50,6 +56,9 @@ class Mmd:
     def __post_init__(self) -> None:
         mapping.check(lr=self.lr, batch=self.batch)
         divergences.Kernels(self.n_kernels, self.factor, self.width)
+        caches.one_of("shares", self.shares, ("source", "model"))
+        if self.shares == "model" and self.estimator != "biased":
+            raise BadInput(f"mmd: shares=model goes with the biased estimator, got {self.estimator!r}")
 
     @property
     def needs(self) -> Access:
@@ -60,11 +69,23 @@ class Mmd:
         z, y, _ = mapping.labelled_rows(model, given.source or (), "the source")
         kernels = divergences.Kernels(self.n_kernels, self.factor, self.width)
 
+        target = mapping.rows_of(model, xs, "the person")
+        shares = self._shares(model, y, target)
+
         def apart(pair: align.Pair, done: float) -> Any:
+            if shares is not None:
+                return self.weight * divergences.shared_mmd(pair.source, pair.y, pair.target, shares, kernels)
             return self.weight * divergences.mk_mmd(pair.source, pair.target, kernels, self.estimator)
 
-        target = mapping.rows_of(model, xs, "the person")
         return mapping.state_of(align.fit(model, (z, y), target, apart, given.seed, self))
+
+    def _shares(self, model: Any, y: Any, target: Any) -> Any:
+        """The person's shares ``(C,)`` as the source model sees them; None where they are taken to be the source's."""
+        if self.shares == "source":
+            return None
+        weight, bias = mapping.head_of(model)
+        known = y.bincount(minlength=len(bias)).float() / len(y)
+        return divergences.class_shares((target @ weight.T + bias).softmax(-1), known)
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
