@@ -115,8 +115,8 @@ def findings(board: Board) -> list[str]:
         guess = [x for x in above if not _orders_better(x)]
         skilled = [x.name for x in above if x not in guess]
         found.append(
-            f"Strongest shortcut: {best.name}, macro-F1 {number(best.figures['macro_f1'])}. Clearly above it, and above "
-            f"every shortcut in AUC: {', '.join(skilled) if skilled else 'nothing'}."
+            f"Strongest shortcut: {best.name}, macro-F1 {number(best.figures['macro_f1'])}. Clearly above it, and "
+            f"above every shortcut in AUC: {', '.join(skilled) if skilled else 'nothing'}."
         )
         if guess:
             found.append(
