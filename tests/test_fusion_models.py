@@ -180,7 +180,7 @@ def test_any_missing_modality_is_survived(model: str, released: bool) -> None:
 
 @pytest.mark.parametrize(("model", "epochs"), [("conflict", 12), ("lfan", 5)])
 def test_without_the_modality_that_knows_the_model_is_less_sure(model: str, epochs: int) -> None:
-    found = trained("face", FusionConfig(model, modality_dropout=0.3), epochs=epochs)
+    found = trained("face", FusionConfig(model), epochs=epochs)
     test = [t.x for t in takes(TEST, "face")]
 
     def sure(*gone: str) -> float:

@@ -62,16 +62,26 @@ def _weights(items: Sequence[Item], n_classes: int, fit: FitSettings) -> _Weight
 
 
 def _drop(batch: Batch, config: FusionConfig, unknown: int) -> Batch:
-    """Modalities and questions taken away at random; never the last modality that a recording has."""
-    names = list(batch.values)
+    """Questions taken away at random; of a released variant also modalities, never the last that a recording has."""
     mask = dict(batch.mask)
-    if config.modality_dropout and len(names) > 1:
-        has = torch.stack([mask[m].flatten(1).any(dim=1) for m in names], dim=1)
+    if config.released and config.modality_dropout and len(mask) > 1:
+        has = _measured(batch)
         taken = (torch.rand(has.shape).to(has.device) < config.modality_dropout) & has
         taken &= ~(taken | ~has).all(dim=1, keepdim=True)
         mask = {m: v & ~taken[:, i, None, None] for i, (m, v) in enumerate(mask.items())}
     withheld = torch.rand(len(batch.question)).to(batch.question.device) < config.question_dropout
     return batch._replace(mask=mask, question=torch.where(withheld, unknown, batch.question))
+
+
+def _measured(batch: Batch) -> Tensor:
+    """Which modalities each recording has ``(B, M)``."""
+    return torch.stack([m.flatten(1).any(dim=1) for m in batch.mask.values()], dim=1)
+
+
+def _views(has: Tensor) -> Tensor:
+    """Recordings as they are, and once with each modality alone: which modalities are seen ``(1 + M, B, M)``."""
+    alone = torch.eye(has.shape[1], dtype=torch.bool).to(has.device)
+    return torch.cat([has[None], has[None] & alone[:, None]])
 
 
 class Objective:
@@ -84,13 +94,39 @@ class Objective:
         self.weights = _weights(train, len(task.classes), fit)
 
     def loss(self, module: nn.Module, items: Sequence[int]) -> Tensor:
-        """Of a batch of training items, with modalities and questions dropped."""
+        """Of a batch of training items, questions dropped: as they are, and with each modality alone.
+
+        A network that always sees everything leans on what is easiest to learn and knows little without it (Wang et
+        al. 2020, who give each modality a loss of its own). Here that loss is of the same head with the others absent,
+        so it also learns absence. (Dropout by modality, Neverova et al. 2016, rarely leaves one by itself.)
+        """
         assert isinstance(module, FusionNet)
         device = module.video_bias.device
         chosen = [self.train[i] for i in items]
         batch = _drop(collate([i.grid for i in chosen]), module.config, len(self.recipe.questions)).to(device)
-        frame_y, y = _labels(chosen, batch.frames.shape[1])
-        return self._loss(module, batch, frame_y.to(device), y.to(device))
+        frame_y, y = (t.to(device) for t in _labels(chosen, batch.frames.shape[1]))
+        share = module.config.alone
+        if module.config.released or not share or len(batch.mask) < 2:
+            return self._loss(module, batch, frame_y, y)
+        return self._views(module, batch, frame_y, y, share)
+
+    def _views(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor, share: float) -> Tensor:
+        """``1 - share`` times the loss of recordings as they are, ``share`` times the mean of each modality alone."""
+        has = _measured(batch)
+        keep = _views(has)
+        n = len(keep)
+        out = net(batch, keep=keep)
+        batch = Batch({}, {}, batch.frames.repeat(n, 1), batch.question.repeat(n))
+        rows, logits = (
+            v.unflatten(0, (n, -1)) for v in (net.frame_logits(out.frame, batch.question), net.video(out, batch)[1])
+        )
+        # A recording that lacks a modality teaches nothing about it.
+        there = keep.any(dim=-1)
+        losses = [
+            self._loss_of(rows[v], logits[v], frame_y.masked_fill(~there[v][:, None], -1), y.masked_fill(~there[v], -1))
+            for v in range(n)
+        ]
+        return (1 - share) * losses[0] + share * torch.stack(losses[1:]).mean()
 
     def _loss(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor) -> Tensor:
         out = net(batch)

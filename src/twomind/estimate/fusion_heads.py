@@ -54,7 +54,10 @@ class LFAN(nn.Module):
 
 
 class CAN(nn.Module):
-    """Channel attention: a softmax over all channels of all modalities weighs the channels."""
+    """Channel attention: a softmax over all channels of all modalities weighs the channels.
+
+    Channels of an absent modality take no part (published: there is always one).
+    """
 
     def __init__(self, widths: Sequence[int], width: int, dropout: float) -> None:
         super().__init__()
@@ -69,7 +72,8 @@ class CAN(nn.Module):
         self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
     ) -> tuple[Tensor, Any]:
         c = torch.cat([layer(h) for layer, h in zip(self.project, hs, strict=True)], dim=-1)
-        weighed = torch.softmax(self.attend(c), dim=-1) * c
+        here = present.repeat_interleave(c.shape[-1] // present.shape[-1], dim=-1)
+        weighed = masked_softmax(self.attend(c * here), here) * c
         return F.leaky_relu(self.norm(self.mix(weighed), frames)), None
 
 
