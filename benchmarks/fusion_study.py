@@ -221,7 +221,7 @@ def study(
             found[name]["by_seed"] = by_seed(world, held, models, n_bootstrap)
         if name == "default":
             full = [r.name for r in wanted if r.modalities == ALL]
-            found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, n_bootstrap)
+            found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, said, n_bootstrap)
             found[name]["deletion"] = {
                 k: deletion(world, models[k], n_bootstrap) for k in ("conflict", "plain") if k in models
             }
