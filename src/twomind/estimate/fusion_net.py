@@ -40,7 +40,7 @@ class FusionConfig:
     sides: int = 2  # conflict: pairs of strengths per modality
     dropout: float = 0.2
     hold_s: float = 2.0  # a modality counts as present this long after it was last measured
-    alone: float = 0.5  # share of the training loss of each modality alone; the rest is of all together
+    partial: float = 0.5  # share of the training loss of recordings seen in part: each modality alone, some at random
     modality_dropout: float = 0.2  # released variants: share of training recordings from which a modality is taken
     question_dropout: float = 0.3  # share of training recordings whose question is withheld
 
@@ -69,7 +69,7 @@ def published(model: str, modalities: Sequence[str], released: bool = False) -> 
         (128, 128, 128, 128),
         width=128,
         dropout=0.1 if model == "lfan" else 0.2,
-        alone=0.0,
+        partial=0.0,
         modality_dropout=0.0,
     )
 
