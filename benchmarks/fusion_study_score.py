@@ -429,9 +429,9 @@ def table(found: Mapping[str, Any]) -> str:
     lines += ["", head(("model", "without", *columns))]
     for n, gone in found["default"].get("absent", {}).items():
         for g, f in gone.items():
-            gains = [cell(f["frame_auc"].get(k), True) for k in ("change", "less_trained", "less_shortcut")]
+            more = [cell(f["frame_auc"].get(k), True) for k in ("change", "less_trained", "less_shortcut")]
             answers = cell(f["video_auc"]), cell(f["video_auc"].get("less_trained"), True)
-            lines.append(line((n, g, cell(f["frame_auc"]), *gains, *answers)))
+            lines.append(line((n, g, cell(f["frame_auc"]), *more, *answers)))
     lines += ["", head(("gain over question and position", "moments: AUC"))]
     for n in rows:
         if n not in ORDER:
