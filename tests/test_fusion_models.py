@@ -190,6 +190,18 @@ def test_what_stands_for_an_absent_modality_does_not_reach_the_score(model: str)
         torch.testing.assert_close(net(batch).frame, before, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("only", ["face", "voice", "words"])
+@pytest.mark.parametrize("model", [h for h, _ in HEADS])
+def test_a_modality_alone_reaches_the_score(model: str, only: str) -> None:
+    """`mt` once kept the rows that the absent ones had to give: a constant."""
+    net = fresh(model)
+    grid = grid_of(without(takes(range(1), "face", 1)[0].x, *({"face", "voice", "words"} - {only})), RECIPE)
+    with torch.no_grad():
+        out = net(collate([grid]))
+    seen = out.frame[0][out.present[0].any(dim=-1)]
+    assert float((seen[:, 1] - seen[:, 0]).std()) > 1e-3
+
+
 @pytest.mark.parametrize("model", ["conflict", "lfan", "can", "mt", "jmt"])
 def test_recordings_without_a_modality_set_no_scale_of_it(model: str) -> None:
     """A whole recording, alone in its batch and beside one without face: the same running numbers of the face."""

@@ -134,9 +134,9 @@ class Streams(nn.Module):
         if self.released:
             return self._head(self._over_rows(slots), frames), after
         allowed = torch.stack([here[q] & here[kv] for q, kv in self.pairs] or here, dim=2)
-        # With one modality left no pair is whole, and the streams that it leads go on.
-        leads = torch.stack([here[q] for q, _ in self.pairs] or here, dim=2)
-        allowed = torch.where(allowed.any(dim=2, keepdim=True), allowed, leads)
+        # With one modality left no pair is whole. A pair's rows are values of its second stream: those of it go on.
+        read = torch.stack([here[kv] for _, kv in self.pairs] or here, dim=2)
+        allowed = torch.where(allowed.any(dim=2, keepdim=True), allowed, read)
         return self._head(self._over_slots(slots, allowed), frames), after
 
     def _over_slots(self, slots: Tensor, allowed: Tensor) -> Tensor:
