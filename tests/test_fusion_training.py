@@ -25,7 +25,7 @@ from twomind import estimate
 from twomind.errors import BadInput, MissingWeights
 from twomind.estimate import fusion
 from twomind.estimate.fusion_data import apart, read_items, training_set, write_items
-from twomind.estimate.fusion_fit import fit
+from twomind.estimate.fusion_fit import _views, fit
 from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of
 from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet
 from twomind.estimate.train import TrainSettings, average_precision, macro_f1, train, weighted_loss
@@ -190,11 +190,25 @@ def _seen_in_training(
 
 def test_training_sees_recordings_as_they_are_and_with_one_modality_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, unknown, n = _seen_in_training(monkeypatch, FusionConfig("can"), "voice")
-    views = np.concatenate([s.reshape(4, -1, 3) for s in seen], axis=1)  # as they are, then each modality alone
+    # As they are, then each modality alone, then some drawn at random: of two, both.
+    views = np.concatenate([s.reshape(5, -1, 3) for s in seen], axis=1)
     assert views.shape[1] == 6 * n
     has = np.array([True, False, True])  # the voice was never there
-    assert (views == np.r_[[has], np.diag(has)][:, None]).all()
+    assert (views == np.r_[[has], np.diag(has), [has]][:, None]).all()
     assert unknown.mean() == pytest.approx(0.3, abs=0.08)
+
+
+def test_some_of_several_modalities_are_drawn_and_none_that_is_not_there() -> None:
+    has = torch.ones(300, 4, dtype=torch.bool)
+    has[:, 1] = False
+    torch.manual_seed(0)
+    views = _views(has)
+    assert views.shape == (6, 300, 4)
+    assert not views[:, :, 1].any()
+    drawn = views[-1].sum(dim=1)
+    assert set(drawn.tolist()) == {2, 3}
+    assert (_views(torch.ones(300, 3, dtype=torch.bool))[-1].sum(dim=1) == 2).all()
+    assert len(_views(torch.ones(2, 2, dtype=torch.bool))) == 3
 
 
 def test_released_variants_lose_modalities_at_random_and_never_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
