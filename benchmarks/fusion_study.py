@@ -185,8 +185,12 @@ def study(
     n_folds: int = 3,
     n_bootstrap: int = 500,
     worlds: Sequence[str] = WORLDS,
+    brief: bool = False,
 ) -> dict[str, Any]:
-    """Train everything that is not there yet, then score it: the numbers of the result file."""
+    """Train everything that is not there yet, then score it: the numbers of the result file.
+
+    ``brief``: rows and gains, not what absences and deletions do.
+    """
     from fusion_study_score import (
         Held,
         absences,
@@ -219,9 +223,9 @@ def study(
         found[name] = scored(held, said, n_bootstrap)
         if seeds > 1:
             found[name]["by_seed"] = by_seed(world, held, models, n_bootstrap)
-        if name == "default":
+        if name == "default" and not brief:
             full = [r.name for r in wanted if r.modalities == ALL]
-            found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, n_bootstrap)
+            found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, said, n_bootstrap)
             found[name]["deletion"] = {
                 k: deletion(world, models[k], n_bootstrap) for k in ("conflict", "plain") if k in models
             }
@@ -237,13 +241,15 @@ def main() -> None:
     parser.add_argument("--bootstrap", type=int, default=500)
     parser.add_argument("--leave-out", default="", help="rows not to train, for example mt,jmt")
     parser.add_argument("--worlds", default=",".join(WORLDS))
+    parser.add_argument("--brief", action="store_true", help="rows and gains only, no absences and deletions")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save", action="store_true")
     parser.add_argument("--name", default="fusion-study", help="of the result file; the figure is drawn for this one")
     given = parser.parse_args()
     rows = [r for r in ROWS if r.name not in given.leave_out.split(",")]
     worlds = tuple(given.worlds.split(","))
-    found = study(given.people, given.epochs, given.seeds, given.out, rows, n_bootstrap=given.bootstrap, worlds=worlds)
+    options = {"n_bootstrap": given.bootstrap, "worlds": worlds, "brief": given.brief}
+    found = study(given.people, given.epochs, given.seeds, given.out, rows, **options)
     from fusion_study_score import draw, table
 
     print(table(found))

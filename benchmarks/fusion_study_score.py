@@ -302,22 +302,36 @@ def by_seed(
 
 
 def absences(
-    world: World, held: Held, models: Mapping[str, Sequence[Sequence[FusionRecogniser]]], n_bootstrap: int
+    world: World,
+    held: Held,
+    models: Mapping[str, Sequence[Sequence[FusionRecogniser]]],
+    said: Mapping[str, Said],
+    n_bootstrap: int,
 ) -> dict[str, Any]:
-    """Every model of three modalities without one of them (``conflict`` also without two), and what it loses."""
+    """Every model of three modalities without one or two of them.
+
+    What it loses; and what it has more than the ``plain`` network trained on just what is left, and than the shortcut.
+    """
     found: dict[str, Any] = {}
     keys = ("video_auc", "video_macro_f1", "frame_auc", "frame_ap")
+    trained = {n: spreads(held, said[n], n_bootstrap) for n in said if n in ORDER or set(n.split(" + ")) < set(ALL)}
     for name, ms in models.items():
-        whole = spreads(held, predictions(world, held, ms), n_bootstrap)
+        whole = spreads(held, said[name], n_bootstrap)
         found[name] = {}
-        # Two at once for our own model only: each look costs as much as scoring the whole study.
-        for gone in (c for n in ((1, 2) if name == "conflict" else (1,)) for c in combinations(ALL, n)):
+        for gone in (c for n in (1, 2) for c in combinations(ALL, n)):
             left = spreads(held, predictions(world, held, ms, without=gone), n_bootstrap)
-            found[name][" + ".join(gone)] = {
-                k: {**with_ci(left[k]), "change": with_ci((left[k][0] - whole[k][0], left[k][1] - whole[k][1]))}
-                for k in keys
-            }
+            own = " + ".join(m for m in ALL if m not in gone)
+            entry = {k: {**with_ci(left[k]), "change": differences(left, whole)[k]} for k in keys}
+            for k in keys:
+                for label, other in (("less_trained", own), ("less_shortcut", _shortcut(k))):
+                    if k in trained.get(other, {}):
+                        entry[k][label] = differences(left, trained[other])[k]
+            found[name][" + ".join(gone)] = entry
     return found
+
+
+def _shortcut(key: str) -> str:
+    return "question_position" if key.startswith("frame") else "question"
 
 
 def deletion(world: World, models: Sequence[Sequence[FusionRecogniser]], n_bootstrap: int) -> dict[str, Any]:
@@ -404,11 +418,20 @@ def table(found: Mapping[str, Any]) -> str:
         for m in ("auc", "ap"):
             kinds = ("", *(f"_{k}" for k in KINDS))
             lines.append(line((f"{world} {m}", *(cell(gain.get(f"frame_{m}{k}"), True) for k in kinds))))
-    lines += ["", head(("model", "without", "moments: AUC", "change", "answers: AUC", "change"))]
+    columns = (
+        "moments: AUC",
+        "change",
+        "less trained so",
+        "less question + position",
+        "answers: AUC",
+        "less trained so",
+    )
+    lines += ["", head(("model", "without", *columns))]
     for n, gone in found["default"].get("absent", {}).items():
         for g, f in gone.items():
-            pairs = ((f[k], f[k]["change"]) for k in ("frame_auc", "video_auc"))
-            lines.append(line((n, g, *(c for v, change in pairs for c in (cell(v), cell(change, True))))))
+            more = [cell(f["frame_auc"].get(k), True) for k in ("change", "less_trained", "less_shortcut")]
+            answers = cell(f["video_auc"]), cell(f["video_auc"].get("less_trained"), True)
+            lines.append(line((n, g, cell(f["frame_auc"]), *more, *answers)))
     lines += ["", head(("gain over question and position", "moments: AUC"))]
     for n in rows:
         if n not in ORDER:

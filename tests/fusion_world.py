@@ -156,7 +156,7 @@ def without(x: Features, *modalities: str) -> Features:
     return replace(x, tracks={k: v for k, v in x.tracks.items() if k not in drop}, notes=notes)
 
 
-def train_small(folder: Path, progress: Progress | None = None) -> Path:
+def train_small(folder: Path, progress: Progress | None = None, model: str = "conflict", short: bool = False) -> Path:
     """Train a little model into ``folder/model`` with a checkpoint after every step: what a test kills and resumes."""
     import torch
 
@@ -166,9 +166,11 @@ def train_small(folder: Path, progress: Progress | None = None) -> Path:
     from twomind.estimate.train import TrainSettings
 
     torch.set_num_threads(1)
-    items = [t.item() for t in takes(range(6), "face", 3)]
+    items = [t.item() for t in takes(range(6), "face", 2 if short else 3)]
     train, val = [i for i in items if i.subject > "p1"], [i for i in items if i.subject <= "p1"]
-    settings = TrainSettings(epochs=3, checkpoint_every_s=0.0)
+    name, _, released = model.partition("-")
+    config = FusionConfig(name, released=bool(released))
+    settings = TrainSettings(epochs=2 if short else 3, checkpoint_every_s=0.0)
     checkpoint = folder / "checkpoint"
-    model = fit(train, val, AMBIVALENCE, RECIPE, FusionConfig("conflict"), settings, None, checkpoint, progress)
-    return fusion.save(model, folder / "model")
+    found = fit(train, val, AMBIVALENCE, RECIPE, config, settings, None, checkpoint, progress)
+    return fusion.save(found, folder / "model")

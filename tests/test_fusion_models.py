@@ -178,9 +178,59 @@ def test_any_missing_modality_is_survived(model: str, released: bool) -> None:
     assert short.status is Status.OK
 
 
+@pytest.mark.parametrize("model", ["conflict", "plain", "can"])
+def test_what_stands_for_an_absent_modality_does_not_reach_the_score(model: str) -> None:
+    net = fresh(model)
+    batch = collate([grid_of(without(takes(range(1), "face", 1)[0].x, "face"), RECIPE)])
+    with torch.no_grad():
+        before = net(batch).frame
+        net.absent["face"].add_(torch.randn_like(net.absent["face"]))
+        torch.testing.assert_close(net(batch).frame, before, rtol=0, atol=0)
+        net.absent["voice"].add_(1.0)  # it is there
+        torch.testing.assert_close(net(batch).frame, before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("only", ["face", "voice", "words"])
+@pytest.mark.parametrize("model", [h for h, _ in HEADS])
+def test_a_modality_alone_reaches_the_score(model: str, only: str) -> None:
+    """`mt` once kept the rows that the absent ones had to give: a constant."""
+    net = fresh(model)
+    grid = grid_of(without(takes(range(1), "face", 1)[0].x, *({"face", "voice", "words"} - {only})), RECIPE)
+    with torch.no_grad():
+        out = net(collate([grid]))
+    seen = out.frame[0][out.present[0].any(dim=-1)]
+    assert float((seen[:, 1] - seen[:, 0]).std()) > 1e-3
+
+
+@pytest.mark.parametrize("model", ["conflict", "lfan", "can", "mt", "jmt"])
+def test_recordings_without_a_modality_set_no_scale_of_it(model: str) -> None:
+    """A whole recording, alone in its batch and beside one without face: the same running numbers of the face."""
+    grid = grid_of(takes(range(1), "face", 1)[0].x, RECIPE)
+    means = []
+    for batch in ([grid], [grid, grid.without("face")]):
+        net = fresh(model, dropout=0.0).train()
+        net(collate(batch))
+        means.append(net.tcn["face"].norm.running_mean.clone())
+    torch.testing.assert_close(*means)
+
+
+@pytest.mark.parametrize("model", ["conflict", "lfan", "can", "mt", "jmt"])
+def test_seen_in_several_ways_at_once_is_each_way_by_itself(model: str) -> None:
+    """What training sees of one modality alone is what the model sees when only that one was recorded."""
+    net = fresh(model)
+    grids = [grid_of(t.x, RECIPE) for t in takes(range(2), "face", 1)]
+    keep = torch.tensor([[True, True, True], [False, False, True]])[:, None].expand(2, 2, 3)
+    with torch.no_grad():
+        both = net(collate(grids), keep=keep).frame.unflatten(0, (2, 2))
+        torch.testing.assert_close(both[0], net(collate(grids)).frame, atol=1e-5, rtol=0)
+        alone = net(collate([g.without("face", "voice") for g in grids]))
+        seen = alone.present[..., 2]
+        torch.testing.assert_close(both[1][seen], alone.frame[seen], atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(("model", "epochs"), [("conflict", 12), ("lfan", 5)])
 def test_without_the_modality_that_knows_the_model_is_less_sure(model: str, epochs: int) -> None:
-    found = trained("face", FusionConfig(model, modality_dropout=0.3), epochs=epochs)
+    found = trained("face", FusionConfig(model), epochs=epochs)
     test = [t.x for t in takes(TEST, "face")]
 
     def sure(*gone: str) -> float:

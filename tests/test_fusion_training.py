@@ -25,7 +25,7 @@ from twomind import estimate
 from twomind.errors import BadInput, MissingWeights
 from twomind.estimate import fusion
 from twomind.estimate.fusion_data import apart, read_items, training_set, write_items
-from twomind.estimate.fusion_fit import fit
+from twomind.estimate.fusion_fit import _views, fit
 from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of
 from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet
 from twomind.estimate.train import TrainSettings, average_precision, macro_f1, train, weighted_loss
@@ -87,14 +87,15 @@ _SCRIPT = """
 import importlib, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
-importlib.import_module("fusion_world").train_small(Path(sys.argv[1]), lambda *a: print(a[1], flush=True))
+show = lambda *a: print(a[1], flush=True)
+importlib.import_module("fusion_world").train_small(Path(sys.argv[1]), show, *sys.argv[2:])
 """
 
 
-def _kill_after(folder: Path, n_steps: int) -> int:
+def _kill_after(folder: Path, n_steps: int, *model: str) -> int:
     """Train in a process of its own and kill it with SIGKILL after so many steps."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", _SCRIPT.format(here=str(HERE)), str(folder)]
+    command = [sys.executable, "-c", _SCRIPT.format(here=str(HERE)), str(folder), *model]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env, text=True) as process:
         assert process.stdout is not None
         for step, _ in enumerate(process.stdout, start=1):
@@ -115,6 +116,31 @@ def test_killed_with_minus_nine_and_resumed_gives_the_same_bits(tmp_path: Path) 
     assert (a / fusion.WEIGHTS).read_bytes() == (b / fusion.WEIGHTS).read_bytes()
 
 
+class _Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("model", ["plain", "lfan", "can", "mt", "jmt", "mt-released", "jmt-released"])
+def test_every_kind_of_model_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path: Path, model: str) -> None:
+    """Left at a step of the second epoch without a last word, as after a kill, but inside this process."""
+
+    def stop(what: str, done: float, total: int) -> None:
+        if done > 1.4:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        world.train_small(tmp_path / "cut", stop, model, short=True)
+    resumed: list[float] = []
+    b = world.train_small(tmp_path / "cut", lambda what, done, total: resumed.append(done), model, short=True)
+    assert 1.0 < resumed[0] < 2.0
+    a = world.train_small(tmp_path / "whole", None, model, short=True)
+    assert (a / fusion.WEIGHTS).read_bytes() == (b / fusion.WEIGHTS).read_bytes()
+    # The weights may be those of the first epoch; loss and figures of the one that was cut are not.
+    last = [json.loads((p / fusion.CARD).read_text())["training"]["last"] for p in (a, b)]
+    assert last[0] == last[1]
+    assert last[0]["epoch"] == 1
+
+
 def _tiny(folder: Path | None, seed: int = 0, epochs: int = 6, patience: int = 6, scores: list[float] | None = None):
     torch.manual_seed(3)
     x = torch.randn(20, 4)
@@ -131,30 +157,65 @@ def _tiny(folder: Path | None, seed: int = 0, epochs: int = 6, patience: int = 6
 
 
 def test_the_loop_stops_early_and_keeps_the_best_epoch() -> None:
-    done = _tiny(None, epochs=50, patience=2, scores=[0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
+    done = _tiny(None, epochs=9, patience=2, scores=[0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
     assert (done.best, done.best_epoch, len(done.history)) == (0.5, 1, 4)
 
 
-def test_training_takes_modalities_and_questions_away_and_never_the_last_modality(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
+def test_epochs_before_the_steps_have_their_full_length_are_not_kept_and_cost_no_patience() -> None:
+    done = _tiny(None, epochs=30, patience=2, scores=[0.9, 0.8, 0.7, 0.1, 0.5, 0.4, 0.3, 0.2])
+    assert (done.best, done.best_epoch, len(done.history)) == (0.5, 4, 7)
+    assert _tiny(None, epochs=1, scores=[0.3]).best_epoch == 0
+
+
+def _seen_in_training(
+    monkeypatch: pytest.MonkeyPatch, config: FusionConfig, gone: str
+) -> tuple[list[np.ndarray], np.ndarray, int]:
+    """Of a short training: modalities at the head per step ``(N, M)``, withheld questions, and items per epoch."""
+    seen: list[np.ndarray] = []
+    unknown: list[np.ndarray] = []
     forward = FusionNet.forward
 
-    def spy(net: FusionNet, batch: Batch, state: object = None):
+    def spy(net: FusionNet, batch: Batch, state: object = None, keep: torch.Tensor | None = None):
+        out = forward(net, batch, state, keep)
         if net.training:
-            has = torch.stack([m.flatten(1).any(dim=1) for m in batch.mask.values()], dim=1)
-            seen.append((has.numpy(), (batch.question == RECIPE.question(None)).numpy()))
-        return forward(net, batch, state)
+            seen.append(out.present.any(dim=1).numpy())
+            unknown.append((batch.question == RECIPE.question(None)).numpy())
+        return out
 
     monkeypatch.setattr(FusionNet, "forward", spy)
-    items = [replace(t, x=world.without(t.x, "voice")).item() for t in world.takes(range(12), "face", 4)]
-    train, val = items[8:], items[:8]
-    fit(train, val, AMBIVALENCE, RECIPE, FusionConfig("can"), TrainSettings(epochs=6))
-    has, unknown = (np.concatenate(x) for x in zip(*seen, strict=True))
-    assert len(has) == 6 * len(train)
+    items = [replace(t, x=world.without(t.x, gone)).item() for t in world.takes(range(12), "face", 4)]
+    fit(items[8:], items[:8], AMBIVALENCE, RECIPE, config, TrainSettings(epochs=6))
+    return seen, np.concatenate(unknown), len(items[8:])
+
+
+def test_training_sees_recordings_as_they_are_and_with_one_modality_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, unknown, n = _seen_in_training(monkeypatch, FusionConfig("can"), "voice")
+    # As they are, then each modality alone, then some drawn at random: of two, both.
+    views = np.concatenate([s.reshape(5, -1, 3) for s in seen], axis=1)
+    assert views.shape[1] == 6 * n
+    has = np.array([True, False, True])  # the voice was never there
+    assert (views == np.r_[[has], np.diag(has), [has]][:, None]).all()
+    assert unknown.mean() == pytest.approx(0.3, abs=0.08)
+
+
+def test_some_of_several_modalities_are_drawn_and_none_that_is_not_there() -> None:
+    has = torch.ones(300, 4, dtype=torch.bool)
+    has[:, 1] = False
+    torch.manual_seed(0)
+    views = _views(has)
+    assert views.shape == (6, 300, 4)
+    assert not views[:, :, 1].any()
+    drawn = views[-1].sum(dim=1)
+    assert set(drawn.tolist()) == {2, 3}
+    assert (_views(torch.ones(300, 3, dtype=torch.bool))[-1].sum(dim=1) == 2).all()
+    assert len(_views(torch.ones(2, 2, dtype=torch.bool))) == 3
+
+
+def test_released_variants_lose_modalities_at_random_and_never_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, unknown, n = _seen_in_training(monkeypatch, FusionConfig("mt", released=True, modality_dropout=0.2), "voice")
+    has = np.concatenate(seen)
+    assert len(has) == 6 * n
     assert has.any(axis=1).all()
-    assert not has[:, 1].any()  # the voice was never there
     # Of two modalities each is taken from a fifth, but not both at once: .16 of the recordings lose this one.
     assert (1 - has[:, [0, 2]].mean(axis=0)) == pytest.approx(0.16, abs=0.06)
     assert unknown.mean() == pytest.approx(0.3, abs=0.08)

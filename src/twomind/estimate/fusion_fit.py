@@ -62,16 +62,36 @@ def _weights(items: Sequence[Item], n_classes: int, fit: FitSettings) -> _Weight
 
 
 def _drop(batch: Batch, config: FusionConfig, unknown: int) -> Batch:
-    """Modalities and questions taken away at random; never the last modality that a recording has."""
-    names = list(batch.values)
+    """Questions taken away at random; of a released variant also modalities, never the last that a recording has."""
     mask = dict(batch.mask)
-    if config.modality_dropout and len(names) > 1:
-        has = torch.stack([mask[m].flatten(1).any(dim=1) for m in names], dim=1)
+    if config.released and config.modality_dropout and len(mask) > 1:
+        has = _measured(batch)
         taken = (torch.rand(has.shape).to(has.device) < config.modality_dropout) & has
         taken &= ~(taken | ~has).all(dim=1, keepdim=True)
         mask = {m: v & ~taken[:, i, None, None] for i, (m, v) in enumerate(mask.items())}
     withheld = torch.rand(len(batch.question)).to(batch.question.device) < config.question_dropout
     return batch._replace(mask=mask, question=torch.where(withheld, unknown, batch.question))
+
+
+def _measured(batch: Batch) -> Tensor:
+    """Which modalities each recording has ``(B, M)``."""
+    return torch.stack([m.flatten(1).any(dim=1) for m in batch.mask.values()], dim=1)
+
+
+def _views(has: Tensor) -> Tensor:
+    """Recordings as they are, once with each modality alone and, of three or more, once with some drawn at random.
+
+    Which modalities are seen ``(V, B, M)``. Without the last, the level of a pair would be nobody's to learn.
+    """
+    n = has.shape[1]
+    alone = torch.eye(n, dtype=torch.bool).to(has.device)
+    views = [has[None], has[None] & alone[:, None]]
+    if n > 2:
+        drawn = torch.where(has, torch.rand(has.shape).to(has.device), -1.0)
+        rank = drawn.argsort(dim=1, descending=True).argsort(dim=1)
+        some = torch.randint(2, n, (len(has), 1)).to(has.device)
+        views.append((has & (rank < some))[None])
+    return torch.cat(views)
 
 
 class Objective:
@@ -84,13 +104,39 @@ class Objective:
         self.weights = _weights(train, len(task.classes), fit)
 
     def loss(self, module: nn.Module, items: Sequence[int]) -> Tensor:
-        """Of a batch of training items, with modalities and questions dropped."""
+        """Of a batch of training items, questions dropped: as they are, and with some modalities only.
+
+        A network that always sees everything leans on what is easiest to learn and knows little without it (Wang et
+        al. 2020, who give each modality a loss of its own). Here that loss is of the same head with the others absent,
+        so it also learns absence. (Dropout by modality, Neverova et al. 2016, rarely leaves one by itself.)
+        """
         assert isinstance(module, FusionNet)
         device = module.video_bias.device
         chosen = [self.train[i] for i in items]
         batch = _drop(collate([i.grid for i in chosen]), module.config, len(self.recipe.questions)).to(device)
-        frame_y, y = _labels(chosen, batch.frames.shape[1])
-        return self._loss(module, batch, frame_y.to(device), y.to(device))
+        frame_y, y = (t.to(device) for t in _labels(chosen, batch.frames.shape[1]))
+        share = module.config.partial
+        if module.config.released or not share or len(batch.mask) < 2:
+            return self._loss(module, batch, frame_y, y)
+        return self._views(module, batch, frame_y, y, share)
+
+    def _views(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor, share: float) -> Tensor:
+        """``1 - share`` times the loss of recordings as they are, ``share`` times the mean over the other views."""
+        has = _measured(batch)
+        keep = _views(has)
+        n = len(keep)
+        out = net(batch, keep=keep)
+        batch = Batch({}, {}, batch.frames.repeat(n, 1), batch.question.repeat(n))
+        rows, logits = (
+            v.unflatten(0, (n, -1)) for v in (net.frame_logits(out.frame, batch.question), net.video(out, batch)[1])
+        )
+        # A recording that lacks a modality teaches nothing about it.
+        there = keep.any(dim=-1)
+        losses = [
+            self._loss_of(rows[v], logits[v], frame_y.masked_fill(~there[v][:, None], -1), y.masked_fill(~there[v], -1))
+            for v in range(n)
+        ]
+        return (1 - share) * losses[0] + share * torch.stack(losses[1:]).mean()
 
     def _loss(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor) -> Tensor:
         out = net(batch)
@@ -279,15 +325,18 @@ def _slope(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
     return float(minimize_scalar(loss, bounds=(0.1, 5.0), method="bounded").x)
 
 
-def _slope_offset(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> tuple[float, np.ndarray]:
-    """As :func:`_slope`, with a free level per class: rows are many enough for it, recordings are not."""
+def _slope_offset(y: np.ndarray, logits: np.ndarray, prior: np.ndarray, share: np.ndarray) -> tuple[float, np.ndarray]:
+    """As :func:`_slope`, with a free level per class: rows are many enough for it, recordings are not.
+
+    ``share (N,)``: how much each row counts; they sum to 1.
+    """
     from scipy.optimize import minimize
 
     n = len(prior)
 
     def loss(v: np.ndarray) -> float:
         p = softmax(prior + np.exp(v[0]) * (logits - prior) + np.r_[0.0, v[1:]])
-        return float(-np.mean(np.log(np.maximum(p[np.arange(len(y)), y], 1e-12)))) + 1e-3 * float(v @ v)
+        return float(-share @ np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))) + 1e-3 * float(v @ v)
 
     found = minimize(loss, np.zeros(n), bounds=[(np.log(0.1), np.log(5.0)), *[(-3.0, 3.0)] * (n - 1)]).x
     return float(np.exp(found[0])), np.r_[0.0, found[1:]]
@@ -323,7 +372,13 @@ def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weight
     if len(coded_train) and len(frame_y):
         logits = np.concatenate([r.logits[fy >= 0] for r, fy in rows])
         log_w, prior = np.log(np.maximum(weights.frame, 1e-6)), _log_prior(coded_train, n)
-        s, level = _slope_offset(frame_y, logits - log_w, prior)
+        # Where whole recordings are told apart well, their level is nobody's; what is said of a part shows it.
+        alone, alone_y = _alone(net, val)
+        half = 0.5 if len(alone_y) else 1.0
+        share = np.r_[
+            np.full(len(frame_y), half / len(frame_y)), np.full(len(alone_y), (1 - half) / max(len(alone_y), 1))
+        ]
+        s, level = _slope_offset(np.r_[frame_y, alone_y], np.concatenate([logits, alone]) - log_w, prior, share)
         offset = prior * (1 - s) - s * log_w + level
         with torch.no_grad():
             net.frame_slope.fill_(s)
@@ -337,6 +392,19 @@ def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weight
             "n": len(frame_y),
         }
     return found
+
+
+def _alone(net: FusionNet, val: Sequence[Item]) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and labels of coded rows with each modality alone ``(N, C), (N,)``; none of a model not trained so."""
+    names, found, ys = net.recipe.modalities, [np.empty((0, net.n_classes))], [np.empty(0, int)]
+    if len(names) > 1 and net.config.partial and not net.config.released:
+        for item in val:
+            for m in names:
+                rows, _ = rows_of(net, item.grid.without(*(o for o in names if o != m)))
+                use = rows.valid & (item.frame_y >= 0)
+                found.append(rows.logits[use])
+                ys.append(item.frame_y[use])
+    return np.concatenate(found), np.concatenate(ys)
 
 
 def _threshold(y: np.ndarray, p: np.ndarray) -> float:

@@ -54,7 +54,10 @@ class LFAN(nn.Module):
 
 
 class CAN(nn.Module):
-    """Channel attention: a softmax over all channels of all modalities weighs the channels."""
+    """Channel attention: a softmax over all channels of all modalities weighs the channels.
+
+    Channels of an absent modality take no part (published: there is always one).
+    """
 
     def __init__(self, widths: Sequence[int], width: int, dropout: float) -> None:
         super().__init__()
@@ -69,7 +72,8 @@ class CAN(nn.Module):
         self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
     ) -> tuple[Tensor, Any]:
         c = torch.cat([layer(h) for layer, h in zip(self.project, hs, strict=True)], dim=-1)
-        weighed = torch.softmax(self.attend(c), dim=-1) * c
+        here = present.repeat_interleave(c.shape[-1] // present.shape[-1], dim=-1)
+        weighed = masked_softmax(self.attend(c * here), here) * c
         return F.leaky_relu(self.norm(self.mix(weighed), frames)), None
 
 
@@ -130,9 +134,9 @@ class Streams(nn.Module):
         if self.released:
             return self._head(self._over_rows(slots), frames), after
         allowed = torch.stack([here[q] & here[kv] for q, kv in self.pairs] or here, dim=2)
-        # With one modality left no pair is whole, and the streams that it leads go on.
-        leads = torch.stack([here[q] for q, _ in self.pairs] or here, dim=2)
-        allowed = torch.where(allowed.any(dim=2, keepdim=True), allowed, leads)
+        # With one modality left no pair is whole. A pair's rows are values of its second stream: those of it go on.
+        read = torch.stack([here[kv] for _, kv in self.pairs] or here, dim=2)
+        allowed = torch.where(allowed.any(dim=2, keepdim=True), allowed, read)
         return self._head(self._over_slots(slots, allowed), frames), after
 
     def _over_slots(self, slots: Tensor, allowed: Tensor) -> Tensor:

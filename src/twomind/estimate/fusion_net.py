@@ -40,7 +40,8 @@ class FusionConfig:
     sides: int = 2  # conflict: pairs of strengths per modality
     dropout: float = 0.2
     hold_s: float = 2.0  # a modality counts as present this long after it was last measured
-    modality_dropout: float = 0.2  # share of training recordings from which a modality is taken
+    partial: float = 0.5  # share of the training loss of recordings seen in part: each modality alone, some at random
+    modality_dropout: float = 0.2  # released variants: share of training recordings from which a modality is taken
     question_dropout: float = 0.3  # share of training recordings whose question is withheld
 
     def __post_init__(self) -> None:
@@ -68,6 +69,7 @@ def published(model: str, modalities: Sequence[str], released: bool = False) -> 
         (128, 128, 128, 128),
         width=128,
         dropout=0.1 if model == "lfan" else 0.2,
+        partial=0.0,
         modality_dropout=0.0,
     )
 
@@ -156,8 +158,12 @@ class FusionNet(nn.Module):
             self.register_buffer(f"mean_{m}", torch.from_numpy(scale.mean.copy()))
             self.register_buffer(f"sd_{m}", torch.from_numpy(scale.sd.copy()))
 
-    def forward(self, batch: Batch, state: Any = None) -> Output:
-        """Rows of a chunk (or of whole recordings), and the state that the next chunk continues from."""
+    def forward(self, batch: Batch, state: Any = None, keep: Tensor | None = None) -> Output:
+        """Rows of a chunk (or of whole recordings), and the state that the next chunk continues from.
+
+        ``keep (V, B, M)`` bool, in training: the recordings as seen in V ways, each with some modalities only; the
+        rows come as ``V * B``. Each modality passes its convolutions once.
+        """
         old = state or {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
         after: dict[str, Any] = {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
         hs, present, anchors = [], [], []
@@ -166,13 +172,25 @@ class FusionNet(nn.Module):
             z = (batch.values[m] - getattr(self, f"mean_{m}")) / getattr(self, f"sd_{m}") * mask
             z = z.clamp(-8, 8)  # what is far outside the training people's range must not drown all others
             x = torch.cat([z, mask.to(z.dtype)], dim=-1).transpose(1, 2)
-            h, after["tcn"][m] = self.tcn[m](x, batch.frames, old["tcn"].get(m))
             seen, after["seen"][m] = lately(mask.any(dim=-1), self.hold, old["seen"].get(m))
-            hs.append(torch.where(seen[..., None], h, self.absent[m].to(h.dtype)))
+            # Rows without the modality are no sample of it: counted, they would move the scale of all others.
+            real = batch.frames if self.config.released else batch.frames & seen
+            h, after["tcn"][m] = self.tcn[m](x, real, old["tcn"].get(m))
+            hs.append(h)
             present.append(seen)
             anchors.append(self._anchors(m, z, old["anchors"].get(m), after["anchors"]))
-        where = torch.stack(present, dim=-1)
-        z, after["head"] = self.head(hs, where, batch.frames, old["head"], anchors)
+        where, frames = torch.stack(present, dim=-1), batch.frames
+        if keep is not None:
+            n = len(keep)
+            where = (where[None] & keep[:, :, None]).flatten(0, 1)
+            frames = frames.repeat(n, 1) & where.any(dim=-1)  # rows with nothing set no scale
+            hs = [h.repeat(n, 1, 1) for h in hs]
+            anchors = [a and (a[0].repeat(n, 1, 1), a[1].repeat(n, 1, 1)) for a in anchors]
+        hs = [
+            torch.where(where[..., i, None], h, self.absent[m].to(h.dtype))
+            for i, (m, h) in enumerate(zip(self.recipe.modalities, hs, strict=True))
+        ]
+        z, after["head"] = self.head(hs, where, frames, old["head"], anchors)
         score = self.frame(z)
         return Output(z, score, self.log_weight(score), where, after)
 

@@ -137,7 +137,8 @@ def train(
                 _save(checkpoint, full_mark, module, optimiser, best, run, device)
 
         n_steps = math.ceil(n_items / settings.batch)
-        while run.epoch < settings.epochs and run.epoch - run.best_epoch <= settings.patience:
+        first = _first_epoch(settings)
+        while run.epoch < settings.epochs and run.epoch - max(run.best_epoch, first) <= settings.patience:
             order = order_of(n_items, settings.seed, run.epoch)
             while run.step < n_steps:
                 items = order[run.step * settings.batch : (run.step + 1) * settings.batch].tolist()
@@ -153,7 +154,7 @@ def train(
             with torch.no_grad():
                 figures = {k: float(v) for k, v in validate(module).items()}
             run.history.append({"epoch": run.epoch, "loss": run.total_loss / n_steps, **figures})
-            if figures["score"] > run.best:
+            if run.epoch >= first and figures["score"] > run.best:
                 run.best, run.best_epoch, best = figures["score"], run.epoch, _copy(module)
             run.epoch, run.step, run.total_loss = run.epoch + 1, 0, 0.0
             keep()
@@ -187,6 +188,14 @@ def _step(
     nn.utils.clip_grad_norm_(module.parameters(), settings.clip)
     optimiser.step()
     return float(value.detach())
+
+
+def _first_epoch(settings: TrainSettings) -> int:
+    """The first epoch whose weights may be kept: the one in which the steps have reached their full length.
+
+    Before, a network has hardly moved, and a few validation people can like it by accident: then training would stop.
+    """
+    return 0 if settings.optimiser == "sgd" else min(settings.epochs // 10, settings.epochs - 1)
 
 
 def _schedule(settings: TrainSettings, at: int, n_steps: int) -> float:
