@@ -1,7 +1,7 @@
 """Shared algorithms against skada's on plain arrays: accuracy on skada's own synthetic shifts, and time per fit.
 
     pip install --no-deps --target DIR skada POT pandas skorch python-dateutil six tabulate pytz tzdata
-    PYTHONPATH=DIR python benchmarks/sfda_skada.py [--seeds 20]
+    PYTHONPATH=DIR python benchmarks/sfda_skada.py [--seeds 20] [--first 0]
 
 - **CORAL, closed form**: both move mean and covariance of the source to the target's (``ours_without_means``: the
   covariance only), and then fit the same classifier (RBF support vector machine) on it; skada estimates the
@@ -13,6 +13,10 @@
   people. Settings are the defaults of each. To see why they differ, three more: ``mmd`` with the target's shares of the
   classes estimated (``shares``), with source and target sent through one map (``one map``), and skada's own training,
   source and target at once, with our divergence in place of skada's (``at once``).
+- **DAN's own training** (``mmd_network``: ``mmd`` with ``scope="network"``, ``kernels="bank"``; ``..._doubling``
+  with the published kernels): starts from the same untrained network as DAN, with as many steps on batches of the same
+  size.
+  ``..._from_source`` starts from the network trained on the source, as a user would, with as many steps again.
 
 Differences are paired over seeds; times are medians of processor seconds per fit. SHOT and NRC are not compared: skada
 has no source-free method. Neither is the subject-based method: skada has none.
@@ -110,6 +114,18 @@ def plug_in(
     return np.array([method.step(model, state, e.x)[0].probs.argmax() for e in target])
 
 
+def trained_network(net: Net, xs: np.ndarray, ys: np.ndarray, xt: np.ndarray, seed: int, **settings: Any) -> np.ndarray:
+    """What ``mmd`` with ``scope="network"`` answers about the target, started from ``net``; no labels of the target."""
+    weights = {"head.weight": net.head.weight.detach(), "head.bias": net.head.bias.detach()}
+    task = Task("shift", tuple(map(str, range(len(weights["head.bias"])))), "window")
+    model = EmbeddingRecogniser(task, weights, network=net.hidden)
+    source, target = windows(xs.astype(np.float32), ys, "s"), windows(xt.astype(np.float32), np.zeros(len(xt)), "t")
+    steps = EPOCHS * max(len(xs) // BATCH, len(xt) // BATCH)  # DAN's: whole batches only
+    method = load_method("mmd", scope="network", force=True, steps=steps, batch=BATCH, network_lr=1e-2, **settings)
+    state = method.begin(model, Given(seed, source=source, target=tuple(e.x for e in target)))
+    return np.array([method.step(model, state, e.x)[0].probs.argmax() for e in target])
+
+
 def at_once(xs: np.ndarray, ys: np.ndarray, xt: np.ndarray, seed: int) -> np.ndarray:
     """The network trained on source and target at once, as DAN is, with the divergence of ``mmd``."""
     torch.manual_seed(seed)
@@ -134,7 +150,12 @@ BESIDE: dict[str, tuple[str, dict[str, Any]] | None] = {
     "mmd_shares": ("mmd", {"shares": "model"}),
     "mmd_one_map": ("mmd", {"shared": True}),
     "mmd_at_once": None,
+    "mmd_network": ("network", {"kernels": "bank"}),
+    "mmd_network_doubling": ("network", {}),
+    "mmd_network_from_source": ("network from source", {"kernels": "bank"}),
 }
+#: trains its own network, so the time of the source's is not counted in
+OWN = ("mmd_at_once", "mmd_network", "mmd_network_doubling")
 
 
 def fit(name: str, net: Net, xs: np.ndarray, ys: np.ndarray, xt: np.ndarray, seed: int) -> np.ndarray:
@@ -142,7 +163,14 @@ def fit(name: str, net: Net, xs: np.ndarray, ys: np.ndarray, xt: np.ndarray, see
     if name == "dan":
         return dan(xs, ys, xt, seed)
     how = BESIDE[name]
-    return at_once(xs, ys, xt, seed) if how is None else plug_in(net, how[0], xs, ys, xt, seed, **how[1])
+    if how is None:
+        return at_once(xs, ys, xt, seed)
+    if how[0].startswith("network"):
+        if how[0] == "network":
+            torch.manual_seed(seed)
+            net = Net(int(ys.max()) + 1)
+        return trained_network(net, xs, ys, xt, seed, **how[1])
+    return plug_in(net, how[0], xs, ys, xt, seed, **how[1])
 
 
 def dan(xs: np.ndarray, ys: np.ndarray, xt: np.ndarray, seed: int) -> np.ndarray:
@@ -158,12 +186,12 @@ def dan(xs: np.ndarray, ys: np.ndarray, xt: np.ndarray, seed: int) -> np.ndarray
     return net.fit(x, y, domain).predict(xt.astype(np.float32), np.full(len(xt), -2))
 
 
-def trained(shift: str, seeds: int) -> dict[str, float]:
+def trained(shift: str, seeds: range) -> dict[str, float]:
     """Accuracies and times of the trained methods on one shift."""
     names = ("source", *BESIDE, "dan")
     score: dict[str, list[float]] = {n: [] for n in names}
     seconds: dict[str, list[float]] = {n: [] for n in names}
-    for seed in range(seeds):
+    for seed in seeds:
         xs, ys, xt, yt = draw(shift, seed)
         start = time.process_time()
         net = source_net(xs, ys, seed)
@@ -173,7 +201,7 @@ def trained(shift: str, seeds: int) -> dict[str, float]:
         for name in names[1:]:
             start = time.process_time()
             got = fit(name, net, xs, ys, xt, seed)
-            own = name == "dan" or BESIDE[name] is None  # trains its own network
+            own = name == "dan" or name in OWN
             seconds[name].append(time.process_time() - start + (0.0 if own else base))
             score[name].append(float((got == yt).mean()))
     found = {f"accuracy_{n}": round(float(np.mean(v)), 4) for n, v in score.items()}
@@ -196,13 +224,15 @@ def draw(shift: str, seed: int) -> tuple[Any, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     asked = parser.parse_args()
+    seeds = range(asked.first, asked.first + asked.seeds)
     torch.set_num_threads(1)
     numbers: dict[str, Any] = {}
     for shift in (*SHIFTS, "blobs"):
         score: dict[str, list[float]] = {"source": [], "ours": [], "ours_without_means": [], "skada": []}
         seconds: dict[str, list[float]] = {"ours": [], "ours_without_means": [], "skada": []}
-        for seed in range(asked.seeds):
+        for seed in seeds:
             xs, ys, xt, yt = draw(shift, seed)
             score["source"].append(float((SVC().fit(xs, ys).predict(xt) == yt).mean()))
             for name, method in (("ours", ours), ("ours_without_means", without_means), ("skada", theirs)):
@@ -220,9 +250,12 @@ def main() -> None:
         print(shift, numbers[shift], flush=True)
     deep = {}
     for shift in (*SHIFTS, "blobs"):
-        deep[shift] = trained(shift, asked.seeds)
+        deep[shift] = trained(shift, seeds)
         print(shift, deep[shift], flush=True)
-    save("sfda-skada", {"seeds": asked.seeds, "skada": skada.__version__, "coral": numbers, "mmd": deep})
+    save(
+        "sfda-skada" + (f"-seeds-from-{asked.first}" if asked.first else ""),
+        {"seeds": asked.seeds, "first_seed": asked.first, "skada": skada.__version__, "coral": numbers, "mmd": deep},
+    )
 
 
 if __name__ == "__main__":

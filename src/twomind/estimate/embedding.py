@@ -30,6 +30,8 @@ class EmbeddingRecogniser:
     ``weights`` holds ``head.weight (C, D)``, ``head.bias (C,)`` and, where there is one, the affine of a layer
     normalisation ``norm.weight (D,)``, ``norm.bias (D,)``. ``unit`` scales the embedding to length 1. ``reader``
     makes the embedding ``(D,)`` of a window where it is not the mean of a track; None when nothing was measured.
+    ``network``, where there is one, is a module on the CPU from such rows ``(B, P)`` to embeddings ``(B, D)``, which a
+    method may train a copy of; it is put into evaluation mode.
     """
 
     task: Task
@@ -38,8 +40,11 @@ class EmbeddingRecogniser:
     unit: bool = False
     drawn: bool = field(default=False)
     reader: Callable[[Features], np.ndarray | None] | None = None
+    network: torch.nn.Module | None = None
 
     def __post_init__(self) -> None:
+        if self.network is not None:
+            self.network.eval()
         weight = self.weights["head.weight"]
         if weight.ndim != 2 or weight.shape[0] != len(self.task.classes):
             raise ValueError(f"head.weight: expected ({len(self.task.classes)}, D), got {tuple(weight.shape)}")
@@ -48,7 +53,16 @@ class EmbeddingRecogniser:
         return self.weights
 
     def pooled(self, x: Features) -> np.ndarray | None:
-        """The embedding ``(D,)``: of ``reader``, else the mean of the valid rows; None when there is nothing."""
+        """The embedding ``(D,)``: :meth:`inputs`, through the network if there is one; None when there is nothing."""
+        row = self.inputs(x)
+        if row is None or self.network is None:
+            return row
+        with torch.no_grad():
+            found: np.ndarray = self.network(torch.from_numpy(np.asarray(row, np.float32))[None])[0].numpy()
+        return found
+
+    def inputs(self, x: Features) -> np.ndarray | None:
+        """The row of a window: of ``reader``, else the mean of the valid rows; None when there is nothing."""
         if self.reader is not None:
             return self.reader(x)
         track = x.tracks.get(self.track)
@@ -62,13 +76,16 @@ class EmbeddingRecogniser:
         rows = [self.pooled(x) for x in xs]
         if any(row is None for row in rows):
             raise ValueError(f"run: a window has no valid row in the track {self.track!r}; ask predict instead")
-        z = torch.from_numpy(np.stack(rows))  # type: ignore[arg-type]
-        if "norm.weight" in weights:
-            z = F.layer_norm(z, z.shape[-1:], weights["norm.weight"], weights["norm.bias"])
-        if self.unit:
-            z = F.normalize(z, dim=-1)
+        z = self.normed(torch.from_numpy(np.stack(rows)), weights)  # type: ignore[arg-type]
         weight, bias = self.head(weights)
         return z, z @ weight.T + bias
+
+    def normed(self, z: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Rows ``(B, D)`` after the layer normalisation and the scaling to length 1, where the model has them."""
+        weights = {**self.weights, **(params or {})}
+        if "norm.weight" in weights:
+            z = F.layer_norm(z, z.shape[-1:], weights["norm.weight"], weights["norm.bias"])
+        return F.normalize(z, dim=-1) if self.unit else z
 
     def head(self, params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         weights = {**self.weights, **(params or {})}

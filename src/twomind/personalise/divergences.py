@@ -104,6 +104,28 @@ def mk_mmd(x: Any, y: Any, kernels: Kernels = PUBLISHED, estimator: str = "biase
     )
 
 
+def bank_mmd(x: Any, y: Any, eps: float = 1e-7) -> Any:
+    """Squared MMD of ``(n, D)`` and ``(m, D)`` with a fixed bank of 33 kernels, as skada's DAN loss; biased, summed.
+
+    ``exp(-d / (w 2^(i/2 - 8)))`` for ``i`` below 33: the range and step of the widths of Long et al. (ICML 2015). As in
+    skada, and unlike that paper, ``d`` is the distance and not its square, and ``w`` the median over all pairs of ``x``
+    (a row with itself included) plus ``eps``, through which the gradient goes: shrinking all rows brings nothing.
+    """
+    import torch
+
+    squared = squared_distances(_pair(x, y))
+    apart = squared > 0  # the root has no gradient at 0
+    distances = torch.where(apart, torch.where(apart, squared, torch.ones_like(squared)).sqrt(), squared)
+    n = len(x)
+    blocks = [b.reshape(-1) for b in (distances[:n, :n], distances[n:, n:], distances[:n, n:])]
+    scaled = torch.cat(blocks) / -(blocks[0].median() + eps)
+    k = torch.zeros_like(scaled)
+    for i in range(33):
+        k = k + (scaled * 2 ** (8 - i / 2)).exp()
+    own, other, cross = (part.mean() for part in k.split([len(b) for b in blocks]))
+    return own + other - 2 * cross
+
+
 def shared_mmd(x: Any, y: Any, z: Any, shares: Any, kernels: Kernels = PUBLISHED) -> Any:
     """MK-MMD of a source ``x (n, D)`` with classes ``y (n,)``, weighted so that they have ``shares (C,)``, and ``z``.
 
