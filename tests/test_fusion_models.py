@@ -17,6 +17,7 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.errors import BadInput
+from twomind.estimate import fusion_fit
 from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item
 from twomind.estimate.fusion_fit import FitSettings, Objective, fit
@@ -382,6 +383,30 @@ def _net(model: str, released: bool) -> tuple[FusionNet, Objective]:
     torch.manual_seed(0)
     net = FusionNet(FusionConfig(model, released), RECIPE, 2, fit_scales([i.grid for i in some], RECIPE))
     return net.eval(), Objective(some, some, RECIPE, AMBIVALENCE, FitSettings())
+
+
+@pytest.mark.parametrize("model", ["conflict", "can"])
+def test_half_of_the_training_loss_is_of_recordings_seen_in_part(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each view's loss is that of the same recordings with the other modalities taken out; nobody learns of a part that
+    a recording does not have."""
+    some = items(range(2), "conflict", 2)
+    some = [replace(i, grid=i.grid.without("face")) if k == 0 else i for k, i in enumerate(some)]
+    torch.manual_seed(0)
+    config = FusionConfig(model, question_dropout=0.0, partial=0.25)
+    net = FusionNet(config, RECIPE, 2, fit_scales([i.grid for i in some], RECIPE)).eval()
+    objective = Objective(some, some, RECIPE, AMBIVALENCE, FitSettings())
+    views = fusion_fit._views
+    monkeypatch.setattr(fusion_fit, "_views", lambda has: views(has)[:4])  # without the part that is drawn at random
+
+    def loss(*gone: str) -> torch.Tensor:
+        seen = [replace(i, grid=i.grid.without(*gone)) for i in some]
+        seen = [i for i in seen if any(m.any() for m in i.grid.mask.values())]
+        frame_y, y = fusion_fit._labels(seen, max(len(i.frame_y) for i in some))
+        return objective._loss(net, collate([i.grid for i in seen]), frame_y, y)
+
+    alone = torch.stack([loss("voice", "words"), loss("face", "words"), loss("face", "voice")]).mean()
+    wanted = 0.75 * loss() + 0.25 * alone
+    torch.testing.assert_close(objective.loss(net, range(len(some))), wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
