@@ -1,7 +1,7 @@
 """Why fusion gains what it gains on the drawn BAH study: what each modality shows by the drawn truth, and what more
 training people, a world measured without noise, and a hand-told conflict signal would change.
 
-    OMP_NUM_THREADS=1 python benchmarks/fusion_study_why.py --out /tmp/fusion-why [--sizes 8,16,32,64] [--save]
+    OMP_NUM_THREADS=1 python benchmarks/fusion_study_why.py --out /tmp/fusion-why [--sizes 8,16,32] [--seeds 1] [--save]
 
 The same 24 people are held out at every size; smaller training sets are parts of the larger ones. None of it uses the
 truth to train a model. Killed and called again, it goes on. What the figures mean: ``docs/fusion-study.md``.
@@ -142,10 +142,16 @@ def told(held: Held, said: Said, signals: Mapping[str, np.ndarray], n_bootstrap:
     return found
 
 
-def study(out: Path, sizes: Sequence[int], n_test: int, epochs: int, n_bootstrap: int, seed: int = 1) -> dict[str, Any]:
-    """All numbers of the result file. ``seed`` draws other people than those of ``fusion_study.py``."""
+def study(
+    out: Path, sizes: Sequence[int], n_test: int, epochs: int, n_bootstrap: int, seeds: int = 1, seed: int = 1
+) -> dict[str, Any]:
+    """All numbers of the result file, figures averaged over ``seeds`` trainings.
+
+    ``seed`` draws other people than those of ``fusion_study.py``.
+    """
     started = time.process_time()
     found: dict[str, Any] = {"drawn": True, "sizes": list(sizes), "test_people": n_test, "epochs": epochs, "seed": seed}
+    found["seeds"] = seeds
     middle = sizes[len(sizes) // 2]
     worlds = {"default": (StudyWorld(), sizes)} | {k: (v, (middle,)) for k, v in EASIER.items()}
     for name, (settings, own) in worlds.items():
@@ -154,8 +160,8 @@ def study(out: Path, sizes: Sequence[int], n_test: int, epochs: int, n_bootstrap
             held = Held.of(world)
             said = {}
             for row in ROWS:
-                model = trained(world, world.folds[0], row, 0, epochs, out)
-                said[row.name] = predictions(world, held, [[model]], row.modalities)
+                models = [[trained(world, world.folds[0], row, k, epochs, out)] for k in range(seeds)]
+                said[row.name] = predictions(world, held, models, row.modalities)
                 print(f"{time.process_time() - started:6.0f} s  {name}: {n} people, {row.name}", file=sys.stderr)
             all_of = {k: spreads(held, s, n_bootstrap) for k, s in said.items()}
             pairs = (("plain", "face"), ("conflict", "face"), ("conflict", "plain"))
@@ -198,10 +204,11 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--bootstrap", type=int, default=500)
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each network")
     parser.add_argument("--save", action="store_true")
     given = parser.parse_args()
     sizes = tuple(sorted(int(n) for n in given.sizes.split(",")))
-    found = study(given.out, sizes, given.test, given.epochs, given.bootstrap)
+    found = study(given.out, sizes, given.test, given.epochs, given.bootstrap, given.seeds)
     print(table(found))
     if given.save:
         from results import save
