@@ -73,10 +73,10 @@ class EmbeddingRecogniser:
     def run(self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Embedding ``(B, D)`` and logits ``(B, C)``; every window must have a valid row."""
         weights = {**self.weights, **(params or {})}
-        rows = [self.pooled(x) for x in xs]
-        if any(row is None for row in rows):
+        rows = [row for x in xs if (row := self.pooled(x)) is not None]
+        if len(rows) < len(xs):
             raise ValueError(f"run: a window has no valid row in the track {self.track!r}; ask predict instead")
-        z = self.normed(torch.from_numpy(np.stack(rows)), weights)  # type: ignore[arg-type]
+        z = self.normed(torch.from_numpy(np.stack(rows)), weights)
         weight, bias = self.head(weights)
         return z, z @ weight.T + bias
 

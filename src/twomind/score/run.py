@@ -91,8 +91,7 @@ class _Harness:
         return [(i, x) for i in self.fold.test for x in self.cut(i)]
 
     def labelled(self, recordings: Iterable[str]) -> tuple[Example, ...]:
-        found = [(x, self.labels.of_window(i, x.span_s)) for i in recordings for x in self.cut(i)]
-        return tuple(Example(x, y) for x, y in found if y >= 0)
+        return self.labels.examples(recordings, self.cut)
 
     def source(self) -> tuple[Example, ...]:
         if self._source is None:

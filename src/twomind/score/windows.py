@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from twomind.capture.windows import n_windows, window_spans
 from twomind.errors import BadInput
-from twomind.types import Features, Fold, Recording, Task
+from twomind.types import Example, Features, Fold, Recording, Task
 
 
 class Dataset(Protocol):
@@ -177,6 +177,11 @@ class Labels:
             n = np.bincount(found)
             return int(np.flatnonzero(n == n.max())[-1])
         return -1 if self.has_frames(recording, span_s) else self.of_recording(recording)
+
+    def examples(self, recordings: Iterable[str], cut: Callable[[str], Iterable[Features]]) -> tuple[Example, ...]:
+        """The windows that ``cut`` makes of these recordings, with labels; those that nobody coded are left out."""
+        found = ((x, self.of_window(i, x.span_s)) for i in recordings for x in cut(i))
+        return tuple(Example(x, y) for x, y in found if y >= 0)
 
     def has_frames(self, recording: str, around_s: tuple[float, float]) -> bool:
         """Whether any moment of the recording is coded; looked at from its start to well past ``around_s``."""

@@ -45,7 +45,7 @@ def encoder_of(name: str) -> Encoder:
 
 
 @lru_cache(maxsize=1)
-def _opened(root: Path, name: str | None) -> tuple[Any, dict[str, Recording]]:
+def opened(root: Path, name: str | None) -> tuple[Any, dict[str, Recording]]:
     """A data set and its recordings by id, listed once per process: a listing may open every film for its length."""
     from twomind.capture.datasets import open_dataset
 
@@ -71,7 +71,7 @@ class Filmed:
         from twomind.describe.frame_rows import embedded
         from twomind.store import Store
 
-        dataset, known = _opened(self.root, self.name)
+        dataset, known = opened(self.root, self.name)
         if recording not in known:
             raise BadInput(f"{self.root}: no recording {recording!r}")
         encoder, store = encoder_of(self.encoder), Store(self.store)
@@ -154,14 +154,8 @@ class FoldModels:
             train(fresh, source, self.settings, validation=validation or None).save(place)
         return ClipAu.load(place).allowing_drawn(self.allow_real)
 
-    def _examples(self, recordings: Sequence[str]) -> list[Example]:
-        found = []
-        for recording in recordings:
-            for x in self.labels.windows.cut(self.reading(recording)):
-                y = self.labels.of_window(recording, x.span_s)
-                if y >= 0:
-                    found.append(Example(x, y))
-        return found
+    def _examples(self, recordings: Sequence[str]) -> tuple[Example, ...]:
+        return self.labels.examples(recordings, lambda recording: self.labels.windows.cut(self.reading(recording)))
 
     def _key(self, source: Sequence[Example], validation: Sequence[Example]) -> str:
         from twomind.estimate import clip_au, clip_au_clips, clip_au_parts, clip_au_train

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from twomind.serve import personalise_clip_au
 from twomind.serve.personalise_methods import chosen_methods, within_guard
 from twomind.serve.study_verb import CONTROLS
 from twomind.serve.verb import PATH, print_json, say, verb
-from twomind.types import Example, Features, Fold, Recording, Task
+from twomind.types import Example, Features, Fold, Task
 
 ORDERS = ("shuffled", "class_blocked", "recorded")
 #: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``benchmarks/study_gap.py``.
@@ -36,18 +36,10 @@ class _Described:
         from twomind.describe import describe
         from twomind.store import Store
 
-        one = _recordings(self.root, self.name).get(recording)
+        one = personalise_clip_au.opened(self.root, self.name)[1].get(recording)
         if one is None:
             raise BadInput(f"{self.root}: no recording {recording!r}")
         return describe(one, store=Store(self.store)).features
-
-
-@lru_cache(maxsize=1)
-def _recordings(root: Path, name: str | None) -> dict[str, Recording]:
-    """The recordings of a data set by id, listed once per process: a listing may open every film for its length."""
-    from twomind.capture.datasets import open_dataset
-
-    return {one.id: one for one in open_dataset(root, name).recordings()}
 
 
 @dataclass(frozen=True)
@@ -80,12 +72,7 @@ def fitted(dataset: Any, reading: Any, task: Task, windows: Any, face: str, fold
     from twomind.score.windows import Labels
 
     labels = Labels(dataset, task, windows)
-    examples = []
-    for recording in (*fold.train, *fold.val):
-        for x in windows.cut(reading(recording)):
-            y = labels.of_window(recording, x.span_s)
-            if y >= 0:
-                examples.append(Example(x, y))
+    examples = labels.examples((*fold.train, *fold.val), lambda recording: windows.cut(reading(recording)))
     return fit_described(examples, task, face=face)
 
 
