@@ -250,7 +250,7 @@ def main() -> None:
     worlds = tuple(given.worlds.split(","))
     options = {"n_bootstrap": given.bootstrap, "worlds": worlds, "brief": given.brief}
     found = study(given.people, given.epochs, given.seeds, given.out, rows, **options)
-    from fusion_study_score import draw, table
+    from fusion_study_page import draw, table
 
     print(table(found))
     if given.save:

@@ -181,7 +181,7 @@ def study(
 
 def table(found: Mapping[str, Any]) -> str:
     """The Markdown tables of the page."""
-    from fusion_study_score import cell
+    from fusion_study_page import cell
 
     lines = ["| world | people | face | plain | conflict | plain - face | conflict - plain | on conflicts |"]
     for metric in ("frame_auc", "video_auc"):
