@@ -99,7 +99,10 @@ def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
             return _checked(weights.locate(added))
     repo = SIZES.get(str(name), str(name))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
-        raise BadInput(f"CLIP {str(name)!r}: expected one of {', '.join(SIZES)}, a hub id (owner/name), or a folder")
+        raise BadInput(
+            f"encoder {str(name)!r}: expected face-text (ships, drawn people only), one of {', '.join(SIZES)}, a hub id "
+            "(owner/name), or a folder"
+        )
     return _checked(_fetch(repo, str(name), offline))
 
 
