@@ -100,8 +100,8 @@ def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
     repo = SIZES.get(str(name), str(name))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
         raise BadInput(
-            f"encoder {str(name)!r}: expected face-text (ships, drawn people only), one of {', '.join(SIZES)}, a hub id "
-            "(owner/name), or a folder"
+            f"encoder {str(name)!r}: expected face-text (ships, drawn people only), one of {', '.join(SIZES)}, a hub "
+            "id (owner/name), or a folder"
         )
     return _checked(_fetch(repo, str(name), offline))
 
