@@ -1,6 +1,6 @@
 """The drawn BAH study: every modality, every pair, all three, each fusion, on held-out people. No media, no pictures.
 
-    OMP_NUM_THREADS=1 python benchmarks/fusion_study.py --out /tmp/fusion-study [--people 24] [--epochs 12] [--seeds 1]
+    OMP_NUM_THREADS=1 python benchmarks/fusion_study.py --out /tmp/fusion-study [--people 24] [--epochs 30] [--seeds 1]
 
 People are drawn as features (``study_features``), in groups of which each is held out once; a quarter of the others
 stop and calibrate. Worlds: the default one; one without conflict; and the default one whose face and voice pieces come
@@ -40,6 +40,8 @@ ALL = ("face", "voice", "words")
 WORLDS = ("default", "no-conflict", "shuffled")
 #: Pieces that the shuffled world swaps between people (s).
 PIECE_S = 2.0
+#: As many as ``train fusion`` has.
+EPOCHS = TrainSettings.epochs
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,13 @@ class Row:
 
     model: str
     modalities: tuple[str, ...] = ALL
+    residual: bool = True
 
     @property
     def name(self) -> str:
-        return self.model if self.modalities == ALL else " + ".join(self.modalities)
+        if self.modalities != ALL:
+            return " + ".join(self.modalities)
+        return self.model if self.residual else f"{self.model} without residual"
 
 
 ROWS = (
@@ -155,10 +160,9 @@ def trained(world: World, fold: Fold, row: Row, seed: int, epochs: int, out: Pat
     """One model; trained before with the same data and settings, it is read."""
     recipe = default_recipe(row.modalities)
     train, val = ([narrowed(world.items[r], row.modalities) for r in ids if r in world.items] for ids in parts(fold))
-    # MT and JMT learn with smaller steps: docs/fusion.md.
-    lr = 3e-3 if row.model in ("mt", "jmt") else 1e-2
-    settings = TrainSettings(epochs=epochs, lr=lr, patience=max(epochs // 2, 1), seed=seed)
-    config = FusionConfig(row.model)
+    config = FusionConfig(row.model, residual=row.residual)
+    patience = min(max(epochs // 2, 1), TrainSettings.patience)
+    settings = TrainSettings(epochs=epochs, lr=config.lr, patience=patience, seed=seed)
     mark = settings_hash(
         {"data": [data_mark(train), data_mark(val)], "config": asdict(config), "train": asdict(settings)}
     )
@@ -236,7 +240,7 @@ def study(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=24)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--bootstrap", type=int, default=500)
     parser.add_argument("--leave-out", default="", help="rows not to train, for example mt,jmt")

@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fusion_study import Row, World, ready, trained
+from fusion_study import EPOCHS, Row, World, ready, trained
 from fusion_study_score import Held, Said, differences, predictions, spreads, with_ci
 from twomind.capture.drawn.study_layout import clips_of, person_of, take_of
 from twomind.capture.drawn.study_world import StudyWorld
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sizes", default="8,16,32,64", help="people to learn from, a quarter of whom stop")
     parser.add_argument("--test", type=int, default=24)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--bootstrap", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each network")
     parser.add_argument("--save", action="store_true")

@@ -62,8 +62,7 @@ def items(people: range, plant: str, n_each: int = 4) -> list[Item]:
 
 
 def trained(plant: str, config: FusionConfig, epochs: int = 5, train: range = TRAIN, seed: int = 0) -> FusionRecogniser:
-    lr = 3e-3 if config.model in ("mt", "jmt") else 1e-2
-    settings = TrainSettings(epochs=epochs, patience=epochs, seed=seed, lr=lr, batch=8)
+    settings = TrainSettings(epochs=epochs, patience=epochs, seed=seed, lr=config.lr, batch=8)
     return fit(items(train, plant), items(VAL, plant), AMBIVALENCE, RECIPE, config, settings)
 
 
@@ -241,6 +240,32 @@ def test_without_the_modality_that_knows_the_model_is_less_sure(model: str, epoc
 
     assert sure("face") < 0.6 * sure()
     assert sure("voice") > 0.6 * sure()
+
+
+@pytest.mark.parametrize("model", ["mt", "jmt"])
+@pytest.mark.parametrize("residual", [True, False])
+def test_with_a_residual_a_row_of_a_stream_is_kept_beside_what_it_attends_to(model: str, residual: bool) -> None:
+    """Attention that gives every row the same: then only a residual lets one row differ from the next."""
+    net = fresh(model, residual=residual)
+    with torch.no_grad():
+        for layer in net.head.cross:
+            layer.out.weight.zero_()
+    grid = collate([items(TEST, "face")[0].grid])
+    z = net(grid).z[0].detach()
+    moved = float((z[1:] - z[:-1]).abs().max())
+    assert (moved > 1e-3) == residual, moved
+
+
+@pytest.mark.parametrize("gone", ["face", "voice", "words"])
+def test_what_an_absent_modality_would_say_does_not_reach_a_pair_that_is_left(gone: str) -> None:
+    net = fresh("jmt")
+    grid = items(TEST, "face")[0].grid.without(gone)
+    before = rows_of(net, grid)[0].logits
+    with torch.no_grad():
+        for (q, kv), layer in zip(net.head.pairs, net.head.cross, strict=True):
+            if net.recipe.modalities.index(gone) in (q, kv):
+                layer.out.bias.add_(3.0)
+    np.testing.assert_array_equal(rows_of(net, grid)[0].logits, before)
 
 
 @pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)

@@ -18,6 +18,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 import fusion_study
+import fusion_study_draws as draws
 import fusion_study_score as score
 import fusion_study_why as why
 from twomind.capture.drawn.study_world import StudyWorld
@@ -174,3 +175,50 @@ def test_gains_are_told_seed_by_seed(world: fusion_study.World, monkeypatch: pyt
     assert gains["0"] == {"conflict - plain": 0.5, "conflict - face": 0.5, "plain - face": 0.0}
     assert gains["1"] == {"conflict - plain": 0.0, "conflict - face": -0.5, "plain - face": -0.5}
     assert {m for _, m in seen} == {("face",), fusion_study.ALL}
+
+
+def test_every_draw_has_other_people_and_nobody_is_in_two_parts() -> None:
+    seen: set[tuple[float, ...]] = set()
+    for seed in (100, 101):
+        world = draws.world_of_draw("default", seed, 4, 3)
+        who = {r: i.subject for r, i in world.items.items()}
+        train, val, test = (
+            {who[r] for r in part} for part in (world.folds[0].train, world.folds[0].val, world.folds[0].test)
+        )
+        assert (len(train), len(val), len(test)) == (3, 1, 3)
+        assert not train & val
+        assert not (train | val) & test
+        faces = {tuple(i.grid.values["face"][:3].ravel().tolist()) for i in world.items.values()}
+        assert not faces & seen
+        seen |= faces
+
+
+def test_over_draws_the_interval_is_that_of_student() -> None:
+    from scipy import stats
+
+    v = [0.01, 0.03, -0.02, 0.05]
+    found = draws.over(v)
+    assert found["value"] == pytest.approx(np.mean(v))
+    assert found["ci"] == pytest.approx(stats.t.interval(0.95, 3, np.mean(v), stats.sem(v)))
+    assert (found["above"], found["n"]) == (3, 4)
+
+
+def test_draws_are_done_once_and_absences_are_set_against_the_network_of_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tuple(r for r in fusion_study.ROWS if r.name in ("conflict", "plain", "face", "face + voice"))
+    plan = draws.Plan(4, 2, 1, rows, ("default", "no-conflict"), True, tmp_path)
+    first = draws.one_draw(plan, 100)
+    monkeypatch.setattr(draws, "trained", lambda *a: pytest.fail("trained again"))
+    assert json.loads(json.dumps(draws.one_draw(plan, 100))) == json.loads(json.dumps(first))
+    found = draws.gathered([first, first])
+    gain = found["absent"]["plain"]["words"]["frame_auc"]
+    rows_ = first["default"]["rows"]
+    alone = first["default"]["absent"]["plain"]["words"]["frame_auc"]
+    assert gain["less_trained"]["value"] == pytest.approx(alone - rows_["face + voice"]["frame_auc"])
+    assert gain["change"]["value"] == pytest.approx(alone - rows_["plain"]["frame_auc"])
+    assert "less_trained" not in found["absent"]["plain"]["face"]["frame_auc"]  # voice + words was not trained
+    assert found["no-conflict"]["frame_auc"]["value"] == pytest.approx(
+        first["no-conflict"]["rows"]["conflict"]["frame_auc"] - first["no-conflict"]["rows"]["plain"]["frame_auc"]
+    )
+    assert "conflict" in draws.table(found)

@@ -431,7 +431,7 @@ def load(path: str | Path | None = None) -> FusionRecogniser:
         )
     arrays, contract = read_arrays(folder / WEIGHTS)
     recipe, task = _contract(folder, card, contract)
-    entry = dict(card["config"])
+    entry = {"residual": False, **card["config"]}  # a card without it is of a time when no head had one
     entry["channels"] = tuple((m, tuple(c)) for m, c in entry["channels"])
     entry["default_channels"] = tuple(entry["default_channels"])
     net = FusionNet(FusionConfig(**entry), recipe, len(task.classes))

@@ -81,7 +81,9 @@ class Streams(nn.Module):
     """MT, and with ``joint`` JMT: cross-attention over time between every two streams, then over the streams.
 
     Corrected: the last attention runs over the stream axis of each row, absent streams are no keys, and the mean of
-    the streams goes on; attention over time looks back ``window`` rows only, so it streams.
+    the streams goes on; attention over time looks back ``window`` rows only, so it streams. With ``residual`` a pair's
+    rows are its first stream plus what that attends to in the second, as in cross-modal transformers (Tsai et al.
+    2019); without, only the second's values, averaged over seconds: *when* something happened is blurred away.
 
     ``released``: as the published code behaves. It takes the first two modalities; the last attention is called
     sequence-first on ``(T*B, streams, D)``, so it runs over all rows of all clips of the batch, the streams do not
@@ -96,6 +98,7 @@ class Streams(nn.Module):
         window: int,
         joint: bool = False,
         released: bool = False,
+        residual: bool = True,
     ) -> None:
         super().__init__()
         if released and len(widths) < 2:
@@ -113,6 +116,7 @@ class Streams(nn.Module):
         self.fc = nn.Linear(width, width)
         self.norm = MaskedBatchNorm(width)
         self.released = released
+        self.residual = residual and not released
         self.width = width
 
     def forward(
@@ -134,8 +138,11 @@ class Streams(nn.Module):
         if self.released:
             return self._head(self._over_rows(slots), frames), after
         allowed = torch.stack([here[q] & here[kv] for q, kv in self.pairs] or here, dim=2)
-        # With one modality left no pair is whole. A pair's rows are values of its second stream: those of it go on.
-        read = torch.stack([here[kv] for _, kv in self.pairs] or here, dim=2)
+        if self.residual and self.pairs:
+            own = torch.stack([ys[q] for q, _ in self.pairs], dim=2)
+            slots = own + torch.where(allowed[..., None], slots, 0.0)
+        # With one modality left no pair is whole: those go on whose rows are (first or only) of the stream left.
+        read = torch.stack([here[q if self.residual else kv] for q, kv in self.pairs] or here, dim=2)
         allowed = torch.where(allowed.any(dim=2, keepdim=True), allowed, read)
         return self._head(self._over_slots(slots, allowed), frames), after
 
@@ -145,7 +152,8 @@ class Streams(nn.Module):
         e, a = self.slot_encoder, self.slot_attention
         rows = e.norm1(rows + e.dropout(_attend(e.attention, rows, keys)))
         rows = e.norm2(rows + e.dropout(e.inner(rows)))
-        rows = _attend(a, rows, keys)
+        met = _attend(a, rows, keys)
+        rows = rows + met if self.residual else met
         weight = keys[..., None].to(rows.dtype)
         mean = (rows * weight).sum(dim=1) / weight.sum(dim=1).clamp_min(1)
         return mean.reshape(b, t, d)

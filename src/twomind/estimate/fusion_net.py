@@ -39,6 +39,7 @@ class FusionConfig:
     width: int = 16  # of the head
     sides: int = 2  # conflict: pairs of strengths per modality
     dropout: float = 0.2
+    residual: bool = True  # mt, jmt: what a stream holds stays beside what it attends to; released: never
     hold_s: float = 2.0  # a modality counts as present this long after it was last measured
     partial: float = 0.5  # share of the training loss of recordings seen in part: each modality alone, some at random
     modality_dropout: float = 0.2  # released variants: share of training recordings from which a modality is taken
@@ -49,6 +50,11 @@ class FusionConfig:
             raise BadInput(f"model {self.model!r}: expected one of {', '.join(MODELS)}")
         if self.released and self.model not in ("mt", "jmt"):
             raise BadInput(f"released: only mt and jmt have a released variant, not {self.model}")
+
+    @property
+    def lr(self) -> float:
+        """Learning rate: attention between modalities needs smaller steps (``docs/fusion.md``)."""
+        return 3e-3 if self.model in ("lfan", "mt", "jmt") else 1e-2
 
     @property
     def streams(self) -> bool:
@@ -247,4 +253,5 @@ def _head(config: FusionConfig, names: Sequence[str], widths: Sequence[int], win
         return CAN(widths, width, dropout)
     if config.released and len(widths) < 2:
         raise BadInput("the released MT and JMT need two modalities")
-    return Streams(widths, width, dropout, window, config.model == "jmt", config.released)
+    residual = config.residual and not config.released
+    return Streams(widths, width, dropout, window, config.model == "jmt", config.released, residual)

@@ -125,9 +125,7 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
         if options["published"]
         else FusionConfig(options["model"], options["released"])
     )
-    # Attention over time needs smaller steps than the other heads (docs/fusion.md).
-    lr = 3e-3 if options["model"] in ("mt", "jmt") else TrainSettings.lr
-    train = TrainSettings(seed=options["seed"], device=options["device"], lr=lr)
+    train = TrainSettings(seed=options["seed"], device=options["device"], lr=config.lr)
     if options["epochs"]:
         train = replace(train, epochs=options["epochs"])
     plan = Plan(

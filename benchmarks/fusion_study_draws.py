@@ -1,0 +1,240 @@
+"""The drawn BAH study again and again: every draw is other people, other training, other held-out people.
+
+    OMP_NUM_THREADS=1 python benchmarks/fusion_study_draws.py --out /tmp/fusion-draws [--draws 12] [--save]
+
+An interval over people knows nothing of the luck of a training or of who was there to learn from. Here every draw gives
+one number, and the interval is over draws (Student's t), so it knows all three. ``--people`` learn (a quarter of them
+stop and calibrate), ``--test`` others are held out. Draws that are done are read from ``--out``. What the figures mean:
+``docs/fusion-study.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fusion_study import ALL, CONTROL_ROWS, EPOCHS, ROWS, WORLDS, Row, World, ready, shuffled, trained
+from fusion_study_score import Held, Said, predictions, shortcut_rows, spreads
+from twomind import engine
+from twomind.capture.drawn.study_world import StudyWorld
+from twomind.describe.study import study_features
+from twomind.errors import TwomindError
+from twomind.score.fusion_study import with_validation
+from twomind.store import write_text
+from twomind.types import Fold
+
+#: Draws begin here, so that none is of the people of another page or of the development of a model.
+FIRST_SEED = 100
+#: Beside the rows of ``fusion_study.py``: what the corrected attention was before.
+DRAW_ROWS = (*ROWS, Row("mt", residual=False))
+KEYS = ("frame_auc", "frame_auc_conflict", "frame_auc_within", "frame_auc_rest", "frame_ap", "video_auc")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one draw does."""
+
+    people: int
+    test: int
+    epochs: int
+    rows: tuple[Row, ...]
+    worlds: tuple[str, ...]
+    absent: bool
+    out: Path
+
+
+def world_of_draw(name: str, seed: int, people: int, test: int) -> World:
+    """``test`` people held out, ``people`` others to learn from; worlds as in ``fusion_study.py``."""
+    study = study_features("bah", test + people, seed, StudyWorld(conflict=0.0) if name == "no-conflict" else None)
+    if name == "shuffled":
+        study = replace(study, features=shuffled(study.features, study.truths, seed))
+    who = {t.recording: t.subject for t in study.truths}
+    order = list(dict.fromkeys(who.values()))
+    learn, held = ({r for r, s in who.items() if s in part} for part in (order[test:], order[:test]))
+    fold = Fold(f"draw {seed}", "draws", tuple(sorted(learn)), tuple(sorted(held)))
+    return ready(f"{name}-{seed}", study, (with_validation(fold, who, 0.25, seed),))
+
+
+def figures(world: World, held: Held, said: Said) -> dict[str, float]:
+    return {k: v for k, (v, _) in spreads(held, said, 2).items() if k in KEYS}
+
+
+def one_draw(plan: Plan, seed: int) -> dict[str, Any]:
+    """All figures of one draw; read where it was done before with the same plan and sources."""
+    mark = hashlib.sha256(repr((replace(plan, out=Path()), seed, _sources())).encode()).hexdigest()[:12]
+    place = plan.out / f"draw-{seed}-{mark}.json"
+    if place.is_file():
+        return dict(json.loads(place.read_text()))
+    found: dict[str, Any] = {"seed": seed}
+    for name in plan.worlds:
+        world = world_of_draw(name, seed, plan.people, plan.test)
+        held = Held.of(world)
+        found[name] = {
+            "rows": {k: figures(world, held, s) for k, s in shortcut_rows(world, held)} if name == "default" else {}
+        }
+        for row in plan.rows if name == "default" else CONTROL_ROWS:
+            models = [[trained(world, world.folds[0], row, seed, plan.epochs, plan.out / mark)]]
+            found[name]["rows"][row.name] = figures(world, held, predictions(world, held, models, row.modalities))
+            if plan.absent and name == "default" and row.modalities == ALL:
+                found[name].setdefault("absent", {})[row.name] = {
+                    " + ".join(gone): figures(world, held, predictions(world, held, models, without=gone))
+                    for n in (1, 2)
+                    for gone in combinations(ALL, n)
+                }
+    write_text(place, json.dumps(found, default=float))
+    return found
+
+
+def _sources() -> str:
+    """Of the code that trains: figures of other code are not the same figures."""
+    import twomind.estimate
+
+    folder = Path(twomind.estimate.__file__).parent
+    files = [*sorted(folder.glob("fusion*.py")), folder / "train.py", Path(__file__)]
+    return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
+
+
+# --- over the draws --------------------------------------------------------------------------------------------------
+
+
+def over(values: Sequence[float]) -> dict[str, Any]:
+    """Mean over draws, its 95 % interval (Student's t), and in how many draws it is above zero."""
+    from scipy.stats import t
+
+    v = np.asarray(values, float)
+    v = v[np.isfinite(v)]
+    half = float(t.ppf(0.975, len(v) - 1) * v.std(ddof=1) / len(v) ** 0.5) if len(v) > 1 else float("nan")
+    mean = float(v.mean())
+    return {"value": mean, "ci": [mean - half, mean + half], "above": int((v > 0).sum()), "n": len(v)}
+
+
+def gathered(draws: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows, and every gain of the page, over the draws."""
+    rows = [d["default"]["rows"] for d in draws]
+    names = list(rows[0])
+
+    def gain(a: str, b: str, of: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        keys = [k for k in KEYS if k in of[0][a] and k in of[0][b]]
+        return {k: over([r[a][k] - r[b][k] for r in of]) for k in keys}
+
+    found: dict[str, Any] = {
+        "rows": {n: {k: over([r[n][k] for r in rows]) for k in KEYS if k in rows[0][n]} for n in names},
+        "gains": {
+            f"{a} - {b}": gain(a, b, rows)
+            for b in ("face", "plain", "question_position", "question")
+            for a in names
+            if a != b and b in names and a not in ("prevalence", "question", "length_question", "position")
+        },
+    }
+    for world in draws[0]:
+        if world in WORLDS and world != "default":
+            found[world] = gain("conflict", "plain", [d[world]["rows"] for d in draws])
+    if "absent" in draws[0]["default"]:
+        found["absent"] = {
+            n: {gone: _absent(draws, n, gone) for gone in each} for n, each in draws[0]["default"]["absent"].items()
+        }
+    return found
+
+
+def _absent(draws: Sequence[Mapping[str, Any]], name: str, gone: str) -> dict[str, Any]:
+    """Against the same model with everything, ``plain`` trained on what is left, and question and position."""
+    left = " + ".join(m for m in ALL if m not in gone.split(" + "))
+    mine = [d["default"]["absent"][name][gone] for d in draws]
+    rows = [d["default"]["rows"] for d in draws]
+    found = {k: {"is": over([m[k] for m in mine])} for k in ("frame_auc", "video_auc")}
+    for k, f in found.items():
+        others = {"change": name, "less_trained": left}
+        others["less_shortcut"] = "question_position" if k == "frame_auc" else "question"
+        for label, other in others.items():
+            if other in rows[0]:
+                f[label] = over([m[k] - r[other][k] for m, r in zip(mine, rows, strict=True)])
+    return found
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The Markdown tables of the page."""
+    from fusion_study_page import cell
+
+    line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
+
+    def signed(f: Mapping[str, Any] | None) -> str:
+        return f"{cell(f, True)} {f['above']}/{f['n']}" if f else ""
+
+    lines = []
+    for n, r in found["rows"].items():
+        gains = found["gains"]
+        lines.append(
+            line(
+                (
+                    n,
+                    *(cell(r.get(k)) for k in ("video_auc", "frame_auc", "frame_ap")),
+                    *(signed(gains.get(f"{n} - face", {}).get(k)) for k in ("video_auc", "frame_auc")),
+                    *(signed(gains.get(f"{n} - {o}", {}).get("frame_auc")) for o in ("plain", "question_position")),
+                )
+            )
+        )
+    worlds = {"default": found["gains"].get("conflict - plain", {})}
+    worlds |= {w: found[w] for w in WORLDS if w in found}
+    for w, f in worlds.items():
+        lines.append(line((w, *(signed(f.get(k)) for k in KEYS))))
+    for n, each in found.get("absent", {}).items():
+        for gone, f in each.items():
+            more = [signed(f["frame_auc"].get(k)) for k in ("change", "less_trained", "less_shortcut")]
+            answers = cell(f["video_auc"]["is"]), signed(f["video_auc"].get("less_trained"))
+            lines.append(line((n, gone, cell(f["frame_auc"]["is"]), *more, *answers)))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--draws", type=int, default=12)
+    parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first draw")
+    parser.add_argument("--people", type=int, default=16, help="to learn from, a quarter of whom stop")
+    parser.add_argument("--test", type=int, default=24)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--rows", default=",".join(r.name for r in DRAW_ROWS))
+    parser.add_argument("--worlds", default=",".join(WORLDS))
+    parser.add_argument("--no-absent", action="store_true", help="not what absences do")
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--name", default="fusion-study-draws", help="of the result file")
+    given = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    rows = tuple(r for r in DRAW_ROWS if r.name in given.rows.split(","))
+    plan = Plan(
+        *(given.people, given.test, given.epochs, rows),
+        *(tuple(given.worlds.split(",")), not given.no_absent, given.out),
+    )
+    seeds = range(given.first, given.first + given.draws)
+    draws = []
+    for outcome in engine.run(partial(one_draw, plan), seeds, engine.n_workers(given.workers, given.draws)):
+        if not outcome.ok or outcome.result is None:
+            raise TwomindError(f"draw {outcome.item}: {outcome.error}\n{outcome.trace}")
+        draws.append(outcome.result)
+        print(f"draw {outcome.item} done, {len(draws)} of {given.draws}", file=sys.stderr, flush=True)
+    draws.sort(key=lambda d: d["seed"])
+    about = {"drawn": True, "people": given.people, "test_people": given.test, "epochs": given.epochs}
+    found = about | {"seeds": list(seeds), **gathered(draws), "draws": draws}
+    print(table(found))
+    if given.save:
+        from results import save
+
+        save(given.name, found, show=False)
+
+
+if __name__ == "__main__":
+    main()
