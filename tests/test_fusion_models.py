@@ -103,6 +103,20 @@ def test_the_conflict_model_sees_a_conflict_that_plain_fusion_does_not(conflict_
     assert ours > theirs + 0.1
 
 
+def test_the_conflict_model_begins_as_plain_fusion_and_its_terms_learn() -> None:
+    torch.manual_seed(0)
+    net = FusionNet(FusionConfig("conflict"), RECIPE, 2)
+    kinds = {kind for kind, _, _ in net.head.groups}
+    assert {"conflict within", "conflict", "agreement"} < kinds
+    for kind, _, at in net.head.groups:
+        weight = net.frame.weight.detach()[:, at]
+        assert bool((weight == 0).all()) == (kind in ("conflict within", "conflict", "agreement")), kind
+    batch = collate([i.grid for i in items(TEST, "conflict")[:2]])
+    net(batch).frame.square().sum().backward()
+    for kind, _, at in net.head.groups:
+        assert bool((net.frame.weight.grad[:, at] != 0).any()), kind
+
+
 def test_where_there_is_no_conflict_the_conflict_terms_gain_nothing() -> None:
     """The negative control: the same two models on a signal of one modality."""
     ours, theirs = (frame_ap(trained("words", FusionConfig(m), epochs=8), "words")[0] for m in ("conflict", "plain"))

@@ -18,6 +18,9 @@ from torch.nn import functional as F
 
 from twomind.estimate.fusion_tcn import Attention, EncoderLayer, MaskedBatchNorm
 
+#: Kinds of terms that the conflict model has and plain fusion has not.
+CONFLICT_TERMS = ("conflict within", "conflict", "agreement")
+
 
 def masked_softmax(scores: Tensor, allowed: Tensor) -> Tensor:
     """Softmax over the last axis among the allowed entries; all zero where none is."""

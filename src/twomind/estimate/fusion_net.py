@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twomind.errors import BadInput
-from twomind.estimate.fusion_heads import CAN, LFAN, Conflict, Streams
+from twomind.estimate.fusion_heads import CAN, CONFLICT_TERMS, LFAN, Conflict, Streams
 from twomind.estimate.fusion_input import Grid, Recipe, Scale
 from twomind.estimate.fusion_tcn import TCN, Anchor, lately, receptive_field
 
@@ -149,6 +149,10 @@ class FusionNet(nn.Module):
         self.head = _head(config, names, widths, window)
         d, n_questions = int(self.head.width), len(recipe.questions) + 1
         self.frame = nn.Linear(d, n_classes)
+        with torch.no_grad():
+            for kind, _, at in getattr(self.head, "groups", ()):
+                if kind in CONFLICT_TERMS:  # it begins as plain fusion, and a term enters by what it earns
+                    self.frame.weight[:, at] = 0
         self.frame_question = nn.Parameter(torch.zeros(n_classes, n_questions))
         self.video_scale = nn.Parameter(torch.ones(()))
         self.video_bias = nn.Parameter(torch.zeros(n_classes))
