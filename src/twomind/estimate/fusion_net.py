@@ -257,5 +257,4 @@ def _head(config: FusionConfig, names: Sequence[str], widths: Sequence[int], win
         return CAN(widths, width, dropout)
     if config.released and len(widths) < 2:
         raise BadInput("the released MT and JMT need two modalities")
-    residual = config.residual and not config.released
-    return Streams(widths, width, dropout, window, config.model == "jmt", config.released, residual)
+    return Streams(widths, width, dropout, window, config.model == "jmt", config.released, config.residual)
