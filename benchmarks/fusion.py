@@ -49,18 +49,18 @@ def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any
     """All numbers of one model."""
     from fusion_world import RECIPE
     from twomind.estimate import fusion
-    from twomind.estimate.fusion_fit import fit
+    from twomind.estimate.fusion_fit import fit, settings_for
     from twomind.estimate.fusion_net import FusionConfig
-    from twomind.estimate.train import TrainSettings
     from twomind.types import AMBIVALENCE
 
     model, _, released = name.partition("-")
     items = _items(n_people + max(n_people // 6, 1))
     train, val = items[: 7 * n_people], items[7 * n_people :]
-    settings = TrainSettings(epochs=epochs, device=device)
+    config = FusionConfig(model, bool(released))
+    settings = settings_for(config, epochs=epochs, device=device)
     base_mb = _rss_mb()
     started, cpu = time.perf_counter(), time.process_time()
-    found = fit(train, val, AMBIVALENCE, RECIPE, FusionConfig(model, bool(released)), settings)
+    found = fit(train, val, AMBIVALENCE, RECIPE, config, settings)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     trained = found.card["training"]["seconds"]
     numbers: dict[str, Any] = {

@@ -23,10 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from twomind.capture.datasets.bah_splits import Answer, read_answers, video_id
 from twomind.describe.text import describe_words
 from twomind.estimate.fusion_data import Item, item_of, middles
-from twomind.estimate.fusion_fit import fit, with_card
+from twomind.estimate.fusion_fit import fit, settings_for, with_card
 from twomind.estimate.fusion_input import Recipe, default_recipe
 from twomind.estimate.fusion_net import FusionConfig
-from twomind.estimate.train import TrainSettings
 from twomind.score.fusion_card import card_figures
 from twomind.score.fusion_study import with_validation
 from twomind.score.words import score_words
@@ -86,8 +85,9 @@ def main() -> None:
             asked = recipe if not no_question else replace(recipe, questions=())
             if no_question:
                 train, stop, test = ([_unasked(i) for i in part] for part in (train, stop, test))
-            settings = TrainSettings(epochs=given.epochs, seed=seed, batch=8)
-            model = fit(train, stop, AMBIVALENCE, asked, FusionConfig("conflict"), settings)
+            config = FusionConfig("conflict")
+            settings = settings_for(config, epochs=given.epochs, seed=seed, batch=8)
+            model = fit(train, stop, AMBIVALENCE, asked, config, settings)
             card = with_card(model, card_figures(model, train, test, n_bootstrap=1000)).card
             rows.append(
                 {

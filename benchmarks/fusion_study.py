@@ -27,7 +27,7 @@ from twomind.describe.study import ClipTruth, StudyFeatures, shuffle_modalities,
 from twomind.estimate import fusion
 from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item, data_mark, labelled
-from twomind.estimate.fusion_fit import fit, with_card
+from twomind.estimate.fusion_fit import fit, settings_for, with_card
 from twomind.estimate.fusion_input import Recipe, default_recipe
 from twomind.estimate.fusion_net import FusionConfig
 from twomind.estimate.train import TrainSettings
@@ -162,7 +162,7 @@ def trained(world: World, fold: Fold, row: Row, seed: int, epochs: int, out: Pat
     train, val = ([narrowed(world.items[r], row.modalities) for r in ids if r in world.items] for ids in parts(fold))
     config = FusionConfig(row.model, residual=row.residual)
     patience = min(max(epochs // 2, 1), TrainSettings.patience)
-    settings = TrainSettings(epochs=epochs, lr=config.lr, patience=patience, seed=seed)
+    settings = settings_for(config, epochs=epochs, patience=patience, seed=seed)
     mark = settings_hash(
         {"data": [data_mark(train), data_mark(val)], "config": asdict(config), "train": asdict(settings)}
     )

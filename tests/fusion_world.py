@@ -161,16 +161,15 @@ def train_small(folder: Path, progress: Progress | None = None, model: str = "co
     import torch
 
     from twomind.estimate import fusion
-    from twomind.estimate.fusion_fit import fit
+    from twomind.estimate.fusion_fit import fit, settings_for
     from twomind.estimate.fusion_net import FusionConfig
-    from twomind.estimate.train import TrainSettings
 
     torch.set_num_threads(1)
     items = [t.item() for t in takes(range(6), "face", 2 if short else 3)]
     train, val = [i for i in items if i.subject > "p1"], [i for i in items if i.subject <= "p1"]
     name, _, released = model.partition("-")
     config = FusionConfig(name, released=bool(released))
-    settings = TrainSettings(epochs=2 if short else 3, checkpoint_every_s=0.0)
+    settings = settings_for(config, epochs=2 if short else 3, checkpoint_every_s=0.0)
     checkpoint = folder / "checkpoint"
     found = fit(train, val, AMBIVALENCE, RECIPE, config, settings, None, checkpoint, progress)
     return fusion.save(found, folder / "model")

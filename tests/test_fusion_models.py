@@ -20,7 +20,7 @@ from twomind.errors import BadInput
 from twomind.estimate import fusion_fit
 from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item
-from twomind.estimate.fusion_fit import FitSettings, Objective, fit
+from twomind.estimate.fusion_fit import FitSettings, Objective, fit, settings_for
 from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of, without_span
 from twomind.estimate.fusion_net import FusionConfig, FusionNet, collate, published
 from twomind.estimate.fusion_run import rows_of
@@ -62,7 +62,7 @@ def items(people: range, plant: str, n_each: int = 4) -> list[Item]:
 
 
 def trained(plant: str, config: FusionConfig, epochs: int = 5, train: range = TRAIN, seed: int = 0) -> FusionRecogniser:
-    settings = TrainSettings(epochs=epochs, patience=epochs, seed=seed, lr=config.lr, batch=8)
+    settings = settings_for(config, epochs=epochs, patience=epochs, seed=seed, batch=8)
     return fit(items(train, plant), items(VAL, plant), AMBIVALENCE, RECIPE, config, settings)
 
 

@@ -207,7 +207,7 @@ def test_draws_are_done_once_and_absences_are_set_against_the_network_of_what_is
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = tuple(r for r in fusion_study.ROWS if r.name in ("conflict", "plain", "face", "face + voice"))
-    plan = draws.Plan(4, 2, 1, rows, ("default", "no-conflict"), True, tmp_path)
+    plan = draws.Plan(4, 2, 1, rows, ("default", "no-conflict"), tmp_path)
     first = draws.one_draw(plan, 100)
     monkeypatch.setattr(draws, "trained", lambda *a: pytest.fail("trained again"))
     assert json.loads(json.dumps(draws.one_draw(plan, 100))) == json.loads(json.dumps(first))

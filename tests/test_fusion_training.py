@@ -141,7 +141,14 @@ def test_every_kind_of_model_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_pa
     assert last[0]["epoch"] == 1
 
 
-def _tiny(folder: Path | None, seed: int = 0, epochs: int = 6, patience: int = 6, scores: list[float] | None = None):
+def _tiny(
+    folder: Path | None,
+    seed: int = 0,
+    epochs: int = 6,
+    patience: int = 6,
+    scores: list[float] | None = None,
+    smooth: int = 1,
+):
     torch.manual_seed(3)
     x = torch.randn(20, 4)
     y = (x[:, 0] > 0).long()
@@ -151,7 +158,7 @@ def _tiny(folder: Path | None, seed: int = 0, epochs: int = 6, patience: int = 6
     def validate(m: nn.Module) -> dict[str, float]:
         return {"score": next(given) if scores else -float(weighted_loss(m(x), y))}
 
-    settings = TrainSettings(epochs=epochs, batch=5, seed=seed, patience=patience)
+    settings = TrainSettings(epochs=epochs, batch=5, seed=seed, patience=patience, smooth=smooth)
     loss = lambda m, items: weighted_loss(m(x[items]), y[items])  # noqa: E731
     return train(module, 20, loss, validate, settings, mark={"x": 1}, checkpoint=folder and folder / "c")
 
@@ -165,6 +172,16 @@ def test_epochs_before_the_steps_have_their_full_length_are_not_kept_and_cost_no
     done = _tiny(None, epochs=30, patience=2, scores=[0.9, 0.8, 0.7, 0.1, 0.5, 0.4, 0.3, 0.2])
     assert (done.best, done.best_epoch, len(done.history)) == (0.5, 4, 7)
     assert _tiny(None, epochs=1, scores=[0.3]).best_epoch == 0
+
+
+def test_one_epoch_that_a_few_people_like_by_accident_does_not_end_the_training() -> None:
+    """Mean figure of three epochs, none of the warm-up (the first of ten) among them."""
+    scores = [0.9, 0.2, 0.45, 0.2, 0.4, 0.4, 0.5, 0.6, 0.7, 0.3]
+    done = _tiny(None, epochs=10, patience=3, scores=scores, smooth=1)
+    assert (done.best_epoch, len(done.history)) == (2, 6)
+    done = _tiny(None, epochs=10, patience=3, scores=scores, smooth=3)
+    assert (done.best_epoch, len(done.history)) == (8, 10)
+    assert done.best == pytest.approx(0.6)
 
 
 def _seen_in_training(

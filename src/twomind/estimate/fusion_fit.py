@@ -28,6 +28,16 @@ IMBALANCE = ("weights", "focal", "none")
 SELECT = ("ap", "macro_f1", "loss")
 
 
+#: Epochs whose mean figure decides when to stop. A handful of validation people can like one epoch by accident, and
+#: then the small steps at the end, in which a network settles, are never taken (``docs/fusion-study.md``).
+SMOOTH = 5
+
+
+def settings_for(config: FusionConfig, **given: Any) -> loop.TrainSettings:
+    """How a model of this kind is trained, unless ``given`` says otherwise."""
+    return loop.TrainSettings(**{"lr": config.lr, "smooth": SMOOTH, **given})
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """What is optimised, beside how (``TrainSettings``)."""
@@ -214,7 +224,7 @@ def fit(
     Raises:
         BadInput: too little to learn from, or a person in both parts.
     """
-    settings, how = settings or loop.TrainSettings(), fit_settings or FitSettings()
+    settings, how = settings or settings_for(config), fit_settings or FitSettings()
     _check(train, val, task)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -247,7 +257,7 @@ def fit(
             "epochs": len(done.history),
             "best_epoch": done.best_epoch,
             "best_score_on_validation_people": done.best,
-            "selected_by": f"{how.select} on validation people",
+            "selected_by": f"{how.select} on validation people, mean of {settings.smooth} epochs",
             "last": dict(done.history[-1]),
             "seconds": round(done.seconds, 1),
         },

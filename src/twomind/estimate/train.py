@@ -43,6 +43,7 @@ class TrainSettings:
     weight_decay: float = 5e-2
     clip: float = 1.0  # norm that a gradient is cut to
     patience: int = 10  # epochs without a better validation figure until it stops
+    smooth: int = 1  # the figure is the mean of so many epochs, this one the last
     seed: int = 0
     device: str = "cpu"  # or "cuda", "cuda:1", "auto"
     amp: bool = True  # mixed precision (bfloat16), on GPU only
@@ -51,8 +52,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.optimiser not in ("adamw", "sgd"):
             raise BadInput(f"optimiser {self.optimiser!r}: expected adamw or sgd")
-        if self.epochs < 1 or self.batch < 1 or self.patience < 1:
-            raise BadInput("training: expected epochs, batch and patience of at least 1")
+        if min(self.epochs, self.batch, self.patience, self.smooth) < 1:
+            raise BadInput("training: expected epochs, batch, patience and smooth of at least 1")
 
 
 def pick_device(asked: str) -> torch.device:
@@ -70,7 +71,7 @@ def pick_device(asked: str) -> torch.device:
 
 @dataclass(frozen=True)
 class Trained:
-    """Best weights by the validation figure, and what every epoch gave."""
+    """Best weights by the (smoothed) validation figure, and what every epoch gave."""
 
     weights: dict[str, Tensor]
     best: float
@@ -154,8 +155,10 @@ def train(
             with torch.no_grad():
                 figures = {k: float(v) for k, v in validate(module).items()}
             run.history.append({"epoch": run.epoch, "loss": run.total_loss / n_steps, **figures})
-            if run.epoch >= first and figures["score"] > run.best:
-                run.best, run.best_epoch, best = figures["score"], run.epoch, _copy(module)
+            lately = run.history[max(first, run.epoch + 1 - settings.smooth) :]
+            score = sum(h["score"] for h in lately) / max(len(lately), 1)
+            if run.epoch >= first and score > run.best:
+                run.best, run.best_epoch, best = score, run.epoch, _copy(module)
             run.epoch, run.step, run.total_loss = run.epoch + 1, 0, 0.0
             keep()
             saved = time.perf_counter()

@@ -105,10 +105,9 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
     from dataclasses import replace
 
     from twomind.estimate.encoders import Encoder
-    from twomind.estimate.fusion_fit import FitSettings
+    from twomind.estimate.fusion_fit import FitSettings, settings_for
     from twomind.estimate.fusion_input import default_recipe
     from twomind.estimate.fusion_net import FusionConfig, published
-    from twomind.estimate.train import TrainSettings
     from twomind.score.fusion_study import Plan
 
     encoders = tuple(
@@ -125,7 +124,7 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
         if options["published"]
         else FusionConfig(options["model"], options["released"])
     )
-    train = TrainSettings(seed=options["seed"], device=options["device"], lr=config.lr)
+    train = settings_for(config, seed=options["seed"], device=options["device"])
     if options["epochs"]:
         train = replace(train, epochs=options["epochs"])
     plan = Plan(
