@@ -4,8 +4,8 @@
 
 People are drawn as features (``study_features``), in groups of which each is held out once; a quarter of the others
 stop and calibrate. Worlds: the default one; one without conflict; and the default one whose face and voice pieces come
-from other people's moments of the same label. Killed and called again, it goes on; ``--save`` writes the result file
-and the figure. What the figures mean: ``docs/fusion-study.md``.
+from other people's moments of the same label. Killed and called again, it goes on; ``--save`` writes the result file.
+What the figures mean: ``docs/fusion-study.md``. The same on many draws of people: ``fusion_study_draws.py``.
 """
 
 from __future__ import annotations
@@ -248,21 +248,19 @@ def main() -> None:
     parser.add_argument("--brief", action="store_true", help="rows and gains only, no absences and deletions")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save", action="store_true")
-    parser.add_argument("--name", default="fusion-study", help="of the result file; the figure is drawn for this one")
+    parser.add_argument("--name", default="fusion-study", help="of the result file")
     given = parser.parse_args()
     rows = [r for r in ROWS if r.name not in given.leave_out.split(",")]
     worlds = tuple(given.worlds.split(","))
     options = {"n_bootstrap": given.bootstrap, "worlds": worlds, "brief": given.brief}
     found = study(given.people, given.epochs, given.seeds, given.out, rows, **options)
-    from fusion_study_page import draw, table
+    from fusion_study_page import table
 
     print(table(found))
     if given.save:
         from results import save
 
         save(given.name, found)
-        if given.name == parser.get_default("name"):
-            draw(found, Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from twomind.types import Fold
 #: Draws begin here: none is of the people of another page, or of the development of a model (seeds 7 to 18, and 100 to
 #: 106, on whom early stopping was found to fail).
 FIRST_SEED = 200
+PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg"
 #: Beside the rows of ``fusion_study.py``: what the corrected attention was before.
 DRAW_ROWS = (*ROWS, Row("mt", residual=False))
 KEYS = ("frame_auc", "frame_auc_conflict", "frame_auc_within", "frame_auc_rest", "frame_ap", "video_auc")
@@ -188,31 +189,33 @@ def _absences(draws: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """The Markdown tables of the page."""
+    """The Markdown tables of the page; beside a gain, in how many draws it is above zero."""
     from fusion_study_page import cell
 
     line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
+    head = lambda cells: line(cells) + "\n|" + "---|" * len(cells)  # noqa: E731
 
     def signed(f: Mapping[str, Any] | None) -> str:
         return f"{cell(f, True)} {f['above']}/{f['n']}" if f else ""
 
-    lines = []
+    gains = found["gains"]
+    lines = [head(("", "answers: AUC", "moments: AUC", "moments: AP", "answers, less face", "moments, less face"))]
     for n, r in found["rows"].items():
-        gains = found["gains"]
+        rows = [cell(r.get(k)) for k in ("video_auc", "frame_auc", "frame_ap")]
         lines.append(
-            line(
-                (
-                    n,
-                    *(cell(r.get(k)) for k in ("video_auc", "frame_auc", "frame_ap")),
-                    *(signed(gains.get(f"{n} - face", {}).get(k)) for k in ("video_auc", "frame_auc")),
-                    *(signed(gains.get(f"{n} - {o}", {}).get("frame_auc")) for o in ("plain", "question_position")),
-                )
-            )
+            line((n, *rows, *(signed(gains.get(f"{n} - face", {}).get(k)) for k in ("video_auc", "frame_auc"))))
         )
-    worlds = {"default": found["gains"].get("conflict - plain", {})}
-    worlds |= {w: found[w] for w in WORLDS if w in found}
-    for w, f in worlds.items():
-        lines.append(line((w, *(signed(f.get(k)) for k in KEYS))))
+    lines += ["", head(("moments: AUC", "less plain", "less question + position"))]
+    for n in found["rows"]:
+        against = [gains.get(f"{n} - {o}", {}).get("frame_auc") for o in ("plain", "question_position")]
+        if any(against):
+            lines.append(line((n, *map(signed, against))))
+    lines += ["", head(("conflict less plain", *KEYS))]
+    worlds = {"default": gains.get("conflict - plain", {})} | {w: found[w] for w in WORLDS if w in found}
+    lines += [line((w, *(signed(f.get(k)) for k in KEYS))) for w, f in worlds.items()]
+    lines += [f"mt less mt without residual: {signed(gains.get('mt - mt without residual', {}).get('frame_auc'))}"]
+    columns = ("moments: AUC", "change", "less `plain` trained so", "less question + position")
+    lines += ["", head(("model", "without", *columns, "answers: AUC", "less `plain` trained so"))]
     for n, each in found.get("absent", {}).items():
         for gone, f in each.items():
             more = [signed(f["frame_auc"].get(k)) for k in ("change", "less_trained", "less_shortcut")]
@@ -232,7 +235,7 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(r.name for r in DRAW_ROWS))
     parser.add_argument("--worlds", default=",".join(WORLDS))
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--save", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write the result file, and with all worlds the figure")
     parser.add_argument("--name", default="fusion-study-draws", help="of the result file")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -253,9 +256,13 @@ def main() -> None:
     found = about | {"seeds": list(seeds), **gathered(draws), "draws": draws}
     print(table(found))
     if given.save:
+        from fusion_study_page import draw
         from results import save
 
         save(given.name, found, show=False)
+        if set(WORLDS) <= set(found) | {"default"}:
+            worlds = {w: {"gains": {"conflict - plain": found[w]}} for w in WORLDS if w in found}
+            draw({"default": found, **worlds}, PICTURE, "draws of people")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The tables of ``docs/fusion-study.md`` and its picture, from what ``fusion_study.py`` found."""
+"""The tables of ``fusion_study.py``, and the picture of ``docs/fusion-study.md``."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def draw(found: Mapping[str, Any], path: Path) -> None:
-    """Frame AUC of every row, and what the conflict terms add by kind of segment and world."""
+def draw(found: Mapping[str, Any], path: Path, over: str) -> None:
+    """Frame AUC of every row, and what the conflict terms add by kind of segment and world; intervals ``over`` what."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -111,7 +111,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         axis.set_yticks(range(len(values)), [n.replace("_", " + ") for n in values])
         axis.invert_yaxis()
         axis.spines[["top", "right"]].set_visible(False)
-    left.set_xlabel("AUC of moments, 95 % over people")
+    left.set_xlabel(f"AUC of moments, 95 % over {over}")
     right.set_xlabel("gain of conflict over plain, AUC of moments")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
