@@ -25,7 +25,7 @@ from twomind import estimate
 from twomind.errors import BadInput, MissingWeights
 from twomind.estimate import fusion
 from twomind.estimate.fusion_data import apart, read_items, training_set, write_items
-from twomind.estimate.fusion_fit import _views, fit
+from twomind.estimate.fusion_fit import _views, fit, settings_for
 from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of
 from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet
 from twomind.estimate.train import TrainSettings, average_precision, macro_f1, train, weighted_loss
@@ -415,6 +415,26 @@ def test_figures_refuse_people_who_were_trained_on(study) -> None:
     fold = data.folds("p")[0]
     with pytest.raises(BadInput, match="had a part in training"):
         card_figures(model, [items[i] for i in fold.train], [items[i] for i in fold.val])
+
+
+def test_a_model_of_before_the_residual_answers_as_it_did(tmp_path: Path) -> None:
+    """Its card does not name it; computed with one, the same weights would say something else."""
+    items = [t.item() for t in world.takes(range(3), "face", 2)]
+    config = FusionConfig("mt", residual=False)
+    model = fit(items[:4], items[4:], AMBIVALENCE, RECIPE, config, settings_for(config, epochs=1))
+    folder = fusion.save(model, tmp_path / "m")
+    card = json.loads((folder / fusion.CARD).read_text())
+    assert card["config"].pop("residual") is False
+    (folder / fusion.CARD).write_text(json.dumps(card))
+    read = estimate.load(folder)
+    assert isinstance(read, fusion.FusionRecogniser)
+    x = world.takes(range(1), "face", 1)[0].x
+    np.testing.assert_array_equal(read.timeline(x)[1], model.timeline(x)[1])
+    card["config"]["residual"] = True
+    (folder / fusion.CARD).write_text(json.dumps(card))
+    other = estimate.load(folder)
+    assert isinstance(other, fusion.FusionRecogniser)
+    assert np.nanmax(np.abs(other.timeline(x)[1] - model.timeline(x)[1])) > 1e-4
 
 
 def test_a_permuted_class_order_another_recipe_and_damaged_weights_are_refused(study, tmp_path: Path) -> None:
