@@ -42,6 +42,8 @@ FIRST_SEED = 200
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg"
 #: Beside the rows of ``fusion_study.py``: what the corrected attention was before.
 DRAW_ROWS = (*ROWS, Row("mt", residual=False))
+#: What further draws are for: the conflict terms are worth less than one training differs from the next.
+PAIR_ROWS = ("conflict", "plain", "face")
 KEYS = ("frame_auc", "frame_auc_conflict", "frame_auc_within", "frame_auc_rest", "frame_ap", "video_auc")
 
 
@@ -73,8 +75,17 @@ def figures(held: Held, said: Said) -> dict[str, float]:
     return {k: v for k, (v, _) in spreads(held, said, 2).items() if k in KEYS}
 
 
-def one_draw(plan: Plan, seed: int) -> dict[str, Any]:
+def narrowed_plan(plan: Plan, n: int, draws: int, slow: int) -> Plan:
+    """What the ``n``-th draw does: everything; all but MT and JMT; or conflict, plain and face in the default world."""
+    if n >= draws:
+        rows = tuple(r for r in plan.rows if r.name in PAIR_ROWS)
+        return replace(plan, rows=rows, worlds=("default",))
+    return plan if n < slow else replace(plan, rows=tuple(r for r in plan.rows if r.model not in ("mt", "jmt")))
+
+
+def one_draw(plan: Plan, first: int, draws: int, slow: int, seed: int) -> dict[str, Any]:
     """All figures of one draw; each row is read where it was done before with the same settings and sources."""
+    plan = narrowed_plan(plan, seed - first, draws, slow)
     same = (plan.people, plan.test, plan.epochs, seed, _sources())
     place = plan.out / f"draw-{seed}-{hashlib.sha256(repr(same).encode()).hexdigest()[:12]}"
     found: dict[str, Any] = {"seed": seed}
@@ -165,7 +176,7 @@ def gathered(draws: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         },
     }
     for world in (w for w in WORLDS if w != "default" and w in draws[0]):
-        found[world] = gain("conflict", "plain", [d[world]["rows"] for d in draws])
+        found[world] = gain("conflict", "plain", [d[world]["rows"] for d in draws if world in d])
     full = [n for n in names if any(n in d["default"]["absent"] for d in draws)]
     found["absent"] = {n: _absences(draws, n) for n in full}
     return found
@@ -228,6 +239,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=12)
+    parser.add_argument("--slow", type=int, default=5, help="of these, how many with MT and JMT, which take long")
+    parser.add_argument("--pairs", type=int, default=20, help="further draws of conflict, plain and face alone")
     parser.add_argument("--first", type=int, default=FIRST_SEED, help="seed of the first draw")
     parser.add_argument("--people", type=int, default=16, help="to learn from, a quarter of whom stop")
     parser.add_argument("--test", type=int, default=24)
@@ -244,13 +257,14 @@ def main() -> None:
         *(given.people, given.test, given.epochs, rows),
         *(tuple(given.worlds.split(",")), given.out),
     )
-    seeds = range(given.first, given.first + given.draws)
+    seeds = range(given.first, given.first + given.draws + given.pairs)
     draws = []
-    for outcome in engine.run(partial(one_draw, plan), seeds, engine.n_workers(given.workers, given.draws)):
+    work = partial(one_draw, plan, seeds[0], given.draws, given.slow)
+    for outcome in engine.run(work, seeds, engine.n_workers(given.workers, len(seeds))):
         if not outcome.ok or outcome.result is None:
             raise TwomindError(f"draw {outcome.item}: {outcome.error}\n{outcome.trace}")
         draws.append(outcome.result)
-        print(f"draw {outcome.item} done, {len(draws)} of {given.draws}", file=sys.stderr, flush=True)
+        print(f"draw {outcome.item} done, {len(draws)} of {len(seeds)}", file=sys.stderr, flush=True)
     draws.sort(key=lambda d: d["seed"])
     about = {"drawn": True, "people": given.people, "test_people": given.test, "epochs": given.epochs}
     found = about | {"seeds": list(seeds), **gathered(draws), "draws": draws}

@@ -208,9 +208,9 @@ def test_draws_are_done_once_and_absences_are_set_against_the_network_of_what_is
 ) -> None:
     rows = tuple(r for r in fusion_study.ROWS if r.name in ("conflict", "plain", "face", "face + voice"))
     plan = draws.Plan(4, 2, 1, rows, ("default", "no-conflict"), tmp_path)
-    first = draws.one_draw(plan, 100)
+    first = draws.one_draw(plan, 100, 1, 1, 100)
     monkeypatch.setattr(draws, "trained", lambda *a: pytest.fail("trained again"))
-    assert json.loads(json.dumps(draws.one_draw(plan, 100))) == json.loads(json.dumps(first))
+    assert json.loads(json.dumps(draws.one_draw(plan, 100, 1, 1, 100))) == json.loads(json.dumps(first))
     found = draws.gathered([first, first])
     gain = found["absent"]["plain"]["words"]["frame_auc"]
     rows_ = first["default"]["rows"]
@@ -222,3 +222,19 @@ def test_draws_are_done_once_and_absences_are_set_against_the_network_of_what_is
         first["no-conflict"]["rows"]["conflict"]["frame_auc"] - first["no-conflict"]["rows"]["plain"]["frame_auc"]
     )
     assert "conflict" in draws.table(found)
+
+
+def test_slow_heads_and_further_draws_are_fewer_and_nobody_is_dropped_elsewhere(tmp_path: Path) -> None:
+    plan = draws.Plan(16, 24, 30, draws.DRAW_ROWS, fusion_study.WORLDS, tmp_path)
+    whole, fast, pair = (draws.narrowed_plan(plan, n, 12, 5) for n in (4, 5, 12))
+    assert whole == plan
+    assert {r.name for r in plan.rows} - {r.name for r in fast.rows} == {"mt", "jmt", "mt without residual"}
+    assert fast.worlds == fusion_study.WORLDS
+    assert [r.name for r in pair.rows] == ["conflict", "plain", "face"]
+    assert pair.worlds == ("default",)
+    a = {"default": {"rows": {"conflict": {"frame_auc": 0.8}, "plain": {"frame_auc": 0.7}}, "absent": {}}}
+    b = {"default": {"rows": {"plain": {"frame_auc": 0.9}}, "absent": {}}}
+    found = draws.gathered([a, b, a])
+    assert found["gains"]["conflict - plain"]["frame_auc"]["n"] == 2
+    assert found["gains"]["conflict - plain"]["frame_auc"]["value"] == pytest.approx(0.1)
+    assert found["rows"]["plain"]["frame_auc"]["n"] == 3
