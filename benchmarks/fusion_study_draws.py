@@ -170,7 +170,7 @@ def gathered(draws: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "rows": {n: row(n) for n in names},
         "gains": {
             f"{a} - {b}": gain(a, b, rows)
-            for b in ("face", "plain", "question_position", "question", "mt without residual")
+            for b in ("face", "voice", "plain", "question_position", "question", "mt without residual")
             for a in names
             if a != b and b in names and a not in ("prevalence", "question", "length_question", "position")
         },
@@ -210,12 +210,12 @@ def table(found: Mapping[str, Any]) -> str:
         return f"{cell(f, True)} {f['above']}/{f['n']}" if f else ""
 
     gains = found["gains"]
-    lines = [head(("", "answers: AUC", "moments: AUC", "moments: AP", "answers, less face", "moments, less face"))]
+    singles = [(k, s) for k in ("video_auc", "frame_auc") for s in ("face", "voice")]
+    less = (f"{'answers' if k == 'video_auc' else 'moments'}, less {s}" for k, s in singles)
+    lines = [head(("", "answers: AUC", "moments: AUC", "moments: AP", *less))]
     for n, r in found["rows"].items():
         rows = [cell(r.get(k)) for k in ("video_auc", "frame_auc", "frame_ap")]
-        lines.append(
-            line((n, *rows, *(signed(gains.get(f"{n} - face", {}).get(k)) for k in ("video_auc", "frame_auc"))))
-        )
+        lines.append(line((n, *rows, *(signed(gains.get(f"{n} - {s}", {}).get(k)) for k, s in singles))))
     lines += ["", head(("moments: AUC", "less plain", "less question + position"))]
     for n in found["rows"]:
         against = [gains.get(f"{n} - {o}", {}).get("frame_auc") for o in ("plain", "question_position")]
