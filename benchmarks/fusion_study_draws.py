@@ -177,9 +177,30 @@ def gathered(draws: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
     for world in (w for w in WORLDS if w != "default" and w in draws[0]):
         found[world] = gain("conflict", "plain", [d[world]["rows"] for d in draws if world in d])
+    found["beyond_the_rest"] = {
+        w: beyond_the_rest([d[w]["rows"] for d in draws if w in d]) for w in WORLDS if w in draws[0]
+    }
     full = [n for n in names if any(n in d["default"]["absent"] for d in draws)]
     found["absent"] = {n: _absences(draws, n) for n in full}
     return found
+
+
+def beyond_the_rest(of: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """How much more ``conflict`` has over ``plain`` on a kind of moments than on moments without a conflict.
+
+    What more numbers in a network give, they give on both; what this leaves is of the conflict.
+    """
+    both = [(r["conflict"], r["plain"]) for r in of if "conflict" in r and "plain" in r]
+    kinds = [k for k in ("conflict", "within") if both and f"frame_auc_{k}" in both[0][0]]
+    return {
+        kind: over(
+            [
+                a[f"frame_auc_{kind}"] - b[f"frame_auc_{kind}"] - a["frame_auc_rest"] + b["frame_auc_rest"]
+                for a, b in both
+            ]
+        )
+        for kind in kinds
+    }
 
 
 def _absences(draws: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
@@ -224,6 +245,9 @@ def table(found: Mapping[str, Any]) -> str:
     lines += ["", head(("conflict less plain", *KEYS))]
     worlds = {"default": gains.get("conflict - plain", {})} | {w: found[w] for w in WORLDS if w in found}
     lines += [line((w, *(signed(f.get(k)) for k in KEYS))) for w, f in worlds.items()]
+    lines += [
+        f"beyond the rest, {w}: { ({k: signed(v) for k, v in f.items()}) }" for w, f in found["beyond_the_rest"].items()
+    ]
     lines += [f"mt less mt without residual: {signed(gains.get('mt - mt without residual', {}).get('frame_auc'))}"]
     columns = ("moments: AUC", "change", "less `plain` trained so", "less question + position")
     lines += ["", head(("model", "without", *columns, "answers: AUC", "less `plain` trained so"))]

@@ -238,3 +238,15 @@ def test_slow_heads_and_further_draws_are_fewer_and_nobody_is_dropped_elsewhere(
     assert found["gains"]["conflict - plain"]["frame_auc"]["n"] == 2
     assert found["gains"]["conflict - plain"]["frame_auc"]["value"] == pytest.approx(0.1)
     assert found["rows"]["plain"]["frame_auc"]["n"] == 3
+
+
+def test_what_the_terms_give_everywhere_is_not_told_as_a_gain_on_conflicts() -> None:
+    def row(conflict: float, rest: float) -> dict[str, float]:
+        return {"frame_auc_conflict": conflict, "frame_auc_rest": rest}
+
+    everywhere = {"conflict": row(0.85, 0.75), "plain": row(0.8, 0.7)}
+    there = {"conflict": row(0.85, 0.69), "plain": row(0.8, 0.7)}
+    found = draws.beyond_the_rest([everywhere, there, {"plain": row(0.8, 0.7)}])
+    assert set(found) == {"conflict"}
+    assert found["conflict"]["n"] == 2
+    assert found["conflict"]["value"] == pytest.approx((0.0 + 0.06) / 2)
