@@ -64,8 +64,13 @@ def test_signals_are_not_swallowed() -> None:
     def interrupt(_: int) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        list(engine.run(interrupt, [1], 1))
+    # A shell that starts tests in the background has them ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(engine.run(interrupt, [1], 1))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
