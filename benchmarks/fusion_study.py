@@ -98,6 +98,19 @@ def world_of(name: str, n_people: int, n_folds: int = 3, seed: int = 0) -> World
     )
 
 
+def first_held_out(study: StudyFeatures, n_test: int, sizes: Sequence[int], seed: int) -> tuple[Fold, ...]:
+    """One fold per number of people to learn from; the first ``n_test`` people are held out in all of them."""
+    who = {t.recording: t.subject for t in study.truths}
+    people = list(dict.fromkeys(who.values()))
+
+    def of(chosen: Sequence[str]) -> tuple[str, ...]:
+        return tuple(r for p in chosen for r, s in who.items() if s == p)
+
+    test = of(people[:n_test])
+    folds = (Fold(f"{n} people", "first held out", of(people[n_test : n_test + n]), test) for n in sizes)
+    return tuple(with_validation(f, who, 0.25, seed) for f in folds)
+
+
 def ready(name: str, study: StudyFeatures, folds: tuple[Fold, ...] = ()) -> World:
     """The recordings of a drawn study on the grid, with their truths."""
     data, recipe = DrawnSet(study), default_recipe(ALL)

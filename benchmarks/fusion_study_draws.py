@@ -18,7 +18,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fusion_study import ALL, CONTROL_ROWS, EPOCHS, ROWS, WORLDS, Row, World, ready, shuffled, trained
-from fusion_study_score import Held, Said, predictions, shortcut_rows, spreads
+from fusion_study import ALL, CONTROL_ROWS, EPOCHS, ROWS, WORLDS, Row, World, first_held_out, ready, shuffled, trained
+from fusion_study_score import GONE, Held, Said, predictions, shortcut_of, shortcut_rows, spreads
 from twomind import engine
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.describe.study import study_features
 from twomind.errors import TwomindError
-from twomind.score.fusion_study import with_validation
 from twomind.store import write_text
-from twomind.types import Fold
 
 #: Draws begin here: none is of the people of another page, or of the development of a model (seeds 7 to 18, and 100 to
-#: 106, on whom early stopping was found to fail).
+#: 107, on whom early stopping was found to fail).
 FIRST_SEED = 200
 PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "fusion-study.svg"
 #: Beside the rows of ``fusion_study.py``: what the corrected attention was before.
@@ -64,11 +61,7 @@ def world_of_draw(name: str, seed: int, people: int, test: int) -> World:
     study = study_features("bah", test + people, seed, StudyWorld(conflict=0.0) if name == "no-conflict" else None)
     if name == "shuffled":
         study = replace(study, features=shuffled(study.features, study.truths, seed))
-    who = {t.recording: t.subject for t in study.truths}
-    order = list(dict.fromkeys(who.values()))
-    learn, held = ({r for r, s in who.items() if s in part} for part in (order[test:], order[:test]))
-    fold = Fold(f"draw {seed}", "draws", tuple(sorted(learn)), tuple(sorted(held)))
-    return ready(f"{name}-{seed}", study, (with_validation(fold, who, 0.25, seed),))
+    return ready(f"{name}-{seed}", study, first_held_out(study, test, (people,), seed))
 
 
 def figures(held: Held, said: Said) -> dict[str, float]:
@@ -113,9 +106,7 @@ def _row(world: World, held: Held, row: Row, seed: int, epochs: int, place: Path
     done: dict[str, Any] = {"is": figures(held, predictions(world, held, models, row.modalities))}
     if row.modalities == ALL and world.name.startswith("default"):
         done["absent"] = {
-            " + ".join(gone): figures(held, predictions(world, held, models, without=gone))
-            for n in (1, 2)
-            for gone in combinations(ALL, n)
+            " + ".join(gone): figures(held, predictions(world, held, models, without=gone)) for gone in GONE
         }
     return done
 
@@ -210,9 +201,9 @@ def _absences(draws: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
     for gone in mine[0]["absent"][name]:
         left = " + ".join(m for m in ALL if m not in gone.split(" + "))
         found[gone] = {}
-        for k, shortcut in (("frame_auc", "question_position"), ("video_auc", "question")):
+        for k in ("frame_auc", "video_auc"):
             f = {"is": over([d["absent"][name][gone][k] for d in mine])}
-            for label, other in (("change", name), ("less_trained", left), ("less_shortcut", shortcut)):
+            for label, other in (("change", name), ("less_trained", left), ("less_shortcut", shortcut_of(k))):
                 both = [d for d in mine if other in d["rows"]]
                 if both:
                     f[label] = over([d["absent"][name][gone][k] - d["rows"][other][k] for d in both])
@@ -222,10 +213,7 @@ def _absences(draws: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
 
 def table(found: Mapping[str, Any]) -> str:
     """The Markdown tables of the page; beside a gain, in how many draws it is above zero."""
-    from fusion_study_page import cell
-
-    line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
-    head = lambda cells: line(cells) + "\n|" + "---|" * len(cells)  # noqa: E731
+    from fusion_study_page import cell, head, line
 
     def signed(f: Mapping[str, Any] | None) -> str:
         return f"{cell(f, True)} {f['above']}/{f['n']}" if f else ""
@@ -245,9 +233,8 @@ def table(found: Mapping[str, Any]) -> str:
     lines += ["", head(("conflict less plain", *KEYS))]
     worlds = {"default": gains.get("conflict - plain", {})} | {w: found[w] for w in WORLDS if w in found}
     lines += [line((w, *(signed(f.get(k)) for k in KEYS))) for w, f in worlds.items()]
-    lines += [
-        f"beyond the rest, {w}: { ({k: signed(v) for k, v in f.items()}) }" for w, f in found["beyond_the_rest"].items()
-    ]
+    for w, f in found["beyond_the_rest"].items():
+        lines += [f"beyond the rest, {w}, {kind}: {signed(gain)}" for kind, gain in f.items()]
     lines += [f"mt less mt without residual: {signed(gains.get('mt - mt without residual', {}).get('frame_auc'))}"]
     columns = ("moments: AUC", "change", "less `plain` trained so", "less question + position")
     lines += ["", head(("model", "without", *columns, "answers: AUC", "less `plain` trained so"))]
@@ -275,7 +262,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="write the result file, and with all worlds the figure")
     parser.add_argument("--name", default="fusion-study-draws", help="of the result file")
     given = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the workers, which import torch after this
     rows = tuple(r for r in DRAW_ROWS if r.name in given.rows.split(","))
     plan = Plan(
         *(given.people, given.test, given.epochs, rows),

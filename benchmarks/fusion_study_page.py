@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,16 @@ def cell(f: Mapping[str, Any] | None, signed: bool = False) -> str:
     return f"{short(f['value'])} [{short(f['ci'][0])}, {short(f['ci'][1])}]"
 
 
+def line(cells: Iterable[str]) -> str:
+    """A row of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+def head(names: Sequence[str]) -> str:
+    """The first two lines of one."""
+    return line(names) + "\n|" + "---|" * len(names)
+
+
 #: Columns of the first table of the page.
 COLUMNS = {
     "video_auc": "answers: AUC",
@@ -33,8 +43,6 @@ COLUMNS = {
 
 def table(found: Mapping[str, Any]) -> str:
     """The Markdown tables of ``docs/fusion-study.md``, and what its text quotes."""
-    head = lambda names: "| " + " | ".join(names) + " |\n|" + "---|" * len(names)  # noqa: E731
-    line = lambda cells: "| " + " | ".join(cells) + " |"  # noqa: E731
     rows, gains = found["default"]["rows"], found["default"]["gains"]
     lines = [head(("", *COLUMNS.values()))]
     lines += [line((n.replace("_", " + "), *(cell(r.get(c)) for c in COLUMNS))) for n, r in rows.items()]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 KINDS = ("conflict", "within", "rest")
 #: A marked moment belongs to the true span that it lies in, or misses by no more than the error of a boundary (s).
 NEAR_S = 1.0
+#: Modalities that are taken away: each, and every two.
+GONE = tuple(c for n in (1, 2) for c in combinations(ALL, n))
 ORDER = ("prevalence", "question", "length_question", "position", "question_position")
 
 
@@ -317,19 +319,19 @@ def absences(
     for name, ms in models.items():
         whole = spreads(held, said[name], n_bootstrap)
         found[name] = {}
-        for gone in (c for n in (1, 2) for c in combinations(ALL, n)):
+        for gone in GONE:
             left = spreads(held, predictions(world, held, ms, without=gone), n_bootstrap)
             own = " + ".join(m for m in ALL if m not in gone)
             entry = {k: {**with_ci(left[k]), "change": differences(left, whole)[k]} for k in keys}
             for k in keys:
-                for label, other in (("less_trained", own), ("less_shortcut", _shortcut(k))):
+                for label, other in (("less_trained", own), ("less_shortcut", shortcut_of(k))):
                     if k in trained.get(other, {}):
                         entry[k][label] = differences(left, trained[other])[k]
             found[name][" + ".join(gone)] = entry
     return found
 
 
-def _shortcut(key: str) -> str:
+def shortcut_of(key: str) -> str:
     return "question_position" if key.startswith("frame") else "question"
 
 

@@ -21,13 +21,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fusion_study import EPOCHS, Row, World, ready, trained
+from fusion_study import EPOCHS, Row, World, first_held_out, ready, trained
 from fusion_study_score import Held, Said, differences, predictions, spreads, with_ci
 from twomind.capture.drawn.study_layout import clips_of, person_of, take_of
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.describe.study import study_features
-from twomind.score.fusion_study import with_validation
-from twomind.types import Fold
 
 ROWS = (Row("plain", ("face",)), Row("plain"), Row("conflict"))
 #: What a camera sees, a microphone hears and a transcript holds, in the names of the drawn truth.
@@ -42,15 +40,8 @@ KEYS = ("frame_auc", "frame_ap", "frame_auc_conflict", "frame_auc_within", "fram
 def sized(name: str, settings: StudyWorld, sizes: Sequence[int], n_test: int, seed: int) -> list[World]:
     """One world per number of people to learn from; the first ``n_test`` people are held out in all of them."""
     study = study_features("bah", n_test + max(sizes), seed, settings)
-    people = list(dict.fromkeys(t.subject for t in study.truths))
-    by = {p: tuple(t.recording for t in study.truths if t.subject == p) for p in people}
-    test = tuple(r for p in people[:n_test] for r in by[p])
-    folds = []
-    for n in sizes:
-        mine = tuple(r for p in people[n_test : n_test + n] for r in by[p])
-        who = {t.recording: t.subject for t in study.truths}
-        folds.append(with_validation(Fold(f"{n} people", "curve", mine, test), who, 0.25, seed))
-    whole = ready(name, study, tuple(folds))
+    folds = first_held_out(study, n_test, sizes, seed)
+    whole = ready(name, study, folds)
     return [replace(whole, folds=(f,)) for f in folds]
 
 

@@ -17,7 +17,7 @@ from twomind.describe.measures import NAMES as FACE
 from twomind.describe.voice import NAMES as VOICE
 from twomind.estimate.fusion_data import Item, item_of, middles
 from twomind.estimate.fusion_input import Recipe, default_recipe
-from twomind.types import AMBIVALENCE, Features, Progress, Track
+from twomind.types import AMBIVALENCE, Features, Fold, Progress, Recording, Track
 
 PLANTS = ("face", "voice", "words", "conflict", "within")
 RECIPE = default_recipe()
@@ -173,3 +173,35 @@ def train_small(folder: Path, progress: Progress | None = None, model: str = "co
     checkpoint = folder / "checkpoint"
     found = fit(train, val, AMBIVALENCE, RECIPE, config, settings, None, checkpoint, progress)
     return fusion.save(found, folder / "model")
+
+
+class FakeSet:
+    """A data set in memory, behind the contract of ``twomind.capture.datasets``."""
+
+    name = "planted"
+    tasks = (AMBIVALENCE,)
+
+    def __init__(self, plant: str, n_people: int, n_each: int = 3) -> None:
+        self.takes = {t.x.recording: t for t in takes(range(n_people), plant, n_each)}
+
+    def recordings(self):
+        return tuple(
+            Recording(t.x.recording, t.x.subject, Path("none.mp4"), t.x.question, drawn=True)
+            for t in self.takes.values()
+        )
+
+    def label(self, task_name: str, recording_id: str) -> int | None:
+        return self.takes[recording_id].y
+
+    def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray:
+        return self.takes[recording_id].frame_labels(times_s)
+
+    def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
+        people = sorted({t.x.subject for t in self.takes.values()}, key=lambda p: int(p[1:]))
+        n = len(people)
+        parts = {p: "test" if i < n // 3 else "val" if i < n // 2 else "train" for i, p in enumerate(people)}
+        ids = {k: tuple(i for i, t in self.takes.items() if parts[t.x.subject] == k) for k in ("train", "val", "test")}
+        return (Fold("one", protocol, ids["train"], ids["test"], ids["val"]),)
+
+    def describe(self, recording: Recording) -> Features:
+        return self.takes[recording.id].x
