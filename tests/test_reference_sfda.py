@@ -206,6 +206,15 @@ def test_nrc_neighbours_affinities_and_loss(seed: int, n: int, k: int, kk: int, 
     assert float(default) == pytest.approx(nrc.loss(probs, where, first, second, scores), rel=1e-6)
 
 
+def test_an_affinity_is_a_count() -> None:
+    """Row 0 is named twice by one neighbour, once by another, and by a third not at all."""
+    found = neighbours.Near(t([[1, 2, 3]]), t([[[0, 0], [4, 0], [5, 4]]]))
+    close(
+        neighbours.affinities(found, t([0])), [[nrc.affinity(0, theirs) for theirs in ([0, 0], [4, 0], [5, 4])]], 1e-6
+    )
+    close(neighbours.affinities(found, t([0])), [[2, 1, 0.1]], 1e-6)
+
+
 @checked
 @given(seeds, st.integers(5, 10))
 def test_neighbours_of_neighbours(seed: int, n: int) -> None:

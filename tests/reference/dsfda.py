@@ -44,9 +44,7 @@ def transposed(x: Tensor, kernel: Tensor, stride: int) -> Tensor:
     for a in range(k):
         for b in range(k):
             part = torch.einsum("bchw,co->bohw", x, kernel[:, :, a, b])
-            wide = torch.zeros_like(total)
-            wide[:, :, a : a + stride * height : stride, b : b + stride * width : stride] = part
-            total = total + wide
+            total[:, :, a : a + stride * height : stride, b : b + stride * width : stride] += part
     return total[:, :, 1:-1, 1:-1]
 
 
