@@ -511,7 +511,7 @@ def test_subject_msda_step_by_step() -> None:
     """Both stages: pairs of people with 0.1 MMD, then the source, the MMD to the person, and the confident windows."""
     small, seed = Small(6, n=6, n_source=12), 1
     how = {"lr": 0.05, "decay": 0.02, "source_steps": 3, "steps": 5, "batch": 3, "round_steps": 2}
-    how |= {"pair_weight": 0.1, "weight": 0.8, "confident": 0.8, "fall": 0.05, "n_people": 3}
+    how |= {"pair_weight": 0.1, "weight": 0.8, "confident": 0.9, "fall": 0.12, "n_people": 3}
     names, y = ("gain", "shift", "turn", "offset"), small.y_source
     rng = np.random.default_rng([seed, 1])
     params = descent.start(small.source, small.weight, small.bias)
@@ -541,7 +541,7 @@ def test_subject_msda_step_by_step() -> None:
 
     def of_person(now: Any, step: int) -> Any:
         if step % 2 == 0:
-            above = 0.8 - 0.05 * (step // 2)
+            above = 0.9 - 0.12 * (step // 2)
             said = [descent.softmax(row) for row in answers(now, small.person)]  # both views are the one row
             taught["rows"] = [i for i in range(6) if max(said[i]) > above]
             taught["labels"] = [said[i].index(max(said[i])) for i in taught["rows"]]
@@ -560,7 +560,7 @@ def test_subject_msda_step_by_step() -> None:
         return loss
 
     wanted = descent.nesterov(params, names, of_person, 5, lambda done: 0.05, 0.9, 0.02)
-    assert 0 < min(n_taught) < 6, n_taught
+    assert n_taught == [3, 3, 4]  # the threshold of each round decides
     same_map(small.state("subject-msda", seed, **how), wanted, names)
 
 
