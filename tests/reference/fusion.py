@@ -55,7 +55,7 @@ def layer_norm(w: Weights, name: str, x: np.ndarray) -> np.ndarray:
 def batch_norm(
     w: Weights, name: str, x: np.ndarray, counted: np.ndarray, training: bool, eps: float = 1e-5
 ) -> np.ndarray:
-    """Each column on one scale. In training that of the batch's entries with ``counted (B, T, D)``, else the kept one."""
+    """Each column on one scale. In training: the one of the entries ``counted (B, T, D)``."""
     y = np.empty_like(x)
     for d in range(x.shape[2]):
         mean, variance = w[f"{name}.running_mean"][d], w[f"{name}.running_var"][d]
@@ -443,7 +443,11 @@ def network(
     training: bool = False,
     keep: np.ndarray | None = None,
 ) -> Answer:
-    """Scores of rows and recordings. ``values``, ``masks (B, T, D_m)``; ``keep (B, M)``: what is left of each."""
+    """Scores of rows and recordings. ``values``, ``masks (B, T, D_m)``.
+
+    ``keep (V, B, M)``: the recordings as seen in V ways, each with some modalities only; the answer has ``V * B``.
+    The convolutions see everything; what the heads take as absent is what ``keep`` leaves out.
+    """
     n_batch, n_rows = frames.shape
     hs, present, anchors = [], [], []
     for i, m in enumerate(names):
@@ -468,8 +472,14 @@ def network(
     there = np.stack(present, axis=2)
     real = frames
     if keep is not None:
-        there = there & keep[:, None, :]
-        real = frames & there.any(axis=2)
+        ways = range(len(keep))
+        there = np.concatenate([there & view[:, None, :] for view in keep])
+        frames = np.concatenate([frames for _ in ways])
+        real = frames & there.any(axis=2)  # rows with nothing set no scale
+        question = [q for _ in ways for q in question]
+        hs = [np.concatenate([h for _ in ways]) for h in hs]
+        anchors = [a and tuple(np.concatenate([v for _ in ways]) for v in a) for a in anchors]
+        n_batch = len(frames)
     for i, m in enumerate(names):
         for b in range(n_batch):
             for t in range(n_rows):
