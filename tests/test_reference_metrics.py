@@ -138,6 +138,12 @@ def test_one_row_one_class_and_all_equal(y: list[int], p: list[float]) -> None:
     close(bound["ece"](), ref.ece(y, p, ones))
 
 
+def test_an_area_of_nothing_is_zero_and_not_minus_zero() -> None:
+    """The present row is always reached, so that no recall is lost over the thresholds: an area of 0, printed as 0."""
+    found = metrics.ap_bah(np.array([1, 0]), np.array([1.0, 0.3]))
+    assert (found, math.copysign(1, found)) == (0.0, 1.0)
+
+
 def test_rows_that_cannot_be_scored_are_refused() -> None:
     good = np.array([0, 1]), np.array([0.2, 0.8])
     assert metrics.brier(*good) == pytest.approx(0.04)
