@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import itertools
 import math
@@ -16,12 +17,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twomind.capture import media
 from twomind.capture.audio import JITTER_S, AudioSpool, Resampling, Samples, Waveform
 from twomind.capture.clock import PictureClock
-from twomind.capture.probe import Orientation, declared_s, missing_bytes, origin_s
+from twomind.capture.media import MediaStream
+from twomind.capture.probe import Orientation, declared_s, missing_bytes, orientation, origin_s
 from twomind.capture.windows import n_windows, window_spans
 from twomind.errors import BadInput
-from twomind.types import Features, Track, Word
+from twomind.types import (
+    Access,
+    Cue,
+    Evidence,
+    Example,
+    Features,
+    Fold,
+    Given,
+    Prediction,
+    Recording,
+    Rows,
+    Run,
+    Segment,
+    Status,
+    Task,
+    Track,
+    Word,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 ref = importlib.import_module("reference.clocks")
@@ -123,6 +143,160 @@ def test_the_grid_of_a_window_has_its_start_and_not_its_end() -> None:
     for hop in (0.0, -1.0, nan):
         with pytest.raises(ValueError, match="hop_s"):
             x.on_grid(hop)
+
+
+# --- the nouns at birth ---------------------------------------------------------------------------------------------
+
+
+def test_every_noun_is_frozen() -> None:
+    made = (
+        *(Word("a", 0, 1), Segment(0, 1, "x", "y"), Cue("k", "m", 0, 1), Recording("r", "s", Path("x")), track([0.0])),
+        *(Features("r", "s", {}, (0, 1)), Task("t", ("a", "b")), Prediction((0, 1), np.array([0.5, 0.5])), Given()),
+        *(Fold("f", "p", ("a",), ("b",)), Evidence("k", "n", 1.0, "u"), Example(Features("r", "s", {}, (0, 1)), 1)),
+    )
+    for one in made:
+        name = dataclasses.fields(one)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(one, name, None)
+
+
+GOOD = [
+    lambda: Word("a", 1.0, 1.0),
+    lambda: Word("a", 0, 1, 0.0),
+    lambda: Word("a", 0, 1, 1.0),
+    lambda: Recording("r", "s", Path("x"), words=(Word("a", 1, 1), Word("b", 1, 2))),
+    lambda: Prediction((0, 1), np.array([0.5, 0.5])),
+    lambda: Prediction((0, 1), np.array([0.0, 0.0, 1.0])),
+    lambda: Prediction((0, 1), np.array([nan, nan]), Status.NOT_MEASURED, "no face"),
+    lambda: Prediction((0, 1), np.array([0.5, 0.5]), Status.ABSTAINED, "unsure"),
+    lambda: Prediction((0, 1), np.array([0.5, 0.5 + 9e-7])),
+    lambda: Track(np.zeros((2, 1)), np.array([1.0, 1.0]), np.ones(2, bool)),
+    lambda: Track(np.zeros((0, 3)), np.zeros(0), np.zeros(0, bool)),
+    lambda: Task("t", ("a", "b"), "frame"),
+]
+BAD = [
+    lambda: Word("a", 1.0, 0.9),
+    lambda: Word("a", nan, 1.0),
+    lambda: Word("a", 0.0, math.inf),
+    lambda: Word("a", 0, 1, 1.01),
+    lambda: Word("a", 0, 1, -0.01),
+    lambda: Word("  ", 0, 1),
+    lambda: Segment(1, 0, "x", "y"),
+    lambda: Cue("k", "m", 1, 0),
+    lambda: Features("r", "s", {}, (1, 0)),
+    lambda: Recording("", "s", Path("x")),
+    lambda: Recording("r", "s", Path("x"), words=(Word("b", 2, 3), Word("a", 1, 1))),
+    lambda: Prediction((0, 1), np.array([1.0])),
+    lambda: Prediction((0, 1), np.array([[0.5, 0.5]])),
+    lambda: Prediction((0, 1), np.array([0.5, 0.6])),
+    lambda: Prediction((0, 1), np.array([-0.1, 1.1])),
+    lambda: Prediction((0, 1), np.array([nan, nan])),
+    lambda: Prediction((0, 1), np.array([nan, 1.0]), Status.NOT_MEASURED, "x"),
+    lambda: Prediction((0, 1), np.array([nan, nan]), Status.NOT_MEASURED),
+    lambda: Prediction((0, 1), np.array([0.5, 0.5]), Status.ABSTAINED),
+    lambda: Prediction((0, 1), np.array([0.5, 0.5 + 1.1e-6])),
+    lambda: Track(np.zeros((2, 1)), np.array([1.0, 0.9]), np.ones(2, bool)),
+    lambda: Track(np.zeros((2, 1)), np.zeros((2, 1)), np.ones(2, bool)),
+    lambda: Track(np.zeros((3, 1)), np.zeros(2), np.ones(2, bool)),
+    lambda: Track(np.zeros((2, 1)), np.zeros(2), np.ones(3, bool)),
+    lambda: Track(np.zeros((2, 1)), np.zeros(2), np.ones(2)),
+    lambda: Track(np.zeros((2, 1)), np.zeros(2), np.ones(2, bool), ("a", "b")),
+    lambda: Track(np.zeros(2), np.zeros(2), np.ones(2, bool), ("a",)),
+    lambda: Track(np.zeros((2, 2)), np.zeros(2), np.ones(2, bool), ("a", "a")),
+    lambda: Track(np.zeros((2, 2)), np.zeros(2), np.ones(2, bool), ("a", "b"), ("m",)),
+    lambda: Track(np.zeros((2, 1)), np.zeros(2), np.ones(2, bool), reason_code=np.zeros(3, int)),
+    lambda: Track(np.zeros((2, 1)), np.zeros(2), np.ones(2, bool), reason_code=np.array([0, 1])),
+    lambda: Task("t", ("a",)),
+    lambda: Task("t", ("a", "a")),
+    lambda: Task("t", ("a", "b"), "film"),
+    lambda: Fold("f", "p", ("a", "a"), ("b",)),
+    lambda: Fold("f", "p", ("a",), ()),
+    lambda: Fold("f", "p", ("a",), ("a",)),
+    lambda: Fold("f", "p", ("a",), ("b",), val=("a",)),
+    lambda: Fold("f", "p", ("a",), ("b",), neutral=("a",)),
+    lambda: Fold("f", "p", ("a",), ("b",), few=("b",)),
+    lambda: Fold("f", "p", ("a",), ("b",), val=("c",), target=("c",), transductive=("c",)),
+]
+
+
+@pytest.mark.parametrize("n", range(len(GOOD)))
+def test_what_can_be_true_is_taken(n: int) -> None:
+    assert GOOD[n]() is not None
+
+
+@pytest.mark.parametrize("n", range(len(BAD)))
+def test_what_cannot_be_true_is_refused(n: int) -> None:
+    with pytest.raises(ValueError, match=r"expected|needs|recording|carries"):
+        BAD[n]()
+
+
+def test_a_transductive_fold_hands_over_part_of_its_test_and_two_handed_parts_may_meet() -> None:
+    assert Fold("f", "p", ("a",), ("b",), target=("b",), transductive=("b",)).target == ("b",)
+    assert Fold("f", "p", ("a",), ("b",), neutral=("c",), target=("c",)).neutral == ("c",)
+
+
+def test_a_column_is_nan_where_the_row_is_not_valid_and_unknown_names_are_told() -> None:
+    one = Track(np.array([[1.0, 2.0], [3.0, 4.0]]), np.arange(2.0), np.array([True, False]), ("a", "b"))
+    assert one.column("b").tolist() == pytest.approx([2.0, nan], nan_ok=True)
+    assert one.reason_code is not None
+    assert one.reason_code.tolist() == [0, 0]
+    with pytest.raises(KeyError, match="there is: a, b"):
+        one.column("c")
+
+
+def test_what_is_handed_over_is_what_was_declared() -> None:
+    one = Given(3, neutral=(), few=())
+    assert one.access == Access.NEUTRAL | Access.FEW
+    assert one.access.words() == "neutral+few"
+    assert Access.NOTHING.words() == "nothing"
+    kept = one.only(Access.FEW)
+    assert (kept.few, kept.neutral, kept.seed) == ((), None, 3)
+    with pytest.raises(ValueError, match=r"needs source\+few.*hand over source"):
+        one.only(Access.FEW | Access.SOURCE)
+
+
+def rows_of(n: int, **change: Any) -> Rows:
+    values: dict[str, Any] = {
+        **{k: np.array(["x"] * n) for k in ("recording", "subject", "question")},
+        "span_s": np.zeros((n, 2)),
+        "y": np.zeros(n, int),
+        "probs": np.full((n, 2), 0.5),
+        **change,
+    }
+    return Rows(**values)
+
+
+def test_rows_are_of_one_length_and_taken_together() -> None:
+    one = rows_of(3, y=np.array([-1, 0, 1]), beside={"b": np.arange(6.0).reshape(3, 2)})
+    some = one.take(np.array([2, 0]))
+    assert len(some) == 2
+    assert some.y.tolist() == [1, -1]
+    assert some.beside["b"].tolist() == [[4, 5], [0, 1]]
+    for change in (
+        {"y": np.array([-2, 0, 1])},
+        {"y": np.array([0, 0, 2])},
+        {"probs": np.zeros((2, 2))},
+        {"probs": np.zeros(3)},
+        {"span_s": np.zeros((3, 1))},
+        {"subject": np.array(["x"])},
+        {"beside": {"b": np.zeros((3, 3))}},
+    ):
+        with pytest.raises(ValueError, match="Rows"):
+            rows_of(3, **change)
+    fold = Fold("f", "p", ("a",), ("b",))
+    for grain, there, level in (
+        ("frame", ("window", "frame"), "frame"),
+        ("frame", ("window", "recording"), "recording"),
+        ("window", ("frame", "window"), "window"),
+        ("clip", ("window", "recording"), "recording"),
+        ("clip", ("frame", "window"), "window"),
+    ):
+        run = Run("r", "d", Task("t", ("a", "b"), grain), fold, "m", "x", {k: rows_of(1) for k in there})
+        assert run.level == level
+    with pytest.raises(ValueError, match="one level"):
+        Run("r", "d", Task("t", ("a", "b")), fold, "m", "x", {})
+    with pytest.raises(ValueError, match="3 classes"):
+        Run("r", "d", Task("t", ("a", "b", "c")), fold, "m", "x", {"frame": rows_of(1)})
 
 
 # --- windows --------------------------------------------------------------------------------------------------------
@@ -401,3 +575,128 @@ def test_another_sample_rate_begins_a_new_run_at_its_stamp() -> None:
     assert (sound.gaps, sound.n_overlaps) == ([], 0)
     assert sum(len(s.values) for s in out) == pytest.approx(1600, abs=20)
     assert any(s.time_s == 0.1 for s in out)
+
+
+# --- one pass over a file -------------------------------------------------------------------------------------------
+
+
+def heard_at(stamps: list[float | None], origin: float, declared: float) -> tuple[list[float | None], int]:
+    """The times that sound packets of an eighth of a second are pushed at, and how many are left out."""
+    pushed: list[float | None] = []
+    ends = {"s": nan}
+
+    class Sound:
+        def push(self, frame: Any, time_s: float | None) -> list[Any]:
+            pushed.append(time_s)
+            if time_s is not None:
+                ends["s"] = time_s + 0.125
+            return []
+
+    one: Any = SimpleNamespace(
+        _audio=SimpleNamespace(time_base=Fraction(1, 8)),
+        _origin_s=origin,
+        _declared_s=declared,
+        _sound_end_s=nan,
+        _n_sound_left_out=0,
+        _sound=Sound(),
+    )
+    for at in stamps:
+        one._sound_end_s = ends["s"]
+        list(MediaStream._hear(one, SimpleNamespace(pts=None if at is None else round(at * 8))))  # type: ignore[arg-type]
+    return pushed, one._n_sound_left_out
+
+
+def test_sound_far_past_the_declared_end_or_far_ahead_is_left_out() -> None:
+    assert heard_at([2.0, None, 2.5], 2.0, 20.0) == ([0.0, None, 0.5], 0), "zero is the container's start"
+    assert heard_at([30.0], 0.0, 20.0) == ([30.0], 0), "10 s past the end is still taken"
+    assert heard_at([30.125], 0.0, 20.0) == ([], 1)
+    assert heard_at([0.0, 600.125], 0.0, nan) == ([0.0, 600.125], 0), "600 s after the end of what was heard"
+    assert heard_at([0.0, 600.25], 0.0, nan) == ([0.0], 1)
+    assert heard_at([5000.0], 0.0, nan) == ([5000.0], 0), "the first sound may begin anywhere"
+
+
+def test_samples_are_counted_and_the_sound_ends_with_the_latest() -> None:
+    one: Any = SimpleNamespace(sample_rate_hz=8, _sound_start_s=nan, _sound_end_s=nan, _n_samples=0)
+    runs = [Samples(1.0, np.zeros(8)), Samples(2.0, np.zeros(4)), Samples(1.5, np.zeros(2))]
+    assert list(MediaStream._count(one, iter(runs))) == runs
+    assert (one._sound_start_s, one._sound_end_s, one._n_samples) == (1.0, 2.5, 14)
+
+
+def missing_of(tmp_path: Path, measured: float, declared: float, **change: Any) -> str:
+    path = tmp_path / "whole"
+    path.write_bytes(b"no container")
+    values: dict[str, Any] = {
+        "info": SimpleNamespace(path=path, has_video=True, has_audio=True),
+        "_broke_off": False,
+        "_video": object(),
+        "_audio": object(),
+        "_declared_s": declared,
+        **change,
+    }
+    return MediaStream._missing(SimpleNamespace(**values), measured)  # type: ignore[arg-type]
+
+
+def test_a_file_is_truncated_when_more_than_half_a_second_of_it_is_missing(tmp_path: Path) -> None:
+    assert media.TRUNCATED_S == 0.5
+    assert missing_of(tmp_path, 9.5, 10.0) == ""
+    assert missing_of(tmp_path, 9.25, 10.0) == "truncated: ends at 9.25 s, its container declares 10.00 s"
+    assert missing_of(tmp_path, 9.0, nan) == ""
+    assert missing_of(tmp_path, nan, 10.0) == ""
+    assert missing_of(tmp_path, 9.0, 10.0, _audio=None) == "", "the sound, which was not asked for, may be the longer"
+    assert missing_of(tmp_path, 9.0, 10.0, _video=None) == ""
+    silent = SimpleNamespace(path=tmp_path / "whole", has_video=True, has_audio=False)
+    assert missing_of(tmp_path, 9.0, 10.0, _audio=None, info=silent).startswith("truncated")
+    assert "could not be read" in missing_of(tmp_path, 10.0, 10.0, _broke_off=True)
+
+
+def test_the_report_ends_with_the_later_of_pictures_and_sound(tmp_path: Path) -> None:
+    def report(last_picture: float | None, sound_end: float) -> Any:
+        one: Any = MediaStream.__new__(MediaStream)
+        clock = PictureClock(0.0, math.inf)
+        if last_picture is not None:
+            clock.time(picture(0.0, length=0.25), 0.25)
+            clock.time(picture(last_picture, length=0.25), 0.25)
+        path = tmp_path / "whole"
+        path.write_bytes(b"no container")
+        one.info = SimpleNamespace(path=path, has_video=True, has_audio=True, problems=("said before",))
+        one._pictures, one._sound, one._declared_s, one._origin_s = clock, Resampling(8000), nan, 0.0
+        one._video = one._audio = object()
+        one._done, one._broke_off = True, False
+        one._n_frames, one._n_samples = 2, 8
+        one._n_bad = one._n_read_errors = one._n_sound_left_out = 0
+        one._sound_start_s, one._sound_end_s, one._sizes = 0.0, sound_end, [(4, 4)]
+        return one.report
+
+    assert report(1.0, 5.0).duration_s == 5.0
+    assert report(1.0, nan).duration_s == 1.25
+    assert report(8.0, 5.0).duration_s == 8.25
+    assert math.isnan(report(None, nan).duration_s)
+    found = report(1.0, 5.0)
+    assert (found.first_frame_s, found.last_frame_s, found.audio_start_s, found.audio_end_s) == (0.0, 1.0, 0.0, 5.0)
+    assert found.problems == ("said before",)
+    assert not found.truncated
+
+
+@pytest.mark.parametrize(
+    ("matrix", "expected"),
+    [
+        ((1, 0, 0, 1), Orientation()),
+        ((0, 1, -1, 0), Orientation(True, True, False)),
+        ((0, -1, 1, 0), Orientation(True, False, True)),
+        ((-1, 0, 0, -1), Orientation(False, True, True)),
+        ((-1, 0, 0, 1), Orientation(False, True, False)),
+    ],
+)
+def test_the_display_matrix_turns_the_picture(matrix: tuple[int, int, int, int], expected: Orientation) -> None:
+    """Shown x' = a x + c y, y' = b x + d y: a pixel at (x, y) off the middle comes to lie at (x', y') off it."""
+    a, b, c, d = matrix
+    one = 1 << 16
+    data = np.array([a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30], np.int32).tobytes()
+    frame: Any = SimpleNamespace(side_data={"DISPLAYMATRIX": data})
+    found = orientation(frame)
+    assert found == expected
+    stored = np.arange(9 * 3).reshape(3, 3, 3)
+    shown = found.apply(stored)
+    for x, y in itertools.product((-1, 0, 1), repeat=2):
+        assert np.array_equal(shown[1 + b * x + d * y, 1 + a * x + c * y], stored[1 + y, 1 + x])
+    assert orientation(SimpleNamespace(side_data={})) == Orientation()  # type: ignore[arg-type]

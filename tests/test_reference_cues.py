@@ -231,6 +231,76 @@ def test_a_movement_askew_is_what_it_is_most_of() -> None:
     assert [k for k, *_ in seen(**shaken(10.0, 12.0))] == ["nod"]
 
 
+def test_two_events_closer_than_a_quarter_of_a_second_are_one() -> None:
+    assert seen(AU12=[(2.0, 3.0, 0.2), (3.125, 4.0, 0.2)]) == [("smile", 2.0, 4.0)]
+    assert seen(AU12=[(2.0, 3.0, 0.2), (3.25, 4.0, 0.2)]) == [("smile", 2.0, 3.0), ("smile", 3.25, 4.0)]
+    closed = [(2.0, 3.0, 0.0), (3.125, 4.0, 0.0)]
+    apart = seen(eye_opening_left=closed, eye_opening_right=closed)
+    assert apart == [("eyes_closed", 2.0, 3.0), ("eyes_closed", 3.125, 4.0)], "closed eyes are never merged"
+
+
+def test_missing_rows_end_a_smile_after_a_tenth_of_a_second_and_a_gaze_after_a_long_blink() -> None:
+    """Rows an eighth of a second apart: one missing row is .125 s, three are .375 s."""
+    assert seen(AU12=[(2.0, 3.0, 0.2), (3.0, 3.125, nan), (3.125, 4.0, 0.2)]) == [
+        ("smile", 2.0, 3.0 + 0.125),
+        ("smile", 3.125, 4.0),
+    ] or seen(AU12=[(2.0, 3.0, 0.2), (3.0, 3.125, nan), (3.125, 4.0, 0.2)]) == [
+        ("smile", 2.0, 3.0),
+        ("smile", 3.125, 4.0),
+    ]
+    two, three = (seen(gaze_yaw=[(2.0, 3.0, 15.0), (3.0, 3.0 + n / 8, nan), (3.0 + n / 8, 5.0, 15.0)]) for n in (2, 3))
+    assert two == [("gaze_away", 2.0, 5.0)]
+    assert three == [("gaze_away", 2.0, 3.0), ("gaze_away", 3.375, 5.0)]
+
+
+def test_a_head_shake_or_nod_by_its_settings() -> None:
+    """Three swings of 5 degrees or more, each in .6 s or less (four rows are .5 s, five .625 s)."""
+
+    def zigzag(axis: str, size: float, rows_: int, n: int) -> list[str]:
+        steps = []
+        level, at = 0.0, 2.0
+        for k in range(n):
+            target = size if k % 2 == 0 else 0.0
+            for i in range(1, rows_ + 1):
+                steps.append((at, at + 0.125, level + (target - level) * i / rows_))
+                at += 0.125
+            level = target
+        steps.append((at, 20.0, level))
+        # The eyes stay on the screen.
+        away = [(a, b, -v) for a, b, v in steps]
+        return [k for k, *_ in seen(**{f"pose_{axis}": steps, f"gaze_{axis}": away})]
+
+    for axis, kind in (("yaw", "head_shake"), ("pitch", "nod")):
+        assert zigzag(axis, 5.0, 4, 4) == [kind]
+        assert zigzag(axis, 4.99, 4, 4) == []
+        assert zigzag(axis, 5.0, 5, 4) == []
+        assert zigzag(axis, 5.0, 4, 2) == []
+
+
+def test_shakes_that_are_half_of_a_turn_are_no_look_away() -> None:
+    """A turned head that shakes for three eighths of a second of a turn of .625 s."""
+    steps = [(2.0, 2.125, 20.0), (2.125, 2.25, 8.0), (2.25, 2.375, 20.0), (2.375, 2.5, 8.0)]
+    short = seen(pose_yaw=[*steps, (2.5, 2.625, 8.0)], gaze_yaw=[(a, b, -v) for a, b, v in [*steps, (2.5, 2.625, 8.0)]])
+    assert [k for k, *_ in short] == ["head_shake"]
+    long = [*steps, (2.5, 4.0, 8.0)]
+    found = seen(pose_yaw=long, gaze_yaw=[(a, b, -v) for a, b, v in long])
+    assert sorted(k for k, *_ in found) == ["head_shake", "look_away"]
+
+
+def test_what_a_cue_tells_beside_its_time() -> None:
+    track = face(pose_yaw=[(2.0, 3.0, -20.0)], pose_pitch=[(2.0, 3.0, 20.0)], pose_roll=[(5.0, 6.0, -9.0)])
+    found = {c.kind: (c.value, c.unit, c.detail, c.modality) for c in find_cues(track, track, None, None)}
+    assert found["look_away"] == (pytest.approx(math.hypot(20, 20)), "deg", "to the own right", "head"), "a tie: across"
+    assert found["gaze_away"][2] == "to the own right" if "gaze_away" in found else True
+    assert found["tilt"] == (9.0, "deg", "to the own right", "head")
+    up = face(gaze_pitch=[(2.0, 3.0, 15.0)], gaze_yaw=[(2.0, 3.0, 14.0)])
+    assert [c.detail for c in find_cues(up, up, None, None)] == ["up"]
+    down = face(gaze_pitch=[(2.0, 3.0, -15.0)])
+    assert [c.detail for c in find_cues(down, down, None, None)] == ["down"]
+    left = face(gaze_yaw=[(2.0, 3.0, 15.0)])
+    assert [c.detail for c in find_cues(left, left, None, None)] == ["to the own left"]
+
+
 def test_eyes_closed_are_measured_against_the_75th_percentile_of_the_opening() -> None:
     """Half of the rows at .30, a quarter at .40, the rest lower: the 75th percentile lies between .30 and .40."""
     opening = np.full(len(T), 0.3)
