@@ -207,6 +207,13 @@ def test_a_gaze_of_which_half_lies_in_a_turn_of_the_head_is_that_turn() -> None:
     assert kinds(0.875) == ["look_away", "gaze_away"]
     assert kinds(1.125) == ["look_away"]
 
+    def ending(turned_s: float) -> list[str]:
+        found = seen(pose_yaw=[(4.0 - turned_s, 4.0, 12.0)], gaze_yaw=[(2.0, 4.0 - turned_s, 12.0)])
+        return [kind for kind, _, _ in found]
+
+    assert ending(1.0) == ["look_away"]
+    assert ending(0.875) == ["gaze_away", "look_away"]
+
 
 def test_lips_pressed_for_the_half_of_a_smile_are_the_smile() -> None:
     smile = [(2.0, 3.0, 0.2)]
@@ -239,15 +246,69 @@ def test_two_events_closer_than_a_quarter_of_a_second_are_one() -> None:
     assert apart == [("eyes_closed", 2.0, 3.0), ("eyes_closed", 3.125, 4.0)], "closed eyes are never merged"
 
 
-def test_missing_rows_end_a_smile_after_a_tenth_of_a_second_and_a_gaze_after_a_long_blink() -> None:
-    """Rows an eighth of a second apart: one missing row is .125 s, three are .375 s."""
-    assert seen(AU12=[(2.0, 3.0, 0.2), (3.0, 3.125, nan), (3.125, 4.0, 0.2)]) == [
-        ("smile", 2.0, 3.0 + 0.125),
-        ("smile", 3.125, 4.0),
-    ] or seen(AU12=[(2.0, 3.0, 0.2), (3.0, 3.125, nan), (3.125, 4.0, 0.2)]) == [
-        ("smile", 2.0, 3.0),
-        ("smile", 3.125, 4.0),
-    ]
+def fine(name: str, spans: list[tuple[int, int, float]]) -> list[tuple[str, float, float]]:
+    """One measure on a clock of 10 ms, spans in rows; cues with their times in rows."""
+    t = np.arange(800) * 0.01
+    values = np.zeros((800, 1)) if not name.startswith("eye") else np.full((800, 1), 0.3)
+    for first, last, value in spans:
+        values[first:last, 0] = value
+    extra = {"gaze_yaw": "pose_yaw", "pose_yaw": "pose_pitch"}.get(name)
+    names = (name, *((extra,) if extra else ()), *(("gaze_pitch", "pose_pitch") if name == "gaze_yaw" else ()))
+    table = np.hstack([values, np.zeros((800, len(names) - 1))])
+    if name == "AU01":
+        names, table = ("AU01", "AU02"), np.hstack([values, values])
+    track = Track(table, t, np.ones(800, bool), names, ("",) * len(names))
+    found = find_cues(track, track, None, None)
+    return [(c.kind, round(c.start_s / 0.01), round(c.end_s / 0.01)) for c in found]
+
+
+#: measure → (kind, a value well beyond its threshold, shortest in rows of 10 ms)
+SHORTEST = {
+    "AU01": ("brow_raise", 0.2, 20),
+    "AU04": ("brow_lower", 0.2, 20),
+    "AU12": ("smile", 0.2, 40),
+    "AU24": ("lip_press", 0.2, 30),
+    "pose_roll": ("tilt", 20.0, 40),
+    "pose_yaw": ("look_away", 20.0, 30),
+    "gaze_yaw": ("gaze_away", 20.0, 30),
+    "eye_opening_left": ("eyes_closed", 0.0, 50),
+}
+
+
+@pytest.mark.parametrize("measure", SHORTEST)
+def test_the_shortest_cue_and_the_longest_hole_in_it(measure: str) -> None:
+    """To 10 ms: how short a cue may be, how much of it may be missing, and how near two of them are one."""
+    kind, value, least = SHORTEST[measure]
+    assert fine(measure, [(100, 100 + least, value)]) == [(kind, 100, 100 + least)]
+    assert fine(measure, [(100, 99 + least, value)]) == []
+    hole = 35 if measure == "gaze_yaw" else 10  # a gaze lasts through a blink
+    whole = [(100, 400, value), (200, 200 + hole, nan)]
+    assert fine(measure, whole) == [(kind, 100, 400)]
+    n = len(fine(measure, [(100, 400, value), (200, 201 + hole, nan)]))
+    assert n == 2
+    merged = measure != "eye_opening_left"
+    near = [(100, 200, value), (224, 324, value)]
+    assert len(fine(measure, near)) == (1 if merged else 2)
+    assert len(fine(measure, [(100, 200, value), (226, 326, value)])) == 2
+
+
+@pytest.mark.parametrize(
+    ("measure", "enter", "leave"),
+    [("pose_yaw", 11.0, 7.0), ("AU01", 0.08, 0.05), ("eye_opening_left", 0.3 * 0.35, 0.3 * 0.55)],
+)
+def test_thresholds_of_turns_brow_raises_and_closed_eyes(measure: str, enter: float, leave: float) -> None:
+    """Just at the upper threshold it begins, just at the lower one it lasts, and beyond either it does not."""
+    kind = SHORTEST[measure][0]
+    inward = -1e-6 if measure.startswith("eye") else 1e-6
+    shape = [(100, 200, leave + inward), (200, 260, enter + inward), (260, 400, leave + inward)]
+    assert fine(measure, shape) == [(kind, 100, 400)]
+    assert fine(measure, [(100, 400, enter - inward)]) == []
+    shape = [(100, 200, leave - inward), (200, 260, enter + inward), (260, 400, leave - inward)]
+    assert fine(measure, shape) == [(kind, 200, 260)]
+
+
+def test_missing_rows_do_not_end_a_gaze_that_a_blink_interrupts() -> None:
+    """Rows an eighth of a second apart: two missing rows are .25 s, three are .375 s."""
     two, three = (seen(gaze_yaw=[(2.0, 3.0, 15.0), (3.0, 3.0 + n / 8, nan), (3.0 + n / 8, 5.0, 15.0)]) for n in (2, 3))
     assert two == [("gaze_away", 2.0, 5.0)]
     assert three == [("gaze_away", 2.0, 3.0), ("gaze_away", 3.375, 5.0)]
@@ -291,7 +352,6 @@ def test_what_a_cue_tells_beside_its_time() -> None:
     track = face(pose_yaw=[(2.0, 3.0, -20.0)], pose_pitch=[(2.0, 3.0, 20.0)], pose_roll=[(5.0, 6.0, -9.0)])
     found = {c.kind: (c.value, c.unit, c.detail, c.modality) for c in find_cues(track, track, None, None)}
     assert found["look_away"] == (pytest.approx(math.hypot(20, 20)), "deg", "to the own right", "head"), "a tie: across"
-    assert found["gaze_away"][2] == "to the own right" if "gaze_away" in found else True
     assert found["tilt"] == (9.0, "deg", "to the own right", "head")
     up = face(gaze_pitch=[(2.0, 3.0, 15.0)], gaze_yaw=[(2.0, 3.0, 14.0)])
     assert [c.detail for c in find_cues(up, up, None, None)] == ["up"]
