@@ -676,6 +676,20 @@ def test_the_pitch_of_a_buzz_is_its_own_and_no_octave_of_it(hz: float) -> None:
     assert (periodic <= 1).all()
 
 
+def test_no_candidate_is_stronger_than_wholly_periodic() -> None:
+    """A peak between two lags is interpolated and may come out above 1; it is folded back, as Boersma (1993) does."""
+    t = np.arange(8000) / 16000
+    for hz in (430.0, 470.0, 490.0):
+        freqs, strengths, level = pitch._candidates(
+            sound(0.5 * np.sin(2 * np.pi * hz * t)), 10, 40, pitch.PitchSettings()
+        )
+        assert strengths.max() <= 1
+        assert strengths[:, 1:].max(axis=1).min() > 0.99
+        assert np.nanmin(np.abs(freqs - hz), axis=1).max() < 1
+        # The mean square over the window, whose own mean square is 3/8: -9 - 4.3 dB.
+        assert level == pytest.approx(np.full(30, 10 * math.log10(0.125 * 0.375)), abs=0.1)
+
+
 # --- rows of sound --------------------------------------------------------------------------------------------------
 
 

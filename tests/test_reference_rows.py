@@ -188,6 +188,33 @@ def test_a_frame_has_the_answer_of_the_window_it_lies_in() -> None:
     assert any("one question" in note for note in notes)
 
 
+def test_which_levels_a_task_has() -> None:
+    """Windows stand beside recordings when there are several, or when the task is about them or about whole clips."""
+    toy = Toy({"a": [0, 1] * 4, "t": [0, 0, 1, 1]}, {"a": 0, "t": 1})
+    uncoded = Toy({"a": [0, 1] * 4, "t": [-1] * 4}, {"a": 0, "t": 1})
+    fold = Fold("f", "p", ("a",), ("t",))
+
+    def levels(grain: str, n: int, world: Toy = toy) -> tuple[set[str], list[str]]:
+        task = replace(TWO, grain=grain)
+        windows = Windows(2.0 / n, frame_hop_s=0.5)
+        spans = [(2.0 * k / n, 2.0 * (k + 1) / n) for k in range(n)]
+        said = answers(spans, [0.5] * n)
+        labels = Labels(world, task, windows)
+        found = rows.all_rows(fold, world.reader(), labels, task, windows, ["t"] * n, np.array(spans), said, said)
+        return set(found[0]), found[1]
+
+    assert levels("clip", 1)[0] == {"recording", "window"}
+    assert levels("frame", 1)[0] == {"recording", "frame"}
+    assert levels("frame", 2)[0] == {"recording", "window", "frame"}
+    assert levels("window", 1)[0] == {"recording", "window", "frame"}
+    told, notes = levels("frame", 2, uncoded)
+    assert told == {"recording", "window"}
+    assert notes[-1] == "no moment of the test recordings is coded; windows have the label of their recording"
+    assert "no moment" not in " ".join(levels("frame", 2)[1])
+    with pytest.raises(BadInput, match="no test recording has a label"):
+        levels("frame", 1, replace(uncoded, whole={}))
+
+
 def test_the_length_of_an_answer_is_its_words_where_all_have_them_else_its_seconds() -> None:
     toy = Toy({"a": [0] * 8, "b": [1] * 4}, n_words={"a": 7, "b": 0})
     reader = toy.reader()
@@ -649,6 +676,21 @@ def test_one_person_with_both_kinds_of_moments_shows_nothing() -> None:
     assert "only 1" in found["reason"]
     two = [moments(s, "1", [0, 1] * 4, [0.1, 0.9] * 4) for s in ("a", "b")]
     assert located_frames.locate_frames(two, known, n_bootstrap=50)["locates"] is True
+
+
+def test_a_gain_that_may_as_well_be_a_loss_locates_nothing() -> None:
+    """One person's moments are told best by the score, the other's by the position: the interval holds zero."""
+    known = located_frames.shortcuts([moments("t", "1", [0, 0, 1, 1], [0] * 4) for _ in range(5)])
+    held = [
+        moments("a", "1", [0, 1, 0, 1], [0.1, 0.9, 0.1, 0.9]),
+        moments("b", "1", [0, 0, 1, 1], [0.1, 0.5, 0.4, 0.9]),
+    ]
+    found = located_frames.locate_frames(held, known, n_bootstrap=100)
+    # Of the first person the position has 1/2 (two tenths have one rate), the score 1; of the second 1 and 3/4.
+    assert found["gain"]["inside_over_position"]["ci"] == pytest.approx([-0.25, 0.5])
+    assert all(g["ci"][1] > 0 for g in found["gain"].values())
+    assert found["auc_inside_answers"]["model"]["ci"][0] == pytest.approx(0.75)
+    assert found["locates"] is False
 
 
 # --- the card of the words ------------------------------------------------------------------------------------------
