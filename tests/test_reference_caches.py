@@ -37,7 +37,7 @@ PER_RECORDING = 8
 TINY = 0.01
 CLOSE = {"rtol": 2e-4, "atol": 2e-4}
 random = settings(
-    deadline=None, derandomize=True, max_examples=8, suppress_health_check=list(HealthCheck), database=None
+    deadline=None, derandomize=True, max_examples=6, suppress_health_check=list(HealthCheck), database=None
 )
 seeds = st.integers(0, 10_000)
 
@@ -161,7 +161,7 @@ def assert_cap(name: str, w: World, changed: dict[str, Any]) -> list[Any]:
 @random
 @given(seed=seeds)
 def test_tta_cap_with_its_constants(name: str, n_classes: int, seed: int) -> None:
-    assert_cap(name, world(seed, n_classes, n_windows=36), {})
+    assert_cap(name, world(seed, n_classes, n_windows=30), {})
 
 
 def test_the_streams_reach_every_rule() -> None:
@@ -205,19 +205,19 @@ choices = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("name", cap.PRESETS)
-@settings(random, max_examples=20)
+@settings(random, max_examples=16)
 @given(seed=seeds, n_classes=st.integers(2, 3), changed=choices, without=st.sampled_from([(), (), (1,), (0, 1, 2)]))
 def test_tta_cap_with_any_setting(
     name: str, seed: int, n_classes: int, changed: dict[str, Any], without: tuple[int, ...]
 ) -> None:
-    w = world(seed, n_classes, n_windows=24, without=without)
+    w = world(seed, n_classes, n_windows=20, without=without)
     assert_cap(name, w, changed)
 
 
 @pytest.mark.parametrize("name", cap.PRESETS)
 @pytest.mark.parametrize("agreement", ["none", "majority"])
 @pytest.mark.parametrize("weighting", ["equal", "confidence", "attention"])
-@settings(random, max_examples=4)
+@settings(random, max_examples=3)
 @given(seed=seeds, n_classes=st.integers(2, 3))
 def test_weights_of_the_parts(name: str, agreement: str, weighting: str, seed: int, n_classes: int) -> None:
     # Weights below one half of the window's own keep the sum away from zero, where rounding would be all there is.
