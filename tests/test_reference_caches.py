@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -341,12 +341,31 @@ def test_the_statistics_of_a_person(seed: int) -> None:
 
 
 @settings(random, max_examples=12)
-@given(seed=seeds, n=st.sampled_from([3, 9, 12, 18, 24]), groups=st.integers(1, 3))
+@given(seed=seeds, n=st.sampled_from([3, 9, 10, 12, 16, 24]), groups=st.integers(1, 3))
 def test_which_frames_are_prototypes(seed: int, n: int, groups: int) -> None:
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(groups, DIM))
     rows = (centres[np.arange(n) % groups] + 0.3 * rng.normal(size=(n, DIM))).astype(np.float32)
-    assert prototypes.build(rows, seed).rows.tolist() == cap.prototype_rows(plain.listed(rows), seed)
+    got = prototypes.build(rows, seed)
+    medoids, clustering = cap.prototype_rows(plain.listed(rows), seed)
+    assert got.rows.tolist() == medoids
+    assert got.fallback == (not clustering)
+    if clustering:
+        found = got.eps, got.min_samples, got.score, got.validity, got.stability
+        np.testing.assert_allclose(found, clustering, rtol=1e-5)
+
+
+def test_the_constants_of_the_search_are_the_published_ones() -> None:
+    """Section 1.2. A share of noise above its limit is too rare for random points."""
+    assert asdict(prototypes.Search()) == {
+        "min_samples": (5, 10, 15),
+        "quantiles": (0.5, 0.6, 0.7, 0.8, 0.9),
+        "bootstraps": 6,
+        "fraction": 0.8,
+        "stability_weight": 0.5,
+        "max_noise_rate": 0.95,
+        "min_eps": 1e-8,
+    }
 
 
 def test_the_summary_holds_the_prototypes_and_statistics_of_every_person() -> None:
@@ -361,7 +380,7 @@ def test_the_summary_holds_the_prototypes_and_statistics_of_every_person() -> No
         np.testing.assert_allclose(found["subject_variance"][s], variance, **CLOSE)
         for c in range(2):
             own = rows[c::2]
-            for k in cap.prototype_rows(own, prototypes.seed_of(1, name, c, "dbscan")):
+            for k in cap.prototype_rows(own, prototypes.seed_of(1, name, c, "dbscan"))[0]:
                 np.testing.assert_allclose(found["prototypes"][place], own[k], **CLOSE)
                 assert (found["prototype_class"][place], found["prototype_subject"][place]) == (c, s)
                 place += 1
@@ -438,7 +457,7 @@ def test_boost_adapter(changed: dict[str, Any], seed: int) -> None:
 
 def test_boost_adapter_with_its_constants() -> None:
     w = world(4, 3)
-    views = w.stream[:, None] + np.linspace(-0.2, 0.2, 12, dtype=np.float32)[None, :, None]
+    views = w.stream[:, None] + np.linspace(-0.2, 0.2, 24, dtype=np.float32)[None, :, None]
     w = World(w.weight, w.bias, views.mean(axis=1), w.rows, w.classes, w.people)
     expected = tda.run_boost(tda.BOOST, w.listed, [plain.listed(v) for v in views], *w.head)
     np.testing.assert_allclose(walk(load_method("boost-adapter"), w, Given(), views)[0], expected, rtol=1e-5, atol=2e-5)

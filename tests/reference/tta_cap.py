@@ -437,13 +437,17 @@ def nearest_to_mean(rows: list[Vector], members: list[int]) -> int:
     return members[first_smallest([distance(rows[i], centre) for i in members])]
 
 
-def prototype_rows(features: list[Vector], seed: int) -> list[int]:
-    """Section 1.2: which frames of one person and class are its prototypes."""
+def prototype_rows(features: list[Vector], seed: int) -> tuple[list[int], tuple[float, ...]]:
+    """Section 1.2: which frames of one person and class are its prototypes, and by which clustering.
+
+    The clustering is (eps, min_samples, score, validity, stability); empty where none was valid.
+    """
     if not features:
-        return []
+        return [], ()
     rows = [unit(row) for row in features]
     n = len(rows)
-    best: tuple[float, list[int]] | None = None
+    best: tuple[float, ...] = ()
+    labels: list[int] = []
     if n >= 10:
         apart = [[distance(a, b) for b in rows] for a in rows]
         for m in (5, 10, 15):
@@ -451,14 +455,15 @@ def prototype_rows(features: list[Vector], seed: int) -> list[int]:
                 continue
             reach = [sorted(row)[m - 1] for row in apart]
             for eps in sorted({quantile(reach, q) for q in (0.5, 0.6, 0.7, 0.8, 0.9)}):
-                labels = dbscan(apart, eps, m)
-                clusters, noise = max(labels) + 1, labels.count(-1) / n
+                found = dbscan(apart, eps, m)
+                clusters, noise = max(found) + 1, found.count(-1) / n
                 if eps <= 1e-8 or clusters == 0 or noise > 0.95:
                     continue
-                score = (1 - noise) * math.log(1 + clusters) + 0.5 * stability(apart, eps, m, seed)
-                if best is None or score > best[0]:
-                    best = score, labels
-    if best is None:
-        return [nearest_to_mean(rows, list(range(n)))]
-    labels = best[1]
-    return [nearest_to_mean(rows, [i for i in range(n) if labels[i] == c]) for c in range(max(labels) + 1)]
+                validity, steady = (1 - noise) * math.log(1 + clusters), stability(apart, eps, m, seed)
+                score = validity + 0.5 * steady
+                if not best or score > best[2]:
+                    best, labels = (eps, m, score, validity, steady), found
+    if not best:
+        return [nearest_to_mean(rows, list(range(n)))], ()
+    medoids = [nearest_to_mean(rows, [i for i in range(n) if labels[i] == c]) for c in range(max(labels) + 1)]
+    return medoids, best
