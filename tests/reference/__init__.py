@@ -1,0 +1,1 @@
+"""Slow references: published equations as plain loops in double precision, to compare the library with."""
