@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twomind.capture.annotations import Annotations, Mark, Tier, write_eaf
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
@@ -57,6 +58,18 @@ def words_table(path: Path) -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
+def coders(folder: Path) -> None:
+    """Two coders who agree in part about one recording, and a score over time."""
+    folder.mkdir(exist_ok=True)
+    for who, late in (("a", 0.0), ("b", 0.31)):
+        marks = (Mark(0.4 + late, 1.2 + late, "A/H"), Mark(2.0, 2.5 + late, "A/H"))[: 2 if who == "a" else 1]
+        cues = (Mark(0.5, 0.9 + late, "gaze"), Mark(1.5 + late, 1.9 + late, "smile"))
+        tiers = (Tier("ah", marks, coder=who), Tier("cue", cues, "facial", who))
+        write_eaf(Annotations("clip-talking", tiers, "ana", "", 3.52), folder / f"{who}.eaf")
+    rows = "".join(f"{i / 25:.2f},{0.5 + 0.4 * np.sin(i / 7):.4f}\n" for i in range(88))
+    (folder / "score.csv").write_text("time_s,score\n" + rows)
+
+
 def main(out: Path) -> None:
     (out / "films").mkdir(parents=True, exist_ok=True)
     for seed, name in enumerate(("a1", "a2", "b1")):
@@ -66,6 +79,7 @@ def main(out: Path) -> None:
     draw_people(out / "answer", n_people=1, seed=3, questions=(7,), size=SIZE, voice="builtin", workers=1)
     study(out / "study")
     words_table(out / "words.csv")
+    coders(out / "coders")
 
 
 if __name__ == "__main__":
