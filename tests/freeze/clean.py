@@ -1,4 +1,4 @@
-"""What a side wrote, as text that can be compared: numbers in full, names sorted, and nothing that time or place decides.
+"""What a side wrote, as text that can be compared: numbers in full, names sorted, nothing that time or place decides.
 
 :data:`LEFT_OUT` is the whole list of what is not compared. Everything else is, to the last digit. A value that is left
 out is replaced by a word, so that its being there is compared all the same.
@@ -88,9 +88,8 @@ class Cleaner:
     def table(self, text: str, file: str) -> str:
         rows = list(csv.reader(io.StringIO(text)))
         head = rows[0] if rows else []
-        out = [
-            [] if not row else ["(left out)" if without(n, file) else v for n, v in zip(head, row)] for row in rows[1:]
-        ]
+        hidden = {i for i, name in enumerate(head) if without(name, file)}
+        out = [["(left out)" if i in hidden else value for i, value in enumerate(row)] for row in rows[1:]]
         return self.words("\n".join(",".join(row) for row in [head, *out])) + "\n"
 
     def tensors(self, path: Path, file: str) -> str:
