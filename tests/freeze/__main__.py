@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import fcntl
 import json
 import os
 import shlex
@@ -42,6 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fresh", action="store_true", help="run the old side again")
     given = parser.parse_args(arguments)
     HOME.mkdir(exist_ok=True)
+    with open(HOME / "lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("freeze: another freeze is running in this clone") from None
+        return both(given)
+
+
+def both(given: argparse.Namespace) -> int:
+    """Run both sides and compare them; the exit code."""
     frozen = environment.frozen(say)
     inputs(frozen)
     old = [run(c, frozen, "old", again=given.fresh) for c in chosen(OLD, given.only)]
@@ -116,10 +127,9 @@ def run(command: Command, side: Path, name: str, again: bool) -> Path | None:
 def made_of(command: Command, side: Path) -> str:
     """What kept texts depend on: steps, inputs, the environment, and how files are turned into text."""
     code = b"".join((ROOT / "tests" / "freeze" / f"{n}.py").read_bytes() for n in ("clean", "__main__"))
-    parts = (
-        [*command.steps, (INPUTS / "made-by").read_text(), (side / "made-of").read_text()] if side.name == "env" else []
-    )
-    return digest("\n".join([*parts, digest(code)]).encode())
+    from_wheel = side / "made-of"
+    made = from_wheel.read_text() if from_wheel.is_file() else ""
+    return digest("\n".join([*command.steps, (INPUTS / "made-by").read_text(), made, digest(code)]).encode())
 
 
 def keep(clean: Cleaner, into: Path) -> None:
@@ -153,11 +163,9 @@ def search_step(words: Sequence[str]) -> None:
     files = sorted(p for folder in words[at + 1 :] for p in (WORK / folder).rglob("*"))
     found = {}
     for needle in needles:
-        hits = [
-            p
-            for p in files
-            if needle in str(p.relative_to(WORK)) or (p.is_file() and needle.encode() in p.read_bytes())
-        ]
+        named = {p for p in files if needle in str(p.relative_to(WORK))}
+        holding = {p for p in files if p.is_file() and needle.encode() in p.read_bytes()}
+        hits = named | holding
         found[needle] = sorted(name_of(p.relative_to(WORK)) for p in hits)
     listing = sorted(name_of(p.relative_to(WORK)) for p in files)
     (WORK / words[0]).write_text(json.dumps({"found": found, "there": listing}, indent=1))
@@ -186,7 +194,7 @@ def compare(name: str, old: Path, new: Path, lines: int = 12) -> int:
             for line in list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=0))[2 : 2 + lines]:
                 print(f"    {line[:200]}")
             wrong += 1
-    print(f"{name}: {len(a.keys() & b.keys()) - wrong if wrong == 0 else len(a) - wrong} files equal, {wrong} not")
+    print(f"{name}: {len(a.keys() | b.keys()) - wrong} texts equal, {wrong} not")
     return wrong
 
 
