@@ -94,6 +94,16 @@ def test_a_page_is_compared_by_its_data_text_scripts_and_embedded_media() -> Non
         assert first != CLEANER.page(page.replace(before, after), "report.html")
 
 
+def test_only_columns_of_cost_and_version_are_left_out_of_tables() -> None:
+    text = "|  | macro-F1 | memory |\n| :-- | --: | --: |\n| t3a | 0.869 [0.78, 0.96] | 351 MB |\n\n351 MB\n"
+    assert "| t3a | 0.869 [0.78, 0.96] | (left out)" in clean.markdown(text)
+    assert clean.markdown(text).endswith("\n351 MB\n"), "only in that column"
+    page = "<table><thead><tr><th>x</th><th>memory</th></tr></thead>"
+    page += "<tbody><tr><td>7</td><td>351 MB</td></tr></tbody></table>"
+    found = CLEANER.page(page, "leaderboard.html")
+    assert "<td>7</td><td>(left out)</td>" in found
+
+
 def test_twelve_commands_a_side_and_every_change_names_one() -> None:
     names = [c.name for c in commands.OLD]
     assert len(names) == 12

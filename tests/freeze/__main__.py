@@ -55,15 +55,14 @@ def both(given: argparse.Namespace) -> int:
     """Run both sides and compare them; the exit code."""
     frozen = environment.frozen(say)
     inputs(frozen)
-    old = [run(c, frozen, "old", again=given.fresh) for c in chosen(OLD, given.only)]
-    if given.determinism:
-        other = [run(c, frozen, "old-again", again=True) for c in chosen(OLD, given.only)]
-    else:
-        other = [run(c, environment.working(say), "new", again=True) for c in chosen(NEW, given.only)]
+    other = frozen if given.determinism else environment.working(say)
+    name, table = ("old-again", OLD) if given.determinism else ("new", NEW)
     wrong = 0
-    for command, a, b in zip(chosen(OLD, given.only), old, other, strict=True):
+    for command, changed in zip(chosen(OLD, given.only), chosen(table, given.only), strict=True):
+        a = run(command, frozen, "old", again=given.fresh)
+        b = run(changed, other, name, again=True)
         if a is None or b is None:
-            print(f"{command.name}: left out, it needs {SHARED / command.needs}")
+            print(f"{command.name}: left out, it needs {SHARED / command.needs}", flush=True)
         else:
             wrong += compare(command.name, a, b)
     print(f"{wrong} files differ" if wrong else "everything is equal")
@@ -148,6 +147,9 @@ def keep(clean: Cleaner, into: Path) -> None:
 def copy_step(words: Sequence[str]) -> None:
     source, target = (WORK / w for w in words)
     target.parent.mkdir(parents=True, exist_ok=True)
+    if not source.exists():  # a step before it failed; its exit code is compared
+        target.write_text("(absent)\n")
+        return
     if source.is_dir():
         shutil.copytree(source, target)
     else:
@@ -194,7 +196,7 @@ def compare(name: str, old: Path, new: Path, lines: int = 12) -> int:
             for line in list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=0))[2 : 2 + lines]:
                 print(f"    {line[:200]}")
             wrong += 1
-    print(f"{name}: {len(a.keys() | b.keys()) - wrong} texts equal, {wrong} not")
+    print(f"{name}: {len(a.keys() | b.keys()) - wrong} texts equal, {wrong} not", flush=True)
     return wrong
 
 

@@ -36,6 +36,14 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "predictions_sha256": ("*run.json", "the predictions themselves are compared"),
 }
 
+#: Columns of tables in pages (Markdown and HTML) → why they are left out.
+LEFT_OUT_COLUMNS: Mapping[str, str] = {
+    "time to begin (per window)": "what a run cost",
+    "memory": "of the process",
+    "commit": "of the source tree",
+    "versions": "of twomind and of the packages",
+}
+
 #: Text in place of the digits of a store entry's name that depend on a hash of source files. The first sixteen depend
 #: on the recording alone and are compared.
 _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
@@ -43,6 +51,9 @@ _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
 _DURATION = re.compile(r"\b\d+(\.\d+)? (s|min|h) (by the clock|of processors)\b")
 _JSON_BLOCK = re.compile(r'(<script[^>]*type="application/json"[^>]*>)(.*?)(</script>)', re.S)
 _BLOCKS = re.compile(r"<(script|style)\b[^>]*>.*?</\1>", re.S)
+_TABLE = re.compile(r"<table>.*?</table>", re.S)
+_ROW = re.compile(r"<tr\b[^>]*>.*?</tr>", re.S)
+_CELL = re.compile(r"(<t[dh]\b[^>]*>)(.*?)(</t[dh]>)", re.S)
 _EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+")
 
 
@@ -110,7 +121,8 @@ class Cleaner:
         text = _JSON_BLOCK.sub("", text)
         rest = "".join(m.group(0) for m in _BLOCKS.finditer(text))
         found += ["# scripts and styles", digest(rest.encode()), "# page"]
-        body = _EMBEDDED.sub(lambda m: f"embedded {digest(m.group(0).encode())}", _BLOCKS.sub("", text))
+        text = _TABLE.sub(lambda m: page_table(m.group(0)), _BLOCKS.sub("", text))
+        body = _EMBEDDED.sub(lambda m: f"embedded {digest(m.group(0).encode())}", text)
         found.append(self.words(body))
         return "\n".join(found) + "\n"
 
@@ -132,6 +144,8 @@ class Cleaner:
             return self.table(text, name)
         if kind == ".html":
             return self.page(text, name)
+        if kind == ".md":
+            return self.words(markdown(text))
         return self.words(text)
 
     def parquet(self, path: Path, name: str) -> str:
@@ -142,6 +156,36 @@ class Cleaner:
         columns = [found.column(n).to_pylist() for n in found.column_names]
         lines += [",".join(map(repr, row)) for row in zip(*columns, strict=True)]
         return self.words("\n".join(lines)) + "\n"
+
+
+def markdown(text: str) -> str:
+    """Markdown with the left-out columns of its tables replaced."""
+    lines, hidden = text.splitlines(), set()
+    for i, line in enumerate(lines):
+        if not line.startswith("|"):
+            hidden = set()
+            continue
+        cells = line.split(" | ")
+        if i + 1 < len(lines) and re.fullmatch(r"\|[\s:|-]+\|", lines[i + 1]):
+            names = [c.strip("| ") for c in cells]
+            hidden = {k for k, name in enumerate(names) if name in LEFT_OUT_COLUMNS}
+            continue
+        if hidden and "---" not in line:
+            lines[i] = " | ".join("(left out)" if k in hidden else c for k, c in enumerate(cells))
+    return "\n".join(lines) + "\n"
+
+
+def page_table(text: str) -> str:
+    """A table of a page with its left-out columns replaced."""
+    rows = _ROW.findall(text)
+    names = [cell[1] for cell in _CELL.findall(rows[0])] if rows else []
+    hidden = {k for k, name in enumerate(names) if name in LEFT_OUT_COLUMNS}
+    for row in rows[1:]:
+        cells = _CELL.findall(row)
+        if hidden and len(cells) == len(names):
+            kept = [a + ("(left out)" if k in hidden else b) + c for k, (a, b, c) in enumerate(cells)]
+            text = text.replace(row, "<tr>" + "".join(kept) + "</tr>")
+    return text
 
 
 def array(value: np.ndarray) -> str:
