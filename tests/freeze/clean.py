@@ -44,6 +44,9 @@ LEFT_OUT_COLUMNS: Mapping[str, str] = {
     "versions": "of twomind and of the packages",
 }
 
+#: Kind of an XML file → the attribute that says when it was written.
+LEFT_OUT_ATTRIBUTES: Mapping[str, str] = {".eaf": "DATE"}
+
 #: Text in place of the digits of a store entry's name that depend on a hash of source files. The first sixteen depend
 #: on the recording alone and are compared.
 _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
@@ -144,6 +147,9 @@ class Cleaner:
             return self.table(text, name)
         if kind == ".html":
             return self.page(text, name)
+        if kind in LEFT_OUT_ATTRIBUTES:
+            named = LEFT_OUT_ATTRIBUTES[kind]
+            return self.words(re.sub(rf'(<ANNOTATION_DOCUMENT\b[^>]*?\b{named}=)"[^"]*"', r'\1"(left out)"', text))
         if kind == ".md":
             return self.words(markdown(text))
         return self.words(text)
