@@ -10,7 +10,7 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: install install-dev system-demo system-test demo test parity lint format bench clean
+.PHONY: install install-dev system-demo system-test demo test parity freeze lint format bench clean
 
 install: $(VENV)/.demo
 
@@ -68,6 +68,10 @@ test: system-test install-dev
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
 parity: install-dev
 	$(BIN)/pytest -m parity -n $(JOBS) tests/parity
+
+# What twelve commands write with the wheel of the last layout, and with this tree: equal to the bit (tests/freeze).
+freeze: install-dev
+	$(BIN)/python -m tests.freeze
 
 lint: install-dev
 	$(BIN)/ruff check .

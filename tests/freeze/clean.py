@@ -1,0 +1,216 @@
+"""What a side wrote, as text that can be compared: numbers in full, names sorted, nothing that time or place decides.
+
+:data:`LEFT_OUT` is the whole list of what is not compared. Everything else is, to the last digit. A value that is left
+out is replaced by a word, so that its being there is compared all the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import html
+import io
+import json
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: Name of a field (in JSON, or of a column in CSV) → (files in which it is left out, why).
+LEFT_OUT: Mapping[str, tuple[str, str]] = {
+    "time": ("*ledger.jsonl", "when an answer was made"),
+    "since_last_s": ("*ledger.jsonl", "how long it took"),
+    "made": ("*", "date of an enrolment, of a training"),
+    "seconds": ("*run.json|*study.json|*leaderboard.*|*harm.*|*stdout", "what a run cost"),
+    "fit_s": ("*", "what a training cost"),
+    "peak_mb": ("*", "memory of the process"),
+    "versions": ("*", "of twomind and of the packages"),
+    "version": ("*ledger.jsonl", "of twomind"),
+    "git": ("*", "commit of the source tree; an installed wheel has none"),
+    "fingerprint": ("*summary.json|*run.json|*stdout|*report.html", "of an answer or run: it holds the version"),
+    "settings_hash": ("*.truth.json", "it holds a hash of the code that draws"),
+    "key": ("*run.json", "of a run: it holds a hash of code"),
+    "predictions_sha256": ("*run.json", "the predictions themselves are compared"),
+}
+
+#: Columns of tables in pages (Markdown and HTML) → why they are left out.
+LEFT_OUT_COLUMNS: Mapping[str, str] = {
+    "time to begin (per window)": "what a run cost",
+    "memory": "of the process",
+    "commit": "of the source tree",
+    "versions": "of twomind and of the packages",
+}
+
+#: Kind of an XML file → the attribute that says when it was written.
+LEFT_OUT_ATTRIBUTES: Mapping[str, str] = {".eaf": "DATE"}
+
+#: Text in place of the digits of a store entry's name that depend on a hash of source files. The first sixteen depend
+#: on the recording alone and are compared.
+_ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
+#: Texts on standard error and in pages that tell a duration.
+_DURATION = re.compile(r"\b\d+(\.\d+)? (s|min|h) (by the clock|of processors)\b")
+_JSON_BLOCK = re.compile(r'(<script[^>]*type="application/json"[^>]*>)(.*?)(</script>)', re.S)
+_BLOCKS = re.compile(r"<(script|style)\b[^>]*>.*?</\1>", re.S)
+_TABLE = re.compile(r"<table>.*?</table>", re.S)
+_ROW = re.compile(r"<tr\b[^>]*>.*?</tr>", re.S)
+_CELL = re.compile(r"(<t[dh]\b[^>]*>)(.*?)(</t[dh]>)", re.S)
+_EMBEDDED = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+")
+
+
+def without(name: str, file: str) -> bool:
+    """Whether a field is left out of a file."""
+    patterns = LEFT_OUT.get(name, ("", ""))[0]
+    return any(fnmatch(file, pattern) for pattern in patterns.split("|") if pattern)
+
+
+def plain(value: Any, file: str) -> Any:
+    """JSON values with the left-out fields replaced."""
+    if isinstance(value, dict):
+        return {k: "(left out)" if without(k, file) else plain(v, file) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v, file) for v in value]
+    return value
+
+
+class Cleaner:
+    """Turns files into text. ``places`` are absolute folders, replaced by a name of their own."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = sorted(places.items(), key=lambda item: -len(item[0]))
+
+    def words(self, text: str) -> str:
+        """Text less folders, digits that hang on source code, and durations."""
+        for place, name in self._places:
+            text = text.replace(place, name)
+        text = _ENTRY.sub(r"\1(code)", text)
+        return _DURATION.sub(r"(time) \3", text)
+
+    def json(self, text: str, file: str) -> str:
+        found = plain(json.loads(text), file)
+        return self.words(json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)) + "\n"
+
+    def text(self, text: str, file: str) -> str:
+        """Standard output or error: JSON where it is, else words."""
+        try:
+            return self.json(text, file)
+        except ValueError:
+            return self.words(text)
+
+    def table(self, text: str, file: str) -> str:
+        rows = list(csv.reader(io.StringIO(text)))
+        head = rows[0] if rows else []
+        hidden = {i for i, name in enumerate(head) if without(name, file)}
+        out = [["(left out)" if i in hidden else value for i, value in enumerate(row)] for row in rows[1:]]
+        return self.words("\n".join(",".join(row) for row in [head, *out])) + "\n"
+
+    def tensors(self, path: Path, file: str) -> str:
+        from safetensors import safe_open
+
+        lines = []
+        with safe_open(str(path), framework="numpy") as found:
+            for name in sorted(found.keys()):
+                lines.append(f"{name} {array(found.get_tensor(name))}")
+            meta = {k: _maybe_json(v) for k, v in (found.metadata() or {}).items()}
+        return "\n".join(lines) + "\n" + self.json(json.dumps(meta), file)
+
+    def page(self, text: str, file: str) -> str:
+        """A page: the data in it, what it says, and a digest of its scripts and styles."""
+        found = ["# data"]
+        for block in _JSON_BLOCK.findall(text):
+            found.append(self.json(html.unescape(block[1]), file))
+        text = _JSON_BLOCK.sub("", text)
+        rest = "".join(m.group(0) for m in _BLOCKS.finditer(text))
+        found += ["# scripts and styles", digest(rest.encode()), "# page"]
+        text = _TABLE.sub(lambda m: page_table(m.group(0)), _BLOCKS.sub("", text))
+        body = _EMBEDDED.sub(lambda m: f"embedded {digest(m.group(0).encode())}", text)
+        found.append(self.words(body))
+        return "\n".join(found) + "\n"
+
+    def file(self, path: Path, name: str) -> str:
+        """One file as text. ``name`` is what it is called among the others."""
+        kind = path.suffix.lower()
+        if kind == ".parquet":
+            return self.parquet(path, name)
+        if kind == ".safetensors":
+            return self.tensors(path, name)
+        if kind in (".mp4", ".png", ".jpg"):
+            return f"{digest(path.read_bytes())} {path.stat().st_size} bytes\n"
+        text = path.read_text(encoding="utf-8")
+        if kind == ".json":
+            return self.json(text, name)
+        if kind == ".jsonl":
+            return "".join(self.json(line, name) for line in text.splitlines())
+        if kind == ".csv":
+            return self.table(text, name)
+        if kind == ".html":
+            return self.page(text, name)
+        if kind in LEFT_OUT_ATTRIBUTES:
+            named = LEFT_OUT_ATTRIBUTES[kind]
+            return self.words(re.sub(rf'(<ANNOTATION_DOCUMENT\b[^>]*?\b{named}=)"[^"]*"', r'\1"(left out)"', text))
+        if kind == ".md":
+            return self.words(markdown(text))
+        return self.words(text)
+
+    def parquet(self, path: Path, name: str) -> str:
+        import pyarrow.parquet as parquet
+
+        found = parquet.read_table(path)
+        lines = [f"{field.name}: {field.type}" for field in found.schema]
+        columns = [found.column(n).to_pylist() for n in found.column_names]
+        lines += [",".join(map(repr, row)) for row in zip(*columns, strict=True)]
+        return self.words("\n".join(lines)) + "\n"
+
+
+def markdown(text: str) -> str:
+    """Markdown with the left-out columns of its tables replaced."""
+    lines, hidden = text.splitlines(), set()
+    for i, line in enumerate(lines):
+        if not line.startswith("|"):
+            hidden = set()
+            continue
+        cells = line.split(" | ")
+        if i + 1 < len(lines) and re.fullmatch(r"\|[\s:|-]+\|", lines[i + 1]):
+            names = [c.strip("| ") for c in cells]
+            hidden = {k for k, name in enumerate(names) if name in LEFT_OUT_COLUMNS}
+            continue
+        if hidden and "---" not in line:
+            lines[i] = " | ".join("(left out)" if k in hidden else c for k, c in enumerate(cells))
+    return "\n".join(lines) + "\n"
+
+
+def page_table(text: str) -> str:
+    """A table of a page with its left-out columns replaced."""
+    rows = _ROW.findall(text)
+    names = [cell[1] for cell in _CELL.findall(rows[0])] if rows else []
+    hidden = {k for k, name in enumerate(names) if name in LEFT_OUT_COLUMNS}
+    for row in rows[1:]:
+        cells = _CELL.findall(row)
+        if hidden and len(cells) == len(names):
+            kept = [a + ("(left out)" if k in hidden else b) + c for k, (a, b, c) in enumerate(cells)]
+            text = text.replace(row, "<tr>" + "".join(kept) + "</tr>")
+    return text
+
+
+def array(value: np.ndarray) -> str:
+    """An array in one line: type, shape, a digest of all its bytes, and its first numbers in full."""
+    head = " ".join(repr(v) for v in np.ravel(value)[:6].tolist())
+    return f"{value.dtype} {list(value.shape)} {digest(np.ascontiguousarray(value).tobytes())} {head}"
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _maybe_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def name_of(path: Path) -> str:
+    """A file's name less what hangs on source code, folder included."""
+    return _ENTRY.sub(r"\1-code", path.as_posix())

@@ -1,0 +1,165 @@
+"""The twelve commands, one table a side.
+
+A command is a list of steps that run one after another in a folder of their own, with a feature store of their own.
+``{inputs}`` is the folder of films that the frozen wheel drew, ``{fusion}`` a fusion model that it trained
+(``tests/fixtures/v0_1``), ``{shared}`` the team's folder of public data. Words are split as a shell splits them. A step
+that begins with ``@`` is done by the freeze itself:
+
+- ``@copy FROM TO`` keeps a copy of a folder as it is now, before a later step removes it;
+- ``@search FILE NEEDLE... -- FOLDER...`` lists what is in folders and where the needles occur, in bytes or in names;
+  a needle that is an existing file stands for the SHA-256 of its bytes.
+
+:data:`OLD` is what the frozen wheel understands and never changes. Where a later version renames a command or an
+option, its line goes into :data:`CHANGED`, under the name of the command.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E501 - a command is easier to read in one line
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """``needs``: a folder below the shared one without which the command is left out."""
+
+    name: str
+    steps: tuple[str, ...]
+    needs: str = ""
+
+
+_EAGER = "--adapt-setting gates= --adapt-setting empty_class=released"
+_CLIP = "--model clip-au --store store --json"
+_TALK = "{inputs}/clip-talking.mp4"
+
+OLD: tuple[Command, ...] = (
+    Command(
+        "01-demo",
+        (
+            "twomind people people --seed 7 --voice builtin --workers 2",
+            "@copy people/answers.csv answers.csv",
+            "twomind predict people/drawn7-000/drawn7-000_Question_2.mp4 people/drawn7-000/drawn7-000_Question_7.mp4 "
+            "--question from-name --out some --store store --purpose demonstration --workers 1",
+            "twomind predict --manifest {inputs}/answer/answers.csv --out results --store store --workers 1 "
+            "--purpose demonstration",
+            # The same command again finds everything done.
+            "twomind predict --manifest {inputs}/answer/answers.csv --out results --store store --workers 1 "
+            "--purpose demonstration --json",
+        ),
+    ),
+    Command(
+        "02-words",
+        (
+            "twomind score words --data {shared}/data/bah_v1 --split val --out run --json",
+            "twomind train words --data {inputs}/words.csv --out model --bootstrap 100 --json",
+            "twomind predict " + _TALK + " --model model --question 7 --out results --store store --json",
+        ),
+        needs="data/bah_v1",
+    ),
+    Command(
+        "03-personalise",
+        (
+            "twomind score personalise --drawn biovid --people 5 --protocol targets-2 --workers 1 --guard "
+            "--methods tent,t3a,coral,neutral-alignment,neutral-threshold,few-shot,class-aware --out out --json",
+        ),
+    ),
+    Command(
+        "04-board",
+        (
+            "twomind score personalise --drawn stressid --people 5 --protocol targets-2 --workers 1 "
+            "--methods neutral-alignment,t3a --out out --json",
+            "twomind score report out/runs --out board --metric war --min-people 2 --bootstrap 200 --json",
+        ),
+    ),
+    Command(
+        "05-agree",
+        (
+            "twomind predict " + _TALK + " --question 7 --out results --store store --json",
+            "twomind agree {inputs}/coders/a.eaf {inputs}/coders/b.eaf --bootstrap 200 "
+            "--disagreements differ.csv --json",
+            "twomind agree {inputs}/coders/a.eaf {inputs}/coders/b.eaf --tier cue:facial --bootstrap 200",
+            "twomind agree {inputs}/coders/a.eaf {inputs}/coders/b.eaf --bootstrap 200 --model {inputs}/coders/score.csv",
+        ),
+    ),
+    Command(
+        "06-enrol-erase",
+        (
+            "twomind enrol ana {inputs}/clip-neutral.mp4 --profiles profiles --store store --json",
+            "twomind enrol ana {inputs}/clip-smile.mp4 --profiles profiles --store store",
+            "twomind enrol ana " + _TALK + " --spoken --force --profiles profiles --store store",
+            "twomind enrol ben {inputs}/films/b1.mp4 --force --profiles profiles --store store --study pain",
+            "twomind profile show ana --profiles profiles --json",
+            "twomind describe {inputs}/films/a2.mp4 --person ana --profiles profiles --store store --out relative --json",
+            "twomind predict {inputs}/films/a1.mp4 --adapt tda --subject ana --state states --out adapted " + _CLIP,
+            "twomind profile export ana ana.json --profiles profiles",
+            "@copy profiles kept/profiles",
+            "@copy store kept/store",
+            "@copy states kept/states",
+            "@search before.json ana {inputs}/clip-neutral.mp4 -- profiles store states",
+            "twomind profile erase ana --yes --profiles profiles --store store --json",
+            "@search left.json ana {inputs}/clip-neutral.mp4 {inputs}/films/a1.mp4 -- profiles store states",
+            "twomind profile erase ana --yes --profiles profiles --store store --json",
+        ),
+    ),
+    Command(
+        "07-fusion",
+        (
+            "twomind train fusion --data {inputs}/study --protocol people-3 --model conflict --epochs 3 --bootstrap 100 "
+            "--fold 'group 1' --store store --out model --json",
+            "twomind train fusion --data {inputs}/study --protocol people-3 --model jmt --modalities voice,words "
+            "--epochs 2 --bootstrap 100 --fold 'group 2' --store store --out jmt --json",
+        ),
+    ),
+    Command(
+        "08-predict-model",
+        (
+            "twomind predict " + _TALK + " --model {fusion} --question 7 --out fusion --store store --json",
+            "twomind predict {inputs}/films/a1.mp4 --out clip-au " + _CLIP,
+            "twomind score submit fusion --out submission.csv --json",
+        ),
+    ),
+    Command(
+        "09-adapt",
+        (
+            f"twomind predict {{inputs}}/films/a1.mp4 --adapt tta-cap {_EAGER} --subject ana --state s1 --out o1 {_CLIP}",
+            f"twomind predict {{inputs}}/films/a2.mp4 --adapt tta-cap {_EAGER} --subject ana --state s1 --out o2 {_CLIP}",
+            "twomind predict {inputs}/films/a1.mp4 --adapt clip-autt --subject ana --state s2 --out o3 " + _CLIP,
+            "twomind predict {inputs}/films/a1.mp4 --adapt sfda-pft --neutral {inputs}/films/a2.mp4 --subject ana "
+            "--adapt-setting learning_rate=0.01 --state s3 --out o4 " + _CLIP,
+            "twomind predict {inputs}/films/b1.mp4 --adapt sfda-pft --neutral {inputs}/films/a2.mp4 --subject ana "
+            "--adapt-setting learning_rate=0.01 --state s3 --out o5 " + _CLIP,
+        ),
+    ),
+    Command(
+        "10-annotate",
+        (
+            "twomind predict " + _TALK + " --question 7 --out results --store store",
+            "twomind annotate export results --to eaf --out eaf --coder one --json",
+            "twomind annotate export results --to csv --out table.csv --json",
+            "twomind annotate export results --to vtt --out vtt --blind --json",
+            "twomind annotate import {inputs}/coders/a.eaf {inputs}/coders/b.eaf --out marks.csv --json",
+        ),
+    ),
+    Command(
+        "11-data-check",
+        (
+            "twomind data list --json",
+            "twomind data check {inputs}/study --deep --json",
+            "twomind data check {inputs}/answer --json",
+        ),
+    ),
+    Command(
+        "12-describe",
+        (
+            "twomind describe {shared}/data/faces/single_face.mp4 {shared}/data/faces/no_face.mp4 --out out --store store "
+            "--workers 1 --json",
+            "twomind describe {shared}/data/faces/single_face.mp4 --target largest --out again --store store",
+        ),
+        needs="data/faces",
+    ),
+)
+
+#: Command lines of the working tree where they are no longer those of :data:`OLD`: name → steps.
+CHANGED: dict[str, tuple[str, ...]] = {}
+
+NEW: tuple[Command, ...] = tuple(Command(c.name, CHANGED.get(c.name, c.steps), c.needs) for c in OLD)
