@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from twomind.capture.datasets.bah_files import read_annotations
-from twomind.store import Store
+from twomind.core.store import Store
 
 N_VIDEOS, N_FRAMES = 1427, 642
 

@@ -29,6 +29,7 @@ from clip_autt import random_image_tower
 from results import save
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.world import stream
+from twomind.core.store import read_arrays
 from twomind.describe.clip import bfloat16_images, torch_images
 from twomind.describe.clip_images import Preprocessing
 from twomind.describe.clip_onnx import onnx_images
@@ -36,7 +37,6 @@ from twomind.describe.encoder import open_encoder
 from twomind.describe.face_text import SHIPPED, face_features
 from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
-from twomind.store import read_arrays
 
 N = 32
 

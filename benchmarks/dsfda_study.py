@@ -33,13 +33,13 @@ import neutral_length as length
 import personalise as page
 from results import save
 from twomind import personalise
+from twomind.core.store import write_text
 from twomind.describe.study import study_features
 from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
 from twomind.score import Windows, compare, machine, people
 from twomind.score.drawn_set import DrawnSet
 from twomind.score.windows import Labels, opaque
 from twomind.serve.personalise_verb import WINDOW_S, Order
-from twomind.store import write_text
 from twomind.types import Example, Fold, Given
 
 PEOPLE, SEED, PROTOCOL = 24, 0, "targets-10"

@@ -23,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.core.store import settings_hash
 from twomind.describe.study import ClipTruth, StudyFeatures, shuffle_modalities, study_features
 from twomind.estimate import fusion
 from twomind.estimate.fusion import FusionRecogniser
@@ -33,7 +34,6 @@ from twomind.estimate.fusion_net import FusionConfig
 from twomind.estimate.train import TrainSettings
 from twomind.score.drawn_set import DrawnSet
 from twomind.score.fusion_study import with_validation
-from twomind.store import settings_hash
 from twomind.types import AMBIVALENCE, Features, Fold, Track
 
 ALL = ("face", "voice", "words")

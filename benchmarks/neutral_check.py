@@ -24,9 +24,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.capture.drawn.enrol import KINDS, draw_clip
+from twomind.core.store import Store
 from twomind.describe.profile import face_neutral
 from twomind.serve.profiles import check_clip
-from twomind.store import Store
 
 SEED = 11
 

@@ -42,18 +42,18 @@ from twomind.capture.drawn.study_people import StudyPerson, study_person
 from twomind.capture.drawn.study_script import write_study_answer
 from twomind.capture.drawn.study_take import Take, biovid_take, say, silence
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.core.errors import BadInput
+from twomind.core.store import Store
 from twomind.describe import describe
 from twomind.describe.face import relative
 from twomind.describe.measured import LOST, measured
 from twomind.describe.study import ClipTruth, study_features
-from twomind.errors import BadInput
 from twomind.estimate import pft
 from twomind.estimate.described import fit_described
 from twomind.personalise.summary import class_means
 from twomind.score import people
 from twomind.score.drawn_set import TASKS
 from twomind.score.windows import Windows, opaque
-from twomind.store import Store
 from twomind.types import Example, Features, Given, Recording, Track
 
 PEOPLE, GROUPS, SEED = 24, 4, 0

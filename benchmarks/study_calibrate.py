@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from twomind import engine
 from twomind.capture.drawn import behaviour
 from twomind.capture.drawn.identity import AU_NAMES
 from twomind.capture.drawn.study_film import film_settings, film_take
@@ -26,10 +25,11 @@ from twomind.capture.drawn.study_people import study_person
 from twomind.capture.drawn.study_take import Take, bah_take, silence
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.capture.drawn.world import stream
+from twomind.core import engine
+from twomind.core.store import Store
 from twomind.describe import Settings, describe
 from twomind.describe.measured import MODEL, truth_rows
 from twomind.describe.measured_fit import calibrate
-from twomind.store import Store
 from twomind.types import Recording
 
 FPS = 15

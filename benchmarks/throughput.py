@@ -21,8 +21,8 @@ from typing import Any
 from results import save
 from twomind.capture import open_recording
 from twomind.capture.media import Frame, prefetch, stream
+from twomind.core.store import Store
 from twomind.describe import Settings, describe
-from twomind.store import Store
 
 
 def answer_of(seconds: float, folder: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from twomind import registry
+from twomind.core import registry
 from twomind.personalise import check, load_method, stream
 from twomind.types import Access, Adapter, Features, Fold, Given, Prediction, State
 

@@ -35,7 +35,7 @@ from twomind.capture.annotations import (
     write_vtt,
 )
 from twomind.capture.datasets import load_dataset, open_dataset
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 _spec = importlib.util.spec_from_file_location("eaf_schema", Path(__file__).parent / "eaf_schema.py")
 assert _spec is not None

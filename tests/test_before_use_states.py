@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from twomind.capture import open_recording
 from twomind.capture.drawn.enrol import draw_clip
+from twomind.core.store import Store, content_hash, settings_hash
 from twomind.describe import describe
 from twomind.estimate import load, pft
 from twomind.personalise import load_method, stream
@@ -26,7 +27,6 @@ from twomind.personalise.summary import class_means
 from twomind.serve.adapt import Adaptation, People, mark_of, windows_for
 from twomind.serve.cli import main
 from twomind.serve.profiles import state_path
-from twomind.store import Store, content_hash, settings_hash
 from twomind.types import Example, Features, Given
 
 SEED = 11
@@ -48,7 +48,7 @@ from twomind.estimate import load
 from twomind.personalise import load_method, stream
 from twomind.personalise.state import load_state
 from twomind.serve.adapt import windows_for
-from twomind.store import Store
+from twomind.core.store import Store
 
 film, store, states = Path(sys.argv[1]), Store(Path(sys.argv[2])), json.loads(sys.argv[3])
 model, recording = load("clip-au"), open_recording(film, subject="P1")

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput, MissingWeights
+from twomind.core.errors import BadInput, MissingWeights
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES, read_phrases, released_phrases
 from twomind.estimate.clip_au import ClipAu, new_model

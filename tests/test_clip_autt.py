@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.clip_au import PHRASE_FEATURES
 from twomind.estimate.clip_au_clips import ClipSettings

@@ -15,7 +15,8 @@ pytest.importorskip("transformers")
 pytest.importorskip("PIL")
 import torch
 
-from twomind import weights
+from twomind.core import weights
+from twomind.core.errors import BadInput, MissingWeights, Offline
 from twomind.describe import clip
 from twomind.describe.clip_images import Preprocessing
 from twomind.describe.clip_towers import (
@@ -26,7 +27,6 @@ from twomind.describe.clip_towers import (
     image_tower,
     text_features,
 )
-from twomind.errors import BadInput, MissingWeights, Offline
 
 sys.path.insert(0, str(Path(__file__).parent))
 from clip_files import make_tiny_clip
@@ -269,7 +269,7 @@ def test_batches_fit_the_memory(tiny: clip.Encoder, folder: Path, monkeypatch: p
 
 def test_a_damaged_download_is_noticed(tmp_path: Path) -> None:
     """The hub keeps a large file under its SHA-256 and links to it."""
-    from twomind.store import content_hash
+    from twomind.core.store import content_hash
 
     blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
     blobs.mkdir()

@@ -15,11 +15,11 @@ import av
 
 from twomind.capture import media
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
+from twomind.core.errors import BadInput
+from twomind.core.store import Store
 from twomind.describe import frames
 from twomind.describe.encoder import Encoder, Tokens
 from twomind.describe.frames import FrameSettings, embed
-from twomind.errors import BadInput
-from twomind.store import Store
 from twomind.types import Recording
 
 N, RATE = 24, 25

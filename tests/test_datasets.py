@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind import registry
 from twomind.capture.datasets import Dataset, Report, dataset_names, load_dataset, open_dataset
 from twomind.capture.datasets.bah import PLUGIN as BAH
 from twomind.capture.datasets.bah_fake import fake as fake_bah
 from twomind.capture.datasets.protocols import PROTOCOLS, rules
-from twomind.errors import BadInput
+from twomind.core import registry
+from twomind.core.errors import BadInput
+from twomind.core.store import default_root
 from twomind.serve.cli import main
-from twomind.store import default_root
 
 NAMES = dataset_names()
 BAH_FRAMES = "ambivalence_hesitancy_frames"
@@ -304,7 +304,7 @@ def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, mon
 
     from twomind.capture.datasets import bah_files
     from twomind.capture.yaml_files import load_yaml
-    from twomind.store import Store
+    from twomind.core.store import Store
 
     path = fake_bah(tmp_path / "a", seed=4) / "data" / "video_annotation_transcript.yaml"
     as_lists = tmp_path / "lists.yaml"

@@ -32,7 +32,7 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def test_every_exit_code_is_documented() -> None:
-    from twomind import errors
+    from twomind.core import errors
 
     page = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.TwomindError)]

@@ -24,7 +24,7 @@ from twomind.capture.drawn.face import (
     effective,
     effective_sides,
 )
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 
 pytest.importorskip("cv2", reason="the extra 'face' (OpenCV) is not installed")
 

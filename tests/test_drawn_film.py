@@ -19,7 +19,7 @@ from twomind.capture.drawn.people import draw_people
 from twomind.capture.drawn.script import write_answer
 from twomind.capture.drawn.voice import speak
 from twomind.capture.drawn.world import World, person_factors, stream
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 SIZE = (256, 192)
 

@@ -9,7 +9,7 @@ from twomind.capture.drawn import voice
 from twomind.capture.drawn.script import Token, write_answer
 from twomind.capture.drawn.voice import SAMPLE_RATE_HZ, Speech, speak
 from twomind.capture.drawn.world import World, person_factors, stream
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 needs_espeak = pytest.mark.skipif(voice.espeak_program() is None, reason="espeak-ng is not installed")
 ENGINES = ["builtin", pytest.param("espeak", marks=needs_espeak)]

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import dsfda, dsfda_losses, dsfda_net, dsfda_step
 from twomind.estimate.dsfda_train import Pictures, TrainSettings, partners, train
 from twomind.personalise.methods.dsfda import DsfdaMethod, round_robin, toy_world

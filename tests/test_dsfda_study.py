@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 pytest.importorskip("cv2")
 import torch
 
+from twomind.core.errors import BadInput
 from twomind.describe.study import study_features
-from twomind.errors import BadInput
 from twomind.estimate import dsfda_net as net
 from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes, pictures_of
 from twomind.score.drawn_set import TASKS

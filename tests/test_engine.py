@@ -12,8 +12,8 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from twomind import engine
-from twomind.errors import BadInput
+from twomind.core import engine
+from twomind.core.errors import BadInput
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def work(tmp_path, monkeypatch):
     """Work that worker processes can import."""
     (tmp_path / "chores.py").write_text(
         "import os, signal\n"
-        "from twomind.errors import BadInput\n"
+        "from twomind.core.errors import BadInput\n"
         "def chore(x):\n"
         "    if x == 'bad': raise BadInput('expected a number')\n"
         "    if x == 'defect': raise RuntimeError('oops')\n"
@@ -78,7 +78,7 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path, by) -> None:
     """Else every killed run leaves processes of some 200 MB that wait for the next item for ever."""
     (tmp_path / "parent.py").write_text(
         "import os, pathlib, time\n"
-        "from twomind import engine\n"
+        "from twomind.core import engine\n"
         "def sleep(path):\n"
         "    pathlib.Path(path).write_text(str(os.getpid()))\n"
         "    time.sleep(60)\n"

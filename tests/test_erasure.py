@@ -14,15 +14,15 @@ from click.testing import CliRunner
 from twomind.capture import open_recording
 from twomind.capture.datasets import bah_files
 from twomind.capture.datasets.bah_fake import fake as fake_bah
+from twomind.core.errors import BadInput
+from twomind.core.store import Store, content_hash, settings_hash
 from twomind.describe import describe
 from twomind.describe.profile import Neutral, Profile, Visit, read_profile, write_profile
-from twomind.errors import BadInput
 from twomind.serve.adapt import Adaptation, People
 from twomind.serve.cli import main
 from twomind.serve.erasure import erase
 from twomind.serve.kept_states import folder_name
 from twomind.serve.profiles import load, of_study, path_of, state_path
-from twomind.store import Store, content_hash, settings_hash
 
 
 @pytest.fixture
@@ -181,10 +181,10 @@ def test_entries_of_earlier_versions_are_counted_and_found_by_the_recording(tmp_
 
 def test_a_store_that_can_only_be_read_is_no_failure(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store.note("ana", "c1")
-    monkeypatch.setattr("twomind.store.tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError("no")))
+    monkeypatch.setattr("twomind.core.store.tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError("no")))
     with pytest.raises(PermissionError):
         store.note("ana", "c2")
-    monkeypatch.setattr("twomind.store.os.access", lambda *_: False)
+    monkeypatch.setattr("twomind.core.store.os.access", lambda *_: False)
     store.note("ana", "c2")
 
 

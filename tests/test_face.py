@@ -18,11 +18,11 @@ pytest.importorskip("mediapipe", reason="the face extra is not installed")
 import av
 import cv2
 
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.describe.face import FaceReader, FaceResult, FaceSettings, relative
 from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNSUPPORTED
 from twomind.describe.quality import REASONS
 from twomind.describe.tracker_mesh import MeshFinder
-from twomind.errors import BadInput, MissingExtra, MissingWeights
 from twomind.types import Track
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.words import load
 from twomind.personalise import load_method, stream
 from twomind.personalise.offsets import apply, estimate, fit_sd, stretch

@@ -19,7 +19,7 @@ from twomind.capture.datasets.frames import (
 from twomind.capture.datasets.images import read_picture, write_picture
 from twomind.capture.datasets.sampling import bah_chunks, clip_indices, released_clip_indices
 from twomind.capture.windows import n_windows, window_spans
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Features, Recording, Track, Word
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.store import write_arrays
+from twomind.core.store import write_arrays
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 clean = importlib.import_module("tests.freeze.clean")

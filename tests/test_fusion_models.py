@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import fusion_fit
 from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item

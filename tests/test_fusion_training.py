@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 import torch
 
 from twomind import estimate
-from twomind.errors import BadInput, MissingWeights
+from twomind.core.errors import BadInput, MissingWeights
 from twomind.estimate import fusion
 from twomind.estimate.fusion_data import apart, read_items, training_set, write_items
 from twomind.estimate.fusion_fit import fit, settings_for

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import Step, check, load_method, stream
 from twomind.personalise.guard import Guarded, decide, signs
 from twomind.score.harm import harm_report, macro_f1, wilson

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.errors import BadInput, MissingExtra, Offline
+from twomind.core.errors import BadInput, MissingExtra, Offline
 from twomind.estimate.llm import LlmSettings, constant
 from twomind.estimate.llm_ask import EndpointFailed, Retry
 from twomind.estimate.llm_consent import locate, require

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twomind.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.estimate import llm_local
 from twomind.estimate.llm_ask import Picture, Request
 from twomind.estimate.llm_files import digest, find_folder, read_config

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.llm_ask import Token
 from twomind.estimate.llm_parse import parse_json, parse_label
 from twomind.estimate.llm_probability import from_samples, from_tokens

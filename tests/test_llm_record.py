@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.llm_ask import Budget, BudgetSpent, EndpointFailed, Picture, Reply, Request, Spent, Token
 from twomind.estimate.llm_record import Recorder
 

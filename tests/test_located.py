@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from twomind.capture.datasets.bah_splits import Answer
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.words import WordsRecogniser
 from twomind.score import located as lo
 

@@ -23,7 +23,7 @@ from twomind.capture.media import (
     probe,
     stream,
 )
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 _spec = importlib.util.spec_from_file_location("media_files", Path(__file__).with_name("media_files.py"))
 assert _spec is not None

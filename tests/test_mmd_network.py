@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.embedding import EmbeddingRecogniser
 from twomind.personalise import check, divergences, load_method
 from twomind.types import Example, Features, Given, Task, Track

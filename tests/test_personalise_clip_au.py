@@ -21,16 +21,16 @@ from twomind.capture.datasets import biovid, open_dataset
 from twomind.capture.drawn.face import Person
 from twomind.capture.drawn.study_layout import clips_of, person_of
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.core.errors import BadInput
+from twomind.core.store import Store
 from twomind.describe import frame_rows
 from twomind.describe.encoder import open_encoder
-from twomind.errors import BadInput
 from twomind.estimate import clip_au_train
 from twomind.estimate.clip_au_clips import ClipSettings
 from twomind.score.windows import Labels, Windows
 from twomind.serve import personalise_clip_au
 from twomind.serve.cli import main
 from twomind.serve.personalise_methods import chosen_methods, parsed, within_guard
-from twomind.store import Store
 from twomind.types import Access, Features, Fold, Task, Track
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import pft, pft_losses, pft_net
 from twomind.personalise.methods.sfda_pft import SfdaPft
 from twomind.types import Access

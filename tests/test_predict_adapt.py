@@ -18,13 +18,13 @@ from click.testing import CliRunner
 from twomind.capture import media, open_recording
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
+from twomind.core.errors import BadInput
+from twomind.core.store import Store
 from twomind.describe.frames import live_windows
-from twomind.errors import BadInput
 from twomind.estimate import load
 from twomind.personalise import Given, load_method, stream
 from twomind.serve.adapt import read_settings, windows_for
 from twomind.serve.cli import main
-from twomind.store import Store
 
 SIZE = (320, 240)
 #: Every window is remembered, and looked up: so short films would pass none of the default's gates.

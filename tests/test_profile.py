@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twomind.core.errors import BadInput
 from twomind.describe.measures import NAMES, UNITS
 from twomind.describe.neutral_check import doubts, measure_clip
 from twomind.describe.profile import (
@@ -21,7 +22,6 @@ from twomind.describe.profile import (
     words_neutral,
     write_profile,
 )
-from twomind.errors import BadInput
 from twomind.types import Track, Word
 
 

@@ -12,7 +12,7 @@ import pytest
 from twomind.capture.datasets import common, load_dataset, open_dataset, protocols
 from twomind.capture.datasets.guards import check_fold, check_windows
 from twomind.capture.datasets.protocols import PROTOCOLS, Take, make
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Access, Features, Fold, Recording
 
 ROLES = ("train", "val", "test", "neutral", "target", "few")

@@ -23,7 +23,7 @@ from twomind.capture.clock import PictureClock
 from twomind.capture.media import MediaStream
 from twomind.capture.probe import Orientation, declared_s, missing_bytes, orientation, origin_s
 from twomind.capture.windows import n_windows, window_spans
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import (
     Access,
     Cue,

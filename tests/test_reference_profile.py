@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twomind.core.errors import BadInput
 from twomind.describe import lexicon as lex
 from twomind.describe import profile as pro
 from twomind.describe import quality as qual
@@ -20,7 +21,6 @@ from twomind.describe import text
 from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNITS
 from twomind.describe.profile import Neutral, Profile, Visit
 from twomind.describe.voice import NAMES as VOICE_NAMES
-from twomind.errors import BadInput
 from twomind.types import Track, Word
 
 sys.path.insert(0, str(Path(__file__).parent))

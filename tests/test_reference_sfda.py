@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import pft, pft_losses
 from twomind.estimate.embedding import EmbeddingRecogniser
 from twomind.personalise import align, divergences, load_method, mapping, neighbours

@@ -20,8 +20,8 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional as F
 
+from twomind.core.errors import BadInput
 from twomind.describe.lexicon import lexicon
-from twomind.errors import BadInput
 from twomind.estimate import calibration, clip_au_train, fusion_fit, words_train
 from twomind.estimate import train as loop
 from twomind.estimate.au_phrases import PHRASES

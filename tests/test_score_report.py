@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.score import Windows, board, breakdown, classes, compare, people, report, report_tables, runs, words_run
 from twomind.serve.cli import main
 from twomind.types import Rows

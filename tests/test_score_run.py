@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twomind.errors import BadInput, Partial
+from twomind.core.errors import BadInput, Partial
 from twomind.score import Windows, compare, embedding_summary, guard, metrics, run, runs
 from twomind.types import Access, Fold, Given, Rows, Task
 

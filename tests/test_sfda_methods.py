@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import align, caches, divergences, load_method, mapping, neighbours, stream
 from twomind.personalise.summary import class_means
 from twomind.types import Access, Given, Prediction

@@ -17,7 +17,7 @@ import pytest
 
 from twomind.capture import speech
 from twomind.capture.speech import SpeechSettings, find_model, recognise_words
-from twomind.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.types import Timing
 
 RATE_HZ = 16000
@@ -282,7 +282,7 @@ def test_the_network_ban_is_lifted_again(whisper: Path, monkeypatch: pytest.Monk
 
 
 def test_weights_that_were_added_are_found_by_their_name(whisper, tmp_path, monkeypatch) -> None:
-    from twomind import weights
+    from twomind.core import weights
 
     monkeypatch.setenv("TWOMIND_WEIGHTS", str(tmp_path))
     with pytest.raises(MissingWeights, match="twomind weights add whisper-tiny"):
@@ -307,8 +307,8 @@ def test_describe_recognises_words_where_no_transcript_is_given(whisper, drawn_s
     import shutil
 
     from twomind.capture import open_recording
+    from twomind.core.store import Store
     from twomind.describe import Settings, describe
-    from twomind.store import Store
 
     alone = tmp_path / "alone.mp4"
     shutil.copy(next(drawn_study.rglob("*.mp4")), alone)
@@ -324,8 +324,8 @@ def test_an_absent_model_costs_only_the_words(drawn_study, tmp_path) -> None:
     import shutil
 
     from twomind.capture import open_recording
+    from twomind.core.store import Store
     from twomind.describe import Settings, describe
-    from twomind.store import Store
 
     alone = tmp_path / "alone.mp4"
     shutil.copy(next(drawn_study.rglob("*.mp4")), alone)

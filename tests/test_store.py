@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.errors import BadInput
-from twomind.store import Ledger, Spool, Store, content_hash, read_arrays, replacing, settings_hash, write_arrays
+from twomind.core.errors import BadInput
+from twomind.core.store import Ledger, Spool, Store, content_hash, read_arrays, replacing, settings_hash, write_arrays
 
 
 def awkward_arrays() -> dict[str, np.ndarray]:
@@ -107,7 +107,7 @@ def test_kill_9_at_random_points_never_leaves_half_an_entry(tmp_path: Path) -> N
         """
         import sys, numpy as np
         from pathlib import Path
-        from twomind.store import write_arrays
+        from twomind.core.store import write_arrays
         i = 0
         while True:
             write_arrays(Path(sys.argv[1]), {"x": np.full(300_000, i, np.float64)}, {"i": i})

@@ -17,8 +17,8 @@ pytest.importorskip("mediapipe")
 from twomind.capture.datasets import open_dataset
 from twomind.capture.drawn.study import draw_study, plan_study
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.core.errors import BadInput
 from twomind.describe.study import film_and_crop
-from twomind.errors import BadInput
 from twomind.serve.cli import main
 from twomind.types import Access
 

@@ -26,8 +26,8 @@ from twomind.capture.drawn.study_film import anchor_points, complete
 from twomind.capture.drawn.study_layout import TARGETS, clips_of, split_of, take_of
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.capture.words import read_words
+from twomind.core.errors import BadInput, Partial
 from twomind.describe.study import film_and_crop, film_crop_more
-from twomind.errors import BadInput, Partial
 
 SHORT = StudyWorld(
     answer_s=(4.0, 1.0),
@@ -311,8 +311,8 @@ def test_measured_features_of_a_study_come_from_the_store_the_second_time(
 ) -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
     from twomind import describe as room
+    from twomind.core.store import Store
     from twomind.describe.study import describe_study, recording_of
-    from twomind.store import Store
 
     store = Store(tmp_path)
     one = replace_clips(bah, 1, monkeypatch)

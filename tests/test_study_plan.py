@@ -24,7 +24,7 @@ from twomind.capture.drawn.study_world import (
     with_knobs,
 )
 from twomind.capture.drawn.world import MODALITY_SETS
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 WORLD = StudyWorld()
 

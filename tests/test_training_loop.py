@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import fusion
 from twomind.estimate.fusion_fit import _views, fit
 from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.embedding import EmbeddingRecogniser
 from twomind.personalise import caches, check, load_method, stream
 from twomind.personalise.losses import confident, entropy, entropy_t, marginal_entropy_t, softmax

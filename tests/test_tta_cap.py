@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import caches, check, load_method, stream, tta_cap
 from twomind.types import Access, Given
 

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import prototypes
 
 

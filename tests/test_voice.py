@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.describe import speech_rows
 from twomind.describe.pitch import PitchSettings, track_pitch
 from twomind.describe.speech_activity import choose_detector
 from twomind.describe.speech_rows import HOP_S
 from twomind.describe.voice import NAMES, SUMMARY, VoiceResult, VoiceSettings, describe_voice
-from twomind.errors import BadInput, MissingExtra
 
 RATE_HZ = 16000
 

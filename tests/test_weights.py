@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from twomind import weights
-from twomind.errors import BadInput, MissingWeights, Offline
+from twomind.core import weights
+from twomind.core.errors import BadInput, MissingWeights, Offline
 
 BYTES = bytes(range(256)) * 400
 SUM = hashlib.sha256(BYTES).hexdigest()

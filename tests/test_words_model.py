@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twomind import registry
+from twomind.core import registry
+from twomind.core.errors import BadInput, MissingWeights
 from twomind.describe.lexicon import lexicon
-from twomind.errors import BadInput, MissingWeights
 from twomind.estimate import words as model_file
 from twomind.estimate.calibration import Risk, sigmoid
 from twomind.estimate.questions import BAH_QUESTIONS, resolve

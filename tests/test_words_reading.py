@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twomind.capture.words import Words, read_words
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Recording, Timing
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import FOLDER, GIVEN, Fixture, files
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import msda_net as net
 from twomind.estimate import pft_net as resnet
 from twomind.personalise import divergences

@@ -31,7 +31,7 @@ from twomind.capture.probe import (
     probe,
     video_stream,
 )
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 if TYPE_CHECKING:
     import av

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from twomind.capture.yaml_files import load_yaml
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: Whisper looks at speech through windows of this length.
 WHISPER_WINDOW_S = 30.0

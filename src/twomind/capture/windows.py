@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: A shorter rest is rounding, not time.
 _LEAST_S = 1e-6

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from twomind.capture.transcripts import EXPECTED, Parsed, Span, fill, parse
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.

@@ -20,14 +20,14 @@ import numpy as np
 
 from twomind.capture import media as clock
 from twomind.capture.words import Words
+from twomind.core.errors import BadInput, TwomindError
+from twomind.core.store import Store, content_hash, default_root
 from twomind.describe import profile as profiles
 from twomind.describe import text
 from twomind.describe.cues import CueSettings, find_cues
 from twomind.describe.face import FaceReader, FaceSettings, relative
 from twomind.describe.profile import Profile
 from twomind.describe.voice import VoiceResult, VoiceSettings, describe_voice
-from twomind.errors import BadInput, TwomindError
-from twomind.store import Store, content_hash, default_root
 from twomind.types import Cue, Features, Progress, Recording, Timing, Track, Word
 
 #: Arrays and plain values, as the store keeps them.

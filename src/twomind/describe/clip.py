@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twomind import weights
+from twomind.core import weights
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.store import content_hash, default_root, write_text
 from twomind.describe.clip_images import Preprocessing
 from twomind.describe.encoder import Encoder, Tokens
-from twomind.errors import BadInput, MissingExtra, MissingWeights, Offline
-from twomind.store import content_hash, default_root, write_text
 
 if TYPE_CHECKING:
     from twomind.describe.clip_towers import Tower

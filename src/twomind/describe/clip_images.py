@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twomind.errors import MissingExtra, MissingWeights
-from twomind.store import default_root, replacing
+from twomind.core.errors import MissingExtra, MissingWeights
+from twomind.core.store import default_root, replacing
 
 if TYPE_CHECKING:
     from twomind.describe.clip_towers import Tower

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from twomind.core.errors import BadInput
+from twomind.core.store import Spool
 from twomind.describe.action_units import action_units, eye_openings, mouth_gap, side_weights
 from twomind.describe.blinks import BlinkSettings, find_blinks
 from twomind.describe.gaze import gaze_deg
@@ -19,8 +21,6 @@ from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPOR
 from twomind.describe.quality import REASONS, QualitySettings, Skin, judge, pixel_row
 from twomind.describe.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
 from twomind.describe.tracker_mesh import FaceFinder, open_finder
-from twomind.errors import BadInput
-from twomind.store import Spool
 from twomind.types import Track
 
 __all__ = ["MEASURES", "UNSUPPORTED", "FaceReader", "FaceResult", "FaceSettings", "Measure", "relative"]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights
+from twomind.core.store import content_hash, read_arrays
 from twomind.describe.encoder import EMBEDDED, Encoder, Tokens
-from twomind.errors import BadInput, MissingExtra, MissingWeights
-from twomind.store import content_hash, read_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from twomind.capture.drawn.face import AU_NAMES, Camera, FaceState, Person, draw, effective
+from twomind.core.errors import MissingExtra
+from twomind.core.store import read_arrays, write_arrays, write_text
 from twomind.describe.align import aligned
 from twomind.describe.face_text import (
     CONTEXT,
@@ -32,8 +34,6 @@ from twomind.describe.face_text import (
     vocabulary,
 )
 from twomind.describe.face_text_captions import MIRRORED, NAMES, WORDS, all_sentences, caption
-from twomind.errors import MissingExtra
-from twomind.store import read_arrays, write_arrays, write_text
 
 try:
     import torch

@@ -13,10 +13,10 @@ import numpy as np
 
 from twomind.capture import media
 from twomind.capture.windows import n_windows
+from twomind.core.errors import BadInput
+from twomind.core.store import Store, content_hash, default_root
 from twomind.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.describe.encoder import Encoder, refuse_real
-from twomind.errors import BadInput
-from twomind.store import Store, content_hash, default_root
 from twomind.types import Features, Progress, Recording, Track
 
 CROPS = ("face", "frame")

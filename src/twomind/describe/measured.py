@@ -22,12 +22,12 @@ from twomind.capture.drawn.study_people import StudyPerson
 from twomind.capture.drawn.study_take import Take, drawn_aus
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.capture.drawn.world import stream
+from twomind.core.errors import BadInput
 from twomind.describe import text, voice
 from twomind.describe.blinks import find_blinks
 from twomind.describe.face import relative
 from twomind.describe.gaze import MIN_OPENING
 from twomind.describe.measures import NAMES, UNITS
-from twomind.errors import BadInput
 from twomind.types import Features, Timing, Track, Word
 
 MODEL = Path(__file__).with_name("measured.json")

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 from twomind.describe.lexicon import lexicon
 from twomind.describe.measures import ABSOLUTE, MEASURES
 from twomind.describe.text import count
-from twomind.errors import BadInput
-from twomind.store import write_text
 from twomind.types import Track, Word
 
 FORMAT = "twomind.profile/1"

@@ -19,10 +19,10 @@ from twomind.capture.drawn.study_layout import Clip, clips_of, person_of, split_
 from twomind.capture.drawn.study_people import factors_plain
 from twomind.capture.drawn.study_take import Take
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 from twomind.describe.align import TEMPLATES, similarity
 from twomind.describe.measured import measured
-from twomind.errors import BadInput
-from twomind.store import write_text
 from twomind.types import Features, Recording, Track
 
 #: Crops besides those of the layout: template and side in px.
@@ -232,8 +232,8 @@ def describe_study(plan: StudyPlan, workers: int = 1, store: Any = None, progres
     """
     from functools import partial
 
-    from twomind import engine
-    from twomind.errors import Partial
+    from twomind.core import engine
+    from twomind.core.errors import Partial
 
     jobs = [ClipJob(plan, clip) for clip in plan.clips()]
     rows, failures = [], []
@@ -271,8 +271,8 @@ def recording_of(plan: StudyPlan, clip: Clip) -> Recording:
 
 
 def _describe_clip(job: ClipJob, root: Path | None) -> dict[str, Any]:
+    from twomind.core.store import Store
     from twomind.describe import describe
-    from twomind.store import Store
 
     found = describe(recording_of(job.plan, job.clip), store=Store(root) if root else None)
     face = found.features.tracks.get("face")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from twomind.core.errors import BadInput
 from twomind.describe.tracker_mesh import FaceFinder, box_of
-from twomind.errors import BadInput
 
 TARGETS = ("continuity", "largest", "central")
 NO_FACE, OTHER_PERSON = "no face", "not the target person"

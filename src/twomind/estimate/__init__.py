@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from twomind import registry
-from twomind.errors import BadInput
+from twomind.core import registry
+from twomind.core.errors import BadInput
 
 
 def load(name: str | Path = "words") -> Any:

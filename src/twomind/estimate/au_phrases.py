@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 
 @dataclass(frozen=True)

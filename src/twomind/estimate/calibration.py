@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 
 def sigmoid(logit: np.ndarray | float) -> np.ndarray:

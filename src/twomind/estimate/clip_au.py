@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights
+from twomind.core.store import read_arrays, write_arrays, write_text
 from twomind.describe.encoder import EMBEDDED, Encoder, Name, open_encoder
 from twomind.describe.frames import FrameSettings, embed, with_embeddings
-from twomind.errors import BadInput, MissingExtra, MissingWeights
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES, Phrase
 from twomind.estimate.clip_au_clips import ClipSettings, clips_of, padded
 from twomind.estimate.drawn_model import refuse_real
 from twomind.estimate.embedding import from_logits
-from twomind.store import read_arrays, write_arrays, write_text
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Segment, Task
 
 try:
@@ -37,8 +37,8 @@ except ImportError as error:
     raise MissingExtra("torch", "CLIP-AU") from error
 
 if TYPE_CHECKING:
+    from twomind.core.store import Store
     from twomind.describe.clip_towers import Tower
-    from twomind.store import Store
 
 FORMAT = "twomind.clip-au/1"
 FILE = "clip_au.safetensors"

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 from twomind.estimate.clip_au import ClipAu
-from twomind.store import write_text
 from twomind.types import Features
 
 FACE = "face"

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from twomind.core.errors import BadInput
 from twomind.describe.encoder import Encoder
-from twomind.errors import BadInput
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import Phrase, released_phrases
 from twomind.estimate.clip_au import ClipAu, new_model

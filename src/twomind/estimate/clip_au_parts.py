@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twomind.errors import MissingExtra
+from twomind.core.errors import MissingExtra
 
 try:
     import torch

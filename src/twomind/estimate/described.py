@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate.embedding import EmbeddingRecogniser
 from twomind.types import Example, Features, Task
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 
 def refuse_real(*, learnt_from_drawn: bool, drawn: bool, allowed: bool, instead: str = "Train on real people") -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
+from twomind.core.store import read_arrays, write_arrays
 from twomind.estimate import dsfda_net as net
 from twomind.estimate.embedding import from_logits
-from twomind.store import read_arrays, write_arrays
 from twomind.types import Example, Features, Prediction, Task
 
 try:

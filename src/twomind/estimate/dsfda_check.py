@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twomind.capture.drawn.identity import AU_NAMES
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import dsfda_net as net
 from twomind.estimate.dsfda import Dsfda, as_pictures
 

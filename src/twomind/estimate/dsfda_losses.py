@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from twomind.errors import MissingExtra
+from twomind.core.errors import MissingExtra
 from twomind.estimate import dsfda_net as net
 
 try:

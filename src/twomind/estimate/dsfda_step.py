@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from twomind.errors import MissingExtra
+from twomind.core.errors import MissingExtra
 from twomind.estimate import dsfda_losses as losses
 from twomind.estimate import dsfda_net as net
 

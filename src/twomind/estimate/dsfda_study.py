@@ -21,12 +21,12 @@ from twomind.capture.drawn.study_film import anchor_points
 from twomind.capture.drawn.study_layout import Clip, clips_of, person_of, take_of
 from twomind.capture.drawn.study_take import Take
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.core.errors import BadInput
+from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.describe.align import TEMPLATES, similarity
-from twomind.errors import BadInput
 from twomind.estimate import dsfda_net as net
 from twomind.estimate.dsfda import PROTOTYPE_CLASS, PROTOTYPES, Dsfda, as_pictures
 from twomind.estimate.dsfda_train import Pictures, TrainSettings, train
-from twomind.store import read_arrays, settings_hash, write_arrays
 from twomind.types import Example, Features, Progress, Task, Track
 
 TRACK = "face_crop"

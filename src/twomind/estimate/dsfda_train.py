@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
+from twomind.core.store import read_arrays, write_arrays
 from twomind.estimate import dsfda_losses as losses
 from twomind.estimate import dsfda_net as net
 from twomind.estimate import dsfda_step as steps
 from twomind.estimate.dsfda import Dsfda, prototypes_of
-from twomind.store import read_arrays, write_arrays
 from twomind.types import Progress, Task
 
 try:

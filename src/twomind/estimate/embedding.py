@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import MissingExtra
+from twomind.core.errors import MissingExtra
 from twomind.types import Features, Prediction, Task
 
 try:

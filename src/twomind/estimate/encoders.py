@@ -19,8 +19,8 @@ import numpy as np
 
 from twomind.capture.audio import AudioSpool
 from twomind.capture.media import Frame, Samples, stream
-from twomind.errors import BadInput, MissingExtra, MissingWeights, Offline
-from twomind.store import Store, content_hash, settings_hash
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.store import Store, content_hash, settings_hash
 from twomind.types import Features, Recording, Track, Word
 
 KINDS = ("audio", "text", "video")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import train as loop
 from twomind.estimate.calibration import risk_curve
 from twomind.estimate.fusion import FORMAT, FusionRecogniser

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.errors import BadInput
+from twomind.core.store import settings_hash
 from twomind.describe.lexicon import lexicon
 from twomind.describe.text import describe_words
-from twomind.errors import BadInput
 from twomind.estimate.questions import BAH_QUESTIONS, resolve
-from twomind.store import settings_hash
 from twomind.types import Features, Track
 
 AGGREGATES = ("mean", "sum")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.fusion_heads import CAN, CONFLICT_TERMS, LFAN, Conflict, Streams
 from twomind.estimate.fusion_input import Grid, Recipe, Scale
 from twomind.estimate.fusion_tcn import TCN, Anchor, lately, receptive_field

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.fusion_input import Grid, Memory, Recipe, grid_rows, hop_of
 from twomind.estimate.fusion_net import FusionNet, collate
 from twomind.types import Features, Track

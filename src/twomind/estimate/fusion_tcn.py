@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from twomind.errors import MissingExtra
+from twomind.core.errors import MissingExtra
 
 try:
     import torch

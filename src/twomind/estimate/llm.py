@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate import llm_probability as probability
 from twomind.estimate.llm_ask import Backend, Picture, Reply, Request
 from twomind.estimate.llm_consent import check_url, locate, require

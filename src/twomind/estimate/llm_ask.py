@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from twomind.errors import BadInput, Partial
+from twomind.core.errors import BadInput, Partial
 
 
 class EndpointFailed(BadInput):

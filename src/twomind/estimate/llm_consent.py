@@ -11,7 +11,7 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from twomind.errors import BadInput, Offline
+from twomind.core.errors import BadInput, Offline
 
 
 @dataclass(frozen=True)

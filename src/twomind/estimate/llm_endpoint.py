@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate.llm_ask import EndpointFailed, Reply, Request, Token, Tried
 from twomind.estimate.llm_consent import Address
 

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from twomind import weights
-from twomind.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core import weights
+from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 
 #: What is fetched from a hub: settings, tokenizers and safetensors; never pickles, never code.
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "tokenizer.model")

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate.llm_ask import EndpointFailed, Reply, Request, Token, Tried
 from twomind.estimate.llm_files import digest, find_folder, read_config, sees
 

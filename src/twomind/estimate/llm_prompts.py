@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.questions import BAH_QUESTIONS, resolve
 from twomind.types import Timing, Word
 

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
+from twomind.core.store import Ledger
 from twomind.estimate.llm_ask import Backend, Budget, EndpointFailed, Reply, Request, Retry, Spent, Tried
-from twomind.store import Ledger
 
 
 @dataclass

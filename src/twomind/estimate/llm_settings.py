@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.llm_ask import Budget, Retry
 from twomind.estimate.llm_consent import check_url
 from twomind.estimate.llm_endpoint import key_variable

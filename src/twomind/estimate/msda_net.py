@@ -9,7 +9,7 @@ Names of weights are those of the released program.
 
 from __future__ import annotations
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import pft_net as resnet
 from twomind.estimate.pft_net import Weights
 

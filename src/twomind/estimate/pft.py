@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import pft_losses as losses
 from twomind.estimate import pft_net as net
 from twomind.types import Example

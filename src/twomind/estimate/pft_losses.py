@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 
 try:
     import torch

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
-from twomind.store import read_arrays, settings_hash, write_arrays
+from twomind.core.errors import BadInput, MissingExtra
+from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.types import Progress
 
 try:

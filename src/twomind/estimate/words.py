@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.errors import BadInput, MissingWeights
 from twomind.describe.lexicon import lexicon
 from twomind.describe.text import count
-from twomind.errors import BadInput, MissingWeights
 from twomind.estimate.calibration import (
     Reliability,
     Risk,

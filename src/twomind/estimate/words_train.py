@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from twomind.capture.datasets.bah_splits import Answer
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.describe.lexicon import lexicon
 from twomind.describe.text import Counted, count
-from twomind.errors import BadInput, MissingExtra
 from twomind.estimate.calibration import log_loss, temperature
 from twomind.estimate.words_grams import Counts, Grams, count_terms, grams, solve_dual, tf_idf
 from twomind.estimate.words_model import Additive, NGrams, excess, ngram_terms

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind import registry
+from twomind.core import registry
 from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status
 
 #: When the state starts anew: at every window, recording or person, or never.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise.losses import unit
 from twomind.types import Features, Prediction, Status
 

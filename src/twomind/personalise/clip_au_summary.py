@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
+from twomind.core.store import write_arrays
 from twomind.estimate.clip_au import SHIPPED, SUMMARY_FILE, ClipAu
 from twomind.personalise.prototypes import summary_of
 from twomind.personalise.summary import class_means
-from twomind.store import write_arrays
 from twomind.types import Example
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import load_method
 from twomind.personalise.losses import entropy
 from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 
 def _eps_entropy(probs: Any, eps: float) -> Any:

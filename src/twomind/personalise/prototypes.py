@@ -17,7 +17,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise.losses import unit
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
-from twomind.store import read_arrays, write_arrays
+from twomind.core.errors import BadInput
+from twomind.core.store import read_arrays, write_arrays
 from twomind.types import State
 
 FORMAT = "twomind.state/1"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Features
 
 Tensors = dict[str, Any]

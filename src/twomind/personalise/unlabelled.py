@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import caches
 from twomind.types import Access, Features, Given, Prediction
 

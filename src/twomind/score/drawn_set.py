@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from twomind.capture.datasets import protocols
+from twomind.core.errors import BadInput
 from twomind.describe.study import ClipTruth, StudyFeatures
-from twomind.errors import BadInput
 from twomind.types import AMBIVALENCE, Features, Fold, Recording, Task
 
 #: What the layouts ask, as their readers name it: classes in this order.

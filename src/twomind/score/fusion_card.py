@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item
 from twomind.estimate.fusion_run import rows_of, softmax

@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind import engine
-from twomind.errors import BadInput
+from twomind.core import engine
+from twomind.core.errors import BadInput
+from twomind.core.store import settings_hash, write_text
 from twomind.estimate import fusion, fusion_data
 from twomind.estimate.fusion_data import Item, LabelledSet, Skipped
 from twomind.estimate.fusion_fit import FitSettings, fit, with_card
@@ -27,7 +28,6 @@ from twomind.estimate.fusion_input import Recipe
 from twomind.estimate.fusion_net import FusionConfig
 from twomind.estimate.train import TrainSettings
 from twomind.score.fusion_card import card_figures
-from twomind.store import settings_hash, write_text
 from twomind.types import Features, Fold, Progress, Recording, Task
 
 DATA, STUDY, CHECKPOINT = "data.safetensors", "study.json", "checkpoint.safetensors"

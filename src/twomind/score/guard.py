@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.score.windows import Reader
 from twomind.types import Access, Adapter, Fold, Given, Recording, Task
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import Step
 from twomind.types import Status
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.store import write_text
 from twomind.score.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
 from twomind.score.page import Block, Table, Text, write_page
 from twomind.score.report import DRAWN, json_values
 from twomind.score.runs import filled
-from twomind.store import write_text
 from twomind.types import Rows, Run
 
 BASE = "source-only"

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from twomind.capture.datasets.bah_splits import Answer, read_answers, video_id
+from twomind.core.errors import BadInput
 from twomind.describe.text import count
-from twomind.errors import BadInput
 from twomind.estimate.words import MIN_WORDS, WordsRecogniser
 from twomind.estimate.words_model import Additive
 from twomind.score import metrics

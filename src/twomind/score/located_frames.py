@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.score import metrics
 
 #: Seconds between looked-at moments: neighbours say the same, and pairs grow with the square.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from twomind.store import write_text
+from twomind.core.store import write_text
 
 STYLE = """
 :root { color-scheme: light; --ink:#1c2126; --sub:#56606b; --line:#dcdfe3; --banner:#fff4d6; --banner-line:#b07d00; }

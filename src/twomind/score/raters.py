@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from twomind.capture.annotations import PROGRAM, Annotations, Tier, parse_kind
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.score.agreement_time import Spans
 
 T = TypeVar("T")

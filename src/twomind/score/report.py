@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from twomind import __version__
+from twomind.core.store import write_text
 from twomind.score import breakdown, classes, people
 from twomind.score.board import Board, against_each_other, boards
 from twomind.score.page import Block, Bullets, Text, write_page
@@ -34,7 +35,6 @@ from twomind.score.report_tables import (
     shortcut_table,
 )
 from twomind.score.runs import find_runs, load_run
-from twomind.store import write_text
 from twomind.types import Progress, Run
 
 DRAWN = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twomind import personalise
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.score import baselines
 from twomind.score.windows import Labels, Reader, Windows
 from twomind.types import Features, Fold, Prediction, Rows, Task

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from twomind import personalise
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
+from twomind.core.store import settings_hash
 from twomind.personalise.methods.source_only import SourceOnly
 from twomind.personalise.summary import class_means
 from twomind.score import guard, machine
 from twomind.score.rows import all_rows
 from twomind.score.runs import folder_name, read_back, save_run
 from twomind.score.windows import Dataset, Labels, Reader, Reading, Windows, opaque
-from twomind.store import settings_hash
 from twomind.types import Access, Adapter, Example, Features, Fold, Given, Prediction, Progress, Run, State, Task
 
 #: ``summary(source windows) -> {name: array}``: what leaves the source site where no source window may.

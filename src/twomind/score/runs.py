@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
+from twomind.core.store import content_hash, read_arrays, write_arrays, write_text
 from twomind.score import classes, people
-from twomind.store import content_hash, read_arrays, write_arrays, write_text
 from twomind.types import Access, Fold, Rows, Run, Task
 
 FORMAT = "twomind.run/1"

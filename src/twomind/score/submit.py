@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twomind.errors import BadInput
-from twomind.store import write_text
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 
 COLUMNS = ("video_id", "p0", "p1", "label")
 

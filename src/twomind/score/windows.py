@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from twomind.capture.windows import n_windows, window_spans
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Example, Features, Fold, Recording, Task
 
 

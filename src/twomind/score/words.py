@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from twomind.capture.datasets.bah_splits import Answer, read_answers
+from twomind.core.errors import BadInput
 from twomind.describe.text import count
-from twomind.errors import BadInput
 from twomind.estimate.calibration import sigmoid
 from twomind.estimate.questions import resolve
 from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load

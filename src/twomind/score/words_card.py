@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from twomind.capture.datasets.bah_splits import Answer, read_answers
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 from twomind.estimate import words_train as wt
 from twomind.estimate.calibration import Reliability, risk_curve, sigmoid
 from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict
@@ -23,7 +24,6 @@ from twomind.score.habits import habits
 from twomind.score.located import located_card
 from twomind.score.words import existing, hashed, plain, score_answers
 from twomind.score.words_run import is_drawn
-from twomind.store import write_text
 from twomind.types import Progress
 
 NOT_FOR = (

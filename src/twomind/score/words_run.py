@@ -10,8 +10,8 @@ import numpy as np
 
 from twomind.capture.datasets import checking
 from twomind.capture.datasets.bah_splits import Answer, read_answers
+from twomind.core.errors import BadInput
 from twomind.describe.text import count
-from twomind.errors import BadInput
 from twomind.estimate.questions import resolve
 from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load
 from twomind.score import machine, shortcuts

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve.kept_states import EVERYONE, folder_name
 from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
 
@@ -69,7 +69,7 @@ def read_settings(method: str, pairs: Sequence[str], option: str = "--adapt-sett
     Raises:
         BadInput: an unknown method or name, or a value of another type.
     """
-    from twomind import registry
+    from twomind.core import registry
 
     cls = registry.load("methods", method)
     found: dict[str, Any] = {}
@@ -278,7 +278,7 @@ class People:
 
 def mark_of(model: Any) -> str:
     """Hash of a model's weights, by which a kept state knows its model."""
-    from twomind.store import settings_hash
+    from twomind.core.store import settings_hash
 
     params = {k: v.detach().cpu().numpy() for k, v in model.params().items()}
     return settings_hash({k: hashlib.sha256(v.tobytes()).hexdigest() for k, v in sorted(params.items())})

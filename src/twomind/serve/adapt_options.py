@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve.verb import PATH, say
 
 _OPTIONS = (

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from twomind.capture.annotations import Annotations, Tier, blank_tiers, merge_tiers, read_annotations, write_annotations
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve.verb import PATH, print_json, say, verb
 
 _NAME = click.option(

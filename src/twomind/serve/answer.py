@@ -11,12 +11,12 @@ import numpy as np
 
 from twomind import __version__
 from twomind.capture import open_recording
+from twomind.core.store import Store, content_hash
 from twomind.describe import Description, cues, describe
 from twomind.serve import adapt as adaptation
 from twomind.serve.adapt import Adaptation, Adapted, People
 from twomind.serve.jobs import Job, Options, profile_of
 from twomind.serve.result import NotMeasured, Result
-from twomind.store import Store, content_hash
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
 
 NOT_WHEN = "an adapted answer is given for the whole recording; when it shows was not checked for adapted models"

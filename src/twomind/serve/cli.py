@@ -1,7 +1,7 @@
 """The command line: one verb per room. ``twomind VERB --help`` says what each does.
 
 Every verb has ``--json`` (one JSON object on standard output; talk goes to standard error), ``--offline``, and exits
-with a code by class of failure (:mod:`twomind.errors`).
+with a code by class of failure (:mod:`twomind.core.errors`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from twomind import __version__
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve.adapt_options import adapt_options, adaptation_from, tell_adapted
 from twomind.serve.annotate_verbs import agree_verb, annotate
 from twomind.serve.data_verbs import data_group
@@ -171,12 +171,12 @@ def _read_media(
 ) -> int:
     if not media and manifest is None:
         raise BadInput("give media files, a folder, or --manifest FILE.csv")
+    from twomind.core.store import Store, default_root, default_study
     from twomind.describe import Settings
     from twomind.describe.face import FaceSettings
     from twomind.serve import jobs as asked
     from twomind.serve import predict as room
     from twomind.serve.profiles import of_study
-    from twomind.store import Store, default_root, default_study
 
     place = Store(store or default_root(), default_study() if study is None else study)
     jobs = asked.plan(
@@ -332,7 +332,7 @@ def weights() -> None:
 @verb
 def weights_list(as_json: bool, offline: bool) -> int:
     """Every set of model files, with its state, licence and allowed use."""
-    from twomind import weights as shelf
+    from twomind.core import weights as shelf
 
     _print_weights(shelf.as_rows(), as_json)
     return 0
@@ -343,7 +343,7 @@ def weights_list(as_json: bool, offline: bool) -> int:
 @verb
 def weights_verify(name: str | None, as_json: bool, offline: bool) -> int:
     """Recompute the checksums; exit code 5 when one is damaged."""
-    from twomind import weights as shelf
+    from twomind.core import weights as shelf
 
     rows = [row for row in shelf.as_rows() if name in (None, row["name"])]
     if not rows:
@@ -369,7 +369,7 @@ def weights_add(
     """Copy or download model files: SOURCE is a file, a folder or an http(s) address."""
     from dataclasses import asdict
 
-    from twomind import weights as shelf
+    from twomind.core import weights as shelf
 
     found = shelf.add(name, source, sha256=sha256, licence=licence, allowed_use=allowed_use, offline=offline)
     _print_weights([asdict(found)], as_json)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from twomind.errors import TwomindError
+from twomind.core.errors import TwomindError
 
 #: How many folders above a film its data set's own folder is looked for. BAH: data/Videos/<person>/<visit>/<film>.
 LEVELS = 6

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from twomind.errors import Partial
+from twomind.core.errors import Partial
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.serve.words_verbs import _bar
 

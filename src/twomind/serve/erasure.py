@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from twomind.capture.datasets.bah_files import KIND as ANNOTATIONS
+from twomind.core.errors import BadInput
+from twomind.core.store import Store, content_hash
 from twomind.describe.profile import Profile, Visit, read_profile, write_profile
-from twomind.errors import BadInput
 from twomind.serve import kept_states
 from twomind.serve.profiles import folder_of, load, of_study, path_of, people
 from twomind.serve.profiles import studies as studies_of
-from twomind.store import Store, content_hash
 
 
 def known(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.types import Features, Recording, Task
 
@@ -145,9 +145,9 @@ def described(
     recording: Recording, using: tuple[str, ...], store: Path | None, offline: bool, encoders: tuple[Any, ...] = ()
 ) -> Features:
     """Features of one recording, from the store where it was described before; embeddings added as tracks."""
+    from twomind.core.store import Store, default_root
     from twomind.describe import Settings, describe
     from twomind.estimate.encoders import with_embeddings
-    from twomind.store import Store, default_root
 
     place = Store(store or default_root())
     found = describe(recording, using, store=place, settings=Settings(offline=offline))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twomind.errors import BadInput
-from twomind.store import read_meta
+from twomind.core.errors import BadInput
+from twomind.core.store import read_meta
 
 #: Instead of a person's name, where one state learns from everybody (``--reset never``).
 EVERYONE = "everyone"

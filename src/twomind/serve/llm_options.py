@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve.verb import PATH, say
 
 #: The record of replies, in the folder of the results unless ``--llm-record`` names another.

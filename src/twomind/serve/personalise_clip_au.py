@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from twomind import engine
-from twomind.errors import BadInput, Partial
+from twomind.core import engine
+from twomind.core.errors import BadInput, Partial
 from twomind.serve.verb import say
 from twomind.types import Example, Features, Fold, Recording, Task
 
@@ -68,8 +68,8 @@ class Filmed:
         return _remember(self, recording, self._read)
 
     def _read(self, recording: str) -> Features:
+        from twomind.core.store import Store
         from twomind.describe.frame_rows import embedded
-        from twomind.store import Store
 
         dataset, known = opened(self.root, self.name)
         if recording not in known:
@@ -158,8 +158,8 @@ class FoldModels:
         return self.labels.examples(recordings, lambda recording: self.labels.windows.cut(self.reading(recording)))
 
     def _key(self, source: Sequence[Example], validation: Sequence[Example]) -> str:
+        from twomind.core.store import settings_hash
         from twomind.estimate import clip_au, clip_au_clips, clip_au_parts, clip_au_train
-        from twomind.store import settings_hash
 
         rows = hashlib.sha256()
         for examples in (source, validation):

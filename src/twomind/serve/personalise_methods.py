@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: Per kind of model: the method that is made for it alone.
 _OWN = {"described": "", "clip-au": "clip-autt"}
@@ -52,7 +52,7 @@ def chosen_methods(asked: str, offered: Any, model: str = "described") -> tuple[
     Raises:
         BadInput: a method that was asked for by name is not there, or needs what the protocol does not hand over.
     """
-    from twomind import registry
+    from twomind.core import registry
 
     specs = [n.strip() for n in asked.split(",") if n.strip()]
     if asked == "all":

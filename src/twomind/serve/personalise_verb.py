@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve import personalise_clip_au
 from twomind.serve.personalise_methods import chosen_methods, within_guard
 from twomind.serve.study_verb import CONTROLS
@@ -33,8 +33,8 @@ class _Described:
     store: Path
 
     def __call__(self, recording: str) -> Features:
+        from twomind.core.store import Store
         from twomind.describe import describe
-        from twomind.store import Store
 
         one = personalise_clip_au.opened(self.root, self.name)[1].get(recording)
         if one is None:
@@ -237,11 +237,11 @@ def score_personalise_verb(
     fold's validation people choose its epoch. Every line of the table says what the method saw.
     """
     from twomind.capture.datasets.protocols import rules
+    from twomind.core.store import default_root
     from twomind.score.compare import compare
     from twomind.score.harm_page import write_harm
     from twomind.score.report import report
     from twomind.score.windows import Labels, Windows
-    from twomind.store import default_root
 
     options = personalise_clip_au.Options(encoder, epochs, clip_hop_s, allow_drawn_model)
     personalise_clip_au.check_options(model, options, face)

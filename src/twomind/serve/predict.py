@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twomind import __version__, engine
+from twomind import __version__
 from twomind.capture import MEDIA_SUFFIXES
-from twomind.errors import BadInput
+from twomind.core import engine
+from twomind.core.errors import BadInput
+from twomind.core.store import Ledger, Store, content_hash
 from twomind.serve import adapt as adaptation
 from twomind.serve import tables
 from twomind.serve.adapt import People
@@ -20,7 +22,6 @@ from twomind.serve.answer import predict_one
 from twomind.serve.jobs import Job, Options, fingerprint
 from twomind.serve.result import Result
 from twomind.serve.summary import summary_of
-from twomind.store import Ledger, Store, content_hash
 from twomind.types import Access, Given, Progress
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.serve.verb import PATH, print_json, say, study_option, verb
 
 _PROFILES = click.option(
@@ -18,7 +18,7 @@ _STORE = click.option("--store", type=PATH, default=None, help="Folder for compu
 
 
 def _store(path: Path | None, study: str | None = None) -> Any:
-    from twomind.store import Store, default_root, default_study
+    from twomind.core.store import Store, default_root, default_study
 
     return Store(path or default_root(), default_study() if study is None else study)
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from twomind.capture import open_recording
+from twomind.core.errors import BadInput
+from twomind.core.store import Store
 from twomind.describe import Description, Settings, describe
 from twomind.describe.neutral_check import NeutralLimits, doubts, measure_clip
 from twomind.describe.profile import (
@@ -25,9 +27,7 @@ from twomind.describe.profile import (
     words_neutral,
     write_profile,
 )
-from twomind.errors import BadInput
 from twomind.serve.kept_states import kept_below
-from twomind.store import Store
 from twomind.types import Progress
 
 _NAME = re.compile(r"\w[\w.-]*")

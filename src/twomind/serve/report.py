@@ -15,11 +15,11 @@ from typing import IO, Any
 from urllib.parse import quote
 
 from twomind import __version__
+from twomind.core.store import replacing
 from twomind.serve.consent import refused
 from twomind.serve.report_data import MODALITIES, overview_row, time_data
 from twomind.serve.report_text import CAPTION, DRAWN, MEANING, answer_text, question_text, seconds
 from twomind.serve.result import Result
-from twomind.store import replacing
 
 #: From here on a page holds the overview alone and links to one page per recording.
 MAX_TOGETHER = 24

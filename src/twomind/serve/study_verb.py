@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Progress
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def draw_layout(
         BadInput: a setting cannot be used, or the folder holds another study.
         Partial: some clips failed.
     """
-    from twomind import engine
     from twomind.capture.drawn.study import MEANING, draw_study, film_clip, plan_study
+    from twomind.core import engine
+    from twomind.core.store import Store, default_root
     from twomind.describe.study import describe_study, film_and_crop, film_crop_more
-    from twomind.store import Store, default_root
 
     if crops not in CROPS:
         raise BadInput(f"expected crops among {', '.join(CROPS)}")

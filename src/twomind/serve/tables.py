@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.store import replacing, write_text
 from twomind.serve.result import Result
-from twomind.store import replacing, write_text
 from twomind.types import Cue, Segment, Track
 
 COLUMNS = (

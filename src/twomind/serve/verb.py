@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from twomind.errors import TwomindError
+from twomind.core.errors import TwomindError
 
 PATH = click.Path(path_type=Path)
 _OFFLINE = ("TWOMIND_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")

@@ -26,7 +26,7 @@ from twomind.capture.annotations.marks import (
     parse_kind,
 )
 from twomind.capture.annotations.tables import COLUMNS, read_csv, read_vtt, write_csv, write_vtt
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 __all__ = [
     "COLUMNS", "KINDS", "MODALITIES", "PROGRAM", "VOCABULARY", "Annotations", "Mark", "Tier", "blank_tiers", "from_bah",

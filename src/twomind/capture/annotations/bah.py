@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from twomind.capture.annotations.marks import ABSENT, MODALITIES, PRESENT, Annotations, Mark, Tier, merge_tiers
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: A number without colons may have any number of digits: 125.5 is two minutes.
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):(?=\d{1,2}(?!\d)))?(\d+(?:[.,]\d+)?)$")

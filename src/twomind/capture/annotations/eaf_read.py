@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from twomind.capture.annotations.marks import Annotations, Mark, Tier, guess_kind, merge_tiers, parse_kind
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: Linguistic types that are written here → (kind, modality).
 OWN_TYPES: dict[str, tuple[str, str]] = {

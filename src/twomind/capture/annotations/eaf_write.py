@@ -23,8 +23,8 @@ from twomind.capture.annotations.eaf_read import (
     Source,
 )
 from twomind.capture.annotations.marks import VOCABULARY, Annotations, Mark, Tier
-from twomind.errors import BadInput
-from twomind.store import write_text
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 
 FORMATS = ("2.8", "3.0")
 #: Order of the elements in a document, as the schema demands.

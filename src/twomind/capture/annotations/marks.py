@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Segment, Timing, Word
 
 #: kind of tier → what its marks say

@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from twomind.capture.annotations.marks import KINDS, MODALITIES, Annotations, Mark, Tier, guess_kind, merge_tiers
-from twomind.errors import BadInput
-from twomind.store import write_text
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 
 COLUMNS = ("recording", "subject", "tier", "modality", "label", "start_s", "end_s", "certainty", "coder")
 _NEEDED = ("recording", "tier", "start_s", "end_s")

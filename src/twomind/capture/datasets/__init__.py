@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from twomind import registry
 from twomind.capture.datasets.checking import Finding, Report, study
 from twomind.capture.datasets.frames import FrameFolder
 from twomind.capture.datasets.protocols import Take
-from twomind.errors import BadInput
+from twomind.core import registry
+from twomind.core.errors import BadInput
 from twomind.types import Fold, Progress, Recording, Task
 
 __all__ = ["Dataset", "Finding", "Report", "dataset_names", "load_dataset", "open_dataset"]

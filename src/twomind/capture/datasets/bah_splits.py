@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 _NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?:_|\.|$)")
 _MAX_SHOWN = 5

@@ -21,7 +21,7 @@ from twomind.capture.datasets.checking import Finding, is_drawn
 from twomind.capture.datasets.clips import Clips
 from twomind.capture.datasets.frames import MILLISECONDS, Clock, FrameLabels
 from twomind.capture.datasets.protocols import Take
-from twomind.store import write_text
+from twomind.core.store import write_text
 from twomind.types import Task
 
 FAKE_PEOPLE = ("010101_w_30", "020202_m_41", "030303_w_52", "040404_m_23")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from twomind.capture.annotations import COLUMNS, PROGRAM, read_eaf
 from twomind.capture.annotations.marks import NEGATIVE
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 Spans = tuple[tuple[float, float], ...]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from twomind.capture.datasets.images import encode_picture
 from twomind.capture.probe import DRAWN_COMMENT
-from twomind.store import replacing, write_text
+from twomind.core.store import replacing, write_text
 
 
 def tiny_film(path: Path, n_frames: int = 12, fps: int = 24, seed: int = 0, side_px: int = 32) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from twomind.capture.datasets.images import IMAGE_SUFFIXES, read_picture, resize
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Features, Recording, Track
 
 _NUMBER = re.compile(r"(\d+)$")

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from twomind.errors import BadInput
-from twomind.store import content_hash
+from twomind.core.errors import BadInput
+from twomind.core.store import content_hash
 from twomind.types import Features, Fold, Recording
 
 #: Two answers of fewer words may agree by chance.

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.errors import BadInput
-from twomind.store import replacing
+from twomind.core.errors import BadInput
+from twomind.core.store import replacing
 
 #: Endings of frame crops.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")

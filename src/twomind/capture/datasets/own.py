@@ -17,8 +17,8 @@ from typing import ClassVar
 from twomind.capture.datasets import fakes
 from twomind.capture.datasets.checking import Finding
 from twomind.capture.datasets.tabled import Row, Tabled, read_rows
-from twomind.errors import BadInput
-from twomind.store import write_text
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 from twomind.types import Task
 
 TABLE = "recordings.csv"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.types import Access, Fold
 
 

@@ -27,8 +27,8 @@ from twomind.capture.datasets.checking import Finding, is_drawn, shown
 from twomind.capture.datasets.clips import Clips
 from twomind.capture.datasets.frames import Clock, FrameLabels, frame_number
 from twomind.capture.datasets.protocols import Take
-from twomind.errors import BadInput
-from twomind.store import write_text
+from twomind.core.errors import BadInput
+from twomind.core.store import write_text
 from twomind.types import Task
 
 STRESS = Task("stress", ("neutral", "stress"), "clip")

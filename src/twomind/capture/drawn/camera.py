@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from twomind.capture.drawn.identity import Colour
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 BACKGROUNDS = ("plain", "wall", "room", "window")
 

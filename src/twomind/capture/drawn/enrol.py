@@ -15,8 +15,8 @@ from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.capture.drawn.script import write_answer
 from twomind.capture.drawn.world import World, person_factors, stream
-from twomind.errors import BadInput
-from twomind.store import replacing
+from twomind.core.errors import BadInput
+from twomind.core.store import replacing
 
 #: What a clip holds. ``smile``: two smiles that come and go; ``held_smile``: one from the first frame to the last;
 #: ``frown``: brows lowered twice; ``talking``: speech with sound; ``mute_talking``: the same film without sound;

@@ -28,7 +28,7 @@ from twomind.capture.drawn.identity import (
     skin_colour,
 )
 from twomind.capture.drawn.shading import paint, shade_map, shade_of
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 
 __all__ = [
     "AU_NAMES",

@@ -18,7 +18,7 @@ from twomind.capture.drawn.face import draw
 from twomind.capture.drawn.identity import AU_NAMES, Person, effective
 from twomind.capture.drawn.script import Answer, write_answer
 from twomind.capture.drawn.world import Factors, World, person_factors, stream
-from twomind.store import content_hash, replacing, settings_hash, write_text
+from twomind.core.store import content_hash, replacing, settings_hash, write_text
 
 #: Container tag by which a drawn film is known for what it is.
 TAG = "twomind drawn person"

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: The action units that a drawn face can do, under the names that the describe room measures them by.
 AU_NAMES = (

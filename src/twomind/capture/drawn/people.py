@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twomind import engine
 from twomind.capture.drawn.film import Film, FilmSettings, film_answer
 from twomind.capture.drawn.voice import resolve_engine
 from twomind.capture.drawn.world import World, person_factors
-from twomind.errors import BadInput, MissingExtra, Partial
-from twomind.store import write_text
+from twomind.core import engine
+from twomind.core.errors import BadInput, MissingExtra, Partial
+from twomind.core.store import write_text
 from twomind.types import Progress
 
 MANIFEST = "answers.csv"

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twomind import engine
 from twomind.capture.drawn import study_files
 from twomind.capture.drawn.film import TAG
 from twomind.capture.drawn.study_film import FPS, SIZE, film_settings, make_film
 from twomind.capture.drawn.study_layout import Clip, check_layout, clips_of, person_of, take_of
 from twomind.capture.drawn.study_people import factors_plain
 from twomind.capture.drawn.study_world import StudyWorld
-from twomind.errors import BadInput, MissingExtra, Partial
-from twomind.store import write_text
+from twomind.core import engine
+from twomind.core.errors import BadInput, MissingExtra, Partial
+from twomind.core.store import write_text
 from twomind.types import Progress
 
 #: What a number on drawn people means; printed wherever there is one.

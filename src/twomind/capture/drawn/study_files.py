@@ -19,7 +19,7 @@ from twomind.capture.drawn.study_layout import SPLITS, TARGETS, Clip, frame_runs
 from twomind.capture.drawn.study_take import Noted
 from twomind.capture.drawn.study_world import PAIR_NAMES
 from twomind.capture.drawn.world import stream
-from twomind.store import write_text
+from twomind.core.store import write_text
 
 #: BioVid's frames as laboratories use them: every 40 ms from 2.0 s (excluded) to 5.0 s of the clip.
 BIOVID_MS = range(2040, 5001, 40)

@@ -21,7 +21,7 @@ from twomind.capture.drawn.study_tasks import speak_task
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.capture.drawn.voice import Speech
 from twomind.capture.drawn.world import stream
-from twomind.store import content_hash, replacing, settings_hash, write_text
+from twomind.core.store import content_hash, replacing, settings_hash, write_text
 
 #: Frames per second of a film per layout: what the pictures need, not what is pretty. BioVid's crops are named by
 #: milliseconds in steps of 40.

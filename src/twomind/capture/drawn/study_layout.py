@@ -12,7 +12,7 @@ from twomind.capture.drawn.study_people import StudyPerson, study_person
 from twomind.capture.drawn.study_take import TASKS, Noted, Take, bah_take, biovid_take, stressid_take
 from twomind.capture.drawn.study_world import LAYOUTS, StudyWorld
 from twomind.capture.drawn.world import stream
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: People that the published ten-target protocols name; the first ten of a study of twelve or more are called like
 #: them, so that those protocols find their targets. The people are drawn all the same: ``study.json`` says so.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from twomind.capture.drawn.world import World
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 LAYOUTS = ("bah", "biovid", "stressid")
 MODALITIES = ("audio", "body", "facial", "language")

@@ -22,7 +22,7 @@ from twomind.capture.drawn import synth
 from twomind.capture.drawn.phones import FILLERS, Phone, phones, spelling
 from twomind.capture.drawn.script import Token
 from twomind.capture.drawn.world import Factors
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: Sample rate of everything made here.
 SAMPLE_RATE_HZ = 24_000

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.clip_au import ClipAu, PhraseText
 from twomind.estimate.clip_au_clips import released_rows

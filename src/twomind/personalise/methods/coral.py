@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.estimate.embedding import from_logits
 from twomind.personalise import caches, divergences, mapping, unlabelled
 from twomind.types import Access, Features, Given, Prediction, State

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import dsfda_losses as losses
 from twomind.estimate import dsfda_net as net
 from twomind.estimate import dsfda_step as steps

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import offsets
 from twomind.personalise.losses import softmax
 from twomind.types import Access, Evidence, Features, Given, Prediction, State, Status

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 from twomind.personalise import align, caches, divergences, mapping
 from twomind.types import Access, Features, Given, Prediction, State
 

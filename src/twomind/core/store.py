@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: Raised when the layout of stored entries changes; older entries are then made again, never misread.
 SCHEMA = "2"

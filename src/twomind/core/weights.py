@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from twomind.errors import BadInput, MissingWeights, Offline
-from twomind.store import content_hash, write_text
+from twomind.core.errors import BadInput, MissingWeights, Offline
+from twomind.core.store import content_hash, write_text
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Found:
 
 def _shipped_sums(room: str, only: str) -> dict[str, str]:
     """The sum of one file that comes with this package (``<room>/weights/*SHA256SUMS``, the format of sha256sum)."""
-    lists = sorted((Path(__file__).parent / room / "weights").glob("*SHA256SUMS"))
+    lists = sorted((Path(__file__).parent.parent / room / "weights").glob("*SHA256SUMS"))
     pairs = (line.split() for sums in lists for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
     return {f"{room}/weights/{name}": digest for digest, name in pairs if name == only}
 

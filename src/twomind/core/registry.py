@@ -12,7 +12,7 @@ import pkgutil
 from importlib.metadata import entry_points
 from typing import Any
 
-from twomind.errors import BadInput
+from twomind.core.errors import BadInput
 
 #: group → package whose modules may define PLUGIN
 GROUPS = {

@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from twomind.errors import TwomindError
+from twomind.core.errors import TwomindError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
