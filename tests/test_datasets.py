@@ -303,8 +303,8 @@ def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, mon
     import yaml
 
     from twomind.capture.datasets import bah_files
-    from twomind.capture.yaml_files import load_yaml
     from twomind.core.store import Store
+    from twomind.core.yaml_files import load_yaml
 
     path = fake_bah(tmp_path / "a", seed=4) / "data" / "video_annotation_transcript.yaml"
     as_lists = tmp_path / "lists.yaml"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twomind.capture import speech
-from twomind.capture.speech import SpeechSettings, find_model, recognise_words
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.transcripts import speech
+from twomind.transcripts.speech import SpeechSettings, find_model, recognise_words
 from twomind.types import Timing
 
 RATE_HZ = 16000

@@ -25,9 +25,9 @@ from twomind.capture.drawn.study import StudyPlan, draw_study, plan_study
 from twomind.capture.drawn.study_film import anchor_points, complete
 from twomind.capture.drawn.study_layout import TARGETS, clips_of, split_of, take_of
 from twomind.capture.drawn.study_world import StudyWorld
-from twomind.capture.words import read_words
 from twomind.core.errors import BadInput, Partial
 from twomind.describe.study import film_and_crop, film_crop_more
+from twomind.transcripts.words import read_words
 
 SHORT = StudyWorld(
     answer_s=(4.0, 1.0),

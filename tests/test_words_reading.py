@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twomind.capture.words import Words, read_words
 from twomind.core.errors import BadInput
+from twomind.transcripts.words import Words, read_words
 from twomind.types import Recording, Timing
 
 
@@ -296,7 +296,7 @@ def test_times_that_never_start_again_are_left_alone(tmp_path: Path) -> None:
 def test_yaml_is_read_by_libyaml_as_the_reader_in_python_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     import yaml
 
-    from twomind.capture import yaml_files
+    from twomind.core import yaml_files
 
     used: list[type] = []
     load = yaml.load

@@ -10,8 +10,8 @@ import math
 from pathlib import Path
 
 from twomind.capture.media import probe
-from twomind.capture.words import Words, read_words
 from twomind.core.errors import BadInput
+from twomind.transcripts.words import Words, read_words
 from twomind.types import Recording, Timing
 
 #: Looked for beside the media file, with the same stem, in this order: the more exact the times, the earlier.

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from twomind.capture import media as clock
-from twomind.capture.words import Words
 from twomind.core.errors import BadInput, TwomindError
 from twomind.core.store import Store, content_hash, default_root
 from twomind.describe import profile as profiles
@@ -28,6 +27,7 @@ from twomind.describe.cues import CueSettings, find_cues
 from twomind.describe.face import FaceReader, FaceSettings, relative
 from twomind.describe.profile import Profile
 from twomind.describe.voice import VoiceResult, VoiceSettings, describe_voice
+from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Timing, Track, Word
 
 #: Arrays and plain values, as the store keeps them.
@@ -281,7 +281,7 @@ def _measure(
     speech = {
         "model": _model_mark(settings.speech_model),
         "language": settings.language,
-        "recipe": _recipe("capture/speech*.py"),
+        "recipe": _recipe("transcripts/speech.py"),
     }
     words_key = store.key(content, {"words": speech})
     keys = (("face", face_key), ("voice", voice_key), ("words", words_key))
@@ -371,7 +371,7 @@ def _sound(waveform: clock.Waveform, wanted: dict[str, bool], settings: Settings
         result = describe_voice(waveform, settings.voice)
         made.voice = (result, dict(result.summary))
     if wanted["words"]:
-        from twomind.capture.speech import recognise_words
+        from twomind.transcripts.speech import recognise_words
 
         assert settings.speech_model is not None
         try:

@@ -252,7 +252,7 @@ def describe_study(plan: StudyPlan, workers: int = 1, store: Any = None, progres
 
 def recording_of(plan: StudyPlan, clip: Clip) -> Recording:
     """A film of the study as a recording, with the words of its transcript."""
-    from twomind.capture.words import read_words
+    from twomind.transcripts.words import read_words
 
     words = None
     if clip.layout == "bah":

@@ -22,8 +22,8 @@ from twomind.capture.datasets.bah_splits import Answer, read_split, video_id
 from twomind.capture.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
 from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
 from twomind.capture.datasets.protocols import Take
-from twomind.capture.words import Words, words_of_text
 from twomind.core.errors import BadInput
+from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 
 #: Mean frame rate of the set: 916,618 frames in 10.60 hours. Only for recordings whose film is absent.

@@ -21,9 +21,9 @@ import numpy as np
 
 from twomind.capture.datasets.bah_splits import video_id
 from twomind.capture.datasets.frames import FrameLabels, frame_number
-from twomind.capture.yaml_files import load_yaml
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, default_root
+from twomind.core.yaml_files import load_yaml
 
 SPLITS = ("train", "val", "test")
 ANNOTATIONS = ("video_annotation_transcript.yaml", "video_annotation_transcript.yml", "annotation.yml")

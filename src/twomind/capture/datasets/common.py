@@ -14,8 +14,8 @@ from twomind.capture import MEDIA_SUFFIXES
 from twomind.capture.datasets import guards, protocols
 from twomind.capture.datasets.checking import Finding, not_listed, shown
 from twomind.capture.datasets.frames import FrameLabels, read_frame_list
-from twomind.capture.words import Words, read_words
 from twomind.core.errors import BadInput
+from twomind.transcripts.words import Words, read_words
 from twomind.types import Fold, Recording, Task
 
 #: The question of ambivalence asked of moments, where the floor's ``AMBIVALENCE`` asks it of a whole answer.

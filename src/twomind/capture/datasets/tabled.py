@@ -28,8 +28,8 @@ from twomind.capture.datasets.checking import (
 from twomind.capture.datasets.coders import ANNOTATIONS, Spans
 from twomind.capture.datasets.frames import FrameFolder
 from twomind.capture.datasets.protocols import Take
-from twomind.capture.words import Words, words_of_text
 from twomind.core.errors import BadInput
+from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from twomind.capture.transcripts import EXPECTED, Parsed, Span, fill, parse
 from twomind.core.errors import BadInput
+from twomind.transcripts.formats import EXPECTED, Parsed, Span, fill, parse
 from twomind.types import Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.

@@ -12,8 +12,8 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from twomind.capture.yaml_files import load_yaml
 from twomind.core.errors import BadInput
+from twomind.core.yaml_files import load_yaml
 
 #: Whisper looks at speech through windows of this length.
 WHISPER_WINDOW_S = 30.0

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.words import Words, finish
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.transcripts.words import Words, finish
 from twomind.types import Timing, Word
 
 SAMPLE_RATE_HZ = 16000

@@ -1,0 +1,1 @@
+"""Every text format → words with their times; recognition of speech."""
