@@ -24,11 +24,11 @@ import torch
 
 from clip_au_methods import METHODS
 from results import save
-from twomind.capture import open_recording
 from twomind.capture.drawn.people import draw_people
 from twomind.core.store import Store
 from twomind.describe.frames import windows_of
 from twomind.estimate import load
+from twomind.media.recording import open_recording
 from twomind.personalise import Given, load_method, stream
 from twomind.personalise.state import save_state
 from twomind.score.machine import Memory

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from results import save
-from twomind.capture.media import AudioSpool, Frame, prefetch, stream
+from twomind.media.stream import AudioSpool, Frame, prefetch, stream
 
 
 def _generator() -> Any:

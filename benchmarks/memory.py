@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 
 from results import FOLDER, save
-from twomind.capture.media import AudioSpool, Frame, MediaStream, Samples, prefetch, stream
+from twomind.media.stream import AudioSpool, Frame, MediaStream, Samples, prefetch, stream
 
 ROOT = Path(__file__).parent.parent
 Consumer = Callable[[Frame | Samples], None]

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from results import save
-from twomind.capture import open_recording
-from twomind.capture.media import Frame, prefetch, stream
 from twomind.core.store import Store
 from twomind.describe import Settings, describe
+from twomind.media.recording import open_recording
+from twomind.media.stream import Frame, prefetch, stream
 
 
 def answer_of(seconds: float, folder: Path) -> Path:

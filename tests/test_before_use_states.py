@@ -16,11 +16,11 @@ pytest.importorskip("torch")
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 from click.testing import CliRunner
 
-from twomind.capture import open_recording
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.describe import describe
 from twomind.estimate import load, pft
+from twomind.media.recording import open_recording
 from twomind.personalise import load_method, stream
 from twomind.personalise.state import save_state
 from twomind.personalise.summary import class_means
@@ -42,7 +42,7 @@ METHODS: dict[str, dict[str, Any]] = {
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
-from twomind.capture import open_recording
+from twomind.media.recording import open_recording
 from twomind.describe import describe
 from twomind.estimate import load
 from twomind.personalise import load_method, stream

@@ -13,13 +13,13 @@ pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 import av
 
-from twomind.capture import media
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.describe import frames
 from twomind.describe.encoder import Encoder, Tokens
 from twomind.describe.frames import FrameSettings, embed
+from twomind.media import stream as media
 from twomind.types import Recording
 
 N, RATE = 24, 25

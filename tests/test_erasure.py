@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind.capture import open_recording
 from twomind.capture.datasets import bah_files
 from twomind.capture.datasets.bah_fake import fake as fake_bah
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.describe import describe
 from twomind.describe.profile import Neutral, Profile, Visit, read_profile, write_profile
+from twomind.media.recording import open_recording
 from twomind.serve.adapt import Adaptation, People
 from twomind.serve.cli import main
 from twomind.serve.erasure import erase

@@ -18,8 +18,8 @@ from twomind.capture.datasets.frames import (
 )
 from twomind.capture.datasets.images import read_picture, write_picture
 from twomind.capture.datasets.sampling import bah_chunks, clip_indices, released_clip_indices
-from twomind.capture.windows import n_windows, window_spans
 from twomind.core.errors import BadInput
+from twomind.media.windows import n_windows, window_spans
 from twomind.types import Features, Recording, Track, Word
 
 
@@ -194,7 +194,7 @@ def test_no_row_falls_between_two_windows() -> None:
 
 def test_stamps_without_decoding_are_those_of_the_decoded_frames(tmp_path: Path) -> None:
     from twomind.capture.datasets.checking import film_stamps_s
-    from twomind.capture.media import Frame, stream
+    from twomind.media.stream import Frame, stream
 
     path = tiny_film(tmp_path / "f.mp4", 9, 25)
     decoded = [item.time_s for item in stream(path) if isinstance(item, Frame)]

@@ -17,10 +17,10 @@ import pytest
 from click.testing import CliRunner
 
 from twomind import estimate
-from twomind.capture import open_recording
-from twomind.capture.media import Frame, stream
 from twomind.core.errors import BadInput
 from twomind.estimate.llm_frames import fit, sample_frames, spaced, to_jpeg
+from twomind.media.recording import open_recording
+from twomind.media.stream import Frame, stream
 from twomind.serve.cli import main
 from twomind.types import Features, Recogniser, Track
 

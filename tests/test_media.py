@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twomind.capture.media import (
+from twomind.core.errors import BadInput
+from twomind.media.stream import (
     AudioSpool,
     Frame,
     MediaStream,
@@ -23,7 +24,6 @@ from twomind.capture.media import (
     probe,
     stream,
 )
-from twomind.core.errors import BadInput
 
 _spec = importlib.util.spec_from_file_location("media_files", Path(__file__).with_name("media_files.py"))
 assert _spec is not None

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.capture.clock import PictureClock
-from twomind.capture.media import AudioSpool, MediaStream, Samples
-from twomind.capture.probe import Orientation
+from twomind.media.clock import PictureClock
+from twomind.media.probe import Orientation
+from twomind.media.stream import AudioSpool, MediaStream, Samples
 
 RATE = 16000
 

@@ -15,13 +15,14 @@ pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 from click.testing import CliRunner
 
-from twomind.capture import media, open_recording
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.describe.frames import live_windows
 from twomind.estimate import load
+from twomind.media import stream as media
+from twomind.media.recording import open_recording
 from twomind.personalise import Given, load_method, stream
 from twomind.serve.adapt import read_settings, windows_for
 from twomind.serve.cli import main

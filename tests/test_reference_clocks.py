@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.capture import media
-from twomind.capture.audio import JITTER_S, AudioSpool, Resampling, Samples, Waveform
-from twomind.capture.clock import PictureClock
-from twomind.capture.media import MediaStream
-from twomind.capture.probe import Orientation, declared_s, missing_bytes, orientation, origin_s
-from twomind.capture.windows import n_windows, window_spans
 from twomind.core.errors import BadInput
+from twomind.media import stream as media
+from twomind.media.audio import JITTER_S, AudioSpool, Resampling, Samples, Waveform
+from twomind.media.clock import PictureClock
+from twomind.media.probe import Orientation, declared_s, missing_bytes, orientation, origin_s
+from twomind.media.stream import MediaStream
+from twomind.media.windows import n_windows, window_spans
 from twomind.types import (
     Access,
     Cue,

@@ -306,9 +306,9 @@ def test_a_model_that_suppresses_tokens_it_does_not_have_is_refused(whisper, tmp
 def test_describe_recognises_words_where_no_transcript_is_given(whisper, drawn_study, tmp_path) -> None:
     import shutil
 
-    from twomind.capture import open_recording
     from twomind.core.store import Store
     from twomind.describe import Settings, describe
+    from twomind.media.recording import open_recording
 
     alone = tmp_path / "alone.mp4"
     shutil.copy(next(drawn_study.rglob("*.mp4")), alone)
@@ -323,9 +323,9 @@ def test_describe_recognises_words_where_no_transcript_is_given(whisper, drawn_s
 def test_an_absent_model_costs_only_the_words(drawn_study, tmp_path) -> None:
     import shutil
 
-    from twomind.capture import open_recording
     from twomind.core.store import Store
     from twomind.describe import Settings, describe
+    from twomind.media.recording import open_recording
 
     alone = tmp_path / "alone.mp4"
     shutil.copy(next(drawn_study.rglob("*.mp4")), alone)

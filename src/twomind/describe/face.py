@@ -34,7 +34,7 @@ _MIN_NEUTRAL_ROWS = 10
 
 
 class Frame(Protocol):
-    """A decoded frame, as ``twomind.capture.media`` gives it."""
+    """A decoded frame, as ``twomind.media.stream`` gives it."""
 
     @property
     def time_s(self) -> float: ...

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture import media
-from twomind.capture.windows import n_windows
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, default_root
 from twomind.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.describe.encoder import Encoder, refuse_real
+from twomind.media import stream as media
+from twomind.media.windows import n_windows
 from twomind.types import Features, Progress, Recording, Track
 
 CROPS = ("face", "frame")
@@ -80,7 +80,7 @@ def with_embeddings(features: Features, tracks: Mapping[str, Track]) -> Features
 
 
 def _frames_recipe() -> str:
-    return _recipe("frames.py", "clip_images.py", "align.py", "tracker*.py", "capture/media*.py")
+    return _recipe("frames.py", "clip_images.py", "align.py", "tracker*.py", "media/stream.py")
 
 
 @dataclass
@@ -173,7 +173,7 @@ def live_spans(last_s: float, length_s: float) -> list[tuple[float, float]]:
 
     At least one span comes back. The spans of a recording that grows are those of the whole recording: only the last
     one can still be wanting. So they begin at 0 and are all of one length, while
-    :func:`twomind.capture.windows.window_spans`, which knows the recording's end, cuts the last one there.
+    :func:`twomind.media.windows.window_spans`, which knows the recording's end, cuts the last one there.
     """
     return [(k * length_s, (k + 1) * length_s) for k in range(n_windows(last_s, length_s))]
 
@@ -257,7 +257,7 @@ class LiveWindows:
 def live_windows(frames: Iterable[Any], encoder: Encoder, length_s: float, **about: Any) -> Iterator[Features]:
     """The windows of a stream of frames, lazily: each is there as soon as its last frame is.
 
-    ``frames`` are pairs ``(time_s, rgb)``, or the items of :func:`twomind.capture.media.stream` (sound is passed over).
+    ``frames`` are pairs ``(time_s, rgb)``, or the items of :func:`twomind.media.stream.stream` (sound is passed over).
     ``about`` goes to :class:`LiveWindows`: ``subject``, ``recording``, ``drawn`` …
     """
     with LiveWindows(encoder, length_s, **about) as live:

@@ -93,7 +93,7 @@ class VoiceResult:
 
 
 def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> VoiceResult:
-    """Measure the voice of a waveform (:class:`twomind.capture.media.Waveform`; its samples may be a memory map).
+    """Measure the voice of a waveform (:class:`twomind.media.stream.Waveform`; its samples may be a memory map).
 
     Works in blocks of fixed position, so memory does not grow with the samples and the result does not depend on how
     they arrived. Without sound, in silence or far too quiet, every number is nan and the reason is given.

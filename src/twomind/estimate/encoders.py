@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.audio import AudioSpool
-from twomind.capture.media import Frame, Samples, stream
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.core.store import Store, content_hash, settings_hash
+from twomind.media.audio import AudioSpool
+from twomind.media.stream import Frame, Samples, stream
 from twomind.types import Features, Recording, Track, Word
 
 KINDS = ("audio", "text", "video")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.capture.media import Frame, prefetch, stream
 from twomind.core.errors import BadInput
+from twomind.media.stream import Frame, prefetch, stream
 from twomind.types import Features, Recording, Track
 
 #: The track that carries the sampled frames: values (T, H, W, 3) uint8.

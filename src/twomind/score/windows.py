@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from twomind.capture.windows import n_windows, window_spans
 from twomind.core.errors import BadInput
+from twomind.media.windows import n_windows, window_spans
 from twomind.types import Example, Features, Fold, Recording, Task
 
 

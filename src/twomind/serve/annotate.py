@@ -85,7 +85,7 @@ def from_recording(media: Path) -> Annotations:
     Raises:
         BadInput: the file cannot be read.
     """
-    from twomind.capture import open_recording
+    from twomind.media.recording import open_recording
 
     recording = open_recording(media)
     problems: list[str] = []

@@ -78,7 +78,7 @@ def _load(source: Path) -> list[Annotations]:
     if folders:
         return [room.from_results(folder) for folder in folders]
     if source.is_dir():
-        from twomind.capture import find_media
+        from twomind.media.recording import find_media
 
         return [room.from_recording(media) for media in find_media([source])]
     return [room.from_recording(source)]
@@ -334,7 +334,7 @@ def _with_duration(one: Annotations, file: Path) -> Annotations:
     media = file.parent / one.media
     if not media.is_file():
         return one
-    from twomind.capture.media import probe
+    from twomind.media.stream import probe
 
     try:
         return replace(one, duration_s=probe(media).duration_s)

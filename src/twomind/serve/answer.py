@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from twomind import __version__
-from twomind.capture import open_recording
 from twomind.core.store import Store, content_hash
 from twomind.describe import Description, cues, describe
+from twomind.media.recording import open_recording
 from twomind.serve import adapt as adaptation
 from twomind.serve.adapt import Adaptation, Adapted, People
 from twomind.serve.jobs import Job, Options, profile_of

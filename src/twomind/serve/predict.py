@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from twomind import __version__
-from twomind.capture import MEDIA_SUFFIXES
 from twomind.core import engine
 from twomind.core.errors import BadInput
 from twomind.core.store import Ledger, Store, content_hash
+from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.serve import adapt as adaptation
 from twomind.serve import tables
 from twomind.serve.adapt import People

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from twomind.capture import open_recording
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.describe import Description, Settings, describe
@@ -27,6 +26,7 @@ from twomind.describe.profile import (
     words_neutral,
     write_profile,
 )
+from twomind.media.recording import open_recording
 from twomind.serve.kept_states import kept_below
 from twomind.types import Progress
 

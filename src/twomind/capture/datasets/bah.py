@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture import MEDIA_SUFFIXES
 from twomind.capture.annotations.bah import spans_frames, spans_s
 from twomind.capture.datasets import bah_check, bah_fake, bah_files, common
 from twomind.capture.datasets.bah_splits import Answer, read_split, video_id
@@ -23,6 +22,7 @@ from twomind.capture.datasets.checking import Finding, Report, film_length_s, fi
 from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
 from twomind.capture.datasets.protocols import Take
 from twomind.core.errors import BadInput
+from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from twomind.capture.datasets.images import encode_picture
-from twomind.capture.probe import DRAWN_COMMENT
 from twomind.core.store import replacing, write_text
+from twomind.media.probe import DRAWN_COMMENT
 
 
 def tiny_film(path: Path, n_frames: int = 12, fps: int = 24, seed: int = 0, side_px: int = 32) -> Path:

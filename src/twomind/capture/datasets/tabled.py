@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture import MEDIA_SUFFIXES, find_transcript
 from twomind.capture.datasets import coders, common
 from twomind.capture.datasets.checking import (
     Finding,
@@ -29,6 +28,7 @@ from twomind.capture.datasets.coders import ANNOTATIONS, Spans
 from twomind.capture.datasets.frames import FrameFolder
 from twomind.capture.datasets.protocols import Take
 from twomind.core.errors import BadInput
+from twomind.media.recording import MEDIA_SUFFIXES, find_transcript
 from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 

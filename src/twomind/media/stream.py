@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from twomind.capture.audio import AudioSpool, Resampling, Samples, Waveform
-from twomind.capture.clock import MAX_JUMP_S, MAX_PAST_END_S, PictureClock
-from twomind.capture.probe import (
+from twomind.core.errors import BadInput
+from twomind.media.audio import AudioSpool, Resampling, Samples, Waveform
+from twomind.media.clock import MAX_JUMP_S, MAX_PAST_END_S, PictureClock
+from twomind.media.probe import (
     MediaInfo,
     Orientation,
     audio_stream,
@@ -31,7 +32,6 @@ from twomind.capture.probe import (
     probe,
     video_stream,
 )
-from twomind.core.errors import BadInput
 
 if TYPE_CHECKING:
     import av

@@ -1,6 +1,6 @@
 """Capture: a media file → :class:`~twomind.types.Recording`; frames, sound and words on one true clock.
 
->>> from twomind.capture import open_recording                    # doctest: +SKIP
+>>> from twomind.media.recording import open_recording                    # doctest: +SKIP
 >>> recording = open_recording("answer.mp4", question="7", transcript="answer.srt")   # doctest: +SKIP
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from twomind.capture.media import probe
 from twomind.core.errors import BadInput
+from twomind.media.stream import probe
 from twomind.transcripts.words import Words, read_words
 from twomind.types import Recording, Timing
 

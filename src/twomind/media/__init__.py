@@ -1,0 +1,1 @@
+"""Frames and sound of any container on one clock."""
