@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind.capture.annotations import (
+from twomind.annotations import (
     COLUMNS,
     Annotations,
     Mark,

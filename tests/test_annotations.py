@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from twomind.capture.annotations import (
+from twomind.annotations import (
     KINDS,
     MODALITIES,
     VOCABULARY,

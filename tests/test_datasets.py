@@ -646,7 +646,7 @@ def test_data_check_and_list_speak(fakes: dict[str, Path], copy) -> None:  # typ
 
 def test_own_reads_elan_files_beside_the_films(tmp_path: Path) -> None:
     """ELAN files and no table of marks; an empty tier is not "nothing found", a program's mark is no label."""
-    from twomind.capture.annotations import PROGRAM, Annotations, Mark, Tier, write_annotations
+    from twomind.annotations import PROGRAM, Annotations, Mark, Tier, write_annotations
 
     root = registry.load("datasets", "own").fake(tmp_path)
     (root / "annotations.csv").unlink()

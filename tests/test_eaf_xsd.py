@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from twomind.capture.annotations import VOCABULARY, Annotations, Mark, Tier, blank_tiers, read_eaf, write_eaf
+from twomind.annotations import VOCABULARY, Annotations, Mark, Tier, blank_tiers, read_eaf, write_eaf
 
 xmlschema = pytest.importorskip("xmlschema")
 FORMATS = ("2.8", "3.0")

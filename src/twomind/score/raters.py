@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from twomind.capture.annotations import PROGRAM, Annotations, Tier, parse_kind
+from twomind.annotations import PROGRAM, Annotations, Tier, parse_kind
 from twomind.core.errors import BadInput
 from twomind.score.agreement_time import Spans
 

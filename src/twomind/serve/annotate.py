@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
+from twomind.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
 from twomind.core.errors import BadInput
 from twomind.score.agreement_time import Spans, spans_of_score
 from twomind.types import Timing, Word

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from twomind.capture.annotations import Annotations, Tier, blank_tiers, merge_tiers, read_annotations, write_annotations
+from twomind.annotations import Annotations, Tier, blank_tiers, merge_tiers, read_annotations, write_annotations
 from twomind.core.errors import BadInput
 from twomind.serve.verb import PATH, print_json, say, verb
 
@@ -120,7 +120,7 @@ def _refuse_existing(paths: Iterable[Path], redo: bool) -> None:
 
 
 def _write(path: Path, one: Annotations, eaf_format: str) -> Path:
-    from twomind.capture.annotations import write_eaf
+    from twomind.annotations import write_eaf
     from twomind.serve.annotate import beside
 
     placed = beside(one, path)
@@ -149,7 +149,7 @@ def import_verb(
     named: tuple[str, ...], as_json: bool, offline: bool,
 ) -> int:  # fmt: skip
     """ELAN, WebVTT or CSV annotations into one tidy table: recording, subject, tier, modality, label, times, coder."""
-    from twomind.capture.annotations import COLUMNS
+    from twomind.annotations import COLUMNS
 
     if out.suffix.lower() != ".csv":
         raise BadInput(f"{out}: expected a name that ends in .csv")
@@ -233,7 +233,7 @@ def _read(
 
 
 def _kinds(named: Sequence[str]) -> dict[str, str]:
-    from twomind.capture.annotations import parse_kind
+    from twomind.annotations import parse_kind
 
     found = {}
     for one in named:
@@ -249,7 +249,7 @@ def _in_file(path: Path, kinds: Mapping[str, str], used: set[str]) -> dict[str, 
     """Those of the named tiers that this file has."""
     if not kinds or path.suffix.lower() != ".eaf":
         return {}
-    from twomind.capture.annotations import read_eaf
+    from twomind.annotations import read_eaf
 
     source = read_eaf(path).source
     have = {name for names in source.names.values() for name in names}

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture.annotations.bah import spans_frames, spans_s
+from twomind.annotations.bah import spans_frames, spans_s
 from twomind.capture.datasets import bah_check, bah_fake, bah_files, common
 from twomind.capture.datasets.bah_splits import Answer, read_split, video_id
 from twomind.capture.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from twomind.capture.annotations import COLUMNS, PROGRAM, read_eaf
-from twomind.capture.annotations.marks import NEGATIVE
+from twomind.annotations import COLUMNS, PROGRAM, read_eaf
+from twomind.annotations.marks import NEGATIVE
 from twomind.core.errors import BadInput
 
 Spans = tuple[tuple[float, float], ...]

@@ -14,15 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from twomind.capture.annotations.eaf_read import (
-    CERTAINTY_TYPE,
-    FREE_LANE_TYPE,
-    FREE_TYPE,
-    OWN_TYPES,
-    PROPERTY,
-    Source,
-)
-from twomind.capture.annotations.marks import VOCABULARY, Annotations, Mark, Tier
+from twomind.annotations.eaf_read import CERTAINTY_TYPE, FREE_LANE_TYPE, FREE_TYPE, OWN_TYPES, PROPERTY, Source
+from twomind.annotations.marks import VOCABULARY, Annotations, Mark, Tier
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 

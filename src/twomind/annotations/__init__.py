@@ -1,6 +1,6 @@
 """What coders mark on a recording, read and written once: ELAN ``.eaf``, tidy CSV, WebVTT, and BAH's own entries.
 
->>> from twomind.capture.annotations import read_annotations, write_annotations        # doctest: +SKIP
+>>> from twomind.annotations import read_annotations, write_annotations        # doctest: +SKIP
 >>> anna = read_annotations("anna.eaf")[0]                                             # doctest: +SKIP
 >>> anna.segments("anna")                                                              # doctest: +SKIP
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from twomind.capture.annotations.bah import from_bah
-from twomind.capture.annotations.eaf_read import read_eaf
-from twomind.capture.annotations.eaf_write import write_eaf
-from twomind.capture.annotations.marks import (
+from twomind.annotations.bah import from_bah
+from twomind.annotations.eaf_read import read_eaf
+from twomind.annotations.eaf_write import write_eaf
+from twomind.annotations.marks import (
     KINDS,
     MODALITIES,
     PROGRAM,
@@ -25,7 +25,7 @@ from twomind.capture.annotations.marks import (
     merge_tiers,
     parse_kind,
 )
-from twomind.capture.annotations.tables import COLUMNS, read_csv, read_vtt, write_csv, write_vtt
+from twomind.annotations.tables import COLUMNS, read_csv, read_vtt, write_csv, write_vtt
 from twomind.core.errors import BadInput
 
 __all__ = [

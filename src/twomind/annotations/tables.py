@@ -1,7 +1,7 @@
 """Annotations as a tidy CSV and as WebVTT; both come back identical at 1 ms.
 
 The CSV has one row per mark and the columns of :data:`COLUMNS`; several recordings share a file. ``tier`` is a kind of
-:data:`~twomind.capture.annotations.marks.KINDS`, and ``other:NAME`` for tiers of other kinds. A row with neither times
+:data:`~twomind.annotations.marks.KINDS`, and ``other:NAME`` for tiers of other kinds. A row with neither times
 nor label says that this coder looked at the recording and marked nothing.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from twomind.capture.annotations.marks import KINDS, MODALITIES, Annotations, Mark, Tier, guess_kind, merge_tiers
+from twomind.annotations.marks import KINDS, MODALITIES, Annotations, Mark, Tier, guess_kind, merge_tiers
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 

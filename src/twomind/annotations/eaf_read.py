@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from twomind.capture.annotations.marks import Annotations, Mark, Tier, guess_kind, merge_tiers, parse_kind
+from twomind.annotations.marks import Annotations, Mark, Tier, guess_kind, merge_tiers, parse_kind
 from twomind.core.errors import BadInput
 
 #: Linguistic types that are written here → (kind, modality).

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.annotations.marks import ABSENT, MODALITIES, PRESENT, Annotations, Mark, Tier, merge_tiers
+from twomind.annotations.marks import ABSENT, MODALITIES, PRESENT, Annotations, Mark, Tier, merge_tiers
 from twomind.core.errors import BadInput
 
 #: A number without colons may have any number of digits: 125.5 is two minutes.
