@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from twomind.capture.datasets.bah_files import read_annotations
 from twomind.core.store import Store
+from twomind.datasets.bah_files import read_annotations
 
 N_VIDEOS, N_FRAMES = 1427, 642
 

@@ -25,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind.capture.datasets.bah_splits import read_answers
+from twomind.datasets.bah_splits import read_answers
 from twomind.estimate import words_train as wt
 from twomind.estimate.words import MIN_WORDS
 from twomind.personalise import load_method, stream

@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind.capture.datasets.bah_splits import Answer, read_answers, video_id
+from twomind.datasets.bah_splits import Answer, read_answers, video_id
 from twomind.describe.text import describe_words
 from twomind.estimate.fusion_data import Item, item_of, middles
 from twomind.estimate.fusion_fit import fit, settings_for, with_card

@@ -21,7 +21,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind.capture.datasets.bah_splits import read_answers
+from twomind.datasets.bah_splits import read_answers
 from twomind.describe.lexicon import lexicon
 from twomind.estimate import words_train as wt
 from twomind.estimate.calibration import log_loss, sigmoid

@@ -176,7 +176,7 @@ def train_small(folder: Path, progress: Progress | None = None, model: str = "co
 
 
 class FakeSet:
-    """A data set in memory, behind the contract of ``twomind.capture.datasets``."""
+    """A data set in memory, behind the contract of ``twomind.datasets``."""
 
     name = "planted"
     tasks = (AMBIVALENCE,)

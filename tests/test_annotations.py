@@ -34,8 +34,8 @@ from twomind.annotations import (
     write_eaf,
     write_vtt,
 )
-from twomind.capture.datasets import load_dataset, open_dataset
 from twomind.core.errors import BadInput
+from twomind.datasets import load_dataset, open_dataset
 
 _spec = importlib.util.spec_from_file_location("eaf_schema", Path(__file__).parent / "eaf_schema.py")
 assert _spec is not None

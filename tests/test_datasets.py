@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind.capture.datasets import Dataset, Report, dataset_names, load_dataset, open_dataset
-from twomind.capture.datasets.bah import PLUGIN as BAH
-from twomind.capture.datasets.bah_fake import fake as fake_bah
-from twomind.capture.datasets.protocols import PROTOCOLS, rules
 from twomind.core import registry
 from twomind.core.errors import BadInput
 from twomind.core.store import default_root
+from twomind.datasets import Dataset, Report, dataset_names, load_dataset, open_dataset
+from twomind.datasets.bah import PLUGIN as BAH
+from twomind.datasets.bah_fake import fake as fake_bah
+from twomind.datasets.protocols import PROTOCOLS, rules
 from twomind.serve.cli import main
 
 NAMES = dataset_names()
@@ -267,7 +267,7 @@ def test_bah_people_who_refused_are_never_shown(fakes: dict[str, Path], copy) ->
 
 
 def test_bah_annotation_is_read_once_and_kept(fakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from twomind.capture.datasets import bah_files
+    from twomind.datasets import bah_files
 
     path = fakes["bah"] / "data" / "video_annotation_transcript.yaml"
     assert "!!python/tuple" in path.read_text()
@@ -302,9 +302,9 @@ def test_bah_annotation_with_a_broken_entry_loses_that_entry_only(copy) -> None:
 def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import yaml
 
-    from twomind.capture.datasets import bah_files
     from twomind.core.store import Store
     from twomind.core.yaml_files import load_yaml
+    from twomind.datasets import bah_files
 
     path = fake_bah(tmp_path / "a", seed=4) / "data" / "video_annotation_transcript.yaml"
     as_lists = tmp_path / "lists.yaml"
@@ -320,7 +320,7 @@ def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, mon
 
 @pytest.mark.parametrize("form", ["list", "wrapped", "one line"])
 def test_bah_annotation_forms(form: str, tmp_path: Path) -> None:
-    from twomind.capture.datasets.bah_files import read_annotations
+    from twomind.datasets.bah_files import read_annotations
 
     name = "Videos/1/Visite 1/1_Question_2_2025-01-01 10-00-00_Video.mp4"
     entry = "global_ah: 1\n{0}frame_annotation:\n{0}- [a/frame-0.jpg, 0]\n{0}- [a/frame-1.jpg, 1]\n"
@@ -338,7 +338,7 @@ def test_bah_annotation_forms(form: str, tmp_path: Path) -> None:
 
 def test_bah_frame_labels_follow_the_films_own_stamps(copy) -> None:  # type: ignore[no-untyped-def]
     """A film at another rate than the mean: labels go by its stamps, never by frame number / 24."""
-    from twomind.capture.datasets.fakes import tiny_film
+    from twomind.datasets.fakes import tiny_film
 
     root = copy("bah")
     data = open_dataset(root)

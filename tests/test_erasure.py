@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind.capture.datasets import bah_files
-from twomind.capture.datasets.bah_fake import fake as fake_bah
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, settings_hash
+from twomind.datasets import bah_files
+from twomind.datasets.bah_fake import fake as fake_bah
 from twomind.describe import describe
 from twomind.describe.profile import Neutral, Profile, Visit, read_profile, write_profile
 from twomind.media.recording import open_recording

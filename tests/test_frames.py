@@ -8,17 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.capture.datasets.fakes import tiny_crop, tiny_film
-from twomind.capture.datasets.frames import (
-    MILLISECONDS,
-    Clock,
-    FrameFolder,
-    read_frame_list,
-    read_segments,
-)
-from twomind.capture.datasets.images import read_picture, write_picture
-from twomind.capture.datasets.sampling import bah_chunks, clip_indices, released_clip_indices
 from twomind.core.errors import BadInput
+from twomind.datasets.fakes import tiny_crop, tiny_film
+from twomind.datasets.frames import MILLISECONDS, Clock, FrameFolder, read_frame_list, read_segments
+from twomind.datasets.images import read_picture, write_picture
+from twomind.datasets.sampling import bah_chunks, clip_indices, released_clip_indices
 from twomind.media.windows import n_windows, window_spans
 from twomind.types import Features, Recording, Track, Word
 
@@ -193,7 +187,7 @@ def test_no_row_falls_between_two_windows() -> None:
 
 
 def test_stamps_without_decoding_are_those_of_the_decoded_frames(tmp_path: Path) -> None:
-    from twomind.capture.datasets.checking import film_stamps_s
+    from twomind.datasets.checking import film_stamps_s
     from twomind.media.stream import Frame, stream
 
     path = tiny_film(tmp_path / "f.mp4", 9, 25)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.capture.datasets.bah_splits import Answer
 from twomind.core.errors import BadInput
+from twomind.datasets.bah_splits import Answer
 from twomind.estimate.words import WordsRecogniser
 from twomind.score import located as lo
 

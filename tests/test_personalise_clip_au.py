@@ -17,12 +17,12 @@ pytest.importorskip("cv2", reason="drawing needs the extra 'face'")
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 
-from twomind.capture.datasets import biovid, open_dataset
 from twomind.capture.drawn.face import Person
 from twomind.capture.drawn.study_layout import clips_of, person_of
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
+from twomind.datasets import biovid, open_dataset
 from twomind.describe import frame_rows
 from twomind.describe.encoder import open_encoder
 from twomind.estimate import clip_au_train

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from twomind.capture.datasets import common, load_dataset, open_dataset, protocols
-from twomind.capture.datasets.guards import check_fold, check_windows
-from twomind.capture.datasets.protocols import PROTOCOLS, Take, make
 from twomind.core.errors import BadInput
+from twomind.datasets import common, load_dataset, open_dataset, protocols
+from twomind.datasets.leaks import check_fold, check_windows
+from twomind.datasets.protocols import PROTOCOLS, Take, make
 from twomind.types import Access, Features, Fold, Recording
 
 ROLES = ("train", "val", "test", "neutral", "target", "few")
@@ -70,8 +70,8 @@ def test_public_bah_counts_are_the_published_ones(bah_v1: Path) -> None:
 
 
 def test_public_bah_takes_the_released_number_of_chunks(bah_v1: Path) -> None:
-    from twomind.capture.datasets.frames import read_segments
-    from twomind.capture.datasets.sampling import bah_chunks
+    from twomind.datasets.frames import read_segments
+    from twomind.datasets.sampling import bah_chunks
 
     for split, expected in (("train", (4602, 939)), ("val", (994, 208))):
         segments, problems = read_segments(bah_v1 / f"segments_{split}.csv")

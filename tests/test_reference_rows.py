@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.capture.datasets.bah_splits import Answer
 from twomind.core.errors import BadInput
+from twomind.datasets.bah_splits import Answer
 from twomind.score import breakdown, guard, located, located_frames, rows, runs, streams, words
 from twomind.score.board import Line, Sample
 from twomind.score.windows import Labels, Reader, Windows, content

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.capture.datasets import load_dataset
+from twomind.datasets import load_dataset
 from twomind.serve.report import MAX_TOGETHER, write_overview, write_report
 from twomind.serve.report_data import bin_means, overview_row, quality_of, runs_of, time_data
 from twomind.serve.result import NotMeasured, Result

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind.capture.datasets.bah_splits import read_split
 from twomind.core.errors import BadInput
+from twomind.datasets.bah_splits import read_split
 from twomind.estimate import words_train as wt
 from twomind.estimate.words import WordsRecogniser
 from twomind.estimate.words_grams import count_terms, grams, solve_dual

@@ -14,10 +14,10 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 pytest.importorskip("mediapipe")
 
-from twomind.capture.datasets import open_dataset
 from twomind.capture.drawn.study import draw_study, plan_study
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
+from twomind.datasets import open_dataset
 from twomind.describe.study import film_and_crop
 from twomind.serve.cli import main
 from twomind.types import Access
@@ -165,7 +165,7 @@ def test_a_method_that_the_protocol_does_not_serve_is_refused(tmp_path: Path) ->
 
 def test_a_data_set_is_listed_once_for_all_of_its_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing opens every film; one listing for every recording made a score of 264 films take half an hour."""
-    from twomind.capture import datasets
+    from twomind import datasets
     from twomind.serve import personalise_verb
 
     plan = plan_study(tmp_path / "study", "biovid", 2, 0, SHORT, fps=5, size=(160, 128))

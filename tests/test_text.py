@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twomind.capture.datasets.bah_splits import parse_line, read_split, read_splits, read_table
 from twomind.core.errors import BadInput
+from twomind.datasets.bah_splits import parse_line, read_split, read_splits, read_table
 from twomind.describe.lexicon import lexicon
 from twomind.describe.text import WORD_KINDS, count, describe_words, find, occurrences
 from twomind.types import Word

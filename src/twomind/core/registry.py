@@ -17,7 +17,7 @@ from twomind.core.errors import BadInput
 #: group → package whose modules may define PLUGIN
 GROUPS = {
     "recognisers": "twomind.estimate",
-    "datasets": "twomind.capture.datasets",
+    "datasets": "twomind.datasets",
     "methods": "twomind.personalise.methods",
 }
 

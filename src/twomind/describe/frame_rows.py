@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets.frames import FrameFolder
-from twomind.capture.datasets.images import read_picture
 from twomind.capture.drawn.study_film import FPS, SIZE, film_settings, settings_of
 from twomind.capture.drawn.study_layout import Clip, person_of, take_of
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, settings_hash
+from twomind.datasets.frames import FrameFolder
+from twomind.datasets.images import read_picture
 from twomind.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.describe.encoder import Encoder, refuse_real
 from twomind.describe.frames import FrameSettings, LiveWindows, embed

@@ -21,7 +21,7 @@ FORMAT = "twomind.fusion-data/1"
 
 
 class LabelledSet(Protocol):
-    """What is needed of a data set (``twomind.capture.datasets.open_dataset``)."""
+    """What is needed of a data set (``twomind.datasets.open_dataset``)."""
 
     def recordings(self) -> Iterable[Recording]: ...
 

@@ -12,8 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from twomind.capture.datasets.bah_splits import Answer
 from twomind.core.errors import BadInput, MissingExtra
+from twomind.datasets.bah_splits import Answer
 from twomind.describe.lexicon import lexicon
 from twomind.describe.text import Counted, count
 from twomind.estimate.calibration import log_loss, temperature

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets import protocols
 from twomind.core.errors import BadInput
+from twomind.datasets import protocols
 from twomind.describe.study import ClipTruth, StudyFeatures
 from twomind.types import AMBIVALENCE, Features, Fold, Recording, Task
 

@@ -140,9 +140,9 @@ def people_meet(fold: Fold, recordings: Mapping[str, Recording]) -> list[str]:
 def protocol_rules(protocol: str) -> tuple[Access | None, str]:
     """What a protocol lets methods see (None: whatever the fold has) and when the state starts anew.
 
-    Read from ``twomind.capture.datasets.protocols``; a protocol that is not listed there has no rule of its own.
+    Read from ``twomind.datasets.protocols``; a protocol that is not listed there has no rule of its own.
     """
-    place = "twomind.capture.datasets.protocols"
+    place = "twomind.datasets.protocols"
     if importlib.util.find_spec(place) is None:
         return None, "person"
     try:

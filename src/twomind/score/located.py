@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets.bah_splits import Answer, read_answers, video_id
 from twomind.core.errors import BadInput
+from twomind.datasets.bah_splits import Answer, read_answers, video_id
 from twomind.describe.text import count
 from twomind.estimate.words import MIN_WORDS, WordsRecogniser
 from twomind.estimate.words_model import Additive

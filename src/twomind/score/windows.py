@@ -15,7 +15,7 @@ from twomind.types import Example, Features, Fold, Recording, Task
 
 
 class Dataset(Protocol):
-    """What scoring asks of a data set (``twomind.capture.datasets``)."""
+    """What scoring asks of a data set (``twomind.datasets``)."""
 
     @property
     def name(self) -> str: ...

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets.bah_splits import Answer, read_answers
 from twomind.core.errors import BadInput
+from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.describe.text import count
 from twomind.estimate.calibration import sigmoid
 from twomind.estimate.questions import resolve

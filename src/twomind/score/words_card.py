@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets.bah_splits import Answer, read_answers
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
+from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.estimate import words_train as wt
 from twomind.estimate.calibration import Reliability, risk_curve, sigmoid
 from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets import checking
-from twomind.capture.datasets.bah_splits import Answer, read_answers
 from twomind.core.errors import BadInput
+from twomind.datasets import checking
+from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.describe.text import count
 from twomind.estimate.questions import resolve
 from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load

@@ -23,7 +23,7 @@ def data_group() -> None:
 @verb
 def data_list(as_json: bool, offline: bool) -> int:
     """Every data set: its licence, how to get it, its tasks and protocols, and what a folder must hold."""
-    from twomind.capture.datasets import dataset_names, load_dataset
+    from twomind.datasets import dataset_names, load_dataset
 
     rows = [_about(load_dataset(name)) for name in dataset_names()]
     if as_json:
@@ -61,7 +61,7 @@ def data_check(root: Path, name: str | None, deep: bool, as_json: bool, offline:
 
     Exit code 7 when something is missing or corrupted.
     """
-    from twomind.capture.datasets import open_dataset
+    from twomind.datasets import open_dataset
 
     data = open_dataset(root, name)
     with _bar() as progress:

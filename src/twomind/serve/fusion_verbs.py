@@ -85,7 +85,7 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
 
 
 def _opened(options: Mapping[str, Any]) -> tuple[Any, list[Any], Task]:
-    from twomind.capture.datasets import open_dataset
+    from twomind.datasets import open_dataset
 
     dataset = open_dataset(options["data"], options["name"])
     folds = list(dataset.folds(options["protocol"]))

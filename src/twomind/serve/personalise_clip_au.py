@@ -47,7 +47,7 @@ def encoder_of(name: str) -> Encoder:
 @lru_cache(maxsize=1)
 def opened(root: Path, name: str | None) -> tuple[Any, dict[str, Recording]]:
     """A data set and its recordings by id, listed once per process: a listing may open every film for its length."""
-    from twomind.capture.datasets import open_dataset
+    from twomind.datasets import open_dataset
 
     dataset = open_dataset(root, name)
     return dataset, {one.id: one for one in dataset.recordings()}

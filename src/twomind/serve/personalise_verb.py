@@ -126,7 +126,7 @@ def _dataset(data: Path | None, name: str | None, drawn: str | None, store: Path
         return made, made.features
     if study["visits"] > 1 or study["knobs"] or study["control"] != "none":
         raise BadInput("--visits, --knob, --control: expected together with --drawn")
-    from twomind.capture.datasets import open_dataset
+    from twomind.datasets import open_dataset
 
     assert data is not None
     return open_dataset(data, name), _Described(data, name, store)
@@ -236,8 +236,8 @@ def score_personalise_verb(
     of films or face crops, or of a drawn study's faces (drawn without films); it is kept under OUT/models, and the
     fold's validation people choose its epoch. Every line of the table says what the method saw.
     """
-    from twomind.capture.datasets.protocols import rules
     from twomind.core.store import default_root
+    from twomind.datasets.protocols import rules
     from twomind.score.compare import compare
     from twomind.score.harm_page import write_harm
     from twomind.score.report import report

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from twomind import __version__
 from twomind.core.store import replacing
-from twomind.serve.consent import refused
+from twomind.datasets.consent import refused
 from twomind.serve.report_data import MODALITIES, overview_row, time_data
 from twomind.serve.report_text import CAPTION, DRAWN, MEANING, answer_text, question_text, seconds
 from twomind.serve.result import Result
@@ -49,7 +49,7 @@ def write_report(
     Recordings that a browser plays are embedded as long as they stay under ``embed_limit_mb`` together; others are
     linked relative to ``path``. More than ``MAX_TOGETHER`` answers become an overview that links to a page per
     recording beside it (``page_of``). The same results give the same bytes. The film of a person who refused
-    publication (``twomind.serve.consent``) is neither embedded nor linked.
+    publication (``twomind.datasets.consent``) is neither embedded nor linked.
     """
     if len(results) > MAX_TOGETHER:
         return write_overview([overview_row(r, page_of(r.recording.id)) for r in results], path, title=title)

@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture.datasets import common, fakes
-from twomind.capture.datasets.checking import Finding, Report, counted, is_drawn, not_listed, picture_faults, shown
-from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, frame_number, labels_of
-from twomind.capture.datasets.protocols import Take
 from twomind.core.store import write_text
+from twomind.datasets import common, fakes
+from twomind.datasets.checking import Finding, Report, counted, is_drawn, not_listed, picture_faults, shown
+from twomind.datasets.frames import Clock, FrameFolder, FrameLabels, frame_number, labels_of
+from twomind.datasets.protocols import Take
 from twomind.types import Fold, Progress, Recording, Task
 
 #: A frame is pain from this PSPI on; a sequence is, when any of its frames is. A usual choice, not the archive's.

@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from twomind.annotations.bah import spans_frames, spans_s
-from twomind.capture.datasets import bah_check, bah_fake, bah_files, common
-from twomind.capture.datasets.bah_splits import Answer, read_split, video_id
-from twomind.capture.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
-from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
-from twomind.capture.datasets.protocols import Take
 from twomind.core.errors import BadInput
+from twomind.datasets import bah_check, bah_fake, bah_files, common
+from twomind.datasets.bah_splits import Answer, read_split, video_id
+from twomind.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
+from twomind.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
+from twomind.datasets.protocols import Take
 from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task

@@ -14,11 +14,11 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
-from twomind.capture.datasets import fakes
-from twomind.capture.datasets.checking import Finding
-from twomind.capture.datasets.tabled import Row, Tabled, read_rows
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
+from twomind.datasets import fakes
+from twomind.datasets.checking import Finding
+from twomind.datasets.tabled import Row, Tabled, read_rows
 from twomind.types import Task
 
 TABLE = "recordings.csv"

@@ -5,21 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from twomind.capture.datasets import bah_files
-from twomind.capture.datasets.checking import (
-    Finding,
-    Report,
-    counted,
-    film_fault,
-    gaps,
-    not_listed,
-    picture_faults,
-    shown,
-)
+from twomind.datasets import bah_files
+from twomind.datasets.checking import Finding, Report, counted, film_fault, gaps, not_listed, picture_faults, shown
 from twomind.types import Progress
 
 if TYPE_CHECKING:
-    from twomind.capture.datasets.bah import Bah
+    from twomind.datasets.bah import Bah
 
 #: Videos and people that the two releases are documented to hold.
 RELEASES = {"v1": (1118, 224), "v2": (1427, 300)}

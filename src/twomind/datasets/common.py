@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from twomind.capture.datasets import guards, protocols
-from twomind.capture.datasets.checking import Finding, not_listed, shown
-from twomind.capture.datasets.frames import FrameLabels, read_frame_list
 from twomind.core.errors import BadInput
+from twomind.datasets import leaks as guards
+from twomind.datasets import protocols
+from twomind.datasets.checking import Finding, not_listed, shown
+from twomind.datasets.frames import FrameLabels, read_frame_list
 from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, read_words
 from twomind.types import Fold, Recording, Task

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.capture.datasets.images import IMAGE_SUFFIXES, read_picture, resize
 from twomind.core.errors import BadInput
+from twomind.datasets.images import IMAGE_SUFFIXES, read_picture, resize
 from twomind.types import Features, Recording, Track
 
 _NUMBER = re.compile(r"(\d+)$")

@@ -14,7 +14,7 @@ LEVELS = 6
 
 @lru_cache(maxsize=256)
 def _dataset(folder: Path) -> Any:
-    from twomind.capture.datasets import open_dataset
+    from twomind.datasets import open_dataset
 
     try:
         return open_dataset(folder)

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets.bah_splits import video_id
-from twomind.capture.datasets.frames import FrameLabels, frame_number
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, default_root
 from twomind.core.yaml_files import load_yaml
+from twomind.datasets.bah_splits import video_id
+from twomind.datasets.frames import FrameLabels, frame_number
 
 SPLITS = ("train", "val", "test")
 ANNOTATIONS = ("video_annotation_transcript.yaml", "video_annotation_transcript.yml", "annotation.yml")
@@ -131,7 +131,7 @@ def visit_of(path: str) -> str:
 
 def read_frame_split(path: Path) -> tuple[dict[str, FrameLabels], tuple[str, ...]]:
     """``split-frames/<split>.txt`` (one frame a line: path, comma, label) by recording; and the unusable lines."""
-    from twomind.capture.datasets.frames import read_frame_list
+    from twomind.datasets.frames import read_frame_list
 
     folders, problems = read_frame_list(path, separator=",")
     return {video_id(folder): labels for folder, labels in folders.items() if is_video_name(folder)}, problems

@@ -1,6 +1,6 @@
 """Data sets in their own folder layouts, behind one contract. Nothing is copied, renamed or repaired.
 
->>> from twomind.capture.datasets import open_dataset                 # doctest: +SKIP
+>>> from twomind.datasets import open_dataset                 # doctest: +SKIP
 >>> data = open_dataset("BAH_DB_public_access")                       # doctest: +SKIP
 >>> fold = data.folds("official")[0]                                  # doctest: +SKIP
 
@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from twomind.capture.datasets.checking import Finding, Report, study
-from twomind.capture.datasets.frames import FrameFolder
-from twomind.capture.datasets.protocols import Take
 from twomind.core import registry
 from twomind.core.errors import BadInput
+from twomind.datasets.checking import Finding, Report, study
+from twomind.datasets.frames import FrameFolder
+from twomind.datasets.protocols import Take
 from twomind.types import Fold, Progress, Recording, Task
 
 __all__ = ["Dataset", "Finding", "Report", "dataset_names", "load_dataset", "open_dataset"]

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from twomind.capture.datasets.images import IMAGE_SUFFIXES, picture_fault
 from twomind.core.errors import BadInput
+from twomind.datasets.images import IMAGE_SUFFIXES, picture_fault
 from twomind.media.probe import declared_s, missing_bytes, open_media, origin_s, probe, video_stream
 from twomind.types import Progress
 

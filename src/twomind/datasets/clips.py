@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from twomind.capture.datasets import common
-from twomind.capture.datasets.checking import (
+from twomind.datasets import common
+from twomind.datasets.checking import (
     Finding,
     Report,
     counted,
@@ -22,8 +22,8 @@ from twomind.capture.datasets.checking import (
     picture_faults,
     shown,
 )
-from twomind.capture.datasets.frames import Clock, FrameFolder, FrameLabels
-from twomind.capture.datasets.protocols import Take
+from twomind.datasets.frames import Clock, FrameFolder, FrameLabels
+from twomind.datasets.protocols import Take
 from twomind.types import Fold, Progress, Recording, Task
 
 

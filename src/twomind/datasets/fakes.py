@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.capture.datasets.images import encode_picture
 from twomind.core.store import replacing, write_text
+from twomind.datasets.images import encode_picture
 from twomind.media.probe import DRAWN_COMMENT
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.capture.datasets.fakes import mark_drawn, tiny_crop, tiny_film
 from twomind.core.store import write_text
+from twomind.datasets.fakes import mark_drawn, tiny_crop, tiny_film
 
 LAYOUTS = ("v2", "v1", "abaw8", "public")
 N_FRAMES, FPS = 12, 24

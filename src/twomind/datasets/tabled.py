@@ -13,21 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture.datasets import coders, common
-from twomind.capture.datasets.checking import (
-    Finding,
-    Report,
-    counted,
-    film_fault,
-    film_length_s,
-    is_drawn,
-    not_listed,
-    shown,
-)
-from twomind.capture.datasets.coders import ANNOTATIONS, Spans
-from twomind.capture.datasets.frames import FrameFolder
-from twomind.capture.datasets.protocols import Take
 from twomind.core.errors import BadInput
+from twomind.datasets import coders, common
+from twomind.datasets.checking import Finding, Report, counted, film_fault, film_length_s, is_drawn, not_listed, shown
+from twomind.datasets.coders import ANNOTATIONS, Spans
+from twomind.datasets.frames import FrameFolder
+from twomind.datasets.protocols import Take
 from twomind.media.recording import MEDIA_SUFFIXES, find_transcript
 from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task

@@ -16,12 +16,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from twomind.capture.datasets import common, fakes
-from twomind.capture.datasets.checking import Finding, is_drawn
-from twomind.capture.datasets.clips import Clips
-from twomind.capture.datasets.frames import MILLISECONDS, Clock, FrameLabels
-from twomind.capture.datasets.protocols import Take
 from twomind.core.store import write_text
+from twomind.datasets import common, fakes
+from twomind.datasets.checking import Finding, is_drawn
+from twomind.datasets.clips import Clips
+from twomind.datasets.frames import MILLISECONDS, Clock, FrameLabels
+from twomind.datasets.protocols import Take
 from twomind.types import Task
 
 FAKE_PEOPLE = ("010101_w_30", "020202_m_41", "030303_w_52", "040404_m_23")

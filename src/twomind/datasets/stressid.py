@@ -22,13 +22,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from twomind.capture.datasets import common, fakes
-from twomind.capture.datasets.checking import Finding, is_drawn, shown
-from twomind.capture.datasets.clips import Clips
-from twomind.capture.datasets.frames import Clock, FrameLabels, frame_number
-from twomind.capture.datasets.protocols import Take
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
+from twomind.datasets import common, fakes
+from twomind.datasets.checking import Finding, is_drawn, shown
+from twomind.datasets.clips import Clips
+from twomind.datasets.frames import Clock, FrameLabels, frame_number
+from twomind.datasets.protocols import Take
 from twomind.types import Task
 
 STRESS = Task("stress", ("neutral", "stress"), "clip")
