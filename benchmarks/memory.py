@@ -65,7 +65,7 @@ def decode_pass(spool: AudioSpool) -> tuple[Consumer, Callable[[], Any]]:
 
 def describe_pass(spool: AudioSpool) -> tuple[Consumer, Callable[[], Any]]:
     """Decoding, sound, and the face reader on every frame."""
-    from twomind.describe.face import FaceReader, FaceSettings
+    from twomind.features.face.reader import FaceReader, FaceSettings
 
     face = FaceReader(FaceSettings())
 

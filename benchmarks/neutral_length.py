@@ -44,12 +44,12 @@ from twomind.capture.drawn.study_take import Take, biovid_take, say, silence
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
-from twomind.describe import describe
-from twomind.describe.face import relative
 from twomind.describe.measured import LOST, measured
 from twomind.describe.study import ClipTruth, study_features
 from twomind.estimate import pft
 from twomind.estimate.described import fit_described
+from twomind.features.describe import describe
+from twomind.features.face.reader import relative
 from twomind.personalise.summary import class_means
 from twomind.score import people
 from twomind.score.drawn_set import TASKS

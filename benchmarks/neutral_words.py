@@ -22,11 +22,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.datasets.bah_splits import read_answers
-from twomind.describe.lexicon import lexicon
 from twomind.estimate import words_train as wt
 from twomind.estimate.calibration import log_loss, sigmoid
 from twomind.estimate.words import MIN_WORDS
 from twomind.estimate.words_model import excess
+from twomind.features.words.lexicon import lexicon
 from twomind.score import metrics
 
 MODELS = ("plain", "relative", "beside")

@@ -27,9 +27,9 @@ from twomind.capture.drawn.study_world import StudyWorld
 from twomind.capture.drawn.world import stream
 from twomind.core import engine
 from twomind.core.store import Store
-from twomind.describe import Settings, describe
 from twomind.describe.measured import MODEL, truth_rows
 from twomind.describe.measured_fit import calibrate
+from twomind.features.describe import Settings, describe
 from twomind.types import Recording
 
 FPS = 15

@@ -15,7 +15,7 @@ from twomind.capture.drawn.study_layout import clips_of, take_of
 from twomind.capture.drawn.study_people import study_person
 from twomind.capture.drawn.study_take import Take, bah_take, biovid_take
 from twomind.capture.drawn.study_world import StudyWorld
-from twomind.describe.align import TEMPLATES, similarity
+from twomind.features.face.align import TEMPLATES, similarity
 
 OUT = Path(__file__).parent.parent / "docs" / "pictures"
 SIZE = (320, 240)

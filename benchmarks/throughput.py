@@ -20,7 +20,7 @@ from typing import Any
 
 from results import save
 from twomind.core.store import Store
-from twomind.describe import Settings, describe
+from twomind.features.describe import Settings, describe
 from twomind.media.recording import open_recording
 from twomind.media.stream import Frame, prefetch, stream
 

@@ -25,10 +25,10 @@ from scipy.signal import resample_poly
 from results import save
 from twomind.capture.drawn import script, voice, world
 from twomind.core.errors import TwomindError
-from twomind.describe.pitch import track_pitch
-from twomind.describe.speech_activity import ActivitySettings, band_levels, choose_detector, find_speech
-from twomind.describe.speech_rate import find_syllables
-from twomind.describe.voice import VoiceSettings, describe_voice
+from twomind.features.voice.pitch import track_pitch
+from twomind.features.voice.speech_activity import ActivitySettings, band_levels, choose_detector, find_speech
+from twomind.features.voice.speech_rate import find_syllables
+from twomind.features.voice.track import VoiceSettings, describe_voice
 
 RATE_HZ = 16000
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from twomind.describe.cues import KINDS, NOT_MEASURED
-from twomind.describe.measures import MEASURES, UNSUPPORTED
-from twomind.describe.voice import NAMES, SUMMARY, UNITS
+from twomind.features.cues import KINDS, NOT_MEASURED
+from twomind.features.face.measures import MEASURES, UNSUPPORTED
+from twomind.features.voice.track import NAMES, SUMMARY, UNITS
 
 PAGE = Path(__file__).parent / "measures.md"
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.describe.lexicon import lexicon
-from twomind.describe.measures import NAMES as FACE
-from twomind.describe.voice import NAMES as VOICE
 from twomind.estimate.fusion_data import Item, item_of, middles
 from twomind.estimate.fusion_input import Recipe, default_recipe
+from twomind.features.face.measures import NAMES as FACE
+from twomind.features.voice.track import NAMES as VOICE
+from twomind.features.words.lexicon import lexicon
 from twomind.types import AMBIVALENCE, Features, Fold, Progress, Recording, Track
 
 PLANTS = ("face", "voice", "words", "conflict", "within")

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash, settings_hash
-from twomind.describe import describe
 from twomind.estimate import load, pft
+from twomind.features.describe import describe
 from twomind.media.recording import open_recording
 from twomind.personalise import load_method, stream
 from twomind.personalise.state import save_state
@@ -43,7 +43,7 @@ ELSEWHERE = """
 import json, sys
 from pathlib import Path
 from twomind.media.recording import open_recording
-from twomind.describe import describe
+from twomind.features.describe import describe
 from twomind.estimate import load
 from twomind.personalise import load_method, stream
 from twomind.personalise.state import load_state

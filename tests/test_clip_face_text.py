@@ -86,8 +86,8 @@ def test_it_tells_movements_of_people_it_never_saw(encoder: Encoder) -> None:
     """Faces drawn now, of people outside the recipe's seeds: a movement's phrase fits them better than calm ones."""
     pytest.importorskip("mediapipe")
     from twomind.capture.drawn.face import Camera, FaceState, Person, draw
-    from twomind.describe.align import aligned
-    from twomind.describe.tracker_mesh import MeshFinder
+    from twomind.features.face.align import aligned
+    from twomind.features.face.tracker_mesh import MeshFinder
 
     finder = MeshFinder(1)
     moves = {"AU12": "lip corners pulled up in a smile", "AU01": "inner eyebrows raised", "AU26": "jaw dropped"}

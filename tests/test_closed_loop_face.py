@@ -22,9 +22,9 @@ from twomind.capture.drawn.face import (
     effective_sides,
     skin_colour,
 )
-from twomind.describe.face import FaceReader, FaceResult, FaceSettings
-from twomind.describe.measures import NAMES, UNSUPPORTED
-from twomind.describe.tracker import TrackSettings
+from twomind.features.face.measures import NAMES, UNSUPPORTED
+from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings
+from twomind.features.face.tracker import TrackSettings
 
 RATE_HZ = 25
 DRAWN_AUS = (

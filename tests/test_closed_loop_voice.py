@@ -11,8 +11,8 @@ import pytest
 
 from twomind.capture.drawn.film import FilmSettings, draw_person
 from twomind.capture.drawn.voice import espeak_program
-from twomind.describe.cues import CueSettings, find_cues
-from twomind.describe.voice import VoiceResult, describe_voice
+from twomind.features.cues import CueSettings, find_cues
+from twomind.features.voice.track import VoiceResult, describe_voice
 from twomind.media.stream import AudioSpool, Samples, stream
 from twomind.transcripts.words import read_words
 from twomind.types import Timing

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twomind.describe import text
-from twomind.describe.cues import KINDS, NOT_MEASURED, CueSettings, find_cues
-from twomind.describe.events import find_events, find_swings
-from twomind.describe.voice import NAMES, UNITS, VoiceResult
+from twomind.features.cues import KINDS, NOT_MEASURED, CueSettings, find_cues
+from twomind.features.events import find_events, find_swings
+from twomind.features.voice.track import NAMES, UNITS, VoiceResult
+from twomind.features.words import text
 from twomind.types import Cue, Track, Word
 
 FPS = 30.0

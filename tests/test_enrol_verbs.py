@@ -17,8 +17,8 @@ pytest.importorskip("mediapipe", reason="the face extra is not installed")
 
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash
-from twomind.describe.profile import read_profile
 from twomind.estimate.words import load
+from twomind.features.profile import read_profile
 from twomind.personalise import load_method
 from twomind.personalise.state import save_state
 from twomind.serve.cli import main
@@ -79,7 +79,7 @@ def test_enrolled_used_reloaded_moved_and_erased(clips: dict[str, Path], tmp_pat
     assert found["visits"][0]["seconds"]["face"] > 3
 
     # The same profile in another process.
-    program = "import sys; from pathlib import Path; from twomind.describe.profile import read_profile\n"
+    program = "import sys; from pathlib import Path; from twomind.features.profile import read_profile\n"
     program += "print(repr(sorted(read_profile(Path(sys.argv[1])).neutral('face').items())))"
     path = profiles / "P1" / "profile.json"
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, env=dict(os.environ))

@@ -15,8 +15,8 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.datasets import bah_files
 from twomind.datasets.bah_fake import fake as fake_bah
-from twomind.describe import describe
-from twomind.describe.profile import Neutral, Profile, Visit, read_profile, write_profile
+from twomind.features.describe import describe
+from twomind.features.profile import Neutral, Profile, Visit, read_profile, write_profile
 from twomind.media.recording import open_recording
 from twomind.serve.adapt import Adaptation, People
 from twomind.serve.cli import main

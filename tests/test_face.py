@@ -19,10 +19,10 @@ import av
 import cv2
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
-from twomind.describe.face import FaceReader, FaceResult, FaceSettings, relative
-from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNSUPPORTED
-from twomind.describe.quality import REASONS
-from twomind.describe.tracker_mesh import MeshFinder
+from twomind.features.face.measures import ABSOLUTE, MEASURES, NAMES, UNSUPPORTED
+from twomind.features.face.quality import REASONS
+from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings, relative
+from twomind.features.face.tracker_mesh import MeshFinder
 from twomind.types import Track
 
 
@@ -223,7 +223,7 @@ def test_a_profile_is_turned_away(shared: Path) -> None:
 
 
 def test_memory_and_rows_do_not_depend_on_the_block(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import twomind.describe.face as module
+    import twomind.features.face.reader as module
 
     frames = list(decoded(shared / "data" / "faces" / "face_noface.mov", 100))
     whole = read(frames).track
@@ -346,7 +346,7 @@ def test_without_mediapipe_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_importing_the_room_loads_no_tracker() -> None:
     code = (
-        "import sys, twomind.describe.face, twomind.describe.align\n"
+        "import sys, twomind.features.face.reader, twomind.features.face.align\n"
         "print([m for m in ('mediapipe', 'cv2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -357,7 +357,7 @@ def test_the_back_end_is_silent(shared: Path) -> None:
     code = """
 import numpy as np
 from types import SimpleNamespace
-from twomind.describe.face import FaceReader
+from twomind.features.face.reader import FaceReader
 reader = FaceReader()
 for k in range(6):
     reader.push(SimpleNamespace(time_s=k / 25, rgb=np.zeros((120, 160, 3), np.uint8)))
@@ -370,7 +370,7 @@ print(reader.finish().summary["status"])
 
 def test_landmarks_are_those_of_the_public_call(shared: Path) -> None:
     """The short way into MediaPipe's graph gives bit for bit what FaceMesh.process gives, also after a lost face."""
-    from twomind.describe.tracker_mesh import import_mediapipe, landmark_lists, to_pixels
+    from twomind.features.face.tracker_mesh import import_mediapipe, landmark_lists, to_pixels
 
     frames = [f.rgb for f in decoded(shared / "data" / "faces" / "single_face.mp4", 20)]
     frames[8] = np.zeros_like(frames[8])
@@ -448,7 +448,7 @@ def test_working_a_frame_ahead_changes_no_bit(shared: Path) -> None:
 
 def test_mediapipe_is_imported_without_pyplot_but_can_still_draw() -> None:
     code = (
-        "import sys; from twomind.describe.tracker_mesh import import_mediapipe; m = import_mediapipe(); "
+        "import sys; from twomind.features.face.tracker_mesh import import_mediapipe; m = import_mediapipe(); "
         "assert 'matplotlib' not in sys.modules; "
         "plt = m.solutions.drawing_utils.plt; import matplotlib; matplotlib.use('Agg'); "
         "assert plt.figure().axes == []; assert 'matplotlib.pyplot' in sys.modules"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twomind.describe.align import ARCFACE_112, TEMPLATES, aligned, anchors, similarity, transform
+from twomind.features.face.align import ARCFACE_112, TEMPLATES, aligned, anchors, similarity, transform
 
 ANCHORS = {"arcface": [[468], [473], [4], [61], [291]], "mesh": [[33, 133], [263, 362], [152]]}
 
@@ -70,7 +70,7 @@ def test_eyes_of_a_real_face(shared) -> None:
     pytest.importorskip("mediapipe", reason="the face extra is not installed")
     import av
 
-    from twomind.describe.tracker_mesh import MeshFinder
+    from twomind.features.face.tracker_mesh import MeshFinder
 
     with av.open(str(shared / "data" / "faces" / "single_face.mp4")) as container:
         rgb = next(container.decode(video=0)).to_ndarray(format="rgb24")

@@ -370,7 +370,7 @@ def test_an_absent_face_extra_costs_only_the_face(answer, tmp_path, monkeypatch)
 
 
 def test_a_tracker_that_breaks_costs_only_the_face(answer, tmp_path, monkeypatch) -> None:
-    from twomind.describe.face import FaceReader
+    from twomind.features.face.reader import FaceReader
 
     def fail(*_: object) -> None:
         raise RuntimeError("graph died")

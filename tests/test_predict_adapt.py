@@ -80,7 +80,7 @@ def test_the_shipped_model_answers_on_a_drawn_film(films, store, tmp_path) -> No
     answer = found["answers"][0]
     model = load("clip-au")
     recording = open_recording(films["a1"])
-    from twomind.describe import describe
+    from twomind.features.describe import describe
 
     made = describe(recording, store=Store(store))
     x = model.prepare(made.features, made.recording, Store(store))
@@ -294,7 +294,7 @@ def test_a_real_recording_is_refused_unless_allowed(shared, store, tmp_path) -> 
 def test_live_frames_give_what_the_file_gives(films, store, method) -> None:
     model = load("clip-au")
     recording = open_recording(films["a1"], subject="ana")
-    from twomind.describe import describe
+    from twomind.features.describe import describe
 
     x = model.prepare(describe(recording, store=Store(store)).features, recording, Store(store))
     adapter, given = load_method(method), Given(summary=model.summary())

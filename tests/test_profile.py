@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.describe.measures import NAMES, UNITS
-from twomind.describe.neutral_check import doubts, measure_clip
-from twomind.describe.profile import (
+from twomind.features.face.measures import NAMES, UNITS
+from twomind.features.neutral_check import doubts, measure_clip
+from twomind.features.profile import (
     Neutral,
     Profile,
     Visit,

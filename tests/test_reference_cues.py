@@ -17,9 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.describe import blinks, events, gaze, head, pitch, speech_activity, speech_rate, speech_rows, voice
-from twomind.describe.cues import CueSettings, find_cues
-from twomind.describe.voice import NAMES, UNITS, VoiceResult, VoiceSettings
+from twomind.features import events
+from twomind.features.cues import CueSettings, find_cues
+from twomind.features.face import blinks, gaze, head
+from twomind.features.voice import pitch, speech_activity, speech_rate, speech_rows
+from twomind.features.voice import track as voice
+from twomind.features.voice.track import NAMES, UNITS, VoiceResult, VoiceSettings
 from twomind.types import Cue, Track
 
 sys.path.insert(0, str(Path(__file__).parent))

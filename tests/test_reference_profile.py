@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twomind.core.errors import BadInput
-from twomind.describe import lexicon as lex
-from twomind.describe import profile as pro
-from twomind.describe import quality as qual
-from twomind.describe import text
-from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNITS
-from twomind.describe.profile import Neutral, Profile, Visit
-from twomind.describe.voice import NAMES as VOICE_NAMES
+from twomind.features import profile as pro
+from twomind.features.face import quality as qual
+from twomind.features.face.measures import ABSOLUTE, MEASURES, NAMES, UNITS
+from twomind.features.profile import Neutral, Profile, Visit
+from twomind.features.voice.track import NAMES as VOICE_NAMES
+from twomind.features.words import lexicon as lex
+from twomind.features.words import text
 from twomind.types import Track, Word
 
 sys.path.insert(0, str(Path(__file__).parent))

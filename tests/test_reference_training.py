@@ -21,7 +21,6 @@ import torch
 from torch.nn import functional as F
 
 from twomind.core.errors import BadInput
-from twomind.describe.lexicon import lexicon
 from twomind.estimate import calibration, clip_au_train, fusion_fit, words_train
 from twomind.estimate import train as loop
 from twomind.estimate.au_phrases import PHRASES
@@ -33,6 +32,7 @@ from twomind.estimate.fusion_fit import FitSettings, Objective, settings_for
 from twomind.estimate.fusion_net import FusionConfig
 from twomind.estimate.fusion_run import rows_of
 from twomind.estimate.train import TrainSettings
+from twomind.features.words.lexicon import lexicon
 from twomind.types import AMBIVALENCE, Example, Features, Task, Track
 
 sys.path[:0] = [str(Path(__file__).parent)]

@@ -307,7 +307,7 @@ def test_describe_recognises_words_where_no_transcript_is_given(whisper, drawn_s
     import shutil
 
     from twomind.core.store import Store
-    from twomind.describe import Settings, describe
+    from twomind.features.describe import Settings, describe
     from twomind.media.recording import open_recording
 
     alone = tmp_path / "alone.mp4"
@@ -324,7 +324,7 @@ def test_an_absent_model_costs_only_the_words(drawn_study, tmp_path) -> None:
     import shutil
 
     from twomind.core.store import Store
-    from twomind.describe import Settings, describe
+    from twomind.features.describe import Settings, describe
     from twomind.media.recording import open_recording
 
     alone = tmp_path / "alone.mp4"

@@ -12,10 +12,10 @@ from twomind.capture.drawn.study_layout import clips_of, take_of
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.describe import measured as fast
-from twomind.describe import voice
-from twomind.describe.lexicon import lexicon
-from twomind.describe.measures import NAMES, UNITS
 from twomind.describe.study import StudyFeatures, fingerprint, shuffle_modalities, study_features
+from twomind.features.face.measures import NAMES, UNITS
+from twomind.features.voice import track as voice
+from twomind.features.words.lexicon import lexicon
 from twomind.types import Features
 
 WORLD = replace(StudyWorld(), answer_s=(8.0, 2.0), answer_limits_s=(4.0, 14.0), clips_per_class=6, task_s=5.0)
@@ -197,7 +197,7 @@ def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> 
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
     from twomind.capture.drawn.study_film import film_settings, film_take
     from twomind.core.store import Store
-    from twomind.describe import describe
+    from twomind.features.describe import describe
     from twomind.types import Recording
 
     clip = next(c for c in clips_of("bah", 1, 5, WORLD) if c.key == (2,))

@@ -154,8 +154,8 @@ def test_crops_have_their_sizes_and_the_eyes_where_the_template_wants_them(bah: 
 def test_the_drawings_own_anchors_are_where_the_tracker_sees_them() -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
     from twomind.capture.drawn.face import draw
-    from twomind.describe.align import anchors
-    from twomind.describe.tracker_mesh import open_finder
+    from twomind.features.face.align import anchors
+    from twomind.features.face.tracker_mesh import open_finder
 
     clip = clips_of("biovid", 1, 0, SHORT)[0]
     finder = open_finder("mesh", None, 1)
@@ -310,9 +310,9 @@ def test_measured_features_of_a_study_come_from_the_store_the_second_time(
     bah: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
-    from twomind import describe as room
     from twomind.core.store import Store
     from twomind.describe.study import describe_study, recording_of
+    from twomind.features import describe as room
 
     store = Store(tmp_path)
     one = replace_clips(bah, 1, monkeypatch)

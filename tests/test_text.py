@@ -7,8 +7,8 @@ import pytest
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import parse_line, read_split, read_splits, read_table
-from twomind.describe.lexicon import lexicon
-from twomind.describe.text import WORD_KINDS, count, describe_words, find, occurrences
+from twomind.features.words.lexicon import lexicon
+from twomind.features.words.text import WORD_KINDS, count, describe_words, find, occurrences
 from twomind.types import Word
 
 

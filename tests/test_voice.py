@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.describe import speech_rows
-from twomind.describe.pitch import PitchSettings, track_pitch
-from twomind.describe.speech_activity import choose_detector
-from twomind.describe.speech_rows import HOP_S
-from twomind.describe.voice import NAMES, SUMMARY, VoiceResult, VoiceSettings, describe_voice
+from twomind.features.voice import speech_rows
+from twomind.features.voice.pitch import PitchSettings, track_pitch
+from twomind.features.voice.speech_activity import choose_detector
+from twomind.features.voice.speech_rows import HOP_S
+from twomind.features.voice.track import NAMES, SUMMARY, VoiceResult, VoiceSettings, describe_voice
 
 RATE_HZ = 16000
 
@@ -349,7 +349,7 @@ def test_detector_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match="silero"):
         choose_detector("webrtc", RATE_HZ)
     assert choose_detector("energy", 44100) == "energy"
-    monkeypatch.setattr("twomind.describe.speech_activity._silero_file", lambda: None)
+    monkeypatch.setattr("twomind.features.voice.speech_activity._silero_file", lambda: None)
     assert choose_detector("auto", RATE_HZ) == "energy"
     with pytest.raises(MissingExtra, match=r"twomind\[speech\]"):
         choose_detector("silero", RATE_HZ)

@@ -21,7 +21,6 @@ import numpy as np
 from twomind.capture.drawn.face import AU_NAMES, Camera, FaceState, Person, draw, effective
 from twomind.core.errors import MissingExtra
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.describe.align import aligned
 from twomind.describe.face_text import (
     CONTEXT,
     FORMAT,
@@ -34,6 +33,7 @@ from twomind.describe.face_text import (
     vocabulary,
 )
 from twomind.describe.face_text_captions import MIRRORED, NAMES, WORDS, all_sentences, caption
+from twomind.features.face.align import aligned
 
 try:
     import torch
@@ -117,7 +117,7 @@ def draw_person(index: int, recipe: Recipe, finder: Any) -> tuple[np.ndarray, np
 
 def draw_all(recipe: Recipe, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Faces, truth and person of everybody; people that are drawn already are read back."""
-    from twomind.describe.tracker_mesh import MeshFinder
+    from twomind.features.face.tracker_mesh import MeshFinder
 
     drawing = {k: v for k, v in asdict(recipe).items() if k in ("n_faces", "turn_deg", "seed")}
     mark = hashlib.sha256(repr(sorted(drawing.items())).encode()).hexdigest()[:12]

@@ -13,8 +13,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, default_root
-from twomind.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.describe.encoder import Encoder, refuse_real
+from twomind.features.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.media import stream as media
 from twomind.media.windows import n_windows
 from twomind.types import Features, Progress, Recording, Track
@@ -80,7 +80,13 @@ def with_embeddings(features: Features, tracks: Mapping[str, Track]) -> Features
 
 
 def _frames_recipe() -> str:
-    return _recipe("frames.py", "clip_images.py", "align.py", "tracker*.py", "media/stream.py")
+    return _recipe(
+        "describe/frames.py",
+        "describe/clip_images.py",
+        "features/face/align.py",
+        "features/face/tracker*.py",
+        "media/stream.py",
+    )
 
 
 @dataclass
@@ -270,7 +276,7 @@ def live_windows(frames: Iterable[Any], encoder: Encoder, length_s: float, **abo
 
 
 def _push_faces(rows: Sequence[_Rows], rgb: np.ndarray, landmarks_px: np.ndarray, template: str) -> None:
-    from twomind.describe.align import aligned
+    from twomind.features.face.align import aligned
 
     crops = {px: aligned(rgb, landmarks_px, px, template) for px in {r.encoder.crop_px for r in rows}}
     for one in rows:
@@ -278,8 +284,8 @@ def _push_faces(rows: Sequence[_Rows], rgb: np.ndarray, landmarks_px: np.ndarray
 
 
 def _open_tracker() -> tuple[Any, Any]:
-    from twomind.describe.tracker import Tracker
-    from twomind.describe.tracker_mesh import MeshFinder
+    from twomind.features.face.tracker import Tracker
+    from twomind.features.face.tracker_mesh import MeshFinder
 
     finder = MeshFinder()
     return Tracker(finder), finder

@@ -1,6 +1,6 @@
 """Features of drawn people without drawing them: the known truth through a model of what the real chain measures.
 
-The tracks have the columns, units and clocks of :func:`twomind.describe.describe`, so that one model runs on both. The
+The tracks have the columns, units and clocks of :func:`twomind.features.describe.describe`, so that one model runs on both. The
 measurement model (which action unit leaks into which column, how face shape shifts a column, noise, loss) was fitted to
 films that went through the real chain; ``measured.json`` names the command. It holds for drawn faces only.
 """
@@ -23,11 +23,12 @@ from twomind.capture.drawn.study_take import Take, drawn_aus
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.capture.drawn.world import stream
 from twomind.core.errors import BadInput
-from twomind.describe import text, voice
-from twomind.describe.blinks import find_blinks
-from twomind.describe.face import relative
-from twomind.describe.gaze import MIN_OPENING
-from twomind.describe.measures import NAMES, UNITS
+from twomind.features.face.blinks import find_blinks
+from twomind.features.face.gaze import MIN_OPENING
+from twomind.features.face.measures import NAMES, UNITS
+from twomind.features.face.reader import relative
+from twomind.features.voice import track as voice
+from twomind.features.words import text
 from twomind.types import Features, Timing, Track, Word
 
 MODEL = Path(__file__).with_name("measured.json")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from twomind.describe.measured import INPUTS, SHAPE
-from twomind.describe.measures import NAMES
+from twomind.features.face.measures import NAMES
 
 _COLUMN = {name: k for k, name in enumerate(NAMES)}
 #: the room's noise in the calibration films (dBFS)

@@ -21,8 +21,8 @@ from twomind.capture.drawn.study_take import Take
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
-from twomind.describe.align import TEMPLATES, similarity
 from twomind.describe.measured import measured
+from twomind.features.face.align import TEMPLATES, similarity
 from twomind.types import Features, Recording, Track
 
 #: Crops besides those of the layout: template and side in px.
@@ -272,7 +272,7 @@ def recording_of(plan: StudyPlan, clip: Clip) -> Recording:
 
 def _describe_clip(job: ClipJob, root: Path | None) -> dict[str, Any]:
     from twomind.core.store import Store
-    from twomind.describe import describe
+    from twomind.features.describe import describe
 
     found = describe(recording_of(job.plan, job.clip), store=Store(root) if root else None)
     face = found.features.tracks.get("face")

@@ -19,11 +19,11 @@ import numpy as np
 from twomind.capture.drawn.face import Camera, Person, draw
 from twomind.capture.drawn.identity import AU_NAMES, FaceState, effective
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.describe.align import aligned
-from twomind.describe.face import FaceReader, FaceSettings
 from twomind.estimate import dsfda_net as net
 from twomind.estimate.dsfda import Dsfda
 from twomind.estimate.dsfda_train import Pictures, TrainSettings, train
+from twomind.features.face.align import aligned
+from twomind.features.face.reader import FaceReader, FaceSettings
 from twomind.media.stream import Frame
 from twomind.types import Task
 

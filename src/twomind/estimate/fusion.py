@@ -19,10 +19,10 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.describe.lexicon import lexicon
 from twomind.estimate.calibration import prevalence_shift, reliability_from, risk_from
 from twomind.estimate.drawn_model import refuse_real
 from twomind.estimate.fusion_input import Grid, Recipe, grid_of, recipe_from, why_empty
+from twomind.features.words.lexicon import lexicon
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Segment, Status, Task
 
 try:

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.describe.lexicon import lexicon
-from twomind.describe.text import count
 from twomind.estimate.calibration import (
     Reliability,
     Risk,
@@ -29,6 +27,8 @@ from twomind.estimate.calibration import (
 from twomind.estimate.drawn_model import refuse_real
 from twomind.estimate.questions import resolve
 from twomind.estimate.words_model import Additive, NGrams, Parts
+from twomind.features.words.lexicon import lexicon
+from twomind.features.words.text import count
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Status, Task
 
 FORMAT = "twomind.words/1"

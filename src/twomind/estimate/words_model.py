@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.describe.lexicon import lexicon
-from twomind.describe.text import Counted, count, tokens
+from twomind.features.words.lexicon import lexicon
+from twomind.features.words.text import Counted, count, tokens
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 
 from twomind import __version__
 from twomind.core.store import Store, content_hash
-from twomind.describe import Description, cues, describe
+from twomind.features import cues
+from twomind.features.describe import Description, describe
 from twomind.media.recording import open_recording
 from twomind.serve import adapt as adaptation
 from twomind.serve.adapt import Adaptation, Adapted, People
@@ -183,7 +184,7 @@ def _not_measured(made: Description, prediction: Prediction, options: Options) -
         found.append(NotMeasured("probability", prediction.reason))
     face = made.features.tracks.get("face")
     if face is not None:
-        from twomind.describe.measures import UNSUPPORTED
+        from twomind.features.face.measures import UNSUPPORTED
 
         if not face.valid.any():
             found.append(NotMeasured("face", _commonest_reason(face)))

@@ -172,8 +172,8 @@ def _read_media(
     if not media and manifest is None:
         raise BadInput("give media files, a folder, or --manifest FILE.csv")
     from twomind.core.store import Store, default_root, default_study
-    from twomind.describe import Settings
-    from twomind.describe.face import FaceSettings
+    from twomind.features.describe import Settings
+    from twomind.features.face.reader import FaceSettings
     from twomind.serve import jobs as asked
     from twomind.serve import predict as room
     from twomind.serve.profiles import of_study

@@ -146,8 +146,8 @@ def described(
 ) -> Features:
     """Features of one recording, from the store where it was described before; embeddings added as tracks."""
     from twomind.core.store import Store, default_root
-    from twomind.describe import Settings, describe
     from twomind.estimate.encoders import with_embeddings
+    from twomind.features.describe import Settings, describe
 
     place = Store(store or default_root())
     found = describe(recording, using, store=place, settings=Settings(offline=offline))

@@ -13,8 +13,8 @@ from typing import Any
 from twomind import __version__
 from twomind.core.errors import BadInput
 from twomind.core.store import content_hash, settings_hash
-from twomind.describe import MODALITIES, Settings
-from twomind.describe.profile import Profile, read_profile
+from twomind.features.describe import MODALITIES, Settings
+from twomind.features.profile import Profile, read_profile
 from twomind.media.recording import find_media, find_transcript
 from twomind.serve import profiles
 from twomind.serve.adapt import Adaptation

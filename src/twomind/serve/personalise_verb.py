@@ -34,7 +34,7 @@ class _Described:
 
     def __call__(self, recording: str) -> Features:
         from twomind.core.store import Store
-        from twomind.describe import describe
+        from twomind.features.describe import describe
 
         one = personalise_clip_au.opened(self.root, self.name)[1].get(recording)
         if one is None:

@@ -59,7 +59,7 @@ def enrol_verb(
 
     Whether the person agreed is for you to know; here is only what is stored of them.
     """
-    from twomind.describe.neutral_check import NeutralLimits
+    from twomind.features.neutral_check import NeutralLimits
     from twomind.serve import profiles as room
 
     limits = NeutralLimits(min_seconds=min_seconds)
@@ -121,7 +121,7 @@ def show_verb(person: str | None, profiles: Path, study: str | None, as_json: bo
 @verb
 def export_verb(person: str, file: Path, profiles: Path, study: str | None, as_json: bool, offline: bool) -> int:
     """Write PERSON's profile to FILE, to be imported elsewhere."""
-    from twomind.describe.profile import write_profile
+    from twomind.features.profile import write_profile
     from twomind.serve import profiles as room
 
     if file.exists():

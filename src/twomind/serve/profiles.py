@@ -15,9 +15,9 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
-from twomind.describe import Description, Settings, describe
-from twomind.describe.neutral_check import NeutralLimits, doubts, measure_clip
-from twomind.describe.profile import (
+from twomind.features.describe import Description, Settings, describe
+from twomind.features.neutral_check import NeutralLimits, doubts, measure_clip
+from twomind.features.profile import (
     Profile,
     Visit,
     face_neutral,

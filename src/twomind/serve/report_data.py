@@ -289,7 +289,7 @@ def _word_data(result: Result) -> dict[str, Any]:
 
 
 def _meanings() -> Mapping[str, str]:
-    from twomind.describe.cues import KINDS
+    from twomind.features.cues import KINDS
 
     return KINDS
 

@@ -144,7 +144,7 @@ def anchor_points(take: Take) -> dict[str, np.ndarray]:
     """Where the points of each crop template lie on every frame ``(T, K, 2)`` px, from the drawing itself.
 
     ``arcface``: the person's right and left eye, tip of the nose, right and left corner of the mouth; ``mesh``: right
-    and left eye, chin. Order and meaning as in ``twomind.describe.align``.
+    and left eye, chin. Order and meaning as in ``twomind.features.face.align``.
     """
     rows = [_anchors_of(take.person, state) for state in take.states()]
     return {template: np.stack([row[k] for row in rows]) for k, template in enumerate(ANCHORS)}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.describe.lexicon import Lexicon, lexicon, matches, repeats, restarts
+from twomind.features.words.lexicon import Lexicon, lexicon, matches, repeats, restarts
 from twomind.types import Cue, Track, Word
 
 #: Kinds of word cue → plain description, for the list of all cues.

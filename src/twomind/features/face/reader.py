@@ -13,14 +13,14 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Spool
-from twomind.describe.action_units import action_units, eye_openings, mouth_gap, side_weights
-from twomind.describe.blinks import BlinkSettings, find_blinks
-from twomind.describe.gaze import gaze_deg
-from twomind.describe.head import FACE_WIDTH_IOD, N_LANDMARKS, derotate, pose_deg
-from twomind.describe.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPORTED, Measure
-from twomind.describe.quality import REASONS, QualitySettings, Skin, judge, pixel_row
-from twomind.describe.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
-from twomind.describe.tracker_mesh import FaceFinder, open_finder
+from twomind.features.face.action_units import action_units, eye_openings, mouth_gap, side_weights
+from twomind.features.face.blinks import BlinkSettings, find_blinks
+from twomind.features.face.gaze import gaze_deg
+from twomind.features.face.head import FACE_WIDTH_IOD, N_LANDMARKS, derotate, pose_deg
+from twomind.features.face.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPORTED, Measure
+from twomind.features.face.quality import REASONS, QualitySettings, Skin, judge, pixel_row
+from twomind.features.face.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
+from twomind.features.face.tracker_mesh import FaceFinder, open_finder
 from twomind.types import Track
 
 __all__ = ["MEASURES", "UNSUPPORTED", "FaceReader", "FaceResult", "FaceSettings", "Measure", "relative"]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.describe.speech_rows import HOP_S, Sound, blocks, decibels, gap_rows, n_rows, runs, windows
+from twomind.features.voice.speech_rows import HOP_S, Sound, blocks, decibels, gap_rows, n_rows, runs, windows
 
 _EDGES_HZ = (100, 300, 600, 1000, 1500, 2200, 3200, 4600, 7000)
 _WINDOW_S = 0.025

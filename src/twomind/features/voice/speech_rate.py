@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.describe.speech_rows import HOP_S, decibels
+from twomind.features.voice.speech_rows import HOP_S, decibels
 
 _VOWEL_BANDS = slice(1, 6)  # 300 to 3200 Hz of speech_activity.band_levels
 

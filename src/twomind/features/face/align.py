@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twomind.describe.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
+from twomind.features.face.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
 
 #: Pixels on a square of 112: person's right eye, left eye, nose tip, right mouth corner, left mouth corner.
 ARCFACE_112 = np.array(

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.describe import text
-from twomind.describe.events import Event, find_events, find_swings
-from twomind.describe.speech_rows import HOP_S, runs
-from twomind.describe.voice import VoiceResult
+from twomind.features.events import Event, find_events, find_swings
+from twomind.features.voice.speech_rows import HOP_S, runs
+from twomind.features.voice.track import VoiceResult
+from twomind.features.words import text
 from twomind.types import Cue, Track, Word
 
 _SEEN_AND_HEARD = {
@@ -54,7 +54,7 @@ NOT_MEASURED: dict[str, str] = {
 @dataclass(frozen=True)
 class CueSettings:
     """When something is a cue. Face values are relative to the person's neutral; ``_iod`` is in distances between the
-    eyes (about 63 mm), as :mod:`twomind.describe.measures` has it."""
+    eyes (about 63 mm), as :mod:`twomind.features.face.measures` has it."""
 
     #: Silence between speech, seconds (long after Campione & Véronis 2002).
     long_pause_s: float = 1.0

@@ -20,12 +20,12 @@ import numpy as np
 
 from twomind.core.errors import BadInput, TwomindError
 from twomind.core.store import Store, content_hash, default_root
-from twomind.describe import profile as profiles
-from twomind.describe import text
-from twomind.describe.cues import CueSettings, find_cues
-from twomind.describe.face import FaceReader, FaceSettings, relative
-from twomind.describe.profile import Profile
-from twomind.describe.voice import VoiceResult, VoiceSettings, describe_voice
+from twomind.features import profile as profiles
+from twomind.features.cues import CueSettings, find_cues
+from twomind.features.face.reader import FaceReader, FaceSettings, relative
+from twomind.features.profile import Profile
+from twomind.features.voice.track import VoiceResult, VoiceSettings, describe_voice
+from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Timing, Track, Word
@@ -248,7 +248,7 @@ def _face_recipe() -> str:
         mediapipe = version("mediapipe")
     except PackageNotFoundError:
         mediapipe = "absent"
-    return f"{_recipe('*.py', 'media/stream.py')}-{mediapipe}"
+    return f"{_recipe('features/*.py', 'features/*/*.py', 'media/stream.py')}-{mediapipe}"
 
 
 def _voice_recipe(settings: VoiceSettings) -> str:
@@ -256,7 +256,7 @@ def _voice_recipe(settings: VoiceSettings) -> str:
 
     # `auto` may mean another detector on another machine, and then it is another entry.
     silero = importlib.util.find_spec("faster_whisper") is not None
-    return f"{_recipe('voice.py', 'pitch*.py', 'speech*.py', 'media/stream.py', 'media/audio.py')}-{silero}"
+    return f"{_recipe('features/voice/*.py', 'media/stream.py', 'media/audio.py')}-{silero}"
 
 
 def _model_mark(model: str | None) -> list[Any]:

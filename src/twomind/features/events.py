@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from twomind.describe.speech_rows import runs
+from twomind.features.voice.speech_rows import runs
 
 #: Share of a move that counts as still resting, before it and after it.
 _REST = 0.02

@@ -19,9 +19,9 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
-from twomind.describe.lexicon import lexicon
-from twomind.describe.measures import ABSOLUTE, MEASURES
-from twomind.describe.text import count
+from twomind.features.face.measures import ABSOLUTE, MEASURES
+from twomind.features.words.lexicon import lexicon
+from twomind.features.words.text import count
 from twomind.types import Track, Word
 
 FORMAT = "twomind.profile/1"

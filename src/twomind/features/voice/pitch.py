@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.describe.speech_rows import BLOCK_ROWS, Sound, blocks, n_rows, windows
+from twomind.features.voice.speech_rows import BLOCK_ROWS, Sound, blocks, n_rows, windows
 
 _CONTEXT_ROWS = 50  # a block is settled with half a second of its neighbours in view
 _N_CANDIDATES = 6

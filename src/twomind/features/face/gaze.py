@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twomind.describe.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
+from twomind.features.face.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
 
 RIGHT_IRIS, LEFT_IRIS = 468, 473
 #: Radius of the eyeball (12 mm) in distances between the eyes (63 mm).

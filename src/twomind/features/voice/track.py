@@ -11,10 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from twomind.describe.pitch import PitchSettings, track_pitch
-from twomind.describe.speech_activity import ActivitySettings, band_levels, choose_detector, find_speech, noise_floor
-from twomind.describe.speech_rate import SyllableSettings, find_syllables
-from twomind.describe.speech_rows import HOP_S, Sound, blocks, decibels, gap_rows, n_rows, runs, windows
+from twomind.features.voice.pitch import PitchSettings, track_pitch
+from twomind.features.voice.speech_activity import (
+    ActivitySettings,
+    band_levels,
+    choose_detector,
+    find_speech,
+    noise_floor,
+)
+from twomind.features.voice.speech_rate import SyllableSettings, find_syllables
+from twomind.features.voice.speech_rows import HOP_S, Sound, blocks, decibels, gap_rows, n_rows, runs, windows
 from twomind.types import Track
 
 NAMES = ("speech", "pitch", "energy", "syllable")
@@ -99,7 +105,7 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     they arrived. Without sound, in silence or far too quiet, every number is nan and the reason is given.
 
     Raises:
-        BadInput, MissingExtra: see :func:`twomind.describe.speech_activity.choose_detector`.
+        BadInput, MissingExtra: see :func:`twomind.features.voice.speech_activity.choose_detector`.
     """
     settings = settings or VoiceSettings()
     detector = choose_detector(settings.vad, waveform.sample_rate_hz)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
-from twomind.describe.head import N_LANDMARKS
+from twomind.features.face.head import N_LANDMARKS
 
 _COUNT_PX = 480  # pictures are thinned to at least this width before faces are counted
 _BYTES = 17  # of one landmark with x, y, z on the wire: tag, length, three tagged float32

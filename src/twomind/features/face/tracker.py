@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.describe.tracker_mesh import FaceFinder, box_of
+from twomind.features.face.tracker_mesh import FaceFinder, box_of
 
 TARGETS = ("continuity", "largest", "central")
 NO_FACE, OTHER_PERSON = "no face", "not the target person"

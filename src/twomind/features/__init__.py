@@ -1,0 +1,1 @@
+"""Recording → tracks and cues: face, voice, words; values relative to a person's neutral."""

@@ -1,0 +1,1 @@
+"""Face: who is followed, landmarks, action units, head pose, gaze, blinks, quality."""

@@ -1,0 +1,1 @@
+"""Voice: speech activity, pauses, pitch, energy, speech rate."""

@@ -1,0 +1,1 @@
+"""Words: the lexicon of hesitation and ambivalence, and where it occurs."""
