@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from results import save
-from twomind.describe.encoder import open_encoder
+from twomind.encoders.encoder import open_encoder
 from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.personalise import caches

@@ -18,7 +18,7 @@ from typing import Any
 
 from personalise import gain, line
 from results import save
-from twomind.describe.encoder import open_encoder
+from twomind.encoders.encoder import open_encoder
 from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.personalise import load_method

@@ -26,7 +26,7 @@ from clip_au_methods import METHODS
 from results import save
 from twomind.capture.drawn.people import draw_people
 from twomind.core.store import Store
-from twomind.describe.frames import windows_of
+from twomind.encoders.frames import windows_of
 from twomind.estimate import load
 from twomind.media.recording import open_recording
 from twomind.personalise import Given, load_method, stream

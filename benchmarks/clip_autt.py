@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 import results
-from twomind.describe.clip import fastest_runtime, torch_images
-from twomind.describe.clip_onnx import onnx_images
-from twomind.describe.clip_towers import Tower, encode_ids, image_features, image_tower, new_text_weights, text_tower
+from twomind.encoders.clip import fastest_runtime, torch_images
+from twomind.encoders.clip_onnx import onnx_images
+from twomind.encoders.clip_towers import Tower, encode_ids, image_features, image_tower, new_text_weights, text_tower
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES
 from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu, PhraseText

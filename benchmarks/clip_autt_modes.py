@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 import results
-from twomind.describe.encoder import open_encoder
+from twomind.encoders.encoder import open_encoder
 from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.estimate.clip_au_train import rates

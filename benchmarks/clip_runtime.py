@@ -30,11 +30,11 @@ from results import save
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.world import stream
 from twomind.core.store import read_arrays
-from twomind.describe.clip import bfloat16_images, torch_images
-from twomind.describe.clip_images import Preprocessing
-from twomind.describe.clip_onnx import onnx_images
-from twomind.describe.encoder import open_encoder
-from twomind.describe.face_text import SHIPPED, face_features
+from twomind.encoders.clip import bfloat16_images, torch_images
+from twomind.encoders.clip_images import Preprocessing
+from twomind.encoders.clip_onnx import onnx_images
+from twomind.encoders.encoder import open_encoder
+from twomind.encoders.face_text import SHIPPED, face_features
 from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 

@@ -220,7 +220,7 @@ def test_rates() -> None:
 def test_what_the_encoder_says_of_the_phrases(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from clip_files import make_tiny_clip
-    from twomind.describe.clip import load_clip
+    from twomind.encoders.clip import load_clip
 
     encoder = load_clip(make_tiny_clip(tmp_path / "clip"), runtime="torch")
     model = new_model(encoder, Task("t", ("no", "yes")))
@@ -252,7 +252,7 @@ def checkpoint() -> dict[str, dict[str, torch.Tensor]]:
 def test_an_original_checkpoint_is_imported(checkpoint: dict[str, dict[str, torch.Tensor]], tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from clip_files import make_tiny_clip
-    from twomind.describe.clip import load_clip
+    from twomind.encoders.clip import load_clip
 
     encoder = load_clip(make_tiny_clip(tmp_path / "clip"), runtime="torch")
     path = tmp_path / "ep10.pth"

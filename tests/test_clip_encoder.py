@@ -17,9 +17,9 @@ import torch
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights, Offline
-from twomind.describe import clip
-from twomind.describe.clip_images import Preprocessing
-from twomind.describe.clip_towers import (
+from twomind.encoders import clip
+from twomind.encoders.clip_images import Preprocessing
+from twomind.encoders.clip_towers import (
     embed_tokens,
     encode_ids,
     from_transformers,
@@ -256,7 +256,7 @@ def test_batches_change_nothing(tiny: clip.Encoder) -> None:
 
 
 def test_batches_fit_the_memory(tiny: clip.Encoder, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from twomind.describe.clip_towers import from_transformers, image_tower
+    from twomind.encoders.clip_towers import from_transformers, image_tower
 
     model, _ = clip._read_model(folder)
     tower = image_tower(from_transformers(model), n_heads=2)

@@ -13,10 +13,10 @@ import torch
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.describe import face_text
-from twomind.describe.clip_towers import encode_ids
-from twomind.describe.encoder import Encoder, open_encoder
 from twomind.describe.face_text_captions import NAMES, WORDS, caption
+from twomind.encoders import face_text
+from twomind.encoders.clip_towers import encode_ids
+from twomind.encoders.encoder import Encoder, open_encoder
 from twomind.estimate.au_phrases import PHRASES
 from twomind.estimate.clip_au import new_model
 from twomind.personalise import autt, stream

@@ -16,9 +16,9 @@ import av
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
-from twomind.describe import frames
-from twomind.describe.encoder import Encoder, Tokens
-from twomind.describe.frames import FrameSettings, embed
+from twomind.encoders import frames
+from twomind.encoders.encoder import Encoder, Tokens
+from twomind.encoders.frames import FrameSettings, embed
 from twomind.media import stream as media
 from twomind.types import Recording
 
@@ -27,7 +27,7 @@ N, RATE = 24, 25
 
 def encoder(track: str = "clip", crop_px: int = 32, scale: float = 1.0, drawn_only: bool = False) -> Encoder:
     """Mean colour of what it is shown: enough to see which pictures came in."""
-    from twomind.describe.clip_towers import new_text_weights, text_tower
+    from twomind.encoders.clip_towers import new_text_weights, text_tower
 
     return Encoder(
         name=track,

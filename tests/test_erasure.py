@@ -199,7 +199,7 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
     pytest.importorskip("torch")
     pytest.importorskip("mediapipe")
     from twomind.capture.drawn.enrol import draw_clip
-    from twomind.describe.frames import FrameSettings, embed
+    from twomind.encoders.frames import FrameSettings, embed
     from twomind.estimate import load
 
     clips = {

@@ -23,8 +23,8 @@ from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.datasets import biovid, open_dataset
-from twomind.describe import frame_rows
-from twomind.describe.encoder import open_encoder
+from twomind.encoders import frame_rows
+from twomind.encoders.encoder import open_encoder
 from twomind.estimate import clip_au_train
 from twomind.estimate.clip_au_clips import ClipSettings
 from twomind.score.windows import Labels, Windows

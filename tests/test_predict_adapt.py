@@ -19,7 +19,7 @@ from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
-from twomind.describe.frames import live_windows
+from twomind.encoders.frames import live_windows
 from twomind.estimate import load
 from twomind.media import stream as media
 from twomind.media.recording import open_recording
@@ -164,9 +164,9 @@ def zero_shot(films, store):
     """The encoder that ships as a recogniser of two phrases, a person's windows, and what there is to hand over."""
     import torch
 
-    from twomind.describe.clip_towers import encode_ids
-    from twomind.describe.encoder import open_encoder
-    from twomind.describe.frames import embed, live_spans
+    from twomind.encoders.clip_towers import encode_ids
+    from twomind.encoders.encoder import open_encoder
+    from twomind.encoders.frames import embed, live_spans
     from twomind.estimate.embedding import EmbeddingRecogniser
     from twomind.personalise.prototypes import summary_of
     from twomind.types import Features, Task

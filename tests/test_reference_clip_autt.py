@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
-from twomind.describe.clip_towers import encode_ids, new_text_weights, text_tower
+from twomind.encoders.clip_towers import encode_ids, new_text_weights, text_tower
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES
 from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu, PhraseText

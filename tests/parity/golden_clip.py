@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from twomind.describe.clip_towers import Tower, encode_ids, image_features, image_tower, text_tower
+from twomind.encoders.clip_towers import Tower, encode_ids, image_features, image_tower, text_tower
 from twomind.estimate.au_phrases import released_phrases
 from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu, PhraseText
 from twomind.types import Task

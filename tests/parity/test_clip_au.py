@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import golden_clip as golden
 from golden_clip import Arrays, close, files, tensor
 
-from twomind.describe.clip_towers import encode_ids, text_features
+from twomind.encoders.clip_towers import encode_ids, text_features
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.clip_au_clips import released_chunks, released_rows
 from twomind.estimate.clip_au_train import TrainSettings, leaves, rates, training_step

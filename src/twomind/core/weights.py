@@ -77,7 +77,7 @@ BUNDLED = (
         "trained by `python -m twomind.describe.face_text_train`",
         package="twomind",
         extra="torch",
-        files=_shipped_sums("describe", "face_text.safetensors"),
+        files=_shipped_sums("encoders", "face_text.safetensors"),
     ),
     Weights(
         "clip-au",

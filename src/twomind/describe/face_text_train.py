@@ -21,7 +21,8 @@ import numpy as np
 from twomind.capture.drawn.face import AU_NAMES, Camera, FaceState, Person, draw, effective
 from twomind.core.errors import MissingExtra
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.describe.face_text import (
+from twomind.describe.face_text_captions import MIRRORED, NAMES, WORDS, all_sentences, caption
+from twomind.encoders.face_text import (
     CONTEXT,
     FORMAT,
     N_HEADS,
@@ -32,7 +33,6 @@ from twomind.describe.face_text import (
     tokenise,
     vocabulary,
 )
-from twomind.describe.face_text_captions import MIRRORED, NAMES, WORDS, all_sentences, caption
 from twomind.features.face.align import aligned
 
 try:
@@ -142,7 +142,7 @@ def draw_all(recipe: Recipe, folder: Path) -> tuple[np.ndarray, np.ndarray, np.n
 
 def new_weights(recipe: Recipe, n_vocabulary: int) -> dict[str, Tensor]:
     """Fresh weights of both towers."""
-    from twomind.describe.clip_towers import new_text_weights
+    from twomind.encoders.clip_towers import new_text_weights
 
     torch.manual_seed(recipe.seed)
     widths = (3, 32, 64, 96, 128)
@@ -158,7 +158,7 @@ def new_weights(recipe: Recipe, n_vocabulary: int) -> dict[str, Tensor]:
 
 def text_rows(w: dict[str, Tensor], names: tuple[str, ...], sentences: list[str]) -> Tensor:
     """Unit rows of sentences, with gradient."""
-    from twomind.describe.clip_towers import Tower, embed_tokens, text_features
+    from twomind.encoders.clip_towers import Tower, embed_tokens, text_features
 
     tower = Tower(w, N_HEADS)
     tokens = tokenise(names, sentences)

@@ -21,8 +21,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.describe.encoder import EMBEDDED, Encoder, Name, open_encoder
-from twomind.describe.frames import FrameSettings, embed, with_embeddings
+from twomind.encoders.encoder import EMBEDDED, Encoder, Name, open_encoder
+from twomind.encoders.frames import FrameSettings, embed, with_embeddings
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import PHRASES, Phrase
 from twomind.estimate.clip_au_clips import ClipSettings, clips_of, padded
@@ -38,7 +38,7 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from twomind.core.store import Store
-    from twomind.describe.clip_towers import Tower
+    from twomind.encoders.clip_towers import Tower
 
 FORMAT = "twomind.clip-au/1"
 FILE = "clip_au.safetensors"
@@ -376,7 +376,7 @@ def new_model(
     seed: int = 0,
 ) -> ClipAu:
     """An untrained model on an encoder."""
-    from twomind.describe.clip_towers import encode_ids
+    from twomind.encoders.clip_towers import encode_ids
 
     text = phrase_text(encoder, phrases)
     weights = parts.new_weights(len(phrases), encoder.dim, len(task.classes), seed)

@@ -21,7 +21,7 @@ from twomind.capture.drawn.face import Camera, Person, draw
 from twomind.capture.drawn.script import write_answer
 from twomind.capture.drawn.world import World, person_factors, stream
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.describe.encoder import Encoder, open_encoder
+from twomind.encoders.encoder import Encoder, open_encoder
 from twomind.estimate.clip_au import SHIPPED, ClipAu, new_model
 from twomind.estimate.clip_au_check import check_names, figure
 from twomind.estimate.clip_au_clips import ClipSettings

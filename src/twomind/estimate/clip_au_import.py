@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core.errors import BadInput
-from twomind.describe.encoder import Encoder
+from twomind.encoders.encoder import Encoder
 from twomind.estimate import clip_au_parts as parts
 from twomind.estimate.au_phrases import Phrase, released_phrases
 from twomind.estimate.clip_au import ClipAu, new_model

@@ -150,7 +150,7 @@ class FusionRecogniser:
         """
         if not (entries := self.card.get("encoders", ())):
             return x
-        from twomind.estimate.encoders import from_card, with_embeddings
+        from twomind.encoders.pretrained import from_card, with_embeddings
 
         self._check_drawn(x.drawn)
         return with_embeddings(x, recording, [from_card(e, offline) for e in entries], store)

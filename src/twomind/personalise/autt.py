@@ -18,7 +18,7 @@ try:
     import torch
     from torch import Tensor
 
-    from twomind.describe.clip_towers import Tower, embed_tokens, end_of_text, text_features
+    from twomind.encoders.clip_towers import Tower, embed_tokens, end_of_text, text_features
 except ImportError as error:
     raise MissingExtra("torch", "CLIP-AUTT") from error
 

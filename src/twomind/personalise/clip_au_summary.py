@@ -51,7 +51,7 @@ def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw (or read back) the training windows of the model that ships, and write its summary."""
-    from twomind.describe.encoder import open_encoder
+    from twomind.encoders.encoder import open_encoder
     from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 
     parser = argparse.ArgumentParser(description=__doc__)

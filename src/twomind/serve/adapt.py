@@ -129,7 +129,7 @@ def windows_for(model: Any, x: Features) -> list[Features]:
     length_s = getattr(model, "window_s", None)
     if length_s is None:
         return [x]
-    from twomind.describe.frames import windows_of
+    from twomind.encoders.frames import windows_of
 
     return windows_of(x, model.track, length_s)
 

@@ -121,7 +121,7 @@ def _lacking(parts: dict[str, Any], *names: str) -> str:
 
 def _clips() -> str:
     """Each size, looked for as it is when a model is loaded (added, or fetched before), but never fetched."""
-    from twomind.describe.clip import SIZES, find_clip
+    from twomind.encoders.clip import SIZES, find_clip
 
     there, bad = [], []
     for name, repo in SIZES.items():

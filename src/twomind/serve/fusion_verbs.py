@@ -104,7 +104,7 @@ def _opened(options: Mapping[str, Any]) -> tuple[Any, list[Any], Task]:
 def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -> tuple[Any, tuple[Any, ...]]:
     from dataclasses import replace
 
-    from twomind.estimate.encoders import Encoder
+    from twomind.encoders.pretrained import Encoder
     from twomind.estimate.fusion_fit import FitSettings, settings_for
     from twomind.estimate.fusion_input import default_recipe
     from twomind.estimate.fusion_net import FusionConfig, published
@@ -146,7 +146,7 @@ def described(
 ) -> Features:
     """Features of one recording, from the store where it was described before; embeddings added as tracks."""
     from twomind.core.store import Store, default_root
-    from twomind.estimate.encoders import with_embeddings
+    from twomind.encoders.pretrained import with_embeddings
     from twomind.features.describe import Settings, describe
 
     place = Store(store or default_root())

@@ -23,8 +23,8 @@ from twomind.types import Example, Features, Fold, Recording, Task
 if TYPE_CHECKING:
     from twomind.capture.drawn.study_layout import Clip
     from twomind.capture.drawn.study_world import StudyWorld
-    from twomind.describe.encoder import Encoder
-    from twomind.describe.frame_rows import DrawnRows
+    from twomind.encoders.encoder import Encoder
+    from twomind.encoders.frame_rows import DrawnRows
     from twomind.estimate.clip_au_clips import ClipSettings
     from twomind.estimate.clip_au_train import TrainSettings
 
@@ -39,7 +39,7 @@ _remembered: dict[tuple[Any, str], Features] = {}
 @lru_cache(maxsize=2)
 def encoder_of(name: str) -> Encoder:
     """The encoder, opened once per process."""
-    from twomind.describe.encoder import open_encoder
+    from twomind.encoders.encoder import open_encoder
 
     return open_encoder(name)
 
@@ -69,7 +69,7 @@ class Filmed:
 
     def _read(self, recording: str) -> Features:
         from twomind.core.store import Store
-        from twomind.describe.frame_rows import embedded
+        from twomind.encoders.frame_rows import embedded
 
         dataset, known = opened(self.root, self.name)
         if recording not in known:
@@ -94,7 +94,7 @@ class Drawn:
         return _remember(self, recording, self._read)
 
     def _read(self, recording: str) -> Features:
-        from twomind.describe.frame_rows import with_rows
+        from twomind.encoders.frame_rows import with_rows
 
         encoder = encoder_of(self.encoder)
         clip, bare = self.clips[recording]
@@ -104,7 +104,7 @@ class Drawn:
 def drawn_reading(study: Any, visits: int, encoder: str, hop_s: float, store: Path) -> Drawn:
     """The reading of a drawn study (:func:`twomind.describe.study.study_features`), without its measures."""
     from twomind.capture.drawn.study_layout import clips_of
-    from twomind.describe.frame_rows import DrawnRows
+    from twomind.encoders.frame_rows import DrawnRows
 
     bare = {x.recording: replace(x, tracks={}, notes={}) for x in study.features}
     n_people = len({t.subject for t in study.truths})

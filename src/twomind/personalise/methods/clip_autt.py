@@ -226,7 +226,7 @@ def answer(
 
 def toy_model(dim: int = 16, n_phrases: int = 5, seed: int = 0) -> ClipAu:
     """A random CLIP-AU on a track ``embedding``, with a random text tower of two layers."""
-    from twomind.describe.clip_towers import encode_ids, new_text_weights, text_tower
+    from twomind.encoders.clip_towers import encode_ids, new_text_weights, text_tower
     from twomind.estimate.au_phrases import PHRASES
     from twomind.estimate.clip_au import PHRASE_FEATURES
 

@@ -22,11 +22,11 @@ import numpy as np
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.core.store import content_hash, default_root, write_text
-from twomind.describe.clip_images import Preprocessing
-from twomind.describe.encoder import Encoder, Tokens
+from twomind.encoders.clip_images import Preprocessing
+from twomind.encoders.encoder import Encoder, Tokens
 
 if TYPE_CHECKING:
-    from twomind.describe.clip_towers import Tower
+    from twomind.encoders.clip_towers import Tower
 
 #: Short names → the original weights on the hub.
 SIZES = {
@@ -65,7 +65,7 @@ def load_clip(
         raise BadInput(f"runtime (or ${RUNTIME_VARIABLE}): expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
     folder = find_clip(name, offline=offline)
     model, config = _read_model(folder)
-    from twomind.describe.clip_towers import from_transformers, image_tower, text_tower
+    from twomind.encoders.clip_towers import from_transformers, image_tower, text_tower
 
     state = from_transformers(model)
     vision, text = config["vision_config"], config["text_config"]
@@ -226,7 +226,7 @@ def torch_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
     """The image tower on arrays: ``(n, 3, S, S)`` → ``(n, D)`` float32."""
     import torch
 
-    from twomind.describe.clip_towers import image_features
+    from twomind.encoders.clip_towers import image_features
 
     def images(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -240,7 +240,7 @@ def bfloat16_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
     """As :func:`torch_images`, computed with 8 bits of precision; rows are given as float32."""
     import torch
 
-    from twomind.describe.clip_towers import image_features
+    from twomind.encoders.clip_towers import image_features
 
     short = replace(tower, weights={k: v.bfloat16() for k, v in tower.weights.items()})
 
@@ -255,7 +255,7 @@ def bfloat16_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
 def _images(
     tower: Tower, size_px: int, fingerprint: str, runtime: str, cache: Path | None
 ) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
-    from twomind.describe.clip_onnx import onnx_images
+    from twomind.encoders.clip_onnx import onnx_images
 
     found = {}
     if runtime in ("auto", "float32", "torch"):

@@ -16,7 +16,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import content_hash, read_arrays
-from twomind.describe.encoder import EMBEDDED, Encoder, Tokens
+from twomind.encoders.encoder import EMBEDDED, Encoder, Tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,7 +100,7 @@ def load_face_text(path: Path = SHIPPED) -> Encoder:
         import torch
     except ImportError as error:
         raise MissingExtra("torch", f"the encoder {EMBEDDED!r}") from error
-    from twomind.describe.clip_towers import text_tower
+    from twomind.encoders.clip_towers import text_tower
 
     if not path.is_file():
         raise MissingWeights(f"{path}: the encoder {EMBEDDED!r} is not there; make it: {RECIPE}")

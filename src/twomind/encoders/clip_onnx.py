@@ -14,7 +14,7 @@ from twomind.core.errors import MissingExtra, MissingWeights
 from twomind.core.store import default_root, replacing
 
 if TYPE_CHECKING:
-    from twomind.describe.clip_towers import Tower
+    from twomind.encoders.clip_towers import Tower
 
 #: Largest difference to torch, relative to the largest value, at which the export is used. Measured: about 1e-6.
 MAX_DEVIATION = 1e-4
@@ -52,7 +52,7 @@ def onnx_images(
 
 def deviation(tower: Tower, size_px: int, images: Callable[[np.ndarray], np.ndarray]) -> float:
     """Largest difference of ``images`` to torch on noise, relative to the largest value."""
-    from twomind.describe.clip import torch_images
+    from twomind.encoders.clip import torch_images
 
     pixels = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px)).astype(np.float32)
     wanted = torch_images(tower)(pixels)
@@ -62,7 +62,7 @@ def deviation(tower: Tower, size_px: int, images: Callable[[np.ndarray], np.ndar
 def _export(tower: Tower, size_px: int, path: Path) -> None:
     import torch
 
-    from twomind.describe.clip_towers import image_features
+    from twomind.encoders.clip_towers import image_features
 
     class Images(torch.nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, default_root
-from twomind.describe.encoder import Encoder, refuse_real
+from twomind.encoders.encoder import Encoder, refuse_real
 from twomind.features.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.media import stream as media
 from twomind.media.windows import n_windows
@@ -81,8 +81,8 @@ def with_embeddings(features: Features, tracks: Mapping[str, Track]) -> Features
 
 def _frames_recipe() -> str:
     return _recipe(
-        "describe/frames.py",
-        "describe/clip_images.py",
+        "encoders/frames.py",
+        "encoders/clip_images.py",
         "features/face/align.py",
         "features/face/tracker*.py",
         "media/stream.py",

@@ -20,8 +20,8 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.datasets.frames import FrameFolder
 from twomind.datasets.images import read_picture
-from twomind.describe.encoder import Encoder, refuse_real
-from twomind.describe.frames import FrameSettings, LiveWindows, embed
+from twomind.encoders.encoder import Encoder, refuse_real
+from twomind.encoders.frames import FrameSettings, LiveWindows, embed
 from twomind.features.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.types import Features, Recording, Track
 
@@ -167,9 +167,9 @@ def with_rows(x: Features, track: str, rows: Track) -> Features:
 
 def _own_recipe() -> str:
     return _recipe(
-        "describe/frame_rows.py",
-        "describe/frames.py",
-        "describe/clip_images.py",
+        "encoders/frame_rows.py",
+        "encoders/frames.py",
+        "encoders/clip_images.py",
         "features/face/align.py",
         "features/face/tracker*.py",
     )

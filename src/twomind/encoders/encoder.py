@@ -17,7 +17,7 @@ from twomind.core.errors import BadInput
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from twomind.describe.clip_towers import Tower
+    from twomind.encoders.clip_towers import Tower
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,16 @@ EMBEDDED = "face-text"
 
 
 def open_encoder(name: Name = EMBEDDED, *, offline: bool | None = None) -> Encoder:
-    """``face-text`` (ships, knows drawn people only), or a CLIP: see :func:`twomind.describe.clip.load_clip`.
+    """``face-text`` (ships, knows drawn people only), or a CLIP: see :func:`twomind.encoders.clip.load_clip`.
 
     Raises:
         BadInput: no encoder of that name.
     """
     if str(name) == EMBEDDED:
-        from twomind.describe.face_text import load_face_text
+        from twomind.encoders.face_text import load_face_text
 
         return load_face_text()
-    from twomind.describe.clip import load_clip
+    from twomind.encoders.clip import load_clip
 
     return load_clip(name, offline=offline)
 

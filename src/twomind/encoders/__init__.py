@@ -1,0 +1,1 @@
+"""Frozen networks: CLIP towers, face-text, speech and text encoders; how their outputs are kept."""
