@@ -15,8 +15,8 @@ import numpy as np
 
 from results import save
 from twomind.encoders.encoder import open_encoder
-from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
+from twomind.models import load
 from twomind.personalise import caches
 from twomind.personalise.losses import unit
 

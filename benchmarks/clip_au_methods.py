@@ -19,8 +19,8 @@ from typing import Any
 from personalise import gain, line
 from results import save
 from twomind.encoders.encoder import open_encoder
-from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
+from twomind.models import load
 from twomind.personalise import load_method
 from twomind.score import Windows, compare
 from twomind.serve.personalise_verb import Order

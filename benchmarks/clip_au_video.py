@@ -27,8 +27,8 @@ from results import save
 from twomind.capture.drawn.people import draw_people
 from twomind.core.store import Store
 from twomind.encoders.frames import windows_of
-from twomind.estimate import load
 from twomind.media.recording import open_recording
+from twomind.models import load
 from twomind.personalise import Given, load_method, stream
 from twomind.personalise.state import save_state
 from twomind.score.machine import Memory

@@ -25,9 +25,9 @@ import results
 from twomind.encoders.clip import fastest_runtime, torch_images
 from twomind.encoders.clip_onnx import onnx_images
 from twomind.encoders.clip_towers import Tower, encode_ids, image_features, image_tower, new_text_weights, text_tower
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.au_phrases import PHRASES
-from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu, PhraseText
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.phrases import PHRASES
+from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu, PhraseText
 from twomind.personalise import autt, check, load_method, stream
 from twomind.personalise.methods.clip_autt import windows_of
 from twomind.personalise.state import save_state

@@ -14,9 +14,9 @@ import numpy as np
 
 import results
 from twomind.encoders.encoder import open_encoder
-from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.estimate.clip_au_train import rates
+from twomind.models import load
 from twomind.personalise import load_method, stream
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -35,8 +35,8 @@ from twomind.encoders.clip_images import Preprocessing
 from twomind.encoders.clip_onnx import onnx_images
 from twomind.encoders.encoder import open_encoder
 from twomind.encoders.face_text import SHIPPED, face_features
-from twomind.estimate import load
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
+from twomind.models import load
 
 N = 32
 

@@ -30,9 +30,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import results
 from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_net as net
 from twomind.estimate import dsfda_step as steps
-from twomind.estimate.dsfda import Dsfda
+from twomind.models.dsfda import net
+from twomind.models.dsfda.recogniser import Dsfda
 from twomind.personalise import load_method
 from twomind.personalise.methods import dsfda as method
 from twomind.personalise.state import save_state

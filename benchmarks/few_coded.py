@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.datasets.bah_splits import read_answers
 from twomind.estimate import words_train as wt
-from twomind.estimate.words import MIN_WORDS
+from twomind.models.words.recogniser import MIN_WORDS
 from twomind.personalise import load_method, stream
 from twomind.personalise.offsets import fit_sd
 from twomind.score import metrics

@@ -48,9 +48,9 @@ def _items(n_people: int) -> list[Any]:
 def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any]:
     """All numbers of one model."""
     from fusion_world import RECIPE
-    from twomind.estimate import fusion
     from twomind.estimate.fusion_fit import fit, settings_for
-    from twomind.estimate.fusion_net import FusionConfig
+    from twomind.models.fusion import recogniser as fusion
+    from twomind.models.fusion.net import FusionConfig
     from twomind.types import AMBIVALENCE
 
     model, _, released = name.partition("-")
@@ -80,9 +80,9 @@ def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any
 
 def use(folder: str) -> dict[str, Any]:
     """Inference with a saved model, in a process that never trained."""
-    from twomind.estimate import fusion
-    from twomind.estimate.fusion_input import Grid
-    from twomind.estimate.fusion_run import Runner, rows_of
+    from twomind.models.fusion import recogniser as fusion
+    from twomind.models.fusion.input import Grid
+    from twomind.models.fusion.run import Runner, rows_of
 
     net = fusion.load(folder).net
     items = _items(4)

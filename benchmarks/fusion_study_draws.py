@@ -121,9 +121,9 @@ def _keep(place: Path, world: str, row: str, found: Mapping[str, Any]) -> None:
 
 def _sources() -> str:
     """Of the code that trains: figures of other code are not the same figures."""
-    import twomind.estimate
+    import twomind.models
 
-    folder = Path(twomind.estimate.__file__).parent
+    folder = Path(twomind.models.__file__).parent
     files = [*sorted(folder.glob("fusion*.py")), folder / "train.py"]
     return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
 

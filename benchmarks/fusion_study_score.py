@@ -11,13 +11,13 @@ import numpy as np
 
 from fusion_study import ALL, World, narrowed
 from twomind.estimate.fusion_data import Item
-from twomind.estimate.fusion_run import rows_of, softmax
+from twomind.models.fusion.run import rows_of, softmax
 from twomind.score import metrics, people
 from twomind.score.deletion import bites, falls
 from twomind.score.located_frames import STEP_S, Moments, shortcuts
 
 if TYPE_CHECKING:
-    from twomind.estimate.fusion import FusionRecogniser
+    from twomind.models.fusion.recogniser import FusionRecogniser
 
 #: Kinds of marked moments: in a segment whose modalities contradict each other, in one where a modality also
 #: contradicts itself, and in every other segment. Invented segments (label noise) are none of them.

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from results import save
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import Step, load_method, prototypes, stream
 from twomind.personalise.guard import Guarded, decide
 from twomind.personalise.losses import unit

@@ -47,9 +47,9 @@ from twomind.core.store import Store
 from twomind.describe.measured import LOST, measured
 from twomind.describe.study import ClipTruth, study_features
 from twomind.estimate import pft
-from twomind.estimate.described import fit_described
 from twomind.features.describe import describe
 from twomind.features.face.reader import relative
+from twomind.models.described import fit_described
 from twomind.personalise.summary import class_means
 from twomind.score import people
 from twomind.score.drawn_set import TASKS

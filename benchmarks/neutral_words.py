@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.datasets.bah_splits import read_answers
 from twomind.estimate import words_train as wt
-from twomind.estimate.calibration import log_loss, sigmoid
-from twomind.estimate.words import MIN_WORDS
-from twomind.estimate.words_model import excess
 from twomind.features.words.lexicon import lexicon
+from twomind.models.calibration import log_loss, sigmoid
+from twomind.models.words.additive import excess
+from twomind.models.words.recogniser import MIN_WORDS
 from twomind.score import metrics
 
 MODELS = ("plain", "relative", "beside")

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import results
 from dsfda import timed
 from twomind.estimate import pft
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import load_method
 from twomind.personalise.state import save_state
 from twomind.score.machine import Memory

@@ -35,7 +35,7 @@ from skada.datasets import make_shifted_blobs, make_shifted_datasets
 from sklearn.svm import SVC
 
 from results import save
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import divergences, load_method
 from twomind.types import Example, Features, Given, Task, Track
 

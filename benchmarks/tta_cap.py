@@ -20,7 +20,7 @@ import torch
 from torch.nn import functional as F
 
 from results import save
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import caches, load_method, stream, tta_cap
 from twomind.types import Features, Given, Task, Track
 

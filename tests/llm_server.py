@@ -100,7 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         self.do_say(step, body)
 
     def do_model(self, step: dict, body: dict) -> None:
-        from twomind.estimate.llm_ask import Picture, Request
+        from twomind.models.llm.ask import Picture, Request
 
         content = body["messages"][0]["content"]
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
@@ -172,7 +172,7 @@ def _completion(body: dict, text: str, tokens: list | None, step: dict) -> dict:
 def main() -> None:
     given = ARGUMENTS.parse_args()
     if given.local:
-        from twomind.estimate.llm_local import Local
+        from twomind.models.llm.local import Local
 
         Handler.local = Local(given.local, offline=True)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.estimate.llm import LlmRecogniser, LlmSettings
-from twomind.estimate.llm_ask import Retry
+from twomind.models.llm.ask import Retry
+from twomind.models.llm.recogniser import LlmRecogniser, LlmSettings
 from twomind.types import Features, Track, Word
 
 SERVER = Path(__file__).with_name("llm_server.py")

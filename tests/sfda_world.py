@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import load_method, stream
 from twomind.personalise.summary import class_means
 from twomind.types import Example, Features, Given, Task, Track

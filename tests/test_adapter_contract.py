@@ -40,7 +40,7 @@ class _Leaky:
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         self.seen.append(1)
         _, logits = model.run([x])
-        from twomind.estimate.embedding import from_logits
+        from twomind.models.embedding import from_logits
 
         logits = logits[0].clone()
         logits[0] += 0.3 * len(self.seen)

@@ -18,9 +18,10 @@ from click.testing import CliRunner
 
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash, settings_hash
-from twomind.estimate import load, pft
+from twomind.estimate import pft
 from twomind.features.describe import describe
 from twomind.media.recording import open_recording
+from twomind.models import load
 from twomind.personalise import load_method, stream
 from twomind.personalise.state import save_state
 from twomind.personalise.summary import class_means
@@ -44,7 +45,7 @@ import json, sys
 from pathlib import Path
 from twomind.media.recording import open_recording
 from twomind.features.describe import describe
-from twomind.estimate import load
+from twomind.models import load
 from twomind.personalise import load_method, stream
 from twomind.personalise.state import load_state
 from twomind.serve.adapt import windows_for

@@ -14,13 +14,13 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.au_phrases import PHRASES, read_phrases, released_phrases
-from twomind.estimate.clip_au import ClipAu, new_model
-from twomind.estimate.clip_au_check import CheckSettings, check_names, figure
-from twomind.estimate.clip_au_clips import ClipSettings, clips_of
 from twomind.estimate.clip_au_import import import_checkpoint
 from twomind.estimate.clip_au_train import TrainSettings, rates, split_people, train, training_clip, validate
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import ClipSettings, clips_of
+from twomind.models.clip_au.names_check import CheckSettings, check_names, figure
+from twomind.models.clip_au.phrases import PHRASES, read_phrases, released_phrases
+from twomind.models.clip_au.recogniser import ClipAu, new_model
 from twomind.personalise.methods.clip_autt import toy_model
 from twomind.types import Example, Features, Status, Task, Track, Trainable
 
@@ -231,7 +231,7 @@ def test_what_the_encoder_says_of_the_phrases(tmp_path: Path) -> None:
     bare = ClipAu.load(tmp_path / "model")
     assert torch.equal(bare.phrase_text().ids, model.phrase_text().ids)  # opened by name
     make_tiny_clip(tmp_path / "clip", seed=1)
-    from twomind.estimate.clip_au import _encoder
+    from twomind.models.clip_au.recogniser import _encoder
 
     _encoder.cache_clear()
     with pytest.raises(MissingWeights, match="this model was trained on"):

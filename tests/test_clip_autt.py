@@ -11,9 +11,9 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.clip_au import PHRASE_FEATURES
-from twomind.estimate.clip_au_clips import ClipSettings
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import ClipSettings
+from twomind.models.clip_au.recogniser import PHRASE_FEATURES
 from twomind.personalise import autt, check, stream
 from twomind.personalise.methods.clip_autt import MODES, ClipAutt, answer, toy_model, windows_of
 from twomind.types import Access, Features, Given, Track

@@ -17,8 +17,8 @@ from twomind.describe.face_text_captions import NAMES, WORDS, caption
 from twomind.encoders import face_text
 from twomind.encoders.clip_towers import encode_ids
 from twomind.encoders.encoder import Encoder, open_encoder
-from twomind.estimate.au_phrases import PHRASES
-from twomind.estimate.clip_au import new_model
+from twomind.models.clip_au.phrases import PHRASES
+from twomind.models.clip_au.recogniser import new_model
 from twomind.personalise import autt, stream
 from twomind.personalise.methods.clip_autt import ClipAutt
 from twomind.types import Features, Task, Track
@@ -144,7 +144,7 @@ def test_clip_au_and_clip_autt_run_on_it(encoder: Encoder) -> None:
 
 def test_the_clip_au_that_ships(encoder: Encoder) -> None:
     """Loaded by name, it finds its encoder, and names only movements whose similarity was seen to follow them."""
-    from twomind.estimate import load
+    from twomind.models import load
 
     model = load("clip-au")
     assert model.drawn

@@ -12,8 +12,10 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
-from twomind.estimate import dsfda, dsfda_losses, dsfda_net, dsfda_step
+from twomind.estimate import dsfda_losses, dsfda_step
 from twomind.estimate.dsfda_train import Pictures, TrainSettings, partners, train
+from twomind.models.dsfda import net as dsfda_net
+from twomind.models.dsfda import recogniser as dsfda
 from twomind.personalise.methods.dsfda import DsfdaMethod, round_robin, toy_world
 from twomind.personalise.state import load_state, save_state
 from twomind.types import Access, Example, Given, Status, Task

@@ -14,8 +14,8 @@ import torch
 
 from twomind.core.errors import BadInput
 from twomind.describe.study import study_features
-from twomind.estimate import dsfda_net as net
 from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes, pictures_of
+from twomind.models.dsfda import net
 from twomind.score.drawn_set import TASKS
 from twomind.types import Example
 

@@ -17,8 +17,8 @@ pytest.importorskip("mediapipe", reason="the face extra is not installed")
 
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash
-from twomind.estimate.words import load
 from twomind.features.profile import read_profile
+from twomind.models.words.recogniser import load
 from twomind.personalise import load_method
 from twomind.personalise.state import save_state
 from twomind.serve.cli import main

@@ -200,7 +200,7 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
     pytest.importorskip("mediapipe")
     from twomind.capture.drawn.enrol import draw_clip
     from twomind.encoders.frames import FrameSettings, embed
-    from twomind.estimate import load
+    from twomind.models import load
 
     clips = {
         who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10) for k, who in enumerate("ab")

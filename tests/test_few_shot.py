@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.estimate.words import load
+from twomind.models.words.recogniser import load
 from twomind.personalise import load_method, stream
 from twomind.personalise.offsets import apply, estimate, fit_sd, stretch
 from twomind.types import Example, Features, Given, Status, Word

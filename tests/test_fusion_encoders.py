@@ -17,8 +17,8 @@ from twomind.core.errors import BadInput, MissingWeights, Offline
 from twomind.core.store import Store, content_hash
 from twomind.encoders import pretrained as encoders
 from twomind.encoders.pretrained import Encoder, encode_pictures, encode_sound, encode_words
-from twomind.estimate.fusion_input import default_recipe, grid_of
 from twomind.media.stream import Frame
+from twomind.models.fusion.input import default_recipe, grid_of
 from twomind.types import Features, Recording, Word
 
 

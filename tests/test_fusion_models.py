@@ -18,13 +18,13 @@ import torch
 
 from twomind.core.errors import BadInput
 from twomind.estimate import fusion_fit
-from twomind.estimate.fusion import FusionRecogniser
 from twomind.estimate.fusion_data import Item
 from twomind.estimate.fusion_fit import FitSettings, Objective, fit, settings_for
-from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of, without_span
-from twomind.estimate.fusion_net import FusionConfig, FusionNet, collate, published
-from twomind.estimate.fusion_run import rows_of
 from twomind.estimate.train import TrainSettings, average_precision
+from twomind.models.fusion.input import default_recipe, fit_scales, grid_of, without_span
+from twomind.models.fusion.net import FusionConfig, FusionNet, collate, published
+from twomind.models.fusion.recogniser import FusionRecogniser
+from twomind.models.fusion.run import rows_of
 from twomind.score.deletion import deletion_test
 from twomind.types import AMBIVALENCE, Recogniser, Status, Task, Trainable
 
@@ -324,7 +324,7 @@ def test_the_future_changes_no_row(model: str, released: bool) -> None:
 
 
 def test_chunks_of_the_network_do_not_change_a_long_recording(monkeypatch: pytest.MonkeyPatch) -> None:
-    from twomind.estimate import fusion_run
+    from twomind.models.fusion import run as fusion_run
 
     net = fresh("jmt")
     grid = grid_of(takes(range(1), "face", 1)[0].x, RECIPE)

@@ -15,14 +15,14 @@ pytest.importorskip("torch")
 
 import torch
 
-from twomind import estimate
+from twomind import models as estimate
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.estimate import fusion
 from twomind.estimate.fusion_data import apart, read_items, training_set, write_items
 from twomind.estimate.fusion_fit import fit, settings_for
-from twomind.estimate.fusion_input import default_recipe, fit_scales, grid_of
-from twomind.estimate.fusion_net import FusionConfig
 from twomind.estimate.train import TrainSettings
+from twomind.models.fusion import recogniser as fusion
+from twomind.models.fusion.input import default_recipe, fit_scales, grid_of
+from twomind.models.fusion.net import FusionConfig
 from twomind.score.fusion_card import card_figures
 from twomind.score.fusion_study import Job, Plan, train_one, train_study, with_validation
 from twomind.score.located_frames import Moments, locate_frames, shortcuts

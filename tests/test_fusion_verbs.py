@@ -15,11 +15,11 @@ pytest.importorskip("torch")
 import torch
 from click.testing import CliRunner
 
-from twomind import estimate
-from twomind.estimate import fusion
+from twomind import models as estimate
 from twomind.estimate.fusion_fit import fit
-from twomind.estimate.fusion_net import FusionConfig
 from twomind.estimate.train import TrainSettings
+from twomind.models.fusion import recogniser as fusion
+from twomind.models.fusion.net import FusionConfig
 from twomind.serve.cli import main
 from twomind.types import AMBIVALENCE
 

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, MissingExtra, Offline
-from twomind.estimate.llm import LlmSettings, constant
-from twomind.estimate.llm_ask import EndpointFailed, Retry
-from twomind.estimate.llm_consent import locate, require
-from twomind.estimate.llm_endpoint import key_variable
+from twomind.models.llm.ask import EndpointFailed, Retry
+from twomind.models.llm.consent import locate, require
+from twomind.models.llm.endpoint import key_variable
+from twomind.models.llm.recogniser import LlmSettings, constant
 from twomind.types import Status
 
 pytest.importorskip("openai")

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
-from twomind.estimate import llm_local
-from twomind.estimate.llm_ask import Picture, Request
-from twomind.estimate.llm_files import digest, find_folder, read_config
-from twomind.estimate.llm_local import Local
+from twomind.models.llm import local as llm_local
+from twomind.models.llm.ask import Picture, Request
+from twomind.models.llm.files import digest, find_folder, read_config
+from twomind.models.llm.local import Local
 from twomind.types import Features, Status, Track, Word
 
 torch = pytest.importorskip("torch")

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twomind.core.errors import BadInput
-from twomind.estimate.llm_ask import Token
-from twomind.estimate.llm_parse import parse_json, parse_label
-from twomind.estimate.llm_probability import from_samples, from_tokens
-from twomind.estimate.llm_prompts import LABELS, STRATEGIES, question_text, render, strategy, transcript_lines
+from twomind.models.llm.ask import Token
+from twomind.models.llm.parse import parse_json, parse_label
+from twomind.models.llm.probability import from_samples, from_tokens
+from twomind.models.llm.prompts import LABELS, STRATEGIES, question_text, render, strategy, transcript_lines
 from twomind.types import Timing, Word
 
 WORDS = (Word("I", 0.5, 0.7), Word("should", 0.7, 1.0), Word("go,", 1.0, 1.4), Word("but...", 2.6, 3.0))

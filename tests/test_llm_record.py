@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.estimate.llm_ask import Budget, BudgetSpent, EndpointFailed, Picture, Reply, Request, Spent, Token
-from twomind.estimate.llm_record import Recorder
+from twomind.models.llm.ask import Budget, BudgetSpent, EndpointFailed, Picture, Reply, Request, Spent, Token
+from twomind.models.llm.record import Recorder
 
 pytest.importorskip("openai")
 _spec = importlib.util.spec_from_file_location("llm_tools", Path(__file__).with_name("llm_tools.py"))

@@ -10,7 +10,7 @@ import pytest
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer
-from twomind.estimate.words import WordsRecogniser
+from twomind.models.words.recogniser import WordsRecogniser
 from twomind.score import located as lo
 
 N_FRAMES = 300

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import check, divergences, load_method
 from twomind.types import Example, Features, Given, Task, Track
 

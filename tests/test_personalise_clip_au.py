@@ -26,7 +26,7 @@ from twomind.datasets import biovid, open_dataset
 from twomind.encoders import frame_rows
 from twomind.encoders.encoder import open_encoder
 from twomind.estimate import clip_au_train
-from twomind.estimate.clip_au_clips import ClipSettings
+from twomind.models.clip_au.clips import ClipSettings
 from twomind.score.windows import Labels, Windows
 from twomind.serve import personalise_clip_au
 from twomind.serve.cli import main

@@ -11,7 +11,8 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
-from twomind.estimate import pft, pft_losses, pft_net
+from twomind.estimate import pft, pft_losses
+from twomind.models import pft_net
 from twomind.personalise.methods.sfda_pft import SfdaPft
 from twomind.types import Access
 

@@ -207,7 +207,7 @@ def test_prevalence_asks_where_it_comes_from(answer, store, tmp_path) -> None:
 
 
 def test_a_small_risk_makes_it_abstain_near_the_border(answer, store, tmp_path) -> None:
-    from twomind.estimate import load
+    from twomind.models import load
 
     lowest = min(load("words").known.risk.error) + 0.001
     arguments = ("predict", answer, "--question", 5, "--store", store)

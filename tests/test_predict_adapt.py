@@ -20,9 +20,9 @@ from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.encoders.frames import live_windows
-from twomind.estimate import load
 from twomind.media import stream as media
 from twomind.media.recording import open_recording
+from twomind.models import load
 from twomind.personalise import Given, load_method, stream
 from twomind.serve.adapt import read_settings, windows_for
 from twomind.serve.cli import main
@@ -167,7 +167,7 @@ def zero_shot(films, store):
     from twomind.encoders.clip_towers import encode_ids
     from twomind.encoders.encoder import open_encoder
     from twomind.encoders.frames import embed, live_spans
-    from twomind.estimate.embedding import EmbeddingRecogniser
+    from twomind.models.embedding import EmbeddingRecogniser
     from twomind.personalise.prototypes import summary_of
     from twomind.types import Features, Task
 

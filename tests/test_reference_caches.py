@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import caches, load_method, prototypes, tta_cap
 from twomind.types import Features, Given, Task, Track
 

@@ -21,10 +21,10 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.encoders.clip_towers import encode_ids, new_text_weights, text_tower
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.au_phrases import PHRASES
-from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu, PhraseText
-from twomind.estimate.clip_au_clips import ClipSettings
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import ClipSettings
+from twomind.models.clip_au.phrases import PHRASES
+from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu, PhraseText
 from twomind.personalise import autt
 from twomind.personalise.methods.clip_autt import ClipAutt, windows_of
 from twomind.types import Features, Given, Task, Track

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
-from twomind.estimate import dsfda, dsfda_losses, dsfda_net, dsfda_step, dsfda_train
+from twomind.estimate import dsfda_losses, dsfda_step, dsfda_train
+from twomind.models.dsfda import net as dsfda_net
+from twomind.models.dsfda import recogniser as dsfda
 from twomind.personalise.methods import dsfda as method
 from twomind.types import Features, Given, Task, Track
 

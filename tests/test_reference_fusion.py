@@ -16,11 +16,11 @@ pytest.importorskip("torch")
 
 import torch
 
-from twomind.estimate.fusion_heads import CAN, LFAN, Conflict, Streams
-from twomind.estimate.fusion_input import Recipe
-from twomind.estimate.fusion_net import FusionConfig, FusionNet, published
-from twomind.estimate.fusion_tcn import TCN, Attention, CausalConv, EncoderLayer, MaskedBatchNorm, lately
-from twomind.estimate.fusion_tcn import receptive_field as library_field
+from twomind.models.fusion.heads import CAN, LFAN, Conflict, Streams
+from twomind.models.fusion.input import Recipe
+from twomind.models.fusion.net import FusionConfig, FusionNet, published
+from twomind.models.fusion.tcn import TCN, Attention, CausalConv, EncoderLayer, MaskedBatchNorm, lately
+from twomind.models.fusion.tcn import receptive_field as library_field
 
 sys.path[:0] = [str(Path(__file__).parent)]
 ref = importlib.import_module("reference.fusion")

@@ -23,7 +23,7 @@ import torch
 
 from twomind.core.errors import BadInput
 from twomind.estimate import pft, pft_losses
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import align, divergences, load_method, mapping, neighbours
 from twomind.types import Example, Features, Given, Task, Track
 

@@ -21,18 +21,19 @@ import torch
 from torch.nn import functional as F
 
 from twomind.core.errors import BadInput
-from twomind.estimate import calibration, clip_au_train, fusion_fit, words_train
+from twomind.estimate import clip_au_train, fusion_fit, words_train
 from twomind.estimate import train as loop
-from twomind.estimate.au_phrases import PHRASES
-from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu
-from twomind.estimate.clip_au_clips import ClipSettings, clips_of
-from twomind.estimate.clip_au_parts import TRAINED, new_weights
 from twomind.estimate.fusion_data import Item
 from twomind.estimate.fusion_fit import FitSettings, Objective, settings_for
-from twomind.estimate.fusion_net import FusionConfig
-from twomind.estimate.fusion_run import rows_of
 from twomind.estimate.train import TrainSettings
 from twomind.features.words.lexicon import lexicon
+from twomind.models import calibration
+from twomind.models.clip_au.clips import ClipSettings, clips_of
+from twomind.models.clip_au.parts import TRAINED, new_weights
+from twomind.models.clip_au.phrases import PHRASES
+from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
+from twomind.models.fusion.net import FusionConfig
+from twomind.models.fusion.run import rows_of
 from twomind.types import AMBIVALENCE, Example, Features, Task, Track
 
 sys.path[:0] = [str(Path(__file__).parent)]

@@ -505,7 +505,7 @@ def test_several_workers_do_what_one_does(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_torch_model_and_a_method_by_name(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from twomind.estimate.embedding import EmbeddingRecogniser
+    from twomind.models.embedding import EmbeddingRecogniser
 
     def model_for(fold: Fold, scale: float = 1.0) -> Any:
         weight = torch.zeros(2, 6)

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import read_split
 from twomind.estimate import words_train as wt
-from twomind.estimate.words import WordsRecogniser
 from twomind.estimate.words_grams import count_terms, grams, solve_dual
-from twomind.estimate.words_model import ngram_values
+from twomind.models.words.additive import ngram_values
+from twomind.models.words.recogniser import WordsRecogniser
 from twomind.score.words import score_words
 from twomind.score.words_card import ship, train_words
 from twomind.serve.cli import main
@@ -434,7 +434,7 @@ def test_the_shipped_model_on_the_public_validation_people(shared) -> None:
 
 
 def test_nothing_that_ships_holds_a_training_transcript(shared) -> None:
-    from twomind.estimate.words import SHIPPED
+    from twomind.models.words.recogniser import SHIPPED
 
     text = SHIPPED.read_text(encoding="utf-8").lower()
     for name in ("train", "val"):

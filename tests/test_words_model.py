@@ -10,11 +10,11 @@ import pytest
 
 from twomind.core import registry
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.estimate import words as model_file
-from twomind.estimate.calibration import Risk, sigmoid
-from twomind.estimate.questions import BAH_QUESTIONS, resolve
-from twomind.estimate.words import MIN_WORDS, WordsRecogniser
 from twomind.features.words.lexicon import lexicon
+from twomind.models.calibration import Risk, sigmoid
+from twomind.models.questions import BAH_QUESTIONS, resolve
+from twomind.models.words import recogniser as model_file
+from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser
 from twomind.types import Features, Recogniser, Status, Word
 
 TEXT = "Um, I would like to stop it, but I don't know how; maybe I should, I I can't say. It is what it is."

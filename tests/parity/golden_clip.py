@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from twomind.encoders.clip_towers import Tower, encode_ids, image_features, image_tower, text_tower
-from twomind.estimate.au_phrases import released_phrases
-from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu, PhraseText
+from twomind.models.clip_au.phrases import released_phrases
+from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu, PhraseText
 from twomind.types import Task
 
 ROOT = Path(__file__).parent.parent.parent

@@ -29,9 +29,9 @@ import golden_clip as golden
 from golden_clip import Arrays, close, files, tensor
 
 from twomind.encoders.clip_towers import encode_ids, text_features
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.clip_au_clips import released_chunks, released_rows
 from twomind.estimate.clip_au_train import TrainSettings, leaves, rates, training_step
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import released_chunks, released_rows
 from twomind.personalise import autt
 from twomind.personalise.methods.clip_autt import answer, windows_of
 
@@ -101,7 +101,7 @@ def test_the_recogniser_is_this_computation(path: Path) -> None:
     """What ``ClipAu.run`` gives for windows of the same frames, through tracks and clips by time."""
     from dataclasses import replace as change
 
-    from twomind.estimate.clip_au_clips import ClipSettings
+    from twomind.models.clip_au.clips import ClipSettings
     from twomind.types import Features, Track
 
     n = golden.frames().shape[1]

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import FOLDER, GIVEN, Fixture, files, filled
 
 from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_net as net
 from twomind.estimate import dsfda_step as steps
+from twomind.models.dsfda import net
 
 pytestmark = pytest.mark.parity
 

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import FOLDER, GIVEN, Fixture, files
 
 from twomind.core.errors import BadInput
-from twomind.estimate import msda_net as net
-from twomind.estimate import pft_net as resnet
+from twomind.models import msda_net as net
+from twomind.models import pft_net as resnet
 from twomind.personalise import divergences
 
 pytestmark = pytest.mark.parity

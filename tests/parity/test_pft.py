@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import Fixture, files
 
 from twomind.estimate import pft_losses as losses
-from twomind.estimate import pft_net as net
+from twomind.models import pft_net as net
 
 pytestmark = pytest.mark.parity
 

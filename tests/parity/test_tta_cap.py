@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import load_method, pool, prototypes, stream, tta_cap
 from twomind.personalise.losses import entropy, unit
 from twomind.types import Features, Given, Task, Track

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from reference import fusion as ref
-from twomind.estimate.fusion_input import Grid, Recipe, Source
-from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet
+from twomind.models.fusion.input import Grid, Recipe, Source
+from twomind.models.fusion.net import Batch, FusionConfig, FusionNet
 
 SOURCES = {
     "face": Source("face", ("a", "b", "c"), approach=("c", "a"), avoid=("b",)),

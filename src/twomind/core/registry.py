@@ -1,6 +1,6 @@
 """A file in a plug-in folder, or an entry point, is a plug-in. Built-ins use the same door as third parties.
 
-A plug-in module defines ``PLUGIN``. Built-ins of a group lie in one package (for example ``twomind.estimate``); third
+A plug-in module defines ``PLUGIN``. Built-ins of a group lie in one package (for example ``twomind.models``); third
 parties declare an entry point in the group ``twomind.<group>``. Modules are imported only when asked for.
 """
 
@@ -16,7 +16,7 @@ from twomind.core.errors import BadInput
 
 #: group → package whose modules may define PLUGIN
 GROUPS = {
-    "recognisers": "twomind.estimate",
+    "recognisers": "twomind.models",
     "datasets": "twomind.datasets",
     "methods": "twomind.personalise.methods",
 }
@@ -29,7 +29,7 @@ def _built_in(package: str) -> dict[str, str]:
         return {}
     found = {}
     for module in pkgutil.iter_modules(spec.submodule_search_locations):
-        name = f"{package}.{module.name}"
+        name = f"{package}.{module.name}.recogniser" if module.ispkg else f"{package}.{module.name}"
         origin = importlib.util.find_spec(name)
         if origin and origin.origin and origin.origin.endswith(".py"):
             with open(origin.origin, encoding="utf-8") as file:

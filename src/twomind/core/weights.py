@@ -67,7 +67,7 @@ BUNDLED = (
         "research; see the model card (docs/words.md)",
         "trained by `twomind train words`",
         package="twomind",
-        files=_shipped_sums("estimate", "words.json"),
+        files=_shipped_sums("models/words", "words.json"),
     ),
     Weights(
         "face-text",
@@ -87,7 +87,7 @@ BUNDLED = (
         "trained by `python -m twomind.estimate.clip_au_drawn`",
         package="twomind",
         extra="torch",
-        files=_shipped_sums("estimate", "clip_au.safetensors"),
+        files=_shipped_sums("models/clip_au", "clip_au.safetensors"),
     ),
     Weights(
         "mediapipe-face",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-#: Words for everything a drawn face can do; the first of each is how :mod:`twomind.estimate.au_phrases` says it.
+#: Words for everything a drawn face can do; the first of each is how :mod:`twomind.models.clip_au.phrases` says it.
 WORDS: dict[str, tuple[str, ...]] = {
     "AU01": ("inner eyebrows raised", "inner brows up", "the inner part of the brows lifted"),
     "AU02": ("outer eyebrows raised", "outer brows up", "the outer part of the brows lifted"),

@@ -22,14 +22,14 @@ from twomind.capture.drawn.script import write_answer
 from twomind.capture.drawn.world import World, person_factors, stream
 from twomind.core.store import read_arrays, write_arrays, write_text
 from twomind.encoders.encoder import Encoder, open_encoder
-from twomind.estimate.clip_au import SHIPPED, ClipAu, new_model
-from twomind.estimate.clip_au_check import check_names, figure
-from twomind.estimate.clip_au_clips import ClipSettings
 from twomind.estimate.clip_au_train import TrainSettings, train, validate
 from twomind.features.face.align import aligned
 from twomind.features.face.measures import NAMES, UNITS
 from twomind.features.face.reader import FaceReader, FaceSettings
 from twomind.media.stream import Frame
+from twomind.models.clip_au.clips import ClipSettings
+from twomind.models.clip_au.names_check import check_names, figure
+from twomind.models.clip_au.recogniser import SHIPPED, ClipAu, new_model
 from twomind.types import AMBIVALENCE, Example, Features, Track
 
 

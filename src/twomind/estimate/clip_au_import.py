@@ -10,9 +10,9 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.encoders.encoder import Encoder
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.au_phrases import Phrase, released_phrases
-from twomind.estimate.clip_au import ClipAu, new_model
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.phrases import Phrase, released_phrases
+from twomind.models.clip_au.recogniser import ClipAu, new_model
 from twomind.types import AMBIVALENCE, Task
 
 #: Modules of the original class that its computation never uses; the checkpoints carry ``temporal_proj``.

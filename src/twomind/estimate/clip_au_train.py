@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.clip_au import PHRASE_FEATURES, ClipAu
-from twomind.estimate.clip_au_clips import clips_of, padded, released_rows
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import clips_of, padded, released_rows
+from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
 from twomind.types import Example, Features, Progress
 
 try:

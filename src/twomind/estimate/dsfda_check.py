@@ -20,8 +20,8 @@ import numpy as np
 
 from twomind.capture.drawn.identity import AU_NAMES
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import dsfda_net as net
-from twomind.estimate.dsfda import Dsfda, as_pictures
+from twomind.models.dsfda import net
+from twomind.models.dsfda.recogniser import Dsfda, as_pictures
 
 try:
     import torch

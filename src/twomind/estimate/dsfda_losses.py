@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from twomind.core.errors import MissingExtra
-from twomind.estimate import dsfda_net as net
+from twomind.models.dsfda import net
 
 try:
     import torch

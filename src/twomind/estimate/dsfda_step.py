@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from twomind.core.errors import MissingExtra
 from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_net as net
+from twomind.models.dsfda import net
 
 try:
     import torch

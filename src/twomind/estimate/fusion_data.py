@@ -14,7 +14,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput, TwomindError
 from twomind.core.store import read_arrays, settings_hash, write_arrays
-from twomind.estimate.fusion_input import Grid, Recipe, grid_of, why_empty
+from twomind.models.fusion.input import Grid, Recipe, grid_of, why_empty
 from twomind.types import Features, Fold, Progress, Recording, Task
 
 FORMAT = "twomind.fusion-data/1"

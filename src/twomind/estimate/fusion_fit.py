@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from twomind.core.errors import BadInput
 from twomind.estimate import train as loop
-from twomind.estimate.calibration import risk_curve
-from twomind.estimate.fusion import FORMAT, FusionRecogniser
 from twomind.estimate.fusion_data import Item, data_mark
-from twomind.estimate.fusion_input import Recipe, fit_scales
-from twomind.estimate.fusion_net import Batch, FusionConfig, FusionNet, collate
-from twomind.estimate.fusion_run import rows_of, softmax
+from twomind.models.calibration import risk_curve
+from twomind.models.fusion.input import Recipe, fit_scales
+from twomind.models.fusion.net import Batch, FusionConfig, FusionNet, collate
+from twomind.models.fusion.recogniser import FORMAT, FusionRecogniser
+from twomind.models.fusion.run import rows_of, softmax
 from twomind.types import Progress, Task
 
 IMBALANCE = ("weights", "focal", "none")

@@ -14,7 +14,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import pft_losses as losses
-from twomind.estimate import pft_net as net
+from twomind.models import pft_net as net
 from twomind.types import Example
 
 try:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
-from twomind.estimate.calibration import sigmoid
+from twomind.models.calibration import sigmoid
 
 _MAX_STEPS = 100
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.clip_au import PhraseText
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.recogniser import PhraseText
 
 try:
     import torch

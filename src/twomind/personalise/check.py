@@ -33,7 +33,7 @@ def toy(seed: int = 0, n_classes: int = 2, n_windows: int = 12, dim: int = 16) -
     """Embeddings of three source and two target people: shared class directions, a shift per person."""
     import torch
 
-    from twomind.estimate.embedding import EmbeddingRecogniser
+    from twomind.models.embedding import EmbeddingRecogniser
 
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(n_classes, dim))

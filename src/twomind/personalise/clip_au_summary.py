@@ -16,7 +16,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import write_arrays
-from twomind.estimate.clip_au import SHIPPED, SUMMARY_FILE, ClipAu
+from twomind.models.clip_au.recogniser import SHIPPED, SUMMARY_FILE, ClipAu
 from twomind.personalise.prototypes import summary_of
 from twomind.personalise.summary import class_means
 from twomind.types import Example

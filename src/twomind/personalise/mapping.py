@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.estimate.embedding import from_logits
+from twomind.models.embedding import from_logits
 from twomind.personalise import caches
 from twomind.types import Example, Features, Prediction, State
 

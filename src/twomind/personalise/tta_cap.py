@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.estimate.embedding import from_logits
+from twomind.models.embedding import from_logits
 from twomind.personalise import caches, prototypes
 from twomind.personalise.losses import entropy, softmax, unit
 from twomind.types import Access, Features, Given, Prediction, State

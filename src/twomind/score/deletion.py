@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind.estimate.fusion import FusionRecogniser
-from twomind.estimate.fusion_input import grid_of, why_empty, without_span
-from twomind.estimate.fusion_run import rows_of
+from twomind.models.fusion.input import grid_of, why_empty, without_span
+from twomind.models.fusion.recogniser import FusionRecogniser
+from twomind.models.fusion.run import rows_of
 from twomind.score import metrics
 from twomind.types import Features
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from twomind.estimate.calibration import sigmoid
-from twomind.estimate.words_model import Additive
 from twomind.estimate.words_train import Table
 from twomind.features.words.text import count
+from twomind.models.calibration import sigmoid
+from twomind.models.words.additive import Additive
 from twomind.score import metrics
 
 

@@ -18,9 +18,9 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer, read_answers, video_id
-from twomind.estimate.words import MIN_WORDS, WordsRecogniser
-from twomind.estimate.words_model import Additive
 from twomind.features.words.text import count
+from twomind.models.words.additive import Additive
+from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser
 from twomind.score import metrics
 
 #: Frames are looked at this often: neighbours say the same, and pairs grow with the square.

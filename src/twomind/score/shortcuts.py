@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.estimate.calibration import sigmoid
+from twomind.models.calibration import sigmoid
 
 NAMES = ("question_only", "length_question")
 

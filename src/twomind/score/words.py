@@ -11,10 +11,10 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer, read_answers
-from twomind.estimate.calibration import sigmoid
-from twomind.estimate.questions import resolve
-from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load
 from twomind.features.words.text import count
+from twomind.models.calibration import sigmoid
+from twomind.models.questions import resolve
+from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser, load
 from twomind.score import metrics, shortcuts
 
 SCHEMA = "twomind.score.words/1"

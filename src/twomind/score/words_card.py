@@ -16,9 +16,9 @@ from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.estimate import words_train as wt
-from twomind.estimate.calibration import Reliability, risk_curve, sigmoid
-from twomind.estimate.words import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict
-from twomind.estimate.words_model import Additive
+from twomind.models.calibration import Reliability, risk_curve, sigmoid
+from twomind.models.words.additive import Additive
+from twomind.models.words.recogniser import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict
 from twomind.score import metrics
 from twomind.score.habits import habits
 from twomind.score.located import located_card

@@ -11,9 +11,9 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.datasets import checking
 from twomind.datasets.bah_splits import Answer, read_answers
-from twomind.estimate.questions import resolve
-from twomind.estimate.words import MIN_WORDS, WordsRecogniser, load
 from twomind.features.words.text import count
+from twomind.models.questions import resolve
+from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser, load
 from twomind.score import machine, shortcuts
 from twomind.score.runs import save_run
 from twomind.score.words import existing, flat, hashed, probabilities

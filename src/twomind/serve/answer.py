@@ -89,7 +89,7 @@ def _estimate(
     if options.model is None:
         reason = "features alone were asked for"
         return Prediction.not_measured(made.features.span_s, 2, reason), {}, {}, None
-    from twomind.estimate import load
+    from twomind.models import load
 
     recogniser = recogniser if recogniser is not None else load(options.model)
     if options.allow_drawn_model and hasattr(recogniser, "allowing_drawn"):

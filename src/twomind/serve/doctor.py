@@ -159,7 +159,7 @@ def _model_folders() -> dict[str, Path]:
 
 
 def _can_be_asked(folder: Path) -> bool:
-    from twomind.estimate.llm_files import read_config, sees
+    from twomind.models.llm.files import read_config, sees
 
     try:
         config = read_config(folder)

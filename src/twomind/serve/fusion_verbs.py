@@ -106,8 +106,8 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
 
     from twomind.encoders.pretrained import Encoder
     from twomind.estimate.fusion_fit import FitSettings, settings_for
-    from twomind.estimate.fusion_input import default_recipe
-    from twomind.estimate.fusion_net import FusionConfig, published
+    from twomind.models.fusion.input import default_recipe
+    from twomind.models.fusion.net import FusionConfig, published
     from twomind.score.fusion_study import Plan
 
     encoders = tuple(

@@ -76,8 +76,8 @@ def settings_from(options: dict[str, Any]) -> Any:
             shown = ", ".join("--" + name.replace("_", "-") for name in given)
             raise BadInput(f"{shown}: goes with --model llm; the model here is {options['model']!r}")
         return None
-    from twomind.estimate.llm import LlmRecogniser, LlmSettings
-    from twomind.estimate.llm_ask import Budget, Retry
+    from twomind.models.llm.ask import Budget, Retry
+    from twomind.models.llm.recogniser import LlmRecogniser, LlmSettings
 
     if options["prevalence"] is not None:
         LlmRecogniser().recalibrate(options["prevalence"], options["prevalence_source"])
@@ -101,7 +101,7 @@ def settings_from(options: dict[str, Any]) -> Any:
 
 def ready(settings: Any) -> Any:
     """The recogniser, after everything that can be refused was: no file is read before."""
-    from twomind.estimate.llm import LlmRecogniser
+    from twomind.models.llm.recogniser import LlmRecogniser
 
     recogniser = LlmRecogniser(settings, warn=say)
     recogniser.check()

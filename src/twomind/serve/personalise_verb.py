@@ -68,7 +68,7 @@ class Order:
 
 def fitted(dataset: Any, reading: Any, task: Task, windows: Any, face: str, fold: Fold) -> Any:
     """The described recogniser of one fold: fitted on its source people alone, the same each time it is asked for."""
-    from twomind.estimate.described import fit_described
+    from twomind.models.described import fit_described
     from twomind.score.windows import Labels
 
     labels = Labels(dataset, task, windows)

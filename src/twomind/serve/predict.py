@@ -150,7 +150,7 @@ def _ready_to_adapt(jobs: Sequence[Job], options: Options, recogniser: Any) -> A
     Raises:
         BadInput: the method does not go with the model or with what is given.
     """
-    from twomind.estimate import load
+    from twomind.models import load
 
     how = options.adapt
     assert how is not None

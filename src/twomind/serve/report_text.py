@@ -128,7 +128,7 @@ def measured(result: Result, words: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def question_text(question: str | None) -> str:
     """``7`` → its theme in words, where it is one of the seven; an own prompt as it is; or that it is unknown."""
-    from twomind.estimate.questions import BAH_QUESTIONS, resolve
+    from twomind.models.questions import BAH_QUESTIONS, resolve
 
     if question is None or not question.strip():
         return "Question not given"
@@ -141,7 +141,7 @@ def question_text(question: str | None) -> str:
 
 def _known_to(model: Mapping[str, Any], question: str | None) -> bool:
     """Whether the model used the question; a model that does not list its questions is believed."""
-    from twomind.estimate.questions import resolve
+    from twomind.models.questions import resolve
 
     used = model.get("settings", {}).get("use_question", True)
     return bool(used) and ("questions" not in model or resolve(question, tuple(model["questions"])) is not None)

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.clip_au import ClipAu, PhraseText
-from twomind.estimate.clip_au_clips import released_rows
-from twomind.estimate.embedding import from_logits
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import released_rows
+from twomind.models.clip_au.recogniser import ClipAu, PhraseText
+from twomind.models.embedding import from_logits
 from twomind.personalise import autt
 from twomind.types import Access, Features, Given, Prediction, State, Task
 
@@ -42,7 +42,7 @@ MODES = ("corrected", "subject", "episodic", "released")
 
 @dataclass(frozen=True)
 class ClipAutt:
-    """Needs a :class:`~twomind.estimate.clip_au.ClipAu` with its text tower. Labels are never read."""
+    """Needs a :class:`~twomind.models.clip_au.recogniser.ClipAu` with its text tower. Labels are never read."""
 
     mode: str = "corrected"  # corrected, subject, episodic, released
     steps: int = 1  # updates per window; in corrected and episodic
@@ -227,8 +227,8 @@ def answer(
 def toy_model(dim: int = 16, n_phrases: int = 5, seed: int = 0) -> ClipAu:
     """A random CLIP-AU on a track ``embedding``, with a random text tower of two layers."""
     from twomind.encoders.clip_towers import encode_ids, new_text_weights, text_tower
-    from twomind.estimate.au_phrases import PHRASES
-    from twomind.estimate.clip_au import PHRASE_FEATURES
+    from twomind.models.clip_au.phrases import PHRASES
+    from twomind.models.clip_au.recogniser import PHRASE_FEATURES
 
     tower = text_tower(new_text_weights(40, 16, 2, dim, context=12, seed=seed), n_heads=2)
     rng = np.random.default_rng(seed)

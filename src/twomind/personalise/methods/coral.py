@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twomind.core.errors import BadInput
-from twomind.estimate.embedding import from_logits
+from twomind.models.embedding import from_logits
 from twomind.personalise import caches, divergences, mapping, unlabelled
 from twomind.types import Access, Features, Given, Prediction, State
 

@@ -28,10 +28,10 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_net as net
 from twomind.estimate import dsfda_step as steps
-from twomind.estimate.dsfda import PROTOTYPE_CLASS, PROTOTYPES, Dsfda, check_prototypes
-from twomind.estimate.embedding import from_logits
+from twomind.models.dsfda import net
+from twomind.models.dsfda.recogniser import PROTOTYPE_CLASS, PROTOTYPES, Dsfda, check_prototypes
+from twomind.models.embedding import from_logits
 from twomind.types import Access, Features, Given, Prediction, State, Task
 
 try:
@@ -43,7 +43,7 @@ except ImportError as error:
 
 @dataclass(frozen=True)
 class DsfdaMethod:
-    """Needs a :class:`~twomind.estimate.dsfda.Dsfda`. Labels of the person are never read."""
+    """Needs a :class:`~twomind.models.dsfda.recogniser.Dsfda`. Labels of the person are never read."""
 
     variant: str = "paper"  # paper, released
     epochs: int = 25
@@ -154,7 +154,7 @@ def prototypes_at_hand(model: Dsfda, summary: Mapping[str, np.ndarray] | None) -
     if prototypes is None or classes is None or not bool((classes != model.neutral).any()):
         raise BadInput(
             f"dsfda: expected source prototypes of a class other than {model.task.classes[model.neutral]!r}, in the "
-            f"model or as {PROTOTYPES!r} in the source summary; make them with twomind.estimate.dsfda.source_summary"
+            f"model or as {PROTOTYPES!r} in the source summary; make them with twomind.models.dsfda.recogniser.source_summary"
         )
     check_prototypes(model.size, prototypes, classes)
     return prototypes, classes

@@ -27,8 +27,8 @@ from typing import Any, ClassVar
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.estimate import pft
-from twomind.estimate import pft_net as net
-from twomind.estimate.embedding import from_logits
+from twomind.models import pft_net as net
+from twomind.models.embedding import from_logits
 from twomind.types import Access, Features, Given, Prediction, State, Status
 
 try:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.estimate.embedding import from_logits
+from twomind.models.embedding import from_logits
 from twomind.personalise import caches
 from twomind.personalise.losses import entropy, softmax, unit
 from twomind.types import Access, Features, Given, Prediction, State

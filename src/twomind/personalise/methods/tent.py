@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from twomind.estimate.embedding import from_logits
+from twomind.models.embedding import from_logits
 from twomind.personalise import caches, tuning
 from twomind.personalise.losses import entropy_t
 from twomind.types import Access, Features, Given, Prediction, State

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twomind.core.errors import BadInput
-from twomind.estimate.fusion_heads import CAN, CONFLICT_TERMS, LFAN, Conflict, Streams
-from twomind.estimate.fusion_input import Grid, Recipe, Scale
-from twomind.estimate.fusion_tcn import TCN, Anchor, lately, receptive_field
+from twomind.models.fusion.heads import CAN, CONFLICT_TERMS, LFAN, Conflict, Streams
+from twomind.models.fusion.input import Grid, Recipe, Scale
+from twomind.models.fusion.tcn import TCN, Anchor, lately, receptive_field
 
 #: Seconds over which the conflict model's anchors look back.
 ANCHOR_S = (1.0, 2.0, 4.0)

@@ -19,18 +19,18 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.estimate.calibration import prevalence_shift, reliability_from, risk_from
-from twomind.estimate.drawn_model import refuse_real
-from twomind.estimate.fusion_input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.features.words.lexicon import lexicon
+from twomind.models.calibration import prevalence_shift, reliability_from, risk_from
+from twomind.models.fusion.input import Grid, Recipe, grid_of, recipe_from, why_empty
+from twomind.models.synthetic import refuse_real
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Segment, Status, Task
 
 try:
     import torch
 
-    from twomind.estimate.fusion_evidence import cited, contributions, evidence_spans
-    from twomind.estimate.fusion_net import FusionConfig, FusionNet, collate
-    from twomind.estimate.fusion_run import Chunks, Rows, Runner, rows_of, softmax
+    from twomind.models.fusion.evidence import cited, contributions, evidence_spans
+    from twomind.models.fusion.net import FusionConfig, FusionNet, collate
+    from twomind.models.fusion.run import Chunks, Rows, Runner, rows_of, softmax
 except ImportError as error:
     raise MissingExtra("torch", "fusion models") from error
 

@@ -1,6 +1,6 @@
 """Estimate: :class:`~twomind.types.Features` → :class:`~twomind.types.Prediction`.
 
->>> from twomind.estimate import load
+>>> from twomind.models import load
 >>> load("words").task.classes
 ('absent', 'present')
 """

@@ -2,7 +2,7 @@
 
 A ResNet-18 with three slips in its forward pass, kept because the recorded numbers have them: no ReLU and no pooling
 after the first layer, and a 4x4 average of the last map, which of a 7x7 map reads the top left 4x4 only. Use
-:func:`twomind.estimate.pft_net.extract` for a ResNet-18 without them. Here to compare with the recorded numbers; no
+:func:`twomind.models.pft_net.extract` for a ResNet-18 without them. Here to compare with the recorded numbers; no
 trained weights are published with a licence, and the method ``subject-msda`` works on any model's embedding instead.
 Names of weights are those of the released program.
 """
@@ -10,8 +10,8 @@ Names of weights are those of the released program.
 from __future__ import annotations
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import pft_net as resnet
-from twomind.estimate.pft_net import Weights
+from twomind.models import pft_net as resnet
+from twomind.models.pft_net import Weights
 
 try:
     from torch import Tensor

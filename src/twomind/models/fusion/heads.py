@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from twomind.estimate.fusion_tcn import Attention, EncoderLayer, MaskedBatchNorm
+from twomind.models.fusion.tcn import Attention, EncoderLayer, MaskedBatchNorm
 
 #: Kinds of terms that the conflict model has and plain fusion has not.
 CONFLICT_TERMS = ("conflict within", "conflict", "agreement")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from twomind.estimate.fusion_heads import Conflict
-from twomind.estimate.fusion_net import FusionNet
-from twomind.estimate.fusion_run import Rows, Runner
+from twomind.models.fusion.heads import Conflict
+from twomind.models.fusion.net import FusionNet
+from twomind.models.fusion.run import Rows, Runner
 from twomind.types import Evidence
 
 #: Length over which a term must stand out to be named, in seconds; how many spans are named at most; the smallest.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from twomind.estimate.llm_prompts import LABELS, timed
+from twomind.models.llm.prompts import LABELS, timed
 from twomind.types import Evidence, Word
 
 #: Hyphen, its typographic relatives, blanks, an underscore, or nothing, between "Non" and "Ambivalent".

@@ -16,8 +16,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, write_arrays
-from twomind.estimate import dsfda_net as net
-from twomind.estimate.embedding import from_logits
+from twomind.models.dsfda import net
+from twomind.models.embedding import from_logits
 from twomind.types import Example, Features, Prediction, Task
 
 try:

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from twomind.estimate.llm_ask import Token
-from twomind.estimate.llm_prompts import LABELS
+from twomind.models.llm.ask import Token
+from twomind.models.llm.prompts import LABELS
 
 #: Marks that may stand before a label inside its first token.
 _LEADING = " \t\n\r\"'`*_:{[(▁Ġ“‘-"

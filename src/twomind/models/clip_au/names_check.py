@@ -16,7 +16,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
-from twomind.estimate.clip_au import ClipAu
+from twomind.models.clip_au.recogniser import ClipAu
 from twomind.types import Features
 
 FACE = "face"

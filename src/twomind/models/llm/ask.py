@@ -34,7 +34,7 @@ class Picture:
 
     def jpeg(self, quality: int = 85) -> bytes:
         """The picture as a JPEG file (no metadata: no place, no camera, no date)."""
-        from twomind.estimate.llm_frames import to_jpeg
+        from twomind.models.llm.frames import to_jpeg
 
         return to_jpeg(self.rgb, quality)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate.embedding import EmbeddingRecogniser
+from twomind.models.embedding import EmbeddingRecogniser
 from twomind.types import Example, Features, Task
 
 #: Columns that say how well a face could be measured, not what it does.

@@ -14,9 +14,9 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
-from twomind.estimate.questions import BAH_QUESTIONS, resolve
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import describe_words
+from twomind.models.questions import BAH_QUESTIONS, resolve
 from twomind.types import Features, Track
 
 AGGREGATES = ("mean", "sum")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twomind.core.errors import BadInput
-from twomind.estimate.questions import BAH_QUESTIONS, resolve
+from twomind.models.questions import BAH_QUESTIONS, resolve
 from twomind.types import Timing, Word
 
 #: The two words a model may answer with, in the order of the task's classes (absent, present).

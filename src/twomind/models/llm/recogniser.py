@@ -17,16 +17,16 @@ from typing import Any, NoReturn
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.estimate import llm_probability as probability
-from twomind.estimate.llm_ask import Backend, Picture, Reply, Request
-from twomind.estimate.llm_consent import check_url, locate, require
-from twomind.estimate.llm_endpoint import Endpoint, endpoint_identity, key_variable
-from twomind.estimate.llm_frames import TRACK, known_times, sample_frames
-from twomind.estimate.llm_local import Local
-from twomind.estimate.llm_parse import Reading, parse_json, parse_label
-from twomind.estimate.llm_prompts import LABELS, Prompt, render, strategy
-from twomind.estimate.llm_record import Recorder
-from twomind.estimate.llm_settings import LlmSettings
+from twomind.models.llm import probability
+from twomind.models.llm.ask import Backend, Picture, Reply, Request
+from twomind.models.llm.consent import check_url, locate, require
+from twomind.models.llm.endpoint import Endpoint, endpoint_identity, key_variable
+from twomind.models.llm.frames import TRACK, known_times, sample_frames
+from twomind.models.llm.local import Local
+from twomind.models.llm.parse import Reading, parse_json, parse_label
+from twomind.models.llm.prompts import LABELS, Prompt, render, strategy
+from twomind.models.llm.record import Recorder
+from twomind.models.llm.settings import LlmSettings
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
 #: Tokens listed at each place when log-probabilities are asked for: what hosted endpoints allow at most.

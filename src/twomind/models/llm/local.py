@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate.llm_ask import EndpointFailed, Reply, Request, Token, Tried
-from twomind.estimate.llm_files import digest, find_folder, read_config, sees
+from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
+from twomind.models.llm.files import digest, find_folder, read_config, sees
 
 QWEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
 #: Tokens before a place that are decoded together with it, so that its text comes out as it would in the whole.

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from twomind.core.errors import BadInput
-from twomind.estimate.fusion_input import Grid, Memory, Recipe, grid_rows, hop_of
-from twomind.estimate.fusion_net import FusionNet, collate
+from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_of
+from twomind.models.fusion.net import FusionNet, collate
 from twomind.types import Features, Track
 
 #: Rows that the network sees at once: memory does not grow with the recording.

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from twomind.core.errors import BadInput
-from twomind.estimate.llm_ask import Budget, Retry
-from twomind.estimate.llm_consent import check_url
-from twomind.estimate.llm_endpoint import key_variable
-from twomind.estimate.llm_prompts import strategy
+from twomind.models.llm.ask import Budget, Retry
+from twomind.models.llm.consent import check_url
+from twomind.models.llm.endpoint import key_variable
+from twomind.models.llm.prompts import strategy
 
 PROBABILITY = ("auto", "tokens", "samples", "none")
 

@@ -16,19 +16,12 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.estimate.calibration import (
-    Reliability,
-    Risk,
-    prevalence_shift,
-    reliability_from,
-    risk_from,
-    sigmoid,
-)
-from twomind.estimate.drawn_model import refuse_real
-from twomind.estimate.questions import resolve
-from twomind.estimate.words_model import Additive, NGrams, Parts
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
+from twomind.models.calibration import Reliability, Risk, prevalence_shift, reliability_from, risk_from, sigmoid
+from twomind.models.questions import resolve
+from twomind.models.synthetic import refuse_real
+from twomind.models.words.additive import Additive, NGrams, Parts
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Status, Task
 
 FORMAT = "twomind.words/1"

@@ -19,8 +19,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate.llm_ask import EndpointFailed, Reply, Request, Token, Tried
-from twomind.estimate.llm_consent import Address
+from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
+from twomind.models.llm.consent import Address
 
 DEFAULT_KEY = "TWOMIND_LLM_KEY"
 HIDDEN = "[key removed]"

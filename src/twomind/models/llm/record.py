@@ -16,7 +16,7 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Ledger
-from twomind.estimate.llm_ask import Backend, Budget, EndpointFailed, Reply, Request, Retry, Spent, Tried
+from twomind.models.llm.ask import Backend, Budget, EndpointFailed, Reply, Request, Retry, Spent, Tried
 
 
 @dataclass

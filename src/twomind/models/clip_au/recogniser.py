@@ -23,11 +23,11 @@ from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import read_arrays, write_arrays, write_text
 from twomind.encoders.encoder import EMBEDDED, Encoder, Name, open_encoder
 from twomind.encoders.frames import FrameSettings, embed, with_embeddings
-from twomind.estimate import clip_au_parts as parts
-from twomind.estimate.au_phrases import PHRASES, Phrase
-from twomind.estimate.clip_au_clips import ClipSettings, clips_of, padded
-from twomind.estimate.drawn_model import refuse_real
-from twomind.estimate.embedding import from_logits
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import ClipSettings, clips_of, padded
+from twomind.models.clip_au.phrases import PHRASES, Phrase
+from twomind.models.embedding import from_logits
+from twomind.models.synthetic import refuse_real
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Segment, Task
 
 try:
@@ -321,7 +321,7 @@ class ClipAu:
     def save(self, folder: Path) -> Path:
         """Write one safetensors file with the weights, and everything else as its JSON meta.
 
-        Into a folder, ``card.json`` comes beside it, by which ``twomind.estimate.load`` knows whose model this is.
+        Into a folder, ``card.json`` comes beside it, by which ``twomind.models.load`` knows whose model this is.
         """
         meta = {
             "format": FORMAT,

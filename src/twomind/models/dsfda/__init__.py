@@ -1,0 +1,1 @@
+"""DSFDA's source model (arXiv 2503.20771)."""

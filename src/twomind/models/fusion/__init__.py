@@ -1,0 +1,1 @@
+"""Fusion of face, voice and words: per answer and over time."""

@@ -1,0 +1,1 @@
+"""Zero-shot recognition by multimodal language models."""

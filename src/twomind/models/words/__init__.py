@@ -1,0 +1,1 @@
+"""The default recogniser: question, length of the answer, hesitation lexicon."""
