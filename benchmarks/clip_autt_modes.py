@@ -15,9 +15,9 @@ import numpy as np
 import results
 from twomind.encoders.encoder import open_encoder
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
-from twomind.estimate.clip_au_train import rates
 from twomind.models import load
 from twomind.personalise import load_method, stream
+from twomind.training.clip_au import rates
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "source": ("source-only", {}),

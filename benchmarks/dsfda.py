@@ -29,14 +29,14 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import results
-from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_step as steps
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda
 from twomind.personalise import load_method
 from twomind.personalise.methods import dsfda as method
 from twomind.personalise.state import save_state
 from twomind.score.machine import Memory
+from twomind.training import dsfda_losses as losses
+from twomind.training import dsfda_step as steps
 from twomind.types import Features, Given, Task, Track
 
 BATCH, CLASSES, SOURCE_PEOPLE, PROTOTYPES = 20, 2, 30, 16

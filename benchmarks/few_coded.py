@@ -26,12 +26,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.datasets.bah_splits import read_answers
-from twomind.estimate import words_train as wt
 from twomind.models.words.recogniser import MIN_WORDS
 from twomind.personalise import load_method, stream
 from twomind.personalise.offsets import fit_sd
 from twomind.score import metrics
 from twomind.score.people import paired
+from twomind.training import words as wt
 from twomind.types import AMBIVALENCE, Example, Features, Given, Prediction, Task
 
 KS = (0, 1, 2, 3, 5)

@@ -48,9 +48,9 @@ def _items(n_people: int) -> list[Any]:
 def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any]:
     """All numbers of one model."""
     from fusion_world import RECIPE
-    from twomind.estimate.fusion_fit import fit, settings_for
     from twomind.models.fusion import recogniser as fusion
     from twomind.models.fusion.net import FusionConfig
+    from twomind.training.fusion import fit, settings_for
     from twomind.types import AMBIVALENCE
 
     model, _, released = name.partition("-")

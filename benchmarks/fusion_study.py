@@ -25,15 +25,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.store import settings_hash
 from twomind.describe.study import ClipTruth, StudyFeatures, shuffle_modalities, study_features
-from twomind.estimate.fusion_data import Item, data_mark, labelled
-from twomind.estimate.fusion_fit import fit, settings_for, with_card
-from twomind.estimate.train import TrainSettings
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import Recipe, default_recipe
 from twomind.models.fusion.net import FusionConfig
 from twomind.models.fusion.recogniser import FusionRecogniser
 from twomind.score.drawn_set import DrawnSet
 from twomind.score.fusion_study import with_validation
+from twomind.training.fusion import fit, settings_for, with_card
+from twomind.training.fusion_data import Item, data_mark, labelled
+from twomind.training.loop import TrainSettings
 from twomind.types import AMBIVALENCE, Features, Fold, Track
 
 ALL = ("face", "voice", "words")

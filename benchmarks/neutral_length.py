@@ -46,7 +46,6 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.describe.measured import LOST, measured
 from twomind.describe.study import ClipTruth, study_features
-from twomind.estimate import pft
 from twomind.features.describe import describe
 from twomind.features.face.reader import relative
 from twomind.models.described import fit_described
@@ -54,6 +53,7 @@ from twomind.personalise.summary import class_means
 from twomind.score import people
 from twomind.score.drawn_set import TASKS
 from twomind.score.windows import Windows, opaque
+from twomind.training import pft
 from twomind.types import Example, Features, Given, Recording, Track
 
 PEOPLE, GROUPS, SEED = 24, 4, 0

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import results
 from dsfda import timed
-from twomind.estimate import pft
 from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import load_method
 from twomind.personalise.state import save_state
 from twomind.score.machine import Memory
+from twomind.training import pft
 from twomind.types import Example, Features, Given, Task, Track
 
 DIMS = {"plain": 64, "published": 512}

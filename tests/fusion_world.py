@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from twomind.estimate.fusion_data import Item, item_of, middles
 from twomind.features.face.measures import NAMES as FACE
 from twomind.features.voice.track import NAMES as VOICE
 from twomind.features.words.lexicon import lexicon
 from twomind.models.fusion.input import Recipe, default_recipe
+from twomind.training.fusion_data import Item, item_of, middles
 from twomind.types import AMBIVALENCE, Features, Fold, Progress, Recording, Track
 
 PLANTS = ("face", "voice", "words", "conflict", "within")
@@ -160,9 +160,9 @@ def train_small(folder: Path, progress: Progress | None = None, model: str = "co
     """Train a little model into ``folder/model`` with a checkpoint after every step: what a test kills and resumes."""
     import torch
 
-    from twomind.estimate.fusion_fit import fit, settings_for
     from twomind.models.fusion import recogniser as fusion
     from twomind.models.fusion.net import FusionConfig
+    from twomind.training.fusion import fit, settings_for
 
     torch.set_num_threads(1)
     items = [t.item() for t in takes(range(6), "face", 2 if short else 3)]

@@ -18,7 +18,6 @@ from click.testing import CliRunner
 
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash, settings_hash
-from twomind.estimate import pft
 from twomind.features.describe import describe
 from twomind.media.recording import open_recording
 from twomind.models import load
@@ -28,6 +27,7 @@ from twomind.personalise.summary import class_means
 from twomind.serve.adapt import Adaptation, People, mark_of, windows_for
 from twomind.serve.cli import main
 from twomind.serve.profiles import state_path
+from twomind.training import pft
 from twomind.types import Example, Features, Given
 
 SEED = 11

@@ -14,14 +14,14 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.estimate.clip_au_import import import_checkpoint
-from twomind.estimate.clip_au_train import TrainSettings, rates, split_people, train, training_clip, validate
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings, clips_of
 from twomind.models.clip_au.names_check import CheckSettings, check_names, figure
 from twomind.models.clip_au.phrases import PHRASES, read_phrases, released_phrases
 from twomind.models.clip_au.recogniser import ClipAu, new_model
 from twomind.personalise.methods.clip_autt import toy_model
+from twomind.training.clip_au import TrainSettings, rates, split_people, train, training_clip, validate
+from twomind.training.clip_au_import import import_checkpoint
 from twomind.types import Example, Features, Status, Task, Track, Trainable
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -278,7 +278,7 @@ def test_an_original_checkpoint_is_imported(checkpoint: dict[str, dict[str, torc
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     import pickle
 
-    from twomind.estimate.clip_au_import import read_checkpoint
+    from twomind.training.clip_au_import import read_checkpoint
 
     class Run:
         def __reduce__(self):  # type: ignore[no-untyped-def]

@@ -12,12 +12,12 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
-from twomind.estimate import dsfda_losses, dsfda_step
-from twomind.estimate.dsfda_train import Pictures, TrainSettings, partners, train
 from twomind.models.dsfda import net as dsfda_net
 from twomind.models.dsfda import recogniser as dsfda
 from twomind.personalise.methods.dsfda import DsfdaMethod, round_robin, toy_world
 from twomind.personalise.state import load_state, save_state
+from twomind.training import dsfda_losses, dsfda_step
+from twomind.training.dsfda import Pictures, TrainSettings, partners, train
 from twomind.types import Access, Example, Given, Status, Task
 
 SIZE = dsfda_net.Size(64, 2, 1, 8, 2, 1, (4, 4, 4))

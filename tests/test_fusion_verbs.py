@@ -16,11 +16,11 @@ import torch
 from click.testing import CliRunner
 
 from twomind import models as estimate
-from twomind.estimate.fusion_fit import fit
-from twomind.estimate.train import TrainSettings
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.net import FusionConfig
 from twomind.serve.cli import main
+from twomind.training.fusion import fit
+from twomind.training.loop import TrainSettings
 from twomind.types import AMBIVALENCE
 
 HERE = Path(__file__).parent

@@ -25,12 +25,12 @@ from twomind.core.store import Store
 from twomind.datasets import biovid, open_dataset
 from twomind.encoders import frame_rows
 from twomind.encoders.encoder import open_encoder
-from twomind.estimate import clip_au_train
 from twomind.models.clip_au.clips import ClipSettings
 from twomind.score.windows import Labels, Windows
 from twomind.serve import personalise_clip_au
 from twomind.serve.cli import main
 from twomind.serve.personalise_methods import chosen_methods, parsed, within_guard
+from twomind.training import clip_au as clip_au_train
 from twomind.types import Access, Features, Fold, Task, Track
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -11,9 +11,9 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
-from twomind.estimate import pft, pft_losses
 from twomind.models import pft_net
 from twomind.personalise.methods.sfda_pft import SfdaPft
+from twomind.training import pft, pft_losses
 from twomind.types import Access
 
 

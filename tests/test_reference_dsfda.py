@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
-from twomind.estimate import dsfda_losses, dsfda_step, dsfda_train
 from twomind.models.dsfda import net as dsfda_net
 from twomind.models.dsfda import recogniser as dsfda
 from twomind.personalise.methods import dsfda as method
+from twomind.training import dsfda as dsfda_train
+from twomind.training import dsfda_losses, dsfda_step
 from twomind.types import Features, Given, Task, Track
 
 sys.path.insert(0, str(Path(__file__).parent))

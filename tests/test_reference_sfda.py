@@ -22,9 +22,9 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
-from twomind.estimate import pft, pft_losses
 from twomind.models.embedding import EmbeddingRecogniser
 from twomind.personalise import align, divergences, load_method, mapping, neighbours
+from twomind.training import pft, pft_losses
 from twomind.types import Example, Features, Given, Task, Track
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -21,11 +21,6 @@ import torch
 from torch.nn import functional as F
 
 from twomind.core.errors import BadInput
-from twomind.estimate import clip_au_train, fusion_fit, words_train
-from twomind.estimate import train as loop
-from twomind.estimate.fusion_data import Item
-from twomind.estimate.fusion_fit import FitSettings, Objective, settings_for
-from twomind.estimate.train import TrainSettings
 from twomind.features.words.lexicon import lexicon
 from twomind.models import calibration
 from twomind.models.clip_au.clips import ClipSettings, clips_of
@@ -34,6 +29,13 @@ from twomind.models.clip_au.phrases import PHRASES
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
 from twomind.models.fusion.net import FusionConfig
 from twomind.models.fusion.run import rows_of
+from twomind.training import clip_au as clip_au_train
+from twomind.training import fusion as fusion_fit
+from twomind.training import loop
+from twomind.training import words as words_train
+from twomind.training.fusion import FitSettings, Objective, settings_for
+from twomind.training.fusion_data import Item
+from twomind.training.loop import TrainSettings
 from twomind.types import AMBIVALENCE, Example, Features, Task, Track
 
 sys.path[:0] = [str(Path(__file__).parent)]

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import read_split
-from twomind.estimate import words_train as wt
-from twomind.estimate.words_grams import count_terms, grams, solve_dual
 from twomind.models.words.additive import ngram_values
 from twomind.models.words.recogniser import WordsRecogniser
 from twomind.score.words import score_words
 from twomind.score.words_card import ship, train_words
 from twomind.serve.cli import main
+from twomind.training import words as wt
+from twomind.training.words_grams import count_terms, grams, solve_dual
 from twomind.types import Features, Status, Word
 
 HESITANT = [

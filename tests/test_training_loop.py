@@ -20,10 +20,10 @@ import torch
 from torch import nn
 
 from twomind.core.errors import BadInput
-from twomind.estimate.fusion_fit import _views, fit
-from twomind.estimate.train import TrainSettings, average_precision, macro_f1, train, weighted_loss
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.net import Batch, FusionConfig, FusionNet
+from twomind.training.fusion import _views, fit
+from twomind.training.loop import TrainSettings, average_precision, macro_f1, train, weighted_loss
 from twomind.types import AMBIVALENCE
 
 HERE = Path(__file__).parent

@@ -20,9 +20,9 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import FOLDER, GIVEN, Fixture, files, filled
 
-from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_step as steps
 from twomind.models.dsfda import net
+from twomind.training import dsfda_losses as losses
+from twomind.training import dsfda_step as steps
 
 pytestmark = pytest.mark.parity
 

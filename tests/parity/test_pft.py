@@ -17,8 +17,8 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import Fixture, files
 
-from twomind.estimate import pft_losses as losses
 from twomind.models import pft_net as net
+from twomind.training import pft_losses as losses
 
 pytestmark = pytest.mark.parity
 

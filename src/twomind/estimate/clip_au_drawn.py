@@ -22,7 +22,6 @@ from twomind.capture.drawn.script import write_answer
 from twomind.capture.drawn.world import World, person_factors, stream
 from twomind.core.store import read_arrays, write_arrays, write_text
 from twomind.encoders.encoder import Encoder, open_encoder
-from twomind.estimate.clip_au_train import TrainSettings, train, validate
 from twomind.features.face.align import aligned
 from twomind.features.face.measures import NAMES, UNITS
 from twomind.features.face.reader import FaceReader, FaceSettings
@@ -30,6 +29,7 @@ from twomind.media.stream import Frame
 from twomind.models.clip_au.clips import ClipSettings
 from twomind.models.clip_au.names_check import check_names, figure
 from twomind.models.clip_au.recogniser import SHIPPED, ClipAu, new_model
+from twomind.training.clip_au import TrainSettings, train, validate
 from twomind.types import AMBIVALENCE, Example, Features, Track
 
 

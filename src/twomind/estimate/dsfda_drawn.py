@@ -19,12 +19,12 @@ import numpy as np
 from twomind.capture.drawn.face import Camera, Person, draw
 from twomind.capture.drawn.identity import AU_NAMES, FaceState, effective
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.estimate.dsfda_train import Pictures, TrainSettings, train
 from twomind.features.face.align import aligned
 from twomind.features.face.reader import FaceReader, FaceSettings
 from twomind.media.stream import Frame
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda
+from twomind.training.dsfda import Pictures, TrainSettings, train
 from twomind.types import Task
 
 PAIN = Task("drawn_pain", ("neutral", "pain"), "window")

@@ -23,10 +23,10 @@ from twomind.capture.drawn.study_take import Take
 from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import read_arrays, settings_hash, write_arrays
-from twomind.estimate.dsfda_train import Pictures, TrainSettings, train
 from twomind.features.face.align import TEMPLATES, similarity
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import PROTOTYPE_CLASS, PROTOTYPES, Dsfda, as_pictures
+from twomind.training.dsfda import Pictures, TrainSettings, train
 from twomind.types import Example, Features, Progress, Task, Track
 
 TRACK = "face_crop"

@@ -30,7 +30,7 @@ def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed
     """
     import torch
 
-    from twomind.estimate.pft import source_summary
+    from twomind.training.pft import source_summary
 
     people: dict[str, tuple[list[np.ndarray], list[int]]] = {}
     for e in examples:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.estimate.fusion_data import Item
 from twomind.models.fusion.recogniser import FusionRecogniser
 from twomind.models.fusion.run import rows_of, softmax
 from twomind.score import metrics
 from twomind.score.located_frames import STEP_S, Moments, locate_frames, shortcuts
 from twomind.score.words_card import reliability
+from twomind.training.fusion_data import Item
 
 NOT_FOR = (
     "diagnosis, or any decision about a person without a human who looked and listened",

@@ -21,14 +21,14 @@ import numpy as np
 from twomind.core import engine
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash, write_text
-from twomind.estimate import fusion_data
-from twomind.estimate.fusion_data import Item, LabelledSet, Skipped
-from twomind.estimate.fusion_fit import FitSettings, fit, with_card
-from twomind.estimate.train import TrainSettings
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import Recipe
 from twomind.models.fusion.net import FusionConfig
 from twomind.score.fusion_card import card_figures
+from twomind.training import fusion_data
+from twomind.training.fusion import FitSettings, fit, with_card
+from twomind.training.fusion_data import Item, LabelledSet, Skipped
+from twomind.training.loop import TrainSettings
 from twomind.types import Features, Fold, Progress, Recording, Task
 
 DATA, STUDY, CHECKPOINT = "data.safetensors", "study.json", "checkpoint.safetensors"

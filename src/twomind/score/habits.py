@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from twomind.estimate.words_train import Table
 from twomind.features.words.text import count
 from twomind.models.calibration import sigmoid
 from twomind.models.words.additive import Additive
 from twomind.score import metrics
+from twomind.training.words import Table
 
 
 def _insert(said: list[str], every: int, what: Callable[[str], tuple[str, ...]]) -> list[str]:

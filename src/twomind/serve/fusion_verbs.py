@@ -105,10 +105,10 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
     from dataclasses import replace
 
     from twomind.encoders.pretrained import Encoder
-    from twomind.estimate.fusion_fit import FitSettings, settings_for
     from twomind.models.fusion.input import default_recipe
     from twomind.models.fusion.net import FusionConfig, published
     from twomind.score.fusion_study import Plan
+    from twomind.training.fusion import FitSettings, settings_for
 
     encoders = tuple(
         Encoder(kind, str(model), offline)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from twomind.capture.drawn.study_world import StudyWorld
     from twomind.encoders.encoder import Encoder
     from twomind.encoders.frame_rows import DrawnRows
-    from twomind.estimate.clip_au_train import TrainSettings
     from twomind.models.clip_au.clips import ClipSettings
+    from twomind.training.clip_au import TrainSettings
 
 #: Faces of a drawn clip or window: as many as a clip of CLIP-AU has.
 N_FACES = 20
@@ -143,8 +143,8 @@ class FoldModels:
     allow_real: bool = False
 
     def __call__(self, fold: Fold) -> Any:
-        from twomind.estimate.clip_au_train import train
         from twomind.models.clip_au.recogniser import FILE, ClipAu, new_model
+        from twomind.training.clip_au import train
 
         source, validation = self._examples(fold.train), self._examples(fold.val)
         place = self.folder / self._key(source, validation)
@@ -159,10 +159,10 @@ class FoldModels:
 
     def _key(self, source: Sequence[Example], validation: Sequence[Example]) -> str:
         from twomind.core.store import settings_hash
-        from twomind.estimate import clip_au_train
         from twomind.models.clip_au import clips as clip_au_clips
         from twomind.models.clip_au import parts as clip_au_parts
         from twomind.models.clip_au import recogniser as clip_au
+        from twomind.training import clip_au as clip_au_train
 
         rows = hashlib.sha256()
         for examples in (source, validation):
@@ -310,9 +310,9 @@ def prepare(
         BadInput: the encoder is not there, or knows drawn people only and somebody is real. MissingWeights, Offline:
             its weights are not there. Partial: some recordings could not be embedded.
     """
-    from twomind.estimate.clip_au_train import TrainSettings
     from twomind.models.clip_au.clips import ClipSettings
     from twomind.models.synthetic import refuse_real
+    from twomind.training.clip_au import TrainSettings
 
     known = source.dataset.recordings()
     all_drawn = all(r.drawn for r in known)

@@ -100,7 +100,7 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[
     means = embedding_summary(model)(source) if hasattr(model, "pooled") else class_means(model, source)
     found = {**means, **prototypes.summary_of(people, len(model.task.classes))}
     if translator:
-        from twomind.estimate.pft import source_summary
+        from twomind.training.pft import source_summary
 
         found |= source_summary(model)(source)
     return found

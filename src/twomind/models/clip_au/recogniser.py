@@ -348,7 +348,7 @@ class ClipAu:
         path = path.parent if path.name == "card.json" else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
-            raise BadInput(f"{path}: expected a CLIP-AU model ({FILE}); train one with twomind.estimate.clip_au_train")
+            raise BadInput(f"{path}: expected a CLIP-AU model ({FILE}); train one with twomind.training.clip_au")
         arrays, meta = read_arrays(path)
         if meta.get("format") != FORMAT:
             raise BadInput(f"{path}: expected a CLIP-AU model ({FORMAT}), got {meta.get('format')!r}")

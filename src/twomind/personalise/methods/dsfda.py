@@ -5,7 +5,7 @@ prototypes (``SUMMARY``, or those in the model): centroids of expression maps, s
 Changes: the expression encoder and, with ``head``, the head on it; one copy per person.
 
 Each step joins the person of a neutral frame with a prototype's expression, and trains the networks on the losses of
-:func:`twomind.estimate.dsfda_step.target_step`. What is different from the paper, by default:
+:func:`twomind.training.dsfda_step.target_step`. What is different from the paper, by default:
 
 - prototypes are feature maps, and the expression cycle compares feature maps: no source picture is rebuilt;
 - the generated pictures, with their prototypes' classes, train the recogniser (``generated_trains_head``). Neither the
@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_step as steps
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import PROTOTYPE_CLASS, PROTOTYPES, Dsfda, check_prototypes
 from twomind.models.embedding import from_logits
+from twomind.training import dsfda_losses as losses
+from twomind.training import dsfda_step as steps
 from twomind.types import Access, Features, Given, Prediction, State, Task
 
 try:

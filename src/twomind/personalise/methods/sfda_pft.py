@@ -26,9 +26,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import pft
 from twomind.models import pft_net as net
 from twomind.models.embedding import from_logits
+from twomind.training import pft
 from twomind.types import Access, Features, Given, Prediction, State, Status
 
 try:

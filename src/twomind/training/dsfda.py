@@ -15,10 +15,10 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, write_arrays
-from twomind.estimate import dsfda_losses as losses
-from twomind.estimate import dsfda_step as steps
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda, prototypes_of
+from twomind.training import dsfda_losses as losses
+from twomind.training import dsfda_step as steps
 from twomind.types import Progress, Task
 
 try:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from twomind.core.errors import MissingExtra
-from twomind.estimate import dsfda_losses as losses
 from twomind.models.dsfda import net
+from twomind.training import dsfda_losses as losses
 
 try:
     import torch

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.estimate import pft_losses as losses
 from twomind.models import pft_net as net
+from twomind.training import pft_losses as losses
 from twomind.types import Example
 
 try:
@@ -179,7 +179,7 @@ def from_summary(summary: Mapping[str, np.ndarray], variant: str, dim: int) -> d
     if not found:
         raise BadInput(
             f"sfda-pft: expected a {variant} translator ({start}…) in the source summary, got {sorted(summary)}; "
-            "make it with twomind.estimate.pft.source_summary"
+            "make it with twomind.training.pft.source_summary"
         )
     if tuple(found["layers.0.weight"].shape) != (dim, dim):
         got = tuple(found["layers.0.weight"].shape)

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from twomind.core.errors import BadInput
-from twomind.estimate import train as loop
-from twomind.estimate.fusion_data import Item, data_mark
 from twomind.models.calibration import risk_curve
 from twomind.models.fusion.input import Recipe, fit_scales
 from twomind.models.fusion.net import Batch, FusionConfig, FusionNet, collate
 from twomind.models.fusion.recogniser import FORMAT, FusionRecogniser
 from twomind.models.fusion.run import rows_of, softmax
+from twomind.training import loop
+from twomind.training.fusion_data import Item, data_mark
 from twomind.types import Progress, Task
 
 IMBALANCE = ("weights", "focal", "none")

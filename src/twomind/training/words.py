@@ -14,11 +14,11 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.datasets.bah_splits import Answer
-from twomind.estimate.words_grams import Counts, Grams, count_terms, grams, solve_dual, tf_idf
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import Counted, count
 from twomind.models.calibration import log_loss, temperature
 from twomind.models.words.additive import Additive, NGrams, excess, ngram_terms
+from twomind.training.words_grams import Counts, Grams, count_terms, grams, solve_dual, tf_idf
 
 #: The content of the shipped model: of the lexicon (written before any label was looked at) the markers a coder of
 #: hesitancy looks for, kept because larger sets were worse in cross-validation on the training people. Filler sounds,

@@ -1,0 +1,1 @@
+"""What fits the models: one loop, and the losses and importers of each kind."""
