@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from results import save
+from twomind.adaptation import caches
+from twomind.adaptation.losses import unit
 from twomind.encoders.encoder import open_encoder
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.models import load
-from twomind.personalise import caches
-from twomind.personalise.losses import unit
 
 
 def main() -> None:

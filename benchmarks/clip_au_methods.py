@@ -18,10 +18,10 @@ from typing import Any
 
 from personalise import gain, line
 from results import save
+from twomind.adaptation import load_method
 from twomind.encoders.encoder import open_encoder
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.models import load
-from twomind.personalise import load_method
 from twomind.score import Windows, compare
 from twomind.serve.personalise_verb import Order
 from twomind.types import AMBIVALENCE, Example, Features, Fold, Recording

@@ -24,13 +24,13 @@ import torch
 
 from clip_au_methods import METHODS
 from results import save
+from twomind.adaptation import Given, load_method, stream
+from twomind.adaptation.state import save_state
 from twomind.capture.drawn.people import draw_people
 from twomind.core.store import Store
 from twomind.encoders.frames import windows_of
 from twomind.media.recording import open_recording
 from twomind.models import load
-from twomind.personalise import Given, load_method, stream
-from twomind.personalise.state import save_state
 from twomind.score.machine import Memory
 from twomind.types import Features, Recording
 

@@ -13,10 +13,10 @@ import click
 import numpy as np
 
 import results
+from twomind.adaptation import load_method, stream
 from twomind.encoders.encoder import open_encoder
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.models import load
-from twomind.personalise import load_method, stream
 from twomind.training.clip_au import rates
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -29,11 +29,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import results
+from twomind.adaptation import load_method
+from twomind.adaptation.methods import dsfda as method
+from twomind.adaptation.state import save_state
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda
-from twomind.personalise import load_method
-from twomind.personalise.methods import dsfda as method
-from twomind.personalise.state import save_state
 from twomind.score.machine import Memory
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import neutral_length as length
 import personalise as page
 from results import save
-from twomind import personalise
+from twomind import adaptation as personalise
 from twomind.core.store import write_text
 from twomind.describe.study import study_features
 from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes

@@ -25,10 +25,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from twomind.adaptation import load_method, stream
+from twomind.adaptation.offsets import fit_sd
 from twomind.datasets.bah_splits import read_answers
 from twomind.models.words.recogniser import MIN_WORDS
-from twomind.personalise import load_method, stream
-from twomind.personalise.offsets import fit_sd
 from twomind.score import metrics
 from twomind.score.people import paired
 from twomind.training import words as wt

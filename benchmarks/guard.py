@@ -25,10 +25,10 @@ import numpy as np
 import torch
 
 from results import save
+from twomind.adaptation import Step, load_method, prototypes, stream
+from twomind.adaptation.guard import Guarded, decide
+from twomind.adaptation.losses import unit
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import Step, load_method, prototypes, stream
-from twomind.personalise.guard import Guarded, decide
-from twomind.personalise.losses import unit
 from twomind.score.harm import macro_f1, wilson
 from twomind.score.streams import ORDERS, interleaved
 from twomind.types import Example, Features, Given, Task, Track

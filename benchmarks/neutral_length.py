@@ -34,7 +34,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 import results
-from twomind import personalise
+from twomind import adaptation as personalise
+from twomind.adaptation.summary import class_means
 from twomind.capture.drawn import behaviour
 from twomind.capture.drawn.study_film import film_settings, film_take
 from twomind.capture.drawn.study_layout import clips_of, person_of, take_of
@@ -49,7 +50,6 @@ from twomind.describe.study import ClipTruth, study_features
 from twomind.features.describe import describe
 from twomind.features.face.reader import relative
 from twomind.models.described import fit_described
-from twomind.personalise.summary import class_means
 from twomind.score import people
 from twomind.score.drawn_set import TASKS
 from twomind.score.windows import Windows, opaque

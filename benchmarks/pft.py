@@ -26,9 +26,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import results
 from dsfda import timed
+from twomind.adaptation import load_method
+from twomind.adaptation.state import save_state
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import load_method
-from twomind.personalise.state import save_state
 from twomind.score.machine import Memory
 from twomind.training import pft
 from twomind.types import Example, Features, Given, Task, Track

@@ -35,8 +35,8 @@ from skada.datasets import make_shifted_blobs, make_shifted_datasets
 from sklearn.svm import SVC
 
 from results import save
+from twomind.adaptation import divergences, load_method
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import divergences, load_method
 from twomind.types import Example, Features, Given, Task, Track
 
 EPOCHS, BATCH, HIDDEN = 60, 64, 16

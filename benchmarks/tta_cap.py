@@ -20,8 +20,8 @@ import torch
 from torch.nn import functional as F
 
 from results import save
+from twomind.adaptation import caches, load_method, stream, tta_cap
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import caches, load_method, stream, tta_cap
 from twomind.types import Features, Given, Task, Track
 
 DIM, CLASSES, PER_CLASS = 512, 2, 20

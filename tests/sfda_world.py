@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from twomind.adaptation import load_method, stream
+from twomind.adaptation.summary import class_means
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import load_method, stream
-from twomind.personalise.summary import class_means
 from twomind.types import Example, Features, Given, Task, Track
 
 DIM = 12

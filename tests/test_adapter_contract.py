@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from twomind.adaptation import check, load_method, stream
 from twomind.core import registry
-from twomind.personalise import check, load_method, stream
 from twomind.types import Access, Adapter, Features, Fold, Given, Prediction, State
 
 METHODS = registry.names("methods")

@@ -16,14 +16,14 @@ pytest.importorskip("torch")
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 from click.testing import CliRunner
 
+from twomind.adaptation import load_method, stream
+from twomind.adaptation.state import save_state
+from twomind.adaptation.summary import class_means
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.features.describe import describe
 from twomind.media.recording import open_recording
 from twomind.models import load
-from twomind.personalise import load_method, stream
-from twomind.personalise.state import save_state
-from twomind.personalise.summary import class_means
 from twomind.serve.adapt import Adaptation, People, mark_of, windows_for
 from twomind.serve.cli import main
 from twomind.serve.profiles import state_path
@@ -46,8 +46,8 @@ from pathlib import Path
 from twomind.media.recording import open_recording
 from twomind.features.describe import describe
 from twomind.models import load
-from twomind.personalise import load_method, stream
-from twomind.personalise.state import load_state
+from twomind.adaptation import load_method, stream
+from twomind.adaptation.state import load_state
 from twomind.serve.adapt import windows_for
 from twomind.core.store import Store
 

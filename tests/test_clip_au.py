@@ -13,13 +13,13 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation.methods.clip_autt import toy_model
 from twomind.core.errors import BadInput, MissingWeights
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings, clips_of
 from twomind.models.clip_au.names_check import CheckSettings, check_names, figure
 from twomind.models.clip_au.phrases import PHRASES, read_phrases, released_phrases
 from twomind.models.clip_au.recogniser import ClipAu, new_model
-from twomind.personalise.methods.clip_autt import toy_model
 from twomind.training.clip_au import TrainSettings, rates, split_people, train, training_clip, validate
 from twomind.training.clip_au_import import import_checkpoint
 from twomind.types import Example, Features, Status, Task, Track, Trainable

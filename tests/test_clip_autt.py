@@ -10,12 +10,13 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import check, stream
+from twomind.adaptation import clip_autt_parts as autt
+from twomind.adaptation.methods.clip_autt import MODES, ClipAutt, answer, toy_model, windows_of
 from twomind.core.errors import BadInput
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES
-from twomind.personalise import autt, check, stream
-from twomind.personalise.methods.clip_autt import MODES, ClipAutt, answer, toy_model, windows_of
 from twomind.types import Access, Features, Given, Track
 
 

@@ -11,6 +11,9 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import clip_autt_parts as autt
+from twomind.adaptation import stream
+from twomind.adaptation.methods.clip_autt import ClipAutt
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights
 from twomind.describe.face_text_captions import NAMES, WORDS, caption
@@ -19,8 +22,6 @@ from twomind.encoders.clip_towers import encode_ids
 from twomind.encoders.encoder import Encoder, open_encoder
 from twomind.models.clip_au.phrases import PHRASES
 from twomind.models.clip_au.recogniser import new_model
-from twomind.personalise import autt, stream
-from twomind.personalise.methods.clip_autt import ClipAutt
 from twomind.types import Features, Task, Track
 
 

@@ -11,11 +11,11 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation.methods.dsfda import DsfdaMethod, round_robin, toy_world
+from twomind.adaptation.state import load_state, save_state
 from twomind.core.errors import BadInput
 from twomind.models.dsfda import net as dsfda_net
 from twomind.models.dsfda import recogniser as dsfda
-from twomind.personalise.methods.dsfda import DsfdaMethod, round_robin, toy_world
-from twomind.personalise.state import load_state, save_state
 from twomind.training import dsfda_losses, dsfda_step
 from twomind.training.dsfda import Pictures, TrainSettings, partners, train
 from twomind.types import Access, Example, Given, Status, Task

@@ -15,12 +15,12 @@ from click.testing import CliRunner
 
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 
+from twomind.adaptation import load_method
+from twomind.adaptation.state import save_state
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash
 from twomind.features.profile import read_profile
 from twomind.models.words.recogniser import load
-from twomind.personalise import load_method
-from twomind.personalise.state import save_state
 from twomind.serve.cli import main
 from twomind.serve.profiles import state_path
 from twomind.types import Given

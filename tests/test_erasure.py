@@ -112,7 +112,7 @@ def test_one_recording_is_erased_from_its_state_on_under_whatever_name(tmp_path:
 
 
 def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(tmp_path: Path, store: Store) -> None:
-    from twomind.personalise.state import save_state
+    from twomind.adaptation.state import save_state
 
     (tmp_path / "take.mp4").write_bytes(b"film")
     old = tmp_path / "s" / folder_name("ana") / "00001-a.safetensors"
@@ -252,7 +252,7 @@ def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(tmp_pat
 
 
 def test_the_saved_states_of_an_enrolled_person_go_with_the_folder(tmp_path: Path, store: Store) -> None:
-    from twomind.personalise.state import save_state
+    from twomind.adaptation.state import save_state
 
     enrol(tmp_path / "p", "ana", "c1")
     save_state(state_path(tmp_path / "p", "ana", "few-shot"), {"x": np.ones(2)}, {})

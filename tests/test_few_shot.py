@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from twomind.adaptation import load_method, stream
+from twomind.adaptation.offsets import apply, estimate, fit_sd, stretch
 from twomind.core.errors import BadInput
 from twomind.models.words.recogniser import load
-from twomind.personalise import load_method, stream
-from twomind.personalise.offsets import apply, estimate, fit_sd, stretch
 from twomind.types import Example, Features, Given, Status, Word
 
 

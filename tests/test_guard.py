@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("torch")
 
+from twomind.adaptation import Step, check, load_method, stream
+from twomind.adaptation.guard import Guarded, decide, signs
 from twomind.core.errors import BadInput
-from twomind.personalise import Step, check, load_method, stream
-from twomind.personalise.guard import Guarded, decide, signs
 from twomind.score.harm import harm_report, macro_f1, wilson
 from twomind.score.streams import ORDERS, interleaved
 from twomind.types import Example

@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import check, divergences, load_method
 from twomind.core.errors import BadInput
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import check, divergences, load_method
 from twomind.types import Example, Features, Given, Task, Track
 
 SETTINGS: dict[str, Any] = {"scope": "network", "kernels": "bank", "force": True}

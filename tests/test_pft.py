@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation.methods.sfda_pft import SfdaPft
 from twomind.core.errors import BadInput
 from twomind.models import pft_net
-from twomind.personalise.methods.sfda_pft import SfdaPft
 from twomind.training import pft, pft_losses
 from twomind.types import Access
 

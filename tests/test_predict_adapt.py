@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 from click.testing import CliRunner
 
+from twomind.adaptation import Given, load_method, stream
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.core.errors import BadInput
@@ -23,7 +24,6 @@ from twomind.encoders.frames import live_windows
 from twomind.media import stream as media
 from twomind.media.recording import open_recording
 from twomind.models import load
-from twomind.personalise import Given, load_method, stream
 from twomind.serve.adapt import read_settings, windows_for
 from twomind.serve.cli import main
 
@@ -164,11 +164,11 @@ def zero_shot(films, store):
     """The encoder that ships as a recogniser of two phrases, a person's windows, and what there is to hand over."""
     import torch
 
+    from twomind.adaptation.prototypes import summary_of
     from twomind.encoders.clip_towers import encode_ids
     from twomind.encoders.encoder import open_encoder
     from twomind.encoders.frames import embed, live_spans
     from twomind.models.embedding import EmbeddingRecogniser
-    from twomind.personalise.prototypes import summary_of
     from twomind.types import Features, Task
 
     encoder = open_encoder()

@@ -214,7 +214,7 @@ def test_rules_say_who_may_see_what() -> None:
         "leave-one-person-and-question-out",
         "environment-shift",
     }
-    from twomind.personalise import RESETS
+    from twomind.adaptation import RESETS
 
     assert all(r.reset in RESETS and r.notes for r in PROTOCOLS.values())
     assert protocols.rules("targets-7") is PROTOCOLS["targets-N"]

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import caches, load_method, prototypes, tta_cap
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import caches, load_method, prototypes, tta_cap
 from twomind.types import Features, Given, Task, Track
 
 sys.path.insert(0, str(Path(__file__).parent))

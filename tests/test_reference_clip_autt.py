@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import clip_autt_parts as autt
+from twomind.adaptation.methods.clip_autt import ClipAutt, windows_of
 from twomind.encoders.clip_towers import encode_ids, new_text_weights, text_tower
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings
 from twomind.models.clip_au.phrases import PHRASES
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu, PhraseText
-from twomind.personalise import autt
-from twomind.personalise.methods.clip_autt import ClipAutt, windows_of
 from twomind.types import Features, Given, Task, Track
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation.methods import dsfda as method
 from twomind.models.dsfda import net as dsfda_net
 from twomind.models.dsfda import recogniser as dsfda
-from twomind.personalise.methods import dsfda as method
 from twomind.training import dsfda as dsfda_train
 from twomind.training import dsfda_losses, dsfda_step
 from twomind.types import Features, Given, Task, Track

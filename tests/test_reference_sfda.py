@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import align, divergences, load_method, mapping, neighbours
 from twomind.core.errors import BadInput
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import align, divergences, load_method, mapping, neighbours
 from twomind.training import pft, pft_losses
 from twomind.types import Example, Features, Given, Task, Track
 

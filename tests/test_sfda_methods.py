@@ -19,9 +19,9 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 import torch
 
+from twomind.adaptation import align, caches, divergences, load_method, mapping, neighbours, stream
+from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput
-from twomind.personalise import align, caches, divergences, load_method, mapping, neighbours, stream
-from twomind.personalise.summary import class_means
 from twomind.types import Access, Given, Prediction
 
 sys.path.insert(0, str(Path(__file__).parent))

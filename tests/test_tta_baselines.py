@@ -10,10 +10,10 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import caches, check, load_method, stream
+from twomind.adaptation.losses import confident, entropy, entropy_t, marginal_entropy_t, softmax
 from twomind.core.errors import BadInput
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import caches, check, load_method, stream
-from twomind.personalise.losses import confident, entropy, entropy_t, marginal_entropy_t, softmax
 from twomind.types import Features, Prediction, Task, Track
 
 

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import caches, check, load_method, stream, tta_cap
 from twomind.core.errors import BadInput
-from twomind.personalise import caches, check, load_method, stream, tta_cap
 from twomind.types import Access, Given
 
 NAMES = ("tta-cap", "tta-cap-v1", "tta-cap-wacv")

@@ -7,8 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from twomind.adaptation import prototypes
 from twomind.core.errors import BadInput
-from twomind.personalise import prototypes
 
 
 def blobs(seed: int, n: int = 60, dim: int = 8) -> np.ndarray:

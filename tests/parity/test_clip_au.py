@@ -28,11 +28,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import golden_clip as golden
 from golden_clip import Arrays, close, files, tensor
 
+from twomind.adaptation import clip_autt_parts as autt
+from twomind.adaptation.methods.clip_autt import answer, windows_of
 from twomind.encoders.clip_towers import encode_ids, text_features
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import released_chunks, released_rows
-from twomind.personalise import autt
-from twomind.personalise.methods.clip_autt import answer, windows_of
 from twomind.training.clip_au import TrainSettings, leaves, rates, training_step
 
 pytestmark = pytest.mark.parity

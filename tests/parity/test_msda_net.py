@@ -18,10 +18,10 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import FOLDER, GIVEN, Fixture, files
 
+from twomind.adaptation import divergences
 from twomind.core.errors import BadInput
 from twomind.models import msda_net as net
 from twomind.models import pft_net as resnet
-from twomind.personalise import divergences
 
 pytestmark = pytest.mark.parity
 RELATIVE = 1e-4

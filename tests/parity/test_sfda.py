@@ -19,7 +19,7 @@ pytest.importorskip("torch")
 import torch
 from torch.nn import functional as F
 
-from twomind.personalise import divergences, neighbours
+from twomind.adaptation import divergences, neighbours
 
 pytestmark = pytest.mark.parity
 GIVEN = os.environ.get("TWOMIND_GOLDEN")

@@ -17,9 +17,9 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from twomind.adaptation import load_method, pool, prototypes, stream, tta_cap
+from twomind.adaptation.losses import entropy, unit
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.personalise import load_method, pool, prototypes, stream, tta_cap
-from twomind.personalise.losses import entropy, unit
 from twomind.types import Features, Given, Task, Track
 
 pytestmark = pytest.mark.parity

@@ -1,6 +1,6 @@
 """The person's map of an embedding and how it is trained, in float64 with plain loops.
 
-The map and the head behind it are those of the docstring of ``twomind.personalise.mapping``. Gradients are central
+The map and the head behind it are those of the docstring of ``twomind.adaptation.mapping``. Gradients are central
 differences of a loss, so nothing here knows how the library differentiates. The rule of descent is SGD with Nesterov
 momentum and weight decay as PyTorch documents it.
 """

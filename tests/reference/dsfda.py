@@ -2,7 +2,7 @@
 
 Everything is written with indexing, sums and products; of torch only ``autograd`` is used beyond that, as the
 differentiator. Deviations that the library states (feature-map prototypes, the perceptual term on the rebuilt picture,
-the expression critic that stays) are those of ``twomind.personalise.methods.dsfda``.
+the expression critic that stays) are those of ``twomind.adaptation.methods.dsfda``.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from twomind.core.errors import BadInput
 GROUPS = {
     "recognisers": "twomind.models",
     "datasets": "twomind.datasets",
-    "methods": "twomind.personalise.methods",
+    "methods": "twomind.adaptation.methods",
 }
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twomind import personalise
+from twomind import adaptation as personalise
+from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
 from twomind.core.store import Ledger
-from twomind.personalise.methods.source_only import SourceOnly
 from twomind.score.run import Summary, run
 from twomind.score.windows import Dataset, Reader, Reading, Windows
 from twomind.types import Access, Adapter, Example, Fold, Progress, Run, Task

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from twomind.adaptation import Step
 from twomind.core.errors import BadInput
-from twomind.personalise import Step
 from twomind.types import Status
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twomind import personalise
+from twomind import adaptation as personalise
 from twomind.core.errors import BadInput
 from twomind.score import baselines
 from twomind.score.windows import Labels, Reader, Windows

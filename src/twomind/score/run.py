@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from twomind import personalise
+from twomind import adaptation as personalise
+from twomind.adaptation.methods.source_only import SourceOnly
+from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
-from twomind.personalise.methods.source_only import SourceOnly
-from twomind.personalise.summary import class_means
 from twomind.score import guard, machine
 from twomind.score.rows import all_rows
 from twomind.score.runs import folder_name, read_back, save_run

@@ -52,7 +52,7 @@ class Adaptation:
         Raises:
             BadInput: there is no such method or setting.
         """
-        from twomind.personalise import load_method
+        from twomind.adaptation import load_method
 
         return load_method(self.method, **self.settings)
 
@@ -163,7 +163,7 @@ def adapt(model: Any, adaptation: Adaptation, x: Features, given: Given, state: 
     Raises:
         BadInput: the method does not fit the model.
     """
-    from twomind.personalise import load_method, pool, stream
+    from twomind.adaptation import load_method, pool, stream
 
     adapter, windows = adaptation.adapter(), windows_for(model, x)
     if not windows:
@@ -205,7 +205,7 @@ class People:
 
     def state(self, subject: str, content: str) -> State | None:
         """The state before a recording; None: from the start."""
-        from twomind.personalise.state import load_state
+        from twomind.adaptation.state import load_state
 
         n = len(self.before(subject, content))
         if not n:
@@ -227,7 +227,7 @@ class People:
         if self._how.state is None:
             chain.append((content, state))
             return None
-        from twomind.personalise.state import save_state
+        from twomind.adaptation.state import save_state
 
         seen = {"subject": subject, "recording": recording, "content": content, "neutral": neutral}
         study = {"study": self._study} if self._study else {}
@@ -243,7 +243,7 @@ class People:
         Raises:
             BadInput: they are.
         """
-        from twomind.personalise.state import load_state
+        from twomind.adaptation.state import load_state
 
         held = [path for _, path in self._chain(subject) if isinstance(path, Path)]
         if not held:
@@ -269,7 +269,7 @@ class People:
             return []
         key = self._key(subject)
         if key not in self._chains:
-            from twomind.personalise.state import load_state
+            from twomind.adaptation.state import load_state
 
             found = sorted(self._folder(subject).glob("*.safetensors")) if self._how.state is not None else []
             self._chains[key] = [(str(load_state(path)[1]["content"]), path) for path in found]

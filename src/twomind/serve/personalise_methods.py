@@ -28,7 +28,7 @@ def configured(spec: str) -> Any:
     Raises:
         BadInput: no such method or setting.
     """
-    from twomind.personalise import load_method
+    from twomind.adaptation import load_method
 
     name, settings = parsed(spec)
     return load_method(name, **settings)
@@ -81,7 +81,7 @@ def chosen_methods(asked: str, offered: Any, model: str = "described") -> tuple[
 
 def within_guard(methods: Mapping[str, Any]) -> dict[str, Any]:
     """Each method, and each within the guard at its default strictness."""
-    from twomind.personalise.guard import Guarded
+    from twomind.adaptation.guard import Guarded
 
     found = dict(methods)
     for spec in methods:

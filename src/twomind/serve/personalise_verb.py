@@ -83,8 +83,8 @@ def people_summary(model: Any, translator: bool = False) -> Any:
 
 
 def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[str, Any]:
-    from twomind.personalise import caches, prototypes
-    from twomind.personalise.summary import class_means
+    from twomind.adaptation import caches, prototypes
+    from twomind.adaptation.summary import class_means
     from twomind.score.run import embedding_summary
     from twomind.types import Prediction
 

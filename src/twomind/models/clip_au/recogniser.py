@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 FORMAT = "twomind.clip-au/1"
 FILE = "clip_au.safetensors"
-#: Prototypes of the source people, beside the weights; see :mod:`twomind.personalise.clip_au_summary`.
+#: Prototypes of the source people, beside the weights; see :mod:`twomind.adaptation.clip_au_summary`.
 SUMMARY_FILE = "clip_au_summary.safetensors"
 MEANING = (
     "mean over short clips of how strongly the face's movements look like those of windows that were marked in "
@@ -293,7 +293,7 @@ class ClipAu:
         if meta.get("weights") != self.weights_mark():
             raise BadInput(
                 f"{path}: these prototypes were made with other weights; make them again "
-                "(twomind.personalise.clip_au_summary) or remove the file"
+                "(twomind.adaptation.clip_au_summary) or remove the file"
             )
         return dict(arrays)
 

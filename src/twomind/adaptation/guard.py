@@ -1,0 +1,215 @@
+"""A guard around any method: it watches signs that need no label, rolls back, and bounds what may be changed.
+
+Three things stand between a method and harm:
+
+* **Alarms** over the last ``window`` windows: the adapted class balance drifts from the source's; the adapted entropy
+  collapses against the source's; the adapted answers disagree with the source's; on the person's neutral clip (when it
+  is handed over) the adapted model finds "neutral" less often than the source does. An alarm puts back the last good
+  state, and the source answers for the next ``rest`` windows.
+* **A rule for a single answer**: one that differs from the source's counts only where the source was unsure and the
+  adapted one is surer.
+* **A budget**: of the answers the source gave to a class, at most the share ``budget`` may be changed, and of the
+  class it is changed to, not more than that share either. So a person's F1 per class can only fall by so much.
+
+What happened is in the state: ``log`` (the last ``log_size`` events) and ``counts`` (all of them).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from twomind.adaptation import load_method
+from twomind.adaptation.losses import entropy
+from twomind.core.errors import BadInput
+from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """Settings: the method within, by name, and how strict the guard is."""
+
+    method: str = "tta-cap"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    #: share of the source's answers per class that may be changed; 0 never changes one, 1 has no bound
+    budget: float = 0.01
+    #: the source is unsure below this probability of its answer
+    unsure: float = 0.8
+    #: windows that the alarms look back on; before so many are seen, the source answers
+    window: int = 10
+    #: alarm: difference of the mean probability of a class, adapted against source
+    max_drift: float = 0.2
+    #: alarm: mean entropy, adapted over source
+    min_entropy: float = 0.25
+    #: alarm: share of differing answers
+    max_disagreement: float = 0.3
+    #: alarm: how much less often neutral windows are found neutral than by the source
+    max_neutral_loss: float = 0.0
+    #: ask for the neutral clip, if the method within does not ask for it already
+    use_neutral: bool = False
+    #: the class of a neutral window
+    neutral_class: int = 0
+    #: the neutral clip is looked at every so many windows, and so many of its windows
+    neutral_every: int = 20
+    neutral_windows: int = 6
+    #: windows for which the source answers after an alarm
+    rest: int = 10
+    log_size: int = 100
+
+    def __post_init__(self) -> None:
+        if self.method == "guarded":
+            raise BadInput("guarded: expected another method within, got itself")
+        if not 0 <= self.budget <= 1:
+            raise BadInput(f"guarded budget: expected a share in [0, 1], got {self.budget}")
+        if min(self.window, self.rest, self.neutral_every, self.neutral_windows, self.log_size) < 1:
+            raise BadInput("guarded: expected window, rest, neutral_every, neutral_windows and log_size of at least 1")
+
+    @property
+    def inner(self) -> Adapter:
+        """The method within."""
+        return _load(self.method, json.dumps(dict(self.settings), sort_keys=True))
+
+    @property
+    def needs(self) -> Access:
+        return self.inner.needs | (Access.NEUTRAL if self.use_neutral else Access.NOTHING)
+
+    def begin(self, model: Any, given: Given) -> State:
+        inner = self.inner.begin(model, given.only(self.inner.needs))
+        n = len(model.task.classes)
+        return {
+            "inner": inner,
+            "good": inner,
+            "n": 0,
+            "rest": 0,
+            "source": np.zeros((0, n)),
+            "adapted": np.zeros((0, n)),
+            "said": np.zeros(n, np.int64),  # answers of the source per class
+            "left": np.zeros(n, np.int64),  # of these, changed to another class
+            "joined": np.zeros(n, np.int64),  # changed to this class
+            "neutral": _neutral(self, model, given),
+            "last": {},
+            "log": [],
+            "counts": {"changed": 0, "refused": 0, "alarms": 0},
+        }
+
+    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+        source = model.predict(x)
+        if source.status is Status.NOT_MEASURED:
+            return source, state
+        adapted, inner = self.inner.step(model, state["inner"], x)
+        state = {**state, "inner": inner, "n": state["n"] + 1}
+        for name, prediction in (("source", source), ("adapted", adapted)):
+            state[name] = np.concatenate([state[name], prediction.probs[None]])[-self.window :]
+        resting = state["rest"] > 0
+        sign = _alarm(self, model, state)
+        if sign:
+            state |= {"inner": state["good"], "rest": self.rest, "adapted": state["source"]}
+            state = _noted(self, state, x, "alarms", {"sign": sign[0], "value": sign[1], "did": "rolled back"})
+        elif resting:
+            state["rest"] -= 1
+        elif len(state["source"]) == self.window and state["n"] % self.window == 0:
+            state["good"] = inner
+        quiet = not sign and not resting and state["n"] > self.window
+        tally = np.stack([state["said"], state["left"], state["joined"]])
+        chosen, tally = decide(self, tally, source.probs, adapted.probs, quiet)
+        a, b = int(source.probs.argmax()), int(adapted.probs.argmax())
+        if a != b and chosen:
+            state = _noted(self, state, x, "changed", {"from": a, "to": b})
+        elif a != b:
+            state["counts"] = {**state["counts"], "refused": state["counts"]["refused"] + 1}
+        state |= {"said": tally[0], "left": tally[1], "joined": tally[2]}
+        state["last"] = {"source": source.probs, "adapted": adapted.probs, "quiet": quiet}
+        return (adapted if chosen else source), state
+
+
+@lru_cache(maxsize=64)
+def _load(method: str, settings: str) -> Adapter:
+    """Methods are frozen values; finding one by name reads the plug-in folder, which a step must not do."""
+    return load_method(method, **json.loads(settings))
+
+
+def decide(
+    config: Guarded, tally: np.ndarray, source: np.ndarray, adapted: np.ndarray, quiet: bool
+) -> tuple[bool, np.ndarray]:
+    """May the adapted answer stand? And the new ``tally (3, C)``: said by the source, left, joined, per class.
+
+    While it is not ``quiet`` (an alarm, a rest, the first windows) the source's answer stands. So it does where both
+    say the same class: a method's confidence alone could turn the mean of a recording, past every budget.
+    """
+    a, b = int(source.argmax()), int(adapted.argmax())
+    tally = tally.copy()
+    tally[0, a] += 1
+    if not quiet or a == b:
+        return False, tally
+    if source[a] >= config.unsure or adapted[b] <= source[a]:
+        return False, tally
+    if config.budget < 1 and (
+        tally[1, a] + 1 > config.budget * tally[0, a] or tally[2, b] + 1 > config.budget * tally[0, b]
+    ):
+        return False, tally
+    tally[1, a] += 1
+    tally[2, b] += 1
+    return True, tally
+
+
+def signs(config: Guarded, source: np.ndarray, adapted: np.ndarray) -> tuple[str, float] | None:
+    """The first alarm of probabilities ``(W, C)`` of the source and the adapted model: its name and value."""
+    drift = float(np.abs(adapted.mean(axis=0) - source.mean(axis=0)).max())
+    if drift > config.max_drift:
+        return "class balance", drift
+    share = float(entropy(adapted).mean() / max(entropy(source).mean(), 1e-9))
+    if share < config.min_entropy:
+        return "entropy collapse", share
+    differ = float((adapted.argmax(axis=1) != source.argmax(axis=1)).mean())
+    return ("disagreement", differ) if differ > config.max_disagreement else None
+
+
+def _alarm(config: Guarded, model: Any, state: Mapping[str, Any]) -> tuple[str, float] | None:
+    if state["rest"] > 0 or len(state["source"]) < config.window:
+        return None
+    found = signs(config, state["source"], state["adapted"])
+    clip = state["neutral"]
+    if found or not clip or state["n"] % config.neutral_every:
+        return found
+    held = state["inner"]
+    as_neutral = []
+    for values in clip["rows"]:
+        x = _window_of(model, values)
+        prediction, _ = config.inner.step(model, held, x)
+        as_neutral.append(prediction.probs.argmax() == config.neutral_class)
+    loss = clip["source"] - float(np.mean(as_neutral))
+    return ("neutral clip", loss) if loss > config.max_neutral_loss + 1e-9 else None
+
+
+def _neutral(config: Guarded, model: Any, given: Given) -> dict[str, Any]:
+    """Mean rows of some neutral windows, and the share that the source finds neutral; empty when not handed over.
+
+    Only for models on an embedding track: a state holds small arrays, and no windows of pictures.
+    """
+    track = getattr(model, "track", None)
+    if Access.NEUTRAL not in config.needs or track is None or not given.neutral or not hasattr(model, "pooled"):
+        return {}
+    rows = [model.pooled(x) for x in given.neutral]
+    rows = [r for r in rows if r is not None][: config.neutral_windows]
+    if not rows:
+        return {}
+    found = [model.predict(_window_of(model, r)).probs.argmax() == config.neutral_class for r in rows]
+    return {"rows": np.stack(rows), "source": float(np.mean(found))}
+
+
+def _window_of(model: Any, row: np.ndarray) -> Features:
+    from twomind.types import Track
+
+    track = Track(row[None], np.zeros(1), np.ones(1, bool))
+    return Features("neutral", "neutral", {model.track: track}, (0.0, 1.0))
+
+
+def _noted(config: Guarded, state: Mapping[str, Any], x: Features, what: str, more: dict[str, Any]) -> dict[str, Any]:
+    event = {"what": what, "n": state["n"], "recording": x.recording, "start_s": x.span_s[0], **more}
+    counts = {**state["counts"], what: state["counts"][what] + 1}
+    return {**state, "log": [*state["log"], event][-config.log_size :], "counts": counts}

@@ -1,0 +1,248 @@
+"""CLIP-AUTT: tune the prompts of the facial-movement phrases to one person, on the entropy of their own clips.
+
+Paper: arXiv 2603.27999 (ECCV 2026); released code: osamazeeshan/CLIP-AUTT. What is different here, by default:
+
+- the prompts hold the movements' words. The released ones do not: of each phrase only its length is left;
+- no label has a say. The released code keeps the epoch that did best on the target's labels;
+- the state is one person's. The released contexts are never reset, so each person inherits the last one's;
+- windows are compared with the factor that the loss uses (released: without);
+- a window's answer is given after its update, from whole clips, as CLIP-AU gives it; zero steps are CLIP-AU exactly;
+- the mean entropy alone is least when every clip gets one class. The entropy of the mean answer is taken off the loss,
+  and an update after which the person's answers are suddenly sure, or drift to one class, is dropped.
+
+``mode`` ``released``, ``subject`` and ``episodic`` keep the released prompts and loss: ten passes over the person's
+unlabelled videos in advance; once over them as they come, each answered before its update; each clip by itself, from
+the start, answered after its ``steps``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from twomind.adaptation import clip_autt_parts as autt
+from twomind.core.errors import BadInput, MissingExtra
+from twomind.models.clip_au import parts
+from twomind.models.clip_au.clips import released_rows
+from twomind.models.clip_au.recogniser import ClipAu, PhraseText
+from twomind.models.embedding import from_logits
+from twomind.types import Access, Features, Given, Prediction, State, Task
+
+try:
+    import torch
+    from torch import Tensor
+except ImportError as error:
+    raise MissingExtra("torch", "CLIP-AUTT") from error
+
+MODES = ("corrected", "subject", "episodic", "released")
+
+
+@dataclass(frozen=True)
+class ClipAutt:
+    """Needs a :class:`~twomind.models.clip_au.recogniser.ClipAu` with its text tower. Labels are never read."""
+
+    mode: str = "corrected"  # corrected, subject, episodic, released
+    steps: int = 1  # updates per window; in corrected and episodic
+    learning_rate: float = 1e-3  # of AdamW, on token embeddings with a deviation of about .02
+    weight_decay: float = 1e-4
+    n_context: int = 4  # tokens tuned per phrase
+    k: int = 16  # frames of a window, of which the least uncertain one is tuned on
+    # corrected only
+    balance: float = 1.0  # weight of the entropy of the mean answer
+    memory: int = 32  # clips of the person that are remembered, as one row each
+    entropy_floor: float = 0.5  # an update may not bring the mean entropy below this share of the source's
+    max_drift: float = 0.15  # nor move the mean probability of a class farther than this from the source's
+    patience: int = 3  # so many dropped updates in a row end the tuning for this person
+    max_updates: int = 200  # and so many in all
+    # released only
+    epochs: int = 10
+    batch: int = 40
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise BadInput(f"clip-autt mode: expected one of {', '.join(MODES)}, got {self.mode!r}")
+
+    @property
+    def needs(self) -> Access:
+        return Access.TARGET if self.mode == "released" else Access.NOTHING
+
+    def begin(self, model: ClipAu, given: Given) -> State:
+        if not isinstance(model, ClipAu):
+            raise BadInput(f"clip-autt tunes the prompts of a CLIP-AU model, got a {type(model).__name__}")
+        text = model.phrase_text()
+        if self.mode == "corrected":
+            context = torch.zeros(len(model.phrases), self.n_context, text.tower.width)
+            memory = torch.zeros(0, model.dim)
+            counts = {"n_updates": 0, "n_dropped": 0, "in_a_row": 0, "why": ""}
+            return {"context": context, "moments": {}, "memory": memory, **counts}
+        start = autt.random_context(autt.released_prompts(text, self.n_context), given.seed)
+        if self.mode == "released":
+            return {"context": self._adapted(model, start, given)}
+        return {"context": start}
+
+    def step(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
+        if why := model.absent(x):
+            return Prediction.not_measured(x.span_s, len(model.task.classes), why), state
+        if self.mode == "corrected":
+            return self._corrected(model, state, x)
+        return self._released(model, state, x)
+
+    def _rule(self) -> autt.Rule:
+        rule = autt.Rule() if self.mode == "corrected" else autt.RELEASED
+        return replace(rule, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
+
+    def _corrected(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
+        w, state = model.weights, dict(state)
+        frames, lengths, owner = model.frames([x])
+        with torch.no_grad():
+            whole = parts.clip_rows(w, frames, lengths)
+        # Of one clip alone, the balanced loss is zero whatever the prompts, and its gradient all rounding error.
+        enough = not self.balance or len(whole) + len(state["memory"]) > 1
+        if self.steps and enough and not state["why"]:
+            windows = windows_of(w, frames, lengths, self.k)
+            state = self._tuned(model, state, windows, whole)
+        with torch.no_grad():
+            # Untouched prompts are the model's own, to the last bit.
+            phrases = self._prompts(model).rows(w, state["context"]) if state["n_updates"] else model.phrase_rows()
+            _, logits = model.answer(whole, owner, 1, phrases)
+        state["memory"] = torch.cat([state["memory"], whole])[max(0, len(state["memory"]) + len(whole) - self.memory) :]
+        return from_logits(x, logits[0]), state
+
+    def _prompts(self, model: ClipAu) -> autt.Prompts:
+        build = autt.worded_prompts if self.mode == "corrected" else autt.released_prompts
+        return build(model.phrase_text(), self.n_context)
+
+    def _tuned(self, model: ClipAu, state: dict[str, Any], windows: Sequence[Tensor], whole: Tensor) -> dict[str, Any]:
+        """The state after this window's updates, as far as the guard lets them pass."""
+        w, prompts = model.weights, self._prompts(model)
+        seen = torch.cat([whole, state["memory"]])
+        with torch.no_grad():
+            source = parts.classify(w, parts.similarities(seen, model.phrase_rows()))
+        for _ in range(self.steps):
+            done = autt.update(
+                w,
+                prompts,
+                state["context"],
+                windows,
+                self._rule(),
+                state["moments"],
+                memory=state["memory"],
+                balance=self.balance,
+            )
+            with torch.no_grad():
+                tuned = parts.classify(w, parts.similarities(seen, prompts.rows(w, done.context)))
+            why = self._refused(source, tuned)
+            if why:
+                state |= {"n_dropped": state["n_dropped"] + 1, "in_a_row": state["in_a_row"] + 1, "moments": {}}
+                if state["in_a_row"] >= self.patience:
+                    state["why"] = why
+                break
+            state |= {"context": done.context, "moments": dict(done.moments), "in_a_row": 0}
+            state["n_updates"] += 1
+            if state["n_updates"] >= self.max_updates:
+                state["why"] = f"{self.max_updates} updates were made"
+                break
+        return state
+
+    def _refused(self, source: Tensor, tuned: Tensor) -> str:
+        """Why an update is dropped, from the answers on the person's clips before any tuning and after it."""
+        before, after = parts.entropy(source).mean(), parts.entropy(tuned).mean()
+        if after < self.entropy_floor * before:
+            return f"entropy fell from {float(before):.3f} to {float(after):.3f} nats"
+        drift = (tuned.softmax(dim=-1).mean(dim=0) - source.softmax(dim=-1).mean(dim=0)).abs().max()
+        return f"the mean answer moved by {float(drift):.2f}" if drift > self.max_drift else ""
+
+    def _released(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
+        frames, lengths, _ = model.frames([x])
+        windows, rule, prompts = windows_of(model.weights, frames, lengths, self.k), self._rule(), self._prompts(model)
+        context, moments = state["context"], None
+        if self.mode == "subject":  # answered before the update, by a fresh optimiser each time
+            done = autt.update(model.weights, prompts, context, windows, rule)
+            return from_logits(x, done.logits.mean(dim=0)), {"context": done.context}
+        if self.mode == "episodic":
+            for _ in range(self.steps):
+                done = autt.update(model.weights, prompts, context, windows, rule, moments)
+                context, moments = done.context, done.moments
+        logits = answer(model.weights, prompts, context, windows, rule)
+        return from_logits(x, logits.mean(dim=0)), state
+
+    def _adapted(self, model: ClipAu, context: Tensor, given: Given) -> Tensor:
+        """The context after the released passes over the person's own windows, on fresh random crops in each epoch.
+
+        The released code crashes when a person has fewer clips than a batch; here they are one batch.
+        """
+        xs = [x for x in given.target or () if not model.absent(x)]
+        if not xs:
+            return context
+        rng = np.random.default_rng(given.seed)
+        size = min(self.batch, len(xs))
+        epochs = (
+            [
+                [windows_of(model.weights, *wrapped_clip(model, x, rng), self.k)[0] for x in xs[at : at + size]]
+                for at in range(0, len(xs) - size + 1, size)
+            ]
+            for _ in range(self.epochs)
+        )
+        for done in autt.passes(model.weights, self._prompts(model), context, epochs, self._rule()):
+            context = done.context
+        return context
+
+    @classmethod
+    def toy(cls) -> Any:
+        """A small world for the contract's checks: a random CLIP-AU on the toy embeddings."""
+        from twomind.adaptation import check
+
+        return replace(check.toy(), model=toy_model())
+
+
+def windows_of(w: parts.Weights, frames: Tensor, lengths: Tensor, k: int) -> list[Tensor]:
+    """Unit rows ``(n_i, D)`` of the windows of every clip."""
+    with torch.no_grad():
+        pairs = zip(frames, lengths.tolist(), strict=True)
+        return [parts.window_rows(w, clip[None, :n], k)[0] for clip, n in pairs]
+
+
+def wrapped_clip(model: ClipAu, x: Features, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The released random crop of a window's valid rows, wrapped around: ``(1, T, D)`` and its length."""
+    track = x.tracks[model.track]
+    rows = track.values[track.valid]
+    taken = released_rows(len(rows), 1, model.clips.n_frames, int(rng.integers(len(rows))))
+    clip = torch.from_numpy(np.asarray(rows[taken], np.float32))[None]
+    return clip, torch.tensor([clip.shape[1]])
+
+
+def answer(
+    w: parts.Weights, prompts: autt.Prompts, context: Tensor, windows: Sequence[Tensor], rule: autt.Rule
+) -> Tensor:
+    """Logits ``(B, C)`` of clips with a given context, each from its window of lowest entropy."""
+    with torch.no_grad():
+        phrases = prompts.rows(w, context)
+        start, _ = autt.choose(w, windows, phrases, rule)
+        return parts.classify(w, parts.similarities(autt.selected(windows, start), phrases))
+
+
+def toy_model(dim: int = 16, n_phrases: int = 5, seed: int = 0) -> ClipAu:
+    """A random CLIP-AU on a track ``embedding``, with a random text tower of two layers."""
+    from twomind.encoders.clip_towers import encode_ids, new_text_weights, text_tower
+    from twomind.models.clip_au.phrases import PHRASES
+    from twomind.models.clip_au.recogniser import PHRASE_FEATURES
+
+    tower = text_tower(new_text_weights(40, 16, 2, dim, context=12, seed=seed), n_heads=2)
+    rng = np.random.default_rng(seed)
+    ids = torch.zeros(n_phrases, 12, dtype=torch.long)
+    read_at = torch.from_numpy(rng.integers(4, 8, n_phrases))
+    for k in range(n_phrases):
+        ids[k, : int(read_at[k])] = torch.from_numpy(rng.integers(1, 38, int(read_at[k])))
+        ids[k, 0], ids[k, int(read_at[k])] = 38, 39
+    weights = parts.new_weights(n_phrases, dim, 2, seed, width=32)
+    weights["temporal.weight"] = 4 * weights["temporal.weight"]
+    weights[PHRASE_FEATURES] = encode_ids(tower, ids, read_at)
+    text = PhraseText(tower, ids, read_at, ids, read_at)
+    task = Task("toy", ("class0", "class1"), "window")
+    return ClipAu(task, weights, PHRASES[:n_phrases], track="embedding", encoder="toy", drawn=True, text=text)
+
+
+PLUGIN = ClipAutt

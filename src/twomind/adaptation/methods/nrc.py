@@ -1,0 +1,107 @@
+"""NRC: neighbourhood reciprocity clustering (Yang et al., NeurIPS 2021; github.com/Albert0147/NRC_SFDA, MIT).
+
+Sees unlabelled windows of the person. Moves the map of the embedding and the head so that each window answers like its
+neighbours do: reciprocal ones count by how often they name it back, others ``r``, neighbours of neighbours ``r``.
+
+``released=True`` is the VisDA script, in which a slip overwrites the reciprocal weights with ``r``; the default is as
+defined in the paper, and as the Office-Home script does it. Deviations: encoder frozen and steps for epochs, as in
+``shot``; ``k`` and ``kk`` shrink with the number of windows; ``apart_s`` bars neighbours that lie close in the same
+recording, because those are the same moment again.
+
+Refuses a neutral-only target (:mod:`..unlabelled`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from twomind.adaptation import caches, mapping, neighbours, unlabelled
+from twomind.types import Access, Features, Given, Prediction, State
+
+
+@dataclass(frozen=True)
+class Nrc:
+    """Settings."""
+
+    #: (the paper: 1e-3, for a whole network)
+    lr: float = 1e-2
+    momentum: float = 0.9
+    #: weight decay, towards the source model
+    decay: float = 1e-3
+    steps: int = 150
+    batch: int = 64
+    #: neighbours, and neighbours of each of them (VisDA 5 and 5, Office-Home 4 and 3, Office-31 2 and 3)
+    k: int = 5
+    kk: int = 5
+    #: weight where a neighbour does not name the window back, and of second-order neighbours
+    r: float = 0.1
+    #: weight of the diversity term
+    spread: float = 1.0
+    #: seconds within a recording below which two windows are no neighbours
+    apart_s: float = 0.0
+    #: repeat the slip of the VisDA script
+    released: bool = False
+    #: width of the map's residual branch; 0 is an affine per dimension
+    rank: int = 0
+    #: ``target``; or ``neutral``, which is refused without ``force``
+    data: str = "target"
+    force: bool = False
+    #: refuse where the source model sees a second class in a smaller share than this
+    rarest: float = 0.05
+
+    def __post_init__(self) -> None:
+        mapping.check(lr=self.lr, batch=self.batch, k=self.k, kk=self.kk)
+
+    @property
+    def needs(self) -> Access:
+        return unlabelled.access(self.data)
+
+    def begin(self, model: Any, given: Given) -> State:
+        import torch
+        from torch.nn import functional as F
+
+        xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "nrc")
+        xs = [x for x in xs if not isinstance(caches.read(model, x), Prediction)]
+        z, rng = mapping.rows_of(model, xs, "the person"), np.random.default_rng(given.seed)
+        params = mapping.start(model, z, self.rank, rng)
+        if len(z) < 2:
+            return mapping.state_of(params)  # a single window has no neighbour
+        k, kk = (min(n, len(z) - 1) for n in (self.k, self.kk))
+        draw, barred = mapping.batches(len(z), self.batch, rng), _close(xs, self.apart_s)
+        with torch.no_grad():
+            u = mapping.moved(params, z)
+            bank, scores = F.normalize(u, dim=1), mapping.answered(params, u).softmax(-1)
+
+        def loss(now: mapping.Tensors, step: int) -> Any:
+            where = torch.from_numpy(next(draw))
+            u = mapping.moved(now, z[where])
+            logits = mapping.answered(now, u)
+            with torch.no_grad():
+                bank[where], scores[where] = F.normalize(u, dim=1), logits.softmax(-1)
+                found = neighbours.near(bank[where], where, bank, k, kk, barred)
+                weights = neighbours.affinities(found, where, self.r, self.released)
+            return neighbours.nrc(logits, found, weights, scores, self.r, self.spread)
+
+        names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
+        rate = lambda done: neighbours.decayed(self.lr, done)  # noqa: E731
+        return mapping.state_of(mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay))
+
+    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+        return mapping.predict(model, state, x)
+
+
+def _close(xs: list[Features], apart_s: float) -> Any:
+    """Pairs ``(N, N)`` of one recording whose beginnings lie less than ``apart_s`` apart; None when none may."""
+    import torch
+
+    if apart_s <= 0:
+        return None
+    name = np.array([x.recording for x in xs])
+    start = np.array([x.span_s[0] for x in xs])
+    return torch.from_numpy((name[:, None] == name[None]) & (np.abs(start[:, None] - start[None]) < apart_s))
+
+
+PLUGIN = Nrc

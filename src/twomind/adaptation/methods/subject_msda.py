@@ -1,0 +1,143 @@
+"""Subject-based multi-source adaptation: every source person is a domain (Zeeshan et al., FG 2024, arXiv 2312.05632).
+
+Sees labelled windows of source people and unlabelled ones of the person.
+
+1. Choose the ``n_people`` source people who are nearest to the person.
+2. First stage: cross-entropy of two of them at a time plus ``pair_weight`` times the MMD between the two.
+3. Second stage: cross-entropy on those people and on the person's confident pseudo-labels, plus the MMD to the person.
+   A window teaches where the mean confidence of its two views is above a threshold that falls with time.
+
+Deviations, with reason. Encoder frozen: a map of the embedding and the head are trained, with larger rates than for a
+network; steps stand for epochs. The MMD has a gradient (released: a plain number). Pairs are two people (released: one
+blended loader with itself). Each round chooses from all windows (released: from those that were confident before, so
+that a lower threshold admits nothing). The two views are the even and the odd rows of a window (released: a mirrored
+face). Choice of people by MMD or, as the follow-up does, by cosine of means; theirs adds them one by one with a replay
+memory, ours takes them at once. Refuses a neutral-only target (:mod:`..unlabelled`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from twomind.adaptation import align, caches, divergences, mapping, neighbours, unlabelled
+from twomind.types import Access, Features, Given, Prediction, State
+
+
+@dataclass(frozen=True)
+class SubjectMsda:
+    """Settings."""
+
+    #: source people to keep (the paper: 10 or all 77; the follow-up: 10 or 20)
+    n_people: int = 10
+    #: ``mmd``, or ``cosine`` of mean embeddings
+    measure: str = "mmd"
+    lr: float = 2e-2
+    momentum: float = 0.9
+    #: weight decay, towards the source model (the paper: 5e-4)
+    decay: float = 5e-4
+    #: steps of the first stage
+    source_steps: int = 100
+    #: steps of the second stage
+    steps: int = 150
+    batch: int = 64
+    #: weight of the MMD between two source people
+    pair_weight: float = 0.1
+    #: weight of the MMD to the person
+    weight: float = 1.0
+    #: confidence that a window needs, how much it falls each round, and the steps of a round
+    confident: float = 0.90
+    fall: float = 0.02
+    round_steps: int = 30
+    #: send the source through the same map in the second stage
+    shared: bool = False
+    #: width of the map's residual branch; 0 is an affine per dimension
+    rank: int = 0
+    #: ``target``; or ``neutral``, which is refused without ``force``
+    data: str = "target"
+    force: bool = False
+    #: refuse where the source model sees a second class in a smaller share than this
+    rarest: float = 0.05
+
+    def __post_init__(self) -> None:
+        caches.one_of("measure", self.measure, ("mmd", "cosine"))
+        mapping.check(lr=self.lr, batch=self.batch, n_people=self.n_people, round_steps=self.round_steps)
+
+    @property
+    def needs(self) -> Access:
+        return Access.SOURCE | unlabelled.access(self.data)
+
+    def begin(self, model: Any, given: Given) -> State:
+        import torch
+        from torch.nn import functional as F
+
+        xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "subject-msda")
+        xs = [x for x in xs if not isinstance(caches.read(model, x), Prediction)]
+        target = mapping.rows_of(model, xs, "the person")
+        views = [
+            mapping.rows_of(model, v, "the person") for v in zip(*(align.halves(model, x) for x in xs), strict=True)
+        ]
+        z, y, who = mapping.labelled_rows(model, given.source or (), "the source")
+        chosen = [n for n, _ in align.people_by_likeness(z, who, target, self.measure)][: self.n_people]
+        kept = torch.tensor([w in chosen for w in who])
+        z, y, who = z[kept], y[kept], [w for w in who if w in chosen]
+
+        params = self._between_people(model, z, y, who, given.seed)
+        rng = np.random.default_rng([given.seed, 2])
+        first, names = params, mapping.tuned(params, mapping.MAP, mapping.HEAD)
+        ours, theirs = (mapping.batches(len(r), self.batch, rng) for r in (z, target))
+        taught: neighbours.Confident | None = None
+
+        def loss(now: mapping.Tensors, step: int) -> Any:
+            nonlocal taught
+            if step % self.round_steps == 0:
+                with torch.no_grad():
+                    even, odd = (mapping.answered(now, mapping.moved(now, v)) for v in views)
+                above = self.confident - self.fall * (step // self.round_steps)
+                taught = neighbours.confident_views(even, odd, above)
+            a, b = next(ours), next(theirs)
+            u, v = mapping.moved(now if self.shared else first, z[a]), mapping.moved(now, target[b])
+            total = F.cross_entropy(mapping.answered(now, u), y[a]) + self.weight * divergences.mk_mmd(u, v)
+            if taught is not None and len(taught.rows):
+                sure = mapping.answered(now, mapping.moved(now, target[taught.rows]))
+                total = total + F.cross_entropy(sure, taught.label)
+            return total
+
+        return {
+            **mapping.state_of(
+                mapping.descend(params, names, loss, self.steps, lambda done: self.lr, self.momentum, self.decay)
+            ),
+            "people": chosen,
+        }
+
+    def _between_people(self, model: Any, z: Any, y: Any, who: list[str], seed: int) -> mapping.Tensors:
+        """First stage: one map for all chosen people, pairs of whom are drawn together."""
+        import torch
+        from torch.nn import functional as F
+
+        rng = np.random.default_rng([seed, 1])
+        params = mapping.start(model, z, self.rank, rng)
+        own = [torch.tensor([i for i, w in enumerate(who) if w == n]) for n in sorted(set(who))]
+        draw = [mapping.batches(len(rows), self.batch, rng) for rows in own]
+
+        def loss(now: mapping.Tensors, step: int) -> Any:
+            pair = rng.permutation(len(own))[:2]
+            total, seen = torch.zeros(()), []
+            for p in pair:
+                rows = own[p][next(draw[p])]
+                u = mapping.moved(now, z[rows])
+                total = total + F.cross_entropy(mapping.answered(now, u), y[rows])
+                seen.append(u)
+            return total + (self.pair_weight * divergences.mk_mmd(*seen) if len(seen) == 2 else 0)
+
+        names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
+        rate, steps = (lambda done: self.lr), self.source_steps
+        return mapping.descend(params, names, loss, steps, rate, self.momentum, self.decay)
+
+    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+        return mapping.predict(model, state, x)
+
+
+PLUGIN = SubjectMsda
