@@ -21,8 +21,9 @@ from results import save
 from twomind.adaptation import load_method
 from twomind.encoders.encoder import open_encoder
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
+from twomind.evaluation.compare import compare
+from twomind.evaluation.run import Windows
 from twomind.models import load
-from twomind.score import Windows, compare
 from twomind.serve.personalise_verb import Order
 from twomind.types import AMBIVALENCE, Example, Features, Fold, Recording
 

@@ -29,9 +29,9 @@ from twomind.adaptation.state import save_state
 from twomind.capture.drawn.people import draw_people
 from twomind.core.store import Store
 from twomind.encoders.frames import windows_of
+from twomind.evaluation.machine import Memory
 from twomind.media.recording import open_recording
 from twomind.models import load
-from twomind.score.machine import Memory
 from twomind.types import Features, Recording
 
 SEED, QUESTION = 7, 1

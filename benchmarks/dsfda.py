@@ -32,9 +32,9 @@ import results
 from twomind.adaptation import load_method
 from twomind.adaptation.methods import dsfda as method
 from twomind.adaptation.state import save_state
+from twomind.evaluation.machine import Memory
 from twomind.models.dsfda import net
 from twomind.models.dsfda.recogniser import Dsfda
-from twomind.score.machine import Memory
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
 from twomind.types import Features, Given, Task, Track

@@ -36,9 +36,11 @@ from twomind import adaptation as personalise
 from twomind.core.store import write_text
 from twomind.describe.study import study_features
 from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
-from twomind.score import Windows, compare, machine, people
+from twomind.evaluation import machine, people
+from twomind.evaluation.compare import compare
+from twomind.evaluation.run import Windows
+from twomind.evaluation.windows import Labels, opaque
 from twomind.score.drawn_set import DrawnSet
-from twomind.score.windows import Labels, opaque
 from twomind.serve.personalise_verb import WINDOW_S, Order
 from twomind.types import Example, Fold, Given
 

@@ -28,9 +28,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from twomind.adaptation import load_method, stream
 from twomind.adaptation.offsets import fit_sd
 from twomind.datasets.bah_splits import read_answers
+from twomind.evaluation import metrics
+from twomind.evaluation.people import paired
 from twomind.models.words.recogniser import MIN_WORDS
-from twomind.score import metrics
-from twomind.score.people import paired
 from twomind.training import words as wt
 from twomind.types import AMBIVALENCE, Example, Features, Given, Prediction, Task
 

@@ -21,12 +21,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.datasets.bah_splits import Answer, read_answers, video_id
+from twomind.evaluation.fusion_card import card_figures
+from twomind.evaluation.fusion_folds import with_validation
+from twomind.evaluation.words import score_words
 from twomind.features.words.text import describe_words
 from twomind.models.fusion.input import Recipe, default_recipe
 from twomind.models.fusion.net import FusionConfig
-from twomind.score.fusion_card import card_figures
-from twomind.score.fusion_study import with_validation
-from twomind.score.words import score_words
 from twomind.training.fusion import fit, settings_for, with_card
 from twomind.training.fusion_data import Item, item_of, middles
 from twomind.types import AMBIVALENCE, Features, Fold, Timing, Word

@@ -28,9 +28,9 @@ from results import save
 from twomind.adaptation import Step, load_method, prototypes, stream
 from twomind.adaptation.guard import Guarded, decide
 from twomind.adaptation.losses import unit
+from twomind.evaluation.harm import macro_f1, wilson
+from twomind.evaluation.streams import ORDERS, interleaved
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.score.harm import macro_f1, wilson
-from twomind.score.streams import ORDERS, interleaved
 from twomind.types import Example, Features, Given, Task, Track
 
 METHODS = ("tent", "sar", "t3a", "tda", "tpt", "tta-cap", "tta-cap-v1", "tta-cap-wacv")

@@ -47,12 +47,12 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.describe.measured import LOST, measured
 from twomind.describe.study import ClipTruth, study_features
+from twomind.evaluation import people
+from twomind.evaluation.windows import Windows, opaque
 from twomind.features.describe import describe
 from twomind.features.face.reader import relative
 from twomind.models.described import fit_described
-from twomind.score import people
 from twomind.score.drawn_set import TASKS
-from twomind.score.windows import Windows, opaque
 from twomind.training import pft
 from twomind.types import Example, Features, Given, Recording, Track
 

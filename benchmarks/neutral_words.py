@@ -22,11 +22,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.datasets.bah_splits import read_answers
+from twomind.evaluation import metrics
 from twomind.features.words.lexicon import lexicon
 from twomind.models.calibration import log_loss, sigmoid
 from twomind.models.words.additive import excess
 from twomind.models.words.recogniser import MIN_WORDS
-from twomind.score import metrics
 from twomind.training import words as wt
 
 MODELS = ("plain", "relative", "beside")

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from results import save
-from twomind.score import people
-from twomind.score.baselines import WORDS
-from twomind.score.metrics import auc, interval
-from twomind.score.runs import filled, find_runs, load_run
+from twomind.evaluation import people
+from twomind.evaluation.baselines import WORDS
+from twomind.evaluation.metrics import auc, interval
+from twomind.evaluation.runs import filled, find_runs, load_run
 from twomind.types import Run
 
 #: Groups of the table, by what was seen before the stream, in this order.

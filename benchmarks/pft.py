@@ -28,8 +28,8 @@ import results
 from dsfda import timed
 from twomind.adaptation import load_method
 from twomind.adaptation.state import save_state
+from twomind.evaluation.machine import Memory
 from twomind.models.embedding import EmbeddingRecogniser
-from twomind.score.machine import Memory
 from twomind.training import pft
 from twomind.types import Example, Features, Given, Task, Track
 

@@ -9,15 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.score.agreement import (
-    cohen_kappa,
-    confusion,
-    counts_per_unit,
-    fleiss_kappa,
-    icc,
-    krippendorff_alpha,
-)
-from twomind.score.agreement_time import (
+from twomind.evaluation.agreement import cohen_kappa, confusion, counts_per_unit, fleiss_kappa, icc, krippendorff_alpha
+from twomind.evaluation.agreement_time import (
     bootstrap,
     by_segment,
     disagreements,

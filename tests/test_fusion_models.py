@@ -17,11 +17,11 @@ pytest.importorskip("torch")
 import torch
 
 from twomind.core.errors import BadInput
+from twomind.evaluation.deletion import deletion_test
 from twomind.models.fusion.input import default_recipe, fit_scales, grid_of, without_span
 from twomind.models.fusion.net import FusionConfig, FusionNet, collate, published
 from twomind.models.fusion.recogniser import FusionRecogniser
 from twomind.models.fusion.run import rows_of
-from twomind.score.deletion import deletion_test
 from twomind.training import fusion as fusion_fit
 from twomind.training.fusion import FitSettings, Objective, fit, settings_for
 from twomind.training.fusion_data import Item

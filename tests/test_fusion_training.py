@@ -17,12 +17,12 @@ import torch
 
 from twomind import models as estimate
 from twomind.core.errors import BadInput, MissingWeights
+from twomind.evaluation.fusion_card import card_figures
+from twomind.evaluation.fusion_folds import Job, Plan, train_one, train_study, with_validation
+from twomind.evaluation.located_frames import Moments, locate_frames, shortcuts
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import default_recipe, fit_scales, grid_of
 from twomind.models.fusion.net import FusionConfig
-from twomind.score.fusion_card import card_figures
-from twomind.score.fusion_study import Job, Plan, train_one, train_study, with_validation
-from twomind.score.located_frames import Moments, locate_frames, shortcuts
 from twomind.training.fusion import fit, settings_for
 from twomind.training.fusion_data import apart, read_items, training_set, write_items
 from twomind.training.loop import TrainSettings

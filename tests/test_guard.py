@@ -14,8 +14,8 @@ pytest.importorskip("torch")
 from twomind.adaptation import Step, check, load_method, stream
 from twomind.adaptation.guard import Guarded, decide, signs
 from twomind.core.errors import BadInput
-from twomind.score.harm import harm_report, macro_f1, wilson
-from twomind.score.streams import ORDERS, interleaved
+from twomind.evaluation.harm import harm_report, macro_f1, wilson
+from twomind.evaluation.streams import ORDERS, interleaved
 from twomind.types import Example
 
 WILD = {"lr": 20.0}  # Tent with this learning rate says one class after a few windows

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twomind.score import Windows, compare
+from twomind.evaluation.compare import compare
+from twomind.evaluation.run import Windows
+from twomind.evaluation.runs import load_run
 from twomind.score.harm_page import harm_of, write_harm
-from twomind.score.runs import load_run
 from twomind.serve.personalise_verb import Order
 from twomind.types import Access, Fold, Given, Prediction, State
 

@@ -10,8 +10,8 @@ import pytest
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer
+from twomind.evaluation import located as lo
 from twomind.models.words.recogniser import WordsRecogniser
-from twomind.score import located as lo
 
 N_FRAMES = 300
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from twomind.score import metrics as m
+from twomind.evaluation import metrics as m
 
 
 def sample(seed: int, n: int = 200, levels: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from twomind.core.store import Store, content_hash, read_arrays
-from twomind.score.runs import find_runs, load_run, save_run
+from twomind.evaluation.runs import find_runs, load_run, save_run
 from twomind.serve.cli import main
 
 KEPT = Path(__file__).parent / "fixtures" / "v0_1"

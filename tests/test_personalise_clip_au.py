@@ -25,8 +25,8 @@ from twomind.core.store import Store
 from twomind.datasets import biovid, open_dataset
 from twomind.encoders import frame_rows
 from twomind.encoders.encoder import open_encoder
+from twomind.evaluation.windows import Labels, Windows
 from twomind.models.clip_au.clips import ClipSettings
-from twomind.score.windows import Labels, Windows
 from twomind.serve import personalise_clip_au
 from twomind.serve.cli import main
 from twomind.serve.personalise_methods import chosen_methods, parsed, within_guard

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from twomind.score import agreement, agreement_time
-from twomind.score.metrics import person_weights
+from twomind.evaluation import agreement, agreement_time
+from twomind.evaluation.metrics import person_weights
 
 sys.path.insert(0, str(Path(__file__).parent))
 ref = importlib.import_module("reference.agreement")

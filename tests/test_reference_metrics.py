@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.score import baselines, classes, harm, metrics, people, shortcuts, timeline
-from twomind.score.baselines import Seen
+from twomind.evaluation import baselines, classes, harm, metrics, people, shortcuts, timeline
+from twomind.evaluation.baselines import Seen
 
 sys.path.insert(0, str(Path(__file__).parent))
 ref = importlib.import_module("reference.metrics")

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer
-from twomind.score import breakdown, guard, located, located_frames, rows, runs, streams, words
-from twomind.score.board import Line, Sample
-from twomind.score.windows import Labels, Reader, Windows, content
+from twomind.evaluation import breakdown, located, located_frames, rows, runs, streams, words
+from twomind.evaluation import leaks as guard
+from twomind.evaluation.board import Line, Sample
+from twomind.evaluation.windows import Labels, Reader, Windows, content
 from twomind.types import Example, Features, Fold, Prediction, Recording, Rows, Run, Task, Track, Word
 
 sys.path.insert(0, str(Path(__file__).parent))

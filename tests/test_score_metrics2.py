@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from twomind.score import classes, metrics, people, timeline
+from twomind.evaluation import classes, metrics, people, timeline
 
 
 def sample(seed: int, n: int = 150, c: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

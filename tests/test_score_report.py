@@ -17,7 +17,10 @@ import pytest
 from click.testing import CliRunner
 
 from twomind.core.errors import BadInput
-from twomind.score import Windows, board, breakdown, classes, compare, people, report, report_tables, runs, words_run
+from twomind.evaluation import board, breakdown, classes, people, runs, words_run
+from twomind.evaluation.compare import compare
+from twomind.evaluation.run import Windows
+from twomind.score import report, report_tables
 from twomind.serve.cli import main
 from twomind.types import Rows
 

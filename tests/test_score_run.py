@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, Partial
-from twomind.score import Windows, compare, embedding_summary, guard, metrics, run, runs
+from twomind.evaluation import leaks as guard
+from twomind.evaluation import metrics, runs
+from twomind.evaluation.compare import compare
+from twomind.evaluation.run import Windows, embedding_summary, run
 from twomind.types import Access, Fold, Given, Rows, Task
 
 _spec = importlib.util.spec_from_file_location("scoring_world", Path(__file__).parent / "scoring_world.py")
@@ -144,7 +147,7 @@ def test_a_person_on_both_sides_raises_unless_the_protocol_means_it() -> None:
     about_questions = go(fold=replace(fold, protocol="leave-one-question-out"))
     assert about_questions.fold.same_people, "tables must say that people met"
     assert not go().fold.same_people
-    from twomind.score.board import boards
+    from twomind.evaluation.board import boards
     from twomind.score.report_tables import about
 
     [found] = boards([about_questions], n_bootstrap=100)
@@ -266,7 +269,7 @@ def test_shortcut_rows_are_those_of_the_training_people() -> None:
     expected = [np.array([1 - n / 6, n / 6]) for n in (1, 2, 5, 3)]
     assert np.allclose(rows.beside["question_only"], np.tile(expected, (4, 1)))
     # Question 5 has a rate of exactly one half, which is not above one half.
-    from twomind.score.classes import decide
+    from twomind.evaluation.classes import decide
 
     assert decide(rows.beside["question_only"]).tolist() == [0, 0, 1, 0] * 4
     assert metrics.within_question_auc(rows.y, rows.beside["question_only"][:, 1], rows.question) == 0.5
@@ -277,7 +280,7 @@ def test_shortcut_rows_are_those_of_the_training_people() -> None:
 
 def test_length_and_question_is_the_regression_that_it_says() -> None:
     linear = pytest.importorskip("sklearn.linear_model")
-    from twomind.score import baselines
+    from twomind.evaluation import baselines
 
     rng = np.random.default_rng(0)
     question = rng.choice(["1", "2", "3"], 80)
@@ -437,7 +440,8 @@ KILLED = """
 import os, sys
 sys.path[:0] = [{tests!r}]
 import scoring_world as w
-from twomind.score import Windows, compare
+from twomind.evaluation.compare import compare
+from twomind.evaluation.run import Windows
 def model_for(fold):
     if fold.name == "t2":
         os.kill(os.getpid(), 9)
@@ -466,7 +470,7 @@ def test_a_killed_comparison_keeps_what_was_done_and_ends_as_an_undisturbed_one(
 
 
 def test_scoring_imports_no_torch() -> None:
-    code = "import sys, twomind.score, twomind.score.run, twomind.score.runs; sys.exit('torch' in sys.modules)"
+    code = "import sys, twomind.evaluation, twomind.evaluation.run, twomind.evaluation.runs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import read_split
+from twomind.evaluation.words import score_words
+from twomind.evaluation.words_card import ship, train_words
 from twomind.models.words.additive import ngram_values
 from twomind.models.words.recogniser import WordsRecogniser
-from twomind.score.words import score_words
-from twomind.score.words_card import ship, train_words
 from twomind.serve.cli import main
 from twomind.training import words as wt
 from twomind.training.words_grams import count_terms, grams, solve_dual
@@ -137,7 +137,7 @@ def test_the_table_that_is_printed_carries_its_shortcut_rows(made, monkeypatch) 
     assert found["constant"]["auc"] == found["prevalence_only"]["auc"] == 0.5
     held_out = result["card"]["held_out_people"]
     assert held_out["constant"]["brier"] > held_out["prevalence"]["brier"] > held_out["words"]["brier"]
-    monkeypatch.setattr("twomind.score.words_card.train_words", lambda *_, **__: result)
+    monkeypatch.setattr("twomind.evaluation.words_card.train_words", lambda *_, **__: result)
     model = ["--split", "test", "--model", str(out), "--bootstrap", "100"]
     for call in (["score", "words", "--data", str(folder), *model], ["train", "words", "--data", str(folder)]):
         done = CliRunner().invoke(main, call)
@@ -198,7 +198,7 @@ def test_a_folder_in_the_public_layout_is_called_bah_only_when_its_people_are_th
     assert "BAH" not in made[2]["card"]["data"]["name"]
     assert made[2]["card"]["population"] == "of the user's own data"
     assert not made[2]["card"]["form"]
-    from twomind.score.words_card import _is_public
+    from twomind.evaluation.words_card import _is_public
 
     assert _is_public(read_split(shared / "data" / "bah_v1" / "train.txt").answers)
     assert not _is_public(read_split(made[0] / "train.txt").answers)
@@ -408,7 +408,7 @@ def test_ctrl_c_at_the_command_line_says_that_nothing_was_written(made, tmp_path
         progress("cross-validation", 1, 9)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("twomind.score.words_card.train_words", interrupted)
+    monkeypatch.setattr("twomind.evaluation.words_card.train_words", interrupted)
     done = CliRunner().invoke(main, ["train", "words", "--data", str(folder), "--out", str(tmp_path / "m")])
     assert done.exit_code == 130
     assert "cross-validation (1 of 9 steps)" in done.stderr

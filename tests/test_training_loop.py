@@ -221,7 +221,7 @@ def test_a_checkpoint_of_other_settings_is_refused_and_a_lost_gpu_named(tmp_path
 
 
 def test_figures_of_the_loop_are_those_of_the_score_room() -> None:
-    from twomind.score import metrics
+    from twomind.evaluation import metrics
 
     rng = np.random.default_rng(0)
     y, p = rng.integers(0, 2, 200), np.round(rng.random(200), 1)

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from twomind.core.store import write_text
-from twomind.score.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
+from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
+from twomind.evaluation.runs import filled
 from twomind.score.page import Block, Table, Text, write_page
 from twomind.score.report import DRAWN, json_values
-from twomind.score.runs import filled
 from twomind.types import Rows, Run
 
 BASE = "source-only"
@@ -107,7 +107,7 @@ def _mean(seeds: Sequence[PersonHarm]) -> PersonHarm:
 def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0) -> dict[str, Any]:
     """Write ``harm.json``, ``harm.html`` and ``harm.md`` into ``out``; return their paths.
 
-    All runs are of one data set and task (as :func:`twomind.score.compare.compare` gives them).
+    All runs are of one data set and task (as :func:`twomind.evaluation.compare.compare` gives them).
     """
     found = harm_of(runs, tolerance)
     blocks: list[Block] = [Text(f"Who was harmed: {title}".rstrip(": "), "h1")]

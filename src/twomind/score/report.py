@@ -12,8 +12,9 @@ import numpy as np
 
 from twomind import __version__
 from twomind.core.store import write_text
-from twomind.score import breakdown, classes, people
-from twomind.score.board import Board, against_each_other, boards
+from twomind.evaluation import breakdown, classes, people
+from twomind.evaluation.board import Board, against_each_other, boards
+from twomind.evaluation.runs import find_runs, load_run
 from twomind.score.page import Block, Bullets, Text, write_page
 from twomind.score.report_figures import (
     calibration_blocks,
@@ -34,7 +35,6 @@ from twomind.score.report_tables import (
     population,
     shortcut_table,
 )
-from twomind.score.runs import find_runs, load_run
 from twomind.types import Progress, Run
 
 DRAWN = (
@@ -116,7 +116,7 @@ def write_report(
     window or frame (default: the task's own).
 
     Raises:
-        BadInput: the runs cannot stand on one page (:func:`twomind.score.board.boards`).
+        BadInput: the runs cannot stand on one page (:func:`twomind.evaluation.board.boards`).
     """
     found = boards(runs, metric, n_bootstrap, seed, progress, level)
     drawn = any(b.drawn for b in found)

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from twomind.score import breakdown, classes, figures, metrics, people
-from twomind.score.board import Board, Line
+from twomind.evaluation import breakdown, classes, metrics, people
+from twomind.evaluation.board import Board, Line
+from twomind.evaluation.runs import filled
+from twomind.score import figures
 from twomind.score.page import Block, Figure, Pair, Table, Text
 from twomind.score.report_tables import LEVELS, TITLES, number, ordered
-from twomind.score.runs import filled
 from twomind.types import Rows, Run
 
 

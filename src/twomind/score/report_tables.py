@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twomind.score import baselines, breakdown, people, timeline
-from twomind.score.board import Board, Line, against_each_other
+from twomind.evaluation import baselines, breakdown, people, timeline
+from twomind.evaluation.board import Board, Line, against_each_other
 from twomind.score.page import Block, Table, Text
 
 TITLES = {
@@ -284,7 +284,7 @@ def pair_table(board: Board) -> Table | None:
 
 
 def group_blocks(board: Board, entries: Sequence[Mapping[str, Any]], min_people: int) -> list[Block]:
-    """``entries`` are those of :func:`twomind.score.breakdown.subgroups`."""
+    """``entries`` are those of :func:`twomind.evaluation.breakdown.subgroups`."""
     if not entries:
         return [
             Text("Groups of people", "h3"),

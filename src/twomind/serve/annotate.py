@@ -16,7 +16,7 @@ import numpy as np
 
 from twomind.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
 from twomind.core.errors import BadInput
-from twomind.score.agreement_time import Spans, spans_of_score
+from twomind.evaluation.agreement_time import Spans, spans_of_score
 from twomind.types import Timing, Word
 
 _MODALITY = {"face": "facial", "head": "body", "voice": "audio", "words": "language"}

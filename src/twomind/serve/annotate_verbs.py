@@ -292,8 +292,8 @@ def agree_verb(
     FILES are ELAN files (or CSV, WebVTT), or one folder of ELAN files per coder. Files about the same recording are
     compared; several recordings count together.
     """
-    from twomind.score.agreement_report import compare
-    from twomind.score.raters import Said, collect, with_model
+    from twomind.evaluation.agreement_report import compare
+    from twomind.evaluation.raters import Said, collect, with_model
 
     loaded = [(_with_duration(a, file), file, who) for a, file, who in _read(files, named, recording, None)]
     said = [Said(a, file, who) for a, file, who in loaded]

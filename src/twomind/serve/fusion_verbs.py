@@ -46,7 +46,7 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
 
     Interrupt it at any time and run it again: it goes on to the same weights.
     """
-    from twomind.score.fusion_study import train_study
+    from twomind.evaluation.fusion_folds import train_study
     from twomind.serve.words_verbs import _bar
 
     dataset, folds, task = _opened(options)
@@ -105,9 +105,9 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
     from dataclasses import replace
 
     from twomind.encoders.pretrained import Encoder
+    from twomind.evaluation.fusion_folds import Plan
     from twomind.models.fusion.input import default_recipe
     from twomind.models.fusion.net import FusionConfig, published
-    from twomind.score.fusion_study import Plan
     from twomind.training.fusion import FitSettings, settings_for
 
     encoders = tuple(
@@ -206,7 +206,7 @@ def submit_verb(
     offline: bool,
 ) -> int:
     """Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind predict`."""
-    from twomind.score.submit import submit
+    from twomind.evaluation.submit import submit
 
     expected = None
     if videos is not None:

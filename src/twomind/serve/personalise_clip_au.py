@@ -134,7 +134,7 @@ def drawn_hop_s(layout: str, world: StudyWorld, length_s: float | None) -> float
 class FoldModels:
     """fold → CLIP-AU trained on its source people; its validation people choose the epoch. Kept under ``folder``."""
 
-    labels: Any  # twomind.score.windows.Labels
+    labels: Any  # twomind.evaluation.windows.Labels
     reading: Callable[[str], Features]
     encoder: str
     clips: ClipSettings

@@ -68,8 +68,8 @@ class Order:
 
 def fitted(dataset: Any, reading: Any, task: Task, windows: Any, face: str, fold: Fold) -> Any:
     """The described recogniser of one fold: fitted on its source people alone, the same each time it is asked for."""
+    from twomind.evaluation.windows import Labels
     from twomind.models.described import fit_described
-    from twomind.score.windows import Labels
 
     labels = Labels(dataset, task, windows)
     examples = labels.examples((*fold.train, *fold.val), lambda recording: windows.cut(reading(recording)))
@@ -85,7 +85,7 @@ def people_summary(model: Any, translator: bool = False) -> Any:
 def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[str, Any]:
     from twomind.adaptation import caches, prototypes
     from twomind.adaptation.summary import class_means
-    from twomind.score.run import embedding_summary
+    from twomind.evaluation.run import embedding_summary
     from twomind.types import Prediction
 
     rows: dict[str, tuple[list[Any], list[int]]] = {}
@@ -238,10 +238,10 @@ def score_personalise_verb(
     """
     from twomind.core.store import default_root
     from twomind.datasets.protocols import rules
-    from twomind.score.compare import compare
+    from twomind.evaluation.compare import compare
+    from twomind.evaluation.windows import Labels, Windows
     from twomind.score.harm_page import write_harm
     from twomind.score.report import report
-    from twomind.score.windows import Labels, Windows
 
     options = personalise_clip_au.Options(encoder, epochs, clip_hop_s, allow_drawn_model)
     personalise_clip_au.check_options(model, options, face)

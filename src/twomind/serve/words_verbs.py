@@ -41,7 +41,7 @@ def train_words_verb(
     data: Path, splits: str, variant: str, out: Path | None, seed: int, bootstrap: int, as_json: bool, offline: bool
 ) -> int:
     """Train the words recogniser on labelled answers; participants are kept together in cross-validation."""
-    from twomind.score.words_card import train_words
+    from twomind.evaluation.words_card import train_words
 
     names = tuple(s.strip() for s in splits.split(",") if s.strip())
     try:
@@ -93,11 +93,11 @@ def score_words_verb(
     offline: bool,
 ) -> int:
     """Score the words recogniser on labelled answers, beside its shortcuts, with participant-bootstrap intervals."""
-    from twomind.score.words import score_words
+    from twomind.evaluation.words import score_words
 
     found = _told_if_drawn(data, score_words(data, split=split, model=model, seed=seed, n_bootstrap=bootstrap))
     if out is not None:
-        from twomind.score.words_run import store_words_run
+        from twomind.evaluation.words_run import store_words_run
 
         found |= store_words_run(data, out, split, model, name)
         say(f"run: {found['run']}; put it on a page with: twomind score report {found['run']} --out page")
@@ -129,8 +129,8 @@ def score_words_verb(
 
 def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
     """``found`` with whether its people are drawn; where they are, what that means is said beside the figures."""
+    from twomind.evaluation.words_run import is_drawn
     from twomind.score.report import DRAWN
-    from twomind.score.words_run import is_drawn
 
     drawn = is_drawn(data)
     if drawn:

@@ -11,11 +11,11 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.evaluation import metrics, shortcuts
 from twomind.features.words.text import count
 from twomind.models.calibration import sigmoid
 from twomind.models.questions import resolve
 from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser, load
-from twomind.score import metrics, shortcuts
 
 SCHEMA = "twomind.score.words/1"
 POLICY = (

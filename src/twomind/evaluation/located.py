@@ -18,10 +18,10 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer, read_answers, video_id
+from twomind.evaluation import metrics
 from twomind.features.words.text import count
 from twomind.models.words.additive import Additive
 from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser
-from twomind.score import metrics
 
 #: Frames are looked at this often: neighbours say the same, and pairs grow with the square.
 STEP = 6

@@ -13,8 +13,8 @@ from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
 from twomind.core.store import Ledger
-from twomind.score.run import Summary, run
-from twomind.score.windows import Dataset, Reader, Reading, Windows
+from twomind.evaluation.run import Summary, run
+from twomind.evaluation.windows import Dataset, Reader, Reading, Windows
 from twomind.types import Access, Adapter, Example, Fold, Progress, Run, Task
 
 BASE = "source-only"
@@ -114,7 +114,7 @@ def compare(
 
     ``model_for_fold(fold)`` makes the source model from the fold's training recordings (and keeps it where it wants to
     be resumed: a run is read back only for a model with the same weights). ``summary_for(model)`` makes the summary of
-    :func:`twomind.score.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``; asked
+    :func:`twomind.evaluation.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``; asked
     again, whole ones are read back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
     ``order(fold, seed)`` puts the test recordings of a fold into another order, for each seed.
     ``check_content=False`` is for studies that put one recording's content into another on purpose; every run then

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from twomind.score import classes, timeline
-from twomind.score.board import Board, Line, by_seed, draws, figure, mean_known, resampled
-from twomind.score.metrics import interval
-from twomind.score.runs import filled
+from twomind.evaluation import classes, timeline
+from twomind.evaluation.board import Board, Line, by_seed, draws, figure, mean_known, resampled
+from twomind.evaluation.metrics import interval
+from twomind.evaluation.runs import filled
 from twomind.types import Rows
 
 #: Groups of fewer people are not reported.

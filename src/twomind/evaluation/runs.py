@@ -18,7 +18,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import content_hash, read_arrays, write_arrays, write_text
-from twomind.score import classes, people
+from twomind.evaluation import classes, people
 from twomind.types import Access, Fold, Rows, Run, Task
 
 FORMAT = "twomind.run/1"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.score.metrics import interval, person_weights
+from twomind.evaluation.metrics import interval, person_weights
 
 #: One rater's marked spans ``(start_s, end_s)``.
 Spans = Sequence[tuple[float, float]]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.evaluation import metrics
+from twomind.evaluation.located_frames import STEP_S, Moments, locate_frames, shortcuts
+from twomind.evaluation.words_card import reliability
 from twomind.models.fusion.recogniser import FusionRecogniser
 from twomind.models.fusion.run import rows_of, softmax
-from twomind.score import metrics
-from twomind.score.located_frames import STEP_S, Moments, locate_frames, shortcuts
-from twomind.score.words_card import reliability
 from twomind.training.fusion_data import Item
 
 NOT_FOR = (
@@ -73,7 +73,7 @@ def card_figures(
 
 
 def _never_seen(model: FusionRecogniser, items: Sequence[Item]) -> None:
-    from twomind.score.words import hashed
+    from twomind.evaluation.words import hashed
 
     people = model.card.get("people", {})
     known = set(people.get("hashes", ()))

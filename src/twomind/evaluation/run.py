@@ -17,10 +17,11 @@ from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
-from twomind.score import guard, machine
-from twomind.score.rows import all_rows
-from twomind.score.runs import folder_name, read_back, save_run
-from twomind.score.windows import Dataset, Labels, Reader, Reading, Windows, opaque
+from twomind.evaluation import leaks as guard
+from twomind.evaluation import machine
+from twomind.evaluation.rows import all_rows
+from twomind.evaluation.runs import folder_name, read_back, save_run
+from twomind.evaluation.windows import Dataset, Labels, Reader, Reading, Windows, opaque
 from twomind.types import Access, Adapter, Example, Features, Fold, Given, Prediction, Progress, Run, State, Task
 
 #: ``summary(source windows) -> {name: array}``: what leaves the source site where no source window may.

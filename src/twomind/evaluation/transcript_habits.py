@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from twomind.evaluation import metrics
 from twomind.features.words.text import count
 from twomind.models.calibration import sigmoid
 from twomind.models.words.additive import Additive
-from twomind.score import metrics
 from twomind.training.words import Table
 
 

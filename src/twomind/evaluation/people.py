@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from twomind.score import classes
-from twomind.score.metrics import interval
+from twomind.evaluation import classes
+from twomind.evaluation.metrics import interval
 
 #: A person is harmed when their figure falls by more than this (one point).
 HARM = 0.01

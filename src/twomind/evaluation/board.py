@@ -14,9 +14,9 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
-from twomind.score import baselines, classes, people
-from twomind.score.metrics import interval
-from twomind.score.runs import filled
+from twomind.evaluation import baselines, classes, people
+from twomind.evaluation.metrics import interval
+from twomind.evaluation.runs import filled
 from twomind.types import Run
 
 METRICS = ("macro_f1", "weighted_f1", "war", "uar", "ap", "ap_bah", "auc", "within_question_auc", "ece", "brier")

@@ -1,4 +1,4 @@
-"""Metrics of C >= 2 classes, own definitions, numpy only, in the manner of :mod:`twomind.score.metrics`.
+"""Metrics of C >= 2 classes, own definitions, numpy only, in the manner of :mod:`twomind.evaluation.metrics`.
 
 Shapes: labels ``y (N,)`` of 0 … C-1, ``probs (N, C)``, ``weights``: None, or ``(N,)``, or ``(B, N)`` for B resamples at
 once. A metric returns a float, or ``(B,)`` for B resamples; nan where it is not defined.
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.score import metrics
-from twomind.score.metrics import THRESHOLD, Weights, _out, _ratio, _rows
+from twomind.evaluation import metrics
+from twomind.evaluation.metrics import THRESHOLD, Weights, _out, _ratio, _rows
 
 #: How near to the constant-predictor curve a row is flagged.
 NEAR_CURVE = 0.01
@@ -150,7 +150,7 @@ def bound(
 ) -> dict[str, Callable[..., Any]]:
     """All metrics with labels and probabilities bound: name → ``metric(weights=None)``.
 
-    ``f1_<c>`` is the F1 of class c. ``fold (N,)`` as in :func:`twomind.score.metrics.within_question_auc`.
+    ``f1_<c>`` is the F1 of class c. ``fold (N,)`` as in :func:`twomind.evaluation.metrics.within_question_auc`.
     """
     y, probs = _check(y, probs)
     c = probs.shape[1]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.score import metrics
+from twomind.evaluation import metrics
 
 #: Seconds between looked-at moments: neighbours say the same, and pairs grow with the square.
 STEP_S = 0.6

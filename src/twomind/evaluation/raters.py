@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from twomind.annotations import PROGRAM, Annotations, Tier, parse_kind
 from twomind.core.errors import BadInput
-from twomind.score.agreement_time import Spans
+from twomind.evaluation.agreement_time import Spans
 
 T = TypeVar("T")
 

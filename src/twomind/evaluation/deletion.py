@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from twomind.evaluation import metrics
 from twomind.models.fusion.input import grid_of, why_empty, without_span
 from twomind.models.fusion.recogniser import FusionRecogniser
 from twomind.models.fusion.run import rows_of
-from twomind.score import metrics
 from twomind.types import Features
 
 

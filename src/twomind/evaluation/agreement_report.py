@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.score import agreement
-from twomind.score.agreement_time import (
+from twomind.evaluation import agreement
+from twomind.evaluation.agreement_time import (
     Events,
     bootstrap,
     by_segment,
@@ -21,7 +21,7 @@ from twomind.score.agreement_time import (
     on_grid,
     on_units,
 )
-from twomind.score.raters import Rated
+from twomind.evaluation.raters import Rated
 
 #: Fewer recordings than this give no intraclass correlation.
 LEAST_ICC = 3

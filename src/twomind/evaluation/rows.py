@@ -9,8 +9,8 @@ import numpy as np
 
 from twomind import adaptation as personalise
 from twomind.core.errors import BadInput
-from twomind.score import baselines
-from twomind.score.windows import Labels, Reader, Windows
+from twomind.evaluation import baselines
+from twomind.evaluation.windows import Labels, Reader, Windows
 from twomind.types import Features, Fold, Prediction, Rows, Task
 
 

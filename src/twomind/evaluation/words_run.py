@@ -11,12 +11,12 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.datasets import checking
 from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.evaluation import machine, shortcuts
+from twomind.evaluation.runs import save_run
+from twomind.evaluation.words import existing, flat, hashed, probabilities
 from twomind.features.words.text import count
 from twomind.models.questions import resolve
 from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser, load
-from twomind.score import machine, shortcuts
-from twomind.score.runs import save_run
-from twomind.score.words import existing, flat, hashed, probabilities
 from twomind.types import AMBIVALENCE, Fold, Rows, Run
 
 
@@ -90,7 +90,7 @@ def store_words_run(
     dataset: str | None = None,
     drawn: bool | None = None,
 ) -> dict[str, Any]:
-    """Score as :func:`twomind.score.words.score_words` does and keep the run in the folder ``out``.
+    """Score as :func:`twomind.evaluation.words.score_words` does and keep the run in the folder ``out``.
 
     ``drawn`` says whether the people are synthetic; by default it is looked up (:func:`is_drawn`).
 

@@ -15,14 +15,14 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.datasets.bah_splits import Answer, read_answers
+from twomind.evaluation import metrics
+from twomind.evaluation.located import located_card
+from twomind.evaluation.transcript_habits import habits
+from twomind.evaluation.words import existing, hashed, plain, score_answers
+from twomind.evaluation.words_run import is_drawn
 from twomind.models.calibration import Reliability, risk_curve, sigmoid
 from twomind.models.words.additive import Additive
 from twomind.models.words.recogniser import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict
-from twomind.score import metrics
-from twomind.score.habits import habits
-from twomind.score.located import located_card
-from twomind.score.words import existing, hashed, plain, score_answers
-from twomind.score.words_run import is_drawn
 from twomind.training import words as wt
 from twomind.types import Progress
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.score.windows import Reader
+from twomind.evaluation.windows import Reader
 from twomind.types import Access, Adapter, Fold, Given, Recording, Task
 
 #: Protocols about something else than people never seen.

@@ -21,10 +21,10 @@ import numpy as np
 from twomind.core import engine
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash, write_text
+from twomind.evaluation.fusion_card import card_figures
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import Recipe
 from twomind.models.fusion.net import FusionConfig
-from twomind.score.fusion_card import card_figures
 from twomind.training import fusion_data
 from twomind.training.fusion import FitSettings, fit, with_card
 from twomind.training.fusion_data import Item, LabelledSet, Skipped

@@ -1,0 +1,1 @@
+"""Protocol × model × method → a run; the only place where labels meet predictions."""
