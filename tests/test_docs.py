@@ -6,7 +6,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from twomind.serve.tables import COLUMNS
+from twomind.reporting.tables import COLUMNS
 
 ROOT = Path(__file__).parent.parent
 

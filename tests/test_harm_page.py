@@ -15,7 +15,7 @@ import pytest
 from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.evaluation.runs import load_run
-from twomind.score.harm_page import harm_of, write_harm
+from twomind.reporting.harm_page import harm_of, write_harm
 from twomind.serve.personalise_verb import Order
 from twomind.types import Access, Fold, Given, Prediction, State
 

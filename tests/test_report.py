@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from twomind.datasets import load_dataset
-from twomind.serve.report import MAX_TOGETHER, write_overview, write_report
-from twomind.serve.report_data import bin_means, overview_row, quality_of, runs_of, time_data
-from twomind.serve.result import NotMeasured, Result
+from twomind.reporting.report import MAX_TOGETHER, write_overview, write_report
+from twomind.reporting.report_data import bin_means, overview_row, quality_of, runs_of, time_data
+from twomind.reporting.result import NotMeasured, Result
 from twomind.types import (
     Cue,
     Evidence,

@@ -20,7 +20,8 @@ from twomind.core.errors import BadInput
 from twomind.evaluation import board, breakdown, classes, people, runs, words_run
 from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
-from twomind.score import report, report_tables
+from twomind.reporting import leaderboard as report
+from twomind.reporting import leaderboard_tables as report_tables
 from twomind.serve.cli import main
 from twomind.types import Rows
 

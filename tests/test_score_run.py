@@ -148,7 +148,7 @@ def test_a_person_on_both_sides_raises_unless_the_protocol_means_it() -> None:
     assert about_questions.fold.same_people, "tables must say that people met"
     assert not go().fold.same_people
     from twomind.evaluation.board import boards
-    from twomind.score.report_tables import about
+    from twomind.reporting.leaderboard_tables import about
 
     [found] = boards([about_questions], n_bootstrap=100)
     assert "nothing about people never seen" in about(found)

@@ -343,7 +343,7 @@ def _with_duration(one: Annotations, file: Path) -> Annotations:
 
 
 def _write_disagreements(found: Mapping[str, Any], path: Path) -> None:
-    from twomind.serve.tables import write_rows
+    from twomind.reporting.tables import write_rows
 
     columns = ("recording", "start_s", "end_s", "marked", "not_marked", "at_border", "within_tolerance")
     rows = [

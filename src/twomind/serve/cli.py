@@ -247,7 +247,7 @@ def _read_media(
 
 
 def _answer_json(done: Any, predicting: bool) -> dict[str, Any]:
-    from twomind.serve.summary import summary_of
+    from twomind.reporting.summary import summary_of
 
     base = {"recording": done.job.id, "path": done.job.media, "state": done.state}
     if done.result is None:

@@ -110,7 +110,7 @@ def ready(settings: Any) -> Any:
 
 def tell(recogniser: Any, out: Path) -> None:
     """Write ``llm.json`` beside the overview, and say in words what came back."""
-    from twomind.serve.tables import write_json
+    from twomind.reporting.tables import write_json
 
     found = recogniser.summary()
     write_json(found, out / "llm.json")

@@ -240,8 +240,8 @@ def score_personalise_verb(
     from twomind.datasets.protocols import rules
     from twomind.evaluation.compare import compare
     from twomind.evaluation.windows import Labels, Windows
-    from twomind.score.harm_page import write_harm
-    from twomind.score.report import report
+    from twomind.reporting.harm_page import write_harm
+    from twomind.reporting.leaderboard import report
 
     options = personalise_clip_au.Options(encoder, epochs, clip_hop_s, allow_drawn_model)
     personalise_clip_au.check_options(model, options, face)

@@ -15,13 +15,13 @@ from twomind.core import engine
 from twomind.core.errors import BadInput
 from twomind.core.store import Ledger, Store, content_hash
 from twomind.media.recording import MEDIA_SUFFIXES
+from twomind.reporting import tables
+from twomind.reporting.result import Result
+from twomind.reporting.summary import summary_of
 from twomind.serve import adapt as adaptation
-from twomind.serve import tables
 from twomind.serve.adapt import People
 from twomind.serve.answer import predict_one
 from twomind.serve.jobs import Job, Options, fingerprint
-from twomind.serve.result import Result
-from twomind.serve.summary import summary_of
 from twomind.types import Access, Given, Progress
 
 
@@ -39,7 +39,7 @@ class Done:
 
 def write_result(result: Result, folder: Path, mark: str) -> None:
     """All files of one answer. The summary is written last: where it lies, the rest is whole."""
-    from twomind.serve.report import write_report
+    from twomind.reporting.report import write_report
 
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
@@ -200,7 +200,7 @@ def _timed(items: Iterator[Done]) -> Iterator[tuple[Done, float]]:
 
 def write_overview(finished: Sequence[Done], out: Path) -> None:
     """``answers.csv`` (one row per file, failed ones too) and the report over all answers."""
-    from twomind.serve.report import write_report
+    from twomind.reporting.report import write_report
 
     adapted = any(d.result is not None and d.result.adaptation for d in finished)
     columns = (

@@ -42,7 +42,7 @@ def score_report_verb(
     offline: bool,
 ) -> int:
     """One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts, figures, limits."""
-    from twomind.score.report import report
+    from twomind.reporting.leaderboard import report
 
     found = report(
         runs,

@@ -32,7 +32,7 @@ def say(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    from twomind.serve.tables import to_json
+    from twomind.reporting.tables import to_json
 
     click.echo(to_json(value))
 

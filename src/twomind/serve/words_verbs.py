@@ -130,7 +130,7 @@ def score_words_verb(
 def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
     """``found`` with whether its people are drawn; where they are, what that means is said beside the figures."""
     from twomind.evaluation.words_run import is_drawn
-    from twomind.score.report import DRAWN
+    from twomind.reporting.leaderboard import DRAWN
 
     drawn = is_drawn(data)
     if drawn:

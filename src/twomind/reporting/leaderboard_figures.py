@@ -10,9 +10,9 @@ import numpy as np
 from twomind.evaluation import breakdown, classes, metrics, people
 from twomind.evaluation.board import Board, Line
 from twomind.evaluation.runs import filled
-from twomind.score import figures
-from twomind.score.page import Block, Figure, Pair, Table, Text
-from twomind.score.report_tables import LEVELS, TITLES, number, ordered
+from twomind.reporting import figures
+from twomind.reporting.leaderboard_tables import LEVELS, TITLES, number, ordered
+from twomind.reporting.page import Block, Figure, Pair, Table, Text
 from twomind.types import Rows, Run
 
 

@@ -17,9 +17,9 @@ from urllib.parse import quote
 from twomind import __version__
 from twomind.core.store import replacing
 from twomind.datasets.consent import refused
-from twomind.serve.report_data import MODALITIES, overview_row, time_data
-from twomind.serve.report_text import CAPTION, DRAWN, MEANING, answer_text, question_text, seconds
-from twomind.serve.result import Result
+from twomind.reporting.report_data import MODALITIES, overview_row, time_data
+from twomind.reporting.report_text import CAPTION, DRAWN, MEANING, answer_text, question_text, seconds
+from twomind.reporting.result import Result
 
 #: From here on a page holds the overview alone and links to one page per recording.
 MAX_TOGETHER = 24
@@ -131,7 +131,7 @@ def _media_blocks(embedded: Sequence[tuple[int, Path, str]]) -> Iterator[bytes]:
 
 
 def _source(name: str) -> str:
-    return (files("twomind.serve") / "web" / "report" / name).read_text(encoding="utf-8")
+    return (files("twomind.reporting") / "web" / "report" / name).read_text(encoding="utf-8")
 
 
 def _joined() -> str:

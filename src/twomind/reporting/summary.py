@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.serve import tables
-from twomind.serve.result import Result
+from twomind.reporting import tables
+from twomind.reporting.result import Result
 from twomind.types import Status
 
 #: What a probability says, unless the model says otherwise of its own.

@@ -10,7 +10,7 @@ from typing import Any
 
 from twomind.evaluation import baselines, breakdown, people, timeline
 from twomind.evaluation.board import Board, Line, against_each_other
-from twomind.score.page import Block, Table, Text
+from twomind.reporting.page import Block, Table, Text
 
 TITLES = {
     "macro_f1": "macro-F1",

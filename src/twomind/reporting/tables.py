@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.store import replacing, write_text
-from twomind.serve.result import Result
+from twomind.reporting.result import Result
 from twomind.types import Cue, Segment, Track
 
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""A :class:`~twomind.serve.result.Result` as plain values for the page: short series, runs, marks; no numpy, no nan."""
+"""A :class:`~twomind.reporting.result.Result` as plain values for the page: short series, runs, marks; no numpy, no nan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.serve.result import Result
+from twomind.reporting.result import Result
 from twomind.types import Cue, Prediction, Status, Timing, Track, Word
 
 #: Curves are means over bins of this length, or longer ones where a recording would need more than ``MAX_POINTS``.

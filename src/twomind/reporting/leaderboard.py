@@ -15,15 +15,14 @@ from twomind.core.store import write_text
 from twomind.evaluation import breakdown, classes, people
 from twomind.evaluation.board import Board, against_each_other, boards
 from twomind.evaluation.runs import find_runs, load_run
-from twomind.score.page import Block, Bullets, Text, write_page
-from twomind.score.report_figures import (
+from twomind.reporting.leaderboard_figures import (
     calibration_blocks,
     line_colours,
     question_blocks,
     strip_blocks,
     timeline_blocks,
 )
-from twomind.score.report_tables import (
+from twomind.reporting.leaderboard_tables import (
     about,
     findings,
     group_blocks,
@@ -35,6 +34,7 @@ from twomind.score.report_tables import (
     population,
     shortcut_table,
 )
+from twomind.reporting.page import Block, Bullets, Text, write_page
 from twomind.types import Progress, Run
 
 DRAWN = (

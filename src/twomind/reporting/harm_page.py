@@ -18,8 +18,8 @@ import numpy as np
 from twomind.core.store import write_text
 from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, people_of, report_of
 from twomind.evaluation.runs import filled
-from twomind.score.page import Block, Table, Text, write_page
-from twomind.score.report import DRAWN, json_values
+from twomind.reporting.leaderboard import DRAWN, json_values
+from twomind.reporting.page import Block, Table, Text, write_page
 from twomind.types import Rows, Run
 
 BASE = "source-only"

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind.serve.report_data import duration_s, is_action_unit, modality_counts, plain, score_data
-from twomind.serve.result import Result
+from twomind.reporting.report_data import duration_s, is_action_unit, modality_counts, plain, score_data
+from twomind.reporting.result import Result
 from twomind.types import Prediction, Status, Track
 
 DRAWN = "A drawn person, not a real one: numbers here show that the machinery works; they say nothing about real faces."
