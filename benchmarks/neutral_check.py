@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from twomind.capture.drawn.enrol import KINDS, draw_clip
 from twomind.core.store import Store
 from twomind.features.profile import face_neutral
-from twomind.serve.profiles import check_clip
+from twomind.pipeline.profiles import check_clip
 
 SEED = 11
 

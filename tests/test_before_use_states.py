@@ -24,9 +24,9 @@ from twomind.core.store import Store, content_hash, settings_hash
 from twomind.features.describe import describe
 from twomind.media.recording import open_recording
 from twomind.models import load
-from twomind.serve.adapt import Adaptation, People, mark_of, windows_for
+from twomind.pipeline.adapt import Adaptation, People, mark_of, windows_for
+from twomind.pipeline.profiles import state_path
 from twomind.serve.cli import main
-from twomind.serve.profiles import state_path
 from twomind.training import pft
 from twomind.types import Example, Features, Given
 
@@ -48,7 +48,7 @@ from twomind.features.describe import describe
 from twomind.models import load
 from twomind.adaptation import load_method, stream
 from twomind.adaptation.state import load_state
-from twomind.serve.adapt import windows_for
+from twomind.pipeline.adapt import windows_for
 from twomind.core.store import Store
 
 film, store, states = Path(sys.argv[1]), Store(Path(sys.argv[2])), json.loads(sys.argv[3])

@@ -72,7 +72,7 @@ def test_doctor_says_what_works_without_a_network(monkeypatch) -> None:
 
 
 def test_doctor_tells_how_to_get_what_is_absent(monkeypatch) -> None:
-    from twomind.serve import doctor
+    from twomind.pipeline import doctor
 
     real = doctor.importlib.util.find_spec
     monkeypatch.setattr(
@@ -103,7 +103,7 @@ def hollow_model(folder: Path, **config: object) -> Path:
 
 def test_doctor_tells_which_clip_and_language_models_work_without_a_network(tmp_path, shelf, monkeypatch) -> None:
     constants = pytest.importorskip("huggingface_hub").constants
-    from twomind.serve.doctor import examine
+    from twomind.pipeline.doctor import examine
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     none = examine()["works_offline"]
@@ -142,7 +142,7 @@ def test_doctor_tells_which_clip_and_language_models_work_without_a_network(tmp_
     ],
 )
 def test_doctor_tells_which_extra_a_model_lacks(monkeypatch, absent: str, what: str, how: str) -> None:
-    from twomind.serve import doctor
+    from twomind.pipeline import doctor
 
     real = doctor.importlib.util.find_spec
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name, *a: None if name == absent else real(name, *a))
@@ -184,7 +184,7 @@ def test_nothing_given() -> None:
 
 
 def test_interrupt_is_its_own_exit_code(monkeypatch, tmp_path) -> None:
-    from twomind.serve import predict as room
+    from twomind.pipeline import predict as room
 
     (tmp_path / "a.mp4").write_bytes(b"x")
 

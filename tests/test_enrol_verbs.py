@@ -21,8 +21,8 @@ from twomind.capture.drawn.enrol import draw_clip
 from twomind.core.store import Store, content_hash
 from twomind.features.profile import read_profile
 from twomind.models.words.recogniser import load
+from twomind.pipeline.profiles import state_path
 from twomind.serve.cli import main
-from twomind.serve.profiles import state_path
 from twomind.types import Given
 
 SEED = 11

@@ -18,11 +18,11 @@ from twomind.datasets.bah_fake import fake as fake_bah
 from twomind.features.describe import describe
 from twomind.features.profile import Neutral, Profile, Visit, read_profile, write_profile
 from twomind.media.recording import open_recording
-from twomind.serve.adapt import Adaptation, People
+from twomind.pipeline.adapt import Adaptation, People
+from twomind.pipeline.erasure import erase
+from twomind.pipeline.kept_states import folder_name
+from twomind.pipeline.profiles import load, of_study, path_of, state_path
 from twomind.serve.cli import main
-from twomind.serve.erasure import erase
-from twomind.serve.kept_states import folder_name
-from twomind.serve.profiles import load, of_study, path_of, state_path
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_the_rows_enter_a_model_s_grid_and_are_made_once(
 
 
 def test_erasing_a_recording_takes_what_its_words_became(folders: dict[str, Path], tmp_path: Path) -> None:
-    from twomind.serve.erasure import erase
+    from twomind.pipeline.erasure import erase
 
     store, encoder = Store(tmp_path / "store"), Encoder("text", str(folders["text"]))
     made = {}

@@ -181,7 +181,7 @@ def test_an_endpoint_that_is_down_costs_no_description_and_invents_nothing(
 def test_what_is_refused_is_refused_before_a_file_is_read(
     study: Path, tmp_path: Path, options: list, match: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("twomind.serve.predict.predict_one", None)
+    monkeypatch.setattr("twomind.pipeline.predict.predict_one", None)
     code, _, said = run(study / "a.mp4", "--out", tmp_path / "out", "--model", "llm", *options)
     assert code == 3
     assert match in said

@@ -453,7 +453,7 @@ def test_a_manifest_names_subjects_questions_and_transcripts(drawn_study, store,
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(tmp_path) -> None:
-    from twomind.serve.jobs import plan
+    from twomind.pipeline.jobs import plan
 
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
@@ -464,7 +464,7 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path) -> None:
 
 
 def test_the_question_can_come_from_the_file_name(tmp_path) -> None:
-    from twomind.serve.jobs import plan
+    from twomind.pipeline.jobs import plan
 
     (tmp_path / "82_Question_4_2024_Video.mp4").write_bytes(b"1")
     (tmp_path / "other.mp4").write_bytes(b"1")

@@ -24,7 +24,7 @@ from twomind.encoders.frames import live_windows
 from twomind.media import stream as media
 from twomind.media.recording import open_recording
 from twomind.models import load
-from twomind.serve.adapt import read_settings, windows_for
+from twomind.pipeline.adapt import read_settings, windows_for
 from twomind.serve.cli import main
 
 SIZE = (320, 240)

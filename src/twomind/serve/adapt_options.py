@@ -44,7 +44,7 @@ def adaptation_from(options: dict[str, Any]) -> Any:
         return None
     if options["model"] == "llm":
         raise BadInput("--adapt: a language model has no embedding or weights here that a method could work on")
-    from twomind.serve.adapt import Adaptation, read_settings
+    from twomind.pipeline.adapt import Adaptation, read_settings
 
     return Adaptation(method, read_settings(method, pairs), reset or "person", state)
 

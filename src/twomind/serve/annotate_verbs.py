@@ -72,7 +72,7 @@ def export_verb(
 
 
 def _load(source: Path) -> list[Annotations]:
-    from twomind.serve import annotate as room
+    from twomind.pipeline import annotate as room
 
     folders = room.find_results(source)
     if folders:
@@ -121,7 +121,7 @@ def _refuse_existing(paths: Iterable[Path], redo: bool) -> None:
 
 def _write(path: Path, one: Annotations, eaf_format: str) -> Path:
     from twomind.annotations import write_eaf
-    from twomind.serve.annotate import beside
+    from twomind.pipeline.annotate import beside
 
     placed = beside(one, path)
     for problem in placed.problems[len(one.problems) :]:
@@ -322,7 +322,7 @@ def agree_verb(
 def _model(path: Path | None, threshold: float) -> tuple[dict[str, Any], dict[str, bool], list[str]]:
     if path is None:
         return {}, {}, []
-    from twomind.serve.annotate import model_ratings
+    from twomind.pipeline.annotate import model_ratings
 
     return model_ratings(path, threshold)
 

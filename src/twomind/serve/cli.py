@@ -174,9 +174,9 @@ def _read_media(
     from twomind.core.store import Store, default_root, default_study
     from twomind.features.describe import Settings
     from twomind.features.face.reader import FaceSettings
-    from twomind.serve import jobs as asked
-    from twomind.serve import predict as room
-    from twomind.serve.profiles import of_study
+    from twomind.pipeline import jobs as asked
+    from twomind.pipeline import predict as room
+    from twomind.pipeline.profiles import of_study
 
     place = Store(store or default_root(), default_study() if study is None else study)
     jobs = asked.plan(
@@ -313,7 +313,7 @@ class _progress:
 @verb
 def doctor(as_json: bool, offline: bool) -> int:
     """Say what is installed, which weights are present, and what works offline."""
-    from twomind.serve.doctor import examine, print_report
+    from twomind.pipeline.doctor import examine, print_report
 
     found = examine()
     if as_json:

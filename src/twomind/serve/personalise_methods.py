@@ -40,7 +40,7 @@ def parsed(spec: str) -> tuple[str, dict[str, Any]]:
     >>> parsed("clip-autt:mode=subject:steps=2")
     ('clip-autt', {'mode': 'subject', 'steps': 2})
     """
-    from twomind.serve.adapt import read_settings
+    from twomind.pipeline.adapt import read_settings
 
     name, *pairs = [part.strip() for part in spec.split(":")]
     return name, read_settings(name, pairs, "--methods") if pairs else {}

@@ -25,7 +25,7 @@ def _store(path: Path | None, study: str | None = None) -> Any:
 
 def _of(profiles: Path, study: str | None) -> tuple[Path, str]:
     """Folder of the people of a study, and the study's name."""
-    from twomind.serve.profiles import of_study
+    from twomind.pipeline.profiles import of_study
 
     name = _store(None, study).study
     return of_study(profiles, name), name
@@ -60,7 +60,7 @@ def enrol_verb(
     Whether the person agreed is for you to know; here is only what is stored of them.
     """
     from twomind.features.neutral_check import NeutralLimits
-    from twomind.serve import profiles as room
+    from twomind.pipeline import profiles as room
 
     limits = NeutralLimits(min_seconds=min_seconds)
     profiles, name = _of(profiles, study)
@@ -89,7 +89,7 @@ def profile_group() -> None:
 @verb
 def show_verb(person: str | None, profiles: Path, study: str | None, as_json: bool, offline: bool) -> int:
     """What is stored of PERSON; without PERSON, who is enrolled."""
-    from twomind.serve import profiles as room
+    from twomind.pipeline import profiles as room
 
     profiles, name = _of(profiles, study)
     if person is None:
@@ -122,7 +122,7 @@ def show_verb(person: str | None, profiles: Path, study: str | None, as_json: bo
 def export_verb(person: str, file: Path, profiles: Path, study: str | None, as_json: bool, offline: bool) -> int:
     """Write PERSON's profile to FILE, to be imported elsewhere."""
     from twomind.features.profile import write_profile
-    from twomind.serve import profiles as room
+    from twomind.pipeline import profiles as room
 
     if file.exists():
         raise BadInput(f"{file}: exists already; name another file")
@@ -141,7 +141,7 @@ def export_verb(person: str, file: Path, profiles: Path, study: str | None, as_j
 @verb
 def import_verb(person: str, file: Path, profiles: Path, study: str | None, as_json: bool, offline: bool) -> int:
     """Take in PERSON's exported profile; visits that are there already are kept."""
-    from twomind.serve import profiles as room
+    from twomind.pipeline import profiles as room
 
     profiles, name = _of(profiles, study)
     found = room.stored(room.import_profile(profiles, file, person), profiles, name)
@@ -181,7 +181,7 @@ def erase_verb(
 
     The recordings themselves, exported copies, and results that you wrote with --out are yours to delete.
     """
-    from twomind.serve.erasure import check_study, erase, refuse
+    from twomind.pipeline.erasure import check_study, erase, refuse
 
     place = _store(store, study)
     if study is None and not place.study:

@@ -14,10 +14,10 @@ from twomind.core.store import Store, content_hash
 from twomind.features import cues
 from twomind.features.describe import Description, describe
 from twomind.media.recording import open_recording
+from twomind.pipeline import adapt as adaptation
+from twomind.pipeline.adapt import Adaptation, Adapted, People
+from twomind.pipeline.jobs import Job, Options, profile_of
 from twomind.reporting.result import NotMeasured, Result
-from twomind.serve import adapt as adaptation
-from twomind.serve.adapt import Adaptation, Adapted, People
-from twomind.serve.jobs import Job, Options, profile_of
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
 
 NOT_WHEN = "an adapted answer is given for the whole recording; when it shows was not checked for adapted models"

@@ -1,6 +1,6 @@
 """People enrolled in a folder: ``DIR/<person>/profile.json``, and the states that methods saved beside it.
 
-Enrolling measures clips, checks that they are neutral, and adds them as visits; :mod:`twomind.serve.erasure` removes
+Enrolling measures clips, checks that they are neutral, and adds them as visits; :mod:`twomind.pipeline.erasure` removes
 people. Which consent there is, is not known here and not invented.
 """
 
@@ -27,7 +27,7 @@ from twomind.features.profile import (
     write_profile,
 )
 from twomind.media.recording import open_recording
-from twomind.serve.kept_states import kept_below
+from twomind.pipeline.kept_states import kept_below
 from twomind.types import Progress
 
 _NAME = re.compile(r"\w[\w.-]*")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core.errors import BadInput
-from twomind.serve.kept_states import EVERYONE, folder_name
+from twomind.pipeline.kept_states import EVERYONE, folder_name
 from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
 
 RESETS = ("recording", "person", "never")

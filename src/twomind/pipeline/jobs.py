@@ -16,8 +16,8 @@ from twomind.core.store import content_hash, settings_hash
 from twomind.features.describe import MODALITIES, Settings
 from twomind.features.profile import Profile, read_profile
 from twomind.media.recording import find_media, find_transcript
-from twomind.serve import profiles
-from twomind.serve.adapt import Adaptation
+from twomind.pipeline import profiles
+from twomind.pipeline.adapt import Adaptation
 
 
 @dataclass(frozen=True)

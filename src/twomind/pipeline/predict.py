@@ -15,13 +15,13 @@ from twomind.core import engine
 from twomind.core.errors import BadInput
 from twomind.core.store import Ledger, Store, content_hash
 from twomind.media.recording import MEDIA_SUFFIXES
+from twomind.pipeline import adapt as adaptation
+from twomind.pipeline.adapt import People
+from twomind.pipeline.answer import predict_one
+from twomind.pipeline.jobs import Job, Options, fingerprint
 from twomind.reporting import tables
 from twomind.reporting.result import Result
 from twomind.reporting.summary import summary_of
-from twomind.serve import adapt as adaptation
-from twomind.serve.adapt import People
-from twomind.serve.answer import predict_one
-from twomind.serve.jobs import Job, Options, fingerprint
 from twomind.types import Access, Given, Progress
 
 

@@ -17,9 +17,9 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash
 from twomind.datasets.bah_files import KIND as ANNOTATIONS
 from twomind.features.profile import Profile, Visit, read_profile, write_profile
-from twomind.serve import kept_states
-from twomind.serve.profiles import folder_of, load, of_study, path_of, people
-from twomind.serve.profiles import studies as studies_of
+from twomind.pipeline import kept_states
+from twomind.pipeline.profiles import folder_of, load, of_study, path_of, people
+from twomind.pipeline.profiles import studies as studies_of
 
 
 def known(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> bool:

@@ -1,0 +1,1 @@
+"""One answer from file to result folder, many answers; enrolment and erasure."""
