@@ -19,12 +19,12 @@ from typing import Any
 from personalise import gain, line
 from results import save
 from twomind.adaptation import load_method
+from twomind.cli.personalise_verb import Order
 from twomind.encoders.encoder import open_encoder
 from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.models import load
-from twomind.serve.personalise_verb import Order
 from twomind.types import AMBIVALENCE, Example, Features, Fold, Recording
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -33,6 +33,7 @@ import neutral_length as length
 import personalise as page
 from results import save
 from twomind import adaptation as personalise
+from twomind.cli.personalise_verb import WINDOW_S, Order
 from twomind.core.store import write_text
 from twomind.describe.study import study_features
 from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
@@ -41,7 +42,6 @@ from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.evaluation.windows import Labels, opaque
 from twomind.score.drawn_set import DrawnSet
-from twomind.serve.personalise_verb import WINDOW_S, Order
 from twomind.types import Example, Fold, Given
 
 PEOPLE, SEED, PROTOCOL = 24, 0, "targets-10"

@@ -35,7 +35,7 @@ def twomind(folder: Path, *arguments: object) -> dict[str, Any]:
         return dict(steps[name])
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    command = [sys.executable, "-m", "twomind.serve.cli", *map(str, arguments), "--json"]
+    command = [sys.executable, "-m", "twomind.cli.main", *map(str, arguments), "--json"]
     print(" ".join(command[2:]), flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -76,7 +76,7 @@ def everything(path: Path, store: Path) -> int:
 def main_job(path: Path, out: Path) -> float:
     """Wall seconds of `twomind predict` as a user runs it: a new process, report included."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "twomind.serve.cli", "predict", path, "--question", "7"]
+    command = [sys.executable, "-m", "twomind.cli.main", "predict", path, "--question", "7"]
     subprocess.run([*command, "--out", out / "results", "--store", out / "store"], check=True, capture_output=True)
     return time.perf_counter() - start
 

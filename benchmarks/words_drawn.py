@@ -16,8 +16,8 @@ from pathlib import Path
 from click.testing import CliRunner
 
 from twomind.capture.drawn.study import MEANING
+from twomind.cli.main import main as twomind
 from twomind.describe.study import study_features
-from twomind.serve.cli import main as twomind
 
 ROOT = Path(__file__).parent.parent
 

@@ -26,10 +26,10 @@ from twomind.annotations import (
     write_csv,
     write_eaf,
 )
+from twomind.cli.main import main
 from twomind.reporting import tables
 from twomind.reporting.result import Result
 from twomind.reporting.summary import summary_of
-from twomind.serve.cli import main
 from twomind.types import Cue, Features, Prediction, Recording, Segment, Timing, Word
 
 _spec = importlib.util.spec_from_file_location("eaf_schema", Path(__file__).parent / "eaf_schema.py")

@@ -20,13 +20,13 @@ from twomind.adaptation import load_method, stream
 from twomind.adaptation.state import save_state
 from twomind.adaptation.summary import class_means
 from twomind.capture.drawn.enrol import draw_clip
+from twomind.cli.main import main
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.features.describe import describe
 from twomind.media.recording import open_recording
 from twomind.models import load
 from twomind.pipeline.adapt import Adaptation, People, mark_of, windows_for
 from twomind.pipeline.profiles import state_path
-from twomind.serve.cli import main
 from twomind.training import pft
 from twomind.types import Example, Features, Given
 
@@ -194,7 +194,7 @@ def test_predict_adapts_on_the_enrolled_clip_and_goes_on_in_another_process(worl
     state = ("--state", tmp_path / "states")
     assert run("predict", films["before"], *how, *state, "--out", tmp_path / "one")[0] == 0
     words = ["predict", films["answer"], *how, *state, "--out", tmp_path / "two", "--json"]
-    code_ = "from twomind.serve.cli import main; main()"
+    code_ = "from twomind.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code_, *map(str, words)], capture_output=True, text=True, timeout=120, check=True
     )

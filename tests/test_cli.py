@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from twomind.serve.cli import main
+from twomind.cli.main import main
 
 
 def verbs(command: click.Command = main, name: str = "") -> list[tuple[str, click.Command]]:
@@ -51,7 +51,7 @@ def test_the_promised_verbs_exist() -> None:
 def test_import_is_light() -> None:
     """R1: importing the package, and asking for help, brings in nothing heavy."""
     code = (
-        "import sys, twomind, twomind.serve.cli\n"
+        "import sys, twomind, twomind.cli.main\n"
         "heavy = {'torch', 'mediapipe', 'cv2', 'sklearn', 'av', 'scipy', 'transformers', 'pyarrow', 'jinja2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.cli.main import main
 from twomind.core import registry
 from twomind.core.errors import BadInput
 from twomind.core.store import default_root
@@ -17,7 +18,6 @@ from twomind.datasets import Dataset, Report, dataset_names, load_dataset, open_
 from twomind.datasets.bah import PLUGIN as BAH
 from twomind.datasets.bah_fake import fake as fake_bah
 from twomind.datasets.protocols import PROTOCOLS, rules
-from twomind.serve.cli import main
 
 NAMES = dataset_names()
 BAH_FRAMES = "ambivalence_hesitancy_frames"

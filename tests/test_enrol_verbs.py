@@ -18,11 +18,11 @@ pytest.importorskip("mediapipe", reason="the face extra is not installed")
 from twomind.adaptation import load_method
 from twomind.adaptation.state import save_state
 from twomind.capture.drawn.enrol import draw_clip
+from twomind.cli.main import main
 from twomind.core.store import Store, content_hash
 from twomind.features.profile import read_profile
 from twomind.models.words.recogniser import load
 from twomind.pipeline.profiles import state_path
-from twomind.serve.cli import main
 from twomind.types import Given
 
 SEED = 11

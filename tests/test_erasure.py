@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.datasets import bah_files
@@ -22,7 +23,6 @@ from twomind.pipeline.adapt import Adaptation, People
 from twomind.pipeline.erasure import erase
 from twomind.pipeline.kept_states import folder_name
 from twomind.pipeline.profiles import load, of_study, path_of, state_path
-from twomind.serve.cli import main
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import torch
 from click.testing import CliRunner
 
 from twomind import models as estimate
+from twomind.cli.main import main
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.net import FusionConfig
-from twomind.serve.cli import main
 from twomind.training.fusion import fit
 from twomind.training.loop import TrainSettings
 from twomind.types import AMBIVALENCE
@@ -49,7 +49,7 @@ def test_train_fusion_and_predict_from_the_command_line(tmp_path: Path, monkeypa
     pytest.importorskip("cv2")
     from twomind import datasets
     from twomind.capture.drawn.people import draw_people
-    from twomind.serve import fusion_verbs
+    from twomind.cli import fusion_verbs
 
     data = world.FakeSet("words", 9, 3)
     out = tmp_path / "model"

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from twomind.cli.personalise_verb import Order
 from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.evaluation.runs import load_run
 from twomind.reporting.harm_page import harm_of, write_harm
-from twomind.serve.personalise_verb import Order
 from twomind.types import Access, Fold, Given, Prediction, State
 
 _spec = importlib.util.spec_from_file_location("scoring_world", Path(__file__).parent / "scoring_world.py")

@@ -17,11 +17,11 @@ import pytest
 from click.testing import CliRunner
 
 from twomind import models as estimate
+from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.media.recording import open_recording
 from twomind.media.stream import Frame, stream
 from twomind.models.llm.frames import fit, sample_frames, spaced, to_jpeg
-from twomind.serve.cli import main
 from twomind.types import Features, Recogniser, Track
 
 pytest.importorskip("openai")

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.cli.main import main
 from twomind.core.store import Store, content_hash, read_arrays
 from twomind.evaluation.runs import find_runs, load_run, save_run
-from twomind.serve.cli import main
 
 KEPT = Path(__file__).parent / "fixtures" / "v0_1"
 EXPECTED = json.loads((KEPT / "expected.json").read_text(encoding="utf-8"))

@@ -20,6 +20,9 @@ pytest.importorskip("mediapipe")
 from twomind.capture.drawn.face import Person
 from twomind.capture.drawn.study_layout import clips_of, person_of
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.cli import personalise_clip_au
+from twomind.cli.main import main
+from twomind.cli.personalise_methods import chosen_methods, parsed, within_guard
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.datasets import biovid, open_dataset
@@ -27,9 +30,6 @@ from twomind.encoders import frame_rows
 from twomind.encoders.encoder import open_encoder
 from twomind.evaluation.windows import Labels, Windows
 from twomind.models.clip_au.clips import ClipSettings
-from twomind.serve import personalise_clip_au
-from twomind.serve.cli import main
-from twomind.serve.personalise_methods import chosen_methods, parsed, within_guard
 from twomind.training import clip_au as clip_au_train
 from twomind.types import Access, Features, Fold, Task, Track
 

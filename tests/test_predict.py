@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from twomind.serve.cli import main
+from twomind.cli.main import main
 
 
 def run(*arguments: object) -> tuple[int, dict, str]:
@@ -314,7 +314,7 @@ def test_kill_9_and_run_again_gives_the_same_results(answer, tmp_path) -> None:
         # Other bytes, so that the second is not simply read from the store.
         with open(folder / f"{name}.mp4", "ab") as file:
             file.write(b"\x00\x00\x00\x0cfree" + name.encode() * 4)
-    command = [sys.executable, "-m", "twomind.serve.cli", "predict", str(folder), "--workers", "1"]
+    command = [sys.executable, "-m", "twomind.cli.main", "predict", str(folder), "--workers", "1"]
     clean, killed = tmp_path / "clean", tmp_path / "killed"
     subprocess.run([*command, "--out", clean, "--store", tmp_path / "s1"], check=True, capture_output=True)
     disturbed = [*command, "--out", killed, "--store", tmp_path / "s2"]

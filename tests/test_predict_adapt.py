@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from twomind.adaptation import Given, load_method, stream
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
+from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.encoders.frames import live_windows
@@ -25,7 +26,6 @@ from twomind.media import stream as media
 from twomind.media.recording import open_recording
 from twomind.models import load
 from twomind.pipeline.adapt import read_settings, windows_for
-from twomind.serve.cli import main
 
 SIZE = (320, 240)
 #: Every window is remembered, and looked up: so short films would pass none of the default's gates.
@@ -114,7 +114,7 @@ def test_a_kept_state_in_another_process_equals_one_go(films, store, tmp_path, m
     state = ("--state", tmp_path / "state")
     assert probabilities(run(store, tmp_path / "one", films["a1"], *how, *state)[1])["a1"] == both["a1"]
     arguments = [films["a2"], "--model", "clip-au", "--out", tmp_path / "two", "--store", store, *how, *state, "--json"]
-    code = [sys.executable, "-c", "from twomind.serve.cli import main; main()", "predict", *(str(a) for a in arguments)]
+    code = [sys.executable, "-c", "from twomind.cli.main import main; main()", "predict", *(str(a) for a in arguments)]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=True)
     assert probabilities(json.loads(done.stdout)) == {"a2": both["a2"]}
     # What the state has seen is not learnt twice: the same answers, and no new state.

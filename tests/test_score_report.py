@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.evaluation import board, breakdown, classes, people, runs, words_run
 from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.reporting import leaderboard as report
 from twomind.reporting import leaderboard_tables as report_tables
-from twomind.serve.cli import main
 from twomind.types import Rows
 
 if "scoring_world" not in sys.modules:

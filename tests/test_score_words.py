@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import read_split
 from twomind.evaluation.words import score_words
 from twomind.evaluation.words_card import ship, train_words
 from twomind.models.words.additive import ngram_values
 from twomind.models.words.recogniser import WordsRecogniser
-from twomind.serve.cli import main
 from twomind.training import words as wt
 from twomind.training.words_grams import count_terms, grams, solve_dual
 from twomind.types import Features, Status, Word

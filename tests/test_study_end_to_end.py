@@ -16,10 +16,10 @@ pytest.importorskip("mediapipe")
 
 from twomind.capture.drawn.study import draw_study, plan_study
 from twomind.capture.drawn.study_world import StudyWorld
+from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.datasets import open_dataset
 from twomind.describe.study import film_and_crop
-from twomind.serve.cli import main
 from twomind.types import Access
 
 SHORT = StudyWorld(
@@ -139,7 +139,7 @@ def test_a_control_without_a_drawn_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_all_methods_include_the_translator_and_leave_out_those_with_a_model_of_their_own() -> None:
-    from twomind.serve.personalise_verb import chosen_methods
+    from twomind.cli.personalise_verb import chosen_methods
 
     kept, left = chosen_methods("all", Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW)
     assert "sfda-pft" in kept
@@ -166,7 +166,7 @@ def test_a_method_that_the_protocol_does_not_serve_is_refused(tmp_path: Path) ->
 def test_a_data_set_is_listed_once_for_all_of_its_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing opens every film; one listing for every recording made a score of 264 films take half an hour."""
     from twomind import datasets
-    from twomind.serve import personalise_verb
+    from twomind.cli import personalise_verb
 
     plan = plan_study(tmp_path / "study", "biovid", 2, 0, SHORT, fps=5, size=(160, 128))
     draw_study(plan, workers=1)

@@ -290,7 +290,7 @@ def test_a_clip_that_fails_is_named_and_no_annotation_file_names_it(tmp_path: Pa
 def test_the_command_draws_a_study_and_refuses_what_it_cannot(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
-    from twomind.serve.cli import main
+    from twomind.cli.main import main
 
     knobs = ["--knob", "clips_per_class=1", "--knob", "clip_s=2.2", "--control", "people-alike", "--workers", "1"]
     done = CliRunner().invoke(

@@ -11,11 +11,11 @@ from typing import Any
 import click
 import numpy as np
 
+from twomind.cli import personalise_clip_au
+from twomind.cli.personalise_methods import chosen_methods, within_guard
+from twomind.cli.study_verb import CONTROLS
+from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.core.errors import BadInput
-from twomind.serve import personalise_clip_au
-from twomind.serve.personalise_methods import chosen_methods, within_guard
-from twomind.serve.study_verb import CONTROLS
-from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.types import Example, Features, Fold, Task
 
 ORDERS = ("shuffled", "class_blocked", "recorded")
@@ -108,9 +108,9 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[
 
 def _drawn(layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> Any:
     """A drawn study as features; its name says what differs from the defaults."""
+    from twomind.cli.study_verb import world_of
     from twomind.describe.study import study_features
     from twomind.score.drawn_set import DrawnSet
-    from twomind.serve.study_verb import world_of
 
     study = study_features(layout, people, seed, world_of(knobs, control), visits=visits)
     notes = [*([control] if control != "none" else []), *([f"{visits} visits"] if visits > 1 else []), *knobs]

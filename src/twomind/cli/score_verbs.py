@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from twomind.serve.verb import PATH, print_json, say, verb
+from twomind.cli.verb import PATH, print_json, say, verb
 
 
 @click.command("report")

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from twomind.cli.verb import PATH, print_json, say, verb
+from twomind.cli.words_verbs import _bar
 from twomind.core.errors import Partial
-from twomind.serve.verb import PATH, print_json, say, verb
-from twomind.serve.words_verbs import _bar
 
 _SHOWN = 20
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from twomind.cli.verb import PATH, say
 from twomind.core.errors import BadInput
-from twomind.serve.verb import PATH, say
 
 #: The record of replies, in the folder of the results unless ``--llm-record`` names another.
 RECORD = "llm-replies.jsonl"

@@ -13,17 +13,17 @@ from typing import Any
 import click
 
 from twomind import __version__
+from twomind.cli.adapt_options import adapt_options, adaptation_from, tell_adapted
+from twomind.cli.annotate_verbs import agree_verb, annotate
+from twomind.cli.data_verbs import data_group
+from twomind.cli.fusion_verbs import submit_verb, train_fusion_verb
+from twomind.cli.llm_options import llm_options, ready, settings_from, tell
+from twomind.cli.personalise_verb import score_personalise_verb
+from twomind.cli.profile_verbs import enrol_verb, profile_group
+from twomind.cli.score_verbs import score_report_verb
+from twomind.cli.verb import PATH, print_json, say, study_option, verb
+from twomind.cli.words_verbs import score_words_verb, train_words_verb
 from twomind.core.errors import BadInput
-from twomind.serve.adapt_options import adapt_options, adaptation_from, tell_adapted
-from twomind.serve.annotate_verbs import agree_verb, annotate
-from twomind.serve.data_verbs import data_group
-from twomind.serve.fusion_verbs import submit_verb, train_fusion_verb
-from twomind.serve.llm_options import llm_options, ready, settings_from, tell
-from twomind.serve.personalise_verb import score_personalise_verb
-from twomind.serve.profile_verbs import enrol_verb, profile_group
-from twomind.serve.score_verbs import score_report_verb
-from twomind.serve.verb import PATH, print_json, say, study_option, verb
-from twomind.serve.words_verbs import score_words_verb, train_words_verb
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -432,7 +432,7 @@ def people(
     They show that the machinery works; they say nothing about real faces.
     """
     if layout is not None:
-        from twomind.serve.study_verb import draw_layout
+        from twomind.cli.study_verb import draw_layout
 
         if voice == "espeak":
             raise BadInput("a study speaks with the built-in voice, whose times are the same on every machine")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from twomind.cli.verb import say
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
-from twomind.serve.verb import say
 from twomind.types import Example, Features, Fold, Recording, Task
 
 if TYPE_CHECKING:

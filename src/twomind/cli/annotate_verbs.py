@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from twomind.annotations import Annotations, Tier, blank_tiers, merge_tiers, read_annotations, write_annotations
+from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.core.errors import BadInput
-from twomind.serve.verb import PATH, print_json, say, verb
 
 _NAME = click.option(
     "--name",
@@ -311,7 +311,7 @@ def agree_verb(
     if as_json:
         print_json(found)
     else:
-        from twomind.serve.agree_tables import print_agreement
+        from twomind.cli.agree_tables import print_agreement
 
         print_agreement(found, _SHOWN)
     for remark in remarks:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from twomind.cli.verb import PATH, print_json, say, study_option, verb
 from twomind.core.errors import BadInput
-from twomind.serve.verb import PATH, print_json, say, study_option, verb
 
 _PROFILES = click.option(
     "--profiles", type=PATH, default=Path("profiles"), show_default=True, help="Folder of enrolled people."

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from twomind.serve.verb import PATH, print_json, say, verb
+from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.types import Progress
 
 _DATA = click.option(

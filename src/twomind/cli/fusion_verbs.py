@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.core.errors import BadInput
-from twomind.serve.verb import PATH, print_json, say, verb
 from twomind.types import Features, Recording, Task
 
 _MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
@@ -46,8 +46,8 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
 
     Interrupt it at any time and run it again: it goes on to the same weights.
     """
+    from twomind.cli.words_verbs import _bar
     from twomind.evaluation.fusion_folds import train_study
-    from twomind.serve.words_verbs import _bar
 
     dataset, folds, task = _opened(options)
     plan, encoders = _plan(options, task, dataset, offline)

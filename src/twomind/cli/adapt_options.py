@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from twomind.cli.verb import PATH, say
 from twomind.core.errors import BadInput
-from twomind.serve.verb import PATH, say
 
 _OPTIONS = (
     click.option("--adapt", metavar="METHOD", help="Adapt the model to each person, e.g. tta-cap, guarded, clip-autt."),
