@@ -37,7 +37,7 @@ def _run_shell(example: Example) -> None:
 @pytest.fixture(scope="session")
 def drawn_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One drawn person's answer to question 7, as `twomind people` writes it."""
-    from twomind.capture.drawn.people import draw_people
+    from twomind_synth.people import draw_people
 
     folder = tmp_path_factory.mktemp("drawn")
     draw_people(folder, n_people=1, seed=3, questions=(7,), voice="builtin", workers=1)

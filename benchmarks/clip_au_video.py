@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from twomind_synth.people import draw_people
 
 from clip_au_methods import METHODS
 from results import save
 from twomind.adaptation import Given, load_method, stream
 from twomind.adaptation.state import save_state
-from twomind.capture.drawn.people import draw_people
 from twomind.core.store import Store
 from twomind.encoders.frames import windows_of
 from twomind.evaluation.machine import Memory

@@ -1,7 +1,7 @@
 """CLIP-AUTT's modes on the drawn windows that the shipped CLIP-AU was not trained on: one order, one seed.
 
 A smoke test of the machinery with 73 windows, not evidence; comparisons are the business of ``twomind score``.
-Run: python benchmarks/clip_autt_modes.py FOLDER (where ``twomind.estimate.clip_au_drawn`` keeps its windows).
+Run: python benchmarks/clip_autt_modes.py FOLDER (where ``twomind_synth.models.clip_au`` keeps its windows).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 import numpy as np
+from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 
 import results
 from twomind.adaptation import load_method, stream
 from twomind.encoders.encoder import open_encoder
-from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 from twomind.models import load
 from twomind.training.clip_au import rates
 

@@ -29,19 +29,20 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
+from twomind_synth.studies.dataset import DrawnSet
+from twomind_synth.studies.features import study_features
+
 import neutral_length as length
 import personalise as page
 from results import save
 from twomind import adaptation as personalise
 from twomind.cli.personalise_verb import WINDOW_S, Order
 from twomind.core.store import write_text
-from twomind.describe.study import study_features
-from twomind.estimate.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
 from twomind.evaluation import machine, people
 from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.evaluation.windows import Labels, opaque
-from twomind.score.drawn_set import DrawnSet
 from twomind.types import Example, Fold, Given
 
 PEOPLE, SEED, PROTOCOL = 24, 0, "targets-10"

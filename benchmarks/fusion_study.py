@@ -22,15 +22,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind.capture.drawn.study_world import StudyWorld
+from twomind_synth.studies.dataset import DrawnSet
+from twomind_synth.studies.features import ClipTruth, StudyFeatures, shuffle_modalities, study_features
+from twomind_synth.study_world import StudyWorld
+
 from twomind.core.store import settings_hash
-from twomind.describe.study import ClipTruth, StudyFeatures, shuffle_modalities, study_features
 from twomind.evaluation.fusion_folds import with_validation
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import Recipe, default_recipe
 from twomind.models.fusion.net import FusionConfig
 from twomind.models.fusion.recogniser import FusionRecogniser
-from twomind.score.drawn_set import DrawnSet
 from twomind.training.fusion import fit, settings_for, with_card
 from twomind.training.fusion_data import Item, data_mark, labelled
 from twomind.training.loop import TrainSettings

@@ -33,26 +33,27 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from twomind_synth import behaviour
+from twomind_synth.studies.dataset import TASKS
+from twomind_synth.studies.features import ClipTruth, study_features
+from twomind_synth.studies.measured import LOST, measured
+from twomind_synth.study_film import film_settings, film_take
+from twomind_synth.study_layout import clips_of, person_of, take_of
+from twomind_synth.study_people import StudyPerson, study_person
+from twomind_synth.study_script import write_study_answer
+from twomind_synth.study_take import Take, biovid_take, say, silence
+from twomind_synth.study_world import StudyWorld
+
 import results
 from twomind import adaptation as personalise
 from twomind.adaptation.summary import class_means
-from twomind.capture.drawn import behaviour
-from twomind.capture.drawn.study_film import film_settings, film_take
-from twomind.capture.drawn.study_layout import clips_of, person_of, take_of
-from twomind.capture.drawn.study_people import StudyPerson, study_person
-from twomind.capture.drawn.study_script import write_study_answer
-from twomind.capture.drawn.study_take import Take, biovid_take, say, silence
-from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
-from twomind.describe.measured import LOST, measured
-from twomind.describe.study import ClipTruth, study_features
 from twomind.evaluation import people
 from twomind.evaluation.windows import Windows, opaque
 from twomind.features.describe import describe
 from twomind.features.face.reader import relative
 from twomind.models.described import fit_described
-from twomind.score.drawn_set import TASKS
 from twomind.training import pft
 from twomind.types import Example, Features, Given, Recording, Track
 
@@ -68,7 +69,7 @@ MIXED = (
 #: Clips kept for handing over, by how they were elicited; and those that contaminate, which show the other class.
 NEUTRAL = {"biovid": ("BL1", 7), "stressid": ("Relax Breathing", 2), "bah": ("1", 1)}
 OTHER_CLASS = {"biovid": ("PA4", 2), "stressid": ("Stroop Math", 2), "bah": ("4 7", 2)}
-#: A smile from the first frame to the last, as in ``twomind.capture.drawn.enrol``.
+#: A smile from the first frame to the last, as in ``twomind_synth.enrol``.
 SMILE = {"AU12": 0.6, "AU06": 0.35}
 LIPS = ("mouth_open", "mouth_wide", "mouth_round")
 #: Exposure of the camera. ``bright`` is that of the check at enrolment (docs/profile.md); at its ``dark`` no face is

@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from twomind_synth import behaviour
+from twomind_synth.identity import AU_NAMES
+from twomind_synth.studies.measured import MODEL, truth_rows
+from twomind_synth.studies.measured_fit import calibrate
+from twomind_synth.study_film import film_settings, film_take
+from twomind_synth.study_people import study_person
+from twomind_synth.study_take import Take, bah_take, silence
+from twomind_synth.study_world import StudyWorld
+from twomind_synth.world import stream
 
-from twomind.capture.drawn import behaviour
-from twomind.capture.drawn.identity import AU_NAMES
-from twomind.capture.drawn.study_film import film_settings, film_take
-from twomind.capture.drawn.study_people import study_person
-from twomind.capture.drawn.study_take import Take, bah_take, silence
-from twomind.capture.drawn.study_world import StudyWorld
-from twomind.capture.drawn.world import stream
 from twomind.core import engine
 from twomind.core.store import Store
-from twomind.describe.measured import MODEL, truth_rows
-from twomind.describe.measured_fit import calibrate
 from twomind.features.describe import Settings, describe
 from twomind.types import Recording
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-
-from twomind.capture.drawn import study_script
-from twomind.capture.drawn.study_people import study_person
-from twomind.capture.drawn.study_world import STUDY_CUES, StudyWorld
+from twomind_synth import study_script
+from twomind_synth.study_people import study_person
+from twomind_synth.study_world import STUDY_CUES, StudyWorld
 
 
 def main() -> None:

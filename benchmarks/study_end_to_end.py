@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from twomind_synth.study import MEANING
+
 from results import save
-from twomind.capture.drawn.study import MEANING
 
 METHODS = "source-only,neutral-threshold,t3a,tent"
 

@@ -26,10 +26,11 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from twomind_synth.studies.features import StudyFeatures, study_features
+from twomind_synth.study import MEANING
+from twomind_synth.study_world import PERSON_KNOBS, StudyWorld
+
 import results
-from twomind.capture.drawn.study import MEANING
-from twomind.capture.drawn.study_world import PERSON_KNOBS, StudyWorld
-from twomind.describe.study import StudyFeatures, study_features
 from twomind.types import Features
 
 #: window length (s) per layout; None is the whole clip

@@ -27,7 +27,7 @@ from twomind.media.stream import Frame, prefetch, stream
 
 def answer_of(seconds: float, folder: Path) -> Path:
     """A drawn answer at 1280x720, at least ``seconds`` long: one answer, repeated without encoding again."""
-    from twomind.capture.drawn.people import draw_people
+    from twomind_synth.people import draw_people
 
     draw_people(folder / "drawn", n_people=1, seed=1, questions=(7,), size=(1280, 720), fps=30, voice="builtin")
     movie = next((folder / "drawn").rglob("*.mp4"))

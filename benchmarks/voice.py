@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 from scipy.signal import resample_poly
+from twomind_synth import script, voice, world
 
 from results import save
-from twomind.capture.drawn import script, voice, world
 from twomind.core.errors import TwomindError
 from twomind.features.voice.pitch import track_pitch
 from twomind.features.voice.speech_activity import ActivitySettings, band_levels, choose_detector, find_speech

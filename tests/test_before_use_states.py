@@ -15,11 +15,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 from click.testing import CliRunner
+from twomind_synth.enrol import draw_clip
 
 from twomind.adaptation import load_method, stream
 from twomind.adaptation.state import save_state
 from twomind.adaptation.summary import class_means
-from twomind.capture.drawn.enrol import draw_clip
 from twomind.cli.main import main
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.features.describe import describe

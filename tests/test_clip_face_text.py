@@ -10,14 +10,14 @@ import pytest
 
 pytest.importorskip("torch")
 import torch
+from twomind_synth.models import face_text
+from twomind_synth.models.face_text_captions import NAMES, WORDS, caption
 
 from twomind.adaptation import clip_autt_parts as autt
 from twomind.adaptation import stream
 from twomind.adaptation.methods.clip_autt import ClipAutt
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.describe.face_text_captions import NAMES, WORDS, caption
-from twomind.encoders import face_text
 from twomind.encoders.clip_towers import encode_ids
 from twomind.encoders.encoder import Encoder, open_encoder
 from twomind.models.clip_au.phrases import PHRASES
@@ -86,7 +86,8 @@ def test_a_caption_says_what_is_strong() -> None:
 def test_it_tells_movements_of_people_it_never_saw(encoder: Encoder) -> None:
     """Faces drawn now, of people outside the recipe's seeds: a movement's phrase fits them better than calm ones."""
     pytest.importorskip("mediapipe")
-    from twomind.capture.drawn.face import Camera, FaceState, Person, draw
+    from twomind_synth.face import Camera, FaceState, Person, draw
+
     from twomind.features.face.align import aligned
     from twomind.features.face.tracker_mesh import MeshFinder
 
@@ -113,7 +114,7 @@ def test_it_tells_movements_of_people_it_never_saw(encoder: Encoder) -> None:
 
 
 def test_an_interrupted_training_ends_the_same(tmp_path: Path) -> None:
-    from twomind.describe.face_text_train import Recipe, train
+    from twomind_synth.models.face_text_train import Recipe, train
 
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (32, 64, 64, 3), np.uint8)

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 import av
+from twomind_synth.face import Camera, FaceState, Person, draw
 
-from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.encoders import frames

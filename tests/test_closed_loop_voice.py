@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twomind_synth.film import FilmSettings, draw_person
+from twomind_synth.voice import espeak_program
 
-from twomind.capture.drawn.film import FilmSettings, draw_person
-from twomind.capture.drawn.voice import espeak_program
 from twomind.features.cues import CueSettings, find_cues
 from twomind.features.voice.track import VoiceResult, describe_voice
 from twomind.media.stream import AudioSpool, Samples, stream

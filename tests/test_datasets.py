@@ -605,7 +605,7 @@ def test_marks_without_usable_times_are_named_and_not_counted(copy) -> None:  # 
 
 
 def test_the_drawn_people_of_today_are_read(tmp_path: Path) -> None:
-    from twomind.capture.drawn.people import draw_people
+    from twomind_synth.people import draw_people
 
     draw_people(tmp_path, n_people=1, seed=3, questions=(7,), size=(128, 128), fps=5, voice="builtin", workers=1)
     data = open_dataset(tmp_path)

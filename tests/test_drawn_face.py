@@ -10,8 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-
-from twomind.capture.drawn.face import (
+from twomind_synth.face import (
     AU_NAMES,
     HAIR_STYLES,
     Camera,
@@ -24,6 +23,7 @@ from twomind.capture.drawn.face import (
     effective,
     effective_sides,
 )
+
 from twomind.core.errors import BadInput, MissingExtra
 
 pytest.importorskip("cv2", reason="the extra 'face' (OpenCV) is not installed")

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from twomind.capture.drawn import phrases
-from twomind.capture.drawn.script import Answer, write_answer
-from twomind.capture.drawn.world import World, person_factors
+from twomind_synth import phrases
+from twomind_synth.script import Answer, write_answer
+from twomind_synth.world import World, person_factors
 
 QUESTIONS = range(1, 8)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from twomind_synth import voice
+from twomind_synth.script import Token, write_answer
+from twomind_synth.voice import SAMPLE_RATE_HZ, Speech, speak
+from twomind_synth.world import World, person_factors, stream
 
-from twomind.capture.drawn import voice
-from twomind.capture.drawn.script import Token, write_answer
-from twomind.capture.drawn.voice import SAMPLE_RATE_HZ, Speech, speak
-from twomind.capture.drawn.world import World, person_factors, stream
 from twomind.core.errors import BadInput
 
 needs_espeak = pytest.mark.skipif(voice.espeak_program() is None, reason="espeak-ng is not installed")

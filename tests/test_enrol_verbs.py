@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 
+from twomind_synth.enrol import draw_clip
+
 from twomind.adaptation import load_method
 from twomind.adaptation.state import save_state
-from twomind.capture.drawn.enrol import draw_clip
 from twomind.cli.main import main
 from twomind.core.store import Store, content_hash
 from twomind.features.profile import read_profile

@@ -198,7 +198,8 @@ def run(*arguments: object) -> tuple[int, dict[str, Any]]:
 def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path, store: Store) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("mediapipe")
-    from twomind.capture.drawn.enrol import draw_clip
+    from twomind_synth.enrol import draw_clip
+
     from twomind.encoders.frames import FrameSettings, embed
     from twomind.models import load
 

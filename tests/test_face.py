@@ -204,7 +204,7 @@ def test_what_cannot_be_measured_says_why_and_carries_no_number(
 
 
 def test_a_profile_is_turned_away(shared: Path) -> None:
-    from twomind.capture.drawn.face import Camera, FaceState, Person, draw
+    from twomind_synth.face import Camera, FaceState, Person, draw
 
     frames = [Decoded(k / 25, draw(Person(), FaceState(yaw=min(k, 30) * 1.6), Camera(), k)) for k in range(60)]
     track = read(frames).track

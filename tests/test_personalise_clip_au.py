@@ -17,9 +17,10 @@ pytest.importorskip("cv2", reason="drawing needs the extra 'face'")
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 
-from twomind.capture.drawn.face import Person
-from twomind.capture.drawn.study_layout import clips_of, person_of
-from twomind.capture.drawn.study_world import StudyWorld
+from twomind_synth.face import Person
+from twomind_synth.study_layout import clips_of, person_of
+from twomind_synth.study_world import StudyWorld
+
 from twomind.cli import personalise_clip_au
 from twomind.cli.main import main
 from twomind.cli.personalise_methods import chosen_methods, parsed, within_guard
@@ -280,8 +281,8 @@ def test_crops_become_rows_by_their_time_and_are_read_once(tmp_path: Path, monke
 
 
 def test_drawn_rows_are_those_of_the_film(tmp_path: Path) -> None:
-    from twomind.capture.drawn.study import draw_study, plan_study
-    from twomind.describe.study import recording_of
+    from twomind_synth.studies.features import recording_of
+    from twomind_synth.study import draw_study, plan_study
 
     world = StudyWorld(clips_per_class=1, clip_s=2.0)
     plan = plan_study(tmp_path / "study", "biovid", 1, 0, world, fps=25)
@@ -302,7 +303,7 @@ def test_drawn_rows_are_those_of_the_film(tmp_path: Path) -> None:
 
 
 def test_people_of_drawn_studies_are_not_those_the_encoder_was_trained_on() -> None:
-    from twomind.describe.face_text_train import Recipe
+    from twomind_synth.models.face_text_train import Recipe
 
     recipe, world = Recipe(), StudyWorld()
     shape = ("face_width", "eye_distance", "mouth_width", "brow_height", "nose_length")

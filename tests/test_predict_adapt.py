@@ -14,10 +14,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 from click.testing import CliRunner
+from twomind_synth.face import Camera, FaceState, Person, draw
+from twomind_synth.film import FilmSettings, encode
 
 from twomind.adaptation import Given, load_method, stream
-from twomind.capture.drawn.face import Camera, FaceState, Person, draw
-from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.core.store import Store

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from twomind_synth.studies import measured as fast
+from twomind_synth.studies.features import StudyFeatures, fingerprint, shuffle_modalities, study_features
+from twomind_synth.study_layout import clips_of, take_of
+from twomind_synth.study_world import StudyWorld
 
-from twomind.capture.drawn.study_layout import clips_of, take_of
-from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
-from twomind.describe import measured as fast
-from twomind.describe.study import StudyFeatures, fingerprint, shuffle_modalities, study_features
 from twomind.features.face.measures import NAMES, UNITS
 from twomind.features.voice import track as voice
 from twomind.features.words.lexicon import lexicon
@@ -195,7 +195,8 @@ def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> None:
     """One film of a person whom the calibration never saw: the same moves, levels within the model's spread."""
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
-    from twomind.capture.drawn.study_film import film_settings, film_take
+    from twomind_synth.study_film import film_settings, film_take
+
     from twomind.core.store import Store
     from twomind.features.describe import describe
     from twomind.types import Recording
@@ -227,7 +228,7 @@ def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> 
 
 def test_the_fit_finds_the_model_that_made_the_measures() -> None:
     """Clips measured by the model itself, fitted anew: what moves pose and smile comes back."""
-    from twomind.describe.measured_fit import calibrate
+    from twomind_synth.studies.measured_fit import calibrate
 
     clips = []
     spoken = study_features("bah", 1, 0, WORLD).features[0].tracks["voice"].values

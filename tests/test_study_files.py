@@ -19,14 +19,15 @@ import yaml
 
 pytest.importorskip("cv2", reason="drawing needs the extra 'face'")
 
-from twomind.capture.drawn import study
-from twomind.capture.drawn.film import TAG
-from twomind.capture.drawn.study import StudyPlan, draw_study, plan_study
-from twomind.capture.drawn.study_film import anchor_points, complete
-from twomind.capture.drawn.study_layout import TARGETS, clips_of, split_of, take_of
-from twomind.capture.drawn.study_world import StudyWorld
+from twomind_synth import study
+from twomind_synth.film import TAG
+from twomind_synth.studies.features import film_and_crop, film_crop_more
+from twomind_synth.study import StudyPlan, draw_study, plan_study
+from twomind_synth.study_film import anchor_points, complete
+from twomind_synth.study_layout import TARGETS, clips_of, split_of, take_of
+from twomind_synth.study_world import StudyWorld
+
 from twomind.core.errors import BadInput, Partial
-from twomind.describe.study import film_and_crop, film_crop_more
 from twomind.transcripts.words import read_words
 
 SHORT = StudyWorld(
@@ -153,7 +154,8 @@ def test_crops_have_their_sizes_and_the_eyes_where_the_template_wants_them(bah: 
 
 def test_the_drawings_own_anchors_are_where_the_tracker_sees_them() -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
-    from twomind.capture.drawn.face import draw
+    from twomind_synth.face import draw
+
     from twomind.features.face.align import anchors
     from twomind.features.face.tracker_mesh import open_finder
 
@@ -198,8 +200,8 @@ def test_several_workers_draw_what_one_draws(tmp_path: Path) -> None:
 
 def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from twomind.capture.drawn.study import *;"
-        "from twomind.capture.drawn.study_world import StudyWorld;"
+        "import sys; from pathlib import Path; from twomind_synth.study import *;"
+        "from twomind_synth.study_world import StudyWorld;"
         "draw_study(plan_study(Path(sys.argv[1]),'stressid',1,3,StudyWorld(task_s=2.0),fps=5,size=(160,128),crop_every=0),1)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(study.__file__).parents[3])}
@@ -310,8 +312,9 @@ def test_measured_features_of_a_study_come_from_the_store_the_second_time(
     bah: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
+    from twomind_synth.studies.features import describe_study, recording_of
+
     from twomind.core.store import Store
-    from twomind.describe.study import describe_study, recording_of
     from twomind.features import describe as room
 
     store = Store(tmp_path)

@@ -8,22 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from twomind_synth import behaviour
+from twomind_synth.identity import effective_sides
+from twomind_synth.study_layout import clips_of, take_of
+from twomind_synth.study_people import study_person
+from twomind_synth.study_script import plan_segment, write_study_answer
+from twomind_synth.study_take import TASKS, Take, bah_take, biovid_take, drawn_aus, say, stressid_take
+from twomind_synth.study_world import CONFLICT_PAIRS, CUE_SIDES, PERSON_KNOBS, STUDY_CUES, StudyWorld, with_knobs
+from twomind_synth.world import MODALITY_SETS
 
-from twomind.capture.drawn import behaviour
-from twomind.capture.drawn.identity import effective_sides
-from twomind.capture.drawn.study_layout import clips_of, take_of
-from twomind.capture.drawn.study_people import study_person
-from twomind.capture.drawn.study_script import plan_segment, write_study_answer
-from twomind.capture.drawn.study_take import TASKS, Take, bah_take, biovid_take, drawn_aus, say, stressid_take
-from twomind.capture.drawn.study_world import (
-    CONFLICT_PAIRS,
-    CUE_SIDES,
-    PERSON_KNOBS,
-    STUDY_CUES,
-    StudyWorld,
-    with_knobs,
-)
-from twomind.capture.drawn.world import MODALITY_SETS
 from twomind.core.errors import BadInput
 
 WORLD = StudyWorld()

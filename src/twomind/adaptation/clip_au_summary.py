@@ -51,8 +51,9 @@ def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw (or read back) the training windows of the model that ships, and write its summary."""
+    from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
+
     from twomind.encoders.encoder import open_encoder
-    from twomind.estimate.clip_au_drawn import Recipe, as_examples, draw_all
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=Path, default=Path("clip-au-windows"), help="where drawn windows are kept")

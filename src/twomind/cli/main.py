@@ -447,7 +447,7 @@ def people(
     given = {"--visits": visits != 1, "--knob": bool(knobs), "--control": control != "none", "--features": features}
     if any(given.values()):
         raise BadInput(f"{', '.join(k for k, v in given.items() if v)}: expected together with --layout")
-    from twomind.capture.drawn.people import draw_people
+    from twomind_synth.people import draw_people
 
     with _progress(n_people * 7) as (progress, _):
         manifest = draw_people(out, n_people=n_people, seed=seed, voice=voice, workers=workers, progress=progress)

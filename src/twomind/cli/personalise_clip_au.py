@@ -21,8 +21,9 @@ from twomind.core.errors import BadInput, Partial
 from twomind.types import Example, Features, Fold, Recording, Task
 
 if TYPE_CHECKING:
-    from twomind.capture.drawn.study_layout import Clip
-    from twomind.capture.drawn.study_world import StudyWorld
+    from twomind_synth.study_layout import Clip
+    from twomind_synth.study_world import StudyWorld
+
     from twomind.encoders.encoder import Encoder
     from twomind.encoders.frame_rows import DrawnRows
     from twomind.models.clip_au.clips import ClipSettings
@@ -102,8 +103,9 @@ class Drawn:
 
 
 def drawn_reading(study: Any, visits: int, encoder: str, hop_s: float, store: Path) -> Drawn:
-    """The reading of a drawn study (:func:`twomind.describe.study.study_features`), without its measures."""
-    from twomind.capture.drawn.study_layout import clips_of
+    """The reading of a drawn study (:func:`twomind_synth.studies.features.study_features`), without its measures."""
+    from twomind_synth.study_layout import clips_of
+
     from twomind.encoders.frame_rows import DrawnRows
 
     bare = {x.recording: replace(x, tracks={}, notes={}) for x in study.features}

@@ -108,9 +108,10 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[
 
 def _drawn(layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> Any:
     """A drawn study as features; its name says what differs from the defaults."""
+    from twomind_synth.studies.dataset import DrawnSet
+    from twomind_synth.studies.features import study_features
+
     from twomind.cli.study_verb import world_of
-    from twomind.describe.study import study_features
-    from twomind.score.drawn_set import DrawnSet
 
     study = study_features(layout, people, seed, world_of(knobs, control), visits=visits)
     notes = [*([control] if control != "none" else []), *([f"{visits} visits"] if visits > 1 else []), *knobs]

@@ -10,7 +10,7 @@ from twomind.core.errors import BadInput
 from twomind.types import Progress
 
 if TYPE_CHECKING:
-    from twomind.capture.drawn.study_world import StudyWorld
+    from twomind_synth.study_world import StudyWorld
 
 #: negative controls that are settings of the world
 CONTROLS = ("none", "people-alike", "no-conflict", "nothing-shows")
@@ -23,7 +23,7 @@ def world_of(knobs: tuple[str, ...] = (), control: str = "none") -> StudyWorld:
     Raises:
         BadInput: no such knob or control.
     """
-    from twomind.capture.drawn.study_world import StudyWorld, with_knobs
+    from twomind_synth.study_world import StudyWorld, with_knobs
 
     if control not in CONTROLS:
         raise BadInput(f"expected a control among {', '.join(CONTROLS)}")
@@ -57,10 +57,11 @@ def draw_layout(
         BadInput: a setting cannot be used, or the folder holds another study.
         Partial: some clips failed.
     """
-    from twomind.capture.drawn.study import MEANING, draw_study, film_clip, plan_study
+    from twomind_synth.studies.features import describe_study, film_and_crop, film_crop_more
+    from twomind_synth.study import MEANING, draw_study, film_clip, plan_study
+
     from twomind.core import engine
     from twomind.core.store import Store, default_root
-    from twomind.describe.study import describe_study, film_and_crop, film_crop_more
 
     if crops not in CROPS:
         raise BadInput(f"expected crops among {', '.join(CROPS)}")

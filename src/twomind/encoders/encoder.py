@@ -72,7 +72,7 @@ def open_encoder(name: Name = EMBEDDED, *, offline: bool | None = None) -> Encod
         BadInput: no encoder of that name.
     """
     if str(name) == EMBEDDED:
-        from twomind.encoders.face_text import load_face_text
+        from twomind_synth.models.face_text import load_face_text
 
         return load_face_text()
     from twomind.encoders.clip import load_clip

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from twomind_synth.study_film import FPS, SIZE, film_settings, settings_of
+from twomind_synth.study_layout import Clip, person_of, take_of
+from twomind_synth.study_world import StudyWorld
 
-from twomind.capture.drawn.study_film import FPS, SIZE, film_settings, settings_of
-from twomind.capture.drawn.study_layout import Clip, person_of, take_of
-from twomind.capture.drawn.study_world import StudyWorld
 from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.datasets.frames import FrameFolder
@@ -145,7 +145,7 @@ class DrawnRows:
         return track
 
     def _draw(self, clip: Clip, encoder: Encoder, person: Any) -> Track:
-        from twomind.capture.drawn.face import draw
+        from twomind_synth.face import draw
 
         take = take_of(clip, self.world, self.seed, FPS[clip.layout], SIZE, person)
         states = take.states()

@@ -1,0 +1,1 @@
+"""Models trained on synthetic people: weights, recipes, and how good they are."""
