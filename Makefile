@@ -10,7 +10,7 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: install install-dev system-demo system-test demo test parity freeze lint format bench clean
+.PHONY: install install-dev system-demo system-test demo test test-slow parity freeze lint format bench clean
 
 install: $(VENV)/.demo
 
@@ -62,8 +62,16 @@ demo: system-demo install
 	@echo
 	@echo "Open this in a browser: $(abspath $(DEMO)/results/report.html)"
 
+# Files stay in one process each and begin in the order of conftest.py, the longest first.
+PYTEST := $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=20
+
+# The quick tests of every part: some minutes on two cores.
 test: system-test install-dev
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(PYTEST) -m "not slow"
+
+# The others: whole studies, trainings, many films, long documents.
+test-slow: system-test install-dev
+	$(PYTEST) -m slow
 
 # Against numbers recorded from the original programs, in $TWOMIND_GOLDEN (default ../shared/golden).
 parity: install-dev

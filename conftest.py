@@ -14,6 +14,8 @@ from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
+from patience import HANG_S
+
 # Before torch is imported: two test processes with two threads each on two cores wait for each other (7 times as long
 # was seen on a busy machine), and results should not hang on the number of cores. Child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -29,7 +31,7 @@ def _run_shell(example: Example) -> None:
         env={**os.environ, "PATH": path, "TWOMIND_STORE": str(example.namespace["folder"] / ".store")},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG_S,
     )
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
 
@@ -69,6 +71,52 @@ class _InFolder(PythonEvaluator):
 def _shell(example: Example) -> None:
     example.namespace["folder"] = example.namespace["document_folder"]
     _run_shell(example)
+
+
+#: Documents whose examples take more than some ten seconds (drawing, or a further film that is measured).
+SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/drawn-people.md"}
+#: The files that take longest, of the slow tests and then of the quick ones: begun early, longest first, so that no
+#: process is left with one at the end.
+#: With ``--dist loadfile`` a file stays in one process, where its fixtures are made once.
+BEGUN_FIRST = (
+    "tests/test_study_end_to_end.py",
+    "tests/test_closed_loop_face.py",
+    "tests/test_fusion_study.py",
+    "tests/test_adapter_contract.py",
+    "tests/test_predict.py",
+    "README.md",
+    "tests/test_drawn_film.py",
+    "tests/test_fusion_models.py",
+    "tests/test_predict_adapt.py",
+    "tests/test_face.py",
+    "tests/test_voice.py",
+    "tests/test_report.py",
+    "tests/test_personalise_clip_au.py",
+    "tests/test_fusion_training.py",
+    "tests/test_score_words.py",
+    "tests/test_face_signs.py",
+    "tests/test_speech_recognition.py",
+    "tests/test_study_features.py",
+    "tests/test_study_files.py",
+    "tests/test_training_loop.py",
+    "tests/test_media.py",
+    "docs/outputs.md",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` excludes
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow documents are marked as slow tests are, and the longest files come first, in their own order within."""
+    place = {name: k for k, name in enumerate(BEGUN_FIRST)}
+    root = Path(__file__).parent
+
+    def name_of(item: pytest.Item) -> str:
+        return item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else str(item.path)
+
+    for item in items:
+        if name_of(item) in SLOW_DOCUMENTS:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: place.get(name_of(item), len(place)))
 
 
 pytest_collect_file = Sybil(

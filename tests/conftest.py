@@ -6,8 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
+
+# Neither of hypothesis's own limits on time: a busy machine trips them. The same examples in every run.
+settings.register_profile("twomind", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.load_profile("twomind")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from patience import HANG_S
 from twomind.models.llm.ask import Retry
 from twomind.models.llm.recogniser import LlmRecogniser, LlmSettings
 from twomind.types import Features, Track, Word
@@ -68,7 +69,7 @@ def serving(folder: Path, *steps: dict, local: Path | None = None) -> Iterator[S
     process, port = _idle.pop() if _idle and local is None else _start(local)
     script = json.dumps({"steps": steps, "seen": str(seen)}).encode()
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    direct.open(f"http://127.0.0.1:{port}/script", script, timeout=30).close()
+    direct.open(f"http://127.0.0.1:{port}/script", script, timeout=HANG_S).close()
     try:
         yield Served(f"http://127.0.0.1:{port}/v1", seen)
     finally:
@@ -108,5 +109,5 @@ def answer(n_pictures: int = 2, recording: str = "r1", said: str = "I should go 
 
 
 def recogniser(url: str | None, **settings: object) -> LlmRecogniser:
-    defaults = {"model": "m", "strategy": "td1", "retry": FAST, "timeout_s": 10.0}
+    defaults = {"model": "m", "strategy": "td1", "retry": FAST, "timeout_s": HANG_S}
     return LlmRecogniser(LlmSettings(endpoint=url, **(defaults | settings)))  # type: ignore[arg-type]

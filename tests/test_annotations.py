@@ -74,7 +74,8 @@ def recordings(draw):
     return Annotations(draw(names), found, draw(st.just("") | names), media, duration_s)
 
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+TOLERATED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+many = settings(max_examples=60, deadline=None, suppress_health_check=TOLERATED)
 
 
 # --- round trips -------------------------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ def test_a_file_that_was_read_and_changed_is_the_changed_one(tmp_path, one, two)
 
 
 @given(st.lists(st.floats(0, 500, allow_nan=False), min_size=2, max_size=2).map(sorted))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=TOLERATED)
 def test_times_between_milliseconds_move_by_half_a_millisecond_at_most(tmp_path, span) -> None:
     one = Annotations("r", (Tier("ah", (Mark(*span),)),))
     for path in (tmp_path / "x.eaf", tmp_path / "x.csv", tmp_path / "x.vtt"):

@@ -17,6 +17,7 @@ pytest.importorskip("mediapipe", reason="the face extra is not installed")
 from click.testing import CliRunner
 from twomind_synth.enrol import draw_clip
 
+from patience import HANG_S
 from twomind.adaptation import load_method, stream
 from twomind.adaptation.state import save_state
 from twomind.adaptation.summary import class_means
@@ -143,7 +144,7 @@ def test_enrolled_adapted_reloaded_elsewhere_identical_and_erased(world: World, 
     other = save_state(state_path(profiles, "P2", "few-shot"), {"x": np.ones(3)}, {"person": "P2"})
 
     command = [sys.executable, "-c", ELSEWHERE, films["answer"], store.root, json.dumps(states)]
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == wanted
 
@@ -196,7 +197,7 @@ def test_predict_adapts_on_the_enrolled_clip_and_goes_on_in_another_process(worl
     words = ["predict", films["answer"], *how, *state, "--out", tmp_path / "two", "--json"]
     code_ = "from twomind.cli.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code_, *map(str, words)], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code_, *map(str, words)], capture_output=True, text=True, timeout=HANG_S, check=True
     )
     (answer,) = json.loads(done.stdout)["answers"]
     assert answer["prediction"]["probability"] == said["answer"]["probability"]

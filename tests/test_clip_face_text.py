@@ -83,6 +83,7 @@ def test_a_caption_says_what_is_strong() -> None:
     assert all("strongly" in t and any(w in t for w in WORDS["AU12"]) for t in texts)
 
 
+@pytest.mark.slow
 def test_it_tells_movements_of_people_it_never_saw(encoder: Encoder) -> None:
     """Faces drawn now, of people outside the recipe's seeds: a movement's phrase fits them better than calm ones."""
     pytest.importorskip("mediapipe")
@@ -113,6 +114,7 @@ def test_it_tells_movements_of_people_it_never_saw(encoder: Encoder) -> None:
     assert (np.mean(gains, axis=0) > 0.1).all()
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_the_same(tmp_path: Path) -> None:
     from twomind_synth.models.face_text_train import Recipe, train
 

@@ -17,6 +17,8 @@ from twomind.features.face.measures import NAMES, UNSUPPORTED
 from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings
 from twomind.features.face.tracker import TrackSettings
 
+pytestmark = pytest.mark.slow  # many films; test_face_signs.py is the quick one
+
 RATE_HZ = 25
 DRAWN_AUS = (
     "AU01",

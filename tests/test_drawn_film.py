@@ -204,6 +204,7 @@ def redrawn(monkeypatch: pytest.MonkeyPatch, out: Path, **settings: Any) -> list
     return drawn
 
 
+@pytest.mark.slow
 def test_drawing_resumes_and_repairs_only_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert redrawn(monkeypatch, tmp_path) == [1, 6]
     before = {path: path.read_bytes() for path in tmp_path.glob("**/*") if path.is_file()}
@@ -224,6 +225,7 @@ def test_drawing_resumes_and_repairs_only_what_is_missing(monkeypatch: pytest.Mo
     assert redrawn(monkeypatch, tmp_path, world=World(strength=0.5)) == [1, 6]
 
 
+@pytest.mark.slow
 def test_a_person_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
     settings = {"seed": 2, "questions": (1,), "size": (160, 128), "fps": 5, "voice": "builtin"}
     draw_people(tmp_path / "two", 2, workers=2, **settings)

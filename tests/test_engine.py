@@ -6,12 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import psutil
 import pytest
 
+from patience import HANG_S, until
 from twomind.core import engine
 from twomind.core.errors import BadInput
 
@@ -81,17 +80,17 @@ def test_workers_end_with_a_parent_that_was_killed(tmp_path, by) -> None:
         "from twomind.core import engine\n"
         "def sleep(path):\n"
         "    pathlib.Path(path).write_text(str(os.getpid()))\n"
-        "    time.sleep(60)\n"
+        f"    time.sleep({HANG_S})\n"
         "if __name__ == '__main__':\n"
         f"    list(engine.run(sleep, [{str(tmp_path / 'a')!r}, {str(tmp_path / 'b')!r}], 2))\n"
     )
     parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")])
     files = [tmp_path / "a", tmp_path / "b"]
-    _until(lambda: all(f.is_file() and f.read_text() for f in files))
+    until(lambda: all(f.is_file() and f.read_text() for f in files), "both workers have begun")
     workers = [int(f.read_text()) for f in files]
     parent.send_signal(by)
-    parent.wait(10)
-    _until(lambda: not any(map(_runs, workers)))
+    parent.wait(HANG_S)
+    until(lambda: not any(map(_runs, workers)), "the workers have ended")
 
 
 def _runs(pid: int) -> bool:
@@ -99,10 +98,3 @@ def _runs(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _until(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not so after {seconds:.0f} s"
-        time.sleep(0.1)

@@ -89,7 +89,8 @@ def conflict_model() -> FusionRecogniser:
 
 
 @pytest.mark.parametrize(("model", "plant"), [
-    ("lfan", "face"), ("can", "voice"), ("mt", "words"), ("jmt", "face"), ("conflict", "voice"),
+    ("lfan", "face"), ("can", "voice"), pytest.param("mt", "words", marks=pytest.mark.slow),
+    pytest.param("jmt", "face", marks=pytest.mark.slow), ("conflict", "voice"),
 ])  # fmt: skip
 def test_each_head_learns_what_was_planted_in_one_modality(model: str, plant: str) -> None:
     found, chance = frame_ap(trained(plant, FusionConfig(model), epochs=10 if model in ("mt", "jmt") else 4), plant)
@@ -117,12 +118,14 @@ def test_the_conflict_model_begins_as_plain_fusion_and_its_terms_learn() -> None
         assert bool((net.frame.weight.grad[:, at] != 0).any()), kind
 
 
+@pytest.mark.slow
 def test_where_there_is_no_conflict_the_conflict_terms_gain_nothing() -> None:
     """The negative control: the same two models on a signal of one modality."""
     ours, theirs = (frame_ap(trained("words", FusionConfig(m), epochs=8), "words")[0] for m in ("conflict", "plain"))
     assert abs(ours - theirs) < 0.1
 
 
+@pytest.mark.slow
 def test_with_the_conflict_knob_at_zero_the_gain_vanishes_though_both_learn() -> None:
     """The same people and moments as where the conflict terms gain .1 and more, marked by a voice instead."""
     (ours, chance), (theirs, _) = (
@@ -133,6 +136,7 @@ def test_with_the_conflict_knob_at_zero_the_gain_vanishes_though_both_learn() ->
     assert abs(ours - theirs) < 0.05
 
 
+@pytest.mark.slow
 def test_with_modalities_paired_across_people_the_gain_vanishes(conflict_model: FusionRecogniser) -> None:
     """The marks, the words and what each modality shows by itself stay; only the comparison inside a person is gone."""
     ours, theirs = (

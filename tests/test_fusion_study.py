@@ -96,6 +96,7 @@ def test_shuffled_world_pairs_nobody_with_themselves(world: fusion_study.World) 
         assert x.span_s[0] <= times[0] < times[-1] < x.span_s[1]
 
 
+@pytest.mark.slow
 def test_the_study_runs_and_goes_on_without_training_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (fusion_study.Row("conflict"), fusion_study.Row("plain"), fusion_study.Row("plain", ("words",)))
 
@@ -204,6 +205,7 @@ def test_over_draws_the_interval_is_that_of_student() -> None:
     assert (found["above"], found["n"]) == (3, 4)
 
 
+@pytest.mark.slow
 def test_draws_are_done_once_and_absences_are_set_against_the_network_of_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

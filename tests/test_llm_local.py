@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from patience import HANG_S
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.models.llm import local as llm_local
 from twomind.models.llm.ask import Picture, Request
@@ -199,19 +200,20 @@ def test_the_picture_reaches_the_model_and_its_certainty_comes_back(taught: Path
     assert sampled.predict(coloured("red", "red")).probs[1] == pytest.approx(5 / 6)
 
 
+@pytest.mark.slow
 def test_a_served_model_answers_as_the_local_one(taught: Path, tmp_path: Path) -> None:
     """The same tiny model in another process, behind the protocol of hosted ones: prompts, pictures, probabilities."""
     pytest.importorskip("openai")
     here = tools.recogniser(None, model=str(taught), **_settings())
     with tools.serving(tmp_path, {"do": "model"}, local=taught) as served:
-        there = tools.recogniser(served.url, timeout_s=60.0, **_settings())
+        there = tools.recogniser(served.url, timeout_s=HANG_S, **_settings())
         for colour in ("red", "blue"):
             x = coloured(colour, colour)
             one, other = here.predict(x), there.predict(x)
             assert other.status is Status.OK
             assert other.probs == pytest.approx(one.probs, abs=0.02)  # the pictures went through JPEG
         # A model of this size cannot write JSON: what it writes is not measured, and counted.
-        sides = tools.recogniser(served.url, timeout_s=60.0, **_settings(strategy="two_sides", max_tokens=12))
+        sides = tools.recogniser(served.url, timeout_s=HANG_S, **_settings(strategy="two_sides", max_tokens=12))
         assert "unparsable" in sides.predict(coloured("red")).reason
         assert sides.summary()["answers"]["unparsable"] == 1
     assert there.summary()["whole_record"]["tokens_read"] > 100

@@ -26,13 +26,16 @@ _spec.loader.exec_module(tools)
 answer, first, recogniser, say, serving = tools.answer, tools.first, tools.recogniser, tools.say, tools.serving
 
 JOB = """
-import importlib.util, sys
+import importlib.util, os, sys
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
 spec = importlib.util.spec_from_file_location("llm_tools", sys.argv[1])
 tools = importlib.util.module_from_spec(spec)
 sys.modules["llm_tools"] = tools
 spec.loader.exec_module(tools)
 model = tools.recogniser(sys.argv[2], record=__import__("pathlib").Path(sys.argv[3]), per_minute=600)
 for n in range(8):
+    if n == 5:
+        sys.stdin.readline()  # waits here for ever to be killed, or goes on where there is no input
     print(float(model.predict(tools.answer(recording=f"r{n}", said=f"number {n}")).probs[1]), flush=True)
 """
 
@@ -41,19 +44,20 @@ def test_a_killed_run_goes_on_where_it_was_and_asks_nothing_twice(tmp_path: Path
     record = tmp_path / "record.jsonl"
     with serving(tmp_path, say(tokens=first(0.8, 0.2))) as served:
         command = [sys.executable, "-c", JOB, str(Path(__file__).with_name("llm_tools.py")), served.url, str(record)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         for _ in range(3):
             process.stdout.readline()
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        process.stdin.close()
         process.stdout.close()
         with open(record, "ab") as file:
             file.write(b'{"item": "half a li')  # what a kill in the middle of a write leaves
         before = len(served.seen)
         done = sum(json.loads(line)["state"] == "reply" for line in record.read_text().splitlines()[:-1])
         assert 3 <= done < 8
-        found = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
         assert [float(x) for x in found.stdout.split()] == pytest.approx([0.8] * 8)
         # Only what had no recorded reply was asked again; the one in flight may reach the server after the kill.
         assert len(served.seen) - before in (8 - done, 9 - done)

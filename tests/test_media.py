@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from patience import HANG_S
 from twomind.core.errors import BadInput
 from twomind.media.stream import (
     AudioSpool,
@@ -399,7 +400,7 @@ def test_prefetch_runs_ahead_of_the_consumer() -> None:
     assert next(items) == 0
     # While the consumer holds the first item, the thread makes all others.
     for _ in range(4):
-        assert made.acquire(timeout=10)
+        assert made.acquire(timeout=HANG_S)
     assert list(items) == [1, 2, 3]
 
 

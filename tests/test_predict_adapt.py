@@ -17,6 +17,8 @@ from click.testing import CliRunner
 from twomind_synth.face import Camera, FaceState, Person, draw
 from twomind_synth.film import FilmSettings, encode
 
+import face_films
+from patience import HANG_S
 from twomind.adaptation import Given, load_method, stream
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
@@ -115,7 +117,7 @@ def test_a_kept_state_in_another_process_equals_one_go(films, store, tmp_path, m
     assert probabilities(run(store, tmp_path / "one", films["a1"], *how, *state)[1])["a1"] == both["a1"]
     arguments = [films["a2"], "--model", "clip-au", "--out", tmp_path / "two", "--store", store, *how, *state, "--json"]
     code = [sys.executable, "-c", "from twomind.cli.main import main; main()", "predict", *(str(a) for a in arguments)]
-    done = subprocess.run(code, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(code, capture_output=True, text=True, timeout=HANG_S, check=True)
     assert probabilities(json.loads(done.stdout)) == {"a2": both["a2"]}
     # What the state has seen is not learnt twice: the same answers, and no new state.
     kept = sorted(p.name for p in (tmp_path / "state").rglob("*.safetensors"))
@@ -278,10 +280,13 @@ def test_the_clip_may_stand_beside_a_profile_and_is_then_the_methods(films, stor
     assert "with --adapt, --neutral may stand beside a profile" in json.dumps(found)
 
 
-def test_a_real_recording_is_refused_unless_allowed(shared, store, tmp_path) -> None:
-    real = shared / "data" / "faces" / "single_face.mp4"
-    if not real.is_file():
-        pytest.skip(f"needs {real}")
+@pytest.mark.parametrize("source", ["drawn", "real"])
+def test_a_real_recording_is_refused_unless_allowed(source, request, store, tmp_path) -> None:
+    """What is not marked as drawn counts as real."""
+    if source == "drawn":
+        real = face_films.file_of(tmp_path / "unmarked.mp4", face_films.lively(), tagged=False)
+    else:
+        real = request.getfixturevalue("shared") / "data" / "faces" / "single_face.mp4"
     code, found, _ = run(store, tmp_path, real, "--adapt", "tta-cap")
     assert code == 3
     assert "learnt from drawn people" in found["answers"][0]["error"]["message"]

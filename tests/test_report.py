@@ -8,7 +8,6 @@ import math
 import re
 import shutil
 import subprocess
-import time
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import patience
 from twomind.datasets import load_dataset
 from twomind.reporting.report import MAX_TOGETHER, write_overview, write_report
 from twomind.reporting.report_data import bin_means, overview_row, quality_of, runs_of, time_data
@@ -536,7 +536,9 @@ def browser():
     if not Path(CHROMIUM).exists():
         pytest.skip(f"needs {CHROMIUM}")
     with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        chromium = p.chromium.launch(
+            executable_path=CHROMIUM, headless=True, args=FLAGS, timeout=1000 * patience.HANG_S
+        )
         yield chromium
         chromium.close()
 
@@ -561,6 +563,8 @@ def opened(browser, tmp_path):
     def open_(*results: Result, **options: object):
         path = write_report(list(results), tmp_path / "report.html", **options)  # type: ignore[arg-type]
         context = browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
+        context.set_default_timeout(1000 * patience.HANG_S)
+        context.set_default_navigation_timeout(1000 * patience.HANG_S)
         page = context.new_page()
         page.wrong = []
         page.on("console", lambda m: page.wrong.append(m.text) if m.type in ("error", "warning") else None)
@@ -577,12 +581,9 @@ def opened(browser, tmp_path):
         assert not wrong
 
 
-def until(page, condition: str, within_s: float = 15.0) -> None:
+def until(page, condition: str) -> None:
     """Poll from outside: waiting inside the page would need `eval`, which the page's own policy forbids."""
-    end = time.monotonic() + within_s
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, condition
-        page.wait_for_timeout(50)
+    patience.until(lambda: page.evaluate(condition), condition)
 
 
 def playhead(page) -> float:

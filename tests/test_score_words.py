@@ -382,6 +382,7 @@ def test_a_question_with_one_label_is_left_out_of_the_own_prompt_figures(tmp_pat
     assert WordsRecogniser.load(tmp_path / "m").skill("unknown")["n_answers"] == 24
 
 
+@pytest.mark.slow
 def test_training_tells_its_progress_and_an_interruption_leaves_the_old_model(made, tmp_path) -> None:
     folder, *_ = made
     small = {"n_repeats": 1, "n_folds": 2, "n_bootstrap": 10}
@@ -415,6 +416,7 @@ def test_ctrl_c_at_the_command_line_says_that_nothing_was_written(made, tmp_path
     assert "no model was written" in done.stderr
 
 
+@pytest.mark.slow
 def test_shipping_writes_the_sum_beside_the_model(made, tmp_path) -> None:
     folder, *_ = made
     ship(folder, tmp_path / "words.json", n_repeats=1, n_folds=2, n_bootstrap=10)

@@ -23,6 +23,8 @@ from twomind.core.errors import BadInput
 from twomind.datasets import open_dataset
 from twomind.types import Access
 
+pytestmark = pytest.mark.slow  # whole studies are drawn, measured and scored
+
 SHORT = StudyWorld(
     answer_s=(3.0, 0.5),
     answer_limits_s=(2.5, 3.5),

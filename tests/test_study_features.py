@@ -192,6 +192,7 @@ def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest
     fast.model.cache_clear()
 
 
+@pytest.mark.slow
 def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> None:
     """One film of a person whom the calibration never saw: the same moves, levels within the model's spread."""
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")

@@ -27,6 +27,7 @@ from twomind_synth.study_film import anchor_points, complete
 from twomind_synth.study_layout import TARGETS, clips_of, split_of, take_of
 from twomind_synth.study_world import StudyWorld
 
+from patience import until
 from twomind.core.errors import BadInput, Partial
 from twomind.transcripts.words import read_words
 
@@ -186,6 +187,7 @@ def test_a_damaged_film_is_drawn_again_and_nothing_else_is(bah: StudyPlan) -> No
     assert done[-1][1:] == (7, 7)
 
 
+@pytest.mark.slow
 def test_several_workers_draw_what_one_draws(tmp_path: Path) -> None:
     """Films byte for byte: nothing of a clip depends on which process drew it, or when."""
     drawn = []
@@ -198,6 +200,7 @@ def test_several_workers_draw_what_one_draws(tmp_path: Path) -> None:
     assert drawn[0] == drawn[1]
 
 
+@pytest.mark.slow
 def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from twomind_synth.study import *;"
@@ -206,10 +209,8 @@ def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(study.__file__).parents[3])}
     running = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
-    deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("truth/Videos/*/*.json"))) < 2 and time.monotonic() < deadline:
-        assert running.poll() is None
-        time.sleep(0.02)
+    until(lambda: len(list(tmp_path.glob("truth/Videos/*/*.json"))) >= 2 or running.poll() is not None, pause_s=0.02)
+    assert running.poll() is None
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
     kept = {p: p.stat().st_mtime_ns for p in tmp_path.glob("truth/Videos/*/*.json")}
@@ -237,6 +238,7 @@ def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     assert first[1].split()[0].endswith("image_5.jpg")
 
 
+@pytest.mark.slow
 def test_biovid_layout_and_a_second_visit(tmp_path: Path) -> None:
     plan = small(tmp_path, "biovid", visits=2)
     draw_study(plan, workers=1, work=film_and_crop)
@@ -289,6 +291,7 @@ def test_a_clip_that_fails_is_named_and_no_annotation_file_names_it(tmp_path: Pa
     assert not (tmp_path / "samples.csv").exists()
 
 
+@pytest.mark.slow
 def test_the_command_draws_a_study_and_refuses_what_it_cannot(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
@@ -308,6 +311,7 @@ def test_the_command_draws_a_study_and_refuses_what_it_cannot(tmp_path: Path) ->
         assert CliRunner().invoke(main, ["people", str(tmp_path / "x"), *wrong]).exit_code == BadInput.exit_code
 
 
+@pytest.mark.slow
 def test_measured_features_of_a_study_come_from_the_store_the_second_time(
     bah: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def _kill_after(folder: Path, n_steps: int, *model: str) -> int:
         return process.wait()
 
 
+@pytest.mark.slow
 def test_killed_with_minus_nine_and_resumed_gives_the_same_bits(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert _kill_after(cut, 5) == -signal.SIGKILL  # in the middle of the second epoch
@@ -77,7 +78,15 @@ class _Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("model", ["plain", "lfan", "can", "mt", "jmt", "mt-released", "jmt-released"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "plain",
+        "lfan",
+        "can",
+        *(pytest.param(m, marks=pytest.mark.slow) for m in ("mt", "jmt", "mt-released", "jmt-released")),
+    ],
+)
 def test_every_kind_of_model_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path: Path, model: str) -> None:
     """Left at a step of the second epoch without a last word, as after a kill, but inside this process."""
 
