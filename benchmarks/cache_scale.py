@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 
 from results import save
 from twomind.adaptation import caches
 from twomind.adaptation.losses import unit
-from twomind.encoders.encoder import open_encoder
+from twomind.encoders.opening import open_encoder
 from twomind.models import load
+from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 
 
 def main() -> None:

@@ -16,17 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
-
 from personalise import gain, line
 from results import save
 from twomind.adaptation import load_method
 from twomind.cli.personalise_verb import Order
-from twomind.encoders.encoder import open_encoder
+from twomind.encoders.opening import open_encoder
 from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.models import load
 from twomind.types import AMBIVALENCE, Example, Features, Fold, Recording
+from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "clip-autt": ("clip-autt", {}),

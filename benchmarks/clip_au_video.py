@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from twomind_synth.people import draw_people
 
 from clip_au_methods import METHODS
 from results import save
@@ -33,6 +32,7 @@ from twomind.evaluation.machine import Memory
 from twomind.media.recording import open_recording
 from twomind.models import load
 from twomind.types import Features, Recording
+from twomind_synth.people import draw_people
 
 SEED, QUESTION = 7, 1
 

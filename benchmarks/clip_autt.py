@@ -26,9 +26,17 @@ from twomind.adaptation import check, load_method, stream
 from twomind.adaptation import clip_autt_parts as autt
 from twomind.adaptation.methods.clip_autt import windows_of
 from twomind.adaptation.state import save_state
-from twomind.encoders.clip import fastest_runtime, torch_images
+from twomind.encoders.clip import fastest_runtime
 from twomind.encoders.clip_onnx import onnx_images
-from twomind.encoders.clip_towers import Tower, encode_ids, image_features, image_tower, new_text_weights, text_tower
+from twomind.encoders.clip_towers import (
+    Tower,
+    encode_ids,
+    image_features,
+    image_tower,
+    new_text_weights,
+    text_tower,
+    torch_images,
+)
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.phrases import PHRASES
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu, PhraseText

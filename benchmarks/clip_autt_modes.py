@@ -11,13 +11,13 @@ from typing import Any
 
 import click
 import numpy as np
-from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 
 import results
 from twomind.adaptation import load_method, stream
-from twomind.encoders.encoder import open_encoder
+from twomind.encoders.opening import open_encoder
 from twomind.models import load
 from twomind.training.clip_au import rates
+from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "source": ("source-only", {}),

@@ -24,19 +24,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from twomind_synth.face import Camera, FaceState, Person, draw
-from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
-from twomind_synth.models.face_text import SHIPPED, face_features
-from twomind_synth.world import stream
 
 from clip_autt import random_image_tower
 from results import save
 from twomind.core.store import read_arrays
-from twomind.encoders.clip import bfloat16_images, torch_images
+from twomind.encoders.clip import bfloat16_images
 from twomind.encoders.clip_images import Preprocessing
 from twomind.encoders.clip_onnx import onnx_images
-from twomind.encoders.encoder import open_encoder
+from twomind.encoders.clip_towers import torch_images
+from twomind.encoders.opening import open_encoder
 from twomind.models import load
+from twomind_synth.face import Camera, FaceState, Person, draw
+from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
+from twomind_synth.models.face_text import SHIPPED, face_features
+from twomind_synth.world import stream
 
 N = 32
 

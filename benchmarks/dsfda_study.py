@@ -29,10 +29,6 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
-from twomind_synth.studies.dataset import DrawnSet
-from twomind_synth.studies.features import study_features
-
 import neutral_length as length
 import personalise as page
 from results import save
@@ -44,6 +40,9 @@ from twomind.evaluation.compare import compare
 from twomind.evaluation.run import Windows
 from twomind.evaluation.windows import Labels, opaque
 from twomind.types import Example, Fold, Given
+from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
+from twomind_synth.studies.dataset import DrawnSet
+from twomind_synth.studies.features import study_features
 
 PEOPLE, SEED, PROTOCOL = 24, 0, "targets-10"
 LAYOUTS = ("biovid", "stressid", "bah")

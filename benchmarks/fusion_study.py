@@ -22,10 +22,6 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind_synth.studies.dataset import DrawnSet
-from twomind_synth.studies.features import ClipTruth, StudyFeatures, shuffle_modalities, study_features
-from twomind_synth.study_world import StudyWorld
-
 from twomind.core.store import settings_hash
 from twomind.evaluation.fusion_folds import with_validation
 from twomind.models.fusion import recogniser as fusion
@@ -36,6 +32,9 @@ from twomind.training.fusion import fit, settings_for, with_card
 from twomind.training.fusion_data import Item, data_mark, labelled
 from twomind.training.loop import TrainSettings
 from twomind.types import AMBIVALENCE, Features, Fold, Track
+from twomind_synth.studies.dataset import DrawnSet
+from twomind_synth.studies.features import ClipTruth, StudyFeatures, shuffle_modalities, study_features
+from twomind_synth.study_world import StudyWorld
 
 ALL = ("face", "voice", "words")
 WORLDS = ("default", "no-conflict", "shuffled")

@@ -25,14 +25,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind_synth.studies.features import study_features
-from twomind_synth.study_world import StudyWorld
-
 from fusion_study import ALL, CONTROL_ROWS, EPOCHS, ROWS, WORLDS, Row, World, first_held_out, ready, shuffled, trained
 from fusion_study_score import GONE, Held, Said, predictions, shortcut_of, shortcut_rows, spreads
 from twomind.core import engine
 from twomind.core.errors import TwomindError
 from twomind.core.store import write_text
+from twomind_synth.studies.features import study_features
+from twomind_synth.study_world import StudyWorld
 
 #: Draws begin here: none is of the people of another page, or of the development of a model (seeds 7 to 18, and 100 to
 #: 107, on whom early stopping was found to fail).

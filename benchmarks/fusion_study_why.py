@@ -21,12 +21,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from fusion_study import EPOCHS, Row, World, first_held_out, ready, trained
+from fusion_study_score import Held, Said, differences, predictions, spreads, with_ci
 from twomind_synth.studies.features import study_features
 from twomind_synth.study_layout import clips_of, person_of, take_of
 from twomind_synth.study_world import StudyWorld
-
-from fusion_study import EPOCHS, Row, World, first_held_out, ready, trained
-from fusion_study_score import Held, Said, differences, predictions, spreads, with_ci
 
 ROWS = (Row("plain", ("face",)), Row("plain"), Row("conflict"))
 #: What a camera sees, a microphone hears and a transcript holds, in the names of the drawn truth.

@@ -23,11 +23,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind_synth.enrol import KINDS, draw_clip
-
 from twomind.core.store import Store
 from twomind.features.profile import face_neutral
 from twomind.pipeline.profiles import check_clip
+from twomind_synth.enrol import KINDS, draw_clip
 
 SEED = 11
 

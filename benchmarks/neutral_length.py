@@ -33,17 +33,6 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from twomind_synth import behaviour
-from twomind_synth.studies.dataset import TASKS
-from twomind_synth.studies.features import ClipTruth, study_features
-from twomind_synth.studies.measured import LOST, measured
-from twomind_synth.study_film import film_settings, film_take
-from twomind_synth.study_layout import clips_of, person_of, take_of
-from twomind_synth.study_people import StudyPerson, study_person
-from twomind_synth.study_script import write_study_answer
-from twomind_synth.study_take import Take, biovid_take, say, silence
-from twomind_synth.study_world import StudyWorld
-
 import results
 from twomind import adaptation as personalise
 from twomind.adaptation.summary import class_means
@@ -56,6 +45,16 @@ from twomind.features.face.reader import relative
 from twomind.models.described import fit_described
 from twomind.training import pft
 from twomind.types import Example, Features, Given, Recording, Track
+from twomind_synth import behaviour
+from twomind_synth.studies.dataset import TASKS
+from twomind_synth.studies.features import ClipTruth, study_features
+from twomind_synth.studies.measured import LOST, measured
+from twomind_synth.study_film import film_settings, film_take
+from twomind_synth.study_layout import clips_of, person_of, take_of
+from twomind_synth.study_people import StudyPerson, study_person
+from twomind_synth.study_script import write_study_answer
+from twomind_synth.study_take import Take, biovid_take, say, silence
+from twomind_synth.study_world import StudyWorld
 
 PEOPLE, GROUPS, SEED = 24, 4, 0
 WINDOWS = Windows(2.5)

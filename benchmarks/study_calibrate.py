@@ -17,6 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from twomind.core import engine
+from twomind.core.store import Store
+from twomind.features.describe import Settings, describe
+from twomind.types import Recording
 from twomind_synth import behaviour
 from twomind_synth.identity import AU_NAMES
 from twomind_synth.studies.measured import MODEL, truth_rows
@@ -26,11 +31,6 @@ from twomind_synth.study_people import study_person
 from twomind_synth.study_take import Take, bah_take, silence
 from twomind_synth.study_world import StudyWorld
 from twomind_synth.world import stream
-
-from twomind.core import engine
-from twomind.core.store import Store
-from twomind.features.describe import Settings, describe
-from twomind.types import Recording
 
 FPS = 15
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+
 from twomind_synth import study_script
 from twomind_synth.study_people import study_person
 from twomind_synth.study_world import STUDY_CUES, StudyWorld

@@ -20,9 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from twomind_synth.study import MEANING
-
 from results import save
+from twomind_synth.study import MEANING
 
 METHODS = "source-only,neutral-threshold,t3a,tent"
 

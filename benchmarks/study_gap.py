@@ -26,12 +26,11 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import results
+from twomind.types import Features
 from twomind_synth.studies.features import StudyFeatures, study_features
 from twomind_synth.study import MEANING
 from twomind_synth.study_world import PERSON_KNOBS, StudyWorld
-
-import results
-from twomind.types import Features
 
 #: window length (s) per layout; None is the whole clip
 WINDOW_S = {"bah": 2.0, "biovid": None, "stressid": 4.0}

@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
+from twomind.features.face.align import TEMPLATES, similarity
 from twomind_synth.face import draw
 from twomind_synth.study_film import anchor_points
 from twomind_synth.study_layout import clips_of, take_of
 from twomind_synth.study_people import study_person
 from twomind_synth.study_take import Take, bah_take, biovid_take
 from twomind_synth.study_world import StudyWorld
-
-from twomind.features.face.align import TEMPLATES, similarity
 
 OUT = Path(__file__).parent.parent / "docs" / "pictures"
 SIZE = (320, 240)

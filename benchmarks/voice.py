@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from scipy.signal import resample_poly
-from twomind_synth import script, voice, world
 
 from results import save
 from twomind.core.errors import TwomindError
@@ -29,6 +28,7 @@ from twomind.features.voice.pitch import track_pitch
 from twomind.features.voice.speech_activity import ActivitySettings, band_levels, choose_detector, find_speech
 from twomind.features.voice.speech_rate import find_syllables
 from twomind.features.voice.track import VoiceSettings, describe_voice
+from twomind_synth import script, voice, world
 
 RATE_HZ = 16000
 

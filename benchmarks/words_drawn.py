@@ -14,10 +14,10 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner
-from twomind_synth.studies.features import study_features
-from twomind_synth.study import MEANING
 
 from twomind.cli.main import main as twomind
+from twomind_synth.studies.features import study_features
+from twomind_synth.study import MEANING
 
 ROOT = Path(__file__).parent.parent
 

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from twomind_synth.face import Camera, FaceState, Person, Placed, draw_people, skin_colour
 
 from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings
 from twomind.features.face.tracker_mesh import FaceFinder
+from twomind_synth.face import Camera, FaceState, Person, Placed, draw_people, skin_colour
 
 RATE_HZ = 25
 #: The face is some 120 px wide: as large as costs no quality, as small as is quick.
@@ -171,6 +171,7 @@ def empty_room() -> tuple[Decoded, ...]:
 def file_of(path: Path, frames: Sequence[Decoded], tagged: bool = True) -> Path:
     """An MP4 of frames without sound; ``tagged``: marked as drawn, as the library marks its own films."""
     import av
+
     from twomind_synth.film import TAG
 
     with av.open(str(path), "w", format="mp4") as container:

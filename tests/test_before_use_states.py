@@ -15,7 +15,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 from click.testing import CliRunner
-from twomind_synth.enrol import draw_clip
 
 from patience import HANG_S
 from twomind.adaptation import load_method, stream
@@ -30,6 +29,7 @@ from twomind.pipeline.adapt import Adaptation, People, mark_of, windows_for
 from twomind.pipeline.profiles import state_path
 from twomind.training import pft
 from twomind.types import Example, Features, Given
+from twomind_synth.enrol import draw_clip
 
 SEED = 11
 #: Method and settings. The films are short and of one person, so SHOT and NRC are told to take them.

@@ -10,8 +10,6 @@ import pytest
 
 pytest.importorskip("torch")
 import torch
-from twomind_synth.models import face_text
-from twomind_synth.models.face_text_captions import NAMES, WORDS, caption
 
 from twomind.adaptation import clip_autt_parts as autt
 from twomind.adaptation import stream
@@ -19,10 +17,13 @@ from twomind.adaptation.methods.clip_autt import ClipAutt
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights
 from twomind.encoders.clip_towers import encode_ids
-from twomind.encoders.encoder import Encoder, open_encoder
+from twomind.encoders.encoder import Encoder
+from twomind.encoders.opening import open_encoder
 from twomind.models.clip_au.phrases import PHRASES
 from twomind.models.clip_au.recogniser import new_model
 from twomind.types import Features, Task, Track
+from twomind_synth.models import face_text
+from twomind_synth.models.face_text_captions import NAMES, WORDS, caption
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +88,9 @@ def test_a_caption_says_what_is_strong() -> None:
 def test_it_tells_movements_of_people_it_never_saw(encoder: Encoder) -> None:
     """Faces drawn now, of people outside the recipe's seeds: a movement's phrase fits them better than calm ones."""
     pytest.importorskip("mediapipe")
-    from twomind_synth.face import Camera, FaceState, Person, draw
-
     from twomind.features.face.align import aligned
     from twomind.features.face.tracker_mesh import MeshFinder
+    from twomind_synth.face import Camera, FaceState, Person, draw
 
     finder = MeshFinder(1)
     moves = {"AU12": "lip corners pulled up in a smile", "AU01": "inner eyebrows raised", "AU26": "jaw dropped"}

@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 import av
-from twomind_synth.face import Camera, FaceState, Person, draw
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
@@ -21,6 +20,7 @@ from twomind.encoders.encoder import Encoder, Tokens
 from twomind.encoders.frames import FrameSettings, embed
 from twomind.media import stream as media
 from twomind.types import Recording
+from twomind_synth.face import Camera, FaceState, Person, draw
 
 N, RATE = 24, 25
 

@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 import av
-from twomind_synth.face import Camera, FaceState, Person, Placed, draw, draw_people, effective_sides, skin_colour
 
 from twomind.features.face.measures import NAMES, UNSUPPORTED
 from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings
 from twomind.features.face.tracker import TrackSettings
+from twomind_synth.face import Camera, FaceState, Person, Placed, draw, draw_people, effective_sides, skin_colour
 
 pytestmark = pytest.mark.slow  # many films; test_face_signs.py is the quick one
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from twomind_synth.film import FilmSettings, draw_person
-from twomind_synth.voice import espeak_program
 
 from twomind.features.cues import CueSettings, find_cues
 from twomind.features.voice.track import VoiceResult, describe_voice
 from twomind.media.stream import AudioSpool, Samples, stream
 from twomind.transcripts.words import read_words
 from twomind.types import Timing
+from twomind_synth.film import FilmSettings, draw_person
+from twomind_synth.voice import espeak_program
 
 _SMALL = {"width_px": 160, "height_px": 120, "fps": 10}
 

@@ -10,6 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+
+from twomind.core.errors import BadInput, MissingExtra
 from twomind_synth.face import (
     AU_NAMES,
     HAIR_STYLES,
@@ -23,8 +25,6 @@ from twomind_synth.face import (
     effective,
     effective_sides,
 )
-
-from twomind.core.errors import BadInput, MissingExtra
 
 pytest.importorskip("cv2", reason="the extra 'face' (OpenCV) is not installed")
 

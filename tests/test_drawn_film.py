@@ -13,14 +13,13 @@ import pytest
 
 pytest.importorskip("cv2", reason="drawing needs the extra 'face'")
 
+from twomind.core.errors import BadInput
 from twomind_synth import behaviour, film
 from twomind_synth.film import TAG, FilmSettings, film_answer
 from twomind_synth.people import draw_people
 from twomind_synth.script import write_answer
 from twomind_synth.voice import speak
 from twomind_synth.world import World, person_factors, stream
-
-from twomind.core.errors import BadInput
 
 SIZE = (256, 192)
 

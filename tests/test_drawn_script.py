@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from twomind_synth import phrases
 from twomind_synth.script import Answer, write_answer
 from twomind_synth.world import World, person_factors

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from twomind.core.errors import BadInput
 from twomind_synth import voice
 from twomind_synth.script import Token, write_answer
 from twomind_synth.voice import SAMPLE_RATE_HZ, Speech, speak
 from twomind_synth.world import World, person_factors, stream
-
-from twomind.core.errors import BadInput
 
 needs_espeak = pytest.mark.skipif(voice.espeak_program() is None, reason="espeak-ng is not installed")
 ENGINES = ["builtin", pytest.param("espeak", marks=needs_espeak)]

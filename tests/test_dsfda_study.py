@@ -11,13 +11,13 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("cv2")
 import torch
-from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes, pictures_of
-from twomind_synth.studies.dataset import TASKS
-from twomind_synth.studies.features import study_features
 
 from twomind.core.errors import BadInput
 from twomind.models.dsfda import net
 from twomind.types import Example
+from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes, pictures_of
+from twomind_synth.studies.dataset import TASKS
+from twomind_synth.studies.features import study_features
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,6 @@ from click.testing import CliRunner
 
 pytest.importorskip("mediapipe", reason="the face extra is not installed")
 
-from twomind_synth.enrol import draw_clip
-
 from twomind.adaptation import load_method
 from twomind.adaptation.state import save_state
 from twomind.cli.main import main
@@ -25,6 +23,7 @@ from twomind.features.profile import read_profile
 from twomind.models.words.recogniser import load
 from twomind.pipeline.profiles import state_path
 from twomind.types import Given
+from twomind_synth.enrol import draw_clip
 
 SEED = 11
 

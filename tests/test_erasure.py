@@ -198,10 +198,9 @@ def run(*arguments: object) -> tuple[int, dict[str, Any]]:
 def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path, store: Store) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("mediapipe")
-    from twomind_synth.enrol import draw_clip
-
     from twomind.encoders.frames import FrameSettings, embed
     from twomind.models import load
+    from twomind_synth.enrol import draw_clip
 
     clips = {
         who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10) for k, who in enumerate("ab")

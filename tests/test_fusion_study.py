@@ -17,12 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from twomind_synth.study_world import StudyWorld
-
 import fusion_study
 import fusion_study_draws as draws
 import fusion_study_score as score
 import fusion_study_why as why
+from twomind_synth.study_world import StudyWorld
 
 
 @pytest.fixture(scope="module")

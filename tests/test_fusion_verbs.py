@@ -47,10 +47,9 @@ def _invoke(*arguments: object) -> tuple[int, str, str]:
 def test_train_fusion_and_predict_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The verb on a set in memory; then its folder on a drawn film, whose segments are shown only if earned."""
     pytest.importorskip("cv2")
-    from twomind_synth.people import draw_people
-
     from twomind import datasets
     from twomind.cli import fusion_verbs
+    from twomind_synth.people import draw_people
 
     data = world.FakeSet("words", 9, 3)
     out = tmp_path / "model"

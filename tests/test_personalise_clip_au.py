@@ -17,10 +17,6 @@ pytest.importorskip("cv2", reason="drawing needs the extra 'face'")
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 
-from twomind_synth.face import Person
-from twomind_synth.study_layout import clips_of, person_of
-from twomind_synth.study_world import StudyWorld
-
 from twomind.cli import personalise_clip_au
 from twomind.cli.main import main
 from twomind.cli.personalise_methods import chosen_methods, parsed, within_guard
@@ -28,11 +24,14 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.datasets import biovid, open_dataset
 from twomind.encoders import frame_rows
-from twomind.encoders.encoder import open_encoder
+from twomind.encoders.opening import open_encoder
 from twomind.evaluation.windows import Labels, Windows
 from twomind.models.clip_au.clips import ClipSettings
 from twomind.training import clip_au as clip_au_train
 from twomind.types import Access, Features, Fold, Task, Track
+from twomind_synth.face import Person
+from twomind_synth.study_layout import clips_of, person_of
+from twomind_synth.study_world import StudyWorld
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -14,8 +14,6 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 from click.testing import CliRunner
-from twomind_synth.face import Camera, FaceState, Person, draw
-from twomind_synth.film import FilmSettings, encode
 
 import face_films
 from patience import HANG_S
@@ -28,6 +26,8 @@ from twomind.media import stream as media
 from twomind.media.recording import open_recording
 from twomind.models import load
 from twomind.pipeline.adapt import read_settings, windows_for
+from twomind_synth.face import Camera, FaceState, Person, draw
+from twomind_synth.film import FilmSettings, encode
 
 SIZE = (320, 240)
 #: Every window is remembered, and looked up: so short films would pass none of the default's gates.
@@ -168,8 +168,8 @@ def zero_shot(films, store):
 
     from twomind.adaptation.prototypes import summary_of
     from twomind.encoders.clip_towers import encode_ids
-    from twomind.encoders.encoder import open_encoder
     from twomind.encoders.frames import embed, live_spans
+    from twomind.encoders.opening import open_encoder
     from twomind.models.embedding import EmbeddingRecogniser
     from twomind.types import Features, Task
 

@@ -14,14 +14,13 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 pytest.importorskip("mediapipe")
 
-from twomind_synth.studies.features import film_and_crop
-from twomind_synth.study import draw_study, plan_study
-from twomind_synth.study_world import StudyWorld
-
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.datasets import open_dataset
 from twomind.types import Access
+from twomind_synth.studies.features import film_and_crop
+from twomind_synth.study import draw_study, plan_study
+from twomind_synth.study_world import StudyWorld
 
 pytestmark = pytest.mark.slow  # whole studies are drawn, measured and scored
 

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from twomind_synth.studies import measured as fast
-from twomind_synth.studies.features import StudyFeatures, fingerprint, shuffle_modalities, study_features
-from twomind_synth.study_layout import clips_of, take_of
-from twomind_synth.study_world import StudyWorld
 
 from twomind.core.errors import BadInput
 from twomind.features.face.measures import NAMES, UNITS
 from twomind.features.voice import track as voice
 from twomind.features.words.lexicon import lexicon
 from twomind.types import Features
+from twomind_synth.studies import measured as fast
+from twomind_synth.studies.features import StudyFeatures, fingerprint, shuffle_modalities, study_features
+from twomind_synth.study_layout import clips_of, take_of
+from twomind_synth.study_world import StudyWorld
 
 WORLD = replace(StudyWorld(), answer_s=(8.0, 2.0), answer_limits_s=(4.0, 14.0), clips_per_class=6, task_s=5.0)
 
@@ -196,11 +196,10 @@ def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> None:
     """One film of a person whom the calibration never saw: the same moves, levels within the model's spread."""
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
-    from twomind_synth.study_film import film_settings, film_take
-
     from twomind.core.store import Store
     from twomind.features.describe import describe
     from twomind.types import Recording
+    from twomind_synth.study_film import film_settings, film_take
 
     clip = next(c for c in clips_of("bah", 1, 5, WORLD) if c.key == (2,))
     take = take_of(clip, WORLD, 5)

@@ -19,6 +19,9 @@ import yaml
 
 pytest.importorskip("cv2", reason="drawing needs the extra 'face'")
 
+from patience import until
+from twomind.core.errors import BadInput, Partial
+from twomind.transcripts.words import read_words
 from twomind_synth import study
 from twomind_synth.film import TAG
 from twomind_synth.studies.features import film_and_crop, film_crop_more
@@ -26,10 +29,6 @@ from twomind_synth.study import StudyPlan, draw_study, plan_study
 from twomind_synth.study_film import anchor_points, complete
 from twomind_synth.study_layout import TARGETS, clips_of, split_of, take_of
 from twomind_synth.study_world import StudyWorld
-
-from patience import until
-from twomind.core.errors import BadInput, Partial
-from twomind.transcripts.words import read_words
 
 SHORT = StudyWorld(
     answer_s=(4.0, 1.0),
@@ -155,10 +154,9 @@ def test_crops_have_their_sizes_and_the_eyes_where_the_template_wants_them(bah: 
 
 def test_the_drawings_own_anchors_are_where_the_tracker_sees_them() -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
-    from twomind_synth.face import draw
-
     from twomind.features.face.align import anchors
     from twomind.features.face.tracker_mesh import open_finder
+    from twomind_synth.face import draw
 
     clip = clips_of("biovid", 1, 0, SHORT)[0]
     finder = open_finder("mesh", None, 1)
@@ -316,10 +314,9 @@ def test_measured_features_of_a_study_come_from_the_store_the_second_time(
     bah: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
-    from twomind_synth.studies.features import describe_study, recording_of
-
     from twomind.core.store import Store
     from twomind.features import describe as room
+    from twomind_synth.studies.features import describe_study, recording_of
 
     store = Store(tmp_path)
     one = replace_clips(bah, 1, monkeypatch)

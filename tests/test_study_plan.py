@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from twomind.core.errors import BadInput
 from twomind_synth import behaviour
 from twomind_synth.identity import effective_sides
 from twomind_synth.study_layout import clips_of, take_of
@@ -16,8 +18,6 @@ from twomind_synth.study_script import plan_segment, write_study_answer
 from twomind_synth.study_take import TASKS, Take, bah_take, biovid_take, drawn_aus, say, stressid_take
 from twomind_synth.study_world import CONFLICT_PAIRS, CUE_SIDES, PERSON_KNOBS, STUDY_CUES, StudyWorld, with_knobs
 from twomind_synth.world import MODALITY_SETS
-
-from twomind.core.errors import BadInput
 
 WORLD = StudyWorld()
 

@@ -1,15 +1,12 @@
-"""The summary of the source people that ships beside the CLIP-AU, in place of their windows. Drawn people only.
+"""A summary of the source people of a CLIP-AU, in place of their windows: it lies beside the model's weights.
 
-``python -m twomind.adaptation.clip_au_summary --windows FOLDER`` reads (or draws again) the windows that the model was
-trained on, by the recipe in its card, and writes medoids per person and class (TTA-CaP), the mean of each class
-(neutral alignment), and a translator of features between people (SFDA-PFT).
+It holds medoids per person and class (TTA-CaP), the mean of each class (neutral alignment), and a translator of
+features between people (SFDA-PFT).
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +15,7 @@ from twomind.adaptation.prototypes import summary_of
 from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput
 from twomind.core.store import write_arrays
-from twomind.models.clip_au.recogniser import SHIPPED, SUMMARY_FILE, ClipAu
+from twomind.models.clip_au.recogniser import SUMMARY_FILE, ClipAu
 from twomind.types import Example
 
 
@@ -47,23 +44,3 @@ def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed
     arrays |= class_means(model, examples) | source_summary(model)(tuple(examples))
     n = {"n_people": len(people), "n_windows": sum(len(y) for _, y in people.values())}
     return write_arrays(folder / SUMMARY_FILE, arrays, {"weights": model.weights_mark(), "drawn": model.drawn, **n})
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Draw (or read back) the training windows of the model that ships, and write its summary."""
-    from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
-
-    from twomind.encoders.encoder import open_encoder
-
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=Path, default=Path("clip-au-windows"), help="where drawn windows are kept")
-    parser.add_argument("--out", type=Path, default=SHIPPED.parent)
-    given = parser.parse_args(arguments)
-    model = ClipAu.load()
-    known = model.card["recipe"]
-    recipe = replace(Recipe(**{**known, "questions": tuple(known["questions"])}), n_held_out=0)
-    print(write_summary(model, as_examples(draw_all(recipe, given.windows), open_encoder()), given.out))
-
-
-if __name__ == "__main__":
-    main()

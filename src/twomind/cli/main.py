@@ -1,4 +1,4 @@
-"""The command line: one verb per room. ``twomind VERB --help`` says what each does.
+"""The command line. ``twomind VERB --help`` says what each verb does.
 
 Every verb has ``--json`` (one JSON object on standard output; talk goes to standard error), ``--offline``, and exits
 with a code by class of failure (:mod:`twomind.core.errors`).
@@ -20,25 +20,34 @@ from twomind.cli.fusion_verbs import submit_verb, train_fusion_verb
 from twomind.cli.llm_options import llm_options, ready, settings_from, tell
 from twomind.cli.personalise_verb import score_personalise_verb
 from twomind.cli.profile_verbs import enrol_verb, profile_group
+from twomind.cli.progress import Bars
 from twomind.cli.score_verbs import score_report_verb
-from twomind.cli.verb import PATH, print_json, say, study_option, verb
+from twomind.cli.verb import PATH, print_json, say, store_option, study_option, verb
 from twomind.cli.words_verbs import score_words_verb, train_words_verb
+from twomind.core import registry
 from twomind.core.errors import BadInput
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Verbs(click.Group):
+    """The verbs of this package, and those that other distributions bring (plug-in group ``commands``)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *registry.names("commands")})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = super().get_command(ctx, cmd_name)
+        if found is None and cmd_name in registry.names("commands"):
+            found = registry.load("commands", cmd_name)
+        return found
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="twomind")
 def main() -> None:
     """Recognise ambivalence and hesitancy in videos of people speaking.
 
     One answer in, one honest timeline out: how likely, which words, voice and face cues, and what was not measured.
     """
-
-
-def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--store", type=PATH, default=None, help="Folder for computed features [default: the user's cache]."
-    )(function)
 
 
 def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,7 +91,7 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     for option in reversed(options):
         function = option(function)
-    return study_option(_store_option(function))
+    return study_option(store_option(function))
 
 
 @main.command()
@@ -204,7 +213,7 @@ def _read_media(
         adapt=adapt,
     )
     recogniser = None if llm is None else ready(llm)
-    with _progress(len(jobs)) as (progress, on_done):
+    with Bars(len(jobs)) as (progress, on_done):
         finished = room.predict_all(
             jobs,
             options,
@@ -262,51 +271,6 @@ def _answer_json(done: Any, predicting: bool) -> dict[str, Any]:
         *(["prediction", "located"] if predicting else []),
     ]
     return {**base, **{k: summary[k] for k in keep if k in summary}}
-
-
-class _progress:
-    """A bar on a terminal, a line per finished file otherwise."""
-
-    def __init__(self, n_items: int) -> None:
-        self._n = n_items
-        self._done = 0
-
-    def __enter__(self) -> tuple[Any, Any]:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._console = Console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-        )
-        self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._bar.start()
-        self._all = self._bar.add_task("answers", total=self._n, detail=f"0/{self._n}")
-        self._one = self._bar.add_task("", total=None, detail="", visible=self._n == 1)
-        return self._progress, self._on_done
-
-    def _progress(self, what: str, done: float, total: float) -> None:
-        known = total == total and total > 0
-        self._bar.update(
-            self._one,
-            description=what[:40],
-            completed=done,
-            total=total if known else None,
-            detail=f"{done:.0f} s" + (f" of {total:.0f} s" if known else ""),
-            visible=True,
-        )
-
-    def _on_done(self, done: Any) -> None:
-        self._done += 1
-        self._bar.update(self._all, completed=self._done, detail=f"{self._done}/{self._n}")
-        if not self._console.is_terminal:
-            say(f"[{self._done}/{self._n}] {done.job.id}: {done.state}" + (f": {done.error}" if done.error else ""))
-
-    def __exit__(self, *_: Any) -> None:
-        self._bar.stop()
 
 
 @main.command()
@@ -389,73 +353,6 @@ def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
         table.add_row(*texts)
     # Wide enough that names are never cut, whatever the terminal.
     Console(width=160).print(table, highlight=False, markup=False)
-
-
-@main.command()
-@click.argument("out", type=PATH)
-@click.option("--people", "n_people", type=click.IntRange(1), default=1, show_default=True, help="How many people.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same people.")
-@click.option("--voice", type=click.Choice(["auto", "espeak", "builtin"]), default="auto", show_default=True)
-@click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
-@click.option(
-    "--layout",
-    type=click.Choice(["bah", "biovid", "stressid"]),
-    help="Write a whole study in the folders and files of this data set (docs/study.md).",
-)
-@click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Study: days per person.")
-@click.option(
-    "--knob", "knobs", multiple=True, metavar="NAME=NUMBER", help="Study: a setting of the world; repeatable."
-)
-@click.option(
-    "--control",
-    type=click.Choice(["none", "people-alike", "no-conflict", "nothing-shows"]),
-    default="none",
-    show_default=True,
-    help="Study: a negative control.",
-)
-@click.option(
-    "--crops",
-    type=click.Choice(["none", "layout", "all"]),
-    default="layout",
-    show_default=True,
-    help="Study: aligned face crops; all = 112 and 256 px in both geometries.",
-)
-@click.option("--features", is_flag=True, help="Study: also measure every film into the store.")
-@_store_option
-@verb
-def people(
-    out: Path, n_people: int, seed: int, voice: str, workers: int, layout: str | None, visits: int,
-    knobs: tuple[str, ...], control: str, crops: str, features: bool, store: Path | None, as_json: bool, offline: bool,
-) -> int:  # fmt: skip
-    """Draw synthetic people who answer the seven questions: real MP4 files with sound, transcript and known truth.
-
-    They show that the machinery works; they say nothing about real faces.
-    """
-    if layout is not None:
-        from twomind.cli.study_verb import draw_layout
-
-        if voice == "espeak":
-            raise BadInput("a study speaks with the built-in voice, whose times are the same on every machine")
-        with _progress(n_people) as (progress, _):
-            made = draw_layout(
-                out, layout, n_people, seed, visits, knobs, control, crops, features, store, workers, progress
-            )  # fmt: skip
-        if as_json:
-            print_json(made)
-        say(f"drawn study ({layout}): {made['clips']} clips in {out}; {made['means']}")
-        return 0
-    given = {"--visits": visits != 1, "--knob": bool(knobs), "--control": control != "none", "--features": features}
-    if any(given.values()):
-        raise BadInput(f"{', '.join(k for k, v in given.items() if v)}: expected together with --layout")
-    from twomind_synth.people import draw_people
-
-    with _progress(n_people * 7) as (progress, _):
-        manifest = draw_people(out, n_people=n_people, seed=seed, voice=voice, workers=workers, progress=progress)
-    found = {"folder": out, "manifest": manifest, "labels": out / "labels.csv", "people": n_people}
-    if as_json:
-        print_json(found)
-    say(f"drawn people: {out}; read them with: twomind predict --manifest {manifest}")
-    return 0
 
 
 @main.group()

@@ -13,9 +13,11 @@ import numpy as np
 
 from twomind.cli import personalise_clip_au
 from twomind.cli.personalise_methods import chosen_methods, within_guard
-from twomind.cli.study_verb import CONTROLS
 from twomind.cli.verb import PATH, print_json, say, verb
+from twomind.core import synthetic
 from twomind.core.errors import BadInput
+from twomind.core.synthetic import CONTROLS, LAYOUTS
+from twomind.training import clip_au_folds
 from twomind.types import Example, Features, Fold, Task
 
 ORDERS = ("shuffled", "class_blocked", "recorded")
@@ -36,7 +38,7 @@ class _Described:
         from twomind.core.store import Store
         from twomind.features.describe import describe
 
-        one = personalise_clip_au.opened(self.root, self.name)[1].get(recording)
+        one = clip_au_folds.opened(self.root, self.name)[1].get(recording)
         if one is None:
             raise BadInput(f"{self.root}: no recording {recording!r}")
         return describe(one, store=Store(self.store)).features
@@ -106,24 +108,12 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[
     return found
 
 
-def _drawn(layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> Any:
-    """A drawn study as features; its name says what differs from the defaults."""
-    from twomind_synth.studies.dataset import DrawnSet
-    from twomind_synth.studies.features import study_features
-
-    from twomind.cli.study_verb import world_of
-
-    study = study_features(layout, people, seed, world_of(knobs, control), visits=visits)
-    notes = [*([control] if control != "none" else []), *([f"{visits} visits"] if visits > 1 else []), *knobs]
-    return DrawnSet(study, note=", ".join(notes))
-
-
 def _dataset(data: Path | None, name: str | None, drawn: str | None, store: Path, **study: Any) -> Any:
-    """The data set and how its features are read; ``study`` is what :func:`_drawn` takes."""
+    """The data set and how its features are read; ``study`` is what :meth:`synthetic.Studies.dataset` takes."""
     if (data is None) == (drawn is None):
         raise BadInput("give either --data FOLDER (a data set) or --drawn LAYOUT (a drawn study without pictures)")
     if drawn is not None:
-        made = _drawn(drawn, **study)
+        made = synthetic.studies().dataset(drawn, **study)
         return made, made.features
     if study["visits"] > 1 or study["knobs"] or study["control"] != "none":
         raise BadInput("--visits, --knob, --control: expected together with --drawn")
@@ -149,7 +139,7 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
 @click.command("personalise")
 @click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
 @click.option("--name", help="The data set's name, where the folder does not say.")
-@click.option("--drawn", type=click.Choice(["bah", "biovid", "stressid"]), help="A drawn study, without films.")
+@click.option("--drawn", type=click.Choice(LAYOUTS), help="A drawn study, without films.")
 @click.option("--people", type=click.IntRange(3), default=24, show_default=True, help="People of the drawn study.")
 @click.option("--study-seed", type=int, default=0, show_default=True, help="Seed of the drawn study.")
 @click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Days per drawn person.")
@@ -244,7 +234,7 @@ def score_personalise_verb(
     from twomind.reporting.harm_page import write_harm
     from twomind.reporting.leaderboard import report
 
-    options = personalise_clip_au.Options(encoder, epochs, clip_hop_s, allow_drawn_model)
+    options = clip_au_folds.Options(encoder, epochs, clip_hop_s, allow_drawn_model)
     personalise_clip_au.check_options(model, options, face)
     study = {"people": people, "seed": study_seed, "visits": visits, "knobs": knobs, "control": control}
     dataset, reading = _dataset(data, name, drawn, store or default_root(), **study)
@@ -261,9 +251,9 @@ def score_personalise_verb(
     cards: list[dict[str, Any]] = []
     model_for_fold: Callable[[Fold], Any]
     if model == "clip-au":
-        source = personalise_clip_au.Source(dataset, store or default_root(), data, name, visits)
+        source = clip_au_folds.Source(dataset, store or default_root(), data, name, visits)
         labels = Labels(dataset, chosen, windows)
-        reading, model_for_fold, encoder, cards = personalise_clip_au.prepare(
+        reading, model_for_fold, encoder, cards = clip_au_folds.prepare(
             source, labels, folds, Path(out), options, workers, partial(_tell, "clip-au")
         )
         model_name = f"clip-au ({encoder})"

@@ -26,6 +26,13 @@ def study_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--store``: where computed features are kept."""
+    return click.option(
+        "--store", type=PATH, default=None, help="Folder for computed features [default: the user's cache]."
+    )(function)
+
+
 def say(text: str) -> None:
     """For people; standard output is kept for results."""
     click.echo(text, err=True)

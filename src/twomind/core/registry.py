@@ -1,7 +1,8 @@
 """A file in a plug-in folder, or an entry point, is a plug-in. Built-ins use the same door as third parties.
 
-A plug-in module defines ``PLUGIN``. Built-ins of a group lie in one package (for example ``twomind.models``); third
-parties declare an entry point in the group ``twomind.<group>``. Modules are imported only when asked for.
+A plug-in module defines ``PLUGIN``. Built-ins of a group lie in one package (for example ``twomind.models``): a module,
+or a package with a module ``recogniser``; its name is the plug-in's. Third parties declare an entry point in the group
+``twomind.<group>``. Modules are imported only when asked for.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 
-#: group → package whose modules may define PLUGIN
+#: group → package whose modules may define PLUGIN; "" where everything comes from other distributions
 GROUPS = {
     "recognisers": "twomind.models",
     "datasets": "twomind.datasets",
     "methods": "twomind.adaptation.methods",
+    "encoders": "",  # a function without arguments → twomind.encoders.encoder.Encoder
+    "weights": "",  # a tuple of twomind.core.weights.Weights that lie in another package
+    "synthetic": "",  # twomind.datasets.synthetic.Studies
+    "commands": "",  # a click command of ``twomind``
 }
 
 
 def _built_in(package: str) -> dict[str, str]:
     """Modules of a package that define PLUGIN, found by reading their source, not by importing them."""
-    spec = importlib.util.find_spec(package)
+    spec = importlib.util.find_spec(package) if package else None
     if spec is None or spec.submodule_search_locations is None:
         return {}
     found = {}

@@ -1,6 +1,7 @@
 """Model files: where they lie, whose they are, what they may be used for, and whether they are whole (R5).
 
-``BUNDLED`` weights come inside an installed package. All others are added by the user (``twomind weights add``) into
+``BUNDLED`` weights come inside this package or one it depends on; other distributions add theirs by the plug-in group
+``weights``. All others are added by the user (``twomind weights add``) into
 one folder, each with a manifest of SHA-256 sums; an interrupted or wrong download leaves nothing behind.
 """
 
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from twomind.core import registry
 from twomind.core.errors import BadInput, MissingWeights, Offline
 from twomind.core.store import content_hash, write_text
 
@@ -50,9 +52,9 @@ class Found:
     source: str
 
 
-def _shipped_sums(room: str, only: str) -> dict[str, str]:
-    """The sum of one file that comes with this package (``<room>/weights/*SHA256SUMS``, the format of sha256sum)."""
-    lists = sorted((Path(__file__).parent.parent / room / "weights").glob("*SHA256SUMS"))
+def shipped_sums(package: Path, room: str, only: str) -> dict[str, str]:
+    """The sum of one file that comes with a package (``<room>/weights/*SHA256SUMS``, the format of sha256sum)."""
+    lists = sorted((package / room / "weights").glob("*SHA256SUMS"))
     pairs = (line.split() for sums in lists for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
     return {f"{room}/weights/{name}": digest for digest, name in pairs if name == only}
 
@@ -67,27 +69,7 @@ BUNDLED = (
         "research; see the model card (docs/words.md)",
         "trained by `twomind train words`",
         package="twomind",
-        files=_shipped_sums("models/words", "words.json"),
-    ),
-    Weights(
-        "face-text",
-        "a small face-text encoder that knows drawn people only",
-        "Apache-2.0",
-        "tests and demonstrations; it means nothing on real faces (docs/clip-au.md)",
-        "trained by `python -m twomind_synth.models.face_text_train`",
-        package="twomind",
-        extra="torch",
-        files=_shipped_sums("encoders", "face_text.safetensors"),
-    ),
-    Weights(
-        "clip-au",
-        "CLIP-AU on the face-text encoder, trained on drawn people only",
-        "Apache-2.0",
-        "tests and demonstrations; it means nothing on real faces (docs/clip-au.md)",
-        "trained by `python -m twomind_synth.models.clip_au`",
-        package="twomind",
-        extra="torch",
-        files=_shipped_sums("models/clip_au", "clip_au.safetensors"),
+        files=shipped_sums(Path(__file__).parent.parent, "models/words", "words.json"),
     ),
     Weights(
         "mediapipe-face",
@@ -173,8 +155,23 @@ def folder() -> Path:
     return user_data_path("twomind", appauthor=False) / "weights"
 
 
+def bundled() -> tuple[Weights, ...]:
+    """What comes inside packages: :data:`BUNDLED`, and what other distributions bring (plug-in group ``weights``)."""
+    brought = (registry.load("weights", name) for name in registry.names("weights"))
+    return (*BUNDLED, *(weights for group in brought for weights in group))
+
+
+def inside(name: str) -> Path | None:
+    """The first file of weights that come inside a package; None where no such package is installed."""
+    for weights in bundled():
+        root = _package_root(weights.package) if weights.name == name else None
+        if root is not None and weights.files:
+            return root / next(iter(weights.files))
+    return None
+
+
 def _known(name: str) -> Weights | None:
-    return next((w for w in (*BUNDLED, *ADDABLE) if w.name == name), None)
+    return next((w for w in (*bundled(), *ADDABLE) if w.name == name), None)
 
 
 def _package_root(package: str) -> Path | None:
@@ -252,7 +249,7 @@ def survey() -> list[Found]:
     """Every set of weights that is known or was added, with its state on this machine (all sums recomputed)."""
     added = sorted(p.parent.name for p in folder().glob("*/manifest.json")) if folder().is_dir() else []
     names = list(dict.fromkeys([*(w.name for w in ADDABLE), *added]))
-    return [*map(_find_bundled, BUNDLED), *map(_find_added, names)]
+    return [*map(_find_bundled, bundled()), *map(_find_added, names)]
 
 
 def is_addable(name: str) -> bool:
@@ -294,7 +291,7 @@ def add(
     if not name or name != Path(name).name or name.startswith("."):
         raise BadInput(f"weights name: expected a plain name such as 'whisper-tiny', got {name!r}")
     known = _known(name)
-    if known is not None and known in BUNDLED:
+    if known is not None and known in bundled():
         raise BadInput(f"weights {name!r} come inside the package {known.package!r}; there is nothing to add")
     folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=folder()) as scratch:

@@ -2,15 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from twomind.datasets import bah_files
 from twomind.datasets.checking import Finding, Report, counted, film_fault, gaps, not_listed, picture_faults, shown
-from twomind.types import Progress
+from twomind.types import Progress, Recording
 
-if TYPE_CHECKING:
-    from twomind.datasets.bah import Bah
+
+class Folder(Protocol):
+    """What is asked of :class:`twomind.datasets.bah.Bah`, which has all of it."""
+
+    name: ClassVar[str]
+    root: Path
+    base: Path
+    problems: list[Finding]
+
+    @property
+    def is_release(self) -> bool: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def videos(self) -> Mapping[str, Any]: ...
+
+    @property
+    def annotation_file(self) -> Path | None: ...
+
+    @property
+    def annotations(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    @property
+    def films(self) -> Mapping[str, Path]: ...
+
+    @property
+    def crops(self) -> Mapping[str, Path]: ...
+
+    @property
+    def transcript_files(self) -> Mapping[str, Path]: ...
+
+    @property
+    def frame_splits(self) -> Mapping[str, Any]: ...
+
+    @property
+    def segments(self) -> Mapping[str, Any]: ...
+
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+    @property
+    def metadata_file(self) -> Path | None: ...
+
+    def frame_folder(self, recording: str) -> Any: ...
+
+    def frame_numbers(self, recording: str) -> Any: ...
+
+    def recordings(self) -> tuple[Recording, ...]: ...
+
 
 #: Videos and people that the two releases are documented to hold.
 RELEASES = {"v1": (1118, 224), "v2": (1427, 300)}
@@ -35,7 +86,7 @@ class _Found:
             self.notes.append(f"no {part}: {meaning}")
 
 
-def check(data: Bah, deep: bool, progress: Progress | None = None) -> Report:
+def check(data: Folder, deep: bool, progress: Progress | None = None) -> Report:
     """Every listed recording in every part (films, crops, transcripts, annotation, metadata) that the folder has."""
     found = _Found(data.is_release, deep)
     base, videos = data.base, data.videos
@@ -92,7 +143,7 @@ def check(data: Bah, deep: bool, progress: Progress | None = None) -> Report:
     )
 
 
-def _films(data: Bah, found: _Found, progress: Progress | None) -> None:
+def _films(data: Folder, found: _Found, progress: Progress | None) -> None:
     if not (data.base / "Videos").is_dir():
         found.absent("Videos/", "times of frames are nominal, and nothing can be measured in films")
         return
@@ -105,7 +156,7 @@ def _films(data: Bah, found: _Found, progress: Progress | None) -> None:
             found.corrupted.append(Finding(shown(path, data.base), fault))
 
 
-def _crops(data: Bah, found: _Found, progress: Progress | None) -> None:
+def _crops(data: Folder, found: _Found, progress: Progress | None) -> None:
     crops = data.base / "cropped-aligned-faces"
     if not crops.is_dir():
         found.absent("cropped-aligned-faces/", "no face crops")
@@ -124,14 +175,14 @@ def _crops(data: Bah, found: _Found, progress: Progress | None) -> None:
         stamps_s = folder.clock.stamps_s
         beyond = [n for n in numbers if stamps_s is not None and n >= len(stamps_s)]
         if beyond:
-            reason = f"{len(beyond)} crops are numbered beyond the film's {len(stamps_s)} frames"  # type: ignore[arg-type]
+            reason = f"{len(beyond)} crops are numbered beyond the film's {len(stamps_s)} frames"
             found.extra.append(Finding(shown(folder.folder, data.base), reason))
         found.corrupted += [Finding(shown(p, data.base), why) for p, why in picture_faults(folder.folder, found.deep)]
     known = [p for name, p in data.crops.items() if name in data.videos]
     found.extra += not_listed(crops, known, data.base, "not a crop of a listed recording")
 
 
-def _conflicts(data: Bah) -> list[Finding]:
+def _conflicts(data: Folder) -> list[Finding]:
     """Recordings of which two parts of the data set say different things."""
     found = []
     for video in data.videos.values():

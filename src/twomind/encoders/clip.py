@@ -222,20 +222,6 @@ def batch_size(tower: Tower, size_px: int) -> int:
     return int(np.clip(min(BATCH_BYTES, free) // per_picture, 1, 64))
 
 
-def torch_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
-    """The image tower on arrays: ``(n, 3, S, S)`` → ``(n, D)`` float32."""
-    import torch
-
-    from twomind.encoders.clip_towers import image_features
-
-    def images(pixels: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            rows: np.ndarray = image_features(tower, torch.from_numpy(pixels)).numpy()
-        return rows
-
-    return images
-
-
 def bfloat16_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
     """As :func:`torch_images`, computed with 8 bits of precision; rows are given as float32."""
     import torch
@@ -256,6 +242,7 @@ def _images(
     tower: Tower, size_px: int, fingerprint: str, runtime: str, cache: Path | None
 ) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
     from twomind.encoders.clip_onnx import onnx_images
+    from twomind.encoders.clip_towers import torch_images
 
     found = {}
     if runtime in ("auto", "float32", "torch"):

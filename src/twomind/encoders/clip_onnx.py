@@ -52,7 +52,7 @@ def onnx_images(
 
 def deviation(tower: Tower, size_px: int, images: Callable[[np.ndarray], np.ndarray]) -> float:
     """Largest difference of ``images`` to torch on noise, relative to the largest value."""
-    from twomind.encoders.clip import torch_images
+    from twomind.encoders.clip_towers import torch_images
 
     pixels = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px)).astype(np.float32)
     wanted = torch_images(tower)(pixels)

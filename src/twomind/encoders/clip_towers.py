@@ -9,8 +9,10 @@ causal, so nothing after the end-of-text token matters.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 
@@ -302,3 +304,14 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             found[new] = value
     found |= {name: torch.cat([parts[letter] for letter in "qkv"]) for name, parts in split.items()}
     return found
+
+
+def torch_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
+    """The image tower on arrays: ``(n, 3, S, S)`` → ``(n, D)`` float32."""
+
+    def images(pixels: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            rows: np.ndarray = image_features(tower, torch.from_numpy(pixels)).numpy()
+        return rows
+
+    return images

@@ -1,6 +1,6 @@
 """A face–text encoder as the rest of the house sees it: pictures → rows, phrases → tokens, and a frozen text tower.
 
-CLIP (:mod:`.clip`) and the small encoder that ships (:mod:`.face_text`) are both one of these.
+CLIP (:mod:`.clip`) is one of these; others are plug-ins (group ``encoders``). :mod:`.opening` opens them by name.
 """
 
 from __future__ import annotations
@@ -58,26 +58,8 @@ class Encoder:
         return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
 
 
-#: Folder of weights, or a name; what :func:`open_encoder` takes.
+#: Folder of weights, or a name; what :func:`twomind.encoders.opening.open_encoder` takes.
 Name = str | Path
-
-#: The encoder that ships.
-EMBEDDED = "face-text"
-
-
-def open_encoder(name: Name = EMBEDDED, *, offline: bool | None = None) -> Encoder:
-    """``face-text`` (ships, knows drawn people only), or a CLIP: see :func:`twomind.encoders.clip.load_clip`.
-
-    Raises:
-        BadInput: no encoder of that name.
-    """
-    if str(name) == EMBEDDED:
-        from twomind_synth.models.face_text import load_face_text
-
-        return load_face_text()
-    from twomind.encoders.clip import load_clip
-
-    return load_clip(name, offline=offline)
 
 
 def refuse_real(encoder: Encoder, drawn: bool, recording: str, allow_real: bool = False) -> None:

@@ -1,27 +1,20 @@
-"""Frame embeddings of whole recordings for training on them: films, folders of face crops, and takes of a drawn study.
+"""Frame embeddings of whole recordings for training on them: films and folders of face crops.
 
-Of a drawn study only the faces that are asked for are drawn, without a film; only their rows are kept, in the store. A
-recording that is there already is neither decoded nor drawn again.
+Only the rows are kept, in the store. A recording that is there already is not decoded again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-from twomind_synth.study_film import FPS, SIZE, film_settings, settings_of
-from twomind_synth.study_layout import Clip, person_of, take_of
-from twomind_synth.study_world import StudyWorld
 
 from twomind.core.errors import BadInput
-from twomind.core.store import Store, content_hash, settings_hash
+from twomind.core.store import Store, content_hash
 from twomind.datasets.frames import FrameFolder
 from twomind.datasets.images import read_picture
 from twomind.encoders.encoder import Encoder, refuse_real
-from twomind.encoders.frames import FrameSettings, LiveWindows, embed
+from twomind.encoders.frames import FrameSettings, embed
 from twomind.features.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.types import Features, Recording, Track
 
@@ -78,7 +71,7 @@ def _of_crops(recording: Recording, folder: FrameFolder, encoder: Encoder, hop_s
         digest.update(f"{time_s:.6f}|{content_hash(path)}".encode())
     content = digest.hexdigest()
     store.note(recording.subject, content)
-    key = store.key(content, {"encoder": encoder.fingerprint, "crops": "as given", "recipe": _own_recipe()})
+    key = store.key(content, {"encoder": encoder.fingerprint, "crops": "as given", "recipe": rows_recipe()})
     if entry := store.get(KIND, key):
         return _track_from(*entry)
     values = np.full((len(chosen), encoder.dim), np.nan, np.float32)
@@ -119,53 +112,8 @@ def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
-class DrawnRows:
-    """A take of a drawn study → the encoder's track, from the frames of its film nearest to a grid of ``hop_s``.
-
-    The frames are those that the film would show (before the codec), found and aligned like a film's.
-    """
-
-    world: StudyWorld
-    seed: int
-    hop_s: float
-    store: Path
-
-    def __call__(self, clip: Clip, encoder: Encoder) -> Track:
-        store, fps = Store(self.store), FPS[clip.layout]
-        person = person_of(clip, self.world, self.seed)
-        content = settings_hash(settings_of(self.world, self.seed, person, clip.recording, film_settings(fps)))
-        own = {"encoder": encoder.fingerprint, "drawn": True, "hop_s": self.hop_s, "recipe": _own_recipe()}
-        key = store.key(content, own)
-        if entry := store.get(KIND, key):
-            return _track_from(*entry)
-        track = self._draw(clip, encoder, person)
-        store.note(clip.subject, content)
-        store.put(KIND, key, _track_arrays(track), _track_meta(track))
-        return track
-
-    def _draw(self, clip: Clip, encoder: Encoder, person: Any) -> Track:
-        from twomind_synth.face import draw
-
-        take = take_of(clip, self.world, self.seed, FPS[clip.layout], SIZE, person)
-        states = take.states()
-        # One window that is longer than the take: all rows come out at the end.
-        hop_s = 0.5 / FPS[clip.layout]
-        with LiveWindows(
-            encoder, take.duration_s + 1.0, settings=FrameSettings(hop_s=hop_s), subject=clip.subject, drawn=True
-        ) as live:
-            for i in on_grid(take.times_s, self.hop_s):
-                live.push(draw(take.person.look, states[i], take.person.camera, int(i)), float(take.times_s[i]))
-            [window] = live.finish()
-        return window.tracks[encoder.track]
-
-
-def with_rows(x: Features, track: str, rows: Track) -> Features:
-    """The same recording with this track alone: a model of pictures is not to find measures beside them."""
-    return replace(x, tracks={track: rows}, notes={})
-
-
-def _own_recipe() -> str:
+def rows_recipe() -> str:
+    """A hash of the source files that make a row: changed code never reads old entries."""
     return _recipe(
         "encoders/frame_rows.py",
         "encoders/frames.py",

@@ -114,8 +114,8 @@ def compare(
 
     ``model_for_fold(fold)`` makes the source model from the fold's training recordings (and keeps it where it wants to
     be resumed: a run is read back only for a model with the same weights). ``summary_for(model)`` makes the summary of
-    :func:`twomind.evaluation.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``; asked
-    again, whole ones are read back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
+    :func:`twomind.evaluation.run.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``;
+    asked again, whole ones are read back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
     ``order(fold, seed)`` puts the test recordings of a fold into another order, for each seed.
     ``check_content=False`` is for studies that put one recording's content into another on purpose; every run then
     says so.

@@ -102,16 +102,25 @@ def _works_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, s
 def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, str]:
     """The same of the models that read pictures or words through torch, or ask an endpoint."""
     torch, clip = _lacking(parts, "torch"), _lacking(parts, "torch", "clip", "pictures")
-    damaged = [name for name in ("face-text", "clip-au") if states.get(name) != "present"]
+    synthetic = _synthetic_models(states)
     return {
         "fusion models and adaptation": torch or "yes",
-        "CLIP-AU of drawn people": torch or (f"no: damaged weights: {', '.join(damaged)}" if damaged else "yes"),
+        "CLIP-AU of drawn people": torch or synthetic or "yes",
         "CLIP": clip or _clips(),
         "CLIP in ONNX Runtime": clip or _lacking(parts, "onnxruntime", "onnx") or "yes, where there is a CLIP",
         "language model on this machine": clip or _language_models(),
         "language model behind an endpoint": _lacking(parts, "llm")
         or "yes, where the endpoint is on this machine: --llm-endpoint http://127.0.0.1:PORT/v1",
     }
+
+
+def _synthetic_models(states: dict[str, str]) -> str:
+    """Why the models of the distribution twomind-synth cannot be used; empty where they can."""
+    names = ("face-text", "clip-au")
+    if not any(name in states for name in names):
+        return "no: install twomind-synth"
+    damaged = [name for name in names if states.get(name) != "present"]
+    return f"no: damaged weights: {', '.join(damaged)}" if damaged else ""
 
 
 def _lacking(parts: dict[str, Any], *names: str) -> str:

@@ -1,4 +1,4 @@
-"""A :class:`~twomind.reporting.result.Result` as plain values for the page: short series, runs, marks; no numpy, no nan."""
+"""A :class:`~twomind.reporting.result.Result` as plain values for the page: short series, runs and marks."""
 
 from __future__ import annotations
 

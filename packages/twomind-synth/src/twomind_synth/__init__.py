@@ -2,3 +2,5 @@
 
 They test the machinery. A number measured on drawn people says nothing about real faces.
 """
+
+__version__ = "0.1.0"

@@ -154,7 +154,8 @@ def prototypes_at_hand(model: Dsfda, summary: Mapping[str, np.ndarray] | None) -
     if prototypes is None or classes is None or not bool((classes != model.neutral).any()):
         raise BadInput(
             f"dsfda: expected source prototypes of a class other than {model.task.classes[model.neutral]!r}, in the "
-            f"model or as {PROTOTYPES!r} in the source summary; make them with twomind.models.dsfda.recogniser.source_summary"
+            f"model or as {PROTOTYPES!r} in the source summary; make them with "
+            "twomind.models.dsfda.recogniser.source_summary"
         )
     check_prototypes(model.size, prototypes, classes)
     return prototypes, classes

@@ -21,8 +21,10 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.encoders.encoder import EMBEDDED, Encoder, Name, open_encoder
+from twomind.core.weights import inside as weights_inside
+from twomind.encoders.encoder import Encoder, Name
 from twomind.encoders.frames import FrameSettings, embed, with_embeddings
+from twomind.encoders.opening import EMBEDDED, open_encoder
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings, clips_of, padded
 from twomind.models.clip_au.phrases import PHRASES, Phrase
@@ -339,12 +341,16 @@ class ClipAu:
 
     @classmethod
     def load(cls, path: Path | None = None) -> ClipAu:
-        """A model from a file or folder written by :meth:`save`; the one that ships (drawn people only) by default.
+        """A model from a file or folder written by :meth:`save`; by default the one of twomind-synth (drawn
+        people only).
 
         Raises:
+            MissingExtra: no folder was given, and twomind-synth is not installed.
             BadInput: there is none, or it is damaged.
         """
-        path = path or SHIPPED
+        path = path or weights_inside("clip-au")
+        if path is None:
+            raise MissingExtra("synth", "the CLIP-AU that is asked for by name, which knows synthetic people only,")
         path = path.parent if path.name == "card.json" else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
@@ -357,10 +363,6 @@ class ClipAu:
         weights = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()}
         named = {name: meta[name] for name in ("track", "encoder", "mark", "drawn", "card")}
         return cls(task, weights, phrases, clips=ClipSettings(**meta["clips"]), home=path.parent, **named)
-
-
-#: Trained on drawn people with the encoder that ships.
-SHIPPED = Path(__file__).parent / "weights" / FILE
 
 
 @functools.lru_cache(maxsize=2)

@@ -17,20 +17,24 @@ from typing import Any
 import numpy as np
 
 from twomind.core.store import read_arrays, write_arrays, write_text
-from twomind.encoders.encoder import Encoder, open_encoder
+from twomind.encoders.encoder import Encoder
+from twomind.encoders.opening import open_encoder
 from twomind.features.face.align import aligned
 from twomind.features.face.measures import NAMES, UNITS
 from twomind.features.face.reader import FaceReader, FaceSettings
 from twomind.media.stream import Frame
 from twomind.models.clip_au.clips import ClipSettings
 from twomind.models.clip_au.names_check import check_names, figure
-from twomind.models.clip_au.recogniser import SHIPPED, ClipAu, new_model
+from twomind.models.clip_au.recogniser import FILE, ClipAu, new_model
 from twomind.training.clip_au import TrainSettings, train, validate
 from twomind.types import AMBIVALENCE, Example, Features, Track
 from twomind_synth import behaviour, voice
 from twomind_synth.face import Camera, Person, draw
 from twomind_synth.script import write_answer
 from twomind_synth.world import World, person_factors, stream
+
+#: The model that comes with this package.
+SHIPPED = Path(__file__).parent / "weights" / FILE
 
 
 @dataclass(frozen=True)

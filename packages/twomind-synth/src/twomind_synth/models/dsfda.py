@@ -26,6 +26,7 @@ from twomind.training.dsfda import Pictures, TrainSettings, train
 from twomind.types import Task
 from twomind_synth.face import Camera, Person, draw
 from twomind_synth.identity import AU_NAMES, FaceState, effective
+from twomind_synth.models.dsfda_faces import Faces
 
 PAIN = Task("drawn_pain", ("neutral", "pain"), "window")
 #: Movements of a pain face (Prkachin & Solomon 2008) and about how strong they are drawn.
@@ -45,22 +46,6 @@ class Recipe:
     learning_rate: float = 5e-4  # released: 1e-5, for a thousand times as many steps
     variant: str = "paper"
     seed: int = 6119
-
-
-@dataclass(frozen=True)
-class Faces:
-    """Crops ``(n, P, P, 3)`` uint8 of drawn people, classes ``(n,)``, drawn intensities ``(n, A)``, people ``(n,)``."""
-
-    crops: np.ndarray
-    y: np.ndarray
-    aus: np.ndarray
-    people: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def take(self, keep: np.ndarray) -> Faces:
-        return Faces(self.crops[keep], self.y[keep], self.aus[keep], self.people[keep])
 
 
 def state_of(y: int, rng: np.random.Generator) -> FaceState:

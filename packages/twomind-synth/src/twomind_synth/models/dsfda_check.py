@@ -30,7 +30,7 @@ except ImportError as error:
     raise MissingExtra("torch", "DSFDA") from error
 
 if TYPE_CHECKING:
-    from twomind_synth.models.dsfda import Faces
+    from twomind_synth.models.dsfda_faces import Faces
 
 
 def generate(model: Dsfda, x: Tensor, prototypes: Tensor, seed: int = 0) -> Tensor:

@@ -16,7 +16,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import content_hash, read_arrays
-from twomind.encoders.encoder import EMBEDDED, Encoder, Tokens
+from twomind.encoders.encoder import Encoder, Tokens
+from twomind.encoders.opening import EMBEDDED
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,8 +1,9 @@
 """The recipe of the face–text encoder: draw people, read their aligned faces, and learn which words go with which face.
 
-``python -m twomind_synth.models.face_text_train`` draws (one file per person, so an interrupted run goes on), trains on the
-CPU, and reports on people who were never trained on. Two losses: InfoNCE between faces and sentences (Radford et al.,
-2021), and a sigmoid per movement (as in Zhai et al., ICCV 2023) whose target is how strongly it was drawn.
+``python -m twomind_synth.models.face_text_train`` draws (one file per person, so an interrupted run goes on), trains
+on the CPU, and reports on people who were never trained on. Two losses: InfoNCE between faces and sentences
+(Radford et al., 2021), and a sigmoid per movement (as in Zhai et al., ICCV 2023) whose target is how strongly it
+was drawn.
 """
 
 from __future__ import annotations

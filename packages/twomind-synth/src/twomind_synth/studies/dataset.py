@@ -28,7 +28,8 @@ _NEUTRAL = {"bah": ("1",), "biovid": ("BL1",), "stressid": ("Relax", "Breathing"
 
 @dataclass(frozen=True)
 class DrawnSet:
-    """What :mod:`twomind.evaluation` asks of a data set, answered from :func:`twomind_synth.studies.features.study_features`."""
+    """What :mod:`twomind.evaluation` asks of a data set, answered from
+    :func:`twomind_synth.studies.features.study_features`."""
 
     study: StudyFeatures
     order: str = "shuffled"

@@ -1,8 +1,8 @@
 """Features of drawn people without drawing them: the known truth through a model of what the real chain measures.
 
-The tracks have the columns, units and clocks of :func:`twomind.features.describe.describe`, so that one model runs on both. The
-measurement model (which action unit leaks into which column, how face shape shifts a column, noise, loss) was fitted to
-films that went through the real chain; ``measured.json`` names the command. It holds for drawn faces only.
+The tracks have the columns, units and clocks of :func:`twomind.features.describe.describe`, so that one model runs on
+both. The measurement model (which action unit leaks into which column, how face shape shifts a column, noise, loss) was
+fitted to films that went through the real chain; ``measured.json`` names the command. It holds for drawn faces only.
 """
 
 from __future__ import annotations
