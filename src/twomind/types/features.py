@@ -1,0 +1,148 @@
+"""Tracks and features: what models see of a recording. There is no label field, on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from twomind.types.recording import Word, check_span
+
+
+@dataclass(frozen=True)
+class Track:
+    """One modality on a clock. Absence is ``valid=False`` (with a reason), never a magic zero.
+
+    ``values (T, *S)`` float; ``times_s (T,)`` non-decreasing; ``valid (T,)`` bool. For tables, ``S = (D,)`` with one
+    name and one unit per column. ``reason_code (T,)`` indexes ``reasons`` (entry 0 is the empty reason of valid rows).
+    A single nan in a valid row means that only this measure could not be taken.
+    """
+
+    values: np.ndarray
+    times_s: np.ndarray
+    valid: np.ndarray
+    names: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ("",)
+    reason_code: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.times_s)
+        if self.times_s.ndim != 1 or self.valid.shape != (n,) or self.values.shape[:1] != (n,):
+            raise ValueError(
+                f"Track: expected values ({n}, ...), times_s ({n},), valid ({n},); got values {self.values.shape}, "
+                f"times_s {self.times_s.shape}, valid {self.valid.shape}"
+            )
+        if self.valid.dtype != np.bool_:
+            raise ValueError(f"Track: expected valid of dtype bool, got {self.valid.dtype}")
+        if n and bool(np.any(np.diff(self.times_s) < 0)):
+            raise ValueError("Track: expected non-decreasing times_s")
+        if self.names:
+            if self.values.ndim != 2 or self.values.shape[1] != len(self.names):
+                raise ValueError(f"Track: expected values (T, {len(self.names)}), got {self.values.shape}")
+            if len(set(self.names)) != len(self.names):
+                raise ValueError("Track: expected unique names")
+        if self.units and len(self.units) != len(self.names):
+            raise ValueError(f"Track: expected {len(self.names)} units, got {len(self.units)}")
+        if self.reason_code is None:
+            object.__setattr__(self, "reason_code", np.zeros(n, np.uint8))
+        elif self.reason_code.shape != (n,):
+            raise ValueError(f"Track: expected reason_code ({n},), got {self.reason_code.shape}")
+        elif n and int(self.reason_code.max()) >= len(self.reasons):
+            raise ValueError(
+                f"Track: expected reason_code below {len(self.reasons)}, got {int(self.reason_code.max())}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def column(self, name: str) -> np.ndarray:
+        """Values ``(T,)`` of one named measure, nan where the row is not valid. KeyError names what there is."""
+        if name not in self.names:
+            raise KeyError(f"no measure {name!r}; there is: {', '.join(self.names)}")
+        return np.where(self.valid, self.values[:, self.names.index(name)], np.nan)
+
+    def between(self, start_s: float, end_s: float) -> Track:
+        """Rows with ``start_s <= time < end_s``."""
+        keep = slice(*np.searchsorted(self.times_s, [start_s, end_s], side="left"))
+        assert self.reason_code is not None
+        return replace(
+            self,
+            values=self.values[keep],
+            times_s=self.times_s[keep],
+            valid=self.valid[keep],
+            reason_code=self.reason_code[keep],
+        )
+
+    def on_grid(self, times_s: np.ndarray, max_gap_s: float) -> Track:
+        """The nearest valid-or-not row for every asked time ``(N,)``; farther than ``max_gap_s`` is not valid."""
+        times_s = np.asarray(times_s, float)
+        reasons = (*self.reasons, "no sample near this time")
+        far = len(reasons) - 1
+        if not len(self):
+            shape = (len(times_s), *self.values.shape[1:])
+            return replace(
+                self,
+                values=np.full(shape, np.nan, np.float32),
+                times_s=times_s,
+                valid=np.zeros(len(times_s), bool),
+                reasons=reasons,
+                reason_code=np.full(len(times_s), far, np.uint8),
+            )
+        assert self.reason_code is not None
+        right = np.clip(np.searchsorted(self.times_s, times_s), 1, max(len(self) - 1, 1))
+        left = right - 1
+        right = np.minimum(right, len(self) - 1)
+        nearer_left = np.abs(times_s - self.times_s[left]) <= np.abs(self.times_s[right] - times_s)
+        index = np.where(nearer_left, left, right)
+        near = np.abs(self.times_s[index] - times_s) <= max_gap_s
+        return replace(
+            self,
+            values=self.values[index],
+            times_s=times_s,
+            valid=self.valid[index] & near,
+            reasons=reasons,
+            reason_code=np.where(near, self.reason_code[index], far).astype(np.uint8),
+        )
+
+
+@dataclass(frozen=True)
+class Features:
+    """One window of one recording as models see it. There is no label field, on purpose.
+
+    ``words`` is None when they are not measured. ``notes`` says per modality why it is absent.
+    """
+
+    recording: str
+    subject: str
+    tracks: Mapping[str, Track]
+    span_s: tuple[float, float]
+    question: str | None = None
+    words: tuple[Word, ...] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    drawn: bool = False
+
+    def __post_init__(self) -> None:
+        check_span(f"Features of {self.recording!r}", *self.span_s)
+
+    def between(self, start_s: float, end_s: float) -> Features:
+        """The sub-window ``[start_s, end_s)``; a word belongs to the window in which it starts."""
+        words = None if self.words is None else tuple(w for w in self.words if start_s <= w.start_s < end_s)
+        tracks = {name: track.between(start_s, end_s) for name, track in self.tracks.items()}
+        return replace(self, tracks=tracks, span_s=(start_s, end_s), words=words)
+
+    def on_grid(self, hop_s: float) -> Features:
+        """All tracks on one grid of ``hop_s`` seconds (nearest row; farther than one hop is not valid)."""
+        if not hop_s > 0:
+            raise ValueError(f"Features.on_grid: expected hop_s > 0, got {hop_s}")
+        times_s = np.arange(self.span_s[0], self.span_s[1], hop_s)
+        return replace(self, tracks={k: t.on_grid(times_s, hop_s) for k, t in self.tracks.items()})
+
+
+@dataclass(frozen=True)
+class Example:
+    """A window *with* its answer. Only training and ``score`` accept it."""
+
+    x: Features
+    y: int
