@@ -10,7 +10,7 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: install install-dev system-demo system-test demo test test-slow parity freeze lint format bench clean
+.PHONY: install install-dev system-demo system-test demo test test-slow parity freeze mutants nightly lint format bench clean
 
 install: $(VENV)/.demo
 
@@ -80,6 +80,14 @@ parity: install-dev
 # What twelve commands write with the wheel of the last layout, and with this tree: equal to the bit (tests/freeze).
 freeze: install-dev
 	$(BIN)/python -m tests.freeze
+
+# Small faults, drawn by a seed, made in private copies of the library: the tests must notice 90 % of them. Takes hours
+# the first time; an interrupted run goes on where it was. What survived: build/mutants/summary.md.
+mutants: system-test install-dev
+	$(BIN)/python -m tests.mutation --workers $(JOBS)
+
+# What takes too long for every change.
+nightly: mutants
 
 lint: install-dev
 	$(BIN)/ruff check .

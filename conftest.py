@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sybil import Example, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
@@ -20,6 +21,27 @@ from patience import HANG_S
 # was seen on a busy machine), and results should not hang on the number of cores. Child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # where a test does ask for two threads, they do not spin
+
+
+# Neither of hypothesis's own limits on time: a busy machine trips them. The same examples in every run.
+settings.register_profile("twomind", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.load_profile("twomind")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The team's folder of golden numbers and public data; a stranger's clone has none, and the test is skipped."""
+    folder = Path(os.environ.get("TWOMIND_SHARED", Path(__file__).parent.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder {folder} (set TWOMIND_SHARED)")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's own cache, and none runs a CLIP in whatever is fastest on the machine."""
+    monkeypatch.setenv("TWOMIND_STORE", str(tmp_path_factory.mktemp("store")))
+    monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "torch")
 
 
 def _run_shell(example: Example) -> None:
@@ -79,28 +101,28 @@ SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/drawn-people.md
 #: process is left with one at the end.
 #: With ``--dist loadfile`` a file stays in one process, where its fixtures are made once.
 BEGUN_FIRST = (
-    "tests/test_study_end_to_end.py",
-    "tests/test_closed_loop_face.py",
-    "tests/test_fusion_study.py",
-    "tests/test_adapter_contract.py",
-    "tests/test_predict.py",
+    "test_study_end_to_end.py",
+    "test_closed_loop_face.py",
+    "test_fusion_study.py",
+    "test_adapter_contract.py",
+    "test_predict.py",
     "README.md",
-    "tests/test_drawn_film.py",
-    "tests/test_fusion_models.py",
-    "tests/test_predict_adapt.py",
-    "tests/test_face.py",
-    "tests/test_voice.py",
-    "tests/test_report.py",
-    "tests/test_personalise_clip_au.py",
-    "tests/test_fusion_training.py",
-    "tests/test_score_words.py",
-    "tests/test_face_signs.py",
-    "tests/test_speech_recognition.py",
-    "tests/test_study_features.py",
-    "tests/test_study_files.py",
-    "tests/test_training_loop.py",
-    "tests/test_media.py",
-    "docs/outputs.md",
+    "test_drawn_film.py",
+    "test_fusion_models.py",
+    "test_predict_adapt.py",
+    "test_face.py",
+    "test_voice.py",
+    "test_report.py",
+    "test_personalise_clip_au.py",
+    "test_fusion_training.py",
+    "test_score_words.py",
+    "test_face_signs.py",
+    "test_speech_recognition.py",
+    "test_study_features.py",
+    "test_study_files.py",
+    "test_training_loop.py",
+    "test_media.py",
+    "outputs.md",
 )
 
 
@@ -116,7 +138,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if name_of(item) in SLOW_DOCUMENTS:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: place.get(name_of(item), len(place)))
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 pytest_collect_file = Sybil(

@@ -116,4 +116,5 @@ def close(got: object, wanted: np.ndarray, atol: float, what: str) -> None:
     """Equal within ``atol``, with the name of the array in the message."""
     values = got.detach().numpy() if isinstance(got, torch.Tensor) else np.asarray(got)
     assert values.shape == wanted.shape, f"{what}: expected shape {wanted.shape}, got {values.shape}"
-    np.testing.assert_allclose(values, wanted, rtol=0, atol=atol, err_msg=what)
+    # Another processor rounds sums in another order: what may differ grows with the array's scale.
+    np.testing.assert_allclose(values, wanted, rtol=0, atol=max(atol, 1e-5 * float(np.abs(wanted).max())), err_msg=what)

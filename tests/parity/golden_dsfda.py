@@ -67,7 +67,10 @@ class Fixture:
         wanted = self.tensor(name).numpy()
         values = got.detach().numpy()
         assert values.shape == wanted.shape, f"{name}: expected shape {wanted.shape}, got {values.shape}"
-        np.testing.assert_allclose(values, wanted, rtol=0, atol=atol, err_msg=name)
+        # Another processor rounds sums in another order: what may differ grows with the array's scale.
+        np.testing.assert_allclose(
+            values, wanted, rtol=0, atol=max(atol, 1e-5 * float(np.abs(wanted).max())), err_msg=name
+        )
 
     def near(self, got: Any, name: str, rtol: float) -> None:
         value = float(got.detach()) if isinstance(got, torch.Tensor) else float(got)

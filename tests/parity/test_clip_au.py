@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +19,11 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+import golden_clip as golden
 import torch
+from golden_clip import Arrays, close, files, tensor
 from torch import Tensor
 from torch.nn import functional as F
-
-sys.path.insert(0, str(Path(__file__).parent))
-import golden_clip as golden
-from golden_clip import Arrays, close, files, tensor
 
 from twomind.adaptation import clip_autt_parts as autt
 from twomind.adaptation.methods.clip_autt import answer, windows_of

@@ -6,7 +6,6 @@ at. One fixture is enough for everything: networks, losses, gradients and one st
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +14,8 @@ import pytest
 
 pytest.importorskip("torch")
 import torch
-from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import FOLDER, GIVEN, Fixture, files, filled
+from torch import Tensor
 
 from twomind.models.dsfda import net
 from twomind.training import dsfda_losses as losses

@@ -5,7 +5,6 @@ Tolerance: 1e-4, the README's for forward passes and losses; features reach 76, 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,8 @@ import pytest
 
 pytest.importorskip("torch")
 import torch
-from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parent))
 from golden_dsfda import FOLDER, GIVEN, Fixture, files
+from torch import Tensor
 
 from twomind.adaptation import divergences
 from twomind.core.errors import BadInput

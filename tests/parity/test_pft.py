@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,9 @@ import pytest
 
 pytest.importorskip("torch")
 import torch
+from golden_dsfda import Fixture, files
 from torch import Tensor
 from torch.nn import functional as F
-
-sys.path.insert(0, str(Path(__file__).parent))
-from golden_dsfda import Fixture, files
 
 from twomind.models import pft_net as net
 from twomind.training import pft_losses as losses
