@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from twomind.capture.annotations import Annotations, Mark, Tier, write_eaf
 from twomind.capture.drawn.enrol import draw_clip
 from twomind.capture.drawn.face import Camera, FaceState, Person, draw
 from twomind.capture.drawn.film import FilmSettings, encode
 from twomind.capture.drawn.people import draw_people
-
-from twomind.capture.annotations import Annotations, Mark, Tier, write_eaf
 
 SIZE = (320, 240)
 #: What the drawn people of the data set are said to have said, by label; made up here.
