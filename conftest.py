@@ -81,7 +81,7 @@ SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/drawn-people.md
 BEGUN_FIRST = (
     "tests/test_study_end_to_end.py",
     "tests/test_closed_loop_face.py",
-    "tests/test_fusion_study.py",
+    "experiments/tests/test_fusion_study.py",
     "tests/test_adapter_contract.py",
     "tests/test_predict.py",
     "README.md",

@@ -1,6 +1,6 @@
 """Memory and time per frame over an hour of video: both must stay flat.
 
-    python benchmarks/memory.py [--pass decode|describe] [--minutes 60] [--source clip.mp4] [--ahead 8]
+    python -m benchmarks.memory [--pass decode|describe] [--minutes 60] [--source clip.mp4] [--ahead 8]
 
 The long file is one short clip whose encoded packets are repeated with shifted stamps, made once and kept in
 ``--cache``. ``--ahead 0`` decodes in the consumer's thread, anything else that many items ahead in another one.
@@ -23,8 +23,9 @@ import av
 import numpy as np
 import psutil
 
-from results import FOLDER, save
 from twomind.media.stream import AudioSpool, Frame, MediaStream, Samples, prefetch, stream
+
+from .record import FOLDER, save
 
 ROOT = Path(__file__).parent.parent
 Consumer = Callable[[Frame | Samples], None]
@@ -191,9 +192,8 @@ def default_source() -> Path:
     clip = shared / "data" / "faces" / "WolfgangLanger_Pexels.mp4"
     if clip.exists():
         return clip
-    from clock import _generator
+    from tests import media_files as make
 
-    make = _generator()
     path = Path(tempfile.mkdtemp()) / "made.mp4"
     return make.write(path, make.constant(600), video_options=make.FAST, beeps=make.BEEPS).path
 

@@ -1,6 +1,6 @@
 """What do k coded answers of a person tell about the person's other answers? BAH v1, public train and val files.
 
-    python benchmarks/few_coded.py ../shared/data/bah_v1 [--deals 2] [--draws 40]
+    python -m experiments.few_coded ../shared/data/bah_v1 [--deals 2] [--draws 40]
 
 People are dealt into five groups. For each group, everything is fitted on the other people: the words model, and the
 spread between people (on their out-of-fold scores). Of each person of the group with at least six answers, the answers
@@ -23,8 +23,6 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from twomind.adaptation import load_method, stream
 from twomind.adaptation.offsets import fit_sd
 from twomind.datasets.bah_splits import read_answers
@@ -33,6 +31,8 @@ from twomind.evaluation.people import paired
 from twomind.models.words.recogniser import MIN_WORDS
 from twomind.training import words as wt
 from twomind.types import AMBIVALENCE, Example, Features, Given, Prediction, Task
+
+from .record import save
 
 KS = (0, 1, 2, 3, 5)
 MIN_ANSWERS = max(KS) + 1
@@ -202,8 +202,6 @@ def main() -> None:
     own = {str(s): sd for s in np.unique(data.subject[test]) if str(s) in enough}
     run = judge(data, test, logit, own, given.draws, given.seed, False) | {"fold": np.zeros(len(data), int)}
     result["official_train_to_val"] = figures([data], [run], given.bootstrap, given.seed) | {"spread": sd}
-    from results import save
-
     save("few-coded", result)
 
 

@@ -1,6 +1,6 @@
 """Does guarded adaptation quietly hurt? Every method × stream on a drawn world of embeddings, many seeds.
 
-    python benchmarks/guard.py [--seeds 100] [--people 2] [--windows 30] [--methods all] [--jobs 1] [--keep DIR]
+    python -m experiments.guard [--seeds 100] [--people 2] [--windows 30] [--methods all] [--jobs 1] [--keep DIR]
 
 One JSON line per seed is kept in ``--keep``, so an interrupted run goes on. The world is drawn: it proves the
 machinery, and says nothing about real faces. Budgets are replayed with the guard's own ``decide`` on the recorded
@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from results import save
 from twomind.adaptation import Step, load_method, prototypes, stream
 from twomind.adaptation.guard import Guarded, decide
 from twomind.adaptation.losses import unit
@@ -32,6 +31,8 @@ from twomind.evaluation.harm import macro_f1, wilson
 from twomind.evaluation.streams import ORDERS, interleaved
 from twomind.models.embedding import EmbeddingRecogniser
 from twomind.types import Example, Features, Given, Task, Track
+
+from .record import save
 
 METHODS = ("tent", "sar", "t3a", "tda", "tpt", "tta-cap", "tta-cap-v1", "tta-cap-wacv")
 #: budget and ``unsure`` of every guard that is replayed; (1, 1.01) is the alarms alone
@@ -242,7 +243,8 @@ def main() -> None:
     save(
         "guard",
         {
-            "command": f"benchmarks/guard.py --seeds {args.seeds} --people {args.people} --windows {args.windows}",
+            "command": f"python -m experiments.guard --seeds {args.seeds} --people {args.people} "
+            f"--windows {args.windows}",
             "what": "drawn embeddings; macro-F1 over windows in points; harmed: worse than the source by more than 1",
             "guard": {k: v for k, v in vars(Guarded("", use_neutral=True)).items() if k != "settings"},
             "source_macro_f1": source,

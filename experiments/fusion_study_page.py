@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fusion_study import ALL
-from fusion_study_score import KINDS, ORDER
+from .fusion_study import ALL
+from .fusion_study_score import KINDS, ORDER
 
 
 def cell(f: Mapping[str, Any] | None, signed: bool = False) -> str:

@@ -1,9 +1,8 @@
-"""The drawn-study benchmark: folds by people, shortcuts that see no held-out label, controls, figures and resuming."""
+"""The drawn BAH study: folds by people, shortcuts that see no held-out label, controls, figures and resuming."""
 
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,16 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-import fusion_study
-import fusion_study_draws as draws
-import fusion_study_score as score
-import fusion_study_why as why
 from twomind_synth.study_world import StudyWorld
+
+from .. import fusion_study
+from .. import fusion_study_draws as draws
+from .. import fusion_study_score as score
+from .. import fusion_study_why as why
 
 
 @pytest.fixture(scope="module")

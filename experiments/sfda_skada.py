@@ -1,7 +1,7 @@
 """Shared algorithms against skada's on plain arrays: accuracy on skada's own synthetic shifts, and time per fit.
 
     pip install --no-deps --target DIR skada POT pandas skorch python-dateutil six tabulate pytz tzdata
-    PYTHONPATH=DIR python benchmarks/sfda_skada.py [--seeds 20] [--first 0]
+    PYTHONPATH=DIR python -m experiments.sfda_skada [--seeds 20] [--first 0]
 
 - **CORAL, closed form**: both move mean and covariance of the source to the target's (``ours_without_means``: the
   covariance only), and then fit the same classifier (RBF support vector machine) on it; skada estimates the
@@ -34,10 +34,11 @@ import torch
 from skada.datasets import make_shifted_blobs, make_shifted_datasets
 from sklearn.svm import SVC
 
-from results import save
 from twomind.adaptation import divergences, load_method
 from twomind.models.embedding import EmbeddingRecogniser
 from twomind.types import Example, Features, Given, Task, Track
+
+from .record import save
 
 EPOCHS, BATCH, HIDDEN = 60, 64, 16
 SHIFTS = ("covariate_shift", "target_shift", "conditional_shift", "subspace")

@@ -14,16 +14,16 @@ FOLDER = Path(__file__).parent / "results"
 
 
 def commit() -> str:
-    """Short hash of the commit, with a plus when the tree differs from it."""
+    """Short hash of the commit, with a plus when the library differs from it."""
     here = Path(__file__).parent
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True)
     changed = subprocess.run(
-        ["git", "status", "--porcelain", "--", "../src"], cwd=here, capture_output=True, text=True
+        ["git", "status", "--porcelain", "--", "../src", "../packages"], cwd=here, capture_output=True, text=True
     ).stdout
     return (found.stdout.strip() or "unknown") + ("+" if changed.strip() else "")
 
 
-def save(name: str, numbers: dict[str, Any], show: bool = True) -> Path:
+def save(name: str, numbers: dict[str, Any], show: bool = True, folder: Path = FOLDER) -> Path:
     """Write one result file, and print it unless told not to."""
     date = datetime.now(UTC).date().isoformat()
     entry = {
@@ -33,8 +33,8 @@ def save(name: str, numbers: dict[str, Any], show: bool = True) -> Path:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         **numbers,
     }
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / f"{date}-{entry['commit'].rstrip('+')}-{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{date}-{entry['commit'].rstrip('+')}-{name}.json"
     path.write_text(json.dumps(entry, indent=1, default=float) + "\n", encoding="utf-8")
     if show:
         print(json.dumps(entry, indent=1, default=float))

@@ -1,6 +1,6 @@
 """The drawn BAH study: every modality, every pair, all three, each fusion, on held-out people. No media, no pictures.
 
-    OMP_NUM_THREADS=1 python benchmarks/fusion_study.py --out /tmp/fusion-study [--people 24] [--epochs 30] [--seeds 1]
+    OMP_NUM_THREADS=1 python -m experiments.fusion_study --out /tmp/fusion-study [--people 24] [--epochs 30] [--seeds 1]
 
 People are drawn as features (``study_features``), in groups of which each is held out once; a quarter of the others
 stop and calibrate. Worlds: the default one; one without conflict; and the default one whose face and voice pieces come
@@ -20,8 +20,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from twomind.core.store import settings_hash
 from twomind.evaluation.fusion_folds import with_validation
 from twomind.models.fusion import recogniser as fusion
@@ -35,6 +33,8 @@ from twomind.types import AMBIVALENCE, Features, Fold, Track
 from twomind_synth.studies.dataset import DrawnSet
 from twomind_synth.studies.features import ClipTruth, StudyFeatures, shuffle_modalities, study_features
 from twomind_synth.study_world import StudyWorld
+
+from .record import save
 
 ALL = ("face", "voice", "words")
 WORLDS = ("default", "no-conflict", "shuffled")
@@ -208,7 +208,7 @@ def study(
 
     ``brief``: rows and gains, not what absences and deletions do.
     """
-    from fusion_study_score import (
+    from .fusion_study_score import (
         Held,
         absences,
         by_seed,
@@ -267,12 +267,10 @@ def main() -> None:
     worlds = tuple(given.worlds.split(","))
     options = {"n_bootstrap": given.bootstrap, "worlds": worlds, "brief": given.brief}
     found = study(given.people, given.epochs, given.seeds, given.out, rows, **options)
-    from fusion_study_page import table
+    from .fusion_study_page import table
 
     print(table(found))
     if given.save:
-        from results import save
-
         save(given.name, found)
 
 

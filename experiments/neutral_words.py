@@ -1,6 +1,6 @@
 """Does a person's neutral answer (question 1) help the words recogniser on questions 2 to 7? BAH v1, public files.
 
-    python benchmarks/neutral_words.py ../shared/data/bah_v1
+    python -m experiments.neutral_words ../shared/data/bah_v1
 
 Three models of the same form (question, length, eight kinds of words; the recipe of the words recogniser), fitted on
 answers 2 to 7 of the training people: ``plain`` as it is; ``relative``, length and kinds of words less those of the
@@ -13,13 +13,10 @@ people are resampled; a gain is paired.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from twomind.datasets.bah_splits import read_answers
 from twomind.evaluation import metrics
@@ -28,6 +25,8 @@ from twomind.models.calibration import log_loss, sigmoid
 from twomind.models.words.additive import excess
 from twomind.models.words.recogniser import MIN_WORDS
 from twomind.training import words as wt
+
+from .record import save
 
 MODELS = ("plain", "relative", "beside")
 N_FOLDS = 5
@@ -119,7 +118,6 @@ def main() -> None:
     for f in range(N_FOLDS):
         for m in MODELS:
             crossed[m][fold == f] = chosen(some(train, fold != f), some(train, fold == f), m)
-    from results import save
 
     found = {"val_people_official_split": judged(val, official, None), "train_people_held_out": {}}
     found["train_people_held_out"] = judged(train, crossed, fold)

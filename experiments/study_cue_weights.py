@@ -3,7 +3,7 @@
 Cues of one segment are drawn without repetition and replaced where they take the wrong side, which flattens the shares;
 multiplicative updates undo that. Prints the table ``CUE_WEIGHTS`` of ``capture/drawn/study_world.py``:
 
-    python benchmarks/study_cue_weights.py
+    python -m experiments.study_cue_weights
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
       twomind score personalise --drawn $l --people 24 --protocol targets-10 --seeds 3 \
         --order shuffled --order class_blocked --workers 1 --out personal/$l
     done
-    python benchmarks/personalise.py personal/*
+    python -m experiments.personalise personal/*
 
 and with `--model clip-au` in the first command and `--by-study` in the second, one table per study (docs/test-time.md).
 
@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from results import save
 from twomind.evaluation import people
 from twomind.evaluation.baselines import WORDS
 from twomind.evaluation.metrics import auc, interval
 from twomind.evaluation.runs import filled, find_runs, load_run
 from twomind.types import Run
+
+from .record import save
 
 #: Groups of the table, by what was seen before the stream, in this order.
 GROUPS = ("nothing", "summary", "neutral", "target", "source", "few")

@@ -1,6 +1,6 @@
 """How long must a neutral clip be, and what does a contaminated one do: methods on drawn studies.
 
-    OMP_NUM_THREADS=1 python benchmarks/neutral_length.py            # about a quarter of an hour of one core
+    OMP_NUM_THREADS=1 python -m experiments.neutral_length            # about a quarter of an hour of one core
 
 Drawn people: proves machinery only. 24 drawn people in four groups, each group held out once; the model is the plain
 one of docs/personalise.md on windows of 2.5 s, fitted on the other 18 people. Some of each person's clips that were
@@ -31,9 +31,6 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import results
 from twomind import adaptation as personalise
 from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput
@@ -55,6 +52,8 @@ from twomind_synth.study_people import StudyPerson, study_person
 from twomind_synth.study_script import write_study_answer
 from twomind_synth.study_take import Take, biovid_take, say, silence
 from twomind_synth.study_world import StudyWorld
+
+from . import record
 
 PEOPLE, GROUPS, SEED = 24, 4, 0
 WINDOWS = Windows(2.5)
@@ -399,7 +398,7 @@ def main() -> None:
     cpu_s = sum(u.ru_utime + u.ru_stime for u in used)
     head = {"note": NOTE, "drawn": True, "draws": given.draws, "seed": SEED, "window_s": WINDOWS.length_s}
     head["light_frames_lost"] = {kind: [round(v.lost, 3) for v in by_kind[kind]] for kind in LIGHT}
-    results.save("neutral-length", {**head, "cpu_s": cpu_s, "studies": found})
+    record.save("neutral-length", {**head, "cpu_s": cpu_s, "studies": found})
     print(table(found))
 
 

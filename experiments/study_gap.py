@@ -4,9 +4,9 @@ For every layout, a logistic regression on window means of the features: without
 with the person's own median taken off (the simplest adaptation), and as an oracle (the same model trained with that
 person's labelled *other* clips as well). Each person is tested once, people are split into three groups.
 
-    OMP_NUM_THREADS=1 python benchmarks/study_gap.py                 # defaults, all layouts
-    OMP_NUM_THREADS=1 python benchmarks/study_gap.py --knobs         # one row per knob and layout
-    OMP_NUM_THREADS=1 python benchmarks/study_gap.py --controls      # negative controls
+    OMP_NUM_THREADS=1 python -m experiments.study_gap                 # defaults, all layouts
+    OMP_NUM_THREADS=1 python -m experiments.study_gap --knobs         # one row per knob and layout
+    OMP_NUM_THREADS=1 python -m experiments.study_gap --controls      # negative controls
 
 Drawn people: consistency of the machinery, not validity on people.
 """
@@ -17,20 +17,18 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import results
 from twomind.types import Features
 from twomind_synth.studies.features import StudyFeatures, study_features
 from twomind_synth.study import MEANING
 from twomind_synth.study_world import PERSON_KNOBS, StudyWorld
+
+from . import record
 
 #: window length (s) per layout; None is the whole clip
 WINDOW_S = {"bah": 2.0, "biovid": None, "stressid": 4.0}
@@ -227,9 +225,14 @@ def main() -> None:
             table[f"{layout}: {name}"] = measure(layout, given.people, given.seeds, world, face)
             show(f"{layout}: {name}", table[f"{layout}: {name}"])
     if given.save:
-        results.save(
+        record.save(
             f"study-gap-{'-'.join(given.layouts)}",
-            {"means": MEANING, "command": " ".join(sys.argv), "seconds": time.time() - started, "rows": table},
+            {
+                "means": MEANING,
+                "command": " ".join(["python -m experiments.study_gap", *sys.argv[1:]]),
+                "seconds": time.time() - started,
+                "rows": table,
+            },
         )
 
 

@@ -1,6 +1,6 @@
 """Words and question of BAH v1, train → val, through the fusion loop, beside the logistic default. Public files only.
 
-    python benchmarks/fusion_bah_words.py ../shared/data/bah_v1 [--seeds 3]
+    python -m experiments.fusion_bah_words ../shared/data/bah_v1 [--seeds 3]
 
 The public files have no media and no word times: words are spread evenly over the answer, so *when* can at best be
 learnt from their order. Frame numbers become seconds at 24 per second (the data set's mean). A fifth of the training
@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from twomind.datasets.bah_splits import Answer, read_answers, video_id
 from twomind.evaluation.fusion_card import card_figures
 from twomind.evaluation.fusion_folds import with_validation
@@ -30,6 +28,8 @@ from twomind.models.fusion.net import FusionConfig
 from twomind.training.fusion import fit, settings_for, with_card
 from twomind.training.fusion_data import Item, item_of, middles
 from twomind.types import AMBIVALENCE, Features, Fold, Timing, Word
+
+from .record import save
 
 FPS = 24.0
 Spans = dict[str, list[tuple[float, float, int]]]
@@ -103,8 +103,6 @@ def main() -> None:
             print(rows[-1]["question"], seed, rows[-1]["rows"]["model"]["auc"], file=sys.stderr, flush=True)
     default = score_words(given.data, split="val", n_bootstrap=1000)
     keep = ("auc", "macro_f1", "ap", "ap_bah", "within_question_auc", "brier", "ece", "ci")
-    from results import save
-
     save(
         "fusion-bah-words",
         {

@@ -1,6 +1,6 @@
 """The contact sheet of docs/study.md: people × conditions, and aligned crops.
 
-python benchmarks/study_pictures.py          # writes docs/pictures/study-people.png and study-crops.png
+python -m experiments.study_pictures          # writes docs/pictures/study-people.png and study-crops.png
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """DSFDA on the drawn studies of docs/personalise.md: the same people, folds and test clips, the same score room.
 
-    OMP_NUM_THREADS=1 python benchmarks/dsfda_study.py FOLDER                      # three layouts, two seeds
-    OMP_NUM_THREADS=1 python benchmarks/dsfda_study.py FOLDER --layouts biovid --curve
+    OMP_NUM_THREADS=1 python -m experiments.dsfda_study FOLDER                      # three layouts, two seeds
+    OMP_NUM_THREADS=1 python -m experiments.dsfda_study FOLDER --layouts biovid --curve
 
 Drawn people: proves machinery only. FOLDER keeps crops, source models and runs; an interrupted run goes on. Per layout
 one source model (`tiny`, 64 px) is trained on face crops of the source people, whom all ten folds of ``targets-10``
@@ -9,7 +9,7 @@ share (else one per fold). It is another model than that of the page's other row
 adaptation. The neutral clip is handed as densely as the layout lists frames; the method takes at most 75 of them.
 
 ``--curve``: how long the neutral clip must be (1, 3, 10, 30 s), for the same source model and its ten held-out people.
-Pieces are cut as in ``benchmarks/neutral_length.py`` (same clips kept for handing over, same moments), frames are
+Pieces are cut as in ``experiments/neutral_length.py`` (same clips kept for handing over, same moments), frames are
 8.3 a second, and the same clips are tested. Prints rows of the page's tables, and writes one result file.
 """
 
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,11 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import neutral_length as length
-import personalise as page
-from results import save
 from twomind import adaptation as personalise
 from twomind.cli.personalise_verb import WINDOW_S, Order
 from twomind.core.store import write_text
@@ -43,6 +37,10 @@ from twomind.types import Example, Fold, Given
 from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
 from twomind_synth.studies.dataset import DrawnSet
 from twomind_synth.studies.features import study_features
+
+from . import neutral_length as length
+from . import personalise as page
+from .record import save
 
 PEOPLE, SEED, PROTOCOL = 24, 0, "targets-10"
 LAYOUTS = ("biovid", "stressid", "bah")
@@ -81,7 +79,7 @@ def study_of(folder: Path, layout: str) -> Study:
 
 
 def table(study: Study, seeds: int) -> dict[str, Any]:
-    """The row of one layout, as ``benchmarks/personalise.py`` makes it of the other methods' runs."""
+    """The row of one layout, as ``experiments/personalise.py`` makes it of the other methods' runs."""
     data, out = study.data, study.folder / "runs" / study.layout
     runs = compare(
         data,

@@ -1,6 +1,6 @@
 """The drawn BAH study again and again: every draw is other people, other training, other held-out people.
 
-    OMP_NUM_THREADS=1 python benchmarks/fusion_study_draws.py --out /tmp/fusion-draws [--draws 12] [--save]
+    OMP_NUM_THREADS=1 python -m experiments.fusion_study_draws --out /tmp/fusion-draws [--draws 12] [--save]
 
 An interval over people knows nothing of the luck of a training or of who was there to learn from. Here every draw gives
 one number, and the interval is over draws (Student's t), so it knows all three. ``--people`` learn (a quarter of them
@@ -23,15 +23,15 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fusion_study import ALL, CONTROL_ROWS, EPOCHS, ROWS, WORLDS, Row, World, first_held_out, ready, shuffled, trained
-from fusion_study_score import GONE, Held, Said, predictions, shortcut_of, shortcut_rows, spreads
 from twomind.core import engine
 from twomind.core.errors import TwomindError
 from twomind.core.store import write_text
 from twomind_synth.studies.features import study_features
 from twomind_synth.study_world import StudyWorld
+
+from .fusion_study import ALL, CONTROL_ROWS, EPOCHS, ROWS, WORLDS, Row, World, first_held_out, ready, shuffled, trained
+from .fusion_study_score import GONE, Held, Said, predictions, shortcut_of, shortcut_rows, spreads
+from .record import save
 
 #: Draws begin here: none is of the people of another page, or of the development of a model (seeds 7 to 18, and 100 to
 #: 107, on whom early stopping was found to fail).
@@ -121,10 +121,11 @@ def _keep(place: Path, world: str, row: str, found: Mapping[str, Any]) -> None:
 
 def _sources() -> str:
     """Of the code that trains: figures of other code are not the same figures."""
-    import twomind.models
+    import twomind
 
-    folder = Path(twomind.models.__file__).parent
-    files = [*sorted(folder.glob("fusion*.py")), folder / "train.py"]
+    folder = Path(twomind.__file__).parent
+    fitting = ("fusion.py", "fusion_data.py", "loop.py")
+    files = [*sorted((folder / "models" / "fusion").glob("*.py")), *(folder / "training" / name for name in fitting)]
     return hashlib.sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
 
 
@@ -213,7 +214,7 @@ def _absences(draws: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
 
 def table(found: Mapping[str, Any]) -> str:
     """The Markdown tables of the page; beside a gain, in how many draws it is above zero."""
-    from fusion_study_page import cell, head, line
+    from .fusion_study_page import cell, head, line
 
     def signed(f: Mapping[str, Any] | None) -> str:
         return f"{cell(f, True)} {f['above']}/{f['n']}" if f else ""
@@ -281,8 +282,7 @@ def main() -> None:
     found = about | {"seeds": list(seeds), **gathered(draws), "draws": draws}
     print(table(found))
     if given.save:
-        from fusion_study_page import draw
-        from results import save
+        from .fusion_study_page import draw
 
         save(given.name, found, show=False)
         if set(WORLDS) <= set(found) | {"default"}:

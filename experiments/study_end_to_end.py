@@ -3,7 +3,7 @@
 For every layout, the commands of the README in new processes: ``twomind people --layout --features``, ``twomind data
 check``, ``twomind score personalise``. Goes on where it stopped: FOLDER/steps.json keeps what each finished step cost.
 
-    python benchmarks/study_end_to_end.py FOLDER [--people 24] [--layouts bah biovid stressid]
+    python -m experiments.study_end_to_end FOLDER [--people 24] [--layouts bah biovid stressid]
 
 Drawn people: consistency of the machinery, not validity on people.
 """
@@ -20,8 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from results import save
 from twomind_synth.study import MEANING
+
+from .record import save
 
 METHODS = "source-only,neutral-threshold,t3a,tent"
 

@@ -1,6 +1,6 @@
 """How often the check at enrolment refuses neutral clips and lets contaminated ones through; and what those cost.
 
-    python benchmarks/neutral_check.py [--people 16] [--films FOLDER] [--faces ../shared/data/faces]
+    python -m experiments.neutral_check [--people 16] [--films FOLDER] [--faces ../shared/data/faces]
 
 Drawn people, one film of four seconds per person and kind. The first half of the people was looked at when the limits
 were set (``ranges`` shows what they were set from); the rates are given for both halves. ``shift`` is what enrolling a
@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from twomind.core.store import Store
 from twomind.features.profile import face_neutral
 from twomind.pipeline.profiles import check_clip
 from twomind_synth.enrol import KINDS, draw_clip
+
+from .record import save
 
 SEED = 11
 
@@ -71,8 +71,6 @@ def main() -> None:
         result["real_clips_not_validated"] = {
             name: {"doubts": c.doubts, "measured": c.measured} for name, c in real.items()
         }
-    from results import save
-
     save("neutral-check", result)
 
 

@@ -1,7 +1,7 @@
 """CLIP-AUTT's modes on the drawn windows that the shipped CLIP-AU was not trained on: one order, one seed.
 
 A smoke test of the machinery with 73 windows, not evidence; comparisons are the business of ``twomind score``.
-Run: python benchmarks/clip_autt_modes.py FOLDER (where ``twomind_synth.models.clip_au`` keeps its windows).
+Run: python -m experiments.clip_autt_modes FOLDER (where ``twomind_synth.models.clip_au`` keeps its windows).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 import click
 import numpy as np
 
-import results
 from twomind.adaptation import load_method, stream
 from twomind.encoders.opening import open_encoder
 from twomind.models import load
 from twomind.training.clip_au import rates
 from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
+
+from . import record
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "source": ("source-only", {}),
@@ -42,7 +43,7 @@ def main(folder: Path) -> None:
         said = np.array([s.prediction.probs.argmax() for s in steps])
         found[name] = dict(zip(("war", "uar", "macro_f1"), rates(y, said, 2), strict=True))
     people = len({e.x.subject for e in test})
-    results.save("clip-autt-modes", {"n_windows": len(test), "n_people": people, "drawn": True, "runs": found})
+    record.save("clip-autt-modes", {"n_windows": len(test), "n_people": people, "drawn": True, "runs": found})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Draws people who move every action unit, head and eyes at random, films them, me
 fits the measurement model of ``twomind/describe/measured.py``. Writes ``twomind/describe/measured.json`` and prints how
 well the model explains the measured columns on people it has not seen:
 
-    OMP_NUM_THREADS=1 python benchmarks/study_calibrate.py --people 24 --seconds 12
+    OMP_NUM_THREADS=1 python -m experiments.study_calibrate --people 24 --seconds 12
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def main() -> None:
             done.append(outcome.result)
     done.sort(key=lambda row: (row["index"], row["spoken"]))
     model, report = calibrate(done)
-    model["command"] = f"python benchmarks/study_calibrate.py --people {given.people} --seconds {given.seconds:g}"
+    model["command"] = f"python -m experiments.study_calibrate --people {given.people} --seconds {given.seconds:g}"
     MODEL.write_text(json.dumps(model, indent=None) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=1, default=lambda v: np.round(v, 4).tolist()))
 

@@ -1,6 +1,6 @@
 """CLIP-AU that ships, and what adapting it does, on drawn people whom it never saw, through the score's own room.
 
-    OMP_NUM_THREADS=1 python benchmarks/clip_au_methods.py FOLDER [--people 10] [--per-class 8] [--seeds 2]
+    OMP_NUM_THREADS=1 python -m experiments.clip_au_methods FOLDER [--people 10] [--per-class 8] [--seeds 2]
 
 Faces are drawn without films (FOLDER keeps them, and the runs; an interrupted run goes on): stretches of 1.6 s in and
 outside of drawn A/H, in the answers to questions 4 and 7. A stretch is a clip with its own label. The methods get the
@@ -16,8 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from personalise import gain, line
-from results import save
+from benchmarks.clip_au_video import METHODS
 from twomind.adaptation import load_method
 from twomind.cli.personalise_verb import Order
 from twomind.encoders.opening import open_encoder
@@ -27,19 +26,9 @@ from twomind.models import load
 from twomind.types import AMBIVALENCE, Example, Features, Fold, Recording
 from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "clip-autt": ("clip-autt", {}),
-    "clip-autt, subject": ("clip-autt", {"mode": "subject"}),
-    "clip-autt, episodic": ("clip-autt", {"mode": "episodic"}),
-    "tta-cap": ("tta-cap", {}),
-    "guarded tta-cap": ("guarded", {}),
-    "t3a": ("t3a", {}),
-    "t3a, released start": ("t3a", {"start": "released"}),
-    "tda": ("tda", {}),
-    "tda, released constants": ("tda", {"alpha_unit": "released"}),
-    "boost-adapter": ("boost-adapter", {}),
-    "boost-adapter, released constants": ("boost-adapter", {"alpha_unit": "released"}),
-}
+from .personalise import gain, line
+from .record import save
+
 ORDERS = ("shuffled", "class_blocked")
 
 
@@ -139,8 +128,8 @@ def main() -> None:
     save(
         "clip-au-methods",
         {
-            "command": f"benchmarks/clip_au_methods.py FOLDER --people {args.people} --per-class {args.per_class} "
-            f"--seeds {args.seeds}",
+            "command": f"python -m experiments.clip_au_methods FOLDER --people {args.people} "
+            f"--per-class {args.per_class} --seeds {args.seeds}",
             "drawn": True,
             "people": len({e.x.subject for e in tested.values()}),
             "windows": len(tested),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusion_study import ALL, World, narrowed
 from twomind.evaluation import metrics, people
 from twomind.evaluation.deletion import bites, falls
 from twomind.evaluation.located_frames import STEP_S, Moments, shortcuts
 from twomind.models.fusion.run import rows_of, softmax
 from twomind.training.fusion_data import Item
+
+from .fusion_study import ALL, World, narrowed
 
 if TYPE_CHECKING:
     from twomind.models.fusion.recogniser import FusionRecogniser

@@ -1,7 +1,7 @@
 """Why fusion gains what it gains on the drawn BAH study: what each modality shows by the drawn truth, and what more
 training people, a world measured without noise, and a hand-told conflict signal would change.
 
-    OMP_NUM_THREADS=1 python benchmarks/fusion_study_why.py --out /tmp/fusion-why [--sizes 8,16,32] [--seeds 1] [--save]
+    OMP_NUM_THREADS=1 python -m experiments.fusion_study_why --out /tmp/fusion-why [--sizes 8,16] [--seeds 1] [--save]
 
 The same 24 people are held out at every size; smaller training sets are parts of the larger ones. None of it uses the
 truth to train a model. Killed and called again, it goes on. What the figures mean: ``docs/fusion-study.md``.
@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fusion_study import EPOCHS, Row, World, first_held_out, ready, trained
-from fusion_study_score import Held, Said, differences, predictions, spreads, with_ci
 from twomind_synth.studies.features import study_features
 from twomind_synth.study_layout import clips_of, person_of, take_of
 from twomind_synth.study_world import StudyWorld
+
+from .fusion_study import EPOCHS, Row, World, first_held_out, ready, trained
+from .fusion_study_score import Held, Said, differences, predictions, spreads, with_ci
+from .record import save
 
 ROWS = (Row("plain", ("face",)), Row("plain"), Row("conflict"))
 #: What a camera sees, a microphone hears and a transcript holds, in the names of the drawn truth.
@@ -172,7 +172,7 @@ def study(
 
 def table(found: Mapping[str, Any]) -> str:
     """The Markdown tables of the page."""
-    from fusion_study_page import cell
+    from .fusion_study_page import cell
 
     lines = ["| world | people | face | plain | conflict | plain - face | conflict - plain | on conflicts |"]
     for metric in ("frame_auc", "video_auc"):
@@ -202,8 +202,6 @@ def main() -> None:
     found = study(given.out, sizes, given.test, given.epochs, given.bootstrap, given.seeds)
     print(table(found))
     if given.save:
-        from results import save
-
         save("fusion-study-why", found)
 
 

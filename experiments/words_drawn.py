@@ -1,6 +1,6 @@
 """The default words recogniser on a drawn BAH study and on the real BAH val split, in one leaderboard.
 
-    python benchmarks/words_drawn.py ../shared/data/bah_v1 --out /tmp/words-drawn
+    python -m experiments.words_drawn ../shared/data/bah_v1 --out /tmp/words-drawn
 
 The drawn answers are those that ``twomind people --layout bah --people 24`` films, as text, without the films. Copies
 the leaderboard to ``docs/words-drawn.md``. Drawn people: consistency of the machinery, not validity on people.
@@ -68,7 +68,7 @@ def main() -> None:
     run("score", "words", "--data", asked.data, "--split", "val", "--out", runs[1], "--name", "words")
     run("score", "report", *runs, "--out", asked.out / "board", "--title", "Words on drawn and on real answers")
     page = (asked.out / "board" / "leaderboard.md").read_text(encoding="utf-8")
-    made = f"\n\nMade by `python benchmarks/words_drawn.py ../shared/data/bah_v1 --people {asked.people}`.\n"
+    made = f"\n\nMade by `python -m experiments.words_drawn ../shared/data/bah_v1 --people {asked.people}`.\n"
     text = public(page)
     (ROOT / "docs" / "words-drawn.md").write_text("\n".join(text).rstrip() + made, encoding="utf-8")
 

@@ -1,8 +1,8 @@
 """Why cache terms drown CLIP-AU: the scale of its logits, and where its head's rows lie, on the drawn people held out.
 
-    OMP_NUM_THREADS=1 python benchmarks/cache_scale.py FOLDER
+    OMP_NUM_THREADS=1 python -m experiments.cache_scale FOLDER
 
-FOLDER keeps the drawn windows (those of `benchmarks/clip_au_methods.py` are read). No label is used.
+FOLDER keeps the drawn windows (those of `experiments/clip_au_methods.py` are read). No label is used.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from results import save
 from twomind.adaptation import caches
 from twomind.adaptation.losses import unit
 from twomind.encoders.opening import open_encoder
 from twomind.models import load
 from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
+
+from .record import save
 
 
 def main() -> None:
