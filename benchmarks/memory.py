@@ -25,7 +25,7 @@ import psutil
 
 from twomind.media.stream import AudioSpool, Frame, MediaStream, Samples, prefetch, stream
 
-from .record import FOLDER, save
+from .record import FOLDER, OUT, save
 
 ROOT = Path(__file__).parent.parent
 Consumer = Callable[[Frame | Samples], None]
@@ -214,18 +214,16 @@ def main() -> None:
     meter, media, end_mb = run(long, source, asked.what, asked.ahead)
     report, figures = media.report, summary(meter.rows)
     name = f"memory-{asked.what}"
-    path = save(
-        name,
-        {
-            "file": f"{source.name} repeated to {report.duration_s / 60:.1f} minutes",
-            "size_px": [media.info.width_px, media.info.height_px],
-            "n_frames": report.n_frames,
-            "ahead": asked.ahead,
-            "rss_after_finish_mb": end_mb,
-            **figures,
-            "minutes": meter.rows,
-        },
-    )
+    found = {
+        "file": f"{source.name} repeated to {report.duration_s / 60:.1f} minutes",
+        "size_px": [media.info.width_px, media.info.height_px],
+        "n_frames": report.n_frames,
+        "ahead": asked.ahead,
+        "rss_after_finish_mb": end_mb,
+        **figures,
+    }
+    save(name, found)
+    path = save(name, {**found, "minutes": meter.rows}, show=False, folder=OUT)
     plot(meter.rows, f"{name}: {report.n_frames} frames", path.with_suffix(".png"))
     print(
         f"memory at minute 5: {figures['rss_minute_5_mb']:.1f} MB, at the end: {figures['rss_last_minute_mb']:.1f} MB"
@@ -234,7 +232,7 @@ def main() -> None:
         f"time per frame, last tenth over first tenth: {figures['last_over_first_tenth']:.3f}; "
         f"against the reference: {figures['last_over_first_tenth_against_reference']:.3f}"
     )
-    print(f"results in {FOLDER}")
+    print(f"results in {FOLDER}, minute by minute and as a picture in {OUT}")
 
 
 if __name__ == "__main__":

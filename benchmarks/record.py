@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
+#: For what is too large to be kept; git ignores it.
+OUT = Path(__file__).parent / "out"
 
 
 def commit() -> str:
