@@ -102,3 +102,8 @@ def test_the_command_writes_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     small.main()
     _, rows = read((tmp_path / "kept" / "2026-01-02-abc-other.csv").read_text())
     assert rows["auc"]["value"] == "0.5"
+
+
+def test_what_is_known_of_a_person_alone_is_never_kept() -> None:
+    found = {"name": "other", "auc": 0.5, "people": {"p1": 0.1}, "per_person": {"t3a": {"p1": 0.1}}, "n_people": 1}
+    assert [f.where for f in small.kept("other", found)] == ["auc", "n_people"]
