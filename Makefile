@@ -100,7 +100,7 @@ format: install-dev
 	$(BIN)/ruff format .
 
 bench: system-test install-dev
-	for script in clock voice throughput memory; do $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in clock voice throughput memory; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache

@@ -1,6 +1,6 @@
 """Time and memory of reading BAH's annotation file: a made-up one of the real size (1,427 videos of 642 frames).
 
-python benchmarks/bah_annotation.py
+python -m benchmarks.bah_annotation
 """
 
 from __future__ import annotations

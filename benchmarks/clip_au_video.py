@@ -1,6 +1,6 @@
 """Time and memory per video for the methods on CLIP-AU that ships: cold, with cached embeddings, and the method alone.
 
-    OMP_NUM_THREADS=1 python benchmarks/clip_au_video.py FOLDER [--repeats 3]
+    OMP_NUM_THREADS=1 python -m benchmarks.clip_au_video FOLDER [--repeats 3]
 
 The video is the first answer of `make demo` (drawn; FOLDER keeps it). Cold is what `twomind predict --model clip-au`
 does to it besides `describe`: decode, follow and align the face, encode one frame per 0.08 s, then the method on
@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from clip_au_methods import METHODS
-from results import save
 from twomind.adaptation import Given, load_method, stream
 from twomind.adaptation.state import save_state
 from twomind.core.store import Store
@@ -34,7 +32,23 @@ from twomind.models import load
 from twomind.types import Features, Recording
 from twomind_synth.people import draw_people
 
+from .record import save
+
 SEED, QUESTION = 7, 1
+
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "clip-autt": ("clip-autt", {}),
+    "clip-autt, subject": ("clip-autt", {"mode": "subject"}),
+    "clip-autt, episodic": ("clip-autt", {"mode": "episodic"}),
+    "tta-cap": ("tta-cap", {}),
+    "guarded tta-cap": ("guarded", {}),
+    "t3a": ("t3a", {}),
+    "t3a, released start": ("t3a", {"start": "released"}),
+    "tda": ("tda", {}),
+    "tda, released constants": ("tda", {"alpha_unit": "released"}),
+    "boost-adapter": ("boost-adapter", {}),
+    "boost-adapter, released constants": ("boost-adapter", {"alpha_unit": "released"}),
+}
 
 
 def first_answer(folder: Path) -> Recording:
@@ -114,7 +128,7 @@ def main() -> None:
     save(
         "clip-au-video",
         {
-            "command": f"benchmarks/clip_au_video.py FOLDER --repeats {args.repeats}",
+            "command": f"python -m benchmarks.clip_au_video FOLDER --repeats {args.repeats}",
             "drawn": True,
             "video_s": float(track.times_s[-1]),
             "frames_encoded": len(track.times_s),

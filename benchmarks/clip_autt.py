@@ -6,7 +6,7 @@ same update (same logits, gradient and windows, which this script asserts) from 
 frames of a cold step run in the runtime that ``load_clip`` would choose on this machine; the other one is timed too.
 
 Times are seconds of processor time on one thread, so that other work on the machine does not count; the least of the
-repeats. All ways of one size are timed in turns, so that a busy moment hits all. Run: python benchmarks/clip_autt.py
+repeats. All ways of one size are timed in turns, so that a busy moment hits all. Run: python -m benchmarks.clip_autt
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import click
 import numpy as np
 import torch
 
-import results
 from twomind.adaptation import check, load_method, stream
 from twomind.adaptation import clip_autt_parts as autt
 from twomind.adaptation.methods.clip_autt import windows_of
@@ -41,6 +40,8 @@ from twomind.models.clip_au import parts
 from twomind.models.clip_au.phrases import PHRASES
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu, PhraseText
 from twomind.types import AMBIVALENCE, Features, Track
+
+from . import record
 
 #: Where the 46 released prompts are read out (golden/clip_au: au_learner_eot_pos).
 READ_AT = (
@@ -255,7 +256,7 @@ def main(clips: tuple[int, ...], repeats: int) -> None:
             told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in s.items())
             print(f"{n} clips, {chosen}: {told}", flush=True)
     numbers["person"] = person_memory(model)
-    results.save("clip-autt", numbers)
+    record.save("clip-autt", numbers)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """CLIP's pictures at ViT-B/32 size: time per picture by runtime and dtype, and how far the rows are from float32's.
 
-    python benchmarks/clip_runtime.py FOLDER [--repeats 5] [--threads 2]
+    python -m benchmarks.clip_runtime FOLDER [--repeats 5] [--threads 2]
 
 Random weights (the published ones cannot be had here): times are those of the published size, deviations are of the
 arithmetic and only a hint for trained weights. Pictures are drawn faces. Processor and clock seconds, the runtimes in
@@ -25,8 +25,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from clip_autt import random_image_tower
-from results import save
 from twomind.core.store import read_arrays
 from twomind.encoders.clip import bfloat16_images
 from twomind.encoders.clip_images import Preprocessing
@@ -38,6 +36,9 @@ from twomind_synth.face import Camera, FaceState, Person, draw
 from twomind_synth.models.clip_au import Recipe, as_examples, draw_all
 from twomind_synth.models.face_text import SHIPPED, face_features
 from twomind_synth.world import stream
+
+from .clip_autt import random_image_tower
+from .record import save
 
 N = 32
 

@@ -1,34 +1,22 @@
 """How far the clock is off, per kind of file: burnt-in frame numbers and beeps against the times read.
 
-python benchmarks/clock.py
+python -m benchmarks.clock
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from tests import media_files as make
 
-from results import save
 from twomind.media.stream import AudioSpool, Frame, prefetch, stream
 
-
-def _generator() -> Any:
-    path = Path(__file__).parent.parent / "tests" / "media_files.py"
-    spec = importlib.util.spec_from_file_location("media_files", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from .record import save
 
 
-def measure(make: Any, kind: str, folder: Path) -> dict[str, float]:
+def measure(kind: str, folder: Path) -> dict[str, float]:
     """Worst errors of one kind in milliseconds; frames lost or shown with a wrong number."""
     truth = make.write_kind(folder, kind)
     numbers, times, spool = [], [], AudioSpool()
@@ -54,11 +42,10 @@ def measure(make: Any, kind: str, folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    make = _generator()
     rows = {}
     for kind in make.KINDS:
         with tempfile.TemporaryDirectory() as folder:
-            rows[kind] = measure(make, kind, Path(folder))
+            rows[kind] = measure(kind, Path(folder))
     print(f"{'kind':32} {'frames':>6} {'wrong':>6} {'clock':>9} {'sound':>9} {'n / fps':>9}   (worst, ms)")
     for kind, row in rows.items():
         figures = " ".join(f"{row[k]:9.3f}" for k in ("clock_ms", "sound_to_picture_ms", "counting_frames_instead_ms"))

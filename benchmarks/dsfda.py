@@ -1,7 +1,7 @@
 """What DSFDA costs at its sizes: a step at the source, a generated face, a step at a person, a person, a prediction.
 
-    python benchmarks/dsfda.py                      # tiny and full; about three minutes of one core
-    python benchmarks/dsfda.py --sizes small
+    python -m benchmarks.dsfda                      # tiny and full; about three minutes of one core
+    python -m benchmarks.dsfda --sizes small
 
 Random weights and noise for pictures: cost does not depend on them. One thread. Seconds are processor time, so that
 other work on the machine does not count: the median of the repeats, the first call (which fills Adam's moments) left
@@ -26,9 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import results
 from twomind.adaptation import load_method
 from twomind.adaptation.methods import dsfda as method
 from twomind.adaptation.state import save_state
@@ -38,6 +35,8 @@ from twomind.models.dsfda.recogniser import Dsfda
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
 from twomind.types import Features, Given, Task, Track
+
+from . import record
 
 BATCH, CLASSES, SOURCE_PEOPLE, PROTOTYPES = 20, 2, 30, 16
 #: A call that takes longer than this is made once.
@@ -149,7 +148,7 @@ def main() -> None:
             said = found[name][part]
             print(f"{name} {part}: {said['seconds']:.3f} s, {said['peak_mb']:.0f} MB", file=sys.stderr, flush=True)
     head = {"batch": BATCH, "threads": 1, "torch": torch.__version__, "steps_of_a_person": steps_of_a_person()}
-    results.save("dsfda", {**head, "weights": "random", "sizes": found})
+    record.save("dsfda", {**head, "weights": "random", "sizes": found})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Throughput and peak memory of fusion training and inference, per model. No media: rows as ``describe`` gives them.
 
-    python benchmarks/fusion.py [--people 24] [--epochs 3] [--device cpu]
+    python -m benchmarks.fusion [--people 24] [--epochs 3] [--device cpu]
 
 Training: recordings shaped like a study of ``--people`` who answer seven questions (36 s each); seconds of recording
 learnt from per second, and what a whole run of 30 epochs would take. Inference: whole answers, one at a time; then an
@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from .record import save
 
 MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt", "mt-released", "jmt-released")
 SECONDS = 36.0
+ROOT = Path(__file__).parent.parent
 
 
 def _rss_mb() -> float:
@@ -40,14 +40,15 @@ def _peak_mb() -> float:
 
 
 def _items(n_people: int) -> list[Any]:
-    from fusion_world import take
+    from tests.fusion_world import take
 
     return [take(f"p{p}", q, "conflict", SECONDS).item() for p in range(n_people) for q in range(7)]
 
 
 def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any]:
     """All numbers of one model."""
-    from fusion_world import RECIPE
+    from tests.fusion_world import RECIPE
+
     from twomind.models.fusion import recogniser as fusion
     from twomind.models.fusion.net import FusionConfig
     from twomind.training.fusion import fit, settings_for
@@ -116,9 +117,9 @@ def use(folder: str) -> dict[str, Any]:
 
 
 def _json_of(*arguments: object) -> dict[str, Any]:
-    """What this file says in a process of its own."""
-    command = [sys.executable, __file__, *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    """What this module says in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.fusion", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     numbers: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return numbers
 
@@ -143,8 +144,6 @@ def main() -> None:
         sizes = ("--people", given.people, "--epochs", given.epochs, "--device", given.device)
         found[name] = _json_of("--only", name, *sizes)
         print(name, {k: round(v, 2) for k, v in found[name].items()}, file=sys.stderr)
-    from results import save
-
     threads = os.environ.get("OMP_NUM_THREADS", "default")
     load = np.round(os.getloadavg(), 1).tolist()
     save("fusion", {"people": given.people, "device": given.device, "threads": threads, "load": load, "models": found})

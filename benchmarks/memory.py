@@ -1,6 +1,6 @@
 """Memory and time per frame over an hour of video: both must stay flat.
 
-    python benchmarks/memory.py [--pass decode|describe] [--minutes 60] [--source clip.mp4] [--ahead 8]
+    python -m benchmarks.memory [--pass decode|describe] [--minutes 60] [--source clip.mp4] [--ahead 8]
 
 The long file is one short clip whose encoded packets are repeated with shifted stamps, made once and kept in
 ``--cache``. ``--ahead 0`` decodes in the consumer's thread, anything else that many items ahead in another one.
@@ -23,8 +23,9 @@ import av
 import numpy as np
 import psutil
 
-from results import FOLDER, save
 from twomind.media.stream import AudioSpool, Frame, MediaStream, Samples, prefetch, stream
+
+from .record import FOLDER, OUT, save
 
 ROOT = Path(__file__).parent.parent
 Consumer = Callable[[Frame | Samples], None]
@@ -191,9 +192,8 @@ def default_source() -> Path:
     clip = shared / "data" / "faces" / "WolfgangLanger_Pexels.mp4"
     if clip.exists():
         return clip
-    from clock import _generator
+    from tests import media_files as make
 
-    make = _generator()
     path = Path(tempfile.mkdtemp()) / "made.mp4"
     return make.write(path, make.constant(600), video_options=make.FAST, beeps=make.BEEPS).path
 
@@ -214,18 +214,16 @@ def main() -> None:
     meter, media, end_mb = run(long, source, asked.what, asked.ahead)
     report, figures = media.report, summary(meter.rows)
     name = f"memory-{asked.what}"
-    path = save(
-        name,
-        {
-            "file": f"{source.name} repeated to {report.duration_s / 60:.1f} minutes",
-            "size_px": [media.info.width_px, media.info.height_px],
-            "n_frames": report.n_frames,
-            "ahead": asked.ahead,
-            "rss_after_finish_mb": end_mb,
-            **figures,
-            "minutes": meter.rows,
-        },
-    )
+    found = {
+        "file": f"{source.name} repeated to {report.duration_s / 60:.1f} minutes",
+        "size_px": [media.info.width_px, media.info.height_px],
+        "n_frames": report.n_frames,
+        "ahead": asked.ahead,
+        "rss_after_finish_mb": end_mb,
+        **figures,
+    }
+    save(name, found)
+    path = save(name, {**found, "minutes": meter.rows}, show=False, folder=OUT)
     plot(meter.rows, f"{name}: {report.n_frames} frames", path.with_suffix(".png"))
     print(
         f"memory at minute 5: {figures['rss_minute_5_mb']:.1f} MB, at the end: {figures['rss_last_minute_mb']:.1f} MB"
@@ -234,7 +232,7 @@ def main() -> None:
         f"time per frame, last tenth over first tenth: {figures['last_over_first_tenth']:.3f}; "
         f"against the reference: {figures['last_over_first_tenth_against_reference']:.3f}"
     )
-    print(f"results in {FOLDER}")
+    print(f"results in {FOLDER}, minute by minute and as a picture in {OUT}")
 
 
 if __name__ == "__main__":

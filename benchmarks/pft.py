@@ -1,6 +1,6 @@
 """What SFDA-PFT costs on a processor: training the translator at the source, adapting to a person, answering.
 
-    OMP_NUM_THREADS=1 python benchmarks/pft.py                # about a minute
+    OMP_NUM_THREADS=1 python -m benchmarks.pft                # about a minute
 
 Random features and a random head: cost does not depend on what they hold, and nothing is learnt here. Two sizes of the
 feature: ``plain`` (64 numbers, about what the plain model on described windows has) and ``published`` (512, as behind a
@@ -22,16 +22,15 @@ from typing import Any
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import results
-from dsfda import timed
 from twomind.adaptation import load_method
 from twomind.adaptation.state import save_state
 from twomind.evaluation.machine import Memory
 from twomind.models.embedding import EmbeddingRecogniser
 from twomind.training import pft
 from twomind.types import Example, Features, Given, Task, Track
+
+from . import record
+from .dsfda import timed
 
 DIMS = {"plain": 64, "published": 512}
 SOURCE_PEOPLE, WINDOWS_EACH, NEUTRAL_WINDOWS, CLASSES = 30, 100, 75, 2
@@ -98,7 +97,7 @@ def main() -> None:
             print(f"{name} {part}: {said['seconds']:.4f} s, {said['peak_mb']:.0f} MB", file=sys.stderr, flush=True)
     head = {"threads": 1, "torch": torch.__version__, "weights": "random"}
     head |= {"source_people": SOURCE_PEOPLE, "windows_each": WINDOWS_EACH, "neutral_windows": NEUTRAL_WINDOWS}
-    results.save("pft", {**head, "sizes": found})
+    record.save("pft", {**head, "sizes": found})
 
 
 if __name__ == "__main__":

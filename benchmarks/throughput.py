@@ -3,7 +3,7 @@
 Ratios are of interleaved runs in one process, since these machines are noisy. Process CPU time ("cpu") counts all
 threads of the process; wall time is what a person waits.
 
-    python benchmarks/throughput.py [--seconds 40] [--repeats 3]
+    python -m benchmarks.throughput [--seconds 40] [--repeats 3]
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from results import save
 from twomind.core.store import Store
 from twomind.features.describe import Settings, describe
 from twomind.media.recording import open_recording
 from twomind.media.stream import Frame, prefetch, stream
+
+from .record import save
 
 
 def answer_of(seconds: float, folder: Path) -> Path:

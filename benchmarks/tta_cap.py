@@ -1,6 +1,6 @@
 """What the cache costs, and what a whole video costs: TTA-CaP against the loop the released programs run.
 
-    OMP_NUM_THREADS=1 python benchmarks/tta_cap.py [--frames 600] [--video 12]
+    OMP_NUM_THREADS=1 python -m benchmarks.tta_cap [--frames 600] [--video 12]
 
 The loop is written here from the description of their cost (per window: prototypes moved and normalised anew, scores
 twice, the bucket built by concatenation, entry by entry, one-hot rows made anew, read back to Python), and must give
@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from results import save
 from twomind.adaptation import caches, load_method, stream, tta_cap
 from twomind.models.embedding import EmbeddingRecogniser
 from twomind.types import Features, Given, Task, Track
+
+from .record import save
 
 DIM, CLASSES, PER_CLASS = 512, 2, 20
 
@@ -229,7 +230,7 @@ def main() -> None:
     save(
         "tta-cap",
         {
-            "command": f"benchmarks/tta_cap.py --frames {args.frames} --video {args.video}",
+            "command": f"python -m benchmarks.tta_cap --frames {args.frames} --video {args.video}",
             "cache_part": cache_part(args.frames),
             "growth": growth(),
             "whole_video": whole_video(args.video),

@@ -1,6 +1,6 @@
 """How much faster than real time the voice is measured, part by part, and how exact the pauses are in noise.
 
-python benchmarks/voice.py
+python -m benchmarks.voice
 
 Speeds are seconds of sound per second of processor time, all in one run on one thread; ``of_all`` is a part's share.
 """
@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 from scipy.signal import resample_poly
 
-from results import save
 from twomind.core.errors import TwomindError
 from twomind.features.voice.pitch import track_pitch
 from twomind.features.voice.speech_activity import ActivitySettings, band_levels, choose_detector, find_speech
 from twomind.features.voice.speech_rate import find_syllables
 from twomind.features.voice.track import VoiceSettings, describe_voice
 from twomind_synth import script, voice, world
+
+from .record import save
 
 RATE_HZ = 16000
 

@@ -7,7 +7,8 @@ nothing about people.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -205,3 +206,38 @@ class FakeSet:
 
     def describe(self, recording: Recording) -> Features:
         return self.takes[recording.id].x
+
+
+def paired_across_people(found: Sequence[Take], piece_s: float = 3.0) -> list[Take]:
+    """The same takes with face and voice of other people's pieces of the same label. Words and marks stay.
+
+    Face and voice come from two different draws, so that no two modalities of a moment belong together.
+    """
+    from twomind_synth.studies.features import shuffle_modalities
+
+    pieces, labels, owner = [], [], []
+    for n, take_ in enumerate(found):
+        start_s, end_s = take_.x.span_s
+        for a in np.arange(start_s, end_s, piece_s).tolist():
+            b = min(a + piece_s, end_s)
+            pieces.append(take_.x.between(a, b))
+            labels.append(take_.at(a, b))
+            owner.append(n)
+    mixed = shuffle_modalities(pieces, labels, ("face", "face_relative"), 0)
+    mixed = shuffle_modalities(mixed, labels, ("voice",), 1)
+    out = []
+    for n, take_ in enumerate(found):
+        own = [piece for k, piece in zip(owner, mixed, strict=True) if k == n]
+        tracks = {k: t if k == "words" else _joined([p.tracks[k] for p in own]) for k, t in take_.x.tracks.items()}
+        out.append(replace(take_, x=replace(take_.x, tracks=tracks)))
+    return out
+
+
+def _joined(pieces: Sequence[Track]) -> Track:
+    pieces = [p for p in pieces if len(p)]
+    return Track(
+        np.concatenate([p.values for p in pieces]),
+        np.concatenate([p.times_s for p in pieces]),
+        np.concatenate([p.valid for p in pieces]),
+        pieces[0].names,
+    )

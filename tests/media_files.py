@@ -1,6 +1,6 @@
 """Makes media files whose true clock is known: the frame number is burnt in, a beep sounds at a known time.
 
-Load it with ``importlib.util.spec_from_file_location`` (tests and benchmarks are no package).
+Tests find it by ``pythonpath`` in pyproject.toml, ``python -m benchmarks.clock`` as ``tests.media_files``.
 """
 
 from __future__ import annotations

@@ -323,7 +323,7 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 #: Module and class of a training's settings → them.
 TRAININGS: dict[str, dict[str, Any]] = {
-    "train.TrainSettings": {
+    "training.loop.TrainSettings": {
         "epochs": 30,
         "batch": 4,
         "optimiser": "adamw",
@@ -337,14 +337,14 @@ TRAININGS: dict[str, dict[str, Any]] = {
         "amp": True,
         "checkpoint_every_s": 60.0,
     },
-    "fusion_fit.FitSettings": {
+    "training.fusion.FitSettings": {
         "imbalance": "weights",
         "gamma": 2.0,
         "frame_weight": 1.0,
         "video_weight": 0.3,
         "select": "ap",
     },
-    "clip_au_train.TrainSettings": {
+    "training.clip_au.TrainSettings": {
         "learning_rate": 0.001,
         "weight_decay": 0.0001,
         "batch": 8,
@@ -356,13 +356,19 @@ TRAININGS: dict[str, dict[str, Any]] = {
         "keep_by": "validation",
         "max_batches": 0,
     },
-    "dsfda_losses.Factors": {"adv_id": 0.2, "adv_expr": 0.8, "perceptual": 1.0, "cycle_id": 5.0, "cycle_expr": 5.0},
-    "dsfda_step.Rules": {
+    "training.dsfda_losses.Factors": {
+        "adv_id": 0.2,
+        "adv_expr": 0.8,
+        "perceptual": 1.0,
+        "cycle_id": 5.0,
+        "cycle_expr": 5.0,
+    },
+    "training.dsfda_step.Rules": {
         "expr_loss_trains_encoder": True,
         "update_identity_critic": True,
         "update_expression_critic": True,
     },
-    "dsfda_train.TrainSettings": {
+    "training.dsfda.TrainSettings": {
         "variant": "paper",
         "learning_rate": 1e-05,
         "epochs": 100,
@@ -372,7 +378,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
         "expression_critic_every": 10,
         "prototypes_per_class": 8,
     },
-    "words_train.Recipe": {
+    "training.words.Recipe": {
         "variant": "lexicon",
         "content": (
             "hedge",
@@ -393,7 +399,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
         "n_repeats": 5,
         "seed": 0,
     },
-    "words_model.NGrams": {"n_max": 2},
+    "models.words.additive.NGrams": {"n_max": 2},
 }
 
 
@@ -422,8 +428,6 @@ def test_every_method_with_settings_is_here() -> None:
 
 @pytest.mark.parametrize("name", TRAININGS)
 def test_settings_of_a_training(name: str) -> None:
-    from twomind import models as estimate
-
-    module, _, settings = name.partition(".")
-    found = getattr(importlib.import_module(f"{estimate.__name__}.{module}"), settings)
+    module, _, settings = name.rpartition(".")
+    found = getattr(importlib.import_module(f"twomind.{module}"), settings)
     assert _defaults(found) == TRAININGS[name]

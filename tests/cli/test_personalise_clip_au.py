@@ -29,6 +29,7 @@ from twomind.training import clip_au as clip_au_train
 from twomind.training import clip_au_folds
 from twomind.types import Access, Features, Fold, Task, Track
 from twomind_synth.face import Person
+from twomind_synth.studies import rows as study_rows
 from twomind_synth.study_layout import clips_of, person_of
 from twomind_synth.study_world import StudyWorld
 
@@ -55,9 +56,9 @@ def scored(out: Path, *more: object) -> tuple[int, str, str]:
 def test_a_drawn_study_is_drawn_trained_and_scored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ("--drawn", "biovid", *TINY, "--protocol", "targets-2", "--methods", METHODS, "--json")
     trained, drawn = [], []
-    train, draw = clip_au_train.train, frame_rows.DrawnRows._draw
+    train, draw = clip_au_train.train, study_rows.DrawnRows._draw
     monkeypatch.setattr(clip_au_train, "train", lambda *a, **k: trained.append(a) or train(*a, **k))
-    monkeypatch.setattr(frame_rows.DrawnRows, "_draw", lambda *a: drawn.append(a) or draw(*a))
+    monkeypatch.setattr(study_rows.DrawnRows, "_draw", lambda *a: drawn.append(a) or draw(*a))
     code, said, talk = scored(tmp_path, *asked)
     assert code == 0, talk
     assert len(trained) == 1, "both targets have the same source people"
@@ -143,7 +144,7 @@ def test_what_cannot_be_is_said_before_anything_is_drawn(
     def never(*_: object) -> Track:
         raise AssertionError("nothing is to be drawn")
 
-    monkeypatch.setattr(frame_rows.DrawnRows, "_draw", never)
+    monkeypatch.setattr(study_rows.DrawnRows, "_draw", never)
     command = ["score", "personalise", "--drawn", "biovid", *TINY[:6], "--protocol", "targets-1", "--offline"]
     code, _, talk = run(*command, "--workers", 1, "--out", tmp_path, "--store", tmp_path, *given)
     assert code in (3, 6)
@@ -284,7 +285,7 @@ def test_drawn_rows_are_those_of_the_film(tmp_path: Path) -> None:
     plan = plan_study(tmp_path / "study", "biovid", 1, 0, world, fps=25)
     draw_study(plan, workers=1)
     encoder, store = open_encoder(), Store(tmp_path / "store")
-    direct = frame_rows.DrawnRows(world, 0, 0.4, store.root)
+    direct = study_rows.DrawnRows(world, 0, 0.4, store.root)
     found = []
     for clip in plan.clips():
         film = frame_rows.embedded(recording_of(plan, clip), None, encoder, 0.4, store).tracks[encoder.track]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +13,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from fusion_world import RECIPE, paired_across_people, takes, without
 from twomind.core.errors import BadInput
 from twomind.evaluation.deletion import deletion_test
 from twomind.models.fusion.input import default_recipe, fit_scales, grid_of, without_span
@@ -27,11 +25,6 @@ from twomind.training.fusion import FitSettings, Objective, fit, settings_for
 from twomind.training.fusion_data import Item
 from twomind.training.loop import TrainSettings, average_precision
 from twomind.types import AMBIVALENCE, Recogniser, Status, Task, Trainable
-
-HERE = Path(__file__).parent.parent
-sys.path[:0] = [str(HERE.parent / "benchmarks")]
-world = importlib.import_module("fusion_world")
-RECIPE, takes, without = world.RECIPE, world.takes, world.without
 
 HEADS = [("conflict", False), ("plain", False), ("lfan", False), ("can", False), ("mt", False), ("jmt", False)]
 RELEASED = [("mt", True), ("jmt", True)]
@@ -54,10 +47,7 @@ def items(people: range, plant: str, n_each: int = 4) -> list[Item]:
     if plant == NO_CONFLICT:
         return [t.item() for t in takes(people, "conflict", n_each, knob=0.0)]
     if plant == OTHER_PEOPLE:
-        pytest.importorskip("sklearn")
-        found = takes(people, "conflict", n_each)
-        mixed = importlib.import_module("fusion_study").shuffled([t.x for t in found], found, piece_s=3.0)
-        return [replace(t, x=x).item() for t, x in zip(found, mixed, strict=True)]
+        return [t.item() for t in paired_across_people(takes(people, "conflict", n_each))]
     return [t.item() for t in takes(people, plant, n_each)]
 
 

@@ -520,7 +520,8 @@ def scores(w: Weights, z: np.ndarray, frames: np.ndarray, question: Sequence[int
             frame[b, t] = linear(w, "frame", z[b, t])
             asked = w["frame_question"][:, question[b]]
             rows[b, t] = w["frame_slope"] * (frame[b, t] + asked) + w["frame_offset"]
-            odds = math.log(sum(math.exp(s) for s in frame[b, t][1:])) - frame[b, t][0]
+            top = max(frame[b, t][1:])
+            odds = top + math.log(sum(math.exp(s - top) for s in frame[b, t][1:])) - frame[b, t][0]
             log_weight[b, t] = sharpness * min(max(odds, -20.0), 20.0)
         real = [t for t in range(n_rows) if frames[b, t]]
         share = softmax([log_weight[b, t] for t in real])

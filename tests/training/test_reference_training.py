@@ -21,10 +21,8 @@ from torch.nn import functional as F
 from twomind.core.errors import BadInput
 from twomind.features.words.lexicon import lexicon
 from twomind.models import calibration
-from twomind.models.clip_au.clips import ClipSettings, clips_of
-from twomind.models.clip_au.parts import TRAINED, new_weights
-from twomind.models.clip_au.phrases import PHRASES
-from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
+from twomind.models.clip_au.clips import clips_of
+from twomind.models.clip_au.parts import TRAINED
 from twomind.models.fusion.net import FusionConfig
 from twomind.models.fusion.run import rows_of
 from twomind.training import clip_au as clip_au_train
@@ -34,7 +32,7 @@ from twomind.training import words as words_train
 from twomind.training.fusion import FitSettings, Objective, settings_for
 from twomind.training.fusion_data import Item
 from twomind.training.loop import TrainSettings
-from twomind.types import AMBIVALENCE, Example, Features, Task, Track
+from twomind.types import Example, Features, Task, Track
 
 ref = importlib.import_module("reference.training")
 words = importlib.import_module("reference.words")
@@ -589,15 +587,8 @@ def test_penalty_and_slope_are_chosen_on_other_people(with_question: bool, seed:
 
 # --- CLIP-AU ---------------------------------------------------------------------------------------------------------
 
-DIM = 6
-
-
-def clip_model(rng: np.random.Generator, n_frames: int = 4, n_clips: int = 3) -> tuple[ClipAu, dict[str, np.ndarray]]:
-    weights = new_weights(5, DIM, 2, seed=int(rng.integers(1000)), width=7)
-    weights = {k: 2 * v for k, v in weights.items()}
-    weights[PHRASE_FEATURES] = torch.from_numpy(rng.normal(size=(5, DIM)).astype(np.float32))
-    model = ClipAu(AMBIVALENCE, weights, PHRASES[:5], clips=ClipSettings(n_frames, 0.08, n_clips))
-    return model, {k: v.numpy().astype(float) for k, v in weights.items()}
+random_clips = importlib.import_module("reference.random_clips")
+DIM, clip_model = random_clips.DIM, random_clips.clip_model
 
 
 def window(rng: np.random.Generator, n: int, person: str = "p") -> Features:

@@ -21,7 +21,7 @@ from twomind.training import clip_au_folds
 from twomind.types import Example, Features, Fold, Task
 
 ORDERS = ("shuffled", "class_blocked", "recorded")
-#: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``benchmarks/study_gap.py``.
+#: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``experiments/study_gap.py``.
 WINDOW_S = {"frame": 2.0, "window": 2.0}
 MODELS = ("described", "clip-au")
 

@@ -31,7 +31,7 @@ STUDY_CUES: dict[str, dict[str, float]] = {
         **{"nod": 7.7, "restless": 3.6},
     },
 }
-#: Weights with which cues are drawn so that the shares above come out; from ``benchmarks/study_cue_weights.py``.
+#: Weights with which cues are drawn so that the shares above come out; from ``experiments/study_cue_weights.py``.
 CUE_WEIGHTS: dict[str, dict[str, float]] = {
     "audio": {"pause": 80.8, "slow": 22.6, "breath": 5.7, "fast": 7.8, "quiet": 0.5, "stutter": 0.3},
     "language": {

@@ -88,9 +88,9 @@ def model() -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(MODEL.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{MODEL}: expected the measurement model; run benchmarks/study_calibrate.py") from error
+        raise BadInput(f"{MODEL}: expected the measurement model; run python -m experiments.study_calibrate") from error
     if found["names"] != list(NAMES) or found["inputs"] != list(INPUTS) or found["shape"] != list(SHAPE):
-        raise BadInput(f"{MODEL}: fitted for other columns than there are now; run benchmarks/study_calibrate.py")
+        raise BadInput(f"{MODEL}: fitted for other columns than today's; run python -m experiments.study_calibrate")
     return {
         k: np.array(v) if isinstance(v, list) and k not in ("names", "inputs", "shape") else v for k, v in found.items()
     }

@@ -1,4 +1,4 @@
-"""Fits the measurement model of :mod:`.measured` to films of the real chain: see ``benchmarks/study_calibrate.py``."""
+"""Fits the measurement model of :mod:`.measured` to films of the real chain: see ``experiments/study_calibrate.py``."""
 
 from __future__ import annotations
 

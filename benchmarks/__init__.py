@@ -1,0 +1,1 @@
+"""Speed and memory, one script each: ``python -m benchmarks.NAME``. Not part of the wheel."""
