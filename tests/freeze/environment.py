@@ -27,7 +27,7 @@ HOME = ROOT / ".freeze"
 COMMIT = "96598abed43b74f8b95ed623c5e9b919fd280de7"
 #: Folders of the working tree with a pyproject.toml whose distribution the new side sees. A later layout with several
 #: distributions is listed here.
-DISTRIBUTIONS = (".",)
+DISTRIBUTIONS = (".", "packages/twomind-synth")
 
 _SCRIPT = """#!{python}
 import sys
