@@ -266,7 +266,7 @@ def differences(a: Mapping[str, Spread], b: Mapping[str, Spread], kind: str = ""
 
 
 def _locates(own: Mapping[str, Spread], gains: Mapping[str, Any], name: str) -> bool:
-    """The rule of ``score.located_frames``, over all folds at once."""
+    """The rule of ``evaluation.located_frames``, over all folds at once."""
     return bool(
         metrics.interval(own["frame_auc_inside"][1])[0] > 0.5
         and gains[f"{name} - position"]["frame_auc_inside"]["ci"][0] > 0

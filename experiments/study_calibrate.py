@@ -1,8 +1,8 @@
 """How the real chain sees a drawn face and voice: draw → encode → decode → track → measure, against the drawn truth.
 
 Draws people who move every action unit, head and eyes at random, films them, measures the films with ``describe`` and
-fits the measurement model of ``twomind/describe/measured.py``. Writes ``twomind/describe/measured.json`` and prints how
-well the model explains the measured columns on people it has not seen:
+fits the measurement model of ``twomind_synth/studies/measured.py``. Writes ``twomind_synth/studies/measured.json`` and
+prints how well the model explains the measured columns on people it has not seen:
 
     OMP_NUM_THREADS=1 python -m experiments.study_calibrate --people 24 --seconds 12
 """

@@ -232,11 +232,20 @@ def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Sett
 
 @cache
 def _recipe(*names: str) -> str:
-    """A hash of the source files that make a feature: changed code never reads old entries."""
-    here = Path(__file__).parent
+    """A hash of the source files that make a feature: changed code never reads old entries.
+
+    ``names`` are patterns below the package's folder.
+
+    Raises:
+        FileNotFoundError: a pattern matches no file, so that a change would go unseen.
+    """
+    package = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for name in names:
-        for path in sorted((here.parent if "/" in name else here).glob(name)):
+        paths = sorted(package.glob(name))
+        if not paths:
+            raise FileNotFoundError(f"{package}: expected source files {name!r}, found none")
+        for path in paths:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -2,7 +2,7 @@
 
 Every value is a length in distances between the eyes (iod) less the same length on the average face, so that 0 is an
 average face and more is more of the action. Which units are here, and what leaks into what, was decided by the closed
-loop on drawn faces (``tests/test_closed_loop_face.py``); formulas and limits in words: :mod:`.measures`.
+loop on drawn faces (``test_closed_loop_face.py`` of twomind-synth); formulas and limits in words: :mod:`.measures`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ BLOCK_ROWS = 2000
 
 
 class Sound(Protocol):
-    """What the voice measures need of ``capture.media.Waveform``: ``values (n,)`` may be a memory map."""
+    """What the voice measures need of ``media.stream.Waveform``: ``values (n,)`` may be a memory map."""
 
     @property
     def values(self) -> np.ndarray: ...

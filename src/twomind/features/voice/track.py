@@ -1,6 +1,6 @@
 """Voice: speech activity, pauses, pitch, energy and speech rate on a 10-ms clock. numpy and scipy only.
 
-Accuracy: ``tests/test_voice.py``; speed: ``benchmarks/voice.py``. Not measured: real voices in real rooms.
+Accuracy: ``tests/features/test_voice.py``; speed: ``benchmarks/voice.py``. Not measured: real voices in real rooms.
 """
 
 from __future__ import annotations

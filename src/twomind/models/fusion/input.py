@@ -102,7 +102,7 @@ def default_recipe(
 ) -> Recipe:
     """The recipe that needs no download. ``relative``: the face against the person's neutral, else as measured.
 
-    ``embeddings`` adds modalities of frozen encoders: name of their track → width (``estimate.encoders``).
+    ``embeddings`` adds modalities of frozen encoders: name of their track → width (``encoders.pretrained``).
 
     Raises:
         BadInput: an unknown modality.

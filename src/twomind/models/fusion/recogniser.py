@@ -289,7 +289,7 @@ class FusionRecogniser:
 
     @property
     def locates(self) -> tuple[bool, str]:
-        """Whether the model may say *when*, and why (not): decided on held-out people by ``score.located_frames``."""
+        """Whether the model may say *when*, and why (not): on held-out people by ``evaluation.located_frames``."""
         found = self.card.get("located") or {}
         if not found:
             return False, "this model was never compared, on people it did not see, with moments that coders marked"

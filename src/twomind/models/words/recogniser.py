@@ -236,7 +236,7 @@ class WordsRecogniser:
 
     @property
     def locates(self) -> tuple[bool, str]:
-        """Whether the model may say *when*, and why (not): decided by ``score.located`` on people it never saw."""
+        """Whether the model may say *when*, and why (not): decided by ``evaluation.located`` on people it never saw."""
         found = self.card.get("located") or {}
         return bool(found.get("locates", False)), _locates_text(found)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from twomind.core.store import Store, settings_hash
+from twomind.core.store import Store, content_hash, settings_hash
 from twomind.encoders.encoder import Encoder
 from twomind.encoders.frame_rows import KIND, on_grid, rows_recipe
 from twomind.encoders.frames import FrameSettings, LiveWindows
@@ -39,7 +39,12 @@ class DrawnRows:
         store, fps = Store(self.store), FPS[clip.layout]
         person = person_of(clip, self.world, self.seed)
         content = settings_hash(settings_of(self.world, self.seed, person, clip.recording, film_settings(fps)))
-        own = {"encoder": encoder.fingerprint, "drawn": True, "hop_s": self.hop_s, "recipe": rows_recipe()}
+        own = {
+            "encoder": encoder.fingerprint,
+            "drawn": True,
+            "hop_s": self.hop_s,
+            "recipe": f"{rows_recipe()}-{content_hash(Path(__file__))[:16]}",
+        }
         key = store.key(content, own)
         if entry := store.get(KIND, key):
             return _track_from(*entry)
