@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +93,33 @@ def test_a_patched_path_is_seen(text: str) -> None:
 def test_other_lines_are_not_taken_for_one(text: str) -> None:
     assert not outsiders(ast.parse(text))
     assert not touches_the_path(ast.parse(text))
+
+
+def test_the_library_imports_nothing_of_synthetic_people() -> None:
+    """Not even inside functions; what they bring comes by entry points."""
+    files = files_of("src")
+    found = [p.name for p in files if "twomind_synth" in {n.split(".")[0] for n in imported(ast.parse(p.read_bytes()))}]
+    assert found == []
+
+
+def test_tests_lie_in_folders_named_as_the_packages_they_test() -> None:
+    packages = {p.name for p in (ROOT / "src" / "twomind").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    shared = {"reference", "parity", "freeze", "fixtures", "mutation", "__pycache__"}
+    folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir()}
+    assert folders - shared == packages
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_no_synthetic_people_and_no_weights_made_from_drawings(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
+        pytest.skip("needs the package index, for the build back end")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("twomind-*.whl"))) as wheel:
+        names = wheel.namelist()
+    assert "twomind/models/words/weights/words.json" in names
+    assert "twomind/features/words/lexicon.toml" in names
+    assert "twomind/reporting/web/report/page.html" in names
+    assert [n for n in names if n.endswith(".safetensors")] == []
+    assert [n for n in names if not n.startswith(("twomind/", "twomind-"))] == []
