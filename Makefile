@@ -87,7 +87,7 @@ mutants: system-test install-dev
 	$(BIN)/python -m tests.mutation --workers $(JOBS)
 
 # What takes too long for every change.
-nightly: mutants
+nightly: freeze mutants
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -32,6 +32,7 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "git": ("*", "commit of the source tree; an installed wheel has none"),
     "fingerprint": ("*summary.json|*run.json|*stdout|*report.html", "of an answer or run: it holds the version"),
     "settings_hash": ("*.truth.json", "it holds a hash of the code that draws"),
+    "code": ("*.truth.json", "a hash of the code that draws"),
     "key": ("*run.json", "of a run: it holds a hash of code"),
     "predictions_sha256": ("*run.json", "the predictions themselves are compared"),
 }
