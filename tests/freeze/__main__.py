@@ -133,15 +133,17 @@ def made_of(command: Command, side: Path) -> str:
 
 def keep(clean: Cleaner, into: Path) -> None:
     """Every file in the work folder as text, under its name."""
-    taken: dict[str, int] = {}
+    found: dict[str, list[str]] = {}
     for path in sorted(p for p in WORK.rglob("*") if p.is_file()):
         name = name_of(path.relative_to(WORK))
-        taken[name] = taken.get(name, 0) + 1
-        if taken[name] > 1:  # two entries of one recording that differ in settings alone
-            name = f"{name}.{taken[name]}"
-        target = into / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(clean.file(path, name), encoding="utf-8")
+        found.setdefault(name, []).append(clean.file(path, name))
+    for name, several in found.items():
+        # Two entries of one recording that differ in settings alone have the same name: told apart by what they hold,
+        # since the end of their keys is a hash of code.
+        for k, text in enumerate(sorted(several), start=1):
+            target = into / (name if k == 1 else f"{name}.{k}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
 
 
 def copy_step(words: Sequence[str]) -> None:

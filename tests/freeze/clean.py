@@ -24,7 +24,7 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "time": ("*ledger.jsonl", "when an answer was made"),
     "since_last_s": ("*ledger.jsonl", "how long it took"),
     "made": ("*", "date of an enrolment, of a training"),
-    "seconds": ("*run.json|*study.json|*leaderboard.*|*harm.*|*stdout", "what a run cost"),
+    "seconds": ("*run.json|*study.json|*card.json|*leaderboard.*|*harm.*|*stdout", "what a run cost"),
     "fit_s": ("*", "what a training cost"),
     "peak_mb": ("*", "memory of the process"),
     "versions": ("*", "of twomind and of the packages"),
