@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each test runs pytest in processes of its own
+
 pytest.importorskip("coverage")
 
 operators = importlib.import_module("mutation.operators")

@@ -85,6 +85,7 @@ def test_a_neutral_clip_is_refused(method: str) -> None:
         list(stream(w.model, adapter, [w.test[0].x], given=Given(source=w.given.source, neutral=w.given.neutral)))
 
 
+@pytest.mark.slow
 def test_what_each_is_made_for() -> None:
     """Another covariance is CORAL's; other shares of the classes are LMMD's; source people who differ are MSDA's."""
     assert gain("coral", "stretch", n=200) > 5

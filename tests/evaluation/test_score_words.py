@@ -181,6 +181,7 @@ def test_a_model_of_drawn_people_says_so_and_refuses_real_ones(tmp_path) -> None
     assert "this model learnt from drawn people" in CliRunner().invoke(main, call).stderr
 
 
+@pytest.mark.slow
 def test_a_drawn_study_in_the_public_layout_is_not_called_bah(tmp_path) -> None:
     pytest.importorskip("sklearn")
     folder = tmp_path / "study" / "split"

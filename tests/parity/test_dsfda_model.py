@@ -75,6 +75,7 @@ def _two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_two_threads")
 @pytest.mark.parametrize("path", files("dsfda_model"))
 def test_dsfda_model(path: Path) -> None:
@@ -218,9 +219,9 @@ def _check_step(g: Fixture, before: dict[str, Tensor]) -> float:
         g.near(torch.stack(moved).sum().sqrt(), f"step/param_delta_l2/{short}", STEP)
     with torch.no_grad():
         expression = net.encode(after, "expression", b.x_expr)
-        # Adam's first step is a sign: rounding turns some. These logits reach 14, so the tolerance is relative too.
+        # Adam's first step is a sign: rounding turns some. What may differ grows with the logits' scale, which is 14.
         logits, wanted_logits = net.classify(after, "head", expression), g.tensor("step_after_logits_expr")
-        torch.testing.assert_close(logits, wanted_logits, rtol=STEP, atol=STEP)
+        torch.testing.assert_close(logits, wanted_logits, rtol=0, atol=STEP * float(wanted_logits.abs().max()))
         picture = net.decode(after, expression, net.encode(after, "identity", b.x_id), noises[0])
         # The step moves the picture by up to .95. With the recorded number of threads ours is the same to the bit; with
         # one thread it is off by up to .014 to .04, since turned signs of tiny gradients add up over the decoder.

@@ -96,6 +96,7 @@ def study(tmp_path_factory: pytest.TempPathFactory):
     return out, data, plan, found
 
 
+@pytest.mark.slow
 def test_a_study_trains_several_seeds_and_is_read_back_when_run_again(study) -> None:
     out, data, plan, found = study
     assert [r["seed"] for r in found["runs"]] == [0, 1]

@@ -19,6 +19,8 @@ from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda
 from twomind_synth.studies.dataset import TASKS
 from twomind_synth.studies.features import study_features
 
+pytestmark = pytest.mark.slow  # crops are drawn, and a model is trained
+
 
 @pytest.fixture(scope="module")
 def crops(tmp_path_factory: pytest.TempPathFactory) -> StudyCrops:

@@ -18,6 +18,8 @@ from twomind_synth.studies.features import StudyFeatures, fingerprint, shuffle_m
 from twomind_synth.study_layout import clips_of, take_of
 from twomind_synth.study_world import StudyWorld
 
+pytestmark = pytest.mark.slow  # whole studies are made
+
 WORLD = replace(StudyWorld(), answer_s=(8.0, 2.0), answer_limits_s=(4.0, 14.0), clips_per_class=6, task_s=5.0)
 
 

@@ -30,6 +30,8 @@ from twomind_synth.study_film import anchor_points, complete
 from twomind_synth.study_layout import TARGETS, clips_of, split_of, take_of
 from twomind_synth.study_world import StudyWorld
 
+pytestmark = pytest.mark.slow  # films are made
+
 SHORT = StudyWorld(
     answer_s=(4.0, 1.0),
     answer_limits_s=(3.0, 5.0),

@@ -19,6 +19,8 @@ from twomind_synth.study_take import TASKS, Take, bah_take, biovid_take, drawn_a
 from twomind_synth.study_world import CONFLICT_PAIRS, CUE_SIDES, PERSON_KNOBS, STUDY_CUES, StudyWorld, with_knobs
 from twomind_synth.world import MODALITY_SETS
 
+pytestmark = pytest.mark.slow  # whole studies are planned
+
 WORLD = StudyWorld()
 
 
