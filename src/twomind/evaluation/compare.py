@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twomind import adaptation as personalise
+from twomind import adaptation
 from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
@@ -123,7 +123,7 @@ def compare(
     Raises:
         Partial: some folds failed, the others are done and kept.
     """
-    given = dict(methods) if isinstance(methods, Mapping) else {n: personalise.load_method(n) for n in methods}
+    given = dict(methods) if isinstance(methods, Mapping) else {n: adaptation.load_method(n) for n in methods}
     plan = _Plan(
         dataset=dataset,
         features=features,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from twomind import adaptation as personalise
+from twomind import adaptation
 from twomind.core.errors import BadInput
 from twomind.evaluation import baselines
 from twomind.evaluation.windows import Labels, Reader, Windows
@@ -15,8 +15,8 @@ from twomind.types import Features, Fold, Prediction, Rows, Task
 
 
 def _pooled(tests: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, Prediction]:
-    steps = [personalise.Step(Features(i, "", {}, p.span_s), p, {}) for i, p in zip(tests, predictions, strict=True)]
-    return personalise.pool(steps)
+    steps = [adaptation.Step(Features(i, "", {}, p.span_s), p, {}) for i, p in zip(tests, predictions, strict=True)]
+    return adaptation.pool(steps)
 
 
 def all_rows(

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from twomind import adaptation as personalise
+from twomind import adaptation
 from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
-from twomind.evaluation import leaks as guard
-from twomind.evaluation import machine
+from twomind.evaluation import leaks, machine
 from twomind.evaluation.rows import all_rows
 from twomind.evaluation.runs import folder_name, read_back, save_run
 from twomind.evaluation.windows import Dataset, Labels, Reader, Reading, Windows, opaque
@@ -128,7 +127,7 @@ class _Harness:
         def windows(name: str) -> tuple[Features, ...] | None:
             return tuple(x for i in own[name] for x in self.cut(i)) if Access[name.upper()] in needs else None
 
-        return guard.Offer(
+        return leaks.Offer(
             seed=self.seed,
             source=self.source() if Access.SOURCE in needs else None,
             summary=self.left_the_source() if Access.SUMMARY in needs else None,
@@ -204,21 +203,21 @@ def run(
     """
     windows = windows or Windows()
     adapter, method = _named(adapter, method)
-    config = guard.config_of(adapter)
-    guard.check_task(model.task, task)
+    config = leaks.config_of(adapter)
+    leaks.check_task(model.task, task)
     recordings = {r.id: r for r in dataset.recordings()}
-    guard.check_people(fold, recordings)
-    if guard.people_meet(fold, recordings):
+    leaks.check_people(fold, recordings)
+    if leaks.people_meet(fold, recordings):
         fold = replace(fold, same_people=True)
-    ruled, ruled_reset = guard.protocol_rules(fold.protocol)
+    ruled, ruled_reset = leaks.protocol_rules(fold.protocol)
     allowed, reset = (ruled if allowed is None else allowed), (reset or ruled_reset)
     reader = features if isinstance(features, Reader) else Reader(features, recordings)
     labels = Labels(dataset, task, windows)
     harness = _Harness(fold, reader, labels, windows, seed, summary)
-    guard.check_access(adapter, harness.offered(), allowed, fold)
+    leaks.check_access(adapter, harness.offered(), allowed, fold)
     any_order = replace(fold, test=tuple(sorted(fold.test)))
     if check_content and any_order not in reader.clean:
-        guard.check_content(fold, reader)
+        leaks.check_content(fold, reader)
         reader.clean.add(any_order)
     model_name = model_name or type(model).__name__
     name = name or f"{dataset.name}-{fold.protocol}-{fold.name}-{model_name}-{method}-seed{seed}"
@@ -235,7 +234,7 @@ def run(
         "reset": reset,
         "allowed": None if allowed is None else allowed.words(),
         "content_checked": check_content,
-        "code": machine.code_digest(*guard.parts_of(adapter), model, run, guard.Offer, personalise.stream, summary),
+        "code": machine.code_digest(*leaks.parts_of(adapter), model, run, leaks.Offer, adaptation.stream, summary),
     }
     key = settings_hash(asked)
     folder = Path(out) / folder_name(name) if out is not None else None
@@ -292,7 +291,7 @@ def run(
 
 def _named(adapter: Adapter | str, method: str | None) -> tuple[Adapter, str]:
     if isinstance(adapter, str):
-        return personalise.load_method(adapter), method or adapter
+        return adaptation.load_method(adapter), method or adapter
     return adapter, method or type(adapter).__module__.rsplit(".", 1)[-1].replace("_", "-")
 
 
@@ -309,7 +308,7 @@ def _walk(
     """The predictions, and what the states' ``log`` (a guard keeps one) says happened, by the recordings' own names."""
     found, logged, known = [], [], set()
     xs = [x for _, x in tests]
-    steps = personalise.stream(model, adapter, xs, given=lambda subject: offers[subject], reset=reset)
+    steps = adaptation.stream(model, adapter, xs, given=lambda subject: offers[subject], reset=reset)
     for (recording, x), step in zip(tests, steps, strict=True):
         if len(step.prediction.probs) != len(task.classes):
             raise BadInput(f"expected {len(task.classes)} probabilities, got {len(step.prediction.probs)}")
