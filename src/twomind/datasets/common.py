@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from twomind.core.errors import BadInput
-from twomind.datasets import leaks as guards
-from twomind.datasets import protocols
+from twomind.datasets import leaks, protocols
 from twomind.datasets.checking import Finding, not_listed, shown
 from twomind.datasets.frames import FrameLabels, read_frame_list
 from twomind.media.recording import MEDIA_SUFFIXES
@@ -36,7 +35,7 @@ def guarded_folds(
     targets: Sequence[str] = (),
     folders: Mapping[str, Path] | None = None,
 ) -> tuple[Fold, ...]:
-    """The folds of a protocol, each checked by :func:`guards.check_fold`. ``folders`` are crops by recording.
+    """The folds of a protocol, each checked by :func:`leaks.check_fold`. ``folders`` are crops by recording.
 
     Raises:
         BadInput: the data set does not offer the protocol or its recordings do not allow it; a guard found something.
@@ -46,9 +45,9 @@ def guarded_folds(
         raise BadInput(f"this data set has no protocol {protocol!r}; it has: {', '.join(offered)}")
     made = protocols.make(protocol, takes, seed, targets)
     by_id = {r.id: r for r in recordings}
-    content = guards.contents(recordings, folders)
+    content = leaks.contents(recordings, folders)
     for fold in made:
-        guards.check_fold(fold, by_id, content)
+        leaks.check_fold(fold, by_id, content)
     return made
 
 
