@@ -466,6 +466,15 @@ def test_the_share_of_people_harmed_and_what_was_changed() -> None:
     assert guarded[0].changed_guarded == 0
 
 
+@pytest.mark.parametrize(("lost", "harmed"), [(0.9, 0.0), (1.0, 0.0), (1.1, 1.0), (5.0, 1.0)])
+def test_a_person_is_harmed_by_more_than_one_point_of_macro_f1(lost: float, harmed: float) -> None:
+    """The margin that documents state, where none is given."""
+    person = harm.PersonHarm("a", 10, 70.0, 70.0 - lost, 70.0 - lost, 1, 1, ())
+    report = harm.report_of([person])
+    assert (report.harmed_adapted, report.harmed_guarded) == (harmed, harmed)
+    assert report.tolerance == 1.0
+
+
 # --- timelines ------------------------------------------------------------------------------------------------------
 
 
