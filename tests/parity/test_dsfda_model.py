@@ -223,15 +223,17 @@ def _check_step(g: Fixture, before: dict[str, Tensor]) -> float:
         logits, wanted_logits = net.classify(after, "head", expression), g.tensor("step_after_logits_expr")
         torch.testing.assert_close(logits, wanted_logits, rtol=0, atol=STEP * float(wanted_logits.abs().max()))
         picture = net.decode(after, expression, net.encode(after, "identity", b.x_id), noises[0])
-        # The step moves the picture by up to .95. With the recorded number of threads ours is the same to the bit; with
-        # one thread it is off by up to .014 to .04, since turned signs of tiny gradients add up over the decoder.
+        # The step moves the picture by up to .95. With the recorded number of threads ours is the same to the bit on
+        # one processor; turned signs of tiny gradients add up over the decoder, and on another (an AMD EPYC) the
+        # change is off by .046 of its length. With an adversarial term left out or doubled it is off by .17 to 1.03.
         moved = (picture - g.tensor("generated")).flatten().double()
         wanted_move = (g.tensor("step_after_generated") - g.tensor("generated")).flatten().double()
         off_by = float((moved - wanted_move).norm() / wanted_move.norm())
-        assert off_by < 0.03, f"step_after_generated: the change of the picture is off by {off_by:.4f} of its length"
+        assert off_by < 0.1, f"step_after_generated: the change of the picture is off by {off_by:.4f} of its length"
     wanted = g.tensor("step_after_dec_us5").numpy()
     g.close(after["decoder.out"], "step_after_dec_us5", STEP)
-    # Much tighter than a step of 1e-4, so that a step in the wrong direction is seen.
+    # Much tighter than a step of 1e-4, so that a step in the wrong direction is seen: .013 of the weights on an AMD
+    # EPYC; .05 to .41 with an adversarial term left out or doubled.
     off = np.abs(after["decoder.out"].numpy() - wanted)
-    assert (off > 2e-5).mean() < 0.01, f"decoder.out after the step: {(off > 2e-5).mean():.3f} of the weights are off"
+    assert (off > 2e-5).mean() < 0.03, f"decoder.out after the step: {(off > 2e-5).mean():.3f} of the weights are off"
     return float((picture - g.tensor("step_after_generated")).abs().max())
