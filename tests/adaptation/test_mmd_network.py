@@ -137,3 +137,17 @@ def test_a_model_without_a_network_is_refused() -> None:
 def test_settings_that_do_not_go_together_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         load_method("mmd", **settings)
+
+
+def test_each_step_compares_a_full_batch_of_each_side() -> None:
+    from twomind.adaptation import network
+
+    sizes = []
+
+    def apart(own: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        sizes.append((len(own), len(other)))
+        return (own.mean() - other.mean()) ** 2
+
+    model, source, target = shifted(0)
+    network.fit(model, source, [e.x for e in target], apart, 0, steps=3, batch=32, lr=1e-2)
+    assert sizes == [(32, 32)] * 3

@@ -1,0 +1,47 @@
+"""Settings that no method can use are refused; few windows and no coded spread give what they should."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+import torch
+
+import sfda_world
+from twomind.adaptation import divergences, load_method, offsets
+from twomind.core.errors import BadInput
+
+
+@pytest.mark.parametrize("name", ["class-aware", "shot"])
+def test_an_unknown_distance_is_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="distance"):
+        load_method(name, distance="manhattan")
+
+
+def test_people_who_do_not_differ_have_no_offset() -> None:
+    found = offsets.estimate(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1, 1]), 0.0)
+    assert found.shift.tolist() == [0.0, 0.0]
+    assert (found.variance, found.n) == (0.0, 2)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_neighbours_are_at_most_the_other_windows(n: int) -> None:
+    world = sfda_world.world(1, n=20)
+    method = load_method("nrc", k=5, kk=5, steps=2, rarest=0.0)
+    target = world.given.target
+    assert target is not None
+    few = replace(world.given, target=target[:n])
+    kept = method.begin(world.model, few)["map"]
+    assert kept
+    assert all(bool(torch.isfinite(torch.as_tensor(v)).all()) for v in kept.values())
+
+
+def test_rows_of_another_width_are_not_recoloured() -> None:
+    with pytest.raises(BadInput, match="two sets of rows"):
+        divergences.recolouring(torch.zeros(3, 4), torch.zeros(3, 5), 0.1)
+    with pytest.raises(BadInput, match="two sets of rows"):
+        divergences.recolouring(torch.zeros(0, 4), torch.zeros(3, 4), 0.1)
