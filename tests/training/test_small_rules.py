@@ -239,3 +239,34 @@ def test_a_fusion_training_keeps_what_scores_highest_and_a_loss_is_better_when_l
         chosen = [value for name, value in found.items() if name.startswith(select)]
         assert len(chosen) == 2
         assert found["score"] == pytest.approx(sum(chosen) / 2)
+
+
+def _clip_windows(model: Any, rng: np.random.Generator, n: int = 4) -> list[Example]:
+    track = Track(rng.normal(size=(6, model.dim)).astype(np.float32), np.arange(6) / 12, np.ones(6, bool))
+    return [Example(Features(f"r{k}", f"p{k}", {model.track: track}, (0.0, 0.5), drawn=True), k % 2) for k in range(n)]
+
+
+def test_clip_au_leaves_out_windows_without_a_row_to_learn_from() -> None:
+    rng = np.random.default_rng(5)
+    model, _ = clip_model(rng)
+    examples = _clip_windows(model, rng)
+    seen = examples[0].x.tracks[model.track]
+    blind = Track(seen.values, seen.times_s, np.zeros(6, bool))
+    nothing = [
+        Example(Features("r8", "p8", {model.track: blind}, (0.0, 0.5), drawn=True), 0),
+        Example(Features("r9", "p9", {}, (0.0, 0.5), drawn=True), 1),
+    ]
+    done = clip_au_train.train(model, [*examples, *nothing], clip_au_train.TrainSettings(epochs=1), validation=[])
+    assert (done.card["training"]["n_windows"], done.card["training"]["n_left_out"]) == (4, 2)
+
+
+def test_clip_au_takes_so_many_batches_of_an_epoch_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    model, _ = clip_model(rng)
+    taken, real = [], clip_au_train.training_clip
+    monkeypatch.setattr(clip_au_train, "training_clip", lambda *a: taken.append(a) or real(*a))
+    for most, wanted in ((2, 2), (9, 4), (0, 4)):
+        taken.clear()
+        how = clip_au_train.TrainSettings(epochs=1, batch=1, max_batches=most)
+        clip_au_train.train(model, _clip_windows(model, rng), how, validation=[])
+        assert len(taken) == wanted
