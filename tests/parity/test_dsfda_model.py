@@ -83,11 +83,14 @@ def test_dsfda_model(path: Path) -> None:
     w = {name: value.requires_grad_() for name, value in weights_of(g).items()}
     _check_forward(g, w)
     _check_losses(g, w)
-    off_px = _check_step(g, {name: value.detach() for name, value in w.items()})
+    off_px, off_by, off_share = _check_step(g, {name: value.detach() for name, value in w.items()})
     assert not g.unchecked()
-    if off_px > STEP:
-        # Met here to the bit. On a processor with other convolutions rounding may turn signs: then it is not a pass.
-        pytest.xfail(f"the picture after the step is off by up to {off_px:.4f} on this machine, allowed is {STEP}")
+    if off_px > STEP or off_by >= 0.03 or off_share >= 0.01:
+        # Met to the bit on one processor. On one with other convolutions rounding may turn signs: then it is no pass.
+        pytest.xfail(
+            f"after the step the picture is off by up to {off_px:.4f} (allowed {STEP}), its change by {off_by:.4f} of "
+            f"its length (.03), {off_share:.4f} of decoder.out (.01) on this machine"
+        )
 
 
 def _check_forward(g: Fixture, w: net.Weights) -> None:
@@ -197,10 +200,11 @@ def _check_moves(training: steps.Training, before: net.Weights, after: net.Weigh
         assert float(off.abs().max()) < 5e-7, f"{name}: off its Adam step by up to {float(off.abs().max()):.1e}"
 
 
-def _check_step(g: Fixture, before: dict[str, Tensor]) -> float:
+def _check_step(g: Fixture, before: dict[str, Tensor]) -> tuple[float, float, float]:
     """The released order; the expression encoder gets nothing from the classes' loss.
 
-    Returns the largest difference of the picture after the step.
+    Returns the largest difference of the picture after the step, how far its change is off in shares of its length,
+    and the share of the last weights that are off. What a wrong term gives fails here.
     """
     b, noises = batch_of(g), noises_of(g)
     training = steps.start(before, 1e-4)
@@ -235,5 +239,6 @@ def _check_step(g: Fixture, before: dict[str, Tensor]) -> float:
     # Much tighter than a step of 1e-4, so that a step in the wrong direction is seen: .013 of the weights on an AMD
     # EPYC; .05 to .41 with an adversarial term left out or doubled.
     off = np.abs(after["decoder.out"].numpy() - wanted)
-    assert (off > 2e-5).mean() < 0.03, f"decoder.out after the step: {(off > 2e-5).mean():.3f} of the weights are off"
-    return float((picture - g.tensor("step_after_generated")).abs().max())
+    off_share = float((off > 2e-5).mean())
+    assert off_share < 0.03, f"decoder.out after the step: {off_share:.3f} of the weights are off"
+    return float((picture - g.tensor("step_after_generated")).abs().max()), off_by, off_share
