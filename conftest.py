@@ -1,4 +1,6 @@
-"""README and docs are executed: their Python and `bash` blocks, in a folder that holds a drawn answer."""
+"""README and docs are executed: their Python and `bash` blocks, in a folder that holds a drawn
+answer.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +19,28 @@ from sybil.parsers.markdown import CodeBlockParser, SkipParser
 
 from patience import HANG_S
 
-# Before torch is imported: two test processes with two threads each on two cores wait for each other (7 times as long
-# was seen on a busy machine), and results should not hang on the number of cores. Child processes inherit it.
+# Before torch is imported: two test processes with two threads each on two cores wait for each
+# other (7 times as long was seen on a busy machine), and results should not hang on the number of
+# cores. Child processes inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # where a test does ask for two threads, they do not spin
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # where a test does ask for two threads, they do not spin
 
 
-# Neither of hypothesis's own limits on time: a busy machine trips them. The same examples in every run.
-settings.register_profile("twomind", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+# Neither of hypothesis's own limits on time: a busy machine trips them. The same examples in every
+# run.
+settings.register_profile(
+    "twomind", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 settings.load_profile("twomind")
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The team's folder of golden numbers and public data; a stranger's clone has none, and the test is skipped."""
+    """The team's folder of golden numbers and public data; a stranger's clone has none, and the
+    test is skipped.
+    """
     folder = Path(os.environ.get("TWOMIND_SHARED", Path(__file__).parent.parent / "shared"))
     if not folder.is_dir():
         pytest.skip(f"needs the folder {folder} (set TWOMIND_SHARED)")
@@ -39,7 +49,9 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's own cache, and none runs a CLIP in whatever is fastest on the machine."""
+    """No test reads or writes the user's own cache, and none runs a CLIP in whatever is fastest on
+    the machine.
+    """
     monkeypatch.setenv("TWOMIND_STORE", str(tmp_path_factory.mktemp("store")))
     monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "torch")
 
@@ -50,7 +62,11 @@ def _run_shell(example: Example) -> None:
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", example.parsed],
         cwd=example.namespace["folder"],
-        env={**os.environ, "PATH": path, "TWOMIND_STORE": str(example.namespace["folder"] / ".store")},
+        env={
+            **os.environ,
+            "PATH": path,
+            "TWOMIND_STORE": str(example.namespace["folder"] / ".store"),
+        },
         capture_output=True,
         text=True,
         timeout=HANG_S,
@@ -95,11 +111,12 @@ def _shell(example: Example) -> None:
     _run_shell(example)
 
 
-#: Documents whose examples take more than some ten seconds (drawing, or a further film that is measured).
+#: Documents whose examples take more than some ten seconds (drawing, or a further film that is
+#: measured).
 SLOW_DOCUMENTS = {"docs/annotation.md", "docs/clip-au.md", "docs/drawn-people.md"}
-#: The files that take longest, of the slow tests and then of the quick ones: begun early, longest first, so that no
-#: process is left with one at the end.
-#: With ``--dist loadfile`` a file stays in one process, where its fixtures are made once.
+#: The files that take longest, of the slow tests and then of the quick ones: begun early, longest
+#: first, so that no process is left with one at the end. With ``--dist loadfile`` a file stays in
+#: one process, where its fixtures are made once.
 BEGUN_FIRST = (
     "test_study_end_to_end.py",
     "test_closed_loop_face.py",
@@ -128,12 +145,18 @@ BEGUN_FIRST = (
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what `-m` excludes
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow documents are marked as slow tests are, and the longest files come first, in their own order within."""
+    """Slow documents are marked as slow tests are, and the longest files come first, in their own
+    order within.
+    """
     place = {name: k for k, name in enumerate(BEGUN_FIRST)}
     root = Path(__file__).parent
 
     def name_of(item: pytest.Item) -> str:
-        return item.path.relative_to(root).as_posix() if item.path.is_relative_to(root) else str(item.path)
+        return (
+            item.path.relative_to(root).as_posix()
+            if item.path.is_relative_to(root)
+            else str(item.path)
+        )
 
     for item in items:
         if name_of(item) in SLOW_DOCUMENTS:

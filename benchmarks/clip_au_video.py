@@ -1,12 +1,13 @@
-"""Time and memory per video for the methods on CLIP-AU that ships: cold, with cached embeddings, and the method alone.
+"""Time and memory per video for the methods on CLIP-AU that ships: cold, with cached embeddings,
+and the method alone.
 
     OMP_NUM_THREADS=1 python -m benchmarks.clip_au_video FOLDER [--repeats 3]
 
-The video is the first answer of `make demo` (drawn; FOLDER keeps it). Cold is what `twomind predict --model clip-au`
-does to it besides `describe`: decode, follow and align the face, encode one frame per 0.08 s, then the method on
-windows of 1.6 s. Cached reads the embeddings back by the hash of the file's bytes. Seconds are processor time of all
-threads (the face finder has its own), the least of the repeats, in turns; the model is loaded and the first call is not
-counted.
+The video is the first answer of `make demo` (drawn; FOLDER keeps it). Cold is what `twomind predict
+--model clip-au` does to it besides `describe`: decode, follow and align the face, encode one frame
+per 0.08 s, then the method on windows of 1.6 s. Cached reads the embeddings back by the hash of the
+file's bytes. Seconds are processor time of all threads (the face finder has its own), the least of
+the repeats, in turns; the model is loaded and the first call is not counted.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def main() -> None:
     track = x.tracks[model.track]
     windows = windows_of(x, model.track, model.window_s)
     methods = {"source-only": ("source-only", {}), **METHODS}
-    adapters = {name: load_method(method, **settings) for name, (method, settings) in methods.items()}
+    adapters = {
+        name: load_method(method, **settings) for name, (method, settings) in methods.items()
+    }
     alone: dict[str, list[float]] = {name: [] for name in adapters}
     rows: dict[str, Any] = {}
     for turn in range(args.repeats + 1):
@@ -105,7 +108,9 @@ def main() -> None:
                 alone[name].append(seconds)
             with tempfile.TemporaryDirectory() as folder:
                 size = save_state(Path(folder) / "s.safetensors", steps[-1].state).stat().st_size
-            logits = np.mean([s.prediction.logits for s in steps if s.prediction.logits is not None], axis=0)
+            logits = np.mean(
+                [s.prediction.logits for s in steps if s.prediction.logits is not None], axis=0
+            )
             e = np.exp(logits - logits.max())
             rows[name] = {
                 "state_bytes": size,
@@ -118,12 +123,17 @@ def main() -> None:
         row["windows_changed"] = sum(a != b for a, b in zip(row.pop("said"), plain, strict=True))
         row["method_s"] = min(alone[name])
         row["cold_s"], row["cached_s"] = min(cold) + row["method_s"], min(cached) + row["method_s"]
-    print("| method | cold, s | cached, s | the method alone, ms | state, kB | answer | windows changed |")
+    print(
+        "| method | cold, s | cached, s | the method alone, ms | state, kB | answer | windows "
+        "changed |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name, row in rows.items():
         print(
-            f"| {name} | {row['cold_s']:.2f} | {row['cached_s']:.3f} | {1e3 * row['method_s']:.0f} | "
-            f"{row['state_bytes'] / 1e3:.1f} | {row['answer_present']:.3f} | {row['windows_changed']} |"
+            f"| {name} | {row['cold_s']:.2f} | {row['cached_s']:.3f} | {1e3 * row['method_s']:.0f} "
+            "| "
+            f"{row['state_bytes'] / 1e3:.1f} | {row['answer_present']:.3f} | "
+            f"{row['windows_changed']} |"
         )
     save(
         "clip-au-video",

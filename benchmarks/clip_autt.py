@@ -1,12 +1,15 @@
-"""One step of CLIP-AUTT at the size of ViT-B/32, as released against as built here, with random weights.
+"""One step of CLIP-AUTT at the size of ViT-B/32, as released against as built here, with random
+weights.
 
-As released: per step, every frame of every clip goes through the image tower again, the bare phrases through the text
-tower for nothing, each window through the convolution by itself, and 77 tokens per prompt forward and back. Here: the
-same update (same logits, gradient and windows, which this script asserts) from features that were computed once. The
-frames of a cold step run in the runtime that ``load_clip`` would choose on this machine; the other one is timed too.
+As released: per step, every frame of every clip goes through the image tower again, the bare
+phrases through the text tower for nothing, each window through the convolution by itself, and 77
+tokens per prompt forward and back. Here: the same update (same logits, gradient and windows, which
+this script asserts) from features that were computed once. The frames of a cold step run in the
+runtime that ``load_clip`` would choose on this machine; the other one is timed too.
 
-Times are seconds of processor time on one thread, so that other work on the machine does not count; the least of the
-repeats. All ways of one size are timed in turns, so that a busy moment hits all. Run: python -m benchmarks.clip_autt
+Times are seconds of processor time on one thread, so that other work on the machine does not count;
+the least of the repeats. All ways of one size are timed in turns, so that a busy moment hits all.
+Run: python -m benchmarks.clip_autt
 """
 
 from __future__ import annotations
@@ -126,26 +129,38 @@ def random_model(seed: int = 0) -> ClipAu:
     return ClipAu(AMBIVALENCE, weights, PHRASES, text=PhraseText(tower, ids, read_at, ids, read_at))
 
 
-def naive_step(model: ClipAu, tower: Tower, pixels: torch.Tensor, context: torch.Tensor) -> autt.Forward:
+def naive_step(
+    model: ClipAu, tower: Tower, pixels: torch.Tensor, context: torch.Tensor
+) -> autt.Forward:
     """As released, on ``pixels (B, T, 3, 224, 224)``."""
     w, text = model.weights, model.phrase_text()
     with torch.no_grad():
         frames = torch.stack([image_features(tower, clip, truncate=False) for clip in pixels])
-        wasted = autt.text_features(text.tower, autt.embed_tokens(text.tower, text.ids), text.read_at, truncate=False)
+        wasted = autt.text_features(
+            text.tower, autt.embed_tokens(text.tower, text.ids), text.read_at, truncate=False
+        )
         assert wasted.shape == (46, DIM)
         n = T - K + 1
-        windows = [torch.cat([parts.clip_rows(w, clip[None, i : i + K]) for i in range(n)]) for clip in frames]
+        windows = [
+            torch.cat([parts.clip_rows(w, clip[None, i : i + K]) for i in range(n)])
+            for clip in frames
+        ]
     prompts = autt.released_prompts(text, full=True)
     return autt.update(w, prompts, context, windows, autt.RELEASED, truncate=False)
 
 
 def cached_step(model: ClipAu, windows: list[torch.Tensor], context: torch.Tensor) -> autt.Forward:
     """Here, with the windows' rows at hand."""
-    return autt.update(model.weights, autt.released_prompts(model.phrase_text()), context, windows, autt.RELEASED)
+    return autt.update(
+        model.weights, autt.released_prompts(model.phrase_text()), context, windows, autt.RELEASED
+    )
 
 
 def cold_step(
-    model: ClipAu, images: Callable[[np.ndarray], np.ndarray], pixels: torch.Tensor, context: torch.Tensor
+    model: ClipAu,
+    images: Callable[[np.ndarray], np.ndarray],
+    pixels: torch.Tensor,
+    context: torch.Tensor,
 ) -> tuple[autt.Forward, list[torch.Tensor]]:
     """Here, with the frames still to be encoded; the windows' rows come along, for later steps."""
     frames = torch.stack([torch.from_numpy(images(clip.numpy())) for clip in pixels])
@@ -193,12 +208,17 @@ def person_memory(model: ClipAu) -> dict[str, Any]:
             Features(
                 f"r{k}",
                 "p",
-                {"clip": Track(rng.normal(size=(T, DIM)).astype(np.float32), times_s, np.ones(T, bool))},
+                {
+                    "clip": Track(
+                        rng.normal(size=(T, DIM)).astype(np.float32), times_s, np.ones(T, bool)
+                    )
+                },
                 (0, 2),
             )
             for k in range(n)
         ]
-        # Whether the guard lets an update pass is not the question here. Two updates fill everything but the memory.
+        # Whether the guard lets an update pass is not the question here. Two updates fill
+        # everything but the memory.
         method = load_method("clip-autt", entropy_floor=0.0, max_drift=1.0, max_updates=2)
         start = time.process_time()
         *_, last = stream(model, method, xs)
@@ -212,7 +232,9 @@ def person_memory(model: ClipAu) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--clips", multiple=True, type=int, default=(1, 16), help="Clips of 20 frames in one step.")
+@click.option(
+    "--clips", multiple=True, type=int, default=(1, 16), help="Clips of 20 frames in one step."
+)
 @click.option("--repeats", default=5, help="Of every way; once each above 4 clips.")
 def main(clips: tuple[int, ...], repeats: int) -> None:
     torch.set_num_threads(1)
@@ -220,8 +242,15 @@ def main(clips: tuple[int, ...], repeats: int) -> None:
     model, tower = random_model(), random_image_tower()
     context = autt.random_context(autt.released_prompts(model.phrase_text()), 0)
     # Contexts that differ per phrase, as they do from the second update on.
-    context = context + 1e-3 * torch.randn(context.shape, generator=torch.Generator().manual_seed(1))
-    numbers: dict[str, Any] = {"unit": "processor seconds on one thread", "frames": T, "window": K, "steps": {}}
+    context = context + 1e-3 * torch.randn(
+        context.shape, generator=torch.Generator().manual_seed(1)
+    )
+    numbers: dict[str, Any] = {
+        "unit": "processor seconds on one thread",
+        "frames": T,
+        "window": K,
+        "steps": {},
+    }
     with tempfile.TemporaryDirectory() as folder:
         onnx = onnx_images(tower, 224, "bench", Path(folder))
         runtimes = {"torch": torch_images(tower), "onnx": onnx}

@@ -1,15 +1,17 @@
-"""CLIP's pictures at ViT-B/32 size: time per picture by runtime and dtype, and how far the rows are from float32's.
+"""CLIP's pictures at ViT-B/32 size: time per picture by runtime and dtype, and how far the rows are
+from float32's.
 
     python -m benchmarks.clip_runtime FOLDER [--repeats 5] [--threads 2]
 
-Random weights (the published ones cannot be had here): times are those of the published size, deviations are of the
-arithmetic and only a hint for trained weights. Pictures are drawn faces. Processor and clock seconds, the runtimes in
-turns. A deviation is the length of a row's difference to torch's float32, over how far rows of two pictures lie apart
-(median); and the cosine between the two.
+Random weights (the published ones cannot be had here): times are those of the published size,
+deviations are of the arithmetic and only a hint for trained weights. Pictures are drawn faces.
+Processor and clock seconds, the runtimes in turns. A deviation is the length of a row's difference
+to torch's float32, over how far rows of two pictures lie apart (median); and the cosine between the
+two.
 
-What bfloat16 does to trained weights is seen on the encoder that ships, ``face-text``, whose image tower runs here in
-bfloat16 as CLIP's does: rows, and the answers of the CLIP-AU that ships, on the drawn people held out of its training
-(FOLDER keeps their faces).
+What bfloat16 does to trained weights is seen on the encoder that ships, ``face-text``, whose image
+tower runs here in bfloat16 as CLIP's does: rows, and the answers of the CLIP-AU that ships, on the
+drawn people held out of its training (FOLDER keeps their faces).
 """
 
 from __future__ import annotations
@@ -49,24 +51,33 @@ def faces() -> np.ndarray:
     found = []
     for k in range(N):
         state = FaceState(aus={"AU12": (k % 4) / 3, "AU04": (k % 3) / 2})
-        found.append(Preprocessing()(draw(Person.random(stream(0, "look", k), f"p{k}"), state, camera, 0)))
+        found.append(
+            Preprocessing()(draw(Person.random(stream(0, "look", k), f"p{k}"), state, camera, 0))
+        )
     return np.stack(found)
 
 
 def trained(folder: Path) -> dict[str, Any]:
-    """Rows and CLIP-AU's answers on held-out drawn people, the image tower of ``face-text`` in bfloat16 and float32."""
+    """Rows and CLIP-AU's answers on held-out drawn people, the image tower of ``face-text`` in
+    bfloat16 and float32.
+    """
     arrays, _ = read_arrays(SHIPPED)
     weights = {k: torch.from_numpy(v.astype(np.float32)).bfloat16() for k, v in arrays.items()}
 
     def images(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            rows: np.ndarray = face_features(weights, torch.from_numpy(pixels).bfloat16()).float().numpy()
+            rows: np.ndarray = (
+                face_features(weights, torch.from_numpy(pixels).bfloat16()).float().numpy()
+            )
         return rows
 
     encoder, model, recipe = open_encoder("face-text"), load("clip-au"), Recipe()
     faces = draw_all(recipe, folder, first=recipe.n_people)
     exact, short = as_examples(faces, encoder), as_examples(faces, replace(encoder, images=images))
-    a, b = (np.concatenate([e.x.tracks[encoder.track].values for e in found]) for found in (exact, short))
+    a, b = (
+        np.concatenate([e.x.tracks[encoder.track].values for e in found])
+        for found in (exact, short)
+    )
     seen = ~np.isnan(a).any(axis=1)
     a, b = a[seen], b[seen]
     one, other = np.random.default_rng(0).integers(0, len(a), (2, 4000))
@@ -76,7 +87,10 @@ def trained(folder: Path) -> dict[str, Any]:
         "pictures": len(a),
         "off_over_distance_of_pictures": float(np.linalg.norm(a - b, axis=1).max() / apart),
         "windows": len(p),
-        "probability_off": {"largest": float(np.abs(p - q).max()), "mean": float(np.abs(p - q).mean())},
+        "probability_off": {
+            "largest": float(np.abs(p - q).max()),
+            "mean": float(np.abs(p - q).mean()),
+        },
         "other_class": int(((p >= 0.5) != (q >= 0.5)).sum()),
     }
 
@@ -103,17 +117,29 @@ def main() -> None:
                 images(pixels)
                 times[name].append((time.perf_counter() - clock, time.process_time() - cpu))
     exact = rows["torch float32"]
-    apart = float(np.median(np.linalg.norm(exact[:, None] - exact[None], axis=2)[np.triu_indices(N, 1)]))
+    apart = float(
+        np.median(np.linalg.norm(exact[:, None] - exact[None], axis=2)[np.triu_indices(N, 1)])
+    )
     numbers = {}
     for name, found in rows.items():
-        cosine = (found * exact).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(exact, axis=1)
+        cosine = (
+            (found * exact).sum(axis=1)
+            / np.linalg.norm(found, axis=1)
+            / np.linalg.norm(exact, axis=1)
+        )
         numbers[name] = {
             "clock_ms_per_picture": 1e3 * statistics.median(c for c, _ in times[name]) / N,
             "processor_ms_per_picture": 1e3 * statistics.median(p for _, p in times[name]) / N,
-            "off_over_distance_of_pictures": float(np.linalg.norm(found - exact, axis=1).max() / apart),
+            "off_over_distance_of_pictures": float(
+                np.linalg.norm(found - exact, axis=1).max() / apart
+            ),
             "least_cosine": float(cosine.min()),
         }
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split() if Path("/proc/cpuinfo").exists() else []
+    flags = (
+        Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+        if Path("/proc/cpuinfo").exists()
+        else []
+    )
     made_for = [f for f in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if f in flags]
     found = {"pictures": N, "threads": asked.threads, "instructions": made_for, "runtimes": numbers}
     save("clip-runtime", found | {"face_text": trained(asked.folder)})

@@ -1,4 +1,5 @@
-"""How far the clock is off, per kind of file: burnt-in frame numbers and beeps against the times read.
+"""How far the clock is off, per kind of file: burnt-in frame numbers and beeps against the times
+read.
 
 python -m benchmarks.clock
 """
@@ -27,9 +28,13 @@ def measure(kind: str, folder: Path) -> dict[str, float]:
         else:
             spool.push(item)
     wave = spool.waveform()
-    shown = np.array([[t, truth.stamps_s[n]] for n, t in zip(numbers, times, strict=True) if n is not None])
+    shown = np.array(
+        [[t, truth.stamps_s[n]] for n, t in zip(numbers, times, strict=True) if n is not None]
+    )
     clock = shown[:, 0] - shown[:, 1]
-    nominal = shown[0, 0] + np.arange(len(shown)) / ((len(shown) - 1) / (shown[-1, 0] - shown[0, 0]))
+    nominal = shown[0, 0] + np.arange(len(shown)) / (
+        (len(shown) - 1) / (shown[-1, 0] - shown[0, 0])
+    )
     heard = make.onsets_s(wave.values, wave.sample_rate_hz, wave.start_s)
     beeps = [at - times[k] for at, k in zip(heard, make.BEEPS, strict=True)]
     return {
@@ -46,9 +51,16 @@ def main() -> None:
     for kind in make.KINDS:
         with tempfile.TemporaryDirectory() as folder:
             rows[kind] = measure(kind, Path(folder))
-    print(f"{'kind':32} {'frames':>6} {'wrong':>6} {'clock':>9} {'sound':>9} {'n / fps':>9}   (worst, ms)")
+    print(
+        f"{'kind':32} {'frames':>6} {'wrong':>6} {'clock':>9} {'sound':>9} {'n / fps':>9}   "
+        "(worst, "
+        "ms)"
+    )
     for kind, row in rows.items():
-        figures = " ".join(f"{row[k]:9.3f}" for k in ("clock_ms", "sound_to_picture_ms", "counting_frames_instead_ms"))
+        figures = " ".join(
+            f"{row[k]:9.3f}"
+            for k in ("clock_ms", "sound_to_picture_ms", "counting_frames_instead_ms")
+        )
         print(f"{kind:32} {row['frames']:6} {row['lost_or_wrong']:6} {figures}")
     save("clock", {"unit": "milliseconds, worst of the file", "kinds": rows})
 

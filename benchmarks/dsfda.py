@@ -1,13 +1,15 @@
-"""What DSFDA costs at its sizes: a step at the source, a generated face, a step at a person, a person, a prediction.
+"""What DSFDA costs at its sizes: a step at the source, a generated face, a step at a person, a
+person, a prediction.
 
     python -m benchmarks.dsfda                      # tiny and full; about three minutes of one core
     python -m benchmarks.dsfda --sizes small
 
-Random weights and noise for pictures: cost does not depend on them. One thread. Seconds are processor time, so that
-other work on the machine does not count: the median of the repeats, the first call (which fills Adam's moments) left
-out; a call of more than ten seconds is made once. Every part runs in a process of its own, whose peak memory is its
-own. A person's adaptation is the method ``dsfda`` with its defaults, run whole at the sizes of ``--whole``; elsewhere
-it is estimated as its steps times the seconds of one, and the result says so.
+Random weights and noise for pictures: cost does not depend on them. One thread. Seconds are
+processor time, so that other work on the machine does not count: the median of the repeats, the
+first call (which fills Adam's moments) left out; a call of more than ten seconds is made once.
+Every part runs in a process of its own, whose peak memory is its own. A person's adaptation is the
+method ``dsfda`` with its defaults, run whole at the sizes of ``--whole``; elsewhere it is estimated
+as its steps times the seconds of one, and the result says so.
 """
 
 from __future__ import annotations
@@ -56,11 +58,18 @@ def model_of(size: net.Size) -> Dsfda:
 def clip_of(size: net.Size, n: int) -> Features:
     """A window of ``n`` pictures."""
     values = np.random.default_rng(0).integers(0, 256, (n, size.px, size.px, 3), dtype=np.uint8)
-    return Features("bench", "person", {"face_crop": Track(values, np.arange(n) / 5, np.ones(n, bool))}, (0.0, n / 5))
+    return Features(
+        "bench",
+        "person",
+        {"face_crop": Track(values, np.arange(n) / 5, np.ones(n, bool))},
+        (0.0, n / 5),
+    )
 
 
 def timed(do: Callable[[], Any], repeats: int) -> list[float]:
-    """Seconds of processor time of each call after the first, or of the first alone where it is slow."""
+    """Seconds of processor time of each call after the first, or of the first alone where it is
+    slow.
+    """
     seconds: list[float] = []
     for _ in range(repeats + 1):
         started = time.process_time()
@@ -85,18 +94,33 @@ def measure(name: str, part: str, repeats: int) -> dict[str, Any]:
         batch = steps.Batch(x, people, x.flip(0), y)
         found["trained"] = sum(v.numel() for v in training.w.values())
         seconds = timed(
-            lambda: steps.source_step(training, batch, method.noises(size, BATCH, rng), steps.Rules(), rng), repeats
+            lambda: steps.source_step(
+                training, batch, method.noises(size, BATCH, rng), steps.Rules(), rng
+            ),
+            repeats,
         )
     elif part == "generate":
         noise = net.noise_maps(size, 1, rng)
         with torch.no_grad():
-            seconds = timed(lambda: losses.generate(model.weights, x[:1], model.prototypes[:1], noise), 4 * repeats)
+            seconds = timed(
+                lambda: losses.generate(model.weights, x[:1], model.prototypes[:1], noise),
+                4 * repeats,
+            )
     elif part == "person_step":
-        training = steps.start({**model.weights, **method.new_critic_head(model, 0)}, 1e-4, method_groups())
-        target = steps.TargetBatch(x, model.prototypes[:1].expand(BATCH, -1, -1, -1), torch.ones_like(y))
+        training = steps.start(
+            {**model.weights, **method.new_critic_head(model, 0)}, 1e-4, method_groups()
+        )
+        target = steps.TargetBatch(
+            x, model.prototypes[:1].expand(BATCH, -1, -1, -1), torch.ones_like(y)
+        )
         seconds = timed(
             lambda: steps.target_step(
-                training, target, method.noises(size, BATCH, rng), losses.Factors(), with_head=True, rng=rng
+                training,
+                target,
+                method.noises(size, BATCH, rng),
+                losses.Factors(),
+                with_head=True,
+                rng=rng,
             ),
             repeats,
         )
@@ -113,7 +137,12 @@ def measure(name: str, part: str, repeats: int) -> dict[str, Any]:
         found["pictures"] = model.max_frames
     else:
         seconds = [0.0]  # what Python, torch and a model take alone
-    return {"seconds": float(np.median(seconds)), "each": seconds, "peak_mb": memory.peak_mb(), **found}
+    return {
+        "seconds": float(np.median(seconds)),
+        "each": seconds,
+        "peak_mb": memory.peak_mb(),
+        **found,
+    }
 
 
 def method_groups() -> tuple[str, ...]:
@@ -131,7 +160,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="+", default=["tiny", "full"], choices=sorted(net.SIZES))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--whole", nargs="*", default=["tiny"], help="sizes at which a whole person is adapted")
+    parser.add_argument(
+        "--whole", nargs="*", default=["tiny"], help="sizes at which a whole person is adapted"
+    )
     given = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     found: dict[str, Any] = {}
@@ -140,14 +171,26 @@ def main() -> None:
         for part in PARTS:
             if part == "person" and name not in given.whole:
                 one = found[name]["person_step"]
-                estimate = {"seconds": steps_of_a_person() * one["seconds"], "estimated_from_steps": True}
+                estimate = {
+                    "seconds": steps_of_a_person() * one["seconds"],
+                    "estimated_from_steps": True,
+                }
                 found[name][part] = {**estimate, "peak_mb": one["peak_mb"]}
                 continue
             with ProcessPoolExecutor(1, context) as pool:
                 found[name][part] = pool.submit(measure, name, part, given.repeats).result()
             said = found[name][part]
-            print(f"{name} {part}: {said['seconds']:.3f} s, {said['peak_mb']:.0f} MB", file=sys.stderr, flush=True)
-    head = {"batch": BATCH, "threads": 1, "torch": torch.__version__, "steps_of_a_person": steps_of_a_person()}
+            print(
+                f"{name} {part}: {said['seconds']:.3f} s, {said['peak_mb']:.0f} MB",
+                file=sys.stderr,
+                flush=True,
+            )
+    head = {
+        "batch": BATCH,
+        "threads": 1,
+        "torch": torch.__version__,
+        "steps_of_a_person": steps_of_a_person(),
+    }
     record.save("dsfda", {**head, "weights": "random", "sizes": found})
 
 

@@ -1,11 +1,13 @@
-"""Throughput and peak memory of fusion training and inference, per model. No media: rows as ``describe`` gives them.
+"""Throughput and peak memory of fusion training and inference, per model. No media: rows as
+``describe`` gives them.
 
     python -m benchmarks.fusion [--people 24] [--epochs 3] [--device cpu]
 
-Training: recordings shaped like a study of ``--people`` who answer seven questions (36 s each); seconds of recording
-learnt from per second, and what a whole run of 30 epochs would take. Inference: whole answers, one at a time; then an
-hour in chunks, as a stream, with the resident memory after 5 and after 60 minutes (the released variants cannot
-stream). Each model trains in a process of its own and is used in another, so that peaks are its own.
+Training: recordings shaped like a study of ``--people`` who answer seven questions (36 s each);
+seconds of recording learnt from per second, and what a whole run of 30 epochs would take.
+Inference: whole answers, one at a time; then an hour in chunks, as a stream, with the resident
+memory after 5 and after 60 minutes (the released variants cannot stream). Each model trains in a
+process of its own and is used in another, so that peaks are its own.
 """
 
 from __future__ import annotations
@@ -67,7 +69,8 @@ def measure(name: str, n_people: int, epochs: int, device: str) -> dict[str, Any
     numbers: dict[str, Any] = {
         "parameters": sum(p.numel() for p in found.net.parameters()),
         "train_s_per_epoch": trained / epochs,
-        "fit_cpu_s": cpu,  # with scales and calibration; says more than the clock on a machine that others use
+        # with scales and calibration; says more than the clock on a machine that others use
+        "fit_cpu_s": cpu,
         "whole_run_of_30_epochs_cpu_min": cpu * 30 / epochs / 60,
         "train_recording_s_per_s": len(train) * SECONDS * epochs / trained,
         "whole_run_of_30_epochs_min": (trained / epochs * 30 + seconds - trained) / 60,
@@ -146,7 +149,16 @@ def main() -> None:
         print(name, {k: round(v, 2) for k, v in found[name].items()}, file=sys.stderr)
     threads = os.environ.get("OMP_NUM_THREADS", "default")
     load = np.round(os.getloadavg(), 1).tolist()
-    save("fusion", {"people": given.people, "device": given.device, "threads": threads, "load": load, "models": found})
+    save(
+        "fusion",
+        {
+            "people": given.people,
+            "device": given.device,
+            "threads": threads,
+            "load": load,
+            "models": found,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Memory and time per frame over an hour of video: both must stay flat.
 
-    python -m benchmarks.memory [--pass decode|describe] [--minutes 60] [--source clip.mp4] [--ahead 8]
+    python -m benchmarks.memory [--pass decode|describe] [--minutes 60] [--source clip.mp4] [--ahead
+    8]
 
-The long file is one short clip whose encoded packets are repeated with shifted stamps, made once and kept in
-``--cache``. ``--ahead 0`` decodes in the consumer's thread, anything else that many items ahead in another one.
+The long file is one short clip whose encoded packets are repeated with shifted stamps, made once
+and kept in ``--cache``. ``--ahead 0`` decodes in the consumer's thread, anything else that many
+items ahead in another one.
 """
 
 from __future__ import annotations
@@ -32,9 +34,13 @@ Consumer = Callable[[Frame | Samples], None]
 
 
 def repeat(source: Path, to: Path, seconds: float) -> Path:
-    """Repeat the encoded packets of ``source`` until ``to`` is ``seconds`` long; nothing is encoded again."""
+    """Repeat the encoded packets of ``source`` until ``to`` is ``seconds`` long; nothing is encoded
+    again.
+    """
     with av.open(str(source)) as clip:
-        length_s = clip.duration / 1e6 + 0.1  # the rest keeps stamps rising where one repeat follows the other
+        length_s = (
+            clip.duration / 1e6 + 0.1
+        )  # the rest keeps stamps rising where one repeat follows the other
     temporary = to.with_suffix(".part.mp4")
     with av.open(str(temporary), "w") as out:
         streams: dict[int, Any] = {}
@@ -99,8 +105,9 @@ def reference(source: Path, n: int = 150) -> float:
 class Meter:
     """One row per minute of video: resident memory, processor and wall time per frame.
 
-    After each minute another process decodes the first frames of ``source``: the same work every time, whose cost shows
-    how busy the machine is just then. Time per frame over that reference is what can be compared between minutes.
+    After each minute another process decodes the first frames of ``source``: the same work every
+    time, whose cost shows how busy the machine is just then. Time per frame over that reference is
+    what can be compared between minutes.
     """
 
     source: Path
@@ -135,7 +142,9 @@ class Meter:
 
 
 def run(path: Path, source_clip: Path, what: str, ahead: int) -> tuple[Meter, MediaStream, float]:
-    """Stream the file through one pass; returns the meter, the stream, and the memory after finishing in MB."""
+    """Stream the file through one pass; returns the meter, the stream, and the memory after
+    finishing in MB.
+    """
     spool, source = AudioSpool(), stream(path)
     consume, finish = PASSES[what](spool)
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as helper:
@@ -150,7 +159,9 @@ def run(path: Path, source_clip: Path, what: str, ahead: int) -> tuple[Meter, Me
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The figures of requirement R3: memory late against early, time per frame late against early."""
+    """The figures of requirement R3: memory late against early, time per frame late
+    against early.
+    """
     tenth = max(1, len(rows) // 10)
     early = rows[min(4, len(rows) - 1)]["rss_mb"]
     cpu = np.array([row["cpu_ms_per_frame"] for row in rows])
@@ -163,8 +174,12 @@ def summary(rows: list[dict[str, float]]) -> dict[str, float]:
         "first_tenth_cpu_ms_per_frame": float(np.mean(cpu[:tenth])),
         "last_tenth_cpu_ms_per_frame": float(np.mean(cpu[-tenth:])),
         "last_over_first_tenth": float(np.mean(cpu[-tenth:]) / np.mean(cpu[:tenth])),
-        "last_over_first_tenth_against_reference": float(np.mean(steady[-tenth:]) / np.mean(steady[:tenth])),
-        "slope_against_reference_per_hour": float(np.polyfit(minutes, steady / np.mean(steady), 1)[0] * 60),
+        "last_over_first_tenth_against_reference": float(
+            np.mean(steady[-tenth:]) / np.mean(steady[:tenth])
+        ),
+        "slope_against_reference_per_hour": float(
+            np.polyfit(minutes, steady / np.mean(steady), 1)[0] * 60
+        ),
     }
 
 
@@ -177,9 +192,18 @@ def plot(rows: list[dict[str, float]], title: str, path: Path) -> None:
     minutes = [row["minute"] for row in rows]
     figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(8, 5), layout="constrained")
     above.plot(minutes, [row["rss_mb"] for row in rows], marker=".")
-    above.set(ylabel="resident memory (MB)", title=title, ylim=(0, 1.3 * max(row["rss_mb"] for row in rows)))
+    above.set(
+        ylabel="resident memory (MB)",
+        title=title,
+        ylim=(0, 1.3 * max(row["rss_mb"] for row in rows)),
+    )
     below.plot(minutes, [row["cpu_ms_per_frame"] for row in rows], marker=".", label="processor")
-    below.plot(minutes, [row["reference_cpu_ms_per_frame"] for row in rows], linestyle=":", label="reference")
+    below.plot(
+        minutes,
+        [row["reference_cpu_ms_per_frame"] for row in rows],
+        linestyle=":",
+        label="reference",
+    )
     below.plot(minutes, [row["wall_ms_per_frame"] for row in rows], marker=".", label="wall")
     below.set(xlabel="minute of the video", ylabel="ms per frame", ylim=(0, None))
     below.legend()
@@ -226,7 +250,8 @@ def main() -> None:
     path = save(name, {**found, "minutes": meter.rows}, show=False, folder=OUT)
     plot(meter.rows, f"{name}: {report.n_frames} frames", path.with_suffix(".png"))
     print(
-        f"memory at minute 5: {figures['rss_minute_5_mb']:.1f} MB, at the end: {figures['rss_last_minute_mb']:.1f} MB"
+        f"memory at minute 5: {figures['rss_minute_5_mb']:.1f} MB, at the end: "
+        f"{figures['rss_last_minute_mb']:.1f} MB"
     )
     print(
         f"time per frame, last tenth over first tenth: {figures['last_over_first_tenth']:.3f}; "

@@ -1,11 +1,13 @@
-"""What SFDA-PFT costs on a processor: training the translator at the source, adapting to a person, answering.
+"""What SFDA-PFT costs on a processor: training the translator at the source, adapting to a person,
+answering.
 
     OMP_NUM_THREADS=1 python -m benchmarks.pft                # about a minute
 
-Random features and a random head: cost does not depend on what they hold, and nothing is learnt here. Two sizes of the
-feature: ``plain`` (64 numbers, about what the plain model on described windows has) and ``published`` (512, as behind a
-ResNet-18). Making the features is the model's work and not in it; they are computed once. Seconds are processor time on
-one thread; every part runs in a process of its own, whose peak memory is its own.
+Random features and a random head: cost does not depend on what they hold, and nothing is learnt
+here. Two sizes of the feature: ``plain`` (64 numbers, about what the plain model on described
+windows has) and ``published`` (512, as behind a ResNet-18). Making the features is the model's work
+and not in it; they are computed once. Seconds are processor time on one thread; every part runs in
+a process of its own, whose peak memory is its own.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ def windows_of(person: int, n: int, dim: int) -> list[Features]:
     """``n`` windows of one row each."""
     rows = np.random.default_rng(person).normal(size=(n, 1, dim)).astype(np.float32)
     tracks = [Track(r, np.array([0.5]), np.ones(1, bool)) for r in rows]
-    return [Features(f"{person}-{k}", f"p{person}", {"embedding": t}, (0.0, 1.0)) for k, t in enumerate(tracks)]
+    return [
+        Features(f"{person}-{k}", f"p{person}", {"embedding": t}, (0.0, 1.0))
+        for k, t in enumerate(tracks)
+    ]
 
 
 def measure(dim: int, part: str, repeats: int) -> dict[str, Any]:
@@ -49,7 +54,10 @@ def measure(dim: int, part: str, repeats: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     memory = Memory()
     rng = torch.Generator().manual_seed(0)
-    weights = {"head.weight": torch.randn((CLASSES, dim), generator=rng), "head.bias": torch.zeros(CLASSES)}
+    weights = {
+        "head.weight": torch.randn((CLASSES, dim), generator=rng),
+        "head.bias": torch.zeros(CLASSES),
+    }
     model = EmbeddingRecogniser(Task("pain", ("neutral", "pain"), "window"), weights)
     found: dict[str, Any] = {}
     settings, adapter = pft.SourceSettings(), load_method("sfda-pft")
@@ -79,7 +87,12 @@ def measure(dim: int, part: str, repeats: int) -> dict[str, Any]:
             state, xs = adapter.begin(model, given), windows_of(1, 100, dim)
             each = timed(lambda: [adapter.step(model, state, x) for x in xs], repeats)
             seconds = [s / len(xs) for s in each]
-    return {"seconds": float(np.median(seconds)), "each": seconds, "peak_mb": memory.peak_mb(), **found}
+    return {
+        "seconds": float(np.median(seconds)),
+        "each": seconds,
+        "peak_mb": memory.peak_mb(),
+        **found,
+    }
 
 
 def main() -> None:
@@ -94,9 +107,17 @@ def main() -> None:
             with ProcessPoolExecutor(1, context) as pool:
                 found[name][part] = pool.submit(measure, dim, part, given.repeats).result()
             said = found[name][part]
-            print(f"{name} {part}: {said['seconds']:.4f} s, {said['peak_mb']:.0f} MB", file=sys.stderr, flush=True)
+            print(
+                f"{name} {part}: {said['seconds']:.4f} s, {said['peak_mb']:.0f} MB",
+                file=sys.stderr,
+                flush=True,
+            )
     head = {"threads": 1, "torch": torch.__version__, "weights": "random"}
-    head |= {"source_people": SOURCE_PEOPLE, "windows_each": WINDOWS_EACH, "neutral_windows": NEUTRAL_WINDOWS}
+    head |= {
+        "source_people": SOURCE_PEOPLE,
+        "windows_each": WINDOWS_EACH,
+        "neutral_windows": NEUTRAL_WINDOWS,
+    }
     record.save("pft", {**head, "sizes": found})
 
 

@@ -1,4 +1,6 @@
-"""Where benchmark numbers go: ``benchmarks/results/<date>-<commit>-<name>.json``, with what they were measured on."""
+"""Where benchmark numbers go: ``benchmarks/results/<date>-<commit>-<name>.json``, with what they
+were measured on.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,14 @@ OUT = Path(__file__).parent / "out"
 def commit() -> str:
     """Short hash of the commit, with a plus when the library differs from it."""
     here = Path(__file__).parent
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True)
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True
+    )
     changed = subprocess.run(
-        ["git", "status", "--porcelain", "--", "../src", "../packages"], cwd=here, capture_output=True, text=True
+        ["git", "status", "--porcelain", "--", "../src", "../packages"],
+        cwd=here,
+        capture_output=True,
+        text=True,
     ).stdout
     return (found.stdout.strip() or "unknown") + ("+" if changed.strip() else "")
 
@@ -32,7 +39,8 @@ def save(name: str, numbers: dict[str, Any], show: bool = True, folder: Path = F
         "name": name,
         "date": date,
         "commit": commit(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}",
         **numbers,
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
-"""Frames per second of decoding, of tracking too, and of everything; and the main job against real time.
+"""Frames per second of decoding, of tracking too, and of everything; and the main job against real
+time.
 
-Ratios are of interleaved runs in one process, since these machines are noisy. Process CPU time ("cpu") counts all
-threads of the process; wall time is what a person waits.
+Ratios are of interleaved runs in one process, since these machines are noisy. Process CPU time
+("cpu") counts all threads of the process; wall time is what a person waits.
 
     python -m benchmarks.throughput [--seconds 40] [--repeats 3]
 """
@@ -27,20 +28,46 @@ from .record import save
 
 
 def answer_of(seconds: float, folder: Path) -> Path:
-    """A drawn answer at 1280x720, at least ``seconds`` long: one answer, repeated without encoding again."""
+    """A drawn answer at 1280x720, at least ``seconds`` long: one answer, repeated without encoding
+    again.
+    """
     from twomind_synth.people import draw_people
 
-    draw_people(folder / "drawn", n_people=1, seed=1, questions=(7,), size=(1280, 720), fps=30, voice="builtin")
+    draw_people(
+        folder / "drawn",
+        n_people=1,
+        seed=1,
+        questions=(7,),
+        size=(1280, 720),
+        fps=30,
+        voice="builtin",
+    )
     movie = next((folder / "drawn").rglob("*.mp4"))
     duration_s = open_recording(movie).duration_s
     times = max(1, round(seconds / duration_s + 0.5))
     listing = folder / "list.txt"
     listing.write_text(f"file '{movie.resolve()}'\n" * times)
     path = folder / "answer.mp4"
-    command = ["ffmpeg", "-loglevel", "error", "-y", "-f", "concat", "-safe", "0", "-i", listing, "-t", str(seconds)]
+    command = [
+        "ffmpeg",
+        "-loglevel",
+        "error",
+        "-y",
+        "-f",
+        "concat",
+        "-safe",
+        "0",
+        "-i",
+        listing,
+        "-t",
+        str(seconds),
+    ]
     subprocess.run([*command, "-c", "copy", path], check=True)
     # Any words will do: their number decides the cost of scoring, which is nothing.
-    lines = "\n".join(f"{i}\n00:00:{i:02d},000 --> 00:00:{i:02d},500\nwell\n" for i in range(int(min(seconds, 59))))
+    lines = "\n".join(
+        f"{i}\n00:00:{i:02d},000 --> 00:00:{i:02d},500\nwell\n"
+        for i in range(int(min(seconds, 59)))
+    )
     path.with_suffix(".srt").write_text(lines)
     return path
 
@@ -78,7 +105,11 @@ def main_job(path: Path, out: Path) -> float:
     """Wall seconds of `twomind predict` as a user runs it: a new process, report included."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "twomind.cli.main", "predict", path, "--question", "7"]
-    subprocess.run([*command, "--out", out / "results", "--store", out / "store"], check=True, capture_output=True)
+    subprocess.run(
+        [*command, "--out", out / "results", "--store", out / "store"],
+        check=True,
+        capture_output=True,
+    )
     return time.perf_counter() - start
 
 
@@ -90,13 +121,29 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         path = answer_of(asked.seconds, folder)
-        # Half the answer, closely interleaved: the speed of these machines drifts, and a shorter cut would count the
-        # start of the graphs as if it were work per frame.
+        # Half the answer, closely interleaved: the speed of these machines drifts, and a shorter
+        # cut would count the start of the graphs as if it were work per frame.
         part = folder / "part.mp4"
-        cut = ["ffmpeg", "-loglevel", "error", "-y", "-i", path, "-t", str(asked.seconds / 2), "-c", "copy", part]
+        cut = [
+            "ffmpeg",
+            "-loglevel",
+            "error",
+            "-y",
+            "-i",
+            path,
+            "-t",
+            str(asked.seconds / 2),
+            "-c",
+            "copy",
+            part,
+        ]
         subprocess.run(cut, check=True)
         everything(part, folder / "warm")  # imports and caches of the first call do not count
-        rows: dict[str, list[tuple[float, float]]] = {"decode": [], "decode_and_track": [], "everything": []}
+        rows: dict[str, list[tuple[float, float]]] = {
+            "decode": [],
+            "decode_and_track": [],
+            "everything": [],
+        }
         n_frames, jobs = 0, []
         for i in range(2 * asked.repeats):
             for name, work in {
@@ -106,18 +153,28 @@ def main() -> None:
             }.items():
                 cpu_s, wall_s, n_frames = timed(work)
                 rows[name].append((cpu_s, wall_s))
-                print(f"{name:18s} {n_frames / cpu_s:7.0f} frames per CPU s {n_frames / wall_s:7.0f} per s", flush=True)
+                print(
+                    f"{name:18s} {n_frames / cpu_s:7.0f} frames per CPU s {n_frames / wall_s:7.0f} "
+                    "per s",
+                    flush=True,
+                )
         for i in range(asked.repeats):
             jobs.append(main_job(path, folder / f"job{i}"))
             print(f"predict with report {jobs[-1]:.1f} s for {asked.seconds:.0f} s", flush=True)
-    overhead = [e[0] / t[0] - 1 for e, t in zip(rows["everything"], rows["decode_and_track"], strict=True)]
+    overhead = [
+        e[0] / t[0] - 1 for e, t in zip(rows["everything"], rows["decode_and_track"], strict=True)
+    ]
     save(
         "throughput",
         {
             "video": "1280x720, 30 frames per second, h264, one drawn face",
             "n_frames_each_run": n_frames,
-            "frames_per_cpu_s": {k: n_frames / statistics.median(c for c, _ in v) for k, v in rows.items()},
-            "frames_per_s": {k: n_frames / statistics.median(w for _, w in v) for k, v in rows.items()},
+            "frames_per_cpu_s": {
+                k: n_frames / statistics.median(c for c, _ in v) for k, v in rows.items()
+            },
+            "frames_per_s": {
+                k: n_frames / statistics.median(w for _, w in v) for k, v in rows.items()
+            },
             "overhead_over_decode_and_track": statistics.median(overhead),
             "overhead_each_run": overhead,
             "predict_seconds_of_video": asked.seconds,

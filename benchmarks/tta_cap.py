@@ -1,11 +1,13 @@
-"""What the cache costs, and what a whole video costs: TTA-CaP against the loop the released programs run.
+"""What the cache costs, and what a whole video costs: TTA-CaP against the loop the released
+programs run.
 
     OMP_NUM_THREADS=1 python -m benchmarks.tta_cap [--frames 600] [--video 12]
 
-The loop is written here from the description of their cost (per window: prototypes moved and normalised anew, scores
-twice, the bucket built by concatenation, entry by entry, one-hot rows made anew, read back to Python), and must give
-the same logits. Times are processor time of one thread, the least of several interleaved runs, because the machine is
-shared. The encoder is a ViT-B/32 of random weights: its cost does not depend on them.
+The loop is written here from the description of their cost (per window: prototypes moved and
+normalised anew, scores twice, the bucket built by concatenation, entry by entry, one-hot rows made
+anew, read back to Python), and must give the same logits. Times are processor time of one thread,
+the least of several interleaved runs, because the machine is shared. The encoder is a ViT-B/32 of
+random weights: its cost does not depend on them.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ DIM, CLASSES, PER_CLASS = 512, 2, 20
 
 
 def drawn(frames: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Embeddings ``(T, D)`` in a narrow cone, text rows ``(C, D)``, prototypes with their classes."""
+    """Embeddings ``(T, D)`` in a narrow cone, text rows ``(C, D)``, prototypes with their
+    classes.
+    """
     rng = np.random.default_rng(seed)
     common = rng.normal(size=DIM)
     centres = common + 0.15 * rng.normal(size=(CLASSES, DIM))
@@ -40,7 +44,9 @@ def drawn(frames: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return z.astype(np.float32), text.astype(np.float32), bank.astype(np.float32), classes
 
 
-def loop(method: tta_cap.TTACap, z: np.ndarray, text: np.ndarray, bank: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def loop(
+    method: tta_cap.TTACap, z: np.ndarray, text: np.ndarray, bank: np.ndarray, classes: np.ndarray
+) -> np.ndarray:
     """The second published program, window by window and entry by entry; logits ``(T, C)``."""
     weight = torch.from_numpy(text).T
     protos = {c: torch.from_numpy(bank[classes == c]) for c in range(CLASSES)}
@@ -80,13 +86,23 @@ def loop(method: tta_cap.TTACap, z: np.ndarray, text: np.ndarray, bank: np.ndarr
         agree = int(s.argmax()) == y and float(ordered[0] - ordered[1]) > method.tau_margin
         near = (own @ F.normalize(protos[y], dim=-1).T).topk(method.proto_top_k, dim=1).indices[0]
         source = F.normalize(F.normalize(protos[y], dim=-1)[near].mean(dim=0, keepdim=True), dim=-1)
-        parts = [source, retrieve(own, cache["pos"].get(y, [])), retrieve(own, cache["neg"].get(y, []))]
-        for part in parts:  # every part is classified, also where the weights are equal and nobody asks
+        parts = [
+            source,
+            retrieve(own, cache["pos"].get(y, [])),
+            retrieve(own, cache["neg"].get(y, [])),
+        ]
+        for (
+            part
+        ) in parts:  # every part is classified, also where the weights are equal and nobody asks
             F.one_hot((100.0 * part @ weight).argmax(dim=-1), CLASSES)
-        fused = own + method.lam_src * parts[0] + method.lam_pos * parts[1] - method.lam_neg * parts[2]
+        fused = (
+            own + method.lam_src * parts[0] + method.lam_pos * parts[1] - method.lam_neg * parts[2]
+        )
         out.append((100.0 * F.normalize(fused, dim=-1) @ weight)[0].numpy())
         if y == majority and agree and h < method.tau_neg:
-            which, c, most = ("pos", y, method.n_pos) if h < method.tau_pos else ("neg", least, method.n_neg)
+            which, c, most = (
+                ("pos", y, method.n_pos) if h < method.tau_pos else ("neg", least, method.n_neg)
+            )
             entries = [*cache[which].get(c, []), (own.clone(), h)]
             cache[which][c] = sorted(entries, key=lambda e: e[1])[:most]
     return np.stack(out)
@@ -119,14 +135,22 @@ def cache_part(frames: int) -> dict[str, Any]:
     )
     given = Given(summary={"prototypes": bank, "prototype_class": classes})
     xs = [
-        Features("r", "p", {"embedding": Track(r[None], np.zeros(1), np.ones(1, bool))}, (0.0, 1.0), drawn=True)
+        Features(
+            "r",
+            "p",
+            {"embedding": Track(r[None], np.zeros(1), np.ones(1, bool))},
+            (0.0, 1.0),
+            drawn=True,
+        )
         for r in z
     ]
     got, expected = whole(), loop(method, z, text, bank, classes)
     stepped = list(stream(model, method, xs, given=given))
     differ = max(
         float(np.abs(got.fused.logits - expected).max()),
-        float(np.abs(np.stack([np.asarray(s.prediction.logits) for s in stepped]) - expected).max()),
+        float(
+            np.abs(np.stack([np.asarray(s.prediction.logits) for s in stepped]) - expected).max()
+        ),
     )
     assert differ < 1e-3, f"the loop and ours differ by {differ}"
     seconds = least(
@@ -154,12 +178,17 @@ def cache_part(frames: int) -> dict[str, Any]:
 
 
 def growth() -> dict[str, Any]:
-    """Bytes of the state and time per window of one person over many videos of 75 windows: both must stay flat."""
+    """Bytes of the state and time per window of one person over many videos of 75 windows: both
+    must stay flat.
+    """
     videos, per_video = 40, 75
     z, text, bank, classes = drawn(videos * per_video, seed=1)
     weight = {"head.weight": torch.from_numpy(100 * text)}
     model = EmbeddingRecogniser(Task("drawn", ("a", "b"), "window"), weight, unit=True)
-    method, given = load_method("tta-cap"), Given(summary={"prototypes": bank, "prototype_class": classes})
+    method, given = (
+        load_method("tta-cap"),
+        Given(summary={"prototypes": bank, "prototype_class": classes}),
+    )
     state = method.begin(model, given)
     rows = []
     for v in range(videos):
@@ -168,25 +197,37 @@ def growth() -> dict[str, Any]:
             track = Track(row[None], np.zeros(1), np.ones(1, bool))
             x = Features(f"v{v}", "p", {"embedding": track}, (0.0, 1.0), drawn=True)
             _, state = method.step(model, state, x)
-        rows.append((caches.size_bytes(dict(state)), 1e3 * (time.process_time() - start) / per_video))
+        rows.append(
+            (caches.size_bytes(dict(state)), 1e3 * (time.process_time() - start) / per_video)
+        )
     size, ms = np.array(rows).T
     quarter = videos // 4
     return {
         "videos": videos,
         "bytes_first_last": [int(size[0]), int(size[-1])],
-        "ms_per_window_first_last_quarter": [float(np.median(ms[:quarter])), float(np.median(ms[-quarter:]))],
+        "ms_per_window_first_last_quarter": [
+            float(np.median(ms[:quarter])),
+            float(np.median(ms[-quarter:])),
+        ],
     }
 
 
 def whole_video(frames: int) -> dict[str, Any]:
-    """A video window by window (8 pictures each, re-encoded) and the loop, against each picture once and the whole."""
+    """A video window by window (8 pictures each, re-encoded) and the loop, against each picture
+    once and the whole.
+    """
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     torch.manual_seed(0)
     config = CLIPVisionConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, patch_size=32,
-        image_size=224, projection_dim=DIM,
-    )  # fmt: skip
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        patch_size=32,
+        image_size=224,
+        projection_dim=DIM,
+    )
     encoder = CLIPVisionModelWithProjection(config).eval()
     pictures = torch.randn(frames, 3, 224, 224)
     index = np.clip(np.arange(frames)[:, None] + np.arange(-4, 4), 0, frames - 1)
@@ -214,7 +255,8 @@ def whole_video(frames: int) -> dict[str, Any]:
     seconds = least({"released": released, "ours": ours}, 2)
     return {
         "frames": frames,
-        "encoder": "ViT-B/32, random weights, float32, one thread; a window is the mean of its 8 pictures' embeddings",
+        "encoder": "ViT-B/32, random weights, float32, one thread; a window is the mean of its 8 "
+        "pictures' embeddings",
         "logits_differ_at_most": differ,
         "seconds": seconds,
         "released_over_ours": seconds["released"] / seconds["ours"],

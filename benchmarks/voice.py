@@ -1,8 +1,10 @@
-"""How much faster than real time the voice is measured, part by part, and how exact the pauses are in noise.
+"""How much faster than real time the voice is measured, part by part, and how exact the pauses are
+in noise.
 
 python -m benchmarks.voice
 
-Speeds are seconds of sound per second of processor time, all in one run on one thread; ``of_all`` is a part's share.
+Speeds are seconds of sound per second of processor time, all in one run on one thread; ``of_all``
+is a part's share.
 """
 
 from __future__ import annotations
@@ -24,7 +26,12 @@ from scipy.signal import resample_poly
 
 from twomind.core.errors import TwomindError
 from twomind.features.voice.pitch import track_pitch
-from twomind.features.voice.speech_activity import ActivitySettings, band_levels, choose_detector, find_speech
+from twomind.features.voice.speech_activity import (
+    ActivitySettings,
+    band_levels,
+    choose_detector,
+    find_speech,
+)
 from twomind.features.voice.speech_rate import find_syllables
 from twomind.features.voice.track import VoiceSettings, describe_voice
 from twomind_synth import script, voice, world
@@ -47,7 +54,9 @@ def _answer(person: int, question: int) -> tuple[np.ndarray, list[tuple[float, f
     factors = world.person_factors(5, person)
     answer = script.write_answer(world.World(), factors, question)
     spoken = voice.speak(answer.tokens, factors, np.random.default_rng(person))
-    sound = resample_poly(spoken.values, RATE_HZ // 8000, voice.SAMPLE_RATE_HZ // 8000).astype(np.float32)
+    sound = resample_poly(spoken.values, RATE_HZ // 8000, voice.SAMPLE_RATE_HZ // 8000).astype(
+        np.float32
+    )
     return sound, [p for p in spoken.pauses if p[1] - p[0] >= 0.3]
 
 
@@ -65,26 +74,39 @@ def speeds(sound: Sound) -> dict[str, dict[str, float]]:
     took["pitch"], (pitch_hz, _) = _cpu_s(lambda: track_pitch(sound))
     voiced = np.isfinite(pitch_hz)
     took["band levels"], levels = _cpu_s(lambda: band_levels(sound))
-    took["speech, energy"], speech = _cpu_s(lambda: find_speech(sound, levels, voiced, "energy", settings))
+    took["speech, energy"], speech = _cpu_s(
+        lambda: find_speech(sound, levels, voiced, "energy", settings)
+    )
     try:
         choose_detector("silero", RATE_HZ)
-        took["speech, silero"], _ = _cpu_s(lambda: find_speech(sound, levels, voiced, "silero", settings))
+        took["speech, silero"], _ = _cpu_s(
+            lambda: find_speech(sound, levels, voiced, "silero", settings)
+        )
     except TwomindError as error:
         print(f"silero: {error}")
     took["syllables"], _ = _cpu_s(lambda: find_syllables(levels, speech, voiced))
     length_s = len(sound.values) / RATE_HZ
-    return {part: {"x_real_time": round(length_s / s), "of_all": round(s / took["all"], 3)} for part, s in took.items()}
+    return {
+        part: {"x_real_time": round(length_s / s), "of_all": round(s / took["all"], 3)}
+        for part, s in took.items()
+    }
 
 
-def pause_errors(answers: list[tuple[np.ndarray, list[tuple[float, float]]]], vad: str) -> dict[str, dict[str, float]]:
-    """Per level of speech over white noise: pauses found, share within 50 ms, median and worst edge error."""
+def pause_errors(
+    answers: list[tuple[np.ndarray, list[tuple[float, float]]]], vad: str
+) -> dict[str, dict[str, float]]:
+    """Per level of speech over white noise: pauses found, share within 50 ms, median and worst edge
+    error.
+    """
     out = {}
     for snr_db in (60, 30, 20, 10, 5):
         errors, n = [], 0
         for seed, (sound, true) in enumerate(answers):
             level = sound[np.abs(sound) > 0.01].std()
             noise = np.random.default_rng(seed).normal(0, level * 10 ** (-snr_db / 20), len(sound))
-            found = describe_voice(Sound((sound + noise).astype(np.float32)), VoiceSettings(vad=vad)).pauses
+            found = describe_voice(
+                Sound((sound + noise).astype(np.float32)), VoiceSettings(vad=vad)
+            ).pauses
             n += len(true)
             for a, b in true:
                 near = [max(abs(a - c), abs(b - d)) for c, d in found if min(b, d) > max(a, c)]
@@ -101,9 +123,14 @@ def pause_errors(answers: list[tuple[np.ndarray, list[tuple[float, float]]]], va
 
 
 def _anonymous_mb() -> float:
-    """Memory of this process without the pages of mapped files, which the system may take back at any time."""
+    """Memory of this process without the pages of mapped files, which the system may take back at
+    any time.
+    """
     status = Path("/proc/self/status").read_text()
-    return next(float(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")) / 1024
+    return (
+        next(float(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))
+        / 1024
+    )
 
 
 def memory_mb(minutes: int, sound: np.ndarray) -> float:

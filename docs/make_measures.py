@@ -1,4 +1,5 @@
-"""Writes docs/measures.md from the code, so that the page cannot say something else than the program does.
+"""Writes docs/measures.md from the code, so that the page cannot say something else than the
+program does.
 
 python docs/make_measures.py
 """
@@ -56,10 +57,14 @@ def page() -> str:
         "\n### Action units that are left out\n\n",
         _table(("unit", "why"), UNSUPPORTED.items()),
         "\n## Voice: one row per 10 ms\n\n",
-        _table(("measure", "unit", "what"), ((f"`{n}`", u, _VOICE[n]) for n, u in zip(NAMES, UNITS, strict=True))),
+        _table(
+            ("measure", "unit", "what"),
+            ((f"`{n}`", u, _VOICE[n]) for n, u in zip(NAMES, UNITS, strict=True)),
+        ),
         "\nOver the whole answer (`summary.voice` in `summary.json`):\n\n",
         _table(("measure", "unit and meaning"), ((f"`{k}`", v) for k, v in SUMMARY.items())),
-        "\n## Cues\n\nThings a coder would mark, with their times. A cue is not ambivalence. How well these cues agree "
+        "\n## Cues\n\nThings a coder would mark, with their times. A cue is not ambivalence. How "
+        "well these cues agree "
         "with human coders is not known.\n\n",
         _table(("cue", "what"), ((f"`{k}`", v) for k, v in KINDS.items())),
         "\n### Cues that the BAH coders mark and this list does not hold\n\n",

@@ -1,10 +1,13 @@
-"""CLIP-AU that ships, and what adapting it does, on drawn people whom it never saw, through the score's own room.
+"""CLIP-AU that ships, and what adapting it does, on drawn people whom it never saw, through the
+score's own room.
 
-    OMP_NUM_THREADS=1 python -m experiments.clip_au_methods FOLDER [--people 10] [--per-class 8] [--seeds 2]
+    OMP_NUM_THREADS=1 python -m experiments.clip_au_methods FOLDER [--people 10] [--per-class 8]
+    [--seeds 2]
 
-Faces are drawn without films (FOLDER keeps them, and the runs; an interrupted run goes on): stretches of 1.6 s in and
-outside of drawn A/H, in the answers to questions 4 and 7. A stretch is a clip with its own label. The methods get the
-prototypes that ship with the model, and nothing of the person in advance. Prints two tables, writes one result file.
+Faces are drawn without films (FOLDER keeps them, and the runs; an interrupted run goes on):
+stretches of 1.6 s in and outside of drawn A/H, in the answers to questions 4 and 7. A stretch is a
+clip with its own label. The methods get the prototypes that ship with the model, and nothing of the
+person in advance. Prints two tables, writes one result file.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ class Clips:
     def recordings(self) -> tuple[Recording, ...]:
         if not self._known:
             for i, e in self.examples.items():
-                self._known[i] = Recording(i, e.x.subject, Path(i), duration_s=e.x.span_s[1], drawn=True)
+                self._known[i] = Recording(
+                    i, e.x.subject, Path(i), duration_s=e.x.span_s[1], drawn=True
+                )
         return tuple(self._known.values())
 
     def features(self, recording: str) -> Features:
@@ -95,12 +100,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     args = parser.parse_args()
     model, encoder, own = load("clip-au"), open_encoder(), Recipe()
-    trained = named(as_examples(draw_all(replace(own, n_held_out=0), args.folder / "windows"), encoder))
-    wider = replace(own, n_people=0, n_held_out=own.n_people + args.people, n_windows=args.per_class)
+    trained = named(
+        as_examples(draw_all(replace(own, n_held_out=0), args.folder / "windows"), encoder)
+    )
+    wider = replace(
+        own, n_people=0, n_held_out=own.n_people + args.people, n_windows=args.per_class
+    )
     answers = draw_all(wider, args.folder / "windows", first=own.n_people)
     tested = named(as_examples(answers, encoder))
     data = Clips({**trained, **tested}, tuple(trained))
-    methods = {name: load_method(method, **settings) for name, (method, settings) in METHODS.items()}
+    methods = {
+        name: load_method(method, **settings) for name, (method, settings) in METHODS.items()
+    }
     found: dict[str, Any] = {}
     for kind in ORDERS:
         runs = compare(
@@ -119,9 +130,15 @@ def main() -> None:
             order=Order(kind, data.label, AMBIVALENCE),
         )
         names = dict.fromkeys(r.method for r in runs)
-        found[kind] = {n: {**line([r for r in runs if r.method == n]), "refused": []} for n in names}
+        found[kind] = {
+            n: {**line([r for r in runs if r.method == n]), "refused": []} for n in names
+        }
     labels = [e.y for e in tested.values()]
-    print("\n| method | saw before | " + " | ".join(ORDERS) + " | ms per window |\n|---|---|---|---|---|")
+    print(
+        "\n| method | saw before | "
+        + " | ".join(ORDERS)
+        + " | ms per window |\n|---|---|---|---|---|"
+    )
     for n, x in found[ORDERS[0]].items():
         cells = " | ".join(gain(found[kind][n]) for kind in ORDERS)
         print(f"| {n} | {x['saw']} | {cells} | {x['cost']['window_ms']:.1f} |")

@@ -1,7 +1,9 @@
-"""CLIP-AUTT's modes on the drawn windows that the shipped CLIP-AU was not trained on: one order, one seed.
+"""CLIP-AUTT's modes on the drawn windows that the shipped CLIP-AU was not trained on: one order,
+one seed.
 
-A smoke test of the machinery with 73 windows, not evidence; comparisons are the business of ``twomind score``.
-Run: python -m experiments.clip_autt_modes FOLDER (where ``twomind_synth.models.clip_au`` keeps its windows).
+A smoke test of the machinery with 73 windows, not evidence; comparisons are the business of
+``twomind score``. Run: python -m experiments.clip_autt_modes FOLDER (where
+``twomind_synth.models.clip_au`` keeps its windows).
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "source": ("source-only", {}),
     "corrected": ("clip-autt", {}),
     "corrected, 3 steps": ("clip-autt", {"steps": 3}),
-    "corrected, no balance, no guard": ("clip-autt", {"entropy_floor": 0.0, "max_drift": 1.0, "balance": 0.0}),
+    "corrected, no balance, no guard": (
+        "clip-autt",
+        {"entropy_floor": 0.0, "max_drift": 1.0, "balance": 0.0},
+    ),
     "subject": ("clip-autt", {"mode": "subject"}),
     "episodic, 3 steps": ("clip-autt", {"mode": "episodic", "steps": 3}),
 }
@@ -43,7 +48,10 @@ def main(folder: Path) -> None:
         said = np.array([s.prediction.probs.argmax() for s in steps])
         found[name] = dict(zip(("war", "uar", "macro_f1"), rates(y, said, 2), strict=True))
     people = len({e.x.subject for e in test})
-    record.save("clip-autt-modes", {"n_windows": len(test), "n_people": people, "drawn": True, "runs": found})
+    record.save(
+        "clip-autt-modes",
+        {"n_windows": len(test), "n_people": people, "drawn": True, "runs": found},
+    )
 
 
 if __name__ == "__main__":

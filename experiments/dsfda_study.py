@@ -1,16 +1,19 @@
-"""DSFDA on the drawn studies of docs/personalise.md: the same people, folds and test clips, the same score room.
+"""DSFDA on the drawn studies of docs/personalise.md: the same people, folds and test clips, the
+same score room.
 
-    OMP_NUM_THREADS=1 python -m experiments.dsfda_study FOLDER                      # three layouts, two seeds
-    OMP_NUM_THREADS=1 python -m experiments.dsfda_study FOLDER --layouts biovid --curve
+    OMP_NUM_THREADS=1 python -m experiments.dsfda_study FOLDER                      # three layouts,
+    two seeds OMP_NUM_THREADS=1 python -m experiments.dsfda_study FOLDER --layouts biovid --curve
 
-Drawn people: proves machinery only. FOLDER keeps crops, source models and runs; an interrupted run goes on. Per layout
-one source model (`tiny`, 64 px) is trained on face crops of the source people, whom all ten folds of ``targets-10``
-share (else one per fold). It is another model than that of the page's other rows: compare with its own row without
-adaptation. The neutral clip is handed as densely as the layout lists frames; the method takes at most 75 of them.
+Drawn people: proves machinery only. FOLDER keeps crops, source models and runs; an interrupted run
+goes on. Per layout one source model (`tiny`, 64 px) is trained on face crops of the source people,
+whom all ten folds of ``targets-10`` share (else one per fold). It is another model than that of the
+page's other rows: compare with its own row without adaptation. The neutral clip is handed as
+densely as the layout lists frames; the method takes at most 75 of them.
 
-``--curve``: how long the neutral clip must be (1, 3, 10, 30 s), for the same source model and its ten held-out people.
-Pieces are cut as in ``experiments/neutral_length.py`` (same clips kept for handing over, same moments), frames are
-8.3 a second, and the same clips are tested. Prints rows of the page's tables, and writes one result file.
+``--curve``: how long the neutral clip must be (1, 3, 10, 30 s), for the same source model and its
+ten held-out people. Pieces are cut as in ``experiments/neutral_length.py`` (same clips kept for
+handing over, same moments), frames are 8.3 a second, and the same clips are tested. Prints rows of
+the page's tables, and writes one result file.
 """
 
 from __future__ import annotations
@@ -79,7 +82,9 @@ def study_of(folder: Path, layout: str) -> Study:
 
 
 def table(study: Study, seeds: int) -> dict[str, Any]:
-    """The row of one layout, as ``experiments/personalise.py`` makes it of the other methods' runs."""
+    """The row of one layout, as ``experiments/personalise.py`` makes it of the other
+    methods' runs.
+    """
     data, out = study.data, study.folder / "runs" / study.layout
     runs = compare(
         data,
@@ -98,12 +103,22 @@ def table(study: Study, seeds: int) -> dict[str, Any]:
     )
     refused = page.refusals(out / "ledger.jsonl")
     names = dict.fromkeys(r.method for r in runs)
-    lines = {n: {**page.line([r for r in runs if r.method == n]), "refused": refused.get(n, [])} for n in names}
-    return {"dataset": data.name, "n_people": len({r.fold.name for r in runs}), "lines": lines, **answered(runs)}
+    lines = {
+        n: {**page.line([r for r in runs if r.method == n]), "refused": refused.get(n, [])}
+        for n in names
+    }
+    return {
+        "dataset": data.name,
+        "n_people": len({r.fold.name for r in runs}),
+        "lines": lines,
+        **answered(runs),
+    }
 
 
 def answered(runs: Sequence[Any]) -> dict[str, Any]:
-    """Share of answers that are not neutral: in truth, without adaptation, adapted; and answers that changed."""
+    """Share of answers that are not neutral: in truth, without adaptation, adapted; and answers
+    that changed.
+    """
     y, plain, adapted = [], [], []
     for run in runs:
         if run.method != page.BASE:
@@ -113,13 +128,19 @@ def answered(runs: Sequence[Any]) -> dict[str, Any]:
             plain += rows.beside["no_adaptation"].argmax(axis=1).tolist()
             adapted += page.filled(rows, run.fill).argmax(axis=1).tolist()
     shares = {
-        name: float(np.mean(np.array(v) > 0)) for name, v in (("truth", y), ("plain", plain), ("adapted", adapted))
+        name: float(np.mean(np.array(v) > 0))
+        for name, v in (("truth", y), ("plain", plain), ("adapted", adapted))
     }
-    return {"share_not_neutral": shares, "changed": float(np.mean(np.array(plain) != np.array(adapted)))}
+    return {
+        "share_not_neutral": shares,
+        "changed": float(np.mean(np.array(plain) != np.array(adapted))),
+    }
 
 
 def curve(study: Study, lengths_s: Sequence[float]) -> dict[str, Any]:
-    """Macro-F1 per person by seconds of the neutral clip, one draw. What is measured is kept, and read back."""
+    """Macro-F1 per person by seconds of the neutral clip, one draw. What is measured is kept, and
+    read back.
+    """
     data, layout = study.data, study.layout
     fold = data.folds(PROTOCOL, 0)[0]
     model = study.model(fold)
@@ -135,10 +156,15 @@ def curve(study: Study, lengths_s: Sequence[float]) -> dict[str, Any]:
     for number, name in enumerate(tested, 1):
         own = [t.recording for t in data.study.truths if t.subject == name]
         kept: dict[str, list[str]] = {}
-        for use, (tasks, n) in (("neutral", length.NEUTRAL[layout]), ("expression", length.OTHER_CLASS[layout])):
+        for use, (tasks, n) in (
+            ("neutral", length.NEUTRAL[layout]),
+            ("expression", length.OTHER_CLASS[layout]),
+        ):
             kept[use] = [i for i in own if truths[i].task in tasks.split()][:n]
         away = {*kept["neutral"], *kept["expression"]}
-        units = [length.Unit(i, truths[i].label, [opaque(study.crops(i))]) for i in own if i not in away]
+        units = [
+            length.Unit(i, truths[i].label, [opaque(study.crops(i))]) for i in own if i not in away
+        ]
         xs = [w for u in units for w in u.windows]
         plain[name] = length.figure([model.predict(x) for x in xs], units)
         clips = [whole(i) for i in kept["neutral"]]
@@ -149,7 +175,9 @@ def curve(study: Study, lengths_s: Sequence[float]) -> dict[str, Any]:
                 continue
             rng = np.random.default_rng([length.SEED, names.index(name), 0])
             clip = tuple(opaque(x) for x in length.piece(clips, seconds, rng))
-            state = method.begin(model, Given(seed=0, neutral=clip, summary=own_prototypes(model)(())))
+            state = method.begin(
+                model, Given(seed=0, neutral=clip, summary=own_prototypes(model)(()))
+            )
             value = length.figure([method.step(model, state, x)[0] for x in xs], units)
             kept_values[done] = value
             write_text(kept_at, json.dumps(kept_values, indent=1))
@@ -158,7 +186,10 @@ def curve(study: Study, lengths_s: Sequence[float]) -> dict[str, Any]:
     rows = {s: people.paired(per, plain).plain() for s, per in found.items()}
     for s, row in rows.items():
         low, high = row["ci"]
-        print(f"| neutral {s} s | {row['mean']:+.3f} [{low:+.2f}, {high:+.2f}]; {row['n_harmed']} |", flush=True)
+        print(
+            f"| neutral {s} s | {row['mean']:+.3f} [{low:+.2f}, {high:+.2f}]; {row['n_harmed']} |",
+            flush=True,
+        )
     base = float(np.mean(list(plain.values())))
     return {
         "people": len(tested),
@@ -174,7 +205,9 @@ def main() -> None:
     parser.add_argument("--layouts", nargs="+", default=list(LAYOUTS), choices=LAYOUTS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--curve", action="store_true")
-    parser.add_argument("--lengths", nargs="+", type=float, default=list(length.LENGTHS_S), help="s, for --curve")
+    parser.add_argument(
+        "--lengths", nargs="+", type=float, default=list(length.LENGTHS_S), help="s, for --curve"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
@@ -186,9 +219,17 @@ def main() -> None:
         found[layout] = table(study, args.seeds)
         for name, x in found[layout]["lines"].items():
             war_uar = " / ".join(f"{x[m]['mean']:.3f}" for m in ("war", "uar"))
-            print(f"| {name} | {x['saw']} | {page.gain(x)} | {war_uar} | {page.spent(x)} |", flush=True)
+            print(
+                f"| {name} | {x['saw']} | {page.gain(x)} | {war_uar} | {page.spent(x)} |",
+                flush=True,
+            )
         print(layout, found[layout]["share_not_neutral"], found[layout]["changed"], flush=True)
-    head = {"drawn": True, "protocol": PROTOCOL, "seeds": args.seeds, "recipe": SourceRecipe().__dict__}
+    head = {
+        "drawn": True,
+        "protocol": PROTOCOL,
+        "seeds": args.seeds,
+        "recipe": SourceRecipe().__dict__,
+    }
     save("dsfda-curve" if args.curve else "dsfda-study", {**head, "studies": found}, show=False)
 
 

@@ -1,15 +1,18 @@
-"""What do k coded answers of a person tell about the person's other answers? BAH v1, public train and val files.
+"""What do k coded answers of a person tell about the person's other answers? BAH v1, public train
+and val files.
 
     python -m experiments.few_coded ../shared/data/bah_v1 [--deals 2] [--draws 40]
 
-People are dealt into five groups. For each group, everything is fitted on the other people: the words model, and the
-spread between people (on their out-of-fold scores). Of each person of the group with at least six answers, the answers
-are put in a random order; the first k are handed over as coded, the ones after the fifth are judged, so every k is
-judged on the same answers. Pairs count within a question and a group. Intervals: people are resampled.
+People are dealt into five groups. For each group, everything is fitted on the other people: the
+words model, and the spread between people (on their out-of-fold scores). Of each person of the
+group with at least six answers, the answers are put in a random order; the first k are handed over
+as coded, the ones after the fifth are judged, so every k is judged on the same answers. Pairs count
+within a question and a group. Intervals: people are resampled.
 
-Controls. ``people_shuffled``: before anything is fitted, labels are dealt anew among the people who answered the same
-question, so questions keep their rates and people have nothing in common with themselves; there is nothing to gain.
-``wrong_person``: the real world, but the coded answers carry labels that other people got: what a mix-up costs.
+Controls. ``people_shuffled``: before anything is fitted, labels are dealt anew among the people who
+answered the same question, so questions keep their rates and people have nothing in common with
+themselves; there is nothing to gain. ``wrong_person``: the real world, but the coded answers carry
+labels that other people got: what a mix-up costs.
 """
 
 from __future__ import annotations
@@ -41,7 +44,9 @@ N_FOLDS = 5
 
 @dataclass(frozen=True)
 class Scored:
-    """A recogniser that looks up log-odds which a model of other people gave before; the method sees no difference."""
+    """A recogniser that looks up log-odds which a model of other people gave before; the method
+    sees no difference.
+    """
 
     logit: dict[str, float]
     task: Task = AMBIVALENCE
@@ -56,8 +61,12 @@ def two(logit: np.ndarray) -> np.ndarray:
     return np.stack([np.zeros(len(logit)), logit], axis=1)
 
 
-def source(data: wt.Table, train: np.ndarray, test: np.ndarray, recipe: wt.Recipe) -> tuple[np.ndarray, float]:
-    """Log-odds of ``test``, and the spread between people; both from the people of ``train`` alone."""
+def source(
+    data: wt.Table, train: np.ndarray, test: np.ndarray, recipe: wt.Recipe
+) -> tuple[np.ndarray, float]:
+    """Log-odds of ``test``, and the spread between people; both from the people of
+    ``train`` alone.
+    """
     fold = wt.deal(data.subject[train], N_FOLDS, recipe.seed + 500)
     out = np.zeros(len(train))
     for f in range(N_FOLDS):
@@ -77,11 +86,22 @@ def swapped(y: np.ndarray, question: np.ndarray, rng: np.random.Generator) -> np
 
 
 def judge(
-    data: wt.Table, rows: np.ndarray, logit: np.ndarray, sd: dict[str, float], draws: int, seed: int, shuffled: bool
+    data: wt.Table,
+    rows: np.ndarray,
+    logit: np.ndarray,
+    sd: dict[str, float],
+    draws: int,
+    seed: int,
+    shuffled: bool,
 ) -> dict[str, np.ndarray]:
-    """Indices of judged answers ``(draws, n)`` and their probabilities per k ``(draws, len(KS), n)``."""
+    """Indices of judged answers ``(draws, n)`` and their probabilities per k ``(draws, len(KS),
+    n)``.
+    """
     rng = np.random.default_rng(seed)
-    xs = {i: Features(str(i), str(data.subject[i]), {}, (0.0, 1.0), str(data.question[i])) for i in rows}
+    xs = {
+        i: Features(str(i), str(data.subject[i]), {}, (0.0, 1.0), str(data.question[i]))
+        for i in rows
+    }
     model = Scored({str(i): float(z) for i, z in zip(rows, logit, strict=True)})
     method = load_method("few-shot", prior="summary")
     index, probs = [], []
@@ -105,14 +125,24 @@ def judge(
     return {"index": np.array(index), "probs": np.array(probs)}
 
 
-def figures(worlds: Sequence[wt.Table], runs: Sequence[dict[str, Any]], n_bootstrap: int, seed: int) -> dict[str, Any]:
-    """Per k: mean over draws of each figure, person-bootstrap intervals, gains over k = 0, harm per person."""
-    people = np.unique(np.concatenate([d.subject[r["index"][0]] for d, r in zip(worlds, runs, strict=True)]))
-    times = np.random.default_rng(seed).multinomial(len(people), np.full(len(people), 1 / len(people)), n_bootstrap)
+def figures(
+    worlds: Sequence[wt.Table], runs: Sequence[dict[str, Any]], n_bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """Per k: mean over draws of each figure, person-bootstrap intervals, gains over k = 0, harm per
+    person.
+    """
+    people = np.unique(
+        np.concatenate([d.subject[r["index"][0]] for d, r in zip(worlds, runs, strict=True)])
+    )
+    times = np.random.default_rng(seed).multinomial(
+        len(people), np.full(len(people), 1 / len(people)), n_bootstrap
+    )
     names = ("within_question_auc", "brier", "ece", "auc")
     value: dict[str, list[np.ndarray]] = {n: [] for n in names}
     spread: dict[str, list[np.ndarray]] = {n: [] for n in names}
-    per: dict[int, dict[str, list[float]]] = {j: {str(p): [] for p in people} for j in range(len(KS))}
+    per: dict[int, dict[str, list[float]]] = {
+        j: {str(p): [] for p in people} for j in range(len(KS))
+    }
     for data, run in zip(worlds, runs, strict=True):
         for index, probs in zip(run["index"], run["probs"], strict=True):
             y, question, fold = data.y[index], data.question[index], run["fold"][index]
@@ -132,13 +162,17 @@ def figures(worlds: Sequence[wt.Table], runs: Sequence[dict[str, Any]], n_bootst
         row: dict[str, Any] = {}
         for n in names:
             row[n] = {"value": means[n][j], "ci": metrics.interval(boots[n][j])}
-            gain = {"value": means[n][j] - means[n][0], "ci": metrics.interval(boots[n][j] - boots[n][0])}
+            gain = {
+                "value": means[n][j] - means[n][0],
+                "ci": metrics.interval(boots[n][j] - boots[n][0]),
+            }
             row[n]["gain_over_0"] = gain
         if k:
             mine, before = ({s: -float(np.mean(e)) for s, e in per[i].items()} for i in (j, 0))
             harm = paired(mine, before, harm=0.01, seed=seed)
             row["per_person_brier"] = {
-                "what": "minus the Brier score of a person's judged answers, mean over draws; harmed: worse by > .01",
+                "what": "minus the Brier score of a person's judged answers, mean over draws; "
+                "harmed: worse by > .01",
                 **harm.plain(),
             }
         out[str(k)] = row
@@ -149,7 +183,9 @@ def figures(worlds: Sequence[wt.Table], runs: Sequence[dict[str, Any]], n_bootst
 
 
 def pooled_ece(worlds: Sequence[wt.Table], runs: Sequence[dict[str, Any]]) -> list[float]:
-    """ECE over all judged answers of all draws together: that of single draws is mostly noise of small bins."""
+    """ECE over all judged answers of all draws together: that of single draws is mostly noise of
+    small bins.
+    """
     y = np.concatenate([d.y[r["index"].ravel()] for d, r in zip(worlds, runs, strict=True)])
     probs = [np.concatenate([r["probs"][:, j].ravel() for r in runs]) for j in range(len(KS))]
     return [float(metrics.ece(y, p)) for p in probs]
@@ -168,7 +204,11 @@ def main() -> None:
     recipe = wt.Recipe(seed=given.seed)
     names, counts = np.unique(data.subject, return_counts=True)
     enough = {str(s) for s in names[counts >= MIN_ANSWERS]}
-    kinds: dict[str, list[dict[str, Any]]] = {"coded": [], "wrong_person": [], "people_shuffled": []}
+    kinds: dict[str, list[dict[str, Any]]] = {
+        "coded": [],
+        "wrong_person": [],
+        "people_shuffled": [],
+    }
     worlds: dict[str, list[wt.Table]] = {k: [] for k in kinds}
     sds: dict[str, list[float]] = {"real": [], "people_shuffled": []}
     for deal in range(given.deals):
@@ -184,14 +224,25 @@ def main() -> None:
                 sds[name].append(sd)
                 own = {str(s): sd for s in np.unique(data.subject[test]) if str(s) in enough}
                 for kind in ("coded", "wrong_person") if name == "real" else ("people_shuffled",):
-                    parts[kind].append(judge(world, test, logit, own, given.draws, seed, kind == "wrong_person"))
-            print(f"deal {deal} group {f}: {[v[-1] for v in sds.values()]}", file=sys.stderr, flush=True)
+                    parts[kind].append(
+                        judge(world, test, logit, own, given.draws, seed, kind == "wrong_person")
+                    )
+            print(
+                f"deal {deal} group {f}: {[v[-1] for v in sds.values()]}",
+                file=sys.stderr,
+                flush=True,
+            )
         for kind in kinds:
             index = np.concatenate([p["index"] for p in parts[kind]], axis=1)
             probs = np.concatenate([p["probs"] for p in parts[kind]], axis=2)
             kinds[kind].append({"index": index, "probs": probs, "fold": fold})
             worlds[kind].append(mixed if kind == "people_shuffled" else data)
-    result: dict[str, Any] = {"ks": KS, "min_answers": MIN_ANSWERS, "deals": given.deals, "draws": given.draws}
+    result: dict[str, Any] = {
+        "ks": KS,
+        "min_answers": MIN_ANSWERS,
+        "deals": given.deals,
+        "draws": given.draws,
+    }
     result["spread_between_people"] = {
         k: {"mean": float(np.mean(v)), "min": min(v), "max": max(v)} for k, v in sds.items()
     }
@@ -200,8 +251,12 @@ def main() -> None:
     train, test = np.arange(n_train), np.arange(n_train, len(data))
     logit, sd = source(data, train, test, recipe)
     own = {str(s): sd for s in np.unique(data.subject[test]) if str(s) in enough}
-    run = judge(data, test, logit, own, given.draws, given.seed, False) | {"fold": np.zeros(len(data), int)}
-    result["official_train_to_val"] = figures([data], [run], given.bootstrap, given.seed) | {"spread": sd}
+    run = judge(data, test, logit, own, given.draws, given.seed, False) | {
+        "fold": np.zeros(len(data), int)
+    }
+    result["official_train_to_val"] = figures([data], [run], given.bootstrap, given.seed) | {
+        "spread": sd
+    }
     save("few-coded", result)
 
 

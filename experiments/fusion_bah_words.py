@@ -1,10 +1,12 @@
-"""Words and question of BAH v1, train → val, through the fusion loop, beside the logistic default. Public files only.
+"""Words and question of BAH v1, train → val, through the fusion loop, beside the logistic default.
+Public files only.
 
     python -m experiments.fusion_bah_words ../shared/data/bah_v1 [--seeds 3]
 
-The public files have no media and no word times: words are spread evenly over the answer, so *when* can at best be
-learnt from their order. Frame numbers become seconds at 24 per second (the data set's mean). A fifth of the training
-people is set aside for stopping and calibration; ``val.txt`` is scored and decides nothing.
+The public files have no media and no word times: words are spread evenly over the answer, so *when*
+can at best be learnt from their order. Frame numbers become seconds at 24 per second (the data
+set's mean). A fifth of the training people is set aside for stopping and calibration; ``val.txt``
+is scored and decides nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +42,11 @@ def read_spans(path: Path) -> Spans:
     found: Spans = {}
     with open(path, newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
-            span = (int(row["start_frame"]) / FPS, (int(row["end_frame"]) + 1) / FPS, int(row["label"]))
+            span = (
+                int(row["start_frame"]) / FPS,
+                (int(row["end_frame"]) + 1) / FPS,
+                int(row["label"]),
+            )
             found.setdefault(video_id(row["video"]), []).append(span)
     return found
 
@@ -52,7 +58,10 @@ def item(answer: Answer, spans: Spans, recipe: Recipe) -> Item | None:
         return None
     end_s = max(b for _, b, _ in own)
     edges = np.linspace(0.0, end_s, len(said) + 1).tolist()
-    words = tuple(Word(w, a, b, timing=Timing.SPREAD_ALL) for w, a, b in zip(said, edges[:-1], edges[1:], strict=True))
+    words = tuple(
+        Word(w, a, b, timing=Timing.SPREAD_ALL)
+        for w, a, b in zip(said, edges[:-1], edges[1:], strict=True)
+    )
     tracks = {"words": describe_words(words)}
     x = Features(answer.id, answer.subject, tracks, (0.0, end_s), answer.question, words)
     times_s = middles(x, recipe)
@@ -76,7 +85,9 @@ def main() -> None:
         parts[split] = [i for i in found if i is not None]
     by_id = {i.recording: i for part in parts.values() for i in part}
     subjects = {i.recording: i.subject for i in by_id.values()}
-    fold = Fold("v1", "train to val", *(tuple(i.recording for i in parts[s]) for s in ("train", "val")))
+    fold = Fold(
+        "v1", "train to val", *(tuple(i.recording for i in parts[s]) for s in ("train", "val"))
+    )
     fold = with_validation(fold, subjects)
     train, stop, test = ([by_id[i] for i in ids] for ids in (fold.train, fold.val, fold.test))
     rows: list[dict[str, Any]] = []
@@ -100,7 +111,13 @@ def main() -> None:
                     "located": {k: v for k, v in card["located"].items() if k != "how"},
                 }
             )
-            print(rows[-1]["question"], seed, rows[-1]["rows"]["model"]["auc"], file=sys.stderr, flush=True)
+            print(
+                rows[-1]["question"],
+                seed,
+                rows[-1]["rows"]["model"]["auc"],
+                file=sys.stderr,
+                flush=True,
+            )
     default = score_words(given.data, split="val", n_bootstrap=1000)
     keep = ("auc", "macro_f1", "ap", "ap_bah", "within_question_auc", "brier", "ece", "ci")
     save(

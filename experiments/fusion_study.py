@@ -1,11 +1,14 @@
-"""The drawn BAH study: every modality, every pair, all three, each fusion, on held-out people. No media, no pictures.
+"""The drawn BAH study: every modality, every pair, all three, each fusion, on held-out people. No
+media, no pictures.
 
-    OMP_NUM_THREADS=1 python -m experiments.fusion_study --out /tmp/fusion-study [--people 24] [--epochs 30] [--seeds 1]
+    OMP_NUM_THREADS=1 python -m experiments.fusion_study --out /tmp/fusion-study [--people 24]
+    [--epochs 30] [--seeds 1]
 
-People are drawn as features (``study_features``), in groups of which each is held out once; a quarter of the others
-stop and calibrate. Worlds: the default one; one without conflict; and the default one whose face and voice pieces come
-from other people's moments of the same label. Killed and called again, it goes on; ``--save`` writes the result file.
-What the figures mean: ``docs/fusion-study.md``. The same on many draws of people: ``fusion_study_draws.py``.
+People are drawn as features (``study_features``), in groups of which each is held out once; a
+quarter of the others stop and calibrate. Worlds: the default one; one without conflict; and the
+default one whose face and voice pieces come from other people's moments of the same label. Killed
+and called again, it goes on; ``--save`` writes the result file. What the figures mean:
+``docs/fusion-study.md``. The same on many draws of people: ``fusion_study_draws.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +34,12 @@ from twomind.training.fusion_data import Item, data_mark, labelled
 from twomind.training.loop import TrainSettings
 from twomind.types import AMBIVALENCE, Features, Fold, Track
 from twomind_synth.studies.dataset import DrawnSet
-from twomind_synth.studies.features import ClipTruth, StudyFeatures, shuffle_modalities, study_features
+from twomind_synth.studies.features import (
+    ClipTruth,
+    StudyFeatures,
+    shuffle_modalities,
+    study_features,
+)
 from twomind_synth.study_world import StudyWorld
 
 from .record import save
@@ -46,7 +54,9 @@ EPOCHS = TrainSettings.epochs
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a model and what it reads. Singles and pairs use ``plain``: only the input differs."""
+    """One row of the table: a model and what it reads. Singles and pairs use ``plain``: only the
+    input differs.
+    """
 
     model: str
     modalities: tuple[str, ...] = ALL
@@ -71,7 +81,9 @@ CONTROL_ROWS = (Row("conflict"), Row("plain"))
 
 @dataclass(frozen=True)
 class World:
-    """A drawn study ready to train on: items with all modalities, truths, features and folds by people."""
+    """A drawn study ready to train on: items with all modalities, truths, features and folds by
+    people.
+    """
 
     name: str
     recipe: Recipe
@@ -82,7 +94,9 @@ class World:
 
 
 def world_of(name: str, n_people: int, n_folds: int = 3, seed: int = 0) -> World:
-    """Draw one world. ``shuffled``: face and voice come piece by piece from other people, labels as they were."""
+    """Draw one world. ``shuffled``: face and voice come piece by piece from other people, labels as
+    they were.
+    """
     settings = StudyWorld(conflict=0.0) if name == "no-conflict" else StudyWorld()
     study = study_features("bah", n_people, seed, settings)
     if name == "shuffled":
@@ -98,8 +112,12 @@ def world_of(name: str, n_people: int, n_folds: int = 3, seed: int = 0) -> World
     )
 
 
-def first_held_out(study: StudyFeatures, n_test: int, sizes: Sequence[int], seed: int) -> tuple[Fold, ...]:
-    """One fold per number of people to learn from; the first ``n_test`` people are held out in all of them."""
+def first_held_out(
+    study: StudyFeatures, n_test: int, sizes: Sequence[int], seed: int
+) -> tuple[Fold, ...]:
+    """One fold per number of people to learn from; the first ``n_test`` people are held out in all
+    of them.
+    """
     who = {t.recording: t.subject for t in study.truths}
     people = list(dict.fromkeys(who.values()))
 
@@ -107,7 +125,9 @@ def first_held_out(study: StudyFeatures, n_test: int, sizes: Sequence[int], seed
         return tuple(r for p in chosen for r, s in who.items() if s == p)
 
     test = of(people[:n_test])
-    folds = (Fold(f"{n} people", "first held out", of(people[n_test : n_test + n]), test) for n in sizes)
+    folds = (
+        Fold(f"{n} people", "first held out", of(people[n_test : n_test + n]), test) for n in sizes
+    )
     return tuple(with_validation(f, who, 0.25, seed) for f in folds)
 
 
@@ -127,11 +147,16 @@ class Labelled(Protocol):
 
 
 def shuffled(
-    features: Sequence[Features], truths: Sequence[Labelled], seed: int = 0, piece_s: float = PIECE_S
+    features: Sequence[Features],
+    truths: Sequence[Labelled],
+    seed: int = 0,
+    piece_s: float = PIECE_S,
 ) -> tuple[Features, ...]:
-    """Recordings whose face and voice are replaced, piece by piece, by those of other people with the same label.
+    """Recordings whose face and voice are replaced, piece by piece, by those of other people with
+    the same label.
 
-    Face and voice come from two different draws, so that no two modalities of a moment belong together.
+    Face and voice come from two different draws, so that no two modalities of a moment belong
+    together.
     """
     windows, labels, owner = [], [], []
     for n, (x, truth) in enumerate(zip(features, truths, strict=True)):
@@ -146,7 +171,9 @@ def shuffled(
     for n, piece in zip(owner, swapped, strict=True):
         parts[n].append(piece)
     return tuple(
-        replace(x, tracks={k: t if k == "words" else _joined(k, parts[n]) for k, t in x.tracks.items()})
+        replace(
+            x, tracks={k: t if k == "words" else _joined(k, parts[n]) for k, t in x.tracks.items()}
+        )
         for n, x in enumerate(features)
     )
 
@@ -169,20 +196,43 @@ def narrowed(item: Item, modalities: Sequence[str]) -> Item:
     return replace(item, grid=replace(grid, values=values, mask=mask))
 
 
-def trained(world: World, fold: Fold, row: Row, seed: int, epochs: int, out: Path) -> FusionRecogniser:
+def trained(
+    world: World, fold: Fold, row: Row, seed: int, epochs: int, out: Path
+) -> FusionRecogniser:
     """One model; trained before with the same data and settings, it is read."""
     recipe = default_recipe(row.modalities)
-    train, val = ([narrowed(world.items[r], row.modalities) for r in ids if r in world.items] for ids in parts(fold))
+    train, val = (
+        [narrowed(world.items[r], row.modalities) for r in ids if r in world.items]
+        for ids in parts(fold)
+    )
     config = FusionConfig(row.model, residual=row.residual)
     patience = min(max(epochs // 2, 1), TrainSettings.patience)
     settings = settings_for(config, epochs=epochs, patience=patience, seed=seed)
     mark = settings_hash(
-        {"data": [data_mark(train), data_mark(val)], "config": asdict(config), "train": asdict(settings)}
+        {
+            "data": [data_mark(train), data_mark(val)],
+            "config": asdict(config),
+            "train": asdict(settings),
+        }
     )
-    place = out / world.name / fold.name.replace(" ", "-") / row.name.replace(" + ", "-") / f"seed-{seed}-{mark[:8]}"
+    place = (
+        out
+        / world.name
+        / fold.name.replace(" ", "-")
+        / row.name.replace(" + ", "-")
+        / f"seed-{seed}-{mark[:8]}"
+    )
     if (place / fusion.CARD).is_file():
         return fusion.load(place)
-    model = fit(train, val, AMBIVALENCE, recipe, config, settings, checkpoint=place / "checkpoint.safetensors")
+    model = fit(
+        train,
+        val,
+        AMBIVALENCE,
+        recipe,
+        config,
+        settings,
+        checkpoint=place / "checkpoint.safetensors",
+    )
     model = with_card(model, {"fold": fold.name, "world": world.name, "seed": seed, "mark": mark})
     fusion.save(model, place)
     (place / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -221,7 +271,13 @@ def study(
 
     started = time.process_time()
     found: dict[str, Any] = {
-        **{"people": n_people, "epochs": epochs, "seeds": seeds, "folds": n_folds, "bootstrap": n_bootstrap},
+        **{
+            "people": n_people,
+            "epochs": epochs,
+            "seeds": seeds,
+            "folds": n_folds,
+            "bootstrap": n_bootstrap,
+        },
         "drawn": True,
     }
     for name in worlds:
@@ -235,16 +291,23 @@ def study(
             for seed in range(seeds):
                 ms = [trained(world, fold, row, seed, epochs, out) for fold in world.folds]
                 models[row.name].append(ms)
-                print(f"{time.process_time() - started:6.0f} s  {name}: {row.name}, seed {seed}", file=sys.stderr)
+                print(
+                    f"{time.process_time() - started:6.0f} s  {name}: {row.name}, seed {seed}",
+                    file=sys.stderr,
+                )
             said[row.name] = predictions(world, held, models[row.name], row.modalities)
         found[name] = scored(held, said, n_bootstrap)
         if seeds > 1:
             found[name]["by_seed"] = by_seed(world, held, models, n_bootstrap)
         if name == "default" and not brief:
             full = [r.name for r in wanted if r.modalities == ALL]
-            found[name]["absent"] = absences(world, held, {k: models[k] for k in full}, said, n_bootstrap)
+            found[name]["absent"] = absences(
+                world, held, {k: models[k] for k in full}, said, n_bootstrap
+            )
             found[name]["deletion"] = {
-                k: deletion(world, models[k], n_bootstrap) for k in ("conflict", "plain") if k in models
+                k: deletion(world, models[k], n_bootstrap)
+                for k in ("conflict", "plain")
+                if k in models
             }
             found[name]["conflict_signal"] = conflict_signal(world)
     return found | {"cpu_s": time.process_time() - started}
@@ -258,7 +321,9 @@ def main() -> None:
     parser.add_argument("--bootstrap", type=int, default=500)
     parser.add_argument("--leave-out", default="", help="rows not to train, for example mt,jmt")
     parser.add_argument("--worlds", default=",".join(WORLDS))
-    parser.add_argument("--brief", action="store_true", help="rows and gains only, no absences and deletions")
+    parser.add_argument(
+        "--brief", action="store_true", help="rows and gains only, no absences and deletions"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--save", action="store_true")
     parser.add_argument("--name", default="fusion-study", help="of the result file")

@@ -45,9 +45,14 @@ def table(found: Mapping[str, Any]) -> str:
     """The Markdown tables of ``docs/fusion-study.md``, and what its text quotes."""
     rows, gains = found["default"]["rows"], found["default"]["gains"]
     lines = [head(("", *COLUMNS.values()))]
-    lines += [line((n.replace("_", " + "), *(cell(r.get(c)) for c in COLUMNS))) for n, r in rows.items()]
+    lines += [
+        line((n.replace("_", " + "), *(cell(r.get(c)) for c in COLUMNS))) for n, r in rows.items()
+    ]
     best = found["default"].get("best_single", {})
-    lines += ["", head(("gain over the best single modality", *(f"{k} ({s})" for k, s in best.items())))]
+    lines += [
+        "",
+        head(("gain over the best single modality", *(f"{k} ({s})" for k, s in best.items()))),
+    ]
     lines += [
         line((n, *(cell(gains.get(f"{n} - {s}", {}).get(k), True) for k, s in best.items())))
         for n in rows
@@ -58,7 +63,9 @@ def table(found: Mapping[str, Any]) -> str:
         gain = found[world]["gains"].get("conflict - plain", {})
         for m in ("auc", "ap"):
             kinds = ("", *(f"_{k}" for k in KINDS))
-            lines.append(line((f"{world} {m}", *(cell(gain.get(f"frame_{m}{k}"), True) for k in kinds))))
+            lines.append(
+                line((f"{world} {m}", *(cell(gain.get(f"frame_{m}{k}"), True) for k in kinds)))
+            )
     columns = (
         "moments: AUC",
         "change",
@@ -70,7 +77,10 @@ def table(found: Mapping[str, Any]) -> str:
     lines += ["", head(("model", "without", *columns))]
     for n, gone in found["default"].get("absent", {}).items():
         for g, f in gone.items():
-            more = [cell(f["frame_auc"].get(k), True) for k in ("change", "less_trained", "less_shortcut")]
+            more = [
+                cell(f["frame_auc"].get(k), True)
+                for k in ("change", "less_trained", "less_shortcut")
+            ]
             answers = cell(f["video_auc"]), cell(f["video_auc"].get("less_trained"), True)
             lines.append(line((n, g, cell(f["frame_auc"]), *more, *answers)))
     lines += ["", head(("gain over question and position", "moments: AUC"))]
@@ -78,21 +88,31 @@ def table(found: Mapping[str, Any]) -> str:
         if n not in ORDER:
             lines.append(line((n, cell(gains[f"{n} - question_position"]["frame_auc"], True))))
     kinds = {
-        n: {k: cell(r.get(f"frame_auc_{k}")) for k in KINDS} for n, r in rows.items() if n in ("conflict", "plain")
+        n: {k: cell(r.get(f"frame_auc_{k}")) for k in KINDS}
+        for n, r in rows.items()
+        if n in ("conflict", "plain")
     }
     lines += [f"by kind: {kinds}", f"locates: {found['default']['locates']}"]
     lines += [f"deletion {n}: {d}" for n, d in found["default"].get("deletion", {}).items()]
     by_person = found["default"].get("conflict_vs_plain_by_person")
     for seed, pairs in found["default"].get("by_seed", {}).items():
         keys = ("frame_auc", *(f"frame_auc_{k}" for k in KINDS), "frame_ap", "video_auc")
-        lines += [f"seed {seed}, {n}: " + str({k: cell(f[k], True) for k in keys if k in f}) for n, f in pairs.items()]
-    lines.append(f"signal: {found['default'].get('conflict_signal')}; held out: {found['default']['held_out']}")
+        lines += [
+            f"seed {seed}, {n}: " + str({k: cell(f[k], True) for k in keys if k in f})
+            for n, f in pairs.items()
+        ]
+    lines.append(
+        f"signal: {found['default'].get('conflict_signal')}; held out: "
+        f"{found['default']['held_out']}"
+    )
     lines.append(f"by person, conflict less plain: {by_person}")
     return "\n".join(lines)
 
 
 def draw(found: Mapping[str, Any], path: Path, over: str) -> None:
-    """Frame AUC of every row, and what the conflict terms add by kind of segment and world; intervals ``over`` what."""
+    """Frame AUC of every row, and what the conflict terms add by kind of segment and world;
+    intervals ``over`` what.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -106,8 +126,14 @@ def draw(found: Mapping[str, Any], path: Path, over: str) -> None:
         "_within": "conflict within",
         "_rest": "the rest",
     }
-    gains = {text: found["default"]["gains"]["conflict - plain"].get(f"frame_auc{k}") for k, text in labels.items()}
-    for world, text in (("no-conflict", "all, world without conflict"), ("shuffled", "all, paired across people")):
+    gains = {
+        text: found["default"]["gains"]["conflict - plain"].get(f"frame_auc{k}")
+        for k, text in labels.items()
+    }
+    for world, text in (
+        ("no-conflict", "all, world without conflict"),
+        ("shuffled", "all, paired across people"),
+    ):
         gains[text] = found[world]["gains"]["conflict - plain"]["frame_auc"]
     gains = {k: v for k, v in gains.items() if v}
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), constrained_layout=True)

@@ -1,4 +1,6 @@
-"""Figures of ``fusion_study.py``: held-out answers and moments of all folds pooled, every gain paired by person."""
+"""Figures of ``fusion_study.py``: held-out answers and moments of all folds pooled, every gain
+paired by person.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,12 @@ from .fusion_study import ALL, World, narrowed
 if TYPE_CHECKING:
     from twomind.models.fusion.recogniser import FusionRecogniser
 
-#: Kinds of marked moments: in a segment whose modalities contradict each other, in one where a modality also
-#: contradicts itself, and in every other segment. Invented segments (label noise) are none of them.
+#: Kinds of marked moments: in a segment whose modalities contradict each other, in one where a
+#: modality also contradicts itself, and in every other segment. Invented segments (label noise) are
+#: none of them.
 KINDS = ("conflict", "within", "rest")
-#: A marked moment belongs to the true span that it lies in, or misses by no more than the error of a boundary (s).
+#: A marked moment belongs to the true span that it lies in, or misses by no more than the error of
+#: a boundary (s).
 NEAR_S = 1.0
 #: Modalities that are taken away: each, and every two.
 GONE = tuple(c for n in (1, 2) for c in combinations(ALL, n))
@@ -32,7 +36,9 @@ ORDER = ("prevalence", "question", "length_question", "position", "question_posi
 
 @dataclass(frozen=True)
 class Said:
-    """What a row says: probability per answer ``(N,)``, log-odds per moment ``(F,)`` relative to its own threshold."""
+    """What a row says: probability per answer ``(N,)``, log-odds per moment ``(F,)`` relative to
+    its own threshold.
+    """
 
     video: np.ndarray | None
     frame: np.ndarray | None
@@ -55,11 +61,18 @@ class Held:
 
     @classmethod
     def of(cls, world: World) -> Held:
-        pairs = [(world.items[r], k) for k, f in enumerate(world.folds) for r in f.test if r in world.items]
+        pairs = [
+            (world.items[r], k)
+            for k, f in enumerate(world.folds)
+            for r in f.test
+            if r in world.items
+        ]
         items = tuple(i for i, _ in pairs)
         step = max(round(STEP_S / world.recipe.hop_s), 1)
         rows = tuple(np.arange(0, len(i.grid), step) for i in items)
-        times = [i.grid.times_s[at] + world.recipe.hop_s / 2 for i, at in zip(items, rows, strict=True)]
+        times = [
+            i.grid.times_s[at] + world.recipe.hop_s / 2 for i, at in zip(items, rows, strict=True)
+        ]
         kinds = [kinds_of(world.truths[i.recording], t) for i, t in zip(items, times, strict=True)]
         present = np.concatenate([i.frame_y[at] for i, at in zip(items, rows, strict=True)])
         return cls(
@@ -88,7 +101,8 @@ def kinds_of(truth: Any, times_s: np.ndarray) -> np.ndarray:
     return found
 
 
-# --- what the rows say -----------------------------------------------------------------------------------------------
+# --- what the rows say
+# -----------------------------------------------------------------------------------------------
 
 
 def predictions(
@@ -117,7 +131,9 @@ def predictions(
 
 
 def shortcut_rows(world: World, held: Held) -> Iterator[tuple[str, Said]]:
-    """What prevalence, question, length and position say, each learnt on the training people of its fold."""
+    """What prevalence, question, length and position say, each learnt on the training people of its
+    fold.
+    """
     from sklearn.linear_model import LogisticRegression
 
     video = {k: np.zeros(len(held.y)) for k in ORDER[:3]}
@@ -141,7 +157,11 @@ def shortcut_rows(world: World, held: Held) -> Iterator[tuple[str, Said]]:
             for n in np.flatnonzero(here):
                 i, at = held.items[n], held.answer == n
                 asked = Moments(
-                    i.subject, i.question or "", held.position[at], held.present[at], np.zeros(int(at.sum()))
+                    i.subject,
+                    i.question or "",
+                    held.position[at],
+                    held.present[at],
+                    np.zeros(int(at.sum())),
                 )
                 frame[row][at] = known.score(asked, row) - level
     for name in ORDER:
@@ -155,29 +175,40 @@ def _asked(items: Sequence[Item]) -> dict[str, np.ndarray]:
 
 def _columns(items: Sequence[Item], questions: Sequence[str]) -> np.ndarray:
     length = np.log([max(len(i.grid), 1) * i.grid.hop_s for i in items]) - np.log(25.0)
-    return np.column_stack([length, *([(i.question or "") == q for i in items] for q in questions)]).astype(float)
+    return np.column_stack(
+        [length, *([(i.question or "") == q for i in items] for q in questions)]
+    ).astype(float)
 
 
 def _moments(item: Item) -> Moments:
     at = np.arange(0, len(item.grid), max(round(STEP_S / item.grid.hop_s), 1))
     return Moments(
-        item.subject, item.question or "", at / len(item.grid), (item.frame_y[at] > 0).astype(int), np.zeros(len(at))
+        item.subject,
+        item.question or "",
+        at / len(item.grid),
+        (item.frame_y[at] > 0).astype(int),
+        np.zeros(len(at)),
     )
 
 
 def _threshold(y: np.ndarray, odds: np.ndarray) -> float:
-    """Of the training people's scores, the one above which saying "present" has the best macro-F1."""
+    """Of the training people's scores, the one above which saying "present" has the best
+    macro-F1.
+    """
     levels = np.unique(odds)
     return float(max(levels, key=lambda v: metrics.macro_f1(y, (odds > v).astype(float))))
 
 
-# --- figures ---------------------------------------------------------------------------------------------------------
+# --- figures
+# ---------------------------------------------------------------------------------------------------------
 
 Spread = tuple[float, np.ndarray]  # a figure, and the same of every resample (B,)
 
 
 def spreads(held: Held, said: Said, n_bootstrap: int) -> dict[str, Spread]:
-    """Every figure of a row with its resamples of people; the same people are drawn for every row."""
+    """Every figure of a row with its resamples of people; the same people are drawn for
+    every row.
+    """
     found: dict[str, Spread] = {}
     names, index = np.unique(held.subject, return_inverse=True)
     person = metrics.person_weights(names, n_bootstrap, 0)  # (B, people)
@@ -190,13 +221,24 @@ def spreads(held: Held, said: Said, n_bootstrap: int) -> dict[str, Spread]:
         return found
     p = 1 / (1 + np.exp(-np.clip(said.frame, -30, 30)))
     at = index[held.answer]
-    parts = {"": np.ones(len(p), bool)} | {f"_{k}": (held.present == 0) | (held.kind == k) for k in KINDS}
+    parts = {"": np.ones(len(p), bool)} | {
+        f"_{k}": (held.present == 0) | (held.kind == k) for k in KINDS
+    }
     for suffix, sel in parts.items():
         if not held.present[sel].any():
             continue
-        for name, f in (("auc", metrics.auc), ("ap", metrics.average_precision), ("macro_f1", metrics.macro_f1)):
-            blocks = [f(held.present[sel], p[sel], b[:, at[sel]]) for b in np.array_split(person, 10)]
-            found[f"frame_{name}{suffix}"] = float(f(held.present[sel], p[sel])), np.concatenate(blocks)
+        for name, f in (
+            ("auc", metrics.auc),
+            ("ap", metrics.average_precision),
+            ("macro_f1", metrics.macro_f1),
+        ):
+            blocks = [
+                f(held.present[sel], p[sel], b[:, at[sel]]) for b in np.array_split(person, 10)
+            ]
+            found[f"frame_{name}{suffix}"] = (
+                float(f(held.present[sel], p[sel])),
+                np.concatenate(blocks),
+            )
     pairs = inside(held, said.frame)
     w = person[:, index]
     found["frame_auc_inside"] = (
@@ -207,7 +249,9 @@ def spreads(held: Held, said: Said, n_bootstrap: int) -> dict[str, Spread]:
 
 
 def inside(held: Held, score: np.ndarray) -> np.ndarray:
-    """Per answer: pairs (marked, unmarked) of its moments in the right order, and all pairs, ``(N, 2)``."""
+    """Per answer: pairs (marked, unmarked) of its moments in the right order, and all pairs, ``(N,
+    2)``.
+    """
     rows = np.zeros((len(held.items), 2))
     for n in range(len(rows)):
         at = held.answer == n
@@ -219,12 +263,18 @@ def inside(held: Held, score: np.ndarray) -> np.ndarray:
 
 
 def scored(held: Held, said: Mapping[str, Said], n_bootstrap: int) -> dict[str, Any]:
-    """Rows, gains over shortcuts, over the best single modality, of ``conflict`` over ``plain``; what was held out."""
+    """Rows, gains over shortcuts, over the best single modality, of ``conflict`` over ``plain``;
+    what was held out.
+    """
     all_of = {name: spreads(held, s, n_bootstrap) for name, s in said.items()}
     marked = held.present > 0
     found: dict[str, Any] = {
         "held_out": {
-            **{"answers": len(held.y), "people": len(np.unique(held.subject)), "with_ah": int(held.y.sum())},
+            **{
+                "answers": len(held.y),
+                "people": len(np.unique(held.subject)),
+                "with_ah": int(held.y.sum()),
+            },
             **{"moments": len(marked), "marked": int(marked.sum())},
             "marked_by_kind": {k: int((held.kind == k).sum()) for k in KINDS},
         },
@@ -235,7 +285,9 @@ def scored(held: Held, said: Mapping[str, Said], n_bootstrap: int) -> dict[str, 
     for n in models:
         for other in ("question", "length_question"):
             gains[f"{n} - {other}"] = differences(all_of[n], all_of[other], "video")
-        gains[f"{n} - question_position"] = differences(all_of[n], all_of["question_position"], "frame")
+        gains[f"{n} - question_position"] = differences(
+            all_of[n], all_of["question_position"], "frame"
+        )
         gains[f"{n} - position"] = differences(all_of[n], all_of["position"], "frame")
         for single in ALL:
             if single in all_of and n != single:
@@ -246,7 +298,8 @@ def scored(held: Held, said: Mapping[str, Said], n_bootstrap: int) -> dict[str, 
     singles = [s for s in ALL if s in all_of]
     if singles:
         found["best_single"] = {
-            k: max(singles, key=lambda s: all_of[s][k][0]) for k in ("video_auc", "video_ap", "frame_ap", "frame_auc")
+            k: max(singles, key=lambda s: all_of[s][k][0])
+            for k in ("video_auc", "video_ap", "frame_ap", "frame_auc")
         }
     found["locates"] = {n: _locates(all_of[n], gains, n) for n in models}
     if {"conflict", "plain"} <= set(said):
@@ -262,7 +315,11 @@ def with_ci(v: Spread) -> dict[str, Any]:
 
 def differences(a: Mapping[str, Spread], b: Mapping[str, Spread], kind: str = "") -> dict[str, Any]:
     """What ``a`` has more than ``b``, of the same resamples of people."""
-    return {k: with_ci((a[k][0] - b[k][0], a[k][1] - b[k][1])) for k in a if k in b and k.startswith(kind)}
+    return {
+        k: with_ci((a[k][0] - b[k][0], a[k][1] - b[k][1]))
+        for k in a
+        if k in b and k.startswith(kind)
+    }
 
 
 def _locates(own: Mapping[str, Spread], gains: Mapping[str, Any], name: str) -> bool:
@@ -286,17 +343,28 @@ def _per_person(held: Held, said: Said) -> dict[str, float]:
 
 
 def by_seed(
-    world: World, held: Held, models: Mapping[str, Sequence[Sequence[FusionRecogniser]]], n_bootstrap: int
+    world: World,
+    held: Held,
+    models: Mapping[str, Sequence[Sequence[FusionRecogniser]]],
+    n_bootstrap: int,
 ) -> dict[str, Any]:
-    """What the conflict terms and the other modalities add, seed by seed: intervals over people know nothing of it."""
+    """What the conflict terms and the other modalities add, seed by seed: intervals over people
+    know nothing of it.
+    """
     found: dict[str, Any] = {}
     pairs = [
-        (a, b) for a, b in (("conflict", "plain"), ("conflict", "face"), ("plain", "face")) if {a, b} <= set(models)
+        (a, b)
+        for a, b in (("conflict", "plain"), ("conflict", "face"), ("plain", "face"))
+        if {a, b} <= set(models)
     ]
     rows = {n for pair in pairs for n in pair}
     for seed in range(len(next(iter(models.values())))):
         each = {
-            n: spreads(held, predictions(world, held, [models[n][seed]], (n,) if n in ALL else ALL), n_bootstrap)
+            n: spreads(
+                held,
+                predictions(world, held, [models[n][seed]], (n,) if n in ALL else ALL),
+                n_bootstrap,
+            )
             for n in sorted(rows)
         }
         found[str(seed)] = {f"{a} - {b}": differences(each[a], each[b]) for a, b in pairs}
@@ -312,11 +380,16 @@ def absences(
 ) -> dict[str, Any]:
     """Every model of three modalities without one or two of them.
 
-    What it loses; and what it has more than the ``plain`` network trained on just what is left, and than the shortcut.
+    What it loses; and what it has more than the ``plain`` network trained on just what is left, and
+    than the shortcut.
     """
     found: dict[str, Any] = {}
     keys = ("video_auc", "video_macro_f1", "frame_auc", "frame_ap")
-    trained = {n: spreads(held, said[n], n_bootstrap) for n in said if n in ORDER or set(n.split(" + ")) < set(ALL)}
+    trained = {
+        n: spreads(held, said[n], n_bootstrap)
+        for n in said
+        if n in ORDER or set(n.split(" + ")) < set(ALL)
+    }
     for name, ms in models.items():
         whole = spreads(held, said[name], n_bootstrap)
         found[name] = {}
@@ -336,8 +409,12 @@ def shortcut_of(key: str) -> str:
     return "question_position" if key.startswith("frame") else "question"
 
 
-def deletion(world: World, models: Sequence[Sequence[FusionRecogniser]], n_bootstrap: int) -> dict[str, Any]:
-    """The deletion test over the held-out people of all folds (first seed), 3 s, four random spans each."""
+def deletion(
+    world: World, models: Sequence[Sequence[FusionRecogniser]], n_bootstrap: int
+) -> dict[str, Any]:
+    """The deletion test over the held-out people of all folds (first seed), 3 s, four random spans
+    each.
+    """
     values, who = [], []
     for k, fold in enumerate(world.folds):
         v, p = falls(models[0][k], [world.features[r] for r in fold.test], n_random=4, seed=k)
@@ -349,9 +426,10 @@ def deletion(world: World, models: Sequence[Sequence[FusionRecogniser]], n_boots
 def conflict_signal(world: World) -> dict[str, Any]:
     """How plainly a face-against-words conflict is in the features, told where the segments are.
 
-    Per true segment: smile less frown against the recording's mean (in its deviations), and words for less words
-    against. Their product, negated, is high in a conflict. AUC of telling segments drawn with a conflict of face and
-    words from segments drawn without any. No model could use it: it knows the segments.
+    Per true segment: smile less frown against the recording's mean (in its deviations), and words
+    for less words against. Their product, negated, is high in a conflict. AUC of telling segments
+    drawn with a conflict of face and words from segments drawn without any. No model could use it:
+    it knows the segments.
     """
     face_names, source = world.recipe.sources["face"].names, world.recipe.sources["words"]
     score, truth, sides = [], [], []
@@ -360,7 +438,9 @@ def conflict_signal(world: World) -> dict[str, Any]:
         z = grid.values["face"][:, [face_names.index("AU12"), face_names.index("AU04")]]
         z = (z - z.mean(axis=0)) / np.maximum(z.std(axis=0), 1e-6)
         words = grid.values["words"]
-        tone = words[:, source.at(source.approach)].sum(axis=1) - words[:, source.at(source.avoid)].sum(axis=1)
+        tone = words[:, source.at(source.approach)].sum(axis=1) - words[
+            :, source.at(source.avoid)
+        ].sum(axis=1)
         for (a, b), pair in zip(t.spans, t.conflict, strict=True):
             at = (grid.times_s >= a) & (grid.times_s < b)
             if at.any() and (not pair or set(pair) == {"facial", "language"}):

@@ -1,11 +1,14 @@
-"""Does guarded adaptation quietly hurt? Every method × stream on a drawn world of embeddings, many seeds.
+"""Does guarded adaptation quietly hurt? Every method × stream on a drawn world of embeddings, many
+seeds.
 
-    python -m experiments.guard [--seeds 100] [--people 2] [--windows 30] [--methods all] [--jobs 1] [--keep DIR]
+    python -m experiments.guard [--seeds 100] [--people 2] [--windows 30] [--methods all] [--jobs 1]
+    [--keep DIR]
 
-One JSON line per seed is kept in ``--keep``, so an interrupted run goes on. The world is drawn: it proves the
-machinery, and says nothing about real faces. Budgets are replayed with the guard's own ``decide`` on the recorded
-source and adapted answers, because its alarms do not depend on the budget; the replay at the guard's own budget must
-equal what the guard returned, and the run stops when it does not.
+One JSON line per seed is kept in ``--keep``, so an interrupted run goes on. The world is drawn: it
+proves the machinery, and says nothing about real faces. Budgets are replayed with the guard's own
+``decide`` on the recorded source and adapted answers, because its alarms do not depend on the
+budget; the replay at the guard's own budget must equal what the guard returned, and the run stops
+when it does not.
 
 Per seed, a number is the mean over people of their macro-F1 over windows.
 """
@@ -36,15 +39,21 @@ from .record import save
 
 METHODS = ("tent", "sar", "t3a", "tda", "tpt", "tta-cap", "tta-cap-v1", "tta-cap-wacv")
 #: budget and ``unsure`` of every guard that is replayed; (1, 1.01) is the alarms alone
-VARIANTS = [(0.0, 0.8), *((b, u) for u in (0.8, 0.65) for b in (0.01, 0.02, 0.05, 0.1, 0.2, 1.0)), (1.0, 1.01)]
+VARIANTS = [
+    (0.0, 0.8),
+    *((b, u) for u in (0.8, 0.65) for b in (0.01, 0.02, 0.05, 0.1, 0.2, 1.0)),
+    (1.0, 1.01),
+]
 DIM, CLASSES, SOURCES = 16, 2, 16
 
 
 def world(seed: int, n_people: int, n_windows: int) -> tuple[Any, dict[str, list[Example]], Any]:
-    """A model trained on drawn source people, the target people's labelled windows, and what may be handed over.
+    """A model trained on drawn source people, the target people's labelled windows, and what may be
+    handed over.
 
-    A person is a shift of all embeddings, partly along the direction that separates the classes, so that the source
-    leans to one class on some people. With 18 windows a source person leaves one medoid per class, or a few.
+    A person is a shift of all embeddings, partly along the direction that separates the classes, so
+    that the source leans to one class on some people. With 18 windows a source person leaves one
+    medoid per class, or a few.
     """
     rng = np.random.default_rng(seed)
     common, apart = 2 * rng.normal(size=DIM), rng.normal(size=DIM)
@@ -58,18 +67,26 @@ def world(seed: int, n_people: int, n_windows: int) -> tuple[Any, dict[str, list
             middle = common + shift + (y - 0.5) * apart + 0.45 * rng.normal(size=DIM)
             rows = (middle + 0.3 * rng.normal(size=(4, DIM))).astype(np.float32)
             track = Track(rows, i + np.arange(4) / 4, np.ones(4, bool))
-            x = Features(f"{name}-{i // 6}", name, {"embedding": track}, (float(i), i + 1.0), drawn=True)
+            x = Features(
+                f"{name}-{i // 6}", name, {"embedding": track}, (float(i), i + 1.0), drawn=True
+            )
             out.append(Example(x, y))
         return out
 
     source = {f"source{k}": person(f"source{k}", 18) for k in range(SOURCES)}
-    rows = np.stack([e.x.tracks["embedding"].values.mean(axis=0) for own in source.values() for e in own])
+    rows = np.stack(
+        [e.x.tracks["embedding"].values.mean(axis=0) for own in source.values() for e in own]
+    )
     y = np.array([e.y for own in source.values() for e in own])
     normal = (rows - rows.mean(axis=1, keepdims=True)) / rows.std(axis=1, keepdims=True)
-    means = unit(np.stack([unit(normal)[y == c].mean(axis=0) for c in range(CLASSES)])).astype(np.float32)
+    means = unit(np.stack([unit(normal)[y == c].mean(axis=0) for c in range(CLASSES)])).astype(
+        np.float32
+    )
     weights = {"head.weight": torch.from_numpy(25 * means), "head.bias": torch.zeros(CLASSES)}
     weights |= {"norm.weight": torch.ones(DIM), "norm.bias": torch.zeros(DIM)}
-    model = EmbeddingRecogniser(Task("drawn", ("neutral", "present"), "window"), weights, unit=True, drawn=True)
+    model = EmbeddingRecogniser(
+        Task("drawn", ("neutral", "present"), "window"), weights, unit=True, drawn=True
+    )
     embedded = {}
     for name, own in source.items():
         with torch.no_grad():
@@ -91,7 +108,9 @@ def world(seed: int, n_people: int, n_windows: int) -> tuple[Any, dict[str, list
 
 @dataclass(frozen=True)
 class Remembering:
-    """The same model, which remembers what it said of a window without other weights: cached features."""
+    """The same model, which remembers what it said of a window without other weights: cached
+    features.
+    """
 
     model: Any
     said: dict[int, Any] = field(default_factory=dict)
@@ -104,7 +123,11 @@ class Remembering:
             return self.model.run(xs, params)
         key = id(xs[0])
         if key not in self.said:
-            self.said[key] = xs[0], self.model.run(xs), self.model.predict(xs[0])  # keeps xs[0], so its id stays
+            self.said[key] = (
+                xs[0],
+                self.model.run(xs),
+                self.model.predict(xs[0]),
+            )  # keeps xs[0], so its id stays
         return self.said[key][1]
 
     def predict(self, x: Features) -> Any:
@@ -112,13 +135,21 @@ class Remembering:
         return self.said[id(x)][2]
 
 
-def streams(people: dict[str, list[Example]], seed: int) -> Iterator[tuple[str, list[Example], str]]:
-    """Name, windows, and reset of every stream; the interleaved people share one state on purpose."""
+def streams(
+    people: dict[str, list[Example]], seed: int
+) -> Iterator[tuple[str, list[Example], str]]:
+    """Name, windows, and reset of every stream; the interleaved people share one state on
+    purpose.
+    """
     for n, (name, order) in enumerate(ORDERS.items()):
         rng = np.random.default_rng([seed, n])
         yield name, [e for own in people.values() for e in order(own, rng)], "person"
     rng = np.random.default_rng([seed, 99])
-    yield "interleaved_one_state", interleaved([ORDERS["shuffled"](p, rng) for p in people.values()]), "never"
+    yield (
+        "interleaved_one_state",
+        interleaved([ORDERS["shuffled"](p, rng) for p in people.values()]),
+        "never",
+    )
 
 
 def by_person(xs: list[Example], said: np.ndarray) -> list[float]:
@@ -151,10 +182,19 @@ def one_seed(seed: int, n_people: int, n_windows: int, methods: list[str]) -> di
             guard = Guarded(method, use_neutral=True, budget=0.05, unsure=0.8)
             steps = list(stream(model, guard, xs, given=given, reset=reset))
             guarded = np.array([s.prediction.probs.argmax() for s in steps])
-            assert np.array_equal(replay(guard, steps, reset), guarded), "the replay differs from the guard"
-            alarms = [e for s in steps for e in s.state["log"][-1:] if (e["n"], e["what"]) == (s.state["n"], "alarms")]
+            assert np.array_equal(replay(guard, steps, reset), guarded), (
+                "the replay differs from the guard"
+            )
+            alarms = [
+                e
+                for s in steps
+                for e in s.state["log"][-1:]
+                if (e["n"], e["what"]) == (s.state["n"], "alarms")
+            ]
             plain = [s.state["last"]["adapted"].argmax() for s in steps]
-            if alarms:  # without one, the guard has left the method alone, and the two streams are one
+            if (
+                alarms
+            ):  # without one, the guard has left the method alone, and the two streams are one
                 bare = stream(model, load_method(method), xs, given=given, reset=reset)
                 plain = [s.prediction.probs.argmax() for s in bare]
             out["cells"][f"{method}/{name}"] = {
@@ -164,14 +204,19 @@ def one_seed(seed: int, n_people: int, n_windows: int, methods: list[str]) -> di
                 "alarms": len(alarms),
                 "differs": [float(np.mean(plain != source)), float(np.mean(guarded != source))],
                 "variants": [
-                    by_person(examples, replay(replace(guard, budget=b, unsure=u), steps, reset)) for b, u in VARIANTS
+                    by_person(examples, replay(replace(guard, budget=b, unsure=u), steps, reset))
+                    for b, u in VARIANTS
                 ],
             }
     return out
 
 
-def summarise(rows: list[dict[str, Any]], cell: str, key: str, index: int | None = None) -> dict[str, Any]:
-    """Gain over the source, and how often it is worse by more than a point: seeds, and people with their interval."""
+def summarise(
+    rows: list[dict[str, Any]], cell: str, key: str, index: int | None = None
+) -> dict[str, Any]:
+    """Gain over the source, and how often it is worse by more than a point: seeds, and people with
+    their interval.
+    """
     pick = [r["cells"][cell] for r in rows]
     base = [np.array(c["source"]) for c in pick]
     new = [np.array(c[key] if index is None else c[key][index]) for c in pick]
@@ -216,11 +261,17 @@ def main() -> None:
     else:
         for item in work:
             _job(item)
-    rows = [json.loads((folder / f"{seed}.json").read_text(encoding="utf-8")) for seed in range(args.seeds)]
+    rows = [
+        json.loads((folder / f"{seed}.json").read_text(encoding="utf-8"))
+        for seed in range(args.seeds)
+    ]
     cells = list(rows[0]["cells"])
     default = VARIANTS.index((Guarded().budget, Guarded().unsure))
     table = {
-        c: {"adapted": summarise(rows, c, "adapted"), "guarded": summarise(rows, c, "variants", default)}
+        c: {
+            "adapted": summarise(rows, c, "adapted"),
+            "guarded": summarise(rows, c, "variants", default),
+        }
         | {"alarms_per_seed": float(np.mean([r["cells"][c]["alarms"] for r in rows]))}
         | {"differs": np.mean([r["cells"][c]["differs"] for r in rows], axis=0).tolist()}
         for c in cells
@@ -236,17 +287,25 @@ def main() -> None:
                 "best_gain": max((e["gain"], c) for c, e in each.items()),
                 "worst_share_of_seeds_harmed": max((e["seeds_harmed"], c) for c, e in each.items()),
                 "cells_over_5_percent": [c for c, e in each.items() if e["seeds_harmed"] > 0.05],
-                "mean_share_of_people_harmed": float(np.mean([e["people_harmed"] for e in each.values()])),
+                "mean_share_of_people_harmed": float(
+                    np.mean([e["people_harmed"] for e in each.values()])
+                ),
             }
         )
-    source = {c.split("/")[1]: float(np.mean([np.mean(r["cells"][c]["source"]) for r in rows])) for c in cells}
+    source = {
+        c.split("/")[1]: float(np.mean([np.mean(r["cells"][c]["source"]) for r in rows]))
+        for c in cells
+    }
     save(
         "guard",
         {
             "command": f"python -m experiments.guard --seeds {args.seeds} --people {args.people} "
             f"--windows {args.windows}",
-            "what": "drawn embeddings; macro-F1 over windows in points; harmed: worse than the source by more than 1",
-            "guard": {k: v for k, v in vars(Guarded("", use_neutral=True)).items() if k != "settings"},
+            "what": "drawn embeddings; macro-F1 over windows in points; harmed: worse than the "
+            "source by more than 1",
+            "guard": {
+                k: v for k, v in vars(Guarded("", use_neutral=True)).items() if k != "settings"
+            },
             "source_macro_f1": source,
             "bound_met": all(t["guarded"]["seeds_harmed"] <= 0.05 for t in table.values()),
             "curve": curve,

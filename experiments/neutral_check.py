@@ -1,14 +1,17 @@
-"""How often the check at enrolment refuses neutral clips and lets contaminated ones through; and what those cost.
+"""How often the check at enrolment refuses neutral clips and lets contaminated ones through; and
+what those cost.
 
-    python -m experiments.neutral_check [--people 16] [--films FOLDER] [--faces ../shared/data/faces]
+    python -m experiments.neutral_check [--people 16] [--films FOLDER] [--faces
+    ../shared/data/faces]
 
-Drawn people, one film of four seconds per person and kind. The first half of the people was looked at when the limits
-were set (``ranges`` shows what they were set from); the rates are given for both halves. ``shift`` is what enrolling a
-contaminated clip does to the neutral: the mean over action units of |its median - the neutral clip's median|, in
-standard deviations between people of the neutral medians.
+Drawn people, one film of four seconds per person and kind. The first half of the people was looked
+at when the limits were set (``ranges`` shows what they were set from); the rates are given for both
+halves. ``shift`` is what enrolling a contaminated clip does to the neutral: the mean over action
+units of |its median - the neutral clip's median|, in standard deviations between people of the
+neutral medians.
 
-Drawn people say nothing about real faces. ``--faces`` runs the check on real clips: what it said, not whether it is
-right.
+Drawn people say nothing about real faces. ``--faces`` runs the check on real clips: what it said,
+not whether it is right.
 """
 
 from __future__ import annotations
@@ -48,7 +51,9 @@ def main() -> None:
             checked = check_clip(path, store)
             face = checked.made.features.tracks["face"]
             centres = {n: v.centre for n, v in face_neutral(face).items() if n.startswith("AU")}
-            rows[kind].append({"measured": checked.measured, "doubts": checked.doubts, "centres": centres})
+            rows[kind].append(
+                {"measured": checked.measured, "doubts": checked.doubts, "centres": centres}
+            )
         print(f"person {index + 1} of {given.people}", file=sys.stderr, flush=True)
     half = given.people // 2
     result: dict[str, Any] = {"people": given.people, "seed": SEED, "drawn": True, "kinds": {}}
@@ -87,7 +92,10 @@ def _shift(found: list[dict[str, Any]], neutral: list[dict[str, Any]]) -> float 
     names = sorted(set.intersection(*(set(r["centres"]) for r in neutral)))
     spread = np.array([[r["centres"][n] for n in names] for r in neutral]).std(axis=0, ddof=1)
     shifts = [
-        np.mean(np.abs([r["centres"][n] - base["centres"][n] for n in names if n in r["centres"]]) / spread)
+        np.mean(
+            np.abs([r["centres"][n] - base["centres"][n] for n in names if n in r["centres"]])
+            / spread
+        )
         for r, base in zip(found, neutral, strict=True)
         if set(names) <= set(r["centres"])
     ]

@@ -1,17 +1,21 @@
 """How long must a neutral clip be, and what does a contaminated one do: methods on drawn studies.
 
-    OMP_NUM_THREADS=1 python -m experiments.neutral_length            # about a quarter of an hour of one core
+    OMP_NUM_THREADS=1 python -m experiments.neutral_length            # about a quarter of an hour
+    of one core
 
-Drawn people: proves machinery only. 24 drawn people in four groups, each group held out once; the model is the plain
-one of docs/personalise.md on windows of 2.5 s, fitted on the other 18 people. Some of each person's clips that were
-elicited to be neutral are kept for handing over, and so are the clips that contaminate; neither is ever tested.
-Answers are judged clip by clip, of BAH window by window. Which clips are handed over is drawn anew (``--draws``); a
-person's figure is the mean over draws, and intervals are over people. Labels of a held-out person are looked at after
-the answers, for the figures; that a clip shows the other class is how the condition is made, and no method is told.
+Drawn people: proves machinery only. 24 drawn people in four groups, each group held out once; the
+model is the plain one of docs/personalise.md on windows of 2.5 s, fitted on the other 18 people.
+Some of each person's clips that were elicited to be neutral are kept for handing over, and so are
+the clips that contaminate; neither is ever tested. Answers are judged clip by clip, of BAH window
+by window. Which clips are handed over is drawn anew (``--draws``); a person's figure is the mean
+over draws, and intervals are over people. Labels of a held-out person are looked at after the
+answers, for the figures; that a clip shows the other class is how the condition is made, and no
+method is told.
 
-Features are made without films. What bad light does is measured on films: each person's neutral face is filmed in
-their own light and in bad light, both films go through the real chain, and the difference of every measure and the
-share of frames without a face are put on the handed clip. A method that refuses a clip leaves the model as it is.
+Features are made without films. What bad light does is measured on films: each person's neutral
+face is filmed in their own light and in bad light, both films go through the real chain, and the
+difference of every measure and the share of frames without a face are put on the handed clip. A
+method that refuses a clip leaves the model as it is.
 """
 
 from __future__ import annotations
@@ -58,20 +62,36 @@ from . import record
 PEOPLE, GROUPS, SEED = 24, 4, 0
 WINDOWS = Windows(2.5)
 LENGTHS_S = (1.0, 3.0, 10.0, 30.0)
-#: What else is in a clip of ten seconds, and how much of it; ``silent``: of an interview in which everybody talks.
+#: What else is in a clip of ten seconds, and how much of it; ``silent``: of an interview in which
+#: everybody talks.
 CONTAMINATED_S = 10.0
 MIXED = (
-    *(("expression", 0.25), ("expression", 0.5), ("expression", 1.0), ("smile", 0.5), ("smile", 1.0)),
-    *(("talking", 0.5), ("talking", 1.0), ("silent", 1.0), ("dark", 1.0), ("bright", 1.0), ("other", 1.0)),
+    *(
+        ("expression", 0.25),
+        ("expression", 0.5),
+        ("expression", 1.0),
+        ("smile", 0.5),
+        ("smile", 1.0),
+    ),
+    *(
+        ("talking", 0.5),
+        ("talking", 1.0),
+        ("silent", 1.0),
+        ("dark", 1.0),
+        ("bright", 1.0),
+        ("other", 1.0),
+    ),
 )
-#: Clips kept for handing over, by how they were elicited; and those that contaminate, which show the other class.
+#: Clips kept for handing over, by how they were elicited; and those that contaminate, which show
+#: the other class.
 NEUTRAL = {"biovid": ("BL1", 7), "stressid": ("Relax Breathing", 2), "bah": ("1", 1)}
 OTHER_CLASS = {"biovid": ("PA4", 2), "stressid": ("Stroop Math", 2), "bah": ("4 7", 2)}
 #: A smile from the first frame to the last, as in ``twomind_synth.enrol``.
 SMILE = {"AU12": 0.6, "AU06": 0.35}
 LIPS = ("mouth_open", "mouth_wide", "mouth_round")
-#: Exposure of the camera. ``bright`` is that of the check at enrolment (docs/profile.md); at its ``dark`` no face is
-#: found in anybody, here it is in some. Films of four seconds, ten frames a second.
+#: Exposure of the camera. ``bright`` is that of the check at enrolment (docs/profile.md); at its
+#: ``dark`` no face is found in anybody, here it is in some. Films of four seconds, ten frames a
+#: second.
 LIGHT = {"dark": 0.2, "bright": 6.0}
 LIGHT_S, LIGHT_FPS = 4.0, 10
 #: Method and how many draws it gets at most. ``neutral-mmd`` trains on source windows.
@@ -92,14 +112,18 @@ class Unit:
 
 @dataclass(frozen=True)
 class Person:
-    """One person's clips: ``handed`` by what they show (``neutral``, ``smile`` …), and what is tested."""
+    """One person's clips: ``handed`` by what they show (``neutral``, ``smile`` …), and what is
+    tested.
+    """
 
     handed: dict[str, list[Features]]
     test: list[Unit]
 
 
 class Once:
-    """A model's reader that reads each window once: every method and condition looks at the same ones."""
+    """A model's reader that reads each window once: every method and condition looks at the same
+    ones.
+    """
 
     def __init__(self, reader: Callable[[Features], np.ndarray | None]) -> None:
         self._reader = reader
@@ -113,7 +137,9 @@ class Once:
 
 @dataclass(frozen=True)
 class Light:
-    """What bad light does to one person's face: shift of every column ``(M,)``, share of frames without a face."""
+    """What bad light does to one person's face: shift of every column ``(M,)``, share of frames
+    without a face.
+    """
 
     shift: np.ndarray
     lost: float
@@ -138,12 +164,16 @@ def people_of(
         kept["smile"] = [_measured(world, c, _smiling) for c in takes]
         if layout == "bah":  # everybody talks; of the answers with A/H, the moments of it
             kept["silent"] = [_measured(world, c, _silent) for c in takes]
-            kept["expression"] = [x.between(a, b) for x in kept["expression"] for a, b in truths[x.recording].segments]
+            kept["expression"] = [
+                x.between(a, b) for x in kept["expression"] for a, b in truths[x.recording].segments
+            ]
         else:
             kept["talking"] = [_measured(world, c, _talking) for c in takes]
         for kind, by_person in light.items():
             kept[kind] = [_lit(x, by_person[takes[0].index]) for x in kept["neutral"]]
-        found[subject] = Person(kept, [u for x in own if x.recording not in away for u in units(layout, x, truths)])
+        found[subject] = Person(
+            kept, [u for x in own if x.recording not in away for u in units(layout, x, truths)]
+        )
     return found, truths, list(study.features)
 
 
@@ -157,7 +187,9 @@ def units(layout: str, x: Features, truths: dict[str, ClipTruth]) -> list[Unit]:
 
 def _measured(world: StudyWorld, clip: Any, change: Any) -> Features:
     person = person_of(clip, world, SEED)
-    return measured(world, change(world, person, take_of(clip, world, SEED, person=person)), clip.recording)
+    return measured(
+        world, change(world, person, take_of(clip, world, SEED, person=person)), clip.recording
+    )
 
 
 def _smiling(world: StudyWorld, person: StudyPerson, take: Take) -> Take:
@@ -182,12 +214,16 @@ def _talking(world: StudyWorld, person: StudyPerson, take: Take) -> Take:
         f0_hz=speech.f0_hz[:rows],
     )
     # A film of BioVid has no sound; of StressID some have.
-    return replace(take, columns=columns, speech=speech if take.layout == "stressid" else take.speech)
+    return replace(
+        take, columns=columns, speech=speech if take.layout == "stressid" else take.speech
+    )
 
 
 def _silent(world: StudyWorld, person: StudyPerson, take: Take) -> Take:
     still = {name: np.zeros(len(take.times_s)) for name in LIPS}
-    return replace(take, columns={**take.columns, **still}, speech=silence(take.duration_s), answer=None)
+    return replace(
+        take, columns={**take.columns, **still}, speech=silence(take.duration_s), answer=None
+    )
 
 
 def _lit(x: Features, light: Light) -> Features:
@@ -196,12 +232,16 @@ def _lit(x: Features, light: Light) -> Features:
     lost = np.random.default_rng(SEED).random(len(face)) < light.lost
     values = np.where(lost[:, None], np.nan, face.values + light.shift).astype(np.float32)
     valid = face.valid & ~lost
-    moved = Track(values, face.times_s, valid, face.names, face.units, ("", LOST), (~valid).astype(np.uint8))
+    moved = Track(
+        values, face.times_s, valid, face.names, face.units, ("", LOST), (~valid).astype(np.uint8)
+    )
     return replace(x, tracks={**x.tracks, "face": moved, "face_relative": relative(moved)[0]})
 
 
 def light_of(index: int) -> dict[str, Light]:
-    """Bad light measured on films of one person: the same moments in the person's own light and in bad light."""
+    """Bad light measured on films of one person: the same moments in the person's own light and in
+    bad light.
+    """
     world = replace(StudyWorld(), clip_s=LIGHT_S)
     person = study_person(world, SEED, index, f"p{index}")
     take = biovid_take(world, person, 0, 81, LIGHT_FPS)
@@ -209,7 +249,9 @@ def light_of(index: int) -> dict[str, Light]:
     found = {}
     for kind, exposure in LIGHT.items():
         camera = replace(person.camera, exposure=exposure)
-        bad = _filmed(world, replace(take, person=replace(person, camera=camera), name=f"{take.name}-{kind}"))
+        bad = _filmed(
+            world, replace(take, person=replace(person, camera=camera), name=f"{take.name}-{kind}")
+        )
         both = np.isfinite(bad) & np.isfinite(own)
         apart = np.where(both, bad - own, 0.0).sum(axis=0) / np.maximum(both.sum(axis=0), 1)
         faces = np.isfinite(own).any(axis=1)
@@ -218,19 +260,24 @@ def light_of(index: int) -> dict[str, Light]:
 
 
 def _filmed(world: StudyWorld, take: Take) -> np.ndarray:
-    """Columns ``(T, M)`` of the face as the real chain measures the film; nan where there is none."""
+    """Columns ``(T, M)`` of the face as the real chain measures the film; nan where there
+    is none.
+    """
     with tempfile.TemporaryDirectory() as folder:
         media = Path(folder) / "film.mp4"
         film_take(media, take, world, film_settings(LIGHT_FPS))
         made = describe(
-            Recording(take.name, take.person.subject, media, drawn=True), ("face",), store=Store(Path(folder))
+            Recording(take.name, take.person.subject, media, drawn=True),
+            ("face",),
+            store=Store(Path(folder)),
         )
     face = made.features.tracks["face"]
     return np.where(face.valid[:, None], face.values, np.nan)
 
 
 def piece(clips: list[Features], seconds: float, rng: np.random.Generator) -> list[Features]:
-    """Windows of ``seconds`` of these clips: whole clips in a drawn order, a part of the last one from a drawn moment.
+    """Windows of ``seconds`` of these clips: whole clips in a drawn order, a part of the last one
+    from a drawn moment.
 
     All of them where they are shorter together.
     """
@@ -257,8 +304,12 @@ def conditions(layout: str) -> list[tuple[str, float, str, float]]:
     ]
 
 
-def handed(me: Person, other: Person, seconds: float, what: str, share: float, seed: list[int]) -> tuple[Features, ...]:
-    """The neutral clip as a method gets it. ``other``: the neutral clip of that person in place of one's own."""
+def handed(
+    me: Person, other: Person, seconds: float, what: str, share: float, seed: list[int]
+) -> tuple[Features, ...]:
+    """The neutral clip as a method gets it. ``other``: the neutral clip of that person in place of
+    one's own.
+    """
     rng = np.random.default_rng(seed)
     own = piece(me.handed["neutral"], seconds * (1 - share), rng) if share < 1 else []
     foreign = other.handed["neutral"] if what == "other" else me.handed.get(what, [])
@@ -268,7 +319,9 @@ def handed(me: Person, other: Person, seconds: float, what: str, share: float, s
 def figure(predictions: list[Any], test: list[Unit]) -> float:
     """Macro-F1 of one person, from a prediction per window in order; here labels meet answers."""
     windows = [replace(w, recording=u.id) for u in test for w in u.windows]
-    answers = personalise.pool([personalise.Step(w, p, {}) for w, p in zip(windows, predictions, strict=True)])
+    answers = personalise.pool(
+        [personalise.Step(w, p, {}) for w, p in zip(windows, predictions, strict=True)]
+    )
     y = np.array([u.label for u in test])
     return float(people.OF_ONE["macro_f1"](y, np.array([answers[u.id].probs for u in test])))
 
@@ -304,7 +357,9 @@ def study(layout: str, draws: int, light: dict[str, list[Light]]) -> dict[str, A
             for condition, seconds, what, share in conditions(layout):
                 for draw in range(draws):
                     clip = handed(me, other, seconds, what, share, [SEED, k, draw])
-                    seconds_of.setdefault(condition, []).append(sum(x.span_s[1] - x.span_s[0] for x in clip))
+                    seconds_of.setdefault(condition, []).append(
+                        sum(x.span_s[1] - x.span_s[0] for x in clip)
+                    )
                     given = Given(seed=draw, neutral=clip, source=source, summary=summary)
                     for method, most in METHODS.items():
                         if draw >= most or share in SPARED.get(method, ()):
@@ -318,7 +373,11 @@ def study(layout: str, draws: int, light: dict[str, list[Light]]) -> dict[str, A
                         else:
                             value = figure([adapter.step(model, state, x)[0] for x in xs], me.test)
                         kept[method].setdefault(condition, {}).setdefault(name, []).append(value)
-        print(f"{layout}: group {g + 1} of {GROUPS}, {time.process_time():.0f} s", file=sys.stderr, flush=True)
+        print(
+            f"{layout}: group {g + 1} of {GROUPS}, {time.process_time():.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
     rows = {
         m: {c: {**_row(per, plain), "refused": len(refused[m].get(c, ()))} for c, per in by.items()}
         for m, by in kept.items()
@@ -329,9 +388,14 @@ def study(layout: str, draws: int, light: dict[str, list[Light]]) -> dict[str, A
         "judged": "window" if layout == "bah" else "clip",
         "judged_per_person": float(np.mean([len(found[n].test) for n in names])),
         "no adaptation": {"macro_f1": float(value.mean()), "ci": _interval(value)},
-        "handed_s": {c: [float(f(v)) for f in (np.min, np.mean, np.max)] for c, v in seconds_of.items()},
+        "handed_s": {
+            c: [float(f(v)) for f in (np.min, np.mean, np.max)] for c, v in seconds_of.items()
+        },
         "methods": rows,
-        "per_person": {"no adaptation": plain, **{m: {c: _means(p) for c, p in by.items()} for m, by in kept.items()}},
+        "per_person": {
+            "no adaptation": plain,
+            **{m: {c: _means(p) for c, p in by.items()} for m, by in kept.items()},
+        },
     }
 
 
@@ -365,9 +429,15 @@ def table(found: dict[str, Any]) -> str:
     lines = []
     for layout, one in found.items():
         base = one["no adaptation"]
-        lines += [f"| drawn {layout} | " + " | ".join(METHODS) + " |", "|---|" + "---|" * len(METHODS)]
+        lines += [
+            f"| drawn {layout} | " + " | ".join(METHODS) + " |",
+            "|---|" + "---|" * len(METHODS),
+        ]
         low, high = base["ci"]
-        lines.append(f"| no adaptation | macro-F1 {base['macro_f1']:.3f} [{low:.2f}, {high:.2f}] |" + " |" * 3)
+        lines.append(
+            f"| no adaptation | macro-F1 {base['macro_f1']:.3f} [{low:.2f}, {high:.2f}] |"
+            + " |" * 3
+        )
         for condition, *_ in conditions(layout):
             cells = []
             for method in METHODS:
@@ -376,7 +446,9 @@ def table(found: dict[str, Any]) -> str:
                     cells.append("–")
                     continue
                 said = f", {r['refused']} refused" if r["refused"] else ""
-                cells.append(f"{r['gain']:+.3f} [{r['ci'][0]:+.2f}, {r['ci'][1]:+.2f}]; {r['harmed']}{said}")
+                cells.append(
+                    f"{r['gain']:+.3f} [{r['ci'][0]:+.2f}, {r['ci'][1]:+.2f}]; {r['harmed']}{said}"
+                )
             lines.append(f"| {condition} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
@@ -386,17 +458,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--layouts", nargs="+", default=list(NEUTRAL), choices=sorted(NEUTRAL))
-    parser.add_argument("--workers", type=int, default=1, help="layouts at a time, each in a process of its own")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="layouts at a time, each in a process of its own"
+    )
     given = parser.parse_args()
     with ProcessPoolExecutor(given.workers, multiprocessing.get_context("spawn")) as pool:
         light = list(pool.map(light_of, range(PEOPLE)))
         by_kind = {kind: [one[kind] for one in light] for kind in LIGHT}
         print("films in bad light: done", file=sys.stderr, flush=True)
-        asked = {layout: pool.submit(study, layout, given.draws, by_kind) for layout in given.layouts}
+        asked = {
+            layout: pool.submit(study, layout, given.draws, by_kind) for layout in given.layouts
+        }
         found = {layout: one.result() for layout, one in asked.items()}
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu_s = sum(u.ru_utime + u.ru_stime for u in used)
-    head = {"note": NOTE, "drawn": True, "draws": given.draws, "seed": SEED, "window_s": WINDOWS.length_s}
+    head = {
+        "note": NOTE,
+        "drawn": True,
+        "draws": given.draws,
+        "seed": SEED,
+        "window_s": WINDOWS.length_s,
+    }
     head["light_frames_lost"] = {kind: [round(v.lost, 3) for v in by_kind[kind]] for kind in LIGHT}
     record.save("neutral-length", {**head, "cpu_s": cpu_s, "studies": found})
     print(table(found))

@@ -1,4 +1,5 @@
-"""Adaptation methods on drawn studies, by stream order, from the runs of `twomind score personalise`.
+"""Adaptation methods on drawn studies, by stream order, from the runs of `twomind score
+personalise`.
 
     for l in biovid stressid bah; do
       twomind score personalise --drawn $l --people 24 --protocol targets-10 --seeds 3 \
@@ -6,10 +7,12 @@
     done
     python -m experiments.personalise personal/*
 
-and with `--model clip-au` in the first command and `--by-study` in the second, one table per study (docs/test-time.md).
+and with `--model clip-au` in the first command and `--by-study` in the second, one table per study
+(docs/test-time.md).
 
-The unit is the person: a person's figure is the mean over the seeds, paired to the same person without adaptation, and
-intervals resample people. Prints the tables of docs/personalise.md and writes one dated result file.
+The unit is the person: a person's figure is the mean over the seeds, paired to the same person
+without adaptation, and intervals resample people. Prints the tables of docs/personalise.md and
+writes one dated result file.
 """
 
 from __future__ import annotations
@@ -39,12 +42,19 @@ BASE, PLAIN, NO_ADAPTATION = "source-only", "no adaptation", "no_adaptation"
 def group_of(saw: str) -> str:
     """The most telling part of what a method saw."""
     return next(
-        (name for name in ("few", "source", "target", "neutral", "summary") if name in saw.split("+")), "nothing"
+        (
+            name
+            for name in ("few", "source", "target", "neutral", "summary")
+            if name in saw.split("+")
+        ),
+        "nothing",
     )
 
 
 def per_person(runs: Sequence[Run], metric: str, of: str = "") -> dict[str, float]:
-    """Each person's figure, mean over the seeds; of a row beside the runs (``no_adaptation``, a shortcut), if named."""
+    """Each person's figure, mean over the seeds; of a row beside the runs (``no_adaptation``, a
+    shortcut), if named.
+    """
     each: dict[str, list[float]] = {}
     for run in runs:
         rows = run.rows[run.level]
@@ -56,12 +66,16 @@ def per_person(runs: Sequence[Run], metric: str, of: str = "") -> dict[str, floa
 
 
 def cost(runs: Sequence[Run]) -> dict[str, float]:
-    """Processor time: medians over the runs (each of one person), of the adapting alone, features ready."""
+    """Processor time: medians over the runs (each of one person), of the adapting alone, features
+    ready.
+    """
     videos = [len(r.fold.test) for r in runs]
     return {
         "begin_s": float(np.median([r.seconds["begin_cpu"] for r in runs])),
         "window_ms": float(np.median([1e3 * r.seconds["step_cpu"] for r in runs])),
-        "video_ms": float(np.median([1e3 * r.seconds["total_cpu"] / n for r, n in zip(runs, videos, strict=True)])),
+        "video_ms": float(
+            np.median([1e3 * r.seconds["total_cpu"] / n for r, n in zip(runs, videos, strict=True)])
+        ),
         "process_peak_mb": float(max(r.peak_mb for r in runs)),
     }
 
@@ -84,7 +98,11 @@ def line(runs: Sequence[Run]) -> dict[str, Any]:
     }
     for metric in METRICS:
         own, base = per_person(runs, metric), per_person(runs, metric, NO_ADAPTATION)
-        found[metric] = {"mean": float(np.mean(list(own.values()))), "ci": spread(list(own.values())), "people": own}
+        found[metric] = {
+            "mean": float(np.mean(list(own.values()))),
+            "ci": spread(list(own.values())),
+            "people": own,
+        }
         if runs[0].method != BASE:
             found[metric]["gain"] = people.paired(own, base).plain()
     return found
@@ -101,15 +119,20 @@ def shortcuts(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def telling(runs: Sequence[Run]) -> dict[str, Any]:
-    """How well a person's answers are ordered, whatever the threshold (AUC within a person, two classes), and what
-    share of them is called the second class; the first seed's, for a method that learns nothing."""
+    """How well a person's answers are ordered, whatever the threshold (AUC within a person, two
+    classes), and what share of them is called the second class; the first seed's, for a method that
+    learns nothing."""
     found: dict[str, Any] = {"people": {}}
     for run in runs:
         rows = run.rows[run.level]
         rows = rows.take((rows.y >= 0) & np.isfinite(rows.probs).all(axis=1))
         if run.seed == runs[0].seed and len(rows.y) and rows.probs.shape[1] == 2:
             p = rows.probs[:, 1]
-            own = {"auc": float(auc(rows.y, p)), "said": float((p > 0.5).mean()), "true": float(rows.y.mean())}
+            own = {
+                "auc": float(auc(rows.y, p)),
+                "said": float((p > 0.5).mean()),
+                "true": float(rows.y.mean()),
+            }
             found["people"][run.fold.name] = own
     values = [x["auc"] for x in found["people"].values() if np.isfinite(x["auc"])]
     if values:
@@ -138,12 +161,21 @@ def read(folder: Path) -> dict[str, Any]:
         first = first or runs[0]
         refused = refusals(place / "ledger.jsonl")
         names = dict.fromkeys(r.method for r in runs)
-        lines = {n: {**line([r for r in runs if r.method == n]), "refused": refused.get(n, [])} for n in names}
-        adjusted = people.holm({n: x["macro_f1"]["gain"]["p_sign_flip"] for n, x in lines.items() if n != BASE})
+        lines = {
+            n: {**line([r for r in runs if r.method == n]), "refused": refused.get(n, [])}
+            for n in names
+        }
+        adjusted = people.holm(
+            {n: x["macro_f1"]["gain"]["p_sign_flip"] for n, x in lines.items() if n != BASE}
+        )
         for n, p in adjusted.items():
             lines[n]["macro_f1"]["p_holm"] = p
         plain = [r for r in runs if r.method == BASE]
-        orders[place.name] = {"lines": lines, "shortcuts": shortcuts(plain), "no_adaptation": telling(plain)}
+        orders[place.name] = {
+            "lines": lines,
+            "shortcuts": shortcuts(plain),
+            "no_adaptation": telling(plain),
+        }
     assert first is not None, folder
     return {
         "dataset": first.dataset,
@@ -176,10 +208,16 @@ def table(studies: Sequence[dict[str, Any]], order: str, cell: Any) -> None:
     boards = [s["orders"][order]["lines"] for s in studies if order in s["orders"]]
     names = {n for b in boards for n in b}
     saw = {n: next(b[n]["saw"] for b in boards if n in b) for n in names}
-    print(f"\n{order}\n\n| method | saw before | " + " | ".join(s["dataset"] for s in studies) + " |")
+    print(
+        f"\n{order}\n\n| method | saw before | " + " | ".join(s["dataset"] for s in studies) + " |"
+    )
     print("|---|---|" + "---|" * len(studies))
     for n in sorted(names, key=lambda n: (n != BASE, GROUPS.index(group_of(saw[n])), n)):
-        print(f"| {PLAIN if n == BASE else n} | {saw[n]} | " + " | ".join(cell(b.get(n)) for b in boards) + " |")
+        print(
+            f"| {PLAIN if n == BASE else n} | {saw[n]} | "
+            + " | ".join(cell(b.get(n)) for b in boards)
+            + " |"
+        )
 
 
 def spent(x: dict[str, Any] | None) -> str:
@@ -187,12 +225,17 @@ def spent(x: dict[str, Any] | None) -> str:
     if x is None:
         return "–"
     c = x["cost"]
-    return f"{c['begin_s']:.2f} s; {c['window_ms']:.2f} ms; {c['video_ms'] / 1e3:.3f} s; {c['process_peak_mb']:.0f} MB"
+    return (
+        f"{c['begin_s']:.2f} s; {c['window_ms']:.2f} ms; {c['video_ms'] / 1e3:.3f} s; "
+        f"{c['process_peak_mb']:.0f} MB"
+    )
 
 
 def others(x: dict[str, Any] | None) -> str:
     """Gains in WAR and UAR."""
-    return "–" if x is None else " / ".join(gain(x, metric, harm=False) for metric in ("war", "uar"))
+    return (
+        "–" if x is None else " / ".join(gain(x, metric, harm=False) for metric in ("war", "uar"))
+    )
 
 
 def cost_cell(x: dict[str, Any]) -> str:
@@ -212,20 +255,30 @@ def by_study(study: dict[str, Any]) -> None:
     print("|---|---|" + "---|" * (len(labels) + 2))
     both = "{:.3f} / {:.3f}".format
     for name, x in first["shortcuts"].items():
-        figure = f"{x['macro_f1']['mean']:.3f} [{x['macro_f1']['ci'][0]:.2f}, {x['macro_f1']['ci'][1]:.2f}]"
+        figure = (
+            f"{x['macro_f1']['mean']:.3f} [{x['macro_f1']['ci'][0]:.2f}, "
+            f"{x['macro_f1']['ci'][1]:.2f}]"
+        )
         rest = " | –" * (len(labels) - 1)
-        print(f"| {WORDS[name]} | labels of others | {figure}{rest} | {both(x['war']['mean'], x['uar']['mean'])} | |")
+        print(
+            f"| {WORDS[name]} | labels of others | {figure}{rest} | "
+            f"{both(x['war']['mean'], x['uar']['mean'])} | |"
+        )
     for n in sorted(lines, key=lambda n: (n != BASE, GROUPS.index(group_of(lines[n]["saw"])), n)):
         x = lines[n]
         cells = " | ".join(gain(study["orders"][o]["lines"].get(n)) for o in orders)
         levels = both(x["war"]["mean"], x["uar"]["mean"])
-        print(f"| {PLAIN if n == BASE else f'`{n}`'} | {x['saw']} | {cells} | {levels} | {cost_cell(x)} |")
+        print(
+            f"| {PLAIN if n == BASE else f'`{n}`'} | {x['saw']} | {cells} | {levels} | "
+            f"{cost_cell(x)} |"
+        )
     told = first["no_adaptation"]
     if "auc" in told:
         said = [x["said"] for x in told["people"].values()]
         low, high = told["ci"]
         print(
-            f"\nNo adaptation: AUC within a person {told['auc']:.2f} [{low:.2f}, {high:.2f}], {told['n_people']} people"
+            f"\nNo adaptation: AUC within a person {told['auc']:.2f} [{low:.2f}, {high:.2f}], "
+            f"{told['n_people']} people"
         )
         print(f"called the second class: {min(said):.0%} to {max(said):.0%} of a person's answers")
 
@@ -234,7 +287,11 @@ def main() -> None:
     folders = [Path(a) for a in sys.argv[1:] if not a.startswith("--")]
     studies = [read(folder) for folder in folders]
     kind = studies[0]["model"].split()[0]
-    save("personalise" if kind == "described" else f"personalise-{kind}", {"studies": studies}, show=False)
+    save(
+        "personalise" if kind == "described" else f"personalise-{kind}",
+        {"studies": studies},
+        show=False,
+    )
     if "--by-study" in sys.argv:
         for study in studies:
             by_study(study)
@@ -242,7 +299,11 @@ def main() -> None:
     for order in dict.fromkeys(o for s in studies for o in s["orders"]):
         table(studies, order, gain)
         table(
-            studies, order, lambda x: " / ".join("–" if x is None else gain(x, m, harm=False) for m in ("war", "uar"))
+            studies,
+            order,
+            lambda x: " / ".join(
+                "–" if x is None else gain(x, m, harm=False) for m in ("war", "uar")
+            ),
         )
     table(studies, "shuffled", spent)
 

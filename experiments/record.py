@@ -1,4 +1,6 @@
-"""Where the numbers of an experiment go: ``experiments/out``; git ignores it. Small tables are kept in ``results``."""
+"""Where the numbers of an experiment go: ``experiments/out``; git ignores it. Small tables are kept
+in ``results``.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
-"""Makes the small table that is kept of a full result file: the figures that a page shows, and where the rest is.
+"""Makes the small table that is kept of a full result file: the figures that a page shows, and
+where the rest is.
 
-    python -m experiments.small experiments/out/2026-11-27-164e672-guard.json [--command "python -m ..."] [--out FOLDER]
+    python -m experiments.small experiments/out/2026-11-27-164e672-guard.json [--command "python -m
+    ..."] [--out FOLDER]
 
-One row per figure: where it stands in the full file, its value, its interval and, where there is one, how many people
-lost or in how many draws it is above zero. ``KEPT`` says which figures of which study are kept.
+One row per figure: where it stands in the full file, its value, its interval and, where there is
+one, how many people lost or in how many draws it is above zero. ``KEPT`` says which figures of
+which study are kept.
 """
 
 from __future__ import annotations
@@ -21,11 +24,16 @@ from typing import Any
 FOLDER = Path(__file__).parent / "results"
 #: The figure of a mapping that also holds its interval, the first that is there.
 MAIN = ("value", "mean", "gain")
-#: By the name of the study: patterns of the places that are kept. A star also stands for slashes. Other studies: all.
+#: By the name of the study: patterns of the places that are kept. A star also stands for slashes.
+#: Other studies: all.
 KEPT: dict[str, tuple[str, ...]] = {
     "fusion-study-draws": (
         *(f"rows/*/{k}" for k in ("video_auc", "frame_auc", "frame_ap")),
-        *(f"gains/* - {other}/{k}" for other in ("face", "voice") for k in ("video_auc", "frame_auc")),
+        *(
+            f"gains/* - {other}/{k}"
+            for other in ("face", "voice")
+            for k in ("video_auc", "frame_auc")
+        ),
         "gains/* - plain/frame_auc",
         "gains/* - question_position/frame_auc",
         "gains/conflict - plain/*",
@@ -44,7 +52,10 @@ KEPT: dict[str, tuple[str, ...]] = {
         "shown/*",
         "told/*/frame_auc*",
     ),
-    "fusion-study-48": ("default/gains/conflict - plain/frame_auc*", "default/by_seed/*/conflict - plain/frame_auc*"),
+    "fusion-study-48": (
+        "default/gains/conflict - plain/frame_auc*",
+        "default/by_seed/*/conflict - plain/frame_auc*",
+    ),
     "fusion-study-deletion": (
         "default/held_out/*",
         "default/rows/*/frame_auc",
@@ -62,7 +73,10 @@ KEPT: dict[str, tuple[str, ...]] = {
     ),
     "clip-au-methods": (
         *("people", "windows", "share_present", "*/macro_f1/gain", "*/source-only/macro_f1"),
-        *(f"orders/shuffled/*/{k}" for k in ("war", "uar", "war/gain", "uar/gain", "cost/window_ms")),
+        *(
+            f"orders/shuffled/*/{k}"
+            for k in ("war", "uar", "war/gain", "uar/gain", "cost/window_ms")
+        ),
     ),
     "guard": (
         "source_macro_f1/*",
@@ -109,7 +123,16 @@ KEPT: dict[str, tuple[str, ...]] = {
     "neutral-check": ("people", "seed", "kinds/*/refused_*", "kinds/*/shift"),
 }
 #: What is known of a person alone, and tests that no page shows: never kept.
-NEVER = ("people", "per_person", "seen_of_one_person", "share_harmed", "harmed_ci", "draws", "cpu_s", "seconds")
+NEVER = (
+    "people",
+    "per_person",
+    "seen_of_one_person",
+    "share_harmed",
+    "harmed_ci",
+    "draws",
+    "cpu_s",
+    "seconds",
+)
 #: Of these the pages show no interval.
 NO_INTERVAL = ("war", "uar")
 LISTS = ("studies", "orders", "lines", "rows", "boards", "figures", "methods", "table", "cost")
@@ -166,7 +189,9 @@ def figures(found: Mapping[str, Any], where: str = "") -> Iterator[Figure]:
         place = f"{where}/{key}" if where else key
         if isinstance(value, Mapping) and key != "ci" and key not in NEVER:
             yield from figures(value, place)
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping) and key not in NEVER:
+        elif (
+            isinstance(value, list) and value and isinstance(value[0], Mapping) and key not in NEVER
+        ):
             for k, item in enumerate(value):
                 yield from figures(item, f"{place}/{name_in_list(k, item)}")
         elif main is None and isinstance(value, bool | int | float | str):
@@ -178,7 +203,9 @@ def figures(found: Mapping[str, Any], where: str = "") -> Iterator[Figure]:
 
 
 def kept(name: str, found: Mapping[str, Any]) -> list[Figure]:
-    """The figures of a study that are kept: by the longest beginning of its name that ``KEPT`` knows."""
+    """The figures of a study that are kept: by the longest beginning of its name that ``KEPT``
+    knows.
+    """
     known = [k for k in KEPT if name.startswith(k)]
     patterns = KEPT[max(known, key=len)] if known else ()
     told = [f for f in figures(found) if f.where not in HEAD]
@@ -222,8 +249,12 @@ def table(found: Mapping[str, Any], file: str, command: str = "", full: str = ""
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("full", type=Path, nargs="+", help="full result files")
-    parser.add_argument("--command", default="", help="what was run, where the file does not say it")
-    parser.add_argument("--at", default="", help="commit at which the full file lies in git, where it does")
+    parser.add_argument(
+        "--command", default="", help="what was run, where the file does not say it"
+    )
+    parser.add_argument(
+        "--at", default="", help="commit at which the full file lies in git, where it does"
+    )
     parser.add_argument("--out", type=Path, default=FOLDER)
     given = parser.parse_args()
     given.out.mkdir(exist_ok=True)

@@ -1,8 +1,10 @@
-"""How the real chain sees a drawn face and voice: draw → encode → decode → track → measure, against the drawn truth.
+"""How the real chain sees a drawn face and voice: draw → encode → decode → track → measure, against
+the drawn truth.
 
-Draws people who move every action unit, head and eyes at random, films them, measures the films with ``describe`` and
-fits the measurement model of ``twomind_synth/studies/measured.py``. Writes ``twomind_synth/studies/measured.json`` and
-prints how well the model explains the measured columns on people it has not seen:
+Draws people who move every action unit, head and eyes at random, films them, measures the films
+with ``describe`` and fits the measurement model of ``twomind_synth/studies/measured.py``. Writes
+``twomind_synth/studies/measured.json`` and prints how well the model explains the measured columns
+on people it has not seen:
 
     OMP_NUM_THREADS=1 python -m experiments.study_calibrate --people 24 --seconds 12
 """
@@ -36,7 +38,9 @@ FPS = 15
 
 
 def exercise(world: StudyWorld, index: int, seconds: float) -> Take:
-    """One clip in which everything moves: each action unit rises and falls by itself, now and then in pairs."""
+    """One clip in which everything moves: each action unit rises and falls by itself, now and then
+    in pairs.
+    """
     person = study_person(world, 77, index, f"cal{index:03d}", size=(320, 240))
     rng = stream(77, "exercise", index)
     times_s = np.arange(round(seconds * FPS)) / FPS
@@ -48,11 +52,19 @@ def exercise(world: StudyWorld, index: int, seconds: float) -> Take:
         course = np.zeros(len(times_s))
         for _ in range(int(rng.poisson(rate_per_s * seconds))):
             middle, width = rng.uniform(0, seconds), rng.uniform(0.3, 0.9)
-            course = np.maximum(course, rng.uniform(0.3, 1) * np.exp(-0.5 * ((times_s - middle) / width) ** 2))
+            course = np.maximum(
+                course, rng.uniform(0.3, 1) * np.exp(-0.5 * ((times_s - middle) / width) ** 2)
+            )
         return height * course
 
     aus = {au: bumps(0.12, 1.0) for au in AU_NAMES}
-    for name, height in (("yaw", 14), ("pitch", 9), ("roll", 9), ("gaze_yaw", 17), ("gaze_pitch", 14)):
+    for name, height in (
+        ("yaw", 14),
+        ("pitch", 9),
+        ("roll", 9),
+        ("gaze_yaw", 17),
+        ("gaze_pitch", 14),
+    ):
         columns[name] = columns[name] + bumps(0.12, height) - bumps(0.12, height)
     for name in ("mouth_open", "mouth_wide", "mouth_round"):
         columns[name] = bumps(0.3, 0.9)
@@ -83,7 +95,10 @@ def measure(job: tuple[int, float, str, bool]) -> dict[str, Any]:
     world = StudyWorld()
     if spoken:
         take = bah_take(
-            replace(world, answer_s=(seconds, 0.3)), study_person(world, 77, index, f"cal{index:03d}"), 4, FPS
+            replace(world, answer_s=(seconds, 0.3)),
+            study_person(world, 77, index, f"cal{index:03d}"),
+            4,
+            FPS,
         )
     else:
         take = exercise(world, index, seconds)
@@ -91,7 +106,10 @@ def measure(job: tuple[int, float, str, bool]) -> dict[str, Any]:
     film_take(media, take, world, film_settings(FPS))
     recording = Recording(id=take.name, subject=take.person.subject, media=media, drawn=True)
     found = describe(
-        recording, ("face", "voice") if spoken else ("face",), store=Store(Path(folder)), settings=Settings()
+        recording,
+        ("face", "voice") if spoken else ("face",),
+        store=Store(Path(folder)),
+        settings=Settings(),
     )
     track = found.features.tracks["face"]
     out = {
@@ -119,7 +137,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [(i, given.seconds, folder, spoken) for i in range(given.people) for spoken in (False, i % 4 == 0)]
+        jobs = [
+            (i, given.seconds, folder, spoken)
+            for i in range(given.people)
+            for spoken in (False, i % 4 == 0)
+        ]
         jobs = sorted(set(jobs))
         done = []
         for outcome in engine.run(measure, jobs, given.workers):
@@ -128,7 +150,9 @@ def main() -> None:
             done.append(outcome.result)
     done.sort(key=lambda row: (row["index"], row["spoken"]))
     model, report = calibrate(done)
-    model["command"] = f"python -m experiments.study_calibrate --people {given.people} --seconds {given.seconds:g}"
+    model["command"] = (
+        f"python -m experiments.study_calibrate --people {given.people} --seconds {given.seconds:g}"
+    )
     MODEL.write_text(json.dumps(model, indent=None) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=1, default=lambda v: np.round(v, 4).tolist()))
 

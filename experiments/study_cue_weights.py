@@ -1,7 +1,8 @@
 """Weights with which cues are drawn so that their shares come out as published.
 
-Cues of one segment are drawn without repetition and replaced where they take the wrong side, which flattens the shares;
-multiplicative updates undo that. Prints the table ``CUE_WEIGHTS`` of ``twomind_synth/study_world.py``:
+Cues of one segment are drawn without repetition and replaced where they take the wrong side, which
+flattens the shares; multiplicative updates undo that. Prints the table ``CUE_WEIGHTS`` of
+``twomind_synth/study_world.py``:
 
     python -m experiments.study_cue_weights
 """

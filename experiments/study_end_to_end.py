@@ -1,7 +1,9 @@
-"""Whole studies of drawn people as a laboratory would run them: film, check, describe, score; time and table.
+"""Whole studies of drawn people as a laboratory would run them: film, check, describe, score; time
+and table.
 
-For every layout, the commands of the README in new processes: ``twomind people --layout --features``, ``twomind data
-check``, ``twomind score personalise``. Goes on where it stopped: FOLDER/steps.json keeps what each finished step cost.
+For every layout, the commands of the README in new processes: ``twomind people --layout
+--features``, ``twomind data check``, ``twomind score personalise``. Goes on where it stopped:
+FOLDER/steps.json keeps what each finished step cost.
 
     python -m experiments.study_end_to_end FOLDER [--people 24] [--layouts bah biovid stressid]
 
@@ -28,7 +30,9 @@ METHODS = "source-only,neutral-threshold,t3a,tent"
 
 
 def twomind(folder: Path, *arguments: object) -> dict[str, Any]:
-    """Run a verb with ``--json``: what it printed, with the seconds it took by the clock and of processors."""
+    """Run a verb with ``--json``: what it printed, with the seconds it took by the clock and of
+    processors.
+    """
     path = folder / "steps.json"
     steps = json.loads(path.read_text()) if path.is_file() else {}
     name = " ".join(map(str, arguments))
@@ -41,7 +45,11 @@ def twomind(folder: Path, *arguments: object) -> dict[str, Any]:
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    steps[name] = {"wall_s": time.perf_counter() - start, "cpu_s": cpu_s, "said": json.loads(done.stdout)}
+    steps[name] = {
+        "wall_s": time.perf_counter() - start,
+        "cpu_s": cpu_s,
+        "said": json.loads(done.stdout),
+    }
     path.write_text(json.dumps(steps, indent=1))
     return dict(steps[name])
 
@@ -60,14 +68,39 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     for layout in asked.layouts:
         root, store = asked.folder / layout, asked.folder / f"{layout}-store"
-        study = ["people", root, "--people", asked.people, "--layout", layout, "--features", "--store", store]
+        study = [
+            "people",
+            root,
+            "--people",
+            asked.people,
+            "--layout",
+            layout,
+            "--features",
+            "--store",
+            store,
+        ]
         drawn = twomind(asked.folder, *study)
         checked = twomind(asked.folder, "data", "check", root)
         out = asked.folder / f"{layout}-runs"
-        score = ["score", "personalise", "--data", root, "--store", store, "--methods", METHODS, "--out", out]
+        score = [
+            "score",
+            "personalise",
+            "--data",
+            root,
+            "--store",
+            store,
+            "--methods",
+            METHODS,
+            "--out",
+            out,
+        ]
         scored = twomind(asked.folder, *score)
         boards = json.loads((out / "shuffled" / "leaderboard.json").read_text())["boards"]
-        films = [path for path in root.rglob("*") if path.suffix in (".mp4", ".webm", ".avi") and path.is_file()]
+        films = [
+            path
+            for path in root.rglob("*")
+            if path.suffix in (".mp4", ".webm", ".avi") and path.is_file()
+        ]
         save(
             f"study-end-to-end-{layout}",
             {

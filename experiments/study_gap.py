@@ -1,8 +1,9 @@
 """How much a person's own labels are worth on drawn studies, and which factor makes the gap.
 
-For every layout, a logistic regression on window means of the features: without adaptation (trained on other people),
-with the person's own median taken off (the simplest adaptation), and as an oracle (the same model trained with that
-person's labelled *other* clips as well). Each person is tested once, people are split into three groups.
+For every layout, a logistic regression on window means of the features: without adaptation (trained
+on other people), with the person's own median taken off (the simplest adaptation), and as an oracle
+(the same model trained with that person's labelled *other* clips as well). Each person is tested
+once, people are split into three groups.
 
     OMP_NUM_THREADS=1 python -m experiments.study_gap                 # defaults, all layouts
     OMP_NUM_THREADS=1 python -m experiments.study_gap --knobs         # one row per knob and layout
@@ -59,7 +60,11 @@ def row(window: Features, face: str = "face") -> np.ndarray:
         if track is None or not len(track):
             continue
         values = np.where(track.valid[:, None], track.values, np.nan)
-        keep = [k for k, n in enumerate(track.names) if n not in ("blur", "light", "occlusion", "quality", "face_size")]
+        keep = [
+            k
+            for k, n in enumerate(track.names)
+            if n not in ("blur", "light", "occlusion", "quality", "face_size")
+        ]
         values = values[:, keep]
         if name == "voice":
             values[:, 1] = 12 * np.log2(np.maximum(values[:, 1], 1.0))
@@ -80,7 +85,9 @@ def windows_of(study: StudyFeatures, face: str = "face") -> Windows:
     for k, (x, truth) in enumerate(zip(study.features, study.truths, strict=True)):
         length_s = WINDOW_S[study.layout] or x.span_s[1]
         for start_s in np.arange(0, max(x.span_s[1] - length_s + 1e-6, 0.01), length_s):
-            ys.append(truth.at(start_s, start_s + length_s) if study.layout == "bah" else truth.label)
+            ys.append(
+                truth.at(start_s, start_s + length_s) if study.layout == "bah" else truth.label
+            )
             xs.append(row(x.between(float(start_s), float(start_s + length_s)), face))
             people.append(x.subject)
             clips.append(k)
@@ -101,9 +108,13 @@ def balanced(y: np.ndarray) -> np.ndarray:
 
 
 class Model:
-    """Standardisation, missing values at the mean, logistic regression; both classes weigh the same."""
+    """Standardisation, missing values at the mean, logistic regression; both classes weigh the
+    same.
+    """
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None, start: Any = None) -> None:
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None, start: Any = None
+    ) -> None:
         self.middle = np.nan_to_num(np.nanmean(x, axis=0))
         self.scale = np.maximum(np.nan_to_num(np.nanstd(x, axis=0)), 1e-6)
         self.fitted = LogisticRegression(C=STRENGTH, max_iter=150, tol=1e-3)
@@ -127,7 +138,9 @@ def judged(scores: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
 
 
 def compare(data: Windows, seed: int = 0) -> dict[str, Any]:
-    """AUC and macro-F1, mean over people, of the source model and of the oracle; and what separates them."""
+    """AUC and macro-F1, mean over people, of the source model and of the oracle; and what separates
+    them.
+    """
     people = np.unique(data.person)
     group = np.random.default_rng(seed).permutation(len(people)) % GROUPS
     found: dict[str, list[tuple[float, float, float]]] = {"source": [], "oracle": []}
@@ -141,9 +154,15 @@ def compare(data: Windows, seed: int = 0) -> dict[str, Any]:
                 continue
             found["source"].append(judged(model.scores(data.x[own]), data.y[own]))
             found["oracle"].append(judged(_oracle(data, source, own), data.y[own]))
-    out: dict[str, Any] = {"n_people": len(found["source"]), "n_windows": len(data.y), "positive": float(data.y.mean())}
+    out: dict[str, Any] = {
+        "n_people": len(found["source"]),
+        "n_windows": len(data.y),
+        "positive": float(data.y.mean()),
+    }
     for name, values in found.items():
-        out |= {f"{name}_{m}": float(v) for m, v in zip(MEASURES, np.mean(values, axis=0), strict=True)}
+        out |= {
+            f"{name}_{m}": float(v) for m, v in zip(MEASURES, np.mean(values, axis=0), strict=True)
+        }
     gaps = np.array(found["oracle"]) - np.array(found["source"])
     out |= {f"gap_{m}": float(v) for m, v in zip(MEASURES, gaps.mean(axis=0), strict=True)}
     boot = np.random.default_rng(1).integers(0, len(gaps), (2000, len(gaps)))
@@ -152,7 +171,9 @@ def compare(data: Windows, seed: int = 0) -> dict[str, Any]:
 
 
 def _oracle(data: Windows, source: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Scores of a person's windows, each from a model that saw the sources and that person's labelled other clips."""
+    """Scores of a person's windows, each from a model that saw the sources and that person's
+    labelled other clips.
+    """
     scores = np.full(len(data.y), np.nan)
     clips = np.unique(data.clip[own])
     # As many parts as clips, eleven at most; a clip is never on both sides.
@@ -161,8 +182,8 @@ def _oracle(data: Windows, source: np.ndarray, own: np.ndarray) -> np.ndarray:
         test = own & np.isin(data.clip, clips[parts == part])
         train = own & ~test
         weight = np.zeros(len(data.y))
-        # Classes are balanced among the sources and among the person's own windows, else leaving out a clip of one
-        # class would lean the model towards the other.
+        # Classes are balanced among the sources and among the person's own windows, else leaving
+        # out a clip of one class would lean the model towards the other.
         weight[source] = balanced(data.y[source])
         weight[train] = balanced(data.y[train]) * TARGET_WEIGHT * source.sum() / max(train.sum(), 1)
         use = source | train
@@ -170,9 +191,16 @@ def _oracle(data: Windows, source: np.ndarray, own: np.ndarray) -> np.ndarray:
     return scores[own]
 
 
-def measure(layout: str, n_people: int, seeds: list[int], world: StudyWorld, face: str = "face") -> dict[str, Any]:
-    rows = [compare(windows_of(study_features(layout, n_people, seed, world), face), seed) for seed in seeds]
-    out = {k: float(np.mean([r[k] for r in rows])) for k in rows[0] if not isinstance(rows[0][k], list)}
+def measure(
+    layout: str, n_people: int, seeds: list[int], world: StudyWorld, face: str = "face"
+) -> dict[str, Any]:
+    rows = [
+        compare(windows_of(study_features(layout, n_people, seed, world), face), seed)
+        for seed in seeds
+    ]
+    out = {
+        k: float(np.mean([r[k] for r in rows])) for k in rows[0] if not isinstance(rows[0][k], list)
+    }
     out["gap_uar_95"] = np.mean([r["gap_uar_95"] for r in rows], axis=0).tolist()
     return out
 
@@ -193,8 +221,12 @@ def main() -> None:
     parser.add_argument("--layouts", nargs="*", default=["bah", "biovid", "stressid"])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--knobs", action="store_true")
-    parser.add_argument("--zero", nargs="*", default=[], help="only these knobs at zero, one at a time")
-    parser.add_argument("--only", action="store_true", help="one knob at its default, all others at zero")
+    parser.add_argument(
+        "--zero", nargs="*", default=[], help="only these knobs at zero, one at a time"
+    )
+    parser.add_argument(
+        "--only", action="store_true", help="one knob at its default, all others at zero"
+    )
     parser.add_argument("--controls", action="store_true")
     parser.add_argument("--save", action="store_true")
     given = parser.parse_args()
@@ -213,7 +245,9 @@ def main() -> None:
     if given.knobs:
         cases += [(f"{knob} = 0", replace(base, **{knob: 0.0}), "face") for knob in PERSON_KNOBS]
     if given.only:
-        cases += [(f"only {knob}", replace(base.alike(), **{knob: 1.0}), "face") for knob in PERSON_KNOBS]
+        cases += [
+            (f"only {knob}", replace(base.alike(), **{knob: 1.0}), "face") for knob in PERSON_KNOBS
+        ]
     if given.knobs:
         cases += [(f"subtlety = {v}", replace(base, subtlety=v), "face") for v in (0.0, 0.7)]
         cases += [(f"noise = {v}", replace(base, noise=v), "face") for v in (0.0, 2.0)]

@@ -1,6 +1,7 @@
 """The contact sheet of docs/study.md: people × conditions, and aligned crops.
 
-python -m experiments.study_pictures          # writes docs/pictures/study-people.png and study-crops.png
+python -m experiments.study_pictures          # writes docs/pictures/study-people.png and
+study-crops.png
 """
 
 from __future__ import annotations
@@ -62,7 +63,12 @@ def people_sheet() -> np.ndarray:
             ("another day", frame(bah_take(world, later, 1, 15), 12)),
         ]
         rows.append(
-            np.hstack([titled(c[::2, ::2], f"{index}: {t}" if k == 0 else t) for k, (t, c) in enumerate(cells)])
+            np.hstack(
+                [
+                    titled(c[::2, ::2], f"{index}: {t}" if k == 0 else t)
+                    for k, (t, c) in enumerate(cells)
+                ]
+            )
         )
     return np.vstack(rows)
 

@@ -1,9 +1,11 @@
-"""The default words recogniser on a drawn BAH study and on the real BAH val split, in one leaderboard.
+"""The default words recogniser on a drawn BAH study and on the real BAH val split, in one
+leaderboard.
 
     python -m experiments.words_drawn ../shared/data/bah_v1 --out /tmp/words-drawn
 
-The drawn answers are those that ``twomind people --layout bah --people 24`` films, as text, without the films. Copies
-the leaderboard to ``docs/words-drawn.md``. Drawn people: consistency of the machinery, not validity on people.
+The drawn answers are those that ``twomind people --layout bah --people 24`` films, as text, without
+the films. Copies the leaderboard to ``docs/words-drawn.md``. Drawn people: consistency of the
+machinery, not validity on people.
 """
 
 from __future__ import annotations
@@ -32,17 +34,27 @@ def write_study(folder: Path, people: int, seed: int) -> Path:
         for x, truth in zip(study.features, study.truths, strict=True):
             text = " ".join(w.text for w in x.words or ())
             writer.writerow((truth.subject, truth.task, truth.label, text))
-    note = {"what": "twomind drawn person", "means": MEANING, "drawn": True, "layout": "bah", "seed": seed}
+    note = {
+        "what": "twomind drawn person",
+        "means": MEANING,
+        "drawn": True,
+        "layout": "bah",
+        "seed": seed,
+    }
     (folder / "study.json").write_text(json.dumps(note) + "\n", encoding="utf-8")
     return folder / "drawn-bah.csv"
 
 
 def public(page: str) -> list[str]:
-    """The page without figures, and without what it says of single people: real ones are somebody."""
+    """The page without figures, and without what it says of single people: real ones are
+    somebody.
+    """
     kept, skip = [], False
     for line in page.splitlines():
         if line.startswith("#"):
-            skip = line.startswith("### ") and any(word in line.lower() for word in ("person", "error", "group"))
+            skip = line.startswith("### ") and any(
+                word in line.lower() for word in ("person", "error", "group")
+            )
         if not skip and not line.startswith("!["):
             kept.append(line)
     return kept
@@ -65,10 +77,32 @@ def main() -> None:
     table = write_study(asked.out / "study", asked.people, asked.seed)
     run("score", "words", "--data", table, "--out", asked.out / "runs" / "drawn", "--name", "words")
     runs = (asked.out / "runs" / "drawn", asked.out / "runs" / "val")
-    run("score", "words", "--data", asked.data, "--split", "val", "--out", runs[1], "--name", "words")
-    run("score", "report", *runs, "--out", asked.out / "board", "--title", "Words on drawn and on real answers")
+    run(
+        "score",
+        "words",
+        "--data",
+        asked.data,
+        "--split",
+        "val",
+        "--out",
+        runs[1],
+        "--name",
+        "words",
+    )
+    run(
+        "score",
+        "report",
+        *runs,
+        "--out",
+        asked.out / "board",
+        "--title",
+        "Words on drawn and on real answers",
+    )
     page = (asked.out / "board" / "leaderboard.md").read_text(encoding="utf-8")
-    made = f"\n\nMade by `python -m experiments.words_drawn ../shared/data/bah_v1 --people {asked.people}`.\n"
+    made = (
+        "\n\nMade by `python -m experiments.words_drawn ../shared/data/bah_v1 --people "
+        f"{asked.people}`.\n"
+    )
     text = public(page)
     (ROOT / "docs" / "words-drawn.md").write_text("\n".join(text).rstrip() + made, encoding="utf-8")
 

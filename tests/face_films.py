@@ -1,7 +1,8 @@
 """Short films of drawn faces for the tests of the face: small pictures, each made once per process.
 
-The drawing has the signs of the library: yaw + turns to the person's own left (towards image right), pitch + up, roll +
-to the own left shoulder; gaze is relative to the head with the same signs.
+The drawing has the signs of the library: yaw + turns to the person's own left (towards image
+right), pitch + up, roll + to the own left shoulder; gaze is relative to the head with the same
+signs.
 """
 
 from __future__ import annotations
@@ -23,8 +24,17 @@ CAMERA = Camera(width_px=320, height_px=240, face_size=0.68, noise=1.0, seed=4)
 STAGE = Camera(width_px=480, height_px=270, face_size=0.5, noise=1.0, seed=9)
 #: Own left is stronger in a smile.
 ACTOR = Person("actor", asymmetry={"AU12": 0.5}, eye_size=1.1)
-LIGHT = Person("light", skin=skin_colour(0.1), hair_style="short", hair_colour=(142, 96, 58), face_width=0.97)
-DARK = Person("dark", skin=skin_colour(0.75), hair_style="bun", hair_colour=(36, 28, 26), face_width=1.04, jaw=1.05)
+LIGHT = Person(
+    "light", skin=skin_colour(0.1), hair_style="short", hair_colour=(142, 96, 58), face_width=0.97
+)
+DARK = Person(
+    "dark",
+    skin=skin_colour(0.75),
+    hair_style="bun",
+    hair_colour=(36, 28, 26),
+    face_width=1.04,
+    jaw=1.05,
+)
 #: How far the lids are down in the frames of one blink.
 BLINK = (0.3, 0.9, 1.0, 0.8, 0.35)
 
@@ -72,7 +82,9 @@ def alone(person: Person, state: FaceState) -> list[Placed]:
 
 @lru_cache(maxsize=1)
 def lively() -> tuple[Decoded, ...]:
-    """Seventy frames of one face that speaks, sways and smiles a little; it is seen in every frame."""
+    """Seventy frames of one face that speaks, sways and smiles a little; it is seen in
+    every frame.
+    """
     scenes = []
     for k in range(70):
         state = FaceState(
@@ -112,7 +124,9 @@ def script() -> dict[str, list[FaceState]]:
 
 @lru_cache(maxsize=1)
 def acted() -> tuple[dict[str, slice], FaceResult]:
-    """One face that does one thing after the other: the rows of each part, and what was measured."""
+    """One face that does one thing after the other: the rows of each part, and what was
+    measured.
+    """
     scenes: list[list[Placed]] = []
     spans = {}
     for name, states in script().items():
@@ -126,9 +140,11 @@ def acted() -> tuple[dict[str, slice], FaceResult]:
 
 @lru_cache(maxsize=1)
 def met() -> tuple[np.ndarray, FaceResult]:
-    """Two people pass each other; only the target, nearer at first and alone with an open mouth, is measured.
+    """Two people pass each other; only the target, nearer at first and alone with an open mouth, is
+    measured.
 
-    The middles of both heads ``(T, 2)`` as fractions of the width, target first; and what was measured.
+    The middles of both heads ``(T, 2)`` as fractions of the width, target first; and what was
+    measured.
     """
     walk = np.concatenate([np.zeros(8), np.linspace(0, 1, 34), np.ones(8)])
     middles = np.stack([0.22 + 0.56 * walk, 0.78 - 0.56 * walk], axis=1)
@@ -142,7 +158,9 @@ def met() -> tuple[np.ndarray, FaceResult]:
 
 @lru_cache(maxsize=1)
 def replaced() -> FaceResult:
-    """A cut puts another person where the target was: frames 0..19 are the target, 20..69 (2 s) the other."""
+    """A cut puts another person where the target was: frames 0..19 are the target, 20..69 (2 s) the
+    other.
+    """
     scenes = [[Placed(LIGHT if k < 20 else DARK, FaceState(), 0.5, 0.47)] for k in range(70)]
     return read(shown(scenes, STAGE))
 
@@ -151,7 +169,10 @@ def replaced() -> FaceResult:
 def large() -> tuple[Decoded, ...]:
     """Fifteen large pictures of a near face, for what makes them smaller."""
     return tuple(
-        shown([alone(LIGHT, FaceState(yaw=k / 3)) for k in range(15)], Camera(face_size=0.6, noise=1.0, seed=4))
+        shown(
+            [alone(LIGHT, FaceState(yaw=k / 3)) for k in range(15)],
+            Camera(face_size=0.6, noise=1.0, seed=4),
+        )
     )
 
 
@@ -169,7 +190,9 @@ def empty_room() -> tuple[Decoded, ...]:
 
 
 def file_of(path: Path, frames: Sequence[Decoded], tagged: bool = True) -> Path:
-    """An MP4 of frames without sound; ``tagged``: marked as drawn, as the library marks its own films."""
+    """An MP4 of frames without sound; ``tagged``: marked as drawn, as the library marks its own
+    films.
+    """
     import av
 
     from twomind_synth.film import TAG
@@ -177,7 +200,9 @@ def file_of(path: Path, frames: Sequence[Decoded], tagged: bool = True) -> Path:
     with av.open(str(path), "w", format="mp4") as container:
         if tagged:
             container.metadata["comment"] = TAG
-        video = container.add_stream("libx264", rate=RATE_HZ, options={"crf": "18", "preset": "veryfast"})
+        video = container.add_stream(
+            "libx264", rate=RATE_HZ, options={"crf": "18", "preset": "veryfast"}
+        )
         video.height, video.width = frames[0].rgb.shape[:2]
         video.pix_fmt = "yuv420p"
         for frame in frames:

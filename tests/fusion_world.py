@@ -1,7 +1,8 @@
-"""Small synthetic people for the fusion tests: features with a signal planted in a modality, or in a conflict of two.
+"""Small synthetic people for the fusion tests: features with a signal planted in a modality, or in
+a conflict of two.
 
-No faces, no sounds: rows as ``describe`` would give them. What they show is that the machinery can learn and be wrong;
-nothing about people.
+No faces, no sounds: rows as ``describe`` would give them. What they show is that the machinery can
+learn and be wrong; nothing about people.
 """
 
 from __future__ import annotations
@@ -43,15 +44,22 @@ class Take:
 
     def at(self, start_s: float, end_s: float) -> int:
         """Label of a window: whether at least half of it is marked."""
-        return int(sum(max(0.0, min(b, end_s) - max(a, start_s)) for a, b in self.spans) >= 0.5 * (end_s - start_s))
+        return int(
+            sum(max(0.0, min(b, end_s) - max(a, start_s)) for a, b in self.spans)
+            >= 0.5 * (end_s - start_s)
+        )
 
     def item(self, recipe: Recipe = RECIPE) -> Item:
         times_s = middles(self.x, recipe)
         return item_of(self.x, recipe, self.y, self.frame_labels(times_s), len(AMBIVALENCE.classes))
 
 
-def _levels(rng: np.random.Generator, n: int, plant: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per span of 3 s: smile − frown, tone of the words, arousal of the voice; and whether it is marked ``(n,)``."""
+def _levels(
+    rng: np.random.Generator, n: int, plant: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Per span of 3 s: smile − frown, tone of the words, arousal of the voice; and whether it is
+    marked ``(n,)``.
+    """
     face, words = rng.choice([-1, 0, 1], n), rng.choice([-1, 0, 1], n)
     voice = rng.choice([0, 1], n)
     return face, words, voice
@@ -66,10 +74,11 @@ def take(
     drawn: bool = True,
     knob: float = 1.0,
 ) -> Take:
-    """One recording of one person. Only ``plant`` decides what is marked; everything else varies all the same.
+    """One recording of one person. Only ``plant`` decides what is marked; everything else varies
+    all the same.
 
-    ``knob``, for the plant "conflict": the share of marked spans that show a conflict. The others show a raised voice
-    over a face and words that agree, as no unmarked span does.
+    ``knob``, for the plant "conflict": the share of marked spans that show a conflict. The others
+    show a raised voice over a face and words that agree, as no unmarked span does.
     """
     rng = np.random.default_rng([zlib.crc32(f"{person}|{number}|{plant}".encode())])
     own = np.random.default_rng([zlib.crc32(person.encode())])
@@ -87,7 +96,10 @@ def take(
     }[plant]
     if plant == "conflict" and knob < 1:
         plainly = marked & (rng.random(n) >= knob)
-        words, voice = np.where(plainly, face, words), np.where(plainly, 1, np.where(marked, voice, 0))
+        words, voice = (
+            np.where(plainly, face, words),
+            np.where(plainly, 1, np.where(marked, voice, 0)),
+        )
     spans = tuple((3.0 * i, 3.0 * (i + 1)) for i in np.flatnonzero(marked))
 
     times = np.arange(0, seconds, 0.1) + 0.05
@@ -104,11 +116,20 @@ def take(
 
     vt = np.arange(0, seconds, 0.05) + 0.025
     av = np.minimum((vt / 3).astype(int), n - 1)
-    pitch = 150 * 2 ** (0.2 * own.normal() + 0.3 * voice[av] + 0.1 * noise * rng.normal(size=len(vt)))
+    pitch = 150 * 2 ** (
+        0.2 * own.normal() + 0.3 * voice[av] + 0.1 * noise * rng.normal(size=len(vt))
+    )
     energy = -30 + 3 * own.normal() + 4 * voice[av] + 3 * noise * rng.normal(size=len(vt))
     speech = (rng.random(len(vt)) < 0.8).astype(float)
-    columns = {"speech": speech, "pitch": np.where(speech > 0, pitch, np.nan), "energy": energy, "syllable": speech}
-    tracks["voice"] = _track(np.stack([columns[c] for c in VOICE], axis=1), vt, np.ones(len(vt), bool), VOICE)
+    columns = {
+        "speech": speech,
+        "pitch": np.where(speech > 0, pitch, np.nan),
+        "energy": energy,
+        "syllable": speech,
+    }
+    tracks["voice"] = _track(
+        np.stack([columns[c] for c in VOICE], axis=1), vt, np.ones(len(vt), bool), VOICE
+    )
 
     names = lexicon().names
     wt = np.sort(rng.uniform(0, seconds, int(seconds * 4)))
@@ -119,7 +140,9 @@ def take(
     bag[:, names.index("negative")] = tone & (words[aw] < 0)
     tracks["words"] = _track(bag, wt, np.ones(len(wt), bool), names)
     question = str(1 + number % 7)
-    x = Features(f"{person}-{number}-{plant}", person, tracks, (0.0, seconds), question, drawn=drawn)
+    x = Features(
+        f"{person}-{number}-{plant}", person, tracks, (0.0, seconds), question, drawn=drawn
+    )
     return Take(x, spans)
 
 
@@ -139,7 +162,9 @@ def _unmarked(
     return face, words, voice, both
 
 
-def _track(values: np.ndarray, times_s: np.ndarray, valid: np.ndarray, names: tuple[str, ...]) -> Track:
+def _track(
+    values: np.ndarray, times_s: np.ndarray, valid: np.ndarray, names: tuple[str, ...]
+) -> Track:
     return Track(values.astype(np.float32), times_s, valid, tuple(names))
 
 
@@ -157,8 +182,12 @@ def without(x: Features, *modalities: str) -> Features:
     return replace(x, tracks={k: v for k, v in x.tracks.items() if k not in drop}, notes=notes)
 
 
-def train_small(folder: Path, progress: Progress | None = None, model: str = "conflict", short: bool = False) -> Path:
-    """Train a little model into ``folder/model`` with a checkpoint after every step: what a test kills and resumes."""
+def train_small(
+    folder: Path, progress: Progress | None = None, model: str = "conflict", short: bool = False
+) -> Path:
+    """Train a little model into ``folder/model`` with a checkpoint after every step: what a test
+    kills and resumes.
+    """
     import torch
 
     from twomind.models.fusion import recogniser as fusion
@@ -200,8 +229,14 @@ class FakeSet:
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
         people = sorted({t.x.subject for t in self.takes.values()}, key=lambda p: int(p[1:]))
         n = len(people)
-        parts = {p: "test" if i < n // 3 else "val" if i < n // 2 else "train" for i, p in enumerate(people)}
-        ids = {k: tuple(i for i, t in self.takes.items() if parts[t.x.subject] == k) for k in ("train", "val", "test")}
+        parts = {
+            p: "test" if i < n // 3 else "val" if i < n // 2 else "train"
+            for i, p in enumerate(people)
+        }
+        ids = {
+            k: tuple(i for i, t in self.takes.items() if parts[t.x.subject] == k)
+            for k in ("train", "val", "test")
+        }
         return (Fold("one", protocol, ids["train"], ids["test"], ids["val"]),)
 
     def describe(self, recording: Recording) -> Features:
@@ -209,9 +244,11 @@ class FakeSet:
 
 
 def paired_across_people(found: Sequence[Take], piece_s: float = 3.0) -> list[Take]:
-    """The same takes with face and voice of other people's pieces of the same label. Words and marks stay.
+    """The same takes with face and voice of other people's pieces of the same label. Words and
+    marks stay.
 
-    Face and voice come from two different draws, so that no two modalities of a moment belong together.
+    Face and voice come from two different draws, so that no two modalities of a moment belong
+    together.
     """
     from twomind_synth.studies.features import shuffle_modalities
 
@@ -228,7 +265,10 @@ def paired_across_people(found: Sequence[Take], piece_s: float = 3.0) -> list[Ta
     out = []
     for n, take_ in enumerate(found):
         own = [piece for k, piece in zip(owner, mixed, strict=True) if k == n]
-        tracks = {k: t if k == "words" else _joined([p.tracks[k] for p in own]) for k, t in take_.x.tracks.items()}
+        tracks = {
+            k: t if k == "words" else _joined([p.tracks[k] for p in own])
+            for k, t in take_.x.tracks.items()
+        }
         out.append(replace(take_, x=replace(take_.x, tracks=tracks)))
     return out
 

@@ -1,8 +1,10 @@
-"""A real server process that speaks the chat-completion protocol over loopback, with scripted failures.
+"""A real server process that speaks the chat-completion protocol over loopback, with scripted
+failures.
 
-The port is printed first. ``POST /script`` with ``{"steps": [{"do": "rate", "after": 1}, {"do": "say", "text":
-"Ambivalent"}], "seen": FILE}`` begins a new script: the n-th request gets the n-th step, and later ones the last; what
-comes in is appended to the file. With ``--local FOLDER`` the step ``model`` answers from a transformers model there.
+The port is printed first. ``POST /script`` with ``{"steps": [{"do": "rate", "after": 1}, {"do":
+"say", "text": "Ambivalent"}], "seen": FILE}`` begins a new script: the n-th request gets the n-th
+step, and later ones the last; what comes in is appended to the file. With ``--local FOLDER`` the
+step ``model`` answers from a transformers model there.
 """
 
 from __future__ import annotations
@@ -49,15 +51,26 @@ class Handler(BaseHTTPRequestHandler):
             step = Handler.script[min(Handler.count, len(Handler.script) - 1)]
             Handler.count += 1
             with open(Handler.seen, "a", encoding="utf-8") as file:
-                entry = {"path": self.path, "headers": dict(self.headers), "body": body, "time": time.monotonic()}
+                entry = {
+                    "path": self.path,
+                    "headers": dict(self.headers),
+                    "body": body,
+                    "time": time.monotonic(),
+                }
                 file.write(json.dumps(entry) + "\n")
         with suppress(BrokenPipeError, ConnectionResetError):
             getattr(self, f"do_{step['do']}")(step, body)
 
-    # --- steps -------------------------------------------------------------------------------------------------------
+    # --- steps
+    # -------------------------------------------------------------------------------------------------------
 
     def do_say(self, step: dict, body: dict) -> None:
-        self._json(200, _completion(body, step["text"], step.get("tokens") if body.get("logprobs") else None, step))
+        self._json(
+            200,
+            _completion(
+                body, step["text"], step.get("tokens") if body.get("logprobs") else None, step
+            ),
+        )
 
     def do_slow(self, step: dict, body: dict) -> None:
         time.sleep(step["s"])
@@ -79,10 +92,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_fail(self, step: dict, body: dict) -> None:
         key = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
-        self._json(step["code"], {"error": {"message": step.get("message", "broken").replace("{key}", key)}})
+        self._json(
+            step["code"],
+            {"error": {"message": step.get("message", "broken").replace("{key}", key)}},
+        )
 
     def do_raw(self, step: dict, body: dict) -> None:
-        self._send(200, step["text"].encode(), {"Content-Type": step.get("type", "application/json")})
+        self._send(
+            200, step["text"].encode(), {"Content-Type": step.get("type", "application/json")}
+        )
 
     def do_hang_up(self, step: dict, body: dict) -> None:
         self.close_connection = True
@@ -95,7 +113,9 @@ class Handler(BaseHTTPRequestHandler):
         """Refuses settings that it does not know, as some servers do."""
         for name in step["refuses"]:
             if name in body:
-                self._json(400, {"error": {"message": f"Unsupported parameter: '{name}' is not supported"}})
+                self._json(
+                    400, {"error": {"message": f"Unsupported parameter: '{name}' is not supported"}}
+                )
                 return
         self.do_say(step, body)
 
@@ -117,12 +137,20 @@ class Handler(BaseHTTPRequestHandler):
             reply = Handler.local.attempt(request)  # type: ignore[attr-defined]
         tokens = [{"token": t.text, "logprob": t.logprob, "top": dict(t.top)} for t in reply.tokens]
         usage = {"prompt_tokens": reply.tokens_in, "completion_tokens": reply.tokens_out}
-        self._json(200, _completion(body, reply.text, tokens or None, {"usage": usage, "finish": reply.finish}))
+        self._json(
+            200,
+            _completion(body, reply.text, tokens or None, {"usage": usage, "finish": reply.finish}),
+        )
 
-    # --- sending -----------------------------------------------------------------------------------------------------
+    # --- sending
+    # -----------------------------------------------------------------------------------------------------
 
     def _json(self, code: int, entry: dict, headers: dict | None = None) -> None:
-        self._send(code, json.dumps(entry).encode(), {"Content-Type": "application/json", **(headers or {})})
+        self._send(
+            code,
+            json.dumps(entry).encode(),
+            {"Content-Type": "application/json", **(headers or {})},
+        )
 
     def _send(self, code: int, data: bytes, headers: dict) -> None:
         self.send_response(code)
@@ -152,7 +180,8 @@ def _completion(body: dict, text: str, tokens: list | None, step: dict) -> dict:
                     "token": t["token"],
                     "logprob": t["logprob"] if "logprob" in t else math.log(t["p"]),
                     "top_logprobs": [
-                        {"token": k, "logprob": v if "logprob" in t else math.log(v)} for k, v in t["top"].items()
+                        {"token": k, "logprob": v if "logprob" in t else math.log(v)}
+                        for k, v in t["top"].items()
                     ],
                 }
                 for t in tokens
@@ -165,7 +194,13 @@ def _completion(body: dict, text: str, tokens: list | None, step: dict) -> dict:
         "logprobs": logprobs,
     }
     usage = step.get("usage", {"prompt_tokens": 100, "completion_tokens": 3})
-    found = {"id": "1", "object": "chat.completion", "created": 0, "model": body.get("model"), "choices": [choice]}
+    found = {
+        "id": "1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body.get("model"),
+        "choices": [choice],
+    }
     return found if usage is None else {**found, "usage": usage}
 
 

@@ -41,7 +41,8 @@ class Served:
         return [json.loads(line) for line in self.seen_path.read_text().splitlines()]
 
 
-#: Running servers that no test uses now; a process is kept, because starting one costs more than most tests.
+#: Running servers that no test uses now; a process is kept, because starting one costs more than
+#: most tests.
 _idle: list[tuple[subprocess.Popen, int]] = []
 
 
@@ -101,10 +102,16 @@ def first(present: float, absent: float) -> list[dict]:
 def answer(n_pictures: int = 2, recording: str = "r1", said: str = "I should go but") -> Features:
     """An answer of 4 s with its words and a few flat pictures."""
     words = tuple(Word(w, 0.5 * i, 0.5 * i + 0.4) for i, w in enumerate(said.split()))
-    rgb = np.stack([np.full((24, 32, 3), 60 * i + 20, np.uint8) for i in range(n_pictures)]) if n_pictures else None
+    rgb = (
+        np.stack([np.full((24, 32, 3), 60 * i + 20, np.uint8) for i in range(n_pictures)])
+        if n_pictures
+        else None
+    )
     tracks = {}
     if rgb is not None:
-        tracks["pictures"] = Track(rgb, np.arange(n_pictures, dtype=float), np.ones(n_pictures, bool))
+        tracks["pictures"] = Track(
+            rgb, np.arange(n_pictures, dtype=float), np.ones(n_pictures, bool)
+        )
     return Features(recording, recording, tracks, (0.0, 4.0), question="7", words=words)
 
 

@@ -1,6 +1,8 @@
-"""Makes media files whose true clock is known: the frame number is burnt in, a beep sounds at a known time.
+"""Makes media files whose true clock is known: the frame number is burnt in, a beep sounds at a
+known time.
 
-Tests find it by ``pythonpath`` in pyproject.toml, ``python -m benchmarks.clock`` as ``tests.media_files``.
+Tests find it by ``pythonpath`` in pyproject.toml, ``python -m benchmarks.clock`` as
+``tests.media_files``.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ BEEP_HZ, BEEP_S = 1000.0, 0.25
 
 @dataclass(frozen=True)
 class Truth:
-    """What a written file shows and when: stamps as written, in container time (not yet minus the start)."""
+    """What a written file shows and when: stamps as written, in container time (not yet minus the
+    start).
+    """
 
     path: Path
     stamps_s: np.ndarray  # (T,) of frame 0, 1, ...
@@ -40,19 +44,31 @@ def draw_number(number: int) -> np.ndarray:
 
 
 def read_number(rgb: np.ndarray) -> int | None:
-    """The number of a picture ``(H, W, 3)``, or None when the cells do not agree with their inverted copy."""
+    """The number of a picture ``(H, W, 3)``, or None when the cells do not agree with their
+    inverted copy.
+    """
     if rgb.shape[:2] != (HEIGHT_PX, WIDTH_PX):
         return None
-    cells = rgb[..., 1].reshape(ROWS, CELL_PX, COLUMNS, CELL_PX)[:, 8:-8, :, 8:-8].mean(axis=(1, 3)).ravel() > 128
+    cells = (
+        rgb[..., 1]
+        .reshape(ROWS, CELL_PX, COLUMNS, CELL_PX)[:, 8:-8, :, 8:-8]
+        .mean(axis=(1, 3))
+        .ravel()
+        > 128
+    )
     if not np.array_equal(cells[:N_BITS], ~cells[N_BITS:]):
         return None
     return int(sum(1 << i for i in range(N_BITS) if cells[i]))
 
 
 def onsets_s(values: np.ndarray, rate_hz: int, start_s: float) -> list[float]:
-    """Times at which a tone starts after at least 0.1 s of quiet; level over 2 ms against a tenth of the loudest."""
+    """Times at which a tone starts after at least 0.1 s of quiet; level over 2 ms against a tenth
+    of the loudest.
+    """
     window = max(1, rate_hz // 500)
-    level = np.sqrt(np.convolve(np.square(values, dtype=float), np.ones(window) / window, "full")[: len(values)])
+    level = np.sqrt(
+        np.convolve(np.square(values, dtype=float), np.ones(window) / window, "full")[: len(values)]
+    )
     loud = np.flatnonzero(level > max(0.1 * level.max(), 0.01))
     if not len(loud):
         return []
@@ -69,16 +85,22 @@ def jittered(n: int, seed: int = 0) -> list[Fraction]:
     return found
 
 
-def constant(n: int, rate: Fraction = Fraction(30000, 1001), start: Fraction = Fraction(0)) -> list[Fraction]:
+def constant(
+    n: int, rate: Fraction = Fraction(30000, 1001), start: Fraction = Fraction(0)
+) -> list[Fraction]:
     return [start + k / rate for k in range(n)]
 
 
-def _tone(stamps: list[Fraction], beeps: tuple[int, ...], start_s: Fraction, n: int, rate_hz: int) -> np.ndarray:
+def _tone(
+    stamps: list[Fraction], beeps: tuple[int, ...], start_s: Fraction, n: int, rate_hz: int
+) -> np.ndarray:
     times = float(start_s) + np.arange(n) / rate_hz
     values = np.zeros(n)
     for k in beeps:
         since = times - float(stamps[k])
-        values += np.where((since >= 0) & (since < BEEP_S), 0.5 * np.sin(2 * np.pi * BEEP_HZ * since), 0.0)
+        values += np.where(
+            (since >= 0) & (since < BEEP_S), 0.5 * np.sin(2 * np.pi * BEEP_HZ * since), 0.0
+        )
     return values
 
 
@@ -104,10 +126,13 @@ def write(
 ) -> Truth:
     """Write one file. ``stamps`` None means no video; ``audio_codec`` None means no audio.
 
-    ``drop_audio``: spans (container time) whose encoded packets are thrown away, as a lossy recorder would.
+    ``drop_audio``: spans (container time) whose encoded packets are thrown away, as a lossy
+    recorder would.
     """
     clock = stamps if stamps is not None else constant(90)
-    audio_s = audio_s if audio_s is not None else clock[-1] - min(clock[0], audio_start) + Fraction(1, 2)
+    audio_s = (
+        audio_s if audio_s is not None else clock[-1] - min(clock[0], audio_start) + Fraction(1, 2)
+    )
     with av.open(str(path), "w", format=format, options=options or {}) as out:
         out.metadata.update(metadata or {})
         packets: list[av.Packet] = []
@@ -125,7 +150,9 @@ def write(
             picture = out.add_stream("mjpeg", rate=1)
             picture.width, picture.height, picture.pix_fmt = 64, 64, "yuvj420p"
             picture.disposition = av.stream.Disposition.attached_pic
-            still = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), "rgb24").reformat(format="yuvj420p")
+            still = av.VideoFrame.from_ndarray(
+                np.full((64, 64, 3), 90, np.uint8), "rgb24"
+            ).reformat(format="yuvj420p")
             still.pts = 0
             packets += [*picture.encode(still), *picture.encode(None)]
         if video is not None and stamps is not None:
@@ -135,12 +162,15 @@ def write(
             values = _tone(clock, beeps, audio_start, n, audio_rate_hz)
             encoded = _encode_audio(audio, values, audio_start, audio_rate_hz, audio_layout)
             packets += [p for p in encoded if not _inside(p, drop_audio)]
-        # Stable: a packet without a dts does not exist here, and ties keep the order of the streams.
+        # Stable: a packet without a dts does not exist here, and ties keep the order of the
+        # streams.
         packets.sort(key=lambda p: float((p.dts if p.dts is not None else 0) * p.time_base))
         for packet in packets:
             out.mux(packet)
     start = float(audio_start)
-    return Truth(path, np.array([float(t) for t in stamps or ()]), beeps, start, start + float(audio_s))
+    return Truth(
+        path, np.array([float(t) for t in stamps or ()]), beeps, start, start + float(audio_s)
+    )
 
 
 def _inside(packet: av.Packet, spans: tuple[tuple[float, float], ...]) -> bool:
@@ -148,10 +178,13 @@ def _inside(packet: av.Packet, spans: tuple[tuple[float, float], ...]) -> bool:
     return any(start <= at < end for start, end in spans)
 
 
-def _encode_video(stream: av.VideoStream, stamps: list[Fraction], time_base: Fraction, turn: int) -> list[av.Packet]:
+def _encode_video(
+    stream: av.VideoStream, stamps: list[Fraction], time_base: Fraction, turn: int
+) -> list[av.Packet]:
     packets = []
     for number, stamp in enumerate(stamps):
-        # The display matrix will turn the picture counter-clockwise by `turn`; store it turned back.
+        # The display matrix will turn the picture counter-clockwise by `turn`; store it turned
+        # back.
         rgb = np.ascontiguousarray(np.rot90(draw_number(number), -turn // 90))
         if number == 0:
             stream.height, stream.width = rgb.shape[:2]
@@ -192,7 +225,9 @@ def cut(source: Path, to: Path, share: float) -> Path:
     return to
 
 
-def damage(source: Path, to: Path, n_bytes: int, start: float = 0.4, end: float = 0.6, seed: int = 0) -> Path:
+def damage(
+    source: Path, to: Path, n_bytes: int, start: float = 0.4, end: float = 0.6, seed: int = 0
+) -> Path:
     """``n_bytes`` bytes between two shares of the file replaced by random ones."""
     data, rng = bytearray(source.read_bytes()), random.Random(seed)
     for _ in range(n_bytes):
@@ -210,7 +245,9 @@ HEVC = {"preset": "ultrafast", "x265-params": "log-level=0"}
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of file: how to write it, and to what its container rounds stamps (worst error, seconds)."""
+    """One kind of file: how to write it, and to what its container rounds stamps (worst error,
+    seconds).
+    """
 
     name: str
     arguments: dict[str, Any]
@@ -219,7 +256,12 @@ class Kind:
 
 def _live_webm(codec: str) -> Kind:
     """As a browser's MediaRecorder: whole milliseconds, no duration, no frame rate, no index."""
-    arguments = {"codec": codec, "audio_codec": "libopus", "video_options": VPX, "options": {"live": "1"}}
+    arguments = {
+        "codec": codec,
+        "audio_codec": "libopus",
+        "video_options": VPX,
+        "options": {"live": "1"},
+    }
     return Kind("a.webm", {"stamps": jittered(N_FRAMES), **arguments}, 0.0011)
 
 
@@ -229,16 +271,28 @@ _PCM = {"audio_codec": "pcm_s16le", "audio_rate_hz": 44100, "audio_layout": "mon
 #: The kinds of file that the clock is tested and measured on.
 KINDS: dict[str, Kind] = {
     "mp4 29.97 fps": Kind(
-        "a.mp4", {"stamps": _STEADY, "time_base": Fraction(1, 30000), "video_options": B_FRAMES}, 1e-6
-    ),
-    "mp4 variable rate": Kind("a.mp4", {"stamps": jittered(N_FRAMES), "video_options": B_FRAMES}, 1e-6),
-    "mp4 fragmented": Kind(
         "a.mp4",
-        {"stamps": _STEADY, "video_options": FAST, "options": {"movflags": "frag_keyframe+delay_moov"}},
+        {"stamps": _STEADY, "time_base": Fraction(1, 30000), "video_options": B_FRAMES},
         1e-6,
     ),
-    "mov hevc": Kind("a.mov", {"stamps": jittered(N_FRAMES), "codec": "libx265", "video_options": HEVC}, 1e-6),
-    "mov pcm 44.1 kHz mono": Kind("a.mov", {"stamps": _STEADY, "video_options": FAST, **_PCM}, 1e-6),
+    "mp4 variable rate": Kind(
+        "a.mp4", {"stamps": jittered(N_FRAMES), "video_options": B_FRAMES}, 1e-6
+    ),
+    "mp4 fragmented": Kind(
+        "a.mp4",
+        {
+            "stamps": _STEADY,
+            "video_options": FAST,
+            "options": {"movflags": "frag_keyframe+delay_moov"},
+        },
+        1e-6,
+    ),
+    "mov hevc": Kind(
+        "a.mov", {"stamps": jittered(N_FRAMES), "codec": "libx265", "video_options": HEVC}, 1e-6
+    ),
+    "mov pcm 44.1 kHz mono": Kind(
+        "a.mov", {"stamps": _STEADY, "video_options": FAST, **_PCM}, 1e-6
+    ),
     "webm vp8 live": _live_webm("libvpx"),
     "webm vp9 live": _live_webm("libvpx-vp9"),
     "mkv starts late, sound later": Kind(
@@ -252,7 +306,11 @@ KINDS: dict[str, Kind] = {
     ),
     "mkv sound earlier": Kind(
         "a.mkv",
-        {"stamps": constant(N_FRAMES, start=Fraction(1)), "video_options": FAST, "audio_start": Fraction(1, 4)},
+        {
+            "stamps": constant(N_FRAMES, start=Fraction(1)),
+            "video_options": FAST,
+            "audio_start": Fraction(1, 4),
+        },
         0.0011,
     ),
     "ts with a start stamp": Kind("a.ts", {"stamps": _STEADY, "video_options": B_FRAMES}, 1e-6),

@@ -1,7 +1,8 @@
-"""How long tests wait before they call something hung: one number, so large that a busy machine does not reach it.
+"""How long tests wait before they call something hung: one number, so large that a busy machine
+does not reach it.
 
-A test says what must become true, never how quickly. Nothing here is a limit on speed: without this guard a test run
-that hangs would hang for ever.
+A test says what must become true, never how quickly. Nothing here is a limit on speed: without this
+guard a test run that hangs would hang for ever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""A small data set in memory, a model and methods for tests of scoring: embeddings that follow a known rule."""
+"""A small data set in memory, a model and methods for tests of scoring: embeddings that follow a
+known rule.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from twomind.types import Access, Features, Fold, Given, Prediction, Recording, State, Task, Track, Word
+from twomind.types import (
+    Access,
+    Features,
+    Fold,
+    Given,
+    Prediction,
+    Recording,
+    State,
+    Task,
+    Track,
+    Word,
+)
 
 CLIP = Task("toy", ("absent", "present"), "clip")
 FRAME = Task("toy_frames", ("absent", "present"), "frame")
@@ -37,9 +50,13 @@ class Toy:
             for q in (*PRESENT, "neutral"):
                 k = sum(map(ord, s + q))
                 n_words = 14 + k % 9 + (6 if self.label("toy", f"{s}_{q}") else 0)
-                words = tuple(Word(f"w{(k * j) % 97}-{s}-{q}", 0.3 * j, 0.3 * j + 0.1) for j in range(n_words))
+                words = tuple(
+                    Word(f"w{(k * j) % 97}-{s}-{q}", 0.3 * j, 0.3 * j + 0.1) for j in range(n_words)
+                )
                 question = None if q == "neutral" else q
-                found.append(Recording(f"{s}_{q}", s, Path("none"), question, 8.0, words, drawn=True))
+                found.append(
+                    Recording(f"{s}_{q}", s, Path("none"), question, 8.0, words, drawn=True)
+                )
         return (*found, *self.extra)
 
     def label(self, task: str, recording: str) -> int | None:
@@ -47,16 +64,22 @@ class Toy:
         if q == "neutral":
             return 0
         group, number = s[0], int(s[1:])
-        # Training person i says "present" to question q when i < PRESENT[q]; test people are shifted by one.
+        # Training person i says "present" to question q when i < PRESENT[q]; test people are
+        # shifted by one.
         return int(number < PRESENT[q]) if group == "a" else int((number + 1) % 6 < PRESENT[q])
 
     def frame_labels(self, task: str, recording: str, times_s: np.ndarray) -> np.ndarray:
-        """Present from 4 to 6 s of the recordings that have it; the last half second is not coded."""
+        """Present from 4 to 6 s of the recordings that have it; the last half second is
+        not coded.
+        """
         inside = (times_s >= 4) & (times_s < 6) & bool(self.label("toy", recording))
         return np.where(times_s < 7.5, inside.astype(int), -1)
 
     def people(self) -> Mapping[str, Mapping[str, Any]]:
-        return {s: {"sex": "f" if i % 2 else "m", "age": 20 + 3 * (i % 15)} for i, s in enumerate(self.people_ids())}
+        return {
+            s: {"sex": "f" if i % 2 else "m", "age": 20 + 3 * (i % 15)}
+            for i, s in enumerate(self.people_ids())
+        }
 
     def may_be_shown(self, subject: str) -> bool:
         return subject != "t0"
@@ -72,12 +95,16 @@ class Toy:
         return Fold(name, protocol, train, test, neutral=tuple(f"{s}_neutral" for s in people))
 
     def features(self, recording: str) -> Features:
-        """Dimension 0 says "present" where it is, plus the person's offset; the others are noise."""
+        """Dimension 0 says "present" where it is, plus the person's offset; the others
+        are noise.
+        """
         s, q = recording.split("_", 1)
         rng = np.random.default_rng(sum(ord(c) * 131**i for i, c in enumerate(recording)) % 2**32)
         times = np.arange(0.125, 8, 0.25)
         offset = 0.8 * np.sin(sum(map(ord, s)))
-        signal = (2 * self.frame_labels("toy", recording, np.minimum(times, 7)) - 0.5) * self.strength
+        signal = (
+            2 * self.frame_labels("toy", recording, np.minimum(times, 7)) - 0.5
+        ) * self.strength
         values = rng.normal(size=(32, 6)) * 0.5
         values[:, 0] += signal + offset
         track = Track(values.astype(np.float32), times, np.ones(32, bool))
@@ -98,7 +125,11 @@ class Model:
 
     def level(self, x: Features) -> float | None:
         track = x.tracks.get("embedding")
-        return None if track is None or not track.valid.any() else float(track.values[track.valid, 0].mean())
+        return (
+            None
+            if track is None or not track.valid.any()
+            else float(track.values[track.valid, 0].mean())
+        )
 
     def predict(self, x: Features, shift: float = 0.0) -> Prediction:
         level = self.level(x)
@@ -176,7 +207,9 @@ class Reaches(Plain):
 
 @dataclass(frozen=True)
 class Records(Plain):
-    """Keeps what it was shown, for a test to look at (not a method anybody could submit: it is no plain value)."""
+    """Keeps what it was shown, for a test to look at (not a method anybody could submit: it is no
+    plain value).
+    """
 
     shown: list[Any] = field(default_factory=list)
 

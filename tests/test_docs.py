@@ -12,12 +12,16 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_page_of_measures_is_the_code() -> None:
-    spec = importlib.util.spec_from_file_location("make_measures", ROOT / "docs" / "make_measures.py")
+    spec = importlib.util.spec_from_file_location(
+        "make_measures", ROOT / "docs" / "make_measures.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run: python docs/make_measures.py"
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), (
+        "run: python docs/make_measures.py"
+    )
 
 
 def test_the_columns_in_the_readme_are_the_columns_of_the_table() -> None:
@@ -35,6 +39,10 @@ def test_every_exit_code_is_documented() -> None:
     from twomind.core import errors
 
     page = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
-    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.TwomindError)]
+    classes = [
+        c
+        for c in vars(errors).values()
+        if isinstance(c, type) and issubclass(c, errors.TwomindError)
+    ]
     for one in classes:
         assert f"| {one.exit_code} |" in page, one

@@ -1,4 +1,6 @@
-"""The freeze can fail: what it compares, what it leaves out, and that one digit is seen. No command is run here."""
+"""The freeze can fail: what it compares, what it leaves out, and that one digit is seen. No command
+is run here.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,12 @@ def test_a_file_on_one_side_is_seen(sides, capsys) -> None:
 
 
 def test_only_named_fields_of_named_files_are_left_out() -> None:
-    entry = {"git": {"commit": "1"}, "key": "k", "probability": 0.1, "deep": [{"peak_mb": 3.5, "seconds": 1.0}]}
+    entry = {
+        "git": {"commit": "1"},
+        "key": "k",
+        "probability": 0.1,
+        "deep": [{"peak_mb": 3.5, "seconds": 1.0}],
+    }
     found = json.loads(CLEANER.json(json.dumps(entry), "runs/a/run.json"))
     assert found == {
         "git": "(left out)",
@@ -89,13 +96,23 @@ def test_a_page_is_compared_by_its_data_text_scripts_and_embedded_media() -> Non
     page = '<style>a</style><script type="application/json">{"b": 1, "a": 2}</script>'
     page += '<p>said</p><img src="data:x/y;base64,AA">'
     first = CLEANER.page(page, "report.html")
-    assert first == CLEANER.page(page.replace('{"b": 1, "a": 2}', '{"a": 2, "b": 1}'), "report.html")
-    for before, after in (("said", "told"), ('"b": 1', '"b": 3'), ("<style>a", "<style>b"), ("base64,AA", "base64,AB")):
+    assert first == CLEANER.page(
+        page.replace('{"b": 1, "a": 2}', '{"a": 2, "b": 1}'), "report.html"
+    )
+    for before, after in (
+        ("said", "told"),
+        ('"b": 1', '"b": 3'),
+        ("<style>a", "<style>b"),
+        ("base64,AA", "base64,AB"),
+    ):
         assert first != CLEANER.page(page.replace(before, after), "report.html")
 
 
 def test_only_columns_of_cost_and_version_are_left_out_of_tables() -> None:
-    text = "|  | macro-F1 | memory |\n| :-- | --: | --: |\n| t3a | 0.869 [0.78, 0.96] | 351 MB |\n\n351 MB\n"
+    text = (
+        "|  | macro-F1 | memory |\n| :-- | --: | --: |\n| t3a | 0.869 [0.78, 0.96] | 351 MB "
+        "|\n\n351 MB\n"
+    )
     assert "| t3a | 0.869 [0.78, 0.96] | (left out)" in clean.markdown(text)
     assert clean.markdown(text).endswith("\n351 MB\n"), "only in that column"
     page = "<table><thead><tr><th>x</th><th>memory</th></tr></thead>"

@@ -1,4 +1,6 @@
-"""Where things may be imported from: the library and its tests know neither experiments nor benchmarks."""
+"""Where things may be imported from: the library and its tests know neither experiments nor
+benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,20 @@ def files_of(*folders: str) -> list[Path]:
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Names of the modules that a file imports, also by ``import_module`` of a text; relative ones left out."""
+    """Names of the modules that a file imports, also by ``import_module`` of a text; relative ones
+    left out.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield node.module or ""
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            called = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", "")
+            )
             if called in ("import_module", "__import__", "importorskip"):
                 yield str(node.args[0].value)
 
@@ -38,7 +46,11 @@ def touches_the_path(tree: ast.AST) -> bool:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {name.asname for name in node.names if name.name == "sys" and name.asname}
-        elif isinstance(node, ast.ImportFrom) and node.module == "sys" and any(n.name == "path" for n in node.names):
+        elif (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "sys"
+            and any(n.name == "path" for n in node.names)
+        ):
             return True
     return any(
         isinstance(node, ast.Attribute)
@@ -61,14 +73,22 @@ def test_the_library_and_its_tests_import_no_experiment_and_no_benchmark() -> No
 
 
 def test_a_benchmark_imports_no_experiment() -> None:
-    found = [path.name for path in files_of("benchmarks") if "experiments" in outsiders(ast.parse(path.read_bytes()))]
+    found = [
+        path.name
+        for path in files_of("benchmarks")
+        if "experiments" in outsiders(ast.parse(path.read_bytes()))
+    ]
     assert found == []
 
 
 def test_no_experiment_and_no_benchmark_touches_the_import_path() -> None:
     files = files_of("experiments", "benchmarks")
     assert files
-    assert [str(path.relative_to(ROOT)) for path in files if touches_the_path(ast.parse(path.read_bytes()))] == []
+    assert [
+        str(path.relative_to(ROOT))
+        for path in files
+        if touches_the_path(ast.parse(path.read_bytes()))
+    ] == []
 
 
 @pytest.mark.parametrize("text", [
@@ -89,7 +109,9 @@ def test_a_patched_path_is_seen(text: str) -> None:
     assert touches_the_path(ast.parse(text))
 
 
-@pytest.mark.parametrize("text", ["from .experiments import x", "import os\nos.path.join('a')", "import sys\nsys.argv"])
+@pytest.mark.parametrize(
+    "text", ["from .experiments import x", "import os\nos.path.join('a')", "import sys\nsys.argv"]
+)
 def test_other_lines_are_not_taken_for_one(text: str) -> None:
     assert not outsiders(ast.parse(text))
     assert not touches_the_path(ast.parse(text))
@@ -98,20 +120,40 @@ def test_other_lines_are_not_taken_for_one(text: str) -> None:
 def test_the_library_imports_nothing_of_synthetic_people() -> None:
     """Not even inside functions; what they bring comes by entry points."""
     files = files_of("src")
-    found = [p.name for p in files if "twomind_synth" in {n.split(".")[0] for n in imported(ast.parse(p.read_bytes()))}]
+    found = [
+        p.name
+        for p in files
+        if "twomind_synth" in {n.split(".")[0] for n in imported(ast.parse(p.read_bytes()))}
+    ]
     assert found == []
 
 
 def test_tests_lie_in_folders_named_as_the_packages_they_test() -> None:
-    packages = {p.name for p in (ROOT / "src" / "twomind").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    packages = {
+        p.name
+        for p in (ROOT / "src" / "twomind").iterdir()
+        if p.is_dir() and p.name != "__pycache__"
+    }
     shared = {"reference", "parity", "freeze", "fixtures", "mutation", "__pycache__"}
     folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir()}
     assert folders - shared == packages
 
 
 @pytest.mark.slow
-def test_the_wheel_holds_no_synthetic_people_and_no_weights_made_from_drawings(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(ROOT)]
+def test_the_wheel_holds_no_synthetic_people_and_no_weights_made_from_drawings(
+    tmp_path: Path,
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if "No matching distribution" in done.stderr or "Could not find a version" in done.stderr:
         pytest.skip("needs the package index, for the build back end")

@@ -1,4 +1,6 @@
-"""The tool behind ``make mutants``, on a package of a few lines whose tests notice some faults and not others."""
+"""The tool behind ``make mutants``, on a package of a few lines whose tests notice some faults and
+not others.
+"""
 
 from __future__ import annotations
 
@@ -158,7 +160,9 @@ def toy(tmp_path: Path) -> Path:
     root = tmp_path / "toy"
     (root / "src" / "toy").mkdir(parents=True)
     (root / "tests").mkdir()
-    (root / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--import-mode=importlib"\n')
+    (root / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\naddopts = "--import-mode=importlib"\n'
+    )
     (root / "conftest.py").write_text("")
     (root / "src" / "toy" / "__init__.py").write_text("")
     (root / "src" / "toy" / "sums.py").write_text(SUMS.lstrip())
@@ -240,7 +244,9 @@ def test_a_test_that_fails_without_a_fault_notices_nothing(
     assert "test_scaled" in capfd.readouterr().out.partition("fail without any fault")[2]
 
 
-def test_equivalent_faults_are_few_and_do_not_count(toy: Path, run: Callable[..., tuple[int, dict]]) -> None:
+def test_equivalent_faults_are_few_and_do_not_count(
+    toy: Path, run: Callable[..., tuple[int, dict]]
+) -> None:
     loose = FAULTS["noticed by no test"]
     named = {"comparison": FAULTS["comparison"], "loose": loose}
     entry = ["", "[[equivalent]]", 'file = "src/toy/sums.py"', f"old = {json.dumps(loose[0])}"]
@@ -291,7 +297,8 @@ def test_an_endless_loop_is_noticed(toy: Path, monkeypatch: pytest.MonkeyPatch) 
     (toy / "mutants.toml").write_text(_settings({"one": FAULTS["comparison"]}))
     given = settings.read(toy / "mutants.toml", toy)
     covered = covering.Covering(
-        {"tests/test_sums.py::test_clipped": 0.0}, {"sums.py": {11: {"tests/test_sums.py::test_clipped"}}}
+        {"tests/test_sums.py::test_clipped": 0.0},
+        {"sums.py": {11: {"tests/test_sums.py::test_clipped"}}},
     )
     children = covering.Children([], {})
     tree = covering.copy_tree(given, toy.parent / "copy")
@@ -308,14 +315,19 @@ def test_an_endless_loop_is_noticed(toy: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def _changed(source: str) -> set[tuple[str, str, str]]:
     found = operators.faults(source)
-    return {(fault.kind, fault.old, fault.new) for fault in found if operators.changes(source, fault)}
+    return {
+        (fault.kind, fault.old, fault.new) for fault in found if operators.changes(source, fault)
+    }
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("x = a > b", {("comparison", ">", ">="), ("comparison", ">", "<")}),
-        ("return a or b", {("boolean", "or", "and"), ("return", "a or b", "True"), ("return", "a or b", "False")}),
+        (
+            "return a or b",
+            {("boolean", "or", "and"), ("return", "a or b", "True"), ("return", "a or b", "False")},
+        ),
         ("x = a <= b", {("comparison", "<=", "<")}),
         ("x = a + b", {("arithmetic", "+", "-")}),
         ("x = a / b", {("arithmetic", "/", "*")}),
@@ -347,7 +359,7 @@ def _changed(source: str) -> set[tuple[str, str, str]]:
         ("logging.info(1)", set()),
         ("x = a / (b + 1e-12)", {("arithmetic", "/", "*"), ("arithmetic", "+", "-")}),
     ],
-)  # fmt: skip
+)
 def test_faults_of_a_line(line: str, expected: set[tuple[str, str, str]]) -> None:
     assert _changed(f"def g(a, b, c):\n    {line}\n") == expected
 
@@ -371,9 +383,14 @@ def test_the_draw_is_by_the_seed_and_from_every_file(toy: Path) -> None:
     for name in ("one", "two", "three"):
         text = "".join(f"def f{i}(a, b):\n    return a + b * {i + 2}\n\n\n" for i in range(20))
         (toy / "src" / "toy" / f"{name}.py").write_text(text)
-    files = {"left": ["src/toy/one.py", "src/toy/sums.py"], "right": ["src/toy/two.py", "src/toy/three.py"]}
+    files = {
+        "left": ["src/toy/one.py", "src/toy/sums.py"],
+        "right": ["src/toy/two.py", "src/toy/three.py"],
+    }
     text = _settings({}).partition("[groups]")[0] + "[groups]\n"
-    (toy / "mutants.toml").write_text(text + "\n".join(f"{name} = {json.dumps(some)}" for name, some in files.items()))
+    (toy / "mutants.toml").write_text(
+        text + "\n".join(f"{name} = {json.dumps(some)}" for name, some in files.items())
+    )
     given = settings.read(toy / "mutants.toml", toy)
     first = draw.drawn(given, 20, seed=1)
     assert first == draw.drawn(given, 20, seed=1)
@@ -384,6 +401,8 @@ def test_the_draw_is_by_the_seed_and_from_every_file(toy: Path) -> None:
     # Kinds take turns.
     assert {one.name for one in first if one.file == "src/toy/two.py"} == {"arithmetic", "constant"}
     # A change in one file leaves what is drawn from the others.
-    (toy / "src" / "toy" / "one.py").write_text((toy / "src" / "toy" / "one.py").read_text().replace("a + b", "b + a"))
+    (toy / "src" / "toy" / "one.py").write_text(
+        (toy / "src" / "toy" / "one.py").read_text().replace("a + b", "b + a")
+    )
     elsewhere = [one for one in draw.drawn(given, 20, seed=1) if one.file != "src/toy/one.py"]
     assert elsewhere == [one for one in first if one.file != "src/toy/one.py"]

@@ -1,7 +1,9 @@
-"""What version 0.1 wrote is opened, used and erased by this version: profiles, states, models, runs, store, results.
+"""What version 0.1 wrote is opened, used and erased by this version: profiles, states, models,
+runs, store, results.
 
-The files are in ``tests/fixtures/v0_1``, with what the frozen wheel itself said about them (``expected.json``).
-Everybody in them is drawn. They are never made anew: a change that cannot read them breaks what users keep.
+The files are in ``tests/fixtures/v0_1``, with what the frozen wheel itself said about them
+(``expected.json``). Everybody in them is drawn. They are never made anew: a change that cannot read
+them breaks what users keep.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ def needs_models() -> None:
     pytest.importorskip("mediapipe")
 
 
-# --- profiles --------------------------------------------------------------------------------------------------------
+# --- profiles
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_a_profile_is_shown_as_the_old_version_showed_it(old: Path) -> None:
@@ -79,12 +82,25 @@ def test_a_profile_is_shown_as_the_old_version_showed_it(old: Path) -> None:
     assert run("profile", "show", "--profiles", "profiles")["studies"] == ["pain"]
     run("profile", "export", "ana", "ana.json", "--profiles", "profiles")
     run("profile", "import", "ana", "ana.json", "--profiles", "elsewhere")
-    assert run("profile", "show", "ana", "--profiles", "elsewhere")["neutral"] == EXPECTED["neutral"]
+    assert (
+        run("profile", "show", "ana", "--profiles", "elsewhere")["neutral"] == EXPECTED["neutral"]
+    )
 
 
 def test_values_are_relative_to_an_old_profile(old: Path) -> None:
     pytest.importorskip("mediapipe")
-    run("describe", "media/a2.mp4", "--person", "ana", "--profiles", "profiles", "--store", "store", "--out", "out")
+    run(
+        "describe",
+        "media/a2.mp4",
+        "--person",
+        "ana",
+        "--profiles",
+        "profiles",
+        "--store",
+        "store",
+        "--out",
+        "out",
+    )
     with open("out/a2/measures.csv", newline="", encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if r["measure"] == "AU04" and r["valid"] == "true"]
     assert rows[0]["neutral"] == "profile of ana: 2 visits, 7.0 s, clip not neutral"
@@ -94,14 +110,17 @@ def test_values_are_relative_to_an_old_profile(old: Path) -> None:
     assert abs(centre) > 0.01, "a profile of zeros would prove nothing"
 
 
-# --- models ----------------------------------------------------------------------------------------------------------
+# --- models
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", ["words", "fusion"])
 def test_an_old_model_predicts_what_it_predicted(old: Path, model: str) -> None:
     needs_models()
     talk = ("media/clip-talking.mp4", "--transcript", "media/clip-talking.txt", "--question", "7")
-    assert probability(*talk, "--model", f"models/{model}") == pytest.approx(EXPECTED["models"][model], abs=1e-6)
+    assert probability(*talk, "--model", f"models/{model}") == pytest.approx(
+        EXPECTED["models"][model], abs=1e-6
+    )
 
 
 def test_an_old_clip_au_predicts_what_it_predicted(old: Path) -> None:
@@ -110,27 +129,42 @@ def test_an_old_clip_au_predicts_what_it_predicted(old: Path) -> None:
     assert found == pytest.approx(EXPECTED["models"]["clip-au"], abs=1e-6)
 
 
-# --- states ----------------------------------------------------------------------------------------------------------
+# --- states
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", STATES)
 def test_an_old_state_goes_on(old: Path, method: str) -> None:
-    """After the film that the state has seen comes another; alone, that film would get another answer."""
+    """After the film that the state has seen comes another; alone, that film would get another
+    answer.
+    """
     needs_models()
     how = ("media/a2.mp4", "--model", "models/clip-au", "--adapt", method, *STATES[method])
     found = probability(*how, "--state", f"states/{method}")
     assert found == pytest.approx(EXPECTED["states"][method], abs=1e-6)
-    assert [p.name for p in files(f"states/{method}")] == ["00001-a1.safetensors", "00002-a2.safetensors"]
+    assert [p.name for p in files(f"states/{method}")] == [
+        "00001-a1.safetensors",
+        "00002-a2.safetensors",
+    ]
 
 
 def test_an_old_state_of_a_fusion_model_goes_on(old: Path) -> None:
     needs_models()
-    how = ("media/a2.mp4", "--model", "models/fusion", "--transcript", "media/clip-talking.txt", "--adapt", "t3a")
+    how = (
+        "media/a2.mp4",
+        "--model",
+        "models/fusion",
+        "--transcript",
+        "media/clip-talking.txt",
+        "--adapt",
+        "t3a",
+    )
     found = probability(*how, "--state", "states/fusion-t3a")
     assert found == pytest.approx(EXPECTED["states"]["fusion-t3a"], abs=1e-6)
 
 
-# --- runs ------------------------------------------------------------------------------------------------------------
+# --- runs
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_old_runs_are_read_written_again_and_put_on_a_page(old: Path, tmp_path: Path) -> None:
@@ -138,15 +172,20 @@ def test_old_runs_are_read_written_again_and_put_on_a_page(old: Path, tmp_path: 
     assert len(folders) == 5
     for number, folder in enumerate(folders):
         again = save_run(load_run(folder), tmp_path / str(number))
-        before, after = (json.loads((f / "run.json").read_text(encoding="utf-8")) for f in (folder, again))
+        before, after = (
+            json.loads((f / "run.json").read_text(encoding="utf-8")) for f in (folder, again)
+        )
         assert after["figures"] == before["figures"] != {}
-        assert {k: v for k, v in after.items() if k != "key"} == {k: v for k, v in before.items() if k != "key"}
+        assert {k: v for k, v in after.items() if k != "key"} == {
+            k: v for k, v in before.items() if k != "key"
+        }
     run("score", "report", "runs/personalise", "--out", "board", "--bootstrap", "100")
     assert "neutral-alignment" in Path("board/leaderboard.md").read_text(encoding="utf-8")
     run("score", "report", "runs/words", "--out", "board-words", "--bootstrap", "100")
 
 
-# --- the store -------------------------------------------------------------------------------------------------------
+# --- the store
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_entries_are_read_by_kind_and_key(old: Path) -> None:
@@ -165,7 +204,9 @@ def test_entries_are_read_by_kind_and_key(old: Path) -> None:
 
 
 def test_old_entries_are_not_mistaken_for_those_of_this_version(old: Path) -> None:
-    """Beside old entries a film is measured as in an empty store, and the old entries stay as they are."""
+    """Beside old entries a film is measured as in an empty store, and the old entries stay as they
+    are.
+    """
     pytest.importorskip("mediapipe")
     before = {p: p.read_bytes() for p in files("store/features")}
     for store in ("store", "empty"):
@@ -175,7 +216,8 @@ def test_old_entries_are_not_mistaken_for_those_of_this_version(old: Path) -> No
     assert all(p.read_bytes() == data for p, data in before.items())
 
 
-# --- results ---------------------------------------------------------------------------------------------------------
+# --- results
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_old_results_folder_goes_to_coders_and_to_the_challenge(old: Path) -> None:
@@ -186,11 +228,17 @@ def test_an_old_results_folder_goes_to_coders_and_to_the_challenge(old: Path) ->
         marked = {r["label"] for r in csv.DictReader(file) if r["tier"] == "cue"}
     assert {"capability", "change talk"} <= marked
     run("score", "submit", "results", "--out", "submission.csv")
-    p = json.loads(Path("results/clip-talking/summary.json").read_text(encoding="utf-8"))["prediction"]["probability"]
-    assert Path("submission.csv").read_text().splitlines()[1].split(",")[:2] == ["clip-talking", f"{1 - p:.6f}"]
+    p = json.loads(Path("results/clip-talking/summary.json").read_text(encoding="utf-8"))[
+        "prediction"
+    ]["probability"]
+    assert Path("submission.csv").read_text().splitlines()[1].split(",")[:2] == [
+        "clip-talking",
+        f"{1 - p:.6f}",
+    ]
 
 
-# --- erasure ---------------------------------------------------------------------------------------------------------
+# --- erasure
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_person_of_the_old_version_is_erased_without_a_trace(old: Path) -> None:
@@ -199,8 +247,11 @@ def test_a_person_of_the_old_version_is_erased_without_a_trace(old: Path) -> Non
     gone = run("profile", "erase", "ana", "--yes", *where, "--state", "states")
     assert (len(gone["visits"]), gone["states"], gone["store_entries"]) == (2, len(STATES) + 1, 7)
     left = files("profiles", "store", "states")
-    # One clip's whole hash stands in the profile that is gone; the marks are the digits that entries begin with.
-    visits = [v["content"] for v in json.loads((KEPT / "profiles/ana/profile.json").read_text())["visits"]]
+    # One clip's whole hash stands in the profile that is gone; the marks are the digits that
+    # entries begin with.
+    visits = [
+        v["content"] for v in json.loads((KEPT / "profiles/ana/profile.json").read_text())["visits"]
+    ]
     for needle in ("ana", "v0_1/states", *MARKS, *visits, *(v[:12] for v in visits)):
         for path in left:
             assert needle not in path.as_posix()
@@ -218,9 +269,19 @@ def test_one_recording_of_the_old_version_is_erased(old: Path) -> None:
     film = Path("media/clip-talking.mp4")
     mark = next(m for m in MARKS if any(m in p.name for p in files("store/features/voice")))
     gone = run(
-        "profile", "erase", "ana", "--yes", "--profiles", "profiles", "--store", "store", "--state", "states",
-        "--recording", film,
-    )  # fmt: skip
+        "profile",
+        "erase",
+        "ana",
+        "--yes",
+        "--profiles",
+        "profiles",
+        "--store",
+        "store",
+        "--state",
+        "states",
+        "--recording",
+        film,
+    )
     assert gone["visits"] == [content_hash(film)[:12]]
     assert gone["states"] == len(STATES) + 1, "they may have been learnt relative to the clip"
     assert not any(mark in p.name for p in files("store"))

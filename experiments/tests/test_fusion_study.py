@@ -1,4 +1,6 @@
-"""The drawn BAH study: folds by people, shortcuts that see no held-out label, controls, figures and resuming."""
+"""The drawn BAH study: folds by people, shortcuts that see no held-out label, controls, figures and
+resuming.
+"""
 
 from __future__ import annotations
 
@@ -44,14 +46,27 @@ def test_kind_of_a_moment_is_that_of_the_nearest_true_span() -> None:
         within=("", "", "facial"),
     )
     times = np.array([0.0, 1.5, 3.0, 6.0, 8.5, 9.6, 20.5])
-    assert score.kinds_of(truth, times).tolist() == ["", "rest", "rest", "", "conflict", "conflict", "within"]
+    assert score.kinds_of(truth, times).tolist() == [
+        "",
+        "rest",
+        "rest",
+        "",
+        "conflict",
+        "conflict",
+        "within",
+    ]
 
 
 def test_shortcut_rows_do_not_read_the_labels_of_their_fold(world: fusion_study.World) -> None:
     held = score.Held.of(world)
     test = set(world.folds[0].test)
-    lies = {r: replace(i, y=1 - i.y, frame_y=1 - i.frame_y) if r in test else i for r, i in world.items.items()}
-    before, after = (dict(score.shortcut_rows(w, held)) for w in (world, replace(world, items=lies)))
+    lies = {
+        r: replace(i, y=1 - i.y, frame_y=1 - i.frame_y) if r in test else i
+        for r, i in world.items.items()
+    }
+    before, after = (
+        dict(score.shortcut_rows(w, held)) for w in (world, replace(world, items=lies))
+    )
     first = held.fold == 0
     changed = False
     for name in score.ORDER:
@@ -69,9 +84,18 @@ def test_figures_of_a_score_that_knows_and_of_one_that_does_not(world: fusion_st
     knows = score.Said(held.y * 0.8 + 0.1, held.present * 4.0 - 2.0)
     blind = score.Said(rng.random(len(held.y)), rng.normal(size=len(held.present)))
     half = score.Said(held.y * 0.8 + 0.1, np.where(held.kind == "rest", 2.0, -2.0))
-    said = {**dict(score.shortcut_rows(world, held)), "conflict": knows, "plain": half, "words": blind}
+    said = {
+        **dict(score.shortcut_rows(world, held)),
+        "conflict": knows,
+        "plain": half,
+        "words": blind,
+    }
     found = score.scored(held, said, 40)
-    assert found["rows"]["conflict"]["frame_auc"]["value"] == found["rows"]["conflict"]["video_auc"]["value"] == 1.0
+    assert (
+        found["rows"]["conflict"]["frame_auc"]["value"]
+        == found["rows"]["conflict"]["video_auc"]["value"]
+        == 1.0
+    )
     gain = found["gains"]["conflict - plain"]
     assert gain["frame_auc_conflict"]["value"] == pytest.approx(0.5)
     assert gain["frame_auc_rest"]["value"] == 0.0
@@ -83,7 +107,8 @@ def test_shuffled_world_pairs_nobody_with_themselves(world: fusion_study.World) 
     xs = [world.features[r] for r in world.truths]
     mixed = fusion_study.shuffled(xs, list(world.truths.values()))
     rows_of_person = {
-        s: {r.tobytes() for x in xs if x.subject == s for r in x.tracks["face"].values} for s in {x.subject for x in xs}
+        s: {r.tobytes() for x in xs if x.subject == s for r in x.tracks["face"].values}
+        for s in {x.subject for x in xs}
     }
     for x, y in zip(xs, mixed, strict=True):
         assert y.tracks["words"] is x.tracks["words"]
@@ -94,22 +119,33 @@ def test_shuffled_world_pairs_nobody_with_themselves(world: fusion_study.World) 
 
 
 @pytest.mark.slow
-def test_the_study_runs_and_goes_on_without_training_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = (fusion_study.Row("conflict"), fusion_study.Row("plain"), fusion_study.Row("plain", ("words",)))
+def test_the_study_runs_and_goes_on_without_training_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (
+        fusion_study.Row("conflict"),
+        fusion_study.Row("plain"),
+        fusion_study.Row("plain", ("words",)),
+    )
 
     def run() -> dict[str, Any]:
-        return fusion_study.study(4, 1, 1, tmp_path, rows, n_folds=4, n_bootstrap=20, worlds=("default",))["default"]
+        return fusion_study.study(
+            4, 1, 1, tmp_path, rows, n_folds=4, n_bootstrap=20, worlds=("default",)
+        )["default"]
 
     first = run()
     assert set(first["absent"]["conflict"]) >= {"face", "voice", "words", "face + voice"}
     assert first["deletion"]["conflict"]["n_people"] == 4
-    assert {"conflict - words", "conflict - plain", "plain - question_position"} <= set(first["gains"])
+    assert {"conflict - words", "conflict - plain", "plain - question_position"} <= set(
+        first["gains"]
+    )
     monkeypatch.setattr(fusion_study, "fit", lambda *_, **__: pytest.fail("trained again"))
     # As text: what is not defined for so few is nan, and nan is not nan.
     assert json.dumps(run()["rows"]) == json.dumps(first["rows"])
 
 
-# --- why fusion gains what it gains ----------------------------------------------------------------------------------
+# --- why fusion gains what it gains
+# ----------------------------------------------------------------------------------
 
 
 def test_smaller_training_sets_are_parts_of_larger_ones_and_the_same_people_are_held_out() -> None:
@@ -121,7 +157,10 @@ def test_smaller_training_sets_are_parts_of_larger_ones_and_the_same_people_are_
 
 def test_what_a_modality_shows_is_counted_from_the_drawn_truth(world: fusion_study.World) -> None:
     held = score.Held.of(world)
-    told = {r: replace(t, cues=tuple({"audio": ("pause",)} for _ in t.spans)) for r, t in world.truths.items()}
+    told = {
+        r: replace(t, cues=tuple({"audio": ("pause",)} for _ in t.spans))
+        for r, t in world.truths.items()
+    }
     found = why.shown(replace(world, truths=told), held)
     assert found["share_of_marked_moments"] == {"face": 0.0, "voice": 1.0, "words": 0.0}
     assert found["by_this_one_alone"] == {"face": 0.0, "voice": 1.0, "words": 0.0}
@@ -129,7 +168,9 @@ def test_what_a_modality_shows_is_counted_from_the_drawn_truth(world: fusion_stu
     assert found["ceiling"]["words"] == 0.5
 
 
-def test_a_contradiction_turns_with_the_tone_of_the_words_and_does_not_see_the_label(world: fusion_study.World) -> None:
+def test_a_contradiction_turns_with_the_tone_of_the_words_and_does_not_see_the_label(
+    world: fusion_study.World,
+) -> None:
     held = score.Held.of(world)
     source = world.recipe.sources["words"]
     pro, con = source.at(source.approach), source.at(source.avoid)
@@ -139,7 +180,9 @@ def test_a_contradiction_turns_with_the_tone_of_the_words_and_does_not_see_the_l
         sums = words[:, con].sum(axis=1), words[:, pro].sum(axis=1)
         words[:, [*pro, *con]] = 0
         words[:, pro[0]], words[:, con[0]] = sums
-        return replace(item, grid=replace(item.grid, values={**item.grid.values, "words": words}), y=1 - item.y)
+        return replace(
+            item, grid=replace(item.grid, values={**item.grid.values, "words": words}), y=1 - item.y
+        )
 
     before = why.contradiction(world, held, 0)
     after = why.contradiction(world, replace(held, items=tuple(turned(i) for i in held.items)), 0)
@@ -148,7 +191,9 @@ def test_a_contradiction_turns_with_the_tone_of_the_words_and_does_not_see_the_l
         np.testing.assert_allclose(after[kind], -before[kind], atol=1e-6)
 
 
-def test_a_told_signal_gains_where_it_knows_and_not_where_it_does_not(world: fusion_study.World) -> None:
+def test_a_told_signal_gains_where_it_knows_and_not_where_it_does_not(
+    world: fusion_study.World,
+) -> None:
     held = score.Held.of(world)
     rng = np.random.default_rng(0)
     said = score.Said(None, held.present + rng.normal(size=len(held.present)))
@@ -158,7 +203,9 @@ def test_a_told_signal_gains_where_it_knows_and_not_where_it_does_not(world: fus
     assert abs(found["nothing"]["frame_auc"]["value"]) < 0.03
 
 
-def test_gains_are_told_seed_by_seed(world: fusion_study.World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gains_are_told_seed_by_seed(
+    world: fusion_study.World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = score.Held.of(world)
     knows, blind = held.present * 2.0 - 1.0, np.zeros(len(held.present))
     seen = []
@@ -170,7 +217,9 @@ def test_gains_are_told_seed_by_seed(world: fusion_study.World, monkeypatch: pyt
     monkeypatch.setattr(score, "predictions", said)
     models = {"conflict": ["good", "bad"], "plain": ["bad", "bad"], "face": ["bad", "good"]}
     found = score.by_seed(world, held, models, 10)  # type: ignore[arg-type]
-    gains = {s: {n: g["frame_auc"]["value"] for n, g in pairs.items()} for s, pairs in found.items()}
+    gains = {
+        s: {n: g["frame_auc"]["value"] for n, g in pairs.items()} for s, pairs in found.items()
+    }
     assert gains["0"] == {"conflict - plain": 0.5, "conflict - face": 0.5, "plain - face": 0.0}
     assert gains["1"] == {"conflict - plain": 0.0, "conflict - face": -0.5, "plain - face": -0.5}
     assert {m for _, m in seen} == {("face",), fusion_study.ALL}
@@ -182,7 +231,8 @@ def test_every_draw_has_other_people_and_nobody_is_in_two_parts() -> None:
         world = draws.world_of_draw("default", seed, 4, 3)
         who = {r: i.subject for r, i in world.items.items()}
         train, val, test = (
-            {who[r] for r in part} for part in (world.folds[0].train, world.folds[0].val, world.folds[0].test)
+            {who[r] for r in part}
+            for part in (world.folds[0].train, world.folds[0].val, world.folds[0].test)
         )
         assert (len(train), len(val), len(test)) == (3, 1, 3)
         assert not train & val
@@ -206,33 +256,53 @@ def test_over_draws_the_interval_is_that_of_student() -> None:
 def test_draws_are_done_once_and_absences_are_set_against_the_network_of_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = tuple(r for r in fusion_study.ROWS if r.name in ("conflict", "plain", "face", "face + voice"))
+    rows = tuple(
+        r for r in fusion_study.ROWS if r.name in ("conflict", "plain", "face", "face + voice")
+    )
     plan = draws.Plan(4, 2, 1, rows, ("default", "no-conflict"), tmp_path)
     first = draws.one_draw(plan, 100, 1, 1, 100)
     monkeypatch.setattr(draws, "trained", lambda *a: pytest.fail("trained again"))
-    assert json.loads(json.dumps(draws.one_draw(plan, 100, 1, 1, 100))) == json.loads(json.dumps(first))
+    assert json.loads(json.dumps(draws.one_draw(plan, 100, 1, 1, 100))) == json.loads(
+        json.dumps(first)
+    )
     found = draws.gathered([first, first])
     gain = found["absent"]["plain"]["words"]["frame_auc"]
     rows_ = first["default"]["rows"]
     alone = first["default"]["absent"]["plain"]["words"]["frame_auc"]
-    assert gain["less_trained"]["value"] == pytest.approx(alone - rows_["face + voice"]["frame_auc"])
+    assert gain["less_trained"]["value"] == pytest.approx(
+        alone - rows_["face + voice"]["frame_auc"]
+    )
     assert gain["change"]["value"] == pytest.approx(alone - rows_["plain"]["frame_auc"])
-    assert "less_trained" not in found["absent"]["plain"]["face"]["frame_auc"]  # voice + words was not trained
+    assert (
+        "less_trained" not in found["absent"]["plain"]["face"]["frame_auc"]
+    )  # voice + words was not trained
     assert found["no-conflict"]["frame_auc"]["value"] == pytest.approx(
-        first["no-conflict"]["rows"]["conflict"]["frame_auc"] - first["no-conflict"]["rows"]["plain"]["frame_auc"]
+        first["no-conflict"]["rows"]["conflict"]["frame_auc"]
+        - first["no-conflict"]["rows"]["plain"]["frame_auc"]
     )
     assert "conflict" in draws.table(found)
 
 
-def test_slow_heads_and_further_draws_are_fewer_and_nobody_is_dropped_elsewhere(tmp_path: Path) -> None:
+def test_slow_heads_and_further_draws_are_fewer_and_nobody_is_dropped_elsewhere(
+    tmp_path: Path,
+) -> None:
     plan = draws.Plan(16, 24, 30, draws.DRAW_ROWS, fusion_study.WORLDS, tmp_path)
     whole, fast, pair = (draws.narrowed_plan(plan, n, 12, 5) for n in (4, 5, 12))
     assert whole == plan
-    assert {r.name for r in plan.rows} - {r.name for r in fast.rows} == {"mt", "jmt", "mt without residual"}
+    assert {r.name for r in plan.rows} - {r.name for r in fast.rows} == {
+        "mt",
+        "jmt",
+        "mt without residual",
+    }
     assert fast.worlds == fusion_study.WORLDS
     assert [r.name for r in pair.rows] == ["conflict", "plain", "face"]
     assert pair.worlds == ("default",)
-    a = {"default": {"rows": {"conflict": {"frame_auc": 0.8}, "plain": {"frame_auc": 0.7}}, "absent": {}}}
+    a = {
+        "default": {
+            "rows": {"conflict": {"frame_auc": 0.8}, "plain": {"frame_auc": 0.7}},
+            "absent": {},
+        }
+    }
     b = {"default": {"rows": {"plain": {"frame_auc": 0.9}}, "absent": {}}}
     found = draws.gathered([a, b, a])
     assert found["gains"]["conflict - plain"]["frame_auc"]["n"] == 2

@@ -5,10 +5,12 @@ Packages, each of which imports only those before it:
 - ``types``        every value that passes between packages
 - ``core``         errors, plug-ins, the store, weights, the engine
 - ``transcripts``  text formats → words with times
-- ``media``        media file → :class:`~twomind.types.Recording`, frames and sound on one true clock
+- ``media``        media file → :class:`~twomind.types.Recording`, frames and sound on one true
+  clock
 - ``annotations``  what coders marked
 - ``datasets``     data sets, protocols, folds
-- ``features``     recording → :class:`~twomind.types.Features`: face, voice and word measures, and cues with times
+- ``features``     recording → :class:`~twomind.types.Features`: face, voice and word measures, and
+  cues with times
 - ``encoders``     frozen networks
 - ``models``       features → :class:`~twomind.types.Prediction`
 - ``training``     what fits models

@@ -22,13 +22,16 @@ SLOW = ("dsfda",)
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in METHODS]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in METHODS],
 )
 @pytest.mark.parametrize("checker", check.CHECKS, ids=lambda f: f.__name__)
 def test_contract(name: str, checker: Callable[[Adapter, check.Toy], None]) -> None:
     world = check.toy()
     adapter = load_method(name)
-    if hasattr(type(adapter), "toy"):  # a method that needs more than an embedding brings its own small world
+    if hasattr(
+        type(adapter), "toy"
+    ):  # a method that needs more than an embedding brings its own small world
         world = type(adapter).toy()
     checker(adapter, world)
 
@@ -78,7 +81,9 @@ def test_the_stream_hands_over_nothing_else() -> None:
 
 def test_given_hides_what_was_not_declared() -> None:
     given = check.toy().given("anna")
-    assert given.access == Access.SOURCE | Access.SUMMARY | Access.TARGET | Access.NEUTRAL | Access.FEW
+    assert (
+        given.access == Access.SOURCE | Access.SUMMARY | Access.TARGET | Access.NEUTRAL | Access.FEW
+    )
     only = given.only(Access.NEUTRAL)
     assert only.access is Access.NEUTRAL
     assert only.seed == given.seed

@@ -1,4 +1,6 @@
-"""A person enrolled, adapted before use, saved: another process goes on identically; erased, nothing is left."""
+"""A person enrolled, adapted before use, saved: another process goes on identically; erased,
+nothing is left.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ from twomind.types import Example, Features, Given
 from twomind_synth.enrol import draw_clip
 
 SEED = 11
-#: Method and settings. The films are short and of one person, so SHOT and NRC are told to take them.
+#: Method and settings. The films are short and of one person, so SHOT and NRC are told to take
+#: them.
 METHODS: dict[str, dict[str, Any]] = {
     "neutral-alignment": {},
     "neutral-threshold": {},
@@ -40,7 +43,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "shot": {"force": True, "steps": 20},
     "nrc": {"force": True, "steps": 20, "k": 1, "kk": 1},
 }
-#: Answers of one state in a process that knows the files only. Nothing is handed over: it cannot adapt anew.
+#: Answers of one state in a process that knows the files only. Nothing is handed over: it cannot
+#: adapt anew.
 ELSEWHERE = """
 import json, sys
 from pathlib import Path
@@ -82,7 +86,12 @@ def windows(model: Any, film: Path, store: Store, subject: str) -> list[Features
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("films")
-    wanted = {"neutral": ("neutral", 0), "answer": ("smile", 0), "before": ("frown", 0), "other": ("neutral", 3)}
+    wanted = {
+        "neutral": ("neutral", 0),
+        "answer": ("smile", 0),
+        "before": ("frown", 0),
+        "other": ("neutral", 3),
+    }
     wanted |= {f"source-{kind}-{k}": (kind, k) for k in (1, 2) for kind in ("neutral", "frown")}
     films = {
         name: draw_clip(folder / f"{name}.mp4", kind, SEED, who, seconds=4.0, fps=5)
@@ -109,16 +118,23 @@ def files(*folders: Path) -> list[Path]:
     return sorted(p for folder in folders for p in folder.rglob("*") if p.is_file())
 
 
-def test_enrolled_adapted_reloaded_elsewhere_identical_and_erased(world: World, tmp_path: Path) -> None:
+def test_enrolled_adapted_reloaded_elsewhere_identical_and_erased(
+    world: World, tmp_path: Path
+) -> None:
     profiles, kept, store = tmp_path / "people", tmp_path / "states", Store(tmp_path / "store")
     model, films, mark = world.model, world.films, mark_of(world.model)
     where = ("--profiles", profiles, "--store", store.root)
     for person, film in (("P1", "neutral"), ("P2", "other")):
         assert run("enrol", person, films[film], *where)[0] == 0
-    own = {name: windows(model, films[name], store, "P1") for name in ("neutral", "before", "answer")}
+    own = {
+        name: windows(model, films[name], store, "P1") for name in ("neutral", "before", "answer")
+    }
     calm = content_hash(films["neutral"])
     given = Given(
-        seed=0, summary=world.summary, neutral=tuple(own["neutral"]), target=tuple(own["neutral"] + own["before"])
+        seed=0,
+        summary=world.summary,
+        neutral=tuple(own["neutral"]),
+        target=tuple(own["neutral"] + own["before"]),
     )
     before = np.stack([model.predict(x).probs for x in own["answer"]])
     states: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -128,11 +144,15 @@ def test_enrolled_adapted_reloaded_elsewhere_identical_and_erased(world: World, 
         state = adapter.begin(model, given.only(adapter.needs))
         steps = list(stream(model, adapter, own["answer"], state=state))
         answered = np.stack([s.prediction.probs for s in steps])
-        assert np.abs(answered - before).max() > 1e-6, f"{method} changed nothing, so this would prove nothing"
+        assert np.abs(answered - before).max() > 1e-6, (
+            f"{method} changed nothing, so this would prove nothing"
+        )
         wanted[method] = [[float(p).hex() for p in row] for row in answered]
         learnt += [v for v in _arrays(state) if v.size > 8]
         if n % 2:  # beside the profile, or in a folder of states that the store notes
-            path = save_state(state_path(profiles, "P1", method), state, {"person": "P1", "model": mark})
+            path = save_state(
+                state_path(profiles, "P1", method), state, {"person": "P1", "model": mark}
+            )
         else:
             folder = kept / method
             people = People(Adaptation(method, settings, state=folder))
@@ -161,7 +181,9 @@ def test_enrolled_adapted_reloaded_elsewhere_identical_and_erased(world: World, 
         held = path.read_bytes()
         for needle in needles:
             assert needle.encode() not in held, f"{needle} is still in {path}"
-            assert needle not in str(path.relative_to(tmp_path)), f"{needle} is still the name of {path}"
+            assert needle not in str(path.relative_to(tmp_path)), (
+                f"{needle} is still the name of {path}"
+            )
         for values in learnt:
             assert values.tobytes() not in held, f"what was learnt of P1 is still in {path}"
     # Of everybody else all stays: the profile, the state, and what was measured.
@@ -182,11 +204,22 @@ def _arrays(value: Any) -> list[np.ndarray]:
     return [np.asarray(value)] if hasattr(value, "shape") else []
 
 
-def test_predict_adapts_on_the_enrolled_clip_and_goes_on_in_another_process(world: World, tmp_path: Path) -> None:
+def test_predict_adapts_on_the_enrolled_clip_and_goes_on_in_another_process(
+    world: World, tmp_path: Path
+) -> None:
     store, films = tmp_path / "store", world.films
     where = ("--profiles", tmp_path / "people", "--store", store)
     assert run("enrol", "P1", films["neutral"], *where)[0] == 0
-    how = ("--model", "clip-au", "--adapt", "neutral-threshold", "--neutral", films["neutral"], "--subject", "P1")
+    how = (
+        "--model",
+        "clip-au",
+        "--adapt",
+        "neutral-threshold",
+        "--neutral",
+        films["neutral"],
+        "--subject",
+        "P1",
+    )
     how += ("--store", store)
     code, both = run("predict", films["before"], films["answer"], *how, "--out", tmp_path / "go")
     assert code == 0
@@ -197,7 +230,11 @@ def test_predict_adapts_on_the_enrolled_clip_and_goes_on_in_another_process(worl
     words = ["predict", films["answer"], *how, *state, "--out", tmp_path / "two", "--json"]
     code_ = "from twomind.cli.main import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code_, *map(str, words)], capture_output=True, text=True, timeout=HANG_S, check=True
+        [sys.executable, "-c", code_, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=True,
     )
     (answer,) = json.loads(done.stdout)["answers"]
     assert answer["prediction"]["probability"] == said["answer"]["probability"]

@@ -1,4 +1,6 @@
-"""CLIP-AUTT: prompts that hold the words, a state per person, a guard, and the efficient path against the naive one."""
+"""CLIP-AUTT: prompts that hold the words, a state per person, a guard, and the efficient path
+against the naive one.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,18 @@ def test_zero_steps_are_clip_au_exactly() -> None:
 
 
 def test_the_prompts_hold_the_words() -> None:
-    """At zero, the tuned prompts give the phrases' own features; the released prompts have nothing of them left."""
+    """At zero, the tuned prompts give the phrases' own features; the released prompts have nothing
+    of them left.
+    """
     model = toy_model()
     text = model.phrase_text()
     worded = autt.worded_prompts(text)
     torch.testing.assert_close(
         worded.features(torch.zeros(5, 4, 16)), model.weights[PHRASE_FEATURES], rtol=0, atol=1e-6
     )
-    other = replace(text, ids=text.ids.where(text.ids != int(text.ids[0, 1]), 7), released_ids=text.ids)
+    other = replace(
+        text, ids=text.ids.where(text.ids != int(text.ids[0, 1]), 7), released_ids=text.ids
+    )
     assert not torch.allclose(autt.worded_prompts(other).base, worded.base)
     a, b = autt.released_prompts(text), autt.released_prompts(replace(text, released_ids=other.ids))
     torch.testing.assert_close(a.base, b.base, rtol=0, atol=0)
@@ -66,27 +72,40 @@ def test_updates_lower_the_loss_and_change_the_answer() -> None:
     adapter = ClipAutt(steps=5, learning_rate=3e-3, balance=0.0, entropy_floor=0.0, max_drift=1.0)
     steps = list(stream(model, adapter, xs))
     assert int(steps[-1].state["n_updates"]) == 30
-    before = np.mean([float(parts.entropy(torch.from_numpy(model.predict(x).logits))) for x in xs[-3:]])
-    after = np.mean([float(parts.entropy(torch.from_numpy(np.asarray(s.prediction.logits)))) for s in steps[-3:]])
+    before = np.mean(
+        [float(parts.entropy(torch.from_numpy(model.predict(x).logits))) for x in xs[-3:]]
+    )
+    after = np.mean(
+        [
+            float(parts.entropy(torch.from_numpy(np.asarray(s.prediction.logits))))
+            for s in steps[-3:]
+        ]
+    )
     assert after < before - 0.005
 
 
 def test_the_balance_keeps_answers_apart() -> None:
-    """Mean entropy alone drives every clip to one class; with the balance the mean answer stays nearer to even."""
+    """Mean entropy alone drives every clip to one class; with the balance the mean answer stays
+    nearer to even.
+    """
     model = toy_model(seed=3)
     free = {"steps": 8, "learning_rate": 1e-2, "entropy_floor": 0.0, "max_drift": 1.0}
     lean = []
     for balance in (0.0, 1.0):
         *_, last = stream(model, ClipAutt(balance=balance, **free), windows(10))
         rows = last.state["memory"]
-        phrases = autt.worded_prompts(model.phrase_text()).rows(model.weights, last.state["context"])
+        phrases = autt.worded_prompts(model.phrase_text()).rows(
+            model.weights, last.state["context"]
+        )
         p = parts.classify(model.weights, parts.similarities(rows, phrases)).softmax(-1).mean(0)
         lean.append(abs(float(p[0]) - 0.5))
     assert lean[1] < lean[0] - 0.02
 
 
 def test_the_guard_stops_a_collapse() -> None:
-    """With a wild step size the unguarded answers run away; the guarded ones stay within the drift that is allowed."""
+    """With a wild step size the unguarded answers run away; the guarded ones stay within the drift
+    that is allowed.
+    """
     model = toy_model()
     xs = windows(12)
     wild = {"steps": 3, "patience": 2, "learning_rate": 0.3, "balance": 0.0}
@@ -94,7 +113,8 @@ def test_the_guard_stops_a_collapse() -> None:
     free = list(stream(model, ClipAutt(**wild, entropy_floor=0.0, max_drift=1.0), xs))
     source = np.stack([model.predict(x).probs for x in xs])
     moved = [
-        np.abs((np.stack([s.prediction.probs for s in run]) - source).mean(axis=0)).max() for run in (guarded, free)
+        np.abs((np.stack([s.prediction.probs for s in run]) - source).mean(axis=0)).max()
+        for run in (guarded, free)
     ]
     assert moved[0] < 0.07 < 0.12 < moved[1]
     last = guarded[-1].state
@@ -104,7 +124,9 @@ def test_the_guard_stops_a_collapse() -> None:
 
 
 def test_one_clip_alone_teaches_nothing() -> None:
-    """The balanced loss of one clip is zero; AdamW would make whole steps of its gradient's rounding error."""
+    """The balanced loss of one clip is zero; AdamW would make whole steps of its gradient's
+    rounding error.
+    """
     (only,) = stream(toy_model(), ClipAutt(), windows(1, frames=12))
     assert int(only.state["n_updates"]) == 0
     assert not only.state["context"].any()
@@ -119,19 +141,28 @@ def test_a_budget_ends_the_tuning() -> None:
 
 
 def test_the_efficient_path_equals_the_naive_one() -> None:
-    """As released: each window convolved by itself, and all tokens. Here: three products, and short prompts."""
+    """As released: each window convolved by itself, and all tokens. Here: three products, and short
+    prompts.
+    """
     model = toy_model()
     w, text, k = model.weights, model.phrase_text(), 16
-    frames, lengths, _ = replace(model, clips=ClipSettings(n_frames=24, n_clips=1)).frames(windows(4))
+    frames, lengths, _ = replace(model, clips=ClipSettings(n_frames=24, n_clips=1)).frames(
+        windows(4)
+    )
     fast = windows_of(w, frames, lengths, k)
-    slow = [torch.cat([parts.clip_rows(w, clip[None, i : i + k]) for i in range(24 - k + 1)]) for clip in frames]
+    slow = [
+        torch.cat([parts.clip_rows(w, clip[None, i : i + k]) for i in range(24 - k + 1)])
+        for clip in frames
+    ]
     short, full = autt.released_prompts(text), autt.released_prompts(text, full=True)
     context = autt.random_context(short, 0)
     rule = replace(autt.RELEASED, learning_rate=1e-4)
     a = autt.update(w, short, context, fast, rule)
     b = autt.update(w, full, context, slow, rule, truncate=False)
     torch.testing.assert_close(a.logits, b.logits, rtol=0, atol=1e-5)
-    torch.testing.assert_close(a.gradient, b.gradient, rtol=0, atol=1e-4 * float(b.gradient.abs().max()))
+    torch.testing.assert_close(
+        a.gradient, b.gradient, rtol=0, atol=1e-4 * float(b.gradient.abs().max())
+    )
     assert torch.equal(a.start, b.start)
 
 
@@ -156,7 +187,9 @@ def test_modes_differ_as_they_say() -> None:
     prompts, rule = autt.released_prompts(model.phrase_text()), autt.RELEASED
     rows = windows_of(model.weights, *model.frames(xs[:1])[:2], 16)
     untouched = answer(model.weights, prompts, start, rows, rule).mean(0).numpy()
-    np.testing.assert_allclose(subject[0].prediction.logits, untouched, atol=1e-6)  # answered before its update
+    np.testing.assert_allclose(
+        subject[0].prediction.logits, untouched, atol=1e-6
+    )  # answered before its update
     assert not torch.equal(subject[-1].state["context"], start)
     episodic = list(stream(model, ClipAutt(mode="episodic", steps=3), xs))
     assert torch.equal(episodic[-1].state["context"], start)  # from the start for every clip

@@ -1,8 +1,10 @@
-"""The settings that documented results rest on: the defaults of every adaptation method and training loop.
+"""The settings that documented results rest on: the defaults of every adaptation method and
+training loop.
 
-TTA-CaP's, CLIP-AUTT's and DSFDA's are those of the papers and released programs (v1 and WACV), TENT's, SAR's, TPT's,
-T3A's and TDA's those of their authors, where a method's text does not say otherwise; the rest were chosen on source
-people and are part of what a card means. A changed default is a changed method: it belongs here, and in the documents.
+TTA-CaP's, CLIP-AUTT's and DSFDA's are those of the papers and released programs (v1 and WACV),
+TENT's, SAR's, TPT's, T3A's and TDA's those of their authors, where a method's text does not say
+otherwise; the rest were chosen on source people and are part of what a card means. A changed
+default is a changed method: it belongs here, and in the documents.
 """
 
 from __future__ import annotations
@@ -161,7 +163,14 @@ METHODS: dict[str, dict[str, Any]] = {
         "rarest": 0.05,
     },
     "oracle": {"lr": 0.01, "momentum": 0.9, "decay": 0.01, "steps": 200, "batch": 64, "rank": 0},
-    "sar": {"lr": 0.001, "momentum": 0.9, "rho": 0.05, "reliable": 0.4, "memory": 0.9, "reset_below": 0.03},
+    "sar": {
+        "lr": 0.001,
+        "momentum": 0.9,
+        "rho": 0.05,
+        "reliable": 0.4,
+        "memory": 0.9,
+        "reset_below": 0.03,
+    },
     "sfda_pft": {
         "variant": "corrected",
         "target_loss": "ce_neutral+expr",
@@ -406,7 +415,11 @@ TRAININGS: dict[str, dict[str, Any]] = {
 def _defaults(settings: Any) -> dict[str, Any]:
     """What stands in the class, as it is: a number, a text, a truth value or several."""
     given = {field.name: field.default for field in fields(settings) if field.init}
-    return {name: value for name, value in given.items() if isinstance(value, bool | int | float | str | tuple)}
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, bool | int | float | str | tuple)
+    }
 
 
 @pytest.mark.parametrize("name", METHODS)

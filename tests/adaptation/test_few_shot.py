@@ -1,4 +1,6 @@
-"""A few coded answers of a person: the source with none, the person's own rate with many, honest in between."""
+"""A few coded answers of a person: the source with none, the person's own rate with many, honest in
+between.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_coded_answers_move_the_words_recogniser_and_the_parts_still_add_up() ->
     parts = {e.name: e.value for e in p.evidence if e.kind == "part"}
     assert p.logits is not None
     assert sum(parts.values()) == pytest.approx(p.logits[1] - p.logits[0])
-    assert not [e for e in p.evidence if e.kind == "band"], "the band belongs to the source's scores"
+    assert not [e for e in p.evidence if e.kind == "band"], (
+        "the band belongs to the source's scores"
+    )
 
 
 def test_an_answer_that_cannot_be_measured_says_nothing() -> None:

@@ -64,12 +64,16 @@ def test_without_a_budget_no_answer_changes() -> None:
     toy = check.toy(n_windows=40)
     for method in ("t3a", "tta-cap-v1", "tda"):
         guard = Guarded(method, budget=0.0)
-        np.testing.assert_array_equal(labels(walk(guard, toy)), labels(walk(load_method("source-only"), toy)))
+        np.testing.assert_array_equal(
+            labels(walk(guard, toy)), labels(walk(load_method("source-only"), toy))
+        )
 
 
 @pytest.mark.parametrize("budget", [0.02, 0.1])
 def test_the_budget_bounds_what_can_be_lost(budget: float) -> None:
-    """Whatever the adapted answers are: per class, no more than the budget's share leaves or joins."""
+    """Whatever the adapted answers are: per class, no more than the budget's share leaves
+    or joins.
+    """
     rng = np.random.default_rng(0)
     config, tally = Guarded(budget=budget, unsure=1.01), np.zeros((3, 2), np.int64)
     said, out = [], []
@@ -91,7 +95,9 @@ def test_one_answer_changes_only_where_the_source_is_unsure_and_the_method_surer
     config, tally = Guarded(budget=1.0, unsure=0.8), np.zeros((3, 2), np.int64)
 
     def chosen(source: float, adapted: float, quiet: bool = True) -> bool:
-        return decide(config, tally, np.array([source, 1 - source]), np.array([1 - adapted, adapted]), quiet)[0]
+        return decide(
+            config, tally, np.array([source, 1 - source]), np.array([1 - adapted, adapted]), quiet
+        )[0]
 
     assert chosen(0.6, 0.7)
     assert not chosen(0.9, 0.95)  # the source was sure
@@ -117,7 +123,11 @@ def test_the_neutral_clip_is_a_sign_of_its_own() -> None:
         guard = Guarded("tent", {"lr": -20.0}, use_neutral=True, neutral_class=0, **deaf)  # type: ignore[arg-type]
         steps = list(stream(toy.model, guard, toy.windows[person], given=toy.given))
         alarms += [e["sign"] for e in steps[-1].state["log"] if e["what"] == "alarms"]
-        blind = list(stream(toy.model, replace(guard, use_neutral=False), toy.windows[person], given=toy.given))
+        blind = list(
+            stream(
+                toy.model, replace(guard, use_neutral=False), toy.windows[person], given=toy.given
+            )
+        )
         assert blind[-1].state["counts"]["alarms"] == 0
     assert set(alarms) == {"neutral clip"}
 
@@ -138,10 +148,15 @@ def test_bad_settings_and_unequal_streams() -> None:
 def test_scores_of_people() -> None:
     y = np.array([0, 0, 1, 1])
     assert macro_f1(y, y, 2) == 100
-    assert macro_f1(np.zeros(4, int), np.zeros(4, int), 2) == 100  # an absent class that is never said is left out
+    assert (
+        macro_f1(np.zeros(4, int), np.zeros(4, int), 2) == 100
+    )  # an absent class that is never said is left out
     assert macro_f1(y, np.zeros(4, int), 2) == pytest.approx(100 * (2 * 2 / 6) / 2)
     low, high = wilson(5, 100)
-    assert (round(low, 3), round(high, 3)) == (0.022, 0.112)  # Wilson 1927, as statsmodels' proportion_confint gives
+    assert (round(low, 3), round(high, 3)) == (
+        0.022,
+        0.112,
+    )  # Wilson 1927, as statsmodels' proportion_confint gives
 
 
 def test_streams_are_what_they_are_called() -> None:
@@ -156,7 +171,10 @@ def test_streams_are_what_they_are_called() -> None:
     rare = min(ys["imbalanced"].count(0), ys["imbalanced"].count(1))
     assert rare / len(ys["imbalanced"]) == pytest.approx(0.1, abs=0.02)
     before = {e.x.span_s: e.x.tracks["embedding"].values for e in own}
-    changed = sum(not np.array_equal(e.x.tracks["embedding"].values, before[e.x.span_s]) for e in found["corrupted"])
+    changed = sum(
+        not np.array_equal(e.x.tracks["embedding"].values, before[e.x.span_s])
+        for e in found["corrupted"]
+    )
     assert 5 <= changed <= 20
     mixed = interleaved([own[:3], [replace(e, y=7) for e in own[:2]]])
     assert [e.y for e in mixed] == [0, 7, 1, 7, 0]

@@ -1,4 +1,6 @@
-"""``mmd`` with ``scope="network"``: the model's own network, trained on source people and the person at once."""
+"""``mmd`` with ``scope="network"``: the model's own network, trained on source people and the
+person at once.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def _one_thread() -> None:
 
 
 def windows(rows: np.ndarray, y: np.ndarray, person: str) -> tuple[Example, ...]:
-    tracks = [Track(row[None].astype(np.float32), np.array([0.5]), np.ones(1, bool)) for row in rows]
+    tracks = [
+        Track(row[None].astype(np.float32), np.array([0.5]), np.ones(1, bool)) for row in rows
+    ]
     return tuple(
         Example(Features(f"{person}{n}", person, {"embedding": t}, (0.0, 1.0), drawn=True), int(c))
         for n, (t, c) in enumerate(zip(tracks, y, strict=True))
@@ -33,7 +37,9 @@ def windows(rows: np.ndarray, y: np.ndarray, person: str) -> tuple[Example, ...]
 
 
 def shifted(seed: int) -> tuple[Any, tuple[Example, ...], tuple[Example, ...]]:
-    """An untrained model with a network, a source of two blobs, and a person whose blobs lie off to one side."""
+    """An untrained model with a network, a source of two blobs, and a person whose blobs lie off to
+    one side.
+    """
     rng = np.random.default_rng(seed)
     y = np.arange(100) % 2
     rows = rng.normal(size=(2, 100, 2)) * 0.5 + np.stack([3.0 * y, 0 * y], axis=1)
@@ -42,14 +48,18 @@ def shifted(seed: int) -> tuple[Any, tuple[Example, ...], tuple[Example, ...]]:
     network = torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.ReLU())
     head = torch.nn.Linear(16, 2)
     weights = {"head.weight": head.weight.detach(), "head.bias": head.bias.detach()}
-    model = EmbeddingRecogniser(Task("blobs", ("a", "b"), "window"), weights, network=network, drawn=True)
+    model = EmbeddingRecogniser(
+        Task("blobs", ("a", "b"), "window"), weights, network=network, drawn=True
+    )
     return model, windows(rows[0], y, "s"), windows(rows[1], y, "t")
 
 
 def accuracy(seed: int, **settings: Any) -> float:
     """Of the person; the method sees the windows without their classes."""
     model, source, target = shifted(seed)
-    method = load_method("mmd", **SETTINGS | {"steps": 180, "batch": 32, "network_lr": 1e-2} | settings)
+    method = load_method(
+        "mmd", **SETTINGS | {"steps": 180, "batch": 32, "network_lr": 1e-2} | settings
+    )
     state = method.begin(model, Given(seed, source=source, target=tuple(e.x for e in target)))
     return float(np.mean([method.step(model, state, e.x)[0].probs.argmax() == e.y for e in target]))
 
@@ -57,11 +67,17 @@ def accuracy(seed: int, **settings: Any) -> float:
 def test_the_bank_is_the_written_sum() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(9, 3)), rng.normal(size=(7, 3)) + 0.5
-    xx, yy, xy = (np.linalg.norm(a[:, None] - b[None], axis=-1) for a, b in ((x, x), (y, y), (x, y)))
+    xx, yy, xy = (
+        np.linalg.norm(a[:, None] - b[None], axis=-1) for a, b in ((x, x), (y, y), (x, y))
+    )
     widths = [np.sort(xx.ravel())[(81 - 1) // 2] * 2.0**e for e in np.arange(-8, 8.01, 0.5)]
     assert len(widths) == 33
-    wanted = sum(np.exp(-xx / w).mean() + np.exp(-yy / w).mean() - 2 * np.exp(-xy / w).mean() for w in widths)
-    assert float(divergences.bank_mmd(torch.from_numpy(x), torch.from_numpy(y))) == pytest.approx(wanted, rel=1e-6)
+    wanted = sum(
+        np.exp(-xx / w).mean() + np.exp(-yy / w).mean() - 2 * np.exp(-xy / w).mean() for w in widths
+    )
+    assert float(divergences.bank_mmd(torch.from_numpy(x), torch.from_numpy(y))) == pytest.approx(
+        wanted, rel=1e-6
+    )
 
 
 def test_shrinking_all_rows_brings_nothing() -> None:
@@ -93,7 +109,9 @@ def test_the_shared_network_stays_and_zero_steps_are_the_source_model() -> None:
         moved = [not torch.equal(v, before[k]) for k, v in state["network"].items()]
         assert all(moved) if steps else not any(moved)
     for e in target[:5]:
-        np.testing.assert_allclose(method.step(model, state, e.x)[0].probs, model.predict(e.x).probs, atol=1e-6)
+        np.testing.assert_allclose(
+            method.step(model, state, e.x)[0].probs, model.predict(e.x).probs, atol=1e-6
+        )
 
 
 def test_the_contract_of_methods_holds() -> None:

@@ -1,7 +1,8 @@
 """CLIP-AUTT against plain loops written from its equations, with gradients by finite differences.
 
-A random CLIP-AU of three phrases on a random text tower of two layers. Procedures are compared one window at a time,
-each from the library's own state before it: a step of AdamW is nearly the sign of the gradient, so rounding would grow.
+A random CLIP-AU of three phrases on a random text tower of two layers. Procedures are compared one
+window at a time, each from the library's own state before it: a step of AdamW is nearly the sign of
+the gradient, so rounding would grow.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def doubled(weights: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
 def world(seed: int) -> World:
     rng = torch.Generator().manual_seed(seed)
     own = new_text_weights(20, WIDTH, 2, DIM, context=LENGTH, seed=seed)
-    own = {name: value + 0.2 * torch.randn(value.shape, generator=rng) for name, value in own.items()}
+    own = {
+        name: value + 0.2 * torch.randn(value.shape, generator=rng) for name, value in own.items()
+    }
     tower = text_tower(own, n_heads=2)
     read_at = torch.tensor([3, 5, 6])
     tokens = []
@@ -80,7 +83,14 @@ def world(seed: int) -> World:
     task = Task("drawn", ("no", "yes"), "window")
     clips = ClipSettings(n_frames=9, n_clips=2)
     fast = ClipAu(
-        task, weights, PHRASES[:N], "embedding", "toy", clips=clips, drawn=True, text=PhraseText(tower, *tokens)
+        task,
+        weights,
+        PHRASES[:N],
+        "embedding",
+        "toy",
+        clips=clips,
+        drawn=True,
+        text=PhraseText(tower, *tokens),
     )
     own_w = doubled(weights)
     for name in ("temporal_classifier.0.weight", "temporal_classifier.0.bias"):
@@ -107,7 +117,9 @@ def wide(context: torch.Tensor) -> np.ndarray:
 
 
 def near(got: Any, want: Any, atol: float = 2e-5) -> None:
-    np.testing.assert_allclose(np.asarray(got, np.float64), np.asarray(want, np.float64), rtol=1e-4, atol=atol)
+    np.testing.assert_allclose(
+        np.asarray(got, np.float64), np.asarray(want, np.float64), rtol=1e-4, atol=atol
+    )
 
 
 def settings_of(method: ClipAutt) -> dict[str, Any]:
@@ -130,7 +142,8 @@ def test_the_constants_are_the_published_and_documented_ones() -> None:
     }
 
 
-# --- the pieces of an update -----------------------------------------------------------------------------------------
+# --- the pieces of an update
+# -----------------------------------------------------------------------------------------
 
 
 @random
@@ -178,7 +191,13 @@ def test_one_update(mode: str, seed: int, n_clips: int, remembered: int, n: int)
     """Which windows, the answers, the loss, its gradient, and the context after the step."""
     w, words = world(seed), mode == "corrected"
     rng = np.random.default_rng(seed)
-    method = ClipAutt(mode=mode, learning_rate=0.05, weight_decay=0.3, balance=float(rng.uniform(0.2, 1.5)), **SIZES)
+    method = ClipAutt(
+        mode=mode,
+        learning_rate=0.05,
+        weight_decay=0.3,
+        balance=float(rng.uniform(0.2, 1.5)),
+        **SIZES,
+    )
     clips = [rng.normal(size=(9, DIM)).astype(np.float32) for _ in range(n_clips)]
     memory = rng.normal(size=(remembered, DIM)) if words else np.zeros((0, DIM))
     memory = parts.unit(torch.from_numpy(memory.astype(np.float32)))
@@ -188,7 +207,9 @@ def test_one_update(mode: str, seed: int, n_clips: int, remembered: int, n: int)
         "second": torch.from_numpy(0.01 * rng.random(size=context.shape).astype(np.float32)),
         "n": torch.tensor(float(n)),
     }
-    prompts = (autt.worded_prompts if words else autt.released_prompts)(w.fast.phrase_text(), CONTEXT)
+    prompts = (autt.worded_prompts if words else autt.released_prompts)(
+        w.fast.phrase_text(), CONTEXT
+    )
     frames = torch.from_numpy(np.stack(clips))
     got = autt.update(
         w.fast.weights,
@@ -201,8 +222,12 @@ def test_one_update(mode: str, seed: int, n_clips: int, remembered: int, n: int)
         balance=method.balance if words else 0.0,
     )
     windows = [slow.window_rows(w.slow, plain.listed(clip), SIZES["k"]) for clip in clips]
-    old = {"first": wide(moments["first"]), "second": wide(moments["second"]), "n": n} if n else None
-    want = slow.update(w.slow, wide(context), windows, settings_of(method), old, plain.listed(memory))
+    old = (
+        {"first": wide(moments["first"]), "second": wide(moments["second"]), "n": n} if n else None
+    )
+    want = slow.update(
+        w.slow, wide(context), windows, settings_of(method), old, plain.listed(memory)
+    )
     assert got.start.tolist() == want.start
     for each, spread in zip(got.window_entropy, want.window_entropies, strict=True):
         near(each, spread, atol=2e-6)
@@ -218,7 +243,9 @@ def test_one_update(mode: str, seed: int, n_clips: int, remembered: int, n: int)
 
 def test_the_first_of_equal_windows_is_chosen() -> None:
     w = world(1)
-    rows = torch.nn.functional.normalize(torch.randn(3, DIM, generator=torch.Generator().manual_seed(0)), dim=-1)
+    rows = torch.nn.functional.normalize(
+        torch.randn(3, DIM, generator=torch.Generator().manual_seed(0)), dim=-1
+    )
     phrases = w.fast.phrase_rows()
     _, (each,) = autt.choose(w.fast.weights, [rows], phrases, autt.Rule())
     best = int(each.argmin())
@@ -227,7 +254,8 @@ def test_the_first_of_equal_windows_is_chosen() -> None:
     assert start.tolist() == [1]
 
 
-# --- the procedures, a window at a time ------------------------------------------------------------------------------
+# --- the procedures, a window at a time
+# ------------------------------------------------------------------------------
 
 
 def as_slow(state: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +264,11 @@ def as_slow(state: dict[str, Any]) -> dict[str, Any]:
     if moments:
         moments = {k: wide(moments[k]) for k in ("first", "second")} | {"n": int(moments["n"])}
     counts = {k: int(state[k]) for k in ("n_updates", "n_dropped", "in_a_row")}
-    kept = {"context": wide(state["context"]), "memory": plain.listed(state["memory"]), "moments": moments}
+    kept = {
+        "context": wide(state["context"]),
+        "memory": plain.listed(state["memory"]),
+        "moments": moments,
+    }
     return kept | counts | {"ended": bool(state["why"])}
 
 
@@ -246,7 +278,9 @@ def follow(method: ClipAutt, seed: int, n_windows: int, frames: int = 14) -> dic
     state = method.begin(w.fast, Given())
     for k in range(n_windows):
         x = video(seed, frames, k)
-        logits, want = slow.corrected(w.slow, settings_of(method), as_slow(state), clips_of(w.fast, x))
+        logits, want = slow.corrected(
+            w.slow, settings_of(method), as_slow(state), clips_of(w.fast, x)
+        )
         prediction, state = method.step(w.fast, state, x)
         got = as_slow(state)
         assert {c: got[c] for c in ("n_updates", "n_dropped", "in_a_row", "ended")} == {
@@ -274,7 +308,9 @@ def test_the_guard_drops_updates_and_ends_the_tuning(limits: dict[str, float]) -
     """A large step size, no balance: some updates pass and some do not."""
     ended, updates = [], 0
     for seed in (1, 2, 3):
-        state = follow(ClipAutt(learning_rate=0.1, balance=0.0, patience=2, **limits, **SIZES), seed, 4)
+        state = follow(
+            ClipAutt(learning_rate=0.1, balance=0.0, patience=2, **limits, **SIZES), seed, 4
+        )
         ended.append(bool(state["why"]))
         updates += int(state["n_updates"])
     assert any(ended)
@@ -313,7 +349,9 @@ def test_subject(seed: int) -> None:
     state = method.begin(w.fast, Given(seed=seed))
     for k in range(3):
         x = video(seed, 14, k)
-        logits, context = slow.subject(w.slow, settings_of(method), wide(state["context"]), clips_of(w.fast, x))
+        logits, context = slow.subject(
+            w.slow, settings_of(method), wide(state["context"]), clips_of(w.fast, x)
+        )
         prediction, state = method.step(w.fast, state, x)
         near(prediction.logits, logits)
         assert np.mean(np.abs(wide(state["context"]) - context) < 2e-5) > 0.9
@@ -329,20 +367,31 @@ def test_episodic(seed: int) -> None:
     for k in range(2):
         x = video(seed, 14, k)
         prediction, state = method.step(w.fast, state, x)
-        near(prediction.logits, slow.episodic(w.slow, settings_of(method), wide(start), clips_of(w.fast, x)), atol=1e-3)
+        near(
+            prediction.logits,
+            slow.episodic(w.slow, settings_of(method), wide(start), clips_of(w.fast, x)),
+            atol=1e-3,
+        )
         assert torch.equal(state["context"], start)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_released(seed: int) -> None:
-    """Two passes over five videos in batches of two, the fifth left out, then one more video answered."""
-    w, method = world(seed), ClipAutt(mode="released", learning_rate=0.01, epochs=2, batch=2, **SIZES)
+    """Two passes over five videos in batches of two, the fifth left out, then one more video
+    answered.
+    """
+    w, method = (
+        world(seed),
+        ClipAutt(mode="released", learning_rate=0.01, epochs=2, batch=2, **SIZES),
+    )
     videos = [video(seed, 5 + 3 * k, k) for k in range(5)]
     state = method.begin(w.fast, Given(seed=seed, target=tuple(videos)))
     start = autt.random_context(autt.released_prompts(w.fast.phrase_text(), CONTEXT), seed)
     rng = np.random.default_rng(seed)
     frames = [plain.listed(x.tracks["embedding"].values) for x in videos]
-    context = slow.released(w.slow, settings_of(method), wide(start), frames, 9, lambda n: int(rng.integers(n)))
+    context = slow.released(
+        w.slow, settings_of(method), wide(start), frames, 9, lambda n: int(rng.integers(n))
+    )
     assert np.mean(np.abs(wide(state["context"]) - context) < 1e-4) > 0.85
     x = video(seed, 14, 9)
     prediction, _ = method.step(w.fast, state, x)
@@ -357,7 +406,9 @@ def test_few_videos_are_one_batch() -> None:
     start = autt.random_context(autt.released_prompts(w.fast.phrase_text(), CONTEXT), 3)
     rng = np.random.default_rng(3)
     frames = [plain.listed(x.tracks["embedding"].values) for x in videos]
-    context = slow.released(w.slow, settings_of(method), wide(start), frames, 9, lambda n: int(rng.integers(n)))
+    context = slow.released(
+        w.slow, settings_of(method), wide(start), frames, 9, lambda n: int(rng.integers(n))
+    )
     assert np.mean(np.abs(wide(state["context"]) - context) < 2e-5) > 0.9
 
 

@@ -1,7 +1,9 @@
-"""Adaptation before use against slow references: MMD and its relatives, SHOT, NRC, the subject-based code, SFDA-PFT.
+"""Adaptation before use against slow references: MMD and its relatives, SHOT, NRC, the
+subject-based code, SFDA-PFT.
 
-The references (``reference/``) are loops over single numbers in float64, written from the equations. First the
-functions are compared on random rows, then whole adaptations, step by step, on a few windows. Nothing recorded is read.
+The references (``reference/``) are loops over single numbers in float64, written from the
+equations. First the functions are compared on random rows, then whole adaptations, step by step, on
+a few windows. Nothing recorded is read.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from twomind.training import pft, pft_losses
 from twomind.types import Example, Features, Given, Task, Track
 
 descent, mmd, nrc, shot, slow_pft = (
-    importlib.import_module(f"reference.{name}") for name in ("descent", "mmd", "nrc", "shot", "pft")
+    importlib.import_module(f"reference.{name}")
+    for name in ("descent", "mmd", "nrc", "shot", "pft")
 )
 
 checked = settings(deadline=None, derandomize=True, max_examples=20)
@@ -43,24 +46,35 @@ def close(got: Any, wanted: Any, rel: float = 1e-9, abs_: float = 1e-11) -> None
     np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=rel, atol=abs_)
 
 
-# --- divergences ----------------------------------------------------------------------------------------------------
+# --- divergences
+# ----------------------------------------------------------------------------------------------------
 
 
 @checked
 @given(
-    seeds, rows, rows, dims, st.sampled_from(["mean", "median", 0.7]), st.integers(1, 6), st.sampled_from([2.0, 3.0])
+    seeds,
+    rows,
+    rows,
+    dims,
+    st.sampled_from(["mean", "median", 0.7]),
+    st.integers(1, 6),
+    st.sampled_from([2.0, 3.0]),
 )
-def test_mk_mmd(seed: int, n: int, m: int, dim: int, width: Any, n_kernels: int, factor: float) -> None:
+def test_mk_mmd(
+    seed: int, n: int, m: int, dim: int, width: Any, n_kernels: int, factor: float
+) -> None:
     rng = np.random.default_rng(seed)
     x, y = 3 * rng.normal(size=(n, dim)), 3 * rng.normal(size=(m, dim)) + 1
     kernels = divergences.Kernels(n_kernels, factor, width)
     for estimator in ("biased", "unbiased"):
         got = float(divergences.mk_mmd(t(x), t(y), kernels, estimator))
-        assert got == pytest.approx(mmd.mk_mmd(x, y, width, n_kernels, factor, estimator), rel=1e-8, abs=1e-10)
-    if width == "mean":
-        assert float(divergences.base_width(divergences.squared_distances(t(x)), kernels)) == pytest.approx(
-            mmd.width(x, width, n_kernels, factor), rel=1e-9
+        assert got == pytest.approx(
+            mmd.mk_mmd(x, y, width, n_kernels, factor, estimator), rel=1e-8, abs=1e-10
         )
+    if width == "mean":
+        assert float(
+            divergences.base_width(divergences.squared_distances(t(x)), kernels)
+        ) == pytest.approx(mmd.width(x, width, n_kernels, factor), rel=1e-9)
 
 
 def test_the_published_kernels() -> None:
@@ -81,7 +95,9 @@ def test_the_width_has_no_gradient_and_rows_that_coincide_are_no_nan() -> None:
     at = t(x).requires_grad_()
     (got,) = torch.autograd.grad(divergences.mk_mmd(at, t(y)), at)
     narrowest = mmd.width([*x, *y], "mean", 5, 2.0)
-    wanted = descent.gradient(lambda p: mmd.mk_mmd(p["x"], y, narrowest=narrowest), {"x": x}, ["x"])["x"]
+    wanted = descent.gradient(
+        lambda p: mmd.mk_mmd(p["x"], y, narrowest=narrowest), {"x": x}, ["x"]
+    )["x"]
     close(got, wanted, 1e-6, 1e-8)
     same = t(np.ones((3, 2)))
     assert float(divergences.mk_mmd(same, same)) == 0
@@ -90,7 +106,9 @@ def test_the_width_has_no_gradient_and_rows_that_coincide_are_no_nan() -> None:
 @checked
 @given(seeds, st.integers(3, 8), rows, dims)
 def test_class_wise_mmd(seed: int, n: int, m: int, dim: int) -> None:
-    """LMMD, the neutral-conditional form, and the form with other shares. Classes may be absent on either side."""
+    """LMMD, the neutral-conditional form, and the form with other shares. Classes may be absent on
+    either side.
+    """
     rng = np.random.default_rng(seed)
     x, z = rng.normal(size=(n, dim)), rng.normal(size=(m, dim)) + 0.5
     y, probs = rng.integers(0, 3, size=n), rng.dirichlet([0.3] * 3, size=m)
@@ -103,10 +121,16 @@ def test_class_wise_mmd(seed: int, n: int, m: int, dim: int) -> None:
     assert float(conditional) == pytest.approx(mmd.mk_mmd(x[y == c], z), rel=1e-8, abs=1e-10)
     shares = rng.dirichlet([1.0] * 3)
     got = divergences.shared_mmd(t(x), t(y), t(z), t(shares))
-    assert float(got) == pytest.approx(mmd.shared_mmd(x, y.tolist(), z, shares), rel=1e-8, abs=1e-10)
+    assert float(got) == pytest.approx(
+        mmd.shared_mmd(x, y.tolist(), z, shares), rel=1e-8, abs=1e-10
+    )
     answers, known = rng.dirichlet([0.7] * 3, size=m), rng.dirichlet([3.0] * 3)
     for rounds in (1, 7):
-        close(divergences.class_shares(t(answers), t(known), rounds), mmd.class_shares(answers, known, rounds), 1e-8)
+        close(
+            divergences.class_shares(t(answers), t(known), rounds),
+            mmd.class_shares(answers, known, rounds),
+            1e-8,
+        )
 
 
 @checked
@@ -115,17 +139,24 @@ def test_bank_coral_and_means(seed: int, n: int, m: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, dim)), 2 * rng.normal(size=(m, dim)) + 1
     if n > 2:  # of two rows, the median is the distance of a row with itself
-        assert float(divergences.bank_mmd(t(x), t(y))) == pytest.approx(mmd.bank(x, y), rel=1e-8, abs=1e-9)
+        assert float(divergences.bank_mmd(t(x), t(y))) == pytest.approx(
+            mmd.bank(x, y), rel=1e-8, abs=1e-9
+        )
     close(divergences.covariance(t(x)), mmd.covariance(x))
     for squared in (True, False):
-        assert float(divergences.coral(t(x), t(y), squared)) == pytest.approx(mmd.coral(x, y, squared), rel=1e-8)
+        assert float(divergences.coral(t(x), t(y), squared)) == pytest.approx(
+            mmd.coral(x, y, squared), rel=1e-8
+        )
     assert float(divergences.coral(t(x), t(y))) == pytest.approx(mmd.coral(x, y, True), rel=1e-8)
-    assert float(divergences.linear_mmd(t(x), t(y))) == pytest.approx(mmd.linear_mmd(x, y), rel=1e-8)
+    assert float(divergences.linear_mmd(t(x), t(y))) == pytest.approx(
+        mmd.linear_mmd(x, y), rel=1e-8
+    )
     share = float(rng.uniform(0.1, 0.9))
     close(divergences.recolouring(t(x), t(y), share), mmd.recolouring(x, y, share), 1e-6, 1e-8)
 
 
-# --- pseudo-labels and neighbours -----------------------------------------------------------------------------------
+# --- pseudo-labels and neighbours
+# -----------------------------------------------------------------------------------
 
 
 @checked
@@ -137,18 +168,28 @@ def test_information_maximisation(seed: int, n: int, n_classes: int) -> None:
     spread = shot.entropy(shot.mean_answer(answers))
     assert float(neighbours.mean_entropy(t(logits))) == pytest.approx(sure, rel=1e-9, abs=1e-11)
     assert float(neighbours.diversity(t(logits))) == pytest.approx(spread, rel=1e-9, abs=1e-11)
-    assert float(neighbours.information(t(logits))) == pytest.approx(sure - spread, rel=1e-9, abs=1e-11)
+    assert float(neighbours.information(t(logits))) == pytest.approx(
+        sure - spread, rel=1e-9, abs=1e-11
+    )
     got = float(neighbours.information(t(logits), 0.4))
     assert got == pytest.approx(shot.information(logits, 0.4), rel=1e-9, abs=1e-11)
 
 
 def test_the_constant_in_the_entropy_is_shots() -> None:
     """A sure answer: ``-1 log(1 + 1e-5)``, and no nan."""
-    assert float(neighbours.mean_entropy(t([[800.0, 0.0]]))) == pytest.approx(-math.log1p(1e-5), rel=1e-6)
+    assert float(neighbours.mean_entropy(t([[800.0, 0.0]]))) == pytest.approx(
+        -math.log1p(1e-5), rel=1e-6
+    )
 
 
 @checked
-@given(seeds, st.integers(1, 12), st.integers(1, 4), st.sampled_from(["cosine", "euclidean"]), st.integers(0, 2))
+@given(
+    seeds,
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.sampled_from(["cosine", "euclidean"]),
+    st.integers(0, 2),
+)
 def test_centroid_labels(seed: int, n: int, dim: int, distance: str, above: int) -> None:
     rng = np.random.default_rng(seed)
     features, probs = 2 * rng.normal(size=(n, dim)) + 1, rng.dirichlet([0.5] * 3, size=n)
@@ -163,14 +204,19 @@ def test_centroid_labels(seed: int, n: int, dim: int, distance: str, above: int)
 
 
 def test_centroid_labels_in_rounds_where_they_matter() -> None:
-    """Seeds on which the second round changes a label, and on which a class is dropped for too few predictions."""
+    """Seeds on which the second round changes a label, and on which a class is dropped for too few
+    predictions.
+    """
     changed = dropped = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
         features, probs = rng.normal(size=(12, 2)), rng.dirichlet([0.5] * 3, size=12)
         got = neighbours.centroid_labels(t(features), t(probs), above=1)
         assert got.tolist() == shot.centroid_labels(features, probs, above=1)
-        changed += got.tolist() != neighbours.centroid_labels(t(features), t(probs), above=1, rounds=1).tolist()
+        changed += (
+            got.tolist()
+            != neighbours.centroid_labels(t(features), t(probs), above=1, rounds=1).tolist()
+        )
         dropped += 1 in np.bincount(probs.argmax(axis=1), minlength=3)
     assert changed > 5
     assert dropped > 5
@@ -179,7 +225,9 @@ def test_centroid_labels_in_rounds_where_they_matter() -> None:
 @checked
 @given(seeds, st.integers(4, 10), st.integers(1, 3), st.integers(1, 3), st.booleans())
 def test_nrc_neighbours_affinities_and_loss(seed: int, n: int, k: int, kk: int, twin: bool) -> None:
-    """``twin``: two rows are the same moment again, so a row that counted itself would be found out."""
+    """``twin``: two rows are the same moment again, so a row that counted itself would be found
+    out.
+    """
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(n, 3))
     if twin:
@@ -191,14 +239,25 @@ def test_nrc_neighbours_affinities_and_loss(seed: int, n: int, k: int, kk: int, 
     found = neighbours.near(t(bank)[t(where)], t(where), t(bank), k, kk)
     assert [sorted(r) for r in found.first.tolist()] == [sorted(r) for r in first]
     wanted = [[nrc.affinity(int(i), theirs) for theirs in second[b]] for b, i in enumerate(where)]
-    found = neighbours.Near(t(first), t(second)) if twin else found  # twins may come in either order
+    found = (
+        neighbours.Near(t(first), t(second)) if twin else found
+    )  # twins may come in either order
     weights = neighbours.affinities(found, t(where))
     close(weights, wanted, 1e-6)
     assert float(neighbours.affinities(found, t(where), released=True).min()) == pytest.approx(0.1)
     probs = [descent.softmax(row) for row in logits]
     for r, spread in ((0.1, 1.0), (0.4, 0.3)):
-        got = neighbours.nrc(t(logits), found, neighbours.affinities(found, t(where), r).double(), t(scores), r, spread)
-        assert float(got) == pytest.approx(nrc.loss(probs, where, first, second, scores, r, spread), rel=1e-6)
+        got = neighbours.nrc(
+            t(logits),
+            found,
+            neighbours.affinities(found, t(where), r).double(),
+            t(scores),
+            r,
+            spread,
+        )
+        assert float(got) == pytest.approx(
+            nrc.loss(probs, where, first, second, scores, r, spread), rel=1e-6
+        )
     default = neighbours.nrc(t(logits), found, weights.double(), t(scores))
     assert float(default) == pytest.approx(nrc.loss(probs, where, first, second, scores), rel=1e-6)
 
@@ -207,7 +266,9 @@ def test_an_affinity_is_a_count() -> None:
     """Row 0 is named twice by one neighbour, once by another, and by a third not at all."""
     found = neighbours.Near(t([[1, 2, 3]]), t([[[0, 0], [4, 0], [5, 4]]]))
     close(
-        neighbours.affinities(found, t([0])), [[nrc.affinity(0, theirs) for theirs in ([0, 0], [4, 0], [5, 4])]], 1e-6
+        neighbours.affinities(found, t([0])),
+        [[nrc.affinity(0, theirs) for theirs in ([0, 0], [4, 0], [5, 4])]],
+        1e-6,
     )
     close(neighbours.affinities(found, t([0])), [[2, 1, 0.1]], 1e-6)
 
@@ -215,7 +276,9 @@ def test_an_affinity_is_a_count() -> None:
 @checked
 @given(seeds, st.integers(5, 10))
 def test_neighbours_of_neighbours(seed: int, n: int) -> None:
-    """The order of the second neighbours is free; which they are is not. A neighbour is not its own neighbour."""
+    """The order of the second neighbours is free; which they are is not. A neighbour is not its own
+    neighbour.
+    """
     bank = [nrc.unit(row) for row in np.random.default_rng(seed).normal(size=(n, 3))]
     found = neighbours.near(t(bank), torch.arange(n), t(bank), 3, 2)
     first, second = nrc.neighbours(range(n), bank, 3, 2)
@@ -226,7 +289,9 @@ def test_neighbours_of_neighbours(seed: int, n: int) -> None:
 @checked
 @given(seeds, st.integers(1, 9), st.sampled_from([0.4, 0.6, 0.9]))
 def test_confident_views(seed: int, n: int, above: float) -> None:
-    """Kept: mean of both tops above the threshold. Its label: that of the surer view, the first when equal."""
+    """Kept: mean of both tops above the threshold. Its label: that of the surer view, the first
+    when equal.
+    """
     rng = np.random.default_rng(seed)
     one, other = 2 * rng.normal(size=(n, 3)), 2 * rng.normal(size=(n, 3))
     kept, labels, sure = [], [], []
@@ -268,7 +333,8 @@ def test_rates_and_ramps() -> None:
         assert align.ramp(done) == pytest.approx(math.tanh(5 * done), rel=1e-12, abs=1e-12)
 
 
-# --- the person's map -----------------------------------------------------------------------------------------------
+# --- the person's map
+# -----------------------------------------------------------------------------------------------
 
 
 @checked
@@ -278,7 +344,9 @@ def test_the_map(seed: int, n: int, dim: int, rank: int) -> None:
     z = (4 * rng.normal(size=(n, dim)) + 2).astype(np.float32)
     model = recogniser(rng.normal(size=(2, dim)), rng.normal(size=2))
     params = mapping.start(model, torch.from_numpy(z), rank, rng)
-    started = descent.start(z.astype(float), model.weights["head.weight"].numpy(), model.weights["head.bias"].numpy())
+    started = descent.start(
+        z.astype(float), model.weights["head.weight"].numpy(), model.weights["head.bias"].numpy()
+    )
     for name, value in started.items():
         close(params[name], value, 1e-4, 1e-5)
     params = {k: v.double() for k, v in params.items()}
@@ -299,7 +367,8 @@ def test_batches(n: int, size: int) -> None:
         assert next(got).tolist() == next(wanted)
 
 
-# --- whole adaptations ----------------------------------------------------------------------------------------------
+# --- whole adaptations
+# ----------------------------------------------------------------------------------------------
 
 DIM = 2
 
@@ -307,7 +376,9 @@ DIM = 2
 def recogniser(weight: np.ndarray, bias: np.ndarray) -> EmbeddingRecogniser:
     weights = {"head.weight": torch.from_numpy(weight.astype(np.float32))}
     weights["head.bias"] = torch.from_numpy(bias.astype(np.float32))
-    return EmbeddingRecogniser(Task("planted", ("neutral", "present"), "window"), weights, drawn=True)
+    return EmbeddingRecogniser(
+        Task("planted", ("neutral", "present"), "window"), weights, drawn=True
+    )
 
 
 def windows(values: np.ndarray, person: str = "anna") -> tuple[Features, ...]:
@@ -315,12 +386,18 @@ def windows(values: np.ndarray, person: str = "anna") -> tuple[Features, ...]:
     made = []
     for k, row in enumerate(values.astype(np.float32)):
         track = Track(row[None], np.array([float(k)]), np.ones(1, bool))
-        made.append(Features(f"{person}-before", person, {"embedding": track}, (float(k), k + 1.0), drawn=True))
+        made.append(
+            Features(
+                f"{person}-before", person, {"embedding": track}, (float(k), k + 1.0), drawn=True
+            )
+        )
     return tuple(made)
 
 
 class Small:
-    """A few windows of a person, of one source person more than one, and a head that is roughly right."""
+    """A few windows of a person, of one source person more than one, and a head that is roughly
+    right.
+    """
 
     def __init__(self, seed: int, n: int = 8, n_source: int = 9, dim: int = DIM) -> None:
         rng = np.random.default_rng([seed, 5])
@@ -343,7 +420,9 @@ class Small:
 
     def state(self, method: str, seed: int, **settings: Any) -> dict[str, Any]:
         adapter = load_method(method, force=True, **settings)
-        return adapter.begin(self.model, Given(seed, source=self.examples, target=windows(self.person)))
+        return adapter.begin(
+            self.model, Given(seed, source=self.examples, target=windows(self.person))
+        )
 
 
 def same_map(state: dict[str, Any], wanted: dict[str, np.ndarray], names: Sequence[str]) -> None:
@@ -357,12 +436,25 @@ def same_map(state: dict[str, Any], wanted: dict[str, np.ndarray], names: Sequen
             assert np.abs(got).max() == 0, f"{name} is not trained"
 
 
-SHOT = {"lr": 0.1, "momentum": 0.9, "decay": 0.05, "steps": 9, "batch": 5, "relabel": 4, "label_weight": 0.3}
+SHOT = {
+    "lr": 0.1,
+    "momentum": 0.9,
+    "decay": 0.05,
+    "steps": 9,
+    "batch": 5,
+    "relabel": 4,
+    "label_weight": 0.3,
+}
 
 
 @pytest.mark.parametrize(
     "changed",
-    [{}, {"label_weight": 2.0, "batch": 64}, {"spread": 0.3, "label_weight": 0.0}, {"decay": 0.0, "momentum": 0.5}],
+    [
+        {},
+        {"label_weight": 2.0, "batch": 64},
+        {"spread": 0.3, "label_weight": 0.0},
+        {"decay": 0.0, "momentum": 0.5},
+    ],
 )
 def test_shot_step_by_step(changed: dict[str, float]) -> None:
     for seed in (0, 1):
@@ -371,10 +463,22 @@ def test_shot_step_by_step(changed: dict[str, float]) -> None:
         same_map(small.state("shot", seed, **how), wanted, ("gain", "shift"))
 
 
-NRC = {"lr": 0.1, "momentum": 0.9, "decay": 0.05, "steps": 7, "batch": 5, "k": 3, "kk": 2, "r": 0.1, "spread": 1.0}
+NRC = {
+    "lr": 0.1,
+    "momentum": 0.9,
+    "decay": 0.05,
+    "steps": 7,
+    "batch": 5,
+    "k": 3,
+    "kk": 2,
+    "r": 0.1,
+    "spread": 1.0,
+}
 
 
-@pytest.mark.parametrize("changed", [{}, {"r": 0.5, "spread": 0.4, "batch": 64}, {"k": 2, "kk": 3, "decay": 0.0}])
+@pytest.mark.parametrize(
+    "changed", [{}, {"r": 0.5, "spread": 0.4, "batch": 64}, {"k": 2, "kk": 3, "decay": 0.0}]
+)
 def test_nrc_step_by_step(changed: dict[str, float]) -> None:
     for seed in (0, 1):
         small, how = Small(seed), NRC | changed
@@ -385,11 +489,17 @@ def test_nrc_step_by_step(changed: dict[str, float]) -> None:
 ALIGN = {"lr": 0.1, "momentum": 0.9, "decay": 0.05, "steps": 5, "batch": 6, "weight": 1.5}
 
 
-def aligned(small: Small, seed: int, method: str, how: dict[str, Any], shared: bool, unbiased: bool) -> Any:
-    """Cross-entropy of the source, plus the weighted divergence; the map is in units of the source's rows."""
+def aligned(
+    small: Small, seed: int, method: str, how: dict[str, Any], shared: bool, unbiased: bool
+) -> Any:
+    """Cross-entropy of the source, plus the weighted divergence; the map is in units of the
+    source's rows.
+    """
     params = descent.start(small.source, small.weight, small.bias)
     rng, first = np.random.default_rng(seed), params
-    ours, theirs = (descent.batches(len(r), how["batch"], rng) for r in (small.source, small.person))
+    ours, theirs = (
+        descent.batches(len(r), how["batch"], rng) for r in (small.source, small.person)
+    )
 
     def make_loss(now: Any, step: int) -> Any:
         a, b = next(ours), next(theirs)
@@ -408,12 +518,16 @@ def aligned(small: Small, seed: int, method: str, how: dict[str, Any], shared: b
                 rises = math.tanh(5 * step / how["steps"])
                 return taught + how["weight"] * rises * mmd.lmmd(u, y, v, probs, narrowest)
             estimator = "unbiased" if unbiased else "biased"
-            return taught + how["weight"] * mmd.mk_mmd(u, v, estimator=estimator, narrowest=narrowest)
+            return taught + how["weight"] * mmd.mk_mmd(
+                u, v, estimator=estimator, narrowest=narrowest
+            )
 
         return loss
 
     names = ("gain", "shift", "turn", "offset")
-    return descent.nesterov(params, names, make_loss, how["steps"], lambda done: how["lr"], 0.9, how["decay"])
+    return descent.nesterov(
+        params, names, make_loss, how["steps"], lambda done: how["lr"], 0.9, how["decay"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -429,15 +543,21 @@ def test_mmd_and_lmmd_step_by_step(method: str, shared: bool, unbiased: bool) ->
 
 
 def test_the_width_of_the_two_medians_is_the_lower() -> None:
-    """Six pairs of four rows on a line, each seen twice: between the third and the fourth, the third is taken."""
+    """Six pairs of four rows on a line, each seen twice: between the third and the fourth, the
+    third is taken.
+    """
     x = np.array([[0.0], [1.0], [3.0], [7.0]])
     squared = sorted([1.0, 9.0, 49.0, 4.0, 36.0, 16.0])
     kernels = divergences.Kernels(1, 2.0, "median", eps=0)
-    assert float(divergences.base_width(divergences.squared_distances(t(x)), kernels)) == pytest.approx(squared[2])
+    assert float(
+        divergences.base_width(divergences.squared_distances(t(x)), kernels)
+    ) == pytest.approx(squared[2])
 
 
 def test_neutral_mmd_is_of_the_neutral_class_and_moves_the_shift() -> None:
-    """One step from nothing: the slope of the neutral source rows' MMD to the clip, and of the head's loss."""
+    """One step from nothing: the slope of the neutral source rows' MMD to the clip, and of the
+    head's loss.
+    """
     small = Small(3)
     clip = small.person[::2]
     adapter = load_method("neutral-mmd", lr=0.1, steps=1, weight=2.0, decay=0.0, momentum=0.0)
@@ -450,7 +570,9 @@ def test_neutral_mmd_is_of_the_neutral_class_and_moves_the_shift() -> None:
 
     def loss(p: Any) -> float:
         moved = [descent.moved(p, r) for r in clip]
-        taught = descent.cross_entropy([descent.answered(p, row) for row in u], small.y_source.tolist())
+        taught = descent.cross_entropy(
+            [descent.answered(p, row) for row in u], small.y_source.tolist()
+        )
         return taught + 2.0 * mmd.mk_mmd(neutral, moved, narrowest=narrowest)
 
     names = ("shift", "turn", "offset")
@@ -464,12 +586,16 @@ def test_coral_recolours_the_person_and_moves_the_mean() -> None:
     close(state["matrix"], mmd.recolouring(small.person, small.source, 0.3), 1e-4, 1e-5)
     x = windows(small.person)[0]
     got, _ = load_method("coral").step(small.model, state, x)
-    row = (small.person[0] - small.person.mean(axis=0)) @ state["matrix"].numpy() + small.source.mean(axis=0)
+    row = (small.person[0] - small.person.mean(axis=0)) @ state[
+        "matrix"
+    ].numpy() + small.source.mean(axis=0)
     close(got.probs, descent.softmax(row @ small.weight.T + small.bias), 1e-4)
 
 
 def test_class_aware_step_by_step() -> None:
-    """Cross-entropy of the surest rows, mean over classes, and information maximisation of the rest."""
+    """Cross-entropy of the surest rows, mean over classes, and information maximisation of the
+    rest.
+    """
     small, seed = Small(5), 0
     how = {"lr": 0.1, "decay": 0.05, "steps": 5, "relabel": 2, "confident": 0.6, "rest_weight": 0.7}
     params = descent.start(small.person, small.weight, small.bias)
@@ -482,7 +608,9 @@ def test_class_aware_step_by_step() -> None:
             held["labels"] = labels = shot.centroid_labels(u, probs)
             held["sure"] = []
             for c in set(labels):
-                own = sorted((i for i in range(len(u)) if labels[i] == c), key=lambda i, c=c: -probs[i][c])
+                own = sorted(
+                    (i for i in range(len(u)) if labels[i] == c), key=lambda i, c=c: -probs[i][c]
+                )
                 held["sure"] += own[: max(1, int(0.6 * len(own)))]
         labels, sure = held["labels"], held["sure"]
 
@@ -505,7 +633,9 @@ def test_class_aware_step_by_step() -> None:
 
 
 def test_subject_msda_step_by_step() -> None:
-    """Both stages: pairs of people with 0.1 MMD, then the source, the MMD to the person, and the confident windows."""
+    """Both stages: pairs of people with 0.1 MMD, then the source, the MMD to the person, and the
+    confident windows.
+    """
     small, seed = Small(6, n=6, n_source=12), 1
     how = {"lr": 0.05, "decay": 0.02, "source_steps": 3, "steps": 5, "batch": 3, "round_steps": 2}
     how |= {"pair_weight": 0.1, "weight": 0.8, "confident": 0.9, "fall": 0.12, "n_people": 3}
@@ -524,7 +654,10 @@ def test_subject_msda_step_by_step() -> None:
         narrowest = mmd.width(both, "mean", 5, 2.0)
 
         def loss(p: Any) -> float:
-            total = sum(descent.cross_entropy(answers(p, small.source[part]), y[part].tolist()) for part in pair)
+            total = sum(
+                descent.cross_entropy(answers(p, small.source[part]), y[part].tolist())
+                for part in pair
+            )
             one, other = ([descent.moved(p, small.source[i]) for i in part] for part in pair)
             return total + 0.1 * mmd.mk_mmd(one, other, narrowest=narrowest)
 
@@ -539,20 +672,26 @@ def test_subject_msda_step_by_step() -> None:
     def of_person(now: Any, step: int) -> Any:
         if step % 2 == 0:
             above = 0.9 - 0.12 * (step // 2)
-            said = [descent.softmax(row) for row in answers(now, small.person)]  # both views are the one row
+            said = [
+                descent.softmax(row) for row in answers(now, small.person)
+            ]  # both views are the one row
             taught["rows"] = [i for i in range(6) if max(said[i]) > above]
             taught["labels"] = [said[i].index(max(said[i])) for i in taught["rows"]]
             n_taught.append(len(taught["rows"]))
         chosen, labels = list(taught["rows"]), list(taught["labels"])
         a, b = next(ours), next(theirs)
         u = [descent.moved(first, small.source[i]) for i in a]
-        narrowest = mmd.width([*u, *[descent.moved(now, small.person[i]) for i in b]], "mean", 5, 2.0)
+        narrowest = mmd.width(
+            [*u, *[descent.moved(now, small.person[i]) for i in b]], "mean", 5, 2.0
+        )
 
         def loss(p: Any) -> float:
             v = [descent.moved(p, small.person[i]) for i in b]
             total = descent.cross_entropy([descent.answered(p, row) for row in u], y[a].tolist())
             total += 0.8 * mmd.mk_mmd(u, v, narrowest=narrowest)
-            return total + (descent.cross_entropy(answers(p, small.person[chosen]), labels) if chosen else 0.0)
+            return total + (
+                descent.cross_entropy(answers(p, small.person[chosen]), labels) if chosen else 0.0
+            )
 
         return loss
 
@@ -578,41 +717,77 @@ def test_people_are_ranked_by_distance() -> None:
     mine = small.person.mean(axis=0) - centre
     for name, value in align.people_by_likeness(z, small.who, target, "cosine"):
         theirs = small.source[[w == name for w in small.who]].mean(axis=0) - centre
-        assert value == pytest.approx(1 - mine @ theirs / shot.length(mine) / shot.length(theirs), rel=1e-6)
+        assert value == pytest.approx(
+            1 - mine @ theirs / shot.length(mine) / shot.length(theirs), rel=1e-6
+        )
 
 
 def test_published_settings() -> None:
-    """Specification c.1 to c.4. Rates and steps that the docstrings give as deviations are not here."""
-    found = {name: load_method(name) for name in ("shot", "nrc", "mmd", "lmmd", "subject-msda", "coral")}
+    """Specification c.1 to c.4. Rates and steps that the docstrings give as deviations are not
+    here.
+    """
+    found = {
+        name: load_method(name) for name in ("shot", "nrc", "mmd", "lmmd", "subject-msda", "coral")
+    }
     for name in ("shot", "nrc"):
-        assert (found[name].momentum, found[name].decay, found[name].batch, found[name].spread) == (0.9, 1e-3, 64, 1.0)
-    assert (found["shot"].label_weight, found["shot"].above, found["shot"].distance) == (0.3, 0, "cosine")
+        assert (found[name].momentum, found[name].decay, found[name].batch, found[name].spread) == (
+            0.9,
+            1e-3,
+            64,
+            1.0,
+        )
+    assert (found["shot"].label_weight, found["shot"].above, found["shot"].distance) == (
+        0.3,
+        0,
+        "cosine",
+    )
     assert found["shot"].lr == 1e-2
-    assert (found["nrc"].k, found["nrc"].kk, found["nrc"].r, found["nrc"].released) == (5, 5, 0.1, False)
+    assert (found["nrc"].k, found["nrc"].kk, found["nrc"].r, found["nrc"].released) == (
+        5,
+        5,
+        0.1,
+        False,
+    )
     for name in ("mmd", "lmmd"):
         own = found[name]
         assert (own.weight, own.n_kernels, own.factor, own.width) == (1.0, 5, 2.0, "mean")
         assert (own.momentum, own.batch, own.shared) == (0.9, 64, False)
-    assert (found["mmd"].estimator, found["mmd"].shares, found["mmd"].kernels) == ("biased", "source", "doubling")
+    assert (found["mmd"].estimator, found["mmd"].shares, found["mmd"].kernels) == (
+        "biased",
+        "source",
+        "doubling",
+    )
     own = found["subject-msda"]
-    assert (own.pair_weight, own.weight, own.confident, own.fall, own.decay) == (0.1, 1.0, 0.9, 0.02, 5e-4)
+    assert (own.pair_weight, own.weight, own.confident, own.fall, own.decay) == (
+        0.1,
+        1.0,
+        0.9,
+        0.02,
+        5e-4,
+    )
     assert (own.momentum, own.n_people) == (0.9, 10)
 
 
-# --- SFDA-PFT -------------------------------------------------------------------------------------------------------
+# --- SFDA-PFT
+# -------------------------------------------------------------------------------------------------------
 
 
 @checked
 @given(seeds, st.integers(2, 4), st.integers(2, 4), st.integers(2, 3))
 def test_pft_losses(seed: int, n: int, m: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
-    maps = [rng.normal(size=(2, 2, dim, 3)) for _ in range(2)], [rng.normal(size=(2, 2, dim, 3)) for _ in range(2)]
+    maps = (
+        [rng.normal(size=(2, 2, dim, 3)) for _ in range(2)],
+        [rng.normal(size=(2, 2, dim, 3)) for _ in range(2)],
+    )
     close(pft_losses.gram(t(maps[0][0])), [slow_pft.gram(sample) for sample in maps[0][0]])
     got = pft_losses.gram_style([t(a) for a in maps[0]], [t(b) for b in maps[1]])
     assert float(got) == pytest.approx(slow_pft.gram_style(*maps), rel=1e-9)
     x, y = rng.normal(size=(n, dim)), 2 * rng.normal(size=(m, dim)) + 1
     assert float(pft_losses.moments(t(x), t(y))) == pytest.approx(slow_pft.moments(x, y), rel=1e-9)
-    assert float(pft_losses.moments(t(x), t(y[:1]))) == pytest.approx(slow_pft.moments(x, y[:1]), rel=1e-9)
+    assert float(pft_losses.moments(t(x), t(y[:1]))) == pytest.approx(
+        slow_pft.moments(x, y[:1]), rel=1e-9
+    )
     for a, b in ((x[:2], y[:2]), (maps[0][0], maps[1][0])):
         assert float(pft_losses.mean_variance_style(t(a), t(b))) == pytest.approx(
             slow_pft.mean_variance_style(a, b), rel=1e-9
@@ -621,7 +796,9 @@ def test_pft_losses(seed: int, n: int, m: int, dim: int) -> None:
     for how in ("mse_logits", "kl_probs"):
         got = float(pft_losses.keep_prediction(t(frozen), t(moved), how))
         assert got == pytest.approx(getattr(slow_pft, how)(frozen, moved), rel=1e-9)
-    assert float(pft_losses.keep_prediction(t(frozen), t(moved))) == pytest.approx(slow_pft.mse_logits(frozen, moved))
+    assert float(pft_losses.keep_prediction(t(frozen), t(moved))) == pytest.approx(
+        slow_pft.mse_logits(frozen, moved)
+    )
 
 
 class Translated:
@@ -630,13 +807,19 @@ class Translated:
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng([seed, 9])
         dim, shapes = 3, {"weight": (3, 3), "bias": (3,)}
-        self.w = {f"layers.{k}.{name}": 0.5 * rng.normal(size=s) for k in (0, 2) for name, s in shapes.items()}
+        self.w = {
+            f"layers.{k}.{name}": 0.5 * rng.normal(size=s)
+            for k in (0, 2)
+            for name, s in shapes.items()
+        }
         self.z, self.y = rng.normal(size=(7, dim)), np.array([0, 1, 0, 1, 1, 0, 1])
         self.head = rng.normal(size=(2, dim)), rng.normal(size=2)
         self.tensors = {name: t(value) for name, value in self.w.items()}
 
 
-@pytest.mark.parametrize(("kind", "with_ce"), [("residual", True), ("residual", False), ("mlp", True)])
+@pytest.mark.parametrize(
+    ("kind", "with_ce"), [("residual", True), ("residual", False), ("mlp", True)]
+)
 def test_pft_adapts_step_by_step(kind: str, with_ce: bool) -> None:
     made = Translated(0)
     how: dict[str, Any] = {"neutral": 1, "epochs": 2, "batch": 4, "with_ce": with_ce, "seed": 5}
@@ -651,14 +834,33 @@ def test_pft_adapts_step_by_step(kind: str, with_ce: bool) -> None:
 def test_pft_trains_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
     made, people = Translated(1), np.array(["a", "a", "b", "b", "b", "c", "c"])
     monkeypatch.setattr(
-        pft.net, "new_translator", lambda dim, kind, seed: {k: v.clone() for k, v in made.tensors.items()}
+        pft.net,
+        "new_translator",
+        lambda dim, kind, seed: {k: v.clone() for k, v in made.tensors.items()},
     )
     how = pft.SourceSettings(
-        learning_rate=0.05, epochs=2, batch=2, lambda_ce=0.7, lambda_expr=1.3, lambda_style=0.6, seed=4
+        learning_rate=0.05,
+        epochs=2,
+        batch=2,
+        lambda_ce=0.7,
+        lambda_expr=1.3,
+        lambda_style=0.6,
+        seed=4,
     )
-    got, _ = pft.train_translator(t(made.z), t(made.y), people, (t(made.head[0]), t(made.head[1])), how)
+    got, _ = pft.train_translator(
+        t(made.z), t(made.y), people, (t(made.head[0]), t(made.head[1])), how
+    )
     wanted = slow_pft.train(
-        made.w, made.z, made.y, people.tolist(), made.head, epochs=2, batch=2, lr=0.05, weights=(0.7, 1.3, 0.6), seed=4
+        made.w,
+        made.z,
+        made.y,
+        people.tolist(),
+        made.head,
+        epochs=2,
+        batch=2,
+        lr=0.05,
+        weights=(0.7, 1.3, 0.6),
+        seed=4,
     )
     for name, value in wanted.items():
         close(got[name], value, 1e-4, 1e-5)
@@ -669,5 +871,14 @@ def test_published_settings_of_pft() -> None:
     source, target = pft.SourceSettings(), load_method("sfda-pft")
     assert (source.lambda_ce, source.lambda_expr, source.lambda_style) == (1.0, 1.0, 1.0)
     assert (source.learning_rate, source.batch, source.expr) == (1e-3, 64, "mse_logits")
-    assert (target.epochs, target.batch, target.learning_rate, target.expr) == (25, 32, 1e-4, "mse_logits")
-    assert (target.target_loss, target.neutral, target.variant) == ("ce_neutral+expr", 0, "corrected")
+    assert (target.epochs, target.batch, target.learning_rate, target.expr) == (
+        25,
+        32,
+        1e-4,
+        "mse_logits",
+    )
+    assert (target.target_loss, target.neutral, target.variant) == (
+        "ce_neutral+expr",
+        0,
+        "corrected",
+    )

@@ -1,4 +1,6 @@
-"""Settings that no method can use are refused; few windows and no coded spread give what they should."""
+"""Settings that no method can use are refused; few windows and no coded spread give what they
+should.
+"""
 
 from __future__ import annotations
 

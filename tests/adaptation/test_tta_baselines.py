@@ -1,4 +1,6 @@
-"""Tent, SAR, TPT, T3A and BoostAdapter against torch's own optimisers and against what defines them."""
+"""Tent, SAR, TPT, T3A and BoostAdapter against torch's own optimisers and against what defines
+them.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ def walk(name: str, toy: check.Toy, **settings: object) -> list[Prediction]:
 
 def test_tent_is_gradient_descent_on_the_entropy_with_momentum() -> None:
     toy = check.toy()
-    own = {n: toy.model.params()[n].clone().requires_grad_(True) for n in ("norm.weight", "norm.bias")}
+    own = {
+        n: toy.model.params()[n].clone().requires_grad_(True) for n in ("norm.weight", "norm.bias")
+    }
     optimiser = torch.optim.SGD(own.values(), lr=0.05, momentum=0.9)
     got = walk("tent", toy, lr=0.05)
     for x, prediction in zip(toy.windows["anna"], got, strict=True):
         _, logits = toy.model.run([x], own)
-        np.testing.assert_allclose(prediction.logits, logits[0].detach().numpy(), atol=1e-5)  # before the step
+        np.testing.assert_allclose(
+            prediction.logits, logits[0].detach().numpy(), atol=1e-5
+        )  # before the step
         optimiser.zero_grad()
         entropy_t(logits).mean().backward()
         optimiser.step()
@@ -57,7 +63,9 @@ def test_sar_learns_from_reliable_windows_only_and_resets_when_it_collapses() ->
     begin = load_method("sar").begin(toy.model, toy.given("anna"))
 
     def tuned(**settings: float) -> list[np.ndarray]:
-        steps = stream(toy.model, load_method("sar", **settings), toy.windows["anna"], given=toy.given)
+        steps = stream(
+            toy.model, load_method("sar", **settings), toy.windows["anna"], given=toy.given
+        )
         return [s.state["tuned"]["norm.bias"].numpy() for s in steps]
 
     start = begin["tuned"]["norm.bias"].numpy()
@@ -85,21 +93,32 @@ def test_t3a_without_windows_is_the_head_and_keeps_the_surest_supports() -> None
 
 
 def leaning(scale: float = 1.0, n: int = 12) -> tuple[EmbeddingRecogniser, list[Features]]:
-    """A head whose rows are far from every window, and windows of which two thirds are of class 0, those first."""
+    """A head whose rows are far from every window, and windows of which two thirds are of class 0,
+    those first.
+    """
     rng = np.random.default_rng(0)
     apart = np.array([0.0, 1.0, -1.0, 0.0], np.float32)
     weight = torch.from_numpy((scale * np.stack([apart, -apart])).astype(np.float32))
-    model = EmbeddingRecogniser(Task("lean", ("a", "b"), "window"), {"head.weight": weight}, unit=True)
+    model = EmbeddingRecogniser(
+        Task("lean", ("a", "b"), "window"), {"head.weight": weight}, unit=True
+    )
     windows = []
     for i in range(n):
-        row = np.array([3.0, 0, 0, 0]) + (0.3 if i % 3 else -0.3) * apart + 0.02 * rng.normal(size=4)
+        row = (
+            np.array([3.0, 0, 0, 0]) + (0.3 if i % 3 else -0.3) * apart + 0.02 * rng.normal(size=4)
+        )
         track = Track(row[None].astype(np.float32), np.array([float(i)]), np.ones(1, bool))
         windows.append(Features("r", "p", {"embedding": track}, (float(i), i + 1.0)))
     return model, [*windows[1::3], *windows[2::3], *windows]
 
 
-def said(model: EmbeddingRecogniser, windows: list[Features], name: str, **settings: object) -> list[int]:
-    return [int(s.prediction.probs.argmax()) for s in stream(model, load_method(name, **settings), windows)]
+def said(
+    model: EmbeddingRecogniser, windows: list[Features], name: str, **settings: object
+) -> list[int]:
+    return [
+        int(s.prediction.probs.argmax())
+        for s in stream(model, load_method(name, **settings), windows)
+    ]
 
 
 def test_t3a_is_not_held_back_by_head_rows_that_are_no_embeddings() -> None:
@@ -110,7 +129,9 @@ def test_t3a_is_not_held_back_by_head_rows_that_are_no_embeddings() -> None:
     one_class = windows[:8]
     steps = stream(model, load_method("t3a"), one_class)
     for x, step in zip(one_class, steps, strict=True):
-        assert np.array_equal(step.prediction.probs, model.predict(x).probs), "with one class seen, the source answers"
+        assert np.array_equal(step.prediction.probs, model.predict(x).probs), (
+            "with one class seen, the source answers"
+        )
 
 
 @pytest.mark.parametrize("name", ["tda", "boost-adapter"])
@@ -124,7 +145,9 @@ def test_cache_terms_follow_the_scale_of_the_logits(name: str) -> None:
     np.testing.assert_allclose(logits(at_clip / 50), logits(at_clip) / 50, atol=1e-4)
     np.testing.assert_allclose(logits(at_clip), logits(at_clip, alpha_unit="released"), atol=1e-4)
     drowned = logits(at_clip / 50, alpha_unit="released")
-    assert (drowned.argmax(axis=1) != logits(at_clip / 50).argmax(axis=1)).any(), "what the default avoids"
+    assert (drowned.argmax(axis=1) != logits(at_clip / 50).argmax(axis=1)).any(), (
+        "what the default avoids"
+    )
 
 
 def test_boosting_uses_the_frames_and_forgets_them() -> None:
@@ -132,15 +155,22 @@ def test_boosting_uses_the_frames_and_forgets_them() -> None:
     plain, boosted = walk("tda", toy), walk("boost-adapter", toy, n_neg=2)
     assert max(np.abs(a.probs - b.probs).max() for a, b in zip(plain, boosted, strict=True)) > 1e-5
     short = [
-        replace(x, tracks={"embedding": x.tracks["embedding"].between(x.span_s[0], x.span_s[0] + 0.1)})
+        replace(
+            x, tracks={"embedding": x.tracks["embedding"].between(x.span_s[0], x.span_s[0] + 0.1)}
+        )
         for x in toy.windows["anna"]
     ]  # one frame is one view, and nothing is boosted
     with_one = [
-        [s.prediction.probs for s in stream(toy.model, load_method(n, alpha_neg=0.0), short, given=toy.given)]
+        [
+            s.prediction.probs
+            for s in stream(toy.model, load_method(n, alpha_neg=0.0), short, given=toy.given)
+        ]
         for n in ("tda", "boost-adapter")
     ]
     np.testing.assert_allclose(with_one[0], with_one[1], atol=1e-6)
-    last = list(stream(toy.model, load_method("boost-adapter"), toy.windows["anna"], given=toy.given))[-1].state
+    last = list(
+        stream(toy.model, load_method("boost-adapter"), toy.windows["anna"], given=toy.given)
+    )[-1].state
     assert last["positive"]["z"].shape[1] == 3
     assert len(set(last["positive"]["at"].ravel())) == 6  # one entry per window: no frame stayed
 
@@ -152,14 +182,18 @@ def test_losses_are_their_formulas() -> None:
     np.testing.assert_allclose(entropy(softmax(logits)), expected, rtol=1e-5)
     np.testing.assert_allclose(entropy_t(torch.from_numpy(logits)), expected, rtol=1e-5)
     mean = p.mean(axis=0)
-    assert float(marginal_entropy_t(torch.from_numpy(logits))) == pytest.approx(-(mean * np.log(mean)).sum(), rel=1e-5)
+    assert float(marginal_entropy_t(torch.from_numpy(logits))) == pytest.approx(
+        -(mean * np.log(mean)).sum(), rel=1e-5
+    )
     assert confident(logits, 0.1).tolist() == [1]
     assert confident(logits, 0.7).tolist() == [1, 0]
 
 
 def test_a_model_without_normalisation_is_refused_with_advice() -> None:
     toy = check.toy()
-    bare = EmbeddingRecogniser(toy.model.task, {"head.weight": toy.model.params()["head.weight"]}, unit=True)
+    bare = EmbeddingRecogniser(
+        toy.model.task, {"head.weight": toy.model.params()["head.weight"]}, unit=True
+    )
     for name in ("tent", "sar"):
         with pytest.raises(BadInput, match="cache method"):
             load_method(name).begin(bare, toy.given("anna"))

@@ -1,4 +1,6 @@
-"""TTA-CaP beyond the recorded numbers: step equals whole, what the settings change, and bad input."""
+"""TTA-CaP beyond the recorded numbers: step equals whole, what the settings change, and
+bad input.
+"""
 
 from __future__ import annotations
 
@@ -66,10 +68,14 @@ def test_an_empty_class_is_unavailable_and_not_minus_a_billion() -> None:
     summary = toy.given("anna").summary
     assert summary is not None
     only = np.asarray(summary["prototype_class"]) == 0
-    given = Given(summary={k: np.asarray(v)[only] for k, v in summary.items() if k.startswith("prototype")})
+    given = Given(
+        summary={k: np.asarray(v)[only] for k, v in summary.items() if k.startswith("prototype")}
+    )
     fixed = walk(tta_cap.TTACap(fusion_space="logit"), toy, given)
     assert np.abs(fixed).max() < 1e3
-    released = walk(replace(tta_cap.TTACap(fusion_space="logit"), empty_class="released"), toy, given)
+    released = walk(
+        replace(tta_cap.TTACap(fusion_space="logit"), empty_class="released"), toy, given
+    )
     assert np.abs(released).max() > 1e8
 
 
@@ -79,7 +85,12 @@ def test_a_cache_that_lacks_a_class_is_not_looked_up() -> None:
     with torch.no_grad():
         base = toy.model.run(toy.windows["anna"])[1].numpy()
     first = base.argmax(axis=1) == 0
-    one = replace(toy, windows={"anna": tuple(x for x, keep in zip(toy.windows["anna"], first, strict=True) if keep)})
+    one = replace(
+        toy,
+        windows={
+            "anna": tuple(x for x, keep in zip(toy.windows["anna"], first, strict=True) if keep)
+        },
+    )
     open_gates = tta_cap.TTACap(gates="", source_term="none")
     np.testing.assert_allclose(walk(open_gates, one), base[first], atol=1e-4)
     assert np.abs(walk(replace(open_gates, empty_class="released"), one) - base[first]).max() > 1e-2
@@ -107,7 +118,17 @@ def test_caches_start_anew_with_each_recording_where_asked() -> None:
         method = tta_cap.TTACap(reset_scope=scope, missing="pass", gates="")
         steps = list(stream(toy.model, method, toy.windows["anna"], given=toy.given))
         counts[scope] = [int(s.state["positive"]["count"].sum()) for s in steps]
-    assert counts["video"][:9] == [1, 2, 3, 4, 1, 2, 3, 4, 1]  # the toy's recordings have four windows
+    assert counts["video"][:9] == [
+        1,
+        2,
+        3,
+        4,
+        1,
+        2,
+        3,
+        4,
+        1,
+    ]  # the toy's recordings have four windows
     assert counts["subject"][:9] == list(range(1, 10))
 
 

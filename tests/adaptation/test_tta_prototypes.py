@@ -26,7 +26,9 @@ def test_clusters_are_those_of_scikit_learn(seed: int) -> None:
     for eps in np.quantile(distance, [0.02, 0.05, 0.1, 0.2, 0.3]):
         for m in (2, 5, 10):
             ours = prototypes.cluster(distance, eps, m)
-            theirs = sklearn.DBSCAN(eps=eps, min_samples=m, metric="precomputed").fit_predict(distance)
+            theirs = sklearn.DBSCAN(eps=eps, min_samples=m, metric="precomputed").fit_predict(
+                distance
+            )
             np.testing.assert_array_equal(ours, theirs)
             if before is not None:
                 expected = metrics.adjusted_rand_score(before, ours)
@@ -50,7 +52,9 @@ def test_medoids_are_members_one_per_cluster_and_repeatable() -> None:
 
 def test_distance_of_people_is_that_of_their_gaussians() -> None:
     mean, variance = np.zeros(2), np.ones(2)
-    far = prototypes.wasserstein2(mean, variance, np.array([[3.0, 4.0], [0, 0]]), np.array([[1.0, 1.0], [4.0, 9.0]]))
+    far = prototypes.wasserstein2(
+        mean, variance, np.array([[3.0, 4.0], [0, 0]]), np.array([[1.0, 1.0], [4.0, 9.0]])
+    )
     np.testing.assert_allclose(far, [25, 1 + 4])  # (sqrt 4 - 1)^2 + (sqrt 9 - 1)^2
 
 
@@ -59,7 +63,9 @@ def test_summary_names_people_and_classes() -> None:
     summary = prototypes.summary_of(people, 2)
     assert set(summary["prototype_subject"]) == {0, 1}
     assert summary["subject_mean"].shape == (2, 8)
-    first = prototypes.personal(summary["prototype_subject"], summary["prototype_class"], np.array([1, 0]))
+    first = prototypes.personal(
+        summary["prototype_subject"], summary["prototype_class"], np.array([1, 0])
+    )
     assert summary["prototype_class"][first].tolist() == sorted(summary["prototype_class"].tolist())
     assert summary["prototype_subject"][first[0]] == 1
     rows = summary["prototypes"][first]

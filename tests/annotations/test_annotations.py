@@ -1,4 +1,6 @@
-"""Annotations survive every format at 1 ms, and files that ELAN wrote are read in full and on time."""
+"""Annotations survive every format at 1 ms, and files that ELAN wrote are read in full
+and on time.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,13 @@ from twomind.annotations import (
 from twomind.core.errors import BadInput
 from twomind.datasets import load_dataset, open_dataset
 
-# --- what hypothesis draws ---------------------------------------------------------------------------------------
+# --- what hypothesis draws
+# ---------------------------------------------------------------------------------------
 
 _FORBIDDEN = "".join(map(chr, [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF]))
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=_FORBIDDEN), max_size=12)
+texts = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters=_FORBIDDEN), max_size=12
+)
 names = st.text("abcÄé ;=<>&\"'@#-:,.12", min_size=1, max_size=8)
 times_ms = st.integers(0, 600_000)
 
@@ -55,7 +60,9 @@ def tiers(draw):
     kind = draw(st.sampled_from(sorted(KINDS)))
     modality = draw(st.sampled_from(MODALITIES)) if kind == "cue" else ""
     name = draw(names) if kind == "other" else ""
-    return Tier(kind, tuple(draw(st.lists(marks(), max_size=6))), modality, draw(st.just("") | names), name)
+    return Tier(
+        kind, tuple(draw(st.lists(marks(), max_size=6))), modality, draw(st.just("") | names), name
+    )
 
 
 @st.composite
@@ -70,7 +77,8 @@ TOLERATED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 many = settings(max_examples=60, deadline=None, suppress_health_check=TOLERATED)
 
 
-# --- round trips -------------------------------------------------------------------------------------------------
+# --- round trips
+# -------------------------------------------------------------------------------------------------
 
 
 @many
@@ -125,8 +133,12 @@ def test_times_between_milliseconds_move_by_half_a_millisecond_at_most(tmp_path,
 
 
 def test_a_mark_of_less_than_a_millisecond_has_a_length_in_elan(tmp_path) -> None:
-    """The shortest segment of BAH is one frame long, 4 ms; words of some transcripts have no length at all."""
-    one = Annotations("r", (Tier("word", (Mark(1.0, 1.0, "um"), Mark(1.0, 1.0004, "er"), Mark(2.0, 2.004, "x"))),))
+    """The shortest segment of BAH is one frame long, 4 ms; words of some transcripts have no length
+    at all.
+    """
+    one = Annotations(
+        "r", (Tier("word", (Mark(1.0, 1.0, "um"), Mark(1.0, 1.0004, "er"), Mark(2.0, 2.004, "x"))),)
+    )
     path = write_eaf(one, tmp_path / "x.eaf")
     assert schema.violations(path) == []
     marks_ = read_eaf(path).of("word")[0].marks
@@ -182,12 +194,15 @@ def test_what_another_writer_made_is_read(tmp_path) -> None:
 
 
 def test_no_folder_of_the_writer_leaves_the_house(tmp_path) -> None:
-    text = write_eaf(Annotations("r", blank_tiers("anna"), "", "a.mp4"), tmp_path / "x.eaf").read_text(encoding="utf-8")
+    text = write_eaf(
+        Annotations("r", blank_tiers("anna"), "", "a.mp4"), tmp_path / "x.eaf"
+    ).read_text(encoding="utf-8")
     assert str(tmp_path) not in text
     assert "file:/" not in text
 
 
-# --- files that ELAN wrote ---------------------------------------------------------------------------------------
+# --- files that ELAN wrote
+# ---------------------------------------------------------------------------------------
 
 ELAN = """<?xml version="1.0" encoding="UTF-8"?>
 <ANNOTATION_DOCUMENT AUTHOR="lab" DATE="2025-03-01T10:00:00+01:00" FORMAT="3.0" VERSION="3.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:noNamespaceSchemaLocation="http://www.mpi.nl/tools/elan/EAFv3.0.xsd">
@@ -257,7 +272,9 @@ def elan(tmp_path) -> Path:
 
 def _spans(one: Annotations) -> dict[str, list[tuple[int, int, str]]]:
     return {
-        t.name or t.kind: [(round(m.start_s * 1000), round(m.end_s * 1000), m.label) for m in t.marks]
+        t.name or t.kind: [
+            (round(m.start_s * 1000), round(m.end_s * 1000), m.label) for m in t.marks
+        ]
         for t in one.tiers
     }
 
@@ -282,12 +299,20 @@ def test_times_that_elan_derives_are_derived(elan) -> None:
 
 def test_a_shift_made_in_elan_is_taken_into_account(elan) -> None:
     elan.write_text(
-        ELAN.replace('RELATIVE_MEDIA_URL="./take.mp4"', 'RELATIVE_MEDIA_URL="./take.mp4" TIME_ORIGIN="1200"')
+        ELAN.replace(
+            'RELATIVE_MEDIA_URL="./take.mp4"', 'RELATIVE_MEDIA_URL="./take.mp4" TIME_ORIGIN="1200"'
+        )
     )
     one = read_eaf(elan)
     assert _spans(one)["ah"] == [(6200, 10200, "")]
     tier = one.of("ah")[0]
-    more = replace(one, tiers=(*(t for t in one.tiers if t is not tier), replace(tier, marks=(Mark(2.0, 3.0, "A/H"),))))
+    more = replace(
+        one,
+        tiers=(
+            *(t for t in one.tiers if t is not tier),
+            replace(tier, marks=(Mark(2.0, 3.0, "A/H"),)),
+        ),
+    )
     back = read_eaf(write_eaf(more, elan.with_name("y.eaf")))
     assert _spans(back)["ah"] == [(2000, 3000, "A/H")]
     assert 'TIME_VALUE="800"' in elan.with_name("y.eaf").read_text()
@@ -301,7 +326,9 @@ def _content(path: Path) -> set[str]:
     root = ET.parse(path).getroot()
     volatile = {"PROPERTY", "ANNOTATION_DOCUMENT"}
     return {
-        f"{e.tag} {sorted(e.attrib.items())} {(e.text or '').strip()}" for e in root.iter() if e.tag not in volatile
+        f"{e.tag} {sorted(e.attrib.items())} {(e.text or '').strip()}"
+        for e in root.iter()
+        if e.tag not in volatile
     }
 
 
@@ -317,10 +344,14 @@ def test_reading_and_writing_loses_nothing(elan) -> None:
 def test_changing_one_tier_keeps_the_others_as_they_were(elan) -> None:
     one = read_eaf(elan)
     mine = Tier("ah", (Mark(5, 6, "ambivalence"),), coder="anna")
-    changed = replace(one, tiers=(*(t for t in one.tiers if t.kind != "ah"), mine, Tier("cue", (), "audio", "bo")))
+    changed = replace(
+        one, tiers=(*(t for t in one.tiers if t.kind != "ah"), mine, Tier("cue", (), "audio", "bo"))
+    )
     path = write_eaf(changed, elan.with_name("changed.eaf"))
     assert schema.violations(path) == []
-    lost = {line for line in _content(elan) - _content(path) if not re.match("(TIER|ANNOTATION)", line)}
+    lost = {
+        line for line in _content(elan) - _content(path) if not re.match("(TIER|ANNOTATION)", line)
+    }
     # What hung on the tier that changed, and the link to its mark; nothing else.
     assert {line.split()[0] for line in lost} == {
         "ALIGNABLE_ANNOTATION",
@@ -339,8 +370,10 @@ def test_a_certainty_of_a_certainty_is_a_tier_like_others(tmp_path) -> None:
     one = Annotations("r", (Tier("ah", (Mark(1, 2, "A/H", "low"),), coder="x"),))
     text = write_eaf(one, tmp_path / "x.eaf").read_text(encoding="utf-8")
     nested = (
-        '<TIER LINGUISTIC_TYPE_REF="certainty" TIER_ID="why" PARENT_REF="certainty of A/H@x"><ANNOTATION>'
-        '<REF_ANNOTATION ANNOTATION_ID="a9" ANNOTATION_REF="a2"><ANNOTATION_VALUE>dark</ANNOTATION_VALUE>'
+        '<TIER LINGUISTIC_TYPE_REF="certainty" TIER_ID="why" PARENT_REF="certainty of '
+        'A/H@x"><ANNOTATION>'
+        '<REF_ANNOTATION ANNOTATION_ID="a9" '
+        'ANNOTATION_REF="a2"><ANNOTATION_VALUE>dark</ANNOTATION_VALUE>'
         "</REF_ANNOTATION></ANNOTATION></TIER>"
     )
     (tmp_path / "x.eaf").write_text(
@@ -354,11 +387,19 @@ def test_a_certainty_of_a_certainty_is_a_tier_like_others(tmp_path) -> None:
 
 
 def test_old_formats_are_brought_up_to_date(elan) -> None:
-    old = ELAN.replace('FORMAT="3.0" VERSION="3.0"', 'FORMAT="2.7" VERSION="2.7"').replace("EAFv3.0", "EAFv2.7")
-    old = re.sub(r"<CONTROLLED_VOCABULARY.*</CONTROLLED_VOCABULARY>",
-                 '<CONTROLLED_VOCABULARY CV_ID="g" DESCRIPTION="d"><CV_ENTRY DESCRIPTION="x">g</CV_ENTRY>'
-                 "</CONTROLLED_VOCABULARY>", old)  # fmt: skip
-    old = re.sub(r"\s*<(REF_LINK_SET|LICENSE|LANGUAGE) .*", "", old).replace(' CVE_REF="cveid0"', "")
+    old = ELAN.replace('FORMAT="3.0" VERSION="3.0"', 'FORMAT="2.7" VERSION="2.7"').replace(
+        "EAFv3.0", "EAFv2.7"
+    )
+    old = re.sub(
+        r"<CONTROLLED_VOCABULARY.*</CONTROLLED_VOCABULARY>",
+        '<CONTROLLED_VOCABULARY CV_ID="g" DESCRIPTION="d"><CV_ENTRY '
+        'DESCRIPTION="x">g</CV_ENTRY>'
+        "</CONTROLLED_VOCABULARY>",
+        old,
+    )
+    old = re.sub(r"\s*<(REF_LINK_SET|LICENSE|LANGUAGE) .*", "", old).replace(
+        ' CVE_REF="cveid0"', ""
+    )
     elan.write_text(old)
     path = write_eaf(read_eaf(elan), elan.with_name("new.eaf"))
     assert schema.violations(path) == []
@@ -367,7 +408,9 @@ def test_old_formats_are_brought_up_to_date(elan) -> None:
 
 
 def test_tiers_of_any_name_can_be_declared(elan) -> None:
-    one = read_eaf(elan, named={"K-Spch": "utterance", "gloss": "cue:facial", "W-Spch": "word"}, coder="bo")
+    one = read_eaf(
+        elan, named={"K-Spch": "utterance", "gloss": "cue:facial", "W-Spch": "word"}, coder="bo"
+    )
     assert one.of("cue", "facial")[0].coder == "bo"
     assert [w.text for w in one.words() or ()] == ["well", "I", "uh"]
     with pytest.raises(BadInput, match="no tier 'nothing'"):
@@ -394,7 +437,11 @@ def test_tiers_of_any_name_can_be_declared(elan) -> None:
         ('PARENT_REF="A-H"', 'PARENT_REF="B"', "parent tier"),
         ('PARENT_REF="A-H"', 'PARENT_REF="remark"', "circle"),
         ('TIER_ID="remark"', 'TIER_ID="A-H"', "again"),
-        ('TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4"', 'TIME_SLOT_REF1="ts4" TIME_SLOT_REF2="ts3"', "share one side"),
+        (
+            'TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4"',
+            'TIME_SLOT_REF1="ts4" TIME_SLOT_REF2="ts3"',
+            "share one side",
+        ),
         ('TIME_ORIGIN="250"', 'TIME_ORIGIN="x"', "TIME_ORIGIN"),
     ],
 )
@@ -415,7 +462,18 @@ def test_files_that_are_not_there_or_something_else(tmp_path) -> None:
     (tmp_path / "y.csv").write_text("recording,tier,start_s,end_s\nr,ah,1,x\n")
     (tmp_path / "z.csv").write_text("recording,tier,start_s,end_s\nr,ah,2,1\n")
     (tmp_path / "w.csv").write_text("recording,tier,start_s,end_s,modality\nr,cue,2,3,nose\n")
-    for name in ("no.eaf", "x.eaf", "x.vtt", "y.vtt", "z.vtt", "x.csv", "y.csv", "z.csv", "w.csv", "a.docx"):
+    for name in (
+        "no.eaf",
+        "x.eaf",
+        "x.vtt",
+        "y.vtt",
+        "z.vtt",
+        "x.csv",
+        "y.csv",
+        "z.csv",
+        "w.csv",
+        "a.docx",
+    ):
         with pytest.raises(BadInput, match=re.escape(name)):
             read_annotations(tmp_path / name)
     with pytest.raises(BadInput, match="row 2"):
@@ -425,11 +483,20 @@ def test_files_that_are_not_there_or_something_else(tmp_path) -> None:
 
 
 def test_values_are_checked_at_birth() -> None:
-    for bad in ({"start_s": 2, "end_s": 1}, {"start_s": -1, "end_s": 1}, {"start_s": 0, "end_s": math.nan},
-                {"start_s": 0, "end_s": 1, "label": "\x07"}):  # fmt: skip
+    for bad in (
+        {"start_s": 2, "end_s": 1},
+        {"start_s": -1, "end_s": 1},
+        {"start_s": 0, "end_s": math.nan},
+        {"start_s": 0, "end_s": 1, "label": "\x07"},
+    ):
         with pytest.raises(ValueError, match="expected"):
             Mark(**bad)
-    for bad in ({"kind": "nose"}, {"kind": "cue"}, {"kind": "ah", "modality": "body"}, {"kind": "other"}):
+    for bad in (
+        {"kind": "nose"},
+        {"kind": "cue"},
+        {"kind": "ah", "modality": "body"},
+        {"kind": "other"},
+    ):
         with pytest.raises(ValueError, match="Tier"):
             Tier(**bad)
     with pytest.raises(ValueError, match="twice"):
@@ -438,13 +505,17 @@ def test_values_are_checked_at_birth() -> None:
 
 def test_subtitles_of_others_are_the_transcript(tmp_path) -> None:
     path = tmp_path / "x.vtt"
-    path.write_text("WEBVTT - by x\n\nNOTE hi\n\nSTYLE\n::cue {}\n\n7\n00:01.500 --> 01:00:02.000 align:start\n"
-                    "<v Bo>well\nI &amp; you</v>\n")  # fmt: skip
+    path.write_text(
+        "WEBVTT - by x\n\nNOTE hi\n\nSTYLE\n::cue {}\n\n7\n00:01.500 --> 01:00:02.000 "
+        "align:start\n"
+        "<v Bo>well\nI &amp; you</v>\n"
+    )
     one = read_vtt(path)
     assert one.tiers == (Tier("utterance", (Mark(1.5, 3602.0, "well\nI & you"),)),)
 
 
-# --- BAH ---------------------------------------------------------------------------------------------------------
+# --- BAH
+# ---------------------------------------------------------------------------------------------------------
 
 ENTRY = {
     "global_ah": 1,
@@ -452,18 +523,32 @@ ENTRY = {
     "fr_detailed_ah": [[78, 119], [1440, 1440]],
     "certainty_ah": ["high", "low"],
     "all_cues": [
-        {"audio": ["pause", "slow"], "body": [], "facial": "gaze, eyebrow", "language": None,
-         "inconsistency": ["facial-language"]},
-        {"audio": None, "body": ["shrug"], "facial": [], "language": ["hedging"], "inconsistency": []},
+        {
+            "audio": ["pause", "slow"],
+            "body": [],
+            "facial": "gaze, eyebrow",
+            "language": None,
+            "inconsistency": ["facial-language"],
+        },
+        {
+            "audio": None,
+            "body": ["shrug"],
+            "facial": [],
+            "language": ["hedging"],
+            "inconsistency": [],
+        },
     ],
-}  # fmt: skip
+}
 
 
 def test_an_entry_of_bah() -> None:
     one = from_bah(ENTRY, "v1", subject="p1", duration_s=70.5)
     assert one.problems == ()
     assert one.of("answer")[0].marks == (Mark(0, 70.5, "A/H"),)
-    assert one.of("ah")[0].marks == (Mark(3.25, 5.0, "A/H", "high"), Mark(60.0, 60.004, "A/H", "low"))
+    assert one.of("ah")[0].marks == (
+        Mark(3.25, 5.0, "A/H", "high"),
+        Mark(60.0, 60.004, "A/H", "low"),
+    )
     cues = {t.modality: [(m.start_s, m.label) for m in t.marks] for t in one.of("cue")}
     assert cues == {
         "audio": [(3.25, "pause"), (3.25, "slow")],
@@ -472,7 +557,12 @@ def test_an_entry_of_bah() -> None:
         "language": [(60.0, "hedging")],
     }
     assert [m.label for m in one.of("inconsistency")[0].marks] == ["facial-language"]
-    assert next((s.start_s, s.end_s, s.label, s.source) for s in one.segments()) == (3.25, 5.0, "A/H", "BAH")
+    assert next((s.start_s, s.end_s, s.label, s.source) for s in one.segments()) == (
+        3.25,
+        5.0,
+        "A/H",
+        "BAH",
+    )
 
 
 def test_bah_without_what_abaw8_left_out() -> None:
@@ -480,7 +570,11 @@ def test_bah_without_what_abaw8_left_out() -> None:
     one = from_bah(entry, "v1")
     assert one.of("cue") == ()
     assert [m.certainty for m in one.of("ah")[0].marks] == ["", ""]
-    none = from_bah({"global_ah": 0, "time_detailed_ah": [], "certainty_ah": [], "all_cues": []}, "v2", duration_s=9)
+    none = from_bah(
+        {"global_ah": 0, "time_detailed_ah": [], "certainty_ah": [], "all_cues": []},
+        "v2",
+        duration_s=9,
+    )
     assert none.of("answer")[0].marks[0].present is False
     assert none.of("ah")[0].marks == ()
     assert none.problems == ()
@@ -496,7 +590,9 @@ def test_bah_without_what_abaw8_left_out() -> None:
         [("3.25", 125.5)],
     ],
 )
-def test_one_reader_of_bah_segments_serves_annotations_and_the_data_set(form: list, tmp_path) -> None:
+def test_one_reader_of_bah_segments_serves_annotations_and_the_data_set(
+    form: list, tmp_path
+) -> None:
     one = from_bah({"global_ah": 1, "time_detailed_ah": form}, "v1")
     assert [(m.start_s, m.end_s) for m in one.of("ah")[0].marks] == [(3.25, 125.5)]
     data = open_dataset(load_dataset("bah").fake(tmp_path), "bah")
@@ -504,7 +600,9 @@ def test_one_reader_of_bah_segments_serves_annotations_and_the_data_set(form: li
     later = [["00:03:00.000", "00:03:01.000"]]
     data.annotations = {first: {"global_ah": 1, "time_detailed_ah": later + form}}
     found = next(r for r in data.recordings() if r.id == first).segments
-    assert [(s.start_s, s.end_s) for s in found] == [(3.25, 125.5), (180.0, 181.0)], "in order of time"
+    assert [(s.start_s, s.end_s) for s in found] == [(3.25, 125.5), (180.0, 181.0)], (
+        "in order of time"
+    )
 
 
 def test_a_bah_frame_number_that_is_none_is_a_finding(tmp_path) -> None:
@@ -537,7 +635,10 @@ def test_bah_contradictions_are_said_and_nothing_is_guessed() -> None:
         ({}, "global_ah"),
         ({**ENTRY, "global_ah": "maybe"}, "0 or 1"),
         ({**ENTRY, "time_detailed_ah": [["3", "soon"]]}, "soon"),
-        ({**ENTRY, "time_detailed_ah": [["00:00:05.000", "00:00:03.000"]]}, "v9: .*start_s <= end_s"),
+        (
+            {**ENTRY, "time_detailed_ah": [["00:00:05.000", "00:00:03.000"]]},
+            "v9: .*start_s <= end_s",
+        ),
         ({**ENTRY, "time_detailed_ah": ["00:00:05.000"]}, "start, end"),
         ({**ENTRY, "all_cues": [["pause"], ["x"]]}, "all_cues"),
     ):

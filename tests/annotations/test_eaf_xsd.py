@@ -1,7 +1,8 @@
 """EAF files against ELAN's own XML schemas and against files that ELAN wrote.
 
-Both lie in the source archive of pympi-ling, which ``make install-dev`` puts into ``.venv/eaf``; nothing of them is
-part of this project. ``tests/eaf_schema.py`` holds the same rules as a table and needs no file.
+Both lie in the source archive of pympi-ling, which ``make install-dev`` puts into ``.venv/eaf``;
+nothing of them is part of this project. ``tests/eaf_schema.py`` holds the same rules as a table and
+needs no file.
 """
 
 from __future__ import annotations
@@ -14,7 +15,15 @@ from pathlib import Path
 import pytest
 
 import eaf_schema
-from twomind.annotations import VOCABULARY, Annotations, Mark, Tier, blank_tiers, read_eaf, write_eaf
+from twomind.annotations import (
+    VOCABULARY,
+    Annotations,
+    Mark,
+    Tier,
+    blank_tiers,
+    read_eaf,
+    write_eaf,
+)
 
 xmlschema = pytest.importorskip("xmlschema")
 FORMATS = ("2.8", "3.0")
@@ -40,7 +49,12 @@ def format_and_schema(request) -> tuple[str, xmlschema.XMLSchema]:
 def rich() -> Annotations:
     """Every kind of tier, overlaps, certainty, several coders, odd characters."""
     cues = [
-        Tier("cue", (Mark(1.1, 1.4, next(iter(labels))), Mark(1.2, 1.3, "a pen <&\"'> “é”")), modality, "Änne")
+        Tier(
+            "cue",
+            (Mark(1.1, 1.4, next(iter(labels))), Mark(1.2, 1.3, "a pen <&\"'> “é”")),
+            modality,
+            "Änne",
+        )
         for (kind, modality), labels in VOCABULARY.items()
         if kind == "cue"
     ]
@@ -75,8 +89,12 @@ def test_what_is_written_is_valid_in_elans_own_schema(format_and_schema, tmp_pat
         ('TIME_VALUE="', 'TIME_VALUE="0.'),
     ],
 )
-def test_the_schema_and_the_table_refuse_the_same_damage(format_and_schema, tmp_path, good, bad) -> None:
-    """Else the test above, or the table that stands in where the archive is absent, could not fail."""
+def test_the_schema_and_the_table_refuse_the_same_damage(
+    format_and_schema, tmp_path, good, bad
+) -> None:
+    """Else the test above, or the table that stands in where the archive is absent, could
+    not fail.
+    """
     format, schema = format_and_schema
     path = write_eaf(rich(), tmp_path / "x.eaf", format=format)
     text = path.read_text(encoding="utf-8")

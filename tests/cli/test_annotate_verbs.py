@@ -1,4 +1,6 @@
-"""From a result to a coder and back: `annotate export`, a coder in another program, `annotate import`, `agree`."""
+"""From a result to a coder and back: `annotate export`, a coder in another program, `annotate
+import`, `agree`.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ WORDS = (
 SEGMENTS = (Segment(1.0, 3.5, "A/H", "words", 0.83),)
 
 
-def result(folder: Path, name: str = "take1", *, located: bool = True, p: float = 0.8, timing=Timing.GIVEN) -> Path:
+def result(
+    folder: Path, name: str = "take1", *, located: bool = True, p: float = 0.8, timing=Timing.GIVEN
+) -> Path:
     """A folder as `predict` writes it, by its own writers."""
     folder = folder / name
     media = folder.parent.parent / f"{name}.mp4"
@@ -87,14 +91,21 @@ def results(tmp_path) -> Path:
 
 
 def test_export_gives_each_coder_a_file_beside_the_medium(results, tmp_path) -> None:
-    code, out, _ = run("annotate", "export", results, "--coder", "Änne B.", "--coder", "bo", "--json")
+    code, out, _ = run(
+        "annotate", "export", results, "--coder", "Änne B.", "--coder", "bo", "--json"
+    )
     assert code == 0
     paths = [Path(p) for p in json.loads(out)["files"]]
     assert paths == [tmp_path / "take1.Änne_B_.eaf", tmp_path / "take1.bo.eaf"]
     for path in paths:
         assert schema.violations(path) == []
     one = read_eaf(paths[0])
-    assert (one.recording, one.subject, one.media, one.duration_s) == ("take1", "person take1", "take1.mp4", 9.0)
+    assert (one.recording, one.subject, one.media, one.duration_s) == (
+        "take1",
+        "person take1",
+        "take1.mp4",
+        9.0,
+    )
     blank = [t for t in one.tiers if t.coder == "Änne B."]
     assert [t.kind for t in blank] == ["answer", "ah", "cue", "cue", "cue", "cue", "inconsistency"]
     assert not any(t.marks for t in blank)
@@ -106,14 +117,22 @@ def test_export_gives_each_coder_a_file_beside_the_medium(results, tmp_path) -> 
     ]  # fmt: skip
     assert one.of("model")[0].marks == (Mark(1.0, 3.5, "A/H", "0.830"),)
     cues = {t.modality: [m.label for m in t.marks] for t in one.of("cue", coder="twomind")}
-    assert cues == {"audio": ["pause"], "language": ["filler sound"], "facial": ["gaze", "eyebrow"], "body": ["nod"]}
+    assert cues == {
+        "audio": ["pause"],
+        "language": ["filler sound"],
+        "facial": ["gaze", "eyebrow"],
+        "body": ["nod"],
+    }
 
 
 def test_export_to_tables_and_subtitles(results, tmp_path) -> None:
     assert run("annotate", "export", results, "--to", "csv", "--out", tmp_path / "all.csv")[0] == 0
     assert run("annotate", "export", results, "--to", "vtt", "--out", tmp_path / "sub")[0] == 0
     (one,) = read_csv(tmp_path / "all.csv")
-    assert replace(read_vtt(tmp_path / "sub" / "take1.vtt"), media="", duration_s=math.nan).at_ms() == one.at_ms()
+    assert (
+        replace(read_vtt(tmp_path / "sub" / "take1.vtt"), media="", duration_s=math.nan).at_ms()
+        == one.at_ms()
+    )
 
 
 def test_coding_blind_shows_nothing_of_the_model(results, tmp_path) -> None:
@@ -122,7 +141,10 @@ def test_coding_blind_shows_nothing_of_the_model(results, tmp_path) -> None:
     assert "twomind@" not in text
     assert 'ANNOTATOR="twomind"' not in text
     assert 'FORMAT="2.8"' in text
-    assert {t.kind for t in read_eaf(tmp_path / "take1.eaf").tiers if t.marks} == {"utterance", "word"}
+    assert {t.kind for t in read_eaf(tmp_path / "take1.eaf").tiers if t.marks} == {
+        "utterance",
+        "word",
+    }
 
 
 def test_a_coders_work_is_never_overwritten_unasked(results, tmp_path) -> None:
@@ -159,7 +181,9 @@ def test_a_recording_alone_can_be_exported(tmp_path) -> None:
         stream = container.add_stream("mpeg4", rate=10)
         stream.width = stream.height = 32
         for _ in range(10):
-            for packet in stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")):
+            for packet in stream.encode(
+                av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+            ):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
@@ -211,7 +235,9 @@ def test_what_a_coder_marked_comes_back(results, tmp_path) -> None:
 
 def test_several_files_of_one_recording_become_one(tmp_path) -> None:
     for who, start_s in (("anna", 1.0), ("bo", 2.0)):
-        one = Annotations("r", (Tier("ah", (Mark(start_s, 4),)), Tier("word", (Mark(0, 1, "hm"),))), "p")
+        one = Annotations(
+            "r", (Tier("ah", (Mark(start_s, 4),)), Tier("word", (Mark(0, 1, "hm"),))), "p"
+        )
         write_eaf(one, tmp_path / f"r.{who}.eaf")
     files = [tmp_path / "r.anna.eaf", tmp_path / "r.bo.eaf"]
     assert run("annotate", "import", *files, "--out", tmp_path / "x.csv")[0] == 0
@@ -223,7 +249,9 @@ def test_several_files_of_one_recording_become_one(tmp_path) -> None:
 
 
 def study(folder: Path, n: int = 6) -> list[Path]:
-    """Two coders, ``n`` people, 20 s each: bo is 0.2 s late, misses every third segment, and marks no first one."""
+    """Two coders, ``n`` people, 20 s each: bo is 0.2 s late, misses every third segment, and marks
+    no first one.
+    """
     for i in range(n):
         spans = [(2.0 + i / 2, 5.0 + i / 2), (12.0, 14.0)]
         late = [(a + 0.2, b + 0.2) for a, b in spans[: 1 if i % 3 == 0 else 2]]
@@ -236,7 +264,9 @@ def study(folder: Path, n: int = 6) -> list[Path]:
 def test_agree_counts_what_there_is(tmp_path) -> None:
     from sklearn.metrics import cohen_kappa_score
 
-    code, out, err = run("agree", *study(tmp_path), "--json", "--hop", "0.1", "--disagreements", tmp_path / "d.csv")
+    code, out, err = run(
+        "agree", *study(tmp_path), "--json", "--hop", "0.1", "--disagreements", tmp_path / "d.csv"
+    )
     found = json.loads(out)
     assert (code, found["recordings"], found["people"], found["n_frames"]) == (0, 6, 6, 1200)
     (pair,) = found["pairs"]
@@ -244,7 +274,8 @@ def test_agree_counts_what_there_is(tmp_path) -> None:
     assert (pair["n_events_a"], pair["n_events_b"], pair["n_matched"]) == (12, 10, 10)
     assert pair["event_f1"] == pytest.approx(20 / 22)
     assert pair["onset_error_s"] == pytest.approx(0.2)
-    # By hand, in frames of 0.1 s: anna marks 30 and 20 per recording, bo the same two frames later where he marks.
+    # By hand, in frames of 0.1 s: anna marks 30 and 20 per recording, bo the same two frames later
+    # where he marks.
     a, b = np.zeros(1200, int), np.zeros(1200, int)
     for i in range(6):
         start = 200 * i + 20 + 5 * i
@@ -277,7 +308,9 @@ def test_agree_counts_what_there_is(tmp_path) -> None:
     assert len(rows) == len(found["disagreements"])
     assert "disagreements:" in err
     # A tolerance below bo's delay finds no pair; the same seed gives the same interval.
-    strict = json.loads(run("agree", *study(tmp_path), "--json", "--hop", "0.1", "--tolerance", "0.1")[1])
+    strict = json.loads(
+        run("agree", *study(tmp_path), "--json", "--hop", "0.1", "--tolerance", "0.1")[1]
+    )
     assert strict["pairs"][0]["n_matched"] == 0
     assert strict["pairs"][0]["kappa_interval"] == pair["kappa_interval"]
 
@@ -300,20 +333,27 @@ def test_the_model_is_one_more_rater(results, tmp_path) -> None:
     assert (pair["a"], pair["b"], pair["event_f1"], pair["n_answers"]) == ("anna", "model", 1.0, 1)
     assert [r["model"] for r in found["raters"]] == [False, True]
     assert set(found["together"]) == {"coders and models"}
-    # Of the utterances 0.5–1.1, 1.2–1.5 and 3.0–3.4 the model (from 1.0) and anna (1.1 to 3.4) mark the last two.
+    # Of the utterances 0.5–1.1, 1.2–1.5 and 3.0–3.4 the model (from 1.0) and anna (1.1 to 3.4) mark
+    # the last two.
     assert (pair["n_utterances"], pair["utterances_kappa"]) == (3, 1.0)
     assert found["n_frames"] == 225
     scores = tmp_path / "scores.csv"
-    scores.write_text("recording,time_s,score\n" + "".join(f"take1,{t / 10:.1f},{t / 100}\n" for t in range(90)))
+    scores.write_text(
+        "recording,time_s,score\n" + "".join(f"take1,{t / 10:.1f},{t / 100}\n" for t in range(90))
+    )
     found = json.loads(run("agree", path, "--model", scores, "--threshold", "0.7", "--json")[1])
-    assert found["raters"][1]["seconds_marked"] == pytest.approx(1.9)  # above .70: from 7.1 s to 9.0 s
+    assert found["raters"][1]["seconds_marked"] == pytest.approx(
+        1.9
+    )  # above .70: from 7.1 s to 9.0 s
     code, _, err = run("agree", path, "--model", tmp_path / "results" / "nothing")
     assert (code, "expected a results folder" in err) == (3, True)
 
 
 def test_a_model_that_does_not_locate_rates_answers_only(tmp_path) -> None:
     folder = result(tmp_path / "results", located=False, p=0.2)
-    path = write_eaf(Annotations("take1", (Tier("ah", (Mark(1, 2),), coder="anna"),)), tmp_path / "x.eaf")
+    path = write_eaf(
+        Annotations("take1", (Tier("ah", (Mark(1, 2),), coder="anna"),)), tmp_path / "x.eaf"
+    )
     code, out, err = run("agree", path, "--model", folder, "--json")
     assert code == 0
     (pair,) = json.loads(out)["pairs"]
@@ -336,24 +376,40 @@ def test_a_coder_who_saw_the_model_is_named(results, tmp_path) -> None:
     assert code == 0
     assert "not coded unseen" in err
     found = json.loads(out)
-    assert [(r["rater"], r["model"]) for r in found["raters"]] == [("anna", False), ("twomind", True), ("bo", False)]
+    assert [(r["rater"], r["model"]) for r in found["raters"]] == [
+        ("anna", False),
+        ("twomind", True),
+        ("bo", False),
+    ]
     assert found["together"]["coders"]["alpha"] == 1.0
     assert found["together"]["coders and models"]["alpha"] < 1.0
-    cues = json.loads(run("agree", *tmp_path.glob("take1.*.eaf"), "--tier", "cue:audio", "--json")[1])
-    assert {r["rater"]: r["model"] for r in cues["raters"]} == {"anna": False, "bo": False, "twomind": True}
+    cues = json.loads(
+        run("agree", *tmp_path.glob("take1.*.eaf"), "--tier", "cue:audio", "--json")[1]
+    )
+    assert {r["rater"]: r["model"] for r in cues["raters"]} == {
+        "anna": False,
+        "bo": False,
+        "twomind": True,
+    }
     assert any("not coded unseen" in r for r in cues["remarks"])
 
 
 def test_one_coder_twice_is_agreement_with_oneself(tmp_path) -> None:
     for name, start_s in (("first.eaf", 1.0), ("second.eaf", 1.3)):
-        write_eaf(Annotations("r", (Tier("ah", (Mark(start_s, 4),), coder="anna"),), "", "", 9), tmp_path / name)
+        write_eaf(
+            Annotations("r", (Tier("ah", (Mark(start_s, 4),), coder="anna"),), "", "", 9),
+            tmp_path / name,
+        )
     found = json.loads(run("agree", tmp_path / "first.eaf", tmp_path / "second.eaf", "--json")[1])
     assert [r["rater"] for r in found["raters"]] == ["anna (first.eaf)", "anna (second.eaf)"]
 
 
 def test_labels_and_tiers_of_other_names(tmp_path) -> None:
     for who, label in (("a", "gaze"), ("b", "smile")):
-        tiers = (Tier("other", (Mark(1, 2, label), Mark(3, 4, "gaze")), name="Gesicht"), Tier("word"))
+        tiers = (
+            Tier("other", (Mark(1, 2, label), Mark(3, 4, "gaze")), name="Gesicht"),
+            Tier("word"),
+        )
         write_eaf(Annotations("r", tiers, "", "", 10), tmp_path / f"{who}.eaf")
     files = (tmp_path / "a.eaf", tmp_path / "b.eaf")
     code, _, err = run("agree", *files)
@@ -372,7 +428,9 @@ def test_what_cannot_be_compared_is_refused_in_words(tmp_path) -> None:
     write_eaf(Annotations("r2", (Tier("ah", (Mark(1, 2),)),)), tmp_path / "b.eaf")
     code, _, err = run("agree", tmp_path / "a.eaf", tmp_path / "b.eaf")
     assert (code, "--recording NAME" in err) == (3, True)
-    code, out, _ = run("agree", tmp_path / "a.eaf", tmp_path / "b.eaf", "--recording", "r", "--json")
+    code, out, _ = run(
+        "agree", tmp_path / "a.eaf", tmp_path / "b.eaf", "--recording", "r", "--json"
+    )
     assert code == 0
     found = json.loads(out)
     assert found["pairs"][0]["event_f1"] == 1.0
@@ -385,14 +443,22 @@ def test_what_cannot_be_compared_is_refused_in_words(tmp_path) -> None:
 
 def test_undefined_numbers_have_their_reason(tmp_path) -> None:
     for who in "ab":
-        write_eaf(Annotations("r", (Tier("ah", (), coder=who),), "", "", 10), tmp_path / f"{who}.eaf")
+        write_eaf(
+            Annotations("r", (Tier("ah", (), coder=who),), "", "", 10), tmp_path / f"{who}.eaf"
+        )
     found = json.loads(run("agree", tmp_path / "a.eaf", tmp_path / "b.eaf", "--json")[1])
     assert found["pairs"][0]["kappa"] is None
-    assert any("a – b" in n["what"] and "neither marked" in n["reason"] for n in found["not_measured"])
+    assert any(
+        "a – b" in n["what"] and "neither marked" in n["reason"] for n in found["not_measured"]
+    )
 
 
 def test_a_table_of_several_coders_is_enough(tmp_path) -> None:
-    one = Annotations("r", (Tier("ah", (Mark(1, 2),), coder="x"), Tier("ah", (Mark(1.1, 2),), coder="y")), "p")
+    one = Annotations(
+        "r", (Tier("ah", (Mark(1, 2),), coder="x"), Tier("ah", (Mark(1.1, 2),), coder="y")), "p"
+    )
     write_csv([one], tmp_path / "all.csv")
     assert read_annotations(tmp_path / "all.csv")[0].coders == ("x", "y")
-    assert json.loads(run("agree", tmp_path / "all.csv", "--json")[1])["pairs"][0]["event_f1"] == 1.0
+    assert (
+        json.loads(run("agree", tmp_path / "all.csv", "--json")[1])["pairs"][0]["event_f1"] == 1.0
+    )

@@ -46,7 +46,9 @@ def test_every_verb_has_json_offline_and_a_help(name, command) -> None:
 def test_the_promised_verbs_exist() -> None:
     names = {n for n, _ in verbs()}
     assert {
-        "predict", "describe", "doctor", "people", "weights list", "weights verify", "weights add", "train words",
+        "predict", "describe", "doctor", "people", "weights list", "weights verify", "weights "
+                                                                                     "add", "train "
+                                                                                            "words",
         "score words",
     } <= names  # fmt: skip
 
@@ -55,7 +57,9 @@ def test_import_is_light() -> None:
     """R1: importing the package, and asking for help, brings in nothing heavy."""
     code = (
         "import sys, twomind, twomind.cli.main\n"
-        "heavy = {'torch', 'mediapipe', 'cv2', 'sklearn', 'av', 'scipy', 'transformers', 'pyarrow', 'jinja2'}\n"
+        "heavy = {'torch', 'mediapipe', 'cv2', 'sklearn', 'av', 'scipy', 'transformers', "
+        "'pyarrow', "
+        "'jinja2'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -85,7 +89,9 @@ def test_doctor_tells_how_to_get_what_is_absent(monkeypatch) -> None:
     )
     found = doctor.examine()
     assert found["works_offline"]["face"] == "no: pip install 'twomind[face]'"
-    assert found["works_offline"]["words by speech recognition"] == "no: pip install 'twomind[speech]'"
+    assert (
+        found["works_offline"]["words by speech recognition"] == "no: pip install 'twomind[speech]'"
+    )
     assert not found["parts"]["face"]["installed"]
 
 
@@ -104,7 +110,9 @@ def hollow_model(folder: Path, **config: object) -> Path:
     return folder
 
 
-def test_doctor_tells_which_clip_and_language_models_work_without_a_network(tmp_path, shelf, monkeypatch) -> None:
+def test_doctor_tells_which_clip_and_language_models_work_without_a_network(
+    tmp_path, shelf, monkeypatch
+) -> None:
     constants = pytest.importorskip("huggingface_hub").constants
     from twomind.pipeline.doctor import examine
 
@@ -113,18 +121,36 @@ def test_doctor_tells_which_clip_and_language_models_work_without_a_network(tmp_
     for what in ("CLIP", "language model on this machine"):
         assert none[what].startswith("no model here"), what
     assert none["CLIP-AU of drawn people"] == "yes"
-    assert run("weights", "add", "clip-vit-b-32", hollow_model(tmp_path / "c", architectures=["CLIPModel"]))[0] != 0
+    assert (
+        run(
+            "weights",
+            "add",
+            "clip-vit-b-32",
+            hollow_model(tmp_path / "c", architectures=["CLIPModel"]),
+        )[0]
+        != 0
+    )
     (tmp_path / "c" / "vocab.json").write_text("{}")
     (tmp_path / "c" / "merges.txt").write_text("#version")
     assert run("weights", "add", "clip-vit-b-32", tmp_path / "c")[0] == 0
-    assert run("weights", "add", "mine", hollow_model(tmp_path / "m", architectures=["LlamaForCausalLM"]))[0] == 0
+    assert (
+        run(
+            "weights",
+            "add",
+            "mine",
+            hollow_model(tmp_path / "m", architectures=["LlamaForCausalLM"]),
+        )[0]
+        == 0
+    )
     seeing = {"architectures": ["LlavaForConditionalGeneration"], "vision_config": {}}
     hollow_model(tmp_path / "hub" / "models--its--llava" / "snapshots" / "0", **seeing)
     whisper = tmp_path / "hub" / "models--its--whisper" / "snapshots" / "0"
     hollow_model(whisper, architectures=["WhisperForConditionalGeneration"])
     found = examine()["works_offline"]
     assert found["CLIP"] == "yes, with vit-b-32"
-    assert found["language model on this machine"] == "yes, with its/llava, mine", "no CLIP and no Whisper among them"
+    assert found["language model on this machine"] == "yes, with its/llava, mine", (
+        "no CLIP and no Whisper among them"
+    )
     (shelf / "clip-vit-b-32" / "vocab.json").write_text("damaged")
     (shelf / "mine" / "tokenizer.json").unlink()
     found = examine()["works_offline"]
@@ -144,11 +170,17 @@ def test_doctor_tells_which_clip_and_language_models_work_without_a_network(tmp_
         ("openai", "language model behind an endpoint", "no: pip install 'twomind[llm]'"),
     ],
 )
-def test_doctor_tells_which_extra_a_model_lacks(monkeypatch, absent: str, what: str, how: str) -> None:
+def test_doctor_tells_which_extra_a_model_lacks(
+    monkeypatch, absent: str, what: str, how: str
+) -> None:
     from twomind.pipeline import doctor
 
     real = doctor.importlib.util.find_spec
-    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name, *a: None if name == absent else real(name, *a))
+    monkeypatch.setattr(
+        doctor.importlib.util,
+        "find_spec",
+        lambda name, *a: None if name == absent else real(name, *a),
+    )
     found = doctor.examine()
     assert found["works_offline"][what] == how
     (part,) = (p for name, p in found["parts"].items() if doctor.PARTS[name][0] == absent)
@@ -202,7 +234,9 @@ def test_interrupt_is_its_own_exit_code(monkeypatch, tmp_path) -> None:
 
 def test_the_program_is_installed() -> None:
     program = Path(sys.executable).parent / "twomind"
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, env={**os.environ}, check=True)
+    done = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, env={**os.environ}, check=True
+    )
     assert "twomind" in done.stdout
 
 

@@ -1,4 +1,6 @@
-"""Enrolling people: contaminated clips refused, the profile used, reloaded elsewhere, and erased without a trace."""
+"""Enrolling people: contaminated clips refused, the profile used, reloaded elsewhere, and erased
+without a trace.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +41,13 @@ def run(*arguments: object) -> tuple[int, dict[str, Any]]:
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("clips")
     kinds = ("neutral", "smile", "mute_talking", "dark")
-    found = {kind: draw_clip(folder / f"{kind}.mp4", kind, SEED, 0, seconds=3.5, fps=10) for kind in kinds}
-    return found | {"short": draw_clip(folder / "short.mp4", "neutral", SEED, 0, seconds=1.5, fps=10)}
+    found = {
+        kind: draw_clip(folder / f"{kind}.mp4", kind, SEED, 0, seconds=3.5, fps=10)
+        for kind in kinds
+    }
+    return found | {
+        "short": draw_clip(folder / "short.mp4", "neutral", SEED, 0, seconds=1.5, fps=10)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,12 @@ def names(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
-    [("smile", "smile comes and goes"), ("mute_talking", "speech: the lips"), ("dark", "quality"), ("short", "length")],
+    [
+        ("smile", "smile comes and goes"),
+        ("mute_talking", "speech: the lips"),
+        ("dark", "quality"),
+        ("short", "length"),
+    ],
 )
 def test_a_contaminated_clip_is_refused_with_the_reason(
     clips: dict[str, Path], store: Path, tmp_path: Path, kind: str, reason: str
@@ -66,7 +78,9 @@ def test_a_contaminated_clip_is_refused_with_the_reason(
 
 
 def test_force_keeps_it_and_says_so(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:
-    code, found = run("enrol", "P1", clips["smile"], "--force", "--profiles", tmp_path, "--store", store)
+    code, found = run(
+        "enrol", "P1", clips["smile"], "--force", "--profiles", tmp_path, "--store", store
+    )
     assert code == 0
     assert found["visits"][0]["not_neutral"]
     assert "not neutral" in read_profile(tmp_path / "P1" / "profile.json").named("face")
@@ -79,13 +93,18 @@ def test_enrolled_used_reloaded_moved_and_erased(clips: dict[str, Path], tmp_pat
     assert found["visits"][0]["seconds"]["face"] > 3
 
     # The same profile in another process.
-    program = "import sys; from pathlib import Path; from twomind.features.profile import read_profile\n"
+    program = (
+        "import sys; from pathlib import Path; from twomind.features.profile import read_profile\n"
+    )
     program += "print(repr(sorted(read_profile(Path(sys.argv[1])).neutral('face').items())))"
     path = profiles / "P1" / "profile.json"
-    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, env=dict(os.environ))
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, env=dict(os.environ)
+    )
     assert done.stdout.strip() == repr(sorted(read_profile(path).neutral("face").items()))
 
-    # Relative to the profile: the neutral clip itself lies at zero, raw values are those without a profile.
+    # Relative to the profile: the neutral clip itself lies at zero, raw values are those without a
+    # profile.
     options = ("--person", "P1", "--profiles", profiles, "--store", store, "--out", out)
     assert run("describe", clips["neutral"], *options)[0] == 0
     rows = (out / "neutral" / "measures.csv").read_text().splitlines()
@@ -96,9 +115,13 @@ def test_enrolled_used_reloaded_moved_and_erased(clips: dict[str, Path], tmp_pat
 
     # Exported, imported elsewhere, equal.
     assert run("profile", "export", "P1", tmp_path / "P1.json", "--profiles", profiles)[0] == 0
-    assert run("profile", "import", "P1", tmp_path / "P1.json", "--profiles", tmp_path / "q")[0] == 0
+    assert (
+        run("profile", "import", "P1", tmp_path / "P1.json", "--profiles", tmp_path / "q")[0] == 0
+    )
     assert read_profile(tmp_path / "q" / "P1" / "profile.json") == read_profile(path)
-    assert run("profile", "import", "P2", tmp_path / "P1.json", "--profiles", tmp_path / "q")[0] == 3
+    assert (
+        run("profile", "import", "P2", tmp_path / "P1.json", "--profiles", tmp_path / "q")[0] == 3
+    )
 
     # Another person stays; a saved state of P1 that lies elsewhere goes too.
     state = load_method("few-shot").begin(load(), Given(few=()))
@@ -120,7 +143,9 @@ def test_enrolled_used_reloaded_moved_and_erased(clips: dict[str, Path], tmp_pat
     assert run("profile", "show", "P1", "--profiles", profiles)[0] == 3
 
 
-def test_enrolled_in_a_study_and_moved_to_another(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:
+def test_enrolled_in_a_study_and_moved_to_another(
+    clips: dict[str, Path], store: Path, tmp_path: Path
+) -> None:
     where = ("--profiles", tmp_path / "p")
     code, found = run("enrol", "P7", clips["neutral"], *where, "--study", "pain", "--store", store)
     assert code == 0
@@ -128,20 +153,33 @@ def test_enrolled_in_a_study_and_moved_to_another(clips: dict[str, Path], store:
     assert (found["study"], Path(found["file"])) == ("pain", path)
     assert Store(store, "pain").noted("P7")[0]
     assert not Store(store).noted("P7")[0]
-    assert run("profile", "show", *where)[1] == {"people": [], "folder": str(tmp_path / "p"), "studies": ["pain"]}
+    assert run("profile", "show", *where)[1] == {
+        "people": [],
+        "folder": str(tmp_path / "p"),
+        "studies": ["pain"],
+    }
     assert run("profile", "export", "P7", tmp_path / "P7.json", *where)[0] == 3
     assert run("profile", "export", "P7", tmp_path / "P7.json", *where, "--study", "pain")[0] == 0
-    assert run("profile", "import", "P7", tmp_path / "P7.json", *where, "--study", "stress")[1]["study"] == "stress"
+    assert (
+        run("profile", "import", "P7", tmp_path / "P7.json", *where, "--study", "stress")[1][
+            "study"
+        ]
+        == "stress"
+    )
     assert read_profile(tmp_path / "p" / "@stress" / "P7" / "profile.json") == read_profile(path)
     assert run("profile", "erase", "P7", "--yes", *where, "--store", store)[0] == 3
-    assert run("profile", "erase", "P7", "--yes", *where, "--store", store, "--study", "pain")[1]["also_known_in"] == [
-        "stress"
-    ]
+    assert run("profile", "erase", "P7", "--yes", *where, "--store", store, "--study", "pain")[1][
+        "also_known_in"
+    ] == ["stress"]
     assert not path.parent.exists()
 
 
-def test_bad_names_and_contradicting_options_are_refused(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:
+def test_bad_names_and_contradicting_options_are_refused(
+    clips: dict[str, Path], store: Path, tmp_path: Path
+) -> None:
     assert run("enrol", "../x", clips["neutral"], "--profiles", tmp_path, "--store", store)[0] == 3
-    code, found = run("describe", clips["neutral"], "--person", "P1", "--out", tmp_path / "o", "--store", store)
+    code, found = run(
+        "describe", clips["neutral"], "--person", "P1", "--out", tmp_path / "o", "--store", store
+    )
     assert code == 3
     assert "--profiles" in json.dumps(found)

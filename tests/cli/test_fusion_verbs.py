@@ -43,8 +43,12 @@ def _invoke(*arguments: object) -> tuple[int, str, str]:
 
 
 @pytest.mark.slow
-def test_train_fusion_and_predict_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The verb on a set in memory; then its folder on a drawn film, whose segments are shown only if earned."""
+def test_train_fusion_and_predict_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verb on a set in memory; then its folder on a drawn film, whose segments are shown only
+    if earned.
+    """
     pytest.importorskip("cv2")
     from twomind import datasets
     from twomind.cli import fusion_verbs
@@ -52,21 +56,55 @@ def test_train_fusion_and_predict_from_the_command_line(tmp_path: Path, monkeypa
 
     data = world.FakeSet("words", 9, 3)
     out = tmp_path / "model"
-    # Only while training: predict asks whether a film lies in a data set whose people refused to be shown.
+    # Only while training: predict asks whether a film lies in a data set whose people refused to be
+    # shown.
     with monkeypatch.context() as patch:
         patch.setattr(datasets, "open_dataset", lambda root, name=None: data, raising=False)
         patch.setattr(fusion_verbs, "described", lambda recording, **_: data.describe(recording))
         code, text, said = _invoke(
-            "train", "fusion", "--data", tmp_path, "--protocol", "people", "--model", "lfan", "--modalities",
-            "voice,words", "--epochs", 4, "--out", out, "--bootstrap", 100, "--json",
-        )  # fmt: skip
+            "train",
+            "fusion",
+            "--data",
+            tmp_path,
+            "--protocol",
+            "people",
+            "--model",
+            "lfan",
+            "--modalities",
+            "voice,words",
+            "--epochs",
+            4,
+            "--out",
+            out,
+            "--bootstrap",
+            100,
+            "--json",
+        )
     assert code == 0, said
     assert json.loads(text)["runs"][0]["modalities"] == ["voice", "words"]
     assert "say nothing about real faces" in said
-    draw_people(tmp_path / "films", n_people=1, seed=3, questions=(7,), size=(320, 240), voice="builtin", workers=1)
+    draw_people(
+        tmp_path / "films",
+        n_people=1,
+        seed=3,
+        questions=(7,),
+        size=(320, 240),
+        voice="builtin",
+        workers=1,
+    )
     film = next((tmp_path / "films").rglob("*.mp4"))
     code, text, said = _invoke(
-        "predict", film, "--model", out, "--out", tmp_path / "r", "--store", tmp_path / "s", "--question", 7, "--json"
+        "predict",
+        film,
+        "--model",
+        out,
+        "--out",
+        tmp_path / "r",
+        "--store",
+        tmp_path / "s",
+        "--question",
+        7,
+        "--json",
     )
     assert code == 0, said
     answer = json.loads(text)["answers"][0]
@@ -80,23 +118,42 @@ def test_train_fusion_and_predict_from_the_command_line(tmp_path: Path, monkeypa
         card["located"] = {"locates": locates, "reason": "set by the test"}
         (out / "card.json").write_text(json.dumps(card))
         folder = tmp_path / f"r{locates}"
-        code, *_ = _invoke("predict", film, "--model", out, "--out", folder, "--store", tmp_path / "s")
+        code, *_ = _invoke(
+            "predict", film, "--model", out, "--out", folder, "--store", tmp_path / "s"
+        )
         assert code == 0
         assert (folder / film.stem / "segments.csv").exists() == locates
         assert (folder / film.stem / "frame_score.csv").exists() == locates
-    rows = list(csv.DictReader((tmp_path / "rTrue" / film.stem / "frame_score.csv").read_text().splitlines()))
+    rows = list(
+        csv.DictReader(
+            (tmp_path / "rTrue" / film.stem / "frame_score.csv").read_text().splitlines()
+        )
+    )
     assert len(rows) > 20
     assert float(rows[10]["absent"]) + float(rows[10]["present"]) == pytest.approx(1, abs=0.002)
     # Every other kind of model answers about the same film, and not all the same.
     found = {}
-    train_items, val_items = ([t.item() for t in world.takes(p, "words", 2)] for p in (range(3), range(3, 5)))
+    train_items, val_items = (
+        [t.item() for t in world.takes(p, "words", 2)] for p in (range(3), range(3, 5))
+    )
     for kind in ("conflict", "plain", "can", "mt", "jmt", "mt-released", "jmt-released"):
         name, _, released = kind.partition("-")
         config = FusionConfig(name, released=bool(released))
         folder = tmp_path / kind
-        fusion.save(fit(train_items, val_items, AMBIVALENCE, RECIPE, config, TrainSettings(epochs=1)), folder)
+        fusion.save(
+            fit(train_items, val_items, AMBIVALENCE, RECIPE, config, TrainSettings(epochs=1)),
+            folder,
+        )
         code, text, said = _invoke(
-            "predict", film, "--model", folder, "--out", tmp_path / f"r-{kind}", "--store", tmp_path / "s", "--json"
+            "predict",
+            film,
+            "--model",
+            folder,
+            "--out",
+            tmp_path / f"r-{kind}",
+            "--store",
+            tmp_path / "s",
+            "--json",
         )
         assert code == 0, said
         found[kind] = json.loads(text)["answers"][0]["prediction"]["probability"]
@@ -107,7 +164,11 @@ def test_train_fusion_and_predict_from_the_command_line(tmp_path: Path, monkeypa
 def _summary(folder: Path, name: str, p: float | None) -> None:
     (folder / name).mkdir(parents=True)
     prediction = {"probability": p, "reason": "" if p is not None else "no words"}
-    entry = {"schema": "twomind.answer/1", "recording": name, "media": {"path": f"/x/{name}_film.mp4"}}
+    entry = {
+        "schema": "twomind.answer/1",
+        "recording": name,
+        "media": {"path": f"/x/{name}_film.mp4"},
+    }
     (folder / name / "summary.json").write_text(json.dumps({**entry, "prediction": prediction}))
 
 
@@ -125,10 +186,26 @@ def test_submit_writes_the_challenge_file_and_invents_no_score(tmp_path: Path) -
     assert not out.exists()
     (tmp_path / "v.txt").write_text("b_film\na_film\nc_film\nd_film\n")
     code, text, said = _invoke(
-        "score", "submit", tmp_path / "r", "--out", out, "--videos", tmp_path / "v.txt", "--id", "file", "--fill", 0.4,
-        "--no-header", "--json",
-    )  # fmt: skip
+        "score",
+        "submit",
+        tmp_path / "r",
+        "--out",
+        out,
+        "--videos",
+        tmp_path / "v.txt",
+        "--id",
+        "file",
+        "--fill",
+        0.4,
+        "--no-header",
+        "--json",
+    )
     assert code == 0, said
     assert json.loads(text)["filled"] == ["c_film", "d_film"]
-    assert [line.split(",")[0] for line in out.read_text().splitlines()] == ["b_film", "a_film", "c_film", "d_film"]
+    assert [line.split(",")[0] for line in out.read_text().splitlines()] == [
+        "b_film",
+        "a_film",
+        "c_film",
+        "d_film",
+    ]
     assert _invoke("score", "submit", tmp_path / "nothing", "--out", out)[0] == 3

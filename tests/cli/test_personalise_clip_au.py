@@ -1,4 +1,6 @@
-"""``score personalise --model clip-au``: a CLIP-AU per fold, on frame embeddings of films, crops and drawn faces."""
+"""``score personalise --model clip-au``: a CLIP-AU per fold, on frame embeddings of films, crops
+and drawn faces.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,18 @@ from twomind_synth.study_layout import clips_of, person_of
 from twomind_synth.study_world import StudyWorld
 
 EVERYTHING = Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW
-TINY = ("--people", 4, "--knob", "clips_per_class=2", "--knob", "clip_s=2.0", "--clip-hop-s", 0.8, "--epochs", 2)
+TINY = (
+    "--people",
+    4,
+    "--knob",
+    "clips_per_class=2",
+    "--knob",
+    "clip_s=2.0",
+    "--clip-hop-s",
+    0.8,
+    "--epochs",
+    2,
+)
 METHODS = "tta-cap,clip-autt:mode=episodic:steps=2"
 
 
@@ -46,14 +59,28 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 
 def scored(out: Path, *more: object) -> tuple[int, str, str]:
-    command = ["score", "personalise", "--model", "clip-au", "--workers", 1, "--store", out / "store", "--out", out]
+    command = [
+        "score",
+        "personalise",
+        "--model",
+        "clip-au",
+        "--workers",
+        1,
+        "--store",
+        out / "store",
+        "--out",
+        out,
+    ]
     return run(*command, *more)
 
 
-# --- the verb, end to end -----------------------------------------------------------------------------------------
+# --- the verb, end to end
+# -----------------------------------------------------------------------------------------
 
 
-def test_a_drawn_study_is_drawn_trained_and_scored_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drawn_study_is_drawn_trained_and_scored_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = ("--drawn", "biovid", *TINY, "--protocol", "targets-2", "--methods", METHODS, "--json")
     trained, drawn = [], []
     train, draw = clip_au_train.train, study_rows.DrawnRows._draw
@@ -102,7 +129,18 @@ def test_face_crops_of_a_data_set_are_enough(tmp_path: Path) -> None:
 
 def test_an_encoder_of_drawn_people_refuses_real_ones_unless_told_otherwise(tmp_path: Path) -> None:
     root = crops_only(tmp_path / "biovid", real=True)
-    asked = ("--data", root, "--epochs", 1, "--protocol", "targets-1", "--methods", "t3a", "--encoder", "face-text")
+    asked = (
+        "--data",
+        root,
+        "--epochs",
+        1,
+        "--protocol",
+        "targets-1",
+        "--methods",
+        "t3a",
+        "--encoder",
+        "face-text",
+    )
     code, _, talk = scored(tmp_path / "out", *asked)
     assert code == 3
     assert "--allow-drawn-model" in talk
@@ -130,12 +168,24 @@ def test_a_clip_looks_at_real_people(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--model", "described", "--encoder", "face-text"), "--encoder: goes with --model clip-au"),
+        (
+            ("--model", "described", "--encoder", "face-text"),
+            "--encoder: goes with --model clip-au",
+        ),
         (("--model", "clip-au", "--face", "face_relative"), "--face: goes with --model described"),
         (("--model", "clip-au", "--encoder", "./no-such-folder"), "no-such-folder"),
-        (("--model", "clip-au", "--methods", "clip-autt:mode=hopeful"), "expected one of corrected, subject"),
-        (("--model", "clip-au", "--methods", "clip-autt:moode=subject"), "clip-autt has no setting 'moode'"),
-        (("--model", "clip-au", "--methods", "clip-autt:subject"), "--methods 'subject': expected name=value"),
+        (
+            ("--model", "clip-au", "--methods", "clip-autt:mode=hopeful"),
+            "expected one of corrected, subject",
+        ),
+        (
+            ("--model", "clip-au", "--methods", "clip-autt:moode=subject"),
+            "clip-autt has no setting 'moode'",
+        ),
+        (
+            ("--model", "clip-au", "--methods", "clip-autt:subject"),
+            "--methods 'subject': expected name=value",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_drawn(
@@ -145,13 +195,23 @@ def test_what_cannot_be_is_said_before_anything_is_drawn(
         raise AssertionError("nothing is to be drawn")
 
     monkeypatch.setattr(study_rows.DrawnRows, "_draw", never)
-    command = ["score", "personalise", "--drawn", "biovid", *TINY[:6], "--protocol", "targets-1", "--offline"]
+    command = [
+        "score",
+        "personalise",
+        "--drawn",
+        "biovid",
+        *TINY[:6],
+        "--protocol",
+        "targets-1",
+        "--offline",
+    ]
     code, _, talk = run(*command, "--workers", 1, "--out", tmp_path, "--store", tmp_path, *given)
     assert code in (3, 6)
     assert said in talk
 
 
-# --- which methods ------------------------------------------------------------------------------------------------
+# --- which methods
+# ------------------------------------------------------------------------------------------------
 
 
 def test_all_methods_of_clip_au_hold_every_mode_of_clip_autt_and_say_what_is_left_out() -> None:
@@ -163,21 +223,38 @@ def test_all_methods_of_clip_au_hold_every_mode_of_clip_autt_and_say_what_is_lef
         "clip-autt:mode=episodic": "episodic",
         "clip-autt:mode=released": "released",
     }
-    assert {"tta-cap", "t3a", "sfda-pft", "mmd", "tpt:tuned=temporal_classifier.2.weight"} <= kept.keys()
+    assert {
+        "tta-cap",
+        "t3a",
+        "sfda-pft",
+        "mmd",
+        "tpt:tuned=temporal_classifier.2.weight",
+    } <= kept.keys()
     assert left.keys() == {"dsfda", "sar", "tent"}
-    assert "clip-autt:mode=released" not in chosen_methods("all", EVERYTHING & ~Access.TARGET, "clip-au")[0]
+    assert (
+        "clip-autt:mode=released"
+        not in chosen_methods("all", EVERYTHING & ~Access.TARGET, "clip-au")[0]
+    )
     assert "clip-autt" in chosen_methods("all", EVERYTHING)[1], "the described model has no prompts"
 
 
 def test_a_guard_stands_around_the_method_as_it_was_set() -> None:
     methods, _ = chosen_methods("clip-autt:mode=episodic:steps=3,guarded", EVERYTHING, "clip-au")
     found = within_guard(methods)
-    assert list(found) == ["clip-autt:mode=episodic:steps=3", "guarded", "guarded clip-autt:mode=episodic:steps=3"]
-    assert found["guarded clip-autt:mode=episodic:steps=3"].inner == methods["clip-autt:mode=episodic:steps=3"]
+    assert list(found) == [
+        "clip-autt:mode=episodic:steps=3",
+        "guarded",
+        "guarded clip-autt:mode=episodic:steps=3",
+    ]
+    assert (
+        found["guarded clip-autt:mode=episodic:steps=3"].inner
+        == methods["clip-autt:mode=episodic:steps=3"]
+    )
     assert parsed("t3a") == ("t3a", {})
 
 
-# --- the fold's model ---------------------------------------------------------------------------------------------
+# --- the fold's model
+# ---------------------------------------------------------------------------------------------
 
 
 class Toy:
@@ -206,54 +283,77 @@ def models_of(folder: Path, asked: list[str], spoilt: str = "") -> clip_au_folds
     labels = Labels(toy, Task("toy", ("no", "yes"), "clip"), Windows(None))
     settings = clip_au_train.TrainSettings(epochs=2)
     clips = ClipSettings(hop_s=0.1)
-    return clip_au_folds.FoldModels(labels, reading_of(asked, spoilt), "face-text", clips, settings, folder)
+    return clip_au_folds.FoldModels(
+        labels, reading_of(asked, spoilt), "face-text", clips, settings, folder
+    )
 
 
 def clips_by(people: str) -> tuple[str, ...]:
     return tuple(f"{p}{y}" for p in people for y in (0, 1))
 
 
-FOLD = Fold("t", "targets-1", clips_by("abc"), clips_by("tu"), clips_by("d"), ("tn0",), ("tx1",), ("uf0",))
+FOLD = Fold(
+    "t", "targets-1", clips_by("abc"), clips_by("tu"), clips_by("d"), ("tn0",), ("tx1",), ("uf0",)
+)
 
 
-def test_a_fold_s_model_never_sees_the_people_who_are_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fold_s_model_never_sees_the_people_who_are_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[str] = []
     train, handed = clip_au_train.train, []
-    monkeypatch.setattr(clip_au_train, "train", lambda *a, **k: handed.append((a, k)) or train(*a, **k))
+    monkeypatch.setattr(
+        clip_au_train, "train", lambda *a, **k: handed.append((a, k)) or train(*a, **k)
+    )
     model = models_of(tmp_path / "one", asked)(FOLD)
     assert {a[0] for a in asked} == set("abcd")
     [((_, source, _), more)] = handed
     assert {e.x.subject for e in source} == set("abc")
-    assert {e.x.subject for e in more["validation"]} == {"d"}, "they choose the epoch, and are not trained on"
-    others = {spoilt: models_of(tmp_path / spoilt, [], spoilt)(FOLD).weights_mark() for spoilt in "tua"}
+    assert {e.x.subject for e in more["validation"]} == {"d"}, (
+        "they choose the epoch, and are not trained on"
+    )
+    others = {
+        spoilt: models_of(tmp_path / spoilt, [], spoilt)(FOLD).weights_mark() for spoilt in "tua"
+    }
     assert others["t"] == others["u"] == model.weights_mark()
     assert others["a"] != model.weights_mark(), "the comparison can tell"
 
 
-def test_a_model_is_kept_by_what_it_was_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_kept_by_what_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mark = models_of(tmp_path, [])(FOLD).weights_mark()
     train, trained = clip_au_train.train, []
     monkeypatch.setattr(clip_au_train, "train", lambda *a, **k: trained.append(a) or train(*a, **k))
     assert models_of(tmp_path, [])(FOLD).weights_mark() == mark
-    assert models_of(tmp_path, [])(replace(FOLD, name="v", test=clips_by("v"))).weights_mark() == mark
+    assert (
+        models_of(tmp_path, [])(replace(FOLD, name="v", test=clips_by("v"))).weights_mark() == mark
+    )
     assert not trained
     for changed in (replace(FOLD, train=clips_by("ab")), replace(FOLD, val=clips_by("e"))):
         models_of(tmp_path, [])(changed)
     models_of(tmp_path, [], "a")(FOLD)
-    assert len(list(tmp_path.iterdir())) == 4, "other people, other validation, other rows: other models"
+    assert len(list(tmp_path.iterdir())) == 4, (
+        "other people, other validation, other rows: other models"
+    )
 
 
-# --- rows ---------------------------------------------------------------------------------------------------------
+# --- rows
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_frames_on_a_grid_are_the_nearest_ones() -> None:
     assert frame_rows.on_grid(np.arange(10) / 15, 0.1).tolist() == [0, 1, 3, 4, 6, 7, 9]
-    assert frame_rows.on_grid(np.array([0.0, 0.1, 0.9, 1.0]), 0.5).tolist() == [0, 3], "no frame near 0.5"
+    assert frame_rows.on_grid(np.array([0.0, 0.1, 0.9, 1.0]), 0.5).tolist() == [0, 3], (
+        "no frame near 0.5"
+    )
     assert frame_rows.on_grid(np.array([2.0]), 0.5).tolist() == [0]
     assert frame_rows.on_grid(np.zeros(0), 0.5).tolist() == []
 
 
-def test_crops_become_rows_by_their_time_and_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crops_become_rows_by_their_time_and_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = biovid.fake(tmp_path / "biovid", n_clips=1, n_frames=6)
     found = open_dataset(root)
     recording = replace(found.recordings()[0], media=tmp_path / "no-film.mp4")
@@ -262,7 +362,9 @@ def test_crops_become_rows_by_their_time_and_are_read_once(tmp_path: Path, monke
     encoder, store = open_encoder(), Store(tmp_path / "store")
     x = frame_rows.embedded(recording, folder, encoder, 0.08, store)
     track = x.tracks[encoder.track]
-    assert track.times_s.tolist() == pytest.approx([2.04, 2.12, 2.20]), "every second crop of 25 a second"
+    assert track.times_s.tolist() == pytest.approx([2.04, 2.12, 2.20]), (
+        "every second crop of 25 a second"
+    )
     assert track.valid.tolist() == [True, False, True]
     assert "JPEG or PNG" in track.reasons[track.reason_code[1]]
     assert store.noted(recording.subject)[0], "by the person's name, erasing finds the rows"
@@ -288,7 +390,9 @@ def test_drawn_rows_are_those_of_the_film(tmp_path: Path) -> None:
     direct = study_rows.DrawnRows(world, 0, 0.4, store.root)
     found = []
     for clip in plan.clips():
-        film = frame_rows.embedded(recording_of(plan, clip), None, encoder, 0.4, store).tracks[encoder.track]
+        film = frame_rows.embedded(recording_of(plan, clip), None, encoder, 0.4, store).tracks[
+            encoder.track
+        ]
         rows = direct(clip, encoder)
         assert rows.times_s.tolist() == pytest.approx(film.times_s.tolist())
         assert rows.valid.all()
@@ -306,7 +410,10 @@ def test_people_of_drawn_studies_are_not_those_the_encoder_was_trained_on() -> N
     shape = ("face_width", "eye_distance", "mouth_width", "brow_height", "nose_length")
     trained = np.array(
         [
-            [getattr(Person.random(np.random.default_rng((recipe.seed, i)), f"p{i}"), n) for n in shape]
+            [
+                getattr(Person.random(np.random.default_rng((recipe.seed, i)), f"p{i}"), n)
+                for n in shape
+            ]
             for i in range(recipe.n_people + recipe.n_held_out)
         ]
     )

@@ -74,7 +74,9 @@ def test_signals_are_not_swallowed() -> None:
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_a_parent_that_was_killed(tmp_path, by) -> None:
-    """Else every killed run leaves processes of some 200 MB that wait for the next item for ever."""
+    """Else every killed run leaves processes of some 200 MB that wait for the next item
+    for ever.
+    """
     (tmp_path / "parent.py").write_text(
         "import os, pathlib, time\n"
         "from twomind.core import engine\n"

@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.core.store import Ledger, Spool, Store, content_hash, read_arrays, replacing, settings_hash, write_arrays
+from twomind.core.store import (
+    Ledger,
+    Spool,
+    Store,
+    content_hash,
+    read_arrays,
+    replacing,
+    settings_hash,
+    write_arrays,
+)
 
 
 def awkward_arrays() -> dict[str, np.ndarray]:
@@ -31,7 +40,9 @@ def awkward_arrays() -> dict[str, np.ndarray]:
 
 def test_strided_and_fortran_arrays_come_back_with_their_values(tmp_path: Path) -> None:
     arrays = awkward_arrays()
-    got, meta = read_arrays(write_arrays(tmp_path / "a.safetensors", arrays, {"unit": "px", "x": [1, None]}))
+    got, meta = read_arrays(
+        write_arrays(tmp_path / "a.safetensors", arrays, {"unit": "px", "x": [1, None]})
+    )
     assert meta == {"unit": "px", "x": [1, None]}
     assert set(got) == set(arrays)
     for name, value in arrays.items():
@@ -39,12 +50,16 @@ def test_strided_and_fortran_arrays_come_back_with_their_values(tmp_path: Path) 
         assert got[name].dtype == value.dtype
 
 
-def test_only_contiguous_arrays_reach_the_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_contiguous_arrays_reach_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import safetensors.numpy
 
     seen = []
     real = safetensors.numpy.save_file
-    monkeypatch.setattr(safetensors.numpy, "save_file", lambda a, *r: (seen.extend(a.values()), real(a, *r)))
+    monkeypatch.setattr(
+        safetensors.numpy, "save_file", lambda a, *r: (seen.extend(a.values()), real(a, *r))
+    )
     write_arrays(tmp_path / "a.safetensors", awkward_arrays())
     assert seen
     assert all(a.flags.c_contiguous for a in seen)
@@ -79,7 +94,11 @@ def test_a_damaged_entry_counts_as_absent(tmp_path: Path) -> None:
 
 def test_another_setting_or_other_bytes_are_another_key(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    keys = {store.key("abc", {"hop": 1}), store.key("abc", {"hop": 2}), store.key("abd", {"hop": 1})}
+    keys = {
+        store.key("abc", {"hop": 1}),
+        store.key("abc", {"hop": 2}),
+        store.key("abd", {"hop": 1}),
+    }
     assert len(keys) == 3
     assert settings_hash({"a": 1, "b": 2}) == settings_hash({"b": 2, "a": 1})
 
@@ -88,7 +107,9 @@ def test_content_counts_and_the_name_does_not(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"same")
     (tmp_path / "b").write_bytes(b"same")
     (tmp_path / "c").write_bytes(b"other")
-    assert content_hash(tmp_path / "a") == content_hash(tmp_path / "b") != content_hash(tmp_path / "c")
+    assert (
+        content_hash(tmp_path / "a") == content_hash(tmp_path / "b") != content_hash(tmp_path / "c")
+    )
 
 
 def test_ledger_survives_a_line_cut_in_half(tmp_path: Path) -> None:

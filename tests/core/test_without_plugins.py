@@ -1,4 +1,6 @@
-"""The library alone, as where no other distribution is installed: it works, and says what is missing."""
+"""The library alone, as where no other distribution is installed: it works, and says what is
+missing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every registered data set fulfils the contract on its own fake folder; a damaged folder is reported, not guessed."""
+"""Every registered data set fulfils the contract on its own fake folder; a damaged folder is
+reported, not guessed.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def copy(fakes: dict[str, Path], tmp_path: Path):  # type: ignore[no-untyped-def
 
 def test_the_order_of_classes_is_a_contract() -> None:
     """A number means the same class in every release of this program."""
-    frames = {"ambivalence_hesitancy": ("absent", "present"), "ambivalence_hesitancy_frames": ("absent", "present")}
+    frames = {
+        "ambivalence_hesitancy": ("absent", "present"),
+        "ambivalence_hesitancy_frames": ("absent", "present"),
+    }
     assert {name: {t.name: t.classes for t in load_dataset(name).tasks} for name in NAMES} == {
         "bah": frames,
         "biovid": {"pain": ("neutral", "pain"), "pain_level": ("BL1", "PA1", "PA2", "PA3", "PA4")},
@@ -61,10 +66,15 @@ def test_the_page_names_every_data_set_and_protocol() -> None:
 
 
 def test_the_built_in_data_sets_are_registered() -> None:
-    assert NAMES == registry.names("datasets") == ["bah", "biovid", "own", "people", "stressid", "unbc"]
+    assert (
+        NAMES
+        == registry.names("datasets")
+        == ["bah", "biovid", "own", "people", "stressid", "unbc"]
+    )
 
 
-# --- the contract, for every registered data set ---------------------------------------------------------------------
+# --- the contract, for every registered data set
+# ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,9 +120,13 @@ def test_every_protocol_that_is_offered_can_be_made(name: str, fakes: dict[str, 
     known = {r.id for r in data.recordings()}
     impossible = {
         # A fake has no published people; only "own" has two environments and no official splits.
-        "ten-targets", "ten-targets-transductive", "five-targets", *(() if name == "own" else ("environment-shift",)),
-        *(("official", "train-val") if name == "own" else ()), *(("targets-N",) if name == "unbc" else ()),
-    }  # fmt: skip
+        "ten-targets",
+        "ten-targets-transductive",
+        "five-targets",
+        *(() if name == "own" else ("environment-shift",)),
+        *(("official", "train-val") if name == "own" else ()),
+        *(("targets-N",) if name == "unbc" else ()),
+    }
     for protocol in data.protocols:
         assert rules(protocol).notes
         asked = {"targets-N": "targets-1", "people-K": "people-3"}.get(protocol, protocol)
@@ -122,7 +136,9 @@ def test_every_protocol_that_is_offered_can_be_made(name: str, fakes: dict[str, 
             continue
         folds = data.folds(asked, seed=2)
         assert folds
-        assert all({*f.train, *f.val, *f.test, *f.neutral, *f.target, *f.few} <= known for f in folds)
+        assert all(
+            {*f.train, *f.val, *f.test, *f.neutral, *f.target, *f.few} <= known for f in folds
+        )
         assert folds == data.folds(asked, seed=2)
 
 
@@ -134,7 +150,9 @@ def test_the_layout_alone_says_which_data_set_it_is(name: str, copy) -> None:  #
     data = open_dataset(root)
     assert data.name == name
     if name != "people":  # that folder holds nothing but drawn people
-        assert not any(r.drawn for r in data.recordings()), "without its mark a folder is of real people"
+        assert not any(r.drawn for r in data.recordings()), (
+            "without its mark a folder is of real people"
+        )
     (root / "DRAWN").touch()
     assert all(r.drawn for r in open_dataset(root).recordings())
 
@@ -158,10 +176,14 @@ def test_missing_extra_and_corrupted_files_are_listed(name: str, copy) -> None: 
     shutil.copy(first.media, stranger) if first.media.is_file() else stranger.write_bytes(b"x")
     shallow = open_dataset(root, name).check()
     assert not shallow.complete
-    assert len(shallow.corrupted) == (name != "unbc"), "a film that is cut off shows without opening it"
+    assert len(shallow.corrupted) == (name != "unbc"), (
+        "a film that is cut off shows without opening it"
+    )
     report = open_dataset(root, name).check(deep=True)
     assert not report.complete
-    assert any(lost.removesuffix(".mp4") in f.path.replace(" 10-", "_10-") for f in report.missing), report.missing
+    assert any(
+        lost.removesuffix(".mp4") in f.path.replace(" 10-", "_10-") for f in report.missing
+    ), report.missing
     assert any("stranger" in f.path for f in report.extra), report.extra
     assert any(cut in f.path for f in report.corrupted), report.corrupted
     assert all(f.reason for f in (*report.missing, *report.extra, *report.corrupted))
@@ -190,7 +212,9 @@ def test_a_hole_and_a_bad_picture_among_the_crops_are_found(name: str, copy) -> 
     assert (~track.valid).sum() == 1
 
 
-def test_a_folder_of_something_else_says_what_was_looked_for(tmp_path: Path, fakes: dict[str, Path]) -> None:
+def test_a_folder_of_something_else_says_what_was_looked_for(
+    tmp_path: Path, fakes: dict[str, Path]
+) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(BadInput) as caught:
         open_dataset(tmp_path)
@@ -207,11 +231,14 @@ def test_a_folder_of_something_else_says_what_was_looked_for(tmp_path: Path, fak
         open_dataset(tmp_path)
 
 
-# --- BAH -------------------------------------------------------------------------------------------------------------
+# --- BAH
+# -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layout", ["v2", "v1", "abaw8", "public"])
-def test_bah_layouts_agree_on_everything_that_they_hold(layout: str, tmp_path: Path, fakes: dict[str, Path]) -> None:
+def test_bah_layouts_agree_on_everything_that_they_hold(
+    layout: str, tmp_path: Path, fakes: dict[str, Path]
+) -> None:
     whole = open_dataset(fakes["bah"])
     data = open_dataset(fake_bah(tmp_path, seed=1, layout=layout))
     assert data.check(deep=True).complete
@@ -221,7 +248,9 @@ def test_bah_layouts_agree_on_everything_that_they_hold(layout: str, tmp_path: P
     assert {r.subject for r in data.recordings()} >= {"90001", "90002", "90011"}
     times_s = np.arange(12) / 24
     for r in data.recordings():
-        assert data.label("ambivalence_hesitancy", r.id) == whole.label("ambivalence_hesitancy", r.id)
+        assert data.label("ambivalence_hesitancy", r.id) == whole.label(
+            "ambivalence_hesitancy", r.id
+        )
         assert (
             data.frame_labels(BAH_FRAMES, r.id, times_s).tolist()
             == whole.frame_labels(BAH_FRAMES, r.id, times_s).tolist()
@@ -258,7 +287,9 @@ def test_bah_people_who_refused_are_never_shown(fakes: dict[str, Path], copy) ->
     assert data.people()["90021"]["language"] == "en"
     root = copy("bah")
     path = root / "data" / "meta_data.yml"
-    path.write_text(path.read_text().replace("consent for publication: 'Yes'", "consent for publication: maybe"))
+    path.write_text(
+        path.read_text().replace("consent for publication: 'Yes'", "consent for publication: maybe")
+    )
     assert not any(map(open_dataset(root).may_be_shown, data.people())), "only a plain yes is a yes"
     path.unlink()
     report = open_dataset(root).check()
@@ -266,7 +297,9 @@ def test_bah_people_who_refused_are_never_shown(fakes: dict[str, Path], copy) ->
     assert not any(map(open_dataset(root).may_be_shown, data.people()))
 
 
-def test_bah_annotation_is_read_once_and_kept(fakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bah_annotation_is_read_once_and_kept(
+    fakes: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from twomind.datasets import bah_files
 
     path = fakes["bah"] / "data" / "video_annotation_transcript.yaml"
@@ -275,7 +308,14 @@ def test_bah_annotation_is_read_once_and_kept(fakes: dict[str, Path], monkeypatc
     assert len(entries) == 26
     assert problems == ()
     entry = next(e for e in entries.values() if e["global_ah"] == 1)
-    assert {"certainty_ah", "all_cues", "time_detailed_ah", "fr_detailed_ah", "transcript", "frame_runs"} <= set(entry)
+    assert {
+        "certainty_ah",
+        "all_cues",
+        "time_detailed_ah",
+        "fr_detailed_ah",
+        "transcript",
+        "frame_runs",
+    } <= set(entry)
     first, last = entry["fr_detailed_ah"][0]
     assert [first, last, 1] in entry["frame_runs"]
     assert entry["all_cues"][0]["audio"] == ["pause"]
@@ -299,7 +339,9 @@ def test_bah_annotation_with_a_broken_entry_loses_that_entry_only(copy) -> None:
     assert [f.reason.split(" of ")[0] for f in report.missing] == ["no entry"]
 
 
-def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bah_frames_read_without_yaml_are_those_read_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import yaml
 
     from twomind.core.store import Store
@@ -311,7 +353,9 @@ def test_bah_frames_read_without_yaml_are_those_read_with_it(tmp_path: Path, mon
     as_lists.write_text(yaml.dump(json.loads(json.dumps(load_yaml(path.read_text())))))
     fast = [bah_files.read_annotations(p, Store(tmp_path / "fast"))[0] for p in (path, as_lists)]
     assert all(bah_files._without_frames(text) for _, text in bah_files._top_entries(path.open()))
-    assert all(bah_files._without_frames(text) for _, text in bah_files._top_entries(as_lists.open()))
+    assert all(
+        bah_files._without_frames(text) for _, text in bah_files._top_entries(as_lists.open())
+    )
     monkeypatch.setattr(bah_files, "_without_frames", lambda text: None)
     slow = [bah_files.read_annotations(p, Store(tmp_path / "slow"))[0] for p in (path, as_lists)]
     assert fast == slow
@@ -327,7 +371,8 @@ def test_bah_annotation_forms(form: str, tmp_path: Path) -> None:
     text = {
         "list": f"- video: {name}\n  " + entry.format("  "),
         "wrapped": f"videos:\n  {name}:\n    " + entry.format("    "),
-        "one line": f'{{"{name}": {{"global_ah": 1, "frame_annotation": [[frame-0.jpg, 0], [frame-1.jpg, 1]]}}}}\n',
+        "one line": f'{{"{name}": {{"global_ah": 1, "frame_annotation": [[frame-0.jpg, 0], '
+        "[frame-1.jpg, 1]]}}\n",
     }[form]
     path = tmp_path / "annotation.yml"
     path.write_text(text)
@@ -348,7 +393,9 @@ def test_bah_frame_labels_follow_the_films_own_stamps(copy) -> None:  # type: ig
     tiny_film(recording.media, n_frames=12, fps=10, seed=5)
     found = open_dataset(root).frame_labels(BAH_FRAMES, recording.id, np.arange(14) / 10)
     assert found.tolist() == [int(first <= n <= last) for n in range(12)] + [-1, -1]
-    between = open_dataset(root).frame_labels(BAH_FRAMES, recording.id, np.array([first / 10 + 0.06, last / 10 + 0.06]))
+    between = open_dataset(root).frame_labels(
+        BAH_FRAMES, recording.id, np.array([first / 10 + 0.06, last / 10 + 0.06])
+    )
     assert between.tolist() == [1, 1], "a frame is on show until the next one"
 
 
@@ -374,7 +421,9 @@ def test_bah_contradictions_are_named(copy) -> None:  # type: ignore[no-untyped-
         ("split-frames/test.txt", "no frame here\n"),
     ],
 )
-def test_an_unreadable_part_is_reported_by_check_and_stops_a_reader(part: str, text: str, copy) -> None:  # type: ignore[no-untyped-def]
+def test_an_unreadable_part_is_reported_by_check_and_stops_a_reader(
+    part: str, text: str, copy
+) -> None:  # type: ignore[no-untyped-def]
     root = copy("bah")
     (root / "data" / part).write_text(text)
     report = open_dataset(root).check()
@@ -388,7 +437,9 @@ def test_an_unreadable_part_is_reported_by_check_and_stops_a_reader(part: str, t
 def test_an_empty_split_file_is_a_fault_of_a_release(copy) -> None:  # type: ignore[no-untyped-def]
     root = copy("bah")
     (root / "data" / "split" / "val.txt").write_text("")
-    assert open_dataset(root).check().corrupted == (), "a small drawn study may have nobody to validate on"
+    assert open_dataset(root).check().corrupted == (), (
+        "a small drawn study may have nobody to validate on"
+    )
     (root / "study.json").unlink()
     found = open_dataset(root).check()
     assert [(f.path, f.reason) for f in found.corrupted] == [("split/val.txt", "the file is empty")]
@@ -406,7 +457,8 @@ def test_a_release_without_one_of_its_parts_is_not_complete(copy) -> None:  # ty
     ]
 
 
-# --- the others ------------------------------------------------------------------------------------------------------
+# --- the others
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_biovid_names_say_person_level_and_time(fakes: dict[str, Path]) -> None:
@@ -427,14 +479,21 @@ def test_biovid_names_say_person_level_and_time(fakes: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("name", ["biovid", "stressid"])
 def test_a_further_visit_is_another_environment(name: str, copy) -> None:  # type: ignore[no-untyped-def]
-    """``visit-2/`` holds the same layout again; the same names there are other recordings of the same people."""
+    """``visit-2/`` holds the same layout again; the same names there are other recordings of the
+    same people.
+    """
     root = copy(name)
     shutil.copytree(load_dataset(name).fake(root / "other", seed=7), root / "visit-2")
     shutil.rmtree(root / "other")
     data = open_dataset(root)
     first = [r.id for r in data.recordings() if "~" not in r.id]
-    assert sorted(r.id for r in data.recordings()) == sorted([*first, *(f"{i}~visit2" for i in first)])
-    assert all(r.media.is_file() and ("visit-2" in r.media.parts) == ("~visit2" in r.id) for r in data.recordings())
+    assert sorted(r.id for r in data.recordings()) == sorted(
+        [*first, *(f"{i}~visit2" for i in first)]
+    )
+    assert all(
+        r.media.is_file() and ("visit-2" in r.media.parts) == ("~visit2" in r.id)
+        for r in data.recordings()
+    )
     assert len(data.people()) == 4
     report = data.check(deep=True)
     assert (report.missing, report.extra, report.corrupted) == ((), (), ())
@@ -458,9 +517,13 @@ def test_stressid_is_sorted_by_number_and_labelled_by_task(fakes: dict[str, Path
     folder = data.frame_folder("aaa1_Stroop")
     assert folder is not None
     assert [n for n, _ in folder.files] == list(range(0, 60, 5))
-    assert folder.track().times_s.tolist() == list(range(12)), "one frame a second, whatever the numbers count"
+    assert folder.track().times_s.tolist() == list(range(12)), (
+        "one frame a second, whatever the numbers count"
+    )
     assert "nominal" in folder.clock.note
-    rows = dict(line.split(",")[:2] for line in (fakes["stressid"] / "labels.csv").read_text().split()[1:])
+    rows = dict(
+        line.split(",")[:2] for line in (fakes["stressid"] / "labels.csv").read_text().split()[1:]
+    )
     assert {r.id: str(data.label("stress", r.id)) for r in data.recordings()} == rows
     fold = next(f for f in data.folds("targets-2") if f.neutral)
     assert fold.neutral[0].split("_")[1] in ("Breathing", "Relax")
@@ -468,17 +531,23 @@ def test_stressid_is_sorted_by_number_and_labelled_by_task(fakes: dict[str, Path
 
 def test_stressid_label_files_stand_in_for_the_table_and_disagreement_is_named(copy) -> None:  # type: ignore[no-untyped-def]
     root = copy("stressid")
-    before = {r.id: open_dataset(root).label("stress", r.id) for r in open_dataset(root).recordings()}
+    before = {
+        r.id: open_dataset(root).label("stress", r.id) for r in open_dataset(root).recordings()
+    }
     table = root / "labels.csv"
     text = table.read_text()
     table.unlink()
-    assert {r.id: open_dataset(root).label("stress", r.id) for r in open_dataset(root).recordings()} == before
+    assert {
+        r.id: open_dataset(root).label("stress", r.id) for r in open_dataset(root).recordings()
+    } == before
     table.write_text(text.replace("aaa1_Relax,0", "aaa1_Relax,1"))
     assert [f.path for f in open_dataset(root).check().conflicts] == ["aaa1_Relax"]
 
 
 def test_a_stressid_label_that_cannot_be_used_is_corrupted_and_not_replaced(copy) -> None:  # type: ignore[no-untyped-def]
-    """Neither guessed from the laboratory's label file nor called missing; the same row twice is told as well."""
+    """Neither guessed from the laboratory's label file nor called missing; the same row twice is
+    told as well.
+    """
     root = copy("stressid")
     table = root / "labels.csv"
     table.write_text(table.read_text().replace("aaa1_Relax,0", "aaa1_Relax,7") + "bbb2_Math,1,1\n")
@@ -505,8 +574,16 @@ def test_unbc_scores_frames(fakes: dict[str, Path], copy) -> None:  # type: igno
     root = copy("unbc")
     path = next((root / "Frame_Labels" / "PSPI").rglob("aa901t2aeaff003_facs.txt"))
     path.write_text("   NaN?\n")
-    assert open_dataset(root).frame_labels("pain", "aa901t2aeaff", times_s).tolist() == [0, 0, -1, 0, 0]
-    assert [f.reason for f in open_dataset(root).check().corrupted] == ["the label of frame 3 is no number"]
+    assert open_dataset(root).frame_labels("pain", "aa901t2aeaff", times_s).tolist() == [
+        0,
+        0,
+        -1,
+        0,
+        0,
+    ]
+    assert [f.reason for f in open_dataset(root).check().corrupted] == [
+        "the label of frame 3 is no number"
+    ]
 
 
 def test_own_reads_tables_marks_and_other_questions(copy) -> None:  # type: ignore[no-untyped-def]
@@ -530,10 +607,14 @@ def test_own_reads_tables_marks_and_other_questions(copy) -> None:  # type: igno
 
 
 def _coded(copy, rows: list[str]) -> Path:  # type: ignore[no-untyped-def]
-    """The own folder with these marks alone: ``answer,coder,start,end`` of ada's answers 2 and 3."""
+    """The own folder with these marks alone: ``answer,coder,start,end`` of ada's answers
+    2 and 3.
+    """
     root = Path(copy("own"))
     cells = [row.split(",") for row in rows]
-    marks = [f"ada answer {n},ada,ah,,{'A/H' if a else ''},{a},{b},,{who}" for n, who, a, b in cells]
+    marks = [
+        f"ada answer {n},ada,ah,,{'A/H' if a else ''},{a},{b},,{who}" for n, who, a, b in cells
+    ]
     head = "recording,subject,tier,modality,label,start_s,end_s,certainty,coder"
     (root / "annotations.csv").write_text("\n".join([head, *marks]) + "\n")
     return root
@@ -551,9 +632,17 @@ COUNTED = {
 @pytest.mark.parametrize("coders", COUNTED)
 def test_the_user_says_which_coders_count(coders: str, copy) -> None:  # type: ignore[no-untyped-def]
     """Three coders of one recording, and one of another; what the program marked is no coder's."""
-    root = _coded(copy, [
-        "2,anna,0.0,0.3", "2,bo,0.1,0.2", "2,bo,0.2,0.3", "2,cy,0.2,0.4", "2,twomind,0.0,0.5", "3,bo,0.1,0.3",
-    ])  # fmt: skip
+    root = _coded(
+        copy,
+        [
+            "2,anna,0.0,0.3",
+            "2,bo,0.1,0.2",
+            "2,bo,0.2,0.3",
+            "2,cy,0.2,0.4",
+            "2,twomind,0.0,0.5",
+            "3,bo,0.1,0.3",
+        ],
+    )
     at = np.array([0.05, 0.15, 0.25, 0.35, 0.45])
     by_argument = load_dataset("own")(root, coders=coders)  # type: ignore[call-arg]
     assert by_argument.frame_labels(BAH_FRAMES, "ada answer 2", at).tolist() == COUNTED[coders]
@@ -564,10 +653,16 @@ def test_the_user_says_which_coders_count(coders: str, copy) -> None:  # type: i
     assert lone == ([-1] * 5 if coders in ("anna", "cy") else [0, 1, 1, 0, 0]), "one coder looked"
     segments = {r.id: [(s.start_s, s.end_s) for s in r.segments] for r in data.recordings()}
     if coders == "majority":
-        assert segments["ada answer 2"] == [(0.1, 0.3)], "two marks that touch are one where coders are counted"
+        assert segments["ada answer 2"] == [(0.1, 0.3)], (
+            "two marks that touch are one where coders are counted"
+        )
     notes = data.check().notes
-    assert any("1 recordings have several coders (anna, bo, cy)" in n and "task.json" in n for n in notes)
-    assert any(f"1 recordings that others coded were not coded by {coders}" in n for n in notes) == (-1 in lone)
+    assert any(
+        "1 recordings have several coders (anna, bo, cy)" in n and "task.json" in n for n in notes
+    )
+    assert any(
+        f"1 recordings that others coded were not coded by {coders}" in n for n in notes
+    ) == (-1 in lone)
 
 
 def test_a_coder_who_found_nothing_counts_and_two_are_a_majority_together_only(copy) -> None:  # type: ignore[no-untyped-def]
@@ -576,14 +671,21 @@ def test_a_coder_who_found_nothing_counts_and_two_are_a_majority_together_only(c
     for coders, found in (("any", [1]), ("majority", [-1]), ("all", [-1]), ("bo", [-1])):
         data = own(root, coders=coders)  # type: ignore[call-arg]
         # The answer is labelled present: without a segment that counts, nobody knows where.
-        assert data.frame_labels(BAH_FRAMES, "ada answer 2", np.array([0.2])).tolist() == found, coders
+        assert data.frame_labels(BAH_FRAMES, "ada answer 2", np.array([0.2])).tolist() == found, (
+            coders
+        )
         assert any("none of them counts" in n for n in data.check().notes) == (coders != "any")
 
 
 def test_a_coder_who_is_not_there_is_refused_with_the_names_of_those_who_are(copy) -> None:  # type: ignore[no-untyped-def]
     root = _coded(copy, ["2,anna,0.1,0.3", "2,bo,0.1,0.3", "3,,0.1,0.3"])
-    (root / "task.json").write_text(json.dumps({"name": "pain", "classes": ["neutral", "pain"], "coders": "ana"}))
-    with pytest.raises(BadInput, match=r"expected any, majority, all or a coder \(\(no name\), anna, bo\); got 'ana'"):
+    (root / "task.json").write_text(
+        json.dumps({"name": "pain", "classes": ["neutral", "pain"], "coders": "ana"})
+    )
+    with pytest.raises(
+        BadInput,
+        match=r"expected any, majority, all or a coder \(\(no name\), anna, bo\); got 'ana'",
+    ):
         open_dataset(root).recordings()
     done = CliRunner().invoke(main, ["data", "check", str(root)])
     assert done.exit_code == 3
@@ -598,7 +700,9 @@ def test_a_coder_who_is_not_there_is_refused_with_the_names_of_those_who_are(cop
 
 
 def test_marks_without_usable_times_are_named_and_not_counted(copy) -> None:  # type: ignore[no-untyped-def]
-    data = open_dataset(_coded(copy, ["2,anna,0.3,0.1", "2,anna,soon,0.1", "2,anna,0.1,nan", "2,anna,0.1,0.2"]))
+    data = open_dataset(
+        _coded(copy, ["2,anna,0.3,0.1", "2,anna,soon,0.1", "2,anna,0.1,nan", "2,anna,0.1,0.2"])
+    )
     reasons = [f.reason for f in data.check().corrupted]
     assert [r.split(", got ")[1] for r in reasons] == ["0.3, 0.1", "soon, 0.1", "0.1, nan"]
     assert data.frame_labels(BAH_FRAMES, "ada answer 2", np.array([0.15, 0.25])).tolist() == [1, 0]
@@ -607,7 +711,16 @@ def test_marks_without_usable_times_are_named_and_not_counted(copy) -> None:  # 
 def test_the_drawn_people_of_today_are_read(tmp_path: Path) -> None:
     from twomind_synth.people import draw_people
 
-    draw_people(tmp_path, n_people=1, seed=3, questions=(7,), size=(128, 128), fps=5, voice="builtin", workers=1)
+    draw_people(
+        tmp_path,
+        n_people=1,
+        seed=3,
+        questions=(7,),
+        size=(128, 128),
+        fps=5,
+        voice="builtin",
+        workers=1,
+    )
     data = open_dataset(tmp_path)
     assert data.name == "people"
     (recording,) = data.recordings()
@@ -617,11 +730,14 @@ def test_the_drawn_people_of_today_are_read(tmp_path: Path) -> None:
     label = data.label("ambivalence_hesitancy", recording.id)
     assert bool(recording.segments) == bool(label)
     for s in recording.segments:
-        assert data.frame_labels(BAH_FRAMES, recording.id, np.array([s.start_s + 0.01])).tolist() == [1]
+        assert data.frame_labels(
+            BAH_FRAMES, recording.id, np.array([s.start_s + 0.01])
+        ).tolist() == [1]
     assert data.check(deep=True).complete
 
 
-# --- the command line ------------------------------------------------------------------------------------------------
+# --- the command line
+# ------------------------------------------------------------------------------------------------
 
 
 def test_data_check_and_list_speak(fakes: dict[str, Path], copy) -> None:  # type: ignore[no-untyped-def]
@@ -645,7 +761,9 @@ def test_data_check_and_list_speak(fakes: dict[str, Path], copy) -> None:  # typ
 
 
 def test_own_reads_elan_files_beside_the_films(tmp_path: Path) -> None:
-    """ELAN files and no table of marks; an empty tier is not "nothing found", a program's mark is no label."""
+    """ELAN files and no table of marks; an empty tier is not "nothing found", a program's mark is
+    no label.
+    """
     from twomind.annotations import PROGRAM, Annotations, Mark, Tier, write_annotations
 
     root = registry.load("datasets", "own").fake(tmp_path)

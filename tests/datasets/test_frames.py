@@ -1,4 +1,6 @@
-"""Folders of crops: order, times, damage; the released clip rules against their recorded output; windows."""
+"""Folders of crops: order, times, damage; the released clip rules against their recorded output;
+windows.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def test_jpeg_colours_are_those_of_an_independent_reader(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("keep", [0, 40, 0.5, 0.95])
 def test_a_picture_that_is_cut_off_is_refused_not_half_grey(tmp_path: Path, keep: float) -> None:
-    whole = write_picture(tmp_path / "c.jpg", np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    whole = write_picture(
+        tmp_path / "c.jpg", np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    )
     data = whole.read_bytes()
     whole.write_bytes(data[: int(keep if keep > 1 else keep * len(data))])
     with pytest.raises(BadInput, match=r"c\.jpg"):
@@ -48,8 +52,12 @@ def test_a_picture_that_is_cut_off_is_refused_not_half_grey(tmp_path: Path, keep
 
 
 def test_a_picture_whose_data_stop_early_is_refused(tmp_path: Path) -> None:
-    """By default FFmpeg hands out the upper half over grey, and the file ends as a whole one does."""
-    path = write_picture(tmp_path / "d.jpg", np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    """By default FFmpeg hands out the upper half over grey, and the file ends as a whole
+    one does.
+    """
+    path = write_picture(
+        tmp_path / "d.jpg", np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    )
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 2] = b"\xff\xd9"
     path.write_bytes(bytes(data))
@@ -71,7 +79,13 @@ def test_frames_are_in_order_of_their_number_with_bad_ones_marked(tmp_path: Path
     assert track.times_s.tolist() == [0, 1, 2, 3, 20]
     assert track.valid.tolist() == [True, True, False, False, True]
     assert track.reason_code is not None
-    assert [track.reasons[c] for c in track.reason_code] == ["", "", "not a JPEG or PNG", "the file is empty", ""]
+    assert [track.reasons[c] for c in track.reason_code] == [
+        "",
+        "",
+        "not a JPEG or PNG",
+        "the file is empty",
+        "",
+    ]
     assert np.array_equal(track.values[1], read_picture(tmp_path / "image_5.jpg"))
     assert len(folder.track(stride=2)) == 3
     assert folder.track(start_s=1, end_s=3).times_s.tolist() == [1, 2]
@@ -101,7 +115,8 @@ def test_sizes_are_not_guessed(tmp_path: Path) -> None:
 def test_a_frame_list_keeps_its_first_line_and_names_its_bad_ones(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text(
-        "p/p_Relax/image_10.jpg 0\np/p_Relax/image_5.jpg 0\np/with blank/image_0.jpg 1\np/x/image_1.jpg yes\n"
+        "p/p_Relax/image_10.jpg 0\np/p_Relax/image_5.jpg 0\np/with blank/image_0.jpg "
+        "1\np/x/image_1.jpg yes\n"
     )
     labels, problems = read_frame_list(path)
     assert labels["p/p_Relax"].numbers.tolist() == [5, 10]
@@ -123,14 +138,19 @@ def test_released_sampling_is_the_recorded_one(shared: Path) -> None:
     cases = json.loads((shared / "golden" / "clip_au" / "clip_sampling.json").read_text())
     assert len(cases) == 246
     for c in cases:
-        assert released_clip_indices(c["n_frames"], c["stride"], c["seq_len"], c["start"]) == c["indices"], c
+        assert (
+            released_clip_indices(c["n_frames"], c["stride"], c["seq_len"], c["start"])
+            == c["indices"]
+        ), c
 
 
 def test_released_chunking_is_the_recorded_one(shared: Path) -> None:
     cases = json.loads((shared / "golden" / "clip_au" / "bah_chunking.json").read_text())
     assert cases
     for c in cases:
-        assert [list(r) for r in bah_chunks(c["num_frames"], c["start_frame"])] == c["chunks"], c["num_frames"]
+        assert [list(r) for r in bah_chunks(c["num_frames"], c["start_frame"])] == c["chunks"], c[
+            "num_frames"
+        ]
 
 
 @pytest.mark.parametrize("n", [1, 5, 37, 75])
@@ -149,7 +169,10 @@ def test_the_corrected_sampler_never_goes_back_in_time(n: int) -> None:
 def _features(length_s: float, start_s: float = 0.0) -> Features:
     times_s = start_s + np.arange(round(length_s * 10)) / 10
     track = Track(times_s[:, None].copy(), times_s, np.ones(len(times_s), bool), ("t",))
-    words = (Word("a", start_s, start_s + 0.1), Word("b", start_s + length_s - 0.2, start_s + length_s - 0.1))
+    words = (
+        Word("a", start_s, start_s + 0.1),
+        Word("b", start_s + length_s - 0.2, start_s + length_s - 0.1),
+    )
     return Features("r", "p", {"x": track}, (start_s, start_s + length_s), words=words)
 
 
@@ -162,7 +185,10 @@ def test_windows_cover_the_recording_once_in_order() -> None:
             assert len(cut) == n, (length_s, start_s)
             assert [w.span_s[0] for w in cut] == sorted(w.span_s[0] for w in cut)
             assert cut[-1].span_s[1] == whole.span_s[1]
-            assert np.concatenate([w.tracks["x"].times_s for w in cut]).tolist() == whole.tracks["x"].times_s.tolist()
+            assert (
+                np.concatenate([w.tracks["x"].times_s for w in cut]).tolist()
+                == whole.tracks["x"].times_s.tolist()
+            )
             assert [w.text for c in cut for w in c.words or ()] == ["a", "b"]
 
 
@@ -171,8 +197,12 @@ def test_the_last_window_is_kept_by_its_share_and_a_hop_may_skip_but_not_overlap
     assert window_spans(span, 1.0) == [(1, 2), (2, 3), (3, 4), (4, 4.5)]
     assert window_spans(span, 1.0, min_share=0.51) == [(1, 2), (2, 3), (3, 4)]
     assert window_spans(span, 1.0, 1.6) == [(1, 2), (2.6, 3.6)], "0.3 s are left for a third"
-    assert window_spans(span, 9.0, min_share=1.0) == [span], "a recording shorter than a window is one window"
-    assert window_spans((0.0, 3.0), 1.0, min_share=0.0) == [(0, 1), (1, 2), (2, 3)], "no window without time"
+    assert window_spans(span, 9.0, min_share=1.0) == [span], (
+        "a recording shorter than a window is one window"
+    )
+    assert window_spans((0.0, 3.0), 1.0, min_share=0.0) == [(0, 1), (1, 2), (2, 3)], (
+        "no window without time"
+    )
     assert n_windows(0.3, 0.1, min_share=1.0) == 3
     for bad in ((0.0, None), (float("nan"), None), (1.0, 0.5), (1.0, float("nan"))):
         with pytest.raises(BadInput, match="windows: expected"):
@@ -180,7 +210,9 @@ def test_the_last_window_is_kept_by_its_share_and_a_hop_may_skip_but_not_overlap
 
 
 def test_no_row_falls_between_two_windows() -> None:
-    """0.1 x 5 + 0.1 is less than 0.1 x 6 in floating point; a row at 0.6 s must not be in neither."""
+    """0.1 x 5 + 0.1 is less than 0.1 x 6 in floating point; a row at 0.6 s must not be in
+    neither.
+    """
     spans = window_spans((0.0, 3.0), 0.1)
     assert [b for _, b in spans[:-1]] == [a for a, _ in spans[1:]]
     assert all(sum(a <= k / 10 < b for a, b in spans) == 1 for k in range(30))

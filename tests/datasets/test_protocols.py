@@ -1,4 +1,6 @@
-"""Protocols keep people, questions and clips apart, know no labels; the guards raise when something slips."""
+"""Protocols keep people, questions and clips apart, know no labels; the guards raise when something
+slips.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,14 @@ def bah_v1(request: pytest.FixtureRequest) -> Path:
 
 def _takes(n_people: int = 12, n: int = 8, order: bool = True, **more: object) -> list[Take]:
     return [
-        Take(f"p{p:02d}-{i}", f"p{p:02d}", str(i), neutral=i == 0, order=float(i) if order else None, **more)  # type: ignore[arg-type]
+        Take(
+            f"p{p:02d}-{i}",
+            f"p{p:02d}",
+            str(i),
+            neutral=i == 0,
+            order=float(i) if order else None,
+            **more,
+        )  # type: ignore[arg-type]
         for p in range(n_people)
         for i in range(n)
     ]
@@ -38,7 +47,8 @@ def _subjects(ids: tuple[str, ...]) -> set[str]:
     return {i.rsplit("-", 1)[0] for i in ids}
 
 
-# --- the public BAH v1 files -----------------------------------------------------------------------------------------
+# --- the public BAH v1 files
+# -----------------------------------------------------------------------------------------
 
 
 def test_public_bah_counts_are_the_published_ones(bah_v1: Path) -> None:
@@ -80,7 +90,8 @@ def test_public_bah_takes_the_released_number_of_chunks(bah_v1: Path) -> None:
         assert (len(chunks), sum(chunks)) == expected
 
 
-# --- divisions -------------------------------------------------------------------------------------------------------
+# --- divisions
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_a_take_has_no_label() -> None:
@@ -98,7 +109,9 @@ def test_a_personalisation_fold_shares_out_the_clips_of_one_person(order: bool) 
         assert sorted(own) == sorted(t.id for t in takes if t.subject == fold.name)
         assert _subjects(fold.train).isdisjoint(_subjects(fold.val))
         targets = {f.name for f in folds}
-        assert not targets & (_subjects(fold.train) | _subjects(fold.val)), "no target is source of another"
+        assert not targets & (_subjects(fold.train) | _subjects(fold.val)), (
+            "no target is source of another"
+        )
         assert _subjects(fold.train) | _subjects(fold.val) | targets == {t.subject for t in takes}
         assert fold.val
         assert fold.neutral == (f"{fold.name}-0",)
@@ -139,7 +152,9 @@ def test_the_published_ten_are_targets_and_all_others_source() -> None:
         assert source == {f"source{i}" for i in range(n_source)}
         assert folds[0].val
         for fold in make("ten-targets-transductive", takes, 0, targets):
-            assert fold.test == fold.target == fold.transductive, "a published protocol tests on what it adapts on"
+            assert fold.test == fold.target == fold.transductive, (
+                "a published protocol tests on what it adapts on"
+            )
             assert len(fold.test) == 5
         with pytest.raises(BadInput, match=f"absent here: {targets[0]}"):
             make(protocol, [t for t in takes if t.subject != targets[0]], 0, targets)
@@ -147,15 +162,25 @@ def test_the_published_ten_are_targets_and_all_others_source() -> None:
 
 def test_bah_targets_have_official_train_and_val_people_as_source() -> None:
     targets = load_dataset("bah").targets  # type: ignore[attr-defined]
-    split = {**dict.fromkeys((*targets, "other"), "test"), **{f"t{i}": "train" for i in range(6)}, "v": "val"}
-    takes = [Take(f"{p}/{q}", p, str(q), q == 1, s, float(q)) for p, s in split.items() for q in range(1, 8)]
+    split = {
+        **dict.fromkeys((*targets, "other"), "test"),
+        **{f"t{i}": "train" for i in range(6)},
+        "v": "val",
+    }
+    takes = [
+        Take(f"{p}/{q}", p, str(q), q == 1, s, float(q))
+        for p, s in split.items()
+        for q in range(1, 8)
+    ]
     fold = make("ten-targets", takes, 0, targets)[0]
     assert {i.split("/")[0] for i in fold.train} == {f"t{i}" for i in range(6)}
     assert {i.split("/")[0] for i in fold.val} == {"v"}
     assert fold.neutral == (f"{targets[0]}/1",)
     assert (len(fold.few), len(fold.target), len(fold.test)) == (1, 2, 3)
     chosen = make("targets-4", takes, 1)
-    assert {split[f.name] for f in chosen} == {"test"}, "where official test people are, they are the targets"
+    assert {split[f.name] for f in chosen} == {"test"}, (
+        "where official test people are, they are the targets"
+    )
 
 
 def test_leave_one_out_protocols_leave_out_what_they_name() -> None:
@@ -163,7 +188,10 @@ def test_leave_one_out_protocols_leave_out_what_they_name() -> None:
     by_id = {t.id: t for t in takes}
     people = make("leave-one-person-out", takes)
     assert sorted(i for f in people for i in f.test) == sorted(by_id)
-    assert all(_subjects(f.test) == {f.name} and f.name not in _subjects((*f.train, *f.val)) for f in people)
+    assert all(
+        _subjects(f.test) == {f.name} and f.name not in _subjects((*f.train, *f.val))
+        for f in people
+    )
     questions = make("leave-one-question-out", takes)
     assert sorted(i for f in questions for i in f.test) == sorted(by_id)
     for fold in questions:
@@ -220,7 +248,10 @@ def test_rules_say_who_may_see_what() -> None:
     assert protocols.rules("targets-7") is PROTOCOLS["targets-N"]
     assert protocols.rules("official").sees("source-free, neutral clip") is None
     assert protocols.rules("targets-3").sees("source-free, neutral clip") == Access.NEUTRAL
-    assert protocols.rules("targets-3").sees("unsupervised domain adaptation") == Access.SOURCE | Access.TARGET
+    assert (
+        protocols.rules("targets-3").sees("unsupervised domain adaptation")
+        == Access.SOURCE | Access.TARGET
+    )
     assert protocols.rules("ten-targets-transductive").sees("few coded answers") is None
     assert "TRANSDUCTIVE" in protocols.rules("ten-targets-transductive").notes
     with pytest.raises(BadInput, match="no protocol"):
@@ -231,7 +262,8 @@ def test_rules_say_who_may_see_what() -> None:
         common.guarded_folds(load_dataset("biovid").protocols, "official", 0, (), ())
 
 
-# --- guards ----------------------------------------------------------------------------------------------------------
+# --- guards
+# ----------------------------------------------------------------------------------------------------------
 
 
 def _recordings(takes: list[Take]) -> dict[str, Recording]:
@@ -240,8 +272,14 @@ def _recordings(takes: list[Take]) -> dict[str, Recording]:
 
 def test_every_fold_of_every_protocol_passes_its_own_guards() -> None:
     takes = [replace(t, environment="a" if (t.order or 0) < 4 else "b") for t in _takes(6)]
-    for name in ("targets-2", "people-3", "leave-one-person-out", "leave-one-question-out",
-                 "leave-one-person-and-question-out", "environment-shift"):  # fmt: skip
+    for name in (
+        "targets-2",
+        "people-3",
+        "leave-one-person-out",
+        "leave-one-question-out",
+        "leave-one-person-and-question-out",
+        "environment-shift",
+    ):
         for fold in make(name, takes):
             check_fold(fold, _recordings(takes))
 
@@ -249,7 +287,15 @@ def test_every_fold_of_every_protocol_passes_its_own_guards() -> None:
 def test_a_clip_or_a_person_in_two_roles_raises() -> None:
     takes = _takes(3, 4)
     known = _recordings(takes)
-    good = Fold("f", "targets-N", ("p00-0",), ("p01-1",), neutral=("p01-0",), target=("p01-2",), few=("p01-3",))
+    good = Fold(
+        "f",
+        "targets-N",
+        ("p00-0",),
+        ("p01-1",),
+        neutral=("p01-0",),
+        target=("p01-2",),
+        few=("p01-3",),
+    )
     check_fold(good, known)
     with pytest.raises(BadInput, match="p01-0 is both neutral and few"):
         check_fold(replace(good, few=("p01-0",)), known)
@@ -263,7 +309,9 @@ def test_a_clip_or_a_person_in_two_roles_raises() -> None:
 
 @pytest.mark.parametrize("name", ["bah", "biovid", "stressid", "unbc", "own", "people"])
 def test_one_person_under_two_names_raises(name: str, tmp_path: Path) -> None:
-    """A film (and its crops) is planted under another person; every protocol that parts the two must raise."""
+    """A film (and its crops) is planted under another person; every protocol that parts the two
+    must raise.
+    """
     root = load_dataset(name).fake(tmp_path)
     data = open_dataset(root, name)
     data.folds("leave-one-person-out")

@@ -1,4 +1,6 @@
-"""CLIP: the functional towers, preprocessing, tokens and loading, against transformers, on a tiny random one."""
+"""CLIP: the functional towers, preprocessing, tokens and loading, against transformers, on a tiny
+random one.
+"""
 
 from __future__ import annotations
 
@@ -55,13 +57,19 @@ def test_both_towers_equal_transformers(tiny: clip.Encoder, reference) -> None: 
         text = reference.text_model(tokens.ids)
         last = text.last_hidden_state[torch.arange(3), tokens.read_at]
         words = reference.text_projection(last).numpy()
-        seen = reference.visual_projection(reference.vision_model(torch.from_numpy(pixels)).pooler_output).numpy()
-    np.testing.assert_allclose(encode_ids(tiny.text, tokens.ids).numpy(), words, rtol=0, atol=1e-5 * abs(words).max())
+        seen = reference.visual_projection(
+            reference.vision_model(torch.from_numpy(pixels)).pooler_output
+        ).numpy()
+    np.testing.assert_allclose(
+        encode_ids(tiny.text, tokens.ids).numpy(), words, rtol=0, atol=1e-5 * abs(words).max()
+    )
     np.testing.assert_allclose(tiny.images(pixels), seen, rtol=0, atol=1e-5 * abs(seen).max())
 
 
 def test_only_the_tokens_that_matter_are_computed(tiny: clip.Encoder) -> None:
-    """The same features and gradients as from all 77 tokens, and nothing after the end can change them."""
+    """The same features and gradients as from all 77 tokens, and nothing after the end can change
+    them.
+    """
     tokens = tiny.tokenise(PHRASES)
     grads, rows = [], []
     for truncate in (True, False):
@@ -75,7 +83,9 @@ def test_only_the_tokens_that_matter_are_computed(tiny: clip.Encoder) -> None:
     assert not tiny.text.weights["text_projection"].requires_grad
     noise = embed_tokens(tiny.text, tokens.ids)
     noise[0, int(tokens.read_at[0]) + 1 :] += 100
-    torch.testing.assert_close(text_features(tiny.text, noise, tokens.read_at)[0], rows[0][0], rtol=0, atol=2e-5)
+    torch.testing.assert_close(
+        text_features(tiny.text, noise, tokens.read_at)[0], rows[0][0], rtol=0, atol=2e-5
+    )
     with pytest.raises(BadInput, match="at most 77"):
         text_features(tiny.text, torch.zeros(1, 78, 32), torch.tensor([3]))
 
@@ -94,7 +104,9 @@ def test_a_start_that_all_prompts_share_is_computed_once(tiny: clip.Encoder) -> 
         found.append((out.detach(), grad[:, 1:]))
         cost.append(counter.get_total_flops())
     torch.testing.assert_close(found[0][0], found[1][0], rtol=0, atol=2e-5)
-    torch.testing.assert_close(found[0][1], found[1][1], rtol=0, atol=1e-4 * float(found[1][1].abs().max()))
+    torch.testing.assert_close(
+        found[0][1], found[1][1], rtol=0, atol=1e-4 * float(found[1][1].abs().max())
+    )
     assert cost[0] < cost[1]
 
 
@@ -103,7 +115,9 @@ def test_of_the_last_block_only_the_class_token_is_computed(reference) -> None: 
 
     config = reference.config.vision_config
     tower = image_tower(
-        from_transformers(reference.state_dict()), n_heads=config.num_attention_heads, activation=config.hidden_act
+        from_transformers(reference.state_dict()),
+        n_heads=config.num_attention_heads,
+        activation=config.hidden_act,
     )
     pixels = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     found, cost = [], []
@@ -136,11 +150,17 @@ def test_bfloat16_is_kept_apart_and_close(folder: Path, monkeypatch: pytest.Monk
     assert short.runtime == "bfloat16"
     assert short.fingerprint != exact.fingerprint
     assert short.fingerprint.split("-")[0] == exact.fingerprint.split("-")[0]
-    pixels = np.random.default_rng(0).normal(size=(3, 3, short.crop_px, short.crop_px)).astype(np.float32)
+    pixels = (
+        np.random.default_rng(0)
+        .normal(size=(3, 3, short.crop_px, short.crop_px))
+        .astype(np.float32)
+    )
     a, b = exact.images(pixels), short.images(pixels)
     assert b.dtype == np.float32
     assert not np.array_equal(a, b)
-    assert np.all((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1) > 0.999)
+    assert np.all(
+        (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1) > 0.999
+    )
     monkeypatch.delenv("TWOMIND_CLIP_RUNTIME")
     assert clip.load_clip(folder).runtime in ("torch", "onnx", "bfloat16")
     monkeypatch.setenv("TWOMIND_CLIP_RUNTIME", "int8")
@@ -171,9 +191,12 @@ def test_the_runtime_is_the_fastest_and_float32_leaves_bfloat16_out(
 
 
 @pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))), reason="needs onnx and onnxruntime"
+    not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))),
+    reason="needs onnx and onnxruntime",
 )
-def test_onnx_agrees_with_torch_and_is_kept(folder: Path, tiny: clip.Encoder, tmp_path: Path) -> None:
+def test_onnx_agrees_with_torch_and_is_kept(
+    folder: Path, tiny: clip.Encoder, tmp_path: Path
+) -> None:
     fast = clip.load_clip(folder, runtime="onnx", cache=tmp_path)
     pixels = np.random.default_rng(0).normal(size=(5, 3, 32, 32)).astype(np.float32)
     wanted = tiny.images(pixels)
@@ -252,7 +275,9 @@ def test_batches_change_nothing(tiny: clip.Encoder) -> None:
     assert tiny.embed([]).shape == (0, 24)
 
 
-def test_batches_fit_the_memory(tiny: clip.Encoder, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_fit_the_memory(
+    tiny: clip.Encoder, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from twomind.encoders.clip_towers import from_transformers, image_tower
 
     model, _ = clip._read_model(folder)

@@ -1,4 +1,6 @@
-"""Frame embeddings of a recording: sampled by time, decoded once, kept by content, honest about gaps."""
+"""Frame embeddings of a recording: sampled by time, decoded once, kept by content, honest about
+gaps.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from twomind_synth.face import Camera, FaceState, Person, draw
 N, RATE = 24, 25
 
 
-def encoder(track: str = "clip", crop_px: int = 32, scale: float = 1.0, drawn_only: bool = False) -> Encoder:
+def encoder(
+    track: str = "clip", crop_px: int = 32, scale: float = 1.0, drawn_only: bool = False
+) -> Encoder:
     """Mean colour of what it is shown: enough to see which pictures came in."""
     from twomind.encoders.clip_towers import new_text_weights, text_tower
 
@@ -54,7 +58,11 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for k in range(N):
             away = 10 <= k < 14
-            rgb = np.full((240, 320, 3), 120, np.uint8) if away else draw(person, FaceState(), camera, k)
+            rgb = (
+                np.full((240, 320, 3), 120, np.uint8)
+                if away
+                else draw(person, FaceState(), camera, k)
+            )
             frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
             frame.pts, frame.time_base = k, Fraction(1, RATE)
             container.mux(stream.encode(frame))
@@ -75,7 +83,9 @@ def test_sampled_by_time_and_absent_without_a_face(recording: Recording, tmp_pat
 
 def test_a_face_is_cropped_and_a_frame_is_not(recording: Recording, tmp_path: Path) -> None:
     face = embed(recording, [encoder()], store=Store(tmp_path))["clip"]
-    whole = embed(recording, [encoder()], store=Store(tmp_path), settings=FrameSettings(crop="frame"))["clip"]
+    whole = embed(
+        recording, [encoder()], store=Store(tmp_path), settings=FrameSettings(crop="frame")
+    )["clip"]
     assert whole.valid.all()
     assert np.abs(face.values[0] - whole.values[0]).max() > 5
     np.testing.assert_allclose(whole.values[6], 120, atol=3)
@@ -101,7 +111,9 @@ def test_decoded_once_for_all_and_then_read_back(
     assert n_passes == 1
     for name in ("clip", "face_text"):
         np.testing.assert_array_equal(first[name].values, again[name].values)
-    changed = embed(recording, [encoder("clip", scale=2.0)], store=Store(tmp_path), settings=settings)["clip"]
+    changed = embed(
+        recording, [encoder("clip", scale=2.0)], store=Store(tmp_path), settings=settings
+    )["clip"]
     assert n_passes == 2  # other weights are another entry
     np.testing.assert_allclose(changed.values, 2 * first["clip"].values, rtol=1e-5)
 
@@ -109,7 +121,9 @@ def test_decoded_once_for_all_and_then_read_back(
 def test_batches_keep_the_order(recording: Recording, tmp_path: Path) -> None:
     settings = FrameSettings(crop="frame")
     small = embed(recording, [encoder()], store=Store(tmp_path / "a"), settings=settings)["clip"]
-    large = embed(recording, [replace(encoder(), batch=64)], store=Store(tmp_path / "b"), settings=settings)["clip"]
+    large = embed(
+        recording, [replace(encoder(), batch=64)], store=Store(tmp_path / "b"), settings=settings
+    )["clip"]
     np.testing.assert_array_equal(small.values, large.values)
 
 
@@ -118,7 +132,13 @@ def test_what_is_refused(recording: Recording, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="drawn people only"):
         embed(replace(recording, drawn=False), [blind], store=Store(tmp_path))
     settings = FrameSettings(crop="frame", hop_s=0.4)
-    told = embed(replace(recording, drawn=False), [blind], store=Store(tmp_path), settings=settings, allow_real=True)
+    told = embed(
+        replace(recording, drawn=False),
+        [blind],
+        store=Store(tmp_path),
+        settings=settings,
+        allow_real=True,
+    )
     assert len(told["clip"]) == 3
     with pytest.raises(BadInput, match="different names"):
         embed(recording, [encoder(), encoder()], store=Store(tmp_path))

@@ -1,4 +1,6 @@
-"""Frozen encoders through ``transformers``: the real loading path, on tiny random models made here."""
+"""Frozen encoders through ``transformers``: the real loading path, on tiny random models
+made here.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     import transformers
 
     root = tmp_path_factory.mktemp("encoders")
-    small = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    small = {
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
     audio = transformers.Wav2Vec2Config(
-        **small, conv_dim=(8, 8), conv_kernel=(10, 8), conv_stride=(20, 16), num_feat_extract_layers=2,
-        num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
-    )  # fmt: skip
+        **small,
+        conv_dim=(8, 8),
+        conv_kernel=(10, 8),
+        conv_stride=(20, 16),
+        num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+    )
     transformers.Wav2Vec2Model(audio).save_pretrained(root / "audio")
     vocabulary = [
         "[PAD]",
@@ -54,7 +66,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     transformers.BertTokenizerFast(str(root / "text" / "vocab.txt")).save_pretrained(root / "text")
     text = transformers.BertConfig(vocab_size=len(vocabulary), max_position_embeddings=128, **small)
     transformers.BertModel(text).save_pretrained(root / "text")
-    video = transformers.VideoMAEConfig(image_size=16, patch_size=8, num_frames=4, tubelet_size=2, **small)
+    video = transformers.VideoMAEConfig(
+        image_size=16, patch_size=8, num_frames=4, tubelet_size=2, **small
+    )
     transformers.VideoMAEModel(video).save_pretrained(root / "video")
     return {k: root / k for k in ("audio", "text", "video")}
 
@@ -64,7 +78,9 @@ def words(n: int) -> tuple[Word, ...]:
     return tuple(Word(said[i % 5], 0.4 * i, 0.4 * i + 0.3) for i in range(n))
 
 
-def test_sound_becomes_rows_on_the_clock_the_same_wherever_it_ends(folders: dict[str, Path]) -> None:
+def test_sound_becomes_rows_on_the_clock_the_same_wherever_it_ends(
+    folders: dict[str, Path],
+) -> None:
     encoder = Encoder("audio", str(folders["audio"]))
     assert encoder.width == 8
     sound = np.random.default_rng(0).normal(size=16000 * 7).astype(np.float32)
@@ -85,13 +101,17 @@ def test_words_become_a_row_each_at_their_own_time(folders: dict[str, Path]) -> 
     np.testing.assert_allclose(track.times_s, [w.start_s for w in said])
     other = encode_words(encoder, (replace(said[0], text="not"), *said[1:]))
     assert not np.allclose(track.values[0], other.values[0])
-    np.testing.assert_allclose(track.values[64:], other.values[64:], atol=1e-6)  # blocks do not know of each other
+    np.testing.assert_allclose(
+        track.values[64:], other.values[64:], atol=1e-6
+    )  # blocks do not know of each other
 
 
 def test_pictures_become_a_row_per_clip_at_the_clips_end(folders: dict[str, Path]) -> None:
     encoder = Encoder("video", str(folders["video"]))
     rng = np.random.default_rng(0)
-    frames = [Frame(i, i / 25, rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)) for i in range(75)]
+    frames = [
+        Frame(i, i / 25, rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)) for i in range(75)
+    ]
     track = encode_pictures(encoder, frames)
     assert track.values.shape == (24 // 4, 8)  # eight pictures a second, four to a clip
     assert (np.diff(track.times_s) > 0.4).all()
@@ -108,16 +128,22 @@ def test_the_rows_enter_a_model_s_grid_and_are_made_once(
     x = Features("a", "p", {}, (0.0, 8.0), words=words(20))
     store = Store(tmp_path / "store")
     found = encoders.with_embeddings(x, recording, [encoder], store)
-    grid = grid_of(found, default_recipe(("text_embedding",), embeddings={encoder.track: encoder.width}))
+    grid = grid_of(
+        found, default_recipe(("text_embedding",), embeddings={encoder.track: encoder.width})
+    )
     assert grid.mask["text_embedding"].any(axis=1).sum() == 20
     monkeypatch.setattr(encoders, "_encode", lambda *_: pytest.fail("made twice"))
     again = encoders.with_embeddings(x, recording, [encoder], store)
-    np.testing.assert_array_equal(again.tracks[encoder.track].values, found.tracks[encoder.track].values)
+    np.testing.assert_array_equal(
+        again.tracks[encoder.track].values, found.tracks[encoder.track].values
+    )
     silent = encoders.with_embeddings(replace(x, words=None), recording, [encoder], store)
     assert "not measured" in silent.notes[encoder.track]
 
 
-def test_erasing_a_recording_takes_what_its_words_became(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_erasing_a_recording_takes_what_its_words_became(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     from twomind.pipeline.erasure import erase
 
     store, encoder = Store(tmp_path / "store"), Encoder("text", str(folders["text"]))
@@ -136,7 +162,9 @@ def test_erasing_a_recording_takes_what_its_words_became(folders: dict[str, Path
     assert not made["ana"][0].exists()
     assert not old.exists()
     assert made["ben"][0].exists()
-    assert erase(tmp_path / "profiles", "ben", store)["store_entries"] == 1, "found by the name alone"
+    assert erase(tmp_path / "profiles", "ben", store)["store_entries"] == 1, (
+        "found by the name alone"
+    )
     assert not [p for p in store.root.rglob("*") if p.is_file()]
 
 
@@ -159,7 +187,9 @@ def test_incomplete_folders_and_wrong_names_are_named_before_transformers_sees_t
         Encoder("smell", "x")
 
 
-def test_a_model_is_loaded_with_the_encoder_it_was_trained_with(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_a_model_is_loaded_with_the_encoder_it_was_trained_with(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
     encoder = Encoder("audio", str(folders["audio"]))
     entry = json.loads(json.dumps(encoder.card()))
     assert encoders.from_card(entry, True).width == 8

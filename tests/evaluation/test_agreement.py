@@ -1,4 +1,6 @@
-"""Coefficients against published worked examples, against independent libraries, and against what they must obey."""
+"""Coefficients against published worked examples, against independent libraries, and against what
+they must obey.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twomind.evaluation.agreement import cohen_kappa, confusion, counts_per_unit, fleiss_kappa, icc, krippendorff_alpha
+from twomind.evaluation.agreement import (
+    cohen_kappa,
+    confusion,
+    counts_per_unit,
+    fleiss_kappa,
+    icc,
+    krippendorff_alpha,
+)
 from twomind.evaluation.agreement_time import (
     bootstrap,
     by_segment,
@@ -23,11 +32,14 @@ from twomind.evaluation.agreement_time import (
 
 nan = math.nan
 
-# --- published worked examples -----------------------------------------------------------------------------------
+# --- published worked examples
+# -----------------------------------------------------------------------------------
 
 
 def test_cohen_1960() -> None:
-    """Cohen (1960), table 1: proportions of 200 joint judgements; observed .70, by chance .41, kappa .29/.59 = .49."""
+    """Cohen (1960), table 1: proportions of 200 joint judgements; observed .70, by chance .41,
+    kappa .29/.59 = .49.
+    """
     table = np.array([[88, 10, 2], [14, 40, 6], [18, 10, 12]])
     a = [i for i in range(3) for j in range(3) for _ in range(table[i, j])]
     b = [j for i in range(3) for j in range(3) for _ in range(table[i, j])]
@@ -35,8 +47,8 @@ def test_cohen_1960() -> None:
     assert cohen_kappa(a, b) == pytest.approx(29 / 59, abs=1e-9)
 
 
-#: Fleiss (1971), table 1: 30 patients, 6 psychiatrists each, 5 diagnoses. Published: column sums 26, 26, 30, 55, 43;
-#: mean observed agreement .556, by chance .220, kappa .430.
+#: Fleiss (1971), table 1: 30 patients, 6 psychiatrists each, 5 diagnoses. Published: column sums
+#: 26, 26, 30, 55, 43; mean observed agreement .556, by chance .220, kappa .430.
 FLEISS = """
 00060 03003 01401 00006 03030 20400 00402 20310 20040 00006 10050 11040 03300 10050 02031
 00501 30012 51000 02040 10203 00006 01050 02013 20040 10041 05010 40002 02040 10500 00006
@@ -67,7 +79,8 @@ KRIPPENDORFF = [
 
 
 @pytest.mark.parametrize(
-    ("level", "published"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849), ("ratio", 0.797)]
+    ("level", "published"),
+    [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849), ("ratio", 0.797)],
 )
 def test_krippendorff_2011(level, published) -> None:
     import krippendorff
@@ -85,7 +98,13 @@ SHROUT = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9],
     ("form", "published", "exact", "low", "high"),
     [
         # By hand from their table 3: BMS 11.241667, JMS 32.486111, WMS 6.263889, EMS 1.019444.
-        ("ICC(1,1)", 0.17, (11.2416666667 - 6.2638888889) / (11.2416666667 + 3 * 6.2638888889), -0.133, 0.72),
+        (
+            "ICC(1,1)",
+            0.17,
+            (11.2416666667 - 6.2638888889) / (11.2416666667 + 3 * 6.2638888889),
+            -0.133,
+            0.72,
+        ),
         ("ICC(2,1)", 0.29, 10.2222222222 / (14.3 + 4 * 31.4666666667 / 6), 0.019, 0.76),
         ("ICC(3,1)", 0.71, 10.2222222222 / 14.3, 0.342, 0.95),
         ("ICC(1,k)", 0.44, (11.2416666667 - 6.2638888889) / 11.2416666667, -0.884, 0.91),
@@ -104,7 +123,8 @@ def test_shrout_and_fleiss_1979(form, published, exact, low, high) -> None:
     assert found.p == pytest.approx(0.16477 if "(1," in form else 0.00013, rel=0.05)
 
 
-# --- independent libraries, and laws -----------------------------------------------------------------------------
+# --- independent libraries, and laws
+# -----------------------------------------------------------------------------
 
 labels = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40)
 
@@ -124,7 +144,11 @@ def test_cohen_equals_scikit_learn(pairs, weights) -> None:
 
 
 @given(
-    st.lists(st.lists(st.sampled_from([nan, 0.0, 1.0, 2.0, 5.0]), min_size=4, max_size=4), min_size=3, max_size=12),
+    st.lists(
+        st.lists(st.sampled_from([nan, 0.0, 1.0, 2.0, 5.0]), min_size=4, max_size=4),
+        min_size=3,
+        max_size=12,
+    ),
     st.sampled_from(["nominal", "ordinal", "interval", "ratio"]),
 )
 @settings(max_examples=60, deadline=None)
@@ -146,7 +170,8 @@ def test_two_raters_fleiss_is_not_cohen_and_alpha_corrects_for_few_units() -> No
     a, b = [0, 0, 0, 0, 1, 1, 0, 0], [0, 1, 1, 0, 1, 1, 0, 0]
     fleiss = fleiss_kappa(counts_per_unit([a, b]))
     assert fleiss != pytest.approx(cohen_kappa(a, b))
-    # Alpha of two raters is Scott's pi (Fleiss' kappa of two) with its chance term corrected for 2N ratings.
+    # Alpha of two raters is Scott's pi (Fleiss' kappa of two) with its chance term corrected for 2N
+    # ratings.
     assert krippendorff_alpha([a, b]) == pytest.approx(fleiss + (1 - fleiss) / 16, abs=1e-12)
 
 
@@ -166,9 +191,13 @@ def test_what_is_not_defined_is_nan() -> None:
     assert math.isnan(icc([[1, 2]])["ICC(1,1)"].value)
     assert math.isnan(icc([[2, 2], [2, 2]])["ICC(2,1)"].value)
     assert icc([[1, 1], [2, 2], [4, 4]])["ICC(2,1)"].value == pytest.approx(1)
-    for call in (lambda: cohen_kappa([1], [1, 2]), lambda: krippendorff_alpha([[1, 2], [1, 2]], "cardinal"),
-                 lambda: cohen_kappa([1, 2], [1, 2], "cubic"), lambda: cohen_kappa([1, 7], [1, 1], categories=[1, 2]),
-                 lambda: icc([1, 2, 3])):  # fmt: skip
+    for call in (
+        lambda: cohen_kappa([1], [1, 2]),
+        lambda: krippendorff_alpha([[1, 2], [1, 2]], "cardinal"),
+        lambda: cohen_kappa([1, 2], [1, 2], "cubic"),
+        lambda: cohen_kappa([1, 7], [1, 1], categories=[1, 2]),
+        lambda: icc([1, 2, 3]),
+    ):
         with pytest.raises(ValueError, match="expected"):
             call()
 
@@ -180,7 +209,8 @@ def test_a_constant_offset_costs_absolute_agreement_only() -> None:
     assert found["ICC(2,1)"].value < 0.8
 
 
-# --- over time ---------------------------------------------------------------------------------------------------
+# --- over time
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_events_pair_one_to_one_within_the_tolerance() -> None:
@@ -203,9 +233,12 @@ def test_every_segment_is_told_beside_the_others() -> None:
     a, b = [(1.0, 2.0), (5.0, 7.0), (9.0, 9.5)], [(1.1, 1.8), (1.4, 2.3), (6.0, 8.0), (20, 21)]
     found = by_segment(a, b, match_events(a, b, 0.5))
     assert [(c.state, c.a, c.b) for c in found] == [
-        ("matched", a[0], b[0]), ("only b", None, b[1]), ("limits", a[1], b[2]), ("only a", a[2], None),
+        ("matched", a[0], b[0]),
+        ("only b", None, b[1]),
+        ("limits", a[1], b[2]),
+        ("only a", a[2], None),
         ("only b", None, b[3]),
-    ]  # fmt: skip
+    ]
     assert (found[2].onset_error_s, found[2].offset_error_s) == (1.0, 1.0)
     assert math.isnan(found[3].onset_error_s)
 
@@ -223,7 +256,8 @@ def test_the_tolerance_includes_its_limit_and_nothing_beyond() -> None:
 
 
 spans = st.lists(
-    st.tuples(st.integers(0, 40), st.integers(1, 9)).map(lambda t: (t[0] / 4, (t[0] + t[1]) / 4)), max_size=5
+    st.tuples(st.integers(0, 40), st.integers(1, 9)).map(lambda t: (t[0] / 4, (t[0] + t[1]) / 4)),
+    max_size=5,
 )
 
 
@@ -236,9 +270,10 @@ def test_matching_is_the_best_there_is(a, b, tolerance_s) -> None:
         if i == len(a):
             return 0
         fits = [
-            j for j in range(len(b))
+            j
+            for j in range(len(b))
             if j not in used and max(abs(a[i][0] - b[j][0]), abs(a[i][1] - b[j][1])) <= tolerance_s
-        ]  # fmt: skip
+        ]
         return max([best(i + 1, used), *(1 + best(i + 1, used | {j}) for j in fits)])
 
     found = match_events(a, b, tolerance_s)
@@ -267,21 +302,30 @@ def test_units_are_marked_when_half_of_them_is() -> None:
 def test_arrays_and_lists_are_one() -> None:
     a, b = np.array([0, 1, 1, 2.0, nan]), np.array([0, 1, 2, 2.0, 1])
     assert cohen_kappa(a, b) == cohen_kappa(list(a), list(b))
-    assert counts_per_unit(np.stack([a, b])).tolist() == counts_per_unit([list(a), list(b)]).tolist()
+    assert (
+        counts_per_unit(np.stack([a, b])).tolist() == counts_per_unit([list(a), list(b)]).tolist()
+    )
     with pytest.raises(ValueError, match=r"got 2\.0"):
         cohen_kappa(a, b, categories=[0, 1])
 
 
 def test_a_score_becomes_segments() -> None:
     times_s = np.array([0.0, 0.1, 0.3, 0.4, 0.5])
-    assert spans_of_score(times_s, np.array([0.2, 0.7, 0.8, nan, 0.9])) == [(0.1, 0.4), (0.5, pytest.approx(0.6))]
+    assert spans_of_score(times_s, np.array([0.2, 0.7, 0.8, nan, 0.9])) == [
+        (0.1, 0.4),
+        (0.5, pytest.approx(0.6)),
+    ]
     assert spans_of_score(times_s, np.array([0.5] * 5), 0.5) == []
     assert spans_of_score(np.array([]), np.array([])) == []
 
 
 def test_disagreements_are_listed_where_they_are() -> None:
-    found = disagreements({"anna": [(1, 3), (6, 7)], "bo": [(1.2, 3)], "model": [(1.2, 4)]}, tolerance_s=0.5)
-    told = [(d.start_s, d.end_s, d.marked, d.not_marked, d.at_border, d.within_tolerance) for d in found]
+    found = disagreements(
+        {"anna": [(1, 3), (6, 7)], "bo": [(1.2, 3)], "model": [(1.2, 4)]}, tolerance_s=0.5
+    )
+    told = [
+        (d.start_s, d.end_s, d.marked, d.not_marked, d.at_border, d.within_tolerance) for d in found
+    ]
     assert told == [
         (1, 1.2, ("anna",), ("bo", "model"), True, True),
         (3, 4, ("model",), ("anna", "bo"), True, False),
@@ -295,7 +339,9 @@ def test_disagreements_are_listed_where_they_are() -> None:
 def test_disagreements_are_exactly_where_the_grid_differs(a, b) -> None:
     times_s = grid(15, 0.25)
     differ = on_grid(a, times_s) != on_grid(b, times_s)
-    listed = on_grid([(d.start_s, d.end_s) for d in disagreements({"a": a, "b": b})], times_s).astype(bool)
+    listed = on_grid(
+        [(d.start_s, d.end_s) for d in disagreements({"a": a, "b": b})], times_s
+    ).astype(bool)
     assert (differ == listed).all()
 
 

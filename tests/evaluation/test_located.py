@@ -1,4 +1,6 @@
-"""Does a model know *when*: on frames made here, where the truth is known, and on the public files."""
+"""Does a model know *when*: on frames made here, where the truth is known, and on the
+public files.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from twomind.models.words.recogniser import WordsRecogniser
 N_FRAMES = 300
 
 
-def marked(subject: str, first: int, last: int, n_frames: int = N_FRAMES, question: str = "1") -> lo.Marked:
+def marked(
+    subject: str, first: int, last: int, n_frames: int = N_FRAMES, question: str = "1"
+) -> lo.Marked:
     """One answer whose frames ``first`` to ``last`` are marked."""
     answer = Answer(f"{subject}_{question}", subject, question, 1, "one two three four five six")
     return lo._marked(answer, [(0, n_frames - 1, 0), (first, last, 1)])
@@ -62,8 +66,12 @@ def test_the_position_row_by_hand_in_both_directions() -> None:
     # Looked at: frames 0, 6, … 54; marked: 30 and 36, i.e. above five of eight unmarked ones each.
     one = [marked("p", 30, 36, n_frames=55)]
     assert list(one[0].frames[one[0].present == 1]) == [30, 36]
-    later = lo.locate(one, constant, later=True, n_bootstrap=20)["auc_inside_answers"]["position"]["value"]
-    earlier = lo.locate(one, constant, later=False, n_bootstrap=20)["auc_inside_answers"]["position"]["value"]
+    later = lo.locate(one, constant, later=True, n_bootstrap=20)["auc_inside_answers"]["position"][
+        "value"
+    ]
+    earlier = lo.locate(one, constant, later=False, n_bootstrap=20)["auc_inside_answers"][
+        "position"
+    ]["value"]
     assert later == pytest.approx(5 / 8)
     assert earlier == pytest.approx(3 / 8)
     assert lo.later_is_marked(one)
@@ -73,12 +81,16 @@ def test_the_position_row_by_hand_in_both_directions() -> None:
 def test_pairs_are_inside_one_answer_only() -> None:
     """A score that knows only which answer has more marked frames is at chance."""
     data = [marked("a", 0, 250), marked("b", 0, 20), marked("c", 280, 299), marked("d", 40, 299)]
-    found = lo.locate(data, lambda m: np.full(len(m.present), m.present.mean()), later=True, n_bootstrap=50)
+    found = lo.locate(
+        data, lambda m: np.full(len(m.present), m.present.mean()), later=True, n_bootstrap=50
+    )
     assert found["auc_inside_answers"]["words"]["value"] == 0.5
 
 
 def test_intervals_resample_people_not_answers() -> None:
-    """Ten answers of one person who is scored right, ten of one scored wrong: two people, so anything from 0 to 1."""
+    """Ten answers of one person who is scored right, ten of one scored wrong: two people, so
+    anything from 0 to 1.
+    """
     data = [marked(p, 100, 200, question=str(q)) for p in ("right", "wrong") for q in range(10)]
 
     def score(one: lo.Marked) -> np.ndarray:
@@ -98,7 +110,9 @@ def test_frames_that_nobody_coded_are_left_out() -> None:
 
 
 def write_split(folder: Path, split: str, at: float, n_people: int = 6) -> None:
-    """Split and segment file: words of contrast and desire stand where the segment is, ``at`` (0 to 1)."""
+    """Split and segment file: words of contrast and desire stand where the segment is, ``at`` (0 to
+    1).
+    """
     lines, rows = [], ["video,segment_id,label,num_frames,start_frame,end_frame"]
     for person in range(n_people):
         path = f"Videos/{split}{person}/Visite_1/{split}{person}_Question_4_2024-01-01_10-00-00_Video.mp4"
@@ -106,7 +120,11 @@ def write_split(folder: Path, split: str, at: float, n_people: int = 6) -> None:
         words = [f"thing{i}" for i in range(n)]
         words[first : first + 6] = ["but", "however", "want", "although", "wish", "though"]
         lines.append(f"{path},1,{' '.join(words)}")
-        for start, end, label in ((0, first * 10 - 1, 0), (first * 10, first * 10 + 59, 1), (first * 10 + 60, 599, 0)):
+        for start, end, label in (
+            (0, first * 10 - 1, 0),
+            (first * 10, first * 10 + 59, 1),
+            (first * 10 + 60, 599, 0),
+        ):
             rows.append(f"{path},0,{label},{end - start + 1},{start},{end}")
     (folder / f"{split}.txt").write_text("\n".join(lines), encoding="utf-8")
     (folder / f"segments_{split}.csv").write_text("\n".join(rows), encoding="utf-8")
@@ -128,7 +146,9 @@ def test_words_that_stand_where_the_segment_is_are_found(tmp_path: Path) -> None
     assert found["auc_inside_answers"]["position"]["value"] > 0.5
 
 
-def test_the_direction_of_the_position_row_is_the_one_of_the_training_people(tmp_path: Path) -> None:
+def test_the_direction_of_the_position_row_is_the_one_of_the_training_people(
+    tmp_path: Path,
+) -> None:
     write_split(tmp_path, "train", at=0.7)
     write_split(tmp_path, "val", at=0.2)
     model = without_card()
@@ -145,11 +165,18 @@ def test_the_direction_of_the_position_row_is_the_one_of_the_training_people(tmp
 
 
 def test_the_training_row_uses_models_that_never_saw_the_person(tmp_path: Path) -> None:
-    """The word score of a person comes from that person's own model: turned round for all, it finds the opposite."""
+    """The word score of a person comes from that person's own model: turned round for all, it finds
+    the opposite.
+    """
     write_split(tmp_path, "train", at=0.7)
     model = without_card()
-    against = replace(model.known.model, content={c: (-w, rate) for c, (w, rate) in model.known.model.content.items()})
-    card = lo.located_card(model, tmp_path, ["train"], None, {f"train{i}": against for i in range(5)}, n_bootstrap=50)
+    against = replace(
+        model.known.model,
+        content={c: (-w, rate) for c, (w, rate) in model.known.model.content.items()},
+    )
+    card = lo.located_card(
+        model, tmp_path, ["train"], None, {f"train{i}": against for i in range(5)}, n_bootstrap=50
+    )
     assert card is not None
     assert card["train"]["auc_inside_answers"]["words"]["value"] == pytest.approx(0.0, abs=1e-3)
     assert card["train"]["n_people"] == 5
@@ -179,7 +206,9 @@ def test_without_segments_there_is_no_claim(tmp_path: Path) -> None:
         ((",0,1,60,", ",0,0,60,"), "both marked and unmarked"),
     ],
 )
-def test_bad_segment_files_are_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+def test_bad_segment_files_are_refused(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
     write_split(tmp_path, "val", at=0.3)
     path = tmp_path / "segments_val.csv"
     path.write_text(path.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
@@ -197,12 +226,17 @@ def test_the_reason_is_plain_and_has_both_groups_of_people() -> None:
         assert f"{card[group]['auc_inside_answers']['position']['value']:.0%}"[:-1] + " %" in reason
     assert reason.count(". ") <= 1
     held_out = {**card["held_out"], "locates": True}
-    assert "the words tell when" in without_card(**{**card, "locates": True, "held_out": held_out}).locates[1]
+    assert (
+        "the words tell when"
+        in without_card(**{**card, "locates": True, "held_out": held_out}).locates[1]
+    )
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_on_the_public_files_words_do_not_know_when(shared: Path, split: str) -> None:
-    found = lo.score_located(WordsRecogniser.load(), shared / "data" / "bah_v1", split, n_bootstrap=200)
+    found = lo.score_located(
+        WordsRecogniser.load(), shared / "data" / "bah_v1", split, n_bootstrap=200
+    )
     assert 0.47 < found["auc_inside_answers"]["words"]["value"] < 0.53
     assert found["locates"] is False
     assert found["position"] == {"later_is_marked": True, "learnt_on": "train"}

@@ -1,4 +1,6 @@
-"""Metrics: equal to scikit-learn's where it has them, by hand where it has not, and the bootstrap."""
+"""Metrics: equal to scikit-learn's where it has them, by hand where it has not, and the
+bootstrap.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,17 @@ import pytest
 from twomind.evaluation import metrics as m
 
 
-def sample(seed: int, n: int = 200, levels: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def sample(
+    seed: int, n: int = 200, levels: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, n)
     p = np.clip(0.4 * y + rng.random(n) * 0.6, 0, 1)
-    return y, p if levels is None else np.round(p * levels) / levels, rng.integers(0, 4, n).astype(float)
+    return (
+        y,
+        p if levels is None else np.round(p * levels) / levels,
+        rng.integers(0, 4, n).astype(float),
+    )
 
 
 @pytest.mark.parametrize("levels", [None, 7])
@@ -23,12 +31,16 @@ def test_equal_to_scikit_learn_also_with_weights(seed: int, levels: int | None) 
     sk = pytest.importorskip("sklearn.metrics")
     y, p, w = sample(seed, levels=levels)
     for weights in (None, w):
-        assert m.auc(y, p, weights) == pytest.approx(sk.roc_auc_score(y, p, sample_weight=weights), abs=1e-12)
+        assert m.auc(y, p, weights) == pytest.approx(
+            sk.roc_auc_score(y, p, sample_weight=weights), abs=1e-12
+        )
         expected = sk.average_precision_score(y, p, sample_weight=weights)
         assert m.average_precision(y, p, weights) == pytest.approx(expected, abs=1e-12)
         expected = sk.f1_score(y, p > 0.5, average="macro", sample_weight=weights)
         assert m.macro_f1(y, p, weights) == pytest.approx(expected, abs=1e-12)
-        assert m.brier(y, p, weights) == pytest.approx(sk.brier_score_loss(y, p, sample_weight=weights), abs=1e-12)
+        assert m.brier(y, p, weights) == pytest.approx(
+            sk.brier_score_loss(y, p, sample_weight=weights), abs=1e-12
+        )
 
 
 def slow_ap_bah(y: np.ndarray, p: np.ndarray) -> float:
@@ -68,7 +80,9 @@ def test_within_question_pairs_by_hand() -> None:
     p = np.array([0.9, 0.8, 0.1, 0.2, 0.1])
     question = np.array(["a", "a", "b", "b", "b"])
     assert m.within_question_auc(y, p, question) == pytest.approx((1 + 0 + 0.5) / 3)
-    assert m.within_question_auc(y, p, question, fold=np.array([0, 1, 0, 0, 1])) == pytest.approx(0.0)
+    assert m.within_question_auc(y, p, question, fold=np.array([0, 1, 0, 0, 1])) == pytest.approx(
+        0.0
+    )
 
 
 def test_question_only_is_exactly_chance_within_questions_also_across_folds() -> None:

@@ -28,8 +28,13 @@ def close(found: float, expected: float) -> None:
 
 
 @QUICK
-@given(st.lists(st.tuples(RATING, RATING), min_size=1, max_size=10), st.sampled_from([None, "linear", "quadratic"]))
-def test_cohens_kappa_is_its_definition(pairs: list[tuple[float, float]], weights: str | None) -> None:
+@given(
+    st.lists(st.tuples(RATING, RATING), min_size=1, max_size=10),
+    st.sampled_from([None, "linear", "quadratic"]),
+)
+def test_cohens_kappa_is_its_definition(
+    pairs: list[tuple[float, float]], weights: str | None
+) -> None:
     a, b = [p[0] for p in pairs], [p[1] for p in pairs]
     order = [0.0, 1.0, 2.0, 5.0]
     expected = ref.cohen_kappa(a, b, weights, order)
@@ -47,9 +52,14 @@ def test_cohens_kappa_is_its_definition(pairs: list[tuple[float, float]], weight
 @QUICK
 @given(st.integers(1, 5), st.integers(2, 4), st.data())
 def test_fleiss_kappa_is_its_definition(units: int, raters: int, data: Any) -> None:
-    ratings = [data.draw(st.lists(st.integers(0, 2), min_size=units, max_size=units)) for _ in range(raters)]
+    ratings = [
+        data.draw(st.lists(st.integers(0, 2), min_size=units, max_size=units))
+        for _ in range(raters)
+    ]
     counts = agreement.counts_per_unit(ratings, [0, 1, 2])
-    assert counts.tolist() == [[sum(row[k] == c for row in ratings) for c in range(3)] for k in range(units)]
+    assert counts.tolist() == [
+        [sum(row[k] == c for row in ratings) for c in range(3)] for k in range(units)
+    ]
     close(agreement.fleiss_kappa(counts), ref.fleiss_kappa(counts.tolist()))
 
 
@@ -65,7 +75,9 @@ def test_fleiss_kappa_needs_two_ratings_and_as_many_everywhere() -> None:
 
 @QUICK
 @given(st.integers(2, 4), st.integers(1, 6), st.sampled_from(agreement.LEVELS), st.data())
-def test_krippendorffs_alpha_is_its_definition(raters: int, units: int, level: str, data: Any) -> None:
+def test_krippendorffs_alpha_is_its_definition(
+    raters: int, units: int, level: str, data: Any
+) -> None:
     ratings = [data.draw(st.lists(RATING, min_size=units, max_size=units)) for _ in range(raters)]
     known = sorted({v for row in ratings for v in row if not math.isnan(v)})
     expected = ref.krippendorff_alpha(ratings, level, known)
@@ -94,7 +106,9 @@ def test_ratings_outside_the_categories_are_refused() -> None:
 @settings(deadline=None, derandomize=True, max_examples=10)
 @given(st.integers(2, 6), st.integers(2, 4), st.data())
 def test_the_six_intraclass_correlations(n: int, k: int, data: Any) -> None:
-    x = [data.draw(st.lists(st.integers(0, 9).map(float), min_size=k, max_size=k)) for _ in range(n)]
+    x = [
+        data.draw(st.lists(st.integers(0, 9).map(float), min_size=k, max_size=k)) for _ in range(n)
+    ]
     grand = sum(map(sum, x)) / (n * k)
     residual = np.array(x) - np.mean(x, 1, keepdims=True) - np.mean(x, 0) + grand
     assume(np.abs(residual).max() > 1e-6)
@@ -131,44 +145,61 @@ def test_intraclass_correlations_that_are_not_defined() -> None:
     assert narrow.low < wide.low < wide.value < wide.high < narrow.high
 
 
-# --- over time ------------------------------------------------------------------------------------------------------
+# --- over time
+# ------------------------------------------------------------------------------------------------------
 
 #: Spans in whole eighths of a second, which are exact.
 SPANS = st.lists(
-    st.tuples(st.integers(0, 24), st.integers(0, 10)).map(lambda s: (s[0] / 8, (s[0] + s[1]) / 8)), max_size=5
+    st.tuples(st.integers(0, 24), st.integers(0, 10)).map(lambda s: (s[0] / 8, (s[0] + s[1]) / 8)),
+    max_size=5,
 )
 
 
 @QUICK
-@given(SPANS, st.lists(st.integers(0, 30).map(lambda k: k / 8), max_size=8, unique=True).map(sorted))
-def test_marks_on_a_grid_are_their_definition(spans: list[tuple[float, float]], times: list[float]) -> None:
+@given(
+    SPANS, st.lists(st.integers(0, 30).map(lambda k: k / 8), max_size=8, unique=True).map(sorted)
+)
+def test_marks_on_a_grid_are_their_definition(
+    spans: list[tuple[float, float]], times: list[float]
+) -> None:
     assert agreement_time.on_grid(spans, np.array(times)).tolist() == ref.on_grid(spans, times)
 
 
 @QUICK
 @given(SPANS, SPANS)
-def test_units_of_which_half_is_marked(spans: list[tuple[float, float]], units: list[tuple[float, float]]) -> None:
+def test_units_of_which_half_is_marked(
+    spans: list[tuple[float, float]], units: list[tuple[float, float]]
+) -> None:
     assert agreement_time.on_units(spans, units).tolist() == ref.on_units(spans, units, 8)
 
 
 def test_a_unit_is_marked_from_exactly_half_of_it_on() -> None:
     assert agreement_time.on_units([(0.0, 0.5)], [(0.0, 1.0)]).tolist() == [1]
     assert agreement_time.on_units([(0.0, 0.499)], [(0.0, 1.0)]).tolist() == [0]
-    assert agreement_time.on_units([(0.0, 0.3), (0.2, 0.4)], [(0.0, 1.0)]).tolist() == [0], "overlaps count once"
+    assert agreement_time.on_units([(0.0, 0.3), (0.2, 0.4)], [(0.0, 1.0)]).tolist() == [0], (
+        "overlaps count once"
+    )
     assert agreement_time.on_units([(0.2, 0.5), (0.0, 0.2)], [(0.0, 1.0)]).tolist() == [1]
 
 
 @settings(deadline=None, derandomize=True, max_examples=80)
-@given(SPANS, SPANS, st.sampled_from([0.0, 0.25, 0.5]), st.sampled_from([None, 0.125, 1.0, math.inf]))
+@given(
+    SPANS, SPANS, st.sampled_from([0.0, 0.25, 0.5]), st.sampled_from([None, 0.125, 1.0, math.inf])
+)
 def test_events_pair_as_the_best_of_all_choices(
-    a: list[tuple[float, float]], b: list[tuple[float, float]], onset_s: float, offset_s: float | None
+    a: list[tuple[float, float]],
+    b: list[tuple[float, float]],
+    onset_s: float,
+    offset_s: float | None,
 ) -> None:
     found = agreement_time.match_events(a, b, onset_s, offset_s)
     n, cost = ref.best_matching(a, b, onset_s, onset_s if offset_s is None else offset_s)
     assert len(found.pairs) == n
     assert len({i for i, _ in found.pairs}) == len({j for _, j in found.pairs}) == n
     close(sum(map(abs, found.onset_error_s)) + sum(map(abs, found.offset_error_s)), cost)
-    for (i, j), onset, offset in zip(found.pairs, found.onset_error_s, found.offset_error_s, strict=True):
+    for (i, j), onset, offset in zip(
+        found.pairs, found.onset_error_s, found.offset_error_s, strict=True
+    ):
         assert (onset, offset) == (b[j][0] - a[i][0], b[j][1] - a[i][1]), "b minus a"
     close(found.f1, 2 * n / (len(a) + len(b)) if a or b else nan)
     close(found.precision, n / len(b) if b else nan)
@@ -179,7 +210,9 @@ def test_the_usual_tolerance_is_half_a_second() -> None:
     assert len(agreement_time.match_events([(1.0, 2.0)], [(1.5, 2.5)]).pairs) == 1
     assert len(agreement_time.match_events([(1.0, 2.0)], [(1.51, 2.5)]).pairs) == 0
     assert len(agreement_time.match_events([(1.0, 2.0)], [(1.5, 2.51)]).pairs) == 0
-    assert len(agreement_time.match_events([(1.0, 2.0)], [(2.0, 9.0)], 1.0, math.inf).pairs) == 1, "they touch"
+    assert len(agreement_time.match_events([(1.0, 2.0)], [(2.0, 9.0)], 1.0, math.inf).pairs) == 1, (
+        "they touch"
+    )
     assert len(agreement_time.match_events([(1.0, 1.5)], [(2.0, 9.0)], 1.0, math.inf).pairs) == 0
     for wrong in ((-1.0, 0.0), (0.0, -1.0), (nan, 0.0)):
         with pytest.raises(ValueError, match="tolerances"):
@@ -192,7 +225,9 @@ def test_the_usual_tolerance_is_half_a_second() -> None:
     st.data(),
     st.sampled_from([0.5, 0.25]),
 )
-def test_a_score_above_its_threshold_becomes_spans(times: list[float], data: Any, threshold: float) -> None:
+def test_a_score_above_its_threshold_becomes_spans(
+    times: list[float], data: Any, threshold: float
+) -> None:
     values = st.sampled_from([0.0, 0.25, 0.3, 0.5, 0.6, nan])
     score = data.draw(st.lists(values, min_size=len(times), max_size=len(times)))
     found = agreement_time.spans_of_score(np.array(times), np.array(score), threshold)
@@ -201,7 +236,10 @@ def test_a_score_above_its_threshold_becomes_spans(times: list[float], data: Any
 
 def test_spans_of_a_score_are_above_one_half_by_default() -> None:
     times = np.arange(4.0)
-    assert agreement_time.spans_of_score(times, np.array([0.5, 0.51, 0.5, 0.6])) == [(1.0, 2.0), (3.0, 4.0)]
+    assert agreement_time.spans_of_score(times, np.array([0.5, 0.51, 0.5, 0.6])) == [
+        (1.0, 2.0),
+        (3.0, 4.0),
+    ]
     assert agreement_time.spans_of_score(np.array([1.0]), np.array([0.9])) == [(1.0, 1.0)]
 
 
@@ -237,7 +275,9 @@ def test_every_span_is_told_once_beside_its_partner() -> None:
 def test_disagreements_and_their_borders() -> None:
     raters = {"x": [(1.0, 3.0), (8.0, 8.5)], "y": [(1.5, 3.0)], "z": [(1.0, 3.5)]}
     found = agreement_time.disagreements(raters, 0.5)
-    told = [(d.start_s, d.end_s, d.marked, d.not_marked, d.at_border, d.within_tolerance) for d in found]
+    told = [
+        (d.start_s, d.end_s, d.marked, d.not_marked, d.at_border, d.within_tolerance) for d in found
+    ]
     assert told == [
         (1.0, 1.5, ("x", "z"), ("y",), True, True),
         (3.0, 3.5, ("z",), ("x", "y"), True, True),

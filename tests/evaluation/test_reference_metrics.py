@@ -1,4 +1,5 @@
-"""The figures of evaluation against slow loops over their definitions, on random small tables and at every edge.
+"""The figures of evaluation against slow loops over their definitions, on random small tables and
+at every edge.
 
 Nothing here needs a data set, a model or scikit-learn: a bare clone checks all of it.
 """
@@ -55,7 +56,8 @@ def close(found: float, expected: float, what: str = "") -> None:
     assert found == pytest.approx(expected, abs=1e-9, nan_ok=True), what
 
 
-# --- one score of two classes -------------------------------------------------------------------------------------
+# --- one score of two classes
+# -------------------------------------------------------------------------------------
 
 
 @QUICK
@@ -80,7 +82,10 @@ def test_metrics_of_a_score_are_their_definitions(t: dict[str, Any]) -> None:
         assert set(bound) == set(expected)
         for name, value in expected.items():
             close(bound[name](given_w), value, name)
-        close(metrics.within_question_auc(ya, pa, qa, None, given_w), ref.within_question_auc(y, p, qa, plain))
+        close(
+            metrics.within_question_auc(ya, pa, qa, None, given_w),
+            ref.within_question_auc(y, p, qa, plain),
+        )
         close(metrics.ece(ya, pa, 4, given_w), ref.ece(y, p, plain, 4))
 
 
@@ -95,7 +100,10 @@ def test_resamples_at_once_are_the_definitions_too(t: dict[str, Any]) -> None:
         close(found["auc"](many)[row], ref.auc(y, p, w))
         close(found["ap"](many)[row], ref.average_precision(y, p, w))
         close(found["macro_f1"](many)[row], ref.macro_f1(y, p, w))
-        close(found["within_question_auc"](many)[row], ref.within_question_auc(y, p, t["question"], w, t["fold"]))
+        close(
+            found["within_question_auc"](many)[row],
+            ref.within_question_auc(y, p, t["question"], w, t["fold"]),
+        )
         close(found["brier"](many)[row], ref.brier(y, p, w))
 
 
@@ -136,7 +144,9 @@ def test_one_row_one_class_and_all_equal(y: list[int], p: list[float]) -> None:
 
 
 def test_an_area_of_nothing_is_zero_and_not_minus_zero() -> None:
-    """The present row is always reached, so that no recall is lost over the thresholds: an area of 0, printed as 0."""
+    """The present row is always reached, so that no recall is lost over the thresholds: an area of
+    0, printed as 0.
+    """
     found = metrics.ap_bah(np.array([1, 0]), np.array([1.0, 0.3]))
     assert (found, math.copysign(1, found)) == (0.0, 1.0)
 
@@ -172,11 +182,14 @@ def test_reliability_bins(t: dict[str, Any]) -> None:
         close(row["observed"], sum(y[i] for i in mine) / len(mine))
 
 
-# --- the bootstrap over people --------------------------------------------------------------------------------------
+# --- the bootstrap over people
+# --------------------------------------------------------------------------------------
 
 
 @QUICK
-@given(st.lists(st.one_of(st.floats(-5, 5), st.just(nan), st.just(math.inf)), min_size=1, max_size=40))
+@given(
+    st.lists(st.one_of(st.floats(-5, 5), st.just(nan), st.just(math.inf)), min_size=1, max_size=40)
+)
 def test_the_interval_is_the_middle_95_percent_of_what_is_defined(values: list[float]) -> None:
     low, high = metrics.interval(np.array(values))
     expected = ref.interval(values)
@@ -203,11 +216,14 @@ def test_whole_people_are_drawn_with_replacement_as_often_as_there_are_people() 
     one_each = drawn[:, [1, 0, 3]]
     assert (one_each.sum(axis=1) == 3).all()
     assert one_each.mean(axis=0) == pytest.approx([1, 1, 1], abs=0.15)
-    assert one_each.var(axis=0) == pytest.approx([2 / 3] * 3, abs=0.15)  # n p (1 - p) with n = 3, p = 1/3
+    assert one_each.var(axis=0) == pytest.approx(
+        [2 / 3] * 3, abs=0.15
+    )  # n p (1 - p) with n = 3, p = 1/3
     assert not np.array_equal(drawn, metrics.person_weights(subject, 400, seed=8))
 
 
-# --- several classes ------------------------------------------------------------------------------------------------
+# --- several classes
+# ------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -246,8 +262,12 @@ def test_metrics_of_classes_are_their_definitions(t: dict[str, Any]) -> None:
             one = [[int(v == k) for v in y] for k in range(c)]
             columns = [[r[k] for r in rows] for k in range(c)]
             expected["auc"] = sum(ref.auc(one[k], columns[k], plain) for k in range(c)) / c
-            expected["ap"] = sum(ref.average_precision(one[k], columns[k], plain) for k in range(c)) / c
-            inside = [ref.within_question_auc(one[k], columns[k], question, plain) for k in range(c)]
+            expected["ap"] = (
+                sum(ref.average_precision(one[k], columns[k], plain) for k in range(c)) / c
+            )
+            inside = [
+                ref.within_question_auc(one[k], columns[k], question, plain) for k in range(c)
+            ]
             expected["within_question_auc"] = sum(inside) / c
             expected["ece"] = ref.top_ece(y, rows, plain)
         for name, value in expected.items():
@@ -284,10 +304,13 @@ def test_class_tables_that_cannot_be_scored_are_refused() -> None:
             classes.war(y, probs)
 
 
-# --- people ---------------------------------------------------------------------------------------------------------
+# --- people
+# ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 20), (3, 20), (10, 20), (20, 20), (81, 263)])
+@pytest.mark.parametrize(
+    ("k", "n"), [(0, 1), (1, 1), (0, 20), (3, 20), (10, 20), (20, 20), (81, 263)]
+)
 def test_wilson_solves_its_equation(k: int, n: int) -> None:
     z = 1.959963984540054  # the standard normal's 97.5th percentile
     assert people.wilson(k, n) == pytest.approx(ref.wilson(k, n, z), abs=1e-9)
@@ -409,7 +432,11 @@ def test_one_figure_per_person_in_sorted_order() -> None:
         found = people.per_person(y, probs, subject, name)
         assert list(found) == ["a", "b"]
         for s, rows in mine.items():
-            close(found[s], one([int(y[i]) for i in rows], probs[rows].tolist(), [1.0] * len(rows)), name)
+            close(
+                found[s],
+                one([int(y[i]) for i in rows], probs[rows].tolist(), [1.0] * len(rows)),
+                name,
+            )
 
 
 @QUICK
@@ -426,7 +453,9 @@ def test_macro_f1_of_nothing_is_not_a_number() -> None:
 
 
 def test_the_share_of_people_harmed_and_what_was_changed() -> None:
-    """Person a loses a right answer, b gains one, c changes nothing; three classes, so an answer can stay wrong."""
+    """Person a loses a right answer, b gains one, c changes nothing; three classes, so an answer
+    can stay wrong.
+    """
     y = np.array([0, 1, 0, 1, 2, 2])
     source = np.array([0, 1, 1, 1, 2, 0])
     adapted = np.array([0, 0, 0, 1, 2, 1])
@@ -446,7 +475,11 @@ def test_the_share_of_people_harmed_and_what_was_changed() -> None:
     assert (b.source, b.adapted) == pytest.approx((100 / 3, 100))
     assert (a.n, a.changed_adapted, a.changed_guarded) == (2, 1, None)
     assert math.isnan(a.guarded)
-    did = [(v["recording"], v["start_s"], v["by"], v["from"], v["to"], v["did"]) for p in found for v in p.changes]
+    did = [
+        (v["recording"], v["start_s"], v["by"], v["from"], v["to"], v["did"])
+        for p in found
+        for v in p.changes
+    ]
     assert did == [
         ("r1", 1.0, "adapted", 1, 0, "spoilt"),
         ("r2", 2.0, "adapted", 1, 0, "mended"),
@@ -461,7 +494,9 @@ def test_the_share_of_people_harmed_and_what_was_changed() -> None:
     assert harm.report_of(found, 66.0).harmed_adapted == pytest.approx(1 / 3)
     assert harm.report_of(found, 67.0).harmed_adapted == 0.0
     assert math.isnan(harm.report_of([]).harmed_adapted)
-    guarded = harm.people_of(harm.Answers(**{**vars(answers), "said": {**answers.said, "guarded": source}}))
+    guarded = harm.people_of(
+        harm.Answers(**{**vars(answers), "said": {**answers.said, "guarded": source}})
+    )
     assert harm.report_of(guarded).harmed_guarded == 0.0
     assert guarded[0].changed_guarded == 0
 
@@ -475,7 +510,8 @@ def test_a_person_is_harmed_by_more_than_one_point_of_macro_f1(lost: float, harm
     assert report.tolerance == 1.0
 
 
-# --- timelines ------------------------------------------------------------------------------------------------------
+# --- timelines
+# ------------------------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -497,7 +533,9 @@ def test_timeline_figures_are_their_definitions(lines: list[Any], tolerance_s: f
     for name, value in expected.items():
         close(found[name], value, name)
     for times_s, true, said in lines:
-        assert timeline.events(np.array(times_s), np.array(true), 0.5) == ref.events(times_s, true, 0.5)
+        assert timeline.events(np.array(times_s), np.array(true), 0.5) == ref.events(
+            times_s, true, 0.5
+        )
         assert timeline.n_flips(np.array(said)) == len(ref.changes(times_s, said))
 
 
@@ -518,10 +556,13 @@ def test_tolerances_of_a_timeline_include_their_limit() -> None:
     assert timeline.boundary_errors([(0.0, 1.0)], [(0.9, 2.0), (0.5, 3.0)]) == [0.5, 2.0]
 
 
-# --- shortcut rows --------------------------------------------------------------------------------------------------
+# --- shortcut rows
+# --------------------------------------------------------------------------------------------------
 
 
-def seen(question: list[str], length: list[float] | None = None, position: list[float] | None = None) -> Seen:
+def seen(
+    question: list[str], length: list[float] | None = None, position: list[float] | None = None
+) -> Seen:
     n = len(question)
     return Seen(
         np.array(question, dtype=str),
@@ -591,12 +632,17 @@ def test_without_labels_there_is_no_shortcut_row_and_without_lengths_no_row_of_l
 def test_the_shipped_length_row_is_a_logistic_regression() -> None:
     entry = {"questions": {"1": 0.3}, "unknown": -0.2, "length_weight": 1.5, "length_mean": 2.0}
     found = shortcuts.length_question({"length_question": entry}, ["1", None], [0, 20])
-    expected = [1 / (1 + math.exp(-(0.3 + 1.5 * (0 - 2)))), 1 / (1 + math.exp(-(-0.2 + 1.5 * (math.log(21) - 2))))]
+    expected = [
+        1 / (1 + math.exp(-(0.3 + 1.5 * (0 - 2)))),
+        1 / (1 + math.exp(-(-0.2 + 1.5 * (math.log(21) - 2)))),
+    ]
     assert found == pytest.approx(expected)
 
 
 def test_the_row_of_length_and_question_is_the_penalised_optimum() -> None:
-    """Newton's method on the same loss, two classes: the difference of both weight columns carries all."""
+    """Newton's method on the same loss, two classes: the difference of both weight columns carries
+    all.
+    """
     rng = np.random.default_rng(3)
     question = [str(q) for q in rng.integers(0, 3, 40)]
     length = rng.integers(1, 60, 40).astype(float)
@@ -608,11 +654,13 @@ def test_the_row_of_length_and_question_is_the_penalised_optimum() -> None:
     def rows(questions: list[str], lengths: list[float]) -> np.ndarray:
         out = []
         for q, v in zip(questions, lengths, strict=True):
-            out.append([1.0, (math.log(1 + v) - log.mean()) / log.std(), *(float(q == k) for k in "012")])
+            out.append(
+                [1.0, (math.log(1 + v) - log.mean()) / log.std(), *(float(q == k) for k in "012")]
+            )
         return np.array(out)
 
-    # Both columns of weights are opposite at the optimum: weights v = w1 - w0, so the penalty .5 (w0² + w1²) / 2
-    # becomes .25 v² / 2.
+    # Both columns of weights are opposite at the optimum: weights v = w1 - w0, so the penalty .5
+    # (w0² + w1²) / 2 becomes .25 v² / 2.
     x, penalty = rows(question, length.tolist()), np.diag([0.0, 0.25, 0.25, 0.25, 0.25])
     v = np.zeros(5)
     for _ in range(50):
@@ -623,7 +671,9 @@ def test_the_row_of_length_and_question_is_the_penalised_optimum() -> None:
     assert found[:, 1] == pytest.approx(expected, abs=2e-4)
     assert found.sum(axis=1) == pytest.approx(1)
     # Answers of one length: the row is the question's alone, and no division by a spread of zero.
-    same = baselines.length_question(seen(["a", "b"] * 5, [7.0] * 10), np.array([0, 1] * 5), 2, seen(["a"], [7.0]))
+    same = baselines.length_question(
+        seen(["a", "b"] * 5, [7.0] * 10), np.array([0, 1] * 5), 2, seen(["a"], [7.0])
+    )
     assert np.isfinite(same).all()
     assert same[0, 0] > 0.7
 
@@ -633,4 +683,7 @@ def test_the_order_of_all_patterns_does_not_matter() -> None:
     y, p = [1, 0, 1, 0], [0.5, 0.5, 0.2, 0.9]
     for order in itertools.permutations(range(4)):
         rows = list(order)
-        close(metrics.average_precision(np.array(y)[rows], np.array(p)[rows]), ref.average_precision(y, p, [1.0] * 4))
+        close(
+            metrics.average_precision(np.array(y)[rows], np.array(p)[rows]),
+            ref.average_precision(y, p, [1.0] * 4),
+        )

@@ -1,4 +1,5 @@
-"""Labels beside predictions: windows, frames, segments, moments, streams and what no fold may hold, by loops.
+"""Labels beside predictions: windows, frames, segments, moments, streams and what no fold may hold,
+by loops.
 
 A data set of a few made-up recordings; no media, no model.
 """
@@ -25,7 +26,18 @@ from twomind.evaluation import breakdown, located, located_frames, rows, runs, s
 from twomind.evaluation import leaks as guard
 from twomind.evaluation.board import Line, Sample
 from twomind.evaluation.windows import Labels, Reader, Windows, content
-from twomind.types import Example, Features, Fold, Prediction, Recording, Rows, Run, Task, Track, Word
+from twomind.types import (
+    Example,
+    Features,
+    Fold,
+    Prediction,
+    Recording,
+    Rows,
+    Run,
+    Task,
+    Track,
+    Word,
+)
 
 slow = importlib.import_module("reference.metrics")
 clocks = importlib.import_module("reference.clocks")
@@ -52,7 +64,11 @@ class Toy:
         for i in self.coded:
             n = self.n_words.get(i)
             said = None if n is None else tuple(Word(f"w{k}", 0.1 * k, 0.1 * k) for k in range(n))
-            found.append(Recording(i, self.subjects.get(i, i), Path("none"), self.questions.get(i), words=said))
+            found.append(
+                Recording(
+                    i, self.subjects.get(i, i), Path("none"), self.questions.get(i), words=said
+                )
+            )
         return tuple(found)
 
     def label(self, task: str, recording: str) -> int | None:
@@ -64,18 +80,26 @@ class Toy:
         return np.array([own[k] if 0 <= k < len(own) else -1 for k in at], int)
 
     def features(self, recording: str) -> Features:
-        return Features(recording, self.subjects.get(recording, recording), {}, (0.0, len(self.coded[recording]) / 2))
+        return Features(
+            recording,
+            self.subjects.get(recording, recording),
+            {},
+            (0.0, len(self.coded[recording]) / 2),
+        )
 
     def reader(self) -> Reader:
         return Reader(self.features, {r.id: r for r in self.recordings()})
 
 
-# --- labels of windows ----------------------------------------------------------------------------------------------
+# --- labels of windows
+# ----------------------------------------------------------------------------------------------
 
 
 @QUICK
 @given(st.lists(st.sampled_from([-1, 0, 1, 2]), min_size=1, max_size=10))
-def test_a_window_has_the_commonest_label_of_its_frames_and_of_a_tie_the_later_class(coded: list[int]) -> None:
+def test_a_window_has_the_commonest_label_of_its_frames_and_of_a_tie_the_later_class(
+    coded: list[int],
+) -> None:
     labels = Labels(Toy({"r": coded}, {"r": 1}), FRAME, Windows(frame_hop_s=0.5))
     known = [v for v in coded if v >= 0]
     most = max((known.count(v) for v in known), default=0)
@@ -89,7 +113,9 @@ def test_labels_of_windows_at_their_edges() -> None:
     assert labels.of_window("r", (0.0, 1.0)) == 1, "one of each: the later class"
     assert labels.of_window("r", (0.0, 1.5)) == 2
     assert labels.of_window("r", (0.0, 2.0)) == 2
-    assert labels.of_window("r", (2.0, 3.0)) == -1, "not coded here, but elsewhere in this recording"
+    assert labels.of_window("r", (2.0, 3.0)) == -1, (
+        "not coded here, but elsewhere in this recording"
+    )
     assert labels.of_window("none", (0.0, 1.0)) == 2, "coded nowhere: the recording's"
     assert labels.of_window("r", (0.6, 0.7)) == 1, "shorter than a frame: its middle"
     clip = Labels(Toy(coded, {"r": 0}), replace(FRAME, grain="clip"), Windows())
@@ -114,7 +140,11 @@ def test_frames_are_the_middles_of_equal_steps() -> None:
     assert [w.span_s for w in Windows(1.0).cut(x)] == [(0.0, 1.0), (1.0, 2.0), (2.0, 2.5)]
     assert [w.span_s for w in Windows(1.0, min_share=0.51).cut(x)] == [(0.0, 1.0), (1.0, 2.0)]
     assert Windows().cut(x) == [x]
-    for make in (lambda: Windows(frame_hop_s=0), lambda: Windows(hop_s=1.0), lambda: Windows(2.0, 1.0)):
+    for make in (
+        lambda: Windows(frame_hop_s=0),
+        lambda: Windows(hop_s=1.0),
+        lambda: Windows(2.0, 1.0),
+    ):
         with pytest.raises(BadInput, match="windows"):
             make()
 
@@ -124,7 +154,14 @@ def test_a_row_tells_its_recording_by_four_broken_or_sixteen_different_numbers()
         n = len(table)
         ok = np.array([True] * n if valid is None else valid)
         return len(
-            content(Features("r", "s", {"a": Track(np.array(table, float), np.arange(float(n)), ok)}, (0.0, 9.0)))
+            content(
+                Features(
+                    "r",
+                    "s",
+                    {"a": Track(np.array(table, float), np.arange(float(n)), ok)},
+                    (0.0, 9.0),
+                )
+            )
         )
 
     assert n_codes([[0.5, 1.5, 2.5, 3.5]]) == 1
@@ -144,7 +181,8 @@ def test_a_row_tells_its_recording_by_four_broken_or_sixteen_different_numbers()
     assert len(content(Features("r", "s", {"a": one, "b": moved}, (0.0, 1.0)))) == 2
 
 
-# --- rows of every level --------------------------------------------------------------------------------------------
+# --- rows of every level
+# --------------------------------------------------------------------------------------------
 
 
 def answers(spans: list[tuple[float, float]], p: list[float]) -> list[Prediction]:
@@ -152,7 +190,11 @@ def answers(spans: list[tuple[float, float]], p: list[float]) -> list[Prediction
 
 
 def test_a_frame_has_the_answer_of_the_window_it_lies_in() -> None:
-    toy = Toy({"a": [0, 1] * 4, "t": [0, 0, 1, 1, -1, 1]}, {"a": 0, "t": 1}, questions={"a": "1", "t": "2"})
+    toy = Toy(
+        {"a": [0, 1] * 4, "t": [0, 0, 1, 1, -1, 1]},
+        {"a": 0, "t": 1},
+        questions={"a": "1", "t": "2"},
+    )
     fold = Fold("f", "p", ("a",), ("t",))
     windows = Windows(1.0, 1.5, frame_hop_s=0.5)
     spans = [(0.0, 1.0), (1.5, 2.5)]
@@ -170,11 +212,15 @@ def test_a_frame_has_the_answer_of_the_window_it_lies_in() -> None:
     frame = found["frame"]
     assert frame.y.tolist() == [0, 0, 1, 1, -1, 1]
     assert frame.span_s.tolist() == [[k / 2, k / 2 + 0.5] for k in range(6)]
-    # The third frame (middle 1.25 s) lies between the windows, the last (2.75 s) after them: not measured.
+    # The third frame (middle 1.25 s) lies between the windows, the last (2.75 s) after them: not
+    # measured.
     assert frame.probs[:, 1] == pytest.approx([0.2, 0.2, nan, 0.9, 0.9, nan], nan_ok=True)
-    assert frame.beside["no_adaptation"][:, 1] == pytest.approx([0.4, 0.4, nan, 0.6, 0.6, nan], nan_ok=True)
+    assert frame.beside["no_adaptation"][:, 1] == pytest.approx(
+        [0.4, 0.4, nan, 0.6, 0.6, nan], nan_ok=True
+    )
     assert frame.beside["prevalence"][0].tolist() == [0.5, 0.5]
-    # Training frames: 0 1 0 1 …; the first tenth holds the first frame (0), the second none, the third the second (1).
+    # Training frames: 0 1 0 1 …; the first tenth holds the first frame (0), the second none, the
+    # third the second (1).
     middles = [(k / 2 + 0.25) / 3 for k in range(6)]
     train_at = [(k / 2 + 0.25) / 4 for k in range(8)]
     assert np.allclose(frame.beside["position"], slow.position(train_at, [0, 1] * 4, 2, middles))
@@ -188,7 +234,9 @@ def test_a_frame_has_the_answer_of_the_window_it_lies_in() -> None:
 
 
 def test_which_levels_a_task_has() -> None:
-    """Windows stand beside recordings when there are several, or when the task is about them or about whole clips."""
+    """Windows stand beside recordings when there are several, or when the task is about them or
+    about whole clips.
+    """
     toy = Toy({"a": [0, 1] * 4, "t": [0, 0, 1, 1]}, {"a": 0, "t": 1})
     uncoded = Toy({"a": [0, 1] * 4, "t": [-1] * 4}, {"a": 0, "t": 1})
     fold = Fold("f", "p", ("a",), ("t",))
@@ -199,7 +247,9 @@ def test_which_levels_a_task_has() -> None:
         spans = [(2.0 * k / n, 2.0 * (k + 1) / n) for k in range(n)]
         said = answers(spans, [0.5] * n)
         labels = Labels(world, task, windows)
-        found = rows.all_rows(fold, world.reader(), labels, task, windows, ["t"] * n, np.array(spans), said, said)
+        found = rows.all_rows(
+            fold, world.reader(), labels, task, windows, ["t"] * n, np.array(spans), said, said
+        )
         return set(found[0]), found[1]
 
     assert levels("clip", 1)[0] == {"recording", "window"}
@@ -208,7 +258,10 @@ def test_which_levels_a_task_has() -> None:
     assert levels("window", 1)[0] == {"recording", "window", "frame"}
     told, notes = levels("frame", 2, uncoded)
     assert told == {"recording", "window"}
-    assert notes[-1] == "no moment of the test recordings is coded; windows have the label of their recording"
+    assert (
+        notes[-1]
+        == "no moment of the test recordings is coded; windows have the label of their recording"
+    )
     assert "no moment" not in " ".join(levels("frame", 2)[1])
     with pytest.raises(BadInput, match="no test recording has a label"):
         levels("frame", 1, replace(uncoded, whole={}))
@@ -259,12 +312,18 @@ def test_what_was_not_measured_is_filled_from_the_shortcut_or_with_no_idea() -> 
 @QUICK
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([0, 1, -1]), st.sampled_from([0.2, 0.9, nan])),
+        st.tuples(
+            st.sampled_from(["a", "b"]),
+            st.sampled_from([0, 1, -1]),
+            st.sampled_from([0.2, 0.9, nan]),
+        ),
         min_size=1,
         max_size=14,
     )
 )
-def test_stretches_of_one_label_have_the_mean_of_their_measured_frames(rows_: list[tuple[str, int, float]]) -> None:
+def test_stretches_of_one_label_have_the_mean_of_their_measured_frames(
+    rows_: list[tuple[str, int, float]],
+) -> None:
     rows_ = sorted(rows_, key=lambda r: r[0])
     recording, y = [r[0] for r in rows_], [r[1] for r in rows_]
     probs = [[1 - r[2], r[2]] for r in rows_]
@@ -275,11 +334,21 @@ def test_stretches_of_one_label_have_the_mean_of_their_measured_frames(rows_: li
     assert found.recording.tolist() == [recording[e[0]] for e in expected]
     assert found.span_s.tolist() == [[e[0] / 2, e[1] / 2 + 0.5] for e in expected]
     assert found.probs.ravel() == pytest.approx([v for e in expected for v in e[3]], nan_ok=True)
-    assert found.beside["flat"].ravel() == pytest.approx([v for e in expected for v in e[3][::-1]], nan_ok=True)
+    assert found.beside["flat"].ravel() == pytest.approx(
+        [v for e in expected for v in e[3][::-1]], nan_ok=True
+    )
 
 
 def test_groups_of_people() -> None:
-    bands = {17.9: "0–17", 18: "18–29", 29.9: "18–29", 30: "30–44", 45: "45–59", 60: "60+", 199: "60+"}
+    bands = {
+        17.9: "0–17",
+        18: "18–29",
+        29.9: "18–29",
+        30: "30–44",
+        45: "45–59",
+        60: "60+",
+        199: "60+",
+    }
     for age, band in bands.items():
         assert breakdown.group_of("age", age) == band
     assert breakdown.group_of("age", 200) == breakdown.group_of("age", -1) == "not known"
@@ -333,8 +402,15 @@ def test_figures_per_question() -> None:
 
 
 def test_moments_of_a_line_are_those_of_its_timelines() -> None:
-    true = {"a": [0, 0, 1, 1, 1, 0, 0, 0], "b": [0, 1, 1, 0, -1, 1, 1, 0], "c": [1, 1, 0, 0, 0, 0, 1, 1]}
-    p = {"a": [0.1, 0.6, 0.9, 0.8, 0.2, 0.1, 0.9, nan], "b": [0.5, 0.51, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1]}
+    true = {
+        "a": [0, 0, 1, 1, 1, 0, 0, 0],
+        "b": [0, 1, 1, 0, -1, 1, 1, 0],
+        "c": [1, 1, 0, 0, 0, 0, 1, 1],
+    }
+    p = {
+        "a": [0.1, 0.6, 0.9, 0.8, 0.2, 0.1, 0.9, nan],
+        "b": [0.5, 0.51, 0.9, 0.9, 0.9, 0.9, 0.1, 0.1],
+    }
     p["c"] = [0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.1, 0.9]
     n = 24
     probs = np.array([[1 - v, v] for name in true for v in p[name]])
@@ -348,7 +424,9 @@ def test_moments_of_a_line_are_those_of_its_timelines() -> None:
         beside={"flat": np.full((n, 2), 0.5), "prevalence": np.full((n, 2), 0.5)},
     )
     fold = Fold("f", "p", ("x",), tuple(true))
-    run = Run("m", "toy", TWO, fold, "model", "method", {"frame": one}, windows={"frame_hop_s": 0.5})
+    run = Run(
+        "m", "toy", TWO, fold, "model", "method", {"frame": one}, windows={"frame_hop_s": 0.5}
+    )
     mine = Line("method", "method", "nothing", (), (run,))
     found = breakdown.moments(mine)
     assert found is not None
@@ -366,9 +444,14 @@ def test_moments_of_a_line_are_those_of_its_timelines() -> None:
     drawn = np.random.default_rng(0).multinomial(3, [1 / 3] * 3, 1000).tolist()
     f1s = [2 * sum(w * k for w, (k, _) in zip(d, pairs, strict=True)) for d in drawn]
     all_s = [sum(w * k for w, (_, k) in zip(d, pairs, strict=True)) for d in drawn]
-    assert found["event_f1_ci"] == pytest.approx(slow.interval([a / b for a, b in zip(f1s, all_s, strict=True)]))
+    assert found["event_f1_ci"] == pytest.approx(
+        slow.interval([a / b for a, b in zip(f1s, all_s, strict=True)])
+    )
     stretches = clocks.segment_means(one.recording.tolist(), one.y.tolist(), probs.tolist())
-    y, score = [s[2] for s in stretches], [s[3][1] if not math.isnan(s[3][1]) else 0.5 for s in stretches]
+    y, score = (
+        [s[2] for s in stretches],
+        [s[3][1] if not math.isnan(s[3][1]) else 0.5 for s in stretches],
+    )
     assert found["n_segments"] == len(stretches)
     assert found["segment_macro_f1"] == pytest.approx(slow.macro_f1(y, score, [1.0] * len(y)))
     assert found["segment_auc"] == pytest.approx(slow.auc(y, score, [1.0] * len(y)))
@@ -379,7 +462,8 @@ def test_moments_of_a_line_are_those_of_its_timelines() -> None:
     assert breakdown.moments(replace(mine, runs=())) is None
 
 
-# --- what no fold may hold ------------------------------------------------------------------------------------------
+# --- what no fold may hold
+# ------------------------------------------------------------------------------------------
 
 
 def test_two_recordings_are_one_when_they_share_enough_rows() -> None:
@@ -402,7 +486,9 @@ def test_two_recordings_are_one_when_they_share_enough_rows() -> None:
 
 def test_transcripts_are_compared_from_twelve_words_on() -> None:
     def said(n: int) -> Recording:
-        return Recording("r", "s", Path("x"), words=tuple(Word(f"W{k}", float(k), float(k)) for k in range(n)))
+        return Recording(
+            "r", "s", Path("x"), words=tuple(Word(f"W{k}", float(k), float(k)) for k in range(n))
+        )
 
     assert guard._text(said(12)) == tuple(f"w{k}" for k in range(12))
     assert guard._text(said(11)) == ()
@@ -445,7 +531,8 @@ def test_people_on_both_sides() -> None:
     guard.check_people(replace(fold, test=("a2",), protocol="leave-one-question-out"), known)
 
 
-# --- streams --------------------------------------------------------------------------------------------------------
+# --- streams
+# --------------------------------------------------------------------------------------------------------
 
 
 def stream(ys: list[int]) -> list[Example]:
@@ -481,10 +568,15 @@ def test_orders_and_troubles_of_a_stream(seed: int) -> None:
     before = {e.x.recording: e.x.tracks["e"].values for e in own}
     for share, least, most in ((0.0, 0, 0), (1.0, 36, 36), (0.5, 8, 28)):
         found = order("corrupted", share=share)
-        changed = [e for e in found if not np.array_equal(e.x.tracks["e"].values, before[e.x.recording])]
+        changed = [
+            e for e in found if not np.array_equal(e.x.tracks["e"].values, before[e.x.recording])
+        ]
         assert least <= len(changed) <= most
         assert len(found) == 36
-    noise = [e.x.tracks["e"].values - before[e.x.recording] for e in order("corrupted", share=1.0, strength=2.0)]
+    noise = [
+        e.x.tracks["e"].values - before[e.x.recording]
+        for e in order("corrupted", share=1.0, strength=2.0)
+    ]
     spread = [v.std() for v in before.values()]
     assert np.std(noise) == pytest.approx(2 * np.mean(spread), rel=0.15)
     assert {e.x.tracks["e"].values.dtype for e in order("corrupted")} == {np.dtype(np.float32)}
@@ -496,7 +588,8 @@ def test_people_take_turns() -> None:
     assert streams.interleaved([]) == []
 
 
-# --- knowing when ---------------------------------------------------------------------------------------------------
+# --- knowing when
+# ---------------------------------------------------------------------------------------------------
 
 
 def marked(subject: str, label: list[int]) -> located.Marked:
@@ -514,7 +607,9 @@ def test_a_score_inside_answers_is_over_pairs_of_one_answer(data: Any) -> None:
         one = marked(f"p{k % 3}", label)
         made.append(one)
         n = len(one.frames)
-        scores[id(one)] = data.draw(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=n, max_size=n))
+        scores[id(one)] = data.draw(
+            st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=n, max_size=n)
+        )
     found = located.locate(made, lambda m: np.array(scores[id(m)]), True, seed=2, n_bootstrap=60)
 
     def pairs(score: Any) -> list[tuple[float, float]]:
@@ -539,11 +634,15 @@ def test_a_score_inside_answers_is_over_pairs_of_one_answer(data: Any) -> None:
     inside = found["auc_inside_answers"]
     assert inside["words"]["value"] == pytest.approx(figure(mine, whole))
     assert inside["position"]["value"] == pytest.approx(figure(place, whole))
-    assert found["gain_over_position"]["value"] == pytest.approx(figure(mine, whole) - figure(place, whole))
+    assert found["gain_over_position"]["value"] == pytest.approx(
+        figure(mine, whole) - figure(place, whole)
+    )
     assert inside["words"]["ci"] == pytest.approx(slow.interval([figure(mine, d) for d in draws]))
     gains = slow.interval([figure(mine, d) - figure(place, d) for d in draws])
     assert found["gain_over_position"]["ci"] == pytest.approx(gains)
-    assert found["locates"] == (gains[0] > 0 and slow.interval([figure(mine, d) for d in draws])[0] > 0.5)
+    assert found["locates"] == (
+        gains[0] > 0 and slow.interval([figure(mine, d) for d in draws])[0] > 0.5
+    )
     assert (found["n_answers"], found["n_people"]) == (len(made), p)
     assert located.later_is_marked(made) == (figure(place, whole) >= 0.5)
 
@@ -557,11 +656,16 @@ def test_exactly_chance_locates_nothing_and_a_tie_counts_as_later() -> None:
     first = [marked("a", [1, 0, 0]), marked("b", [1, 0, 0])]
     assert not located.later_is_marked(first)
     assert (
-        located.locate(first, lambda m: np.ones(3), False, n_bootstrap=5)["auc_inside_answers"]["position"]["value"]
+        located.locate(first, lambda m: np.ones(3), False, n_bootstrap=5)["auc_inside_answers"][
+            "position"
+        ]["value"]
         == 1
     )
     assert (
-        located.locate(first, lambda m: np.ones(3), True, n_bootstrap=5)["auc_inside_answers"]["position"]["value"] == 0
+        located.locate(first, lambda m: np.ones(3), True, n_bootstrap=5)["auc_inside_answers"][
+            "position"
+        ]["value"]
+        == 0
     )
 
 
@@ -574,10 +678,14 @@ def test_words_lie_evenly_over_the_answer() -> None:
     assert located.word_score(Model(), "1", one).tolist() == [0, 1, 3, 4]  # type: ignore[arg-type]
 
 
-def moments(subject: str, question: str, present: list[int], score: list[float]) -> located_frames.Moments:
+def moments(
+    subject: str, question: str, present: list[int], score: list[float]
+) -> located_frames.Moments:
     n = len(present)
     place = np.array([(k + 0.5) / n for k in range(n)])
-    return located_frames.Moments(subject, question, place, np.array(present), np.array(score, float))
+    return located_frames.Moments(
+        subject, question, place, np.array(present), np.array(score, float)
+    )
 
 
 def test_shortcut_rates_are_drawn_towards_the_overall_one_by_ten_moments() -> None:
@@ -585,10 +693,16 @@ def test_shortcut_rates_are_drawn_towards_the_overall_one_by_ten_moments() -> No
     found = located_frames.shortcuts(train)
     overall = (4 + 1) / (8 + 2)
     assert found.overall == pytest.approx(overall)
-    assert found.question == {"1": pytest.approx((3 + 10 * overall) / 14), "2": pytest.approx((1 + 10 * overall) / 14)}
+    assert found.question == {
+        "1": pytest.approx((3 + 10 * overall) / 14),
+        "2": pytest.approx((1 + 10 * overall) / 14),
+    }
     # Middles at 1/8, 3/8, 5/8, 7/8: tenths 1, 3, 6 and 8.
     marked_in = {1: (0, 2), 3: (1, 2), 6: (1, 2), 8: (2, 2)}
-    rate = [(marked_in.get(b, (0, 0))[0] + 10 * overall) / (marked_in.get(b, (0, 0))[1] + 10) for b in range(10)]
+    rate = [
+        (marked_in.get(b, (0, 0))[0] + 10 * overall) / (marked_in.get(b, (0, 0))[1] + 10)
+        for b in range(10)
+    ]
     assert found.position == pytest.approx(rate)
 
     def odds(p: float) -> float:
@@ -597,11 +711,15 @@ def test_shortcut_rates_are_drawn_towards_the_overall_one_by_ten_moments() -> No
     new = moments("c", "9", [0, 1, 0, 1], [0] * 4)
     place = [odds(rate[b]) for b in (1, 3, 6, 8)]
     assert found.score(new, "position") == pytest.approx(place)
-    assert found.score(new, "question") == pytest.approx([odds(overall)] * 4), "an unknown question: the overall rate"
+    assert found.score(new, "question") == pytest.approx([odds(overall)] * 4), (
+        "an unknown question: the overall rate"
+    )
     known = moments("c", "1", [0, 1, 0, 1], [0] * 4)
     asked = odds(found.question["1"])
     assert found.score(known, "question") == pytest.approx([asked] * 4)
-    assert found.score(known, "question_position") == pytest.approx([v + asked - odds(overall) for v in place])
+    assert found.score(known, "question_position") == pytest.approx(
+        [v + asked - odds(overall) for v in place]
+    )
     last = located_frames.Moments("c", "1", np.array([1.0]), np.array([1]), np.array([0.0]))
     assert found.score(last, "position") == pytest.approx([odds(rate[9])])
     for nothing in ([], [moments("a", "1", [], [])]):
@@ -611,7 +729,9 @@ def test_shortcut_rates_are_drawn_towards_the_overall_one_by_ten_moments() -> No
 
 def test_a_frame_score_beside_its_shortcuts() -> None:
     rng = np.random.default_rng(5)
-    train = [moments(f"t{k}", str(k % 2), rng.integers(0, 2, 6).tolist(), [0] * 6) for k in range(4)]
+    train = [
+        moments(f"t{k}", str(k % 2), rng.integers(0, 2, 6).tolist(), [0] * 6) for k in range(4)
+    ]
     known = located_frames.shortcuts(train)
     held = []
     for k in range(5):
@@ -626,7 +746,11 @@ def test_a_frame_score_beside_its_shortcuts() -> None:
     for m in held:
         ok = [i for i in range(len(m.score)) if not math.isnan(m.score[i])]
         if ok:
-            measured.append(located_frames.Moments(m.subject, m.question, m.position[ok], m.present[ok], m.score[ok]))
+            measured.append(
+                located_frames.Moments(
+                    m.subject, m.question, m.position[ok], m.present[ok], m.score[ok]
+                )
+            )
     assert (found["n_answers"], found["n_people"], found["n_answers_with_both"]) == (6, 3, 5)
 
     def rows_of(name: str) -> Any:
@@ -638,17 +762,24 @@ def test_a_frame_score_beside_its_shortcuts() -> None:
             y = m.present.tolist()
             k = y.count(1) * y.count(0)
             if k:
-                right += weight[m.subject] * k * slow.auc(y, rows_of(name)(m).tolist(), [1.0] * len(y))
+                right += (
+                    weight[m.subject] * k * slow.auc(y, rows_of(name)(m).tolist(), [1.0] * len(y))
+                )
                 total += weight[m.subject] * k
         return right / total
 
     def overall(name: str, weight: Mapping[str, int]) -> float:
         y = [v for m in measured for v in m.present.tolist()]
         p = [v for m in measured for v in rows_of(name)(m).tolist()]
-        return float(slow.auc(y, p, [float(weight[m.subject]) for m in measured for _ in m.present]))
+        return float(
+            slow.auc(y, p, [float(weight[m.subject]) for m in measured for _ in m.present])
+        )
 
     ones = {"h0": 1, "h1": 1, "h2": 1}
-    draws = [dict(zip(ones, d, strict=True)) for d in np.random.default_rng(1).multinomial(3, [1 / 3] * 3, 80).tolist()]
+    draws = [
+        dict(zip(ones, d, strict=True))
+        for d in np.random.default_rng(1).multinomial(3, [1 / 3] * 3, 80).tolist()
+    ]
     for name in ("model", "position", "question", "question_position"):
         one = found["auc_inside_answers"][name]
         assert one["value"] == pytest.approx(inside(name, ones)), name
@@ -663,14 +794,21 @@ def test_a_frame_score_beside_its_shortcuts() -> None:
     ):
         gain = found["gain"][key]
         assert gain["value"] == pytest.approx(figure("model", ones) - figure(row, ones))
-        assert gain["ci"] == pytest.approx(slow.interval([figure("model", d) - figure(row, d) for d in draws]))
-    low = [found["auc_inside_answers"]["model"]["ci"][0] - 0.5, *(g["ci"][0] for g in found["gain"].values())]
+        assert gain["ci"] == pytest.approx(
+            slow.interval([figure("model", d) - figure(row, d) for d in draws])
+        )
+    low = [
+        found["auc_inside_answers"]["model"]["ci"][0] - 0.5,
+        *(g["ci"][0] for g in found["gain"].values()),
+    ]
     assert found["locates"] == all(v > 0 for v in low)
 
 
 def test_one_person_with_both_kinds_of_moments_shows_nothing() -> None:
     known = located_frames.shortcuts([moments("t", "1", [0, 1], [0, 0])])
-    found = located_frames.locate_frames([moments("a", "1", [0, 1], [0.1, 0.9]), moments("b", "1", [1], [0.9])], known)
+    found = located_frames.locate_frames(
+        [moments("a", "1", [0, 1], [0.1, 0.9]), moments("b", "1", [1], [0.9])], known
+    )
     assert found["locates"] is False
     assert "only 1" in found["reason"]
     two = [moments(s, "1", [0, 1] * 4, [0.1, 0.9] * 4) for s in ("a", "b")]
@@ -678,21 +816,25 @@ def test_one_person_with_both_kinds_of_moments_shows_nothing() -> None:
 
 
 def test_a_gain_that_may_as_well_be_a_loss_locates_nothing() -> None:
-    """One person's moments are told best by the score, the other's by the position: the interval holds zero."""
+    """One person's moments are told best by the score, the other's by the position: the interval
+    holds zero.
+    """
     known = located_frames.shortcuts([moments("t", "1", [0, 0, 1, 1], [0] * 4) for _ in range(5)])
     held = [
         moments("a", "1", [0, 1, 0, 1], [0.1, 0.9, 0.1, 0.9]),
         moments("b", "1", [0, 0, 1, 1], [0.1, 0.5, 0.4, 0.9]),
     ]
     found = located_frames.locate_frames(held, known, n_bootstrap=100)
-    # Of the first person the position has 1/2 (two tenths have one rate), the score 1; of the second 1 and 3/4.
+    # Of the first person the position has 1/2 (two tenths have one rate), the score 1; of the
+    # second 1 and 3/4.
     assert found["gain"]["inside_over_position"]["ci"] == pytest.approx([-0.25, 0.5])
     assert all(g["ci"][1] > 0 for g in found["gain"].values())
     assert found["auc_inside_answers"]["model"]["ci"][0] == pytest.approx(0.75)
     assert found["locates"] is False
 
 
-# --- the card of the words ------------------------------------------------------------------------------------------
+# --- the card of the words
+# ------------------------------------------------------------------------------------------
 
 
 def test_the_flat_rows_of_a_words_model() -> None:
@@ -712,7 +854,9 @@ def test_words_figures_per_question_and_as_plain_values() -> None:
     assert first["mean_score"] == pytest.approx(0.55)
     assert (first["accuracy"], second["accuracy"]) == (0.5, 0.5), "one half is absent"
     assert second["auc"] == 0.5
-    plain = words.plain({1: np.float64(1 / 3), "a": [np.int64(2), nan, math.inf, "x", None, True], "t": (0.5,)})
+    plain = words.plain(
+        {1: np.float64(1 / 3), "a": [np.int64(2), nan, math.inf, "x", None, True], "t": (0.5,)}
+    )
     assert plain == {"1": 0.333333, "a": [2, None, None, "x", None, True], "t": [0.5]}
     assert len(words.hashed("anna", "salt")) == 10
     assert words.hashed("anna", "salt") != words.hashed("anna", "pepper")

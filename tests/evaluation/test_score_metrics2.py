@@ -1,4 +1,6 @@
-"""Metrics of many classes, people and timelines: equal to scikit-learn and scipy, or worked by hand."""
+"""Metrics of many classes, people and timelines: equal to scikit-learn and scipy, or worked by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,8 @@ def test_constant_predictors_lie_on_their_curve_and_skill_does_not() -> None:
             f1, war = classes.macro_f1(y, probs), classes.war(y, probs)
             assert f1 == pytest.approx(war / (1 + war), abs=1e-12)
             assert classes.on_constant_curve(f1, war)
-    # The published rows that the specification names: CLIP-AUTT on BAH lies on the curve, on BioVid it does not.
+    # The published rows that the specification names: CLIP-AUTT on BAH lies on the curve, on BioVid
+    # it does not.
     assert classes.on_constant_curve(0.411, 0.698)
     assert not classes.on_constant_curve(0.780, 0.815)
     y3 = np.array([0] * 6 + [1] * 3 + [2])
@@ -85,7 +88,8 @@ def test_constant_predictors_lie_on_their_curve_and_skill_does_not() -> None:
 
 
 def test_reference_points_of_bah() -> None:
-    # v2 frames: 131103-like shares are in bah.md 2.5; all-negative on v1 frames has AVGF1 .4453 and WF1 .7148.
+    # v2 frames: 131103-like shares are in bah.md 2.5; all-negative on v1 frames has AVGF1 .4453 and
+    # WF1 .7148.
     n, positive = 256_744, 50_664
     y = np.r_[np.ones(positive, int), np.zeros(n - positive, int)]
     probs = np.tile([1.0, 0.0], (n, 1))
@@ -97,7 +101,9 @@ def test_risk_and_coverage_by_hand() -> None:
     y = np.array([1, 0, 1, 0])
     probs = np.array([[0.1, 0.9], [0.8, 0.2], [0.7, 0.3], [0.4, 0.6]])
     # Surest first: right, right, wrong, wrong.
-    assert np.allclose(classes.risk_coverage(y, probs), [[0.25, 0], [0.5, 0], [0.75, 1 / 3], [1, 0.5]])
+    assert np.allclose(
+        classes.risk_coverage(y, probs), [[0.25, 0], [0.5, 0], [0.75, 1 / 3], [1, 0.5]]
+    )
     assert classes.aurc(y, probs) == pytest.approx((0 + 0 + 1 / 3 + 0.5) / 4)
     tied = np.tile([0.4, 0.6], (4, 1))
     assert np.allclose(classes.risk_coverage(y, tied), [[1, 0.5]])
@@ -112,7 +118,9 @@ def test_wilson_worked_example() -> None:
 
 def test_sign_flip_is_exact_for_few_people_and_close_for_many() -> None:
     d = np.array([0.1, 0.2, 0.3, -0.05])
-    by_hand = np.mean([abs(np.dot(s, d)) >= d.sum() - 1e-12 for s in itertools.product((1, -1), repeat=4)])
+    by_hand = np.mean(
+        [abs(np.dot(s, d)) >= d.sum() - 1e-12 for s in itertools.product((1, -1), repeat=4)]
+    )
     assert people.sign_flip(d) == by_hand == 4 / 16
     assert people.sign_flip(np.full(5, 0.1)) == 2 / 32  # the smallest p that five people can give
     assert people.sign_flip(np.zeros(7)) == 1.0
@@ -143,7 +151,9 @@ def test_worst_decile_and_holm() -> None:
     assert people.worst_decile(np.arange(20) / 20) == pytest.approx(0.025)
     assert people.worst_decile(np.array([0.7, 0.2, 0.9])) == 0.2
     # Holm's own steps: 3·.01, then 2·.02, then the larger of .04 and 1·.03.
-    assert people.holm({"a": 0.03, "b": 0.01, "c": 0.02}) == pytest.approx({"a": 0.04, "b": 0.03, "c": 0.04})
+    assert people.holm({"a": 0.03, "b": 0.01, "c": 0.02}) == pytest.approx(
+        {"a": 0.04, "b": 0.03, "c": 0.04}
+    )
 
 
 def test_one_person_with_one_class_is_judged_on_that_class() -> None:
@@ -165,13 +175,18 @@ def test_events_by_hand() -> None:
     found = timeline.score_timelines({"r": (times, true, said)}, 0.5, tolerance_s=1.0)
     assert found["event_f1"] == pytest.approx(2 * 1 / 4)
     assert found["boundary_error_s"] == pytest.approx((0.5 + 0 + 1 + 2) / 4)
-    # Four true changes: onset .5 late, offset on time, onset 1 late, and the last offset is never said.
+    # Four true changes: onset .5 late, offset on time, onset 1 late, and the last offset is never
+    # said.
     assert found["boundary_lag_s"] == pytest.approx(0.5)
     assert found["boundaries_missed"] == pytest.approx(1 / 4)
     assert found["flips_per_minute"] == pytest.approx(3 * 6)
     assert found["true_flips_per_minute"] == pytest.approx(4 * 6)
     perfect = timeline.score_timelines({"r": (times, true, true)}, 0.5)
-    assert (perfect["event_f1"], perfect["boundary_error_s"], perfect["boundaries_missed"]) == (1, 0, 0)
+    assert (perfect["event_f1"], perfect["boundary_error_s"], perfect["boundaries_missed"]) == (
+        1,
+        0,
+        0,
+    )
 
 
 def test_event_matching_is_the_largest_not_the_greedy_one() -> None:

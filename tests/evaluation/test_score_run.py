@@ -1,4 +1,6 @@
-"""The harness: what a method gets, what no fold may contain, shortcut rows by hand, and a run that survives."""
+"""The harness: what a method gets, what no fold may contain, shortcut rows by hand, and a run that
+survives.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,23 @@ TOY = w.Toy()
 FOLD = TOY.folds("all", 0)[0]
 
 
-def go(adapter: Any = None, fold: Fold = FOLD, task: Task = w.CLIP, dataset: Any = TOY, **more: Any) -> Any:
+def go(
+    adapter: Any = None, fold: Fold = FOLD, task: Task = w.CLIP, dataset: Any = TOY, **more: Any
+) -> Any:
     options = {"windows": Windows(2.0), **more}
     return run(
-        fold, dataset, options.pop("features", dataset.features), w.Model(task), adapter or w.Plain(), task, **options
+        fold,
+        dataset,
+        options.pop("features", dataset.features),
+        w.Model(task),
+        adapter or w.Plain(),
+        task,
+        **options,
     )
 
 
-# --- what a method gets ----------------------------------------------------------------------------------------------
+# --- what a method gets
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("part", ["source", "target", "neutral", "few"])
@@ -67,7 +78,11 @@ def test_a_method_gets_what_it_declared_and_nothing_that_leads_to_a_label() -> N
 
 
 def test_labels_come_with_source_and_few_only() -> None:
-    fold = replace(FOLD, few=("t0_1", "t1_1", "t2_1", "t3_1"), test=tuple(i for i in FOLD.test if not i.endswith("_1")))
+    fold = replace(
+        FOLD,
+        few=("t0_1", "t1_1", "t2_1", "t3_1"),
+        test=tuple(i for i in FOLD.test if not i.endswith("_1")),
+    )
     got: list[Given] = []
 
     @dataclass(frozen=True)
@@ -124,12 +139,15 @@ def test_settings_of_a_wrapped_method_are_kept_with_its_name() -> None:
         (w.Offset(), {"fold": replace(FOLD, neutral=("t0_neutral",))}, "'t1' has no neutral"),
     ],
 )
-def test_a_protocol_that_does_not_hand_it_over_refuses_the_method(adapter: Any, more: Any, message: str) -> None:
+def test_a_protocol_that_does_not_hand_it_over_refuses_the_method(
+    adapter: Any, more: Any, message: str
+) -> None:
     with pytest.raises(BadInput, match=message):
         go(adapter, **more)
 
 
-# --- what no fold may contain ----------------------------------------------------------------------------------------
+# --- what no fold may contain
+# ----------------------------------------------------------------------------------------
 
 
 def test_a_person_on_both_sides_raises_unless_the_protocol_means_it() -> None:
@@ -169,7 +187,9 @@ def _copy(world: Any, new: str, old: str, words: bool = False) -> tuple[Any, Any
 @pytest.mark.parametrize("words", [False, True])
 def test_a_planted_duplicate_person_raises(words: bool) -> None:
     planted, features = _copy(TOY, "t2_4", "a3_4", words)
-    with pytest.raises(BadInput, match=r"t2_4 \(of t2\) has the same content as a3_4 \(of a3\) in train"):
+    with pytest.raises(
+        BadInput, match=r"t2_4 \(of t2\) has the same content as a3_4 \(of a3\) in train"
+    ):
         go(dataset=planted, features=features)
     found = go(dataset=planted, features=features, check_content=False)
     assert "not looked for" in found.notes[-1]
@@ -210,7 +230,9 @@ def test_equal_rows_of_counts_and_flags_are_no_duplicate() -> None:
         x = features(recording)
         if recording not in ("a1_1", "t1_1"):
             return x
-        return replace(x, tracks={**x.tracks, "face_crop": replace(x.tracks["embedding"], values=pixels)})
+        return replace(
+            x, tracks={**x.tracks, "face_crop": replace(x.tracks["embedding"], values=pixels)}
+        )
 
     with pytest.raises(BadInput, match="same content"):
         go(features=same_film)
@@ -239,7 +261,9 @@ def test_a_permuted_class_order_is_refused() -> None:
 
 
 def test_a_transductive_protocol_says_so() -> None:
-    fold = replace(FOLD, target=("t0_1", "t1_1", "t2_1", "t3_1"), transductive=("t0_1", "t1_1", "t2_1", "t3_1"))
+    fold = replace(
+        FOLD, target=("t0_1", "t1_1", "t2_1", "t3_1"), transductive=("t0_1", "t1_1", "t2_1", "t3_1")
+    )
 
     @dataclass(frozen=True)
     class Target(w.Plain):
@@ -247,11 +271,15 @@ def test_a_transductive_protocol_says_so() -> None:
         def needs(self) -> Access:
             return Access.TARGET
 
-    assert go(Target(), fold).seen == {"target": {"recordings": 4, "windows": 16}, "part_of_the_test": 4}
+    assert go(Target(), fold).seen == {
+        "target": {"recordings": 4, "windows": 16},
+        "part_of_the_test": 4,
+    }
     assert "part_of_the_test" not in go(w.Plain(), fold).seen
 
 
-# --- shortcut rows ---------------------------------------------------------------------------------------------------
+# --- shortcut rows
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_shortcut_rows_are_those_of_the_training_people() -> None:
@@ -265,9 +293,15 @@ def test_shortcut_rows_are_those_of_the_training_people() -> None:
     from twomind.evaluation.classes import decide
 
     assert decide(rows.beside["question_only"]).tolist() == [0, 0, 1, 0] * 4
-    assert metrics.within_question_auc(rows.y, rows.beside["question_only"][:, 1], rows.question) == 0.5
+    assert (
+        metrics.within_question_auc(rows.y, rows.beside["question_only"][:, 1], rows.question)
+        == 0.5
+    )
     # Present answers are six words longer, so length tells something within questions.
-    assert metrics.within_question_auc(rows.y, rows.beside["length_question"][:, 1], rows.question) > 0.7
+    assert (
+        metrics.within_question_auc(rows.y, rows.beside["length_question"][:, 1], rows.question)
+        > 0.7
+    )
     assert "position" not in rows.beside
 
 
@@ -282,7 +316,9 @@ def test_length_and_question_is_the_regression_that_it_says() -> None:
     seen = baselines.Seen(question, length, np.full(80, np.nan))
     got = baselines.length_question(seen, y, 2, seen)
     log = np.log1p(length)
-    x = np.column_stack([(log - log.mean()) / log.std(), question[:, None] == np.array(["1", "2", "3"])])
+    x = np.column_stack(
+        [(log - log.mean()) / log.std(), question[:, None] == np.array(["1", "2", "3"])]
+    )
     # Two rows of weights with penalty a are one difference with penalty a / 2.
     fitted = linear.LogisticRegression(C=2 / baselines.PENALTY, tol=1e-9, max_iter=5000).fit(x, y)
     assert np.allclose(got, fitted.predict_proba(x), atol=2e-4)
@@ -293,7 +329,8 @@ def test_position_stands_in_tables_of_moments() -> None:
     rows = found.rows["frame"]
     assert found.level == "frame"
     assert (rows.y == -1).sum() == 16 * 2
-    # Per tenth of 8 s: frames of 4–6 s lie in the tenths 5, 6 and 7; 11 of 24 training answers have them.
+    # Per tenth of 8 s: frames of 4–6 s lie in the tenths 5, 6 and 7; 11 of 24 training answers have
+    # them.
     at = (rows.span_s.mean(axis=1) / 0.8).astype(int)
     rate = {b: rows.beside["position"][at == b][0, 1] for b in range(10)}
     assert [b for b in range(10) if rate[b] > 0] == [5, 6, 7]
@@ -332,7 +369,8 @@ def test_rows_are_checked_at_birth() -> None:
         replace(rows, beside={"question_only": rows.probs[:, :1]})
 
 
-# --- a run is a file -------------------------------------------------------------------------------------------------
+# --- a run is a file
+# -------------------------------------------------------------------------------------------------
 
 
 def same_rows(a: Rows, b: Rows) -> bool:
@@ -400,7 +438,9 @@ def test_the_same_run_is_read_back_and_a_damaged_or_other_one_is_made_again(tmp_
     assert go(dataset=other).fingerprint != go().fingerprint
 
 
-def test_compare_runs_every_method_on_every_fold_beside_no_adaptation_and_resumes(tmp_path: Path) -> None:
+def test_compare_runs_every_method_on_every_fold_beside_no_adaptation_and_resumes(
+    tmp_path: Path,
+) -> None:
     asked: list[str] = []
 
     def model_for(fold: Fold) -> Any:
@@ -412,7 +452,13 @@ def test_compare_runs_every_method_on_every_fold_beside_no_adaptation_and_resume
     def go_all(**more: Any) -> Any:
         options = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0), **more}
         return compare(
-            TOY, "one-out", model_for, {"offset": w.Offset(), "counted": Counted()}, (0, 1), tmp_path, **options
+            TOY,
+            "one-out",
+            model_for,
+            {"offset": w.Offset(), "counted": Counted()},
+            (0, 1),
+            tmp_path,
+            **options,
         )
 
     Counted.calls = 0
@@ -424,7 +470,10 @@ def test_compare_runs_every_method_on_every_fold_beside_no_adaptation_and_resume
     assert Counted.calls == 4 * 2 * 16, "only the fold that failed may be run"
     assert len(found) == 4 * 2 * 3
     assert {(r.fold.name, r.seed, r.method) for r in found} == {
-        (f"t{i}", s, m) for i in range(4) for s in (0, 1) for m in ("source-only", "offset", "counted")
+        (f"t{i}", s, m)
+        for i in range(4)
+        for s in (0, 1)
+        for m in ("source-only", "offset", "counted")
     }
     assert done[-1][1:] == (4, 4)
 
@@ -445,7 +494,9 @@ compare(toy, "one-out", model_for, {{"offset": w.Offset()}}, (0,), {out!r}, feat
 """
 
 
-def test_a_killed_comparison_keeps_what_was_done_and_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+def test_a_killed_comparison_keeps_what_was_done_and_ends_as_an_undisturbed_one(
+    tmp_path: Path,
+) -> None:
     code = KILLED.format(tests=str(Path(__file__).parents[1]), out=str(tmp_path / "a"))
     killed = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert killed.returncode == -9, killed.stderr.decode()
@@ -453,7 +504,9 @@ def test_a_killed_comparison_keeps_what_was_done_and_ends_as_an_undisturbed_one(
 
     def go_all(out: Path) -> Any:
         more = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0)}
-        return compare(TOY, "one-out", lambda fold: w.Model(), {"offset": w.Offset()}, (0,), out, **more)
+        return compare(
+            TOY, "one-out", lambda fold: w.Model(), {"offset": w.Offset()}, (0,), out, **more
+        )
 
     resumed, fresh = go_all(tmp_path / "a"), go_all(tmp_path / "b")
     assert len(resumed) == 8
@@ -463,21 +516,28 @@ def test_a_killed_comparison_keeps_what_was_done_and_ends_as_an_undisturbed_one(
 
 
 def test_scoring_imports_no_torch() -> None:
-    code = "import sys, twomind.evaluation.run, twomind.evaluation.runs; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, twomind.evaluation.run, twomind.evaluation.runs; sys.exit('torch' in "
+        "sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_overlapping_stretches_of_one_film_raise(tmp_path: Path) -> None:
     film = tmp_path / "session.mp4"
     film.write_bytes(b"film")
-    changed = tuple(replace(r, media=film) if r.id in ("a0_1", "t1_1") else r for r in TOY.recordings())
+    changed = tuple(
+        replace(r, media=film) if r.id in ("a0_1", "t1_1") else r for r in TOY.recordings()
+    )
 
     @dataclass(frozen=True)
     class OneFilm(w.Toy):
         def recordings(self) -> Any:
             return changed
 
-    with pytest.raises(BadInput, match=r"t1_1 \(test\) and a0_1 \(in train\) are overlapping stretches of one file"):
+    with pytest.raises(
+        BadInput, match=r"t1_1 \(test\) and a0_1 \(in train\) are overlapping stretches of one file"
+    ):
         go(dataset=OneFilm())
 
     def later(recording: str) -> Any:
@@ -485,7 +545,9 @@ def test_overlapping_stretches_of_one_film_raise(tmp_path: Path) -> None:
         if recording != "t1_1":
             return x
         track = x.tracks["embedding"]
-        return replace(x, span_s=(8.0, 16.0), tracks={"embedding": replace(track, times_s=track.times_s + 8)})
+        return replace(
+            x, span_s=(8.0, 16.0), tracks={"embedding": replace(track, times_s=track.times_s + 8)}
+        )
 
     assert go(dataset=OneFilm(), features=later).rows["recording"].span_s[4].tolist() == [8, 16]
 
@@ -497,7 +559,9 @@ def test_several_workers_do_what_one_does(tmp_path: Path, monkeypatch: pytest.Mo
     one = compare(toy, "one-out", w.model_for, methods, (0,), tmp_path / "one", **more)
     two = compare(toy, "one-out", w.model_for, methods, (0,), tmp_path / "two", workers=2, **more)
     assert [r.name for r in one] == [r.name for r in two]
-    assert all(same_rows(a.rows[k], b.rows[k]) for a, b in zip(one, two, strict=True) for k in a.rows)
+    assert all(
+        same_rows(a.rows[k], b.rows[k]) for a, b in zip(one, two, strict=True) for k in a.rows
+    )
 
 
 def test_a_torch_model_and_a_method_by_name(tmp_path: Path) -> None:
@@ -509,7 +573,12 @@ def test_a_torch_model_and_a_method_by_name(tmp_path: Path) -> None:
         weight[1, 0] = scale
         return EmbeddingRecogniser(w.CLIP, {"head.weight": weight, "head.bias": torch.zeros(2)})
 
-    more = {"features": TOY.features, "task": w.CLIP, "windows": Windows(2.0), "summary_for": embedding_summary}
+    more = {
+        "features": TOY.features,
+        "task": w.CLIP,
+        "windows": Windows(2.0),
+        "summary_for": embedding_summary,
+    }
     [found] = compare(TOY, "all", model_for, ["source-only"], (0,), tmp_path, **more)
     assert (found.model, found.method) == ("EmbeddingRecogniser", "source-only")
     key = runs.stored_key(runs.find_runs([tmp_path])[0])

@@ -61,16 +61,24 @@ METRICS = ("macro_f1", "ap", "ap_bah", "auc", "within_question_auc", "ece", "bri
 
 
 def made_up(folder: Path, n_people: int = 20, seed: int = 0) -> Path:
-    """People whose label shows in the question and in hesitant words; three split files in the public format."""
+    """People whose label shows in the question and in hesitant words; three split files in the
+    public format.
+    """
     rng = np.random.default_rng(seed)
-    for name, people in (("train", range(n_people)), ("val", range(900, 912)), ("test", range(950, 960))):
+    for name, people in (
+        ("train", range(n_people)),
+        ("val", range(900, 912)),
+        ("test", range(950, 960)),
+    ):
         lines = []
         for person in people:
             for q in range(1, 8):
                 label = int(rng.random() < (0.2 if q < 4 else 0.8))
                 pool = HESITANT + NEUTRAL if label else NEUTRAL
                 text = " ".join(rng.choice(pool, rng.integers(15, 40)))
-                path = f"Videos/{person}/Visite_1/{person}_Question_{q}_2024-01-01_10-00-00_Video.mp4"
+                path = (
+                    f"Videos/{person}/Visite_1/{person}_Question_{q}_2024-01-01_10-00-00_Video.mp4"
+                )
                 lines.append(f"{path},{label},{text}, yes")
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
@@ -110,7 +118,12 @@ def test_the_score_has_every_figure_with_its_interval_and_is_plain_json(made) ->
     folder, out, _ = made
     found = score_words(folder, "test", out, n_bootstrap=50)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert (found["n"], found["n_people"], found["n_not_scored"], found["overlap_with_training"]) == (70, 10, 0, 0)
+    assert (
+        found["n"],
+        found["n_people"],
+        found["n_not_scored"],
+        found["overlap_with_training"],
+    ) == (70, 10, 0, 0)
     for row in ("prevalence_only", "constant", "question_only", "length_question"):
         for name in METRICS:
             for block in (found, found[row]):
@@ -126,7 +139,9 @@ def test_the_score_has_every_figure_with_its_interval_and_is_plain_json(made) ->
 
 
 def test_the_table_that_is_printed_carries_its_shortcut_rows(made, monkeypatch) -> None:
-    """The training rate and the commoner label stand beside every table, worked out by hand here."""
+    """The training rate and the commoner label stand beside every table, worked out by
+    hand here.
+    """
     folder, out, result = made
     train = read_split(folder / "train.txt").answers
     rate = np.mean([a.label for a in train])
@@ -136,10 +151,15 @@ def test_the_table_that_is_printed_carries_its_shortcut_rows(made, monkeypatch) 
     assert found["constant"]["brier"] == pytest.approx(np.mean(y != (rate > 0.5)), abs=1e-6)
     assert found["constant"]["auc"] == found["prevalence_only"]["auc"] == 0.5
     held_out = result["card"]["held_out_people"]
-    assert held_out["constant"]["brier"] > held_out["prevalence"]["brier"] > held_out["words"]["brier"]
+    assert (
+        held_out["constant"]["brier"] > held_out["prevalence"]["brier"] > held_out["words"]["brier"]
+    )
     monkeypatch.setattr("twomind.evaluation.words_card.train_words", lambda *_, **__: result)
     model = ["--split", "test", "--model", str(out), "--bootstrap", "100"]
-    for call in (["score", "words", "--data", str(folder), *model], ["train", "words", "--data", str(folder)]):
+    for call in (
+        ["score", "words", "--data", str(folder), *model],
+        ["train", "words", "--data", str(folder)],
+    ):
         done = CliRunner().invoke(main, call)
         assert done.exit_code == 0, done.stderr
         for row in (
@@ -157,7 +177,9 @@ def test_a_model_of_drawn_people_says_so_and_refuses_real_ones(tmp_path) -> None
     study.mkdir()
     own_table(study / "mine.csv")
     (study / "study.json").write_text('{"drawn": true}', encoding="utf-8")
-    card = train_words(study / "mine.csv", out=tmp_path / "model", n_repeats=1, n_folds=2, n_bootstrap=5)["card"]
+    card = train_words(
+        study / "mine.csv", out=tmp_path / "model", n_repeats=1, n_folds=2, n_bootstrap=5
+    )["card"]
     assert card["data"]["drawn"] is True
     assert card["population"].startswith("drawn people")
     model = WordsRecogniser.load(tmp_path / "model")
@@ -188,13 +210,17 @@ def test_a_drawn_study_in_the_public_layout_is_not_called_bah(tmp_path) -> None:
     folder.mkdir(parents=True)
     made_up(folder)
     (tmp_path / "study" / "DRAWN").write_text("", encoding="utf-8")
-    card = train_words(folder, out=tmp_path / "model", n_repeats=1, n_folds=2, n_bootstrap=5)["card"]
+    card = train_words(folder, out=tmp_path / "model", n_repeats=1, n_folds=2, n_bootstrap=5)[
+        "card"
+    ]
     assert "BAH" not in card["data"]["name"]
     assert card["population"].startswith("drawn people")
     assert not card["form"]
 
 
-def test_a_folder_in_the_public_layout_is_called_bah_only_when_its_people_are_those_of_bah(made, shared) -> None:
+def test_a_folder_in_the_public_layout_is_called_bah_only_when_its_people_are_those_of_bah(
+    made, shared
+) -> None:
     assert made[2]["card"]["data"]["bah"] is False
     assert "BAH" not in made[2]["card"]["data"]["name"]
     assert made[2]["card"]["population"] == "of the user's own data"
@@ -208,7 +234,9 @@ def test_a_folder_in_the_public_layout_is_called_bah_only_when_its_people_are_th
 def test_answers_without_words_fall_back_and_are_counted(made, tmp_path) -> None:
     folder, out, _ = made
     lines = (folder / "test.txt").read_text().splitlines()
-    lines = [",".join([*line.split(",")[:2], ""]) if i % 7 == 0 else line for i, line in enumerate(lines)]
+    lines = [
+        ",".join([*line.split(",")[:2], ""]) if i % 7 == 0 else line for i, line in enumerate(lines)
+    ]
     (tmp_path / "test.txt").write_text("\n".join([*lines, "broken line"]), encoding="utf-8")
     found = score_words(tmp_path, "test", out, n_bootstrap=20)
     assert (found["n"], found["n_not_scored"], found["n_lines_not_used"]) == (70, 10, 1)
@@ -222,7 +250,9 @@ def test_rows_of_a_model_equal_its_parts_also_with_n_grams(made) -> None:
     rows = np.arange(40)
     for variant, with_question in (("lexicon", True), ("lexicon", False), ("ngram", True)):
         recipe = wt.Recipe(variant=variant)
-        model = wt.scaled(wt.fit_once(data, rows, with_question, recipe, recipe.candidates()[0]), 0.8)
+        model = wt.scaled(
+            wt.fit_once(data, rows, with_question, recipe, recipe.candidates()[0]), 0.8
+        )
         expected = wt.logits(model, data, rows)
         for i in rows[:10]:
             parts = model.parts(data.texts[i], str(data.question[i]) if with_question else None)
@@ -238,7 +268,9 @@ def test_parts_are_zero_for_the_average_answer(made) -> None:
     even = np.array([1 / np.sum(data.question == q) for q in data.question])
     parts = [model.parts(t, str(q)) for t, q in zip(data.texts, data.question, strict=True)]
     for name in ("question", "length", "content"):
-        assert np.average([getattr(p, name) for p in parts], weights=even) == pytest.approx(0, abs=1e-9)
+        assert np.average([getattr(p, name) for p in parts], weights=even) == pytest.approx(
+            0, abs=1e-9
+        )
 
 
 def test_a_category_that_nobody_used_has_no_rate_and_no_weight(made) -> None:
@@ -263,13 +295,17 @@ def test_folds_keep_people_together_and_leave_the_question_out(made) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_dual_solution_is_that_of_the_features(seed: int) -> None:
-    """More features than answers, uneven weights and penalties: equal to scikit-learn on the features themselves."""
+    """More features than answers, uneven weights and penalties: equal to scikit-learn on the
+    features themselves.
+    """
     linear_model = pytest.importorskip("sklearn.linear_model")
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(60, 150)), rng.integers(0, 2, 60)
     weights, penalty = rng.random(60) + 0.2, 10.0 ** rng.uniform(-2, 2, 150)
     scale = 1 / np.sqrt(penalty)
-    model = linear_model.LogisticRegression(C=1.0, fit_intercept=False, solver="newton-cholesky", tol=1e-10)
+    model = linear_model.LogisticRegression(
+        C=1.0, fit_intercept=False, solver="newton-cholesky", tol=1e-10
+    )
     expected = model.fit(x * scale, y, sample_weight=weights).coef_[0] * scale
     a = solve_dual((x / penalty) @ x.T, y, weights)
     assert x.T @ a / penalty == pytest.approx(expected, abs=1e-6)
@@ -296,7 +332,9 @@ def own_table(path: Path) -> list[str]:
     for person in range(12):
         for question in ("Why do you smoke?", "What about sport?"):
             label = int(rng.random() < 0.5)
-            rows.append(f'p{person},{question},{label},"{" ".join(rng.choice(HESITANT if label else NEUTRAL, 20))}"')
+            rows.append(
+                f'p{person},{question},{label},"{" ".join(rng.choice(HESITANT if label else NEUTRAL, 20))}"'
+            )
     path.write_text("\n".join(rows), encoding="utf-8")
     return rows
 
@@ -327,10 +365,17 @@ def test_own_transcripts_with_own_questions(variant: str, tmp_path) -> None:
 LINE = '{person},{question},{label},"{text}"'
 
 
-def rows_of(n_people: int, labels: str = "01", questions: tuple[str, ...] = ("a", "b")) -> list[str]:
+def rows_of(
+    n_people: int, labels: str = "01", questions: tuple[str, ...] = ("a", "b")
+) -> list[str]:
     rng = np.random.default_rng(2)
     return [
-        LINE.format(person=p, question=q, label=labels[(p + i) % len(labels)], text=" ".join(rng.choice(NEUTRAL, 12)))
+        LINE.format(
+            person=p,
+            question=q,
+            label=labels[(p + i) % len(labels)],
+            text=" ".join(rng.choice(NEUTRAL, 12)),
+        )
         for p in range(n_people)
         for i, q in enumerate(questions)
     ]
@@ -345,7 +390,10 @@ ONLY_BY_QUESTION = [*rows_of(12, "0", ("a",)), *rows_of(12, "1", ("b",))]
         (rows_of(4), "got 4 people"),
         (rows_of(12, "1"), "0 of them with the label 0"),
         (
-            [*rows_of(12, "0"), LINE.format(person=1, question="a", label=1, text=" ".join(NEUTRAL))],
+            [
+                *rows_of(12, "0"),
+                LINE.format(person=1, question="a", label=1, text=" ".join(NEUTRAL)),
+            ],
             "1 with the label 1",
         ),
         (ONLY_BY_QUESTION, "no question can be left out"),
@@ -355,11 +403,18 @@ ONLY_BY_QUESTION = [*rows_of(12, "0", ("a",)), *rows_of(12, "1", ("b",))]
         (None, "missing: subject, question, label, transcript"),
     ],
 )
-def test_data_that_cannot_be_trained_on_says_why_and_writes_nothing(rows, message: str, tmp_path) -> None:
+def test_data_that_cannot_be_trained_on_says_why_and_writes_nothing(
+    rows, message: str, tmp_path
+) -> None:
     pytest.importorskip("sklearn")
     path = tmp_path / "mine.csv"
-    path.write_text("" if rows is None else "\n".join(["subject,question,label,transcript", *rows]), encoding="utf-8")
-    done = CliRunner().invoke(main, ["train", "words", "--data", str(path), "--out", str(tmp_path / "m"), "--json"])
+    path.write_text(
+        "" if rows is None else "\n".join(["subject,question,label,transcript", *rows]),
+        encoding="utf-8",
+    )
+    done = CliRunner().invoke(
+        main, ["train", "words", "--data", str(path), "--out", str(tmp_path / "m"), "--json"]
+    )
     assert done.exit_code == BadInput.exit_code
     assert message in json.loads(done.stdout)["error"]["message"]
     assert not (tmp_path / "m").exists()
@@ -373,7 +428,9 @@ def test_data_that_is_not_there() -> None:
 
 
 def test_a_question_with_one_label_is_left_out_of_the_own_prompt_figures(tmp_path) -> None:
-    """Without question a, only one label is left; its answers then have no figure, the others do."""
+    """Without question a, only one label is left; its answers then have no figure, the
+    others do.
+    """
     pytest.importorskip("sklearn")
     path = tmp_path / "mine.csv"
     rows = [*rows_of(12, "01", ("a",)), *rows_of(12, "1", ("b", "c"))]
@@ -384,7 +441,9 @@ def test_a_question_with_one_label_is_left_out_of_the_own_prompt_figures(tmp_pat
 
 
 @pytest.mark.slow
-def test_training_tells_its_progress_and_an_interruption_leaves_the_old_model(made, tmp_path) -> None:
+def test_training_tells_its_progress_and_an_interruption_leaves_the_old_model(
+    made, tmp_path
+) -> None:
     folder, *_ = made
     small = {"n_repeats": 1, "n_folds": 2, "n_bootstrap": 10}
     heard: list[tuple[str, float, float]] = []
@@ -403,7 +462,9 @@ def test_training_tells_its_progress_and_an_interruption_leaves_the_old_model(ma
     assert (tmp_path / "words.json").read_bytes() == before
 
 
-def test_ctrl_c_at_the_command_line_says_that_nothing_was_written(made, tmp_path, monkeypatch) -> None:
+def test_ctrl_c_at_the_command_line_says_that_nothing_was_written(
+    made, tmp_path, monkeypatch
+) -> None:
     folder, *_ = made
 
     def interrupted(*_, progress, **__):
@@ -411,7 +472,9 @@ def test_ctrl_c_at_the_command_line_says_that_nothing_was_written(made, tmp_path
         raise KeyboardInterrupt
 
     monkeypatch.setattr("twomind.evaluation.words_card.train_words", interrupted)
-    done = CliRunner().invoke(main, ["train", "words", "--data", str(folder), "--out", str(tmp_path / "m")])
+    done = CliRunner().invoke(
+        main, ["train", "words", "--data", str(folder), "--out", str(tmp_path / "m")]
+    )
     assert done.exit_code == 130
     assert "cross-validation (1 of 9 steps)" in done.stderr
     assert "no model was written" in done.stderr

@@ -1,4 +1,6 @@
-"""Cues on tracks drawn here row by row: how many, when (to a row), and none where nothing can be known."""
+"""Cues on tracks drawn here row by row: how many, when (to a row), and none where nothing can be
+known.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,15 @@ COLUMNS = (
 )
 
 
-def _face(duration_s: float = 20.0, times_s: np.ndarray | None = None, noise: float = 0.02, **columns: object) -> Track:
-    """A still face with slight noise; ``columns`` are arrays, or (start_s, end_s, value) pulses on it."""
+def _face(
+    duration_s: float = 20.0,
+    times_s: np.ndarray | None = None,
+    noise: float = 0.02,
+    **columns: object,
+) -> Track:
+    """A still face with slight noise; ``columns`` are arrays, or (start_s, end_s, value) pulses on
+    it.
+    """
     t = np.arange(0, duration_s, ROW_S) if times_s is None else times_s
     rng = np.random.default_rng(0)
     values = np.zeros((len(t), len(COLUMNS)))
@@ -39,7 +48,9 @@ def _face(duration_s: float = 20.0, times_s: np.ndarray | None = None, noise: fl
     return Track(values, t, np.ones(len(t), bool), COLUMNS, tuple("" for _ in COLUMNS))
 
 
-def _voice(pauses: tuple[tuple[float, float], ...] = (), duration_s: float = 20.0, nuclei: object = ()) -> VoiceResult:
+def _voice(
+    pauses: tuple[tuple[float, float], ...] = (), duration_s: float = 20.0, nuclei: object = ()
+) -> VoiceResult:
     t = np.arange(round(duration_s * 100)) / 100
     values = np.full((len(t), 4), np.nan, np.float32)
     values[:, 0] = 1
@@ -107,7 +118,10 @@ def test_sides_are_the_persons_own() -> None:
     told = [c.detail for c in find_cues(face, None, None, None) if c.kind == "gaze_away"]
     assert told == ["to the own left", "to the own right", "up", "down"]
     face = _face(pose_roll=[(2, 3, 9.0), (5, 6, -9.0)])
-    assert [c.detail for c in find_cues(face, None, None, None)] == ["to the own left", "to the own right"]
+    assert [c.detail for c in find_cues(face, None, None, None)] == [
+        "to the own left",
+        "to the own right",
+    ]
 
 
 def test_head_turned_with_eyes_kept_on_the_screen_is_no_gaze_away() -> None:
@@ -167,7 +181,9 @@ def test_lips_that_narrow_in_a_smile_are_not_pressed() -> None:
 
 def _lose(track: Track, start_s: float, end_s: float) -> Track:
     lost = (track.times_s >= start_s - 1e-9) & (track.times_s < end_s - 1e-9)
-    values = np.where(lost[:, None], 999.0, track.values)  # whatever stands in an invalid row must not count
+    values = np.where(
+        lost[:, None], 999.0, track.values
+    )  # whatever stands in an invalid row must not count
     return replace(track, values=values, valid=~lost)
 
 
@@ -221,19 +237,28 @@ def test_absent_measures_give_no_cue_of_their_kind() -> None:
 def test_long_pauses() -> None:
     cues = find_cues(None, None, _voice(((2.0, 2.9), (5.0, 6.0), (10.0, 13.5))), None)
     _assert_spans(cues, "long_pause", [(5.0, 6.0), (10.0, 13.5)], 0.0)
-    assert [(c.modality, c.value, c.unit) for c in cues] == [("voice", 1.0, "s"), ("voice", 3.5, "s")]
+    assert [(c.modality, c.value, c.unit) for c in cues] == [
+        ("voice", 1.0, "s"),
+        ("voice", 3.5, "s"),
+    ]
 
 
 def test_slow_and_fast_stretches_against_the_persons_own_median() -> None:
     pauses = ((4.0, 4.5), (8.0, 8.5), (12.0, 12.5), (16.0, 16.5))
     rates = (4.0, 4.0, 2.0, 7.0, 4.0)
     starts, ends = (0.0, 4.5, 8.5, 12.5, 16.5), (4.0, 8.0, 12.0, 16.0, 20.0)
-    nuclei = [t for a, b, r in zip(starts, ends, rates, strict=True) for t in np.arange(a + 0.05, b, 1 / r)]
+    nuclei = [
+        t
+        for a, b, r in zip(starts, ends, rates, strict=True)
+        for t in np.arange(a + 0.05, b, 1 / r)
+    ]
     cues = find_cues(None, None, _voice(pauses, nuclei=nuclei), None)
     _assert_spans(cues, "slow_speech", [(8.5, 12.0)], 0.011)
     _assert_spans(cues, "fast_speech", [(12.5, 16.0)], 0.011)
     assert len(cues) == 2
-    few = find_cues(None, None, _voice(pauses, nuclei=nuclei), None, CueSettings(n_rate_stretches=6))
+    few = find_cues(
+        None, None, _voice(pauses, nuclei=nuclei), None, CueSettings(n_rate_stretches=6)
+    )
     assert few == (), "too few stretches to know what is usual"
 
 
@@ -250,7 +275,14 @@ def test_words_come_from_the_text_module_and_all_is_in_order_of_time() -> None:
 
 def test_every_kind_is_described() -> None:
     assert set(text.WORD_KINDS) < set(KINDS)
-    assert set(PULSES) | {"head_shake", "nod", "eyes_closed", "long_pause", "slow_speech", "fast_speech"} < set(KINDS)
+    assert set(PULSES) | {
+        "head_shake",
+        "nod",
+        "eyes_closed",
+        "long_pause",
+        "slow_speech",
+        "fast_speech",
+    } < set(KINDS)
     assert all(KINDS.values())
     assert "breath" in NOT_MEASURED
     assert not set(NOT_MEASURED) & set(KINDS)
@@ -266,7 +298,10 @@ def test_hysteresis_exactly() -> None:
     assert [(e.start_s, e.end_s, e.value, e.peak) for e in found] == [(1, 4, 3, 2), (8, 9, 3, 8)]
     assert [(e.start_s, e.end_s) for e in find_events(t, v, 3, 2, min_s=2)] == [(1, 4)]
     assert [(e.start_s, e.end_s) for e in find_events(t, v, 3, 2, min_s=0, merge_s=4.1)] == [(1, 9)]
-    assert [(e.start_s, e.end_s) for e in find_events(t, v, 3, 2, min_s=0, merge_s=4)] == [(1, 4), (8, 9)]
+    assert [(e.start_s, e.end_s) for e in find_events(t, v, 3, 2, min_s=0, merge_s=4)] == [
+        (1, 4),
+        (8, 9),
+    ]
 
 
 def test_merging_never_bridges_a_hole() -> None:
@@ -295,6 +330,9 @@ def test_thresholds_are_monotone() -> None:
         assert amounts == sorted(amounts, reverse=True), name
         assert amounts[0] > amounts[-1], name
     wave = 6 * np.sin(2 * np.pi * 1.5 * t) * (1 + np.sin(0.2 * t))
-    swings = [sum(e.end_s - e.start_s for e in find_swings(t, wave, size, 0.6, 3)) for size in (1, 4, 12, 20, 30)]
+    swings = [
+        sum(e.end_s - e.start_s for e in find_swings(t, wave, size, 0.6, 3))
+        for size in (1, 4, 12, 20, 30)
+    ]
     assert swings == sorted(swings, reverse=True)
     assert swings[0] > swings[-1] == 0

@@ -35,7 +35,9 @@ def face(request: pytest.FixtureRequest) -> list[Decoded]:
     """Seventy frames of one face: a drawn one, and a real one where the shared folder is there."""
     if request.param == "drawn":
         return list(films.lively())
-    return list(decoded(request.getfixturevalue("shared") / "data" / "faces" / "single_face.mp4", 70))
+    return list(
+        decoded(request.getfixturevalue("shared") / "data" / "faces" / "single_face.mp4", 70)
+    )
 
 
 @pytest.fixture(scope="module", params=["drawn", REAL])
@@ -43,7 +45,9 @@ def interrupted(request: pytest.FixtureRequest) -> list[Decoded]:
     """Frames with a face and then none."""
     if request.param == "drawn":
         return list(films.comes_and_goes())
-    return list(decoded(request.getfixturevalue("shared") / "data" / "faces" / "face_noface.mov", 100))
+    return list(
+        decoded(request.getfixturevalue("shared") / "data" / "faces" / "face_noface.mov", 100)
+    )
 
 
 def quality_of(result: FaceResult) -> float:
@@ -74,7 +78,9 @@ def test_an_empty_room() -> None:
 
 
 def check_measures(track: Track) -> None:
-    """Measures are finite where there is a face, of sensible size, and do not jump from frame to frame."""
+    """Measures are finite where there is a face, of sensible size, and do not jump from frame to
+    frame.
+    """
     for measure in MEASURES:
         values = track.column(measure.name)
         finite = np.isfinite(values[track.valid]).mean()
@@ -85,7 +91,12 @@ def check_measures(track: Track) -> None:
         if name != "AU43":
             steps = np.abs(np.diff(values))
             assert np.nanmedian(steps) < 0.02, f"{name} is noisy"
-    assert np.abs(np.nanmedian([track.column(p) for p in ("pose_yaw", "pose_pitch", "pose_roll")], axis=1)).max() < 12
+    assert (
+        np.abs(
+            np.nanmedian([track.column(p) for p in ("pose_yaw", "pose_pitch", "pose_roll")], axis=1)
+        ).max()
+        < 12
+    )
 
 
 def check_no_face(result: FaceResult) -> None:
@@ -135,7 +146,9 @@ GOLDEN = [
 
 
 def test_golden_landmarks(shared: Path) -> None:
-    """Eye corners, nose tip, mouth corners and chin on frame 10, px. Should change only with MediaPipe's models."""
+    """Eye corners, nose tip, mouth corners and chin on frame 10, px. Should change only with
+    MediaPipe's models.
+    """
     settings = FaceSettings(keep_landmarks=True)
     result = read(decoded(shared / "data" / "faces" / "single_face.mp4", 11), settings)
     assert result.landmarks is not None
@@ -145,7 +158,9 @@ def test_golden_landmarks(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["drawn", REAL])
-def test_faces_at_a_quarter_of_the_size_are_found(source: str, request: pytest.FixtureRequest) -> None:
+def test_faces_at_a_quarter_of_the_size_are_found(
+    source: str, request: pytest.FixtureRequest
+) -> None:
     """FaceMesh alone finds none of them."""
     if source == "drawn":
         pictures, by = list(films.large()), 0.22
@@ -192,8 +207,12 @@ def shrink(by: float) -> Callable[[np.ndarray], np.ndarray]:
 
 DEGRADE: dict[str, list[Callable[[np.ndarray], np.ndarray]]] = {
     "blur": [lambda p, s=s: cv2.GaussianBlur(p, (0, 0), s) for s in (0.1, 2, 4, 7, 11, 16)],
-    "darkness": [lambda p, g=g: (p * g).astype(np.uint8) for g in (1.0, 0.6, 0.4, 0.25, 0.12, 0.05)],
-    "glare": [lambda p, g=g: np.clip(p * g, 0, 255).astype(np.uint8) for g in (1.0, 1.8, 2.6, 4.0, 8.0)],
+    "darkness": [
+        lambda p, g=g: (p * g).astype(np.uint8) for g in (1.0, 0.6, 0.4, 0.25, 0.12, 0.05)
+    ],
+    "glare": [
+        lambda p, g=g: np.clip(p * g, 0, 255).astype(np.uint8) for g in (1.0, 1.8, 2.6, 4.0, 8.0)
+    ],
     "size": [shrink(by) for by in (1.0, 0.6, 0.4, 0.25, 0.15, 0.08)],
 }
 
@@ -202,12 +221,15 @@ def cover(rgb: np.ndarray, share: float) -> np.ndarray:
     """Cover the lower ``share`` of the face (which lies in the middle of the picture) with blue."""
     covered = rgb.copy()
     height = rgb.shape[0]
-    covered[int(height * (0.92 - 0.75 * share)) :] = (40, 60, 160) if share else covered[int(height * 0.92) :]
+    covered[int(height * (0.92 - 0.75 * share)) :] = (
+        (40, 60, 160) if share else covered[int(height * 0.92) :]
+    )
     return covered
 
 
-#: Shares of the face that are covered, step by step. Between the last two steps of the real face, where the cover is
-#: more than half of what should be skin, it is itself taken for the skin, and the quality is too high.
+#: Shares of the face that are covered, step by step. Between the last two steps of the real face,
+#: where the cover is more than half of what should be skin, it is itself taken for the skin, and
+#: the quality is too high.
 COVERED = {"drawn": (0.0, 0.3, 0.45, 0.58), "real": (0.0, 0.2, 0.45, 0.7)}
 
 
@@ -221,15 +243,23 @@ def test_covering_never_raises_quality(face: list[Decoded], request: pytest.Fixt
     check_quality_falls(face[:12], [partial(cover, share=share) for share in shares])
 
 
-def check_quality_falls(base: list[Decoded], changes: Sequence[Callable[[np.ndarray], np.ndarray]]) -> None:
-    """From step to step, to less than .6 of what it was; every row that is not measured has a reason."""
+def check_quality_falls(
+    base: list[Decoded], changes: Sequence[Callable[[np.ndarray], np.ndarray]]
+) -> None:
+    """From step to step, to less than .6 of what it was; every row that is not measured has a
+    reason.
+    """
     results = [degraded(base, change) for change in changes]
     quality = [quality_of(r) for r in results]
     assert quality[0] > 0.9
     assert all(b <= a + 1e-3 for a, b in pairwise(quality)), quality
     assert quality[-1] < 0.6 * quality[0], quality
     for r in results:
-        assert r.summary["n_valid"] + sum(r.summary["dropped"].values()) == r.summary["n_rows"] == len(base)
+        assert (
+            r.summary["n_valid"] + sum(r.summary["dropped"].values())
+            == r.summary["n_rows"]
+            == len(base)
+        )
 
 
 @pytest.mark.parametrize(
@@ -246,14 +276,19 @@ def test_what_cannot_be_measured_says_why_and_carries_no_number(
     track = degraded(face[:12], DEGRADE[kind][level]).track
     assert not track.valid.any()
     assert {track.reasons[c] for c in track.reason_code} <= reasons
-    units = [k for k, m in enumerate(MEASURES) if m.kind in ("action unit", "gaze", "eyes", "mouth")]
+    units = [
+        k for k, m in enumerate(MEASURES) if m.kind in ("action unit", "gaze", "eyes", "mouth")
+    ]
     assert np.isnan(track.values[:, units]).all()
 
 
 def test_a_profile_is_turned_away() -> None:
     from twomind_synth.face import Camera, FaceState, Person, draw
 
-    frames = [Decoded(k / 25, draw(Person(), FaceState(yaw=min(k, 30) * 1.6), Camera(), k)) for k in range(60)]
+    frames = [
+        Decoded(k / 25, draw(Person(), FaceState(yaw=min(k, 30) * 1.6), Camera(), k))
+        for k in range(60)
+    ]
     track = read(frames).track
     assert track.valid[:10].all()
     assert not track.valid[-20:].any()
@@ -278,7 +313,9 @@ def test_memory_and_rows_do_not_depend_on_the_block(
     whole = read(frames).track
     monkeypatch.setattr(module, "_BLOCK", 7)
     pieces = read(frames).track
-    skin = [k for k, n in enumerate(NAMES) if n not in ("occlusion", "quality")]  # learnt block by block
+    skin = [
+        k for k, n in enumerate(NAMES) if n not in ("occlusion", "quality")
+    ]  # learnt block by block
     np.testing.assert_array_equal(whole.valid, pieces.valid)
     np.testing.assert_allclose(whole.values[:, skin], pieces.values[:, skin], atol=1e-4)
 
@@ -303,12 +340,15 @@ def made(columns: dict[str, list[float]], valid: list[bool] | None = None) -> Tr
     values = np.full((n, len(NAMES)), np.nan, np.float32)
     for name, column in columns.items():
         values[:, NAMES.index(name)] = column
-    return Track(values, np.arange(n) / 25, np.ones(n, bool) if valid is None else np.array(valid), NAMES)
+    return Track(
+        values, np.arange(n) / 25, np.ones(n, bool) if valid is None else np.array(valid), NAMES
+    )
 
 
 def test_relative_to_the_own_median_over_valid_rows_only() -> None:
     track = made(
-        {"AU12": [1, 2, 3, 900], "pose_yaw": [5, 5, 7, 0], "light": [0.3, 0.4, 0.5, 0.6]}, [True] * 3 + [False]
+        {"AU12": [1, 2, 3, 900], "pose_yaw": [5, 5, 7, 0], "light": [0.3, 0.4, 0.5, 0.6]},
+        [True] * 3 + [False],
     )
     moved, name = relative(track)
     assert name == "the recording's own median"
@@ -348,11 +388,19 @@ def test_measures_are_complete() -> None:
     assert set(ABSOLUTE) < set(NAMES)
     for m in MEASURES:
         assert all((m.unit, m.formula, m.limits, m.meaning)), m.name
-    wanted = {f"AU{k:02d}" for k in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 23, 24, 25, 26, 43)}
+    wanted = {
+        f"AU{k:02d}" for k in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 23, 24, 25, 26, 43)
+    }
     assert wanted == {n for n in NAMES if n.startswith("AU") and "_" not in n} | set(UNSUPPORTED)
-    assert {"pose_yaw", "gaze_pitch", "eye_opening_left", "blink", "mouth_motion", "face_size", "occlusion"} < set(
-        NAMES
-    )
+    assert {
+        "pose_yaw",
+        "gaze_pitch",
+        "eye_opening_left",
+        "blink",
+        "mouth_motion",
+        "face_size",
+        "occlusion",
+    } < set(NAMES)
 
 
 def test_every_reason_is_on_the_track() -> None:
@@ -373,7 +421,11 @@ def test_landmarker_without_or_with_a_broken_file(tmp_path: Path) -> None:
     with pytest.raises(MissingWeights, match="path"):
         FaceReader(FaceSettings(backend="landmarker"))
     with pytest.raises(MissingWeights, match="there is none"):
-        FaceReader(FaceSettings(backend="landmarker", landmarker_path=str(tmp_path / "face_landmarker.task")))
+        FaceReader(
+            FaceSettings(
+                backend="landmarker", landmarker_path=str(tmp_path / "face_landmarker.task")
+            )
+        )
     broken = tmp_path / "broken.task"
     broken.write_bytes(b"not a model" * 100)
     with pytest.raises(MissingWeights, match="not a usable"):
@@ -418,7 +470,9 @@ print(reader.finish().summary["status"])
 
 
 def test_landmarks_are_those_of_the_public_call(face: list[Decoded]) -> None:
-    """The short way into MediaPipe's graph gives bit for bit what FaceMesh.process gives, also after a lost face."""
+    """The short way into MediaPipe's graph gives bit for bit what FaceMesh.process gives, also
+    after a lost face.
+    """
     from twomind.features.face.tracker_mesh import import_mediapipe, landmark_lists, to_pixels
 
     frames = [f.rgb for f in face[:20]]
@@ -428,17 +482,27 @@ def test_landmarks_are_those_of_the_public_call(face: list[Decoded]) -> None:
         for n, rgb in enumerate(frames):
             height, width = rgb.shape[:2]
             a = [to_pixels(f, width, height) for f in landmark_lists(ours, rgb)]
-            b = [to_pixels(f, width, height) for f in theirs.process(rgb).multi_face_landmarks or ()]
+            b = [
+                to_pixels(f, width, height) for f in theirs.process(rgb).multi_face_landmarks or ()
+            ]
             assert len(a) == len(b) == (0 if n == 8 else 1)
             assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 class Counting(MeshFinder):
-    """Counts how many faces were asked for, and how many of them had been begun ahead; can decline to begin."""
+    """Counts how many faces were asked for, and how many of them had been begun ahead; can decline
+    to begin.
+    """
 
     def __init__(self, may_begin: bool) -> None:
         super().__init__()
-        self.may_begin, self.n_asked, self.n_begun, self.n_left, self.n_counts = may_begin, 0, 0, 0, 0
+        self.may_begin, self.n_asked, self.n_begun, self.n_left, self.n_counts = (
+            may_begin,
+            0,
+            0,
+            0,
+            0,
+        )
 
     def ahead(self, rgb: np.ndarray) -> None:
         if self.may_begin:
@@ -459,7 +523,9 @@ class Counting(MeshFinder):
 
 
 def test_working_a_frame_ahead_changes_no_bit(face: list[Decoded]) -> None:
-    """Through a lost face, a small one, a second person and back, the graph is given the same pictures in one order."""
+    """Through a lost face, a small one, a second person and back, the graph is given the same
+    pictures in one order.
+    """
     clip = [f.rgb for f in face]
     frames = []
     for k, rgb in enumerate(clip):
@@ -497,7 +563,8 @@ def test_working_a_frame_ahead_changes_no_bit(face: list[Decoded]) -> None:
 
 def test_mediapipe_is_imported_without_pyplot_but_can_still_draw() -> None:
     code = (
-        "import sys; from twomind.features.face.tracker_mesh import import_mediapipe; m = import_mediapipe(); "
+        "import sys; from twomind.features.face.tracker_mesh import import_mediapipe; m = "
+        "import_mediapipe(); "
         "assert 'matplotlib' not in sys.modules; "
         "plt = m.solutions.drawing_utils.plt; import matplotlib; matplotlib.use('Agg'); "
         "assert plt.figure().axes == []; assert 'matplotlib.pyplot' in sys.modules"

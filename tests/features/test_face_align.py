@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from twomind.features.face.align import ARCFACE_112, TEMPLATES, aligned, anchors, similarity, transform
+from twomind.features.face.align import (
+    ARCFACE_112,
+    TEMPLATES,
+    aligned,
+    anchors,
+    similarity,
+    transform,
+)
 
 ANCHORS = {"arcface": [[468], [473], [4], [61], [291]], "mesh": [[33, 133], [263, 362], [152]]}
 
 
-def face_like(template: str, turn_deg: float, scale: float, shift: tuple[float, float]) -> np.ndarray:
+def face_like(
+    template: str, turn_deg: float, scale: float, shift: tuple[float, float]
+) -> np.ndarray:
     """Landmarks whose anchors are the template, turned, scaled and moved."""
     a = np.radians(turn_deg)
     turn = scale * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
@@ -50,12 +59,22 @@ def test_no_two_points_no_transform() -> None:
 
 @pytest.mark.parametrize("scale", [0.8, 3.0, 7.0])
 def test_pixels_land_where_the_template_says(scale: float) -> None:
-    """Bright eyes on a dark picture: their centroids in the crop are the template's eyes, within 1 px."""
+    """Bright eyes on a dark picture: their centroids in the crop are the template's eyes, within 1
+    px.
+    """
     cv2 = pytest.importorskip("cv2", reason="the face extra is not installed")
     landmarks = face_like("arcface", -20.0, scale, (40.0 * scale, 90.0 * scale))
     picture = np.zeros((int(220 * scale), int(220 * scale), 3), np.uint8)
     for x, y, _ in landmarks[[468, 473]]:
-        cv2.circle(picture, (round(x * 16), round(y * 16)), round(3 * scale * 16), (255, 255, 255), -1, cv2.LINE_AA, 4)
+        cv2.circle(
+            picture,
+            (round(x * 16), round(y * 16)),
+            round(3 * scale * 16),
+            (255, 255, 255),
+            -1,
+            cv2.LINE_AA,
+            4,
+        )
     crop = aligned(picture, landmarks, 112)
     assert crop.shape == (112, 112, 3)
     for k, (x, y) in enumerate(ARCFACE_112[:2]):
@@ -67,7 +86,9 @@ def test_pixels_land_where_the_template_says(scale: float) -> None:
 
 @pytest.mark.parametrize("source", ["drawn", "real"])
 def test_eyes_of_a_whole_face(source: str, request: pytest.FixtureRequest) -> None:
-    """Five points of a face do not fit the template exactly; the eyes come within 4 % of the crop."""
+    """Five points of a face do not fit the template exactly; the eyes come within 4 % of
+    the crop.
+    """
     pytest.importorskip("mediapipe", reason="the face extra is not installed")
     import face_films as films
     from twomind.features.face.tracker_mesh import MeshFinder
@@ -77,7 +98,9 @@ def test_eyes_of_a_whole_face(source: str, request: pytest.FixtureRequest) -> No
         state = films.FaceState(roll=20.0, x_cm=2.0)
         rgb = films.shown([films.alone(films.LIGHT, state)])[0].rgb
     else:
-        rgb = next(films.decoded(request.getfixturevalue("shared") / "data" / "faces" / "single_face.mp4")).rgb
+        rgb = next(
+            films.decoded(request.getfixturevalue("shared") / "data" / "faces" / "single_face.mp4")
+        ).rgb
     finder = MeshFinder()
     landmarks = finder.one(rgb)
     assert landmarks is not None

@@ -1,6 +1,8 @@
-"""What a drawn face does is what is measured: signs, sides, blinks, absences and the target person, in three films.
+"""What a drawn face does is what is measured: signs, sides, blinks, absences and the target person,
+in three films.
 
-The closed loop (``test_closed_loop_face.py``) says how exactly the measures follow, over more people and longer films.
+The closed loop (``test_closed_loop_face.py``) says how exactly the measures follow, over more
+people and longer films.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def peak(track: Track, column: str, span: slice) -> float:
 def rise(acted: Acted, column: str, part: str) -> float:
     """The value at the peak of a part less that of the first rest."""
     spans, result = acted
-    return peak(result.track, column, spans[part]) - float(result.track.column(column)[spans["rest"]].mean())
+    return peak(result.track, column, spans[part]) - float(
+        result.track.column(column)[spans["rest"]].mean()
+    )
 
 
 def test_every_frame_shows_the_face(acted: Acted) -> None:
@@ -94,7 +98,9 @@ def test_the_stronger_side_of_a_smile_is_the_own_left(acted: Acted) -> None:
 
 
 def test_landmarks_lie_on_the_picture_and_own_left_is_image_right(acted: Acted) -> None:
-    """Eyes, nose and chin within 1.2 cm of where they were drawn; the mesh numbers the own right eye 33 and 133."""
+    """Eyes, nose and chin within 1.2 cm of where they were drawn; the mesh numbers the own right
+    eye 33 and 133.
+    """
     spans, result = acted
     assert result.landmarks is not None
     points = np.asarray(result.landmarks.values[spans["rest"]]).mean(axis=0)
@@ -119,7 +125,12 @@ def test_two_blinks_are_two_and_lowered_or_closed_lids_none(acted: Acted) -> Non
     assert result.summary["n_blinks"] == 2, result.summary["blinks"]
     for part, blink in zip(("first blink", "second blink"), result.summary["blinks"], strict=True):
         span = spans[part]
-        assert span.start / films.RATE_HZ <= blink["start_s"] < blink["end_s"] <= span.stop / films.RATE_HZ
+        assert (
+            span.start / films.RATE_HZ
+            <= blink["start_s"]
+            < blink["end_s"]
+            <= span.stop / films.RATE_HZ
+        )
         assert blink["depth"] < 0.4
 
 
@@ -143,7 +154,9 @@ def test_long_closed_eyes_are_closed_eyes(acted: Acted) -> None:
 
 
 def openings(*pieces: tuple[float, int]) -> np.ndarray:
-    """The opening of the eyes, 25 rows in a second: at rest for a second, then each (opening, rows) and rest again."""
+    """The opening of the eyes, 25 rows in a second: at rest for a second, then each (opening, rows)
+    and rest again.
+    """
     rest = [0.3] * 25
     rows = list(rest)
     for opening, n in pieces:
@@ -172,7 +185,9 @@ def test_a_blink_is_deep_and_short(opening: float, n: int, n_blinks: int) -> Non
 
 
 def test_a_blink_is_relative_to_the_own_eyes() -> None:
-    """Narrow eyes blink as well, and what is a blink of wide eyes is the usual opening of narrow ones."""
+    """Narrow eyes blink as well, and what is a blink of wide eyes is the usual opening of narrow
+    ones.
+    """
     values = openings((0.12, 4))
     times_s = np.arange(len(values)) / 25
     assert len(find_blinks(times_s, values / 3)[1]) == 1
@@ -202,7 +217,9 @@ def test_rows_without_a_face_are_marked_and_carry_no_number() -> None:
     assert not track.valid[32:55].any()
     assert track.valid[:30].all()
     assert track.valid[60:].all()
-    assert np.isnan(track.values[~track.valid][:, [k for k, m in enumerate(MEASURES) if m.kind != "quality"]]).all()
+    assert np.isnan(
+        track.values[~track.valid][:, [k for k, m in enumerate(MEASURES) if m.kind != "quality"]]
+    ).all()
     assert {track.reasons[c] for c in track.reason_code[~track.valid]} == {"no face"}
     assert {track.reasons[c] for c in track.reason_code[track.valid]} == {""}
     summary = result.summary
@@ -228,7 +245,9 @@ def test_the_target_is_followed_past_another_person() -> None:
     apart = np.abs(middles[:, 0] - middles[:, 1]) > 0.12
     assert valid[apart].mean() > 0.9
     nose = np.asarray(result.landmarks.values[:, 4, 0]) / films.STAGE.width_px
-    assert (np.abs(nose - middles[:, 0])[valid & apart] < 0.05).all(), "a row of the target is another person's"
+    assert (np.abs(nose - middles[:, 0])[valid & apart] < 0.05).all(), (
+        "a row of the target is another person's"
+    )
     # Only the target has the mouth open.
     assert (result.track.column("mouth_opening")[valid & apart] > 0.05).all()
 

@@ -1,4 +1,6 @@
-"""A person's profile as a value: statistics, merging of visits, raw values beside relative ones, the file."""
+"""A person's profile as a value: statistics, merging of visits, raw values beside relative ones,
+the file.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from twomind.types import Track, Word
 
 
 def face(offset: float, n: int = 60, seed: int = 0) -> Track:
-    values = (offset + 0.01 * np.random.default_rng(seed).normal(size=(n, len(NAMES)))).astype(np.float32)
+    values = (offset + 0.01 * np.random.default_rng(seed).normal(size=(n, len(NAMES)))).astype(
+        np.float32
+    )
     return Track(values, np.arange(n) / 10, np.ones(n, bool), NAMES, UNITS)
 
 
@@ -69,14 +73,25 @@ def test_the_mouth_comes_from_spoken_clips_where_there_is_one() -> None:
 
 
 def test_the_file_gives_back_the_same_and_damage_is_refused(tmp_path: Path) -> None:
-    words = tuple(Word(w, float(i), i + 0.5) for i, w in enumerate(("maybe", "I", "could", "but", "no")))
+    words = tuple(
+        Word(w, float(i), i + 0.5) for i, w in enumerate(("maybe", "I", "could", "but", "no"))
+    )
     profile = Profile(
-        "anna", (Visit("aa", "2026-01-01", {"face": face_neutral(face(1 / 3)), "words": words_neutral(words)}),)
+        "anna",
+        (
+            Visit(
+                "aa",
+                "2026-01-01",
+                {"face": face_neutral(face(1 / 3)), "words": words_neutral(words)},
+            ),
+        ),
     )
     path = write_profile(profile, tmp_path / "p.json")
     again = read_profile(path)
     assert again.neutral("face") == profile.neutral("face")
-    assert again.neutral("words")["log_words"].centre == profile.neutral("words")["log_words"].centre
+    assert (
+        again.neutral("words")["log_words"].centre == profile.neutral("words")["log_words"].centre
+    )
     assert math.isnan(again.neutral("words")["log_words"].spread)
     assert "maybe" not in path.read_text(), "no word of the person is kept"
     found = json.loads(path.read_text())

@@ -1,4 +1,6 @@
-"""Entries of the store are named by the source files that make them: each such file is there, and counts."""
+"""Entries of the store are named by the source files that make them: each such file is there, and
+counts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Cues, blinks, gaze, head and voice against loops over rows, on random small tables and at every edge.
+"""Cues, blinks, gaze, head and voice against loops over rows, on random small tables and at every
+edge.
 
 Tables and geometry are made here: no film, no sound file, no MediaPipe.
 """
@@ -39,14 +40,24 @@ def rows(draw: Any, level: Any = LEVEL, most: int = 24) -> tuple[list[float], li
     return times, draw(st.lists(level, min_size=len(times), max_size=len(times)))
 
 
-# --- events and swings ----------------------------------------------------------------------------------------------
+# --- events and swings
+# ----------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)
-@given(rows(), st.sampled_from([0.0, 0.25, 0.5]), st.sampled_from([0.0, 0.25, 0.5]), st.sampled_from([0.0, 0.125, 0.5]))
-def test_events_are_their_definition(table: Any, min_s: float, merge_s: float, max_gap_s: float) -> None:
+@given(
+    rows(),
+    st.sampled_from([0.0, 0.25, 0.5]),
+    st.sampled_from([0.0, 0.25, 0.5]),
+    st.sampled_from([0.0, 0.125, 0.5]),
+)
+def test_events_are_their_definition(
+    table: Any, min_s: float, merge_s: float, max_gap_s: float
+) -> None:
     times, values = table
-    found = events.find_events(np.array(times), np.array(values), 3.0, 2.0, min_s, merge_s, max_gap_s)
+    found = events.find_events(
+        np.array(times), np.array(values), 3.0, 2.0, min_s, merge_s, max_gap_s
+    )
     expected = ref.events(times, values, 3.0, 2.0, min_s, merge_s, max_gap_s)
     assert [(e.start_s, e.end_s, e.value, e.peak) for e in found] == expected
 
@@ -58,16 +69,24 @@ def test_events_at_their_edges() -> None:
         wish = {"enter": 3.0, "leave": 2.0, "min_s": 0.0, **more}
         return [(e.start_s, e.end_s) for e in events.find_events(t, np.array(values), **wish)]
 
-    assert spans([0, 2, 3, 2, 0, 0, 0, 0]) == [(0.25, 1.0)], "exactly enter begins, exactly leave lasts"
+    assert spans([0, 2, 3, 2, 0, 0, 0, 0]) == [(0.25, 1.0)], (
+        "exactly enter begins, exactly leave lasts"
+    )
     assert spans([0, 2, 2.999, 2, 0, 0, 0, 0]) == []
     assert spans([0, 1.999, 3, 1.999, 0, 0, 0, 0]) == [(0.5, 0.75)]
     assert spans([0, 3, 3, 0, 0, 0, 0, 0], min_s=0.5) == [(0.25, 0.75)], "exactly as long as needed"
     assert spans([0, 3, 3, 0, 0, 0, 0, 0], min_s=0.51) == []
-    assert spans([3, 0, 3, 0, 0, 0, 0, 0], merge_s=0.25) == [(0.0, 0.25), (0.5, 0.75)], "exactly merge_s apart are two"
+    assert spans([3, 0, 3, 0, 0, 0, 0, 0], merge_s=0.25) == [(0.0, 0.25), (0.5, 0.75)], (
+        "exactly merge_s apart are two"
+    )
     assert spans([3, 0, 3, 0, 0, 0, 0, 0], merge_s=0.26) == [(0.0, 0.75)]
-    assert spans([3, nan, 3, 0, 0, 0, 0, 0], max_gap_s=0.25) == [(0.0, 0.75)], "exactly max_gap_s missing is bridged"
+    assert spans([3, nan, 3, 0, 0, 0, 0, 0], max_gap_s=0.25) == [(0.0, 0.75)], (
+        "exactly max_gap_s missing is bridged"
+    )
     assert spans([3, nan, 3, 0, 0, 0, 0, 0], max_gap_s=0.24) == [(0.0, 0.25), (0.5, 0.75)]
-    assert spans([0, 0, 0, 0, 0, 0, 0, 3]) == [(1.75, 2.0)], "the last row lasts as long as a usual one"
+    assert spans([0, 0, 0, 0, 0, 0, 0, 3]) == [(1.75, 2.0)], (
+        "the last row lasts as long as a usual one"
+    )
     assert spans([3] * 8) == [(0.0, 2.0)]
     assert spans([nan] * 8) == []
     assert events.find_events(np.zeros(0), np.zeros(0), 3, 2, 0) == []
@@ -88,7 +107,9 @@ def test_swings_are_their_definition(table: Any, n_swings: int) -> None:
 
 
 def swing_of(hold: int, quick: int = 1, size: float = 6.0) -> tuple[np.ndarray, np.ndarray]:
-    """Up, down, up, down; each move takes ``quick`` rows of an eighth of a second and rests ``hold`` rows after it."""
+    """Up, down, up, down; each move takes ``quick`` rows of an eighth of a second and rests
+    ``hold`` rows after it.
+    """
     path = [0.0, 0.0]
     for k in range(4):
         start, end = (0.0, size) if k % 2 == 0 else (size, 0.0)
@@ -109,7 +130,9 @@ def test_a_head_that_holds_a_third_of_a_swing_is_not_shaken() -> None:
     assert len(events.find_swings(t, v, 5.0, 0.75, 3)) == 0
     t, v = swing_of(0, size=5.0)
     found = events.find_swings(t, v, 5.0, 0.75, 4)
-    assert [(e.start_s, e.end_s, e.value) for e in found] == [(0.125, 0.625, 5.0)], "exactly the smallest swing"
+    assert [(e.start_s, e.end_s, e.value) for e in found] == [(0.125, 0.625, 5.0)], (
+        "exactly the smallest swing"
+    )
     assert events.find_swings(t, v, 5.001, 0.75, 1) == []
     assert events.find_swings(t, v, 5.0, 0.75, 5) == [], "four are not five"
 
@@ -123,9 +146,13 @@ def test_the_value_of_swings_is_their_mean_and_the_peak_is_the_end_of_the_larges
 def test_rests_before_and_after_a_move_are_not_part_of_it() -> None:
     """Up to 2 % of the way counts as resting."""
     t = np.arange(8) / 8
-    moved = events.find_swings(t, np.array([0.0, 0.2, 5.0, 9.8, 10.0, 10.0, 10.0, 10.0]), 5.0, 0.6, 1)
+    moved = events.find_swings(
+        t, np.array([0.0, 0.2, 5.0, 9.8, 10.0, 10.0, 10.0, 10.0]), 5.0, 0.6, 1
+    )
     assert [(e.start_s, e.end_s) for e in moved] == [(0.125, 0.375)]
-    later = events.find_swings(t, np.array([0.0, 0.21, 5.0, 9.79, 10.0, 10.0, 10.0, 10.0]), 5.0, 0.6, 1)
+    later = events.find_swings(
+        t, np.array([0.0, 0.21, 5.0, 9.79, 10.0, 10.0, 10.0, 10.0]), 5.0, 0.6, 1
+    )
     assert [(e.start_s, e.end_s) for e in later] == [(0.0, 0.5)]
 
 
@@ -135,14 +162,28 @@ def test_usual_time_from_row_to_row_is_the_median() -> None:
     assert events.row_s(np.zeros(0)) == 0.0
 
 
-# --- cues -----------------------------------------------------------------------------------------------------------
+# --- cues
+# -----------------------------------------------------------------------------------------------------------
 
 T = np.arange(0, 20, 0.125)
 
 
 def face(**columns: Any) -> Track:
-    """Eight rows a second, every measure 0 and the eyes open at .3; ``columns`` are lists of (start, end, value)."""
-    names = ("AU01", "AU02", "AU04", "AU12", "AU24", "pose_yaw", "pose_pitch", "pose_roll", "gaze_yaw", "gaze_pitch")
+    """Eight rows a second, every measure 0 and the eyes open at .3; ``columns`` are lists of
+    (start, end, value).
+    """
+    names = (
+        "AU01",
+        "AU02",
+        "AU04",
+        "AU12",
+        "AU24",
+        "pose_yaw",
+        "pose_pitch",
+        "pose_roll",
+        "gaze_yaw",
+        "gaze_pitch",
+    )
     names = (*names, "eye_opening_left", "eye_opening_right")
     values = np.zeros((len(T), len(names)))
     values[:, -2:] = 0.3
@@ -168,7 +209,9 @@ THRESHOLDS = {
 
 
 @pytest.mark.parametrize("measure", THRESHOLDS)
-def test_a_cue_begins_exactly_at_its_threshold_and_lasts_down_to_the_lower_one(measure: str) -> None:
+def test_a_cue_begins_exactly_at_its_threshold_and_lasts_down_to_the_lower_one(
+    measure: str,
+) -> None:
     kind, enter, leave, least_s = THRESHOLDS[measure]
     long = [(2.0, 2.5, leave), (2.5, 4.0, enter), (4.0, 5.0, leave)]
     assert seen(**{measure: long}) == [(kind, 2.0, 5.0)]
@@ -240,10 +283,15 @@ def test_a_movement_askew_is_what_it_is_most_of() -> None:
 
 def test_two_events_closer_than_a_quarter_of_a_second_are_one() -> None:
     assert seen(AU12=[(2.0, 3.0, 0.2), (3.125, 4.0, 0.2)]) == [("smile", 2.0, 4.0)]
-    assert seen(AU12=[(2.0, 3.0, 0.2), (3.25, 4.0, 0.2)]) == [("smile", 2.0, 3.0), ("smile", 3.25, 4.0)]
+    assert seen(AU12=[(2.0, 3.0, 0.2), (3.25, 4.0, 0.2)]) == [
+        ("smile", 2.0, 3.0),
+        ("smile", 3.25, 4.0),
+    ]
     closed = [(2.0, 3.0, 0.0), (3.125, 4.0, 0.0)]
     apart = seen(eye_opening_left=closed, eye_opening_right=closed)
-    assert apart == [("eyes_closed", 2.0, 3.0), ("eyes_closed", 3.125, 4.0)], "closed eyes are never merged"
+    assert apart == [("eyes_closed", 2.0, 3.0), ("eyes_closed", 3.125, 4.0)], (
+        "closed eyes are never merged"
+    )
 
 
 def fine(name: str, spans: list[tuple[int, int, float]]) -> list[tuple[str, float, float]]:
@@ -253,7 +301,11 @@ def fine(name: str, spans: list[tuple[int, int, float]]) -> list[tuple[str, floa
     for first, last, value in spans:
         values[first:last, 0] = value
     extra = {"gaze_yaw": "pose_yaw", "pose_yaw": "pose_pitch"}.get(name)
-    names = (name, *((extra,) if extra else ()), *(("gaze_pitch", "pose_pitch") if name == "gaze_yaw" else ()))
+    names = (
+        name,
+        *((extra,) if extra else ()),
+        *(("gaze_pitch", "pose_pitch") if name == "gaze_yaw" else ()),
+    )
     table = np.hstack([values, np.zeros((800, len(names) - 1))])
     if name == "AU01":
         names, table = ("AU01", "AU02"), np.hstack([values, values])
@@ -277,7 +329,9 @@ SHORTEST = {
 
 @pytest.mark.parametrize("measure", SHORTEST)
 def test_the_shortest_cue_and_the_longest_hole_in_it(measure: str) -> None:
-    """To 10 ms: how short a cue may be, how much of it may be missing, and how near two of them are one."""
+    """To 10 ms: how short a cue may be, how much of it may be missing, and how near two of them are
+    one.
+    """
     kind, value, least = SHORTEST[measure]
     assert fine(measure, [(100, 100 + least, value)]) == [(kind, 100, 100 + least)]
     assert fine(measure, [(100, 99 + least, value)]) == []
@@ -296,8 +350,12 @@ def test_the_shortest_cue_and_the_longest_hole_in_it(measure: str) -> None:
     ("measure", "enter", "leave"),
     [("pose_yaw", 11.0, 7.0), ("AU01", 0.08, 0.05), ("eye_opening_left", 0.3 * 0.35, 0.3 * 0.55)],
 )
-def test_thresholds_of_turns_brow_raises_and_closed_eyes(measure: str, enter: float, leave: float) -> None:
-    """Just at the upper threshold it begins, just at the lower one it lasts, and beyond either it does not."""
+def test_thresholds_of_turns_brow_raises_and_closed_eyes(
+    measure: str, enter: float, leave: float
+) -> None:
+    """Just at the upper threshold it begins, just at the lower one it lasts, and beyond either it
+    does not.
+    """
     kind = SHORTEST[measure][0]
     inward = -1e-6 if measure.startswith("eye") else 1e-6
     shape = [(100, 200, leave + inward), (200, 260, enter + inward), (260, 400, leave + inward)]
@@ -309,7 +367,10 @@ def test_thresholds_of_turns_brow_raises_and_closed_eyes(measure: str, enter: fl
 
 def test_missing_rows_do_not_end_a_gaze_that_a_blink_interrupts() -> None:
     """Rows an eighth of a second apart: two missing rows are .25 s, three are .375 s."""
-    two, three = (seen(gaze_yaw=[(2.0, 3.0, 15.0), (3.0, 3.0 + n / 8, nan), (3.0 + n / 8, 5.0, 15.0)]) for n in (2, 3))
+    two, three = (
+        seen(gaze_yaw=[(2.0, 3.0, 15.0), (3.0, 3.0 + n / 8, nan), (3.0 + n / 8, 5.0, 15.0)])
+        for n in (2, 3)
+    )
     assert two == [("gaze_away", 2.0, 5.0)]
     assert three == [("gaze_away", 2.0, 3.0), ("gaze_away", 3.375, 5.0)]
 
@@ -341,7 +402,10 @@ def test_a_head_shake_or_nod_by_its_settings() -> None:
 def test_shakes_that_are_half_of_a_turn_are_no_look_away() -> None:
     """A turned head that shakes for three eighths of a second of a turn of .625 s."""
     steps = [(2.0, 2.125, 20.0), (2.125, 2.25, 8.0), (2.25, 2.375, 20.0), (2.375, 2.5, 8.0)]
-    short = seen(pose_yaw=[*steps, (2.5, 2.625, 8.0)], gaze_yaw=[(a, b, -v) for a, b, v in [*steps, (2.5, 2.625, 8.0)]])
+    short = seen(
+        pose_yaw=[*steps, (2.5, 2.625, 8.0)],
+        gaze_yaw=[(a, b, -v) for a, b, v in [*steps, (2.5, 2.625, 8.0)]],
+    )
     assert [k for k, *_ in short] == ["head_shake"]
     long = [*steps, (2.5, 4.0, 8.0)]
     found = seen(pose_yaw=long, gaze_yaw=[(a, b, -v) for a, b, v in long])
@@ -349,9 +413,18 @@ def test_shakes_that_are_half_of_a_turn_are_no_look_away() -> None:
 
 
 def test_what_a_cue_tells_beside_its_time() -> None:
-    track = face(pose_yaw=[(2.0, 3.0, -20.0)], pose_pitch=[(2.0, 3.0, 20.0)], pose_roll=[(5.0, 6.0, -9.0)])
-    found = {c.kind: (c.value, c.unit, c.detail, c.modality) for c in find_cues(track, track, None, None)}
-    assert found["look_away"] == (pytest.approx(math.hypot(20, 20)), "deg", "to the own right", "head"), "a tie: across"
+    track = face(
+        pose_yaw=[(2.0, 3.0, -20.0)], pose_pitch=[(2.0, 3.0, 20.0)], pose_roll=[(5.0, 6.0, -9.0)]
+    )
+    found = {
+        c.kind: (c.value, c.unit, c.detail, c.modality) for c in find_cues(track, track, None, None)
+    }
+    assert found["look_away"] == (
+        pytest.approx(math.hypot(20, 20)),
+        "deg",
+        "to the own right",
+        "head",
+    ), "a tie: across"
     assert found["tilt"] == (9.0, "deg", "to the own right", "head")
     up = face(gaze_pitch=[(2.0, 3.0, 15.0)], gaze_yaw=[(2.0, 3.0, 14.0)])
     assert [c.detail for c in find_cues(up, up, None, None)] == ["up"]
@@ -362,7 +435,9 @@ def test_what_a_cue_tells_beside_its_time() -> None:
 
 
 def test_eyes_closed_are_measured_against_the_75th_percentile_of_the_opening() -> None:
-    """Half of the rows at .30, a quarter at .40, the rest lower: the 75th percentile lies between .30 and .40."""
+    """Half of the rows at .30, a quarter at .40, the rest lower: the 75th percentile lies between
+    .30 and .40.
+    """
     opening = np.full(len(T), 0.3)
     opening[:40] = 0.4
     opening[60:76] = 0.0
@@ -385,7 +460,9 @@ def test_eyes_are_closed_from_65_percent_shut_on(height: float) -> None:
 
 
 def test_the_usual_opening_is_no_median_and_no_maximum() -> None:
-    """60 of 100 rows half shut, 40 open: usual is open (.4); .13 is 67.5 % shut then, .15 is 62.5 %."""
+    """60 of 100 rows half shut, 40 open: usual is open (.4); .13 is 67.5 % shut then, .15 is 62.5
+    %.
+    """
     n = 100
     t = np.arange(n) / 8
     opening = np.array([0.2] * 58 + [0.4] * 42)
@@ -435,7 +512,8 @@ def rate_cues(stretches: list[tuple[int, int]], **more: Any) -> list[Cue]:
 
 
 def test_speech_is_slow_or_fast_against_the_median_stretch_not_the_mean() -> None:
-    # Rates 4, 4, 4, 6 and 2.6 per second: the median is 4, so 6 is 1.5 times and 2.6 is .65 of it, both exactly.
+    # Rates 4, 4, 4, 6 and 2.6 per second: the median is 4, so 6 is 1.5 times and 2.6 is .65 of it,
+    # both exactly.
     found = rate_cues([(500, 20), (500, 20), (500, 20), (500, 30), (500, 13)])
     assert [(c.kind, c.value) for c in found] == [("fast_speech", 6.0), ("slow_speech", 2.6)]
     assert [(c.start_s, c.end_s) for c in found] == [
@@ -444,7 +522,8 @@ def test_speech_is_slow_or_fast_against_the_median_stretch_not_the_mean() -> Non
     ]
     assert found[0].unit == "syllables/s"
     assert rate_cues([(500, 20), (500, 20), (500, 20), (500, 29), (500, 14)]) == []
-    # One stretch far out moves the mean (12) so that 20 would be slow no more; by the median it alone is fast.
+    # One stretch far out moves the mean (12) so that 20 would be slow no more; by the median it
+    # alone is fast.
     found = rate_cues([(500, 20), (500, 20), (500, 20), (500, 20), (500, 220)])
     assert [c.kind for c in found] == ["fast_speech"]
     # An even number of stretches: the mean of the middle two.
@@ -454,11 +533,15 @@ def test_speech_is_slow_or_fast_against_the_median_stretch_not_the_mean() -> Non
 
 def test_rates_need_long_stretches_and_enough_of_them() -> None:
     many = [(500, 20), (500, 20), (500, 20)]
-    assert [c.kind for c in rate_cues([*many, (150, 12)])] == ["fast_speech"], "1.5 s is long enough"
+    assert [c.kind for c in rate_cues([*many, (150, 12)])] == ["fast_speech"], (
+        "1.5 s is long enough"
+    )
     assert rate_cues([*many, (149, 12)]) == []
     assert rate_cues([*many, (149, 12), (500, 20)]) == []
     assert rate_cues([*many[:2], (500, 40)]) == [], "three stretches are too few"
-    assert [c.kind for c in rate_cues([*many[:2], (500, 40)], n_rate_stretches=3)] == ["fast_speech"]
+    assert [c.kind for c in rate_cues([*many[:2], (500, 40)], n_rate_stretches=3)] == [
+        "fast_speech"
+    ]
     silent = [(500, 0)] * 4
     assert rate_cues(silent) == [], "no syllables at all: nothing is slow"
 
@@ -467,7 +550,9 @@ def test_a_long_pause_lasts_a_second_or_more() -> None:
     voice_ = heard([(100, 4), (100, 4), (100, 4)], 100)
     spans = ((1.0, 2.0), (3.0, 3.999))
     found = find_cues(None, None, VoiceResult(voice_.track, spans, voice_.summary), None)
-    assert [(c.kind, c.start_s, c.end_s, c.value, c.unit) for c in found] == [("long_pause", 1.0, 2.0, 1.0, "s")]
+    assert [(c.kind, c.start_s, c.end_s, c.value, c.unit) for c in found] == [
+        ("long_pause", 1.0, 2.0, 1.0, "s")
+    ]
 
 
 def test_where_rates_were_not_measured_there_is_no_rate_cue() -> None:
@@ -476,7 +561,8 @@ def test_where_rates_were_not_measured_there_is_no_rate_cue() -> None:
         assert find_cues(None, None, VoiceResult(voice_.track, (), summary), None) == ()
 
 
-# --- blinks ---------------------------------------------------------------------------------------------------------
+# --- blinks
+# ---------------------------------------------------------------------------------------------------------
 
 OPENING = st.sampled_from([0.0, 0.1, 0.14, 0.15, 0.17, 0.18, 0.3, 0.3, 0.3, 0.32, nan])
 
@@ -495,7 +581,9 @@ def test_blinks_are_their_definition(table: Any) -> None:
     assert level == pytest.approx(ref.open_level(opening, times, 2.0), nan_ok=True)
 
 
-def blinked(values: dict[int, float], n: int = 40, step_s: float = 0.05, **more: Any) -> list[blinks.Blink]:
+def blinked(
+    values: dict[int, float], n: int = 40, step_s: float = 0.05, **more: Any
+) -> list[blinks.Blink]:
     opening = np.full(n, 1.0)
     for i, v in values.items():
         opening[i] = v
@@ -511,7 +599,9 @@ def test_a_blink_at_its_edges() -> None:
     (one,) = blinked({10: 0.5, 11: 0.6})
     assert one.end_s == pytest.approx(0.55)
     quarter = {"n": 20, "step_s": 0.25, "max_gap_s": 0.25}
-    assert len(blinked({10: 0.2, 11: 0.2, 12: 0.2}, max_s=0.75, **quarter)) == 1, "exactly as long as allowed"
+    assert len(blinked({10: 0.2, 11: 0.2, 12: 0.2}, max_s=0.75, **quarter)) == 1, (
+        "exactly as long as allowed"
+    )
     assert len(blinked({10: 0.2, 11: 0.2, 12: 0.2}, max_s=0.74, **quarter)) == 0
     assert len(blinked({10: 0.2}, n=20, step_s=0.25, max_gap_s=0.24)) == 0, "a hole cuts it"
     assert blinked({0: 0.2}) == []
@@ -529,7 +619,8 @@ def test_the_open_level_is_the_75th_percentile() -> None:
     assert np.isnan(blinks.open_level(np.full(3, nan), np.arange(3.0), 2.0)).all()
 
 
-# --- gaze and head --------------------------------------------------------------------------------------------------
+# --- gaze and head
+# --------------------------------------------------------------------------------------------------
 
 
 def eyes(left: tuple[float, float], right: tuple[float, float]) -> np.ndarray:
@@ -553,13 +644,15 @@ def test_gaze_is_the_arcsine_of_the_iris_off_the_middle_of_the_corners() -> None
     assert found[0] == pytest.approx(math.degrees(math.asin(across / 0.19)))
     assert found[1] == pytest.approx(math.degrees(math.asin((-down - 0.027) / 0.19)))
     only_left = gaze.gaze_deg(eyes(left, right), np.array([[0.149, 0.15]]))[0]
-    assert only_left[0] == pytest.approx(math.degrees(math.asin(0.05 / 0.19))), "opening is (right, left); .15 counts"
+    assert only_left[0] == pytest.approx(math.degrees(math.asin(0.05 / 0.19))), (
+        "opening is (right, left); .15 counts"
+    )
     assert np.isnan(gaze.gaze_deg(eyes(left, right), np.array([[0.1, 0.1]]))).all()
     assert np.isnan(gaze.gaze_deg(eyes(left, right), np.array([[nan, 0.1]]))).all()
     edge = math.sin(math.radians(50.0)) * 0.19
-    assert gaze.gaze_deg(eyes((edge * 0.999, 0), (edge * 0.999, 0)), np.ones((1, 2)))[0, 0] == pytest.approx(
-        50, abs=0.1
-    )
+    assert gaze.gaze_deg(eyes((edge * 0.999, 0), (edge * 0.999, 0)), np.ones((1, 2)))[
+        0, 0
+    ] == pytest.approx(50, abs=0.1)
     beyond = gaze.gaze_deg(eyes((edge * 1.001, 0), (edge * 1.001, 0)), np.ones((1, 2)))[0]
     assert math.isnan(beyond[0])
     assert not math.isnan(beyond[1])
@@ -567,7 +660,9 @@ def test_gaze_is_the_arcsine_of_the_iris_off_the_middle_of_the_corners() -> None
 
 
 def turned(yaw: float, pitch_: float, roll: float) -> np.ndarray:
-    """Rotation of a head, from where it looks and where its own left ear points; x right, y down, z away."""
+    """Rotation of a head, from where it looks and where its own left ear points; x right, y down, z
+    away.
+    """
     a, b, c = (math.radians(v) for v in (yaw, pitch_, roll))
     ahead = np.array([math.sin(a) * math.cos(b), -math.sin(b), -math.cos(a) * math.cos(b)])
     level = np.array([math.cos(a), 0.0, math.sin(a)])
@@ -619,7 +714,8 @@ def test_the_unit_of_a_face_is_its_own_distance_between_the_eyes() -> None:
         head.derotate(np.zeros((1, 468, 3)))
 
 
-# --- pitch ----------------------------------------------------------------------------------------------------------
+# --- pitch
+# ----------------------------------------------------------------------------------------------------------
 
 FREQ = st.sampled_from([nan, 100.0, 200.0, 210.0, 400.0])
 
@@ -645,7 +741,9 @@ def test_an_octave_up_for_one_row_costs_more_than_a_weaker_candidate() -> None:
 
 
 def test_the_score_of_a_candidate() -> None:
-    """Strength, and .02 for every octave over the floor; unvoiced is worth the voicing threshold, more in silence."""
+    """Strength, and .02 for every octave over the floor; unvoiced is worth the voicing threshold,
+    more in silence.
+    """
     s = pitch.PitchSettings()
     freqs = np.array([[nan, 65.0, 130.0, nan]] * 4)
     strengths = np.array([[0.0, 0.9, 0.8, -np.inf]] * 4)
@@ -660,7 +758,9 @@ def test_the_score_of_a_candidate() -> None:
 
 
 def sound(values: np.ndarray, rate: int = 16000, start_s: float = 0.0, gaps: Any = ()) -> Any:
-    return SimpleNamespace(values=values.astype(np.float32), sample_rate_hz=rate, start_s=start_s, gaps=gaps)
+    return SimpleNamespace(
+        values=values.astype(np.float32), sample_rate_hz=rate, start_s=start_s, gaps=gaps
+    )
 
 
 @pytest.mark.parametrize("hz", [80.0, 110.0, 220.0, 440.0])
@@ -677,7 +777,9 @@ def test_the_pitch_of_a_buzz_is_its_own_and_no_octave_of_it(hz: float) -> None:
 
 
 def test_no_candidate_is_stronger_than_wholly_periodic() -> None:
-    """A peak between two lags is interpolated and may come out above 1; it is folded back, as Boersma (1993) does."""
+    """A peak between two lags is interpolated and may come out above 1; it is folded back, as
+    Boersma (1993) does.
+    """
     t = np.arange(8000) / 16000
     for hz in (430.0, 470.0, 490.0):
         freqs, strengths, level = pitch._candidates(
@@ -690,7 +792,8 @@ def test_no_candidate_is_stronger_than_wholly_periodic() -> None:
         assert level == pytest.approx(np.full(30, 10 * math.log10(0.125 * 0.375)), abs=0.1)
 
 
-# --- rows of sound --------------------------------------------------------------------------------------------------
+# --- rows of sound
+# --------------------------------------------------------------------------------------------------
 
 
 @QUICK
@@ -705,7 +808,8 @@ def test_rows_of_a_sound_and_where_its_windows_lie() -> None:
         assert speech_rows.n_rows(sound(np.zeros(n))) == rows_, n
     ramp = sound(np.arange(1600.0))
     found = speech_rows.windows(ramp, 0, 10, 4)
-    # Row k covers the samples 160 k … 160 k + 159; its middle is 160 k + 80, and the window lies around it.
+    # Row k covers the samples 160 k … 160 k + 159; its middle is 160 k + 80, and the window lies
+    # around it.
     assert found[0].tolist() == [78, 79, 80, 81]
     assert found[9].tolist() == [1518, 1519, 1520, 1521]
     wide = speech_rows.windows(ramp, 0, 1, 400)
@@ -732,7 +836,8 @@ def test_decibels() -> None:
     assert found == pytest.approx([0, -10, -20, -120, -120])
 
 
-# --- voice activity and syllables -----------------------------------------------------------------------------------
+# --- voice activity and syllables
+# -----------------------------------------------------------------------------------
 
 ACTIVITY = speech_activity.ActivitySettings()
 
@@ -749,7 +854,9 @@ def test_speech_enters_high_and_lasts_low(values: list[float]) -> None:
 
 
 @QUICK
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from([2.9, 3.0, 5.0])), min_size=1, max_size=25))
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([2.9, 3.0, 5.0])), min_size=1, max_size=25)
+)
 def test_edges_of_speech_reach_out_fifty_milliseconds(table: list[tuple[bool, float]]) -> None:
     active, rise = [a for a, _ in table], [r for _, r in table]
     found = speech_activity._reach_out(np.array(active), np.array(rise), ACTIVITY)
@@ -764,7 +871,9 @@ def test_edges_of_speech_reach_out_fifty_milliseconds(table: list[tuple[bool, fl
 
 
 def test_sound_without_voice_counts_only_beside_voiced_speech() -> None:
-    def kept(spans: list[tuple[int, int]], voiced: list[tuple[int, int]], n: int = 120) -> list[tuple[int, int]]:
+    def kept(
+        spans: list[tuple[int, int]], voiced: list[tuple[int, int]], n: int = 120
+    ) -> list[tuple[int, int]]:
         masks = []
         for given_spans in (spans, voiced):
             mask = np.zeros(n, bool)
@@ -777,11 +886,15 @@ def test_sound_without_voice_counts_only_beside_voiced_speech() -> None:
     assert kept([(10, 30)], [(12, 14)]) == []
     assert kept([(10, 16)], [(10, 16)]) == [(10, 16)], "60 ms is speech"
     assert kept([(10, 15)], [(10, 15)]) == []
-    assert kept([(10, 30), (39, 50)], [(10, 30)]) == [(10, 30), (39, 50)], "90 ms away belongs to it"
+    assert kept([(10, 30), (39, 50)], [(10, 30)]) == [(10, 30), (39, 50)], (
+        "90 ms away belongs to it"
+    )
     assert kept([(10, 30), (40, 50)], [(10, 30)]) == [(10, 30)]
     assert kept([(10, 20), (29, 50)], [(29, 50)]) == [(10, 20), (29, 50)]
     assert kept([(10, 20), (30, 50)], [(30, 50)]) == [(30, 50)]
-    assert kept([(10, 30), (35, 40), (45, 50)], [(10, 30)]) == [(10, 30), (35, 40)], "only beside a voiced one itself"
+    assert kept([(10, 30), (35, 40), (45, 50)], [(10, 30)]) == [(10, 30), (35, 40)], (
+        "only beside a voiced one itself"
+    )
 
 
 def test_silero_vetoes_and_the_energy_has_the_edges() -> None:
@@ -816,7 +929,9 @@ def test_loud_voiced_rows_and_gaps_say_nothing_about_the_noise() -> None:
     assert found == pytest.approx(np.full((200, 1), -48.0))
     levels[:30] = -120.0
     missing[:30] = True
-    assert speech_activity.noise_floor(levels, missing, voiced, ACTIVITY).min() == pytest.approx(-48.0)
+    assert speech_activity.noise_floor(levels, missing, voiced, ACTIVITY).min() == pytest.approx(
+        -48.0
+    )
 
 
 def test_syllables_are_voiced_peaks_with_dips_between() -> None:
@@ -835,7 +950,9 @@ def test_syllables_are_voiced_peaks_with_dips_between() -> None:
     assert np.flatnonzero(speech_rate.find_syllables(levels, on, half)).max() < 100
     outside = np.full((200, 8), -120.0, np.float32)
     outside[:, 0] = outside[:, 6] = outside[:, 7] = wave
-    assert not speech_rate.find_syllables(outside, on, on).any(), "hum under 300 Hz and hiss over 3.2 kHz"
+    assert not speech_rate.find_syllables(outside, on, on).any(), (
+        "hum under 300 Hz and hiss over 3.2 kHz"
+    )
     for depth, n in ((1.0, 0), (3.0, 10)):
         levels[:, 3] = -30 + depth / 2 * np.cos(2 * np.pi * 5 * (t - 0.1))
         flat = len(np.flatnonzero(speech_rate.find_syllables(levels, on, on)[5:195]))
@@ -843,7 +960,9 @@ def test_syllables_are_voiced_peaks_with_dips_between() -> None:
     quiet = wave.copy()
     quiet[100:] -= 26
     levels[:, 3] = quiet
-    assert np.flatnonzero(speech_rate.find_syllables(levels, on, on)).max() < 100, "25 dB under the loudest"
+    assert np.flatnonzero(speech_rate.find_syllables(levels, on, on)).max() < 100, (
+        "25 dB under the loudest"
+    )
     quiet[100:] += 3
     levels[:, 3] = quiet
     assert np.flatnonzero(speech_rate.find_syllables(levels, on, on)).max() > 150
@@ -860,11 +979,18 @@ def test_band_levels_of_a_tone() -> None:
     assert narrow.shape == (100, 6), "at 8 kHz the bands end at 3.2 kHz"
 
 
-# --- the summary of a voice -----------------------------------------------------------------------------------------
+# --- the summary of a voice
+# -----------------------------------------------------------------------------------------
 
 
 @QUICK
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from([False, False, False, True])), min_size=1, max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.sampled_from([False, False, False, True])),
+        min_size=1,
+        max_size=40,
+    )
+)
 def test_pauses_are_their_definition(table: list[tuple[bool, bool]]) -> None:
     speech, missing = [s for s, _ in table], [m for _, m in table]
     s = VoiceSettings(min_pause_s=0.03)
@@ -894,7 +1020,9 @@ def test_figures_of_a_voice_are_counts_of_rows() -> None:
     syllable[[110, 130, 270, 290, 310, 390]] = 1
     valid = np.ones(n, bool)
     valid[450:] = False
-    track = Track(np.stack([speech, hz, energy, syllable], 1), 3.0 + np.arange(n) * 0.01, valid, NAMES, UNITS)
+    track = Track(
+        np.stack([speech, hz, energy, syllable], 1), 3.0 + np.arange(n) * 0.01, valid, NAMES, UNITS
+    )
     levels = np.full((n, 2), -30.0)
     floor = np.full((n, 2), -50.0)
     clipped = np.where(speech > 0, 0.004, 0.5)
@@ -927,10 +1055,14 @@ def test_figures_of_a_voice_are_counts_of_rows() -> None:
     tones = [12 * math.log2(v / 125.0) for v in [100.0] * 50 + [200.0] * 40 + [150.0] * 10]
     mean = sum(tones) / 100
     assert out["pitch_sd_st"] == pytest.approx(math.sqrt(sum((v - mean) ** 2 for v in tones) / 100))
-    assert out["pitch_range_st"] == pytest.approx(ref.percentile(tones, 95) - ref.percentile(tones, 5))
+    assert out["pitch_range_st"] == pytest.approx(
+        ref.percentile(tones, 95) - ref.percentile(tones, 5)
+    )
     levels_db = [-30.0] * 20 + [-20.0] * 220
     mean = sum(levels_db) / 240
-    assert out["energy_sd_db"] == pytest.approx(math.sqrt(sum((v - mean) ** 2 for v in levels_db) / 240))
+    assert out["energy_sd_db"] == pytest.approx(
+        math.sqrt(sum((v - mean) ** 2 for v in levels_db) / 240)
+    )
     assert out["remarks"] == ["0.50 s of the sound are missing"]
     assert out["status"] == "ok"
 
@@ -940,7 +1072,9 @@ def test_figures_of_a_voice_that_need_enough_of_it() -> None:
     why: dict[str, str] = {}
     hz = np.full(100, nan)
     hz[:20] = 120.0
-    assert voice._pitch_measures(hz, why, s)["pitch_median_hz"] == pytest.approx(120.0), ".2 s voiced is enough"
+    assert voice._pitch_measures(hz, why, s)["pitch_median_hz"] == pytest.approx(120.0), (
+        ".2 s voiced is enough"
+    )
     assert why == {}
     hz[0] = nan
     assert set(voice._pitch_measures(hz, why, s)) == {"voiced_share"}

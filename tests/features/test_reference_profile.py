@@ -1,4 +1,6 @@
-"""A person's neutral, the quality of a face and phrases in text against slow loops, and at every edge."""
+"""A person's neutral, the quality of a face and phrases in text against slow loops, and at every
+edge.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +35,24 @@ def close(found: Neutral, expected: tuple[float, float, int, float]) -> None:
     assert got == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
-# --- one clip -------------------------------------------------------------------------------------------------------
+# --- one clip
+# -------------------------------------------------------------------------------------------------------
 
-VALUES = st.lists(st.one_of(st.integers(-8, 8).map(lambda k: k / 4), st.just(nan)), min_size=11, max_size=30)
+VALUES = st.lists(
+    st.one_of(st.integers(-8, 8).map(lambda k: k / 4), st.just(nan)), min_size=11, max_size=30
+)
 
 
 @QUICK
 @given(VALUES, st.integers(0, 2**30))
-def test_a_measure_at_rest_is_its_median_and_the_median_distance_from_it(values: list[float], bits: int) -> None:
+def test_a_measure_at_rest_is_its_median_and_the_median_distance_from_it(
+    values: list[float], bits: int
+) -> None:
     n = len(values)
     valid = [bool(bits >> k & 1) or k < 10 for k in range(n)]
-    track = Track(np.array(values)[:, None], np.arange(n) * 0.25, np.array(valid), ("AU04",), ("iod",))
+    track = Track(
+        np.array(values)[:, None], np.arange(n) * 0.25, np.array(valid), ("AU04",), ("iod",)
+    )
     found = pro.face_neutral(track)
     expected = ref.at_rest([v for v, ok in zip(values, valid, strict=True) if ok], 0.25)
     if expected is None:
@@ -71,7 +80,18 @@ def test_quality_blinks_and_motion_have_no_neutral() -> None:
     assert set(pro.face_neutral(track)) == set(NAMES) - set(ABSOLUTE)
     expected = {m.name for m in MEASURES if m.kind == "quality"} | {"blink", "mouth_motion"}
     assert set(ABSOLUTE) == expected
-    assert {"AU12", "AU12_left", "AU15", "AU17", "AU18", "AU20", "AU23", "AU24", "AU25", "AU26"} <= set(pro.MOUTH)
+    assert {
+        "AU12",
+        "AU12_left",
+        "AU15",
+        "AU17",
+        "AU18",
+        "AU20",
+        "AU23",
+        "AU24",
+        "AU25",
+        "AU26",
+    } <= set(pro.MOUTH)
     assert not {"AU01", "AU04", "AU09", "pose_yaw"} & set(pro.MOUTH)
 
 
@@ -82,7 +102,12 @@ def test_a_voice_at_rest_is_measured_while_it_speaks() -> None:
     energy = np.r_[np.full(100, -20.0), np.full(20, -80.0)]
     values = np.stack([speech, hz, energy, np.zeros(n)], 1)
     track = Track(values, np.arange(n) * 0.01, np.ones(n, bool), VOICE_NAMES, ("", "", "", ""))
-    summary = {"speech_s": 1.0, "articulation_rate_per_s": 4.5, "pitch_sd_st": nan, "pauses_per_min": None}
+    summary = {
+        "speech_s": 1.0,
+        "articulation_rate_per_s": 4.5,
+        "pitch_sd_st": nan,
+        "pauses_per_min": None,
+    }
     found = pro.voice_neutral(track, summary)
     close(found["pitch"], (149.5, 25.0, 100, 1.0))
     close(found["energy"], (-20.0, 0.0, 100, 1.0))
@@ -103,10 +128,13 @@ def test_words_at_rest_are_rates_per_word_and_the_log_of_their_number() -> None:
     close(found["fear"], (0.0, nan, 5, 5.5))
     assert set(found) == {"log_words", *lex.lexicon().names}
     assert pro.words_neutral(()) == {}
-    assert pro.words_neutral((Word("um", 0.0, 1.0),))["filler"].centre == 1.0, "no word at all: per one"
+    assert pro.words_neutral((Word("um", 0.0, 1.0),))["filler"].centre == 1.0, (
+        "no word at all: per one"
+    )
 
 
-# --- several clips --------------------------------------------------------------------------------------------------
+# --- several clips
+# --------------------------------------------------------------------------------------------------
 
 ONE = st.tuples(
     st.integers(-8, 8).map(float),
@@ -119,13 +147,18 @@ ONE = st.tuples(
 @QUICK
 @given(st.lists(ONE, min_size=1, max_size=4))
 def test_visits_are_weighted_by_their_seconds(parts: list[tuple[float, float, int, float]]) -> None:
-    visits = tuple(Visit(f"c{k}", f"2026-01-0{k + 1}", {"voice": {"pitch": Neutral(*p)}}) for k, p in enumerate(parts))
+    visits = tuple(
+        Visit(f"c{k}", f"2026-01-0{k + 1}", {"voice": {"pitch": Neutral(*p)}})
+        for k, p in enumerate(parts)
+    )
     person = Profile("anna", visits)
     known = [p for p in parts if math.isfinite(p[1])]
     if sum(p[3] for p in parts) > 0 and known and not sum(p[3] for p in known):
         return  # a spread from visits of no length only: nothing is said about it
     close(person.neutral("voice")["pitch"], ref.merged(parts))
-    assert person.between("voice")["pitch"] == pytest.approx(ref.sample_sd([p[0] for p in parts]), nan_ok=True)
+    assert person.between("voice")["pitch"] == pytest.approx(
+        ref.sample_sd([p[0] for p in parts]), nan_ok=True
+    )
     assert person.neutral("face") == {}
     seconds = sum(p[3] for p in parts)
     many = "s" if len(parts) > 1 else ""
@@ -137,7 +170,9 @@ def test_the_spread_is_weighted_and_over_the_visits_that_have_one() -> None:
     def visit(k: int, centre: float, spread: float, seconds: float) -> Visit:
         return Visit(f"c{k}", "2026", {"face": {"AU04": Neutral(centre, spread, 10, seconds)}})
 
-    person = Profile("anna", (visit(1, 0.0, 1.0, 30.0), visit(2, 4.0, 3.0, 10.0), visit(3, 8.0, nan, 40.0)))
+    person = Profile(
+        "anna", (visit(1, 0.0, 1.0, 30.0), visit(2, 4.0, 3.0, 10.0), visit(3, 8.0, nan, 40.0))
+    )
     found = person.neutral("face")["AU04"]
     assert found.spread == pytest.approx((30 * 1 + 10 * 3) / 40)
     assert found.centre == pytest.approx((0 * 30 + 4 * 10 + 8 * 40) / 80)
@@ -147,7 +182,12 @@ def test_the_spread_is_weighted_and_over_the_visits_that_have_one() -> None:
 def test_mouth_measures_come_from_spoken_clips_where_there_is_one() -> None:
     def visit(k: int, centre: float, spoken: bool) -> Visit:
         stats = {name: Neutral(centre, 0.1, 10, 10.0) for name in ("AU04", "AU25")}
-        return Visit(f"c{k}", "2026", {"face": stats, "voice": {"AU25": Neutral(centre, 0.1, 10, 10.0)}}, spoken)
+        return Visit(
+            f"c{k}",
+            "2026",
+            {"face": stats, "voice": {"AU25": Neutral(centre, 0.1, 10, 10.0)}},
+            spoken,
+        )
 
     both = Profile("anna", (visit(1, 0.0, False), visit(2, 1.0, True)))
     assert both.neutral("face")["AU25"].centre == 1.0
@@ -165,7 +205,9 @@ def test_a_visit_is_named_measured_and_taken_out() -> None:
     assert one.id == "0123456789ab"
     assert (one.seconds("face"), one.seconds("voice")) == (5.0, 0.0)
     person = Profile("anna", (one,)).merged(Profile("anna", (other,)))
-    assert [v.content for v in person.visits] == ["01ff", "0123456789abcdef"], "in order of when they were made"
+    assert [v.content for v in person.visits] == ["01ff", "0123456789abcdef"], (
+        "in order of when they were made"
+    )
     assert person.named("face") == "profile of anna: 2 visits, 10.0 s, clip not neutral"
     assert person.without("0123").visits == (other,)
     for wrong in ("", "01", "9"):
@@ -180,12 +222,20 @@ def test_a_visit_is_named_measured_and_taken_out() -> None:
 
 def test_relative_values_are_measured_less_neutral() -> None:
     track = Track(
-        np.array([[1.0, 5.0, 7.0]] * 2), np.arange(2.0), np.ones(2, bool), ("AU04", "quality", "AU12"), ("",) * 3
+        np.array([[1.0, 5.0, 7.0]] * 2),
+        np.arange(2.0),
+        np.ones(2, bool),
+        ("AU04", "quality", "AU12"),
+        ("",) * 3,
     )
-    out = pro.relative_to(track, {"AU04": Neutral(0.25, 9.0, 1, 1.0), "quality": Neutral(1.0, 0, 1, 1.0)})
+    out = pro.relative_to(
+        track, {"AU04": Neutral(0.25, 9.0, 1, 1.0), "quality": Neutral(1.0, 0, 1, 1.0)}
+    )
     assert out.values[0].tolist() == pytest.approx([0.75, 5.0, nan], nan_ok=True)
     assert track.values[0, 0] == 1.0
-    found = pro.answer_relative({"a": Neutral(3.0, 0, 1, 1), "b": Neutral(1.0, 0, 1, 1)}, {"a": Neutral(5.0, 0, 1, 1)})
+    found = pro.answer_relative(
+        {"a": Neutral(3.0, 0, 1, 1), "b": Neutral(1.0, 0, 1, 1)}, {"a": Neutral(5.0, 0, 1, 1)}
+    )
     assert found == {"a": {"value": 3.0, "neutral": 5.0, "relative": -2.0}}
 
 
@@ -199,17 +249,30 @@ def test_a_profile_written_and_read_is_the_same(tmp_path: Path) -> None:
     assert replace(back, visits=(plain,)) == person
 
 
-# --- quality --------------------------------------------------------------------------------------------------------
+# --- quality
+# --------------------------------------------------------------------------------------------------------
 
 S = qual.QualitySettings()
 #: (face px, sharpness, light, clipped, yaw, pitch, cover): a good face.
-GOOD = {"face_px": 150.0, "sharpness": 1.0, "light": 0.5, "clipped": 0.0, "yaw": 0.0, "pitch": 0.0, "cover": 0.0}
+GOOD = {
+    "face_px": 150.0,
+    "sharpness": 1.0,
+    "light": 0.5,
+    "clipped": 0.0,
+    "yaw": 0.0,
+    "pitch": 0.0,
+    "cover": 0.0,
+}
 
 
 def judged(*faces: dict[str, float]) -> tuple[dict[str, np.ndarray], list[int]]:
     columns = {k: np.array([f[k] for f in faces]) for k in GOOD}
     pixels = np.zeros((len(faces), qual.N_PIXEL_VALUES))
-    pixels[:, 0], pixels[:, 1], pixels[:, 2] = columns["sharpness"], columns["light"], columns["clipped"]
+    pixels[:, 0], pixels[:, 1], pixels[:, 2] = (
+        columns["sharpness"],
+        columns["light"],
+        columns["clipped"],
+    )
     pose = np.stack([columns["yaw"], columns["pitch"], np.zeros(len(faces))], 1)
     found, code = qual.judge(columns["face_px"], pixels, pose, columns["cover"], S)
     return found, code.tolist()
@@ -233,7 +296,9 @@ def judged(*faces: dict[str, float]) -> tuple[dict[str, np.ndarray], list[int]]:
         max_size=6,
     )
 )
-def test_quality_is_the_product_of_its_scores_and_the_first_rule_forbids(faces: list[dict[str, float]]) -> None:
+def test_quality_is_the_product_of_its_scores_and_the_first_rule_forbids(
+    faces: list[dict[str, float]],
+) -> None:
     columns, code = judged(*faces)
     for k, one in enumerate(faces):
         score, rule = ref.quality(**one)
@@ -276,7 +341,9 @@ def test_a_ramp() -> None:
     assert qual.ramp(np.array([0.0, 2.0, 4.0]), 3.0, 1.0).tolist() == [1, 0.5, 0]
 
 
-def skin_rows(n: int, odd: int = 0, colour: tuple[float, float, float] = (180, 140, 120)) -> np.ndarray:
+def skin_rows(
+    n: int, odd: int = 0, colour: tuple[float, float, float] = (180, 140, 120)
+) -> np.ndarray:
     """``n`` faces of one skin colour, the first ``odd`` of their spots blue."""
     pixels = np.zeros((n, qual.N_PIXEL_VALUES))
     spots = pixels[:, 3:].reshape(n, -1, 3)
@@ -291,12 +358,15 @@ def test_covered_skin_is_the_share_of_spots_of_another_colour() -> None:
     frontal = np.ones(6, bool)
     assert qual.Skin().occlusion(skin_rows(6), frontal).tolist() == [0.0] * 6
     assert qual.Skin().occlusion(skin_rows(6, 6), frontal) == pytest.approx([6 / n_spots] * 6)
-    # A spot that always looks odd on this person (a beard) is learnt as usual, from five clean frontal faces on.
+    # A spot that always looks odd on this person (a beard) is learnt as usual, from five clean
+    # frontal faces on.
     bearded, learnt = skin_rows(6, 4), qual.Skin()
     first = learnt.occlusion(bearded, frontal)
     assert first == pytest.approx([4 / n_spots] * 6)
     assert learnt.occlusion(bearded, frontal).tolist() == [0.0] * 6
-    assert learnt.occlusion(skin_rows(6), frontal).tolist() == [0.0] * 6, "odd is off both: the face's and the usual"
+    assert learnt.occlusion(skin_rows(6), frontal).tolist() == [0.0] * 6, (
+        "odd is off both: the face's and the usual"
+    )
     few, turned = qual.Skin(), qual.Skin()
     few.occlusion(bearded[:4], frontal[:4])
     assert few.occlusion(bearded, frontal) == pytest.approx(first), "four faces teach nothing"
@@ -304,12 +374,18 @@ def test_covered_skin_is_the_share_of_spots_of_another_colour() -> None:
     assert turned.occlusion(bearded, frontal) == pytest.approx(first), "nor do turned ones"
     covered = qual.Skin()
     covered.occlusion(skin_rows(6, 7), frontal)
-    assert covered.occlusion(skin_rows(6, 7), frontal) == pytest.approx([7 / n_spots] * 6), "over a quarter is cover"
+    assert covered.occlusion(skin_rows(6, 7), frontal) == pytest.approx([7 / n_spots] * 6), (
+        "over a quarter is cover"
+    )
 
 
-# --- text -----------------------------------------------------------------------------------------------------------
+# --- text
+# -----------------------------------------------------------------------------------------------------------
 
-SAID = "i don't know not sure kind of a little bit no wait hesitant can't would like to decide whether the very um you"
+SAID = (
+    "i don't know not sure kind of a little bit no wait hesitant can't would like to decide "
+    "whether the very um you"
+)
 TOKENS = st.lists(st.sampled_from(SAID.split()), max_size=14)
 
 
@@ -338,7 +414,10 @@ def test_a_star_stands_for_any_letters(token: str, pattern: str, fits: bool) -> 
 
 @settings(deadline=None, derandomize=True, max_examples=100)
 @given(
-    st.lists(st.tuples(st.sampled_from(["a", "b", "very", "so"]), st.sampled_from([False, False, True])), max_size=12)
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "very", "so"]), st.sampled_from([False, False, True])),
+        max_size=12,
+    )
 )
 def test_repeats_are_their_definition(table: list[tuple[str, bool]]) -> None:
     tokens, ends = [t for t, _ in table], [e for _, e in table]
@@ -390,7 +469,11 @@ def test_counts_leave_fillers_and_second_copies_out() -> None:
     assert found.is_counted.tolist() == [False, True, False, True, True, False, True, True]
     assert found.n_words == 5
     names = lex.lexicon().names
-    starts = {names[k]: i for i, k in zip(*np.nonzero(found.starts), strict=True) if names[k] in ("filler", "repeat")}
+    starts = {
+        names[k]: i
+        for i, k in zip(*np.nonzero(found.starts), strict=True)
+        if names[k] in ("filler", "repeat")
+    }
     assert starts == {"filler": 0, "repeat": 2}
     hedges = found.starts[:, names.index("hedge")]
     assert hedges.tolist() == [0, 0, 0, 1, 0, 0, 1, 0], "an occurrence counts where it begins"
@@ -399,8 +482,18 @@ def test_counts_leave_fillers_and_second_copies_out() -> None:
     track = text.describe_words(words)
     assert track.column("hedge").tolist() == [0, 0, 0, 1, 1, 0, 1, 0], "a row is 1 throughout it"
     assert track.times_s.tolist() == [float(k) for k in range(8)]
-    cues = [(c.kind, c.start_s, c.end_s, c.detail) for c in text.occurrences(words) if c.kind in ("hedge", "filler")]
-    assert cues == [("filler", 0.0, 0.5, "um"), ("hedge", 3.0, 4.5, "kind of"), ("hedge", 6.0, 6.5, "maybe")]
+    cues = [
+        (c.kind, c.start_s, c.end_s, c.detail)
+        for c in text.occurrences(words)
+        if c.kind in ("hedge", "filler")
+    ]
+    assert cues == [
+        ("filler", 0.0, 0.5, "um"),
+        ("hedge", 3.0, 4.5, "kind of"),
+        ("hedge", 6.0, 6.5, "maybe"),
+    ]
     late = (Word("kind", 1.0, 9.0), Word("of", 2.0, 2.5))
-    assert [(c.start_s, c.end_s) for c in text.occurrences(late) if c.kind == "hedge"] == [(1.0, 9.0)]
+    assert [(c.start_s, c.end_s) for c in text.occurrences(late) if c.kind == "hedge"] == [
+        (1.0, 9.0)
+    ]
     assert text.count([]).n_words == 0

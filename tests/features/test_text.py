@@ -1,4 +1,6 @@
-"""Words → categories: matching, repeats, restarts, times; and the readers of labelled transcripts."""
+"""Words → categories: matching, repeats, restarts, times; and the readers of labelled
+transcripts.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,22 @@ def test_restarts(text: str, expected: list[str]) -> None:
 
 def test_a_repeated_phrase_is_counted_once_and_fillers_do_not_change_the_counts() -> None:
     plain = ["I", "want", "to", "stop", "but", "it", "is", "hard"]
-    verbatim = ["Um", "I", "want", "to", "I", "want", "to", "stop,", "uh,", "but", "it", "it", "is", "hard"]
+    verbatim = [
+        "Um",
+        "I",
+        "want",
+        "to",
+        "I",
+        "want",
+        "to",
+        "stop,",
+        "uh,",
+        "but",
+        "it",
+        "it",
+        "is",
+        "hard",
+    ]
     a, b = count(plain), count(verbatim)
     assert a.n_words == b.n_words == 8
     skip = [lexicon().names.index(n) for n in ("filler", "repeat")]
@@ -153,9 +170,15 @@ def test_what_cannot_be_read_is_bad_input(tmp_path) -> None:
 
 def test_own_table(tmp_path) -> None:
     path = tmp_path / "mine.csv"
-    path.write_text('subject,question,label,transcript\na,Why?,1,"yes, but"\nb,,0,no\n,,1,x\nc,,maybe,x\n', "utf-8")
+    path.write_text(
+        'subject,question,label,transcript\na,Why?,1,"yes, but"\nb,,0,no\n,,1,x\nc,,maybe,x\n',
+        "utf-8",
+    )
     split = read_table(path)
-    assert [(a.subject, a.question, a.label) for a in split.answers] == [("a", "Why?", 1), ("b", None, 0)]
+    assert [(a.subject, a.question, a.label) for a in split.answers] == [
+        ("a", "Why?", 1),
+        ("b", None, 0),
+    ]
     assert len(split.problems) == 2
     path.write_text("subject,label\na,1\n", "utf-8")
     with pytest.raises(BadInput, match="question, transcript"):

@@ -1,4 +1,6 @@
-"""Voice measures against signals whose pitch, pauses, syllables and levels are known because they are made here."""
+"""Voice measures against signals whose pitch, pauses, syllables and levels are known because they
+are made here.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ PAUSES = tuple((a[1], b[0]) for a, b in pairwise(STRETCHES))
 
 
 def _speech(duration_s: float = DURATION_S, rate_hz: int = RATE_HZ) -> np.ndarray:
-    """Stretches of syllables of 250 ms: a vowel with falling pitch that swells and fades, 12 dB dips between them."""
+    """Stretches of syllables of 250 ms: a vowel with falling pitch that swells and fades, 12 dB
+    dips between them.
+    """
     t = np.arange(int(duration_s * rate_hz)) / rate_hz
     voice = _tone(140 * 2 ** (-0.3 * (t % 2.5) / 2.5), rate_hz=rate_hz)
     envelope = np.zeros(len(t))
@@ -69,7 +73,9 @@ def _speech(duration_s: float = DURATION_S, rate_hz: int = RATE_HZ) -> np.ndarra
     return voice * envelope
 
 
-def _errors_s(found: tuple[tuple[float, float], ...], true: tuple[tuple[float, float], ...]) -> list[float]:
+def _errors_s(
+    found: tuple[tuple[float, float], ...], true: tuple[tuple[float, float], ...]
+) -> list[float]:
     """Largest edge error of each true pause; a missing or extra pause fails."""
     assert len(found) == len(true), f"found {found}, true {true}"
     return [max(abs(a - c), abs(b - d)) for (a, b), (c, d) in zip(found, true, strict=True)]
@@ -86,7 +92,10 @@ def _errors_s(found: tuple[tuple[float, float], ...], true: tuple[tuple[float, f
         pytest.param(lambda t: np.full(len(t), 120.0), id="120 Hz"),
         pytest.param(lambda t: np.full(len(t), 450.0), id="450 Hz"),
         pytest.param(lambda t: 80 * 2 ** (2 * t / t[-1]), id="glide over two octaves"),
-        pytest.param(lambda t: 180 * 2 ** (0.5 * np.sin(2 * np.pi * t)), id="sweeping an octave in half a second"),
+        pytest.param(
+            lambda t: 180 * 2 ** (0.5 * np.sin(2 * np.pi * t)),
+            id="sweeping an octave in half a second",
+        ),
     ],
 )
 def test_pitch_of_harmonic_tones(contour, snr_db: int) -> None:  # type: ignore[no-untyped-def]
@@ -104,7 +113,11 @@ def test_pitch_of_harmonic_tones(contour, snr_db: int) -> None:  # type: ignore[
 def test_no_pitch_in_noise_hum_or_silence() -> None:
     rng = np.random.default_rng(1)
     t = np.arange(5 * RATE_HZ) / RATE_HZ
-    for values in (0.1 * rng.normal(size=len(t)), np.zeros(len(t)), 0.2 * np.sin(2 * np.pi * 50 * t)):
+    for values in (
+        0.1 * rng.normal(size=len(t)),
+        np.zeros(len(t)),
+        0.2 * np.sin(2 * np.pi * 50 * t),
+    ):
         found, _ = track_pitch(_sound(values + 1e-4 * rng.normal(size=len(t))))
         assert np.isfinite(found).mean() < 0.01
 
@@ -146,7 +159,9 @@ def test_pauses_in_spoilt_sound(spoil) -> None:  # type: ignore[no-untyped-def]
     clean = describe_voice(_sound(x))
     spoilt = describe_voice(_sound(spoil(x, np.arange(len(x)) / RATE_HZ)))
     assert max(_errors_s(spoilt.pauses, PAUSES)) <= 0.05
-    assert spoilt.summary["pitch_median_hz"] == pytest.approx(clean.summary["pitch_median_hz"], rel=0.01)
+    assert spoilt.summary["pitch_median_hz"] == pytest.approx(
+        clean.summary["pitch_median_hz"], rel=0.01
+    )
 
 
 def test_pauses_while_the_noise_doubles() -> None:
@@ -168,7 +183,9 @@ def test_breath_and_click_in_a_pause_are_not_speech() -> None:
     x = _at_snr(_speech(), 50)
     rng = np.random.default_rng(3)
     breath = slice(int(8.0 * RATE_HZ), int(8.6 * RATE_HZ))
-    x[breath] += 0.01 * rng.normal(size=breath.stop - breath.start) * np.hanning(breath.stop - breath.start)
+    x[breath] += (
+        0.01 * rng.normal(size=breath.stop - breath.start) * np.hanning(breath.stop - breath.start)
+    )
     click = slice(int(6.0 * RATE_HZ), int(6.01 * RATE_HZ))
     x[click] += 0.2 * rng.normal(size=click.stop - click.start)
     assert max(_errors_s(describe_voice(_sound(x)).pauses, PAUSES)) <= 0.05
@@ -199,7 +216,9 @@ def test_a_gap_in_the_recording_is_neither_pause_nor_silence() -> None:
     missing = ~result.track.valid
     assert np.flatnonzero(missing).tolist() == list(range(800, 890))
     assert result.track.reason_code is not None
-    assert {result.track.reasons[k] for k in result.track.reason_code[missing]} == {"gap in the recording"}
+    assert {result.track.reasons[k] for k in result.track.reason_code[missing]} == {
+        "gap in the recording"
+    }
     assert np.isnan(result.track.column("energy")[missing]).all()
     assert any("0.90 s of the sound are missing" in r for r in result.summary["remarks"])
     whole = describe_voice(_sound(_at_snr(_speech(), 40)))
@@ -230,7 +249,9 @@ def test_levels_are_dbfs_and_variability_is_measured() -> None:
     assert lively.summary["pitch_sd_st"] == pytest.approx(3 / math.sqrt(2), rel=0.05)
     assert lively.summary["pitch_range_st"] == pytest.approx(6, rel=0.1)
     swelling = describe_voice(
-        _sound(0.1 * _tone(np.full(len(t), 150.0)) * 10 ** (3 * np.sin(2 * np.pi * t) / 20) * sounds)
+        _sound(
+            0.1 * _tone(np.full(len(t), 150.0)) * 10 ** (3 * np.sin(2 * np.pi * t) / 20) * sounds
+        )
     )
     assert swelling.summary["energy_sd_db"] == pytest.approx(3 / math.sqrt(2), rel=0.1)
 
@@ -325,12 +346,17 @@ def test_result_does_not_depend_on_blocks_in_memory_or_on_the_container(
     mapped = describe_voice(Sound(file))
     np.testing.assert_array_equal(in_memory.track.values, mapped.track.values)
     assert in_memory.pauses == mapped.pauses
-    # Energy, speech and syllables do not know of blocks at all; pitch settles block by block with context.
+    # Energy, speech and syllables do not know of blocks at all; pitch settles block by block with
+    # context.
     monkeypatch.setattr(speech_rows, "BLOCK_ROWS", 700)
     other = describe_voice(_sound(x))
     for name in ("energy", "speech", "syllable"):
-        np.testing.assert_allclose(in_memory.track.column(name), other.track.column(name), atol=1e-4)
-    np.testing.assert_allclose(in_memory.track.column("pitch"), other.track.column("pitch"), rtol=1e-3)
+        np.testing.assert_allclose(
+            in_memory.track.column(name), other.track.column(name), atol=1e-4
+        )
+    np.testing.assert_allclose(
+        in_memory.track.column("pitch"), other.track.column("pitch"), rtol=1e-3
+    )
 
 
 def test_table_has_named_columns_with_units() -> None:
@@ -359,7 +385,9 @@ def _espeak(text: str) -> np.ndarray:
     """Speech at 16 kHz trimmed to what is audible (36 dB under its peak)."""
     from scipy.signal import resample_poly
 
-    done = subprocess.run(["espeak-ng", "-s", "160", "-z", "--stdout", text], capture_output=True, check=True)
+    done = subprocess.run(
+        ["espeak-ng", "-s", "160", "-z", "--stdout", text], capture_output=True, check=True
+    )
     raw = np.frombuffer(done.stdout[44 : len(done.stdout) // 2 * 2], "<i2") / 32768
     values = resample_poly(raw, 320, 441)
     loud = np.flatnonzero(np.abs(values) > np.abs(values).max() * 10 ** (-36 / 20))

@@ -1,10 +1,12 @@
-"""Run the twelve commands with the frozen wheel and with the working tree, and compare what they wrote.
+"""Run the twelve commands with the frozen wheel and with the working tree, and compare what they
+wrote.
 
-    python -m tests.freeze                  # the old side once (kept in .freeze/), the new side, the comparison
-    python -m tests.freeze --only 06 --only 09
-    python -m tests.freeze --determinism    # the old side a second time, compared with the first
+    python -m tests.freeze                  # the old side once (kept in .freeze/), the new side,
+    the comparison python -m tests.freeze --only 06 --only 09 python -m tests.freeze --determinism
+    # the old side a second time, compared with the first
 
-Exit code 1 where anything differs. Both sides run one after the other in the same folder, so that paths are the same.
+Exit code 1 where anything differs. Both sides run one after the other in the same folder, so that
+paths are the same.
 """
 
 from __future__ import annotations
@@ -37,9 +39,15 @@ def say(text: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.freeze", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", action="append", default=[], help="beginning of a command's name; repeatable")
-    parser.add_argument("--determinism", action="store_true", help="the old side twice instead of old and new")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.freeze", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], help="beginning of a command's name; repeatable"
+    )
+    parser.add_argument(
+        "--determinism", action="store_true", help="the old side twice instead of old and new"
+    )
     parser.add_argument("--fresh", action="store_true", help="run the old side again")
     given = parser.parse_args(arguments)
     HOME.mkdir(exist_ok=True)
@@ -87,7 +95,9 @@ def inputs(frozen: Path) -> None:
 
 
 def run(command: Command, side: Path, name: str, again: bool) -> Path | None:
-    """Run a command's steps and keep what they wrote as text; the folder of texts. None: what it needs is not there."""
+    """Run a command's steps and keep what they wrote as text; the folder of texts. None: what it
+    needs is not there.
+    """
     kept = HOME / "kept" / name / command.name
     if command.needs and not (SHARED / command.needs).is_dir():
         return None
@@ -98,7 +108,14 @@ def run(command: Command, side: Path, name: str, again: bool) -> Path | None:
     shutil.rmtree(kept, ignore_errors=True)
     WORK.mkdir(parents=True)
     kept.mkdir(parents=True)
-    clean = Cleaner({str(side): "(environment)", str(WORK): "(work)", str(ROOT): "(root)", str(SHARED): "(shared)"})
+    clean = Cleaner(
+        {
+            str(side): "(environment)",
+            str(WORK): "(work)",
+            str(ROOT): "(root)",
+            str(SHARED): "(shared)",
+        }
+    )
     started = time.monotonic()
     for number, step in enumerate(command.steps):
         words = shlex.split(step.format(inputs=INPUTS, shared=SHARED, fusion=FUSION))
@@ -116,7 +133,10 @@ def run(command: Command, side: Path, name: str, again: bool) -> Path | None:
         (kept / f"step-{number}.stdout").write_text(clean.text(done.stdout, "stdout"))
         (kept / f"step-{number}.stderr").write_text(clean.text(done.stderr, "stderr"))
         if "Traceback" in done.stderr:
-            say(f"{name} {command.name}, step {number}: a traceback; see {kept / f'step-{number}.stderr'}")
+            say(
+                f"{name} {command.name}, step {number}: a traceback; see "
+                f"{kept / f'step-{number}.stderr'}"
+            )
     keep(clean, kept / "files")
     say(f"{name} {command.name}: {time.monotonic() - started:.0f} s")
     mark.write_text(made)
@@ -124,11 +144,17 @@ def run(command: Command, side: Path, name: str, again: bool) -> Path | None:
 
 
 def made_of(command: Command, side: Path) -> str:
-    """What kept texts depend on: steps, inputs, the environment, and how files are turned into text."""
-    code = b"".join((ROOT / "tests" / "freeze" / f"{n}.py").read_bytes() for n in ("clean", "__main__"))
+    """What kept texts depend on: steps, inputs, the environment, and how files are turned into
+    text.
+    """
+    code = b"".join(
+        (ROOT / "tests" / "freeze" / f"{n}.py").read_bytes() for n in ("clean", "__main__")
+    )
     from_wheel = side / "made-of"
     made = from_wheel.read_text() if from_wheel.is_file() else ""
-    return digest("\n".join([*command.steps, (INPUTS / "made-by").read_text(), made, digest(code)]).encode())
+    return digest(
+        "\n".join([*command.steps, (INPUTS / "made-by").read_text(), made, digest(code)]).encode()
+    )
 
 
 def keep(clean: Cleaner, into: Path) -> None:
@@ -138,8 +164,8 @@ def keep(clean: Cleaner, into: Path) -> None:
         name = name_of(path.relative_to(WORK))
         found.setdefault(name, []).append(clean.file(path, name))
     for name, several in found.items():
-        # Two entries of one recording that differ in settings alone have the same name: told apart by what they hold,
-        # since the end of their keys is a hash of code.
+        # Two entries of one recording that differ in settings alone have the same name: told apart
+        # by what they hold, since the end of their keys is a hash of code.
         for k, text in enumerate(sorted(several), start=1):
             target = into / (name if k == 1 else f"{name}.{k}")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +189,10 @@ def search_step(words: Sequence[str]) -> None:
     import hashlib
 
     at = words.index("--")
-    needles = [hashlib.sha256(Path(w).read_bytes()).hexdigest() if Path(w).is_file() else w for w in words[1:at]]
+    needles = [
+        hashlib.sha256(Path(w).read_bytes()).hexdigest() if Path(w).is_file() else w
+        for w in words[1:at]
+    ]
     files = sorted(p for folder in words[at + 1 :] for p in (WORK / folder).rglob("*"))
     found = {}
     for needle in needles:
@@ -195,7 +224,9 @@ def compare(name: str, old: Path, new: Path, lines: int = 12) -> int:
         elif a[file].read_bytes() != b[file].read_bytes():
             print(f"{name}: {file} differs")
             before, after = (p[file].read_text(encoding="utf-8").splitlines() for p in (a, b))
-            for line in list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=0))[2 : 2 + lines]:
+            for line in list(difflib.unified_diff(before, after, "old", "new", lineterm="", n=0))[
+                2 : 2 + lines
+            ]:
                 print(f"    {line[:200]}")
             wrong += 1
     print(f"{name}: {len(a.keys() | b.keys()) - wrong} texts equal, {wrong} not", flush=True)

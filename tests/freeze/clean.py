@@ -1,7 +1,8 @@
-"""What a side wrote, as text that can be compared: numbers in full, names sorted, nothing that time or place decides.
+"""What a side wrote, as text that can be compared: numbers in full, names sorted, nothing that time
+or place decides.
 
-:data:`LEFT_OUT` is the whole list of what is not compared. Everything else is, to the last digit. A value that is left
-out is replaced by a word, so that its being there is compared all the same.
+:data:`LEFT_OUT` is the whole list of what is not compared. Everything else is, to the last digit. A
+value that is left out is replaced by a word, so that its being there is compared all the same.
 """
 
 from __future__ import annotations
@@ -24,13 +25,19 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "time": ("*ledger.jsonl", "when an answer was made"),
     "since_last_s": ("*ledger.jsonl", "how long it took"),
     "made": ("*", "date of an enrolment, of a training"),
-    "seconds": ("*run.json|*study.json|*card.json|*leaderboard.*|*harm.*|*stdout", "what a run cost"),
+    "seconds": (
+        "*run.json|*study.json|*card.json|*leaderboard.*|*harm.*|*stdout",
+        "what a run cost",
+    ),
     "fit_s": ("*", "what a training cost"),
     "peak_mb": ("*", "memory of the process"),
     "versions": ("*", "of twomind and of the packages"),
     "version": ("*ledger.jsonl", "of twomind"),
     "git": ("*", "commit of the source tree; an installed wheel has none"),
-    "fingerprint": ("*summary.json|*run.json|*stdout|*report.html", "of an answer or run: it holds the version"),
+    "fingerprint": (
+        "*summary.json|*run.json|*stdout|*report.html",
+        "of an answer or run: it holds the version",
+    ),
     "settings_hash": ("*.truth.json", "it holds a hash of the code that draws"),
     "code": ("*.truth.json", "a hash of the code that draws"),
     "key": ("*run.json", "of a run: it holds a hash of code"),
@@ -48,8 +55,8 @@ LEFT_OUT_COLUMNS: Mapping[str, str] = {
 #: Kind of an XML file → the attribute that says when it was written.
 LEFT_OUT_ATTRIBUTES: Mapping[str, str] = {".eaf": "DATE"}
 
-#: Text in place of the digits of a store entry's name that depend on a hash of source files. The first sixteen depend
-#: on the recording alone and are compared.
+#: Text in place of the digits of a store entry's name that depend on a hash of source files. The
+#: first sixteen depend on the recording alone and are compared.
 _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
 #: Texts on standard error and in pages that tell a duration.
 _DURATION = re.compile(r"\b\d+(\.\d+)? (s|min|h) (by the clock|of processors)\b")
@@ -104,7 +111,10 @@ class Cleaner:
         rows = list(csv.reader(io.StringIO(text)))
         head = rows[0] if rows else []
         hidden = {i for i, name in enumerate(head) if without(name, file)}
-        out = [["(left out)" if i in hidden else value for i, value in enumerate(row)] for row in rows[1:]]
+        out = [
+            ["(left out)" if i in hidden else value for i, value in enumerate(row)]
+            for row in rows[1:]
+        ]
         return self.words("\n".join(",".join(row) for row in [head, *out])) + "\n"
 
     def tensors(self, path: Path, file: str) -> str:
@@ -150,7 +160,9 @@ class Cleaner:
             return self.page(text, name)
         if kind in LEFT_OUT_ATTRIBUTES:
             named = LEFT_OUT_ATTRIBUTES[kind]
-            return self.words(re.sub(rf'(<ANNOTATION_DOCUMENT\b[^>]*?\b{named}=)"[^"]*"', r'\1"(left out)"', text))
+            return self.words(
+                re.sub(rf'(<ANNOTATION_DOCUMENT\b[^>]*?\b{named}=)"[^"]*"', r'\1"(left out)"', text)
+            )
         if kind == ".md":
             return self.words(markdown(text))
         return self.words(text)
@@ -190,15 +202,21 @@ def page_table(text: str) -> str:
     for row in rows[1:]:
         cells = _CELL.findall(row)
         if hidden and len(cells) == len(names):
-            kept = [a + ("(left out)" if k in hidden else b) + c for k, (a, b, c) in enumerate(cells)]
+            kept = [
+                a + ("(left out)" if k in hidden else b) + c for k, (a, b, c) in enumerate(cells)
+            ]
             text = text.replace(row, "<tr>" + "".join(kept) + "</tr>")
     return text
 
 
 def array(value: np.ndarray) -> str:
-    """An array in one line: type, shape, a digest of all its bytes, and its first numbers in full."""
+    """An array in one line: type, shape, a digest of all its bytes, and its first numbers
+    in full.
+    """
     head = " ".join(repr(v) for v in np.ravel(value)[:6].tolist())
-    return f"{value.dtype} {list(value.shape)} {digest(np.ascontiguousarray(value).tobytes())} {head}"
+    return (
+        f"{value.dtype} {list(value.shape)} {digest(np.ascontiguousarray(value).tobytes())} {head}"
+    )
 
 
 def digest(data: bytes) -> str:

@@ -1,16 +1,17 @@
 """The twelve commands, one table a side.
 
-A command is a list of steps that run one after another in a folder of their own, with a feature store of their own.
-``{inputs}`` is the folder of films that the frozen wheel drew, ``{fusion}`` a fusion model that it trained
-(``tests/fixtures/v0_1``), ``{shared}`` the team's folder of public data. Words are split as a shell splits them. A step
-that begins with ``@`` is done by the freeze itself:
+A command is a list of steps that run one after another in a folder of their own, with a feature
+store of their own. ``{inputs}`` is the folder of films that the frozen wheel drew, ``{fusion}`` a
+fusion model that it trained (``tests/fixtures/v0_1``), ``{shared}`` the team's folder of public
+data. Words are split as a shell splits them. A step that begins with ``@`` is done by the freeze
+itself:
 
 - ``@copy FROM TO`` keeps a copy of a folder as it is now, before a later step removes it;
-- ``@search FILE NEEDLE... -- FOLDER...`` lists what is in folders and where the needles occur, in bytes or in names;
-  a needle that is an existing file stands for the SHA-256 of its bytes.
+- ``@search FILE NEEDLE... -- FOLDER...`` lists what is in folders and where the needles occur, in
+  bytes or in names; a needle that is an existing file stands for the SHA-256 of its bytes.
 
-:data:`OLD` is what the frozen wheel understands and never changes. Where a later version renames a command or an
-option, its line goes into :data:`CHANGED`, under the name of the command.
+:data:`OLD` is what the frozen wheel understands and never changes. Where a later version renames a
+command or an option, its line goes into :data:`CHANGED`, under the name of the command.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ OLD: tuple[Command, ...] = (
         (
             "twomind score words --data {shared}/data/bah_v1 --split val --out run --json",
             "twomind train words --data {inputs}/words.csv --out model --bootstrap 100 --json",
-            "twomind predict " + _TALK + " --model model --question 7 --out results --store store --json",
+            "twomind predict "
+            + _TALK
+            + " --model model --question 7 --out results --store store --json",
         ),
         needs="data/bah_v1",
     ),
@@ -90,7 +93,8 @@ OLD: tuple[Command, ...] = (
             "twomind enrol ben {inputs}/films/b1.mp4 --force --profiles profiles --store store --study pain",
             "twomind profile show ana --profiles profiles --json",
             "twomind describe {inputs}/films/a2.mp4 --person ana --profiles profiles --store store --out relative --json",
-            "twomind predict {inputs}/films/a1.mp4 --adapt tda --subject ana --state states --out adapted " + _CLIP,
+            "twomind predict {inputs}/films/a1.mp4 --adapt tda --subject ana --state states --out adapted "
+            + _CLIP,
             "twomind profile export ana ana.json --profiles profiles",
             "@copy profiles kept/profiles",
             "@copy store kept/store",
@@ -113,7 +117,9 @@ OLD: tuple[Command, ...] = (
     Command(
         "08-predict-model",
         (
-            "twomind predict " + _TALK + " --model {fusion} --question 7 --out fusion --store store --json",
+            "twomind predict "
+            + _TALK
+            + " --model {fusion} --question 7 --out fusion --store store --json",
             "twomind predict {inputs}/films/a1.mp4 --out clip-au " + _CLIP,
             "twomind score submit fusion --out submission.csv --json",
         ),
@@ -123,7 +129,8 @@ OLD: tuple[Command, ...] = (
         (
             f"twomind predict {{inputs}}/films/a1.mp4 --adapt tta-cap {_EAGER} --subject ana --state s1 --out o1 {_CLIP}",
             f"twomind predict {{inputs}}/films/a2.mp4 --adapt tta-cap {_EAGER} --subject ana --state s1 --out o2 {_CLIP}",
-            "twomind predict {inputs}/films/a1.mp4 --adapt clip-autt --subject ana --state s2 --out o3 " + _CLIP,
+            "twomind predict {inputs}/films/a1.mp4 --adapt clip-autt --subject ana --state s2 --out o3 "
+            + _CLIP,
             "twomind predict {inputs}/films/a1.mp4 --adapt sfda-pft --neutral {inputs}/films/a2.mp4 --subject ana "
             "--adapt-setting learning_rate=0.01 --state s3 --out o4 " + _CLIP,
             "twomind predict {inputs}/films/b1.mp4 --adapt sfda-pft --neutral {inputs}/films/a2.mp4 --subject ana "
@@ -162,4 +169,6 @@ OLD: tuple[Command, ...] = (
 #: Command lines of the working tree where they are no longer those of :data:`OLD`: name → steps.
 CHANGED: dict[str, tuple[str, ...]] = {}
 
-NEW: tuple[Command, ...] = tuple(Command(c.name, CHANGED.get(c.name, c.steps), c.needs) for c in OLD)
+NEW: tuple[Command, ...] = tuple(
+    Command(c.name, CHANGED.get(c.name, c.steps), c.needs) for c in OLD
+)

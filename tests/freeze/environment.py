@@ -1,8 +1,10 @@
-"""Two environments side by side: one holds the frozen wheel, one the working tree; both see the same other packages.
+"""Two environments side by side: one holds the frozen wheel, one the working tree; both see the
+same other packages.
 
-An environment is a venv whose site-packages links every third-party package of the environment in use, one by one.
-What is named after twomind is left out, editable installs and entry points included, so neither side can import or
-list anything of the other. No package is downloaded, but for the build of the wheel where pip can reach an index.
+An environment is a venv whose site-packages links every third-party package of the environment in
+use, one by one. What is named after twomind is left out, editable installs and entry points
+included, so neither side can import or list anything of the other. No package is downloaded, but
+for the build of the wheel where pip can reach an index.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".freeze"
 #: The last commit before files moved. Its wheel is "version 0.1".
 COMMIT = "96598abed43b74f8b95ed623c5e9b919fd280de7"
-#: Folders of the working tree with a pyproject.toml whose distribution the new side sees. A later layout with several
-#: distributions is listed here.
+#: Folders of the working tree with a pyproject.toml whose distribution the new side sees. A later
+#: layout with several distributions is listed here.
 DISTRIBUTIONS = (".", "packages/twomind-synth")
 
 _SCRIPT = """#!{python}
@@ -50,11 +52,18 @@ def command_of(environment: Path) -> Path:
 
 
 def site_of(environment: Path) -> Path:
-    return environment / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    return (
+        environment
+        / "lib"
+        / f"python{sys.version_info.major}.{sys.version_info.minor}"
+        / "site-packages"
+    )
 
 
 def _ours(name: str) -> bool:
-    """Whether an entry of site-packages belongs to twomind, in any of the forms in which it can be installed."""
+    """Whether an entry of site-packages belongs to twomind, in any of the forms in which it can be
+    installed.
+    """
     return "twomind" in name.lower()
 
 
@@ -65,7 +74,11 @@ def _linked(environment: Path) -> None:
     own = site_of(environment)
     for folder in {Path(sysconfig.get_path("purelib")), Path(sysconfig.get_path("platlib"))}:
         for entry in sorted(folder.iterdir()):
-            if not _ours(entry.name) and entry.name != "__pycache__" and not (own / entry.name).exists():
+            if (
+                not _ours(entry.name)
+                and entry.name != "__pycache__"
+                and not (own / entry.name).exists()
+            ):
                 (own / entry.name).symlink_to(entry)
     script = command_of(environment)
     script.write_text(_SCRIPT.format(python=python_of(environment)))
@@ -73,11 +86,15 @@ def _linked(environment: Path) -> None:
 
 
 def _describe(environment: Path, project: dict[str, Any], version: str) -> None:
-    """Metadata of a distribution as an installer would write it: its name, version and entry points."""
+    """Metadata of a distribution as an installer would write it: its name, version and entry
+    points.
+    """
     about = project["project"]
     folder = site_of(environment) / f"{about['name'].replace('-', '_')}-{version}.dist-info"
     folder.mkdir()
-    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {version}\n")
+    (folder / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {version}\n"
+    )
     groups = {"console_scripts": about.get("scripts", {}), **about.get("entry-points", {})}
     lines = []
     for group, entries in groups.items():
@@ -133,9 +150,13 @@ def frozen(say: Any = print) -> Path:
 
 
 def _made_of() -> str:
-    """What an environment depends on; another commit, interpreter or set of packages makes another environment."""
+    """What an environment depends on; another commit, interpreter or set of packages makes another
+    environment.
+    """
     folder = Path(sysconfig.get_path("purelib"))
-    names = sorted(p.name for p in folder.iterdir() if not _ours(p.name) and p.name.endswith(".dist-info"))
+    names = sorted(
+        p.name for p in folder.iterdir() if not _ours(p.name) and p.name.endswith(".dist-info")
+    )
     digest = hashlib.sha256("\n".join([sys.version, str(folder), *names]).encode()).hexdigest()
     return f"{COMMIT} {digest}"
 
@@ -144,16 +165,32 @@ def _wheel(tree: Path, say: Any) -> Path | None:
     """The wheel that pip builds; None where the build backend cannot be fetched."""
     into = HOME / "wheel"
     shutil.rmtree(into, ignore_errors=True)
-    how = [sys.executable, "-m", "pip", "wheel", "-q", "--disable-pip-version-check", "--no-deps", "-w", into, tree]
+    how = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "-w",
+        into,
+        tree,
+    ]
     done = subprocess.run([str(w) for w in how], capture_output=True, text=True)
     if done.returncode == 0:
         return next(into.glob("twomind-*.whl"))
-    say("pip could not build the wheel (no index?); its files are laid out by hand, as the wheel has them")
+    say(
+        "pip could not build the wheel (no index?); its files are laid out by hand, as the wheel "
+        "has them"
+    )
     return None
 
 
 def working(say: Any = print) -> Path:
-    """The environment ``.freeze/new``: the sources of the working tree, with the metadata that its pyproject states."""
+    """The environment ``.freeze/new``: the sources of the working tree, with the metadata that its
+    pyproject states.
+    """
     environment = HOME / "new"
     _linked(environment)
     places = []
@@ -163,7 +200,9 @@ def working(say: Any = print) -> Path:
         places += [str((root / package).parent) for package in _packages(project)]
         _describe(environment, project, _version(project, root))
     places = list(dict.fromkeys(places))
-    (site_of(environment) / "working-tree.pth").write_text("".join(f"{place}\n" for place in places))
+    (site_of(environment) / "working-tree.pth").write_text(
+        "".join(f"{place}\n" for place in places)
+    )
     check(environment, ROOT, but=HOME)
     return environment
 
@@ -176,17 +215,32 @@ def check(environment: Path, inside: Path, but: Path | None = None) -> None:
     """
     code = "import twomind; print(twomind.__file__)"
     done = subprocess.run(
-        [str(python_of(environment)), "-c", code], capture_output=True, text=True, env=clean_environment(), cwd="/"
+        [str(python_of(environment)), "-c", code],
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        cwd="/",
     )
     found = Path(done.stdout.strip() or "/nowhere").resolve()
-    wrong = not found.is_relative_to(inside.resolve()) or (but is not None and found.is_relative_to(but.resolve()))
+    wrong = not found.is_relative_to(inside.resolve()) or (
+        but is not None and found.is_relative_to(but.resolve())
+    )
     if done.returncode or wrong:
-        raise SystemExit(f"freeze: expected {environment} to import twomind from {inside}: {found}\n{done.stderr}")
+        raise SystemExit(
+            f"freeze: expected {environment} to import twomind from {inside}: "
+            f"{found}\n{done.stderr}"
+        )
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """The variables that a command runs with: nothing of the caller's Python or twomind, one thread, one runtime."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "TWOMIND", "VIRTUAL_ENV"))}
+    """The variables that a command runs with: nothing of the caller's Python or twomind, one
+    thread, one runtime.
+    """
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("PYTHON", "TWOMIND", "VIRTUAL_ENV"))
+    }
     fixed = {
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",

@@ -1,7 +1,9 @@
-"""What both sides are given: films, clips and a data set of people who were drawn by the frozen wheel.
+"""What both sides are given: films, clips and a data set of people who were drawn by the frozen
+wheel.
 
-This file runs inside the frozen wheel (``.freeze/env/bin/python tests/freeze/frozen_inputs.py FOLDER``), so its imports
-name modules as they were there. A script that moves modules must leave it alone.
+This file runs inside the frozen wheel (``.freeze/env/bin/python tests/freeze/frozen_inputs.py
+FOLDER``), so its imports name modules as they were there. A script that moves modules must leave it
+alone.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ SIZE = (320, 240)
 #: What the drawn people of the data set are said to have said, by label; made up here.
 SAID = {
     0: ("I get up, have breakfast and walk to work.", "I like my garden and I water it every day."),
-    1: ("I want to stop, but um I am not sure that I can.", "Maybe I should, I guess, but then again I do not know."),
+    1: (
+        "I want to stop, but um I am not sure that I can.",
+        "Maybe I should, I guess, but then again I do not know.",
+    ),
 }
 
 
@@ -36,7 +41,9 @@ def film(path: Path, seed: int, seconds: float) -> Path:
 
 
 def study(root: Path, n_people: int = 6) -> None:
-    """A data set in the layout ``own``: every person once calm, once talking, with a transcript and a label."""
+    """A data set in the layout ``own``: every person once calm, once talking, with a transcript and
+    a label.
+    """
     rows = ["path,subject,question,label,transcript"]
     for p in range(n_people):
         for label, kind in enumerate(("neutral", "talking")):
@@ -48,7 +55,9 @@ def study(root: Path, n_people: int = 6) -> None:
 
 
 def words_table(path: Path) -> None:
-    """Labelled answers in words alone, for the words recogniser: twelve people, two answers each."""
+    """Labelled answers in words alone, for the words recogniser: twelve people, two
+    answers each.
+    """
     rows = ["subject,question,label,transcript"]
     for p in range(12):
         for label in (0, 1):
@@ -61,7 +70,9 @@ def coders(folder: Path) -> None:
     """Two coders who agree in part about one recording, and a score over time."""
     folder.mkdir(exist_ok=True)
     for who, late in (("a", 0.0), ("b", 0.31)):
-        marks = (Mark(0.4 + late, 1.2 + late, "A/H"), Mark(2.0, 2.5 + late, "A/H"))[: 2 if who == "a" else 1]
+        marks = (Mark(0.4 + late, 1.2 + late, "A/H"), Mark(2.0, 2.5 + late, "A/H"))[
+            : 2 if who == "a" else 1
+        ]
         cues = (Mark(0.5, 0.9 + late, "gaze"), Mark(1.5 + late, 1.9 + late, "smile"))
         tiers = (Tier("ah", marks, coder=who), Tier("cue", cues, "facial", who))
         write_eaf(Annotations("clip-talking", tiers, "ana", "", 3.52), folder / f"{who}.eaf")
@@ -75,7 +86,9 @@ def main(out: Path) -> None:
         film(out / "films" / f"{name}.mp4", seed, 4.5)
     for kind in ("neutral", "smile", "talking"):
         draw_clip(out / f"clip-{kind}.mp4", kind, 11, 0, seconds=3.5, fps=10)
-    draw_people(out / "answer", n_people=1, seed=3, questions=(7,), size=SIZE, voice="builtin", workers=1)
+    draw_people(
+        out / "answer", n_people=1, seed=3, questions=(7,), size=SIZE, voice="builtin", workers=1
+    )
     study(out / "study")
     words_table(out / "words.csv")
     coders(out / "coders")

@@ -1,4 +1,6 @@
-"""The one true clock: every burnt-in number comes out at its own time, beside its beep, whatever the container does."""
+"""The one true clock: every burnt-in number comes out at its own time, beside its beep, whatever
+the container does.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,13 @@ def written(folder: Path, kind: str) -> tuple[Any, float]:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole MP4 with its index in front."""
     path = tmp_path_factory.mktemp("plain") / "whole.mp4"
-    make.write(path, make.constant(N), video_options=B_FRAMES, beeps=BEEPS, options={"movflags": "faststart"})
+    make.write(
+        path,
+        make.constant(N),
+        video_options=B_FRAMES,
+        beeps=BEEPS,
+        options={"movflags": "faststart"},
+    )
     return path
 
 
@@ -63,7 +71,8 @@ def test_every_number_at_its_time_and_the_beep_beside_it(kind: str, tmp_path: Pa
     assert report.n_left_out == report.n_bad_packets == 0
 
     times = np.array([f.time_s for f in frames])
-    # The container may shift everything by one constant; the distances are the truth, to what it rounds to.
+    # The container may shift everything by one constant; the distances are the truth, to what it
+    # rounds to.
     error = (times - times[0]) - (truth.stamps_s - truth.stamps_s[0])
     assert np.abs(error).max() <= tolerance_s
     heard = make.onsets_s(sound.values, sound.sample_rate_hz, sound.start_s)
@@ -82,12 +91,16 @@ def test_every_number_at_its_time_and_the_beep_beside_it(kind: str, tmp_path: Pa
         ("mkv sound earlier", 0.75, 0.0),
     ],
 )
-def test_zero_is_the_earliest_stream(kind: str, first_frame_s: float, sound_start_s: float, tmp_path: Path) -> None:
+def test_zero_is_the_earliest_stream(
+    kind: str, first_frame_s: float, sound_start_s: float, tmp_path: Path
+) -> None:
     truth, _ = written(tmp_path, kind)
     _, sound, report = read(truth.path)
     assert report.first_frame_s == pytest.approx(first_frame_s, abs=0.001)
     assert sound.start_s == pytest.approx(sound_start_s, abs=0.008)
-    assert probe(truth.path).origin_s == pytest.approx(min(truth.stamps_s[0], truth.audio_start_s), abs=0.008)
+    assert probe(truth.path).origin_s == pytest.approx(
+        min(truth.stamps_s[0], truth.audio_start_s), abs=0.008
+    )
 
 
 def test_browser_webm_has_no_duration_until_measured(tmp_path: Path) -> None:
@@ -100,7 +113,9 @@ def test_browser_webm_has_no_duration_until_measured(tmp_path: Path) -> None:
     assert 20 < len(frames) < N
     assert [make.read_number(f.rgb) for f in frames] == list(range(len(frames)))
     assert [f.time_s for f in frames] == pytest.approx(truth.stamps_s[: len(frames)], abs=0.0011)
-    assert make.onsets_s(sound.values, 16000, sound.start_s)[0] == pytest.approx(truth.stamps_s[20], abs=0.005)
+    assert make.onsets_s(sound.values, 16000, sound.start_s)[0] == pytest.approx(
+        truth.stamps_s[20], abs=0.005
+    )
 
 
 def test_negative_first_stamp(tmp_path: Path) -> None:
@@ -117,7 +132,9 @@ def test_negative_first_stamp(tmp_path: Path) -> None:
     assert info.origin_s == pytest.approx(-0.25, abs=0.01)
     frames, sound, _ = read(truth.path)
     assert frames[0].time_s == pytest.approx(-info.origin_s, abs=0.001)
-    assert make.onsets_s(sound.values, 16000, sound.start_s)[1] == pytest.approx(frames[60].time_s, abs=0.005)
+    assert make.onsets_s(sound.values, 16000, sound.start_s)[1] == pytest.approx(
+        frames[60].time_s, abs=0.005
+    )
 
 
 def test_edit_list_cuts_pictures_and_sound_before_zero(tmp_path: Path) -> None:
@@ -143,10 +160,18 @@ def test_edit_list_cuts_pictures_and_sound_before_zero(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 def test_rotation_is_applied(turn: int, ending: str, tmp_path: Path) -> None:
     truth = make.write(
-        tmp_path / f"a.{ending}", make.constant(12), rotation_deg=turn, audio_codec=None, video_options=FAST
+        tmp_path / f"a.{ending}",
+        make.constant(12),
+        rotation_deg=turn,
+        audio_codec=None,
+        video_options=FAST,
     )
     info = probe(truth.path)
-    assert (info.rotation_deg, info.width_px, info.height_px) == (turn, make.WIDTH_PX, make.HEIGHT_PX)
+    assert (info.rotation_deg, info.width_px, info.height_px) == (
+        turn,
+        make.WIDTH_PX,
+        make.HEIGHT_PX,
+    )
     frames, _, _ = read(truth.path)
     assert [make.read_number(f.rgb) for f in frames] == list(range(12))
     assert all(f.rgb.flags.c_contiguous and f.rgb.dtype == np.uint8 for f in frames)
@@ -193,7 +218,11 @@ def test_no_moving_pictures(name: str, arguments: dict[str, Any], tmp_path: Path
 
 def test_lost_sound_is_a_gap_and_moves_nothing(tmp_path: Path) -> None:
     truth = make.write(
-        tmp_path / "a.mkv", make.constant(N), video_options=FAST, beeps=BEEPS, drop_audio=((1.0, 1.2), (1.5, 1.6))
+        tmp_path / "a.mkv",
+        make.constant(N),
+        video_options=FAST,
+        beeps=BEEPS,
+        drop_audio=((1.0, 1.2), (1.5, 1.6)),
     )
     frames, sound, report = read(truth.path)
     assert len(report.gaps) == len(sound.gaps) == 2
@@ -201,7 +230,9 @@ def test_lost_sound_is_a_gap_and_moves_nothing(tmp_path: Path) -> None:
         assert (start_s, end_s) == pytest.approx(lost, abs=0.03)
         first, last = (round((t - sound.start_s) * 16000) for t in (start_s, end_s))
         assert not sound.values[first:last].any()
-    assert make.onsets_s(sound.values, 16000, sound.start_s)[-1] == pytest.approx(frames[60].time_s, abs=0.005)
+    assert make.onsets_s(sound.values, 16000, sound.start_s)[-1] == pytest.approx(
+        frames[60].time_s, abs=0.005
+    )
 
 
 def test_truncated_file_gives_its_beginning_and_says_so(plain: Path, tmp_path: Path) -> None:
@@ -216,7 +247,9 @@ def test_truncated_file_gives_its_beginning_and_says_so(plain: Path, tmp_path: P
 
 
 def test_truncation_shows_without_any_missing_byte_count(tmp_path: Path) -> None:
-    truth = make.write(tmp_path / "a.mkv", make.constant(N, start=F(3)), audio_start=F(3), video_options=FAST)
+    truth = make.write(
+        tmp_path / "a.mkv", make.constant(N, start=F(3)), audio_start=F(3), video_options=FAST
+    )
     assert not read(truth.path)[2].truncated
     assert probe(truth.path).duration_s == pytest.approx(truth.audio_end_s - 3, abs=0.05)
     report = read(make.cut(truth.path, tmp_path / "cut.mkv", 0.5))[2]
@@ -242,10 +275,13 @@ def test_damage_in_the_middle_of_a_made_file(plain: Path, tmp_path: Path) -> Non
     frames, sound, report = read(make.damage(plain, tmp_path / "hit.mp4", 20))
     assert len(frames) >= N - 8
     assert report.problems
-    readable = {n: f.time_s for f in frames if (n := make.read_number(f.rgb)) is not None and not f.damaged}
+    readable = {
+        n: f.time_s for f in frames if (n := make.read_number(f.rgb)) is not None and not f.damaged
+    }
     assert len(readable) > 20
     shown_late = [n for n, t in readable.items() if abs(t - true[n]) > 1 / 29]
-    # A picture that the decoder froze shows an older number; those before the damage must all be right.
+    # A picture that the decoder froze shows an older number; those before the damage must all be
+    # right.
     assert not [n for n in shown_late if n < 30]
     assert sound.end_s == pytest.approx(3.47, abs=0.05)
 
@@ -262,7 +298,9 @@ def test_damage_in_the_middle_of_a_made_file(plain: Path, tmp_path: Path) -> Non
         ("noise.webm", bytes(range(255, 0, -1)) * 300, "not one"),
     ],
 )
-def test_what_is_no_media_is_named(name: str, content: bytes, expected: str, tmp_path: Path) -> None:
+def test_what_is_no_media_is_named(
+    name: str, content: bytes, expected: str, tmp_path: Path
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     for opening in (probe, stream):
@@ -304,9 +342,13 @@ def test_drawn_people_are_marked(tmp_path: Path) -> None:
     ):
         options = VPX if codec == "libvpx" else FAST
         make.write(
-            tmp_path / name, make.constant(5), codec=codec, audio_codec=sound, video_options=options,
+            tmp_path / name,
+            make.constant(5),
+            codec=codec,
+            audio_codec=sound,
+            video_options=options,
             metadata={"comment": comment},
-        )  # fmt: skip
+        )
         assert probe(tmp_path / name).drawn is (comment != "holiday")
 
 

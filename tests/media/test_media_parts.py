@@ -30,7 +30,8 @@ def test_the_waveform_does_not_depend_on_the_chunks(
     whole, pieces, expected, gaps = AudioSpool(RATE), AudioSpool(RATE), [], []
     at = 0
     for k, (hole, n) in enumerate(runs):
-        # The first run defines the start; holes within the tolerance of 16 samples close up and are no gaps.
+        # The first run defines the start; holes within the tolerance of 16 samples close up and are
+        # no gaps.
         hole = 0 if k == 0 or hole <= 16 else hole
         expected.append(np.zeros(hole, np.float32))
         if hole:
@@ -70,7 +71,9 @@ def test_overlap_keeps_what_came_first() -> None:
 def test_jittering_stamps_make_no_seam_and_do_not_drift() -> None:
     spool, rng = AudioSpool(RATE, tolerance_s=0.01), np.random.default_rng(0)
     for k in range(500):
-        spool.push(Samples(k * 0.02 + rng.uniform(-0.004, 0.004) * (k > 0), np.full(320, 0.5, np.float32)))
+        spool.push(
+            Samples(k * 0.02 + rng.uniform(-0.004, 0.004) * (k > 0), np.full(320, 0.5, np.float32))
+        )
     wave = spool.waveform()
     assert len(wave.values) == 500 * 320
     assert wave.gaps == ()

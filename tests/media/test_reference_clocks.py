@@ -1,4 +1,6 @@
-"""Rows, windows, pictures and sound on the clock against loops that lay them there one by one, and at every edge."""
+"""Rows, windows, pictures and sound on the clock against loops that lay them there one by one, and
+at every edge.
+"""
 
 from __future__ import annotations
 
@@ -55,10 +57,13 @@ def track(times: list[float], valid: list[bool] | None = None) -> Track:
     n = len(times)
     ok = np.ones(n, bool) if valid is None else np.array(valid, bool)
     values = np.arange(n, dtype=float)[:, None]
-    return Track(values, np.array(times, float), ok, ("row",), ("1",), ("", "lost"), (~ok).astype(np.uint8))
+    return Track(
+        values, np.array(times, float), ok, ("row",), ("1",), ("", "lost"), (~ok).astype(np.uint8)
+    )
 
 
-# --- tracks ---------------------------------------------------------------------------------------------------------
+# --- tracks
+# ---------------------------------------------------------------------------------------------------------
 
 
 @QUICK
@@ -74,7 +79,9 @@ def test_between_takes_the_start_and_leaves_the_end(times: list[float], a: float
 
 def test_between_at_its_edges() -> None:
     one = track([0.0, 1.0, 1.0, 2.0, 3.0], [True, False, True, True, True])
-    assert one.between(1.0, 2.0).values[:, 0].tolist() == [1, 2], "a row on the start is in, one on the end is out"
+    assert one.between(1.0, 2.0).values[:, 0].tolist() == [1, 2], (
+        "a row on the start is in, one on the end is out"
+    )
     assert one.between(1.0, 2.0).valid.tolist() == [False, True]
     assert one.between(1.0, 2.0).reason_code.tolist() == [1, 0]
     assert len(one.between(1.0, 1.0)) == 0
@@ -143,14 +150,30 @@ def test_the_grid_of_a_window_has_its_start_and_not_its_end() -> None:
             x.on_grid(hop)
 
 
-# --- the nouns at birth ---------------------------------------------------------------------------------------------
+# --- the nouns at birth
+# ---------------------------------------------------------------------------------------------
 
 
 def test_every_noun_is_frozen() -> None:
     made = (
-        *(Word("a", 0, 1), Segment(0, 1, "x", "y"), Cue("k", "m", 0, 1), Recording("r", "s", Path("x")), track([0.0])),
-        *(Features("r", "s", {}, (0, 1)), Task("t", ("a", "b")), Prediction((0, 1), np.array([0.5, 0.5])), Given()),
-        *(Fold("f", "p", ("a",), ("b",)), Evidence("k", "n", 1.0, "u"), Example(Features("r", "s", {}, (0, 1)), 1)),
+        *(
+            Word("a", 0, 1),
+            Segment(0, 1, "x", "y"),
+            Cue("k", "m", 0, 1),
+            Recording("r", "s", Path("x")),
+            track([0.0]),
+        ),
+        *(
+            Features("r", "s", {}, (0, 1)),
+            Task("t", ("a", "b")),
+            Prediction((0, 1), np.array([0.5, 0.5])),
+            Given(),
+        ),
+        *(
+            Fold("f", "p", ("a",), ("b",)),
+            Evidence("k", "n", 1.0, "u"),
+            Example(Features("r", "s", {}, (0, 1)), 1),
+        ),
     )
     for one in made:
         name = dataclasses.fields(one)[0].name
@@ -234,7 +257,9 @@ def test_a_transductive_fold_hands_over_part_of_its_test_and_two_handed_parts_ma
 
 
 def test_a_column_is_nan_where_the_row_is_not_valid_and_unknown_names_are_told() -> None:
-    one = Track(np.array([[1.0, 2.0], [3.0, 4.0]]), np.arange(2.0), np.array([True, False]), ("a", "b"))
+    one = Track(
+        np.array([[1.0, 2.0], [3.0, 4.0]]), np.arange(2.0), np.array([True, False]), ("a", "b")
+    )
     assert one.column("b").tolist() == pytest.approx([2.0, nan], nan_ok=True)
     assert one.reason_code is not None
     assert one.reason_code.tolist() == [0, 0]
@@ -289,7 +314,9 @@ def test_rows_are_of_one_length_and_taken_together() -> None:
         ("clip", ("window", "recording"), "recording"),
         ("clip", ("frame", "window"), "window"),
     ):
-        run = Run("r", "d", Task("t", ("a", "b"), grain), fold, "m", "x", {k: rows_of(1) for k in there})
+        run = Run(
+            "r", "d", Task("t", ("a", "b"), grain), fold, "m", "x", {k: rows_of(1) for k in there}
+        )
         assert run.level == level
     with pytest.raises(ValueError, match="one level"):
         Run("r", "d", Task("t", ("a", "b")), fold, "m", "x", {})
@@ -297,7 +324,8 @@ def test_rows_are_of_one_length_and_taken_together() -> None:
         Run("r", "d", Task("t", ("a", "b", "c")), fold, "m", "x", {"frame": rows_of(1)})
 
 
-# --- windows --------------------------------------------------------------------------------------------------------
+# --- windows
+# --------------------------------------------------------------------------------------------------------
 
 
 @QUICK
@@ -318,11 +346,15 @@ def test_windows_follow_each_other_while_enough_is_left(
 
 
 def test_windows_at_their_edges() -> None:
-    assert window_spans((0.0, 2.5), 1.0) == [(0.0, 1.0), (1.0, 2.0), (2.0, 2.5)], "exactly half a window is one"
+    assert window_spans((0.0, 2.5), 1.0) == [(0.0, 1.0), (1.0, 2.0), (2.0, 2.5)], (
+        "exactly half a window is one"
+    )
     assert window_spans((0.0, 2.499), 1.0) == [(0.0, 1.0), (1.0, 2.0)]
     assert window_spans((0.0, 0.1), 1.0) == [(0.0, 0.1)], "at least one"
     assert window_spans((5.0, 5.0), 1.0) == [(5.0, 5.0)]
-    assert window_spans((0.0, 0.3), 0.1, min_share=1) == [(0.0, 0.1), (0.1, 0.2), (0.2, 0.3)], "3 x 0.1 is three"
+    assert window_spans((0.0, 0.3), 0.1, min_share=1) == [(0.0, 0.1), (0.1, 0.2), (0.2, 0.3)], (
+        "3 x 0.1 is three"
+    )
     assert n_windows(2.0, 1.0, min_share=0) == 2, "no rest, no window"
     assert n_windows(2.0 + 2e-6, 1.0, min_share=0) == 3
     assert n_windows(2.0 + 5e-7, 1.0, min_share=0) == 2, "half a microsecond is rounding"
@@ -331,24 +363,41 @@ def test_windows_at_their_edges() -> None:
     many = window_spans((0.0, 7.0), 0.7)
     assert all(a[1] == b[0] for a, b in itertools.pairwise(many))
     assert len(many) == 10
-    for length, hop in ((0.0, None), (-1.0, None), (math.inf, None), (nan, None), (1.0, 0.99), (1.0, nan)):
+    for length, hop in (
+        (0.0, None),
+        (-1.0, None),
+        (math.inf, None),
+        (nan, None),
+        (1.0, 0.99),
+        (1.0, nan),
+    ):
         with pytest.raises(BadInput, match="windows"):
             n_windows(5.0, length, hop)
 
 
-# --- pictures -------------------------------------------------------------------------------------------------------
+# --- pictures
+# -------------------------------------------------------------------------------------------------------
 
-STAMP = st.one_of(st.none(), st.integers(0, 60).map(lambda k: k / 4), st.sampled_from([700.0, 30.0, 30.25]))
+STAMP = st.one_of(
+    st.none(), st.integers(0, 60).map(lambda k: k / 4), st.sampled_from([700.0, 30.0, 30.25])
+)
 
 
-def picture(pts: float | None, dts: float | None = None, length: float = 0.0, corrupt: bool = False) -> Any:
+def picture(
+    pts: float | None, dts: float | None = None, length: float = 0.0, corrupt: bool = False
+) -> Any:
     """A decoded picture with stamps in units of a quarter second."""
     ticks = [None if v is None else round(v * 4) for v in (pts, dts)]
-    return SimpleNamespace(pts=ticks[0], dts=ticks[1], duration=round(length * 4), is_corrupt=corrupt)
+    return SimpleNamespace(
+        pts=ticks[0], dts=ticks[1], duration=round(length * 4), is_corrupt=corrupt
+    )
 
 
 @settings(deadline=None, derandomize=True, max_examples=120)
-@given(st.lists(st.tuples(STAMP, STAMP, st.sampled_from([0.0, 0.25])), max_size=14), st.sampled_from([0.0, 2.0]))
+@given(
+    st.lists(st.tuples(STAMP, STAMP, st.sampled_from([0.0, 0.25])), max_size=14),
+    st.sampled_from([0.0, 2.0]),
+)
 def test_pictures_get_their_times_by_the_rules(stamps: list[Any], origin: float) -> None:
     """Zero is the container's start; the declared end is 20 s."""
     clock = PictureClock(origin, 20.0)
@@ -437,19 +486,24 @@ def test_the_clock_tells_its_problems_and_at_most_ten_holes() -> None:
     assert len(told) == 12
 
 
-# --- containers -----------------------------------------------------------------------------------------------------
+# --- containers
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_the_origin_is_the_containers_start_and_some_declare_an_end() -> None:
     def held(names: str, start: int | None, duration: int | None) -> Any:
-        return SimpleNamespace(start_time=start, duration=duration, format=SimpleNamespace(name=names))
+        return SimpleNamespace(
+            start_time=start, duration=duration, format=SimpleNamespace(name=names)
+        )
 
     assert origin_s(held("mov", 1_500_000, None)) == 1.5
     assert origin_s(held("mov", -250_000, None)) == -0.25
     assert origin_s(held("mov", None, None)) == 0.0
     assert declared_s(held("mov,mp4,m4a", 0, 2_500_000)) == 2.5
     assert declared_s(held("mov,mp4,m4a", 1_000_000, 2_500_000)) == 2.5, "of an MP4 it is a length"
-    assert declared_s(held("matroska,webm", 1_000_000, 2_500_000)) == 1.5, "of a Matroska it is an end stamp"
+    assert declared_s(held("matroska,webm", 1_000_000, 2_500_000)) == 1.5, (
+        "of a Matroska it is an end stamp"
+    )
     assert declared_s(held("matroska,webm", -1_000_000, 2_500_000)) == 2.5
     assert math.isnan(declared_s(held("matroska,webm", 0, None)))
     assert math.isnan(declared_s(held("mp3", 0, 2_500_000))), "guessed from the bit rate"
@@ -470,7 +524,9 @@ def test_missing_bytes_of_a_wave_and_of_an_mp4(tmp_path: Path) -> None:
     box = (16).to_bytes(4, "big") + b"ftyp" + b"x" * 8
     assert lacks(box) == 0
     assert lacks(box + (40).to_bytes(4, "big") + b"mdat" + b"x" * 10) == 22
-    assert lacks(box + (0).to_bytes(4, "big") + b"mdat" + b"x" * 10) == 0, "0: to the end of the file"
+    assert lacks(box + (0).to_bytes(4, "big") + b"mdat" + b"x" * 10) == 0, (
+        "0: to the end of the file"
+    )
     long = (1).to_bytes(4, "big") + b"mdat" + (50).to_bytes(8, "big") + b"x" * 4
     assert lacks(box + long) == 30
     assert lacks(b"just text, no boxes") == 0
@@ -490,14 +546,18 @@ def test_turned_pictures_say_how_far() -> None:
         assert np.array_equal(one.apply(picture_px), np.rot90(picture_px, turn // 90)), flags
 
 
-# --- sound ----------------------------------------------------------------------------------------------------------
+# --- sound
+# ----------------------------------------------------------------------------------------------------------
 
 
 @QUICK
 @given(
-    st.lists(st.tuples(st.integers(-30, 30), st.integers(0, 20)), min_size=1, max_size=8), st.sampled_from([0, 4, 8])
+    st.lists(st.tuples(st.integers(-30, 30), st.integers(0, 20)), min_size=1, max_size=8),
+    st.sampled_from([0, 4, 8]),
 )
-def test_the_spool_lays_samples_at_their_stamps(runs: list[tuple[int, int]], tolerance: int) -> None:
+def test_the_spool_lays_samples_at_their_stamps(
+    runs: list[tuple[int, int]], tolerance: int
+) -> None:
     """Stamps in whole samples of 1/64 s, so that a stray of exactly the tolerance is exact."""
     rate, at, pushed = 64, 320, []
     for k, (stray, n) in enumerate(runs):
@@ -523,7 +583,9 @@ def test_the_end_of_a_waveform() -> None:
 
 def sound_frame(n: int, rate: int = 8000, level: float = 0.5) -> Any:
     av = pytest.importorskip("av")
-    frame = av.AudioFrame.from_ndarray(np.full((1, n), level, np.float32), format="flt", layout="mono")
+    frame = av.AudioFrame.from_ndarray(
+        np.full((1, n), level, np.float32), format="flt", layout="mono"
+    )
     frame.sample_rate = rate
     frame.time_base = Fraction(1, rate)
     return frame
@@ -546,7 +608,9 @@ def test_sound_within_the_jitter_is_one_run_and_beyond_it_a_gap_or_an_overlap() 
     assert out[0].time_s == 1.0
     assert sum(len(s.values) for s in out) == 2400
     times = [s.time_s for s in out]
-    assert times == pytest.approx([1.0 + sum(len(s.values) for s in out[:k]) / 8000 for k in range(len(out))])
+    assert times == pytest.approx(
+        [1.0 + sum(len(s.values) for s in out[:k]) / 8000 for k in range(len(out))]
+    )
     late, out = hear([(800, 1.0), (800, 1.1 + 0.0101)])
     assert late.gaps == [(pytest.approx(1.1), pytest.approx(1.1101))]
     assert late.n_overlaps == 0
@@ -575,11 +639,16 @@ def test_another_sample_rate_begins_a_new_run_at_its_stamp() -> None:
     assert any(s.time_s == 0.1 for s in out)
 
 
-# --- one pass over a file -------------------------------------------------------------------------------------------
+# --- one pass over a file
+# -------------------------------------------------------------------------------------------
 
 
-def heard_at(stamps: list[float | None], origin: float, declared: float) -> tuple[list[float | None], int]:
-    """The times that sound packets of an eighth of a second are pushed at, and how many are left out."""
+def heard_at(
+    stamps: list[float | None], origin: float, declared: float
+) -> tuple[list[float | None], int]:
+    """The times that sound packets of an eighth of a second are pushed at, and how many are left
+    out.
+    """
     pushed: list[float | None] = []
     ends = {"s": nan}
 
@@ -605,10 +674,14 @@ def heard_at(stamps: list[float | None], origin: float, declared: float) -> tupl
 
 
 def test_sound_far_past_the_declared_end_or_far_ahead_is_left_out() -> None:
-    assert heard_at([2.0, None, 2.5], 2.0, 20.0) == ([0.0, None, 0.5], 0), "zero is the container's start"
+    assert heard_at([2.0, None, 2.5], 2.0, 20.0) == ([0.0, None, 0.5], 0), (
+        "zero is the container's start"
+    )
     assert heard_at([30.0], 0.0, 20.0) == ([30.0], 0), "10 s past the end is still taken"
     assert heard_at([30.125], 0.0, 20.0) == ([], 1)
-    assert heard_at([0.0, 600.125], 0.0, nan) == ([0.0, 600.125], 0), "600 s after the end of what was heard"
+    assert heard_at([0.0, 600.125], 0.0, nan) == ([0.0, 600.125], 0), (
+        "600 s after the end of what was heard"
+    )
     assert heard_at([0.0, 600.25], 0.0, nan) == ([0.0], 1)
     assert heard_at([5000.0], 0.0, nan) == ([5000.0], 0), "the first sound may begin anywhere"
 
@@ -637,10 +710,15 @@ def missing_of(tmp_path: Path, measured: float, declared: float, **change: Any) 
 def test_a_file_is_truncated_when_more_than_half_a_second_of_it_is_missing(tmp_path: Path) -> None:
     assert media.TRUNCATED_S == 0.5
     assert missing_of(tmp_path, 9.5, 10.0) == ""
-    assert missing_of(tmp_path, 9.25, 10.0) == "truncated: ends at 9.25 s, its container declares 10.00 s"
+    assert (
+        missing_of(tmp_path, 9.25, 10.0)
+        == "truncated: ends at 9.25 s, its container declares 10.00 s"
+    )
     assert missing_of(tmp_path, 9.0, nan) == ""
     assert missing_of(tmp_path, nan, 10.0) == ""
-    assert missing_of(tmp_path, 9.0, 10.0, _audio=None) == "", "the sound, which was not asked for, may be the longer"
+    assert missing_of(tmp_path, 9.0, 10.0, _audio=None) == "", (
+        "the sound, which was not asked for, may be the longer"
+    )
     assert missing_of(tmp_path, 9.0, 10.0, _video=None) == ""
     silent = SimpleNamespace(path=tmp_path / "whole", has_video=True, has_audio=False)
     assert missing_of(tmp_path, 9.0, 10.0, _audio=None, info=silent).startswith("truncated")
@@ -656,8 +734,15 @@ def test_the_report_ends_with_the_later_of_pictures_and_sound(tmp_path: Path) ->
             clock.time(picture(last_picture, length=0.25), 0.25)
         path = tmp_path / "whole"
         path.write_bytes(b"no container")
-        one.info = SimpleNamespace(path=path, has_video=True, has_audio=True, problems=("said before",))
-        one._pictures, one._sound, one._declared_s, one._origin_s = clock, Resampling(8000), nan, 0.0
+        one.info = SimpleNamespace(
+            path=path, has_video=True, has_audio=True, problems=("said before",)
+        )
+        one._pictures, one._sound, one._declared_s, one._origin_s = (
+            clock,
+            Resampling(8000),
+            nan,
+            0.0,
+        )
         one._video = one._audio = object()
         one._done, one._broke_off = True, False
         one._n_frames, one._n_samples = 2, 8
@@ -670,7 +755,12 @@ def test_the_report_ends_with_the_later_of_pictures_and_sound(tmp_path: Path) ->
     assert report(8.0, 5.0).duration_s == 8.25
     assert math.isnan(report(None, nan).duration_s)
     found = report(1.0, 5.0)
-    assert (found.first_frame_s, found.last_frame_s, found.audio_start_s, found.audio_end_s) == (0.0, 1.0, 0.0, 5.0)
+    assert (found.first_frame_s, found.last_frame_s, found.audio_start_s, found.audio_end_s) == (
+        0.0,
+        1.0,
+        0.0,
+        5.0,
+    )
     assert found.problems == ("said before",)
     assert not found.truncated
 
@@ -685,8 +775,12 @@ def test_the_report_ends_with_the_later_of_pictures_and_sound(tmp_path: Path) ->
         ((-1, 0, 0, 1), Orientation(False, True, False)),
     ],
 )
-def test_the_display_matrix_turns_the_picture(matrix: tuple[int, int, int, int], expected: Orientation) -> None:
-    """Shown x' = a x + c y, y' = b x + d y: a pixel at (x, y) off the middle comes to lie at (x', y') off it."""
+def test_the_display_matrix_turns_the_picture(
+    matrix: tuple[int, int, int, int], expected: Orientation
+) -> None:
+    """Shown x' = a x + c y, y' = b x + d y: a pixel at (x, y) off the middle comes to lie at (x',
+    y') off it.
+    """
     a, b, c, d = matrix
     one = 1 << 16
     data = np.array([a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30], np.int32).tobytes()

@@ -1,4 +1,6 @@
-"""CLIP-AU: clips by time, the recogniser, its training, import of original checkpoints, and names that are earned."""
+"""CLIP-AU: clips by time, the recogniser, its training, import of original checkpoints, and names
+that are earned.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from twomind.models.clip_au.clips import ClipSettings, clips_of
 from twomind.models.clip_au.names_check import CheckSettings, check_names, figure
 from twomind.models.clip_au.phrases import PHRASES, read_phrases, released_phrases
 from twomind.models.clip_au.recogniser import ClipAu, new_model
-from twomind.training.clip_au import TrainSettings, rates, split_people, train, training_clip, validate
+from twomind.training.clip_au import (
+    TrainSettings,
+    rates,
+    split_people,
+    train,
+    training_clip,
+    validate,
+)
 from twomind.training.clip_au_import import import_checkpoint
 from twomind.types import Example, Features, Status, Task, Track, Trainable
 
@@ -28,10 +37,16 @@ DIM = 16
 
 def track(values: np.ndarray, hop_s: float = 0.08, valid: np.ndarray | None = None) -> Track:
     n = len(values)
-    return Track(np.asarray(values, np.float32), hop_s * np.arange(n), np.ones(n, bool) if valid is None else valid)
+    return Track(
+        np.asarray(values, np.float32),
+        hop_s * np.arange(n),
+        np.ones(n, bool) if valid is None else valid,
+    )
 
 
-def window(values: np.ndarray, subject: str = "anna", recording: str = "r", **more: object) -> Features:
+def window(
+    values: np.ndarray, subject: str = "anna", recording: str = "r", **more: object
+) -> Features:
     own = {"embedding": track(values)}
     return Features(recording, subject, own, (0.0, 0.08 * len(values)), drawn=True, **more)  # type: ignore[arg-type]
 
@@ -66,7 +81,9 @@ def test_clips_are_in_order_without_wrapping() -> None:
     assert clips[-1][-1] == 39
     (short,) = clips_of(track(noise(3)), settings)
     assert short.tolist() == [0, 1, 2]
-    starts = {int(clips_of(track(noise(40)), settings, np.random.default_rng(s))[0][0]) for s in range(40)}
+    starts = {
+        int(clips_of(track(noise(40)), settings, np.random.default_rng(s))[0][0]) for s in range(40)
+    }
     assert min(starts) <= 4
     assert max(starts) >= 31
     assert all(0 <= s <= 35 for s in starts)
@@ -128,18 +145,27 @@ def test_what_cannot_be_measured_says_so() -> None:
 def test_saved_and_loaded(tmp_path: Path) -> None:
     model = replace(toy_model(), card={"made": "here"})
     model.save(tmp_path)
-    assert json.loads((tmp_path / "card.json").read_text("utf-8")) == {"recogniser": "clip-au", "made": "here"}
+    assert json.loads((tmp_path / "card.json").read_text("utf-8")) == {
+        "recogniser": "clip-au",
+        "made": "here",
+    }
     again = ClipAu.load(tmp_path)
     assert ClipAu.load(tmp_path / "card.json").phrases == again.phrases
     x = window(noise(30))
     np.testing.assert_array_equal(again.predict(x).probs, model.predict(x).probs)
-    assert (again.phrases, again.clips, again.card) == (model.phrases, model.clips, {"made": "here"})
+    assert (again.phrases, again.clips, again.card) == (
+        model.phrases,
+        model.clips,
+        {"made": "here"},
+    )
     with pytest.raises(BadInput, match="clip_au"):
         ClipAu.load(tmp_path / "nowhere")
 
 
 def study(n_people: int = 6, n_each: int = 6, seed: int = 0) -> list[Example]:
-    """Class 1 moves along one direction of the embedding; three of four windows are class 0; people differ at rest."""
+    """Class 1 moves along one direction of the embedding; three of four windows are class 0; people
+    differ at rest.
+    """
     rng = np.random.default_rng(seed)
     direction = rng.normal(size=DIM)
     found = []
@@ -190,11 +216,17 @@ def test_rare_classes_are_heard() -> None:
     """With one window in nine of class 1 and one epoch, weighting moves answers towards it."""
     examples = [e for k, e in enumerate(study(n_each=9)) if e.y == 0 or k % 9 == 8]
     plain, weighted = (
-        train(toy_model(), examples, TrainSettings(epochs=2, class_weights=c), validation=study(seed=5)[:0])
+        train(
+            toy_model(),
+            examples,
+            TrainSettings(epochs=2, class_weights=c),
+            validation=study(seed=5)[:0],
+        )
         for c in (False, True)
     )
     share = [
-        float(torch.softmax(m.run([e.x for e in examples])[1], -1)[:, 1].mean().detach()) for m in (plain, weighted)
+        float(torch.softmax(m.run([e.x for e in examples])[1], -1)[:, 1].mean().detach())
+        for m in (plain, weighted)
     ]
     assert share[1] > share[0] + 0.05
 
@@ -212,7 +244,11 @@ def test_released_crops_wrap_around() -> None:
 
 
 def test_rates() -> None:
-    assert rates(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), 2) == (0.75, 0.5, pytest.approx(3 / 7))
+    assert rates(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 0]), 2) == (
+        0.75,
+        0.5,
+        pytest.approx(3 / 7),
+    )
 
 
 def test_what_the_encoder_says_of_the_phrases(tmp_path: Path) -> None:
@@ -247,7 +283,9 @@ def checkpoint() -> dict[str, dict[str, torch.Tensor]]:
     return found
 
 
-def test_an_original_checkpoint_is_imported(checkpoint: dict[str, dict[str, torch.Tensor]], tmp_path: Path) -> None:
+def test_an_original_checkpoint_is_imported(
+    checkpoint: dict[str, dict[str, torch.Tensor]], tmp_path: Path
+) -> None:
     pytest.importorskip("transformers")
     from clip_files import make_tiny_clip
     from twomind.encoders.clip import load_clip
@@ -258,14 +296,22 @@ def test_an_original_checkpoint_is_imported(checkpoint: dict[str, dict[str, torc
     model = import_checkpoint(path, encoder)
     assert model.phrases == released_phrases()
     torch.testing.assert_close(model.weights["temporal.weight"], checkpoint["temporal"]["weight"])
-    torch.testing.assert_close(model.weights["text_adapter.2.bias"], checkpoint["text_adapter"]["2.bias"])
+    torch.testing.assert_close(
+        model.weights["text_adapter.2.bias"], checkpoint["text_adapter"]["2.bias"]
+    )
     assert "wording" in model.card["phrases"]
-    torch.save({**checkpoint, "au_classifier": {"0.weight": torch.zeros(2)}, "pos_embed": torch.zeros(1)}, path)
+    torch.save(
+        {**checkpoint, "au_classifier": {"0.weight": torch.zeros(2)}, "pos_embed": torch.zeros(1)},
+        path,
+    )
     import_checkpoint(path, encoder)
     for changed, message in (
         ({**checkpoint, "extra": {"weight": torch.zeros(2)}}, "unknown: extra"),
         ({k: v for k, v in checkpoint.items() if k != "temporal"}, r"missing: temporal\.weight"),
-        ({**checkpoint, "temporal": {**checkpoint["temporal"], "bias": torch.zeros(3)}}, "expected"),
+        (
+            {**checkpoint, "temporal": {**checkpoint["temporal"], "bias": torch.zeros(3)}},
+            "expected",
+        ),
         ([1], "dict"),
     ):
         torch.save(changed, path)

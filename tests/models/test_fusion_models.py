@@ -1,4 +1,6 @@
-"""Fusion models: each head learns what was planted, survives what is missing, streams, and says why."""
+"""Fusion models: each head learns what was planted, survives what is missing, streams, and says
+why.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,18 @@ from twomind.training.fusion_data import Item
 from twomind.training.loop import TrainSettings, average_precision
 from twomind.types import AMBIVALENCE, Recogniser, Status, Task, Trainable
 
-HEADS = [("conflict", False), ("plain", False), ("lfan", False), ("can", False), ("mt", False), ("jmt", False)]
+HEADS = [
+    ("conflict", False),
+    ("plain", False),
+    ("lfan", False),
+    ("can", False),
+    ("mt", False),
+    ("jmt", False),
+]
 RELEASED = [("mt", True), ("jmt", True)]
 TRAIN, VAL, TEST = range(8), range(100, 104), range(200, 208)
-#: The world of the plant "conflict" with the knob at zero; and with face and voice, 3 s by 3 s, of other people's
-#: moments of the same label.
+#: The world of the plant "conflict" with the knob at zero; and with face and voice, 3 s by 3 s, of
+#: other people's moments of the same label.
 NO_CONFLICT, OTHER_PEOPLE = "conflict, knob at zero", "conflict, paired across people"
 
 
@@ -51,7 +60,9 @@ def items(people: range, plant: str, n_each: int = 4) -> list[Item]:
     return [t.item() for t in takes(people, plant, n_each)]
 
 
-def trained(plant: str, config: FusionConfig, epochs: int = 5, train: range = TRAIN, seed: int = 0) -> FusionRecogniser:
+def trained(
+    plant: str, config: FusionConfig, epochs: int = 5, train: range = TRAIN, seed: int = 0
+) -> FusionRecogniser:
     settings = settings_for(config, epochs=epochs, patience=epochs, seed=seed, batch=8)
     return fit(items(train, plant), items(VAL, plant), AMBIVALENCE, RECIPE, config, settings)
 
@@ -79,17 +90,27 @@ def conflict_model() -> FusionRecogniser:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "plant"), [
-    ("lfan", "face"), ("can", "voice"), pytest.param("mt", "words", marks=pytest.mark.slow),
-    pytest.param("jmt", "face", marks=pytest.mark.slow), ("conflict", "voice"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "plant"),
+    [
+        ("lfan", "face"),
+        ("can", "voice"),
+        pytest.param("mt", "words", marks=pytest.mark.slow),
+        pytest.param("jmt", "face", marks=pytest.mark.slow),
+        ("conflict", "voice"),
+    ],
+)
 def test_each_head_learns_what_was_planted_in_one_modality(model: str, plant: str) -> None:
-    found, chance = frame_ap(trained(plant, FusionConfig(model), epochs=10 if model in ("mt", "jmt") else 4), plant)
+    found, chance = frame_ap(
+        trained(plant, FusionConfig(model), epochs=10 if model in ("mt", "jmt") else 4), plant
+    )
     assert found > 2 * chance
 
 
 @pytest.mark.slow
-def test_the_conflict_model_sees_a_conflict_that_plain_fusion_does_not(conflict_model: FusionRecogniser) -> None:
+def test_the_conflict_model_sees_a_conflict_that_plain_fusion_does_not(
+    conflict_model: FusionRecogniser,
+) -> None:
     plain = trained("conflict", FusionConfig("plain"), epochs=12, train=range(16))
     (ours, chance), (theirs, _) = frame_ap(conflict_model, "conflict"), frame_ap(plain, "conflict")
     assert ours > 2 * chance
@@ -104,7 +125,9 @@ def test_the_conflict_model_begins_as_plain_fusion_and_its_terms_learn() -> None
     assert {"conflict within", "conflict", "agreement"} < kinds
     for kind, _, at in net.head.groups:
         weight = net.frame.weight.detach()[:, at]
-        assert bool((weight == 0).all()) == (kind in ("conflict within", "conflict", "agreement")), kind
+        assert bool((weight == 0).all()) == (
+            kind in ("conflict within", "conflict", "agreement")
+        ), kind
     batch = collate([i.grid for i in items(TEST, "conflict")[:2]])
     net(batch).frame.square().sum().backward()
     for kind, _, at in net.head.groups:
@@ -114,13 +137,18 @@ def test_the_conflict_model_begins_as_plain_fusion_and_its_terms_learn() -> None
 @pytest.mark.slow
 def test_where_there_is_no_conflict_the_conflict_terms_gain_nothing() -> None:
     """The negative control: the same two models on a signal of one modality."""
-    ours, theirs = (frame_ap(trained("words", FusionConfig(m), epochs=8), "words")[0] for m in ("conflict", "plain"))
+    ours, theirs = (
+        frame_ap(trained("words", FusionConfig(m), epochs=8), "words")[0]
+        for m in ("conflict", "plain")
+    )
     assert abs(ours - theirs) < 0.1
 
 
 @pytest.mark.slow
 def test_with_the_conflict_knob_at_zero_the_gain_vanishes_though_both_learn() -> None:
-    """The same people and moments as where the conflict terms gain .1 and more, marked by a voice instead."""
+    """The same people and moments as where the conflict terms gain .1 and more, marked by a voice
+    instead.
+    """
     (ours, chance), (theirs, _) = (
         frame_ap(trained(NO_CONFLICT, FusionConfig(m), epochs=8, train=range(16)), NO_CONFLICT)
         for m in ("conflict", "plain")
@@ -130,10 +158,16 @@ def test_with_the_conflict_knob_at_zero_the_gain_vanishes_though_both_learn() ->
 
 
 @pytest.mark.slow
-def test_with_modalities_paired_across_people_the_gain_vanishes(conflict_model: FusionRecogniser) -> None:
-    """The marks, the words and what each modality shows by itself stay; only the comparison inside a person is gone."""
+def test_with_modalities_paired_across_people_the_gain_vanishes(
+    conflict_model: FusionRecogniser,
+) -> None:
+    """The marks, the words and what each modality shows by itself stay; only the comparison inside
+    a person is gone.
+    """
     ours, theirs = (
-        frame_ap(trained(OTHER_PEOPLE, FusionConfig(m), epochs=12, train=range(16)), OTHER_PEOPLE)[0]
+        frame_ap(trained(OTHER_PEOPLE, FusionConfig(m), epochs=12, train=range(16)), OTHER_PEOPLE)[
+            0
+        ]
         for m in ("conflict", "plain")
     )
     assert abs(ours - theirs) < 0.07  # where they belong together it is .15: seen above
@@ -145,34 +179,53 @@ def test_conflict_within_a_modality_is_seen_and_named() -> None:
     model = trained("within", FusionConfig("conflict"), epochs=6)
     found, chance = frame_ap(model, "within")
     assert found > 1.7 * chance
-    kinds = [e.kind for t in takes(TEST, "within") if t.y for e in model.predict(t.x).evidence if e.value > 0]
+    kinds = [
+        e.kind
+        for t in takes(TEST, "within")
+        if t.y
+        for e in model.predict(t.x).evidence
+        if e.value > 0
+    ]
     assert "conflict within" in kinds
 
 
 @pytest.mark.slow
-def test_evidence_adds_up_and_names_the_conflict_with_its_time(conflict_model: FusionRecogniser) -> None:
+def test_evidence_adds_up_and_names_the_conflict_with_its_time(
+    conflict_model: FusionRecogniser,
+) -> None:
     hits = []
     for take in (t for t in takes(TEST, "conflict") if t.y):
         p = conflict_model.predict(take.x)
         parts = {e.name: e.value for e in p.evidence if e.kind == "part"}
         assert sum(parts.values()) == pytest.approx(p.logits[1] - p.logits[0], abs=1e-4)
-        spans = [e for e in p.evidence if e.kind in ("conflict", "agreement") and e.name == "face and words"]
+        spans = [
+            e
+            for e in p.evidence
+            if e.kind in ("conflict", "agreement") and e.name == "face and words"
+        ]
         up = [e for e in spans if e.value > 0]
         if up:
-            # It knows a moment by what came before, so what it names may end a little after the truth.
+            # It knows a moment by what came before, so what it names may end a little after the
+            # truth.
             middle = (up[0].start_s + up[0].end_s) / 2
             hits.append(any(a <= middle < b + 1.5 for a, b in take.spans))
     assert len(hits) >= 4
-    base = np.mean([sum(b + 1.5 - a for a, b in t.spans) / 24 for t in takes(TEST, "conflict") if t.y])
+    base = np.mean(
+        [sum(b + 1.5 - a for a, b in t.spans) / 24 for t in takes(TEST, "conflict") if t.y]
+    )
     assert np.mean(hits) > base + 0.15
 
 
 @pytest.mark.slow
-def test_deleting_the_cited_span_lowers_the_score_more_than_a_random_one(conflict_model: FusionRecogniser) -> None:
+def test_deleting_the_cited_span_lowers_the_score_more_than_a_random_one(
+    conflict_model: FusionRecogniser,
+) -> None:
     found = deletion_test(conflict_model, [t.x for t in takes(TEST, "conflict") if t.y])
     assert found["cited_bites"], found
     untrained = replace(conflict_model, net=fresh("conflict"))
-    scrambled = deletion_test(replace(untrained, card={"drawn": True}), [t.x for t in takes(TEST, "conflict")][:8])
+    scrambled = deletion_test(
+        replace(untrained, card={"drawn": True}), [t.x for t in takes(TEST, "conflict")][:8]
+    )
     assert scrambled["gain"]["value"] < found["gain"]["value"]
 
 
@@ -181,7 +234,14 @@ def test_any_missing_modality_is_survived(model: str, released: bool) -> None:
     net = fresh(model, released)
     recogniser = FusionRecogniser(AMBIVALENCE, net, {"drawn": True})
     x = takes(range(1), "face", 1)[0].x
-    for gone in (("face",), ("voice",), ("words",), ("face", "voice"), ("face", "words"), ("voice", "words")):
+    for gone in (
+        ("face",),
+        ("voice",),
+        ("words",),
+        ("face", "voice"),
+        ("face", "words"),
+        ("voice", "words"),
+    ):
         p = recogniser.predict(without(x, *gone))
         assert p.status is Status.OK
         assert np.isfinite(p.probs).all()
@@ -209,7 +269,9 @@ def test_what_stands_for_an_absent_modality_does_not_reach_the_score(model: str)
 def test_a_modality_alone_reaches_the_score(model: str, only: str) -> None:
     """`mt` once kept the rows that the absent ones had to give: a constant."""
     net = fresh(model)
-    grid = grid_of(without(takes(range(1), "face", 1)[0].x, *({"face", "voice", "words"} - {only})), RECIPE)
+    grid = grid_of(
+        without(takes(range(1), "face", 1)[0].x, *({"face", "voice", "words"} - {only})), RECIPE
+    )
     with torch.no_grad():
         out = net(collate([grid]))
     seen = out.frame[0][out.present[0].any(dim=-1)]
@@ -218,7 +280,9 @@ def test_a_modality_alone_reaches_the_score(model: str, only: str) -> None:
 
 @pytest.mark.parametrize("model", ["conflict", "lfan", "can", "mt", "jmt"])
 def test_recordings_without_a_modality_set_no_scale_of_it(model: str) -> None:
-    """A whole recording, alone in its batch and beside one without face: the same running numbers of the face."""
+    """A whole recording, alone in its batch and beside one without face: the same running numbers
+    of the face.
+    """
     grid = grid_of(takes(range(1), "face", 1)[0].x, RECIPE)
     means = []
     for batch in ([grid], [grid, grid.without("face")]):
@@ -230,7 +294,9 @@ def test_recordings_without_a_modality_set_no_scale_of_it(model: str) -> None:
 
 @pytest.mark.parametrize("model", ["conflict", "lfan", "can", "mt", "jmt"])
 def test_seen_in_several_ways_at_once_is_each_way_by_itself(model: str) -> None:
-    """What training sees of one modality alone is what the model sees when only that one was recorded."""
+    """What training sees of one modality alone is what the model sees when only that one was
+    recorded.
+    """
     net = fresh(model)
     grids = [grid_of(t.x, RECIPE) for t in takes(range(2), "face", 1)]
     keep = torch.tensor([[True, True, True], [False, False, True]])[:, None].expand(2, 2, 3)
@@ -259,8 +325,12 @@ def test_without_the_modality_that_knows_the_model_is_less_sure(model: str, epoc
 
 @pytest.mark.parametrize("model", ["mt", "jmt"])
 @pytest.mark.parametrize("residual", [True, False])
-def test_with_a_residual_a_row_of_a_stream_is_kept_beside_what_it_attends_to(model: str, residual: bool) -> None:
-    """Attention that gives every row the same: then only a residual lets one row differ from the next."""
+def test_with_a_residual_a_row_of_a_stream_is_kept_beside_what_it_attends_to(
+    model: str, residual: bool
+) -> None:
+    """Attention that gives every row the same: then only a residual lets one row differ from the
+    next.
+    """
     net = fresh(model, residual=residual)
     with torch.no_grad():
         for layer in net.head.cross:
@@ -272,8 +342,12 @@ def test_with_a_residual_a_row_of_a_stream_is_kept_beside_what_it_attends_to(mod
 
 
 @pytest.mark.parametrize("model", ["mt", "jmt"])
-@pytest.mark.parametrize("gone", [("face",), ("voice",), ("words",), ("face", "voice"), ("voice", "words")])
-def test_what_an_absent_modality_would_say_does_not_reach_a_pair_that_is_left(model: str, gone: tuple[str]) -> None:
+@pytest.mark.parametrize(
+    "gone", [("face",), ("voice",), ("words",), ("face", "voice"), ("voice", "words")]
+)
+def test_what_an_absent_modality_would_say_does_not_reach_a_pair_that_is_left(
+    model: str, gone: tuple[str]
+) -> None:
     net = fresh(model)
     grid = items(TEST, "face")[0].grid.without(*gone)
     before = rows_of(net, grid)[0].logits
@@ -285,7 +359,9 @@ def test_what_an_absent_modality_would_say_does_not_reach_a_pair_that_is_left(mo
 
 
 @pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
-def test_only_the_released_variants_depend_on_who_else_is_in_the_batch(model: str, released: bool) -> None:
+def test_only_the_released_variants_depend_on_who_else_is_in_the_batch(
+    model: str, released: bool
+) -> None:
     net = fresh(model, released)
     grids = [grid_of(t.x, RECIPE) for t in takes(range(3), "face", 1)]
     with torch.no_grad():
@@ -299,7 +375,9 @@ def test_only_the_released_variants_depend_on_who_else_is_in_the_batch(model: st
 @pytest.mark.parametrize(("model", "released"), HEADS)
 def test_random_chunks_give_the_whole_files_numbers(model: str, released: bool, state: str) -> None:
     recogniser = FusionRecogniser(AMBIVALENCE, fresh(model, released), {"drawn": True})
-    if state == "trained":  # sharper weights and running means, and the calibration that goes with them
+    if (
+        state == "trained"
+    ):  # sharper weights and running means, and the calibration that goes with them
         recogniser = trained("conflict", FusionConfig(model), epochs=1, train=range(4))
     x = takes(range(1), "conflict", 1)[0].x
     x = x.between(0.0, 23.93)
@@ -324,7 +402,9 @@ def test_the_future_changes_no_row(model: str, released: bool) -> None:
     np.testing.assert_allclose(half, whole[: len(half)], atol=1e-6)
 
 
-def test_chunks_of_the_network_do_not_change_a_long_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunks_of_the_network_do_not_change_a_long_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from twomind.models.fusion import run as fusion_run
 
     net = fresh("jmt")
@@ -356,12 +436,16 @@ def test_the_public_contract_of_a_trainable_recogniser(model: str, released: boo
     torch.testing.assert_close(logits, embedding @ weight.T + bias)
     if not released:
         for x, row in zip(xs, logits, strict=True):
-            np.testing.assert_allclose(recogniser.predict(x).logits, row.detach().numpy(), atol=1e-5)
+            np.testing.assert_allclose(
+                recogniser.predict(x).logits, row.detach().numpy(), atol=1e-5
+            )
     changed = {k: v + 0.1 for k, v in recogniser.params().items() if k == "frame.weight"}
     before = {k: v.clone() for k, v in recogniser.params().items()}
     assert not torch.allclose(recogniser.run(xs, changed)[1], logits)
     assert all(torch.equal(v, before[k]) for k, v in recogniser.params().items())
-    tunable = {k: v.clone().requires_grad_() for k, v in recogniser.params().items() if k == "frame.weight"}
+    tunable = {
+        k: v.clone().requires_grad_() for k, v in recogniser.params().items() if k == "frame.weight"
+    }
     recogniser.run(xs, tunable)[1].sum().backward()
     assert float(tunable["frame.weight"].grad.abs().sum()) > 0
 
@@ -372,7 +456,9 @@ def test_the_published_sizes_are_the_published_sizes() -> None:
     assert [b.first.dilation for b in net.tcn["voice"].blocks] == [1, 2, 4, 8]
     assert net.frame.in_features == 128 + 32 * 3
     assert FusionNet(published("can", RECIPE.modalities), RECIPE, 2).frame.in_features == 3 * 128
-    joint = FusionNet(published("jmt", ("face", "voice"), released=True), default_recipe(("face", "voice")), 2)
+    joint = FusionNet(
+        published("jmt", ("face", "voice"), released=True), default_recipe(("face", "voice")), 2
+    )
     assert joint.head.pairs[-1] == (1, 2)
     assert len(joint.head.pairs) == 6
 
@@ -386,7 +472,9 @@ def test_the_question_is_a_switch_that_moves_the_level_and_not_the_moment() -> N
     assert not unknown.knows("7")
     a, b = (m.predict(replace(x, question="7")).logits for m in (asked, unknown))
     assert abs((a[1] - a[0]) - (b[1] - b[0])) > 1e-3
-    np.testing.assert_allclose(unknown.predict(replace(x, question=None)).probs, unknown.predict(x).probs)
+    np.testing.assert_allclose(
+        unknown.predict(replace(x, question=None)).probs, unknown.predict(x).probs
+    )
     odds = [np.diff(m.rows(x).logits, axis=1)[:, 0] for m in (asked, unknown)]
     assert np.ptp(odds[0] - odds[1]) < 1e-4
 
@@ -396,9 +484,14 @@ def test_three_classes_and_rows_without_labels() -> None:
     train = [replace(i, y=min(i.y * 2, 2)) for i in items(range(4), "face")]
     train = [replace(i, frame_y=np.full_like(i.frame_y, -1)) for i in train]
     model = fit(
-        train, [replace(i, subject="v") for i in train[:6]], task, RECIPE, FusionConfig("can"),
-        TrainSettings(epochs=2), FitSettings(imbalance="focal", select="macro_f1"),
-    )  # fmt: skip
+        train,
+        [replace(i, subject="v") for i in train[:6]],
+        task,
+        RECIPE,
+        FusionConfig("can"),
+        TrainSettings(epochs=2),
+        FitSettings(imbalance="focal", select="macro_f1"),
+    )
     p = model.predict(takes(TEST, "face", 1)[0].x)
     assert p.probs.shape == (3,)
     assert "frame" not in model.card["calibration"]
@@ -416,20 +509,25 @@ def test_taking_a_span_out_takes_everything_out() -> None:
     np.testing.assert_array_equal(cut.values["words"][outside], whole.values["words"][outside])
 
 
-# --- graphics cards ---------------------------------------------------------------------------------------------------
+# --- graphics cards
+# ---------------------------------------------------------------------------------------------------
 
 
 def _net(model: str, released: bool) -> tuple[FusionNet, Objective]:
     some = items(range(2), "conflict", 2)
     torch.manual_seed(0)
-    net = FusionNet(FusionConfig(model, released), RECIPE, 2, fit_scales([i.grid for i in some], RECIPE))
+    net = FusionNet(
+        FusionConfig(model, released), RECIPE, 2, fit_scales([i.grid for i in some], RECIPE)
+    )
     return net.eval(), Objective(some, some, RECIPE, AMBIVALENCE, FitSettings())
 
 
 @pytest.mark.parametrize("model", ["conflict", "can"])
-def test_half_of_the_training_loss_is_of_recordings_seen_in_part(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each view's loss is that of the same recordings with the other modalities taken out; nobody learns of a part that
-    a recording does not have."""
+def test_half_of_the_training_loss_is_of_recordings_seen_in_part(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each view's loss is that of the same recordings with the other modalities taken out; nobody
+    learns of a part that a recording does not have."""
     some = items(range(2), "conflict", 2)
     some = [replace(i, grid=i.grid.without("face")) if k == 0 else i for k, i in enumerate(some)]
     torch.manual_seed(0)
@@ -437,7 +535,9 @@ def test_half_of_the_training_loss_is_of_recordings_seen_in_part(model: str, mon
     net = FusionNet(config, RECIPE, 2, fit_scales([i.grid for i in some], RECIPE)).eval()
     objective = Objective(some, some, RECIPE, AMBIVALENCE, FitSettings())
     views = fusion_fit._views
-    monkeypatch.setattr(fusion_fit, "_views", lambda has: views(has)[:4])  # without the part that is drawn at random
+    monkeypatch.setattr(
+        fusion_fit, "_views", lambda has: views(has)[:4]
+    )  # without the part that is drawn at random
 
     def loss(*gone: str) -> torch.Tensor:
         seen = [replace(i, grid=i.grid.without(*gone)) for i in some]
@@ -445,14 +545,18 @@ def test_half_of_the_training_loss_is_of_recordings_seen_in_part(model: str, mon
         frame_y, y = fusion_fit._labels(seen, max(len(i.frame_y) for i in some))
         return objective._loss(net, collate([i.grid for i in seen]), frame_y, y)
 
-    alone = torch.stack([loss("voice", "words"), loss("face", "words"), loss("face", "voice")]).mean()
+    alone = torch.stack(
+        [loss("voice", "words"), loss("face", "words"), loss("face", "voice")]
+    ).mean()
     wanted = 0.75 * loss() + 0.25 * alone
     torch.testing.assert_close(objective.loss(net, range(len(some))), wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
 def test_a_net_makes_no_tensor_on_a_device_of_its_own(model: str, released: bool) -> None:
-    """With another default device than that of weights and rows, a tensor made without naming theirs would not fit."""
+    """With another default device than that of weights and rows, a tensor made without naming
+    theirs would not fit.
+    """
     net, objective = _net(model, released)
     batch = collate([i.grid for i in objective.train])
     frame_y = torch.zeros(len(objective.train), batch.frames.shape[1], dtype=torch.long)
@@ -465,7 +569,9 @@ def test_a_net_makes_no_tensor_on_a_device_of_its_own(model: str, released: bool
 
 @pytest.mark.parametrize(("model", "released"), HEADS + RELEASED)
 def test_mixed_precision_follows_full_precision(model: str, released: bool) -> None:
-    """bfloat16 as on a graphics card, here on a processor: the same loss and nearly the same direction."""
+    """bfloat16 as on a graphics card, here on a processor: the same loss and nearly the same
+    direction.
+    """
     net, objective = _net(model, released)
     found = []
     for mixed in (False, True):
@@ -475,7 +581,10 @@ def test_mixed_precision_follows_full_precision(model: str, released: bool) -> N
             loss = objective.loss(net, range(len(objective.train)))
         loss.backward()
         found.append(
-            (float(loss.detach()), torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+            (
+                float(loss.detach()),
+                torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]),
+            )
         )
     (full, direction), (half, other) = found
     assert half == pytest.approx(full, abs=0.02)
@@ -486,6 +595,13 @@ def test_mixed_precision_follows_full_precision(model: str, released: bool) -> N
 @pytest.mark.parametrize("amp", [False, True])
 def test_training_on_a_graphics_card_learns_what_was_planted(amp: bool) -> None:
     how = TrainSettings(epochs=4, patience=4, lr=1e-2, batch=8, device="cuda", amp=amp)
-    model = fit(items(TRAIN, "voice"), items(VAL, "voice"), AMBIVALENCE, RECIPE, FusionConfig("conflict"), how)
+    model = fit(
+        items(TRAIN, "voice"),
+        items(VAL, "voice"),
+        AMBIVALENCE,
+        RECIPE,
+        FusionConfig("conflict"),
+        how,
+    )
     found, chance = frame_ap(model, "voice")
     assert found > 2 * chance

@@ -1,4 +1,6 @@
-"""Asking over the wire: a real server process on loopback that fails in every way it can, and what may reach it."""
+"""Asking over the wire: a real server process on loopback that fails in every way it can, and what
+may reach it.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,19 @@ from twomind.types import Status
 pytest.importorskip("openai")
 import llm_tools as tools
 
-answer, first, recogniser, say, serving = tools.answer, tools.first, tools.recogniser, tools.say, tools.serving
+answer, first, recogniser, say, serving = (
+    tools.answer,
+    tools.first,
+    tools.recogniser,
+    tools.say,
+    tools.serving,
+)
 KEY = "sk-test-3f9a7c5d1e"
 COUNTS = dict.fromkeys(("replies", "measured", "word alone", "unparsable", "not asked"), 0)
 
 
-# --- what is asked ---------------------------------------------------------------------------------------------------
+# --- what is asked
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_frames_words_and_question_arrive_as_they_are(tmp_path: Path) -> None:
@@ -40,8 +49,14 @@ def test_frames_words_and_question_arrive_as_they_are(tmp_path: Path) -> None:
         recogniser(served.url).predict(answer())
         recogniser(served.url, text_only=True).predict(answer())
         recogniser(served.url, strategy="d1", use_question=False).predict(answer())
-        both, text, pictures = (s["body"]["messages"][0]["content"] for s in served.seen if s["body"]["seed"] == 42)
-    images = [base64.b64decode(p["image_url"]["url"].partition("base64,")[2]) for p in both if p["type"] == "image_url"]
+        both, text, pictures = (
+            s["body"]["messages"][0]["content"] for s in served.seen if s["body"]["seed"] == 42
+        )
+    images = [
+        base64.b64decode(p["image_url"]["url"].partition("base64,")[2])
+        for p in both
+        if p["type"] == "image_url"
+    ]
     PIL = pytest.importorskip("PIL.Image")
     for image, grey in zip(images, (20, 80), strict=True):
         shown = np.asarray(PIL.open(io.BytesIO(image)))
@@ -63,11 +78,20 @@ def test_the_probability_is_that_of_the_tokens(tmp_path: Path) -> None:
         assert len(served.seen) == 1
     assert found.status is Status.OK
     assert found.probs[1] == pytest.approx(0.75)
-    assert {e.kind: (e.name, e.value) for e in found.evidence}["source"] == ("tokens", pytest.approx(0.8))
+    assert {e.kind: (e.name, e.value) for e in found.evidence}["source"] == (
+        "tokens",
+        pytest.approx(0.8),
+    )
 
 
 def test_without_tokens_samples_are_drawn_and_each_is_another_request(tmp_path: Path) -> None:
-    steps = [say("Ambivalent"), say("Non-Ambivalent"), say("Ambivalent"), say("either"), say("Ambivalent")]
+    steps = [
+        say("Ambivalent"),
+        say("Non-Ambivalent"),
+        say("Ambivalent"),
+        say("either"),
+        say("Ambivalent"),
+    ]
     with serving(tmp_path, say(), *steps) as served:
         model = recogniser(served.url, samples=5)
         found = model.predict(answer())
@@ -78,8 +102,12 @@ def test_without_tokens_samples_are_drawn_and_each_is_another_request(tmp_path: 
     assert model.summary()["samples"] == {"drawn": 5, "unparsable": 1}
 
 
-@pytest.mark.parametrize("settings", [{"samples": 0}, {"probability": "none"}, {"probability": "tokens"}])
-def test_a_bare_word_gives_no_probability_but_is_kept_as_evidence(tmp_path: Path, settings: dict) -> None:
+@pytest.mark.parametrize(
+    "settings", [{"samples": 0}, {"probability": "none"}, {"probability": "tokens"}]
+)
+def test_a_bare_word_gives_no_probability_but_is_kept_as_evidence(
+    tmp_path: Path, settings: dict
+) -> None:
     with serving(tmp_path, say("Non-Ambivalent")) as served:
         model = recogniser(served.url, **settings)
         found = model.predict(answer())
@@ -91,7 +119,9 @@ def test_a_bare_word_gives_no_probability_but_is_kept_as_evidence(tmp_path: Path
     assert model.summary()["answers"] == COUNTS | {"replies": 1, "word alone": 1}
 
 
-@pytest.mark.parametrize("text", ["", "I am not sure.", "Ambivalent or Non-Ambivalent", "not ambivalent"])
+@pytest.mark.parametrize(
+    "text", ["", "I am not sure.", "Ambivalent or Non-Ambivalent", "not ambivalent"]
+)
 def test_an_unparsable_reply_is_not_measured_and_counted(tmp_path: Path, text: str) -> None:
     with serving(tmp_path, say(text)) as served:
         model = recogniser(served.url)
@@ -105,7 +135,10 @@ def test_an_unparsable_reply_is_not_measured_and_counted(tmp_path: Path, text: s
 
 def test_a_cut_reply_says_so(tmp_path: Path) -> None:
     with serving(tmp_path, say('{"towards": "wan', finish="length")) as served:
-        assert "cut at its longest" in recogniser(served.url, strategy="two_sides").predict(answer()).reason
+        assert (
+            "cut at its longest"
+            in recogniser(served.url, strategy="two_sides").predict(answer()).reason
+        )
 
 
 def test_without_words_or_pictures_nothing_is_asked(tmp_path: Path) -> None:
@@ -131,7 +164,8 @@ def test_constant_answers_are_flagged(tmp_path: Path) -> None:
     assert constant([0] * 9 + [1], ("absent", "present")) == ""
 
 
-# --- failures --------------------------------------------------------------------------------------------------------
+# --- failures
+# --------------------------------------------------------------------------------------------------------
 
 #: name → (what the server does first, what the record says of it)
 RECOVERS = {
@@ -141,9 +175,15 @@ RECOVERS = {
     "overloaded": ({"do": "fail", "code": 503}, "answered 503"),
     "malformed JSON": ({"do": "raw", "text": '{"choices": [{"mess'}, "got something else"),
     "empty body": ({"do": "raw", "text": ""}, "an empty body"),
-    "a page": ({"do": "raw", "text": "<html>gateway</html>", "type": "text/html"}, "got something else"),
+    "a page": (
+        {"do": "raw", "text": "<html>gateway</html>", "type": "text/html"},
+        "got something else",
+    ),
     "another object": ({"do": "raw", "text": '{"choices": []}'}, "got something else"),
-    "no text": ({"do": "raw", "text": '{"choices": [{"message": {"content": {"a": 1}}}]}'}, "got something else"),
+    "no text": (
+        {"do": "raw", "text": '{"choices": [{"message": {"content": {"a": 1}}}]}'},
+        "got something else",
+    ),
     "hangs up": ({"do": "hang_up"}, "the connection failed"),
     "too slow": ({"do": "slow", "s": 3.0, "text": "Non-Ambivalent"}, "no reply within 0.7 s"),
     "drips": ({"do": "drip"}, "reply within 0.7 s"),
@@ -167,7 +207,9 @@ def test_a_failure_that_passes_is_tried_again(tmp_path: Path, name: str) -> None
 
 
 def _be_patient(model: LlmRecogniser) -> None:
-    """From the second try on a reply may take long: only the first, which is late on purpose, is to be given up."""
+    """From the second try on a reply may take long: only the first, which is late on purpose, is to
+    be given up.
+    """
     model._backend.timeout_s, model._backend._client = HANG_S, None
 
 
@@ -182,7 +224,12 @@ def test_a_failure_that_stays_ends_after_all_tries_and_answers_nothing(tmp_path:
 
 def test_retry_after_is_obeyed_and_back_off_doubles(tmp_path: Path) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=40_000), usegmt=True)
-    steps = [{"do": "rate", "after": 7}, {"do": "rate"}, {"do": "rate", "after": later}, say(tokens=first(0.8, 0.2))]
+    steps = [
+        {"do": "rate", "after": 7},
+        {"do": "rate"},
+        {"do": "rate", "after": later},
+        say(tokens=first(0.8, 0.2)),
+    ]
     waits: list[float] = []
     with serving(tmp_path, *steps) as served:
         model = recogniser(served.url, retry=Retry(n=4, first_s=2.0, max_s=50_000.0))
@@ -201,11 +248,16 @@ def test_retry_after_is_obeyed_and_back_off_doubles(tmp_path: Path) -> None:
     [
         ({"do": "fail", "code": 401}, "refused the key in TWOMIND_LLM_KEY"),
         ({"do": "fail", "code": 404, "message": "model 'm' not found"}, "no such model"),
-        ({"do": "fail", "code": 400, "message": "context too long"}, "refused the request .400.*context too long"),
+        (
+            {"do": "fail", "code": 400, "message": "context too long"},
+            "refused the request .400.*context too long",
+        ),
         ({"do": "rate", "message": "insufficient_quota"}, "no quota"),
     ],
 )
-def test_a_failure_that_cannot_pass_is_not_tried_again(tmp_path: Path, step: dict, match: str) -> None:
+def test_a_failure_that_cannot_pass_is_not_tried_again(
+    tmp_path: Path, step: dict, match: str
+) -> None:
     with serving(tmp_path, step) as served:
         with pytest.raises(EndpointFailed, match=match):
             recogniser(served.url).predict(answer())
@@ -216,7 +268,9 @@ def test_settings_that_a_server_does_not_know_are_left_out(tmp_path: Path) -> No
     picky = {"do": "picky", "refuses": ["logprobs", "seed", "max_tokens"], "text": "Ambivalent"}
     with serving(tmp_path, picky) as served:
         model = recogniser(served.url, samples=2)
-        assert model.predict(answer()).probs[1] == pytest.approx(0.75)  # samples stand in for the tokens
+        assert model.predict(answer()).probs[1] == pytest.approx(
+            0.75
+        )  # samples stand in for the tokens
         last = served.seen[-1]["body"]
         assert "max_completion_tokens" in last
         assert not {"logprobs", "top_logprobs", "seed", "max_tokens"} & set(last)
@@ -225,11 +279,15 @@ def test_settings_that_a_server_does_not_know_are_left_out(tmp_path: Path) -> No
         assert len(served.seen) == n  # recordings with the same content are the same question
 
 
-# --- keys ------------------------------------------------------------------------------------------------------------
+# --- keys
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_key_is_sent_and_is_nowhere_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture,
 ) -> None:
     monkeypatch.setenv("TWOMIND_LLM_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-place")
@@ -239,7 +297,9 @@ def test_the_key_is_sent_and_is_nowhere_else(
     bad = {"do": "fail", "code": 400, "message": "cannot serve {key}"}
     record = tmp_path / "record.jsonl"
     said: list[str] = []
-    with serving(tmp_path, echo, refuse, bad, {"do": "fail", "code": 500, "message": "{key}"}) as served:
+    with serving(
+        tmp_path, echo, refuse, bad, {"do": "fail", "code": 500, "message": "{key}"}
+    ) as served:
         model = recogniser(served.url, record=record, samples=0)
         model.warn = said.append
         said.append(str(model.predict(answer())))
@@ -250,7 +310,13 @@ def test_the_key_is_sent_and_is_nowhere_else(
         sent = {k.lower(): v for k, v in served.seen[0]["headers"].items()}
         assert sent["authorization"] == f"Bearer {KEY}"
         assert "sk-of-another-place" not in served.seen_path.read_text()
-    said += [repr(model), str(model.describe()), str(model.summary()), str(model.settings), caplog.text]
+    said += [
+        repr(model),
+        str(model.describe()),
+        str(model.summary()),
+        str(model.settings),
+        caplog.text,
+    ]
     said += [record.read_text(), *capfd.readouterr()]
     assert len(record.read_text().splitlines()) > 6
     assert "[key removed]" in "".join(said)
@@ -284,7 +350,8 @@ def test_without_the_client_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) 
         recogniser("http://127.0.0.1:1/v1").check()
 
 
-# --- consent ---------------------------------------------------------------------------------------------------------
+# --- consent
+# ---------------------------------------------------------------------------------------------------------
 
 
 def _resolves(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> list[str]:
@@ -317,7 +384,9 @@ def _resolves(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> list
         ("https://api.openai.com/v1", False),
     ],
 )
-def test_only_what_cannot_leave_the_machine_is_local(monkeypatch: pytest.MonkeyPatch, url: str, local: bool) -> None:
+def test_only_what_cannot_leave_the_machine_is_local(
+    monkeypatch: pytest.MonkeyPatch, url: str, local: bool
+) -> None:
     _resolves(
         monkeypatch,
         localhost=("127.0.0.1",),
@@ -347,7 +416,16 @@ def test_nothing_leaves_without_its_flag(monkeypatch: pytest.MonkeyPatch) -> Non
     model.warn = said.append
     model.check()
     assert said == [sent]
-    assert require(locate("http://127.0.0.1/v1"), pictures=True, text=True, send_video=False, send_text=False) == ""
+    assert (
+        require(
+            locate("http://127.0.0.1/v1"),
+            pictures=True,
+            text=True,
+            send_video=False,
+            send_text=False,
+        )
+        == ""
+    )
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a connection was opened")
@@ -371,7 +449,10 @@ def test_offline_asks_nobody_not_even_for_a_name(monkeypatch: pytest.MonkeyPatch
 def test_a_proxy_from_the_environment_never_sees_what_is_meant_for_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with serving(tmp_path, say(tokens=first(0.8, 0.2))) as served, serving(tmp_path, say()) as proxy:
+    with (
+        serving(tmp_path, say(tokens=first(0.8, 0.2))) as served,
+        serving(tmp_path, say()) as proxy,
+    ):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
         for name in ("NO_PROXY", "no_proxy"):
@@ -383,7 +464,10 @@ def test_a_proxy_from_the_environment_never_sees_what_is_meant_for_this_machine(
 def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     with serving(tmp_path, say()) as elsewhere:
         step = {"do": "redirect", "to": f"{elsewhere.url}/chat/completions"}
-        with serving(tmp_path, step) as served, pytest.raises(EndpointFailed, match="redirects elsewhere"):
+        with (
+            serving(tmp_path, step) as served,
+            pytest.raises(EndpointFailed, match="redirects elsewhere"),
+        ):
             recogniser(served.url).predict(answer())
         assert elsewhere.seen == []
 

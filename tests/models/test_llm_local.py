@@ -1,7 +1,8 @@
-"""Models on this machine: tiny ones with random weights, made here; no weights are needed and nothing is downloaded.
+"""Models on this machine: tiny ones with random weights, made here; no weights are needed and
+nothing is downloaded.
 
-One of them is taught to tell red from blue pictures, so that a test fails if the picture does not reach the model. It
-says nothing about people.
+One of them is taught to tell red from blue pictures, so that a test fails if the picture does not
+reach the model. It says nothing about people.
 """
 
 from __future__ import annotations
@@ -30,11 +31,18 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 TEMPLATE = (
-    "{% for m in messages %}{{ m.role }}: {% if m.content is string %}{{ m.content }}{% else %}{% for c in m.content %}"
-    "{% if c.type == 'image' %}IMAGE{% else %}{{ c.text }}{% endif %}{% endfor %}{% endif %}\n{% endfor %}"
+    "{% for m in messages %}{{ m.role }}: {% if m.content is string %}{{ m.content }}{% else %}{% "
+    "for c in m.content %}"
+    "{% if c.type == 'image' %}IMAGE{% else %}{{ c.text }}{% endif %}{% endfor %}{% endif %}\n{% "
+    "endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
-TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
 LLAMA = TEXT | {"num_key_value_heads": 2, "max_position_embeddings": 2048, "bos_token_id": None}
 VISION = TEXT | {"image_size": 28, "patch_size": 14, "projection_dim": 32}
 
@@ -90,7 +98,9 @@ def _video_llava(folder: Path) -> None:
     transformers.VideoLlavaForConditionalGeneration(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     size = {"height": 28, "width": 28}
-    transformers.VideoLlavaImageProcessor(size={"shortest_edge": 28}, crop_size=size).save_pretrained(folder)
+    transformers.VideoLlavaImageProcessor(
+        size={"shortest_edge": 28}, crop_size=size
+    ).save_pretrained(folder)
 
 
 def _qwen(folder: Path, family: str) -> None:
@@ -101,28 +111,42 @@ def _qwen(folder: Path, family: str) -> None:
     sees = {"depth": 2, "hidden_size": 32, "num_heads": 2, "patch_size": patch}
     sees |= {
         "Qwen2VL": {"embed_dim": 32, "mlp_ratio": 2},
-        "Qwen2_5_VL": {"intermediate_size": 64, "out_hidden_size": 32, "fullatt_block_indexes": [1], "window_size": 56},
+        "Qwen2_5_VL": {
+            "intermediate_size": 64,
+            "out_hidden_size": 32,
+            "fullatt_block_indexes": [1],
+            "window_size": 56,
+        },
         "Qwen3VL": {
-            "intermediate_size": 64, "out_hidden_size": 32, "deepstack_visual_indexes": [0],
+            "intermediate_size": 64,
+            "out_hidden_size": 32,
+            "deepstack_visual_indexes": [0],
             "num_position_embeddings": 64,
         },
-    }[family]  # fmt: skip
+    }[family]
     config = getattr(transformers, f"{family}Config")(
         text_config=LLAMA | _text_config(tokenizer) | {"rope_parameters": rope, "head_dim": 16},
         vision_config=sees,
         **{f"{k}_token_id": v for k, v in ids.items()},
     )
     getattr(transformers, f"{family}ForConditionalGeneration")(config).save_pretrained(folder)
-    tokenizer.chat_template = TEMPLATE.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    tokenizer.chat_template = TEMPLATE.replace(
+        "IMAGE", "<|vision_start|><|image_pad|><|vision_end|>"
+    )
     tokenizer.save_pretrained(folder)
-    pil = getattr(transformers, "Qwen2VLImageProcessorPil", None) or transformers.Qwen2VLImageProcessor
+    pil = (
+        getattr(transformers, "Qwen2VLImageProcessorPil", None)
+        or transformers.Qwen2VLImageProcessor
+    )
     size = {"min_pixels": (2 * patch) ** 2, "max_pixels": (4 * patch) ** 2}
     pil(patch_size=patch, **size).save_pretrained(folder)
 
 
 def _text_only(folder: Path) -> None:
     tokenizer = _tokenizer()
-    transformers.LlamaForCausalLM(transformers.LlamaConfig(**LLAMA, **_text_config(tokenizer))).save_pretrained(folder)
+    transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(**LLAMA, **_text_config(tokenizer))
+    ).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
@@ -161,7 +185,9 @@ def _settings(**more: object) -> dict:
 
 @pytest.fixture(scope="session")
 def taught(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny LLaVA after 100 steps on two answers: red pictures are Ambivalent, blue ones are not."""
+    """The tiny LLaVA after 100 steps on two answers: red pictures are Ambivalent, blue ones are
+    not.
+    """
     folder = tmp_path_factory.mktemp("taught") / "model"
     shutil.copytree(models["llava"], folder)
     local = Local(str(folder))
@@ -171,9 +197,13 @@ def taught(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     for colour, label in (("red", "Ambivalent"), ("blue", "Non-Ambivalent")):
         inputs = loaded._inputs(model._request(coloured(colour, colour), 0))
         n = inputs["input_ids"].shape[1]
-        said = loaded.tokenizer(label + "<|end|>", return_tensors="pt", add_special_tokens=False)["input_ids"]
+        said = loaded.tokenizer(label + "<|end|>", return_tensors="pt", add_special_tokens=False)[
+            "input_ids"
+        ]
         ids = torch.cat([inputs["input_ids"], said], 1)
-        rows.append((ids, inputs["pixel_values"], torch.where(torch.arange(ids.shape[1]) < n, -100, ids)))
+        rows.append(
+            (ids, inputs["pixel_values"], torch.where(torch.arange(ids.shape[1]) < n, -100, ids))
+        )
     torch.manual_seed(0)
     loaded.model.train()
     optimiser = torch.optim.Adam(loaded.model.parameters(), 3e-3)
@@ -191,13 +221,17 @@ def test_the_picture_reaches_the_model_and_its_certainty_comes_back(taught: Path
     assert red.status is blue.status is Status.OK
     assert red.probs[1] > 0.9 > 0.1 > blue.probs[1]
     assert {e.name for e in red.evidence if e.kind in ("said", "source")} == {"present", "tokens"}
-    sampled = tools.recogniser(None, model=str(taught), **_settings(probability="samples", samples=4))
+    sampled = tools.recogniser(
+        None, model=str(taught), **_settings(probability="samples", samples=4)
+    )
     assert sampled.predict(coloured("red", "red")).probs[1] == pytest.approx(5 / 6)
 
 
 @pytest.mark.slow
 def test_a_served_model_answers_as_the_local_one(taught: Path, tmp_path: Path) -> None:
-    """The same tiny model in another process, behind the protocol of hosted ones: prompts, pictures, probabilities."""
+    """The same tiny model in another process, behind the protocol of hosted ones: prompts,
+    pictures, probabilities.
+    """
     pytest.importorskip("openai")
     here = tools.recogniser(None, model=str(taught), **_settings())
     with tools.serving(tmp_path, {"do": "model"}, local=taught) as served:
@@ -206,16 +240,22 @@ def test_a_served_model_answers_as_the_local_one(taught: Path, tmp_path: Path) -
             x = coloured(colour, colour)
             one, other = here.predict(x), there.predict(x)
             assert other.status is Status.OK
-            assert other.probs == pytest.approx(one.probs, abs=0.02)  # the pictures went through JPEG
+            assert other.probs == pytest.approx(
+                one.probs, abs=0.02
+            )  # the pictures went through JPEG
         # A model of this size cannot write JSON: what it writes is not measured, and counted.
-        sides = tools.recogniser(served.url, timeout_s=HANG_S, **_settings(strategy="two_sides", max_tokens=12))
+        sides = tools.recogniser(
+            served.url, timeout_s=HANG_S, **_settings(strategy="two_sides", max_tokens=12)
+        )
         assert "unparsable" in sides.predict(coloured("red")).reason
         assert sides.summary()["answers"]["unparsable"] == 1
     assert there.summary()["whole_record"]["tokens_read"] > 100
 
 
 @pytest.mark.parametrize("family", ["llava", "video_llava", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
-def test_every_family_sees_its_frames_in_order_without_torchvision(models: dict[str, Path], family: str) -> None:
+def test_every_family_sees_its_frames_in_order_without_torchvision(
+    models: dict[str, Path], family: str
+) -> None:
     local = Local(str(models[family]))
     rng = np.random.default_rng(0)
     a, b = (Picture(float(i), rng.integers(0, 255, (40, 56, 3), np.uint8)) for i in range(2))
@@ -233,8 +273,12 @@ def test_every_family_sees_its_frames_in_order_without_torchvision(models: dict[
     assert first_token() != both
 
 
-def test_a_family_with_a_processor_of_its_own_is_prepared_as_that_does(models: dict[str, Path]) -> None:
-    """Marks of the beginning, placeholders and pixels: what transformers' own conversation would be."""
+def test_a_family_with_a_processor_of_its_own_is_prepared_as_that_does(
+    models: dict[str, Path],
+) -> None:
+    """Marks of the beginning, placeholders and pixels: what transformers' own conversation would
+    be.
+    """
     loaded = Local(str(models["llava"]))._loaded
     rgb = [np.random.default_rng(n).integers(0, 255, (40, 56, 3), np.uint8) for n in range(2)]
     made = loaded._inputs(Request("Which?", tuple(Picture(float(i), p) for i, p in enumerate(rgb))))
@@ -252,7 +296,9 @@ def test_a_family_with_a_processor_of_its_own_is_prepared_as_that_does(models: d
     assert (made["input_ids"] == loaded.tokenizer.bos_token_id).sum() == 1
 
 
-def test_video_llava_and_qwen_repeat_their_placeholder_once_per_patch(models: dict[str, Path]) -> None:
+def test_video_llava_and_qwen_repeat_their_placeholder_once_per_patch(
+    models: dict[str, Path],
+) -> None:
     pictures = tuple(Picture(float(i), np.full((28, 28, 3), 90, np.uint8)) for i in range(3))
     video = Local(str(models["video_llava"]))._loaded._inputs(Request("Which?", pictures))
     assert tuple(video["pixel_values_videos"].shape) == (1, 3, 3, 28, 28)
@@ -265,7 +311,9 @@ def test_video_llava_and_qwen_repeat_their_placeholder_once_per_patch(models: di
 def test_a_text_model_is_asked_with_words_and_refuses_pictures(models: dict[str, Path]) -> None:
     folder = str(models["text"])
     words = tools.recogniser(None, model=folder, **_settings(strategy="td1", text_only=True))
-    assert words.predict(coloured("red")).status is Status.NOT_MEASURED  # random weights write no label
+    assert (
+        words.predict(coloured("red")).status is Status.NOT_MEASURED
+    )  # random weights write no label
     assert words.summary()["answers"]["unparsable"] == 1
     with pytest.raises(BadInput, match="--llm-text-only"):
         tools.recogniser(None, model=folder, **_settings()).predict(coloured("red"))
@@ -278,7 +326,8 @@ def test_sampling_is_seeded_and_leaves_the_callers_generator_alone(models: dict[
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
     one, again, other = (
-        local.attempt(Request("Which?", temperature=1.0, seed=seed, max_tokens=8)).text for seed in (1, 1, 2)
+        local.attempt(Request("Which?", temperature=1.0, seed=seed, max_tokens=8)).text
+        for seed in (1, 1, 2)
     )
     assert one == again != other
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -335,17 +384,25 @@ def test_a_hub_id_is_not_fetched_offline(monkeypatch: pytest.MonkeyPatch, tmp_pa
         find_folder("not a model", offline=True)
 
 
-def test_a_family_that_needs_torchvision_says_so(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_that_needs_torchvision_says_so(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise ImportError("SomeVideoProcessor requires the Torchvision library but it was not found")
+        raise ImportError(
+            "SomeVideoProcessor requires the Torchvision library but it was not found"
+        )
 
     monkeypatch.setattr(llm_local, "_from_processor", refuse)
-    with pytest.raises(MissingExtra, match="the picture processor of llava needs torchvision") as caught:
+    with pytest.raises(
+        MissingExtra, match="the picture processor of llava needs torchvision"
+    ) as caught:
         Local(str(models["llava"])).attempt(Request("Which?"))
     assert caught.value.exit_code == 4
 
 
-def test_without_transformers_the_extra_is_named(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_transformers_the_extra_is_named(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r"twomind\[clip\]"):
         Local(str(models["text"])).attempt(Request("Which?"))

@@ -1,4 +1,6 @@
-"""The record of replies: resumed after a kill, replayed without a network, and never over budget."""
+"""The record of replies: resumed after a kill, replayed without a network, and never over
+budget.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,28 @@ from pathlib import Path
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.models.llm.ask import Budget, BudgetSpent, EndpointFailed, Picture, Reply, Request, Spent, Token
+from twomind.models.llm.ask import (
+    Budget,
+    BudgetSpent,
+    EndpointFailed,
+    Picture,
+    Reply,
+    Request,
+    Spent,
+    Token,
+)
 from twomind.models.llm.record import Recorder
 
 pytest.importorskip("openai")
 import llm_tools as tools
 
-answer, first, recogniser, say, serving = tools.answer, tools.first, tools.recogniser, tools.say, tools.serving
+answer, first, recogniser, say, serving = (
+    tools.answer,
+    tools.first,
+    tools.recogniser,
+    tools.say,
+    tools.serving,
+)
 
 JOB = """
 import importlib.util, os, sys
@@ -40,7 +57,9 @@ def test_a_killed_run_goes_on_where_it_was_and_asks_nothing_twice(tmp_path: Path
     record = tmp_path / "record.jsonl"
     with serving(tmp_path, say(tokens=first(0.8, 0.2))) as served:
         command = [sys.executable, "-c", JOB, tools.__file__, served.url, str(record)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         assert process.stdout is not None
         for _ in range(3):
             process.stdout.readline()
@@ -51,11 +70,16 @@ def test_a_killed_run_goes_on_where_it_was_and_asks_nothing_twice(tmp_path: Path
         with open(record, "ab") as file:
             file.write(b'{"item": "half a li')  # what a kill in the middle of a write leaves
         before = len(served.seen)
-        done = sum(json.loads(line)["state"] == "reply" for line in record.read_text().splitlines()[:-1])
+        done = sum(
+            json.loads(line)["state"] == "reply" for line in record.read_text().splitlines()[:-1]
+        )
         assert 3 <= done < 8
-        found = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+        found = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+        )
         assert [float(x) for x in found.stdout.split()] == pytest.approx([0.8] * 8)
-        # Only what had no recorded reply was asked again; the one in flight may reach the server after the kill.
+        # Only what had no recorded reply was asked again; the one in flight may reach the server
+        # after the kill.
         assert len(served.seen) - before in (8 - done, 9 - done)
     replies = [e for e in map(json.loads, _whole(record)) if e["state"] == "reply"]
     assert len({e["item"] for e in replies}) == len(replies) == 8
@@ -65,7 +89,9 @@ def _whole(record: Path) -> list[str]:
     return [line for line in record.read_text().splitlines() if line.endswith("}")]
 
 
-def test_replay_answers_from_the_record_and_touches_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_answers_from_the_record_and_touches_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record = tmp_path / "record.jsonl"
     with serving(tmp_path, say(tokens=first(0.7, 0.3))) as served:
         made = recogniser(served.url, record=record).predict(answer())
@@ -85,7 +111,8 @@ def test_replay_answers_from_the_record_and_touches_no_network(tmp_path: Path, m
     assert replayed.evidence == made.evidence
     assert record.read_bytes() == before
     assert again.summary()["this_run"] == {"asked": 0, "from_the_record": 1}
-    # A name that would have to be looked up is no obstacle either, and what was never asked has no answer.
+    # A name that would have to be looked up is no obstacle either, and what was never asked has no
+    # answer.
     for model in (
         recogniser("http://model.example/v1", record=record, replay=True),
         recogniser(url, record=record, replay=True, strategy="td2"),
@@ -106,7 +133,13 @@ def test_another_question_is_another_request(tmp_path: Path) -> None:
         for settings in same:
             recogniser(served.url, **(base | settings)).predict(answer(recording="another name"))
         assert len(served.seen) == 1
-        other = [{"model": "n"}, {"strategy": "td2"}, {"seed": 1}, {"use_question": False}, {"text_only": True}]
+        other = [
+            {"model": "n"},
+            {"strategy": "td2"},
+            {"seed": 1},
+            {"use_question": False},
+            {"text_only": True},
+        ]
         other += [{"max_tokens": 9}, {"jpeg_quality": 50}]
         for n, settings in enumerate(other, 2):
             recogniser(served.url, **(base | settings)).predict(answer())
@@ -114,7 +147,9 @@ def test_another_question_is_another_request(tmp_path: Path) -> None:
         recogniser(served.url, **base).predict(answer(said="other words"))
         recogniser(served.url, **base).predict(answer(n_pictures=3))
         assert len(served.seen) == 10
-    assert "I should go" not in base["record"].read_text()  # the person's words are not kept in the record
+    assert (
+        "I should go" not in base["record"].read_text()
+    )  # the person's words are not kept in the record
 
 
 def test_the_budget_of_requests_counts_tries_and_earlier_runs(tmp_path: Path) -> None:
@@ -125,12 +160,18 @@ def test_the_budget_of_requests_counts_tries_and_earlier_runs(tmp_path: Path) ->
         model.predict(answer(said="one"))  # two tries
         model.predict(answer(said="two"))
         for _ in range(2):
-            with pytest.raises(BudgetSpent, match=r"budget of 3 requests is spent.*raise the limit"):
+            with pytest.raises(
+                BudgetSpent, match=r"budget of 3 requests is spent.*raise the limit"
+            ):
                 model.predict(answer(said="three"))
             assert len(served.seen) == 3
-            model = recogniser(served.url, record=record, budget=Budget(max_requests=3))  # a new run, the same record
+            model = recogniser(
+                served.url, record=record, budget=Budget(max_requests=3)
+            )  # a new run, the same record
             model.predict(answer(said="one"))  # what is recorded costs nothing
-        recogniser(served.url, record=record, budget=Budget(max_requests=4)).predict(answer(said="three"))
+        recogniser(served.url, record=record, budget=Budget(max_requests=4)).predict(
+            answer(said="three")
+        )
         assert len(served.seen) == 4
 
 
@@ -142,7 +183,9 @@ def test_the_budget_of_requests_counts_tries_and_earlier_runs(tmp_path: Path) ->
         (Budget(max_requests=0), 0),
     ],
 )
-def test_budgets_of_tokens_and_cost_stop_before_the_next_request(tmp_path: Path, budget: Budget, n: int) -> None:
+def test_budgets_of_tokens_and_cost_stop_before_the_next_request(
+    tmp_path: Path, budget: Budget, n: int
+) -> None:
     usage = {"prompt_tokens": 100, "completion_tokens": 50}
     with serving(tmp_path, say(tokens=first(0.8, 0.2), usage=usage)) as served:
         model = recogniser(served.url, budget=budget)
@@ -161,7 +204,10 @@ def test_a_budget_of_tokens_is_not_pretended_where_nobody_counts_them(tmp_path: 
             model.predict(answer(said="two"))
     with pytest.raises(BadInput, match="both prices"):
         Budget(max_cost=1.0)
-    assert Spent(tokens_in=2_000_000, tokens_out=1_000_000).cost(Budget(price_in=1.5, price_out=2)) == 5.0
+    assert (
+        Spent(tokens_in=2_000_000, tokens_out=1_000_000).cost(Budget(price_in=1.5, price_out=2))
+        == 5.0
+    )
 
 
 def test_a_reply_survives_the_file_and_damage_costs_one_line(tmp_path: Path) -> None:
@@ -171,13 +217,23 @@ def test_a_reply_survives_the_file_and_damage_costs_one_line(tmp_path: Path) -> 
         identity = {"kind": "test"}  # noqa: RUF012
 
         def attempt(self, request: Request) -> Reply:
-            return Reply("Ambivalent – ü", (Token("A", -0.1, (("A", -0.1), ("N", -2.5))),), 3, 1, "stop", "m", 0.5)
+            return Reply(
+                "Ambivalent – ü",
+                (Token("A", -0.1, (("A", -0.1), ("N", -2.5))),),
+                3,
+                1,
+                "stop",
+                "m",
+                0.5,
+            )
 
     request = Request("hello", (Picture(0.5, np.zeros((2, 2, 3), np.uint8)),))
     path = tmp_path / "r.jsonl"
     reply = Recorder(path).ask(request, {"kind": "test"}, Once)
     other = Request("hello", (Picture(0.5, np.ones((2, 2, 3), np.uint8)),))
-    assert other.key({"kind": "test"}) != request.key({"kind": "test"})  # a changed pixel is another picture
+    assert other.key({"kind": "test"}) != request.key(
+        {"kind": "test"}
+    )  # a changed pixel is another picture
     path.write_text(path.read_text() + '{"item": "x", "state": "reply", "reply": {"text": 3}}\n')
     again = Recorder(path, replay=True)
     assert again.ask(request, {"kind": "test"}, Once) == reply

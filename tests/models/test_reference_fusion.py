@@ -1,4 +1,6 @@
-"""The fusion networks against slow loops (``reference/fusion.py``), on random rows with random weights."""
+"""The fusion networks against slow loops (``reference/fusion.py``), on random rows with random
+weights.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ import torch
 from twomind.models.fusion.heads import CAN, LFAN, Conflict, Streams
 from twomind.models.fusion.input import Recipe
 from twomind.models.fusion.net import FusionConfig, FusionNet, published
-from twomind.models.fusion.tcn import TCN, Attention, CausalConv, EncoderLayer, MaskedBatchNorm, lately
+from twomind.models.fusion.tcn import (
+    TCN,
+    Attention,
+    CausalConv,
+    EncoderLayer,
+    MaskedBatchNorm,
+    lately,
+)
 from twomind.models.fusion.tcn import receptive_field as library_field
 
 ref = importlib.import_module("reference.fusion")
@@ -49,14 +58,19 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def agree(found: torch.Tensor, expected: np.ndarray, where: np.ndarray | None = None, atol: float = 1e-9) -> None:
+def agree(
+    found: torch.Tensor, expected: np.ndarray, where: np.ndarray | None = None, atol: float = 1e-9
+) -> None:
     found = found.detach().numpy()
     assert found.shape == expected.shape
     where = np.ones(found.shape[:1], bool) if where is None else where
-    np.testing.assert_allclose(found[where], expected[where], atol=atol, rtol=1e-7 if atol < 1e-6 else 1e-4)
+    np.testing.assert_allclose(
+        found[where], expected[where], atol=atol, rtol=1e-7 if atol < 1e-6 else 1e-4
+    )
 
 
-# --- parts -----------------------------------------------------------------------------------------------------------
+# --- parts
+# -----------------------------------------------------------------------------------------------------------
 
 
 @MANY
@@ -68,7 +82,10 @@ def test_causal_convolution(seed: int) -> None:
     w = shake(layer, rng)
     x = rng.normal(size=(2, 9, n_in))
     y, _ = layer(tensor(x.transpose(0, 2, 1)), None)
-    expected = [ref.causal_convolution({f"c.{k}": v for k, v in w.items()}, "c", rows, dilation) for rows in x]
+    expected = [
+        ref.causal_convolution({f"c.{k}": v for k, v in w.items()}, "c", rows, dilation)
+        for rows in x
+    ]
     agree(y.transpose(1, 2), np.array(expected))
 
 
@@ -100,7 +117,8 @@ def test_receptive_field_is_what_a_row_sees_and_no_more(n_blocks: int, kernel: i
 
 
 def test_receptive_fields_of_the_published_baselines() -> None:
-    # 121 rows with four blocks and 249 with five (BAH, supervised baselines): 5 and 10.4 s of video at 24 frames/s.
+    # 121 rows with four blocks and 249 with five (BAH, supervised baselines): 5 and 10.4 s of video
+    # at 24 frames/s.
     assert library_field(4, 5) == 121
     assert library_field(5, 5) == 249
     three = ("face", "voice", "words")
@@ -124,21 +142,31 @@ def test_batch_norm_counts_real_entries_only(seed: int) -> None:
     x = rng.normal(1, 2, size=(2, 6, 3))
     per_column = bool(rng.integers(2))
     rows = rng.random((2, 6)) < 0.7
-    counted = rng.random((2, 6, 3)) < rng.choice([0.1, 0.6]) if per_column else ref.every_column(rows, 3)
+    counted = (
+        rng.random((2, 6, 3)) < rng.choice([0.1, 0.6]) if per_column else ref.every_column(rows, 3)
+    )
     y = layer(tensor(x), tensor(counted if per_column else rows))
     usual = [d for d in range(3) if ref.moments(x, counted, d)[2] > 1]
     expected = ref.batch_norm(w, "n", x, counted, training=True)
-    np.testing.assert_allclose(y.detach().numpy()[..., usual], expected[..., usual], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        y.detach().numpy()[..., usual], expected[..., usual], rtol=1e-4, atol=1e-4
+    )
     for d in range(3):
         mean, variance, n = ref.moments(x, counted, d)
         pace = 0.1 if n > 1 else 0.0  # a column that nobody in the batch has teaches nothing
         old_mean, old_variance = w["n.running_mean"][d], w["n.running_var"][d]
-        assert float(layer.running_mean[d]) == pytest.approx(old_mean + pace * (mean - old_mean), abs=1e-5)
-        assert float(layer.running_var[d]) == pytest.approx(old_variance + pace * (variance - old_variance), abs=1e-5)
+        assert float(layer.running_mean[d]) == pytest.approx(
+            old_mean + pace * (mean - old_mean), abs=1e-5
+        )
+        assert float(layer.running_var[d]) == pytest.approx(
+            old_variance + pace * (variance - old_variance), abs=1e-5
+        )
     layer.eval()
     agree(
         layer(tensor(x), tensor(rows)),
-        ref.batch_norm({f"n.{k}": v.numpy() for k, v in layer.state_dict().items()}, "n", x, counted, False),
+        ref.batch_norm(
+            {f"n.{k}": v.numpy() for k, v in layer.state_dict().items()}, "n", x, counted, False
+        ),
     )
 
 
@@ -148,7 +176,9 @@ def test_attention_over_time(seed: int) -> None:
     rng = np.random.default_rng(seed)
     window = None if rng.random() < 0.3 else int(rng.integers(1, 6))
     layer, encoder = Attention(3, window), EncoderLayer(3, window, 0.0).eval()
-    w = {f"a.{k}": v for k, v in shake(layer, rng).items()} | {f"e.{k}": v for k, v in shake(encoder, rng).items()}
+    w = {f"a.{k}": v for k, v in shake(layer, rng).items()} | {
+        f"e.{k}": v for k, v in shake(encoder, rng).items()
+    }
     q, kv = rng.normal(size=(2, 8, 3)), rng.normal(size=(2, 8, 3))
     agree(
         layer(tensor(q), tensor(kv))[0],
@@ -157,7 +187,9 @@ def test_attention_over_time(seed: int) -> None:
     expected = []
     for rows in q:
         attended = ref.over_time(w, "e.attention", rows, rows, window)
-        expected.append([ref.after_attention(w, "e", r, a) for r, a in zip(rows, attended, strict=True)])
+        expected.append(
+            [ref.after_attention(w, "e", r, a) for r, a in zip(rows, attended, strict=True)]
+        )
     agree(encoder(tensor(q))[0], np.array(expected))
 
 
@@ -169,17 +201,22 @@ def test_a_modality_is_held_for_some_rows(seed: int, hold: int) -> None:
     assert (found.numpy() == ref.seen_lately(measured, hold)).all()
 
 
-# --- heads -----------------------------------------------------------------------------------------------------------
+# --- heads
+# -----------------------------------------------------------------------------------------------------------
 
 
-def rows_of_modalities(rng: np.random.Generator) -> tuple[list[int], list[np.ndarray], np.ndarray, np.ndarray]:
+def rows_of_modalities(
+    rng: np.random.Generator,
+) -> tuple[list[int], list[np.ndarray], np.ndarray, np.ndarray]:
     """Widths, rows, presence (sometimes of nothing), and which rows are real."""
     widths = [int(d) for d in rng.integers(2, 5, int(rng.integers(1, 4)))]
     hs = [rng.normal(size=(2, 6, d)) for d in widths]
     return widths, hs, rng.random((2, 6, len(widths))) < 0.7, rng.random((2, 6)) < 0.8
 
 
-def run(head: Any, hs: list[np.ndarray], present: np.ndarray, frames: np.ndarray, anchors: Any = None) -> torch.Tensor:
+def run(
+    head: Any, hs: list[np.ndarray], present: np.ndarray, frames: np.ndarray, anchors: Any = None
+) -> torch.Tensor:
     z, _ = head([tensor(h) for h in hs], tensor(present), tensor(frames), None, anchors)
     assert z.shape[-1] == head.width
     return z
@@ -227,28 +264,39 @@ def test_attention_between_streams(joint: bool, released: bool, residual: bool, 
 def test_conflict_and_plain_fusion(terms: bool, seed: int) -> None:
     rng = np.random.default_rng(seed)
     widths, hs, present, frames = rows_of_modalities(rng)
-    head = Conflict([f"m{i}" for i in range(len(widths))], widths, 4, 0.0, int(rng.integers(1, 4)), terms).eval()
+    head = Conflict(
+        [f"m{i}" for i in range(len(widths))], widths, 4, 0.0, int(rng.integers(1, 4)), terms
+    ).eval()
     w = shake(head, rng)
     anchors = [None if rng.random() < 0.5 else tuple(rng.random((2, 2, 6))) for _ in widths]
     given_anchors = [a and tuple(tensor(v)[..., None] for v in a) for a in anchors]
-    agree(run(head, hs, present, frames, given_anchors), ref.conflict(w, hs, present, frames, anchors, terms=terms))
+    agree(
+        run(head, hs, present, frames, given_anchors),
+        ref.conflict(w, hs, present, frames, anchors, terms=terms),
+    )
 
 
 def test_conflict_head_names_its_terms_in_their_order() -> None:
-    """The evidence of a prediction reads terms by these places, so a term must lie where its name says."""
+    """The evidence of a prediction reads terms by these places, so a term must lie where its name
+    says.
+    """
     rng = np.random.default_rng(3)
     head = Conflict(["face", "words"], [3, 3], 4, 0.0, 2, True).eval()
     w = shake(head, rng)
     hs, present = [rng.normal(size=(1, 1, 3)) for _ in range(2)], np.ones((1, 1, 2), bool)
     z = run(head, hs, present, np.ones((1, 1), bool))[0, 0].detach().numpy()
     at = {(kind, name): place for kind, name, place in head.groups}
-    face, words = ([ref.sigmoid(v) for v in ref.linear(w, f"sides.{m}", hs[m][0, 0])] for m in range(2))
+    face, words = (
+        [ref.sigmoid(v) for v in ref.linear(w, f"sides.{m}", hs[m][0, 0])] for m in range(2)
+    )
     first = at["own", "face"].start
 
     def scaled(value: float, place: int) -> float:
         k = place - first
         spread = np.sqrt(w["term_norm.running_var"][k] + 1e-3)
-        return (value - w["term_norm.running_mean"][k]) / spread * w["term_norm.weight"][k] + w["term_norm.bias"][k]
+        return (value - w["term_norm.running_mean"][k]) / spread * w["term_norm.weight"][k] + w[
+            "term_norm.bias"
+        ][k]
 
     pro, con = [face[0], words[0]], [face[1], words[1]]
     expected = {
@@ -264,7 +312,8 @@ def test_conflict_head_names_its_terms_in_their_order() -> None:
     assert z[at["present", ""]].tolist() == [1, 1]
 
 
-# --- whole networks --------------------------------------------------------------------------------------------------
+# --- whole networks
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("model", "released", "residual"), HEADS)
@@ -286,7 +335,9 @@ def test_network(model: str, released: bool, residual: bool, seed: int) -> None:
 @settings(FEW, max_examples=4)
 @given(seed=SEEDS)
 def test_network_in_training(model: str, released: bool, residual: bool, seed: int) -> None:
-    """Batch norm then takes the batch's own numbers, of the rows that count; it works in single precision."""
+    """Batch norm then takes the batch's own numbers, of the rows that count; it works in single
+    precision.
+    """
     found = world(model, released, residual, seed, n_batch=3)
     found.net.train()
     out, expected = found.net(found.batch), found.answer(training=True)
@@ -302,7 +353,10 @@ def test_network_that_sees_a_recording_in_part(model: str, seed: int) -> None:
     real = np.concatenate([found.batch.frames.numpy()] * 3)
     agree(found.net(found.batch, keep=tensor(keep)).z, found.answer(keep=keep).z, real)
     found.net.train()
-    out, expected = found.net(found.batch, keep=tensor(keep)), found.answer(keep=keep, training=True)
+    out, expected = (
+        found.net(found.batch, keep=tensor(keep)),
+        found.answer(keep=keep, training=True),
+    )
     agree(out.z, expected.z, real, atol=2e-3)
 
 

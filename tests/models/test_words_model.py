@@ -1,4 +1,6 @@
-"""The default recogniser: additive parts, the question as an input, prevalence, abstaining, and what is not scored."""
+"""The default recogniser: additive parts, the question as an input, prevalence, abstaining, and
+what is not scored.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,18 @@ from twomind.models.words import recogniser as model_file
 from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser
 from twomind.types import Features, Recogniser, Status, Word
 
-TEXT = "Um, I would like to stop it, but I don't know how; maybe I should, I I can't say. It is what it is."
+TEXT = (
+    "Um, I would like to stop it, but I don't know how; maybe I should, I I can't say. It is "
+    "what it is."
+)
 
 
 def answer(text: str | None = TEXT, question: str | None = "7", note: str = "") -> Features:
-    said = None if text is None else tuple(Word(t, i * 0.4, i * 0.4 + 0.3) for i, t in enumerate(text.split()))
+    said = (
+        None
+        if text is None
+        else tuple(Word(t, i * 0.4, i * 0.4 + 0.3) for i, t in enumerate(text.split()))
+    )
     return Features("r", "s", {}, (0.0, 20.0), question, said, {"words": note} if note else {})
 
 
@@ -41,7 +50,9 @@ def test_it_is_the_plug_in_named_words() -> None:
 
 
 @pytest.mark.parametrize("question", [None, "1", "2", "3", "4", "5", "6", "7", "an own prompt"])
-def test_parts_sum_to_the_score_and_words_to_the_content(shipped: WordsRecogniser, question: str | None) -> None:
+def test_parts_sum_to_the_score_and_words_to_the_content(
+    shipped: WordsRecogniser, question: str | None
+) -> None:
     prediction = shipped.predict(answer(question=question))
     found = parts(prediction)
     assert list(found) == ["baseline", "question", "length", "content"]
@@ -77,7 +88,10 @@ def test_a_switched_off_question_equals_an_unknown_one(shipped: WordsRecogniser)
 
 def test_the_skill_is_compact_and_equals_the_card(shipped: WordsRecogniser) -> None:
     keys = ["auc", "auc_ci", "macro_f1", "within_question_auc", "protocol", "n_answers", "n_people"]
-    for question, block in (("4", shipped.card["held_out_people"]["words"]), ("my prompt", shipped.card["own_prompt"])):
+    for question, block in (
+        ("4", shipped.card["held_out_people"]["words"]),
+        ("my prompt", shipped.card["own_prompt"]),
+    ):
         skill = shipped.skill(question)
         assert list(skill) == keys
         assert (skill["auc"], skill["auc_ci"]) == (block["auc"], block["ci"]["auc"])
@@ -88,7 +102,13 @@ def test_the_skill_is_compact_and_equals_the_card(shipped: WordsRecogniser) -> N
 
 @pytest.mark.parametrize(
     ("asked", "name"),
-    [(7, "7"), ("Q7", "7"), ("question 3", "3"), ("Ambivalent", "4"), (BAH_QUESTIONS["2"][1].upper() + "!", "2")],
+    [
+        (7, "7"),
+        ("Q7", "7"),
+        ("question 3", "3"),
+        ("Ambivalent", "4"),
+        (BAH_QUESTIONS["2"][1].upper() + "!", "2"),
+    ],
 )
 def test_known_questions(asked: str, name: str) -> None:
     assert resolve(asked, tuple(BAH_QUESTIONS)) == name
@@ -109,7 +129,9 @@ def test_unknown_questions(asked: str | None) -> None:
         (answer(note="truncated at 3.2 s"), "truncated"),
     ],
 )
-def test_what_is_not_scored_carries_no_number(shipped: WordsRecogniser, x: Features, reason: str) -> None:
+def test_what_is_not_scored_carries_no_number(
+    shipped: WordsRecogniser, x: Features, reason: str
+) -> None:
     prediction = shipped.predict(x)
     assert prediction.status is Status.NOT_MEASURED
     assert np.isnan(prediction.probs).all()
@@ -129,8 +151,12 @@ def test_prevalence_shifts_the_log_odds_and_its_source_is_kept(shipped: WordsRec
     assert same.probs == pytest.approx(before.probs, abs=1e-9)
 
 
-@pytest.mark.parametrize(("prevalence", "source"), [(0.3, ""), (0.3, None), (0.3, "  "), (0.0, "x"), (1.2, "x")])
-def test_a_prevalence_without_source_or_sense_is_refused(shipped: WordsRecogniser, prevalence: float, source) -> None:
+@pytest.mark.parametrize(
+    ("prevalence", "source"), [(0.3, ""), (0.3, None), (0.3, "  "), (0.0, "x"), (1.2, "x")]
+)
+def test_a_prevalence_without_source_or_sense_is_refused(
+    shipped: WordsRecogniser, prevalence: float, source
+) -> None:
     with pytest.raises(BadInput):
         shipped.recalibrate(prevalence, source)
 
@@ -144,7 +170,9 @@ def test_the_zone_is_the_smallest_that_reaches_the_risk() -> None:
         risk.zone(0.05)
 
 
-def test_abstaining_says_so_keeps_the_number_and_leaves_clear_answers_alone(shipped: WordsRecogniser) -> None:
+def test_abstaining_says_so_keeps_the_number_and_leaves_clear_answers_alone(
+    shipped: WordsRecogniser,
+) -> None:
     careful = shipped.abstaining(0.2)
     width = shipped.known.risk.zone(0.2)[0]
     statuses = set()
@@ -179,8 +207,17 @@ def test_what_ships_is_small_readable_and_holds_no_n_gram(shipped: WordsRecognis
     assert set(model.content) <= {c.name for c in lexicon().categories if c.scored}
     text = model_file.SHIPPED.read_text(encoding="utf-8")
     assert len(text) < 60_000
-    for key in ("population", "not_for", "held_out_people", "gain_over_length_question", "per_question", "own_prompt",
-                "transcription_habits", "reliability", "protocol"):  # fmt: skip
+    for key in (
+        "population",
+        "not_for",
+        "held_out_people",
+        "gain_over_length_question",
+        "per_question",
+        "own_prompt",
+        "transcription_habits",
+        "reliability",
+        "protocol",
+    ):
         assert shipped.card[key], key
     assert shipped.card["data"]["splits"] == ["train"]
 

@@ -1,4 +1,6 @@
-"""Which tests run which line: recorded once for every test file, and kept until that file or the library changes."""
+"""Which tests run which line: recorded once for every test file, and kept until that file or the
+library changes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,16 @@ from .settings import Settings
 HERE = Path(__file__).parent
 #: What a private copy of the tree goes without.
 LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", "__pycache__", "build", "dist", "demo", "results", ".*_cache", ".hypothesis", "*.egg-info"
+    ".git",
+    ".venv",
+    "__pycache__",
+    "build",
+    "dist",
+    "demo",
+    "results",
+    ".*_cache",
+    ".hypothesis",
+    "*.egg-info",
 )
 
 
@@ -33,7 +44,8 @@ def copy_tree(settings: Settings, to: Path) -> Path:
 
 
 class Children:
-    """One process for every copy, in which tests are run one after the other, and that all end together.
+    """One process for every copy, in which tests are run one after the other, and that all end
+    together.
 
     They have imported what is slow to import already: see ``plugin/mutation_server.py``.
     """
@@ -45,10 +57,19 @@ class Children:
         self._lock = threading.Lock()
         self.stopped = False
 
-    def run(self, arguments: list[str], tree: Path, more: Mapping[str, str], log: Path, seconds: float) -> int | None:
-        """The exit status of pytest in this copy, or None where it took too long; what it has started ends with it."""
+    def run(
+        self, arguments: list[str], tree: Path, more: Mapping[str, str], log: Path, seconds: float
+    ) -> int | None:
+        """The exit status of pytest in this copy, or None where it took too long; what it has
+        started ends with it.
+        """
         server = self._server(tree)
-        order = {"arguments": [*ALWAYS, *arguments], "folder": str(tree), "environment": dict(more), "log": str(log)}
+        order = {
+            "arguments": [*ALWAYS, *arguments],
+            "folder": str(tree),
+            "environment": dict(more),
+            "log": str(log),
+        }
         try:
             assert server.stdin is not None
             assert server.stdout is not None
@@ -60,7 +81,9 @@ class Children:
         if self.stopped:
             raise KeyboardInterrupt
         if not answer:
-            raise RuntimeError(f"the process that runs tests has ended (exit {server.poll()}); see {log}")
+            raise RuntimeError(
+                f"the process that runs tests has ended (exit {server.poll()}); see {log}"
+            )
         return json.loads(answer)
 
     def _server(self, tree: Path) -> subprocess.Popen[str]:
@@ -93,7 +116,9 @@ ALWAYS = ["-q", "--rootdir=.", "-p", "mutation_watch", "-p", "no:cacheprovider",
 
 
 def surroundings(settings: Settings, tree: Path) -> dict[str, str]:
-    """The environment of a test process in a copy: the copy's library, and nothing that a bare clone has not."""
+    """The environment of a test process in a copy: the copy's library, and nothing that a bare
+    clone has not.
+    """
     first = (tree / settings.source).parent
     return {
         **settings.environment,
@@ -120,9 +145,9 @@ class Covering:
     def of(self, settings: Settings, mutant: Mutant) -> list[str]:
         """The tests that could notice this fault, the likeliest and fastest first.
 
-        Inside a function: those that run a line of the statement. A value given outside functions is read only once, at
-        import, and no test runs it: those that run a line with its name or stand in a file that names it, then all that
-        run anything in its own file.
+        Inside a function: those that run a line of the statement. A value given outside functions
+        is read only once, at import, and no test runs it: those that run a line with its name or
+        stand in a file that names it, then all that run anything in its own file.
         """
         file = Path(mutant.file).relative_to(settings.source).as_posix()
         here = self.lines.get(file, {})
@@ -151,9 +176,15 @@ class Covering:
         return self._fastest(likely) + self._fastest(rest)
 
     def _naming(self, settings: Settings, word: re.Pattern[str]) -> set[str]:
-        """All tests of the test files that name it: one that looks at a default runs nothing of the library."""
+        """All tests of the test files that name it: one that looks at a default runs nothing of the
+        library.
+        """
         files = {test.partition("::")[0] for test in self.seconds}
-        files = {file for file in files if word.search((settings.root / file).read_text(encoding="utf-8"))}
+        files = {
+            file
+            for file in files
+            if word.search((settings.root / file).read_text(encoding="utf-8"))
+        }
         return {test for test in self.seconds if test.partition("::")[0] in files}
 
     def _fastest(self, tests: set[str]) -> list[str]:
@@ -173,7 +204,9 @@ def _functions(source: str) -> dict[str, tuple[int, int]]:
 def fingerprint(settings: Settings) -> str:
     """Of the library and of what every test has: the environment and the outer ``conftest.py``."""
     digest = hashlib.sha256(json.dumps(settings.environment, sort_keys=True).encode())
-    for path in sorted([*(settings.root / settings.source).rglob("*"), settings.root / "conftest.py"]):
+    for path in sorted(
+        [*(settings.root / settings.source).rglob("*"), settings.root / "conftest.py"]
+    ):
         if path.is_file() and "__pycache__" not in path.parts:
             digest.update(path.relative_to(settings.root).as_posix().encode())
             digest.update(path.read_bytes())
@@ -181,9 +214,15 @@ def fingerprint(settings: Settings) -> str:
 
 
 def helpers(settings: Settings, file: Path) -> list[Path]:
-    """What a test file shares with others: the files beside the tests that it names, and those that these name."""
+    """What a test file shares with others: the files beside the tests that it names, and those that
+    these name.
+    """
     folder = settings.root / settings.tests
-    others = [path for path in folder.rglob("*.py") if not path.name.startswith("test_") and HERE not in path.parents]
+    others = [
+        path
+        for path in folder.rglob("*.py")
+        if not path.name.startswith("test_") and HERE not in path.parents
+    ]
     found: list[Path] = []
     todo = [file, *(path for path in others if path.stem == "conftest")]
     while todo:
@@ -192,7 +231,9 @@ def helpers(settings: Settings, file: Path) -> list[Path]:
         words = set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
         for other in others:
             # In a package, the packages around it are named as well, unless from inside.
-            start = path.parent if path.parent in other.parents and path.parent != folder else folder
+            start = (
+                path.parent if path.parent in other.parents and path.parent != folder else folder
+            )
             names = set(other.relative_to(start).with_suffix("").parts) - {"__init__"}
             if names <= words and other not in found and other not in todo:
                 todo.append(other)
@@ -204,15 +245,23 @@ def test_files(settings: Settings) -> list[Path]:
 
 
 def record(
-    settings: Settings, trees: list[Path], children: Children, say: Callable[[str], None], make: bool = True
+    settings: Settings,
+    trees: list[Path],
+    children: Children,
+    say: Callable[[str], None],
+    make: bool = True,
 ) -> Covering:
-    """The record of every test file, made where there is none yet for it and the library as they are now."""
+    """The record of every test file, made where there is none yet for it and the library as they
+    are now.
+    """
     folder = settings.work / "covering"
     folder.mkdir(parents=True, exist_ok=True)
     shared = fingerprint(settings)
     wanted: dict[Path, Path] = {}
     for file in test_files(settings):
-        own = hashlib.sha256(shared.encode() + b"".join(path.read_bytes() for path in helpers(settings, file)))
+        own = hashlib.sha256(
+            shared.encode() + b"".join(path.read_bytes() for path in helpers(settings, file))
+        )
         wanted[file] = folder / f"{file.stem}-{own.hexdigest()[:16]}.json"
     absent = [file for file in wanted if not wanted[file].is_file()]
     for old in set(folder.glob("*.json")) - set(wanted.values()):
@@ -244,7 +293,10 @@ def record(
         say(f"  {name}: {len(made['tests'])} tests, {seconds[file.name]:.0f} s")
 
     if absent and not make:
-        say(f"no record of {len(absent)} of {len(wanted)} test files; what only they notice survives")
+        say(
+            f"no record of {len(absent)} of {len(wanted)} test files; what only they notice "
+            "survives"
+        )
         absent = []
     if absent:
         say(f"recording what {len(absent)} test files cover")

@@ -37,15 +37,19 @@ class Mutant:
 
     def difference(self, source: str) -> str:
         """The changed lines, as ``-`` and ``+``."""
-        lines = difflib.unified_diff(source.splitlines(), self.mutated(source).splitlines(), lineterm="", n=0)
+        lines = difflib.unified_diff(
+            source.splitlines(), self.mutated(source).splitlines(), lineterm="", n=0
+        )
         return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
 def drawn(settings: Settings, number: int, seed: int) -> list[Mutant]:
-    """``number`` faults, as many from every group; within a group every file gives one, and long files more.
+    """``number`` faults, as many from every group; within a group every file gives one, and long
+    files more.
 
-    Each file is drawn from by a generator of its own, so that a change in one file leaves the others' draws alone. In a
-    file, kinds of faults take turns, so that the many constants do not drown the rest; a line is drawn at most once.
+    Each file is drawn from by a generator of its own, so that a change in one file leaves the
+    others' draws alone. In a file, kinds of faults take turns, so that the many constants do not
+    drown the rest; a line is drawn at most once.
     """
     found: list[Mutant] = []
     for at, (group, files) in enumerate(settings.groups.items()):
@@ -62,21 +66,29 @@ def drawn(settings: Settings, number: int, seed: int) -> list[Mutant]:
 
 def named(settings: Settings) -> list[Mutant]:
     return [
-        Mutant(one.file, settings.group(one.file), by_text(settings, one), one.name, True) for one in settings.named
+        Mutant(one.file, settings.group(one.file), by_text(settings, one), one.name, True)
+        for one in settings.named
     ]
 
 
 def by_text(settings: Settings, one: Named) -> Fault:
-    """The fault that a named one describes. The run fails where its text does not stand exactly once in the file."""
+    """The fault that a named one describes. The run fails where its text does not stand exactly
+    once in the file.
+    """
     source = _text(settings, one.file)
     times = source.count(one.old)
     if times != 1 or one.old == one.new:
-        raise SystemExit(f"named fault {one.name!r}: {one.old!r} stands {times} times in {one.file}, expected once")
+        raise SystemExit(
+            f"named fault {one.name!r}: {one.old!r} stands {times} times in {one.file}, expected "
+            "once"
+        )
     start = len(source[: source.index(one.old)].encode())
     line = source[: source.index(one.old)].count("\n") + 1
     last = line + one.old.rstrip("\n").count("\n")
     defines = None if line in set(operators.in_functions(source)) else _name_at(source, line)
-    return Fault("named", start, start + len(one.old.encode()), one.old, one.new, line, line, last, defines)
+    return Fault(
+        "named", start, start + len(one.old.encode()), one.old, one.new, line, line, last, defines
+    )
 
 
 def _text(settings: Settings, file: str) -> str:
@@ -85,14 +97,18 @@ def _text(settings: Settings, file: str) -> str:
 
 def _name_at(source: str, line: int) -> str | None:
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (node.end_lineno or node.lineno):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.lineno <= line <= (
+            node.end_lineno or node.lineno
+        ):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             return next((one.id for one in targets if isinstance(one, ast.Name)), None)
     return None
 
 
 def _quotas(possible: dict[str, list[Fault]], share: int, seed: int) -> dict[str, int]:
-    """How many faults each file gives: one first (drawn, where that is too many), then by how many it could have."""
+    """How many faults each file gives: one first (drawn, where that is too many), then by how many
+    it could have.
+    """
     files = list(possible)
     random.Random(f"{seed} files").shuffle(files)
     quotas = dict.fromkeys(files[:share], 1)

@@ -1,10 +1,11 @@
 """The faults that can be made in one Python file, each a replacement of a piece of its text.
 
-Left out on purpose, because a fault there says nothing about a number: doc strings, annotations, f-strings and other
-texts, whole ``raise`` statements and the name given a value just before, assertions, ``__all__``, what stands under
-``if TYPE_CHECKING`` and ``if __name__ == "__main__"``, decorators, ``__repr__`` and
-``__str__``, and calls that only report (progress, logs, warnings). Floats below 1e-6 are left alone: they keep a
-division from being by zero, and ten times as little keeps it just as well.
+Left out on purpose, because a fault there says nothing about a number: doc strings, annotations,
+f-strings and other texts, whole ``raise`` statements and the name given a value just before,
+assertions, ``__all__``, what stands under ``if TYPE_CHECKING`` and ``if __name__ == "__main__"``,
+decorators, ``__repr__`` and ``__str__``, and calls that only report (progress, logs, warnings).
+Floats below 1e-6 are left alone: they keep a division from being by zero, and ten times as little
+keeps it just as well.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ SMALLEST = 1e-6
 
 @dataclass(frozen=True)
 class Fault:
-    """``old``, the bytes ``start:end`` of the file, becomes ``new``. The statement spans ``first_line … last_line``."""
+    """``old``, the bytes ``start:end`` of the file, becomes ``new``. The statement spans
+    ``first_line … last_line``.
+    """
 
     kind: str
     start: int
@@ -96,12 +99,15 @@ class Fault:
     line: int
     first_line: int
     last_line: int
-    #: The name that a statement outside functions gives a value to, or the function whose default it is.
+    #: The name that a statement outside functions gives a value to, or the function whose default
+    #: it is.
     defines: str | None = None
 
 
 def faults(source: str) -> list[Fault]:
-    """Every fault in this source, in the order of the text. Ask :func:`changes` of those that are taken."""
+    """Every fault in this source, in the order of the text. Ask :func:`changes` of those that are
+    taken.
+    """
     finder = _Finder(source)
     finder.walk(ast.parse(source), statement=None, place=None)
     return sorted(set(finder.found), key=lambda one: (one.start, one.end, one.kind, one.new))
@@ -122,7 +128,9 @@ def apply(source: str, fault: Fault) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a statement stands: inside a function, or outside and then giving a value to this name."""
+    """Where a statement stands: inside a function, or outside and then giving a value to
+    this name.
+    """
 
     in_function: bool
     defines: str | None = None
@@ -153,7 +161,8 @@ class _Finder:
         old = self.data[start:end].decode()
         self.found.append(Fault(kind, start, end, old, new, line, first, last, place.defines))
 
-    # The walk. ``statement`` is the simple statement (or the head of a compound one) around the node.
+    # The walk. ``statement`` is the simple statement (or the head of a compound one) around the
+    # node.
 
     def walk(self, node: ast.AST, statement: ast.AST | None, place: _Place | None) -> None:
         place = place or _Place(in_function=False)
@@ -161,7 +170,10 @@ class _Finder:
             return
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             outer = _Place(in_function=False, defines=node.name)
-            for default in (*node.args.defaults, *(one for one in node.args.kw_defaults if one is not None)):
+            for default in (
+                *node.args.defaults,
+                *(one for one in node.args.kw_defaults if one is not None),
+            ):
                 self.walk(default, statement=default, place=outer)
             for at, child in enumerate(node.body):
                 if not _only_for_a_message(node.body, at):
@@ -181,7 +193,11 @@ class _Finder:
                 if _only_for_a_message(children, at):
                     continue
                 if isinstance(child, ast.AST):
-                    span = child if _is_head(node, field) and isinstance(child, ast.expr) else statement
+                    span = (
+                        child
+                        if _is_head(node, field) and isinstance(child, ast.expr)
+                        else statement
+                    )
                     self.walk(child, span, place)
 
     def _whole_statement(self, node: ast.stmt, place: _Place) -> None:
@@ -192,7 +208,9 @@ class _Finder:
             self._add("statement", start, end, "pass", node, place)
         elif isinstance(node, ast.Return) and isinstance(node.value, ast.Compare | ast.BoolOp):
             for new in ("True", "False"):
-                self._add("return", self._begin(node.value), self._end(node.value), new, node, place)
+                self._add(
+                    "return", self._begin(node.value), self._end(node.value), new, node, place
+                )
 
     def _here(self, node: ast.AST, span: ast.AST | None, place: _Place) -> None:
         if span is None:
@@ -206,7 +224,14 @@ class _Finder:
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
             if not isinstance(node.operand, ast.Constant):
                 kind = "not" if isinstance(node.op, ast.Not) else "sign"
-                self._add(kind, self._begin(node), self._end(node), f"({self._text(node.operand)})", span, place)
+                self._add(
+                    kind,
+                    self._begin(node),
+                    self._end(node),
+                    f"({self._text(node.operand)})",
+                    span,
+                    place,
+                )
         elif isinstance(node, ast.Constant):
             self._constant(node, span, place)
         elif isinstance(node, ast.Slice):
@@ -215,7 +240,9 @@ class _Finder:
             self._call(node, span, place)
 
     def _between(self, left: ast.AST, right: ast.AST, operator: str) -> tuple[int, int] | None:
-        """Where the operator stands between two operands; comments and brackets may stand there too."""
+        """Where the operator stands between two operands; comments and brackets may stand there
+        too.
+        """
         start, end = self._end(left), self._begin(right)
         word = operator.replace(" ", r"\s+")
         pattern = rf"\b{word}\b" if operator[0].isalpha() else re.escape(operator)
@@ -233,7 +260,9 @@ class _Finder:
     def _arithmetic(self, node: ast.BinOp, span: ast.AST, place: _Place) -> None:
         if type(node.op) not in ARITHMETIC or _is_text(node.left) or _is_text(node.right):
             return
-        if isinstance(node.op, ast.Div) and FOLDERS.search(f"{self._text(node.left)} {self._text(node.right)}"):
+        if isinstance(node.op, ast.Div) and FOLDERS.search(
+            f"{self._text(node.left)} {self._text(node.right)}"
+        ):
             return
         old, new = ARITHMETIC[type(node.op)]
         where = self._between(node.left, node.right, old)
@@ -265,25 +294,56 @@ class _Finder:
     def _slice(self, node: ast.Slice, span: ast.AST, place: _Place) -> None:
         for bound, shift in ((node.upper, "- 1"), (node.lower, "+ 1")):
             if bound is not None:
-                self._add("slice", self._begin(bound), self._end(bound), f"({self._text(bound)}) {shift}", span, place)
+                self._add(
+                    "slice",
+                    self._begin(bound),
+                    self._end(bound),
+                    f"({self._text(bound)}) {shift}",
+                    span,
+                    place,
+                )
 
     def _call(self, node: ast.Call, span: ast.AST, place: _Place) -> None:
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
         if name in TWIN:
             end = self._end(node.func)
             self._add("twin", end - len(name), end, TWIN[name], span, place)
         arguments: list[ast.AST] = sorted([*node.args, *node.keywords], key=self._begin)
         for before, keyword in zip([None, *arguments], arguments, strict=False):
-            usual = name in LAST_AXIS and isinstance(keyword, ast.keyword) and keyword.arg in ("axis", "dim")
-            if isinstance(keyword, ast.keyword) and keyword.arg in DROPPED and before is not None and not usual:
+            usual = (
+                name in LAST_AXIS
+                and isinstance(keyword, ast.keyword)
+                and keyword.arg in ("axis", "dim")
+            )
+            if (
+                isinstance(keyword, ast.keyword)
+                and keyword.arg in DROPPED
+                and before is not None
+                and not usual
+            ):
                 self._add("keyword", self._end(before), self._end(keyword), "", span, place)
-            if isinstance(keyword, ast.keyword) and keyword.arg == "side" and isinstance(keyword.value, ast.Constant):
+            if (
+                isinstance(keyword, ast.keyword)
+                and keyword.arg == "side"
+                and isinstance(keyword.value, ast.Constant)
+            ):
                 new = '"left"' if keyword.value.value == "right" else '"right"'
-                self._add("keyword", self._begin(keyword.value), self._end(keyword.value), new, span, place)
+                self._add(
+                    "keyword",
+                    self._begin(keyword.value),
+                    self._end(keyword.value),
+                    new,
+                    span,
+                    place,
+                )
 
 
 def _does_something(node: ast.stmt) -> bool:
-    """Statements that can be taken away without a name missing: calls, jumps, ``a += b``, ``a[i] = b``, ``a.b = c``."""
+    """Statements that can be taken away without a name missing: calls, jumps, ``a += b``, ``a[i] =
+    b``, ``a.b = c``.
+    """
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Call)
     if isinstance(node, ast.Assign):
@@ -317,8 +377,15 @@ def _only_for_a_message(statements: list, at: int) -> bool:
 
 
 def _is_head(node: ast.AST, field: str) -> bool:
-    """Whether this is the test, the items or the iterable of a statement with a body, which spans too many lines."""
-    return isinstance(node, ast.If | ast.While | ast.For | ast.With) and field in ("test", "iter", "items", "target")
+    """Whether this is the test, the items or the iterable of a statement with a body, which spans
+    too many lines.
+    """
+    return isinstance(node, ast.If | ast.While | ast.For | ast.With) and field in (
+        "test",
+        "iter",
+        "items",
+        "target",
+    )
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Named:
-    """One fault given by its text: ``old`` stands exactly once in ``file``. With a reason, it is an equivalent one."""
+    """One fault given by its text: ``old`` stands exactly once in ``file``. With a reason, it is an
+    equivalent one.
+    """
 
     name: str
     file: str
@@ -27,7 +29,8 @@ class Settings:
     draw: int
     seed: int
     at_least: float
-    #: Tests that took longer than this altogether are not run for one fault: it then counts as survived.
+    #: Tests that took longer than this altogether are not run for one fault: it then counts as
+    #: survived.
     seconds_per_fault: float
     #: Equivalent faults may be at most this share of all.
     equivalent_at_most: float

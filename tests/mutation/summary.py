@@ -1,4 +1,6 @@
-"""What came of a run: counts by group, and every fault that survived with its place and its lines."""
+"""What came of a run: counts by group, and every fault that survived with its place and
+its lines.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,15 @@ from .trial import Verdict
 
 
 def write(
-    settings: Settings, mutants: list[Mutant], verdicts: dict[str, Verdict], excused: dict[str, str], folder: Path
+    settings: Settings,
+    mutants: list[Mutant],
+    verdicts: dict[str, Verdict],
+    excused: dict[str, str],
+    folder: Path,
 ) -> float:
-    """Write ``summary.json`` and ``summary.md``; the share that was noticed, of those that are not equivalent."""
+    """Write ``summary.json`` and ``summary.md``; the share that was noticed, of those that are not
+    equivalent.
+    """
     counted = [mutant for mutant in mutants if mutant.key not in excused]
     share = _share(counted, verdicts)
     rows = []
@@ -25,7 +33,12 @@ def write(
     survived = [mutant for mutant in counted if not verdicts[mutant.key].killed]
     outcomes = Counter(verdicts[mutant.key].outcome for mutant in counted)
 
-    text = ["# Faults made, and noticed by the tests", "", "| files | faults | noticed | share |", "|---|---|---|---|"]
+    text = [
+        "# Faults made, and noticed by the tests",
+        "",
+        "| files | faults | noticed | share |",
+        "|---|---|---|---|",
+    ]
     for name, several in rows:
         noticed = sum(verdicts[mutant.key].killed for mutant in several)
         text.append(f"| {name} | {len(several)} | {noticed} | {_share(several, verdicts):.1%} |")
@@ -37,16 +50,32 @@ def write(
         text += ["```diff", mutant.difference(_text(settings, mutant)), "```", ""]
     if excused:
         text += ["## Equivalent", ""]
-        text += [f"- {mutant.where}: {excused[mutant.key]}" for mutant in mutants if mutant.key in excused]
+        text += [
+            f"- {mutant.where}: {excused[mutant.key]}"
+            for mutant in mutants
+            if mutant.key in excused
+        ]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "summary.md").write_text("\n".join(text) + "\n", encoding="utf-8")
 
     listed = []
     for mutant in mutants:
-        one = verdicts[mutant.key].as_dict() | {"where": mutant.where, "group": mutant.group, "name": mutant.name}
-        one |= {"difference": mutant.difference(_text(settings, mutant)), "equivalent": excused.get(mutant.key)}
+        one = verdicts[mutant.key].as_dict() | {
+            "where": mutant.where,
+            "group": mutant.group,
+            "name": mutant.name,
+        }
+        one |= {
+            "difference": mutant.difference(_text(settings, mutant)),
+            "equivalent": excused.get(mutant.key),
+        }
         listed.append(one)
-    whole = {"share": share, "faults": len(counted), "noticed": len(counted) - len(survived), "each": listed}
+    whole = {
+        "share": share,
+        "faults": len(counted),
+        "noticed": len(counted) - len(survived),
+        "each": listed,
+    }
     (folder / "summary.json").write_text(json.dumps(whole, indent=1), encoding="utf-8")
     return share
 

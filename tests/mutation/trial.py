@@ -1,4 +1,6 @@
-"""One fault at a time: made in a private copy of the tree, where the tests that cover it run until one fails."""
+"""One fault at a time: made in a private copy of the tree, where the tests that cover it run until
+one fails.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,11 @@ from .covering import Children, Covering, surroundings
 from .draw import Mutant
 from .settings import Settings
 
-#: So many tests are tried first; most faults are noticed by one of them, and few files are then imported.
+#: So many tests are tried first; most faults are noticed by one of them, and few files are then
+#: imported.
 FIRST = 20
-#: A process may take this many times as long as its tests took when recorded, plus what starting it may take.
+#: A process may take this many times as long as its tests took when recorded, plus what starting it
+#: may take.
 PATIENCE = 10.0
 START_S = 120.0
 
@@ -38,8 +42,12 @@ class Verdict:
         return asdict(self)
 
 
-def run(settings: Settings, mutant: Mutant, covering: Covering, tree: Path, children: Children) -> Verdict:
-    """The verdict on one fault. The copy's file is as before when this returns, by whichever way."""
+def run(
+    settings: Settings, mutant: Mutant, covering: Covering, tree: Path, children: Children
+) -> Verdict:
+    """The verdict on one fault. The copy's file is as before when this returns, by
+    whichever way.
+    """
     tests = _within(covering, covering.of(settings, mutant), settings.seconds_per_fault)
     if not tests:
         return Verdict(mutant.key, "no test covers it")
@@ -52,7 +60,9 @@ def run(settings: Settings, mutant: Mutant, covering: Covering, tree: Path, chil
     try:
         for several in (tests[:FIRST], tests[FIRST:]):
             if several:
-                outcome, test = run_tests(settings, several, covering, tree, children, name=mutant.key)
+                outcome, test = run_tests(
+                    settings, several, covering, tree, children, name=mutant.key
+                )
                 if outcome != "no test failed":
                     return Verdict(mutant.key, outcome, test, len(several))
         return Verdict(mutant.key, "no test failed", None, len(tests))
@@ -62,7 +72,12 @@ def run(settings: Settings, mutant: Mutant, covering: Covering, tree: Path, chil
 
 
 def run_tests(
-    settings: Settings, tests: list[str], covering: Covering, tree: Path, children: Children, name: str
+    settings: Settings,
+    tests: list[str],
+    covering: Covering,
+    tree: Path,
+    children: Children,
+    name: str,
 ) -> tuple[str, str | None]:
     """What came of these tests in this copy: an outcome, and the first test that failed."""
     folder = settings.work / "trials"
@@ -71,7 +86,11 @@ def run_tests(
     pick.write_text("\n".join(tests))
     failed.unlink(missing_ok=True)
     files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
-    more = {**surroundings(settings, tree), "MUTATION_PICK": str(pick), "MUTATION_FAILED": str(failed)}
+    more = {
+        **surroundings(settings, tree),
+        "MUTATION_PICK": str(pick),
+        "MUTATION_FAILED": str(failed),
+    }
     patience = START_S + PATIENCE * sum(covering.seconds[test] for test in tests)
     status = children.run(["-x", "--tb=short", *files], tree, more, log, patience)
     test = failed.read_text().splitlines()[0] if failed.is_file() else None

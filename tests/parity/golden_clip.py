@@ -1,4 +1,6 @@
-"""What the CLIP-AU parity tests share: the golden folder, its weights as a model, and which files are of which kind."""
+"""What the CLIP-AU parity tests share: the golden folder, its weights as a model, and which files
+are of which kind.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ DEFAULT = ROOT.parent / "shared" / "golden"
 
 
 def files(pattern: str) -> list[Path]:
-    """Every fixture of a kind, by its name's beginning, in ``$TWOMIND_GOLDEN`` or the folder beside the repository."""
+    """Every fixture of a kind, by its name's beginning, in ``$TWOMIND_GOLDEN`` or the folder beside
+    the repository.
+    """
     return sorted(Path(os.environ.get("TWOMIND_GOLDEN") or DEFAULT).rglob(pattern))
 
 
 def base_file(name: str) -> Path:
-    """One file that all fixtures stand on; the default folder's when the one that was named has only new fixtures."""
+    """One file that all fixtures stand on; the default folder's when the one that was named has
+    only new fixtures.
+    """
     given = os.environ.get("TWOMIND_GOLDEN")
     found = next(iter([*files(name), *DEFAULT.rglob(name)]), None)
     if found is None and not given:
@@ -59,7 +65,9 @@ class Arrays:
         return list(self._all)
 
     def unchecked(self, prefix: str = "") -> list[str]:
-        return sorted(name for name in self._all if name.startswith(prefix) and name not in self._seen)
+        return sorted(
+            name for name in self._all if name.startswith(prefix) and name not in self._seen
+        )
 
 
 @cache
@@ -75,7 +83,9 @@ def inputs() -> dict[str, np.ndarray]:
 
 @cache
 def towers() -> tuple[Tower, Tower]:
-    """Image and text tower of the tiny CLIP, in OpenAI's layout; only the used rows of its token table are stored."""
+    """Image and text tower of the tiny CLIP, in OpenAI's layout; only the used rows of its token
+    table are stored.
+    """
     found = {k.removeprefix("clip."): v for k, v in weights().items() if k.startswith("clip.")}
     ids, rows = found.pop("token_embedding.used_ids"), found.pop("token_embedding.used_rows")
     table = torch.zeros(49408, rows.shape[1])
@@ -115,6 +125,10 @@ def model() -> ClipAu:
 def close(got: object, wanted: np.ndarray, atol: float, what: str) -> None:
     """Equal within ``atol``, with the name of the array in the message."""
     values = got.detach().numpy() if isinstance(got, torch.Tensor) else np.asarray(got)
-    assert values.shape == wanted.shape, f"{what}: expected shape {wanted.shape}, got {values.shape}"
+    assert values.shape == wanted.shape, (
+        f"{what}: expected shape {wanted.shape}, got {values.shape}"
+    )
     # Another processor rounds sums in another order: what may differ grows with the array's scale.
-    np.testing.assert_allclose(values, wanted, rtol=0, atol=max(atol, 1e-5 * float(np.abs(wanted).max())), err_msg=what)
+    np.testing.assert_allclose(
+        values, wanted, rtol=0, atol=max(atol, 1e-5 * float(np.abs(wanted).max())), err_msg=what
+    )

@@ -1,4 +1,6 @@
-"""What the DSFDA and PFT parity tests share: fixtures by the beginning of their names, and weights from a manifest."""
+"""What the DSFDA and PFT parity tests share: fixtures by the beginning of their names, and weights
+from a manifest.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ FOLDER = Path(GIVEN) if GIVEN else Path(__file__).parents[3] / "shared" / "golde
 
 
 def files(prefix: str) -> list[Any]:
-    """Every fixture of a kind, one test each. A fixture is an ``.npz`` with a ``.json`` of the same name beside it."""
+    """Every fixture of a kind, one test each. A fixture is an ``.npz`` with a ``.json`` of the same
+    name beside it.
+    """
     return [pytest.param(p, id=p.stem) for p in sorted(FOLDER.rglob(f"{prefix}*.npz"))]
 
 
@@ -35,13 +39,20 @@ def draw(entry: dict[str, Any]) -> np.ndarray:
     else:
         raise AssertionError(f"{entry['tensor']}: unknown rule {rule!r}")
     values = values.astype(np.float32)
-    for name, got in (("sum", values.sum(dtype=np.float64)), ("abs_sum", np.abs(values).sum(dtype=np.float64))):
-        np.testing.assert_allclose(got, entry[name], rtol=1e-6, atol=1e-6, err_msg=f"{entry['tensor']}: {name}")
+    for name, got in (
+        ("sum", values.sum(dtype=np.float64)),
+        ("abs_sum", np.abs(values).sum(dtype=np.float64)),
+    ):
+        np.testing.assert_allclose(
+            got, entry[name], rtol=1e-6, atol=1e-6, err_msg=f"{entry['tensor']}: {name}"
+        )
     return values
 
 
 class Fixture:
-    """Arrays, scalars and weights of one fixture; remembers what was looked at, so that nothing goes unchecked."""
+    """Arrays, scalars and weights of one fixture; remembers what was looked at, so that nothing
+    goes unchecked.
+    """
 
     def __init__(self, path: Path) -> None:
         with np.load(path) as found:
@@ -61,28 +72,41 @@ class Fixture:
 
     def weights(self, module: str) -> list[tuple[str, torch.Tensor]]:
         """Names and values of one module, in the order of the manifest."""
-        return [(e["tensor"], torch.from_numpy(draw(e))) for e in self.manifest if e["module"] == module]
+        return [
+            (e["tensor"], torch.from_numpy(draw(e))) for e in self.manifest if e["module"] == module
+        ]
 
     def close(self, got: torch.Tensor, name: str, atol: float) -> None:
         wanted = self.tensor(name).numpy()
         values = got.detach().numpy()
-        assert values.shape == wanted.shape, f"{name}: expected shape {wanted.shape}, got {values.shape}"
-        # Another processor rounds sums in another order: what may differ grows with the array's scale.
+        assert values.shape == wanted.shape, (
+            f"{name}: expected shape {wanted.shape}, got {values.shape}"
+        )
+        # Another processor rounds sums in another order: what may differ grows with the array's
+        # scale.
         np.testing.assert_allclose(
             values, wanted, rtol=0, atol=max(atol, 1e-5 * float(np.abs(wanted).max())), err_msg=name
         )
 
     def near(self, got: Any, name: str, rtol: float) -> None:
         value = float(got.detach()) if isinstance(got, torch.Tensor) else float(got)
-        np.testing.assert_allclose(value, float(self.scalar(name)), rtol=rtol, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(
+            value, float(self.scalar(name)), rtol=rtol, atol=1e-12, err_msg=name
+        )
 
     def unchecked(self) -> list[str]:
         return sorted({*self.arrays, *self.scalars} - self.seen)
 
 
-def filled(shapes: dict[str, tuple[int, ...]], values: list[tuple[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+def filled(
+    shapes: dict[str, tuple[int, ...]], values: list[tuple[str, torch.Tensor]]
+) -> dict[str, torch.Tensor]:
     """Values by this project's names: positionally, and every shape must agree."""
-    assert len(shapes) == len(values), f"expected {len(shapes)} tensors, the manifest has {len(values)}"
+    assert len(shapes) == len(values), (
+        f"expected {len(shapes)} tensors, the manifest has {len(values)}"
+    )
     for (name, shape), (theirs, value) in zip(shapes.items(), values, strict=True):
-        assert tuple(value.shape) == shape, f"{name} from {theirs}: expected {shape}, got {tuple(value.shape)}"
+        assert tuple(value.shape) == shape, (
+            f"{name} from {theirs}: expected {shape}, got {tuple(value.shape)}"
+        )
     return {name: value for name, (_, value) in zip(shapes, values, strict=True)}

@@ -1,9 +1,11 @@
-"""CLIP-AU and CLIP-AUTT against numbers that the authors' own code gave (tolerances: the README of the golden folder).
+"""CLIP-AU and CLIP-AUTT against numbers that the authors' own code gave (tolerances: the README of
+the golden folder).
 
-Fixtures are found by the beginning of their names in ``$TWOMIND_GOLDEN``, so a new one of a known kind is checked
-without an edit. Trajectories are walked twice: from each recorded context, where an update is compared tightly, and
-freely from the start. An update of AdamW without history is a sign: where the gradient is as small as its own rounding
-error, either sign is right, and only there may a context differ by a whole step.
+Fixtures are found by the beginning of their names in ``$TWOMIND_GOLDEN``, so a new one of a known
+kind is checked without an edit. Trajectories are walked twice: from each recorded context, where an
+update is compared tightly, and freely from the start. An update of AdamW without history is a sign:
+where the gradient is as small as its own rounding error, either sign is right, and only there may a
+context differ by a whole step.
 """
 
 from __future__ import annotations
@@ -35,11 +37,20 @@ from twomind.training.clip_au import TrainSettings, leaves, rates, training_step
 pytestmark = pytest.mark.parity
 
 KINDS = (
-    *("clip_au_forward*.npz", "clip_au_train*.npz", "autt_step0*.npz", "autt_traj*.npz", "autt_class_prompts*.npz"),
+    *(
+        "clip_au_forward*.npz",
+        "clip_au_train*.npz",
+        "autt_step0*.npz",
+        "autt_traj*.npz",
+        "autt_class_prompts*.npz",
+    ),
     *("authors_loop*.npz", "clip_sampling*.json", "bah_chunking*.json"),
 )
 FEATURES, LOGITS, LOSS, GRADIENT, CONTEXT = 1e-5, 1e-5, 1e-5, 1e-4, 5e-5
-FREE_LOGITS, FREE_SHARE = 5e-5, 1e-3  # of a walk that nothing corrects; share of coordinates beyond CONTEXT
+FREE_LOGITS, FREE_SHARE = (
+    5e-5,
+    1e-3,
+)  # of a walk that nothing corrects; share of coordinates beyond CONTEXT
 N_WINDOW = 16
 
 
@@ -64,9 +75,16 @@ def test_clip_au_forward(path: Path) -> None:
     with torch.no_grad():
         close(x, found["frame_features"], FEATURES, "frame_features")
         close(w["phrases.features"], found["au_text"], FEATURES, "au_text")
-        whole = text_features(text.tower, autt.embed_tokens(text.tower, text.ids), text.read_at, truncate=False)
+        whole = text_features(
+            text.tower, autt.embed_tokens(text.tower, text.ids), text.read_at, truncate=False
+        )
         close(whole, found["au_text"], FEATURES, "au_text from all tokens")
-        close(parts.adapt_text(w, w["phrases.features"]), found["au_text_adapted"], FEATURES, "au_text_adapted")
+        close(
+            parts.adapt_text(w, w["phrases.features"]),
+            found["au_text_adapted"],
+            FEATURES,
+            "au_text_adapted",
+        )
         phrases = model.phrase_rows()
         close(phrases, found["au_text_adapted_norm"], FEATURES, "au_text_adapted_norm")
         close(parts.convolve(w, x), found["conv_out"], FEATURES, "conv_out")
@@ -80,9 +98,14 @@ def test_clip_au_forward(path: Path) -> None:
         close(logits.softmax(-1), found["probs"], LOGITS, "probs")
         close(parts.entropy(logits), found["entropy"], LOGITS, "entropy")
         close(
-            F.cross_entropy(logits, tensor("labels")), found["cross_entropy_vs_labels"], LOSS, "cross_entropy_vs_labels"
+            F.cross_entropy(logits, tensor("labels")),
+            found["cross_entropy_vs_labels"],
+            LOSS,
+            "cross_entropy_vs_labels",
         )
-        for name in [n.removeprefix("class_text_") for n in found.names() if n.startswith("class_text_")]:
+        for name in [
+            n.removeprefix("class_text_") for n in found.names() if n.startswith("class_text_")
+        ]:
             sentences = encode_ids(text.tower, tensor(f"cls_tokens_{name}"))
             close(sentences, found[f"class_text_{name}"], FEATURES, name)
             fused = parts.fuse_class_prompts(logits, rows, sentences)
@@ -95,7 +118,9 @@ def test_clip_au_forward(path: Path) -> None:
 
 @of_kind("clip_au_forward*.npz")
 def test_the_recogniser_is_this_computation(path: Path) -> None:
-    """What ``ClipAu.run`` gives for windows of the same frames, through tracks and clips by time."""
+    """What ``ClipAu.run`` gives for windows of the same frames, through tracks and clips
+    by time.
+    """
     from dataclasses import replace as change
 
     from twomind.models.clip_au.clips import ClipSettings
@@ -131,7 +156,9 @@ def test_clip_au_training(path: Path) -> None:
                 assert got is not None
                 close(got, wanted, GRADIENT * float(np.abs(wanted).max()), f"grad0.{name}")
     for name in parts.TRAINED:
-        _close_context(w[name].detach(), found[f"after3.{name}"], weakest[name], 3e-3, f"after3.{name}")
+        _close_context(
+            w[name].detach(), found[f"after3.{name}"], weakest[name], 3e-3, f"after3.{name}"
+        )
     rows = parts.clip_rows(w, x)
     after = parts.classify(w, parts.similarities(rows, parts.phrase_rows(w, w["phrases.features"])))
     close(after, found["logits_after3"], FREE_LOGITS, "logits_after3")
@@ -160,7 +187,9 @@ def test_autt_first_step(path: Path) -> None:
         features = prompts.features(context)
         close(features, found["au_features_raw"], FEATURES, "au_features_raw")
         close(parts.unit(features), found["au_features_norm"], FEATURES, "au_features_norm")
-        close(parts.adapt_text(w, parts.unit(features)), found["au_adapted"], FEATURES, "au_adapted")
+        close(
+            parts.adapt_text(w, parts.unit(features)), found["au_adapted"], FEATURES, "au_adapted"
+        )
         phrases = prompts.rows(w, context)
         close(phrases, found["au_adapted_norm"], FEATURES, "au_adapted_norm")
         rows = torch.stack(_windows(x, N_WINDOW))
@@ -200,8 +229,12 @@ def _batches(kind: str, n_updates: int) -> list[list[int]]:
     return [[everyone[s % len(everyone)]] for s in range(n_updates)]
 
 
-def _close_context(got: Tensor, wanted: np.ndarray, gradient: np.ndarray, rate: float, what: str) -> None:
-    """Within tolerance wherever the gradient is larger than its rounding error; elsewhere within a whole step."""
+def _close_context(
+    got: Tensor, wanted: np.ndarray, gradient: np.ndarray, rate: float, what: str
+) -> None:
+    """Within tolerance wherever the gradient is larger than its rounding error; elsewhere within a
+    whole step.
+    """
     off = np.abs(got.numpy() - wanted)
     unsure = (gradient != 0) & (np.abs(gradient) < 1e-5 * np.abs(gradient).max())
     assert unsure.mean() < 0.05, f"{what}: the gradient is nearly all rounding error"
@@ -209,7 +242,9 @@ def _close_context(got: Tensor, wanted: np.ndarray, gradient: np.ndarray, rate: 
     assert off.max() < 2.1 * rate + CONTEXT, f"{what}: off by {off.max():.1e}, more than a step"
 
 
-@pytest.mark.parametrize(("path", "name"), _runs(), ids=lambda v: v if isinstance(v, str) else v.stem)
+@pytest.mark.parametrize(
+    ("path", "name"), _runs(), ids=lambda v: v if isinstance(v, str) else v.stem
+)
 def test_autt_trajectory(path: Path, name: str) -> None:
     match = re.fullmatch(
         r"(?:lr(?P<rate>[\de.-]+)_)?(?:(?P<kind>batch|single)_(?P<how>rebuild|persist|continual)|"
@@ -231,7 +266,9 @@ def test_autt_trajectory(path: Path, name: str) -> None:
     else:
         batches = _batches(match["kind"], len(found[f"{name}.loss"]))
         batched = [[windows[i] for i in batch] for batch in batches]
-        _check_updates(found, name, batched, prompts, rule, match["how"] == "persist", select == "nosel")
+        _check_updates(
+            found, name, batched, prompts, rule, match["how"] == "persist", select == "nosel"
+        )
         _check_free_walk(found, name, batched, prompts, rule, match["how"] == "persist")
     assert w is golden.model().weights
     assert not found.unchecked(f"{name}.")
@@ -269,7 +306,9 @@ def _check_updates(
         gradients.append(done.gradient.abs().numpy())
         # Moments remember a rounding error of an earlier gradient.
         weakest = np.min(gradients, axis=0) if persist else gradients[-1]
-        _close_context(done.context, found[f"{name}.ctx"][s], weakest, rule.learning_rate, f"{at}: ctx")
+        _close_context(
+            done.context, found[f"{name}.ctx"][s], weakest, rule.learning_rate, f"{at}: ctx"
+        )
 
 
 def _same_windows(got: Tensor, wanted: np.ndarray, spread: np.ndarray, at: str) -> None:
@@ -297,15 +336,27 @@ def _check_free_walk(
     else:
         walked = list(autt.passes(w, prompts, start, [batches], rule))
     for s, done in enumerate(walked):
-        close(done.logits, found[f"{name}.logits"][s], FREE_LOGITS, f"{name}, freely, update {s}: logits")
+        close(
+            done.logits,
+            found[f"{name}.logits"][s],
+            FREE_LOGITS,
+            f"{name}, freely, update {s}: logits",
+        )
     off = np.abs(walked[-1].context.numpy() - found[f"{name}.ctx"][-1])
     assert (off > CONTEXT).mean() < FREE_SHARE, f"{name}, freely: ctx"
 
 
 def _check_episodes(
-    found: Arrays, name: str, windows: Sequence[Tensor], prompts: autt.Prompts, rule: autt.Rule, steps: int
+    found: Arrays,
+    name: str,
+    windows: Sequence[Tensor],
+    prompts: autt.Prompts,
+    rule: autt.Rule,
+    steps: int,
 ) -> None:
-    """The context starts anew for every clip; one optimiser per clip; the answer is given with the tuned context."""
+    """The context starts anew for every clip; one optimiser per clip; the answer is given with the
+    tuned context.
+    """
     w = golden.model().weights
     for clip, rows in enumerate(windows):
         context, moments = _start(), None
@@ -313,8 +364,15 @@ def _check_episodes(
             done = autt.update(w, prompts, context, [rows], rule, moments)
             context, moments = done.context, done.moments
             at = f"{name}, clip {clip}, update {s}"
-            close(done.logits[0], found[f"{name}.logits"][clip, s].reshape(-1), FREE_LOGITS, f"{at}: logits")
-            assert abs(done.loss - float(found[f"{name}.loss"][clip, s].reshape(()))) < FREE_LOGITS, f"{at}: loss"
+            close(
+                done.logits[0],
+                found[f"{name}.logits"][clip, s].reshape(-1),
+                FREE_LOGITS,
+                f"{at}: logits",
+            )
+            assert (
+                abs(done.loss - float(found[f"{name}.loss"][clip, s].reshape(()))) < FREE_LOGITS
+            ), f"{at}: loss"
             got = int(done.start[0])
             best = np.sort(done.window_entropy[0].numpy())[:2]
             if best[-1] - best[0] > 1e-5:
@@ -322,12 +380,19 @@ def _check_episodes(
         off = np.abs(context.numpy() - found[f"{name}.ctx"][clip])
         assert (off > CONTEXT).mean() < FREE_SHARE, f"{name}, clip {clip}: ctx"
         final = answer(w, prompts, context, [rows], rule)
-        close(final[0], found[f"{name}.final_logits"][clip].reshape(-1), FREE_LOGITS, f"{name}, clip {clip}: final")
+        close(
+            final[0],
+            found[f"{name}.final_logits"][clip].reshape(-1),
+            FREE_LOGITS,
+            f"{name}, clip {clip}: final",
+        )
         phrases = prompts.rows(w, context)
         start, spread = autt.choose(w, [rows], phrases, rule)
         best = np.sort(spread[0].numpy())[:2]
         if best[-1] - best[0] > 1e-5:
-            assert int(start[0]) == int(found[f"{name}.final_start"][clip]), f"{name}, clip {clip}: final_start"
+            assert int(start[0]) == int(found[f"{name}.final_start"][clip]), (
+                f"{name}, clip {clip}: final_start"
+            )
 
 
 @of_kind("autt_class_prompts*.npz")
@@ -351,10 +416,14 @@ def test_class_prompts(path: Path) -> None:
 
 
 def _subject_frames(found: Arrays, subject: str, default: Tensor) -> Tensor:
-    """The clips of one subject: those the fixture carries, or the golden ones in the order that its README names."""
+    """The clips of one subject: those the fixture carries, or the golden ones in the order that its
+    README names.
+    """
     name = f"{subject}.videos"
     if name in found and found[name].ndim >= 5:
-        video = torch.from_numpy(found[name].astype(np.float32)).reshape(-1, *found[name].shape[-4:])
+        video = torch.from_numpy(found[name].astype(np.float32)).reshape(
+            -1, *found[name].shape[-4:]
+        )
         with torch.no_grad():
             rows = golden.image_features(golden.towers()[0], video.flatten(0, 1))
         return rows.view(*video.shape[:2], -1)[: len(default)]  # recorded per pass: the first one
@@ -365,7 +434,9 @@ def _subject_frames(found: Arrays, subject: str, default: Tensor) -> Tensor:
 
 @of_kind("authors_loop*.npz")
 def test_authors_loop(path: Path) -> None:
-    """Their own adaptation function: several passes, no reset between people, and the epoch kept by target labels."""
+    """Their own adaptation function: several passes, no reset between people, and the epoch kept by
+    target labels.
+    """
     found = Arrays(path)
     x, labels = golden.frames(), inputs_labels()
     subjects = {
@@ -380,8 +451,15 @@ def test_authors_loop(path: Path) -> None:
     if "evaluate.acc_uar_f1" in found:
         with torch.no_grad():
             w = golden.model().weights
-            logits = parts.classify(w, parts.similarities(parts.clip_rows(w, x), golden.model().phrase_rows()))
-        close(100 * np.array(rates(labels, logits.argmax(-1).numpy(), 2)), found["evaluate.acc_uar_f1"], 0.01, "rates")
+            logits = parts.classify(
+                w, parts.similarities(parts.clip_rows(w, x), golden.model().phrase_rows())
+            )
+        close(
+            100 * np.array(rates(labels, logits.argmax(-1).numpy(), 2)),
+            found["evaluate.acc_uar_f1"],
+            0.01,
+            "rates",
+        )
     assert not found.unchecked()
 
 
@@ -392,21 +470,40 @@ def inputs_labels() -> np.ndarray:
 def _check_subject(
     found: Arrays, subject: str, frames: Tensor, size: int, context: Tensor, labels: np.ndarray
 ) -> Tensor:
-    """Every forward of one subject from its recorded context; the context that a caller with labels would keep."""
+    """Every forward of one subject from its recorded context; the context that a caller with labels
+    would keep.
+    """
     w, text = golden.model().weights, golden.model().text
     assert text is not None
     prompts, rule = autt.released_prompts(text), replace(autt.RELEASED, learning_rate=1e-4)
     windows = _windows(frames, N_WINDOW)
     before = found[f"{subject}.ctx_before_each_forward"]
     parts_ = [list(range(at, at + size)) for at in range(0, len(windows), size)]
-    close(torch.from_numpy(before[0]), context.numpy(), CONTEXT, f"{subject}: the context it starts from")
+    close(
+        torch.from_numpy(before[0]),
+        context.numpy(),
+        CONTEXT,
+        f"{subject}: the context it starts from",
+    )
     losses, said, ends = [], np.zeros((len(before), size), int), []
     for f in range(len(before)):
         batch = parts_[f % len(parts_)]
-        done = next(autt.passes(w, prompts, torch.from_numpy(before[f]), [[[windows[i] for i in batch]]], rule))
-        close(done.logits, found[f"{subject}.logits_{f}"], LOGITS, f"{subject}, forward {f}: logits")
+        done = next(
+            autt.passes(
+                w, prompts, torch.from_numpy(before[f]), [[[windows[i] for i in batch]]], rule
+            )
+        )
+        close(
+            done.logits, found[f"{subject}.logits_{f}"], LOGITS, f"{subject}, forward {f}: logits"
+        )
         if f + 1 < len(before):
-            _close_context(done.context, before[f + 1], done.gradient.numpy(), 1e-4, f"{subject}, forward {f}: ctx")
+            _close_context(
+                done.context,
+                before[f + 1],
+                done.gradient.numpy(),
+                1e-4,
+                f"{subject}, forward {f}: ctx",
+            )
         losses.append(done.loss)
         said[f] = done.logits.argmax(-1).numpy()
         ends.append(torch.from_numpy(before[f + 1]) if f + 1 < len(before) else done.context)
@@ -419,15 +516,24 @@ def _check_subject(
         if printed in found:
             wanted = found[printed][epoch]
             scale = 100.0 if wanted[1:].max() > 1.5 else 1.0
-            close(np.array([np.mean(losses[at])]), wanted[:1], 2e-4, f"{subject}, epoch {epoch}: loss")
-            close(scale * np.array([war, uar, f1]), wanted[1:], 1e-4 * scale, f"{subject}, epoch {epoch}: rates")
+            close(
+                np.array([np.mean(losses[at])]), wanted[:1], 2e-4, f"{subject}, epoch {epoch}: loss"
+            )
+            close(
+                scale * np.array([war, uar, f1]),
+                wanted[1:],
+                1e-4 * scale,
+                f"{subject}, epoch {epoch}: rates",
+            )
         if war > best[0] or f1 > best[1]:
             kept, best = ends[epoch * n + n - 1], (max(war, best[0]), max(f1, best[1]))
     assert kept is not None
     if f"{subject}.returned_ctx" in found:
         returned = found[f"{subject}.returned_ctx"]
         off = np.abs(kept.numpy() - returned)
-        assert (off > CONTEXT).mean() < FREE_SHARE, f"{subject}: returned_ctx is not the one of the best epoch"
+        assert (off > CONTEXT).mean() < FREE_SHARE, (
+            f"{subject}: returned_ctx is not the one of the best epoch"
+        )
         return torch.from_numpy(returned)
     return kept
 
@@ -446,4 +552,6 @@ def test_released_chunking(path: Path) -> None:
     cases = json.loads(path.read_text(encoding="utf-8"))
     assert cases
     for case in cases:
-        assert released_chunks(case["num_frames"], case["start_frame"]) == case["chunks"], case["num_frames"]
+        assert released_chunks(case["num_frames"], case["start_frame"]) == case["chunks"], case[
+            "num_frames"
+        ]

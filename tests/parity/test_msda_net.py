@@ -1,6 +1,8 @@
-"""The released network of subject-based adaptation against recorded numbers (``tn/*`` of the ``subject_msda`` files).
+"""The released network of subject-based adaptation against recorded numbers (``tn/*`` of the
+``subject_msda`` files).
 
-Tolerance: 1e-4, the README's for forward passes and losses; features reach 76, so it is relative, not absolute.
+Tolerance: 1e-4, the README's for forward passes and losses; features reach 76, so it is relative,
+not absolute.
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ RELATIVE = 1e-4
 def test_there_are_files() -> None:
     if not GIVEN and not FOLDER.is_dir():
         pytest.skip(f"needs {FOLDER} (set TWOMIND_GOLDEN)")
-    assert any("tn/x_src" in Fixture(p.values[0]).arrays for p in files("subject_msda")), f"no tn/* under {FOLDER}"
+    assert any("tn/x_src" in Fixture(p.values[0]).arrays for p in files("subject_msda")), (
+        f"no tn/* under {FOLDER}"
+    )
 
 
 def close(got: Tensor, wanted: Tensor, what: str) -> None:
-    assert got.shape == wanted.shape, f"{what}: expected shape {tuple(wanted.shape)}, got {tuple(got.shape)}"
+    assert got.shape == wanted.shape, (
+        f"{what}: expected shape {tuple(wanted.shape)}, got {tuple(got.shape)}"
+    )
     np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=RELATIVE, atol=1e-5, err_msg=what)
 
 
@@ -58,14 +64,18 @@ def test_released_network(path: Path) -> None:
 
 @pytest.mark.parametrize("path", files("subject_msda"))
 def test_it_is_no_ordinary_resnet(path: Path) -> None:
-    """Without the three slips the same weights give other features: the release is reproduced, not a ResNet."""
+    """Without the three slips the same weights give other features: the release is reproduced, not
+    a ResNet.
+    """
     g = Fixture(path)
     if "tn/x_src" not in g.arrays:
         pytest.skip("no network in this file")
     base = {k.removeprefix("base_network."): v for k, v in g.weights("TransferNet")}
     with torch.no_grad():
         ordinary, maps = resnet.extract(base, g.tensor("tn/x_src"))
-    assert maps[-1].shape[-1] == 4, "with the pooling after the stem the last map of 100 pixels is 4 wide"
+    assert maps[-1].shape[-1] == 4, (
+        "with the pooling after the stem the last map of 100 pixels is 4 wide"
+    )
     wanted = g.tensor("tn/features")
     assert float((ordinary - wanted).norm() / wanted.norm()) > 0.1
 
@@ -78,5 +88,7 @@ def test_a_size_that_it_cannot_read_is_refused(px: int, map_px: int) -> None:
     assert sides == map_px
     pictures, readable = torch.zeros(1, 3, px, px), net.POOL <= map_px < 2 * net.POOL
     # without weights: a size that fits gets as far as the first of them
-    with pytest.raises(KeyError if readable else BadInput, match="conv1" if readable else "49 to 112"):
+    with pytest.raises(
+        KeyError if readable else BadInput, match="conv1" if readable else "49 to 112"
+    ):
         net.extract({}, pictures)

@@ -1,4 +1,6 @@
-"""SFDA-PFT against numbers that the authors' own code gave (tolerances: the README of the golden folder)."""
+"""SFDA-PFT against numbers that the authors' own code gave (tolerances: the README of the golden
+folder).
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,18 @@ FORWARD = 1e-4
 
 
 def modules(g: Fixture) -> dict[str, dict[str, Tensor]]:
-    found: dict[str, dict[str, Tensor]] = {name: dict(g.weights(name)) for name in ("F", "B", "C2", "C7")}
+    found: dict[str, dict[str, Tensor]] = {
+        name: dict(g.weights(name)) for name in ("F", "B", "C2", "C7")
+    }
     full = dict(g.weights("T_full"))
     found["own"] = {
-        k.removeprefix("feature_extractor."): v for k, v in full.items() if k.startswith("feature_extractor.")
+        k.removeprefix("feature_extractor."): v
+        for k, v in full.items()
+        if k.startswith("feature_extractor.")
     }
-    found["T"] = {k.removeprefix("translator."): v for k, v in full.items() if k.startswith("translator.")}
+    found["T"] = {
+        k.removeprefix("translator."): v for k, v in full.items() if k.startswith("translator.")
+    }
     for name in ("MLP3", "CondT"):
         found[name] = {k.replace("net.", "layers."): v for k, v in g.weights(name)}
     return found
@@ -50,7 +58,9 @@ def test_pft(path: Path) -> None:
     assert not g.unchecked()
 
 
-def _check_networks(g: Fixture, m: Any, z: Tensor, z_ref: Tensor, own: Tensor, maps: Any, maps_ref: Any) -> None:
+def _check_networks(
+    g: Fixture, m: Any, z: Tensor, z_ref: Tensor, own: Tensor, maps: Any, maps_ref: Any
+) -> None:
     g.close(z, "F_pool", FORWARD)
     g.close(maps[4], "F_fmap", FORWARD)
     for k in range(5):
@@ -71,13 +81,20 @@ def _check_networks(g: Fixture, m: Any, z: Tensor, z_ref: Tensor, own: Tensor, m
     g.close(net.translate(m["CondT"], z, "conditional", z_ref), "CondT_on_Fpool_Fref", FORWARD)
 
 
-def _check_styles(g: Fixture, m: Any, z: Tensor, own: Tensor, maps: Any, maps_ref: Any, own_maps: Any) -> None:
+def _check_styles(
+    g: Fixture, m: Any, z: Tensor, own: Tensor, maps: Any, maps_ref: Any, own_maps: Any
+) -> None:
     for k in range(5):
-        g.near(losses.gram_style(maps_ref[k : k + 1], maps[k : k + 1]), f"style_gram_mse_layer{k}", RELATIVE)
+        g.near(
+            losses.gram_style(maps_ref[k : k + 1], maps[k : k + 1]),
+            f"style_gram_mse_layer{k}",
+            RELATIVE,
+        )
         intended = losses.gram_style(maps_ref[k : k + 1], own_maps[k : k + 1])
         g.near(intended, f"style_gram_mse_INTENDED_layer{k}", RELATIVE)
     g.near(losses.gram_style(maps_ref[:3], maps[:3]), "style_gram_mse_layers012", RELATIVE)
-    # Of vectors, the frozen feature of a picture and the translated one of the same picture are compared.
+    # Of vectors, the frozen feature of a picture and the translated one of the same picture are
+    # compared.
     translated = net.translate(m["T"], own, "mlp")
     low, low_translated = net.bottleneck(m["B"], z), net.bottleneck(m["B"], translated)
     for name, a, b in (("pool512", z, translated), ("bottleneck256", low, low_translated)):
@@ -89,7 +106,10 @@ def _check_styles(g: Fixture, m: Any, z: Tensor, own: Tensor, maps: Any, maps_re
 def _check_predictions(g: Fixture, m: Any, z: Tensor, own: Tensor) -> None:
     translated = net.bottleneck(m["B"], net.translate(m["T"], own, "mlp"))
     for n in (2, 7):
-        frozen, said = net.head(m[f"C{n}"], net.bottleneck(m["B"], z)), net.head(m[f"C{n}"], translated)
+        frozen, said = (
+            net.head(m[f"C{n}"], net.bottleneck(m["B"], z)),
+            net.head(m[f"C{n}"], translated),
+        )
         g.near(losses.keep_prediction(frozen, said, "mse_logits"), f"expr_mse_C{n}", RELATIVE)
         g.near(losses.keep_prediction(frozen, said, "released_ce"), f"expr_ce_C{n}", RELATIVE)
         assert g.scalar(f"expr_kl_C{n}") == "nan"
@@ -105,10 +125,14 @@ def _leaves(w: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _norm(loss: Tensor, leaves: list[Tensor]) -> float:
     found = torch.autograd.grad(loss, leaves, retain_graph=True, allow_unused=True)
-    return float(torch.stack([f.double().square().sum() for f in found if f is not None]).sum().sqrt())
+    return float(
+        torch.stack([f.double().square().sum() for f in found if f is not None]).sum().sqrt()
+    )
 
 
-def _check_training(g: Fixture, m: Any, x: Tensor, y: Tensor, z: Tensor, maps: Any, maps_ref: Any) -> None:
+def _check_training(
+    g: Fixture, m: Any, x: Tensor, y: Tensor, z: Tensor, maps: Any, maps_ref: Any
+) -> None:
     """Which of the released losses move the translator at all, and what the intended ones are."""
     extractor, translator = _leaves(m["own"]), _leaves(m["T"])
     every = [v for w in (extractor, translator) for v in w.values() if v.requires_grad]
@@ -128,15 +152,23 @@ def _check_training(g: Fixture, m: Any, x: Tensor, y: Tensor, z: Tensor, maps: A
         elif facts["gradnorm_T"] == "nan":
             assert math.isnan(_norm(loss, every))
         else:
-            assert _norm(loss + released_style, every) == pytest.approx(facts["gradnorm_T"], rel=1e-3)
+            assert _norm(loss + released_style, every) == pytest.approx(
+                facts["gradnorm_T"], rel=1e-3
+            )
     intended = g.scalar("intended_source")
     style = losses.gram_style(maps_ref[:3], own_maps[:3])
-    terms = {"ce": F.cross_entropy(said, y), "expr_mse": losses.keep_prediction(frozen, said), "style012": style}
+    terms = {
+        "ce": F.cross_entropy(said, y),
+        "expr_mse": losses.keep_prediction(frozen, said),
+        "style012": style,
+    }
     total = torch.stack(list(terms.values())).sum()
     for name, value in {**terms, "total": total}.items():
         assert float(value.detach()) == pytest.approx(intended[name], rel=RELATIVE), name
     assert _norm(total, every) == pytest.approx(intended["gradnorm_T"], rel=1e-3)
-    assert _norm(total, list(translator.values())) == pytest.approx(intended["gradnorm_translator"], rel=1e-3)
+    assert _norm(total, list(translator.values())) == pytest.approx(
+        intended["gradnorm_translator"], rel=1e-3
+    )
     (gradient,) = torch.autograd.grad(total, translator["layers.0.bias"])
     wanted = g.tensor("intended_grad_translator_first_bias")
     g.close(gradient, "intended_grad_translator_first_bias", 1e-3 * float(wanted.abs().max()))

@@ -1,7 +1,9 @@
-"""SHOT, NRC, MK-MMD, CORAL and confident pseudo-labels against numbers recorded from the released programs.
+"""SHOT, NRC, MK-MMD, CORAL and confident pseudo-labels against numbers recorded from the released
+programs.
 
-Files are found by the prefix of their names in ``$TWOMIND_GOLDEN`` (default: ``shared/golden`` beside the repository).
-Cases within a file are found by the names of their arrays, so another file of the same kind is read as well.
+Files are found by the prefix of their names in ``$TWOMIND_GOLDEN`` (default: ``shared/golden``
+beside the repository). Cases within a file are found by the names of their arrays, so another file
+of the same kind is read as well.
 """
 
 from __future__ import annotations
@@ -46,20 +48,30 @@ def cases(kind: str) -> list[Any]:
 def test_there_are_cases() -> None:
     if not GIVEN and not FOLDER.is_dir():
         pytest.skip(f"needs {FOLDER} (set TWOMIND_GOLDEN)")
-    assert any(cases(kind) for kind in KINDS), f"no recorded case of SHOT, NRC or subject-based MSDA under {FOLDER}"
+    assert any(cases(kind) for kind in KINDS), (
+        f"no recorded case of SHOT, NRC or subject-based MSDA under {FOLDER}"
+    )
 
 
 def read(path: Path, case: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Arrays and scalars of one case, by what follows its name."""
     with np.load(path) as file:
-        arrays = {k.removeprefix(f"{case}/"): torch.from_numpy(file[k]) for k in file.files if k.startswith(f"{case}/")}
+        arrays = {
+            k.removeprefix(f"{case}/"): torch.from_numpy(file[k])
+            for k in file.files
+            if k.startswith(f"{case}/")
+        }
     scalars = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["scalars"]
-    return arrays, {k.removeprefix(f"{case}/"): v for k, v in scalars.items() if k.startswith(f"{case}/")}
+    return arrays, {
+        k.removeprefix(f"{case}/"): v for k, v in scalars.items() if k.startswith(f"{case}/")
+    }
 
 
 def close(got: Any, wanted: Any, what: str, atol: float = 1e-6, rtol: float = 1e-4) -> None:
     values = got.detach().numpy() if isinstance(got, torch.Tensor) else np.asarray(got)
-    np.testing.assert_allclose(values, np.asarray(wanted, float), atol=atol, rtol=rtol, err_msg=what)
+    np.testing.assert_allclose(
+        values, np.asarray(wanted, float), atol=atol, rtol=rtol, err_msg=what
+    )
 
 
 def gradient(loss: Any, at: torch.Tensor) -> torch.Tensor:
@@ -86,7 +98,9 @@ def test_divergences(path: Path, case: str) -> None:
     if "kernel" in g:
         close(divergences.kernel(both), g["kernel"], "kernel", atol=1e-5)
     if "mk_mmd_grad_src" in g:
-        close(gradient(lambda v: divergences.mk_mmd(v, y), x), g["mk_mmd_grad_src"], "mk_mmd_grad_src")
+        close(
+            gradient(lambda v: divergences.mk_mmd(v, y), x), g["mk_mmd_grad_src"], "mk_mmd_grad_src"
+        )
     if "coral_grad_src" in g:
         grad = gradient(lambda v: divergences.coral(v, y, squared=False), x)
         close(grad, g["coral_grad_src"], "coral_grad_src", atol=1e-7)
@@ -105,7 +119,11 @@ def test_edges(path: Path) -> None:
         assert torch.isnan(divergences.mk_mmd(same, same, divergences.Kernels(eps=0)))
         assert divergences.mk_mmd(same, same) == 0
     if scalars.get("coral_identical_grad_is_nan"):
-        close(divergences.coral(x, x, squared=False), scalars["coral_identical_value"], "coral of identical rows")
+        close(
+            divergences.coral(x, x, squared=False),
+            scalars["coral_identical_value"],
+            "coral of identical rows",
+        )
         assert torch.isnan(gradient(lambda v: divergences.coral(v, x, squared=False), x)).all()
         assert gradient(lambda v: divergences.coral(v, x), x).abs().max() == 0
 
@@ -147,12 +165,19 @@ def test_shot(path: Path, case: str) -> None:
     for name, value in wanted.items():
         close(got[name], value, name)
     if "im_grad_logits" in g:
-        close(gradient(neighbours.information, logits), g["im_grad_logits"], "im_grad_logits", atol=1e-7)
+        close(
+            gradient(neighbours.information, logits),
+            g["im_grad_logits"],
+            "im_grad_logits",
+            atol=1e-7,
+        )
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("sfda_baselines*.json")), ids=lambda p: p.stem)
 def test_learning_rate(path: Path) -> None:
-    wanted = json.loads(path.read_text(encoding="utf-8"))["scalars"].get("shot/lr_decay_at_frac", {})
+    wanted = json.loads(path.read_text(encoding="utf-8"))["scalars"].get(
+        "shot/lr_decay_at_frac", {}
+    )
     for done, value in wanted.items():
         close(neighbours.decayed(1.0, float(done)), value, f"decay at {done}", rtol=1e-9)
 
@@ -161,7 +186,11 @@ def test_learning_rate(path: Path) -> None:
 def test_nrc(path: Path, case: str) -> None:
     g, wanted = read(path, case)
     where, logits = g["batch_idx"], g["batch_logits"]
-    rows, bank, scores = F.normalize(g["batch_feat"], dim=1), g["feat_bank"].clone(), g["score_bank"].clone()
+    rows, bank, scores = (
+        F.normalize(g["batch_feat"], dim=1),
+        g["feat_bank"].clone(),
+        g["score_bank"].clone(),
+    )
     bank[where], scores[where] = rows, logits.softmax(-1)
     k, kk = g["idx_near_near"].shape[1:]
     found = neighbours.near(rows, where, bank, k, kk)
@@ -169,7 +198,8 @@ def test_nrc(path: Path, case: str) -> None:
     np.testing.assert_array_equal(found.second, g["idx_near_near"])
     match = neighbours.reciprocity(found, where)
     close(match, g["match"], "match", atol=0)
-    # the VisDA script overwrites the weights in place; its recorded weights are the slip, not the method
+    # the VisDA script overwrites the weights in place; its recorded weights are the slip, not the
+    # method
     weights = neighbours.affinities(found, where, released="visda" in case)
     close(weights, g["weight_1st"], "weight_1st")
     assert (g["weight_2nd"] == g["weight_2nd"].flatten()[0]).all()
@@ -187,4 +217,6 @@ def test_nrc(path: Path, case: str) -> None:
     if "n_reciprocal" in wanted:
         assert int((match > 0).sum()) == wanted["n_reciprocal"]
     if "visda" in case and (match > 0).any():
-        assert not torch.equal(neighbours.affinities(found, where), weights), "as defined, reciprocity counts"
+        assert not torch.equal(neighbours.affinities(found, where), weights), (
+            "as defined, reciprocity counts"
+        )

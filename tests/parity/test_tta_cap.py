@@ -1,7 +1,8 @@
 """TTA-CaP, its prototype builder and TDA against numbers recorded from the released programs.
 
-Files are found by the prefix of their names in ``$TWOMIND_GOLDEN`` (default: ``shared/golden`` beside the repository).
-Everything runs through the method's own code: stepped with :func:`stream`, and as a whole with ``evaluate``.
+Files are found by the prefix of their names in ``$TWOMIND_GOLDEN`` (default: ``shared/golden``
+beside the repository). Everything runs through the method's own code: stepped with :func:`stream`,
+and as a whole with ``evaluate``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def files(*prefixes: str) -> list[Any]:
 def test_there_are_files() -> None:
     if not GIVEN and not FOLDER.is_dir():
         pytest.skip(f"needs {FOLDER} (set TWOMIND_GOLDEN)")
-    assert files("r1_", "r2_", "build_r1_", "build_r2_", "tda_"), f"no recorded TTA-CaP or TDA file under {FOLDER}"
+    assert files("r1_", "r2_", "build_r1_", "build_r2_", "tda_"), (
+        f"no recorded TTA-CaP or TDA file under {FOLDER}"
+    )
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -47,7 +50,9 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def model_of(g: dict[str, np.ndarray]) -> EmbeddingRecogniser:
     names = tuple(f"class{c}" for c in range(len(g["text"])))
     return EmbeddingRecogniser(
-        Task("golden", names, "frame"), {"head.weight": torch.from_numpy(100 * g["text"])}, unit=True
+        Task("golden", names, "frame"),
+        {"head.weight": torch.from_numpy(100 * g["text"])},
+        unit=True,
     )
 
 
@@ -58,18 +63,53 @@ def windows_of(g: dict[str, np.ndarray]) -> list[Features]:
     for t, z in enumerate(g["in_emb"]):
         track = Track(z[None], np.array([float(t)]), np.ones(1, bool))
         person = f"s{subject[t]}"
-        found.append(Features(f"{person}-v{video[t]}", person, {"embedding": track}, (float(t), t + 1.0), drawn=True))
+        found.append(
+            Features(
+                f"{person}-v{video[t]}",
+                person,
+                {"embedding": track},
+                (float(t), t + 1.0),
+                drawn=True,
+            )
+        )
     return found
 
 
-SAME = {"window": "window", "proto_topk": "proto_top_k", "cache_topk": "top_k", "lambda_src": "lam_src"}
-SAME |= {"lambda_pos": "lam_pos", "lambda_neg": "lam_neg", "gates": "gates", "proto_missing": "missing"}
+SAME = {
+    "window": "window",
+    "proto_topk": "proto_top_k",
+    "cache_topk": "top_k",
+    "lambda_src": "lam_src",
+}
+SAME |= {
+    "lambda_pos": "lam_pos",
+    "lambda_neg": "lam_neg",
+    "gates": "gates",
+    "proto_missing": "missing",
+}
 SAME |= {"fusion_space": "fusion_space"}
-R1 = SAME | {"tau_H_pos": "tau_pos", "tau_H_neg": "tau_neg", "tau_delta": "tau_margin", "L_pos": "n_pos"}
+R1 = SAME | {
+    "tau_H_pos": "tau_pos",
+    "tau_H_neg": "tau_neg",
+    "tau_delta": "tau_margin",
+    "L_pos": "n_pos",
+}
 R1 |= {"L_neg": "n_neg", "beta": "beta", "proto_gamma": "gamma"}
-R2 = SAME | {"tau_entropy_positive": "tau_pos", "tau_entropy_negative": "tau_neg", "cache_beta": "beta"}
-R2 |= {"tau_prototype_margin": "tau_margin", "positive_capacity": "n_pos", "negative_capacity": "n_neg"}
-R2 |= {"weighting_strategy": "weighting", "agreement_mode": "agreement", "attention_temperature": "temperature"}
+R2 = SAME | {
+    "tau_entropy_positive": "tau_pos",
+    "tau_entropy_negative": "tau_neg",
+    "cache_beta": "beta",
+}
+R2 |= {
+    "tau_prototype_margin": "tau_margin",
+    "positive_capacity": "n_pos",
+    "negative_capacity": "n_neg",
+}
+R2 |= {
+    "weighting_strategy": "weighting",
+    "agreement_mode": "agreement",
+    "attention_temperature": "temperature",
+}
 
 
 def method_of(name: str, hp: dict[str, Any]) -> tta_cap.TTACap:
@@ -85,7 +125,9 @@ def method_of(name: str, hp: dict[str, Any]) -> tta_cap.TTACap:
 
 def bank_of(g: dict[str, np.ndarray], subject: str) -> Given:
     own = np.array([f"s{s}" == subject for s in g["bank_subject"]], bool)
-    return Given(summary={"prototypes": g["bank_emb"][own], "prototype_class": g["bank_class"][own]})
+    return Given(
+        summary={"prototypes": g["bank_emb"][own], "prototype_class": g["bank_class"][own]}
+    )
 
 
 def scopes(method: tta_cap.TTACap, g: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -100,11 +142,17 @@ def check_arrays(
     """Everything recorded for the frames ``where`` against one evaluated stretch."""
     look, gate = w.look, tta_cap.gates(method, w.look)
     for key, value in {"z": look.z, "probs": look.probs, "entropy": look.entropy}.items():
-        atol = 1e-6 if key == "z" else 1e-5  # what 1e-5 on logits of scale 100 (float32) leaves of them
+        atol = (
+            1e-6 if key == "z" else 1e-5
+        )  # what 1e-5 on logits of scale 100 (float32) leaves of them
         np.testing.assert_allclose(value, g[key][where], atol=atol, err_msg=key)
     np.testing.assert_allclose(look.logits, g["base_logits"][where], atol=1e-4)
-    there = look.proto_class >= 0  # without any prototype the scores are not used; the programs recorded zeros
-    np.testing.assert_allclose(look.scores[there], g["proto_scores"][where][there], atol=1e-6, rtol=1e-6)
+    there = (
+        look.proto_class >= 0
+    )  # without any prototype the scores are not used; the programs recorded zeros
+    np.testing.assert_allclose(
+        look.scores[there], g["proto_scores"][where][there], atol=1e-6, rtol=1e-6
+    )
     exact = {
         "pred": look.pred,
         "majority": w.majority,
@@ -118,27 +166,40 @@ def check_arrays(
         exact |= {"proto_ok": gate["agree"], "margin_ok": gate["margin"]}
     else:
         exact |= {"prototype_pass": gate["agree"], "least_likely": look.neg_class}
-    gate_of = {"temporal_pass": "temp", "entropy_confident": "entropy", "entropy_ambiguous": "entropy"}
+    gate_of = {
+        "temporal_pass": "temp",
+        "entropy_confident": "entropy",
+        "entropy_ambiguous": "entropy",
+    }
     gate_of |= {"proto_ok": "proto", "margin_ok": "proto", "prototype_pass": "proto"}
     for key, value in exact.items():
         if gate_of.get(key, "") not in ("", *method.gates.split(",")) and g[key][where].all():
             continue  # a gate that is not in use may be recorded as open
         np.testing.assert_array_equal(value.astype(int), g[key][where], err_msg=key)
-    np.testing.assert_allclose(look.margin[there], g["proto_margin"][where][there], atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(
+        look.margin[there], g["proto_margin"][where][there], atol=1e-6, rtol=1e-6
+    )
     np.testing.assert_allclose(w.fused.logits, g["final_logits"][where], atol=1e-4, rtol=1e-6)
     for sign, held in zip(("pos", "neg"), w.at, strict=True):
-        np.testing.assert_array_equal(np.where(held >= 0, where[held], -1), g[f"{sign}_frame_idx"][where])
+        np.testing.assert_array_equal(
+            np.where(held >= 0, where[held], -1), g[f"{sign}_frame_idx"][where]
+        )
         keys = np.where(held >= 0, look.entropy[held], np.nan)
         np.testing.assert_allclose(keys, g[f"{sign}_entropy"][where], atol=1e-5)
     long = {"pos": "positive", "neg": "negative", "src": "source"}
     for short, part in long.items():
         recorded = g[f"z_{short}"][where]
         if part in w.fused.parts:
-            np.testing.assert_allclose(w.fused.parts[part], recorded, atol=1e-6, err_msg=f"z_{short}")
+            np.testing.assert_allclose(
+                w.fused.parts[part], recorded, atol=1e-6, err_msg=f"z_{short}"
+            )
         if part in w.fused.label_scores:
-            np.testing.assert_allclose(w.fused.label_scores[part], g[f"{short}_label_scores"][where], atol=1e-6)
+            np.testing.assert_allclose(
+                w.fused.label_scores[part], g[f"{short}_label_scores"][where], atol=1e-6
+            )
     if w.fused.fused is not None:
-        # the recorded confidences lie 2e-6 from their value in double precision, and weigh the parts
+        # the recorded confidences lie 2e-6 from their value in double precision, and weigh the
+        # parts
         atol = 1e-6 if method.weighting == "equal" else 5e-6
         np.testing.assert_allclose(w.fused.fused, g["z_fused"][where], atol=atol)
     if "w_target" in g and w.fused.weights:
@@ -167,7 +228,9 @@ def test_run(path: Path) -> None:
     for where in scopes(method, g):
         summary = bank_of(g, f"s{g['subject'][where[0]]}").summary
         assert summary is not None
-        bank = tta_cap.Bank.of(summary["prototypes"], summary["prototype_class"], len(g["text"]), g["in_emb"].shape[1])
+        bank = tta_cap.Bank.of(
+            summary["prototypes"], summary["prototype_class"], len(g["text"]), g["in_emb"].shape[1]
+        )
         with torch.no_grad():
             z, base = (a.numpy() for a in model.run([windows[t] for t in where]))
         whole = tta_cap.evaluate(method, z, base, bank, head)
@@ -188,13 +251,18 @@ def test_run(path: Path) -> None:
 
 
 def check_scores(g: dict[str, np.ndarray]) -> None:
-    """The recorded tables follow from the recorded answers, in percent: a class that is absent counts 0."""
+    """The recorded tables follow from the recorded answers, in percent: a class that is absent
+    counts 0.
+    """
     subject, _, _, y, p = g["video_table"].T
 
     def row(keep: np.ndarray) -> list[float]:
         a, b, n = y[keep], p[keep], len(g["text"])
         recall = [float((b[a == c] == c).mean()) if (a == c).any() else 0.0 for c in range(n)]
-        f1 = [2 * ((a == c) & (b == c)).sum() / max(1, (a == c).sum() + (b == c).sum()) for c in range(n)]
+        f1 = [
+            2 * ((a == c) & (b == c)).sum() / max(1, (a == c).sum() + (b == c).sum())
+            for c in range(n)
+        ]
         uar = [100 * float(np.mean(recall))] if len(g["overall"]) == 3 else []
         return [100 * float((a == b).mean()), *uar, 100 * float(np.mean(f1))]
 
@@ -212,9 +280,14 @@ def test_tda(path: Path) -> None:
         settings |= {f"n_{short}": part["shot_capacity"], f"beta_{short}": part["beta"]}
         settings[f"alpha_{short}"] = part["alpha"] if part["enabled"] else 0.0
     for name, short in (("entropy_threshold", "entropy"), ("mask_threshold", "mask")):
-        settings |= {f"{short}_low": hp["negative"][name]["lower"], f"{short}_high": hp["negative"][name]["upper"]}
+        settings |= {
+            f"{short}_low": hp["negative"][name]["lower"],
+            f"{short}_high": hp["negative"][name]["upper"],
+        }
     model, windows = model_of(g), windows_of(g)
-    steps = list(stream(model, load_method("tda", **settings), windows, given=Given(), reset="never"))
+    steps = list(
+        stream(model, load_method("tda", **settings), windows, given=Given(), reset="never")
+    )
     logits = np.stack([np.asarray(s.prediction.logits) for s in steps])
     np.testing.assert_allclose(logits, g["final_logits"], atol=1e-4)
     with torch.no_grad():
@@ -227,15 +300,22 @@ def test_tda(path: Path) -> None:
     for sign, key in (("pos", "positive"), ("neg", "negative")):
         at = np.stack([s.state[key]["at"] for s in steps])
         enabled = hp[key]["enabled"]
-        np.testing.assert_array_equal(at if enabled else np.full_like(at, -1), g[f"{sign}_frame_idx"])
-    np.testing.assert_allclose(100 * (logits.argmax(axis=1) == g["label"]).mean(), g["acc"], atol=1e-3)
+        np.testing.assert_array_equal(
+            at if enabled else np.full_like(at, -1), g[f"{sign}_frame_idx"]
+        )
+    np.testing.assert_allclose(
+        100 * (logits.argmax(axis=1) == g["label"]).mean(), g["acc"], atol=1e-3
+    )
 
 
 def people_of(g: dict[str, np.ndarray], side: str, name: str) -> dict[str, np.ndarray]:
     """Rows of ``features`` of one person per class, in input order."""
     paths = [str(p).split("/") for p in g["path"]]
     classes = sorted({p[2] for p in paths})
-    return {c: np.array([i for i, p in enumerate(paths) if p[:3] == [side, name, c]], int) for c in classes}
+    return {
+        c: np.array([i for i, p in enumerate(paths) if p[:3] == [side, name, c]], int)
+        for c in classes
+    }
 
 
 @pytest.mark.parametrize("path", files("build_r1_", "build_r2_"))
@@ -283,7 +363,9 @@ def test_builder(path: Path) -> None:
         index = np.concatenate(list(own.values())) if released_2 else next(iter(own.values()))
         z = unit(g["features"][index])
         mean, variance = prototypes.gaussian(z, hp["shrink_lam"])
-        far = prototypes.wasserstein2(mean, variance, *(np.stack(x) for x in zip(*stats, strict=True)))
+        far = prototypes.wasserstein2(
+            mean, variance, *(np.stack(x) for x in zip(*stats, strict=True))
+        )
         nearest = np.array(used)[np.argsort(far, kind="stable")[: hp["top_m"]]]
         if released_2:
             np.testing.assert_allclose(mean, g["tgt_mean"][t], atol=1e-6)
@@ -297,17 +379,23 @@ def test_builder(path: Path) -> None:
         mine = g["pers_target"] == t
         np.testing.assert_array_equal(np.array(rows)[chosen], g["pers_row"][mine])
         np.testing.assert_array_equal(np.array(classes)[chosen], g["pers_class"][mine])
-        np.testing.assert_allclose(unit(g["features"][np.array(rows)[chosen]]), g["pers_proto"][mine], atol=1e-6)
+        np.testing.assert_allclose(
+            unit(g["features"][np.array(rows)[chosen]]), g["pers_proto"][mine], atol=1e-6
+        )
 
 
 def check_clustering(
-    g: dict[str, np.ndarray], row: int, built: prototypes.Prototypes, features: np.ndarray, search: prototypes.Search
+    g: dict[str, np.ndarray],
+    row: int,
+    built: prototypes.Prototypes,
+    features: np.ndarray,
+    search: prototypes.Search,
 ) -> None:
     """The recorded winner of one person and class, clustered again by our code.
 
-    The bootstraps' random draws come from a seed whose text the notes do not give, so the recorded stability is
-    reached by its bounds, and our own winner may differ where two settings tie; the medoids may not (they are compared
-    exactly by the caller).
+    The bootstraps' random draws come from a seed whose text the notes do not give, so the recorded
+    stability is reached by its bounds, and our own winner may differ where two settings tie; the
+    medoids may not (they are compared exactly by the caller).
     """
     eps, min_samples, score, validity, steady, noise, clusters, fallback = g["dbscan"][row]
     if np.isnan(eps):
@@ -325,4 +413,6 @@ def check_clustering(
     np.testing.assert_allclose((labels < 0).mean(), noise, atol=1e-9)
     np.testing.assert_allclose((1 - noise) * np.log(1 + clusters), validity, atol=1e-9)
     np.testing.assert_allclose(validity + search.stability_weight * steady, score, atol=1e-9)
-    np.testing.assert_allclose(prototypes.stability(distance, ours, int(min_samples), 0, search), steady, atol=0.15)
+    np.testing.assert_allclose(
+        prototypes.stability(distance, ours, int(min_samples), 0, search), steady, atol=0.15
+    )

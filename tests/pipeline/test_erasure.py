@@ -1,4 +1,6 @@
-"""Erasing is complete: states wherever they were kept, notes, shared annotations, leftovers of killed processes."""
+"""Erasing is complete: states wherever they were kept, notes, shared annotations, leftovers of
+killed processes.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +37,19 @@ def files(*folders: Path) -> list[Path]:
 
 
 def keep(
-    folder: Path, seen: list[tuple[str, str]], reset: str = "person", neutral: str = "", study: str = ""
+    folder: Path,
+    seen: list[tuple[str, str]],
+    reset: str = "person",
+    neutral: str = "",
+    study: str = "",
 ) -> list[Path]:
-    """States after some recordings ``(subject, content)`` in order, as ``predict --adapt --state`` keeps them."""
+    """States after some recordings ``(subject, content)`` in order, as ``predict --adapt --state``
+    keeps them.
+    """
     people = People(Adaptation("source-only", reset=reset, state=folder), study)
     found = [
-        people.keep(who, f"take-{content}", content, "model", {"learnt": np.ones(3)}, neutral) for who, content in seen
+        people.keep(who, f"take-{content}", content, "model", {"learnt": np.ones(3)}, neutral)
+        for who, content in seen
     ]
     assert all(p is not None for p in found)
     return [p.resolve() for p in found if p is not None]
@@ -53,7 +62,10 @@ def filed(store: Store, person: str, content: str, kind: str = "face") -> Path:
 
 def enrol(profiles: Path, person: str, *contents: str) -> None:
     stats = {"face": {"AU01": Neutral(0.1, 0.1, 90, 3.0)}}
-    write_profile(Profile(person, tuple(Visit(c, "2026-01-01", stats) for c in contents)), path_of(profiles, person))
+    write_profile(
+        Profile(person, tuple(Visit(c, "2026-01-01", stats) for c in contents)),
+        path_of(profiles, person),
+    )
 
 
 def test_states_kept_anywhere_go_and_those_of_others_stay(tmp_path: Path, store: Store) -> None:
@@ -65,7 +77,9 @@ def test_states_kept_anywhere_go_and_those_of_others_stay(tmp_path: Path, store:
     other = filed(store, "ben", "c3")
     gone = erase(tmp_path / "p", "ana", store, states=[tmp_path / "t"])
     assert gone["states"] == 3
-    assert not any(p.exists() for p in (*ana, *moved, *entries)), "an entry is found by the state that learnt from it"
+    assert not any(p.exists() for p in (*ana, *moved, *entries)), (
+        "an entry is found by the state that learnt from it"
+    )
     assert not ana[0].parent.exists()
     assert ben[0].exists()
     assert other.exists()
@@ -76,7 +90,9 @@ def test_states_kept_anywhere_go_and_those_of_others_stay(tmp_path: Path, store:
         erase(tmp_path / "p", "ana", store)
 
 
-def test_of_a_state_that_learns_from_everybody_all_after_the_person_goes(tmp_path: Path, store: Store) -> None:
+def test_of_a_state_that_learns_from_everybody_all_after_the_person_goes(
+    tmp_path: Path, store: Store
+) -> None:
     chain = keep(tmp_path / "s", [("ben", "c1"), ("ana", "c2"), ("ben", "c3")], "never")
     before = chain[0].read_bytes()
     assert erase(tmp_path / "p", "ana", store, states=[tmp_path / "s"])["states"] == 2
@@ -86,7 +102,9 @@ def test_of_a_state_that_learns_from_everybody_all_after_the_person_goes(tmp_pat
     assert again.name.startswith("00002-"), "the chain goes on where it was cut"
 
 
-def test_one_recording_is_erased_from_its_state_on_under_whatever_name(tmp_path: Path, store: Store) -> None:
+def test_one_recording_is_erased_from_its_state_on_under_whatever_name(
+    tmp_path: Path, store: Store
+) -> None:
     media = tmp_path / "take.mp4"
     media.write_bytes(b"film")
     c = content_hash(media)
@@ -100,7 +118,8 @@ def test_one_recording_is_erased_from_its_state_on_under_whatever_name(tmp_path:
     assert (gone["states"], gone["store_entries"], gone["visits"]) == (3, 1, [])
     assert not any(p.exists() for p in (*chain[1:], *begun, entry))
     assert all(p.exists() for p in (chain[0], *apart, kept, path_of(tmp_path / "p", "ana")))
-    # An enrolled recording: the visit goes, and every state of the person, which may be relative to it.
+    # An enrolled recording: the visit goes, and every state of the person, which may be relative to
+    # it.
     enrol(tmp_path / "p", "ana", c, "c5")
     gone = erase(tmp_path / "p", "ana", store, recordings=[media])
     assert gone["visits"] == [c[:12]]
@@ -111,7 +130,9 @@ def test_one_recording_is_erased_from_its_state_on_under_whatever_name(tmp_path:
         erase(tmp_path / "p", "ana", store, recordings=[tmp_path / "absent.mp4"])
 
 
-def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(tmp_path: Path, store: Store) -> None:
+def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(
+    tmp_path: Path, store: Store
+) -> None:
     from twomind.adaptation.state import save_state
 
     (tmp_path / "take.mp4").write_bytes(b"film")
@@ -121,7 +142,9 @@ def test_an_older_state_that_is_silent_about_its_neutral_is_not_trusted(tmp_path
     assert not old.exists()
 
 
-def test_what_a_killed_process_left_and_what_is_damaged_goes_too(tmp_path: Path, store: Store) -> None:
+def test_what_a_killed_process_left_and_what_is_damaged_goes_too(
+    tmp_path: Path, store: Store
+) -> None:
     (state,) = keep(tmp_path / "s", [("ana", "c1")])
     (shared,) = keep(tmp_path / "s", [("ben", "c3")], "never")
     state.write_bytes(b"damaged")
@@ -142,7 +165,9 @@ def test_what_a_killed_process_left_and_what_is_damaged_goes_too(tmp_path: Path,
     gone = erase(tmp_path / "p", "ana", store)
     assert not any(p.exists() for p in (*half, state, entry, tmp_path / "p" / "ana"))
     assert shared.exists()
-    assert gone["states_unreadable"] == [str(loose)], "nobody can say whose it is, and the user is told"
+    assert gone["states_unreadable"] == [str(loose)], (
+        "nobody can say whose it is, and the user is told"
+    )
     assert gone["state_folders_not_found"] == [str(tmp_path / "moved-away")]
 
 
@@ -160,7 +185,8 @@ def test_annotations_of_many_people_go_with_any_of_them(tmp_path: Path, store: S
         assert erase(tmp_path / "p", "90001", store)["store_entries"] == 1, hit
         assert files(store.root / "features") == [face]
         face.unlink()
-    # With one recording of the person, and where nobody noted who is in it, as earlier versions did not.
+    # With one recording of the person, and where nobody noted who is in it, as earlier versions did
+    # not.
     (tmp_path / "take.mp4").write_bytes(b"film")
     for notes in (True, False):
         bah_files.read_annotations(path, store)
@@ -170,7 +196,9 @@ def test_annotations_of_many_people_go_with_any_of_them(tmp_path: Path, store: S
         assert not files(store.root / "features"), notes
 
 
-def test_entries_of_earlier_versions_are_counted_and_found_by_the_recording(tmp_path: Path, store: Store) -> None:
+def test_entries_of_earlier_versions_are_counted_and_found_by_the_recording(
+    tmp_path: Path, store: Store
+) -> None:
     (tmp_path / "take.mp4").write_bytes(b"film")
     store.put("face", store.key(content_hash(tmp_path / "take.mp4"), {}), {"x": np.ones(2)}, {})
     filed(store, "ana", "c1")
@@ -179,9 +207,14 @@ def test_entries_of_earlier_versions_are_counted_and_found_by_the_recording(tmp_
     assert (gone["store_entries"], gone["store_entries_unclaimed"]) == (1, 0)
 
 
-def test_a_store_that_can_only_be_read_is_no_failure(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_can_only_be_read_is_no_failure(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.note("ana", "c1")
-    monkeypatch.setattr("twomind.core.store.tempfile.mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError("no")))
+    monkeypatch.setattr(
+        "twomind.core.store.tempfile.mkstemp",
+        lambda **_: (_ for _ in ()).throw(PermissionError("no")),
+    )
     with pytest.raises(PermissionError):
         store.note("ana", "c2")
     monkeypatch.setattr("twomind.core.store.os.access", lambda *_: False)
@@ -195,7 +228,9 @@ def run(*arguments: object) -> tuple[int, dict[str, Any]]:
     return done.exit_code, json.loads(done.stdout)
 
 
-def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path, store: Store) -> None:
+def test_nothing_of_the_person_is_left_after_predict_with_a_state(
+    tmp_path: Path, store: Store
+) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("mediapipe")
     from twomind.encoders.frames import FrameSettings, embed
@@ -203,24 +238,35 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
     from twomind_synth.enrol import draw_clip
 
     clips = {
-        who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10) for k, who in enumerate("ab")
+        who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10)
+        for k, who in enumerate("ab")
     }
     how = ("--model", "clip-au", "--adapt", "t3a", "--state", tmp_path / "s", "--store", store.root)
     how += ("--study", "trial")
     for who, clip in clips.items():
-        code, _ = run("predict", clip, *how, "--subject", f"person-{who}", "--out", tmp_path / "out")
+        code, _ = run(
+            "predict", clip, *how, "--subject", f"person-{who}", "--out", tmp_path / "out"
+        )
         assert code == 0
     mark = {who: content_hash(clip) for who, clip in clips.items()}
     assert {"face", "embeddings"} <= {p.parent.parent.name for p in store.made_from([mark["a"]])}
-    # Measured, embedded or used as the neutral under other names: whoever it was called, it is noted.
+    # Measured, embedded or used as the neutral under other names: whoever it was called, it is
+    # noted.
     twin = open_recording(clips["a"], subject="twin")
     embed(twin, [load("clip-au").open_encoder()], settings=FrameSettings(crop="frame"), store=store)
-    describe(open_recording(clips["b"], subject="calm"), ("face",), store=store, neutral=open_recording(clips["a"]))
+    describe(
+        open_recording(clips["b"], subject="calm"),
+        ("face",),
+        store=store,
+        neutral=open_recording(clips["a"]),
+    )
     of = {who: settings_hash({"content": m})[:16] for who, m in mark.items()}
     assert [store.noted(name)[0] for name in ("twin", "calm")] == [{of["a"]}, {of["a"], of["b"]}]
     n_b = len(store.made_from([mark["b"]]))
     where = ("--yes", "--profiles", tmp_path / "p", "--store", store.root)
-    assert run("profile", "erase", "person-a", *where)[0] == 3, "the state says which study it is of"
+    assert run("profile", "erase", "person-a", *where)[0] == 3, (
+        "the state says which study it is of"
+    )
     code, gone = run("profile", "erase", "person-a", *where, "--study", "trial")
     assert code == 0
     assert gone["states"] == 1
@@ -235,11 +281,15 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(tmp_path: Path
     assert run("profile", "erase", "person-a", *where, "--study", "trial")[0] == 3
 
 
-def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(tmp_path: Path, store: Store) -> None:
+def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(
+    tmp_path: Path, store: Store
+) -> None:
     for name in ("take", "plain"):
         with wave.open(str(tmp_path / f"{name}.wav"), "wb") as file:
             file.setparams((1, 2, 16000, 0, "NONE", ""))
-            file.writeframes(np.random.default_rng(len(name)).integers(-900, 900, 32000, np.int16).tobytes())
+            file.writeframes(
+                np.random.default_rng(len(name)).integers(-900, 900, 32000, np.int16).tobytes()
+            )
     enrol(tmp_path / "p", "ana", "c1")
     how = ("--store", store.root, "--out", tmp_path / "out")
     who = ("--person", "ana", "--subject", "take", "--profiles", tmp_path / "p")
@@ -248,10 +298,14 @@ def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(tmp_pat
     assert len(files(store.root / "features")) == 2
     assert erase(tmp_path / "p", "ana", store)["store_entries"] == 1
     assert files(store.root / "features") == store.made_from([content_hash(tmp_path / "plain.wav")])
-    assert erase(tmp_path / "p", "plain", store)["store_entries"] == 1, "measuring alone notes whose it is"
+    assert erase(tmp_path / "p", "plain", store)["store_entries"] == 1, (
+        "measuring alone notes whose it is"
+    )
 
 
-def test_the_saved_states_of_an_enrolled_person_go_with_the_folder(tmp_path: Path, store: Store) -> None:
+def test_the_saved_states_of_an_enrolled_person_go_with_the_folder(
+    tmp_path: Path, store: Store
+) -> None:
     from twomind.adaptation.state import save_state
 
     enrol(tmp_path / "p", "ana", "c1")
@@ -267,13 +321,24 @@ def snapshot(*paths: Path) -> dict[Path, bytes]:
     return {p: p.read_bytes() for p in paths}
 
 
-def test_two_studies_that_both_name_somebody_p1_are_told_apart(tmp_path: Path, store: Store) -> None:
-    """One store, one profiles folder, one state folder; the erased P1 leaves no trace, the other loses no byte."""
-    profiles, held, where = tmp_path / "p", tmp_path / "s", ("--profiles", tmp_path / "p", "--store", store.root)
+def test_two_studies_that_both_name_somebody_p1_are_told_apart(
+    tmp_path: Path, store: Store
+) -> None:
+    """One store, one profiles folder, one state folder; the erased P1 leaves no trace, the other
+    loses no byte.
+    """
+    profiles, held, where = (
+        tmp_path / "p",
+        tmp_path / "s",
+        ("--profiles", tmp_path / "p", "--store", store.root),
+    )
     of: dict[str, dict[Path, bytes]] = {}
     for study, c in (("pain", "aa"), ("stress", "bb"), ("", "cc")):
         place = Store(store.root, study)
-        mine = [filed(place, "P1", f"{c}1"), *keep(held, [("P1", f"{c}2"), ("P1", f"{c}3")], study=study)]
+        mine = [
+            filed(place, "P1", f"{c}1"),
+            *keep(held, [("P1", f"{c}2"), ("P1", f"{c}3")], study=study),
+        ]
         mine += keep(held, [("P1", f"{c}4")], "never", study=study)
         place.note_states("P1", held)
         enrol(of_study(profiles, study), "P1", f"{c}5")
@@ -302,11 +367,15 @@ def test_two_studies_that_both_name_somebody_p1_are_told_apart(tmp_path: Path, s
         for needle in ("aa1", "aa2", "aa3", "aa4", "aa5", mark):
             assert needle.encode() not in path.read_bytes(), path
             assert needle not in str(path.relative_to(tmp_path)), path
-    # The one of no study is named by the empty text; then one study is left, and a bare name still is not enough.
+    # The one of no study is named by the empty text; then one study is left, and a bare name still
+    # is not enough.
     assert run("profile", "erase", "P1", "--yes", *where, "--study", "")[1]["states"] == 3
     assert snapshot(*of["stress"]) == of["stress"]
     assert run("profile", "erase", "P1", "--yes", *where)[0] == 3
-    assert run("profile", "erase", "P1", "--yes", *where, "--study", "stress")[1]["also_known_in"] == []
+    assert (
+        run("profile", "erase", "P1", "--yes", *where, "--study", "stress")[1]["also_known_in"]
+        == []
+    )
     assert not files(held, profiles, store.root / "people", store.root / "features")
 
 
@@ -337,7 +406,9 @@ def test_measuring_enrolling_and_predicting_note_the_study(
     enrol(of_study(tmp_path / "p", "s0"), "P1", "c1")
     person = ("--person", "P1", "--profiles", tmp_path / "p")
     assert run("predict", tmp_path / "take.wav", *how, *person, "--study", "s0")[0] == 0
-    assert run("predict", tmp_path / "take.wav", *how, *person, "--study", "s1")[0] != 0, "not enrolled there"
+    assert run("predict", tmp_path / "take.wav", *how, *person, "--study", "s1")[0] != 0, (
+        "not enrolled there"
+    )
     assert not store.noted("P1")[0]
     monkeypatch.setenv("TWOMIND_STUDY", "s2")
     assert run("describe", tmp_path / "take.wav", *how)[0] == 0

@@ -1,4 +1,6 @@
-"""``twomind predict --model llm`` on media files, against a real server process; and the frames that it shows."""
+"""``twomind predict --model llm`` on media files, against a real server process; and the frames
+that it shows.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,11 @@ def study(drawn_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One drawn answer three times over, with another transcript each."""
     folder = tmp_path_factory.mktemp("study")
     movie = next(drawn_study.rglob("*.mp4"))
-    for name, said in (("a", "I would like to go"), ("b", "I would rather stay"), ("c", "perhaps one day I will")):
+    for name, said in (
+        ("a", "I would like to go"),
+        ("b", "I would rather stay"),
+        ("c", "perhaps one day I will"),
+    ):
         shutil.copy(movie, folder / f"{name}.mp4")
         (folder / f"{name}.srt").write_text(f"1\n00:00:01,000 --> 00:00:04,000\n{said}\n")
     return folder
@@ -83,12 +89,31 @@ def test_one_command_gives_probability_evidence_with_times_and_a_report(
 ) -> None:
     text = json.dumps(SIDES)
     at = text.index("Ambivalent")
-    tokens = [{"token": text[:at], "p": 1.0, "top": {}}, *first(0.6, 0.2), {"token": '"}', "p": 1.0, "top": {}}]
+    tokens = [
+        {"token": text[:at], "p": 1.0, "top": {}},
+        *first(0.6, 0.2),
+        {"token": '"}', "p": 1.0, "top": {}},
+    ]
     with serving(tmp_path, say(text, tokens=tokens)) as served:
         code, found, said = run(
-            study / "a.mp4", "--out", tmp_path / "out", "--store", store, "--question", 7, "--model", "llm",
-            "--llm-model", "m", "--llm-endpoint", served.url, "--llm-frames", 4, "--llm-frame-px", 64,
-        )  # fmt: skip
+            study / "a.mp4",
+            "--out",
+            tmp_path / "out",
+            "--store",
+            store,
+            "--question",
+            7,
+            "--model",
+            "llm",
+            "--llm-model",
+            "m",
+            "--llm-endpoint",
+            served.url,
+            "--llm-frames",
+            4,
+            "--llm-frame-px",
+            64,
+        )
         (asked,) = served.seen
     assert code == 0
     content = asked["body"]["messages"][0]["content"]
@@ -115,13 +140,28 @@ def test_one_command_gives_probability_evidence_with_times_and_a_report(
     assert json.loads((tmp_path / "out" / "llm.json").read_text())["whole_record"]["requests"] == 1
 
 
-def test_a_batch_stops_at_its_budget_resumes_and_replays(study: Path, store: Path, tmp_path: Path) -> None:
+def test_a_batch_stops_at_its_budget_resumes_and_replays(
+    study: Path, store: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     with serving(tmp_path, say(tokens=first(0.8, 0.2))) as served:
         ask = (
-            study, "--out", out, "--store", store, "--model", "llm", "--llm-model", "m", "--llm-endpoint", served.url,
-            "--llm-strategy", "td1", "--llm-frames", 2,
-        )  # fmt: skip
+            study,
+            "--out",
+            out,
+            "--store",
+            store,
+            "--model",
+            "llm",
+            "--llm-model",
+            "m",
+            "--llm-endpoint",
+            served.url,
+            "--llm-strategy",
+            "td1",
+            "--llm-frames",
+            2,
+        )
         code, found, said = run(*ask, "--llm-max-requests", 2)
         assert code == 7
         assert [a["state"] for a in found["answers"]] == ["done", "done", "failed"]
@@ -144,9 +184,20 @@ def test_an_endpoint_that_is_down_costs_no_description_and_invents_nothing(
 ) -> None:
     with serving(tmp_path, {"do": "fail", "code": 500}) as served:
         code, found, said = run(
-            study / "a.mp4", "--out", tmp_path / "out", "--store", store, "--model", "llm", "--llm-model", "m",
-            "--llm-endpoint", served.url, "--llm-tries", 1,
-        )  # fmt: skip
+            study / "a.mp4",
+            "--out",
+            tmp_path / "out",
+            "--store",
+            store,
+            "--model",
+            "llm",
+            "--llm-model",
+            "m",
+            "--llm-endpoint",
+            served.url,
+            "--llm-tries",
+            1,
+        )
     assert code == 3
     assert found["answers"][0]["error"]["kind"] == "endpoint"
     assert "given up after 1 tries" in said
@@ -165,7 +216,10 @@ def test_an_endpoint_that_is_down_costs_no_description_and_invents_nothing(
         (["--llm-model", "m", "--llm-strategy", "d9"], "two_sides"),
         (["--llm-model", "m", "--llm-max-cost", 1], "both prices"),
         (["--llm-model", "m", "--llm-replay", "absent.jsonl"], "there is none"),
-        (["--llm-model", "m", "--llm-endpoint", "http://127.0.0.1:1/v1", "--prevalence", 0.4], "--prevalence"),
+        (
+            ["--llm-model", "m", "--llm-endpoint", "http://127.0.0.1:1/v1", "--prevalence", 0.4],
+            "--prevalence",
+        ),
     ],
 )
 def test_what_is_refused_is_refused_before_a_file_is_read(
@@ -188,7 +242,8 @@ def test_its_options_go_with_its_model(study: Path, tmp_path: Path) -> None:
         model.predict(tools.answer())
 
 
-# --- frames ----------------------------------------------------------------------------------------------------------
+# --- frames
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["constant", "jittered"])
@@ -228,7 +283,9 @@ def test_few_frames_are_each_shown_once_and_pictures_are_never_enlarged(tmp_path
         to_jpeg(noise, 0)
 
 
-def test_a_file_without_pictures_is_not_measured_but_with_the_text_alone(study: Path, tmp_path: Path) -> None:
+def test_a_file_without_pictures_is_not_measured_but_with_the_text_alone(
+    study: Path, tmp_path: Path
+) -> None:
     import av
 
     sound = tmp_path / "sound.mp4"

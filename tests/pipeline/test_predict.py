@@ -1,4 +1,6 @@
-"""The main job, end to end: what it writes, what it refuses to say, and that it survives bad files and being killed."""
+"""The main job, end to end: what it writes, what it refuses to say, and that it survives bad files
+and being killed.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,16 @@ def store(tmp_path_factory) -> Path:
 def results(answer, store, tmp_path_factory) -> tuple[Path, dict]:
     out = tmp_path_factory.mktemp("results")
     code, found, _ = run(
-        "predict", answer, "--question", 7, "--transcript", answer.with_suffix(".srt"), "--out", out, "--store", store
+        "predict",
+        answer,
+        "--question",
+        7,
+        "--transcript",
+        answer.with_suffix(".srt"),
+        "--out",
+        out,
+        "--store",
+        store,
     )
     assert code == 0
     return out, found
@@ -78,7 +89,11 @@ def test_everything_promised_is_written(results) -> None:
         "summary.json",
         "report.html",
     } <= names
-    assert {p.name for p in out.iterdir() if p.is_file()} == {"answers.csv", "ledger.jsonl", "report.html"}
+    assert {p.name for p in out.iterdir() if p.is_file()} == {
+        "answers.csv",
+        "ledger.jsonl",
+        "report.html",
+    }
     assert found["n"] == 1
     assert found["n_failed"] == 0
     assert Path(found["report"]) == out / "report.html"
@@ -100,7 +115,9 @@ def test_the_score_is_the_sum_of_its_three_parts(results) -> None:
     assert {"question", "length", "content"} <= parts.keys()
     assert prediction["status"] == "ok"
     probability = prediction["probability"]
-    assert math.isclose(sum(parts.values()), math.log(probability / (1 - probability)), abs_tol=1e-6)
+    assert math.isclose(
+        sum(parts.values()), math.log(probability / (1 - probability)), abs_tol=1e-6
+    )
     low, high = prediction["band_95"]
     assert 0 <= low < high <= 1
 
@@ -108,7 +125,9 @@ def test_the_score_is_the_sum_of_its_three_parts(results) -> None:
 def test_the_long_table_has_one_row_per_frame_and_measure(results, truth) -> None:
     out, _ = results
     rows = read_csv(out / "answer" / "measures.csv")
-    assert ",".join(rows[0]) == ("recording,subject,modality,time_s,measure,value,relative,unit,valid,reason,neutral")
+    assert ",".join(rows[0]) == (
+        "recording,subject,modality,time_s,measure,value,relative,unit,valid,reason,neutral"
+    )
     face = [r for r in rows if r["modality"] == "face"]
     summary = json.loads((out / "answer" / "summary.json").read_text())
     times = sorted({float(r["time_s"]) for r in face})
@@ -130,9 +149,9 @@ def test_parquet_says_the_same_as_csv(results) -> None:
     rows = read_csv(folder / "measures.csv")
     assert len(table) == len(rows)
     for a, b in list(zip(table, rows, strict=True))[:: max(1, len(rows) // 500)]:
-        assert [str(a[k]) for k in ("recording", "modality", "measure", "unit", "reason", "neutral")] == [
-            b[k] for k in ("recording", "modality", "measure", "unit", "reason", "neutral")
-        ]
+        assert [
+            str(a[k]) for k in ("recording", "modality", "measure", "unit", "reason", "neutral")
+        ] == [b[k] for k in ("recording", "modality", "measure", "unit", "reason", "neutral")]
         assert a["valid"] == (b["valid"] == "true")
         for key in ("value", "relative"):
             assert (b[key] == "") == math.isnan(a[key])
@@ -172,7 +191,9 @@ def test_the_summary_is_strict_json_and_says_drawn(results) -> None:
 def test_without_a_transcript_the_probability_is_not_measured(answer, store, tmp_path) -> None:
     alone = tmp_path / "alone.mp4"
     shutil.copy(answer, alone)
-    code, found, _ = run("predict", alone, "--question", 7, "--out", tmp_path / "out", "--store", store)
+    code, found, _ = run(
+        "predict", alone, "--question", 7, "--out", tmp_path / "out", "--store", store
+    )
     prediction = found["answers"][0]["prediction"]
     assert code == 0
     assert prediction["status"] == "not_measured"
@@ -184,9 +205,15 @@ def test_without_a_transcript_the_probability_is_not_measured(answer, store, tmp
     assert found["answers"][0]["cues"], "face and voice cues are still there"
 
 
-def test_unknown_and_own_questions_print_the_skill_without_the_question(answer, store, tmp_path) -> None:
+def test_unknown_and_own_questions_print_the_skill_without_the_question(
+    answer, store, tmp_path
+) -> None:
     skills = {}
-    for name, question in {"known": "7", "own": "Would you take the stairs tomorrow?", "unknown": None}.items():
+    for name, question in {
+        "known": "7",
+        "own": "Would you take the stairs tomorrow?",
+        "unknown": None,
+    }.items():
         asked = ["--question", question] if question else []
         code, _, _ = run("predict", answer, *asked, "--out", tmp_path / name, "--store", store)
         assert code == 0
@@ -197,12 +224,22 @@ def test_unknown_and_own_questions_print_the_skill_without_the_question(answer, 
 
 
 def test_prevalence_asks_where_it_comes_from(answer, store, tmp_path) -> None:
-    code, found, _ = run("predict", answer, "--prevalence", 0.3, "--out", tmp_path / "a", "--store", store)
+    code, found, _ = run(
+        "predict", answer, "--prevalence", 0.3, "--out", tmp_path / "a", "--store", store
+    )
     assert code == 3
     assert "where" in found["answers"][0]["error"]["message"].lower()
     arguments = ("predict", answer, "--question", 7, "--store", store)
     _, plain, _ = run(*arguments, "--out", tmp_path / "b")
-    code, low, _ = run(*arguments, "--prevalence", 0.2, "--prevalence-source", "pilot, n = 80", "--out", tmp_path / "c")
+    code, low, _ = run(
+        *arguments,
+        "--prevalence",
+        0.2,
+        "--prevalence-source",
+        "pilot, n = 80",
+        "--out",
+        tmp_path / "c",
+    )
     assert code == 0
     p = [f["answers"][0]["prediction"]["probability"] for f in (plain, low)]
     assert p[1] < p[0]
@@ -250,8 +287,16 @@ def test_one_bad_file_never_stops_the_rest(answer, store, tmp_path) -> None:
     code, found, err = run("predict", folder, "--out", tmp_path / "out", "--store", store)
     assert code == 7
     states = {a["recording"]: a["state"] for a in found["answers"]}
-    assert states == {"empty": "failed", "text": "failed", "cut": "failed", "broken": "failed", "good": "done"}
-    ledger = [json.loads(line) for line in (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()]
+    assert states == {
+        "empty": "failed",
+        "text": "failed",
+        "cut": "failed",
+        "broken": "failed",
+        "good": "done",
+    }
+    ledger = [
+        json.loads(line) for line in (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()
+    ]
     assert {e["item"]: e["state"] for e in ledger} == states
     assert all(e["error"] for e in ledger if e["state"] == "failed")
     rows = {r["recording"]: r for r in read_csv(tmp_path / "out" / "answers.csv")}
@@ -267,7 +312,9 @@ def test_a_transcript_among_recordings_is_left_out_and_no_failure(answer, store,
     for path in (answer, answer.with_suffix(".srt")):
         shutil.copy(path, folder)
     (folder / "LICENCE").write_text("all rights")
-    code, found, err = run("predict", *sorted(folder.iterdir()), "--out", tmp_path / "out", "--store", store)
+    code, found, err = run(
+        "predict", *sorted(folder.iterdir()), "--out", tmp_path / "out", "--store", store
+    )
     states = {Path(a["path"]).name: a["state"] for a in found["answers"]}
     assert code == 0
     assert states == {"answer.mp4": "done", "answer.srt": "skipped", "LICENCE": "skipped"}
@@ -294,7 +341,9 @@ def test_a_second_run_keeps_what_is_there(answer, store, tmp_path) -> None:
     assert table.stat().st_mtime_ns == before
     _, found, _ = run(*arguments, "--redo")
     assert found["answers"][0]["state"] == "done"
-    _, found, _ = run("predict", answer, "--question", 4, "--out", tmp_path / "out", "--store", store)
+    _, found, _ = run(
+        "predict", answer, "--question", 4, "--out", tmp_path / "out", "--store", store
+    )
     assert found["answers"][0]["state"] == "done", "another question is another result"
 
 
@@ -319,11 +368,17 @@ def test_kill_9_and_run_again_gives_the_same_results(answer, tmp_path) -> None:
             file.write(b"\x00\x00\x00\x0cfree" + name.encode() * 4)
     command = [sys.executable, "-m", "twomind.cli.main", "predict", str(folder), "--workers", "1"]
     clean, killed = tmp_path / "clean", tmp_path / "killed"
-    subprocess.run([*command, "--out", clean, "--store", tmp_path / "s1"], check=True, capture_output=True)
+    subprocess.run(
+        [*command, "--out", clean, "--store", tmp_path / "s1"], check=True, capture_output=True
+    )
     disturbed = [*command, "--out", killed, "--store", tmp_path / "s2"]
     for marker in ("s2", "killed/a/measures.csv"):
         process = subprocess.Popen(disturbed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: (tmp_path / marker).exists() or process.poll() is not None, marker, pause_s=0.005)  # noqa: B023
+        until(
+            lambda: (tmp_path / marker).exists() or process.poll() is not None,  # noqa: B023
+            marker,
+            pause_s=0.005,
+        )
         time.sleep(0.3 if marker == "s2" else 0)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -354,14 +409,24 @@ def test_no_network_is_needed(answer, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     code, _, _ = run(
-        "predict", answer, "--question", 7, "--offline", "--out", tmp_path / "o", "--store", tmp_path / "s"
+        "predict",
+        answer,
+        "--question",
+        7,
+        "--offline",
+        "--out",
+        tmp_path / "o",
+        "--store",
+        tmp_path / "s",
     )
     assert code == 0
 
 
 def test_an_absent_face_extra_costs_only_the_face(answer, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mediapipe", None)
-    code, found, _ = run("predict", answer, "--question", 7, "--out", tmp_path / "o", "--store", tmp_path / "s")
+    code, found, _ = run(
+        "predict", answer, "--question", 7, "--out", tmp_path / "o", "--store", tmp_path / "s"
+    )
     one = found["answers"][0]
     assert code == 0
     reasons = {n["what"]: n["reason"] for n in one["not_measured"]}
@@ -377,7 +442,9 @@ def test_a_tracker_that_breaks_costs_only_the_face(answer, tmp_path, monkeypatch
         raise RuntimeError("graph died")
 
     monkeypatch.setattr(FaceReader, "push", fail)
-    code, found, _ = run("predict", answer, "--question", 7, "--out", tmp_path / "o", "--store", tmp_path / "s")
+    code, found, _ = run(
+        "predict", answer, "--question", 7, "--out", tmp_path / "o", "--store", tmp_path / "s"
+    )
     reasons = {n["what"]: n["reason"] for n in found["answers"][0]["not_measured"]}
     assert code == 0
     assert "graph died" in reasons["face"]
@@ -390,7 +457,8 @@ def test_a_cut_file_is_measured_as_far_as_it_goes_but_not_scored(answer, tmp_pat
     path = tmp_path / "cut.mkv"
     with av.open(str(answer)) as source, av.open(str(path), "w") as sink:
         streams = {
-            s.index: sink.add_stream_from_template(s) for s in (source.streams.video[0], source.streams.audio[0])
+            s.index: sink.add_stream_from_template(s)
+            for s in (source.streams.video[0], source.streams.audio[0])
         }
         for packet in source.demux():
             if packet.dts is not None:
@@ -399,7 +467,9 @@ def test_a_cut_file_is_measured_as_far_as_it_goes_but_not_scored(answer, tmp_pat
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * 0.6)])
     shutil.copy(answer.with_suffix(".srt"), tmp_path / "cut.srt")
-    code, found, _ = run("predict", path, "--question", 7, "--out", tmp_path / "o", "--store", tmp_path / "s")
+    code, found, _ = run(
+        "predict", path, "--question", 7, "--out", tmp_path / "o", "--store", tmp_path / "s"
+    )
     one = found["answers"][0]
     assert code == 0
     assert one["media"]["truncated"] is True
@@ -418,7 +488,9 @@ def test_a_neutral_clip_is_used_and_named(answer, store, tmp_path) -> None:
 
 def test_a_neutral_without_a_face_is_refused(answer, store, tmp_path) -> None:
     empty = films.file_of(tmp_path / "empty.mp4", films.empty_room())
-    code, found, _ = run("describe", answer, "--neutral", empty, "--out", tmp_path / "a", "--store", store)
+    code, found, _ = run(
+        "describe", answer, "--neutral", empty, "--out", tmp_path / "a", "--store", store
+    )
     assert code == 3
     assert "neutral" in found["answers"][0]["error"]["message"]
 
@@ -428,7 +500,9 @@ SILENT = {"lively": (70, 70), "comes_and_goes": (80, 55), "empty_room": (20, 0)}
 
 
 def test_silent_films_without_words(tmp_path) -> None:
-    """A face is measured where there is one, nothing is said of words and voice, and no answer is given."""
+    """A face is measured where there is one, nothing is said of words and voice, and no answer is
+    given.
+    """
     folder = tmp_path / "films"
     folder.mkdir()
     for name in SILENT:
@@ -439,9 +513,15 @@ def test_silent_films_without_words(tmp_path) -> None:
     check_nothing_is_predicted(answers, {name: n for name, (n, _) in SILENT.items()}, "empty_room")
     for name, (n, n_seen) in SILENT.items():
         if n_seen:
-            rows = [r for r in read_csv(tmp_path / "out" / name / "measures.csv") if r["measure"] == "pose_yaw"]
+            rows = [
+                r
+                for r in read_csv(tmp_path / "out" / name / "measures.csv")
+                if r["measure"] == "pose_yaw"
+            ]
             assert len(rows) == n
-            assert sum(r["value"] != "" for r in rows) == pytest.approx(n_seen, abs=5)  # codecs blur the edges
+            assert sum(r["value"] != "" for r in rows) == pytest.approx(
+                n_seen, abs=5
+            )  # codecs blur the edges
 
 
 def check_nothing_is_predicted(answers: dict, n_frames: dict[str, int], faceless: str) -> None:
@@ -457,7 +537,9 @@ def check_nothing_is_predicted(answers: dict, n_frames: dict[str, int], faceless
 
 @pytest.mark.slow
 def test_real_faces_without_words(shared, tmp_path) -> None:
-    code, found, _ = run("predict", shared / "data" / "faces", "--out", tmp_path / "out", "--store", tmp_path / "s")
+    code, found, _ = run(
+        "predict", shared / "data" / "faces", "--out", tmp_path / "out", "--store", tmp_path / "s"
+    )
     assert code == 0
     n_frames = {"WolfgangLanger_Pexels": 472, "single_face": 72, "face_noface": 169, "no_face": 95}
     check_nothing_is_predicted({a["recording"]: a for a in found["answers"]}, n_frames, "no_face")
@@ -465,7 +547,13 @@ def test_real_faces_without_words(shared, tmp_path) -> None:
 
 def test_a_manifest_names_subjects_questions_and_transcripts(drawn_study, store, tmp_path) -> None:
     code, found, _ = run(
-        "predict", "--manifest", drawn_study / "answers.csv", "--out", tmp_path / "o", "--store", store
+        "predict",
+        "--manifest",
+        drawn_study / "answers.csv",
+        "--out",
+        tmp_path / "o",
+        "--store",
+        store,
     )
     assert code == 0
     rows = read_csv(tmp_path / "o" / "answers.csv")

@@ -1,4 +1,6 @@
-"""``predict --model clip-au --adapt``: what it refuses, whose state is whose, and that live frames give the same."""
+"""``predict --model clip-au --adapt``: what it refuses, whose state is whose, and that live frames
+give the same.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def probabilities(found: dict) -> dict[str, float]:
 
 def manifest(folder: Path, rows: dict[Path, str]) -> Path:
     path = folder / "people.csv"
-    path.write_text("path,subject\n" + "".join(f"{film},{subject}\n" for film, subject in rows.items()))
+    path.write_text(
+        "path,subject\n" + "".join(f"{film},{subject}\n" for film, subject in rows.items())
+    )
     return path
 
 
@@ -86,7 +90,9 @@ def test_the_shipped_model_answers_on_a_drawn_film(films, store, tmp_path) -> No
 
     made = describe(recording, store=Store(store))
     x = model.prepare(made.features, made.recording, Store(store))
-    assert answer["prediction"]["probability"] == pytest.approx(float(model.predict(x).probs[1]), abs=1e-9)
+    assert answer["prediction"]["probability"] == pytest.approx(
+        float(model.predict(x).probs[1]), abs=1e-9
+    )
     assert answer["located"]["status"] is False
     assert "adaptation" not in answer
     assert "not the probability" in answer["prediction"]["meaning"]
@@ -101,24 +107,55 @@ def test_an_adapted_answer_keeps_the_unadapted_one_beside_it(films, store, tmp_p
     assert prediction["probability"] != prediction["unadapted"]["probability"]
     assert answer["adaptation"]["n_windows"] == 3
     assert f"without: {prediction['unadapted']['probability']:.3f}" in said
-    same = run(store, tmp_path / "none", films["a1"], "--adapt", "source-only")[1]["answers"][0]["prediction"]
-    assert same["probability"] == same["unadapted"]["probability"] == prediction["unadapted"]["probability"]
+    same = run(store, tmp_path / "none", films["a1"], "--adapt", "source-only")[1]["answers"][0][
+        "prediction"
+    ]
+    assert (
+        same["probability"]
+        == same["unadapted"]["probability"]
+        == prediction["unadapted"]["probability"]
+    )
     assert "Adapted by tta-cap" in (tmp_path / "a1" / "report.html").read_text()
     assert "probability_unadapted" in (tmp_path / "answers.csv").read_text().splitlines()[0]
 
 
 @pytest.mark.parametrize(
-    ("method", "settings"), [("tta-cap", EAGER), pytest.param("clip-autt", (), marks=pytest.mark.slow)]
+    ("method", "settings"),
+    [("tta-cap", EAGER), pytest.param("clip-autt", (), marks=pytest.mark.slow)],
 )
-def test_a_kept_state_in_another_process_equals_one_go(films, store, tmp_path, method, settings) -> None:
+def test_a_kept_state_in_another_process_equals_one_go(
+    films, store, tmp_path, method, settings
+) -> None:
     how = ("--adapt", method, "--subject", "ana", *settings)
     both = probabilities(run(store, tmp_path / "go", films["a1"], films["a2"], *how)[1])
     alone = probabilities(run(store, tmp_path / "alone", films["a2"], *how)[1])
-    assert both["a2"] != alone["a2"], "the second film must depend on the first, or this test proves nothing"
+    assert both["a2"] != alone["a2"], (
+        "the second film must depend on the first, or this test proves nothing"
+    )
     state = ("--state", tmp_path / "state")
-    assert probabilities(run(store, tmp_path / "one", films["a1"], *how, *state)[1])["a1"] == both["a1"]
-    arguments = [films["a2"], "--model", "clip-au", "--out", tmp_path / "two", "--store", store, *how, *state, "--json"]
-    code = [sys.executable, "-c", "from twomind.cli.main import main; main()", "predict", *(str(a) for a in arguments)]
+    assert (
+        probabilities(run(store, tmp_path / "one", films["a1"], *how, *state)[1])["a1"]
+        == both["a1"]
+    )
+    arguments = [
+        films["a2"],
+        "--model",
+        "clip-au",
+        "--out",
+        tmp_path / "two",
+        "--store",
+        store,
+        *how,
+        *state,
+        "--json",
+    ]
+    code = [
+        sys.executable,
+        "-c",
+        "from twomind.cli.main import main; main()",
+        "predict",
+        *(str(a) for a in arguments),
+    ]
     done = subprocess.run(code, capture_output=True, text=True, timeout=HANG_S, check=True)
     assert probabilities(json.loads(done.stdout)) == {"a2": both["a2"]}
     # What the state has seen is not learnt twice: the same answers, and no new state.
@@ -132,15 +169,21 @@ def test_a_kept_state_in_another_process_equals_one_go(films, store, tmp_path, m
 def test_two_people_share_nothing_and_a_reset_forgets(films, store, tmp_path) -> None:
     rows = {films["a1"]: "ana", films["b1"]: "ben", films["a2"]: "ana"}
     how = ("--adapt", "tta-cap", *EAGER)
-    mixed = probabilities(run(store, tmp_path / "m", "--manifest", manifest(tmp_path, rows), *how)[1])
-    ana = probabilities(run(store, tmp_path / "a", films["a1"], films["a2"], "--subject", "ana", *how)[1])
+    mixed = probabilities(
+        run(store, tmp_path / "m", "--manifest", manifest(tmp_path, rows), *how)[1]
+    )
+    ana = probabilities(
+        run(store, tmp_path / "a", films["a1"], films["a2"], "--subject", "ana", *how)[1]
+    )
     ben = probabilities(run(store, tmp_path / "b", films["b1"], "--subject", "ben", *how)[1])
     assert mixed == {**ana, **ben}
     fresh = probabilities(run(store, tmp_path / "a", films["a2"], "--subject", "ana", *how)[1])
     reset = (films["a1"], films["a2"], "--subject", "ana", *how, "--reset", "recording")
     assert probabilities(run(store, tmp_path / "r", *reset)[1])["a2"] == fresh["a2"] != ana["a2"]
     never = probabilities(
-        run(store, tmp_path / "n", "--manifest", tmp_path / "people.csv", *how, "--reset", "never")[1]
+        run(store, tmp_path / "n", "--manifest", tmp_path / "people.csv", *how, "--reset", "never")[
+            1
+        ]
     )
     assert never["b1"] != ben["b1"]
 
@@ -165,7 +208,9 @@ def test_the_guard_tells_its_log(films, store, tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def zero_shot(films, store):
-    """The encoder that ships as a recogniser of two phrases, a person's windows, and what there is to hand over."""
+    """The encoder that ships as a recogniser of two phrases, a person's windows, and what there is
+    to hand over.
+    """
     import torch
 
     from twomind.adaptation.prototypes import summary_of
@@ -177,9 +222,17 @@ def zero_shot(films, store):
 
     encoder = open_encoder()
     tokens = encoder.tokenise(["a neutral face", "jaw dropped"])
-    text = torch.nn.functional.normalize(encode_ids(encoder.text, tokens.ids, tokens.read_at), dim=-1)
-    weights = {"head.weight": 100 * text, "norm.weight": torch.ones(encoder.dim), "norm.bias": torch.zeros(encoder.dim)}
-    model = EmbeddingRecogniser(Task("jaw", ("no", "yes")), weights, track="face_text", unit=True, drawn=True)
+    text = torch.nn.functional.normalize(
+        encode_ids(encoder.text, tokens.ids, tokens.read_at), dim=-1
+    )
+    weights = {
+        "head.weight": 100 * text,
+        "norm.weight": torch.ones(encoder.dim),
+        "norm.bias": torch.zeros(encoder.dim),
+    }
+    model = EmbeddingRecogniser(
+        Task("jaw", ("no", "yes")), weights, track="face_text", unit=True, drawn=True
+    )
     cut, source = {}, {}
     for name, path in films.items():
         track = embed(open_recording(path), [encoder], store=Store(store))["face_text"]
@@ -202,12 +255,18 @@ def zero_shot(films, store):
     ],
 )
 def test_every_method_runs_on_the_encoder_that_ships(zero_shot, method) -> None:
-    """From a film to adapted answers with nothing to fetch; those that only need CLIP-AU run in ``make demo`` too."""
+    """From a film to adapted answers with nothing to fetch; those that only need CLIP-AU run in
+    ``make demo`` too.
+    """
     model, own, given = zero_shot
-    settings = {"reliable": 1.0} if method == "sar" else {}  # two phrases alone are rarely as sure as SAR asks for
+    settings = (
+        {"reliable": 1.0} if method == "sar" else {}
+    )  # two phrases alone are rarely as sure as SAR asks for
     steps = list(stream(model, load_method(method, **settings), own, given=given))
     assert len(steps) == 10
-    assert all(s.prediction.status.value == "ok" and np.isfinite(s.prediction.probs).all() for s in steps)
+    assert all(
+        s.prediction.status.value == "ok" and np.isfinite(s.prediction.probs).all() for s in steps
+    )
     without = np.stack([model.predict(x).probs for x in own])
     assert without[:, 1].std() > 0.01
     same = np.allclose(np.stack([s.prediction.probs for s in steps]), without, atol=1e-7)
@@ -225,7 +284,10 @@ def test_the_cache_methods_of_the_demo_answer(films, store, tmp_path, method) ->
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("--adapt", "tta-cap", "--adapt-setting", "select=target"), "the person's windows in advance"),
+        (
+            ("--adapt", "tta-cap", "--adapt-setting", "select=target"),
+            "the person's windows in advance",
+        ),
         (("--adapt", "tta-cap", "--adapt-setting", "select=neutral"), "--neutral CLIP"),
         (("--adapt", "tent"), "normalisation layers"),
         (("--adapt", "tpt"), "tunes the weights head.weight"),
@@ -255,28 +317,45 @@ def test_refused_with_the_reason(films, store, tmp_path, arguments, why) -> None
     ],
 )
 def test_a_neutral_clip_is_handed_over(films, store, tmp_path, method, saw) -> None:
-    """Every method that begins with a neutral clip runs on the model that ships, from the command line."""
+    """Every method that begins with a neutral clip runs on the model that ships, from the command
+    line.
+    """
     code, found, _ = run(store, tmp_path, films["a1"], "--adapt", *method, "--neutral", films["a2"])
     assert code == 0
     answer = found["answers"][0]
     assert answer["adaptation"]["saw"] == saw
     if method[0] != "tta-cap":  # whose memory passes no gate in so short a film
-        assert answer["prediction"]["probability"] != answer["prediction"]["unadapted"]["probability"]
+        assert (
+            answer["prediction"]["probability"] != answer["prediction"]["unadapted"]["probability"]
+        )
 
 
-def test_the_clip_may_stand_beside_a_profile_and_is_then_the_methods(films, store, tmp_path) -> None:
-    """Values are relative to the profile, the method begins with the clip; without --adapt it is one or the other."""
+def test_the_clip_may_stand_beside_a_profile_and_is_then_the_methods(
+    films, store, tmp_path
+) -> None:
+    """Values are relative to the profile, the method begins with the clip; without --adapt it is
+    one or the other.
+    """
     calm = tmp_path / "calm.mp4"
     settings = FilmSettings(*SIZE, 12, "builtin", crf=23, preset="ultrafast")
-    encode(calm, (draw(Person(), FaceState(), Camera(*SIZE, noise=0.0), i) for i in range(60)), None, settings)
+    encode(
+        calm,
+        (draw(Person(), FaceState(), Camera(*SIZE, noise=0.0), i) for i in range(60)),
+        None,
+        settings,
+    )
     profiles = tmp_path / "profiles"
     enrol = ["enrol", "ana", calm, "--profiles", profiles, "--store", store]
     assert CliRunner().invoke(main, [str(w) for w in enrol]).exit_code == 0
     both = ("--subject", "ana", "--profiles", profiles, "--neutral", films["a2"])
-    code, found, _ = run(store, tmp_path / "out", films["a1"], *both, "--adapt", "neutral-alignment")
+    code, found, _ = run(
+        store, tmp_path / "out", films["a1"], *both, "--adapt", "neutral-alignment"
+    )
     assert code == 0
     assert found["answers"][0]["adaptation"]["saw"] == "summary+neutral"
-    assert "profile" in json.loads((tmp_path / "out" / "a1" / "summary.json").read_text())["neutral"]
+    assert (
+        "profile" in json.loads((tmp_path / "out" / "a1" / "summary.json").read_text())["neutral"]
+    )
     code, found, _ = run(store, tmp_path / "no", films["a1"], *both)
     assert code != 0
     assert "with --adapt, --neutral may stand beside a profile" in json.dumps(found)
@@ -313,7 +392,9 @@ def test_live_frames_give_what_the_file_gives(films, store, method) -> None:
             seen.append(frame.time_s)
             yield frame.time_s, frame.rgb
 
-    windows = live_windows(camera(), model.open_encoder(), model.window_s, subject="ana", drawn=True)
+    windows = live_windows(
+        camera(), model.open_encoder(), model.window_s, subject="ana", drawn=True
+    )
     n = 0
     for step, whole in zip(stream(model, adapter, windows, given=given), batch, strict=True):
         assert step.x.span_s == whole.x.span_s
@@ -335,7 +416,12 @@ def test_prototypes_of_other_weights_are_refused(tmp_path) -> None:
     assert model.summary() is not None
     shutil.copy(model.home / "clip_au_summary.safetensors", tmp_path)
     weights = {k: v + 1 if k == "temporal.bias" else v for k, v in model.weights.items()}
-    type(model)(model.task, weights, model.phrases, track=model.track, encoder=model.encoder).save(tmp_path)
+    type(model)(model.task, weights, model.phrases, track=model.track, encoder=model.encoder).save(
+        tmp_path
+    )
     with pytest.raises(BadInput, match="other weights"):
         load(tmp_path).summary()
-    assert read_settings("guarded", ["use_neutral=true", "budget=0.5"]) == {"use_neutral": True, "budget": 0.5}
+    assert read_settings("guarded", ["use_neutral=true", "budget=0.5"]) == {
+        "use_neutral": True,
+        "budget": 0.5,
+    }

@@ -1,1 +1,3 @@
-"""Slow references: published equations as plain loops in double precision, to compare the library with."""
+"""Slow references: published equations as plain loops in double precision, to compare the library
+with.
+"""

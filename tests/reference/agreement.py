@@ -15,14 +15,20 @@ def missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def cohen_kappa(a: Sequence[Any], b: Sequence[Any], weights: str | None, categories: Sequence[Any]) -> float:
-    """1 - observed / expected disagreement; expected: every unit of a against every unit of b (Cohen 1960, 1968)."""
+def cohen_kappa(
+    a: Sequence[Any], b: Sequence[Any], weights: str | None, categories: Sequence[Any]
+) -> float:
+    """1 - observed / expected disagreement; expected: every unit of a against every unit of b
+    (Cohen 1960, 1968).
+    """
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if not missing(x) and not missing(y)]
     place = {c: i for i, c in enumerate(categories)}
 
     def apart(x: Any, y: Any) -> float:
         steps = abs(place[x] - place[y])
-        return {None: float(steps > 0), "linear": float(steps), "quadratic": float(steps**2)}[weights]
+        return {None: float(steps > 0), "linear": float(steps), "quadratic": float(steps**2)}[
+            weights
+        ]
 
     n = len(pairs)
     if not n:
@@ -33,7 +39,9 @@ def cohen_kappa(a: Sequence[Any], b: Sequence[Any], weights: str | None, categor
 
 
 def fleiss_kappa(counts: Sequence[Sequence[int]]) -> float:
-    """Share of agreeing pairs of ratings within units, against the share by chance (Fleiss 1971)."""
+    """Share of agreeing pairs of ratings within units, against the share by chance
+    (Fleiss 1971).
+    """
     agree = pairs = 0
     total = [0] * len(counts[0])
     for row in counts:
@@ -47,7 +55,9 @@ def fleiss_kappa(counts: Sequence[Sequence[int]]) -> float:
     return (agree / pairs - chance) / (1 - chance) if chance < 1 else nan
 
 
-def krippendorff_alpha(ratings: Sequence[Sequence[Any]], level: str, categories: Sequence[Any]) -> float:
+def krippendorff_alpha(
+    ratings: Sequence[Sequence[Any]], level: str, categories: Sequence[Any]
+) -> float:
     """1 - observed / expected disagreement over pairs of pairable values (Krippendorff 2011)."""
     units = []
     for k in range(len(ratings[0])):
@@ -120,7 +130,9 @@ def icc_f(x: Sequence[Sequence[float]], form: str) -> tuple[float, int, int]:
 def icc_interval(
     x: Sequence[Sequence[float]], form: str, quantile: Callable[[float, float], float]
 ) -> tuple[float, float]:
-    """95 % interval; ``quantile(df1, df2)`` is the 97.5th percentile of F (Shrout & Fleiss 1979, p. 424-425)."""
+    """95 % interval; ``quantile(df1, df2)`` is the 97.5th percentile of F (Shrout & Fleiss 1979, p.
+    424-425).
+    """
     n, k = len(x), len(x[0])
     f, df1, df2 = icc_f(x, form)
     if not form.startswith("ICC(2"):
@@ -146,11 +158,14 @@ def icc_interval(
     return low, high
 
 
-# --- over time ----------------------------------------------------------------------------------------------------
+# --- over time
+# ----------------------------------------------------------------------------------------------------
 
 
 def on_grid(spans: Spans, times_s: Sequence[float]) -> list[float]:
-    """1 at moments inside a span (start in, end out); a span between two moments marks the nearest to its middle."""
+    """1 at moments inside a span (start in, end out); a span between two moments marks the nearest
+    to its middle.
+    """
     said = [0.0] * len(times_s)
     for start_s, end_s in spans:
         inside = [i for i, t in enumerate(times_s) if start_s <= t < end_s]
@@ -163,17 +178,23 @@ def on_grid(spans: Spans, times_s: Sequence[float]) -> list[float]:
 
 
 def on_units(spans: Spans, units: Spans, ticks: int) -> list[float]:
-    """1 where at least half of a unit is marked; times are whole numbers of 1/ticks s, counted tick by tick."""
+    """1 where at least half of a unit is marked; times are whole numbers of 1/ticks s, counted tick
+    by tick.
+    """
     found = []
     for start_s, end_s in units:
         inside = range(round(start_s * ticks), round(end_s * ticks))
-        marked = sum(any(round(a * ticks) <= t < round(b * ticks) for a, b in spans) for t in inside)
+        marked = sum(
+            any(round(a * ticks) <= t < round(b * ticks) for a, b in spans) for t in inside
+        )
         found.append(float(2 * marked >= len(inside)))
     return found
 
 
 def best_matching(a: Spans, b: Spans, onset_s: float, offset_s: float) -> tuple[int, float]:
-    """Most pairs within both tolerances, and the least sum of errors with that many: every choice is tried."""
+    """Most pairs within both tolerances, and the least sum of errors with that many: every choice
+    is tried.
+    """
 
     def fits(p: tuple[float, float], q: tuple[float, float]) -> bool:
         if abs(p[0] - q[0]) > onset_s + 5e-7 or abs(p[1] - q[1]) > offset_s + 5e-7:
@@ -195,11 +216,17 @@ def best_matching(a: Spans, b: Spans, onset_s: float, offset_s: float) -> tuple[
     return best(0, frozenset(range(len(b))))
 
 
-def spans_of_score(times_s: Sequence[float], score: Sequence[float], threshold: float) -> list[tuple[float, float]]:
-    """Runs of samples above the threshold; a sample holds until the next, the last for the median step."""
+def spans_of_score(
+    times_s: Sequence[float], score: Sequence[float], threshold: float
+) -> list[tuple[float, float]]:
+    """Runs of samples above the threshold; a sample holds until the next, the last for the median
+    step.
+    """
     steps = sorted(b - a for a, b in itertools.pairwise(times_s))
     half = len(steps) // 2
-    usual = 0.0 if not steps else steps[half] if len(steps) % 2 else (steps[half - 1] + steps[half]) / 2
+    usual = (
+        0.0 if not steps else steps[half] if len(steps) % 2 else (steps[half - 1] + steps[half]) / 2
+    )
     ends = [*times_s[1:], times_s[-1] + usual] if times_s else []
     found: list[tuple[float, float]] = []
     for i, value in enumerate(score):

@@ -1,7 +1,9 @@
-"""CLIP-AUTT (arXiv 2603.27999) in plain loops and double precision; sections are those of the notes ``clip_au.md``.
+"""CLIP-AUTT (arXiv 2603.27999) in plain loops and double precision; sections are those of the notes
+``clip_au.md``.
 
-Nothing is cached or shortened: each window is convolved by itself, each prompt goes through the whole text tower, and
-the gradient is a central difference of the loss, one number of the context at a time.
+Nothing is cached or shortened: each window is convolved by itself, each prompt goes through the
+whole text tower, and the gradient is a central difference of the loss, one number of the context at
+a time.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ SCALE = 5.0
 class Model:
     """CLIP-AU: ``w`` by the names of the checkpoints, a text tower, and the tokens of the phrases.
 
-    ``worded``: the phrases as CLIP-AU reads them; ``released``: as the released prompt learner does. Each is ids
-    ``(N, L)`` and where they are read ``(N,)``.
+    ``worded``: the phrases as CLIP-AU reads them; ``released``: as the released prompt learner
+    does. Each is ids ``(N, L)`` and where they are read ``(N,)``.
     """
 
     w: Mapping[str, np.ndarray]
@@ -53,7 +55,8 @@ class Model:
     released: tuple[np.ndarray, np.ndarray]
 
 
-# --- text: section 3.1 ------------------------------------------------------------------------------------------------
+# --- text: section 3.1
+# ------------------------------------------------------------------------------------------------
 
 
 def normed(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -63,7 +66,8 @@ def normed(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 
 def text_feature(m: Model, tokens: np.ndarray, read_at: int) -> Vector:
-    """CLIP's text tower on one prompt ``(L, W)``: causal pre-norm blocks, read at one token, projected.
+    """CLIP's text tower on one prompt ``(L, W)``: causal pre-norm blocks, read at one token,
+    projected.
 
     Not what is tested here, so it is written in matrices.
     """
@@ -74,12 +78,18 @@ def text_feature(m: Model, tokens: np.ndarray, read_at: int) -> Vector:
     while f"transformer.resblocks.{layer}.ln_1.weight" in t:
         at = f"transformer.resblocks.{layer}."
         h = normed(x, t[f"{at}ln_1.weight"], t[f"{at}ln_1.bias"])
-        q, k, v = np.split(h @ t[f"{at}attn.in_proj_weight"].T + t[f"{at}attn.in_proj_bias"], 3, axis=1)
+        q, k, v = np.split(
+            h @ t[f"{at}attn.in_proj_weight"].T + t[f"{at}attn.in_proj_bias"], 3, axis=1
+        )
         mixed = []
         for own in np.split(np.arange(x.shape[1]), m.n_heads):
             shares = np.exp(q[:, own] @ k[:, own].T / math.sqrt(len(own)) + later)
             mixed.append(shares / shares.sum(axis=1, keepdims=True) @ v[:, own])
-        x = x + np.concatenate(mixed, axis=1) @ t[f"{at}attn.out_proj.weight"].T + t[f"{at}attn.out_proj.bias"]
+        x = (
+            x
+            + np.concatenate(mixed, axis=1) @ t[f"{at}attn.out_proj.weight"].T
+            + t[f"{at}attn.out_proj.bias"]
+        )
         h = normed(x, t[f"{at}ln_2.weight"], t[f"{at}ln_2.bias"])
         h = h @ t[f"{at}mlp.c_fc.weight"].T + t[f"{at}mlp.c_fc.bias"]
         h = h / (1 + np.exp(-1.702 * h))
@@ -90,7 +100,9 @@ def text_feature(m: Model, tokens: np.ndarray, read_at: int) -> Vector:
 
 
 def released_prompt(m: Model, k: int, context: np.ndarray) -> tuple[np.ndarray, int]:
-    """Start of text, context, the embedding of the padding token, then zeros; read where the phrase would end."""
+    """Start of text, context, the embedding of the padding token, then zeros; read where the phrase
+    would end.
+    """
     ids, read_at = m.released
     table = m.tower["token_embedding.weight"]
     tokens = np.zeros((ids.shape[1], table.shape[1]))
@@ -102,7 +114,9 @@ def released_prompt(m: Model, k: int, context: np.ndarray) -> tuple[np.ndarray, 
 
 
 def worded_prompt(m: Model, k: int, context: np.ndarray) -> tuple[np.ndarray, int]:
-    """The phrase's own tokens; the context is added to its first words and never reaches its end."""
+    """The phrase's own tokens; the context is added to its first words and never reaches
+    its end.
+    """
     ids, read_at = m.worded
     table = m.tower["token_embedding.weight"]
     tokens = np.array([table[i] for i in ids[k]])
@@ -117,7 +131,9 @@ def linear(w: Mapping[str, np.ndarray], name: str, x: Sequence[float]) -> Vector
 
 
 def phrase_row(m: Model, feature: Vector, normalise: bool) -> Vector:
-    """The adapter, Linear - ReLU - Linear, between two normalisations; CLIP-AU itself has the second alone."""
+    """The adapter, Linear - ReLU - Linear, between two normalisations; CLIP-AU itself has the
+    second alone.
+    """
     h = linear(m.w, "text_adapter.0", unit(feature) if normalise else feature)
     return unit(linear(m.w, "text_adapter.2", [max(v, 0.0) for v in h]))
 
@@ -134,7 +150,8 @@ def plain_rows(m: Model) -> list[Vector]:
     return [tuned_row(m, k, nothing, words=True) for k in range(len(m.worded[0]))]
 
 
-# --- pictures: sections 1.1 and 3.1 ----------------------------------------------------------------------------------
+# --- pictures: sections 1.1 and 3.1
+# ----------------------------------------------------------------------------------
 
 
 def clip_row(m: Model, frames: Frames) -> Vector:
@@ -166,7 +183,9 @@ def logits_of(m: Model, row: Vector, phrases: list[Vector], scale: float = SCALE
 
 
 def window_entropies(m: Model, rows: list[Vector], phrases: list[Vector], words: bool) -> Vector:
-    """Of the answers on a clip's windows. Released: without the factor, and 1e-8 inside the logarithm."""
+    """Of the answers on a clip's windows. Released: without the factor, and 1e-8 inside the
+    logarithm.
+    """
     found = []
     for row in rows:
         probs = softmax(logits_of(m, row, phrases, SCALE if words else 1.0))
@@ -174,7 +193,8 @@ def window_entropies(m: Model, rows: list[Vector], phrases: list[Vector], words:
     return found
 
 
-# --- one update ------------------------------------------------------------------------------------------------------
+# --- one update
+# ------------------------------------------------------------------------------------------------------
 
 
 def loss_of(m: Model, rows: list[Vector], phrases: list[Vector], balance: float) -> float:
@@ -213,7 +233,9 @@ def update(
     moments: Mapping[str, Any] | None = None,
     memory: Sequence[Vector] = (),
 ) -> Update:
-    """Choose each clip's window of lowest entropy, then one step of AdamW on the loss of these and of ``memory``."""
+    """Choose each clip's window of lowest entropy, then one step of AdamW on the loss of these and
+    of ``memory``.
+    """
     words = s["mode"] == "corrected"
     balance = s["balance"] if words else 0.0
     phrases = [tuned_row(m, k, context[k], words) for k in range(len(context))]
@@ -228,17 +250,31 @@ def update(
         for step in (small, -small):
             moved = context[k].copy()
             moved[i, d] += step
-            sides.append(loss_of(m, seen, [*phrases[:k], tuned_row(m, k, moved, words), *phrases[k + 1 :]], balance))
+            sides.append(
+                loss_of(
+                    m,
+                    seen,
+                    [*phrases[:k], tuned_row(m, k, moved, words), *phrases[k + 1 :]],
+                    balance,
+                )
+            )
         gradient[k, i, d] = (sides[0] - sides[1]) / (2 * small)
     after, first, second = context.copy(), np.zeros_like(context), np.zeros_like(context)
     old = moments or {"first": first.copy(), "second": second.copy(), "n": 0}
     n = int(old["n"]) + 1
     for at in np.ndindex(*context.shape):
-        own = float(context[at]), float(gradient[at]), float(old["first"][at]), float(old["second"][at])
+        own = (
+            float(context[at]),
+            float(gradient[at]),
+            float(old["first"][at]),
+            float(old["second"][at]),
+        )
         after[at], first[at], second[at] = adamw(*own, n, s["learning_rate"], s["weight_decay"])
     answers = [logits_of(m, row, phrases) for row in chosen]
     loss = loss_of(m, seen, phrases, balance)
-    return Update(start, spread, answers, loss, gradient, after, {"first": first, "second": second, "n": n})
+    return Update(
+        start, spread, answers, loss, gradient, after, {"first": first, "second": second, "n": n}
+    )
 
 
 def answer(m: Model, context: np.ndarray, windows: list[list[Vector]]) -> list[Vector]:
@@ -251,11 +287,16 @@ def answer(m: Model, context: np.ndarray, windows: list[list[Vector]]) -> list[V
     return found
 
 
-# --- the procedures: section 3.4, and the library's corrected one -----------------------------------------------------
+# --- the procedures: section 3.4, and the library's corrected one
+# -----------------------------------------------------
 
 
-def subject(m: Model, s: Mapping[str, Any], context: np.ndarray, clips: list[Frames]) -> tuple[Vector, np.ndarray]:
-    """Answered before the update, by a fresh optimiser: logits, and the context that the next window starts from."""
+def subject(
+    m: Model, s: Mapping[str, Any], context: np.ndarray, clips: list[Frames]
+) -> tuple[Vector, np.ndarray]:
+    """Answered before the update, by a fresh optimiser: logits, and the context that the next
+    window starts from.
+    """
     done = update(m, context, [window_rows(m, clip, s["k"]) for clip in clips], s)
     return mean(done.logits), done.context
 
@@ -271,7 +312,9 @@ def episodic(m: Model, s: Mapping[str, Any], context: np.ndarray, clips: list[Fr
 
 
 def wrapped(frames: Frames, n: int, start: int) -> Frames:
-    """Section 1.4, 3: ``n`` frames from ``start``; at the end go on from the beginning, then repeat the last."""
+    """Section 1.4, 3: ``n`` frames from ``start``; at the end go on from the beginning, then repeat
+    the last.
+    """
     taken = [frames[i] for i in range(start, min(start + n, len(frames)))]
     for i in range(len(frames)):
         if len(taken) < n and start + n >= len(frames):
@@ -282,9 +325,16 @@ def wrapped(frames: Frames, n: int, start: int) -> Frames:
 
 
 def released(
-    m: Model, s: Mapping[str, Any], context: np.ndarray, videos: list[Frames], n_frames: int, draw: Callable[[int], int]
+    m: Model,
+    s: Mapping[str, Any],
+    context: np.ndarray,
+    videos: list[Frames],
+    n_frames: int,
+    draw: Callable[[int], int],
 ) -> np.ndarray:
-    """``epochs`` passes in batches without the remainder, on fresh random crops, an optimiser per batch."""
+    """``epochs`` passes in batches without the remainder, on fresh random crops, an optimiser per
+    batch.
+    """
     size = min(s["batch"], len(videos))
     for _ in range(s["epochs"]):
         for batch in range(len(videos) // size):
@@ -300,8 +350,9 @@ def corrected(
 ) -> tuple[Vector, dict[str, Any]]:
     """One window: update under the guard, then answer from whole clips, then remember them.
 
-    An update is dropped, and its moments with it, when the mean entropy of the person's answers falls below a share of
-    what it was before any tuning, or the mean probability of a class moves too far from it.
+    An update is dropped, and its moments with it, when the mean entropy of the person's answers
+    falls below a share of what it was before any tuning, or the mean probability of a class moves
+    too far from it.
     """
     new = dict(state)
     whole = [clip_row(m, clip) for clip in clips]

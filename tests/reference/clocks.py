@@ -1,4 +1,6 @@
-"""Slow references for everything that puts rows, windows and sound on the clock: one row, one sample at a time."""
+"""Slow references for everything that puts rows, windows and sound on the clock: one row, one
+sample at a time.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ def between(times_s: Numbers, start_s: float, end_s: float) -> list[int]:
 
 
 def nearest(times_s: Numbers, asked_s: float, max_gap_s: float) -> tuple[int, bool]:
-    """The row that is nearest in time (of two as near, the earlier time), and whether it is near enough.
+    """The row that is nearest in time (of two as near, the earlier time), and whether it is near
+    enough.
 
     Of rows with one and the same time the caller must not care which it gets.
     """
@@ -45,7 +48,10 @@ def window_spans(
 
 
 def picture_times(
-    stamps: Sequence[tuple[float | None, float | None, float]], end_s: float, jump_s: float, past_s: float
+    stamps: Sequence[tuple[float | None, float | None, float]],
+    end_s: float,
+    jump_s: float,
+    past_s: float,
 ) -> tuple[list[float | None], dict[str, int], list[tuple[float, float]]]:
     """Times of pictures from (presentation stamp, decoding stamp, length), in seconds on the clock.
 
@@ -99,7 +105,8 @@ def picture_times(
 def spool(
     runs: Sequence[tuple[float, Numbers]], rate: int, tolerance_s: float
 ) -> tuple[list[float], list[tuple[int, int]]]:
-    """Samples laid at their stamps one by one, first come first kept; and holes as (first, last but one) sample.
+    """Samples laid at their stamps one by one, first come first kept; and holes as (first, last but
+    one) sample.
 
     A run that strays by no more than the tolerance continues what is there.
     """
@@ -125,7 +132,9 @@ def spool(
 def segment_means(
     recording: Sequence[str], y: Sequence[int], probs: Sequence[Numbers]
 ) -> list[tuple[int, int, int, list[float]]]:
-    """(first row, last row, label, mean of the measured rows) per stretch of one known label in one recording."""
+    """(first row, last row, label, mean of the measured rows) per stretch of one known label in one
+    recording.
+    """
     found = []
     i = 0
     while i < len(y):

@@ -1,4 +1,6 @@
-"""Slow references for what is seen and heard: events, swings, blinks, pauses and rates, row by row."""
+"""Slow references for what is seen and heard: events, swings, blinks, pauses and rates,
+row by row.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def row_s(times_s: Numbers) -> float:
 
 
 def pieces(times_s: Numbers, values: Numbers, max_gap_s: float) -> list[list[int]]:
-    """Measured rows; a new piece begins where more than ``max_gap_s`` beyond the usual step is missing."""
+    """Measured rows; a new piece begins where more than ``max_gap_s`` beyond the usual step is
+    missing.
+    """
     found: list[list[int]] = []
     usual = row_s(times_s)
     for i, v in enumerate(values):
@@ -44,9 +48,17 @@ def pieces(times_s: Numbers, values: Numbers, max_gap_s: float) -> list[list[int
 
 
 def events(
-    times_s: Numbers, values: Numbers, enter: float, leave: float, min_s: float, merge_s: float, max_gap_s: float
+    times_s: Numbers,
+    values: Numbers,
+    enter: float,
+    leave: float,
+    min_s: float,
+    merge_s: float,
+    max_gap_s: float,
 ) -> list[tuple[float, float, float, int]]:
-    """(start, end, maximum, its row) of stretches at ``leave`` that reach ``enter``; merged, then long enough."""
+    """(start, end, maximum, its row) of stretches at ``leave`` that reach ``enter``; merged, then
+    long enough.
+    """
     found = []
     for rows in pieces(times_s, values, max_gap_s):
         stretches: list[list[int]] = []
@@ -78,7 +90,9 @@ def events(
 
 
 def turning_points(v: Numbers, swing: float) -> list[int]:
-    """Extremes between moves of at least ``swing``: one is known when the way back is as long as that."""
+    """Extremes between moves of at least ``swing``: one is known when the way back is as long as
+    that.
+    """
     turns: list[int] = []
     direction = since = 0
     for i in range(len(v)):
@@ -92,14 +106,17 @@ def turning_points(v: Numbers, swing: float) -> list[int]:
             direction, since = 1, i
     if direction:
         window = range(since, len(v))
-        turns.append(max(window, key=lambda k: v[k]) if direction > 0 else min(window, key=lambda k: v[k]))
+        turns.append(
+            max(window, key=lambda k: v[k]) if direction > 0 else min(window, key=lambda k: v[k])
+        )
     return turns
 
 
 def swings(
     times_s: Numbers, values: Numbers, swing: float, max_s: float, n_swings: int, max_gap_s: float
 ) -> list[tuple[float, float, float]]:
-    """(start, end, mean size) of at least ``n_swings`` quick moves in a row, with no rest of over a third of ``max_s``.
+    """(start, end, mean size) of at least ``n_swings`` quick moves in a row, with no rest of over a
+    third of ``max_s``.
 
     A move lasts from 2 % to 98 % of its way.
     """
@@ -130,7 +147,9 @@ def swings(
 
 
 def open_level(opening: Numbers, times_s: Numbers, window_s: float) -> list[float]:
-    """75th percentile in windows every half window (five measured rows at least), straight between their middles."""
+    """75th percentile in windows every half window (five measured rows at least), straight between
+    their middles.
+    """
     measured = [i for i, v in enumerate(opening) if math.isfinite(v)]
     if not measured:
         return [nan] * len(opening)
@@ -138,7 +157,11 @@ def open_level(opening: Numbers, times_s: Numbers, window_s: float) -> list[floa
     centre = times_s[0]
     k = 0
     while centre < times_s[-1] + window_s / 2:
-        near = [opening[i] for i in measured if centre - window_s / 2 <= times_s[i] < centre + window_s / 2]
+        near = [
+            opening[i]
+            for i in measured
+            if centre - window_s / 2 <= times_s[i] < centre + window_s / 2
+        ]
         if len(near) >= 5:
             centres.append(centre)
             levels.append(percentile(near, 75))
@@ -168,7 +191,9 @@ def blinks(
     max_s: float,
     max_gap_s: float,
 ) -> tuple[list[float], list[tuple[float, float, float]]]:
-    """Closings below ``close_at`` of the open level that reach ``reach``; short, whole, with open rows around."""
+    """Closings below ``close_at`` of the open level that reach ``reach``; short, whole, with open
+    rows around.
+    """
     level = open_level(opening, times_s, window_s)
     rows = [0.0 if math.isfinite(v) else nan for v in opening]
     known = [i for i, v in enumerate(opening) if math.isfinite(v)]
@@ -196,8 +221,12 @@ def blinks(
     return rows, found
 
 
-def best_path(freqs: Sequence[Numbers], scores: Sequence[Numbers], jump: float, switch: float) -> float:
-    """Highest score of any path: the candidates' scores less an octave's cost for jumps and one for (un)voicing."""
+def best_path(
+    freqs: Sequence[Numbers], scores: Sequence[Numbers], jump: float, switch: float
+) -> float:
+    """Highest score of any path: the candidates' scores less an octave's cost for jumps and one for
+    (un)voicing.
+    """
     best = -math.inf
     for path in itertools.product(range(len(scores[0])), repeat=len(scores)):
         best = max(best, path_score(path, freqs, scores, jump, switch))
@@ -205,7 +234,11 @@ def best_path(freqs: Sequence[Numbers], scores: Sequence[Numbers], jump: float, 
 
 
 def path_score(
-    path: Sequence[int], freqs: Sequence[Numbers], scores: Sequence[Numbers], jump: float, switch: float
+    path: Sequence[int],
+    freqs: Sequence[Numbers],
+    scores: Sequence[Numbers],
+    jump: float,
+    switch: float,
 ) -> float:
     total = 0.0
     for t, k in enumerate(path):
@@ -234,7 +267,9 @@ def spans(flags: Sequence[bool]) -> list[tuple[int, int]]:
 def pauses(
     speech: Sequence[bool], missing: Sequence[bool], start_s: float, least_s: float
 ) -> list[tuple[float, float]]:
-    """Silences between speech of at least ``least_s`` that touch no gap of the recording; rows of 10 ms."""
+    """Silences between speech of at least ``least_s`` that touch no gap of the recording; rows of
+    10 ms.
+    """
     found = []
     for a, b in spans([not s for s in speech]):
         inner = a > 0 and b < len(speech)

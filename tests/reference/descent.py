@@ -1,8 +1,8 @@
 """The person's map of an embedding and how it is trained, in float64 with plain loops.
 
-The map and the head behind it are those of the docstring of ``twomind.adaptation.mapping``. Gradients are central
-differences of a loss, so nothing here knows how the library differentiates. The rule of descent is SGD with Nesterov
-momentum and weight decay as PyTorch documents it.
+The map and the head behind it are those of the docstring of ``twomind.adaptation.mapping``.
+Gradients are central differences of a loss, so nothing here knows how the library differentiates.
+The rule of descent is SGD with Nesterov momentum and weight decay as PyTorch documents it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def cross_entropy(logits: Sequence[Row], labels: Sequence[int]) -> float:
 
 
 def start(rows: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> Params:
-    """The identity, in units of the rows: their mean, and one root mean square deviation for all dimensions."""
+    """The identity, in units of the rows: their mean, and one root mean square deviation for all
+    dimensions.
+    """
     n, dim = rows.shape
     centre = [sum(rows[i, d] for i in range(n)) / n for d in range(dim)]
     deviation = sum((rows[i, d] - centre[d]) ** 2 for i in range(n) for d in range(dim)) / (n * dim)
@@ -66,13 +68,17 @@ def answered(p: Params, u: Row) -> list[float]:
     for c in range(len(p["bias"])):
         value = p["bias"][c] + p["offset"][c]
         for d in range(len(u)):
-            value += (p["centre"][d] + float(p["scale"]) * u[d]) * p["weight"][c][d] + u[d] * p["turn"][c][d]
+            value += (p["centre"][d] + float(p["scale"]) * u[d]) * p["weight"][c][d] + u[d] * p[
+                "turn"
+            ][c][d]
         logits.append(float(value))
     return logits
 
 
 def batches(n: int, size: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Full batches of a shuffled order, shuffled again when none is left; everything where ``n`` is not above it."""
+    """Full batches of a shuffled order, shuffled again when none is left; everything where ``n`` is
+    not above it.
+    """
     while True:
         order = [int(i) for i in rng.permutation(n)]
         if n <= size:
@@ -108,7 +114,9 @@ def nesterov(
     momentum: float,
     decay: float,
 ) -> Params:
-    """``make_loss(now, step)`` fixes what a step holds constant and gives the loss to differentiate at ``now``."""
+    """``make_loss(now, step)`` fixes what a step holds constant and gives the loss to differentiate
+    at ``now``.
+    """
     speed: Params = {}
     for step in range(steps):
         slopes = gradient(make_loss(params, step), params, names)
@@ -122,7 +130,10 @@ def nesterov(
 
 
 def adam(
-    params: Params, make_loss: Callable[[Params, int], Callable[[Params], float]], steps: int, lr: float
+    params: Params,
+    make_loss: Callable[[Params, int], Callable[[Params], float]],
+    steps: int,
+    lr: float,
 ) -> Params:
     """Adam (Kingma and Ba, 2015) with its published constants, on all of ``params``."""
     first = {n: np.zeros(v.shape) for n, v in params.items()}

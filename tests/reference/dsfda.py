@@ -1,8 +1,10 @@
-"""DSFDA in float64: networks, losses, steps and schedule, from the specification (dsfda.md, a.1 to a.3 and a.8).
+"""DSFDA in float64: networks, losses, steps and schedule, from the specification (dsfda.md, a.1 to
+a.3 and a.8).
 
-Everything is written with indexing, sums and products; of torch only ``autograd`` is used beyond that, as the
-differentiator. Deviations that the library states (feature-map prototypes, the perceptual term on the rebuilt picture,
-the expression critic that stays) are those of ``twomind.adaptation.methods.dsfda``.
+Everything is written with indexing, sums and products; of torch only ``autograd`` is used beyond
+that, as the differentiator. Deviations that the library states (feature-map prototypes, the
+perceptual term on the rebuilt picture, the expression critic that stays) are those of
+``twomind.adaptation.methods.dsfda``.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from torch import Tensor
 
 Weights = Mapping[str, Tensor]
 
-#: The generator's terms and their weights (a.2): adversarial 0.2 and 0.8, perceptual 1, both reconstructions 5.
+#: The generator's terms and their weights (a.2): adversarial 0.2 and 0.8, perceptual 1, both
+#: reconstructions 5.
 FACTORS = {"adv_id": 0.2, "adv_expr": 0.8, "perceptual": 1.0, "cycle_id": 5.0, "cycle_expr": 5.0}
 
 
-# --- layers (a.1) -----------------------------------------------------------------------------------------------------
+# --- layers (a.1)
+# -----------------------------------------------------------------------------------------------------
 
 
 def convolution(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -60,7 +64,9 @@ def relu(x: Tensor) -> Tensor:
 
 
 def pool(x: Tensor) -> Tensor:
-    """3x3 maximum, stride 2, windows that reach over the lower and the right border cut off there."""
+    """3x3 maximum, stride 2, windows that reach over the lower and the right border cut
+    off there.
+    """
     batch, channels, height, width = x.shape
     edge = x.new_full((batch, channels, height + 1, width + 1), -torch.inf)
     edge[:, :, :height, :width] = x
@@ -75,11 +81,15 @@ def pool(x: Tensor) -> Tensor:
 
 def conv_in(w: Weights, at: str, x: Tensor) -> Tensor:
     y = instance_norm(convolution(x, w[f"{at}.conv"]), 1e-3)
-    return relu(y * w[f"{at}.norm.weight"][None, :, None, None] + w[f"{at}.norm.bias"][None, :, None, None])
+    return relu(
+        y * w[f"{at}.norm.weight"][None, :, None, None] + w[f"{at}.norm.bias"][None, :, None, None]
+    )
 
 
 def encoder(w: Weights, name: str, x: Tensor, n_blocks: int) -> Tensor:
-    """Two pooled convolutions, inception-residual blocks, one more (of 128 px two more) pooled convolutions."""
+    """Two pooled convolutions, inception-residual blocks, one more (of 128 px two more) pooled
+    convolutions.
+    """
     x = pool(conv_in(w, f"{name}.stem0", x))
     x = pool(conv_in(w, f"{name}.stem1", x))
     for n in range(n_blocks):
@@ -88,7 +98,9 @@ def encoder(w: Weights, name: str, x: Tensor, n_blocks: int) -> Tensor:
         two = conv_in(w, f"{block}.branch1.1", conv_in(w, f"{block}.branch1.0", x))
         three = conv_in(w, f"{block}.branch2.1", conv_in(w, f"{block}.branch2.0", x))
         three = conv_in(w, f"{block}.branch2.2", three)
-        merged = convolution(torch.cat([one, two, three], 1), w[f"{block}.merge.weight"], w[f"{block}.merge.bias"])
+        merged = convolution(
+            torch.cat([one, two, three], 1), w[f"{block}.merge.weight"], w[f"{block}.merge.bias"]
+        )
         x = relu(x + 0.17 * merged)
     x = pool(conv_in(w, f"{name}.top0", x))
     return pool(conv_in(w, f"{name}.top1", x)) if f"{name}.top1.conv" in w else x
@@ -104,12 +116,16 @@ def head(w: Weights, name: str, features: Tensor) -> Tensor:
     return h
 
 
-def decoder(w: Weights, expression: Tensor, identity: Tensor, noise: Tensor, n_residual: int) -> Tensor:
+def decoder(
+    w: Weights, expression: Tensor, identity: Tensor, noise: Tensor, n_residual: int
+) -> Tensor:
     """Expression, identity and noise, in this order, to a picture."""
     x = torch.cat([expression, identity, noise], 1)
     x = relu(convolution(x, w["decoder.embed.weight"], w["decoder.embed.bias"]))
     for n in range(n_residual):
-        x = x + relu(convolution(x, w[f"decoder.residual{n}.weight"], w[f"decoder.residual{n}.bias"]))
+        x = x + relu(
+            convolution(x, w[f"decoder.residual{n}.weight"], w[f"decoder.residual{n}.bias"])
+        )
     n = 0
     while f"decoder.up{n}" in w:
         x = relu(instance_norm(transposed(x, w[f"decoder.up{n}"], 2), 1e-5))
@@ -118,7 +134,8 @@ def decoder(w: Weights, expression: Tensor, identity: Tensor, noise: Tensor, n_r
     return 1 / (1 + (-x).exp())
 
 
-# --- losses -----------------------------------------------------------------------------------------------------------
+# --- losses
+# -----------------------------------------------------------------------------------------------------------
 
 
 def cross_entropy(logits: Tensor, labels: Sequence[int]) -> Tensor:
@@ -197,9 +214,11 @@ def source_terms(
 def target_terms(
     n: Networks, x: Tensor, prototype: Tensor, y_prototype: Sequence[int], noises: Sequence[Tensor]
 ) -> dict[str, Tensor]:
-    """The generator's terms at a person (a.3 and a.8): the person is class 0 of the identity critic.
+    """The generator's terms at a person (a.3 and a.8): the person is class 0 of the identity
+    critic.
 
-    Perceptual: of the rebuilt neutral picture. Lower cycle: the generated picture's expression map is the prototype.
+    Perceptual: of the rebuilt neutral picture. Lower cycle: the generated picture's expression map
+    is the prototype.
     """
     g = n.g(prototype, n.e_id(x), noises[0])
     rebuilt = n.g(n.e_exp(x), n.e_id(g), noises[1])
@@ -212,7 +231,8 @@ def target_terms(
     }
 
 
-# --- steps ------------------------------------------------------------------------------------------------------------
+# --- steps
+# ------------------------------------------------------------------------------------------------------------
 
 GENERATOR = ("identity", "expression", "decoder")
 
@@ -234,7 +254,9 @@ class Trainer:
     def move(self, n: Networks, loss: Tensor, parts: Sequence[str]) -> None:
         """One step of Adam (0.9, 0.999, 1e-8) on these networks' own weights."""
         names = [name for name in self.w if name.split(".")[0] in parts]
-        slopes = torch.autograd.grad(loss, [n.w[name] for name in names], retain_graph=True, allow_unused=True)
+        slopes = torch.autograd.grad(
+            loss, [n.w[name] for name in names], retain_graph=True, allow_unused=True
+        )
         for name, g in zip(names, slopes, strict=True):
             if g is None:
                 continue
@@ -255,9 +277,11 @@ class Trainer:
         with_d_id: bool = True,
         with_d_exp: bool = True,
     ) -> dict[str, float]:
-        """a.2: generate; update C_exp; update D_id and D_exp; update the generator against the updated critics.
+        """a.2: generate; update C_exp; update D_id and D_exp; update the generator against the
+        updated critics.
 
-        The real side of the perceptual term is of the identity critic before its update, as the library states.
+        The real side of the perceptual term is of the identity critic before its update, as the
+        library states.
         """
         before = self.networks()
         g = before.g(before.e_exp(x_e), before.e_id(x_i), noises[0]).detach()
@@ -292,9 +316,11 @@ class Trainer:
         generated_trains: bool = True,
         with_head: bool = True,
     ) -> dict[str, float]:
-        """a.3 and a.8: the identity critic; then generator and recogniser together. The expression critic stays.
+        """a.3 and a.8: the identity critic; then generator and recogniser together. The expression
+        critic stays.
 
-        L_exp is of the real neutral pictures and, with ``generated_trains``, of generated ones that are constants.
+        L_exp is of the real neutral pictures and, with ``generated_trains``, of generated ones that
+        are constants.
         """
         before = self.networks()
         g = before.g(prototype, before.e_id(x), noises[0]).detach()
@@ -318,11 +344,14 @@ class Trainer:
         return {name: float(value.detach()) for name, value in said.items()}
 
 
-# --- schedule ---------------------------------------------------------------------------------------------------------
+# --- schedule
+# ---------------------------------------------------------------------------------------------------------
 
 
 def evenly(n: int, limit: int) -> list[set[int]]:
-    """For each frame kept, which ones it may be: the nearest to an even spacing from the first to the last of ``n``."""
+    """For each frame kept, which ones it may be: the nearest to an even spacing from the first to
+    the last of ``n``.
+    """
     if n <= limit:
         return [{i} for i in range(n)]
     kept = []

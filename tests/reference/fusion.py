@@ -1,8 +1,10 @@
-"""The fusion networks once more, slowly: loops over recordings, rows, modalities, heads and streams, in float64.
+"""The fusion networks once more, slowly: loops over recordings, rows, modalities, heads and
+streams, in float64.
 
-Written from the description of the BAH baselines (ICLR 2026; temporal convolutions, LFAN, CAN, MT, JMT), from
-``docs/fusion.md`` and from the deviations that the library's docstrings state. Nothing here is shared with the library
-but the names of the weights and the order in which a head lists its pairs of streams. Dropout is left out.
+Written from the description of the BAH baselines (ICLR 2026; temporal convolutions, LFAN, CAN, MT,
+JMT), from ``docs/fusion.md`` and from the deviations that the library's docstrings state. Nothing
+here is shared with the library but the names of the weights and the order in which a head lists its
+pairs of streams. Dropout is left out.
 
 ``w`` holds the arrays of a network by name. ``x (B, T, D)`` are the rows of several recordings.
 """
@@ -21,7 +23,8 @@ LFAN_HEADS, LFAN_SIZE = 2, 16
 LEAK = 0.01
 
 
-# --- small parts -----------------------------------------------------------------------------------------------------
+# --- small parts
+# -----------------------------------------------------------------------------------------------------
 
 
 def sigmoid(x: float) -> float:
@@ -61,12 +64,16 @@ def batch_norm(
         mean, variance = w[f"{name}.running_mean"][d], w[f"{name}.running_var"][d]
         if training:
             mean, variance, _ = moments(x, counted, d)
-        y[:, :, d] = (x[:, :, d] - mean) / math.sqrt(variance + eps) * w[f"{name}.weight"][d] + w[f"{name}.bias"][d]
+        y[:, :, d] = (x[:, :, d] - mean) / math.sqrt(variance + eps) * w[f"{name}.weight"][d] + w[
+            f"{name}.bias"
+        ][d]
     return y
 
 
 def moments(x: np.ndarray, counted: np.ndarray, d: int) -> tuple[float, float, int]:
-    """Mean and variance (over n, not n - 1) of the counted entries of column ``d``, and how many they are."""
+    """Mean and variance (over n, not n - 1) of the counted entries of column ``d``, and how many
+    they are.
+    """
     found = [x[b, t, d] for b in range(x.shape[0]) for t in range(x.shape[1]) if counted[b, t, d]]
     if not found:
         return 0.0, 0.0, 0
@@ -79,11 +86,14 @@ def every_column(rows: np.ndarray, width: int) -> np.ndarray:
     return np.repeat(np.asarray(rows)[:, :, None], width, axis=2)
 
 
-# --- temporal convolutions -------------------------------------------------------------------------------------------
+# --- temporal convolutions
+# -------------------------------------------------------------------------------------------
 
 
 def receptive_field(n_blocks: int, kernel: int) -> int:
-    """Rows that one output row sees: itself, and what each of the two convolutions of every block looks back."""
+    """Rows that one output row sees: itself, and what each of the two convolutions of every block
+    looks back.
+    """
     rows = 1
     for block in range(n_blocks):
         for _convolution in range(2):
@@ -92,7 +102,9 @@ def receptive_field(n_blocks: int, kernel: int) -> int:
 
 
 def causal_convolution(w: Weights, name: str, x: np.ndarray, dilation: int) -> np.ndarray:
-    """Rows ``(T, n_in)`` → ``(T, n_out)``. The last tap is the row itself; before the beginning there are zeros."""
+    """Rows ``(T, n_in)`` → ``(T, n_out)``. The last tap is the row itself; before the beginning
+    there are zeros.
+    """
     v, g, bias = w[f"{name}.v"], w[f"{name}.g"], w[f"{name}.bias"]
     n_out, _, kernel = v.shape
     y = np.zeros((len(x), n_out))
@@ -107,7 +119,9 @@ def causal_convolution(w: Weights, name: str, x: np.ndarray, dilation: int) -> n
     return y
 
 
-def tcn(w: Weights, name: str, x: np.ndarray, n_blocks: int, counted: np.ndarray, training: bool) -> np.ndarray:
+def tcn(
+    w: Weights, name: str, x: np.ndarray, n_blocks: int, counted: np.ndarray, training: bool
+) -> np.ndarray:
     """Blocks of two convolutions with a residual, dilation 1, 2, 4 …, then batch norm."""
     found = []
     for rows in x:
@@ -119,7 +133,9 @@ def tcn(w: Weights, name: str, x: np.ndarray, n_blocks: int, counted: np.ndarray
             h = np.array([leaky(r) for r in h])
             skip = rows
             if f"{at}.skip.weight" in w:
-                skip = np.array([w[f"{at}.skip.weight"][:, :, 0] @ r + w[f"{at}.skip.bias"] for r in rows])
+                skip = np.array(
+                    [w[f"{at}.skip.weight"][:, :, 0] @ r + w[f"{at}.skip.bias"] for r in rows]
+                )
             rows = h + skip
         found.append(rows)
     y = np.array(found)
@@ -136,11 +152,15 @@ def seen_lately(measured: np.ndarray, hold: int) -> np.ndarray:
 
 
 def anchor(w: Weights, name: str, z: np.ndarray, windows: Sequence[int]) -> np.ndarray:
-    """How strongly chosen columns were up over windows that end now: ``z (T, n_columns)`` → ``(T,)`` in (0, 1)."""
+    """How strongly chosen columns were up over windows that end now: ``z (T, n_columns)`` →
+    ``(T,)`` in (0, 1).
+    """
     columns = [softplus(c) for c in w[f"{name}.columns"]]
     share = softmax(list(w[f"{name}.times"]))
     steepness, threshold = softplus(float(w[f"{name}.steepness"])), float(w[f"{name}.threshold"])
-    total = [sum(c * v for c, v in zip(columns, row, strict=True)) / math.sqrt(len(columns)) for row in z]
+    total = [
+        sum(c * v for c, v in zip(columns, row, strict=True)) / math.sqrt(len(columns)) for row in z
+    ]
     y = []
     for t in range(len(z)):
         level = 0.0
@@ -150,12 +170,15 @@ def anchor(w: Weights, name: str, z: np.ndarray, windows: Sequence[int]) -> np.n
     return np.array(y)
 
 
-# --- heads -----------------------------------------------------------------------------------------------------------
+# --- heads
+# -----------------------------------------------------------------------------------------------------------
 # ``hs``: one ``(B, T, d_m)`` per modality; ``present (B, T, M)``; ``frames (B, T)``: real rows.
 
 
 def lfan(w: Weights, hs: Sequence[np.ndarray], present: np.ndarray) -> np.ndarray:
-    """Per row and head, attention of every modality over those that are present; the first modality leads."""
+    """Per row and head, attention of every modality over those that are present; the first modality
+    leads.
+    """
     n_batch, n_rows, n_mod = present.shape
     inner = LFAN_HEADS * LFAN_SIZE
     y = np.zeros((n_batch, n_rows, hs[0].shape[2] + inner * n_mod))
@@ -182,7 +205,11 @@ def lfan(w: Weights, hs: Sequence[np.ndarray], present: np.ndarray) -> np.ndarra
 
 
 def can(
-    w: Weights, hs: Sequence[np.ndarray], present: np.ndarray, frames: np.ndarray, training: bool = False
+    w: Weights,
+    hs: Sequence[np.ndarray],
+    present: np.ndarray,
+    frames: np.ndarray,
+    training: bool = False,
 ) -> np.ndarray:
     """A softmax over all channels of all modalities that are present weighs the channels."""
     n_batch, n_rows, n_mod = present.shape
@@ -192,7 +219,9 @@ def can(
         for t in range(n_rows):
             channels, here = [], []
             for m in range(n_mod):
-                channels += list(linear(w, f"project.{m}", hs[m][b, t]) if present[b, t, m] else np.zeros(width))
+                channels += list(
+                    linear(w, f"project.{m}", hs[m][b, t]) if present[b, t, m] else np.zeros(width)
+                )
                 here += [bool(present[b, t, m])] * width
             scores = linear(w, "attend", np.array(channels))
             weighed = np.zeros(len(channels))
@@ -206,9 +235,15 @@ def can(
 
 
 def attend(
-    w: Weights, name: str, query: np.ndarray, others: Sequence[np.ndarray], allowed: Sequence[bool] | None = None
+    w: Weights,
+    name: str,
+    query: np.ndarray,
+    others: Sequence[np.ndarray],
+    allowed: Sequence[bool] | None = None,
 ) -> np.ndarray:
-    """What one row takes from others: scaled dot products, softmax, values, output layer. One head."""
+    """What one row takes from others: scaled dot products, softmax, values, output layer.
+    One head.
+    """
     others = [o for k, o in enumerate(others) if allowed is None or allowed[k]]
     q = linear(w, f"{name}.q", query)
     taken = np.zeros(len(q))
@@ -219,8 +254,12 @@ def attend(
     return linear(w, f"{name}.out", taken)
 
 
-def over_time(w: Weights, name: str, queries: np.ndarray, others: np.ndarray, window: int | None) -> np.ndarray:
-    """Attention over the rows of one recording: the last ``window`` ones, this one included, or all."""
+def over_time(
+    w: Weights, name: str, queries: np.ndarray, others: np.ndarray, window: int | None
+) -> np.ndarray:
+    """Attention over the rows of one recording: the last ``window`` ones, this one included, or
+    all.
+    """
     y = []
     for t in range(len(queries)):
         rows = others if window is None else others[max(t - window + 1, 0) : t + 1]
@@ -239,7 +278,14 @@ def pairs_of(n_modalities: int, joint: bool) -> list[tuple[int, int]]:
     """(query, key) streams in the order of the weights; the joint stream is the last."""
     if joint and n_modalities == 2:
         video, audio, both = 0, 1, 2
-        return [(video, audio), (audio, video), (both, video), (video, both), (both, audio), (audio, both)]
+        return [
+            (video, audio),
+            (audio, video),
+            (both, video),
+            (video, both),
+            (both, audio),
+            (audio, both),
+        ]
     n = n_modalities + int(joint)
     return [(q, k) for q in range(n) for k in range(n) if q != k]
 
@@ -256,7 +302,9 @@ def streams(
     window: int,
     training: bool = False,
 ) -> np.ndarray:
-    """MT and JMT. Corrected: the last attention is over the streams of a row. Released: over all rows of the batch."""
+    """MT and JMT. Corrected: the last attention is over the streams of a row. Released: over all
+    rows of the batch.
+    """
     n_mod = 2 if released else len(hs)
     residual = residual and not released
     look_back = None if released else window
@@ -269,13 +317,30 @@ def streams(
         rows = [np.array([linear(w, f"project.{m}", h) for h in hs[m][b]]) for m in range(n_mod)]
         here = [[bool(present[b, t, m]) for t in range(n_rows)] for m in range(n_mod)]
         if joint:
-            rows.append(np.array([linear(w, "joint", np.concatenate([r[t] for r in rows])) for t in range(n_rows)]))
+            rows.append(
+                np.array(
+                    [
+                        linear(w, "joint", np.concatenate([r[t] for r in rows]))
+                        for t in range(n_rows)
+                    ]
+                )
+            )
             here.append([bool(present[b, t].any()) for t in range(n_rows)])
         encoded = []
         for s, stream in enumerate(rows):
             attended = over_time(w, f"encode.{s}.attention", stream, stream, look_back)
-            encoded.append(np.array([after_attention(w, f"encode.{s}", stream[t], attended[t]) for t in range(n_rows)]))
-        crossed = [over_time(w, f"cross.{i}", encoded[q], encoded[k], look_back) for i, (q, k) in enumerate(pairs)]
+            encoded.append(
+                np.array(
+                    [
+                        after_attention(w, f"encode.{s}", stream[t], attended[t])
+                        for t in range(n_rows)
+                    ]
+                )
+            )
+        crossed = [
+            over_time(w, f"cross.{i}", encoded[q], encoded[k], look_back)
+            for i, (q, k) in enumerate(pairs)
+        ]
         slots.append([])
         allowed.append([])
         for t in range(n_rows):
@@ -308,10 +373,16 @@ def streams(
     return np.array([[leaky(row) for row in rows] for rows in y])
 
 
-def over_streams(w: Weights, slots: Sequence[np.ndarray], allowed: Sequence[bool], residual: bool) -> np.ndarray:
-    """Encoder and attention over the streams of one row, then the mean of the streams that are there."""
+def over_streams(
+    w: Weights, slots: Sequence[np.ndarray], allowed: Sequence[bool], residual: bool
+) -> np.ndarray:
+    """Encoder and attention over the streams of one row, then the mean of the streams that are
+    there.
+    """
     encoded = [
-        after_attention(w, "slot_encoder", slot, attend(w, "slot_encoder.attention", slot, slots, allowed))
+        after_attention(
+            w, "slot_encoder", slot, attend(w, "slot_encoder.attention", slot, slots, allowed)
+        )
         for slot in slots
     ]
     met = [attend(w, "slot_attention", row, encoded, allowed) for row in encoded]
@@ -321,11 +392,18 @@ def over_streams(w: Weights, slots: Sequence[np.ndarray], allowed: Sequence[bool
     return sum(there) / len(there) if there else np.zeros(len(slots[0]))
 
 
-def last_slot_over_all_rows(w: Weights, slots: Sequence[Sequence[Sequence[np.ndarray]]]) -> np.ndarray:
-    """The published code: the last slot alone, its rows of all recordings attending to one another."""
+def last_slot_over_all_rows(
+    w: Weights, slots: Sequence[Sequence[Sequence[np.ndarray]]]
+) -> np.ndarray:
+    """The published code: the last slot alone, its rows of all recordings attending to
+    one another.
+    """
     places = [(b, t) for b in range(len(slots)) for t in range(len(slots[0]))]
     rows = [slots[b][t][-1] for b, t in places]
-    encoded = [after_attention(w, "slot_encoder", row, attend(w, "slot_encoder.attention", row, rows)) for row in rows]
+    encoded = [
+        after_attention(w, "slot_encoder", row, attend(w, "slot_encoder.attention", row, rows))
+        for row in rows
+    ]
     y = np.zeros((len(slots), len(slots[0]), len(rows[0])))
     for (b, t), row in zip(places, encoded, strict=True):
         y[b, t] = attend(w, "slot_attention", row, encoded)
@@ -342,9 +420,11 @@ def conflict(
     terms: bool,
     training: bool = False,
 ) -> np.ndarray:
-    """Plain attention over the modalities, strengths for and against, and (``terms``) their products.
+    """Plain attention over the modalities, strengths for and against, and (``terms``) their
+    products.
 
-    ``anchors``: per modality for and against ``(B, T)``, which take the place of the first learnt pair; or None.
+    ``anchors``: per modality for and against ``(B, T)``, which take the place of the first learnt
+    pair; or None.
     """
     n_batch, n_rows, n_mod = present.shape
     sides = len(w["sides.0.bias"]) // 2
@@ -380,8 +460,12 @@ def conflict(
                     known += [here[m]] * sides
                 for i in range(n_mod):
                     for j in range(i + 1, n_mod):
-                        values += [pro[i][s] * con[j][s] + con[i][s] * pro[j][s] for s in range(sides)]
-                        values += [pro[i][s] * pro[j][s] + con[i][s] * con[j][s] for s in range(sides)]
+                        values += [
+                            pro[i][s] * con[j][s] + con[i][s] * pro[j][s] for s in range(sides)
+                        ]
+                        values += [
+                            pro[i][s] * pro[j][s] + con[i][s] * con[j][s] for s in range(sides)
+                        ]
                         known += [here[i] and here[j]] * (2 * sides)
             found.append(values)
             there.append(known)
@@ -396,7 +480,8 @@ def conflict(
     return np.concatenate([hidden, scaled, present.astype(float)], axis=2)
 
 
-# --- the whole network -----------------------------------------------------------------------------------------------
+# --- the whole network
+# -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -416,7 +501,9 @@ class Design:
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows ``z (B, T, D)``, ``frame (B, T, C)`` without the question, calibrated ``rows``; ``video (B, C)``."""
+    """Rows ``z (B, T, D)``, ``frame (B, T, C)`` without the question, calibrated ``rows``; ``video
+    (B, C)``.
+    """
 
     z: np.ndarray
     frame: np.ndarray
@@ -445,8 +532,9 @@ def network(
 ) -> Answer:
     """Scores of rows and recordings. ``values``, ``masks (B, T, D_m)``.
 
-    ``keep (V, B, M)``: the recordings as seen in V ways, each with some modalities only; the answer has ``V * B``.
-    The convolutions see everything; what the heads take as absent is what ``keep`` leaves out.
+    ``keep (V, B, M)``: the recordings as seen in V ways, each with some modalities only; the answer
+    has ``V * B``. The convolutions see everything; what the heads take as absent is what ``keep``
+    leaves out.
     """
     n_batch, n_rows = frames.shape
     hs, present, anchors = [], [], []
@@ -466,8 +554,14 @@ def network(
         present.append(seen)
         anchors.append(None)
         if f"anchor.{m}.0.columns" in w:
-            pro = [anchor(w, f"anchor.{m}.0", z[b][:, design.approach[i]], design.anchor_rows) for b in range(n_batch)]
-            con = [anchor(w, f"anchor.{m}.1", z[b][:, design.avoid[i]], design.anchor_rows) for b in range(n_batch)]
+            pro = [
+                anchor(w, f"anchor.{m}.0", z[b][:, design.approach[i]], design.anchor_rows)
+                for b in range(n_batch)
+            ]
+            con = [
+                anchor(w, f"anchor.{m}.1", z[b][:, design.avoid[i]], design.anchor_rows)
+                for b in range(n_batch)
+            ]
             anchors[i] = (np.array(pro), np.array(con))
     there = np.stack(present, axis=2)
     real = frames
@@ -503,12 +597,18 @@ def network(
             training=training,
         )
     else:
-        z = conflict(head, hs, there, real, anchors, terms=design.model == "conflict", training=training)
+        z = conflict(
+            head, hs, there, real, anchors, terms=design.model == "conflict", training=training
+        )
     return scores(w, z, frames, question, there)
 
 
-def scores(w: Weights, z: np.ndarray, frames: np.ndarray, question: Sequence[int], present: np.ndarray) -> Answer:
-    """Frame scores are linear in ``z``; a recording's score is their weighted mean, scaled (auto-pool)."""
+def scores(
+    w: Weights, z: np.ndarray, frames: np.ndarray, question: Sequence[int], present: np.ndarray
+) -> Answer:
+    """Frame scores are linear in ``z``; a recording's score is their weighted mean, scaled
+    (auto-pool).
+    """
     n_batch, n_rows = frames.shape
     n_classes = len(w["frame.bias"])
     frame, rows = np.zeros((n_batch, n_rows, n_classes)), np.zeros((n_batch, n_rows, n_classes))

@@ -1,4 +1,6 @@
-"""Slow references for the figures of evaluation: plain loops over plain lists, written from the definitions."""
+"""Slow references for the figures of evaluation: plain loops over plain lists, written from the
+definitions.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ def share(part: float, whole: float, empty: float = nan) -> float:
     return part / whole if whole > 0 else empty
 
 
-# --- one score of two classes -------------------------------------------------------------------------------------
+# --- one score of two classes
+# -------------------------------------------------------------------------------------
 
 
 def f1(y: Sequence[int], said: Sequence[int], c: int, w: Numbers) -> float:
@@ -53,7 +56,11 @@ def auc(y: Sequence[int], p: Numbers, w: Numbers) -> float:
 
 
 def within_question_auc(
-    y: Sequence[int], p: Numbers, question: Sequence[str], w: Numbers, fold: Sequence[int] | None = None
+    y: Sequence[int],
+    p: Numbers,
+    question: Sequence[str],
+    w: Numbers,
+    fold: Sequence[int] | None = None,
 ) -> float:
     """The same pairs, those of one question (and one fold) only."""
     right = pairs = 0.0
@@ -81,7 +88,9 @@ def average_precision(y: Sequence[int], p: Numbers, w: Numbers) -> float:
 
 
 def ap_bah(y: Sequence[int], p: Numbers, w: Numbers) -> float:
-    """Trapezoids over the thresholds 0, .001 … .999 (``methods/bah.md``); precision is 0 where nothing is said."""
+    """Trapezoids over the thresholds 0, .001 … .999 (``methods/bah.md``); precision is 0 where
+    nothing is said.
+    """
     positives = sum(weight for truth, weight in zip(y, w, strict=True) if truth == 1)
     if not positives:
         return nan
@@ -125,7 +134,9 @@ def quantile(values: Numbers, q: float) -> float:
 
 
 def interval(values: Numbers, level: float = 0.95) -> list[float]:
-    """The middle ``level`` of the values that are defined: of 95 %, from the 2.5th to the 97.5th percentile."""
+    """The middle ``level`` of the values that are defined: of 95 %, from the 2.5th to the 97.5th
+    percentile.
+    """
     known = [v for v in values if math.isfinite(v)]
     if not known:
         return [nan, nan]
@@ -133,7 +144,8 @@ def interval(values: Numbers, level: float = 0.95) -> list[float]:
     return [quantile(known, tail), quantile(known, 1 - tail)]
 
 
-# --- several classes ----------------------------------------------------------------------------------------------
+# --- several classes
+# ----------------------------------------------------------------------------------------------
 
 
 def decide(probs: Sequence[Numbers]) -> list[int]:
@@ -178,7 +190,9 @@ def uar(y: Sequence[int], probs: Sequence[Numbers], w: Numbers) -> float:
     for c in range(len(probs[0])):
         there = sum(k for t, k in zip(y, w, strict=True) if t == c)
         if there > 0:
-            recalls.append(sum(k for t, s, k in zip(y, said, w, strict=True) if t == c == s) / there)
+            recalls.append(
+                sum(k for t, s, k in zip(y, said, w, strict=True) if t == c == s) / there
+            )
     return sum(recalls) / len(recalls) if recalls else nan
 
 
@@ -198,7 +212,9 @@ def top_ece(y: Sequence[int], probs: Sequence[Numbers], w: Numbers) -> float:
 
 
 def risk_coverage(y: Sequence[int], probs: Sequence[Numbers]) -> list[tuple[float, float]]:
-    """Per confidence that occurs, falling: the share of rows at least as sure, and how many of those are wrong."""
+    """Per confidence that occurs, falling: the share of rows at least as sure, and how many of
+    those are wrong.
+    """
     said = decide(probs)
     found = []
     for sure in sorted({max(row) for row in probs}, reverse=True):
@@ -217,7 +233,8 @@ def aurc(y: Sequence[int], probs: Sequence[Numbers]) -> float:
     return sum(risks) / len(risks)
 
 
-# --- people -------------------------------------------------------------------------------------------------------
+# --- people
+# -------------------------------------------------------------------------------------------------------
 
 
 def wilson(k: int, n: int, z: float) -> tuple[float, float]:
@@ -238,7 +255,9 @@ def wilson(k: int, n: int, z: float) -> tuple[float, float]:
 
 
 def sign_flip(differences: Numbers) -> float:
-    """Share of all sign patterns whose sum is at least as far from 0 as the observed one; zeros have no sign."""
+    """Share of all sign patterns whose sum is at least as far from 0 as the observed one; zeros
+    have no sign.
+    """
     d = [v for v in differences if v != 0]
     if not d:
         return 1.0
@@ -264,10 +283,14 @@ def rank_biserial(differences: Numbers) -> float:
 
 
 def signed_rank_p(differences: Numbers) -> float:
-    """Exact two-sided p of Wilcoxon's signed-rank statistic (no zeros, no ties): every pattern of signs."""
+    """Exact two-sided p of Wilcoxon's signed-rank statistic (no zeros, no ties): every pattern of
+    signs.
+    """
     place = ranks([abs(v) for v in differences])
     observed = sum(r for r, v in zip(place, differences, strict=True) if v > 0)
-    sums = [sum(itertools.compress(place, on)) for on in itertools.product((0, 1), repeat=len(place))]
+    sums = [
+        sum(itertools.compress(place, on)) for on in itertools.product((0, 1), repeat=len(place))
+    ]
     low, high = sum(s <= observed for s in sums), sum(s >= observed for s in sums)
     return min(1.0, 2 * min(low, high) / len(sums))
 
@@ -288,7 +311,8 @@ def worst_decile(values: Numbers) -> float:
     return sum(sorted(values)[:n]) / n
 
 
-# --- timelines ----------------------------------------------------------------------------------------------------
+# --- timelines
+# ----------------------------------------------------------------------------------------------------
 
 Event = tuple[float, float]
 
@@ -333,7 +357,10 @@ def changes(times_s: Numbers, labels: Sequence[int]) -> list[tuple[float, int]]:
 
 
 def timeline_figures(
-    lines: Sequence[tuple[Numbers, Sequence[int], Sequence[int]]], hop_s: float, tolerance_s: float, max_lag_s: float
+    lines: Sequence[tuple[Numbers, Sequence[int], Sequence[int]]],
+    hop_s: float,
+    tolerance_s: float,
+    max_lag_s: float,
 ) -> dict[str, float]:
     """All figures over recordings, pooled."""
     found = total = missed = flips = true_flips = coded = 0
@@ -350,7 +377,11 @@ def timeline_figures(
                 p, q = b[shared.index(max(shared))]
                 errors += [abs(start - p), abs(end - q)]
         for at, label in changes(times_s, true):
-            near = [t - at for t, to in changes(times_s, told) if to == label and abs(t - at) <= max_lag_s + 1e-9]
+            near = [
+                t - at
+                for t, to in changes(times_s, told)
+                if to == label and abs(t - at) <= max_lag_s + 1e-9
+            ]
             if near:
                 lags.append(min(near, key=abs))
             else:
@@ -369,15 +400,20 @@ def timeline_figures(
     }
 
 
-# --- shortcut rows ------------------------------------------------------------------------------------------------
+# --- shortcut rows
+# ------------------------------------------------------------------------------------------------
 
 
 def rates(y: Sequence[int], n_classes: int) -> list[float]:
     return [sum(v == c for v in y) / len(y) for c in range(n_classes)]
 
 
-def question_only(train_q: Sequence[str], y: Sequence[int], n_classes: int, test_q: Sequence[str]) -> list[list[float]]:
-    """The question's training rates; of a question that was not in training the mean over questions, each once."""
+def question_only(
+    train_q: Sequence[str], y: Sequence[int], n_classes: int, test_q: Sequence[str]
+) -> list[list[float]]:
+    """The question's training rates; of a question that was not in training the mean over
+    questions, each once.
+    """
     known = {}
     for q in dict.fromkeys(train_q):
         known[q] = rates([v for v, own in zip(y, train_q, strict=True) if own == q], n_classes)
@@ -385,8 +421,12 @@ def question_only(train_q: Sequence[str], y: Sequence[int], n_classes: int, test
     return [known.get(q, unseen) for q in test_q]
 
 
-def position(train_at: Numbers, y: Sequence[int], n_classes: int, test_at: Numbers) -> list[list[float]]:
-    """The rates of the row's tenth of an answer; of a tenth without training rows the overall rates."""
+def position(
+    train_at: Numbers, y: Sequence[int], n_classes: int, test_at: Numbers
+) -> list[list[float]]:
+    """The rates of the row's tenth of an answer; of a tenth without training rows the overall
+    rates.
+    """
     found = []
     for at in test_at:
         same = [v for v, own in zip(y, train_at, strict=True) if bin_of(own, 10) == bin_of(at, 10)]

@@ -1,7 +1,8 @@
 """Divergences between two sets of rows, one number at a time (float64, plain loops).
 
-Written from the equations: MK-MMD as the subject-based adaptation code has it (specification dsfda.md, c.1), the
-published local MMD (DSAN), weighted MMD, and CORAL. Slow on purpose: every sum of an equation is a loop here.
+Written from the equations: MK-MMD as the subject-based adaptation code has it (specification
+dsfda.md, c.1), the published local MMD (DSAN), weighted MMD, and CORAL. Slow on purpose: every sum
+of an equation is a loop here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def squared_distance(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def width(rows: Rows, how: str | float, n_kernels: int, factor: float) -> float:
-    """Width of the narrowest kernel: the middle one has the mean, or median, over pairs of two different rows."""
+    """Width of the narrowest kernel: the middle one has the mean, or median, over pairs of two
+    different rows.
+    """
     pairs = []
     for i in range(len(rows)):
         for j in range(len(rows)):
@@ -31,13 +34,17 @@ def width(rows: Rows, how: str | float, n_kernels: int, factor: float) -> float:
     if how == "mean":
         middle = sum(pairs) / len(pairs)
     elif how == "median":
-        middle = sorted(pairs)[len(pairs) // 2 - 1]  # an even number of values: the lower one in the middle
+        middle = sorted(pairs)[
+            len(pairs) // 2 - 1
+        ]  # an even number of values: the lower one in the middle
     else:
         middle = float(how)
     return middle / factor ** (n_kernels // 2)
 
 
-def kernel(a: Sequence[float], b: Sequence[float], narrowest: float, n_kernels: int, factor: float) -> float:
+def kernel(
+    a: Sequence[float], b: Sequence[float], narrowest: float, n_kernels: int, factor: float
+) -> float:
     """Sum (not mean) of Gaussians whose widths grow by ``factor``."""
     total, wide = 0.0, narrowest
     for _ in range(n_kernels):
@@ -47,9 +54,17 @@ def kernel(a: Sequence[float], b: Sequence[float], narrowest: float, n_kernels: 
 
 
 def weighted(
-    x: Rows, own: Sequence[float], y: Rows, other: Sequence[float], narrowest: float, n_kernels: int, factor: float
+    x: Rows,
+    own: Sequence[float],
+    y: Rows,
+    other: Sequence[float],
+    narrowest: float,
+    n_kernels: int,
+    factor: float,
 ) -> float:
-    """Squared distance of two weighted means in the kernel's space: ``|sum own phi(x) - sum other phi(y)|^2``."""
+    """Squared distance of two weighted means in the kernel's space: ``|sum own phi(x) - sum other
+    phi(y)|^2``.
+    """
 
     def k(a: Sequence[float], b: Sequence[float]) -> float:
         return kernel(a, b, narrowest, n_kernels, factor)
@@ -94,11 +109,17 @@ def mk_mmd(
     for i in range(n):
         for j in range(m):
             between.append(kernel(x[i], y[j], narrowest, n_kernels, factor))
-    return sum(within_x) / len(within_x) + sum(within_y) / len(within_y) - 2 * sum(between) / len(between)
+    return (
+        sum(within_x) / len(within_x)
+        + sum(within_y) / len(within_y)
+        - 2 * sum(between) / len(between)
+    )
 
 
 def lmmd(x: Rows, y: Sequence[int], z: Rows, probs: Rows, narrowest: float | None = None) -> float:
-    """Local MMD: per class, source rows of it against target rows weighted by its probability; mean over classes."""
+    """Local MMD: per class, source rows of it against target rows weighted by its probability; mean
+    over classes.
+    """
     if narrowest is None:
         narrowest = width([*x, *z], "mean", 5, 2.0)
     parts = []
@@ -114,7 +135,9 @@ def lmmd(x: Rows, y: Sequence[int], z: Rows, probs: Rows, narrowest: float | Non
 
 
 def shared_mmd(x: Rows, y: Sequence[int], z: Rows, shares: Sequence[float]) -> float:
-    """MK-MMD of a source whose classes are weighted to have ``shares``; a class without a row gives its share up."""
+    """MK-MMD of a source whose classes are weighted to have ``shares``; a class without a row gives
+    its share up.
+    """
     there = sum(shares[c] for c in range(len(shares)) if c in y)
     own = []
     for label in y:
@@ -124,7 +147,9 @@ def shared_mmd(x: Rows, y: Sequence[int], z: Rows, shares: Sequence[float]) -> f
 
 
 def class_shares(probs: Rows, known: Sequence[float], rounds: int) -> list[float]:
-    """Shares of the classes by the EM of Saerens et al. (2002), from probabilities made at the shares ``known``."""
+    """Shares of the classes by the EM of Saerens et al. (2002), from probabilities made at the
+    shares ``known``.
+    """
     found = list(known)
     for _ in range(rounds):
         sums = [0.0] * len(known)
@@ -138,7 +163,9 @@ def class_shares(probs: Rows, known: Sequence[float], rounds: int) -> list[float
 
 
 def bank(x: Rows, y: Rows) -> float:
-    """33 Laplace kernels with widths 2^-8 … 2^8 times the (lower) median distance within ``x``, own pairs included."""
+    """33 Laplace kernels with widths 2^-8 … 2^8 times the (lower) median distance within ``x``, own
+    pairs included.
+    """
     pairs = sorted(math.sqrt(squared_distance(a, b)) for a in x for b in x)
     middle = pairs[(len(pairs) - 1) // 2] + 1e-7
     total = 0.0
@@ -146,7 +173,11 @@ def bank(x: Rows, y: Rows) -> float:
         wide = middle * 2 ** (i / 2 - 8)
 
         def mean(a: Rows, b: Rows, wide: float = wide) -> float:
-            return sum(math.exp(-math.sqrt(squared_distance(p, q)) / wide) for p in a for q in b) / len(a) / len(b)
+            return (
+                sum(math.exp(-math.sqrt(squared_distance(p, q)) / wide) for p in a for q in b)
+                / len(a)
+                / len(b)
+            )
 
         total += mean(x, x) + mean(y, y) - 2 * mean(x, y)
     return total
@@ -166,7 +197,9 @@ def covariance(x: Rows) -> list[list[float]]:
 
 
 def coral(x: Rows, y: Rows, squared: bool) -> float:
-    """Frobenius distance of the covariances over 4 d^2; squared as in Deep CORAL, or as the release has it."""
+    """Frobenius distance of the covariances over 4 d^2; squared as in Deep CORAL, or as the release
+    has it.
+    """
     of_x, of_y, dim = covariance(x), covariance(y), len(x[0])
     total = 0.0
     for a in range(dim):

@@ -53,7 +53,9 @@ def loss(
     r: float = 0.1,
     spread: float = 1.0,
 ) -> float:
-    """Answer like the neighbours do, weighted by affinity; like theirs, by ``r``; and spread over the classes."""
+    """Answer like the neighbours do, weighted by affinity; like theirs, by ``r``; and spread over
+    the classes.
+    """
 
     def agree(p: Row, s: Row) -> float:
         return sum(a * b for a, b in zip(p, s, strict=True))
@@ -85,7 +87,9 @@ def adapt(
     momentum: float,
     decay: float,
 ) -> Params:
-    """Map and head after ``steps``. The banks hold what each row was when it was last in a batch, this one included."""
+    """Map and head after ``steps``. The banks hold what each row was when it was last in a batch,
+    this one included.
+    """
     params = descent.start(z, weight, bias)
     draw = descent.batches(len(z), batch, np.random.default_rng(seed))
     rows = [descent.moved(params, row) for row in z]
@@ -108,4 +112,6 @@ def adapt(
     def rate(done: float) -> float:
         return descent.decayed(lr, done)
 
-    return descent.nesterov(params, ("gain", "shift", "turn", "offset"), make_loss, steps, rate, momentum, decay)
+    return descent.nesterov(
+        params, ("gain", "shift", "turn", "offset"), make_loss, steps, rate, momentum, decay
+    )

@@ -1,4 +1,6 @@
-"""The losses of SFDA-PFT (arXiv 2508.09202; specification dsfda.md, b.2, b.3 and b.7) in float64 with plain loops."""
+"""The losses of SFDA-PFT (arXiv 2508.09202; specification dsfda.md, b.2, b.3 and b.7) in float64
+with plain loops.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def gram(maps: np.ndarray) -> np.ndarray:
 
 
 def gram_style(reference: Sequence[np.ndarray], translated: Sequence[np.ndarray]) -> float:
-    """Sum over layers of the mean squared difference of the Gram matrices, over samples and entries."""
+    """Sum over layers of the mean squared difference of the Gram matrices, over samples and
+    entries.
+    """
     total = 0.0
     for one, other in zip(reference, translated, strict=True):
         squares = []
@@ -45,7 +49,9 @@ def gram_style(reference: Sequence[np.ndarray], translated: Sequence[np.ndarray]
 
 
 def moments(reference: np.ndarray, translated: np.ndarray) -> float:
-    """Mean and standard deviation over the rows, per dimension; squared differences, averaged over dimensions."""
+    """Mean and standard deviation over the rows, per dimension; squared differences, averaged over
+    dimensions.
+    """
     means, deviations = [], []
     for d in range(reference.shape[1]):
         a, b = reference[:, d].tolist(), translated[:, d].tolist()
@@ -88,7 +94,9 @@ def translate(w: Params, z: Row, residual: bool) -> list[float]:
     """Linear, ReLU, linear; the residual one adds what came in."""
     dim = len(z)
     first, second = (w[f"layers.{k}.weight"] for k in (0, 2))
-    inner = [sum(first[a][d] * z[d] for d in range(dim)) + w["layers.0.bias"][a] for a in range(dim)]
+    inner = [
+        sum(first[a][d] * z[d] for d in range(dim)) + w["layers.0.bias"][a] for a in range(dim)
+    ]
     out = []
     for a in range(dim):
         value = w["layers.2.bias"][a] + sum(second[a][d] * max(0.0, inner[d]) for d in range(dim))
@@ -97,7 +105,9 @@ def translate(w: Params, z: Row, residual: bool) -> list[float]:
 
 
 def logits(z: Row, weight: np.ndarray, bias: np.ndarray) -> list[float]:
-    return [float(sum(weight[c][d] * z[d] for d in range(len(z))) + bias[c]) for c in range(len(bias))]
+    return [
+        float(sum(weight[c][d] * z[d] for d in range(len(z))) + bias[c]) for c in range(len(bias))
+    ]
 
 
 def adapt(
@@ -113,7 +123,9 @@ def adapt(
     with_ce: bool,
     seed: int,
 ) -> Params:
-    """The translator after some epochs on a neutral clip: keep the frozen logits, and (corrected) say neutral."""
+    """The translator after some epochs on a neutral clip: keep the frozen logits, and (corrected)
+    say neutral.
+    """
     rng = np.random.default_rng(seed)
     plan: list[list[int]] = []
     for _ in range(epochs):
@@ -146,9 +158,11 @@ def train(
     weights: tuple[float, float, float],
     seed: int,
 ) -> Params:
-    """The corrected source stage. ``weights`` are those of the label, of the frozen logits and of the style.
+    """The corrected source stage. ``weights`` are those of the label, of the frozen logits and of
+    the style.
 
-    In every epoch the people form a ring in random order, and each is translated towards the next one in it.
+    In every epoch the people form a ring in random order, and each is translated towards the next
+    one in it.
     """
     rng, names = np.random.default_rng(seed), sorted(set(people))
     plan = []

@@ -15,7 +15,9 @@ def median(values: Numbers) -> float:
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
-def at_rest(values: Numbers, step_s: float, least: int = 10) -> tuple[float, float, int, float] | None:
+def at_rest(
+    values: Numbers, step_s: float, least: int = 10
+) -> tuple[float, float, int, float] | None:
     """Median, median distance from it, rows, seconds; None with fewer than ten known rows."""
     known = [v for v in values if math.isfinite(v)]
     if len(known) < least:
@@ -25,7 +27,8 @@ def at_rest(values: Numbers, step_s: float, least: int = 10) -> tuple[float, flo
 
 
 def merged(parts: Sequence[tuple[float, float, int, float]]) -> tuple[float, float, int, float]:
-    """(centre, spread, rows, seconds) over visits, weighted by seconds; equally where no visit has any.
+    """(centre, spread, rows, seconds) over visits, weighted by seconds; equally where no visit has
+    any.
 
     The spread is over the visits that have one.
     """
@@ -45,7 +48,8 @@ def sample_sd(values: Numbers) -> float:
     return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
 
 
-# --- quality ------------------------------------------------------------------------------------------------------
+# --- quality
+# ------------------------------------------------------------------------------------------------------
 
 
 def ramp(value: float, bad: float, good: float) -> float:
@@ -54,11 +58,24 @@ def ramp(value: float, bad: float, good: float) -> float:
 
 
 def quality(
-    face_px: float, sharpness: float, light: float, clipped: float, yaw: float, pitch: float, cover: float
+    face_px: float,
+    sharpness: float,
+    light: float,
+    clipped: float,
+    yaw: float,
+    pitch: float,
+    cover: float,
 ) -> tuple[float, int]:
-    """Product of the scores, and 1 + the first rule that forbids measuring (0: none), with the usual limits."""
+    """Product of the scores, and 1 + the first rule that forbids measuring (0: none), with the
+    usual limits.
+    """
     blur = 1 / (1 + sharpness)
-    score = ramp(face_px, 20, 120) * ramp(light, 0.05, 0.25) * ramp(clipped, 1.0, 0.05) * ramp(blur, 1.0, 0.85)
+    score = (
+        ramp(face_px, 20, 120)
+        * ramp(light, 0.05, 0.25)
+        * ramp(clipped, 1.0, 0.05)
+        * ramp(blur, 1.0, 0.85)
+    )
     score *= ramp(abs(yaw), 90, 15) * (1 - cover)
     rules = (
         face_px < 40,
@@ -71,7 +88,8 @@ def quality(
     return score, next((k + 1 for k, broken in enumerate(rules) if broken), 0)
 
 
-# --- text ---------------------------------------------------------------------------------------------------------
+# --- text
+# ---------------------------------------------------------------------------------------------------------
 
 
 def fits(pattern: str, token: str) -> bool:
@@ -92,8 +110,12 @@ def fits(pattern: str, token: str) -> bool:
     return True
 
 
-def matches(phrases: Mapping[int, Sequence[Sequence[str]]], tokens: Sequence[str]) -> list[tuple[int, int, int]]:
-    """(category, first token, number): from left to right, per category the longest phrase; no overlap."""
+def matches(
+    phrases: Mapping[int, Sequence[Sequence[str]]], tokens: Sequence[str]
+) -> list[tuple[int, int, int]]:
+    """(category, first token, number): from left to right, per category the longest phrase; no
+    overlap.
+    """
     found = []
     for category, known in phrases.items():
         i = 0
@@ -101,7 +123,9 @@ def matches(phrases: Mapping[int, Sequence[Sequence[str]]], tokens: Sequence[str
             longest = 0
             for phrase in known:
                 n = len(phrase)
-                if i + n <= len(tokens) and all(fits(p, tokens[i + j]) for j, p in enumerate(phrase)):
+                if i + n <= len(tokens) and all(
+                    fits(p, tokens[i + j]) for j, p in enumerate(phrase)
+                ):
                     longest = max(longest, n)
             if longest:
                 found.append((category, i, longest))
@@ -109,8 +133,12 @@ def matches(phrases: Mapping[int, Sequence[Sequence[str]]], tokens: Sequence[str
     return sorted(found, key=lambda hit: (hit[1], hit[0]))
 
 
-def repeats(tokens: Sequence[str], ends: Sequence[bool], emphatic: frozenset[str]) -> list[tuple[int, int]]:
-    """(first token, n) of second copies of three, two or one words, the longest first, inside one sentence."""
+def repeats(
+    tokens: Sequence[str], ends: Sequence[bool], emphatic: frozenset[str]
+) -> list[tuple[int, int]]:
+    """(first token, n) of second copies of three, two or one words, the longest first, inside one
+    sentence.
+    """
     found = []
     i = 1
     while i < len(tokens):

@@ -15,7 +15,9 @@ from twomind.types import AMBIVALENCE
 DIM = 6
 
 
-def clip_model(rng: np.random.Generator, n_frames: int = 4, n_clips: int = 3) -> tuple[ClipAu, dict[str, np.ndarray]]:
+def clip_model(
+    rng: np.random.Generator, n_frames: int = 4, n_clips: int = 3
+) -> tuple[ClipAu, dict[str, np.ndarray]]:
     weights = new_weights(5, DIM, 2, seed=int(rng.integers(1000)), width=7)
     weights = {k: 2 * v for k, v in weights.items()}
     weights[PHRASE_FEATURES] = torch.from_numpy(rng.normal(size=(5, DIM)).astype(np.float32))

@@ -1,4 +1,6 @@
-"""Fusion networks with random weights and batches of random recordings, for comparison with the slow loops."""
+"""Fusion networks with random weights and batches of random recordings, for comparison with the
+slow loops.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def shake(module: torch.nn.Module, rng: np.random.Generator) -> dict[str, np.nda
     module.double()
     state = module.state_dict()
     for name, value in state.items():
-        positive = name.endswith(("running_var", "frame_slope", "video_scale")) or name.split(".")[-1].startswith("sd_")
+        positive = name.endswith(("running_var", "frame_slope", "video_scale")) or name.split(".")[
+            -1
+        ].startswith("sd_")
         drawn = rng.uniform(0.5, 2.0, value.shape) if positive else rng.normal(0, 0.7, value.shape)
         state[name] = torch.from_numpy(np.asarray(drawn, float))
     module.load_state_dict(state)
@@ -37,7 +41,9 @@ def tensor(x: np.ndarray) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class World:
-    """A network with random weights and a batch of random recordings, some modalities absent for a while or always."""
+    """A network with random weights and a batch of random recordings, some modalities absent for a
+    while or always.
+    """
 
     net: FusionNet
     weights: dict[str, np.ndarray]
@@ -59,12 +65,23 @@ class World:
         values = [self.batch.values[m].numpy() for m in self.names]
         masks = [self.batch.mask[m].numpy() for m in self.names]
         frames, question = self.batch.frames.numpy(), self.batch.question.tolist()
-        return ref.network(self.weights, self.design, self.names, values, masks, frames, question, **options)
+        return ref.network(
+            self.weights, self.design, self.names, values, masks, frames, question, **options
+        )
 
 
-def world(model: str, released: bool, residual: bool, seed: int, n_mod: int | None = None, n_batch: int = 2) -> World:
+def world(
+    model: str,
+    released: bool,
+    residual: bool,
+    seed: int,
+    n_mod: int | None = None,
+    n_batch: int = 2,
+) -> World:
     rng = np.random.default_rng(seed)
-    names = tuple(rng.permutation(list(SOURCES))[: n_mod or rng.integers(2 if released else 1, 4)].tolist())
+    names = tuple(
+        rng.permutation(list(SOURCES))[: n_mod or rng.integers(2 if released else 1, 4)].tolist()
+    )
     recipe = Recipe({m: SOURCES[m] for m in names}, 0.2, ("1", "2"), "")
     kernel, n_blocks = int(rng.integers(2, 4)), int(rng.integers(1, 3))
     channels = tuple(int(c) for c in rng.integers(2, 6, n_blocks))

@@ -44,8 +44,12 @@ def _far(a: Row, b: Row, distance: str) -> float:
     return math.sqrt(sum((x - y) ** 2 for x, y in zip(a, b, strict=True)))
 
 
-def centroid_labels(rows: Sequence[Row], probs: Sequence[Row], distance: str = "cosine", above: int = 0) -> list[int]:
-    """Nearest centroid among the classes that more than ``above`` rows are predicted as; twice, soft and then hard."""
+def centroid_labels(
+    rows: Sequence[Row], probs: Sequence[Row], distance: str = "cosine", above: int = 0
+) -> list[int]:
+    """Nearest centroid among the classes that more than ``above`` rows are predicted as; twice,
+    soft and then hard.
+    """
     n_classes = len(probs[0])
     predicted = [max(range(n_classes), key=lambda c, p=p: p[c]) for p in probs]  # type: ignore[misc]
     kept = [c for c in range(n_classes) if predicted.count(c) > above]
@@ -65,11 +69,16 @@ def centroid_labels(rows: Sequence[Row], probs: Sequence[Row], distance: str = "
             mass = 1e-8 + sum(s[c] for s in share)
             centroid = []
             for d in range(len(features[0])):
-                centroid.append(sum(s[c] * f[d] for s, f in zip(share, features, strict=True)) / mass)
+                centroid.append(
+                    sum(s[c] * f[d] for s, f in zip(share, features, strict=True)) / mass
+                )
             centroids[c] = centroid
         labels = []
         for feature in features:
-            far = {c: _far(feature, centroids[c], distance) if any(centroids[c]) else math.inf for c in kept}
+            far = {
+                c: _far(feature, centroids[c], distance) if any(centroids[c]) else math.inf
+                for c in kept
+            }
             labels.append(min(kept, key=lambda c, far=far: far[c]))  # type: ignore[misc]
         share = [[1.0 if c == label else 0.0 for c in range(n_classes)] for label in labels]
     return labels
@@ -99,7 +108,9 @@ def adapt(
         nonlocal labels
         if step % relabel == 0:
             rows = [descent.moved(now, r) for r in z]
-            labels = centroid_labels(rows, [descent.softmax(descent.answered(now, r)) for r in rows])
+            labels = centroid_labels(
+                rows, [descent.softmax(descent.answered(now, r)) for r in rows]
+            )
         chosen, taught = next(draw), labels
 
         def loss(p: Params) -> float:

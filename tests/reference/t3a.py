@@ -1,4 +1,6 @@
-"""T3A (Iwasawa and Matsuo, NeurIPS 2021) in plain loops; section "T3A" of the notes ``tta_cap.md``."""
+"""T3A (Iwasawa and Matsuo, NeurIPS 2021) in plain loops; section "T3A" of the notes
+``tta_cap.md``.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,14 @@ from reference.plain import Vector, dot, entropy, first_largest, head, length, s
 N_SUPPORTS = 20
 
 
-def run(n_supports: int, start: str, rows: list[Vector], weight: list[Vector], bias: Vector) -> list[Vector]:
+def run(
+    n_supports: int, start: str, rows: list[Vector], weight: list[Vector], bias: Vector
+) -> list[Vector]:
     """Scores of a stream. A window joins the supports before it is scored.
 
-    ``start``: ``released`` begins with the head's rows as supports, each of the class that the head itself gives it;
-    ``source`` with none, and the head answers until every class has one. Scores have the length of the head's rows.
+    ``start``: ``released`` begins with the head's rows as supports, each of the class that the head
+    itself gives it; ``source`` with none, and the head answers until every class has one. Scores
+    have the length of the head's rows.
     """
     supports: list[list[tuple[float, Vector]]] = [[] for _ in weight]
 

@@ -1,6 +1,7 @@
 """TDA (Karmanov et al., CVPR 2024) and BoostAdapter (Zhang et al., NeurIPS 2024) in plain loops.
 
-Sections "TDA" and "BoostAdapter" of the notes ``tta_cap.md``; ``DEFAULTS`` are the authors' constants for ImageNet.
+Sections "TDA" and "BoostAdapter" of the notes ``tta_cap.md``; ``DEFAULTS`` are the authors'
+constants for ImageNet.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def keep(bucket: Bucket, entry: tuple[Any, ...], capacity: int) -> None:
 
 
 def share_of_clip_scale(s: Mapping[str, Any], weight: list[Vector], raw: Vector) -> float:
-    """The alphas are made for ``100 cos``; by default they follow the length of the head's rows times the window's."""
+    """The alphas are made for ``100 cos``; by default they follow the length of the head's rows
+    times the window's.
+    """
     if s["alpha_unit"] == "released":
         return 1.0
     return sum(length(row) for row in weight) / len(weight) * length(raw) / 100
@@ -54,7 +57,9 @@ def with_caches(
     positive: list[Bucket],
     negative: list[Bucket],
 ) -> Vector:
-    """``logits + alpha_p sum exp(-beta_p (1 - cos)) onehot - alpha_n sum exp(-beta_n (1 - cos)) mask``."""
+    """``logits + alpha_p sum exp(-beta_p (1 - cos)) onehot - alpha_n sum exp(-beta_n (1 - cos))
+    mask``.
+    """
     z, out = unit(raw), head(weight, bias, raw)
     share = share_of_clip_scale(s, weight, raw)
     for c, bucket in enumerate(positive):
@@ -69,7 +74,9 @@ def with_caches(
 
 
 def ambiguous(s: Mapping[str, Any], probs: Vector) -> bool:
-    """Entropy strictly inside the band; as a fraction of ``ln C``, or as released, nats over ``log2 C``."""
+    """Entropy strictly inside the band; as a fraction of ``ln C``, or as released, nats over ``log2
+    C``.
+    """
     most = math.log(len(probs)) if s["entropy_unit"] == "fraction" else math.log2(len(probs))
     return bool(s["entropy_low"] < entropy(probs) / most < s["entropy_high"])
 
@@ -79,7 +86,9 @@ def masked(s: Mapping[str, Any], probs: Vector) -> Vector:
     return [1.0 if s["mask_low"] < p < s["mask_high"] else 0.0 for p in probs]
 
 
-def run_tda(s: Mapping[str, Any], rows: list[Vector], weight: list[Vector], bias: Vector) -> list[Vector]:
+def run_tda(
+    s: Mapping[str, Any], rows: list[Vector], weight: list[Vector], bias: Vector
+) -> list[Vector]:
     """Logits of a stream. A window is written before it is looked up."""
     positive: list[Bucket] = [[] for _ in weight]
     negative: list[Bucket] = [[] for _ in weight]
@@ -95,9 +104,15 @@ def run_tda(s: Mapping[str, Any], rows: list[Vector], weight: list[Vector], bias
 
 
 def run_boost(
-    s: Mapping[str, Any], rows: list[Vector], views: list[list[Vector]], weight: list[Vector], bias: Vector
+    s: Mapping[str, Any],
+    rows: list[Vector],
+    views: list[list[Vector]],
+    weight: list[Vector],
+    bias: Vector,
 ) -> list[Vector]:
-    """TDA, whose positive cache is copied, widened and joined by the surest ``views`` of the window; negative: FIFO."""
+    """TDA, whose positive cache is copied, widened and joined by the surest ``views`` of the
+    window; negative: FIFO.
+    """
     positive: list[Bucket] = [[] for _ in weight]
     negative: list[Bucket] = [[] for _ in weight]
     out = []

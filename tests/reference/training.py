@@ -1,7 +1,9 @@
-"""Training once more, slowly: the loop, its losses and figures, calibration, and CLIP-AU's forward pass, in float64.
+"""Training once more, slowly: the loop, its losses and figures, calibration, and CLIP-AU's forward
+pass, in float64.
 
-Written from ``docs/fusion.md``, the docstrings of the library and the papers they cite: AdamW (Loshchilov & Hutter
-2019), Nesterov momentum as torch states it, focal loss (Lin et al. 2017), CLIP-AU (arXiv 2603.27999).
+Written from ``docs/fusion.md``, the docstrings of the library and the papers they cite: AdamW
+(Loshchilov & Hutter 2019), Nesterov momentum as torch states it, focal loss (Lin et al. 2017),
+CLIP-AU (arXiv 2603.27999).
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-# --- the loop --------------------------------------------------------------------------------------------------------
+# --- the loop
+# --------------------------------------------------------------------------------------------------------
 
 
 def learning_rate(optimiser: str, peak: float, epochs: int, n_steps: int, step: int) -> float:
-    """Of the ``step``-th step of the training (from 0). It rises over the first tenth, then falls as half a cosine.
+    """Of the ``step``-th step of the training (from 0). It rises over the first tenth, then falls
+    as half a cosine.
 
     At the end 2 % of the peak is left. With "sgd" it is constant.
     """
@@ -61,11 +65,14 @@ class Nesterov:
         return b - rate * (gradient + 0.9 * self.speed)
 
 
-def stopping(figures: Sequence[float], epochs: int, patience: int, smooth: int, warm: int) -> tuple[int, int, float]:
+def stopping(
+    figures: Sequence[float], epochs: int, patience: int, smooth: int, warm: int
+) -> tuple[int, int, float]:
     """How many epochs are run, the epoch that is kept, and its figure.
 
-    What decides is the mean of the last ``smooth`` figures, epochs of the warm-up (the first ``warm``) left out. It
-    stops once ``patience`` epochs after the best one (or after the warm-up) brought nothing better.
+    What decides is the mean of the last ``smooth`` figures, epochs of the warm-up (the first
+    ``warm``) left out. It stops once ``patience`` epochs after the best one (or after the warm-up)
+    brought nothing better.
     """
     best, kept = -math.inf, -1
     for epoch in range(epochs):
@@ -80,7 +87,8 @@ def stopping(figures: Sequence[float], epochs: int, patience: int, smooth: int, 
     return epochs, kept, best
 
 
-# --- losses and figures ----------------------------------------------------------------------------------------------
+# --- losses and figures
+# ----------------------------------------------------------------------------------------------
 
 
 def softmax(logits: Sequence[float]) -> list[float]:
@@ -100,7 +108,10 @@ def class_weights(labels: Sequence[int], n_classes: int) -> list[float]:
 
 
 def cross_entropy(
-    logits: Sequence[Sequence[float]], labels: Sequence[int], weights: Sequence[float], gamma: float = 0.0
+    logits: Sequence[Sequence[float]],
+    labels: Sequence[int],
+    weights: Sequence[float],
+    gamma: float = 0.0,
 ) -> float:
     """Weighted mean of ``-(1 - p)**gamma * log p`` of the true class; 0 without items."""
     total, mass = 0.0, 0.0
@@ -112,7 +123,9 @@ def cross_entropy(
 
 
 def average_precision(labels: Sequence[int], scores: Sequence[float]) -> float:
-    """Sum over falling thresholds of (gain in recall) times precision; nan when a class is missing."""
+    """Sum over falling thresholds of (gain in recall) times precision; nan when a class
+    is missing.
+    """
     n_positive = sum(1 for y in labels if y == 1)
     if n_positive in (0, len(labels)):
         return math.nan
@@ -138,7 +151,9 @@ def macro_f1(labels: Sequence[int], said: Sequence[int], n_classes: int) -> floa
 
 
 def rates(labels: Sequence[int], said: Sequence[int], n_classes: int) -> tuple[float, float, float]:
-    """Accuracy, mean recall over classes that occur, and macro-F1 over classes that occur or are said."""
+    """Accuracy, mean recall over classes that occur, and macro-F1 over classes that occur or are
+    said.
+    """
     right = sum(1 for y, s in zip(labels, said, strict=True) if y == s) / len(labels)
     recalls = []
     for c in range(n_classes):
@@ -158,15 +173,27 @@ def fusion_loss(
     gamma: float = 0.0,
     shares: tuple[float, float] = (1.0, 0.3),
 ) -> float:
-    """Cross entropy of coded rows and of labelled recordings. ``rows (B, T, C)``, ``frame_y (B, T)``; -1: no label."""
-    coded = [(b, t) for b in range(frame_y.shape[0]) for t in range(frame_y.shape[1]) if frame_y[b, t] >= 0]
+    """Cross entropy of coded rows and of labelled recordings. ``rows (B, T, C)``, ``frame_y (B,
+    T)``; -1: no label.
+    """
+    coded = [
+        (b, t)
+        for b in range(frame_y.shape[0])
+        for t in range(frame_y.shape[1])
+        if frame_y[b, t] >= 0
+    ]
     known = [b for b in range(len(y)) if y[b] >= 0]
-    of_rows = cross_entropy([rows[at] for at in coded], [int(frame_y[at]) for at in coded], weights[0], gamma)
-    of_videos = cross_entropy([video[b] for b in known], [int(y[b]) for b in known], weights[1], gamma)
+    of_rows = cross_entropy(
+        [rows[at] for at in coded], [int(frame_y[at]) for at in coded], weights[0], gamma
+    )
+    of_videos = cross_entropy(
+        [video[b] for b in known], [int(y[b]) for b in known], weights[1], gamma
+    )
     return shares[0] * of_rows + shares[1] * of_videos
 
 
-# --- calibration -----------------------------------------------------------------------------------------------------
+# --- calibration
+# -----------------------------------------------------------------------------------------------------
 
 
 def lowest(loss: Callable[[float], float], low: float, high: float) -> float:
@@ -191,12 +218,19 @@ def log_loss(labels: Sequence[int], logits: Sequence[float]) -> float:
 def log_prior(labels: Sequence[int], n_classes: int) -> np.ndarray:
     """Logarithm of each class's share, one imagined item of each class added."""
     return np.array(
-        [math.log((sum(1 for y in labels if y == c) + 1) / (len(labels) + n_classes)) for c in range(n_classes)]
+        [
+            math.log((sum(1 for y in labels if y == c) + 1) / (len(labels) + n_classes))
+            for c in range(n_classes)
+        ]
     )
 
 
-def tempered(logits: np.ndarray, slope: float, prior: np.ndarray, class_weight: Sequence[float]) -> np.ndarray:
-    """Class weights taken out of logits ``(N, C)``, then what is left beside the prior times ``slope``."""
+def tempered(
+    logits: np.ndarray, slope: float, prior: np.ndarray, class_weight: Sequence[float]
+) -> np.ndarray:
+    """Class weights taken out of logits ``(N, C)``, then what is left beside the prior times
+    ``slope``.
+    """
     y = np.zeros_like(logits)
     for i in range(len(logits)):
         for c in range(logits.shape[1]):
@@ -204,8 +238,12 @@ def tempered(logits: np.ndarray, slope: float, prior: np.ndarray, class_weight: 
     return y
 
 
-def risk_curve(labels: Sequence[int], p: Sequence[float], least: int) -> list[tuple[float, float, float]]:
-    """(half-width, coverage, error) of zones around 0.5 in steps of .01, while ``least`` answers are decided."""
+def risk_curve(
+    labels: Sequence[int], p: Sequence[float], least: int
+) -> list[tuple[float, float, float]]:
+    """(half-width, coverage, error) of zones around 0.5 in steps of .01, while ``least`` answers
+    are decided.
+    """
     found = []
     for step in range(50):
         decided = [(y, v) for y, v in zip(labels, p, strict=True) if abs(v - 0.5) >= step / 100]
@@ -217,12 +255,15 @@ def risk_curve(labels: Sequence[int], p: Sequence[float], least: int) -> list[tu
 
 
 def shifted(p: float, new: float, trained: float) -> float:
-    """A probability under another prevalence, by Bayes' rule: only the share of the classes changes."""
+    """A probability under another prevalence, by Bayes' rule: only the share of the classes
+    changes.
+    """
     present, absent = p / trained * new, (1 - p) / (1 - trained) * (1 - new)
     return present / (present + absent)
 
 
-# --- CLIP-AU ---------------------------------------------------------------------------------------------------------
+# --- CLIP-AU
+# ---------------------------------------------------------------------------------------------------------
 
 
 def gelu(x: float) -> float:
@@ -238,7 +279,9 @@ def linear(w: Mapping[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
 
 
 def clip_row(w: Mapping[str, np.ndarray], frames: np.ndarray) -> np.ndarray:
-    """One clip ``(t, D)``: three taps over time with zeros around, GELU, mean over time, length 1."""
+    """One clip ``(t, D)``: three taps over time with zeros around, GELU, mean over time,
+    length 1.
+    """
     total = np.zeros(frames.shape[1])
     for t in range(len(frames)):
         y = w["temporal.bias"].copy()

@@ -1,7 +1,8 @@
-"""TTA-CaP (arXiv 2603.21309) window by window, in plain loops; sections are those of the notes ``tta_cap.md``.
+"""TTA-CaP (arXiv 2603.21309) window by window, in plain loops; sections are those of the notes
+``tta_cap.md``.
 
-``V1`` and ``WACV`` are the constants of the two published programs (R1 and R2 in the notes), ``CORRECTED`` those that
-the library documents as its own.
+``V1`` and ``WACV`` are the constants of the two published programs (R1 and R2 in the notes),
+``CORRECTED`` those that the library documents as its own.
 """
 
 from __future__ import annotations
@@ -135,7 +136,9 @@ class Memory:
 
 
 def insert(bucket: list[Entry], entry: Entry, capacity: int) -> None:
-    """Section 1.4: append, sort by rising entropy (stable, so the earlier of equals stays first), drop the tail."""
+    """Section 1.4: append, sort by rising entropy (stable, so the earlier of equals stays first),
+    drop the tail.
+    """
     bucket.append(entry)
     bucket.sort(key=lambda e: e.entropy)
     while len(bucket) > capacity:
@@ -155,7 +158,9 @@ def majority(labels: Sequence[int]) -> int:
 
 
 def prototype_scores(z: Vector, prototypes: list[list[Vector]], k: int) -> list[float | None]:
-    """Section 1.5: per class the mean of the ``k`` largest cosines; None of a class without prototypes."""
+    """Section 1.5: per class the mean of the ``k`` largest cosines; None of a class without
+    prototypes.
+    """
     scores: list[float | None] = []
     for rows in prototypes:
         cosines = sorted((dot(z, row) for row in rows), reverse=True)[:k]
@@ -163,11 +168,13 @@ def prototype_scores(z: Vector, prototypes: list[list[Vector]], k: int) -> list[
     return scores
 
 
-def prototype_gate(s: Mapping[str, Any], scores: list[float | None], label: int) -> tuple[bool, bool]:
+def prototype_gate(
+    s: Mapping[str, Any], scores: list[float | None], label: int
+) -> tuple[bool, bool]:
     """Section 1.5: (class agreement and margin, margin alone).
 
-    Where it cannot speak, ``missing`` says what it answers: in the published programs without any prototype, in the
-    corrected method without prototypes of at least two classes.
+    Where it cannot speak, ``missing`` says what it answers: in the published programs without any
+    prototype, in the corrected method without prototypes of at least two classes.
     """
     there = [v for v in scores if v is not None]
     needed = 1 if s["empty_class"] == "released" else 2
@@ -179,8 +186,12 @@ def prototype_gate(s: Mapping[str, Any], scores: list[float | None], label: int)
     return wide and first_largest(filled) == label, wide
 
 
-def retrieve(entries: list[tuple[int, Vector]], z: Vector, k: int, beta: float) -> list[tuple[float, int, Vector]]:
-    """Section 1.6: ``w = softmax(beta cos)`` over the ``k`` nearest entries, as (weight, class, entry)."""
+def retrieve(
+    entries: list[tuple[int, Vector]], z: Vector, k: int, beta: float
+) -> list[tuple[float, int, Vector]]:
+    """Section 1.6: ``w = softmax(beta cos)`` over the ``k`` nearest entries, as (weight, class,
+    entry).
+    """
     nearest = sorted(((dot(z, row), c, row) for c, row in entries), key=lambda found: -found[0])[:k]
     if not nearest:
         return []
@@ -188,11 +199,19 @@ def retrieve(entries: list[tuple[int, Vector]], z: Vector, k: int, beta: float) 
     return [(w, c, row) for w, (_, c, row) in zip(weights, nearest, strict=True)]
 
 
-def looked_up(s: Mapping[str, Any], cache: list[list[Entry]], label: int) -> list[tuple[int, Vector]]:
-    """Which entries a window sees: those of its own class, or all; in the corrected method only of a complete cache."""
+def looked_up(
+    s: Mapping[str, Any], cache: list[list[Entry]], label: int
+) -> list[tuple[int, Vector]]:
+    """Which entries a window sees: those of its own class, or all; in the corrected method only of
+    a complete cache.
+    """
     if s["search"] == "bucket" and s["fusion_space"] == "embed":
         return [(label, e.z) for e in cache[label]]
-    if s["search"] == "all" and s["empty_class"] == "unavailable" and any(not bucket for bucket in cache):
+    if (
+        s["search"] == "all"
+        and s["empty_class"] == "unavailable"
+        and any(not bucket for bucket in cache)
+    ):
         return []
     return [(c, e.z) for c, bucket in enumerate(cache) for e in bucket]
 
@@ -207,9 +226,15 @@ def blended(found: list[tuple[float, int, Vector]], dim: int) -> Vector:
 
 
 def source_vector(
-    s: Mapping[str, Any], z: Vector, scores: list[float | None], prototypes: list[list[Vector]], label: int
+    s: Mapping[str, Any],
+    z: Vector,
+    scores: list[float | None],
+    prototypes: list[list[Vector]],
+    label: int,
 ) -> Vector:
-    """Section 1.6: R1 mixes the classes' centres by ``softmax(gamma s)``; R2 takes the nearest of the own class."""
+    """Section 1.6: R1 mixes the classes' centres by ``softmax(gamma s)``; R2 takes the nearest of
+    the own class.
+    """
     total = [0.0] * len(z)
     if s["source_term"] == "mix":
         there = [c for c, v in enumerate(scores) if v is not None]
@@ -228,8 +253,15 @@ def source_vector(
 
 
 def part_weights(s: Mapping[str, Any], parts: dict[str, Vector], score: Any) -> dict[str, float]:
-    """Section 1.6, R2's modes. ``score(part)`` is the softmax of the head on that part alone; zeros are absent."""
-    lam = {"target": 1.0, "source": s["lam_src"], "positive": s["lam_pos"], "negative": s["lam_neg"]}
+    """Section 1.6, R2's modes. ``score(part)`` is the softmax of the head on that part alone; zeros
+    are absent.
+    """
+    lam = {
+        "target": 1.0,
+        "source": s["lam_src"],
+        "positive": s["lam_pos"],
+        "negative": s["lam_neg"],
+    }
     there = [name for name in parts if any(v != 0 for v in parts[name])]
     probs = {name: score(parts[name]) for name in there}
     kept = list(there)
@@ -257,7 +289,9 @@ def final_logits(
     prototypes: list[list[Vector]],
     memory: Memory,
 ) -> tuple[Vector, float]:
-    """Section 1.6: look up, and fuse in embedding space or in logit space; with the length of the sum."""
+    """Section 1.6: look up, and fuse in embedding space or in logit space; with the length of the
+    sum.
+    """
     z, logits = unit(raw), head(weight, bias, raw)
     label = first_largest(logits)
     scores = prototype_scores(z, prototypes, s["proto_top_k"])
@@ -273,7 +307,9 @@ def final_logits(
         for c in range(len(weight)):
             pull = sum(w for w, own, _ in positive if own == c)
             push = sum(w for w, own, _ in negative if own == c)
-            out.append(logits[c] + s["lam_src"] * source[c] + s["lam_pos"] * pull - s["lam_neg"] * push)
+            out.append(
+                logits[c] + s["lam_src"] * source[c] + s["lam_pos"] * pull - s["lam_neg"] * push
+            )
         return out, 1.0
     parts = {
         "target": z,
@@ -302,7 +338,9 @@ def run(
     bias: Vector,
     prototypes: list[list[Vector]],
 ) -> list[Answer]:
-    """A stream of windows ``rows`` of one person; ``prototypes`` are those of each class, of any length."""
+    """A stream of windows ``rows`` of one person; ``prototypes`` are those of each class, of any
+    length.
+    """
     prototypes = [[unit(row) for row in own] for own in prototypes]
     n_classes = len(weight)
     memory = Memory([[] for _ in weight], [[] for _ in weight])
@@ -340,7 +378,8 @@ def run(
     return answers
 
 
-# --- before the stream: prototypes of source people (1.2), and whose are taken (1.3) ---------------------------------
+# --- before the stream: prototypes of source people (1.2), and whose are taken (1.3)
+# ---------------------------------
 
 
 def gaussian(rows: list[Vector]) -> tuple[Vector, Vector]:
@@ -372,7 +411,8 @@ def nearest_people(target: list[Vector], people: list[tuple[Vector, Vector]], n:
 def dbscan(apart: list[list[float]], eps: float, min_samples: int) -> list[int]:
     """DBSCAN as first published: grow a cluster from each core point not yet in one; -1 is noise.
 
-    A point counts as its own neighbour. A border point belongs to the first cluster that reaches it.
+    A point counts as its own neighbour. A border point belongs to the first cluster that reaches
+    it.
     """
     n = len(apart)
     near = [[j for j in range(n) if apart[i][j] <= eps] for i in range(n)]
@@ -417,7 +457,9 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 
 def stability(apart: list[list[float]], eps: float, m: int, seed: int) -> float:
-    """Section 1.2: mean adjusted Rand index over all pairs of six bootstraps of 80 %, on at least 5 shared points."""
+    """Section 1.2: mean adjusted Rand index over all pairs of six bootstraps of 80 %, on at least 5
+    shared points.
+    """
     draws, n = np.random.RandomState(seed), len(apart)
     runs = []
     for _ in range(6):
@@ -438,7 +480,8 @@ def nearest_to_mean(rows: list[Vector], members: list[int]) -> int:
 
 
 def prototype_rows(features: list[Vector], seed: int) -> tuple[list[int], tuple[float, ...]]:
-    """Section 1.2: which frames of one person and class are its prototypes, and by which clustering.
+    """Section 1.2: which frames of one person and class are its prototypes, and by which
+    clustering.
 
     The clustering is (eps, min_samples, score, validity, stability); empty where none was valid.
     """
@@ -459,11 +502,17 @@ def prototype_rows(features: list[Vector], seed: int) -> tuple[list[int], tuple[
                 clusters, noise = max(found) + 1, found.count(-1) / n
                 if eps <= 1e-8 or clusters == 0 or noise > 0.95:
                     continue
-                validity, steady = (1 - noise) * math.log(1 + clusters), stability(apart, eps, m, seed)
+                validity, steady = (
+                    (1 - noise) * math.log(1 + clusters),
+                    stability(apart, eps, m, seed),
+                )
                 score = validity + 0.5 * steady
                 if not best or score > best[2]:
                     best, labels = (eps, m, score, validity, steady), found
     if not best:
         return [nearest_to_mean(rows, list(range(n)))], ()
-    medoids = [nearest_to_mean(rows, [i for i in range(n) if labels[i] == c]) for c in range(max(labels) + 1)]
+    medoids = [
+        nearest_to_mean(rows, [i for i in range(n) if labels[i] == c])
+        for c in range(max(labels) + 1)
+    ]
     return medoids, best

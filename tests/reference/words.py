@@ -1,7 +1,8 @@
-"""The words model once more, slowly: features, penalised logistic regression by Newton's method, choices by people.
+"""The words model once more, slowly: features, penalised logistic regression by Newton's method,
+choices by people.
 
-Written from the docstrings of ``words_model``, ``words_train`` and ``words_grams`` and ``docs``: log-odds = baseline +
-question + length + content. Everything in float64.
+Written from the docstrings of ``words_model``, ``words_train`` and ``words_grams`` and ``docs``:
+log-odds = baseline + question + length + content. Everything in float64.
 """
 
 from __future__ import annotations
@@ -24,21 +25,28 @@ def even_weights(question: Sequence[str]) -> list[float]:
     return [len(question) / len(kinds) / sum(1 for o in question if o == q) for q in question]
 
 
-def average_rate(counts: Sequence[float], n_words: Sequence[float], weights: Sequence[float]) -> float:
+def average_rate(
+    counts: Sequence[float], n_words: Sequence[float], weights: Sequence[float]
+) -> float:
     """The rate under which the weighted mean of the excess is zero; 0 for what nobody said."""
     if not any(counts):
         return 0.0
     low, high = 0.0, 1.0
     for _ in range(100):
         rate = (low + high) / 2
-        if sum(w * excess(c, n, rate) for c, n, w in zip(counts, n_words, weights, strict=True)) > 0:
+        if (
+            sum(w * excess(c, n, rate) for c, n, w in zip(counts, n_words, weights, strict=True))
+            > 0
+        ):
             low = rate
         else:
             high = rate
     return (low + high) / 2
 
 
-def solve(x: np.ndarray, y: Sequence[int], weights: Sequence[float], penalty: Sequence[float]) -> np.ndarray:
+def solve(
+    x: np.ndarray, y: Sequence[int], weights: Sequence[float], penalty: Sequence[float]
+) -> np.ndarray:
     """``b`` that minimises ``sum_i weights_i * logloss_i + sum_d penalty_d * b_d ** 2 / 2``."""
     b = np.zeros(x.shape[1])
     for _ in range(100):
@@ -57,7 +65,9 @@ def solve(x: np.ndarray, y: Sequence[int], weights: Sequence[float], penalty: Se
 
 @dataclass
 class Model:
-    """Log-odds of an answer as a sum of its parts. ``parts`` of new answers come from the fit's own averages."""
+    """Log-odds of an answer as a sum of its parts. ``parts`` of new answers come from the fit's own
+    averages.
+    """
 
     with_question: bool
     levels: list[str]
@@ -68,7 +78,9 @@ class Model:
     content: list[tuple[float, float]]  # (weight per unit of excess, rate)
     terms: dict[str, tuple[float, float]]  # n-gram: (idf, weight)
 
-    def logit(self, question: str, n_words: float, counts: Sequence[float], said: Sequence[str] = ()) -> float:
+    def logit(
+        self, question: str, n_words: float, counts: Sequence[float], said: Sequence[str] = ()
+    ) -> float:
         if self.with_question:
             # A question that nobody of the training answered gets the average one's log-odds.
             found = self.asked.get(question, sum(self.asked.values()) / len(self.asked))
@@ -91,7 +103,9 @@ def tf_idf(said: Sequence[str], idf: dict[str, float]) -> dict[str, float]:
     return {t: v / length for t, v in raw.items()}
 
 
-def vocabulary(said: Sequence[Sequence[str]], people: Sequence[str], min_people: int) -> dict[str, float]:
+def vocabulary(
+    said: Sequence[Sequence[str]], people: Sequence[str], min_people: int
+) -> dict[str, float]:
     """Terms said by enough people, with ``log((1 + answers) / (1 + answers with it)) + 1``."""
     found = {}
     for term in sorted({t for terms in said for t in terms}):
@@ -116,7 +130,9 @@ def fit(
     min_people: int = 3,
     ngram_penalty: float = 1.0,
 ) -> Model:
-    """Penalties are of standardised columns. The constant of the model without questions is hardly held (0.01)."""
+    """Penalties are of standardised columns. The constant of the model without questions is hardly
+    held (0.01).
+    """
     even = even_weights(question)
     mass = sum(even)
     levels = sorted(set(question))

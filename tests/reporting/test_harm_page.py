@@ -1,4 +1,6 @@
-"""The harm report of runs: who was harmed, what was changed and when; and streams in another order per seed."""
+"""The harm report of runs: who was harmed, what was changed and when; and streams in another order
+per seed.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ class Turned(w.Plain):  # type: ignore[misc]
         if n > self.after:
             found = replace(found, probs=found.probs[::-1], logits=None)
             if self.logs:
-                log = [*log, {"what": "changed", "n": n, "recording": x.recording, "start_s": x.span_s[0]}]
+                log = [
+                    *log,
+                    {"what": "changed", "n": n, "recording": x.recording, "start_s": x.span_s[0]},
+                ]
         return found, {"n": n, "log": log[-2:]}
 
 
@@ -51,10 +56,15 @@ def walked(tmp_path: Path, methods: dict[str, Any], **more: Any) -> list[Any]:
 
 
 def test_a_report_says_who_was_harmed_and_every_answer_that_was_changed(tmp_path: Path) -> None:
-    methods = {"turned": Turned(after=2), "guarded turned": Turned(after=5, logs=True, method="turned")}
+    methods = {
+        "turned": Turned(after=2),
+        "guarded turned": Turned(after=5, logs=True, method="turned"),
+    }
     runs = walked(tmp_path, methods)
     one = harm_of(runs)["turned"]
-    assert list(harm_of(runs)) == ["turned"], "a guarded run stands beside the method that it is around"
+    assert list(harm_of(runs)) == ["turned"], (
+        "a guarded run stands beside the method that it is around"
+    )
     for run in (r for r in runs if r.method == "turned"):
         rows = run.rows["window"]
         plain = rows.beside["no_adaptation"].argmax(axis=1)
@@ -67,14 +77,18 @@ def test_a_report_says_who_was_harmed_and_every_answer_that_was_changed(tmp_path
             assert [(c["recording"], c["start_s"]) for c in changes] == [
                 (str(rows.recording[i]), rows.span_s[i, 0]) for i in differ
             ]
-            assert [c["did"] == "mended" for c in changes] == [bool(said[i] == rows.y[i]) for i in differ]
+            assert [c["did"] == "mended" for c in changes] == [
+                bool(said[i] == rows.y[i]) for i in differ
+            ]
             assert own.changed_adapted == len(differ) > own.changed_guarded
     harmed = {p.subject for p in one["means"].people if p.adapted < p.source - 1}
     assert harmed, "turned answers harm somebody"
     assert one["means"].harmed_adapted == pytest.approx(len(harmed) / len(one["means"].people))
 
 
-def test_the_guards_log_goes_into_the_run_by_the_recordings_own_names_and_none_is_lost(tmp_path: Path) -> None:
+def test_the_guards_log_goes_into_the_run_by_the_recordings_own_names_and_none_is_lost(
+    tmp_path: Path,
+) -> None:
     runs = walked(tmp_path, {"guarded turned": Turned(after=1, logs=True, method="turned")})
     [run] = [r for r in runs if r.method != "source-only" and r.seed == 0]
     tested = set(run.fold.test)
@@ -121,6 +135,8 @@ def test_the_order_reaches_the_method_and_the_summary_is_made_once(tmp_path: Pat
     order = Order("shuffled", TOY.label, w.CLIP)
     runs = walked(tmp_path, {"a": Summed(), "b": Summed()}, order=order, summary_for=summary_for)
     assert len(made) == 1
-    streams = {r.seed: list(dict.fromkeys(r.rows["window"].recording)) for r in runs if r.method == "a"}
+    streams = {
+        r.seed: list(dict.fromkeys(r.rows["window"].recording)) for r in runs if r.method == "a"
+    }
     assert streams[0] != streams[1]
     assert streams[1] == list(order(TOY.folds("all", 0)[0], 1).test)

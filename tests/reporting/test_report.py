@@ -1,4 +1,6 @@
-"""The report: one file without a network, in step with its video, and no number where nothing was measured."""
+"""The report: one file without a network, in step with its video, and no number where nothing was
+measured.
+"""
 
 from __future__ import annotations
 
@@ -55,8 +57,12 @@ def face_track(duration_s: float = DURATION_S) -> Track:
 
 def voice_track(duration_s: float = DURATION_S) -> Track:
     times_s = np.arange(0, duration_s, 0.01)
-    speech = ((times_s >= 0.5) & ((times_s < 3.0) | (times_s >= 4.0)) & (times_s < 5.5)).astype(np.float32)
-    values = np.stack([speech, np.where(speech > 0, 120.0, np.nan), np.full(len(times_s), -20.0)], axis=1)
+    speech = ((times_s >= 0.5) & ((times_s < 3.0) | (times_s >= 4.0)) & (times_s < 5.5)).astype(
+        np.float32
+    )
+    values = np.stack(
+        [speech, np.where(speech > 0, 120.0, np.nan), np.full(len(times_s), -20.0)], axis=1
+    )
     return Track(
         values.astype(np.float32),
         times_s,
@@ -73,11 +79,19 @@ def spoken(timing: Timing = Timing.GIVEN) -> tuple[Word, ...]:
 
 def scored(words: tuple[Word, ...], status: Status = Status.OK, reason: str = "") -> Prediction:
     shares = (0.2, 0.0, 0.0, 0.4, -0.3, 0.0)
-    evidence = [Evidence("part", n, v, "log-odds") for n, v in (("baseline", 0.2), ("question", 1.1))]
-    evidence += [Evidence("part", n, v, "log-odds") for n, v in (("length", -0.4), ("content", 0.3))]
-    evidence += [Evidence("band", "low", 0.61, "probability"), Evidence("band", "high", 0.88, "probability")]
+    evidence = [
+        Evidence("part", n, v, "log-odds") for n, v in (("baseline", 0.2), ("question", 1.1))
+    ]
     evidence += [
-        Evidence("word", w.text, s, "log-odds", w.start_s, w.end_s) for w, s in zip(words, shares, strict=False)
+        Evidence("part", n, v, "log-odds") for n, v in (("length", -0.4), ("content", 0.3))
+    ]
+    evidence += [
+        Evidence("band", "low", 0.61, "probability"),
+        Evidence("band", "high", 0.88, "probability"),
+    ]
+    evidence += [
+        Evidence("word", w.text, s, "log-odds", w.start_s, w.end_s)
+        for w, s in zip(words, shares, strict=False)
     ]
     return Prediction((0.0, DURATION_S), np.array([0.23, 0.77]), status, reason, tuple(evidence))
 
@@ -115,10 +129,15 @@ def without_words() -> Result:
     whole = made()
     return replace(
         whole,
-        recording=replace(whole.recording, words=None, words_reason="no transcript was given", words_source=""),
+        recording=replace(
+            whole.recording, words=None, words_reason="no transcript was given", words_source=""
+        ),
         features=replace(whole.features, words=None, notes={"words": "no transcript was given"}),
         prediction=Prediction.not_measured((0.0, DURATION_S), 2, reason),
-        not_measured=(NotMeasured("words", "no transcript was given"), NotMeasured("probability", reason)),
+        not_measured=(
+            NotMeasured("words", "no transcript was given"),
+            NotMeasured("probability", reason),
+        ),
     )
 
 
@@ -176,7 +195,8 @@ def page_of(tmp_path: Path, *results: Result, **options: object) -> Page:
     return Page(write_report(list(results), tmp_path / "report.html", **options))  # type: ignore[arg-type]
 
 
-# --- one file, safe --------------------------------------------------------------------------------------------------
+# --- one file, safe
+# --------------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
@@ -187,7 +207,9 @@ def test_nothing_is_loaded_from_elsewhere(tmp_path: Path) -> None:
         if tag == "link":
             assert attributes["href"] == "data:,"
         assert tag not in ("iframe", "object", "embed", "base")
-        assert not [name for name in attributes if name.startswith("on")], "inline handlers break the content policy"
+        assert not [name for name in attributes if name.startswith("on")], (
+            "inline handlers break the content policy"
+        )
         assert "style" not in attributes, "inline styles break the content policy"
     assert "@import" not in page.styles
     assert not re.findall(r"url\((?!['\"]?#)", page.styles)
@@ -206,7 +228,9 @@ def test_names_words_and_reasons_cannot_become_markup(tmp_path: Path) -> None:
     whole = made(media, id="a</script>" + EVIL)
     result = replace(
         whole,
-        recording=replace(whole.recording, subject=EVIL, question=EVIL, words=words, words_source=EVIL),
+        recording=replace(
+            whole.recording, subject=EVIL, question=EVIL, words=words, words_source=EVIL
+        ),
         features=replace(whole.features, words=words, notes={"words": EVIL}),
         cues=(Cue("gaze_away", "face", 1, 2, 1.0, EVIL, EVIL),),
         prediction=Prediction.not_measured((0.0, DURATION_S), 2, EVIL),
@@ -220,7 +244,9 @@ def test_names_words_and_reasons_cannot_become_markup(tmp_path: Path) -> None:
     )
     page = page_of(tmp_path, result, result, title=EVIL, embed_limit_mb=0)
     assert EVIL not in page.source
-    assert page.source.lower().count("</script") == 3, "browsers end a script at less than Python's parser needs"
+    assert page.source.lower().count("</script") == 3, (
+        "browsers end a script at less than Python's parser needs"
+    )
     assert not [a for t, a in page.elements if t == "img"]
     assert len(page.scripts) == 3, "two blocks of data and the page's own script"
     assert page.data()["words"]["items"][0]["text"] == EVIL
@@ -232,10 +258,13 @@ def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     assert first == write_report([made()], tmp_path / "b.html").read_bytes()
 
 
-# --- what is not measured has no number ------------------------------------------------------------------------------
+# --- what is not measured has no number
+# ------------------------------------------------------------------------------
 
 
-def test_a_probability_that_is_not_measured_shows_words_and_reason_and_no_number(tmp_path: Path) -> None:
+def test_a_probability_that_is_not_measured_shows_words_and_reason_and_no_number(
+    tmp_path: Path,
+) -> None:
     page = page_of(tmp_path, without_words())
     card = page.seen("score")
     assert "not measured" in card
@@ -248,8 +277,13 @@ def test_a_probability_that_is_not_measured_shows_words_and_reason_and_no_number
 
 
 def test_measures_lost_for_one_reason_are_one_row(tmp_path: Path) -> None:
-    lost = [NotMeasured(f"voice: {name}", "the sound is silent") for name in ("pitch_sd_st", "n_pauses")]
-    page = page_of(tmp_path, made(not_measured=(*lost, NotMeasured("voice: snr_db", "no silence to compare with"))))
+    lost = [
+        NotMeasured(f"voice: {name}", "the sound is silent") for name in ("pitch_sd_st", "n_pauses")
+    ]
+    page = page_of(
+        tmp_path,
+        made(not_measured=(*lost, NotMeasured("voice: snr_db", "no silence to compare with"))),
+    )
     text = page.seen("missing")
     assert text.count("the sound is silent") == 1
     assert "2 measures: pitch sd st, n pauses" in text
@@ -273,7 +307,9 @@ def test_sound_alone_needs_no_video(tmp_path: Path) -> None:
     media = tmp_path / "answer.wav"
     media.write_bytes(b"RIFF")
     whole = made(media)
-    features = replace(whole.features, tracks={"voice": voice_track()}, notes={"face": "the file has no video"})
+    features = replace(
+        whole.features, tracks={"voice": voice_track()}, notes={"face": "the file has no video"}
+    )
     page = page_of(tmp_path, replace(whole, features=features, media={"n_frames": 0}))
     tags = [t for t, _ in page.elements]
     assert "audio" in tags
@@ -284,8 +320,14 @@ def test_sound_alone_needs_no_video(tmp_path: Path) -> None:
 def test_an_abstained_answer_says_so_and_shows_the_zone(tmp_path: Path) -> None:
     whole = made()
     prediction = scored(spoken(), Status.ABSTAINED, "cannot tell: too near to even")
-    zone = (Evidence("abstain", "low", 0.2, "probability"), Evidence("abstain", "high", 0.8, "probability"))
-    page = page_of(tmp_path, replace(whole, prediction=replace(prediction, evidence=prediction.evidence + zone)))
+    zone = (
+        Evidence("abstain", "low", 0.2, "probability"),
+        Evidence("abstain", "high", 0.8, "probability"),
+    )
+    page = page_of(
+        tmp_path,
+        replace(whole, prediction=replace(prediction, evidence=prediction.evidence + zone)),
+    )
     assert page.seen("big").startswith("cannot tell")
     assert page.count("zone") == 1
     (rect,) = [a for t, a in page.elements if t == "rect" and a.get("class") == "zone"]
@@ -293,7 +335,8 @@ def test_an_abstained_answer_says_so_and_shows_the_zone(tmp_path: Path) -> None:
     assert "Cannot tell: too near to even" in page.seen("score")
 
 
-# --- the score -------------------------------------------------------------------------------------------------------
+# --- the score
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_score_band_and_three_signed_parts(tmp_path: Path) -> None:
@@ -309,9 +352,9 @@ def test_score_band_and_three_signed_parts(tmp_path: Path) -> None:
         [50, 50 * 0.4 / 1.1, 50 * 0.3 / 1.1], abs=0.01
     )
     assert float(str(bars[1]["x"]).rstrip("%")) < 50 <= float(str(bars[0]["x"]).rstrip("%"))
-    assert "feels" not in page.text.replace("it is not a finding about what the person feels", "").replace(
-        "what someone “really” thinks or feels", ""
-    )
+    assert "feels" not in page.text.replace(
+        "it is not a finding about what the person feels", ""
+    ).replace("what someone “really” thinks or feels", "")
 
 
 @pytest.mark.parametrize(
@@ -324,15 +367,21 @@ def test_score_band_and_three_signed_parts(tmp_path: Path) -> None:
         ("own", "cy/*.mp4", True),  # nothing is stated
     ],
 )
-def test_a_person_who_refused_is_in_no_report(name: str, film: str, shown: bool, tmp_path: Path) -> None:
-    """Whatever name the person was given on the command line, the film itself must not get into the page."""
+def test_a_person_who_refused_is_in_no_report(
+    name: str, film: str, shown: bool, tmp_path: Path
+) -> None:
+    """Whatever name the person was given on the command line, the film itself must not get into the
+    page.
+    """
     root = load_dataset(name).fake(tmp_path / name)
     media = sorted(root.glob(film))[0]
     for limit_mb in (60, 0):  # embedded, linked
         page = page_of(tmp_path, made(media), embed_limit_mb=limit_mb)
         assert (page.count("media") > 0) == shown
         assert ("refused to be shown" in page.text) != shown
-        assert ('type="text/plain" id="media-1">data:video' in page.source) == (shown and limit_mb > 0)
+        assert ('type="text/plain" id="media-1">data:video' in page.source) == (
+            shown and limit_mb > 0
+        )
 
 
 def test_words_carry_what_they_moved_and_claim_no_place(tmp_path: Path) -> None:
@@ -347,7 +396,11 @@ def test_spread_words_are_flagged(tmp_path: Path) -> None:
     whole = made()
     page = page_of(
         tmp_path,
-        replace(whole, recording=replace(whole.recording, words=words), features=replace(whole.features, words=words)),
+        replace(
+            whole,
+            recording=replace(whole.recording, words=words),
+            features=replace(whole.features, words=words),
+        ),
     )
     assert page.data()["words"]["spread"] is True
     assert "spread evenly over the recording" in page.seen("transcript")
@@ -380,7 +433,8 @@ def test_a_drawn_person_is_announced(tmp_path: Path) -> None:
     assert mixed.count("tag") == 1
 
 
-# --- media -----------------------------------------------------------------------------------------------------------
+# --- media
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_small_recordings_are_inside_and_large_ones_are_linked(tmp_path: Path) -> None:
@@ -403,7 +457,9 @@ def test_the_limit_holds_for_all_recordings_together(tmp_path: Path) -> None:
     media = tmp_path / "a.mp4"
     media.write_bytes(b"x" * 60_000)
     page = page_of(tmp_path, made(media, "one"), made(media, "two"), embed_limit_mb=0.1)
-    assert [a["id"] for a, _ in page.scripts if (a.get("id") or "").startswith("media")] == ["media-1"]
+    assert [a["id"] for a, _ in page.scripts if (a.get("id") or "").startswith("media")] == [
+        "media-1"
+    ]
     assert sum("src" in a for t, a in page.elements if t == "video") == 1
 
 
@@ -413,19 +469,30 @@ def test_a_missing_recording_is_said(tmp_path: Path) -> None:
     assert not [t for t, _ in page.elements if t == "video"]
 
 
-# --- several answers -------------------------------------------------------------------------------------------------
+# --- several answers
+# -------------------------------------------------------------------------------------------------
 
 
 def test_several_answers_have_an_overview_and_a_selector(tmp_path: Path) -> None:
     page = page_of(
-        tmp_path, made(id="one"), replace(without_words(), recording=replace(without_words().recording, id="two"))
+        tmp_path,
+        made(id="one"),
+        replace(without_words(), recording=replace(without_words().recording, id="two")),
     )
     rows = page.seen("rows")
     assert "0.77" in rows
     assert "not measured" in rows
-    links = [a["href"] for t, a in page.elements if t == "a" and (a.get("href") or "").startswith("#answer")]
+    links = [
+        a["href"]
+        for t, a in page.elements
+        if t == "a" and (a.get("href") or "").startswith("#answer")
+    ]
     assert links == ["#answer-1", "#answer-2"]
-    assert [a["value"] for t, a in page.elements if t == "option"] == ["overview", "answer-1", "answer-2"]
+    assert [a["value"] for t, a in page.elements if t == "option"] == [
+        "overview",
+        "answer-1",
+        "answer-2",
+    ]
     alone = page_of(tmp_path, made())
     assert not alone.count("rows")
     assert "select" not in [t for t, _ in alone.elements]
@@ -438,11 +505,17 @@ def test_many_answers_are_an_overview_with_links_and_no_recording(tmp_path: Path
     page = page_of(tmp_path, *results)
     assert not page.count("answer")
     assert len(page.scripts) == 1
-    links = [a["href"] for t, a in page.elements if t == "a" and (a.get("href") or "").endswith("report.html")]
+    links = [
+        a["href"]
+        for t, a in page.elements
+        if t == "a" and (a.get("href") or "").endswith("report.html")
+    ]
     assert links[0] == "answer%200/report.html"
     assert len(links) == MAX_TOGETHER + 1
     again = write_overview(
-        [overview_row(r, f"x{i}/report.html") for i, r in enumerate(results)], tmp_path / "o.html", title="T"
+        [overview_row(r, f"x{i}/report.html") for i, r in enumerate(results)],
+        tmp_path / "o.html",
+        title="T",
     )
     assert Page(again).count("rows") == 1
 
@@ -457,7 +530,8 @@ def test_a_modality_that_was_not_measured_has_no_count_of_cues() -> None:
     assert overview_row(blind, "x")["counts"] == dict.fromkeys(("words", "voice", "face", "head"))
 
 
-# --- series ----------------------------------------------------------------------------------------------------------
+# --- series
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_bins_are_means_of_what_is_there() -> None:
@@ -497,25 +571,41 @@ def test_quality_has_the_reason_at_its_time() -> None:
 
 def test_speech_and_pauses_come_from_the_voice() -> None:
     speech = time_data(made())["speech"]
-    assert speech["speech"] == [pytest.approx([0.5, 3.0], abs=0.011), pytest.approx([4.0, 5.5], abs=0.011)]
-    assert speech["pauses"] == [pytest.approx([3.0, 4.0], abs=0.011)], "silence before and after speech is no pause"
+    assert speech["speech"] == [
+        pytest.approx([0.5, 3.0], abs=0.011),
+        pytest.approx([4.0, 5.5], abs=0.011),
+    ]
+    assert speech["pauses"] == [pytest.approx([3.0, 4.0], abs=0.011)], (
+        "silence before and after speech is no pause"
+    )
 
 
 def test_forty_seconds_stay_small() -> None:
     times_s = np.arange(0, 40, 1 / 30)
     names = tuple(f"measure_{i}" for i in range(40))
     rng = np.random.default_rng(0)
-    face = Track(rng.normal(size=(len(times_s), 40)), times_s, np.ones(len(times_s), bool), names, ("x",) * 40)
+    face = Track(
+        rng.normal(size=(len(times_s), 40)),
+        times_s,
+        np.ones(len(times_s), bool),
+        names,
+        ("x",) * 40,
+    )
     whole = made()
     features = replace(
-        whole.features, tracks={"face": face, "face_relative": face, "voice": voice_track(40)}, span_s=(0.0, 40.0)
+        whole.features,
+        tracks={"face": face, "face_relative": face, "voice": voice_track(40)},
+        span_s=(0.0, 40.0),
     )
-    data = time_data(replace(whole, features=features, recording=replace(whole.recording, duration_s=40.0)))
+    data = time_data(
+        replace(whole, features=features, recording=replace(whole.recording, duration_s=40.0))
+    )
     assert max(len(c["values"]) for c in data["curves"]) <= 400
     assert len(json.dumps(data)) < 600_000
 
 
-# --- in a browser ----------------------------------------------------------------------------------------------------
+# --- in a browser
+# ----------------------------------------------------------------------------------------------------
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -549,15 +639,30 @@ def movie(tmp_path_factory) -> Path:
     if not shutil.which("ffmpeg"):
         pytest.skip("needs ffmpeg")
     path = tmp_path_factory.mktemp("movie") / "answer.webm"
-    source = ["-f", "lavfi", "-i", f"testsrc=size=160x120:rate=25:duration={DURATION_S}", "-c:v", "libvpx", "-g", "10"]
+    source = [
+        "-f",
+        "lavfi",
+        "-i",
+        f"testsrc=size=160x120:rate=25:duration={DURATION_S}",
+        "-c:v",
+        "libvpx",
+        "-g",
+        "10",
+    ]
     with open(path, "wb") as file:
-        subprocess.run(["ffmpeg", "-v", "error", *source, "-f", "webm", "-live", "1", "-"], stdout=file, check=True)
+        subprocess.run(
+            ["ffmpeg", "-v", "error", *source, "-f", "webm", "-live", "1", "-"],
+            stdout=file,
+            check=True,
+        )
     return path
 
 
 @pytest.fixture
 def opened(browser, tmp_path):
-    """Open a report with the network cut; fails the test on any console error or any request but for files."""
+    """Open a report with the network cut; fails the test on any console error or any request but
+    for files.
+    """
     contexts = []
 
     def open_(*results: Result, **options: object):
@@ -567,9 +672,15 @@ def opened(browser, tmp_path):
         context.set_default_navigation_timeout(1000 * patience.HANG_S)
         page = context.new_page()
         page.wrong = []
-        page.on("console", lambda m: page.wrong.append(m.text) if m.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda m: page.wrong.append(m.text) if m.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda e: page.wrong.append(str(e)))
-        page.on("request", lambda r: page.wrong.append(r.url) if r.url.startswith(("http", "ws")) else None)
+        page.on(
+            "request",
+            lambda r: page.wrong.append(r.url) if r.url.startswith(("http", "ws")) else None,
+        )
         page.goto(path.as_uri())
         contexts.append((context, page))
         return page
@@ -582,7 +693,9 @@ def opened(browser, tmp_path):
 
 
 def until(page, condition: str) -> None:
-    """Poll from outside: waiting inside the page would need `eval`, which the page's own policy forbids."""
+    """Poll from outside: waiting inside the page would need `eval`, which the page's own policy
+    forbids.
+    """
     patience.until(lambda: page.evaluate(condition), condition)
 
 
@@ -593,7 +706,9 @@ def playhead(page) -> float:
 
 
 def ready(page) -> None:
-    until(page, "(v => v && v.readyState >= 2 && v.duration < 100)(document.querySelector('video'))")
+    until(
+        page, "(v => v && v.readyState >= 2 && v.duration < 100)(document.querySelector('video'))"
+    )
 
 
 def test_a_click_on_a_cue_moves_the_video_and_the_playhead_follows(opened, movie) -> None:
@@ -622,7 +737,9 @@ def test_a_click_on_the_axis_seeks_and_hovering_names_the_cue(opened, movie) -> 
     box = lanes.bounding_box()
     page.mouse.move(box["x"], box["y"])
     lanes.click(position={"x": box["width"] * 0.75, "y": 10})
-    until(page, f"Math.abs(document.querySelector('video').currentTime - {0.75 * DURATION_S}) < 0.1")
+    until(
+        page, f"Math.abs(document.querySelector('video').currentTime - {0.75 * DURATION_S}) < 0.1"
+    )
     page.locator("rect.cue.face").hover()
     tip = page.locator(".tip").inner_text()
     assert "gaze away" in tip

@@ -35,11 +35,27 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     methods = {"offset": w.Offset(), "harmful": w.Harmful(HURT), "constant": w.Constant()}
     same = {"features": TOY.features}
     compare(
-        TOY, "one-out", lambda f: w.Model(), methods, (0, 1), out / "clip", task=w.CLIP, windows=Windows(2.0), **same
+        TOY,
+        "one-out",
+        lambda f: w.Model(),
+        methods,
+        (0, 1),
+        out / "clip",
+        task=w.CLIP,
+        windows=Windows(2.0),
+        **same,
     )
     frame = {"offset": w.Offset()}
     compare(
-        TOY, "all", lambda f: w.Model(w.FRAME), frame, (0,), out / "frame", task=w.FRAME, windows=Windows(1.0), **same
+        TOY,
+        "all",
+        lambda f: w.Model(w.FRAME),
+        frame,
+        (0,),
+        out / "frame",
+        task=w.FRAME,
+        windows=Windows(1.0),
+        **same,
     )
     return out
 
@@ -58,15 +74,20 @@ def rows_of(kept: Path, method: str, seed: int = 0) -> list[Rows]:
     return [r.rows["recording"] for r in found if r.method == method and r.seed == seed]
 
 
-# --- what is computed ------------------------------------------------------------------------------------------------
+# --- what is computed
+# ------------------------------------------------------------------------------------------------
 
 
-def test_figures_are_those_of_the_predictions_that_are_kept(kept: Path, page: dict[str, Any]) -> None:
+def test_figures_are_those_of_the_predictions_that_are_kept(
+    kept: Path, page: dict[str, Any]
+) -> None:
     sk = pytest.importorskip("sklearn.metrics")
     rows = rows_of(kept, "offset")
     y, probs = np.concatenate([r.y for r in rows]), np.concatenate([r.probs for r in rows])
     figures = line(page, "offset")["figures"]
-    assert figures["macro_f1"]["value"] == pytest.approx(sk.f1_score(y, probs[:, 1] > 0.5, average="macro"))
+    assert figures["macro_f1"]["value"] == pytest.approx(
+        sk.f1_score(y, probs[:, 1] > 0.5, average="macro")
+    )
     assert figures["auc"]["value"] == pytest.approx(sk.roc_auc_score(y, probs[:, 1]))
     low, high = figures["auc"]["ci"]
     assert low <= figures["auc"]["value"] <= high
@@ -75,7 +96,14 @@ def test_figures_are_those_of_the_predictions_that_are_kept(kept: Path, page: di
     assert found["mean"] == pytest.approx(np.mean(per))
     assert found["sd"] == pytest.approx(np.std(per, ddof=1))
     assert found["worst_decile"] == pytest.approx(min(per))
-    assert set(line(page, "offset")) >= {"saw", "seconds", "peak_mb", "coverage", "aurc", "above_shortcuts"}
+    assert set(line(page, "offset")) >= {
+        "saw",
+        "seconds",
+        "peak_mb",
+        "coverage",
+        "aurc",
+        "above_shortcuts",
+    }
     assert line(page, "offset")["saw"] == "neutral"
 
 
@@ -88,12 +116,20 @@ def test_every_shortcut_row_is_there_by_itself(page: dict[str, Any]) -> None:
         "length + question",
     ]
     assert names["no adaptation"] == "base"
-    assert line(page, "question only")["figures"]["within_question_auc"] == {"value": 0.5, "ci": [0.5, 0.5]}
+    assert line(page, "question only")["figures"]["within_question_auc"] == {
+        "value": 0.5,
+        "ci": [0.5, 0.5],
+    }
 
 
 def test_the_share_of_people_harmed_is_the_planted_one(kept: Path, page: dict[str, Any]) -> None:
-    before = {r.subject[0]: people.OF_ONE["macro_f1"](r.y, r.beside["no_adaptation"]) for r in rows_of(kept, "harmful")}
-    after = {r.subject[0]: people.OF_ONE["macro_f1"](r.y, r.probs) for r in rows_of(kept, "harmful")}
+    before = {
+        r.subject[0]: people.OF_ONE["macro_f1"](r.y, r.beside["no_adaptation"])
+        for r in rows_of(kept, "harmful")
+    }
+    after = {
+        r.subject[0]: people.OF_ONE["macro_f1"](r.y, r.probs) for r in rows_of(kept, "harmful")
+    }
     assert {s for s in before if after[s] != before[s]} <= set(HURT)
     harmed = sum(after[s] < before[s] - 0.01 for s in before)
     assert harmed >= 1
@@ -104,7 +140,9 @@ def test_the_share_of_people_harmed_is_the_planted_one(kept: Path, page: dict[st
     assert found["mean"] == pytest.approx(np.mean([after[s] - before[s] for s in before]))
     assert found["p_holm"] >= found["p_sign_flip"]
     each = line(page, "harmful")["people"]
-    assert {s for s in each if each[s]["harmed"]} == {s for s in before if after[s] < before[s] - 0.01}
+    assert {s for s in each if each[s]["harmed"]} == {
+        s for s in before if after[s] < before[s] - 0.01
+    }
     assert {s: each[s]["no_adaptation"] for s in each} == pytest.approx(before)
     said = " ".join(page["boards"][0]["findings"])
     assert f"{harmed} of 8 people are harmed" in said
@@ -127,17 +165,29 @@ def test_methods_are_paired_with_each_other(kept: Path, page: dict[str, Any]) ->
     assert all(p["paired"]["mean"] >= 0 for p in pairs), "the larger one stands first"
 
 
-def test_a_constant_predictor_is_flagged_pooled_and_per_person(kept: Path, page: dict[str, Any]) -> None:
+def test_a_constant_predictor_is_flagged_pooled_and_per_person(
+    kept: Path, page: dict[str, Any]
+) -> None:
     assert line(page, "constant")["constant"] == "constant-predictor curve"
     assert line(page, "constant")["people_told_one_class"] == 8
     assert line(page, "offset")["constant"] == ""
-    assert "no sign of telling the classes apart: constant" in " ".join(page["boards"][0]["findings"])
-    # One class per person, another one for half of the people: pooled it is off the curve, over people it is on it.
+    assert "no sign of telling the classes apart: constant" in " ".join(
+        page["boards"][0]["findings"]
+    )
+    # One class per person, another one for half of the people: pooled it is off the curve, over
+    # people it is on it.
     changed = []
-    for n, run in enumerate(r for r in map(runs.load_run, runs.find_runs([kept / "clip"])) if r.method == "constant"):
+    for n, run in enumerate(
+        r for r in map(runs.load_run, runs.find_runs([kept / "clip"])) if r.method == "constant"
+    ):
         rows = run.rows["recording"]
-        told = np.tile([0.9, 0.1] if rows.subject[0] in ("t0", "t2", "t5", "t6") else [0.1, 0.9], (len(rows), 1))
-        changed.append(replace(run, rows={"recording": replace(rows, probs=told)}, seed=run.seed, name=f"c{n}"))
+        told = np.tile(
+            [0.9, 0.1] if rows.subject[0] in ("t0", "t2", "t5", "t6") else [0.1, 0.9],
+            (len(rows), 1),
+        )
+        changed.append(
+            replace(run, rows={"recording": replace(rows, probs=told)}, seed=run.seed, name=f"c{n}")
+        )
     [found] = board.boards(changed, n_bootstrap=100)
     assert found.line("constant").constant == "constant-predictor curve, as a mean over people"
 
@@ -145,7 +195,10 @@ def test_a_constant_predictor_is_flagged_pooled_and_per_person(kept: Path, page:
 def test_within_question_needs_two_answers_scored_by_one_model(kept: Path) -> None:
     loaded = [runs.load_run(f) for f in runs.find_runs([kept / "clip"])]
     # As in leave-one-person-out: every fold has its own training recordings.
-    own = [replace(r, fold=replace(r.fold, train=r.fold.train[: 10 + int(r.fold.name[1:])])) for r in loaded]
+    own = [
+        replace(r, fold=replace(r.fold, train=r.fold.train[: 10 + int(r.fold.name[1:])]))
+        for r in loaded
+    ]
     [found] = board.boards(own, n_bootstrap=100)
     assert np.isnan(found.line("offset").figures["within_question_auc"])
     [found] = board.boards(loaded, n_bootstrap=100)
@@ -157,7 +210,9 @@ def test_joining_equal_rows_changes_no_figure() -> None:
     n = 900
     probs = np.round(rng.random(n), 1)[:, None] * [-1, 1] + [1, 0]
     subject, question = (rng.integers(0, 6, n).astype(str), rng.integers(0, 3, n).astype(str))
-    whole = board.Sample(rng.integers(0, 2, n), probs, subject, question, np.full(n, "f"), np.ones(n))
+    whole = board.Sample(
+        rng.integers(0, 2, n), probs, subject, question, np.full(n, "f"), np.ones(n)
+    )
     small = whole.compressed()
     assert len(small.y) < 500
     assert small.n.sum() == n
@@ -165,12 +220,19 @@ def test_joining_equal_rows_changes_no_figure() -> None:
     drawn = board.draws(names, 20)
     for m in board.METRICS:
         assert board.figure([small], m) == pytest.approx(board.figure([whole], m), abs=1e-12)
-        assert np.allclose(board.resampled([small], m, names, drawn), board.resampled([whole], m, names, drawn))
+        assert np.allclose(
+            board.resampled([small], m, names, drawn), board.resampled([whole], m, names, drawn)
+        )
 
 
 def test_groups_are_reported_and_small_ones_suppressed(kept: Path) -> None:
-    [found] = board.boards([runs.load_run(f) for f in runs.find_runs([kept / "clip"])], n_bootstrap=100)
-    entries = {(e["group"], e["value"]): e for e in breakdown.subgroups(found, min_people=4, n_bootstrap=100)}
+    [found] = board.boards(
+        [runs.load_run(f) for f in runs.find_runs([kept / "clip"])], n_bootstrap=100
+    )
+    entries = {
+        (e["group"], e["value"]): e
+        for e in breakdown.subgroups(found, min_people=4, n_bootstrap=100)
+    }
     assert entries["sex", "f"]["n_people"] == 4
     value, low, high = entries["sex", "f"]["lines"]["offset"]["macro_f1"]
     women = [s for s in found.subjects if found.people[s]["sex"] == "f"]
@@ -179,7 +241,10 @@ def test_groups_are_reported_and_small_ones_suppressed(kept: Path) -> None:
     assert low <= value <= high
     strict = breakdown.subgroups(found, min_people=5, n_bootstrap=100)
     small = [e for e in strict if e["group"] == "sex"]
-    assert all(e["suppressed"] == "fewer than 5 people" and e["n_people"] is None and not e["lines"] for e in small)
+    assert all(
+        e["suppressed"] == "fewer than 5 people" and e["n_people"] is None and not e["lines"]
+        for e in small
+    )
     # Ages come as text from tables; bands are the same.
     assert breakdown.group_of("age", "34") == breakdown.group_of("age", 34) == "30–44"
     assert breakdown.group_of("age", "") == "not known"
@@ -203,13 +268,19 @@ def test_moments_and_stretches(kept: Path) -> None:
     first = segments.take(segments.recording == np.unique(rows.recording)[present == 1][0])
     assert first.y.tolist() == [0, 1, 0]
     assert np.allclose(first.span_s, [[0, 4], [4, 6], [6, 7.5]])
-    inside = (rows.recording == first.recording[0]) & (rows.span_s[:, 0] >= 4) & (rows.span_s[:, 1] <= 6)
+    inside = (
+        (rows.recording == first.recording[0]) & (rows.span_s[:, 0] >= 4) & (rows.span_s[:, 1] <= 6)
+    )
     assert np.allclose(first.probs[1], rows.probs[inside].mean(axis=0))
 
 
 def test_a_stretch_that_was_not_measured_takes_the_stand_in(kept: Path) -> None:
-    """As rows do: the training rate where the run says so, whole stretches too; and what stands beside stays whole."""
-    run = next(r for f in runs.find_runs([kept / "frame"]) if (r := runs.load_run(f)).method == "offset")
+    """As rows do: the training rate where the run says so, whole stretches too; and what stands
+    beside stays whole.
+    """
+    run = next(
+        r for f in runs.find_runs([kept / "frame"]) if (r := runs.load_run(f)).method == "offset"
+    )
     rows = run.rows["frame"]
     present = next(i for i in np.unique(rows.recording) if TOY.label("toy", i) == 1)
     gone = (rows.recording == present) & (rows.span_s[:, 0] >= 4) & (rows.span_s[:, 1] <= 6)
@@ -217,8 +288,13 @@ def test_a_stretch_that_was_not_measured_takes_the_stand_in(kept: Path) -> None:
     segments = breakdown.segment_rows(holed)
     at = np.flatnonzero((segments.recording == present) & (segments.y == 1))
     assert np.isnan(segments.probs[at]).all()
-    assert np.allclose(runs.filled(segments, "prevalence")[at], rows.beside["prevalence"][gone].mean(axis=0))
-    line = replace(board.boards([run], n_bootstrap=100)[0].line("offset"), runs=(replace(run, rows={"frame": holed}),))
+    assert np.allclose(
+        runs.filled(segments, "prevalence")[at], rows.beside["prevalence"][gone].mean(axis=0)
+    )
+    line = replace(
+        board.boards([run], n_bootstrap=100)[0].line("offset"),
+        runs=(replace(run, rows={"frame": holed}),),
+    )
     assert breakdown.moments(line) is not None
 
 
@@ -228,7 +304,14 @@ def test_the_table_of_moments_has_its_shortcut_rows(kept: Path, tmp_path: Path) 
     [board_] = found["boards"]
     page = Path(found["markdown"]).read_text()
     table = page.split("### Moments")[1].split("###")[0]
-    for name in ("offset", "no adaptation", "prevalence", "question only", "length + question", "position in the"):
+    for name in (
+        "offset",
+        "no adaptation",
+        "prevalence",
+        "question only",
+        "length + question",
+        "position in the",
+    ):
         assert f"\n| {name}" in table, name
     position = board_["moments"]["position in the answer"]
     assert position["true_flips_per_minute"] == board_["moments"]["offset"]["true_flips_per_minute"]
@@ -240,7 +323,9 @@ def test_the_table_of_moments_has_its_shortcut_rows(kept: Path, tmp_path: Path) 
     assert alone["no adaptation"]["event_f1"] == board_["moments"]["no adaptation"]["event_f1"]
 
 
-def test_groups_and_questions_are_in_the_json_beside_the_shortcuts(kept: Path, tmp_path: Path) -> None:
+def test_groups_and_questions_are_in_the_json_beside_the_shortcuts(
+    kept: Path, tmp_path: Path
+) -> None:
     found = report.report([kept / "clip"], tmp_path, n_bootstrap=100, min_people=4)
     page = Path(found["markdown"]).read_text()
     [board_] = found["boards"]
@@ -262,22 +347,29 @@ def test_groups_and_questions_are_in_the_json_beside_the_shortcuts(kept: Path, t
 
 def test_every_level_can_be_judged(kept: Path, tmp_path: Path) -> None:
     loaded = [runs.load_run(f) for f in runs.find_runs([kept / "clip"])]
-    own, windows = (board.boards(loaded, n_bootstrap=100, level=level)[0] for level in (None, "window"))
+    own, windows = (
+        board.boards(loaded, n_bootstrap=100, level=level)[0] for level in (None, "window")
+    )
     assert (own.level, windows.level) == ("recording", "window")
     rows = [r.rows["window"] for r in loaded if r.method == "offset" and r.seed == 0]
     y, probs = (np.concatenate([getattr(r, k)[r.y >= 0] for r in rows]) for k in ("y", "probs"))
     assert windows.n_rows == len(y) > own.n_rows
     first = windows.line("offset").samples[0]
-    assert classes.macro_f1(first.y, first.probs, first.n) == pytest.approx(classes.macro_f1(y, probs))
+    assert classes.macro_f1(first.y, first.probs, first.n) == pytest.approx(
+        classes.macro_f1(y, probs)
+    )
     assert windows.line("position in the answer").kind == "shortcut"
     with pytest.raises(BadInput, match=r"level frame: .* has rows per recording, window only"):
         board.boards(loaded, n_bootstrap=100, level="frame")
-    done = invoke("score", "report", str(kept / "clip"), "--out", str(tmp_path), "--level", "window", "--json")
+    done = invoke(
+        "score", "report", str(kept / "clip"), "--out", str(tmp_path), "--level", "window", "--json"
+    )
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["boards"][0]["level"] == "window"
 
 
-# --- what is refused -------------------------------------------------------------------------------------------------
+# --- what is refused
+# -------------------------------------------------------------------------------------------------
 
 
 def test_runs_that_do_not_belong_together_are_refused(kept: Path) -> None:
@@ -306,7 +398,9 @@ def test_folders_without_a_whole_run_are_refused(kept: Path, tmp_path: Path) -> 
 
 
 def test_calling_both_classes_at_random_is_not_called_skill(kept: Path) -> None:
-    """Half the rows are right by chance, so macro-F1 is above that of one class for all; the AUC is not."""
+    """Half the rows are right by chance, so macro-F1 is above that of one class for all; the AUC is
+    not.
+    """
     rng = np.random.default_rng(1)
 
     def instead(run: Any, knows: float) -> Any:
@@ -315,7 +409,10 @@ def test_calling_both_classes_at_random_is_not_called_skill(kept: Path) -> None:
         p = 1 / (1 + np.exp(-(knows * (2 * y - 1) + rng.normal(size=n))))
         some = rows.take(np.arange(n) % len(rows))
         always = {name: np.tile([0.4, 0.6], (n, 1)) for name in rows.beside}
-        return replace(run, rows={"recording": replace(some, y=y, probs=np.stack([1 - p, p], 1), beside=always)})
+        return replace(
+            run,
+            rows={"recording": replace(some, y=y, probs=np.stack([1 - p, p], 1), beside=always)},
+        )
 
     loaded = [runs.load_run(f) for f in runs.find_runs([kept / "clip"])]
     knows = {"offset": 0.0, "harmful": 1.5}
@@ -330,10 +427,14 @@ def test_a_line_over_fewer_folds_says_so(kept: Path) -> None:
     loaded = [runs.load_run(f) for f in runs.find_runs([kept / "clip"])]
     some = [r for r in loaded if r.method != "offset" or r.fold.name != "t2"]
     [found] = board.boards(some, n_bootstrap=100)
-    assert any(n.startswith("offset: 7 of 8 folds with seed 0; 7 of 8 folds with seed 1") for n in found.notes)
+    assert any(
+        n.startswith("offset: 7 of 8 folds with seed 0; 7 of 8 folds with seed 1")
+        for n in found.notes
+    )
 
 
-# --- what a reader sees ----------------------------------------------------------------------------------------------
+# --- what a reader sees
+# ----------------------------------------------------------------------------------------------
 
 
 def test_the_page_stands_alone_and_says_what_drawn_people_mean(page: dict[str, Any]) -> None:
@@ -389,16 +490,23 @@ def test_who_may_not_be_shown_is_in_no_picture(kept: Path, tmp_path: Path) -> No
 
 def test_names_in_runs_cannot_break_out_of_the_page(kept: Path, tmp_path: Path) -> None:
     bad = "<img src=x onerror=alert(1)>|x"
-    loaded = [replace(runs.load_run(f), dataset=bad, model=bad) for f in runs.find_runs([kept / "clip"])]
+    loaded = [
+        replace(runs.load_run(f), dataset=bad, model=bad) for f in runs.find_runs([kept / "clip"])
+    ]
     loaded = [replace(r, method=bad) if r.method == "constant" else r for r in loaded]
     found = report.write_report(loaded, tmp_path, n_bootstrap=100)
     assert "<img" not in Path(found["html"]).read_text()
-    lines = [t for t in Path(found["markdown"]).read_text().splitlines() if t.startswith("| offset | <img")]
+    lines = [
+        t
+        for t in Path(found["markdown"]).read_text().splitlines()
+        if t.startswith("| offset | <img")
+    ]
     assert len(lines) == 1
     assert lines[0].count("|") - lines[0].count("\\|") == 9, "a bar in a name must not begin a cell"
 
 
-# --- from the command line -------------------------------------------------------------------------------------------
+# --- from the command line
+# -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -411,9 +519,24 @@ def transcripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for person in range(700, 710):
         for q in range(1, 8):
             label = int(rng.random() < (0.2 if q < 4 else 0.8))
-            pool = ["the", "table", "stands", "here", "and", "it", "works", *(["maybe", "but", "perhaps"] * 2 * label)]
-            text = " ".join(rng.choice(pool, rng.integers(12, 30))) if (person, q) != (700, 1) else "no"
-            lines.append(f"Videos/{person}/Visite_1/{person}_Question_{q}_2024-01-01_10-00-00_Video.mp4,{label},{text}")
+            pool = [
+                "the",
+                "table",
+                "stands",
+                "here",
+                "and",
+                "it",
+                "works",
+                *(["maybe", "but", "perhaps"] * 2 * label),
+            ]
+            text = (
+                " ".join(rng.choice(pool, rng.integers(12, 30)))
+                if (person, q) != (700, 1)
+                else "no"
+            )
+            lines.append(
+                f"Videos/{person}/Visite_1/{person}_Question_{q}_2024-01-01_10-00-00_Video.mp4,{label},{text}"
+            )
     (folder / "test.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 
@@ -422,7 +545,9 @@ def invoke(*args: str) -> Any:
     return CliRunner().invoke(main, list(args))
 
 
-def test_words_scores_become_a_run_and_a_page_with_the_same_figures(transcripts: Path, tmp_path: Path) -> None:
+def test_words_scores_become_a_run_and_a_page_with_the_same_figures(
+    transcripts: Path, tmp_path: Path
+) -> None:
     data = ["--data", str(transcripts)]
     done = invoke(
         "score",
@@ -447,18 +572,39 @@ def test_words_scores_become_a_run_and_a_page_with_the_same_figures(transcripts:
     (transcripts.parent / "DRAWN").unlink()
     (transcripts.parent / "study.json").write_text(json.dumps({"drawn": True}))
     try:
-        done = invoke("score", "words", *data, "--out", str(tmp_path / "runs" / "drawn"), "--name", "study", "--json")
+        done = invoke(
+            "score",
+            "words",
+            *data,
+            "--out",
+            str(tmp_path / "runs" / "drawn"),
+            "--name",
+            "study",
+            "--json",
+        )
     finally:
         (transcripts.parent / "study.json").unlink()
     assert json.loads(done.stdout)["drawn"] is True
     assert json.loads(done.stdout)["what_it_means"] == report.DRAWN
     assert report.DRAWN in done.stderr, "what a number on drawn people means is printed beside it"
     done = invoke(
-        "score", "report", str(tmp_path / "runs"), "--out", str(tmp_path / "page"), "--bootstrap", "200", "--json"
+        "score",
+        "report",
+        str(tmp_path / "runs"),
+        "--out",
+        str(tmp_path / "page"),
+        "--bootstrap",
+        "200",
+        "--json",
     )
     assert done.exit_code == 0, done.output
     films, study = json.loads(done.stdout)["boards"]
-    assert (films["dataset"], films["drawn"], study["dataset"], study["drawn"]) == ("films", False, "study", True)
+    assert (films["dataset"], films["drawn"], study["dataset"], study["drawn"]) == (
+        "films",
+        False,
+        "study",
+        True,
+    )
     lines = {x["name"]: x["figures"] for x in films["lines"]}
     for name, expected in (
         ("words (lexicon)", scored),
@@ -479,8 +625,22 @@ def test_the_public_val_split_has_its_known_question_only_row(shared: Path, tmp_
     data = shared / "data" / "bah_v1"
     if not (data / "val.txt").is_file():
         pytest.skip("needs the public split files")
-    assert invoke("score", "words", "--data", str(data), "--split", "val", "--out", str(tmp_path / "r")).exit_code == 0
-    done = invoke("score", "report", str(tmp_path / "r"), "--out", str(tmp_path / "p"), "--bootstrap", "100", "--json")
+    assert (
+        invoke(
+            "score", "words", "--data", str(data), "--split", "val", "--out", str(tmp_path / "r")
+        ).exit_code
+        == 0
+    )
+    done = invoke(
+        "score",
+        "report",
+        str(tmp_path / "r"),
+        "--out",
+        str(tmp_path / "p"),
+        "--bootstrap",
+        "100",
+        "--json",
+    )
     lines = {x["name"]: x["figures"] for x in json.loads(done.stdout)["boards"][0]["lines"]}
     # bah.md section 6: the rule "training rate above one half" gives .671 / AP .786 on v1 val.
     assert lines["question only"]["macro_f1"]["value"] == pytest.approx(0.671, abs=5e-4)

@@ -1,4 +1,6 @@
-"""DSFDA: sizes, training that learns and resumes, prototypes in place of faces, and the adaptation."""
+"""DSFDA: sizes, training that learns and resumes, prototypes in place of faces, and the
+adaptation.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ def pictures(n_people: int = 2, n: int = 8, seed: int = 0) -> Pictures:
 
 
 @pytest.mark.parametrize(
-    ("size", "total", "test_time"), [("tiny", 0.58e6, 0.15e6), ("small", 2.38e6, 0.61e6), ("full", 36.57e6, 10.16e6)]
+    ("size", "total", "test_time"),
+    [("tiny", 0.58e6, 0.15e6), ("small", 2.38e6, 0.61e6), ("full", 36.57e6, 10.16e6)],
 )
 def test_sizes_are_the_documented_ones(size: str, total: float, test_time: float) -> None:
     shapes = dsfda_net.shapes(dsfda_net.SIZES[size], 2, 77 if size == "full" else 20)
@@ -133,7 +136,10 @@ def test_pictures_are_scaled_once_and_checked() -> None:
 def test_a_neutral_clip_without_prototypes_is_refused() -> None:
     world = toy_world()
     given = world.given("anna")
-    only_neutral = {dsfda.PROTOTYPES: given.summary[dsfda.PROTOTYPES][:2], dsfda.PROTOTYPE_CLASS: np.array([0, 0])}
+    only_neutral = {
+        dsfda.PROTOTYPES: given.summary[dsfda.PROTOTYPES][:2],
+        dsfda.PROTOTYPE_CLASS: np.array([0, 0]),
+    }
     for summary in ({}, only_neutral):
         with pytest.raises(BadInput, match="other than 'class0'"):
             DsfdaMethod(epochs=1).begin(world.model, replace(given, summary=summary))
@@ -159,7 +165,9 @@ def test_adaptation_is_a_small_value_that_survives_disk(variant: str, tmp_path: 
 
 
 def test_generated_faces_keep_the_other_class_alive() -> None:
-    """On a neutral clip alone the recogniser forgets pain; with the generated faces it does so less."""
+    """On a neutral clip alone the recogniser forgets pain; with the generated faces it does so
+    less.
+    """
     world = toy_world()
     given = world.given("anna")
     left = []

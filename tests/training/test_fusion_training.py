@@ -1,4 +1,6 @@
-"""Fusion models: features on the grid, cards that are contracts, *when* earned or silent, calibration."""
+"""Fusion models: features on the grid, cards that are contracts, *when* earned or silent,
+calibration.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-# --- features on the grid -------------------------------------------------------------------------------------------
+# --- features on the grid
+# -------------------------------------------------------------------------------------------
 
 
 def test_absence_is_a_mask_and_words_keep_their_time() -> None:
@@ -58,7 +61,9 @@ def test_absence_is_a_mask_and_words_keep_their_time() -> None:
     expected = np.bincount((words.times_s[at] / 0.2).astype(int), minlength=len(grid))
     np.testing.assert_array_equal(grid.values["words"][:, names.index("positive")], expected)
     unvoiced = ~grid.mask["voice"][:, RECIPE.sources["voice"].names.index("pitch")]
-    assert (grid.values["voice"][unvoiced][:, RECIPE.sources["voice"].names.index("pitch")] == 0).all()
+    assert (
+        grid.values["voice"][unvoiced][:, RECIPE.sources["voice"].names.index("pitch")] == 0
+    ).all()
 
 
 def test_scales_are_those_of_the_measured_rows_of_training_people() -> None:
@@ -72,7 +77,12 @@ def test_scales_are_those_of_the_measured_rows_of_training_people() -> None:
 
 def test_what_a_recipe_cannot_read_is_said() -> None:
     x = world.takes(range(1), "face", 1)[0].x
-    narrow = replace(x.tracks["voice"], values=x.tracks["voice"].values[:, :2], names=("speech", "pitch"), units=())
+    narrow = replace(
+        x.tracks["voice"],
+        values=x.tracks["voice"].values[:, :2],
+        names=("speech", "pitch"),
+        units=(),
+    )
     with pytest.raises(BadInput, match="lacks energy, syllable"):
         grid_of(replace(x, tracks={"voice": narrow}), RECIPE)
     with pytest.raises(BadInput, match="unknown modality smell"):
@@ -84,14 +94,17 @@ def test_what_a_recipe_cannot_read_is_said() -> None:
     assert default_recipe().sha256 != default_recipe(relative=False).sha256
 
 
-# --- data, folds, cards ---------------------------------------------------------------------------------------------
+# --- data, folds, cards
+# ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("study")
     data = world.FakeSet("face", 12, 4)
-    plan = Plan(AMBIVALENCE, RECIPE, FusionConfig("conflict"), TrainSettings(epochs=6), n_bootstrap=200)
+    plan = Plan(
+        AMBIVALENCE, RECIPE, FusionConfig("conflict"), TrainSettings(epochs=6), n_bootstrap=200
+    )
     found = train_study(data, data.folds("people"), plan, 2, out, data.describe)
     return out, data, plan, found
 
@@ -102,7 +115,9 @@ def test_a_study_trains_several_seeds_and_is_read_back_when_run_again(study) -> 
     assert [r["seed"] for r in found["runs"]] == [0, 1]
     assert found["drawn"]
     best = max(found["runs"], key=lambda r: r["validation_score"])
-    assert (out / fusion.WEIGHTS).read_bytes() == (Path(best["folder"]) / fusion.WEIGHTS).read_bytes()
+    assert (out / fusion.WEIGHTS).read_bytes() == (
+        Path(best["folder"]) / fusion.WEIGHTS
+    ).read_bytes()
     stamps = {p: p.stat().st_mtime_ns for p in out.glob("seed-*/*")}
     assert len(stamps) == 4  # no checkpoint is left behind
     again = train_study(data, data.folds("people"), plan, 2, out, data.describe)
@@ -140,9 +155,13 @@ def test_located_is_earned_on_held_out_people_or_silent(study) -> None:
     take = next(data.takes[i] for i in data.folds("p")[0].test if data.takes[i].spans)
     segments = model.segments(take.x)
     assert segments
-    inside = sum(max(0.0, min(s.end_s, b) - max(s.start_s, a)) for s in segments for a, b in take.spans)
+    inside = sum(
+        max(0.0, min(s.end_s, b) - max(s.start_s, a)) for s in segments for a, b in take.spans
+    )
     assert inside > 0.5 * sum(s.end_s - s.start_s for s in segments)
-    silent = replace(model, card={**model.card, "located": {"locates": False, "reason": "no gain over position"}})
+    silent = replace(
+        model, card={**model.card, "located": {"locates": False, "reason": "no gain over position"}}
+    )
     assert silent.segments(take.x) == ()
     assert silent.locates == (False, "no gain over position")
     never = replace(model, card={k: v for k, v in model.card.items() if k != "located"})
@@ -206,7 +225,9 @@ def test_a_model_of_before_the_residual_answers_as_it_did(tmp_path: Path) -> Non
     assert np.nanmax(np.abs(other.timeline(x)[1] - model.timeline(x)[1])) > 1e-4
 
 
-def test_a_permuted_class_order_another_recipe_and_damaged_weights_are_refused(study, tmp_path: Path) -> None:
+def test_a_permuted_class_order_another_recipe_and_damaged_weights_are_refused(
+    study, tmp_path: Path
+) -> None:
     model = estimate.load(study[0])
 
     def broken(**change) -> Path:
@@ -271,15 +292,21 @@ def test_prevalence_and_abstention(study) -> None:
     with pytest.raises(BadInput, match="source"):
         model.recalibrate(0.2, "")
     risk = {"half_width": [0.0, 0.45], "coverage": [1.0, 0.5], "error": [0.3, 0.1], "n": 100}
-    careful = replace(model, card={**model.card, "calibration": {**model.card["calibration"], "risk": risk}})
-    near = careful.recalibrate(float(1 / (1 + np.exp(-(odds(trained) - odds(p))))), "to 0.5").abstaining(0.1)
+    careful = replace(
+        model, card={**model.card, "calibration": {**model.card["calibration"], "risk": risk}}
+    )
+    near = careful.recalibrate(
+        float(1 / (1 + np.exp(-(odds(trained) - odds(p))))), "to 0.5"
+    ).abstaining(0.1)
     assert near.predict(x).status is Status.ABSTAINED
     with pytest.raises(BadInput, match="not reached"):
         careful.abstaining(0.05)
 
 
 def test_calibration_undoes_the_class_weights(study) -> None:
-    """On held-out people, the mean probability of marked rows is their share, though training weighed them up."""
+    """On held-out people, the mean probability of marked rows is their share, though training
+    weighed them up.
+    """
     out, data, _, _ = study
     model = estimate.load(out)
     takes = [data.takes[i] for i in data.folds("p")[0].test]
@@ -290,7 +317,9 @@ def test_calibration_undoes_the_class_weights(study) -> None:
     assert abs(np.nanmean(p) - y.mean()) < 0.08
 
 
-def test_training_data_of_a_fold_survives_the_disk_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+def test_training_data_of_a_fold_survives_the_disk_and_says_what_it_leaves_out(
+    tmp_path: Path,
+) -> None:
     data = world.FakeSet("words", 3, 2)
     ids = [r.id for r in data.recordings()]
 
@@ -323,7 +352,8 @@ def test_nobody_is_on_two_sides() -> None:
     with pytest.raises(BadInput, match="both train and test"):
         apart(Fold("f", "x", ("a",), ("b",)), people)
     aside = with_validation(
-        Fold("f", "x", tuple(f"r{i}" for i in range(10)), ("t",)), {f"r{i}": f"p{i // 2}" for i in range(10)}
+        Fold("f", "x", tuple(f"r{i}" for i in range(10)), ("t",)),
+        {f"r{i}": f"p{i // 2}" for i in range(10)},
     )
     assert len(aside.val) == 2
     assert not set(aside.val) & set(aside.train)

@@ -1,4 +1,6 @@
-"""SFDA-PFT: starts as the source model, brings people together, moves with a neutral clip, refuses nonsense."""
+"""SFDA-PFT: starts as the source model, brings people together, moves with a neutral clip, refuses
+nonsense.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_what_can_train_a_translator_and_what_cannot() -> None:
     assert torch.isfinite(pft_losses.moments(frozen[:1], frozen))
 
 
-def shifted_people(seed: int, n_people: int = 8, n: int = 40) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
+def shifted_people(
+    seed: int, n_people: int = 8, n: int = 40
+) -> tuple[torch.Tensor, torch.Tensor, np.ndarray]:
     rng = np.random.default_rng(seed)
     z, y, who = [], [], []
     for p in range(n_people):
@@ -53,11 +57,17 @@ def shifted_people(seed: int, n_people: int = 8, n: int = 40) -> tuple[torch.Ten
 def test_source_training_brings_people_together() -> None:
     z, y, who = shifted_people(0)
     head = (torch.tensor([[-1.0] + [0.0] * 7, [1.0] + [0.0] * 7]), torch.zeros(2))
-    w, history = pft.train_translator(z, y, who, head, pft.SourceSettings(epochs=40, learning_rate=3e-3))
+    w, history = pft.train_translator(
+        z, y, who, head, pft.SourceSettings(epochs=40, learning_rate=3e-3)
+    )
     assert history[-1] < history[0]
 
     def apart(v: torch.Tensor) -> float:
-        return float(torch.stack([v[torch.from_numpy(who == p)].mean(0) for p in np.unique(who)]).std(0).mean())
+        return float(
+            torch.stack([v[torch.from_numpy(who == p)].mean(0) for p in np.unique(who)])
+            .std(0)
+            .mean()
+        )
 
     moved = pft_net.translate(w, z)
     assert apart(moved) < 0.8 * apart(z)
@@ -95,6 +105,10 @@ def test_it_refuses_a_summary_without_its_translator() -> None:
     given = world.given("anna")
     with pytest.raises(BadInput, match="translator"):
         SfdaPft().begin(world.model, replace(given, summary={}))
-    other = {k: v[:8] if v.ndim == 1 else v[:8, :8] for k, v in given.summary.items() if k.startswith("pft")}
+    other = {
+        k: v[:8] if v.ndim == 1 else v[:8, :8]
+        for k, v in given.summary.items()
+        if k.startswith("pft")
+    }
     with pytest.raises(BadInput, match="16 dimensions"):
         SfdaPft().begin(world.model, replace(given, summary=other))

@@ -1,7 +1,9 @@
-"""DSFDA against a slow reference (``reference/dsfda.py``): networks, losses, both steps, and both schedules.
+"""DSFDA against a slow reference (``reference/dsfda.py``): networks, losses, both steps, and both
+schedules.
 
-The reference is written from the specification. The steps are compared in float64, weight by weight. The schedules are
-read off the calls that the library makes of its steps. Nothing recorded is read.
+The reference is written from the specification. The steps are compared in float64, weight by
+weight. The schedules are read off the calls that the library makes of its steps. Nothing recorded
+is read.
 """
 
 from __future__ import annotations
@@ -36,12 +38,16 @@ N = 2  # pictures of a batch
 
 
 def weights(n_classes: int = 3, n_people: int = 2, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Float64, with heads and decoder ten times the released start, so that every term depends on every network."""
+    """Float64, with heads and decoder ten times the released start, so that every term depends on
+    every network.
+    """
     found = {}
     rng = np.random.default_rng(seed)
     for name, value in dsfda_net.new_weights(SIZE, n_classes, n_people, seed).items():
         large = ".head." in name or name.startswith(("head", "decoder"))
-        found[name] = (10 if large else 1) * value.double() + 0.02 * torch.from_numpy(rng.normal(size=value.shape))
+        found[name] = (10 if large else 1) * value.double() + 0.02 * torch.from_numpy(
+            rng.normal(size=value.shape)
+        )
     return found
 
 
@@ -57,7 +63,10 @@ class Drawn:
         self.x, self.other = uniform(N, 3, 64, 64), uniform(N, 3, 64, 64)
         self.prototype = 2 * uniform(N, SIZE.depth, 8, 8)
         self.noises = tuple(uniform(N, SIZE.noise, 8, 8) for _ in range(3))
-        self.y_id, self.y = torch.from_numpy(rng.integers(2, size=N)), torch.from_numpy(rng.integers(3, size=N))
+        self.y_id, self.y = (
+            torch.from_numpy(rng.integers(2, size=N)),
+            torch.from_numpy(rng.integers(3, size=N)),
+        )
 
 
 def networks(w: dict[str, torch.Tensor]) -> Any:
@@ -68,7 +77,8 @@ def same(got: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-9) -> No
     torch.testing.assert_close(got, wanted, rtol=tolerance, atol=tolerance)
 
 
-# --- networks and losses ----------------------------------------------------------------------------------------------
+# --- networks and losses
+# ----------------------------------------------------------------------------------------------
 
 
 def test_networks() -> None:
@@ -91,7 +101,9 @@ def test_networks() -> None:
 
 
 def test_the_published_size_has_one_more_layer() -> None:
-    """At 128 px the second convolution after the blocks and the fourth upsampling are there; widths are small."""
+    """At 128 px the second convolution after the blocks and the fourth upsampling are there; widths
+    are small.
+    """
     size = dsfda_net.Size(128, 2, 1, 4, 2, 1, (4, 4, 4, 4))
     w = {k: v.double() for k, v in dsfda_net.new_weights(size, 2, 2, 1).items()}
     x = torch.rand(1, 3, 128, 128, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -105,7 +117,10 @@ def test_the_published_size_has_one_more_layer() -> None:
 @given(seeds, st.integers(1, 6), st.integers(2, 5))
 def test_losses(seed: int, n: int, k: int) -> None:
     rng = np.random.default_rng(seed)
-    real, made = torch.from_numpy(3 * rng.normal(size=(n, k))), torch.from_numpy(3 * rng.normal(size=(n, k)))
+    real, made = (
+        torch.from_numpy(3 * rng.normal(size=(n, k))),
+        torch.from_numpy(3 * rng.normal(size=(n, k))),
+    )
     y = torch.from_numpy(rng.integers(k, size=n))
     on_real, on_made = dsfda_losses.identity_critic(real, y, made)
     same(on_real, slow.cross_entropy(real, y.tolist()))
@@ -115,7 +130,9 @@ def test_losses(seed: int, n: int, k: int) -> None:
     same(dsfda_losses.perceptual(real, made), slow.squared(real, made))
     values = torch.from_numpy(rng.uniform(size=5))
     terms = dsfda_losses.Terms(*values)
-    named = dict(zip(("adv_id", "adv_expr", "perceptual", "cycle_id", "cycle_expr"), values, strict=True))
+    named = dict(
+        zip(("adv_id", "adv_expr", "perceptual", "cycle_id", "cycle_expr"), values, strict=True)
+    )
     assert {name: getattr(terms, name) for name in named} == named
     same(terms.total(dsfda_losses.Factors()), slow.weighted(named))
 
@@ -151,11 +168,14 @@ def test_dropout_is_of_a_half_and_only_with_a_generator() -> None:
     dropped = dsfda_net._dropout(features, torch.Generator().manual_seed(0))
     assert set(dropped.unique().tolist()) == {0.0, 2.0}
     assert float(dropped.mean()) == pytest.approx(1, abs=0.02)
-    one, two = (dsfda_net.classify(w, "head", d.prototype, torch.Generator().manual_seed(k)) for k in (0, 1))
+    one, two = (
+        dsfda_net.classify(w, "head", d.prototype, torch.Generator().manual_seed(k)) for k in (0, 1)
+    )
     assert not torch.allclose(one, two)
 
 
-# --- steps ------------------------------------------------------------------------------------------------------------
+# --- steps
+# ------------------------------------------------------------------------------------------------------------
 
 LR = 1e-2
 
@@ -164,7 +184,9 @@ def compare(training: Any, trainer: Any, start: dict[str, torch.Tensor], moved: 
     """Every weight against the reference's; and which networks have moved at all."""
     after = training.frozen()
     for name, value in trainer.w.items():
-        torch.testing.assert_close(after[name], value, rtol=0, atol=1e-4 * LR, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            after[name], value, rtol=0, atol=1e-4 * LR, msg=lambda m, n=name: f"{n}: {m}"
+        )
     found = {dsfda_net.part(name) for name in start if not torch.equal(after[name], start[name])}
     assert found == moved
 
@@ -174,7 +196,9 @@ ALL = {"identity", "expression", "decoder", "head", "identity_critic", "expressi
 
 @pytest.mark.parametrize("paper", [True, False])
 def test_source_steps(paper: bool) -> None:
-    """As the paper has it, two steps, the second without the critics' turn; one step as released."""
+    """As the paper has it, two steps, the second without the critics' turn; one step as
+    released.
+    """
     w = weights()
     training, trainer = dsfda_step.start(w, LR), slow.Trainer(w, LR, SIZE.n_blocks, SIZE.n_residual)
     for k, turn in enumerate((True, False) if paper else (True,)):
@@ -183,7 +207,9 @@ def test_source_steps(paper: bool) -> None:
         rules = replace(rules, update_identity_critic=turn, update_expression_critic=turn)
         batch = dsfda_step.Batch(d.x, d.y_id, d.other, d.y)
         got = dsfda_step.source_step(training, batch, d.noises, rules)
-        wanted = trainer.source_step(d.x, d.other, d.y_id.tolist(), d.y.tolist(), d.noises, paper, turn, turn)
+        wanted = trainer.source_step(
+            d.x, d.other, d.y_id.tolist(), d.y.tolist(), d.noises, paper, turn, turn
+        )
         assert got == pytest.approx(wanted, rel=1e-6)
     compare(training, trainer, w, ALL)
 
@@ -193,7 +219,9 @@ def test_each_critic_has_its_own_turn() -> None:
         w, d = weights(), Drawn(4)
         training = dsfda_step.start(w, LR)
         rules = dsfda_step.Rules(update_identity_critic=with_id, update_expression_critic=with_expr)
-        dsfda_step.source_step(training, dsfda_step.Batch(d.x, d.y_id, d.other, d.y), d.noises, rules)
+        dsfda_step.source_step(
+            training, dsfda_step.Batch(d.x, d.y_id, d.other, d.y), d.noises, rules
+        )
         after = training.frozen()
         for part, turn in (("identity_critic", with_id), ("expression_critic", with_expr)):
             moved = any(not torch.equal(after[k], w[k]) for k in w if dsfda_net.part(k) == part)
@@ -211,12 +239,15 @@ def test_target_steps(generated: bool, with_head: bool) -> None:
         batch = dsfda_step.TargetBatch(d.x, d.prototype, d.y, neutral=1)
         how = {"generated_trains_head": generated, "with_head": with_head}
         got = dsfda_step.target_step(training, batch, d.noises, dsfda_losses.Factors(), **how)
-        wanted = trainer.target_step(d.x, d.prototype, d.y.tolist(), 1, d.noises, generated, with_head)
+        wanted = trainer.target_step(
+            d.x, d.prototype, d.y.tolist(), 1, d.noises, generated, with_head
+        )
         assert got == pytest.approx(wanted, rel=1e-6)
     compare(training, trainer, w, ALL - {"expression_critic"} - (set() if with_head else {"head"}))
 
 
-# --- schedule at the source -------------------------------------------------------------------------------------------
+# --- schedule at the source
+# -------------------------------------------------------------------------------------------
 
 
 class Calls:
@@ -226,11 +257,19 @@ class Calls:
         self.found: list[dict[str, Any]] = []
 
     def record(self, monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> None:
-        def step(training: Any, batch: Any, noises: Any, rules: Any, rng: Any = None, **more: Any) -> dict[str, float]:
+        def step(
+            training: Any, batch: Any, noises: Any, rules: Any, rng: Any = None, **more: Any
+        ) -> dict[str, float]:
             rates = {group: o.param_groups[0]["lr"] for group, o in training.optimisers.items()}
             start = training.frozen()
             self.found.append(
-                {"batch": batch, "noises": noises, "rules": rules, "rng": more.pop("rng", rng), "rates": rates}
+                {
+                    "batch": batch,
+                    "noises": noises,
+                    "rules": rules,
+                    "rng": more.pop("rng", rng),
+                    "rates": rates,
+                }
                 | {"weights": start, "more": more}
             )
             return {"generator": 0.0}
@@ -250,7 +289,9 @@ def number(x: torch.Tensor) -> list[int]:
 
 @pytest.mark.parametrize("variant", ["paper", "released"])
 def test_the_schedule_of_source_training(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every picture once per epoch with a partner of another class; critics every 5th and 10th step of all epochs."""
+    """Every picture once per epoch with a partner of another class; critics every 5th and 10th step
+    of all epochs.
+    """
     calls = Calls()
     calls.record(monkeypatch, dsfda_train.steps, "source_step")
     n, y = 22, np.arange(22) % 3
@@ -259,7 +300,9 @@ def test_the_schedule_of_source_training(variant: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(dsfda_train, "prototypes_of", lambda *a: (None, None))
     task = Task("toy", ("a", "b", "c"), "window")
     model = dsfda_train.train(task, dsfda_train.Pictures(pictures(n), y, people), SIZE, how)
-    assert model.weights["identity_critic.head.2.bias"].shape == (5,)  # four people, and "generated"
+    assert model.weights["identity_critic.head.2.bias"].shape == (
+        5,
+    )  # four people, and "generated"
     assert len(calls.found) == 5 * 4  # 22 pictures are four batches
     orders, partners = [], []
     for at, call in enumerate(calls.found):
@@ -268,11 +311,19 @@ def test_the_schedule_of_source_training(variant: str, monkeypatch: pytest.Monke
         assert batch.y_id.tolist() == [k % 4 for k in i]
         assert batch.y_expr.tolist() == [k % 3 for k in j]
         assert all(a % 3 != b % 3 for a, b in zip(i, j, strict=True))
-        assert (rules.update_identity_critic, rules.update_expression_critic) == (at % 5 == 0, at % 10 == 0)
+        assert (rules.update_identity_critic, rules.update_expression_critic) == (
+            at % 5 == 0,
+            at % 10 == 0,
+        )
         assert rules.expr_loss_trains_encoder == (variant == "paper")
         assert rules.factors == dsfda_losses.Factors(**slow.FACTORS)
         assert set(call["rates"].values()) == {1e-5}
-        assert sorted(call["rates"]) == ["expression_critic", "generator", "head", "identity_critic"]
+        assert sorted(call["rates"]) == [
+            "expression_critic",
+            "generator",
+            "head",
+            "identity_critic",
+        ]
         check_noises(call, len(i))
         orders.append(i)
         partners.append(dict(zip(i, j, strict=True)))
@@ -307,9 +358,18 @@ def test_published_settings() -> None:
     """Specification a.2 and a.3."""
     own = dsfda_train.TrainSettings()
     assert (own.variant, own.learning_rate, own.epochs, own.batch) == ("paper", 1e-5, 100, 20)
-    assert (own.identity_critic_every, own.expression_critic_every, own.prototypes_per_class) == (5, 10, 8)
+    assert (own.identity_critic_every, own.expression_critic_every, own.prototypes_per_class) == (
+        5,
+        10,
+        8,
+    )
     target = method.DsfdaMethod()
-    assert (target.variant, target.learning_rate, target.epochs, target.batch) == ("paper", 1e-4, 25, 20)
+    assert (target.variant, target.learning_rate, target.epochs, target.batch) == (
+        "paper",
+        1e-4,
+        25,
+        20,
+    )
     assert (target.max_frames, target.head, target.generated_trains_head) == (75, True, True)
     assert vars(dsfda_losses.Factors()) == slow.FACTORS
     assert dsfda_net.Size(128, 32, 4, 1024, 256, 6, (512, 256, 128, 64)) == dsfda_net.FULL
@@ -319,7 +379,8 @@ def test_published_settings() -> None:
         assert (group["betas"], group["weight_decay"], group["eps"]) == ((0.9, 0.999), 0, 1e-8)
 
 
-# --- prototypes -------------------------------------------------------------------------------------------------------
+# --- prototypes
+# -------------------------------------------------------------------------------------------------------
 
 
 @checked
@@ -352,7 +413,8 @@ def test_prototypes_are_centroids_of_the_expression_maps_of_their_class() -> Non
         torch.testing.assert_close(got[k], sum(own) / len(own), rtol=1e-4, atol=1e-4)
 
 
-# --- schedule at a person ---------------------------------------------------------------------------------------------
+# --- schedule at a person
+# ---------------------------------------------------------------------------------------------
 
 
 def clip(n: int, start: int = 0, hidden: tuple[int, ...] = ()) -> Features:
@@ -360,8 +422,12 @@ def clip(n: int, start: int = 0, hidden: tuple[int, ...] = ()) -> Features:
     values = pictures(n, start / 256).movedim(1, -1).numpy()
     valid = np.array([k not in hidden for k in range(n)])
     codes = np.where(valid, 0, 1).astype(np.uint8)
-    track = Track(values, start + np.arange(n) / 25, valid, reasons=("", "no face"), reason_code=codes)
-    return Features("clip", "anna", {"face_crop": track}, (float(start), float(start + n)), drawn=True)
+    track = Track(
+        values, start + np.arange(n) / 25, valid, reasons=("", "no face"), reason_code=codes
+    )
+    return Features(
+        "clip", "anna", {"face_crop": track}, (float(start), float(start + n)), drawn=True
+    )
 
 
 def source_model(neutral: int = 1) -> dsfda.Dsfda:
@@ -394,7 +460,10 @@ def test_frames_of_a_window_are_evenly_spaced_too() -> None:
     """The recogniser's, which takes at most 16; those without a face do not count."""
     model = source_model()
     assert number(model.pictures(clip(6, hidden=(0, 3)), 6)) == [1, 2, 4, 5]
-    assert number(method.neutral_pictures(model, [clip(6, hidden=(0, 3))], 3)) in ([1, 2, 5], [1, 4, 5])
+    assert number(method.neutral_pictures(model, [clip(6, hidden=(0, 3))], 3)) in (
+        [1, 2, 5],
+        [1, 4, 5],
+    )
     for n, limit in ((40, 16), (16, 16), (7, 3), (31, 4)):
         got = number(replace(model, max_frames=limit).pictures(clip(n)))
         assert all(one in may for one, may in zip(got, slow.evenly(n, limit), strict=True))
@@ -405,7 +474,11 @@ def test_a_window_answers_with_the_mean_of_its_frames() -> None:
     model = source_model()
     x = replace(
         clip(3),
-        tracks={"face_crop": Track(Drawn(6).x.movedim(1, -1).float().numpy(), np.arange(2.0), np.ones(2, bool))},
+        tracks={
+            "face_crop": Track(
+                Drawn(6).x.movedim(1, -1).float().numpy(), np.arange(2.0), np.ones(2, bool)
+            )
+        },
     )
     n = networks(model.weights)
     wanted = n.c_exp(n.e_exp(Drawn(6).x.float())).mean(0)
@@ -414,7 +487,9 @@ def test_a_window_answers_with_the_mean_of_its_frames() -> None:
 
 
 def test_the_schedule_of_the_adaptation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """75 frames of a longer clip, each once per epoch, with prototypes of the other classes in turn."""
+    """75 frames of a longer clip, each once per epoch, with prototypes of the other classes in
+    turn.
+    """
     calls, model = Calls(), source_model()
     calls.record(monkeypatch, method.steps, "target_step")
     given_ = Given(seed=3, neutral=(clip(60), clip(61, 60)))
@@ -428,7 +503,9 @@ def test_the_schedule_of_the_adaptation(monkeypatch: pytest.MonkeyPatch) -> None
         assert len(batch.x) == n
         assert batch.neutral == 1
         assert batch.y_prototype.tolist() == [(0, 2)[k % 2] for k in range(n)]
-        chosen = [int((model.prototypes == p).flatten(1).all(1).nonzero()[0]) for p in batch.prototype]
+        chosen = [
+            int((model.prototypes == p).flatten(1).all(1).nonzero()[0]) for p in batch.prototype
+        ]
         assert model.prototype_class[chosen].tolist() == batch.y_prototype.tolist()
         seen |= set(chosen)
         epochs.append(number(batch.x))
@@ -468,7 +545,9 @@ def test_without_the_head_it_is_neither_trained_nor_kept(monkeypatch: pytest.Mon
 def test_the_released_variant_has_one_class_no_prototype_and_a_new_identity_encoder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Specification a.3, as released: both branches read the neutral frames, every critic moves in every step."""
+    """Specification a.3, as released: both branches read the neutral frames, every critic moves in
+    every step.
+    """
     calls, model = Calls(), source_model()
     calls.record(monkeypatch, method.steps, "source_step")
     how = method.DsfdaMethod(variant="released", max_frames=5, epochs=3, batch=2)

@@ -1,4 +1,6 @@
-"""Training, calibration, the words model and CLIP-AU against slow loops (``reference``), on random inputs."""
+"""Training, calibration, the words model and CLIP-AU against slow loops (``reference``), on random
+inputs.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,8 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-# --- the training loop -----------------------------------------------------------------------------------------------
+# --- the training loop
+# -----------------------------------------------------------------------------------------------
 
 
 class Straight(torch.nn.Module):
@@ -65,7 +68,9 @@ class Straight(torch.nn.Module):
 @MANY
 @given(SEEDS)
 def test_every_step_and_what_is_kept(seed: int) -> None:
-    """Weights of the kept epoch after steps of AdamW or Nesterov by hand; early stopping by scripted figures."""
+    """Weights of the kept epoch after steps of AdamW or Nesterov by hand; early stopping by
+    scripted figures.
+    """
     rng = np.random.default_rng(seed)
     n, epochs = int(rng.integers(3, 12)), int(rng.integers(1, 25))
     optimiser = "adamw" if rng.random() < 0.7 else "sgd"
@@ -124,7 +129,9 @@ def test_fusion_stops_on_the_mean_of_five_epochs() -> None:
     told = iter(figures)
     how = settings_for(FusionConfig("conflict"), epochs=13, patience=20)
     net = torch.nn.Linear(1, 1)
-    done = loop.train(net, 1, lambda m, _: m.weight.sum() ** 2, lambda _: {"score": next(told)}, how, mark={})
+    done = loop.train(
+        net, 1, lambda m, _: m.weight.sum() ** 2, lambda _: {"score": next(told)}, how, mark={}
+    )
     assert (one, done.best_epoch, done.best) == (3, 12, pytest.approx((5 + 6 + 7 + 8 + 8) / 5))
 
 
@@ -136,7 +143,8 @@ def test_order_of_items_is_another_in_every_epoch_and_the_same_again(seed: int) 
     assert orders[1] == tuple(loop.order_of(20, seed, 1))
 
 
-# --- losses and figures ----------------------------------------------------------------------------------------------
+# --- losses and figures
+# ----------------------------------------------------------------------------------------------
 
 
 @MANY
@@ -150,9 +158,13 @@ def test_losses(seed: int) -> None:
     gamma = float(rng.choice([0.0, 0.5, 2.0]))
     args = torch.from_numpy(logits), torch.from_numpy(y)
     found = float(loop.weighted_loss(*args, torch.from_numpy(weights), gamma))
-    assert found == pytest.approx(ref.cross_entropy(logits, y.tolist(), weights, gamma), rel=1e-5, abs=1e-7)
+    assert found == pytest.approx(
+        ref.cross_entropy(logits, y.tolist(), weights, gamma), rel=1e-5, abs=1e-7
+    )
     found = float(loop.weighted_loss(*args, None, gamma))
-    assert found == pytest.approx(ref.cross_entropy(logits, y.tolist(), [1.0] * n_classes, gamma), rel=1e-5, abs=1e-7)
+    assert found == pytest.approx(
+        ref.cross_entropy(logits, y.tolist(), [1.0] * n_classes, gamma), rel=1e-5, abs=1e-7
+    )
 
 
 @MANY
@@ -164,11 +176,16 @@ def test_figures(seed: int) -> None:
     expected = ref.average_precision(y.tolist(), p.tolist())
     assert loop.average_precision(y, p) == pytest.approx(expected, nan_ok=True)
     y, said = rng.integers(0, n_classes, n), rng.integers(0, n_classes, n)
-    assert loop.macro_f1(y, said, n_classes) == pytest.approx(ref.macro_f1(y.tolist(), said.tolist(), n_classes))
-    assert clip_au_train.rates(y, said, n_classes) == pytest.approx(ref.rates(y.tolist(), said.tolist(), n_classes))
+    assert loop.macro_f1(y, said, n_classes) == pytest.approx(
+        ref.macro_f1(y.tolist(), said.tolist(), n_classes)
+    )
+    assert clip_au_train.rates(y, said, n_classes) == pytest.approx(
+        ref.rates(y.tolist(), said.tolist(), n_classes)
+    )
 
 
-# --- the objective of fusion -----------------------------------------------------------------------------------------
+# --- the objective of fusion
+# -----------------------------------------------------------------------------------------
 
 
 def labelled(found: Any, rng: np.random.Generator) -> list[Item]:
@@ -190,11 +207,15 @@ def labels_of(items: list[Item], n_rows: int) -> tuple[np.ndarray, list[int]]:
     return frame_y, [i.y for i in items]
 
 
-def class_weights_of(items: list[Item], n_classes: int, used: bool) -> tuple[list[float], list[float]]:
+def class_weights_of(
+    items: list[Item], n_classes: int, used: bool
+) -> tuple[list[float], list[float]]:
     if not used:
         return [1.0] * n_classes, [1.0] * n_classes
     rows = [int(y) for i in items for y in i.frame_y if y >= 0]
-    return ref.class_weights(rows, n_classes), ref.class_weights([i.y for i in items if i.y >= 0], n_classes)
+    return ref.class_weights(rows, n_classes), ref.class_weights(
+        [i.y for i in items if i.y >= 0], n_classes
+    )
 
 
 def task_of(found: Any) -> Task:
@@ -235,12 +256,17 @@ def test_loss_of_recordings_as_they_are_and_in_part(
     def of(view: np.ndarray) -> float:
         answer = found.answer(keep=view[None])
         there = view.any(axis=1)  # a recording that lacks all of the view teaches nothing in it
-        seen = np.where(there[:, None], frame_y, -1), [v if t else -1 for v, t in zip(y, there, strict=True)]
+        seen = (
+            np.where(there[:, None], frame_y, -1),
+            [v if t else -1 for v, t in zip(y, there, strict=True)],
+        )
         return ref.fusion_loss(answer.rows, answer.video, *seen, weights, gamma, (0.7, 0.4))
 
     if n_mod == 1 or not partial:
         answer = found.answer()
-        expected = ref.fusion_loss(answer.rows, answer.video, frame_y, y, weights, gamma, (0.7, 0.4))
+        expected = ref.fusion_loss(
+            answer.rows, answer.video, frame_y, y, weights, gamma, (0.7, 0.4)
+        )
     else:
         alone = [of(has & (np.arange(n_mod) == m)[None]) for m in range(n_mod)]
         expected = (1 - partial) * of(has) + partial * sum(alone) / n_mod
@@ -253,7 +279,9 @@ def test_of_three_modalities_two_are_also_drawn_at_random() -> None:
     found = replace(found, batch=found.batch._replace(mask=full))
     items = labelled(found, np.random.default_rng(0))
     found.net.config = replace(found.net.config, question_dropout=0.0)
-    objective = Objective(items, [], found.net.recipe, task_of(found), FitSettings(imbalance="none"))
+    objective = Objective(
+        items, [], found.net.recipe, task_of(found), FitSettings(imbalance="none")
+    )
     frame_y, y = labels_of(items, found.batch.frames.shape[1])
     ones = [1.0] * found.net.n_classes
 
@@ -273,7 +301,11 @@ def test_of_three_modalities_two_are_also_drawn_at_random() -> None:
 
 
 def test_shares_and_rates_that_the_documentation_names() -> None:
-    assert (FitSettings().frame_weight, FitSettings().video_weight, FitSettings().select) == (1.0, 0.3, "ap")
+    assert (FitSettings().frame_weight, FitSettings().video_weight, FitSettings().select) == (
+        1.0,
+        0.3,
+        "ap",
+    )
     config = FusionConfig()
     assert (config.partial, config.question_dropout, config.modality_dropout) == (0.5, 0.3, 0.2)
     assert {FusionConfig(m).lr for m in ("lfan", "mt", "jmt")} == {3e-3}
@@ -286,13 +318,17 @@ def test_figures_of_validation_people(seed: int, model: str, select: str) -> Non
     found = world(model, False, True, seed, n_batch=5)
     rng = np.random.default_rng(seed)
     items = labelled(found, rng)
-    objective = Objective(items[:3], items, found.net.recipe, task_of(found), FitSettings(select=select))
+    objective = Objective(
+        items[:3], items, found.net.recipe, task_of(found), FitSettings(select=select)
+    )
     with torch.no_grad():
         got = objective.validate(found.net)
     answer, n = found.answer(), found.net.n_classes
     frame_y, y = labels_of(items, found.batch.frames.shape[1])
     weights = class_weights_of(items[:3], n, True)  # of the training people
-    assert got["loss_val"] == pytest.approx(ref.fusion_loss(answer.rows, answer.video, frame_y, y, weights), rel=1e-4)
+    assert got["loss_val"] == pytest.approx(
+        ref.fusion_loss(answer.rows, answer.video, frame_y, y, weights), rel=1e-4
+    )
     expected = {}
     places = [(b, t) for b in range(5) for t in range(frame_y.shape[1]) if frame_y[b, t] >= 0]
     videos = [b for b in range(5) if y[b] >= 0]
@@ -302,17 +338,23 @@ def test_figures_of_validation_people(seed: int, model: str, select: str) -> Non
     ):
         p = [ref.softmax(row) for row in logits]
         expected[f"macro_f1_{name}"] = ref.macro_f1(labels, [int(np.argmax(row)) for row in p], n)
-        expected[f"ap_{name}"] = ref.average_precision([int(v > 0) for v in labels], [1 - row[0] for row in p])
+        expected[f"ap_{name}"] = ref.average_precision(
+            [int(v > 0) for v in labels], [1 - row[0] for row in p]
+        )
     for name, value in expected.items():
         assert got[name] == pytest.approx(value, abs=1e-6), name
     chosen = [v for k, v in expected.items() if k.startswith(select)]
-    assert got["score"] == pytest.approx(-got["loss_val"] if select == "loss" else sum(chosen) / 2, abs=1e-6)
+    assert got["score"] == pytest.approx(
+        -got["loss_val"] if select == "loss" else sum(chosen) / 2, abs=1e-6
+    )
 
 
 @FEW
 @given(SEEDS)
 def test_calibration_of_a_fusion_model(seed: int) -> None:
-    """Class weights are taken out, and the slope is the one that validation people bear out best."""
+    """Class weights are taken out, and the slope is the one that validation people bear
+    out best.
+    """
     found = world("conflict", False, True, seed, n_mod=2, n_batch=8)
     rng = np.random.default_rng(seed)
     net, n = found.net, found.net.n_classes
@@ -341,9 +383,12 @@ def test_calibration_of_a_fusion_model(seed: int) -> None:
     assert 0.1 <= slope <= 5
     assert loss(slope) <= loss(ref.lowest(loss, 0.1, 5.0)) + 1e-3
     after = [rows_of(net, items[b].grid)[1].logits() for b in known]
-    np.testing.assert_allclose(after, ref.tempered(raw, slope, prior, weights[1]), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        after, ref.tempered(raw, slope, prior, weights[1]), rtol=1e-4, atol=1e-4
+    )
 
-    # Rows: half by whole recordings, half by each modality alone, with a level per class that is kept small.
+    # Rows: half by whole recordings, half by each modality alone, with a level per class that is
+    # kept small.
     frame_prior = ref.log_prior([int(v) for i in train for v in i.frame_y if v >= 0], n)
     whole, whole_y, alone, alone_y = [], [], [], []
     for b in range(3, 8):
@@ -352,7 +397,10 @@ def test_calibration_of_a_fusion_model(seed: int) -> None:
                 whole.append(before.rows[b, t])
                 whole_y.append(int(label))
     for m in range(2):
-        mask = {k: v if k == found.names[m] else torch.zeros_like(v) for k, v in found.batch.mask.items()}
+        mask = {
+            k: v if k == found.names[m] else torch.zeros_like(v)
+            for k, v in found.batch.mask.items()
+        }
         one = replace(found, batch=found.batch._replace(mask=mask)).answer()
         for b in range(3, 8):
             for t, label in enumerate(items[b].frame_y):
@@ -380,7 +428,11 @@ def test_calibration_of_a_fusion_model(seed: int) -> None:
             if abs(moved[c]) <= 3:
                 assert frame_loss(slope, moved) >= lowest - 1e-4
     expected = ref.tempered(np.array(whole), slope, frame_prior, weights[0]) + level
-    got = [rows_of(net, items[b].grid)[0].logits[t] for b in range(3, 8) for t in np.flatnonzero(items[b].frame_y >= 0)]
+    got = [
+        rows_of(net, items[b].grid)[0].logits[t]
+        for b in range(3, 8)
+        for t in np.flatnonzero(items[b].frame_y >= 0)
+    ]
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
     odds = [1 - ref.softmax(row)[0] for row in expected]
@@ -395,7 +447,8 @@ def test_calibration_of_a_fusion_model(seed: int) -> None:
     )  # a threshold at a row may fall on either side of it
 
 
-# --- calibration -----------------------------------------------------------------------------------------------------
+# --- calibration
+# -----------------------------------------------------------------------------------------------------
 
 
 @MANY
@@ -440,7 +493,8 @@ def test_abstention(seed: int) -> None:
     assert band.band(0.99) == (0.4, 0.8)
 
 
-# --- the words model -------------------------------------------------------------------------------------------------
+# --- the words model
+# -------------------------------------------------------------------------------------------------
 
 NAMES = ("hedge", "negation", "desire")
 
@@ -462,7 +516,9 @@ def counts_of(data: words_train.Table, rows: np.ndarray) -> np.ndarray:
     return data.counts[np.ix_(rows, [lexicon().names.index(c) for c in NAMES])]
 
 
-def slow_fit(data: words_train.Table, rows: np.ndarray, with_question: bool, penalty: float, **options: Any) -> Any:
+def slow_fit(
+    data: words_train.Table, rows: np.ndarray, with_question: bool, penalty: float, **options: Any
+) -> Any:
     return words.fit(
         data.y[rows].tolist(),
         data.question[rows].tolist(),
@@ -474,10 +530,15 @@ def slow_fit(data: words_train.Table, rows: np.ndarray, with_question: bool, pen
     )
 
 
-def slow_logits(model: Any, data: words_train.Table, rows: np.ndarray, said: Any = None) -> np.ndarray:
+def slow_logits(
+    model: Any, data: words_train.Table, rows: np.ndarray, said: Any = None
+) -> np.ndarray:
     counts = counts_of(data, rows)
     return np.array(
-        [model.logit(data.question[i], data.n_words[i], counts[k], said[i] if said else ()) for k, i in enumerate(rows)]
+        [
+            model.logit(data.question[i], data.n_words[i], counts[k], said[i] if said else ())
+            for k, i in enumerate(rows)
+        ]
     )
 
 
@@ -485,17 +546,26 @@ def slow_logits(model: Any, data: words_train.Table, rows: np.ndarray, said: Any
 @FEW
 @given(seed=SEEDS)
 def test_words_model(with_question: bool, seed: int) -> None:
-    """Log-odds of answers in the fit and of others, one of them to a question that nobody in the fit answered."""
+    """Log-odds of answers in the fit and of others, one of them to a question that nobody in the
+    fit answered.
+    """
     pytest.importorskip("sklearn")
     rng = np.random.default_rng(seed)
     data, penalty = random_table(rng, 36), float(rng.choice([1.0, 30.0, 200.0]))
     recipe = words_train.Recipe(content=NAMES)
-    rows = np.flatnonzero((np.arange(36) < 28) & (data.question != "7")) if rng.random() < 0.5 else np.arange(28)
+    rows = (
+        np.flatnonzero((np.arange(36) < 28) & (data.question != "7"))
+        if rng.random() < 0.5
+        else np.arange(28)
+    )
     model = words_train.fit_once(data, rows, with_question, recipe, (penalty, None))
     slow = slow_fit(data, rows, with_question, penalty)
     everyone = np.arange(36)
     np.testing.assert_allclose(
-        words_train.logits(model, data, everyone), slow_logits(slow, data, everyone), rtol=1e-4, atol=2e-4
+        words_train.logits(model, data, everyone),
+        slow_logits(slow, data, everyone),
+        rtol=1e-4,
+        atol=2e-4,
     )
     for name, (weight, rate) in zip(NAMES, slow.content, strict=True):
         assert model.content[name] == pytest.approx((weight, rate), rel=1e-3, abs=1e-5)
@@ -518,10 +588,24 @@ def test_words_model_with_n_grams(with_question: bool, seed: int) -> None:
     """The library solves for one number per answer; the loops solve for one weight per n-gram."""
     pytest.importorskip("sklearn")
     rng = np.random.default_rng(seed)
-    vocabulary = ["table", "garden", "river", "window", "bread", "paper", "music", "stone", "cloud", "train"]
+    vocabulary = [
+        "table",
+        "garden",
+        "river",
+        "window",
+        "bread",
+        "paper",
+        "music",
+        "stone",
+        "cloud",
+        "train",
+    ]
     answers = []
     for i in range(24):
-        first, second = rng.permutation(vocabulary)[: rng.integers(4, 9)], rng.permutation(vocabulary)[:3]
+        first, second = (
+            rng.permutation(vocabulary)[: rng.integers(4, 9)],
+            rng.permutation(vocabulary)[:3],
+        )
         text = " ".join([*first, "maybe", *second])
         label, question = int(i % 2 if i < 4 else rng.integers(2)), str(rng.choice(["1", "4"]))
         answers.append(words_train.Answer(f"a{i}", f"p{i % 8}", question, label, text))
@@ -533,22 +617,32 @@ def test_words_model_with_n_grams(with_question: bool, seed: int) -> None:
     rows, everyone = np.arange(18), np.arange(24)
     recipe = words_train.Recipe(variant="ngram", content=NAMES)
     model = words_train.fit_once(data, rows, with_question, recipe, (60.0, 2.0))
-    options = {"said": [said[i] for i in rows], "people": data.subject[rows].tolist(), "ngram_penalty": 2.0}
+    options = {
+        "said": [said[i] for i in rows],
+        "people": data.subject[rows].tolist(),
+        "ngram_penalty": 2.0,
+    }
     slow = slow_fit(data, rows, with_question, 60.0, **options)
     assert model.ngrams is not None
     assert set(model.ngrams.terms) == set(slow.terms)
     expected = slow_logits(slow, data, everyone, said)
-    np.testing.assert_allclose(words_train.logits(model, data, everyone), expected, rtol=1e-3, atol=5e-4)
+    np.testing.assert_allclose(
+        words_train.logits(model, data, everyone), expected, rtol=1e-3, atol=5e-4
+    )
     for i in everyone:  # the same number from the text alone, word by word
         asked = data.question[i] if with_question else None
-        assert model.parts(data.texts[i], asked).logit == pytest.approx(expected[i], rel=1e-3, abs=5e-4)
+        assert model.parts(data.texts[i], asked).logit == pytest.approx(
+            expected[i], rel=1e-3, abs=5e-4
+        )
 
 
 @pytest.mark.parametrize("with_question", [True, False])
 @settings(FEW, max_examples=3)
 @given(seed=SEEDS)
 def test_penalty_and_slope_are_chosen_on_other_people(with_question: bool, seed: int) -> None:
-    """Grouped cross-validation: the least log loss on people (without the question: and questions) left out."""
+    """Grouped cross-validation: the least log loss on people (without the question: and questions)
+    left out.
+    """
     pytest.importorskip("sklearn")
     rng = np.random.default_rng(seed)
     data = random_table(rng, 36)
@@ -563,7 +657,11 @@ def test_penalty_and_slope_are_chosen_on_other_people(with_question: bool, seed:
     for f in sorted(set(fold)):
         for question in [None] if with_question else sorted(set(data.question)):
             test = [i for i in rows if fold[i] == f and question in (None, data.question[i])]
-            train = [i for i in rows if fold[i] != f and (question is None or data.question[i] != question)]
+            train = [
+                i
+                for i in rows
+                if fold[i] != f and (question is None or data.question[i] != question)
+            ]
             if test and len({data.y[i] for i in train}) == 2:
                 parts.append((np.array(train), np.array(test)))
     tried = []
@@ -582,10 +680,13 @@ def test_penalty_and_slope_are_chosen_on_other_people(with_question: bool, seed:
     model = slow_fit(data, rows, with_question, penalty)
     held = 0.0 if with_question else model.constant
     expected = held + chosen.slope * (slow_logits(model, data, rows) - held)
-    np.testing.assert_allclose(words_train.logits(chosen.model, data, rows), expected, rtol=1e-3, atol=5e-4)
+    np.testing.assert_allclose(
+        words_train.logits(chosen.model, data, rows), expected, rtol=1e-3, atol=5e-4
+    )
 
 
-# --- CLIP-AU ---------------------------------------------------------------------------------------------------------
+# --- CLIP-AU
+# ---------------------------------------------------------------------------------------------------------
 
 random_clips = importlib.import_module("reference.random_clips")
 DIM, clip_model = random_clips.DIM, random_clips.clip_model
@@ -610,7 +711,9 @@ def test_clip_au_forward(seed: int) -> None:
         each = [ref.clip_logits(w, c) for c in clips]
         np.testing.assert_allclose(found, sum(each) / len(each), rtol=1e-4, atol=1e-5)
         cosines = [row for _, _, row in model.timeline(x)]
-        np.testing.assert_allclose(cosines, [ref.clip_cosines(w, c) for c in clips], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            cosines, [ref.clip_cosines(w, c) for c in clips], rtol=1e-4, atol=1e-5
+        )
 
 
 @FEW
@@ -657,14 +760,18 @@ def test_clip_au_step(seed: int, weighted: bool) -> None:
 
 @settings(FEW, max_examples=4)
 @given(SEEDS, st.booleans(), st.booleans())
-def test_clip_au_training_weighs_classes_and_keeps_an_epoch_by_its_rule(seed: int, weighted: bool, own: bool) -> None:
+def test_clip_au_training_weighs_classes_and_keeps_an_epoch_by_its_rule(
+    seed: int, weighted: bool, own: bool
+) -> None:
     rng = np.random.default_rng(seed)
     model, w = clip_model(rng)
     # Windows of exactly one clip: no time is drawn.
     examples = [Example(window(rng, 4, f"p{i}"), int(i in (0, 1))) for i in range(8)]
     held = [Example(window(rng, 4, f"q{i}"), i % 2) for i in range(6)]
     keep_by = "training" if own else "validation"
-    how = clip_au_train.TrainSettings(0.02, epochs=6, class_weights=weighted, keep_by=keep_by, seed=seed % 1000)
+    how = clip_au_train.TrainSettings(
+        0.02, epochs=6, class_weights=weighted, keep_by=keep_by, seed=seed % 1000
+    )
     done = clip_au_train.train(model, examples, how, validation=held)
     card = done.card["training"]
     history = card["history"]
@@ -692,7 +799,10 @@ def test_clip_au_training_weighs_classes_and_keeps_an_epoch_by_its_rule(seed: in
     now = {k: v.numpy().astype(float) for k, v in done.weights.items()}
     logits = [ref.clip_logits(now, e.x.tracks["clip"].values.astype(float)) for e in held]
     y = [e.y for e in held]
-    found = (*ref.rates(y, [int(np.argmax(row)) for row in logits], 2), ref.cross_entropy(logits, y, [1.0, 1.0]))
+    found = (
+        *ref.rates(y, [int(np.argmax(row)) for row in logits], 2),
+        ref.cross_entropy(logits, y, [1.0, 1.0]),
+    )
     assert history[kept]["validation"] == pytest.approx(found, abs=1e-4)
 
 

@@ -1,6 +1,8 @@
-"""Rules of adaptation and training that decide little in most runs: each on a case in which it decides.
+"""Rules of adaptation and training that decide little in most runs: each on a case in which it
+decides.
 
-Expected values are written out, or counted in loops from the definition; nothing here is drawn from a training.
+Expected values are written out, or counted in loops from the definition; nothing here is drawn from
+a training.
 """
 
 from __future__ import annotations
@@ -72,24 +74,42 @@ def test_class_means_are_those_of_each_class() -> None:
 
 
 def test_the_released_kl_takes_logits_for_probabilities() -> None:
-    """Summed over classes and divided by the rows; ``released_kl_softmax`` takes the probabilities that are meant."""
+    """Summed over classes and divided by the rows; ``released_kl_softmax`` takes the probabilities
+    that are meant.
+    """
     frozen = torch.tensor([[1.0, -0.5, 0.2], [0.3, 0.0, 2.0]])
     translated = torch.tensor([[0.4, 1.5, 0.1], [0.9, 0.2, 0.7]])
-    for how, targets in (("released_kl", translated), ("released_kl_softmax", translated.softmax(1))):
+    for how, targets in (
+        ("released_kl", translated),
+        ("released_kl_softmax", translated.softmax(1)),
+    ):
         total = 0.0
         for row, target in zip(frozen.tolist(), targets.tolist(), strict=True):
             log_sum = math.log(sum(math.exp(value) for value in row))
-            total += sum(t * (math.log(t) - (value - log_sum)) for t, value in zip(target, row, strict=True))
-        assert float(pft_losses.keep_prediction(frozen, translated, how)) == pytest.approx(total / 2, rel=1e-5)
+            total += sum(
+                t * (math.log(t) - (value - log_sum)) for t, value in zip(target, row, strict=True)
+            )
+        assert float(pft_losses.keep_prediction(frozen, translated, how)) == pytest.approx(
+            total / 2, rel=1e-5
+        )
 
 
 @pytest.mark.parametrize(
     ("told", "kept"),
     [
         # (accuracy, mean recall, macro-F1) of every epoch on its own training windows.
-        ([(0.5, 0.0, 0.5), (0.4, 0.9, 0.4), (0.5, 0.9, 0.5)], 0),  # as good is not better, and recall does not count
-        ([(0.5, 0.0, 0.5), (0.6, 0.0, 0.1), (0.5, 0.0, 0.4)], 1),  # higher accuracy; F1 0.4 is below the best, 0.5
-        ([(0.5, 0.0, 0.5), (0.1, 0.0, 0.6), (0.4, 0.0, 0.5)], 1),  # higher F1; accuracy 0.4 is below the best, 0.5
+        (
+            [(0.5, 0.0, 0.5), (0.4, 0.9, 0.4), (0.5, 0.9, 0.5)],
+            0,
+        ),  # as good is not better, and recall does not count
+        (
+            [(0.5, 0.0, 0.5), (0.6, 0.0, 0.1), (0.5, 0.0, 0.4)],
+            1,
+        ),  # higher accuracy; F1 0.4 is below the best, 0.5
+        (
+            [(0.5, 0.0, 0.5), (0.1, 0.0, 0.6), (0.4, 0.0, 0.5)],
+            1,
+        ),  # higher F1; accuracy 0.4 is below the best, 0.5
         ([(0.5, 0.0, 0.5), (0.6, 0.0, 0.1), (0.1, 0.0, 0.55)], 2),
     ],
 )
@@ -112,7 +132,9 @@ def test_clip_au_kept_by_training_keeps_the_last_record_of_accuracy_or_f1(
     assert done.card["training"]["epoch"] == kept
 
 
-def test_dsfda_reports_the_mean_of_each_loss_over_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dsfda_reports_the_mean_of_each_loss_over_the_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     values = iter([1.0, 2.0, 9.0])
 
     def source_step(*_: Any) -> dict[str, float]:
@@ -122,7 +144,9 @@ def test_dsfda_reports_the_mean_of_each_loss_over_the_batches(monkeypatch: pytes
     monkeypatch.setattr(dsfda_train.steps, "source_step", source_step)
     size = dsfda_train.net.TINY
     people = np.array(["a", "a", "a", "b", "b", "b"])
-    data = dsfda_train.Pictures(torch.zeros(6, 3, size.px, size.px), np.array([0, 1, 0, 1, 0, 1]), people)
+    data = dsfda_train.Pictures(
+        torch.zeros(6, 3, size.px, size.px), np.array([0, 1, 0, 1, 0, 1]), people
+    )
     monkeypatch.setattr(dsfda_train.net, "noise_maps", lambda *_: ())
     how = dsfda_train.TrainSettings(batch=2)
     y = torch.tensor(data.y)
@@ -153,11 +177,15 @@ def test_a_network_that_never_saw_one_modality_alone_is_not_calibrated_on_it(
     assert labels.shape == (0,)
 
 
-def test_every_part_of_the_words_models_validation_has_somebody_and_both_classes_to_learn_from() -> None:
+def test_every_part_of_the_words_models_validation_has_somebody_and_both_classes_to_learn_from() -> (
+    None
+):
     """Persons a and b answer other questions, so of most parts and questions nobody is left."""
     subject = np.array(["a", "a", "b", "b", "c", "c", "d", "d"])
     question = np.array(["1", "1", "2", "2", "1", "2", "1", "2"])
-    data: Any = SimpleNamespace(subject=subject, question=question, y=np.array([0, 1, 0, 1, 0, 1, 1, 0]))
+    data: Any = SimpleNamespace(
+        subject=subject, question=question, y=np.array([0, 1, 0, 1, 0, 1, 1, 0])
+    )
     rows = np.arange(8)
     found = words_train._splits(data, rows, by_question=True, n_folds=4, seed=1)
     # a and b give one part each, c and d two each; one class only is left of none of them.
@@ -173,11 +201,15 @@ def test_subject_based_adaptation_of_a_person_of_whom_no_window_is_sure_enough()
     """Then nothing is taught, and in particular not the mean over no windows, which is nan."""
     world = sfda_world.world(3)
     method = load_method("subject-msda", confident=1.0, fall=0.0, steps=4, source_steps=4)
-    steps = stream(world.model, method, [example.x for example in world.test[:5]], given=world.given)
+    steps = stream(
+        world.model, method, [example.x for example in world.test[:5]], given=world.given
+    )
     assert all(np.isfinite(step.prediction.probs).all() for step in steps)
 
 
-@pytest.mark.parametrize("method", ["mmd", "shot", "nrc", "lmmd", "coral", "class-aware", "subject-msda"])
+@pytest.mark.parametrize(
+    "method", ["mmd", "shot", "nrc", "lmmd", "coral", "class-aware", "subject-msda"]
+)
 def test_windows_of_a_kind_that_is_none_are_refused(method: str) -> None:
     """Taken for the default, they would let a neutral clip through under a misspelt name."""
     with pytest.raises(BadInput, match="neutrals"):
@@ -192,7 +224,9 @@ class _Answers(SimpleNamespace):
 def test_held_out_answers_of_the_words_model_go_with_the_model_that_scored_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A model is here the mean label of whom it was fitted on; its logit for an answer is that times ten."""
+    """A model is here the mean label of whom it was fitted on; its logit for an answer is that
+    times ten.
+    """
     subject, question = np.repeat(list("abcdef"), 2), np.tile(["1", "2"], 6)
     y = np.array([0, 1, 1, 0, 0, 0, 1, 1, 0, 1, 1, 0])
     data: Any = _Answers(subject=subject, question=question, y=y)
@@ -203,7 +237,9 @@ def test_held_out_answers_of_the_words_model_go_with_the_model_that_scored_them(
 
     monkeypatch.setattr(words_train, "fit", fitted)
     monkeypatch.setattr(words_train, "fit_length_question", fitted)
-    monkeypatch.setattr(words_train, "logits", lambda model, _, rows: np.full(len(rows), 10 * model.baseline))
+    monkeypatch.setattr(
+        words_train, "logits", lambda model, _, rows: np.full(len(rows), 10 * model.baseline)
+    )
     monkeypatch.setattr(words_train, "question_rates", lambda _, rows: {"1": float(y[rows].mean())})
     recipe = words_train.Recipe(n_folds=3, n_repeats=3, seed=5)
     ticks: list[int] = []
@@ -219,12 +255,16 @@ def test_held_out_answers_of_the_words_model_go_with_the_model_that_scored_them(
     fold = words_train.deal(subject, 3, 5 + 100 + 2)
     for i in range(12):
         others = y[fold != fold[i]].mean()
-        assert found.question_only[2, i] == pytest.approx(others)  # of question 2 nothing is known: the mean of all
+        assert found.question_only[2, i] == pytest.approx(
+            others
+        )  # of question 2 nothing is known: the mean of all
         assert found.length_question[2, i] == pytest.approx(10 * others)
 
 
 @pytest.mark.parametrize("select", fusion_fit.SELECT)
-def test_a_fusion_training_keeps_what_scores_highest_and_a_loss_is_better_when_lower(select: str) -> None:
+def test_a_fusion_training_keeps_what_scores_highest_and_a_loss_is_better_when_lower(
+    select: str,
+) -> None:
     y, p = np.array([0, 1, 1, 0]), np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])
     frame_y, frame_p = np.array([1, 0, 0]), np.array([[0.4, 0.6], [0.3, 0.7], [0.8, 0.2]])
     objective = object.__new__(fusion_fit.Objective)
@@ -232,7 +272,10 @@ def test_a_fusion_training_keeps_what_scores_highest_and_a_loss_is_better_when_l
     objective._val = lambda _: ((y, p), (frame_y, frame_p), 0.7)  # type: ignore[method-assign]
     found = objective.validate(object.__new__(fusion_fit.FusionNet))
     # Present is ranked 1st and 3rd of four recordings, and 2nd of three rows.
-    assert (found["ap_video"], found["ap_frame"]) == (pytest.approx((1 + 2 / 3) / 2), pytest.approx(1 / 2))
+    assert (found["ap_video"], found["ap_frame"]) == (
+        pytest.approx((1 + 2 / 3) / 2),
+        pytest.approx(1 / 2),
+    )
     if select == "loss":
         assert found["score"] == -0.7
     else:
@@ -242,8 +285,13 @@ def test_a_fusion_training_keeps_what_scores_highest_and_a_loss_is_better_when_l
 
 
 def _clip_windows(model: Any, rng: np.random.Generator, n: int = 4) -> list[Example]:
-    track = Track(rng.normal(size=(6, model.dim)).astype(np.float32), np.arange(6) / 12, np.ones(6, bool))
-    return [Example(Features(f"r{k}", f"p{k}", {model.track: track}, (0.0, 0.5), drawn=True), k % 2) for k in range(n)]
+    track = Track(
+        rng.normal(size=(6, model.dim)).astype(np.float32), np.arange(6) / 12, np.ones(6, bool)
+    )
+    return [
+        Example(Features(f"r{k}", f"p{k}", {model.track: track}, (0.0, 0.5), drawn=True), k % 2)
+        for k in range(n)
+    ]
 
 
 def test_clip_au_leaves_out_windows_without_a_row_to_learn_from() -> None:
@@ -256,11 +304,15 @@ def test_clip_au_leaves_out_windows_without_a_row_to_learn_from() -> None:
         Example(Features("r8", "p8", {model.track: blind}, (0.0, 0.5), drawn=True), 0),
         Example(Features("r9", "p9", {}, (0.0, 0.5), drawn=True), 1),
     ]
-    done = clip_au_train.train(model, [*examples, *nothing], clip_au_train.TrainSettings(epochs=1), validation=[])
+    done = clip_au_train.train(
+        model, [*examples, *nothing], clip_au_train.TrainSettings(epochs=1), validation=[]
+    )
     assert (done.card["training"]["n_windows"], done.card["training"]["n_left_out"]) == (4, 2)
 
 
-def test_clip_au_takes_so_many_batches_of_an_epoch_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clip_au_takes_so_many_batches_of_an_epoch_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(5)
     model, _ = clip_model(rng)
     taken, real = [], clip_au_train.training_clip

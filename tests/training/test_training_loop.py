@@ -1,4 +1,6 @@
-"""The one training loop: killed and resumed to the same bits, stopped by a smoothed figure; what fusion sees in it."""
+"""The one training loop: killed and resumed to the same bits, stopped by a smoothed figure; what
+fusion sees in it.
+"""
 
 from __future__ import annotations
 
@@ -83,11 +85,18 @@ class _Killed(Exception):
         "plain",
         "lfan",
         "can",
-        *(pytest.param(m, marks=pytest.mark.slow) for m in ("mt", "jmt", "mt-released", "jmt-released")),
+        *(
+            pytest.param(m, marks=pytest.mark.slow)
+            for m in ("mt", "jmt", "mt-released", "jmt-released")
+        ),
     ],
 )
-def test_every_kind_of_model_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_path: Path, model: str) -> None:
-    """Left at a step of the second epoch without a last word, as after a kill, but inside this process."""
+def test_every_kind_of_model_stopped_in_an_epoch_goes_on_to_the_same_bits(
+    tmp_path: Path, model: str
+) -> None:
+    """Left at a step of the second epoch without a last word, as after a kill, but inside this
+    process.
+    """
 
     def stop(what: str, done: float, total: int) -> None:
         if done > 1.4:
@@ -96,7 +105,9 @@ def test_every_kind_of_model_stopped_in_an_epoch_goes_on_to_the_same_bits(tmp_pa
     with pytest.raises(_Killed):
         world.train_small(tmp_path / "cut", stop, model, short=True)
     resumed: list[float] = []
-    b = world.train_small(tmp_path / "cut", lambda what, done, total: resumed.append(done), model, short=True)
+    b = world.train_small(
+        tmp_path / "cut", lambda what, done, total: resumed.append(done), model, short=True
+    )
     assert 1.0 < resumed[0] < 2.0
     a = world.train_small(tmp_path / "whole", None, model, short=True)
     assert (a / fusion.WEIGHTS).read_bytes() == (b / fusion.WEIGHTS).read_bytes()
@@ -125,7 +136,9 @@ def _tiny(
 
     settings = TrainSettings(epochs=epochs, batch=5, seed=seed, patience=patience, smooth=smooth)
     loss = lambda m, items: weighted_loss(m(x[items]), y[items])  # noqa: E731
-    return train(module, 20, loss, validate, settings, mark={"x": 1}, checkpoint=folder and folder / "c")
+    return train(
+        module, 20, loss, validate, settings, mark={"x": 1}, checkpoint=folder and folder / "c"
+    )
 
 
 def test_the_loop_stops_early_and_keeps_the_best_epoch() -> None:
@@ -152,7 +165,9 @@ def test_one_epoch_that_a_few_people_like_by_accident_does_not_end_the_training(
 def _seen_in_training(
     monkeypatch: pytest.MonkeyPatch, config: FusionConfig, gone: str
 ) -> tuple[list[np.ndarray], np.ndarray, int]:
-    """Of a short training: modalities at the head per step ``(N, M)``, withheld questions, and items per epoch."""
+    """Of a short training: modalities at the head per step ``(N, M)``, withheld questions, and
+    items per epoch.
+    """
     seen: list[np.ndarray] = []
     unknown: list[np.ndarray] = []
     forward = FusionNet.forward
@@ -165,12 +180,16 @@ def _seen_in_training(
         return out
 
     monkeypatch.setattr(FusionNet, "forward", spy)
-    items = [replace(t, x=world.without(t.x, gone)).item() for t in world.takes(range(12), "face", 4)]
+    items = [
+        replace(t, x=world.without(t.x, gone)).item() for t in world.takes(range(12), "face", 4)
+    ]
     fit(items[8:], items[:8], AMBIVALENCE, RECIPE, config, TrainSettings(epochs=6))
     return seen, np.concatenate(unknown), len(items[8:])
 
 
-def test_training_sees_recordings_as_they_are_and_with_one_modality_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_sees_recordings_as_they_are_and_with_one_modality_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen, unknown, n = _seen_in_training(monkeypatch, FusionConfig("can"), "voice")
     # As they are, then each modality alone, then some drawn at random: of two, both.
     views = np.concatenate([s.reshape(5, -1, 3) for s in seen], axis=1)
@@ -193,12 +212,17 @@ def test_some_of_several_modalities_are_drawn_and_none_that_is_not_there() -> No
     assert len(_views(torch.ones(2, 2, dtype=torch.bool))) == 3
 
 
-def test_released_variants_lose_modalities_at_random_and_never_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, unknown, n = _seen_in_training(monkeypatch, FusionConfig("mt", released=True, modality_dropout=0.2), "voice")
+def test_released_variants_lose_modalities_at_random_and_never_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, unknown, n = _seen_in_training(
+        monkeypatch, FusionConfig("mt", released=True, modality_dropout=0.2), "voice"
+    )
     has = np.concatenate(seen)
     assert len(has) == 6 * n
     assert has.any(axis=1).all()
-    # Of two modalities each is taken from a fifth, but not both at once: .16 of the recordings lose this one.
+    # Of two modalities each is taken from a fifth, but not both at once: .16 of the recordings lose
+    # this one.
     assert (1 - has[:, [0, 2]].mean(axis=0)) == pytest.approx(0.16, abs=0.06)
     assert unknown.mean() == pytest.approx(0.3, abs=0.08)
 
@@ -213,9 +237,13 @@ def test_training_leaves_the_callers_random_state_alone() -> None:
     module = nn.Linear(2, 2)
     before = torch.get_rng_state()
     train(
-        module, 2, lambda m, i: (m(torch.ones(1, 2)) + torch.rand(1)).sum(), lambda m: {"score": 0.0},
-        TrainSettings(epochs=1), mark={},
-    )  # fmt: skip
+        module,
+        2,
+        lambda m, i: (m(torch.ones(1, 2)) + torch.rand(1)).sum(),
+        lambda m: {"score": 0.0},
+        TrainSettings(epochs=1),
+        mark={},
+    )
     assert torch.equal(torch.get_rng_state(), before)
 
 

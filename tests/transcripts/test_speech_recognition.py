@@ -1,6 +1,8 @@
-"""Speech recognition through the real library, with a random Whisper of 1 MB made here: no weights are needed.
+"""Speech recognition through the real library, with a random Whisper of 1 MB made here: no weights
+are needed.
 
-What a random model writes is nonsense, so these tests are about the path: times, confidences, settings, and failures.
+What a random model writes is nonsense, so these tests are about the path: times, confidences,
+settings, and failures.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ def _voice_like(duration_s: float) -> np.ndarray:
         (2500, 180),
     )
     voice = sum(
-        sum(1 / (1 + ((k * pitch - f) / w) ** 2) for f, w in formants) * np.sin(k * phase) for k in range(1, 35)
+        sum(1 / (1 + ((k * pitch - f) / w) ** 2) for f, w in formants) * np.sin(k * phase)
+        for k in range(1, 35)
     )
     syllables = np.clip(np.sin(2 * np.pi * 2.2 * t), 0, 1) ** 0.5
     return (0.2 * syllables * voice / np.abs(voice).max()).astype(np.float32)
@@ -42,7 +45,9 @@ def _voice_like(duration_s: float) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random multilingual Whisper that writes something, converted as a real one would be."""
+    """A folder with a random multilingual Whisper that writes something, converted as a real one
+    would be.
+    """
     pytest.importorskip("faster_whisper")
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
@@ -50,13 +55,20 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from faster_whisper.tokenizer import _LANGUAGE_CODES
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-    source, out = tmp_path_factory.mktemp("whisper") / "hf", tmp_path_factory.mktemp("whisper") / "ct2"
+    source, out = (
+        tmp_path_factory.mktemp("whisper") / "hf",
+        tmp_path_factory.mktemp("whisper") / "ct2",
+    )
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {symbol: i for i, symbol in enumerate(alphabet)}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in sorted(_LANGUAGE_CODES))]
+    special = [
+        "<|endoftext|>",
+        "<|startoftranscript|>",
+        *(f"<|{code}|>" for code in sorted(_LANGUAGE_CODES)),
+    ]
     special += [
         "<|translate|>",
         "<|transcribe|>",
@@ -68,24 +80,42 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in special])
     tokenizer.add_tokens([AddedToken(f"<|{i * 0.02:.2f}|>") for i in range(1501)])
     config = transformers.WhisperConfig(
-        vocab_size=tokenizer.get_vocab_size(), d_model=64, encoder_layers=2, decoder_layers=2,
-        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=128, decoder_ffn_dim=128,
-        max_source_positions=1500, max_target_positions=448, num_mel_bins=80,
-        pad_token_id=tokenizer.token_to_id("<|endoftext|>"), bos_token_id=tokenizer.token_to_id("<|endoftext|>"),
+        vocab_size=tokenizer.get_vocab_size(),
+        d_model=64,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=128,
+        decoder_ffn_dim=128,
+        max_source_positions=1500,
+        max_target_positions=448,
+        num_mel_bins=80,
+        pad_token_id=tokenizer.token_to_id("<|endoftext|>"),
+        bos_token_id=tokenizer.token_to_id("<|endoftext|>"),
         eos_token_id=tokenizer.token_to_id("<|endoftext|>"),
         decoder_start_token_id=tokenizer.token_to_id("<|startoftranscript|>"),
-        # The defaults name tokens beyond this vocabulary, and CTranslate2 then writes beyond its memory.
-        suppress_tokens=[], begin_suppress_tokens=[],
-    )  # fmt: skip
+        # The defaults name tokens beyond this vocabulary, and CTranslate2 then writes beyond its
+        # memory.
+        suppress_tokens=[],
+        begin_suppress_tokens=[],
+    )
     torch.manual_seed(0)
     model = transformers.WhisperForConditionalGeneration(config)
-    # It must write something: its states point one way, a letter points there too, and the end of text the other way.
+    # It must write something: its states point one way, a letter points there too, and the end of
+    # text the other way.
     with torch.no_grad():
         model.model.decoder.layer_norm.bias.normal_()
-        model.model.decoder.embed_tokens.weight[config.eos_token_id] = -model.model.decoder.layer_norm.bias
-        model.model.decoder.embed_tokens.weight[tokenizer.token_to_id("m")] = model.model.decoder.layer_norm.bias
+        model.model.decoder.embed_tokens.weight[
+            config.eos_token_id
+        ] = -model.model.decoder.layer_norm.bias
+        model.model.decoder.embed_tokens.weight[tokenizer.token_to_id("m")] = (
+            model.model.decoder.layer_norm.bias
+        )
     model.generation_config.alignment_heads = [[0, 0], [1, 1]]
-    model.generation_config.lang_to_id = {name: tokenizer.token_to_id(name) for name in special if len(name) <= 7}
+    model.generation_config.lang_to_id = {
+        name: tokenizer.token_to_id(name) for name in special if len(name) <= 7
+    }
     model.generation_config.no_timestamps_token_id = tokenizer.token_to_id("<|notimestamps|>")
     model.save_pretrained(source)
     fast = transformers.PreTrainedTokenizerFast(
@@ -93,9 +123,9 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     fast.save_pretrained(source)
     transformers.WhisperFeatureExtractor().save_pretrained(source)
-    TransformersConverter(str(source), copy_files=["tokenizer.json", "preprocessor_config.json"]).convert(
-        str(out), quantization="int8"
-    )
+    TransformersConverter(
+        str(source), copy_files=["tokenizer.json", "preprocessor_config.json"]
+    ).convert(str(out), quantization="int8")
     return out
 
 
@@ -115,7 +145,9 @@ def test_the_real_path(whisper: Path) -> None:
     assert any("fillers" in p for p in words.problems), "what recognition loses is said"
 
 
-def test_language_is_guessed_and_a_weak_guess_is_told(whisper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_language_is_guessed_and_a_weak_guess_is_told(
+    whisper: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import faster_whisper
 
     def guess(self: Any, sound: np.ndarray, **options: Any) -> Any:
@@ -127,7 +159,9 @@ def test_language_is_guessed_and_a_weak_guess_is_told(whisper: Path, monkeypatch
     words = recognise_words(_voice_like(4.0), RATE_HZ, 1.0, str(whisper), offline=True)
     assert words.language == "fr"
     assert any("guessed as 'fr' with probability 0.31" in p for p in words.problems)
-    assert [(w.text, w.start_s, w.end_s, w.confidence) for w in words.words] == [("eh", 1.5, 1.5, 1.0)]
+    assert [(w.text, w.start_s, w.end_s, w.confidence) for w in words.words] == [
+        ("eh", 1.5, 1.5, 1.0)
+    ]
 
 
 def test_style_reaches_every_window_and_nothing_discourages_repeats(
@@ -152,12 +186,18 @@ def test_style_reaches_every_window_and_nothing_discourages_repeats(
     monkeypatch.setattr(faster_whisper.WhisperModel, "transcribe", spy)
     monkeypatch.setattr(faster_whisper.WhisperModel, "get_prompt", spy_prompt)
     settings = SpeechSettings(style="Um, uh", beam_size=1)
-    recognise_words(_voice_like(62.0), RATE_HZ, 0.0, whisper, offline=True, language="en", settings=settings)
+    recognise_words(
+        _voice_like(62.0), RATE_HZ, 0.0, whisper, offline=True, language="en", settings=settings
+    )
     assert len(prompts) >= 2
     assert all("Um, uh" in prompt for prompt in prompts)
     assert asked["word_timestamps"] is True
     assert asked["condition_on_previous_text"] is False
-    assert (asked["repetition_penalty"], asked["no_repeat_ngram_size"], asked["temperature"]) == (1.0, 0, 0.0)
+    assert (asked["repetition_penalty"], asked["no_repeat_ngram_size"], asked["temperature"]) == (
+        1.0,
+        0,
+        0.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -298,12 +338,16 @@ def test_a_model_that_suppresses_tokens_it_does_not_have_is_refused(whisper, tmp
     odd = tmp_path / "odd"
     shutil.copytree(whisper, odd)
     config = json.loads((odd / "config.json").read_text(encoding="utf-8"))
-    (odd / "config.json").write_text(json.dumps({**config, "suppress_ids_begin": [220, 50256]}), encoding="utf-8")
+    (odd / "config.json").write_text(
+        json.dumps({**config, "suppress_ids_begin": [220, 50256]}), encoding="utf-8"
+    )
     with pytest.raises(MissingWeights, match="suppresses the token 50256"):
         recognise_words(_voice_like(2.0), RATE_HZ, 0.0, odd, offline=True, language="en")
 
 
-def test_describe_recognises_words_where_no_transcript_is_given(whisper, drawn_study, tmp_path) -> None:
+def test_describe_recognises_words_where_no_transcript_is_given(
+    whisper, drawn_study, tmp_path
+) -> None:
     import shutil
 
     from twomind.core.store import Store
@@ -313,10 +357,14 @@ def test_describe_recognises_words_where_no_transcript_is_given(whisper, drawn_s
     alone = tmp_path / "alone.mp4"
     shutil.copy(next(drawn_study.rglob("*.mp4")), alone)
     settings = Settings(speech_model=str(whisper), language="en", offline=True)
-    made = describe(open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings)
+    made = describe(
+        open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings
+    )
     assert made.features.words
     assert {w.timing for w in made.features.words} == {Timing.RECOGNISED}
-    again = describe(open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings)
+    again = describe(
+        open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings
+    )
     assert again.features.words == made.features.words, "read from the store"
 
 
@@ -330,7 +378,9 @@ def test_an_absent_model_costs_only_the_words(drawn_study, tmp_path) -> None:
     alone = tmp_path / "alone.mp4"
     shutil.copy(next(drawn_study.rglob("*.mp4")), alone)
     settings = Settings(speech_model=str(tmp_path / "nothing"), offline=True)
-    made = describe(open_recording(alone), ("voice", "words"), store=Store(tmp_path / "s"), settings=settings)
+    made = describe(
+        open_recording(alone), ("voice", "words"), store=Store(tmp_path / "s"), settings=settings
+    )
     assert made.features.words is None
     assert "speech recognition" in made.features.notes["words"]
     assert "voice" in made.features.tracks

@@ -15,7 +15,9 @@ from twomind.transcripts.words import Words, read_words
 from twomind.types import Recording, Timing
 
 
-def _read(tmp_path: Path, name: str, content: str | bytes, duration_s: float | None = None) -> Words:
+def _read(
+    tmp_path: Path, name: str, content: str | bytes, duration_s: float | None = None
+) -> Words:
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
     return read_words(path, duration_s)
@@ -53,8 +55,12 @@ def test_srt_spreads_words_evenly_in_their_cue(tmp_path: Path) -> None:
         ("to", 2.6, 3.0),
         ("yes.", 4.5, 5.0),
     ]
-    assert [w.text for w in words.words[6:]] == ["-the", "number", "is", "42"], "a last line that is a number is spoken"
-    assert [w.timing for w in words.words] == [Timing.SPREAD_CUE] * 5 + [Timing.GIVEN] + [Timing.SPREAD_CUE] * 4
+    assert [w.text for w in words.words[6:]] == ["-the", "number", "is", "42"], (
+        "a last line that is a number is spoken"
+    )
+    assert [w.timing for w in words.words] == [Timing.SPREAD_CUE] * 5 + [Timing.GIVEN] + [
+        Timing.SPREAD_CUE
+    ] * 4
     assert words.timing is Timing.SPREAD_CUE
     assert all(math.isnan(w.confidence) for w in words.words)
     assert words.source == "SubRip (a.srt)"
@@ -63,8 +69,11 @@ def test_srt_spreads_words_evenly_in_their_cue(tmp_path: Path) -> None:
 
 def test_srt_one_word_per_cue_is_given(tmp_path: Path) -> None:
     cues = [("7", 0.0, 0.5), ("is", 0.5, 0.7), ("7", 0.9, 1.2)]
-    text = "".join(f"{i}\n00:00:00,{int(a * 1000):03d} --> 00:00:0{int(b)},{round(b * 1000) % 1000:03d}\n{w}\n\n"
-                   for i, (w, a, b) in enumerate(cues, 1))  # fmt: skip
+    text = "".join(
+        f"{i}\n00:00:00,{int(a * 1000):03d} --> "
+        f"00:00:0{int(b)},{round(b * 1000) % 1000:03d}\n{w}\n\n"
+        for i, (w, a, b) in enumerate(cues, 1)
+    )
     words = _read(tmp_path, "a.srt", text)
     assert _rows(words) == cues
     assert words.timing is Timing.GIVEN
@@ -168,14 +177,22 @@ def test_openai_whisper_json(tmp_path: Path) -> None:
         ],
     }
     words = _read(tmp_path, "a.json", json.dumps(data))
-    assert _rows(words) == [("Um,", 0.5, 0.9), ("I,", 0.9, 1.2), ("I", 1.6, 1.7), ("might.", 1.7, 2.5)]
+    assert _rows(words) == [
+        ("Um,", 0.5, 0.9),
+        ("I,", 0.9, 1.2),
+        ("I", 1.6, 1.7),
+        ("might.", 1.7, 2.5),
+    ]
     assert [w.confidence for w in words.words[:3]] == [0.7, 0.9, 0.8]
     assert math.isnan(words.words[3].confidence), "1.2 is no probability"
     assert (words.timing, words.language) == (Timing.GIVEN, "en")
 
 
 def test_faster_whisper_dump_as_a_bare_list_of_segments_without_words(tmp_path: Path) -> None:
-    data = [{"id": 1, "start": 0.0, "end": 1.0, "text": " two words"}, {"id": 2, "start": 1, "end": 3, "text": " end"}]
+    data = [
+        {"id": 1, "start": 0.0, "end": 1.0, "text": " two words"},
+        {"id": 2, "start": 1, "end": 3, "text": " end"},
+    ]
     words = _read(tmp_path, "a.json", json.dumps(data))
     assert _rows(words) == [("two", 0.0, 0.5), ("words", 0.5, 1.0), ("end", 1.0, 3.0)]
 
@@ -198,8 +215,18 @@ def test_whisperx_words_without_times_lie_between_their_neighbours(tmp_path: Pat
         "word_segments": [{"word": "by", "start": 1.0, "end": 1.5, "score": 0.9}],
     }
     words = _read(tmp_path, "a.json", json.dumps(data))
-    assert _rows(words) == [("by", 1.0, 1.5), ("2030", 1.5, 2.5), ("or", 2.5, 3.0), ("so", 3.0, 4.0)]
-    assert [w.timing for w in words.words] == [Timing.GIVEN, Timing.SPREAD_CUE, Timing.GIVEN, Timing.SPREAD_CUE]
+    assert _rows(words) == [
+        ("by", 1.0, 1.5),
+        ("2030", 1.5, 2.5),
+        ("or", 2.5, 3.0),
+        ("so", 3.0, 4.0),
+    ]
+    assert [w.timing for w in words.words] == [
+        Timing.GIVEN,
+        Timing.SPREAD_CUE,
+        Timing.GIVEN,
+        Timing.SPREAD_CUE,
+    ]
 
 
 def test_words_of_the_text_that_the_word_list_lacks_are_put_back(tmp_path: Path) -> None:
@@ -223,15 +250,23 @@ def test_words_beside_segments_and_word_lists_alone(tmp_path: Path) -> None:
 
 
 def test_whisper_cpp(tmp_path: Path) -> None:
-    data = {"result": {"language": "en"}, "transcription": [{"offsets": {"from": 500, "to": 1500}, "text": " so what"}]}
+    data = {
+        "result": {"language": "en"},
+        "transcription": [{"offsets": {"from": 500, "to": 1500}, "text": " so what"}],
+    }
     words = _read(tmp_path, "a.json", json.dumps(data))
     assert _rows(words) == [("so", 0.5, 1.0), ("what", 1.0, 1.5)]
     assert words.language == "en"
 
 
 def test_pipeline_chunks_with_an_open_end(tmp_path: Path) -> None:
-    chunks = [{"text": " maybe", "timestamp": [0.2, 0.8]}, {"text": " some day", "timestamp": [1.0, None]}]
-    closed = _read(tmp_path, "a.json", json.dumps({"text": "maybe some day", "chunks": chunks}), duration_s=5.0)
+    chunks = [
+        {"text": " maybe", "timestamp": [0.2, 0.8]},
+        {"text": " some day", "timestamp": [1.0, None]},
+    ]
+    closed = _read(
+        tmp_path, "a.json", json.dumps({"text": "maybe some day", "chunks": chunks}), duration_s=5.0
+    )
     assert _rows(closed) == [("maybe", 0.2, 0.8), ("some", 1.0, 3.0), ("day", 3.0, 5.0)]
     assert any("no end" in p for p in closed.problems)
     open_end = _read(tmp_path, "a.json", json.dumps({"chunks": chunks}))
@@ -281,7 +316,9 @@ def test_bah_yaml_windows_are_added_up_and_cut_at_the_end(tmp_path: Path) -> Non
     assert words.language == "en"
     assert any("3 Whisper windows" in p for p in words.problems)
     short = _read(tmp_path, "a.yml", BAH, duration_s=50.0)
-    assert [w.text for w in short.words] == ["one", "two", "three", "four", "five", "six"], "no word is dropped"
+    assert [w.text for w in short.words] == ["one", "two", "three", "four", "five", "six"], (
+        "no word is dropped"
+    )
     assert max(w.end_s for w in short.words) == 50.0
     assert any("beyond the end" in p for p in short.problems)
 
@@ -293,14 +330,18 @@ def test_times_that_never_start_again_are_left_alone(tmp_path: Path) -> None:
     assert any("start before" in p for p in words.problems)
 
 
-def test_yaml_is_read_by_libyaml_as_the_reader_in_python_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yaml_is_read_by_libyaml_as_the_reader_in_python_reads_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import yaml
 
     from twomind.core import yaml_files
 
     used: list[type] = []
     load = yaml.load
-    monkeypatch.setattr(yaml, "load", lambda text, loader: used.append(loader) or load(text, loader))
+    monkeypatch.setattr(
+        yaml, "load", lambda text, loader: used.append(loader) or load(text, loader)
+    )
     nested = "a: !!python/tuple [1, [2, !!python/tuple [3.5, null]]]\n"
     fast = [yaml_files.load_yaml(text) for text in (BAH, nested, "")]
     assert all(issubclass(loader, yaml.CSafeLoader) for loader in used)
@@ -325,13 +366,21 @@ def test_yaml_cannot_run_code(tmp_path: Path) -> None:
 
 def test_plain_text_is_spread_over_the_recording_and_flagged(tmp_path: Path) -> None:
     words = _read(tmp_path, "a.txt", "Um — I would,\nI think ...", duration_s=10.0)
-    assert _rows(words) == [("Um—", 0, 2), ("I", 2, 4), ("would,", 4, 6), ("I", 6, 8), ("think...", 8, 10)]
+    assert _rows(words) == [
+        ("Um—", 0, 2),
+        ("I", 2, 4),
+        ("would,", 4, 6),
+        ("I", 6, 8),
+        ("think...", 8, 10),
+    ]
     assert {w.timing for w in words.words} == {words.timing} == {Timing.SPREAD_ALL}
     assert any("says nothing about when" in p for p in words.problems)
 
 
 @pytest.mark.parametrize("duration_s", [None, math.nan, 0.0])
-def test_plain_text_without_a_duration_invents_no_time(tmp_path: Path, duration_s: float | None) -> None:
+def test_plain_text_without_a_duration_invents_no_time(
+    tmp_path: Path, duration_s: float | None
+) -> None:
     words = _read(tmp_path, "a.txt", "yes and no", duration_s)
     assert _rows(words) == [("yes", 0, 0), ("and", 0, 0), ("no", 0, 0)]
     assert words.timing is Timing.SPREAD_ALL
@@ -387,7 +436,9 @@ def test_empty_is_known_and_wordless_not_an_error(tmp_path: Path, name: str, con
         ("a.txt", b"\x00\x00\x00\x18ftypmp42", "binary"),
     ],
 )
-def test_garbage_says_what_was_expected(tmp_path: Path, name: str, content: str | bytes, says: str) -> None:
+def test_garbage_says_what_was_expected(
+    tmp_path: Path, name: str, content: str | bytes, says: str
+) -> None:
     with pytest.raises(BadInput, match=says) as caught:
         _read(tmp_path, name, content)
     assert "expected" in str(caught.value)
@@ -439,10 +490,18 @@ def test_every_word_is_kept_in_every_format(
         return f"00:{int(t) // 60:02d}:{int(t) % 60:02d}{mark}000"
 
     if kind == "json":
-        content = json.dumps([{"text": " ".join(c), "start": i, "end": i + 1} for i, c in enumerate(cues)])
+        content = json.dumps(
+            [{"text": " ".join(c), "start": i, "end": i + 1} for i, c in enumerate(cues)]
+        )
     elif kind == "yml":
-        content = json.dumps({"chunks": [{"text": " ".join(c), "timestamp": [i, i + 1]} for i, c in enumerate(cues)]},
-                             ensure_ascii=False)  # fmt: skip
+        content = json.dumps(
+            {
+                "chunks": [
+                    {"text": " ".join(c), "timestamp": [i, i + 1]} for i, c in enumerate(cues)
+                ]
+            },
+            ensure_ascii=False,
+        )
     else:
         mark = "," if kind == "srt" else "."
         content = "" if kind == "srt" else "WEBVTT\n\n"

@@ -12,7 +12,12 @@ from twomind.types import Features, Prediction, Recording, Status, Task, Track, 
 
 def track(n: int = 5, hop_s: float = 0.1, **more: object) -> Track:
     return Track(
-        np.arange(n, dtype=np.float32)[:, None], np.arange(n) * hop_s, np.ones(n, bool), ("a",), ("px",), **more
+        np.arange(n, dtype=np.float32)[:, None],
+        np.arange(n) * hop_s,
+        np.ones(n, bool),
+        ("a",),
+        ("px",),
+        **more,
     )
 
 
@@ -33,7 +38,10 @@ def track(n: int = 5, hop_s: float = 0.1, **more: object) -> Track:
         (lambda: Task("t", ("a", "b"), "century"), "grain"),
         (lambda: Prediction((0, 1), np.array([0.5, 0.6])), "sum to 1"),
         (lambda: Prediction((0, 1), np.array([0.5, 0.5]), Status.ABSTAINED), "reason"),
-        (lambda: Prediction((0, 1), np.array([0.5, 0.5]), Status.NOT_MEASURED, "no words"), "no number"),
+        (
+            lambda: Prediction((0, 1), np.array([0.5, 0.5]), Status.NOT_MEASURED, "no words"),
+            "no number",
+        ),
     ],
 )
 def test_what_cannot_be_true_is_refused(make, says) -> None:

@@ -1,4 +1,6 @@
-"""The face–text encoder that ships: tokens, what it knows of people it never saw, and that CLIP-AU runs on it."""
+"""The face–text encoder that ships: tokens, what it knows of people it never saw, and that CLIP-AU
+runs on it.
+"""
 
 from __future__ import annotations
 
@@ -86,16 +88,24 @@ def test_a_caption_says_what_is_strong() -> None:
 
 @pytest.mark.slow
 def test_it_tells_movements_of_people_it_never_saw(encoder: Encoder) -> None:
-    """Faces drawn now, of people outside the recipe's seeds: a movement's phrase fits them better than calm ones."""
+    """Faces drawn now, of people outside the recipe's seeds: a movement's phrase fits them better
+    than calm ones.
+    """
     pytest.importorskip("mediapipe")
     from twomind.features.face.align import aligned
     from twomind.features.face.tracker_mesh import MeshFinder
     from twomind_synth.face import Camera, FaceState, Person, draw
 
     finder = MeshFinder(1)
-    moves = {"AU12": "lip corners pulled up in a smile", "AU01": "inner eyebrows raised", "AU26": "jaw dropped"}
+    moves = {
+        "AU12": "lip corners pulled up in a smile",
+        "AU01": "inner eyebrows raised",
+        "AU26": "jaw dropped",
+    }
     tokens = encoder.tokenise(list(moves.values()))
-    text = torch.nn.functional.normalize(encode_ids(encoder.text, tokens.ids, tokens.read_at), dim=-1).numpy()
+    text = torch.nn.functional.normalize(
+        encode_ids(encoder.text, tokens.ids, tokens.read_at), dim=-1
+    ).numpy()
     gains = []
     for k in range(6):
         rng = np.random.default_rng(990 + k)
@@ -147,7 +157,9 @@ def test_clip_au_and_clip_autt_run_on_it(encoder: Encoder) -> None:
 
 
 def test_the_clip_au_that_ships(encoder: Encoder) -> None:
-    """Loaded by name, it finds its encoder, and names only movements whose similarity was seen to follow them."""
+    """Loaded by name, it finds its encoder, and names only movements whose similarity was seen to
+    follow them.
+    """
     from twomind.models import load
 
     model = load("clip-au")
@@ -158,7 +170,11 @@ def test_the_clip_au_that_ships(encoder: Encoder) -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(25, encoder.dim)).astype(np.float32)
     x = Features(
-        "r", "p", {"face_text": Track(values, 0.08 * np.arange(25), np.ones(25, bool))}, (0.0, 2.0), drawn=True
+        "r",
+        "p",
+        {"face_text": Track(values, 0.08 * np.arange(25), np.ones(25, bool))},
+        (0.0, 2.0),
+        drawn=True,
     )
     shown = {e.name for e in model.predict(x).evidence}
     assert shown == {row["name"] for row in model.card["aus"]["rows"] if row["earned"]}

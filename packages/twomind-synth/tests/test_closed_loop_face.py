@@ -1,4 +1,6 @@
-"""Draw a face whose every number is known → encode → decode → track → measure: the measures must follow the drawing."""
+"""Draw a face whose every number is known → encode → decode → track → measure: the measures must
+follow the drawing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,16 @@ import av
 from twomind.features.face.measures import NAMES, UNSUPPORTED
 from twomind.features.face.reader import FaceReader, FaceResult, FaceSettings
 from twomind.features.face.tracker import TrackSettings
-from twomind_synth.face import Camera, FaceState, Person, Placed, draw, draw_people, effective_sides, skin_colour
+from twomind_synth.face import (
+    Camera,
+    FaceState,
+    Person,
+    Placed,
+    draw,
+    draw_people,
+    effective_sides,
+    skin_colour,
+)
 
 pytestmark = pytest.mark.slow  # many films; test_face_signs.py is the quick one
 
@@ -41,7 +52,13 @@ ALL_DRAWN = sorted({*DRAWN_AUS, *UNSUPPORTED})
 PEOPLE = {
     "plain": (Person(), Camera(seed=1)),
     "dark, thin glasses": (
-        Person(skin=skin_colour(0.85), glasses="thin", face_width=1.05, brow_thickness=1.2, hair_colour=(36, 28, 26)),
+        Person(
+            skin=skin_colour(0.85),
+            glasses="thin",
+            face_width=1.05,
+            brow_thickness=1.2,
+            hair_colour=(36, 28, 26),
+        ),
         Camera(seed=2, light_yaw=-30.0, background="room"),
     ),
     "long face, narrow mouth": (
@@ -57,7 +74,14 @@ PEOPLE = {
         Camera(seed=3, width_px=960, height_px=540, background="window"),
     ),
     "wide, full lips, stubble": (
-        Person(jaw=1.08, lip_fullness=1.2, nose_width=1.15, skin=skin_colour(0.6), beard="stubble", hair_style="curly"),
+        Person(
+            jaw=1.08,
+            lip_fullness=1.2,
+            nose_width=1.15,
+            skin=skin_colour(0.6),
+            beard="stubble",
+            hair_style="curly",
+        ),
         Camera(seed=4, noise=3.0, temperature=0.5),
     ),
 }
@@ -76,7 +100,9 @@ def encode(path: Path, frames: Iterable[np.ndarray]) -> Path:
         stream = None
         for rgb in frames:
             if stream is None:
-                stream = container.add_stream("libx264", rate=RATE_HZ, options={"crf": "20", "preset": "veryfast"})
+                stream = container.add_stream(
+                    "libx264", rate=RATE_HZ, options={"crf": "20", "preset": "veryfast"}
+                )
                 stream.height, stream.width = rgb.shape[:2]
                 stream.pix_fmt = "yuv420p"
             container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
@@ -89,7 +115,9 @@ def read(path: Path, settings: FaceSettings | None = None) -> FaceResult:
     reader = FaceReader(settings)
     with av.open(str(path)) as container:
         for k, frame in enumerate(container.decode(video=0)):
-            reader.push(Decoded(k, float(frame.pts * frame.time_base), frame.to_ndarray(format="rgb24")))
+            reader.push(
+                Decoded(k, float(frame.pts * frame.time_base), frame.to_ndarray(format="rgb24"))
+            )
     return reader.finish()
 
 
@@ -100,7 +128,9 @@ def ramp(n: int = 24) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=list(PEOPLE))
 def au_clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """One person doing one action unit after the other, with rests: (person's name, who does what when, result)."""
+    """One person doing one action unit after the other, with rests: (person's name, who does what
+    when, result).
+    """
     person, camera = PEOPLE[request.param]
     states: list[FaceState] = [FaceState()] * 12
     spans: dict[str, slice] = {}
@@ -108,9 +138,12 @@ def au_clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         spans[au] = slice(len(states), len(states) + 32)
         states += [FaceState(aus={au: float(v)}) for v in ramp()] + [FaceState()] * 8
     path = encode(
-        tmp_path_factory.mktemp("au") / "clip.mp4", (draw(person, state, camera, k) for k, state in enumerate(states))
+        tmp_path_factory.mktemp("au") / "clip.mp4",
+        (draw(person, state, camera, k) for k, state in enumerate(states)),
     )
-    truth = {au: np.array([np.mean(effective_sides(person, s)[au]) for s in states]) for au in ALL_DRAWN}
+    truth = {
+        au: np.array([np.mean(effective_sides(person, s)[au]) for s in states]) for au in ALL_DRAWN
+    }
     return request.param, spans, truth, read(path)
 
 
@@ -127,7 +160,9 @@ def test_each_supported_action_unit_follows_the_drawing(au_clip) -> None:
     for au in DRAWN_AUS:
         drawn, measured = truth[au][spans[au]], result.track.column(au)[spans[au]]
         known = np.isfinite(measured)
-        assert known.mean() >= 0.9, f"{name}: {au} is measured in {known.mean():.0%} of the frames that show it"
+        assert known.mean() >= 0.9, (
+            f"{name}: {au} is measured in {known.mean():.0%} of the frames that show it"
+        )
         found[au] = float(np.corrcoef(drawn[known], measured[known])[0, 1])
     print(name, {au: round(r, 2) for au, r in found.items()})
     assert not {au: round(r, 2) for au, r in found.items() if not r >= 0.8}, name
@@ -140,19 +175,25 @@ def test_what_is_supported_is_what_is_tested() -> None:
 
 
 def confusion(spans: dict[str, slice], result: FaceResult) -> np.ndarray:
-    """Response of each measure (columns) to each drawn action unit (rows), as a share of its response to its own."""
+    """Response of each measure (columns) to each drawn action unit (rows), as a share of its
+    response to its own.
+    """
     response = np.zeros((len(ALL_DRAWN), len(DRAWN_AUS)))
     for i, au in enumerate(ALL_DRAWN):
         for k, measure in enumerate(DRAWN_AUS):
             values = result.track.column(measure)[spans[au]]
             peak = values[9:15]  # closed eyes leave AU05 and AU07 without a number
-            response[i, k] = np.mean(peak) - np.nanmean(values[26:]) if np.isfinite(peak).all() else np.nan
+            response[i, k] = (
+                np.mean(peak) - np.nanmean(values[26:]) if np.isfinite(peak).all() else np.nan
+            )
     own = np.array([response[ALL_DRAWN.index(m), k] for k, m in enumerate(DRAWN_AUS)])
     return response / own
 
 
 def test_specificity(au_clip) -> None:
-    """The matrix is printed (``pytest -s``); claims that ``measures.py`` makes in words are asserted."""
+    """The matrix is printed (``pytest -s``); claims that ``measures.py`` makes in words are
+    asserted.
+    """
     name, spans, _, result = au_clip
     table = confusion(spans, result)
     print(f"\n{name}: measured (columns) for drawn (rows), share of the own response")
@@ -179,7 +220,10 @@ def test_blinks_are_counted_exactly(who: str, tmp_path: Path) -> None:
         closed[start : start + len(BLINK)] = BLINK
     path = encode(
         tmp_path / "blinks.mp4",
-        (draw(person, FaceState(blink=float(v), gaze_yaw=8 * np.sin(k / 20)), camera, k) for k, v in enumerate(closed)),
+        (
+            draw(person, FaceState(blink=float(v), gaze_yaw=8 * np.sin(k / 20)), camera, k)
+            for k, v in enumerate(closed)
+        ),
     )
     result = read(path)
     assert result.summary["n_blinks"] == len(starts), result.summary["blinks"]
@@ -194,7 +238,8 @@ def test_closed_eyes_are_not_a_blink(tmp_path: Path) -> None:
     closed = np.zeros(150)
     closed[40:80] = 1.0  # 1.6 s
     path = encode(
-        tmp_path / "closed.mp4", (draw(Person(), FaceState(blink=float(v)), Camera(), k) for k, v in enumerate(closed))
+        tmp_path / "closed.mp4",
+        (draw(Person(), FaceState(blink=float(v)), Camera(), k) for k, v in enumerate(closed)),
     )
     result = read(path)
     assert result.summary["n_blinks"] == 0
@@ -218,7 +263,8 @@ def test_angles_follow_with_the_right_sign(
     person, camera = PEOPLE["dark, thin glasses"] if field == "yaw" else PEOPLE["plain"]
     truth = np.concatenate([np.zeros(10), size_deg * np.sin(np.linspace(0, 2 * np.pi, 60))])
     path = encode(
-        tmp_path / "turn.mp4", (draw(person, FaceState(**{field: float(v)}), camera, k) for k, v in enumerate(truth))
+        tmp_path / "turn.mp4",
+        (draw(person, FaceState(**{field: float(v)}), camera, k) for k, v in enumerate(truth)),
     )
     measured = read(path).track.column(column)
     known = np.isfinite(measured)
@@ -243,26 +289,41 @@ def test_one_sided_smile_shows_on_its_side(tmp_path: Path) -> None:
 
 # ---- two people
 
-LIGHT = Person("light", skin=skin_colour(0.1), hair_style="short", hair_colour=(142, 96, 58), face_width=0.97)
-DARK = Person("dark", skin=skin_colour(0.75), hair_style="bun", hair_colour=(36, 28, 26), face_width=1.04, jaw=1.05)
+LIGHT = Person(
+    "light", skin=skin_colour(0.1), hair_style="short", hair_colour=(142, 96, 58), face_width=0.97
+)
+DARK = Person(
+    "dark",
+    skin=skin_colour(0.75),
+    hair_style="bun",
+    hair_colour=(36, 28, 26),
+    face_width=1.04,
+    jaw=1.05,
+)
 STAGE = Camera(width_px=960, height_px=540, face_size=0.4, seed=9)
 
 
 def crossing(n: int = 90) -> list[tuple[float, float]]:
-    """Middles of both heads as fractions of the width: they pass each other in the middle of the clip."""
+    """Middles of both heads as fractions of the width: they pass each other in the middle of the
+    clip.
+    """
     walk = np.linspace(0, 1, n)
     return [(0.25 + 0.5 * w, 0.75 - 0.5 * w) for w in 0.5 - 0.5 * np.cos(np.pi * walk)]
 
 
 @pytest.mark.parametrize("in_front", ["target", "other"])
 def test_the_target_is_followed_through_a_crossing(in_front: str, tmp_path: Path) -> None:
-    """The target stands nearer (larger) at first; only the target smiles, only the other one opens the mouth."""
+    """The target stands nearer (larger) at first; only the target smiles, only the other one opens
+    the mouth.
+    """
     places = [crossing()[0]] * 20 + crossing() + [crossing()[-1]] * 20
     frames = []
     for k, (a, b) in enumerate(places):
         target = Placed(LIGHT, FaceState(z_cm=6.0, yaw=6.0), a, 0.47)
         other = Placed(DARK, FaceState(), b, 0.47)
-        frames.append(draw_people([other, target] if in_front == "target" else [target, other], STAGE, k))
+        frames.append(
+            draw_people([other, target] if in_front == "target" else [target, other], STAGE, k)
+        )
     path = encode(tmp_path / "crossing.mp4", frames)
     result = read(path, FaceSettings(keep_landmarks=True))
     assert result.landmarks is not None
@@ -279,7 +340,9 @@ def test_the_target_is_followed_through_a_crossing(in_front: str, tmp_path: Path
 
 
 def test_when_the_target_leaves_nobody_takes_over_silently(tmp_path: Path) -> None:
-    """The target walks out of the picture; the other stays for long: invalid rows first, then a counted switch."""
+    """The target walks out of the picture; the other stays for long: invalid rows first, then a
+    counted switch.
+    """
     frames, target_x = [], []
     for k in range(260):
         x = 0.3 - 0.6 * min(max((k - 50) / 40, 0), 1)
@@ -298,13 +361,20 @@ def test_when_the_target_leaves_nobody_takes_over_silently(tmp_path: Path) -> No
 
 
 def test_another_face_in_the_same_place_is_not_the_target(tmp_path: Path) -> None:
-    """A cut puts another person exactly where the target was: position says nothing, only the look does."""
-    frames = [draw_people([Placed(LIGHT if k < 40 else DARK, FaceState(), 0.5, 0.47)], STAGE, k) for k in range(170)]
+    """A cut puts another person exactly where the target was: position says nothing, only the look
+    does.
+    """
+    frames = [
+        draw_people([Placed(LIGHT if k < 40 else DARK, FaceState(), 0.5, 0.47)], STAGE, k)
+        for k in range(170)
+    ]
     result = read(encode(tmp_path / "cut.mp4", frames))
     valid = result.track.valid
     assert valid[:40].mean() > 0.95
     assert not valid[40:130].any(), "the other person was measured as the target"
-    assert valid[-10:].all()  # after four seconds the one who is there is taken, and that is counted
+    assert valid[
+        -10:
+    ].all()  # after four seconds the one who is there is taken, and that is counted
     assert result.summary["n_switches"] == 1
     same = read(tmp_path / "cut.mp4", FaceSettings(track=TrackSettings(look_gate=1e9)))
     assert same.track.valid[45:130].any()  # without the look it would have been

@@ -1,4 +1,6 @@
-"""The voice's closed loop: draw → encode → decode → measure, against pauses, words and pitch known by construction."""
+"""The voice's closed loop: draw → encode → decode → measure, against pauses, words and pitch known
+by construction.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,15 @@ _SMALL = {"width_px": 160, "height_px": 120, "fps": 10}
 
 
 @pytest.fixture(scope="module", params=["builtin", "espeak"])
-def loop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, VoiceResult, Path]:
+def loop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict, VoiceResult, Path]:
     """Truth, measurement and transcript of one film per voice."""
     if request.param == "espeak" and not espeak_program():
         pytest.skip("needs the program espeak-ng")
-    film = draw_person(tmp_path_factory.mktemp("film"), 11, 4, settings=FilmSettings(voice=request.param, **_SMALL))
+    film = draw_person(
+        tmp_path_factory.mktemp("film"), 11, 4, settings=FilmSettings(voice=request.param, **_SMALL)
+    )
     spool = AudioSpool()
     for item in stream(film.media, video=False):
         assert isinstance(item, Samples)
@@ -69,7 +75,9 @@ def test_pitch_is_the_one_that_was_drawn(loop: tuple[dict, VoiceResult, Path]) -
     rows = result.track.times_s + 0.005
     known = np.isfinite(drawn)
     expected = np.where(
-        np.interp(rows, at, known.astype(float)) > 0.99, np.interp(rows, at[known], drawn[known]), np.nan
+        np.interp(rows, at, known.astype(float)) > 0.99,
+        np.interp(rows, at[known], drawn[known]),
+        np.nan,
     )
     found = result.track.column("pitch")
     both = np.isfinite(expected) & np.isfinite(found)
@@ -88,5 +96,6 @@ def test_long_pause_cues_and_exact_word_times(loop: tuple[dict, VoiceResult, Pat
     assert words.timing is Timing.GIVEN
     assert words.problems == ()
     assert [(w.text, w.start_s, w.end_s) for w in words.words] == [
-        (w["text"], pytest.approx(w["start_s"], abs=1e-6), pytest.approx(w["end_s"], abs=1e-6)) for w in truth["words"]
+        (w["text"], pytest.approx(w["start_s"], abs=1e-6), pytest.approx(w["end_s"], abs=1e-6))
+        for w in truth["words"]
     ]

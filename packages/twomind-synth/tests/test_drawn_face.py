@@ -36,7 +36,9 @@ QUIET = Camera(noise=0.0)
 def mesh() -> Mesh:
     """MediaPipe's face mesh on single pictures: ``rgb -> landmarks (478, 3)`` in px, or None."""
     mediapipe = pytest.importorskip("mediapipe", reason="the extra 'face' is not installed")
-    finder = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1, refine_landmarks=True)
+    finder = mediapipe.solutions.face_mesh.FaceMesh(
+        static_image_mode=True, max_num_faces=1, refine_landmarks=True
+    )
 
     def find(rgb: np.ndarray) -> np.ndarray | None:
         found = finder.process(rgb).multi_face_landmarks
@@ -74,7 +76,9 @@ def test_same_arguments_give_the_same_bytes_and_the_frame_index_counts() -> None
     first = draw(person, state, camera, 5)
     assert first.shape == (480, 640, 3)
     assert first.dtype == np.uint8
-    draw(someone(9), FaceState(), replace(camera, noise=1.0), 2)  # another drawing in between leaves no trace
+    draw(
+        someone(9), FaceState(), replace(camera, noise=1.0), 2
+    )  # another drawing in between leaves no trace
     assert np.array_equal(first, draw(person, state, camera, 5))
     assert not np.array_equal(first, draw(person, state, camera, 6))
     assert not np.array_equal(first, draw(person, state, replace(camera, seed=8), 5))
@@ -98,14 +102,19 @@ def test_tracker_finds_at_least_98_percent_over_people_and_poses(mesh: Mesh) -> 
 
 
 @pytest.mark.parametrize("style", HAIR_STYLES)
-def test_every_hair_style_with_glasses_and_beard_is_tracked_in_the_right_place(mesh: Mesh, style: str) -> None:
+def test_every_hair_style_with_glasses_and_beard_is_tracked_in_the_right_place(
+    mesh: Mesh, style: str
+) -> None:
     person = someone(4, hair_style=style, glasses="thick", beard="full")
     found = mesh(draw(person, FaceState(x_cm=3.0)))
     assert found is not None
     eyes = found[[33, 133, 263, 362], :2].mean(0)
-    # The eyes lie 2.6 cm above the head's origin, which the default camera puts at (.5, .47) of the picture.
+    # The eyes lie 2.6 cm above the head's origin, which the default camera puts at (.5, .47) of the
+    # picture.
     px_per_cm = 0.46 * 480 / 17.5
-    assert eyes == pytest.approx((320 + 3.0 * px_per_cm, 0.47 * 480 - 2.6 * px_per_cm), abs=1.2 * px_per_cm)
+    assert eyes == pytest.approx(
+        (320 + 3.0 * px_per_cm, 0.47 * 480 - 2.6 * px_per_cm), abs=1.2 * px_per_cm
+    )
 
 
 @pytest.mark.parametrize("seed", [3, 5])
@@ -147,8 +156,9 @@ def test_gaze_moves_the_iris_to_the_named_side(mesh: Mesh) -> None:
     assert iris(gaze_pitch=15.0)[1] < iris(gaze_pitch=-15.0)[1] - 1.0
 
 
-#: What an action unit must do to landmarks, in percent of the distance of the outer eye corners: the landmarks whose
-#: mean height (or, for ``x``, whose horizontal distance) changes, and the least change with its sign (+ = up, wider).
+#: What an action unit must do to landmarks, in percent of the distance of the outer eye corners:
+#: the landmarks whose mean height (or, for ``x``, whose horizontal distance) changes, and the least
+#: change with its sign (+ = up, wider).
 MOVES = {
     "AU01": ("y", (55, 285, 107, 336), 2.0),
     "AU02": ("y", (70, 300, 63, 293), 2.5),
@@ -192,17 +202,27 @@ def test_action_unit_moves_what_a_tracker_sees(mesh: Mesh, au: str) -> None:
     changes = []
     for seed in (3, 8):
         person = someone(seed)
-        still, half, full = (measure(draw(person, FaceState(aus={au: v}), QUIET)) for v in (0.0, 0.5, 1.0))
+        still, half, full = (
+            measure(draw(person, FaceState(aus={au: v}), QUIET)) for v in (0.0, 0.5, 1.0)
+        )
         changes.append(full - still)
-        assert (half - still) * np.sign(least) > 0.15 * abs(least), "half the intensity must show as well"
+        assert (half - still) * np.sign(least) > 0.15 * abs(least), (
+            "half the intensity must show as well"
+        )
     assert np.mean(changes) * np.sign(least) > abs(least), changes
 
 
 def test_action_units_leave_the_rest_of_the_picture_alone() -> None:
     person, still = someone(), FaceState()
     base = draw(person, still, QUIET).astype(int)
-    for au, rows in {"AU02": slice(0, 225), "AU12": slice(150, 330), "AU43": slice(120, 225)}.items():
-        changed = np.abs(draw(person, FaceState(aus={au: 1.0}), QUIET).astype(int) - base).max(2) > 8
+    for au, rows in {
+        "AU02": slice(0, 225),
+        "AU12": slice(150, 330),
+        "AU43": slice(120, 225),
+    }.items():
+        changed = (
+            np.abs(draw(person, FaceState(aus={au: 1.0}), QUIET).astype(int) - base).max(2) > 8
+        )
         assert changed[rows].sum() > 150, au
         assert changed[rows].sum() == changed.sum(), au
 
@@ -220,7 +240,9 @@ def test_speech_moves_the_lips_and_counts_as_action_units(mesh: Mesh) -> None:
 
 
 def test_effective_is_rest_plus_gain_times_intensity_with_asymmetry() -> None:
-    person = Person(rest={12: 0.1}, gain={"AU12": 0.5, "AU25": 2.0}, asymmetry={"au12": 0.2, "AU25": 0.4})
+    person = Person(
+        rest={12: 0.1}, gain={"AU12": 0.5, "AU25": 2.0}, asymmetry={"au12": 0.2, "AU25": 0.4}
+    )
     state = FaceState(aus={"AU12": 0.8, 25: 0.3, "AU04": 0.6}, blink=0.9)
     left, right = effective_sides(person, state)["AU12"]
     assert left == pytest.approx(0.1 + 0.5 * 0.8 * 1.2)
@@ -229,7 +251,9 @@ def test_effective_is_rest_plus_gain_times_intensity_with_asymmetry() -> None:
     assert set(truth) == set(AU_NAMES)
     assert truth["AU12"] == pytest.approx(0.5)
     assert truth["AU04"] == pytest.approx(0.6)
-    assert effective_sides(person, state)["AU25"] == pytest.approx((0.6, 0.6)), "a midline unit has no sides"
+    assert effective_sides(person, state)["AU25"] == pytest.approx((0.6, 0.6)), (
+        "a midline unit has no sides"
+    )
     assert truth["AU43"] == pytest.approx(0.9)
 
 
@@ -253,7 +277,9 @@ def test_identities_look_different(mesh: Mesh) -> None:
         p = mesh(picture.astype(np.uint8))
         assert p is not None
         eyes = np.hypot(*(p[263, :2] - p[33, :2]))
-        shapes.append([np.hypot(*(p[152, :2] - p[10, :2])) / eyes, np.hypot(*(p[291, :2] - p[61, :2])) / eyes])
+        shapes.append(
+            [np.hypot(*(p[152, :2] - p[10, :2])) / eyes, np.hypot(*(p[291, :2] - p[61, :2])) / eyes]
+        )
     assert np.ptp(shapes, axis=0).min() > 0.04
 
 
@@ -276,7 +302,9 @@ def test_two_heads_in_one_picture_and_the_later_one_in_front(mesh: Mesh) -> None
 
 def test_a_head_may_leave_the_picture() -> None:
     for place in ((-0.4, 0.5), (0.0, 0.5), (1.02, 0.5), (0.5, -0.3), (0.5, 1.6)):
-        picture = draw_people([Placed(someone(beard="full"), FaceState(yaw=20, roll=30), *place)], QUIET)
+        picture = draw_people(
+            [Placed(someone(beard="full"), FaceState(yaw=20, roll=30), *place)], QUIET
+        )
         assert picture.shape == (480, 640, 3)
 
 
@@ -292,7 +320,9 @@ def test_camera_changes_light_colour_noise_and_sharpness() -> None:
     assert np.std(noisy) == pytest.approx(6.0, rel=0.15)
     soft = draw(person, state, replace(QUIET, blur_px=3.0)).astype(float)
     assert np.abs(np.diff(soft, axis=1)).max() < 0.6 * np.abs(np.diff(base, axis=1)).max()
-    lit_left, lit_right = (draw(person, state, replace(QUIET, light_yaw=v)).astype(float) for v in (-60, 60))
+    lit_left, lit_right = (
+        draw(person, state, replace(QUIET, light_yaw=v)).astype(float) for v in (-60, 60)
+    )
     cheek_left, cheek_right = (slice(235, 250), slice(270, 285)), (slice(235, 250), slice(355, 370))
     assert lit_left[cheek_left].mean() > lit_right[cheek_left].mean()
     assert lit_left[cheek_right].mean() < lit_right[cheek_right].mean()
@@ -302,13 +332,17 @@ def test_truth_is_plain_json() -> None:
     person = Person.random(np.random.default_rng(2))
     state = FaceState(aus={12: 0.5, "AU4": 0.2})
     camera = Camera.random(np.random.default_rng(2))
-    back = json.loads(json.dumps({"person": person.plain(), "state": state.plain(), "camera": camera.plain()}))
+    back = json.loads(
+        json.dumps({"person": person.plain(), "state": state.plain(), "camera": camera.plain()})
+    )
     tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in back["person"].items()}
     assert Person(**tuples) == person
     assert back["state"]["aus"] == {"AU12": 0.5, "AU04": 0.2}
 
 
-@pytest.mark.parametrize("wrong", [{"AU99": 1.0}, {"smile": 0.5}, {"AU12": -0.2}, {"AU12": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"AU99": 1.0}, {"smile": 0.5}, {"AU12": -0.2}, {"AU12": float("nan")}]
+)
 def test_a_wrong_action_unit_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(BadInput):
         FaceState(aus=wrong)  # type: ignore[arg-type]

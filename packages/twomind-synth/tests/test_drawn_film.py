@@ -1,4 +1,6 @@
-"""Films of drawn people: what the files show and sound like is what the truth file says; drawing can be resumed."""
+"""Films of drawn people: what the files show and sound like is what the truth file says; drawing
+can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -65,14 +67,18 @@ def test_the_container_says_that_the_person_is_drawn(media: Path) -> None:
     assert decode(media)[4]["comment"] == TAG == "twomind drawn person"
 
 
-def test_every_frame_has_its_row_of_truth_at_its_own_time(media: Path, truth: dict[str, Any]) -> None:
+def test_every_frame_has_its_row_of_truth_at_its_own_time(
+    media: Path, truth: dict[str, Any]
+) -> None:
     times = decode(media)[0]
     np.testing.assert_allclose(times, truth["frames"]["time_s"], atol=1e-6)
     assert times[-1] + 1 / 25 >= truth["duration_s"] - 1e-9
     assert {len(column) for column in truth["frames"].values()} == {len(times)}
 
 
-def test_decoded_sound_is_loud_in_words_and_silent_between(media: Path, truth: dict[str, Any]) -> None:
+def test_decoded_sound_is_loud_in_words_and_silent_between(
+    media: Path, truth: dict[str, Any]
+) -> None:
     _, sound, rate_hz, first_s, _ = decode(media)
 
     def level_db(start_s: float, end_s: float) -> float:
@@ -97,8 +103,11 @@ def test_pitch_survives_the_codec(media: Path, truth: dict[str, Any]) -> None:
         if np.isfinite(window).all() and window.max() / window.min() < 1.03:
             at = round((i / 100 - first_s) * rate_hz)
             piece = sound[at : at + rate_hz * 6 // 100].astype(float)
-            # The best lag near the stated period: here the codec is on trial, not the octave (see test_drawn_voice).
-            lags = np.arange(int(rate_hz / (window.mean() * 1.25)), int(rate_hz / (window.mean() * 0.8)))
+            # The best lag near the stated period: here the codec is on trial, not the octave (see
+            # test_drawn_voice).
+            lags = np.arange(
+                int(rate_hz / (window.mean() * 1.25)), int(rate_hz / (window.mean() * 0.8))
+            )
             r = [np.dot(piece[:-k], piece[k:]) / (len(piece) - k) for k in lags]
             errors.append(rate_hz / lags[int(np.argmax(r))] / window.mean() - 1)
     assert len(errors) > 30
@@ -141,7 +150,9 @@ def test_movements_reach_their_height_and_lips_press_only_in_silence() -> None:
         for m in moves.movements:
             kinds.add((m.kind, m.cause))
             apex = m.start_s + m.onset_s + m.hold_s / 2
-            assert m.level(np.array([m.start_s, apex, m.end_s])) == pytest.approx([0, 1, 0], abs=1e-6)
+            assert m.level(np.array([m.start_s, apex, m.end_s])) == pytest.approx(
+                [0, 1, 0], abs=1e-6
+            )
             if m.kind in ("lip_press", "mouth"):
                 assert any(a - 1e-3 <= m.start_s and m.end_s <= b + 1e-3 for a, b in speech.pauses)
             elif m.cause == "ah":
@@ -165,17 +176,24 @@ def test_mouth_opens_in_words_and_rests_in_long_pauses(truth: dict[str, Any]) ->
 
 
 def test_the_picture_follows_the_truth(media: Path, truth: dict[str, Any]) -> None:
-    """Between frames in which the drawn state hardly moves the picture hardly changes, and the other way round."""
+    """Between frames in which the drawn state hardly moves the picture hardly changes, and the
+    other way round.
+    """
     import av
 
-    pictures = [frame.to_ndarray(format="gray").astype(float) for frame in av.open(str(media)).decode(video=0)]
+    pictures = [
+        frame.to_ndarray(format="gray").astype(float)
+        for frame in av.open(str(media)).decode(video=0)
+    ]
     change = np.array([np.abs(b - a).mean() for a, b in itertools.pairwise(pictures)])
     names = ("yaw", "pitch", "roll", "x_cm", "z_cm")
     motion = sum(np.abs(np.diff(np.array(truth["frames"][name]))) for name in names)
     assert np.corrcoef(change, motion)[0, 1] > 0.6
 
 
-def test_labels_are_kept_out_of_the_manifest(folder: Path, media: Path, truth: dict[str, Any]) -> None:
+def test_labels_are_kept_out_of_the_manifest(
+    folder: Path, media: Path, truth: dict[str, Any]
+) -> None:
     rows = list(csv.DictReader((folder / "answers.csv").open()))
     assert list(rows[0]) == ["path", "subject", "question", "transcript"]
     assert [row["question"] for row in rows] == ["1", "4"]
@@ -200,12 +218,16 @@ def redrawn(monkeypatch: pytest.MonkeyPatch, out: Path, **settings: Any) -> list
 
     with monkeypatch.context() as patch:
         patch.setattr(film, "_make", counting)
-        draw_people(out, 1, 9, 1, questions=(1, 6), size=(160, 128), fps=5, voice="builtin", **settings)
+        draw_people(
+            out, 1, 9, 1, questions=(1, 6), size=(160, 128), fps=5, voice="builtin", **settings
+        )
     return drawn
 
 
 @pytest.mark.slow
-def test_drawing_resumes_and_repairs_only_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_drawing_resumes_and_repairs_only_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert redrawn(monkeypatch, tmp_path) == [1, 6]
     before = {path: path.read_bytes() for path in tmp_path.glob("**/*") if path.is_file()}
     assert redrawn(monkeypatch, tmp_path) == []
@@ -245,7 +267,9 @@ def test_a_person_does_not_depend_on_how_many_there_are(tmp_path: Path) -> None:
         ({"voice": "choir"}, "voice"),
     ],
 )
-def test_bad_settings_are_refused_before_writing(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+def test_bad_settings_are_refused_before_writing(
+    tmp_path: Path, settings: dict[str, Any], said: str
+) -> None:
     with pytest.raises(BadInput, match=said):
         draw_people(tmp_path / "out", **settings)
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,6 @@
-"""What drawn people say: reproducible, with the published rates, A/H where it is said to be, and nobody's own words."""
+"""What drawn people say: reproducible, with the published rates, A/H where it is said to be, and
+nobody's own words.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ QUESTIONS = range(1, 8)
 
 
 def answers(n_people: int, world: World | None = None, seed: int = 0) -> list[Answer]:
-    return [write_answer(world or World(), person_factors(seed, i), q) for i in range(n_people) for q in QUESTIONS]
+    return [
+        write_answer(world or World(), person_factors(seed, i), q)
+        for i in range(n_people)
+        for q in QUESTIONS
+    ]
 
 
 def test_same_seed_same_answer_and_people_differ() -> None:
@@ -94,7 +100,10 @@ def test_no_clause_was_taken_from_a_participant(shared: Path) -> None:
 
     said = plain(" ".join(file.read_text(encoding="utf-8") for file in files))
     ours = [fact for topics in phrases.TOPICS.values() for topic in topics for fact in topic.facts]
-    ours += [re.sub(r"\w+:|\*", " ", clause).replace("_", " ") for clause in (*phrases.TORN, *phrases.DECIDED)]
+    ours += [
+        re.sub(r"\w+:|\*", " ", clause).replace("_", " ")
+        for clause in (*phrases.TORN, *phrases.DECIDED)
+    ]
     for clause in ours:
         # Slots are filled later; what stands around them is compared on its own.
         for part in re.split(r"\{\w+\}", clause):

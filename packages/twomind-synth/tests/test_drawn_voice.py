@@ -1,4 +1,6 @@
-"""The voice of drawn people: word times, pauses and pitch are what the truth says, in the sound itself."""
+"""The voice of drawn people: word times, pauses and pitch are what the truth says, in the sound
+itself.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,20 @@ from twomind_synth.script import Token, write_answer
 from twomind_synth.voice import SAMPLE_RATE_HZ, Speech, speak
 from twomind_synth.world import World, person_factors, stream
 
-needs_espeak = pytest.mark.skipif(voice.espeak_program() is None, reason="espeak-ng is not installed")
+needs_espeak = pytest.mark.skipif(
+    voice.espeak_program() is None, reason="espeak-ng is not installed"
+)
 ENGINES = ["builtin", pytest.param("espeak", marks=needs_espeak)]
 
 
 def say(engine: str, index: int = 0, question: int = 4) -> Speech:
     person = person_factors(0, index)
-    return speak(write_answer(World(), person, question).tokens, person, stream(0, "voice", index, question), engine)
+    return speak(
+        write_answer(World(), person, question).tokens,
+        person,
+        stream(0, "voice", index, question),
+        engine,
+    )
 
 
 def level_db(values: np.ndarray, start_s: float, end_s: float) -> float:
@@ -49,7 +58,9 @@ def test_times_are_whole_milliseconds_and_pauses_are_the_planned_ones(engine: st
         for time_s in (word.start_s, word.end_s):
             assert time_s * 1000 == pytest.approx(round(time_s * 1000), abs=1e-9)
     for token, before, word in zip(tokens[1:], speech.words[:-1], speech.words[1:], strict=True):
-        assert word.start_s - before.end_s == pytest.approx(max(token.pause_s, voice.FLOW_S), abs=0.0006)
+        assert word.start_s - before.end_s == pytest.approx(
+            max(token.pause_s, voice.FLOW_S), abs=0.0006
+        )
     assert [w.text for w in speech.words] == [t.text for t in tokens]
     gaps = [(a.end_s, b.start_s) for a, b in zip(speech.words, speech.words[1:], strict=False)]
     assert list(speech.pauses) == [gap for gap in gaps if gap[1] - gap[0] >= voice.PAUSE_S]
@@ -60,7 +71,9 @@ def pitch_hz(piece: np.ndarray, rate_hz: int) -> float:
     """Pitch by normalised autocorrelation with a parabola through the peak."""
     piece = piece - piece.mean()
     low, high = int(rate_hz / 350), int(rate_hz / 70)
-    r = np.array([np.dot(piece[: len(piece) - k], piece[k:]) / (len(piece) - k) for k in range(high + 2)])
+    r = np.array(
+        [np.dot(piece[: len(piece) - k], piece[k:]) / (len(piece) - k) for k in range(high + 2)]
+    )
     # The first lag near the top: later multiples of the period are as high.
     high_enough = 0.85 * r[low:high].max()
     best = next(k for k in range(low, high) if r[k] >= max(r[k - 1], r[k + 1], high_enough))
@@ -77,7 +90,9 @@ def test_pitch_of_the_builtin_voice_is_the_stated_one(index: int) -> None:
     for i in range(0, len(speech.f0_hz) - 7, 3):
         window = speech.f0_hz[i : i + 7]
         if np.isfinite(window).all() and window.max() / window.min() < 1.03:
-            piece = speech.values[i * SAMPLE_RATE_HZ // 100 : (i + 6) * SAMPLE_RATE_HZ // 100].astype(float)
+            piece = speech.values[
+                i * SAMPLE_RATE_HZ // 100 : (i + 6) * SAMPLE_RATE_HZ // 100
+            ].astype(float)
             ratios.append(pitch_hz(piece, SAMPLE_RATE_HZ) / window.mean())
     assert len(ratios) > 40
     assert abs(np.median(ratios) - 1) < 0.003
@@ -116,9 +131,16 @@ def test_breath_lies_in_its_pause_below_speech_and_above_the_floor() -> None:
 
 
 def test_lips_follow_the_sounds() -> None:
-    speech = speak((Token("mama"), Token("see"), Token("moon")), person_factors(0, 0), stream(0, "x"), "builtin")
+    speech = speak(
+        (Token("mama"), Token("see"), Token("moon")),
+        person_factors(0, 0),
+        stream(0, "x"),
+        "builtin",
+    )
     middles = speech.mouth[:, :2].mean(axis=1)
-    mama, see, moon = (speech.mouth[(middles > w.start_s) & (middles < w.end_s)] for w in speech.words)
+    mama, see, moon = (
+        speech.mouth[(middles > w.start_s) & (middles < w.end_s)] for w in speech.words
+    )
     assert mama[:, 2].min() == 0
     assert mama[:, 2].max() > 0.7
     assert see[:, 3].max() > 0.7
@@ -137,7 +159,14 @@ def test_engines_are_chosen_and_refused_by_name(monkeypatch: pytest.MonkeyPatch)
 
 @needs_espeak
 def test_espeak_says_every_filler_and_stutter_and_states_no_pitch() -> None:
-    words = ["um", "uh", "er", "hmm", *(f"{letter}-" for letter in "abcdefghijklmnoprstuvwy"), "don't"]
+    words = [
+        "um",
+        "uh",
+        "er",
+        "hmm",
+        *(f"{letter}-" for letter in "abcdefghijklmnoprstuvwy"),
+        "don't",
+    ]
     speech = speak(tuple(Token(w) for w in words), person_factors(0, 0), stream(0, "x"), "espeak")
     assert speech.f0_hz is None
     assert "espeak" in speech.f0_reason

@@ -1,4 +1,6 @@
-"""Drawn studies end to end: films in the real layouts → the real readers → described → protocol → score → page."""
+"""Drawn studies end to end: films in the real layouts → the real readers → described → protocol →
+score → page.
+"""
 
 from __future__ import annotations
 
@@ -56,15 +58,33 @@ def test_films_to_leaderboard(layout: str, tmp_path: Path) -> None:
     assert not report["missing"]
     assert not report["corrupted"]
 
-    command = ["score", "personalise", "--data", plan.out, "--protocol", "targets-1", "--workers", "1"]
-    command += ["--methods", "source-only,t3a,tent", "--window-s", "0", "--store", tmp_path / "store"]
+    command = [
+        "score",
+        "personalise",
+        "--data",
+        plan.out,
+        "--protocol",
+        "targets-1",
+        "--workers",
+        "1",
+    ]
+    command += [
+        "--methods",
+        "source-only,t3a,tent",
+        "--window-s",
+        "0",
+        "--store",
+        tmp_path / "store",
+    ]
     code, _, talk = run(*command, "--out", tmp_path / "out")
     assert code == 0, talk
     assert "drawn by the project, not filmed" in talk
     page = (tmp_path / "out" / "shuffled" / "leaderboard.md").read_text()
     for row in ("no adaptation", "t3a", "tent", "prevalence"):
         assert row in page, f"expected the row {row!r}"
-    assert ("| question only" in page) == (layout != "biovid"), "questions are a shortcut where there are several"
+    assert ("| question only" in page) == (layout != "biovid"), (
+        "questions are a shortcut where there are several"
+    )
 
 
 def test_fast_studies_tell_what_each_method_saw(tmp_path: Path) -> None:
@@ -80,7 +100,16 @@ def test_fast_studies_tell_what_each_method_saw(tmp_path: Path) -> None:
         "--workers",
         "1",
     ]
-    command += ["--methods", "t3a,tta-cap", "--order", "shuffled", "--order", "class_blocked", "--out", tmp_path]
+    command += [
+        "--methods",
+        "t3a,tta-cap",
+        "--order",
+        "shuffled",
+        "--order",
+        "class_blocked",
+        "--out",
+        tmp_path,
+    ]
     command += ["--seeds", "2", "--guard"]
     code, _, talk = run(*command)
     assert code == 0, talk
@@ -95,12 +124,18 @@ def test_fast_studies_tell_what_each_method_saw(tmp_path: Path) -> None:
         assert len(people) == 2
         for person in people.values():
             assert set(person["seeds"]) == {"0", "1"}
-            assert person["guarded"] >= person["source"], "a stream this short lets the guard change nothing"
-            n_changed = sum(c["by"] == "adapted" for s in person["seeds"].values() for c in s["changes"])
+            assert person["guarded"] >= person["source"], (
+                "a stream this short lets the guard change nothing"
+            )
+            n_changed = sum(
+                c["by"] == "adapted" for s in person["seeds"].values() for c in s["changes"]
+            )
             assert person["changed_adapted"] == n_changed
         line = next(x for x in board["lines"] if x["name"] == "t3a")
         harmed = {s for s, p in people.items() if p["harmed_adapted"]}
-        assert harmed == {s for s, p in line["people"].items() if p["harmed"]}, "the page and the report agree"
+        assert harmed == {s for s, p in line["people"].items() if p["harmed"]}, (
+            "the page and the report agree"
+        )
     again = run(*command)
     assert again[0] == 0, "runs that are there are read back"
 
@@ -115,27 +150,49 @@ def personalised(out: Path, *extra: object, methods: str = "neutral-alignment") 
 
 def test_with_the_person_shift_at_zero_a_gain_of_adaptation_vanishes(tmp_path: Path) -> None:
     asked = ("--people", 10, "--protocol", "targets-5")
-    boards = {c: personalised(tmp_path / c, *asked, "--control", c) for c in ("none", "people-alike")}
+    boards = {
+        c: personalised(tmp_path / c, *asked, "--control", c) for c in ("none", "people-alike")
+    }
     gain = {
-        c: next(x for x in b["lines"] if x["name"] == "neutral-alignment")["against_no_adaptation"]["mean"]
+        c: next(x for x in b["lines"] if x["name"] == "neutral-alignment")["against_no_adaptation"][
+            "mean"
+        ]
         for c, b in boards.items()
     }
     assert gain["none"] > 0.1, "there is a gain that can vanish"
     assert gain["people-alike"] < 0.05
     named = [b["dataset"] for b in boards.values()]
-    assert named == ["drawn biovid", "drawn biovid (people-alike)"], "a control is never mistaken for the study itself"
+    assert named == ["drawn biovid", "drawn biovid (people-alike)"], (
+        "a control is never mistaken for the study itself"
+    )
 
 
 def test_another_day_is_scored_by_its_own_protocol(tmp_path: Path) -> None:
-    asked = ("--people", 4, "--visits", 2, "--knob", "clips_per_class=6", "--protocol", "environment-shift")
+    asked = (
+        "--people",
+        4,
+        "--visits",
+        2,
+        "--knob",
+        "clips_per_class=6",
+        "--protocol",
+        "environment-shift",
+    )
     assert personalised(tmp_path, *asked)["dataset"] == "drawn biovid (2 visits, clips_per_class=6)"
     fold = json.loads(next((tmp_path / "runs").rglob("run.json")).read_text())["fold"]
-    days = {part: {"~visit2" in i or "visit-2" in i for i in fold[part]} for part in ("neutral", "target", "test")}
-    assert days == {"neutral": {False}, "target": {False}, "test": {True}}, "adapted on one day, tested on another"
+    days = {
+        part: {"~visit2" in i or "visit-2" in i for i in fold[part]}
+        for part in ("neutral", "target", "test")
+    }
+    assert days == {"neutral": {False}, "target": {False}, "test": {True}}, (
+        "adapted on one day, tested on another"
+    )
 
 
 def test_a_control_without_a_drawn_study_is_refused(tmp_path: Path) -> None:
-    code, _, talk = run("score", "personalise", "--data", tmp_path, "--control", "people-alike", "--out", tmp_path)
+    code, _, talk = run(
+        "score", "personalise", "--data", tmp_path, "--control", "people-alike", "--out", tmp_path
+    )
     assert code == 3
     assert "together with --drawn" in talk
 
@@ -143,7 +200,9 @@ def test_a_control_without_a_drawn_study_is_refused(tmp_path: Path) -> None:
 def test_all_methods_include_the_translator_and_leave_out_those_with_a_model_of_their_own() -> None:
     from twomind.cli.personalise_verb import chosen_methods
 
-    kept, left = chosen_methods("all", Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW)
+    kept, left = chosen_methods(
+        "all", Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW
+    )
     assert "sfda-pft" in kept
     assert {"dsfda", "clip-autt"} <= left.keys()
 
@@ -159,14 +218,29 @@ def test_a_translator_is_trained_on_the_source_where_it_is_asked_for(tmp_path: P
 
 
 def test_a_method_that_the_protocol_does_not_serve_is_refused(tmp_path: Path) -> None:
-    command = ["score", "personalise", "--drawn", "biovid", "--people", "6", "--protocol", "people-2", "--workers", "1"]
+    command = [
+        "score",
+        "personalise",
+        "--drawn",
+        "biovid",
+        "--people",
+        "6",
+        "--protocol",
+        "people-2",
+        "--workers",
+        "1",
+    ]
     code, _, talk = run(*command, "--methods", "tta-cap-v1", "--out", tmp_path)
     assert code == 3
     assert "does not hand over" in talk
 
 
-def test_a_data_set_is_listed_once_for_all_of_its_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listing opens every film; one listing for every recording made a score of 264 films take half an hour."""
+def test_a_data_set_is_listed_once_for_all_of_its_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing opens every film; one listing for every recording made a score of 264 films take
+    half an hour.
+    """
     from twomind import datasets
     from twomind.cli import personalise_verb
 

@@ -1,4 +1,6 @@
-"""The fast path: features of drawn people without a picture, as the real chain would measure them."""
+"""The fast path: features of drawn people without a picture, as the real chain would
+measure them.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,20 @@ from twomind.features.voice import track as voice
 from twomind.features.words.lexicon import lexicon
 from twomind.types import Features
 from twomind_synth.studies import measured as fast
-from twomind_synth.studies.features import StudyFeatures, fingerprint, shuffle_modalities, study_features
+from twomind_synth.studies.features import (
+    StudyFeatures,
+    fingerprint,
+    shuffle_modalities,
+    study_features,
+)
 from twomind_synth.study_layout import clips_of, take_of
 from twomind_synth.study_world import StudyWorld
 
 pytestmark = pytest.mark.slow  # whole studies are made
 
-WORLD = replace(StudyWorld(), answer_s=(8.0, 2.0), answer_limits_s=(4.0, 14.0), clips_per_class=6, task_s=5.0)
+WORLD = replace(
+    StudyWorld(), answer_s=(8.0, 2.0), answer_limits_s=(4.0, 14.0), clips_per_class=6, task_s=5.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +68,9 @@ def test_layouts_without_speech_say_why_there_is_none(biovid: StudyFeatures) -> 
     assert len(gridded.tracks["face"]) == 28
 
 
-def test_same_arguments_same_bytes_and_people_do_not_depend_on_how_many_there_are(bah: StudyFeatures) -> None:
+def test_same_arguments_same_bytes_and_people_do_not_depend_on_how_many_there_are(
+    bah: StudyFeatures,
+) -> None:
     again = study_features("bah", 6, 0, WORLD)
     assert fingerprint(again) == fingerprint(bah)
     other = study_features("bah", 6, 1, WORLD)
@@ -82,13 +93,19 @@ def person_spread(study: StudyFeatures, column: str) -> float:
     """Between people, of the median of a column."""
     subjects = sorted({x.subject for x in study.features})
     medians = [
-        np.nanmedian(np.concatenate([x.tracks["face"].column(column) for x in study.features if x.subject == s]))
+        np.nanmedian(
+            np.concatenate(
+                [x.tracks["face"].column(column) for x in study.features if x.subject == s]
+            )
+        )
         for s in subjects
     ]
     return float(np.std(medians))
 
 
-def test_person_shift_at_zero_takes_the_differences_between_people_away(biovid: StudyFeatures) -> None:
+def test_person_shift_at_zero_takes_the_differences_between_people_away(
+    biovid: StudyFeatures,
+) -> None:
     alike = study_features("biovid", 14, 0, WORLD.alike())
     for column in ("AU04", "AU12", "AU25", "pose_yaw", "eye_opening_left"):
         assert person_spread(alike, column) < 0.35 * person_spread(biovid, column), column
@@ -100,8 +117,12 @@ def means(study: StudyFeatures) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rows, np.array([t.label for t in study.truths]), subjects
 
 
-def test_a_person_s_own_labels_help_and_the_label_can_be_learnt_from_others(biovid: StudyFeatures) -> None:
-    """The reason for the whole study, on a nearest-mean classifier: chance < other people's means < own means."""
+def test_a_person_s_own_labels_help_and_the_label_can_be_learnt_from_others(
+    biovid: StudyFeatures,
+) -> None:
+    """The reason for the whole study, on a nearest-mean classifier: chance < other people's means <
+    own means.
+    """
     x, y, subjects = means(biovid)
     scale = x.std(axis=0)
     others, own = [], []
@@ -125,20 +146,30 @@ def test_nothing_shows_at_subtlety_one() -> None:
 
 
 def agreement(windows: list[Features]) -> np.ndarray:
-    """Whether the face takes the side of the words: a plain sum of the lexicon, times smile less frown."""
+    """Whether the face takes the side of the words: a plain sum of the lexicon, times smile less
+    frown.
+    """
     found = []
     for w in windows:
         words, face = w.tracks["words"], w.tracks["face_relative"]
         column = words.names.index
         spoken = words.values[:, [column("positive"), column("motivation")]].sum()
-        spoken -= words.values[:, [column("negative"), column("fail"), column("no_motivation")]].sum()
-        shown = np.nanmax(face.column("AU12"), initial=0) - np.nanmax(face.column("AU04"), initial=0)
+        spoken -= words.values[
+            :, [column("negative"), column("fail"), column("no_motivation")]
+        ].sum()
+        shown = np.nanmax(face.column("AU12"), initial=0) - np.nanmax(
+            face.column("AU04"), initial=0
+        )
         found.append(np.sign(spoken) * shown)
     return np.array(found)
 
 
-def test_a_conflict_shows_only_in_the_comparison_and_is_gone_when_modalities_are_paired_across_people() -> None:
-    pure = replace(WORLD.alike(), noise=0.0, conflict=0.5, within=0.0, subtlety=0.0, ah_rate=(1.0,) * 7)
+def test_a_conflict_shows_only_in_the_comparison_and_is_gone_when_modalities_are_paired_across_people() -> (
+    None
+):
+    pure = replace(
+        WORLD.alike(), noise=0.0, conflict=0.5, within=0.0, subtlety=0.0, ah_rate=(1.0,) * 7
+    )
     study = study_features("bah", 14, 1, pure)
     windows, conflict = [], []
     for x, t in zip(study.features, study.truths, strict=True):
@@ -152,12 +183,16 @@ def test_a_conflict_shows_only_in_the_comparison_and_is_gone_when_modalities_are
     def gap(found: np.ndarray) -> float:
         return float(found[y == 0].mean() - found[y == 1].mean()) / float(found.std())
 
-    shuffled = [gap(agreement(list(shuffle_modalities(windows, conflict, seed=s)))) for s in range(8)]
+    shuffled = [
+        gap(agreement(list(shuffle_modalities(windows, conflict, seed=s)))) for s in range(8)
+    ]
     assert gap(agreement(windows)) > 0.5
     assert abs(np.mean(shuffled)) < 0.25
 
 
-def test_shuffling_takes_other_people_s_tracks_and_refuses_where_there_are_none(bah: StudyFeatures) -> None:
+def test_shuffling_takes_other_people_s_tracks_and_refuses_where_there_are_none(
+    bah: StudyFeatures,
+) -> None:
     windows = [x.between(0.0, 2.0) for x in bah.features]
     labels = [t.at(0.0, 2.0) for t in bah.truths]
     mixed = shuffle_modalities(windows, [0] * len(labels), seed=1)
@@ -165,7 +200,9 @@ def test_shuffling_takes_other_people_s_tracks_and_refuses_where_there_are_none(
         assert after.words == before.words
         assert after.tracks["voice"] is before.tracks["voice"]
         same = [
-            w.subject for w in windows if np.array_equal(w.tracks["face"].values, after.tracks["face"].values, True)
+            w.subject
+            for w in windows
+            if np.array_equal(w.tracks["face"].values, after.tracks["face"].values, True)
         ]
         assert same
         assert before.subject not in same
@@ -182,7 +219,9 @@ def test_lost_faces_are_rows_without_numbers_and_with_a_reason() -> None:
     assert {track.reasons[c] for c in track.reason_code[~track.valid]} == {"no face"}
 
 
-def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_other_columns_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fast.model.cache_clear()
     monkeypatch.setattr(fast, "MODEL", tmp_path / "measured.json")
     with pytest.raises(BadInput, match="study_calibrate"):
@@ -196,7 +235,9 @@ def test_a_model_of_other_columns_is_refused(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.slow
 def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> None:
-    """One film of a person whom the calibration never saw: the same moves, levels within the model's spread."""
+    """One film of a person whom the calibration never saw: the same moves, levels within the
+    model's spread.
+    """
     pytest.importorskip("mediapipe", reason="tracking needs the extra 'face'")
     from twomind.core.store import Store
     from twomind.features.describe import describe
@@ -207,12 +248,22 @@ def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> 
     take = take_of(clip, WORLD, 5)
     quiet = fast.measured(replace(WORLD, noise=0.0), take, "x")
     film_take(tmp_path / "x.mp4", take, WORLD, film_settings(15))
-    real = describe(Recording("x", "x", tmp_path / "x.mp4", drawn=True), ("face", "voice"), store=Store(tmp_path))
+    real = describe(
+        Recording("x", "x", tmp_path / "x.mp4", drawn=True),
+        ("face", "voice"),
+        store=Store(tmp_path),
+    )
     a, b = quiet.tracks["face"], real.features.tracks["face"]
     assert a.names == b.names
     assert len(a) == len(b)
     np.testing.assert_allclose(a.times_s, b.times_s, atol=1e-3)
-    for column, least in {"pose_yaw": 0.9, "pose_pitch": 0.8, "pose_roll": 0.85, "AU25": 0.6, "AU43": 0.6}.items():
+    for column, least in {
+        "pose_yaw": 0.9,
+        "pose_pitch": 0.8,
+        "pose_roll": 0.85,
+        "AU25": 0.6,
+        "AU43": 0.6,
+    }.items():
         ok = np.isfinite(a.column(column)) & np.isfinite(b.column(column))
         assert np.corrcoef(a.column(column)[ok], b.column(column)[ok])[0, 1] > least, column
     spread = fast.model()["shift_sd"]
@@ -222,9 +273,14 @@ def test_the_fast_path_measures_what_the_real_chain_measures(tmp_path: Path) -> 
         if n != "blink"
     ]
     assert np.median(off) < 2.5
-    spoken = np.array([t.column("speech")[:700] for t in (quiet.tracks["voice"], real.features.tracks["voice"])])
+    spoken = np.array(
+        [t.column("speech")[:700] for t in (quiet.tracks["voice"], real.features.tracks["voice"])]
+    )
     assert np.mean(spoken[0] == spoken[1]) > 0.93
-    energy = [np.nanmedian(t.column("energy")) for t in (quiet.tracks["voice"], real.features.tracks["voice"])]
+    energy = [
+        np.nanmedian(t.column("energy"))
+        for t in (quiet.tracks["voice"], real.features.tracks["voice"])
+    ]
     assert energy[0] == pytest.approx(energy[1], abs=4)
 
 

@@ -1,4 +1,6 @@
-"""Drawn studies as files: the formats of the three layouts, resuming after a kill, refusals, crops, the command."""
+"""Drawn studies as files: the formats of the three layouts, resuming after a kill, refusals, crops,
+the command.
+"""
 
 from __future__ import annotations
 
@@ -61,14 +63,20 @@ class Loader(yaml.SafeLoader):
     """The safe loader that also knows the tag under which the release holds its time stamps."""
 
 
-Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: tuple(loader.construct_sequence(node)))
+Loader.add_constructor(
+    "tag:yaml.org,2002:python/tuple", lambda loader, node: tuple(loader.construct_sequence(node))
+)
 
 
 def decoded(path: Path) -> tuple[int, dict[str, str], bool]:
     import av
 
     with av.open(str(path)) as container:
-        return sum(1 for _ in container.decode(video=0)), dict(container.metadata), bool(container.streams.audio)
+        return (
+            sum(1 for _ in container.decode(video=0)),
+            dict(container.metadata),
+            bool(container.streams.audio),
+        )
 
 
 def test_bah_layout_is_that_of_the_release(bah: StudyPlan) -> None:
@@ -77,7 +85,10 @@ def test_bah_layout_is_that_of_the_release(bah: StudyPlan) -> None:
     assert len(lines) == 7
     assert (root / "split" / "val.txt").read_text() == ""
     entries = yaml.load((root / "video_annotation_transcript.yaml").read_text(), Loader)
-    frames = dict(line.rsplit(",", 1) for line in (root / "split-frames" / "train.txt").read_text().splitlines())
+    frames = dict(
+        line.rsplit(",", 1)
+        for line in (root / "split-frames" / "train.txt").read_text().splitlines()
+    )
     for line in lines:
         path, label, transcript = line.split(",", 2)
         name = path.rsplit("/", 1)[1]
@@ -95,20 +106,30 @@ def test_bah_layout_is_that_of_the_release(bah: StudyPlan) -> None:
         for first, last in entry["fr_detailed_ah"]:
             inside[first : last + 1] = 1
         np.testing.assert_array_equal(labels, inside)
-        for (start, end), (first, last) in zip(entry["time_detailed_ah"], entry["fr_detailed_ah"], strict=False):
+        for (start, end), (first, last) in zip(
+            entry["time_detailed_ah"], entry["fr_detailed_ah"], strict=False
+        ):
             assert start.startswith("00:00:0")
             assert float(start[-6:]) <= first / 6 + 1e-6
             assert last / 6 < float(end[-6:]) + 1e-6
         n = len(entry["time_detailed_ah"])
         assert len(entry["certainty_ah"]) == len(entry["all_cues"]) == n
-        assert all(set(c) == {"audio", "body", "facial", "language", "inconsistency"} for c in entry["all_cues"])
+        assert all(
+            set(c) == {"audio", "body", "facial", "language", "inconsistency"}
+            for c in entry["all_cues"]
+        )
         crops = sorted((root / "cropped-aligned-faces" / path).glob("frame-*.jpg"))
         assert len(crops) == -(-n_frames // bah.crop_every)
         assert {f"{path}/{c.name}" for c in crops} == {f for f in frames if f.startswith(path)}
-        assert all(int(frames[f"{path}/frame-{i}.jpg"]) == labels[i] for i in range(0, n_frames, bah.crop_every))
+        assert all(
+            int(frames[f"{path}/frame-{i}.jpg"]) == labels[i]
+            for i in range(0, n_frames, bah.crop_every)
+        )
         said = yaml.load((root / "transcription" / path / f"{name[:-4]}.yml").read_text(), Loader)
         assert said["text"].strip() == transcript
-        assert all(isinstance(c["timestamp"], tuple) and c["language"] == "english" for c in said["chunks"])
+        assert all(
+            isinstance(c["timestamp"], tuple) and c["language"] == "english" for c in said["chunks"]
+        )
         words = read_words(root / "transcription" / path / f"{name[:-4]}.yml").words
         assert [w.text for w in words] == transcript.split()
     people = yaml.safe_load((root / "meta_data.yml").read_text())
@@ -151,7 +172,12 @@ def test_crops_have_their_sizes_and_the_eyes_where_the_template_wants_them(bah: 
             int((x - 12) * side / 112) : int((x + 12) * side / 112),
         ]
         assert around.min() < 0.5 * np.median(picture)
-    assert sizes == {"": 256, "crops/arcface-112": 112, "crops/mesh-112": 112, "crops/mesh-256": 256}
+    assert sizes == {
+        "": 256,
+        "crops/arcface-112": 112,
+        "crops/mesh-112": 112,
+        "crops/mesh-256": 256,
+    }
 
 
 def test_the_drawings_own_anchors_are_where_the_tracker_sees_them() -> None:
@@ -168,7 +194,12 @@ def test_the_drawings_own_anchors_are_where_the_tracker_sees_them() -> None:
     for i in (10, 11, 12):
         seen = finder.one(draw(take.person.look, states[i], take.person.camera, i))
         assert seen is not None
-        off.append([np.linalg.norm(own[t][i] - anchors(seen, t), axis=1).mean() for t in ("arcface", "mesh")])
+        off.append(
+            [
+                np.linalg.norm(own[t][i] - anchors(seen, t), axis=1).mean()
+                for t in ("arcface", "mesh")
+            ]
+        )
     finder.close()
     # The face is about 100 px wide here.
     assert np.mean(off, axis=0) == pytest.approx([0, 0], abs=6)
@@ -194,8 +225,13 @@ def test_several_workers_draw_what_one_draws(tmp_path: Path) -> None:
     for workers in (1, 2):
         out = tmp_path / str(workers)
         world = StudyWorld(clips_per_class=1, clip_s=2.0)
-        draw_study(plan_study(out, "biovid", 2, 3, world, fps=5, size=(160, 128), crop_every=0), workers=workers)
-        drawn.append({p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()})
+        draw_study(
+            plan_study(out, "biovid", 2, 3, world, fps=5, size=(160, 128), crop_every=0),
+            workers=workers,
+        )
+        drawn.append(
+            {p.relative_to(out): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+        )
     assert len([p for p in drawn[0] if p.suffix == ".mp4"]) == 4
     assert drawn[0] == drawn[1]
 
@@ -209,7 +245,12 @@ def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(study.__file__).parents[3])}
     running = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment)
-    until(lambda: len(list(tmp_path.glob("truth/Videos/*/*.json"))) >= 2 or running.poll() is not None, pause_s=0.02)
+    until(
+        lambda: (
+            len(list(tmp_path.glob("truth/Videos/*/*.json"))) >= 2 or running.poll() is not None
+        ),
+        pause_s=0.02,
+    )
     assert running.poll() is None
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
@@ -221,11 +262,16 @@ def test_after_kill_9_the_study_is_whole_when_run_again(tmp_path: Path) -> None:
         part.write_bytes(b"unfinished")
     later = time.time() + 3600
     os.utime(theirs, (later, later))
-    plan = plan_study(tmp_path, "stressid", 1, 3, StudyWorld(task_s=2.0), fps=5, size=(160, 128), crop_every=0)
+    plan = plan_study(
+        tmp_path, "stressid", 1, 3, StudyWorld(task_s=2.0), fps=5, size=(160, 128), crop_every=0
+    )
     draw_study(plan, workers=1)
     for clip in plan.clips():
         truth = json.loads((tmp_path / clip.truth).read_text())
-        assert complete(tmp_path / clip.media, tmp_path / clip.truth, truth["settings_hash"]) is not None
+        assert (
+            complete(tmp_path / clip.media, tmp_path / clip.truth, truth["settings_hash"])
+            is not None
+        )
     assert all(p.stat().st_mtime_ns == stamp for p, stamp in kept.items())
     assert list(tmp_path.rglob(".*.part")) == [theirs]
     rows = list(csv.DictReader((tmp_path / "labels.csv").read_text().splitlines()))
@@ -267,14 +313,21 @@ def test_twelve_people_hold_the_ten_published_targets_in_the_test_split() -> Non
     assert {"train", "val"} <= set(splits[10:])
 
 
-def test_another_study_in_the_same_folder_and_bad_settings_are_refused(bah: StudyPlan, tmp_path: Path) -> None:
+def test_another_study_in_the_same_folder_and_bad_settings_are_refused(
+    bah: StudyPlan, tmp_path: Path
+) -> None:
     with pytest.raises(BadInput, match=r"another study.*seed"):
         plan_study(bah.out, "bah", 1, 4, SHORT, fps=6, size=SMALL)
     with pytest.raises(BadInput, match=r"another study.*world"):
         small(bah.out, "bah", world=replace(SHORT, conflict=0.0))
     bad: list[dict[str, Any]] = [
-        {"layout": "unbc"}, {"n_people": 0}, {"visits": 9}, {"fps": 1}, {"size": (161, 128)}, {"crop_every": -1},
-    ]  # fmt: skip
+        {"layout": "unbc"},
+        {"n_people": 0},
+        {"visits": 9},
+        {"fps": 1},
+        {"size": (161, 128)},
+        {"crop_every": -1},
+    ]
     for settings in bad:
         with pytest.raises(BadInput):
             plan_study(**{"out": tmp_path, "layout": "bah", **settings})
@@ -297,7 +350,16 @@ def test_the_command_draws_a_study_and_refuses_what_it_cannot(tmp_path: Path) ->
 
     from twomind.cli.main import main
 
-    knobs = ["--knob", "clips_per_class=1", "--knob", "clip_s=2.2", "--control", "people-alike", "--workers", "1"]
+    knobs = [
+        "--knob",
+        "clips_per_class=1",
+        "--knob",
+        "clip_s=2.2",
+        "--control",
+        "people-alike",
+        "--workers",
+        "1",
+    ]
     done = CliRunner().invoke(
         main, ["people", str(tmp_path), "--layout", "biovid", "--crops", "none", "--json", *knobs]
     )
@@ -307,8 +369,15 @@ def test_the_command_draws_a_study_and_refuses_what_it_cannot(tmp_path: Path) ->
     assert found["drawn"]
     assert "not validity" in found["means"]
     assert json.loads((tmp_path / "study.json").read_text())["world"]["rest"] == 0
-    for wrong in (["--visits", "2"], ["--layout", "bah", "--knob", "nope=1"], ["--layout", "bah", "--voice", "espeak"]):
-        assert CliRunner().invoke(main, ["people", str(tmp_path / "x"), *wrong]).exit_code == BadInput.exit_code
+    for wrong in (
+        ["--visits", "2"],
+        ["--layout", "bah", "--knob", "nope=1"],
+        ["--layout", "bah", "--voice", "espeak"],
+    ):
+        assert (
+            CliRunner().invoke(main, ["people", str(tmp_path / "x"), *wrong]).exit_code
+            == BadInput.exit_code
+        )
 
 
 @pytest.mark.slow

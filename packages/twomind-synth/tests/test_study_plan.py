@@ -1,4 +1,6 @@
-"""The generator of studies, without a picture: rates, lengths, cue shares, knobs at zero, and the same seed."""
+"""The generator of studies, without a picture: rates, lengths, cue shares, knobs at zero, and the
+same seed.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,23 @@ from twomind_synth.identity import effective_sides
 from twomind_synth.study_layout import clips_of, take_of
 from twomind_synth.study_people import study_person
 from twomind_synth.study_script import plan_segment, write_study_answer
-from twomind_synth.study_take import TASKS, Take, bah_take, biovid_take, drawn_aus, say, stressid_take
-from twomind_synth.study_world import CONFLICT_PAIRS, CUE_SIDES, PERSON_KNOBS, STUDY_CUES, StudyWorld, with_knobs
+from twomind_synth.study_take import (
+    TASKS,
+    Take,
+    bah_take,
+    biovid_take,
+    drawn_aus,
+    say,
+    stressid_take,
+)
+from twomind_synth.study_world import (
+    CONFLICT_PAIRS,
+    CUE_SIDES,
+    PERSON_KNOBS,
+    STUDY_CUES,
+    StudyWorld,
+    with_knobs,
+)
 from twomind_synth.world import MODALITY_SETS
 
 pytestmark = pytest.mark.slow  # whole studies are planned
@@ -62,7 +79,9 @@ def test_lengths_agree_with_the_public_segments_of_the_real_set(takes: list[Take
     if not path.is_file():
         pytest.skip(f"needs {path}")
     with open(path, newline="") as file:
-        real = np.array([int(r["num_frames"]) / 24 for r in csv.DictReader(file) if r["label"] == "1"])
+        real = np.array(
+            [int(r["num_frames"]) / 24 for r in csv.DictReader(file) if r["label"] == "1"]
+        )
     ours = spans(takes)
     ours = ours[ours >= 16 / 24]  # the public file has none shorter
     for share in (25, 50, 75):
@@ -104,7 +123,9 @@ def test_conflict_at_zero_leaves_none_and_within_conflict_is_recorded() -> None:
     rng = np.random.default_rng(0)
     none, much = replace(WORLD, conflict=0.0, within=1.0), replace(WORLD, conflict=1.0, within=1.0)
     person = study_person(WORLD, 1, 0, "a")
-    assert not any(p.conflict or p.within for p in (plan_segment(none, person, 4, rng) for _ in range(200)))
+    assert not any(
+        p.conflict or p.within for p in (plan_segment(none, person, 4, rng) for _ in range(200))
+    )
     many = [plan_segment(much, person, 4, rng) for _ in range(200)]
     assert all(p.conflict for p in many)
     assert {p.within for p in many} >= {"facial", "language"}
@@ -125,11 +146,21 @@ def differing(world: StudyWorld) -> set[str]:
 def test_person_shift_at_zero_makes_everybody_alike_and_each_knob_moves_its_own_factor() -> None:
     assert differing(WORLD.alike()) == set()
     expected = {
-        "rest": "look.rest", "gain": "look.gain", "asymmetry": "look.asymmetry", "saturation": "saturation",
-        "mix": "mix", "habit": "habits", "shape": "look.face_width", "skin": "look.skin",
-        "fillers": "factors.filler_rate", "tempo": "factors.tempo", "pitch": "factors.pitch_hz",
-        "vocabulary": "topic", "camera": "camera.face_size", "head": "factors.sway_deg",
-    }  # fmt: skip
+        "rest": "look.rest",
+        "gain": "look.gain",
+        "asymmetry": "look.asymmetry",
+        "saturation": "saturation",
+        "mix": "mix",
+        "habit": "habits",
+        "shape": "look.face_width",
+        "skin": "look.skin",
+        "fillers": "factors.filler_rate",
+        "tempo": "factors.tempo",
+        "pitch": "factors.pitch_hz",
+        "vocabulary": "topic",
+        "camera": "camera.face_size",
+        "head": "factors.sway_deg",
+    }
     assert set(expected) == set(PERSON_KNOBS)
     for knob, factor in expected.items():
         moved = differing(replace(WORLD.alike(), **{knob: 1.0}))
@@ -142,9 +173,15 @@ def test_at_subtlety_one_no_cue_moves_the_face() -> None:
     person = study_person(WORLD, 3, 0, "a")
     hidden = replace(WORLD, subtlety=1.0)
     for k in (1, 2, 3):
-        pain, none = biovid_take(hidden, person, 1, k, 10), biovid_take(replace(WORLD, subtlety=0.0), person, 1, k, 10)
+        pain, none = (
+            biovid_take(hidden, person, 1, k, 10),
+            biovid_take(replace(WORLD, subtlety=0.0), person, 1, k, 10),
+        )
         if pain.label:
-            assert sum(c.max() for c in none.aus.values()) > sum(c.max() for c in pain.aus.values()) + 0.3
+            assert (
+                sum(c.max() for c in none.aus.values())
+                > sum(c.max() for c in pain.aus.values()) + 0.3
+            )
     take = bah_take(hidden, person, 4, 10)
     assert not any(m.cause == "ah" and m.amplitude > 0 for m in take.movements)
 
@@ -160,7 +197,9 @@ def test_label_noise_is_a_knob() -> None:
     assert wrong(clean) == 0
     assert wrong(noisy) == pytest.approx(0.5, abs=0.2)
     take = next(t for p in people for q in (4, 7) if (t := bah_take(clean, p, q, 10)).label)
-    assert [(s.start_s, s.end_s) for s in take.segments] == [tuple(round(v, 3) for v in s) for s in take.spans]
+    assert [(s.start_s, s.end_s) for s in take.segments] == [
+        tuple(round(v, 3) for v in s) for s in take.spans
+    ]
     missed = [bah_take(replace(noisy, label_noise=1.0), p, 4, 10) for p in people]
     assert all(not t.segments for t in missed if t.label)
 
@@ -213,7 +252,9 @@ def test_the_same_seed_gives_the_same_truth_and_another_gives_another() -> None:
     assert a.movements != c.movements
 
 
-@pytest.mark.parametrize("setting", ["rest=9", "conflict=2", "nonsense=1", "rest", "rest=much", "answer_s=3"])
+@pytest.mark.parametrize(
+    "setting", ["rest=9", "conflict=2", "nonsense=1", "rest", "rest=much", "answer_s=3"]
+)
 def test_a_knob_that_cannot_be_turned_is_refused(setting: str) -> None:
     with pytest.raises(BadInput):
         with_knobs(WORLD, (setting,))

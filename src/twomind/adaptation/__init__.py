@@ -1,6 +1,8 @@
-"""Personalise: a frozen model, a method, and one explicit state per person → this person's predictions.
+"""Personalise: a frozen model, a method, and one explicit state per person → this person's
+predictions.
 
-The reset policy, saving, undo and the answer of a whole recording are done here, once, outside the methods.
+The reset policy, saving, undo and the answer of a whole recording are done here, once, outside the
+methods.
 """
 
 from __future__ import annotations
@@ -46,11 +48,13 @@ def stream(
     reset: str = "person",
     state: State | None = None,
 ) -> Iterator[Step]:
-    """Predict window after window, adapting as the method does. Live use and benchmarks walk this same loop.
+    """Predict window after window, adapting as the method does. Live use and benchmarks walk this
+    same loop.
 
-    ``given`` is one value, or a function of the subject. Of it, the method gets exactly what it ``needs``. ``state``
-    goes on from a saved one until the first reset. With ``reset="person"`` every person has one state of their own,
-    also when the windows of several people are interleaved; ``never`` is one state for all.
+    ``given`` is one value, or a function of the subject. Of it, the method gets exactly what it
+    ``needs``. ``state`` goes on from a saved one until the first reset. With ``reset="person"``
+    every person has one state of their own, also when the windows of several people are
+    interleaved; ``never`` is one state for all.
 
     Raises:
         ValueError: ``reset`` is unknown, or the method needs what was not given.
@@ -79,9 +83,11 @@ def stream(
 
 
 def pool(steps: Iterable[Step]) -> dict[str, Prediction]:
-    """One prediction per recording: softmax of the mean of its windows' logits; not-measured windows do not count.
+    """One prediction per recording: softmax of the mean of its windows' logits; not-measured
+    windows do not count.
 
-    A window without logits counts with the logarithm of its probabilities, which is the same up to a constant.
+    A window without logits counts with the logarithm of its probabilities, which is the same up to
+    a constant.
     """
     found: dict[str, list[Prediction]] = {}
     for step in steps:
@@ -94,7 +100,9 @@ def _pooled(predictions: list[Prediction]) -> Prediction:
     measured = [p for p in predictions if p.status is not Status.NOT_MEASURED]
     if not measured:
         return Prediction.not_measured(span_s, len(predictions[0].probs), predictions[0].reason)
-    rows = [p.logits if p.logits is not None else np.log(np.maximum(p.probs, 1e-12)) for p in measured]
+    rows = [
+        p.logits if p.logits is not None else np.log(np.maximum(p.probs, 1e-12)) for p in measured
+    ]
     logits = np.mean(np.asarray(rows, float), axis=0)
     e = np.exp(logits - logits.max())
     return Prediction(span_s, e / e.sum(), logits=logits)

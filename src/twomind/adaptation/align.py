@@ -1,8 +1,10 @@
-"""Adaptation with source people at hand: cross-entropy on the source, and a divergence that pulls the person over.
+"""Adaptation with source people at hand: cross-entropy on the source, and a divergence that pulls
+the person over.
 
-The encoder is frozen, so what moves is the person's map (:mod:`.mapping`), and the head follows the source. By default
-the source keeps its own rows and only the person is mapped: a shared map cannot undo a shift between the two, it can
-only blind itself to its direction. ``shared=True`` sends both through one map, as a trained network would.
+The encoder is frozen, so what moves is the person's map (:mod:`.mapping`), and the head follows the
+source. By default the source keeps its own rows and only the person is mapped: a shared map cannot
+undo a shift between the two, it can only blind itself to its direction. ``shared=True`` sends both
+through one map, as a trained network would.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from twomind.types import Features
 
 
 class Pair(NamedTuple):
-    """One step's rows in units of the map: source ``(n, D)`` with class ``(n,)``, person ``(m, D)`` and its logits."""
+    """One step's rows in units of the map: source ``(n, D)`` with class ``(n,)``, person ``(m, D)``
+    and its logits.
+    """
 
     source: Any
     y: Any
@@ -54,9 +58,11 @@ def fit(
     how: How,
     moves: Sequence[str] = mapping.MAP,
 ) -> mapping.Tensors:
-    """Map and head after ``how.steps`` of cross-entropy on ``source = (z, y)`` plus ``apart(pair, done)``.
+    """Map and head after ``how.steps`` of cross-entropy on ``source = (z, y)`` plus ``apart(pair,
+    done)``.
 
-    ``done`` is the share of the steps so far; ``moves`` names the parts of the map that are trained.
+    ``done`` is the share of the steps so far; ``moves`` names the parts of the map that are
+    trained.
     """
     from torch.nn import functional as F
 
@@ -68,10 +74,14 @@ def fit(
         a, b = next(ours), next(theirs)
         u, v = mapping.moved(now if how.shared else first, z[a]), mapping.moved(now, target[b])
         pair = Pair(u, y[a], v, mapping.answered(now, v))
-        return F.cross_entropy(mapping.answered(now, u), y[a]) + apart(pair, step / max(how.steps, 1))
+        return F.cross_entropy(mapping.answered(now, u), y[a]) + apart(
+            pair, step / max(how.steps, 1)
+        )
 
     names = mapping.tuned(first, moves, mapping.HEAD)
-    return mapping.descend(first, names, loss, how.steps, lambda done: how.lr, how.momentum, how.decay)
+    return mapping.descend(
+        first, names, loss, how.steps, lambda done: how.lr, how.momentum, how.decay
+    )
 
 
 def ramp(done: float) -> float:
@@ -79,11 +89,14 @@ def ramp(done: float) -> float:
     return float(2 / (1 + np.exp(-10 * done)) - 1)
 
 
-def people_by_likeness(z: Any, who: Sequence[str], target: Any, measure: str = "mmd") -> list[tuple[str, float]]:
+def people_by_likeness(
+    z: Any, who: Sequence[str], target: Any, measure: str = "mmd"
+) -> list[tuple[str, float]]:
     """Source people with their distance from the person, nearest first (equal ones by name).
 
-    ``z (n, D)`` rows of source people ``who (n,)``; ``target (m, D)``. ``mmd`` compares distributions with one common
-    kernel width; ``cosine`` is one minus the cosine of mean embeddings about the source's mean.
+    ``z (n, D)`` rows of source people ``who (n,)``; ``target (m, D)``. ``mmd`` compares
+    distributions with one common kernel width; ``cosine`` is one minus the cosine of mean
+    embeddings about the source's mean.
     """
     import torch
 
@@ -105,7 +118,8 @@ def people_by_likeness(z: Any, who: Sequence[str], target: Any, measure: str = "
 def halves(model: Any, x: Features) -> tuple[Features, Features]:
     """Two views of one window: its even and its odd valid rows; a window of one row is both.
 
-    Stands where pictures have a mirrored copy: two answers about the same moment that noise tells apart.
+    Stands where pictures have a mirrored copy: two answers about the same moment that noise tells
+    apart.
     """
     name = getattr(model, "track", "embedding")
     track = x.tracks.get(name)

@@ -1,8 +1,10 @@
-"""Bounded caches per class, as small contiguous arrays: what TDA, TTA-CaP and their relatives remember.
+"""Bounded caches per class, as small contiguous arrays: what TDA, TTA-CaP and their relatives
+remember.
 
-A cache is a plain dict, so it is a value that a state can hold: ``z (C, L, D)`` entries, ``entropy (C, L)`` their sort
-keys in nats (nan: free), ``at (C, L)`` the number of the step that wrote them (-1: free), ``count (C,)``. Within a
-class the entries lie by rising entropy, the earlier first among equals. ``L`` is the capacity per class.
+A cache is a plain dict, so it is a value that a state can hold: ``z (C, L, D)`` entries, ``entropy
+(C, L)`` their sort keys in nats (nan: free), ``at (C, L)`` the number of the step that wrote them
+(-1: free), ``count (C,)``. Within a class the entries lie by rising entropy, the earlier first
+among equals. ``L`` is the capacity per class.
 """
 
 from __future__ import annotations
@@ -20,20 +22,28 @@ Cache = dict[str, np.ndarray]
 
 
 def empty(n_classes: int, capacity: int, dim: int, **extra: int) -> Cache:
-    """A cache without an entry; ``extra`` names more float rows to keep with each entry, with their width."""
+    """A cache without an entry; ``extra`` names more float rows to keep with each entry, with their
+    width.
+    """
     cache: Cache = {
         "z": np.zeros((n_classes, capacity, dim), np.float32),
         "entropy": np.full((n_classes, capacity), np.nan, np.float32),
         "at": np.full((n_classes, capacity), -1, np.int64),
         "count": np.zeros(n_classes, np.int64),
     }
-    return cache | {k: np.zeros((n_classes, capacity, width), np.float32) for k, width in extra.items()}
+    return cache | {
+        k: np.zeros((n_classes, capacity, width), np.float32) for k, width in extra.items()
+    }
 
 
-def insert(cache: Cache, c: int, z: np.ndarray, entropy: float, at: int, **extra: np.ndarray) -> Cache:
-    """The cache with one more entry of class ``c``; of a full class, the entry of highest entropy goes.
+def insert(
+    cache: Cache, c: int, z: np.ndarray, entropy: float, at: int, **extra: np.ndarray
+) -> Cache:
+    """The cache with one more entry of class ``c``; of a full class, the entry of highest entropy
+    goes.
 
-    A candidate that is worse than a full class, or equal to its worst, changes nothing: the same cache comes back.
+    A candidate that is worse than a full class, or equal to its worst, changes nothing: the same
+    cache comes back.
     """
     n, capacity = int(cache["count"][c]), cache["z"].shape[1]
     place = int(np.searchsorted(cache["entropy"][c, :n], np.float32(entropy), side="right"))
@@ -48,10 +58,14 @@ def insert(cache: Cache, c: int, z: np.ndarray, entropy: float, at: int, **extra
     return new
 
 
-def weights_of(keys: np.ndarray, valid: np.ndarray, z: np.ndarray, k: int, beta: float) -> np.ndarray:
-    """``softmax(beta cos)`` over the ``k`` nearest valid keys of each query: ``(T, M)``, zero rows without a key.
+def weights_of(
+    keys: np.ndarray, valid: np.ndarray, z: np.ndarray, k: int, beta: float
+) -> np.ndarray:
+    """``softmax(beta cos)`` over the ``k`` nearest valid keys of each query: ``(T, M)``, zero rows
+    without a key.
 
-    ``keys (T, M, D)`` or ``(M, D)`` for all, ``valid (T, M)``, ``z (T, D)``, all of length 1. Ties: the earlier key.
+    ``keys (T, M, D)`` or ``(M, D)`` for all, ``valid (T, M)``, ``z (T, D)``, all of length 1. Ties:
+    the earlier key.
     """
     if keys.ndim == 2:
         cosine = z @ keys.T
@@ -82,10 +96,11 @@ CLIP_SCALE = 100.0
 
 
 def of_clip_scale(weight: np.ndarray, z: np.ndarray) -> float:
-    """The scale of a window's logits over CLIP's: mean length of the head's rows ``(C, D)`` times that of ``z (D,)``.
+    """The scale of a window's logits over CLIP's: mean length of the head's rows ``(C, D)`` times
+    that of ``z (D,)``.
 
-    A term that is added to logits must grow and shrink with them: a constant made for ``100 cos`` drowns a head whose
-    logits span one or two.
+    A term that is added to logits must grow and shrink with them: a constant made for ``100 cos``
+    drowns a head whose logits span one or two.
     """
     return float(np.linalg.norm(weight, axis=1).mean() * np.linalg.norm(z)) / CLIP_SCALE
 
@@ -114,7 +129,9 @@ def size_bytes(state: Any) -> int:
 
 
 def read(model: Any, x: Features) -> tuple[np.ndarray, np.ndarray] | Prediction:
-    """Embedding ``(D,)`` and logits ``(C,)`` of one window, float32; or the model's "not measured"."""
+    """Embedding ``(D,)`` and logits ``(C,)`` of one window, float32; or the model's "not
+    measured".
+    """
     import torch
 
     try:
@@ -131,11 +148,15 @@ def read(model: Any, x: Features) -> tuple[np.ndarray, np.ndarray] | Prediction:
 def head(model: Any) -> tuple[np.ndarray, np.ndarray]:
     """``weight (C, D)`` and ``bias (C,)`` of the model as float32 arrays."""
     weight, bias = model.head()
-    return weight.detach().cpu().numpy().astype(np.float32), bias.detach().cpu().numpy().astype(np.float32)
+    return weight.detach().cpu().numpy().astype(np.float32), bias.detach().cpu().numpy().astype(
+        np.float32
+    )
 
 
 def frames(model: Any, x: Features) -> list[Features]:
-    """One window per valid row of the model's track: what stands for the augmented views of a picture."""
+    """One window per valid row of the model's track: what stands for the augmented views of a
+    picture.
+    """
     name = getattr(model, "track", "embedding")
     track = x.tracks.get(name)
     if track is None:

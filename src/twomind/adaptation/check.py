@@ -1,6 +1,8 @@
-"""The public contract of every adaptation method, as plain functions that raise ``AssertionError`` with what broke.
+"""The public contract of every adaptation method, as plain functions that raise ``AssertionError``
+with what broke.
 
-``check_all(adapter)`` runs them on a toy world of embeddings; a third party's method passes the same ones.
+``check_all(adapter)`` runs them on a toy world of embeddings; a third party's method passes the
+same ones.
 """
 
 from __future__ import annotations
@@ -17,12 +19,25 @@ import numpy as np
 from twomind.adaptation import stream
 from twomind.adaptation.state import load_state, save_state
 from twomind.adaptation.summary import class_means
-from twomind.types import Access, Adapter, Example, Features, Given, Prediction, State, Status, Task, Track
+from twomind.types import (
+    Access,
+    Adapter,
+    Example,
+    Features,
+    Given,
+    Prediction,
+    State,
+    Status,
+    Task,
+    Track,
+)
 
 
 @dataclass(frozen=True)
 class Toy:
-    """A model, two people's windows in stream order, and everything a method could be handed about one person."""
+    """A model, two people's windows in stream order, and everything a method could be handed about
+    one person.
+    """
 
     model: Any
     windows: dict[str, tuple[Features, ...]]
@@ -30,7 +45,9 @@ class Toy:
 
 
 def toy(seed: int = 0, n_classes: int = 2, n_windows: int = 12, dim: int = 16) -> Toy:
-    """Embeddings of three source and two target people: shared class directions, a shift per person."""
+    """Embeddings of three source and two target people: shared class directions, a shift per
+    person.
+    """
     import torch
 
     from twomind.models.embedding import EmbeddingRecogniser
@@ -43,7 +60,9 @@ def toy(seed: int = 0, n_classes: int = 2, n_windows: int = 12, dim: int = 16) -
         values = (common + shift + centres[y] + 0.5 * rng.normal(size=(3, dim))).astype(np.float32)
         times = n * 1.0 + np.arange(3) / 3
         track = Track(values, times, np.ones(3, bool))
-        return Features(f"{person}-{n // 4}", person, {"embedding": track}, (float(n), n + 1.0), drawn=True)
+        return Features(
+            f"{person}-{n // 4}", person, {"embedding": track}, (float(n), n + 1.0), drawn=True
+        )
 
     def person(name: str) -> tuple[Example, ...]:
         shift = 0.8 * rng.normal(size=dim)
@@ -129,7 +148,9 @@ def check_probabilities(adapter: Adapter, world: Toy) -> None:
         p = step.prediction
         assert p.status is Status.OK, f"expected a measured answer, got {p}"
         np.testing.assert_allclose(p.probs.sum(), 1, atol=1e-6)
-        assert np.isfinite(np.asarray(p.logits, float)).all(), f"expected finite logits, got {p.logits}"
+        assert np.isfinite(np.asarray(p.logits, float)).all(), (
+            f"expected finite logits, got {p.logits}"
+        )
 
 
 def check_model_untouched(adapter: Adapter, world: Toy) -> None:
@@ -142,9 +163,13 @@ def check_inputs_untouched(adapter: Adapter, world: Toy) -> None:
     windows = world.windows["anna"]
     before = [x.tracks["embedding"].values.copy() for x in windows]
     given = world.given("anna")
-    handed = [x.tracks["embedding"].values.copy() for x in (*(given.target or ()), *(given.neutral or ()))]
+    handed = [
+        x.tracks["embedding"].values.copy() for x in (*(given.target or ()), *(given.neutral or ()))
+    ]
     list(stream(world.model, adapter, windows, given=given))
-    assert all(_equal(b, x.tracks["embedding"].values) for b, x in zip(before, windows, strict=True)), "input changed"
+    assert all(
+        _equal(b, x.tracks["embedding"].values) for b, x in zip(before, windows, strict=True)
+    ), "input changed"
     after = [x.tracks["embedding"].values for x in (*(given.target or ()), *(given.neutral or ()))]
     assert all(_equal(b, a) for b, a in zip(handed, after, strict=True)), "handed windows changed"
 
@@ -158,12 +183,16 @@ def check_step_is_a_value(adapter: Adapter, world: Toy) -> None:
         assert _equal(before, state), "step changed the state that it was given"
         again, same_next = adapter.step(world.model, state, x)
         _same([first], [again], "the same state and window gave another answer")
-        assert _equal(_copy(next_state), _copy(same_next)), "the same state and window gave another next state"
+        assert _equal(_copy(next_state), _copy(same_next)), (
+            "the same state and window gave another next state"
+        )
         state = next_state
 
 
 def check_begin_is_a_value(adapter: Adapter, world: Toy) -> None:
-    assert _equal(_copy(_begin(adapter, world)), _copy(_begin(adapter, world))), "begin is not repeatable under a seed"
+    assert _equal(_copy(_begin(adapter, world)), _copy(_begin(adapter, world))), (
+        "begin is not repeatable under a seed"
+    )
 
 
 def check_causal(adapter: Adapter, world: Toy) -> None:
@@ -192,14 +221,20 @@ def check_state_survives_disk(adapter: Adapter, world: Toy) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = save_state(Path(folder) / "anna.safetensors", steps[5].state)
         state, _ = load_state(path)
-    resumed = [s.prediction for s in stream(world.model, adapter, windows[6:], given=world.given, state=state)]
+    resumed = [
+        s.prediction
+        for s in stream(world.model, adapter, windows[6:], given=world.given, state=state)
+    ]
     _same([s.prediction for s in steps[6:]], resumed, "a reloaded state goes on differently")
 
 
 def check_reset(adapter: Adapter, world: Toy) -> None:
     """Resetting at each window equals a fresh start at each window."""
     windows = world.windows["anna"][:4]
-    reset = [s.prediction for s in stream(world.model, adapter, windows, given=world.given, reset="window")]
+    reset = [
+        s.prediction
+        for s in stream(world.model, adapter, windows, given=world.given, reset="window")
+    ]
     fresh = [adapter.step(world.model, _begin(adapter, world), x)[0] for x in windows]
     _same(reset, fresh, "a reset is not a fresh start")
 
@@ -208,10 +243,14 @@ def check_missing_modality(adapter: Adapter, world: Toy) -> None:
     """A window without the modality is not measured, and the stream goes on with finite answers."""
     windows = list(world.windows["anna"][:5])
     track = windows[2].tracks["embedding"]
-    windows[2] = replace(windows[2], tracks={"embedding": replace(track, valid=np.zeros(len(track), bool))})
+    windows[2] = replace(
+        windows[2], tracks={"embedding": replace(track, valid=np.zeros(len(track), bool))}
+    )
     windows[3] = replace(windows[3], tracks={}, notes={"embedding": "no face"})
     got = [s.prediction for s in stream(world.model, adapter, windows, given=world.given)]
-    assert [p.status for p in got[2:4]] == [Status.NOT_MEASURED] * 2, "expected not measured without the modality"
+    assert [p.status for p in got[2:4]] == [Status.NOT_MEASURED] * 2, (
+        "expected not measured without the modality"
+    )
     assert got[3].reason == "no face", f"expected the window's own reason, got {got[3].reason!r}"
     assert np.isfinite(got[4].probs).all(), "the window after a gap has no finite answer"
 
@@ -221,15 +260,23 @@ def check_needs_are_honest(adapter: Adapter, world: Toy) -> None:
     windows = world.windows["anna"]
     full = world.given("anna")
     poison = Given(full.seed, source=(), summary={}, target=(), neutral=(), few=())
-    kept = {str(f.name).lower(): getattr(full, str(f.name).lower()) for f in Access if f in adapter.needs}
+    kept = {
+        str(f.name).lower(): getattr(full, str(f.name).lower())
+        for f in Access
+        if f in adapter.needs
+    }
     honest = [s.prediction for s in stream(world.model, adapter, windows, given=full)]
-    spoiled = [s.prediction for s in stream(world.model, adapter, windows, given=replace(poison, **kept))]
+    spoiled = [
+        s.prediction for s in stream(world.model, adapter, windows, given=replace(poison, **kept))
+    ]
     _same(honest, spoiled, "the method read what it did not declare")
 
 
 def check_one_frame(adapter: Adapter, world: Toy) -> None:
     windows = [
-        replace(x, tracks={"embedding": x.tracks["embedding"].between(x.span_s[0], x.span_s[0] + 0.1)})
+        replace(
+            x, tracks={"embedding": x.tracks["embedding"].between(x.span_s[0], x.span_s[0] + 0.1)}
+        )
         for x in world.windows["anna"][:4]
     ]
     assert all(len(x.tracks["embedding"]) == 1 for x in windows)

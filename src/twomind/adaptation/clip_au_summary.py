@@ -1,7 +1,8 @@
-"""A summary of the source people of a CLIP-AU, in place of their windows: it lies beside the model's weights.
+"""A summary of the source people of a CLIP-AU, in place of their windows: it lies beside the
+model's weights.
 
-It holds medoids per person and class (TTA-CaP), the mean of each class (neutral alignment), and a translator of
-features between people (SFDA-PFT).
+It holds medoids per person and class (TTA-CaP), the mean of each class (neutral alignment), and a
+translator of features between people (SFDA-PFT).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from twomind.types import Example
 
 
 def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed: int = 0) -> Path:
-    """What stands for the source people's windows, written beside a model's weights, which it names.
+    """What stands for the source people's windows, written beside a model's weights, which it
+    names.
 
     Raises:
         BadInput: no window can be measured.
@@ -40,7 +42,13 @@ def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed
         labels.append(e.y)
     if not people:
         raise BadInput("summary: expected at least one source window that can be measured")
-    arrays = summary_of({k: (np.stack(z), np.array(y)) for k, (z, y) in people.items()}, len(model.task.classes), seed)
+    arrays = summary_of(
+        {k: (np.stack(z), np.array(y)) for k, (z, y) in people.items()},
+        len(model.task.classes),
+        seed,
+    )
     arrays |= class_means(model, examples) | source_summary(model)(tuple(examples))
     n = {"n_people": len(people), "n_windows": sum(len(y) for _, y in people.values())}
-    return write_arrays(folder / SUMMARY_FILE, arrays, {"weights": model.weights_mark(), "drawn": model.drawn, **n})
+    return write_arrays(
+        folder / SUMMARY_FILE, arrays, {"weights": model.weights_mark(), "drawn": model.drawn, **n}
+    )

@@ -1,7 +1,9 @@
-"""The arithmetic of CLIP-AUTT: contexts in the phrases' prompts, tuned on the entropy of a person's own clips.
+"""The arithmetic of CLIP-AUTT: contexts in the phrases' prompts, tuned on the entropy of a person's
+own clips.
 
-Nothing visual is computed twice: a clip comes in as the unit rows of its windows (``clip_au_parts.window_rows``), and
-one update costs one pass forward and back through the text tower, over the tokens that matter.
+Nothing visual is computed twice: a clip comes in as the unit rows of its windows
+(``clip_au_parts.window_rows``), and one update costs one pass forward and back through the text
+tower, over the tokens that matter.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ except ImportError as error:
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompt embeddings into which a context ``(N, M, W)`` is added from position 1 on, where ``room (N, M)`` allows.
+    """Prompt embeddings into which a context ``(N, M, W)`` is added from position 1 on, where
+    ``room (N, M)`` allows.
 
-    ``base (N, L, W)`` is the prompt without it. ``normalise``: text features at length 1 before the adapter.
+    ``base (N, L, W)`` is the prompt without it. ``normalise``: text features at length 1 before the
+    adapter.
     """
 
     tower: Tower
@@ -38,7 +42,9 @@ class Prompts:
 
     @cached_property
     def same_start(self) -> bool:
-        """Whether every prompt begins with the same token (CLIP's start of text), which no context changes."""
+        """Whether every prompt begins with the same token (CLIP's start of text), which no context
+        changes.
+        """
         return bool((self.base[:, 0] == self.base[0, 0]).all())
 
     def embeddings(self, context: Tensor) -> Tensor:
@@ -50,7 +56,9 @@ class Prompts:
     def features(self, context: Tensor, *, truncate: bool = True) -> Tensor:
         """CLIP's text features ``(N, D)``, not normalised."""
         e = self.embeddings(context)
-        return text_features(self.tower, e, self.read_at, truncate=truncate, same_start=self.same_start)
+        return text_features(
+            self.tower, e, self.read_at, truncate=truncate, same_start=self.same_start
+        )
 
     def rows(self, w: parts.Weights, context: Tensor, *, truncate: bool = True) -> Tensor:
         """Adapted unit rows ``(N, D)``."""
@@ -58,7 +66,9 @@ class Prompts:
 
 
 def worded_prompts(text: PhraseText, n_context: int = 4) -> Prompts:
-    """The phrases themselves; the context is an offset on their first words, so zero is CLIP-AU exactly."""
+    """The phrases themselves; the context is an offset on their first words, so zero is CLIP-AU
+    exactly.
+    """
     # One place more than the longest phrase needs, at least, so that the context always fits.
     length = min(text.ids.shape[1], max(int(text.read_at.max()), n_context) + 1)
     base = embed_tokens(text.tower, text.ids[:, :length])
@@ -67,31 +77,44 @@ def worded_prompts(text: PhraseText, n_context: int = 4) -> Prompts:
 
 
 def released_prompts(text: PhraseText, n_context: int = 4, full: bool = False) -> Prompts:
-    """The released prompts, which hold no word of the phrase: start, context, the padding token, then zeros.
+    """The released prompts, which hold no word of the phrase: start, context, the padding token,
+    then zeros.
 
-    They are read where the phrase would have ended, so only its length is left of it. ``full``: all tokens, also those
-    that nothing reads.
+    They are read where the phrase would have ended, so only its length is left of it. ``full``: all
+    tokens, also those that nothing reads.
     """
     if text.released_ids is None or text.released_read_at is None:
-        raise BadInput("released prompts: expected the phrases tokenised with spaces and a final period")
+        raise BadInput(
+            "released prompts: expected the phrases tokenised with spaces and a final period"
+        )
     ids, read_at = text.released_ids, text.released_read_at
     base = embed_tokens(text.tower, ids).clone()
     pad = embed_tokens(text.tower, ids[:, -1:])
     base[:, 1:] = 0
     base[:, 1 + n_context] = pad[:, 0]
     length = base.shape[1] if full else max(int(read_at.max()), n_context) + 1
-    return Prompts(text.tower, base[:, :length], torch.ones(len(ids), n_context), read_at, normalise=True)
+    return Prompts(
+        text.tower, base[:, :length], torch.ones(len(ids), n_context), read_at, normalise=True
+    )
 
 
 def released_class_prompts(tower: Tower, ids: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-    """The released class sentences ``(C, L, W)`` with their (frozen) context, and where they are read.
+    """The released class sentences ``(C, L, W)`` with their (frozen) context, and where they are
+    read.
 
-    The template's placeholder is not stripped there: its bracket becomes the last context vector, and the token after
-    it is pulled in front. Only for comparison; class sentences are off in every released script.
+    The template's placeholder is not stripped there: its bracket becomes the last context vector,
+    and the token after it is pulled in front. Only for comparison; class sentences are off in every
+    released script.
     """
     base, m = embed_tokens(tower, ids), context.shape[0]
     context = context.expand(len(ids), -1, -1)
-    parts_ = [base[:, :1], context[:, :-1], base[:, 1 + m : 2 + m], context[:, -1:], base[:, 2 + m :]]
+    parts_ = [
+        base[:, :1],
+        context[:, :-1],
+        base[:, 1 + m : 2 + m],
+        context[:, -1:],
+        base[:, 2 + m :],
+    ]
     return torch.cat(parts_, dim=1), end_of_text(ids)
 
 
@@ -99,7 +122,11 @@ def random_context(prompts: Prompts, seed: int, scale: float = 0.02) -> Tensor:
     """The released start: one draw ``(M, W)``, the same for every phrase."""
     generator = torch.Generator().manual_seed(seed)
     n, m = prompts.room.shape
-    return (scale * torch.randn(m, prompts.base.shape[-1], generator=generator)).expand(n, -1, -1).clone()
+    return (
+        (scale * torch.randn(m, prompts.base.shape[-1], generator=generator))
+        .expand(n, -1, -1)
+        .clone()
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +135,9 @@ class Rule:
 
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    select_scale: float = parts.SCALE  # factor on the cosines when windows are compared; released: 1
+    select_scale: float = (
+        parts.SCALE
+    )  # factor on the cosines when windows are compared; released: 1
     select_epsilon: float = 0.0  # inside that entropy's logarithm; released: 1e-8
 
 
@@ -117,7 +146,9 @@ RELEASED = Rule(select_scale=1.0, select_epsilon=1e-8)
 
 @dataclass(frozen=True)
 class Forward:
-    """One update on ``B`` clips: everything before it, its gradient, and the context and moments after it."""
+    """One update on ``B`` clips: everything before it, its gradient, and the context and moments
+    after it.
+    """
 
     logits: Tensor  # (B, C)
     sims: Tensor  # (B, N)
@@ -131,8 +162,12 @@ class Forward:
     moments: Mapping[str, Tensor]
 
 
-def choose(w: parts.Weights, windows: Sequence[Tensor], phrases: Tensor, rule: Rule) -> tuple[Tensor, list[Tensor]]:
-    """The window of lowest entropy of each clip (first on ties) and all entropies; ``windows`` are ``(n_i, D)``."""
+def choose(
+    w: parts.Weights, windows: Sequence[Tensor], phrases: Tensor, rule: Rule
+) -> tuple[Tensor, list[Tensor]]:
+    """The window of lowest entropy of each clip (first on ties) and all entropies; ``windows`` are
+    ``(n_i, D)``.
+    """
     with torch.no_grad():
         sims = parts.similarities(torch.cat(list(windows)), phrases, rule.select_scale)
         spread = parts.entropy(parts.classify(w, sims), rule.select_epsilon)
@@ -159,8 +194,8 @@ def update(
 ) -> Forward:
     """One step of AdamW on the mean entropy of the clips' chosen windows; returns, changes nothing.
 
-    ``memory (m, D)`` rows count as further clips; ``balance`` times the entropy of the mean answer is taken off the
-    loss, so that answering everything alike is no minimum.
+    ``memory (m, D)`` rows count as further clips; ``balance`` times the entropy of the mean answer
+    is taken off the loss, so that answering everything alike is no minimum.
     """
     leaf = context.detach().clone().requires_grad_()
     with torch.enable_grad():
@@ -180,14 +215,29 @@ def update(
     n = len(windows)
     logits, sims, each = (t.detach()[:n] for t in (logits, sims, each))
     return Forward(
-        logits, sims, each, start, tuple(window_entropy), float(loss.detach()), gradient, context.detach(), after, moved
+        logits,
+        sims,
+        each,
+        start,
+        tuple(window_entropy),
+        float(loss.detach()),
+        gradient,
+        context.detach(),
+        after,
+        moved,
     )
 
 
 def adamw(
-    value: Tensor, gradient: Tensor, moments: Mapping[str, Tensor] | None, learning_rate: float, weight_decay: float
+    value: Tensor,
+    gradient: Tensor,
+    moments: Mapping[str, Tensor] | None,
+    learning_rate: float,
+    weight_decay: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One step of AdamW (Loshchilov & Hutter, ICLR 2019) as torch does it, on values; None starts the moments anew."""
+    """One step of AdamW (Loshchilov & Hutter, ICLR 2019) as torch does it, on values; None starts
+    the moments anew.
+    """
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
     if not moments:
         zero = torch.zeros_like(value)
@@ -196,7 +246,10 @@ def adamw(
     first = beta1 * moments["first"] + (1 - beta1) * gradient
     second = beta2 * moments["second"] + (1 - beta2) * gradient**2
     scale = second.sqrt() / (1 - beta2 ** float(n)) ** 0.5 + epsilon
-    moved = value * (1 - learning_rate * weight_decay) - learning_rate / (1 - beta1 ** float(n)) * first / scale
+    moved = (
+        value * (1 - learning_rate * weight_decay)
+        - learning_rate / (1 - beta1 ** float(n)) * first / scale
+    )
     return moved.detach(), {"first": first, "second": second, "n": n}
 
 
@@ -207,10 +260,11 @@ def passes(
     epochs: Iterable[Iterable[Sequence[Tensor]]],
     rule: Rule = RELEASED,
 ) -> Iterator[Forward]:
-    """The released procedure: over ``epochs`` of batches of clips, one update a batch with a fresh optimiser each.
+    """The released procedure: over ``epochs`` of batches of clips, one update a batch with a fresh
+    optimiser each.
 
-    The released code then keeps the epoch that did best by the *target's labels*; here every forward is reported, and
-    what a caller with labels does with them is the caller's affair.
+    The released code then keeps the epoch that did best by the *target's labels*; here every
+    forward is reported, and what a caller with labels does with them is the caller's affair.
     """
     for batches in epochs:
         for windows in batches:
@@ -220,13 +274,17 @@ def passes(
 
 
 def frame_entropies(w: parts.Weights, frames: Tensor, phrases: Tensor) -> Tensor:
-    """Entropy of every single frame ``(B, T)``, without the convolution, for the older rules of the released code."""
+    """Entropy of every single frame ``(B, T)``, without the convolution, for the older rules of the
+    released code.
+    """
     sims = parts.similarities(parts.unit(frames), phrases, RELEASED.select_scale)
     return parts.entropy(parts.classify(w, sims), RELEASED.select_epsilon)
 
 
 def calmest_window(entropies: Tensor, k: int) -> Tensor:
-    """An older rule: frames ``(B, k)`` of the window whose single frames have the lowest mean entropy."""
+    """An older rule: frames ``(B, k)`` of the window whose single frames have the lowest mean
+    entropy.
+    """
     start = entropies.unfold(1, k, 1).mean(dim=-1).argmin(dim=-1)
     return start[:, None] + torch.arange(k)
 

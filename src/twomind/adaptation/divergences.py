@@ -1,7 +1,9 @@
-"""How far apart two sets of rows lie: MK-MMD and its class-aware forms, CORAL, linear MMD. torch, differentiable.
+"""How far apart two sets of rows lie: MK-MMD and its class-aware forms, CORAL, linear MMD. torch,
+differentiable.
 
-The multi-kernel MMD is the one of the subject-based adaptation code: five Gaussian kernels whose widths double, around
-a width taken from the data. Kernels are summed, not averaged, so values are five times those of an averaged kernel.
+The multi-kernel MMD is the one of the subject-based adaptation code: five Gaussian kernels whose
+widths double, around a width taken from the data. Kernels are summed, not averaged, so values are
+five times those of an averaged kernel.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from twomind.core.errors import BadInput
 class Kernels:
     """Widths of the Gaussian kernels: ``exp(-d² / (b · factor^i))`` for ``i`` below ``n``, summed.
 
-    ``b`` is ``width / factor^(n // 2)``; ``width`` is the mean (or median) squared distance between two different rows,
-    or a number. ``eps`` keeps rows that all coincide from dividing by zero; the released code has none and answers nan.
+    ``b`` is ``width / factor^(n // 2)``; ``width`` is the mean (or median) squared distance between
+    two different rows, or a number. ``eps`` keeps rows that all coincide from dividing by zero; the
+    released code has none and answers nan.
     """
 
     n: int = 5
@@ -27,17 +30,23 @@ class Kernels:
 
     def __post_init__(self) -> None:
         if self.n < 1 or not self.factor > 0:
-            raise BadInput(f"kernels: expected n >= 1 and factor > 0, got n={self.n}, factor={self.factor}")
+            raise BadInput(
+                f"kernels: expected n >= 1 and factor > 0, got n={self.n}, factor={self.factor}"
+            )
         known = self.width in ("mean", "median") if isinstance(self.width, str) else self.width > 0
         if not known:
-            raise BadInput(f"kernels: expected width mean, median or a number above 0, got {self.width!r}")
+            raise BadInput(
+                f"kernels: expected width mean, median or a number above 0, got {self.width!r}"
+            )
 
 
 PUBLISHED = Kernels()
 
 
 def squared_distances(z: Any) -> Any:
-    """``|z_a - z_b|²`` of rows ``(N, D)`` → ``(N, N)``, in O(N²) memory; the diagonal is exactly 0."""
+    """``|z_a - z_b|²`` of rows ``(N, D)`` → ``(N, N)``, in O(N²) memory; the diagonal is
+    exactly 0.
+    """
     import torch
 
     z = z - z.mean(0).detach()  # distances stay, cancellation in single precision shrinks
@@ -56,7 +65,9 @@ def base_width(distances: Any, kernels: Kernels = PUBLISHED) -> Any:
     elif kernels.width == "mean":
         width = distances.detach().sum() / max(n * n - n, 1)
     else:
-        width = distances.detach()[~torch.eye(n, dtype=torch.bool, device=distances.device)].median()
+        width = distances.detach()[
+            ~torch.eye(n, dtype=torch.bool, device=distances.device)
+        ].median()
     return width / kernels.factor ** (kernels.n // 2) + kernels.eps
 
 
@@ -68,7 +79,9 @@ def kernel(z: Any, kernels: Kernels = PUBLISHED) -> Any:
 
 
 def _between(k: Any, own: Any, other: Any) -> Any:
-    """``|sum own φ(x) - sum other φ(y)|²`` with weights ``(n,)`` and ``(m,)`` of the stacked rows behind ``k``."""
+    """``|sum own φ(x) - sum other φ(y)|²`` with weights ``(n,)`` and ``(m,)`` of the stacked rows
+    behind ``k``.
+    """
     n = len(own)
     return own @ k[:n, :n] @ own + other @ k[n:, n:] @ other - 2 * (own @ k[:n, n:] @ other)
 
@@ -77,14 +90,18 @@ def _pair(x: Any, y: Any) -> Any:
     import torch
 
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not len(x) or not len(y):
-        raise BadInput(f"expected two sets of rows (n, D) and (m, D), got {tuple(x.shape)} and {tuple(y.shape)}")
+        raise BadInput(
+            f"expected two sets of rows (n, D) and (m, D), got {tuple(x.shape)} and "
+            f"{tuple(y.shape)}"
+        )
     return torch.cat([x, y])
 
 
 def mk_mmd(x: Any, y: Any, kernels: Kernels = PUBLISHED, estimator: str = "biased") -> Any:
     """Squared multi-kernel MMD between ``(n, D)`` and ``(m, D)``.
 
-    ``biased`` keeps the diagonals (as released; never negative). ``unbiased`` leaves them out, and needs two rows each.
+    ``biased`` keeps the diagonals (as released; never negative). ``unbiased`` leaves them out, and
+    needs two rows each.
 
     Raises:
         BadInput: the sets do not fit, or the estimator is unknown.
@@ -105,17 +122,21 @@ def mk_mmd(x: Any, y: Any, kernels: Kernels = PUBLISHED, estimator: str = "biase
 
 
 def bank_mmd(x: Any, y: Any, eps: float = 1e-7) -> Any:
-    """Squared MMD of ``(n, D)`` and ``(m, D)`` with a fixed bank of 33 kernels, as skada's DAN loss; biased, summed.
+    """Squared MMD of ``(n, D)`` and ``(m, D)`` with a fixed bank of 33 kernels, as skada's DAN
+    loss; biased, summed.
 
-    ``exp(-d / (w 2^(i/2 - 8)))`` for ``i`` below 33: the range and step of the widths of Long et al. (ICML 2015). As in
-    skada, and unlike that paper, ``d`` is the distance and not its square, and ``w`` the median over all pairs of ``x``
-    (a row with itself included) plus ``eps``, through which the gradient goes: shrinking all rows brings nothing.
+    ``exp(-d / (w 2^(i/2 - 8)))`` for ``i`` below 33: the range and step of the widths of Long et
+    al. (ICML 2015). As in skada, and unlike that paper, ``d`` is the distance and not its square,
+    and ``w`` the median over all pairs of ``x`` (a row with itself included) plus ``eps``, through
+    which the gradient goes: shrinking all rows brings nothing.
     """
     import torch
 
     squared = squared_distances(_pair(x, y))
     apart = squared > 0  # the root has no gradient at 0
-    distances = torch.where(apart, torch.where(apart, squared, torch.ones_like(squared)).sqrt(), squared)
+    distances = torch.where(
+        apart, torch.where(apart, squared, torch.ones_like(squared)).sqrt(), squared
+    )
     n = len(x)
     blocks = [b.reshape(-1) for b in (distances[:n, :n], distances[n:, n:], distances[:n, n:])]
     scaled = torch.cat(blocks) / -(blocks[0].median() + eps)
@@ -127,10 +148,11 @@ def bank_mmd(x: Any, y: Any, eps: float = 1e-7) -> Any:
 
 
 def shared_mmd(x: Any, y: Any, z: Any, shares: Any, kernels: Kernels = PUBLISHED) -> Any:
-    """MK-MMD of a source ``x (n, D)`` with classes ``y (n,)``, weighted so that they have ``shares (C,)``, and ``z``.
+    """MK-MMD of a source ``x (n, D)`` with classes ``y (n,)``, weighted so that they have ``shares
+    (C,)``, and ``z``.
 
-    Weighted MMD (Yan et al., CVPR 2017). A class that is not among the rows is left out. With the rows' own shares it
-    is :func:`mk_mmd`.
+    Weighted MMD (Yan et al., CVPR 2017). A class that is not among the rows is left out. With the
+    rows' own shares it is :func:`mk_mmd`.
     """
     import torch
 
@@ -144,10 +166,12 @@ def shared_mmd(x: Any, y: Any, z: Any, shares: Any, kernels: Kernels = PUBLISHED
 
 
 def class_shares(probs: Any, known: Any, rounds: int = 200) -> Any:
-    """Shares of the classes ``(C,)`` of rows with ``probs (N, C)`` by a model trained at the shares ``known (C,)``.
+    """Shares of the classes ``(C,)`` of rows with ``probs (N, C)`` by a model trained at the shares
+    ``known (C,)``.
 
-    Saerens et al., Neural Computation 2002 (EM): right when the classes look as they did in training, and only their
-    shares differ. A model that is wrong about how a class looks gets shares as wrong as its answers.
+    Saerens et al., Neural Computation 2002 (EM): right when the classes look as they did in
+    training, and only their shares differ. A model that is wrong about how a class looks gets
+    shares as wrong as its answers.
     """
     found = known
     for _ in range(rounds):
@@ -157,24 +181,29 @@ def class_shares(probs: Any, known: Any, rounds: int = 200) -> Any:
 
 
 def lmmd(x: Any, y: Any, z: Any, probs: Any, kernels: Kernels = PUBLISHED) -> Any:
-    """Local (class-wise) MMD of DSAN (Zhu et al., TNNLS 2021): source ``x (n, D)`` with class ``y (n,)``, target
-    ``z (m, D)`` with probabilities ``probs (m, C)``; the mean over classes that both sides have.
+    """Local (class-wise) MMD of DSAN (Zhu et al., TNNLS 2021): source ``x (n, D)`` with class ``y
+    (n,)``, target ``z (m, D)`` with probabilities ``probs (m, C)``; the mean over classes that both
+    sides have.
 
-    A class counts as there on the target when its probabilities sum to more than 1e-6; without a common class it is 0.
+    A class counts as there on the target when its probabilities sum to more than 1e-6; without a
+    common class it is 0.
     """
     from torch.nn import functional as F
 
     k = kernel(_pair(x, z), kernels)
     own, other = F.one_hot(y, probs.shape[1]).to(x.dtype), probs.to(x.dtype)
     both = [c for c in range(probs.shape[1]) if own[:, c].sum() > 0 and other[:, c].sum() > 1e-6]
-    parts = [_between(k, own[:, c] / own[:, c].sum(), other[:, c] / other[:, c].sum()) for c in both]
+    parts = [
+        _between(k, own[:, c] / own[:, c].sum(), other[:, c] / other[:, c].sum()) for c in both
+    ]
     return sum(parts) / len(parts) if parts else k.sum() * 0
 
 
 def conditional_mmd(x: Any, y: Any, z: Any, c: int, kernels: Kernels = PUBLISHED) -> Any:
     """MMD between the source rows of class ``c`` and a target known to be of class ``c`` only.
 
-    The global form would align a target of one class with a source of all of them, and pull it over the boundary.
+    The global form would align a target of one class with a source of all of them, and pull it over
+    the boundary.
     """
     if not bool((y == c).any()):
         raise BadInput(f"expected source rows of class {c}, and there is none")
@@ -197,7 +226,8 @@ def covariance(x: Any) -> Any:
 def coral(x: Any, y: Any, squared: bool = True) -> Any:
     """Deep CORAL (Sun and Saenko, 2016): ``|cov_x - cov_y|²_F / (4 D²)``.
 
-    ``squared=False`` is the released form, the norm itself over ``4 D²``; at equality its gradient is nan.
+    ``squared=False`` is the released form, the norm itself over ``4 D²``; at equality its gradient
+    is nan.
     """
     _pair(x, y)
     off = ((covariance(x) - covariance(y)) ** 2).sum()
@@ -205,7 +235,9 @@ def coral(x: Any, y: Any, squared: bool = True) -> Any:
 
 
 def shrunk(cov: Any, share: float) -> Any:
-    """Covariance pulled towards a multiple of the identity by ``share``: what few rows can carry."""
+    """Covariance pulled towards a multiple of the identity by ``share``: what few rows
+    can carry.
+    """
     import torch
 
     level = cov.diagonal().mean().clamp_min(1e-12)
@@ -221,9 +253,11 @@ def _power(cov: Any, exponent: float) -> Any:
 
 
 def recolouring(x: Any, y: Any, share: float) -> Any:
-    """The matrix ``A (D, D)`` for which ``(x - mean x) A`` has (nearly) the covariance of ``y``: closed-form CORAL.
+    """The matrix ``A (D, D)`` for which ``(x - mean x) A`` has (nearly) the covariance of ``y``:
+    closed-form CORAL.
 
-    Sun, Feng and Saenko, AAAI 2016: whiten, then re-colour. Both covariances are shrunk by ``share``.
+    Sun, Feng and Saenko, AAAI 2016: whiten, then re-colour. Both covariances are shrunk by
+    ``share``.
     """
     _pair(x, y)
     from_cov, to_cov = (shrunk(covariance(r.double()), share) for r in (x, y))

@@ -1,15 +1,18 @@
-"""A guard around any method: it watches signs that need no label, rolls back, and bounds what may be changed.
+"""A guard around any method: it watches signs that need no label, rolls back, and bounds what may
+be changed.
 
 Three things stand between a method and harm:
 
-* **Alarms** over the last ``window`` windows: the adapted class balance drifts from the source's; the adapted entropy
-  collapses against the source's; the adapted answers disagree with the source's; on the person's neutral clip (when it
-  is handed over) the adapted model finds "neutral" less often than the source does. An alarm puts back the last good
-  state, and the source answers for the next ``rest`` windows.
-* **A rule for a single answer**: one that differs from the source's counts only where the source was unsure and the
-  adapted one is surer.
-* **A budget**: of the answers the source gave to a class, at most the share ``budget`` may be changed, and of the
-  class it is changed to, not more than that share either. So a person's F1 per class can only fall by so much.
+* **Alarms** over the last ``window`` windows: the adapted class balance drifts from the source's;
+  the adapted entropy collapses against the source's; the adapted answers disagree with the
+  source's; on the person's neutral clip (when it is handed over) the adapted model finds "neutral"
+  less often than the source does. An alarm puts back the last good state, and the source answers
+  for the next ``rest`` windows.
+* **A rule for a single answer**: one that differs from the source's counts only where the source
+  was unsure and the adapted one is surer.
+* **A budget**: of the answers the source gave to a class, at most the share ``budget`` may be
+  changed, and of the class it is changed to, not more than that share either. So a person's F1 per
+  class can only fall by so much.
 
 What happened is in the state: ``log`` (the last ``log_size`` events) and ``counts`` (all of them).
 """
@@ -36,7 +39,8 @@ class Guarded:
 
     method: str = "tta-cap"
     settings: Mapping[str, Any] = field(default_factory=dict)
-    #: share of the source's answers per class that may be changed; 0 never changes one, 1 has no bound
+    #: share of the source's answers per class that may be changed; 0 never changes one, 1 has no
+    #: bound
     budget: float = 0.01
     #: the source is unsure below this probability of its answer
     unsure: float = 0.8
@@ -67,7 +71,10 @@ class Guarded:
         if not 0 <= self.budget <= 1:
             raise BadInput(f"guarded budget: expected a share in [0, 1], got {self.budget}")
         if min(self.window, self.rest, self.neutral_every, self.neutral_windows, self.log_size) < 1:
-            raise BadInput("guarded: expected window, rest, neutral_every, neutral_windows and log_size of at least 1")
+            raise BadInput(
+                "guarded: expected window, rest, neutral_every, neutral_windows and log_size of at "
+                "least 1"
+            )
 
     @property
     def inner(self) -> Adapter:
@@ -109,7 +116,9 @@ class Guarded:
         sign = _alarm(self, model, state)
         if sign:
             state |= {"inner": state["good"], "rest": self.rest, "adapted": state["source"]}
-            state = _noted(self, state, x, "alarms", {"sign": sign[0], "value": sign[1], "did": "rolled back"})
+            state = _noted(
+                self, state, x, "alarms", {"sign": sign[0], "value": sign[1], "did": "rolled back"}
+            )
         elif resting:
             state["rest"] -= 1
         elif len(state["source"]) == self.window and state["n"] % self.window == 0:
@@ -129,17 +138,21 @@ class Guarded:
 
 @lru_cache(maxsize=64)
 def _load(method: str, settings: str) -> Adapter:
-    """Methods are frozen values; finding one by name reads the plug-in folder, which a step must not do."""
+    """Methods are frozen values; finding one by name reads the plug-in folder, which a step must
+    not do.
+    """
     return load_method(method, **json.loads(settings))
 
 
 def decide(
     config: Guarded, tally: np.ndarray, source: np.ndarray, adapted: np.ndarray, quiet: bool
 ) -> tuple[bool, np.ndarray]:
-    """May the adapted answer stand? And the new ``tally (3, C)``: said by the source, left, joined, per class.
+    """May the adapted answer stand? And the new ``tally (3, C)``: said by the source, left, joined,
+    per class.
 
-    While it is not ``quiet`` (an alarm, a rest, the first windows) the source's answer stands. So it does where both
-    say the same class: a method's confidence alone could turn the mean of a recording, past every budget.
+    While it is not ``quiet`` (an alarm, a rest, the first windows) the source's answer stands. So
+    it does where both say the same class: a method's confidence alone could turn the mean of a
+    recording, past every budget.
     """
     a, b = int(source.argmax()), int(adapted.argmax())
     tally = tally.copy()
@@ -149,7 +162,8 @@ def decide(
     if source[a] >= config.unsure or adapted[b] <= source[a]:
         return False, tally
     if config.budget < 1 and (
-        tally[1, a] + 1 > config.budget * tally[0, a] or tally[2, b] + 1 > config.budget * tally[0, b]
+        tally[1, a] + 1 > config.budget * tally[0, a]
+        or tally[2, b] + 1 > config.budget * tally[0, b]
     ):
         return False, tally
     tally[1, a] += 1
@@ -158,7 +172,9 @@ def decide(
 
 
 def signs(config: Guarded, source: np.ndarray, adapted: np.ndarray) -> tuple[str, float] | None:
-    """The first alarm of probabilities ``(W, C)`` of the source and the adapted model: its name and value."""
+    """The first alarm of probabilities ``(W, C)`` of the source and the adapted model: its name and
+    value.
+    """
     drift = float(np.abs(adapted.mean(axis=0) - source.mean(axis=0)).max())
     if drift > config.max_drift:
         return "class balance", drift
@@ -187,18 +203,26 @@ def _alarm(config: Guarded, model: Any, state: Mapping[str, Any]) -> tuple[str, 
 
 
 def _neutral(config: Guarded, model: Any, given: Given) -> dict[str, Any]:
-    """Mean rows of some neutral windows, and the share that the source finds neutral; empty when not handed over.
+    """Mean rows of some neutral windows, and the share that the source finds neutral; empty when
+    not handed over.
 
     Only for models on an embedding track: a state holds small arrays, and no windows of pictures.
     """
     track = getattr(model, "track", None)
-    if Access.NEUTRAL not in config.needs or track is None or not given.neutral or not hasattr(model, "pooled"):
+    if (
+        Access.NEUTRAL not in config.needs
+        or track is None
+        or not given.neutral
+        or not hasattr(model, "pooled")
+    ):
         return {}
     rows = [model.pooled(x) for x in given.neutral]
     rows = [r for r in rows if r is not None][: config.neutral_windows]
     if not rows:
         return {}
-    found = [model.predict(_window_of(model, r)).probs.argmax() == config.neutral_class for r in rows]
+    found = [
+        model.predict(_window_of(model, r)).probs.argmax() == config.neutral_class for r in rows
+    ]
     return {"rows": np.stack(rows), "source": float(np.mean(found))}
 
 
@@ -209,7 +233,15 @@ def _window_of(model: Any, row: np.ndarray) -> Features:
     return Features("neutral", "neutral", {model.track: track}, (0.0, 1.0))
 
 
-def _noted(config: Guarded, state: Mapping[str, Any], x: Features, what: str, more: dict[str, Any]) -> dict[str, Any]:
-    event = {"what": what, "n": state["n"], "recording": x.recording, "start_s": x.span_s[0], **more}
+def _noted(
+    config: Guarded, state: Mapping[str, Any], x: Features, what: str, more: dict[str, Any]
+) -> dict[str, Any]:
+    event = {
+        "what": what,
+        "n": state["n"],
+        "recording": x.recording,
+        "start_s": x.span_s[0],
+        **more,
+    }
     counts = {**state["counts"], what: state["counts"][what] + 1}
     return {**state, "log": [*state["log"], event][-config.log_size :], "counts": counts}

@@ -1,4 +1,6 @@
-"""Pure functions that methods share: softmax, entropy, unit length. numpy in, numpy out; ``_t`` names are for torch."""
+"""Pure functions that methods share: softmax, entropy, unit length. numpy in, numpy out; ``_t``
+names are for torch.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,17 @@ def entropy_t(logits: Any) -> Any:
 
 
 def marginal_entropy_t(logits: Any) -> Any:
-    """Entropy in nats of the mean probability of torch logits ``(V, C)``: the loss of TPT and MEMO."""
+    """Entropy in nats of the mean probability of torch logits ``(V, C)``: the loss of TPT
+    and MEMO.
+    """
     logp = logits.log_softmax(-1)
     mean = logp.logsumexp(0) - math.log(len(logp))
     return -(mean.exp() * mean).sum(-1)
 
 
 def confident(logits: np.ndarray, share: float) -> np.ndarray:
-    """Indices of the ``share`` of rows ``(V, C)`` with the lowest entropy, at least one, most confident first."""
+    """Indices of the ``share`` of rows ``(V, C)`` with the lowest entropy, at least one, most
+    confident first.
+    """
     n = max(1, int(share * len(logits)))
     return np.argsort(entropy(softmax(logits)), kind="stable")[:n]

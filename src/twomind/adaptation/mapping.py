@@ -1,15 +1,17 @@
-"""What adaptation before use trains: a person's own map of the embedding, and a turn of the head behind it. torch.
+"""What adaptation before use trains: a person's own map of the embedding, and a turn of the head
+behind it. torch.
 
-The encoder stays as it is; embeddings ``z (N, D)`` are computed once. A map starts as the identity and the turn as
-nothing, so zero steps are the source model, and weight decay pulls back to it. Rows are trained in units of
-``u = (z - centre) / scale``, so one learning rate fits embeddings of any length::
+The encoder stays as it is; embeddings ``z (N, D)`` are computed once. A map starts as the identity
+and the turn as nothing, so zero steps are the source model, and weight decay pulls back to it. Rows
+are trained in units of ``u = (z - centre) / scale``, so one learning rate fits embeddings of any
+length::
 
     u'     = exp(gain) * u + shift + up relu(down u)
     logits = (centre + scale u') weight.T + bias + u' turn.T + offset
 
-A gain is an exponent because a divergence that looks at covariances or distances is blind to a mirrored axis, and a
-factor that passes through zero would turn the answers round. Everything lies in a plain dict of tensors, which is the
-person's state; the shared weights are only read.
+A gain is an exponent because a divergence that looks at covariances or distances is blind to a
+mirrored axis, and a factor that passes through zero would turn the answers round. Everything lies
+in a plain dict of tensors, which is the person's state; the shared weights are only read.
 """
 
 from __future__ import annotations
@@ -40,17 +42,28 @@ def rows_of(model: Any, xs: Sequence[Features], what: str) -> Any:
     read = [caches.read(model, x) for x in xs]
     rows = [r[0] for r in read if not isinstance(r, Prediction)]
     if not rows:
-        raise BadInput(f"expected windows of {what} that the model can read, got {len(xs)} of which none can be read")
+        raise BadInput(
+            f"expected windows of {what} that the model can read, got {len(xs)} of which none can "
+            "be read"
+        )
     return torch.from_numpy(np.stack(rows))
 
 
 def labelled_rows(model: Any, examples: Sequence[Example], what: str) -> tuple[Any, Any, list[str]]:
-    """Embeddings ``(N, D)``, classes ``(N,)`` and the person of each, of the windows that can be read."""
+    """Embeddings ``(N, D)``, classes ``(N,)`` and the person of each, of the windows that can be
+    read.
+    """
     import torch
 
-    kept = [(r[0], e.y, e.x.subject) for e in examples if not isinstance(r := caches.read(model, e.x), Prediction)]
+    kept = [
+        (r[0], e.y, e.x.subject)
+        for e in examples
+        if not isinstance(r := caches.read(model, e.x), Prediction)
+    ]
     if not kept:
-        raise BadInput(f"expected labelled windows of {what}, got {len(examples)} of which none can be read")
+        raise BadInput(
+            f"expected labelled windows of {what}, got {len(examples)} of which none can be read"
+        )
     rows, y, who = zip(*kept, strict=True)
     return torch.from_numpy(np.stack(rows)), torch.tensor(y), list(who)
 
@@ -65,7 +78,8 @@ def head_of(model: Any) -> tuple[Any, Any]:
 def start(model: Any, rows: Any, rank: int, rng: np.random.Generator) -> Tensors:
     """The identity map in units of ``rows (N, D)``, and the model's head without a turn.
 
-    ``rank`` is the width of the residual branch; 0 leaves it out. ``up`` starts at zero, ``down`` at random.
+    ``rank`` is the width of the residual branch; 0 leaves it out. ``up`` starts at zero, ``down``
+    at random.
     """
     import torch
 
@@ -109,7 +123,9 @@ def answered(params: Tensors, u: Any) -> Any:
 
 
 def batches(n: int, size: int, rng: np.random.Generator) -> Any:
-    """Endless index arrays over ``n`` rows, shuffled anew each pass; all at once when ``n`` fits into ``size``."""
+    """Endless index arrays over ``n`` rows, shuffled anew each pass; all at once when ``n`` fits
+    into ``size``.
+    """
     while True:
         order = rng.permutation(n)
         for at in range(0, max(n - size, 0) + 1, size):
@@ -125,9 +141,11 @@ def descend(
     momentum: float = 0.9,
     decay: float = 1e-3,
 ) -> Tensors:
-    """``steps`` of gradient descent with Nesterov momentum on ``names``; as torch.optim.SGD, but returns new tensors.
+    """``steps`` of gradient descent with Nesterov momentum on ``names``; as torch.optim.SGD, but
+    returns new tensors.
 
-    ``loss(params, step)`` is differentiated; ``lr(done)`` gives the rate at the share ``done`` of all steps.
+    ``loss(params, step)`` is differentiated; ``lr(done)`` gives the rate at the share ``done`` of
+    all steps.
 
     Raises:
         BadInput: the loss stopped being finite, and with which rate.
@@ -143,7 +161,9 @@ def descend(
             grads = torch.autograd.grad(value, list(own.values()), allow_unused=True)
         rate = lr(step / max(steps, 1))
         if not bool(torch.isfinite(value)):
-            raise BadInput(f"adaptation diverged at step {step} of {steps} (rate {rate:.3g}); use a smaller lr")
+            raise BadInput(
+                f"adaptation diverged at step {step} of {steps} (rate {rate:.3g}); use a smaller lr"
+            )
         for (name, w), g in zip(own.items(), grads, strict=True):
             w = w.detach()
             g = decay * w + (0 if g is None else g)

@@ -1,7 +1,8 @@
-"""Labels that unlabelled rows get from each other: SHOT's centroids, NRC's neighbours, confident views. torch.
+"""Labels that unlabelled rows get from each other: SHOT's centroids, NRC's neighbours, confident
+views. torch.
 
-SHOT: Liang, Hu and Feng, ICML 2020. NRC: Yang et al., NeurIPS 2021. Confident views: subject-based adaptation, Zeeshan
-et al., FG 2024. Rows are ``(N, D)``, probabilities ``(N, C)``.
+SHOT: Liang, Hu and Feng, ICML 2020. NRC: Yang et al., NeurIPS 2021. Confident views: subject-based
+adaptation, Zeeshan et al., FG 2024. Rows are ``(N, D)``, probabilities ``(N, C)``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ def diversity(logits: Any, eps: float = 1e-5) -> Any:
 
 
 def information(logits: Any, spread: float = 1.0, eps: float = 1e-5) -> Any:
-    """SHOT's information maximisation, as a loss: sure rows, spread over classes. ``spread`` weighs the second part."""
+    """SHOT's information maximisation, as a loss: sure rows, spread over classes. ``spread`` weighs
+    the second part.
+    """
     return mean_entropy(logits, eps) - spread * diversity(logits, eps)
 
 
@@ -39,11 +42,14 @@ def _nearest(rows: Any, centroids: Any, distance: str) -> Any:
     return torch.cdist(rows, centroids).argmin(1)
 
 
-def centroid_labels(rows: Any, probs: Any, distance: str = "cosine", above: int = 0, rounds: int = 2) -> Any:
-    """SHOT's pseudo-labels ``(N,)``: nearest centroid among classes that more than ``above`` rows are predicted as.
+def centroid_labels(
+    rows: Any, probs: Any, distance: str = "cosine", above: int = 0, rounds: int = 2
+) -> Any:
+    """SHOT's pseudo-labels ``(N,)``: nearest centroid among classes that more than ``above`` rows
+    are predicted as.
 
-    The first round's centroids are weighted by ``probs``, the next ones by the labels so far. With ``cosine`` a 1 is
-    appended to each row and the row scaled to length 1, as released.
+    The first round's centroids are weighted by ``probs``, the next ones by the labels so far. With
+    ``cosine`` a 1 is appended to each row and the row scaled to length 1, as released.
 
     Raises:
         BadInput: the distance is unknown, or no class has that many predictions.
@@ -75,10 +81,11 @@ class Near(NamedTuple):
 
 
 def near(rows: Any, where: Any, bank: Any, k: int, kk: int, barred: Any = None) -> Near:
-    """Nearest by cosine of the batch ``rows (B, D)`` at ``where (B,)`` of ``bank (N, D)``; all rows of length 1.
+    """Nearest by cosine of the batch ``rows (B, D)`` at ``where (B,)`` of ``bank (N, D)``; all rows
+    of length 1.
 
-    A row is not its own neighbour; it may be a neighbour's neighbour. ``barred (N, N)`` marks pairs that do not count
-    (frames next to each other say nothing new).
+    A row is not its own neighbour; it may be a neighbour's neighbour. ``barred (N, N)`` marks pairs
+    that do not count (frames next to each other say nothing new).
 
     Raises:
         BadInput: the bank has too few rows for ``k`` or ``kk``.
@@ -87,12 +94,16 @@ def near(rows: Any, where: Any, bank: Any, k: int, kk: int, barred: Any = None) 
 
     most = len(bank) - 1
     if not (0 < k <= most and 0 < kk <= most):
-        raise BadInput(f"{len(bank)} rows have at most {most} neighbours each, asked for k={k}, kk={kk}")
+        raise BadInput(
+            f"{len(bank)} rows have at most {most} neighbours each, asked for k={k}, kk={kk}"
+        )
 
     def nearest(queries: Any, own: Any, n: int) -> Any:
         cosine = queries @ bank.T
         if barred is not None:
-            cosine = cosine - 4.0 * barred[own].to(cosine.dtype)  # behind every other row; never behind itself
+            cosine = cosine - 4.0 * barred[own].to(
+                cosine.dtype
+            )  # behind every other row; never behind itself
         cosine = cosine.scatter(1, own[:, None], -torch.inf)
         return cosine.topk(n, dim=1).indices
 
@@ -102,25 +113,32 @@ def near(rows: Any, where: Any, bank: Any, k: int, kk: int, barred: Any = None) 
 
 
 def reciprocity(found: Near, where: Any) -> Any:
-    """How often the row at ``where (B,)`` occurs among each neighbour's neighbours: ``(B, K)`` counts."""
+    """How often the row at ``where (B,)`` occurs among each neighbour's neighbours: ``(B, K)``
+    counts.
+    """
     return (found.second == where[:, None, None]).sum(-1)
 
 
 def affinities(found: Near, where: Any, r: float = 0.1, released: bool = False) -> Any:
     """First-order weights ``A (B, K)``: the reciprocity count, or ``r`` where there is none.
 
-    ``released=True`` repeats the VisDA script's slip: filling the second-order weights in place overwrote these, so
-    every weight is ``r`` and reciprocity is off. The script for Office-Home is as defined.
+    ``released=True`` repeats the VisDA script's slip: filling the second-order weights in place
+    overwrote these, so every weight is ``r`` and reciprocity is off. The script for Office-Home is
+    as defined.
     """
     count = reciprocity(found, where).float()
     return count * 0 + r if released else count.where(count > 0, count.new_full((), r))
 
 
-def nrc(logits: Any, found: Near, weights: Any, scores: Any, r: float = 0.1, spread: float = 1.0) -> Any:
-    """NRC's loss of a batch: ``-mean_i sum_k A p_i·s_k - mean_i sum_km r p_i·s_m - spread · diversity``.
+def nrc(
+    logits: Any, found: Near, weights: Any, scores: Any, r: float = 0.1, spread: float = 1.0
+) -> Any:
+    """NRC's loss of a batch: ``-mean_i sum_k A p_i·s_k - mean_i sum_km r p_i·s_m - spread ·
+    diversity``.
 
-    ``logits (B, C)`` of the batch (with gradient), ``scores (N, C)`` the bank (constant), ``weights (B, K)``.
-    The released form goes through ``kl_div`` with probabilities as input: same gradient, a constant apart.
+    ``logits (B, C)`` of the batch (with gradient), ``scores (N, C)`` the bank (constant), ``weights
+    (B, K)``. The released form goes through ``kl_div`` with probabilities as input: same gradient,
+    a constant apart.
     """
     probs = logits.softmax(-1)
     scores = scores.detach()
@@ -130,7 +148,9 @@ def nrc(logits: Any, found: Near, weights: Any, scores: Any, r: float = 0.1, spr
 
 
 def decayed(lr: float, done: float) -> float:
-    """Learning rate of SHOT and NRC at the share ``done`` of all steps: ``lr (1 + 10 done)^-0.75``."""
+    """Learning rate of SHOT and NRC at the share ``done`` of all steps: ``lr (1 + 10
+    done)^-0.75``.
+    """
     return float(lr * (1 + 10 * done) ** -0.75)
 
 
@@ -152,11 +172,14 @@ def confident_views(logits: Any, other: Any, above: float) -> Confident:
     (top, label), (top_other, label_other) = (v.softmax(-1).max(-1) for v in (logits, other))
     confidence = (top + top_other) / 2
     rows = (confidence > above).nonzero()[:, 0]
-    return Confident(rows, confidence[rows], torch.where(top >= top_other, label, label_other)[rows])
+    return Confident(
+        rows, confidence[rows], torch.where(top >= top_other, label, label_other)[rows]
+    )
 
 
 def confident_per_class(probs: Any, labels: Any, share: float) -> Any:
-    """Mask ``(N,)``: of each label, the ``share`` of rows (at least one) whose probability of it is highest.
+    """Mask ``(N,)``: of each label, the ``share`` of rows (at least one) whose probability of it is
+    highest.
 
     A confidence threshold keeps rows of the easy class only; a share per class keeps both.
     """

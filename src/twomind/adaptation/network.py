@@ -1,7 +1,9 @@
-"""A person's own copy of the model's network, trained on source people and the person at once (DAN's training). torch.
+"""A person's own copy of the model's network, trained on source people and the person at once
+(DAN's training). torch.
 
-Only for a model that carries its network (``EmbeddingRecogniser.network``); where the embeddings were computed before,
-there is nothing to train, and it refuses. A person's state is then the whole network and the head, not a small map.
+Only for a model that carries its network (``EmbeddingRecogniser.network``); where the embeddings
+were computed before, there is nothing to train, and it refuses. A person's state is then the whole
+network and the head, not a small map.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ def of(model: Any, name: str) -> Any:
     network = getattr(model, "network", None)
     if network is None:
         raise BadInput(
-            f"{name}: scope=network trains the model's network, and this model has none: its encoder ran before, and "
+            f"{name}: scope=network trains the model's network, and this model has none: its "
+            "encoder ran before, and "
             "what is left is a linear head; use scope=map, or an EmbeddingRecogniser with network="
         )
     return network
@@ -39,8 +42,13 @@ def _rows(model: Any, xs: Sequence[Features], what: str) -> tuple[Any, list[int]
 
     read = [(n, row) for n, x in enumerate(xs) if (row := model.inputs(x)) is not None]
     if not read:
-        raise BadInput(f"expected windows of {what} that the model can read, got {len(xs)} of which none can be read")
-    return torch.from_numpy(np.stack([row for _, row in read]).astype(np.float32)), [n for n, _ in read]
+        raise BadInput(
+            f"expected windows of {what} that the model can read, got {len(xs)} of which none can "
+            "be read"
+        )
+    return torch.from_numpy(np.stack([row for _, row in read]).astype(np.float32)), [
+        n for n, _ in read
+    ]
 
 
 def fit(
@@ -53,10 +61,12 @@ def fit(
     batch: int,
     lr: float,
 ) -> State:
-    """Network and head after ``steps`` of Adam on the source's cross-entropy plus ``apart(z_source, z_person)``.
+    """Network and head after ``steps`` of Adam on the source's cross-entropy plus ``apart(z_source,
+    z_person)``.
 
-    Each step takes ``batch`` rows of either side (all, where there are fewer) through one network. Batches that are not
-    full are left out: with few rows the biased MMD is mostly noise, and pulls all the same.
+    Each step takes ``batch`` rows of either side (all, where there are fewer) through one network.
+    Batches that are not full are left out: with few rows the biased MMD is mostly noise, and pulls
+    all the same.
 
     Raises:
         BadInput: no window can be read, or the loss stopped being finite.
@@ -79,7 +89,10 @@ def fit(
             own, other = z[: len(a)], z[len(a) :]
             loss = F.cross_entropy(own @ weight.T + bias, y[a]) + apart(own, other)
             if not bool(torch.isfinite(loss)):
-                raise BadInput(f"adaptation diverged at step {step} of {steps} (rate {lr:.3g}); use a smaller rate")
+                raise BadInput(
+                    f"adaptation diverged at step {step} of {steps} (rate {lr:.3g}); use a smaller "
+                    "rate"
+                )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -96,7 +109,9 @@ def predict(model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         return model.predict(x), state
     with torch.no_grad():
         z = torch.func.functional_call(
-            of(model, "network"), state["network"], (torch.from_numpy(np.asarray(row, np.float32))[None],)
+            of(model, "network"),
+            state["network"],
+            (torch.from_numpy(np.asarray(row, np.float32))[None],),
         )
         logits = model.normed(z) @ state["head"]["weight"].T + state["head"]["bias"]
     return from_logits(x, logits[0]), state

@@ -1,13 +1,15 @@
-"""A person's offset: how much more, or less, one person is coded with a class than the source model says.
+"""A person's offset: how much more, or less, one person is coded with a class than the source model
+says.
 
-``logits + b`` with ``b ~ N(0, sd**2)`` on the log-odds between two classes: a random intercept per person. The source
-model was fitted over people, so its log-odds are already flattened by how people differ (MacKay 1992: by
-``sqrt(1 + pi * variance / 8)``). Hence, with ``v`` the variance of ``b`` that is left after ``k`` coded answers::
+``logits + b`` with ``b ~ N(0, sd**2)`` on the log-odds between two classes: a random intercept per
+person. The source model was fitted over people, so its log-odds are already flattened by how people
+differ (MacKay 1992: by ``sqrt(1 + pi * variance / 8)``). Hence, with ``v`` the variance of ``b``
+that is left after ``k`` coded answers::
 
     log-odds = (stretch(sd**2) * log-odds of the source + b) / stretch(v)
 
-With no coded answer ``b = 0`` and ``v = sd**2``: exactly the source. With many, ``v`` goes to 0: the person's own.
-numpy only.
+With no coded answer ``b = 0`` and ``v = sd**2``: exactly the source. With many, ``v`` goes to 0:
+the person's own. numpy only.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import numpy as np
 
 from twomind.adaptation.losses import softmax
 
-#: Standard deviation of the log-odds between people when nothing was measured on source people. Stated, not fitted; the
-#: fitted value on the public BAH answers is in docs/profile.md.
+#: Standard deviation of the log-odds between people when nothing was measured on source people.
+#: Stated, not fitted; the fitted value on the public BAH answers is in docs/profile.md.
 DEFAULT_SD = 1.0
 #: No offset is fitted beyond this spread: a few separable people would drive it to infinity.
 _MAX_SD = 3.0
@@ -29,7 +31,9 @@ _NEWTON_STEPS = 50
 
 @dataclass(frozen=True)
 class Offset:
-    """What is known of a person: ``shift (C,)`` summing to 0, ``variance`` left in a log-odds, from ``n`` answers."""
+    """What is known of a person: ``shift (C,)`` summing to 0, ``variance`` left in a log-odds, from
+    ``n`` answers.
+    """
 
     shift: np.ndarray
     variance: float
@@ -42,23 +46,27 @@ def stretch(variance: float) -> float:
 
 
 def estimate(logits: np.ndarray, y: np.ndarray, sd: float) -> Offset:
-    """The most probable offset given coded answers: source ``logits (k, C)``, labels ``y (k,)``, prior ``sd``.
+    """The most probable offset given coded answers: source ``logits (k, C)``, labels ``y (k,)``,
+    prior ``sd``.
 
-    Newton's method on a strictly convex loss; ``variance`` is that of the Laplace approximation, the mean over pairs of
-    classes.
+    Newton's method on a strictly convex loss; ``variance`` is that of the Laplace approximation,
+    the mean over pairs of classes.
     """
     k, n_classes = logits.shape
     if k == 0 or sd <= 0:
         return Offset(np.zeros(n_classes), sd * sd, k)
     steep = stretch(sd * sd) * np.asarray(logits, float)
     target = np.eye(n_classes)[np.asarray(y, int)]
-    # Each class carries half of the variance, so that a difference of two has all of it; the sum stays zero by itself.
+    # Each class carries half of the variance, so that a difference of two has all of it; the sum
+    # stays zero by itself.
     weight = 2.0 / (sd * sd)
     b = np.zeros(n_classes)
 
     def loss(b: np.ndarray) -> float:
         z = steep + b
-        return float((np.logaddexp.reduce(z, axis=1) - (z * target).sum(axis=1)).sum() + weight * (b @ b) / 2)
+        return float(
+            (np.logaddexp.reduce(z, axis=1) - (z * target).sum(axis=1)).sum() + weight * (b @ b) / 2
+        )
 
     hessian = np.eye(n_classes)
     for _ in range(_NEWTON_STEPS):
@@ -74,7 +82,9 @@ def estimate(logits: np.ndarray, y: np.ndarray, sd: float) -> Offset:
             break
     covariance = np.linalg.inv(hessian)
     pairs = [(i, j) for i in range(n_classes) for j in range(i)]
-    variance = float(np.mean([covariance[i, i] + covariance[j, j] - 2 * covariance[i, j] for i, j in pairs]))
+    variance = float(
+        np.mean([covariance[i, i] + covariance[j, j] - 2 * covariance[i, j] for i, j in pairs])
+    )
     return Offset(b - b.mean(), variance, k)
 
 
@@ -85,17 +95,21 @@ def apply(logits: np.ndarray, offset: Offset, sd: float) -> np.ndarray:
 
 
 def fit_sd(logits: np.ndarray, y: np.ndarray, subject: np.ndarray, n_nodes: int = 31) -> float:
-    """The spread between source people under which their labels are likeliest (empirical Bayes); two classes.
+    """The spread between source people under which their labels are likeliest (empirical Bayes);
+    two classes.
 
-    ``logits (N, 2)`` must come from models that never saw the person (out of fold), ``y (N,)``, ``subject (N,)``. The
-    offset of each person is integrated out by Gauss-Hermite quadrature; 0 when people do not differ.
+    ``logits (N, 2)`` must come from models that never saw the person (out of fold), ``y (N,)``,
+    ``subject (N,)``. The offset of each person is integrated out by Gauss-Hermite quadrature; 0
+    when people do not differ.
 
     Raises:
         ValueError: not two classes, or lengths that differ.
     """
     logits, y = np.asarray(logits, float), np.asarray(y, int)
     if logits.ndim != 2 or logits.shape[1] != 2 or len(y) != len(logits) or len(subject) != len(y):
-        raise ValueError(f"fit_sd: expected logits (N, 2), y (N,), subject (N,), got {logits.shape}, {y.shape}")
+        raise ValueError(
+            f"fit_sd: expected logits (N, 2), y (N,), subject (N,), got {logits.shape}, {y.shape}"
+        )
     from scipy.optimize import minimize_scalar
 
     nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)

@@ -1,8 +1,9 @@
 """Prototypes of source people, and which people stand for a new one (TTA-CaP, offline part).
 
-Per person and class: DBSCAN over a grid, the clustering that is both fine and stable under bootstraps wins, and each
-cluster leaves its medoid. People are compared by the 2-Wasserstein distance of diagonal Gaussians. One matrix of
-pairwise distances serves the quantiles, all clusterings and all bootstraps.
+Per person and class: DBSCAN over a grid, the clustering that is both fine and stable under
+bootstraps wins, and each cluster leaves its medoid. People are compared by the 2-Wasserstein
+distance of diagonal Gaussians. One matrix of pairwise distances serves the quantiles, all
+clusterings and all bootstraps.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Search:
 
 @dataclass(frozen=True)
 class Prototypes:
-    """Rows of the input that are the medoids, and the winning clustering (nan and ``fallback`` when none won)."""
+    """Rows of the input that are the medoids, and the winning clustering (nan and ``fallback`` when
+    none won).
+    """
 
     rows: np.ndarray
     eps: float = math.nan
@@ -67,9 +70,9 @@ def distances(features: np.ndarray) -> np.ndarray:
 def cluster(distance: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
     """DBSCAN labels ``(N,)``, -1 is noise; a point counts as its own neighbour.
 
-    The same labels as scikit-learn's ``DBSCAN(metric="precomputed")`` (a test compares them), without its set-up,
-    which is most of the time at this size: clusters are the connected core points, numbered by their first one; a
-    border point goes to the first cluster that reaches it.
+    The same labels as scikit-learn's ``DBSCAN(metric="precomputed")`` (a test compares them),
+    without its set-up, which is most of the time at this size: clusters are the connected core
+    points, numbered by their first one; a border point goes to the first cluster that reaches it.
     """
     near = distance <= eps
     core = np.flatnonzero(near.sum(axis=1) >= min_samples)
@@ -88,7 +91,9 @@ def cluster(distance: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
 
 
 def rand_index(a: np.ndarray, b: np.ndarray) -> float:
-    """Adjusted Rand index of two labellings ``(N,)`` (Hubert and Arabie 1985); 1 when both are one single cluster."""
+    """Adjusted Rand index of two labellings ``(N,)`` (Hubert and Arabie 1985); 1 when both are one
+    single cluster.
+    """
     _, i = np.unique(a, return_inverse=True)
     _, j = np.unique(b, return_inverse=True)
     table = np.zeros((i.max() + 1, j.max() + 1))
@@ -103,8 +108,12 @@ def rand_index(a: np.ndarray, b: np.ndarray) -> float:
     return 1.0 if most == chance else (both - chance) / (most - chance)
 
 
-def stability(distance: np.ndarray, eps: float, min_samples: int, seed: int, search: Search) -> float:
-    """Mean adjusted Rand index over all pairs of bootstraps, on the points they share (noise is a cluster)."""
+def stability(
+    distance: np.ndarray, eps: float, min_samples: int, seed: int, search: Search
+) -> float:
+    """Mean adjusted Rand index over all pairs of bootstraps, on the points they share (noise is a
+    cluster).
+    """
     rng, n = np.random.RandomState(seed), len(distance)  # the published program's draws
     size = int(search.fraction * n)
     drawn = []
@@ -122,7 +131,8 @@ def stability(distance: np.ndarray, eps: float, min_samples: int, seed: int, sea
 
 
 def build(features: np.ndarray, seed: int = 0, search: Search | None = None) -> Prototypes:
-    """Medoids of one person and class; ``features (N, D)`` are any length, they are set to length 1.
+    """Medoids of one person and class; ``features (N, D)`` are any length, they are set to length
+    1.
 
     Fewer than ten rows, or no valid clustering: the one row nearest to the mean.
     """
@@ -170,23 +180,34 @@ def _search(rows: np.ndarray, seed: int, search: Search) -> tuple[np.ndarray, Pr
             score = validity + search.stability_weight * steady
             if best is None or score > best[1].score:
                 none = np.zeros(0, np.int64)
-                best = labels, Prototypes(none, float(eps), m, score, validity, steady, noise, clusters)
+                best = (
+                    labels,
+                    Prototypes(none, float(eps), m, score, validity, steady, noise, clusters),
+                )
     return best
 
 
 def gaussian(rows: np.ndarray, shrink: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and diagonal population variance ``(D,)`` of ``rows (N, D)``, the variance shrunk towards 1.
+    """Mean and diagonal population variance ``(D,)`` of ``rows (N, D)``, the variance shrunk
+    towards 1.
 
-    For vectors of length 1 the floor dominates the variances, so that comparing people is in effect comparing means.
+    For vectors of length 1 the floor dominates the variances, so that comparing people is in effect
+    comparing means.
     """
     if not len(rows):
         raise BadInput("gaussian: expected at least one row, got none")
     return rows.mean(axis=0), (1 - shrink) * rows.var(axis=0) + shrink
 
 
-def wasserstein2(mean: np.ndarray, variance: np.ndarray, means: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """Squared 2-Wasserstein distance of one diagonal Gaussian ``(D,)`` to several ``(S, D)`` → ``(S,)``."""
-    mean, variance, means, variances = (np.asarray(a, np.float64) for a in (mean, variance, means, variances))
+def wasserstein2(
+    mean: np.ndarray, variance: np.ndarray, means: np.ndarray, variances: np.ndarray
+) -> np.ndarray:
+    """Squared 2-Wasserstein distance of one diagonal Gaussian ``(D,)`` to several ``(S, D)`` →
+    ``(S,)``.
+    """
+    mean, variance, means, variances = (
+        np.asarray(a, np.float64) for a in (mean, variance, means, variances)
+    )
     between = ((means - mean) ** 2).sum(axis=1)
     cross = np.sqrt(np.maximum(variances * variance, 1e-12))
     return np.asarray(between + (variances + variance - 2 * cross).sum(axis=1))
@@ -194,12 +215,16 @@ def wasserstein2(mean: np.ndarray, variance: np.ndarray, means: np.ndarray, vari
 
 def personal(subject: np.ndarray, classes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Indices of the prototypes of the chosen people: class by class, the nearest person first."""
-    found = [np.flatnonzero((classes == c) & (subject == s)) for c in np.unique(classes) for s in chosen]
+    found = [
+        np.flatnonzero((classes == c) & (subject == s)) for c in np.unique(classes) for s in chosen
+    ]
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def cap(rows: np.ndarray, classes: np.ndarray, mean: np.ndarray, per_class: int) -> np.ndarray:
-    """Indices of at most ``per_class`` rows per class, by cosine to the person's mean, the largest first; 0 = all."""
+    """Indices of at most ``per_class`` rows per class, by cosine to the person's mean, the largest
+    first; 0 = all.
+    """
     if not per_class:
         return np.arange(len(rows))
     cosine = unit(rows) @ unit(mean[None])[0]
@@ -213,10 +238,12 @@ def cap(rows: np.ndarray, classes: np.ndarray, mean: np.ndarray, per_class: int)
 def summary_of(
     people: dict[str, tuple[np.ndarray, np.ndarray]], n_classes: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """The source summary TTA-CaP reads, of ``{person: (embeddings (N, D), labels (N,))}`` at the source site.
+    """The source summary TTA-CaP reads, of ``{person: (embeddings (N, D), labels (N,))}`` at the
+    source site.
 
-    Returns ``prototypes (K, D)``, ``prototype_class (K,)``, ``prototype_subject (K,)`` (positions in the sorted names)
-    and ``subject_mean``, ``subject_variance (S, D)``. No window leaves the source site except the medoids.
+    Returns ``prototypes (K, D)``, ``prototype_class (K,)``, ``prototype_subject (K,)`` (positions
+    in the sorted names) and ``subject_mean``, ``subject_variance (S, D)``. No window leaves the
+    source site except the medoids.
     """
     rows, classes, subjects, means, variances = [], [], [], [], []
     for s, name in enumerate(sorted(people)):

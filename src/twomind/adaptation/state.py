@@ -24,17 +24,29 @@ def _flatten(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
         bad = [k for k in value if not isinstance(k, str)]
         if bad:
             raise TypeError(f"state{path}: expected text as names, got {bad[0]!r}")
-        return {"kind": "map", "of": {k: _flatten(v, f"{path}/{k}", arrays) for k, v in value.items()}}
+        return {
+            "kind": "map",
+            "of": {k: _flatten(v, f"{path}/{k}", arrays) for k, v in value.items()},
+        }
     if isinstance(value, list | tuple):
         kind = "tuple" if isinstance(value, tuple) else "list"
-        return {"kind": kind, "of": [_flatten(v, f"{path}/{i}", arrays) for i, v in enumerate(value)]}
+        return {
+            "kind": kind,
+            "of": [_flatten(v, f"{path}/{i}", arrays) for i, v in enumerate(value)],
+        }
     if isinstance(value, np.ndarray | np.generic) or _is_tensor(value):
         tensor = _is_tensor(value)
         arrays[path] = value.detach().cpu().numpy() if tensor else np.asarray(value)
-        return {"kind": "tensor" if tensor else "array", "at": path, "shape": list(np.shape(arrays[path]))}
+        return {
+            "kind": "tensor" if tensor else "array",
+            "at": path,
+            "shape": list(np.shape(arrays[path])),
+        }
     if value is None or isinstance(value, bool | int | float | str):
         return {"kind": "plain", "value": value}
-    raise TypeError(f"state{path}: expected arrays, tensors and plain values, got {type(value).__name__}")
+    raise TypeError(
+        f"state{path}: expected arrays, tensors and plain values, got {type(value).__name__}"
+    )
 
 
 def _rebuild(node: Any, arrays: Mapping[str, np.ndarray]) -> Any:

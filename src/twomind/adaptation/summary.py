@@ -12,8 +12,8 @@ from twomind.types import Example, Prediction
 
 
 def class_means(model: Any, source: Iterable[Example]) -> dict[str, np.ndarray]:
-    """``class_mean (C, D)`` in the embedding space of ``model.run`` (nan where a class has no window), and
-    ``class_count (C,)``."""
+    """``class_mean (C, D)`` in the embedding space of ``model.run`` (nan where a class has no
+    window), and ``class_count (C,)``."""
     n_classes, dim = caches.head(model)[0].shape
     total, count = np.zeros((n_classes, dim)), np.zeros(n_classes, np.int64)
     for e in source:

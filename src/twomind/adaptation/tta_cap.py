@@ -1,10 +1,13 @@
-"""TTA-CaP: caches of the person's own confident and ambiguous windows beside prototypes of source people.
+"""TTA-CaP: caches of the person's own confident and ambiguous windows beside prototypes of source
+people.
 
-The one implementation behind ``tta-cap`` (corrected default), ``tta-cap-v1`` and ``tta-cap-wacv`` (the two published
-programs). arXiv 2603.21309; written from notes and recorded numbers, no line of the released code was used.
+The one implementation behind ``tta-cap`` (corrected default), ``tta-cap-v1`` and ``tta-cap-wacv``
+(the two published programs). arXiv 2603.21309; written from notes and recorded numbers, no line of
+the released code was used.
 
-Nothing feeds back: label, entropy and gates depend on the window alone. So a stream can be stepped, or evaluated as
-one batch (:func:`evaluate`); both use the same batched pieces, with ``T = 1`` in a step.
+Nothing feeds back: label, entropy and gates depend on the window alone. So a stream can be stepped,
+or evaluated as one batch (:func:`evaluate`); both use the same batched pieces, with ``T = 1`` in a
+step.
 """
 
 from __future__ import annotations
@@ -44,15 +47,16 @@ _ALLOWED = {
 class TTACap:
     """Settings; the defaults are the corrected method.
 
-    Deviations from both published programs: entropies are fractions of ``ln C`` before thresholding, so that the
-    ambiguous band has an upper end for two classes; a class without prototypes is unavailable, not ``-1e9``, and a
-    cache that lacks a class is not looked up; a window is looked up before it is written, so that it cannot retrieve
-    itself; all classes are searched (searching only the predicted class can never change a label); the caches live as
-    long as the person's state.
+    Deviations from both published programs: entropies are fractions of ``ln C`` before
+    thresholding, so that the ambiguous band has an upper end for two classes; a class without
+    prototypes is unavailable, not ``-1e9``, and a cache that lacks a class is not looked up; a
+    window is looked up before it is written, so that it cannot retrieve itself; all classes are
+    searched (searching only the predicted class can never change a label); the caches live as long
+    as the person's state.
     """
 
-    #: when the caches are emptied inside a person's state: at each new recording, or never (``subject`` = ``never``
-    #: here: whose state it is, ``stream`` decides)
+    #: when the caches are emptied inside a person's state: at each new recording, or never
+    #: (``subject`` = ``never`` here: whose state it is, ``stream`` decides)
     reset_scope: str = "subject"
     #: is a window written ``before`` or ``after`` it is looked up
     write_order: str = "after"
@@ -60,7 +64,8 @@ class TTACap:
     neg_class: str = "pred"
     #: which classes are looked up: the predicted one (``bucket``) or ``all``
     search: str = "all"
-    #: ``mix`` of class centroids by their scores, mean of the nearest of the predicted ``class``, or ``none``
+    #: ``mix`` of class centroids by their scores, mean of the nearest of the predicted ``class``,
+    #: or ``none``
     source_term: str = "mix"
     #: add in embedding space and classify again, or add scores to the logits
     fusion_space: str = "embed"
@@ -78,8 +83,9 @@ class TTACap:
     entropy_unit: str = "fraction"
     #: a class without prototypes
     empty_class: str = "unavailable"
-    #: whose prototypes: of ``all`` source people, or of the ``n_people`` nearest to the person's own ``neutral`` clip
-    #: or to unlabelled ``target`` windows known in advance. This decides what the method needs.
+    #: whose prototypes: of ``all`` source people, or of the ``n_people`` nearest to the person's
+    #: own ``neutral`` clip or to unlabelled ``target`` windows known in advance. This decides what
+    #: the method needs.
     select: str = "all"
     n_people: int = 3
     #: predicted labels in the temporal gate, the present one included
@@ -101,13 +107,15 @@ class TTACap:
     beta: float = 10.0
     #: sharpness of the centroid mix
     gamma: float = 10.0
-    #: weights of the parts beside the window's own, which is 1; together they do not outweigh it (published: 1 each)
+    #: weights of the parts beside the window's own, which is 1; together they do not outweigh it
+    #: (published: 1 each)
     lam_src: float = 0.3
     lam_pos: float = 0.3
     lam_neg: float = 0.3
     #: of ``attention``
     temperature: float = 1.0
-    #: with the entropy gate off: are windows that fail the positive gates written to the negative cache (v1) or not
+    #: with the entropy gate off: are windows that fail the positive gates written to the negative
+    #: cache (v1) or not
     negative_without_entropy: bool = False
 
     def __post_init__(self) -> None:
@@ -115,9 +123,17 @@ class TTACap:
             caches.one_of(f"tta_cap {name}", getattr(self, name), allowed)
         unknown = set(self._gates) - {"temp", "entropy", "proto"}
         if unknown:
-            raise BadInput(f"tta_cap gates: expected some of temp,entropy,proto, got {self.gates!r}")
-        if min(self.window, self.proto_top_k, self.top_k, self.n_pos, self.n_neg, self.n_people) < 1:
-            raise BadInput("tta_cap: expected window, proto_top_k, top_k, n_pos, n_neg and n_people of at least 1")
+            raise BadInput(
+                f"tta_cap gates: expected some of temp,entropy,proto, got {self.gates!r}"
+            )
+        if (
+            min(self.window, self.proto_top_k, self.top_k, self.n_pos, self.n_neg, self.n_people)
+            < 1
+        ):
+            raise BadInput(
+                "tta_cap: expected window, proto_top_k, top_k, n_pos, n_neg and n_people of at "
+                "least 1"
+            )
 
     @property
     def _gates(self) -> tuple[str, ...]:
@@ -125,7 +141,9 @@ class TTACap:
 
     @property
     def needs(self) -> Access:
-        extra = {"all": Access.NOTHING, "neutral": Access.NEUTRAL, "target": Access.TARGET}[self.select]
+        extra = {"all": Access.NOTHING, "neutral": Access.NEUTRAL, "target": Access.TARGET}[
+            self.select
+        ]
         return Access.SUMMARY | extra
 
     def begin(self, model: Any, given: Given) -> State:
@@ -158,7 +176,9 @@ class TTACap:
         if positive[0]:
             state["positive"] = caches.insert(before[0], pred, w.z[0], float(w.entropy[0]), n)
         elif negative[0]:
-            state["negative"] = caches.insert(before[1], int(w.neg_class[0]), w.z[0], float(w.entropy[0]), n)
+            state["negative"] = caches.insert(
+                before[1], int(w.neg_class[0]), w.z[0], float(w.entropy[0]), n
+            )
         seen = (state["positive"], state["negative"]) if self.write_order == "before" else before
         rows = [_searched(self, c["z"][None], (c["at"] >= 0)[None], w.pred) for c in seen]
         fused = fuse(self, w, bank, weight, bias, *rows)
@@ -175,17 +195,25 @@ class Bank:
 
     @classmethod
     def of(cls, rows: np.ndarray, classes: np.ndarray, n_classes: int, dim: int) -> Bank:
-        rows = np.asarray(rows, np.float32).reshape(-1, np.shape(rows)[-1] if np.ndim(rows) == 2 else dim)
+        rows = np.asarray(rows, np.float32).reshape(
+            -1, np.shape(rows)[-1] if np.ndim(rows) == 2 else dim
+        )
         classes = np.asarray(classes, np.int64)
-        if rows.shape != (len(classes), dim) or (len(classes) and not 0 <= classes.min() <= classes.max() < n_classes):
+        if rows.shape != (len(classes), dim) or (
+            len(classes) and not 0 <= classes.min() <= classes.max() < n_classes
+        ):
             raise BadInput(
-                f"prototypes: expected rows (K, {dim}) and prototype_class (K,) in 0..{n_classes - 1}, "
-                f"got {rows.shape} and {classes.shape}; build them from embeddings of this very model"
+                f"prototypes: expected rows (K, {dim}) and prototype_class (K,) in "
+                f"0..{n_classes - 1}, "
+                f"got {rows.shape} and {classes.shape}; build them from embeddings of this very "
+                "model"
             )
         return cls(unit(rows), classes, n_classes)
 
     def scores(self, z: np.ndarray, k: int) -> np.ndarray:
-        """Mean of the ``k`` largest cosines per class ``(T, C)``; ``MISSING`` of a class without prototypes."""
+        """Mean of the ``k`` largest cosines per class ``(T, C)``; ``MISSING`` of a class without
+        prototypes.
+        """
         out = np.full((len(z), self.n_classes), MISSING, np.float32)
         cosine = z @ self.rows.T
         for c in range(self.n_classes):
@@ -195,7 +223,9 @@ class Bank:
         return out
 
     def mix(self, scores: np.ndarray, gamma: float) -> np.ndarray:
-        """``l2n(sum_c softmax(gamma s)_c mu_c)`` over the classes that have prototypes, ``(T, D)``."""
+        """``l2n(sum_c softmax(gamma s)_c mu_c)`` over the classes that have prototypes,
+        ``(T, D)``.
+        """
         there = [c for c in range(self.n_classes) if (self.classes == c).any()]
         if not there:
             return np.zeros((len(scores), self.rows.shape[1]), np.float32)
@@ -203,7 +233,9 @@ class Bank:
         return unit(softmax(gamma * scores[:, there]) @ centres)
 
     def nearest(self, z: np.ndarray, pred: np.ndarray, k: int) -> np.ndarray:
-        """``l2n`` of the mean of the ``k`` nearest prototypes of each query's own class; zero without one."""
+        """``l2n`` of the mean of the ``k`` nearest prototypes of each query's own class; zero
+        without one.
+        """
         out = np.zeros_like(z)
         for c in range(self.n_classes):
             mine, rows = np.flatnonzero(pred == c), self.rows[self.classes == c]
@@ -247,11 +279,15 @@ def look(config: TTACap, z: np.ndarray, logits: np.ndarray, bank: Bank) -> Look:
 
 
 def gates(config: TTACap, w: Look) -> dict[str, np.ndarray]:
-    """The gates of every window as booleans ``(T,)``, whether in use or not (the temporal one needs the stream)."""
+    """The gates of every window as booleans ``(T,)``, whether in use or not (the temporal one needs
+    the stream).
+    """
     h = w.entropy / (math.log(w.probs.shape[1]) if config.entropy_unit == "fraction" else 1.0)
     usable = _usable(config, w)
     margin = np.where(usable, w.margin > config.tau_margin, config.missing == "pass")
-    agree = np.where(usable, (w.margin > config.tau_margin) & (w.proto_class == w.pred), config.missing == "pass")
+    agree = np.where(
+        usable, (w.margin > config.tau_margin) & (w.proto_class == w.pred), config.missing == "pass"
+    )
     return {
         "confident": h < config.tau_pos,
         "ambiguous": (h >= config.tau_pos) & (h < config.tau_neg),
@@ -261,7 +297,9 @@ def gates(config: TTACap, w: Look) -> dict[str, np.ndarray]:
 
 
 def _usable(config: TTACap, w: Look) -> np.ndarray:
-    """Can the prototype gate speak: with some prototypes; in the corrected reading with those of two classes."""
+    """Can the prototype gate speak: with some prototypes; in the corrected reading with those of
+    two classes.
+    """
     if config.empty_class == "released":
         return w.proto_class >= 0
     return (w.scores > MISSING / 2).sum(axis=1) >= 2
@@ -273,7 +311,11 @@ def _accept(config: TTACap, w: Look, temporal: np.ndarray) -> tuple[np.ndarray, 
     always = np.ones(len(w.pred), bool)
     temporal = temporal if "temp" in used else always
     agree = g["agree"] if "proto" in used else always
-    for_negative = (g["margin"] if config.negative_gate == "margin" else g["agree"]) if "proto" in used else always
+    for_negative = (
+        (g["margin"] if config.negative_gate == "margin" else g["agree"])
+        if "proto" in used
+        else always
+    )
     confident = g["confident"] if "entropy" in used else always
     ambiguous = g["ambiguous"] if "entropy" in used else always & config.negative_without_entropy
     positive = temporal & agree & confident
@@ -286,11 +328,14 @@ def _majority(labels: list[int]) -> int:
     return next(c for c in reversed(labels) if labels.count(c) == most)
 
 
-def _searched(config: TTACap, keys: np.ndarray, valid: np.ndarray, pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _searched(
+    config: TTACap, keys: np.ndarray, valid: np.ndarray, pred: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Keys ``(T, C L, D)`` of all classes with what may be looked up ``(T, C L)``.
 
-    Searching one class only is of the embedding space: the logit space spreads a label over all of them. A cache that
-    lacks a class can only ever speak for the other one, so with ``empty_class="unavailable"`` it is not looked up.
+    Searching one class only is of the embedding space: the logit space spreads a label over all of
+    them. A cache that lacks a class can only ever speak for the other one, so with
+    ``empty_class="unavailable"`` it is not looked up.
     """
     t, n_classes, capacity = valid.shape
     if config.empty_class == "unavailable" and config.search == "all":
@@ -302,7 +347,9 @@ def _searched(config: TTACap, keys: np.ndarray, valid: np.ndarray, pred: np.ndar
 
 @dataclass(frozen=True)
 class Fused:
-    """The final logits and their parts; ``parts`` maps target, source, positive, negative to vectors ``(T, D)``."""
+    """The final logits and their parts; ``parts`` maps target, source, positive, negative to
+    vectors ``(T, D)``.
+    """
 
     logits: np.ndarray  # (T, C)
     parts: dict[str, np.ndarray]
@@ -320,8 +367,12 @@ def fuse(
     positive: tuple[np.ndarray, np.ndarray],
     negative: tuple[np.ndarray, np.ndarray],
 ) -> Fused:
-    """Look up both caches and the prototypes, and fuse. ``positive`` and ``negative`` are keys with their validity."""
-    found = [caches.weights_of(*rows, w.z, config.top_k, config.beta) for rows in (positive, negative)]
+    """Look up both caches and the prototypes, and fuse. ``positive`` and ``negative`` are keys with
+    their validity.
+    """
+    found = [
+        caches.weights_of(*rows, w.z, config.top_k, config.beta) for rows in (positive, negative)
+    ]
     if config.fusion_space == "logit":
         return _fuse_logits(config, w, found)
     if config.source_term == "mix":
@@ -344,7 +395,11 @@ def fuse(
 
 
 def _part_weights(
-    config: TTACap, parts: dict[str, np.ndarray], weight: np.ndarray, bias: np.ndarray, scale: np.ndarray
+    config: TTACap,
+    parts: dict[str, np.ndarray],
+    weight: np.ndarray,
+    bias: np.ndarray,
+    scale: np.ndarray,
 ) -> dict[str, np.ndarray]:
     names = ("target", "source", "positive", "negative")
     lam = np.array([1.0, config.lam_src, config.lam_pos, config.lam_neg], np.float32)
@@ -354,7 +409,9 @@ def _part_weights(
         return dict(zip(names, out.T, strict=True))
     # In double precision: a weight's rounding is multiplied where the parts nearly cancel.
     wide = weight.astype(np.float64).T
-    probs = np.stack([softmax(scale * (parts[k] @ wide) + bias) for k in names], axis=1)  # (T, 4, C)
+    probs = np.stack(
+        [softmax(scale * (parts[k] @ wide) + bias) for k in names], axis=1
+    )  # (T, 4, C)
     sure, label = probs.max(axis=2), probs.argmax(axis=2)
     if config.agreement == "majority":
         there = there & _agreeing(label[:, :3], sure[:, :3], there[:, :3])
@@ -369,7 +426,9 @@ def _part_weights(
 
 
 def _agreeing(label: np.ndarray, sure: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Of target, source, positive ``(T, 3)``: who holds a class that two hold, else the surest alone → ``(T, 4)``."""
+    """Of target, source, positive ``(T, 3)``: who holds a class that two hold, else the surest
+    alone → ``(T, 4)``.
+    """
     same = (label[:, :, None] == label[:, None, :]) & there[:, None, :]
     held = there & (same.sum(axis=2) >= 2)
     best = np.where(there, sure, -1).argmax(axis=1)
@@ -384,9 +443,13 @@ def _fuse_logits(config: TTACap, w: Look, found: list[np.ndarray]) -> Fused:
     source = w.scores
     if config.source_term == "none" or (w.proto_class < 0).all():
         source = np.zeros_like(source)
-    elif config.empty_class == "unavailable":  # a class without prototypes gets no push, and neither does the other
+    elif (
+        config.empty_class == "unavailable"
+    ):  # a class without prototypes gets no push, and neither does the other
         source = np.where((source > MISSING / 2).all(axis=1, keepdims=True), source, 0)
-    logits = w.logits + config.lam_src * source + config.lam_pos * labels[0] - config.lam_neg * labels[1]
+    logits = (
+        w.logits + config.lam_src * source + config.lam_pos * labels[0] - config.lam_neg * labels[1]
+    )
     return Fused(logits, {}, {}, None, {"positive": labels[0], "negative": labels[1]})
 
 
@@ -402,19 +465,30 @@ def _person_prototypes(config: TTACap, model: Any, given: Given) -> tuple[np.nda
     summary = given.summary or {}
     for name in ("prototypes", "prototype_class"):
         if name not in summary:
-            raise BadInput(f"tta_cap: expected {name!r} in the source summary, got {sorted(summary)}")
+            raise BadInput(
+                f"tta_cap: expected {name!r} in the source summary, got {sorted(summary)}"
+            )
     rows, classes = np.asarray(summary["prototypes"]), np.asarray(summary["prototype_class"])
     if config.select == "all":
         return rows, classes
     for name in ("prototype_subject", "subject_mean", "subject_variance"):
         if name not in summary:
-            raise BadInput(f"tta_cap select={config.select}: expected {name!r} in the source summary; or select=all")
+            raise BadInput(
+                f"tta_cap select={config.select}: expected {name!r} in the source summary; or "
+                "select=all"
+            )
     windows = given.neutral if config.select == "neutral" else given.target
-    found = [got[0] for x in windows or () if not isinstance(got := caches.read(model, x), Prediction)]
+    found = [
+        got[0] for x in windows or () if not isinstance(got := caches.read(model, x), Prediction)
+    ]
     if not found:
-        raise BadInput(f"tta_cap select={config.select}: expected at least one measured window, got none")
+        raise BadInput(
+            f"tta_cap select={config.select}: expected at least one measured window, got none"
+        )
     mean, variance = prototypes.gaussian(unit(np.stack(found)))
-    distance = prototypes.wasserstein2(mean, variance, summary["subject_mean"], summary["subject_variance"])
+    distance = prototypes.wasserstein2(
+        mean, variance, summary["subject_mean"], summary["subject_variance"]
+    )
     nearest = np.argsort(distance, kind="stable")[: config.n_people]
     chosen = prototypes.personal(np.asarray(summary["prototype_subject"]), classes, nearest)
     return rows[chosen], classes[chosen]
@@ -422,23 +496,32 @@ def _person_prototypes(config: TTACap, model: Any, given: Given) -> tuple[np.nda
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole stream evaluated at once: :class:`Look`, :class:`Fused`, and what the caches held, ``T`` windows."""
+    """A whole stream evaluated at once: :class:`Look`, :class:`Fused`, and what the caches held,
+    ``T`` windows.
+    """
 
     look: Look
     fused: Fused
     majority: np.ndarray  # (T,) label of the temporal gate
     positive: np.ndarray  # (T,) written to the positive cache
     negative: np.ndarray  # (T,)
-    at: tuple[np.ndarray, np.ndarray]  # (T, C, L) window numbers in each cache after the window, -1: free
+    at: tuple[
+        np.ndarray, np.ndarray
+    ]  # (T, C, L) window numbers in each cache after the window, -1: free
 
 
 def evaluate(
-    config: TTACap, z: np.ndarray, logits: np.ndarray, bank: Bank, head: tuple[np.ndarray, np.ndarray]
+    config: TTACap,
+    z: np.ndarray,
+    logits: np.ndarray,
+    bank: Bank,
+    head: tuple[np.ndarray, np.ndarray],
 ) -> Whole:
-    """The same as stepping through ``z (T, D)`` from an empty state within one reset scope, as one batch.
+    """The same as stepping through ``z (T, D)`` from an empty state within one reset scope, as one
+    batch.
 
-    Exact, because nothing feeds back (notes 5.2): accept flags first, then which windows each bucket held when, then
-    one batched look-up.
+    Exact, because nothing feeds back (notes 5.2): accept flags first, then which windows each
+    bucket held when, then one batched look-up.
     """
     w = look(config, z, logits, bank)
     labels = w.pred.tolist()
@@ -452,13 +535,21 @@ def evaluate(
     )
     rows = []
     for index in held:
-        seen = index if config.write_order == "before" else np.concatenate([np.full_like(index[:1], -1), index[:-1]])
+        seen = (
+            index
+            if config.write_order == "before"
+            else np.concatenate([np.full_like(index[:1], -1), index[:-1]])
+        )
         rows.append(_searched(config, w.z[np.maximum(seen, 0)], seen >= 0, w.pred))
     return Whole(w, fuse(config, w, bank, *head, *rows), majority, positive, negative, held)
 
 
-def _members(h: np.ndarray, classes: np.ndarray, accepted: np.ndarray, n_classes: int, capacity: int) -> np.ndarray:
-    """Window numbers in each bucket after each window ``(T, C, L)``; only accepted windows cost anything."""
+def _members(
+    h: np.ndarray, classes: np.ndarray, accepted: np.ndarray, n_classes: int, capacity: int
+) -> np.ndarray:
+    """Window numbers in each bucket after each window ``(T, C, L)``; only accepted windows cost
+    anything.
+    """
     from bisect import bisect_right
 
     out = np.full((len(h), n_classes, capacity), -1, np.int64)

@@ -1,7 +1,8 @@
-"""What methods that tune a few weights share: choose them, one functional gradient, one step. torch only.
+"""What methods that tune a few weights share: choose them, one functional gradient, one step. torch
+only.
 
-The shared weights are never written: a method keeps its own copies of the few tensors in the person's state, and hands
-them to ``model.run`` as an argument.
+The shared weights are never written: a method keeps its own copies of the few tensors in the
+person's state, and hands them to ``model.run`` as an argument.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ def affine_names(model: Any) -> list[str]:
         BadInput: the model has none, so Tent and SAR have nothing to adapt.
     """
     found = sorted(
-        n for n in model.params() if n.split(".")[-2:-1] and "norm" in n and n.endswith((".weight", ".bias"))
+        n
+        for n in model.params()
+        if n.split(".")[-2:-1] and "norm" in n and n.endswith((".weight", ".bias"))
     )
     found = [n for n in found if model.params()[n].ndim == 1]
     if not found:
         raise BadInput(
-            "this method adapts the scale and shift of normalisation layers (names like norm.weight), and the model "
+            "this method adapts the scale and shift of normalisation layers (names like "
+            "norm.weight), and the model "
             "has none; use a cache method such as tda or tta-cap"
         )
     return found
@@ -43,7 +47,8 @@ def copies(model: Any, names: Sequence[str]) -> Tensors:
     missing = [n for n in names if n not in params]
     if missing:
         raise BadInput(
-            f"this method tunes the weights {', '.join(missing)}, and the model has none of that name (it has "
+            f"this method tunes the weights {', '.join(missing)}, and the model has none of that "
+            "name (it has "
             f"{', '.join(sorted(params))}); use a cache method such as tda or tta-cap"
         )
     return {n: params[n].detach().clone() for n in names}
@@ -63,8 +68,16 @@ def gradient(
     return logits.detach(), value.detach(), dict(zip(own, (g.detach() for g in found), strict=True))
 
 
-def sgd(tuned: Mapping[str, Any], speed: Mapping[str, Any], grad: Mapping[str, Any], lr: float, momentum: float) -> Any:
-    """New weights and new velocities after one step of gradient descent with momentum (as torch.optim.SGD)."""
+def sgd(
+    tuned: Mapping[str, Any],
+    speed: Mapping[str, Any],
+    grad: Mapping[str, Any],
+    lr: float,
+    momentum: float,
+) -> Any:
+    """New weights and new velocities after one step of gradient descent with momentum (as
+    torch.optim.SGD).
+    """
     moved = {n: momentum * speed[n] + g for n, g in grad.items()}
     return {n: tuned[n] - lr * moved[n] for n in tuned}, moved
 

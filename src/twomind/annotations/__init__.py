@@ -1,4 +1,5 @@
-"""What coders mark on a recording, read and written once: ELAN ``.eaf``, tidy CSV, WebVTT, and BAH's own entries.
+"""What coders mark on a recording, read and written once: ELAN ``.eaf``, tidy CSV, WebVTT, and
+BAH's own entries.
 
 >>> from twomind.annotations import read_annotations, write_annotations        # doctest: +SKIP
 >>> anna = read_annotations("anna.eaf")[0]                                             # doctest: +SKIP
@@ -29,10 +30,27 @@ from twomind.annotations.tables import COLUMNS, read_csv, read_vtt, write_csv, w
 from twomind.core.errors import BadInput
 
 __all__ = [
-    "COLUMNS", "KINDS", "MODALITIES", "PROGRAM", "VOCABULARY", "Annotations", "Mark", "Tier", "blank_tiers", "from_bah",
-    "merge_tiers", "parse_kind", "read_annotations", "read_csv", "read_eaf", "read_vtt", "write_annotations",
-    "write_csv", "write_eaf", "write_vtt",
-]  # fmt: skip
+    "COLUMNS",
+    "KINDS",
+    "MODALITIES",
+    "PROGRAM",
+    "VOCABULARY",
+    "Annotations",
+    "Mark",
+    "Tier",
+    "blank_tiers",
+    "from_bah",
+    "merge_tiers",
+    "parse_kind",
+    "read_annotations",
+    "read_csv",
+    "read_eaf",
+    "read_vtt",
+    "write_annotations",
+    "write_csv",
+    "write_eaf",
+    "write_vtt",
+]
 
 FORMATS = (".eaf", ".csv", ".vtt")
 
@@ -53,7 +71,9 @@ def read_annotations(
         return read_csv(path)
     if suffix == ".vtt":
         return (read_vtt(path),)
-    raise BadInput(f"{path}: expected annotations as {', '.join(FORMATS)}, got a file named *{path.suffix}")
+    raise BadInput(
+        f"{path}: expected annotations as {', '.join(FORMATS)}, got a file named *{path.suffix}"
+    )
 
 
 def write_annotations(many: Sequence[Annotations], path: Path | str) -> Path:
@@ -67,7 +87,11 @@ def write_annotations(many: Sequence[Annotations], path: Path | str) -> Path:
     if suffix == ".csv":
         return write_csv(many, path)
     if suffix not in FORMATS:
-        raise BadInput(f"{path}: expected a name that ends in {', '.join(FORMATS)}, got *{path.suffix}")
+        raise BadInput(
+            f"{path}: expected a name that ends in {', '.join(FORMATS)}, got *{path.suffix}"
+        )
     if len(many) != 1:
-        raise BadInput(f"{path}: a *{suffix} file holds one recording, {len(many)} were given; write a .csv")
+        raise BadInput(
+            f"{path}: a *{suffix} file holds one recording, {len(many)} were given; write a .csv"
+        )
     return write_eaf(many[0], path) if suffix == ".eaf" else write_vtt(many[0], path)

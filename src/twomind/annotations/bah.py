@@ -1,4 +1,6 @@
-"""One video's entry of BAH's annotation file (``video_annotation_transcript.yaml``, or ABAW8's ``annotation.yml``)."""
+"""One video's entry of BAH's annotation file (``video_annotation_transcript.yaml``, or ABAW8's
+``annotation.yml``).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from twomind.annotations.marks import ABSENT, MODALITIES, PRESENT, Annotations, Mark, Tier, merge_tiers
+from twomind.annotations.marks import (
+    ABSENT,
+    MODALITIES,
+    PRESENT,
+    Annotations,
+    Mark,
+    Tier,
+    merge_tiers,
+)
 from twomind.core.errors import BadInput
 
 #: A number without colons may have any number of digits: 125.5 is two minutes.
@@ -28,20 +38,24 @@ def from_bah(
     frame_times_s: np.ndarray | None = None,
     coder: str = "BAH",
 ) -> Annotations:
-    """The annotations of an entry that is already loaded: ``global_ah``, ``time_detailed_ah``, ``fr_detailed_ah``,
-    ``certainty_ah``, ``all_cues``; the last two may be absent, as in ABAW8.
+    """The annotations of an entry that is already loaded: ``global_ah``, ``time_detailed_ah``,
+    ``fr_detailed_ah``, ``certainty_ah``, ``all_cues``; the last two may be absent, as in ABAW8.
 
-    Where there are frame numbers but no times, ``frame_times_s (N,)`` (presentation time of every frame) gives them;
-    a frame number is never divided by a rate. The last frame of a segment lasts until the next one begins.
+    Where there are frame numbers but no times, ``frame_times_s (N,)`` (presentation time of every
+    frame) gives them; a frame number is never divided by a rate. The last frame of a segment lasts
+    until the next one begins.
 
-    What contradicts itself without being unreadable (a video without A/H that has segments, certainties of another
-    number than segments) is in ``problems``.
+    What contradicts itself without being unreadable (a video without A/H that has segments,
+    certainties of another number than segments) is in ``problems``.
 
     Raises:
         BadInput: not such an entry, or times that cannot be read.
     """
     if not isinstance(entry, Mapping) or "global_ah" not in entry:
-        raise BadInput(f"{recording}: expected an entry of the BAH annotation file with global_ah, got {_short(entry)}")
+        raise BadInput(
+            f"{recording}: expected an entry of the BAH annotation file with global_ah, got "
+            f"{_short(entry)}"
+        )
     try:
         present = _flag(entry["global_ah"])
         spans = _spans(entry, frame_times_s)
@@ -51,9 +65,15 @@ def from_bah(
 
 
 def _build(
-    entry: Mapping[str, Any], recording: str, subject: str, media: str, duration_s: float, coder: str, present: bool,
+    entry: Mapping[str, Any],
+    recording: str,
+    subject: str,
+    media: str,
+    duration_s: float,
+    coder: str,
+    present: bool,
     spans: list[tuple[float, float]],
-) -> Annotations:  # fmt: skip
+) -> Annotations:
     problems = []
     if bool(spans) != present:
         problems.append(f"global_ah is {int(present)}, but {len(spans)} segments are marked")
@@ -71,15 +91,21 @@ def _build(
         tiers.append(Tier("inconsistency", coder=coder))
         for (start_s, until_s), found in zip(spans, cues, strict=True):
             tiers += _cue_tiers(found, start_s, until_s, coder, problems)
-    return Annotations(recording, merge_tiers(tiers), subject, media, duration_s, tuple(dict.fromkeys(problems)))
+    return Annotations(
+        recording, merge_tiers(tiers), subject, media, duration_s, tuple(dict.fromkeys(problems))
+    )
 
 
-def _cue_tiers(found: Any, start_s: float, end_s: float, coder: str, problems: list[str]) -> list[Tier]:
+def _cue_tiers(
+    found: Any, start_s: float, end_s: float, coder: str, problems: list[str]
+) -> list[Tier]:
     """A segment's cues; they have no times of their own, so each stands for the whole segment."""
     if found is None:
         return []
     if not isinstance(found, Mapping):
-        raise BadInput(f"all_cues: expected per segment a mapping of modality to cues, got {_short(found)}")
+        raise BadInput(
+            f"all_cues: expected per segment a mapping of modality to cues, got {_short(found)}"
+        )
     tiers = []
     for name, value in found.items():
         modality = str(name).strip().lower()
@@ -89,7 +115,9 @@ def _cue_tiers(found: Any, start_s: float, end_s: float, coder: str, problems: l
         elif modality.startswith("inconsist"):
             tiers.append(Tier("inconsistency", marks, coder=coder))
         else:
-            problems.append(f"all_cues: {name!r} is no modality that is known; kept as a tier of that name")
+            problems.append(
+                f"all_cues: {name!r} is no modality that is known; kept as a tier of that name"
+            )
             tiers.append(Tier("other", marks, coder=coder, name=str(name)))
     return tiers
 
@@ -107,7 +135,9 @@ def _labels(value: Any) -> list[str]:
 
 
 def _per_segment(value: Any, n: int, name: str, problems: list[str]) -> list[Any]:
-    """One value per segment; None throughout where the numbers do not agree, because guessing would misplace them."""
+    """One value per segment; None throughout where the numbers do not agree, because guessing would
+    misplace them.
+    """
     if value is None:
         return [None] * n
     if isinstance(value, Mapping) and n != 1 and set(map(str, value)) == {str(i) for i in range(n)}:
@@ -128,7 +158,10 @@ def _spans(entry: Mapping[str, Any], frame_times_s: np.ndarray | None) -> list[t
     if not frames:
         return []
     if frame_times_s is None:
-        raise BadInput("there are frame numbers but no times; give frame_times_s, the presentation time of every frame")
+        raise BadInput(
+            "there are frame numbers but no times; give frame_times_s, the presentation time of "
+            "every frame"
+        )
     return [_frame_span(a, b, np.asarray(frame_times_s, float)) for a, b in frames]
 
 
@@ -142,7 +175,8 @@ def spans_s(entry: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 
 def spans_frames(entry: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """A/H segments of an entry in frames, both included, in the order of the file (``fr_detailed_ah``).
+    """A/H segments of an entry in frames, both included, in the order of the file
+    (``fr_detailed_ah``).
 
     Raises:
         BadInput: segments or frame numbers that cannot be read.
@@ -152,14 +186,20 @@ def spans_frames(entry: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 def _frame_span(a: int, b: int, times_s: np.ndarray) -> tuple[float, float]:
     if not 0 <= a <= b < len(times_s):
-        raise BadInput(f"fr_detailed_ah: expected frames 0 <= first <= last < {len(times_s)}, got {a} and {b}")
+        raise BadInput(
+            f"fr_detailed_ah: expected frames 0 <= first <= last < {len(times_s)}, got {a} and {b}"
+        )
     if b + 1 < len(times_s):
         return float(times_s[a]), float(times_s[b + 1])
-    return float(times_s[a]), float(times_s[b] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0))
+    return float(times_s[a]), float(
+        times_s[b] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0)
+    )
 
 
 def _pairs(entry: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
-    """(start, end) of every segment: from pairs, mappings with start and end, or texts ``start - end``."""
+    """(start, end) of every segment: from pairs, mappings with start and end, or texts ``start -
+    end``.
+    """
     value = entry.get(name) or []
     if not isinstance(value, Sequence) or isinstance(value, str):
         raise BadInput(f"{name}: expected a list of (start, end), got {_short(value)}")

@@ -1,8 +1,9 @@
 """Read ELAN's ``.eaf`` (formats up to 3.0): every annotation with its time, however ELAN keeps it.
 
-ELAN stores times in three ways: alignable annotations with time slots; slots without a value, which lie evenly between
-their aligned neighbours in the chain; and reference annotations, which share their parent's time (evenly, where several
-subdivide it). All become plain seconds here. The source is kept, so that writing the file again loses nothing.
+ELAN stores times in three ways: alignable annotations with time slots; slots without a value, which
+lie evenly between their aligned neighbours in the chain; and reference annotations, which share
+their parent's time (evenly, where several subdivide it). All become plain seconds here. The source
+is kept, so that writing the file again loses nothing.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _KNOWN_FORMATS = ("2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8",
 
 @dataclass(frozen=True)
 class Entry:
-    """One annotation of the file, with its resolved time in whole milliseconds of the document (before any offset)."""
+    """One annotation of the file, with its resolved time in whole milliseconds of the document
+    (before any offset).
+    """
 
     id: str
     tier: str
@@ -52,34 +55,47 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """What an EAF file held: its tree as text, what its tiers were read as, and the offset that was added."""
+    """What an EAF file held: its tree as text, what its tiers were read as, and the offset that was
+    added.
+    """
 
     xml: str
     tiers: tuple[Tier, ...]
-    names: Mapping[tuple[str, str, str, str], tuple[str, ...]]  # tier key → TIER_IDs, certainty tiers included
+    names: Mapping[
+        tuple[str, str, str, str], tuple[str, ...]
+    ]  # tier key → TIER_IDs, certainty tiers included
     entries: tuple[Entry, ...]
     offset_ms: int
     format: str
 
 
-def read_eaf(path: Path | str, *, coder: str = "", named: Mapping[str, str] | None = None) -> Annotations:
+def read_eaf(
+    path: Path | str, *, coder: str = "", named: Mapping[str, str] | None = None
+) -> Annotations:
     """Everything in an EAF file.
 
-    ``coder`` stands in where a coded tier names no annotator. ``named`` says what tiers with other names are, e.g.
-    ``{"Ambivalenz": "ah", "Gesicht": "cue:facial"}``. A tier that is none of ours becomes one of kind ``other``.
+    ``coder`` stands in where a coded tier names no annotator. ``named`` says what tiers with other
+    names are, e.g. ``{"Ambivalenz": "ah", "Gesicht": "cue:facial"}``. A tier that is none of ours
+    becomes one of kind ``other``.
 
-    Times are on the clock of the first media file: where the file was shifted in ELAN, its offset is added.
+    Times are on the clock of the first media file: where the file was shifted in ELAN, its offset
+    is added.
 
-    Raises:
-        BadInput: no such file, not an EAF file, or one whose references or times contradict each other.
+    Raises: BadInput: no such file, not an EAF file, or one whose references or times contradict
+        each other.
     """
     path = Path(path)
     if not path.is_file():
-        raise BadInput(f"{path}: expected an ELAN file (.eaf), there is {'a folder' if path.is_dir() else 'none'}")
+        raise BadInput(
+            f"{path}: expected an ELAN file (.eaf), there is "
+            f"{'a folder' if path.is_dir() else 'none'}"
+        )
     try:
         root = ET.fromstring(path.read_bytes())
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise BadInput(f"{path}: expected an ELAN file (XML), but it cannot be parsed: {error}") from error
+        raise BadInput(
+            f"{path}: expected an ELAN file (XML), but it cannot be parsed: {error}"
+        ) from error
     try:
         return _read(root, path, coder, named or {})
     except BadInput as error:
@@ -90,13 +106,17 @@ def read_eaf(path: Path | str, *, coder: str = "", named: Mapping[str, str] | No
 
 def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) -> Annotations:
     if root.tag != "ANNOTATION_DOCUMENT":
-        raise BadInput(f"expected an ELAN file with the element ANNOTATION_DOCUMENT, got {root.tag}")
+        raise BadInput(
+            f"expected an ELAN file with the element ANNOTATION_DOCUMENT, got {root.tag}"
+        )
     header = root.find("HEADER")
     if header is None or root.find("TIME_ORDER") is None:
         raise BadInput("expected the elements HEADER and TIME_ORDER, which every ELAN file has")
     units = header.get("TIME_UNITS", "milliseconds")
     if units != "milliseconds":
-        raise BadInput(f"expected times in milliseconds, got TIME_UNITS={units}; save the file in ELAN again")
+        raise BadInput(
+            f"expected times in milliseconds, got TIME_UNITS={units}; save the file in ELAN again"
+        )
     properties = {p.get("NAME", ""): p.text or "" for p in header.findall("PROPERTY")}
     media, offset_ms, problems = _media(header)
     version = root.get("FORMAT") or root.get("VERSION") or ""
@@ -106,7 +126,9 @@ def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) ->
     tiers, names = _tiers(root, entries, offset_ms, coder, named)
     for name in named:
         if name not in {t.get("TIER_ID") for t in root.findall("TIER")}:
-            raise BadInput(f"there is no tier {name!r}; there are: {', '.join(_tier_ids(root)) or 'none'}")
+            raise BadInput(
+                f"there is no tier {name!r}; there are: {', '.join(_tier_ids(root)) or 'none'}"
+            )
     people = {t.get("PARTICIPANT", "") for t in root.findall("TIER")} - {""}
     subject = properties.get(f"{PROPERTY}subject", people.pop() if len(people) == 1 else "")
     stem = re.split(r"[\\/]", media)[-1].rpartition(".")[0]
@@ -116,8 +138,12 @@ def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) ->
     except ValueError:
         duration_s = math.nan
     merged = merge_tiers(tiers)
-    source = Source(ET.tostring(root, encoding="unicode"), merged, names, tuple(entries), offset_ms, version)
-    return Annotations(recording, merged, subject, media, duration_s, tuple(problems + remarks), source)
+    source = Source(
+        ET.tostring(root, encoding="unicode"), merged, names, tuple(entries), offset_ms, version
+    )
+    return Annotations(
+        recording, merged, subject, media, duration_s, tuple(problems + remarks), source
+    )
 
 
 def _tier_ids(root: ET.Element) -> list[str]:
@@ -131,7 +157,9 @@ def _media(header: ET.Element) -> tuple[str, int, list[str]]:
         try:
             origin = int(media.get("TIME_ORIGIN") or 0)
         except ValueError:
-            raise BadInput(f"expected TIME_ORIGIN in milliseconds, got {media.get('TIME_ORIGIN')!r}") from None
+            raise BadInput(
+                f"expected TIME_ORIGIN in milliseconds, got {media.get('TIME_ORIGIN')!r}"
+            ) from None
         url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
         if url.startswith("file://"):
             url = unquote(url.removeprefix("file://"))
@@ -140,9 +168,16 @@ def _media(header: ET.Element) -> tuple[str, int, list[str]]:
         return header.get("MEDIA_FILE", ""), 0, []
     problems = []
     if found[0][1]:
-        problems.append(f"the media file was shifted by {found[0][1]} ms in ELAN; times are on the media file's clock")
+        problems.append(
+            f"the media file was shifted by {found[0][1]} ms in ELAN; times are on the media "
+            "file's "
+            "clock"
+        )
     if len({origin for _, origin in found}) > 1:
-        problems.append(f"{len(found)} media files with different offsets: times are on the clock of {found[0][0]}")
+        problems.append(
+            f"{len(found)} media files with different offsets: times are on the clock of "
+            f"{found[0][0]}"
+        )
     return (*found[0], problems)
 
 
@@ -155,12 +190,17 @@ class Resolver:
         for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
             name, value = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
             if not name or name in self._slots:
-                raise BadInput(f"expected a TIME_SLOT_ID of its own for every time slot, got {name!r} again")
+                raise BadInput(
+                    f"expected a TIME_SLOT_ID of its own for every time slot, got {name!r} again"
+                )
             if value is not None and not re.fullmatch(r"\s*\+?\d+\s*", value):
-                raise BadInput(f"time slot {name}: expected whole milliseconds from 0 on, got {value!r}")
+                raise BadInput(
+                    f"time slot {name}: expected whole milliseconds from 0 on, got {value!r}"
+                )
             self._slots[name] = None if value is None else int(value)
         self._types = {
-            t.get("LINGUISTIC_TYPE_ID", ""): t.get("CONSTRAINTS", "") for t in root.findall("LINGUISTIC_TYPE")
+            t.get("LINGUISTIC_TYPE_ID", ""): t.get("CONSTRAINTS", "")
+            for t in root.findall("LINGUISTIC_TYPE")
         }
         self._parent_tier: dict[str, str] = {}
         self._constraint: dict[str, str] = {}
@@ -186,13 +226,21 @@ class Resolver:
         for element in tier.iterfind("ANNOTATION/*"):
             mark = element.get("ANNOTATION_ID", "")
             if not mark or mark in self._element:
-                raise BadInput(f"tier {name!r}: expected an ANNOTATION_ID of its own for every one, got {mark!r} again")
+                raise BadInput(
+                    f"tier {name!r}: expected an ANNOTATION_ID of its own for every one, got "
+                    f"{mark!r} again"
+                )
             if element.tag == "ALIGNABLE_ANNOTATION":
                 for slot in ("TIME_SLOT_REF1", "TIME_SLOT_REF2"):
                     if element.get(slot) not in self._slots:
-                        raise BadInput(f"annotation {mark} refers to the time slot {element.get(slot)}: not there")
+                        raise BadInput(
+                            f"annotation {mark} refers to the time slot {element.get(slot)}: not "
+                            "there"
+                        )
             elif element.tag != "REF_ANNOTATION":
-                raise BadInput(f"tier {name!r}: expected alignable or reference annotations, got {element.tag}")
+                raise BadInput(
+                    f"tier {name!r}: expected alignable or reference annotations, got {element.tag}"
+                )
             self._order.append((mark, name, element))
             self._element[mark] = element
             self._tier_of[mark] = name
@@ -218,7 +266,8 @@ class Resolver:
                 for slot, links in ((a, after), (b, before)):
                     if slot in links and self._slots[slot] is None:
                         raise BadInput(
-                            f"tier {tier!r}: two annotations share one side of {slot}, a slot without a time"
+                            f"tier {tier!r}: two annotations share one side of {slot}, a slot "
+                            "without a time"
                         )
                 after[a], before[b] = b, a
         return after, before
@@ -230,7 +279,9 @@ class Resolver:
             if element.tag == "REF_ANNOTATION":
                 parent = element.get("ANNOTATION_REF", "")
                 if parent not in self._element:
-                    raise BadInput(f"annotation {mark} refers to the annotation {parent!r}: not there")
+                    raise BadInput(
+                        f"annotation {mark} refers to the annotation {parent!r}: not there"
+                    )
                 shared[tier, parent].append(element)
         return {key: _in_order(group) for key, group in shared.items()}
 
@@ -240,13 +291,18 @@ class Resolver:
         for mark, tier, element in self._order:
             start, end = self._span(mark)
             if end < start:
-                raise BadInput(f"annotation {mark} on tier {tier!r} ends at {end} ms, before it begins at {start} ms")
+                raise BadInput(
+                    f"annotation {mark} on tier {tier!r} ends at {end} ms, before it begins at "
+                    f"{start} ms"
+                )
             value = element.find("ANNOTATION_VALUE")
             text = "" if value is None or value.text is None else value.text
             found.append(Entry(mark, tier, text, start, end, element.get("ANNOTATION_REF", "")))
         if self._filled:
             self._remarks.append(
-                f"{len(self._filled)} time slots carry no time; they were laid evenly between their neighbours, "
+                f"{len(self._filled)} time slots carry no time; they were laid evenly between "
+                "their "
+                "neighbours, "
                 "as ELAN shows them"
             )
         return found, self._remarks
@@ -274,7 +330,9 @@ class Resolver:
         return span
 
     def _slot(self, slot: str, tier: str) -> float:
-        """Time of a slot; one without a value lies evenly between its neighbours with a time in the tier's chain."""
+        """Time of a slot; one without a value lies evenly between its neighbours with a time in the
+        tier's chain.
+        """
         known = self._anchor(slot, tier)
         if known is not None:
             return known
@@ -306,7 +364,8 @@ class Resolver:
             if at in seen:
                 raise BadInput(f"tier {tier!r}: its time slots refer to each other in a circle")
             seen.add(at)
-        # The chain ends without a time: the next slot that has one in the document's order bounds it.
+        # The chain ends without a time: the next slot that has one in the document's order bounds
+        # it.
         names = list(self._slots)
         here = names.index(at)
         for name in reversed(names[:here]) if back else names[here + 1 :]:
@@ -315,17 +374,23 @@ class Resolver:
                 return value, n + 1
         if back:
             return 0.0, n + 1
-        raise BadInput(f"tier {tier!r}: the time slot {slot} has no time, and none after it has one")
+        raise BadInput(
+            f"tier {tier!r}: the time slot {slot} has no time, and none after it has one"
+        )
 
 
 def _in_order(group: list[ET.Element]) -> list[ET.Element]:
-    """Reference annotations along their PREVIOUS_ANNOTATION chain; the order of the file where there is no chain."""
+    """Reference annotations along their PREVIOUS_ANNOTATION chain; the order of the file where
+    there is no chain.
+    """
     after = {e.get("PREVIOUS_ANNOTATION"): e for e in group if e.get("PREVIOUS_ANNOTATION")}
     first = [e for e in group if not e.get("PREVIOUS_ANNOTATION")]
     if len(first) != 1 or len(after) != len(group) - 1:
         return group
     chain = [first[0]]
-    while (following := after.get(chain[-1].get("ANNOTATION_ID"))) is not None and len(chain) < len(group):
+    while (following := after.get(chain[-1].get("ANNOTATION_ID"))) is not None and len(chain) < len(
+        group
+    ):
         chain.append(following)
     return chain if len(chain) == len(group) else group
 
@@ -337,7 +402,11 @@ def _tiers(
     for entry in entries:
         by_tier[entry.tier].append(entry)
     ids = _tier_ids(root)
-    typed = {t.get("TIER_ID", ""): t.get("PARENT_REF", "") for t in root.findall("TIER") if _is_certainty(t)}
+    typed = {
+        t.get("TIER_ID", ""): t.get("PARENT_REF", "")
+        for t in root.findall("TIER")
+        if _is_certainty(t)
+    }
     certainty = {name: parent for name, parent in typed.items() if parent not in typed}
     certain = {e.parent: e.value for name in certainty for e in by_tier[name]}
     tiers: list[Tier] = []
@@ -349,7 +418,12 @@ def _tiers(
         who = _coder(element, kind, coder)
         name = _own_name(element) if kind == "other" else ""
         marks = tuple(
-            Mark((e.start_ms + offset_ms) / 1000, (e.end_ms + offset_ms) / 1000, e.value, certain.get(e.id, ""))
+            Mark(
+                (e.start_ms + offset_ms) / 1000,
+                (e.end_ms + offset_ms) / 1000,
+                e.value,
+                certain.get(e.id, ""),
+            )
             for e in by_tier[tier_id]
         )
         tier = Tier(kind, marks, modality, who, name)
@@ -372,7 +446,9 @@ def _kind(tier: ET.Element, named: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _coder(tier: ET.Element, kind: str, fallback: str) -> str:
-    """The annotator; of a coded tier without one, what follows ``@`` in its name, unless that is the participant."""
+    """The annotator; of a coded tier without one, what follows ``@`` in its name, unless that is
+    the participant.
+    """
     who = tier.get("ANNOTATOR", "")
     if who or kind not in ("answer", "ah", "cue", "inconsistency"):
         return who
@@ -382,7 +458,11 @@ def _coder(tier: ET.Element, kind: str, fallback: str) -> str:
 
 def _own_name(tier: ET.Element) -> str:
     """The name of a tier of another kind, without what was appended when it was written here."""
-    name, own, who = tier.get("TIER_ID", ""), tier.get("LINGUISTIC_TYPE_REF"), tier.get("ANNOTATOR", "")
+    name, own, who = (
+        tier.get("TIER_ID", ""),
+        tier.get("LINGUISTIC_TYPE_REF"),
+        tier.get("ANNOTATOR", ""),
+    )
     if own == FREE_LANE_TYPE:
         name = re.sub(r" #\d+$", "", name)
     return name.removesuffix(f"@{who}") if who and own in (FREE_TYPE, FREE_LANE_TYPE) else name

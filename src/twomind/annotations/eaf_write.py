@@ -1,8 +1,9 @@
-"""Write ELAN's ``.eaf``, format 2.8 or 3.0: tiers by kind and coder, with vocabularies to choose labels from.
+"""Write ELAN's ``.eaf``, format 2.8 or 3.0: tiers by kind and coder, with vocabularies to choose
+labels from.
 
-A file that was read is written from its own tree: tiers that did not change stay as they were, byte for byte of their
-content, with everything else the file holds. Tiers that changed are written anew; tiers of other kinds that hang on
-them keep their marks and times, but stand on their own.
+A file that was read is written from its own tree: tiers that did not change stay as they were, byte
+for byte of their content, with everything else the file holds. Tiers that changed are written anew;
+tiers of other kinds that hang on them keep their marks and times, but stand on their own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from twomind.annotations.eaf_read import CERTAINTY_TYPE, FREE_LANE_TYPE, FREE_TYPE, OWN_TYPES, PROPERTY, Source
+from twomind.annotations.eaf_read import (
+    CERTAINTY_TYPE,
+    FREE_LANE_TYPE,
+    FREE_TYPE,
+    OWN_TYPES,
+    PROPERTY,
+    Source,
+)
 from twomind.annotations.marks import VOCABULARY, Annotations, Mark, Tier
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
@@ -22,34 +30,63 @@ from twomind.core.store import write_text
 FORMATS = ("2.8", "3.0")
 #: Order of the elements in a document, as the schema demands.
 ORDER = (
-    "LICENSE", "HEADER", "TIME_ORDER", "TIER", "LINGUISTIC_TYPE", "LOCALE", "LANGUAGE", "CONSTRAINT",
-    "CONTROLLED_VOCABULARY", "LEXICON_REF", "REF_LINK_SET", "EXTERNAL_REF",
-)  # fmt: skip
+    "LICENSE",
+    "HEADER",
+    "TIME_ORDER",
+    "TIER",
+    "LINGUISTIC_TYPE",
+    "LOCALE",
+    "LANGUAGE",
+    "CONSTRAINT",
+    "CONTROLLED_VOCABULARY",
+    "LEXICON_REF",
+    "REF_LINK_SET",
+    "EXTERNAL_REF",
+)
 CONSTRAINTS = {
-    "Time_Subdivision": "Time subdivision of parent annotation's time interval, no time gaps allowed within this "
+    "Time_Subdivision": "Time subdivision of parent annotation's time interval, no time gaps "
+    "allowed within this "
     "interval",
-    "Symbolic_Subdivision": "Symbolic subdivision of a parent annotation. Annotations refering to the same parent are "
+    "Symbolic_Subdivision": "Symbolic subdivision of a parent annotation. Annotations refering to "
+    "the same parent are "
     "ordered",
     "Symbolic_Association": "1-1 association with a parent annotation",
-    "Included_In": "Time alignable annotations within the parent annotation's time interval, gaps are allowed",
+    "Included_In": "Time alignable annotations within the parent annotation's time interval, gaps "
+    "are allowed",
 }
 CERTAINTIES = ("low", "medium", "high")
 _MIME = {
-    ".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/quicktime", ".mpg": "video/mpeg", ".mpeg": "video/mpeg",
-    ".webm": "video/webm", ".mkv": "video/x-matroska", ".avi": "video/x-msvideo", ".wmv": "video/x-ms-wmv",
-    ".ogv": "video/ogg", ".wav": "audio/x-wav", ".mp3": "audio/mpeg",
-}  # fmt: skip
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".mpg": "video/mpeg",
+    ".mpeg": "video/mpeg",
+    ".webm": "video/webm",
+    ".mkv": "video/x-matroska",
+    ".avi": "video/x-msvideo",
+    ".wmv": "video/x-ms-wmv",
+    ".ogv": "video/ogg",
+    ".wav": "audio/x-wav",
+    ".mp3": "audio/mpeg",
+}
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _TYPE_OF = {kind: name for name, kind in OWN_TYPES.items()}
-_UND = {"LANG_ID": "und", "LANG_DEF": "http://cdb.iso.org/lg/CDB-00130975-001", "LANG_LABEL": "undetermined (und)"}
+_UND = {
+    "LANG_ID": "und",
+    "LANG_DEF": "http://cdb.iso.org/lg/CDB-00130975-001",
+    "LANG_LABEL": "undetermined (und)",
+}
 
 
-def write_eaf(annotations: Annotations, path: Path | str, *, format: str | None = None, author: str = "") -> Path:
+def write_eaf(
+    annotations: Annotations, path: Path | str, *, format: str | None = None, author: str = ""
+) -> Path:
     """Write an EAF file that ELAN opens, atomically; reading it gives the same annotations at 1 ms.
 
-    ``format`` is ``2.8`` or ``3.0``; None keeps the file's own where it was read from one, else 3.0. A mark of less
-    than half a millisecond becomes 1 ms long, because ELAN has no annotations without length. Marks that overlap on one
-    tier, which ELAN does not allow, go to further tiers of the same kind (``A/H #2``).
+    ``format`` is ``2.8`` or ``3.0``; None keeps the file's own where it was read from one, else
+    3.0. A mark of less than half a millisecond becomes 1 ms long, because ELAN has no annotations
+    without length. Marks that overlap on one tier, which ELAN does not allow, go to further tiers
+    of the same kind (``A/H #2``).
 
     Raises:
         BadInput: another format, or something that EAF cannot hold.
@@ -84,7 +121,8 @@ def _updated(annotations: Annotations, source: Source) -> ET.Element:
     now = {t.key: t for t in annotations.tiers}
     stale = {key for key in before if key not in now or _ms(now[key]) != before[key]}
     parent = {t.get("TIER_ID", ""): t.get("PARENT_REF") for t in root.findall("TIER")}
-    # A tier whose parent goes cannot stay as it is, for its annotations refer to the parent's; nor can its own rows.
+    # A tier whose parent goes cannot stay as it is, for its annotations refer to the parent's; nor
+    # can its own rows.
     while True:
         gone = {name for key in stale for name in source.names[key]}
         hanging = {name for name, above in parent.items() if above in gone} - gone
@@ -107,7 +145,11 @@ def _ms(tier: Tier) -> Tier:
 
 
 def _used_slots(root: ET.Element) -> set[str | None]:
-    return {e.get(name) for e in root.iter("ALIGNABLE_ANNOTATION") for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")}
+    return {
+        e.get(name)
+        for e in root.iter("ALIGNABLE_ANNOTATION")
+        for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")
+    }
 
 
 def _drop(root: ET.Element, slots: set[str | None]) -> None:
@@ -128,13 +170,18 @@ def _drop(root: ET.Element, slots: set[str | None]) -> None:
 def _stamp(root: ET.Element, annotations: Annotations, format: str, author: str) -> None:
     """What the head of a document says, and its elements in the order of the schema."""
     if format == "2.8" and root.find("REF_LINK_SET") is not None:
-        raise BadInput("the file holds links between annotations, which format 2.8 does not know; write it as 3.0")
+        raise BadInput(
+            "the file holds links between annotations, which format 2.8 does not know; write it as "
+            "3.0"
+        )
     if author or "AUTHOR" not in root.attrib:
         root.set("AUTHOR", author)
     root.set("DATE", datetime.now(UTC).isoformat(timespec="seconds"))
     root.set("FORMAT", format)
     root.set("VERSION", format)
-    root.set(f"{{{_XSI}}}noNamespaceSchemaLocation", f"http://www.mpi.nl/tools/elan/EAFv{format}.xsd")
+    root.set(
+        f"{{{_XSI}}}noNamespaceSchemaLocation", f"http://www.mpi.nl/tools/elan/EAFv{format}.xsd"
+    )
     header = root.find("HEADER")
     assert header is not None
     if annotations.source is None and annotations.media:
@@ -142,7 +189,9 @@ def _stamp(root: ET.Element, annotations: Annotations, format: str, author: str)
     facts = {
         "recording": annotations.recording,
         "subject": annotations.subject,
-        "duration_s": f"{annotations.duration_s:.3f}" if annotations.duration_s == annotations.duration_s else "",
+        "duration_s": f"{annotations.duration_s:.3f}"
+        if annotations.duration_s == annotations.duration_s
+        else "",
     }
     for name, value in facts.items():
         _set_property(header, f"{PROPERTY}{name}", value)
@@ -155,7 +204,10 @@ def _last_mark(root: ET.Element) -> int:
     """The highest number that an annotation has, or ever had according to ELAN."""
     ids = [e.get("ANNOTATION_ID", "") for e in root.iter()]
     said = [f"a{p.text}" for p in root.iter("PROPERTY") if p.get("NAME") == "lastUsedAnnotationId"]
-    return max((int(m.group(1)) for text in (*ids, *said) if (m := re.fullmatch(r"a(\d+)", text))), default=0)
+    return max(
+        (int(m.group(1)) for text in (*ids, *said) if (m := re.fullmatch(r"a(\d+)", text))),
+        default=0,
+    )
 
 
 def _set_property(header: ET.Element, name: str, value: str) -> None:
@@ -167,18 +219,29 @@ def _set_property(header: ET.Element, name: str, value: str) -> None:
 
 
 def _add_media(header: ET.Element, media: str) -> None:
-    """The media file by its relative place alone: the two move together, and no one's folder names leave the house."""
+    """The media file by its relative place alone: the two move together, and no one's folder names
+    leave the house.
+    """
     place = PurePosixPath(media.replace("\\", "/"))
-    elsewhere = place.is_absolute() or str(place).startswith("..") or re.match("[A-Za-z]:", str(place))
+    elsewhere = (
+        place.is_absolute() or str(place).startswith("..") or re.match("[A-Za-z]:", str(place))
+    )
     url = str(place) if elsewhere else f"./{place}"
     mime = _MIME.get(place.suffix.lower(), "video/*")
-    header.insert(0, ET.Element("MEDIA_DESCRIPTOR", {"MEDIA_URL": url, "MIME_TYPE": mime, "RELATIVE_MEDIA_URL": url}))
+    header.insert(
+        0,
+        ET.Element(
+            "MEDIA_DESCRIPTOR", {"MEDIA_URL": url, "MIME_TYPE": mime, "RELATIVE_MEDIA_URL": url}
+        ),
+    )
 
 
 def _modern_vocabularies(root: ET.Element) -> None:
     """Vocabularies of formats before 2.8 in the form that 2.8 and 3.0 demand."""
     vocabularies = root.findall("CONTROLLED_VOCABULARY")
-    old = [cv for cv in vocabularies if cv.find("CV_ENTRY") is not None or "DESCRIPTION" in cv.attrib]
+    old = [
+        cv for cv in vocabularies if cv.find("CV_ENTRY") is not None or "DESCRIPTION" in cv.attrib
+    ]
     for cv in old:
         entries = cv.findall("CV_ENTRY")
         for entry in entries:
@@ -190,7 +253,11 @@ def _modern_vocabularies(root: ET.Element) -> None:
             if "EXT_REF" in entry.attrib:
                 attributes["EXT_REF"] = entry.attrib["EXT_REF"]
             node = ET.SubElement(cv, "CV_ENTRY_ML", attributes)
-            about = {"DESCRIPTION": entry.attrib["DESCRIPTION"]} if "DESCRIPTION" in entry.attrib else {}
+            about = (
+                {"DESCRIPTION": entry.attrib["DESCRIPTION"]}
+                if "DESCRIPTION" in entry.attrib
+                else {}
+            )
             node.append(_element("CVE_VALUE", {**about, "LANG_REF": "und"}, entry.text or ""))
     if old and all(e.get("LANG_ID") != "und" for e in root.findall("LANGUAGE")):
         ET.SubElement(root, "LANGUAGE", _UND)
@@ -212,7 +279,9 @@ class _Appender:
     def __init__(self, root: ET.Element, subject: str, offset_ms: int) -> None:
         self._root, self._subject, self._offset_ms = root, subject, offset_ms
         # Identifiers of what will be taken out are not given to something else.
-        self._ids = {value for e in root.iter() for name, value in e.attrib.items() if name.endswith("_ID")}
+        self._ids = {
+            value for e in root.iter() for name, value in e.attrib.items() if name.endswith("_ID")
+        }
         self._tier_ids: set[str] = set()
         self._n_slots = 0
         self._n_marks = _last_mark(root)
@@ -265,7 +334,9 @@ class _Appender:
         entry = self._entries.get((tier.attrib["LINGUISTIC_TYPE_REF"], mark.label))
         if entry:
             attributes["CVE_REF"] = entry
-        holder = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION", attributes)
+        holder = ET.SubElement(
+            ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION", attributes
+        )
         ET.SubElement(holder, "ANNOTATION_VALUE").text = mark.label
         return attributes["ANNOTATION_ID"]
 
@@ -278,7 +349,9 @@ class _Appender:
         for mark, value in values:
             if value:
                 attributes = {"ANNOTATION_ID": self._new_id("a"), "ANNOTATION_REF": mark}
-                holder = ET.SubElement(ET.SubElement(tier, "ANNOTATION"), "REF_ANNOTATION", attributes)
+                holder = ET.SubElement(
+                    ET.SubElement(tier, "ANNOTATION"), "REF_ANNOTATION", attributes
+                )
                 ET.SubElement(holder, "ANNOTATION_VALUE").text = value
 
     def _new_id(self, prefix: str) -> str:
@@ -295,11 +368,15 @@ class _Appender:
 
     def _slot(self, time_ms: int) -> str:
         name = self._new_id("ts")
-        self._slots.append((time_ms, ET.Element("TIME_SLOT", {"TIME_SLOT_ID": name, "TIME_VALUE": str(time_ms)})))
+        self._slots.append(
+            (time_ms, ET.Element("TIME_SLOT", {"TIME_SLOT_ID": name, "TIME_VALUE": str(time_ms)}))
+        )
         return name
 
     def _place_slots(self) -> None:
-        """New slots among the old ones in order of time; a slot without a time stays behind the one before it."""
+        """New slots among the old ones in order of time; a slot without a time stays behind the one
+        before it.
+        """
         order = self._root.find("TIME_ORDER")
         assert order is not None
         keyed: list[tuple[int, int, ET.Element]] = []
@@ -333,7 +410,11 @@ class _Appender:
         for name in (*OWN_TYPES, CERTAINTY_TYPE, FREE_TYPE, FREE_LANE_TYPE):
             if name not in used or name in have:
                 continue
-            attributes = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": name, "TIME_ALIGNABLE": "true"}
+            attributes = {
+                "GRAPHIC_REFERENCES": "false",
+                "LINGUISTIC_TYPE_ID": name,
+                "TIME_ALIGNABLE": "true",
+            }
             if name == CERTAINTY_TYPE:
                 attributes |= {"TIME_ALIGNABLE": "false", "CONSTRAINTS": "Symbolic_Association"}
             if name in vocabularies:
@@ -349,7 +430,9 @@ class _Appender:
                 ET.SubElement(self._root, tag, attributes)
 
     def _add_vocabulary(self, name: str, labels: Sequence[str]) -> None:
-        cv = next((c for c in self._root.findall("CONTROLLED_VOCABULARY") if c.get("CV_ID") == name), None)
+        cv = next(
+            (c for c in self._root.findall("CONTROLLED_VOCABULARY") if c.get("CV_ID") == name), None
+        )
         if cv is None:
             cv = ET.SubElement(self._root, "CONTROLLED_VOCABULARY", {"CV_ID": name})
             ET.SubElement(cv, "DESCRIPTION", {"LANG_REF": "und"})
@@ -370,13 +453,17 @@ class _Appender:
 
 
 def _lanes(marks: Sequence[Mark], offset_ms: int) -> list[list[tuple[Mark, int, int]]]:
-    """Marks in rows that do not overlap (at least one row), with start and end in ms of the document."""
+    """Marks in rows that do not overlap (at least one row), with start and end in ms of the
+    document.
+    """
     lanes: list[list[tuple[Mark, int, int]]] = []
     for mark in sorted(marks):
         start_ms = round(mark.start_s * 1000) - offset_ms
         end_ms = max(round(mark.end_s * 1000) - offset_ms, start_ms + 1)
         if start_ms < 0:
-            raise OverflowError(f"a mark at {mark.start_s} s lies before the shifted start of the ELAN file")
+            raise OverflowError(
+                f"a mark at {mark.start_s} s lies before the shifted start of the ELAN file"
+            )
         lane = next((lane for lane in lanes if lane[-1][2] <= start_ms), None)
         if lane is None:
             lane = []

@@ -1,4 +1,6 @@
-"""What a coder, or a model, marks on a recording: one value type for every format. Times are seconds on its clock."""
+"""What a coder, or a model, marks on a recording: one value type for every format. Times are
+seconds on its clock.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ KINDS: dict[str, str] = {
     "answer": "whether there is A/H anywhere in the recording; one mark over all of it",
     "ah": "segments of ambivalence or hesitancy",
     "cue": "cues that a coder sees or hears, by modality",
-    "inconsistency": "cross-modal inconsistency; the label names the two modalities, e.g. facial-language",
+    "inconsistency": "cross-modal inconsistency; the label names the two modalities, e.g. "
+    "facial-language",
     "utterance": "the transcript, by utterance",
     "word": "the transcript, by word",
     "model": "segments that a model located",
@@ -30,29 +33,76 @@ NEGATIVE = frozenset({"no a/h", "no a-h", "no ah", "none", "no", "absent", "0", 
 PROGRAM = "twomind"
 PRESENT, ABSENT = "A/H", "no A/H"
 
-#: Suggested labels per tier, by (kind, modality): the cue vocabulary of the BAH annotators. Other labels are welcome.
+#: Suggested labels per tier, by (kind, modality): the cue vocabulary of the BAH annotators. Other
+#: labels are welcome.
 VOCABULARY: dict[tuple[str, str], tuple[str, ...]] = {
     ("answer", ""): (PRESENT, ABSENT),
     ("ah", ""): (PRESENT, "ambivalence", "hesitancy"),
     ("model", ""): (PRESENT,),
     ("cue", "audio"): (
-        "pause", "slow", "breath", "fast", "laugh", "click", "volume", "stutter", "shaky", "cut words",
+        "pause",
+        "slow",
+        "breath",
+        "fast",
+        "laugh",
+        "click",
+        "volume",
+        "stutter",
+        "shaky",
+        "cut words",
     ),
     ("cue", "body"): (
-        "head shake", "look away", "tilt", "posture", "shrug", "throw", "hands", "nod", "sigh", "scratch", "restless",
+        "head shake",
+        "look away",
+        "tilt",
+        "posture",
+        "shrug",
+        "throw",
+        "hands",
+        "nod",
+        "sigh",
+        "scratch",
+        "restless",
     ),
     ("cue", "facial"): (
-        "gaze", "eyebrow", "eyes closing", "smile", "mouth", "lip press", "frown", "hanging", "squint", "eye roll",
+        "gaze",
+        "eyebrow",
+        "eyes closing",
+        "smile",
+        "mouth",
+        "lip press",
+        "frown",
+        "hanging",
+        "squint",
+        "eye roll",
     ),
     ("cue", "language"): (
-        "filler sound", "positive", "motivation", "filler word", "negative", "fail", "hedging", "excuse",
-        "no motivation", "correction", "repetition", "no capability", "no opportunity", "capability", "opportunity",
+        "filler sound",
+        "positive",
+        "motivation",
+        "filler word",
+        "negative",
+        "fail",
+        "hedging",
+        "excuse",
+        "no motivation",
+        "correction",
+        "repetition",
+        "no capability",
+        "no opportunity",
+        "capability",
+        "opportunity",
         "success",
     ),
     ("inconsistency", ""): (
-        "facial-language", "language-body", "language-audio", "facial-body", "facial-audio", "audio-body",
+        "facial-language",
+        "language-body",
+        "language-audio",
+        "facial-body",
+        "facial-audio",
+        "audio-body",
     ),
-}  # fmt: skip
+}
 
 #: Characters that XML cannot hold; no format here could carry them all.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -65,13 +115,18 @@ def clean(what: str, text: str) -> str:
         ValueError: a control character.
     """
     if bad := _FORBIDDEN.search(text):
-        raise ValueError(f"{what}: expected text without control characters, got {bad.group()!r} in {text[:40]!r}")
+        raise ValueError(
+            f"{what}: expected text without control characters, got {bad.group()!r} in "
+            f"{text[:40]!r}"
+        )
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """One labelled span in seconds. ``certainty`` is what the coder wrote (or a score, as text); empty when none."""
+    """One labelled span in seconds. ``certainty`` is what the coder wrote (or a score, as text);
+    empty when none.
+    """
 
     start_s: float
     end_s: float
@@ -94,12 +149,15 @@ class Mark:
 
     def at_ms(self) -> Mark:
         """The same with times on whole milliseconds."""
-        return replace(self, start_s=round(self.start_s * 1000) / 1000, end_s=round(self.end_s * 1000) / 1000)
+        return replace(
+            self, start_s=round(self.start_s * 1000) / 1000, end_s=round(self.end_s * 1000) / 1000
+        )
 
 
 @dataclass(frozen=True)
 class Tier:
-    """Marks of one kind by one coder, in order of time; they may overlap. No marks: looked at, and nothing found.
+    """Marks of one kind by one coder, in order of time; they may overlap. No marks: looked at, and
+    nothing found.
 
     ``name`` is the tier's own name in its file, for the kind ``other`` only.
     """
@@ -119,7 +177,10 @@ class Tier:
                 f"got kind {self.kind!r} with modality {self.modality!r}"
             )
         if (self.kind == "other") != bool(self.name):
-            raise ValueError(f"Tier: the kind 'other' has a name, and no other kind; got {self.kind!r}, {self.name!r}")
+            raise ValueError(
+                f"Tier: the kind 'other' has a name, and no other kind; got {self.kind!r}, "
+                f"{self.name!r}"
+            )
         object.__setattr__(self, "coder", clean("Tier", self.coder))
         object.__setattr__(self, "name", clean("Tier", self.name))
         object.__setattr__(self, "marks", tuple(sorted(self.marks)))
@@ -134,9 +195,9 @@ class Tier:
 class Annotations:
     """Everything marked on one recording. ``duration_s`` is nan when not known.
 
-    ``media`` is the recording's file, relative to the annotation file, or empty. ``problems`` says what was odd about
-    the file that it was read from. ``source`` keeps what an EAF file holds beyond this type, so that writing it again
-    loses nothing; it does not take part in comparison.
+    ``media`` is the recording's file, relative to the annotation file, or empty. ``problems`` says
+    what was odd about the file that it was read from. ``source`` keeps what an EAF file holds
+    beyond this type, so that writing it again loses nothing; it does not take part in comparison.
     """
 
     recording: str
@@ -155,17 +216,26 @@ class Annotations:
         if math.isnan(self.duration_s):  # one nan, so that two unknown durations compare equal
             object.__setattr__(self, "duration_s", math.nan)
         elif not (math.isfinite(self.duration_s) and self.duration_s >= 0):
-            raise ValueError(f"Annotations: expected a duration in seconds or nan, got {self.duration_s}")
+            raise ValueError(
+                f"Annotations: expected a duration in seconds or nan, got {self.duration_s}"
+            )
         keys = [t.key for t in self.tiers]
         if twice := [k for k in keys if keys.count(k) > 1]:
-            raise ValueError(f"Annotations of {self.recording!r}: the tier {twice[0]} is there twice; merge its marks")
+            raise ValueError(
+                f"Annotations of {self.recording!r}: the tier {twice[0]} is there twice; merge its "
+                "marks"
+            )
 
-    def of(self, kind: str, modality: str | None = None, coder: str | None = None) -> tuple[Tier, ...]:
+    def of(
+        self, kind: str, modality: str | None = None, coder: str | None = None
+    ) -> tuple[Tier, ...]:
         """Tiers of a kind, and of a modality and a coder where these are given."""
         return tuple(
             t
             for t in self.tiers
-            if t.kind == kind and modality in (None, t.modality) and (coder is None or t.coder == coder)
+            if t.kind == kind
+            and modality in (None, t.modality)
+            and (coder is None or t.coder == coder)
         )
 
     @property
@@ -197,12 +267,18 @@ class Annotations:
         if not tiers:
             return None
         marks = sorted(m for t in tiers for m in t.marks if m.label.strip())
-        return tuple(Word(m.label, m.start_s, m.end_s, _number(m.certainty), Timing.GIVEN) for m in marks)
+        return tuple(
+            Word(m.label, m.start_s, m.end_s, _number(m.certainty), Timing.GIVEN) for m in marks
+        )
 
     def at_ms(self) -> Annotations:
-        """A canonical form to compare by: times on whole milliseconds, tiers in order of their key."""
+        """A canonical form to compare by: times on whole milliseconds, tiers in order of
+        their key.
+        """
         tiers = [replace(t, marks=tuple(m.at_ms() for m in t.marks)) for t in self.tiers]
-        duration_s = round(self.duration_s * 1000) / 1000 if math.isfinite(self.duration_s) else math.nan
+        duration_s = (
+            round(self.duration_s * 1000) / 1000 if math.isfinite(self.duration_s) else math.nan
+        )
         return replace(self, tiers=tuple(sorted(tiers, key=lambda t: t.key)), duration_s=duration_s)
 
 
@@ -219,14 +295,21 @@ def merge_tiers(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
     found: dict[tuple[str, str, str, str], Tier] = {}
     for tier in tiers:
         before = found.get(tier.key)
-        found[tier.key] = tier if before is None else replace(before, marks=before.marks + tier.marks)
+        found[tier.key] = (
+            tier if before is None else replace(before, marks=before.marks + tier.marks)
+        )
     return tuple(found.values())
 
 
 def blank_tiers(coder: str = "") -> tuple[Tier, ...]:
     """The empty tiers that a coder fills: the answer, A/H, cues by modality, inconsistency."""
     cues = tuple(Tier("cue", modality=m, coder=coder) for m in MODALITIES)
-    return (Tier("answer", coder=coder), Tier("ah", coder=coder), *cues, Tier("inconsistency", coder=coder))
+    return (
+        Tier("answer", coder=coder),
+        Tier("ah", coder=coder),
+        *cues,
+        Tier("inconsistency", coder=coder),
+    )
 
 
 def parse_kind(text: str) -> tuple[str, str]:
@@ -237,7 +320,11 @@ def parse_kind(text: str) -> tuple[str, str]:
     """
     kind, _, modality = text.partition(":")
     if kind not in KINDS or (kind == "cue") != (modality in MODALITIES):
-        allowed = [k for k in KINDS if k not in ("cue", "other")] + [f"cue:{m}" for m in MODALITIES] + ["other"]
+        allowed = (
+            [k for k in KINDS if k not in ("cue", "other")]
+            + [f"cue:{m}" for m in MODALITIES]
+            + ["other"]
+        )
         raise BadInput(f"expected a kind of tier ({', '.join(allowed)}), got {text!r}")
     return kind, modality
 
@@ -246,7 +333,9 @@ def parse_kind(text: str) -> tuple[str, str]:
 _ALIASES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("ah", "ahsegments", "ahsegment", "ambivalencehesitancy"), ("ah", "")),
     **dict.fromkeys(("answer", "globalah"), ("answer", "")),
-    **dict.fromkeys(("inconsistency", "inconsistencies", "crossmodalinconsistency"), ("inconsistency", "")),
+    **dict.fromkeys(
+        ("inconsistency", "inconsistencies", "crossmodalinconsistency"), ("inconsistency", "")
+    ),
     **dict.fromkeys(("utterance", "utterances", "transcript", "transcription"), ("utterance", "")),
     **dict.fromkeys(("word", "words"), ("word", "")),
     **dict.fromkeys(("modelah", "model"), ("model", "")),
@@ -256,7 +345,9 @@ for _m in MODALITIES:
 
 
 def guess_kind(name: str, named: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """(kind, modality) that a tier's name stands for; ``named`` maps names to kinds as in :func:`parse_kind`."""
+    """(kind, modality) that a tier's name stands for; ``named`` maps names to kinds as in
+    :func:`parse_kind`.
+    """
     if named and name in named:
         return parse_kind(named[name])
     base = name.rpartition("@")[0] or name

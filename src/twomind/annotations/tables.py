@@ -1,8 +1,9 @@
 """Annotations as a tidy CSV and as WebVTT; both come back identical at 1 ms.
 
-The CSV has one row per mark and the columns of :data:`COLUMNS`; several recordings share a file. ``tier`` is a kind of
-:data:`~twomind.annotations.marks.KINDS`, and ``other:NAME`` for tiers of other kinds. A row with neither times
-nor label says that this coder looked at the recording and marked nothing.
+The CSV has one row per mark and the columns of :data:`COLUMNS`; several recordings share a file.
+``tier`` is a kind of :data:`~twomind.annotations.marks.KINDS`, and ``other:NAME`` for tiers of
+other kinds. A row with neither times nor label says that this coder looked at the recording and
+marked nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +17,29 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from twomind.annotations.marks import KINDS, MODALITIES, Annotations, Mark, Tier, guess_kind, merge_tiers
+from twomind.annotations.marks import (
+    KINDS,
+    MODALITIES,
+    Annotations,
+    Mark,
+    Tier,
+    guess_kind,
+    merge_tiers,
+)
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 
-COLUMNS = ("recording", "subject", "tier", "modality", "label", "start_s", "end_s", "certainty", "coder")
+COLUMNS = (
+    "recording",
+    "subject",
+    "tier",
+    "modality",
+    "label",
+    "start_s",
+    "end_s",
+    "certainty",
+    "coder",
+)
 _NEEDED = ("recording", "tier", "start_s", "end_s")
 
 
@@ -34,7 +53,9 @@ def to_csv(many: Iterable[Annotations]) -> str:
             kind = f"other:{tier.name}" if tier.kind == "other" else tier.kind
             head, tail = [one.recording, one.subject, kind, tier.modality], tier.coder
             for m in tier.marks:
-                writer.writerow([*head, m.label, f"{m.start_s:.3f}", f"{m.end_s:.3f}", m.certainty, tail])
+                writer.writerow(
+                    [*head, m.label, f"{m.start_s:.3f}", f"{m.end_s:.3f}", m.certainty, tail]
+                )
             if not tier.marks:
                 writer.writerow([*head, "", "", "", "", tail])
     return text.getvalue()
@@ -46,10 +67,11 @@ def write_csv(many: Iterable[Annotations], path: Path | str) -> Path:
 
 
 def read_csv(path: Path | str) -> tuple[Annotations, ...]:
-    """Annotations per recording, in order of first appearance. ``tier`` and ``recording`` must be filled in every row.
+    """Annotations per recording, in order of first appearance. ``tier`` and ``recording`` must be
+    filled in every row.
 
-    Raises:
-        BadInput: no such file, a missing column, or a row that cannot be used; the message names the row.
+    Raises: BadInput: no such file, a missing column, or a row that cannot be used; the message
+        names the row.
     """
     path = Path(path)
     try:
@@ -58,7 +80,8 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
             missing = [c for c in _NEEDED if c not in (reader.fieldnames or ())]
             if missing:
                 raise BadInput(
-                    f"{path}: expected a CSV with the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
+                    f"{path}: expected a CSV with the columns {', '.join(COLUMNS)}; missing: "
+                    f"{', '.join(missing)}"
                 )
             rows = list(enumerate(reader, start=2))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -74,9 +97,12 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
         subject = row.get("subject") or ""
         if subjects.setdefault(name, subject) != subject:
             raise BadInput(
-                f"{path}, row {number}: {name!r} is a recording of {subjects[name]!r} further up, here of {subject!r}"
+                f"{path}, row {number}: {name!r} is a recording of {subjects[name]!r} further up, "
+                f"here of {subject!r}"
             )
-    return tuple(Annotations(name, merge_tiers(found), subjects[name]) for name, found in tiers.items())
+    return tuple(
+        Annotations(name, merge_tiers(found), subjects[name]) for name, found in tiers.items()
+    )
 
 
 def _row(row: Mapping[str, str | None]) -> tuple[str, Tier]:
@@ -93,7 +119,9 @@ def _row(row: Mapping[str, str | None]) -> tuple[str, Tier]:
     if kind != "cue":
         modality = ""
     elif modality not in MODALITIES:
-        raise ValueError(f"expected for a cue the modality {', '.join(MODALITIES)}; got {modality!r}")
+        raise ValueError(
+            f"expected for a cue the modality {', '.join(MODALITIES)}; got {modality!r}"
+        )
     tier = Tier(kind, (), modality, cell["coder"], own_name)
     if not (cell["start_s"].strip() or cell["end_s"].strip() or cell["label"]):
         return name, tier
@@ -107,7 +135,8 @@ def _row(row: Mapping[str, str | None]) -> tuple[str, Tier]:
 
 
 def to_vtt(annotations: Annotations) -> str:
-    """WebVTT: one cue per mark, whose identifier names the tier, so that any player shows them over the video.
+    """WebVTT: one cue per mark, whose identifier names the tier, so that any player shows them over
+    the video.
 
     A mark without length becomes 1 ms long, as WebVTT has no cues without.
     """
@@ -118,7 +147,10 @@ def to_vtt(annotations: Annotations) -> str:
         start_ms = round(mark.start_s * 1000)
         end_ms = max(round(mark.end_s * 1000), start_ms + 1)
         certainty = f"<c.certainty>{_escape(mark.certainty)}</c>" if mark.certainty else ""
-        blocks.append(f"{_tier_id(tier)}\n{_stamp(start_ms)} --> {_stamp(end_ms)}\n{_escape(mark.label)}{certainty}")
+        blocks.append(
+            f"{_tier_id(tier)}\n{_stamp(start_ms)} --> "
+            f"{_stamp(end_ms)}\n{_escape(mark.label)}{certainty}"
+        )
     return "\n\n".join(b.rstrip("\n") if b.endswith("\n") else b for b in blocks) + "\n"
 
 
@@ -145,7 +177,9 @@ def _facts(text: str) -> dict[str, str]:
 
 
 def _escape(text: str, in_facts: bool = False) -> str:
-    """Text as WebVTT allows it inside a cue; line ends and outer blanks as references, so that they survive."""
+    """Text as WebVTT allows it inside a cue; line ends and outer blanks as references, so that they
+    survive.
+    """
     text = html.escape(text, quote=False).replace("\n", "&#10;")
     text = re.sub(r"^[ \t]|[ \t]$", lambda m: f"&#{ord(m.group())};", text)
     if in_facts:  # "; " separates them, and references end in a semicolon themselves
@@ -158,11 +192,14 @@ def _stamp(time_ms: int) -> str:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
 
 
-_TIMES = re.compile(r"(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})\s+-->\s+(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})(?:\s.*)?$")
+_TIMES = re.compile(
+    r"(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})\s+-->\s+(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})(?:\s.*)?$"
+)
 
 
 def read_vtt(path: Path | str) -> Annotations:
-    """A WebVTT file. Cues that do not name a tier of ours become utterances, or words where all hold one word.
+    """A WebVTT file. Cues that do not name a tier of ours become utterances, or words where all
+    hold one word.
 
     Raises:
         BadInput: no such file, not WebVTT, or a cue whose times cannot be used.
@@ -173,7 +210,9 @@ def read_vtt(path: Path | str) -> Annotations:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: expected a WebVTT file: {error}") from error
     if not text.startswith("WEBVTT"):
-        raise BadInput(f"{path}: expected a WebVTT file, which begins with WEBVTT; got {text[:20]!r}")
+        raise BadInput(
+            f"{path}: expected a WebVTT file, which begins with WEBVTT; got {text[:20]!r}"
+        )
     head: dict[str, str] = {}
     tiers: list[Tier] = []
     loose: list[Mark] = []
@@ -198,20 +237,33 @@ def read_vtt(path: Path | str) -> Annotations:
         single = all(len(m.label.split()) == 1 for m in loose)
         tiers.append(Tier("word" if single else "utterance", tuple(loose)))
     duration_s = float(head.get("duration_s", "nan"))
-    name, subject, media = head.get("recording") or path.stem, head.get("subject", ""), head.get("media", "")
+    name, subject, media = (
+        head.get("recording") or path.stem,
+        head.get("subject", ""),
+        head.get("media", ""),
+    )
     return Annotations(name, merge_tiers(tiers), subject, media, duration_s)
 
 
 def _tier_of(text: str) -> Tier:
     facts = _facts(text)
-    return Tier(facts.get("tier", ""), (), facts.get("modality", ""), facts.get("coder", ""), facts.get("name", ""))
+    return Tier(
+        facts.get("tier", ""),
+        (),
+        facts.get("modality", ""),
+        facts.get("coder", ""),
+        facts.get("name", ""),
+    )
 
 
 def _cue(lines: list[str]) -> tuple[Tier | None, Mark]:
     at = next((i for i, line in enumerate(lines[:2]) if "-->" in line), None)
     times = _TIMES.match(lines[at].strip()) if at is not None else None
     if at is None or times is None:
-        raise ValueError(f"expected a cue with times like 00:01.000 --> 00:02.000, got {' / '.join(lines)[:80]!r}")
+        raise ValueError(
+            "expected a cue with times like 00:01.000 --> 00:02.000, got "
+            f"{' / '.join(lines)[:80]!r}"
+        )
     start_ms, end_ms = (_ms(times.group(*g)) for g in ((1, 2, 3, 4), (5, 6, 7, 8)))
     payload = "\n".join(lines[at + 1 :])
     certainty = re.search(r"<c\.certainty>(.*?)</c>$", payload)

@@ -53,13 +53,27 @@ def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
     )
     show("pairs", columns, [_pair(p) for p in found["pairs"]])
     if found["together"]:
-        heads = ("together", "raters", "alpha", "Fleiss kappa", "answers alpha", "ICC(2,1) of seconds")
-        show("all at once", heads, [_together(name, row) for name, row in found["together"].items()])
+        heads = (
+            "together",
+            "raters",
+            "alpha",
+            "Fleiss kappa",
+            "answers alpha",
+            "ICC(2,1) of seconds",
+        )
+        show(
+            "all at once", heads, [_together(name, row) for name, row in found["together"].items()]
+        )
     listed = found["disagreements"]
     if listed:
         n_border = sum(d["within_tolerance"] for d in listed)
-        title = f"{len(listed)} stretches differ, {n_border} of them within the tolerance at a border"
-        worst = sorted((d for d in listed if not d["within_tolerance"]), key=lambda d: d["start_s"] - d["end_s"])
+        title = (
+            f"{len(listed)} stretches differ, {n_border} of them within the tolerance at a border"
+        )
+        worst = sorted(
+            (d for d in listed if not d["within_tolerance"]),
+            key=lambda d: d["start_s"] - d["end_s"],
+        )
         rows = [
             (
                 d["recording"],
@@ -72,7 +86,9 @@ def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
         more = f"; the longest {n_shown}" if len(worst) > n_shown else ""
         show(title + more, ("recording", "seconds", "marked by", "not by") if rows else (), rows)
     for one in found["not_measured"]:
-        console.print(f"not measured: {one['what']}: {one['reason']}", highlight=False, markup=False)
+        console.print(
+            f"not measured: {one['what']}: {one['reason']}", highlight=False, markup=False
+        )
 
 
 def _many(n: int, one: str, more: str) -> str:
@@ -96,7 +112,11 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, ...]:
         answers += f", kappa {row['answers_kappa']:.3f}"
     if "kappa" not in row:
         return (name, "not measured", "", "", "not measured", row["reason"], "", "", answers)
-    errors = f"{_number(row['onset_error_s'], 2)} / {_number(row['offset_error_s'], 2)} s" if row["n_matched"] else "–"
+    errors = (
+        f"{_number(row['onset_error_s'], 2)} / {_number(row['offset_error_s'], 2)} s"
+        if row["n_matched"]
+        else "–"
+    )
     return (
         name,
         _with_interval(row, "kappa"),
@@ -105,7 +125,9 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, ...]:
         _with_interval(row, "event_f1"),
         f"{row['n_matched']} of {row['n_events_a']} and {row['n_events_b']}",
         errors,
-        f"{row['n_utterances']}, {_number(row['utterances_kappa'], 3)}" if row["n_utterances"] else "no transcript",
+        f"{row['n_utterances']}, {_number(row['utterances_kappa'], 3)}"
+        if row["n_utterances"]
+        else "no transcript",
         answers,
     )
 
@@ -116,6 +138,14 @@ def _together(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
         return (name, ", ".join(row["raters"]), f"not measured: {row['reason']}", "", answers, "")
     forms = {form["form"]: form for form in row["icc_seconds_marked"] or ()}
     two = forms.get("ICC(2,1)")
-    amount = f"{_number(two['value'], 3)} [{two['low']:.2f}, {two['high']:.2f}]" if two else "not measured"
-    fleiss = _number(row["fleiss_kappa"], 3) if row["fleiss_recordings"] else "not measured: none rated by all"
+    amount = (
+        f"{_number(two['value'], 3)} [{two['low']:.2f}, {two['high']:.2f}]"
+        if two
+        else "not measured"
+    )
+    fleiss = (
+        _number(row["fleiss_kappa"], 3)
+        if row["fleiss_recordings"]
+        else "not measured: none rated by all"
+    )
     return (name, ", ".join(row["raters"]), _with_interval(row, "alpha"), fleiss, answers, amount)

@@ -10,7 +10,14 @@ from typing import Any
 
 import click
 
-from twomind.annotations import Annotations, Tier, blank_tiers, merge_tiers, read_annotations, write_annotations
+from twomind.annotations import (
+    Annotations,
+    Tier,
+    blank_tiers,
+    merge_tiers,
+    read_annotations,
+    write_annotations,
+)
 from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.core.errors import BadInput
 
@@ -19,9 +26,13 @@ _NAME = click.option(
     "named",
     multiple=True,
     metavar="TIER=KIND",
-    help="What a tier of your own name is: ah, answer, cue:facial, inconsistency, utterance, word … (repeatable).",
+    help="What a tier of your own name is: ah, answer, cue:facial, inconsistency, utterance, word "
+    "… "
+    "(repeatable).",
 )
-_RECORDING = click.option("--recording", help="The recording that all files are about, whatever they call it.")
+_RECORDING = click.option(
+    "--recording", help="The recording that all files are about, whatever they call it."
+)
 #: How many disagreements are printed.
 _SHOWN = 20
 
@@ -34,22 +45,45 @@ def annotate() -> None:
 @annotate.command("export")
 @click.argument("sources", nargs=-1, required=True, type=PATH)
 @click.option("--to", type=click.Choice(["eaf", "csv", "vtt"]), default="eaf", show_default=True)
-@click.option("--out", type=PATH, help="Folder for the files, or a .csv for one table [default: beside each medium].")
-@click.option("--coder", "coders", multiple=True, help="Who will code: one file each, with their empty tiers.")
-@click.option("--blind", is_flag=True, help="Transcript only: without the cues and segments that the program found.")
+@click.option(
+    "--out",
+    type=PATH,
+    help="Folder for the files, or a .csv for one table [default: beside each medium].",
+)
+@click.option(
+    "--coder", "coders", multiple=True, help="Who will code: one file each, with their empty tiers."
+)
+@click.option(
+    "--blind",
+    is_flag=True,
+    help="Transcript only: without the cues and segments that the program found.",
+)
 @click.option("--eaf-format", type=click.Choice(["2.8", "3.0"]), default="3.0", show_default=True)
-@click.option("--redo", is_flag=True, help="Overwrite files that are there; a coder's work in them is lost.")
+@click.option(
+    "--redo", is_flag=True, help="Overwrite files that are there; a coder's work in them is lost."
+)
 @verb
 def export_verb(
-    sources: tuple[Path, ...], to: str, out: Path | None, coders: tuple[str, ...], blind: bool, eaf_format: str,
-    redo: bool, as_json: bool, offline: bool,
-) -> int:  # fmt: skip
-    """SOURCES are results folders of `twomind predict`, or media files: their words, cues and segments for coders.
+    sources: tuple[Path, ...],
+    to: str,
+    out: Path | None,
+    coders: tuple[str, ...],
+    blind: bool,
+    eaf_format: str,
+    redo: bool,
+    as_json: bool,
+    offline: bool,
+) -> int:
+    """SOURCES are results folders of `twomind predict`, or media files: their words, cues and
+    segments for coders.
 
-    An ELAN file also gets the empty tiers that a coder fills, with the labels of the BAH codebook to choose from.
+    An ELAN file also gets the empty tiers that a coder fills, with the labels of the BAH codebook
+    to choose from.
     """
     found = [_blind(one) if blind else one for source in sources for one in _load(source)]
-    twice = sorted({a.recording for a in found if sum(b.recording == a.recording for b in found) > 1})
+    twice = sorted(
+        {a.recording for a in found if sum(b.recording == a.recording for b in found) > 1}
+    )
     if twice:
         raise BadInput(f"the recording {twice[0]!r} was given twice")
     if out is not None and out.suffix.lower() == ".csv" and to == "csv":
@@ -57,7 +91,10 @@ def export_verb(
         written = [write_annotations(found, out)]
     else:
         if out is not None and out.is_file():
-            raise BadInput(f"{out}: expected a folder, there is a file; for one table give --to csv --out NAME.csv")
+            raise BadInput(
+                f"{out}: expected a folder, there is a file; for one table give --to csv --out "
+                "NAME.csv"
+            )
         plan = [job for one in found for job in _plan(one, to, out, coders)]
         _refuse_existing([path for path, _ in plan], redo)
         written = [_write(path, one, eaf_format) for path, one in plan]
@@ -90,16 +127,22 @@ def _blind(one: Annotations) -> Annotations:
 
 def _plan(
     one: Annotations, to: str, out: Path | None, coders: Sequence[str]
-) -> list[tuple[Path, Annotations]]:  # fmt: skip
+) -> list[tuple[Path, Annotations]]:
     folder = out or (Path(one.media).parent if one.media and Path(one.media).exists() else None)
     if folder is None:
-        raise BadInput(f"{one.recording}: its media file {one.media!r} is not there; say with --out where to write")
+        raise BadInput(
+            f"{one.recording}: its media file {one.media!r} is not there; say with --out where to "
+            "write"
+        )
     if to != "eaf":
         return [(folder / f"{one.recording}.{to}", one)]
     if not coders:
         return [(folder / f"{one.recording}.eaf", replace(one, tiers=(*blank_tiers(), *one.tiers)))]
     return [
-        (folder / f"{one.recording}.{_file_name(coder)}.eaf", replace(one, tiers=(*blank_tiers(coder), *one.tiers)))
+        (
+            folder / f"{one.recording}.{_file_name(coder)}.eaf",
+            replace(one, tiers=(*blank_tiers(coder), *one.tiers)),
+        )
         for coder in coders
     ]
 
@@ -114,7 +157,8 @@ def _refuse_existing(paths: Iterable[Path], redo: bool) -> None:
     there = [str(p) for p in paths if p.exists()]
     if there and not redo:
         raise BadInput(
-            f"{there[0]} is there already{f', and {len(there) - 1} more' if len(there) > 1 else ''}; it may hold a "
+            f"{there[0]} is there "
+            f"already{f', and {len(there) - 1} more' if len(there) > 1 else ''}; it may hold a "
             "coder's work. Give --out FOLDER, or --redo to overwrite"
         )
 
@@ -126,38 +170,73 @@ def _write(path: Path, one: Annotations, eaf_format: str) -> Path:
     placed = beside(one, path)
     for problem in placed.problems[len(one.problems) :]:
         say(f"{one.recording}: {problem}")
-    return write_eaf(placed, path, format=eaf_format) if path.suffix == ".eaf" else write_annotations([placed], path)
+    return (
+        write_eaf(placed, path, format=eaf_format)
+        if path.suffix == ".eaf"
+        else write_annotations([placed], path)
+    )
 
 
 def _counts(one: Annotations) -> dict[str, Any]:
     rows = [
-        {"tier": t.kind, "modality": t.modality, "coder": t.coder, "name": t.name, "n": len(t.marks)} for t in one.tiers
+        {
+            "tier": t.kind,
+            "modality": t.modality,
+            "coder": t.coder,
+            "name": t.name,
+            "n": len(t.marks),
+        }
+        for t in one.tiers
     ]
-    return {"recording": one.recording, "subject": one.subject, "tiers": rows, "problems": list(one.problems)}
+    return {
+        "recording": one.recording,
+        "subject": one.subject,
+        "tiers": rows,
+        "problems": list(one.problems),
+    }
 
 
 @annotate.command("import")
 @click.argument("files", nargs=-1, required=True, type=PATH)
-@click.option("--out", type=PATH, required=True, help="The table: a .csv, as the `own` data set reads it.")
+@click.option(
+    "--out", type=PATH, required=True, help="The table: a .csv, as the `own` data set reads it."
+)
 @click.option("--subject", help="Who speaks, where the files do not say.")
-@click.option("--coder", help="Who coded, where the files do not say [default: the file's name if there are several].")
+@click.option(
+    "--coder",
+    help="Who coded, where the files do not say [default: the file's name if there are several].",
+)
 @_RECORDING
 @_NAME
 @verb
 def import_verb(
-    files: tuple[Path, ...], out: Path, subject: str | None, coder: str | None, recording: str | None,
-    named: tuple[str, ...], as_json: bool, offline: bool,
-) -> int:  # fmt: skip
-    """ELAN, WebVTT or CSV annotations into one tidy table: recording, subject, tier, modality, label, times, coder."""
+    files: tuple[Path, ...],
+    out: Path,
+    subject: str | None,
+    coder: str | None,
+    recording: str | None,
+    named: tuple[str, ...],
+    as_json: bool,
+    offline: bool,
+) -> int:
+    """ELAN, WebVTT or CSV annotations into one tidy table: recording, subject, tier, modality,
+    label, times, coder.
+    """
     from twomind.annotations import COLUMNS
 
     if out.suffix.lower() != ".csv":
         raise BadInput(f"{out}: expected a name that ends in .csv")
-    if out.exists() and not out.read_text(encoding="utf-8-sig", errors="replace").startswith(",".join(COLUMNS)):
-        raise BadInput(f"{out}: there is a file that is no table of annotations; it was left as it is")
+    if out.exists() and not out.read_text(encoding="utf-8-sig", errors="replace").startswith(
+        ",".join(COLUMNS)
+    ):
+        raise BadInput(
+            f"{out}: there is a file that is no table of annotations; it was left as it is"
+        )
     single = len(files) == 1 and not files[0].is_dir()
     loaded = _read(files, named, recording, "" if coder is None and single else coder)
-    found, remarks = _combined([replace(a, subject=a.subject or subject or "") for a, _, _ in loaded])
+    found, remarks = _combined(
+        [replace(a, subject=a.subject or subject or "") for a, _, _ in loaded]
+    )
     write_annotations(found, out)
     for one in found:
         remarks += [f"{one.recording}: {problem}" for problem in one.problems]
@@ -180,13 +259,18 @@ def _combined(many: Sequence[Annotations]) -> tuple[list[Annotations], list[str]
             found[one.recording] = one
             continue
         if before.subject and one.subject and before.subject != one.subject:
-            raise BadInput(f"{one.recording}: one file says that it is of {before.subject!r}, another {one.subject!r}")
+            raise BadInput(
+                f"{one.recording}: one file says that it is of {before.subject!r}, another "
+                f"{one.subject!r}"
+            )
         have = {t.key: t for t in before.tiers}
         new = [t for t in one.tiers if t.key not in have]
         for tier in one.tiers:
             if tier.key in have and have[tier.key].marks != tier.marks:
                 what = f"{tier.kind}:{tier.modality}".rstrip(":")
-                twice = f"two files hold the tier {what} of {tier.coder or 'nobody'}, with other marks"
+                twice = (
+                    f"two files hold the tier {what} of {tier.coder or 'nobody'}, with other marks"
+                )
                 if tier.kind in ("answer", "ah", "cue", "inconsistency"):
                     raise BadInput(f"{one.recording}: {twice}; name the coders apart")
                 remarks.append(f"{one.recording}: {twice}; the first one's were taken")
@@ -202,7 +286,8 @@ def _combined(many: Sequence[Annotations]) -> tuple[list[Annotations], list[str]
 def _read(
     paths: Sequence[Path], named: Sequence[str], recording: str | None, coder: str | None
 ) -> list[tuple[Annotations, Path, str]]:
-    """Annotations with their file, and the name of a coder that the file leaves nameless (``coder`` None: the file's).
+    """Annotations with their file, and the name of a coder that the file leaves nameless (``coder``
+    None: the file's).
 
     A folder stands for the ELAN files in it; its name is then the coder's.
     """
@@ -220,7 +305,11 @@ def _read(
     found = []
     used: set[str] = set()
     for file, folder in files:
-        who = coder if coder is not None else folder or (file.resolve().parent.name if same else file.stem)
+        who = (
+            coder
+            if coder is not None
+            else folder or (file.resolve().parent.name if same else file.stem)
+        )
         for one in read_annotations(file, named=_in_file(file, kinds, used)):
             if recording:
                 one = replace(one, recording=recording)
@@ -259,50 +348,109 @@ def _in_file(path: Path, kinds: Mapping[str, str], used: set[str]) -> dict[str, 
 
 def _with_coder(one: Annotations, who: str) -> Annotations:
     coded = ("answer", "ah", "cue", "inconsistency")
-    tiers: list[Tier] = [replace(t, coder=t.coder or who) if t.kind in coded else t for t in one.tiers]
+    tiers: list[Tier] = [
+        replace(t, coder=t.coder or who) if t.kind in coded else t for t in one.tiers
+    ]
     return replace(one, tiers=merge_tiers(tiers))
 
 
 @click.command("agree")
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option(
-    "--tier", "what", default="ah", show_default=True, help="What to compare: ah, cue:facial, inconsistency …"
+    "--tier",
+    "what",
+    default="ah",
+    show_default=True,
+    help="What to compare: ah, cue:facial, inconsistency …",
 )
 @click.option("--label", help="Only marks with this label, e.g. gaze.")
-@click.option("--tolerance", type=click.FloatRange(0), default=0.5, show_default=True, help="Of an onset, seconds.")
-@click.option("--offset-tolerance", type=click.FloatRange(0), help="Of an offset, seconds [default: as of an onset].")
 @click.option(
-    "--hop", type=click.FloatRange(0, 10, min_open=True), default=0.04, show_default=True, help="Frame, seconds."
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.5,
+    show_default=True,
+    help="Of an onset, seconds.",
 )
-@click.option("--model", type=PATH, help="One more rater: a results folder of predict, or a CSV of time_s, score.")
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="Score above which that CSV says A/H.")
-@click.option("--disagreements", type=PATH, help="Write every stretch on which raters differ to this .csv.")
+@click.option(
+    "--offset-tolerance",
+    type=click.FloatRange(0),
+    help="Of an offset, seconds [default: as of an onset].",
+)
+@click.option(
+    "--hop",
+    type=click.FloatRange(0, 10, min_open=True),
+    default=0.04,
+    show_default=True,
+    help="Frame, seconds.",
+)
+@click.option(
+    "--model",
+    type=PATH,
+    help="One more rater: a results folder of predict, or a CSV of time_s, score.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Score above which that CSV says A/H.",
+)
+@click.option(
+    "--disagreements", type=PATH, help="Write every stretch on which raters differ to this .csv."
+)
 @_RECORDING
 @_NAME
-@click.option("--bootstrap", type=click.IntRange(100), default=2000, show_default=True, help="Resamples of people.")
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(100),
+    default=2000,
+    show_default=True,
+    help="Resamples of people.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @verb
 def agree_verb(
-    files: tuple[Path, ...], what: str, label: str | None, tolerance: float, offset_tolerance: float | None, hop: float,
-    model: Path | None, threshold: float, disagreements: Path | None, recording: str | None, named: tuple[str, ...],
-    bootstrap: int, seed: int, as_json: bool, offline: bool,
-) -> int:  # fmt: skip
-    """How far coders agree, and coders with the model: kappa, alpha, events with a time tolerance, where they differ.
+    files: tuple[Path, ...],
+    what: str,
+    label: str | None,
+    tolerance: float,
+    offset_tolerance: float | None,
+    hop: float,
+    model: Path | None,
+    threshold: float,
+    disagreements: Path | None,
+    recording: str | None,
+    named: tuple[str, ...],
+    bootstrap: int,
+    seed: int,
+    as_json: bool,
+    offline: bool,
+) -> int:
+    """How far coders agree, and coders with the model: kappa, alpha, events with a time tolerance,
+    where they differ.
 
-    FILES are ELAN files (or CSV, WebVTT), or one folder of ELAN files per coder. Files about the same recording are
-    compared; several recordings count together.
+    FILES are ELAN files (or CSV, WebVTT), or one folder of ELAN files per coder. Files about the
+    same recording are compared; several recordings count together.
     """
     from twomind.evaluation.agreement_report import compare
     from twomind.evaluation.raters import Said, collect, with_model
 
-    loaded = [(_with_duration(a, file), file, who) for a, file, who in _read(files, named, recording, None)]
+    loaded = [
+        (_with_duration(a, file), file, who)
+        for a, file, who in _read(files, named, recording, None)
+    ]
     said = [Said(a, file, who) for a, file, who in loaded]
     spans, answers, reasons = _model(model, threshold)
     rated, remarks = collect(said, what, label, least=1 if model else 2)
     if model:
         rated = with_model(rated, "model", spans, answers if what == "ah" and label is None else {})
     found = compare(
-        rated, tolerance_s=tolerance, offset_tolerance_s=offset_tolerance, hop_s=hop, n_bootstrap=bootstrap, seed=seed
+        rated,
+        tolerance_s=tolerance,
+        offset_tolerance_s=offset_tolerance,
+        hop_s=hop,
+        n_bootstrap=bootstrap,
+        seed=seed,
     )
     remarks += reasons + [f"{file.name}: {p}" for a, file, _ in loaded for p in a.problems]
     found |= {"tier": what, "label": label, "remarks": remarks}
@@ -319,7 +467,9 @@ def agree_verb(
     return 0
 
 
-def _model(path: Path | None, threshold: float) -> tuple[dict[str, Any], dict[str, bool], list[str]]:
+def _model(
+    path: Path | None, threshold: float
+) -> tuple[dict[str, Any], dict[str, bool], list[str]]:
     if path is None:
         return {}, {}, []
     from twomind.pipeline.annotate import model_ratings
@@ -328,7 +478,9 @@ def _model(path: Path | None, threshold: float) -> tuple[dict[str, Any], dict[st
 
 
 def _with_duration(one: Annotations, file: Path) -> Annotations:
-    """The length of the recording, from its media file where the annotation file does not say it."""
+    """The length of the recording, from its media file where the annotation file does not
+    say it.
+    """
     if math.isfinite(one.duration_s) or not one.media:
         return one
     media = file.parent / one.media
@@ -345,9 +497,18 @@ def _with_duration(one: Annotations, file: Path) -> Annotations:
 def _write_disagreements(found: Mapping[str, Any], path: Path) -> None:
     from twomind.reporting.tables import write_rows
 
-    columns = ("recording", "start_s", "end_s", "marked", "not_marked", "at_border", "within_tolerance")
+    columns = (
+        "recording",
+        "start_s",
+        "end_s",
+        "marked",
+        "not_marked",
+        "at_border",
+        "within_tolerance",
+    )
     rows = [
-        [*(d[c] if not isinstance(d[c], tuple) else "; ".join(d[c]) for c in columns)] for d in found["disagreements"]
+        [*(d[c] if not isinstance(d[c], tuple) else "; ".join(d[c]) for c in columns)]
+        for d in found["disagreements"]
     ]
     write_rows(path, columns, rows)
     say(f"disagreements: {path}")

@@ -22,7 +22,9 @@ def data_group() -> None:
 @data_group.command("list")
 @verb
 def data_list(as_json: bool, offline: bool) -> int:
-    """Every data set: its licence, how to get it, its tasks and protocols, and what a folder must hold."""
+    """Every data set: its licence, how to get it, its tasks and protocols, and what a folder must
+    hold.
+    """
     from twomind.datasets import dataset_names, load_dataset
 
     rows = [_about(load_dataset(name)) for name in dataset_names()]
@@ -69,7 +71,10 @@ def data_check(root: Path, name: str | None, deep: bool, as_json: bool, offline:
     if as_json:
         print_json(report.as_json())
     else:
-        click.echo(f"{report.name}: {report.n_recordings} recordings of {report.n_people} people in {report.root}")
+        click.echo(
+            f"{report.name}: {report.n_recordings} recordings of {report.n_people} people in "
+            f"{report.root}"
+        )
         for kind in ("missing", "extra", "corrupted", "conflicts"):
             found = getattr(report, kind)
             click.echo(f"{kind}: {len(found)}")
@@ -80,6 +85,9 @@ def data_check(root: Path, name: str | None, deep: bool, as_json: bool, offline:
         for note in report.notes:
             click.echo(f"note: {note}")
     if not report.complete:
-        say("twomind: the data set is not complete; what is missing or corrupted is listed above and is never guessed")
+        say(
+            "twomind: the data set is not complete; what is missing or corrupted is listed above "
+            "and is never guessed"
+        )
         return Partial.exit_code
     return 0

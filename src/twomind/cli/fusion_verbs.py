@@ -19,30 +19,60 @@ _MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
 @click.command("fusion")
 @click.option("--data", type=PATH, required=True, help="A data set's folder, in its own layout.")
 @click.option("--name", help="Which layout it is [default: found out].")
-@click.option("--protocol", required=True, help="How people are divided, for example official or people-5.")
+@click.option(
+    "--protocol", required=True, help="How people are divided, for example official or people-5."
+)
 @click.option("--fold", help="One fold of the protocol [default: all].")
 @click.option("--task", "task_name", help="Which of the data set's questions [default: its first].")
 @click.option("--model", type=click.Choice(_MODELS), default="conflict", show_default=True)
-@click.option("--released", is_flag=True, help="mt, jmt: with the defects of the published code (cannot stream).")
-@click.option("--published", is_flag=True, help="Layer sizes of the BAH baselines instead of small ones.")
-@click.option("--modalities", default="face,voice,words", show_default=True, help="Comma-separated.")
+@click.option(
+    "--released",
+    is_flag=True,
+    help="mt, jmt: with the defects of the published code (cannot stream).",
+)
+@click.option(
+    "--published", is_flag=True, help="Layer sizes of the BAH baselines instead of small ones."
+)
+@click.option(
+    "--modalities", default="face,voice,words", show_default=True, help="Comma-separated."
+)
 @click.option("--audio-encoder", help="Add a frozen HuBERT/wav2vec2: hub id or folder.")
 @click.option("--text-encoder", help="Add a frozen BERT-family model: hub id or folder.")
 @click.option("--video-encoder", help="Add a frozen VideoMAE-family model: hub id or folder.")
-@click.option("--raw-face", is_flag=True, help="Face values as measured, not against the person's neutral.")
+@click.option(
+    "--raw-face", is_flag=True, help="Face values as measured, not against the person's neutral."
+)
 @click.option("--no-question", is_flag=True, help="Never show the model which question was asked.")
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many, from --seed on.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many, from --seed on.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), help="At most [default: see docs/fusion.md].")
-@click.option("--imbalance", type=click.Choice(["weights", "focal", "none"]), default="weights", show_default=True)
+@click.option(
+    "--imbalance",
+    type=click.Choice(["weights", "focal", "none"]),
+    default="weights",
+    show_default=True,
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or auto.")
-@click.option("--workers", type=int, default=1, show_default=True, help="Processes [0: one per core].")
-@click.option("--bootstrap", type=click.IntRange(100), default=1000, show_default=True, help="Resamples.")
-@click.option("--store", type=PATH, help="Folder for computed features [default: the user's cache].")
+@click.option(
+    "--workers", type=int, default=1, show_default=True, help="Processes [0: one per core]."
+)
+@click.option(
+    "--bootstrap", type=click.IntRange(100), default=1000, show_default=True, help="Resamples."
+)
+@click.option(
+    "--store", type=PATH, help="Folder for computed features [default: the user's cache]."
+)
 @click.option("--out", type=PATH, required=True, help="Folder for the models and study.json.")
 @verb
 def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
-    """Train a fusion of face, voice and words; people are kept apart between training, stopping and figures.
+    """Train a fusion of face, voice and words; people are kept apart between training, stopping and
+    figures.
 
     Interrupt it at any time and run it again: it goes on to the same weights.
     """
@@ -53,7 +83,8 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
     plan, encoders = _plan(options, task, dataset, offline)
     describe = partial(
         described,
-        using=tuple(m for m in ("face", "voice", "words") if m in plan.recipe.modalities) or ("words",),
+        using=tuple(m for m in ("face", "voice", "words") if m in plan.recipe.modalities)
+        or ("words",),
         store=options["store"],
         offline=offline,
         encoders=encoders,
@@ -78,7 +109,11 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
     for one in found["failures"]:
         say(f"failed: fold {one['fold']}, seed {one['seed']}: {one['error']}")
     if found["drawn"]:
-        say("drawn people: these figures show that the machinery works; they say nothing about real faces")
+        say(
+            "drawn people: these figures show that the machinery works; they say nothing about "
+            "real "
+            "faces"
+        )
     for folder in found["models"].values():
         say(f"model: {folder}; use it with: twomind predict --model {folder} answer.mp4")
     return 7 if found["failures"] else 0
@@ -92,7 +127,9 @@ def _opened(options: Mapping[str, Any]) -> tuple[Any, list[Any], Task]:
     if options["fold"]:
         chosen = [f for f in folds if f.name == options["fold"]]
         if not chosen:
-            raise BadInput(f"no fold {options['fold']!r}; there is: {', '.join(f.name for f in folds)}")
+            raise BadInput(
+                f"no fold {options['fold']!r}; there is: {', '.join(f.name for f in folds)}"
+            )
         folds = chosen
     tasks = {t.name: t for t in dataset.tasks}
     name = options["task_name"] or next(iter(tasks))
@@ -101,7 +138,9 @@ def _opened(options: Mapping[str, Any]) -> tuple[Any, list[Any], Task]:
     return dataset, folds, tasks[name]
 
 
-def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -> tuple[Any, tuple[Any, ...]]:
+def _plan(
+    options: Mapping[str, Any], task: Task, dataset: Any, offline: bool
+) -> tuple[Any, tuple[Any, ...]]:
     from dataclasses import replace
 
     from twomind.encoders.pretrained import Encoder
@@ -118,7 +157,9 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
     widths = {e.track: e.width for e in encoders}
     modalities = [m.strip() for m in options["modalities"].split(",") if m.strip()]
     questions = () if options["no_question"] else default_recipe(("words",)).questions
-    recipe = default_recipe((*modalities, *widths), not options["raw_face"], questions=questions, embeddings=widths)
+    recipe = default_recipe(
+        (*modalities, *widths), not options["raw_face"], questions=questions, embeddings=widths
+    )
     config = (
         published(options["model"], recipe.modalities, options["released"])
         if options["published"]
@@ -142,9 +183,15 @@ def _plan(options: Mapping[str, Any], task: Task, dataset: Any, offline: bool) -
 
 
 def described(
-    recording: Recording, using: tuple[str, ...], store: Path | None, offline: bool, encoders: tuple[Any, ...] = ()
+    recording: Recording,
+    using: tuple[str, ...],
+    store: Path | None,
+    offline: bool,
+    encoders: tuple[Any, ...] = (),
 ) -> Features:
-    """Features of one recording, from the store where it was described before; embeddings added as tracks."""
+    """Features of one recording, from the store where it was described before; embeddings added as
+    tracks.
+    """
     from twomind.core.store import Store, default_root
     from twomind.encoders.pretrained import with_embeddings
     from twomind.features.describe import Settings, describe
@@ -158,10 +205,26 @@ def _print(found: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    columns = ("fold", "seed", "validation", "AUC", "macro-F1", "AUC within questions", "question alone", "when", "s")
-    table = Table(*columns, title="on people never seen", title_justify="left", box=None, pad_edge=False)
+    columns = (
+        "fold",
+        "seed",
+        "validation",
+        "AUC",
+        "macro-F1",
+        "AUC within questions",
+        "question alone",
+        "when",
+        "s",
+    )
+    table = Table(
+        *columns, title="on people never seen", title_justify="left", box=None, pad_edge=False
+    )
     for run in found["runs"]:
-        held, row, frames = run["held_out"] or {}, run["held_out_question_row"] or {}, run["frames"] or {}
+        held, row, frames = (
+            run["held_out"] or {},
+            run["held_out_question_row"] or {},
+            run["frames"] or {},
+        )
         table.add_row(
             run["fold"],
             str(run["seed"]),
@@ -170,7 +233,12 @@ def _print(found: Mapping[str, Any]) -> None:
             _figure(held, "macro_f1"),
             _figure(held, "within_question_auc"),
             _figure(row, "auc"),
-            (f"{frames['model']['value']:.3f} against {frames['position']['value']:.3f} by position" if frames else "—")
+            (
+                f"{frames['model']['value']:.3f} against {frames['position']['value']:.3f} by "
+                "position"
+                if frames
+                else "—"
+            )
             + ("" if run["locates"] else "; shows no segments"),
             f"{run['seconds']:.0f}",
         )
@@ -188,10 +256,24 @@ def _figure(row: Mapping[str, Any], metric: str) -> str:
 @click.command("submit")
 @click.argument("results", type=PATH)
 @click.option("--out", type=PATH, required=True, help="The file to write.")
-@click.option("--videos", type=PATH, help="A list of video ids, one a line: every one must be there, in this order.")
+@click.option(
+    "--videos",
+    type=PATH,
+    help="A list of video ids, one a line: every one must be there, in this order.",
+)
 @click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True)
-@click.option("--fill", type=click.FloatRange(0, 1), help="Probability for videos without a score [default: refuse].")
-@click.option("--id", "name_by", type=click.Choice(["recording", "file"]), default="recording", show_default=True)
+@click.option(
+    "--fill",
+    type=click.FloatRange(0, 1),
+    help="Probability for videos without a score [default: refuse].",
+)
+@click.option(
+    "--id",
+    "name_by",
+    type=click.Choice(["recording", "file"]),
+    default="recording",
+    show_default=True,
+)
 @click.option("--no-header", is_flag=True, help="Only the lines.")
 @verb
 def submit_verb(
@@ -205,17 +287,31 @@ def submit_verb(
     as_json: bool,
     offline: bool,
 ) -> int:
-    """Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind predict`."""
+    """Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind
+    predict`.
+    """
     from twomind.evaluation.submit import submit
 
     expected = None
     if videos is not None:
         try:
-            expected = [line.strip() for line in videos.read_text(encoding="utf-8").splitlines() if line.strip()]
+            expected = [
+                line.strip()
+                for line in videos.read_text(encoding="utf-8").splitlines()
+                if line.strip()
+            ]
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"{videos}: expected a text file with one video id a line ({error})") from error
+            raise BadInput(
+                f"{videos}: expected a text file with one video id a line ({error})"
+            ) from error
     found = submit(
-        results, out, threshold=threshold, fill=fill, expected=expected, name_by=name_by, header=not no_header
+        results,
+        out,
+        threshold=threshold,
+        fill=fill,
+        expected=expected,
+        name_by=name_by,
+        header=not no_header,
     )
     if as_json:
         print_json(found)

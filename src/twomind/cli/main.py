@@ -1,7 +1,7 @@
 """The command line. ``twomind VERB --help`` says what each verb does.
 
-Every verb has ``--json`` (one JSON object on standard output; talk goes to standard error), ``--offline``, and exits
-with a code by class of failure (:mod:`twomind.core.errors`).
+Every verb has ``--json`` (one JSON object on standard output; talk goes to standard error),
+``--offline``, and exits with a code by class of failure (:mod:`twomind.core.errors`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from twomind.core.errors import BadInput
 
 
 class _Verbs(click.Group):
-    """The verbs of this package, and those that other distributions bring (plug-in group ``commands``)."""
+    """The verbs of this package, and those that other distributions bring (plug-in group
+    ``commands``).
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *registry.names("commands")})
@@ -46,7 +48,8 @@ class _Verbs(click.Group):
 def main() -> None:
     """Recognise ambivalence and hesitancy in videos of people speaking.
 
-    One answer in, one honest timeline out: how likely, which words, voice and face cues, and what was not measured.
+    One answer in, one honest timeline out: how likely, which words, voice and face cues, and what
+    was not measured.
     """
 
 
@@ -54,22 +57,44 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options of the two verbs that read media."""
     options = (
         click.argument("media", nargs=-1, type=PATH),
-        click.option("--out", type=PATH, default=Path("results"), show_default=True, help="Folder for the results."),
-        click.option("--transcript", type=PATH, help="SRT, WebVTT, Whisper JSON, BAH YAML or plain text."),
         click.option(
-            "--manifest", type=PATH, help="CSV with columns path, and any of id, subject, question, transcript."
+            "--out",
+            type=PATH,
+            default=Path("results"),
+            show_default=True,
+            help="Folder for the results.",
+        ),
+        click.option(
+            "--transcript", type=PATH, help="SRT, WebVTT, Whisper JSON, BAH YAML or plain text."
+        ),
+        click.option(
+            "--manifest",
+            type=PATH,
+            help="CSV with columns path, and any of id, subject, question, transcript.",
         ),
         click.option("--subject", help="Who speaks [default: the file's name]."),
         click.option(
-            "--neutral", type=PATH, help="A neutral clip of the same person; values are given relative to it."
-        ),
-        click.option("--profile", type=PATH, help="The person's profile (a file); values are given relative to it."),
-        click.option("--person", help="An enrolled person whose profile to use, with --profiles; also who speaks."),
-        click.option(
-            "--profiles", type=PATH, help="Folder of enrolled people; without --person, each subject's own is used."
+            "--neutral",
+            type=PATH,
+            help="A neutral clip of the same person; values are given relative to it.",
         ),
         click.option(
-            "--speech-model", help="Recognise words where no transcript is given: a folder, or a model's name."
+            "--profile",
+            type=PATH,
+            help="The person's profile (a file); values are given relative to it.",
+        ),
+        click.option(
+            "--person",
+            help="An enrolled person whose profile to use, with --profiles; also who speaks.",
+        ),
+        click.option(
+            "--profiles",
+            type=PATH,
+            help="Folder of enrolled people; without --person, each subject's own is used.",
+        ),
+        click.option(
+            "--speech-model",
+            help="Recognise words where no transcript is given: a folder, or a model's name.",
         ),
         click.option("--language", help="Language of the speech, e.g. en [default: detected]."),
         click.option(
@@ -98,32 +123,43 @@ def _describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_describe_options
 @click.option(
     "--question",
-    help="The question that was asked: its BAH number 1-7, its type (e.g. hesitant), its text, or from-name to read "
+    help="The question that was asked: its BAH number 1-7, its type (e.g. hesitant), its text, or "
+    "from-name to read "
     "the number from the file's name [default: unknown].",
 )
 @click.option(
-    "--model", default="words", show_default=True, help="A recogniser's name, or a file or folder trained here."
+    "--model",
+    default="words",
+    show_default=True,
+    help="A recogniser's name, or a file or folder trained here.",
 )
 @click.option(
-    "--prevalence", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Rate of A/H where you work."
+    "--prevalence",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Rate of A/H where you work.",
 )
-@click.option("--prevalence-source", default="", help="Where that rate comes from (needed with --prevalence).")
+@click.option(
+    "--prevalence-source", default="", help="Where that rate comes from (needed with --prevalence)."
+)
 @click.option(
     "--max-risk",
     type=click.FloatRange(0, 0.5, min_open=True),
-    help="Abstain on answers near the border, so that at most this share of the decided ones is wrong.",
+    help="Abstain on answers near the border, so that at most this share of the decided ones is "
+    "wrong.",
 )
 @llm_options
 @adapt_options
 @click.option(
-    "--allow-drawn-model", is_flag=True, help="Let a model that learnt from drawn people score real ones, as a test."
+    "--allow-drawn-model",
+    is_flag=True,
+    help="Let a model that learnt from drawn people score real ones, as a test.",
 )
 @verb
 def predict(**options: Any) -> int:
     """Describe answers and estimate ambivalence/hesitancy: files, or folders of files.
 
-    Writes a tidy table, cues, words, a JSON summary and a report per answer, and an overview. Run it again after an
-    interruption: finished files are kept.
+    Writes a tidy table, cues, words, a JSON summary and a report per answer, and an overview. Run
+    it again after an interruption: finished files are kept.
     """
     llm = settings_from(options)
     adapt = adaptation_from(options)
@@ -189,7 +225,11 @@ def _read_media(
 
     place = Store(store or default_root(), default_study() if study is None else study)
     jobs = asked.plan(
-        list(media), manifest=manifest, question=question, transcript=transcript, subject=subject or person
+        list(media),
+        manifest=manifest,
+        question=question,
+        transcript=transcript,
+        subject=subject or person,
     )
     settings = Settings(
         face=FaceSettings(target=target),
@@ -313,7 +353,11 @@ def weights_verify(name: str | None, as_json: bool, offline: bool) -> int:
     if not rows:
         raise BadInput(f"no weights named {name!r}; `twomind weights list` shows what there is")
     _print_weights(rows, as_json)
-    bad = [row["name"] for row in rows if row["state"] == "damaged" or (name and row["state"] == "absent")]
+    bad = [
+        row["name"]
+        for row in rows
+        if row["state"] == "damaged" or (name and row["state"] == "absent")
+    ]
     if bad:
         say(f"twomind: damaged or absent: {', '.join(bad)}")
         return 5
@@ -328,14 +372,22 @@ def weights_verify(name: str | None, as_json: bool, offline: bool) -> int:
 @click.option("--allowed-use", default="", help="What they may be used for, kept beside them.")
 @verb
 def weights_add(
-    name: str, source: str, sha256: str, licence: str, allowed_use: str, as_json: bool, offline: bool
+    name: str,
+    source: str,
+    sha256: str,
+    licence: str,
+    allowed_use: str,
+    as_json: bool,
+    offline: bool,
 ) -> int:
     """Copy or download model files: SOURCE is a file, a folder or an http(s) address."""
     from dataclasses import asdict
 
     from twomind.core import weights as shelf
 
-    found = shelf.add(name, source, sha256=sha256, licence=licence, allowed_use=allowed_use, offline=offline)
+    found = shelf.add(
+        name, source, sha256=sha256, licence=licence, allowed_use=allowed_use, offline=offline
+    )
     _print_weights([asdict(found)], as_json)
     return 0
 
@@ -347,9 +399,17 @@ def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "state", "licence", "allowed use", "what, and its state", box=None, pad_edge=False)
+    table = Table(
+        "name", "state", "licence", "allowed use", "what, and its state", box=None, pad_edge=False
+    )
     for row in rows:
-        texts = (row["name"], row["state"], row["licence"], row["allowed_use"], f"{row['what']}: {row['detail']}")
+        texts = (
+            row["name"],
+            row["state"],
+            row["licence"],
+            row["allowed_use"],
+            f"{row['what']}: {row['detail']}",
+        )
         table.add_row(*texts)
     # Wide enough that names are never cut, whatever the terminal.
     Console(width=160).print(table, highlight=False, markup=False)

@@ -1,4 +1,6 @@
-"""``twomind score personalise --model clip-au``: what its options need, and what is printed of its models."""
+"""``twomind score personalise --model clip-au``: what its options need, and what is printed of its
+models.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,12 @@ def say_trained(cards: Sequence[Mapping[str, Any]]) -> None:
     """How each model's training went, in a line."""
     for c in cards:
         f1 = c["validation_macro_f1"]
-        judged = "no validation people" if f1 is None else f"macro-F1 {f1:.3f} on its validation people"
+        judged = (
+            "no validation people" if f1 is None else f"macro-F1 {f1:.3f} on its validation people"
+        )
         say(
-            f"CLIP-AU ({c['encoder']}) of fold {c['fold']}: {c['n_windows']} windows of {c['n_people']} source people, "
+            f"CLIP-AU ({c['encoder']}) of fold {c['fold']}: {c['n_windows']} windows of "
+            f"{c['n_people']} source people, "
             f"epoch {c['epoch']} of {c['epochs']}, {judged}"
         )
 

@@ -1,4 +1,6 @@
-"""Which methods ``twomind score personalise`` runs, how each is set, and why another one is left out."""
+"""Which methods ``twomind score personalise`` runs, how each is set, and why another one is left
+out.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,12 @@ _ALSO: dict[str, tuple[str, ...]] = {
     "described": (),
     "clip-au": tuple(f"clip-autt:mode={mode}" for mode in ("subject", "episodic", "released")),
 }
-#: What stands in ``all`` in place of a default that looks for a weight by the name it has in a linear head.
-_INSTEAD: dict[str, dict[str, str]] = {"described": {}, "clip-au": {"tpt": "tpt:tuned=temporal_classifier.2.weight"}}
+#: What stands in ``all`` in place of a default that looks for a weight by the name it has in a
+#: linear head.
+_INSTEAD: dict[str, dict[str, str]] = {
+    "described": {},
+    "clip-au": {"tpt": "tpt:tuned=temporal_classifier.2.weight"},
+}
 _WITHOUT: dict[str, dict[str, str]] = {
     "described": {},
     "clip-au": dict.fromkeys(("tent", "sar"), "adapts normalisation layers, and CLIP-AU has none"),
@@ -46,11 +52,14 @@ def parsed(spec: str) -> tuple[str, dict[str, Any]]:
     return name, read_settings(name, pairs, "--methods") if pairs else {}
 
 
-def chosen_methods(asked: str, offered: Any, model: str = "described") -> tuple[dict[str, Any], dict[str, str]]:
-    """Methods to run by name, and why the others of ``all`` are left out (what they need is not handed over).
+def chosen_methods(
+    asked: str, offered: Any, model: str = "described"
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Methods to run by name, and why the others of ``all`` are left out (what they need is not
+    handed over).
 
-    Raises:
-        BadInput: a method that was asked for by name is not there, or needs what the protocol does not hand over.
+    Raises: BadInput: a method that was asked for by name is not there, or needs what the protocol
+        does not hand over.
     """
     from twomind.core import registry
 

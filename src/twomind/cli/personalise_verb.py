@@ -1,4 +1,6 @@
-"""``twomind score personalise``: adaptation methods on people that the model has never seen, beside no adaptation."""
+"""``twomind score personalise``: adaptation methods on people that the model has never seen, beside
+no adaptation.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,17 @@ from twomind.training import clip_au_folds
 from twomind.types import Example, Features, Fold, Task
 
 ORDERS = ("shuffled", "class_blocked", "recorded")
-#: Length of a window (s) where moments are labelled; whole clips otherwise. As in ``experiments/study_gap.py``.
+#: Length of a window (s) where moments are labelled; whole clips otherwise. As in
+#: ``experiments/study_gap.py``.
 WINDOW_S = {"frame": 2.0, "window": 2.0}
 MODELS = ("described", "clip-au")
 
 
 @dataclass(frozen=True)
 class _Described:
-    """recording id → Features, measured once and kept in the store; picklable, for worker processes."""
+    """recording id → Features, measured once and kept in the store; picklable, for worker
+    processes.
+    """
 
     root: Path
     name: str | None
@@ -46,9 +51,11 @@ class _Described:
 
 @dataclass(frozen=True)
 class Order:
-    """Another order of a fold's test clips for each seed: shuffled, class by class, or as the protocol has them.
+    """Another order of a fold's test clips for each seed: shuffled, class by class, or as the
+    protocol has them.
 
-    ``class_blocked`` looks at labels, only to order the stream; within a class the clips are shuffled.
+    ``class_blocked`` looks at labels, only to order the stream; within a class the clips are
+    shuffled.
     """
 
     kind: str
@@ -69,18 +76,22 @@ class Order:
 
 
 def fitted(dataset: Any, reading: Any, task: Task, windows: Any, face: str, fold: Fold) -> Any:
-    """The described recogniser of one fold: fitted on its source people alone, the same each time it is asked for."""
+    """The described recogniser of one fold: fitted on its source people alone, the same each time
+    it is asked for.
+    """
     from twomind.evaluation.windows import Labels
     from twomind.models.described import fit_described
 
     labels = Labels(dataset, task, windows)
-    examples = labels.examples((*fold.train, *fold.val), lambda recording: windows.cut(reading(recording)))
+    examples = labels.examples(
+        (*fold.train, *fold.val), lambda recording: windows.cut(reading(recording))
+    )
     return fit_described(examples, task, face=face)
 
 
 def people_summary(model: Any, translator: bool = False) -> Any:
-    """What may leave the source site: prototypes per source person and class, embedding statistics, SFDA-PFT's
-    ``translator`` where it is asked for."""
+    """What may leave the source site: prototypes per source person and class, embedding statistics,
+    SFDA-PFT's ``translator`` where it is asked for."""
     return partial(_summary, model, translator)
 
 
@@ -98,8 +109,11 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[
             values.append(got[0])
             ys.append(example.y)
     people = {person: (np.stack(values), np.array(ys)) for person, (values, ys) in rows.items()}
-    # A model of clips has no pooled row of a window: its class means are in the space of ``run``, as the prototypes.
-    means = embedding_summary(model)(source) if hasattr(model, "pooled") else class_means(model, source)
+    # A model of clips has no pooled row of a window: its class means are in the space of ``run``,
+    # as the prototypes.
+    means = (
+        embedding_summary(model)(source) if hasattr(model, "pooled") else class_means(model, source)
+    )
     found = {**means, **prototypes.summary_of(people, len(model.task.classes))}
     if translator:
         from twomind.training.pft import source_summary
@@ -108,10 +122,17 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> dict[
     return found
 
 
-def _dataset(data: Path | None, name: str | None, drawn: str | None, store: Path, **study: Any) -> Any:
-    """The data set and how its features are read; ``study`` is what :meth:`synthetic.Studies.dataset` takes."""
+def _dataset(
+    data: Path | None, name: str | None, drawn: str | None, store: Path, **study: Any
+) -> Any:
+    """The data set and how its features are read; ``study`` is what
+    :meth:`synthetic.Studies.dataset` takes.
+    """
     if (data is None) == (drawn is None):
-        raise BadInput("give either --data FOLDER (a data set) or --drawn LAYOUT (a drawn study without pictures)")
+        raise BadInput(
+            "give either --data FOLDER (a data set) or --drawn LAYOUT (a drawn study without "
+            "pictures)"
+        )
     if drawn is not None:
         made = synthetic.studies().dataset(drawn, **study)
         return made, made.features
@@ -140,57 +161,122 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
 @click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
 @click.option("--name", help="The data set's name, where the folder does not say.")
 @click.option("--drawn", type=click.Choice(LAYOUTS), help="A drawn study, without films.")
-@click.option("--people", type=click.IntRange(3), default=24, show_default=True, help="People of the drawn study.")
-@click.option("--study-seed", type=int, default=0, show_default=True, help="Seed of the drawn study.")
-@click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Days per drawn person.")
-@click.option("--knob", "knobs", multiple=True, metavar="NAME=NUMBER", help="A setting of the drawn world; repeatable.")
 @click.option(
-    "--control", type=click.Choice(CONTROLS), default="none", show_default=True, help="A negative control (drawn)."
+    "--people",
+    type=click.IntRange(3),
+    default=24,
+    show_default=True,
+    help="People of the drawn study.",
 )
-@click.option("--protocol", default="targets-10", show_default=True, help="Who is held out (docs/datasets.md).")
+@click.option(
+    "--study-seed", type=int, default=0, show_default=True, help="Seed of the drawn study."
+)
+@click.option(
+    "--visits",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    help="Days per drawn person.",
+)
+@click.option(
+    "--knob",
+    "knobs",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="A setting of the drawn world; repeatable.",
+)
+@click.option(
+    "--control",
+    type=click.Choice(CONTROLS),
+    default="none",
+    show_default=True,
+    help="A negative control (drawn).",
+)
+@click.option(
+    "--protocol",
+    default="targets-10",
+    show_default=True,
+    help="Who is held out (docs/datasets.md).",
+)
 @click.option("--task", help="The task [default: the data set's first].")
 @click.option(
     "--methods",
     default="all",
     show_default=True,
-    help="Names with commas, or all that fit model and protocol; NAME:setting=value is one of them, set differently.",
+    help="Names with commas, or all that fit model and protocol; NAME:setting=value is one of "
+    "them, "
+    "set differently.",
 )
 @click.option(
     "--model",
     type=click.Choice(MODELS),
     default="described",
     show_default=True,
-    help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings (docs/clip-au.md).",
+    help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings "
+    "(docs/clip-au.md).",
 )
 @click.option(
     "--encoder",
-    help="clip-au: face-text, vit-b-32, vit-b-16, vit-l-14, a hub id or folder  [default: face-text where everybody is "
+    help="clip-au: face-text, vit-b-32, vit-b-16, vit-l-14, a hub id or folder  [default: "
+    "face-text "
+    "where everybody is "
     "drawn, else vit-b-32]",
 )
-@click.option("--epochs", type=click.IntRange(1), help="clip-au: the best on validation people is kept  [default: 30]")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    help="clip-au: the best on validation people is kept  [default: 30]",
+)
 @click.option(
     "--clip-hop-s",
     type=click.FloatRange(0, min_open=True),
-    help="clip-au: seconds between the 20 frames of a clip  [default: 0.08; drawn: 20 frames over a window]",
+    help="clip-au: seconds between the 20 frames of a clip  [default: 0.08; drawn: 20 frames over "
+    "a "
+    "window]",
 )
 @click.option(
-    "--allow-drawn-model", is_flag=True, help="clip-au: let an encoder that knows drawn people only look at real ones."
+    "--allow-drawn-model",
+    is_flag=True,
+    help="clip-au: let an encoder that knows drawn people only look at real ones.",
 )
-@click.option("--face", type=click.Choice(["face", "face_relative"]), help="described: which track  [default: face]")
 @click.option(
-    "--seeds", type=click.IntRange(1), default=1, show_default=True, help="Seeds 0 … N-1, of methods and order."
+    "--face",
+    type=click.Choice(["face", "face_relative"]),
+    help="described: which track  [default: face]",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Seeds 0 … N-1, of methods and order.",
 )
 @click.option(
     "--order",
     type=click.Choice(ORDERS),
     multiple=True,
     default=("shuffled",),
-    help="Order of a person's test clips, drawn anew for each seed; repeatable.  [default: shuffled]",
+    help="Order of a person's test clips, drawn anew for each seed; repeatable.  [default: "
+    "shuffled]",
 )
-@click.option("--guard", is_flag=True, help="Also walk each method within the guard, for the harm report.")
-@click.option("--window-s", type=float, help="Window length; 0 means whole clips [default: by the task].")
-@click.option("--out", type=PATH, required=True, help="Folder for runs and the leaderboard; goes on where it stopped.")
-@click.option("--store", type=PATH, default=None, help="Folder for computed features [default: the user's cache].")
+@click.option(
+    "--guard", is_flag=True, help="Also walk each method within the guard, for the harm report."
+)
+@click.option(
+    "--window-s", type=float, help="Window length; 0 means whole clips [default: by the task]."
+)
+@click.option(
+    "--out",
+    type=PATH,
+    required=True,
+    help="Folder for runs and the leaderboard; goes on where it stopped.",
+)
+@click.option(
+    "--store",
+    type=PATH,
+    default=None,
+    help="Folder for computed features [default: the user's cache].",
+)
 @click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
 @verb
 def score_personalise_verb(
@@ -221,11 +307,13 @@ def score_personalise_verb(
     as_json: bool,
     offline: bool,
 ) -> int:
-    """Compare adaptation METHODS on held-out people with one model, trained anew on each fold's source people.
+    """Compare adaptation METHODS on held-out people with one model, trained anew on each fold's
+    source people.
 
-    `described` is a linear head on window means of what `describe` measures. `clip-au` is a CLIP-AU on frame embeddings
-    of films or face crops, or of a drawn study's faces (drawn without films); it is kept under OUT/models, and the
-    fold's validation people choose its epoch. Every line of the table says what the method saw.
+    `described` is a linear head on window means of what `describe` measures. `clip-au` is a CLIP-AU
+    on frame embeddings of films or face crops, or of a drawn study's faces (drawn without films);
+    it is kept under OUT/models, and the fold's validation people choose its epoch. Every line of
+    the table says what the method saw.
     """
     from twomind.core.store import default_root
     from twomind.datasets.protocols import rules
@@ -236,7 +324,13 @@ def score_personalise_verb(
 
     options = clip_au_folds.Options(encoder, epochs, clip_hop_s, allow_drawn_model)
     personalise_clip_au.check_options(model, options, face)
-    study = {"people": people, "seed": study_seed, "visits": visits, "knobs": knobs, "control": control}
+    study = {
+        "people": people,
+        "seed": study_seed,
+        "visits": visits,
+        "knobs": knobs,
+        "control": control,
+    }
     dataset, reading = _dataset(data, name, drawn, store or default_root(), **study)
     chosen = _task(dataset, task)
     length_s = WINDOW_S.get(chosen.grain) if window_s is None else (window_s or None)
@@ -276,7 +370,9 @@ def score_personalise_verb(
             features=reading,
             task=chosen,
             windows=windows,
-            summary_for=partial(people_summary, translator=any(n.split(":")[0] == "sfda-pft" for n in chosen_ones)),
+            summary_for=partial(
+                people_summary, translator=any(n.split(":")[0] == "sfda-pft" for n in chosen_ones)
+            ),
             model_name=model_name,
             order=Order(kind, dataset.label, chosen),
             workers=workers,
@@ -298,7 +394,10 @@ def score_personalise_verb(
         print_json(found)
     for board, harm in zip(boards, harms, strict=True):
         for one in board["boards"]:
-            say(f"{one['dataset']}, {one['protocol']}:" + (f" {one['what_it_means']}" if one["drawn"] else ""))
+            say(
+                f"{one['dataset']}, {one['protocol']}:"
+                + (f" {one['what_it_means']}" if one["drawn"] else "")
+            )
             for sentence in one["findings"]:
                 say(f"  {sentence}")
         say(f"page: {Path(board['html']).resolve()}")

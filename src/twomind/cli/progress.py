@@ -8,7 +8,9 @@ from twomind.cli.verb import say
 
 
 class Bars:
-    """``with Bars(n) as (progress, on_done)``: ``progress`` tells of one item, ``on_done`` of a finished one."""
+    """``with Bars(n) as (progress, on_done)``: ``progress`` tells of one item, ``on_done`` of a
+    finished one.
+    """
 
     def __init__(self, n_items: int) -> None:
         self._n = n_items
@@ -46,7 +48,10 @@ class Bars:
         self._done += 1
         self._bar.update(self._all, completed=self._done, detail=f"{self._done}/{self._n}")
         if not self._console.is_terminal:
-            say(f"[{self._done}/{self._n}] {done.job.id}: {done.state}" + (f": {done.error}" if done.error else ""))
+            say(
+                f"[{self._done}/{self._n}] {done.job.id}: {done.state}"
+                + (f": {done.error}" if done.error else "")
+            )
 
     def __exit__(self, *_: Any) -> None:
         self._bar.stop()

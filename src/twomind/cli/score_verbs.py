@@ -11,7 +11,9 @@ from twomind.cli.verb import PATH, print_json, say, verb
 
 @click.command("report")
 @click.argument("runs", nargs=-1, required=True, type=PATH)
-@click.option("--out", type=PATH, required=True, help="Folder for leaderboard.html, .md, .json and figures.")
+@click.option(
+    "--out", type=PATH, required=True, help="Folder for leaderboard.html, .md, .json and figures."
+)
 @click.option(
     "--metric",
     type=click.Choice(["macro_f1", "war", "uar"]),
@@ -25,8 +27,20 @@ from twomind.cli.verb import PATH, print_json, say, verb
     help="What is judged: whole recordings, windows or moments [default: the task's own].",
 )
 @click.option("--title", default="Leaderboard", show_default=True)
-@click.option("--min-people", type=click.IntRange(2), default=5, show_default=True, help="Smallest group reported.")
-@click.option("--bootstrap", type=click.IntRange(100), default=2000, show_default=True, help="Resamples of people.")
+@click.option(
+    "--min-people",
+    type=click.IntRange(2),
+    default=5,
+    show_default=True,
+    help="Smallest group reported.",
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(100),
+    default=2000,
+    show_default=True,
+    help="Resamples of people.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
 @verb
 def score_report_verb(
@@ -41,7 +55,9 @@ def score_report_verb(
     as_json: bool,
     offline: bool,
 ) -> int:
-    """One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts, figures, limits."""
+    """One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts,
+    figures, limits.
+    """
     from twomind.reporting.leaderboard import report
 
     found = report(
@@ -58,7 +74,10 @@ def score_report_verb(
     if as_json:
         print_json(found)
     for board in found["boards"]:
-        say(f"{board['dataset']}, {board['protocol']}:" + (f" {board['what_it_means']}" if board["drawn"] else ""))
+        say(
+            f"{board['dataset']}, {board['protocol']}:"
+            + (f" {board['what_it_means']}" if board["drawn"] else "")
+        )
         for sentence in board["findings"]:
             say(f"  {sentence}")
     say(f"page: {Path(found['html']).resolve()}; as Markdown: {found['markdown']}")

@@ -1,4 +1,6 @@
-"""What every command has: ``--json``, ``--offline``, messages on standard error, an exit code by class of failure."""
+"""What every command has: ``--json``, ``--offline``, messages on standard error, an exit code by
+class of failure.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,19 @@ def study_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--study``: whose people are meant; two studies may both call somebody P1."""
     return click.option(
         "--study",
-        help="The study whose people are meant, where several share names [default: $TWOMIND_STUDY, or none].",
+        help="The study whose people are meant, where several share names [default: "
+        "$TWOMIND_STUDY, "
+        "or none].",
     )(function)
 
 
 def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--store``: where computed features are kept."""
     return click.option(
-        "--store", type=PATH, default=None, help="Folder for computed features [default: the user's cache]."
+        "--store",
+        type=PATH,
+        default=None,
+        help="Folder for computed features [default: the user's cache].",
     )(function)
 
 
@@ -47,9 +54,14 @@ def print_json(value: Any) -> None:
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that every verb has, and failures turned into a message and an exit code."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
     @click.option(
-        "--offline", is_flag=True, envvar="TWOMIND_OFFLINE", help="Never use the network (also: TWOMIND_OFFLINE=1)."
+        "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+    )
+    @click.option(
+        "--offline",
+        is_flag=True,
+        envvar="TWOMIND_OFFLINE",
+        help="Never use the network (also: TWOMIND_OFFLINE=1).",
     )
     @functools.wraps(function)
     def run(*args: Any, as_json: bool, offline: bool, **options: Any) -> None:
@@ -65,7 +77,10 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
             say(f"twomind: {error}")
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            say("twomind: interrupted; what was finished is kept. Run the same command again to go on.")
+            say(
+                "twomind: interrupted; what was finished is kept. Run the same command again to go "
+                "on."
+            )
             sys.exit(130)
         finally:
             # A program that embeds the command line is not left offline for good.

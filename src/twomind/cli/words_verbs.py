@@ -16,38 +16,64 @@ _DATA = click.option(
     "--data",
     type=PATH,
     required=True,
-    help="A folder with BAH split files (train.txt, val.txt …: path,label,transcript), or your own CSV with the "
+    help="A folder with BAH split files (train.txt, val.txt …: path,label,transcript), or your own "
+    "CSV with the "
     "columns subject, question, label, transcript.",
 )
 _SEED = click.option("--seed", type=int, default=0, show_default=True)
-_BOOTSTRAP = click.option("--bootstrap", type=click.IntRange(100), default=2000, show_default=True, help="Resamples.")
+_BOOTSTRAP = click.option(
+    "--bootstrap", type=click.IntRange(100), default=2000, show_default=True, help="Resamples."
+)
 
 
 @click.command("words")
 @_DATA
-@click.option("--splits", default="train", show_default=True, help="Comma-separated; all others stay held out.")
+@click.option(
+    "--splits",
+    default="train",
+    show_default=True,
+    help="Comma-separated; all others stay held out.",
+)
 @click.option(
     "--variant",
     type=click.Choice(["lexicon", "ngram"]),
     default="lexicon",
     show_default=True,
-    help="lexicon: what ships. ngram: adds word n-grams of your transcripts; keep such a model to yourself.",
+    help="lexicon: what ships. ngram: adds word n-grams of your transcripts; keep such a model to "
+    "yourself.",
 )
-@click.option("--out", type=PATH, help="File or folder for the model [default: the user's data folder].")
+@click.option(
+    "--out", type=PATH, help="File or folder for the model [default: the user's data folder]."
+)
 @_SEED
 @_BOOTSTRAP
 @verb
 def train_words_verb(
-    data: Path, splits: str, variant: str, out: Path | None, seed: int, bootstrap: int, as_json: bool, offline: bool
+    data: Path,
+    splits: str,
+    variant: str,
+    out: Path | None,
+    seed: int,
+    bootstrap: int,
+    as_json: bool,
+    offline: bool,
 ) -> int:
-    """Train the words recogniser on labelled answers; participants are kept together in cross-validation."""
+    """Train the words recogniser on labelled answers; participants are kept together in
+    cross-validation.
+    """
     from twomind.evaluation.words_card import train_words
 
     names = tuple(s.strip() for s in splits.split(",") if s.strip())
     try:
         with _bar() as progress:
             found = train_words(
-                data, splits=names, variant=variant, out=out, seed=seed, n_bootstrap=bootstrap, progress=progress
+                data,
+                splits=names,
+                variant=variant,
+                out=out,
+                seed=seed,
+                n_bootstrap=bootstrap,
+                progress=progress,
             )
     except KeyboardInterrupt:
         say("twomind: interrupted; no model was written")
@@ -68,16 +94,28 @@ def train_words_verb(
         _print_rows(rows, f"cross-validation by person, {card['data']['answers']} answers")
     for problem in found["problems"]:
         say(f"not used: {problem}")
-    say(f"model: {found['model']}; use it with: twomind predict --model {found['model']} answer.mp4")
+    say(
+        f"model: {found['model']}; use it with: twomind predict --model {found['model']} answer.mp4"
+    )
     return 0
 
 
 @click.command("words")
 @_DATA
 @click.option("--split", default="test", show_default=True, help="Which split file of the folder.")
-@click.option("--model", type=PATH, help="A model made by `twomind train words` [default: the one that ships].")
-@click.option("--out", type=PATH, help="Keep the predictions as a run in this folder, for `twomind score report`.")
-@click.option("--name", help="What the data set is called in reports [default: the folder's or file's name].")
+@click.option(
+    "--model",
+    type=PATH,
+    help="A model made by `twomind train words` [default: the one that ships].",
+)
+@click.option(
+    "--out",
+    type=PATH,
+    help="Keep the predictions as a run in this folder, for `twomind score report`.",
+)
+@click.option(
+    "--name", help="What the data set is called in reports [default: the folder's or file's name]."
+)
 @_SEED
 @_BOOTSTRAP
 @verb
@@ -92,15 +130,23 @@ def score_words_verb(
     as_json: bool,
     offline: bool,
 ) -> int:
-    """Score the words recogniser on labelled answers, beside its shortcuts, with participant-bootstrap intervals."""
+    """Score the words recogniser on labelled answers, beside its shortcuts, with
+    participant-bootstrap intervals.
+    """
     from twomind.evaluation.words import score_words
 
-    found = _told_if_drawn(data, score_words(data, split=split, model=model, seed=seed, n_bootstrap=bootstrap))
+    found = _told_if_drawn(
+        data, score_words(data, split=split, model=model, seed=seed, n_bootstrap=bootstrap)
+    )
     if out is not None:
         from twomind.evaluation.words_run import store_words_run
 
         found |= store_words_run(data, out, split, model, name)
-        say(f"run: {found['run']}; put it on a page with: twomind score report {found['run']} --out page")
+        say(
+            f"run: {found['run']}; put it on a page with: twomind score report {found['run']} "
+            "--out "
+            "page"
+        )
     if as_json:
         print_json(found)
         return 0
@@ -113,22 +159,30 @@ def score_words_verb(
         "words, question withheld": found["question_withheld"],
     }
     _print_rows(
-        rows, f"{split}: {found['n']} answers of {found['n_people']} people, {found['n_not_scored']} not scored"
+        rows,
+        f"{split}: {found['n']} answers of {found['n_people']} people, {found['n_not_scored']} not "
+        "scored",
     )
     if found["overlap_with_training"]:
         say(
-            f"Warning: {found['overlap_with_training']} of {found['n_people']} people were in the training data; "
+            f"Warning: {found['overlap_with_training']} of {found['n_people']} people were in the "
+            "training data; "
             "these figures are not of people never seen."
         )
     if found["model"]["trained_on"].get("drawn") and not found["drawn"]:
-        say("Warning: this model learnt from drawn people; on real ones its figures show the machinery, nothing else.")
+        say(
+            "Warning: this model learnt from drawn people; on real ones its figures show the "
+            "machinery, nothing else."
+        )
     for problem in found["problems"]:
         say(f"not used: {problem}")
     return 0
 
 
 def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
-    """``found`` with whether its people are drawn; where they are, what that means is said beside the figures."""
+    """``found`` with whether its people are drawn; where they are, what that means is said beside
+    the figures.
+    """
     from twomind.evaluation.words_run import is_drawn
     from twomind.reporting.leaderboard import DRAWN
 

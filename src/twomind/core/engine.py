@@ -1,4 +1,6 @@
-"""Map work over recordings, people or folds, in this process or over several. One bad item never stops the rest."""
+"""Map work over recordings, people or folds, in this process or over several. One bad item never
+stops the rest.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Item, Result]):
-    """What became of one item: a result, or the failure's class (``kind`` of an error) and message."""
+    """What became of one item: a result, or the failure's class (``kind`` of an error)
+    and message.
+    """
 
     item: Item
     result: Result | None = None
@@ -43,17 +47,25 @@ def _attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result
     except Exception as error:
         # A defect in one item's work must not lose the other items; its trace goes to the ledger.
         message = f"{type(error).__name__}: {error}"
-        return Outcome(item, error=message, error_kind="defect", exit_code=1, trace=traceback.format_exc())
+        return Outcome(
+            item, error=message, error_kind="defect", exit_code=1, trace=traceback.format_exc()
+        )
 
 
 def n_workers(asked: int, n_items: int) -> int:
-    """How many processes to use: ``asked``, or for 0 one per core; never more than there are items."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """How many processes to use: ``asked``, or for 0 one per core; never more than there
+    are items.
+    """
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    )
     return max(1, min(asked or cores, n_items))
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would finish its item and then wait for the next one for ever."""
+    """A worker whose parent was killed would finish its item and then wait for the next one for
+    ever.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
     sentinel = parent.sentinel
@@ -71,12 +83,14 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent)
 
 
-def run(work: Callable[[Item], Result], items: Iterable[Item], workers: int = 1) -> Iterator[Outcome[Item, Result]]:
+def run(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int = 1
+) -> Iterator[Outcome[Item, Result]]:
     """Yield one :class:`Outcome` per item, as each is done (in order with one worker).
 
-    With ``workers`` > 1, ``work`` must be a module-level function (or a partial of one). When a worker process dies
-    (out of memory, a crash in native code), the items that were in flight are tried again one at a time, so that only
-    the culprit is reported as failed.
+    With ``workers`` > 1, ``work`` must be a module-level function (or a partial of one). When a
+    worker process dies (out of memory, a crash in native code), the items that were in flight are
+    tried again one at a time, so that only the culprit is reported as failed.
     """
     items = list(items)
     if workers <= 1:
@@ -98,7 +112,9 @@ def run(work: Callable[[Item], Result], items: Iterable[Item], workers: int = 1)
 def _run_pool(
     work: Callable[[Item], Result], items: list[Item], workers: int, suspects: list[Item]
 ) -> Iterator[Outcome[Item, Result]]:
-    """Consume ``items`` until they are done or a worker dies; then the items in flight are moved to ``suspects``."""
+    """Consume ``items`` until they are done or a worker dies; then the items in flight are moved to
+    ``suspects``.
+    """
     with _pool(workers) as pool:
         running: dict[Future[Outcome[Item, Result]], Item] = {}
         alive = True

@@ -19,7 +19,9 @@ from __future__ import annotations
 
 
 class TwomindError(Exception):
-    """Base of all expected failures. The message says what was expected, what came, and what to do."""
+    """Base of all expected failures. The message says what was expected, what came, and
+    what to do.
+    """
 
     exit_code = 1
     kind = "error"

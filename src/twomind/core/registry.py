@@ -1,8 +1,10 @@
-"""A file in a plug-in folder, or an entry point, is a plug-in. Built-ins use the same door as third parties.
+"""A file in a plug-in folder, or an entry point, is a plug-in. Built-ins use the same door as third
+parties.
 
-A plug-in module defines ``PLUGIN``. Built-ins of a group lie in one package (for example ``twomind.models``): a module,
-or a package with a module ``recogniser``; its name is the plug-in's. Third parties declare an entry point in the group
-``twomind.<group>``. Modules are imported only when asked for.
+A plug-in module defines ``PLUGIN``. Built-ins of a group lie in one package (for example
+``twomind.models``): a module, or a package with a module ``recogniser``; its name is the plug-in's.
+Third parties declare an entry point in the group ``twomind.<group>``. Modules are imported only
+when asked for.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 
-#: group → package whose modules may define PLUGIN; "" where everything comes from other distributions
+#: group → package whose modules may define PLUGIN; "" where everything comes from other
+#: distributions
 GROUPS = {
     "recognisers": "twomind.models",
     "datasets": "twomind.datasets",
@@ -28,7 +31,9 @@ GROUPS = {
 
 
 def _built_in(package: str) -> dict[str, str]:
-    """Modules of a package that define PLUGIN, found by reading their source, not by importing them."""
+    """Modules of a package that define PLUGIN, found by reading their source, not by importing
+    them.
+    """
     spec = importlib.util.find_spec(package) if package else None
     if spec is None or spec.submodule_search_locations is None:
         return {}
@@ -47,7 +52,9 @@ def names(group: str) -> list[str]:
     """Every plug-in of the group, built-in or installed, sorted."""
     if group not in GROUPS:
         raise BadInput(f"no plug-in group {group!r}; there is: {', '.join(GROUPS)}")
-    return sorted({*_built_in(GROUPS[group]), *(e.name for e in entry_points(group=f"twomind.{group}"))})
+    return sorted(
+        {*_built_in(GROUPS[group]), *(e.name for e in entry_points(group=f"twomind.{group}"))}
+    )
 
 
 def load(group: str, name: str) -> Any:
@@ -62,4 +69,6 @@ def load(group: str, name: str) -> Any:
     for entry in entry_points(group=f"twomind.{group}"):
         if entry.name == name:
             return entry.load()
-    raise BadInput(f"no {group.rstrip('s')} named {name!r}; there is: {', '.join(names(group)) or 'none'}")
+    raise BadInput(
+        f"no {group.rstrip('s')} named {name!r}; there is: {', '.join(names(group)) or 'none'}"
+    )

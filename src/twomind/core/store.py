@@ -1,7 +1,9 @@
-"""One directory for everything computed: features by content hash and settings, and ledgers of what happened.
+"""One directory for everything computed: features by content hash and settings, and ledgers of what
+happened.
 
-Every write goes to a temporary file in the same folder, is flushed to disk, and is renamed: after ``kill -9`` there is
-either the whole entry or none. A damaged entry counts as absent and is made again.
+Every write goes to a temporary file in the same folder, is flushed to disk, and is renamed: after
+``kill -9`` there is either the whole entry or none. A damaged entry counts as absent and is made
+again.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 
-#: Raised when the layout of stored entries changes; older entries are then made again, never misread.
+#: Raised when the layout of stored entries changes; older entries are then made again, never
+#: misread.
 SCHEMA = "2"
 _CONTENT_DIGITS = 16
 #: A study's name; ``profiles/@<study>`` is the folder of its people.
@@ -40,7 +43,9 @@ def default_root() -> Path:
 
 
 def default_study() -> str:
-    """``$TWOMIND_STUDY``: whose people are meant where no study is named; empty: people of no study."""
+    """``$TWOMIND_STUDY``: whose people are meant where no study is named; empty: people of no
+    study.
+    """
     return os.environ.get("TWOMIND_STUDY", "")
 
 
@@ -60,7 +65,8 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success flush it to disk and rename it over ``path``.
+    """Give a temporary path beside ``path``; on success flush it to disk and rename it over
+    ``path``.
 
     On any failure, the temporary file is removed and ``path`` keeps its old content.
     """
@@ -85,10 +91,13 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None) -> Path:
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None
+) -> Path:
     """One safetensors file with ``arrays`` and JSON ``meta``, written atomically.
 
-    Arrays are made contiguous first: safetensors 0.8.0 stores strided ones with wrong values and no error.
+    Arrays are made contiguous first: safetensors 0.8.0 stores strided ones with wrong values and no
+    error.
     """
     from safetensors.numpy import save_file
 
@@ -111,7 +120,9 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             meta = json.loads((file.metadata() or {})["twomind"])
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise BadInput(f"{path}: expected a file written by twomind, but it cannot be read: {error}") from error
+        raise BadInput(
+            f"{path}: expected a file written by twomind, but it cannot be read: {error}"
+        ) from error
 
 
 def read_meta(path: Path) -> dict[str, Any]:
@@ -126,7 +137,9 @@ def read_meta(path: Path) -> dict[str, Any]:
         with safe_open(str(path), framework="numpy") as file:
             found = json.loads((file.metadata() or {}).get("twomind", "{}"))
     except (SafetensorError, ValueError, OSError) as error:
-        raise BadInput(f"{path}: expected a safetensors file, but it cannot be read: {error}") from error
+        raise BadInput(
+            f"{path}: expected a safetensors file, but it cannot be read: {error}"
+        ) from error
     return found if isinstance(found, dict) else {}
 
 
@@ -139,9 +152,10 @@ def _mark(content: str) -> str:
 class Store:
     """Feature entries under one root: ``features/<kind>/<ab>/<key>.safetensors``.
 
-    ``people/<hash of a name>/`` says whose they are: an empty file per content, named by the digits with which its
-    entries begin, and one ``.folder`` file per folder in which states of the person were kept. With a ``study``, names
-    are that study's own: its P1 is not the P1 of another. ``studies/`` holds the names of studies, as empty files.
+    ``people/<hash of a name>/`` says whose they are: an empty file per content, named by the digits
+    with which its entries begin, and one ``.folder`` file per folder in which states of the person
+    were kept. With a ``study``, names are that study's own: its P1 is not the P1 of another.
+    ``studies/`` holds the names of studies, as empty files.
 
     Raises:
         BadInput: ``study`` cannot be the name of one.
@@ -152,26 +166,34 @@ class Store:
 
     def __post_init__(self) -> None:
         if self.study and not _STUDY.fullmatch(self.study):
-            raise BadInput(f"study {self.study!r}: expected letters, digits, '_', '-' and '.', as in pain-2026")
+            raise BadInput(
+                f"study {self.study!r}: expected letters, digits, '_', '-' and '.', as in pain-2026"
+            )
 
     def key(self, content: str, settings: Mapping[str, Any]) -> str:
         """Name of an entry: what was read, with which settings, under which schema.
 
-        Its first digits depend on the content alone, so that all that was ever computed from a file can be found
-        (:meth:`made_from`) and erased.
+        Its first digits depend on the content alone, so that all that was ever computed from a file
+        can be found (:meth:`made_from`) and erased.
         """
         own = settings_hash({"settings": dict(settings), "schema": SCHEMA})
         return _mark(content) + own[: 40 - _CONTENT_DIGITS]
 
     def made_from(self, contents: Iterable[str], marks: Iterable[str] = ()) -> list[Path]:
-        """Every entry, of any kind and settings, made from files with these content hashes, or with these marks."""
+        """Every entry, of any kind and settings, made from files with these content hashes, or with
+        these marks.
+        """
         wanted = {_mark(content) for content in contents} | set(marks)
         # The first star also finds what a killed process left half-written, ".<key>…part".
-        found = [p for mark in sorted(wanted) for p in self.root.glob(f"features/*/{mark[:2]}/*{mark}*")]
+        found = [
+            p for mark in sorted(wanted) for p in self.root.glob(f"features/*/{mark[:2]}/*{mark}*")
+        ]
         return sorted(found)
 
     def note(self, person: str, content: str) -> None:
-        """Keep that ``content`` is a recording of ``person``. Call it before :meth:`put`, so that none is unclaimed."""
+        """Keep that ``content`` is a recording of ``person``. Call it before :meth:`put`, so that
+        none is unclaimed.
+        """
         self._note(person, _mark(content), "")
 
     def note_states(self, person: str, folder: Path) -> None:
@@ -201,7 +223,9 @@ class Store:
         return sorted(p.name for p in self.root.glob("studies/*") if not p.name.startswith("."))
 
     def noted(self, person: str) -> tuple[set[str], list[Path]]:
-        """Marks of the contents that are known to be of ``person``, and the folders with their states."""
+        """Marks of the contents that are known to be of ``person``, and the folders with their
+        states.
+        """
         names = [p for p in self._person(person).glob("*") if not p.name.startswith(".")]
         folders = [Path(p.read_text(encoding="utf-8")) for p in names if p.suffix == ".folder"]
         return {p.name for p in names if not p.suffix}, sorted(folders)
@@ -212,8 +236,12 @@ class Store:
         entries = self.root.glob(f"features/{kind}/*/*")
         return sorted(p for p in entries if p.name.lstrip(".")[:_CONTENT_DIGITS] not in claimed)
 
-    def forget(self, contents: Iterable[str], marks: Iterable[str] = (), person: str | None = None) -> None:
-        """Drop the notes about these contents, whoever they are noted for; of ``person`` all, where one is given."""
+    def forget(
+        self, contents: Iterable[str], marks: Iterable[str] = (), person: str | None = None
+    ) -> None:
+        """Drop the notes about these contents, whoever they are noted for; of ``person`` all, where
+        one is given.
+        """
         if person is not None and self._person(person).is_dir():
             shutil.rmtree(self._person(person))
         for mark in {_mark(content) for content in contents} | set(marks):
@@ -236,14 +264,17 @@ class Store:
         except BadInput:
             return None
 
-    def put(self, kind: str, key: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Path:
+    def put(
+        self, kind: str, key: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+    ) -> Path:
         return write_arrays(self.path(kind, key), arrays, meta)
 
 
 class Ledger:
     """What happened to each item, one JSON object a line, appended and flushed at once.
 
-    A line that a killed process left half-written is ignored on reading and closed off on the next append.
+    A line that a killed process left half-written is ignored on reading and closed off on the next
+    append.
     """
 
     def __init__(self, path: Path) -> None:
@@ -281,9 +312,16 @@ class Ledger:
 
 
 class Spool:
-    """Rows appended to a temporary file and read back memory-mapped: memory stays flat however long the video is."""
+    """Rows appended to a temporary file and read back memory-mapped: memory stays flat however long
+    the video is.
+    """
 
-    def __init__(self, row_shape: tuple[int, ...], dtype: type | np.dtype = np.float32, buffer_rows: int = 512) -> None:
+    def __init__(
+        self,
+        row_shape: tuple[int, ...],
+        dtype: type | np.dtype = np.float32,
+        buffer_rows: int = 512,
+    ) -> None:
         self._shape, self._dtype = tuple(row_shape), np.dtype(dtype)
         self._file = tempfile.TemporaryFile(prefix="twomind-spool-")  # noqa: SIM115 - closed by close()
         self._buffer: list[np.ndarray] = []

@@ -1,4 +1,6 @@
-"""Synthetic data sets without films, where a distribution brings them (plug-in group ``synthetic``)."""
+"""Synthetic data sets without films, where a distribution brings them (plug-in group
+``synthetic``).
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,20 @@ CONTROLS = ("none", "people-alike", "no-conflict", "nothing-shows")
 class Studies(Protocol):
     """What such a plug-in offers."""
 
-    def dataset(self, layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> Any:
-        """A data set as ``evaluation`` takes it, with ``features(recording)``; its name says what differs from the
-        defaults."""
+    def dataset(
+        self, layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str
+    ) -> Any:
+        """A data set as ``evaluation`` takes it, with ``features(recording)``; its name says what
+        differs from the defaults."""
         ...
 
     def hop_s(self, dataset: Any, length_s: float | None, n_faces: int) -> float:
         """Seconds between ``n_faces`` faces over a window of ``length_s``, or over a usual clip."""
         ...
 
-    def rows(self, dataset: Any, visits: int, encoder: str, hop_s: float, store: Path) -> Callable[[str], Features]:
+    def rows(
+        self, dataset: Any, visits: int, encoder: str, hop_s: float, store: Path
+    ) -> Callable[[str], Features]:
         """recording id → frame embeddings of its faces, kept in ``store``; picklable."""
         ...
 

@@ -1,8 +1,10 @@
-"""Model files: where they lie, whose they are, what they may be used for, and whether they are whole (R5).
+"""Model files: where they lie, whose they are, what they may be used for, and whether they are
+whole (R5).
 
-``BUNDLED`` weights come inside this package or one it depends on; other distributions add theirs by the plug-in group
-``weights``. All others are added by the user (``twomind weights add``) into
-one folder, each with a manifest of SHA-256 sums; an interrupted or wrong download leaves nothing behind.
+``BUNDLED`` weights come inside this package or one it depends on; other distributions add theirs by
+the plug-in group ``weights``. All others are added by the user (``twomind weights add``) into one
+folder, each with a manifest of SHA-256 sums; an interrupted or wrong download leaves nothing
+behind.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from twomind.core.store import content_hash, write_text
 
 @dataclass(frozen=True)
 class Weights:
-    """What is known of one set of model files. ``files`` maps relative names to SHA-256 ("" = not known in advance)."""
+    """What is known of one set of model files. ``files`` maps relative names to SHA-256 ("" = not
+    known in advance).
+    """
 
     name: str
     what: str
@@ -40,7 +44,9 @@ class Weights:
 
 @dataclass(frozen=True)
 class Found:
-    """One set of weights on this machine; ``state``: present, unverified, damaged, absent or package absent."""
+    """One set of weights on this machine; ``state``: present, unverified, damaged, absent or
+    package absent.
+    """
 
     name: str
     state: str
@@ -53,9 +59,16 @@ class Found:
 
 
 def shipped_sums(package: Path, room: str, only: str) -> dict[str, str]:
-    """The sum of one file that comes with a package (``<room>/weights/*SHA256SUMS``, the format of sha256sum)."""
+    """The sum of one file that comes with a package (``<room>/weights/*SHA256SUMS``, the format of
+    sha256sum).
+    """
     lists = sorted((package / room / "weights").glob("*SHA256SUMS"))
-    pairs = (line.split() for sums in lists for line in sums.read_text(encoding="utf-8").splitlines() if line.strip())
+    pairs = (
+        line.split()
+        for sums in lists
+        for line in sums.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    )
     return {f"{room}/weights/{name}": digest for digest, name in pairs if name == only}
 
 
@@ -156,13 +169,17 @@ def folder() -> Path:
 
 
 def bundled() -> tuple[Weights, ...]:
-    """What comes inside packages: :data:`BUNDLED`, and what other distributions bring (plug-in group ``weights``)."""
+    """What comes inside packages: :data:`BUNDLED`, and what other distributions bring (plug-in
+    group ``weights``).
+    """
     brought = (registry.load("weights", name) for name in registry.names("weights"))
     return (*BUNDLED, *(weights for group in brought for weights in group))
 
 
 def inside(name: str) -> Path | None:
-    """The first file of weights that come inside a package; None where no such package is installed."""
+    """The first file of weights that come inside a package; None where no such package is
+    installed.
+    """
     for weights in bundled():
         root = _package_root(weights.package) if weights.name == name else None
         if root is not None and weights.files:
@@ -194,12 +211,23 @@ def _check_files(root: Path, files: dict[str, str]) -> tuple[str, str]:
             unknown.append(name)
         elif content_hash(path) != sha256:
             return "damaged", f"{name} does not match its SHA-256 {sha256[:12]}…"
-    return ("unverified", f"no published sum for {', '.join(unknown)}") if unknown else ("present", "sums match")
+    return (
+        ("unverified", f"no published sum for {', '.join(unknown)}")
+        if unknown
+        else ("present", "sums match")
+    )
 
 
 def _found(weights: Weights, state: str, path: Path | None, detail: str) -> Found:
     return Found(
-        weights.name, state, str(path or ""), detail, weights.what, weights.licence, weights.allowed_use, weights.source
+        weights.name,
+        state,
+        str(path or ""),
+        detail,
+        weights.what,
+        weights.licence,
+        weights.allowed_use,
+        weights.source,
     )
 
 
@@ -246,14 +274,20 @@ def _find_added(name: str) -> Found:
 
 
 def survey() -> list[Found]:
-    """Every set of weights that is known or was added, with its state on this machine (all sums recomputed)."""
-    added = sorted(p.parent.name for p in folder().glob("*/manifest.json")) if folder().is_dir() else []
+    """Every set of weights that is known or was added, with its state on this machine (all sums
+    recomputed).
+    """
+    added = (
+        sorted(p.parent.name for p in folder().glob("*/manifest.json")) if folder().is_dir() else []
+    )
     names = list(dict.fromkeys([*(w.name for w in ADDABLE), *added]))
     return [*map(_find_bundled, bundled()), *map(_find_added, names)]
 
 
 def is_addable(name: str) -> bool:
-    """Whether ``name`` stands for weights that were added here, or that ``twomind weights add`` knows by name."""
+    """Whether ``name`` stands for weights that were added here, or that ``twomind weights add``
+    knows by name.
+    """
     return any(w.name == name for w in ADDABLE) or (folder() / name / "manifest.json").is_file()
 
 
@@ -280,25 +314,31 @@ def add(
 ) -> Found:
     """Copy or download model files into the weights folder under ``name``, all or nothing.
 
-    ``source`` is a file, a folder, or an http(s) address of one file. ``sha256`` is checked for a single file. What is
-    kept is described by a manifest with the SHA-256 of every file, so that later damage is noticed.
+    ``source`` is a file, a folder, or an http(s) address of one file. ``sha256`` is checked for a
+    single file. What is kept is described by a manifest with the SHA-256 of every file, so that
+    later damage is noticed.
 
-    Raises:
-        BadInput: the name cannot be a folder name, or the source does not exist.
-        MissingWeights: the download broke off, the sum differs, or a file that is needed is not in it.
-        Offline: an address was given and the network is not allowed.
+    Raises: BadInput: the name cannot be a folder name, or the source does not exist.
+        MissingWeights: the download broke off, the sum differs, or a file that is needed is not in
+        it. Offline: an address was given and the network is not allowed.
     """
     if not name or name != Path(name).name or name.startswith("."):
         raise BadInput(f"weights name: expected a plain name such as 'whisper-tiny', got {name!r}")
     known = _known(name)
     if known is not None and known in bundled():
-        raise BadInput(f"weights {name!r} come inside the package {known.package!r}; there is nothing to add")
+        raise BadInput(
+            f"weights {name!r} come inside the package {known.package!r}; there is nothing to add"
+        )
     folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adding-", dir=folder()) as scratch:
         made = Path(scratch) / name
         made.mkdir()
         _bring(source, made, known, offline)
-        files = {str(p.relative_to(made)): content_hash(p) for p in sorted(made.rglob("*")) if p.is_file()}
+        files = {
+            str(p.relative_to(made)): content_hash(p)
+            for p in sorted(made.rglob("*"))
+            if p.is_file()
+        }
         _check_added(name, files, known, sha256)
         manifest = {
             "name": name,
@@ -324,17 +364,24 @@ def _check_added(name: str, files: dict[str, str], known: Weights | None, sha256
             raise BadInput(f"--sha256 goes with a single file; the source holds {len(files)}")
         got = next(iter(files.values()))
         if got != sha256.lower():
-            raise MissingWeights(f"weights {name!r}: expected SHA-256 {sha256}, got {got}. Nothing was kept.")
+            raise MissingWeights(
+                f"weights {name!r}: expected SHA-256 {sha256}, got {got}. Nothing was kept."
+            )
     needed = list(known.files) if known else []
     missing = [f for f in needed if f not in files]
     if missing:
-        raise MissingWeights(f"weights {name!r}: expected the files {', '.join(needed)}; missing: {', '.join(missing)}")
+        raise MissingWeights(
+            f"weights {name!r}: expected the files {', '.join(needed)}; missing: "
+            f"{', '.join(missing)}"
+        )
 
 
 def _bring(source: str, into: Path, known: Weights | None, offline: bool) -> None:
     if source.startswith(("http://", "https://")):
         if offline:
-            raise Offline(f"{source} would be downloaded, but the network is not allowed (--offline)")
+            raise Offline(
+                f"{source} would be downloaded, but the network is not allowed (--offline)"
+            )
         _download(source, into / (source.rstrip("/").rpartition("/")[2] or "model"))
         return
     path = Path(source).expanduser()
@@ -358,9 +405,13 @@ def _download(address: str, into: Path) -> None:
                 digest.update(block)
                 size += len(block)
     except (urllib.error.URLError, OSError, ValueError) as error:
-        raise MissingWeights(f"{address}: the download failed ({error}). Nothing was kept; try again.") from error
+        raise MissingWeights(
+            f"{address}: the download failed ({error}). Nothing was kept; try again."
+        ) from error
     if declared is not None and int(declared) != size:
-        raise MissingWeights(f"{address}: the download broke off at {size} of {declared} bytes. Nothing was kept.")
+        raise MissingWeights(
+            f"{address}: the download broke off at {size} of {declared} bytes. Nothing was kept."
+        )
 
 
 def as_rows() -> list[dict[str, str]]:

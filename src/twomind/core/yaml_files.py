@@ -7,9 +7,11 @@ from typing import Any
 
 
 def load_yaml(text: str) -> Any:
-    """The data of a YAML text. Besides plain YAML it knows the tag under which Python dumps tuples; no other tag.
+    """The data of a YAML text. Besides plain YAML it knows the tag under which Python dumps tuples;
+    no other tag.
 
-    libyaml reads where PyYAML was built with it; the reader in Python gives the same and takes many times as long.
+    libyaml reads where PyYAML was built with it; the reader in Python gives the same and takes many
+    times as long.
 
     Raises:
         ValueError: not YAML, or a tag that is not known; the message is one line.
@@ -30,6 +32,7 @@ def _loader(base: type[Any]) -> type[Any]:
         pass
 
     Loader.add_constructor(
-        "tag:yaml.org,2002:python/tuple", lambda loader, node: tuple(loader.construct_sequence(node, deep=True))
+        "tag:yaml.org,2002:python/tuple",
+        lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),
     )
     return Loader

@@ -1,11 +1,13 @@
-"""Data sets in their own folder layouts, behind one contract. Nothing is copied, renamed or repaired.
+"""Data sets in their own folder layouts, behind one contract. Nothing is copied, renamed or
+repaired.
 
 >>> from twomind.datasets import open_dataset                 # doctest: +SKIP
 >>> data = open_dataset("BAH_DB_public_access")                       # doctest: +SKIP
 >>> fold = data.folds("official")[0]                                  # doctest: +SKIP
 
-A data set is one module here with ``PLUGIN``, a class that takes the root folder and fulfils :class:`Dataset`; others
-declare the entry point ``twomind.datasets``. ``label`` and ``frame_labels`` are for training and ``score`` only.
+A data set is one module here with ``PLUGIN``, a class that takes the root folder and fulfils
+:class:`Dataset`; others declare the entry point ``twomind.datasets``. ``label`` and
+``frame_labels`` are for training and ``score`` only.
 """
 
 from __future__ import annotations
@@ -53,7 +55,9 @@ class Dataset(Protocol):
         ...
 
     def recordings(self) -> tuple[Recording, ...]:
-        """Every recording that the data set lists, also one whose film is absent; ordered by person."""
+        """Every recording that the data set lists, also one whose film is absent; ordered by
+        person.
+        """
         ...
 
     def label(self, task_name: str, recording_id: str) -> int | None:
@@ -65,11 +69,15 @@ class Dataset(Protocol):
         ...
 
     def people(self) -> Mapping[str, Mapping[str, str]]:
-        """What is known of each person: sex, age, ethnicity, language, consent_publication ... as far as there."""
+        """What is known of each person: sex, age, ethnicity, language, consent_publication ... as
+        far as there.
+        """
         ...
 
     def may_be_shown(self, subject: str) -> bool:
-        """Whether a picture of this person may appear in a report. False unless it is known that it may."""
+        """Whether a picture of this person may appear in a report. False unless it is known that it
+        may.
+        """
         ...
 
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
@@ -89,7 +97,9 @@ class Dataset(Protocol):
         ...
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
-        """What is missing, extra or corrupted. ``deep`` opens every film and looks into every picture."""
+        """What is missing, extra or corrupted. ``deep`` opens every film and looks into every
+        picture.
+        """
         ...
 
 
@@ -109,14 +119,18 @@ def load_dataset(name: str) -> type[Dataset]:
 
 
 def open_dataset(root: Path | str, name: str | None = None) -> Dataset:
-    """The data set that lies in a folder; without ``name``, by its layout (or the layout that ``study.json`` names).
+    """The data set that lies in a folder; without ``name``, by its layout (or the layout that
+    ``study.json`` names).
 
-    Raises:
-        BadInput: no such folder; it fits no layout, or several (the message says what was looked for).
+    Raises: BadInput: no such folder; it fits no layout, or several (the message says what was
+        looked for).
     """
     root = Path(root)
     if not root.is_dir():
-        raise BadInput(f"{root}: expected a data set's folder, there is {'a file' if root.exists() else 'nothing'}")
+        raise BadInput(
+            f"{root}: expected a data set's folder, there is "
+            f"{'a file' if root.exists() else 'nothing'}"
+        )
     if name is None and study(root).get("layout") in dataset_names():
         name = str(study(root)["layout"])
     if name is not None:
@@ -124,7 +138,9 @@ def open_dataset(root: Path | str, name: str | None = None) -> Dataset:
     classes = {n: load_dataset(n) for n in dataset_names()}
     fitting = [n for n, c in classes.items() if c.fits(root)]
     if len(fitting) > 1:
-        raise BadInput(f"{root}: fits the layouts of {', '.join(fitting)}; say which with --name (name=...)")
+        raise BadInput(
+            f"{root}: fits the layouts of {', '.join(fitting)}; say which with --name (name=...)"
+        )
     if not fitting:
         looked = "; ".join(f"{n}: {c.looks_for}" for n, c in classes.items())
         raise BadInput(f"{root}: no known data set lies here. Looked for: {looked}")

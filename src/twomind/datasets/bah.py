@@ -1,7 +1,8 @@
-"""BAH: Behavioural Ambivalence/Hesitancy, videos of people answering seven questions. Both releases and ABAW8's subset.
+"""BAH: Behavioural Ambivalence/Hesitancy, videos of people answering seven questions. Both releases
+and ABAW8's subset.
 
-Reads the folder as it was downloaded (``BAH_DB_public_access``), parts of it, or the public form: split files and
-segment files without any film.
+Reads the folder as it was downloaded (``BAH_DB_public_access``), parts of it, or the public form:
+split files and segment files without any film.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
 
-#: Mean frame rate of the set: 916,618 frames in 10.60 hours. Only for recordings whose film is absent.
+#: Mean frame rate of the set: 916,618 frames in 10.60 hours. Only for recordings whose film is
+#: absent.
 NOMINAL_FPS = 24.0
 NOMINAL = "nominal: frame number / 24 (the film is not there)"
 
@@ -49,31 +51,50 @@ class Bah:
 
     name: ClassVar[str] = "bah"
     licence: ClassVar[str] = (
-        "proprietary licence for research only; no redistribution; not for running other challenges; people who "
+        "proprietary licence for research only; no redistribution; not for running other "
+        "challenges; people who "
         "refused publication must never be shown"
     )
     access: ClassVar[str] = (
-        "request form and signed licence agreement by a full-time faculty member (no students or postdocs) at "
+        "request form and signed licence agreement by a full-time faculty member (no students or "
+        "postdocs) at "
         "github.com/sbelharbi/bah-dataset; the v1 split files with transcripts are public there"
     )
     tasks: ClassVar[tuple[Task, ...]] = (AMBIVALENCE, common.AMBIVALENCE_FRAMES)
     protocols: ClassVar[tuple[str, ...]] = (
-        "official", "train-val", "ten-targets", "ten-targets-transductive", *common.WITH_QUESTIONS, "environment-shift",
-    )  # fmt: skip
+        "official",
+        "train-val",
+        "ten-targets",
+        "ten-targets-transductive",
+        *common.WITH_QUESTIONS,
+        "environment-shift",
+    )
     targets: ClassVar[tuple[str, ...]] = (
-        "82711", "82687", "82585", "82592", "82598", "82632", "82681", "82683", "82708", "82714",
-    )  # fmt: skip
+        "82711",
+        "82687",
+        "82585",
+        "82592",
+        "82598",
+        "82632",
+        "82681",
+        "82683",
+        "82708",
+        "82714",
+    )
     looks_for: ClassVar[str] = (
-        "split/train.txt (or train.txt) with <pid>_Question_<1-7>_..., or video_annotation_transcript.yaml or "
+        "split/train.txt (or train.txt) with <pid>_Question_<1-7>_..., or "
+        "video_annotation_transcript.yaml or "
         "annotation.yml, in the folder or in data/ below it"
     )
 
     def __init__(self, root: Path | str) -> None:
         self.root = common.fitting(self, root)
         self.base = bah_files.base_of(self.root) or self.root
-        #: Lines and entries that could not be read, found so far; ``check`` reads everything and lists them.
+        #: Lines and entries that could not be read, found so far; ``check`` reads everything and
+        #: lists them.
         self.problems: list[Finding] = []
-        #: A check goes on without a part that cannot be read, and lists it; everything else stops there.
+        #: A check goes on without a part that cannot be read, and lists it; everything else stops
+        #: there.
         self.lenient = False
 
     @classmethod
@@ -84,7 +105,8 @@ class Bah:
     def fake(root: Path, seed: int = 0) -> Path:
         return bah_fake.fake(root, seed)
 
-    # --- what the lists say ------------------------------------------------------------------------------------------
+    # --- what the lists say
+    # ------------------------------------------------------------------------------------------
 
     @cached_property
     def videos(self) -> dict[str, Video]:
@@ -100,7 +122,9 @@ class Bah:
             self.problems += [Finding(shown(path, self.base), p) for p in read.problems]
             for answer in read.answers:
                 if answer.id in listed:
-                    raise BadInput(f"{path}: {answer.id} is also in the split {listed[answer.id][1]}")
+                    raise BadInput(
+                        f"{path}: {answer.id} is also in the split {listed[answer.id][1]}"
+                    )
                 listed[answer.id] = (paths.get(answer.id, answer.id), split, answer)
         if not listed:
             for name, entry in self.annotations.items():
@@ -114,7 +138,9 @@ class Bah:
             assert match is not None
             label = given.label if given else self._global_label(name)
             text = given.transcript if given else None
-            found.append(Video(name, match["subject"], match["question"], path_text, split, label, text))
+            found.append(
+                Video(name, match["subject"], match["question"], path_text, split, label, text)
+            )
         return {v.id: v for v in sorted(found, key=lambda v: (v.subject, _session(v.id), v.id))}
 
     @cached_property
@@ -129,11 +155,15 @@ class Bah:
 
     @property
     def annotation_file(self) -> Path | None:
-        return next((self.base / n for n in bah_files.ANNOTATIONS if (self.base / n).is_file()), None)
+        return next(
+            (self.base / n for n in bah_files.ANNOTATIONS if (self.base / n).is_file()), None
+        )
 
     @property
     def is_release(self) -> bool:
-        """Whether this is a release (v1, v2), whole or in part; not the public form, not ABAW8's."""
+        """Whether this is a release (v1, v2), whole or in part; not the public form, not
+        ABAW8's.
+        """
         found = self.annotation_file
         if found is not None:
             return found.name in bah_files.ANNOTATIONS[:2]
@@ -142,7 +172,9 @@ class Bah:
     @cached_property
     def table(self) -> dict[str, dict[str, str]]:
         path = self.base / "bah-video.csv"
-        rows: dict[str, dict[str, str]] = self._part(path, bah_files.read_table, {}) if path.is_file() else {}
+        rows: dict[str, dict[str, str]] = (
+            self._part(path, bah_files.read_table, {}) if path.is_file() else {}
+        )
         return rows
 
     @cached_property
@@ -171,7 +203,9 @@ class Bah:
 
     @cached_property
     def segments(self) -> dict[str, list[FrameSegment]]:
-        """Public segment files: by recording, in order. Segments under 16 frames are not in them."""
+        """Public segment files: by recording, in order. Segments under 16 frames are not
+        in them.
+        """
         found: dict[str, list[FrameSegment]] = {}
         for path in bah_files.segment_files(self.base).values():
             rows, problems = self._part(path, read_segments, ((), ()))
@@ -188,24 +222,31 @@ class Bah:
         return known.get((sizes["train"], sizes["val"]), "unknown")
 
     def _part(self, path: Path, read: Callable[[Path], Any], nothing: Any) -> Any:
-        """One part of the release read; in a check, what cannot be read is listed and counts as absent."""
+        """One part of the release read; in a check, what cannot be read is listed and counts as
+        absent.
+        """
         try:
             return read(path)
         except BadInput as error:
             if not self.lenient:
                 raise
-            self.problems.append(Finding(shown(path, self.base), str(error).removeprefix(f"{path}: ")))
+            self.problems.append(
+                Finding(shown(path, self.base), str(error).removeprefix(f"{path}: "))
+            )
             return nothing
 
     def _is_empty(self, path: Path) -> bool:
-        """Whether a list is empty; that is a fault, except in a drawn study of so few people that a split has none."""
+        """Whether a list is empty; that is a fault, except in a drawn study of so few people that a
+        split has none.
+        """
         with open(path, "rb") as file:
             empty = not file.read(100).strip()
         if empty and not is_drawn(self.root):
             self.problems.append(Finding(shown(path, self.base), "the file is empty"))
         return empty
 
-    # --- the contract ------------------------------------------------------------------------------------------------
+    # --- the contract
+    # ------------------------------------------------------------------------------------------------
 
     def recordings(self) -> tuple[Recording, ...]:
         return self._recordings[0]
@@ -240,7 +281,11 @@ class Bah:
 
     def _words(self, video: Video, duration_s: float) -> tuple[Words | None, str]:
         path = self.transcript_files.get(video.id)
-        words = common.transcript(path, duration_s, self.base, self.problems) if path is not None else None
+        words = (
+            common.transcript(path, duration_s, self.base, self.problems)
+            if path is not None
+            else None
+        )
         if words is None and video.transcript:
             known = duration_s if np.isfinite(duration_s) else None
             words = words_of_text(video.transcript, "split file (plain text, no times)", known)
@@ -250,21 +295,37 @@ class Bah:
         entry = self.annotations.get(recording_id)
         try:
             if entry is not None and entry.get("time_detailed_ah"):
-                return tuple(Segment(a, max(a, b), "present", "coder") for a, b in sorted(spans_s(entry)))
+                return tuple(
+                    Segment(a, max(a, b), "present", "coder") for a, b in sorted(spans_s(entry))
+                )
             if entry is not None and entry.get("fr_detailed_ah"):
-                return self._in_seconds(recording_id, sorted(spans_frames(entry)), "coder, by frame number")
+                return self._in_seconds(
+                    recording_id, sorted(spans_frames(entry)), "coder, by frame number"
+                )
         except BadInput as error:
             self.problems.append(Finding(f"entry of {recording_id}", str(error)))
-        public = [(s.start_frame, s.end_frame) for s in self.segments.get(recording_id, ()) if s.label == 1]
+        public = [
+            (s.start_frame, s.end_frame)
+            for s in self.segments.get(recording_id, ())
+            if s.label == 1
+        ]
         return self._in_seconds(recording_id, public, "public segment file")
 
-    def _in_seconds(self, recording_id: str, spans: list[tuple[int, int]], source: str) -> tuple[Segment, ...]:
+    def _in_seconds(
+        self, recording_id: str, spans: list[tuple[int, int]], source: str
+    ) -> tuple[Segment, ...]:
         if not spans:
             return ()
         clock = self.clock(recording_id)
-        times = clock.seconds([n for first, last in spans for n in (first, last + 1)]).reshape(-1, 2)
+        times = clock.seconds([n for first, last in spans for n in (first, last + 1)]).reshape(
+            -1, 2
+        )
         source = f"{source} ({clock.note})" if clock.note else source
-        film_end_s = float(clock.stamps_s[-1]) if clock.stamps_s is not None and len(clock.stamps_s) else np.nan
+        film_end_s = (
+            float(clock.stamps_s[-1])
+            if clock.stamps_s is not None and len(clock.stamps_s)
+            else np.nan
+        )
         ends = np.where(np.isnan(times[:, 1]), film_end_s, times[:, 1])
         return tuple(
             Segment(float(a), max(float(a), float(b)), "present", source)
@@ -282,7 +343,9 @@ class Bah:
         return int(value) if value in (0, 1, "0", "1") else None
 
     def frame_numbers(self, recording_id: str) -> FrameLabels:
-        """Labels by frame number: of the annotation's frames, else ``split-frames/``, else the public segments."""
+        """Labels by frame number: of the annotation's frames, else ``split-frames/``, else the
+        public segments.
+        """
         entry = self.annotations.get(recording_id)
         if entry is not None and entry.get("frame_runs"):
             return bah_files.labels_from_runs(entry["frame_runs"])
@@ -300,10 +363,15 @@ class Bah:
         clock = self.clock(recording_id)
         if clock.stamps_s is None:
             return labels.at(np.floor(times_s * clock.per_s + 1e-6).astype(np.int64))
-        # The frame on show at that time; a frame's own stamp counts as its time in spite of rounding.
+        # The frame on show at that time; a frame's own stamp counts as its time in spite of
+        # rounding.
         shown = np.searchsorted(clock.stamps_s, times_s + 1e-6, side="right") - 1
         gap_s = float(np.median(np.diff(clock.stamps_s))) if len(clock.stamps_s) > 1 else 0.0
-        over = times_s >= clock.stamps_s[-1] + gap_s - 1e-6 if len(clock.stamps_s) else np.ones(len(times_s), bool)
+        over = (
+            times_s >= clock.stamps_s[-1] + gap_s - 1e-6
+            if len(clock.stamps_s)
+            else np.ones(len(times_s), bool)
+        )
         return np.where(over, -1, labels.at(np.where(over, -1, shown)))
 
     def clock(self, recording_id: str) -> Clock:
@@ -315,7 +383,9 @@ class Bah:
                     clock = Clock(stamps_s=film_stamps_s(self.films[recording_id]))
                 except BadInput as error:
                     film = self.films[recording_id]
-                    self.problems.append(Finding(shown(film, self.base), str(error).removeprefix(f"{film}: ")))
+                    self.problems.append(
+                        Finding(shown(film, self.base), str(error).removeprefix(f"{film}: "))
+                    )
             self._clocks[recording_id] = clock
         return self._clocks[recording_id]
 
@@ -334,12 +404,21 @@ class Bah:
 
     @property
     def metadata_file(self) -> Path | None:
-        return next((self.base / n for n in ("meta_data.yml", "meta_data.yaml") if (self.base / n).is_file()), None)
+        return next(
+            (
+                self.base / n
+                for n in ("meta_data.yml", "meta_data.yaml")
+                if (self.base / n).is_file()
+            ),
+            None,
+        )
 
     @cached_property
     def metadata(self) -> dict[str, dict[str, str]]:
         path = self.metadata_file
-        found: dict[str, dict[str, str]] = self._part(path, bah_files.read_people, {}) if path else {}
+        found: dict[str, dict[str, str]] = (
+            self._part(path, bah_files.read_people, {}) if path else {}
+        )
         return found
 
     def may_be_shown(self, subject: str) -> bool:
@@ -354,13 +433,27 @@ class Bah:
 
     def takes(self) -> tuple[Take, ...]:
         return tuple(
-            Take(v.id, v.subject, v.question, v.question == "1", v.split, _session(v.id), bah_files.visit_of(v.path))
+            Take(
+                v.id,
+                v.subject,
+                v.question,
+                v.question == "1",
+                v.split,
+                _session(v.id),
+                bah_files.visit_of(v.path),
+            )
             for v in self.videos.values()
         )
 
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
         return common.guarded_folds(
-            self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets, self.crops
+            self.protocols,
+            protocol,
+            seed,
+            self.recordings(),
+            self.takes(),
+            self.targets,
+            self.crops,
         )
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
@@ -372,11 +465,17 @@ class Bah:
 def _paths_of(split_file: Path) -> dict[str, str]:
     """Recording → its path as the split file writes it."""
     lines = split_file.read_text(encoding="utf-8-sig").split("\n")
-    return {video_id(path): path.strip() for path in (line.split(",", 1)[0] for line in lines) if path.strip()}
+    return {
+        video_id(path): path.strip()
+        for path in (line.split(",", 1)[0] for line in lines)
+        if path.strip()
+    }
 
 
 def _session(recording_id: str) -> float | None:
-    """Seconds since year 1 of the date and time in the name: the order in which a person answered."""
+    """Seconds since year 1 of the date and time in the name: the order in which a person
+    answered.
+    """
     from datetime import datetime
 
     match = bah_files.NAME.match(recording_id)
@@ -384,7 +483,8 @@ def _session(recording_id: str) -> float | None:
         return None
     try:
         return (
-            datetime.fromisoformat(f"{match['date']}T{match['time'].replace('-', ':')}") - datetime.min
+            datetime.fromisoformat(f"{match['date']}T{match['time'].replace('-', ':')}")
+            - datetime.min
         ).total_seconds()
     except ValueError:
         return None

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from twomind.datasets import bah_files
-from twomind.datasets.checking import Finding, Report, counted, film_fault, gaps, not_listed, picture_faults, shown
+from twomind.datasets.checking import (
+    Finding,
+    Report,
+    counted,
+    film_fault,
+    gaps,
+    not_listed,
+    picture_faults,
+    shown,
+)
 from twomind.types import Progress, Recording
 
 
@@ -79,7 +88,9 @@ class _Found:
     notes: list[str] = field(default_factory=list)
 
     def absent(self, part: str, meaning: str) -> None:
-        """A whole part is not there: missing from a release, and as it should be in the public form and in ABAW8's."""
+        """A whole part is not there: missing from a release, and as it should be in the public form
+        and in ABAW8's.
+        """
         if self.is_release:
             self.missing.append(Finding(part, f"the whole part is not there: {meaning}"))
         else:
@@ -87,7 +98,9 @@ class _Found:
 
 
 def check(data: Folder, deep: bool, progress: Progress | None = None) -> Report:
-    """Every listed recording in every part (films, crops, transcripts, annotation, metadata) that the folder has."""
+    """Every listed recording in every part (films, crops, transcripts, annotation, metadata) that
+    the folder has.
+    """
     found = _Found(data.is_release, deep)
     base, videos = data.base, data.videos
     people = {v.subject for v in videos.values()}
@@ -97,25 +110,36 @@ def check(data: Folder, deep: bool, progress: Progress | None = None) -> Report:
     if (base / "transcription").is_dir():
         for video in videos.values():
             if video.id not in data.transcript_files:
-                found.missing.append(Finding(f"transcription/{video.path}", "no transcript of this recording"))
+                found.missing.append(
+                    Finding(f"transcription/{video.path}", "no transcript of this recording")
+                )
         known = [path for name, path in data.transcript_files.items() if name in videos]
-        found.extra += not_listed(base / "transcription", known, base, "not the transcript of a listed recording")
+        found.extra += not_listed(
+            base / "transcription", known, base, "not the transcript of a listed recording"
+        )
     else:
         found.absent("transcription/", "words come from the split files, without times")
     if data.annotation_file is None:
         found.absent(bah_files.ANNOTATIONS[0], "no cues, no certainty, no segment times in seconds")
     else:
         name = data.annotation_file.name
-        found.missing += [Finding(name, f"no entry of {v}") for v in videos if v not in data.annotations]
+        found.missing += [
+            Finding(name, f"no entry of {v}") for v in videos if v not in data.annotations
+        ]
         found.extra += [
-            Finding(name, f"entry of {v}, which is not listed") for v in data.annotations if v not in videos
+            Finding(name, f"entry of {v}, which is not listed")
+            for v in data.annotations
+            if v not in videos
         ]
     if data.metadata:
         found.missing += [
-            Finding("meta_data.yml", f"no entry of participant {p}") for p in sorted(people - set(data.metadata))
+            Finding("meta_data.yml", f"no entry of participant {p}")
+            for p in sorted(people - set(data.metadata))
         ]
     elif data.metadata_file is None:
-        found.absent("meta_data.yml", "consent is not known, so nobody may be shown in a report picture")
+        found.absent(
+            "meta_data.yml", "consent is not known, so nobody may be shown in a report picture"
+        )
     folder = bah_files.split_folder(base)
     if folder is not None:
         lacking = [s for s in bah_files.SPLITS if not (folder / f"{s}.txt").is_file()]
@@ -123,10 +147,15 @@ def check(data: Folder, deep: bool, progress: Progress | None = None) -> Report:
     n_release = RELEASES.get(data.version)
     if n_release and (len(videos), len(people)) != n_release:
         found.notes.append(
-            f"by its splits this is {data.version}, which has {n_release[0]} recordings of {n_release[1]} people; "
+            f"by its splits this is {data.version}, which has {n_release[0]} recordings of "
+            f"{n_release[1]} people; "
             f"listed here: {len(videos)} of {len(people)}"
         )
-    _ = data.recordings(), data.frame_splits, data.segments  # reads every transcript and list, collecting problems
+    _ = (
+        data.recordings(),
+        data.frame_splits,
+        data.segments,
+    )  # reads every transcript and list, collecting problems
     named = {f.path for f in found.corrupted}
     found.corrupted += [p for p in dict.fromkeys(data.problems) if p.path not in named]
     return Report(
@@ -147,7 +176,11 @@ def _films(data: Folder, found: _Found, progress: Progress | None) -> None:
     if not (data.base / "Videos").is_dir():
         found.absent("Videos/", "times of frames are nominal, and nothing can be measured in films")
         return
-    found.missing += [Finding(v.path, "listed, but not there") for v in data.videos.values() if v.id not in data.films]
+    found.missing += [
+        Finding(v.path, "listed, but not there")
+        for v in data.videos.values()
+        if v.id not in data.films
+    ]
     known = [p for name, p in data.films.items() if name in data.videos]
     found.extra += not_listed(data.base / "Videos", known, data.base, "not a listed recording")
     for path in counted(known, "looking at films", progress):
@@ -164,10 +197,13 @@ def _crops(data: Folder, found: _Found, progress: Progress | None) -> None:
     for video in counted(data.videos.values(), "looking at crops", progress):
         folder = data.frame_folder(video.id)
         if folder is None:
-            found.missing.append(Finding(f"cropped-aligned-faces/{video.path}", "no crops of this recording"))
+            found.missing.append(
+                Finding(f"cropped-aligned-faces/{video.path}", "no crops of this recording")
+            )
             continue
         numbers = [n for n, _ in folder.files]
-        # The frame split lists the crops; the annotation lists the film's frames, of which not all need be cropped.
+        # The frame split lists the crops; the annotation lists the film's frames, of which not all
+        # need be cropped.
         labelled = data.frame_splits.get(video.id) or data.frame_numbers(video.id)
         lacking = gaps(numbers, map(int, labelled.numbers))
         if lacking:
@@ -177,7 +213,10 @@ def _crops(data: Folder, found: _Found, progress: Progress | None) -> None:
         if beyond:
             reason = f"{len(beyond)} crops are numbered beyond the film's {len(stamps_s)} frames"
             found.extra.append(Finding(shown(folder.folder, data.base), reason))
-        found.corrupted += [Finding(shown(p, data.base), why) for p, why in picture_faults(folder.folder, found.deep)]
+        found.corrupted += [
+            Finding(shown(p, data.base), why)
+            for p, why in picture_faults(folder.folder, found.deep)
+        ]
     known = [p for name, p in data.crops.items() if name in data.videos]
     found.extra += not_listed(crops, known, data.base, "not a crop of a listed recording")
 
@@ -193,7 +232,10 @@ def _conflicts(data: Folder) -> list[Finding]:
         labels = data.frame_numbers(video.id).labels
         if len(labels) and video.label is not None and int(labels.max() > 0) != video.label:
             found.append(
-                Finding(video.path, f"video label {video.label}, but {int((labels == 1).sum())} positive frames")
+                Finding(
+                    video.path,
+                    f"video label {video.label}, but {int((labels == 1).sum())} positive frames",
+                )
             )
         by_split, by_entry = data.frame_splits.get(video.id), entry.get("frame_runs")
         if by_split is not None and by_entry:
@@ -201,6 +243,9 @@ def _conflicts(data: Folder) -> list[Finding]:
             n_other = int((other.at(by_split.numbers) != by_split.labels).sum())
             if n_other:
                 found.append(
-                    Finding(video.path, f"{n_other} frames labelled differently in split-frames and annotation")
+                    Finding(
+                        video.path,
+                        f"{n_other} frames labelled differently in split-frames and annotation",
+                    )
                 )
     return found

@@ -1,4 +1,6 @@
-"""A tiny folder in the layout of a BAH release, path quirks included, for tests. What it says was made up here."""
+"""A tiny folder in the layout of a BAH release, path quirks included, for tests. What it says was
+made up here.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,20 @@ from twomind.datasets.fakes import mark_drawn, tiny_crop, tiny_film
 
 LAYOUTS = ("v2", "v1", "abaw8", "public")
 N_FRAMES, FPS = 12, 24
-_PEOPLE = {"train": ("90001", "90002", "90003", "90004"), "val": ("90011", "90012"), "test": ("90021", "90022")}
+_PEOPLE = {
+    "train": ("90001", "90002", "90003", "90004"),
+    "val": ("90011", "90012"),
+    "test": ("90021", "90022"),
+}
 _QUESTIONS = {"train": (1, 4), "val": (1, 7), "test": (1, 2, 3, 4, 5, 6, 7)}
 
 
 def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
-    """Write the folder and return its root. ``layout``: v2, v1, abaw8 ("Visite 1", fewer annotations), public.
+    """Write the folder and return its root. ``layout``: v2, v1, abaw8 ("Visite 1", fewer
+    annotations), public.
 
-    One of the people refuses publication. Person 90001's first answer has a blank in its split line; 90002's computer
-    is named in the file's name.
+    One of the people refuses publication. Person 90001's first answer has a blank in its split
+    line; 90002's computer is named in the file's name.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
@@ -34,15 +41,25 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
     for split, people in _PEOPLE.items():
         if layout == "public" and split == "test":
             continue
-        lines, frame_lines, segment_rows = [], [], ["video,segment_id,label,num_frames,start_frame,end_frame"]
+        lines, frame_lines, segment_rows = (
+            [],
+            [],
+            ["video,segment_id,label,num_frames,start_frame,end_frame"],
+        )
         for pid in people:
             for question in _QUESTIONS[split]:
                 label = int(question in (4, 7) or (question != 1 and draw.random() < 0.5))
                 name = f"{pid}_Question_{question}_2025-02-0{question}_10-0{question}-00_Video"
                 name += "-DESKTOP-1AB2C.mp4" if pid == "90002" else ".mp4"
                 path = f"Videos/{pid}/{visit}/{name}"
-                said = f"well, this is answer {question} of a made-up person, number {pid}, you know"
-                listed = path.replace(f"_10-0{question}-00", f" 10-0{question}-00") if pid == "90001" else path
+                said = (
+                    f"well, this is answer {question} of a made-up person, number {pid}, you know"
+                )
+                listed = (
+                    path.replace(f"_10-0{question}-00", f" 10-0{question}-00")
+                    if pid == "90001"
+                    else path
+                )
                 lines.append(f"{listed},{label},{said}")
                 first = int(draw.integers(2, 5))
                 positive = range(first, first + 5) if label else range(0)
@@ -72,7 +89,9 @@ def _segment_rows(path: str, positive: range) -> list[str]:
     return rows
 
 
-def _entry(positive: range, label: int, frames: list[tuple[str, int]], said: str, layout: str) -> dict[str, Any]:
+def _entry(
+    positive: range, label: int, frames: list[tuple[str, int]], said: str, layout: str
+) -> dict[str, Any]:
     def stamp(n: int) -> str:
         return f"00:00:{n / FPS:06.3f}"
 
@@ -83,8 +102,18 @@ def _entry(positive: range, label: int, frames: list[tuple[str, int]], said: str
         "frame_annotation": frames,
     }
     if layout != "abaw8":
-        cues = {"audio": ["pause"], "body": [], "facial": ["gaze"], "language": ["filler sound"], "inconsistency": []}
-        entry |= {"certainty_ah": [3] if positive else [], "all_cues": [cues] if positive else [], "transcript": said}
+        cues = {
+            "audio": ["pause"],
+            "body": [],
+            "facial": ["gaze"],
+            "language": ["filler sound"],
+            "inconsistency": [],
+        }
+        entry |= {
+            "certainty_ah": [3] if positive else [],
+            "all_cues": [cues] if positive else [],
+            "transcript": said,
+        }
     return entry
 
 
@@ -118,4 +147,7 @@ def _write_tables(base: Path, entries: dict[str, Any], layout: str) -> None:
         for i, pid in enumerate(p for group in _PEOPLE.values() for p in group)
     }
     write_text(base / "meta_data.yml", yaml.safe_dump(people))
-    write_text(base / "bah-video.csv", "video,label\n" + "".join(f"{p},{e['global_ah']}\n" for p, e in entries.items()))
+    write_text(
+        base / "bah-video.csv",
+        "video,label\n" + "".join(f"{p},{e['global_ah']}\n" for p, e in entries.items()),
+    )

@@ -1,8 +1,9 @@
 """Where the parts of a BAH release lie on disk, and readers of its own file formats.
 
-Sources: the data set's public README and code repository as summarised in the project's notes; the releases of
-2025 (v1, 1,118 videos), 2026 (v2, 1,427 videos) and the ABAW8 challenge. Path quirks that are one recording: a blank
-instead of "_" between date and time, "Visite 1" for "Visite_1", a computer's name after "_Video".
+Sources: the data set's public README and code repository as summarised in the project's notes; the
+releases of 2025 (v1, 1,118 videos), 2026 (v2, 1,427 videos) and the ABAW8 challenge. Path quirks
+that are one recording: a blank instead of "_" between date and time, "Visite 1" for "Visite_1", a
+computer's name after "_Video".
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ from twomind.datasets.bah_splits import video_id
 from twomind.datasets.frames import FrameLabels, frame_number
 
 SPLITS = ("train", "val", "test")
-ANNOTATIONS = ("video_annotation_transcript.yaml", "video_annotation_transcript.yml", "annotation.yml")
+ANNOTATIONS = (
+    "video_annotation_transcript.yaml",
+    "video_annotation_transcript.yml",
+    "annotation.yml",
+)
 NAME = re.compile(
     r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?=_|\.|$)(?:_(?P<date>\d{4}-\d\d-\d\d)_(?P<time>\d\d-\d\d-\d\d))?"
 )
@@ -43,7 +48,9 @@ def is_video_name(text: str) -> bool:
 
 
 def base_of(root: Path) -> Path | None:
-    """The folder in which the parts lie: the root, or the ``data`` below it; None when there is no BAH part."""
+    """The folder in which the parts lie: the root, or the ``data`` below it; None when there is no
+    BAH part.
+    """
     for base in (root, root / "data", root / "BAH_DB_public_access" / "data", root / "BAH_DB"):
         if not base.is_dir():
             continue
@@ -56,15 +63,21 @@ def base_of(root: Path) -> Path | None:
 
 
 def split_folder(base: Path) -> Path | None:
-    """The folder with the video-level split files: ``split/``, or the base itself in the public form."""
-    return next((f for f in (base / "split", base) if any((f / f"{s}.txt").is_file() for s in SPLITS)), None)
+    """The folder with the video-level split files: ``split/``, or the base itself in the public
+    form.
+    """
+    return next(
+        (f for f in (base / "split", base) if any((f / f"{s}.txt").is_file() for s in SPLITS)), None
+    )
 
 
 def _names_a_video(path: Path) -> bool:
     if not path.is_file():
         return False
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return any(is_video_name(line.split(",", 1)[0]) for _, line in zip(range(20), file, strict=False))
+        return any(
+            is_video_name(line.split(",", 1)[0]) for _, line in zip(range(20), file, strict=False)
+        )
 
 
 def segment_files(base: Path) -> dict[str, Path]:
@@ -92,7 +105,9 @@ def films(base: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 
 def crop_folders(base: Path) -> dict[str, Path]:
-    """Folders ``cropped-aligned-faces/Videos/<pid>/<visit>/<video>.mp4/`` by recording; never descends into one."""
+    """Folders ``cropped-aligned-faces/Videos/<pid>/<visit>/<video>.mp4/`` by recording; never
+    descends into one.
+    """
     return _video_folders(base / "cropped-aligned-faces")
 
 
@@ -126,26 +141,35 @@ def visit_of(path: str) -> str:
     return next((p.replace(" ", "_") for p in parts if p.lower().startswith("visite")), "")
 
 
-# --- frame labels ----------------------------------------------------------------------------------------------------
+# --- frame labels
+# ----------------------------------------------------------------------------------------------------
 
 
 def read_frame_split(path: Path) -> tuple[dict[str, FrameLabels], tuple[str, ...]]:
-    """``split-frames/<split>.txt`` (one frame a line: path, comma, label) by recording; and the unusable lines."""
+    """``split-frames/<split>.txt`` (one frame a line: path, comma, label) by recording; and the
+    unusable lines.
+    """
     from twomind.datasets.frames import read_frame_list
 
     folders, problems = read_frame_list(path, separator=",")
-    return {video_id(folder): labels for folder, labels in folders.items() if is_video_name(folder)}, problems
+    return {
+        video_id(folder): labels for folder, labels in folders.items() if is_video_name(folder)
+    }, problems
 
 
-# --- the annotation file ---------------------------------------------------------------------------------------------
+# --- the annotation file
+# ---------------------------------------------------------------------------------------------
 
 
-def read_annotations(path: Path, store: Store | None = None) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
-    """Every recording's entry of ``video_annotation_transcript.yaml`` (91 MB) or ABAW8's ``annotation.yml``.
+def read_annotations(
+    path: Path, store: Store | None = None
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """Every recording's entry of ``video_annotation_transcript.yaml`` (91 MB) or ABAW8's
+    ``annotation.yml``.
 
-    The file is read entry by entry, so memory stays flat, and the result is kept in the store under the file's hash.
-    Values are as in the file, but the list of frames becomes ``frame_runs``: ``[first, last, label]`` of frame numbers.
-    Also returns the entries that could not be read.
+    The file is read entry by entry, so memory stays flat, and the result is kept in the store under
+    the file's hash. Values are as in the file, but the list of frames becomes ``frame_runs``:
+    ``[first, last, label]`` of frame numbers. Also returns the entries that could not be read.
 
     Raises:
         BadInput: the file holds no entry of a recording.
@@ -167,7 +191,8 @@ def read_annotations(path: Path, store: Store | None = None) -> tuple[dict[str, 
                 problems.append(f"line {line}: {error}")
     if not entries:
         raise BadInput(
-            f"{path}: expected annotations by recording, found none" + "".join(f"; {p}" for p in problems[:1])
+            f"{path}: expected annotations by recording, found none"
+            + "".join(f"; {p}" for p in problems[:1])
         )
     packed = zlib.compress(json.dumps({"entries": entries, "problems": problems}).encode(), 6)
     _note_people(entries, content, store)
@@ -182,7 +207,9 @@ def _note_people(entries: Mapping[str, Any], content: str, store: Store) -> None
 
 
 def _top_entries(lines: Iterator[str] | Any) -> Iterator[tuple[int, str]]:
-    """Text of each top-level entry of a block mapping or list, with its line. Continuations are indented or ``-``."""
+    """Text of each top-level entry of a block mapping or list, with its line. Continuations are
+    indented or ``-``.
+    """
     held: list[str] = []
     start, as_list = 1, False
     for number, line in enumerate(lines, 1):
@@ -203,13 +230,15 @@ def _top_entries(lines: Iterator[str] | Any) -> Iterator[tuple[int, str]]:
 
 
 _FRAME = re.compile(
-    r"[ \t]*-[ \t]+(?:!!python/tuple[ \t]*\n[ \t]*)?-[ \t]+([^\n]+?)[ \t]*\n[ \t]*-[ \t]+([01])[ \t]*\n"
+    r"[ \t]*-[ \t]+(?:!!python/tuple[ \t]*\n[ \t]*)?-[ \t]+([^\n]+?)[ \t]*\n[ \t]*-[ \t]+([01])[ "
+    r"\t]*\n"
 )
 _FRAMES_KEY = re.compile(r"^[ \t]+frame_annotation:[ \t]*\n", re.MULTILINE)
 
 
 def _without_frames(text: str) -> dict[str, dict[str, Any]] | None:
-    """The entry of one recording, its list of frames read without YAML; None when it does not look as usual.
+    """The entry of one recording, its list of frames read without YAML; None when it does not look
+    as usual.
 
     The frames are nine tenths of the file; a YAML reader takes most of a minute for them.
     """
@@ -239,12 +268,16 @@ def _load(text: str) -> Any:
 
 
 def _recordings_in(data: Any) -> dict[str, dict[str, Any]]:
-    """Entries by recording, from a mapping by video, a list of entries that name theirs, or one level deeper."""
+    """Entries by recording, from a mapping by video, a list of entries that name theirs, or one
+    level deeper.
+    """
     found: dict[str, dict[str, Any]] = {}
     if isinstance(data, list):
         for item in data:
             if isinstance(item, dict):
-                name = next((v for v in item.values() if isinstance(v, str) and is_video_name(v)), None)
+                name = next(
+                    (v for v in item.values() if isinstance(v, str) and is_video_name(v)), None
+                )
                 found.update({video_id(name): _compact(item)} if name else _recordings_in(item))
     elif isinstance(data, dict):
         for key, value in data.items():
@@ -263,7 +296,11 @@ def _compact(entry: Mapping[str, Any]) -> dict[str, Any]:
     pairs = frames.items() if isinstance(frames, dict) else frames
     numbered: dict[int, int] = {}
     for pair in pairs:
-        number = frame_number(str(pair[0])) if isinstance(pair, tuple | list) and len(pair) == 2 else None
+        number = (
+            frame_number(str(pair[0]))
+            if isinstance(pair, tuple | list) and len(pair) == 2
+            else None
+        )
         if number is not None and pair[1] in (0, 1, "0", "1"):
             numbered[number] = int(pair[1])
     return {**rest, "frame_runs": runs(numbered)}
@@ -286,7 +323,9 @@ def runs(numbered: Mapping[int, int]) -> list[list[int]]:
     """
     ordered = sorted(numbered)
     groups = groupby(enumerate(ordered), key=lambda pair: (pair[1] - pair[0], numbered[pair[1]]))
-    return [[(frames := [n for _, n in group])[0], frames[-1], label] for (_, label), group in groups]
+    return [
+        [(frames := [n for _, n in group])[0], frames[-1], label] for (_, label), group in groups
+    ]
 
 
 def labels_from_runs(spans: list[list[int]]) -> FrameLabels:
@@ -294,20 +333,28 @@ def labels_from_runs(spans: list[list[int]]) -> FrameLabels:
     numbers = [np.arange(first, last + 1) for first, last, _ in spans]
     labels = [np.full(last - first + 1, label, np.int64) for first, last, label in spans]
     empty = np.empty(0, np.int64)
-    return FrameLabels(np.concatenate(numbers) if spans else empty, np.concatenate(labels) if spans else empty)
+    return FrameLabels(
+        np.concatenate(numbers) if spans else empty, np.concatenate(labels) if spans else empty
+    )
 
 
-# --- people ----------------------------------------------------------------------------------------------------------
+# --- people
+# ----------------------------------------------------------------------------------------------------------
 
 
 def read_people(path: Path) -> dict[str, dict[str, str]]:
-    """``meta_data.yml``: participant → sex, age, ethnicity ..., and the consents as yes, no or unknown.
+    """``meta_data.yml``: participant → sex, age, ethnicity ..., and the consents as yes, no or
+    unknown.
 
     Raises:
         BadInput: the file is not a mapping by participant, or a list of entries with an id.
     """
     data = _load(path.read_text(encoding="utf-8-sig"))
-    if isinstance(data, dict) and len(data) == 1 and isinstance(next(iter(data.values())), dict | list):
+    if (
+        isinstance(data, dict)
+        and len(data) == 1
+        and isinstance(next(iter(data.values())), dict | list)
+    ):
         inner = next(iter(data.values()))
         if isinstance(inner, list) or all(isinstance(v, dict) for v in inner.values()):
             data = inner
@@ -315,12 +362,21 @@ def read_people(path: Path) -> dict[str, dict[str, str]]:
         keyed = {}
         for item in data:
             name = next(
-                (item[k] for k in item if _word(k) in ("id", "pid", "participant", "participant_id", "subject")), None
+                (
+                    item[k]
+                    for k in item
+                    if _word(k) in ("id", "pid", "participant", "participant_id", "subject")
+                ),
+                None,
             )
             if name is not None:
                 keyed[str(name)] = item
         data = keyed
-    if not isinstance(data, dict) or not all(isinstance(v, dict) for v in data.values()) or not data:
+    if (
+        not isinstance(data, dict)
+        or not all(isinstance(v, dict) for v in data.values())
+        or not data
+    ):
         raise BadInput(f"{path}: expected the data of each participant by id")
     return {str(pid): _person(raw) for pid, raw in data.items()}
 
@@ -354,18 +410,27 @@ def consent(value: Any) -> str:
     text = str(value).strip().lower()
     if text in ("yes", "y", "true", "1", "agree", "agreed", "oui"):
         return "yes"
-    return "no" if text in ("no", "n", "false", "0", "disagree", "refused", "refuse", "non") else "unknown"
+    return (
+        "no"
+        if text in ("no", "n", "false", "0", "disagree", "refused", "refuse", "non")
+        else "unknown"
+    )
 
 
-# --- the table -------------------------------------------------------------------------------------------------------
+# --- the table
+# -------------------------------------------------------------------------------------------------------
 
 
 def read_table(path: Path) -> dict[str, dict[str, str]]:
-    """``bah-video.csv``: the row of each recording; the column that holds its path is found by what it holds."""
+    """``bah-video.csv``: the row of each recording; the column that holds its path is found by what
+    it holds.
+    """
     found: dict[str, dict[str, str]] = {}
     with open(path, encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             name = next((v for v in row.values() if isinstance(v, str) and is_video_name(v)), None)
             if name:
-                found[video_id(name)] = {k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str)}
+                found[video_id(name)] = {
+                    k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str)
+                }
     return found

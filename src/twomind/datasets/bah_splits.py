@@ -1,9 +1,9 @@
 """Readers of labelled transcripts: the public BAH split files, and a user's own table.
 
-A line of a split file is ``path,label,transcript``. The transcript holds commas, so a line is cut at its first two
-commas only. Participant and question are in the path
-(``Videos/<pid>/Visite_1/<pid>_Question_<q>_<date>_<time>_Video….mp4``); some files have a blank where the release has
-an underscore ("Visite 1", date and time), which is the same recording.
+A line of a split file is ``path,label,transcript``. The transcript holds commas, so a line is cut
+at its first two commas only. Participant and question are in the path
+(``Videos/<pid>/Visite_1/<pid>_Question_<q>_<date>_<time>_Video….mp4``); some files have a blank
+where the release has an underscore ("Visite 1", date and time), which is the same recording.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _COLUMNS = ("subject", "question", "label", "transcript")
 
 @dataclass(frozen=True)
 class Answer:
-    """One labelled answer. ``question`` is "1" to "7", or a prompt's own text, or None; ``label`` 1 = A/H present."""
+    """One labelled answer. ``question`` is "1" to "7", or a prompt's own text, or None; ``label`` 1
+    = A/H present.
+    """
 
     id: str
     subject: str
@@ -42,7 +44,8 @@ class Split:
 
 
 def video_id(path: str) -> str:
-    """The recording's name without folder and ending, blanks as underscores: equal in every release.
+    """The recording's name without folder and ending, blanks as underscores: equal in every
+    release.
 
     >>> video_id("Videos/10/Visite 1/10_Question_3_2024-01-01 10-00-00_Video.mp4")
     '10_Question_3_2024-01-01_10-00-00_Video'
@@ -54,12 +57,14 @@ def video_id(path: str) -> str:
 def parse_line(text: str, line: int = 0) -> Answer:
     """One line of a split file. An empty transcript is kept as "".
 
-    Raises:
-        BadInput: fewer than two commas, a label other than 0 or 1, or a path without participant and question.
+    Raises: BadInput: fewer than two commas, a label other than 0 or 1, or a path without
+        participant and question.
     """
     parts = text.split(",", 2)
     if len(parts) < 3:
-        raise BadInput(f"line {line}: expected path,label,transcript, got {len(parts) - 1} comma(s)")
+        raise BadInput(
+            f"line {line}: expected path,label,transcript, got {len(parts) - 1} comma(s)"
+        )
     path, label, transcript = parts
     if label.strip() not in ("0", "1"):
         raise BadInput(f"line {line}: expected the label 0 or 1, got {label.strip()[:20]!r}")
@@ -67,20 +72,24 @@ def parse_line(text: str, line: int = 0) -> Answer:
     match = _NAME.match(name)
     if not match:
         raise BadInput(
-            f"line {line}: expected <participant>_Question_<1-7>_… at the end of the path, got {name[:60]!r}"
+            f"line {line}: expected <participant>_Question_<1-7>_… at the end of the path, got "
+            f"{name[:60]!r}"
         )
     return Answer(name, match["subject"], match["question"], int(label), transcript.strip(), line)
 
 
 def read_split(path: Path, strict: bool = False) -> Split:
-    """Read one split file. Lines that cannot be used are listed in ``problems``, or with ``strict`` raise.
+    """Read one split file. Lines that cannot be used are listed in ``problems``, or with ``strict``
+    raise.
 
-    Raises:
-        BadInput: the file is absent, is not UTF-8 text, or holds no usable line; names a recording twice.
+    Raises: BadInput: the file is absent, is not UTF-8 text, or holds no usable line; names a
+        recording twice.
     """
     path = Path(path)
     if not path.is_file():
-        raise BadInput(f"no split file {path}; expected a text file with path,label,transcript on each line")
+        raise BadInput(
+            f"no split file {path}; expected a text file with path,label,transcript on each line"
+        )
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -93,14 +102,18 @@ def read_split(path: Path, strict: bool = False) -> Split:
         try:
             answer = parse_line(text.rstrip("\r"), number)
             if answer.id in answers:
-                raise BadInput(f"line {number}: {answer.id} was already on line {answers[answer.id].line}")
+                raise BadInput(
+                    f"line {number}: {answer.id} was already on line {answers[answer.id].line}"
+                )
             answers[answer.id] = answer
         except BadInput as error:
             problems.append(str(error))
     if problems and strict:
         raise BadInput(f"{path}: " + summary(problems))
     if not answers:
-        raise BadInput(f"{path}: no usable line; " + (summary(problems) if problems else "the file is empty"))
+        raise BadInput(
+            f"{path}: no usable line; " + (summary(problems) if problems else "the file is empty")
+        )
     return Split(tuple(answers.values()), tuple(problems))
 
 
@@ -112,13 +125,17 @@ def read_splits(folder: Path, names: Sequence[str], strict: bool = False) -> Spl
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise BadInput(f"no folder {folder}; expected one with {', '.join(f'{n}.txt' for n in names)}")
+        raise BadInput(
+            f"no folder {folder}; expected one with {', '.join(f'{n}.txt' for n in names)}"
+        )
     missing = [n for n in names if not (folder / f"{n}.txt").is_file()]
     if missing:
         there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
         raise BadInput(f"{folder}: no split {', '.join(missing)}; there is: {there}")
     parts = [read_split(folder / f"{name}.txt", strict) for name in names]
-    problems = tuple(f"{n}.txt {p}" for n, part in zip(names, parts, strict=True) for p in part.problems)
+    problems = tuple(
+        f"{n}.txt {p}" for n, part in zip(names, parts, strict=True) for p in part.problems
+    )
     return Split(tuple(a for part in parts for a in part.answers), problems)
 
 
@@ -129,10 +146,11 @@ def summary(problems: Sequence[str]) -> str:
 
 
 def read_table(path: Path) -> Split:
-    """A user's own labelled transcripts: CSV (or TSV) with the columns ``subject,question,label,transcript``.
+    """A user's own labelled transcripts: CSV (or TSV) with the columns
+    ``subject,question,label,transcript``.
 
-    ``question`` may be empty, a number, or the prompt's text; further columns are ignored. Rows that cannot be used
-    are listed in ``problems`` with their line.
+    ``question`` may be empty, a number, or the prompt's text; further columns are ignored. Rows
+    that cannot be used are listed in ``problems`` with their line.
 
     Raises:
         BadInput: the file is absent, not UTF-8, a column is missing, or no row can be used.
@@ -147,25 +165,41 @@ def read_table(path: Path) -> Split:
             reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
             missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
             if missing:
-                raise BadInput(f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {', '.join(missing)}")
+                raise BadInput(
+                    f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: "
+                    f"{', '.join(missing)}"
+                )
             for row in reader:
                 line, label = reader.line_num, (row["label"] or "").strip()
                 if label not in ("0", "1"):
                     problems.append(f"line {line}: expected the label 0 or 1, got {label[:20]!r}")
                 elif not (row["subject"] or "").strip():
-                    problems.append(f"line {line}: the subject is empty; people must be known to keep them apart")
+                    problems.append(
+                        f"line {line}: the subject is empty; people must be known to keep them "
+                        "apart"
+                    )
                 else:
-                    subject, question = row["subject"].strip(), (row["question"] or "").strip() or None
+                    subject, question = (
+                        row["subject"].strip(),
+                        (row["question"] or "").strip() or None,
+                    )
                     text = (row["transcript"] or "").strip()
-                    answers.append(Answer(f"line {line}", subject, question, int(label), text, line))
+                    answers.append(
+                        Answer(f"line {line}", subject, question, int(label), text, line)
+                    )
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
     if not answers:
-        raise BadInput(f"{path}: no usable row; " + (summary(problems) if problems else "there is only the header"))
+        raise BadInput(
+            f"{path}: no usable row; "
+            + (summary(problems) if problems else "there is only the header")
+        )
     return Split(tuple(answers), tuple(problems))
 
 
 def read_answers(data: Path, splits: Sequence[str]) -> Split:
-    """Labelled answers from a folder of split files, or from a user's own table when ``data`` is a file."""
+    """Labelled answers from a folder of split files, or from a user's own table when ``data`` is a
+    file.
+    """
     data = Path(data)
     return read_table(data) if data.is_file() else read_splits(data, splits)

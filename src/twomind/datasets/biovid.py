@@ -1,8 +1,10 @@
-"""BioVid Heat Pain Database, part A: 87 people, 20 heat stimuli at each of four levels and 20 times none, no speech.
+"""BioVid Heat Pain Database, part A: 87 people, 20 heat stimuli at each of four levels and 20 times
+none, no speech.
 
-The name of a clip says everything: ``<person>-<level>-<number>``, ``071309_w_21-BL1-081``: person (with sex w/m and
-age), level BL1 (no stimulus) or PA1 to PA4. Reads the films (``video/<person>/<clip>.mp4``) and the folders of crops
-that laboratories make (``sub_red_classes_img/<person>/<clip>/image2040.jpg``, the number being milliseconds), with or
+The name of a clip says everything: ``<person>-<level>-<number>``, ``071309_w_21-BL1-081``: person
+(with sex w/m and age), level BL1 (no stimulus) or PA1 to PA4. Reads the films
+(``video/<person>/<clip>.mp4``) and the folders of crops that laboratories make
+(``sub_red_classes_img/<person>/<clip>/image2040.jpg``, the number being milliseconds), with or
 without label files (one frame a line: path, blank, label).
 """
 
@@ -43,7 +45,8 @@ class BioVid(Clips):
     name: ClassVar[str] = "biovid"
     licence: ClassVar[str] = "licence agreement for non-commercial research; no redistribution"
     access: ClassVar[str] = (
-        "request and signed agreement, Neuro-Information Technology, University of Magdeburg (BioVid)"
+        "request and signed agreement, Neuro-Information Technology, University of Magdeburg "
+        "(BioVid)"
     )
     tasks: ClassVar[tuple[Task, ...]] = (PAIN, PAIN_LEVEL)
     protocols: ClassVar[tuple[str, ...]] = (
@@ -54,7 +57,8 @@ class BioVid(Clips):
         "073114_m_25", "080314_w_25", "073109_w_28", "100909_w_65", "081609_w_40",
     )  # fmt: skip
     looks_for: ClassVar[str] = (
-        "video/<person>/<person>-BL1-081.mp4 or sub_red_classes_img/<person>/<person>-BL1-081/image2040.jpg"
+        "video/<person>/<person>-BL1-081.mp4 or "
+        "sub_red_classes_img/<person>/<person>-BL1-081/image2040.jpg"
     )
 
     clip_name: ClassVar[re.Pattern[str]] = _NAME
@@ -82,7 +86,9 @@ class BioVid(Clips):
             for path in (base / "samples.csv", base / "PartA" / "samples.csv"):
                 if path.is_file():
                     with open(path, encoding="utf-8-sig", newline="") as file:
-                        cells = [cell.strip() for row in csv.reader(file, delimiter="\t") for cell in row]
+                        cells = [
+                            cell.strip() for row in csv.reader(file, delimiter="\t") for cell in row
+                        ]
                     found += [cell + mark for cell in cells if _NAME.match(cell)]
         return tuple(dict.fromkeys(found))
 
@@ -103,7 +109,10 @@ class BioVid(Clips):
         found: dict[str, dict[str, str]] = {}
         for name in self.clips:
             match = self.parse(name)
-            found[match["subject"]] = {"sex": {"w": "female", "m": "male"}[match["sex"]], "age": match["age"]}
+            found[match["subject"]] = {
+                "sex": {"w": "female", "m": "male"}[match["sex"]],
+                "age": match["age"],
+            }
         return found
 
     def may_be_shown(self, subject: str) -> bool:
@@ -113,38 +122,56 @@ class BioVid(Clips):
         match = _NAME.match(recording_id)
         if match is None or recording_id not in self.clips:
             return None
-        return {"level": match["level"], "number": int(match["number"]), "visit": int(match["visit"] or 1)}
+        return {
+            "level": match["level"],
+            "number": int(match["number"]),
+            "visit": int(match["visit"] or 1),
+        }
 
     def takes(self, levels: tuple[str, ...] = ("BL1", "PA4")) -> tuple[Take, ...]:
-        """Clips of the two levels that the protocols use. When a clip came in the session is not in its name."""
+        """Clips of the two levels that the protocols use. When a clip came in the session is not in
+        its name.
+        """
         matches = [(name, self.parse(name)) for name in self.clips]
         return tuple(
-            Take(n, m["subject"], neutral=m["level"] == "BL1", environment=f"visit {m['visit'] or 1}")
+            Take(
+                n, m["subject"], neutral=m["level"] == "BL1", environment=f"visit {m['visit'] or 1}"
+            )
             for n, m in matches
             if m["level"] in levels
         )
 
     def conflict(self, name: str, labels: FrameLabels) -> str:
         own, said = self.label("pain", name), sorted(set(map(int, labels.labels)))
-        return f"its level means {own}, its label file says {said}" if own is not None and said != [own] else ""
+        return (
+            f"its level means {own}, its label file says {said}"
+            if own is not None and said != [own]
+            else ""
+        )
 
     def remarks(self) -> list[str]:
         n = len(self.people())
         return [] if n == 87 else [f"part A has 87 people; here are {n}"]
 
     def lacking(self) -> list[Finding]:
-        """Levels of which a person has fewer clips than the release, where ``samples.csv`` does not list them."""
+        """Levels of which a person has fewer clips than the release, where ``samples.csv`` does not
+        list them.
+        """
         if self._samples or is_drawn(self.root):
             return []  # a drawn study has as many clips as it was asked for
         count = Counter((match["subject"], match["level"]) for match in map(self.parse, self.clips))
         return [
-            Finding(f"{p}-{level}", f"{n} of {N_CLIPS} clips") for (p, level), n in sorted(count.items()) if n < N_CLIPS
+            Finding(f"{p}-{level}", f"{n} of {N_CLIPS} clips")
+            for (p, level), n in sorted(count.items())
+            if n < N_CLIPS
         ]
 
 
 def fake(root: Path, seed: int = 0, people: tuple[str, ...] = FAKE_PEOPLE,
          n_clips: int = 3, n_frames: int = 4) -> Path:  # fmt: skip
-    """Write a tiny part A: films and crops of BL1, PA3 and PA4, label files, people who do not exist."""
+    """Write a tiny part A: films and crops of BL1, PA3 and PA4, label files, people who do not
+    exist.
+    """
     root = Path(root)
     for p, person in enumerate(people):
         lines = []

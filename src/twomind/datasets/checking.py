@@ -1,4 +1,6 @@
-"""What a check of a downloaded data set found, and the small looks at files that all data sets share."""
+"""What a check of a downloaded data set found, and the small looks at files that all data sets
+share.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _LITTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as the data set promises: ``path`` relative to its root, and what is wrong with it."""
+    """One thing that is not as the data set promises: ``path`` relative to its root, and what is
+    wrong with it.
+    """
 
     path: str
     reason: str
@@ -32,10 +36,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What lies in a data set's folder against what its lists promise. Nothing is guessed or repaired.
+    """What lies in a data set's folder against what its lists promise. Nothing is guessed or
+    repaired.
 
-    ``missing`` is listed and absent; ``extra`` is there and not listed; ``corrupted`` is there and cannot be used;
-    ``conflicts`` are statements of the data set that contradict each other; ``notes`` are for a reader.
+    ``missing`` is listed and absent; ``extra`` is there and not listed; ``corrupted`` is there and
+    cannot be used; ``conflicts`` are statements of the data set that contradict each other;
+    ``notes`` are for a reader.
     """
 
     name: str
@@ -89,7 +95,9 @@ def study(root: Path) -> dict[str, Any]:
 
 
 def is_drawn(root: Path) -> bool:
-    """Whether the folder says that its people are drawn: a file ``DRAWN``, or ``"drawn": true`` in ``study.json``."""
+    """Whether the folder says that its people are drawn: a file ``DRAWN``, or ``"drawn": true`` in
+    ``study.json``.
+    """
     return (root / "DRAWN").exists() or study(root).get("drawn") is True
 
 
@@ -99,7 +107,9 @@ def shown(path: Path, root: Path) -> str:
 
 
 def film_fault(path: Path, deep: bool) -> str:
-    """Why a film cannot be used; "" when nothing was found. ``deep`` opens it and decodes its first picture."""
+    """Why a film cannot be used; "" when nothing was found. ``deep`` opens it and decodes its first
+    picture.
+    """
     if not path.stat().st_size:
         return "the file is empty (0 bytes)"
     lacking = missing_bytes(path)
@@ -111,17 +121,27 @@ def film_fault(path: Path, deep: bool) -> str:
         info = probe(path)
     except BadInput as error:
         return str(error).removeprefix(f"{path}: ")
-    return "it has no moving pictures" if not info.has_video else "; ".join(p for p in info.problems if "decoded" in p)
+    return (
+        "it has no moving pictures"
+        if not info.has_video
+        else "; ".join(p for p in info.problems if "decoded" in p)
+    )
 
 
 def picture_faults(folder: Path, deep: bool) -> Iterator[tuple[Path, str]]:
-    """Pictures of a folder that cannot be used: empty ones, and with ``deep`` those that are cut off."""
+    """Pictures of a folder that cannot be used: empty ones, and with ``deep`` those that are cut
+    off.
+    """
     with os.scandir(folder) as entries:
         files = sorted((e.name, e.stat().st_size) for e in entries if e.is_file())
     for name, size in files:
         if not name.lower().endswith(IMAGE_SUFFIXES):
             continue
-        fault = picture_fault((folder / name).read_bytes()) if deep and size else ("" if size else picture_fault(b""))
+        fault = (
+            picture_fault((folder / name).read_bytes())
+            if deep and size
+            else ("" if size else picture_fault(b""))
+        )
         if fault:
             yield folder / name, fault
 
@@ -134,7 +154,9 @@ def not_listed(folder: Path, known: Iterable[Path], root: Path, reason: str) -> 
         at = Path(here)
         folders[:] = sorted(f for f in folders if at / f not in kept)
         found += [
-            Finding(shown(at / f, root), reason) for f in sorted(files) if at / f not in kept and f not in _LITTER
+            Finding(shown(at / f, root), reason)
+            for f in sorted(files)
+            if at / f not in kept and f not in _LITTER
         ]
     return found
 
@@ -146,11 +168,16 @@ def gaps(numbers: Iterable[int], expected: Iterable[int], most: int = 5) -> str:
     if not absent:
         return ""
     more = f" and {len(absent) - most} more" if len(absent) > most else ""
-    return f"{len(absent)} of {len(wanted)} labelled frames are not there: {', '.join(map(str, absent[:most]))}{more}"
+    return (
+        f"{len(absent)} of {len(wanted)} labelled frames are not there: "
+        f"{', '.join(map(str, absent[:most]))}{more}"
+    )
 
 
 def film_length_s(path: Path) -> float:
-    """Declared end of a film in seconds, without decoding; nan when undeclared, absent or unreadable."""
+    """Declared end of a film in seconds, without decoding; nan when undeclared, absent or
+    unreadable.
+    """
     try:
         with open_media(path) as container:
             return declared_s(container)
@@ -159,7 +186,8 @@ def film_length_s(path: Path) -> float:
 
 
 def film_stamps_s(path: Path) -> np.ndarray:
-    """Presentation times ``(T,)`` of a film's pictures on the recording's clock, in order, without decoding them.
+    """Presentation times ``(T,)`` of a film's pictures on the recording's clock, in order, without
+    decoding them.
 
     Raises:
         BadInput: the file is no film.

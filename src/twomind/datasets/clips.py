@@ -1,4 +1,6 @@
-"""Clips whose names say whose they are, as films and as folders of crops: what BioVid and StressID share."""
+"""Clips whose names say whose they are, as films and as folders of crops: what BioVid and StressID
+share.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ from twomind.types import Fold, Progress, Recording, Task
 
 
 class Clips:
-    """A data set of clips ``<person>/<clip>``. A subclass says how its names read, and what its labels are."""
+    """A data set of clips ``<person>/<clip>``. A subclass says how its names read, and what its
+    labels are.
+    """
 
     name: ClassVar[str]
     licence: ClassVar[str]
@@ -38,7 +42,8 @@ class Clips:
     protocols: ClassVar[tuple[str, ...]]
     targets: ClassVar[tuple[str, ...]]
 
-    #: Names of clips, with the groups ``subject``, ``visit`` and maybe ``task``; and of people's folders.
+    #: Names of clips, with the groups ``subject``, ``visit`` and maybe ``task``; and of people's
+    #: folders.
     clip_name: ClassVar[re.Pattern[str]]
     person_name: ClassVar[re.Pattern[str]]
     #: Where films and crops may lie; a film that is not there is expected in the first.
@@ -70,7 +75,8 @@ class Clips:
         assert match is not None, name
         return match
 
-    # --- what a subclass says ----------------------------------------------------------------------------------------
+    # --- what a subclass says
+    # ----------------------------------------------------------------------------------------
 
     def listed(self) -> Iterable[str]:
         """Clips that the data set's own table names."""
@@ -110,7 +116,8 @@ class Clips:
         """Further notes of a check."""
         return []
 
-    # --- what follows ------------------------------------------------------------------------------------------------
+    # --- what follows
+    # ------------------------------------------------------------------------------------------------
 
     @cached_property
     def clips(self) -> dict[str, dict[str, Path]]:
@@ -140,7 +147,8 @@ class Clips:
                 Recording(
                     id=name,
                     subject=match["subject"],
-                    media=film or self.root / self.film_folders[0] / match["subject"] / f"{name}.mp4",
+                    media=film
+                    or self.root / self.film_folders[0] / match["subject"] / f"{name}.mp4",
                     question=match.groupdict().get("task"),
                     duration_s=film_length_s(film) if film else float("nan"),
                     words_reason=self.words_reason,
@@ -168,16 +176,29 @@ class Clips:
         missing: list[Finding] = []
         corrupted: list[Finding] = []
         conflicts: list[Finding] = []
-        has = {kind: any(kind in parts for parts in self.clips.values()) for kind in ("film", "crops")}
-        notes = [f"no {what}" for kind, what in (("film", "films"), ("crops", "face crops")) if not has[kind]]
+        has = {
+            kind: any(kind in parts for parts in self.clips.values()) for kind in ("film", "crops")
+        }
+        notes = [
+            f"no {what}"
+            for kind, what in (("film", "films"), ("crops", "face crops"))
+            if not has[kind]
+        ]
         for name, parts in counted(self.clips.items(), "looking at clips", progress):
-            absent = [self.lacks.format(kind) for kind, present in has.items() if present and kind not in parts]
+            absent = [
+                self.lacks.format(kind)
+                for kind, present in has.items()
+                if present and kind not in parts
+            ]
             missing += [Finding(name, why) for why in [*absent, self.unlabelled(name)] if why]
             fault = film_fault(parts["film"], deep) if "film" in parts else ""
             if fault:
                 corrupted.append(Finding(shown(parts["film"], self.root), fault))
             if "crops" in parts:
-                corrupted += [Finding(shown(p, self.root), why) for p, why in picture_faults(parts["crops"], deep)]
+                corrupted += [
+                    Finding(shown(p, self.root), why)
+                    for p, why in picture_faults(parts["crops"], deep)
+                ]
             labels, folder = self.frame_lists.get(name), self.frame_folder(name)
             if labels is None:
                 continue
@@ -191,6 +212,14 @@ class Clips:
         extra = common.strangers(self.root, self.clips, self.stranger)
         corrupted += dict.fromkeys(self.problems)
         return Report(
-            self.name, self.root, len(self.clips), len(self.people()), tuple(missing), tuple(extra), tuple(corrupted),
-            tuple(conflicts), (*notes, *self.remarks()), deep,
-        )  # fmt: skip
+            self.name,
+            self.root,
+            len(self.clips),
+            len(self.people()),
+            tuple(missing),
+            tuple(extra),
+            tuple(corrupted),
+            tuple(conflicts),
+            (*notes, *self.remarks()),
+            deep,
+        )

@@ -1,7 +1,9 @@
-"""What coders marked in a data set of tables, and how the marks of several coders become one answer.
+"""What coders marked in a data set of tables, and how the marks of several coders become one
+answer.
 
-A rule holds at each moment, among those who looked at the recording: ``any`` of them marked it, the ``majority`` (more
-than half: of two coders, both), or ``all``. The name of a coder in place of a rule takes that coder's marks alone.
+A rule holds at each moment, among those who looked at the recording: ``any`` of them marked it, the
+``majority`` (more than half: of two coders, both), or ``all``. The name of a coder in place of a
+rule takes that coder's marks alone.
 """
 
 from __future__ import annotations
@@ -33,9 +35,15 @@ def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [c for c in ("recording", "tier", "start_s", "end_s") if c not in (reader.fieldnames or ())]
+        missing = [
+            c
+            for c in ("recording", "tier", "start_s", "end_s")
+            if c not in (reader.fieldnames or ())
+        ]
         if missing:
-            raise BadInput(f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}")
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
+            )
         found: dict[str, list[dict[str, str]]] = {}
         for row in reader:
             cell = {c: (row.get(c) or "").strip() for c in COLUMNS}
@@ -44,19 +52,33 @@ def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
 
 
 def rows_of_elan(path: Path, recording: str, subject: str) -> list[dict[str, str]]:
-    """What people marked in an ELAN file, as rows of the tidy table; marks of the program are left out.
+    """What people marked in an ELAN file, as rows of the tidy table; marks of the program are left
+    out.
 
-    A tier for A/H without a mark says "nothing found" only where the coder also called the whole answer absent: a tier
-    that was made for a coder and never filled says nothing.
+    A tier for A/H without a mark says "nothing found" only where the coder also called the whole
+    answer absent: a tier that was made for a coder and never filled says nothing.
     """
     found = []
     tiers = [t for t in read_eaf(path).tiers if t.coder != PROGRAM and t.kind != "model"]
     for tier in tiers:
         for mark in tier.marks:
-            cells = (recording, subject, tier.kind, tier.modality, mark.label, f"{mark.start_s:.3f}",
-                     f"{mark.end_s:.3f}", mark.certainty, tier.coder)  # fmt: skip
+            cells = (
+                recording,
+                subject,
+                tier.kind,
+                tier.modality,
+                mark.label,
+                f"{mark.start_s:.3f}",
+                f"{mark.end_s:.3f}",
+                mark.certainty,
+                tier.coder,
+            )
             found.append(dict(zip(COLUMNS, cells, strict=True)))
-    absent = [t.coder for t in tiers if t.kind == "answer" and t.marks and not any(m.present for m in t.marks)]
+    absent = [
+        t.coder
+        for t in tiers
+        if t.kind == "answer" and t.marks and not any(m.present for m in t.marks)
+    ]
     for coder in absent:
         cells = (recording, subject, SEGMENT_TIER, "", "", "", "", "", coder)
         found.append(dict(zip(COLUMNS, cells, strict=True)))
@@ -64,9 +86,11 @@ def rows_of_elan(path: Path, recording: str, subject: str) -> list[dict[str, str
 
 
 def spans_by_coder(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, Spans], list[str]]:
-    """A/H segments in seconds of each coder who looked for them; and what is wrong with rows that cannot be used.
+    """A/H segments in seconds of each coder who looked for them; and what is wrong with rows that
+    cannot be used.
 
-    Words or cues alone do not say that somebody looked for A/H. What the program marked is no coder's.
+    Words or cues alone do not say that somebody looked for A/H. What the program marked is no
+    coder's.
     """
     found: dict[str, list[tuple[float, float]]] = {}
     problems: list[str] = []
@@ -83,12 +107,15 @@ def spans_by_coder(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, Spans],
         if 0 <= start_s <= end_s < math.inf:
             spans.append((start_s, end_s))
         else:
-            problems.append(f"expected seconds, start before end, got {row['start_s']}, {row['end_s']}")
+            problems.append(
+                f"expected seconds, start before end, got {row['start_s']}, {row['end_s']}"
+            )
     return {coder: tuple(sorted(spans)) for coder, spans in found.items()}, problems
 
 
 def unite(by_coder: Mapping[str, Spans], rule: str = "any") -> Spans | None:
-    """Segments by a rule of :data:`RULES` or of one coder, in order of time; None where nobody who counts looked.
+    """Segments by a rule of :data:`RULES` or of one coder, in order of time; None where nobody who
+    counts looked.
 
     >>> unite({"anna": ((1.0, 3.0),), "bo": ((2.0, 4.0),), "cy": ()}, "majority")
     ((2.0, 3.0),)
@@ -135,20 +162,35 @@ def named(coders: Iterable[str]) -> str:
 
 
 def notes(coded: Mapping[str, Mapping[str, Spans]], rule: str) -> list[str]:
-    """For a reader of a check: who coded together, what the rule makes of it, and what it leaves out."""
+    """For a reader of a check: who coded together, what the rule makes of it, and what it leaves
+    out.
+    """
     several = {name: by_coder for name, by_coder in coded.items() if len(by_coder) > 1}
     found = []
     if several:
-        how = {"any": "any of them marked it", "majority": "more than half of them marked it",
-               "all": "all of them marked it"}.get(rule, f"{rule} marked it")  # fmt: skip
+        how = {
+            "any": "any of them marked it",
+            "majority": "more than half of them marked it",
+            "all": "all of them marked it",
+        }.get(rule, f"{rule} marked it")
         found.append(
-            f"{len(several)} recordings have several coders ({named(coders_of(several.values()))}): A/H is where "
+            f"{len(several)} recordings have several coders "
+            f"({named(coders_of(several.values()))}): "
+            "A/H is where "
             f'{how}; "coders" in task.json says otherwise ({", ".join(RULES)}, or a name)'
         )
     n_unseen = sum(bool(by_coder) and unite(by_coder, rule) is None for by_coder in coded.values())
     if n_unseen:
-        found.append(f"{n_unseen} recordings that others coded were not coded by {rule}: their moments have no label")
-    n_lost = sum(any(by_coder.values()) and unite(by_coder, rule) == () for by_coder in coded.values())
+        found.append(
+            f"{n_unseen} recordings that others coded were not coded by {rule}: their moments have "
+            "no label"
+        )
+    n_lost = sum(
+        any(by_coder.values()) and unite(by_coder, rule) == () for by_coder in coded.values()
+    )
     if n_lost:
-        found.append(f"{n_lost} recordings have marks of A/H, and none of them counts by this choice of coders: {rule}")
+        found.append(
+            f"{n_lost} recordings have marks of A/H, and none of them counts by this choice of "
+            f"coders: {rule}"
+        )
     return found

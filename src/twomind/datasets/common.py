@@ -18,7 +18,8 @@ from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, read_words
 from twomind.types import Fold, Recording, Task
 
-#: The question of ambivalence asked of moments, where the floor's ``AMBIVALENCE`` asks it of a whole answer.
+#: The question of ambivalence asked of moments, where the floor's ``AMBIVALENCE`` asks it of a
+#: whole answer.
 AMBIVALENCE_FRAMES = Task("ambivalence_hesitancy_frames", ("absent", "present"), "frame")
 #: Protocols of any data set with people.
 GENERAL = ("targets-N", "each-person", "people-K", "leave-one-person-out")
@@ -35,10 +36,11 @@ def guarded_folds(
     targets: Sequence[str] = (),
     folders: Mapping[str, Path] | None = None,
 ) -> tuple[Fold, ...]:
-    """The folds of a protocol, each checked by :func:`leaks.check_fold`. ``folders`` are crops by recording.
+    """The folds of a protocol, each checked by :func:`leaks.check_fold`. ``folders`` are crops by
+    recording.
 
-    Raises:
-        BadInput: the data set does not offer the protocol or its recordings do not allow it; a guard found something.
+    Raises: BadInput: the data set does not offer the protocol or its recordings do not allow it; a
+        guard found something.
     """
     rules = protocols.rules(protocol)
     if not any(protocols.PROTOCOLS[o] is rules for o in offered):
@@ -62,8 +64,8 @@ class _Kind(Protocol):
 def fitting(data: _Kind | type[_Kind], root: Path | str) -> Path:
     """The root as a path.
 
-    Raises:
-        BadInput: the folder has not the layout of this data set; the message says what was looked for.
+    Raises: BadInput: the folder has not the layout of this data set; the message says what was
+        looked for.
     """
     root = Path(root)
     if not data.fits(root):
@@ -72,7 +74,9 @@ def fitting(data: _Kind | type[_Kind], root: Path | str) -> Path:
 
 
 def transcript(path: Path, duration_s: float, root: Path, problems: list[Finding]) -> Words | None:
-    """Words of a transcript's file; None, and a finding more, where it cannot be read. ``duration_s`` may be nan."""
+    """Words of a transcript's file; None, and a finding more, where it cannot be read.
+    ``duration_s`` may be nan.
+    """
     try:
         return read_words(path, duration_s if math.isfinite(duration_s) else None)
     except BadInput as error:
@@ -89,11 +93,14 @@ def known_task(tasks: Sequence[Task], name: str) -> Task:
     for task in tasks:
         if task.name == name:
             return task
-    raise BadInput(f"no task {name!r} in this data set; there is: {', '.join(t.name for t in tasks)}")
+    raise BadInput(
+        f"no task {name!r} in this data set; there is: {', '.join(t.name for t in tasks)}"
+    )
 
 
 def read_people_table(path: Path) -> dict[str, dict[str, str]]:
-    """A CSV of people with the column ``subject`` and any of sex, age, ethnicity, language, consent_publication.
+    """A CSV of people with the column ``subject`` and any of sex, age, ethnicity, language,
+    consent_publication.
 
     Raises:
         BadInput: there is no column ``subject``.
@@ -101,16 +108,22 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if "subject" not in (reader.fieldnames or ()):
-            raise BadInput(f"{path}: expected a column subject, got {', '.join(reader.fieldnames or ())}")
+            raise BadInput(
+                f"{path}: expected a column subject, got {', '.join(reader.fieldnames or ())}"
+            )
         return {
-            row["subject"].strip(): {k: v.strip() for k, v in row.items() if k and k != "subject" and v}
+            row["subject"].strip(): {
+                k: v.strip() for k, v in row.items() if k and k != "subject" and v
+            }
             for row in reader
             if row["subject"]
         }
 
 
 def people_of(subjects: Iterable[str], *tables: Path) -> dict[str, dict[str, str]]:
-    """What the tables that are there say of each of these people; a later table goes before an earlier one."""
+    """What the tables that are there say of each of these people; a later table goes before an
+    earlier one.
+    """
     found: dict[str, dict[str, str]] = {subject: {} for subject in subjects}
     for path in tables:
         if path.is_file():
@@ -127,7 +140,8 @@ def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:
 
 
 def visit_roots(root: Path) -> dict[str, Path]:
-    """Where a layout lies: the root, and ``visit-2`` ... below it, each the same layout again on another day.
+    """Where a layout lies: the root, and ``visit-2`` ... below it, each the same layout again on
+    another day.
 
     Keys end the ids of a visit's recordings: "" for the root, ``~visit2`` ... for the others.
     """
@@ -140,7 +154,9 @@ def visit_roots(root: Path) -> dict[str, Path]:
 
 
 def label_files(root: Path) -> list[Path]:
-    """Text files in which laboratories list frames, at the root, in ``files/`` or ``WeightFiles/*/files/``."""
+    """Text files in which laboratories list frames, at the root, in ``files/`` or
+    ``WeightFiles/*/files/``.
+    """
     places = ("*.txt", "files/*.txt", "WeightFiles/*/files/*.txt")
     return sorted({path for place in places for path in root.glob(place)})
 
@@ -153,9 +169,11 @@ def clips_by_name(
     name: re.Pattern[str],
     first_only: bool = False,
 ) -> dict[str, dict[str, Path]]:
-    """Films ``<person>/<clip>.mp4`` and folders of crops ``<person>/<clip>/`` in the given places, by clip.
+    """Films ``<person>/<clip>.mp4`` and folders of crops ``<person>/<clip>/`` in the given places,
+    by clip.
 
-    ``name`` has a group ``subject`` that must be the person's folder. Values have ``film`` and ``crops``, as there.
+    ``name`` has a group ``subject`` that must be the person's folder. Values have ``film`` and
+    ``crops``, as there.
     """
     found: dict[str, dict[str, Path]] = {}
     for mark, base in visit_roots(root).items():
@@ -168,7 +186,9 @@ def clips_by_name(
                         continue
                     for entry in sorted(os.scandir(folder.path), key=lambda e: e.name):
                         stem, ending = os.path.splitext(entry.name)
-                        is_kind = entry.is_dir() if kind == "crops" else ending.lower() in MEDIA_SUFFIXES
+                        is_kind = (
+                            entry.is_dir() if kind == "crops" else ending.lower() in MEDIA_SUFFIXES
+                        )
                         match = name.match(entry.name if kind == "crops" else stem)
                         if is_kind and match and match["subject"] == folder.name:
                             found.setdefault(match[0] + mark, {}).setdefault(kind, Path(entry.path))
@@ -177,8 +197,12 @@ def clips_by_name(
     return found
 
 
-def frame_lists(root: Path, name: re.Pattern[str]) -> tuple[dict[str, FrameLabels], list[tuple[str, str]]]:
-    """Labels of frames by clip from all label files; and (file, problem) of the lines that could not be used."""
+def frame_lists(
+    root: Path, name: re.Pattern[str]
+) -> tuple[dict[str, FrameLabels], list[tuple[str, str]]]:
+    """Labels of frames by clip from all label files; and (file, problem) of the lines that could
+    not be used.
+    """
     found: dict[str, FrameLabels] = {}
     problems: list[tuple[str, str]] = []
     for mark, base in visit_roots(root).items():

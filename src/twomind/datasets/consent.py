@@ -1,4 +1,6 @@
-"""Who refused to be shown: asked of the data set in whose folder a film lies, before a report takes the film in."""
+"""Who refused to be shown: asked of the data set in whose folder a film lies, before a report takes
+the film in.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any
 
 from twomind.core.errors import TwomindError
 
-#: How many folders above a film its data set's own folder is looked for. BAH: data/Videos/<person>/<visit>/<film>.
+#: How many folders above a film its data set's own folder is looked for. BAH:
+#: data/Videos/<person>/<visit>/<film>.
 LEVELS = 6
 
 
@@ -23,10 +26,12 @@ def _dataset(folder: Path) -> Any:
 
 
 def refused(media: Path, subject: str) -> bool:
-    """Whether the data set around ``media`` says of its person anything but a plain yes to publication.
+    """Whether the data set around ``media`` says of its person anything but a plain yes to
+    publication.
 
-    The person is ``subject``, a folder on the way to the film, or the beginning of its name, as the layouts have it.
-    Where nothing is stated this is False: whether a person may then be shown is for the reader of the report to know.
+    The person is ``subject``, a folder on the way to the film, or the beginning of its name, as the
+    layouts have it. Where nothing is stated this is False: whether a person may then be shown is
+    for the reader of the report to know.
     """
     file = media.resolve()
     names = {subject, file.stem.split("_")[0]}
@@ -37,7 +42,9 @@ def refused(media: Path, subject: str) -> bool:
                 people = data.people()
             except TwomindError:
                 return True  # something is stated and cannot be read
-            asked = [n for n in names if str(people.get(n, {}).get("consent_publication", "")).strip()]
+            asked = [
+                n for n in names if str(people.get(n, {}).get("consent_publication", "")).strip()
+            ]
             return any(not data.may_be_shown(n) for n in asked)
         names.add(folder.name)
     return False

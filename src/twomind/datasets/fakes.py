@@ -1,4 +1,6 @@
-"""Tiny files in real formats, for the ``fake`` folders of the data sets. They show nothing and mean nothing."""
+"""Tiny files in real formats, for the ``fake`` folders of the data sets. They show nothing and mean
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,12 @@ from twomind.datasets.images import encode_picture
 from twomind.media.probe import DRAWN_COMMENT
 
 
-def tiny_film(path: Path, n_frames: int = 12, fps: int = 24, seed: int = 0, side_px: int = 32) -> Path:
-    """A few pictures of noise as MP4 (MPEG-4 part 2, which every FFmpeg build can write), marked as drawn."""
+def tiny_film(
+    path: Path, n_frames: int = 12, fps: int = 24, seed: int = 0, side_px: int = 32
+) -> Path:
+    """A few pictures of noise as MP4 (MPEG-4 part 2, which every FFmpeg build can write), marked as
+    drawn.
+    """
     import av
 
     draw = np.random.default_rng(seed)
@@ -38,10 +44,15 @@ def tiny_crop(path: Path, seed: int = 0, side_px: int = 16) -> Path:
     draw = np.random.default_rng(seed)
     rgb = np.broadcast_to(draw.integers(0, 256, 3, dtype=np.uint8), (side_px, side_px, 3))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_picture(rgb, path.suffix))  # not flushed to disk one by one: there are hundreds
+    path.write_bytes(
+        encode_picture(rgb, path.suffix)
+    )  # not flushed to disk one by one: there are hundreds
     return path
 
 
 def mark_drawn(root: Path, layout: str, seed: int) -> Path:
     """``study.json``: these people are drawn."""
-    return write_text(root / "study.json", json.dumps({"drawn": True, "layout": layout, "fake": True, "seed": seed}))
+    return write_text(
+        root / "study.json",
+        json.dumps({"drawn": True, "layout": layout, "fake": True, "seed": seed}),
+    )

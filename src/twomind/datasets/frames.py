@@ -1,7 +1,9 @@
-"""Folders of face crops, one picture per frame: the form in which laboratories hold BioVid, StressID and BAH.
+"""Folders of face crops, one picture per frame: the form in which laboratories hold BioVid,
+StressID and BAH.
 
-A folder is one recording. Frames are ordered by the number in their name, never by the name as text (``image_10`` comes
-after ``image_9``). How numbers become seconds is a :class:`Clock`, and a nominal one says so.
+A folder is one recording. Frames are ordered by the number in their name, never by the name as text
+(``image_10`` comes after ``image_9``). How numbers become seconds is a :class:`Clock`, and a
+nominal one says so.
 """
 
 from __future__ import annotations
@@ -34,9 +36,11 @@ def frame_number(name: str) -> int | None:
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds of a frame's number. ``note`` is empty for true times, and otherwise says what was assumed.
+    """Seconds of a frame's number. ``note`` is empty for true times, and otherwise says what was
+    assumed.
 
-    ``stamps_s (N,)``, where given, are the presentation times of the film's frames: number n is its n-th frame.
+    ``stamps_s (N,)``, where given, are the presentation times of the film's frames: number n is its
+    n-th frame.
     """
 
     per_s: float = 1.0
@@ -82,7 +86,10 @@ class FrameFolder:
             if number is None:
                 continue
             if number in found:
-                raise BadInput(f"{self.folder}: frame {number} is there twice: {found[number].name}, {path.name}")
+                raise BadInput(
+                    f"{self.folder}: frame {number} is there twice: {found[number].name}, "
+                    f"{path.name}"
+                )
             found[number] = path
         return tuple(sorted(found.items()))
 
@@ -93,16 +100,19 @@ class FrameFolder:
         start_s: float = -np.inf,
         end_s: float = np.inf,
     ) -> Track:
-        """Crops ``values (T, H, W, 3)`` uint8 with their times; every ``stride``-th of those in ``[start_s, end_s)``.
+        """Crops ``values (T, H, W, 3)`` uint8 with their times; every ``stride``-th of those in
+        ``[start_s, end_s)``.
 
-        A picture that cannot be read is a row with ``valid=False`` and the reason. ``size_px`` is (height, width);
-        None keeps the pictures' own size, which must then be one.
+        A picture that cannot be read is a row with ``valid=False`` and the reason. ``size_px`` is
+        (height, width); None keeps the pictures' own size, which must then be one.
 
         Raises:
             BadInput: no frame there, or pictures of several sizes and no ``size_px``.
         """
         if not self.files:
-            raise BadInput(f"{self.folder}: expected frame crops ({', '.join(IMAGE_SUFFIXES)}), found none")
+            raise BadInput(
+                f"{self.folder}: expected frame crops ({', '.join(IMAGE_SUFFIXES)}), found none"
+            )
         times_s = self.clock.seconds([number for number, _ in self.files])
         kept = [
             (float(time_s), path)
@@ -124,16 +134,27 @@ class FrameFolder:
                 codes[row] = reasons.index(reason)
         shapes = {p.shape for p in pictures if p is not None}
         if len(shapes) > 1:
-            raise BadInput(f"{self.folder}: pictures of {len(shapes)} sizes; say which with size_px=(height, width)")
+            raise BadInput(
+                f"{self.folder}: pictures of {len(shapes)} sizes; say which with size_px=(height, "
+                "width)"
+            )
         shape = next(iter(shapes), (*(size_px or (1, 1)), 3))
         values = np.zeros((len(kept), *shape), np.uint8)
         for row, read in enumerate(pictures):
             if read is not None:
                 values[row] = read
         valid = codes == 0
-        return Track(values, np.array([t for t, _ in kept], float), valid, reasons=tuple(reasons), reason_code=codes)
+        return Track(
+            values,
+            np.array([t for t, _ in kept], float),
+            valid,
+            reasons=tuple(reasons),
+            reason_code=codes,
+        )
 
-    def features(self, recording: Recording, size_px: tuple[int, int] | None = None, stride: int = 1) -> Features:
+    def features(
+        self, recording: Recording, size_px: tuple[int, int] | None = None, stride: int = 1
+    ) -> Features:
         """The crops as the track ``face_crop`` of one window that spans the folder.
 
         Nominal times are named under ``face_crop_times`` in ``notes``.
@@ -176,12 +197,15 @@ def labels_of(pairs: Mapping[int, int]) -> FrameLabels:
     return FrameLabels(numbers, np.array([pairs[int(n)] for n in numbers], np.int64))
 
 
-def read_frame_list(path: Path, separator: str = " ") -> tuple[dict[str, FrameLabels], tuple[str, ...]]:
-    """Label file with one frame a line: ``<relative frame path><separator><label>``, grouped by folder.
+def read_frame_list(
+    path: Path, separator: str = " "
+) -> tuple[dict[str, FrameLabels], tuple[str, ...]]:
+    """Label file with one frame a line: ``<relative frame path><separator><label>``, grouped by
+    folder.
 
-    The path may hold blanks. There is no header row (the released reader assumes one and loses the first frame); a
-    first line whose label is no number is taken for one all the same. Returns labels by folder (in the order of first
-    mention) and the lines that could not be used.
+    The path may hold blanks. There is no header row (the released reader assumes one and loses the
+    first frame); a first line whose label is no number is taken for one all the same. Returns
+    labels by folder (in the order of first mention) and the lines that could not be used.
 
     Raises:
         BadInput: no such file, not text, or no usable line.
@@ -203,9 +227,13 @@ def read_frame_list(path: Path, separator: str = " ") -> tuple[dict[str, FrameLa
         number = frame_number(name)
         if not label.strip().isdigit():
             if line > 1:
-                problems.append(f"line {line}: expected a whole number as label, got {label.strip()[:20]!r}")
+                problems.append(
+                    f"line {line}: expected a whole number as label, got {label.strip()[:20]!r}"
+                )
         elif number is None or not folder:
-            problems.append(f"line {line}: expected <folder>/<name with a number>, got {frame[:60]!r}")
+            problems.append(
+                f"line {line}: expected <folder>/<name with a number>, got {frame[:60]!r}"
+            )
         elif folders.setdefault(folder, {}).setdefault(number, int(label)) != int(label):
             problems.append(f"line {line}: frame {number} of {folder} has two different labels")
     if not folders:
@@ -215,7 +243,9 @@ def read_frame_list(path: Path, separator: str = " ") -> tuple[dict[str, FrameLa
 
 @dataclass(frozen=True)
 class FrameSegment:
-    """One row of a segment file: frames ``start_frame..end_frame`` (both included, from 0) with one label."""
+    """One row of a segment file: frames ``start_frame..end_frame`` (both included, from 0) with one
+    label.
+    """
 
     video: str
     segment_id: int
@@ -229,14 +259,18 @@ class FrameSegment:
 
 
 def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]]:
-    """Segment file with the columns ``video,segment_id,label,num_frames,start_frame,end_frame``; and its bad rows.
+    """Segment file with the columns ``video,segment_id,label,num_frames,start_frame,end_frame``;
+    and its bad rows.
 
     Raises:
         BadInput: no such file, a column is missing, or none of its rows can be used.
     """
     path = Path(path)
     if not path.is_file():
-        raise BadInput(f"no file {path}; expected a CSV with video, segment_id, label, num_frames, start_frame, ...")
+        raise BadInput(
+            f"no file {path}; expected a CSV with video, segment_id, label, num_frames, "
+            "start_frame, ..."
+        )
     segments: list[FrameSegment] = []
     problems: list[str] = []
     with open(path, encoding="utf-8-sig", newline="") as file:
@@ -244,16 +278,25 @@ def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]
         wanted = ("video", "segment_id", "label", "num_frames", "start_frame", "end_frame")
         missing = [c for c in wanted if c not in (reader.fieldnames or ())]
         if missing:
-            raise BadInput(f"{path}: expected the columns {', '.join(wanted)}; missing: {', '.join(missing)}")
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(wanted)}; missing: {', '.join(missing)}"
+            )
         for row in reader:
             try:
-                number, label, first, last = (int(row[c]) for c in ("segment_id", "label", "start_frame", "end_frame"))
-                segment, stated = FrameSegment(row["video"], number, label, first, last), int(row["num_frames"])
+                number, label, first, last = (
+                    int(row[c]) for c in ("segment_id", "label", "start_frame", "end_frame")
+                )
+                segment, stated = (
+                    FrameSegment(row["video"], number, label, first, last),
+                    int(row["num_frames"]),
+                )
             except (TypeError, ValueError):
                 problems.append(f"line {reader.line_num}: expected whole numbers")
                 continue
             if segment.num_frames != stated or segment.start_frame < 0 or segment.num_frames < 1:
-                problems.append(f"line {reader.line_num}: num_frames is not end_frame - start_frame + 1")
+                problems.append(
+                    f"line {reader.line_num}: num_frames is not end_frame - start_frame + 1"
+                )
             else:
                 segments.append(segment)
     if problems and not segments:

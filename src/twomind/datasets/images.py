@@ -1,7 +1,9 @@
-"""Single pictures (JPEG, PNG) through PyAV, so that the base install reads crops; a damaged picture is refused.
+"""Single pictures (JPEG, PNG) through PyAV, so that the base install reads crops; a damaged picture
+is refused.
 
-FFmpeg conceals damage by default and hands out a half-grey picture. Here a file that is cut off, or whose decoder
-complains, raises. A flipped byte that still decodes to a picture cannot be seen: a JPEG carries no checksum.
+FFmpeg conceals damage by default and hands out a half-grey picture. Here a file that is cut off, or
+whose decoder complains, raises. A flipped byte that still decodes to a picture cannot be seen: a
+JPEG carries no checksum.
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
 def picture_fault(data: bytes) -> str:
-    """Why these bytes are no whole JPEG or PNG, judged by their marks without decoding; "" when they look whole."""
+    """Why these bytes are no whole JPEG or PNG, judged by their marks without decoding; "" when
+    they look whole.
+    """
     if not data:
         return "the file is empty"
     if data.startswith(_JPEG):
         # Some writers pad with zeros after the end mark.
-        return "" if data.rstrip(b"\0").endswith(b"\xff\xd9") else "the JPEG is cut off (no end mark)"
+        return (
+            "" if data.rstrip(b"\0").endswith(b"\xff\xd9") else "the JPEG is cut off (no end mark)"
+        )
     if data.startswith(_PNG):
         return "" if b"IEND" in data[-16:] else "the PNG is cut off (no end chunk)"
     return "not a JPEG or PNG"
@@ -67,11 +73,15 @@ def resize(rgb: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
     if rgb.shape[:2] == size_px:
         return rgb
     picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    return picture.reformat(width=size_px[1], height=size_px[0], interpolation="BILINEAR").to_ndarray(format="rgb24")
+    return picture.reformat(
+        width=size_px[1], height=size_px[0], interpolation="BILINEAR"
+    ).to_ndarray(format="rgb24")
 
 
 def encode_picture(rgb: np.ndarray, suffix: str = ".jpg") -> bytes:
-    """``rgb (H, W, 3)`` uint8 as JPEG (best quality) or PNG by ``suffix``. Sides must be even for JPEG."""
+    """``rgb (H, W, 3)`` uint8 as JPEG (best quality) or PNG by ``suffix``. Sides must be even for
+    JPEG.
+    """
     import av
 
     jpeg = suffix.lower() in (".jpg", ".jpeg")

@@ -1,11 +1,13 @@
 """Your own study: a folder of recordings and ``recordings.csv``.
 
-Columns ``path,subject`` and any of ``id,question,label,transcript,segments,neutral,order,split,environment``; further
-ones are kept in ``annotation_entry``. ``segments`` are seconds (``1.25-3.5;7-8``); ``transcript`` is a file or the
-text itself. Coders' marks may lie in ``annotations.csv`` (the tidy table that ELAN files are turned into), or in an
-ELAN file beside a film and of its name; people in ``people.csv``. Another question than ambivalence is named in
-``task.json``: ``{"name": "pain", "classes": ["neutral", "pain"]}``. Where several coders looked at one recording,
-``"coders"`` there says whose marks count: ``any`` (the default), ``majority``, ``all``, or the name of one.
+Columns ``path,subject`` and any of
+``id,question,label,transcript,segments,neutral,order,split,environment``; further ones are kept in
+``annotation_entry``. ``segments`` are seconds (``1.25-3.5;7-8``); ``transcript`` is a file or the
+text itself. Coders' marks may lie in ``annotations.csv`` (the tidy table that ELAN files are turned
+into), or in an ELAN file beside a film and of its name; people in ``people.csv``. Another question
+than ambivalence is named in ``task.json``: ``{"name": "pain", "classes": ["neutral", "pain"]}``.
+Where several coders looked at one recording, ``"coders"`` there says whose marks count: ``any``
+(the default), ``majority``, ``all``, or the name of one.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ class Own(Tabled):
 
 
 def _stated(path: Path) -> tuple[tuple[Task, ...], str]:
-    """The task of ``task.json`` by answer and by frame, and the coders who count; empty where it does not say."""
+    """The task of ``task.json`` by answer and by frame, and the coders who count; empty where it
+    does not say.
+    """
     if not path.is_file():
         return (), ""
     try:
@@ -68,12 +72,15 @@ def _stated(path: Path) -> tuple[tuple[Task, ...], str]:
         return (Task(name, classes, "clip"), Task(f"{name}_frames", classes, "frame")), coders
     except (AttributeError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
-            f'{path}: expected {{"name": ..., "classes": [...]}}, {{"coders": ...}} or all three ({error})'
+            f'{path}: expected {{"name": ..., "classes": [...]}}, {{"coders": ...}} or all three '
+            f"({error})"
         ) from error
 
 
 def fake(root: Path, seed: int = 0) -> Path:
-    """Write a tiny study: four people, three answers in two rooms, transcripts as file and text, a coder's marks."""
+    """Write a tiny study: four people, three answers in two rooms, transcripts as file and text, a
+    coder's marks.
+    """
     root = Path(root)
     table = ["path,subject,question,label,transcript,neutral,order,environment"]
     marks = ["recording,subject,tier,modality,label,start_s,end_s,certainty,coder"]
@@ -89,11 +96,16 @@ def fake(root: Path, seed: int = 0) -> Path:
             )
             recording = f"{person} answer {q}"
             marks.append(
-                f"{recording},{person},ah,,A/H,0.100,0.300,,coder" if label else f"{recording},{person},ah,,,,,,coder"
+                f"{recording},{person},ah,,A/H,0.100,0.300,,coder"
+                if label
+                else f"{recording},{person},ah,,,,,,coder"
             )
     write_text(root / "recordings.csv", "\n".join(table) + "\n")
     write_text(root / "annotations.csv", "\n".join(marks) + "\n")
-    write_text(root / "people.csv", "subject,sex,age,consent_publication\nada,female,30,yes\nbo,male,40,no\n")
+    write_text(
+        root / "people.csv",
+        "subject,sex,age,consent_publication\nada,female,30,yes\nbo,male,40,no\n",
+    )
     fakes.mark_drawn(root, "own", seed)
     return root
 

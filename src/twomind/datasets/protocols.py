@@ -1,12 +1,13 @@
 """Divisions of a data set into source people and target people: pure functions of a list of takes.
 
-A protocol says which recordings a method may train on, be handed, and is tested on. Labels play no part in any
-division: who is a target, which clip is handed over and which is tested are decided by official lists, by how the clip
-was elicited (a neutral question, a stimulus level, a task), by the order of recording, and by a seed.
+A protocol says which recordings a method may train on, be handed, and is tested on. Labels play no
+part in any division: who is a target, which clip is handed over and which is tested are decided by
+official lists, by how the clip was elicited (a neutral question, a stimulus level, a task), by the
+order of recording, and by a seed.
 
-Sources: the official BAH splits; the ten target people that the notes on CLIP-AUTT, TTA-CaP and DSFDA list for BioVid,
-StressID and BAH, and the five for UNBC-McMaster; the recommendation there that clips used for adaptation are not clips
-that are tested.
+Sources: the official BAH splits; the ten target people that the notes on CLIP-AUTT, TTA-CaP and
+DSFDA list for BioVid, StressID and BAH, and the five for UNBC-McMaster; the recommendation there
+that clips used for adaptation are not clips that are tested.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from twomind.types import Access, Fold
 class Take:
     """What a protocol knows of a recording. It has no label.
 
-    ``neutral``: elicited to be neutral (a condition of the study, not an annotation). ``split``: official one, or "".
-    ``order``: place in the person's session, None when it is not known. ``environment``: visit, room or device, or "".
+    ``neutral``: elicited to be neutral (a condition of the study, not an annotation). ``split``:
+    official one, or "". ``order``: place in the person's session, None when it is not known.
+    ``environment``: visit, room or device, or "".
     """
 
     id: str
@@ -56,14 +58,17 @@ _ALL = _SOURCE | Access.TARGET | Access.NEUTRAL | Access.FEW
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be handed over under a protocol, when the state starts anew, and what a table must say beside it."""
+    """What may be handed over under a protocol, when the state starts anew, and what a table must
+    say beside it.
+    """
 
     access: Access
     reset: str
     notes: str
 
     def sees(self, family: str) -> Access | None:
-        """What a family of methods is handed; None when the protocol does not give it what it needs.
+        """What a family of methods is handed; None when the protocol does not give it what it
+        needs.
 
         Raises:
             BadInput: no such family.
@@ -76,41 +81,67 @@ class Rules:
 
 #: Protocols by name. ``targets-N`` and ``people-K`` stand for any number.
 PROTOCOLS: Mapping[str, Rules] = {
-    "official": Rules(_SOURCE, "person", "official train, val and test people; nothing of the test people is handed"),
+    "official": Rules(
+        _SOURCE,
+        "person",
+        "official train, val and test people; nothing of the test people is handed",
+    ),
     "train-val": Rules(
-        _SOURCE, "person", "official val people as test, where the official test is not at hand; select nothing on it"
+        _SOURCE,
+        "person",
+        "official val people as test, where the official test is not at hand; select nothing on it",
     ),
     "ten-targets": Rules(
-        _ALL, "person", "the ten published target people; adaptation clips are never test clips, so published "
+        _ALL,
+        "person",
+        "the ten published target people; adaptation clips are never test clips, "
+        "so "
+        "published "
         "numbers, which test on the clips they adapt on, are not comparable",
     ),
     "ten-targets-transductive": Rules(
         _SOURCE | Access.TARGET | Access.NEUTRAL,
         "person",
-        "TRANSDUCTIVE: the ten published target people, adapted on the very clips that are tested, as published",
+        "TRANSDUCTIVE: the ten published target people, adapted on the very clips that are tested, "
+        "as published",
     ),
     "five-targets": Rules(
-        _ALL, "person", "the five target people that one repository lists for UNBC-McMaster; adaptation clips "
+        _ALL,
+        "person",
+        "the five target people that one repository lists for UNBC-McMaster; "
+        "adaptation clips "
         "are never test clips",
     ),
-    "targets-N": Rules(_ALL, "person", "N people chosen by the seed; adaptation clips are never test clips"),
+    "targets-N": Rules(
+        _ALL, "person", "N people chosen by the seed; adaptation clips are never test clips"
+    ),
     "each-person": Rules(
-        _ALL, "person", "every person once a target, all others source; adaptation clips are never test clips"
+        _ALL,
+        "person",
+        "every person once a target, all others source; adaptation clips are never test clips",
     ),
     "people-K": Rules(_SOURCE, "person", "K groups of people, each held out once"),
     "leave-one-person-out": Rules(_SOURCE, "person", "every person held out once"),
     "leave-one-question-out": Rules(
-        _SOURCE, "recording", "every question held out once; the same people are in train and test, so it says nothing "
+        _SOURCE,
+        "recording",
+        "every question held out once; the same people are in train and "
+        "test, "
+        "so it says nothing "
         "about new people",
     ),
     "leave-one-person-and-question-out": Rules(
         _SOURCE, "recording", "every answer of a question and a person that were both never seen"
     ),
     "environment-shift": Rules(
-        _ALL, "person", "N=10 target people (or all, when fewer); handed clips are from their first environment, test "
+        _ALL,
+        "person",
+        "N=10 target people (or all, when fewer); handed clips are from their "
+        "first "
+        "environment, test "
         "clips from their others",
     ),
-}  # fmt: skip
+}
 
 #: Share of source people that become validation people where there is no official list.
 VAL_SHARE = 0.1
@@ -122,13 +153,19 @@ def rules(protocol: str) -> Rules:
     Raises:
         BadInput: there is no such protocol.
     """
-    generic = re.sub(r"^(targets|people)-\d+$", lambda m: f"{m[1]}-{'N' if m[1] == 'targets' else 'K'}", protocol)
+    generic = re.sub(
+        r"^(targets|people)-\d+$", lambda m: f"{m[1]}-{'N' if m[1] == 'targets' else 'K'}", protocol
+    )
     if generic not in PROTOCOLS:
-        raise BadInput(f"no protocol {protocol!r}; there is: {', '.join(PROTOCOLS)} (N and K are numbers)")
+        raise BadInput(
+            f"no protocol {protocol!r}; there is: {', '.join(PROTOCOLS)} (N and K are numbers)"
+        )
     return PROTOCOLS[generic]
 
 
-def make(protocol: str, takes: Sequence[Take], seed: int = 0, targets: Sequence[str] = ()) -> tuple[Fold, ...]:
+def make(
+    protocol: str, takes: Sequence[Take], seed: int = 0, targets: Sequence[str] = ()
+) -> tuple[Fold, ...]:
     """The folds of a protocol. ``targets`` are the published target people of the data set.
 
     Raises:
@@ -146,19 +183,30 @@ def make(protocol: str, takes: Sequence[Take], seed: int = 0, targets: Sequence[
         people = set(_people(takes))
         absent = [t for t in targets if t not in people]
         if not targets or absent:
-            shown = f"absent here: {', '.join(absent)}" if targets else "this data set has no published list"
-            raise BadInput(
-                f"{protocol}: expected the published target people; {shown}. Use targets-N for other people."
+            shown = (
+                f"absent here: {', '.join(absent)}"
+                if targets
+                else "this data set has no published list"
             )
-        return personalise(takes, targets, protocol, seed, transductive=protocol.endswith("transductive"))
+            raise BadInput(
+                f"{protocol}: expected the published target people; {shown}. Use targets-N for "
+                "other people."
+            )
+        return personalise(
+            takes, targets, protocol, seed, transductive=protocol.endswith("transductive")
+        )
     if protocol.startswith("targets-"):
         return personalise(takes, _choose(takes, number, seed, at_least=3), protocol, seed)
     if protocol == "each-person":
         count = Counter(t.subject for t in takes)
         able = [p for p in sorted(count) if count[p] >= 2]
         if not able or len(count) < 2:
-            raise BadInput("each-person: expected at least two people, one of them with two recordings or more")
-        return tuple(fold for person in able for fold in personalise(takes, [person], protocol, seed))
+            raise BadInput(
+                "each-person: expected at least two people, one of them with two recordings or more"
+            )
+        return tuple(
+            fold for person in able for fold in personalise(takes, [person], protocol, seed)
+        )
     if protocol.startswith("people-"):
         return people_folds(takes, number, seed)
     if protocol == "leave-one-person-out":
@@ -172,26 +220,41 @@ def make(protocol: str, takes: Sequence[Take], seed: int = 0, targets: Sequence[
 
 def official(takes: Sequence[Take]) -> Fold:
     """Train, val and test people as the data set's authors divided them."""
-    parts = {split: _ids(t for t in takes if t.split == split) for split in ("train", "val", "test")}
+    parts = {
+        split: _ids(t for t in takes if t.split == split) for split in ("train", "val", "test")
+    }
     if not parts["train"] or not parts["test"]:
         there = ", ".join(f"{k} {len(v)}" for k, v in parts.items())
-        raise BadInput(f"official: expected recordings of the splits train and test; found {there}. See train-val.")
+        raise BadInput(
+            f"official: expected recordings of the splits train and test; found {there}. See "
+            "train-val."
+        )
     return Fold("official", "official", parts["train"], parts["test"], parts["val"])
 
 
 def train_val(takes: Sequence[Take]) -> Fold:
-    """Train on the official train people, test on the official val people; nothing is left to select on."""
+    """Train on the official train people, test on the official val people; nothing is left to
+    select on.
+    """
     train, val = (_ids(t for t in takes if t.split == split) for split in ("train", "val"))
     if not train or not val:
-        raise BadInput(f"train-val: expected recordings of both splits; found train {len(train)}, val {len(val)}")
+        raise BadInput(
+            f"train-val: expected recordings of both splits; found train {len(train)}, val "
+            f"{len(val)}"
+        )
     return Fold("train-val", "train-val", train, val)
 
 
 def people_folds(takes: Sequence[Take], k: int, seed: int, protocol: str = "") -> tuple[Fold, ...]:
-    """``k`` groups of people, each the test of one fold; of the others, some people are validation."""
+    """``k`` groups of people, each the test of one fold; of the others, some people are
+    validation.
+    """
     people = _people(takes)
     if not 2 <= k <= len(people):
-        raise BadInput(f"people-{k}: expected between 2 and {len(people)} groups, as there are {len(people)} people")
+        raise BadInput(
+            f"people-{k}: expected between 2 and {len(people)} groups, as there are {len(people)} "
+            "people"
+        )
     shuffled = people if k == len(people) else _shuffled(people, seed)
     folds = []
     for i in range(k):
@@ -203,7 +266,9 @@ def people_folds(takes: Sequence[Take], k: int, seed: int, protocol: str = "") -
 
 
 def leave_one_question_out(takes: Sequence[Take], seed: int) -> tuple[Fold, ...]:
-    """Train on the other questions, test on one; validation people give their other questions only."""
+    """Train on the other questions, test on one; validation people give their other
+    questions only.
+    """
     questions = _questions(takes, "leave-one-question-out")
     folds = []
     for question in questions:
@@ -229,17 +294,25 @@ def leave_one_person_and_question_out(takes: Sequence[Take], seed: int) -> tuple
 
 
 def personalise(
-    takes: Sequence[Take], targets: Sequence[str], protocol: str, seed: int, transductive: bool = False
+    takes: Sequence[Take],
+    targets: Sequence[str],
+    protocol: str,
+    seed: int,
+    transductive: bool = False,
 ) -> tuple[Fold, ...]:
-    """One fold per target person. All other people are source (with official splits: train, and val as validation).
+    """One fold per target person. All other people are source (with official splits: train, and val
+    as validation).
 
-    A target's clips are shared out once: the first neutral one is ``neutral``; of the rest, a tenth (at least one,
-    where there are three or more) is ``few``, a third is ``target``, and the others, at least one, are ``test``, in the
-    order of the session, or in a seeded order where that is not known. Labels are not looked at.
+    A target's clips are shared out once: the first neutral one is ``neutral``; of the rest, a tenth
+    (at least one, where there are three or more) is ``few``, a third is ``target``, and the others,
+    at least one, are ``test``, in the order of the session, or in a seeded order where that is not
+    known. Labels are not looked at.
     """
     if any(t.split for t in takes):
-        train, val = (_of(takes, _people(t for t in takes if t.split == s and t.subject not in targets), seed)
-                      for s in ("train", "val"))  # fmt: skip
+        train, val = (
+            _of(takes, _people(t for t in takes if t.split == s and t.subject not in targets), seed)
+            for s in ("train", "val")
+        )
     else:
         train, val = _source(takes, [p for p in _people(takes) if p not in set(targets)], seed)
     if not train:
@@ -255,7 +328,8 @@ def personalise(
         rest = [t.id for t in own if t.id not in neutral]
         if not rest:
             raise BadInput(
-                f"{protocol}: {person} has {len(own)} recording(s); expected one to adapt on and one to test"
+                f"{protocol}: {person} has {len(own)} recording(s); expected one to adapt on and "
+                "one to test"
             )
         mixed = _shuffled(rest, _person_seed(person, seed))
         n_few = max(1, len(rest) // 10) if len(rest) >= 3 else 0
@@ -277,14 +351,19 @@ def personalise(
 
 
 def environment_shift(takes: Sequence[Take], seed: int, n_targets: int = 10) -> tuple[Fold, ...]:
-    """Targets are people recorded in several environments: handed clips from the first, tested in the others."""
+    """Targets are people recorded in several environments: handed clips from the first, tested in
+    the others.
+    """
     seen: dict[str, list[str]] = {}
     for take in takes:
         if take.environment not in seen.setdefault(take.subject, []):
             seen[take.subject].append(take.environment)
     several = sorted(p for p, environments in seen.items() if len(environments) > 1)
     if not several:
-        raise BadInput("environment-shift: expected people recorded in at least two environments; there are none")
+        raise BadInput(
+            "environment-shift: expected people recorded in at least two environments; there are "
+            "none"
+        )
     targets = sorted(_shuffled(several, seed)[: min(n_targets, max(1, len(_people(takes)) - 2))])
     train, val = _source(takes, [p for p in _people(takes) if p not in set(targets)], seed)
     folds = []
@@ -299,7 +378,8 @@ def environment_shift(takes: Sequence[Take], seed: int, n_targets: int = 10) -> 
     return tuple(folds)
 
 
-# --- small parts -----------------------------------------------------------------------------------------------------
+# --- small parts
+# -----------------------------------------------------------------------------------------------------
 
 
 def _people(takes: Iterable[Take]) -> list[str]:
@@ -309,7 +389,9 @@ def _people(takes: Iterable[Take]) -> list[str]:
 def _questions(takes: Sequence[Take], protocol: str) -> list[str]:
     questions = sorted({t.question for t in takes if t.question is not None})
     if len(questions) < 2:
-        raise BadInput(f"{protocol}: expected at least two questions (or tasks), found {len(questions)}")
+        raise BadInput(
+            f"{protocol}: expected at least two questions (or tasks), found {len(questions)}"
+        )
     return questions
 
 
@@ -328,30 +410,40 @@ def _of(takes: Sequence[Take], people: Sequence[str], seed: int) -> tuple[str, .
 
 
 def _in_order(takes: Sequence[Take], seed: int) -> list[Take]:
-    """One person's takes as recorded; in a seeded order where a place is not known, so that no class comes first."""
+    """One person's takes as recorded; in a seeded order where a place is not known, so that no
+    class comes first.
+    """
     if all(t.order is not None for t in takes):
         return sorted(takes, key=lambda t: (t.order or 0.0, t.id))
     by_id = {t.id: t for t in takes}
     return [by_id[i] for i in _shuffled(sorted(by_id), _person_seed(takes[0].subject, seed))]
 
 
-def _source(takes: Sequence[Take], people: Sequence[str], seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Train and validation recordings of source people; validation people are chosen by the seed alone."""
+def _source(
+    takes: Sequence[Take], people: Sequence[str], seed: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Train and validation recordings of source people; validation people are chosen by the seed
+    alone.
+    """
     n_val = max(1, round(VAL_SHARE * len(people))) if len(people) >= 3 else 0
-    # Ranked by a draw per person, so that leaving one person out changes the choice of the others least.
+    # Ranked by a draw per person, so that leaving one person out changes the choice of the others
+    # least.
     val = sorted(people, key=lambda p: (_person_seed(p, seed), p))[:n_val]
     return _of(takes, [p for p in people if p not in set(val)], seed), _of(takes, val, seed)
 
 
 def _choose(takes: Sequence[Take], n: int, seed: int, at_least: int) -> list[str]:
-    """``n`` people by the seed with at least ``at_least`` recordings; official test people where there are any."""
+    """``n`` people by the seed with at least ``at_least`` recordings; official test people where
+    there are any.
+    """
     tested = [t for t in takes if t.split == "test"]
     count = Counter(t.subject for t in (tested or takes))
     able = sorted(p for p, c in count.items() if c >= at_least)
     most = len(able) if tested else min(len(able), len(count) - 1)
     if not 1 <= n <= most:
         raise BadInput(
-            f"targets-{n}: at most {max(0, most)} people can be targets: {len(able)} of {len(count)} have at least "
+            f"targets-{n}: at most {max(0, most)} people can be targets: {len(able)} of "
+            f"{len(count)} have at least "
             f"{at_least} recordings" + ("" if tested else ", and one must be left as source")
         )
     return sorted(_shuffled(able, seed)[:n])
@@ -363,7 +455,9 @@ def _shuffled(items: Sequence[str], seed: int) -> list[str]:
 
 
 def _person_seed(person: str, seed: int) -> int:
-    """A seed of one's own per person, the same in every process (Python's ``hash`` of a text is not)."""
+    """A seed of one's own per person, the same in every process (Python's ``hash`` of a text is
+    not).
+    """
     import zlib
 
     return zlib.crc32(f"{seed}/{person}".encode())

@@ -1,16 +1,20 @@
-"""Which frames make a clip: the released rules, reproduced exactly, and a corrected one beside them.
+"""Which frames make a clip: the released rules, reproduced exactly, and a corrected one beside
+them.
 
-Source: the released CLIP-AU/CLIP-AUTT code as described by this project's notes, checked against its recorded output.
+Source: the released CLIP-AU/CLIP-AUTT code as described by this project's notes, checked against
+its recorded output.
 """
 
 from __future__ import annotations
 
 
 def released_clip_indices(n: int, stride: int, seq_len: int, start: int) -> list[int]:
-    """Indices into ``n`` frames of one released clip: every ``stride``-th frame, ``seq_len`` of them from ``start``.
+    """Indices into ``n`` frames of one released clip: every ``stride``-th frame, ``seq_len`` of
+    them from ``start``.
 
-    ``start`` counts in the thinned list. A clip that reaches the end goes on at the beginning, so time may jump
-    inside it; one that is still too short repeats its last frame. See :func:`clip_indices` for the corrected rule.
+    ``start`` counts in the thinned list. A clip that reaches the end goes on at the beginning, so
+    time may jump inside it; one that is still too short repeats its last frame. See
+    :func:`clip_indices` for the corrected rule.
 
     >>> released_clip_indices(5, 1, 6, 3)
     [3, 4, 0, 1, 2, 3]
@@ -23,7 +27,8 @@ def released_clip_indices(n: int, stride: int, seq_len: int, start: int) -> list
 
 
 def clip_indices(n: int, stride: int, seq_len: int, start: int) -> list[int]:
-    """As :func:`released_clip_indices`, but always in order of time: a late start moves back until the clip fits.
+    """As :func:`released_clip_indices`, but always in order of time: a late start moves back until
+    the clip fits.
 
     A recording shorter than the clip is given whole, its last frame repeated.
 
@@ -46,11 +51,14 @@ def _thinned(n: int, stride: int, seq_len: int, start: int) -> list[int]:
     return thinned
 
 
-def bah_chunks(num_frames: int, start_frame: int, window: int = 100, seq_len: int = 20) -> list[range]:
+def bah_chunks(
+    num_frames: int, start_frame: int, window: int = 100, seq_len: int = 20
+) -> list[range]:
     """Frame numbers of each sample that the released code makes from one annotated BAH segment.
 
-    A segment longer than ``window`` is cut into consecutive pieces of ``window``; a last piece shorter than
-    ``seq_len`` borrows the missing frames from just before it. A segment that was short from the start stays short.
+    A segment longer than ``window`` is cut into consecutive pieces of ``window``; a last piece
+    shorter than ``seq_len`` borrows the missing frames from just before it. A segment that was
+    short from the start stays short.
 
     >>> bah_chunks(110, 5)
     [range(5, 105), range(95, 115)]

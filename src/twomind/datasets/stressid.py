@@ -1,10 +1,12 @@
-"""StressID: people relaxing, watching, counting, reading, speaking; labels per person and task from self-reports.
+"""StressID: people relaxing, watching, counting, reading, speaking; labels per person and task from
+self-reports.
 
-Reads the films (``Videos/<person>/<person>_<Task>.mp4``) with ``labels.csv`` (``subject/task, binary-stress, ...``),
-and the folders of crops that laboratories make (``sub_images/<person>/<person>_<Task>/image_5.jpg``) with label files
-(one frame a line: path, blank, label). Frame names are not padded, so their order as text is not their order in time.
-The third column of ``labels.csv``, ``affect3-class``, is in ``annotation_entry`` only: the order of its classes is
-not certain.
+Reads the films (``Videos/<person>/<person>_<Task>.mp4``) with ``labels.csv`` (``subject/task,
+binary-stress, ...``), and the folders of crops that laboratories make
+(``sub_images/<person>/<person>_<Task>/image_5.jpg``) with label files (one frame a line: path,
+blank, label). Frame names are not padded, so their order as text is not their order in time. The
+third column of ``labels.csv``, ``affect3-class``, is in ``annotation_entry`` only: the order of its
+classes is not certain.
 """
 
 from __future__ import annotations
@@ -32,19 +34,30 @@ from twomind.datasets.protocols import Take
 from twomind.types import Task
 
 STRESS = Task("stress", ("neutral", "stress"), "clip")
-#: Breathing and the films come first and Relax last; the order between them is as the data set's description lists the
-#: tasks, as far as we know. It decides the order of a stream, nothing else.
+#: Breathing and the films come first and Relax last; the order between them is as the data set's
+#: description lists the tasks, as far as we know. It decides the order of a stream, nothing else.
 TASKS = (
-    "Breathing", "Video1", "Video2", "Counting1", "Counting2", "Stroop", "Speaking", "Math", "Reading",
-    "Counting3", "Relax",
-)  # fmt: skip
+    "Breathing",
+    "Video1",
+    "Video2",
+    "Counting1",
+    "Counting2",
+    "Stroop",
+    "Speaking",
+    "Math",
+    "Reading",
+    "Counting3",
+    "Relax",
+)
 #: Tasks that were made to be restful.
 NEUTRAL = ("Breathing", "Relax")
 _LABELS = ("0", "1", "0.0", "1.0")
 #: Laboratories keep one frame a second.
 FRAMES_PER_S = 1.0
 
-_NAME = re.compile(rf"^(?P<subject>[0-9A-Za-z]+)_(?P<task>{'|'.join(TASKS)})(?:~visit(?P<visit>\d+))?$")
+_NAME = re.compile(
+    rf"^(?P<subject>[0-9A-Za-z]+)_(?P<task>{'|'.join(TASKS)})(?:~visit(?P<visit>\d+))?$"
+)
 
 
 class StressId(Clips):
@@ -55,13 +68,26 @@ class StressId(Clips):
     access: ClassVar[str] = "request form and signed agreement at project.inria.fr/stressid"
     tasks: ClassVar[tuple[Task, ...]] = (STRESS,)
     protocols: ClassVar[tuple[str, ...]] = (
-        "ten-targets", "ten-targets-transductive", *common.WITH_QUESTIONS, "environment-shift",
-    )  # fmt: skip
+        "ten-targets",
+        "ten-targets-transductive",
+        *common.WITH_QUESTIONS,
+        "environment-shift",
+    )
     targets: ClassVar[tuple[str, ...]] = (
-        "kycf", "uymz", "h8s1", "ctzy", "p9i3", "7h5u", "g7r2", "b9w0", "r3zm", "x1q3",
-    )  # fmt: skip
+        "kycf",
+        "uymz",
+        "h8s1",
+        "ctzy",
+        "p9i3",
+        "7h5u",
+        "g7r2",
+        "b9w0",
+        "r3zm",
+        "x1q3",
+    )
     looks_for: ClassVar[str] = (
-        "Videos/<person>/<person>_<Task>.mp4 with labels.csv, or sub_images/<person>/<person>_<Task>/image_5.jpg"
+        "Videos/<person>/<person>_<Task>.mp4 with labels.csv, or "
+        "sub_images/<person>/<person>_<Task>/image_5.jpg"
     )
 
     clip_name: ClassVar[re.Pattern[str]] = _NAME
@@ -96,11 +122,17 @@ class StressId(Clips):
                 continue
             with open(path, encoding="utf-8-sig", newline="") as file:
                 reader = csv.DictReader(file)
-                if not reader.fieldnames or not {"subject/task", "binary-stress"} <= set(reader.fieldnames):
+                if not reader.fieldnames or not {"subject/task", "binary-stress"} <= set(
+                    reader.fieldnames
+                ):
                     raise BadInput(f"{path}: expected the columns subject/task and binary-stress")
-                listed = [(row["subject/task"].strip(), row) for row in reader if row["subject/task"]]
+                listed = [
+                    (row["subject/task"].strip(), row) for row in reader if row["subject/task"]
+                ]
             name, rows = shown(path, self.root), dict(listed)
-            self.problems += [Finding(name, f"{n} is not <person>_<Task>") for n in rows if not _NAME.match(n)]
+            self.problems += [
+                Finding(name, f"{n} is not <person>_<Task>") for n in rows if not _NAME.match(n)
+            ]
             self.problems += [
                 Finding(name, f"{n}: expected binary-stress 0 or 1, got {stated[:20]!r}")
                 for n, row in listed
@@ -108,22 +140,31 @@ class StressId(Clips):
             ]
             often = Counter(n for n, _ in listed)
             self.problems += [
-                Finding(name, f"{n} is there {k} times; the last counts") for n, k in often.items() if k > 1
+                Finding(name, f"{n} is there {k} times; the last counts")
+                for n, k in often.items()
+                if k > 1
             ]
             found.update({n + mark: row for n, row in rows.items() if _NAME.match(n)})
         return found
 
     @cached_property
     def clock(self) -> Clock:
-        """Frames are one a second; the numbers in their names count in steps that all of them share."""
+        """Frames are one a second; the numbers in their names count in steps that all of them
+        share.
+        """
         step = 0
         for parts in self.clips.values():
             if "crops" in parts:
-                numbers = sorted(n for n in map(frame_number, os.listdir(parts["crops"])) if n is not None)
+                numbers = sorted(
+                    n for n in map(frame_number, os.listdir(parts["crops"])) if n is not None
+                )
                 for a, b in pairwise(numbers):
                     step = math.gcd(step, b - a)
         per_s = FRAMES_PER_S * (step or 1)
-        return Clock(per_s, f"nominal: number / {per_s:g} (one frame a second, numbers in steps of {step or 1})")
+        return Clock(
+            per_s,
+            f"nominal: number / {per_s:g} (one frame a second, numbers in steps of {step or 1})",
+        )
 
     def label(self, task_name: str, recording_id: str) -> int | None:
         common.known_task(self.tasks, task_name)
@@ -147,9 +188,21 @@ class StressId(Clips):
         return self.table.get(recording_id)
 
     def takes(self) -> tuple[Take, ...]:
-        matches = [(name, self.parse(name)) for name in self.clips if self.label("stress", name) is not None]
+        matches = [
+            (name, self.parse(name))
+            for name in self.clips
+            if self.label("stress", name) is not None
+        ]
         return tuple(
-            Take(n, m["subject"], m["task"], m["task"] in NEUTRAL, "", self.place(n), f"visit {m['visit'] or 1}")
+            Take(
+                n,
+                m["subject"],
+                m["task"],
+                m["task"] in NEUTRAL,
+                "",
+                self.place(n),
+                f"visit {m['visit'] or 1}",
+            )
             for n, m in matches
         )
 
@@ -168,9 +221,14 @@ def _stated(row: Mapping[str, Any]) -> str:
 
 
 def fake(
-    root: Path, seed: int = 0, people: tuple[str, ...] = ("aaa1", "bbb2", "ccc3", "ddd4"), n_frames: int = 12
+    root: Path,
+    seed: int = 0,
+    people: tuple[str, ...] = ("aaa1", "bbb2", "ccc3", "ddd4"),
+    n_frames: int = 12,
 ) -> Path:
-    """Write a tiny StressID: films, crops (``image_0``, ``image_5`` ...), both kinds of labels, made-up people."""
+    """Write a tiny StressID: films, crops (``image_0``, ``image_5`` ...), both kinds of labels,
+    made-up people.
+    """
     root = Path(root)
     rows = ["subject/task,binary-stress,affect3-class"]
     draw = np.random.default_rng(seed)
@@ -182,7 +240,8 @@ def fake(
             fakes.tiny_film(root / "Videos" / person / f"{name}.mp4", 5, 5, seed + 100 * p + k)
             for j in range(n_frames):
                 fakes.tiny_crop(
-                    root / "sub_images" / person / name / f"image_{5 * j}.jpg", seed + 1000 * p + 100 * k + j
+                    root / "sub_images" / person / name / f"image_{5 * j}.jpg",
+                    seed + 1000 * p + 100 * k + j,
                 )
                 lines.append(f"{person}/{name}/image_{5 * j}.jpg {label}")
         write_text(root / "files" / f"{person}.txt", "\n".join(lines) + "\n")

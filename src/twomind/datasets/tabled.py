@@ -15,7 +15,16 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets import coders, common
-from twomind.datasets.checking import Finding, Report, counted, film_fault, film_length_s, is_drawn, not_listed, shown
+from twomind.datasets.checking import (
+    Finding,
+    Report,
+    counted,
+    film_fault,
+    film_length_s,
+    is_drawn,
+    not_listed,
+    shown,
+)
 from twomind.datasets.coders import ANNOTATIONS, Spans
 from twomind.datasets.frames import FrameFolder
 from twomind.datasets.protocols import Take
@@ -52,16 +61,21 @@ def parse_spans(text: str) -> Spans:
     for part in filter(None, (p.strip() for p in text.split(";"))):
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)", part)
         if not match or float(match[1]) > float(match[2]):
-            raise BadInput(f"expected segments as start-end in seconds, joined with ';', got {part[:40]!r}")
+            raise BadInput(
+                f"expected segments as start-end in seconds, joined with ';', got {part[:40]!r}"
+            )
         spans.append((float(match[1]), float(match[2])))
     return tuple(sorted(spans))
 
 
-def read_rows(path: Path, needed: tuple[str, ...], classes: tuple[str, ...]) -> tuple[list[Row], list[str]]:
-    """Rows of a CSV; and what is wrong with those that cannot be used. A label is a class's index or its name.
+def read_rows(
+    path: Path, needed: tuple[str, ...], classes: tuple[str, ...]
+) -> tuple[list[Row], list[str]]:
+    """Rows of a CSV; and what is wrong with those that cannot be used. A label is a class's index
+    or its name.
 
-    Raises:
-        BadInput: no such file, a needed column is missing, an id or path is there twice, or no row can be used.
+    Raises: BadInput: no such file, a needed column is missing, an id or path is there twice, or no
+        row can be used.
     """
     rows: dict[str, Row] = {}
     problems: list[str] = []
@@ -70,16 +84,25 @@ def read_rows(path: Path, needed: tuple[str, ...], classes: tuple[str, ...]) -> 
             reader = csv.DictReader(file)
             missing = [c for c in needed if c not in (reader.fieldnames or ())]
             if missing:
-                raise BadInput(f"{path}: expected the columns {', '.join(needed)}; missing: {', '.join(missing)}")
+                raise BadInput(
+                    f"{path}: expected the columns {', '.join(needed)}; missing: "
+                    f"{', '.join(missing)}"
+                )
             for raw in reader:
-                cell = {k: (v or "").strip() for k, v in raw.items() if isinstance(k, str) and not isinstance(v, list)}
+                cell = {
+                    k: (v or "").strip()
+                    for k, v in raw.items()
+                    if isinstance(k, str) and not isinstance(v, list)
+                }
                 try:
                     row = _row(cell, classes)
                 except BadInput as error:
                     problems.append(f"line {reader.line_num}: {error}")
                     continue
                 if row.id in rows:
-                    raise BadInput(f"{path}, line {reader.line_num}: the recording {row.id} is there twice")
+                    raise BadInput(
+                        f"{path}, line {reader.line_num}: the recording {row.id} is there twice"
+                    )
                 rows[row.id] = row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: expected a CSV file in UTF-8 ({error})") from error
@@ -89,7 +112,9 @@ def read_rows(path: Path, needed: tuple[str, ...], classes: tuple[str, ...]) -> 
 
 
 def _named(rows: list[Row]) -> list[Row]:
-    """Rows without an id are named by their file; by their whole path where two files have one name."""
+    """Rows without an id are named by their file; by their whole path where two files have one
+    name.
+    """
     count = Counter(Path(r.path).stem for r in rows)
     named = []
     for row in rows:
@@ -102,7 +127,9 @@ def _named(rows: list[Row]) -> list[Row]:
     ids = Counter(r.id for r in named)
     twice = [i for i, n in ids.items() if n > 1]
     if twice:
-        raise BadInput(f"two recordings are called {twice[0]}; give them ids of their own in a column id")
+        raise BadInput(
+            f"two recordings are called {twice[0]}; give them ids of their own in a column id"
+        )
     return named
 
 
@@ -113,16 +140,33 @@ def _row(cell: Mapping[str, str], classes: tuple[str, ...]) -> Row:
         raise BadInput("the subject is empty; people must be known to keep them apart")
     stated, label = cell.get("label", ""), None
     if stated:
-        allowed = {**{str(i): i for i in range(len(classes))}, **{c: i for i, c in enumerate(classes)}}
+        allowed = {
+            **{str(i): i for i in range(len(classes))},
+            **{c: i for i, c in enumerate(classes)},
+        }
         if stated not in allowed:
-            raise BadInput(f"expected the label 0 to {len(classes) - 1} or {', '.join(classes)}; got {stated[:20]!r}")
+            raise BadInput(
+                f"expected the label 0 to {len(classes) - 1} or {', '.join(classes)}; got "
+                f"{stated[:20]!r}"
+            )
         label = allowed[stated]
     spans = next((cell[c] for c in ("segments", "segments_s") if c in cell), None)
     try:
         order = float(cell["order"]) if cell.get("order") else None
     except ValueError as error:
         raise BadInput(f"expected a number as order, got {cell['order'][:20]!r}") from error
-    known = {"id", "path", "subject", "question", "label", "transcript", "segments", "segments_s", "neutral", "order"}
+    known = {
+        "id",
+        "path",
+        "subject",
+        "question",
+        "label",
+        "transcript",
+        "segments",
+        "segments_s",
+        "neutral",
+        "order",
+    }
     return Row(
         id=cell.get("id") or f"path:{cell['path']}",
         path=cell["path"],
@@ -140,16 +184,24 @@ def _row(cell: Mapping[str, str], classes: tuple[str, ...]) -> Row:
 
 
 class Tabled:
-    """A data set whose recordings are rows of a table. A subclass says which table, and what it is called."""
+    """A data set whose recordings are rows of a table. A subclass says which table, and what it is
+    called.
+    """
 
     name: ClassVar[str]
     licence: ClassVar[str]
     access: ClassVar[str]
     looks_for: ClassVar[str]
     tasks: tuple[Task, ...] = (AMBIVALENCE, common.AMBIVALENCE_FRAMES)
-    protocols: ClassVar[tuple[str, ...]] = ("official", "train-val", *common.WITH_QUESTIONS, "environment-shift")
+    protocols: ClassVar[tuple[str, ...]] = (
+        "official",
+        "train-val",
+        *common.WITH_QUESTIONS,
+        "environment-shift",
+    )
     targets: ClassVar[tuple[str, ...]] = ()
-    #: Which coders' marks count where several looked at one recording: a rule of ``coders.RULES``, or one's name.
+    #: Which coders' marks count where several looked at one recording: a rule of ``coders.RULES``,
+    #: or one's name.
     coders: str = "any"
 
     def __init__(self, root: Path | str) -> None:
@@ -166,11 +218,15 @@ class Tabled:
 
     @cached_property
     def rows(self) -> dict[str, Row]:
-        return {r.id: r for r in sorted(self.read(), key=lambda r: (r.subject, r.order or 0.0, r.id))}
+        return {
+            r.id: r for r in sorted(self.read(), key=lambda r: (r.subject, r.order or 0.0, r.id))
+        }
 
     @cached_property
     def annotation_rows(self) -> dict[str, list[dict[str, str]]]:
-        """Coders' marks by recording: of the tidy table; of an ELAN file beside the film where the table has none."""
+        """Coders' marks by recording: of the tidy table; of an ELAN file beside the film where the
+        table has none.
+        """
         path = self.root / ANNOTATIONS
         found = coders.read_annotation_rows(path) if path.is_file() else {}
         for row in self.rows.values():
@@ -179,13 +235,16 @@ class Tabled:
                 try:
                     found[row.id] = coders.rows_of_elan(beside, row.id, row.subject)
                 except BadInput as error:
-                    self.problems.append(Finding(shown(beside, self.root), str(error).removeprefix(f"{beside}: ")))
+                    self.problems.append(
+                        Finding(shown(beside, self.root), str(error).removeprefix(f"{beside}: "))
+                    )
         return found
 
     def media(self, row: Row) -> Path:
         return self.root / row.path
 
-    # --- the contract ------------------------------------------------------------------------------------------------
+    # --- the contract
+    # ------------------------------------------------------------------------------------------------
 
     def recordings(self) -> tuple[Recording, ...]:
         return self._recordings
@@ -208,14 +267,18 @@ class Tabled:
                     words=words.words if words else None,
                     words_reason=reason,
                     words_source=words.source if words else "",
-                    segments=tuple(Segment(a, b, "present", "coder") for a, b in self._spans(row) or ()),
+                    segments=tuple(
+                        Segment(a, b, "present", "coder") for a, b in self._spans(row) or ()
+                    ),
                     drawn=drawn,
                 )
             )
         return tuple(found)
 
     def _words(self, row: Row, media: Path, duration_s: float) -> tuple[Words | None, str]:
-        """Words of the transcript's file; of the cell itself when it is no file's name; or of a file beside it."""
+        """Words of the transcript's file; of the cell itself when it is no file's name; or of a
+        file beside it.
+        """
         known = duration_s if np.isfinite(duration_s) else None
         named = self.root / row.transcript if row.transcript and len(row.transcript) < 500 else None
         path = named if named is not None and named.is_file() else None
@@ -237,11 +300,15 @@ class Tabled:
 
     @cached_property
     def _coded(self) -> dict[str, dict[str, Spans]]:
-        """A/H segments of each coder by recording, where the table of recordings says nothing of segments."""
+        """A/H segments of each coder by recording, where the table of recordings says nothing of
+        segments.
+        """
         found = {}
         for row in self.rows.values():
             if row.segments is None:
-                found[row.id], problems = coders.spans_by_coder(self.annotation_rows.get(row.id, ()))
+                found[row.id], problems = coders.spans_by_coder(
+                    self.annotation_rows.get(row.id, ())
+                )
                 self.problems += [Finding(ANNOTATIONS, f"{row.id}: {p}") for p in problems]
         return found
 
@@ -255,7 +322,9 @@ class Tabled:
         return row.label if row else None
 
     def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray:
-        """1 inside a segment, 0 outside; of an answer labelled absent, 0. -1 where segments are not stated."""
+        """1 inside a segment, 0 outside; of an answer labelled absent, 0. -1 where segments are not
+        stated.
+        """
         common.known_task(self.tasks, task_name)
         times_s = np.asarray(times_s, float)
         row = self.rows.get(recording_id)
@@ -278,18 +347,24 @@ class Tabled:
         row = self.rows.get(recording_id)
         if marks is None and (row is None or not row.more):
             return None
-        return {**(dict(row.more) if row else {}), **({"marks": marks} if marks is not None else {})}
+        return {
+            **(dict(row.more) if row else {}),
+            **({"marks": marks} if marks is not None else {}),
+        }
 
     def frame_folder(self, recording_id: str) -> FrameFolder | None:
         return None
 
     def takes(self) -> tuple[Take, ...]:
         return tuple(
-            Take(r.id, r.subject, r.question, r.neutral, r.split, r.order, r.environment) for r in self.rows.values()
+            Take(r.id, r.subject, r.question, r.neutral, r.split, r.order, r.environment)
+            for r in self.rows.values()
         )
 
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
-        return common.guarded_folds(self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets)
+        return common.guarded_folds(
+            self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets
+        )
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         missing: list[Finding] = []
@@ -307,12 +382,18 @@ class Tabled:
                 corrupted.append(Finding(row.path, fault))
             spans = self._spans(row)
             if row.label == 0 and spans:
-                conflicts.append(Finding(row.path, f"labelled absent, but {len(spans)} segments are marked"))
+                conflicts.append(
+                    Finding(row.path, f"labelled absent, but {len(spans)} segments are marked")
+                )
         listed = {k.resolve() for k in known}
         extra = [
-            f for f in not_listed(self.root, (), self.root, "a recording that the table does not list")
-            if Path(f.path).suffix.lower() in MEDIA_SUFFIXES and (self.root / f.path).resolve() not in listed
-        ]  # fmt: skip
+            f
+            for f in not_listed(
+                self.root, (), self.root, "a recording that the table does not list"
+            )
+            if Path(f.path).suffix.lower() in MEDIA_SUFFIXES
+            and (self.root / f.path).resolve() not in listed
+        ]
         extra += [
             Finding(ANNOTATIONS, f"marks of {r}, which is not listed")
             for r in self.annotation_rows
@@ -331,6 +412,14 @@ class Tabled:
                 f"`twomind annotate import` turns them into {ANNOTATIONS}"
             )
         return Report(
-            self.name, self.root, len(self.rows), len(self.people()), tuple(missing), tuple(extra), tuple(corrupted),
-            tuple(conflicts), tuple(notes), deep,
-        )  # fmt: skip
+            self.name,
+            self.root,
+            len(self.rows),
+            len(self.people()),
+            tuple(missing),
+            tuple(extra),
+            tuple(corrupted),
+            tuple(conflicts),
+            tuple(notes),
+            deep,
+        )

@@ -1,9 +1,11 @@
-"""Frozen CLIP: an image tower, a text tower and a tokenizer, from the hub, a folder, or weights that were added.
+"""Frozen CLIP: an image tower, a text tower and a tokenizer, from the hub, a folder, or weights
+that were added.
 
-Weights are read by ``transformers`` and then run by :mod:`.clip_towers`. Pictures run in whatever a short measurement
-finds fastest on this machine: float32 in torch or in ONNX Runtime (where it is installed; the two differ by about
-1e-6), or bfloat16 in torch, 3.5 times as fast on a processor with instructions for it, and with other numbers
-(``docs/clip-au.md`` says by how much). ``float32`` leaves bfloat16 out, so that machines agree. No torchvision.
+Weights are read by ``transformers`` and then run by :mod:`.clip_towers`. Pictures run in whatever a
+short measurement finds fastest on this machine: float32 in torch or in ONNX Runtime (where it is
+installed; the two differ by about 1e-6), or bfloat16 in torch, 3.5 times as fast on a processor
+with instructions for it, and with other numbers (``docs/clip-au.md`` says by how much). ``float32``
+leaves bfloat16 out, so that machines agree. No torchvision.
 """
 
 from __future__ import annotations
@@ -38,38 +40,52 @@ DEFAULT = "vit-b-32"
 #: Memory that one batch of pictures may take.
 BATCH_BYTES = 512 << 20
 RUNTIMES = ("auto", "float32", "torch", "onnx", "bfloat16")
-#: Least cosine to float32 on noise at which ``auto`` may take bfloat16. Measured at ViT-B/32 size: .9999.
+#: Least cosine to float32 on noise at which ``auto`` may take bfloat16. Measured at ViT-B/32 size:
+#: .9999.
 MIN_COSINE = 0.999
 #: Names the runtime where a caller leaves it open.
 RUNTIME_VARIABLE = "TWOMIND_CLIP_RUNTIME"
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-_HOW_TO_ADD = "fetch it once with the network, or add a folder: twomind weights add clip-{name} FOLDER"
+_HOW_TO_ADD = (
+    "fetch it once with the network, or add a folder: twomind weights add clip-{name} FOLDER"
+)
 
 
 def load_clip(
-    name: str | Path = DEFAULT, *, offline: bool | None = None, runtime: str | None = None, cache: Path | None = None
+    name: str | Path = DEFAULT,
+    *,
+    offline: bool | None = None,
+    runtime: str | None = None,
+    cache: Path | None = None,
 ) -> Encoder:
-    """A CLIP by short name (``vit-b-32``, ``vit-b-16``, ``vit-l-14``), hub id, or local folder in transformers' layout.
+    """A CLIP by short name (``vit-b-32``, ``vit-b-16``, ``vit-l-14``), hub id, or local folder in
+    transformers' layout.
 
-    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx`` (both float32), ``bfloat16`` (torch),
-    ``auto`` (the one that measured fastest here), ``float32`` (the faster of the first two); None reads
-    ``$TWOMIND_CLIP_RUNTIME``, else ``auto``. Embeddings are kept apart by runtime. What was measured, and the exported
-    image tower, are kept under ``cache`` (the store's folder by default).
+    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx`` (both float32),
+    ``bfloat16`` (torch), ``auto`` (the one that measured fastest here), ``float32`` (the faster of
+    the first two); None reads ``$TWOMIND_CLIP_RUNTIME``, else ``auto``. Embeddings are kept apart
+    by runtime. What was measured, and the exported image tower, are kept under ``cache`` (the
+    store's folder by default).
 
-    Raises:
-        BadInput: no such folder, files are absent from it, or tokenizer and weights do not belong together.
-        MissingWeights: damaged, or cannot be fetched. Offline: would have to be fetched. MissingExtra: no transformers.
+    Raises: BadInput: no such folder, files are absent from it, or tokenizer and weights do not
+        belong together. MissingWeights: damaged, or cannot be fetched. Offline: would have to be
+        fetched. MissingExtra: no transformers.
     """
     runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or "auto"
     if runtime not in RUNTIMES:
-        raise BadInput(f"runtime (or ${RUNTIME_VARIABLE}): expected one of {', '.join(RUNTIMES)}, got {runtime!r}")
+        raise BadInput(
+            f"runtime (or ${RUNTIME_VARIABLE}): expected one of {', '.join(RUNTIMES)}, got "
+            f"{runtime!r}"
+        )
     folder = find_clip(name, offline=offline)
     model, config = _read_model(folder)
     from twomind.encoders.clip_towers import from_transformers, image_tower, text_tower
 
     state = from_transformers(model)
     vision, text = config["vision_config"], config["text_config"]
-    image = image_tower(state, n_heads=vision["num_attention_heads"], activation=vision["hidden_act"])
+    image = image_tower(
+        state, n_heads=vision["num_attention_heads"], activation=vision["hidden_act"]
+    )
     words = text_tower(state, n_heads=text["num_attention_heads"], activation=text["hidden_act"])
     print_ = _fingerprint(folder)
     images, ran = _images(image, vision["image_size"], print_, runtime, cache)
@@ -89,7 +105,9 @@ def load_clip(
 
 
 def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
-    """The folder of a CLIP in transformers' layout, with every file that is needed; fetched if it must be."""
+    """The folder of a CLIP in transformers' layout, with every file that is needed; fetched if it
+    must be.
+    """
     offline = os.environ.get("TWOMIND_OFFLINE", "") not in ("", "0") if offline is None else offline
     path = Path(name).expanduser()
     if path.is_dir():
@@ -100,7 +118,8 @@ def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
     repo = SIZES.get(str(name), str(name))
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
         raise BadInput(
-            f"encoder {str(name)!r}: expected face-text (ships, drawn people only), one of {', '.join(SIZES)}, a hub "
+            f"encoder {str(name)!r}: expected face-text (ships, drawn people only), one of "
+            f"{', '.join(SIZES)}, a hub "
             "id (owner/name), or a folder"
         )
     return _checked(_fetch(repo, str(name), offline))
@@ -113,21 +132,27 @@ def _fetch(repo: str, name: str, offline: bool) -> Path:
         raise MissingExtra("clip", "CLIP") from error
     small = ["*.json", "vocab.json", "merges.txt"]
     try:  # what was fetched before needs no network
-        found = Path(hub.snapshot_download(repo, allow_patterns=[*small, *_WEIGHTS], local_files_only=True))
+        found = Path(
+            hub.snapshot_download(repo, allow_patterns=[*small, *_WEIGHTS], local_files_only=True)
+        )
         if any((found / file).exists() for file in _WEIGHTS):
             return _whole(found)
     except (OSError, ValueError):
         pass
     how = _HOW_TO_ADD.format(name=Path(name).name)
     if offline:
-        raise Offline(f"CLIP {repo!r} is not on this machine, and the network is not allowed; {how}")
+        raise Offline(
+            f"CLIP {repo!r} is not on this machine, and the network is not allowed; {how}"
+        )
     try:
         files = hub.HfApi().list_repo_files(repo)
         safe = [f for f in files if re.fullmatch(r"model.*\.safetensors(\.index\.json)?", f)]
         patterns = [*small, *(safe or ["pytorch_model.bin"])]
         return _whole(Path(hub.snapshot_download(repo, allow_patterns=patterns)))
     except (OSError, ValueError) as error:
-        raise MissingWeights(f"CLIP {repo!r} could not be fetched ({type(error).__name__}: {error}); {how}") from error
+        raise MissingWeights(
+            f"CLIP {repo!r} could not be fetched ({type(error).__name__}: {error}); {how}"
+        ) from error
 
 
 def _whole(snapshot: Path) -> Path:
@@ -135,12 +160,16 @@ def _whole(snapshot: Path) -> Path:
     for name in _WEIGHTS:
         blob = (snapshot / name).resolve()
         if re.fullmatch(r"[0-9a-f]{64}", blob.name) and content_hash(blob) != blob.name:
-            raise MissingWeights(f"{snapshot / name} does not match its SHA-256 {blob.name[:12]}…; delete it")
+            raise MissingWeights(
+                f"{snapshot / name} does not match its SHA-256 {blob.name[:12]}…; delete it"
+            )
     return snapshot
 
 
 def _checked(folder: Path) -> Path:
-    """The libraries' own errors mislead here, and an absent vocabulary gives an empty tokenizer without any error."""
+    """The libraries' own errors mislead here, and an absent vocabulary gives an empty tokenizer
+    without any error.
+    """
     has = {p.name for p in folder.iterdir()}
     lacking = [] if "config.json" in has else ["config.json"]
     if not has & set(_WEIGHTS):
@@ -148,7 +177,9 @@ def _checked(folder: Path) -> Path:
     if "tokenizer.json" not in has and not {"vocab.json", "merges.txt"} <= has:
         lacking.append("tokenizer.json (or vocab.json and merges.txt)")
     if lacking:
-        raise BadInput(f"{folder}: expected a CLIP in transformers' layout; missing: {', '.join(lacking)}")
+        raise BadInput(
+            f"{folder}: expected a CLIP in transformers' layout; missing: {', '.join(lacking)}"
+        )
     return folder
 
 
@@ -161,19 +192,25 @@ def _read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        loaded: Any = CLIPModel.from_pretrained(str(folder), local_files_only=True, output_loading_info=True)
+        loaded: Any = CLIPModel.from_pretrained(
+            str(folder), local_files_only=True, output_loading_info=True
+        )
         model, report = loaded
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise BadInput(f"{folder}: transformers cannot read it as a CLIP: {error}") from error
     missing = sorted(k for k in report["missing_keys"] if not k.endswith("position_ids"))
     if missing:  # they would be random numbers
-        raise BadInput(f"{folder}: {len(missing)} weights of CLIP are not in it, the first is {missing[0]}")
+        raise BadInput(
+            f"{folder}: {len(missing)} weights of CLIP are not in it, the first is {missing[0]}"
+        )
     return dict(model.state_dict()), model.config.to_dict()
 
 
 def _fingerprint(folder: Path) -> str:
     files = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin"))
-    return content_hash(files[0]) if len(files) == 1 else "-".join(content_hash(p)[:16] for p in files)
+    return (
+        content_hash(files[0]) if len(files) == 1 else "-".join(content_hash(p)[:16] for p in files)
+    )
 
 
 def _preprocessing(folder: Path, size_px: int) -> Preprocessing:
@@ -185,7 +222,8 @@ def _preprocessing(folder: Path, size_px: int) -> Preprocessing:
 
 
 def tokeniser(folder: Path, n_vocabulary: int, n_context: int) -> Callable[[Sequence[str]], Tokens]:
-    """A function from phrases to :class:`Tokens`: start, words, end, then zeros up to ``n_context``.
+    """A function from phrases to :class:`Tokens`: start, words, end, then zeros up to
+    ``n_context``.
 
     Raises:
         BadInput: the vocabulary in ``folder`` is not the one that the weights were trained with.
@@ -194,7 +232,10 @@ def tokeniser(folder: Path, n_vocabulary: int, n_context: int) -> Callable[[Sequ
 
     tokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     if len(tokenizer) != n_vocabulary:
-        raise BadInput(f"{folder}: expected a tokenizer of {n_vocabulary} tokens (config.json), got {len(tokenizer)}")
+        raise BadInput(
+            f"{folder}: expected a tokenizer of {n_vocabulary} tokens (config.json), got "
+            f"{len(tokenizer)}"
+        )
 
     def tokenise(phrases: Sequence[str]) -> Tokens:
         import torch
@@ -202,7 +243,9 @@ def tokeniser(folder: Path, n_vocabulary: int, n_context: int) -> Callable[[Sequ
         rows = [tokenizer(phrase)["input_ids"] for phrase in phrases]
         longest = max(len(row) for row in rows)
         if longest > n_context:
-            raise BadInput(f"phrase: expected at most {n_context} tokens, got {longest}; shorten it")
+            raise BadInput(
+                f"phrase: expected at most {n_context} tokens, got {longest}; shorten it"
+            )
         ids = torch.zeros(len(rows), n_context, dtype=torch.long)
         for k, row in enumerate(rows):
             ids[k, : len(row)] = torch.tensor(row)
@@ -212,10 +255,14 @@ def tokeniser(folder: Path, n_vocabulary: int, n_context: int) -> Callable[[Sequ
 
 
 def batch_size(tower: Tower, size_px: int) -> int:
-    """Pictures per batch: what fits into :data:`BATCH_BYTES` and a quarter of the free memory, 1 to 64."""
+    """Pictures per batch: what fits into :data:`BATCH_BYTES` and a quarter of the free memory, 1 to
+    64.
+    """
     patch = int(tower.weights["visual.conv1.weight"].shape[-1])
     n_tokens = (size_px // patch) ** 2 + 1
-    per_picture = 4 * (3 * size_px**2 + 14 * n_tokens * tower.width)  # pixels, and one block's activations
+    per_picture = 4 * (
+        3 * size_px**2 + 14 * n_tokens * tower.width
+    )  # pixels, and one block's activations
     free = BATCH_BYTES
     if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
@@ -232,7 +279,9 @@ def bfloat16_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
 
     def images(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            rows: np.ndarray = image_features(short, torch.from_numpy(pixels).bfloat16()).float().numpy()
+            rows: np.ndarray = (
+                image_features(short, torch.from_numpy(pixels).bfloat16()).float().numpy()
+            )
         return rows
 
     return images
@@ -257,25 +306,38 @@ def _images(
         short = bfloat16_images(tower)
         if runtime == "bfloat16" or least_cosine(found["torch"], short, size_px) >= MIN_COSINE:
             found["bfloat16"] = short
-    fastest = next(iter(found)) if len(found) == 1 else fastest_runtime(found, size_px, fingerprint, cache)
+    fastest = (
+        next(iter(found))
+        if len(found) == 1
+        else fastest_runtime(found, size_px, fingerprint, cache)
+    )
     return found[fastest], fastest
 
 
 def least_cosine(
-    wanted: Callable[[np.ndarray], np.ndarray], images: Callable[[np.ndarray], np.ndarray], size_px: int
+    wanted: Callable[[np.ndarray], np.ndarray],
+    images: Callable[[np.ndarray], np.ndarray],
+    size_px: int,
 ) -> float:
     """Least cosine between rows of two runtimes, on noise."""
     pixels = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px)).astype(np.float32)
     a, b = wanted(pixels), images(pixels)
-    return float(((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+    return float(
+        ((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
+    )
 
 
 def fastest_runtime(
-    runs: Mapping[str, Callable[[np.ndarray], np.ndarray]], size_px: int, fingerprint: str, cache: Path | None = None
+    runs: Mapping[str, Callable[[np.ndarray], np.ndarray]],
+    size_px: int,
+    fingerprint: str,
+    cache: Path | None = None,
 ) -> str:
-    """The one of ``runs`` that took the least time on a small batch on this machine; measured once and kept.
+    """The one of ``runs`` that took the least time on a small batch on this machine; measured once
+    and kept.
 
-    ONNX Runtime was 2.0 to 2.3 times as fast as torch on one processor, and 1.3 times as slow on another.
+    ONNX Runtime was 2.0 to 2.3 times as fast as torch on one processor, and 1.3 times as slow on
+    another.
     """
     path = (cache or default_root()) / "onnx" / f"{fingerprint[:40]}-{size_px}.json"
     try:

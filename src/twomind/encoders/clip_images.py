@@ -1,4 +1,6 @@
-"""One picture as CLIP wants it: exactly what transformers' ``CLIPImageProcessor`` gives, with Pillow and numpy only."""
+"""One picture as CLIP wants it: exactly what transformers' ``CLIPImageProcessor`` gives, with
+Pillow and numpy only.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from twomind.core.errors import BadInput, MissingExtra
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Shortest side to ``size_px`` (bicubic, antialiased), centre crop, scaled to 0..1, then mean and deviation."""
+    """Shortest side to ``size_px`` (bicubic, antialiased), centre crop, scaled to 0..1, then mean
+    and deviation.
+    """
 
     size_px: int = 224
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
@@ -28,7 +32,9 @@ class Preprocessing:
         scaled = resize(rgb, self.size_px)
         top, left = ((n - self.size_px) // 2 for n in scaled.shape[:2])
         crop = scaled[top : top + self.size_px, left : left + self.size_px].astype(np.float32)
-        values = (crop * np.float32(1 / 255) - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        values = (crop * np.float32(1 / 255) - np.array(self.mean, np.float32)) / np.array(
+            self.std, np.float32
+        )
         return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 

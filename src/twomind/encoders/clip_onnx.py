@@ -1,4 +1,6 @@
-"""The image tower in ONNX Runtime: exported once into the user's cache, and compared with torch before it is used."""
+"""The image tower in ONNX Runtime: exported once into the user's cache, and compared with torch
+before it is used.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from twomind.core.store import default_root, replacing
 if TYPE_CHECKING:
     from twomind.encoders.clip_towers import Tower
 
-#: Largest difference to torch, relative to the largest value, at which the export is used. Measured: about 1e-6.
+#: Largest difference to torch, relative to the largest value, at which the export is used.
+#: Measured: about 1e-6.
 MAX_DEVIATION = 1e-4
 
 
@@ -25,8 +28,8 @@ def onnx_images(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """The image tower on arrays: ``(n, 3, S, S)`` → ``(n, D)`` float32.
 
-    Raises:
-        MissingExtra: onnxruntime or onnx is not installed. MissingWeights: the export does not agree with torch.
+    Raises: MissingExtra: onnxruntime or onnx is not installed. MissingWeights: the export does not
+        agree with torch.
     """
     if importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnx") is None:
         raise MissingExtra("clip", "running CLIP in ONNX Runtime")
@@ -46,7 +49,9 @@ def onnx_images(
 
     if fresh and (off := deviation(tower, size_px, images)) > MAX_DEVIATION:
         path.unlink()
-        raise MissingWeights(f"the ONNX export differs from torch by {off:.1e}, more than {MAX_DEVIATION:.0e}")
+        raise MissingWeights(
+            f"the ONNX export differs from torch by {off:.1e}, more than {MAX_DEVIATION:.0e}"
+        )
     return images
 
 

@@ -1,9 +1,10 @@
 """The two towers of CLIP (Radford et al., ICML 2021) as plain functions of frozen weights.
 
-One implementation for every source: weights keep the names of the OpenAI release (``visual.*``, ``transformer.*`` …),
-and :func:`from_transformers` renames those of Hugging Face. The text tower takes prompt *embeddings* as well as token
-ids, is differentiable with respect to them, and computes only the tokens that can reach the read-out: the mask is
-causal, so nothing after the end-of-text token matters.
+One implementation for every source: weights keep the names of the OpenAI release (``visual.*``,
+``transformer.*`` …), and :func:`from_transformers` renames those of Hugging Face. The text tower
+takes prompt *embeddings* as well as token ids, is differentiable with respect to them, and computes
+only the tokens that can reach the read-out: the mask is causal, so nothing after the end-of-text
+token matters.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ HEAD_WIDTH = 64
 
 @dataclass(frozen=True)
 class Tower:
-    """One frozen transformer: ``weights`` by name (below ``prefix``), its heads, activation and norm constant."""
+    """One frozen transformer: ``weights`` by name (below ``prefix``), its heads, activation and
+    norm constant.
+    """
 
     weights: Mapping[str, Tensor]
     n_heads: int
@@ -55,21 +58,43 @@ class Tower:
     @property
     def dim(self) -> int:
         """Of the joint space."""
-        return int(self.weights["visual.proj" if self.prefix.startswith("visual") else "text_projection"].shape[1])
+        return int(
+            self.weights[
+                "visual.proj" if self.prefix.startswith("visual") else "text_projection"
+            ].shape[1]
+        )
 
 
-def text_tower(weights: Mapping[str, Tensor], *, n_heads: int = 0, activation: str = "quick_gelu") -> Tower:
-    """The text half of ``weights``, frozen. ``n_heads`` 0: width / 64, as in every published CLIP."""
-    own = {k: v.detach().float() for k, v in weights.items() if not k.startswith(("visual.", "logit_scale"))}
-    _need(own, "token_embedding.weight", "positional_embedding", "ln_final.weight", "text_projection")
+def text_tower(
+    weights: Mapping[str, Tensor], *, n_heads: int = 0, activation: str = "quick_gelu"
+) -> Tower:
+    """The text half of ``weights``, frozen. ``n_heads`` 0: width / 64, as in every
+    published CLIP.
+    """
+    own = {
+        k: v.detach().float()
+        for k, v in weights.items()
+        if not k.startswith(("visual.", "logit_scale"))
+    }
+    _need(
+        own, "token_embedding.weight", "positional_embedding", "ln_final.weight", "text_projection"
+    )
     heads = n_heads or max(1, int(own["ln_final.weight"].shape[0]) // HEAD_WIDTH)
     return Tower(own, heads, activation)
 
 
-def image_tower(weights: Mapping[str, Tensor], *, n_heads: int = 0, activation: str = "quick_gelu") -> Tower:
+def image_tower(
+    weights: Mapping[str, Tensor], *, n_heads: int = 0, activation: str = "quick_gelu"
+) -> Tower:
     """The image half of ``weights``, frozen."""
     own = {k: v.detach().float() for k, v in weights.items() if k.startswith("visual.")}
-    _need(own, "visual.conv1.weight", "visual.class_embedding", "visual.positional_embedding", "visual.proj")
+    _need(
+        own,
+        "visual.conv1.weight",
+        "visual.class_embedding",
+        "visual.positional_embedding",
+        "visual.proj",
+    )
     heads = n_heads or max(1, int(own["visual.ln_pre.weight"].shape[0]) // HEAD_WIDTH)
     return Tower(own, heads, activation, prefix="visual.transformer.")
 
@@ -86,18 +111,27 @@ def embed_tokens(tower: Tower, ids: Tensor) -> Tensor:
 
 
 def end_of_text(ids: Tensor) -> Tensor:
-    """Where each row of ``ids (N, L)`` is read out, ``(N,)``: at the end-of-text token, the largest id of the table."""
+    """Where each row of ``ids (N, L)`` is read out, ``(N,)``: at the end-of-text token, the largest
+    id of the table.
+    """
     return ids.argmax(dim=-1)
 
 
 def text_features(
-    tower: Tower, embeddings: Tensor, read_at: Tensor, *, truncate: bool = True, same_start: bool = False
+    tower: Tower,
+    embeddings: Tensor,
+    read_at: Tensor,
+    *,
+    truncate: bool = True,
+    same_start: bool = False,
 ) -> Tensor:
-    """Joint-space features ``(N, D)``, not normalised, of prompt ``embeddings (N, L, W)`` read at ``read_at (N,)``.
+    """Joint-space features ``(N, D)``, not normalised, of prompt ``embeddings (N, L, W)`` read at
+    ``read_at (N,)``.
 
-    ``embeddings`` come without positional code. ``truncate=False`` computes every token, as released implementations
-    do: the same numbers, for comparison. ``same_start`` promises that the first token is the same constant in every
-    prompt, so that it is computed once; a gradient with respect to it would be wrong.
+    ``embeddings`` come without positional code. ``truncate=False`` computes every token, as
+    released implementations do: the same numbers, for comparison. ``same_start`` promises that the
+    first token is the same constant in every prompt, so that it is computed once; a gradient with
+    respect to it would be wrong.
 
     Raises:
         BadInput: a prompt is longer than the tower's context, or is read beyond its end.
@@ -105,7 +139,8 @@ def text_features(
     n_tokens, context = embeddings.shape[1], tower.weights["positional_embedding"].shape[0]
     if n_tokens > context or int(read_at.max()) >= n_tokens:
         raise BadInput(
-            f"prompt: expected at most {context} tokens and a read-out inside them, got {n_tokens} tokens "
+            f"prompt: expected at most {context} tokens and a read-out inside them, got {n_tokens} "
+            "tokens "
             f"read at {int(read_at.max())}"
         )
     w = tower.weights
@@ -117,19 +152,23 @@ def text_features(
     return _norm(x, w, "ln_final", tower.epsilon) @ w["text_projection"]
 
 
-def _transform_packed(tower: Tower, embeddings: Tensor, read_at: Tensor, same_start: bool) -> Tensor:
+def _transform_packed(
+    tower: Tower, embeddings: Tensor, read_at: Tensor, same_start: bool
+) -> Tensor:
     """The blocks' output at ``read_at``, ``(N, W)``, from the tokens up to there and no others.
 
-    Every product with a weight runs on the prompts' tokens laid end to end, so a short prompt does not pay for a long
-    one; only attention sees them padded. Of the last block, all but keys and values is needed at the read-out alone.
-    The mask is causal, so a first token that all prompts share is the same in every block.
+    Every product with a weight runs on the prompts' tokens laid end to end, so a short prompt does
+    not pay for a long one; only attention sees them padded. Of the last block, all but keys and
+    values is needed at the read-out alone. The mask is causal, so a first token that all prompts
+    share is the same in every block.
     """
     w, n, length = tower.weights, len(embeddings), int(read_at.max()) + 1
     kept = torch.arange(length) <= read_at[:, None]
     if same_start:
         kept[1:, 0] = False
     row, place = torch.nonzero(kept, as_tuple=True)
-    # Where each place of the padded prompts is found. Beyond a read-out anything may stand; a shared start lies first.
+    # Where each place of the padded prompts is found. Beyond a read-out anything may stand; a
+    # shared start lies first.
     laid = torch.zeros(n, length, dtype=torch.long)
     laid[row, place] = torch.arange(len(row))
     end, back = laid[torch.arange(n), read_at], row * length + place
@@ -137,7 +176,9 @@ def _transform_packed(tower: Tower, embeddings: Tensor, read_at: Tensor, same_st
     for layer in range(tower.n_layers):
         at = f"{tower.prefix}resblocks.{layer}."
         h = F.linear(
-            _norm(x, w, f"{at}ln_1", tower.epsilon), w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"]
+            _norm(x, w, f"{at}ln_1", tower.epsilon),
+            w[f"{at}attn.in_proj_weight"],
+            w[f"{at}attn.in_proj_bias"],
         )
         h = _attend(tower, h.index_select(0, laid.flatten()).view(n, length, -1), causal=True)
         if layer == tower.n_layers - 1:
@@ -151,23 +192,30 @@ def _transform_packed(tower: Tower, embeddings: Tensor, read_at: Tensor, same_st
 def encode_ids(tower: Tower, ids: Tensor, read_at: Tensor | None = None) -> Tensor:
     """Features ``(N, D)`` of token ids ``(N, L)``, without gradient."""
     with torch.no_grad():
-        return text_features(tower, embed_tokens(tower, ids), end_of_text(ids) if read_at is None else read_at)
+        return text_features(
+            tower, embed_tokens(tower, ids), end_of_text(ids) if read_at is None else read_at
+        )
 
 
 def image_features(tower: Tower, pixels: Tensor, *, truncate: bool = True) -> Tensor:
     """Joint-space features ``(N, D)``, not normalised, of preprocessed ``pixels (N, 3, S, S)``.
 
-    ``truncate=False`` computes the last block for every patch, as released implementations do, although the class token
-    alone is read: the same numbers, for comparison.
+    ``truncate=False`` computes the last block for every patch, as released implementations do,
+    although the class token alone is read: the same numbers, for comparison.
     """
     w = tower.weights
     patch = w["visual.conv1.weight"]
     x = F.conv2d(pixels, patch, stride=patch.shape[-1]).flatten(2).transpose(1, 2)
-    first = w["visual.class_embedding"].expand(x.shape[0], 1, -1)  # len(x) would be a constant in an export
+    first = w["visual.class_embedding"].expand(
+        x.shape[0], 1, -1
+    )  # len(x) would be a constant in an export
     x = torch.cat([first, x], dim=1)
     place = w["visual.positional_embedding"]
     if place.shape[0] != x.shape[1]:
-        raise BadInput(f"picture: expected {place.shape[0] - 1} patches of {patch.shape[-1]} px, got {x.shape[1] - 1}")
+        raise BadInput(
+            f"picture: expected {place.shape[0] - 1} patches of {patch.shape[-1]} px, got "
+            f"{x.shape[1] - 1}"
+        )
     x = _norm(x + place, w, "visual.ln_pre", tower.epsilon)
     x = _transform(tower, x, causal=False, first_only=truncate)[:, 0]
     return _norm(x, w, "visual.ln_post", tower.epsilon) @ w["visual.proj"]
@@ -179,7 +227,8 @@ def _norm(x: Tensor, w: Mapping[str, Tensor], name: str, epsilon: float) -> Tens
 
 
 def _transform(tower: Tower, x: Tensor, causal: bool, first_only: bool = False) -> Tensor:
-    """All pre-norm blocks on ``x (N, L, W)``; ``first_only``: of the last one, the first token, ``(N, 1, W)``.
+    """All pre-norm blocks on ``x (N, L, W)``; ``first_only``: of the last one, the first token,
+    ``(N, 1, W)``.
 
     Of the other tokens the last block needs keys and values, and nothing else.
     """
@@ -191,7 +240,10 @@ def _transform(tower: Tower, x: Tensor, causal: bool, first_only: bool = False) 
         if first_only and layer == tower.n_layers - 1:
             q = F.linear(h[:, :1], project[: tower.width], bias[: tower.width])
             k, v = F.linear(h, project[tower.width :], bias[tower.width :]).chunk(2, dim=-1)
-            x, h = x[:, :1], _join(_heads(tower, q), _heads(tower, k), _heads(tower, v), causal=False)
+            x, h = (
+                x[:, :1],
+                _join(_heads(tower, q), _heads(tower, k), _heads(tower, v), causal=False),
+            )
         else:
             h = _attend(tower, F.linear(h, project, bias), causal)
         x = _finish_block(tower, x, h, at)
@@ -218,7 +270,9 @@ def _finish_block(tower: Tower, x: Tensor, h: Tensor, at: str) -> Tensor:
     """The rest of a block on tokens ``(..., W)`` after attention gave ``h``."""
     w = tower.weights
     x = x + F.linear(h, w[f"{at}attn.out_proj.weight"], w[f"{at}attn.out_proj.bias"])
-    h = F.linear(_norm(x, w, f"{at}ln_2", tower.epsilon), w[f"{at}mlp.c_fc.weight"], w[f"{at}mlp.c_fc.bias"])
+    h = F.linear(
+        _norm(x, w, f"{at}ln_2", tower.epsilon), w[f"{at}mlp.c_fc.weight"], w[f"{at}mlp.c_fc.bias"]
+    )
     # Quick GELU, h * sigmoid(1.702 h), through SiLU: fewer passes over memory, forward and back.
     h = F.silu(1.702 * h) * (1 / 1.702) if tower.activation == "quick_gelu" else F.gelu(h)
     return x + F.linear(h, w[f"{at}mlp.c_proj.weight"], w[f"{at}mlp.c_proj.bias"])
@@ -254,7 +308,10 @@ def new_text_weights(
             found[f"{at}{name}{joint}weight"] = normal(n_out, n_in, scale=scale)
             found[f"{at}{name}{joint}bias"] = torch.zeros(n_out)
         for name in ("ln_1", "ln_2"):
-            found |= {f"{at}{name}.weight": torch.ones(width), f"{at}{name}.bias": torch.zeros(width)}
+            found |= {
+                f"{at}{name}.weight": torch.ones(width),
+                f"{at}{name}.bias": torch.zeros(width),
+            }
     return found
 
 
@@ -291,11 +348,16 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith("position_ids") or name == "logit_scale":
             continue
         if name in ("visual_projection.weight", "text_projection.weight"):
-            found["visual.proj" if name.startswith("visual") else "text_projection"] = value.T.contiguous()
+            found["visual.proj" if name.startswith("visual") else "text_projection"] = (
+                value.T.contiguous()
+            )
             continue
         new = next((to + name[len(old) :] for old, to in _RENAMED if name.startswith(old)), "")
         if not new:
-            raise BadInput(f"CLIP weights: {name!r} has no counterpart; expected those of transformers' CLIPModel")
+            raise BadInput(
+                f"CLIP weights: {name!r} has no counterpart; expected those of transformers' "
+                "CLIPModel"
+            )
         for old, to in _RENAMED_IN_BLOCK:
             new = new.replace(old, to)
         if match := re.fullmatch(r"(.*)self_attn\.([qkv])_proj\.(weight|bias)", new):

@@ -1,6 +1,8 @@
-"""A face–text encoder as the rest of the house sees it: pictures → rows, phrases → tokens, and a frozen text tower.
+"""A face–text encoder as the rest of the house sees it: pictures → rows, phrases → tokens, and a
+frozen text tower.
 
-CLIP (:mod:`.clip`) is one of these; others are plug-ins (group ``encoders``). :mod:`.opening` opens them by name.
+CLIP (:mod:`.clip`) is one of these; others are plug-ins (group ``encoders``). :mod:`.opening` opens
+them by name.
 """
 
 from __future__ import annotations
@@ -30,10 +32,11 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Encoder:
-    """One frozen encoder. ``images`` maps prepared pictures ``(n, ...)`` to rows ``(n, dim)`` float32, not normalised.
+    """One frozen encoder. ``images`` maps prepared pictures ``(n, ...)`` to rows ``(n, dim)``
+    float32, not normalised.
 
-    ``fingerprint`` tells one set of weights and one runtime's numbers from another. ``drawn_only`` marks an encoder
-    that has seen drawn people and nothing else.
+    ``fingerprint`` tells one set of weights and one runtime's numbers from another. ``drawn_only``
+    marks an encoder that has seen drawn people and nothing else.
     """
 
     name: str
@@ -70,6 +73,7 @@ def refuse_real(encoder: Encoder, drawn: bool, recording: str, allow_real: bool 
     """
     if encoder.drawn_only and not drawn and not allow_real:
         raise BadInput(
-            f"{recording}: the encoder {encoder.name!r} has seen drawn people only, and this recording is not drawn. "
+            f"{recording}: the encoder {encoder.name!r} has seen drawn people only, and this "
+            "recording is not drawn. "
             "Use a CLIP (for example vit-b-32), or say allow_real=True to look all the same"
         )

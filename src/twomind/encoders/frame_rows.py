@@ -29,24 +29,34 @@ def embedded(
     store: Store,
     allow_real: bool = False,
 ) -> Features:
-    """One recording as the encoder's track alone: of its film, or where there is none, of its face crops.
+    """One recording as the encoder's track alone: of its film, or where there is none, of its face
+    crops.
 
-    Raises:
-        BadInput: neither film nor crops are there; or the encoder knows drawn people only and this is a real one.
-        MissingExtra: faces of a film are to be found and MediaPipe is not installed.
+    Raises: BadInput: neither film nor crops are there; or the encoder knows drawn people only and
+        this is a real one. MissingExtra: faces of a film are to be found and MediaPipe is not
+        installed.
     """
     refuse_real(encoder, recording.drawn, recording.id, allow_real)
     if recording.media.is_file():
         settings = FrameSettings(hop_s=hop_s)
-        track = embed(recording, [encoder], settings=settings, store=store, allow_real=allow_real)[encoder.track]
+        track = embed(recording, [encoder], settings=settings, store=store, allow_real=allow_real)[
+            encoder.track
+        ]
     elif folder is not None:
         track = _of_crops(recording, folder, encoder, hop_s, store)
     else:
-        raise BadInput(f"{recording.id}: expected the film {recording.media} or a folder of face crops, found neither")
+        raise BadInput(
+            f"{recording.id}: expected the film {recording.media} or a folder of face crops, found "
+            "neither"
+        )
     if not len(track):
         raise BadInput(f"{recording.id}: no frame could be read")
     end_s = float(track.times_s[-1]) + hop_s
-    span_s = (float(track.times_s[0]), end_s) if folder is not None and not recording.media.is_file() else (0.0, end_s)
+    span_s = (
+        (float(track.times_s[0]), end_s)
+        if folder is not None and not recording.media.is_file()
+        else (0.0, end_s)
+    )
     return Features(
         recording=recording.id,
         subject=recording.subject,
@@ -58,8 +68,12 @@ def embedded(
     )
 
 
-def _of_crops(recording: Recording, folder: FrameFolder, encoder: Encoder, hop_s: float, store: Store) -> Track:
-    """Rows of the crops nearest to a grid of ``hop_s``; a picture that cannot be read is not valid, with the reason."""
+def _of_crops(
+    recording: Recording, folder: FrameFolder, encoder: Encoder, hop_s: float, store: Store
+) -> Track:
+    """Rows of the crops nearest to a grid of ``hop_s``; a picture that cannot be read is not valid,
+    with the reason.
+    """
     if not folder.files:
         raise BadInput(f"{folder.folder}: expected frame crops, found none")
     times_s = folder.clock.seconds([number for number, _ in folder.files])
@@ -71,7 +85,9 @@ def _of_crops(recording: Recording, folder: FrameFolder, encoder: Encoder, hop_s
         digest.update(f"{time_s:.6f}|{content_hash(path)}".encode())
     content = digest.hexdigest()
     store.note(recording.subject, content)
-    key = store.key(content, {"encoder": encoder.fingerprint, "crops": "as given", "recipe": rows_recipe()})
+    key = store.key(
+        content, {"encoder": encoder.fingerprint, "crops": "as given", "recipe": rows_recipe()}
+    )
     if entry := store.get(KIND, key):
         return _track_from(*entry)
     values = np.full((len(chosen), encoder.dim), np.nan, np.float32)
@@ -94,7 +110,8 @@ def _of_crops(recording: Recording, folder: FrameFolder, encoder: Encoder, hop_s
 
 
 def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
-    """Indices of the times nearest to 0, ``hop_s``, 2 ``hop_s`` … after the first one; each once, ascending.
+    """Indices of the times nearest to 0, ``hop_s``, 2 ``hop_s`` … after the first one; each once,
+    ascending.
 
     A time of the grid without a frame within half a hop is left out.
 
@@ -107,7 +124,9 @@ def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
     right = np.clip(np.searchsorted(times_s, grid), 0, len(times_s) - 1)
     left = np.maximum(right - 1, 0)
     # Halfway between two frames the earlier one is taken, whatever the last bit says.
-    nearest = np.where(np.abs(times_s[left] - grid) <= np.abs(times_s[right] - grid) + 1e-6, left, right)
+    nearest = np.where(
+        np.abs(times_s[left] - grid) <= np.abs(times_s[right] - grid) + 1e-6, left, right
+    )
     found: np.ndarray = np.unique(nearest[np.abs(times_s[nearest] - grid) <= hop_s / 2 + 1e-6])
     return found
 

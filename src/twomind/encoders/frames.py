@@ -1,6 +1,8 @@
-"""Frame embeddings of a recording: decoded once, sampled by time, cached under the hash of its bytes.
+"""Frame embeddings of a recording: decoded once, sampled by time, cached under the hash of its
+bytes.
 
-Several encoders share the one pass. A frame in which the target's face is not found is not valid, with the reason.
+Several encoders share the one pass. A frame in which the target's face is not found is not valid,
+with the reason.
 """
 
 from __future__ import annotations
@@ -48,9 +50,8 @@ def embed(
 ) -> dict[str, Track]:
     """One track per encoder, by its name for tracks (``clip (T, 512)``): a row per sampled frame.
 
-    Raises:
-        BadInput: nothing can be decoded, or an encoder that knows drawn people only was given a real recording.
-        MissingExtra: faces are asked for and MediaPipe is not installed.
+    Raises: BadInput: nothing can be decoded, or an encoder that knows drawn people only was given a
+        real recording. MissingExtra: faces are asked for and MediaPipe is not installed.
     """
     settings, store = settings or FrameSettings(), store or Store(default_root())
     if len({e.track for e in encoders}) != len(encoders):
@@ -62,7 +63,11 @@ def embed(
     found: dict[str, Track] = {}
     keys = {}
     for encoder in encoders:
-        own = {"encoder": encoder.fingerprint, "frames": asdict(settings), "recipe": _frames_recipe()}
+        own = {
+            "encoder": encoder.fingerprint,
+            "frames": asdict(settings),
+            "recipe": _frames_recipe(),
+        }
         keys[encoder.track] = store.key(content, own)
         if entry := store.get("embeddings", keys[encoder.track]):
             found[encoder.track] = _track_from(*entry)
@@ -109,7 +114,9 @@ class _Rows:
 
 
 class _Watch:
-    """Frames in order → rows of every encoder; what a whole recording and a live stream have in common."""
+    """Frames in order → rows of every encoder; what a whole recording and a live stream have in
+    common.
+    """
 
     def __init__(self, encoders: Sequence[Encoder], settings: FrameSettings) -> None:
         self._encoders, self._settings = encoders, settings
@@ -147,7 +154,10 @@ class _Watch:
         """The rows since the last call, one track per encoder."""
         for one in self._rows:
             one.flush()
-        found = {r.encoder.track: _as_track(r, np.array(self.times_s, float), self._reasons) for r in self._rows}
+        found = {
+            r.encoder.track: _as_track(r, np.array(self.times_s, float), self._reasons)
+            for r in self._rows
+        }
         self._fresh()
         return found
 
@@ -157,7 +167,10 @@ class _Watch:
 
 
 def _embed(
-    recording: Recording, encoders: Sequence[Encoder], settings: FrameSettings, progress: Progress | None
+    recording: Recording,
+    encoders: Sequence[Encoder],
+    settings: FrameSettings,
+    progress: Progress | None,
 ) -> dict[str, Track]:
     watch = _Watch(encoders, settings)
     try:
@@ -168,24 +181,31 @@ def _embed(
             if progress is not None:
                 progress(f"embed {recording.id}", frame.time_s, recording.duration_s)
         if not watch.times_s:
-            raise BadInput(f"{recording.media}: no frame could be decoded; the file is cut or damaged, or has no video")
+            raise BadInput(
+                f"{recording.media}: no frame could be decoded; the file is cut or damaged, or has "
+                "no video"
+            )
         return watch.take()
     finally:
         watch.close()
 
 
 def live_spans(last_s: float, length_s: float) -> list[tuple[float, float]]:
-    """Spans ``[k, k + 1) length_s`` up to a last row at ``last_s``; a last one less than half full is left out.
+    """Spans ``[k, k + 1) length_s`` up to a last row at ``last_s``; a last one less than half full
+    is left out.
 
-    At least one span comes back. The spans of a recording that grows are those of the whole recording: only the last
-    one can still be wanting. So they begin at 0 and are all of one length, while
-    :func:`twomind.media.windows.window_spans`, which knows the recording's end, cuts the last one there.
+    At least one span comes back. The spans of a recording that grows are those of the whole
+    recording: only the last one can still be wanting. So they begin at 0 and are all of one length,
+    while :func:`twomind.media.windows.window_spans`, which knows the recording's end, cuts the last
+    one there.
     """
     return [(k * length_s, (k + 1) * length_s) for k in range(n_windows(last_s, length_s))]
 
 
 def windows_of(x: Features, track: str, length_s: float) -> list[Features]:
-    """The windows of a whole recording, as :class:`LiveWindows` gives them one by one; empty without any row."""
+    """The windows of a whole recording, as :class:`LiveWindows` gives them one by one; empty
+    without any row.
+    """
     rows = x.tracks.get(track)
     if rows is None or not len(rows):
         return []
@@ -193,13 +213,14 @@ def windows_of(x: Features, track: str, length_s: float) -> list[Features]:
 
 
 class LiveWindows:
-    """Frames of a camera in; windows of ``length_s`` seconds out, each as soon as it is over. Memory stays flat.
+    """Frames of a camera in; windows of ``length_s`` seconds out, each as soon as it is over.
+    Memory stays flat.
 
-    Frames come in order, with their time in seconds since the start. A window without any frame comes out all the same,
-    without a row. Close it, or use it in a ``with`` block.
+    Frames come in order, with their time in seconds since the start. A window without any frame
+    comes out all the same, without a row. Close it, or use it in a ``with`` block.
 
-    Raises:
-        BadInput: ``length_s`` is not positive, or the encoder knows drawn people only and ``drawn`` is False.
+    Raises: BadInput: ``length_s`` is not positive, or the encoder knows drawn people only and
+        ``drawn`` is False.
     """
 
     def __init__(
@@ -227,7 +248,10 @@ class LiveWindows:
             BadInput: the time is before that of the last frame.
         """
         if time_s < max(self._last_s, 0.0):
-            raise BadInput(f"frame at {time_s} s: expected times in order, from 0 s on; the last was {self._last_s} s")
+            raise BadInput(
+                f"frame at {time_s} s: expected times in order, from 0 s on; the last was "
+                f"{self._last_s} s"
+            )
         self._last_s = time_s
         if not self._watch.wants(time_s):
             return []
@@ -238,7 +262,9 @@ class LiveWindows:
         return done
 
     def finish(self) -> list[Features]:
-        """The last window, when it is at least half full; the stream is over and the face finder is closed."""
+        """The last window, when it is at least half full; the stream is over and the face finder is
+        closed.
+        """
         times_s = self._watch.times_s
         whole = bool(times_s) and len(live_spans(times_s[-1], self._length_s)) > self._k
         done = [self._window()] if whole else []
@@ -260,11 +286,14 @@ class LiveWindows:
         self.close()
 
 
-def live_windows(frames: Iterable[Any], encoder: Encoder, length_s: float, **about: Any) -> Iterator[Features]:
+def live_windows(
+    frames: Iterable[Any], encoder: Encoder, length_s: float, **about: Any
+) -> Iterator[Features]:
     """The windows of a stream of frames, lazily: each is there as soon as its last frame is.
 
-    ``frames`` are pairs ``(time_s, rgb)``, or the items of :func:`twomind.media.stream.stream` (sound is passed over).
-    ``about`` goes to :class:`LiveWindows`: ``subject``, ``recording``, ``drawn`` …
+    ``frames`` are pairs ``(time_s, rgb)``, or the items of :func:`twomind.media.stream.stream`
+    (sound is passed over). ``about`` goes to :class:`LiveWindows`: ``subject``, ``recording``,
+    ``drawn`` …
     """
     with LiveWindows(encoder, length_s, **about) as live:
         for item in frames:
@@ -275,10 +304,14 @@ def live_windows(frames: Iterable[Any], encoder: Encoder, length_s: float, **abo
         yield from live.finish()
 
 
-def _push_faces(rows: Sequence[_Rows], rgb: np.ndarray, landmarks_px: np.ndarray, template: str) -> None:
+def _push_faces(
+    rows: Sequence[_Rows], rgb: np.ndarray, landmarks_px: np.ndarray, template: str
+) -> None:
     from twomind.features.face.align import aligned
 
-    crops = {px: aligned(rgb, landmarks_px, px, template) for px in {r.encoder.crop_px for r in rows}}
+    crops = {
+        px: aligned(rgb, landmarks_px, px, template) for px in {r.encoder.crop_px for r in rows}
+    }
     for one in rows:
         one.push(crops[one.encoder.crop_px])
 

@@ -1,8 +1,10 @@
-"""Frozen pretrained encoders as tracks: HuBERT/wav2vec2 for sound, BERT-family for words, VideoMAE-family for pictures.
+"""Frozen pretrained encoders as tracks: HuBERT/wav2vec2 for sound, BERT-family for words,
+VideoMAE-family for pictures.
 
-All optional, by hub id or local folder, through ``transformers``; never trained here, and their rows are cached. Which
-folder is complete is checked before ``transformers`` sees it, because its own messages mislead; weights must be
-safetensors. Encoders look at whole blocks (see each function), so rows know up to a block of what comes after them.
+All optional, by hub id or local folder, through ``transformers``; never trained here, and their
+rows are cached. Which folder is complete is checked before ``transformers`` sees it, because its
+own messages mislead; weights must be safetensors. Encoders look at whole blocks (see each
+function), so rows know up to a block of what comes after them.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ = 5.0, 64, 8.0
 SAMPLE_RATE_HZ = 16000
 _NEEDED = {
     "audio": (("config.json",),),
-    "text": (("config.json",), ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")),
+    "text": (
+        ("config.json",),
+        ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model"),
+    ),
     "video": (("config.json",),),
 }
 _FETCH = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -71,7 +76,8 @@ class Encoder:
         width = self.config.get("hidden_size", self.config.get("dim"))
         if not isinstance(width, int):
             raise MissingWeights(
-                f"{self.folder}/config.json: expected a hidden_size; is this an encoder of {self.kind}?"
+                f"{self.folder}/config.json: expected a hidden_size; is this an encoder of "
+                f"{self.kind}?"
             )
         return width
 
@@ -95,7 +101,8 @@ def from_card(entry: Mapping[str, Any], offline: bool) -> Encoder:
     found = Encoder(entry["kind"], entry["model"], offline)
     if found.mark != entry["mark"]:
         raise BadInput(
-            f"{entry['kind']} encoder {entry['model']!r}: its files are not those that the model was trained with"
+            f"{entry['kind']} encoder {entry['model']!r}: its files are not those that the model "
+            "was trained with"
         )
     return found
 
@@ -112,7 +119,8 @@ def find(kind: str, model: str, offline: bool) -> Path:
         return _checked(kind, folder)
     if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
         raise MissingWeights(
-            f"{kind} encoder {model!r}: there is no such folder, and it is not a hub id (owner/model); expected a "
+            f"{kind} encoder {model!r}: there is no such folder, and it is not a hub id "
+            "(owner/model); expected a "
             f"folder with {_needed_text(kind)}"
         )
     try:
@@ -120,13 +128,16 @@ def find(kind: str, model: str, offline: bool) -> Path:
     except ImportError as error:
         raise MissingExtra("clip", "pretrained encoders") from error
     try:
-        return _checked(kind, Path(snapshot_download(model, allow_patterns=list(_FETCH), local_files_only=True)))
+        return _checked(
+            kind, Path(snapshot_download(model, allow_patterns=list(_FETCH), local_files_only=True))
+        )
     except MissingWeights:
         raise
     except Exception as error:  # the hub's library raises a dozen unrelated classes
         if offline:
             raise Offline(
-                f"{kind} encoder {model!r} is neither a folder nor in this machine's cache, and fetching it is "
+                f"{kind} encoder {model!r} is neither a folder nor in this machine's cache, and "
+                "fetching it is "
                 "forbidden; give a folder, or run once without --offline"
             ) from error
     try:
@@ -144,12 +155,18 @@ def _needed_text(kind: str) -> str:
 
 
 def _checked(kind: str, folder: Path) -> Path:
-    absent = [" or ".join(names) for names in _NEEDED[kind] if not any((folder / n).is_file() for n in names)]
+    absent = [
+        " or ".join(names)
+        for names in _NEEDED[kind]
+        if not any((folder / n).is_file() for n in names)
+    ]
     if not any(folder.glob("*.safetensors")):
         pickled = " (there are *.bin files: pickle, which is not loaded; convert them)"
         absent.append("*.safetensors" + (pickled if any(folder.glob("*.bin")) else ""))
     if absent:
-        raise MissingWeights(f"{kind} encoder {folder}: expected {_needed_text(kind)}; absent: {', '.join(absent)}")
+        raise MissingWeights(
+            f"{kind} encoder {folder}: expected {_needed_text(kind)}; absent: {', '.join(absent)}"
+        )
     return folder
 
 
@@ -159,18 +176,25 @@ def _model(encoder: Encoder) -> Any:
     except ImportError as error:
         raise MissingExtra("clip", "pretrained encoders") from error
     try:
-        model = AutoModel.from_pretrained(str(encoder.folder), local_files_only=True, use_safetensors=True)
+        model = AutoModel.from_pretrained(
+            str(encoder.folder), local_files_only=True, use_safetensors=True
+        )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise MissingWeights(f"{encoder.kind} encoder {encoder.folder}: cannot be loaded: {error}") from error
+        raise MissingWeights(
+            f"{encoder.kind} encoder {encoder.folder}: cannot be loaded: {error}"
+        ) from error
     model = getattr(model, "encoder_only", model)
     return model.eval().requires_grad_(False)
 
 
-# --- one function per kind: arrays in, rows and their times out ------------------------------------------------------
+# --- one function per kind: arrays in, rows and their times out
+# ------------------------------------------------------
 
 
 def encode_sound(encoder: Encoder, values: np.ndarray, start_s: float, model: Any = None) -> Track:
-    """Rows of a mono waveform at 16 kHz ``(n,)``, one per step of the encoder (20 ms), in blocks of five seconds."""
+    """Rows of a mono waveform at 16 kHz ``(n,)``, one per step of the encoder (20 ms), in blocks of
+    five seconds.
+    """
     import torch
 
     model = model or _model(encoder)
@@ -180,7 +204,9 @@ def encode_sound(encoder: Encoder, values: np.ndarray, start_s: float, model: An
     for at in range(0, len(values), block):
         piece = np.asarray(values[at : at + block], np.float32)
         n = len(piece)
-        if n < block:  # every block has one length, so that it gives the same rows wherever the sound ends
+        if (
+            n < block
+        ):  # every block has one length, so that it gives the same rows wherever the sound ends
             piece = np.pad(piece, (0, block - n))
         if normalise:
             piece = (piece - piece.mean()) / np.sqrt(piece.var() + 1e-7)
@@ -194,7 +220,9 @@ def encode_sound(encoder: Encoder, values: np.ndarray, start_s: float, model: An
 
 
 def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> Track:
-    """One row per word (mean of its tokens, sum of the last four layers) at its start, in blocks of 64 words."""
+    """One row per word (mean of its tokens, sum of the last four layers) at its start, in blocks of
+    64 words.
+    """
     import torch
 
     model = model or _model(encoder)
@@ -203,7 +231,11 @@ def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> 
     for at in range(0, len(words), TEXT_BLOCK):
         block = words[at : at + TEXT_BLOCK]
         entry = tokenizer(
-            [w.text for w in block], is_split_into_words=True, return_tensors="pt", truncation=True, max_length=512
+            [w.text for w in block],
+            is_split_into_words=True,
+            return_tensors="pt",
+            truncation=True,
+            max_length=512,
         )
         with torch.no_grad():
             layers = model(**entry, output_hidden_states=True).hidden_states
@@ -217,7 +249,9 @@ def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> 
 
 
 def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None) -> Track:
-    """One row per clip (mean of its tokens) at the time of the clip's last picture; pictures at about 8 per second."""
+    """One row per clip (mean of its tokens) at the time of the clip's last picture; pictures at
+    about 8 per second.
+    """
     import torch
 
     model = model or _model(encoder)
@@ -229,12 +263,18 @@ def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None
     for frame in frames:
         if frame.time_s < due_s:
             continue
-        due_s = max(due_s + 1 / VIDEO_HZ, frame.time_s) if np.isfinite(due_s) else frame.time_s + 1 / VIDEO_HZ
+        due_s = (
+            max(due_s + 1 / VIDEO_HZ, frame.time_s)
+            if np.isfinite(due_s)
+            else frame.time_s + 1 / VIDEO_HZ
+        )
         clip.append(_picture(frame.rgb, side))
         if len(clip) == n:
             with torch.no_grad():
                 pixels = torch.from_numpy(np.stack(clip))[None]  # B T C H W
-                rows.append(model(pixel_values=pixels).last_hidden_state[0].mean(dim=0).numpy()[None])
+                rows.append(
+                    model(pixel_values=pixels).last_hidden_state[0].mean(dim=0).numpy()[None]
+                )
             times.append(np.array([frame.time_s]))
             clip = []
     return _track(encoder, rows, times)
@@ -249,7 +289,10 @@ def _picture(rgb: np.ndarray, side: int) -> np.ndarray:
     top, left = (h - edge) // 2, (w - edge) // 2
     square = Image.fromarray(np.ascontiguousarray(rgb[top : top + edge, left : left + edge]))
     small = np.asarray(square.resize((side, side), Image.Resampling.BILINEAR), np.float32) / 255
-    mean, sd = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+    mean, sd = (
+        np.array([0.485, 0.456, 0.406], np.float32),
+        np.array([0.229, 0.224, 0.225], np.float32),
+    )
     return np.ascontiguousarray(((small - mean) / sd).transpose(2, 0, 1))
 
 
@@ -268,21 +311,27 @@ def _preprocessor(encoder: Encoder) -> Mapping[str, Any]:
 def _tokenizer(encoder: Encoder) -> Any:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(encoder.folder), local_files_only=True, use_fast=True)
+    tokenizer = AutoTokenizer.from_pretrained(
+        str(encoder.folder), local_files_only=True, use_fast=True
+    )
     # Without its vocabulary, transformers returns an empty tokenizer and no error.
     n = int(encoder.config.get("vocab_size", 0))
     if not 0.9 * n <= len(tokenizer) <= n or not getattr(tokenizer, "is_fast", False):
         raise MissingWeights(
-            f"text encoder {encoder.folder}: expected a fast tokenizer of {n} tokens, got one of {len(tokenizer)}; is "
+            f"text encoder {encoder.folder}: expected a fast tokenizer of {n} tokens, got one of "
+            f"{len(tokenizer)}; is "
             "its vocabulary complete?"
         )
     return tokenizer
 
 
-# --- recordings → features with embeddings, cached -------------------------------------------------------------------
+# --- recordings → features with embeddings, cached
+# -------------------------------------------------------------------
 
 
-def with_embeddings(x: Features, recording: Recording, encoders: Sequence[Encoder], store: Store) -> Features:
+def with_embeddings(
+    x: Features, recording: Recording, encoders: Sequence[Encoder], store: Store
+) -> Features:
     """The features with a track per encoder; one that cannot be made is absent with a note."""
     tracks, notes = dict(x.tracks), dict(x.notes)
     content = content_hash(recording.media) if encoders else ""
@@ -296,21 +345,40 @@ def with_embeddings(x: Features, recording: Recording, encoders: Sequence[Encode
         if len(track):
             tracks[encoder.track] = track
         else:
-            notes[encoder.track] = {"audio": "no sound", "text": "no words", "video": "too few pictures"}[encoder.kind]
+            notes[encoder.track] = {
+                "audio": "no sound",
+                "text": "no words",
+                "video": "too few pictures",
+            }[encoder.kind]
     return replace(x, tracks=tracks, notes=notes)
 
 
 def _cached(
-    encoder: Encoder, recording: Recording, content: str, words: tuple[Word, ...] | None, store: Store
+    encoder: Encoder,
+    recording: Recording,
+    content: str,
+    words: tuple[Word, ...] | None,
+    store: Store,
 ) -> Track:
     said = [[w.text, w.start_s] for w in words or ()] if encoder.kind == "text" else None
-    settings = {"encoder": encoder.mark, "blocks": [AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ], "words": said, "version": 1}
-    # Words, too, are filed under the recording in which they were said, or erasing it would leave them.
+    settings = {
+        "encoder": encoder.mark,
+        "blocks": [AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ],
+        "words": said,
+        "version": 1,
+    }
+    # Words, too, are filed under the recording in which they were said, or erasing it would leave
+    # them.
     key = store.key(content, settings)
     entry = store.get(encoder.track, key)
     if entry is None:
         track = _encode(encoder, recording, words)
-        store.put(encoder.track, key, {"values": track.values, "times_s": track.times_s, "valid": track.valid}, {})
+        store.put(
+            encoder.track,
+            key,
+            {"values": track.values, "times_s": track.times_s, "valid": track.valid},
+            {},
+        )
         return track
     arrays, _ = entry
     return Track(arrays["values"], arrays["times_s"], arrays["valid"])

@@ -1,11 +1,12 @@
-"""Agreement between raters over units: kappa, alpha, intraclass correlation. numpy; scipy for ICC's intervals.
+"""Agreement between raters over units: kappa, alpha, intraclass correlation. numpy; scipy for ICC's
+intervals.
 
-A rater is a coder or a model; nothing here treats them differently. Ratings are arrays ``(R, N)``: R raters, N units
-(frames, words, recordings), with nan (or None) where a rater did not rate. A coefficient that is not defined (one
-category only, no pairs) is nan, never 0 or 1.
+A rater is a coder or a model; nothing here treats them differently. Ratings are arrays ``(R, N)``:
+R raters, N units (frames, words, recordings), with nan (or None) where a rater did not rate. A
+coefficient that is not defined (one category only, no pairs) is nan, never 0 or 1.
 
-Own code: the `krippendorff` package is GPL, and scikit-learn (an optional part here) has Cohen's kappa only; both are
-the tests' independent reference, beside the published worked examples.
+Own code: the `krippendorff` package is GPL, and scikit-learn (an optional part here) has Cohen's
+kappa only; both are the tests' independent reference, beside the published worked examples.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ def _coded(ratings: Any, categories: Sequence[Any] | None = None) -> tuple[np.nd
     if isinstance(ratings, np.ndarray) and ratings.dtype.kind in "biuf":
         return _coded_numbers(ratings, categories)
     raw = np.asarray(ratings, object)
-    flat = [None if v is None or (isinstance(v, (float, np.floating)) and math.isnan(v)) else v for v in raw.ravel()]
+    flat = [
+        None if v is None or (isinstance(v, (float, np.floating)) and math.isnan(v)) else v
+        for v in raw.ravel()
+    ]
     found = sorted({v for v in flat if v is not None}) if categories is None else list(categories)
     index = {v: i for i, v in enumerate(found)}
     strange = [v for v in flat if v is not None and v not in index]
@@ -34,7 +38,9 @@ def _coded(ratings: Any, categories: Sequence[Any] | None = None) -> tuple[np.nd
     return np.array([-1 if v is None else index[v] for v in flat], int).reshape(raw.shape), found
 
 
-def _coded_numbers(ratings: np.ndarray, categories: Sequence[Any] | None) -> tuple[np.ndarray, list[Any]]:
+def _coded_numbers(
+    ratings: np.ndarray, categories: Sequence[Any] | None
+) -> tuple[np.ndarray, list[Any]]:
     """The same for arrays of numbers, which may be long."""
     missing = np.isnan(ratings.astype(float))
     seen = np.unique(ratings[~missing])
@@ -48,8 +54,12 @@ def _coded_numbers(ratings: np.ndarray, categories: Sequence[Any] | None) -> tup
     return codes, found
 
 
-def confusion(a: Any, b: Any, categories: Sequence[Any] | None = None) -> tuple[np.ndarray, list[Any]]:
-    """How often rater a said row and rater b said column, ``(C, C)``, over units that both rated."""
+def confusion(
+    a: Any, b: Any, categories: Sequence[Any] | None = None
+) -> tuple[np.ndarray, list[Any]]:
+    """How often rater a said row and rater b said column, ``(C, C)``, over units that
+    both rated.
+    """
     if len(a) != len(b):
         raise ValueError(f"expected two raters over the same units, got {len(a)} and {len(b)}")
     numbers = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
@@ -61,7 +71,8 @@ def confusion(a: Any, b: Any, categories: Sequence[Any] | None = None) -> tuple[
 
 
 def cohen_from_table(table: np.ndarray, weights: str | None = None) -> Any:
-    """Cohen's kappa of confusion tables ``(..., C, C)`` → ``(...)``; ``weights``: None, ``linear`` or ``quadratic``.
+    """Cohen's kappa of confusion tables ``(..., C, C)`` → ``(...)``; ``weights``: None, ``linear``
+    or ``quadratic``.
 
     Cohen (1960), Educ. Psychol. Meas. 20:37-46; weighted: Cohen (1968), Psychol. Bull. 70:213-220.
     """
@@ -77,15 +88,20 @@ def cohen_from_table(table: np.ndarray, weights: str | None = None) -> Any:
         raise ValueError(f"expected weights None, 'linear' or 'quadratic', got {weights!r}")
     by_chance = table.sum(axis=-1)[..., :, None] * table.sum(axis=-2)[..., None, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        kappa = 1 - (distance * table).sum(axis=(-2, -1)) * n / (distance * by_chance).sum(axis=(-2, -1))
+        kappa = 1 - (distance * table).sum(axis=(-2, -1)) * n / (distance * by_chance).sum(
+            axis=(-2, -1)
+        )
     kappa = np.where(np.isfinite(kappa), kappa, np.nan)
     return float(kappa) if kappa.ndim == 0 else kappa
 
 
-def cohen_kappa(a: Any, b: Any, weights: str | None = None, categories: Sequence[Any] | None = None) -> float:
+def cohen_kappa(
+    a: Any, b: Any, weights: str | None = None, categories: Sequence[Any] | None = None
+) -> float:
     """Cohen's kappa of two raters ``(N,)``; units that one of them did not rate are left out.
 
-    Weighted kappa needs the categories in their order: sorted, unless ``categories`` says otherwise.
+    Weighted kappa needs the categories in their order: sorted, unless ``categories`` says
+    otherwise.
     """
     return float(cohen_from_table(confusion(a, b, categories)[0], weights))
 
@@ -97,10 +113,11 @@ def counts_per_unit(ratings: Any, categories: Sequence[Any] | None = None) -> np
 
 
 def fleiss_kappa(counts: Any) -> float:
-    """Fleiss' kappa of ``counts (N, C)``: how many of the raters put unit n in category c; the same number everywhere.
+    """Fleiss' kappa of ``counts (N, C)``: how many of the raters put unit n in category c; the same
+    number everywhere.
 
-    Fleiss (1971), Psychol. Bull. 76:378-382. Units may be rated by different people. Units with another number of
-    ratings than the rest cannot be used: Krippendorff's alpha takes those.
+    Fleiss (1971), Psychol. Bull. 76:378-382. Units may be rated by different people. Units with
+    another number of ratings than the rest cannot be used: Krippendorff's alpha takes those.
     """
     counts = np.asarray(counts, float)
     if counts.ndim != 2 or not counts.size:
@@ -109,7 +126,8 @@ def fleiss_kappa(counts: Any) -> float:
     n = raters[0]
     if (raters != n).any() or n < 2:
         raise ValueError(
-            f"Fleiss' kappa: expected the same number of ratings (at least 2) of every unit, got {int(raters.min())} "
+            "Fleiss' kappa: expected the same number of ratings (at least 2) of every unit, got "
+            f"{int(raters.min())} "
             f"to {int(raters.max())}; use Krippendorff's alpha"
         )
     observed = ((counts**2).sum(axis=1) - n).sum() / (len(counts) * n * (n - 1))
@@ -117,11 +135,13 @@ def fleiss_kappa(counts: Any) -> float:
     return float((observed - chance) / (1 - chance)) if chance < 1 else math.nan
 
 
-def krippendorff_alpha(ratings: Any, level: str = "nominal", categories: Sequence[Any] | None = None) -> float:
+def krippendorff_alpha(
+    ratings: Any, level: str = "nominal", categories: Sequence[Any] | None = None
+) -> float:
     """Krippendorff's alpha of ``ratings (R, N)``; nan or None where a rater did not rate.
 
-    Krippendorff (2011), Computing Krippendorff's Alpha-Reliability. ``level``: nominal, ordinal (in the order of
-    ``categories``, else sorted), interval or ratio (numbers).
+    Krippendorff (2011), Computing Krippendorff's Alpha-Reliability. ``level``: nominal, ordinal (in
+    the order of ``categories``, else sorted), interval or ratio (numbers).
     """
     codes, found = _coded(ratings, categories)
     return float(alpha_from_coincidences(coincidences(codes, len(found)), found, level))
@@ -136,8 +156,12 @@ def coincidences(codes: np.ndarray, n_categories: int) -> np.ndarray:
     return np.asarray(scaled.T @ counts - np.diag(scaled.sum(axis=0)))
 
 
-def alpha_from_coincidences(table: np.ndarray, categories: Sequence[Any], level: str = "nominal") -> Any:
-    """Alpha of matrices of coincidences ``(..., C, C)`` → ``(...)``. For the ordinal level, of one matrix only."""
+def alpha_from_coincidences(
+    table: np.ndarray, categories: Sequence[Any], level: str = "nominal"
+) -> Any:
+    """Alpha of matrices of coincidences ``(..., C, C)`` → ``(...)``. For the ordinal level, of one
+    matrix only.
+    """
     if level not in LEVELS:
         raise ValueError(f"expected a level of {', '.join(LEVELS)}, got {level!r}")
     table = np.asarray(table, float)
@@ -199,10 +223,11 @@ _ICC_MEANING = {
 
 
 def icc(ratings: Any, level: float = 0.95) -> dict[str, Icc]:
-    """All six intraclass correlations of Shrout & Fleiss (1979), Psychol. Bull. 86:420-428, by their names.
+    """All six intraclass correlations of Shrout & Fleiss (1979), Psychol. Bull. 86:420-428, by
+    their names.
 
-    ``ratings (N, k)``: N targets by k raters, no missing value (targets with one are left out). Intervals after the
-    same paper; for ICC(2,·) after its Satterthwaite approximation.
+    ``ratings (N, k)``: N targets by k raters, no missing value (targets with one are left out).
+    Intervals after the same paper; for ICC(2,·) after its Satterthwaite approximation.
     """
     x = np.asarray(ratings, float)
     if x.ndim != 2:
@@ -259,7 +284,9 @@ def _ratio(a: float, b: float) -> float:
 def _two_way_random(
     n: int, k: int, bms: float, jms: float, ems: float, rho: float, tail: float
 ) -> tuple[float, float]:  # fmt: skip
-    """Interval of ICC(2,1), Shrout & Fleiss' equations for F* with Satterthwaite degrees of freedom."""
+    """Interval of ICC(2,1), Shrout & Fleiss' equations for F* with Satterthwaite degrees of
+    freedom.
+    """
     from scipy.stats import f as f_distribution
 
     if ems <= 0 or not math.isfinite(rho):
@@ -269,4 +296,6 @@ def _two_way_random(
     v = (k - 1) * (n - 1) * (a + b) ** 2 / ((n - 1) * a**2 + b**2)
     f1, f2 = f_distribution.ppf(tail, n - 1, v), f_distribution.ppf(tail, v, n - 1)
     rest = k * jms + (k * n - k - n) * ems
-    return _ratio(n * (bms - f1 * ems), f1 * rest + n * bms), _ratio(n * (f2 * bms - ems), rest + n * f2 * bms)
+    return _ratio(n * (bms - f1 * ems), f1 * rest + n * bms), _ratio(
+        n * (f2 * bms - ems), rest + n * f2 * bms
+    )

@@ -38,10 +38,12 @@ def compare(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Agreement of all raters: pairs, all coders, all coders and models; frames, utterances, events, answers, amounts.
+    """Agreement of all raters: pairs, all coders, all coders and models; frames, utterances,
+    events, answers, amounts.
 
-    Frames lie ``hop_s`` apart in the middle of each hop. An event of one rater is matched by another's when onset and
-    offset lie within the tolerances. Values that are not defined are nan; ``not_measured`` says why.
+    Frames lie ``hop_s`` apart in the middle of each hop. An event of one rater is matched by
+    another's when onset and offset lie within the tolerances. Values that are not defined are nan;
+    ``not_measured`` says why.
     """
     names = list(dict.fromkeys(w for r in rated for w in (*r.spans, *r.answers)))
     models = sorted({m for r in rated for m in r.models})
@@ -72,14 +74,20 @@ def compare(
 def _frames(one: Rated, names: Sequence[str], hop_s: float) -> np.ndarray:
     """Codes ``(R, T)``: 1 marked, 0 not marked, -1 did not look at the recording."""
     times_s = grid(one.extent_s, hop_s)
-    rows = [on_grid(one.spans[n], times_s).astype(int) if n in one.spans else np.full(len(times_s), -1) for n in names]
+    rows = [
+        on_grid(one.spans[n], times_s).astype(int) if n in one.spans else np.full(len(times_s), -1)
+        for n in names
+    ]
     return np.stack(rows)
 
 
 def _not_measured(rated: Sequence[Rated], people: set[str]) -> list[dict[str, str]]:
     found = []
     if len(people) < LEAST_PEOPLE:
-        why = f"people: {len(people)}; frames of one person hang together, so intervals need at least {LEAST_PEOPLE}"
+        why = (
+            f"people: {len(people)}; frames of one person hang together, so intervals need at "
+            f"least {LEAST_PEOPLE}"
+        )
         found.append({"what": "intervals", "reason": why})
     if len(rated) < LEAST_ICC:
         why = f"recordings: {len(rated)}; the intraclass correlation needs at least {LEAST_ICC}"
@@ -87,7 +95,8 @@ def _not_measured(rated: Sequence[Rated], people: set[str]) -> list[dict[str, st
     unknown = [r.recording for r in rated if not r.extent_known]
     if unknown:
         why = (
-            f"the length of {len(unknown)} recordings is not known ({', '.join(unknown[:3])}): frames end with the "
+            f"the length of {len(unknown)} recordings is not known ({', '.join(unknown[:3])}): "
+            "frames end with the "
             "last mark, and kappa and alpha differ from those over the whole recording"
         )
         found.append({"what": "length", "reason": why})
@@ -98,8 +107,17 @@ def _undefined(pairs: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
     found = []
     for pair in pairs:
         if "kappa" in pair and math.isnan(pair["kappa"]):
-            both = "marked anything" if pair["n_events_a"] + pair["n_events_b"] == 0 else "left a frame unmarked"
-            found.append({"what": f"kappa and alpha of {pair['a']} – {pair['b']}", "reason": f"neither {both}"})
+            both = (
+                "marked anything"
+                if pair["n_events_a"] + pair["n_events_b"] == 0
+                else "left a frame unmarked"
+            )
+            found.append(
+                {
+                    "what": f"kappa and alpha of {pair['a']} – {pair['b']}",
+                    "reason": f"neither {both}",
+                }
+            )
     return found
 
 
@@ -116,9 +134,14 @@ class _Maker:
     """Numbers of raters and groups of raters, over the same recordings."""
 
     def __init__(
-        self, rated: Sequence[Rated], names: Sequence[str], frames: Sequence[np.ndarray], people: Sequence[str],
-        n_bootstrap: int, seed: int,
-    ) -> None:  # fmt: skip
+        self,
+        rated: Sequence[Rated],
+        names: Sequence[str],
+        frames: Sequence[np.ndarray],
+        people: Sequence[str],
+        n_bootstrap: int,
+        seed: int,
+    ) -> None:
         self._rated, self._names, self._frames, self._people = rated, list(names), frames, people
         self._n_bootstrap, self._seed = n_bootstrap, seed
 
@@ -128,7 +151,11 @@ class _Maker:
 
     def rater(self, name: str) -> dict[str, Any]:
         looked = [r for r in self._rated if name in r.spans]
-        frames = [f[self._names.index(name)] for r, f in zip(self._rated, self._frames, strict=True) if name in r.spans]
+        frames = [
+            f[self._names.index(name)]
+            for r, f in zip(self._rated, self._frames, strict=True)
+            if name in r.spans
+        ]
         marked = sum(int(f.sum()) for f in frames)
         n = sum(len(f) for f in frames)
         spans = [span for r in looked for span in r.spans[name]]
@@ -140,14 +167,18 @@ class _Maker:
             "share_marked": marked / n if n else math.nan,
         }
 
-    def pair(self, a: str, b: str, tolerance_s: float, offset_tolerance_s: float | None) -> dict[str, Any]:
+    def pair(
+        self, a: str, b: str, tolerance_s: float, offset_tolerance_s: float | None
+    ) -> dict[str, Any]:
         """Two raters, over the recordings that both looked at."""
         i, j = self._names.index(a), self._names.index(b)
         both = [k for k, r in enumerate(self._rated) if a in r.spans and b in r.spans]
         found: dict[str, Any] = {"a": a, "b": b, "recordings": len(both), **self._answers([a, b])}
         if not both:
             return found | {"reason": "no recording in which both marked segments"}
-        tables = np.stack([agreement.confusion(self._frames[k][i], self._frames[k][j], [0, 1])[0] for k in both])
+        tables = np.stack(
+            [agreement.confusion(self._frames[k][i], self._frames[k][j], [0, 1])[0] for k in both]
+        )
         pairs = [self._rated[k].spans for k in both]
         events = [match_events(s[a], s[b], tolerance_s, offset_tolerance_s) for s in pairs]
         return {
@@ -155,7 +186,9 @@ class _Maker:
             "n_frames": int(tables.sum()),
             "raw_agreement": float(np.trace(tables.sum(axis=0)) / tables.sum()),
             "kappa": agreement.cohen_from_table(tables.sum(axis=0)),
-            "kappa_interval": self._interval(lambda w: agreement.cohen_from_table(_sum(w, tables)), both),
+            "kappa_interval": self._interval(
+                lambda w: agreement.cohen_from_table(_sum(w, tables)), both
+            ),
             "alpha": agreement.alpha_from_coincidences(_symmetric(tables.sum(axis=0)), [0, 1]),
             **self._units([a, b], both),
             **self._events(events, both),
@@ -193,11 +226,15 @@ class _Maker:
         return {"n_answers": len(both), "answers_same": same, "answers_kappa": kappa}
 
     def _units(self, names: Sequence[str], chosen: Sequence[int]) -> dict[str, Any]:
-        """Agreement on utterances, of the recordings that have a transcript and that all of them looked at."""
+        """Agreement on utterances, of the recordings that have a transcript and that all of them
+        looked at.
+        """
         some = [self._rated[k] for k in chosen if self._rated[k].units]
         if not some:
             return {"n_utterances": 0, "utterances_kappa": math.nan}
-        said = np.stack([np.concatenate([on_units(r.spans[n], r.units) for r in some]) for n in names])
+        said = np.stack(
+            [np.concatenate([on_units(r.spans[n], r.units) for r in some]) for n in names]
+        )
         if len(names) == 2:
             return {
                 "n_utterances": said.shape[1],
@@ -214,15 +251,25 @@ class _Maker:
         return {"icc_seconds_marked": [asdict(form) for form in agreement.icc(seconds).values()]}
 
     def together(self, names: Sequence[str]) -> dict[str, Any]:
-        """All of several raters at once: Fleiss' kappa where all looked, Krippendorff's alpha over everything."""
+        """All of several raters at once: Fleiss' kappa where all looked, Krippendorff's alpha over
+        everything.
+        """
         index = [self._names.index(n) for n in names]
         frames = [f[index] for f in self._frames]
         used = [k for k, f in enumerate(frames) if ((f >= 0).any(axis=1)).sum() > 1]
         full = [k for k in used if (frames[k] >= 0).all()]
-        found: dict[str, Any] = {"raters": list(names), "recordings": len(used), **self._answers_together(names)}
+        found: dict[str, Any] = {
+            "raters": list(names),
+            "recordings": len(used),
+            **self._answers_together(names),
+        }
         if not used:
             return found | {"reason": "no recording in which two of them marked segments"}
-        absent = [n for n, i in zip(names, index, strict=True) if all((f[i] < 0).all() for f in self._frames)]
+        absent = [
+            n
+            for n, i in zip(names, index, strict=True)
+            if all((f[i] < 0).all() for f in self._frames)
+        ]
         if absent:
             return found | {"reason": f"{', '.join(absent)} says nothing of when"}
         tables = np.stack([agreement.coincidences(frames[k], 2) for k in used])

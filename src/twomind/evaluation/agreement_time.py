@@ -1,4 +1,6 @@
-"""Agreement over time: marks on a grid, events paired one to one, stretches on which raters differ. numpy and scipy."""
+"""Agreement over time: marks on a grid, events paired one to one, stretches on which raters differ.
+numpy and scipy.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,18 @@ def on_grid(spans: Spans, times_s: np.ndarray) -> np.ndarray:
 
 
 def on_units(spans: Spans, units: Spans) -> np.ndarray:
-    """1 for every unit ``(U,)`` of which at least half is marked (utterances, fixed windows), else 0."""
-    marked = [sum(max(0.0, min(b, end_s) - max(a, start_s)) for a, b in _joined(spans)) for start_s, end_s in units]
+    """1 for every unit ``(U,)`` of which at least half is marked (utterances, fixed windows), else
+    0.
+    """
+    marked = [
+        sum(max(0.0, min(b, end_s) - max(a, start_s)) for a, b in _joined(spans))
+        for start_s, end_s in units
+    ]
     # Half a microsecond: times that were written with milliseconds are not exact in binary.
-    return np.array([m >= (end - start) / 2 - 5e-7 for m, (start, end) in zip(marked, units, strict=True)], float)
+    return np.array(
+        [m >= (end - start) / 2 - 5e-7 for m, (start, end) in zip(marked, units, strict=True)],
+        float,
+    )
 
 
 def _joined(spans: Spans) -> list[tuple[float, float]]:
@@ -55,8 +65,12 @@ def grid(extent_s: float, hop_s: float) -> np.ndarray:
     return (np.arange(max(1, math.ceil(extent_s / hop_s - 1e-9))) + 0.5) * hop_s
 
 
-def spans_of_score(times_s: np.ndarray, score: np.ndarray, threshold: float = 0.5) -> list[tuple[float, float]]:
-    """Where a score track lies above the threshold: a sample holds until the next one, nan is never above."""
+def spans_of_score(
+    times_s: np.ndarray, score: np.ndarray, threshold: float = 0.5
+) -> list[tuple[float, float]]:
+    """Where a score track lies above the threshold: a sample holds until the next one, nan is never
+    above.
+    """
     times_s, score = np.asarray(times_s, float), np.asarray(score, float)
     if not len(times_s):
         return []
@@ -64,7 +78,10 @@ def spans_of_score(times_s: np.ndarray, score: np.ndarray, threshold: float = 0.
     ends_s = np.append(times_s[1:], times_s[-1] + last)
     above = np.nan_to_num(score, nan=-math.inf) > threshold
     edges = np.flatnonzero(np.diff(np.r_[0, above.astype(int), 0]))
-    return [(float(times_s[a]), float(ends_s[b - 1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return [
+        (float(times_s[a]), float(ends_s[b - 1]))
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -95,8 +112,8 @@ class Events:
 
 
 def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | None = None) -> Events:
-    """Pair spans one to one whose onsets lie within ``onset_s`` and offsets within ``offset_s`` (None: the same;
-    ``inf``: any offset of a span that overlaps).
+    """Pair spans one to one whose onsets lie within ``onset_s`` and offsets within ``offset_s``
+    (None: the same; ``inf``: any offset of a span that overlaps).
 
     As many pairs as possible, and among those the ones with the smallest sum of errors.
     """
@@ -110,7 +127,9 @@ def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | Non
     # Half a microsecond: times that were written with milliseconds are not exact in binary.
     fits = (np.abs(error[..., 0]) <= onset_s + 5e-7) & (np.abs(error[..., 1]) <= offset_s + 5e-7)
     if not math.isfinite(offset_s):
-        fits &= (first[:, None, 0] <= second[None, :, 1]) & (second[None, :, 0] <= first[:, None, 1])
+        fits &= (first[:, None, 0] <= second[None, :, 1]) & (
+            second[None, :, 0] <= first[:, None, 1]
+        )
     cost = np.abs(error).sum(axis=-1)
     # A pair is worth more than all errors together, so that no pair is given up for a closer one.
     worth = float(cost[fits].sum()) + 1.0 if fits.any() else 1.0
@@ -127,8 +146,9 @@ def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | Non
 
 @dataclass(frozen=True)
 class Compared:
-    """One rater's span beside the other's. ``state``: ``matched``; ``limits`` (they overlap, but begin or end farther
-    apart than the tolerance); ``only a``, ``only b``. Errors are b minus a, in seconds; nan where one has none."""
+    """One rater's span beside the other's. ``state``: ``matched``; ``limits`` (they overlap, but
+    begin or end farther apart than the tolerance); ``only a``, ``only b``. Errors are b minus a, in
+    seconds; nan where one has none."""
 
     state: str
     a: tuple[float, float] | None
@@ -157,7 +177,9 @@ def by_segment(a: Spans, b: Spans, events: Events) -> list[Compared]:
 
 def _overlapping(span: tuple[float, float], others: Spans, taken: set[int]) -> int | None:
     """The free one of ``others`` that shares most time with ``span``."""
-    shared = [(min(span[1], b) - max(span[0], a), j) for j, (a, b) in enumerate(others) if j not in taken]
+    shared = [
+        (min(span[1], b) - max(span[0], a), j) for j, (a, b) in enumerate(others) if j not in taken
+    ]
     most, j = max(shared, default=(0.0, -1))
     return j if most > 0 else None
 
@@ -166,8 +188,8 @@ def _overlapping(span: tuple[float, float], others: Spans, taken: set[int]) -> i
 class Disagreement:
     """A stretch that some raters marked and others did not.
 
-    ``at_border``: it adjoins a stretch that all marked, so they differ about its limits only; ``within_tolerance``: and
-    by no more than the tolerance.
+    ``at_border``: it adjoins a stretch that all marked, so they differ about its limits only;
+    ``within_tolerance``: and by no more than the tolerance.
     """
 
     start_s: float
@@ -184,7 +206,9 @@ def disagreements(raters: Mapping[str, Spans], tolerance_s: float = 0.0) -> list
     who: list[tuple[str, ...]] = []
     for start_s, end_s in pairwise(edges):
         middle_s = (start_s + end_s) / 2
-        who.append(tuple(r for r, spans in raters.items() if any(a <= middle_s < b for a, b in spans)))
+        who.append(
+            tuple(r for r, spans in raters.items() if any(a <= middle_s < b for a, b in spans))
+        )
     pieces: list[tuple[float, float, tuple[str, ...]]] = []
     for start_s, end_s, marked in ((*e, w) for e, w in zip(pairwise(edges), who, strict=True)):
         if pieces and pieces[-1][2] == marked:
@@ -204,14 +228,21 @@ def disagreements(raters: Mapping[str, Spans], tolerance_s: float = 0.0) -> list
 
 
 def bootstrap(
-    value: Callable[[np.ndarray], Any], groups: Sequence[str], n_bootstrap: int = 2000, seed: int = 0, least: int = 5
+    value: Callable[[np.ndarray], Any],
+    groups: Sequence[str],
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+    least: int = 5,
 ) -> list[float] | None:
-    """95 % percentile interval over resampled people: ``value(weights (B, N))`` → ``(B,)`` for N recordings.
+    """95 % percentile interval over resampled people: ``value(weights (B, N))`` → ``(B,)`` for N
+    recordings.
 
-    None with fewer than ``least`` people: frames of one recording hang together, so an interval over frames would be
-    far too narrow, and one over so few people says nothing.
+    None with fewer than ``least`` people: frames of one recording hang together, so an interval
+    over frames would be far too narrow, and one over so few people says nothing.
     """
     if len(set(groups)) < least:
         return None
-    found = interval(np.asarray(value(person_weights(np.asarray(groups), n_bootstrap, seed)), float))
+    found = interval(
+        np.asarray(value(person_weights(np.asarray(groups), n_bootstrap, seed)), float)
+    )
     return found if all(math.isfinite(v) for v in found) else None

@@ -1,8 +1,9 @@
-"""Shortcut rows that every table carries, fitted on training people only: what can be had without looking at a face.
+"""Shortcut rows that every table carries, fitted on training people only: what can be had without
+looking at a face.
 
-A row is a probability per class for every scored row, ``(N, C)``. The decision is taken as for any model: the most
-probable class, and of two classes "present" only above one half. So a question whose training rate is exactly .500 (BAH
-question 5) is called absent.
+A row is a probability per class for every scored row, ``(N, C)``. The decision is taken as for any
+model: the most probable class, and of two classes "present" only above one half. So a question
+whose training rate is exactly .500 (BAH question 5) is called absent.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ PENALTY = 0.5
 
 @dataclass(frozen=True)
 class Seen:
-    """What a shortcut may look at, one entry per row: ``question (N,)`` text, ``length (N,)`` (nan: not known),
-    ``position (N,)`` in [0, 1] (nan: a whole recording)."""
+    """What a shortcut may look at, one entry per row: ``question (N,)`` text, ``length (N,)`` (nan:
+    not known), ``position (N,)`` in [0, 1] (nan: a whole recording)."""
 
     question: np.ndarray
     length: np.ndarray
@@ -42,29 +43,42 @@ def _rates(y: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def question_only(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> np.ndarray:
-    """Training rates of each row's question; of a question never seen, the rates over all questions."""
+    """Training rates of each row's question; of a question never seen, the rates over all
+    questions.
+    """
     rates = {q: _rates(y[train.question == q], n_classes) for q in np.unique(train.question)}
     everywhere = np.mean(list(rates.values()), axis=0)
     return np.array([rates.get(q, everywhere) for q in test.question])
 
 
 def position(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> np.ndarray:
-    """Training rates in each of ten equal parts of an answer; a part without training rows has the overall rates."""
+    """Training rates in each of ten equal parts of an answer; a part without training rows has the
+    overall rates.
+    """
     everywhere = _rates(y, n_classes)
     part = np.minimum((train.position * N_POSITIONS).astype(int), N_POSITIONS - 1)
-    rates = np.array([_rates(y[part == b], n_classes) if (part == b).any() else everywhere for b in range(N_POSITIONS)])
+    rates = np.array(
+        [
+            _rates(y[part == b], n_classes) if (part == b).any() else everywhere
+            for b in range(N_POSITIONS)
+        ]
+    )
     return rates[np.minimum((test.position * N_POSITIONS).astype(int), N_POSITIONS - 1)]
 
 
 def _columns(seen: Seen, questions: Sequence[str], mean: float, sd: float) -> np.ndarray:
-    """``(N, 2 + Q)``: one, standardised ``log(1 + length)``, and the question (an unknown one: all zero)."""
+    """``(N, 2 + Q)``: one, standardised ``log(1 + length)``, and the question (an unknown one: all
+    zero).
+    """
     length = (np.log1p(seen.length) - mean) / sd
     known = seen.question[:, None] == np.array(questions)[None, :]
     return np.column_stack([np.ones(len(length)), length, known])
 
 
 def length_question(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> np.ndarray:
-    """Softmax regression on the question and ``log(1 + length)`` with a small L2 penalty (not on the constant)."""
+    """Softmax regression on the question and ``log(1 + length)`` with a small L2 penalty (not on
+    the constant).
+    """
     from scipy.optimize import minimize
 
     log = np.log1p(train.length)
@@ -81,14 +95,19 @@ def length_question(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> n
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(x.shape[1], n_classes)
         p = softmax(weights, x)
-        value = -np.log(np.maximum((p * answer).sum(axis=1), 1e-300)).sum() + (free * weights**2).sum() / 2
+        value = (
+            -np.log(np.maximum((p * answer).sum(axis=1), 1e-300)).sum()
+            + (free * weights**2).sum() / 2
+        )
         return float(value), (x.T @ (p - answer) + free * weights).ravel()
 
     found = minimize(loss, np.zeros(x.shape[1] * n_classes), jac=True, method="L-BFGS-B")
     return softmax(found.x.reshape(x.shape[1], n_classes), _columns(test, questions, mean, sd))
 
 
-def shortcut_rows(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> tuple[dict[str, np.ndarray], list[str]]:
+def shortcut_rows(
+    train: Seen, y: np.ndarray, n_classes: int, test: Seen
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """Every shortcut that these data allow, ``name → (N, C)``, and why another one is absent.
 
     ``y (M,)`` are the training labels of ``train``; rows that nobody coded must be left out before.
@@ -97,7 +116,10 @@ def shortcut_rows(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> tup
     if not len(y):
         return {}, ["no shortcut rows: the fold has no labelled training recording"]
     rates = _rates(y, n_classes)
-    found = {"prevalence": np.tile(rates, (n, 1)), "constant": np.tile(np.eye(n_classes)[rates.argmax()], (n, 1))}
+    found = {
+        "prevalence": np.tile(rates, (n, 1)),
+        "constant": np.tile(np.eye(n_classes)[rates.argmax()], (n, 1)),
+    }
     absent = []
     several = len(set(train.question)) > 1
     if several:

@@ -1,4 +1,6 @@
-"""From runs to a table: what answers one question, every figure with its interval, shortcuts beside it."""
+"""From runs to a table: what answers one question, every figure with its interval, shortcuts beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,26 @@ from twomind.evaluation.metrics import interval
 from twomind.evaluation.runs import filled
 from twomind.types import Run
 
-METRICS = ("macro_f1", "weighted_f1", "war", "uar", "ap", "ap_bah", "auc", "within_question_auc", "ece", "brier")
+METRICS = (
+    "macro_f1",
+    "weighted_f1",
+    "war",
+    "uar",
+    "ap",
+    "ap_bah",
+    "auc",
+    "within_question_auc",
+    "ece",
+    "brier",
+)
 #: More rows than this are grouped by equal predictions, and fewer resamples are drawn.
 MANY_ROWS = 20_000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of one seed at one level, all folds together, without the uncoded ones; nothing is missing any more.
+    """Rows of one seed at one level, all folds together, without the uncoded ones; nothing is
+    missing any more.
 
     ``fold (N,)`` names the training recordings; ``n (N,)`` is how often each row counts.
     """
@@ -42,13 +56,20 @@ class Sample:
         return replace(self, probs=probs)
 
     def where(self, keep: np.ndarray) -> Sample:
-        return Sample(*(getattr(self, k)[keep] for k in ("y", "probs", "subject", "question", "fold", "n")))
+        return Sample(
+            *(getattr(self, k)[keep] for k in ("y", "probs", "subject", "question", "fold", "n"))
+        )
 
     def compressed(self) -> Sample:
-        """Equal rows of one person joined into one that counts more often: the same figures, fewer rows."""
+        """Equal rows of one person joined into one that counts more often: the same figures, fewer
+        rows.
+        """
         if len(self.y) < 300:
             return self
-        codes = [np.unique(v, return_inverse=True)[1] for v in (self.subject, self.question, self.fold, self.y)]
+        codes = [
+            np.unique(v, return_inverse=True)[1]
+            for v in (self.subject, self.question, self.fold, self.y)
+        ]
         table = np.column_stack([*codes, self.probs])
         _, first, index = np.unique(table, axis=0, return_index=True, return_inverse=True)
         return replace(self.where(first), n=np.bincount(index.ravel(), self.n))
@@ -69,7 +90,9 @@ def figure(samples: Sequence[Sample], metric: str) -> float:
     return float(np.mean([s.bound[metric](s.n) for s in samples]))
 
 
-def resampled(samples: Sequence[Sample], metric: str, subjects: Sequence[str], drawn: np.ndarray) -> np.ndarray:
+def resampled(
+    samples: Sequence[Sample], metric: str, subjects: Sequence[str], drawn: np.ndarray
+) -> np.ndarray:
     """The metric in every resample of people ``(B,)``, mean over the seeds."""
     place = {s: i for i, s in enumerate(subjects)}
     found = []
@@ -92,7 +115,8 @@ def _joined(runs: Sequence[Run], level: str, beside: str | None = None) -> Sampl
         probs = filled(rows, run.fill)
         if beside is not None:
             probs = filled(replace(rows, probs=rows.beside[beside]), run.fill)
-        # Scores are comparable where the model is the same: folds with the same training recordings are one.
+        # Scores are comparable where the model is the same: folds with the same training recordings
+        # are one.
         source = settings_hash({"train": run.fold.train, "val": run.fold.val})
         parts.append((rows.y, probs, rows.subject, rows.question, np.full(len(rows), source)))
     y, probs, subject, question, fold = (np.concatenate([p[k] for p in parts]) for k in range(5))
@@ -111,7 +135,9 @@ class Line:
     figures: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, list[float]] = field(default_factory=dict)
     per_person: Mapping[str, float] = field(default_factory=dict)
-    unadapted: Mapping[str, float] = field(default_factory=dict)  # the same people without adaptation
+    unadapted: Mapping[str, float] = field(
+        default_factory=dict
+    )  # the same people without adaptation
     person_ci: tuple[float, float] = (math.nan, math.nan)
     paired: people.Paired | None = None
     p_holm: float = math.nan
@@ -129,7 +155,11 @@ class Line:
 
     @property
     def person_sd(self) -> float:
-        return float(np.std(list(self.per_person.values()), ddof=1)) if len(self.per_person) > 1 else math.nan
+        return (
+            float(np.std(list(self.per_person.values()), ddof=1))
+            if len(self.per_person) > 1
+            else math.nan
+        )
 
     @property
     def worst(self) -> float:
@@ -161,11 +191,18 @@ class Board:
 
 
 def _key(run: Run) -> tuple[str, ...]:
-    return (run.model, run.method, json.dumps(dict(run.config), sort_keys=True), run.saw.words(), run.reset)
+    return (
+        run.model,
+        run.method,
+        json.dumps(dict(run.config), sort_keys=True),
+        run.saw.words(),
+        run.reset,
+    )
 
 
 def check_alike(runs: Sequence[Run]) -> None:
-    """All runs are of one task with its classes in one order, and same-named folds hold the same data.
+    """All runs are of one task with its classes in one order, and same-named folds hold the same
+    data.
 
     Raises:
         BadInput: they are not; the message names the two runs.
@@ -173,22 +210,31 @@ def check_alike(runs: Sequence[Run]) -> None:
     first = runs[0]
     for run in runs[1:]:
         if run.task.classes != first.task.classes:
-            order = "the order of classes is a contract; " if set(run.task.classes) == set(first.task.classes) else ""
+            order = (
+                "the order of classes is a contract; "
+                if set(run.task.classes) == set(first.task.classes)
+                else ""
+            )
             raise BadInput(
-                f"{run.name} has the classes {run.task.classes}, {first.name} has {first.task.classes}: {order}"
+                f"{run.name} has the classes {run.task.classes}, {first.name} has "
+                f"{first.task.classes}: {order}"
                 "figures of the two cannot stand in one table"
             )
         if run.task != first.task:
             raise BadInput(
-                f"{run.name} is about {run.task.name!r} ({run.task.grain}), {first.name} about {first.task.name!r} "
+                f"{run.name} is about {run.task.name!r} ({run.task.grain}), {first.name} about "
+                f"{first.task.name!r} "
                 f"({first.task.grain}): make a page for each task"
             )
     prints: dict[tuple[str, ...], Run] = {}
     for run in runs:
-        other = prints.setdefault((run.dataset, run.fold.protocol, run.fold.name, str(run.windows)), run)
+        other = prints.setdefault(
+            (run.dataset, run.fold.protocol, run.fold.name, str(run.windows)), run
+        )
         if other.fingerprint != run.fingerprint:
             raise BadInput(
-                f"{run.name} and {other.name} are of the fold {run.fold.name!r}, but its data, labels or features "
+                f"{run.name} and {other.name} are of the fold {run.fold.name!r}, but its data, "
+                "labels or features "
                 "changed between them; make the older one again"
             )
 
@@ -211,12 +257,14 @@ def boards(
     check_alike(runs)
     lacking = [r for r in runs if level is not None and level not in r.rows]
     if lacking:
-        raise BadInput(f"level {level}: {lacking[0].name} has rows per {', '.join(lacking[0].rows)} only")
+        raise BadInput(
+            f"level {level}: {lacking[0].name} has rows per {', '.join(lacking[0].rows)} only"
+        )
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.dataset, run.fold.protocol, json.dumps(dict(run.windows), sort_keys=True)), []).append(
-            run
-        )
+        groups.setdefault(
+            (run.dataset, run.fold.protocol, json.dumps(dict(run.windows), sort_keys=True)), []
+        ).append(run)
     found = []
     for n, group in enumerate(groups.values()):
         if progress:
@@ -226,7 +274,9 @@ def boards(
 
 
 def _label(key: tuple[str, ...], keys: Iterable[tuple[str, ...]]) -> str:
-    """A line's name: the method, with the model, settings or reset rule only where they tell lines apart."""
+    """A line's name: the method, with the model, settings or reset rule only where they tell lines
+    apart.
+    """
     keys = list(keys)
     model, method, config, _, reset = key
     if all(k[1] == "source-only" for k in keys):  # nothing adapts: the lines are models
@@ -250,7 +300,11 @@ def by_seed(runs: Sequence[Run]) -> dict[int, list[Run]]:
     for run in runs:
         same = [r for r in found.setdefault(run.seed, []) if r.fold.name == run.fold.name]
         if same:
-            raise BadInput(f"two runs of {run.method} on the fold {run.fold.name!r} with seed {run.seed}: give one")
+            raise BadInput(
+                f"two runs of {run.method} on the fold {run.fold.name!r} with seed {run.seed}: "
+                "give "
+                "one"
+            )
         found[run.seed].append(run)
     return {s: sorted(found[s], key=lambda r: r.fold.name) for s in sorted(found)}
 
@@ -268,24 +322,35 @@ def _board(runs: Sequence[Run], metric: str, n_bootstrap: int, seed: int, level:
     one_seed = next(iter(whole.values()))
     for name in baselines.NAMES:
         if all(name in r.rows[level].beside for r in one_seed):
-            lines.append(Line(baselines.WORDS[name], "shortcut", "labels", (_joined(one_seed, level, name),)))
+            lines.append(
+                Line(baselines.WORDS[name], "shortcut", "labels", (_joined(one_seed, level, name),))
+            )
     for model in dict.fromkeys(k[0] for k in grouped):
         own = [g for k, g in named.values() if k[0] == model]
         if not any(k[0] == model and k[1] == "source-only" for k, _ in named.values()):
-            name = baselines.WORDS["no_adaptation"] + ("" if len({k[0] for k in grouped}) == 1 else f" · {model}")
+            name = baselines.WORDS["no_adaptation"] + (
+                "" if len({k[0] for k in grouped}) == 1 else f" · {model}"
+            )
             most = max(own, key=lambda g: sum(map(len, g.values())))
             samples = tuple(_joined(rs, level, "no_adaptation") for rs in most.values())
             lines.append(Line(name, "base", "nothing", samples))
-    for name, (key, mine_by_seed) in sorted(named.items(), key=lambda i: (i[1][0][1] != "source-only", i[0])):
+    for name, (key, mine_by_seed) in sorted(
+        named.items(), key=lambda i: (i[1][0][1] != "source-only", i[0])
+    ):
         mine = [r for rs in mine_by_seed.values() for r in rs]
         kind = "base" if key[1] == "source-only" else "method"
         samples = tuple(_joined(rs, level) for rs in mine_by_seed.values())
         missing = [
-            f"{len(rs)} of {len(folds)} folds with seed {s}" for s, rs in mine_by_seed.items() if len(rs) < len(folds)
+            f"{len(rs)} of {len(folds)} folds with seed {s}"
+            for s, rs in mine_by_seed.items()
+            if len(rs) < len(folds)
         ]
         if missing or set(mine_by_seed) != set(seeds):
             missing = missing or [f"seeds {sorted(mine_by_seed)} of {seeds}"]
-            notes.append(f"{name}: {'; '.join(missing)}. Its figures are over other answers than the other lines")
+            notes.append(
+                f"{name}: {'; '.join(missing)}. Its figures are over other answers than the other "
+                "lines"
+            )
         part = max((r.seen.get("part_of_the_test", 0) for r in mine), default=0)
         saw = mine[0].saw.words() + (" (part of the test)" if part else "")
         lines.append(Line(name, kind, saw, samples, tuple(mine)))
@@ -330,12 +395,18 @@ def _persons(samples: Sequence[Sample], metric: str) -> dict[str, float]:
     each: dict[str, list[float]] = {}
     for sample in samples:
         for s in np.unique(sample.subject):
-            here = np.repeat(np.flatnonzero(sample.subject == s), sample.n[sample.subject == s].astype(int))
-            each.setdefault(str(s), []).append(people.OF_ONE[metric](sample.y[here], sample.probs[here]))
+            here = np.repeat(
+                np.flatnonzero(sample.subject == s), sample.n[sample.subject == s].astype(int)
+            )
+            each.setdefault(str(s), []).append(
+                people.OF_ONE[metric](sample.y[here], sample.probs[here])
+            )
     return {s: float(np.mean(v)) for s, v in each.items()}
 
 
-def _measured(line: Line, level: str, metric: str, spread: Mapping[str, np.ndarray], seed: int) -> Line:
+def _measured(
+    line: Line, level: str, metric: str, spread: Mapping[str, np.ndarray], seed: int
+) -> Line:
     c = line.samples[0].probs.shape[1]
     figures = {m: figure(line.samples, m) for m in spread}
     intervals = {m: interval(values) for m, values in spread.items()}
@@ -345,7 +416,9 @@ def _measured(line: Line, level: str, metric: str, spread: Mapping[str, np.ndarr
     low, high = interval(values[picks].mean(axis=1))
     paired, base = None, {}
     if line.kind == "method":
-        base = _persons([_joined(rs, level, "no_adaptation") for rs in by_seed(line.runs).values()], metric)
+        base = _persons(
+            [_joined(rs, level, "no_adaptation") for rs in by_seed(line.runs).values()], metric
+        )
         paired = people.paired(own, base, seed=seed)
     one_class, constant = _constant(line, figures, c)
     measured = [np.isfinite(r.rows[level].probs).all(axis=1) for r in line.runs]
@@ -360,7 +433,10 @@ def _measured(line: Line, level: str, metric: str, spread: Mapping[str, np.ndarr
         n_one_class=one_class,
         constant=constant,
         coverage=float(np.concatenate(measured).mean()) if measured else 1.0,
-        seconds={k: mean_known([r.seconds.get(k, math.nan) for r in line.runs]) for k in ("begin", "step")},
+        seconds={
+            k: mean_known([r.seconds.get(k, math.nan) for r in line.runs])
+            for k in ("begin", "step")
+        },
         peak_mb=max((r.peak_mb for r in line.runs), default=math.nan),
     )
 
@@ -371,9 +447,11 @@ def mean_known(values: Sequence[float]) -> float:
 
 
 def _constant(line: Line, figures: Mapping[str, float], c: int) -> tuple[int, str]:
-    """How many people are told one class only, and why the line counts as a constant predictor ("" when not).
+    """How many people are told one class only, and why the line counts as a constant predictor (""
+    when not).
 
-    Looked at pooled, and as a mean over people: one class per person lies on the curve only in the second.
+    Looked at pooled, and as a mean over people: one class per person lies on the curve only in the
+    second.
     """
     f1s, wars, one = [], [], 0
     for sample in line.samples:
@@ -391,7 +469,9 @@ def _constant(line: Line, figures: Mapping[str, float], c: int) -> tuple[int, st
     return one, ""
 
 
-def _against(line: Line, lines: Sequence[Line], spreads: Mapping[str, Mapping[str, np.ndarray]]) -> Line:
+def _against(
+    line: Line, lines: Sequence[Line], spreads: Mapping[str, Mapping[str, np.ndarray]]
+) -> Line:
     """Differences to the shortcuts over the same resamples: value, low, high."""
     if line.kind == "shortcut":
         return line
@@ -413,7 +493,8 @@ MAX_PAIRED_LINES = 6
 
 
 def against_each_other(board: Board, seed: int = 0) -> list[dict[str, Any]]:
-    """Methods and models, each pair person by person; the one with the larger figure first. p adjusted by Holm.
+    """Methods and models, each pair person by person; the one with the larger figure first. p
+    adjusted by Holm.
 
     Lines over other people than the first line's are left out: they cannot be paired.
     """

@@ -1,7 +1,9 @@
-"""Metrics of C >= 2 classes, own definitions, numpy only, in the manner of :mod:`twomind.evaluation.metrics`.
+"""Metrics of C >= 2 classes, own definitions, numpy only, in the manner of
+:mod:`twomind.evaluation.metrics`.
 
-Shapes: labels ``y (N,)`` of 0 … C-1, ``probs (N, C)``, ``weights``: None, or ``(N,)``, or ``(B, N)`` for B resamples at
-once. A metric returns a float, or ``(B,)`` for B resamples; nan where it is not defined.
+Shapes: labels ``y (N,)`` of 0 … C-1, ``probs (N, C)``, ``weights``: None, or ``(N,)``, or ``(B,
+N)`` for B resamples at once. A metric returns a float, or ``(B,)`` for B resamples; nan where it is
+not defined.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ NEAR_CURVE = 0.01
 
 
 def decide(probs: np.ndarray) -> np.ndarray:
-    """The class said ``(N,)``. Ties go to the earlier class: of two, "present" is said only above one half."""
+    """The class said ``(N,)``. Ties go to the earlier class: of two, "present" is said only above
+    one half.
+    """
     if probs.shape[1] == 2:
         return (probs[:, 1] > THRESHOLD).astype(int)
     return probs.argmax(axis=1)
@@ -28,7 +32,10 @@ def decide(probs: np.ndarray) -> np.ndarray:
 def _check(y: np.ndarray, probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y, probs = np.asarray(y), np.asarray(probs, float)
     if probs.ndim != 2 or y.shape != probs.shape[:1] or not len(y):
-        raise ValueError(f"expected labels (N,) and probabilities (N, C) of one length, got {y.shape}, {probs.shape}")
+        raise ValueError(
+            f"expected labels (N,) and probabilities (N, C) of one length, got {y.shape}, "
+            f"{probs.shape}"
+        )
     if y.min() < 0 or y.max() >= probs.shape[1] or not np.isfinite(probs).all():
         raise ValueError(f"expected labels 0 … {probs.shape[1] - 1} and finite probabilities")
     return y.astype(int), probs
@@ -62,7 +69,9 @@ def macro_f1(y: np.ndarray, probs: np.ndarray, weights: Weights = None) -> Any:
 
 
 def macro_f1_present(y: np.ndarray, probs: np.ndarray) -> float:
-    """Mean F1 of the classes that are there or said, as scikit-learn does it: for people who show one class only."""
+    """Mean F1 of the classes that are there or said, as scikit-learn does it: for people who show
+    one class only.
+    """
     table = confusion(y, probs)[0]
     there = table.sum(axis=0) + table.sum(axis=1) > 0
     return float(f1_per_class(y, probs)[there].mean())
@@ -89,25 +98,35 @@ def uar(y: np.ndarray, probs: np.ndarray, weights: Weights = None) -> Any:
     table = confusion(y, probs, weights)
     recall = _ratio(np.diagonal(table, axis1=1, axis2=2), table.sum(axis=2))
     there = np.isfinite(recall)
-    return _out(_ratio(np.where(there, recall, 0).sum(axis=1), there.sum(axis=1).astype(float)), single)
+    return _out(
+        _ratio(np.where(there, recall, 0).sum(axis=1), there.sum(axis=1).astype(float)), single
+    )
 
 
 def brier(y: np.ndarray, probs: np.ndarray, weights: Weights = None) -> Any:
-    """Half the squared distance of probabilities and answer: of two classes, the usual Brier score."""
+    """Half the squared distance of probabilities and answer: of two classes, the usual
+    Brier score.
+    """
     y, probs = _check(y, probs)
     w, single = _rows(weights, len(y))
     far = ((probs - np.eye(probs.shape[1])[y]) ** 2).sum(axis=1) / 2
     return _out(_ratio(w @ far, w.sum(axis=1)), single)
 
 
-def top_ece(y: np.ndarray, probs: np.ndarray, n_bins: int = metrics.N_BINS, weights: Weights = None) -> Any:
-    """Expected calibration error of the probability of the class that is said, bins of equal width."""
+def top_ece(
+    y: np.ndarray, probs: np.ndarray, n_bins: int = metrics.N_BINS, weights: Weights = None
+) -> Any:
+    """Expected calibration error of the probability of the class that is said, bins of
+    equal width.
+    """
     y, probs = _check(y, probs)
     said = decide(probs)
     return metrics.ece((said == y).astype(int), probs[np.arange(len(y)), said], n_bins, weights)
 
 
-def _each_class(y: np.ndarray, probs: np.ndarray, metric: Callable[..., Any], weights: Weights) -> Any:
+def _each_class(
+    y: np.ndarray, probs: np.ndarray, metric: Callable[..., Any], weights: Weights
+) -> Any:
     """Of two classes the metric of the second; of more, the mean over classes against the rest."""
     if probs.shape[1] == 2:
         return metric((y == 1).astype(int), probs[:, 1], weights)
@@ -130,18 +149,26 @@ def risk_coverage(y: np.ndarray, probs: np.ndarray) -> np.ndarray:
 
 
 def aurc(y: np.ndarray, probs: np.ndarray) -> float:
-    """Area under risk and coverage: the mean, over all rows, of the risk when all rows at least as sure answer."""
+    """Area under risk and coverage: the mean, over all rows, of the risk when all rows at least as
+    sure answer.
+    """
     curve = risk_coverage(y, probs)
     return float((np.diff(curve[:, 0], prepend=0.0) * curve[:, 1]).sum())
 
 
 def constant_f1(war: float, n_classes: int = 2) -> float:
-    """Macro-F1 of a predictor that always says one class and is right in the share ``war``: WAR / (1 + WAR) of two."""
+    """Macro-F1 of a predictor that always says one class and is right in the share ``war``: WAR /
+    (1 + WAR) of two.
+    """
     return 2 * war / (1 + war) / n_classes
 
 
-def on_constant_curve(macro: float, war: float, n_classes: int = 2, near: float = NEAR_CURVE) -> bool:
-    """Whether (WAR, macro-F1) is what a constant predictor would get: then the row shows no skill in telling apart."""
+def on_constant_curve(
+    macro: float, war: float, n_classes: int = 2, near: float = NEAR_CURVE
+) -> bool:
+    """Whether (WAR, macro-F1) is what a constant predictor would get: then the row shows no skill
+    in telling apart.
+    """
     return abs(macro - constant_f1(war, n_classes)) <= near
 
 
@@ -150,7 +177,8 @@ def bound(
 ) -> dict[str, Callable[..., Any]]:
     """All metrics with labels and probabilities bound: name → ``metric(weights=None)``.
 
-    ``f1_<c>`` is the F1 of class c. ``fold (N,)`` as in :func:`twomind.evaluation.metrics.within_question_auc`.
+    ``f1_<c>`` is the F1 of class c. ``fold (N,)`` as in
+    :func:`twomind.evaluation.metrics.within_question_auc`.
     """
     y, probs = _check(y, probs)
     c = probs.shape[1]
@@ -159,7 +187,11 @@ def bound(
         return metrics.within_question_auc(labels, score, question, fold, weights)
 
     def ece(weights: Weights = None) -> Any:
-        return metrics.ece(y, probs[:, 1], weights=weights) if c == 2 else top_ece(y, probs, weights=weights)
+        return (
+            metrics.ece(y, probs[:, 1], weights=weights)
+            if c == 2
+            else top_ece(y, probs, weights=weights)
+        )
 
     found: dict[str, Callable[..., Any]] = {
         "macro_f1": lambda weights=None: macro_f1(y, probs, weights),

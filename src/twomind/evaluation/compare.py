@@ -1,4 +1,6 @@
-"""Every method on every fold of a protocol, beside no adaptation; parallel over folds, resumable."""
+"""Every method on every fold of a protocol, beside no adaptation; parallel over folds,
+resumable.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ class _Plan:
 
 
 def _once(summary: Summary) -> Summary:
-    """A summary that is made once: the source windows of one fold and model are the same for every method and seed."""
+    """A summary that is made once: the source windows of one fold and model are the same for every
+    method and seed.
+    """
     made: list[Mapping[str, Any]] = []
 
     @functools.wraps(summary)
@@ -56,8 +60,9 @@ def _once(summary: Summary) -> Summary:
 def _fold(plan: _Plan, fold: Fold) -> tuple[list[Run], dict[str, str]]:
     """All methods and seeds on one fold, and which methods refused it and why.
 
-    The model is made once, the features are checked once. A method may refuse a person (SHOT does, when it is handed
-    neutral clips alone): that costs its own line this fold, and the table says so; the others go on.
+    The model is made once, the features are checked once. A method may refuse a person (SHOT does,
+    when it is handed neutral clips alone): that costs its own line this fold, and the table says
+    so; the others go on.
     """
     model = plan.model_for_fold(fold)
     reader = Reader(plan.features, {r.id: r for r in plan.dataset.recordings()})
@@ -75,13 +80,25 @@ def _fold(plan: _Plan, fold: Fold) -> tuple[list[Run], dict[str, str]]:
             "model_name": plan.model_name,
             "check_content": plan.check_content,
         }
-        base = run(fold, plan.dataset, reader, model, plan.methods[BASE], plan.task, method=BASE, **options)
+        base = run(
+            fold, plan.dataset, reader, model, plan.methods[BASE], plan.task, method=BASE, **options
+        )
         runs.append(base)
         for name, adapter in plan.methods.items():
             if name == BASE:
                 continue
             try:
-                one = run(fold, plan.dataset, reader, model, adapter, plan.task, method=name, unadapted=base, **options)
+                one = run(
+                    fold,
+                    plan.dataset,
+                    reader,
+                    model,
+                    adapter,
+                    plan.task,
+                    method=name,
+                    unadapted=base,
+                    **options,
+                )
             except BadInput as error:
                 refused[name] = str(error)
                 continue
@@ -110,20 +127,26 @@ def compare(
     order: Callable[[Fold, int], Fold] | None = None,
     workers: int = 1,
 ) -> list[Run]:
-    """Run ``methods`` (names, or name → configured method) on every fold of ``protocol``, and no adaptation with them.
+    """Run ``methods`` (names, or name → configured method) on every fold of ``protocol``, and no
+    adaptation with them.
 
-    ``model_for_fold(fold)`` makes the source model from the fold's training recordings (and keeps it where it wants to
-    be resumed: a run is read back only for a model with the same weights). ``summary_for(model)`` makes the summary of
-    :func:`twomind.evaluation.run.run`. With ``workers`` > 1 everything given must be picklable. Runs lie under ``out``;
-    asked again, whole ones are read back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
+    ``model_for_fold(fold)`` makes the source model from the fold's training recordings (and keeps
+    it where it wants to be resumed: a run is read back only for a model with the same weights).
+    ``summary_for(model)`` makes the summary of :func:`twomind.evaluation.run.run`. With ``workers``
+    > 1 everything given must be picklable. Runs lie under ``out``; asked again, whole ones are read
+    back. What failed, and which method refused which fold, is in ``out/ledger.jsonl``.
     ``order(fold, seed)`` puts the test recordings of a fold into another order, for each seed.
-    ``check_content=False`` is for studies that put one recording's content into another on purpose; every run then
-    says so.
+    ``check_content=False`` is for studies that put one recording's content into another on purpose;
+    every run then says so.
 
     Raises:
         Partial: some folds failed, the others are done and kept.
     """
-    given = dict(methods) if isinstance(methods, Mapping) else {n: adaptation.load_method(n) for n in methods}
+    given = (
+        dict(methods)
+        if isinstance(methods, Mapping)
+        else {n: adaptation.load_method(n) for n in methods}
+    )
     plan = _Plan(
         dataset=dataset,
         features=features,
@@ -148,7 +171,9 @@ def compare(
         engine.run(functools.partial(_fold, plan), folds, engine.n_workers(workers, len(folds))), 1
     ):
         name = outcome.item.name
-        ledger.append(name, state="done" if outcome.ok else "failed", error=outcome.error, trace=outcome.trace)
+        ledger.append(
+            name, state="done" if outcome.ok else "failed", error=outcome.error, trace=outcome.trace
+        )
         if outcome.ok and outcome.result is not None:
             found[name], refused = outcome.result
             for method, why in refused.items():
@@ -161,7 +186,8 @@ def compare(
             progress(f"fold {name}", n, len(folds))
     if failed:
         raise Partial(
-            f"{len(failed)} of {len(folds)} folds failed, the others are kept in {out}; first: {failed[0]}. "
+            f"{len(failed)} of {len(folds)} folds failed, the others are kept in {out}; first: "
+            f"{failed[0]}. "
             "Run again to try only what is missing"
         )
     return [r for fold in folds for r in found[fold.name]]

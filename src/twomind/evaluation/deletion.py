@@ -1,4 +1,6 @@
-"""Deletion test of evidence: does taking out the cited span lower the score more than taking out a random one?"""
+"""Deletion test of evidence: does taking out the cited span lower the score more than taking out a
+random one?
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,14 @@ def _odds(model: FusionRecogniser, x: Features) -> float | None:
 
 
 def falls(
-    model: FusionRecogniser, xs: Sequence[Features], width_s: float = 3.0, n_random: int = 8, seed: int = 0
+    model: FusionRecogniser,
+    xs: Sequence[Features],
+    width_s: float = 3.0,
+    n_random: int = 8,
+    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Falls of the log-odds ``(N, 2)``, cited span and mean of the random ones, and whose they are ``(N,)``.
+    """Falls of the log-odds ``(N, 2)``, cited span and mean of the random ones, and whose they are
+    ``(N,)``.
 
     Recordings under twice the width, or of which nothing is left, are left out.
     """
@@ -49,7 +56,9 @@ def falls(
     return np.array(rows).reshape(-1, 2), np.array(people)
 
 
-def bites(values: np.ndarray, people: np.ndarray, seed: int = 0, n_bootstrap: int = 1000) -> dict[str, Any]:
+def bites(
+    values: np.ndarray, people: np.ndarray, seed: int = 0, n_bootstrap: int = 1000
+) -> dict[str, Any]:
     """Figures of what :func:`falls` gave, of one model or of several folds joined."""
     if not len(values):
         return {"n": 0, "cited_bites": False, "reason": "no recording is long enough and scored"}
@@ -76,8 +85,8 @@ def deletion_test(
 ) -> dict[str, Any]:
     """Fall of the log-odds when ``width_s`` seconds are taken out: the cited ones, and random ones.
 
-    ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the width, or of which
-    nothing is left, are left out. ``cited_bites``: the lower end is above zero.
+    ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the
+    width, or of which nothing is left, are left out. ``cited_bites``: the lower end is above zero.
     """
     found = bites(*falls(model, xs, width_s, n_random, seed), seed, n_bootstrap)
     return found | {"width_s": width_s} if found["n"] else found

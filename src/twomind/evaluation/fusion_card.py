@@ -1,4 +1,6 @@
-"""Figures of a fusion model on people it never saw, for its card: skill, shortcuts, reliability, *when*, absence."""
+"""Figures of a fusion model on people it never saw, for its card: skill, shortcuts, reliability,
+*when*, absence.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,16 @@ NOT_FOR = (
 )
 
 
-def video_probs(model: FusionRecogniser, items: Sequence[Item], without: Sequence[str] = ()) -> np.ndarray:
-    """Probability of "any class but the first" per recording ``(N,)``, some modalities taken away."""
+def video_probs(
+    model: FusionRecogniser, items: Sequence[Item], without: Sequence[str] = ()
+) -> np.ndarray:
+    """Probability of "any class but the first" per recording ``(N,)``, some modalities
+    taken away.
+    """
     net = model.net
-    logits = [rows_of(net, i.grid.without(*without) if without else i.grid)[1].logits() for i in items]
+    logits = [
+        rows_of(net, i.grid.without(*without) if without else i.grid)[1].logits() for i in items
+    ]
     return 1 - softmax(np.stack(logits))[:, 0]
 
 
@@ -42,7 +50,9 @@ def moments(model: FusionRecogniser, items: Sequence[Item]) -> list[Moments]:
             odds = rows.logits[at, 1:].max(axis=1) - rows.logits[at, 0]
             score = np.where(rows.valid[at], odds, np.nan)
             present = (item.frame_y[at] > 0).astype(int)
-            found.append(Moments(item.subject, item.question or "", at / len(item.grid), present, score))
+            found.append(
+                Moments(item.subject, item.question or "", at / len(item.grid), present, score)
+            )
     return found
 
 
@@ -53,7 +63,8 @@ def card_figures(
     seed: int = 0,
     n_bootstrap: int = 1000,
 ) -> dict[str, Any]:
-    """``skill``, ``reliability``, ``held_out_people``, ``absent_modalities`` and ``located`` for a card.
+    """``skill``, ``reliability``, ``held_out_people``, ``absent_modalities`` and ``located`` for a
+    card.
 
     ``held_out`` must be people who had no part in training, stopping or calibration.
 
@@ -80,7 +91,9 @@ def _never_seen(model: FusionRecogniser, items: Sequence[Item]) -> None:
     seen = sorted({i.subject for i in items if hashed(i.subject, people.get("salt", "")) in known})
     if seen:
         raise BadInput(
-            f"{len(seen)} of the held-out people had a part in training or calibration, for example {seen[0]}"
+            f"{len(seen)} of the held-out people had a part in training or calibration, for "
+            "example "
+            f"{seen[0]}"
         )
 
 
@@ -88,13 +101,19 @@ def _population(model: FusionRecogniser) -> str:
     n = model.card["data"]["train"]["people"]
     if model.drawn:
         return (
-            f"{n} drawn people, not real ones: every figure shows that the machinery works, and says nothing of people"
+            f"{n} drawn people, not real ones: every figure shows that the machinery works, and "
+            "says nothing of people"
         )
     return f"{n} people of the data set named on this card"
 
 
 def _answers(
-    model: FusionRecogniser, train: Sequence[Item], answered: Sequence[Item], y: np.ndarray, seed: int, n: int
+    model: FusionRecogniser,
+    train: Sequence[Item],
+    answered: Sequence[Item],
+    y: np.ndarray,
+    seed: int,
+    n: int,
 ) -> dict[str, Any]:
     subject = np.array([i.subject for i in answered])
     question = np.array([i.question or "" for i in answered])
@@ -103,7 +122,8 @@ def _answers(
     rows = {"model": p, "question": _question_rates(train, question)}
     bound = {k: metrics.bound(y, v, question) for k, v in rows.items()}
     figures: dict[str, Any] = {
-        k: {**{m: float(f()) for m, f in b.items()}, "ci": metrics.intervals(b, weights)} for k, b in bound.items()
+        k: {**{m: float(f()) for m, f in b.items()}, "ci": metrics.intervals(b, weights)}
+        for k, b in bound.items()
     }
     gain = {m: _paired(bound["model"][m], bound["question"][m], weights) for m in bound["model"]}
     n_people = len(np.unique(subject))
@@ -116,7 +136,12 @@ def _answers(
     }
     found = {
         "skill": skill,
-        "held_out_people": {"rows": figures, "gain_over_question": gain, "n_people": n_people, "n": len(answered)},
+        "held_out_people": {
+            "rows": figures,
+            "gain_over_question": gain,
+            "n_people": n_people,
+            "n": len(answered),
+        },
         "absent_modalities": _absences(model, answered, y, weights),
     }
     if len(answered) >= 20:
@@ -128,7 +153,9 @@ def _answers(
 
 
 def _question_rates(train: Sequence[Item], question: np.ndarray) -> np.ndarray:
-    """What the question alone says: its rate among the training people, drawn to the mean by one answer."""
+    """What the question alone says: its rate among the training people, drawn to the mean by one
+    answer.
+    """
     labelled = [i for i in train if i.y >= 0]
     mean = float(np.mean([min(i.y, 1) for i in labelled])) if labelled else 0.5
 
@@ -140,13 +167,18 @@ def _question_rates(train: Sequence[Item], question: np.ndarray) -> np.ndarray:
 
 
 def _paired(a: Callable[..., Any], b: Callable[..., Any], weights: np.ndarray) -> dict[str, Any]:
-    return {"value": float(a() - b()), "ci": metrics.interval(np.asarray(a(weights)) - np.asarray(b(weights)))}
+    return {
+        "value": float(a() - b()),
+        "ci": metrics.interval(np.asarray(a(weights)) - np.asarray(b(weights))),
+    }
 
 
 def _absences(
     model: FusionRecogniser, items: Sequence[Item], y: np.ndarray, weights: np.ndarray
 ) -> list[Mapping[str, Any]]:
-    """Skill with every subset of the modalities that leaves one: how it degrades when one is missing."""
+    """Skill with every subset of the modalities that leaves one: how it degrades when one is
+    missing.
+    """
     names = model.recipe.modalities
     found: list[Mapping[str, Any]] = []
     for n in range(len(names), 0, -1):

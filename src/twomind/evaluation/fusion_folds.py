@@ -1,9 +1,10 @@
-"""Train fusion models on a data set's folds, several seeds each, with figures on held-out people. Resumable.
+"""Train fusion models on a data set's folds, several seeds each, with figures on held-out people.
+Resumable.
 
-Behind ``twomind train fusion``: describe once, put all recordings on the grid, then one job per fold and seed through
-``engine``. Layout of ``out``: ``data.safetensors`` (grids and labels: keep it where the data may be kept), per fold and
-seed a model's folder, and ``study.json``. The model that validation people liked best lies in ``out`` (one fold) or
-``out/<fold>`` (several).
+Behind ``twomind train fusion``: describe once, put all recordings on the grid, then one job per
+fold and seed through ``engine``. Layout of ``out``: ``data.safetensors`` (grids and labels: keep it
+where the data may be kept), per fold and seed a model's folder, and ``study.json``. The model that
+validation people liked best lies in ``out`` (one fold) or ``out/<fold>`` (several).
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Plan:
     data_name: str = ""
     protocol: str = ""
     n_bootstrap: int = 1000
-    extra: tuple[tuple[str, Any], ...] = ()  # more for the card, for example which frozen encoders made the tracks
+    extra: tuple[
+        tuple[str, Any], ...
+    ] = ()  # more for the card, for example which frozen encoders made the tracks
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,12 @@ class Job:
     @property
     def mark(self) -> str:
         return settings_hash(
-            {"plan": asdict(self.plan), "fold": asdict(self.fold), "seed": self.seed, "data": str(_stamp(self.data))}
+            {
+                "plan": asdict(self.plan),
+                "fold": asdict(self.fold),
+                "seed": self.seed,
+                "data": str(_stamp(self.data)),
+            }
         )
 
 
@@ -81,10 +89,15 @@ def described(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> tuple[list[Item], list[Skipped]]:
-    """Items of all named recordings, described in ``workers`` processes, in the order of ``ids``."""
+    """Items of all named recordings, described in ``workers`` processes, in the order of
+    ``ids``.
+    """
     known = {r.id: r for r in dataset.recordings()}
     if absent := [i for i in ids if i not in known]:
-        raise BadInput(f"the folds name {len(absent)} recording(s) that the data set lacks: {', '.join(absent[:3])}")
+        raise BadInput(
+            f"the folds name {len(absent)} recording(s) that the data set lacks: "
+            f"{', '.join(absent[:3])}"
+        )
     found: dict[str, Item | Skipped] = {}
     outcomes = engine.run(describe, [known[i] for i in ids], engine.n_workers(workers, len(ids)))
     for n, outcome in enumerate(outcomes, start=1):
@@ -99,13 +112,20 @@ def described(
     return items, [x for i in ids if isinstance(x := found[i], Skipped)]
 
 
-def with_validation(fold: Fold, subjects: Mapping[str, str], share: float = 0.2, seed: int = 0) -> Fold:
-    """The fold, or where it has no validation people, with a share of its training people set aside as such."""
+def with_validation(
+    fold: Fold, subjects: Mapping[str, str], share: float = 0.2, seed: int = 0
+) -> Fold:
+    """The fold, or where it has no validation people, with a share of its training people set aside
+    as such.
+    """
     if fold.val:
         return fold
     people = sorted({subjects[i] for i in fold.train if i in subjects})
     if len(people) < 3:
-        raise BadInput(f"fold {fold.name!r}: {len(people)} training people are too few to set validation people aside")
+        raise BadInput(
+            f"fold {fold.name!r}: {len(people)} training people are too few to set validation "
+            "people aside"
+        )
     n = max(round(share * len(people)), 1)
     aside = set(np.random.default_rng(seed).permutation(people)[:n].tolist())
     val = tuple(i for i in fold.train if subjects.get(i) in aside)
@@ -113,7 +133,9 @@ def with_validation(fold: Fold, subjects: Mapping[str, str], share: float = 0.2,
 
 
 def train_one(job: Job, progress: Progress | None = None) -> dict[str, Any]:
-    """Train, score on held-out people and save one model; done before with the same data and settings: read it back."""
+    """Train, score on held-out people and save one model; done before with the same data and
+    settings: read it back.
+    """
     if job.threads:
         import torch
 
@@ -122,11 +144,16 @@ def train_one(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     if done is not None:
         return done
     items = {i.recording: i for i in fusion_data.read_items(job.data, job.plan.recipe)}
-    train, val, test = ([items[r] for r in ids if r in items] for ids in (job.fold.train, job.fold.val, job.fold.test))
+    train, val, test = (
+        [items[r] for r in ids if r in items]
+        for ids in (job.fold.train, job.fold.val, job.fold.test)
+    )
     settings = replace(job.plan.train, seed=job.seed)
     checkpoint = job.out / CHECKPOINT
     plan = job.plan
-    model = fit(train, val, plan.task, plan.recipe, plan.config, settings, plan.fit, checkpoint, progress)
+    model = fit(
+        train, val, plan.task, plan.recipe, plan.config, settings, plan.fit, checkpoint, progress
+    )
     figures = card_figures(model, train, test, job.seed, plan.n_bootstrap) if test else {}
     model = with_card(
         model,
@@ -187,8 +214,8 @@ def train_study(
 ) -> dict[str, Any]:
     """All folds and seeds; the table of what came out.
 
-    Killed at any time and called again, it goes on: described recordings are in the store, finished models are read,
-    an unfinished one continues from its checkpoint to the same weights.
+    Killed at any time and called again, it goes on: described recordings are in the store, finished
+    models are read, an unfinished one continues from its checkpoint to the same weights.
 
     Raises:
         BadInput: nothing to train on, or every job failed.
@@ -207,7 +234,14 @@ def train_study(
     n_jobs = len(folds) * seeds
     n = engine.n_workers(workers, n_jobs)
     jobs = [
-        Job(plan, f, plan.train.seed + s, data, _place(out, f, len(folds)) / f"seed-{plan.train.seed + s}", int(n > 1))
+        Job(
+            plan,
+            f,
+            plan.train.seed + s,
+            data,
+            _place(out, f, len(folds)) / f"seed-{plan.train.seed + s}",
+            int(n > 1),
+        )
         for f in folds
         for s in range(seeds)
     ]
@@ -217,12 +251,18 @@ def train_study(
         if outcome.result is not None:
             rows.append(outcome.result)
         else:
-            failures.append({"fold": outcome.item.fold.name, "seed": outcome.item.seed, "error": outcome.error})
+            failures.append(
+                {"fold": outcome.item.fold.name, "seed": outcome.item.seed, "error": outcome.error}
+            )
         if progress is not None:
             progress("models", done, n_jobs)
     if not rows:
         raise BadInput(f"no model could be trained: {failures[0]['error']}")
-    best = {f.name: _keep_best(out, f, len(folds), rows) for f in folds if any(r["fold"] == f.name for r in rows)}
+    best = {
+        f.name: _keep_best(out, f, len(folds), rows)
+        for f in folds
+        if any(r["fold"] == f.name for r in rows)
+    }
     study = {
         "data": plan.data_name,
         "protocol": plan.protocol,
@@ -235,16 +275,25 @@ def train_study(
         "failures": failures,
         "models": best,
     }
-    write_text(out / STUDY, json.dumps(fusion.plain(study), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        out / STUDY,
+        json.dumps(fusion.plain(study), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+    )
     return study
 
 
 def _place(out: Path, fold: Fold, n_folds: int) -> Path:
-    return out if n_folds == 1 else out / "".join(c if c.isalnum() or c in "-_." else "_" for c in fold.name)
+    return (
+        out
+        if n_folds == 1
+        else out / "".join(c if c.isalnum() or c in "-_." else "_" for c in fold.name)
+    )
 
 
 def _keep_best(out: Path, fold: Fold, n_folds: int, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Copy the seed that validation people liked best to the fold's own folder; the card names the others."""
+    """Copy the seed that validation people liked best to the fold's own folder; the card names the
+    others.
+    """
     own = [r for r in rows if r["fold"] == fold.name]
     best = max(own, key=lambda r: r["validation_score"])
     target = _place(out, fold, n_folds)

@@ -1,4 +1,6 @@
-"""Did adaptation hurt, and whom? Here labels meet the predictions of a source, an adapted and a guarded stream."""
+"""Did adaptation hurt, and whom? Here labels meet the predictions of a source, an adapted and a
+guarded stream.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from twomind.types import Status
 
 @dataclass(frozen=True)
 class PersonHarm:
-    """One person: macro-F1 in percent of the source, the adapted and the guarded stream, and what the guard did.
+    """One person: macro-F1 in percent of the source, the adapted and the guarded stream, and what
+    the guard did.
 
     ``guarded`` is nan, and its count None, where no guarded stream was walked.
     """
@@ -30,14 +33,17 @@ class PersonHarm:
     changed_guarded: int | None
     #: the guard's own log: alarms and changed answers, with window number, recording and time
     events: tuple[Mapping[str, Any], ...]
-    #: every answer that differs from the source's: ``recording``, ``start_s``, ``by`` whom (adapted, guarded), ``from``
-    #: and ``to`` which class, and whether that ``mended`` it, ``spoilt`` it or left it ``wrong``
+    #: every answer that differs from the source's: ``recording``, ``start_s``, ``by`` whom
+    #: (adapted, guarded), ``from`` and ``to`` which class, and whether that ``mended`` it,
+    #: ``spoilt`` it or left it ``wrong``
     changes: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class HarmReport:
-    """Everyone, and the share of people worse than the source by more than ``tolerance`` points, with intervals."""
+    """Everyone, and the share of people worse than the source by more than ``tolerance`` points,
+    with intervals.
+    """
 
     people: tuple[PersonHarm, ...]
     tolerance: float
@@ -53,7 +59,9 @@ class HarmReport:
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers of streams over the same windows ``(N,)``: class by ``said`` name (source, adapted, maybe guarded)."""
+    """Answers of streams over the same windows ``(N,)``: class by ``said`` name (source, adapted,
+    maybe guarded).
+    """
 
     subject: Sequence[str]
     recording: Sequence[str]
@@ -68,7 +76,8 @@ class Answers:
 def macro_f1(y: np.ndarray, said: np.ndarray, n_classes: int) -> float:
     """Mean F1 in percent over the classes that occur in ``y (N,)`` or in the answers ``said (N,)``.
 
-    A class that neither occurs nor is ever said is left out, so a stream of one class, all answered rightly, has 100.
+    A class that neither occurs nor is ever said is left out, so a stream of one class, all answered
+    rightly, has 100.
     """
     found = []
     for c in range(n_classes):
@@ -104,10 +113,18 @@ def harm_report(
     """
     if not len(source) == len(adapted) == len(guarded) == len(labels):
         lengths = len(source), len(adapted), len(guarded), len(labels)
-        raise BadInput(f"harm_report: expected three streams and labels of one length, got {lengths}")
+        raise BadInput(
+            f"harm_report: expected three streams and labels of one length, got {lengths}"
+        )
     for a, b, c in zip(source, adapted, guarded, strict=True):
-        if not (a.x.recording, a.x.span_s) == (b.x.recording, b.x.span_s) == (c.x.recording, c.x.span_s):
-            raise BadInput(f"harm_report: expected the same windows in one order; they part at {a.x.recording}")
+        if (
+            not (a.x.recording, a.x.span_s)
+            == (b.x.recording, b.x.span_s)
+            == (c.x.recording, c.x.span_s)
+        ):
+            raise BadInput(
+                f"harm_report: expected the same windows in one order; they part at {a.x.recording}"
+            )
     measured = [i for i, s in enumerate(source) if s.prediction.status is not Status.NOT_MEASURED]
     if not measured:
         return report_of([], tolerance)
@@ -120,7 +137,10 @@ def harm_report(
                 [s.x.recording for s in kept],
                 [s.x.span_s[0] for s in kept],
                 np.array([labels[i] for i in measured]),
-                {k: np.array([int(v[i].prediction.probs.argmax()) for i in measured]) for k, v in streams.items()},
+                {
+                    k: np.array([int(v[i].prediction.probs.argmax()) for i in measured])
+                    for k, v in streams.items()
+                },
                 len(kept[0].prediction.probs),
                 _logged(guarded),
             )
@@ -132,7 +152,10 @@ def harm_report(
 def people_of(answers: Answers) -> list[PersonHarm]:
     """Every person of some answers, in the order in which they come."""
     subject = np.array(answers.subject, dtype=str)
-    return [_person(str(one), np.flatnonzero(subject == one), answers) for one in dict.fromkeys(answers.subject)]
+    return [
+        _person(str(one), np.flatnonzero(subject == one), answers)
+        for one in dict.fromkeys(answers.subject)
+    ]
 
 
 def report_of(people: Sequence[PersonHarm], tolerance: float = 1.0) -> HarmReport:
@@ -142,17 +165,23 @@ def report_of(people: Sequence[PersonHarm], tolerance: float = 1.0) -> HarmRepor
         lost = [p.source - float(getattr(p, name)) for p in people]
         known = bool(lost) and bool(np.isfinite(lost).all())
         worse = sum(harmed(v, tolerance) for v in lost)
-        shares.append((worse / len(lost), wilson(worse, len(lost))) if known else (float("nan"), wilson(0, 0)))
+        shares.append(
+            (worse / len(lost), wilson(worse, len(lost))) if known else (float("nan"), wilson(0, 0))
+        )
     return HarmReport(tuple(people), tolerance, *shares[0], *shares[1])
 
 
 def harmed(lost: float, tolerance: float) -> bool:
-    """Whether a person lost more than ``tolerance`` points; one point is not more than a point by a rounding error."""
+    """Whether a person lost more than ``tolerance`` points; one point is not more than a point by a
+    rounding error.
+    """
     return round(lost, 9) > tolerance
 
 
 def _logged(guarded: Sequence[Step]) -> list[dict[str, Any]]:
-    """The guard's log after each person's last window; with one state for all, every entry once, by its recording."""
+    """The guard's log after each person's last window; with one state for all, every entry once, by
+    its recording.
+    """
     last = {s.x.subject: s for s in guarded}
     owner = {s.x.recording: s.x.subject for s in guarded}
     return [

@@ -1,8 +1,9 @@
 """What a method is handed, and nothing else; and what no fold may contain.
 
-Python cannot lock a method that walks the interpreter's stack. It can see to it that nothing a method is given leads to
-a label: windows carry none and have names that say nothing, parts that were not declared raise when touched, and a
-method's configuration is plain values, so that no data set can hide in it.
+Python cannot lock a method that walks the interpreter's stack. It can see to it that nothing a
+method is given leads to a label: windows carry none and have names that say nothing, parts that
+were not declared raise when touched, and a method's configuration is plain values, so that no data
+set can hide in it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class _Handed(Given):
         value = super().__getattribute__(name)
         if value is None and name in _SEALED:
             raise Reached(
-                f"the method reached for given.{name}, which it did not declare; name Access.{name.upper()} in its "
+                f"the method reached for given.{name}, which it did not declare; name "
+                f"Access.{name.upper()} in its "
                 "`needs`, so that tables say what it saw"
             )
         return value
@@ -66,7 +68,15 @@ class Offer(Given):
 
 def parts_of(adapter: Any) -> list[Any]:
     """The method, and the methods that it wraps."""
-    return [adapter, *(p for f in fields(adapter) if is_dataclass(v := getattr(adapter, f.name)) for p in parts_of(v))]
+    return [
+        adapter,
+        *(
+            p
+            for f in fields(adapter)
+            if is_dataclass(v := getattr(adapter, f.name))
+            for p in parts_of(v)
+        ),
+    ]
 
 
 def _settings(adapter: Any) -> dict[str, Any]:
@@ -85,12 +95,15 @@ def config_of(adapter: Adapter) -> dict[str, Any]:
         BadInput: it is no dataclass, or a field is more than a plain value.
     """
     if not is_dataclass(adapter) or isinstance(adapter, type):
-        raise BadInput(f"method {type(adapter).__name__}: expected a dataclass whose fields are its settings")
+        raise BadInput(
+            f"method {type(adapter).__name__}: expected a dataclass whose fields are its settings"
+        )
     try:
         return dict(json.loads(json.dumps(_settings(adapter))))
     except TypeError as error:
         raise BadInput(
-            f"method {type(adapter).__name__}: expected settings of plain values ({error}); what a method knows of a "
+            f"method {type(adapter).__name__}: expected settings of plain values ({error}); what a "
+            "method knows of a "
             "person or of the source comes through `given`"
         ) from error
 
@@ -105,10 +118,14 @@ def check_task(model_task: Task, task: Task) -> None:
         return
     if sorted(model_task.classes) == sorted(task.classes):
         raise BadInput(
-            f"class order: the task {task.name!r} has {task.classes}, the model {model_task.classes}. The order is a "
+            f"class order: the task {task.name!r} has {task.classes}, the model "
+            f"{model_task.classes}. The order is a "
             "contract; permute the model's outputs where it is made, not here"
         )
-    raise BadInput(f"task {task.name!r}: expected a model of the classes {task.classes}, got {model_task.classes}")
+    raise BadInput(
+        f"task {task.name!r}: expected a model of the classes {task.classes}, got "
+        f"{model_task.classes}"
+    )
 
 
 def check_access(adapter: Adapter, offered: Access, allowed: Access | None, fold: Fold) -> None:
@@ -121,7 +138,8 @@ def check_access(adapter: Adapter, offered: Access, allowed: Access | None, fold
     name = type(adapter).__name__
     if allowed is not None and needs & ~allowed:
         raise BadInput(
-            f"{name} needs {needs.words()}, but the protocol {fold.protocol!r} allows {allowed.words()}; it forbids "
+            f"{name} needs {needs.words()}, but the protocol {fold.protocol!r} allows "
+            f"{allowed.words()}; it forbids "
             f"{(needs & ~allowed).words()}"
         )
     if needs & ~offered:
@@ -138,9 +156,11 @@ def people_meet(fold: Fold, recordings: Mapping[str, Recording]) -> list[str]:
 
 
 def protocol_rules(protocol: str) -> tuple[Access | None, str]:
-    """What a protocol lets methods see (None: whatever the fold has) and when the state starts anew.
+    """What a protocol lets methods see (None: whatever the fold has) and when the state starts
+    anew.
 
-    Read from ``twomind.datasets.protocols``; a protocol that is not listed there has no rule of its own.
+    Read from ``twomind.datasets.protocols``; a protocol that is not listed there has no rule of its
+    own.
     """
     place = "twomind.datasets.protocols"
     if importlib.util.find_spec(place) is None:
@@ -158,20 +178,31 @@ def check_people(fold: Fold, recordings: Mapping[str, Recording]) -> None:
     Raises:
         BadInput: somebody is; or what is handed over before the stream is of somebody else.
     """
-    named = {i for part in (fold.train, fold.val, fold.test, fold.neutral, fold.target, fold.few) for i in part}
+    named = {
+        i
+        for part in (fold.train, fold.val, fold.test, fold.neutral, fold.target, fold.few)
+        for i in part
+    }
     unknown = sorted(named - set(recordings))
     if unknown:
-        raise BadInput(f"fold {fold.name!r}: {len(unknown)} recording(s) are not in the data set: {unknown[:3]}")
+        raise BadInput(
+            f"fold {fold.name!r}: {len(unknown)} recording(s) are not in the data set: "
+            f"{unknown[:3]}"
+        )
     shared = people_meet(fold, recordings)
     if shared and not (fold.same_people or fold.protocol in PEOPLE_MEET):
         raise BadInput(
-            f"fold {fold.name!r}: {len(shared)} people are in training and in test: {shared[:3]}. If the protocol is "
+            f"fold {fold.name!r}: {len(shared)} people are in training and in test: {shared[:3]}. "
+            "If the protocol is "
             "about another question or room, the fold says same_people=True"
         )
     tested = {recordings[i].subject for i in fold.test}
     handed = {recordings[i].subject for part in (fold.neutral, fold.target, fold.few) for i in part}
     if handed - tested:
-        raise BadInput(f"fold {fold.name!r}: handed over is somebody who is not tested: {sorted(handed - tested)[:3]}")
+        raise BadInput(
+            f"fold {fold.name!r}: handed over is somebody who is not tested: "
+            f"{sorted(handed - tested)[:3]}"
+        )
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -188,10 +219,11 @@ def _text(recording: Recording) -> tuple[str, ...]:
 
 
 def check_content(fold: Fold, reader: Reader) -> None:
-    """No test recording is, under another name, in training, in what is handed over, or in the test a second time.
+    """No test recording is, under another name, in training, in what is handed over, or in the test
+    a second time.
 
-    Found are equal rows of any track (copies, and clips cut from overlapping stretches of one take) and word-for-word
-    equal transcripts. A take that was encoded or rendered again is not found.
+    Found are equal rows of any track (copies, and clips cut from overlapping stretches of one take)
+    and word-for-word equal transcripts. A take that was encoded or rendered again is not found.
 
     Raises:
         BadInput: it is.
@@ -210,13 +242,16 @@ def check_content(fold: Fold, reader: Reader) -> None:
         a, b, where = reader.recordings[i], reader.recordings[j], place[i]
         if frozenset(pair) in overlapping:
             raise BadInput(
-                f"fold {fold.name!r}: {j} (test) and {i} (in {where}) are overlapping stretches of one file, "
+                f"fold {fold.name!r}: {j} (test) and {i} (in {where}) are overlapping stretches of "
+                "one file, "
                 f"{a.media}; windows of one moment may not be on both sides"
             )
         if _same(codes[i], codes[j]) or (texts[i] and texts[i] == texts[j]):
             raise BadInput(
-                f"fold {fold.name!r}: the test recording {j} (of {b.subject}) has the same content as {i} (of "
-                f"{a.subject}) in {where}: one of them is a duplicate, or their clips overlap. Remove it from the data"
+                f"fold {fold.name!r}: the test recording {j} (of {b.subject}) has the same content "
+                f"as {i} (of "
+                f"{a.subject}) in {where}: one of them is a duplicate, or their clips overlap. "
+                "Remove it from the data"
             )
 
 
@@ -244,7 +279,8 @@ def _sharing(codes: Mapping[str, np.ndarray]) -> set[frozenset[str]]:
     owner = np.repeat(np.arange(len(ids)), [len(codes[i]) for i in ids])
     order = np.argsort(everything, kind="stable")
     everything, owner = everything[order], owner[order]
-    # Neighbours are enough: where a code is in training and in test, some two neighbours are on either side.
+    # Neighbours are enough: where a code is in training and in test, some two neighbours are on
+    # either side.
     equal = np.flatnonzero((everything[1:] == everything[:-1]) & (owner[1:] != owner[:-1]))
     pairs = np.unique(np.stack([owner[equal], owner[equal + 1]], axis=1), axis=0)
     return {frozenset((ids[a], ids[b])) for a, b in pairs}

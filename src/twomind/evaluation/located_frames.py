@@ -1,8 +1,10 @@
-"""Does a frame score know *when*? Beside the position in the answer and the question, on people never seen.
+"""Does a frame score know *when*? Beside the position in the answer and the question, on people
+never seen.
 
-A model shows segments only when, on held-out people, its frame score (1) tells marked from unmarked moments *inside* an
-answer better than chance and better than the position in the answer, and (2) over all moments beats what question and
-position together would say; each time at the lower end of the interval, paired by person.
+A model shows segments only when, on held-out people, its frame score (1) tells marked from unmarked
+moments *inside* an answer better than chance and better than the position in the answer, and (2)
+over all moments beats what question and position together would say; each time at the lower end of
+the interval, paired by person.
 """
 
 from __future__ import annotations
@@ -20,15 +22,19 @@ from twomind.evaluation import metrics
 STEP_S = 0.6
 N_BINS = 10
 HOW = (
-    f"moments every {STEP_S:g} s of coded answers; inside answers: pairs of one answer, pooled; overall: AUC over all "
-    f"moments; position: the rate in each tenth of an answer, question: its rate, both learnt on the training people; "
+    f"moments every {STEP_S:g} s of coded answers; inside answers: pairs of one answer, pooled; "
+    "overall: AUC over all "
+    "moments; position: the rate in each tenth of an answer, question: its rate, both learnt on "
+    "the training people; "
     "95 % percentile intervals over people, gains paired by person"
 )
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Coded moments of one answer, ``(F,)``: ``position`` in [0, 1), ``present`` 0 or 1, ``score`` (nan: none)."""
+    """Coded moments of one answer, ``(F,)``: ``position`` in [0, 1), ``present`` 0 or 1, ``score``
+    (nan: none).
+    """
 
     subject: str
     question: str
@@ -43,7 +49,9 @@ class Moments:
 
 @dataclass(frozen=True)
 class Shortcuts:
-    """Rates of marked moments on training people: per tenth of an answer ``(N_BINS,)``, per question, overall."""
+    """Rates of marked moments on training people: per tenth of an answer ``(N_BINS,)``, per
+    question, overall.
+    """
 
     position: np.ndarray
     question: Mapping[str, float]
@@ -54,7 +62,11 @@ class Shortcuts:
         at = np.minimum((moments.position * N_BINS).astype(int), N_BINS - 1)
         place = _odds(self.position[at])
         asked = np.full(len(at), _odds(self.question.get(moments.question, self.overall)))
-        return {"position": place, "question": asked, "question_position": place + asked - _odds(self.overall)}[row]
+        return {
+            "position": place,
+            "question": asked,
+            "question_position": place + asked - _odds(self.overall),
+        }[row]
 
 
 def _odds(p: Any) -> Any:
@@ -77,9 +89,12 @@ def shortcuts(train: Sequence[Moments]) -> Shortcuts:
         return float((y.sum() + 10 * overall) / (len(y) + 10))
 
     asked = {
-        q: rate(np.concatenate([m.present for m in train if m.question == q])) for q in {m.question for m in train}
+        q: rate(np.concatenate([m.present for m in train if m.question == q]))
+        for q in {m.question for m in train}
     }
-    return Shortcuts(np.array([rate(present[at == b]) for b in range(N_BINS)]), asked, float(overall))
+    return Shortcuts(
+        np.array([rate(present[at == b]) for b in range(N_BINS)]), asked, float(overall)
+    )
 
 
 Scorer = Callable[[Moments], np.ndarray]
@@ -95,7 +110,9 @@ def _inside(moments: Sequence[Moments], score: Scorer) -> np.ndarray:
 
 
 def _measured(moments: Sequence[Moments]) -> list[Moments]:
-    """Moments with a score. One without is no evidence either way and counts for none of the rows."""
+    """Moments with a score. One without is no evidence either way and counts for none of
+    the rows.
+    """
     found = []
     for m in moments:
         ok = np.isfinite(m.score)
@@ -107,7 +124,9 @@ def _measured(moments: Sequence[Moments]) -> list[Moments]:
 def locate_frames(
     held_out: Sequence[Moments], known: Shortcuts, seed: int = 0, n_bootstrap: int = 1000
 ) -> dict[str, Any]:
-    """Figures of a frame score on held-out people beside the shortcut rows; whether it ``locates``, and the reason."""
+    """Figures of a frame score on held-out people beside the shortcut rows; whether it ``locates``,
+    and the reason.
+    """
     moments = _measured(held_out)
     marked = [m for m in moments if 0 < m.present.sum() < len(m.present)]
     n_people = len({m.subject for m in marked})
@@ -116,7 +135,8 @@ def locate_frames(
         return {
             **base,
             "locates": False,
-            "reason": f"only {n_people} held-out person has answers with both marked and unmarked moments",
+            "reason": f"only {n_people} held-out person has answers with both marked and unmarked "
+            "moments",
         }
     rows: dict[str, Scorer] = {
         "model": lambda m: m.score,
@@ -152,7 +172,9 @@ def _inside_figures(
     weights = metrics.person_weights(np.array([m.subject for m in marked]), n, seed)
     pairs = {k: _inside(marked, f) for k, f in rows.items()}
     value = {k: float(r[:, 0].sum() / r[:, 1].sum()) for k, r in pairs.items()}
-    return value, {k: (weights @ r[:, 0]) / np.maximum(weights @ r[:, 1], 1e-9) for k, r in pairs.items()}
+    return value, {
+        k: (weights @ r[:, 0]) / np.maximum(weights @ r[:, 1], 1e-9) for k, r in pairs.items()
+    }
 
 
 def _overall_figures(
@@ -165,34 +187,47 @@ def _overall_figures(
     weights = metrics.person_weights(subject, n, seed)
     # In blocks: a resample weighs every moment.
     spread = {
-        k: np.concatenate([np.atleast_1d(metrics.auc(y, p, w)) for w in np.array_split(weights, max(n // 100, 1))])
+        k: np.concatenate(
+            [np.atleast_1d(metrics.auc(y, p, w)) for w in np.array_split(weights, max(n // 100, 1))]
+        )
         for k, p in scores.items()
     }
     return value, spread
 
 
 def _gain(value: Mapping[str, float], spread: Mapping[str, np.ndarray], row: str) -> dict[str, Any]:
-    return {"value": value["model"] - value[row], "ci": metrics.interval(spread["model"] - spread[row])}
+    return {
+        "value": value["model"] - value[row],
+        "ci": metrics.interval(spread["model"] - spread[row]),
+    }
 
 
 def _figures(value: Mapping[str, float], spread: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {k: {"value": v, "ci": metrics.interval(spread[k])} for k, v in value.items()}
 
 
-def _reason(locates: bool, inside: Mapping[str, float], gains: Mapping[str, Any], n_people: int) -> str:
+def _reason(
+    locates: bool, inside: Mapping[str, float], gains: Mapping[str, Any], n_people: int
+) -> str:
     def share(p: float) -> str:
         return f"{p:.0%}".replace("%", " %")
 
     low, high = gains["inside_over_position"]["ci"]
     text = (
-        f"of two moments of one answer, one marked and one not, the frame score picks the marked one in "
-        f"{share(inside['model'])} of pairs on {n_people} people never seen, the position in the answer in "
-        f"{share(inside['position'])} (gain {gains['inside_over_position']['value']:+.2f} [{low:+.2f}, {high:+.2f}])"
+        "of two moments of one answer, one marked and one not, the frame score picks the marked "
+        "one in "
+        f"{share(inside['model'])} of pairs on {n_people} people never seen, the position in the "
+        "answer in "
+        f"{share(inside['position'])} (gain {gains['inside_over_position']['value']:+.2f} "
+        f"[{low:+.2f}, {high:+.2f}])"
     )
     if locates:
         return text
     low, high = gains["overall_over_question_position"]["ci"]
     return (
-        f"{text}; over all moments it gains {gains['overall_over_question_position']['value']:+.2f} [{low:+.2f}, "
-        f"{high:+.2f}] over question and position. A gain whose interval reaches zero shows no segments"
+        f"{text}; over all moments it gains "
+        f"{gains['overall_over_question_position']['value']:+.2f} "
+        f"[{low:+.2f}, "
+        f"{high:+.2f}] over question and position. A gain whose interval reaches zero shows no "
+        "segments"
     )

@@ -23,7 +23,11 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "mediap
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {"twomind": __version__, "python": platform.python_version(), "machine": platform.platform()}
+    found = {
+        "twomind": __version__,
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+    }
     for name in _LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
@@ -41,7 +45,9 @@ def git_state() -> dict[str, Any]:
     here = Path(__file__).parent
 
     def ask(*args: str) -> str:
-        done = subprocess.run(["git", *args], cwd=here, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(
+            ["git", *args], cwd=here, capture_output=True, text=True, timeout=20, check=True
+        )
         return done.stdout.strip()
 
     try:
@@ -59,20 +65,26 @@ def model_digest(model: Any) -> str:
         return ""
     digest = hashlib.sha256()
     for name, value in sorted(model.params().items()):
-        array = np.ascontiguousarray(value.detach().cpu().float().numpy() if hasattr(value, "detach") else value)
+        array = np.ascontiguousarray(
+            value.detach().cpu().float().numpy() if hasattr(value, "detach") else value
+        )
         digest.update(f"{name}{array.shape}{array.dtype}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
 def code_digest(*things: Any) -> str:
-    """SHA-256 of the source files that define the given objects: changed code does not read old runs."""
+    """SHA-256 of the source files that define the given objects: changed code does not read old
+    runs.
+    """
     digest = hashlib.sha256()
     for thing in things:
         thing = inspect.unwrap(thing) if callable(thing) else thing
         thing = thing.func if isinstance(thing, partial) else thing
         try:
-            file = inspect.getsourcefile(thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing))
+            file = inspect.getsourcefile(
+                thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
+            )
         except TypeError:
             continue
         if file and Path(file).is_file():
@@ -84,13 +96,16 @@ class Memory:
     """High-water mark of this process's memory from ``start`` on."""
 
     def __init__(self) -> None:
-        # Linux lowers the mark to what is in use now; elsewhere the mark is that of the whole process so far.
+        # Linux lowers the mark to what is in use now; elsewhere the mark is that of the whole
+        # process so far.
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
     def peak_mb(self) -> float:
         with contextlib.suppress(OSError, StopIteration):
-            lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+            lines = (
+                Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+            )
             return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
         try:
             import resource

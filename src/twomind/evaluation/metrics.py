@@ -1,7 +1,9 @@
-"""Metrics of a two-class score, own definitions, numpy only; and the participant bootstrap around them.
+"""Metrics of a two-class score, own definitions, numpy only; and the participant bootstrap around
+them.
 
-Shapes: labels ``y (N,)`` of 0 and 1, scores ``p (N,)`` in [0, 1], ``weights``: None, or ``(N,)``, or ``(B, N)`` for B
-resamples at once. A metric returns a float, or ``(B,)`` for B resamples; nan where it is not defined (one class only).
+Shapes: labels ``y (N,)`` of 0 and 1, scores ``p (N,)`` in [0, 1], ``weights``: None, or ``(N,)``,
+or ``(B, N)`` for B resamples at once. A metric returns a float, or ``(B,)`` for B resamples; nan
+where it is not defined (one class only).
 """
 
 from __future__ import annotations
@@ -36,14 +38,18 @@ def _ratio(a: np.ndarray, b: np.ndarray, empty: float = np.nan) -> np.ndarray:
 def _check(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y, p = np.asarray(y), np.asarray(p, float)
     if y.shape != p.shape or y.ndim != 1 or not len(y):
-        raise ValueError(f"expected labels and scores (N,) of one length, got {y.shape} and {p.shape}")
+        raise ValueError(
+            f"expected labels and scores (N,) of one length, got {y.shape} and {p.shape}"
+        )
     if not np.isin(y, (0, 1)).all() or not np.isfinite(p).all():
         raise ValueError("expected labels 0 or 1 and finite scores")
     return y.astype(float), p
 
 
 def f1(y: np.ndarray, p: np.ndarray, positive: int = 1, weights: Weights = None) -> Any:
-    """F1 of one class; "present" is said when ``p > 0.5``; 0 when the class is neither there nor predicted."""
+    """F1 of one class; "present" is said when ``p > 0.5``; 0 when the class is neither there nor
+    predicted.
+    """
     y, p = _check(y, p)
     w, single = _rows(weights, len(y))
     said, is_it = (p > THRESHOLD) == bool(positive), y == positive
@@ -52,13 +58,17 @@ def f1(y: np.ndarray, p: np.ndarray, positive: int = 1, weights: Weights = None)
 
 
 def macro_f1(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
-    """Unweighted mean of the F1 of both classes (AVGF1 of the ABAW challenge) at the threshold 0.5."""
+    """Unweighted mean of the F1 of both classes (AVGF1 of the ABAW challenge) at the
+    threshold 0.5.
+    """
     w, single = _rows(weights, len(y))
     return _out((f1(y, p, 1, w) + f1(y, p, 0, w)) / 2, single)
 
 
 def _by_score(y: np.ndarray, p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of positives and negatives per distinct score, in falling order of the score, ``(B, G)`` each."""
+    """Weight of positives and negatives per distinct score, in falling order of the score, ``(B,
+    G)`` each.
+    """
     order = np.argsort(-p, kind="stable")
     first = np.flatnonzero(np.r_[True, np.diff(p[order]) != 0])
     pos, neg = w[:, order] * y[order], w[:, order] * (1 - y[order])
@@ -77,13 +87,15 @@ def average_precision(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> 
 def ap_bah(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
     """AP as the BAH data set's code defines it: trapezoids over the thresholds 0, .001 … .999.
 
-    Precision is 0 where nothing is predicted.
-    Coarse scores lose area: a constant score gets half the prevalence, where ``average_precision`` gets the prevalence.
+    Precision is 0 where nothing is predicted. Coarse scores lose area: a constant score gets half
+    the prevalence, where ``average_precision`` gets the prevalence.
     """
     y, p = _check(y, p)
     w, single = _rows(weights, len(y))
     thresholds = np.arange(1000) / 1000
-    reached = np.searchsorted(thresholds, p, side="right")  # how many thresholds are at or below the score
+    reached = np.searchsorted(
+        thresholds, p, side="right"
+    )  # how many thresholds are at or below the score
     # Between two scores that occur, nothing changes and no area is added.
     levels, index = np.unique(reached, return_inverse=True)
     group = np.eye(len(levels))[index]
@@ -93,7 +105,9 @@ def ap_bah(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
         tp, fp = (np.pad(a, ((0, 0), (0, 1))) for a in (tp, fp))
     total = w @ y
     recall, precision = _ratio(tp, total[:, None]), _ratio(tp, tp + fp, 0.0)
-    area = (-np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(axis=1) + 0.0  # never -0
+    area = (-np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(
+        axis=1
+    ) + 0.0  # never -0
     return _out(area, single)
 
 
@@ -105,23 +119,34 @@ def _pairs(y: np.ndarray, p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def auc(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
-    """Area under the ROC curve: the share of (present, absent) pairs in the right order; a tie counts half."""
+    """Area under the ROC curve: the share of (present, absent) pairs in the right order; a tie
+    counts half.
+    """
     y, p = _check(y, p)
     w, single = _rows(weights, len(y))
     return _out(_ratio(*_pairs(y, p, w)), single)
 
 
 def within_question_auc(
-    y: np.ndarray, p: np.ndarray, question: np.ndarray, fold: np.ndarray | None = None, weights: Weights = None
+    y: np.ndarray,
+    p: np.ndarray,
+    question: np.ndarray,
+    fold: np.ndarray | None = None,
+    weights: Weights = None,
 ) -> Any:
     """AUC over pairs of answers to the same question, pooled over the questions.
 
-    With ``fold (N,)`` (cross-validation), a pair counts only inside one fold: scores of two folds come from two models,
-    whose question rates differ by who was held out, and comparing them would reward or punish knowing the question.
+    With ``fold (N,)`` (cross-validation), a pair counts only inside one fold: scores of two folds
+    come from two models, whose question rates differ by who was held out, and comparing them would
+    reward or punish knowing the question.
     """
     y, p = _check(y, p)
     w, single = _rows(weights, len(y))
-    keys = [str(q) for q in question] if fold is None else [f"{q}|{k}" for q, k in zip(question, fold, strict=True)]
+    keys = (
+        [str(q) for q in question]
+        if fold is None
+        else [f"{q}|{k}" for q, k in zip(question, fold, strict=True)]
+    )
     groups = np.unique(keys, return_inverse=True)[1]
     right, total = np.zeros(len(w)), np.zeros(len(w))
     for g in range(groups.max() + 1):
@@ -132,7 +157,9 @@ def within_question_auc(
 
 
 def ece(y: np.ndarray, p: np.ndarray, n_bins: int = N_BINS, weights: Weights = None) -> Any:
-    """Expected calibration error of the probability of "present" over ``n_bins`` bins of equal width."""
+    """Expected calibration error of the probability of "present" over ``n_bins`` bins of equal
+    width.
+    """
     y, p = _check(y, p)
     w, single = _rows(weights, len(y))
     bins = np.eye(n_bins)[np.minimum((p * n_bins).astype(int), n_bins - 1)]
@@ -147,7 +174,9 @@ def brier(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
 
 
 def reliability_bins(y: np.ndarray, p: np.ndarray, n_bins: int = N_BINS) -> list[dict[str, float]]:
-    """Per non-empty bin of equal width: its range, number of answers, mean score and observed rate."""
+    """Per non-empty bin of equal width: its range, number of answers, mean score and
+    observed rate.
+    """
     y, p = _check(y, p)
     index = np.minimum((p * n_bins).astype(int), n_bins - 1)
     return [
@@ -172,21 +201,29 @@ def bound(
         "ap": lambda weights=None: average_precision(y, p, weights),
         "ap_bah": lambda weights=None: ap_bah(y, p, weights),
         "auc": lambda weights=None: auc(y, p, weights),
-        "within_question_auc": lambda weights=None: within_question_auc(y, p, question, fold, weights),
+        "within_question_auc": lambda weights=None: within_question_auc(
+            y, p, question, fold, weights
+        ),
         "ece": lambda weights=None: ece(y, p, weights=weights),
         "brier": lambda weights=None: brier(y, p, weights),
     }
 
 
 def person_weights(subject: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
-    """Resamples of whole people with replacement: how often each answer's person was drawn, ``(n_bootstrap, N)``."""
+    """Resamples of whole people with replacement: how often each answer's person was drawn,
+    ``(n_bootstrap, N)``.
+    """
     people, index = np.unique(subject, return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(len(people), np.full(len(people), 1 / len(people)), n_bootstrap)
+    draws = np.random.default_rng(seed).multinomial(
+        len(people), np.full(len(people), 1 / len(people)), n_bootstrap
+    )
     return draws[:, index].astype(float)
 
 
 def interval(samples: np.ndarray, level: float = 0.95) -> list[float]:
-    """Percentile interval of resampled values; those that are not defined (one class only) are left out."""
+    """Percentile interval of resampled values; those that are not defined (one class only) are left
+    out.
+    """
     good = samples[np.isfinite(samples)]
     if not len(good):
         return [float("nan"), float("nan")]

@@ -1,7 +1,7 @@
 """People are the unit: figures per person, paired differences, who is harmed. numpy and scipy only.
 
-Answers of one person are not independent, and the spread between people is larger than any gap between published
-methods; so every comparison here pairs people with themselves.
+Answers of one person are not independent, and the spread between people is larger than any gap
+between published methods; so every comparison here pairs people with themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ HARM = 0.01
 #: Up to this many people, every pattern of signs is tried.
 _EXACT = 14
 
-#: Figures of one person, ``(y, probs) -> float``. Their macro-F1 is over the classes they show or are told.
+#: Figures of one person, ``(y, probs) -> float``. Their macro-F1 is over the classes they show or
+#: are told.
 OF_ONE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "macro_f1": classes.macro_f1_present,
     "war": classes.war,
@@ -30,7 +31,9 @@ OF_ONE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
-def per_person(y: np.ndarray, probs: np.ndarray, subject: np.ndarray, metric: str = "macro_f1") -> dict[str, float]:
+def per_person(
+    y: np.ndarray, probs: np.ndarray, subject: np.ndarray, metric: str = "macro_f1"
+) -> dict[str, float]:
     """One figure per person, people in sorted order."""
     one = OF_ONE[metric]
     return {str(s): float(one(y[subject == s], probs[subject == s])) for s in np.unique(subject)}
@@ -55,8 +58,8 @@ def wilson(k: int, n: int, z: float = 1.959963984540054) -> list[float]:
 def sign_flip(differences: np.ndarray, n_draws: int = 10_000, seed: int = 0) -> float:
     """Two-sided p of the mean paired difference when each person's sign could as well be the other.
 
-    Exact up to 14 people; beyond, over random signs, the observed pattern counted in. The smallest p that n people can
-    give is 2 ** (1 - n).
+    Exact up to 14 people; beyond, over random signs, the observed pattern counted in. The smallest
+    p that n people can give is 2 ** (1 - n).
     """
     d = np.asarray(differences, float)
     d = d[d != 0]
@@ -83,7 +86,9 @@ def wilcoxon(differences: np.ndarray) -> float:
 
 
 def rank_biserial(differences: np.ndarray) -> float:
-    """Matched-pairs rank-biserial correlation in [-1, 1]: ranks of gains minus ranks of losses, over all ranks."""
+    """Matched-pairs rank-biserial correlation in [-1, 1]: ranks of gains minus ranks of losses,
+    over all ranks.
+    """
     from scipy.stats import rankdata
 
     d = np.asarray(differences, float)
@@ -96,7 +101,9 @@ def rank_biserial(differences: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Paired:
-    """A method against another on the same people. ``d_z`` is the mean difference in standard deviations of it."""
+    """A method against another on the same people. ``d_z`` is the mean difference in standard
+    deviations of it.
+    """
 
     n_people: int
     mean: float
@@ -121,7 +128,11 @@ def harmed(value: float, before: float, harm: float = HARM) -> bool:
 
 
 def paired(
-    a: Mapping[str, float], b: Mapping[str, float], harm: float = HARM, n_bootstrap: int = 2000, seed: int = 0
+    a: Mapping[str, float],
+    b: Mapping[str, float],
+    harm: float = HARM,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
 ) -> Paired:
     """How ``a`` differs from ``b``, person by person (both: person → figure, larger is better).
 
@@ -130,7 +141,10 @@ def paired(
     """
     if a.keys() != b.keys() or not a:
         odd = sorted(set(a) ^ set(b))[:3]
-        raise ValueError(f"paired: expected figures of the same people; only in one of them: {odd or 'nobody at all'}")
+        raise ValueError(
+            "paired: expected figures of the same people; only in one of them: "
+            f"{odd or 'nobody at all'}"
+        )
     d = np.array([a[s] - b[s] for s in sorted(a)])
     n = len(d)
     draws = np.random.default_rng(seed).integers(0, n, (n_bootstrap, n))

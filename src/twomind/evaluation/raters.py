@@ -1,4 +1,6 @@
-"""Who said what of which recording: annotations of several coders, and of models, lined up for comparison."""
+"""Who said what of which recording: annotations of several coders, and of models, lined up for
+comparison.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,10 @@ T = TypeVar("T")
 class Rated:
     """What raters marked on one recording. A rater that is not in ``spans`` did not look at it.
 
-    ``answers`` holds what each said of the recording as a whole. ``extent_known`` is False when the recording's length
-    was not known and the end of the last mark stands in for it. ``models`` names the raters that are no people.
-    ``units`` are the utterances of the transcript, empty when there is none.
+    ``answers`` holds what each said of the recording as a whole. ``extent_known`` is False when the
+    recording's length was not known and the end of the last mark stands in for it. ``models`` names
+    the raters that are no people. ``units`` are the utterances of the transcript, empty when there
+    is none.
     """
 
     recording: str
@@ -36,7 +39,9 @@ class Rated:
 
 @dataclass(frozen=True)
 class Said:
-    """One file's annotations, with where they are from; ``who`` names coders that the file leaves nameless."""
+    """One file's annotations, with where they are from; ``who`` names coders that the file leaves
+    nameless.
+    """
 
     annotations: Annotations
     path: Path
@@ -48,9 +53,10 @@ def collect(
 ) -> tuple[list[Rated], list[str]]:
     """Raters by recording, and remarks.
 
-    ``what`` is the kind of tier that is compared (``ah``, ``cue:facial`` …); ``label`` keeps marks of one label. Model
-    tiers take part where ``ah`` is compared. ``least`` raters are needed of a recording (1 when a model joins them).
-    A coder who marked one recording twice, differently, appears twice, with the files' names: agreement with oneself.
+    ``what`` is the kind of tier that is compared (``ah``, ``cue:facial`` …); ``label`` keeps marks
+    of one label. Model tiers take part where ``ah`` is compared. ``least`` raters are needed of a
+    recording (1 when a model joins them). A coder who marked one recording twice, differently,
+    appears twice, with the files' names: agreement with oneself.
 
     Raises:
         BadInput: nothing to compare, or no recording that two raters looked at.
@@ -60,22 +66,32 @@ def collect(
     for said in files:
         by_recording.setdefault(said.annotations.recording, []).append(said)
     remarks: list[str] = []
-    rated = [_rated(name, group, kind, modality, label, remarks) for name, group in by_recording.items()]
+    rated = [
+        _rated(name, group, kind, modality, label, remarks) for name, group in by_recording.items()
+    ]
     lone = [r.recording for r in rated if max(len(r.spans), len(r.answers)) < least]
     if len(lone) == len(rated):
         raise BadInput(_nothing_shared(rated, what))
     if lone:
-        remarks.append(f"{len(lone)} of {len(rated)} recordings have one rater only and are left out: {_some(lone)}")
+        remarks.append(
+            f"{len(lone)} of {len(rated)} recordings have one rater only and are left out: "
+            f"{_some(lone)}"
+        )
     return [r for r in rated if r.recording not in lone], list(dict.fromkeys(remarks))
 
 
 def _nothing_shared(rated: Sequence[Rated], what: str) -> str:
     if not any(r.spans or r.answers for r in rated):
-        return f"no tier of the kind {what!r} in these files; if yours has another name, give --name 'TIER={what}'"
+        return (
+            f"no tier of the kind {what!r} in these files; if yours has another name, give "
+            f"--name 'TIER={what}'"
+        )
     seen = "; ".join(f"{r.recording} ({', '.join(r.spans) or 'nobody'})" for r in rated[:6])
     return (
-        f"no recording was rated by two raters: {seen}. If the files are about one recording under different names, "
-        "give --recording NAME; if two files name the same coder and hold the same marks, they count once"
+        f"no recording was rated by two raters: {seen}. If the files are about one recording under "
+        "different names, "
+        "give --recording NAME; if two files name the same coder and hold the same marks, they "
+        "count once"
     )
 
 
@@ -84,8 +100,13 @@ def _some(names: Sequence[str], n: int = 5) -> str:
 
 
 def _rated(
-    name: str, group: Sequence[Said], kind: str, modality: str, label: str | None, remarks: list[str]
-) -> Rated:  # fmt: skip
+    name: str,
+    group: Sequence[Said],
+    kind: str,
+    modality: str,
+    label: str | None,
+    remarks: list[str],
+) -> Rated:
     found: dict[str, list[tuple[Said, Spans]]] = {}
     answers: dict[str, list[tuple[Said, bool]]] = {}
     models: set[str] = set()
@@ -102,19 +123,24 @@ def _rated(
         seen += said.annotations.of(kind, modality or None, PROGRAM)
         if seen and any(t.coder != PROGRAM for t in said.annotations.of(kind, modality or None)):
             remarks.append(
-                f"{said.path.name} shows the coder what {seen[0].coder or 'a model'} marked: not coded unseen"
+                f"{said.path.name} shows the coder what {seen[0].coder or 'a model'} marked: not "
+                "coded unseen"
             )
         if kind == "ah":
             for tier in said.annotations.of("answer"):
                 if tier.marks:
-                    answers.setdefault(tier.coder or said.who, []).append((said, any(m.present for m in tier.marks)))
+                    answers.setdefault(tier.coder or said.who, []).append(
+                        (said, any(m.present for m in tier.marks))
+                    )
     spans = _one_each(found)
     whole = _one_each(answers)
     if kind == "ah" and label is None:  # who marked a segment says that there is A/H
         whole |= {who: bool(marked) for who, marked in spans.items() if who not in whole}
         clash = [w for w in whole if w in spans and whole[w] != bool(spans[w])]
         if clash:
-            remarks.append(f"{name}: the answer and the segments of {', '.join(clash)} contradict each other")
+            remarks.append(
+                f"{name}: the answer and the segments of {', '.join(clash)} contradict each other"
+            )
     known = [s.annotations.duration_s for s in group if math.isfinite(s.annotations.duration_s)]
     last_s = max((s.annotations.extent_s for s in group), default=0.0)
     subject = next((s.annotations.subject for s in group if s.annotations.subject), "") or name
@@ -157,7 +183,11 @@ def with_model(
         whole = {name: answers[one.recording]} if one.recording in answers else {}
         n += bool(more or whole)
         models = one.models | ({name} if more or whole else set())
-        out.append(replace(one, spans={**one.spans, **more}, answers={**one.answers, **whole}, models=models))
+        out.append(
+            replace(
+                one, spans={**one.spans, **more}, answers={**one.answers, **whole}, models=models
+            )
+        )
     if not n:
         asked = _some([r.recording for r in out])
         have = _some(sorted({*spans, *answers})) or "none"

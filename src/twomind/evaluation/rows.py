@@ -1,4 +1,6 @@
-"""Labels laid beside predictions, at every level that has labels, with the shortcut rows of that level."""
+"""Labels laid beside predictions, at every level that has labels, with the shortcut rows of that
+level.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from twomind.types import Features, Fold, Prediction, Rows, Task
 
 
 def _pooled(tests: Sequence[str], predictions: Sequence[Prediction]) -> dict[str, Prediction]:
-    steps = [adaptation.Step(Features(i, "", {}, p.span_s), p, {}) for i, p in zip(tests, predictions, strict=True)]
+    steps = [
+        adaptation.Step(Features(i, "", {}, p.span_s), p, {})
+        for i, p in zip(tests, predictions, strict=True)
+    ]
     return adaptation.pool(steps)
 
 
@@ -30,7 +35,9 @@ def all_rows(
     predictions: Sequence[Prediction],
     plain: Sequence[Prediction],
 ) -> tuple[dict[str, Rows], list[str]]:
-    """Rows at every level that has a label, with the shortcut rows of that level; and what to know about them."""
+    """Rows at every level that has a label, with the shortcut rows of that level; and what to know
+    about them.
+    """
     levels = {}
     whole, whole_plain = _pooled(ids, predictions), _pooled(ids, plain)
     levels["recording"] = _Level(
@@ -43,23 +50,41 @@ def all_rows(
     )
     several = len(ids) > len(fold.test) or task.grain == "window"
     if several or task.grain == "clip":
-        y = np.array([labels.of_window(i, (float(a), float(b))) for i, (a, b) in zip(ids, spans, strict=True)], int)
+        y = np.array(
+            [
+                labels.of_window(i, (float(a), float(b)))
+                for i, (a, b) in zip(ids, spans, strict=True)
+            ],
+            int,
+        )
         levels["window"] = _Level(
-            list(ids), spans, y, np.array([p.probs for p in predictions]), np.array([p.probs for p in plain])
+            list(ids),
+            spans,
+            y,
+            np.array([p.probs for p in predictions]),
+            np.array([p.probs for p in plain]),
         )
     if task.grain != "clip":
-        levels["frame"] = _frame_level(fold, reader, labels, windows, ids, spans, predictions, plain)
+        levels["frame"] = _frame_level(
+            fold, reader, labels, windows, ids, spans, predictions, plain
+        )
     found, notes = {}, []
     for name, level in levels.items():
         if not (level.y >= 0).any():
             continue
-        rows, absent = _with_shortcuts(name, level, fold, reader, labels, windows, len(task.classes))
+        rows, absent = _with_shortcuts(
+            name, level, fold, reader, labels, windows, len(task.classes)
+        )
         found[name] = rows
         notes += [f"{name}: {a}" for a in absent]
     if not found:
-        raise BadInput(f"fold {fold.name!r}: no test recording has a label for the task {task.name!r}")
+        raise BadInput(
+            f"fold {fold.name!r}: no test recording has a label for the task {task.name!r}"
+        )
     if task.grain != "clip" and "frame" not in found:
-        notes.append("no moment of the test recordings is coded; windows have the label of their recording")
+        notes.append(
+            "no moment of the test recordings is coded; windows have the label of their recording"
+        )
     return found, notes
 
 
@@ -98,14 +123,18 @@ def _frame_level(
             each = np.array([source[int(k)].probs for k in here])
             table[inside] = each[at[inside]]
         half = windows.frame_hop_s / 2
-        parts.append(([i] * len(times_s), np.stack([times_s - half, times_s + half], axis=1), y, probs, base))
+        parts.append(
+            ([i] * len(times_s), np.stack([times_s - half, times_s + half], axis=1), y, probs, base)
+        )
     return _Level(
         [i for p in parts for i in p[0]],
         *(np.concatenate([p[k] for p in parts]) for k in range(1, 5)),  # type: ignore[arg-type]
     )
 
 
-def _seen(ids: Sequence[str], spans: np.ndarray, reader: Reader, level: str, use_words: bool) -> baselines.Seen:
+def _seen(
+    ids: Sequence[str], spans: np.ndarray, reader: Reader, level: str, use_words: bool
+) -> baselines.Seen:
     """What shortcuts may look at: question, length, and where in the recording a row lies."""
     length = {}
     start, whole = {}, {}
@@ -140,7 +169,8 @@ def _train_rows(
             half = windows.frame_hop_s / 2
             mine, told = [(t - half, t + half) for t in times_s], list(labels.of_frames(i, times_s))
         else:
-            # Only the spans are wanted: an empty window of the right length is cut, no array is read.
+            # Only the spans are wanted: an empty window of the right length is cut, no array is
+            # read.
             r = reader.recordings[i]
             mine = [x.span_s for x in windows.cut(Features(i, r.subject, {}, span))]
             told = [labels.of_window(i, s) for s in mine]
@@ -153,7 +183,13 @@ def _train_rows(
 
 
 def _with_shortcuts(
-    name: str, level: _Level, fold: Fold, reader: Reader, labels: Labels, windows: Windows, n_classes: int
+    name: str,
+    level: _Level,
+    fold: Fold,
+    reader: Reader,
+    labels: Labels,
+    windows: Windows,
+    n_classes: int,
 ) -> tuple[Rows, list[str]]:
     used = [reader.recordings[i] for i in (*fold.train, *fold.test)]
     use_words = all(r.words is not None for r in used)

@@ -1,4 +1,6 @@
-"""Protocol × model × method → :class:`twomind.types.Run`: the only place where labels meet predictions."""
+"""Protocol × model × method → :class:`twomind.types.Run`: the only place where labels meet
+predictions.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,22 @@ from twomind.evaluation import leaks, machine
 from twomind.evaluation.rows import all_rows
 from twomind.evaluation.runs import folder_name, read_back, save_run
 from twomind.evaluation.windows import Dataset, Labels, Reader, Reading, Windows, opaque
-from twomind.types import Access, Adapter, Example, Features, Fold, Given, Prediction, Progress, Run, State, Task
+from twomind.types import (
+    Access,
+    Adapter,
+    Example,
+    Features,
+    Fold,
+    Given,
+    Prediction,
+    Progress,
+    Run,
+    State,
+    Task,
+)
 
-#: ``summary(source windows) -> {name: array}``: what leaves the source site where no source window may.
+#: ``summary(source windows) -> {name: array}``: what leaves the source site where no source window
+#: may.
 Summary = Callable[[tuple[Example, ...]], Mapping[str, np.ndarray]]
 
 
@@ -52,7 +67,9 @@ class _Clock:
         return found
 
     def seconds(self) -> dict[str, float]:
-        """Mean of ``begin`` and ``step`` and their ``total``, by the clock and (``_cpu``) of the processor."""
+        """Mean of ``begin`` and ``step`` and their ``total``, by the clock and (``_cpu``) of the
+        processor.
+        """
         found = {}
         for k, kind in enumerate(("", "_cpu")):
             begin, step = ([pair[k] for pair in pairs] for pairs in (self.begin_s, self.step_s))
@@ -73,7 +90,9 @@ def _since(start: tuple[float, float]) -> tuple[float, float]:
 
 @dataclass
 class _Harness:
-    """One fold: reads features, keeps labels away from methods, and hands over what was declared."""
+    """One fold: reads features, keeps labels away from methods, and hands over what was
+    declared.
+    """
 
     fold: Fold
     reader: Reader
@@ -117,15 +136,24 @@ class _Harness:
     def given(self, subject: str, needs: Access) -> Given:
         """What this person's protocol offers, read only where the method needs it."""
         own = {
-            name: [i for i in getattr(self.fold, name) if self.reader.recordings[i].subject == subject]
+            name: [
+                i for i in getattr(self.fold, name) if self.reader.recordings[i].subject == subject
+            ]
             for name in ("neutral", "target", "few")
         }
         for name, ids in own.items():
             if Access[name.upper()] in needs and not ids:
-                raise BadInput(f"fold {self.fold.name!r}: the person {subject!r} has no {name} recording to hand over")
+                raise BadInput(
+                    f"fold {self.fold.name!r}: the person {subject!r} has no {name} recording to "
+                    "hand over"
+                )
 
         def windows(name: str) -> tuple[Features, ...] | None:
-            return tuple(x for i in own[name] for x in self.cut(i)) if Access[name.upper()] in needs else None
+            return (
+                tuple(x for i in own[name] for x in self.cut(i))
+                if Access[name.upper()] in needs
+                else None
+            )
 
         return leaks.Offer(
             seed=self.seed,
@@ -150,7 +178,12 @@ class _Harness:
             each = [getattr(g, name) for g in offered.values()]
             n = len(each[0]) if flag is Access.SOURCE else sum(len(e) for e in each)
             found[name] = {"recordings": len(ids), "windows": n}
-        handed = {i for n in ("neutral", "target", "few") if Access[n.upper()] in needs for i in getattr(self.fold, n)}
+        handed = {
+            i
+            for n in ("neutral", "target", "few")
+            if Access[n.upper()] in needs
+            for i in getattr(self.fold, n)
+        }
         both = sorted(handed & set(self.fold.test))
         if both:
             found["part_of_the_test"] = len(both)
@@ -165,7 +198,9 @@ def _fingerprint(fold: Fold, reader: Reader, labels: Labels) -> str:
         digest.update(f"{i}|{reader.recordings[i].subject}|{labels.of_recording(i)}|".encode())
         digest.update(reader.code(i).tobytes())
         if labels.task.grain != "clip":
-            digest.update(labels.of_frames(i, labels.windows.frames(reader.span(i))).astype(np.int8).tobytes())
+            digest.update(
+                labels.of_frames(i, labels.windows.frames(reader.span(i))).astype(np.int8).tobytes()
+            )
     return digest.hexdigest()
 
 
@@ -190,16 +225,18 @@ def run(
     check_content: bool = True,
     progress: Progress | None = None,
 ) -> Run:
-    """Walk the test recordings of a fold with one method, and lay labels beside its predictions afterwards.
+    """Walk the test recordings of a fold with one method, and lay labels beside its predictions
+    afterwards.
 
-    The method gets exactly what it ``needs`` of what the fold has and ``allowed`` permits (default, as ``reset``: the
-    protocol's own rules); its windows carry no label and a name that says nothing. ``summary`` makes what leaves the
-    source site. ``unadapted`` is the run of the same fold and model without adaptation; without it, the model is asked
-    again. With ``out``, the run is kept under
-    ``out/<name>``, and a whole one that was asked for with the same settings, data, model and code is read back.
+    The method gets exactly what it ``needs`` of what the fold has and ``allowed`` permits (default,
+    as ``reset``: the protocol's own rules); its windows carry no label and a name that says
+    nothing. ``summary`` makes what leaves the source site. ``unadapted`` is the run of the same
+    fold and model without adaptation; without it, the model is asked again. With ``out``, the run
+    is kept under ``out/<name>``, and a whole one that was asked for with the same settings, data,
+    model and code is read back.
 
-    Raises:
-        BadInput: model and task differ; the protocol does not allow what the method needs; the fold is not clean.
+    Raises: BadInput: model and task differ; the protocol does not allow what the method needs; the
+        fold is not clean.
     """
     windows = windows or Windows()
     adapter, method = _named(adapter, method)
@@ -234,7 +271,9 @@ def run(
         "reset": reset,
         "allowed": None if allowed is None else allowed.words(),
         "content_checked": check_content,
-        "code": machine.code_digest(*leaks.parts_of(adapter), model, run, leaks.Offer, adaptation.stream, summary),
+        "code": machine.code_digest(
+            *leaks.parts_of(adapter), model, run, leaks.Offer, adaptation.stream, summary
+        ),
     }
     key = settings_hash(asked)
     folder = Path(out) / folder_name(name) if out is not None else None
@@ -305,16 +344,24 @@ def _walk(
     progress: Progress | None,
     what: str,
 ) -> tuple[list[Prediction], list[dict[str, Any]]]:
-    """The predictions, and what the states' ``log`` (a guard keeps one) says happened, by the recordings' own names."""
+    """The predictions, and what the states' ``log`` (a guard keeps one) says happened, by the
+    recordings' own names.
+    """
     found, logged, known = [], [], set()
     xs = [x for _, x in tests]
-    steps = adaptation.stream(model, adapter, xs, given=lambda subject: offers[subject], reset=reset)
+    steps = adaptation.stream(
+        model, adapter, xs, given=lambda subject: offers[subject], reset=reset
+    )
     for (recording, x), step in zip(tests, steps, strict=True):
         if len(step.prediction.probs) != len(task.classes):
-            raise BadInput(f"expected {len(task.classes)} probabilities, got {len(step.prediction.probs)}")
+            raise BadInput(
+                f"expected {len(task.classes)} probabilities, got {len(step.prediction.probs)}"
+            )
         found.append(step.prediction)
         for event in step.state.get("log", ()) if isinstance(step.state, Mapping) else ():
-            if id(event) not in known:  # a log is carried on from state to state; ``logged`` keeps its entries alive
+            if (
+                id(event) not in known
+            ):  # a log is carried on from state to state; ``logged`` keeps its entries alive
                 known.add(id(event))
                 logged.append((event, {**event, "subject": x.subject, "recording": recording}))
         if progress:
@@ -336,11 +383,16 @@ def _unadapted(
     if unadapted is None:
         return [model.predict(x) for _, x in tests]
     rows = unadapted.rows["window"]
-    there = {(str(r), *map(float, s)): p for r, s, p in zip(rows.recording, rows.span_s, rows.probs, strict=True)}
+    there = {
+        (str(r), *map(float, s)): p
+        for r, s, p in zip(rows.recording, rows.span_s, rows.probs, strict=True)
+    }
     try:
         probs = [there[(i, *map(float, x.span_s))] for i, x in tests]
     except KeyError as error:
-        raise BadInput(f"unadapted: expected a run over the same windows; it lacks {error}") from error
+        raise BadInput(
+            f"unadapted: expected a run over the same windows; it lacks {error}"
+        ) from error
     return [
         Prediction(x.span_s, p)
         if np.isfinite(p).all()
@@ -350,11 +402,12 @@ def _unadapted(
 
 
 def embedding_summary(model: Any, n_per_class: int = 1) -> Summary:
-    """A summary for models with ``pooled(x) -> (D,)``: unit prototypes per class, mean and variance of source windows.
+    """A summary for models with ``pooled(x) -> (D,)``: unit prototypes per class, mean and variance
+    of source windows.
 
-    Names: ``prototypes (P, D)``, ``prototype_class (P,)``, ``mean (D,)``, ``variance (D,)`` of pooled windows;
-    ``class_mean (C, D)``, ``class_count (C,)`` of embeddings as the model's head gets them. With ``n_per_class`` > 1,
-    a class's windows are dealt in order into that many groups.
+    Names: ``prototypes (P, D)``, ``prototype_class (P,)``, ``mean (D,)``, ``variance (D,)`` of
+    pooled windows; ``class_mean (C, D)``, ``class_count (C,)`` of embeddings as the model's head
+    gets them. With ``n_per_class`` > 1, a class's windows are dealt in order into that many groups.
     """
 
     def summary(source: tuple[Example, ...]) -> dict[str, np.ndarray]:

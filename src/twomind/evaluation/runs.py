@@ -1,7 +1,9 @@
-"""A run on disk: ``NAME/run.json`` and ``NAME/predictions.safetensors``. The JSON is written last and vouches for both.
+"""A run on disk: ``NAME/run.json`` and ``NAME/predictions.safetensors``. The JSON is written last
+and vouches for both.
 
-``run.json`` holds everything a reader needs; the predictions (with the labels beside them) are kept exactly, so that
-every figure can be computed again. A run file therefore falls under the licence of its data set's labels.
+``run.json`` holds everything a reader needs; the predictions (with the labels beside them) are kept
+exactly, so that every figure can be computed again. A run file therefore falls under the licence of
+its data set's labels.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def folder_name(name: str) -> str:
 
 
 def filled(rows: Rows, fill: str) -> np.ndarray:
-    """Probabilities ``(N, C)`` with the stand-in where nothing was measured (:class:`twomind.types.Run`)."""
+    """Probabilities ``(N, C)`` with the stand-in where nothing was measured
+    (:class:`twomind.types.Run`).
+    """
     missing = ~np.isfinite(rows.probs).all(axis=1)
     if not missing.any():
         return rows.probs
@@ -60,9 +64,13 @@ def _figures(run: Run) -> dict[str, Any]:
 
 
 def save_run(run: Run, folder: Path, key: str = "") -> Path:
-    """Write a run and return its folder. ``key`` says what was asked for, so that the same can be read back."""
+    """Write a run and return its folder. ``key`` says what was asked for, so that the same can be
+    read back.
+    """
     folder = Path(folder)
-    (folder / JSON).unlink(missing_ok=True)  # a run without it is not there: what is half-written is never read
+    (folder / JSON).unlink(
+        missing_ok=True
+    )  # a run without it is not there: what is half-written is never read
     arrays: dict[str, np.ndarray] = {}
     levels: dict[str, Any] = {}
     for level, rows in run.rows.items():
@@ -76,7 +84,12 @@ def save_run(run: Run, folder: Path, key: str = "") -> Path:
         arrays[f"{level}/probs"] = rows.probs.astype(np.float64)
         for name, probs in rows.beside.items():
             arrays[f"{level}/beside/{name}"] = probs.astype(np.float64)
-        levels[level] = {"texts": texts, "beside": list(rows.beside), "reasons": dict(rows.reasons), "n": len(rows)}
+        levels[level] = {
+            "texts": texts,
+            "beside": list(rows.beside),
+            "reasons": dict(rows.reasons),
+            "n": len(rows),
+        }
     write_arrays(folder / ARRAYS, arrays, {"format": FORMAT})
     skip = {"rows", "saw", "task", "fold"}
     body = {k: v for k, v in run.__dict__.items() if k not in skip}
@@ -91,7 +104,9 @@ def save_run(run: Run, folder: Path, key: str = "") -> Path:
         "levels": levels,
         "figures": _plain(_figures(run)),
     }
-    write_text(folder / JSON, json.dumps(entry, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        folder / JSON, json.dumps(entry, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     return folder
 
 
@@ -128,11 +143,15 @@ def load_run(folder: Path) -> Run:
         if entry.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected a run ({FORMAT}), got {entry.get('format')!r}")
         if content_hash(folder / ARRAYS) != entry["predictions_sha256"]:
-            raise BadInput(f"{folder}: {ARRAYS} is not the one that {JSON} describes; make the run again")
+            raise BadInput(
+                f"{folder}: {ARRAYS} is not the one that {JSON} describes; make the run again"
+            )
         arrays, _ = read_arrays(folder / ARRAYS)
         return _from(entry, arrays)
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BadInput(f"{folder}: expected a run ({JSON} and {ARRAYS}), but it cannot be read: {error}") from error
+        raise BadInput(
+            f"{folder}: expected a run ({JSON} and {ARRAYS}), but it cannot be read: {error}"
+        ) from error
 
 
 def _from(entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Run:
@@ -148,7 +167,9 @@ def _from(entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Run:
             reasons=about["reasons"],
         )
     task = entry["task"]
-    fold: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["fold"].items()}
+    fold: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in entry["fold"].items()
+    }
     return Run(
         name=entry["name"],
         dataset=entry["dataset"],
@@ -186,7 +207,9 @@ def stored_key(folder: Path) -> str:
 
 
 def read_back(folder: Path, key: str) -> Run | None:
-    """The run in a folder when it is whole and was asked for with the same ``key``; None: make it (again)."""
+    """The run in a folder when it is whole and was asked for with the same ``key``; None: make it
+    (again).
+    """
     if not key or stored_key(folder) != key:
         return None
     try:
@@ -206,6 +229,9 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
         path = path.parent if path.name == JSON else path
         below = sorted(p.parent for p in path.rglob(JSON)) if path.is_dir() else []
         if not below:
-            raise BadInput(f"{path}: expected a folder of a run ({JSON}), or one with runs below it; found none")
+            raise BadInput(
+                f"{path}: expected a folder of a run ({JSON}), or one with runs below it; found "
+                "none"
+            )
         found += [p for p in below if p not in found]
     return found

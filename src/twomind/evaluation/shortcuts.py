@@ -17,7 +17,9 @@ NAMES = ("question_only", "length_question")
 
 
 def question_only(shortcuts: Mapping[str, Any], questions: Sequence[str | None]) -> np.ndarray:
-    """Training rate of each answer's question ``(N,)``; of an unknown question, the rate over all questions."""
+    """Training rate of each answer's question ``(N,)``; of an unknown question, the rate over all
+    questions.
+    """
     entry = shortcuts["question_only"]
     return np.array([entry["rates"].get(q, entry["unknown"]) for q in questions], float)
 
@@ -25,10 +27,13 @@ def question_only(shortcuts: Mapping[str, Any], questions: Sequence[str | None])
 def length_question(
     shortcuts: Mapping[str, Any], questions: Sequence[str | None], n_words: Sequence[int]
 ) -> np.ndarray:
-    """Logistic regression on the question and ``log(1 + words)``, ``(N,)``; an unknown question is an average one."""
+    """Logistic regression on the question and ``log(1 + words)``, ``(N,)``; an unknown question is
+    an average one.
+    """
     entry = shortcuts["length_question"]
     logits = [
-        entry["questions"].get(q, entry["unknown"]) + entry["length_weight"] * (math.log1p(n) - entry["length_mean"])
+        entry["questions"].get(q, entry["unknown"])
+        + entry["length_weight"] * (math.log1p(n) - entry["length_mean"])
         for q, n in zip(questions, n_words, strict=True)
     ]
     return np.asarray(sigmoid(np.array(logits)))

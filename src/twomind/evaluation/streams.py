@@ -1,6 +1,8 @@
-"""Orders and troubles of a stream, to try methods on: each takes a person's windows with labels, and gives them back.
+"""Orders and troubles of a stream, to try methods on: each takes a person's windows with labels,
+and gives them back.
 
-Only for evaluation on people whose labels are known: the labels decide the order, and then stay with the score.
+Only for evaluation on people whose labels are known: the labels decide the order, and then stay
+with the score.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ def shuffled(own: Sequence[Example], rng: np.random.Generator) -> list[Example]:
 
 
 def class_blocked(own: Sequence[Example], rng: np.random.Generator) -> list[Example]:
-    """All of class 0 first, then class 1 …: the order in which the published loaders yield a person."""
+    """All of class 0 first, then class 1 …: the order in which the published loaders yield a
+    person.
+    """
     return sorted(shuffled(own, rng), key=lambda e: e.y)
 
 
@@ -31,8 +35,12 @@ def single_class(own: Sequence[Example], rng: np.random.Generator) -> list[Examp
     return [e for e in shuffled(own, rng) if e.y == chosen]
 
 
-def imbalanced(own: Sequence[Example], rng: np.random.Generator, share: float = 0.1) -> list[Example]:
-    """One class, drawn by chance, keeps only so many windows that it is ``share`` of the stream (at least one)."""
+def imbalanced(
+    own: Sequence[Example], rng: np.random.Generator, share: float = 0.1
+) -> list[Example]:
+    """One class, drawn by chance, keeps only so many windows that it is ``share`` of the stream (at
+    least one).
+    """
     rare = rng.choice(sorted({e.y for e in own}))
     common = sum(e.y != rare for e in own)
     keep, out = max(1, round(common * share / (1 - share))), []
@@ -47,7 +55,9 @@ def imbalanced(own: Sequence[Example], rng: np.random.Generator, share: float = 
 def corrupted(
     own: Sequence[Example], rng: np.random.Generator, share: float = 0.3, strength: float = 1.0
 ) -> list[Example]:
-    """Shuffled; every track of a ``share`` of the windows gets noise of ``strength`` standard deviations of its own."""
+    """Shuffled; every track of a ``share`` of the windows gets noise of ``strength`` standard
+    deviations of its own.
+    """
     out = []
     for e in shuffled(own, rng):
         if rng.random() < share:
@@ -55,7 +65,9 @@ def corrupted(
                 name: replace(
                     t,
                     values=t.values
-                    + (strength * t.values.std() * rng.normal(size=t.values.shape)).astype(t.values.dtype),
+                    + (strength * t.values.std() * rng.normal(size=t.values.shape)).astype(
+                        t.values.dtype
+                    ),
                 )
                 for name, t in e.x.tracks.items()
             }

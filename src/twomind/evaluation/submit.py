@@ -1,4 +1,6 @@
-"""The A/H challenge file (``video_id,p0,p1,label``) from the results that ``twomind predict`` wrote."""
+"""The A/H challenge file (``video_id,p0,p1,label``) from the results that ``twomind predict``
+wrote.
+"""
 
 from __future__ import annotations
 
@@ -41,18 +43,25 @@ def read_results(folder: Path, name_by: str = "recording") -> tuple[list[Line], 
         raise BadInput(f"video ids by {name_by!r}: expected recording or file")
     summaries = sorted(Path(folder).glob("*/summary.json"))
     if not summaries:
-        raise BadInput(f"{folder}: expected results of `twomind predict` (folders with summary.json), found none")
+        raise BadInput(
+            f"{folder}: expected results of `twomind predict` (folders with summary.json), found "
+            "none"
+        )
     lines, without = [], []
     for path in summaries:
         entry = _summary(path)
-        name = str(entry["recording"]) if name_by == "recording" else Path(entry["media"]["path"]).stem
+        name = (
+            str(entry["recording"]) if name_by == "recording" else Path(entry["media"]["path"]).stem
+        )
         p = entry["prediction"]["probability"]
         if p is None or not math.isfinite(p):
             without.append(f"{name}: {entry['prediction']['reason']}")
         lines.append(Line(name, math.nan if p is None else float(p)))
     names = [line.video_id for line in lines]
     if twice := sorted({n for n in names if names.count(n) > 1}):
-        raise BadInput(f"{folder}: the video {twice[0]!r} is there twice; one line per video is expected")
+        raise BadInput(
+            f"{folder}: the video {twice[0]!r} is there twice; one line per video is expected"
+        )
     return lines, without
 
 
@@ -78,11 +87,12 @@ def submit(
 ) -> dict[str, Any]:
     """Write the file; return how many lines, and which were filled.
 
-    The challenge wants a line for every video. A video that was not measured has no score, so without ``fill`` (the
-    probability to put there) nothing is written. ``expected`` lists the videos that must be there, and gives the order.
+    The challenge wants a line for every video. A video that was not measured has no score, so
+    without ``fill`` (the probability to put there) nothing is written. ``expected`` lists the
+    videos that must be there, and gives the order.
 
-    Raises:
-        BadInput: videos without a score and no ``fill``; missing or unknown videos; a number out of range.
+    Raises: BadInput: videos without a score and no ``fill``; missing or unknown videos; a number
+        out of range.
     """
     for name, value in (("threshold", threshold), ("fill", fill)):
         if value is not None and not 0 <= value <= 1:
@@ -92,17 +102,26 @@ def submit(
     if expected is not None:
         missing = [v for v in expected if v not in found]
         if missing and fill is None:
-            raise BadInput(f"{len(missing)} of {len(expected)} videos have no result, for example {missing[0]!r}")
+            raise BadInput(
+                f"{len(missing)} of {len(expected)} videos have no result, for example "
+                f"{missing[0]!r}"
+            )
         if extra := sorted(set(found) - set(expected)):
-            raise BadInput(f"{len(extra)} results are not on the list of videos, for example {extra[0]!r}")
+            raise BadInput(
+                f"{len(extra)} results are not on the list of videos, for example {extra[0]!r}"
+            )
         without += [f"{v}: no result" for v in missing]
         lines = [found.get(v, Line(v, math.nan)) for v in expected]
     if without and fill is None:
         raise BadInput(
-            f"{len(without)} of {len(lines)} videos have no score ({without[0]}). Predict them again, or say with "
+            f"{len(without)} of {len(lines)} videos have no score ({without[0]}). Predict them "
+            "again, or say with "
             "--fill which probability to write for them"
         )
-    lines = [line if math.isfinite(line.p1) else Line(line.video_id, float(fill or 0.0), True) for line in lines]
+    lines = [
+        line if math.isfinite(line.p1) else Line(line.video_id, float(fill or 0.0), True)
+        for line in lines
+    ]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     if header:

@@ -1,7 +1,8 @@
-"""How good a timeline is: events with a time tolerance, boundaries, and how restless it is. numpy only.
+"""How good a timeline is: events with a time tolerance, boundaries, and how restless it is. numpy
+only.
 
-A timeline of one recording is ``times_s (T,)``, evenly spaced by ``hop_s``, and ``labels (T,)`` 0 or 1; -1 is unknown
-and ends an event. A frame stands for ``[time, time + hop_s)``.
+A timeline of one recording is ``times_s (T,)``, evenly spaced by ``hop_s``, and ``labels (T,)`` 0
+or 1; -1 is unknown and ends an event. A frame stands for ``[time, time + hop_s)``.
 """
 
 from __future__ import annotations
@@ -22,13 +23,25 @@ def events(times_s: np.ndarray, labels: np.ndarray, hop_s: float) -> list[Event]
     """Stretches of label 1 as ``(start, end)`` in seconds."""
     is_on = np.r_[False, np.asarray(labels) == 1, False]
     change = np.flatnonzero(np.diff(is_on.astype(int)))
-    return [(float(times_s[a]), float(times_s[b - 1] + hop_s)) for a, b in zip(change[::2], change[1::2], strict=True)]
+    return [
+        (float(times_s[a]), float(times_s[b - 1] + hop_s))
+        for a, b in zip(change[::2], change[1::2], strict=True)
+    ]
 
 
-def match(true: Sequence[Event], said: Sequence[Event], tolerance_s: float) -> list[tuple[int, int]]:
-    """The largest set of one-to-one pairs whose onsets and whose offsets both differ by at most ``tolerance_s``."""
+def match(
+    true: Sequence[Event], said: Sequence[Event], tolerance_s: float
+) -> list[tuple[int, int]]:
+    """The largest set of one-to-one pairs whose onsets and whose offsets both differ by at most
+    ``tolerance_s``.
+    """
     near = [
-        [j for j, b in enumerate(said) if max(abs(a[0] - b[0]), abs(a[1] - b[1])) <= tolerance_s + 1e-9] for a in true
+        [
+            j
+            for j, b in enumerate(said)
+            if max(abs(a[0] - b[0]), abs(a[1] - b[1])) <= tolerance_s + 1e-9
+        ]
+        for a in true
     ]
     taken: dict[int, int] = {}
 
@@ -46,13 +59,18 @@ def match(true: Sequence[Event], said: Sequence[Event], tolerance_s: float) -> l
     return sorted((i, j) for j, i in taken.items())
 
 
-def event_counts(true: Sequence[Event], said: Sequence[Event], tolerance_s: float = TOLERANCE_S) -> tuple[int, int]:
-    """``(pairs found, true + said events)``; F1 is ``2 * found / all``, summed over recordings first."""
+def event_counts(
+    true: Sequence[Event], said: Sequence[Event], tolerance_s: float = TOLERANCE_S
+) -> tuple[int, int]:
+    """``(pairs found, true + said events)``; F1 is ``2 * found / all``, summed over recordings
+    first.
+    """
     return len(match(true, said, tolerance_s)), len(true) + len(said)
 
 
 def boundary_errors(true: Sequence[Event], said: Sequence[Event]) -> list[float]:
-    """Absolute onset and offset errors in seconds of every true event with the said event that overlaps it most.
+    """Absolute onset and offset errors in seconds of every true event with the said event that
+    overlaps it most.
 
     True events that no said event overlaps have none: read it beside the event F1.
     """
@@ -75,7 +93,8 @@ def _changes(times_s: np.ndarray, labels: np.ndarray) -> list[tuple[float, int]]
 def boundary_lags(
     times_s: np.ndarray, true: np.ndarray, said: np.ndarray, max_lag_s: float = MAX_LAG_S
 ) -> tuple[list[float], int]:
-    """Signed delay of the nearest change to the same label after each true change, and how many true changes had none.
+    """Signed delay of the nearest change to the same label after each true change, and how many
+    true changes had none.
 
     Positive: the timeline says it late.
     """
@@ -97,12 +116,15 @@ def n_flips(said: np.ndarray) -> int:
 
 
 def score_timelines(
-    lines: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], hop_s: float, tolerance_s: float = TOLERANCE_S
+    lines: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+    hop_s: float,
+    tolerance_s: float = TOLERANCE_S,
 ) -> dict[str, float]:
-    """Figures over recordings, ``name → (times_s, true, said)``; nan where there is nothing to measure.
+    """Figures over recordings, ``name → (times_s, true, said)``; nan where there is nothing to
+    measure.
 
-    ``event_f1``, ``boundary_error_s`` (mean), ``boundary_lag_s`` (median, signed), ``boundaries_missed`` (share),
-    ``flips_per_minute`` and ``true_flips_per_minute``.
+    ``event_f1``, ``boundary_error_s`` (mean), ``boundary_lag_s`` (median, signed),
+    ``boundaries_missed`` (share), ``flips_per_minute`` and ``true_flips_per_minute``.
     """
     found = total = missed = flips = true_flips = 0
     errors: list[float] = []

@@ -1,4 +1,6 @@
-"""How a words model's held-out scores move when the same answers are transcribed with other habits."""
+"""How a words model's held-out scores move when the same answers are transcribed with
+other habits.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +23,31 @@ def _insert(said: list[str], every: int, what: Callable[[str], tuple[str, ...]])
 HABITS: dict[str, Callable[[list[str]], list[str]]] = {
     "filler sounds inserted (um, every 8 words)": lambda t: _insert(t, 8, lambda w: ("um",)),
     "filler sounds removed": lambda t: [w for w in t if count([w]).n_words or not w.strip(".,!?")],
-    "filler words inserted (you know, every 20 words)": lambda t: _insert(t, 20, lambda w: ("you", "know")),
-    "repeats inserted (one word said twice, every 20 words)": lambda t: _insert(t, 20, lambda w: (w,)),
+    "filler words inserted (you know, every 20 words)": lambda t: _insert(
+        t, 20, lambda w: ("you", "know")
+    ),
+    "repeats inserted (one word said twice, every 20 words)": lambda t: _insert(
+        t, 20, lambda w: (w,)
+    ),
     "punctuation and case removed": lambda t: [w.lower().strip(".,!?;:") or "-" for w in t],
     "answer cut in half": lambda t: t[: max(len(t) // 2, 1)],
 }
 
 
 def habits(data: Table, fold: np.ndarray, models: Sequence[Additive]) -> dict[str, Any]:
-    """How held-out scores move when the same answers are transcribed with other habits; ``models`` one per fold."""
+    """How held-out scores move when the same answers are transcribed with other habits; ``models``
+    one per fold.
+    """
 
     def score(change: Callable[[list[str]], list[str]]) -> np.ndarray:
         logit = []
         for said, question, f in zip(data.texts, data.question, fold, strict=True):
             model = models[f]
-            logit.append(model.parts(change(said), str(question) if question in model.questions else None).logit)
+            logit.append(
+                model.parts(
+                    change(said), str(question) if question in model.questions else None
+                ).logit
+            )
         return sigmoid(np.array(logit))
 
     before = score(lambda t: t)
@@ -45,11 +57,15 @@ def habits(data: Table, fold: np.ndarray, models: Sequence[Additive]) -> dict[st
     return found
 
 
-def _moved(data: Table, before: np.ndarray, after: np.ndarray, fold: np.ndarray) -> dict[str, float]:
+def _moved(
+    data: Table, before: np.ndarray, after: np.ndarray, fold: np.ndarray
+) -> dict[str, float]:
     return {
         "mean_change": float((after - before).mean()),
         "mean_absolute_change": float(np.abs(after - before).mean()),
         "decisions_changed": float(((after > 0.5) != (before > 0.5)).mean()),
         "auc": float(metrics.auc(data.y, after)),
-        "within_question_auc": float(metrics.within_question_auc(data.y, after, data.question, fold)),
+        "within_question_auc": float(
+            metrics.within_question_auc(data.y, after, data.question, fold)
+        ),
     }

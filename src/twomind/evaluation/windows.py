@@ -42,23 +42,34 @@ class Windows:
     """How recordings become windows and frames."""
 
     length_s: float | None = None  # of a window; None: a whole recording is one window
-    hop_s: float | None = None  # from window to window; None: the length. Never less: windows may not overlap
-    min_share: float = 0.5  # the last window of a recording must be at least this share of a whole one
+    hop_s: float | None = (
+        None  # from window to window; None: the length. Never less: windows may not overlap
+    )
+    min_share: float = (
+        0.5  # the last window of a recording must be at least this share of a whole one
+    )
     frame_hop_s: float = 0.25  # from frame to frame, where moments are scored
 
     def __post_init__(self) -> None:
         if self.length_s is not None:
             n_windows(0.0, self.length_s, self.hop_s)
         elif self.hop_s is not None:
-            raise BadInput(f"windows: expected length_s where there is hop_s={self.hop_s}, got None")
+            raise BadInput(
+                f"windows: expected length_s where there is hop_s={self.hop_s}, got None"
+            )
         if not self.frame_hop_s > 0:
             raise BadInput(f"windows: expected frame_hop_s > 0, got {self.frame_hop_s}")
 
     def cut(self, x: Features) -> list[Features]:
-        """The windows of one recording in order of time; a recording shorter than one window is one window."""
+        """The windows of one recording in order of time; a recording shorter than one window is one
+        window.
+        """
         if self.length_s is None:
             return [x]
-        return [x.between(*span) for span in window_spans(x.span_s, self.length_s, self.hop_s, self.min_share)]
+        return [
+            x.between(*span)
+            for span in window_spans(x.span_s, self.length_s, self.hop_s, self.min_share)
+        ]
 
     def frames(self, span_s: tuple[float, float]) -> np.ndarray:
         """Times of the frames of one recording: the middles of equal steps."""
@@ -68,29 +79,34 @@ class Windows:
 def _distinct(rows: np.ndarray) -> np.ndarray:
     """How many different finite values each row has ``(T,)``."""
     ordered = np.sort(np.where(np.isfinite(rows), rows, np.inf), axis=1)
-    return ((ordered[:, 1:] != ordered[:, :-1]) & np.isfinite(ordered[:, :-1])).sum(axis=1) + np.isfinite(
-        ordered[:, -1]
-    )
+    return ((ordered[:, 1:] != ordered[:, :-1]) & np.isfinite(ordered[:, :-1])).sum(
+        axis=1
+    ) + np.isfinite(ordered[:, -1])
 
 
 def content(x: Features) -> np.ndarray:
     """A code per telling row of every track, sorted and unique, ``uint64``.
 
-    Two recordings that share codes share content, whatever they are called. A row is telling when equal ones do not
-    come about by chance: it has four different numbers that are not whole, or sixteen different ones (pixels), and
-    stands once in its recording. Tables of counts and flags, constant and empty rows are left out.
+    Two recordings that share codes share content, whatever they are called. A row is telling when
+    equal ones do not come about by chance: it has four different numbers that are not whole, or
+    sixteen different ones (pixels), and stands once in its recording. Tables of counts and flags,
+    constant and empty rows are left out.
     """
     codes = []
     for name in sorted(x.tracks):
         track = x.tracks[name]
-        rows = np.ascontiguousarray(track.values[track.valid], np.float32).reshape(int(track.valid.sum()), -1)
+        rows = np.ascontiguousarray(track.values[track.valid], np.float32).reshape(
+            int(track.valid.sum()), -1
+        )
         if rows.shape[1] < 4 or not len(rows):
             continue
         rows = np.ascontiguousarray(rows[:, :: max(rows.shape[1] // 4096, 1)])
         broken = np.where(rows != np.floor(rows), rows, np.nan)
         rows = rows[(_distinct(broken) >= 4) | (_distinct(rows) >= 16)]
         # Fixed odd factors: the same row has the same code in every run.
-        factors = np.random.default_rng(5).integers(1, 2**63, rows.shape[1], dtype=np.uint64) | np.uint64(1)
+        factors = np.random.default_rng(5).integers(
+            1, 2**63, rows.shape[1], dtype=np.uint64
+        ) | np.uint64(1)
         code = (rows.view(np.uint32).astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
         values, n = np.unique(code, return_counts=True)
         codes.append(values[n == 1])
@@ -99,7 +115,9 @@ def content(x: Features) -> np.ndarray:
 
 @dataclass
 class Reader:
-    """Reads features and checks that they are the recording's own; remembers content codes and spans, not arrays."""
+    """Reads features and checks that they are the recording's own; remembers content codes and
+    spans, not arrays.
+    """
 
     features: Reading
     recordings: Mapping[str, Recording]
@@ -110,12 +128,15 @@ class Reader:
 
     def __call__(self, recording: str) -> Features:
         if recording not in self.recordings:
-            raise BadInput(f"the fold names the recording {recording!r}, which the data set does not have")
+            raise BadInput(
+                f"the fold names the recording {recording!r}, which the data set does not have"
+            )
         x = self.features(recording)
         known = self.recordings[recording]
         if x.recording != recording or x.subject != known.subject:
             raise BadInput(
-                f"features of {recording!r}: expected that recording of {known.subject!r}, got {x.recording!r} of "
+                f"features of {recording!r}: expected that recording of {known.subject!r}, got "
+                f"{x.recording!r} of "
                 f"{x.subject!r}; the features belong to something else"
             )
         if recording not in self.codes:
@@ -136,7 +157,9 @@ class Reader:
 
 
 def opaque(x: Features) -> Features:
-    """The same window under a name that says nothing: file names of several data sets hold the label."""
+    """The same window under a name that says nothing: file names of several data sets hold the
+    label.
+    """
     name = hashlib.sha256(f"window of {x.recording}".encode()).hexdigest()[:16]
     return replace(x, recording=name)
 
@@ -164,8 +187,9 @@ class Labels:
         return found
 
     def of_window(self, recording: str, span_s: tuple[float, float]) -> int:
-        """Of a clip task the recording's label; else the commonest known label of its frames (a tie: the later class),
-        or the recording's where no frame of the recording is coded; -1 where there is neither."""
+        """Of a clip task the recording's label; else the commonest known label of its frames (a
+        tie: the later class), or the recording's where no frame of the recording is coded; -1 where
+        there is neither."""
         if self.task.grain == "clip":
             return self.of_recording(recording)
         times_s = self.windows.frames(span_s)
@@ -178,19 +202,26 @@ class Labels:
             return int(np.flatnonzero(n == n.max())[-1])
         return -1 if self.has_frames(recording, span_s) else self.of_recording(recording)
 
-    def examples(self, recordings: Iterable[str], cut: Callable[[str], Iterable[Features]]) -> tuple[Example, ...]:
-        """The windows that ``cut`` makes of these recordings, with labels; those that nobody coded are left out."""
+    def examples(
+        self, recordings: Iterable[str], cut: Callable[[str], Iterable[Features]]
+    ) -> tuple[Example, ...]:
+        """The windows that ``cut`` makes of these recordings, with labels; those that nobody coded
+        are left out.
+        """
         found = ((x, self.of_window(i, x.span_s)) for i in recordings for x in cut(i))
         return tuple(Example(x, y) for x, y in found if y >= 0)
 
     def has_frames(self, recording: str, around_s: tuple[float, float]) -> bool:
-        """Whether any moment of the recording is coded; looked at from its start to well past ``around_s``."""
+        """Whether any moment of the recording is coded; looked at from its start to well past
+        ``around_s``.
+        """
         times_s = np.arange(0.0, around_s[1] + 60.0, self.windows.frame_hop_s)
         return bool((self.of_frames(recording, times_s) >= 0).any())
 
     def _known(self, recording: str, label: int) -> int:
         if not 0 <= label < len(self.task.classes):
             raise BadInput(
-                f"{recording}: expected a label 0 … {len(self.task.classes) - 1} of {self.task.classes}, got {label}"
+                f"{recording}: expected a label 0 … {len(self.task.classes) - 1} of "
+                f"{self.task.classes}, got {label}"
             )
         return label

@@ -1,4 +1,6 @@
-"""Score a words model on labelled transcripts, beside the shortcuts it must beat, each figure with its interval."""
+"""Score a words model on labelled transcripts, beside the shortcuts it must beat, each figure with
+its interval.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,16 @@ from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser, load
 
 SCHEMA = "twomind.score.words/1"
 POLICY = (
-    "answers without a score (no words, or fewer than {n}) take the question-only probability in the figures over all "
+    "answers without a score (no words, or fewer than {n}) take the question-only probability in "
+    "the figures over all "
     "answers; `scored_only` leaves them out"
 )
 
 
 def hashed(subject: str, salt: str) -> str:
-    """A short salted hash of a participant's pseudonym: enough to notice that a person was trained on."""
+    """A short salted hash of a participant's pseudonym: enough to notice that a person was trained
+    on.
+    """
     return hashlib.sha256(f"{salt}:{subject}".encode()).hexdigest()[:10]
 
 
@@ -54,7 +59,9 @@ def probabilities(model: WordsRecogniser, answers: Sequence[Answer]) -> np.ndarr
 
 
 def flat(model: WordsRecogniser, n: int) -> dict[str, np.ndarray]:
-    """The rows that know nothing of an answer, ``(N,)`` each: the training rate, and the commoner class, for all."""
+    """The rows that know nothing of an answer, ``(N,)`` each: the training rate, and the commoner
+    class, for all.
+    """
     rate = float(model.card.get("data", {}).get("present", model.prevalence))
     return {"prevalence": np.full(n, rate), "constant": np.full(n, float(rate > 0.5))}
 
@@ -105,7 +112,9 @@ def score_answers(
     withheld = np.where(scored, withheld, model.prevalence)
     weights = metrics.person_weights(subject, n_bootstrap, seed)
     main, base_q, base_lq = (metrics.bound(y, s, question) for s in (p, only, both))
-    always = {k: _block(metrics.bound(y, s, question), weights) for k, s in flat(model, len(y)).items()}
+    always = {
+        k: _block(metrics.bound(y, s, question), weights) for k, s in flat(model, len(y)).items()
+    }
     people = np.unique(subject)
     salt = str(model.people.get("salt", ""))
     trained = set(model.people.get("hashes", ()))
@@ -124,7 +133,9 @@ def score_answers(
         "gain_over_question_only": _gain(main, base_q, weights),
         "gain_over_length_question": _gain(main, base_lq, weights),
         "question_withheld": _block(metrics.bound(y, withheld, question), weights),
-        "scored_only": {k: f() for k, f in metrics.bound(y[scored], raw[scored], question[scored]).items()}
+        "scored_only": {
+            k: f() for k, f in metrics.bound(y[scored], raw[scored], question[scored]).items()
+        }
         if scored.any()
         else None,
         "per_question": _per_question(y, p, question),
@@ -134,7 +145,8 @@ def score_answers(
             "threshold": f"present when the probability is above {metrics.THRESHOLD}",
             "within_question_auc": "pairs of answers to the same question, pooled over questions",
             "ece_bins": metrics.N_BINS,
-            "interval": f"95 % percentile, {n_bootstrap} bootstrap resamples of people, seed {seed}; "
+            "interval": f"95 % percentile, {n_bootstrap} bootstrap resamples of people, seed "
+            f"{seed}; "
             "resampling inflates ece, so its interval can lie above its value",
             "unknown_questions": int(sum(n is None for n in names)),
         },
@@ -150,7 +162,8 @@ def existing(data_dir: Path) -> Path:
     """
     if not Path(data_dir).exists():
         raise BadInput(
-            f"no file or folder {data_dir}; expected a folder with split files (train.txt, val.txt …), or a CSV with "
+            f"no file or folder {data_dir}; expected a folder with split files (train.txt, val.txt "
+            "…), or a CSV with "
             "the columns subject, question, label, transcript"
         )
     return Path(data_dir)
@@ -163,7 +176,8 @@ def score_words(
     seed: int = 0,
     n_bootstrap: int = 2000,
 ) -> dict[str, Any]:
-    """Score on ``data_dir/<split>.txt`` (BAH split format), or on a user's own CSV when ``data_dir`` is a file.
+    """Score on ``data_dir/<split>.txt`` (BAH split format), or on a user's own CSV when
+    ``data_dir`` is a file.
 
     Needs no media and no training data: the shortcuts' numbers come with the model.
 

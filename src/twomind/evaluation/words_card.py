@@ -1,4 +1,6 @@
-"""Train a words model and write its card: figures on people it never saw. Behind `twomind train words`."""
+"""Train a words model and write its card: figures on people it never saw. Behind `twomind train
+words`.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +36,15 @@ NOT_FOR = (
     "comparing groups of people: no figure per group could be computed from the public files",
 )
 POPULATION = (
-    "adults from nine Canadian provinces, recruited online, who answered seven questions of an avatar, alone at "
-    "their own webcam, in English (a few French answers); transcripts by an automatic recogniser that drops nearly "
+    "adults from nine Canadian provinces, recruited online, who answered seven questions of an "
+    "avatar, alone at "
+    "their own webcam, in English (a few French answers); transcripts by an automatic recogniser "
+    "that drops nearly "
     "all filler sounds; labels mostly by one annotator, agreement not published"
 )
 FORM_NOTE = (
-    "which lexicon categories enter, and in what form, was settled by cross-validation on the same training people, so "
+    "which lexicon categories enter, and in what form, was settled by cross-validation on the same "
+    "training people, so "
     "these figures are slightly favourable; the validation split played no part in any choice"
 )
 DRAWN_POPULATION = "drawn people: consistency of the machinery, not validity on people"
@@ -63,7 +68,9 @@ def _figures(bound: dict[str, Callable[..., Any]], weights: np.ndarray) -> dict[
     return {**{k: float(f()) for k, f in bound.items()}, "ci": metrics.intervals(bound, weights)}
 
 
-def _gain(a: dict[str, Callable[..., Any]], b: dict[str, Callable[..., Any]], weights: np.ndarray) -> dict[str, Any]:
+def _gain(
+    a: dict[str, Callable[..., Any]], b: dict[str, Callable[..., Any]], weights: np.ndarray
+) -> dict[str, Any]:
     return {
         **{k: float(a[k]() - b[k]()) for k in a},
         "ci": {k: metrics.interval(a[k](weights) - b[k](weights)) for k in a},
@@ -73,7 +80,9 @@ def _gain(a: dict[str, Callable[..., Any]], b: dict[str, Callable[..., Any]], we
 def reliability(
     y: np.ndarray, logit: np.ndarray, weights: np.ndarray, n_near: int = 120, n_points: int = 13
 ) -> Reliability:
-    """Observed rate near each of ``n_points`` held-out scores, with its participant-bootstrap 95 % interval."""
+    """Observed rate near each of ``n_points`` held-out scores, with its participant-bootstrap 95 %
+    interval.
+    """
     n_near = min(n_near, max(len(y) // 4, 1))
     order = np.argsort(logit, kind="stable")
     points: list[tuple[float, float, float, float]] = []
@@ -90,11 +99,14 @@ def reliability(
 
 
 def _own_figures(data: wt.Table, held: wt.HeldOut, weights: np.ndarray) -> dict[str, Any]:
-    """Figures of the model without the question, on the answers whose question could be left out."""
+    """Figures of the model without the question, on the answers whose question could be
+    left out.
+    """
     seen = np.isfinite(held.own_prompt).all(axis=0)
     if not seen.any():
         raise BadInput(
-            "no question can be left out: without it, all other answers carry one label. Give both labels in more than "
+            "no question can be left out: without it, all other answers carry one label. Give both "
+            "labels in more than "
             "one question"
         )
     y, question, fold = data.y[seen], data.question[seen], held.fold[:, seen]
@@ -108,7 +120,9 @@ def _own_figures(data: wt.Table, held: wt.HeldOut, weights: np.ndarray) -> dict[
         "protocol": "leave one question out, on people held out as well"
         if several
         else "people held out (one question)",
-        "note": "auc pools models whose baselines differ by the question left out; auc_one_baseline takes them off",
+        "note": "auc pools models whose baselines differ by the question left out; "
+        "auc_one_baseline "
+        "takes them off",
     }
 
 
@@ -131,14 +145,18 @@ def _check(data: wt.Table) -> None:
     n_people = len(np.unique(data.subject))
     if n_people < _MIN_PEOPLE or min(n.values()) < _MIN_PER_LABEL:
         raise BadInput(
-            f"too little to train on: expected answers of at least {MIN_WORDS} words by at least {_MIN_PEOPLE} people, "
-            f"and each label given to at least {_MIN_PER_LABEL} of them; got {n_people} people, {n[0]} of them with "
+            f"too little to train on: expected answers of at least {MIN_WORDS} words by at least "
+            f"{_MIN_PEOPLE} people, "
+            f"and each label given to at least {_MIN_PER_LABEL} of them; got {n_people} people, "
+            f"{n[0]} of them with "
             f"the label 0 and {n[1]} with the label 1"
         )
 
 
 def _flat(y: np.ndarray, folds: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """What knows nothing of an answer, ``(R, N)``: the rate of the other folds' people, and their commoner label."""
+    """What knows nothing of an answer, ``(R, N)``: the rate of the other folds' people, and their
+    commoner label.
+    """
     rate = np.stack([[y[fold != own].mean() for own in fold] for fold in folds])
     yield "prevalence", rate
     yield "constant", (rate > 0.5).astype(float)
@@ -156,7 +174,9 @@ class _Steps:
             self._progress(what, self._done, self._total)
 
 
-def skill(figures: Mapping[str, Any], protocol: str, n_answers: int, n_people: int) -> dict[str, Any]:
+def skill(
+    figures: Mapping[str, Any], protocol: str, n_answers: int, n_people: int
+) -> dict[str, Any]:
     """The few figures of one head that go with every prediction; all others are on the card."""
     return {
         "auc": figures["auc"],
@@ -176,7 +196,9 @@ def train(
     n_bootstrap: int = 2000,
     progress: Progress | None = None,
 ) -> tuple[WordsRecogniser, dict[str, Additive]]:
-    """Fit, score on held-out people, and put everything on the card; and per person, a model that never saw them."""
+    """Fit, score on held-out people, and put everything on the card; and per person, a model that
+    never saw them.
+    """
     _check(data)
     everyone = np.arange(len(data))
     n_people = len(np.unique(data.subject))
@@ -193,16 +215,23 @@ def train(
     weights = metrics.person_weights(data.subject, n_bootstrap, recipe.seed)
     rows = {
         "words": _mean_bound(data.y, sigmoid(held.known), data.question, held.fold),
-        **{name: _mean_bound(data.y, always, data.question, held.fold) for name, always in _flat(data.y, held.fold)},
+        **{
+            name: _mean_bound(data.y, always, data.question, held.fold)
+            for name, always in _flat(data.y, held.fold)
+        },
         "question_only": _mean_bound(data.y, held.question_only, data.question, held.fold),
-        "length_question": _mean_bound(data.y, sigmoid(held.length_question), data.question, held.fold),
+        "length_question": _mean_bound(
+            data.y, sigmoid(held.length_question), data.question, held.fold
+        ),
     }
     mean_known, mean_own = held.known.mean(axis=0), held.own_prompt.mean(axis=0)
     figures = {k: _figures(b, weights) for k, b in rows.items()}
     own_figures = _own_figures(data, held, weights)
     seen = np.isfinite(mean_own)
     card = {
-        "what": "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in a spoken answer",
+        "what": "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in "
+        "a "
+        "spoken answer",
         "made": datetime.now(UTC).date().isoformat(),
         "data": {
             **source,
@@ -218,9 +247,14 @@ def train(
             "own_prompt": {"penalty": own.penalty, "slope": own.slope},
         },
         "protocol": (
-            f"{recipe.n_folds}-fold cross-validation by person, {recipe.n_repeats} deals, mean over deals; penalty and "
-            "slope chosen inside each training part; pairs within a question counted inside a fold; intervals: 95 % "
-            f"percentile of {n_bootstrap} bootstrap resamples of people (resampling inflates ece, so its interval can "
+            f"{recipe.n_folds}-fold cross-validation by person, {recipe.n_repeats} deals, mean "
+            "over "
+            "deals; penalty and "
+            "slope chosen inside each training part; pairs within a question counted inside a "
+            "fold; "
+            "intervals: 95 % "
+            f"percentile of {n_bootstrap} bootstrap resamples of people (resampling inflates ece, "
+            "so its interval can "
             "lie above its value)"
         ),
         "form": FORM_NOTE if source.get("bah") and recipe.variant == "lexicon" else "",
@@ -234,7 +268,9 @@ def train(
         "shareable": recipe.variant == "lexicon",
     }
     if not card["shareable"]:
-        card["warning"] = "holds n-grams of the training transcripts: keep it where the transcripts may be kept"
+        card["warning"] = (
+            "holds n-grams of the training transcripts: keep it where the transcripts may be kept"
+        )
     step("intervals")
     salt = hashlib.sha256(json.dumps(sorted(set(map(str, data.subject)))).encode()).hexdigest()
     model = WordsRecogniser(
@@ -248,7 +284,12 @@ def train(
             own.model,
             reliability(data.y[seen], mean_own[seen], weights[:, seen]),
             risk_curve(data.y[seen], sigmoid(mean_own[seen])),
-            skill(own_figures, own_figures["protocol"], int(seen.sum()), len(np.unique(data.subject[seen]))),
+            skill(
+                own_figures,
+                own_figures["protocol"],
+                int(seen.sum()),
+                len(np.unique(data.subject[seen])),
+            ),
         ),
         rates=rates,
         prevalence=prevalence,
@@ -265,7 +306,9 @@ def train(
 
 
 def _is_public(answers: Sequence[Answer]) -> bool:
-    """Whether most people are those of the shipped model's training: a folder in BAH's layout may be anybody's."""
+    """Whether most people are those of the shipped model's training: a folder in BAH's layout may
+    be anybody's.
+    """
     shipped = load().people
     known, people = set(shipped["hashes"]), {a.subject for a in answers}
     return 2 * sum(hashed(one, shipped["salt"]) in known for one in people) > len(people)
@@ -288,7 +331,9 @@ def _question_table(data: wt.Table, p: np.ndarray) -> list[dict[str, Any]]:
                 "observed": float(data.y[m].mean()),
                 "mean_score": float(p[:, m].mean()),
                 "auc": float(np.mean([metrics.auc(data.y[m], one[m]) for one in p])),
-                "accuracy": float(np.mean([((one[m] > 0.5) == (data.y[m] == 1)).mean() for one in p])),
+                "accuracy": float(
+                    np.mean([((one[m] > 0.5) == (data.y[m] == 1)).mean() for one in p])
+                ),
             }
         )
     return rows
@@ -306,12 +351,13 @@ def train_words(
     n_folds: int = 5,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train on BAH split files (``data_dir`` a folder) or a user's own CSV (a file), write the model, return its card.
+    """Train on BAH split files (``data_dir`` a folder) or a user's own CSV (a file), write the
+    model, return its card.
 
-    ``out`` is the file or folder to write (default: the user's data folder, never the package). When the folder also
-    holds ``check_split`` and it was not trained on, the model is scored on it and the figures go on the card; where
-    ``segments_<split>.csv`` lie beside the split files, so does whether it knows *when*. Nothing is written before all
-    is done, then at once.
+    ``out`` is the file or folder to write (default: the user's data folder, never the package).
+    When the folder also holds ``check_split`` and it was not trained on, the model is scored on it
+    and the figures go on the card; where ``segments_<split>.csv`` lie beside the split files, so
+    does whether it knows *when*. Nothing is written before all is done, then at once.
 
     Raises:
         BadInput: the data cannot be read or are too few, or ``variant`` is unknown.
@@ -331,13 +377,32 @@ def train_words(
         "lines_not_used": len(read.problems),
         "answers_read": len(read.answers),
     }
-    model, out_of_fold = train(wt.table(read.answers, MIN_WORDS), recipe, source, n_bootstrap, progress)
+    model, out_of_fold = train(
+        wt.table(read.answers, MIN_WORDS), recipe, source, n_bootstrap, progress
+    )
     if is_bah:
-        is_there = check_split and check_split not in splits and (data_dir / f"{check_split}.txt").is_file()
-        model = _checked(model, data_dir, splits, check_split if is_there else None, out_of_fold, seed, n_bootstrap)
+        is_there = (
+            check_split
+            and check_split not in splits
+            and (data_dir / f"{check_split}.txt").is_file()
+        )
+        model = _checked(
+            model,
+            data_dir,
+            splits,
+            check_split if is_there else None,
+            out_of_fold,
+            seed,
+            n_bootstrap,
+        )
     path = _target(out, variant if is_bah else f"own-{data_dir.stem}")
     write_text(path, json.dumps(plain_exact(to_dict(model)), indent=1, ensure_ascii=False) + "\n")
-    return {"model": str(path), "variant": variant, "problems": list(read.problems), "card": plain(model.card)}
+    return {
+        "model": str(path),
+        "variant": variant,
+        "problems": list(read.problems),
+        "card": plain(model.card),
+    }
 
 
 def _checked(
@@ -349,17 +414,23 @@ def _checked(
     seed: int,
     n_bootstrap: int,
 ) -> WordsRecogniser:
-    """The model with its figures on people never seen, and on moments that coders marked, on the card."""
+    """The model with its figures on people never seen, and on moments that coders marked, on the
+    card.
+    """
     card = dict(model.card)
     if check_split:
-        checked = score_answers(model, read_answers(data_dir, [check_split]).answers, seed, n_bootstrap)
+        checked = score_answers(
+            model, read_answers(data_dir, [check_split]).answers, seed, n_bootstrap
+        )
         card["held_out_split"] = {"split": check_split, **checked}
     located = located_card(model, data_dir, splits, check_split, out_of_fold, seed, n_bootstrap)
     return replace(model, card={**card, "located": located} if located else card)
 
 
 def plain_exact(entry: dict[str, Any]) -> dict[str, Any]:
-    """Plain values; figures rounded to six digits, the numbers that make a score (``model``) kept exactly."""
+    """Plain values; figures rounded to six digits, the numbers that make a score (``model``) kept
+    exactly.
+    """
     rounded = plain(entry)
     for head in ("known_question", "own_prompt"):
         rounded[head]["model"] = entry[head]["model"]
@@ -376,10 +447,15 @@ def _target(out: Path | None, name: str) -> Path:
 
 
 def ship(data_dir: Path, path: Path = SHIPPED, **options: Any) -> dict[str, Any]:
-    """Remake the model that comes with the package, from the public training people only; maintainers run this.
+    """Remake the model that comes with the package, from the public training people only;
+    maintainers run this.
 
-    Writes ``path`` and, beside it, ``SHA256SUMS`` in the format of sha256sum. ``options`` as of :func:`train_words`.
+    Writes ``path`` and, beside it, ``SHA256SUMS`` in the format of sha256sum. ``options`` as of
+    :func:`train_words`.
     """
     found = train_words(data_dir, ("train",), "lexicon", path, **options)
-    write_text(path.parent / "SHA256SUMS", f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n")
+    write_text(
+        path.parent / "SHA256SUMS",
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n",
+    )
     return found

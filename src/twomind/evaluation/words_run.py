@@ -25,12 +25,17 @@ def _two(p: np.ndarray) -> np.ndarray:
 
 
 def words_run(
-    model: WordsRecogniser, answers: tuple[Answer, ...], *, dataset: str, split: str, drawn: bool = False
+    model: WordsRecogniser,
+    answers: tuple[Answer, ...],
+    *,
+    dataset: str,
+    split: str,
+    drawn: bool = False,
 ) -> Run:
     """Predictions of the words model on labelled answers, with the shortcuts that ship with it.
 
-    Answers without a score take the question-only probability in figures, as in ``twomind score words``. Shortcuts were
-    fitted on the model's own training people.
+    Answers without a score take the question-only probability in figures, as in ``twomind score
+    words``. Shortcuts were fitted on the model's own training people.
     """
     if not answers:
         raise BadInput(f"{dataset} {split}: no labelled answer")
@@ -51,24 +56,43 @@ def words_run(
         y=np.array([a.label for a in answers], int),
         probs=_two(p),
         beside=beside,
-        reasons={a.id: f"fewer than {MIN_WORDS} words" for a, one in zip(answers, p, strict=True) if np.isnan(one)},
+        reasons={
+            a.id: f"fewer than {MIN_WORDS} words"
+            for a, one in zip(answers, p, strict=True)
+            if np.isnan(one)
+        },
     )
     people = sorted({a.subject for a in answers})
     salt, trained = str(model.people.get("salt", "")), set(model.people.get("hashes", ()))
     overlap = sum(hashed(s, salt) in trained for s in people)
     notes = [
-        f"shortcuts were fitted on the training people of the words model, {model.card.get('data', {}).get('name')}"
+        "shortcuts were fitted on the training people of the words model, "
+        f"{model.card.get('data', {}).get('name')}"
     ]
     if model.drawn and not drawn:
-        notes.append("the model learnt from drawn people: on real ones its figures show the machinery, nothing else")
+        notes.append(
+            "the model learnt from drawn people: on real ones its figures show the machinery, "
+            "nothing else"
+        )
     if overlap:
-        notes.append(f"{overlap} of {len(people)} people were in the training data: these are not people never seen")
-    digest = hashlib.sha256("\n".join(f"{a.id}|{a.label}|{a.transcript}" for a in answers).encode()).hexdigest()
+        notes.append(
+            f"{overlap} of {len(people)} people were in the training data: these are not people "
+            "never seen"
+        )
+    digest = hashlib.sha256(
+        "\n".join(f"{a.id}|{a.label}|{a.transcript}" for a in answers).encode()
+    ).hexdigest()
     return Run(
         name=f"{dataset}-{split}-words-{model.variant}",
         dataset=dataset,
         task=AMBIVALENCE,
-        fold=Fold(split, f"official split {split}", (), tuple(a.id for a in answers), same_people=bool(overlap)),
+        fold=Fold(
+            split,
+            f"official split {split}",
+            (),
+            tuple(a.id for a in answers),
+            same_people=bool(overlap),
+        ),
         model=f"words ({model.variant})",
         method="source-only",
         rows={"recording": rows},
@@ -90,7 +114,8 @@ def store_words_run(
     dataset: str | None = None,
     drawn: bool | None = None,
 ) -> dict[str, Any]:
-    """Score as :func:`twomind.evaluation.words.score_words` does and keep the run in the folder ``out``.
+    """Score as :func:`twomind.evaluation.words.score_words` does and keep the run in the folder
+    ``out``.
 
     ``drawn`` says whether the people are synthetic; by default it is looked up (:func:`is_drawn`).
 
@@ -108,6 +133,8 @@ def store_words_run(
 
 
 def is_drawn(data: Path) -> bool:
-    """Whether the data's folder, or one of the three above it, says that its people are drawn, as data sets do."""
+    """Whether the data's folder, or one of the three above it, says that its people are drawn, as
+    data sets do.
+    """
     folder = (data if data.is_dir() else data.parent).resolve()
     return any(checking.is_drawn(place) for place in (folder, *list(folder.parents)[:3]))

@@ -1,7 +1,9 @@
-"""Events worth a coder's eye, on one list with times. A cue is what can be seen or heard; it is not ambivalence itself.
+"""Events worth a coder's eye, on one list with times. A cue is what can be seen or heard; it is not
+ambivalence itself.
 
-The kinds follow what the annotators of BAH mark (audio, body, facial and language cues). The thresholds were set for
-people before a webcam and checked on drawn faces and synthetic voices; how well they agree with coders is not known.
+The kinds follow what the annotators of BAH mark (audio, body, facial and language cues). The
+thresholds were set for people before a webcam and checked on drawn faces and synthetic voices; how
+well they agree with coders is not known.
 """
 
 from __future__ import annotations
@@ -20,29 +22,36 @@ from twomind.types import Cue, Track, Word
 
 _SEEN_AND_HEARD = {
     "long_pause": "Long pause: a silence between speech (BAH audio cue: pause)",
-    "slow_speech": "Slow speech: a stretch spoken much slower than this person's usual (BAH audio cue: slow)",
-    "fast_speech": "Fast speech: a stretch spoken much faster than this person's usual (BAH audio cue: fast)",
+    "slow_speech": "Slow speech: a stretch spoken much slower than this person's usual (BAH audio "
+    "cue: slow)",
+    "fast_speech": "Fast speech: a stretch spoken much faster than this person's usual (BAH audio "
+    "cue: fast)",
     "gaze_away": "Gaze away: the eyes leave where this person usually looks (BAH facial cue: gaze)",
     "eyes_closed": "Eyes closed for longer than a blink (BAH facial cue: eyes closing)",
     "brow_raise": "Brow raise (BAH facial cue: eyebrow)",
     "brow_lower": "Brow lower, or frown (BAH facial cues: eyebrow, frown)",
     "lip_press": "Lip press: the red of the lips narrows (BAH facial cue: lip press)",
     "smile": "Smile, beyond this person's resting face (BAH facial cue: smile)",
-    "look_away": "Look away: the head turns off where this person usually faces (BAH body cue: look away)",
+    "look_away": "Look away: the head turns off where this person usually faces (BAH body cue: "
+    "look "
+    "away)",
     "tilt": "Head tilt to one side (BAH body cue: tilt)",
     "head_shake": "Head shake: the head turns to and fro (BAH body cue: head shake)",
     "nod": "Nod: the head goes up and down (BAH body cue: nod)",
 }
-#: kind → plain description, with the cue of the BAH annotators that it corresponds to where there is one
+#: kind → plain description, with the cue of the BAH annotators that it corresponds to where there
+#: is one
 KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **text.WORD_KINDS}
 
 #: What the BAH annotators mark and this list does not hold: cue → why.
 NOT_MEASURED: dict[str, str] = {
-    "breath": "a breath or sigh is unvoiced noise near the noise floor, which webcams' noise suppression removes or "
+    "breath": "a breath or sigh is unvoiced noise near the noise floor, which webcams' noise "
+    "suppression removes or "
     "imitates; without labelled breaths its error cannot be stated",
     "laugh": "no detector with a stated error under a permissive licence",
     "click": "a tongue click cannot be told from a keyboard or mouse click",
-    "volume": "the level follows the distance to the microphone and its automatic gain; it is in the voice table",
+    "volume": "the level follows the distance to the microphone and its automatic gain; it is in "
+    "the voice table",
     "shaky voice": "jitter and shimmer do not survive the sound compression of webcams well enough",
     "eye roll": "shorter and steeper than the gaze measure is accurate for",
     "squint": "narrowed eyes cannot be told from a smile or a low gaze well enough",
@@ -53,18 +62,21 @@ NOT_MEASURED: dict[str, str] = {
 
 @dataclass(frozen=True)
 class CueSettings:
-    """When something is a cue. Face values are relative to the person's neutral; ``_iod`` is in distances between the
-    eyes (about 63 mm), as :mod:`twomind.features.face.measures` has it."""
+    """When something is a cue. Face values are relative to the person's neutral; ``_iod`` is in
+    distances between the eyes (about 63 mm), as :mod:`twomind.features.face.measures` has it."""
 
     #: Silence between speech, seconds (long after Campione & Véronis 2002).
     long_pause_s: float = 1.0
-    #: Articulation rate over this person's median below which a stretch is slow, and above which it is fast (ratio).
+    #: Articulation rate over this person's median below which a stretch is slow, and above which it
+    #: is fast (ratio).
     slow_ratio: float = 0.65
     fast_ratio: float = 1.5
-    #: Shortest stretch for which a rate is taken, seconds, and stretches a person's usual rate needs (count).
+    #: Shortest stretch for which a rate is taken, seconds, and stretches a person's usual rate
+    #: needs (count).
     rate_stretch_s: float = 1.5
     n_rate_stretches: int = 4
-    #: Line of sight (head and eyes together) off its usual direction: begins, lasts down to (degrees), for (seconds).
+    #: Line of sight (head and eyes together) off its usual direction: begins, lasts down to
+    #: (degrees), for (seconds).
     gaze_enter_deg: float = 12.0
     gaze_leave_deg: float = 8.0
     gaze_min_s: float = 0.3
@@ -76,7 +88,8 @@ class CueSettings:
     tilt_enter_deg: float = 7.0
     tilt_leave_deg: float = 5.0
     tilt_min_s: float = 0.4
-    #: To and fro of the head: smallest swing (degrees), slowest swing (seconds), swings in a row (count).
+    #: To and fro of the head: smallest swing (degrees), slowest swing (seconds), swings in a row
+    #: (count).
     shake_swing_deg: float = 5.0
     nod_swing_deg: float = 5.0
     swing_max_s: float = 0.6
@@ -118,8 +131,8 @@ def find_cues(
 ) -> tuple[Cue, ...]:
     """All cues in order of time. What is None gives none.
 
-    ``face_relative`` has the columns of ``face`` relative to the person's neutral; without it the recording's own
-    median is taken. A measure that the tracks lack gives no cue of its kind.
+    ``face_relative`` has the columns of ``face`` relative to the person's neutral; without it the
+    recording's own median is taken. A measure that the tracks lack gives no cue of its kind.
     """
     settings = settings or CueSettings()
     cues: list[Cue] = []
@@ -149,7 +162,8 @@ def _column(track: Track, name: str) -> np.ndarray:
     return track.column(name) if name in track.names else np.full(len(track), np.nan)
 
 
-# --- head and gaze ---------------------------------------------------------------------------------------------------
+# --- head and gaze
+# ---------------------------------------------------------------------------------------------------
 
 
 def _head(track: Track, s: CueSettings) -> Iterator[Cue]:
@@ -157,24 +171,36 @@ def _head(track: Track, s: CueSettings) -> Iterator[Cue]:
     t = track.times_s
     shakes = find_swings(t, yaw, s.shake_swing_deg, s.swing_max_s, s.n_swings, s.max_gap_s)
     nods = find_swings(t, pitch, s.nod_swing_deg, s.swing_max_s, s.n_swings, s.max_gap_s)
-    # A movement askew, or one that reaches far enough to be a turn of the head, is counted once: as what it is most of.
+    # A movement askew, or one that reaches far enough to be a turn of the head, is counted once: as
+    # what it is most of.
     for kind, own, other in (("head_shake", shakes, nods), ("nod", nods, shakes)):
         larger = [[o for o in other if o.value > e.value] for e in own]
         main = [e for e, rivals in zip(own, larger, strict=True) if _share_inside(e, rivals) < 0.5]
         yield from _cues(kind, "head", main, "deg", lambda e: f"{e.value:.0f} degrees to and fro")
 
     turns = find_events(
-        t, np.hypot(yaw, pitch), s.turn_enter_deg, s.turn_leave_deg, s.turn_min_s, s.merge_s, s.max_gap_s
+        t,
+        np.hypot(yaw, pitch),
+        s.turn_enter_deg,
+        s.turn_leave_deg,
+        s.turn_min_s,
+        s.merge_s,
+        s.max_gap_s,
     )
     turns = [event for event in turns if _share_inside(event, shakes + nods) < 0.5]
     yield from _cues("look_away", "head", turns, "deg", _towards(yaw, pitch))
-    tilts = find_events(t, np.abs(roll), s.tilt_enter_deg, s.tilt_leave_deg, s.tilt_min_s, s.merge_s, s.max_gap_s)
+    tilts = find_events(
+        t, np.abs(roll), s.tilt_enter_deg, s.tilt_leave_deg, s.tilt_min_s, s.merge_s, s.max_gap_s
+    )
     yield from _cues("tilt", "head", tilts, "deg", _sides(roll, "own left", "own right"))
 
-    # With the eyes' angle to the head added: who turns the head but keeps looking at the screen does not look away.
+    # With the eyes' angle to the head added: who turns the head but keeps looking at the screen
+    # does not look away.
     sight_yaw, sight_pitch = yaw + _column(track, "gaze_yaw"), pitch + _column(track, "gaze_pitch")
     off = np.hypot(sight_yaw, sight_pitch)
-    looks = find_events(t, off, s.gaze_enter_deg, s.gaze_leave_deg, s.gaze_min_s, s.merge_s, s.max_blink_s)
+    looks = find_events(
+        t, off, s.gaze_enter_deg, s.gaze_leave_deg, s.gaze_min_s, s.merge_s, s.max_blink_s
+    )
     looks = [event for event in looks if _share_inside(event, turns) < 0.5]
     yield from _cues("gaze_away", "face", looks, "deg", _towards(sight_yaw, sight_pitch))
 
@@ -188,7 +214,9 @@ def _share_inside(event: Event, others: list[Event]) -> float:
     return covered / (event.end_s - event.start_s)
 
 
-def _cues(kind: str, modality: str, events: list[Event], unit: str, detail: object = "") -> Iterator[Cue]:
+def _cues(
+    kind: str, modality: str, events: list[Event], unit: str, detail: object = ""
+) -> Iterator[Cue]:
     for event in events:
         told = detail(event) if callable(detail) else str(detail)
         yield Cue(kind, modality, event.start_s, event.end_s, event.value, unit, told)
@@ -208,7 +236,8 @@ def _towards(yaw: np.ndarray, pitch: np.ndarray) -> object:
     return tell
 
 
-# --- face ------------------------------------------------------------------------------------------------------------
+# --- face
+# ------------------------------------------------------------------------------------------------------------
 
 
 def _expression(track: Track, s: CueSettings) -> Iterator[Cue]:
@@ -220,7 +249,9 @@ def _expression(track: Track, s: CueSettings) -> Iterator[Cue]:
 
     brow_raise = (_column(track, "AU01") + _column(track, "AU02")) / 2
     yield from _cues("brow_raise", "face", events("brow_raise", brow_raise, s.brow_min_s), "iod")
-    yield from _cues("brow_lower", "face", events("brow_lower", _column(track, "AU04"), s.brow_min_s), "iod")
+    yield from _cues(
+        "brow_lower", "face", events("brow_lower", _column(track, "AU04"), s.brow_min_s), "iod"
+    )
     smiles = events("smile", _column(track, "AU12"), s.smile_min_s)
     yield from _cues("smile", "face", smiles, "iod")
     presses = events("lip_press", _column(track, "AU24"), s.lip_press_min_s)
@@ -238,23 +269,36 @@ def _eyes_closed(face: Track, s: CueSettings) -> Iterator[Cue]:
     if usual <= 0:
         return
     shut = 1 - opening / usual
-    found = find_events(face.times_s, shut, s.closed_enter, s.closed_leave, s.closed_min_s, 0.0, s.max_gap_s)
-    yield from _cues("eyes_closed", "face", found, "share shut", lambda e: f"{e.end_s - e.start_s:.1f} s")
+    found = find_events(
+        face.times_s, shut, s.closed_enter, s.closed_leave, s.closed_min_s, 0.0, s.max_gap_s
+    )
+    yield from _cues(
+        "eyes_closed", "face", found, "share shut", lambda e: f"{e.end_s - e.start_s:.1f} s"
+    )
 
 
-# --- voice -----------------------------------------------------------------------------------------------------------
+# --- voice
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _pauses(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
     for start_s, end_s in voice.pauses:
         if end_s - start_s >= s.long_pause_s:
             yield Cue(
-                "long_pause", "voice", start_s, end_s, end_s - start_s, "s", f"{end_s - start_s:.1f} s of silence"
+                "long_pause",
+                "voice",
+                start_s,
+                end_s,
+                end_s - start_s,
+                "s",
+                f"{end_s - start_s:.1f} s of silence",
             )
 
 
 def _rates(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
-    """Stretches between pauses whose syllables per second are far from this person's median stretch."""
+    """Stretches between pauses whose syllables per second are far from this person's median
+    stretch.
+    """
     track = voice.track
     if not len(track) or math.isnan(float(voice.summary.get("articulation_rate_per_s", math.nan))):
         return
@@ -271,7 +315,13 @@ def _rates(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
     usual = float(np.median([rate for _, _, rate in stretches]))
     for first, last, rate in stretches:
         ratio = rate / usual if usual else 1.0
-        kind = "slow_speech" if ratio <= s.slow_ratio else "fast_speech" if ratio >= s.fast_ratio else ""
+        kind = (
+            "slow_speech"
+            if ratio <= s.slow_ratio
+            else "fast_speech"
+            if ratio >= s.fast_ratio
+            else ""
+        )
         if kind:
             start_s, end_s = float(track.times_s[first]), float(track.times_s[last - 1] + HOP_S)
             told = f"{rate:.1f} syllables per second; this person's median is {usual:.1f}"

@@ -1,7 +1,9 @@
-"""Describe: a :class:`~twomind.types.Recording` → face, voice and word measures, and the cues a coder would mark.
+"""Describe: a :class:`~twomind.types.Recording` → face, voice and word measures, and the cues a
+coder would mark.
 
-One pass over the media feeds everything that is not yet in the store; a second call with the same bytes and settings
-reads it back. A modality that cannot be measured is absent with a reason in ``features.notes``; the others go on.
+One pass over the media feeds everything that is not yet in the store; a second call with the same
+bytes and settings reads it back. A modality that cannot be measured is absent with a reason in
+``features.notes``; the others go on.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ MODALITIES = ("face", "voice", "words")
 
 @dataclass(frozen=True)
 class Settings:
-    """How to describe. ``speech_model`` (a name or a folder) recognises words where no transcript is given."""
+    """How to describe. ``speech_model`` (a name or a folder) recognises words where no transcript
+    is given.
+    """
 
     face: FaceSettings = field(default_factory=FaceSettings)
     voice: VoiceSettings = field(default_factory=VoiceSettings)
@@ -52,13 +56,14 @@ class Settings:
 class Description:
     """What :func:`describe` found.
 
-    ``features`` has the tracks ``face`` and ``face_relative`` (a row per decoded frame), ``voice`` (a row per 10 ms)
-    and ``words`` (a row per word), as far as they could be measured; ``features.notes`` says why one is missing. With a
-    profile that has the voice there is ``voice_relative`` too, and ``relative`` has whole-answer measures of voice and
-    words: modality → measure → value, neutral, relative.
-    ``recording`` is the one that was given, with duration and words completed. ``neutral`` names what the relative
-    values of the face are relative to, ``voice_neutral`` those of the voice. ``face`` and ``voice`` are summaries as
-    plain values, ``media`` what the decoder met, ``entries`` the store's (kind, key) that this came from.
+    ``features`` has the tracks ``face`` and ``face_relative`` (a row per decoded frame), ``voice``
+    (a row per 10 ms) and ``words`` (a row per word), as far as they could be measured;
+    ``features.notes`` says why one is missing. With a profile that has the voice there is
+    ``voice_relative`` too, and ``relative`` has whole-answer measures of voice and words: modality
+    → measure → value, neutral, relative. ``recording`` is the one that was given, with duration and
+    words completed. ``neutral`` names what the relative values of the face are relative to,
+    ``voice_neutral`` those of the voice. ``face`` and ``voice`` are summaries as plain values,
+    ``media`` what the decoder met, ``entries`` the store's (kind, key) that this came from.
     """
 
     recording: Recording
@@ -76,7 +81,9 @@ class Description:
 
 @dataclass
 class _Pass:
-    """What one pass over the media made; everything as plain arrays and values, so that it can be stored."""
+    """What one pass over the media made; everything as plain arrays and values, so that it can be
+    stored.
+    """
 
     face: tuple[Track, dict[str, Any]] | None = None
     voice: tuple[VoiceResult, dict[str, Any]] | None = None
@@ -99,27 +106,39 @@ def describe(
 ) -> Description:
     """Measure one recording; what the store holds already is not measured again.
 
-    ``hop_s`` puts all tracks on one grid; None keeps each on its own clock. ``neutral`` is a neutral clip of the same
-    person, ``profile`` what enrolment made of such clips; without either, relative values are against the recording's
-    own median.
+    ``hop_s`` puts all tracks on one grid; None keeps each on its own clock. ``neutral`` is a
+    neutral clip of the same person, ``profile`` what enrolment made of such clips; without either,
+    relative values are against the recording's own median.
 
-    Raises:
-        BadInput: nothing of the media file can be decoded, ``using`` names an unknown modality, or both a neutral clip
+    Raises: BadInput: nothing of the media file can be decoded, ``using`` names an unknown modality,
+        or both a neutral clip
             and a profile are given.
     """
     if neutral is not None and profile is not None:
-        raise BadInput("expected a neutral clip or a profile, got both; enrol the clip to add it to the profile")
+        raise BadInput(
+            "expected a neutral clip or a profile, got both; enrol the clip to add it to the "
+            "profile"
+        )
     unknown = sorted(set(using) - set(MODALITIES))
     if unknown:
-        raise BadInput(f"unknown modality {', '.join(unknown)}; expected some of {', '.join(MODALITIES)}")
+        raise BadInput(
+            f"unknown modality {', '.join(unknown)}; expected some of {', '.join(MODALITIES)}"
+        )
     store = store or Store(default_root())
     settings = settings or Settings()
     content = content_hash(recording.media)
     store.note(recording.subject, content)
     made = _measure(recording, content, using, store, settings, progress)
     if not made.media.get("n_frames") and not made.media.get("n_samples"):
-        raise BadInput(f"{recording.media}: neither a frame nor sound could be decoded; the file is cut or damaged")
-    neutral_face = _neutral_face(neutral, recording.subject, store, settings) if neutral and "face" in using else None
+        raise BadInput(
+            f"{recording.media}: neither a frame nor sound could be decoded; the file is cut or "
+            "damaged"
+        )
+    neutral_face = (
+        _neutral_face(neutral, recording.subject, store, settings)
+        if neutral and "face" in using
+        else None
+    )
 
     recording = _complete(recording, made)
     tracks: dict[str, Track] = {}
@@ -128,12 +147,16 @@ def describe(
         tracks["face"] = made.face[0]
         tracks["face_relative"], named = relative(made.face[0], neutral_face)
         if profile is not None:
-            tracks["face_relative"], named = _against(profile, made.face[0], tracks["face_relative"], named)
+            tracks["face_relative"], named = _against(
+                profile, made.face[0], tracks["face_relative"], named
+            )
     voice_named = ""
     if made.voice:
         tracks["voice"] = made.voice[0].track
         if profile is not None and (rest := profile.neutral("voice")):
-            tracks["voice_relative"] = profiles.relative_to(tracks["voice"], rest, ("speech", "syllable"))
+            tracks["voice_relative"] = profiles.relative_to(
+                tracks["voice"], rest, ("speech", "syllable")
+            )
             voice_named = profile.named("voice")
     words = recording.words if "words" in using else None
     if words is None and "words" in using:
@@ -174,7 +197,9 @@ def describe(
 
 
 def _against(profile: Profile, face: Track, own: Track, own_name: str) -> tuple[Track, str]:
-    """The face relative to the profile; to its own median, and called so, where the profile has no face."""
+    """The face relative to the profile; to its own median, and called so, where the profile has no
+    face.
+    """
     rest = profile.neutral("face")
     if not rest:
         return own, f"{own_name} (no face in the profile of {profile.person})"
@@ -190,21 +215,33 @@ def _whole_answer(
         found["voice"] = profiles.voice_neutral(made.voice[0].track, made.voice[1])
     if words:
         found["words"] = profiles.words_neutral(words)
-    both = {m: profiles.answer_relative(measured, profile.neutral(m)) for m, measured in found.items()}
+    both = {
+        m: profiles.answer_relative(measured, profile.neutral(m)) for m, measured in found.items()
+    }
     return {m: rows for m, rows in both.items() if rows}
 
 
 def _complete(recording: Recording, made: _Pass) -> Recording:
-    """Fill in what only the pass could tell: the duration, recognised words, words spread over the real duration."""
+    """Fill in what only the pass could tell: the duration, recognised words, words spread over the
+    real duration.
+    """
     duration_s = made.media.get("duration_s", math.nan)
     if math.isfinite(duration_s):
         recording = replace(recording, duration_s=float(duration_s))
     if recording.words is None and made.words is not None:
-        recording = replace(recording, words=made.words.words, words_source=made.words.source, words_reason="")
-    if recording.words and recording.words[0].timing is Timing.SPREAD_ALL and math.isfinite(recording.duration_s):
+        recording = replace(
+            recording, words=made.words.words, words_source=made.words.source, words_reason=""
+        )
+    if (
+        recording.words
+        and recording.words[0].timing is Timing.SPREAD_ALL
+        and math.isfinite(recording.duration_s)
+    ):
         recording = replace(recording, words=_spread(recording.words, recording.duration_s))
     if made.media.get("truncated") and recording.words is not None:
-        made.notes["words"] = "truncated: the media file is cut or damaged, so the answer may not be whole"
+        made.notes["words"] = (
+            "truncated: the media file is cut or damaged, so the answer may not be whole"
+        )
     return recording
 
 
@@ -218,15 +255,17 @@ def _spread(words: tuple[Word, ...], duration_s: float) -> tuple[Word, ...]:
 def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Settings) -> Track:
     """The face track of the neutral clip of ``subject``.
 
-    Raises:
-        BadInput: there is no measurable face in it; a neutral that was asked for is never silently left out.
+    Raises: BadInput: there is no measurable face in it; a neutral that was asked for is never
+        silently left out.
     """
     content = content_hash(neutral.media)
     store.note(subject, content)
     made = _measure(neutral, content, ("face",), store, settings, None)
     if made.face is None or not made.face[0].valid.any():
         reason = made.notes.get("face", "no measurable face in it")
-        raise BadInput(f"{neutral.media}: expected a clip of the person's neutral face, but: {reason}")
+        raise BadInput(
+            f"{neutral.media}: expected a clip of the person's neutral face, but: {reason}"
+        )
     return made.face[0]
 
 
@@ -272,7 +311,10 @@ def _model_mark(model: str | None) -> list[Any]:
     """What tells one speech model from another of the same name: its files' sizes and dates."""
     if model is None or not Path(model).is_dir():
         return [model]
-    return [model, *((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(Path(model).iterdir()))]
+    return [
+        model,
+        *((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(Path(model).iterdir())),
+    ]
 
 
 def _measure(
@@ -286,7 +328,9 @@ def _measure(
     """Read from the store what is there; make the rest in one pass and store it."""
     made = _Pass()
     face_key = store.key(content, {"face": asdict(settings.face), "recipe": _face_recipe()})
-    voice_key = store.key(content, {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)})
+    voice_key = store.key(
+        content, {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)}
+    )
     speech = {
         "model": _model_mark(settings.speech_model),
         "language": settings.language,
@@ -297,7 +341,9 @@ def _measure(
     made.entries = tuple((kind, key) for kind, key in keys if kind in using)
 
     wanted = {"face": "face" in using, "voice": "voice" in using}
-    wanted["words"] = "words" in using and recording.words is None and settings.speech_model is not None
+    wanted["words"] = (
+        "words" in using and recording.words is None and settings.speech_model is not None
+    )
     if wanted["face"] and (entry := store.get("face", face_key)):
         made.face, made.media = _face_from(entry)
         wanted["face"] = False
@@ -322,14 +368,25 @@ def _measure(
         if wanted["voice"] and made.voice:
             store.put("voice", voice_key, *_voice_entry(made))
         if wanted["words"] and made.words:
-            store.put("words", words_key, {"count": np.array([len(made.words.words)])}, _words_entry(made.words))
+            store.put(
+                "words",
+                words_key,
+                {"count": np.array([len(made.words.words)])},
+                _words_entry(made.words),
+            )
     return made
 
 
 def _run_pass(
-    recording: Recording, wanted: dict[str, bool], settings: Settings, made: _Pass, progress: Progress | None
+    recording: Recording,
+    wanted: dict[str, bool],
+    settings: Settings,
+    made: _Pass,
+    progress: Progress | None,
 ) -> None:
-    """One streamed pass: frames to the face reader, sound to the spool; then voice and words from the spool."""
+    """One streamed pass: frames to the face reader, sound to the spool; then voice and words from
+    the spool.
+    """
     reader: FaceReader | None = None
     if wanted["face"]:
         try:
@@ -339,10 +396,12 @@ def _run_pass(
     sound = wanted["voice"] or wanted["words"]
     spool = clock.AudioSpool()
     if sound:
-        # Needed for the voice after the pass, and slow to import; the tracker leaves the interpreter idle meanwhile.
+        # Needed for the voice after the pass, and slow to import; the tracker leaves the
+        # interpreter idle meanwhile.
         Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
     try:
-        # Without a face reader the frames are still decoded: their count and stamps are part of the answer.
+        # Without a face reader the frames are still decoded: their count and stamps are part of the
+        # answer.
         stream = clock.stream(recording.media, video=wanted["face"] or not made.media, audio=sound)
         for item in clock.prefetch(stream):
             if isinstance(item, clock.Samples):
@@ -357,7 +416,11 @@ def _run_pass(
             if progress is not None:
                 progress(f"measure {recording.id}", item.time_s, recording.duration_s)
         report = asdict(stream.report)
-        made.media = {**made.media, **report} if wanted["face"] or not made.media else {**report, **made.media}
+        made.media = (
+            {**made.media, **report}
+            if wanted["face"] or not made.media
+            else {**report, **made.media}
+        )
         if reader is not None:
             try:
                 result = reader.finish()
@@ -370,7 +433,9 @@ def _run_pass(
         spool.close()
 
 
-def _sound(waveform: clock.Waveform, wanted: dict[str, bool], settings: Settings, made: _Pass) -> None:
+def _sound(
+    waveform: clock.Waveform, wanted: dict[str, bool], settings: Settings, made: _Pass
+) -> None:
     if not len(waveform.values):
         for name in ("voice", "words"):
             if wanted[name]:
@@ -436,7 +501,12 @@ def _face_from(entry: Entry) -> tuple[tuple[Track, dict[str, Any]], dict[str, An
 def _voice_entry(made: _Pass) -> Entry:
     assert made.voice is not None
     result, summary = made.voice
-    meta = {**_track_meta(result.track), "pauses": result.pauses, "summary": summary, "media": made.media}
+    meta = {
+        **_track_meta(result.track),
+        "pauses": result.pauses,
+        "summary": summary,
+        "media": made.media,
+    }
     return _track_arrays(result.track), meta
 
 
@@ -453,4 +523,6 @@ def _words_entry(words: Words) -> dict[str, Any]:
 
 def _words_from(meta: Mapping[str, Any]) -> Words:
     words = tuple(Word(**{**w, "timing": Timing(w["timing"])}) for w in meta["words"])
-    return Words(words, meta["source"], Timing(meta["timing"]), tuple(meta["problems"]), meta["language"])
+    return Words(
+        words, meta["source"], Timing(meta["timing"]), tuple(meta["problems"]), meta["language"]
+    )

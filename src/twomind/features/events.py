@@ -48,9 +48,9 @@ def find_events(
 ) -> list[Event]:
     """Spans where ``values (T,)`` stay at ``leave`` or above and somewhere reach ``enter``.
 
-    Rows that are nan end an event unless less than ``max_gap_s`` of them is missing. Events closer than ``merge_s`` (of
-    measured rows) become one; then those shorter than ``min_s`` are dropped. An event lasts to the start of the row
-    after it. ``value`` is the maximum.
+    Rows that are nan end an event unless less than ``max_gap_s`` of them is missing. Events closer
+    than ``merge_s`` (of measured rows) become one; then those shorter than ``min_s`` are dropped.
+    An event lasts to the start of the row after it. ``value`` is the maximum.
     """
     found: list[Event] = []
     usual_s = row_s(times_s)
@@ -68,14 +68,22 @@ def find_events(
         for a, b in spans:
             if ends_s[b - 1] - t[a] >= min_s - 1e-9:
                 peak = a + int(v[a:b].argmax())
-                found.append(Event(float(t[a]), float(ends_s[b - 1]), float(v[peak]), int(rows[peak])))
+                found.append(
+                    Event(float(t[a]), float(ends_s[b - 1]), float(v[peak]), int(rows[peak]))
+                )
     return found
 
 
 def find_swings(
-    times_s: np.ndarray, values: np.ndarray, min_swing: float, max_s: float, n_swings: int, max_gap_s: float = 0.0
+    times_s: np.ndarray,
+    values: np.ndarray,
+    min_swing: float,
+    max_s: float,
+    n_swings: int,
+    max_gap_s: float = 0.0,
 ) -> list[Event]:
-    """To and fro: at least ``n_swings`` moves in a row, each of ``min_swing`` or more in ``max_s`` seconds or less.
+    """To and fro: at least ``n_swings`` moves in a row, each of ``min_swing`` or more in ``max_s``
+    seconds or less.
 
     ``value`` is the mean size of the swings.
     """
@@ -97,11 +105,15 @@ def find_swings(
 def _swing(moves: list[tuple[int, int]], rows: np.ndarray, t: np.ndarray, v: np.ndarray) -> Event:
     sizes = [abs(float(v[b] - v[a])) for a, b in moves]
     peak = moves[int(np.argmax(sizes))][1]
-    return Event(float(t[moves[0][0]]), float(t[moves[-1][1]]), float(np.mean(sizes)), int(rows[peak]))
+    return Event(
+        float(t[moves[0][0]]), float(t[moves[-1][1]]), float(np.mean(sizes)), int(rows[peak])
+    )
 
 
 def _moves(values: np.ndarray, min_swing: float) -> list[tuple[int, int]]:
-    """First and last row of every move of ``min_swing`` or more between two extremes, without the rests around it."""
+    """First and last row of every move of ``min_swing`` or more between two extremes, without the
+    rests around it.
+    """
     moves = []
     for a, b in pairwise(_turning_points(values, min_swing)):
         progress = (values[a : b + 1] - values[a]) / (values[b] - values[a])
@@ -112,7 +124,9 @@ def _moves(values: np.ndarray, min_swing: float) -> list[tuple[int, int]]:
 
 
 def _turning_points(values: np.ndarray, min_swing: float) -> list[int]:
-    """Rows of the extremes between moves of at least ``min_swing``, those that bound the outer moves among them."""
+    """Rows of the extremes between moves of at least ``min_swing``, those that bound the outer
+    moves among them.
+    """
     turns: list[int] = []
     low = high = direction = 0  # rows of the extremes since the last turn
     for i, value in enumerate(values.tolist()):

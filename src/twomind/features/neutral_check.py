@@ -1,9 +1,11 @@
-"""Is the clip neutral? What can be told from the clip alone: length, light, pose, expression, speech.
+"""Is the clip neutral? What can be told from the clip alone: length, light, pose, expression,
+speech.
 
-Two kinds of sign. An expression that comes and goes is seen against the clip's own rest: the range of an action unit.
-One that is held from the first frame to the last can only be told by its size, which depends on the face: of those only
-a plain smile is looked for. The limits were measured on drawn people (``experiments/neutral_check.py``; docs/profile.md
-has the figures); on real faces they are not validated.
+Two kinds of sign. An expression that comes and goes is seen against the clip's own rest: the range
+of an action unit. One that is held from the first frame to the last can only be told by its size,
+which depends on the face: of those only a plain smile is looked for. The limits were measured on
+drawn people (``experiments/neutral_check.py``; docs/profile.md has the figures); on real faces they
+are not validated.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _SPEECH_MOVES = ("AU15",)
 
 @dataclass(frozen=True)
 class NeutralLimits:
-    """From where on a clip is refused. Lengths of face movements in iod (distance between the eyes)."""
+    """From where on a clip is refused. Lengths of face movements in iod (distance between the
+    eyes).
+    """
 
     #: measurable seconds (of the face; of speech in a spoken clip without a face)
     min_seconds: float = 3.0
@@ -44,21 +48,39 @@ class NeutralLimits:
     max_yaw_deg: float = 20.0
     #: range (5th to 95th percentile of the smoothed course) of an action unit
     max_range: Mapping[str, float] = field(
-        default_factory=lambda: {"AU01": 0.035, "AU02": 0.025, "AU04": 0.03, "AU12": 0.07, "AU15": 0.05}
+        default_factory=lambda: {
+            "AU01": 0.035,
+            "AU02": 0.025,
+            "AU04": 0.03,
+            "AU12": 0.07,
+            "AU15": 0.05,
+        }
     )
     #: median of AU12 from which on the whole clip is a smile
     max_smile: float = -0.05
     #: seconds of speech
     max_speech_s: float = 0.5
-    #: upper quartile of the speed of the lips, iod/s; the only sign of talking in a film without sound
+    #: upper quartile of the speed of the lips, iod/s; the only sign of talking in a film without
+    #: sound
     max_mouth_motion: float = 0.21
 
 
 def measure_clip(face: Track | None, voice: Mapping[str, Any]) -> dict[str, float]:
-    """What the check looks at, as plain numbers; nan where not measured. ``voice`` is the summary of the voice."""
+    """What the check looks at, as plain numbers; nan where not measured. ``voice`` is the summary
+    of the voice.
+    """
     nan = math.nan
     found = dict.fromkeys(
-        ("seconds", "share", "light", "yaw", "smile", "mouth_motion", *(f"range_{n}" for n in MOVES)), nan
+        (
+            "seconds",
+            "share",
+            "light",
+            "yaw",
+            "smile",
+            "mouth_motion",
+            *(f"range_{n}" for n in MOVES),
+        ),
+        nan,
     )
     found["speech_s"] = float(voice.get("speech_s", nan)) if voice.get("status", "ok") else nan
     if face is None or not len(face):
@@ -80,8 +102,12 @@ def measure_clip(face: Track | None, voice: Mapping[str, Any]) -> dict[str, floa
     return found
 
 
-def doubts(measured: Mapping[str, float], limits: NeutralLimits | None = None, spoken: bool = False) -> tuple[str, ...]:
-    """Why this is not a neutral clip; empty when nothing speaks against it. A spoken clip may talk."""
+def doubts(
+    measured: Mapping[str, float], limits: NeutralLimits | None = None, spoken: bool = False
+) -> tuple[str, ...]:
+    """Why this is not a neutral clip; empty when nothing speaks against it. A spoken clip
+    may talk.
+    """
     at = limits or NeutralLimits()
     m = measured
     said = []
@@ -89,12 +115,17 @@ def doubts(measured: Mapping[str, float], limits: NeutralLimits | None = None, s
     long_enough = m["seconds"] if face or not spoken else _or_zero(m["speech_s"])
     if long_enough < at.min_seconds:
         what = "the face is measurable" if face or not spoken else "there is speech"
-        said.append(f"length: {what} for {long_enough:.1f} s; expected at least {at.min_seconds:g} s")
+        said.append(
+            f"length: {what} for {long_enough:.1f} s; expected at least {at.min_seconds:g} s"
+        )
     if face:
         said += _picture(m, at)
         said += _expression(m, at, spoken)
     elif not spoken:
-        said.append("quality: no measurable face; look for light, distance, and whether the face is turned away")
+        said.append(
+            "quality: no measurable face; look for light, distance, and whether the face is turned "
+            "away"
+        )
     if not spoken:
         said += _talking(m, at)
     return tuple(said)
@@ -103,13 +134,25 @@ def doubts(measured: Mapping[str, float], limits: NeutralLimits | None = None, s
 def _picture(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
     said = []
     if m["share"] < at.min_share:
-        said.append(f"quality: the face is measurable in {m['share']:.0%} of the frames; expected {at.min_share:.0%}")
+        said.append(
+            f"quality: the face is measurable in {m['share']:.0%} of the frames; expected "
+            f"{at.min_share:.0%}"
+        )
     if m["light"] < at.min_light:
-        said.append(f"light: the face is too dark ({m['light']:.2f}; expected {at.min_light:g} to {at.max_light:g})")
+        said.append(
+            f"light: the face is too dark ({m['light']:.2f}; expected {at.min_light:g} to "
+            f"{at.max_light:g})"
+        )
     if m["light"] > at.max_light:
-        said.append(f"light: the face is too bright ({m['light']:.2f}; expected {at.min_light:g} to {at.max_light:g})")
+        said.append(
+            f"light: the face is too bright ({m['light']:.2f}; expected {at.min_light:g} to "
+            f"{at.max_light:g})"
+        )
     if m["yaw"] > at.max_yaw_deg:
-        said.append(f"pose: the head is turned {m['yaw']:.0f} deg from the camera; expected {at.max_yaw_deg:g} at most")
+        said.append(
+            f"pose: the head is turned {m['yaw']:.0f} deg from the camera; expected "
+            f"{at.max_yaw_deg:g} at most"
+        )
     return said
 
 
@@ -118,17 +161,29 @@ def _expression(m: Mapping[str, float], at: NeutralLimits, spoken: bool) -> list
     for name, words in MOVES.items():
         limit, size = at.max_range.get(name, math.inf), m[f"range_{name}"]
         if size > limit and not (spoken and name in _SPEECH_MOVES):
-            said.append(f"expression: {words} ({name} ranges over {size:.3f} iod; expected {limit:g} at most)")
+            said.append(
+                f"expression: {words} ({name} ranges over {size:.3f} iod; expected {limit:g} at "
+                "most)"
+            )
     if m["smile"] > at.max_smile:
-        said.append(f"expression: smiling throughout (AU12 {m['smile']:.2f} iod; expected {at.max_smile:g} at most)")
+        said.append(
+            f"expression: smiling throughout (AU12 {m['smile']:.2f} iod; expected {at.max_smile:g} "
+            "at most)"
+        )
     return said
 
 
 def _talking(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
     if m["speech_s"] > at.max_speech_s:
-        return [f"speech: {m['speech_s']:.1f} s of talking; expected silence (or enrol it as a spoken clip)"]
+        return [
+            f"speech: {m['speech_s']:.1f} s of talking; expected silence (or enrol it as a spoken "
+            "clip)"
+        ]
     if m["mouth_motion"] > at.max_mouth_motion:
-        said = f"speech: the lips move ({m['mouth_motion']:.2f} iod/s; expected {at.max_mouth_motion:g} at most)"
+        said = (
+            f"speech: the lips move ({m['mouth_motion']:.2f} iod/s; expected "
+            f"{at.max_mouth_motion:g} at most)"
+        )
         return [f"{said}: talking, chewing, or a face too noisy to tell"]
     return []
 

@@ -1,9 +1,11 @@
-"""A person's profile: what face, voice and words are like when the person is neutral; from one or several clips.
+"""A person's profile: what face, voice and words are like when the person is neutral; from one or
+several clips.
 
-One JSON file per person, versioned and portable. Each visit (one neutral clip) is kept by itself, so that one can be
-taken out again; :meth:`Profile.neutral` merges them, weighted by measurable seconds. No picture, no sound, no word of
-the person and no file name is kept: medians, spreads, counts, and the hash of each clip with the names of what was
-computed from it, by which everything can be found and erased.
+One JSON file per person, versioned and portable. Each visit (one neutral clip) is kept by itself,
+so that one can be taken out again; :meth:`Profile.neutral` merges them, weighted by measurable
+seconds. No picture, no sound, no word of the person and no file name is kept: medians, spreads,
+counts, and the hash of each clip with the names of what was computed from it, by which everything
+can be found and erased.
 """
 
 from __future__ import annotations
@@ -26,16 +28,23 @@ from twomind.types import Track, Word
 from twomind.types.profile import Neutral, Neutrals, Visit
 
 FORMAT = "twomind.profile/1"
-#: Measures that speech moves all the time. Where a spoken clip was enrolled, they come from spoken clips alone: answers
-#: are spoken too.
+#: Measures that speech moves all the time. Where a spoken clip was enrolled, they come from spoken
+#: clips alone: answers are spoken too.
 MOUTH = tuple(
-    m.name for m in MEASURES if m.kind == "mouth" or m.name.startswith(("AU12", "AU15", "AU17", "AU18", "AU2"))
+    m.name
+    for m in MEASURES
+    if m.kind == "mouth" or m.name.startswith(("AU12", "AU15", "AU17", "AU18", "AU2"))
 )
 #: Whole-answer measures of the voice that a profile keeps.
 VOICE_ANSWER = (
-    "articulation_rate_per_s", "speech_rate_per_s", "pauses_per_min", "pause_mean_s", "pitch_sd_st", "energy_sd_db",
+    "articulation_rate_per_s",
+    "speech_rate_per_s",
+    "pauses_per_min",
+    "pause_mean_s",
+    "pitch_sd_st",
+    "energy_sd_db",
     "voiced_share",
-)  # fmt: skip
+)
 #: Columns of the voice track that have a neutral.
 VOICE_COLUMNS = ("pitch", "energy")
 _MIN_ROWS = 10
@@ -57,30 +66,46 @@ class Profile:
             raise ValueError("Profile: expected every clip once")
 
     def neutral(self, modality: str) -> dict[str, Neutral]:
-        """Every measure merged over visits: centres and spreads weighted by seconds, rows and seconds added."""
+        """Every measure merged over visits: centres and spreads weighted by seconds, rows and
+        seconds added.
+        """
         found: dict[str, list[tuple[bool, Neutral]]] = {}
         for visit in self.visits:
             for name, one in visit.stats.get(modality, {}).items():
                 found.setdefault(name, []).append((visit.spoken, one))
-        return {name: _merged(name if modality == "face" else "", parts) for name, parts in found.items()}
+        return {
+            name: _merged(name if modality == "face" else "", parts)
+            for name, parts in found.items()
+        }
 
     def between(self, modality: str) -> dict[str, float]:
-        """How far a measure's neutral differs between visits (standard deviation); nan with one visit."""
+        """How far a measure's neutral differs between visits (standard deviation); nan with one
+        visit.
+        """
         names = {n for v in self.visits for n in v.stats.get(modality, {})}
         out = {}
         for name in sorted(names):
-            centres = [v.stats[modality][name].centre for v in self.visits if name in v.stats.get(modality, {})]
+            centres = [
+                v.stats[modality][name].centre
+                for v in self.visits
+                if name in v.stats.get(modality, {})
+            ]
             out[name] = float(np.std(centres, ddof=1)) if len(centres) > 1 else math.nan
         return out
 
     def named(self, modality: str) -> str:
-        """What the column ``neutral`` of a table says, or "" where the modality is not in the profile."""
+        """What the column ``neutral`` of a table says, or "" where the modality is not in the
+        profile.
+        """
         visits = [v for v in self.visits if v.stats.get(modality)]
         if not visits:
             return ""
         doubt = ", clip not neutral" if any(v.doubts for v in visits) else ""
         s = sum(v.seconds(modality) for v in visits)
-        return f"profile of {self.person}: {len(visits)} visit{'s' if len(visits) > 1 else ''}, {s:.1f} s{doubt}"
+        return (
+            f"profile of {self.person}: {len(visits)} visit{'s' if len(visits) > 1 else ''}, "
+            f"{s:.1f} s{doubt}"
+        )
 
     def merged(self, other: Profile) -> Profile:
         """Both profiles' visits, each clip once (the later given one counts).
@@ -89,7 +114,9 @@ class Profile:
             BadInput: they are of two people.
         """
         if other.person != self.person:
-            raise BadInput(f"profiles of two people cannot be merged: {self.person!r} and {other.person!r}")
+            raise BadInput(
+                f"profiles of two people cannot be merged: {self.person!r} and {other.person!r}"
+            )
         by = {v.content: v for v in (*self.visits, *other.visits)}
         return replace(self, visits=tuple(sorted(by.values(), key=lambda v: (v.made, v.content))))
 
@@ -113,16 +140,21 @@ def _merged(name: str, parts: list[tuple[bool, Neutral]]) -> Neutral:
     weight = seconds / seconds.sum() if seconds.sum() > 0 else np.full(len(all_of), 1 / len(all_of))
     spreads = np.array([n.spread for n in all_of])
     known = np.isfinite(spreads)
-    spread = float(spreads[known] @ weight[known] / weight[known].sum()) if known.any() else math.nan
+    spread = (
+        float(spreads[known] @ weight[known] / weight[known].sum()) if known.any() else math.nan
+    )
     centre = float(np.array([n.centre for n in all_of]) @ weight)
     return Neutral(centre, spread, sum(n.n for n in all_of), float(seconds.sum()))
 
 
-# --- from a described clip ------------------------------------------------------------------------------------------
+# --- from a described clip
+# ------------------------------------------------------------------------------------------
 
 
 def face_neutral(track: Track) -> dict[str, Neutral]:
-    """Statistics of the valid rows of a face track; measures without a neutral (quality, blink) are left out."""
+    """Statistics of the valid rows of a face track; measures without a neutral (quality, blink) are
+    left out.
+    """
     if int(track.valid.sum()) < _MIN_ROWS:
         return {}
     step_s = float(np.median(np.diff(track.times_s)))
@@ -131,7 +163,9 @@ def face_neutral(track: Track) -> dict[str, Neutral]:
 
 
 def voice_neutral(track: Track, summary: Mapping[str, Any]) -> dict[str, Neutral]:
-    """Pitch and level while speaking, and the whole clip's rates; nothing with less than a second of speech."""
+    """Pitch and level while speaking, and the whole clip's rates; nothing with less than a second
+    of speech.
+    """
     speech_s = float(summary.get("speech_s") or 0.0)
     if not len(track) or not speech_s >= _MIN_SPEECH_S:
         return {}
@@ -164,15 +198,20 @@ def _columns(track: Track, names: Any, rows: np.ndarray, step_s: float) -> dict[
         values = values[np.isfinite(values)]
         if len(values) >= _MIN_ROWS:
             centre = float(np.median(values))
-            found[name] = Neutral(centre, float(np.median(np.abs(values - centre))), len(values), len(values) * step_s)
+            found[name] = Neutral(
+                centre, float(np.median(np.abs(values - centre))), len(values), len(values) * step_s
+            )
     return found
 
 
-# --- use ------------------------------------------------------------------------------------------------------------
+# --- use
+# ------------------------------------------------------------------------------------------------------------
 
 
 def relative_to(track: Track, neutral: Neutrals, raw: tuple[str, ...] = ABSOLUTE) -> Track:
-    """Each measure less its neutral centre; names in ``raw`` stay as measured, those without a neutral become nan."""
+    """Each measure less its neutral centre; names in ``raw`` stay as measured, those without a
+    neutral become nan.
+    """
     values = np.array(track.values, np.float32)
     for k, name in enumerate(track.names):
         if name not in raw:
@@ -181,7 +220,9 @@ def relative_to(track: Track, neutral: Neutrals, raw: tuple[str, ...] = ABSOLUTE
 
 
 def answer_relative(measured: Neutrals, neutral: Neutrals) -> dict[str, dict[str, float]]:
-    """Whole-answer measures beside the person's neutral: ``value`` (raw), ``neutral``, ``relative``."""
+    """Whole-answer measures beside the person's neutral: ``value`` (raw), ``neutral``,
+    ``relative``.
+    """
     shared = [name for name in measured if name in neutral]
     return {
         name: {
@@ -193,7 +234,8 @@ def answer_relative(measured: Neutrals, neutral: Neutrals) -> dict[str, dict[str
     }
 
 
-# --- on disk --------------------------------------------------------------------------------------------------------
+# --- on disk
+# --------------------------------------------------------------------------------------------------------
 
 
 def _number(value: float) -> float | None:
@@ -212,7 +254,8 @@ def to_plain(profile: Profile) -> dict[str, Any]:
             "entries": [list(e) for e in v.entries],
             "stats": {
                 modality: {
-                    name: [_number(n.centre), _number(n.spread), n.n, _number(n.seconds)] for name, n in stats.items()
+                    name: [_number(n.centre), _number(n.spread), n.n, _number(n.seconds)]
+                    for name, n in stats.items()
                 }
                 for modality, stats in v.stats.items()
             },
@@ -220,7 +263,13 @@ def to_plain(profile: Profile) -> dict[str, Any]:
         for v in profile.visits
     ]
     columns = ["centre", "spread", "n", "seconds"]
-    return {"format": FORMAT, "person": profile.person, "columns": columns, "visits": visits, **dict(profile.extra)}
+    return {
+        "format": FORMAT,
+        "person": profile.person,
+        "columns": columns,
+        "visits": visits,
+        **dict(profile.extra),
+    }
 
 
 def from_plain(found: Any, where: str) -> Profile:
@@ -231,7 +280,9 @@ def from_plain(found: Any, where: str) -> Profile:
     """
     came = found.get("format") if isinstance(found, dict) else type(found).__name__
     if came != FORMAT:
-        raise BadInput(f"{where}: expected a person's profile ({FORMAT}), got {came!r}; enrol the person anew")
+        raise BadInput(
+            f"{where}: expected a person's profile ({FORMAT}), got {came!r}; enrol the person anew"
+        )
     try:
         visits = tuple(
             Visit(
@@ -242,15 +293,20 @@ def from_plain(found: Any, where: str) -> Profile:
                 drawn=bool(v["drawn"]),
                 entries=tuple((str(kind), str(key)) for kind, key in v["entries"]),
                 stats={
-                    str(m): {str(name): _neutral(row) for name, row in stats.items()} for m, stats in v["stats"].items()
+                    str(m): {str(name): _neutral(row) for name, row in stats.items()}
+                    for m, stats in v["stats"].items()
                 },
             )
             for v in found["visits"]
         )
-        extra = {k: v for k, v in found.items() if k not in ("format", "person", "columns", "visits")}
+        extra = {
+            k: v for k, v in found.items() if k not in ("format", "person", "columns", "visits")
+        }
         return Profile(str(found["person"]), visits, extra)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadInput(f"{where}: expected a person's profile, but it is damaged ({error!r})") from error
+        raise BadInput(
+            f"{where}: expected a person's profile, but it is damaged ({error!r})"
+        ) from error
 
 
 def _neutral(row: Any) -> Neutral:
@@ -261,7 +317,9 @@ def _neutral(row: Any) -> Neutral:
 
 def write_profile(profile: Profile, path: Path) -> Path:
     """Write it atomically as JSON."""
-    return write_text(path, json.dumps(to_plain(profile), indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    return write_text(
+        path, json.dumps(to_plain(profile), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    )
 
 
 def read_profile(path: Path) -> Profile:
@@ -273,5 +331,7 @@ def read_profile(path: Path) -> Profile:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: expected a person's profile, as `twomind enrol` writes it ({error})") from error
+        raise BadInput(
+            f"{path}: expected a person's profile, as `twomind enrol` writes it ({error})"
+        ) from error
     return from_plain(found, str(path))

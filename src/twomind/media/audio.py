@@ -1,4 +1,6 @@
-"""Sound on the clock: 16 kHz mono samples placed by presentation stamps, gaps filled with zeros and listed."""
+"""Sound on the clock: 16 kHz mono samples placed by presentation stamps, gaps filled with zeros and
+listed.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,17 @@ import numpy as np
 if TYPE_CHECKING:
     import av
 
-#: A stamp may stray this far from where the samples before it end. Containers round stamps (Matroska to 1 ms) and
-#: recorders stamp packets by arrival; what strays farther is a real gap, an overlap, or a clock that drifted.
+#: A stamp may stray this far from where the samples before it end. Containers round stamps
+#: (Matroska to 1 ms) and recorders stamp packets by arrival; what strays farther is a real gap, an
+#: overlap, or a clock that drifted.
 JITTER_S = 0.010
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A run of sound: ``values (n,)`` float32 mono in [-1, 1]; the first one sounds at ``time_s``."""
+    """A run of sound: ``values (n,)`` float32 mono in [-1, 1]; the first one sounds at
+    ``time_s``.
+    """
 
     time_s: float
     values: np.ndarray
@@ -28,9 +33,11 @@ class Samples:
 
 @dataclass(frozen=True)
 class Waveform:
-    """All sound of a recording on its clock: ``values (n,)`` float32 mono, sample ``i`` at ``start_s + i / rate``.
+    """All sound of a recording on its clock: ``values (n,)`` float32 mono, sample ``i`` at
+    ``start_s + i / rate``.
 
-    ``gaps`` are spans without recorded sound, in seconds; their samples are zero. ``start_s`` is nan without sound.
+    ``gaps`` are spans without recorded sound, in seconds; their samples are zero. ``start_s`` is
+    nan without sound.
     """
 
     values: np.ndarray
@@ -44,10 +51,12 @@ class Waveform:
 
 
 class AudioSpool:
-    """Collects :class:`Samples` in a temporary file: memory stays flat however long the recording is.
+    """Collects :class:`Samples` in a temporary file: memory stays flat however long the recording
+    is.
 
-    Samples are placed by their stamps. A hole becomes zeros and is listed; an overlap keeps what came first. A stamp
-    that strays by less than ``tolerance_s`` from the end of what is there continues it without a seam.
+    Samples are placed by their stamps. A hole becomes zeros and is listed; an overlap keeps what
+    came first. A stamp that strays by less than ``tolerance_s`` from the end of what is there
+    continues it without a seam.
     """
 
     def __init__(self, sample_rate_hz: int = 16000, tolerance_s: float = 0.001) -> None:
@@ -62,11 +71,14 @@ class AudioSpool:
         return self._n
 
     def push(self, samples: Samples) -> None:
-        """Add a run of samples. Raises ValueError when its time is not finite or its values are not one-dimensional."""
+        """Add a run of samples. Raises ValueError when its time is not finite or its values are not
+        one-dimensional.
+        """
         values = np.asarray(samples.values, np.float32)
         if values.ndim != 1 or not math.isfinite(samples.time_s):
             raise ValueError(
-                f"AudioSpool: expected values (n,) at a finite time, got {values.shape} at {samples.time_s}"
+                f"AudioSpool: expected values (n,) at a finite time, got {values.shape} at "
+                f"{samples.time_s}"
             )
         if not len(values):
             return
@@ -103,8 +115,9 @@ class AudioSpool:
 class Resampling:
     """Decoded sound frames in, :class:`Samples` of one rate out, each with its place on the clock.
 
-    The resampler renumbers stamps and holds samples back, so it is only ever given unbroken sound: the stamp of the
-    first frame of such a run anchors it, samples are counted from there, and a jump of the stamps starts a new run.
+    The resampler renumbers stamps and holds samples back, so it is only ever given unbroken sound:
+    the stamp of the first frame of such a run anchors it, samples are counted from there, and a
+    jump of the stamps starts a new run.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -123,7 +136,9 @@ class Resampling:
         return self._anchor_s + (self._n_in / self._key[2] if self._key else 0.0)
 
     def push(self, frame: av.AudioFrame, time_s: float | None) -> Iterator[Samples]:
-        """``time_s`` is the frame's time on the clock, None when the container has none: then it follows the last."""
+        """``time_s`` is the frame's time on the clock, None when the container has none: then it
+        follows the last.
+        """
         if not frame.samples:
             return
         if time_s is None:
@@ -141,7 +156,9 @@ class Resampling:
             self._start(key, time_s)
         self._n_in += frame.samples
         assert self._resampler is not None
-        frame.pts = None  # a stamp that strays within the tolerance must not make the resampler pad or drop
+        frame.pts = (
+            None  # a stamp that strays within the tolerance must not make the resampler pad or drop
+        )
         yield from self._out(self._resampler.resample(frame))
 
     def flush(self) -> Iterator[Samples]:

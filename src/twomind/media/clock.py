@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import av
 
-#: A stamp this far past the one before it, or past the declared end, is taken for damage: the frame is left out.
+#: A stamp this far past the one before it, or past the declared end, is taken for damage: the frame
+#: is left out.
 MAX_JUMP_S = 600.0
 MAX_PAST_END_S = 10.0
 #: A stretch without pictures worth telling.
@@ -20,8 +21,9 @@ PICTURE_GAP_S = 1.0
 class PictureClock:
     """Turns a decoded picture's stamps into its time, or into None when it has no usable one.
 
-    Times never decrease: a picture stamped before the one given out last is left out, not moved, for a moved time would
-    be invented. A missing stamp is derived from the decoding stamp, else from the median step, and counted.
+    Times never decrease: a picture stamped before the one given out last is left out, not moved,
+    for a moved time would be invented. A missing stamp is derived from the decoding stamp, else
+    from the median step, and counted.
     """
 
     def __init__(self, origin_s: float, end_s: float) -> None:
@@ -78,7 +80,10 @@ class PictureClock:
 
     def problems(self) -> list[str]:
         counts = (
-            (self.n_derived, "picture(s) without a presentation stamp: time derived from their neighbours"),
+            (
+                self.n_derived,
+                "picture(s) without a presentation stamp: time derived from their neighbours",
+            ),
             (self.n_backward, "picture(s) left out: stamped before the picture shown last"),
             (self.n_absurd, "picture(s) left out: stamped far outside the recording"),
             (self.n_unstamped, "picture(s) left out: no stamp at all"),

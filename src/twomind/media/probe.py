@@ -16,10 +16,11 @@ from twomind.core.errors import BadInput
 if TYPE_CHECKING:
     import av
 
-#: Containers of sound and moving pictures. Others that FFmpeg opens (play lists that fetch further files, pictures,
-#: subtitles, plain text as a terminal film) are refused.
+#: Containers of sound and moving pictures. Others that FFmpeg opens (play lists that fetch further
+#: files, pictures, subtitles, plain text as a terminal film) are refused.
 CONTAINERS = (
-    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,w64,mp3,flac,aac,aiff,caf,amr,mxf,dv,nut,ac3,eac3,au,ivf,rm,wv,ape"
+    "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,w64,mp3,"
+    "flac,aac,aiff,caf,amr,mxf,dv,nut,ac3,eac3,au,ivf,rm,wv,ape"
 )
 
 #: The metadata comment that the project's own synthetic people carry.
@@ -31,10 +32,12 @@ _DECLARING = ("mov", "matroska", "avi", "wav", "flv", "asf")
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """What the container declares, before decoding. Sizes are those of the picture as shown, after rotation.
+    """What the container declares, before decoding. Sizes are those of the picture as shown, after
+    rotation.
 
-    ``duration_s`` is nan when undeclared (a browser's WebM); ``rotation_deg`` is counter-clockwise, 0, 90, 180 or 270;
-    ``origin_s`` is the container's own stamp that becomes zero on the clock; ``problems`` are sentences for a reader.
+    ``duration_s`` is nan when undeclared (a browser's WebM); ``rotation_deg`` is counter-clockwise,
+    0, 90, 180 or 270; ``origin_s`` is the container's own stamp that becomes zero on the clock;
+    ``problems`` are sentences for a reader.
     """
 
     path: Path
@@ -53,8 +56,8 @@ class MediaInfo:
 def open_media(path: Path) -> av.container.InputContainer:
     """Open a file for reading.
 
-    Raises:
-        BadInput: missing, a folder, empty, not a media file, or without its index; the message says which.
+    Raises: BadInput: missing, a folder, empty, not a media file, or without its index; the message
+        says which.
     """
     import av
 
@@ -67,13 +70,17 @@ def open_media(path: Path) -> av.container.InputContainer:
         raise BadInput(f"{path}: expected a regular file. Copy the recording to a file first.")
     if path.stat().st_size == 0:
         raise BadInput(
-            f"{path}: the file is empty (0 bytes). The recording or the copy failed; record or copy it again."
+            f"{path}: the file is empty (0 bytes). The recording or the copy failed; record or "
+            "copy "
+            "it again."
         )
     try:
-        # Metadata in another encoding than UTF-8 must not make a good recording unreadable. The absolute path keeps
-        # a name such as "concat:a|b" from being taken for a protocol.
+        # Metadata in another encoding than UTF-8 must not make a good recording unreadable. The
+        # absolute path keeps a name such as "concat:a|b" from being taken for a protocol.
         return av.open(
-            os.path.abspath(path), container_options={"format_whitelist": CONTAINERS}, metadata_errors="replace"
+            os.path.abspath(path),
+            container_options={"format_whitelist": CONTAINERS},
+            metadata_errors="replace",
         )
     except PermissionError as error:
         raise BadInput(f"{path}: not allowed to read this file. Change its permissions.") from error
@@ -90,7 +97,9 @@ def _why_unreadable(path: Path) -> str:
     whole = {kind for kind, at, length in boxes if at + length <= path.stat().st_size}
     if boxes and "moov" not in whole:
         return (
-            "this MP4 or MOV has no index (moov): the recording was cut off before it was finished. A repair tool such "
+            "this MP4 or MOV has no index (moov): the recording was cut off before it was "
+            "finished. "
+            "A repair tool such "
             "as untrunc may rebuild it from a whole file of the same camera."
         )
     if b"\0" not in head:
@@ -99,14 +108,20 @@ def _why_unreadable(path: Path) -> str:
         except UnicodeDecodeError:
             pass
         else:
-            return "expected a media file, got text. Give the recording itself (a transcript goes in beside it)."
+            return (
+                "expected a media file, got text. Give the recording itself (a transcript goes "
+                "in beside it)."
+            )
     return (
-        "expected a video or sound file (MP4, MOV, WebM, MKV, AVI, WAV ...); its content is not one, or is too damaged."
+        "expected a video or sound file (MP4, MOV, WebM, MKV, AVI, WAV ...); its content is not "
+        "one, or is too damaged."
     )
 
 
 def _boxes(path: Path) -> list[tuple[str, int, int]]:
-    """Top-level boxes ``(kind, offset, declared size)`` of an ISO media file (MP4, MOV); empty for anything else."""
+    """Top-level boxes ``(kind, offset, declared size)`` of an ISO media file (MP4, MOV); empty for
+    anything else.
+    """
     size, at = path.stat().st_size, 0
     found: list[tuple[str, int, int]] = []
     with open(path, "rb") as file:
@@ -119,7 +134,16 @@ def _boxes(path: Path) -> list[tuple[str, int, int]]:
                 length = size - at
             if length < 8 or not all(32 <= c < 127 for c in name):
                 break
-            if not found and name not in (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+            if not found and name not in (
+                b"ftyp",
+                b"styp",
+                b"moov",
+                b"mdat",
+                b"wide",
+                b"free",
+                b"skip",
+                b"pnot",
+            ):
                 break
             found.append((name.decode("ascii"), at, length))
             at += length
@@ -127,13 +151,17 @@ def _boxes(path: Path) -> list[tuple[str, int, int]]:
 
 
 def missing_bytes(path: Path) -> int:
-    """How many bytes an MP4, MOV, AVI or WAV lacks at its end by its own account; 0 for a whole file and others."""
+    """How many bytes an MP4, MOV, AVI or WAV lacks at its end by its own account; 0 for a whole
+    file and others.
+    """
     size = path.stat().st_size
     with open(path, "rb") as file:
         head = file.read(8)
     if head[:4] == b"RIFF" and len(head) == 8:
         declared = int.from_bytes(head[4:], "little")
-        return max(0, declared + 8 - size) if declared < 0xFFFFFFFF else 0  # all ones: written live, not known
+        return (
+            max(0, declared + 8 - size) if declared < 0xFFFFFFFF else 0
+        )  # all ones: written live, not known
     boxes = _boxes(path)
     return max(0, boxes[-1][1] + boxes[-1][2] - size) if boxes else 0
 
@@ -160,7 +188,9 @@ def audio_stream(container: av.container.InputContainer) -> av.AudioStream | Non
 
 
 def origin_s(container: av.container.InputContainer) -> float:
-    """The container's own start stamp in seconds: the earliest stream start, which is zero on the clock."""
+    """The container's own start stamp in seconds: the earliest stream start, which is zero on the
+    clock.
+    """
     return 0.0 if container.start_time is None else container.start_time / 1_000_000
 
 
@@ -170,13 +200,16 @@ def declared_s(container: av.container.InputContainer) -> float:
     if not container.duration or not any(name in _DECLARING for name in names):
         return math.nan
     end_s = container.duration / 1_000_000
-    # FFmpeg writes the end stamp, not the length, as the duration of a Matroska file that starts late.
+    # FFmpeg writes the end stamp, not the length, as the duration of a Matroska file that starts
+    # late.
     return end_s - max(0.0, origin_s(container)) if "matroska" in names else end_s
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """How a stored picture is turned to the one that is shown: first transposed, then mirrored along x and y."""
+    """How a stored picture is turned to the one that is shown: first transposed, then mirrored
+    along x and y.
+    """
 
     transpose: bool = False
     flip_x: bool = False
@@ -184,7 +217,9 @@ class Orientation:
 
     @property
     def rotation_deg(self) -> int:
-        """Counter-clockwise turn, 0, 90, 180 or 270; for a mirrored picture, the turn before the mirroring in x."""
+        """Counter-clockwise turn, 0, 90, 180 or 270; for a mirrored picture, the turn before the
+        mirroring in x.
+        """
         if self.transpose:
             return 90 if self.flip_y else 270
         return 180 if self.flip_y else 0
@@ -195,11 +230,15 @@ class Orientation:
             return picture
         if self.transpose:
             picture = picture.swapaxes(0, 1)
-        return np.ascontiguousarray(picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1])
+        return np.ascontiguousarray(
+            picture[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
+        )
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:
-    """The display matrix of a decoded frame, rounded to quarter turns (an unturned one when it has none)."""
+    """The display matrix of a decoded frame, rounded to quarter turns (an unturned one when it has
+    none).
+    """
     data: Any = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()
@@ -210,7 +249,9 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     return Orientation(True, c < 0, b < 0)
 
 
-def _first_frame(container: av.container.InputContainer, stream: av.VideoStream) -> av.VideoFrame | None:
+def _first_frame(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> av.VideoFrame | None:
     """The first picture that decodes within the first packets."""
     import av
 
@@ -231,16 +272,20 @@ def _first_frame(container: av.container.InputContainer, stream: av.VideoStream)
 def probe(path: Path) -> MediaInfo:
     """What the container declares; decodes one picture to know its size and rotation.
 
-    Raises:
-        BadInput: the file cannot be used at all (see :func:`open_media`), or has neither picture nor sound.
+    Raises: BadInput: the file cannot be used at all (see :func:`open_media`), or has neither
+        picture nor sound.
     """
     path = Path(path)
     with open_media(path) as container:
         video, audio = video_stream(container), audio_stream(container)
         if video is None and audio is None:
-            kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing readable (is its index damaged?)"
+            kinds = (
+                ", ".join(sorted({s.type for s in container.streams}))
+                or "nothing readable (is its index damaged?)"
+            )
             raise BadInput(
-                f"{path}: expected moving pictures or sound, but the {container.format.name} file holds {kinds}."
+                f"{path}: expected moving pictures or sound, but the {container.format.name} file "
+                f"holds {kinds}."
             )
         comment = next((v for k, v in container.metadata.items() if k.lower() == "comment"), "")
         problems = _stream_problems(container)
@@ -253,10 +298,15 @@ def probe(path: Path) -> MediaInfo:
             else:
                 turn = orientation(frame)
                 rotation_deg = turn.rotation_deg
-                width_px, height_px = (frame.height, frame.width) if turn.transpose else (frame.width, frame.height)
+                width_px, height_px = (
+                    (frame.height, frame.width) if turn.transpose else (frame.width, frame.height)
+                )
             shape = video.sample_aspect_ratio
             if shape and shape != 1:
-                problems.append(f"pixels are not square ({shape.numerator}:{shape.denominator}); angles are distorted")
+                problems.append(
+                    f"pixels are not square ({shape.numerator}:{shape.denominator}); angles are "
+                    "distorted"
+                )
         if lacks := missing_bytes(path):
             problems.append(cut_off(lacks))
         return MediaInfo(
@@ -277,7 +327,9 @@ def probe(path: Path) -> MediaInfo:
 def _stream_problems(container: av.container.InputContainer) -> list[str]:
     import av
 
-    pictures = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    pictures = [
+        s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+    ]
     problems = []
     if len(pictures) > 1:
         problems.append(f"{len(pictures)} video streams; the first one is used")

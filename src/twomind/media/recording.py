@@ -1,4 +1,5 @@
-"""Capture: a media file → :class:`~twomind.types.Recording`; frames, sound and words on one true clock.
+"""Capture: a media file → :class:`~twomind.types.Recording`; frames, sound and words on one true
+clock.
 
 >>> from twomind.media.recording import open_recording                    # doctest: +SKIP
 >>> recording = open_recording("answer.mp4", question="7", transcript="answer.srt")   # doctest: +SKIP
@@ -14,10 +15,24 @@ from twomind.media.stream import probe
 from twomind.transcripts.words import Words, read_words
 from twomind.types import Recording, Timing
 
-#: Looked for beside the media file, with the same stem, in this order: the more exact the times, the earlier.
+#: Looked for beside the media file, with the same stem, in this order: the more exact the times,
+#: the earlier.
 TRANSCRIPT_SUFFIXES = (".json", ".vtt", ".srt", ".yml", ".yaml", ".txt")
 
-MEDIA_SUFFIXES = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".mpg", ".mpeg", ".wmv", ".ogv", ".ts", ".3gp")
+MEDIA_SUFFIXES = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".webm",
+    ".mkv",
+    ".avi",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".ogv",
+    ".ts",
+    ".3gp",
+)
 
 
 def find_transcript(media: Path) -> Path | None:
@@ -40,9 +55,14 @@ def find_media(paths: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file())
+            below = sorted(
+                p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file()
+            )
             if not below:
-                raise BadInput(f"{path}: expected media files ({', '.join(MEDIA_SUFFIXES)}) in this folder, found none")
+                raise BadInput(
+                    f"{path}: expected media files ({', '.join(MEDIA_SUFFIXES)}) in this folder, "
+                    "found none"
+                )
             found += below
         elif path.exists():
             found.append(path)
@@ -61,9 +81,10 @@ def open_recording(
 ) -> Recording:
     """One media file as a :class:`Recording`: what it is and its words, no pixels yet.
 
-    ``question`` is a number, the text of a known prompt, any other text, or None for unknown. ``transcript`` is a file;
-    None looks for one beside the media file (:data:`TRANSCRIPT_SUFFIXES`). Without a transcript the words are not
-    measured, which is not an error.
+    ``question`` is a number, the text of a known prompt, any other text, or None for unknown.
+    ``transcript`` is a file; None looks for one beside the media file
+    (:data:`TRANSCRIPT_SUFFIXES`). Without a transcript the words are not measured, which is not an
+    error.
 
     Raises:
         BadInput: the media file, or a transcript that was named, cannot be read.
@@ -93,7 +114,9 @@ def with_words(recording: Recording, words: Words, source: str) -> Recording:
     """The recording with words that were read or recognised."""
     from dataclasses import replace
 
-    return replace(recording, words=words.words, words_source=source, words_reason="; ".join(words.problems))
+    return replace(
+        recording, words=words.words, words_source=source, words_reason="; ".join(words.problems)
+    )
 
 
 def describe_timing(timing: Timing) -> str:

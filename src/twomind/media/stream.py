@@ -1,7 +1,9 @@
-"""One pass over a media file: pictures and sound with their container presentation times, on one clock.
+"""One pass over a media file: pictures and sound with their container presentation times, on one
+clock.
 
-The clock: zero is the container's own start (its earliest stream start), as players, ffmpeg and ELAN show it. Times
-come from presentation stamps, never from a frame count. Damage costs the packets it hits, not the rest of the file.
+The clock: zero is the container's own start (its earliest stream start), as players, ffmpeg and
+ELAN show it. Times come from presentation stamps, never from a frame count. Damage costs the
+packets it hits, not the rest of the file.
 """
 
 from __future__ import annotations
@@ -51,15 +53,18 @@ __all__ = [
 
 Item = TypeVar("Item")
 
-#: Missing at the end against the declared duration before a file counts as truncated: longer than any stream's tail.
+#: Missing at the end against the declared duration before a file counts as truncated: longer than
+#: any stream's tail.
 TRUNCATED_S = 0.5
-#: Read errors in a row, without one good packet between them, after which the rest of the file is given up.
+#: Read errors in a row, without one good packet between them, after which the rest of the file is
+#: given up.
 MAX_READ_ERRORS = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: ``rgb (H, W, 3)`` uint8 as shown (rotation applied), at ``time_s`` on the clock; ``index`` from 0.
+    """One picture: ``rgb (H, W, 3)`` uint8 as shown (rotation applied), at ``time_s`` on the clock;
+    ``index`` from 0.
 
     ``damaged``: the decoder had to guess part of it.
     """
@@ -72,10 +77,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class StreamReport:
-    """What one pass found. Times on the clock, nan where there is nothing. ``gaps`` are spans without sound.
+    """What one pass found. Times on the clock, nan where there is nothing. ``gaps`` are spans
+    without sound.
 
-    ``duration_s`` is measured: the end of the last picture or of the sound, whichever is later. ``n_bad_packets``
-    could not be decoded. ``n_left_out`` pictures were decoded but have no usable time (see ``problems``).
+    ``duration_s`` is measured: the end of the last picture or of the sound, whichever is later.
+    ``n_bad_packets`` could not be decoded. ``n_left_out`` pictures were decoded but have no usable
+    time (see ``problems``).
     """
 
     n_frames: int
@@ -93,10 +100,11 @@ class StreamReport:
 
 
 class MediaStream:
-    """One pass over a file: iterate it once for :class:`Frame` and :class:`Samples` in the order of the file.
+    """One pass over a file: iterate it once for :class:`Frame` and :class:`Samples` in the order of
+    the file.
 
-    ``info`` is what :func:`probe` says. ``report`` tells what the pass has found, up to where it has come. Stopping
-    early closes the file; so does leaving a ``with`` block.
+    ``info`` is what :func:`probe` says. ``report`` tells what the pass has found, up to where it
+    has come. Stopping early closes the file; so does leaving a ``with`` block.
     """
 
     def __init__(self, path: Path, video: bool, audio: bool, sample_rate_hz: int) -> None:
@@ -110,22 +118,30 @@ class MediaStream:
         if self._video is None and self._audio is None:
             self._container.close()
             asked = (
-                " or ".join(word for word, flag in (("moving pictures", video), ("sound", audio)) if flag) or "nothing"
+                " or ".join(
+                    word for word, flag in (("moving pictures", video), ("sound", audio)) if flag
+                )
+                or "nothing"
             )
             raise BadInput(f"{path}: asked for {asked}, and the file has none.")
         if self._video is not None:
-            # Frame threads would hold back errors and pictures to later packets; slices keep them where they belong.
+            # Frame threads would hold back errors and pictures to later packets; slices keep them
+            # where they belong.
             self._video.thread_type = "SLICE"
         self._origin_s = origin_s(self._container)
         self._declared_s = declared_s(self._container)
-        self._pictures = PictureClock(self._origin_s, math.inf if math.isnan(self._declared_s) else self._declared_s)
+        self._pictures = PictureClock(
+            self._origin_s, math.inf if math.isnan(self._declared_s) else self._declared_s
+        )
         self._sound = Resampling(sample_rate_hz)
         self._reformatter = VideoReformatter()
         self._rotation: int | None = None
         self._turn = Orientation()
         self._items = self._run()
         self._started = self._done = self._broke_off = False
-        self._n_frames = self._n_samples = self._n_bad = self._n_read_errors = self._n_sound_left_out = 0
+        self._n_frames = self._n_samples = self._n_bad = self._n_read_errors = (
+            self._n_sound_left_out
+        ) = 0
         self._sound_start_s = self._sound_end_s = math.nan
         self._sizes: list[tuple[int, int]] = []
 
@@ -159,7 +175,9 @@ class MediaStream:
             self._container.close()
 
     def _packets(self) -> Iterator[av.Packet]:
-        """Packets to the end of the file; a read error ends the library's own loop, which is then started again."""
+        """Packets to the end of the file; a read error ends the library's own loop, which is then
+        started again.
+        """
         import av
 
         streams = [s for s in (self._video, self._audio) if s is not None]
@@ -168,7 +186,9 @@ class MediaStream:
             try:
                 for packet in self._container.demux(streams):
                     errors_in_row = 0
-                    if packet.size:  # the empty ones at the end ask for a flush, which is done by _run
+                    if (
+                        packet.size
+                    ):  # the empty ones at the end ask for a flush, which is done by _run
                         yield packet
                 self._broke_off = errors_in_row > 0
                 return
@@ -177,7 +197,9 @@ class MediaStream:
                 self._n_read_errors += 1
         self._broke_off = True
 
-    def _decode(self, stream: av.VideoStream | av.AudioStream, packet: av.Packet | None) -> Iterator[Frame | Samples]:
+    def _decode(
+        self, stream: av.VideoStream | av.AudioStream, packet: av.Packet | None
+    ) -> Iterator[Frame | Samples]:
         import av
 
         try:
@@ -206,20 +228,24 @@ class MediaStream:
         yield Frame(self._n_frames - 1, time_s, rgb, bool(frame.is_corrupt))
 
     def _orientation(self, frame: av.VideoFrame) -> Orientation:
-        # Reading side data ties the frame into a reference cycle, which keeps pictures alive until the next collection
-        # of garbage; the rotation alone does not, so the whole matrix is read only when that changes.
+        # Reading side data ties the frame into a reference cycle, which keeps pictures alive until
+        # the next collection of garbage; the rotation alone does not, so the whole matrix is read
+        # only when that changes.
         if frame.rotation != self._rotation:
             self._rotation, self._turn = frame.rotation, orientation(frame)
         return self._turn
 
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
-        # Kept between pictures: the one that a frame makes for itself sets the colour conversion up anew each time.
+        # Kept between pictures: the one that a frame makes for itself sets the colour conversion up
+        # anew each time.
         return self._reformatter.reformat(frame, format="rgb24").to_ndarray()
 
     def _hear(self, frame: av.AudioFrame) -> Iterator[Samples]:
         assert self._audio is not None
         assert self._audio.time_base is not None
-        time_s = None if frame.pts is None else frame.pts * float(self._audio.time_base) - self._origin_s
+        time_s = (
+            None if frame.pts is None else frame.pts * float(self._audio.time_base) - self._origin_s
+        )
         if time_s is not None:
             end_s = math.inf if math.isnan(self._declared_s) else self._declared_s + MAX_PAST_END_S
             if time_s > end_s or time_s - self._sound_end_s > MAX_JUMP_S:
@@ -269,15 +295,22 @@ class MediaStream:
         if self._n_read_errors:
             found.append(f"{self._n_read_errors} stretch(es) of the file could not be read")
         if gaps:
-            found.append(f"{len(gaps)} gap(s) in the sound, {sum(e - s for s, e in gaps):.2f} s in all")
+            found.append(
+                f"{len(gaps)} gap(s) in the sound, {sum(e - s for s, e in gaps):.2f} s in all"
+            )
         if self._sound.n_overlaps:
             found.append(f"{self._sound.n_overlaps} overlap(s) in the sound")
         if self._sound.n_without_stamp:
             found.append(
-                f"{self._sound.n_without_stamp} piece(s) of sound without a stamp: placed after the one before"
+                f"{self._sound.n_without_stamp} piece(s) of sound without a stamp: placed after "
+                "the "
+                "one before"
             )
         if self._n_sound_left_out:
-            found.append(f"{self._n_sound_left_out} piece(s) of sound left out: stamped far outside the recording")
+            found.append(
+                f"{self._n_sound_left_out} piece(s) of sound left out: stamped far outside the "
+                "recording"
+            )
         if len(self._sizes) > 1:
             found.append(f"the picture changes its size {len(self._sizes) - 1} time(s)")
         if self._video is not None and not self._n_frames and self._done:
@@ -292,20 +325,27 @@ class MediaStream:
             return cut_off(lacks)
         if self._broke_off:
             return "truncated: the end of the file could not be read"
-        # A stream that was not asked for may be the longer one, so only a full pass can be held to the declaration.
+        # A stream that was not asked for may be the longer one, so only a full pass can be held to
+        # the declaration.
         full = (self._video is not None or not self.info.has_video) and (
             self._audio is not None or not self.info.has_audio
         )
         if full and not math.isnan(duration_s) and self._declared_s - duration_s > TRUNCATED_S:
-            return f"truncated: ends at {duration_s:.2f} s, its container declares {self._declared_s:.2f} s"
+            return (
+                f"truncated: ends at {duration_s:.2f} s, its container declares "
+                f"{self._declared_s:.2f} s"
+            )
         return ""
 
 
-def stream(path: Path, video: bool = True, audio: bool = True, sample_rate_hz: int = 16000) -> MediaStream:
-    """Open a file for one pass of :class:`Frame` and :class:`Samples` (mono float32 at ``sample_rate_hz``).
+def stream(
+    path: Path, video: bool = True, audio: bool = True, sample_rate_hz: int = 16000
+) -> MediaStream:
+    """Open a file for one pass of :class:`Frame` and :class:`Samples` (mono float32 at
+    ``sample_rate_hz``).
 
-    Memory does not grow with the length of the file. To decode while you work on the items, wrap it in
-    :func:`prefetch`.
+    Memory does not grow with the length of the file. To decode while you work on the items, wrap it
+    in :func:`prefetch`.
 
     Raises:
         BadInput: the file cannot be used, or has nothing of what was asked for.
@@ -319,8 +359,8 @@ _END = object()
 def prefetch(items: Iterable[Item], n: int = 8) -> Iterator[Item]:
     """The same items in the same order, made in a thread up to ``n`` ahead of the consumer.
 
-    Decoding releases the interpreter lock, so it overlaps with work on the items. An error of the source is raised
-    here, after the items before it. Stopping early stops the thread.
+    Decoding releases the interpreter lock, so it overlaps with work on the items. An error of the
+    source is raised here, after the items before it. Stopping early stops the thread.
     """
     if n < 1:
         raise ValueError(f"prefetch: expected n >= 1, got {n}")

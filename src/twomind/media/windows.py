@@ -1,4 +1,6 @@
-"""Where the windows of a recording begin and end: the one place that counts them. It slices and pads nothing."""
+"""Where the windows of a recording begin and end: the one place that counts them. It slices and
+pads nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,14 @@ from twomind.core.errors import BadInput
 _LEAST_S = 1e-6
 
 
-def n_windows(total_s: float, length_s: float, hop_s: float | None = None, min_share: float = 0.5) -> int:
-    """How many windows of ``length_s`` every ``hop_s`` seconds (None: end to end) ``total_s`` seconds hold; at least 1.
+def n_windows(
+    total_s: float, length_s: float, hop_s: float | None = None, min_share: float = 0.5
+) -> int:
+    """How many windows of ``length_s`` every ``hop_s`` seconds (None: end to end) ``total_s``
+    seconds hold; at least 1.
 
-    A last one that does not fit whole counts when at least ``min_share`` of it does: 1 keeps whole windows only, 0 any
-    rest.
+    A last one that does not fit whole counts when at least ``min_share`` of it does: 1 keeps whole
+    windows only, 0 any rest.
 
     Raises:
         BadInput: a length that is not positive, or a hop below it (windows may not overlap).
@@ -24,7 +29,8 @@ def n_windows(total_s: float, length_s: float, hop_s: float | None = None, min_s
     hop_s = length_s if hop_s is None else hop_s
     if not hop_s >= length_s:
         raise BadInput(
-            f"windows: expected hop_s >= length_s, got hop_s={hop_s}, length_s={length_s}: overlapping windows show a "
+            f"windows: expected hop_s >= length_s, got hop_s={hop_s}, length_s={length_s}: "
+            "overlapping windows show a "
             "method the same moment twice, and count it twice"
         )
     # The tolerance keeps 3 x 0.1 s from losing a window to rounding.
@@ -34,9 +40,11 @@ def n_windows(total_s: float, length_s: float, hop_s: float | None = None, min_s
 def window_spans(
     span_s: tuple[float, float], length_s: float, hop_s: float | None = None, min_share: float = 0.5
 ) -> list[tuple[float, float]]:
-    """``[start, end)`` of each window of ``span_s``, in order of time; none ends after ``span_s`` does.
+    """``[start, end)`` of each window of ``span_s``, in order of time; none ends after ``span_s``
+    does.
 
-    Edges are rounded, so that where one window ends is to the last bit where the next begins: no row falls between two.
+    Edges are rounded, so that where one window ends is to the last bit where the next begins: no
+    row falls between two.
     """
     start_s, end_s = span_s
     hop = length_s if hop_s is None else hop_s

@@ -15,7 +15,8 @@ from twomind.core.errors import BadInput
 
 
 def load(name: str | Path = "words") -> Any:
-    """A recogniser by the name of a plug-in (``words``: the default that ships), or from a file or folder trained here.
+    """A recogniser by the name of a plug-in (``words``: the default that ships), or from a file or
+    folder trained here.
 
     Raises:
         BadInput: there is no such plug-in or file; the message lists the plug-ins.
@@ -29,7 +30,9 @@ def load(name: str | Path = "words") -> Any:
     if path.exists():
         return registry.load("recognisers", "words").load(path)
     known = ", ".join(registry.names("recognisers"))
-    raise BadInput(f"model {str(name)!r}: expected one of {known}, or a file or folder made by `twomind train`")
+    raise BadInput(
+        f"model {str(name)!r}: expected one of {known}, or a file or folder made by `twomind train`"
+    )
 
 
 def _made_by(card: Path) -> str:
@@ -40,4 +43,6 @@ def _made_by(card: Path) -> str:
         entry = json.loads(card.read_text(encoding="utf-8"))
         return str(entry["recogniser"])
     except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{card}: expected a model card that names its recogniser ({error!r})") from error
+        raise BadInput(
+            f"{card}: expected a model card that names its recogniser ({error!r})"
+        ) from error

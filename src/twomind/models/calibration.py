@@ -1,4 +1,6 @@
-"""From log-odds to honest probabilities: slope, prevalence, a band from held-out answers, a zone to abstain in."""
+"""From log-odds to honest probabilities: slope, prevalence, a band from held-out answers, a zone to
+abstain in.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,22 @@ def log_loss(y: np.ndarray, logit: np.ndarray) -> float:
 
 
 def temperature(y: np.ndarray, logit: np.ndarray, offset: np.ndarray | float = 0.0) -> float:
-    """The slope on held-out log-odds (beside a fixed ``offset``) that minimises the log loss, in [0.25, 2]."""
+    """The slope on held-out log-odds (beside a fixed ``offset``) that minimises the log loss, in
+    [0.25, 2].
+    """
     from scipy.optimize import minimize_scalar
 
-    return float(minimize_scalar(lambda s: log_loss(y, offset + s * logit), bounds=(0.25, 2.0), method="bounded").x)
+    return float(
+        minimize_scalar(
+            lambda s: log_loss(y, offset + s * logit), bounds=(0.25, 2.0), method="bounded"
+        ).x
+    )
 
 
 def prevalence_shift(new: float, trained: float) -> float:
-    """What another prevalence adds to the log-odds (prior shift: within a class, answers are alike)."""
+    """What another prevalence adds to the log-odds (prior shift: within a class, answers are
+    alike).
+    """
     if not 0 < new < 1:
         raise BadInput(f"prevalence: expected a share strictly between 0 and 1, got {new}")
     return log_odds(new) - log_odds(trained)
@@ -45,10 +55,11 @@ def prevalence_shift(new: float, trained: float) -> float:
 
 @dataclass(frozen=True)
 class Reliability:
-    """What was observed among held-out answers near a score: ``p`` (increasing), ``rate``, ``low``, ``high``, ``(G,)``.
+    """What was observed among held-out answers near a score: ``p`` (increasing), ``rate``, ``low``,
+    ``high``, ``(G,)``.
 
-    Each point takes the ``n_near`` held-out answers nearest in log-odds; ``low`` and ``high`` are the participant-
-    bootstrap 95 % interval of their observed rate.
+    Each point takes the ``n_near`` held-out answers nearest in log-odds; ``low`` and ``high`` are
+    the participant- bootstrap 95 % interval of their observed rate.
     """
 
     p: tuple[float, ...]
@@ -58,13 +69,17 @@ class Reliability:
     n_near: int
 
     def band(self, p: float) -> tuple[float, float]:
-        """Interval of the observed rate at one score; beyond the outermost held-out scores, that of the outermost."""
+        """Interval of the observed rate at one score; beyond the outermost held-out scores, that of
+        the outermost.
+        """
         return float(np.interp(p, self.p, self.low)), float(np.interp(p, self.p, self.high))
 
 
 @dataclass(frozen=True)
 class Risk:
-    """Held-out risk and coverage by the half-width of the zone around 0.5 in which it abstains, ``(Z,)`` each."""
+    """Held-out risk and coverage by the half-width of the zone around 0.5 in which it abstains,
+    ``(Z,)`` each.
+    """
 
     half_width: tuple[float, ...]
     coverage: tuple[float, ...]
@@ -72,10 +87,11 @@ class Risk:
     n: int
 
     def zone(self, max_risk: float) -> tuple[float, float, float]:
-        """Smallest half-width whose accepted held-out answers err at most ``max_risk``, with its coverage and error.
+        """Smallest half-width whose accepted held-out answers err at most ``max_risk``, with its
+        coverage and error.
 
-        Raises:
-            BadInput: the asked risk is not in (0, 0.5), or no zone that keeps enough answers reaches it.
+        Raises: BadInput: the asked risk is not in (0, 0.5), or no zone that keeps enough answers
+            reaches it.
         """
         if not 0 < max_risk < 0.5:
             raise BadInput(f"max_risk: expected an error rate between 0 and 0.5, got {max_risk}")
@@ -84,21 +100,28 @@ class Risk:
                 return width, coverage, error
         best = int(np.argmin(self.error))
         raise BadInput(
-            f"max_risk {max_risk:g} is not reached on held-out answers; the lowest error is {self.error[best]:.3f} "
+            f"max_risk {max_risk:g} is not reached on held-out answers; the lowest error is "
+            f"{self.error[best]:.3f} "
             f"with {self.coverage[best]:.0%} of the answers decided. Ask for that much or more"
         )
 
 
 def risk_curve(y: np.ndarray, p: np.ndarray, min_accepted: int = 30) -> Risk:
-    """Risk and coverage of held-out ``p (N,)`` in steps of 0.01; each accepts ``min_accepted`` or more."""
+    """Risk and coverage of held-out ``p (N,)`` in steps of 0.01; each accepts ``min_accepted`` or
+    more.
+    """
     wrong = (p > 0.5) != (y == 1)
     rows = []
     for step in range(50):
         accepted = np.abs(p - 0.5) >= step / 100
         if accepted.sum() < min_accepted:
             break
-        rows.append((step / 100, round(float(accepted.mean()), 4), round(float(wrong[accepted].mean()), 4)))
-    widths, coverages, errors = zip(*rows, strict=True) if rows else ((0.0,), (1.0,), (float(wrong.mean()),))
+        rows.append(
+            (step / 100, round(float(accepted.mean()), 4), round(float(wrong[accepted].mean()), 4))
+        )
+    widths, coverages, errors = (
+        zip(*rows, strict=True) if rows else ((0.0,), (1.0,), (float(wrong.mean()),))
+    )
     return Risk(widths, coverages, errors, len(y))
 
 

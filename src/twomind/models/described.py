@@ -1,7 +1,8 @@
 """A small recogniser on what ``describe`` measures: window means, standardised, one linear head.
 
-It is the plain model that adaptation methods are compared on where no image encoder is wanted: every method that works
-on an embedding works on it. The embedding is one number per column of face and voice, and words per second by category.
+It is the plain model that adaptation methods are compared on where no image encoder is wanted:
+every method that works on an embedding works on it. The embedding is one number per column of face
+and voice, and words per second by category.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ _MIN_SD = 1e-6
 
 @dataclass(frozen=True)
 class WindowMeans:
-    """Features → ``(D,)``: the mean of every column, less the mean of the training windows, over their deviation.
+    """Features → ``(D,)``: the mean of every column, less the mean of the training windows, over
+    their deviation.
 
-    What was not measured in a window is 0, the training average. ``names`` are ``track.column``, in order; ``mean`` and
-    ``sd`` belong to them.
+    What was not measured in a window is 0, the training average. ``names`` are ``track.column``, in
+    order; ``mean`` and ``sd`` belong to them.
     """
 
     names: tuple[str, ...]
@@ -43,7 +45,9 @@ class WindowMeans:
 
 
 def window_means(x: Features, face: str = "face") -> dict[str, float]:
-    """``track.column`` → mean over the window's valid rows (nan when there is none); words per second."""
+    """``track.column`` → mean over the window's valid rows (nan when there is none); words per
+    second.
+    """
     found: dict[str, float] = {}
     for name in (face, "voice"):
         track = x.tracks.get(name)
@@ -67,12 +71,18 @@ def window_means(x: Features, face: str = "face") -> dict[str, float]:
 
 
 def fit_described(
-    examples: Sequence[Example], task: Task, *, face: str = "face", strength: float = 0.02, affine: bool = True
+    examples: Sequence[Example],
+    task: Task,
+    *,
+    face: str = "face",
+    strength: float = 0.02,
+    affine: bool = True,
 ) -> EmbeddingRecogniser:
     """L2 logistic regression with balanced classes on the window means of source people.
 
-    ``face`` is the track ``face`` (raw) or ``face_relative``; ``strength`` the inverse of the penalty. With ``affine``
-    the model has a layer normalisation's weight and bias (at one and zero), for methods that tune those.
+    ``face`` is the track ``face`` (raw) or ``face_relative``; ``strength`` the inverse of the
+    penalty. With ``affine`` the model has a layer normalisation's weight and bias (at one and
+    zero), for methods that tune those.
 
     Raises:
         BadInput: fewer than two classes, or nothing was measured.
@@ -88,7 +98,10 @@ def fit_described(
     names = tuple(sorted({name for row in means for name, v in row.items() if np.isfinite(v)}))
     y = np.array([e.y for e in examples])
     if not names or len(set(y.tolist())) < 2:
-        raise BadInput(f"expected labelled windows of at least two classes with measures, got {len(examples)} windows")
+        raise BadInput(
+            f"expected labelled windows of at least two classes with measures, got {len(examples)} "
+            "windows"
+        )
     table = np.array([[row.get(name, np.nan) for name in names] for row in means])
     mean, sd = np.nanmean(table, axis=0), np.nanstd(table, axis=0)
     keep = sd > _MIN_SD
@@ -102,10 +115,17 @@ def fit_described(
         # The head is fitted behind the normalisation, since that is where it is used.
         weights = {"norm.weight": torch.ones(len(names)), "norm.bias": torch.zeros(len(names))}
         z = torch.nn.functional.layer_norm(z, z.shape[-1:])
-    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=3000).fit(z.numpy(), y[some])
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=3000).fit(
+        z.numpy(), y[some]
+    )
     coef, intercept = model.coef_, model.intercept_
     if len(task.classes) == 2:
-        coef, intercept = np.concatenate([-coef / 2, coef / 2]), np.concatenate([-intercept / 2, intercept / 2])
+        coef, intercept = (
+            np.concatenate([-coef / 2, coef / 2]),
+            np.concatenate([-intercept / 2, intercept / 2]),
+        )
     weights["head.weight"] = torch.from_numpy(coef.astype(np.float32))
     weights["head.bias"] = torch.from_numpy(intercept.astype(np.float32))
-    return EmbeddingRecogniser(task, weights, track=face, reader=reader, drawn=any(e.x.drawn for e in examples))
+    return EmbeddingRecogniser(
+        task, weights, track=face, reader=reader, drawn=any(e.x.drawn for e in examples)
+    )

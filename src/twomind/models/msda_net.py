@@ -1,10 +1,12 @@
-"""The network of the subject-based adaptation code (Zeeshan et al., FG 2024) as released, as functions of weights.
+"""The network of the subject-based adaptation code (Zeeshan et al., FG 2024) as released, as
+functions of weights.
 
-A ResNet-18 with three slips in its forward pass, kept because the recorded numbers have them: no ReLU and no pooling
-after the first layer, and a 4x4 average of the last map, which of a 7x7 map reads the top left 4x4 only. Use
-:func:`twomind.models.pft_net.extract` for a ResNet-18 without them. Here to compare with the recorded numbers; no
-trained weights are published with a licence, and the method ``subject-msda`` works on any model's embedding instead.
-Names of weights are those of the released program.
+A ResNet-18 with three slips in its forward pass, kept because the recorded numbers have them: no
+ReLU and no pooling after the first layer, and a 4x4 average of the last map, which of a 7x7 map
+reads the top left 4x4 only. Use :func:`twomind.models.pft_net.extract` for a ResNet-18 without
+them. Here to compare with the recorded numbers; no trained weights are published with a licence,
+and the method ``subject-msda`` works on any model's embedding instead. Names of weights are those
+of the released program.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ except ImportError as error:
 
 #: Side of the average over the last map.
 POOL = 4
-#: Least and greatest side of a picture, in pixels, for which that average gives one number (the last map is 4 to 7).
+#: Least and greatest side of a picture, in pixels, for which that average gives one number (the
+#: last map is 4 to 7).
 SIDES_PX = (49, 112)
 
 
@@ -33,9 +36,12 @@ def extract(w: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
     """
     if not all(SIDES_PX[0] <= side <= SIDES_PX[1] for side in x.shape[-2:]):
         raise BadInput(
-            f"expected pictures of {SIDES_PX[0]} to {SIDES_PX[1]} pixels (released: 100), got {tuple(x.shape[-2:])}"
+            f"expected pictures of {SIDES_PX[0]} to {SIDES_PX[1]} pixels (released: 100), got "
+            f"{tuple(x.shape[-2:])}"
         )
-    base = {k.removeprefix("base_network."): v for k, v in w.items() if k.startswith("base_network.")}
+    base = {
+        k.removeprefix("base_network."): v for k, v in w.items() if k.startswith("base_network.")
+    }
     maps = resnet.stem(base, x)
     for n in range(1, 5):
         maps = resnet.layer(base, n, maps)
@@ -43,6 +49,8 @@ def extract(w: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def classify(w: Weights, z: Tensor) -> Tensor:
-    """Logits ``(B, K)`` of features ``(B, 512)``: 1024 hidden units and ReLU, dropout off. The bottleneck is unused."""
+    """Logits ``(B, K)`` of features ``(B, 512)``: 1024 hidden units and ReLU, dropout off. The
+    bottleneck is unused.
+    """
     hidden = F.relu(F.linear(z, w["classifier_layer.0.weight"], w["classifier_layer.0.bias"]))
     return F.linear(hidden, w["classifier_layer.3.weight"], w["classifier_layer.3.bias"])

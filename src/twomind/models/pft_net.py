@@ -1,7 +1,8 @@
 """The networks of SFDA-PFT (arXiv 2508.09202) as plain functions of weights.
 
-``extract`` is a ResNet-18 (He et al., CVPR 2016) without its last layer, ``bottleneck`` and ``head`` are those of SHOT,
-the translators map a feature ``(B, D)`` to a feature. Names of weights are those of the published checkpoints.
+``extract`` is a ResNet-18 (He et al., CVPR 2016) without its last layer, ``bottleneck`` and
+``head`` are those of SHOT, the translators map a feature ``(B, D)`` to a feature. Names of weights
+are those of the published checkpoints.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ except ImportError as error:
 
 Weights = Mapping[str, Tensor]
 
-#: Residual starts at the identity; the others are released: two layers, three layers, and two on a pair of features.
+#: Residual starts at the identity; the others are released: two layers, three layers, and two on a
+#: pair of features.
 TRANSLATORS = ("residual", "mlp", "mlp3", "conditional")
 _DEPTH = {"residual": 2, "mlp": 2, "mlp3": 3, "conditional": 2}
 
@@ -31,15 +33,21 @@ def _norm(w: Weights, at: str, x: Tensor) -> Tensor:
 
 
 def _block(w: Weights, at: str, x: Tensor, stride: int) -> Tensor:
-    y = F.relu(_norm(w, f"{at}.bn1", F.conv2d(x, w[f"{at}.conv1.weight"], stride=stride, padding=1)))
+    y = F.relu(
+        _norm(w, f"{at}.bn1", F.conv2d(x, w[f"{at}.conv1.weight"], stride=stride, padding=1))
+    )
     y = _norm(w, f"{at}.bn2", F.conv2d(y, w[f"{at}.conv2.weight"], padding=1))
     if f"{at}.downsample.0.weight" in w:
-        x = _norm(w, f"{at}.downsample.1", F.conv2d(x, w[f"{at}.downsample.0.weight"], stride=stride))
+        x = _norm(
+            w, f"{at}.downsample.1", F.conv2d(x, w[f"{at}.downsample.0.weight"], stride=stride)
+        )
     return F.relu(x + y)
 
 
 def stem(w: Weights, x: Tensor) -> Tensor:
-    """The first convolution and its normalisation, before ReLU: ``(B, 3, H, W)`` → ``(B, 64, H / 2, W / 2)``."""
+    """The first convolution and its normalisation, before ReLU: ``(B, 3, H, W)`` → ``(B, 64, H / 2,
+    W / 2)``.
+    """
     return _norm(w, "bn1", F.conv2d(x, w["conv1.weight"], stride=2, padding=3))
 
 
@@ -49,7 +57,9 @@ def layer(w: Weights, n: int, x: Tensor) -> Tensor:
 
 
 def extract(w: Weights, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Pooled features ``(B, 512)`` of pictures ``(B, 3, H, W)``, and five maps: of the stem and each layer."""
+    """Pooled features ``(B, 512)`` of pictures ``(B, 3, H, W)``, and five maps: of the stem and
+    each layer.
+    """
     maps = [F.max_pool2d(F.relu(stem(w, x)), 3, 2, padding=1)]
     for n in range(1, 5):
         maps.append(layer(w, n, maps[-1]))
@@ -67,15 +77,21 @@ def head(w: Weights, z: Tensor) -> Tensor:
     return F.linear(z, w["fc.weight_g"] * v / v.norm(dim=1, keepdim=True), w["fc.bias"])
 
 
-def translate(w: Weights, z: Tensor, kind: str = "residual", reference: Tensor | None = None) -> Tensor:
-    """A feature ``(B, D)`` in another person's style. ``conditional`` also reads a reference feature.
+def translate(
+    w: Weights, z: Tensor, kind: str = "residual", reference: Tensor | None = None
+) -> Tensor:
+    """A feature ``(B, D)`` in another person's style. ``conditional`` also reads a reference
+    feature.
 
     Layers are ``layers.{0,2,4}.{weight,bias}`` with ReLU between them.
     """
     if kind not in TRANSLATORS:
         raise BadInput(f"translator: expected one of {', '.join(TRANSLATORS)}, got {kind!r}")
     if (kind == "conditional") != (reference is not None):
-        raise BadInput(f"translator {kind!r}: expected a reference feature for 'conditional' and for nothing else")
+        raise BadInput(
+            f"translator {kind!r}: expected a reference feature for 'conditional' and for nothing "
+            "else"
+        )
     x = z if reference is None else torch.cat([z, reference], dim=1)
     for k in range(_DEPTH[kind]):
         x = F.linear(F.relu(x) if k else x, w[f"layers.{2 * k}.weight"], w[f"layers.{2 * k}.bias"])
@@ -83,7 +99,9 @@ def translate(w: Weights, z: Tensor, kind: str = "residual", reference: Tensor |
 
 
 def new_translator(dim: int, kind: str = "residual", seed: int = 0) -> dict[str, Tensor]:
-    """Fresh weights, as torch initialises linear layers; the last of ``residual`` is zero: it changes nothing."""
+    """Fresh weights, as torch initialises linear layers; the last of ``residual`` is zero: it
+    changes nothing.
+    """
     if kind not in TRANSLATORS:
         raise BadInput(f"translator: expected one of {', '.join(TRANSLATORS)}, got {kind!r}")
     rng = torch.Generator().manual_seed(seed)
@@ -93,5 +111,7 @@ def new_translator(dim: int, kind: str = "residual", seed: int = 0) -> dict[str,
         for name, shape in (("weight", (dim, n_in)), ("bias", (dim,))):
             found[f"layers.{2 * k}.{name}"] = (2 * torch.rand(shape, generator=rng) - 1) / n_in**0.5
     if kind == "residual":
-        found |= {name: torch.zeros_like(v) for name, v in found.items() if name.startswith("layers.2")}
+        found |= {
+            name: torch.zeros_like(v) for name, v in found.items() if name.startswith("layers.2")
+        }
     return found

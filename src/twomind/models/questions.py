@@ -1,10 +1,13 @@
-"""Which question was answered: a number, a response type, the text of a known prompt, an own prompt, or unknown."""
+"""Which question was answered: a number, a response type, the text of a known prompt, an own
+prompt, or unknown.
+"""
 
 from __future__ import annotations
 
 import re
 
-#: The seven questions of BAH: number → (intended response, theme in our words; the official wording is not published).
+#: The seven questions of BAH: number → (intended response, theme in our words; the official wording
+#: is not published).
 BAH_QUESTIONS: dict[str, tuple[str, str]] = {
     "1": ("neutral", "what you do after waking up"),
     "2": ("positive", "an activity that gives you joy, why"),
@@ -24,8 +27,8 @@ def plain(text: str) -> str:
 def resolve(question: str | int | None, known: tuple[str, ...]) -> str | None:
     """The model's own name of the question, or None when it is unknown or the user's own.
 
-    ``known`` are the questions of a model. "7", "Q7", "question 7", "hesitant" and the theme's text all mean BAH's
-    seventh; any other text must equal one of ``known`` but for case and punctuation.
+    ``known`` are the questions of a model. "7", "Q7", "question 7", "hesitant" and the theme's text
+    all mean BAH's seventh; any other text must equal one of ``known`` but for case and punctuation.
 
     >>> resolve("Hesitant", tuple("1234567")), resolve("What did you eat?", tuple("1234567"))
     ('7', None)

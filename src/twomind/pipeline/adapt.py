@@ -1,8 +1,10 @@
-"""Adaptation inside ``predict``: a recording cut into windows, one state per person, kept and gone on with.
+"""Adaptation inside ``predict``: a recording cut into windows, one state per person, kept and gone
+on with.
 
-The state folder holds, per person, one file per recording: the state after it. So the answer of a recording that the
-state has seen before is the one it got then (it is not learnt twice), a killed run is run again to go on, and the
-person is taken back to any point by removing files. ``twomind profile erase`` finds the states of a person.
+The state folder holds, per person, one file per recording: the state after it. So the answer of a
+recording that the state has seen before is the one it got then (it is not learnt twice), a killed
+run is run again to go on, and the person is taken back to any point by removing files. ``twomind
+profile erase`` finds the states of a person.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ RESETS = ("recording", "person", "never")
 
 _WHY_NOT = {
     Access.SOURCE: "labelled windows of source people, which `predict` does not have",
-    Access.SUMMARY: "a summary of the source people (prototypes), and none lies beside this model's weights",
+    Access.SUMMARY: "a summary of the source people (prototypes), and none lies beside this "
+    "model's "
+    "weights",
     Access.TARGET: "the person's windows in advance; `predict` answers each window as it comes",
     Access.NEUTRAL: "a clip in which the person is neutral: give --neutral CLIP",
     Access.FEW: "answers of the person that a coder has labelled; `predict` reads no label",
@@ -31,7 +35,9 @@ _WHY_NOT = {
 
 @dataclass(frozen=True)
 class Adaptation:
-    """Which method, how it is set, and when a person's state starts anew. ``state`` is a folder to keep states in."""
+    """Which method, how it is set, and when a person's state starts anew. ``state`` is a folder to
+    keep states in.
+    """
 
     method: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -43,7 +49,9 @@ class Adaptation:
         if self.reset not in RESETS:
             raise BadInput(f"--reset: expected one of {', '.join(RESETS)}, got {self.reset!r}")
         if self.state is not None and self.reset == "recording":
-            raise BadInput("--state keeps a person's state; with --reset recording there is none to keep")
+            raise BadInput(
+                "--state keeps a person's state; with --reset recording there is none to keep"
+            )
         self.adapter()
 
     def adapter(self) -> Any:
@@ -58,11 +66,19 @@ class Adaptation:
 
     def lasting(self) -> dict[str, Any]:
         """What an answer depends on: not where states are kept."""
-        return {"method": self.method, "settings": dict(self.settings), "reset": self.reset, "seed": self.seed}
+        return {
+            "method": self.method,
+            "settings": dict(self.settings),
+            "reset": self.reset,
+            "seed": self.seed,
+        }
 
 
-def read_settings(method: str, pairs: Sequence[str], option: str = "--adapt-setting") -> dict[str, Any]:
-    """``name=value`` texts as the method's own types; ``settings.name=value`` goes to the method within ``guarded``.
+def read_settings(
+    method: str, pairs: Sequence[str], option: str = "--adapt-setting"
+) -> dict[str, Any]:
+    """``name=value`` texts as the method's own types; ``settings.name=value`` goes to the method
+    within ``guarded``.
 
     ``option`` is named in errors.
 
@@ -106,12 +122,17 @@ def _value(method: str, cls: Any, name: str, text: str) -> Any:
             pass
     else:
         return text
-    raise BadInput(f"{method}, {name}: expected {'true or false' if kind is bool else kind.__name__}, got {text!r}")
+    raise BadInput(
+        f"{method}, {name}: expected {'true or false' if kind is bool else kind.__name__}, got "
+        f"{text!r}"
+    )
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """What became of one recording. ``state`` is after it; ``guard`` holds its log and counts where it stood around."""
+    """What became of one recording. ``state`` is after it; ``guard`` holds its log and counts where
+    it stood around.
+    """
 
     prediction: Prediction
     unadapted: Prediction
@@ -137,28 +158,40 @@ def windows_for(model: Any, x: Features) -> list[Features]:
 def check(model: Any, adaptation: Adaptation, given: Given) -> None:
     """Refuse what cannot work, with the reason.
 
-    Raises:
-        BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot hand over.
+    Raises: BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot
+        hand over.
     """
     about: Mapping[str, Any] = model.describe() if hasattr(model, "describe") else {}
     name = about.get("name", type(model).__name__)
     if not isinstance(model, Trainable):
         raise BadInput(
-            f"--adapt: the model {name!r} answers a whole recording at once and has no embedding or weights that a "
+            f"--adapt: the model {name!r} answers a whole recording at once and has no embedding "
+            "or "
+            "weights that a "
             "method could work on. Use clip-au, or a fusion model"
         )
     adapter = adaptation.adapter()
     if missing := adapter.needs & ~given.access:
         why = "; ".join(text for flag, text in _WHY_NOT.items() if flag in missing)
         raise BadInput(f"--adapt {adaptation.method} needs {missing.words()}: {why}")
-    if adaptation.method == "guarded" and Access.NEUTRAL in adapter.needs and not hasattr(model, "pooled"):
-        raise BadInput(f"--adapt guarded: the neutral clip cannot be watched with {name!r}; leave use_neutral off")
+    if (
+        adaptation.method == "guarded"
+        and Access.NEUTRAL in adapter.needs
+        and not hasattr(model, "pooled")
+    ):
+        raise BadInput(
+            f"--adapt guarded: the neutral clip cannot be watched with {name!r}; leave use_neutral "
+            "off"
+        )
 
 
-def adapt(model: Any, adaptation: Adaptation, x: Features, given: Given, state: State | None) -> Adapted:
+def adapt(
+    model: Any, adaptation: Adaptation, x: Features, given: Given, state: State | None
+) -> Adapted:
     """One recording, window by window, going on from ``state`` (None: from the start).
 
-    ``unadapted`` is the same model on the same windows with no method, so that only the method lies between the two.
+    ``unadapted`` is the same model on the same windows with no method, so that only the method lies
+    between the two.
 
     Raises:
         BadInput: the method does not fit the model.
@@ -182,7 +215,9 @@ def adapt(model: Any, adaptation: Adaptation, x: Features, given: Given, state: 
     if adaptation.method == "guarded":
         log = [e for e in after["log"] if e["recording"] == x.recording]
         guard = {"counts": dict(after["counts"]), "log": log}
-    return Adapted(_with_reason(pool(steps)[x.recording], said), plain, len(windows), n, said, after, guard)
+    return Adapted(
+        _with_reason(pool(steps)[x.recording], said), plain, len(windows), n, said, after, guard
+    )
 
 
 def _with_reason(prediction: Prediction, said: str) -> Prediction:
@@ -214,12 +249,19 @@ class People:
         return load_state(held)[0] if isinstance(held, Path) else held
 
     def keep(
-        self, subject: str, recording: str, content: str, mark: str, state: State | None, neutral: str = ""
+        self,
+        subject: str,
+        recording: str,
+        content: str,
+        mark: str,
+        state: State | None,
+        neutral: str = "",
     ) -> Path | None:
-        """Keep the state after a recording, unless it is kept already; the file, where there is a folder.
+        """Keep the state after a recording, unless it is kept already; the file, where there is a
+        folder.
 
-        ``content`` and ``neutral`` are the SHA-256 of the recording and of the neutral clip ("": none was given); by
-        them, erasing a recording finds the states that learnt from it.
+        ``content`` and ``neutral`` are the SHA-256 of the recording and of the neutral clip ("":
+        none was given); by them, erasing a recording finds the states that learnt from it.
         """
         chain = self._chain(subject)
         if state is None or self._how.reset == "recording" or content in [c for c, _ in chain]:
@@ -233,7 +275,9 @@ class People:
         study = {"study": self._study} if self._study else {}
         meta = {**seen, **study, "model": mark, **self._how.lasting()}
         safe = re.sub(r"[^\w.-]+", "_", recording)[:60]
-        path = save_state(self._folder(subject) / f"{len(chain) + 1:05d}-{safe}.safetensors", state, meta)
+        path = save_state(
+            self._folder(subject) / f"{len(chain) + 1:05d}-{safe}.safetensors", state, meta
+        )
         chain.append((content, path))
         return path
 
@@ -253,7 +297,8 @@ class People:
         other = [name for name, value in wanted.items() if meta.get(name) != value]
         if other:
             raise BadInput(
-                f"{held[-1]}: this state was kept with another {', '.join(other)}; a state goes with the model, method "
+                f"{held[-1]}: this state was kept with another {', '.join(other)}; a state goes "
+                "with the model, method "
                 "and settings that made it. Give another --state folder"
             )
 
@@ -271,7 +316,11 @@ class People:
         if key not in self._chains:
             from twomind.adaptation.state import load_state
 
-            found = sorted(self._folder(subject).glob("*.safetensors")) if self._how.state is not None else []
+            found = (
+                sorted(self._folder(subject).glob("*.safetensors"))
+                if self._how.state is not None
+                else []
+            )
             self._chains[key] = [(str(load_state(path)[1]["content"]), path) for path in found]
         return self._chains[key]
 
@@ -281,7 +330,9 @@ def mark_of(model: Any) -> str:
     from twomind.core.store import settings_hash
 
     params = {k: v.detach().cpu().numpy() for k, v in model.params().items()}
-    return settings_hash({k: hashlib.sha256(v.tobytes()).hexdigest() for k, v in sorted(params.items())})
+    return settings_hash(
+        {k: hashlib.sha256(v.tobytes()).hexdigest() for k, v in sorted(params.items())}
+    )
 
 
 def summary_of(model: Any) -> dict[str, Any] | None:

@@ -1,4 +1,6 @@
-"""What `predict` found, or a recording alone, as annotations that a coder opens; and a model's results as a rater."""
+"""What `predict` found, or a recording alone, as annotations that a coder opens; and a model's
+results as a rater.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +41,17 @@ UTTERANCE_GAP_S = 0.7
 
 
 def find_results(source: Path) -> list[Path]:
-    """Folders of single answers in a results folder of ``predict``, or ``source`` itself; empty when it is neither."""
+    """Folders of single answers in a results folder of ``predict``, or ``source`` itself; empty
+    when it is neither.
+    """
     if (source / "summary.json").is_file():
         return [source]
     return sorted(p.parent for p in source.glob("*/summary.json")) if source.is_dir() else []
 
 
 def from_results(folder: Path) -> Annotations:
-    """One answer's folder: its transcript, the cues that were found and, where the model locates, its segments.
+    """One answer's folder: its transcript, the cues that were found and, where the model locates,
+    its segments.
 
     ``media`` is the media file's path as `predict` was given it.
 
@@ -58,10 +63,15 @@ def from_results(folder: Path) -> Annotations:
     tiers: list[Tier] = []
     problems: list[str] = []
     if (folder / "words.csv").is_file():
-        words = [_word(row) for row in _rows(folder / "words.csv", ("word", "start_s", "end_s", "time_from"))]
+        words = [
+            _word(row)
+            for row in _rows(folder / "words.csv", ("word", "start_s", "end_s", "time_from"))
+        ]
         tiers += transcript_tiers(words, problems)
     if (folder / "cues.csv").is_file():
-        tiers += [_cue(row) for row in _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))]
+        tiers += [
+            _cue(row) for row in _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))
+        ]
     if summary.get("drawn_person"):
         problems.append("a drawn person: what is marked here says nothing about real people")
     located = summary.get("located") or {}
@@ -93,7 +103,12 @@ def from_recording(media: Path) -> Annotations:
     if recording.words is None:
         problems.append(f"no words: {recording.words_reason}")
     return Annotations(
-        recording.id, merge_tiers(tiers), recording.subject, str(media), recording.duration_s, tuple(problems)
+        recording.id,
+        merge_tiers(tiers),
+        recording.subject,
+        str(media),
+        recording.duration_s,
+        tuple(problems),
     )
 
 
@@ -107,9 +122,15 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: expected a summary that `twomind predict` wrote: {error}") from error
-    if not isinstance(summary, dict) or not str(summary.get("schema", "")).startswith("twomind.answer/"):
-        raise BadInput(f"{path}: expected a summary that `twomind predict` wrote (schema twomind.answer)")
+        raise BadInput(
+            f"{path}: expected a summary that `twomind predict` wrote: {error}"
+        ) from error
+    if not isinstance(summary, dict) or not str(summary.get("schema", "")).startswith(
+        "twomind.answer/"
+    ):
+        raise BadInput(
+            f"{path}: expected a summary that `twomind predict` wrote (schema twomind.answer)"
+        )
     return summary
 
 
@@ -118,7 +139,9 @@ def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         reader = csv.DictReader(file)
         missing = [c for c in columns if c not in (reader.fieldnames or ())]
         if missing:
-            raise BadInput(f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}")
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}"
+            )
         return list(reader)
 
 
@@ -137,7 +160,9 @@ def _word(row: Mapping[str, str]) -> Word:
 
 
 def transcript_tiers(words: Sequence[Word], problems: list[str]) -> list[Tier]:
-    """Words and utterances as tiers. Words whose times mean nothing become one utterance over all of them."""
+    """Words and utterances as tiers. Words whose times mean nothing become one utterance over all
+    of them.
+    """
     if not words:
         return []
     if any(w.timing is Timing.SPREAD_ALL for w in words):
@@ -147,7 +172,8 @@ def transcript_tiers(words: Sequence[Word], problems: list[str]) -> list[Tier]:
     if any(w.timing is Timing.SPREAD_CUE for w in words):
         problems.append("words lie evenly inside their subtitle; their own times are not known")
     marks = tuple(
-        Mark(w.start_s, w.end_s, w.text, "" if math.isnan(w.confidence) else f"{w.confidence:.3f}") for w in words
+        Mark(w.start_s, w.end_s, w.text, "" if math.isnan(w.confidence) else f"{w.confidence:.3f}")
+        for w in words
     )
     return [Tier("utterance", _utterances(words)), Tier("word", marks)]
 
@@ -156,10 +182,14 @@ def _utterances(words: Sequence[Word]) -> tuple[Mark, ...]:
     """Words up to a pause, or to the end of a sentence."""
     groups: list[list[Word]] = [[words[0]]]
     for before, word in pairwise(words):
-        if word.start_s - before.end_s >= UTTERANCE_GAP_S or before.text.rstrip("\"')”").endswith((".", "!", "?", "…")):
+        if word.start_s - before.end_s >= UTTERANCE_GAP_S or before.text.rstrip("\"')”").endswith(
+            (".", "!", "?", "…")
+        ):
             groups.append([])
         groups[-1].append(word)
-    return tuple(Mark(g[0].start_s, max(w.end_s for w in g), " ".join(w.text for w in g)) for g in groups)
+    return tuple(
+        Mark(g[0].start_s, max(w.end_s for w in g), " ".join(w.text for w in g)) for g in groups
+    )
 
 
 def _cue(row: Mapping[str, str]) -> Tier:
@@ -172,9 +202,13 @@ def _cue(row: Mapping[str, str]) -> Tier:
 def _segments(folder: Path) -> tuple[Mark, ...]:
     path = folder / "segments.csv"
     if not path.is_file():
-        raise BadInput(f"{path}: the summary says that segments were located, but the file is not there")
+        raise BadInput(
+            f"{path}: the summary says that segments were located, but the file is not there"
+        )
     rows = _rows(path, ("label", "start_s", "end_s", "score"))
-    return tuple(Mark(_number(r["start_s"]), _number(r["end_s"]), r["label"], r["score"]) for r in rows)
+    return tuple(
+        Mark(_number(r["start_s"]), _number(r["end_s"]), r["label"], r["score"]) for r in rows
+    )
 
 
 def beside(annotations: Annotations, path: Path) -> Annotations:
@@ -183,16 +217,22 @@ def beside(annotations: Annotations, path: Path) -> Annotations:
         return annotations
     media = Path(annotations.media)
     if not media.exists():
-        problem = f"{media} is not there any more; put it beside {path.name}, or ELAN will ask for it"
+        problem = (
+            f"{media} is not there any more; put it beside {path.name}, or ELAN will ask for it"
+        )
         return replace(annotations, media=media.name, problems=(*annotations.problems, problem))
-    return replace(annotations, media=Path(os.path.relpath(media.resolve(), path.parent.resolve())).as_posix())
+    return replace(
+        annotations, media=Path(os.path.relpath(media.resolve(), path.parent.resolve())).as_posix()
+    )
 
 
-def model_ratings(path: Path, threshold: float) -> tuple[dict[str, Spans], dict[str, bool], list[str]]:
+def model_ratings(
+    path: Path, threshold: float
+) -> tuple[dict[str, Spans], dict[str, bool], list[str]]:
     """A model as a rater: segments and answers by recording, and what it does not say.
 
-    ``path`` is a results folder of ``predict``, or a CSV with the columns ``time_s, score`` (and ``recording``), whose
-    stretches above ``threshold`` are the model's segments.
+    ``path`` is a results folder of ``predict``, or a CSV with the columns ``time_s, score`` (and
+    ``recording``), whose stretches above ``threshold`` are the model's segments.
 
     Raises:
         BadInput: neither of these.
@@ -202,7 +242,8 @@ def model_ratings(path: Path, threshold: float) -> tuple[dict[str, Spans], dict[
     folders = find_results(path)
     if not folders:
         raise BadInput(
-            f"{path}: expected a results folder of `twomind predict`, or a CSV with the columns time_s, score "
+            f"{path}: expected a results folder of `twomind predict`, or a CSV with the columns "
+            "time_s, score "
             "(and recording)"
         )
     spans: dict[str, Spans] = {}
@@ -215,12 +256,16 @@ def model_ratings(path: Path, threshold: float) -> tuple[dict[str, Spans], dict[
         if located.get("status"):
             spans[name] = tuple((m.start_s, m.end_s) for m in _segments(folder))
         else:
-            reasons[f"the model does not say when: {located.get('reason') or 'no reason given'}"] = None
+            reasons[
+                f"the model does not say when: {located.get('reason') or 'no reason given'}"
+            ] = None
         decision = (summary.get("prediction") or {}).get("decision")
         if decision is not None:
             answers[name] = decision == "present"
         else:
-            reasons[f"{name}: no answer of the model: {(summary.get('prediction') or {}).get('reason')}"] = None
+            reasons[
+                f"{name}: no answer of the model: {(summary.get('prediction') or {}).get('reason')}"
+            ] = None
     return spans, answers, list(reasons)
 
 
@@ -233,7 +278,9 @@ def _from_scores(path: Path, threshold: float) -> dict[str, Spans]:
                 (float(row["time_s"]), _number(row["score"]))
             )
         except ValueError as error:
-            raise BadInput(f"{path}, row {number}: expected numbers in time_s and score: {error}") from error
+            raise BadInput(
+                f"{path}, row {number}: expected numbers in time_s and score: {error}"
+            ) from error
     found: dict[str, Spans] = {}
     for name, track in tracks.items():
         times_s, score = np.array(track).T

@@ -1,4 +1,6 @@
-"""One answer: a recording described, estimated and, where it was asked for, adapted to its person."""
+"""One answer: a recording described, estimated and, where it was asked for, adapted to
+its person.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from twomind.pipeline.jobs import Job, Options, profile_of
 from twomind.reporting.result import NotMeasured, Result
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
 
-NOT_WHEN = "an adapted answer is given for the whole recording; when it shows was not checked for adapted models"
+NOT_WHEN = (
+    "an adapted answer is given for the whole recording; when it shows was not checked for "
+    "adapted models"
+)
 
 
 def predict_one(
@@ -33,7 +38,8 @@ def predict_one(
 ) -> Result:
     """Describe and estimate one answer; ``recogniser`` is one that is loaded already.
 
-    With ``options.adapt``, ``people`` holds everybody's state: the one of this person is gone on with, and kept.
+    With ``options.adapt``, ``people`` holds everybody's state: the one of this person is gone on
+    with, and kept.
 
     Raises:
         TwomindError: the file cannot be used; the message says what was expected and what to do.
@@ -42,7 +48,9 @@ def predict_one(
         job.media, id=job.id, subject=job.subject, question=job.question, transcript=job.transcript
     )
     neutral = open_recording(options.neutral, subject=job.subject) if options.neutral else None
-    if options.person is not None:  # the file's subject may be called otherwise, and is the same person
+    if (
+        options.person is not None
+    ):  # the file's subject may be called otherwise, and is the same person
         store.note(options.person, content_hash(job.media))
     profile = profile_of(job, options)
     made = describe(
@@ -54,7 +62,9 @@ def predict_one(
         profile=profile,
         progress=progress,
     )
-    prediction, model, moments, adapted = _estimate(made, options, store, recogniser, neutral, people)
+    prediction, model, moments, adapted = _estimate(
+        made, options, store, recogniser, neutral, people
+    )
     located = bool(model.get("locates", False))
     return Result(
         recording=made.recording,
@@ -73,7 +83,9 @@ def predict_one(
         provenance=_provenance(options),
         purpose=options.purpose,
         unadapted=None if adapted is None else adapted.unadapted,
-        adaptation={} if adapted is None or options.adapt is None else _about(adapted, options.adapt),
+        adaptation={}
+        if adapted is None or options.adapt is None
+        else _about(adapted, options.adapt),
     )
 
 
@@ -85,7 +97,9 @@ def _estimate(
     neutral: Recording | None = None,
     people: People | None = None,
 ) -> tuple[Prediction, dict[str, Any], dict[str, Any], Adapted | None]:
-    """The prediction, what there is to say of the model, its segments and frame score, and what adaptation did."""
+    """The prediction, what there is to say of the model, its segments and frame score, and what
+    adaptation did.
+    """
     if options.model is None:
         reason = "features alone were asked for"
         return Prediction.not_measured(made.features.span_s, 2, reason), {}, {}, None
@@ -113,7 +127,12 @@ def _estimate(
         x = recogniser.prepare(x, made.recording, store, options.describe.offline)
     if options.adapt is not None:
         adapted = _adapt(recogniser, options, store, x, made, neutral, people)
-        return adapted.prediction, {**about, "locates": False, "locates_reason": NOT_WHEN}, {}, adapted
+        return (
+            adapted.prediction,
+            {**about, "locates": False, "locates_reason": NOT_WHEN},
+            {},
+            adapted,
+        )
     prediction = recogniser.predict(x)
     if not located or prediction.status is Status.NOT_MEASURED:
         return prediction, about, {}, None
@@ -145,7 +164,9 @@ def _adapt(
     people.check_model(x.subject, mark)
     adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, made.content))
     before = people.before(x.subject, made.content)
-    if how.state is not None:  # so that erasing the person looks there, whether or not the folder is named then
+    if (
+        how.state is not None
+    ):  # so that erasing the person looks there, whether or not the folder is named then
         for name in dict.fromkeys((x.subject, options.person or x.subject)):
             store.note_states(name, how.state)
     calm_content = "" if neutral is None else content_hash(neutral.media)
@@ -173,7 +194,9 @@ def _frame_score(recogniser: Any, x: Any) -> Track:
     return Track(np.asarray(probs), np.asarray(times_s), np.asarray(valid), recogniser.task.classes)
 
 
-def _not_measured(made: Description, prediction: Prediction, options: Options) -> tuple[NotMeasured, ...]:
+def _not_measured(
+    made: Description, prediction: Prediction, options: Options
+) -> tuple[NotMeasured, ...]:
     """Everything that carries no number, each with its reason."""
     found = [
         NotMeasured(name, made.features.notes.get(name, "unknown"))
@@ -190,9 +213,14 @@ def _not_measured(made: Description, prediction: Prediction, options: Options) -
             found.append(NotMeasured("face", _commonest_reason(face)))
         else:
             empty = [n for n in face.names if not np.isfinite(face.column(n)).any()]
-            found += [NotMeasured(n, "not measurable in any frame of this recording") for n in empty]
+            found += [
+                NotMeasured(n, "not measurable in any frame of this recording") for n in empty
+            ]
         found += [NotMeasured(name, reason) for name, reason in UNSUPPORTED.items()]
-    found += [NotMeasured(f"voice: {name}", why) for name, why in made.voice.get("not_measured", {}).items()]
+    found += [
+        NotMeasured(f"voice: {name}", why)
+        for name, why in made.voice.get("not_measured", {}).items()
+    ]
     found += [NotMeasured(f"cue: {name}", why) for name, why in cues.NOT_MEASURED.items()]
     return tuple(found)
 

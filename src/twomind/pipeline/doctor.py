@@ -1,4 +1,6 @@
-"""What is installed, which weights are present, and what therefore works, with and without a network."""
+"""What is installed, which weights are present, and what therefore works, with and without a
+network.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ PARTS: dict[str, tuple[str, str, str]] = {
     "torch": ("torch", "torch", "fusion models, CLIP-AU, adaptation methods"),
     "clip": ("transformers", "clip", "CLIP, frozen encoders, language models on this machine"),
     "pictures": ("PIL", "clip", "preparing pictures for CLIP and language models"),
-    "onnxruntime": ("onnxruntime", "clip", "CLIP's pictures in ONNX Runtime, where that is faster than torch"),
+    "onnxruntime": (
+        "onnxruntime",
+        "clip",
+        "CLIP's pictures in ONNX Runtime, where that is faster than torch",
+    ),
     "onnx": ("onnx", "clip", "writing CLIP for ONNX Runtime"),
     "llm": ("openai", "llm", "language models behind an endpoint"),
 }
@@ -68,7 +74,10 @@ def examine() -> dict[str, Any]:
         "python_supported": (3, 11) <= sys.version_info[:2] < (3, 13),
         "platform": platform.platform(),
         "parts": parts,
-        "programs": {name: {"path": shutil.which(name) or "", "gives": gives} for name, gives in PROGRAMS.items()},
+        "programs": {
+            name: {"path": shutil.which(name) or "", "gives": gives}
+            for name, gives in PROGRAMS.items()
+        },
         "weights": shelf,
         "store": str(default_root()),
         "weights_folder": str(weights.folder()),
@@ -85,10 +94,15 @@ def _works_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, s
     if not parts["speech"]["installed"]:
         speech = f"no: {parts['speech']['how']}"
     elif not whisper:
-        speech = "no model here: name a folder with --speech-model, or twomind weights add whisper-base FOLDER"
+        speech = (
+            "no model here: name a folder with --speech-model, or twomind weights add "
+            "whisper-base FOLDER"
+        )
     return {
         "words given as a transcript": "yes",
-        "probability from words": "yes" if states.get("words") == "present" else "no: the shipped weights are damaged",
+        "probability from words": "yes"
+        if states.get("words") == "present"
+        else "no: the shipped weights are damaged",
         "voice": "yes",
         "face": "yes"
         if face_ok
@@ -107,7 +121,9 @@ def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, 
         "fusion models and adaptation": torch or "yes",
         "CLIP-AU of drawn people": torch or synthetic or "yes",
         "CLIP": clip or _clips(),
-        "CLIP in ONNX Runtime": clip or _lacking(parts, "onnxruntime", "onnx") or "yes, where there is a CLIP",
+        "CLIP in ONNX Runtime": clip
+        or _lacking(parts, "onnxruntime", "onnx")
+        or "yes, where there is a CLIP",
         "language model on this machine": clip or _language_models(),
         "language model behind an endpoint": _lacking(parts, "llm")
         or "yes, where the endpoint is on this machine: --llm-endpoint http://127.0.0.1:PORT/v1",
@@ -129,7 +145,9 @@ def _lacking(parts: dict[str, Any], *names: str) -> str:
 
 
 def _clips() -> str:
-    """Each size, looked for as it is when a model is loaded (added, or fetched before), but never fetched."""
+    """Each size, looked for as it is when a model is loaded (added, or fetched before), but never
+    fetched.
+    """
     from twomind.encoders.clip import SIZES, find_clip
 
     there, bad = [], []
@@ -144,11 +162,17 @@ def _clips() -> str:
             there.append(name)
     if there:
         return f"yes, with {', '.join(there)}"
-    return f"no: {bad[0]}" if bad else "no model here: name a folder, or twomind weights add clip-vit-b-32 FOLDER"
+    return (
+        f"no: {bad[0]}"
+        if bad
+        else "no model here: name a folder, or twomind weights add clip-vit-b-32 FOLDER"
+    )
 
 
 def _language_models() -> str:
-    """Added weights, and what was fetched from a hub before, that are whole and of a kind that can be asked."""
+    """Added weights, and what was fetched from a hub before, that are whole and of a kind that can
+    be asked.
+    """
     there = sorted(name for name, folder in _model_folders().items() if _can_be_asked(folder))
     if there:
         return f"yes, with {', '.join(there)}"
@@ -156,7 +180,9 @@ def _language_models() -> str:
 
 
 def _model_folders() -> dict[str, Path]:
-    """Name → folder of every set of weights that was added, or lies in the hub's cache on this machine."""
+    """Name → folder of every set of weights that was added, or lies in the hub's cache on this
+    machine.
+    """
     found = {p.parent.name: p.parent for p in weights.folder().glob("*/manifest.json")}
     try:
         from huggingface_hub.constants import HF_HUB_CACHE
@@ -175,7 +201,8 @@ def _can_be_asked(folder: Path) -> bool:
     except TwomindError:
         return False
     kinds = [str(kind) for kind in config.get("architectures") or []]
-    # As the local back end loads them: an image-and-text model that writes, or a causal language model.
+    # As the local back end loads them: an image-and-text model that writes, or a causal language
+    # model.
     ends = ("ForConditionalGeneration", "ForImageTextToText") if sees(config) else ("ForCausalLM",)
     return any(kind.endswith((*ends, "LMHeadModel")) for kind in kinds)
 
@@ -186,7 +213,10 @@ def print_report(found: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    console.print(f"twomind {found['twomind']}, Python {found['python']}, {found['platform']}", highlight=False)
+    console.print(
+        f"twomind {found['twomind']}, Python {found['python']}, {found['platform']}",
+        highlight=False,
+    )
     if not found["python_supported"]:
         console.print("This Python is not supported; 3.11 or 3.12 is expected.")
     table = Table("works offline", "", box=None, pad_edge=False, title_justify="left")
@@ -205,4 +235,8 @@ def print_report(found: dict[str, Any]) -> None:
         table.add_row(row["name"], row["state"], row["licence"], row["what"])
     console.print()
     console.print(table, highlight=False, markup=False)
-    console.print(f"\nfeatures: {found['store']}\nweights:  {found['weights_folder']}", highlight=False, soft_wrap=True)
+    console.print(
+        f"\nfeatures: {found['store']}\nweights:  {found['weights_folder']}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,7 +1,9 @@
-"""Erasing a person, or some of their recordings: profile, states, and everything computed from the recordings (R16).
+"""Erasing a person, or some of their recordings: profile, states, and everything computed from the
+recordings (R16).
 
-Which recordings are a person's is known from the profile, from the states, and from the store, where everything that
-measures a recording notes whose it is. Files that the user wrote elsewhere (media, exports, results) are not touched.
+Which recordings are a person's is known from the profile, from the states, and from the store,
+where everything that measures a recording notes whose it is. Files that the user wrote elsewhere
+(media, exports, results) are not touched.
 """
 
 from __future__ import annotations
@@ -25,22 +27,32 @@ from twomind.pipeline.profiles import studies as studies_of
 def known(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> bool:
     """Whether anything of the person is found: enrolled, noted in the store, or named by a state.
 
-    Here and below, the person is the one of the study of ``store``; that study's people are below ``profiles``.
+    Here and below, the person is the one of the study of ``store``; that study's people are below
+    ``profiles``.
     """
     profiles, study = of_study(profiles, store.study), store.study
     own = _own_folder(profiles, person)
     marks, noted = store.noted(person)
     kept = kept_states.kept_below(_folders(profiles, states, noted))
-    named = any(k.names(person, study) or k.path.parent.name == kept_states.folder_name(person, study) for k in kept)
+    named = any(
+        k.names(person, study) or k.path.parent.name == kept_states.folder_name(person, study)
+        for k in kept
+    )
     return bool((own is not None and own.is_dir()) or marks or noted or named)
 
 
-def studies_with(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> list[str]:
+def studies_with(
+    profiles: Path, person: str, store: Store, states: Sequence[Path] = ()
+) -> list[str]:
     """Studies that know somebody of this name; the empty name stands for people of no study."""
     names = {"", *store.studies(), *studies_of(profiles)}
     noted = [f for name in names for f in replace(store, study=name).noted(person)[1]]
     names |= {k.study for k in kept_states.kept_below(_folders(profiles, states, noted))}
-    return [name for name in sorted(names) if known(profiles, person, replace(store, study=name), states)]
+    return [
+        name
+        for name in sorted(names)
+        if known(profiles, person, replace(store, study=name), states)
+    ]
 
 
 def check_study(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> None:
@@ -52,21 +64,29 @@ def check_study(profiles: Path, person: str, store: Store, states: Sequence[Path
     found = studies_with(profiles, person, store, states)
     if any(found):
         named = [f"--study {name}" if name else '--study "" (of no study)' for name in found]
-        raise BadInput(f"which {person!r} is meant? Nothing was erased; known are: {'; '.join(named)}")
+        raise BadInput(
+            f"which {person!r} is meant? Nothing was erased; known are: {'; '.join(named)}"
+        )
 
 
 def erase(
-    profiles: Path, person: str, store: Store, visit: str | None = None, *, recordings: Sequence[Path] = (),
+    profiles: Path,
+    person: str,
+    store: Store,
+    visit: str | None = None,
+    *,
+    recordings: Sequence[Path] = (),
     states: Sequence[Path] = (),
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Remove a person and all that was computed from their recordings; returns what was removed.
 
-    ``states`` are folders of saved states besides ``profiles`` and those that were noted when the states were kept.
-    With ``visit`` or ``recordings`` (media files), only what was computed from these; where an enrolled clip is among
-    them, all saved states of the person go, since they may have been learnt relative to its neutral.
+    ``states`` are folders of saved states besides ``profiles`` and those that were noted when the
+    states were kept. With ``visit`` or ``recordings`` (media files), only what was computed from
+    these; where an enrolled clip is among them, all saved states of the person go, since they may
+    have been learnt relative to its neutral.
 
-    Raises:
-        BadInput: nothing is known of the person, there is no such visit, or a file or folder does not exist.
+    Raises: BadInput: nothing is known of the person, there is no such visit, or a file or folder
+        does not exist.
     """
     refuse(profiles, person, store, visit, recordings, states)
     base, profiles, study = profiles, of_study(profiles, store.study), store.study
@@ -74,7 +94,9 @@ def erase(
     profile = _profile(profiles, person, needed=visit is not None)
     own = _own_folder(profiles, person)
     if chosen and profile is None and own is not None and (own / "profile.json").exists():
-        load(profiles, person)  # a damaged profile cannot be rewritten less a visit; the error says so
+        load(
+            profiles, person
+        )  # a damaged profile cannot be rewritten less a visit; the error says so
     contents = {content_hash(path) for path in recordings}
     gone = _visits(profile, visit, contents, chosen)
     contents |= {v.content for v in gone}
@@ -85,7 +107,9 @@ def erase(
     if not chosen:
         contents |= kept_states.contents_of(kept, person, study)
     found = kept_states.derived(kept, person, contents, everything, study)
-    own_states = [p.resolve() for p in own.rglob("*.safetensors")] if own is not None and everything else []
+    own_states = (
+        [p.resolve() for p in own.rglob("*.safetensors")] if own is not None and everything else []
+    )
     all_states = sorted({*found.states, *own_states})
 
     # Notes last: killed before that, the same command finds the rest.
@@ -104,7 +128,9 @@ def erase(
         "store_entries": len(entries),
         "states": len(all_states),
         "profile_kept": bool(rest),
-        "also_enrolled_for_others": sorted(v.id for v in gone if v.content in _enrolled(profiles, person)),
+        "also_enrolled_for_others": sorted(
+            v.id for v in gone if v.content in _enrolled(profiles, person)
+        ),
         "state_folders_not_found": sorted(str(f) for f in noted if not f.is_dir()),
         "states_unreadable": sorted(str(p) for p in found.unreadable if p not in all_states),
         "store_entries_unclaimed": len(store.unclaimed()),
@@ -113,24 +139,37 @@ def erase(
 
 
 def refuse(
-    profiles: Path, person: str, store: Store, visit: str | None, recordings: Sequence[Path], states: Sequence[Path]
+    profiles: Path,
+    person: str,
+    store: Store,
+    visit: str | None,
+    recordings: Sequence[Path],
+    states: Sequence[Path],
 ) -> None:
     """Raise ``BadInput`` where there is nothing that could be erased; see :func:`erase`."""
     if visit is not None and recordings:
         raise BadInput("give either a visit or recordings, not both")
     for path in recordings:
         if not path.is_file():
-            raise BadInput(f"{path}: no such file; the recording itself is needed to find what was computed from it")
+            raise BadInput(
+                f"{path}: no such file; the recording itself is needed to find what was computed "
+                "from it"
+            )
     for folder in states:
         if not folder.is_dir():
-            raise BadInput(f"{folder}: expected a folder with saved states, as `predict --adapt --state` writes it")
+            raise BadInput(
+                f"{folder}: expected a folder with saved states, as `predict --adapt --state` "
+                "writes it"
+            )
     if not recordings and not known(profiles, person, store, states):
         where = of_study(profiles, store.study)
         enrolled = ", ".join(people(where)) or "nobody"
         of = f" in the study {store.study!r}" if store.study else ""
         raise BadInput(
-            f"nothing of {person!r} is known{of}: not enrolled in {where} (enrolled: {enrolled}), in no saved state "
-            f"and not noted in the store {store.root}. Are --profiles, --state and --store those that were used?"
+            f"nothing of {person!r} is known{of}: not enrolled in {where} (enrolled: {enrolled}), "
+            "in no saved state "
+            f"and not noted in the store {store.root}. Are --profiles, --state and --store those "
+            "that were used?"
         )
 
 
@@ -141,7 +180,9 @@ def _own_folder(profiles: Path, person: str) -> Path | None:
 
 
 def _profile(profiles: Path, person: str, needed: bool) -> Profile | None:
-    """The profile; None where there is none. A damaged one must not keep the person from being erased."""
+    """The profile; None where there is none. A damaged one must not keep the person from being
+    erased.
+    """
     if needed:
         return load(profiles, person)
     with suppress(BadInput):
@@ -149,7 +190,9 @@ def _profile(profiles: Path, person: str, needed: bool) -> Profile | None:
     return None
 
 
-def _visits(profile: Profile | None, visit: str | None, contents: set[str], chosen: bool) -> list[Visit]:
+def _visits(
+    profile: Profile | None, visit: str | None, contents: set[str], chosen: bool
+) -> list[Visit]:
     if profile is None:
         return []
     if visit is not None:
@@ -163,8 +206,8 @@ def _folders(profiles: Path, states: Sequence[Path], noted: Sequence[Path]) -> l
 
 
 def _entries(store: Store, contents: set[str], marks: set[str], chosen: bool) -> list[Path]:
-    """Entries of the contents; those of files about many people that name the person; and those of earlier versions
-    of which cannot be told whose they are, where making them again is cheap."""
+    """Entries of the contents; those of files about many people that name the person; and those of
+    earlier versions of which cannot be told whose they are, where making them again is cheap."""
     found = store.made_from(contents, () if chosen else marks)
     if chosen:
         found += [p for p in store.made_from((), marks) if p.parent.parent.name == ANNOTATIONS]

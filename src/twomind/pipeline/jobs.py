@@ -41,7 +41,9 @@ class Options:
     neutral: Path | None = None
     profile: Path | None = None  # one person's profile
     person: str | None = None  # an enrolled person, in ``profiles``
-    profiles: Path | None = None  # enrolled people; without ``person``, each subject's own profile where there is one
+    profiles: Path | None = (
+        None  # enrolled people; without ``person``, each subject's own profile where there is one
+    )
     prevalence: float | None = None
     prevalence_source: str = ""
     max_risk: float | None = None
@@ -55,7 +57,9 @@ _BAH_NAME = re.compile(r"_Question_(\d)_")
 
 
 def _unique_ids(paths: Sequence[Path]) -> list[str]:
-    """File stems; where two are equal, with their folder's name before them, and a number if that is not enough."""
+    """File stems; where two are equal, with their folder's name before them, and a number if that
+    is not enough.
+    """
     stems = [re.sub(r"[^\w.-]+", "_", p.stem) or "recording" for p in paths]
     clash = {s for s, n in Counter(stems).items() if n > 1}
     longer = [re.sub(r"[^\w.-]+", "_", f"{p.parent.name}_{p.stem}") for p in paths]
@@ -78,11 +82,12 @@ def plan(
 ) -> list[Job]:
     """The jobs that ``paths`` (files, folders) or a manifest stand for.
 
-    A manifest is a CSV with the column ``path`` and any of ``id, subject, question, transcript``; relative paths count
-    from the manifest's folder. ``question="from-name"`` reads the number from names like ``…_Question_7_…``.
+    A manifest is a CSV with the column ``path`` and any of ``id, subject, question, transcript``;
+    relative paths count from the manifest's folder. ``question="from-name"`` reads the number from
+    names like ``…_Question_7_…``.
 
-    Raises:
-        BadInput: nothing to do, a path that does not exist, or a manifest without the column ``path``.
+    Raises: BadInput: nothing to do, a path that does not exist, or a manifest without the column
+        ``path``.
     """
     if manifest is not None:
         if paths:
@@ -93,7 +98,8 @@ def plan(
         raise BadInput("no media file was given")
     if transcript is not None and len(media) != 1:
         raise BadInput(
-            f"--transcript goes with one media file, {len(media)} were given. Put each transcript beside its media "
+            f"--transcript goes with one media file, {len(media)} were given. Put each transcript "
+            "beside its media "
             "file with the same name, or use --manifest"
         )
     return [
@@ -114,7 +120,10 @@ def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
         with open(manifest, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             if "path" not in (reader.fieldnames or []):
-                raise BadInput(f"{manifest}: expected a CSV with a column 'path', got the columns {reader.fieldnames}")
+                raise BadInput(
+                    f"{manifest}: expected a CSV with a column 'path', got the columns "
+                    f"{reader.fieldnames}"
+                )
             rows = [row for row in reader if row["path"]]
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
@@ -136,7 +145,8 @@ def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
 
 
 def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
-    """What a result depends on: bytes of media and transcript, the options, the model and the version.
+    """What a result depends on: bytes of media and transcript, the options, the model and the
+    version.
 
     ``before``: contents of the recordings that the person's state has learnt from.
     """
@@ -146,11 +156,19 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     parts = {
         "media": content_hash(job.media),
         "transcript": content_hash(transcript) if transcript and transcript.is_file() else "",
-        "neutral": content_hash(options.neutral) if options.neutral and options.neutral.is_file() else "",
-        "profile": content_hash(found) if (found := profile_path(job, options)) and found.is_file() else "",
+        "neutral": content_hash(options.neutral)
+        if options.neutral and options.neutral.is_file()
+        else "",
+        "profile": content_hash(found)
+        if (found := profile_path(job, options)) and found.is_file()
+        else "",
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "options": asdict(replace(options, adapt=None)),
-        **({} if options.adapt is None else {"adapt": options.adapt.lasting(), "before": list(before)}),
+        **(
+            {}
+            if options.adapt is None
+            else {"adapt": options.adapt.lasting(), "before": list(before)}
+        ),
         "model": _model_mark(options.model),
         "version": __version__,
     }
@@ -158,7 +176,8 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
 
 
 def profile_path(job: Job, options: Options) -> Path | None:
-    """The file with the profile of who speaks; None where none was asked for, or the subject is not enrolled.
+    """The file with the profile of who speaks; None where none was asked for, or the subject is not
+    enrolled.
 
     Raises:
         BadInput: the options contradict each other.
@@ -169,14 +188,19 @@ def profile_path(job: Job, options: Options) -> Path | None:
     own = options.neutral if options.adapt is None else None
     if sum(x is not None for x in (options.profile, options.profiles, own)) > 1:
         raise BadInput(
-            "give one of --neutral, --profile and --profiles; with --adapt, --neutral may stand beside a profile: the "
+            "give one of --neutral, --profile and --profiles; with --adapt, --neutral may stand "
+            "beside a profile: the "
             "clip is then the method's, and values are relative to the profile"
         )
     if options.profiles is None:
         return options.profile
     if options.person is not None:
         return profiles.path_of(options.profiles, options.person)
-    return options.profiles / job.subject / "profile.json" if job.subject in profiles.people(options.profiles) else None
+    return (
+        options.profiles / job.subject / "profile.json"
+        if job.subject in profiles.people(options.profiles)
+        else None
+    )
 
 
 def profile_of(job: Job, options: Options) -> Profile | None:
@@ -189,7 +213,9 @@ def profile_of(job: Job, options: Options) -> Profile | None:
 
 
 def _model_mark(model: str | None) -> str:
-    """Hash of a trained model's file or card: trained anew at the same place, it is another model."""
+    """Hash of a trained model's file or card: trained anew at the same place, it is
+    another model.
+    """
     path = Path(model) if model else None
     card = path / "card.json" if path is not None and path.is_dir() else path
     return content_hash(card) if card is not None and card.is_file() else ""

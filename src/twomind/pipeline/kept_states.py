@@ -45,29 +45,42 @@ class Kept:
         return person in (self.meta.get("person"), self.meta.get("subject"))
 
     def saw(self, contents: Collection[str]) -> bool:
-        """Whether it is the state after one of these recordings, or was begun with one as the neutral clip."""
-        return self.meta is not None and not {self.meta.get("content"), self.meta.get("neutral")}.isdisjoint(contents)
+        """Whether it is the state after one of these recordings, or was begun with one as the
+        neutral clip.
+        """
+        return self.meta is not None and not {
+            self.meta.get("content"),
+            self.meta.get("neutral"),
+        }.isdisjoint(contents)
 
     @property
     def tells(self) -> bool:
-        """Whether it says all that it learnt from; older files are silent about the neutral clip."""
+        """Whether it says all that it learnt from; older files are silent about the
+        neutral clip.
+        """
         return self.meta is not None and {"content", "neutral"} <= set(self.meta)
 
     @property
     def linked(self) -> bool:
-        return _LINK.match(self.path.name) is not None and (self.meta is None or "content" in self.meta)
+        return _LINK.match(self.path.name) is not None and (
+            self.meta is None or "content" in self.meta
+        )
 
 
 @dataclass(frozen=True)
 class Found:
-    """Files to be removed; and those that cannot be read, of which nobody can say whose they are."""
+    """Files to be removed; and those that cannot be read, of which nobody can say whose
+    they are.
+    """
 
     states: tuple[Path, ...] = ()
     unreadable: tuple[Path, ...] = ()
 
 
 def kept_below(folders: Iterable[Path]) -> list[Kept]:
-    """Every saved state below some folders, in the order of their names; other safetensors files are passed over."""
+    """Every saved state below some folders, in the order of their names; other safetensors files
+    are passed over.
+    """
     found = []
     for path in sorted({p.resolve() for folder in folders for p in folder.rglob("*.safetensors")}):
         if path.name.startswith("."):
@@ -88,10 +101,14 @@ def contents_of(kept: Iterable[Kept], person: str, study: str = "") -> set[str]:
     return {str(meta[name]) for meta in mine for name in ("content", "neutral") if meta.get(name)}
 
 
-def derived(kept: Iterable[Kept], person: str, contents: Collection[str], everything: bool, study: str = "") -> Found:
-    """States that learnt from these contents and, with ``everything``, all that name the person of the study.
+def derived(
+    kept: Iterable[Kept], person: str, contents: Collection[str], everything: bool, study: str = ""
+) -> Found:
+    """States that learnt from these contents and, with ``everything``, all that name the person of
+    the study.
 
-    States of a chain go on from each other: with one go all after it, whosever recordings those saw.
+    States of a chain go on from each other: with one go all after it, whosever recordings those
+    saw.
     """
     by_folder: dict[Path, list[Kept]] = {}
     for one in kept:
@@ -114,8 +131,16 @@ def derived(kept: Iterable[Kept], person: str, contents: Collection[str], everyt
     return Found(tuple(states), tuple(unreadable))
 
 
-def remove(folders: Collection[Path], person: str, states: Collection[Path], everything: bool, study: str = "") -> None:
-    """Remove states, what killed processes left half-written beside any, and folders that are then empty."""
+def remove(
+    folders: Collection[Path],
+    person: str,
+    states: Collection[Path],
+    everything: bool,
+    study: str = "",
+) -> None:
+    """Remove states, what killed processes left half-written beside any, and folders that are then
+    empty.
+    """
     for path in states:
         path.unlink(missing_ok=True)
     for folder in folders:
@@ -125,5 +150,9 @@ def remove(folders: Collection[Path], person: str, states: Collection[Path], eve
             for own in [p for p in folder.rglob(folder_name(person, study)) if p.is_dir()]:
                 shutil.rmtree(own)
     for parent in {path.parent for path in states}:
-        if parent.is_dir() and not any(parent.iterdir()) and parent not in {f.resolve() for f in folders}:
+        if (
+            parent.is_dir()
+            and not any(parent.iterdir())
+            and parent not in {f.resolve() for f in folders}
+        ):
             parent.rmdir()

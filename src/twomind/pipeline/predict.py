@@ -1,4 +1,6 @@
-"""The main job: media files in; tables, cues, summaries and a report out. Resumable; one bad file stops nothing."""
+"""The main job: media files in; tables, cues, summaries and a report out. Resumable; one bad file
+stops nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ from twomind.types import Access, Given, Progress
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one job; ``state``: done, already done, skipped or failed (the last two have no ``result``)."""
+    """What became of one job; ``state``: done, already done, skipped or failed (the last two have
+    no ``result``).
+    """
 
     job: Job
     state: str
@@ -58,7 +62,9 @@ def write_result(result: Result, folder: Path, mark: str) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a killed run left half-written, and files that only another model's answer would have."""
+    """Remove what a killed run left half-written, and files that only another model's answer would
+    have.
+    """
     for name in (".*.part", "segments.csv", "segments.vtt", "frame_score.csv", "evidence.csv"):
         for path in folder.glob(name):
             path.unlink(missing_ok=True)
@@ -74,7 +80,9 @@ def _work(
     recogniser: Any = None,
     people: People | None = None,
 ) -> Done:
-    """One job from file to files; what was done before with the same fingerprint is read, not made again."""
+    """One job from file to files; what was done before with the same fingerprint is read, not made
+    again.
+    """
     learnt = () if people is None else people.before(job.subject, content_hash(job.media))
     mark = fingerprint(job, options, learnt)
     folder = out / job.id
@@ -107,10 +115,12 @@ def predict_all(
     on_done: Callable[[Done], None] | None = None,
     recogniser: Any = None,
 ) -> list[Done]:
-    """Every job; results, a ledger (``ledger.jsonl``), a table (``answers.csv``) and a report in ``out``.
+    """Every job; results, a ledger (``ledger.jsonl``), a table (``answers.csv``) and a report in
+    ``out``.
 
-    A ``recogniser`` that is loaded already (it counts requests, say) is used for all jobs, in this process.
-    Interrupt it at any time and call it again: files that are whole are kept, the rest is made as if undisturbed.
+    A ``recogniser`` that is loaded already (it counts requests, say) is used for all jobs, in this
+    process. Interrupt it at any time and call it again: files that are whole are kept, the rest is
+    made as if undisturbed.
     """
     out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(out / "ledger.jsonl")
@@ -155,21 +165,29 @@ def _ready_to_adapt(jobs: Sequence[Job], options: Options, recogniser: Any) -> A
     how = options.adapt
     assert how is not None
     if options.prevalence is not None or options.max_risk is not None:
-        raise BadInput("--prevalence and --max-risk go with a model's own calibration, which --adapt leaves behind")
+        raise BadInput(
+            "--prevalence and --max-risk go with a model's own calibration, which --adapt leaves "
+            "behind"
+        )
     recogniser = recogniser if recogniser is not None else load(options.model or "words")
-    given = Given(how.seed, summary=adaptation.summary_of(recogniser), neutral=() if options.neutral else None)
+    given = Given(
+        how.seed, summary=adaptation.summary_of(recogniser), neutral=() if options.neutral else None
+    )
     adaptation.check(recogniser, how, given)
     subjects = sorted({job.subject for job in jobs})
     if Access.NEUTRAL in how.adapter().needs and len(subjects) > 1:
         raise BadInput(
-            f"--adapt {how.method} needs a neutral clip of the person, and --neutral is one clip for {len(subjects)} "
+            f"--adapt {how.method} needs a neutral clip of the person, and --neutral is one clip "
+            f"for {len(subjects)} "
             f"people ({', '.join(subjects[:3])} …): run it once per person"
         )
     return recogniser
 
 
 def _is_bystander(done: Done) -> bool:
-    """A transcript, a table or a licence among recordings (``predict study/*``) is left out, and that is no failure."""
+    """A transcript, a table or a licence among recordings (``predict study/*``) is left out, and
+    that is no failure.
+    """
     return done.error_kind == BadInput.kind and done.job.media.suffix.lower() not in MEDIA_SUFFIXES
 
 
@@ -178,7 +196,9 @@ def _outcomes(work: Callable[[Job], Done], jobs: Sequence[Job], n: int) -> Itera
         if outcome.ok and outcome.result is not None:
             yield outcome.result
         else:
-            yield Done(outcome.item, "failed", None, outcome.error, outcome.error_kind, outcome.exit_code)
+            yield Done(
+                outcome.item, "failed", None, outcome.error, outcome.error_kind, outcome.exit_code
+            )
 
 
 def _until_spent(items: Iterator[Done], jobs: Sequence[Job]) -> Iterator[Done]:
@@ -204,10 +224,23 @@ def write_overview(finished: Sequence[Done], out: Path) -> None:
 
     adapted = any(d.result is not None and d.result.adaptation for d in finished)
     columns = (
-        "recording", "subject", "question", "state", "status", "probability", "band_low", "band_high",
-        "part_question", "part_length", "part_content", "n_words", "n_cues", "reason", "path",
+        "recording",
+        "subject",
+        "question",
+        "state",
+        "status",
+        "probability",
+        "band_low",
+        "band_high",
+        "part_question",
+        "part_length",
+        "part_content",
+        "n_words",
+        "n_cues",
+        "reason",
+        "path",
         *(("probability_unadapted",) if adapted else ()),
-    )  # fmt: skip
+    )
     tables.write_rows(out / "answers.csv", columns, [_overview_row(d, adapted) for d in finished])
     results = [d.result for d in finished if d.result is not None]
     if results:
@@ -226,7 +259,16 @@ def _plain_row(done: Done) -> list[Any]:
     job, result = done.job, done.result
     if result is None:
         blank: list[Any] = [None] * 8
-        return [job.id, job.subject, job.question, done.state, done.state, *blank, done.error, job.media]
+        return [
+            job.id,
+            job.subject,
+            job.question,
+            done.state,
+            done.state,
+            *blank,
+            done.error,
+            job.media,
+        ]
     prediction = result.prediction
     parts: Mapping[str, float] = {e.name: e.value for e in prediction.evidence if e.kind == "part"}
     band: Mapping[str, float] = {e.name: e.value for e in prediction.evidence if e.kind == "band"}

@@ -1,7 +1,9 @@
-"""People enrolled in a folder: ``DIR/<person>/profile.json``, and the states that methods saved beside it.
+"""People enrolled in a folder: ``DIR/<person>/profile.json``, and the states that methods saved
+beside it.
 
-Enrolling measures clips, checks that they are neutral, and adds them as visits; :mod:`twomind.pipeline.erasure` removes
-people. Which consent there is, is not known here and not invented.
+Enrolling measures clips, checks that they are neutral, and adds them as visits;
+:mod:`twomind.pipeline.erasure` removes people. Which consent there is, is not known here and not
+invented.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ _NAME = re.compile(r"\w[\w.-]*")
 
 
 def of_study(profiles: Path, study: str) -> Path:
-    """Where the people of a study lie: below ``@<study>``, which nobody can be called; of no study, ``profiles``."""
+    """Where the people of a study lie: below ``@<study>``, which nobody can be called; of no study,
+    ``profiles``.
+    """
     return profiles / f"@{study}" if study else profiles
 
 
@@ -50,7 +54,10 @@ def folder_of(profiles: Path, person: str) -> Path:
         BadInput: the name cannot be a folder's.
     """
     if not _NAME.fullmatch(person):
-        raise BadInput(f"person {person!r}: expected a pseudonym of letters, digits, '_', '-' and '.', as in P017")
+        raise BadInput(
+            f"person {person!r}: expected a pseudonym of letters, digits, '_', '-' and '.', as in "
+            "P017"
+        )
     return profiles / person
 
 
@@ -76,7 +83,10 @@ def load(profiles: Path, person: str) -> Profile:
         known = ", ".join(people(profiles)) or "nobody"
         there = [s for s in studies(profiles) if path_of(of_study(profiles, s), person).is_file()]
         hint = f", or name the study ({', '.join(there)}) with --study" if there else ""
-        raise BadInput(f"{person!r} is not enrolled in {profiles} (enrolled: {known}); see `twomind enrol`{hint}")
+        raise BadInput(
+            f"{person!r} is not enrolled in {profiles} (enrolled: {known}); see `twomind "
+            f"enrol`{hint}"
+        )
     return read_profile(path)
 
 
@@ -96,15 +106,24 @@ class Checked:
 
 
 def check_clip(
-    clip: Path, store: Store, *, spoken: bool = False, limits: NeutralLimits | None = None,
-    settings: Settings | None = None, progress: Progress | None = None, person: str | None = None,
-) -> Checked:  # fmt: skip
-    """Measure a clip, of ``person`` if that is known, and say what speaks against its being neutral.
+    clip: Path,
+    store: Store,
+    *,
+    spoken: bool = False,
+    limits: NeutralLimits | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    person: str | None = None,
+) -> Checked:
+    """Measure a clip, of ``person`` if that is known, and say what speaks against its being
+    neutral.
 
     Raises:
         BadInput: the file cannot be read.
     """
-    made = describe(open_recording(clip, subject=person), store=store, settings=settings, progress=progress)
+    made = describe(
+        open_recording(clip, subject=person), store=store, settings=settings, progress=progress
+    )
     measured = measure_clip(made.features.tracks.get("face"), made.voice)
     return Checked(clip, made, measured, doubts(measured, limits, spoken))
 
@@ -130,30 +149,48 @@ def visit_of(checked: Checked, spoken: bool) -> Visit:
 
 
 def enrol(
-    profiles: Path, person: str, clips: Sequence[Path], store: Store, *, spoken: bool = False, force: bool = False,
-    limits: NeutralLimits | None = None, settings: Settings | None = None, progress: Progress | None = None,
-) -> tuple[Profile, list[Checked]]:  # fmt: skip
+    profiles: Path,
+    person: str,
+    clips: Sequence[Path],
+    store: Store,
+    *,
+    spoken: bool = False,
+    force: bool = False,
+    limits: NeutralLimits | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> tuple[Profile, list[Checked]]:
     """Add neutral clips to a person's profile; all or none.
 
-    Raises:
-        BadInput: a clip is not neutral (and not ``force``), or nothing of it can be measured; nothing is written.
+    Raises: BadInput: a clip is not neutral (and not ``force``), or nothing of it can be measured;
+        nothing is written.
     """
     path = path_of(profiles, person)
     if not clips:
         raise BadInput("give at least one neutral clip of the person")
-    how: dict[str, Any] = {"spoken": spoken, "limits": limits, "settings": settings, "progress": progress}
+    how: dict[str, Any] = {
+        "spoken": spoken,
+        "limits": limits,
+        "settings": settings,
+        "progress": progress,
+    }
     checked = [check_clip(clip, store, person=person, **how) for clip in clips]
     refused = [c for c in checked if c.doubts and not force]
     if refused:
         reasons = "\n".join(f"{c.clip}: {reason}" for c in refused for reason in c.doubts)
         raise BadInput(
-            f"expected a neutral clip, {len(refused)} of {len(checked)} is none; nothing was enrolled. Record it anew, "
+            f"expected a neutral clip, {len(refused)} of {len(checked)} is none; nothing was "
+            "enrolled. Record it anew, "
             f"or keep it with --force, marked as not neutral:\n{reasons}"
         )
     visits = {c.made.content: visit_of(c, spoken) for c in checked}
     empty = [str(c.clip) for c in checked if not visits[c.made.content].stats]
     if empty:
-        raise BadInput(f"{', '.join(empty)}: nothing of the person could be measured; a profile cannot be made of it")
+        raise BadInput(
+            f"{', '.join(empty)}: nothing of the person could be measured; a profile cannot be "
+            "made "
+            "of it"
+        )
     profile = Profile(person, tuple(visits.values()))
     if path.is_file():
         profile = read_profile(path).merged(profile)
@@ -169,7 +206,9 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
     """
     found = read_profile(source)
     if found.person != person:
-        raise BadInput(f"{source}: expected the profile of {person!r}, got that of {found.person!r}")
+        raise BadInput(
+            f"{source}: expected the profile of {person!r}, got that of {found.person!r}"
+        )
     path = path_of(profiles, person)
     merged = read_profile(path).merged(found) if path.is_file() else found
     write_profile(merged, path)
@@ -177,14 +216,18 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
 
 
 def _states(profiles: Path, person: str, study: str) -> list[Path]:
-    """Saved states in the person's folder, and those elsewhere below ``profiles`` whose meta names the person."""
+    """Saved states in the person's folder, and those elsewhere below ``profiles`` whose meta names
+    the person.
+    """
     own = folder_of(profiles, person)
     named = [k.path for k in kept_below([profiles]) if k.names(person, study)]
     return sorted({*named, *(p.resolve() for p in own.rglob("*.safetensors"))})
 
 
 def stored(profile: Profile, profiles: Path, study: str = "") -> dict[str, Any]:
-    """What is kept of a person, in plain values, for them to read; ``profiles`` is the folder of the study's people."""
+    """What is kept of a person, in plain values, for them to read; ``profiles`` is the folder of
+    the study's people.
+    """
     return {
         "person": profile.person,
         "study": study,

@@ -1,4 +1,6 @@
-"""Figures of a leaderboard as inline SVG, in plain Python: no plotting library, no network, readable in a diff."""
+"""Figures of a leaderboard as inline SVG, in plain Python: no plotting library, no network,
+readable in a diff.
+"""
 
 from __future__ import annotations
 
@@ -48,42 +50,89 @@ class Canvas:
         return self.bottom - (value - a) / (b - a) * (self.bottom - self.top)
 
     def line(
-        self, x1: float, y1: float, x2: float, y2: float, colour: str = INK, width: float = 1, dash: str = ""
+        self,
+        x1: float,
+        y1: float,
+        x2: float,
+        y2: float,
+        colour: str = INK,
+        width: float = 1,
+        dash: str = "",
     ) -> None:
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
         self.parts.append(
-            f'<line x1="{_num(x1)}" y1="{_num(y1)}" x2="{_num(x2)}" y2="{_num(y2)}" stroke="{colour}" '
+            f'<line x1="{_num(x1)}" y1="{_num(y1)}" x2="{_num(x2)}" y2="{_num(y2)}" '
+            f'stroke="{colour}" '
             f'stroke-width="{_num(width)}"{dashed}/>'
         )
 
-    def path(self, points: Sequence[tuple[float, float]], colour: str, width: float = 1.8, dash: str = "") -> None:
+    def path(
+        self, points: Sequence[tuple[float, float]], colour: str, width: float = 1.8, dash: str = ""
+    ) -> None:
         """A line through data points."""
         if not points:
             return
-        d = " ".join(f"{'M' if k == 0 else 'L'}{_num(self.x(a))} {_num(self.y(b))}" for k, (a, b) in enumerate(points))
+        d = " ".join(
+            f"{'M' if k == 0 else 'L'}{_num(self.x(a))} {_num(self.y(b))}"
+            for k, (a, b) in enumerate(points)
+        )
         dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        self.parts.append(f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{_num(width)}"{dashed}/>')
+        self.parts.append(
+            f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{_num(width)}"{dashed}/>'
+        )
 
-    def dot(self, cx: float, cy: float, r: float, colour: str, title: str = "", hollow: bool = False) -> None:
-        fill = f'fill="#fff" stroke="{colour}" stroke-width="1.4"' if hollow else f'fill="{colour}" fill-opacity=".75"'
-        inner = f"<title>{escape(title)}</title>" if title else ""
-        self.parts.append(f'<circle cx="{_num(cx)}" cy="{_num(cy)}" r="{_num(r)}" {fill}>{inner}</circle>')
-
-    def rect(self, x: float, y: float, w: float, h: float, colour: str, title: str = "", opacity: float = 1) -> None:
+    def dot(
+        self, cx: float, cy: float, r: float, colour: str, title: str = "", hollow: bool = False
+    ) -> None:
+        fill = (
+            f'fill="#fff" stroke="{colour}" stroke-width="1.4"'
+            if hollow
+            else f'fill="{colour}" fill-opacity=".75"'
+        )
         inner = f"<title>{escape(title)}</title>" if title else ""
         self.parts.append(
-            f'<rect x="{_num(x)}" y="{_num(y)}" width="{_num(max(w, 0))}" height="{_num(max(h, 0))}" fill="{colour}" '
+            f'<circle cx="{_num(cx)}" cy="{_num(cy)}" r="{_num(r)}" {fill}>{inner}</circle>'
+        )
+
+    def rect(
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        colour: str,
+        title: str = "",
+        opacity: float = 1,
+    ) -> None:
+        inner = f"<title>{escape(title)}</title>" if title else ""
+        self.parts.append(
+            f'<rect x="{_num(x)}" y="{_num(y)}" width="{_num(max(w, 0))}" '
+            f'height="{_num(max(h, 0))}" fill="{colour}" '
             f'fill-opacity="{_num(opacity)}">{inner}</rect>'
         )
 
-    def text(self, x: float, y: float, words: str, anchor: str = "start", colour: str = INK, size: float = 12) -> None:
+    def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        anchor: str = "start",
+        colour: str = INK,
+        size: float = 12,
+    ) -> None:
         self.parts.append(
-            f'<text x="{_num(x)}" y="{_num(y)}" text-anchor="{anchor}" fill="{colour}" font-size="{_num(size)}">'
+            f'<text x="{_num(x)}" y="{_num(y)}" text-anchor="{anchor}" fill="{colour}" '
+            f'font-size="{_num(size)}">'
             f"{escape(words)}</text>"
         )
 
     def axes(
-        self, x_name: str, y_name: str, x_ticks: Sequence[float], y_ticks: Sequence[float], grid: bool = True
+        self,
+        x_name: str,
+        y_name: str,
+        x_ticks: Sequence[float],
+        y_ticks: Sequence[float],
+        grid: bool = True,
     ) -> None:
         for tick in x_ticks:
             if grid:
@@ -98,15 +147,18 @@ class Canvas:
         if y_name:
             middle = (self.top + self.bottom) / 2
             self.parts.append(
-                f'<text transform="translate(13 {_num(middle)}) rotate(-90)" text-anchor="middle" fill="{INK}" '
+                f'<text transform="translate(13 {_num(middle)}) rotate(-90)" text-anchor="middle" '
+                f'fill="{INK}" '
                 f'font-size="12">{escape(y_name)}</text>'
             )
 
     def svg(self, label: str) -> str:
         """The drawing; ``label`` says in words what it shows."""
         return (
-            f'<svg viewBox="0 0 {_num(self.width)} {_num(self.height)}" width="{_num(self.width)}" role="img" '
-            f'aria-label="{escape(label, quote=True)}" xmlns="http://www.w3.org/2000/svg">{"".join(self.parts)}</svg>'
+            f'<svg viewBox="0 0 {_num(self.width)} {_num(self.height)}" width="{_num(self.width)}" '
+            'role="img" '
+            f'aria-label="{escape(label, quote=True)}" '
+            f'xmlns="http://www.w3.org/2000/svg">{"".join(self.parts)}</svg>'
         )
 
 
@@ -154,8 +206,8 @@ def strips(
     zero: float | None = None,
     harm: float | None = None,
 ) -> str:
-    """One strip per line: a dot per person, the mean with its interval. With ``zero``, dots under ``zero - harm`` are
-    drawn in the colour of harm. Names of people are not written."""
+    """One strip per line: a dot per person, the mean with its interval. With ``zero``, dots under
+    ``zero - harm`` are drawn in the colour of harm. Names of people are not written."""
     row_h = 38
     c = Canvas(760, row_h * len(rows) + 56, limits, (0, 1), left=230, top=6, bottom=44)
     for tick in ticks:
@@ -169,7 +221,9 @@ def strips(
         shown = [min(max(v, limits[0]), limits[1]) for v in values.values()]
         for value, real, dy in zip(shown, values.values(), _jitter(shown, row_h - 12), strict=True):
             hurt = zero is not None and harm is not None and round(real - zero, 12) < -harm
-            c.dot(c.x(value), middle + dy, 3.2, HARMED if hurt else colour, f"one person: {real:.3f}")
+            c.dot(
+                c.x(value), middle + dy, 3.2, HARMED if hurt else colour, f"one person: {real:.3f}"
+            )
         if all(map(math.isfinite, ci)):
             c.line(c.x(ci[0]), middle, c.x(ci[1]), middle, INK, 2)
         c.line(c.x(mean), middle - 9, c.x(mean), middle + 9, INK, 3)
@@ -185,16 +239,26 @@ def reliability(
     x_name: str,
     dashed: Sequence[str] = (),
 ) -> str:
-    """Observed rate against the score said, one dot per non-empty bin, its area by how many answers lie in it."""
+    """Observed rate against the score said, one dot per non-empty bin, its area by how many answers
+    lie in it.
+    """
     c = Canvas(360, 340, (0, 1), (0, 1))
     ticks = (0, 0.2, 0.4, 0.6, 0.8, 1)
     c.axes(x_name, "observed rate", ticks, ticks)
     c.line(c.x(0), c.y(0), c.x(1), c.y(1), GREY, 1, "4 3")
     for name, bins, colour in lines:
-        c.path([(b["mean_score"], b["observed"]) for b in bins], colour, 1.4, "5 3" if name in dashed else "")
+        c.path(
+            [(b["mean_score"], b["observed"]) for b in bins],
+            colour,
+            1.4,
+            "5 3" if name in dashed else "",
+        )
         for b in bins:
             r = 2 + 9 * math.sqrt(b["n"] / max(total, 1))
-            title = f"{name}: {b['n']:.0f} answers, said {b['mean_score']:.2f}, observed {b['observed']:.2f}"
+            title = (
+                f"{name}: {b['n']:.0f} answers, said {b['mean_score']:.2f}, observed "
+                f"{b['observed']:.2f}"
+            )
             c.dot(c.x(b["mean_score"]), c.y(b["observed"]), r, colour, title, name in dashed)
     return c.svg("Reliability: on the dashed diagonal a score means what it says")
 
@@ -211,14 +275,21 @@ def risk_coverage(lines: Sequence[tuple[str, np.ndarray, str]], dashed: Sequence
         kept = curve[curve[:, 0] >= 0.05]
         if len(kept) == 1:  # every answer is as sure as every other
             c.dot(c.x(kept[0, 0]), c.y(kept[0, 1]), 4, colour, name)
-        c.path([(float(a), float(b)) for a, b in kept], colour, 1.8, "5 3" if name in dashed else "")
+        c.path(
+            [(float(a), float(b)) for a, b in kept], colour, 1.8, "5 3" if name in dashed else ""
+        )
     return c.svg("Risk and coverage: how often the surest answers are wrong")
 
 
 def bars(
-    groups: Sequence[tuple[str, int, float, Mapping[str, float]]], colours: Mapping[str, str], y_name: str, unit: str
+    groups: Sequence[tuple[str, int, float, Mapping[str, float]]],
+    colours: Mapping[str, str],
+    y_name: str,
+    unit: str,
 ) -> str:
-    """Grouped bars; ``groups`` are (name, n, rate, line → value). A tick marks the observed rate of the last class."""
+    """Grouped bars; ``groups`` are (name, n, rate, line → value). A tick marks the observed rate of
+    the last class.
+    """
     names = list(colours)
     wide = max(26.0 * len(names), 60.0)
     c = Canvas(max(70 + (wide + 18) * len(groups), 360), 260, (0, 1), (0, 1), right=8, bottom=52)
@@ -233,21 +304,33 @@ def bars(
             value = values.get(line, math.nan)
             if math.isfinite(value):
                 title = f"{line}, question {name}: {value:.2f}"
-                c.rect(start + bar * j, c.y(value), bar - 2, c.bottom - c.y(value), colours[line], title, 0.9)
+                c.rect(
+                    start + bar * j,
+                    c.y(value),
+                    bar - 2,
+                    c.bottom - c.y(value),
+                    colours[line],
+                    title,
+                    0.9,
+                )
         c.line(start - 4, c.y(rate), start + step - 14, c.y(rate), INK, 1.6, "2 2")
         c.text(start + (step - 18) / 2, c.bottom + 15, f"{_short(name, 14)}", "middle", INK, 12)
         c.text(start + (step - 18) / 2, c.bottom + 29, f"{n} {unit}", "middle", GREY, 10)
     c.line(c.left, c.bottom, c.right, c.bottom, GREY)
     c.text((c.left + c.right) / 2, c.height - 6, "question", "middle")
     c.parts.append(
-        f'<text transform="translate(13 {_num((c.top + c.bottom) / 2)}) rotate(-90)" text-anchor="middle" fill="{INK}" '
+        f'<text transform="translate(13 {_num((c.top + c.bottom) / 2)}) rotate(-90)" '
+        f'text-anchor="middle" fill="{INK}" '
         f'font-size="12">{escape(y_name)}</text>'
     )
     return c.svg(f"{y_name} per question")
 
 
 def timeline(
-    spans_s: np.ndarray, y: np.ndarray, lines: Sequence[tuple[str, np.ndarray, np.ndarray, str]], class_name: str
+    spans_s: np.ndarray,
+    y: np.ndarray,
+    lines: Sequence[tuple[str, np.ndarray, np.ndarray, str]],
+    class_name: str,
 ) -> str:
     """One recording: what coders marked, what each line decided, and the probability over time.
 
@@ -255,7 +338,14 @@ def timeline(
     """
     start, end = float(spans_s[:, 0].min()), float(spans_s[:, 1].max())
     band = 20
-    c = Canvas(760, 190 + band * (len(lines) + 1), (start, end), (0, 1), left=150, bottom=40 + band * (len(lines) + 1))
+    c = Canvas(
+        760,
+        190 + band * (len(lines) + 1),
+        (start, end),
+        (0, 1),
+        left=150,
+        bottom=40 + band * (len(lines) + 1),
+    )
     for tick in (0, 0.5, 1):
         c.line(c.left, c.y(tick), c.right, c.y(tick), FAINT, 0.8)
         c.text(c.left - 6, c.y(tick) + 4, f"{tick:g}", "end", GREY, 11)
@@ -282,7 +372,11 @@ def timeline(
             elif label:
                 c.rect(c.x(a), top, c.x(b) - c.x(a), 13, colour, f"{class_name} {a:.1f}–{b:.1f} s")
     foot = c.bottom + 8 + band * len(rows)
-    step = next(s for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 3600) if (end - start) / s <= 10 or s == 3600)
+    step = next(
+        s
+        for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 3600)
+        if (end - start) / s <= 10 or s == 3600
+    )
     for tick in range(math.ceil(start / step) * step, math.floor(end / step) * step + 1, step):
         c.text(c.x(tick), foot + 10, f"{tick:g}", "middle", GREY, 11)
     c.text((c.left + c.right) / 2, foot + 25, "seconds", "middle")

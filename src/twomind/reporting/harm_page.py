@@ -1,7 +1,8 @@
-"""The harm report of runs: per person the source, the adapted and the guarded answers, what was changed and when.
+"""The harm report of runs: per person the source, the adapted and the guarded answers, what was
+changed and when.
 
-``harm.json`` has everything, ``harm.html`` and ``harm.md`` the figures. A method's guarded partner is the run of
-``guarded`` around it, where there is one.
+``harm.json`` has everything, ``harm.html`` and ``harm.md`` the figures. A method's guarded partner
+is the run of ``guarded`` around it, where there is one.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from twomind.types import Rows, Run
 
 BASE = "source-only"
 HOW_TO_READ = (
-    "Macro-F1 in percent over the classes that a person shows or is told, mean over the seeds. Harmed: worse than the "
-    "source by more than {tolerance:g} point; share of the people, with Wilson's 95 % interval. Changed: answers that "
-    "differ from the source's, over all seeds; mended ones were wrong, spoilt ones right before. Each change with its "
+    "Macro-F1 in percent over the classes that a person shows or is told, mean over the seeds. "
+    "Harmed: worse than the "
+    "source by more than {tolerance:g} point; share of the people, with Wilson's 95 % interval. "
+    "Changed: answers that "
+    "differ from the source's, over all seeds; mended ones were wrong, spoilt ones right before. "
+    "Each change with its "
     "recording and time, and the guard's own log, are in harm.json."
 )
 
@@ -37,14 +41,18 @@ def _rows(run: Run) -> Rows:
 
 
 def _around(run: Run) -> str | None:
-    """Which method a guarded run is around; None: it is not guarded, or the method within has other settings."""
+    """Which method a guarded run is around; None: it is not guarded, or the method within has other
+    settings.
+    """
     if not run.method.startswith("guarded") or run.config.get("settings"):
         return None
     return run.config.get("method")
 
 
 def person_harm(adapted: Run, guarded: Run | None) -> list[PersonHarm]:
-    """The people of one fold and seed. Windows without a label, or that the source did not measure, do not count."""
+    """The people of one fold and seed. Windows without a label, or that the source did not measure,
+    do not count.
+    """
     rows = _rows(adapted)
     plain = rows.beside["no_adaptation"]
     keep = (rows.y >= 0) & np.isfinite(plain).all(axis=1)
@@ -54,7 +62,10 @@ def person_harm(adapted: Run, guarded: Run | None) -> list[PersonHarm]:
     }
     if guarded is not None:
         other = _rows(guarded)
-        at = {key: i for i, key in enumerate(zip(other.recording, map(tuple, other.span_s), strict=True))}
+        at = {
+            key: i
+            for i, key in enumerate(zip(other.recording, map(tuple, other.span_s), strict=True))
+        }
         index = [at[key] for key in zip(rows.recording, map(tuple, rows.span_s), strict=True)]
         said["guarded"] = filled(other, guarded.fill)[index]
     return people_of(
@@ -71,7 +82,9 @@ def person_harm(adapted: Run, guarded: Run | None) -> list[PersonHarm]:
 
 
 def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, dict[str, Any]]:
-    """Method → what it saw, the people of every seed, each person's means over the seeds, and who is harmed by them."""
+    """Method → what it saw, the people of every seed, each person's means over the seeds, and who
+    is harmed by them.
+    """
     partners = {(_around(r), r.fold.name, r.seed): r for r in runs if _around(r) is not None}
     found: dict[str, dict[str, Any]] = {}
     for method in dict.fromkeys(r.method for r in runs if r.method != BASE and _around(r) is None):
@@ -104,10 +117,13 @@ def _mean(seeds: Sequence[PersonHarm]) -> PersonHarm:
     )
 
 
-def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0) -> dict[str, Any]:
+def write_harm(
+    runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0
+) -> dict[str, Any]:
     """Write ``harm.json``, ``harm.html`` and ``harm.md`` into ``out``; return their paths.
 
-    All runs are of one data set and task (as :func:`twomind.evaluation.compare.compare` gives them).
+    All runs are of one data set and task (as :func:`twomind.evaluation.compare.compare` gives
+    them).
     """
     found = harm_of(runs, tolerance)
     blocks: list[Block] = [Text(f"Who was harmed: {title}".rstrip(": "), "h1")]
@@ -115,7 +131,9 @@ def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: fl
         blocks.append(Text(DRAWN, "banner"))
     blocks += [Text(HOW_TO_READ.format(tolerance=tolerance)), _summary(found)]
     if not any(math.isfinite(one["means"].harmed_guarded) for one in found.values()):
-        blocks.append(Text("No guarded stream was walked (`--guard` walks one beside every method).", "sub"))
+        blocks.append(
+            Text("No guarded stream was walked (`--guard` walks one beside every method).", "sub")
+        )
     for method, one in found.items():
         blocks += [Text(method, "h2"), _people(one["means"], tolerance)]
     html, markdown = write_page(blocks, Path(out), "harm", title or "Who was harmed")
@@ -126,7 +144,9 @@ def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: fl
         "tolerance": tolerance,
         "methods": {method: _plain(one, tolerance) for method, one in found.items()},
     }
-    data = write_text(Path(out) / "harm.json", json.dumps(json_values(plain), indent=1, ensure_ascii=False) + "\n")
+    data = write_text(
+        Path(out) / "harm.json", json.dumps(json_values(plain), indent=1, ensure_ascii=False) + "\n"
+    )
     return {"html": str(html), "markdown": str(markdown), "json": str(data)}
 
 
@@ -136,8 +156,13 @@ def _plain(one: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
     shares |= {f"{k}_interval": getattr(means, f"{k}_interval") for k in tuple(shares)}
     people = {}
     for p in means.people:
-        kept = {k: v for k, v in asdict(p).items() if k not in ("subject", "events", "changes", "n")}
-        worse = {f"harmed_{k}": harmed(p.source - getattr(p, k), tolerance) for k in ("adapted", "guarded")}
+        kept = {
+            k: v for k, v in asdict(p).items() if k not in ("subject", "events", "changes", "n")
+        }
+        worse = {
+            f"harmed_{k}": harmed(p.source - getattr(p, k), tolerance)
+            for k in ("adapted", "guarded")
+        }
         seeds = {str(seed): asdict(own) for seed, own in one["seeds"][p.subject].items()}
         people[p.subject] = {**kept, **worse, "seeds": seeds}
     return {"saw": one["saw"], **shares, "people": people}
@@ -147,13 +172,25 @@ def _summary(found: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = []
     for method, one in found.items():
         means: HarmReport = one["means"]
-        figures = [_mean_of([getattr(p, k) for p in means.people]) for k in ("source", "adapted", "guarded")]
+        figures = [
+            _mean_of([getattr(p, k) for p in means.people])
+            for k in ("source", "adapted", "guarded")
+        ]
         harmed = [
             _share(getattr(means, f"harmed_{k}"), getattr(means, f"harmed_{k}_interval"))
             for k in ("adapted", "guarded")
         ]
         rows.append((method, one["saw"], str(len(means.people)), *map(_number, figures), *harmed))
-    head = ("method", "saw before", "people", "source", "adapted", "guarded", "harmed, adapted", "harmed, guarded")
+    head = (
+        "method",
+        "saw before",
+        "people",
+        "source",
+        "adapted",
+        "guarded",
+        "harmed, adapted",
+        "harmed, guarded",
+    )
     return Table(head, tuple(rows), words=("saw before",))
 
 
@@ -163,11 +200,23 @@ def _people(means: HarmReport, tolerance: float) -> Table:
         streams = []
         for k in ("adapted", "guarded"):
             value = getattr(p, k)
-            streams.append(_number(value) + ("\n!harmed" if harmed(p.source - value, tolerance) else ""))
+            streams.append(
+                _number(value) + ("\n!harmed" if harmed(p.source - value, tolerance) else "")
+            )
         changed = [_changed(p, by) for by in ("adapted", "guarded")]
         alarms = sum(e["what"] == "alarms" for e in p.events)
-        rows.append((p.subject, str(p.n), _number(p.source), *streams, *changed, _first(p), str(alarms)))
-    head = ("person", "answers", "source", "adapted", "guarded", "changed, adapted", "changed, guarded")
+        rows.append(
+            (p.subject, str(p.n), _number(p.source), *streams, *changed, _first(p), str(alarms))
+        )
+    head = (
+        "person",
+        "answers",
+        "source",
+        "adapted",
+        "guarded",
+        "changed, adapted",
+        "changed, guarded",
+    )
     return Table((*head, "first change", "guard's alarms"), tuple(rows), words=("first change",))
 
 

@@ -1,4 +1,6 @@
-"""One leaderboard page from runs: tables with intervals and shortcuts, figures, and what the numbers do not say."""
+"""One leaderboard page from runs: tables with intervals and shortcuts, figures, and what the
+numbers do not say.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +40,16 @@ from twomind.reporting.page import Block, Bullets, Text, write_page
 from twomind.types import Progress, Run
 
 DRAWN = (
-    "These people are drawn by the project, not filmed. Numbers about them show that the machinery is consistent; they "
+    "These people are drawn by the project, not filmed. Numbers about them show that the machinery "
+    "is consistent; they "
     "say nothing about how well anything works on people."
 )
 NOT_FOR = (
     "diagnosis, or decisions about a person without a human who looks for themselves",
     "hiring, supervision at work or marking in education",
     "ranking methods by gaps smaller than their intervals",
-    "choosing a method, its settings or its threshold and reporting this same page as the result: choose elsewhere",
+    "choosing a method, its settings or its threshold and reporting this same page as the result: "
+    "choose elsewhere",
 )
 
 
@@ -82,18 +86,27 @@ def _board_blocks(board: Board, tag: str, min_people: int, results: dict[str, An
 
 
 HOW_TO_READ = (
-    "The unit is the person. Intervals resample whole people with replacement (95 % percentile), because answers of "
-    "one person are alike; the spread between people is larger than most gaps between published methods.",
-    "macro-F1 (AVGF1): mean F1 of all classes, all answers pooled, most probable class said, a tie goes to the "
+    "The unit is the person. Intervals resample whole people with replacement (95 % percentile), "
+    "because answers of "
+    "one person are alike; the spread between people is larger than most gaps between published "
+    "methods.",
+    "macro-F1 (AVGF1): mean F1 of all classes, all answers pooled, most probable class said, a tie "
+    "goes to the "
     "earlier class. WAR: share of right answers. UAR: mean recall of the classes.",
-    "Per person, macro-F1 is over the classes this person shows or is told: who shows one class only can reach 1.",
-    "Worst decile: mean of the worst tenth of the people, at least one. Harmed: worse than without adaptation by more "
-    f"than {people.HARM:g}; interval by Wilson. d_z: mean gain in standard deviations of the gain between people.",
-    "AUC within question compares answers to the same question only, and only scores of one model: the question "
+    "Per person, macro-F1 is over the classes this person shows or is told: who shows one class "
+    "only can reach 1.",
+    "Worst decile: mean of the worst tenth of the people, at least one. Harmed: worse than without "
+    "adaptation by more "
+    f"than {people.HARM:g}; interval by Wilson. d_z: mean gain in standard deviations of the gain "
+    "between people.",
+    "AUC within question compares answers to the same question only, and only scores of one model: "
+    "the question "
     "itself cannot help. Question only has .500 there by construction.",
-    f"Remarks flag a line within {classes.NEAR_CURVE:g} of the curve macro-F1 = WAR / (1 + WAR) (two classes) that "
+    f"Remarks flag a line within {classes.NEAR_CURVE:g} of the curve macro-F1 = WAR / (1 + WAR) "
+    "(two classes) that "
     "every constant predictor lies on, pooled or as a mean over people.",
-    "Where nothing was measured, figures use a shortcut's probability, never an invented one; remarks say how often.",
+    "Where nothing was measured, figures use a shortcut's probability, never an invented one; "
+    "remarks say how often.",
     "Memory is the high-water mark of the process that ran the method, model and data included.",
 )
 
@@ -110,10 +123,11 @@ def write_report(
     level: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write ``leaderboard.html``, ``.md``, ``.json`` and figures into ``out``; return what is in the JSON, and paths.
+    """Write ``leaderboard.html``, ``.md``, ``.json`` and figures into ``out``; return what is in
+    the JSON, and paths.
 
-    ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is judged: recording,
-    window or frame (default: the task's own).
+    ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is
+    judged: recording, window or frame (default: the task's own).
 
     Raises:
         BadInput: the runs cannot stand on one page (:func:`twomind.evaluation.board.boards`).
@@ -122,9 +136,13 @@ def write_report(
     drawn = any(b.drawn for b in found)
     blocks: list[Block] = [Text(title, "h1")]
     task = runs[0].task
-    blocks.append(Text(f"Task {task.name}: {' / '.join(task.classes)}, judged per {found[0].level}.", "p"))
+    blocks.append(
+        Text(f"Task {task.name}: {' / '.join(task.classes)}, judged per {found[0].level}.", "p")
+    )
     if drawn and not all(b.drawn for b in found):
-        blocks.append(Text("Part of this page is about drawn people; it is marked where it stands.", "sub"))
+        blocks.append(
+            Text("Part of this page is about drawn people; it is marked where it stands.", "sub")
+        )
     tables = []
     for n, board in enumerate(found, 1):
         parts: dict[str, Any] = {"moments": {}}
@@ -133,12 +151,17 @@ def write_report(
     blocks += [Text("How to read this page", "h2"), Bullets(HOW_TO_READ)]
     blocks += [Text("Not for", "h2"), Bullets(NOT_FOR)]
     blocks.append(
-        Text(f"Made by twomind {__version__} from {len(runs)} runs with {n_bootstrap} resamples, seed {seed}.", "sub")
+        Text(
+            f"Made by twomind {__version__} from {len(runs)} runs with {n_bootstrap} resamples, "
+            f"seed {seed}.",
+            "sub",
+        )
     )
     html, markdown = write_page(blocks, Path(out), "leaderboard", title)
     plain = {"schema": "twomind.leaderboard/1", "metric": metric, "boards": tables}
     data = write_text(
-        Path(out) / "leaderboard.json", json.dumps(json_values(plain), indent=1, ensure_ascii=False) + "\n"
+        Path(out) / "leaderboard.json",
+        json.dumps(json_values(plain), indent=1, ensure_ascii=False) + "\n",
     )
     return {**json_values(plain), "html": str(html), "markdown": str(markdown), "json": str(data)}
 
@@ -156,21 +179,34 @@ def _plain_board(board: Board) -> dict[str, Any]:
         "n_rows": board.n_rows,
         "findings": findings(board),
         "notes": list(board.notes),
-        "against_each_other": [{**e, "paired": e["paired"].plain()} for e in against_each_other(board)],
+        "against_each_other": [
+            {**e, "paired": e["paired"].plain()} for e in against_each_other(board)
+        ],
         "lines": [
             {
                 "name": x.name,
                 "kind": x.kind,
                 "saw": x.saw,
                 "figures": {m: {"value": x.figures[m], "ci": x.intervals[m]} for m in x.figures},
-                "per_person": {"mean": x.person_mean, "ci": x.person_ci, "sd": x.person_sd, "worst_decile": x.worst},
+                "per_person": {
+                    "mean": x.person_mean,
+                    "ci": x.person_ci,
+                    "sd": x.person_sd,
+                    "worst_decile": x.worst,
+                },
                 "people": {
-                    s: {"value": v, "no_adaptation": x.unadapted[s], "harmed": people.harmed(v, x.unadapted[s])}
+                    s: {
+                        "value": v,
+                        "no_adaptation": x.unadapted[s],
+                        "harmed": people.harmed(v, x.unadapted[s]),
+                    }
                     if s in x.unadapted
                     else {"value": v}
                     for s, v in x.per_person.items()
                 },
-                "against_no_adaptation": {**x.paired.plain(), "p_holm": x.p_holm} if x.paired else None,
+                "against_no_adaptation": {**x.paired.plain(), "p_holm": x.p_holm}
+                if x.paired
+                else None,
                 "above_shortcuts": x.above,
                 "constant": x.constant,
                 "people_told_one_class": x.n_one_class,

@@ -1,4 +1,6 @@
-"""Figures of a leaderboard with their captions: people, calibration, questions, moments, a typical error."""
+"""Figures of a leaderboard with their captions: people, calibration, questions, moments, a typical
+error.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,12 @@ from twomind.types import Rows, Run
 
 
 def line_colours(board: Board) -> dict[str, str]:
-    """The lines that figures show: methods by macro-F1, no adaptation, and the strongest shortcut."""
-    chosen = [x for t, part in ordered(board) for x in part if t == "Methods"][: figures.MAX_LINES - 2]
+    """The lines that figures show: methods by macro-F1, no adaptation, and the strongest
+    shortcut.
+    """
+    chosen = [x for t, part in ordered(board) for x in part if t == "Methods"][
+        : figures.MAX_LINES - 2
+    ]
     bases = next((part for t, part in ordered(board) if t.startswith("Without")), [])
     chosen += bases[:1] if chosen else bases[: figures.MAX_LINES - 2]
     adapted = any(x.kind == "method" for x in chosen)
@@ -46,7 +52,8 @@ def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Blo
         Figure(
             f"{tag}-people",
             figures.strips(rows, f"{name} of one person", (0, 1), ticks),
-            "One dot is one person; the thick mark is the mean, the bar its 95 % interval. The spread between people "
+            "One dot is one person; the thick mark is the mean, the bar its 95 % interval. The "
+            "spread between people "
             "is what a single mean hides.",
         ),
     ]
@@ -61,7 +68,14 @@ def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Blo
         far = max(max(abs(v) for v in d.values()) for _, d, _, _, _ in gains)
         limit = max(math.ceil(far * 10) / 10, 0.1)
         marks = [round(-limit + limit * k / 2, 2) for k in range(5)]
-        svg = figures.strips(gains, f"change of {name} against no adaptation", (-limit, limit), marks, 0.0, people.HARM)
+        svg = figures.strips(
+            gains,
+            f"change of {name} against no adaptation",
+            (-limit, limit),
+            marks,
+            0.0,
+            people.HARM,
+        )
         caption = (
             "The same people, each against themselves without adaptation. "
             f"Orange: harmed, by more than {people.HARM:g}."
@@ -106,12 +120,14 @@ def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> li
     first = Figure(
         f"{tag}-reliability",
         figures.reliability(bins, board.n_rows, f"probability of “{last}” that was said", dashed),
-        "On the dashed diagonal, a score means what it says. Larger dots hold more answers; small ones are noise.",
+        "On the dashed diagonal, a score means what it says. Larger dots hold more answers; small "
+        "ones are noise.",
     )
     second = Figure(
         f"{tag}-risk",
         figures.risk_coverage([(x.name, _curve(x), colours[x.name]) for x in lines], dashed),
-        "How often the surest answers are wrong (first seed). A useful confidence rises to the right.",
+        "How often the surest answers are wrong (first seed). A useful confidence rises to the "
+        "right.",
     )
     return [
         Text("Calibration and confidence", "h3"),
@@ -120,7 +136,9 @@ def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> li
 
 
 def _typical(line: Line) -> tuple[Run, Rows] | None:
-    """Of the recordings with any wrong moment whose person may be shown, the one with the median share of them."""
+    """Of the recordings with any wrong moment whose person may be shown, the one with the median
+    share of them.
+    """
     found = []
     for run in line.runs:
         level = next((k for k in ("frame", "window") if k in run.rows), None)
@@ -146,7 +164,11 @@ def timeline_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
     if line is None or chosen is None:
         return [
             heading,
-            Text("No timeline: these runs hold one answer per recording, or nobody with an error may be shown."),
+            Text(
+                "No timeline: these runs hold one answer per recording, or nobody with an error "
+                "may "
+                "be shown."
+            ),
         ]
     _, rows = chosen
     c = len(board.task.classes) - 1
@@ -162,7 +184,8 @@ def timeline_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
         drawn_lines.append(one("no adaptation", rows.beside["no_adaptation"], "#222222"))
     svg = figures.timeline(rows.span_s, truth, drawn_lines, board.task.classes[-1])
     caption = (
-        f"{line.name} on {rows.recording[0]}: the recording with the median share of wrong moments among those with "
+        f"{line.name} on {rows.recording[0]}: the recording with the median share of wrong moments "
+        "among those with "
         "any, so neither its best nor its worst. It was chosen among people who agreed to be shown."
     )
     return [heading, Figure(f"{tag}-error", svg, caption)]
@@ -173,15 +196,27 @@ def question_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
     if not entries:
         return []
     groups = [
-        (e["question"], e["n"], e["rate"], {k: v["war"] for k, v in e["lines"].items() if k in colours})
+        (
+            e["question"],
+            e["n"],
+            e["rate"],
+            {k: v["war"] for k, v in e["lines"].items() if k in colours},
+        )
         for e in entries
     ]
     svg = figures.bars(groups, colours, "share of right answers", LEVELS[board.level])
     key = figures.legend(list(colours), colours)
     last = board.task.classes[-1]
-    caption = f"Share of right answers per question; the dashed tick is the observed rate of “{last}”."
+    caption = (
+        f"Share of right answers per question; the dashed tick is the observed rate of “{last}”."
+    )
     lines = [x for _, part in ordered(board) for x in part if x.name in colours]
-    head = ("", LEVELS[board.level], f"rate of {last}", *(f"{w} {x.name}" for x in lines for w in ("right:", "AUC:")))
+    head = (
+        "",
+        LEVELS[board.level],
+        f"rate of {last}",
+        *(f"{w} {x.name}" for x in lines for w in ("right:", "AUC:")),
+    )
     rows = []
     for e in entries:
         own = [e["lines"].get(x.name, {}) for x in lines]
@@ -190,5 +225,9 @@ def question_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
     return [
         Text("Per question", "h3"),
         Figure(f"{tag}-questions", svg, caption, key),
-        Table(head, tuple(rows), "AUC inside one question: whether a score tells anything that the question does not."),
+        Table(
+            head,
+            tuple(rows),
+            "AUC inside one question: whether a score tells anything that the question does not.",
+        ),
     ]

@@ -1,4 +1,6 @@
-"""Tables and sentences of a leaderboard: what stands in them, and no more certain than their intervals."""
+"""Tables and sentences of a leaderboard: what stands in them, and no more certain than their
+intervals.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def _with(value: float, ci: Sequence[float]) -> str:
 def _gain(value: float, ci: Sequence[float]) -> str:
     if not math.isfinite(value):
         return "—"
-    return signed(value) + (f"\n[{signed(ci[0], 2)}, {signed(ci[1], 2)}]" if all(map(math.isfinite, ci)) else "")
+    return signed(value) + (
+        f"\n[{signed(ci[0], 2)}, {signed(ci[1], 2)}]" if all(map(math.isfinite, ci)) else ""
+    )
 
 
 def p_value(p: float) -> str:
@@ -60,19 +64,34 @@ def seconds(value: float) -> str:
         return "—"
     for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
         if value * factor >= 1 or unit == "µs":
-            return f"{value * factor:.2g} {unit}" if value * factor < 100 else f"{value * factor:.0f} {unit}"
+            return (
+                f"{value * factor:.2g} {unit}"
+                if value * factor < 100
+                else f"{value * factor:.0f} {unit}"
+            )
     return "—"
 
 
 def about(board: Board) -> str:
-    rates = ", ".join(f"{percent(r)} {c}" for c, r in zip(board.task.classes, board.rates, strict=True))
-    seeds = f"{len(board.seeds)} seeds, figures are their mean" if len(board.seeds) > 1 else f"seed {board.seeds[0]}"
+    rates = ", ".join(
+        f"{percent(r)} {c}" for c, r in zip(board.task.classes, board.rates, strict=True)
+    )
+    seeds = (
+        f"{len(board.seeds)} seeds, figures are their mean"
+        if len(board.seeds) > 1
+        else f"seed {board.seeds[0]}"
+    )
     parts = [
-        f"{board.dataset}, protocol {board.protocol}: {board.n_rows} coded {LEVELS[board.level]} of "
-        f"{len(board.subjects)} people in {board.n_folds} fold{'s' if board.n_folds > 1 else ''} ({rates}); {seeds}.",
+        f"{board.dataset}, protocol {board.protocol}: {board.n_rows} coded {LEVELS[board.level]} "
+        "of "
+        f"{len(board.subjects)} people in {board.n_folds} fold{'s' if board.n_folds > 1 else ''} "
+        f"({rates}); {seeds}.",
     ]
     if board.same_people:
-        parts.append("The people of the test are in training as well: this says nothing about people never seen.")
+        parts.append(
+            "The people of the test are in training as well: this says nothing about people never "
+            "seen."
+        )
     return " ".join(parts)
 
 
@@ -88,7 +107,9 @@ def population(board: Board, min_people: int = breakdown.MIN_PEOPLE) -> str:
         told = ", ".join(f"{v} {n}" for v, n in sorted(groups.items()) if n >= min_people)
         known.append(f"{key} known of {len(values)}" + (f" ({told})" if told else ""))
     return (
-        f"Population: {'; '.join(known)}." if known else "Population: nothing is known of the people but their number."
+        f"Population: {'; '.join(known)}."
+        if known
+        else "Population: nothing is known of the people but their number."
     )
 
 
@@ -102,8 +123,10 @@ def findings(board: Board) -> list[str]:
         p = line.paired
         direction = "above" if p.ci[0] > 0 else "below" if p.ci[1] < 0 else "not told apart from"
         found.append(
-            f"{line.name}: {signed(p.mean)} {name} per person [{signed(p.ci[0], 2)}, {signed(p.ci[1], 2)}], "
-            f"{direction} no adaptation (p {_equals(p.p_sign_flip)}, after Holm {p_value(line.p_holm)}); "
+            f"{line.name}: {signed(p.mean)} {name} per person [{signed(p.ci[0], 2)}, "
+            f"{signed(p.ci[1], 2)}], "
+            f"{direction} no adaptation (p {_equals(p.p_sign_flip)}, after Holm "
+            f"{p_value(line.p_holm)}); "
             f"{p.n_harmed} of {p.n_people} people are harmed ({percent(p.share_harmed)}, "
             f"interval {percent(p.harmed_ci[0])} to {percent(p.harmed_ci[1])})."
         )
@@ -111,11 +134,14 @@ def findings(board: Board) -> list[str]:
     if shortcuts:
         best = max(shortcuts, key=lambda line: line.figures["macro_f1"])
         above = [x for x in board.lines if x.above and x.above[best.name]["macro_f1"][1] > 0]
-        # Two classes called at random have a higher macro-F1 than one class called always; an AUC has no such gift.
+        # Two classes called at random have a higher macro-F1 than one class called always; an AUC
+        # has no such gift.
         guess = [x for x in above if not _orders_better(x)]
         skilled = [x.name for x in above if x not in guess]
         found.append(
-            f"Strongest shortcut: {best.name}, macro-F1 {number(best.figures['macro_f1'])}. Clearly above it, and "
+            f"Strongest shortcut: {best.name}, macro-F1 {number(best.figures['macro_f1'])}. "
+            "Clearly "
+            "above it, and "
             f"above every shortcut in AUC: {', '.join(skilled) if skilled else 'nothing'}."
         )
         if guess:
@@ -124,20 +150,27 @@ def findings(board: Board) -> list[str]:
                 f"{', '.join(x.name for x in guess)}."
             )
     else:
-        found.append("No shortcut row could be made; without one, no figure here can be called skill.")
+        found.append(
+            "No shortcut row could be made; without one, no figure here can be called skill."
+        )
     flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
     if flagged:
         found.append(
-            f"On the curve of constant predictors, so no sign of telling the classes apart: {', '.join(flagged)}."
+            "On the curve of constant predictors, so no sign of telling the classes apart: "
+            f"{', '.join(flagged)}."
         )
     n = len(board.subjects)
     if n < 8:
-        found.append(f"{n} people cannot give a p under {2 ** (1 - n):.3g}, whatever a method does.")
+        found.append(
+            f"{n} people cannot give a p under {2 ** (1 - n):.3g}, whatever a method does."
+        )
     return found
 
 
 def _orders_better(line: Line) -> bool:
-    """Whether its AUC is above that of every shortcut (lower bound over resampled people), where there is an AUC."""
+    """Whether its AUC is above that of every shortcut (lower bound over resampled people), where
+    there is an AUC.
+    """
     return all(not found["auc"][1] <= 0 for found in (line.above or {}).values())
 
 
@@ -206,8 +239,13 @@ def main_table(board: Board) -> Table:
                     _gain(p.mean, p.ci) if p else "—",
                     f"{p_value(p.p_sign_flip)}\n({p_value(x.p_holm)})" if p else "—",
                     signed(p.d_z, 2) if p else "—",
-                    f"{percent(p.share_harmed)}\n[{percent(p.harmed_ci[0])}, {percent(p.harmed_ci[1])}]" if p else "—",
-                    f"{seconds(x.seconds.get('begin', math.nan))}\n({seconds(step)})" if math.isfinite(step) else "—",
+                    f"{percent(p.share_harmed)}\n[{percent(p.harmed_ci[0])}, "
+                    f"{percent(p.harmed_ci[1])}]"
+                    if p
+                    else "—",
+                    f"{seconds(x.seconds.get('begin', math.nan))}\n({seconds(step)})"
+                    if math.isfinite(step)
+                    else "—",
                     f"{x.peak_mb:.0f} MB" if math.isfinite(x.peak_mb) else "—",
                 )
             )
@@ -215,8 +253,12 @@ def main_table(board: Board) -> Table:
     return Table(
         tuple(head[k] for k in there),
         tuple(tuple(r[k] for k in there) if len(r) > 1 else r for r in rows),
-        f"Level: {LEVELS[board.level]}. Square brackets: 95 % interval over people. Gain: person by person against no "
-        "adaptation with the same model; p by sign flips, in round brackets adjusted for the number of methods.",
+        f"Level: {LEVELS[board.level]}. Square brackets: 95 % interval over people. Gain: person "
+        "by "
+        "person against no "
+        "adaptation with the same model; p by sign flips, in round brackets adjusted for the "
+        "number "
+        "of methods.",
         ("saw before the stream",),
     )
 
@@ -228,25 +270,41 @@ def metric_table(board: Board) -> Table:
     rows: list[tuple[str, ...]] = []
     for title, lines in ordered(board):
         rows.append((title,))
-        rows += [(x.name, *(_with(x.figures[m], x.intervals[m]) for m in (*f1s, *names))) for x in lines]
+        rows += [
+            (x.name, *(_with(x.figures[m], x.intervals[m]) for m in (*f1s, *names))) for x in lines
+        ]
     return Table(
         head,
         tuple(rows),
-        "ECE and Brier: less is better; resampling inflates ECE, so its interval can lie above its value. AP as "
-        "scikit-learn, and as the BAH code has it (a constant score gets half the prevalence there, and 1 gets 0).",
+        "ECE and Brier: less is better; resampling inflates ECE, so its interval can lie above its "
+        "value. AP as "
+        "scikit-learn, and as the BAH code has it (a constant score gets half the prevalence "
+        "there, "
+        "and 1 gets 0).",
     )
 
 
 def shortcut_table(board: Board) -> Table | None:
-    shortcuts = [x for x in board.lines if x.kind == "shortcut" and x.name != baselines.WORDS["constant"]]
+    shortcuts = [
+        x for x in board.lines if x.kind == "shortcut" and x.name != baselines.WORDS["constant"]
+    ]
     lines = [x for _, part in ordered(board) for x in part if x.above]
     if not shortcuts or not lines:
         return None
     kept = [("macro_f1", s) for s in shortcuts]
-    kept += [("within_question_auc", s) for s in shortcuts if s.name != baselines.WORDS["prevalence"]]
+    kept += [
+        ("within_question_auc", s) for s in shortcuts if s.name != baselines.WORDS["prevalence"]
+    ]
     head = ("", *(f"{TITLES[m]} − {s.name.split(' (')[0]}" for m, s in kept))
-    rows = tuple((x.name, *(_gain(x.above[s.name][m][0], x.above[s.name][m][1:]) for m, s in kept)) for x in lines)
-    return Table(head, rows, "Differences over the same resamples of people. Skill is what is left above zero.")
+    rows = tuple(
+        (x.name, *(_gain(x.above[s.name][m][0], x.above[s.name][m][1:]) for m, s in kept))
+        for x in lines
+    )
+    return Table(
+        head,
+        rows,
+        "Differences over the same resamples of people. Skill is what is left above zero.",
+    )
 
 
 def pair_table(board: Board) -> Table | None:
@@ -279,11 +337,15 @@ def pair_table(board: Board) -> Table | None:
         "rank-biserial",
         "people better / same / worse",
     )
-    note = f"Person by person, mean over seeds first; better and worse by more than {people.HARM:g}."
+    note = (
+        f"Person by person, mean over seeds first; better and worse by more than {people.HARM:g}."
+    )
     return Table(head, tuple(rows), note)
 
 
-def group_blocks(board: Board, entries: Sequence[Mapping[str, Any]], min_people: int) -> list[Block]:
+def group_blocks(
+    board: Board, entries: Sequence[Mapping[str, Any]], min_people: int
+) -> list[Block]:
     """``entries`` are those of :func:`twomind.evaluation.breakdown.subgroups`."""
     if not entries:
         return [
@@ -302,18 +364,24 @@ def group_blocks(board: Board, entries: Sequence[Mapping[str, Any]], min_people:
                 (
                     name,
                     str(e["n_people"]),
-                    *(_with(e["lines"][x.name]["macro_f1"][0], e["lines"][x.name]["macro_f1"][1:]) for x in lines),
+                    *(
+                        _with(e["lines"][x.name]["macro_f1"][0], e["lines"][x.name]["macro_f1"][1:])
+                        for x in lines
+                    ),
                 )
             )
     note = (
-        f"Groups of fewer than {min_people} people are suppressed. With few people, intervals this wide show no "
+        f"Groups of fewer than {min_people} people are suppressed. With few people, intervals this "
+        "wide show no "
         "difference between groups, and no sameness."
     )
     return [Text("Groups of people", "h3"), Table(head, tuple(rows), note, ("people",))]
 
 
 def _frames_of(line: Line, board: Board) -> tuple[Line, str | None]:
-    """Whose runs hold a line's moments, and under which name they stand beside the others' there (None: its own)."""
+    """Whose runs hold a line's moments, and under which name they stand beside the others' there
+    (None: its own).
+    """
     if line.runs:
         return line, None
     key = next(k for k, words in baselines.WORDS.items() if line.name.split(" · ")[0] == words)
@@ -336,7 +404,9 @@ def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
                         _with(found["event_f1"], found["event_f1_ci"]),
                         number(found["boundary_error_s"], 2),
                         signed(found["boundary_lag_s"], 2),
-                        percent(found["boundaries_missed"]) if math.isfinite(found["boundaries_missed"]) else "—",
+                        percent(found["boundaries_missed"])
+                        if math.isfinite(found["boundaries_missed"])
+                        else "—",
                         number(found["flips_per_minute"], 1),
                         number(found["true_flips_per_minute"], 1),
                         number(found["segment_macro_f1"]),
@@ -357,9 +427,12 @@ def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
         "segment AUC",
     )
     note = (
-        "Events: stretches of the last class; one is found when onset and offset are both within the tolerance. "
-        "Boundary error: mean absolute, of events that overlap. Lag: median of the nearest same change within "
-        f"{timeline.MAX_LAG_S:g} s, positive is late. Segments: stretches that coders gave one label."
+        "Events: stretches of the last class; one is found when onset and offset are both within "
+        "the tolerance. "
+        "Boundary error: mean absolute, of events that overlap. Lag: median of the nearest same "
+        "change within "
+        f"{timeline.MAX_LAG_S:g} s, positive is late. Segments: stretches that coders gave one "
+        "label."
     )
     return [Text("Moments: events, boundaries, stability", "h3"), Table(head, tuple(rows), note)]
 
@@ -377,7 +450,10 @@ def made_table(board: Board) -> Table:
             for k, v in r.seen.items()
         )
         commits = sorted(
-            {str(y.git.get("commit", ""))[:10] + ("+changes" if y.git.get("changed") else "") for y in x.runs}
+            {
+                str(y.git.get("commit", ""))[:10] + ("+changes" if y.git.get("changed") else "")
+                for y in x.runs
+            }
         )
         rows.append(
             (
@@ -392,5 +468,14 @@ def made_table(board: Board) -> Table:
                 + (" …" if len({y.fingerprint for y in x.runs}) > 3 else ""),
             )
         )
-    head = ("", "model", "settings", "handed over (first fold)", "state starts anew", "commit", "versions", "data")
+    head = (
+        "",
+        "model",
+        "settings",
+        "handed over (first fold)",
+        "state starts anew",
+        "commit",
+        "versions",
+        "data",
+    )
     return Table(head, tuple(rows), words=head[1:])

@@ -1,4 +1,6 @@
-"""A page as a list of blocks, written once as HTML that opens without a network and once as Markdown."""
+"""A page as a list of blocks, written once as HTML that opens without a network and once as
+Markdown.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are text; what stands after a line break (an interval, a remark) is set small, flagged if it begins with !.
+    """Cells are text; what stands after a line break (an interval, a remark) is set small, flagged
+    if it begins with !.
 
     A row of one cell is a heading inside the table. Columns named in ``words`` are set to the left.
     """
@@ -96,11 +99,16 @@ def _cell(text: str) -> str:
 
 
 def _html_table(table: Table) -> str:
-    head = "".join(f'<th scope="col"{" class=text" if h in table.words else ""}>{escape(h)}</th>' for h in table.head)
+    head = "".join(
+        f'<th scope="col"{" class=text" if h in table.words else ""}>{escape(h)}</th>'
+        for h in table.head
+    )
     body = []
     for row in table.rows:
         if len(row) == 1:
-            body.append(f'<tr class="part"><th colspan="{len(table.head)}">{escape(row[0])}</th></tr>')
+            body.append(
+                f'<tr class="part"><th colspan="{len(table.head)}">{escape(row[0])}</th></tr>'
+            )
             continue
         cells = [
             f"<td{' class=text' if h in table.words else ''}>{_cell(text)}</td>"
@@ -109,7 +117,8 @@ def _html_table(table: Table) -> str:
         body.append(f"<tr>{''.join(cells)}</tr>")
     note = f'<p class="sub">{escape(table.caption)}</p>' if table.caption else ""
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>{note}'
+        "<div "
+        f'class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>{note}'
     )
 
 
@@ -147,11 +156,17 @@ def _markdown(block: Block) -> str:
     if isinstance(block, Table):
         lines = ["| " + " | ".join(map(_plain, block.head)) + " |"]
         lines.append(
-            "|" + "|".join(" :-- " if k == 0 or h in block.words else " --: " for k, h in enumerate(block.head)) + "|"
+            "|"
+            + "|".join(
+                " :-- " if k == 0 or h in block.words else " --: " for k, h in enumerate(block.head)
+            )
+            + "|"
         )
         for row in block.rows:
             cells = (
-                [f"**{_plain(row[0])}**", *[""] * (len(block.head) - 1)] if len(row) == 1 else list(map(_plain, row))
+                [f"**{_plain(row[0])}**", *[""] * (len(block.head) - 1)]
+                if len(row) == 1
+                else list(map(_plain, row))
             )
             lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines) + (f"\n\n{block.caption}" if block.caption else "")
@@ -161,7 +176,9 @@ def _markdown(block: Block) -> str:
 
 
 def write_page(blocks: Sequence[Block], folder: Path, name: str, title: str) -> tuple[Path, Path]:
-    """Write ``name.html`` (self-contained), ``name.md`` and the figures beside it; return both paths."""
+    """Write ``name.html`` (self-contained), ``name.md`` and the figures beside it; return both
+    paths.
+    """
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     html = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -171,7 +188,12 @@ def write_page(blocks: Sequence[Block], folder: Path, name: str, title: str) -> 
         + "\n".join(map(_html, blocks))
         + "\n</main></body></html>\n"
     )
-    figures = [f for b in blocks for f in (b.figures if isinstance(b, Pair) else (b,)) if isinstance(f, Figure)]
+    figures = [
+        f
+        for b in blocks
+        for f in (b.figures if isinstance(b, Pair) else (b,))
+        if isinstance(f, Figure)
+    ]
     for figure in figures:
         write_text(folder / "figures" / f"{figure.name}.svg", figure.svg + "\n")
     markdown = "\n\n".join(map(_markdown, blocks)) + "\n"

@@ -1,4 +1,6 @@
-"""One HTML file that opens without a network: answers in time with their video, and what a score does not say."""
+"""One HTML file that opens without a network: answers in time with their video, and what a score
+does not say.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from twomind import __version__
 from twomind.core.store import replacing
 from twomind.datasets.consent import refused
 from twomind.reporting.report_data import MODALITIES, overview_row, time_data
-from twomind.reporting.report_text import CAPTION, DRAWN, MEANING, answer_text, question_text, seconds
+from twomind.reporting.report_text import (
+    CAPTION,
+    DRAWN,
+    MEANING,
+    answer_text,
+    question_text,
+    seconds,
+)
 from twomind.reporting.result import Result
 
 #: From here on a page holds the overview alone and links to one page per recording.
@@ -46,13 +55,16 @@ def write_report(
 ) -> Path:
     """Write one self-contained page for ``results`` and return its path.
 
-    Recordings that a browser plays are embedded as long as they stay under ``embed_limit_mb`` together; others are
-    linked relative to ``path``. More than ``MAX_TOGETHER`` answers become an overview that links to a page per
-    recording beside it (``page_of``). The same results give the same bytes. The film of a person who refused
-    publication (``twomind.datasets.consent``) is neither embedded nor linked.
+    Recordings that a browser plays are embedded as long as they stay under ``embed_limit_mb``
+    together; others are linked relative to ``path``. More than ``MAX_TOGETHER`` answers become an
+    overview that links to a page per recording beside it (``page_of``). The same results give the
+    same bytes. The film of a person who refused publication (``twomind.datasets.consent``) is
+    neither embedded nor linked.
     """
     if len(results) > MAX_TOGETHER:
-        return write_overview([overview_row(r, page_of(r.recording.id)) for r in results], path, title=title)
+        return write_overview(
+            [overview_row(r, page_of(r.recording.id)) for r in results], path, title=title
+        )
     budget = embed_limit_mb * 1e6
     answers, embedded = [], []
     for number, result in enumerate(results, 1):
@@ -61,7 +73,14 @@ def write_report(
             budget -= size
             embedded.append((number, result.recording.media, media["mime"]))
         times = time_data(result)
-        answers.append({"n": number, "media": media, "text": answer_text(result, times["words"]), "times": times})
+        answers.append(
+            {
+                "n": number,
+                "media": media,
+                "text": answer_text(result, times["words"]),
+                "times": times,
+            }
+        )
     rows = [overview_row(r, f"#answer-{n}") for n, r in enumerate(results, 1)]
     return _write(path, title, rows, answers, embedded)
 
@@ -76,7 +95,8 @@ def page_of(recording_id: str) -> str:
     return f"{quote(recording_id)}/report.html"
 
 
-# --- media -----------------------------------------------------------------------------------------------------------
+# --- media
+# -----------------------------------------------------------------------------------------------------------
 
 
 def _kind(result: Result) -> str:
@@ -90,13 +110,22 @@ def _kind(result: Result) -> str:
 
 
 def _media(result: Result, page: Path, budget: float) -> tuple[dict[str, Any], int]:
-    """How the page reaches the recording (embedded, by a relative address, or not at all), and its size in bytes."""
+    """How the page reaches the recording (embedded, by a relative address, or not at all), and its
+    size in bytes.
+    """
     file = result.recording.media
     kind, suffix = _kind(result), file.suffix.lower()
     mime = PLAYABLE.get(suffix) or PLAYABLE_SOUND.get(suffix) or ""
     if kind == "audio":
         mime = mime.replace("video/", "audio/")
-    found = {"kind": kind, "name": file.name, "mime": mime, "embedded": False, "address": "", "refused": False}
+    found = {
+        "kind": kind,
+        "name": file.name,
+        "mime": mime,
+        "embedded": False,
+        "address": "",
+        "refused": False,
+    }
     if not file.is_file():
         return found, 0
     if refused(file, result.recording.subject):
@@ -108,7 +137,9 @@ def _media(result: Result, page: Path, budget: float) -> tuple[dict[str, Any], i
 
 
 def _address(file: Path, page: Path) -> str:
-    """Relative address from the page's folder; an absolute one where there is no relative (another drive)."""
+    """Relative address from the page's folder; an absolute one where there is no relative (another
+    drive).
+    """
     try:
         relative = os.path.relpath(file.resolve(), page.resolve().parent)
     except ValueError:
@@ -118,7 +149,9 @@ def _address(file: Path, page: Path) -> str:
 
 
 def _media_blocks(embedded: Sequence[tuple[int, Path, str]]) -> Iterator[bytes]:
-    """Recordings as data URIs in inert blocks: the browser turns one into a video only when its answer is opened."""
+    """Recordings as data URIs in inert blocks: the browser turns one into a video only when its
+    answer is opened.
+    """
     for number, file, mime in embedded:
         yield f'<script type="text/plain" id="media-{number}">data:{mime};base64,'.encode()
         with open(file, "rb") as stream:
@@ -127,7 +160,8 @@ def _media_blocks(embedded: Sequence[tuple[int, Path, str]]) -> Iterator[bytes]:
         yield b"</script>\n"
 
 
-# --- the page --------------------------------------------------------------------------------------------------------
+# --- the page
+# --------------------------------------------------------------------------------------------------------
 
 
 def _source(name: str) -> str:
@@ -135,7 +169,9 @@ def _source(name: str) -> str:
 
 
 def _joined() -> str:
-    """The page's modules as one script: imports between them fall away, because they share one scope."""
+    """The page's modules as one script: imports between them fall away, because they share one
+    scope.
+    """
     parts = []
     for name in _MODULES:
         text = re.sub(r"^import [^;]*;\n", "", _source(name), flags=re.MULTILINE)
@@ -148,7 +184,9 @@ def _digest(text: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON for a ``script`` element: no ``<`` can end the element, whatever a file or a word is called."""
+    """JSON for a ``script`` element: no ``<`` can end the element, whatever a file or a word is
+    called.
+    """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -174,9 +212,18 @@ def _template() -> Callable[..., str]:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
-        loader=FunctionLoader(_source), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"leaf": _leaf, "sentence": _sentence, "seconds": seconds, "question_text": question_text}
+    environment.filters |= {
+        "leaf": _leaf,
+        "sentence": _sentence,
+        "seconds": seconds,
+        "question_text": question_text,
+    }
     environment.tests["branch"] = lambda value: isinstance(value, Mapping | list)
     return environment.get_template("page.html").render
 
@@ -216,7 +263,9 @@ def _write(
     return path
 
 
-def _pour(file: IO[bytes], before: str, embedded: Sequence[tuple[int, Path, str]], after: str) -> None:
+def _pour(
+    file: IO[bytes], before: str, embedded: Sequence[tuple[int, Path, str]], after: str
+) -> None:
     file.write(before.encode())
     for block in _media_blocks(embedded):
         file.write(block)

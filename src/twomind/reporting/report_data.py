@@ -1,4 +1,6 @@
-"""A :class:`~twomind.reporting.result.Result` as plain values for the page: short series, runs and marks."""
+"""A :class:`~twomind.reporting.result.Result` as plain values for the page: short series, runs and
+marks.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ import numpy as np
 from twomind.reporting.result import Result
 from twomind.types import Cue, Prediction, Status, Timing, Track, Word
 
-#: Curves are means over bins of this length, or longer ones where a recording would need more than ``MAX_POINTS``.
+#: Curves are means over bins of this length, or longer ones where a recording would need more than
+#: ``MAX_POINTS``.
 BIN_S = 0.1
 MAX_POINTS = 3000
 #: Silence between speech from this length on is drawn as a pause.
@@ -24,25 +27,53 @@ MODALITIES = {"words": "Words", "voice": "Voice", "face": "Face", "head": "Head"
 SHOWN = ("pitch", "energy", "AU12", "AU04", "gaze_yaw", "pose_yaw")
 #: What each measure is called on the page, as far as its own name does not say it.
 LABELS = {
-    "AU01": "inner brow raised", "AU02": "outer brow raised", "AU04": "brow lowered", "AU05": "upper lid raised",
-    "AU06": "cheek raised", "AU07": "lid tightened", "AU09": "nose wrinkled", "AU10": "upper lip raised",
-    "AU12": "lip corner pulled up", "AU12_left": "… on the left", "AU12_right": "… on the right",
-    "AU14": "dimple", "AU15": "lip corner down", "AU17": "chin raised", "AU18": "lips puckered",
-    "AU20": "lips stretched", "AU23": "lips tightened", "AU24": "lips pressed", "AU25": "lips apart",
-    "AU26": "jaw dropped", "AU43": "eyes closed", "AU45": "blink",
-    "pose_yaw": "head turn", "pose_pitch": "head up/down", "pose_roll": "head tilt",
-    "gaze_yaw": "gaze left/right", "gaze_pitch": "gaze up/down",
-    "eye_opening_left": "left eye open", "eye_opening_right": "right eye open", "blink": "blink",
-    "mouth_opening": "mouth open", "mouth_motion": "mouth motion",
-    "face_size": "face size", "blur": "sharpness", "light": "light", "occlusion": "covered",
-    "pitch": "pitch", "energy": "loudness",
-}  # fmt: skip
+    "AU01": "inner brow raised",
+    "AU02": "outer brow raised",
+    "AU04": "brow lowered",
+    "AU05": "upper lid raised",
+    "AU06": "cheek raised",
+    "AU07": "lid tightened",
+    "AU09": "nose wrinkled",
+    "AU10": "upper lip raised",
+    "AU12": "lip corner pulled up",
+    "AU12_left": "… on the left",
+    "AU12_right": "… on the right",
+    "AU14": "dimple",
+    "AU15": "lip corner down",
+    "AU17": "chin raised",
+    "AU18": "lips puckered",
+    "AU20": "lips stretched",
+    "AU23": "lips tightened",
+    "AU24": "lips pressed",
+    "AU25": "lips apart",
+    "AU26": "jaw dropped",
+    "AU43": "eyes closed",
+    "AU45": "blink",
+    "pose_yaw": "head turn",
+    "pose_pitch": "head up/down",
+    "pose_roll": "head tilt",
+    "gaze_yaw": "gaze left/right",
+    "gaze_pitch": "gaze up/down",
+    "eye_opening_left": "left eye open",
+    "eye_opening_right": "right eye open",
+    "blink": "blink",
+    "mouth_opening": "mouth open",
+    "mouth_motion": "mouth motion",
+    "face_size": "face size",
+    "blur": "sharpness",
+    "light": "light",
+    "occlusion": "covered",
+    "pitch": "pitch",
+    "energy": "loudness",
+}
 #: Columns that are drawn as something else (bands, marks) or say nothing as a curve.
 _NO_CURVE = {"speech", "syllable"}
 
 
 def plain(value: Any) -> Any:
-    """Nested values as JSON can carry them: numpy to Python, nan to None, enums and paths to text."""
+    """Nested values as JSON can carry them: numpy to Python, nan to None, enums and paths
+    to text.
+    """
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
@@ -68,7 +99,9 @@ def spoken_name(kind: str) -> str:
 
 
 def duration_s(result: Result) -> float:
-    """Length of the time axis: the recording's own, else as far as anything reaches; 0 when nothing has a time."""
+    """Length of the time axis: the recording's own, else as far as anything reaches; 0 when nothing
+    has a time.
+    """
     own = result.recording.duration_s
     if math.isfinite(own) and own > 0:
         return own
@@ -86,13 +119,16 @@ def _step_s(times_s: np.ndarray) -> float:
     return float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.04
 
 
-# --- series and runs -------------------------------------------------------------------------------------------------
+# --- series and runs
+# -------------------------------------------------------------------------------------------------
 
 
 def bin_means(times_s: np.ndarray, columns: np.ndarray, end_s: float) -> tuple[float, np.ndarray]:
-    """Means of the finite values of ``columns (T, D)`` in equal bins from 0 to ``end_s``: bin length, ``(N, D)``.
+    """Means of the finite values of ``columns (T, D)`` in equal bins from 0 to ``end_s``: bin
+    length, ``(N, D)``.
 
-    A bin without a finite value is nan. Never finer than the samples: a slower track gets longer bins.
+    A bin without a finite value is nan. Never finer than the samples: a slower track gets longer
+    bins.
     """
     bin_s = max(BIN_S, end_s / MAX_POINTS, _step_s(times_s) * 1.001)
     n = max(1, math.ceil(end_s / bin_s - 1e-9))
@@ -113,10 +149,14 @@ def _short(values: np.ndarray) -> list[float | None]:
 
 
 def curves_of(track: Track, modality: str, end_s: float, against: str = "") -> list[dict[str, Any]]:
-    """One curve per named column with a finite value; ``against`` names the neutral of relative values."""
+    """One curve per named column with a finite value; ``against`` names the neutral of relative
+    values.
+    """
     if not len(track) or not track.names:
         return []
-    bin_s, means = bin_means(track.times_s, np.where(track.valid[:, None], track.values, np.nan), end_s)
+    bin_s, means = bin_means(
+        track.times_s, np.where(track.valid[:, None], track.values, np.nan), end_s
+    )
     units = track.units or ("",) * len(track.names)
     return [
         {
@@ -148,7 +188,9 @@ def _subset(track: Track, keep: Sequence[bool]) -> Track:
 
 
 def _curves(result: Result, end_s: float) -> list[dict[str, Any]]:
-    """Action units relative to the person's neutral where there is one, everything else as measured."""
+    """Action units relative to the person's neutral where there is one, everything else as
+    measured.
+    """
     tracks = result.features.tracks
     found = curves_of(tracks["voice"], "voice", end_s) if "voice" in tracks else []
     face, own = tracks.get("face"), tracks.get("face_relative")
@@ -162,8 +204,12 @@ def _curves(result: Result, end_s: float) -> list[dict[str, Any]]:
     return found + curves_of(face, "face", end_s)
 
 
-def runs_of(times_s: np.ndarray, codes: np.ndarray, end_s: float, gap_code: int) -> list[tuple[float, float, int]]:
-    """Spans of equal ``codes (T,)``, from 0 to ``end_s``. Where rows are missing, the code is ``gap_code``."""
+def runs_of(
+    times_s: np.ndarray, codes: np.ndarray, end_s: float, gap_code: int
+) -> list[tuple[float, float, int]]:
+    """Spans of equal ``codes (T,)``, from 0 to ``end_s``. Where rows are missing, the code is
+    ``gap_code``.
+    """
     if not len(times_s):
         return [(0.0, end_s, gap_code)] if end_s > 0 else []
     step = _step_s(times_s)
@@ -195,7 +241,9 @@ def runs_of(times_s: np.ndarray, codes: np.ndarray, end_s: float, gap_code: int)
 
 
 def quality_of(track: Track, end_s: float, gap: str) -> list[list[Any]]:
-    """``[start_s, end_s, reason]``; the reason is empty where the track is valid, ``gap`` where it has no rows."""
+    """``[start_s, end_s, reason]``; the reason is empty where the track is valid, ``gap`` where it
+    has no rows.
+    """
     reasons = [*track.reasons, gap]
     assert track.reason_code is not None
     invalid = np.where(track.reason_code > 0, track.reason_code, len(reasons))
@@ -211,7 +259,9 @@ def _quality(result: Result, end_s: float) -> list[dict[str, Any]]:
     for name, gap in gaps.items():
         track = result.features.tracks.get(name)
         if track is None:
-            runs: list[list[Any]] = [[0.0, _round(end_s), result.features.notes.get(name, "not measured")]]
+            runs: list[list[Any]] = [
+                [0.0, _round(end_s), result.features.notes.get(name, "not measured")]
+            ]
         else:
             runs = quality_of(track, end_s, gap)
         found.append({"name": name, "label": f"{name} measurable", "runs": runs})
@@ -229,19 +279,23 @@ def _speech(result: Result, end_s: float) -> dict[str, Any] | None:
     first, last = (speech[0][0], speech[-1][1]) if speech else (math.inf, -math.inf)
     pauses = [(a, b) for a, b, c in spans if c == 0 and first < a < last and b - a >= MIN_PAUSE_S]
     return {
-        name: [[_round(a), _round(b)] for a, b in found] for name, found in (("speech", speech), ("pauses", pauses))
+        name: [[_round(a), _round(b)] for a, b in found]
+        for name, found in (("speech", speech), ("pauses", pauses))
     }
 
 
-# --- words, cues, score ----------------------------------------------------------------------------------------------
+# --- words, cues, score
+# ----------------------------------------------------------------------------------------------
 
 _SPREAD = (Timing.SPREAD_CUE, Timing.SPREAD_ALL)
 TIMING_TEXT = {
     Timing.GIVEN: "The transcript gave a time for each word.",
     Timing.RECOGNISED: "Word times are the speech recogniser's.",
-    Timing.SPREAD_CUE: "Only whole subtitles had times; words are spread evenly inside each, so a word's own time is "
+    Timing.SPREAD_CUE: "Only whole subtitles had times; words are spread evenly inside each, so a "
+    "word's own time is "
     "approximate.",
-    Timing.SPREAD_ALL: "The transcript had no times: the words are spread evenly over the recording. Their places "
+    Timing.SPREAD_ALL: "The transcript had no times: the words are spread evenly over the "
+    "recording. Their places "
     "do not say when they were spoken.",
 }
 
@@ -249,7 +303,9 @@ TIMING_TEXT = {
 def _contributions(words: Sequence[Word], prediction: Prediction) -> list[float | None]:
     """What each word added to the score; None where the model said nothing of a word."""
     evidence = [e for e in prediction.evidence if e.kind == "word"]
-    if len(evidence) == len(words) and all(e.name == w.text for e, w in zip(evidence, words, strict=True)):
+    if len(evidence) == len(words) and all(
+        e.name == w.text for e, w in zip(evidence, words, strict=True)
+    ):
         return [_round(e.value, 4) for e in evidence]
     by_key: dict[tuple[str, float], float] = {}
     for e in evidence:
@@ -262,8 +318,17 @@ def _contributions(words: Sequence[Word], prediction: Prediction) -> list[float 
 def _word_data(result: Result) -> dict[str, Any]:
     words = _words(result)
     if words is None:
-        reason = result.features.notes.get("words") or result.recording.words_reason or "not measured"
-        return {"measured": False, "reason": reason, "items": [], "notes": [], "spread": False, "moved": False}
+        reason = (
+            result.features.notes.get("words") or result.recording.words_reason or "not measured"
+        )
+        return {
+            "measured": False,
+            "reason": reason,
+            "items": [],
+            "notes": [],
+            "spread": False,
+            "moved": False,
+        }
     shares = _contributions(words, result.prediction)
     items = [
         {
@@ -319,7 +384,9 @@ def modality_counts(cues: Sequence[Cue]) -> dict[str, int]:
 
 
 def measured_counts(result: Result) -> dict[str, int | None]:
-    """Cues by modality, None where the modality could not be measured: no cue seen is not "no cue"."""
+    """Cues by modality, None where the modality could not be measured: no cue seen is not
+    "no cue".
+    """
     tracks = result.features.tracks
 
     def there(name: str) -> bool:
@@ -328,11 +395,15 @@ def measured_counts(result: Result) -> dict[str, int | None]:
         track = tracks.get("face" if name == "head" else name)
         return track is not None and bool(track.valid.any())
 
-    return {name: n if n or there(name) else None for name, n in modality_counts(result.cues).items()}
+    return {
+        name: n if n or there(name) else None for name, n in modality_counts(result.cues).items()
+    }
 
 
 def score_data(prediction: Prediction) -> dict[str, Any]:
-    """The probability with band, abstain zone and parts; for a not-measured answer no number at all."""
+    """The probability with band, abstain zone and parts; for a not-measured answer no number at
+    all.
+    """
     found: dict[str, Any] = {"status": str(prediction.status), "reason": prediction.reason}
     if prediction.status is Status.NOT_MEASURED:
         return found | {"p": None, "band": None, "zone": None, "parts": []}
@@ -343,7 +414,9 @@ def score_data(prediction: Prediction) -> dict[str, Any]:
         return [round(v, 4) for v in values] if all(math.isfinite(v) for v in values) else None
 
     parts = [
-        {"name": e.name, "value": _round(e.value, 4), "unit": e.unit} for e in prediction.evidence if e.kind == "part"
+        {"name": e.name, "value": _round(e.value, 4), "unit": e.unit}
+        for e in prediction.evidence
+        if e.kind == "part"
     ]
     p = round(float(prediction.probs[1]), 4)
     return found | {"p": p, "band": pair("band"), "zone": pair("abstain"), "parts": parts}
@@ -355,11 +428,14 @@ def _located(result: Result, end_s: float) -> dict[str, Any]:
     curve = None
     if score is not None and len(score):
         track = score.values if score.values.ndim == 2 else score.values[:, None]
-        bin_s, means = bin_means(score.times_s, np.where(score.valid[:, None], track, np.nan)[:, -1:], end_s)
+        bin_s, means = bin_means(
+            score.times_s, np.where(score.valid[:, None], track, np.nan)[:, -1:], end_s
+        )
         curve = {"bin_s": round(bin_s, 6), "values": _short(means[:, 0])}
     return {
         "located": result.located,
-        "reason": result.located_reason or ("" if result.located else "no model that locates was asked"),
+        "reason": result.located_reason
+        or ("" if result.located else "no model that locates was asked"),
         "segments": [_segment(s) for s in segments],
         "curve": curve,
         "coded": [_segment(s) for s in result.recording.segments],

@@ -1,4 +1,6 @@
-"""The sentences of the report: what was measured, what the score means, its limits. In plain English."""
+"""The sentences of the report: what was measured, what the score means, its limits. In plain
+English.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +10,37 @@ from typing import Any
 
 import numpy as np
 
-from twomind.reporting.report_data import duration_s, is_action_unit, modality_counts, plain, score_data
+from twomind.reporting.report_data import (
+    duration_s,
+    is_action_unit,
+    modality_counts,
+    plain,
+    score_data,
+)
 from twomind.reporting.result import Result
 from twomind.types import Prediction, Status, Track
 
-DRAWN = "A drawn person, not a real one: numbers here show that the machinery works; they say nothing about real faces."
-MEANING = "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
+DRAWN = (
+    "A drawn person, not a real one: numbers here show that the machinery works; they say "
+    "nothing about real faces."
+)
+MEANING = (
+    "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
+)
 CAPTION = "Words that moved this answer’s score"
 NOT_FOR = (
     "diagnosis, or decisions about a person without a human who looks for themselves",
-    "hiring, supervision at work or marking in education (in the European Union prohibited for emotion recognition)",
+    "hiring, supervision at work or marking in education (in the European Union prohibited for "
+    "emotion recognition)",
     "lie detection, or reading what someone “really” thinks or feels",
     "comparing people or groups: error by group is unknown unless the model’s card states it",
 )
 #: What each part is called, and what it stands for.
 PARTS = {
-    "question": ("The question asked", "how often answers to this question were marked, whoever answered"),
+    "question": (
+        "The question asked",
+        "how often answers to this question were marked, whoever answered",
+    ),
     "length": ("How long the answer is", "its number of words, whatever they are"),
     "content": ("What was said", "hesitation and ambivalence words of this answer"),
     "prevalence": ("The prevalence you set", "shifts every score alike"),
@@ -51,7 +68,8 @@ def plural(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-# --- what was measured -----------------------------------------------------------------------------------------------
+# --- what was measured
+# -----------------------------------------------------------------------------------------------
 
 
 def _face_line(track: Track | None, note: str) -> dict[str, str]:
@@ -81,7 +99,11 @@ def _commonest(track: Track) -> str:
 
 def _voice_line(track: Track | None, note: str) -> dict[str, str]:
     if track is None:
-        return {"what": "Voice", "state": "no", "text": f"Not measured: {note or 'no voice track'}."}
+        return {
+            "what": "Voice",
+            "state": "no",
+            "text": f"Not measured: {note or 'no voice track'}.",
+        }
     if not track.valid.any():
         return {"what": "Voice", "state": "no", "text": f"Not measured: {_commonest(track)}."}
     if "speech" not in track.names:
@@ -89,9 +111,17 @@ def _voice_line(track: Track | None, note: str) -> dict[str, str]:
     step = float(np.median(np.diff(track.times_s))) if len(track) > 1 else 0.01
     speech = float(np.nansum(track.column("speech") >= 0.5)) * step
     if speech <= 0:
-        return {"what": "Voice", "state": "part", "text": "Sound was measured; no speech was found in it."}
+        return {
+            "what": "Voice",
+            "state": "part",
+            "text": "Sound was measured; no speech was found in it.",
+        }
     heard = float(track.valid.sum()) * step
-    return {"what": "Voice", "state": "ok", "text": f"{seconds(speech)} of speech in {seconds(heard)} of sound."}
+    return {
+        "what": "Voice",
+        "state": "ok",
+        "text": f"{seconds(speech)} of speech in {seconds(heard)} of sound.",
+    }
 
 
 def _words_line(result: Result, words: Mapping[str, Any]) -> dict[str, str]:
@@ -99,35 +129,56 @@ def _words_line(result: Result, words: Mapping[str, Any]) -> dict[str, str]:
         return {"what": "Words", "state": "no", "text": f"Not measured: {words['reason']}."}
     n = len(words["items"])
     if not n:
-        return {"what": "Words", "state": "part", "text": "The transcript is there and holds no word."}
+        return {
+            "what": "Words",
+            "state": "part",
+            "text": "The transcript is there and holds no word.",
+        }
     source = f" from {words['source']}" if words["source"] else ""
     text = f"{plural(n, 'word')}{source}."
     if words["spread"]:
         text += f" {' '.join(words['notes'])}"
     if words["reason"]:
         text += f" Note: {words['reason']}."
-    return {"what": "Words", "state": "part" if words["spread"] or words["reason"] else "ok", "text": text}
+    return {
+        "what": "Words",
+        "state": "part" if words["spread"] or words["reason"] else "ok",
+        "text": text,
+    }
 
 
 def measured(result: Result, words: Mapping[str, Any]) -> list[dict[str, str]]:
-    """One line for face, voice, words and cues: a state (``ok``, ``part``, ``no``) and a sentence."""
+    """One line for face, voice, words and cues: a state (``ok``, ``part``, ``no``) and a
+    sentence.
+    """
     tracks, notes = result.features.tracks, result.features.notes
     counts = {k: n for k, n in modality_counts(result.cues).items() if n}
     listed = ", ".join(f"{n} {k}" for k, n in counts.items())
-    cues = f"{plural(len(result.cues), 'cue')} that a coder might mark ({listed})." if counts else "None was found."
+    cues = (
+        f"{plural(len(result.cues), 'cue')} that a coder might mark ({listed})."
+        if counts
+        else "None was found."
+    )
     return [
         _face_line(tracks.get("face"), notes.get("face", "")),
         _voice_line(tracks.get("voice"), notes.get("voice", "")),
         _words_line(result, words),
-        {"what": "Cues", "state": "ok" if counts else "part", "text": f"{cues} A cue is not ambivalence."},
+        {
+            "what": "Cues",
+            "state": "ok" if counts else "part",
+            "text": f"{cues} A cue is not ambivalence.",
+        },
     ]
 
 
-# --- the score -------------------------------------------------------------------------------------------------------
+# --- the score
+# -------------------------------------------------------------------------------------------------------
 
 
 def question_text(question: str | None) -> str:
-    """``7`` → its theme in words, where it is one of the seven; an own prompt as it is; or that it is unknown."""
+    """``7`` → its theme in words, where it is one of the seven; an own prompt as it is; or that it
+    is unknown.
+    """
     from twomind.models.questions import BAH_QUESTIONS, resolve
 
     if question is None or not question.strip():
@@ -144,11 +195,15 @@ def _known_to(model: Mapping[str, Any], question: str | None) -> bool:
     from twomind.models.questions import resolve
 
     used = model.get("settings", {}).get("use_question", True)
-    return bool(used) and ("questions" not in model or resolve(question, tuple(model["questions"])) is not None)
+    return bool(used) and (
+        "questions" not in model or resolve(question, tuple(model["questions"])) is not None
+    )
 
 
 def skill_text(model: Mapping[str, Any], question: str | None) -> str:
-    """How well the model tells answers apart on held-out people, for this kind of question; "" when it does not say."""
+    """How well the model tells answers apart on held-out people, for this kind of question; "" when
+    it does not say.
+    """
     skill = model.get("skill", {})
     known = _known_to(model, question)
     figures = skill.get("known_question" if known else "unknown_or_own_prompt", skill)
@@ -156,10 +211,14 @@ def skill_text(model: Mapping[str, Any], question: str | None) -> str:
     if not isinstance(auc, int | float):
         return ""
     low, high = figures.get("auc_ci") or (None, None)
-    interval = f", 95 % interval {low:.2f} to {high:.2f}" if low is not None and high is not None else ""
+    interval = (
+        f", 95 % interval {low:.2f} to {high:.2f}" if low is not None and high is not None else ""
+    )
     who = "people" if known else "people and to a question that it does not know"
     text = (
-        f"Skill: of two answers of held-out {who}, one marked and one not, it scores the marked one higher in "
+        f"Skill: of two answers of held-out {who}, one marked and one not, it scores the marked "
+        "one "
+        "higher in "
         f"{percent(auc)} of pairs (AUC {auc:.2f}{interval})"
     )
     if isinstance(within, int | float) and known:
@@ -168,7 +227,9 @@ def skill_text(model: Mapping[str, Any], question: str | None) -> str:
 
 
 def _parts(score: Mapping[str, Any], known: bool) -> tuple[list[dict[str, Any]], float | None]:
-    """The parts as bars from the middle, in shares of the widest; and the starting point as a probability."""
+    """The parts as bars from the middle, in shares of the widest; and the starting point as a
+    probability.
+    """
     bars = [p for p in score["parts"] if p["name"] != "baseline" and p["value"] is not None]
     widest = max((abs(p["value"]) for p in bars), default=0.0)
     reach = max(widest, 0.5)
@@ -183,7 +244,12 @@ def _parts(score: Mapping[str, Any], known: bool) -> tuple[list[dict[str, Any]],
         width = 50 * abs(value) / reach
         found.append(
             part
-            | {"label": label, "about": about, "effect": effect, "sign": 0 if small else (1 if value > 0 else -1)}
+            | {
+                "label": label,
+                "about": about,
+                "effect": effect,
+                "sign": 0 if small else (1 if value > 0 else -1),
+            }
             | {"x": round(50 - width if value < 0 else 50, 2), "width": round(width, 2)}
         )
     base = next((p["value"] for p in score["parts"] if p["name"] == "baseline"), None)
@@ -191,12 +257,16 @@ def _parts(score: Mapping[str, Any], known: bool) -> tuple[list[dict[str, Any]],
 
 
 def meaning(model: Mapping[str, Any]) -> str:
-    """What the model's number is: a coder's likely mark, unless the model says otherwise of its own."""
+    """What the model's number is: a coder's likely mark, unless the model says otherwise of its
+    own.
+    """
     return str(model.get("meaning") or MEANING)
 
 
 def _given(prediction: Prediction) -> list[str]:
-    """What a model gave besides parts and words: its word, both sides, the moments that it cites."""
+    """What a model gave besides parts and words: its word, both sides, the moments that
+    it cites.
+    """
     found = []
     for e in prediction.evidence:
         if e.kind == "said":
@@ -204,7 +274,11 @@ def _given(prediction: Prediction) -> list[str]:
         elif e.kind == "side":
             found.append(f"It says, {e.name}")
         elif e.kind == "cited":
-            when = f" at {e.start_s:.1f} to {e.end_s:.1f} s" if math.isfinite(e.start_s) else " (no time known)"
+            when = (
+                f" at {e.start_s:.1f} to {e.end_s:.1f} s"
+                if math.isfinite(e.start_s)
+                else " (no time known)"
+            )
             found.append(f"It cites{when}: {e.name}")
         elif e.kind == "dropped":
             found.append(f"Left out, {e.value:.0f} cited: {e.name}.")
@@ -212,11 +286,17 @@ def _given(prediction: Prediction) -> list[str]:
 
 
 def _changed(result: Result) -> list[str]:
-    """What adaptation did, where a method was used: the answer without it stays beside the one with it."""
+    """What adaptation did, where a method was used: the answer without it stays beside the one with
+    it.
+    """
     if not result.adaptation:
         return []
     plain = result.unadapted
-    without = "not measured" if plain is None or plain.status is Status.NOT_MEASURED else f"{plain.probs[1]:.2f}"
+    without = (
+        "not measured"
+        if plain is None or plain.status is Status.NOT_MEASURED
+        else f"{plain.probs[1]:.2f}"
+    )
     said = str(result.adaptation["said"]) or "not adapted"
     return [f"{said[0].upper()}{said[1:]}. The same model without adaptation: {without}."]
 
@@ -224,17 +304,27 @@ def _changed(result: Result) -> list[str]:
 def _sentences(score: Mapping[str, Any], own_meaning: bool) -> list[str]:
     """What the number says, in frequencies, and what it mostly comes from."""
     if own_meaning:
-        return ["How often answers that score like this one are marked by a coder was not measured."]
+        return [
+            "How often answers that score like this one are marked by a coder was not measured."
+        ]
     found = [
         "Of 100 answers that score like this one, a trained coder would be expected to mark about "
         f"{score['p'] * 100:.0f}."
     ]
     if score["band"]:
         low, high = score["band"]
-        found.append(f"The band, {low:.2f} to {high:.2f}, says how well that share is known (95 %).")
+        found.append(
+            f"The band, {low:.2f} to {high:.2f}, says how well that share is known (95 %)."
+        )
     size = {p["name"]: abs(p["value"]) for p in score["parts"] if p["value"] is not None}
-    if {"question", "length", "content"} <= size.keys() and size["question"] + size["length"] > size["content"]:
-        found.append("Which question was asked and how long the answer is move this score more than what was said.")
+    if {"question", "length", "content"} <= size.keys() and size["question"] + size[
+        "length"
+    ] > size["content"]:
+        found.append(
+            "Which question was asked and how long the answer is move this score more than what "
+            "was "
+            "said."
+        )
     return found
 
 
@@ -265,7 +355,8 @@ def score_text(result: Result) -> dict[str, Any]:
     }
 
 
-# --- limits, what is missing, how it was made ------------------------------------------------------------------------
+# --- limits, what is missing, how it was made
+# ------------------------------------------------------------------------
 
 
 def _card_list(model: Mapping[str, Any], *names: str) -> list[str]:
@@ -285,8 +376,12 @@ def limits(result: Result) -> list[str]:
     """What a reader must not take the score and the cues for."""
     found = _card_list(result.model, "limits", "limitations")
     if not result.located:
-        found.insert(0, "It does not say when: cues and coloured words have times, the score has none.")
-    found.append("Face measures come from the geometry of landmarks: they describe movement, not emotion.")
+        found.insert(
+            0, "It does not say when: cues and coloured words have times, the score has none."
+        )
+    found.append(
+        "Face measures come from the geometry of landmarks: they describe movement, not emotion."
+    )
     population = _card_list(result.model, "population")
     found += [f"Trained on: {text}." for text in population]
     return list(dict.fromkeys(found))
@@ -297,7 +392,9 @@ def not_for(result: Result) -> list[str]:
 
 
 def missing(result: Result, lines: Sequence[Mapping[str, str]]) -> dict[str, list[dict[str, str]]]:
-    """What carries no number: of this answer; action units and kinds of cue that are the same for every answer."""
+    """What carries no number: of this answer; action units and kinds of cue that are the same for
+    every answer.
+    """
     rows = [{"what": m.what, "reason": m.reason} for m in result.not_measured]
     seen = {m["what"] for m in rows}
     rows += [{"what": k, "reason": v} for k, v in result.features.notes.items() if k not in seen]
@@ -323,7 +420,9 @@ def _merged(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     for (head, reason), tails in groups.items():
         names = [t.replace("_", " ") for t in tails if t]
         if len(names) > 1:
-            found.append({"what": head, "reason": f"{reason} ({len(names)} measures: {', '.join(names)})"})
+            found.append(
+                {"what": head, "reason": f"{reason} ({len(names)} measures: {', '.join(names)})"}
+            )
         else:
             found.append({"what": f"{head}: {names[0]}" if names else head, "reason": reason})
     return found
@@ -338,7 +437,10 @@ def made(result: Result) -> dict[str, Any]:
     model = plain({k: v for k, v in result.model.items() if k not in ("numbers", "card")})
     card = result.model.get("card")
     if isinstance(card, Mapping):
-        model = {**{k: plain(v) for k, v in card.items() if not isinstance(v, Mapping | list | tuple)}, **model}
+        model = {
+            **{k: plain(v) for k, v in card.items() if not isinstance(v, Mapping | list | tuple)},
+            **model,
+        }
     settings = plain(dict(result.provenance))
     return {
         "files": {k: v for k, v in files.items() if v not in (None, "", [], {})},

@@ -11,7 +11,9 @@ from twomind.types import Cue, Features, Prediction, Recording, Segment, Track
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """One thing that carries no number, and why. ``what`` is e.g. ``face``, ``words``, ``AU09``, ``probability``."""
+    """One thing that carries no number, and why. ``what`` is e.g. ``face``, ``words``, ``AU09``,
+    ``probability``.
+    """
 
     what: str
     reason: str
@@ -21,13 +23,15 @@ class NotMeasured:
 class Result:
     """One answer, described and estimated.
 
-    ``features.tracks`` holds ``face`` and ``voice`` on their native clocks (one row per decoded frame; one per 10 ms),
-    ``face_relative`` with the same columns relative to the person's neutral, and ``words`` (one row per word).
-    ``located`` is False when the model does not say *when*; ``located_reason`` says why, ``segments`` is then empty and
-    ``frame_score`` None. ``media`` holds n_frames, duration_s, problems and the like; ``neutral`` names where the
-    neutral came from, ``voice_neutral`` the voice's; ``model`` is the model's card as plain values; ``provenance``
-    versions, settings and hashes. Where a method adapted the model, ``unadapted`` is the same model's answer on the
-    same windows without it, and ``adaptation`` says by what method, what it saw, and where the person's state is kept.
+    ``features.tracks`` holds ``face`` and ``voice`` on their native clocks (one row per decoded
+    frame; one per 10 ms), ``face_relative`` with the same columns relative to the person's neutral,
+    and ``words`` (one row per word). ``located`` is False when the model does not say *when*;
+    ``located_reason`` says why, ``segments`` is then empty and ``frame_score`` None. ``media``
+    holds n_frames, duration_s, problems and the like; ``neutral`` names where the neutral came
+    from, ``voice_neutral`` the voice's; ``model`` is the model's card as plain values;
+    ``provenance`` versions, settings and hashes. Where a method adapted the model, ``unadapted`` is
+    the same model's answer on the same windows without it, and ``adaptation`` says by what method,
+    what it saw, and where the person's state is kept.
     """
 
     recording: Recording

@@ -11,7 +11,9 @@ from twomind.reporting.result import Result
 from twomind.types import Status
 
 #: What a probability says, unless the model says otherwise of its own.
-MEANING = "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
+MEANING = (
+    "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
+)
 
 
 def summary_of(result: Result, mark: str) -> dict[str, Any]:
@@ -38,7 +40,9 @@ def summary_of(result: Result, mark: str) -> dict[str, Any]:
         "prediction": {
             "status": str(prediction.status),
             "reason": prediction.reason,
-            "probability": float(prediction.probs[1]) if prediction.status is not Status.NOT_MEASURED else None,
+            "probability": float(prediction.probs[1])
+            if prediction.status is not Status.NOT_MEASURED
+            else None,
             "decision": _decision(result) if ok else None,
             "band_95": [band["low"], band["high"]] if {"low", "high"} <= band.keys() else None,
             "parts_log_odds": {e.name: e.value for e in evidence if e.kind == "part"} or None,
@@ -46,7 +50,11 @@ def summary_of(result: Result, mark: str) -> dict[str, Any]:
             **({} if result.unadapted is None else {"unadapted": _unadapted(result)}),
             "meaning": result.model.get("meaning", MEANING),
         },
-        "located": {"status": result.located, "reason": result.located_reason, "segments": list(result.segments)},
+        "located": {
+            "status": result.located,
+            "reason": result.located_reason,
+            "segments": list(result.segments),
+        },
         "cues": result.summary.get("cue_counts", {}),
         "summary": result.summary,
         "neutral": result.neutral,

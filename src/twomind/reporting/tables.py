@@ -1,7 +1,9 @@
-"""Files a person or a program reads on: tidy tables (CSV, Parquet), cues and segments (CSV, WebVTT), JSON summary.
+"""Files a person or a program reads on: tidy tables (CSV, Parquet), cues and segments (CSV,
+WebVTT), JSON summary.
 
-The long table has one row per time and measure: ``recording, subject, modality, time_s, measure, value, relative, unit,
-valid, reason, neutral``. ``value`` is raw, ``relative`` the same against the person's neutral that ``neutral`` names.
+The long table has one row per time and measure: ``recording, subject, modality, time_s, measure,
+value, relative, unit, valid, reason, neutral``. ``value`` is raw, ``relative`` the same against the
+person's neutral that ``neutral`` names.
 """
 
 from __future__ import annotations
@@ -97,7 +99,9 @@ def write_measures_csv(result: Result, path: Path) -> Path:
             other = result.features.tracks.get(relative)
             for start in range(0, len(track), _BLOCK_ROWS):
                 rows = slice(start, start + _BLOCK_ROWS)
-                file.write(_csv_block(head, track, other, rows, _quoted(_neutral_of(result, modality))))
+                file.write(
+                    _csv_block(head, track, other, rows, _quoted(_neutral_of(result, modality)))
+                )
     return path
 
 
@@ -120,7 +124,10 @@ def write_measures_parquet(result: Result, path: Path) -> Path | None:
         "valid": pa.bool_(),
     }
     schema = pa.schema([(name, kinds[name]) for name in COLUMNS])
-    with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
         for block in _column_blocks(result):
             columns = [_arrow(pa, block[name], kinds[name]) for name in COLUMNS]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
@@ -176,7 +183,12 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow(["" if v is None or (isinstance(v, float) and math.isnan(v)) else _field(v) for v in row])
+        writer.writerow(
+            [
+                "" if v is None or (isinstance(v, float) and math.isnan(v)) else _field(v)
+                for v in row
+            ]
+        )
     return write_text(path, buffer.getvalue())
 
 
@@ -189,22 +201,48 @@ def _field(value: Any) -> Any:
 
 
 def write_cues_csv(result: Result, path: Path) -> Path:
-    columns = ("recording", "subject", "modality", "cue", "start_s", "end_s", "value", "unit", "detail")
+    columns = (
+        "recording",
+        "subject",
+        "modality",
+        "cue",
+        "start_s",
+        "end_s",
+        "value",
+        "unit",
+        "detail",
+    )
     who = (result.recording.id, result.recording.subject)
-    rows = ((*who, c.modality, c.kind, c.start_s, c.end_s, c.value, c.unit, c.detail) for c in result.cues)
+    rows = (
+        (*who, c.modality, c.kind, c.start_s, c.end_s, c.value, c.unit, c.detail)
+        for c in result.cues
+    )
     return write_rows(path, columns, rows)
 
 
 def write_words_csv(result: Result, path: Path) -> Path | None:
-    """One row per word: its time, where the time came from, and what it added to the score (log-odds)."""
+    """One row per word: its time, where the time came from, and what it added to the score
+    (log-odds).
+    """
     if result.features.words is None:
         return None
     moved: dict[tuple[float, str], float] = {}
     for e in result.prediction.evidence:
         if e.kind == "word":
-            moved[(round(e.start_s, 6), e.name)] = moved.get((round(e.start_s, 6), e.name), 0.0) + e.value
+            moved[(round(e.start_s, 6), e.name)] = (
+                moved.get((round(e.start_s, 6), e.name), 0.0) + e.value
+            )
     scored = bool(moved)
-    columns = ("recording", "subject", "word", "start_s", "end_s", "confidence", "time_from", "moved_score_log_odds")
+    columns = (
+        "recording",
+        "subject",
+        "word",
+        "start_s",
+        "end_s",
+        "confidence",
+        "time_from",
+        "moved_score_log_odds",
+    )
     who = (result.recording.id, result.recording.subject)
     rows = (
         (
@@ -226,13 +264,17 @@ ADDITIVE = ("part", "word", "band", "prevalence")
 
 
 def write_evidence_csv(result: Result, path: Path) -> Path | None:
-    """What a model gave besides parts and words (a decision, cited moments with their times); None where nothing."""
+    """What a model gave besides parts and words (a decision, cited moments with their times); None
+    where nothing.
+    """
     found = [e for e in result.prediction.evidence if e.kind not in ADDITIVE]
     if not found:
         return None
     columns = ("recording", "subject", "kind", "name", "value", "unit", "start_s", "end_s")
     who = (result.recording.id, result.recording.subject)
-    return write_rows(path, columns, ((*who, e.kind, e.name, e.value, e.unit, e.start_s, e.end_s) for e in found))
+    return write_rows(
+        path, columns, ((*who, e.kind, e.name, e.value, e.unit, e.start_s, e.end_s) for e in found)
+    )
 
 
 def write_segments_csv(result: Result, path: Path) -> Path:
@@ -271,7 +313,9 @@ def write_vtt(spans: Iterable[Cue | Segment], path: Path) -> Path:
 
 
 def plain(value: Any) -> Any:
-    """Any value as JSON-ready plain values: nan becomes null (JSON has no nan), dataclasses become objects."""
+    """Any value as JSON-ready plain values: nan becomes null (JSON has no nan), dataclasses become
+    objects.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):

@@ -1,8 +1,9 @@
 """Train CLIP-AU: adapter, convolution and head, on frozen embeddings that were computed once.
 
-By default: clips at random times in training and several averaged in validation, people of the validation never in
-training, classes weighted by their rarity, and the epoch that did best in validation is kept. ``TrainSettings.
-released()`` has the released rules instead (validation is then only reported).
+By default: clips at random times in training and several averaged in validation, people of the
+validation never in training, classes weighted by their rarity, and the epoch that did best in
+validation is kept. ``TrainSettings. released()`` has the released rules instead (validation is then
+only reported).
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class TrainSettings:
     val_share: float = 0.2  # of the people, when no validation examples are given
     class_weights: bool = True  # inverse frequency
     wrapped: bool = False  # released: random crops of the frame list, wrapped around
-    keep_by: str = "validation"  # or "training": the last epoch whose training accuracy or macro-F1 improved
+    keep_by: str = (
+        "validation"  # or "training": the last epoch whose training accuracy or macro-F1 improved
+    )
     max_batches: int = 0  # per epoch; 0: all. The released scripts stop after 10
 
     def __post_init__(self) -> None:
@@ -48,13 +51,17 @@ class TrainSettings:
 
     @classmethod
     def released(cls, **changes: Any) -> TrainSettings:
-        """The released rules: no class weights, wrapped crops, kept by training scores, ten batches an epoch."""
+        """The released rules: no class weights, wrapped crops, kept by training scores, ten batches
+        an epoch.
+        """
         plain = cls(class_weights=False, wrapped=True, keep_by="training", max_batches=10)
         return replace(plain, **changes)
 
 
 def rates(y: np.ndarray, said: np.ndarray, n_classes: int) -> tuple[float, float, float]:
-    """Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that occur or are said."""
+    """Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that
+    occur or are said.
+    """
     y, said = np.asarray(y), np.asarray(said)
     recalls, f1s = [], []
     for c in range(n_classes):
@@ -64,7 +71,9 @@ def rates(y: np.ndarray, said: np.ndarray, n_classes: int) -> tuple[float, float
     return float(np.mean(y == said)), float(np.mean(recalls)), float(np.mean(f1s))
 
 
-def split_people(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+def split_people(
+    examples: Sequence[Example], share: float, seed: int
+) -> tuple[list[Example], list[Example]]:
     """Training and validation examples that share no person.
 
     Raises:
@@ -75,13 +84,21 @@ def split_people(examples: Sequence[Example], share: float, seed: int) -> tuple[
         raise BadInput(f"training: expected examples of at least two people, got {len(people)}")
     n = min(max(1, round(share * len(people))), len(people) - 1)
     held = set(np.random.default_rng(seed).permutation(people)[:n].tolist())
-    return [e for e in examples if e.x.subject not in held], [e for e in examples if e.x.subject in held]
+    return [e for e in examples if e.x.subject not in held], [
+        e for e in examples if e.x.subject in held
+    ]
 
 
-def leaves(weights: Mapping[str, Tensor], settings: TrainSettings) -> tuple[dict[str, Tensor], torch.optim.Optimizer]:
-    """Copies of the trained weights that take gradients, with the phrases' features beside them, and AdamW on them."""
+def leaves(
+    weights: Mapping[str, Tensor], settings: TrainSettings
+) -> tuple[dict[str, Tensor], torch.optim.Optimizer]:
+    """Copies of the trained weights that take gradients, with the phrases' features beside them,
+    and AdamW on them.
+    """
     own = {name: weights[name].detach().clone().requires_grad_() for name in parts.TRAINED}
-    optimiser = torch.optim.AdamW(list(own.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(
+        list(own.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
     return {**own, PHRASE_FEATURES: weights[PHRASE_FEATURES]}, optimiser
 
 
@@ -93,7 +110,9 @@ def training_step(
     y: Tensor,
     class_weight: Tensor | None = None,
 ) -> tuple[float, Tensor]:
-    """One step on clips ``(B, T, D)``: the cross-entropy and logits ``(B, C)`` before it. Gradients stay in ``w``."""
+    """One step on clips ``(B, T, D)``: the cross-entropy and logits ``(B, C)`` before it. Gradients
+    stay in ``w``.
+    """
     optimiser.zero_grad()
     rows = parts.clip_rows(w, frames, lengths)
     logits = parts.classify(w, parts.similarities(rows, parts.phrase_rows(w, w[PHRASE_FEATURES])))
@@ -111,7 +130,8 @@ def train(
     validation: Sequence[Example] | None = None,
     progress: Progress | None = None,
 ) -> ClipAu:
-    """A trained copy of ``model``, with a card of how it went. ``validation`` None: some people are held out.
+    """A trained copy of ``model``, with a card of how it went. ``validation`` None: some people are
+    held out.
 
     Windows without a valid row of the model's track are left out, and counted in the card.
 
@@ -126,19 +146,28 @@ def train(
         held = [e for e in validation if not _absent(model, e.x)]
     both = {e.x.subject for e in usable} & {e.x.subject for e in held}
     if both:
-        raise BadInput(f"training: {len(both)} people are in training and validation: {', '.join(sorted(both)[:3])}")
+        raise BadInput(
+            f"training: {len(both)} people are in training and validation: "
+            f"{', '.join(sorted(both)[:3])}"
+        )
     n_classes = len(model.task.classes)
     counts = np.bincount([e.y for e in usable], minlength=n_classes)
     if np.count_nonzero(counts) < 2:
-        raise BadInput(f"training: expected examples of at least two classes, got {counts.tolist()} per class")
-    rarity = torch.tensor(counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)), dtype=torch.float32)
+        raise BadInput(
+            f"training: expected examples of at least two classes, got {counts.tolist()} per class"
+        )
+    rarity = torch.tensor(
+        counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)), dtype=torch.float32
+    )
     w, optimiser = leaves(model.weights, settings)
     rng = np.random.default_rng(settings.seed)
     best: tuple[float, ...] = (-1.0, -1.0)
     kept, chosen = dict(model.weights), 0
     history: list[dict[str, Any]] = []
     for epoch in range(settings.epochs):
-        loss, told = _epoch(model, w, optimiser, usable, settings, rng, rarity if settings.class_weights else None)
+        loss, told = _epoch(
+            model, w, optimiser, usable, settings, rng, rarity if settings.class_weights else None
+        )
         now = {name: value.detach().clone() for name, value in w.items()}
         row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
         if held:
@@ -164,7 +193,8 @@ def train(
         "n_left_out": len(examples) + len(validation or ()) - len(usable) - len(held),
         "epoch": chosen,
         "history": history,
-        "scores": "training: accuracy, mean recall, macro-F1; validation: the same and the cross-entropy",
+        "scores": "training: accuracy, mean recall, macro-F1; validation: the same and the "
+        "cross-entropy",
     }
     drawn = model.drawn or all(e.x.drawn for e in usable)
     return replace(model, weights=kept, drawn=drawn, card={**model.card, "training": card})
@@ -193,19 +223,27 @@ def _epoch(
         clips = [training_clip(model, e.x, settings, rng) for e in batch]
         values, lengths = padded(clips, model.dim)
         y = torch.tensor([e.y for e in batch])
-        loss, logits = training_step(w, optimiser, torch.from_numpy(values), torch.from_numpy(lengths), y, class_weight)
+        loss, logits = training_step(
+            w, optimiser, torch.from_numpy(values), torch.from_numpy(lengths), y, class_weight
+        )
         losses.append(loss)
         ys += y.tolist()
         said += logits.argmax(dim=-1).tolist()
     return float(np.mean(losses)), rates(np.array(ys), np.array(said), len(model.task.classes))
 
 
-def training_clip(model: ClipAu, x: Features, settings: TrainSettings, rng: np.random.Generator) -> np.ndarray:
-    """One clip ``(t, D)`` of a window at a random time; released: a random place in the list of frames, wrapped."""
+def training_clip(
+    model: ClipAu, x: Features, settings: TrainSettings, rng: np.random.Generator
+) -> np.ndarray:
+    """One clip ``(t, D)`` of a window at a random time; released: a random place in the list of
+    frames, wrapped.
+    """
     track = x.tracks[model.track]
     if settings.wrapped:
         valid = np.flatnonzero(track.valid)
-        rows = valid[released_rows(len(valid), 1, model.clips.n_frames, int(rng.integers(len(valid))))]
+        rows = valid[
+            released_rows(len(valid), 1, model.clips.n_frames, int(rng.integers(len(valid))))
+        ]
     else:
         (rows,) = clips_of(track, model.clips, rng)
     clip: np.ndarray = track.values[rows]

@@ -1,7 +1,8 @@
 """Frame embeddings of a data set, and one CLIP-AU per fold, trained once.
 
-The models lie in one folder, named by what they were trained on: the rows, labels and people of the fold's
-source, the encoder, the settings and the code. So folds with the same source people share one, and a run goes on.
+The models lie in one folder, named by what they were trained on: the rows, labels and people of the
+fold's source, the encoder, the settings and the code. So folds with the same source people share
+one, and a run goes on.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def encoder_of(name: str) -> Encoder:
 
 @lru_cache(maxsize=1)
 def opened(root: Path, name: str | None) -> tuple[Any, dict[str, Recording]]:
-    """A data set and its recordings by id, listed once per process: a listing may open every film for its length."""
+    """A data set and its recordings by id, listed once per process: a listing may open every film
+    for its length.
+    """
     from twomind.datasets import open_dataset
 
     dataset = open_dataset(root, name)
@@ -51,7 +54,9 @@ def opened(root: Path, name: str | None) -> tuple[Any, dict[str, Recording]]:
 
 @dataclass(frozen=True)
 class Filmed:
-    """recording id → rows of its film or face crops, kept in the store; picklable, for worker processes."""
+    """recording id → rows of its film or face crops, kept in the store; picklable, for worker
+    processes.
+    """
 
     root: Path
     name: str | None
@@ -76,7 +81,9 @@ class Filmed:
 
 
 def remembered(reading: Any, recording: str, read: Callable[[str], Features]) -> Features:
-    """The rows of a recording, read once per process as long as they fit into :data:`REMEMBERED_BYTES`."""
+    """The rows of a recording, read once per process as long as they fit into
+    :data:`REMEMBERED_BYTES`.
+    """
     key = (reading, recording)
     if key not in _remembered:
         found = read(recording)
@@ -89,7 +96,9 @@ def remembered(reading: Any, recording: str, read: Callable[[str], Features]) ->
 
 @dataclass(frozen=True)
 class FoldModels:
-    """fold → CLIP-AU trained on its source people; its validation people choose the epoch. Kept under ``folder``."""
+    """fold → CLIP-AU trained on its source people; its validation people choose the epoch. Kept
+    under ``folder``.
+    """
 
     labels: Any  # twomind.evaluation.windows.Labels
     reading: Callable[[str], Features]
@@ -107,12 +116,16 @@ class FoldModels:
         place = self.folder / self._key(source, validation)
         if not (place / FILE).is_file():
             task: Task = self.labels.task
-            fresh = new_model(encoder_of(self.encoder), task, clips=self.clips, seed=self.settings.seed)
+            fresh = new_model(
+                encoder_of(self.encoder), task, clips=self.clips, seed=self.settings.seed
+            )
             train(fresh, source, self.settings, validation=validation or None).save(place)
         return ClipAu.load(place).allowing_drawn(self.allow_real)
 
     def _examples(self, recordings: Sequence[str]) -> tuple[Example, ...]:
-        return self.labels.examples(recordings, lambda recording: self.labels.windows.cut(self.reading(recording)))
+        return self.labels.examples(
+            recordings, lambda recording: self.labels.windows.cut(self.reading(recording))
+        )
 
     def _key(self, source: Sequence[Example], validation: Sequence[Example]) -> str:
         from twomind.core.store import settings_hash
@@ -129,7 +142,10 @@ class FoldModels:
                 for part in (track.values, track.times_s, track.valid):
                     rows.update(np.ascontiguousarray(part).tobytes())
             rows.update(b"/")
-        code = [Path(str(m.__file__)).read_bytes() for m in (clip_au, clip_au_clips, clip_au_parts, clip_au_train)]
+        code = [
+            Path(str(m.__file__)).read_bytes()
+            for m in (clip_au, clip_au_clips, clip_au_parts, clip_au_train)
+        ]
         own = {
             "rows": rows.hexdigest(),
             "task": asdict(self.labels.task),
@@ -141,7 +157,9 @@ class FoldModels:
         return settings_hash(own)[:24]
 
 
-def make_rows(reading: Callable[[str], Features], folds: Sequence[Fold], workers: int, tell: Any) -> None:
+def make_rows(
+    reading: Callable[[str], Features], folds: Sequence[Fold], workers: int, tell: Any
+) -> None:
     """Every recording of the folds is drawn or decoded, and embedded, once.
 
     Raises:
@@ -150,13 +168,17 @@ def make_rows(reading: Callable[[str], Features], folds: Sequence[Fold], workers
     parts = ("train", "val", "neutral", "target", "few", "test")
     todo = list(dict.fromkeys(i for fold in folds for part in parts for i in getattr(fold, part)))
     failed = []
-    for n, done in enumerate(engine.run(partial(_touch, reading), todo, engine.n_workers(workers, len(todo))), 1):
+    for n, done in enumerate(
+        engine.run(partial(_touch, reading), todo, engine.n_workers(workers, len(todo))), 1
+    ):
         if not done.ok:
             failed.append(f"{done.item}: {done.error}")
         if n % 50 == 0 or n == len(todo):
             tell("frame embeddings", n, len(todo))
     if failed:
-        message = f"{len(failed)} of {len(todo)} recordings could not be embedded; first: {failed[0]}"
+        message = (
+            f"{len(failed)} of {len(todo)} recordings could not be embedded; first: {failed[0]}"
+        )
         if len(failed) == len(todo):
             raise BadInput(message)
         raise Partial(f"{message}. The others are kept; run again to try only what is missing")
@@ -166,8 +188,11 @@ def _touch(reading: Callable[[str], Features], recording: str) -> None:
     reading(recording)
 
 
-def make_models(models: FoldModels, folds: Sequence[Fold], workers: int, tell: Any) -> list[dict[str, Any]]:
-    """Each distinct model of the folds is trained once, before any method asks for it; how each went.
+def make_models(
+    models: FoldModels, folds: Sequence[Fold], workers: int, tell: Any
+) -> list[dict[str, Any]]:
+    """Each distinct model of the folds is trained once, before any method asks for it; how each
+    went.
 
     Raises:
         BadInput: one could not be trained.
@@ -175,7 +200,9 @@ def make_models(models: FoldModels, folds: Sequence[Fold], workers: int, tell: A
     distinct = list({(f.train, f.val): f for f in folds}.values())
     found: list[dict[str, Any]] = []
     work = partial(_card, models)
-    for n, done in enumerate(engine.run(work, distinct, engine.n_workers(workers, len(distinct))), 1):
+    for n, done in enumerate(
+        engine.run(work, distinct, engine.n_workers(workers, len(distinct))), 1
+    ):
         if not done.ok or done.result is None:
             raise BadInput(f"CLIP-AU of fold {done.item.name!r}: {done.error}")
         tell(f"CLIP-AU of fold {done.item.name} and those with its source people", n, len(distinct))
@@ -231,10 +258,11 @@ def prepare(
     workers: int,
     tell: Callable[[str, float, float], None],
 ) -> tuple[Callable[[str], Features], FoldModels, str, list[dict[str, Any]]]:
-    """The reading of embeddings, the models of the folds, the encoder's name, and how training went; all made and kept.
+    """The reading of embeddings, the models of the folds, the encoder's name, and how training
+    went; all made and kept.
 
-    Raises:
-        BadInput: the encoder is not there, or knows drawn people only and somebody is real. MissingWeights, Offline:
+    Raises: BadInput: the encoder is not there, or knows drawn people only and somebody is real.
+        MissingWeights, Offline:
             its weights are not there. Partial: some recordings could not be embedded.
     """
     from twomind.core import synthetic

@@ -1,4 +1,6 @@
-"""Read a checkpoint of the original CLIP-AU code: adapter, convolution and head; nothing in it is executed."""
+"""Read a checkpoint of the original CLIP-AU code: adapter, convolution and head; nothing in it is
+executed.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +17,37 @@ from twomind.models.clip_au.phrases import Phrase, released_phrases
 from twomind.models.clip_au.recogniser import ClipAu, new_model
 from twomind.types import AMBIVALENCE, Task
 
-#: Modules of the original class that its computation never uses; the checkpoints carry ``temporal_proj``.
+#: Modules of the original class that its computation never uses; the checkpoints carry
+#: ``temporal_proj``.
 DEAD = (
-    *("temporal_proj", "au_classifier", "subject_adapter", "pos_embed", "class_to_au", "dropout", "logit_scale"),
+    *(
+        "temporal_proj",
+        "au_classifier",
+        "subject_adapter",
+        "pos_embed",
+        "class_to_au",
+        "dropout",
+        "logit_scale",
+    ),
     *("alpha", "fusion_alpha"),
 )
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The trained weights of an original ``.pth`` by name (a dict of state dicts, or one flat state dict).
+    """The trained weights of an original ``.pth`` by name (a dict of state dicts, or one flat state
+    dict).
 
-    Raises:
-        BadInput: not such a file, weights are missing from it, or it holds something that is not known.
+    Raises: BadInput: not such a file, weights are missing from it, or it holds something that is
+        not known.
     """
     import torch
 
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise BadInput(f"{path}: expected a checkpoint that holds only weights; it cannot be read: {error}") from error
+        raise BadInput(
+            f"{path}: expected a checkpoint that holds only weights; it cannot be read: {error}"
+        ) from error
     if not isinstance(found, Mapping):
         raise BadInput(f"{path}: expected a dict of state dicts, got {type(found).__name__}")
     flat = dict(_flat(found))
@@ -51,17 +65,26 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in tree.items():
-        found += _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+        found += (
+            _flat(value, f"{prefix}{name}.")
+            if isinstance(value, Mapping)
+            else [(f"{prefix}{name}", value)]
+        )
     return found
 
 
 def import_checkpoint(
-    path: Path, encoder: Encoder, phrases: tuple[Phrase, ...] | None = None, task: Task = AMBIVALENCE
+    path: Path,
+    encoder: Encoder,
+    phrases: tuple[Phrase, ...] | None = None,
+    task: Task = AMBIVALENCE,
 ) -> ClipAu:
-    """A model with the weights of an original checkpoint on ``encoder`` (the CLIP that it was trained on).
+    """A model with the weights of an original checkpoint on ``encoder`` (the CLIP that it was
+    trained on).
 
-    ``phrases`` should be the very ones of its training: the head reads similarities by position, and the adapter has
-    seen no other words. Without them, ours stand in (:func:`released_phrases`), which its card says.
+    ``phrases`` should be the very ones of its training: the head reads similarities by position,
+    and the adapter has seen no other words. Without them, ours stand in (:func:`released_phrases`),
+    which its card says.
 
     Raises:
         BadInput: the file, or its sizes, do not fit.
@@ -74,5 +97,8 @@ def import_checkpoint(
                 f"{path}, {name}: expected {tuple(model.weights[name].shape)} for this encoder and "
                 f"{len(model.phrases)} phrases, got {tuple(value.shape)}"
             )
-    card = {"imported": path.name, "phrases": "given" if phrases else "this project's wording, not the original's"}
+    card = {
+        "imported": path.name,
+        "phrases": "given" if phrases else "this project's wording, not the original's",
+    }
     return replace(model, weights={**model.weights, **weights}, drawn=encoder.drawn_only, card=card)

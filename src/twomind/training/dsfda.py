@@ -1,7 +1,8 @@
 """Train DSFDA's source model on labelled pictures of source people.
 
-By default the classes' loss also trains the expression encoder, as the authors draw it; ``TrainSettings.released()``
-has the released rules. Target data has no part here, and the number of epochs is fixed: nothing is chosen by labels.
+By default the classes' loss also trains the expression encoder, as the authors draw it;
+``TrainSettings.released()`` has the released rules. Target data has no part here, and the number of
+epochs is fixed: nothing is chosen by labels.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Labelled pictures of source people: ``x (N, 3, P, P)`` in [0, 1], ``y (N,)`` classes, ``people (N,)`` names."""
+    """Labelled pictures of source people: ``x (N, 3, P, P)`` in [0, 1], ``y (N,)`` classes,
+    ``people (N,)`` names.
+    """
 
     x: Tensor
     y: np.ndarray
@@ -61,11 +64,16 @@ class Pictures:
     def __post_init__(self) -> None:
         n = len(self.x)
         if len(self.y) != n or len(self.people) != n:
-            raise BadInput(f"training: expected {n} classes and people, got {len(self.y)} and {len(self.people)}")
+            raise BadInput(
+                f"training: expected {n} classes and people, got {len(self.y)} and "
+                f"{len(self.people)}"
+            )
 
     @property
     def names(self) -> list[str]:
-        """The people in a fixed order (the ancestor's order came from a set, so its identities changed per process)."""
+        """The people in a fixed order (the ancestor's order came from a set, so its identities
+        changed per process).
+        """
         return sorted({str(p) for p in self.people})
 
 
@@ -77,7 +85,10 @@ def partners(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     classes = np.unique(y)
     if len(classes) < 2:
-        raise BadInput(f"DSFDA pairs: expected pictures of at least two classes, got class {classes.tolist()} only")
+        raise BadInput(
+            f"DSFDA pairs: expected pictures of at least two classes, got class {classes.tolist()} "
+            "only"
+        )
     found = np.zeros(len(y), int)
     for c in classes:
         others = np.flatnonzero(y != c)
@@ -96,7 +107,8 @@ def train(
     drawn: bool = False,
     neutral: int = 0,
 ) -> Dsfda:
-    """A trained source model with prototypes. ``keep`` is a file that an interrupted training goes on from.
+    """A trained source model with prototypes. ``keep`` is a file that an interrupted training goes
+    on from.
 
     Raises:
         BadInput: pictures of one class or one person only, or of another size.
@@ -106,10 +118,14 @@ def train(
     if len(people) < 2:
         raise BadInput(f"training: expected pictures of at least two people, got {len(people)}")
     if tuple(data.x.shape[1:]) != (3, size.px, size.px):
-        raise BadInput(f"training: expected pictures (3, {size.px}, {size.px}), got {tuple(data.x.shape[1:])}")
+        raise BadInput(
+            f"training: expected pictures (3, {size.px}, {size.px}), got {tuple(data.x.shape[1:])}"
+        )
     y_id = torch.tensor([people.index(str(p)) for p in data.people])
     y = torch.from_numpy(np.asarray(data.y, np.int64))
-    training = steps.start(net.new_weights(size, len(task.classes), len(people), settings.seed), settings.learning_rate)
+    training = steps.start(
+        net.new_weights(size, len(task.classes), len(people), settings.seed), settings.learning_rate
+    )
     mark = repr((asdict(settings) | {"epochs": 0}, asdict(size), people, len(data.x), task.classes))
     first, history = _resume(keep, training, mark)
     for epoch in range(first, settings.epochs):
@@ -127,7 +143,9 @@ def train(
         "per_class": np.bincount(data.y, minlength=len(task.classes)).tolist(),
         "history": history,
     }
-    return Dsfda(task, w, size, prototypes, classes, neutral=neutral, drawn=drawn, card={"training": card})
+    return Dsfda(
+        task, w, size, prototypes, classes, neutral=neutral, drawn=drawn, card={"training": card}
+    )
 
 
 def _epoch(
@@ -139,7 +157,9 @@ def _epoch(
     settings: TrainSettings,
     epoch: int,
 ) -> dict[str, float]:
-    """Mean of every loss over one pass. Randomness is a function of seed and epoch, so a resumed run is the same."""
+    """Mean of every loss over one pass. Randomness is a function of seed and epoch, so a resumed
+    run is the same.
+    """
     rng = np.random.default_rng((settings.seed, epoch))
     torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
     partner = torch.from_numpy(partners(data.y, rng))
@@ -157,10 +177,15 @@ def _epoch(
         noises = tuple(net.noise_maps(size, len(i), torch_rng) for _ in range(3))
         for name, value in steps.source_step(training, batch, noises, rules, torch_rng).items():  # type: ignore[arg-type]
             sums.setdefault(name, []).append(value)
-    return {"epoch": float(epoch), **{name: float(np.mean(values)) for name, values in sums.items()}}
+    return {
+        "epoch": float(epoch),
+        **{name: float(np.mean(values)) for name, values in sums.items()},
+    }
 
 
-def _save(path: Path, training: steps.Training, mark: str, epoch: int, history: Sequence[dict[str, float]]) -> None:
+def _save(
+    path: Path, training: steps.Training, mark: str, epoch: int, history: Sequence[dict[str, float]]
+) -> None:
     arrays = {f"w.{k}": v.detach().numpy() for k, v in training.w.items()}
     n_steps = {}
     for group, optimiser in training.optimisers.items():
@@ -168,19 +193,30 @@ def _save(path: Path, training: steps.Training, mark: str, epoch: int, history: 
         for name in names:
             moments = optimiser.state.get(training.w[name])
             if moments:
-                arrays |= {f"m.{name}": moments["exp_avg"].numpy(), f"v.{name}": moments["exp_avg_sq"].numpy()}
+                arrays |= {
+                    f"m.{name}": moments["exp_avg"].numpy(),
+                    f"v.{name}": moments["exp_avg_sq"].numpy(),
+                }
                 n_steps[group] = int(moments["step"])
-    write_arrays(path, arrays, {"mark": mark, "epoch": epoch, "history": list(history), "n_steps": n_steps})
+    write_arrays(
+        path, arrays, {"mark": mark, "epoch": epoch, "history": list(history), "n_steps": n_steps}
+    )
 
 
-def _resume(path: Path | None, training: steps.Training, mark: str) -> tuple[int, list[dict[str, Any]]]:
-    """Weights and moments of an interrupted training of the same settings; 0 and nothing when there is none."""
+def _resume(
+    path: Path | None, training: steps.Training, mark: str
+) -> tuple[int, list[dict[str, Any]]]:
+    """Weights and moments of an interrupted training of the same settings; 0 and nothing when there
+    is none.
+    """
     if path is None or not path.is_file():
         return 0, []
     arrays, meta = read_arrays(path)
     if meta.get("mark") != mark:
         raise BadInput(
-            f"{path}: expected an interrupted training of these settings and pictures; remove it or rename it"
+            f"{path}: expected an interrupted training of these settings and pictures; remove it "
+            "or "
+            "rename it"
         )
     with torch.no_grad():
         for name, value in training.w.items():

@@ -1,7 +1,8 @@
 """Every loss of DSFDA as a pure function, and the terms of one generator update.
 
-Letters: ``g`` is the generated picture, of the identity of ``x_id`` and the expression of ``x_expr`` (a picture, or in
-adaptation a stored prototype). Factors are those of the released code, which are TDGAN's.
+Letters: ``g`` is the generated picture, of the identity of ``x_id`` and the expression of
+``x_expr`` (a picture, or in adaptation a stored prototype). Factors are those of the released code,
+which are TDGAN's.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def identity_critic(real: Tensor, y: Tensor, generated: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of the critic on real pictures with their people, and on generated ones with its last class."""
+    """Cross-entropy of the critic on real pictures with their people, and on generated ones with
+    its last class.
+    """
     last = generated.new_full((len(generated),), generated.shape[1] - 1, dtype=torch.long)
     return F.cross_entropy(real, y), F.cross_entropy(generated, last)
 
@@ -99,7 +102,8 @@ def generator_terms(
     rng: torch.Generator | None = None,
     real_features: Tensor | None = None,
 ) -> tuple[Terms, tuple[Tensor, Tensor]]:
-    """The terms of a source step as released, and the two rebuilt pictures. Gradients flow through ``made``.
+    """The terms of a source step as released, and the two rebuilt pictures. Gradients flow through
+    ``made``.
 
     ``real_features`` are the identity critic's of ``x_id``; None: as it is now.
     """
@@ -107,12 +111,16 @@ def generator_terms(
     if real_features is None:
         real_features = net.encode(w, "identity_critic.trunk", x_id).detach()
     _, expr_logits = net.judge(w, "expression_critic", made.picture, rng)
-    # The person read off the generated picture, with the person's own expression, must give the person's picture.
+    # The person read off the generated picture, with the person's own expression, must give the
+    # person's picture.
     own_expression = net.encode(w, "expression", x_id)
     rebuilt_id = net.decode(w, own_expression, net.encode(w, "identity", made.picture), noises[1])
-    # The expression read off the generated picture, with the other's identity, must give the other's picture.
+    # The expression read off the generated picture, with the other's identity, must give the
+    # other's picture.
     other_identity = net.encode(w, "identity", x_expr)
-    rebuilt_expr = net.decode(w, net.encode(w, "expression", made.picture), other_identity, noises[2])
+    rebuilt_expr = net.decode(
+        w, net.encode(w, "expression", made.picture), other_identity, noises[2]
+    )
     terms = Terms(
         cross_entropy(critic_logits, y_id),
         cross_entropy(expr_logits, y_expr),
@@ -134,8 +142,9 @@ def target_terms(
 ) -> tuple[Terms, Tensor]:
     """The terms of a target step with prototypes, and the expression map of the generated picture.
 
-    No source picture is there to rebuild: the expression cycle compares feature maps, that of the generated picture
-    with the prototype it was made from. As the authors draw it, the rebuilt picture has the perceptual term.
+    No source picture is there to rebuild: the expression cycle compares feature maps, that of the
+    generated picture with the prototype it was made from. As the authors draw it, the rebuilt
+    picture has the perceptual term.
     """
     _, critic_logits = net.judge(w, "identity_critic", made.picture, rng)
     _, expr_logits = net.judge(w, "expression_critic", made.picture, rng)

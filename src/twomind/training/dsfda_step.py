@@ -1,6 +1,8 @@
-"""One training step of DSFDA, at the source and at a person. Leaves and optimisers are the caller's and are moved.
+"""One training step of DSFDA, at the source and at a person. Leaves and optimisers are the caller's
+and are moved.
 
-The released order: the expression head, the two critics, then the generator with the critics as they are now.
+The released order: the expression head, the two critics, then the generator with the critics as
+they are now.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures of the identity branch with whose they are, and of the expression branch with their classes."""
+    """Pictures of the identity branch with whose they are, and of the expression branch with their
+    classes.
+    """
 
     x_id: Tensor  # (B, 3, P, P)
     y_id: Tensor  # (B,)
@@ -49,13 +53,16 @@ class Training:
         return {name: value.detach().clone() for name, value in self.w.items()}
 
 
-def start(weights: Mapping[str, Tensor], learning_rate: float, groups: Iterable[str] = tuple(GROUPS)) -> Training:
+def start(
+    weights: Mapping[str, Tensor], learning_rate: float, groups: Iterable[str] = tuple(GROUPS)
+) -> Training:
     """Copies of the weights; those of the named groups are trained."""
     groups = tuple(groups)
     trained = {p for g in groups for p in GROUPS[g]}
     w = {k: v.detach().clone().requires_grad_(net.part(k) in trained) for k, v in weights.items()}
     made: dict[str, torch.optim.Optimizer] = {
-        g: torch.optim.Adam(list(net.of_parts(w, *GROUPS[g]).values()), lr=learning_rate) for g in groups
+        g: torch.optim.Adam(list(net.of_parts(w, *GROUPS[g]).values()), lr=learning_rate)
+        for g in groups
     }
     return Training(w, made)
 
@@ -74,7 +81,8 @@ class Rules:
     """What one step does."""
 
     factors: losses.Factors = field(default_factory=losses.Factors)
-    #: whether the classes' loss also trains the expression encoder; in the released code its gradient is cleared
+    #: whether the classes' loss also trains the expression encoder; in the released code its
+    #: gradient is cleared
     expr_loss_trains_encoder: bool = True
     update_identity_critic: bool = True
     update_expression_critic: bool = True
@@ -90,21 +98,32 @@ def source_step(
     rules: Rules,
     rng: torch.Generator | None = None,
 ) -> dict[str, float]:
-    """One step on labelled pictures, and every loss of it. ``rng`` draws dropout; None: no dropout."""
+    """One step on labelled pictures, and every loss of it. ``rng`` draws dropout; None:
+    no dropout.
+    """
     w = training.w
     made = losses.generate(w, batch.x_id, net.encode(w, "expression", batch.x_expr), noises[0])
-    expr_cls = losses.cross_entropy(net.classify(w, "head", made.expression.detach(), rng), batch.y_expr)
+    expr_cls = losses.cross_entropy(
+        net.classify(w, "head", made.expression.detach(), rng), batch.y_expr
+    )
     said = {"expr_cls": expr_cls}
     _move(training, "head", expr_cls)
-    # As recorded: the real side of the perceptual term is what the identity critic saw before its update.
+    # As recorded: the real side of the perceptual term is what the identity critic saw before its
+    # update.
     with torch.no_grad():
         real = net.encode(w, "identity_critic.trunk", batch.x_id)
     said |= _critics(training, batch, made.picture.detach(), rules, rng)
-    terms, _ = losses.generator_terms(w, made, batch.x_id, batch.x_expr, batch.y_id, batch.y_expr, noises, rng, real)
+    terms, _ = losses.generator_terms(
+        w, made, batch.x_id, batch.x_expr, batch.y_id, batch.y_expr, noises, rng, real
+    )
     total = terms.total(rules.factors)
-    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {"generator": total}
+    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {
+        "generator": total
+    }
     if rules.expr_loss_trains_encoder:
-        total = total + losses.cross_entropy(net.classify(w, "head", made.expression, rng), batch.y_expr)
+        total = total + losses.cross_entropy(
+            net.classify(w, "head", made.expression, rng), batch.y_expr
+        )
     _move(training, "generator", total)
     return {name: float(value.detach()) for name, value in said.items()}
 
@@ -150,10 +169,11 @@ def target_step(
 ) -> dict[str, float]:
     """One step of the adaptation with prototypes, and every loss of it.
 
-    The identity critic tells the person (class 0) from generated pictures (class 1). The expression critic stays as the
-    source left it: there is one real class here, and a critic trained on it alone would say that to everything.
-    ``generated_trains_head``: the generated pictures, with their prototypes' classes, also train the recogniser.
-    Without ``with_head`` only the expression encoder of it moves.
+    The identity critic tells the person (class 0) from generated pictures (class 1). The expression
+    critic stays as the source left it: there is one real class here, and a critic trained on it
+    alone would say that to everything. ``generated_trains_head``: the generated pictures, with
+    their prototypes' classes, also train the recogniser. Without ``with_head`` only the expression
+    encoder of it moves.
     """
     w = training.w
     y_id = batch.y_prototype.new_zeros(len(batch.x))
@@ -169,12 +189,17 @@ def target_step(
     said = {"critic_real": on_real, "critic_generated": on_fake, "expr_neutral": said_neutral}
     recognised = said_neutral
     if generated_trains_head:
-        # Of the picture, not of how it was made: the recogniser learns what it sees, the generator does not help it.
+        # Of the picture, not of how it was made: the recogniser learns what it sees, the generator
+        # does not help it.
         shown = net.encode(w, "expression", made.picture.detach())
-        said["expr_generated"] = losses.cross_entropy(net.classify(w, "head", shown, rng), batch.y_prototype)
+        said["expr_generated"] = losses.cross_entropy(
+            net.classify(w, "head", shown, rng), batch.y_prototype
+        )
         recognised = recognised + said["expr_generated"]
     total = terms.total(factors)
-    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {"generator": total}
+    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {
+        "generator": total
+    }
     if with_head:
         # Read before the generator moves the encoder below it.
         head = list(net.of_parts(w, "head").values())

@@ -1,4 +1,6 @@
-"""Train a fusion model on labelled people: losses on rows and recordings, stopping and calibration on other people."""
+"""Train a fusion model on labelled people: losses on rows and recordings, stopping and calibration
+on other people.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,9 @@ IMBALANCE = ("weights", "focal", "none")
 SELECT = ("ap", "macro_f1", "loss")
 
 
-#: Epochs whose mean figure decides when to stop. A handful of validation people can like one epoch by accident, and
-#: then the small steps at the end, in which a network settles, are never taken (``docs/fusion-study.md``).
+#: Epochs whose mean figure decides when to stop. A handful of validation people can like one epoch
+#: by accident, and then the small steps at the end, in which a network settles, are never taken
+#: (``docs/fusion-study.md``).
 SMOOTH = 5
 
 
@@ -42,11 +45,16 @@ def settings_for(config: FusionConfig, **given: Any) -> loop.TrainSettings:
 class FitSettings:
     """What is optimised, beside how (``TrainSettings``)."""
 
-    imbalance: str = "weights"  # classes by inverse frequency, undone after training; "focal": gamma below; "none"
+    # classes by inverse frequency, undone after training; "focal": gamma below; "none"
+    imbalance: str = "weights"
     gamma: float = 2.0
     frame_weight: float = 1.0  # of the loss on coded rows
-    video_weight: float = 0.3  # of the loss on whole recordings; few labels that a network soon knows by heart
-    select: str = "ap"  # of validation people: mean over recordings and rows; "macro_f1", or minus the "loss"
+    video_weight: float = (
+        0.3  # of the loss on whole recordings; few labels that a network soon knows by heart
+    )
+    select: str = (
+        "ap"  # of validation people: mean over recordings and rows; "macro_f1", or minus the "loss"
+    )
 
     def __post_init__(self) -> None:
         if self.imbalance not in IMBALANCE:
@@ -68,11 +76,18 @@ def _weights(items: Sequence[Item], n_classes: int, fit: FitSettings) -> _Weight
         return _Weights(np.ones(n_classes), np.ones(n_classes))
     frames = np.concatenate([i.frame_y[i.frame_y >= 0] for i in items])
     videos = np.array([i.y for i in items if i.y >= 0], int)
-    return _Weights(*(loop.class_weights(y, n_classes) if len(y) else np.ones(n_classes) for y in (frames, videos)))
+    return _Weights(
+        *(
+            loop.class_weights(y, n_classes) if len(y) else np.ones(n_classes)
+            for y in (frames, videos)
+        )
+    )
 
 
 def _drop(batch: Batch, config: FusionConfig, unknown: int) -> Batch:
-    """Questions taken away at random; of a released variant also modalities, never the last that a recording has."""
+    """Questions taken away at random; of a released variant also modalities, never the last that a
+    recording has.
+    """
     mask = dict(batch.mask)
     if config.released and config.modality_dropout and len(mask) > 1:
         has = _measured(batch)
@@ -89,9 +104,11 @@ def _measured(batch: Batch) -> Tensor:
 
 
 def _views(has: Tensor) -> Tensor:
-    """Recordings as they are, once with each modality alone and, of three or more, once with some drawn at random.
+    """Recordings as they are, once with each modality alone and, of three or more, once with some
+    drawn at random.
 
-    Which modalities are seen ``(V, B, M)``. Without the last, the level of a pair would be nobody's to learn.
+    Which modalities are seen ``(V, B, M)``. Without the last, the level of a pair would be nobody's
+    to learn.
     """
     n = has.shape[1]
     alone = torch.eye(n, dtype=torch.bool).to(has.device)
@@ -108,42 +125,61 @@ class Objective:
     """Loss on items and figures of validation people, as the training loop wants them."""
 
     def __init__(
-        self, train: Sequence[Item], val: Sequence[Item], recipe: Recipe, task: Task, fit: FitSettings
+        self,
+        train: Sequence[Item],
+        val: Sequence[Item],
+        recipe: Recipe,
+        task: Task,
+        fit: FitSettings,
     ) -> None:
         self.train, self.val, self.recipe, self.task, self.fit = train, val, recipe, task, fit
         self.weights = _weights(train, len(task.classes), fit)
 
     def loss(self, module: nn.Module, items: Sequence[int]) -> Tensor:
-        """Of a batch of training items, questions dropped: as they are, and with some modalities only.
+        """Of a batch of training items, questions dropped: as they are, and with some modalities
+        only.
 
-        A network that always sees everything leans on what is easiest to learn and knows little without it (Wang et
-        al. 2020, who give each modality a loss of its own). Here that loss is of the same head with the others absent,
-        so it also learns absence. (Dropout by modality, Neverova et al. 2016, rarely leaves one by itself.)
+        A network that always sees everything leans on what is easiest to learn and knows little
+        without it (Wang et al. 2020, who give each modality a loss of its own). Here that loss is
+        of the same head with the others absent, so it also learns absence. (Dropout by modality,
+        Neverova et al. 2016, rarely leaves one by itself.)
         """
         assert isinstance(module, FusionNet)
         device = module.video_bias.device
         chosen = [self.train[i] for i in items]
-        batch = _drop(collate([i.grid for i in chosen]), module.config, len(self.recipe.questions)).to(device)
+        batch = _drop(
+            collate([i.grid for i in chosen]), module.config, len(self.recipe.questions)
+        ).to(device)
         frame_y, y = (t.to(device) for t in _labels(chosen, batch.frames.shape[1]))
         share = module.config.partial
         if module.config.released or not share or len(batch.mask) < 2:
             return self._loss(module, batch, frame_y, y)
         return self._views(module, batch, frame_y, y, share)
 
-    def _views(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor, share: float) -> Tensor:
-        """``1 - share`` times the loss of recordings as they are, ``share`` times the mean over the other views."""
+    def _views(
+        self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor, share: float
+    ) -> Tensor:
+        """``1 - share`` times the loss of recordings as they are, ``share`` times the mean over the
+        other views.
+        """
         has = _measured(batch)
         keep = _views(has)
         n = len(keep)
         out = net(batch, keep=keep)
         batch = Batch({}, {}, batch.frames.repeat(n, 1), batch.question.repeat(n))
         rows, logits = (
-            v.unflatten(0, (n, -1)) for v in (net.frame_logits(out.frame, batch.question), net.video(out, batch)[1])
+            v.unflatten(0, (n, -1))
+            for v in (net.frame_logits(out.frame, batch.question), net.video(out, batch)[1])
         )
         # A recording that lacks a modality teaches nothing about it.
         there = keep.any(dim=-1)
         losses = [
-            self._loss_of(rows[v], logits[v], frame_y.masked_fill(~there[v][:, None], -1), y.masked_fill(~there[v], -1))
+            self._loss_of(
+                rows[v],
+                logits[v],
+                frame_y.masked_fill(~there[v][:, None], -1),
+                y.masked_fill(~there[v], -1),
+            )
             for v in range(n)
         ]
         return (1 - share) * losses[0] + share * torch.stack(losses[1:]).mean()
@@ -157,7 +193,9 @@ class Objective:
         """Of logits of rows ``(B, T, C)`` and recordings ``(B, C)``."""
         fit, gamma = self.fit, self.fit.gamma if self.fit.imbalance == "focal" else 0.0
         coded, known = frame_y >= 0, y >= 0
-        total = fit.frame_weight * loop.weighted_loss(rows[coded], frame_y[coded], _on(self.weights.frame, rows), gamma)
+        total = fit.frame_weight * loop.weighted_loss(
+            rows[coded], frame_y[coded], _on(self.weights.frame, rows), gamma
+        )
         total = total + fit.video_weight * loop.weighted_loss(
             logits[known], y[known], _on(self.weights.video, rows), gamma
         )
@@ -172,12 +210,16 @@ class Objective:
         for name, labels, probs in (("video", y, p), ("frame", frame_y, frame_p)):
             if len(labels):
                 found[f"macro_f1_{name}"] = loop.macro_f1(labels, probs.argmax(axis=1), n)
-                found[f"ap_{name}"] = loop.average_precision((labels > 0).astype(int), 1 - probs[:, 0])
+                found[f"ap_{name}"] = loop.average_precision(
+                    (labels > 0).astype(int), 1 - probs[:, 0]
+                )
         chosen = [v for k, v in found.items() if k.startswith(self.fit.select) and math.isfinite(v)]
         score = float(np.mean(chosen)) if chosen and self.fit.select != "loss" else -loss
         return {**found, "score": score}
 
-    def _val(self, net: FusionNet) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], float]:
+    def _val(
+        self, net: FusionNet
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], float]:
         device = net.video_bias.device
         ys, ps, fys, fps, losses = [], [], [], [], []
         for at in range(0, len(self.val), 16):
@@ -194,7 +236,11 @@ class Objective:
             fys.append(frame_y[coded].cpu().numpy())
             fps.append(rows[coded].float().cpu().numpy())
         loss = sum(losses) / len(self.val)
-        return (np.concatenate(ys), np.concatenate(ps)), (np.concatenate(fys), np.concatenate(fps)), loss
+        return (
+            (np.concatenate(ys), np.concatenate(ps)),
+            (np.concatenate(fys), np.concatenate(fps)),
+            loss,
+        )
 
 
 def _on(weights: np.ndarray, like: Tensor) -> Tensor:
@@ -228,7 +274,9 @@ def fit(
     _check(train, val, task)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        net = FusionNet(config, recipe, len(task.classes), fit_scales([i.grid for i in train], recipe))
+        net = FusionNet(
+            config, recipe, len(task.classes), fit_scales([i.grid for i in train], recipe)
+        )
     objective = Objective(train, val, recipe, task, how)
     mark = {
         "data": [data_mark(train), data_mark(val)],
@@ -276,7 +324,8 @@ def _check(train: Sequence[Item], val: Sequence[Item], task: Task) -> None:
     present = {int(c) for i in train for c in (i.y, *i.frame_y) if c >= 0}
     if len(present) < 2:
         raise BadInput(
-            f"fusion: the training people show {len(present)} of the classes {', '.join(task.classes)}; two are needed"
+            f"fusion: the training people show {len(present)} of the classes "
+            f"{', '.join(task.classes)}; two are needed"
         )
     if both := sorted({i.subject for i in train} & {i.subject for i in val}):
         raise BadInput(f"fusion: {both[0]} is both among the training and the validation people")
@@ -316,7 +365,8 @@ def _reference(net: FusionNet, train: Sequence[Item]) -> dict[str, Any]:
     return {"reference": {"content": (w[:, :d] @ pooled).tolist(), "question": asked.tolist()}}
 
 
-# --- calibration on people who were not trained on -------------------------------------------------------------------
+# --- calibration on people who were not trained on
+# -------------------------------------------------------------------
 
 
 def _log_prior(y: np.ndarray, n_classes: int) -> np.ndarray:
@@ -325,7 +375,9 @@ def _log_prior(y: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def _slope(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
-    """The temperature: how much of what moves the logits away from the prior held-out people bear out, in [.1, 5]."""
+    """The temperature: how much of what moves the logits away from the prior held-out people bear
+    out, in [.1, 5].
+    """
     from scipy.optimize import minimize_scalar
 
     def loss(s: float) -> float:
@@ -335,8 +387,11 @@ def _slope(y: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
     return float(minimize_scalar(loss, bounds=(0.1, 5.0), method="bounded").x)
 
 
-def _slope_offset(y: np.ndarray, logits: np.ndarray, prior: np.ndarray, share: np.ndarray) -> tuple[float, np.ndarray]:
-    """As :func:`_slope`, with a free level per class: rows are many enough for it, recordings are not.
+def _slope_offset(
+    y: np.ndarray, logits: np.ndarray, prior: np.ndarray, share: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """As :func:`_slope`, with a free level per class: rows are many enough for it, recordings are
+    not.
 
     ``share (N,)``: how much each row counts; they sum to 1.
     """
@@ -346,14 +401,21 @@ def _slope_offset(y: np.ndarray, logits: np.ndarray, prior: np.ndarray, share: n
 
     def loss(v: np.ndarray) -> float:
         p = softmax(prior + np.exp(v[0]) * (logits - prior) + np.r_[0.0, v[1:]])
-        return float(-share @ np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))) + 1e-3 * float(v @ v)
+        return float(-share @ np.log(np.maximum(p[np.arange(len(y)), y], 1e-12))) + 1e-3 * float(
+            v @ v
+        )
 
-    found = minimize(loss, np.zeros(n), bounds=[(np.log(0.1), np.log(5.0)), *[(-3.0, 3.0)] * (n - 1)]).x
+    found = minimize(
+        loss, np.zeros(n), bounds=[(np.log(0.1), np.log(5.0)), *[(-3.0, 3.0)] * (n - 1)]
+    ).x
     return float(np.exp(found[0])), np.r_[0.0, found[1:]]
 
 
-def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weights: _Weights) -> dict[str, Any]:
-    """Undo the class weights, then set the temperature on validation people; written into the network's last layer.
+def calibrate(
+    net: FusionNet, train: Sequence[Item], val: Sequence[Item], weights: _Weights
+) -> dict[str, Any]:
+    """Undo the class weights, then set the temperature on validation people; written into the
+    network's last layer.
 
     Returns what was done, with risk and coverage of the calibrated answers, for the card.
     """
@@ -382,13 +444,17 @@ def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weight
     if len(coded_train) and len(frame_y):
         logits = np.concatenate([r.logits[fy >= 0] for r, fy in rows])
         log_w, prior = np.log(np.maximum(weights.frame, 1e-6)), _log_prior(coded_train, n)
-        # Where whole recordings are told apart well, their level is nobody's; what is said of a part shows it.
+        # Where whole recordings are told apart well, their level is nobody's; what is said of a
+        # part shows it.
         alone, alone_y = _alone(net, val)
         half = 0.5 if len(alone_y) else 1.0
         share = np.r_[
-            np.full(len(frame_y), half / len(frame_y)), np.full(len(alone_y), (1 - half) / max(len(alone_y), 1))
+            np.full(len(frame_y), half / len(frame_y)),
+            np.full(len(alone_y), (1 - half) / max(len(alone_y), 1)),
         ]
-        s, level = _slope_offset(np.r_[frame_y, alone_y], np.concatenate([logits, alone]) - log_w, prior, share)
+        s, level = _slope_offset(
+            np.r_[frame_y, alone_y], np.concatenate([logits, alone]) - log_w, prior, share
+        )
         offset = prior * (1 - s) - s * log_w + level
         with torch.no_grad():
             net.frame_slope.fill_(s)
@@ -405,7 +471,9 @@ def calibrate(net: FusionNet, train: Sequence[Item], val: Sequence[Item], weight
 
 
 def _alone(net: FusionNet, val: Sequence[Item]) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and labels of coded rows with each modality alone ``(N, C), (N,)``; none of a model not trained so."""
+    """Logits and labels of coded rows with each modality alone ``(N, C), (N,)``; none of a model
+    not trained so.
+    """
     names, found, ys = net.recipe.modalities, [np.empty((0, net.n_classes))], [np.empty(0, int)]
     if len(names) > 1 and net.config.partial and not net.config.released:
         for item in val:
@@ -418,7 +486,9 @@ def _alone(net: FusionNet, val: Sequence[Item]) -> tuple[np.ndarray, np.ndarray]
 
 
 def _threshold(y: np.ndarray, p: np.ndarray) -> float:
-    """Share of "any class but the first" from which a row is marked: best macro-F1 of validation people's rows."""
+    """Share of "any class but the first" from which a row is marked: best macro-F1 of validation
+    people's rows.
+    """
     odds, truth = 1 - p[:, 0], (y > 0).astype(int)
     candidates = np.unique(np.quantile(odds, np.linspace(0.02, 0.98, 49)))
     scores = [loop.macro_f1(truth, (odds > c).astype(int), 2) for c in candidates]
@@ -426,5 +496,7 @@ def _threshold(y: np.ndarray, p: np.ndarray) -> float:
 
 
 def with_card(model: FusionRecogniser, figures: Mapping[str, Any]) -> FusionRecogniser:
-    """The model with figures of held-out people on its card (``located``, ``skill`` …), made in the room ``score``."""
+    """The model with figures of held-out people on its card (``located``, ``skill`` …), made in the
+    room ``score``.
+    """
     return replace(model, card={**model.card, **figures})

@@ -1,6 +1,8 @@
-"""Labelled recordings for fusion training: from a data set's fold, described, on the recipe's grid; and on disk.
+"""Labelled recordings for fusion training: from a data set's fold, described, on the recipe's grid;
+and on disk.
 
-Labels come from the data set and reach training and ``score`` only. A label of -1 means: nobody coded it.
+Labels come from the data set and reach training and ``score`` only. A label of -1 means: nobody
+coded it.
 """
 
 from __future__ import annotations
@@ -27,12 +29,16 @@ class LabelledSet(Protocol):
 
     def label(self, task_name: str, recording_id: str) -> int | None: ...
 
-    def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray: ...
+    def frame_labels(
+        self, task_name: str, recording_id: str, times_s: np.ndarray
+    ) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
 class Item:
-    """One recording of one person: its grid, the label of the whole (-1: none), labels per row ``(T,)`` (-1: none)."""
+    """One recording of one person: its grid, the label of the whole (-1: none), labels per row
+    ``(T,)`` (-1: none).
+    """
 
     recording: str
     subject: str
@@ -44,7 +50,10 @@ class Item:
 
     def __post_init__(self) -> None:
         if self.frame_y.shape != (len(self.grid),):
-            raise ValueError(f"Item {self.recording!r}: expected frame_y ({len(self.grid)},), got {self.frame_y.shape}")
+            raise ValueError(
+                f"Item {self.recording!r}: expected frame_y ({len(self.grid)},), got "
+                f"{self.frame_y.shape}"
+            )
 
 
 @dataclass(frozen=True)
@@ -74,11 +83,23 @@ def item_of(x: Features, recipe: Recipe, y: Any, frame_labels: Any, n_classes: i
     if frame_labels is not None:
         given = np.asarray(frame_labels, float)
         if given.shape != frame_y.shape:
-            raise BadInput(f"{x.recording}: expected {len(frame_y)} frame labels, got the shape {given.shape}")
+            raise BadInput(
+                f"{x.recording}: expected {len(frame_y)} frame labels, got the shape {given.shape}"
+            )
         frame_y = np.where(np.isnan(given), -1, given).astype(int)
         if len(frame_y) and not (frame_y.min() >= -1 and frame_y.max() < n_classes):
-            raise BadInput(f"{x.recording}: expected frame labels 0 … {n_classes - 1}, or -1 where not coded")
-    return Item(x.recording, x.subject, x.question, grid, _class(y, n_classes, x.recording), frame_y, x.drawn)
+            raise BadInput(
+                f"{x.recording}: expected frame labels 0 … {n_classes - 1}, or -1 where not coded"
+            )
+    return Item(
+        x.recording,
+        x.subject,
+        x.question,
+        grid,
+        _class(y, n_classes, x.recording),
+        frame_y,
+        x.drawn,
+    )
 
 
 def middles(x: Features, recipe: Recipe) -> np.ndarray:
@@ -96,15 +117,18 @@ def training_set(
 ) -> tuple[list[Item], list[Skipped]]:
     """Described and labelled recordings of one part of a fold, in the order of ``ids``.
 
-    Left out with their reason: recordings that cannot be described, have no label, or of which nothing that the recipe
-    reads was measured.
+    Left out with their reason: recordings that cannot be described, have no label, or of which
+    nothing that the recipe reads was measured.
 
     Raises:
         BadInput: an id is not in the data set.
     """
     known = {r.id: r for r in dataset.recordings()}
     if absent := [i for i in ids if i not in known]:
-        raise BadInput(f"the fold names {len(absent)} recording(s) that the data set lacks: {', '.join(absent[:3])}")
+        raise BadInput(
+            f"the fold names {len(absent)} recording(s) that the data set lacks: "
+            f"{', '.join(absent[:3])}"
+        )
     items: list[Item] = []
     skipped: list[Skipped] = []
     for n, name in enumerate(ids):
@@ -129,7 +153,10 @@ def labelled(dataset: LabelledSet, task: Task, x: Features, recipe: Recipe) -> I
         BadInput: a label is none of the task's classes.
     """
     times_s = middles(x, recipe)
-    y, frame_y = dataset.label(task.name, x.recording), dataset.frame_labels(task.name, x.recording, times_s)
+    y, frame_y = (
+        dataset.label(task.name, x.recording),
+        dataset.frame_labels(task.name, x.recording, times_s),
+    )
     item = item_of(x, recipe, y, frame_y, len(task.classes))
     if reason := why_empty(x, item.grid, recipe):
         return Skipped(x.recording, reason)
@@ -148,10 +175,14 @@ def apart(fold: Fold, subjects: Mapping[str, str]) -> None:
     people = {name: {subjects[i] for i in ids if i in subjects} for name, ids in parts.items()}
     for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
         if both := sorted(people[a] & people[b]):
-            raise BadInput(f"fold {fold.name!r}: {len(both)} person(s) in both {a} and {b}, for example {both[0]}")
+            raise BadInput(
+                f"fold {fold.name!r}: {len(both)} person(s) in both {a} and {b}, for example "
+                f"{both[0]}"
+            )
 
 
-# --- on disk, so that folds and seeds can be trained in processes of their own --------------------------------------
+# --- on disk, so that folds and seeds can be trained in processes of their own
+# --------------------------------------
 
 
 def write_items(path: Path, items: Sequence[Item], recipe: Recipe) -> Path:
@@ -174,7 +205,11 @@ def write_items(path: Path, items: Sequence[Item], recipe: Recipe) -> Path:
         }
         for i in items
     ]
-    return write_arrays(path, arrays, {"format": FORMAT, "recipe": recipe.sha256, "hop_s": recipe.hop_s, "items": rows})
+    return write_arrays(
+        path,
+        arrays,
+        {"format": FORMAT, "recipe": recipe.sha256, "hop_s": recipe.hop_s, "items": rows},
+    )
 
 
 def read_items(path: Path, recipe: Recipe) -> list[Item]:
@@ -198,7 +233,13 @@ def read_items(path: Path, recipe: Recipe) -> list[Item]:
         )
         items.append(
             Item(
-                row["recording"], row["subject"], row["question"], grid, row["y"], arrays["frame_y"][cut], row["drawn"]
+                row["recording"],
+                row["subject"],
+                row["question"],
+                grid,
+                row["y"],
+                arrays["frame_y"][cut],
+                row["drawn"],
             )
         )
         at += row["n"]

@@ -1,8 +1,10 @@
-"""The one training loop: any torch module, a loss on a list of items, a figure on validation people.
+"""The one training loop: any torch module, a loss on a list of items, a figure on validation
+people.
 
-It knows nothing of the model. It stops early on the validation figure, keeps the best weights, can be killed at any
-time and goes on to the same weights bit for bit: the checkpoint holds weights, best weights, optimiser, random state
-and the place in the order of items (safetensors and JSON). It runs on CPU or GPU, in mixed precision on GPU only.
+It knows nothing of the model. It stops early on the validation figure, keeps the best weights, can
+be killed at any time and goes on to the same weights bit for bit: the checkpoint holds weights,
+best weights, optimiser, random state and the place in the order of items (safetensors and JSON). It
+runs on CPU or GPU, in mixed precision on GPU only.
 """
 
 from __future__ import annotations
@@ -65,7 +67,10 @@ def pick_device(asked: str) -> torch.device:
     if asked == "auto":
         asked = "cuda" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise BadInput(f"device {asked}: torch sees no GPU here; use --device cpu, or a torch built for your GPU")
+        raise BadInput(
+            f"device {asked}: torch sees no GPU here; use --device cpu, or a torch built for your "
+            "GPU"
+        )
     return torch.device(asked)
 
 
@@ -111,9 +116,10 @@ def train(
 ) -> Trained:
     """Train ``module`` in place on items ``0 … n_items``; return the best weights.
 
-    ``loss(module, items)`` is a scalar; it may draw from torch's random state (dropout), and from nothing else.
-    ``validate(module)`` returns figures of validation people, of which ``score`` (higher is better) decides. ``mark``
-    names data and model: a checkpoint of another mark is refused. The module is left with the best weights.
+    ``loss(module, items)`` is a scalar; it may draw from torch's random state (dropout), and from
+    nothing else. ``validate(module)`` returns figures of validation people, of which ``score``
+    (higher is better) decides. ``mark`` names data and model: a checkpoint of another mark is
+    refused. The module is left with the best weights.
 
     Raises:
         BadInput: the checkpoint at hand is of other data or settings; the loss is not finite.
@@ -121,7 +127,9 @@ def train(
     device = pick_device(settings.device)
     # The spacing of checkpoints and the device's number change no weight of a run.
     plain = {k: v for k, v in asdict(settings).items() if k != "checkpoint_every_s"}
-    full_mark = settings_hash({"settings": plain, "device": device.type, "of": dict(mark), "n": n_items})
+    full_mark = settings_hash(
+        {"settings": plain, "device": device.type, "of": dict(mark), "n": n_items}
+    )
     module.to(device)
     optimiser = _optimiser(module, settings)
     best = _copy(module)
@@ -139,12 +147,17 @@ def train(
 
         n_steps = math.ceil(n_items / settings.batch)
         first = _first_epoch(settings)
-        while run.epoch < settings.epochs and run.epoch - max(run.best_epoch, first) <= settings.patience:
+        while (
+            run.epoch < settings.epochs
+            and run.epoch - max(run.best_epoch, first) <= settings.patience
+        ):
             order = order_of(n_items, settings.seed, run.epoch)
             while run.step < n_steps:
                 items = order[run.step * settings.batch : (run.step + 1) * settings.batch].tolist()
                 at = run.epoch * n_steps + run.step
-                run.total_loss += _step(module, optimiser, loss, items, settings, device, at, n_steps)
+                run.total_loss += _step(
+                    module, optimiser, loss, items, settings, device, at, n_steps
+                )
                 run.step += 1
                 if progress is not None:
                     progress("training", run.epoch + run.step / n_steps, settings.epochs)
@@ -165,7 +178,9 @@ def train(
     module.load_state_dict(best)
     module.eval()
     weights = {k: v.detach().cpu().contiguous() for k, v in best.items()}
-    return Trained(weights, run.best, run.best_epoch, tuple(run.history), time.perf_counter() - started)
+    return Trained(
+        weights, run.best, run.best_epoch, tuple(run.history), time.perf_counter() - started
+    )
 
 
 def _step(
@@ -186,7 +201,9 @@ def _step(
     with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
         value = loss(module, items)
     if not torch.isfinite(value):
-        raise BadInput(f"training: the loss became {float(value)} at step {at}; use a lower learning rate")
+        raise BadInput(
+            f"training: the loss became {float(value)} at step {at}; use a lower learning rate"
+        )
     value.backward()
     nn.utils.clip_grad_norm_(module.parameters(), settings.clip)
     optimiser.step()
@@ -194,9 +211,11 @@ def _step(
 
 
 def _first_epoch(settings: TrainSettings) -> int:
-    """The first epoch whose weights may be kept: the one in which the steps have reached their full length.
+    """The first epoch whose weights may be kept: the one in which the steps have reached their full
+    length.
 
-    Before, a network has hardly moved, and a few validation people can like it by accident: then training would stop.
+    Before, a network has hardly moved, and a few validation people can like it by accident: then
+    training would stop.
     """
     return 0 if settings.optimiser == "sgd" else min(settings.epochs // 10, settings.epochs - 1)
 
@@ -215,7 +234,11 @@ def _optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimi
     trained = [p for p in module.parameters() if p.requires_grad]
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
-            trained, settings.lr, momentum=0.9, nesterov=True, weight_decay=min(settings.weight_decay, 1e-4)
+            trained,
+            settings.lr,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=min(settings.weight_decay, 1e-4),
         )
     return torch.optim.AdamW(trained, settings.lr, weight_decay=settings.weight_decay)
 
@@ -232,7 +255,8 @@ def _random_state(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-# --- checkpoints -----------------------------------------------------------------------------------------------------
+# --- checkpoints
+# -----------------------------------------------------------------------------------------------------
 
 
 def _save(
@@ -267,7 +291,9 @@ def _save(
         "scalars": scalars,
         "shapes": shapes,
     }
-    write_arrays(path, {k: np.atleast_1d(v.detach().cpu().numpy()) for k, v in arrays.items()}, meta)
+    write_arrays(
+        path, {k: np.atleast_1d(v.detach().cpu().numpy()) for k, v in arrays.items()}, meta
+    )
 
 
 def _resume(
@@ -275,14 +301,20 @@ def _resume(
 ) -> tuple[_Run, dict[str, Tensor]]:
     arrays, meta = read_arrays(path)
     if meta.get("format") != FORMAT:
-        raise BadInput(f"{path}: expected a training checkpoint ({FORMAT}), got {meta.get('format')!r}")
+        raise BadInput(
+            f"{path}: expected a training checkpoint ({FORMAT}), got {meta.get('format')!r}"
+        )
     if meta["mark"] != mark:
         raise BadInput(
-            f"{path}: this checkpoint is of other data, model or settings. Give the ones it was begun with, another "
+            f"{path}: this checkpoint is of other data, model or settings. Give the ones it was "
+            "begun with, another "
             "--out, or remove it to begin anew"
         )
-    # Copies of their own: memory that a file library aligned otherwise may take another code path in torch.
-    tensors = {k: torch.from_numpy(v.copy()).reshape(meta["shapes"][k]).clone() for k, v in arrays.items()}
+    # Copies of their own: memory that a file library aligned otherwise may take another code path
+    # in torch.
+    tensors = {
+        k: torch.from_numpy(v.copy()).reshape(meta["shapes"][k]).clone() for k, v in arrays.items()
+    }
 
     def under(prefix: str) -> dict[str, Tensor]:
         return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
@@ -292,24 +324,33 @@ def _resume(
     for key, value in {**under("optimiser/"), **meta["scalars"]}.items():
         index, name = key.split("/")
         state.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": json.loads(json.dumps(meta["groups"]))})
+    optimiser.load_state_dict(
+        {"state": state, "param_groups": json.loads(json.dumps(meta["groups"]))}
+    )
     torch.set_rng_state(tensors["random/cpu"])
     if device.type == "cuda" and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"], device)
     return _Run(**meta["run"]), {k: v.to(device) for k, v in under("best/").items()}
 
 
-# --- losses and figures that any model can use -----------------------------------------------------------------------
+# --- losses and figures that any model can use
+# -----------------------------------------------------------------------
 
 
 def class_weights(y: np.ndarray, n_classes: int) -> np.ndarray:
-    """Inverse frequency of each class, with mean 1 over the items ``(C,)``; a class that is not there weighs 0."""
+    """Inverse frequency of each class, with mean 1 over the items ``(C,)``; a class that is not
+    there weighs 0.
+    """
     n = np.bincount(y, minlength=n_classes).astype(float)
     return np.where(n > 0, n.sum() / np.maximum(n, 1) / max((n > 0).sum(), 1), 0.0)
 
 
-def weighted_loss(logits: Tensor, y: Tensor, weights: Tensor | None = None, gamma: float = 0.0) -> Tensor:
-    """Cross entropy of ``logits (N, C)``, ``y (N,)``, with class weights, or focal with ``gamma`` (Lin et al. 2017)."""
+def weighted_loss(
+    logits: Tensor, y: Tensor, weights: Tensor | None = None, gamma: float = 0.0
+) -> Tensor:
+    """Cross entropy of ``logits (N, C)``, ``y (N,)``, with class weights, or focal with ``gamma``
+    (Lin et al. 2017).
+    """
     if not len(y):
         return logits.sum() * 0.0
     log_p = F.log_softmax(logits.float(), dim=-1).gather(1, y[:, None])[:, 0]

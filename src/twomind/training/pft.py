@@ -1,7 +1,9 @@
-"""SFDA-PFT's source stage on cached features (arXiv 2508.09202): a translator of one person's features into others'.
+"""SFDA-PFT's source stage on cached features (arXiv 2508.09202): a translator of one person's
+features into others'.
 
-The features are what the model's last layer reads (``model.run``), computed once; the translator works between them and
-that layer. About half a million weights at 512 dimensions, seconds on a processor.
+The features are what the model's last layer reads (``model.run``), computed once; the translator
+works between them and that layer. About half a million weights at 512 dimensions, seconds on a
+processor.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ try:
 except ImportError as error:
     raise MissingExtra("torch", "SFDA-PFT") from error
 
-#: Names of the translator's weights in a source summary begin with this and the variant: ``pft.corrected.layers.0…``.
+#: Names of the translator's weights in a source summary begin with this and the variant:
+#: ``pft.corrected.layers.0…``.
 PREFIX = "pft"
 VARIANTS = {"corrected": "residual", "released": "mlp"}
 
@@ -45,7 +48,9 @@ class SourceSettings:
 
     def __post_init__(self) -> None:
         if self.variant not in VARIANTS:
-            raise BadInput(f"PFT variant: expected one of {', '.join(VARIANTS)}, got {self.variant!r}")
+            raise BadInput(
+                f"PFT variant: expected one of {', '.join(VARIANTS)}, got {self.variant!r}"
+            )
 
     @property
     def kind(self) -> str:
@@ -58,13 +63,19 @@ def logits_of(z: Tensor, head: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def train_translator(
-    z: Tensor, y: Tensor, people: np.ndarray, head: tuple[Tensor, Tensor], settings: SourceSettings | None = None
+    z: Tensor,
+    y: Tensor,
+    people: np.ndarray,
+    head: tuple[Tensor, Tensor],
+    settings: SourceSettings | None = None,
 ) -> tuple[dict[str, Tensor], list[float]]:
-    """A translator's weights and the mean loss of each epoch, from source features ``(N, D)`` with classes and people.
+    """A translator's weights and the mean loss of each epoch, from source features ``(N, D)`` with
+    classes and people.
 
-    Corrected: each person's features are translated and compared, by their moments, with those of another person drawn
-    anew in every epoch; the label and the frozen model's logits hold the content. Released: only the logits of the
-    frozen model are imitated, from a random start, because the released style term moves nothing.
+    Corrected: each person's features are translated and compared, by their moments, with those of
+    another person drawn anew in every epoch; the label and the frozen model's logits hold the
+    content. Released: only the logits of the frozen model are imitated, from a random start,
+    because the released style term moves nothing.
 
     Raises:
         BadInput: fewer than two people (nobody to translate into).
@@ -88,7 +99,17 @@ def train_translator(
                 rows = rng.permutation(rows_of[person])
                 for at in range(0, len(rows), settings.batch):
                     i = torch.from_numpy(rows[at : at + settings.batch])
-                    each.append(_step(w, optimiser, z[i], y[i], z[torch.from_numpy(rows_of[other])], fixed, settings))
+                    each.append(
+                        _step(
+                            w,
+                            optimiser,
+                            z[i],
+                            y[i],
+                            z[torch.from_numpy(rows_of[other])],
+                            fixed,
+                            settings,
+                        )
+                    )
             history.append(float(np.mean(each)))
     return {k: v.detach() for k, v in w.items()}, history
 
@@ -106,7 +127,11 @@ def _step(
     said = logits_of(moved, head)
     loss = s.lambda_expr * losses.keep_prediction(logits_of(z, head), said, s.expr)
     if s.variant == "corrected":
-        loss = loss + s.lambda_ce * F.cross_entropy(said, y) + s.lambda_style * losses.moments(z_other, moved)
+        loss = (
+            loss
+            + s.lambda_ce * F.cross_entropy(said, y)
+            + s.lambda_style * losses.moments(z_other, moved)
+        )
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -127,7 +152,9 @@ def adapt_translator(
     expr: str = "mse_logits",
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """The translator after some epochs on one person's features ``(N, D)``; ``with_ce``: known to be neutral."""
+    """The translator after some epochs on one person's features ``(N, D)``; ``with_ce``: known to
+    be neutral.
+    """
     w = {k: v.detach().clone().requires_grad_() for k, v in weights.items()}
     optimiser = torch.optim.Adam(list(w.values()), lr=learning_rate)
     rng, z = np.random.default_rng(seed), z.detach()
@@ -148,7 +175,9 @@ def adapt_translator(
 def source_summary(
     model: Any, settings: SourceSettings | None = None
 ) -> Callable[[tuple[Example, ...]], dict[str, np.ndarray]]:
-    """What the harness calls at the source site: the translator's weights leave it, and no feature."""
+    """What the harness calls at the source site: the translator's weights leave it, and
+    no feature.
+    """
     settings = settings or SourceSettings()
 
     def summary(source: tuple[Example, ...]) -> dict[str, np.ndarray]:
@@ -158,7 +187,9 @@ def source_summary(
         with torch.no_grad():
             z, _ = model.run([e.x for e in usable])
         people = np.array([e.x.subject for e in usable])
-        w, _ = train_translator(z, torch.tensor([e.y for e in usable]), people, model.head(), settings)
+        w, _ = train_translator(
+            z, torch.tensor([e.y for e in usable]), people, model.head(), settings
+        )
         return {f"{PREFIX}.{settings.variant}.{name}": value.numpy() for name, value in w.items()}
 
     return summary
@@ -178,10 +209,14 @@ def from_summary(summary: Mapping[str, np.ndarray], variant: str, dim: int) -> d
     }
     if not found:
         raise BadInput(
-            f"sfda-pft: expected a {variant} translator ({start}…) in the source summary, got {sorted(summary)}; "
+            f"sfda-pft: expected a {variant} translator ({start}…) in the source summary, got "
+            f"{sorted(summary)}; "
             "make it with twomind.training.pft.source_summary"
         )
     if tuple(found["layers.0.weight"].shape) != (dim, dim):
         got = tuple(found["layers.0.weight"].shape)
-        raise BadInput(f"sfda-pft: expected a translator of {dim} dimensions, as the model's features have, got {got}")
+        raise BadInput(
+            f"sfda-pft: expected a translator of {dim} dimensions, as the model's features have, "
+            f"got {got}"
+        )
     return found

@@ -21,12 +21,18 @@ def gram(maps: Tensor) -> Tensor:
 
 
 def gram_style(reference: Sequence[Tensor], translated: Sequence[Tensor]) -> Tensor:
-    """Sum over layers of the mean squared difference of Gram matrices. Row ``b`` is compared with row ``b``."""
-    return torch.stack([F.mse_loss(gram(b), gram(a)) for a, b in zip(reference, translated, strict=True)]).sum()
+    """Sum over layers of the mean squared difference of Gram matrices. Row ``b`` is compared with
+    row ``b``.
+    """
+    return torch.stack(
+        [F.mse_loss(gram(b), gram(a)) for a, b in zip(reference, translated, strict=True)]
+    ).sum()
 
 
 def mean_variance_style(reference: Tensor, translated: Tensor) -> Tensor:
-    """Released helper: per row, mean and (unbiased) variance over a map's pixels, or over a vector's *dimensions*."""
+    """Released helper: per row, mean and (unbiased) variance over a map's pixels, or over a
+    vector's *dimensions*.
+    """
     axes = (2, 3) if reference.ndim == 4 else (1,)
     means = reference.mean(axes) - translated.mean(axes)
     variances = reference.var(axes) - translated.var(axes)
@@ -34,9 +40,11 @@ def mean_variance_style(reference: Tensor, translated: Tensor) -> Tensor:
 
 
 def moments(reference: Tensor, translated: Tensor) -> Tensor:
-    """Mean and (unbiased) deviation over the batch, per dimension: the one style a latent translator can change.
+    """Mean and (unbiased) deviation over the batch, per dimension: the one style a latent
+    translator can change.
 
-    The two batches ``(N, D)`` and ``(M, D)`` may differ in size; of one row, the deviation is not compared.
+    The two batches ``(N, D)`` and ``(M, D)`` may differ in size; of one row, the deviation is not
+    compared.
     """
     found = (reference.mean(0) - translated.mean(0)).square().mean()
     if min(len(reference), len(translated)) > 1:
@@ -47,14 +55,17 @@ def moments(reference: Tensor, translated: Tensor) -> Tensor:
 def keep_prediction(frozen: Tensor, translated: Tensor, how: str = "mse_logits") -> Tensor:
     """How far the translated feature's logits ``(B, K)`` are from the frozen model's.
 
-    ``mse_logits``; ``kl_probs``: KL divergence of the translated from the frozen probabilities. Two are released and
-    cannot train a translator: ``released_ce`` takes the *translated* logits' class as the label of the *frozen* ones,
-    so nothing flows to it; ``released_kl`` takes logits for probabilities and is nan when one is negative.
+    ``mse_logits``; ``kl_probs``: KL divergence of the translated from the frozen probabilities. Two
+    are released and cannot train a translator: ``released_ce`` takes the *translated* logits' class
+    as the label of the *frozen* ones, so nothing flows to it; ``released_kl`` takes logits for
+    probabilities and is nan when one is negative.
     """
     if how == "mse_logits":
         return F.mse_loss(translated, frozen)
     if how == "kl_probs":
-        return F.kl_div(translated.log_softmax(1), frozen.log_softmax(1), reduction="batchmean", log_target=True)
+        return F.kl_div(
+            translated.log_softmax(1), frozen.log_softmax(1), reduction="batchmean", log_target=True
+        )
     if how == "released_ce":
         return F.cross_entropy(frozen, translated.argmax(dim=1))
     if how == "released_kl":

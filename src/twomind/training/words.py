@@ -1,7 +1,9 @@
-"""Fit the words model: L2 logistic regression, its penalty and slope chosen inside the training people only.
+"""Fit the words model: L2 logistic regression, its penalty and slope chosen inside the training
+people only.
 
-Every choice that looks at labels (penalty, calibration slope) is made by participant-grouped cross-validation inside
-the rows it is given, so :func:`held_out` can repeat the whole recipe per fold. Needs scikit-learn.
+Every choice that looks at labels (penalty, calibration slope) is made by participant-grouped
+cross-validation inside the rows it is given, so :func:`held_out` can repeat the whole recipe per
+fold. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -20,11 +22,20 @@ from twomind.models.calibration import log_loss, temperature
 from twomind.models.words.additive import Additive, NGrams, excess, ngram_terms
 from twomind.training.words_grams import Counts, Grams, count_terms, grams, solve_dual, tf_idf
 
-#: The content of the shipped model: of the lexicon (written before any label was looked at) the markers a coder of
-#: hesitancy looks for, kept because larger sets were worse in cross-validation on the training people. Filler sounds,
-#: repeats and restarts are not in it: automatic transcripts drop them, so a weight would measure the transcriber, not
-#: the speaker.
-CONTENT = ("hedge", "uncertainty", "contrast", "desire", "obligation", "negation", "change_talk", "sustain_talk")
+#: The content of the shipped model: of the lexicon (written before any label was looked at) the
+#: markers a coder of hesitancy looks for, kept because larger sets were worse in cross-validation
+#: on the training people. Filler sounds, repeats and restarts are not in it: automatic transcripts
+#: drop them, so a weight would measure the transcriber, not the speaker.
+CONTENT = (
+    "hedge",
+    "uncertainty",
+    "contrast",
+    "desire",
+    "obligation",
+    "negation",
+    "change_talk",
+    "sustain_talk",
+)
 
 #: Penalty of the lexicon weights, and of the n-gram weights (None: no n-grams).
 Penalty = tuple[float, float | None]
@@ -32,12 +43,19 @@ Penalty = tuple[float, float | None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit. Penalties are of standardised features, in the unit of one answer's log-likelihood."""
+    """How to fit. Penalties are of standardised features, in the unit of one answer's
+    log-likelihood.
+    """
 
     variant: str = "lexicon"  # or "ngram": word n-grams as well, for local use
     content: tuple[str, ...] = CONTENT  # lexicon categories that enter
     penalties: tuple[float, ...] = (30.0, 60.0, 100.0, 200.0)  # candidates for the lexicon weights
-    ngram_penalties: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)  # candidates for the n-gram weights (variant "ngram")
+    ngram_penalties: tuple[float, ...] = (
+        0.5,
+        1.0,
+        2.0,
+        4.0,
+    )  # candidates for the n-gram weights (variant "ngram")
     question_penalty: float = 0.3  # of each question's log-odds
     length_penalty: float = 0.5  # of the weight of length
     min_people: int = 3  # an n-gram said by fewer people is left out
@@ -50,8 +68,12 @@ class Recipe:
         if self.variant == "lexicon":
             return [(p, None) for p in self.penalties]
         if self.variant == "ngram":
-            # Leaving questions out takes many fits; the strongest penalty travels best to a new prompt.
-            return [(60.0, p) for p in (self.ngram_penalties if with_question else self.ngram_penalties[-1:])]
+            # Leaving questions out takes many fits; the strongest penalty travels best to a new
+            # prompt.
+            return [
+                (60.0, p)
+                for p in (self.ngram_penalties if with_question else self.ngram_penalties[-1:])
+            ]
         raise BadInput(f"variant: expected 'lexicon' or 'ngram', got {self.variant!r}")
 
 
@@ -71,7 +93,10 @@ class Table:
     def terms(self) -> Counts:
         """All n-grams of every answer, counted."""
         return count_terms(
-            [[t for t, _ in ngram_terms(said, c, 2)] for said, c in zip(self.texts, self.counted, strict=True)]
+            [
+                [t for t, _ in ngram_terms(said, c, 2)]
+                for said, c in zip(self.texts, self.counted, strict=True)
+            ]
         )
 
     def __len__(self) -> int:
@@ -79,7 +104,9 @@ class Table:
 
 
 def table(answers: Sequence[Answer], min_words: int) -> Table:
-    """Count the words of every answer; answers under ``min_words`` are left out (they are never scored)."""
+    """Count the words of every answer; answers under ``min_words`` are left out (they are never
+    scored).
+    """
     texts = [a.transcript.split() for a in answers]
     counted = [count(t) for t in texts]
     keep = [i for i, c in enumerate(counted) if c.n_words >= min_words]
@@ -122,7 +149,8 @@ def _average_rates(counts: np.ndarray, n_words: np.ndarray, weights: np.ndarray)
         middle = (low + high) / 2
         above = weights @ excess(counts, n_words, middle) > 0
         low, high = np.where(above, middle, low), np.where(above, high, middle)
-    # A category that nobody used has no rate; left at the bisection's last step it would divide by next to nothing.
+    # A category that nobody used has no rate; left at the bisection's last step it would divide by
+    # next to nothing.
     return np.where(counts.sum(axis=0) > 0, (low + high) / 2, 0.0)
 
 
@@ -133,7 +161,9 @@ def _solve(x: np.ndarray, y: np.ndarray, penalty: np.ndarray, weights: np.ndarra
     except ImportError as error:
         raise MissingExtra("train", "fitting a words model") from error
     scale = 1 / np.sqrt(penalty)
-    fitted = LogisticRegression(C=1.0, fit_intercept=False, solver="newton-cholesky", tol=1e-8, max_iter=2000)
+    fitted = LogisticRegression(
+        C=1.0, fit_intercept=False, solver="newton-cholesky", tol=1e-8, max_iter=2000
+    )
     return np.asarray(fitted.fit(x * scale, y, sample_weight=weights).coef_[0] * scale)
 
 
@@ -162,7 +192,9 @@ def prepare(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe) 
     question, n = data.question[rows], data.n_words[rows]
     even = _even(question)
     levels = np.unique(question)
-    front = (question[:, None] == levels).astype(float) if with_question else np.ones((len(rows), 1))
+    front = (
+        (question[:, None] == levels).astype(float) if with_question else np.ones((len(rows), 1))
+    )
     log_n = np.log1p(n)
     length_mean = float(np.average(log_n, weights=even))
     length_sd = float(np.sqrt(np.average((log_n - length_mean) ** 2, weights=even))) or 1.0
@@ -172,10 +204,15 @@ def prepare(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe) 
     z_sd = np.sqrt(even @ z**2 / even.sum())
     z_sd = np.where(z_sd > 0, z_sd, 1.0)
     n_front = front.shape[1]
-    found = grams(data.terms, rows, data.subject, recipe.min_people) if recipe.variant == "ngram" else None
+    found = (
+        grams(data.terms, rows, data.subject, recipe.min_people)
+        if recipe.variant == "ngram"
+        else None
+    )
     return Prepared(
         y=data.y[rows],
-        # Without the question, the prior of an unknown prompt is that of the questions asked equally often.
+        # Without the question, the prior of an unknown prompt is that of the questions asked
+        # equally often.
         weights=np.ones(len(rows)) if with_question else even,
         even=even,
         levels=levels if with_question else levels[:0],
@@ -186,7 +223,10 @@ def prepare(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe) 
         rates=rates,
         z_sd=z_sd,
         x=np.column_stack([front, (log_n - length_mean) / length_sd, z / z_sd]),
-        base_penalty=np.r_[np.full(n_front, recipe.question_penalty if with_question else 0.01), recipe.length_penalty],
+        base_penalty=np.r_[
+            np.full(n_front, recipe.question_penalty if with_question else 0.01),
+            recipe.length_penalty,
+        ],
         grams=found,
         terms=tuple(data.terms.terms[j] for j in found.columns) if found else (),
     )
@@ -202,7 +242,9 @@ def solve(made: Prepared, penalty: Penalty) -> Additive:
         a = solve_dual(kernel, made.y, made.weights)
         b, w = x.T @ a / penalties, made.grams.values.T @ a / penalty[1]
         offset = float(np.average(made.grams.values @ w, weights=made.even))
-        terms = {t: (float(i), float(v)) for t, i, v in zip(made.terms, made.grams.idf, w, strict=True)}
+        terms = {
+            t: (float(i), float(v)) for t, i, v in zip(made.terms, made.grams.idf, w, strict=True)
+        }
         ngrams = NGrams(terms, offset)
     else:
         b = _solve(x, made.y, penalties, made.weights)
@@ -218,16 +260,22 @@ def solve(made: Prepared, penalty: Penalty) -> Additive:
     )
 
 
-def fit_once(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe, penalty: Penalty) -> Additive:
+def fit_once(
+    data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe, penalty: Penalty
+) -> Additive:
     """One model on ``rows`` (indices) with given penalties, not calibrated."""
     return solve(prepare(data, rows, with_question, recipe), penalty)
 
 
 def logits(model: Additive, data: Table, rows: np.ndarray) -> np.ndarray:
-    """Log-odds of ``rows`` (indices) under a model, ``(n,)``: the same number as ``model.parts(...).logit``."""
+    """Log-odds of ``rows`` (indices) under a model, ``(n,)``: the same number as
+    ``model.parts(...).logit``.
+    """
     columns = _columns(tuple(model.content))
     weights, rates = (
-        (np.array(v) for v in zip(*model.content.values(), strict=True)) if len(columns) else (np.empty(0),) * 2
+        (np.array(v) for v in zip(*model.content.values(), strict=True))
+        if len(columns)
+        else (np.empty(0),) * 2
     )
     n = data.n_words[rows]
     found = model.baseline + model.length_weight * (np.log1p(n) - model.length_mean)
@@ -243,7 +291,9 @@ def logits(model: Additive, data: Table, rows: np.ndarray) -> np.ndarray:
 
 
 def scaled(model: Additive, slope: float) -> Additive:
-    """The model with its log-odds times ``slope``; without questions, the baseline (the prior of any prompt) stays."""
+    """The model with its log-odds times ``slope``; without questions, the baseline (the prior of
+    any prompt) stays.
+    """
     grams = model.ngrams
     return replace(
         model,
@@ -252,7 +302,9 @@ def scaled(model: Additive, slope: float) -> Additive:
         length_weight=model.length_weight * slope,
         content={c: (w * slope, r) for c, (w, r) in model.content.items()},
         ngrams=replace(
-            grams, terms={t: (i, w * slope) for t, (i, w) in grams.terms.items()}, offset=grams.offset * slope
+            grams,
+            terms={t: (i, w * slope) for t, (i, w) in grams.terms.items()},
+            offset=grams.offset * slope,
         )
         if grams
         else None,
@@ -262,7 +314,9 @@ def scaled(model: Additive, slope: float) -> Additive:
 def _splits(
     data: Table, rows: np.ndarray, by_question: bool, n_folds: int, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(train, test) indices: other people; ``by_question`` also another question (people *and* prompt unseen)."""
+    """(train, test) indices: other people; ``by_question`` also another question (people *and*
+    prompt unseen).
+    """
     fold = deal(data.subject[rows], n_folds, seed)
     levels = np.unique(data.question[rows])
     found = []
@@ -271,7 +325,10 @@ def _splits(
             test = fold == f
             train = ~test
             if level is not None:
-                test, train = test & (data.question[rows] == level), train & (data.question[rows] != level)
+                test, train = (
+                    test & (data.question[rows] == level),
+                    train & (data.question[rows] != level),
+                )
             if test.any() and len(np.unique(data.y[rows][train])) == 2:
                 found.append((rows[train], rows[test]))
     return found
@@ -287,20 +344,26 @@ class Chosen:
 
 
 def fit(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe) -> Chosen:
-    """Choose the penalty by grouped cross-validation on ``rows``, fit on all of them, calibrate the slope out of fold.
+    """Choose the penalty by grouped cross-validation on ``rows``, fit on all of them, calibrate the
+    slope out of fold.
 
-    Without the question, the folds also leave the question out: what is chosen is what works on a prompt never seen.
-    Where no fold leaves both labels to train on, there is no choice: the strongest penalty, and the slope 1.
+    Without the question, the folds also leave the question out: what is chosen is what works on a
+    prompt never seen. Where no fold leaves both labels to train on, there is no choice: the
+    strongest penalty, and the slope 1.
 
     Raises:
         BadInput: ``rows`` have one label only.
     """
     if len(np.unique(data.y[rows])) < 2:
         raise BadInput(
-            f"the label {1 - int(data.y[rows][0])} is given to too few people: without one group of people in the "
+            f"the label {1 - int(data.y[rows][0])} is given to too few people: without one group "
+            "of "
+            "people in the "
             "cross-validation, none is left; add answers with that label, by several people"
         )
-    splits = _splits(data, rows, not with_question, recipe.n_folds if with_question else 3, recipe.seed + 1)
+    splits = _splits(
+        data, rows, not with_question, recipe.n_folds if with_question else 3, recipe.seed + 1
+    )
     if not splits:
         penalty = recipe.candidates(with_question)[-1]
         return Chosen(fit_once(data, rows, with_question, recipe, penalty), penalty, 1.0)
@@ -312,12 +375,15 @@ def fit(data: Table, rows: np.ndarray, with_question: bool, recipe: Recipe) -> C
         out = np.concatenate([logits(m, data, b) for m, (_, b) in zip(fitted, splits, strict=True)])
         # The part of each held-out score that the slope leaves alone.
         fixed = [
-            np.full(len(b), 0.0 if with_question else m.baseline) for m, (_, b) in zip(fitted, splits, strict=True)
+            np.full(len(b), 0.0 if with_question else m.baseline)
+            for m, (_, b) in zip(fitted, splits, strict=True)
         ]
         tried.append((log_loss(data.y[test], out), penalty, out, np.concatenate(fixed)))
     _, penalty, out, fixed_part = min(tried, key=lambda t: t[0])
     slope = temperature(data.y[test], out - fixed_part, fixed_part)
-    return Chosen(scaled(fit_once(data, rows, with_question, recipe, penalty), slope), penalty, slope)
+    return Chosen(
+        scaled(fit_once(data, rows, with_question, recipe, penalty), slope), penalty, slope
+    )
 
 
 def fit_length_question(data: Table, rows: np.ndarray, recipe: Recipe) -> Additive:
@@ -333,7 +399,9 @@ def question_rates(data: Table, rows: np.ndarray) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Log-odds of every answer from models that never saw its person, ``(R, N)`` over R deals, and its fold."""
+    """Log-odds of every answer from models that never saw its person, ``(R, N)`` over R deals, and
+    its fold.
+    """
 
     fold: np.ndarray
     known: np.ndarray
@@ -351,12 +419,16 @@ def n_steps(data: Table, recipe: Recipe) -> int:
 
 
 def _own_seeds(recipe: Recipe) -> list[int]:
-    """Deals for the model without the question: fewer, for each leaves every question out in turn."""
+    """Deals for the model without the question: fewer, for each leaves every question out
+    in turn.
+    """
     return [recipe.seed + 100 + r for r in range(min(2, recipe.n_repeats))]
 
 
 def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: None) -> HeldOut:
-    """Repeat the whole recipe, choices included, without each group of people (and without each question)."""
+    """Repeat the whole recipe, choices included, without each group of people (and without each
+    question).
+    """
     n, everyone = len(data), np.arange(len(data))
     folds: list[np.ndarray] = []
     known: list[np.ndarray] = []
@@ -370,7 +442,9 @@ def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: Non
             rates = question_rates(data, train)
             rows[0][test] = logits(fit(data, train, True, recipe).model, data, test)
             rows[1][test] = logits(fit_length_question(data, train, recipe), data, test)
-            rows[2][test] = [rates.get(str(q), float(data.y[train].mean())) for q in data.question[test]]
+            rows[2][test] = [
+                rates.get(str(q), float(data.y[train].mean())) for q in data.question[test]
+            ]
             tick()
         folds.append(fold)
         for store, row in zip((known, lq, qo), rows, strict=True):
@@ -388,6 +462,10 @@ def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: Non
 
 
 def fold_models(data: Table, recipe: Recipe) -> tuple[np.ndarray, list[Additive]]:
-    """Fold of every answer ``(N,)`` in the first deal, and per fold the model of all other people."""
+    """Fold of every answer ``(N,)`` in the first deal, and per fold the model of all
+    other people.
+    """
     fold = deal(data.subject, recipe.n_folds, recipe.seed + 100)
-    return fold, [fit(data, np.flatnonzero(fold != f), True, recipe).model for f in range(recipe.n_folds)]
+    return fold, [
+        fit(data, np.flatnonzero(fold != f), True, recipe).model for f in range(recipe.n_folds)
+    ]

@@ -1,7 +1,8 @@
-"""Word n-grams for local training: counted once, weighted per training part, fitted through their products.
+"""Word n-grams for local training: counted once, weighted per training part, fitted through their
+products.
 
-There are many more n-grams than answers, so the logistic regression is solved for one number per answer (its dual):
-exact, and its time does not grow with the vocabulary.
+There are many more n-grams than answers, so the logistic regression is solved for one number per
+answer (its dual): exact, and its time does not grow with the vocabulary.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Grams:
-    """The vocabulary of one training part: ``columns (V',)`` of :class:`Counts`, their ``idf (V',)``, its answers."""
+    """The vocabulary of one training part: ``columns (V',)`` of :class:`Counts`, their ``idf
+    (V',)``, its answers.
+    """
 
     columns: np.ndarray
     idf: np.ndarray
@@ -59,7 +62,9 @@ def count_terms(answers: Sequence[Sequence[str]]) -> Counts:
 
 
 def grams(counts: Counts, rows: np.ndarray, subject: np.ndarray, min_people: int) -> Grams:
-    """Vocabulary and idf of the answers ``rows``: terms said by at least ``min_people`` people among them."""
+    """Vocabulary and idf of the answers ``rows``: terms said by at least ``min_people`` people
+    among them.
+    """
     said = counts.damped[rows].sign()
     _, person = np.unique(subject[rows], return_inverse=True)
     by_person = sparse.csr_matrix((np.ones(len(rows)), (person, np.arange(len(rows))))) @ said
@@ -69,17 +74,21 @@ def grams(counts: Counts, rows: np.ndarray, subject: np.ndarray, min_people: int
 
 
 def tf_idf(counts: Counts, rows: np.ndarray, columns: np.ndarray, idf: np.ndarray) -> Any:
-    """TF-IDF of ``rows``, each scaled to unit length, ``(n, V')`` sparse: as ``words_model.ngram_values``."""
+    """TF-IDF of ``rows``, each scaled to unit length, ``(n, V')`` sparse: as
+    ``words_model.ngram_values``.
+    """
     raw = counts.damped[rows][:, columns] @ sparse.diags(idf)
     length = np.sqrt(np.asarray(raw.multiply(raw).sum(axis=1)).ravel())
     return sparse.diags(1 / np.where(length > 0, length, 1.0)) @ raw
 
 
 def solve_dual(kernel: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """``a (n,)`` minimising ``sum(weights * log loss(y, K a)) + a K a / 2`` by Newton's method with step halving.
+    """``a (n,)`` minimising ``sum(weights * log loss(y, K a)) + a K a / 2`` by Newton's method with
+    step halving.
 
-    With ``K = X diag(1 / penalty) X.T`` the weights of the features are ``X.T a / penalty``. Solved in the numerically
-    stable form of Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), algorithm 3.1.
+    With ``K = X diag(1 / penalty) X.T`` the weights of the features are ``X.T a / penalty``. Solved
+    in the numerically stable form of Rasmussen & Williams, Gaussian Processes for Machine Learning
+    (2006), algorithm 3.1.
     """
     a, f = np.zeros(len(y)), np.zeros(len(y))
     loss = _loss(y, f, weights, a)

@@ -1,4 +1,6 @@
-"""Transcript formats, each translated at this edge into one thing: spans of text with what times they carry."""
+"""Transcript formats, each translated at this edge into one thing: spans of text with what times
+they carry.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,17 @@ from twomind.core.yaml_files import load_yaml
 
 #: Whisper looks at speech through windows of this length.
 WHISPER_WINDOW_S = 30.0
-EXPECTED = "SubRip (.srt), WebVTT (.vtt), Whisper JSON (.json), Whisper YAML as in BAH (.yml) or plain text (.txt)"
+EXPECTED = (
+    "SubRip (.srt), WebVTT (.vtt), Whisper JSON (.json), Whisper YAML as in BAH (.yml) or "
+    "plain text (.txt)"
+)
 
 
 @dataclass(frozen=True)
 class Span:
-    """Text with the time it was given: a subtitle, a chunk or a single word. nan where no time was given."""
+    """Text with the time it was given: a subtitle, a chunk or a single word. nan where no time was
+    given.
+    """
 
     text: str
     start_s: float = math.nan
@@ -42,7 +49,8 @@ class Parsed:
 
 
 def parse(text: str, suffix: str) -> Parsed:
-    """Recognise the format by what the text looks like (names may lie), helped by ``suffix`` where looks do not decide.
+    """Recognise the format by what the text looks like (names may lie), helped by ``suffix`` where
+    looks do not decide.
 
     Raises:
         BadInput: the text is not what its suffix promises.
@@ -50,9 +58,13 @@ def parse(text: str, suffix: str) -> Parsed:
     looks = text.lstrip()
     if looks.startswith("WEBVTT") or suffix == ".vtt":
         return _subtitles(text, "WebVTT")
-    if suffix == ".srt" or (suffix not in (".json", ".yml", ".yaml") and len(_TIMING.findall(text)) > 0):
+    if suffix == ".srt" or (
+        suffix not in (".json", ".yml", ".yaml") and len(_TIMING.findall(text)) > 0
+    ):
         return _subtitles(text, "SubRip")
-    if suffix == ".json" or (suffix not in (".yml", ".yaml", ".txt") and looks.startswith(("{", "["))):
+    if suffix == ".json" or (
+        suffix not in (".yml", ".yaml", ".txt") and looks.startswith(("{", "["))
+    ):
         return _from_data(_load_json(text), "JSON")
     if suffix in (".yml", ".yaml"):
         return _from_data(_load_yaml(text), "YAML")
@@ -61,9 +73,11 @@ def parse(text: str, suffix: str) -> Parsed:
     raise BadInput(f"expected a transcript as {EXPECTED}, got a file named *{suffix}")
 
 
-# --- subtitles -------------------------------------------------------------------------------------------------------
-# Own reader: pysubs2 1.8 hands WebVTT notes, styles and the next cue's identifier to the cue before, and drops a last
-# line that is only a number ("... I am / 42"). Here every spoken word must survive, and nothing that was not spoken.
+# --- subtitles
+# -------------------------------------------------------------------------------------------------------
+# Own reader: pysubs2 1.8 hands WebVTT notes, styles and the next cue's identifier to the cue
+# before, and drops a last line that is only a number ("... I am / 42"). Here every spoken word must
+# survive, and nothing that was not spoken.
 
 _STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}", re.MULTILINE)
@@ -73,7 +87,12 @@ _VOICE = re.compile(r"<v(?:\.[^ \t>]*)?[ \t]+([^>]+)>")
 
 
 def _stamp_s(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:
-    return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + int(fraction) / 10 ** len(fraction)
+    return (
+        int(hours or 0) * 3600
+        + int(minutes) * 60
+        + int(seconds)
+        + int(fraction) / 10 ** len(fraction)
+    )
 
 
 def _cues(text: str, kind: str) -> Iterator[tuple[float, float, list[str]]]:
@@ -90,7 +109,11 @@ def _cues(text: str, kind: str) -> Iterator[tuple[float, float, list[str]]]:
             body = body[:-1]  # the number of the next cue
         match = _TIMING.match(lines[i])
         assert match
-        yield _stamp_s(*match.groups()[:4]), _stamp_s(*match.groups()[4:]), [line for line in body if line.strip()]
+        yield (
+            _stamp_s(*match.groups()[:4]),
+            _stamp_s(*match.groups()[4:]),
+            [line for line in body if line.strip()],
+        )
 
 
 def _plain(text: str) -> str:
@@ -101,21 +124,35 @@ def _subtitles(text: str, kind: str) -> Parsed:
     cues = list(_cues(text, kind))
     if not cues and text.strip() and not (kind == "WebVTT" and text.lstrip().startswith("WEBVTT")):
         raise BadInput(
-            f"expected {kind} subtitles, whose cues have a line like 00:00:01.000 --> 00:00:02.000; found none"
+            f"expected {kind} subtitles, whose cues have a line like 00:00:01.000 --> "
+            "00:00:02.000; "
+            "found none"
         )
     problems = []
     voices = {name.strip() for _, _, lines in cues for name in _VOICE.findall("\n".join(lines))}
     if len(voices) > 1:
-        problems.append(f"the subtitles name {len(voices)} speakers; the words of all are taken as this person's")
+        problems.append(
+            f"the subtitles name {len(voices)} speakers; the words of all are taken as this "
+            "person's"
+        )
     if any(_INLINE_STAMP.search(line) for _, _, lines in cues for line in lines):
         cues, n_dropped = _without_roll_up(cues)
         if n_dropped:
-            problems.append(f"{n_dropped} lines that only repeat the line above (rolling captions) were left out")
-    return Parsed(tuple(span for cue in cues for span in _cue_spans(*cue)), kind, None, tuple(problems))
+            problems.append(
+                f"{n_dropped} lines that only repeat the line above (rolling captions) were left "
+                "out"
+            )
+    return Parsed(
+        tuple(span for cue in cues for span in _cue_spans(*cue)), kind, None, tuple(problems)
+    )
 
 
-def _without_roll_up(cues: list[tuple[float, float, list[str]]]) -> tuple[list[tuple[float, float, list[str]]], int]:
-    """Rolling captions show each line again, without word stamps, above the next one; keep its first showing."""
+def _without_roll_up(
+    cues: list[tuple[float, float, list[str]]],
+) -> tuple[list[tuple[float, float, list[str]]], int]:
+    """Rolling captions show each line again, without word stamps, above the next one; keep its
+    first showing.
+    """
     kept, n_dropped, last = [], 0, ""
     for start_s, end_s, lines in cues:
         fresh = []
@@ -139,7 +176,8 @@ def _cue_spans(start_s: float, end_s: float, lines: list[str]) -> Iterator[Span]
             yield Span(part, left_s, right_s)
 
 
-# --- JSON and YAML ---------------------------------------------------------------------------------------------------
+# --- JSON and YAML
+# ---------------------------------------------------------------------------------------------------
 
 
 def _load_json(text: str) -> Any:
@@ -165,7 +203,10 @@ def _from_data(data: Any, kind: str) -> Parsed:
     if isinstance(data, list):
         data = {"segments": data} if not _are_words(data) else {"words": data}
     if not isinstance(data, dict):
-        raise BadInput(f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got {type(data).__name__}")
+        raise BadInput(
+            f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got "
+            f"{type(data).__name__}"
+        )
     text = data.get("text")
     language = _language(data.get("language"))
     loose = data.get("words") or data.get("word_segments") or []
@@ -177,7 +218,9 @@ def _from_data(data: Any, kind: str) -> Parsed:
     if isinstance(data.get("segments"), list):
         segments = [_object(s, f"segment {i + 1}") for i, s in enumerate(data["segments"])]
         if loose and not any(s.get("words") for s in segments):
-            return Parsed(tuple(_word(w, i) for i, w in enumerate(loose)), f"Whisper {kind}", language)
+            return Parsed(
+                tuple(_word(w, i) for i, w in enumerate(loose)), f"Whisper {kind}", language
+            )
         problems: list[str] = []
         spans = tuple(span for i, s in enumerate(segments) for span in _segment(s, i, problems))
         return Parsed(spans, f"Whisper {kind}", language, tuple(problems))
@@ -188,7 +231,8 @@ def _from_data(data: Any, kind: str) -> Parsed:
     if "words" in data or "word_segments" in data:
         return Parsed((), f"Whisper {kind}", language)
     raise BadInput(
-        f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got the keys {sorted(map(str, data))[:8]}"
+        f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got the keys "
+        f"{sorted(map(str, data))[:8]}"
     )
 
 
@@ -198,12 +242,18 @@ def _are_words(items: list[Any]) -> bool:
 
 def _get(item: Any, *keys: str) -> Any:
     """The first of the keys that the item has."""
-    return next((item[key] for key in keys if item.get(key) is not None), None) if isinstance(item, dict) else None
+    return (
+        next((item[key] for key in keys if item.get(key) is not None), None)
+        if isinstance(item, dict)
+        else None
+    )
 
 
 def _object(item: Any, where: str) -> dict[str, Any]:
     if not isinstance(item, dict):
-        raise BadInput(f"{where}: expected an object with text and times, got {type(item).__name__}")
+        raise BadInput(
+            f"{where}: expected an object with text and times, got {type(item).__name__}"
+        )
     return item
 
 
@@ -230,7 +280,9 @@ def _seconds(value: Any, where: str) -> float:
 
 
 def _confidence(value: Any) -> float:
-    """nan where there is none, or where it is no probability (some programs write log-probabilities)."""
+    """nan where there is none, or where it is no probability (some programs write
+    log-probabilities).
+    """
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -239,7 +291,9 @@ def _confidence(value: Any) -> float:
 
 
 def _language(value: Any) -> str | None:
-    """As given, in lower case; the names that Whisper spells out for the languages of BAH become their codes."""
+    """As given, in lower case; the names that Whisper spells out for the languages of BAH become
+    their codes.
+    """
     if not isinstance(value, str) or not value:
         return None
     return {"english": "en", "french": "fr"}.get(value.lower(), value.lower())
@@ -262,7 +316,9 @@ def _whisper_cpp(item: Any, index: int) -> Span:
 
 
 def _segment(item: dict[str, Any], index: int, problems: list[str]) -> list[Span]:
-    """One segment: its words where it has them, with any word of its text that the word list lacks put back."""
+    """One segment: its words where it has them, with any word of its text that the word list lacks
+    put back.
+    """
     where = f"segment {index + 1}"
     start_s, end_s = _seconds(item.get("start"), where), _seconds(item.get("end"), where)
     text = _text(item, where).strip()
@@ -272,7 +328,9 @@ def _segment(item: dict[str, Any], index: int, problems: list[str]) -> list[Span
         return [Span(text, start_s, end_s)] if text else []
     complete = _put_back(timed, text)
     if len(complete) > len(timed):
-        problems.append(f"{where}: {len(complete) - len(timed)} of its words carried no time of their own")
+        problems.append(
+            f"{where}: {len(complete) - len(timed)} of its words carried no time of their own"
+        )
     return fill(complete, start_s, end_s)
 
 
@@ -285,14 +343,17 @@ def _put_back(timed: list[Span], text: str) -> list[Span]:
     if not text or _letters(text) == _letters("".join(w.text for w in timed)):
         return timed
     spoken = text.split()
-    matcher = SequenceMatcher(None, [_letters(w.text) for w in timed], [_letters(w) for w in spoken], autojunk=False)
+    matcher = SequenceMatcher(
+        None, [_letters(w.text) for w in timed], [_letters(w) for w in spoken], autojunk=False
+    )
     complete: list[Span] = []
     for what, a0, a1, b0, b1 in matcher.get_opcodes():
         complete += timed[a0:a1]
         if what == "insert":
             complete += [Span(w) for w in spoken[b0:b1]]
         elif what == "replace" and b1 - b0 > a1 - a0:
-            # Cannot be told apart word by word: trust the text, give it the time of what it replaces.
+            # Cannot be told apart word by word: trust the text, give it the time of what it
+            # replaces.
             complete[len(complete) - (a1 - a0) :] = [
                 Span(" ".join(spoken[b0:b1]), timed[a0].start_s, timed[a1 - 1].end_s)
             ]
@@ -300,7 +361,9 @@ def _put_back(timed: list[Span], text: str) -> list[Span]:
 
 
 def _from_chunks(chunks: list[Any], kind: str, language: str | None, text: Any) -> Parsed:
-    """``chunks[].timestamp``: pairs of seconds, the last end may be None, and they may start again in each window."""
+    """``chunks[].timestamp``: pairs of seconds, the last end may be None, and they may start again
+    in each window.
+    """
     spans = []
     for i, item in enumerate(chunks):
         where = f"chunk {i + 1}"
@@ -311,21 +374,27 @@ def _from_chunks(chunks: list[Any], kind: str, language: str | None, text: Any) 
             pair = (None, None)
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise BadInput(f"{where}: expected timestamp [start, end], got {pair!r}")
-        spans.append(Span(_text(item, where).strip(), _seconds(pair[0], where), _seconds(pair[1], where)))
+        spans.append(
+            Span(_text(item, where).strip(), _seconds(pair[0], where), _seconds(pair[1], where))
+        )
     problems = []
     spans, n_windows = unwrap_windows(spans)
     if n_windows > 1:
-        problems.append(f"times start again in each of {n_windows} Whisper windows; they were added up")
+        problems.append(
+            f"times start again in each of {n_windows} Whisper windows; they were added up"
+        )
     if not spans and isinstance(text, str) and text.strip():
         return Parsed((Span(text),), f"{kind} without times", language)
     return Parsed(tuple(s for s in spans if s.text), f"Whisper {kind}", language, tuple(problems))
 
 
 def unwrap_windows(spans: list[Span]) -> tuple[list[Span], int]:
-    """Times that start again in each 30-s window of Whisper, put on one clock; and the number of windows.
+    """Times that start again in each 30-s window of Whisper, put on one clock; and the number of
+    windows.
 
-    The next window starts where the last span of this one ended (Whisper moves its window there), or one whole window
-    later when that span has no end. Times beyond 30 s show that the file is on one clock already: it is left as it is.
+    The next window starts where the last span of this one ended (Whisper moves its window there),
+    or one whole window later when that span has no end. Times beyond 30 s show that the file is on
+    one clock already: it is left as it is.
     """
     known = [t for s in spans for t in (s.start_s, s.end_s) if not math.isnan(t)]
     if not known or max(known) > WHISPER_WINDOW_S + 0.5:
@@ -333,7 +402,8 @@ def unwrap_windows(spans: list[Span]) -> tuple[list[Span], int]:
     out: list[Span] = []
     offset_s, n_windows, start_s, end_s = 0.0, 1, -math.inf, 0.0
     for span in spans:
-        # Far back, or back at zero, is a new window; a little back is only the rounding of two neighbours.
+        # Far back, or back at zero, is a new window; a little back is only the rounding of two
+        # neighbours.
         far_back = span.start_s < start_s - 0.5 or span.start_s < end_s - 1.0
         if far_back or (span.start_s == 0.0 and end_s > 0.0):
             offset_s += end_s
@@ -345,7 +415,8 @@ def unwrap_windows(spans: list[Span]) -> tuple[list[Span], int]:
     return out, n_windows
 
 
-# --- times that were not given ---------------------------------------------------------------------------------------
+# --- times that were not given
+# ---------------------------------------------------------------------------------------
 
 #: Only for a last word or chunk whose end nobody knows; the typical length of a word in speech.
 WORD_S = 0.35
@@ -358,7 +429,8 @@ def _n_words(span: Span) -> int:
 def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
     """Give spans without a time the room between their neighbours, shared by number of words.
 
-    ``lo_s`` and ``hi_s`` bound the first and the last; nan when not known. All times are finite afterwards.
+    ``lo_s`` and ``hi_s`` bound the first and the last; nan when not known. All times are finite
+    afterwards.
     """
 
     def next_start_s(i: int) -> float:
@@ -379,7 +451,10 @@ def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
             left_s = max(left_s, end_s)
             i += 1
             continue
-        n = next((k for k in range(i, len(spans)) if not math.isnan(spans[k].start_s)), len(spans)) - i
+        n = (
+            next((k for k in range(i, len(spans)) if not math.isnan(spans[k].start_s)), len(spans))
+            - i
+        )
         gap = spans[i : i + n]
         total = sum(map(_n_words, gap))
         right = [t for t in (next_start_s(i), hi_s) if not math.isnan(t)]

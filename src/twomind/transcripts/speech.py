@@ -1,4 +1,6 @@
-"""Words from sound, by faster-whisper (the extra ``speech``), with fillers and repeats kept as far as it can."""
+"""Words from sound, by faster-whisper (the extra ``speech``), with fillers and repeats kept as far
+as it can.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,16 @@ from twomind.types import Timing, Word
 
 SAMPLE_RATE_HZ = 16000
 #: What a folder must hold; checked here because the libraries' own errors mislead.
-_NEEDED = (("model.bin",), ("config.json",), ("tokenizer.json",), ("vocabulary.json", "vocabulary.txt"))
-_MAKE = "make one with: ct2-transformers-converter --model <whisper folder> --output_dir <folder> --quantization int8"
+_NEEDED = (
+    ("model.bin",),
+    ("config.json",),
+    ("tokenizer.json",),
+    ("vocabulary.json", "vocabulary.txt"),
+)
+_MAKE = (
+    "make one with: ct2-transformers-converter --model <whisper folder> --output_dir <folder> "
+    "--quantization int8"
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +42,14 @@ class SpeechSettings:
 
     #: Hypotheses kept by the search.
     beam_size: int = 5
-    #: Text in the style wanted, shown to the model before every window: Whisper writes fillers when its context does.
+    #: Text in the style wanted, shown to the model before every window: Whisper writes fillers when
+    #: its context does.
     style: str = "Um, well, uh, I... I mean, hmm, like, you know, er, I- I don't know."
-    #: Speech probability above which sound is transcribed. Below the usual .5, so that a quiet "um" is heard.
+    #: Speech probability above which sound is transcribed. Below the usual .5, so that a quiet "um"
+    #: is heard.
     vad_threshold: float = 0.35
-    #: Silence in seconds that separates stretches of speech; shorter silences are transcribed with them.
+    #: Silence in seconds that separates stretches of speech; shorter silences are transcribed with
+    #: them.
     vad_min_silence_s: float = 2.0
     #: Sound in seconds kept on both sides of speech, for fillers that start or trail off softly.
     vad_pad_s: float = 0.4
@@ -55,10 +68,12 @@ def recognise_words(
     language: str | None = None,
     settings: SpeechSettings | None = None,
 ) -> Words:
-    """Words of ``values (n,)`` float mono at 16 kHz whose first sample lies at ``start_s`` on the recording's clock.
+    """Words of ``values (n,)`` float mono at 16 kHz whose first sample lies at ``start_s`` on the
+    recording's clock.
 
-    ``model`` is a folder with a converted Whisper, or a name on the Hugging Face hub (fetched unless ``offline``).
-    ``confidence`` is the model's probability of the word. The sound is decoded in one piece: about 0.5 MB a second.
+    ``model`` is a folder with a converted Whisper, or a name on the Hugging Face hub (fetched
+    unless ``offline``). ``confidence`` is the model's probability of the word. The sound is decoded
+    in one piece: about 0.5 MB a second.
 
     Raises:
         MissingExtra: faster-whisper is not installed.
@@ -68,22 +83,28 @@ def recognise_words(
     """
     settings = settings or SpeechSettings()
     if sample_rate_hz != SAMPLE_RATE_HZ:
-        raise BadInput(f"speech recognition: expected sound at {SAMPLE_RATE_HZ} Hz, got {sample_rate_hz} Hz")
+        raise BadInput(
+            f"speech recognition: expected sound at {SAMPLE_RATE_HZ} Hz, got {sample_rate_hz} Hz"
+        )
     version = _faster_whisper().__version__
     with _no_network(offline):
         whisper = _load(find_model(model, offline), settings)
         source = f"faster-whisper {version}, model {Path(str(model)).name or model}"
         sound = np.ascontiguousarray(values, np.float32)
-        # Whisper invents words ("Thank you.") where there is nothing, and fails when its filter leaves nothing.
+        # Whisper invents words ("Thank you.") where there is nothing, and fails when its filter
+        # leaves nothing.
         if not len(sound) or not _has_speech(sound, settings):
-            return Words((), source, Timing.RECOGNISED, ("no speech was found in the sound",), language)
+            return Words(
+                (), source, Timing.RECOGNISED, ("no speech was found in the sound",), language
+            )
         words, problems, language = _transcribe(whisper, sound, start_s, language, settings)
     # Also when there is no word to tell it.
     return replace(finish(words, source, problems, language), timing=Timing.RECOGNISED)
 
 
 def find_model(model: str | Path, offline: bool) -> Path:
-    """The folder of a model: itself, weights added under that name, or where the hub's cache keeps it.
+    """The folder of a model: itself, weights added under that name, or where the hub's cache keeps
+    it.
 
     A name that is in neither is fetched from the hub, unless ``offline``.
 
@@ -95,7 +116,9 @@ def find_model(model: str | Path, offline: bool) -> Path:
         return _checked(folder)
     name = str(model)
     if folder.exists():
-        raise MissingWeights(f"speech model {name!r}: expected a folder with {_needed_text()}, got a file")
+        raise MissingWeights(
+            f"speech model {name!r}: expected a folder with {_needed_text()}, got a file"
+        )
     if weights.is_addable(name):
         return _checked(weights.locate(name))
     _faster_whisper()
@@ -104,7 +127,8 @@ def find_model(model: str | Path, offline: bool) -> Path:
     is_name = name in available_models() or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name)
     if not is_name:
         raise MissingWeights(
-            f"speech model {name!r}: there is no such folder, and it is not a model's name (like 'small' or "
+            f"speech model {name!r}: there is no such folder, and it is not a model's name (like "
+            "'small' or "
             f"'owner/model'); expected a folder with {_needed_text()}; {_MAKE}"
         )
     try:
@@ -114,7 +138,8 @@ def find_model(model: str | Path, offline: bool) -> Path:
     except Exception as error:  # the hub's library raises a dozen unrelated classes
         if offline:
             raise Offline(
-                f"speech model {name!r} is neither a folder nor in this machine's cache, and fetching it is forbidden; "
+                f"speech model {name!r} is neither a folder nor in this machine's cache, and "
+                "fetching it is forbidden; "
                 "give a folder, or run once without --offline"
             ) from error
     try:
@@ -122,7 +147,9 @@ def find_model(model: str | Path, offline: bool) -> Path:
     except MissingWeights:
         raise
     except Exception as error:
-        raise MissingWeights(f"speech model {name!r} could not be fetched: {type(error).__name__}: {error}") from error
+        raise MissingWeights(
+            f"speech model {name!r} could not be fetched: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _needed_text() -> str:
@@ -130,9 +157,16 @@ def _needed_text() -> str:
 
 
 def _checked(folder: Path) -> Path:
-    absent = [" or ".join(names) for names in _NEEDED if not any((folder / name).is_file() for name in names)]
+    absent = [
+        " or ".join(names)
+        for names in _NEEDED
+        if not any((folder / name).is_file() for name in names)
+    ]
     if absent:
-        raise MissingWeights(f"speech model {folder}: expected {_needed_text()}; absent: {', '.join(absent)}; {_MAKE}")
+        raise MissingWeights(
+            f"speech model {folder}: expected {_needed_text()}; absent: {', '.join(absent)}; "
+            f"{_MAKE}"
+        )
     return folder
 
 
@@ -165,11 +199,15 @@ def _load(folder: Path, settings: SpeechSettings) -> Any:
     try:
         return _loaded(str(folder), stamp, settings.compute_type, settings.n_threads)
     except Exception as error:  # tokenizers raises plain Exception for a damaged file
-        raise MissingWeights(f"speech model {folder}: damaged, or not a converted Whisper: {error}") from error
+        raise MissingWeights(
+            f"speech model {folder}: damaged, or not a converted Whisper: {error}"
+        ) from error
 
 
 def _check_tokens(folder: Path) -> None:
-    """CTranslate2 writes beyond its memory for a suppressed token that the vocabulary does not have."""
+    """CTranslate2 writes beyond its memory for a suppressed token that the vocabulary does not
+    have.
+    """
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
@@ -178,7 +216,8 @@ def _check_tokens(folder: Path) -> None:
     named = [*(config.get("suppress_ids") or ()), *(config.get("suppress_ids_begin") or ())]
     if beyond := [i for i in named if i >= len(vocabulary)]:
         raise MissingWeights(
-            f"speech model {folder}: config.json suppresses the token {beyond[0]}, and the vocabulary has "
+            f"speech model {folder}: config.json suppresses the token {beyond[0]}, and the "
+            "vocabulary has "
             f"{len(vocabulary)}; convert the model again with a generation_config.json of its own"
         )
 
@@ -186,7 +225,13 @@ def _check_tokens(folder: Path) -> None:
 @functools.lru_cache(maxsize=1)  # a batch loads it once; it is only read
 def _loaded(folder: str, stamp: int, compute_type: str, n_threads: int) -> Any:
     whisper = _faster_whisper().WhisperModel
-    return whisper(folder, device="cpu", compute_type=compute_type, cpu_threads=n_threads, local_files_only=True)
+    return whisper(
+        folder,
+        device="cpu",
+        compute_type=compute_type,
+        cpu_threads=n_threads,
+        local_files_only=True,
+    )
 
 
 def _vad_options(settings: SpeechSettings) -> dict[str, Any]:
@@ -207,19 +252,24 @@ def _transcribe(
     whisper: Any, sound: np.ndarray, start_s: float, language: str | None, settings: SpeechSettings
 ) -> tuple[list[Word], list[str], str | None]:
     if language is not None and language not in whisper.supported_languages:
-        raise BadInput(f"language {language!r}: expected a code that the model knows, such as: en, fr, de")
+        raise BadInput(
+            f"language {language!r}: expected a code that the model knows, such as: en, fr, de"
+        )
     segments, info = whisper.transcribe(
         sound,
         language=language,
         beam_size=settings.beam_size,
-        # No fall-back to random sampling: it would differ from run to run, and what triggers it (text that compresses
-        # well) is exactly what repeats and restarts look like.
+        # No fall-back to random sampling: it would differ from run to run, and what triggers it
+        # (text that compresses well) is exactly what repeats and restarts look like.
         temperature=0.0,
-        # Off: with it, one tidy window makes all later windows tidy, and one loop carries on for ever.
+        # Off: with it, one tidy window makes all later windows tidy, and one loop carries on for
+        # ever.
         condition_on_previous_text=False,
-        # The style goes in as hotwords, which stand before every window; an initial_prompt reaches only the first.
+        # The style goes in as hotwords, which stand before every window; an initial_prompt reaches
+        # only the first.
         hotwords=settings.style or None,
-        # The default list bars brackets, music and speaker tags, which are not speech; no filler is on it.
+        # The default list bars brackets, music and speaker tags, which are not speech; no filler is
+        # on it.
         suppress_tokens=[-1],
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
@@ -232,16 +282,22 @@ def _transcribe(
             word.word.strip(),
             start_s + float(word.start),
             start_s + max(float(word.start), float(word.end)),
-            min(1.0, max(0.0, float(word.probability))) if math.isfinite(word.probability) else math.nan,
+            min(1.0, max(0.0, float(word.probability)))
+            if math.isfinite(word.probability)
+            else math.nan,
             Timing.RECOGNISED,
         )
         for segment in segments
         for word in segment.words or ()
         if word.word.strip()
     ]
-    problems = ["recognised speech: Whisper leaves out many fillers and repeats, so their absence shows nothing"]
+    problems = [
+        "recognised speech: Whisper leaves out many fillers and repeats, so their absence shows "
+        "nothing"
+    ]
     if language is None and info.language_probability < 0.5:
         problems.append(
-            f"the language was guessed as {info.language!r} with probability {info.language_probability:.2f}"
+            f"the language was guessed as {info.language!r} with probability "
+            f"{info.language_probability:.2f}"
         )
     return words, problems, info.language

@@ -14,7 +14,9 @@ from twomind.types.prediction import Prediction
 
 
 class Access(Flag):
-    """What a method may be handed about a person or the source before the stream begins. Labels only where named."""
+    """What a method may be handed about a person or the source before the stream begins. Labels
+    only where named.
+    """
 
     NOTHING = 0
     SOURCE = auto()  # labelled windows of source people
@@ -59,18 +61,24 @@ class Given:
         """
         missing = needs & ~self.access
         if missing:
-            raise ValueError(f"the method needs {needs.words()}, but the protocol does not hand over {missing.words()}")
+            raise ValueError(
+                f"the method needs {needs.words()}, but the protocol does not hand over "
+                f"{missing.words()}"
+            )
         drop = {str(flag.name).lower(): None for flag in Access if flag not in needs}
         return replace(self, **drop)  # type: ignore[arg-type]
 
 
-#: What a method remembers of one person: nested dicts, lists and plain values, with numpy arrays or torch tensors as
-#: leaves. It is a value: a step returns a new one and leaves the old one as it was.
+#: What a method remembers of one person: nested dicts, lists and plain values, with numpy arrays or
+#: torch tensors as leaves. It is a value: a step returns a new one and leaves the old one as it
+#: was.
 State = Mapping[str, Any]
 
 
 class Adapter(Protocol):
-    """The one interface of everything that adapts: configuration in frozen dataclass fields, memory in ``State``."""
+    """The one interface of everything that adapts: configuration in frozen dataclass fields, memory
+    in ``State``.
+    """
 
     @property
     def needs(self) -> Access: ...
@@ -80,5 +88,7 @@ class Adapter(Protocol):
         ...
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
-        """One window: its prediction (with logits), and the state after it. Causal; mutates nothing."""
+        """One window: its prediction (with logits), and the state after it. Causal; mutates
+        nothing.
+        """
         ...

@@ -17,13 +17,15 @@ from twomind.types.prediction import Task
 class Fold:
     """One division of a data set's recordings, by id. Made by a protocol; checked at birth.
 
-    ``train`` and ``val`` are recordings of source people (with labels); ``test`` of the target people, in stream
-    order. ``neutral``, ``target`` and ``few`` are recordings of the target people that a method of that access may be
-    handed before the stream. No recording is in two of train, val, test and the handed ones.
+    ``train`` and ``val`` are recordings of source people (with labels); ``test`` of the target
+    people, in stream order. ``neutral``, ``target`` and ``few`` are recordings of the target people
+    that a method of that access may be handed before the stream. No recording is in two of train,
+    val, test and the handed ones.
 
-    ``transductive`` names the ones that are part of ``test`` all the same, because a published protocol does so; every
-    table must say it. ``same_people`` is True where the people of ``test`` are in ``train`` as well on purpose (another
-    question, another room): such a fold says nothing about people never seen.
+    ``transductive`` names the ones that are part of ``test`` all the same, because a published
+    protocol does so; every table must say it. ``same_people`` is True where the people of ``test``
+    are in ``train`` as well on purpose (another question, another room): such a fold says nothing
+    about people never seen.
     """
 
     name: str
@@ -48,19 +50,25 @@ class Fold:
         allowed = set(self.transductive)
         for a, first in parts.items():
             for b, second in {**parts, **handed}.items():
-                both = set(first) & set(second) - (allowed if a == "test" and b in handed else set())
+                both = set(first) & set(second) - (
+                    allowed if a == "test" and b in handed else set()
+                )
                 if a != b and both:
                     shown = ", ".join(sorted(both)[:3])
-                    raise ValueError(f"Fold {self.name!r}: {len(both)} recording(s) in both {a} and {b}: {shown}")
+                    raise ValueError(
+                        f"Fold {self.name!r}: {len(both)} recording(s) in both {a} and {b}: {shown}"
+                    )
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Labels beside predictions at one level (recording, window, frame): ``N`` rows in stream order.
+    """Labels beside predictions at one level (recording, window, frame): ``N`` rows in stream
+    order.
 
-    ``recording, subject, question (N,)`` text ("" where no question is known); ``span_s (N, 2)``; ``y (N,)`` class
-    index, -1 where nobody coded it; ``probs (N, C)``, all nan where not measured; ``reasons`` says why, per recording.
-    ``beside`` holds what the same rows get from a shortcut or from no adaptation, ``(N, C)`` each.
+    ``recording, subject, question (N,)`` text ("" where no question is known); ``span_s (N, 2)``;
+    ``y (N,)`` class index, -1 where nobody coded it; ``probs (N, C)``, all nan where not measured;
+    ``reasons`` says why, per recording. ``beside`` holds what the same rows get from a shortcut or
+    from no adaptation, ``(N, C)`` each.
     """
 
     recording: np.ndarray
@@ -76,7 +84,8 @@ class Rows:
         n = len(self.y)
         if self.probs.ndim != 2 or self.probs.shape[0] != n or self.span_s.shape != (n, 2):
             raise ValueError(
-                f"Rows: expected probs ({n}, C) and span_s ({n}, 2), got {self.probs.shape}, {self.span_s.shape}"
+                f"Rows: expected probs ({n}, C) and span_s ({n}, 2), got {self.probs.shape}, "
+                f"{self.span_s.shape}"
             )
         for name in ("recording", "subject", "question"):
             if getattr(self, name).shape != (n,):
@@ -99,14 +108,16 @@ class Rows:
 
 @dataclass(frozen=True)
 class Run:
-    """One method with one model on one fold, self-describing: whatever a table says can be computed from it again.
+    """One method with one model on one fold, self-describing: whatever a table says can be computed
+    from it again.
 
-    ``rows`` maps a level (``recording``, ``window``, ``frame``) to :class:`Rows`. ``saw`` is what the method was handed
-    before the stream, ``seen`` in how many recordings and windows. ``fill`` names the row of ``Rows.beside`` that
-    stands in, in figures only, where nothing was measured. ``people`` holds what is known of the test people,
-    ``not_shown`` those who may not appear in a picture. ``seconds`` has ``begin`` (per person), ``step`` (per window)
-    and ``total``, and the same of the processor's time with ``_cpu``; ``peak_mb`` is the high-water mark of the
-    process's memory, nan where it could not be measured. ``events`` are what the states' log (a guard's) says
+    ``rows`` maps a level (``recording``, ``window``, ``frame``) to :class:`Rows`. ``saw`` is what
+    the method was handed before the stream, ``seen`` in how many recordings and windows. ``fill``
+    names the row of ``Rows.beside`` that stands in, in figures only, where nothing was measured.
+    ``people`` holds what is known of the test people, ``not_shown`` those who may not appear in a
+    picture. ``seconds`` has ``begin`` (per person), ``step`` (per window) and ``total``, and the
+    same of the processor's time with ``_cpu``; ``peak_mb`` is the high-water mark of the process's
+    memory, nan where it could not be measured. ``events`` are what the states' log (a guard's) says
     happened, with subject, recording and time.
     """
 
@@ -141,7 +152,8 @@ class Run:
         for level, rows in self.rows.items():
             if rows.probs.shape[1] != len(self.task.classes):
                 raise ValueError(
-                    f"Run {self.name!r}: expected {len(self.task.classes)} classes at level {level}, "
+                    f"Run {self.name!r}: expected {len(self.task.classes)} classes at level "
+                    f"{level}, "
                     f"got {rows.probs.shape[1]}"
                 )
 
@@ -149,4 +161,6 @@ class Run:
     def level(self) -> str:
         """The level at which the task is judged first: its grain, else the coarsest there is."""
         wanted = {"frame": "frame", "window": "window", "clip": "recording"}[self.task.grain]
-        return next(level for level in (wanted, "recording", "window", "frame") if level in self.rows)
+        return next(
+            level for level in (wanted, "recording", "window", "frame") if level in self.rows
+        )

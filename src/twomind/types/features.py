@@ -14,9 +14,10 @@ from twomind.types.recording import Word, check_span
 class Track:
     """One modality on a clock. Absence is ``valid=False`` (with a reason), never a magic zero.
 
-    ``values (T, *S)`` float; ``times_s (T,)`` non-decreasing; ``valid (T,)`` bool. For tables, ``S = (D,)`` with one
-    name and one unit per column. ``reason_code (T,)`` indexes ``reasons`` (entry 0 is the empty reason of valid rows).
-    A single nan in a valid row means that only this measure could not be taken.
+    ``values (T, *S)`` float; ``times_s (T,)`` non-decreasing; ``valid (T,)`` bool. For tables, ``S
+    = (D,)`` with one name and one unit per column. ``reason_code (T,)`` indexes ``reasons`` (entry
+    0 is the empty reason of valid rows). A single nan in a valid row means that only this measure
+    could not be taken.
     """
 
     values: np.ndarray
@@ -31,7 +32,8 @@ class Track:
         n = len(self.times_s)
         if self.times_s.ndim != 1 or self.valid.shape != (n,) or self.values.shape[:1] != (n,):
             raise ValueError(
-                f"Track: expected values ({n}, ...), times_s ({n},), valid ({n},); got values {self.values.shape}, "
+                f"Track: expected values ({n}, ...), times_s ({n},), valid ({n},); got values "
+                f"{self.values.shape}, "
                 f"times_s {self.times_s.shape}, valid {self.valid.shape}"
             )
         if self.valid.dtype != np.bool_:
@@ -40,7 +42,9 @@ class Track:
             raise ValueError("Track: expected non-decreasing times_s")
         if self.names:
             if self.values.ndim != 2 or self.values.shape[1] != len(self.names):
-                raise ValueError(f"Track: expected values (T, {len(self.names)}), got {self.values.shape}")
+                raise ValueError(
+                    f"Track: expected values (T, {len(self.names)}), got {self.values.shape}"
+                )
             if len(set(self.names)) != len(self.names):
                 raise ValueError("Track: expected unique names")
         if self.units and len(self.units) != len(self.names):
@@ -51,14 +55,17 @@ class Track:
             raise ValueError(f"Track: expected reason_code ({n},), got {self.reason_code.shape}")
         elif n and int(self.reason_code.max()) >= len(self.reasons):
             raise ValueError(
-                f"Track: expected reason_code below {len(self.reasons)}, got {int(self.reason_code.max())}"
+                f"Track: expected reason_code below {len(self.reasons)}, got "
+                f"{int(self.reason_code.max())}"
             )
 
     def __len__(self) -> int:
         return len(self.times_s)
 
     def column(self, name: str) -> np.ndarray:
-        """Values ``(T,)`` of one named measure, nan where the row is not valid. KeyError names what there is."""
+        """Values ``(T,)`` of one named measure, nan where the row is not valid. KeyError names what
+        there is.
+        """
         if name not in self.names:
             raise KeyError(f"no measure {name!r}; there is: {', '.join(self.names)}")
         return np.where(self.valid, self.values[:, self.names.index(name)], np.nan)
@@ -76,7 +83,9 @@ class Track:
         )
 
     def on_grid(self, times_s: np.ndarray, max_gap_s: float) -> Track:
-        """The nearest valid-or-not row for every asked time ``(N,)``; farther than ``max_gap_s`` is not valid."""
+        """The nearest valid-or-not row for every asked time ``(N,)``; farther than ``max_gap_s`` is
+        not valid.
+        """
         times_s = np.asarray(times_s, float)
         reasons = (*self.reasons, "no sample near this time")
         far = len(reasons) - 1
@@ -128,12 +137,18 @@ class Features:
 
     def between(self, start_s: float, end_s: float) -> Features:
         """The sub-window ``[start_s, end_s)``; a word belongs to the window in which it starts."""
-        words = None if self.words is None else tuple(w for w in self.words if start_s <= w.start_s < end_s)
+        words = (
+            None
+            if self.words is None
+            else tuple(w for w in self.words if start_s <= w.start_s < end_s)
+        )
         tracks = {name: track.between(start_s, end_s) for name, track in self.tracks.items()}
         return replace(self, tracks=tracks, span_s=(start_s, end_s), words=words)
 
     def on_grid(self, hop_s: float) -> Features:
-        """All tracks on one grid of ``hop_s`` seconds (nearest row; farther than one hop is not valid)."""
+        """All tracks on one grid of ``hop_s`` seconds (nearest row; farther than one hop is not
+        valid).
+        """
         if not hop_s > 0:
             raise ValueError(f"Features.on_grid: expected hop_s > 0, got {hop_s}")
         times_s = np.arange(self.span_s[0], self.span_s[1], hop_s)

@@ -24,7 +24,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """The question a model answers, saved with the model. The order of ``classes`` is a contract."""
+    """The question a model answers, saved with the model. The order of ``classes`` is a
+    contract.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -32,9 +34,13 @@ class Task:
 
     def __post_init__(self) -> None:
         if self.grain not in ("frame", "window", "clip"):
-            raise ValueError(f"Task {self.name!r}: expected grain frame, window or clip, got {self.grain!r}")
+            raise ValueError(
+                f"Task {self.name!r}: expected grain frame, window or clip, got {self.grain!r}"
+            )
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
-            raise ValueError(f"Task {self.name!r}: expected at least two different classes, got {self.classes}")
+            raise ValueError(
+                f"Task {self.name!r}: expected at least two different classes, got {self.classes}"
+            )
 
 
 #: The video-level question of the BAH data set. Class 1 is "present".
@@ -43,9 +49,11 @@ AMBIVALENCE = Task("ambivalence_hesitancy", ("absent", "present"), "clip")
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why a prediction came out as it did: one additive part of the score, with its time where it has one.
+    """Why a prediction came out as it did: one additive part of the score, with its time where it
+    has one.
 
-    ``kind`` is ``part`` (question, length, content), ``word``, ``cue`` …; ``value`` is in the unit named.
+    ``kind`` is ``part`` (question, length, content), ``word``, ``cue`` …; ``value`` is in the unit
+    named.
     """
 
     kind: str
@@ -58,7 +66,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer with its time span, or an honest "not measured": ``probs`` all nan, and ``reason`` says why."""
+    """One answer with its time span, or an honest "not measured": ``probs`` all nan, and ``reason``
+    says why.
+    """
 
     span_s: tuple[float, float]
     probs: np.ndarray
@@ -73,9 +83,13 @@ class Prediction:
             raise ValueError(f"Prediction: expected probs (C,) with C >= 2, got {self.probs.shape}")
         if self.status is Status.NOT_MEASURED:
             if not np.all(np.isnan(self.probs)):
-                raise ValueError("Prediction: a not-measured answer carries no number; expected probs all nan")
+                raise ValueError(
+                    "Prediction: a not-measured answer carries no number; expected probs all nan"
+                )
         elif not (np.all(self.probs >= 0) and abs(float(self.probs.sum()) - 1) < 1e-6):
-            raise ValueError(f"Prediction: expected finite non-negative probs that sum to 1, got {self.probs}")
+            raise ValueError(
+                f"Prediction: expected finite non-negative probs that sum to 1, got {self.probs}"
+            )
         if self.status is not Status.OK and not self.reason:
             raise ValueError(f"Prediction: status {self.status} needs a reason")
 
@@ -97,14 +111,20 @@ class Recogniser(Protocol):
 
 @runtime_checkable
 class Trainable(Recogniser, Protocol):
-    """A recogniser with torch weights, which are an argument: nothing that adapts may touch the shared ones."""
+    """A recogniser with torch weights, which are an argument: nothing that adapts may touch the
+    shared ones.
+    """
 
     def params(self) -> Mapping[str, Any]:
         """Every weight and buffer by name, as torch tensors. Callers never write into them."""
         ...
 
-    def run(self, xs: Sequence[Features], params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        """Embedding ``(B, D)`` and logits ``(B, C)`` of ``B`` windows; ``params`` stands in for some of the weights."""
+    def run(
+        self, xs: Sequence[Features], params: Mapping[str, Any] | None = None
+    ) -> tuple[Any, Any]:
+        """Embedding ``(B, D)`` and logits ``(B, C)`` of ``B`` windows; ``params`` stands in for
+        some of the weights.
+        """
         ...
 
     def head(self, params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:

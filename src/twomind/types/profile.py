@@ -1,4 +1,6 @@
-"""What a person is like when neutral: one measure at rest, and one enrolled clip. Profiles merge them (features)."""
+"""What a person is like when neutral: one measure at rest, and one enrolled clip. Profiles merge
+them (features).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Neutral:
-    """One measure at rest: ``centre`` (median; of a rate, its mean), ``spread`` (median absolute deviation, nan where a
-    clip gives one number), ``n`` rows, ``seconds`` that they cover."""
+    """One measure at rest: ``centre`` (median; of a rate, its mean), ``spread`` (median absolute
+    deviation, nan where a clip gives one number), ``n`` rows, ``seconds`` that they cover."""
 
     centre: float
     spread: float
@@ -25,8 +27,9 @@ Neutrals = Mapping[str, Neutral]
 class Visit:
     """One enrolled clip. ``stats`` maps ``face``, ``voice``, ``words`` to measures.
 
-    ``content`` is the clip's SHA-256, ``entries`` the store's (kind, key) made from it. ``spoken``: the person talks in
-    it. ``doubts`` are the reasons for which the check would have refused it, where it was forced.
+    ``content`` is the clip's SHA-256, ``entries`` the store's (kind, key) made from it. ``spoken``:
+    the person talks in it. ``doubts`` are the reasons for which the check would have refused it,
+    where it was forced.
     """
 
     content: str

@@ -1,4 +1,6 @@
-"""Recordings, their words, segments and cues: where a take lies and what is known about it. Times are in seconds."""
+"""Recordings, their words, segments and cues: where a take lies and what is known about it. Times
+are in seconds.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-#: ``progress(what, done, total)``: one callback serves the command line, a web socket and debugging. ``total`` may be
-#: ``nan`` when it is not known (a WebM without a duration).
+#: ``progress(what, done, total)``: one callback serves the command line, a web socket and
+#: debugging. ``total`` may be ``nan`` when it is not known (a WebM without a duration).
 Progress = Callable[[str, float, float], None]
 
 
@@ -25,12 +27,16 @@ class Timing(StrEnum):
 def check_span(name: str, start_s: float, end_s: float) -> None:
     """Raises ValueError where a span is not finite or ends before it starts."""
     if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s <= end_s):
-        raise ValueError(f"{name}: expected finite start_s <= end_s, got start_s={start_s}, end_s={end_s}")
+        raise ValueError(
+            f"{name}: expected finite start_s <= end_s, got start_s={start_s}, end_s={end_s}"
+        )
 
 
 @dataclass(frozen=True)
 class Word:
-    """One spoken word (or filler) with its time in seconds. ``confidence`` is in [0, 1], or nan when unknown."""
+    """One spoken word (or filler) with its time in seconds. ``confidence`` is in [0, 1], or nan
+    when unknown.
+    """
 
     text: str
     start_s: float
@@ -43,12 +49,16 @@ class Word:
         if not self.text.strip():
             raise ValueError("Word: expected a non-empty text")
         if not math.isnan(self.confidence) and not 0.0 <= self.confidence <= 1.0:
-            raise ValueError(f"Word {self.text!r}: expected confidence in [0, 1] or nan, got {self.confidence}")
+            raise ValueError(
+                f"Word {self.text!r}: expected confidence in [0, 1] or nan, got {self.confidence}"
+            )
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A labelled span: an annotated A/H segment, or one that a model located. ``score`` is nan when there is none."""
+    """A labelled span: an annotated A/H segment, or one that a model located. ``score`` is nan when
+    there is none.
+    """
 
     start_s: float
     end_s: float
@@ -64,8 +74,9 @@ class Segment:
 class Cue:
     """Something a coder would mark: a long pause, a filler, a brow raise. A cue is not A/H.
 
-    ``kind`` is a name of ``twomind.features.cues.KINDS``; ``modality`` is ``face``, ``head``, ``voice`` or ``words``;
-    ``value`` with ``unit`` says how strong (nan when the kind has no strength); ``detail`` is free text for a reader.
+    ``kind`` is a name of ``twomind.features.cues.KINDS``; ``modality`` is ``face``, ``head``,
+    ``voice`` or ``words``; ``value`` with ``unit`` says how strong (nan when the kind has no
+    strength); ``detail`` is free text for a reader.
     """
 
     kind: str
@@ -84,9 +95,10 @@ class Cue:
 class Recording:
     """Where one take of one person lies, and what is known about it; no pixels, no samples.
 
-    ``words`` is None when they are not measured, and then ``words_reason`` says why; an empty tuple means that the
-    words are known and there are none. ``duration_s`` is nan until measured when the container does not declare it.
-    ``drawn`` is True for the project's own synthetic people: numbers about them say nothing about real faces.
+    ``words`` is None when they are not measured, and then ``words_reason`` says why; an empty tuple
+    means that the words are known and there are none. ``duration_s`` is nan until measured when the
+    container does not declare it. ``drawn`` is True for the project's own synthetic people: numbers
+    about them say nothing about real faces.
     """
 
     id: str

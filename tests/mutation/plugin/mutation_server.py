@@ -1,9 +1,11 @@
-"""A process that has imported what is slow to import, and forks itself for every run of pytest that it is asked for.
+"""A process that has imported what is slow to import, and forks itself for every run of pytest that
+it is asked for.
 
-``python mutation_server.py numpy torch …``. It reads one order a line, as JSON: ``arguments`` of pytest, the
-``folder`` to run in, the ``environment`` to add, the file ``log`` for what is printed, and ``seconds`` it may take. It
-answers each with a line: the exit status, or ``null`` where it took too long. Nothing of the library under test is
-imported here, so each run meets the library as it then is. On SIGTERM, and at the end of its orders, all of it ends.
+``python mutation_server.py numpy torch …``. It reads one order a line, as JSON: ``arguments`` of
+pytest, the ``folder`` to run in, the ``environment`` to add, the file ``log`` for what is printed,
+and ``seconds`` it may take. It answers each with a line: the exit status, or ``null`` where it took
+too long. Nothing of the library under test is imported here, so each run meets the library as it
+then is. On SIGTERM, and at the end of its orders, all of it ends.
 """
 
 from __future__ import annotations
@@ -62,9 +64,11 @@ def _child(order: dict) -> None:
 
 
 def _wait(child: int, seconds: float) -> int | None:
-    """Its exit status (negative: the signal that ended it), or None. What it has started ends with it.
+    """Its exit status (negative: the signal that ended it), or None. What it has started ends with
+    it.
 
-    Only time in which this process could look counts: one that was stopped with the child has not waited.
+    Only time in which this process could look counts: one that was stopped with the child has not
+    waited.
     """
     waited, pause = 0.0, 0.01
     while True:

@@ -1,12 +1,14 @@
-"""A pytest plug-in (``-p mutation_watch``): which test runs which line, or only these tests, in this order.
+"""A pytest plug-in (``-p mutation_watch``): which test runs which line, or only these tests, in
+this order.
 
-It is told what to do by the environment, and imports nothing of this package, because it is loaded by name from its
-own folder. ``MUTATION_RECORD``: the file to write; ``MUTATION_SOURCE``: the folder whose lines count;
-``MUTATION_PICK``: a file with the node ids to run, one a line; ``MUTATION_FAILED``: where failed ones are written.
+It is told what to do by the environment, and imports nothing of this package, because it is loaded
+by name from its own folder. ``MUTATION_RECORD``: the file to write; ``MUTATION_SOURCE``: the folder
+whose lines count; ``MUTATION_PICK``: a file with the node ids to run, one a line;
+``MUTATION_FAILED``: where failed ones are written.
 
-A fixture with a wider scope than a test runs once, in the first test that asks for it. What it runs therefore counts
-for every test that uses it. The same goes for a test file's own cached helpers: where a file has one, each of its tests
-gets the lines of all.
+A fixture with a wider scope than a test runs once, in the first test that asks for it. What it runs
+therefore counts for every test that uses it. The same goes for a test file's own cached helpers:
+where a file has one, each of its tests gets the lines of all.
 """
 
 from __future__ import annotations
@@ -96,7 +98,11 @@ class Recorder:
                         tests.update(by_fixture.get(name, []))
                 if tests:
                     here[line] = sorted(tests)
-        record = {"tests": passed, "seconds": [round(self.seconds[name], 3) for name in passed], "lines": lines}
+        record = {
+            "tests": passed,
+            "seconds": [round(self.seconds[name], 3) for name in passed],
+            "lines": lines,
+        }
         record["not_passed"] = sorted(self.bad)
         self.out.write_text(json.dumps(record))
 
@@ -108,9 +114,14 @@ class Picker:
         self.rank = {name: at for at, name in enumerate(listed)}
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
         rest = [item for item in items if item.nodeid not in self.rank]
-        items[:] = sorted((item for item in items if item.nodeid in self.rank), key=lambda one: self.rank[one.nodeid])
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self.rank),
+            key=lambda one: self.rank[one.nodeid],
+        )
         config.hook.pytest_deselected(items=rest)
         for item in items:
             _do_not_shrink(getattr(item, "obj", None))
@@ -130,7 +141,9 @@ class Picker:
 
 
 def _do_not_shrink(test: Any) -> None:
-    """A Hypothesis test that fails has noticed the fault; looking for a smaller example takes the longest."""
+    """A Hypothesis test that fails has noticed the fault; looking for a smaller example takes the
+    longest.
+    """
     test = getattr(test, "__func__", test)
     own = getattr(test, "_hypothesis_internal_use_settings", None)
     if own is not None:
@@ -146,7 +159,9 @@ def _fixture(definition: Any) -> str:
 
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get("MUTATION_RECORD"):
-        recorder = Recorder(Path(os.environ["MUTATION_RECORD"]), Path(os.environ["MUTATION_SOURCE"]))
+        recorder = Recorder(
+            Path(os.environ["MUTATION_RECORD"]), Path(os.environ["MUTATION_SOURCE"])
+        )
         config.pluginmanager.register(recorder, "mutation-recorder")
     if os.environ.get("MUTATION_PICK"):
         listed = Path(os.environ["MUTATION_PICK"]).read_text().splitlines()

@@ -1,4 +1,5 @@
-"""Drawn people: synthetic persons whose face, head, voice and words are known exactly, filmed as real media.
+"""Drawn people: synthetic persons whose face, head, voice and words are known exactly, filmed as
+real media.
 
 They test the machinery. A number measured on drawn people says nothing about real faces.
 """

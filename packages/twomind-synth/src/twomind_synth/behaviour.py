@@ -1,4 +1,6 @@
-"""What a drawn face does, frame by frame, as known truth: expressions, gaze, head, blinks, and lips that speak."""
+"""What a drawn face does, frame by frame, as known truth: expressions, gaze, head, blinks, and lips
+that speak.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,14 @@ from twomind_synth.script import Answer
 from twomind_synth.voice import Speech
 from twomind_synth.world import CUE_SHARES, Factors, World, choose
 
-#: A blink is fully closed for 80 ms and needs 80 ms to close and to open: the eyes are more than half shut for 160 ms.
+#: A blink is fully closed for 80 ms and needs 80 ms to close and to open: the eyes are more than
+#: half shut for 160 ms.
 BLINK_CLOSED_S, BLINK_RAMP_S = 0.08, 0.08
 #: Blinks start at least this far apart.
 BLINK_APART_S = 0.6
 
-#: What a movement does at its height: action units 0..1, angles in degrees, lengths in cm. ``side`` marks columns that
-#: change sign with the side to which the movement goes.
+#: What a movement does at its height: action units 0..1, angles in degrees, lengths in cm. ``side``
+#: marks columns that change sign with the side to which the movement goes.
 SHAPES: dict[str, dict[str, float]] = {
     "brow_raise": {"AU01": 0.85, "AU02": 0.85},
     "brow_lower": {"AU04": 0.85},
@@ -49,11 +52,18 @@ _SIDED = ("gaze_yaw", "yaw", "roll", "x_cm")
 #: cycles per second of movements that go to and fro
 _CYCLES_HZ = {"head_shake": 1.7, "nod": 1.9, "restless": 0.9}
 #: shortest and longest time at full height (s)
-_HOLD_S = {"gaze_away": (0.6, 1.6), "look_away": (0.5, 1.2), "smile": (0.5, 1.5), "eye_roll": (0.25, 0.4)}
+_HOLD_S = {
+    "gaze_away": (0.6, 1.6),
+    "look_away": (0.5, 1.2),
+    "smile": (0.5, 1.5),
+    "eye_roll": (0.25, 0.4),
+}
 #: movements that the lips can only make while they do not speak
 _SILENT_ONLY = ("lip_press", "mouth", "hanging")
 #: the numbers of a FaceState that movements drive, besides its action units
-COLUMNS = tuple(name for name in FaceState.__dataclass_fields__ if name not in ("aus", "blink", "breath"))
+COLUMNS = tuple(
+    name for name in FaceState.__dataclass_fields__ if name not in ("aus", "blink", "breath")
+)
 
 #: name → value per frame ``(T,)``
 Courses = dict[str, np.ndarray]
@@ -61,7 +71,9 @@ Courses = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Movement:
-    """One movement: smooth onset, apex, offset. ``cause`` is ``ah`` (it shows A/H) or ``habit`` (it means nothing)."""
+    """One movement: smooth onset, apex, offset. ``cause`` is ``ah`` (it shows A/H) or ``habit`` (it
+    means nothing).
+    """
 
     kind: str
     cause: str
@@ -99,10 +111,18 @@ class Behaviour:
 
 
 def behave(
-    world: World, person: Factors, answer: Answer, speech: Speech, times_s: np.ndarray, rng: np.random.Generator
+    world: World,
+    person: Factors,
+    answer: Answer,
+    speech: Speech,
+    times_s: np.ndarray,
+    rng: np.random.Generator,
 ) -> Behaviour:
     """The behaviour during one spoken answer, at the given frame times."""
-    movements = (*_showing(world, person, answer, speech, rng), *_habits(world, person, speech, rng))
+    movements = (
+        *_showing(world, person, answer, speech, rng),
+        *_habits(world, person, speech, rng),
+    )
     movements = tuple(sorted(movements, key=lambda m: m.start_s))
     aus, columns = compose(movements, times_s)
     add_idle(columns, person, times_s, rng)
@@ -115,7 +135,9 @@ def behave(
         chest = np.maximum(chest, np.sin(np.pi * np.clip((times_s - start) / (end - start), 0, 1)))
     states = tuple(
         FaceState(
-            aus={name: round(float(course[i]), 4) for name, course in aus.items() if course[i] > 1e-4},
+            aus={
+                name: round(float(course[i]), 4) for name, course in aus.items() if course[i] > 1e-4
+            },
             blink=round(float(blink[i]), 4),
             breath=round(float(chest[i]), 4),
             **{name: round(float(course[i]), 4) for name, course in columns.items()},
@@ -149,7 +171,9 @@ class _Segmented(Protocol):
 
 
 def segment_spans(answer: _Segmented, speech: Speech) -> tuple[tuple[float, float], ...]:
-    """Start and end of each A/H segment (s): from its first audible sign to the end of its last word."""
+    """Start and end of each A/H segment (s): from its first audible sign to the end of its last
+    word.
+    """
     spans = []
     for plan in answer.segments:
         first, last = speech.words[plan.first], speech.words[plan.last]
@@ -159,7 +183,9 @@ def segment_spans(answer: _Segmented, speech: Speech) -> tuple[tuple[float, floa
     return tuple(spans)
 
 
-def _showing(world: World, person: Factors, answer: Answer, speech: Speech, rng: np.random.Generator) -> list[Movement]:
+def _showing(
+    world: World, person: Factors, answer: Answer, speech: Speech, rng: np.random.Generator
+) -> list[Movement]:
     """The facial and bodily cues of the A/H segments."""
     movements = []
     for plan, (start_s, end_s) in zip(answer.segments, segment_spans(answer, speech), strict=True):
@@ -170,8 +196,12 @@ def _showing(world: World, person: Factors, answer: Answer, speech: Speech, rng:
     return movements
 
 
-def _habits(world: World, person: Factors, speech: Speech, rng: np.random.Generator) -> list[Movement]:
-    """Movements that say nothing about the label: mostly the person's own habit, sometimes any other."""
+def _habits(
+    world: World, person: Factors, speech: Speech, rng: np.random.Generator
+) -> list[Movement]:
+    """Movements that say nothing about the label: mostly the person's own habit, sometimes any
+    other.
+    """
     shares = {**CUE_SHARES["facial"], **CUE_SHARES["body"]}
     movements = []
     for _ in range(int(rng.poisson(world.habit_per_min * speech.duration_s / 60))):
@@ -192,7 +222,9 @@ def placed(
     speech: Speech,
     rng: np.random.Generator,
 ) -> Movement | None:
-    """A movement of the kind somewhere in the span; None when the lips find no silence for it there."""
+    """A movement of the kind somewhere in the span; None when the lips find no silence for it
+    there.
+    """
     amplitude = float(np.clip(strength * rng.lognormal(0, 0.15), 0, 1.15))
     side = person.gaze_side if rng.random() < 0.75 else -person.gaze_side
     onset_s, offset_s = float(rng.uniform(0.16, 0.3)), float(rng.uniform(0.2, 0.4))
@@ -202,7 +234,9 @@ def placed(
     total_s = onset_s + hold_s + offset_s
     start_s = float(rng.uniform(earliest_s, max(latest_s - total_s, earliest_s + 0.01)))
     if kind in _SILENT_ONLY:
-        silent = [(a, b) for a, b in speech.pauses if b - a >= 0.4 and b > earliest_s and a < latest_s]
+        silent = [
+            (a, b) for a, b in speech.pauses if b - a >= 0.4 and b > earliest_s and a < latest_s
+        ]
         # Before the segment's first word there is always a pause, too.
         silent += [(a, b) for a, b in speech.pauses if b - a >= 0.4 and abs(b - earliest_s) < 0.05]
         if not silent:
@@ -216,7 +250,9 @@ def placed(
 
 
 def compose(movements: tuple[Movement, ...], times_s: np.ndarray) -> tuple[Courses, Courses]:
-    """Courses of the action units (the strongest movement counts) and of the other columns (movements add up)."""
+    """Courses of the action units (the strongest movement counts) and of the other columns
+    (movements add up).
+    """
     aus: Courses = {}
     columns: Courses = {name: np.zeros(len(times_s)) for name in COLUMNS}
     for movement in movements:
@@ -226,20 +262,35 @@ def compose(movements: tuple[Movement, ...], times_s: np.ndarray) -> tuple[Cours
             if name in _SIDED:
                 course = course * movement.side
             if movement.kind in _CYCLES_HZ:
-                course = course * np.sin(2 * np.pi * _CYCLES_HZ[movement.kind] * (times_s - movement.start_s))
+                course = course * np.sin(
+                    2 * np.pi * _CYCLES_HZ[movement.kind] * (times_s - movement.start_s)
+                )
             if name.startswith("AU"):
                 aus[name] = np.clip(np.maximum(aus.get(name, 0.0), course), 0, 1)
             else:
                 columns[name] = columns[name] + course
-    limits = {"gaze_yaw": 22, "gaze_pitch": 16, "yaw": 20, "pitch": 12, "roll": 14, "x_cm": 4, "z_cm": 5, "shrug": 1}
+    limits = {
+        "gaze_yaw": 22,
+        "gaze_pitch": 16,
+        "yaw": 20,
+        "pitch": 12,
+        "roll": 14,
+        "x_cm": 4,
+        "z_cm": 5,
+        "shrug": 1,
+    }
     for name, limit in limits.items():
         columns[name] = np.clip(columns[name], -limit, limit)
     return aus, columns
 
 
-def add_idle(columns: Courses, person: Factors, times_s: np.ndarray, rng: np.random.Generator) -> None:
+def add_idle(
+    columns: Courses, person: Factors, times_s: np.ndarray, rng: np.random.Generator
+) -> None:
     """Resting pose, slow sway of the head, small jumps of the eyes around the camera."""
-    for name, rest, size in zip(("yaw", "pitch", "roll"), person.rest_pose_deg, (1.0, 0.7, 0.6), strict=True):
+    for name, rest, size in zip(
+        ("yaw", "pitch", "roll"), person.rest_pose_deg, (1.0, 0.7, 0.6), strict=True
+    ):
         columns[name] += rest + _drift(times_s, person.sway_deg * size, rng)
     for name, size in (("x_cm", 0.3), ("y_cm", 0.12), ("z_cm", 0.3)):
         columns[name] += _drift(times_s, size * person.sway_deg, rng)
@@ -286,6 +337,8 @@ def blink_course(starts: list[float], times_s: np.ndarray) -> np.ndarray:
     course = np.zeros(len(times_s))
     for start in starts:
         middle = start + BLINK_RAMP_S + BLINK_CLOSED_S / 2
-        shut = np.clip((BLINK_CLOSED_S / 2 + BLINK_RAMP_S - np.abs(times_s - middle)) / BLINK_RAMP_S, 0, 1)
+        shut = np.clip(
+            (BLINK_CLOSED_S / 2 + BLINK_RAMP_S - np.abs(times_s - middle)) / BLINK_RAMP_S, 0, 1
+        )
         course = np.maximum(course, shut)
     return course

@@ -1,4 +1,6 @@
-"""How a drawn scene is framed, lit and recorded: size, exposure, colour, noise, blur, background."""
+"""How a drawn scene is framed, lit and recorded: size, exposure, colour, noise, blur,
+background.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,14 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.width_px < 32 or self.height_px < 32:
-            raise BadInput(f"Camera: expected at least 32 x 32 px, got {self.width_px} x {self.height_px}")
+            raise BadInput(
+                f"Camera: expected at least 32 x 32 px, got {self.width_px} x {self.height_px}"
+            )
         if self.background not in BACKGROUNDS:
-            raise BadInput(f"Camera.background: expected one of {', '.join(BACKGROUNDS)}, got {self.background!r}")
+            raise BadInput(
+                f"Camera.background: expected one of {', '.join(BACKGROUNDS)}, got "
+                f"{self.background!r}"
+            )
 
     @classmethod
     def random(cls, rng: np.random.Generator, width_px: int = 640, height_px: int = 480) -> Camera:
@@ -69,7 +76,9 @@ class Camera:
 
 
 def frame_rng(camera: Camera, frame_index: int) -> np.random.Generator:
-    """The generator of one frame's noise and shake: a function of the seed and the frame index only."""
+    """The generator of one frame's noise and shake: a function of the seed and the frame index
+    only.
+    """
     return np.random.default_rng((camera.seed, abs(int(frame_index))))
 
 
@@ -80,7 +89,9 @@ def blank(camera: Camera) -> np.ndarray:
 
 
 def expose(canvas: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """Lens blur, exposure, white balance and sensor noise on a finished drawing ``(H, W, 3)`` uint8."""
+    """Lens blur, exposure, white balance and sensor noise on a finished drawing ``(H, W, 3)``
+    uint8.
+    """
     import cv2
 
     if camera.blur_px > 0.1:
@@ -99,7 +110,9 @@ def expose(canvas: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.n
 
 @lru_cache(maxsize=16)
 def _response(exposure: float, temperature: float) -> np.ndarray:
-    """Look-up table ``(256, 1, 3)``: less light is a linear gain, more light bends towards white without clipping."""
+    """Look-up table ``(256, 1, 3)``: less light is a linear gain, more light bends towards white
+    without clipping.
+    """
     balance = np.array([1 + 0.08 * temperature, 1.0, 1 - 0.10 * temperature])
     x = np.clip(np.arange(256)[:, None] / 255 * balance / balance.max(), 0, 1)
     y = x * exposure if exposure <= 1 else 1 - (1 - x) ** exposure
@@ -111,7 +124,9 @@ _TILE_MARGIN = 64
 
 @lru_cache(maxsize=4)
 def _noise_tiles(width: int, height: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    """Noise larger than the picture, split by sign; every frame cuts its own window, which costs no new numbers."""
+    """Noise larger than the picture, split by sign; every frame cuts its own window, which costs no
+    new numbers.
+    """
     rng = np.random.default_rng(1234)
     shape = (height + _TILE_MARGIN, width + _TILE_MARGIN, 3)
     noise = np.rint(rng.standard_normal(shape, dtype=np.float32) * sigma)
@@ -127,10 +142,14 @@ def _background(width: int, height: int, kind: str, colour: Colour, light_yaw: f
     x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)
     if kind != "plain":
         side = np.float32(np.clip(light_yaw / 60, -1, 1))
-        base *= (1.0 + 0.10 * side * x[None, :] - 0.10 * y[:, None] - 0.08 * (x**2)[None, :])[..., None]
+        base *= (1.0 + 0.10 * side * x[None, :] - 0.10 * y[:, None] - 0.08 * (x**2)[None, :])[
+            ..., None
+        ]
     picture = np.clip(base, 0, 255).astype(np.uint8)
 
-    def box(x0: float, y0: float, x1: float, y1: float, gain: float, tint: Colour | None = None) -> None:
+    def box(
+        x0: float, y0: float, x1: float, y1: float, gain: float, tint: Colour | None = None
+    ) -> None:
         paint = tint or tuple(int(min(255, v * gain)) for v in colour)
         corners = (int(x0 * width), int(y0 * height)), (int(x1 * width), int(y1 * height))
         cv2.rectangle(picture, *corners, tuple(float(v) for v in paint), -1)

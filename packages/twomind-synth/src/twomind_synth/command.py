@@ -1,4 +1,6 @@
-"""``twomind people``: synthetic people as films, or a whole synthetic data set in the layout of a real one."""
+"""``twomind people``: synthetic people as films, or a whole synthetic data set in the layout of a
+real one.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ def draw_layout(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Draw the study, and on wish measure it into the store; what a caller may want to know, as plain values.
+    """Draw the study, and on wish measure it into the store; what a caller may want to know, as
+    plain values.
 
     Raises:
         BadInput: a setting cannot be used, or the folder holds another study.
@@ -68,7 +71,9 @@ def draw_layout(
     if crops not in CROPS:
         raise BadInput(f"expected crops among {', '.join(CROPS)}")
     world = world_of(knobs, control)
-    plan = plan_study(out, layout, n_people, seed, world, visits, crop_every=0 if crops == "none" else None)
+    plan = plan_study(
+        out, layout, n_people, seed, world, visits, crop_every=0 if crops == "none" else None
+    )
     work = {"none": film_clip, "layout": film_and_crop, "all": film_crop_more}[crops]
     draw_study(plan, workers, progress, work)
     clips = plan.clips()
@@ -84,24 +89,49 @@ def draw_layout(
     if features:
         kept = Store(store or default_root())
         rows = describe_study(plan, engine.n_workers(workers, len(clips)), kept, progress)
-        found["features"] = {"store": kept.root, "clips": len(rows), "seconds": sum(r["duration_s"] for r in rows)}
+        found["features"] = {
+            "store": kept.root,
+            "clips": len(rows),
+            "seconds": sum(r["duration_s"] for r in rows),
+        }
     return found
 
 
 @click.command()
 @click.argument("out", type=PATH)
-@click.option("--people", "n_people", type=click.IntRange(1), default=1, show_default=True, help="How many people.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed draws the same people.")
-@click.option("--voice", type=click.Choice(["auto", "espeak", "builtin"]), default="auto", show_default=True)
+@click.option(
+    "--people",
+    "n_people",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many people.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="The same seed draws the same people."
+)
+@click.option(
+    "--voice", type=click.Choice(["auto", "espeak", "builtin"]), default="auto", show_default=True
+)
 @click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
     help="Write a whole study in the folders and files of this data set (docs/study.md).",
 )
-@click.option("--visits", type=click.IntRange(1, 5), default=1, show_default=True, help="Study: days per person.")
 @click.option(
-    "--knob", "knobs", multiple=True, metavar="NAME=NUMBER", help="Study: a setting of the world; repeatable."
+    "--visits",
+    type=click.IntRange(1, 5),
+    default=1,
+    show_default=True,
+    help="Study: days per person.",
+)
+@click.option(
+    "--knob",
+    "knobs",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Study: a setting of the world; repeatable.",
 )
 @click.option(
     "--control",
@@ -121,31 +151,66 @@ def draw_layout(
 @store_option
 @verb
 def people(
-    out: Path, n_people: int, seed: int, voice: str, workers: int, layout: str | None, visits: int,
-    knobs: tuple[str, ...], control: str, crops: str, features: bool, store: Path | None, as_json: bool, offline: bool,
-) -> int:  # fmt: skip
-    """Draw synthetic people who answer the seven questions: real MP4 files with sound, transcript and known truth.
+    out: Path,
+    n_people: int,
+    seed: int,
+    voice: str,
+    workers: int,
+    layout: str | None,
+    visits: int,
+    knobs: tuple[str, ...],
+    control: str,
+    crops: str,
+    features: bool,
+    store: Path | None,
+    as_json: bool,
+    offline: bool,
+) -> int:
+    """Draw synthetic people who answer the seven questions: real MP4 files with sound, transcript
+    and known truth.
 
     They show that the machinery works; they say nothing about real faces.
     """
     if layout is not None:
         if voice == "espeak":
-            raise BadInput("a study speaks with the built-in voice, whose times are the same on every machine")
+            raise BadInput(
+                "a study speaks with the built-in voice, whose times are the same on every machine"
+            )
         with Bars(n_people) as (progress, _):
             made = draw_layout(
-                out, layout, n_people, seed, visits, knobs, control, crops, features, store, workers, progress
-            )  # fmt: skip
+                out,
+                layout,
+                n_people,
+                seed,
+                visits,
+                knobs,
+                control,
+                crops,
+                features,
+                store,
+                workers,
+                progress,
+            )
         if as_json:
             print_json(made)
         say(f"drawn study ({layout}): {made['clips']} clips in {out}; {made['means']}")
         return 0
-    given = {"--visits": visits != 1, "--knob": bool(knobs), "--control": control != "none", "--features": features}
+    given = {
+        "--visits": visits != 1,
+        "--knob": bool(knobs),
+        "--control": control != "none",
+        "--features": features,
+    }
     if any(given.values()):
-        raise BadInput(f"{', '.join(k for k, v in given.items() if v)}: expected together with --layout")
+        raise BadInput(
+            f"{', '.join(k for k, v in given.items() if v)}: expected together with --layout"
+        )
     from twomind_synth.people import draw_people
 
     with Bars(n_people * 7) as (progress, _):
-        manifest = draw_people(out, n_people=n_people, seed=seed, voice=voice, workers=workers, progress=progress)
+        manifest = draw_people(
+            out, n_people=n_people, seed=seed, voice=voice, workers=workers, progress=progress
+        )
     found = {"folder": out, "manifest": manifest, "labels": out / "labels.csv", "people": n_people}
     if as_json:
         print_json(found)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from twomind_synth.geometry import View, cranium, face_shell, fill, hull, mixed, skull_point, smooth, stroke, surface
+from twomind_synth.geometry import (
+    View,
+    cranium,
+    face_shell,
+    fill,
+    hull,
+    mixed,
+    skull_point,
+    smooth,
+    stroke,
+    surface,
+)
 from twomind_synth.identity import FaceState, Person
 from twomind_synth.shading import ShadeMap, paint, shade_of
 
@@ -35,18 +46,32 @@ VOLUME = {
 }
 
 
-def draw_body(canvas: np.ndarray, person: Person, state: FaceState, view: View, body_px: np.ndarray, px: float) -> None:
-    """Neck, shoulders and shirt; ``body_px (2,)`` is the resting pivot's pixel, ``px`` the pixels per cm there."""
+def draw_body(
+    canvas: np.ndarray, person: Person, state: FaceState, view: View, body_px: np.ndarray, px: float
+) -> None:
+    """Neck, shoulders and shirt; ``body_px (2,)`` is the resting pivot's pixel, ``px`` the pixels
+    per cm there.
+    """
     lift = 2.2 * state.shrug + 0.35 * state.breath
 
     def on_body(points: list[tuple[float, float]] | np.ndarray) -> np.ndarray:
         return np.asarray(points, float) * (px, -px) + body_px
 
     jaw_px = view(np.array([[-4.4, -6.0, -4.0], [4.4, -6.0, -4.0]]))
-    neck = np.concatenate([jaw_px, on_body([(4.7, -7.6 + lift), (6.2, -12.5), (-6.2, -12.5), (-4.7, -7.6 + lift)])])
+    neck = np.concatenate(
+        [jaw_px, on_body([(4.7, -7.6 + lift), (6.2, -12.5), (-6.2, -12.5), (-4.7, -7.6 + lift)])]
+    )
     fill(canvas, neck, shade_of(person.skin, 0.84))
     chin = view(
-        np.array([[-4.4, -6.0, -3.0], [-3.3, -10.4, -2.0], [0, -11.9, -1.0], [3.3, -10.4, -2.0], [4.4, -6.0, -3.0]])
+        np.array(
+            [
+                [-4.4, -6.0, -3.0],
+                [-3.3, -10.4, -2.0],
+                [0, -11.9, -1.0],
+                [3.3, -10.4, -2.0],
+                [4.4, -6.0, -3.0],
+            ]
+        )
     )
     fill(canvas, smooth(chin, 16), shade_of(person.skin, 0.66))
 
@@ -61,23 +86,41 @@ def draw_body(canvas: np.ndarray, person: Person, state: FaceState, view: View, 
     right = smooth(half, 18)
     edge = np.concatenate([right, [(21.5, -60.0), (-21.5, -60.0)], right[::-1] * (-1, 1)])
     scoop = smooth(
-        [(-4.9, -7.6 + rise), (-3.2, -10.8 + rise), (0, -12.3 + rise), (3.2, -10.8 + rise), (4.9, -7.6 + rise)], 16
+        [
+            (-4.9, -7.6 + rise),
+            (-3.2, -10.8 + rise),
+            (0, -12.3 + rise),
+            (3.2, -10.8 + rise),
+            (4.9, -7.6 + rise),
+        ],
+        16,
     )
     shirt = on_body(np.concatenate([edge, scoop]))
     fill(canvas, shirt, shade_of(person.shirt_colour, 1.0))
     collar = on_body(scoop - np.array([0, 0.35]))
     stroke(canvas, collar, np.full(3, 0.75 * px), shade_of(person.shirt_colour, 0.82))
     for s in (1, -1):
-        crease = smooth([(12.5 * s, -16.0 + rise), (13.6 * s, -20.0 + rise * 0.6), (13.2 * s, -27.0)], 8)
-        stroke(canvas, on_body(crease), np.array([0.05, 0.5, 0.3]) * px, shade_of(person.shirt_colour, 0.78))
+        crease = smooth(
+            [(12.5 * s, -16.0 + rise), (13.6 * s, -20.0 + rise * 0.6), (13.2 * s, -27.0)], 8
+        )
+        stroke(
+            canvas,
+            on_body(crease),
+            np.array([0.05, 0.5, 0.3]) * px,
+            shade_of(person.shirt_colour, 0.78),
+        )
 
 
 def draw_ears(canvas: np.ndarray, person: Person, view: View, behind: bool) -> None:
-    """The ears that lie ``behind`` the face's outline, or the one that a turned head shows in front of it."""
+    """The ears that lie ``behind`` the face's outline, or the one that a turned head shows in front
+    of it.
+    """
     if person.hair_style in ("bob", "long"):
         return
     yaw = view.pitch_yaw_deg[1]
-    shown = 0 if abs(yaw) < 6 else (-1 if yaw > 0 else 1)  # a head turned to the own left shows its right ear
+    shown = (
+        0 if abs(yaw) < 6 else (-1 if yaw > 0 else 1)
+    )  # a head turned to the own left shows its right ear
     for side in (1, -1):
         if (side == shown) is not behind:
             _draw_ear(canvas, person, view, side)
@@ -91,7 +134,12 @@ def _draw_ear(canvas: np.ndarray, person: Person, view: View, side: int) -> None
     middle = outline.mean(0)
     inner = middle + (outline - middle) * 0.62
     stroke(canvas, inner[:20], np.array([0.05, 0.16, 0.05]) * px, shade_of(person.skin, 0.66))
-    stroke(canvas, np.concatenate([outline, outline[:1]]), np.array([0.08, 0.1]) * px, shade_of(person.skin, 0.6))
+    stroke(
+        canvas,
+        np.concatenate([outline, outline[:1]]),
+        np.array([0.08, 0.1]) * px,
+        shade_of(person.skin, 0.6),
+    )
 
 
 def draw_hair_back(canvas: np.ndarray, person: Person, view: View) -> None:
@@ -101,12 +149,20 @@ def draw_hair_back(canvas: np.ndarray, person: Person, view: View) -> None:
         low = -8.5 if style == "bob" else -19.0
         side = 8.9 if style == "bob" else 8.6
         front = [(s * side, y, -3.0) for s in (1, -1) for y in (4.0, 0.0, -4.0)]
-        ends = [(s * x, low + dy, -4.0) for s in (1, -1) for x, dy in ((9.2, 1.5), (8.2, 0.2), (5.0, 0.0))]
-        points = np.concatenate([cranium(person, 0.9), np.array(front + ends) * (person.face_width, 1, 1)])
+        ends = [
+            (s * x, low + dy, -4.0)
+            for s in (1, -1)
+            for x, dy in ((9.2, 1.5), (8.2, 0.2), (5.0, 0.0))
+        ]
+        points = np.concatenate(
+            [cranium(person, 0.9), np.array(front + ends) * (person.face_width, 1, 1)]
+        )
         fill(canvas, hull(view(points)), colour)
     elif style == "bun":
         ball = smooth(
-            [(0, 15.2, -6), (2.7, 13.2, -6), (1.8, 10.5, -6), (-1.8, 10.5, -6), (-2.7, 13.2, -6)], 24, closed=True
+            [(0, 15.2, -6), (2.7, 13.2, -6), (1.8, 10.5, -6), (-1.8, 10.5, -6), (-2.7, 13.2, -6)],
+            24,
+            closed=True,
         )
         fill(canvas, view(ball), shade_of(person.hair_colour, 0.9))
     elif style == "curly":
@@ -117,7 +173,9 @@ def _draw_curls(canvas: np.ndarray, person: Person, view: View, colour: tuple[fl
     import cv2
 
     angle = np.radians(np.linspace(-18, 198, 17))
-    rim = np.stack([9.3 * np.cos(angle) * person.face_width, 3.6 + 9.0 * np.sin(angle), np.full(17, -3.0)], 1)
+    rim = np.stack(
+        [9.3 * np.cos(angle) * person.face_width, 3.6 + 9.0 * np.sin(angle), np.full(17, -3.0)], 1
+    )
     for k, (x, y) in enumerate(view(rim)):
         radius = (1.55 + 0.3 * ((k * 7) % 3 - 1)) * view.px_per_cm
         cv2.circle(canvas, (int(x * 16), int(y * 16)), int(radius * 16), colour, -1, cv2.LINE_AA, 4)
@@ -180,16 +238,47 @@ def draw_hair_front(canvas: np.ndarray, person: Person, view: View) -> None:
         for x in (-4.6, -2.2, 0.3, 2.8, 5.0):
             strand = surface(person, smooth([(x * 0.8, 8.6), (x * 0.97, 7.2), (x, 6.0)], 8))
             strand[:, 2] += 0.7
-            stroke(canvas, view(strand), np.array([0.04, 0.2, 0.06]) * px, shade_of(person.hair_colour, 0.78))
+            stroke(
+                canvas,
+                view(strand),
+                np.array([0.04, 0.2, 0.06]) * px,
+                shade_of(person.hair_colour, 0.78),
+            )
     elif style in ("parted", "long"):
         patch(
-            [(2.2, 9.2), (-1.5, 9.4), (-5.6, 8.4), (-7.3, 5.4), (-7.35, 2.6), (-6.5, 4.7), (-4.2, 6.6), (-0.8, 7.5)],
+            [
+                (2.2, 9.2),
+                (-1.5, 9.4),
+                (-5.6, 8.4),
+                (-7.3, 5.4),
+                (-7.35, 2.6),
+                (-6.5, 4.7),
+                (-4.2, 6.6),
+                (-0.8, 7.5),
+            ],
             0.5,
         )
-        patch([(2.0, 9.2), (4.6, 8.7), (6.8, 6.6), (7.35, 2.8), (6.6, 4.9), (4.9, 6.9), (3.0, 7.6)], 0.5)
+        patch(
+            [(2.0, 9.2), (4.6, 8.7), (6.8, 6.6), (7.35, 2.8), (6.6, 4.9), (4.9, 6.9), (3.0, 7.6)],
+            0.5,
+        )
     elif style == "bob":
-        patch([(-0.2, 9.6), (-4.8, 8.8), (-7.2, 5.8), (-7.4, 1.5), (-6.9, 3.8), (-5.2, 6.2), (-2.2, 7.5)], 0.5)
-        patch([(0.2, 9.6), (4.8, 8.8), (7.2, 5.8), (7.4, 1.5), (6.9, 3.8), (5.2, 6.2), (2.2, 7.5)], 0.5)
+        patch(
+            [
+                (-0.2, 9.6),
+                (-4.8, 8.8),
+                (-7.2, 5.8),
+                (-7.4, 1.5),
+                (-6.9, 3.8),
+                (-5.2, 6.2),
+                (-2.2, 7.5),
+            ],
+            0.5,
+        )
+        patch(
+            [(0.2, 9.6), (4.8, 8.8), (7.2, 5.8), (7.4, 1.5), (6.9, 3.8), (5.2, 6.2), (2.2, 7.5)],
+            0.5,
+        )
     elif style == "short":
         patch(
             [
@@ -212,21 +301,42 @@ def draw_hair_front(canvas: np.ndarray, person: Person, view: View) -> None:
         for s in (1, -1):
             outer, inner = 8.9, 7.0
             lock = [
-                *((s * inner, 5.0, 0.5), (s * (inner + 0.1), 0.0, -0.8), (s * (inner - 0.3), -4.5, -0.8)),
-                *((s * (inner - 0.6), low, -1.5), (s * outer, low + 0.6, -3.5), (s * (outer + 0.2), -3.0, -3.5)),
+                *(
+                    (s * inner, 5.0, 0.5),
+                    (s * (inner + 0.1), 0.0, -0.8),
+                    (s * (inner - 0.3), -4.5, -0.8),
+                ),
+                *(
+                    (s * (inner - 0.6), low, -1.5),
+                    (s * outer, low + 0.6, -3.5),
+                    (s * (outer + 0.2), -3.0, -3.5),
+                ),
                 *((s * outer, 2.0, -3.5), (s * (outer - 0.8), 6.0, -2.5)),
             ]
-            points = smooth(np.array(lock) * (person.face_width, person.face_height, 1.0), 40, closed=True)
+            points = smooth(
+                np.array(lock) * (person.face_width, person.face_height, 1.0), 40, closed=True
+            )
             fill(canvas, view(points), shade_of(person.hair_colour, 0.92))
             inside = smooth(
-                np.array([lock[1], lock[2], lock[3]]) * (person.face_width, person.face_height, 1.0) + (0.8 * s, 0, 0),
+                np.array([lock[1], lock[2], lock[3]]) * (person.face_width, person.face_height, 1.0)
+                + (0.8 * s, 0, 0),
                 8,
             )
-            stroke(canvas, view(inside), np.array([0.05, 0.35, 0.1]) * px, shade_of(person.hair_colour, 1.18))
+            stroke(
+                canvas,
+                view(inside),
+                np.array([0.05, 0.35, 0.1]) * px,
+                shade_of(person.hair_colour, 1.18),
+            )
 
 
 def draw_beard(
-    canvas: np.ndarray, person: Person, view: View, shade: ShadeMap, jaw_cm: float, mouth: dict[str, np.ndarray]
+    canvas: np.ndarray,
+    person: Person,
+    view: View,
+    shade: ShadeMap,
+    jaw_cm: float,
+    mouth: dict[str, np.ndarray],
 ) -> None:
     """Stubble, beard, goatee or moustache, drawn under the lips so that they stay in sight."""
     kind, px = person.beard, view.px_per_cm
@@ -249,7 +359,15 @@ def draw_beard(
         line = surface(person, smooth(cheek, 28))
         above = line[::-1] + np.array([0.0, 9.0, 0.0])
         jaw = hull(view(face_shell(person, jaw_cm, top=0.0)))
-        paint(canvas, shade, colour, jaw, opacity, 0.2 * px, without=view(np.concatenate([line, above])))
+        paint(
+            canvas,
+            shade,
+            colour,
+            jaw,
+            opacity,
+            0.2 * px,
+            without=view(np.concatenate([line, above])),
+        )
         return
     across = np.linspace(-1, 1, len(mouth["top"]))
     low, top = mouth["top"] * (1.04, 1, 1), mouth["top"] * (1.04, 1, 1)
@@ -287,12 +405,18 @@ def draw_glasses(canvas: np.ndarray, person: Person, view: View) -> None:
         lens = np.stack([x * person.face_width, (2.2 + ring[:, 1]) * person.face_height, z], 1)
         stroke(canvas, view(lens), np.full(2, width), colour)
         edge = 3.2 * person.eye_distance + half[0]
-        temple = np.array([(side * edge, 2.7, 4.9), (side * 7.4, 2.7, 1.5), (side * 7.75, 2.6, -2.5)]) * (
+        temple = np.array(
+            [(side * edge, 2.7, 4.9), (side * 7.4, 2.7, 1.5), (side * 7.75, 2.6, -2.5)]
+        ) * (
             person.face_width,
             person.face_height,
             1,
         )
         stroke(canvas, view(smooth(temple, 6)), np.full(2, width * 0.9), colour)
     gap = 3.2 * person.eye_distance - half[0]
-    bridge = np.array([(-gap, 2.2, 6.0), (0, 2.55, 6.4), (gap, 2.2, 6.0)]) * (person.face_width, person.face_height, 1)
+    bridge = np.array([(-gap, 2.2, 6.0), (0, 2.55, 6.4), (gap, 2.2, 6.0)]) * (
+        person.face_width,
+        person.face_height,
+        1,
+    )
     stroke(canvas, view(smooth(bridge, 8)), np.full(2, width), colour)

@@ -1,4 +1,5 @@
-"""Clips as a person might bring to enrolment: neutral, or contaminated by a smile, by talking, by bad light …
+"""Clips as a person might bring to enrolment: neutral, or contaminated by a smile, by talking, by
+bad light …
 
 They measure the check at enrolment. They are drawn, and say nothing about real faces.
 """
@@ -18,10 +19,21 @@ from twomind_synth.film import FilmSettings, encode
 from twomind_synth.script import write_answer
 from twomind_synth.world import World, person_factors, stream
 
-#: What a clip holds. ``smile``: two smiles that come and go; ``held_smile``: one from the first frame to the last;
-#: ``frown``: brows lowered twice; ``talking``: speech with sound; ``mute_talking``: the same film without sound;
-#: ``dark``, ``bright``: light that the camera cannot cope with; ``turned``: half away from the camera.
-KINDS = ("neutral", "smile", "held_smile", "frown", "talking", "mute_talking", "dark", "bright", "turned")
+#: What a clip holds. ``smile``: two smiles that come and go; ``held_smile``: one from the first
+#: frame to the last; ``frown``: brows lowered twice; ``talking``: speech with sound;
+#: ``mute_talking``: the same film without sound; ``dark``, ``bright``: light that the camera cannot
+#: cope with; ``turned``: half away from the camera.
+KINDS = (
+    "neutral",
+    "smile",
+    "held_smile",
+    "frown",
+    "talking",
+    "mute_talking",
+    "dark",
+    "bright",
+    "turned",
+)
 _EXPOSURE = {"dark": 0.12, "bright": 6.0}
 
 
@@ -58,7 +70,9 @@ def draw_clip(
     speech = None
     if kind in ("talking", "mute_talking"):
         answer = write_answer(World(), person, 1)
-        speech = voice.speak(answer.tokens, person, stream(seed, "enrol voice", index), "builtin", World().noise_db)
+        speech = voice.speak(
+            answer.tokens, person, stream(seed, "enrol voice", index), "builtin", World().noise_db
+        )
         behaviour.add_lips(columns, speech, times_s)
         rate = speech.sample_rate_hz
         speech = replace(speech, values=speech.values[: round(seconds * rate)])

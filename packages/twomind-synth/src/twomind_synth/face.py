@@ -1,8 +1,9 @@
-"""A parametric talking head, drawn, whose every number is known: action units, gaze, head pose, blinks, lips.
+"""A parametric talking head, drawn, whose every number is known: action units, gaze, head pose,
+blinks, lips.
 
-The head is a shape in space (:mod:`.geometry`); features are curves on it that follow the action units
-(:mod:`.features`); skin is one soft map of light (:mod:`.shading`). Numbers measured on drawings say nothing about
-real faces; they say whether the chain that measures is right.
+The head is a shape in space (:mod:`.geometry`); features are curves on it that follow the action
+units (:mod:`.features`); skin is one soft map of light (:mod:`.shading`). Numbers measured on
+drawings say nothing about real faces; they say whether the chain that measures is right.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ _JAW_CM = 1.35  # chin drop of a full AU26
 
 @dataclass(frozen=True)
 class Placed:
-    """One person in a picture of several; ``x, y`` is the head's middle as a fraction of the picture, y downwards."""
+    """One person in a picture of several; ``x, y`` is the head's middle as a fraction of the
+    picture, y downwards.
+    """
 
     person: Person
     state: FaceState
@@ -64,8 +67,12 @@ class Placed:
     y: float = CENTRE[1]
 
 
-def draw(person: Person, state: FaceState, camera: Camera | None = None, frame_index: int = 0) -> np.ndarray:
-    """One frame ``(H, W, 3)`` uint8 RGB; the same arguments give the same bytes. Needs the extra ``face`` (OpenCV)."""
+def draw(
+    person: Person, state: FaceState, camera: Camera | None = None, frame_index: int = 0
+) -> np.ndarray:
+    """One frame ``(H, W, 3)`` uint8 RGB; the same arguments give the same bytes. Needs the extra
+    ``face`` (OpenCV).
+    """
     return draw_people([Placed(person, state)], camera or Camera(), frame_index)
 
 
@@ -88,7 +95,9 @@ def draw_onto(
     at: tuple[float, float] = CENTRE,
     shake: tuple[float, float] = (0.0, 0.0),
 ) -> None:
-    """Draw one person on ``canvas (H, W, 3)`` uint8 RGB in place, without the camera's noise and exposure."""
+    """Draw one person on ``canvas (H, W, 3)`` uint8 RGB in place, without the camera's noise and
+    exposure.
+    """
     _need_opencv()
     if canvas.shape != (camera.height_px, camera.width_px, 3) or canvas.dtype != np.uint8:
         raise BadInput(
@@ -104,7 +113,9 @@ def draw_onto(
     skull_unrolled = seen.unrolled(cranium(person, dress.VOLUME[person.hair_style]))
     lit = shade_map(person, sides, seen, np.concatenate([face_unrolled, skull_unrolled]), camera)
 
-    still = replace(state, x_cm=0.6 * state.x_cm, y_cm=0.4 * state.y_cm, z_cm=0.0, yaw=0, pitch=0, roll=0)
+    still = replace(
+        state, x_cm=0.6 * state.x_cm, y_cm=0.4 * state.y_cm, z_cm=0.0, yaw=0, pitch=0, roll=0
+    )
     body = view(person, still, camera, at, shake)
     dress.draw_hair_back(canvas, person, seen)
     dress.draw_body(canvas, person, state, seen, np.array(body.pivot_px), body.px_per_cm)
@@ -117,7 +128,10 @@ def draw_onto(
     if len(low) > 2:
         order = np.argsort(low[:, 0])
         stroke(
-            canvas, low[order], np.array([0.04, 0.16, 0.2, 0.16, 0.04]) * seen.px_per_cm, shade_of(person.skin, 0.55)
+            canvas,
+            low[order],
+            np.array([0.04, 0.16, 0.2, 0.16, 0.04]) * seen.px_per_cm,
+            shade_of(person.skin, 0.55),
         )
     features.draw_wrinkles(canvas, person, sides, seen)
     mouth = features.mouth_curves(person, sides)

@@ -1,7 +1,7 @@
 """Brows, eyes, nose and mouth: curves on the head that move as the action units say.
 
-What each unit does follows the outlines of the Facial Action Coding System (Ekman, Friesen & Hager 2002), in
-centimetres of an average head at intensity 1.
+What each unit does follows the outlines of the Facial Action Coding System (Ekman, Friesen & Hager
+2002), in centimetres of an average head at intensity 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def _half(sides: Sides, side: int) -> dict[str, float]:
     return {name: pair[side] for name, pair in sides.items()}
 
 
-def _lay(person: Person, view: View, xy: np.ndarray, lift_cm: float | np.ndarray = 0.0) -> np.ndarray:
+def _lay(
+    person: Person, view: View, xy: np.ndarray, lift_cm: float | np.ndarray = 0.0
+) -> np.ndarray:
     """Frontal curve ``(N, 2)`` → picture px ``(N, 2)``, lifted off the surface by ``lift_cm``."""
     points = surface(person, xy)
     points[:, 2] += lift_cm
@@ -31,7 +33,9 @@ def _lay(person: Person, view: View, xy: np.ndarray, lift_cm: float | np.ndarray
 
 
 def draw_wrinkles(canvas: np.ndarray, person: Person, sides: Sides, view: View) -> None:
-    """Lines of forehead, glabella, nose root, crow's-feet and chin, as deep as their action units are strong."""
+    """Lines of forehead, glabella, nose root, crow's-feet and chin, as deep as their action units
+    are strong.
+    """
     px = view.px_per_cm
 
     lines: list[np.ndarray] = []
@@ -61,7 +65,11 @@ def draw_wrinkles(canvas: np.ndarray, person: Person, sides: Sides, view: View) 
         )
     for s, side in ((1, 0), (-1, 1)):
         au = _half(sides, side)
-        line([(0.42 * s, 3.5), (0.5 * s, 4.2), (0.38 * s, 4.9)], 0.8 * au["AU04"] + 0.3 * au["AU09"] - 0.05, 0.16)
+        line(
+            [(0.42 * s, 3.5), (0.5 * s, 4.2), (0.38 * s, 4.9)],
+            0.8 * au["AU04"] + 0.3 * au["AU09"] - 0.05,
+            0.16,
+        )
         line([(0.25 * s, 2.1), (0.75 * s, 1.75), (1.0 * s, 1.25)], 0.75 * mean["AU09"])
         ox = 4.65 * person.eye_distance * s
         squint = 0.75 * au["AU06"] + 0.1 * au["AU07"] + old - 0.08
@@ -75,17 +83,31 @@ def draw_wrinkles(canvas: np.ndarray, person: Person, sides: Sides, view: View) 
         fold = 0.55 * smile + 0.45 * au["AU10"] + 0.25 * au["AU09"] + 0.6 * old
         top = -1.25 + 0.4 * max(au["AU10"], au["AU09"])
         line(
-            [(2.05 * s, top), ((2.75 + 0.2 * smile) * s, -2.4), ((3.25 + 0.65 * smile) * s, -3.9 + 0.25 * smile)],
+            [
+                (2.05 * s, top),
+                ((2.75 + 0.2 * smile) * s, -2.4),
+                ((3.25 + 0.65 * smile) * s, -3.9 + 0.25 * smile),
+            ],
             fold,
             0.15,
         )
         corner = (2.5 * person.mouth_width + 0.75 * smile + 0.35 * au["AU14"]) * s
         cy = -4.35 + 0.75 * smile - 0.65 * au["AU15"]
         line(
-            [(corner + 0.35 * s, cy + 0.55), (corner + 0.62 * s, cy), (corner + 0.35 * s, cy - 0.55)], au["AU14"], 0.22
+            [
+                (corner + 0.35 * s, cy + 0.55),
+                (corner + 0.62 * s, cy),
+                (corner + 0.35 * s, cy - 0.55),
+            ],
+            au["AU14"],
+            0.22,
         )
     chin_y = -6.25 + 0.45 * mean["AU17"] - 1.0 * mean["AU26"]
-    line([(-1.1, chin_y - 0.2), (0, chin_y + 0.12), (1.1, chin_y - 0.2)], 0.7 * mean["AU17"] - 0.03, 0.16)
+    line(
+        [(-1.1, chin_y - 0.2), (0, chin_y + 0.12), (1.1, chin_y - 0.2)],
+        0.7 * mean["AU17"] - 0.03,
+        0.16,
+    )
     if mean["AU17"] > 0.15:
         for x, y in ((-0.5, -0.7), (0.45, -0.8), (0.0, -1.15), (-0.2, -0.55), (0.75, -0.6)):
             line([(x - 0.08, chin_y + y), (x + 0.1, chin_y + y - 0.08)], 0.5 * mean["AU17"], 0.16)
@@ -102,8 +124,14 @@ def draw_wrinkles(canvas: np.ndarray, person: Person, sides: Sides, view: View) 
 
 
 def draw_brows(canvas: np.ndarray, person: Person, sides: Sides, view: View) -> None:
-    """Two tapered strokes: AU1 raises the inner, AU2 the outer part, AU4 lowers and draws together."""
-    dark = np.array(person.hair_colour) * 0.75 if person.hair_style != "bald" else np.array([48, 38, 34])
+    """Two tapered strokes: AU1 raises the inner, AU2 the outer part, AU4 lowers and draws
+    together.
+    """
+    dark = (
+        np.array(person.hair_colour) * 0.75
+        if person.hair_style != "bald"
+        else np.array([48, 38, 34])
+    )
     colour = mixed(dark, shade_of(person.skin, 0.55), 0.15)
     for s, side in ((1, 0), (-1, 1)):
         au = _half(sides, side)
@@ -111,7 +139,9 @@ def draw_brows(canvas: np.ndarray, person: Person, sides: Sides, view: View) -> 
         pinch = 0.42 * au["AU04"] + 0.1 * au["AU09"]
         arch = 0.22 * person.brow_arch
         inner = 4.28 + base + 0.9 * au["AU01"] - 0.68 * au["AU04"] - 0.2 * au["AU09"]
-        quarter = 4.45 + base + 0.6 * arch + 0.72 * au["AU01"] + 0.22 * au["AU02"] - 0.55 * au["AU04"]
+        quarter = (
+            4.45 + base + 0.6 * arch + 0.72 * au["AU01"] + 0.22 * au["AU02"] - 0.55 * au["AU04"]
+        )
         middle = 4.5 + base + arch + 0.25 * au["AU01"] + 0.7 * au["AU02"] - 0.42 * au["AU04"]
         outer = 4.02 + base + 0.9 * au["AU02"] - 0.15 * au["AU04"] - 0.12 * au["AU06"]
         reach = person.eye_distance
@@ -128,15 +158,28 @@ def draw_brows(canvas: np.ndarray, person: Person, sides: Sides, view: View) -> 
         stroke(canvas, _lay(person, view, curve * (s, 1), 0.1), thickness, colour)
 
 
-def _eye_curves(person: Person, au: dict[str, float], look_up_deg: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Upper lid, lower lid and lid crease of the own left eye, ``(N, 2)`` cm from inner to outer corner."""
+def _eye_curves(
+    person: Person, au: dict[str, float], look_up_deg: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Upper lid, lower lid and lid crease of the own left eye, ``(N, 2)`` cm from inner to outer
+    corner.
+    """
     size, ex, ey = person.eye_size, 3.15 * person.eye_distance, 2.6
     half = 1.38 * size
     tilt = 0.14 * person.eye_tilt
     shut = au["AU43"]
     # The upper lid follows the eyeball when the eye looks up or down.
-    up = (0.60 + 0.42 * au["AU05"] + 0.012 * look_up_deg) * size - 0.26 * au["AU07"] - 0.04 * au["AU06"]
-    low = (0.40 - 0.006 * look_up_deg) * size - 0.2 * au["AU07"] - 0.27 * au["AU06"] - 0.05 * au["AU09"]
+    up = (
+        (0.60 + 0.42 * au["AU05"] + 0.012 * look_up_deg) * size
+        - 0.26 * au["AU07"]
+        - 0.04 * au["AU06"]
+    )
+    low = (
+        (0.40 - 0.006 * look_up_deg) * size
+        - 0.2 * au["AU07"]
+        - 0.27 * au["AU06"]
+        - 0.05 * au["AU09"]
+    )
     up, low = max(up, 0.12), max(low, 0.06)
     meet = -0.26 * size
     up, low = up + (meet - up) * shut, -low + (meet + low) * shut
@@ -154,7 +197,9 @@ def _eye_curves(person: Person, au: dict[str, float], look_up_deg: float) -> tup
     return upper, lower, crease
 
 
-def draw_eyes(canvas: np.ndarray, person: Person, state: FaceState, sides: Sides, view: View) -> None:
+def draw_eyes(
+    canvas: np.ndarray, person: Person, state: FaceState, sides: Sides, view: View
+) -> None:
     """Eyeballs behind lids: gaze moves the iris, AU5, 6, 7 and 43 move the lids."""
     for s, side in ((1, 0), (-1, 1)):
         au = _half(sides, side)
@@ -189,16 +234,33 @@ def _draw_eyeball(
     centre_xy = np.array([3.15 * person.eye_distance * s, 2.62])
     # The iris slides on a ball whose middle lies 1.25 cm behind the lid plane.
     anchor = surface(person, centre_xy[None])[0]
-    look = np.array([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch) - 1.0]) * radius
+    look = (
+        np.array(
+            [
+                math.sin(yaw) * math.cos(pitch),
+                math.sin(pitch),
+                math.cos(yaw) * math.cos(pitch) - 1.0,
+            ]
+        )
+        * radius
+    )
     middle = view((anchor + look)[None])[0] - low
     size = 0.6 * person.eye_size * view.px_per_cm
     wide = math.cos(yaw + math.radians(view.pitch_yaw_deg[1]))
     tall = math.cos(pitch + math.radians(view.pitch_yaw_deg[0]))
 
     def disc(
-        radius_px: float, colour: tuple[float, ...], dx: float = 0.0, dy: float = 0.0, round_: bool = False
+        radius_px: float,
+        colour: tuple[float, ...],
+        dx: float = 0.0,
+        dy: float = 0.0,
+        round_: bool = False,
     ) -> None:
-        axes = (radius_px, radius_px) if round_ else (radius_px * max(wide, 0.5), radius_px * max(tall, 0.5))
+        axes = (
+            (radius_px, radius_px)
+            if round_
+            else (radius_px * max(wide, 0.5), radius_px * max(tall, 0.5))
+        )
         where = tuple(round(v * 16) for v in (middle[0] + dx, middle[1] + dy))
         sizes = tuple(round(v * 16) for v in axes)
         cv2.ellipse(ball, where, sizes, view.roll_deg, 0, 360, colour, -1, cv2.LINE_AA, 4)
@@ -219,7 +281,9 @@ def _draw_eyeball(
 
 
 def draw_nose(canvas: np.ndarray, person: Person, sides: Sides, view: View) -> None:
-    """Wings, nostrils and tip; the ridge stands off the face, so it shifts against the cheeks when the head turns."""
+    """Wings, nostrils and tip; the ridge stands off the face, so it shifts against the cheeks when
+    the head turns.
+    """
     mean = {au: (a + b) / 2 for au, (a, b) in sides.items()}
     px, wide = view.px_per_cm, person.nose_width
     tip = -1.1 * person.nose_length
@@ -256,8 +320,20 @@ def draw_nose(canvas: np.ndarray, person: Person, sides: Sides, view: View) -> N
         # The far side of the ridge shows as a line that grows with the turn.
         turned = max(0.0, s * math.sin(math.radians(yaw)))
         if turned > 0.05:
-            ridge = smooth([at(0.75 * s, 2.7, 5.0), at(0.5 * s * wide, 1.0, 6.0), at(0.62 * s * wide, tip, 7.0)], 8)
-            stroke(canvas, view(ridge), np.array([0.05, 0.16, 0.08]) * px, shade_of(person.skin, 0.9 - 0.35 * turned))
+            ridge = smooth(
+                [
+                    at(0.75 * s, 2.7, 5.0),
+                    at(0.5 * s * wide, 1.0, 6.0),
+                    at(0.62 * s * wide, tip, 7.0),
+                ],
+                8,
+            )
+            stroke(
+                canvas,
+                view(ridge),
+                np.array([0.05, 0.16, 0.08]) * px,
+                shade_of(person.skin, 0.9 - 0.35 * turned),
+            )
     base = smooth(
         [
             at(-0.4 * wide, tip - 0.82 + 0.5 * lift, 6.7),
@@ -270,7 +346,9 @@ def draw_nose(canvas: np.ndarray, person: Person, sides: Sides, view: View) -> N
 
 
 def mouth_curves(person: Person, sides: Sides) -> dict[str, np.ndarray]:
-    """Outlines of the lips ``(17, 3)`` each, head cm: ``top``, ``upper`` (its inner edge), ``lower``, ``bottom``."""
+    """Outlines of the lips ``(17, 3)`` each, head cm: ``top``, ``upper`` (its inner edge),
+    ``lower``, ``bottom``.
+    """
     mean = {au: (a + b) / 2 for au, (a, b) in sides.items()}
     left, right = _half(sides, 0), _half(sides, 1)
     tight, press, round_ = mean["AU23"], mean["AU24"], mean["AU18"]
@@ -284,19 +362,29 @@ def mouth_curves(person: Person, sides: Sides) -> dict[str, np.ndarray]:
     middle = -4.3 + 0.3 * push - 0.1 * drop
     inner_top = middle + 0.22 * gap + 0.3 * raised + push
     inner_low = middle - 0.78 * gap + push + 0.1 * raised
-    # A raised lip or a pushed-up chin without parting keeps the mouth closed: the line itself moves.
+    # A raised lip or a pushed-up chin without parting keeps the mouth closed: the line itself
+    # moves.
     inner_low = min(inner_low + 0.2 * raised * (1 - min(gap * 2, 1)), inner_top)
 
     def corner(au: dict[str, float], s: int) -> tuple[float, float]:
         x = 2.5 * person.mouth_width * (1 - 0.36 * round_ - 0.1 * tight)
         x += 0.75 * au["AU12"] + 0.75 * au["AU20"] + 0.3 * au["AU14"] - 0.12 * mean["AU26"]
-        y = -4.35 - 0.3 * drop + 0.85 * au["AU12"] - 0.75 * au["AU15"] - 0.12 * au["AU20"] + 0.08 * au["AU14"]
+        y = (
+            -4.35
+            - 0.3 * drop
+            + 0.85 * au["AU12"]
+            - 0.75 * au["AU15"]
+            - 0.12 * au["AU20"]
+            + 0.08 * au["AU14"]
+        )
         return s * x, y
 
     (lx, ly), (rx, ry) = corner(left, 1), corner(right, -1)
 
     def curve(height: float, shares: tuple[float, ...], dents: tuple[float, ...]) -> np.ndarray:
-        """From own right corner to own left; ``shares`` of the way from corner to ``height``, ``dents`` added."""
+        """From own right corner to own left; ``shares`` of the way from corner to ``height``,
+        ``dents`` added.
+        """
         xs = (rx, 0.62 * rx, 0.24 * rx, 0.0, 0.24 * lx, 0.62 * lx, lx)
         ends = (ry, ry, ry, (ry + ly) / 2, ly, ly, ly)
         ys = [e + (height - e) * k + d for e, k, d in zip(ends, shares, dents, strict=True)]
@@ -308,7 +396,11 @@ def mouth_curves(person: Person, sides: Sides) -> dict[str, np.ndarray]:
     sag = (0.0, 0.72, 1.0, 1.0, 1.0, 0.72, 0.0)
     top_shares = (0.0, 0.62 + 0.12 * rise, 1.0, 1.0, 1.0, 0.62 + 0.12 * rise, 0.0)
     outlines = {
-        "top": curve(inner_top + upper_cm + 0.45 * raised, top_shares, (0, 0, bow * 0.5, -bow * 0.6, bow * 0.5, 0, 0)),
+        "top": curve(
+            inner_top + upper_cm + 0.45 * raised,
+            top_shares,
+            (0, 0, bow * 0.5, -bow * 0.6, bow * 0.5, 0, 0),
+        ),
         "upper": curve(inner_top, flat, (0, 0, 0, -0.05, 0, 0, 0)),
         "lower": curve(inner_low, flat, (0, 0, 0, -0.02, 0, 0, 0)),
         "bottom": curve(inner_low - lower_cm, sag, (0, 0, 0, 0, 0, 0, 0)),
@@ -317,9 +409,9 @@ def mouth_curves(person: Person, sides: Sides) -> dict[str, np.ndarray]:
     for name, xy in outlines.items():
         points = surface(person, xy)
         bulge = 0.35 if name in ("top", "bottom") else 0.5
-        points[:, 2] += (bulge + 0.7 * round_) * (1 - np.linspace(-1, 1, len(xy)) ** 2) - 0.3 * mean["AU26"] * (
-            name in ("lower", "bottom")
-        )
+        points[:, 2] += (bulge + 0.7 * round_) * (
+            1 - np.linspace(-1, 1, len(xy)) ** 2
+        ) - 0.3 * mean["AU26"] * (name in ("lower", "bottom"))
         lifted[name] = points
     return lifted
 
@@ -330,8 +422,12 @@ def lip_colours(person: Person) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return mixed(red, (60, 20, 28), 0.16), mixed(red, (255, 220, 214), 0.06)
 
 
-def draw_mouth(canvas: np.ndarray, person: Person, sides: Sides, view: View, curves: dict[str, np.ndarray]) -> None:
-    """Mouth hole with teeth and tongue, then the lips along the ``curves`` of :func:`mouth_curves`."""
+def draw_mouth(
+    canvas: np.ndarray, person: Person, sides: Sides, view: View, curves: dict[str, np.ndarray]
+) -> None:
+    """Mouth hole with teeth and tongue, then the lips along the ``curves`` of
+    :func:`mouth_curves`.
+    """
     mean = {au: (a + b) / 2 for au, (a, b) in sides.items()}
     n = len(curves["top"])
     flat = view(np.concatenate([curves[k] for k in ("top", "upper", "lower", "bottom")]))
@@ -345,7 +441,9 @@ def draw_mouth(canvas: np.ndarray, person: Person, sides: Sides, view: View, cur
         if open_px > 0.3 * px:
             teeth = min(0.42, 0.3 * px / open_px) * down
             core = slice(3, n - 3)
-            fill(canvas, np.concatenate([upper[core], (upper[core] + teeth)[::-1]]), (232, 228, 222))
+            fill(
+                canvas, np.concatenate([upper[core], (upper[core] + teeth)[::-1]]), (232, 228, 222)
+            )
         if open_px > 0.6 * px:
             inner = slice(4, n - 4)
             back = lower[inner] - np.sin(np.linspace(0, np.pi, n - 8))[:, None] * 0.36 * down

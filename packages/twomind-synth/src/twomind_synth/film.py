@@ -1,4 +1,6 @@
-"""One answer of one drawn person as real files: MP4 with sound, SRT with one cue per word, and the truth as JSON."""
+"""One answer of one drawn person as real files: MP4 with sound, SRT with one cue per word, and the
+truth as JSON.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ from twomind_synth.world import Factors, World, person_factors, stream
 
 #: Container tag by which a drawn film is known for what it is.
 TAG = "twomind drawn person"
-#: Sound is stored at twice the voice's rate: AAC smears a sound over some 1,000 samples, which are then 21 ms.
+#: Sound is stored at twice the voice's rate: AAC smears a sound over some 1,000 samples, which are
+#: then 21 ms.
 STORED_RATE_HZ = 48_000
 
 
@@ -45,7 +48,9 @@ class FilmSettings:
 
 @dataclass(frozen=True)
 class Film:
-    """The files of one answer and what a manifest says of them. ``drawn_now`` is False when they were there already."""
+    """The files of one answer and what a manifest says of them. ``drawn_now`` is False when they
+    were there already.
+    """
 
     media: Path
     transcript: Path
@@ -58,28 +63,42 @@ class Film:
 
 
 def draw_person(
-    out: Path, seed: int, question: int = 7, world: World | None = None, settings: FilmSettings | None = None
+    out: Path,
+    seed: int,
+    question: int = 7,
+    world: World | None = None,
+    settings: FilmSettings | None = None,
 ) -> Film:
     """Film one answer of the first person of a world into the folder ``out``."""
     return film_answer(out, world or World(), seed, 0, question, settings or FilmSettings())
 
 
-def film_answer(folder: Path, world: World, seed: int, index: int, question: int, settings: FilmSettings) -> Film:
-    """Write ``<person>_Question_<q>.mp4``, ``.srt`` and ``.truth.json`` into ``folder``, if not complete there.
+def film_answer(
+    folder: Path, world: World, seed: int, index: int, question: int, settings: FilmSettings
+) -> Film:
+    """Write ``<person>_Question_<q>.mp4``, ``.srt`` and ``.truth.json`` into ``folder``, if not
+    complete there.
 
-    Complete means: the truth file names the same settings, and the film and transcript have the hashes that it names.
+    Complete means: the truth file names the same settings, and the film and transcript have the
+    hashes that it names.
     """
     person = person_factors(seed, index)
     stem = folder / f"{person.name}_Question_{question}"
-    media, transcript, truth_path = (stem.with_name(stem.name + end) for end in (".mp4", ".srt", ".truth.json"))
+    media, transcript, truth_path = (
+        stem.with_name(stem.name + end) for end in (".mp4", ".srt", ".truth.json")
+    )
     engine = voice.resolve_engine(settings.voice)
     wanted = _settings(world, seed, index, question, settings, engine)
     truth = _complete(media, transcript, truth_path, settings_hash(wanted))
     drawn_now = truth is None
     if truth is None:
-        truth = _make(media, transcript, truth_path, world, person, question, settings, engine, wanted)
+        truth = _make(
+            media, transcript, truth_path, world, person, question, settings, engine, wanted
+        )
     spans = tuple((float(s["start_s"]), float(s["end_s"])) for s in truth["segments"])
-    return Film(media, transcript, truth_path, person.name, question, int(truth["label"]), spans, drawn_now)
+    return Film(
+        media, transcript, truth_path, person.name, question, int(truth["label"]), spans, drawn_now
+    )
 
 
 def _settings(
@@ -104,12 +123,18 @@ def code_digest() -> str:
     return settings_hash({source.name: content_hash(source) for source in sources})[:16]
 
 
-def _complete(media: Path, transcript: Path, truth_path: Path, wanted_hash: str) -> dict[str, Any] | None:
-    """The truth of a film that needs no drawing; None when anything is absent, damaged or of other settings."""
+def _complete(
+    media: Path, transcript: Path, truth_path: Path, wanted_hash: str
+) -> dict[str, Any] | None:
+    """The truth of a film that needs no drawing; None when anything is absent, damaged or of other
+    settings.
+    """
     try:
         truth: dict[str, Any] = json.loads(truth_path.read_text(encoding="utf-8"))
         same = truth["settings_hash"] == wanted_hash
-        whole = truth["media_sha256"] == content_hash(media) and truth["transcript_sha256"] == content_hash(transcript)
+        whole = truth["media_sha256"] == content_hash(media) and truth[
+            "transcript_sha256"
+        ] == content_hash(transcript)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return truth if same and whole else None
@@ -127,10 +152,16 @@ def _make(
     wanted: dict[str, Any],
 ) -> dict[str, Any]:
     look = Person.random(stream(person.seed, "look", person.index), person.name)
-    camera = Camera.random(stream(person.seed, "camera", person.index), settings.width_px, settings.height_px)
+    camera = Camera.random(
+        stream(person.seed, "camera", person.index), settings.width_px, settings.height_px
+    )
     answer = write_answer(world, person, question)
     speech = voice.speak(
-        answer.tokens, person, stream(person.seed, "voice", person.index, question), engine, world.noise_db
+        answer.tokens,
+        person,
+        stream(person.seed, "voice", person.index, question),
+        engine,
+        world.noise_db,
     )
     times_s = np.arange(int(np.ceil(speech.duration_s * settings.fps))) / settings.fps
     rng = stream(person.seed, "behaviour", person.index, question)
@@ -157,7 +188,9 @@ def _make(
 
 
 def srt(speech: voice.Speech) -> str:
-    """SubRip text with one cue per word; all times are whole milliseconds, so nothing is rounded."""
+    """SubRip text with one cue per word; all times are whole milliseconds, so nothing is
+    rounded.
+    """
     cues = (
         f"{i}\n{_stamp(word.start_s)} --> {_stamp(word.end_s)}\n{word.text}\n"
         for i, word in enumerate(speech.words, start=1)
@@ -191,7 +224,9 @@ def _said(answer: Answer, speech: voice.Speech) -> dict[str, Any]:
     }
 
 
-def _shown(look: Person, answer: Answer, speech: voice.Speech, moves: behaviour.Behaviour) -> dict[str, Any]:
+def _shown(
+    look: Person, answer: Answer, speech: voice.Speech, moves: behaviour.Behaviour
+) -> dict[str, Any]:
     spans = behaviour.segment_spans(answer, speech)
     drawn = [effective(look, state) for state in moves.states]
     frames: dict[str, list[float]] = {"time_s": [round(float(t), 6) for t in moves.times_s]}
@@ -220,14 +255,18 @@ def _cues(speech: voice.Speech, moves: behaviour.Behaviour) -> list[dict[str, An
     found = [("long_pause", "voice", a, b) for a, b in speech.pauses if b - a >= 0.6]
     found += [("breath", "voice", a, b) for a, b in speech.breaths]
     found += [(word.kind, "words", word.start_s, word.end_s) for word in speech.words if word.kind]
-    found += [(m.kind, "head" if m.kind in head else "face", m.start_s, m.end_s) for m in moves.movements]
+    found += [
+        (m.kind, "head" if m.kind in head else "face", m.start_s, m.end_s) for m in moves.movements
+    ]
     return [
         {"kind": kind, "modality": modality, "start_s": round(start, 4), "end_s": round(end, 4)}
         for kind, modality, start, end in sorted(found, key=lambda cue: cue[2:])
     ]
 
 
-def encode(path: Path, frames: Iterable[np.ndarray], speech: voice.Speech | None, settings: FilmSettings) -> None:
+def encode(
+    path: Path, frames: Iterable[np.ndarray], speech: voice.Speech | None, settings: FilmSettings
+) -> None:
     """h264 and AAC in MP4; None for a film without sound.
 
     No B-frames: every presentation time is then a plain multiple of the frame time.
@@ -239,23 +278,38 @@ def encode(path: Path, frames: Iterable[np.ndarray], speech: voice.Speech | None
     else:
         from scipy.signal import resample_poly
 
-        sound = resample_poly(speech.values, STORED_RATE_HZ // speech.sample_rate_hz, 1).astype(np.float32)
+        sound = resample_poly(speech.values, STORED_RATE_HZ // speech.sample_rate_hz, 1).astype(
+            np.float32
+        )
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         container.metadata["comment"] = TAG
         video = container.add_stream("libx264", rate=settings.fps)
         video.width, video.height, video.pix_fmt = settings.width_px, settings.height_px, "yuv420p"
-        video.options = {"preset": settings.preset, "crf": str(settings.crf), "bf": "0", "threads": "1"}
+        video.options = {
+            "preset": settings.preset,
+            "crf": str(settings.crf),
+            "bf": "0",
+            "threads": "1",
+        }
         audio = None
         if speech is not None:
-            audio = container.add_stream("aac", rate=STORED_RATE_HZ, layout="mono", options={"b": "128k"})
+            audio = container.add_stream(
+                "aac", rate=STORED_RATE_HZ, layout="mono", options={"b": "128k"}
+            )
             audio.bit_rate = 128_000
         per_frame = STORED_RATE_HZ // settings.fps
 
         def write_sound(start: int, stop: int) -> None:
             piece = sound[start:stop]
             if len(piece) and audio is not None:
-                chunk = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece[None]), format="fltp", layout="mono")
-                chunk.sample_rate, chunk.pts, chunk.time_base = STORED_RATE_HZ, start, Fraction(1, STORED_RATE_HZ)
+                chunk = av.AudioFrame.from_ndarray(
+                    np.ascontiguousarray(piece[None]), format="fltp", layout="mono"
+                )
+                chunk.sample_rate, chunk.pts, chunk.time_base = (
+                    STORED_RATE_HZ,
+                    start,
+                    Fraction(1, STORED_RATE_HZ),
+                )
                 container.mux(audio.encode(chunk))
 
         n_frames = 0

@@ -1,4 +1,6 @@
-"""A folder of drawn people: every person answers the questions; a manifest lists the answers without their labels."""
+"""A folder of drawn people: every person answers the questions; a manifest lists the answers
+without their labels.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,9 @@ def draw_people(
 ) -> Path:
     """Film ``n_people`` under ``out/<person>/`` and return the manifest ``out/answers.csv``.
 
-    The manifest has the columns ``path,subject,question,transcript`` (paths relative to ``out``); labels and
-    times of A/H are in ``labels.csv`` and in the truth file beside each film. Complete films are kept.
-    ``size`` is (width, height) in px; ``workers`` 0 means one process per core.
+    The manifest has the columns ``path,subject,question,transcript`` (paths relative to ``out``);
+    labels and times of A/H are in ``labels.csv`` and in the truth file beside each film. Complete
+    films are kept. ``size`` is (width, height) in px; ``workers`` 0 means one process per core.
 
     Raises:
         BadInput: a setting cannot be used.
@@ -68,13 +70,21 @@ def draw_people(
     # "auto" is settled here, once, so that all films of a folder speak with the same engine.
     settings = FilmSettings(size[0], size[1], fps, resolve_engine(voice))
     world = world or World()
-    jobs = [_Job(out, world, seed, index, q, settings) for index in range(n_people) for q in sorted(set(questions))]
+    jobs = [
+        _Job(out, world, seed, index, q, settings)
+        for index in range(n_people)
+        for q in sorted(set(questions))
+    ]
     films, failures = [], []
-    for done, outcome in enumerate(engine.run(_film, jobs, engine.n_workers(workers, len(jobs))), start=1):
+    for done, outcome in enumerate(
+        engine.run(_film, jobs, engine.n_workers(workers, len(jobs))), start=1
+    ):
         if outcome.result is not None:
             films.append(outcome.result)
         else:
-            name = f"{person_factors(seed, outcome.item.index).name} question {outcome.item.question}"
+            name = (
+                f"{person_factors(seed, outcome.item.index).name} question {outcome.item.question}"
+            )
             failures.append(f"{name}: {outcome.error}")
         if progress:
             progress("drawing people", done, len(jobs))
@@ -91,7 +101,10 @@ def _check(n_people: int, questions: Sequence[int], size: tuple[int, int], fps: 
     if not questions or any(q not in range(1, 8) for q in questions):
         raise BadInput(f"questions: expected numbers 1..7, got {list(questions)}")
     if any(side % 2 or side < 128 for side in size):
-        raise BadInput(f"size: expected even numbers of at least 128 px (h264 needs even), got {size[0]} x {size[1]}")
+        raise BadInput(
+            f"size: expected even numbers of at least 128 px (h264 needs even), got {size[0]} x "
+            f"{size[1]}"
+        )
     if not 5 <= fps <= 60:
         raise BadInput(f"fps: expected 5..60, got {fps}")
 
@@ -102,11 +115,19 @@ def _write_manifest(out: Path, films: list[Film]) -> Path:
 
     answers = [(relative(f.media), f.subject, f.question, relative(f.transcript)) for f in films]
     labels = [
-        (relative(f.media), f.subject, f.question, f.label, ";".join(f"{a:.3f}-{b:.3f}" for a, b in f.segments))
+        (
+            relative(f.media),
+            f.subject,
+            f.question,
+            f.label,
+            ";".join(f"{a:.3f}-{b:.3f}" for a, b in f.segments),
+        )
         for f in films
     ]
     write_text(out / LABELS, _table(("path", "subject", "question", "label", "segments_s"), labels))
-    return write_text(out / MANIFEST, _table(("path", "subject", "question", "transcript"), answers))
+    return write_text(
+        out / MANIFEST, _table(("path", "subject", "question", "transcript"), answers)
+    )
 
 
 def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:

@@ -1,4 +1,6 @@
-"""Letters to sounds and lip shapes, roughly: enough for a voice with known pitch and for lips that move with speech."""
+"""Letters to sounds and lip shapes, roughly: enough for a voice with known pitch and for lips that
+move with speech.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Phone:
-    """One sound: its length (ms at tempo 1), formants (Hz), level of voice and noise (0..1) and lip shape (0..1)."""
+    """One sound: its length (ms at tempo 1), formants (Hz), level of voice and noise (0..1) and lip
+    shape (0..1).
+    """
 
     duration_ms: float
     formants_hz: tuple[float, float, float]
@@ -24,7 +28,9 @@ class Phone:
         return self.voice > 0
 
 
-def _vowel(f1: float, f2: float, f3: float, opening: float, width: float, rounding: float, ms: float = 105) -> Phone:
+def _vowel(
+    f1: float, f2: float, f3: float, opening: float, width: float, rounding: float, ms: float = 105
+) -> Phone:
     return Phone(ms, (f1, f2, f3), 1.0, 0.0, opening, width, rounding)
 
 
@@ -91,7 +97,10 @@ CONSONANTS = {
 }
 #: filler sounds are long and even
 FILLERS = {
-    "um": (_vowel(600, 1250, 2500, 0.35, 0.1, 0.1, 230), _consonant((270, 1100, 2200), 0.5, 0.0, _LIPS_CLOSED, ms=170)),
+    "um": (
+        _vowel(600, 1250, 2500, 0.35, 0.1, 0.1, 230),
+        _consonant((270, 1100, 2200), 0.5, 0.0, _LIPS_CLOSED, ms=170),
+    ),
     "uh": (_vowel(620, 1250, 2500, 0.40, 0.1, 0.1, 330),),
     "er": (_vowel(520, 1350, 1750, 0.35, 0.1, 0.2, 330),),
     "hmm": (_consonant((270, 1100, 2200), 0.6, 0.0, _LIPS_CLOSED, ms=420),),
@@ -111,7 +120,9 @@ def phones(text: str) -> tuple[Phone, ...]:
         return FILLERS[letters]
     if len(letters) == 1 and text.rstrip(".,").endswith("-"):  # a stuttered first sound
         return (CONSONANTS.get(letters, VOWELS.get(letters, VOWELS["u"])),) * 2
-    letters = re.sub(r"(.)\1", r"\1", letters) if "ee" not in letters and "oo" not in letters else letters
+    letters = (
+        re.sub(r"(.)\1", r"\1", letters) if "ee" not in letters and "oo" not in letters else letters
+    )
     if re.fullmatch(".*[aeiouy].*[^aeiou]e", letters):
         letters = letters[:-1]  # the silent final e
     pieces = _PIECE.findall(letters)

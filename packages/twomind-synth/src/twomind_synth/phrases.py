@@ -1,7 +1,8 @@
-"""What drawn people talk about. All sentences were written for this project; none comes from a participant.
+"""What drawn people talk about. All sentences were written for this project; none comes from a
+participant.
 
-Mark-up: ``kind:word_word`` gives words a kind (``contrast:but``, ``hedge:I_guess``); ``{do}`` and ``{doing}`` are the
-topic's verb phrases. A clause is spoken in one breath.
+Mark-up: ``kind:word_word`` gives words a kind (``contrast:but``, ``hedge:I_guess``); ``{do}`` and
+``{doing}`` are the topic's verb phrases. A clause is spoken in one breath.
 """
 
 from __future__ import annotations
@@ -290,13 +291,33 @@ TOPICS: dict[int, tuple[Topic, ...]] = {
 
 #: how an answer to each question begins
 OPENINGS: dict[int, tuple[str, ...]] = {
-    1: ("my mornings all look the same", "so this is how my day begins", "I am rather quick after waking up"),
+    1: (
+        "my mornings all look the same",
+        "so this is how my day begins",
+        "I am rather quick after waking up",
+    ),
     2: ("what gives me joy is {doing}", "I really enjoy {doing}", "the thing I love is {doing}"),
-    3: ("the chore I like least is {doing}", "I cannot stand {doing}", "for me the worst job is {doing}"),
-    4: ("the first thing that comes to mind is {doing}", "my weak spot is {doing}", "let me tell you about {doing}"),
+    3: (
+        "the chore I like least is {doing}",
+        "I cannot stand {doing}",
+        "for me the worst job is {doing}",
+    ),
+    4: (
+        "the first thing that comes to mind is {doing}",
+        "my weak spot is {doing}",
+        "let me tell you about {doing}",
+    ),
     5: ("I am always ready to {do}", "anytime you ask me I will {do}", "I gladly {do} on any day"),
-    6: ("something I would refuse is to {do}", "other people like {doing}", "I keep away from {doing}"),
-    7: ("for a long time I have thought about {doing}", "one open question is {doing}", "I could {do}"),
+    6: (
+        "something I would refuse is to {do}",
+        "other people like {doing}",
+        "I keep away from {doing}",
+    ),
+    7: (
+        "for a long time I have thought about {doing}",
+        "one open question is {doing}",
+        "I could {do}",
+    ),
 }
 
 #: how an answer ends; decided, used outside A/H
@@ -322,18 +343,28 @@ TORN: tuple[str, ...] = (
     "hedge:I_guess obligation:I_should {do} contrast:but * negation:I_never get round to it",
     "desire:I_would_like_to {do} hedge:maybe * and then again negation:I_do_not really know",
     "contrast:on_the_one_hand it draws me * contrast:on_the_other_hand it wears me out",
-    "change_talk:I_tell_myself I will {do} next month contrast:but * sustain_talk:the_month_goes_by every time",
+    "change_talk:I_tell_myself I will {do} next month contrast:but * "
+    "sustain_talk:the_month_goes_by "
+    "every time",
     "hedge:I_am_not_sure * if negation:I_can't or if desire:I_just_do_not_want to {do}",
     "it would be good for me contrast:though * sustain_talk:I_am_used_to_things the way they are",
     "hedge:sort_of yes contrast:but * hedge:kind_of no as well when it comes to {doing}",
     "obligation:I_ought_to decide contrast:and_yet * I turn it over in my head night after night",
-    "desire:I_wish it were simple contrast:but * negation:there_is_never the right moment for {doing}",
-    "change_talk:I_could_try it for a week contrast:however * sustain_talk:it_always_ends up the same",
+    "desire:I_wish it were simple contrast:but * negation:there_is_never the right moment for "
+    "{doing}",
+    "change_talk:I_could_try it for a week contrast:however * sustain_talk:it_always_ends up the "
+    "same",
     "hedge:perhaps I enjoy {doing} * contrast:but afterwards negation:I_do_not feel good about it",
 )
 
 #: hedges put before a clause when the cue is a hedge
-HEDGES: tuple[str, ...] = ("hedge:I_suppose", "hedge:maybe", "hedge:I_think", "hedge:probably", "hedge:I_don't_know")
+HEDGES: tuple[str, ...] = (
+    "hedge:I_suppose",
+    "hedge:maybe",
+    "hedge:I_think",
+    "hedge:probably",
+    "hedge:I_don't_know",
+)
 
 #: beginnings that are dropped when the cue is a correction
 RESTARTS: tuple[str, ...] = ("it would", "I was", "they could", "what I", "you can")

@@ -1,4 +1,6 @@
-"""What a drawn person says: a short answer as tokens with kinds and planned pauses, with or without A/H in it."""
+"""What a drawn person says: a short answer as tokens with kinds and planned pauses, with or without
+A/H in it.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,12 @@ FILLER_KINDS = ("filler", "filler_word")
 
 @dataclass(frozen=True)
 class Token:
-    """One spoken word. ``kind`` is the planned kind (``filler``, ``hedge`` …) or empty; any word may carry meaning too.
+    """One spoken word. ``kind`` is the planned kind (``filler``, ``hedge`` …) or empty; any word
+    may carry meaning too.
 
-    ``pause_s`` is the silence before the word (0: the words flow), ``rate`` stretches it (above 1: slower), ``gain_db``
-    changes its level, ``pitch_st`` its pitch (semitones), ``breath`` puts an audible breath into the pause,
-    ``starts_clause`` restarts the pitch contour.
+    ``pause_s`` is the silence before the word (0: the words flow), ``rate`` stretches it (above 1:
+    slower), ``gain_db`` changes its level, ``pitch_st`` its pitch (semitones), ``breath`` puts an
+    audible breath into the pause, ``starts_clause`` restarts the pitch contour.
     """
 
     text: str
@@ -35,7 +38,9 @@ class Token:
 
 @dataclass(frozen=True)
 class SegmentPlan:
-    """One planned A/H segment: the tokens ``first..last`` (both included) and the cues it shows, per modality."""
+    """One planned A/H segment: the tokens ``first..last`` (both included) and the cues it shows,
+    per modality.
+    """
 
     first: int
     last: int
@@ -58,7 +63,9 @@ class Answer:
 
 
 def write_answer(world: World, person: Factors, question: int) -> Answer:
-    """The answer of one person to one question (1..7); the same for the same world, person and question."""
+    """The answer of one person to one question (1..7); the same for the same world, person and
+    question.
+    """
     if question not in phrases.TOPICS:
         raise ValueError(f"question: expected 1..7, got {question}")
     rng = stream(person.seed, "script", person.index, question)
@@ -70,7 +77,9 @@ def write_answer(world: World, person: Factors, question: int) -> Answer:
     torn = [phrases.TORN[i] for i in rng.permutation(len(phrases.TORN))[:n_segments]]
     # The first clause names the topic; A/H comes anywhere after it.
     last = len(plain) - int(plain[-1] in phrases.CLOSINGS)
-    slots = sorted(rng.choice(np.arange(1, last + 1), n_segments, replace=False)) if n_segments else []
+    slots = (
+        sorted(rng.choice(np.arange(1, last + 1), n_segments, replace=False)) if n_segments else []
+    )
 
     tokens: list[Token] = []
     segments: list[SegmentPlan] = []
@@ -78,8 +87,13 @@ def write_answer(world: World, person: Factors, question: int) -> Answer:
         for k, slot in enumerate(slots):
             if slot == number:
                 cues = _cues(world, rng)
-                # A segment without language cues says something plain; the rest of its cues are elsewhere.
-                text = torn[k] if cues.get("language") else topic.facts[int(rng.integers(len(topic.facts)))]
+                # A segment without language cues says something plain; the rest of its cues are
+                # elsewhere.
+                text = (
+                    torn[k]
+                    if cues.get("language")
+                    else topic.facts[int(rng.integers(len(topic.facts)))]
+                )
                 clause = hesitant(parse(text, topic), cues, person, world, rng)
                 segments.append(SegmentPlan(len(tokens), len(tokens) + len(clause) - 1, cues))
                 tokens += clause
@@ -92,7 +106,12 @@ def write_answer(world: World, person: Factors, question: int) -> Answer:
 
 
 def _plain_clauses(
-    world: World, question: int, topic: phrases.Topic, label: int, n_torn: int, rng: np.random.Generator
+    world: World,
+    question: int,
+    topic: phrases.Topic,
+    label: int,
+    n_torn: int,
+    rng: np.random.Generator,
 ) -> list[str]:
     """Opening, facts and closing; a torn clause is about as long as one and a half plain ones."""
     n = int(np.clip(round(rng.normal(*world.n_clauses) - 1.5 * n_torn), 3, 8))
@@ -112,11 +131,16 @@ def _cues(world: World, rng: np.random.Generator) -> dict[str, tuple[str, ...]]:
     sets = list(MODALITY_SETS)
     share = np.array(list(MODALITY_SETS.values()))
     modalities = sets[int(rng.choice(len(sets), p=share / share.sum()))]
-    return {m: tuple(choose(rng, CUE_SHARES[m], 1 + int(rng.poisson(world.n_cues - 1)))) for m in modalities}
+    return {
+        m: tuple(choose(rng, CUE_SHARES[m], 1 + int(rng.poisson(world.n_cues - 1))))
+        for m in modalities
+    }
 
 
 def parse(clause: str, topic: phrases.Topic) -> list[Token]:
-    """Tokens of a marked-up clause. ``*`` becomes a mark on the next token (a tiny planned pause)."""
+    """Tokens of a marked-up clause. ``*`` becomes a mark on the next token (a tiny
+    planned pause).
+    """
     tokens: list[Token] = []
     hesitate = False
     for part in clause.format(do=topic.do, doing=topic.doing).split():
@@ -131,7 +155,10 @@ def parse(clause: str, topic: phrases.Topic) -> list[Token]:
 
 
 def _begin(clause: list[Token], pause_s: float) -> list[Token]:
-    return [replace(clause[0], pause_s=max(pause_s, clause[0].pause_s), starts_clause=True), *clause[1:]]
+    return [
+        replace(clause[0], pause_s=max(pause_s, clause[0].pause_s), starts_clause=True),
+        *clause[1:],
+    ]
 
 
 def join(before: list[Token], clause: list[Token]) -> list[Token]:
@@ -141,16 +168,24 @@ def join(before: list[Token], clause: list[Token]) -> list[Token]:
 
 
 def filler(person: Factors, rng: np.random.Generator, word: bool = False) -> Token:
-    """A filler sound, or a filler word (which may be two words: see :func:`_split`); mostly the person's favourite."""
+    """A filler sound, or a filler word (which may be two words: see :func:`_split`); mostly the
+    person's favourite.
+    """
     choices = person.filler_words if word else person.filler_sounds
     text = choices[0] if rng.random() < 0.7 else choices[-1]
     return Token(text, "filler_word" if word else "filler", rate=1.0 if word else 1.3)
 
 
 def hesitant(
-    clause: list[Token], cues: dict[str, tuple[str, ...]], person: Factors, world: World, rng: np.random.Generator
+    clause: list[Token],
+    cues: dict[str, tuple[str, ...]],
+    person: Factors,
+    world: World,
+    rng: np.random.Generator,
 ) -> list[Token]:
-    """The clause with its audio and language cues put in. ``torn`` is in the words of the clause already."""
+    """The clause with its audio and language cues put in. ``torn`` is in the words of the clause
+    already.
+    """
     audio, language = cues.get("audio", ()), cues.get("language", ())
     marks = [i for i, token in enumerate(clause) if token.pause_s > 0] or [max(1, len(clause) // 2)]
     mark = marks[0]
@@ -184,7 +219,9 @@ def hesitant(
     middle[0] = replace(middle[0], pause_s=pause_s, breath="pause" in audio and breath)
     if len(middle) > len(tail):  # the filler stands apart from what follows
         first_of_tail = len(middle) - len(tail)
-        middle[first_of_tail] = replace(middle[first_of_tail], pause_s=float(rng.uniform(0.15, 0.4)))
+        middle[first_of_tail] = replace(
+            middle[first_of_tail], pause_s=float(rng.uniform(0.15, 0.4))
+        )
     out = [*head, *middle]
     if "breath" in audio:
         out[0] = replace(out[0], pause_s=long_pause(), breath=True)
@@ -196,11 +233,16 @@ def hesitant(
 def _split(token: Token) -> list[Token]:
     """A filler of several words as one token per word."""
     words = token.text.split()
-    return [replace(token, text=w, pause_s=token.pause_s if i == 0 else 0.0) for i, w in enumerate(words)]
+    return [
+        replace(token, text=w, pause_s=token.pause_s if i == 0 else 0.0)
+        for i, w in enumerate(words)
+    ]
 
 
 def sentences(tokens: list[Token]) -> tuple[Token, ...]:
-    """Capitals and full stops, as a careful typist would write the clauses; a filler is followed by a comma."""
+    """Capitals and full stops, as a careful typist would write the clauses; a filler is followed by
+    a comma.
+    """
     out = []
     for i, token in enumerate(tokens):
         text = token.text

@@ -1,7 +1,8 @@
-"""A whole study of drawn people in the folder layout of BAH, BioVid or StressID: films, annotations, truth.
+"""A whole study of drawn people in the folder layout of BAH, BioVid or StressID: films,
+annotations, truth.
 
-``study.json`` at the root (and in ``visit-<n>/``) says that everybody is drawn and by which factors they differ; the
-truth of every clip lies under ``truth/``, apart from the layout's own files.
+``study.json`` at the root (and in ``visit-<n>/``) says that everybody is drawn and by which factors
+they differ; the truth of every clip lies under ``truth/``, apart from the layout's own files.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from twomind_synth.study_world import StudyWorld
 
 #: What a number on drawn people means; printed wherever there is one.
 MEANING = "drawn people: consistency of the machinery, not validity on people"
-#: One crop for so many frames of a film. Every frame, as in the release, would be some 10 GB for 24 people.
+#: One crop for so many frames of a film. Every frame, as in the release, would be some 10 GB for 24
+#: people.
 CROP_EVERY = {"bah": 5, "biovid": 5, "stressid": 1}
 
 
@@ -62,7 +64,9 @@ def film_clip(job: ClipJob) -> bool:
     plan, clip = job.plan, job.clip
     take = take_of(clip, plan.world, plan.seed, plan.fps, plan.size)
     settings = film_settings(plan.fps, plan.size)
-    return make_film(plan.out / clip.media, plan.out / clip.truth, take, plan.world, plan.seed, settings)
+    return make_film(
+        plan.out / clip.media, plan.out / clip.truth, take, plan.world, plan.seed, settings
+    )
 
 
 def plan_study(
@@ -87,10 +91,15 @@ def plan_study(
     if not 5 <= fps <= 60:
         raise BadInput(f"fps: expected 5..60, got {fps}")
     if any(side % 2 or side < 128 for side in size):
-        raise BadInput(f"size: expected even numbers of at least 128 px (h264 needs even), got {size[0]} x {size[1]}")
+        raise BadInput(
+            f"size: expected even numbers of at least 128 px (h264 needs even), got {size[0]} x "
+            f"{size[1]}"
+        )
     if every < 0:
         raise BadInput(f"crop_every: expected 0 (no crops) or a number of frames, got {every}")
-    plan = StudyPlan(Path(out), layout, n_people, seed, world or StudyWorld(), visits, fps, size, every)
+    plan = StudyPlan(
+        Path(out), layout, n_people, seed, world or StudyWorld(), visits, fps, size, every
+    )
     _same_study(plan)
     return plan
 
@@ -103,11 +112,16 @@ def _same_study(plan: StudyPlan) -> None:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInput(f"{path}: not JSON; is this folder a study? Choose another folder") from error
+        raise BadInput(
+            f"{path}: not JSON; is this folder a study? Choose another folder"
+        ) from error
     wanted = _identity(plan)
     other = [k for k, v in wanted.items() if found.get(k) != json.loads(json.dumps(v))]
     if other:
-        raise BadInput(f"{plan.out}: holds another study (differs in {', '.join(other)}); choose another folder")
+        raise BadInput(
+            f"{plan.out}: holds another study (differs in {', '.join(other)}); choose another "
+            "folder"
+        )
 
 
 def _identity(plan: StudyPlan) -> dict[str, Any]:
@@ -128,13 +142,13 @@ def draw_study(
     progress: Progress | None = None,
     work: Callable[[ClipJob], Any] = film_clip,
 ) -> Path:
-    """Film all clips of a plan and write the annotation files; returns the root. Complete films are kept.
+    """Film all clips of a plan and write the annotation files; returns the root. Complete films are
+    kept.
 
     ``work`` is what is done per clip, by default :func:`film_clip`; what replaces it must call it.
 
-    Raises:
-        MissingExtra: OpenCV, which draws, is not installed.
-        Partial: some clips failed; no annotation files are written, since they would name films that are not there.
+    Raises: MissingExtra: OpenCV, which draws, is not installed. Partial: some clips failed; no
+        annotation files are written, since they would name films that are not there.
     """
     if importlib.util.find_spec("cv2") is None:
         raise MissingExtra("face", "drawing people")
@@ -142,7 +156,9 @@ def draw_study(
     write_text(plan.out / "study.json", _study_json(plan, clips))
     jobs = [ClipJob(plan, clip) for clip in clips]
     failures = []
-    for done, outcome in enumerate(engine.run(work, jobs, engine.n_workers(workers, len(jobs))), start=1):
+    for done, outcome in enumerate(
+        engine.run(work, jobs, engine.n_workers(workers, len(jobs))), start=1
+    ):
         if not outcome.ok:
             failures.append(f"{outcome.item.clip.recording}: {outcome.error}")
         if progress:
@@ -155,9 +171,11 @@ def draw_study(
 
 
 def _sweep(root: Path, began: float) -> None:
-    """Remove the unfinished files of runs that were killed, which a check of the data set would call extra.
+    """Remove the unfinished files of runs that were killed, which a check of the data set would
+    call extra.
 
-    What was written to since this run ``began`` may be another run's, at work in the same folder: it stays.
+    What was written to since this run ``began`` may be another run's, at work in the same folder:
+    it stays.
     """
     for part in root.rglob(".*.part"):
         if part.stat().st_mtime < began:

@@ -1,6 +1,8 @@
-"""The annotation files of a drawn study in the three real layouts, made from the truth files of its films.
+"""The annotation files of a drawn study in the three real layouts, made from the truth files of its
+films.
 
-Formats: the project's notes on BAH (1.2), on CLIP-AU (2.1, 2.2) and on DSFDA; what the real loaders read.
+Formats: the project's notes on BAH (1.2), on CLIP-AU (2.1, 2.2) and on DSFDA; what the real loaders
+read.
 """
 
 from __future__ import annotations
@@ -27,9 +29,23 @@ BIOVID_MS = range(2040, 5001, 40)
 _SHORTEST_RUN = 16
 #: The release names of cues, where a drawn cue has a shorter name here.
 CUE_NAMES = {
-    **{"filler_sound": "filler sound", "filler_word": "filler word", "no_motivation": "no motivation"},
-    **{"gaze_away": "gaze", "brow_raise": "eyebrow", "brow_lower": "frown", "eyes_closing": "eyes closing"},
-    **{"lip_press": "lip press", "eye_roll": "eye roll", "head_shake": "head shake", "look_away": "look away"},
+    **{
+        "filler_sound": "filler sound",
+        "filler_word": "filler word",
+        "no_motivation": "no motivation",
+    },
+    **{
+        "gaze_away": "gaze",
+        "brow_raise": "eyebrow",
+        "brow_lower": "frown",
+        "eyes_closing": "eyes closing",
+    },
+    **{
+        "lip_press": "lip press",
+        "eye_roll": "eye roll",
+        "head_shake": "head shake",
+        "look_away": "look away",
+    },
     **{"quiet": "volume", "hedge": "hedging", "repeat": "repetition"},
 }
 CERTAINTY = {"low": 1, "medium": 2, "high": 3}
@@ -46,10 +62,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def write_bah(root: Path, clips: Sequence[Clip], truths: Sequence[Truth], seed: int, n_people: int, every: int) -> None:
-    """Splits, frame splits, segment files, annotations, transcripts, metadata, video list, class map.
+def write_bah(
+    root: Path, clips: Sequence[Clip], truths: Sequence[Truth], seed: int, n_people: int, every: int
+) -> None:
+    """Splits, frame splits, segment files, annotations, transcripts, metadata, video list, class
+    map.
 
-    ``every``: only every so many frames has a crop; ``split-frames`` lists those (0: no crops, all frames).
+    ``every``: only every so many frames has a crop; ``split-frames`` lists those (0: no crops, all
+    frames).
     """
     lines: dict[str, list[str]] = {s: [] for s in SPLITS}
     frames: dict[str, list[str]] = {s: [] for s in SPLITS}
@@ -66,15 +86,31 @@ def write_bah(root: Path, clips: Sequence[Clip], truths: Sequence[Truth], seed: 
             labels[first : last + 1] = 1
         lines[split].append(f"{clip.media},{truth['noted']},{text}")
         names = [f"{clip.media}/frame-{i}.jpg" for i in range(len(times_s))]
-        frames[split] += [f"{n},{y}" for n, y in list(zip(names, labels.tolist(), strict=True))[:: every or 1]]
+        frames[split] += [
+            f"{n},{y}" for n, y in list(zip(names, labels.tolist(), strict=True))[:: every or 1]
+        ]
         runs[split] += _runs(clip.media, labels)
-        entries[clip.media] = _entry(truth, segments, spans, text, list(zip(names, labels.tolist(), strict=True)))
+        entries[clip.media] = _entry(
+            truth, segments, spans, text, list(zip(names, labels.tolist(), strict=True))
+        )
         transcription = root / "transcription" / clip.media / f"{Path(clip.media).stem}.yml"
         write_text(transcription, transcript_yaml(truth))
-        videos.append((clip.media, split, clip.subject, clip.key[0], truth["noted"], truth["duration_s"], len(times_s)))
+        videos.append(
+            (
+                clip.media,
+                split,
+                clip.subject,
+                clip.key[0],
+                truth["noted"],
+                truth["duration_s"],
+                len(times_s),
+            )
+        )
     for split in SPLITS:
         write_text(root / "split" / f"{split}.txt", "".join(f"{line}\n" for line in lines[split]))
-        write_text(root / "split-frames" / f"{split}.txt", "".join(f"{line}\n" for line in frames[split]))
+        write_text(
+            root / "split-frames" / f"{split}.txt", "".join(f"{line}\n" for line in frames[split])
+        )
         header = ("video", "segment_id", "label", "num_frames", "start_frame", "end_frame")
         if split != "test":
             write_text(root / f"bah_source_sub_{split}_labels.csv", table(header, runs[split]))
@@ -91,7 +127,13 @@ def _yaml(data: Any) -> str:
     import yaml
 
     return str(
-        yaml.dump(data, Dumper=getattr(yaml, "CDumper", yaml.Dumper), sort_keys=False, allow_unicode=True, width=200)
+        yaml.dump(
+            data,
+            Dumper=getattr(yaml, "CDumper", yaml.Dumper),
+            sort_keys=False,
+            allow_unicode=True,
+            width=200,
+        )
     )
 
 
@@ -101,7 +143,9 @@ def transcript_text(truth: Truth) -> str:
 
 
 def transcript_yaml(truth: Truth) -> str:
-    """``{text, chunks: [{language, text, timestamp: (start, end)}]}``: a chunk per clause, each up to the next."""
+    """``{text, chunks: [{language, text, timestamp: (start, end)}]}``: a chunk per clause, each up
+    to the next.
+    """
     words = [truth["words"][i] for i in truth["transcribed"]]
     chunks: list[dict[str, Any]] = []
     held: list[dict[str, Any]] = []
@@ -110,7 +154,13 @@ def transcript_yaml(truth: Truth) -> str:
         if word["text"].endswith(".") or i + 1 == len(words):
             end_s = words[i + 1]["start_s"] if i + 1 < len(words) else word["end_s"]
             times = (float(held[0]["start_s"]), float(end_s))
-            chunks.append({"language": "english", "text": " " + " ".join(w["text"] for w in held), "timestamp": times})
+            chunks.append(
+                {
+                    "language": "english",
+                    "text": " " + " ".join(w["text"] for w in held),
+                    "timestamp": times,
+                }
+            )
             held = []
     return _yaml({"text": " " + " ".join(w["text"] for w in words), "chunks": chunks})
 
@@ -126,7 +176,8 @@ def _entry(
     for noted in segments:
         shown = truth["segments"][noted.true] if noted.true >= 0 else {"cues": {}, "conflict": []}
         names = {
-            m: [CUE_NAMES.get(c, c) for c in shown["cues"].get(m, [])] for m in ("audio", "body", "facial", "language")
+            m: [CUE_NAMES.get(c, c) for c in shown["cues"].get(m, [])]
+            for m in ("audio", "body", "facial", "language")
         }
         pair = tuple(shown["conflict"])
         cues.append({**names, "inconsistency": [PAIR_NAMES[pair]] if pair else []})
@@ -142,7 +193,9 @@ def _entry(
 
 
 def _runs(media: str, labels: np.ndarray) -> list[tuple[object, ...]]:
-    """Rows of the public segment files: runs of one label; those under 16 frames are left out, their number is not."""
+    """Rows of the public segment files: runs of one label; those under 16 frames are left out,
+    their number is not.
+    """
     edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
     rows: list[tuple[object, ...]] = []
     for number, (first, stop) in enumerate(itertools.pairwise(edges)):
@@ -152,7 +205,9 @@ def _runs(media: str, labels: np.ndarray) -> list[tuple[object, ...]]:
 
 
 def _metadata(seed: int, index: int) -> dict[str, Any]:
-    """Made-up data of a drawn participant with the shares of the real set; one in five refuses publication."""
+    """Made-up data of a drawn participant with the shares of the real set; one in five refuses
+    publication.
+    """
     rng = stream(seed, "study", "metadata", index)
 
     def pick(shares: dict[str, float]) -> str:
@@ -165,7 +220,9 @@ def _metadata(seed: int, index: int) -> dict[str, Any]:
     return {
         "age": int(rng.integers(low, high + 1)),
         "birth country": "drawn",
-        "Canadian province": pick({"BC": 25.7, "AB": 19.7, "ON": 17.3, "QC": 15.0, "MB": 6, "NS": 5, "NB": 4.3}),
+        "Canadian province": pick(
+            {"BC": 25.7, "AB": 19.7, "ON": 17.3, "QC": 15.0, "MB": 6, "NS": 5, "NB": 4.3}
+        ),
         "ethnicity": f"{ethnicity} (drawn)",
         "simplified ethnicity": ethnicity,
         "sex": pick({"Female": 52.0, "Male": 47.3}),
@@ -183,7 +240,9 @@ def write_biovid(base: Path, clips: Sequence[Clip], truths: Sequence[Truth], eve
     for clip, truth in zip(clips, truths, strict=True):
         stem = Path(clip.media).stem
         class_id = {"BL1": 0, "PA4": 4}[str(clip.key[0])]
-        rows.append((people.index(clip.subject) + 1, clip.subject, class_id, clip.key[0], clip.key[1], stem))
+        rows.append(
+            (people.index(clip.subject) + 1, clip.subject, class_id, clip.key[0], clip.key[1], stem)
+        )
         end_ms = 1000 * truth["duration_s"]
         lists[clip.subject] += [
             f"{clip.subject}/{stem}/image{ms}.jpg {truth['noted']}"
@@ -203,7 +262,9 @@ def write_stressid(base: Path, clips: Sequence[Clip], truths: Sequence[Truth]) -
         stem = Path(clip.media).stem
         rows.append((stem, truth["noted"], 2 * truth["noted"]))
         seconds = range(int(np.ceil(truth["duration_s"])))
-        lists[clip.subject] += [f"{clip.subject}/{stem}/image_{5 * s}.jpg {truth['noted']}" for s in seconds]
+        lists[clip.subject] += [
+            f"{clip.subject}/{stem}/image_{5 * s}.jpg {truth['noted']}" for s in seconds
+        ]
     write_text(base / "labels.csv", table(("subject/task", "binary-stress", "affect3-class"), rows))
     _write_lists(base, lists, "stressid")
 
@@ -218,13 +279,21 @@ def _write_lists(base: Path, lists: dict[str, list[str]], layout: str) -> None:
 
 
 def crop_frames(clip: Clip, truth: Truth, every: int) -> list[tuple[int, str]]:
-    """``(frame of the film, path of its crop in the layout, relative to the clip's base)`` of every crop to write."""
+    """``(frame of the film, path of its crop in the layout, relative to the clip's base)`` of every
+    crop to write.
+    """
     times_s = np.array(truth["frames"]["time_s"])
     stem = Path(clip.media).stem
     if clip.layout == "bah":
-        return [(i, f"cropped-aligned-faces/{clip.media}/frame-{i}.jpg") for i in range(0, len(times_s), every)]
+        return [
+            (i, f"cropped-aligned-faces/{clip.media}/frame-{i}.jpg")
+            for i in range(0, len(times_s), every)
+        ]
     if clip.layout == "biovid":
-        wanted = [(ms, f"sub_red_classes_img/{clip.subject}/{stem}/image{ms}.jpg") for ms in list(BIOVID_MS)[::every]]
+        wanted = [
+            (ms, f"sub_red_classes_img/{clip.subject}/{stem}/image{ms}.jpg")
+            for ms in list(BIOVID_MS)[::every]
+        ]
         return [
             (int(np.argmin(np.abs(times_s - ms / 1000))), name)
             for ms, name in wanted
@@ -232,7 +301,9 @@ def crop_frames(clip: Clip, truth: Truth, every: int) -> list[tuple[int, str]]:
         ]
     seconds = range(int(np.ceil(truth["duration_s"])))
     names = [f"sub_images/{clip.subject}/{stem}/image_{5 * s}.jpg" for s in seconds]
-    return [(int(np.argmin(np.abs(times_s - s))), name) for s, name in zip(seconds, names, strict=True)]
+    return [
+        (int(np.argmin(np.abs(times_s - s))), name) for s, name in zip(seconds, names, strict=True)
+    ]
 
 
 def read_truth(path: Path) -> dict[str, Any]:

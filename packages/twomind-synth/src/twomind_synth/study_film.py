@@ -1,4 +1,6 @@
-"""A take as real files: the film, and its truth as JSON beside a study (never inside the layout's own folders)."""
+"""A take as real files: the film, and its truth as JSON beside a study (never inside the layout's
+own folders).
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,11 @@ from twomind_synth.study_world import StudyWorld
 from twomind_synth.voice import Speech
 from twomind_synth.world import stream
 
-#: Frames per second of a film per layout: what the pictures need, not what is pretty. BioVid's crops are named by
-#: milliseconds in steps of 40.
+#: Frames per second of a film per layout: what the pictures need, not what is pretty. BioVid's
+#: crops are named by milliseconds in steps of 40.
 FPS = {"bah": 15, "biovid": 25, "stressid": 10}
-#: Picture of a study film (width, height) px: the face is some 90 px wide, more than twice what can be measured.
+#: Picture of a study film (width, height) px: the face is some 90 px wide, more than twice what can
+#: be measured.
 SIZE = (320, 240)
 ANCHORS = ("arcface", "mesh")
 
@@ -37,8 +40,13 @@ def film_settings(fps: int, size: tuple[int, int] = SIZE) -> FilmSettings:
 
 
 def film_take(media: Path, take: Take, world: StudyWorld, settings: FilmSettings) -> None:
-    """Draw and encode one take into the file ``media``, with sound where the layout has speech or room tone."""
-    frames = (draw(take.person.look, state, take.person.camera, i) for i, state in enumerate(take.states()))
+    """Draw and encode one take into the file ``media``, with sound where the layout has speech or
+    room tone.
+    """
+    frames = (
+        draw(take.person.look, state, take.person.camera, i)
+        for i, state in enumerate(take.states())
+    )
     with replacing(media) as temporary:
         encode(temporary, frames, sound_of(take, world), settings)
 
@@ -52,7 +60,9 @@ def sound_of(take: Take, world: StudyWorld) -> Speech | None:
     return None
 
 
-def settings_of(world: StudyWorld, seed: int, person: StudyPerson, name: str, settings: FilmSettings) -> dict[str, Any]:
+def settings_of(
+    world: StudyWorld, seed: int, person: StudyPerson, name: str, settings: FilmSettings
+) -> dict[str, Any]:
     """All that decides what a film shows, as plain values."""
     return {
         "code": code_digest(),
@@ -71,7 +81,9 @@ def truth_of(take: Take, world: StudyWorld) -> dict[str, Any]:
     answer = take.answer
     segments = []
     if answer is not None:
-        segments = [segment_truth(s, span) for s, span in zip(answer.segments, take.spans, strict=True)]
+        segments = [
+            segment_truth(s, span) for s, span in zip(answer.segments, take.spans, strict=True)
+        ]
     speech = take.speech
     return {
         "what": TAG,
@@ -96,11 +108,19 @@ def truth_of(take: Take, world: StudyWorld) -> dict[str, Any]:
 
 
 def transcript_indices(take: Take, world: StudyWorld) -> list[int]:
-    """Indices of the words that the transcript of a BAH answer has: a recogniser drops most filler sounds."""
+    """Indices of the words that the transcript of a BAH answer has: a recogniser drops most filler
+    sounds.
+    """
     if take.answer is None or take.speech is None:
         return []
-    lost = stream(take.person.factors.seed, "study", "transcriber", take.name).random(len(take.speech.words))
-    return [i for i, word in enumerate(take.speech.words) if word.kind != "filler" or lost[i] >= world.fillers_dropped]
+    lost = stream(take.person.factors.seed, "study", "transcriber", take.name).random(
+        len(take.speech.words)
+    )
+    return [
+        i
+        for i, word in enumerate(take.speech.words)
+        if word.kind != "filler" or lost[i] >= world.fillers_dropped
+    ]
 
 
 def frame_truth(take: Take) -> dict[str, list[float]]:
@@ -113,17 +133,25 @@ def frame_truth(take: Take) -> dict[str, list[float]]:
 
 
 def complete(media: Path, truth_path: Path, wanted_hash: str) -> dict[str, Any] | None:
-    """The truth of a film that needs no drawing; None when anything is absent, damaged or of other settings."""
+    """The truth of a film that needs no drawing; None when anything is absent, damaged or of other
+    settings.
+    """
     try:
         truth: dict[str, Any] = json.loads(truth_path.read_text(encoding="utf-8"))
-        whole = truth["settings_hash"] == wanted_hash and truth["media_sha256"] == content_hash(media)
+        whole = truth["settings_hash"] == wanted_hash and truth["media_sha256"] == content_hash(
+            media
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return truth if whole else None
 
 
-def make_film(media: Path, truth_path: Path, take: Take, world: StudyWorld, seed: int, settings: FilmSettings) -> bool:
-    """Film a take if it is not complete there; True when it was drawn now. The truth is written last."""
+def make_film(
+    media: Path, truth_path: Path, take: Take, world: StudyWorld, seed: int, settings: FilmSettings
+) -> bool:
+    """Film a take if it is not complete there; True when it was drawn now. The truth is written
+    last.
+    """
     wanted = settings_of(world, seed, take.person, take.name, settings)
     if complete(media, truth_path, settings_hash(wanted)) is not None:
         return False
@@ -141,10 +169,12 @@ def make_film(media: Path, truth_path: Path, take: Take, world: StudyWorld, seed
 
 
 def anchor_points(take: Take) -> dict[str, np.ndarray]:
-    """Where the points of each crop template lie on every frame ``(T, K, 2)`` px, from the drawing itself.
+    """Where the points of each crop template lie on every frame ``(T, K, 2)`` px, from the drawing
+    itself.
 
-    ``arcface``: the person's right and left eye, tip of the nose, right and left corner of the mouth; ``mesh``: right
-    and left eye, chin. Order and meaning as in ``twomind.features.face.align``.
+    ``arcface``: the person's right and left eye, tip of the nose, right and left corner of the
+    mouth; ``mesh``: right and left eye, chin. Order and meaning as in
+    ``twomind.features.face.align``.
     """
     rows = [_anchors_of(take.person, state) for state in take.states()]
     return {template: np.stack([row[k] for row in rows]) for k, template in enumerate(ANCHORS)}

@@ -1,4 +1,6 @@
-"""Who and what is in a study: the clips of all people, with the names that the three real layouts give them."""
+"""Who and what is in a study: the clips of all people, with the names that the three real layouts
+give them.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,22 @@ from twomind_synth.study_take import TASKS, Noted, Take, bah_take, biovid_take, 
 from twomind_synth.study_world import LAYOUTS, StudyWorld
 from twomind_synth.world import stream
 
-#: People that the published ten-target protocols name; the first ten of a study of twelve or more are called like
-#: them, so that those protocols find their targets. The people are drawn all the same: ``study.json`` says so.
+#: People that the published ten-target protocols name; the first ten of a study of twelve or more
+#: are called like them, so that those protocols find their targets. The people are drawn all the
+#: same: ``study.json`` says so.
 TARGETS = {
-    "bah": ("82711", "82687", "82585", "82592", "82598", "82632", "82681", "82683", "82708", "82714"),
+    "bah": (
+        "82711",
+        "82687",
+        "82585",
+        "82592",
+        "82598",
+        "82632",
+        "82681",
+        "82683",
+        "82708",
+        "82714",
+    ),
     "biovid": (
         *("081014_w_27", "101609_m_36", "112009_w_43", "091809_w_43", "071309_w_21"),
         *("073114_m_25", "080314_w_25", "073109_w_28", "100909_w_65", "081609_w_40"),
@@ -32,7 +46,8 @@ SPLITS = ("train", "val", "test")
 class Clip:
     """One clip to be: ``key`` is the question (bah), level and number (biovid) or task (stressid).
 
-    ``media`` is relative to the study's root; ``recording`` is the id under which the layout's loader knows it.
+    ``media`` is relative to the study's root; ``recording`` is the id under which the layout's
+    loader knows it.
     """
 
     layout: str
@@ -76,8 +91,11 @@ def subject_name(layout: str, seed: int, index: int, n_people: int) -> str:
     return f"d{index:03d}"
 
 
-def clips_of(layout: str, n_people: int, seed: int, world: StudyWorld, visits: int = 1) -> tuple[Clip, ...]:
-    """All clips of a study in a fixed order; the first people of a larger study are those of a smaller one.
+def clips_of(
+    layout: str, n_people: int, seed: int, world: StudyWorld, visits: int = 1
+) -> tuple[Clip, ...]:
+    """All clips of a study in a fixed order; the first people of a larger study are those of a
+    smaller one.
 
     (Their names differ where only the larger one has the ten published targets.)
     """
@@ -86,7 +104,9 @@ def clips_of(layout: str, n_people: int, seed: int, world: StudyWorld, visits: i
     for index in range(n_people):
         subject = subject_name(layout, seed, index, n_people)
         for visit in range(1, visits + 1):
-            found += {"bah": _bah, "biovid": _biovid, "stressid": _stressid}[layout](index, subject, visit, seed, world)
+            found += {"bah": _bah, "biovid": _biovid, "stressid": _stressid}[layout](
+                index, subject, visit, seed, world
+            )
     return tuple(found)
 
 
@@ -122,11 +142,15 @@ def _stressid(index: int, subject: str, visit: int, seed: int, world: StudyWorld
     for task in TASKS:
         where, mark = ("", "") if visit == 1 else (f"visit-{visit}/", f"~visit{visit}")
         media = f"{where}Videos/{subject}/{subject}_{task}.mp4"
-        clips.append(Clip("stressid", index, subject, visit, (task,), media, f"{subject}_{task}{mark}"))
+        clips.append(
+            Clip("stressid", index, subject, visit, (task,), media, f"{subject}_{task}{mark}")
+        )
     return clips
 
 
-def person_of(clip: Clip, world: StudyWorld, seed: int, size: tuple[int, int] = SIZE) -> StudyPerson:
+def person_of(
+    clip: Clip, world: StudyWorld, seed: int, size: tuple[int, int] = SIZE
+) -> StudyPerson:
     """Who is in the clip, as they are on that day."""
     return study_person(world, seed, clip.index, clip.subject, clip.visit, size)
 
@@ -152,7 +176,9 @@ def take_of(
 
 
 def split_of(index: int, n_people: int) -> str:
-    """Official-like split of BAH, disjoint in people: the ten targets are tested, a fifth of the rest validates."""
+    """Official-like split of BAH, disjoint in people: the ten targets are tested, a fifth of the
+    rest validates.
+    """
     if n_people >= _SMALLEST_WITH_TARGETS:
         return "test" if index < 10 else ("val" if (index - 10) % 5 == 1 else "train")
     if n_people < 3:

@@ -1,6 +1,8 @@
-"""More of what drawn people say: clauses for, against and neutral. Written for this project; none is a participant's.
+"""More of what drawn people say: clauses for, against and neutral. Written for this project; none
+is a participant's.
 
-Mark-up as in :mod:`.phrases`. None of them decides between A/H and its absence: the same clauses are spoken in both.
+Mark-up as in :mod:`.phrases`. None of them decides between A/H and its absence: the same clauses
+are spoken in both.
 """
 
 from __future__ import annotations
@@ -88,7 +90,8 @@ SHORT: tuple[str, ...] = (
     "I go back and forth",
 )
 
-#: probability that a clause outside A/H takes a side at all, the same for all questions (and about as in A/H)
+#: probability that a clause outside A/H takes a side at all, the same for all questions (and about
+#: as in A/H)
 SIDED = 0.85
 #: probability that a side is for, not against, per question
 LEANING: dict[int, float] = {1: 0.5, 2: 0.8, 3: 0.2, 4: 0.5, 5: 0.75, 6: 0.25, 7: 0.5}
@@ -111,7 +114,20 @@ SPEAKING: tuple[str, ...] = (
     "there was one project that went off course",
 )
 NUMBERS: tuple[str, ...] = (
-    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *(
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+    ),
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
 COLOURS: tuple[str, ...] = ("red", "green", "blue", "yellow", "black", "brown")

@@ -1,8 +1,10 @@
-"""What a person of a study says: an answer of a planned length with A/H segments of planned lengths, cues and sides.
+"""What a person of a study says: an answer of a planned length with A/H segments of planned
+lengths, cues and sides.
 
-Besides its cues (which show hesitation), a clause may take a *side*: for (+1) or against (-1). Words, face, head and
-voice usually take the same side, in A/H as outside it. In a segment with a *conflict*, two of them take opposite sides;
-how often each modality takes each side is the same with and without conflict, so that only the comparison tells.
+Besides its cues (which show hesitation), a clause may take a *side*: for (+1) or against (-1).
+Words, face, head and voice usually take the same side, in A/H as outside it. In a segment with a
+*conflict*, two of them take opposite sides; how often each modality takes each side is the same
+with and without conflict, so that only the comparison tells.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ LEAD_S, TAIL_S = 0.6, 0.8
 #: a voice that is for or against: semitones and dB
 TONE_ST, TONE_DB = 2.0, 2.0
 
-#: A clause is begun when at least half of a usual one still fits; below the second limit it is a short remark.
+#: A clause is begun when at least half of a usual one still fits; below the second limit it is a
+#: short remark.
 _HALF_CLAUSE_S, _SHORT_S = 1.2, 1.4
 
 Cues = dict[str, tuple[str, ...]]
@@ -42,7 +45,9 @@ class Clause:
 
 @dataclass(frozen=True)
 class StudySegment(Clause):
-    """One A/H segment. ``conflict`` is the contradicting pair or empty; ``within`` a modality at odds with itself."""
+    """One A/H segment. ``conflict`` is the contradicting pair or empty; ``within`` a modality at
+    odds with itself.
+    """
 
     cues: Cues = field(default_factory=dict)
     conflict: tuple[str, ...] = ()
@@ -75,29 +80,42 @@ class SegmentShape:
     within: str
 
 
-def lognormal(rng: np.random.Generator, mean_sd: tuple[float, float], limits: tuple[float, float]) -> float:
+def lognormal(
+    rng: np.random.Generator, mean_sd: tuple[float, float], limits: tuple[float, float]
+) -> float:
     """One draw with the given mean and standard deviation, clipped to the limits."""
     mean, sd = mean_sd
     variance = np.log(1 + (sd / mean) ** 2)
     return float(np.clip(rng.lognormal(np.log(mean) - variance / 2, np.sqrt(variance)), *limits))
 
 
-def plan_lengths(world: StudyWorld, label: int, rng: np.random.Generator) -> tuple[float, list[float]]:
+def plan_lengths(
+    world: StudyWorld, label: int, rng: np.random.Generator
+) -> tuple[float, list[float]]:
     """Length of the answer and of its A/H segments (s)."""
     # What follows makes answers longer by a twelfth; it is taken off here.
     total_s = lognormal(rng, (world.answer_s[0] / 1.085, world.answer_s[1]), world.answer_limits_s)
     if not label:
         return total_s, []
-    n = 1 if rng.random() < world.one_segment else 1 + int(rng.geometric(1 / max(world.more_segments - 1, 1.0)))
+    n = (
+        1
+        if rng.random() < world.one_segment
+        else 1 + int(rng.geometric(1 / max(world.more_segments - 1, 1.0)))
+    )
     lengths = [lognormal(rng, world.segment_s, world.segment_limits_s) for _ in range(n)]
-    # Whoever is torn several times talks longer; what does not fit into the longest answer is not said.
+    # Whoever is torn several times talks longer; what does not fit into the longest answer is not
+    # said.
     while len(lengths) > 1 and sum(lengths) > 0.6 * world.answer_limits_s[1]:
         lengths.pop()
     return float(np.clip(max(total_s, sum(lengths) / 0.6), *world.answer_limits_s)), lengths
 
 
-def plan_segment(world: StudyWorld, person: StudyPerson, question: int, rng: np.random.Generator) -> SegmentShape:
-    """Which modalities show a segment with which cues, which side each takes, and whether two contradict each other."""
+def plan_segment(
+    world: StudyWorld, person: StudyPerson, question: int, rng: np.random.Generator
+) -> SegmentShape:
+    """Which modalities show a segment with which cues, which side each takes, and whether two
+    contradict each other.
+    """
     pair: tuple[str, ...] = ()
     if rng.random() < world.conflict:
         pairs, shares = list(CONFLICT_PAIRS), np.array(list(CONFLICT_PAIRS.values()))
@@ -105,7 +123,9 @@ def plan_segment(world: StudyWorld, person: StudyPerson, question: int, rng: np.
     sets = [s for s in MODALITY_SETS if set(pair) <= set(s)]
     share = np.array([MODALITY_SETS[s] for s in sets])
     modalities = sets[int(rng.choice(len(sets), p=share / share.sum()))]
-    drawn = {m: _draw_cues(person, m, 1 + int(rng.poisson(world.n_cues - 1)), 0, rng) for m in modalities}
+    drawn = {
+        m: _draw_cues(person, m, 1 + int(rng.poisson(world.n_cues - 1)), 0, rng) for m in modalities
+    }
     sided = [CUE_SIDES[c] for m in (pair or modalities) for c in drawn[m] if c in CUE_SIDES]
     side = sided[int(rng.integers(len(sided)))] if sided else _side_of(question, rng)
     sides = {}
@@ -129,7 +149,9 @@ def plan_segment(world: StudyWorld, person: StudyPerson, question: int, rng: np.
     return SegmentShape(cues, sides, pair, within)
 
 
-def _draw_cues(person: StudyPerson, modality: str, n: int, side: int, rng: np.random.Generator) -> tuple[str, ...]:
+def _draw_cues(
+    person: StudyPerson, modality: str, n: int, side: int, rng: np.random.Generator
+) -> tuple[str, ...]:
     shares = {c: share * person.mix[modality][c] for c, share in CUE_WEIGHTS[modality].items()}
     if side:
         shares = {c: share for c, share in shares.items() if CUE_SIDES.get(c, side) == side}
@@ -147,7 +169,9 @@ def _without_contradiction(
         shares = {
             c: share * person.mix[modality][c]
             for c, share in CUE_WEIGHTS[modality].items()
-            if c not in kept and CUE_SIDES.get(c, side) == side and not {c, *kept} >= {"slow", "fast"}
+            if c not in kept
+            and CUE_SIDES.get(c, side) == side
+            and not {c, *kept} >= {"slow", "fast"}
         }
         kept += choose(rng, shares, 1) if shares else []
     return tuple(kept)
@@ -171,7 +195,9 @@ class _Talk:
 
 
 def write_study_answer(world: StudyWorld, person: StudyPerson, question: int) -> StudyAnswer:
-    """The answer to one question (1..7); the same for the same world, person, visit and question."""
+    """The answer to one question (1..7); the same for the same world, person, visit and
+    question.
+    """
     factors = person.factors
     rng = stream(factors.seed, "study", "script", factors.index, person.visit, question)
     label = int(rng.random() < world.ah_rate[question - 1])
@@ -198,11 +224,17 @@ def write_study_answer(world: StudyWorld, person: StudyPerson, question: int) ->
                 left_s = until_s - talk.at_s
                 talk.say(_toned(source.torn(shape, left_s), shape.sides.get("audio", 0)))
             last = len(talk.tokens) - 1
-            segments.append(StudySegment(first, last, shape.sides, shape.cues, shape.conflict, shape.within))
-    return StudyAnswer(question, label, topic.doing, sentences(talk.tokens), tuple(segments), tuple(clauses))
+            segments.append(
+                StudySegment(first, last, shape.sides, shape.cues, shape.conflict, shape.within)
+            )
+    return StudyAnswer(
+        question, label, topic.doing, sentences(talk.tokens), tuple(segments), tuple(clauses)
+    )
 
 
-def _plain_sides(world: StudyWorld, person: StudyPerson, side: int, rng: np.random.Generator) -> dict[str, int]:
+def _plain_sides(
+    world: StudyWorld, person: StudyPerson, side: int, rng: np.random.Generator
+) -> dict[str, int]:
     """Outside A/H whatever is visible takes the side of the words."""
     sides = {"language": side}
     for m in ("audio", "body", "facial"):
@@ -211,11 +243,17 @@ def _plain_sides(world: StudyWorld, person: StudyPerson, side: int, rng: np.rand
 
 
 def _toned(tokens: list[Token], side: int) -> list[Token]:
-    return [replace(t, pitch_st=TONE_ST * side, gain_db=t.gain_db + TONE_DB * side) for t in tokens] if side else tokens
+    return (
+        [replace(t, pitch_st=TONE_ST * side, gain_db=t.gain_db + TONE_DB * side) for t in tokens]
+        if side
+        else tokens
+    )
 
 
 class _Clauses:
-    """Where the clauses of one answer come from; nothing is said twice before everything was said once."""
+    """Where the clauses of one answer come from; nothing is said twice before everything was said
+    once.
+    """
 
     def __init__(
         self,
@@ -225,13 +263,24 @@ class _Clauses:
         topic: phrases.Topic,
         rng: np.random.Generator,
     ) -> None:
-        self.world, self.person, self.question, self.topic, self.rng = world, person, question, topic, rng
+        self.world, self.person, self.question, self.topic, self.rng = (
+            world,
+            person,
+            question,
+            topic,
+            rng,
+        )
         others = [fact for t in phrases.TOPICS[question] if t is not topic for fact in t.facts]
         self._facts = [*topic.facts, *(others[i] for i in rng.permutation(len(others)))]
         self._pools = {"neutral": [NEUTRAL[i] for i in rng.permutation(len(NEUTRAL))]}
-        self._pools |= {kind: [c[i] for i in rng.permutation(len(c))] for kind, c in CLAUSES.items()}
+        self._pools |= {
+            kind: [c[i] for i in rng.permutation(len(c))] for kind, c in CLAUSES.items()
+        }
         self._pools["short"] = [SHORT[i] for i in rng.permutation(len(SHORT))]
-        self._pools |= {"torn": [phrases.TORN[i] for i in rng.permutation(len(phrases.TORN))], "facts": self._facts}
+        self._pools |= {
+            "torn": [phrases.TORN[i] for i in rng.permutation(len(phrases.TORN))],
+            "facts": self._facts,
+        }
 
     def _next(self, pool: str) -> list[Token]:
         text = self._pools[pool].pop(0)
@@ -242,16 +291,26 @@ class _Clauses:
         """A clause that says something for or against, or neither."""
         if not side:
             return self._next("facts" if self.rng.random() < 0.7 else "neutral")
-        kinds = ("positive", "motivation") if side > 0 else ("negative", "fail", "excuse", "no_motivation")
+        kinds = (
+            ("positive", "motivation")
+            if side > 0
+            else ("negative", "fail", "excuse", "no_motivation")
+        )
         weights = {k: STUDY_CUES["language"][k] for k in kinds}
         return self._next(choose(self.rng, weights, 1)[0])
 
     def _usual(self, clause: list[Token]) -> list[Token]:
-        """The clause as this person speaks, A/H or not: own fillers, hedges, halts and pauses, which mean nothing."""
+        """The clause as this person speaks, A/H or not: own fillers, hedges, halts and pauses,
+        which mean nothing.
+        """
         rng, person, factors = self.rng, self.person, self.person.factors
         if rng.random() < person.hedge_rate:
             hedge = phrases.HEDGES[int(rng.integers(len(phrases.HEDGES)))]
-            clause = [*parse(hedge, self.topic), replace(clause[0], starts_clause=False), *clause[1:]]
+            clause = [
+                *parse(hedge, self.topic),
+                replace(clause[0], starts_clause=False),
+                *clause[1:],
+            ]
         if rng.random() < person.hedge_rate:
             halts = tuple(c for c in ("pause", "slow", "breath") if rng.random() < 0.4)
             clause = hesitant(clause, {"audio": halts}, factors, self.world, rng)
@@ -260,7 +319,10 @@ class _Clauses:
         pause_s = float(rng.uniform(*self.world.clause_pause_s))
         if rng.random() < 0.15:
             pause_s = float(rng.uniform(*self.world.long_pause_s))
-        return [replace(clause[0], pause_s=max(pause_s, clause[0].pause_s), starts_clause=True), *clause[1:]]
+        return [
+            replace(clause[0], pause_s=max(pause_s, clause[0].pause_s), starts_clause=True),
+            *clause[1:],
+        ]
 
     def plain(self, opening: bool) -> tuple[list[Token], int]:
         """A clause outside A/H and its side."""
@@ -273,7 +335,9 @@ class _Clauses:
         return self._usual(self._about(side)), side
 
     def torn(self, shape: SegmentShape, left_s: float) -> list[Token]:
-        """A clause of an A/H segment; whether it shows its audio and language cues is a matter of subtlety."""
+        """A clause of an A/H segment; whether it shows its audio and language cues is a matter of
+        subtlety.
+        """
         rng, shows = self.rng, self.person.shows
         language, side = shape.cues.get("language", ()), shape.sides.get("language", 0)
         visible = min(1.0, (1.0 - self.world.subtlety) * shows["language"])

@@ -1,6 +1,8 @@
-"""One clip of a study as truth: what face, head, eyes and voice do at every moment, and when the label shows.
+"""One clip of a study as truth: what face, head, eyes and voice do at every moment, and when the
+label shows.
 
-A :class:`Take` is what the film draws and what the fast path measures; both come from the same call.
+A :class:`Take` is what the film draws and what the fast path measures; both come from the same
+call.
 """
 
 from __future__ import annotations
@@ -20,10 +22,23 @@ from twomind_synth.voice import Speech
 from twomind_synth.world import stream
 
 #: what a side looks like in the face and in the head's movement
-SIDE_KINDS = {("facial", 1): "smile", ("facial", -1): "frown", ("body", 1): "nod", ("body", -1): "head_shake"}
-#: StressID's tasks, and how often a task is felt as stressful (230 neutral against 248 stressful recordings in all)
+SIDE_KINDS = {
+    ("facial", 1): "smile",
+    ("facial", -1): "frown",
+    ("body", 1): "nod",
+    ("body", -1): "head_shake",
+}
+#: StressID's tasks, and how often a task is felt as stressful (230 neutral against 248 stressful
+#: recordings in all)
 TASKS: dict[str, float] = {
-    **{"Relax": 0.12, "Breathing": 0.15, "Video1": 0.3, "Video2": 0.4, "Counting1": 0.6, "Counting2": 0.68},
+    **{
+        "Relax": 0.12,
+        "Breathing": 0.15,
+        "Video1": 0.3,
+        "Video2": 0.4,
+        "Counting1": 0.6,
+        "Counting2": 0.68,
+    },
     **{"Counting3": 0.72, "Stroop": 0.7, "Speaking": 0.72, "Math": 0.75, "Reading": 0.55},
 }
 #: seconds from the start of a BioVid clip to the first sign of pain: earliest and latest
@@ -32,7 +47,9 @@ PAIN_ONSET_S = (0.8, 2.2)
 
 @dataclass(frozen=True)
 class Noted:
-    """One segment as an annotator noted it. ``true`` is the number of the segment behind it, -1 when invented."""
+    """One segment as an annotator noted it. ``true`` is the number of the segment behind it, -1
+    when invented.
+    """
 
     start_s: float
     end_s: float
@@ -42,10 +59,11 @@ class Noted:
 
 @dataclass(frozen=True)
 class Take:
-    """One clip. ``label`` is the truth, ``noted`` what the annotation says; ``spans`` are the true A/H spans (s).
+    """One clip. ``label`` is the truth, ``noted`` what the annotation says; ``spans`` are the true
+    A/H spans (s).
 
-    ``times_s (T,)``; ``aus`` and ``columns`` map names to courses ``(T,)``: commanded action units (before the
-    person's rest, gain and asymmetry) and the other numbers of a :class:`FaceState`.
+    ``times_s (T,)``; ``aus`` and ``columns`` map names to courses ``(T,)``: commanded action units
+    (before the person's rest, gain and asymmetry) and the other numbers of a :class:`FaceState`.
     """
 
     layout: str
@@ -73,7 +91,11 @@ class Take:
         """What is drawn, frame by frame."""
         return [
             FaceState(
-                aus={name: round(float(course[i]), 4) for name, course in self.aus.items() if course[i] > 1e-4},
+                aus={
+                    name: round(float(course[i]), 4)
+                    for name, course in self.aus.items()
+                    if course[i] > 1e-4
+                },
                 blink=round(float(self.blink[i]), 4),
                 breath=round(float(self.chest[i]), 4),
                 **{name: round(float(course[i]), 4) for name, course in self.columns.items()},
@@ -92,7 +114,9 @@ class Take:
 
 
 def drawn_aus(take: Take) -> dict[str, np.ndarray]:
-    """Drawn intensity ``(T, 2)`` (own left, own right) per action unit, as ``identity.effective_sides`` gives it."""
+    """Drawn intensity ``(T, 2)`` (own left, own right) per action unit, as
+    ``identity.effective_sides`` gives it.
+    """
     look = take.person.look
     n = len(take.times_s)
     speech = {au: np.zeros(n) for au in AU_NAMES}
@@ -108,7 +132,8 @@ def drawn_aus(take: Take) -> dict[str, np.ndarray]:
     return out
 
 
-# --- the three layouts -------------------------------------------------------------------------------------------
+# --- the three layouts
+# -------------------------------------------------------------------------------------------
 
 
 def bah_take(world: StudyWorld, person: StudyPerson, question: int, fps: int) -> Take:
@@ -120,8 +145,13 @@ def bah_take(world: StudyWorld, person: StudyPerson, question: int, fps: int) ->
     times_s = np.arange(int(np.ceil(speech.duration_s * fps))) / fps
     rng = stream(factors.seed, "study", "behaviour", *keys)
     spans = behaviour.segment_spans(answer, speech)
-    movements = [*_showing(world, person, answer, speech, spans, rng), *_habits(world, person, speech, rng)]
-    segments = annotate(world, answer, speech, spans, stream(factors.seed, "study", "annotator", *keys))
+    movements = [
+        *_showing(world, person, answer, speech, spans, rng),
+        *_habits(world, person, speech, rng),
+    ]
+    segments = annotate(
+        world, answer, speech, spans, stream(factors.seed, "study", "annotator", *keys)
+    )
     return _take(
         ("bah", person, f"{person.subject}_Question_{question}", str(question)),
         (answer.label, int(bool(segments))),
@@ -137,8 +167,12 @@ def bah_take(world: StudyWorld, person: StudyPerson, question: int, fps: int) ->
     )
 
 
-def say(world: StudyWorld, person: StudyPerson, answer: StudyAnswer, question: int, sound: bool) -> Speech:
-    """The answer as speech of the built-in engine; its times are the same with and without ``sound``."""
+def say(
+    world: StudyWorld, person: StudyPerson, answer: StudyAnswer, question: int, sound: bool
+) -> Speech:
+    """The answer as speech of the built-in engine; its times are the same with and without
+    ``sound``.
+    """
     rng = stream(person.factors.seed, "study", "voice", person.index, person.visit, question)
     return voice.speak(answer.tokens, person.factors, rng, "builtin", world.noise_db, sound=sound)
 
@@ -146,11 +180,14 @@ def say(world: StudyWorld, person: StudyPerson, answer: StudyAnswer, question: i
 def biovid_take(world: StudyWorld, person: StudyPerson, label: int, number: int, fps: int) -> Take:
     """One clip of heat pain (label 1, PA4) or of none (label 0, BL1), without speech.
 
-    Label noise: the stimulus is what the name says, but nothing of it is felt, or something else hurts.
+    Label noise: the stimulus is what the name says, but nothing of it is felt, or something else
+    hurts.
     """
     seed = person.factors.seed
     noted = label
-    label = _noted_label(world, label, stream(seed, "study", "annotator", "biovid", person.index, noted, number))
+    label = _noted_label(
+        world, label, stream(seed, "study", "annotator", "biovid", person.index, noted, number)
+    )
     rng = stream(seed, "study", "biovid", person.index, person.visit, noted, number)
     times_s = np.arange(round(world.clip_s * fps)) / fps
     speech = silence(world.clip_s)
@@ -164,7 +201,13 @@ def biovid_take(world: StudyWorld, person: StudyPerson, label: int, number: int,
         for au, size in PAIN.items():
             chance = min(1.0, 0.7 * person.mix["pain"][au] ** 0.5)
             if rng.random() < chance:
-                height = 1.6 * size * felt * min(person.mix["pain"][au], 2.0) * float(rng.lognormal(0, 0.2))
+                height = (
+                    1.6
+                    * size
+                    * felt
+                    * min(person.mix["pain"][au], 2.0)
+                    * float(rng.lognormal(0, 0.2))
+                )
                 aus[au] = np.clip(aus.get(au, 0.0) + height * course, 0, 1)
     movements = _habits(world, person, speech, rng)
     if label:
@@ -183,7 +226,9 @@ def biovid_take(world: StudyWorld, person: StudyPerson, label: int, number: int,
 
 
 def stressid_take(world: StudyWorld, person: StudyPerson, task: str, fps: int) -> Take:
-    """One task of a session; some are spoken, and how stressful one is differs from person to person."""
+    """One task of a session; some are spoken, and how stressful one is differs from person to
+    person.
+    """
     seed = person.factors.seed
     keys = (person.index, person.visit, task)
     rng = stream(seed, "study", "stressid", *keys)
@@ -232,7 +277,15 @@ def silence(duration_s: float) -> Speech:
     nothing = np.zeros((0, 5))
     f0_hz = np.full(max(1, round(duration_s * 100)), np.nan)
     return Speech(
-        np.zeros(n, np.float32), voice.SAMPLE_RATE_HZ, "builtin", (), ((0.0, duration_s),), (), f0_hz, "", nothing
+        np.zeros(n, np.float32),
+        voice.SAMPLE_RATE_HZ,
+        "builtin",
+        (),
+        ((0.0, duration_s),),
+        (),
+        f0_hz,
+        "",
+        nothing,
     )
 
 
@@ -240,7 +293,8 @@ def _noted_label(world: StudyWorld, label: int, rng: np.random.Generator) -> int
     return 1 - label if rng.random() < world.label_noise else label
 
 
-# --- annotation --------------------------------------------------------------------------------------------------
+# --- annotation
+# --------------------------------------------------------------------------------------------------
 
 
 def annotate(
@@ -250,11 +304,15 @@ def annotate(
     spans: tuple[tuple[float, float], ...],
     rng: np.random.Generator,
 ) -> tuple[Noted, ...]:
-    """What one annotator notes: true segments with uncertain edges, some overlooked, rarely one that is none."""
+    """What one annotator notes: true segments with uncertain edges, some overlooked, rarely one
+    that is none.
+    """
     found: list[Noted] = []
     for k, (start_s, end_s) in enumerate(spans):
         missed = rng.random() < world.label_noise
-        edges = np.array([start_s, end_s]) + rng.normal(0, 1, 2) * min(world.boundary_s, (end_s - start_s) / 5)
+        edges = np.array([start_s, end_s]) + rng.normal(0, 1, 2) * min(
+            world.boundary_s, (end_s - start_s) / 5
+        )
         low = found[-1].end_s if found else 0.0
         a, b = (float(v) for v in np.clip(edges, low, speech.duration_s))
         certainty = ("low", "medium", "high")[int(rng.choice(3, p=(0.12, 0.33, 0.55)))]
@@ -267,7 +325,8 @@ def annotate(
     return tuple(found)
 
 
-# --- movements ---------------------------------------------------------------------------------------------------
+# --- movements
+# ---------------------------------------------------------------------------------------------------
 
 
 def _place(
@@ -291,7 +350,9 @@ def _showing(
     spans: tuple[tuple[float, float], ...],
     rng: np.random.Generator,
 ) -> list[Movement]:
-    """Facial and bodily cues of the segments, and the sides that face and head take in every clause."""
+    """Facial and bodily cues of the segments, and the sides that face and head take in every
+    clause.
+    """
     found: list[Movement] = []
     plain = 1 - world.subtlety
     for plan, span in zip(answer.segments, spans, strict=True):
@@ -305,7 +366,9 @@ def _showing(
         found += _sides(plan.sides, span, person, speech, rng, bool(plan.conflict))
         if plan.within == "facial":
             both = ("smile", "frown")
-            found += [m for kind in both for m in _place(kind, "within", span, 0.7, person, speech, rng)]
+            found += [
+                m for kind in both for m in _place(kind, "within", span, 0.7, person, speech, rng)
+            ]
     for clause in answer.clauses:
         span = (speech.words[clause.first].start_s, speech.words[clause.last].end_s)
         found += _sides(clause.sides, span, person, speech, rng, False)
@@ -329,7 +392,9 @@ def _sides(
     return found
 
 
-def _habits(world: StudyWorld, person: StudyPerson, speech: Speech, rng: np.random.Generator) -> list[Movement]:
+def _habits(
+    world: StudyWorld, person: StudyPerson, speech: Speech, rng: np.random.Generator
+) -> list[Movement]:
     """Movements that say nothing about the label: mostly the person's own habits."""
     found: list[Movement] = []
     for _ in range(int(rng.poisson(person.habit_per_min * speech.duration_s / 60))):
@@ -339,7 +404,9 @@ def _habits(world: StudyWorld, person: StudyPerson, speech: Speech, rng: np.rand
     return found
 
 
-def _startle(world: StudyWorld, person: StudyPerson, speech: Speech, rng: np.random.Generator) -> list[Movement]:
+def _startle(
+    world: StudyWorld, person: StudyPerson, speech: Speech, rng: np.random.Generator
+) -> list[Movement]:
     """The head draws back or turns away in pain, in some."""
     if rng.random() > 0.4 * person.openness:
         return []
@@ -379,7 +446,9 @@ def _take(
     movements.sort(key=lambda m: (m.start_s, m.kind))
     aus, columns = behaviour.compose(tuple(movements), times_s)
     for au, course in moods.items():
-        aus[au] = np.clip(np.maximum(aus.get(au, 0.0), course) + 0.5 * np.minimum(aus.get(au, 0.0), course), 0, 1)
+        aus[au] = np.clip(
+            np.maximum(aus.get(au, 0.0), course) + 0.5 * np.minimum(aus.get(au, 0.0), course), 0, 1
+        )
     k = person.saturation
     aus = {au: (1 - np.exp(-k * course)) / (1 - np.exp(-k)) for au, course in aus.items()}
     behaviour.add_idle(columns, person.factors, times_s, rng)

@@ -20,7 +20,9 @@ SPOKEN = ("Counting1", "Counting2", "Counting3", "Stroop", "Speaking", "Math", "
 def speak_task(
     world: StudyWorld, person: StudyPerson, task: str, pitch: float, fast: float, sound: bool
 ) -> voice.Speech | None:
-    """The task's speech (None for a silent task): ``pitch`` and ``fast`` are how much stress raises and hurries it."""
+    """The task's speech (None for a silent task): ``pitch`` and ``fast`` are how much stress raises
+    and hurries it.
+    """
     if task not in SPOKEN:
         return None
     factors = person.factors
@@ -55,7 +57,9 @@ def _unit(task: str, number: int, person: StudyPerson, rng: np.random.Generator)
     elif task == "Math":
         left, right = (NUMBERS[int(i)] for i in rng.integers(0, 10, 2))
         clause = [Token(w, starts_clause=i == 0) for i, w in enumerate((left, "plus", right, "is"))]
-        clause.append(Token(NUMBERS[int(rng.integers(10, 20))], pause_s=float(rng.uniform(0.3, 1.2))))
+        clause.append(
+            Token(NUMBERS[int(rng.integers(10, 20))], pause_s=float(rng.uniform(0.3, 1.2)))
+        )
     else:
         clause = [Token(NUMBERS[number % len(NUMBERS)], starts_clause=True)]
     if task in ("Speaking", "Math") and rng.random() < person.factors.filler_rate:

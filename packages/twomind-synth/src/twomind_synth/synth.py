@@ -1,4 +1,6 @@
-"""The built-in voice: harmonics of a given pitch contour under moving formants. Nothing is estimated, all is known."""
+"""The built-in voice: harmonics of a given pitch contour under moving formants. Nothing is
+estimated, all is known.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from twomind_synth.phones import Phone
 _BANDWIDTH_HZ = np.array([80.0, 110.0, 160.0])
 _GAIN = np.array([1.0, 0.6, 0.3])
 _HIGHEST_HZ = 4200.0
-#: Level of a voiced or noisy sound that counts as full, so that a word at level 0 dB has an RMS of about 1.
+#: Level of a voiced or noisy sound that counts as full, so that a word at level 0 dB has an RMS of
+#: about 1.
 _VOICE_SCALE, _NOISE_SCALE = 1.5, 1.2
 _BANDS_HZ = {"s": (4200.0, 9000.0), "sh": (2000.0, 6000.0), "f": (900.0, 8000.0)}
 
@@ -33,7 +36,9 @@ def fades(n: int, ramp: int) -> np.ndarray:
 
 def _sound_at(sound: tuple[Phone, ...], n_ms: int) -> np.ndarray:
     """Which sound of a word of ``n_ms`` is spoken at each millisecond ``(n_ms,)``."""
-    return np.clip(np.searchsorted(edges(sound) * n_ms, np.arange(n_ms) + 0.5) - 1, 0, len(sound) - 1)
+    return np.clip(
+        np.searchsorted(edges(sound) * n_ms, np.arange(n_ms) + 0.5) - 1, 0, len(sound) - 1
+    )
 
 
 def voiced(sound: tuple[Phone, ...], n_ms: int) -> np.ndarray:
@@ -49,16 +54,24 @@ def loudness(sound: tuple[Phone, ...], n_ms: int) -> np.ndarray:
 
 
 def render(
-    sound: tuple[Phone, ...], f0_hz: np.ndarray, rate_hz: int, formant_scale: float, rng: np.random.Generator
+    sound: tuple[Phone, ...],
+    f0_hz: np.ndarray,
+    rate_hz: int,
+    formant_scale: float,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One word of ``len(f0_hz)`` ms: samples (RMS about 1 in vowels), and per millisecond whether it is voiced."""
+    """One word of ``len(f0_hz)`` ms: samples (RMS about 1 in vowels), and per millisecond whether
+    it is voiced.
+    """
     n_ms = len(f0_hz)
     index = _sound_at(sound, n_ms)
 
     def per_ms(values: list[float], smooth_ms: int) -> np.ndarray:
         return _smooth(np.array(values, float)[index], smooth_ms)
 
-    formants = np.stack([per_ms([p.formants_hz[k] * formant_scale for p in sound], 30) for k in range(3)])
+    formants = np.stack(
+        [per_ms([p.formants_hz[k] * formant_scale for p in sound], 30) for k in range(3)]
+    )
     has_voice = voiced(sound, n_ms)
     # Voicing switches without smear, so that the truth of "voiced" is a fact about the sound.
     voice = np.where(has_voice, per_ms([p.voice for p in sound], 16), 0.0)
@@ -72,9 +85,11 @@ def render(
     n_harmonics = max(1, int(_HIGHEST_HZ / float(f0_hz.max())))
     frequencies = np.arange(1, n_harmonics + 1)[:, None] * f0_hz
     resonance = sum(
-        _GAIN[k] / np.sqrt(1 + ((frequencies - formants[k]) / (1.5 * _BANDWIDTH_HZ[k])) ** 2) for k in range(3)
+        _GAIN[k] / np.sqrt(1 + ((frequencies - formants[k]) / (1.5 * _BANDWIDTH_HZ[k])) ** 2)
+        for k in range(3)
     )
-    # A little of the fundamental always stays, as in real voices; without it some vowels would lose their pitch.
+    # A little of the fundamental always stays, as in real voices; without it some vowels would lose
+    # their pitch.
     level = resonance / np.arange(1, n_harmonics + 1)[:, None] ** 0.4
     level = level / np.sqrt(0.5 * np.sum(level**2, axis=0, keepdims=True))
     amplitude = _VOICE_SCALE * level * voice
@@ -88,7 +103,9 @@ def render(
 
 
 def breath(n: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
-    """A sigh-like breath of ``n`` samples, RMS about 1 at its height: coloured noise that swells and fades."""
+    """A sigh-like breath of ``n`` samples, RMS about 1 at its height: coloured noise that swells
+    and fades.
+    """
     return _band_noise(n, rate_hz, "f", rng) * np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 2
 
 
@@ -105,7 +122,9 @@ def _band_filter(band: str, rate_hz: int) -> np.ndarray:
     from scipy.signal import butter
 
     low, high = _BANDS_HZ[band]
-    return np.asarray(butter(2, (low, min(high, 0.45 * rate_hz)), "bandpass", fs=rate_hz, output="sos"))
+    return np.asarray(
+        butter(2, (low, min(high, 0.45 * rate_hz)), "bandpass", fs=rate_hz, output="sos")
+    )
 
 
 def _smooth(values: np.ndarray, width: int) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""The sound of an answer, with word times, pauses and (built-in engine) pitch that are known exactly.
+"""The sound of an answer, with word times, pauses and (built-in engine) pitch that are known
+exactly.
 
-Words are made one by one, trimmed to their audible extent and laid on a grid of 1 ms, so that a subtitle file can say
-their times without rounding. Engine ``espeak`` is the `espeak-ng` program; ``builtin`` needs nothing and sums the
-harmonics of a pitch contour that is then known at every moment.
+Words are made one by one, trimmed to their audible extent and laid on a grid of 1 ms, so that a
+subtitle file can say their times without rounding. Engine ``espeak`` is the `espeak-ng` program;
+``builtin`` needs nothing and sums the harmonics of a pitch contour that is then known at every
+moment.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from twomind_synth.world import Factors
 SAMPLE_RATE_HZ = 24_000
 #: Silence between words that flow (s).
 FLOW_S = 0.03
-#: Shortest silence between two words that counts as a pause (s); everything shorter belongs to the flow of speech.
+#: Shortest silence between two words that counts as a pause (s); everything shorter belongs to the
+#: flow of speech.
 PAUSE_S = 0.2
 #: A sample of espeak louder than this, relative to the word's peak, is audible.
 AUDIBLE_DB = -36.0
@@ -38,7 +41,9 @@ _PER_MS = SAMPLE_RATE_HZ // 1000
 
 @dataclass(frozen=True)
 class Spoken:
-    """One word as it sounds: ``start_s`` and ``end_s`` are its audible extent, whole milliseconds."""
+    """One word as it sounds: ``start_s`` and ``end_s`` are its audible extent, whole
+    milliseconds.
+    """
 
     text: str
     kind: str
@@ -50,9 +55,9 @@ class Spoken:
 class Speech:
     """Sound and everything known about it.
 
-    ``values (n,)`` float32 mono; ``pauses`` and ``breaths`` are ``(start_s, end_s)``; ``f0_hz`` every 10 ms from 0, nan
-    where unvoiced, None (with ``f0_reason``) when the engine does not know; ``mouth (k, 5)`` holds start_s, end_s,
-    opening, width and rounding of the lips per sound.
+    ``values (n,)`` float32 mono; ``pauses`` and ``breaths`` are ``(start_s, end_s)``; ``f0_hz``
+    every 10 ms from 0, nan where unvoiced, None (with ``f0_reason``) when the engine does not know;
+    ``mouth (k, 5)`` holds start_s, end_s, opening, width and rounding of the lips per sound.
     """
 
     values: np.ndarray
@@ -83,7 +88,10 @@ def resolve_engine(engine: str) -> str:
     if engine not in ENGINES:
         raise BadInput(f"voice engine: expected one of {', '.join(ENGINES)}, got {engine!r}")
     if engine == "espeak" and not espeak_program():
-        raise BadInput("voice engine 'espeak' needs the program espeak-ng, which is not on the PATH; use 'builtin'")
+        raise BadInput(
+            "voice engine 'espeak' needs the program espeak-ng, which is not on the PATH; use "
+            "'builtin'"
+        )
     if engine == "auto":
         return "espeak" if espeak_program() else "builtin"
     return engine
@@ -106,7 +114,8 @@ def speak(
 ) -> Speech:
     """Say the tokens in the person's voice, with ``lead_s`` and ``tail_s`` of silence around them.
 
-    ``sound=False`` leaves the samples at zero; all times, lips and (built-in engine) the pitch are the same.
+    ``sound=False`` leaves the samples at zero; all times, lips and (built-in engine) the pitch are
+    the same.
     """
     engine = resolve_engine(engine)
     sounds = [phones(token.text) for token in tokens]
@@ -114,9 +123,15 @@ def speak(
         clips = [_espeak_word(token, person) for token in tokens]
         lengths_ms = [math.ceil(len(clip) / _PER_MS) for clip in clips]
     else:
-        lengths_ms = [length_ms(token, sound, person) for token, sound in zip(tokens, sounds, strict=True)]
+        lengths_ms = [
+            length_ms(token, sound, person) for token, sound in zip(tokens, sounds, strict=True)
+        ]
     starts_ms, breaths_ms = _place(tokens, lengths_ms, lead_s)
-    total_ms = starts_ms[-1] + lengths_ms[-1] + round(tail_s * 1000) if tokens else round((lead_s + tail_s) * 1000)
+    total_ms = (
+        starts_ms[-1] + lengths_ms[-1] + round(tail_s * 1000)
+        if tokens
+        else round((lead_s + tail_s) * 1000)
+    )
 
     n = total_ms * _PER_MS
     values = rng.normal(0, 10 ** (noise_db / 20), n) if sound else np.zeros(n, np.float32)
@@ -128,7 +143,9 @@ def speak(
             contour = pitch[i]
             voiced = synth.voiced(sounds[i], lengths_ms[i])
             if sound:
-                clip, _ = synth.render(sounds[i], contour, SAMPLE_RATE_HZ, person.formant_scale, rng)
+                clip, _ = synth.render(
+                    sounds[i], contour, SAMPLE_RATE_HZ, person.formant_scale, rng
+                )
             f0_ms[starts_ms[i] : starts_ms[i] + lengths_ms[i]] = np.where(voiced, contour, np.nan)
         else:
             clip = clips[i]
@@ -138,7 +155,9 @@ def speak(
         values[at : at + len(clip)] += clip * 10 ** ((person.level_db + token.gain_db) / 20)
     for start, end in breaths_ms if sound else ():
         level = 10 ** ((person.level_db - 24) / 20)
-        values[start * _PER_MS : end * _PER_MS] += level * synth.breath((end - start) * _PER_MS, SAMPLE_RATE_HZ, rng)
+        values[start * _PER_MS : end * _PER_MS] += level * synth.breath(
+            (end - start) * _PER_MS, SAMPLE_RATE_HZ, rng
+        )
 
     words = tuple(
         Spoken(token.text, token.kind, start / 1000, (start + length) / 1000)
@@ -152,9 +171,13 @@ def speak(
         pauses=_pauses(words),
         breaths=tuple((start / 1000, end / 1000) for start, end in breaths_ms),
         f0_hz=f0_ms[::10] if engine == "builtin" else None,
-        f0_reason="" if engine == "builtin" else "espeak-ng does not state the pitch it speaks with",
+        f0_reason=""
+        if engine == "builtin"
+        else "espeak-ng does not state the pitch it speaks with",
         mouth=_mouth(sounds, starts_ms, lengths_ms),
-        level_db=_levels(tokens, sounds, starts_ms, lengths_ms, breaths_ms, total_ms, person.level_db),
+        level_db=_levels(
+            tokens, sounds, starts_ms, lengths_ms, breaths_ms, total_ms, person.level_db
+        ),
         nuclei_s=_nuclei(sounds, starts_ms, lengths_ms),
     )
 
@@ -180,12 +203,18 @@ def _levels(
     return found
 
 
-def _nuclei(sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: list[int]) -> tuple[float, ...]:
+def _nuclei(
+    sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: list[int]
+) -> tuple[float, ...]:
     """Middles of the vowels (s)."""
     found = []
     for sound, start, length in zip(sounds, starts_ms, lengths_ms, strict=True):
         edges = start + length * synth.edges(sound)
-        found += [round((a + b) / 2000, 4) for p, a, b in zip(sound, edges, edges[1:], strict=False) if p.voice >= 0.99]
+        found += [
+            round((a + b) / 2000, 4)
+            for p, a, b in zip(sound, edges, edges[1:], strict=False)
+            if p.voice >= 0.99
+        ]
     return tuple(found)
 
 
@@ -194,8 +223,12 @@ def _pauses(words: tuple[Spoken, ...]) -> tuple[tuple[float, float], ...]:
     return tuple((start, end) for start, end in gaps if end - start >= PAUSE_S)
 
 
-def _place(tokens: tuple[Token, ...], lengths_ms: list[int], lead_s: float) -> tuple[list[int], list[tuple[int, int]]]:
-    """Start of every word and the extents of breaths (ms). A breath lies in the middle of its pause."""
+def _place(
+    tokens: tuple[Token, ...], lengths_ms: list[int], lead_s: float
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Start of every word and the extents of breaths (ms). A breath lies in the middle of its
+    pause.
+    """
     starts, breaths = [], []
     at = round(lead_s * 1000)
     for i, (token, length) in enumerate(zip(tokens, lengths_ms, strict=True)):
@@ -217,7 +250,9 @@ def length_ms(token: Token, sound: tuple[Phone, ...], person: Factors) -> int:
 def _pitch_contour(
     tokens: tuple[Token, ...], starts_ms: list[int], lengths_ms: list[int], person: Factors
 ) -> list[np.ndarray]:
-    """Pitch of every word at every millisecond (Hz): falls through a clause, rises a little on longer words."""
+    """Pitch of every word at every millisecond (Hz): falls through a clause, rises a little on
+    longer words.
+    """
     firsts = [i for i, token in enumerate(tokens) if token.starts_clause or i == 0]
     contours = []
     for i, token in enumerate(tokens):
@@ -230,12 +265,16 @@ def _pitch_contour(
         if token.kind == "filler":
             semitones = np.full(lengths_ms[i], -1.0)
         elif len(spelling(token.text)) > 4:
-            semitones = semitones + 0.4 * person.pitch_range_st * np.sin(np.pi * t_ms / lengths_ms[i]) ** 2
+            semitones = (
+                semitones + 0.4 * person.pitch_range_st * np.sin(np.pi * t_ms / lengths_ms[i]) ** 2
+            )
         contours.append(person.pitch_hz * 2 ** ((semitones + token.pitch_st) / 12))
     return contours
 
 
-def _mouth(sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: list[int]) -> np.ndarray:
+def _mouth(
+    sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: list[int]
+) -> np.ndarray:
     rows = []
     for sound, start, length in zip(sounds, starts_ms, lengths_ms, strict=True):
         edges = start + length * synth.edges(sound)
@@ -244,19 +283,24 @@ def _mouth(sounds: list[tuple[Phone, ...]], starts_ms: list[int], lengths_ms: li
     return np.array(rows, float).reshape(-1, 5)
 
 
-# --- espeak-ng ---------------------------------------------------------------------------------------------------
+# --- espeak-ng
+# ---------------------------------------------------------------------------------------------------
 
 _ESPEAK_FILLERS = {"um": "[[V:m]]", "uh": "[[V:]]", "er": "[[3:]]", "hmm": "[[h@m:]]"}
 _ESPEAK_LETTERS = {"c": "k", "q": "k", "x": "z", "y": "j", "j": "dZ", "g": "g"}
 
 
 def _espeak_word(token: Token, person: Factors) -> np.ndarray:
-    """One word ``(n,)`` at our sample rate, trimmed to what is audible, speech level about 0 dB RMS."""
+    """One word ``(n,)`` at our sample rate, trimmed to what is audible, speech level about 0 dB
+    RMS.
+    """
     letters = spelling(token.text)
     if letters in FILLERS:
         text = _ESPEAK_FILLERS[letters]
     elif len(letters) == 1 and token.text.rstrip(".,").endswith("-"):
-        text = f"[[{_ESPEAK_LETTERS.get(letters, letters)}@]]" if letters not in "aeiou" else letters
+        text = (
+            f"[[{_ESPEAK_LETTERS.get(letters, letters)}@]]" if letters not in "aeiou" else letters
+        )
     else:
         text = token.text.strip(".,-")
     voice = "en-us" if person.pitch_hz < 155 else "en-us+f3"
@@ -279,7 +323,9 @@ def _espeak_clip(text: str, voice: str, pitch: int, speed: int) -> np.ndarray:
             # espeak streams its header with a made-up length, so take what is there.
             raw = np.frombuffer(done.stdout[44 : len(done.stdout) // 2 * 2], "<i2")
     except (wave.Error, EOFError) as error:
-        raise BadInput(f"espeak-ng said nothing for {text!r}: {done.stderr.decode(errors='replace')[:200]}") from error
+        raise BadInput(
+            f"espeak-ng said nothing for {text!r}: {done.stderr.decode(errors='replace')[:200]}"
+        ) from error
     divisor = math.gcd(SAMPLE_RATE_HZ, rate_hz)
     values = resample_poly(raw / 32768.0, SAMPLE_RATE_HZ // divisor, rate_hz // divisor)
     values = trim(values)

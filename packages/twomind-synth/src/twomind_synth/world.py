@@ -1,4 +1,6 @@
-"""The settings of a world of drawn people, and the factors in which its people differ. All of it is ground truth."""
+"""The settings of a world of drawn people, and the factors in which its people differ. All of it is
+ground truth.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-#: The published share of cue mentions per modality set (BAH, cue statistics); the rest is left out and renormalised.
+#: The published share of cue mentions per modality set (BAH, cue statistics); the rest is left out
+#: and renormalised.
 MODALITY_SETS: dict[tuple[str, ...], float] = {
     ("audio", "body", "facial", "language"): 54.1,
     ("body", "facial", "language"): 14.7,
@@ -18,9 +21,17 @@ MODALITY_SETS: dict[tuple[str, ...], float] = {
     ("audio", "facial"): 2.8,
 }
 
-#: Published frequency (% of the mentions of a modality) of the cues that a drawn head and its voice can show.
+#: Published frequency (% of the mentions of a modality) of the cues that a drawn head and its voice
+#: can show.
 CUE_SHARES: dict[str, dict[str, float]] = {
-    "audio": {"pause": 37.1, "slow": 23.0, "breath": 13.3, "fast": 7.6, "quiet": 3.2, "stutter": 2.1},
+    "audio": {
+        "pause": 37.1,
+        "slow": 23.0,
+        "breath": 13.3,
+        "fast": 7.6,
+        "quiet": 3.2,
+        "stutter": 2.1,
+    },
     "language": {
         "filler_sound": 20.4,
         "torn": 11.4 + 11.2,  # positive and motivation words
@@ -39,19 +50,29 @@ CUE_SHARES: dict[str, dict[str, float]] = {
         "squint": 4.7,
         "eye_roll": 2.5,
     },
-    "body": {"head_shake": 17.4, "look_away": 12.3, "tilt": 12.3, "posture": 9.4, "shrug": 9.4, "nod": 7.7},
+    "body": {
+        "head_shake": 17.4,
+        "look_away": 12.3,
+        "tilt": 12.3,
+        "posture": 9.4,
+        "shrug": 9.4,
+        "nod": 7.7,
+    },
 }
 
 
 @dataclass(frozen=True)
 class World:
-    """Settings of one world of drawn people. Shares and times follow the published BAH numbers unless said."""
+    """Settings of one world of drawn people. Shares and times follow the published BAH numbers
+    unless said.
+    """
 
     #: probability that the answer to question 1..7 shows ambivalence or hesitancy (A/H)
     ah_rate: tuple[float, ...] = (0.221, 0.620, 0.579, 0.947, 0.500, 0.398, 0.885)
     #: mean and standard deviation of the number of clauses in an answer
     n_clauses: tuple[float, float] = (5.0, 0.9)
-    #: probability of a second A/H segment in an answer that shows A/H (BAH: 443 of 775; fewer here, in shorter answers)
+    #: probability of a second A/H segment in an answer that shows A/H (BAH: 443 of 775; fewer here,
+    #: in shorter answers)
     second_segment: float = 0.3
     #: mean number of cues shown per modality of a segment
     n_cues: float = 1.8
@@ -59,7 +80,8 @@ class World:
     strength: float = 1.0
     #: movements of the same kinds per minute outside A/H, the same for every label
     habit_per_min: float = 8.0
-    #: probability of an audible breath in a long pause inside A/H, besides the segments that show breath as their cue
+    #: probability of an audible breath in a long pause inside A/H, besides the segments that show
+    #: breath as their cue
     breath: float = 0.0
     #: level of the background noise (dB relative to full scale, RMS)
     noise_db: float = -66.0
@@ -75,7 +97,9 @@ class World:
 
 @dataclass(frozen=True)
 class Factors:
-    """How one person differs from the others, apart from the face that ``face.Person`` draws. Known truth."""
+    """How one person differs from the others, apart from the face that ``face.Person`` draws. Known
+    truth.
+    """
 
     name: str
     seed: int
@@ -134,7 +158,9 @@ def person_factors(seed: int, index: int) -> Factors:
         pitch_range_st=round(float(rng.uniform(1.5, 4.0)), 3),
         tempo=round(float(rng.uniform(0.88, 1.18)), 3),
         level_db=round(float(rng.uniform(-25, -19)), 2),
-        formant_scale=round(float(rng.uniform(0.97, 1.05) if low_voice else rng.uniform(1.08, 1.18)), 3),
+        formant_scale=round(
+            float(rng.uniform(0.97, 1.05) if low_voice else rng.uniform(1.08, 1.18)), 3
+        ),
         filler_rate=round(float(rng.beta(1.5, 9.0)), 3),
         filler_sounds=tuple(str(w) for w in sounds[:2]),
         filler_words=tuple(str(w) for w in words[:2]),
@@ -154,4 +180,6 @@ def choose(rng: np.random.Generator, shares: dict[str, float], n: int) -> list[s
     """``n`` different names (or all, where there are fewer), drawn by their shares."""
     names = list(shares)
     p = np.array([shares[name] for name in names], float)
-    return [names[i] for i in rng.choice(len(names), min(n, len(names)), replace=False, p=p / p.sum())]
+    return [
+        names[i] for i in rng.choice(len(names), min(n, len(names)), replace=False, p=p / p.sum())
+    ]

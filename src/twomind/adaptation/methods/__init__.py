@@ -1,1 +1,3 @@
-"""One file per method. A module defines ``PLUGIN``, its frozen dataclass; no method imports another."""
+"""One file per method. A module defines ``PLUGIN``, its frozen dataclass; no method imports
+another.
+"""

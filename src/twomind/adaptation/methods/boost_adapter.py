@@ -1,12 +1,12 @@
 """BoostAdapter: TDA boosted by the window's own views (Zhang et al., NeurIPS 2024), on embeddings.
 
-As TDA; before the answer, the most confident share of the window's views joins, with their own predicted classes, a
-*copy* of the positive cache whose capacity is larger by ``extra``. The persistent cache keeps the window alone. The
-negative cache is first in, first out.
+As TDA; before the answer, the most confident share of the window's views joins, with their own
+predicted classes, a *copy* of the positive cache whose capacity is larger by ``extra``. The
+persistent cache keeps the window alone. The negative cache is first in, first out.
 
-Deviations: the views are the window's own frames (the paper: 64 random crops and flips); entropies are fractions of
-``ln C``; the cache terms are in the scale of the model's own logits, as in ``tda``; the remaining constants are TDA's
-for ImageNet.
+Deviations: the views are the window's own frames (the paper: 64 random crops and flips); entropies
+are fractions of ``ln C``; the cache terms are in the scale of the model's own logits, as in
+``tda``; the remaining constants are TDA's for ImageNet.
 """
 
 from __future__ import annotations
@@ -76,7 +76,11 @@ class BoostAdapter:
         pull = caches.affinity(boosted["z"], boosted["at"] >= 0, z, self.beta_pos)
         push = caches.affinity(negative["z"], negative["at"] >= 0, z, self.beta_neg)
         pushed = (push[..., None] * negative["mask"]).sum(axis=(0, 1))
-        share = 1.0 if self.alpha_unit == "released" else caches.of_clip_scale(caches.head(model)[0], got[0])
+        share = (
+            1.0
+            if self.alpha_unit == "released"
+            else caches.of_clip_scale(caches.head(model)[0], got[0])
+        )
         final = logits + share * (self.alpha_pos * pull.sum(axis=1) - self.alpha_neg * pushed)
         return from_logits(x, final), {"positive": positive, "negative": negative, "n": n + 1}
 
@@ -92,7 +96,9 @@ class BoostAdapter:
             z, logits = (a.cpu().numpy().astype(np.float32) for a in model.run(views))
         probs = softmax(logits)
         for i in confident(logits, self.share):
-            copy = caches.insert(copy, int(probs[i].argmax()), unit(z[i]), float(entropy(probs[i])), n)
+            copy = caches.insert(
+                copy, int(probs[i].argmax()), unit(z[i]), float(entropy(probs[i])), n
+            )
         return copy
 
 

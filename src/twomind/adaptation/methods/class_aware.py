@@ -1,10 +1,11 @@
 """Class-aware pseudo-labels: the surest windows of every class teach, the rest only spread.
 
-Sees unlabelled windows of the person. The reusable piece of MuSACo (arXiv 2508.12522), of which no code and no table is
-public: a class-aware loss on confident windows, a class-agnostic one on the others. Here: labels from SHOT's
-centroids; of each class the share ``confident`` whose probability is highest gets cross-entropy (each class with the
-same weight); the others get information maximisation. A confidence threshold in its place would keep the easy class
-only. What is ours and not theirs: one modality, the centroid labels, a share per class in place of a threshold.
+Sees unlabelled windows of the person. The reusable piece of MuSACo (arXiv 2508.12522), of which no
+code and no table is public: a class-aware loss on confident windows, a class-agnostic one on the
+others. Here: labels from SHOT's centroids; of each class the share ``confident`` whose probability
+is highest gets cross-entropy (each class with the same weight); the others get information
+maximisation. A confidence threshold in its place would keep the easy class only. What is ours and
+not theirs: one modality, the centroid labels, a share per class in place of a threshold.
 
 Refuses a neutral-only target (:mod:`..unlabelled`).
 """
@@ -71,12 +72,18 @@ class ClassAware:
                 labels = neighbours.centroid_labels(u.detach(), probs, self.distance)
                 sure = neighbours.confident_per_class(probs, labels, self.confident)
             each = F.cross_entropy(logits, labels, reduction="none")
-            taught = torch.stack([each[sure & (labels == c)].mean() for c in labels.unique()]).mean()
-            return taught + (self.rest_weight * neighbours.information(logits[~sure]) if (~sure).any() else 0)
+            taught = torch.stack(
+                [each[sure & (labels == c)].mean() for c in labels.unique()]
+            ).mean()
+            return taught + (
+                self.rest_weight * neighbours.information(logits[~sure]) if (~sure).any() else 0
+            )
 
         names = mapping.tuned(params, mapping.MAP)
         rate = lambda done: neighbours.decayed(self.lr, done)  # noqa: E731
-        return mapping.state_of(mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay))
+        return mapping.state_of(
+            mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay)
+        )
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)

@@ -1,18 +1,24 @@
-"""CLIP-AUTT: tune the prompts of the facial-movement phrases to one person, on the entropy of their own clips.
+"""CLIP-AUTT: tune the prompts of the facial-movement phrases to one person, on the entropy of their
+own clips.
 
-Paper: arXiv 2603.27999 (ECCV 2026); released code: osamazeeshan/CLIP-AUTT. What is different here, by default:
+Paper: arXiv 2603.27999 (ECCV 2026); released code: osamazeeshan/CLIP-AUTT. What is different here,
+by default:
 
-- the prompts hold the movements' words. The released ones do not: of each phrase only its length is left;
+- the prompts hold the movements' words. The released ones do not: of each phrase only its length is
+  left;
 - no label has a say. The released code keeps the epoch that did best on the target's labels;
-- the state is one person's. The released contexts are never reset, so each person inherits the last one's;
+- the state is one person's. The released contexts are never reset, so each person inherits the last
+  one's;
 - windows are compared with the factor that the loss uses (released: without);
-- a window's answer is given after its update, from whole clips, as CLIP-AU gives it; zero steps are CLIP-AU exactly;
-- the mean entropy alone is least when every clip gets one class. The entropy of the mean answer is taken off the loss,
-  and an update after which the person's answers are suddenly sure, or drift to one class, is dropped.
+- a window's answer is given after its update, from whole clips, as CLIP-AU gives it; zero steps are
+  CLIP-AU exactly;
+- the mean entropy alone is least when every clip gets one class. The entropy of the mean answer is
+  taken off the loss, and an update after which the person's answers are suddenly sure, or drift to
+  one class, is dropped.
 
-``mode`` ``released``, ``subject`` and ``episodic`` keep the released prompts and loss: ten passes over the person's
-unlabelled videos in advance; once over them as they come, each answered before its update; each clip by itself, from
-the start, answered after its ``steps``.
+``mode`` ``released``, ``subject`` and ``episodic`` keep the released prompts and loss: ten passes
+over the person's unlabelled videos in advance; once over them as they come, each answered before
+its update; each clip by itself, from the start, answered after its ``steps``.
 """
 
 from __future__ import annotations
@@ -42,7 +48,9 @@ MODES = ("corrected", "subject", "episodic", "released")
 
 @dataclass(frozen=True)
 class ClipAutt:
-    """Needs a :class:`~twomind.models.clip_au.recogniser.ClipAu` with its text tower. Labels are never read."""
+    """Needs a :class:`~twomind.models.clip_au.recogniser.ClipAu` with its text tower. Labels are
+    never read.
+    """
 
     mode: str = "corrected"  # corrected, subject, episodic, released
     steps: int = 1  # updates per window; in corrected and episodic
@@ -53,8 +61,12 @@ class ClipAutt:
     # corrected only
     balance: float = 1.0  # weight of the entropy of the mean answer
     memory: int = 32  # clips of the person that are remembered, as one row each
-    entropy_floor: float = 0.5  # an update may not bring the mean entropy below this share of the source's
-    max_drift: float = 0.15  # nor move the mean probability of a class farther than this from the source's
+    entropy_floor: float = (
+        0.5  # an update may not bring the mean entropy below this share of the source's
+    )
+    max_drift: float = (
+        0.15  # nor move the mean probability of a class farther than this from the source's
+    )
     patience: int = 3  # so many dropped updates in a row end the tuning for this person
     max_updates: int = 200  # and so many in all
     # released only
@@ -71,7 +83,9 @@ class ClipAutt:
 
     def begin(self, model: ClipAu, given: Given) -> State:
         if not isinstance(model, ClipAu):
-            raise BadInput(f"clip-autt tunes the prompts of a CLIP-AU model, got a {type(model).__name__}")
+            raise BadInput(
+                f"clip-autt tunes the prompts of a CLIP-AU model, got a {type(model).__name__}"
+            )
         text = model.phrase_text()
         if self.mode == "corrected":
             context = torch.zeros(len(model.phrases), self.n_context, text.tower.width)
@@ -99,23 +113,32 @@ class ClipAutt:
         frames, lengths, owner = model.frames([x])
         with torch.no_grad():
             whole = parts.clip_rows(w, frames, lengths)
-        # Of one clip alone, the balanced loss is zero whatever the prompts, and its gradient all rounding error.
+        # Of one clip alone, the balanced loss is zero whatever the prompts, and its gradient all
+        # rounding error.
         enough = not self.balance or len(whole) + len(state["memory"]) > 1
         if self.steps and enough and not state["why"]:
             windows = windows_of(w, frames, lengths, self.k)
             state = self._tuned(model, state, windows, whole)
         with torch.no_grad():
             # Untouched prompts are the model's own, to the last bit.
-            phrases = self._prompts(model).rows(w, state["context"]) if state["n_updates"] else model.phrase_rows()
+            phrases = (
+                self._prompts(model).rows(w, state["context"])
+                if state["n_updates"]
+                else model.phrase_rows()
+            )
             _, logits = model.answer(whole, owner, 1, phrases)
-        state["memory"] = torch.cat([state["memory"], whole])[max(0, len(state["memory"]) + len(whole) - self.memory) :]
+        state["memory"] = torch.cat([state["memory"], whole])[
+            max(0, len(state["memory"]) + len(whole) - self.memory) :
+        ]
         return from_logits(x, logits[0]), state
 
     def _prompts(self, model: ClipAu) -> autt.Prompts:
         build = autt.worded_prompts if self.mode == "corrected" else autt.released_prompts
         return build(model.phrase_text(), self.n_context)
 
-    def _tuned(self, model: ClipAu, state: dict[str, Any], windows: Sequence[Tensor], whole: Tensor) -> dict[str, Any]:
+    def _tuned(
+        self, model: ClipAu, state: dict[str, Any], windows: Sequence[Tensor], whole: Tensor
+    ) -> dict[str, Any]:
         """The state after this window's updates, as far as the guard lets them pass."""
         w, prompts = model.weights, self._prompts(model)
         seen = torch.cat([whole, state["memory"]])
@@ -136,7 +159,11 @@ class ClipAutt:
                 tuned = parts.classify(w, parts.similarities(seen, prompts.rows(w, done.context)))
             why = self._refused(source, tuned)
             if why:
-                state |= {"n_dropped": state["n_dropped"] + 1, "in_a_row": state["in_a_row"] + 1, "moments": {}}
+                state |= {
+                    "n_dropped": state["n_dropped"] + 1,
+                    "in_a_row": state["in_a_row"] + 1,
+                    "moments": {},
+                }
                 if state["in_a_row"] >= self.patience:
                     state["why"] = why
                 break
@@ -148,7 +175,9 @@ class ClipAutt:
         return state
 
     def _refused(self, source: Tensor, tuned: Tensor) -> str:
-        """Why an update is dropped, from the answers on the person's clips before any tuning and after it."""
+        """Why an update is dropped, from the answers on the person's clips before any tuning and
+        after it.
+        """
         before, after = parts.entropy(source).mean(), parts.entropy(tuned).mean()
         if after < self.entropy_floor * before:
             return f"entropy fell from {float(before):.3f} to {float(after):.3f} nats"
@@ -157,7 +186,11 @@ class ClipAutt:
 
     def _released(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
         frames, lengths, _ = model.frames([x])
-        windows, rule, prompts = windows_of(model.weights, frames, lengths, self.k), self._rule(), self._prompts(model)
+        windows, rule, prompts = (
+            windows_of(model.weights, frames, lengths, self.k),
+            self._rule(),
+            self._prompts(model),
+        )
         context, moments = state["context"], None
         if self.mode == "subject":  # answered before the update, by a fresh optimiser each time
             done = autt.update(model.weights, prompts, context, windows, rule)
@@ -170,9 +203,11 @@ class ClipAutt:
         return from_logits(x, logits.mean(dim=0)), state
 
     def _adapted(self, model: ClipAu, context: Tensor, given: Given) -> Tensor:
-        """The context after the released passes over the person's own windows, on fresh random crops in each epoch.
+        """The context after the released passes over the person's own windows, on fresh random
+        crops in each epoch.
 
-        The released code crashes when a person has fewer clips than a batch; here they are one batch.
+        The released code crashes when a person has fewer clips than a batch; here they are one
+        batch.
         """
         xs = [x for x in given.target or () if not model.absent(x)]
         if not xs:
@@ -181,7 +216,10 @@ class ClipAutt:
         size = min(self.batch, len(xs))
         epochs = (
             [
-                [windows_of(model.weights, *wrapped_clip(model, x, rng), self.k)[0] for x in xs[at : at + size]]
+                [
+                    windows_of(model.weights, *wrapped_clip(model, x, rng), self.k)[0]
+                    for x in xs[at : at + size]
+                ]
                 for at in range(0, len(xs) - size + 1, size)
             ]
             for _ in range(self.epochs)
@@ -206,7 +244,9 @@ def windows_of(w: parts.Weights, frames: Tensor, lengths: Tensor, k: int) -> lis
 
 
 def wrapped_clip(model: ClipAu, x: Features, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The released random crop of a window's valid rows, wrapped around: ``(1, T, D)`` and its length."""
+    """The released random crop of a window's valid rows, wrapped around: ``(1, T, D)`` and its
+    length.
+    """
     track = x.tracks[model.track]
     rows = track.values[track.valid]
     taken = released_rows(len(rows), 1, model.clips.n_frames, int(rng.integers(len(rows))))
@@ -215,7 +255,11 @@ def wrapped_clip(model: ClipAu, x: Features, rng: np.random.Generator) -> tuple[
 
 
 def answer(
-    w: parts.Weights, prompts: autt.Prompts, context: Tensor, windows: Sequence[Tensor], rule: autt.Rule
+    w: parts.Weights,
+    prompts: autt.Prompts,
+    context: Tensor,
+    windows: Sequence[Tensor],
+    rule: autt.Rule,
 ) -> Tensor:
     """Logits ``(B, C)`` of clips with a given context, each from its window of lowest entropy."""
     with torch.no_grad():
@@ -242,7 +286,9 @@ def toy_model(dim: int = 16, n_phrases: int = 5, seed: int = 0) -> ClipAu:
     weights[PHRASE_FEATURES] = encode_ids(tower, ids, read_at)
     text = PhraseText(tower, ids, read_at, ids, read_at)
     task = Task("toy", ("class0", "class1"), "window")
-    return ClipAu(task, weights, PHRASES[:n_phrases], track="embedding", encoder="toy", drawn=True, text=text)
+    return ClipAu(
+        task, weights, PHRASES[:n_phrases], track="embedding", encoder="toy", drawn=True, text=text
+    )
 
 
 PLUGIN = ClipAutt

@@ -1,21 +1,27 @@
 """DSFDA: adapt to a person from a neutral clip, with the person's missing expressions generated.
 
-Paper: arXiv 2503.20771; released code: DSFDA-for-Pain-Assessment. Sees a neutral clip of the person and stored source
-prototypes (``SUMMARY``, or those in the model): centroids of expression maps, so that no source face is at hand.
-Changes: the expression encoder and, with ``head``, the head on it; one copy per person.
+Paper: arXiv 2503.20771; released code: DSFDA-for-Pain-Assessment. Sees a neutral clip of the person
+and stored source prototypes (``SUMMARY``, or those in the model): centroids of expression maps, so
+that no source face is at hand. Changes: the expression encoder and, with ``head``, the head on it;
+one copy per person.
 
-Each step joins the person of a neutral frame with a prototype's expression, and trains the networks on the losses of
-:func:`twomind.training.dsfda_step.target_step`. What is different from the paper, by default:
+Each step joins the person of a neutral frame with a prototype's expression, and trains the networks
+on the losses of :func:`twomind.training.dsfda_step.target_step`. What is different from the paper,
+by default:
 
-- prototypes are feature maps, and the expression cycle compares feature maps: no source picture is rebuilt;
-- the generated pictures, with their prototypes' classes, train the recogniser (``generated_trains_head``). Neither the
-  figure nor the code does that, although the abstract says that they are used for the adaptation;
+- prototypes are feature maps, and the expression cycle compares feature maps: no source picture is
+  rebuilt;
+- the generated pictures, with their prototypes' classes, train the recogniser
+  (``generated_trains_head``). Neither the figure nor the code does that, although the abstract says
+  that they are used for the adaptation;
 - the expression critic stays as the source left it, since there is one real class here;
-- a fixed number of epochs. The released code chooses the epoch, and its learning rate, by the target's labels.
+- a fixed number of epochs. The released code chooses the epoch, and its learning rate, by the
+  target's labels.
 
-``variant="released"``: the released step on the neutral frames alone, in both branches, from a random identity encoder,
-with no prototype and nothing generated of another class. (Its own loader wants labelled pictures of both classes, and
-never returns when there is one class; here the pairs are any two neutral frames.)
+``variant="released"``: the released step on the neutral frames alone, in both branches, from a
+random identity encoder, with no prototype and nothing generated of another class. (Its own loader
+wants labelled pictures of both classes, and never returns when there is one class; here the pairs
+are any two neutral frames.)
 """
 
 from __future__ import annotations
@@ -43,7 +49,9 @@ except ImportError as error:
 
 @dataclass(frozen=True)
 class DsfdaMethod:
-    """Needs a :class:`~twomind.models.dsfda.recogniser.Dsfda`. Labels of the person are never read."""
+    """Needs a :class:`~twomind.models.dsfda.recogniser.Dsfda`. Labels of the person are
+    never read.
+    """
 
     variant: str = "paper"  # paper, released
     epochs: int = 25
@@ -70,13 +78,16 @@ class DsfdaMethod:
         pictures = neutral_pictures(model, given.neutral or (), self.max_frames)
         if not len(pictures):
             raise BadInput(
-                f"expected a neutral clip with a face, got {len(given.neutral or ())} windows of which none shows one"
+                f"expected a neutral clip with a face, got {len(given.neutral or ())} windows of "
+                "which none shows one"
             )
         with torch.enable_grad():
             if self.variant == "released":
                 w = self._released(model, pictures, given.seed)
             else:
-                w = self._paper(model, pictures, *prototypes_at_hand(model, given.summary), given.seed)
+                w = self._paper(
+                    model, pictures, *prototypes_at_hand(model, given.summary), given.seed
+                )
         parts = ("expression", "head") if self.head else ("expression",)
         return {"tuned": net.of_parts(w, *parts)}
 
@@ -87,7 +98,9 @@ class DsfdaMethod:
             _, logits = model.run([x], state["tuned"])
         return from_logits(x, logits[0]), state
 
-    def _paper(self, model: Dsfda, x: Tensor, prototypes: Tensor, classes: Tensor, seed: int) -> dict[str, Tensor]:
+    def _paper(
+        self, model: Dsfda, x: Tensor, prototypes: Tensor, classes: Tensor, seed: int
+    ) -> dict[str, Tensor]:
         w = {**model.weights, **new_critic_head(model, seed)}
         groups = ("generator", "identity_critic", *(("head",) if self.head else ()))
         training = steps.start(w, self.learning_rate, groups)
@@ -120,7 +133,9 @@ class DsfdaMethod:
 
     @classmethod
     def toy(cls) -> Any:
-        """A small world for the contract's checks: a random model, and coloured noise for pictures."""
+        """A small world for the contract's checks: a random model, and coloured noise for
+        pictures.
+        """
         return toy_world()
 
 
@@ -130,7 +145,9 @@ def noises(size: net.Size, n: int, rng: torch.Generator) -> losses.Noises:
 
 
 def neutral_pictures(model: Dsfda, neutral: Sequence[Features], limit: int) -> Tensor:
-    """Pictures ``(n, 3, P, P)`` of the neutral windows, at most ``limit``, evenly spaced over all of them."""
+    """Pictures ``(n, 3, P, P)`` of the neutral windows, at most ``limit``, evenly spaced over all
+    of them.
+    """
     usable = [x for x in neutral if not model.absent(x)]
     if not usable:
         return torch.zeros(0, 3, model.size.px, model.size.px)
@@ -140,11 +157,13 @@ def neutral_pictures(model: Dsfda, neutral: Sequence[Features], limit: int) -> T
     return x
 
 
-def prototypes_at_hand(model: Dsfda, summary: Mapping[str, np.ndarray] | None) -> tuple[Tensor, Tensor]:
+def prototypes_at_hand(
+    model: Dsfda, summary: Mapping[str, np.ndarray] | None
+) -> tuple[Tensor, Tensor]:
     """The source summary's prototypes, else the model's own.
 
-    Raises:
-        BadInput: there is none of a class that is not neutral: a neutral clip alone would teach one answer.
+    Raises: BadInput: there is none of a class that is not neutral: a neutral clip alone would teach
+        one answer.
     """
     summary = summary or {}
     prototypes, classes = model.prototypes, model.prototype_class
@@ -153,7 +172,8 @@ def prototypes_at_hand(model: Dsfda, summary: Mapping[str, np.ndarray] | None) -
         classes = torch.from_numpy(np.asarray(summary[PROTOTYPE_CLASS], np.int64))
     if prototypes is None or classes is None or not bool((classes != model.neutral).any()):
         raise BadInput(
-            f"dsfda: expected source prototypes of a class other than {model.task.classes[model.neutral]!r}, in the "
+            "dsfda: expected source prototypes of a class other than "
+            f"{model.task.classes[model.neutral]!r}, in the "
             f"model or as {PROTOTYPES!r} in the source summary; make them with "
             "twomind.models.dsfda.recogniser.source_summary"
         )
@@ -162,9 +182,13 @@ def prototypes_at_hand(model: Dsfda, summary: Mapping[str, np.ndarray] | None) -
 
 
 def round_robin(classes: np.ndarray, neutral: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions ``(n,)`` of prototypes: the classes that are not neutral in turn, one of each at random."""
+    """Positions ``(n,)`` of prototypes: the classes that are not neutral in turn, one of each at
+    random.
+    """
     others = np.unique(classes[classes != neutral])
-    return np.array([rng.choice(np.flatnonzero(classes == others[k % len(others)])) for k in range(n)])
+    return np.array(
+        [rng.choice(np.flatnonzero(classes == others[k % len(others)])) for k in range(n)]
+    )
 
 
 def batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterator[Tensor]:
@@ -174,7 +198,9 @@ def batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterato
 
 
 def new_critic_head(model: Dsfda, seed: int) -> dict[str, Tensor]:
-    """An identity critic's head of two classes: this person, and generated. The trunk stays the source's."""
+    """An identity critic's head of two classes: this person, and generated. The trunk stays the
+    source's.
+    """
     fresh = net.new_weights(model.size, len(model.task.classes), 1, seed)
     return {name: value for name, value in fresh.items() if name.startswith("identity_critic.head")}
 
@@ -208,7 +234,9 @@ def toy_world(seed: int = 0) -> Any:
     def given(subject: str) -> Given:
         own = base.given(subject)
         first = pictured((own.neutral or ())[0])
-        neutral = (first.between(first.span_s[0], first.span_s[0] + 0.1),)  # one picture: a step costs the least
+        neutral = (
+            first.between(first.span_s[0], first.span_s[0] + 0.1),
+        )  # one picture: a step costs the least
         target = tuple(pictured(x) for x in own.target or ())
         return replace(own, neutral=neutral, target=target, summary=summary)
 

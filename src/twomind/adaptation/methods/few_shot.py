@@ -1,12 +1,14 @@
-"""A few coded answers of the person: a shifted prior, shrunk towards the source and averaged over what is not known.
+"""A few coded answers of the person: a shifted prior, shrunk towards the source and averaged over
+what is not known.
 
-A random intercept per person on the log-odds of any recogniser (only ``model.predict`` is asked), its spread between
-people fitted on source people where the protocol hands over a summary, else stated (:mod:`twomind.adaptation.offsets`
-has the formula). With no coded answer it is the source, exactly. The coded answers' labels are all it ever sees.
+A random intercept per person on the log-odds of any recogniser (only ``model.predict`` is asked),
+its spread between people fitted on source people where the protocol hands over a summary, else
+stated (:mod:`twomind.adaptation.offsets` has the formula). With no coded answer it is the source,
+exactly. The coded answers' labels are all it ever sees.
 
-What it learns is that *this person's answers are coded this often*. A coder's habit with a person, or a wording of the
-person that a coder takes for A/H, looks the same. The published line of thought is shrinkage of a random effect
-(Robinson 1991, "That BLUP is a good thing"); no code was followed.
+What it learns is that *this person's answers are coded this often*. A coder's habit with a person,
+or a wording of the person that a coder takes for A/H, looks the same. The published line of thought
+is shrinkage of a random effect (Robinson 1991, "That BLUP is a good thing"); no code was followed.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ SUMMARY_SD = "person_offset_sd"
 class FewShot:
     """Settings."""
 
-    #: where the spread between people comes from: ``stated`` (``sd``) or ``summary`` (fitted on source people)
+    #: where the spread between people comes from: ``stated`` (``sd``) or ``summary`` (fitted on
+    #: source people)
     prior: str = "stated"
     #: standard deviation of the log-odds between people; with ``prior="summary"`` it is not used
     sd: float = offsets.DEFAULT_SD
@@ -50,13 +53,20 @@ class FewShot:
         rows, labels = [], []
         for example in given.few:
             if not 0 <= example.y < n_classes:
-                raise BadInput(f"few_shot: a coded answer has the label {example.y}; expected 0 to {n_classes - 1}")
+                raise BadInput(
+                    f"few_shot: a coded answer has the label {example.y}; expected 0 to "
+                    f"{n_classes - 1}"
+                )
             logits = _logits(model.predict(example.x))
-            if logits is not None:  # an answer that the model cannot measure says nothing about its offset
+            if (
+                logits is not None
+            ):  # an answer that the model cannot measure says nothing about its offset
                 rows.append(logits)
                 labels.append(example.y)
         sd = self._sd(given)
-        found = offsets.estimate(np.array(rows, float).reshape(-1, n_classes), np.array(labels, int), sd)
+        found = offsets.estimate(
+            np.array(rows, float).reshape(-1, n_classes), np.array(labels, int), sd
+        )
         return {"shift": found.shift, "variance": found.variance, "n": found.n, "sd": sd}
 
     def _sd(self, given: Given) -> float:
@@ -65,7 +75,8 @@ class FewShot:
         summary = given.summary or {}
         if SUMMARY_SD not in summary:
             raise BadInput(
-                f"few_shot: prior=summary expects {SUMMARY_SD!r} in the summary (personalise.offsets.fit_sd on source "
+                f"few_shot: prior=summary expects {SUMMARY_SD!r} in the summary "
+                "(personalise.offsets.fit_sd on source "
                 f"people), got {', '.join(sorted(summary)) or 'nothing'}; or use prior=stated"
             )
         return float(np.asarray(summary[SUMMARY_SD]).reshape(()))

@@ -1,12 +1,13 @@
 """LMMD: class-wise MMD with the person's pseudo-labels (DSAN: Zhu et al., TNNLS 2021).
 
-Sees labelled windows of source people and unlabelled ones of the person. As ``mmd``, but each class of the source is
-aligned with the person's windows weighted by their present probability of that class, so other shares of the classes
-are not aligned away. The weight rises from 0 with the steps, as in DSAN, because early probabilities are the source
-model's mistakes. The group's release has no such form: the formula is the published one.
+Sees labelled windows of source people and unlabelled ones of the person. As ``mmd``, but each class
+of the source is aligned with the person's windows weighted by their present probability of that
+class, so other shares of the classes are not aligned away. The weight rises from 0 with the steps,
+as in DSAN, because early probabilities are the source model's mistakes. The group's release has no
+such form: the formula is the published one.
 
-Deviations: encoder frozen, so the person is mapped and the source stays (``shared`` for one map). Refuses a
-neutral-only target (:mod:`..unlabelled`): the probabilities of absent classes still pull.
+Deviations: encoder frozen, so the person is mapped and the source stays (``shared`` for one map).
+Refuses a neutral-only target (:mod:`..unlabelled`): the probabilities of absent classes still pull.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Lmmd:
     batch: int = 64
     #: weight of the divergence once it has risen
     weight: float = 1.0
-    #: number of kernels, the step between their widths, and ``mean``, ``median`` or a number for the middle one
+    #: number of kernels, the step between their widths, and ``mean``, ``median`` or a number for
+    #: the middle one
     n_kernels: int = 5
     factor: float = 2.0
     width: str | float = "mean"
@@ -59,7 +61,11 @@ class Lmmd:
 
         def apart(pair: align.Pair, done: float) -> Any:
             probs = pair.logits.detach().softmax(-1)
-            return self.weight * align.ramp(done) * divergences.lmmd(pair.source, pair.y, pair.target, probs, kernels)
+            return (
+                self.weight
+                * align.ramp(done)
+                * divergences.lmmd(pair.source, pair.y, pair.target, probs, kernels)
+            )
 
         target = mapping.rows_of(model, xs, "the person")
         return mapping.state_of(align.fit(model, (z, y), target, apart, given.seed, self))

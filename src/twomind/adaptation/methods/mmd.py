@@ -1,20 +1,23 @@
-"""MMD: unsupervised adaptation by multi-kernel maximum mean discrepancy (DAN: Long et al., ICML 2015).
+"""MMD: unsupervised adaptation by multi-kernel maximum mean discrepancy (DAN: Long et al., ICML
+2015).
 
-Sees labelled windows of source people and unlabelled ones of the person. Moves the person's map until her windows as a
-whole lie where the source's lie; the head follows cross-entropy on the source. The kernel is the one of the
-subject-based adaptation code (five widths, doubling, around the mean squared distance).
+Sees labelled windows of source people and unlabelled ones of the person. Moves the person's map
+until her windows as a whole lie where the source's lie; the head follows cross-entropy on the
+source. The kernel is the one of the subject-based adaptation code (five widths, doubling, around
+the mean squared distance).
 
-Deviations: encoder frozen, so the person is mapped and the source stays (``shared`` for one map); the released
-subject-based code adds the MMD as a plain number, without a gradient, so it aligned nothing: here it has one. The whole
-is aligned with the whole: where the person shows the classes in other shares than the source, that difference is
-aligned away as well; ``lmmd`` is milder there. ``shares="model"`` first estimates the person's shares from the source
-model's answers and weights the source so: it trusts that the classes look as they do in source people, the default
-that they are as frequent, and unlabelled windows cannot tell which of the two is wrong. Refuses a neutral-only target
-(:mod:`..unlabelled`).
+Deviations: encoder frozen, so the person is mapped and the source stays (``shared`` for one map);
+the released subject-based code adds the MMD as a plain number, without a gradient, so it aligned
+nothing: here it has one. The whole is aligned with the whole: where the person shows the classes in
+other shares than the source, that difference is aligned away as well; ``lmmd`` is milder there.
+``shares="model"`` first estimates the person's shares from the source model's answers and weights
+the source so: it trusts that the classes look as they do in source people, the default that they
+are as frequent, and unlabelled windows cannot tell which of the two is wrong. Refuses a
+neutral-only target (:mod:`..unlabelled`).
 
-``scope="network"`` is DAN's own training: the model's network and head, on source and person at once
-(:mod:`..network`); it refuses a model without a network. ``kernels="bank"`` takes the 33 kernels of skada's DAN for the
-five of the release.
+``scope="network"`` is DAN's own training: the model's network and head, on source and person at
+once (:mod:`..network`); it refuses a model without a network. ``kernels="bank"`` takes the 33
+kernels of skada's DAN for the five of the release.
 """
 
 from __future__ import annotations
@@ -39,13 +42,15 @@ class Mmd:
     batch: int = 64
     #: weight of the divergence
     weight: float = 1.0
-    #: what is trained: the person's ``map`` and a turn of the head, or the model's own ``network`` and head
+    #: what is trained: the person's ``map`` and a turn of the head, or the model's own ``network``
+    #: and head
     scope: str = "map"
     #: Adam's rate with ``scope=network``, which leaves ``lr``, ``momentum`` and ``decay`` unused
     network_lr: float = 1e-3
     #: ``doubling`` widths (as released), or the fixed ``bank`` of :func:`.divergences.bank_mmd`
     kernels: str = "doubling"
-    #: of doubling widths: number of kernels, the step between them, and ``mean``, ``median`` or a number for the middle
+    #: of doubling widths: number of kernels, the step between them, and ``mean``, ``median`` or a
+    #: number for the middle
     n_kernels: int = 5
     factor: float = 2.0
     width: str | float = "mean"
@@ -53,7 +58,8 @@ class Mmd:
     estimator: str = "biased"
     #: send the source through the same map
     shared: bool = False
-    #: shares of the person's classes: those of the ``source`` (as published), or as the ``model`` sees them
+    #: shares of the person's classes: those of the ``source`` (as published), or as the ``model``
+    #: sees them
     shares: str = "source"
     #: width of the map's residual branch; 0 is an affine per dimension
     rank: int = 0
@@ -70,7 +76,9 @@ class Mmd:
         divergences.Kernels(self.n_kernels, self.factor, self.width)
         caches.one_of("shares", self.shares, ("source", "model"))
         if self.shares == "model" and self.estimator != "biased":
-            raise BadInput(f"mmd: shares=model goes with the biased estimator, got {self.estimator!r}")
+            raise BadInput(
+                f"mmd: shares=model goes with the biased estimator, got {self.estimator!r}"
+            )
         if self.kernels == "bank" and (self.shares != "source" or self.estimator != "biased"):
             raise BadInput("mmd: kernels=bank goes with shares=source and the biased estimator")
         if self.scope == "network" and (self.shared or self.rank or self.shares != "source"):
@@ -86,7 +94,9 @@ class Mmd:
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "mmd")
         if self.scope == "network":
             source, rate = given.source or (), self.network_lr
-            return network.fit(model, source, xs, self._apart, given.seed, self.steps, self.batch, rate)
+            return network.fit(
+                model, source, xs, self._apart, given.seed, self.steps, self.batch, rate
+            )
         z, y, _ = mapping.labelled_rows(model, given.source or (), "the source")
         kernels = divergences.Kernels(self.n_kernels, self.factor, self.width)
 
@@ -95,20 +105,26 @@ class Mmd:
 
         def apart(pair: align.Pair, done: float) -> Any:
             if shares is not None:
-                return self.weight * divergences.shared_mmd(pair.source, pair.y, pair.target, shares, kernels)
+                return self.weight * divergences.shared_mmd(
+                    pair.source, pair.y, pair.target, shares, kernels
+                )
             return self._apart(pair.source, pair.target)
 
         return mapping.state_of(align.fit(model, (z, y), target, apart, given.seed, self))
 
     def _apart(self, own: Any, other: Any) -> Any:
-        """The weighted divergence between rows of the source ``(n, D)`` and of the person ``(m, D)``."""
+        """The weighted divergence between rows of the source ``(n, D)`` and of the person ``(m,
+        D)``.
+        """
         if self.kernels == "bank":
             return self.weight * divergences.bank_mmd(own, other)
         kernels = divergences.Kernels(self.n_kernels, self.factor, self.width)
         return self.weight * divergences.mk_mmd(own, other, kernels, self.estimator)
 
     def _shares(self, model: Any, y: Any, target: Any) -> Any:
-        """The person's shares ``(C,)`` as the source model sees them; None where they are taken to be the source's."""
+        """The person's shares ``(C,)`` as the source model sees them; None where they are taken to
+        be the source's.
+        """
         if self.shares == "source":
             return None
         weight, bias = mapping.head_of(model)

@@ -1,12 +1,12 @@
 """Neutral-mean alignment: the person's neutral mean is moved onto the source's.
 
-Sees a neutral clip of the person and the source's mean embedding per class (``SUMMARY``, name ``class_mean``); trains
-nothing, keeps one vector. Training-free baseline of the specification; on its small world (an additive shift, which is
-what this undoes), balanced accuracy in %:
-source model 88.4, this 91.4 (97.3 of neutral and 85.6 of the rest found).
+Sees a neutral clip of the person and the source's mean embedding per class (``SUMMARY``, name
+``class_mean``); trains nothing, keeps one vector. Training-free baseline of the specification; on
+its small world (an additive shift, which is what this undoes), balanced accuracy in %: source model
+88.4, this 91.4 (97.3 of neutral and 85.6 of the rest found).
 
-``strength`` below 1 moves part of the way. A short clip's mean is noisy: ``worth`` counts as that many more windows in
-which the person's neutral is the source's.
+``strength`` below 1 moves part of the way. A short clip's mean is noisy: ``worth`` counts as that
+many more windows in which the person's neutral is the source's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class NeutralAlignment:
 
     def __post_init__(self) -> None:
         if not 0 < self.strength <= 1 or self.worth < 0:
-            raise BadInput(f"expected strength above 0 and at most 1, worth >= 0; got {self.strength}, {self.worth}")
+            raise BadInput(
+                f"expected strength above 0 and at most 1, worth >= 0; got {self.strength}, "
+                f"{self.worth}"
+            )
 
     @property
     def needs(self) -> Access:
@@ -46,7 +49,9 @@ class NeutralAlignment:
         read = [r[0] for x in clip if not isinstance(r := caches.read(model, x), Prediction)]
         if not read:
             raise BadInput(
-                f"expected a neutral clip that the model can read, got {len(clip)} windows of which none can"
+                f"expected a neutral clip that the model can read, got {len(clip)} windows of "
+                "which "
+                "none can"
             )
         if "class_mean" not in summary:
             has = ", ".join(sorted(summary)) or "nothing"
@@ -55,12 +60,24 @@ class NeutralAlignment:
                 "twomind.adaptation.summary.class_means(model, source)"
             )
         means, own = np.asarray(summary["class_mean"], np.float32), np.stack(read).mean(axis=0)
-        if means.ndim != 2 or means.shape[1] != len(own) or not 0 <= self.neutral_class < len(means):
-            raise BadInput(f"class_mean: expected (C, {len(own)}) with a class {self.neutral_class}, got {means.shape}")
+        if (
+            means.ndim != 2
+            or means.shape[1] != len(own)
+            or not 0 <= self.neutral_class < len(means)
+        ):
+            raise BadInput(
+                f"class_mean: expected (C, {len(own)}) with a class {self.neutral_class}, got "
+                f"{means.shape}"
+            )
         if not np.isfinite(means[self.neutral_class]).all():
-            raise BadInput(f"class_mean: the source had no window of the neutral class {self.neutral_class}")
+            raise BadInput(
+                f"class_mean: the source had no window of the neutral class {self.neutral_class}"
+            )
         share = self.strength * len(read) / (len(read) + self.worth)
-        return {"offset": (share * (means[self.neutral_class] - own)).astype(np.float32), "n": len(read)}
+        return {
+            "offset": (share * (means[self.neutral_class] - own)).astype(np.float32),
+            "n": len(read),
+        }
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)

@@ -1,13 +1,15 @@
-"""Neutral-conditional MMD: the person's neutral clip is aligned with the source's neutral windows only.
+"""Neutral-conditional MMD: the person's neutral clip is aligned with the source's neutral windows
+only.
 
-Sees labelled windows of source people and a neutral clip of the person. The global form (``mmd``) would align a clip of
-one class with a source of all of them; this one moves the map by the one class that is known, and the other classes
-go along. On the small world of the specification, balanced accuracy in %: source model 88.4, global MMD on a neutral
-clip 77.8, this 94.9. Ours: no paper has it under this name.
+Sees labelled windows of source people and a neutral clip of the person. The global form (``mmd``)
+would align a clip of one class with a source of all of them; this one moves the map by the one
+class that is known, and the other classes go along. On the small world of the specification,
+balanced accuracy in %: source model 88.4, global MMD on a neutral clip 77.8, this 94.9. Ours: no
+paper has it under this name.
 
-What it assumes: that the person's neutral differs from others' as their other expressions do. So by default only a
-shift is trained: one class cannot tell a shift from a stretch, and a map with both shrinks towards the source's neutral
-and takes the other classes with it (``moves="map"`` lets it).
+What it assumes: that the person's neutral differs from others' as their other expressions do. So by
+default only a shift is trained: one class cannot tell a shift from a stretch, and a map with both
+shrinks towards the source's neutral and takes the other classes with it (``moves="map"`` lets it).
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class NeutralMmd:
     weight: float = 1.0
     #: index of the class that the clip shows
     neutral_class: int = 0
-    #: number of kernels, the step between their widths, and ``mean``, ``median`` or a number for the middle one
+    #: number of kernels, the step between their widths, and ``mean``, ``median`` or a number for
+    #: the middle one
     n_kernels: int = 5
     factor: float = 2.0
     width: str | float = "mean"
@@ -57,14 +60,21 @@ class NeutralMmd:
     def begin(self, model: Any, given: Given) -> State:
         z, y, _ = mapping.labelled_rows(model, given.source or (), "the source")
         target = mapping.rows_of(model, given.neutral or (), "the neutral clip")
-        kernels, c = divergences.Kernels(self.n_kernels, self.factor, self.width), self.neutral_class
+        kernels, c = (
+            divergences.Kernels(self.n_kernels, self.factor, self.width),
+            self.neutral_class,
+        )
         if not bool((y == c).any()):
-            raise BadInput(f"neutral_class: expected source windows of class {c}, and there is none")
+            raise BadInput(
+                f"neutral_class: expected source windows of class {c}, and there is none"
+            )
 
         def apart(pair: align.Pair, done: float) -> Any:
             if not bool((pair.y == c).any()):
                 return 0.0  # this batch of the source has no neutral window
-            return self.weight * divergences.conditional_mmd(pair.source, pair.y, pair.target, c, kernels)
+            return self.weight * divergences.conditional_mmd(
+                pair.source, pair.y, pair.target, c, kernels
+            )
 
         moves = ("shift",) if self.moves == "shift" else mapping.MAP
         return mapping.state_of(align.fit(model, (z, y), target, apart, given.seed, self, moves))

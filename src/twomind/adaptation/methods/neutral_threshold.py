@@ -1,12 +1,14 @@
-"""Threshold calibration on the neutral clip: the boundary moves so that the person's own neutral stays below it.
+"""Threshold calibration on the neutral clip: the boundary moves so that the person's own neutral
+stays below it.
 
-Sees a neutral clip of the person; trains nothing, keeps one number. The margin of a window is its best other logit
-minus the neutral one; the ``quantile`` of the clip's margins is the person's threshold, clipped to ``± most``, and is
-taken off all other logits. Training-free baseline of the specification; on its small world, balanced accuracy in %:
-source model 88.4, this 93.6.
+Sees a neutral clip of the person; trains nothing, keeps one number. The margin of a window is its
+best other logit minus the neutral one; the ``quantile`` of the clip's margins is the person's
+threshold, clipped to ``± most``, and is taken off all other logits. Training-free baseline of the
+specification; on its small world, balanced accuracy in %: source model 88.4, this 93.6.
 
-``most`` is in logits; a model whose logits are of another scale (a CLIP-like one: 20 to 100) needs another value.
-With a short clip the 95 % quantile is its largest margin or next to it, so one odd window sets it.
+``most`` is in logits; a model whose logits are of another scale (a CLIP-like one: 20 to 100) needs
+another value. With a short clip the 95 % quantile is its largest margin or next to it, so one odd
+window sets it.
 """
 
 from __future__ import annotations
@@ -48,14 +50,20 @@ class NeutralThreshold:
         read = [r[1] for x in clip if not isinstance(r := caches.read(model, x), Prediction)]
         if not read:
             raise BadInput(
-                f"expected a neutral clip that the model can read, got {len(clip)} windows of which none can"
+                f"expected a neutral clip that the model can read, got {len(clip)} windows of "
+                "which "
+                "none can"
             )
         logits, c = np.stack(read).astype(float), self.neutral_class
         if not 0 <= c < logits.shape[1]:
             raise BadInput(f"neutral_class: expected 0 … {logits.shape[1] - 1}, got {c}")
         margin = np.delete(logits, c, axis=1).max(axis=1) - logits[:, c]
         found = float(np.quantile(margin, self.quantile))
-        return {"threshold": float(np.clip(found, -self.most, self.most)), "unclipped": found, "n": len(read)}
+        return {
+            "threshold": float(np.clip(found, -self.most, self.most)),
+            "unclipped": found,
+            "n": len(read),
+        }
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)

@@ -1,12 +1,15 @@
-"""NRC: neighbourhood reciprocity clustering (Yang et al., NeurIPS 2021; github.com/Albert0147/NRC_SFDA, MIT).
+"""NRC: neighbourhood reciprocity clustering (Yang et al., NeurIPS 2021;
+github.com/Albert0147/NRC_SFDA, MIT).
 
-Sees unlabelled windows of the person. Moves the map of the embedding and the head so that each window answers like its
-neighbours do: reciprocal ones count by how often they name it back, others ``r``, neighbours of neighbours ``r``.
+Sees unlabelled windows of the person. Moves the map of the embedding and the head so that each
+window answers like its neighbours do: reciprocal ones count by how often they name it back, others
+``r``, neighbours of neighbours ``r``.
 
-``released=True`` is the VisDA script, in which a slip overwrites the reciprocal weights with ``r``; the default is as
-defined in the paper, and as the Office-Home script does it. Deviations: encoder frozen and steps for epochs, as in
-``shot``; ``k`` and ``kk`` shrink with the number of windows; ``apart_s`` bars neighbours that lie close in the same
-recording, because those are the same moment again.
+``released=True`` is the VisDA script, in which a slip overwrites the reciprocal weights with ``r``;
+the default is as defined in the paper, and as the Office-Home script does it. Deviations: encoder
+frozen and steps for epochs, as in ``shot``; ``k`` and ``kk`` shrink with the number of windows;
+``apart_s`` bars neighbours that lie close in the same recording, because those are the same moment
+again.
 
 Refuses a neutral-only target (:mod:`..unlabelled`).
 """
@@ -33,7 +36,8 @@ class Nrc:
     decay: float = 1e-3
     steps: int = 150
     batch: int = 64
-    #: neighbours, and neighbours of each of them (VisDA 5 and 5, Office-Home 4 and 3, Office-31 2 and 3)
+    #: neighbours, and neighbours of each of them (VisDA 5 and 5, Office-Home 4 and 3, Office-31 2
+    #: and 3)
     k: int = 5
     kk: int = 5
     #: weight where a neighbour does not name the window back, and of second-order neighbours
@@ -87,21 +91,27 @@ class Nrc:
 
         names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
         rate = lambda done: neighbours.decayed(self.lr, done)  # noqa: E731
-        return mapping.state_of(mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay))
+        return mapping.state_of(
+            mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay)
+        )
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 
 def _close(xs: list[Features], apart_s: float) -> Any:
-    """Pairs ``(N, N)`` of one recording whose beginnings lie less than ``apart_s`` apart; None when none may."""
+    """Pairs ``(N, N)`` of one recording whose beginnings lie less than ``apart_s`` apart; None when
+    none may.
+    """
     import torch
 
     if apart_s <= 0:
         return None
     name = np.array([x.recording for x in xs])
     start = np.array([x.span_s[0] for x in xs])
-    return torch.from_numpy((name[:, None] == name[None]) & (np.abs(start[:, None] - start[None]) < apart_s))
+    return torch.from_numpy(
+        (name[:, None] == name[None]) & (np.abs(start[:, None] - start[None]) < apart_s)
+    )
 
 
 PLUGIN = Nrc

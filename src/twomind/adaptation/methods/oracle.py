@@ -1,9 +1,11 @@
-"""Oracle: the person's own coded windows teach. Not a method to deploy: the row that says how much there is to gain.
+"""Oracle: the person's own coded windows teach. Not a method to deploy: the row that says how much
+there is to gain.
 
-Sees coded windows of the person (``FEW``), meant to be all of the person's recordings but the tested ones; a table
-names it ``oracle`` and its access ``few``. Moves the map of the embedding and the head by cross-entropy,
-from the source model on. It is no upper bound by theory: with few coded windows it overfits, and what it learns
-includes the habit of the coder. Every other method is denied these labels by type.
+Sees coded windows of the person (``FEW``), meant to be all of the person's recordings but the
+tested ones; a table names it ``oracle`` and its access ``few``. Moves the map of the embedding and
+the head by cross-entropy, from the source model on. It is no upper bound by theory: with few coded
+windows it overfits, and what it learns includes the habit of the coder. Every other method is
+denied these labels by type.
 
 Published oracle on BAH (frame level, 300 people): AVGF1 0.586 ± 0.075, source only 0.489 ± 0.100.
 """
@@ -44,14 +46,19 @@ class Oracle:
 
         z, y, _ = mapping.labelled_rows(model, given.few or (), "the person")
         rng = np.random.default_rng(given.seed)
-        params, draw = mapping.start(model, z, self.rank, rng), mapping.batches(len(z), self.batch, rng)
+        params, draw = (
+            mapping.start(model, z, self.rank, rng),
+            mapping.batches(len(z), self.batch, rng),
+        )
 
         def loss(now: mapping.Tensors, step: int) -> Any:
             rows = next(draw)
             return F.cross_entropy(mapping.answered(now, mapping.moved(now, z[rows])), y[rows])
 
         names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
-        done = mapping.descend(params, names, loss, self.steps, lambda done: self.lr, self.momentum, self.decay)
+        done = mapping.descend(
+            params, names, loss, self.steps, lambda done: self.lr, self.momentum, self.decay
+        )
         return mapping.state_of(done)
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:

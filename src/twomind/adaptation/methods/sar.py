@@ -1,13 +1,15 @@
 """SAR: sharpness-aware and reliable entropy minimisation (Niu et al., ICLR 2023).
 
-Only windows with an entropy below ``reliable ln C`` are learned from. A step climbs by ``rho g / |g|``, takes the
-gradient there (of windows that are still reliable), and descends from where it stood. An average of the second
-entropies that falls below ``reset_below ln C`` resets the weights: the model has collapsed.
+Only windows with an entropy below ``reliable ln C`` are learned from. A step climbs by ``rho g /
+|g|``, takes the gradient there (of windows that are still reliable), and descends from where it
+stood. An average of the second entropies that falls below ``reset_below ln C`` resets the weights:
+the model has collapsed.
 
-Deviations: one window per batch; all normalisation layers of the recogniser's head (the paper leaves the top layers of
-a deep network out). **Retuned for C = 2**: the paper's reset level 0.2 nats is made for many classes and lies near the
-entropy of any sure answer of a two-class model, so it would reset always; the level is a fraction of ln C here, the
-paper's 0.2 / ln 1000 = 0.03. ``reliable`` keeps the paper's 0.4 ln C, for C = 2 it means p above 0.92.
+Deviations: one window per batch; all normalisation layers of the recogniser's head (the paper
+leaves the top layers of a deep network out). **Retuned for C = 2**: the paper's reset level 0.2
+nats is made for many classes and lies near the entropy of any sure answer of a two-class model, so
+it would reset always; the level is a fraction of ln C here, the paper's 0.2 / ln 1000 = 0.03.
+``reliable`` keeps the paper's 0.4 ln C, for C = 2 it means p above 0.92.
 """
 
 from __future__ import annotations
@@ -64,7 +66,11 @@ class SAR:
         if float(second) >= most:
             return prediction, state
         before = state["average"]
-        average = float(second) if before < 0 else self.memory * before + (1 - self.memory) * float(second)
+        average = (
+            float(second)
+            if before < 0
+            else self.memory * before + (1 - self.memory) * float(second)
+        )
         if average < self.reset_below * math.log(len(got[1])):
             return prediction, self.begin(model, Given())
         tuned, speed = tuning.sgd(tuned, state["speed"], grad, self.lr, self.momentum)

@@ -1,23 +1,25 @@
-"""SFDA-PFT: translate a person's features, by a translator trained at the source and tuned on a neutral clip.
+"""SFDA-PFT: translate a person's features, by a translator trained at the source and tuned on a
+neutral clip.
 
-Paper: arXiv 2508.09202 (ICLR 2026); released code: SFDA-PFT. Sees a neutral clip and the source's translator
-(``SUMMARY``); changes the translator, one copy per person. Features are those that the model's last layer reads; they
-are computed once, and the model stays as it is.
+Paper: arXiv 2508.09202 (ICLR 2026); released code: SFDA-PFT. Sees a neutral clip and the source's
+translator (``SUMMARY``); changes the translator, one copy per person. Features are those that the
+model's last layer reads; they are computed once, and the model stays as it is.
 
 What is different here, by default:
 
-- the translator is residual and starts at the identity, so before any training it is the source model exactly. The
-  released one, and the second network before it, start at random;
-- at the source it has to match the moments of another person's features. The released style term has no gradient, and
-  the released expression term's default stops with an error;
-- the translator alone is trained (.5 M weights at 512 dimensions); released are 11.7 M, with statistics of batch
-  normalisation that move;
-- a fixed number of epochs; released: best of 20 % of the neutral frames, which the first epoch that calls all of them
-  neutral wins.
+- the translator is residual and starts at the identity, so before any training it is the source
+  model exactly. The released one, and the second network before it, start at random;
+- at the source it has to match the moments of another person's features. The released style term
+  has no gradient, and the released expression term's default stops with an error;
+- the translator alone is trained (.5 M weights at 512 dimensions); released are 11.7 M, with
+  statistics of batch normalisation that move;
+- a fixed number of epochs; released: best of 20 % of the neutral frames, which the first epoch that
+  calls all of them neutral wins.
 
-``target_loss="expr"`` keeps the model's own answers on neutral windows and nothing else, as the figure has it: its
-minimum is the source model, so it cannot gain anything. ``variant="released"``: the released translator (random start,
-trained to imitate the frozen logits) on the same cached features.
+``target_loss="expr"`` keeps the model's own answers on neutral windows and nothing else, as the
+figure has it: its minimum is the source model, so it cannot gain anything. ``variant="released"``:
+the released translator (random start, trained to imitate the frozen logits) on the same cached
+features.
 """
 
 from __future__ import annotations
@@ -56,9 +58,14 @@ class SfdaPft:
 
     def __post_init__(self) -> None:
         if self.variant not in pft.VARIANTS:
-            raise BadInput(f"sfda-pft variant: expected one of {', '.join(pft.VARIANTS)}, got {self.variant!r}")
+            raise BadInput(
+                f"sfda-pft variant: expected one of {', '.join(pft.VARIANTS)}, got {self.variant!r}"
+            )
         if self.target_loss not in LOSSES:
-            raise BadInput(f"sfda-pft target_loss: expected one of {', '.join(LOSSES)}, got {self.target_loss!r}")
+            raise BadInput(
+                f"sfda-pft target_loss: expected one of {', '.join(LOSSES)}, got "
+                f"{self.target_loss!r}"
+            )
 
     @property
     def needs(self) -> Access:
@@ -67,12 +74,17 @@ class SfdaPft:
     def begin(self, model: Any, given: Given) -> State:
         head = model.head()
         if not 0 <= self.neutral < len(head[0]):
-            raise BadInput(f"sfda-pft neutral: expected a class of 0 … {len(head[0]) - 1}, got {self.neutral}")
+            raise BadInput(
+                f"sfda-pft neutral: expected a class of 0 … {len(head[0]) - 1}, got {self.neutral}"
+            )
         start = pft.from_summary(given.summary or {}, self.variant, head[0].shape[1])
-        usable = [x for x in given.neutral or () if model.predict(x).status is not Status.NOT_MEASURED]
+        usable = [
+            x for x in given.neutral or () if model.predict(x).status is not Status.NOT_MEASURED
+        ]
         if not usable:
             raise BadInput(
-                f"expected a neutral clip that the model can read, got {len(given.neutral or ())} windows of which "
+                f"expected a neutral clip that the model can read, got {len(given.neutral or ())} "
+                "windows of which "
                 "none can"
             )
         with torch.no_grad():
@@ -104,7 +116,9 @@ class SfdaPft:
 
     @classmethod
     def toy(cls) -> Any:
-        """The contract's toy people, with translators trained on its source people in the summary."""
+        """The contract's toy people, with translators trained on its source people in the
+        summary.
+        """
         from twomind.adaptation import check
 
         world = check.toy()

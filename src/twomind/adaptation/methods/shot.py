@@ -1,15 +1,17 @@
 """SHOT: source hypothesis transfer (Liang, Hu and Feng, ICML 2020; github.com/tim-learn/SHOT, MIT).
 
-Sees unlabelled windows of the person. Keeps the head, and moves the person's map of the embedding so that answers are
-sure and spread over the classes, plus cross-entropy with pseudo-labels of class centroids (:mod:`..neighbours`),
-renewed as it goes.
+Sees unlabelled windows of the person. Keeps the head, and moves the person's map of the embedding
+so that answers are sure and spread over the classes, plus cross-entropy with pseudo-labels of class
+centroids (:mod:`..neighbours`), renewed as it goes.
 
-Deviations: the encoder is frozen, so a map of the embedding stands where the paper trains the network (its rate there
-is ×0.1 for the backbone, ×1 for the bottleneck, whose place the map takes). Steps, not epochs: a person has tens of
-windows, and 15 epochs of them are too few steps to move anything. Features are taken in units of the map, in place of
-the batch-normalised bottleneck. Label smoothing and the source stage are the recogniser's business.
+Deviations: the encoder is frozen, so a map of the embedding stands where the paper trains the
+network (its rate there is ×0.1 for the backbone, ×1 for the bottleneck, whose place the map takes).
+Steps, not epochs: a person has tens of windows, and 15 epochs of them are too few steps to move
+anything. Features are taken in units of the map, in place of the batch-normalised bottleneck. Label
+smoothing and the source stage are the recogniser's business.
 
-Refuses a neutral-only target (:mod:`..unlabelled`), because the diversity term splits the one class in half.
+Refuses a neutral-only target (:mod:`..unlabelled`), because the diversity term splits the one class
+in half.
 """
 
 from __future__ import annotations
@@ -65,7 +67,10 @@ class Shot:
 
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "shot")
         z, rng = mapping.rows_of(model, xs, "the person"), np.random.default_rng(given.seed)
-        params, draw = mapping.start(model, z, self.rank, rng), mapping.batches(len(z), self.batch, rng)
+        params, draw = (
+            mapping.start(model, z, self.rank, rng),
+            mapping.batches(len(z), self.batch, rng),
+        )
         labels = torch.zeros(len(z), dtype=torch.long)
 
         def loss(now: mapping.Tensors, step: int) -> Any:
@@ -82,7 +87,9 @@ class Shot:
 
         names = mapping.tuned(params, mapping.MAP)
         rate = lambda done: neighbours.decayed(self.lr, done)  # noqa: E731
-        return mapping.state_of(mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay))
+        return mapping.state_of(
+            mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay)
+        )
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)

@@ -1,18 +1,22 @@
-"""Subject-based multi-source adaptation: every source person is a domain (Zeeshan et al., FG 2024, arXiv 2312.05632).
+"""Subject-based multi-source adaptation: every source person is a domain (Zeeshan et al., FG 2024,
+arXiv 2312.05632).
 
 Sees labelled windows of source people and unlabelled ones of the person.
 
 1. Choose the ``n_people`` source people who are nearest to the person.
-2. First stage: cross-entropy of two of them at a time plus ``pair_weight`` times the MMD between the two.
-3. Second stage: cross-entropy on those people and on the person's confident pseudo-labels, plus the MMD to the person.
-   A window teaches where the mean confidence of its two views is above a threshold that falls with time.
+2. First stage: cross-entropy of two of them at a time plus ``pair_weight`` times the MMD between
+the two.
+3. Second stage: cross-entropy on those people and on the person's confident pseudo-labels, plus the
+   MMD to the person. A window teaches where the mean confidence of its two views is above a
+   threshold that falls with time.
 
-Deviations, with reason. Encoder frozen: a map of the embedding and the head are trained, with larger rates than for a
-network; steps stand for epochs. The MMD has a gradient (released: a plain number). Pairs are two people (released: one
-blended loader with itself). Each round chooses from all windows (released: from those that were confident before, so
-that a lower threshold admits nothing). The two views are the even and the odd rows of a window (released: a mirrored
-face). Choice of people by MMD or, as the follow-up does, by cosine of means; theirs adds them one by one with a replay
-memory, ours takes them at once. Refuses a neutral-only target (:mod:`..unlabelled`).
+Deviations, with reason. Encoder frozen: a map of the embedding and the head are trained, with
+larger rates than for a network; steps stand for epochs. The MMD has a gradient (released: a plain
+number). Pairs are two people (released: one blended loader with itself). Each round chooses from
+all windows (released: from those that were confident before, so that a lower threshold admits
+nothing). The two views are the even and the odd rows of a window (released: a mirrored face).
+Choice of people by MMD or, as the follow-up does, by cosine of means; theirs adds them one by one
+with a replay memory, ours takes them at once. Refuses a neutral-only target (:mod:`..unlabelled`).
 """
 
 from __future__ import annotations
@@ -63,7 +67,9 @@ class SubjectMsda:
 
     def __post_init__(self) -> None:
         caches.one_of("measure", self.measure, ("mmd", "cosine"))
-        mapping.check(lr=self.lr, batch=self.batch, n_people=self.n_people, round_steps=self.round_steps)
+        mapping.check(
+            lr=self.lr, batch=self.batch, n_people=self.n_people, round_steps=self.round_steps
+        )
 
     @property
     def needs(self) -> Access:
@@ -77,10 +83,13 @@ class SubjectMsda:
         xs = [x for x in xs if not isinstance(caches.read(model, x), Prediction)]
         target = mapping.rows_of(model, xs, "the person")
         views = [
-            mapping.rows_of(model, v, "the person") for v in zip(*(align.halves(model, x) for x in xs), strict=True)
+            mapping.rows_of(model, v, "the person")
+            for v in zip(*(align.halves(model, x) for x in xs), strict=True)
         ]
         z, y, who = mapping.labelled_rows(model, given.source or (), "the source")
-        chosen = [n for n, _ in align.people_by_likeness(z, who, target, self.measure)][: self.n_people]
+        chosen = [n for n, _ in align.people_by_likeness(z, who, target, self.measure)][
+            : self.n_people
+        ]
         kept = torch.tensor([w in chosen for w in who])
         z, y, who = z[kept], y[kept], [w for w in who if w in chosen]
 
@@ -99,7 +108,9 @@ class SubjectMsda:
                 taught = neighbours.confident_views(even, odd, above)
             a, b = next(ours), next(theirs)
             u, v = mapping.moved(now if self.shared else first, z[a]), mapping.moved(now, target[b])
-            total = F.cross_entropy(mapping.answered(now, u), y[a]) + self.weight * divergences.mk_mmd(u, v)
+            total = F.cross_entropy(
+                mapping.answered(now, u), y[a]
+            ) + self.weight * divergences.mk_mmd(u, v)
             if taught is not None and len(taught.rows):
                 sure = mapping.answered(now, mapping.moved(now, target[taught.rows]))
                 total = total + F.cross_entropy(sure, taught.label)
@@ -107,12 +118,16 @@ class SubjectMsda:
 
         return {
             **mapping.state_of(
-                mapping.descend(params, names, loss, self.steps, lambda done: self.lr, self.momentum, self.decay)
+                mapping.descend(
+                    params, names, loss, self.steps, lambda done: self.lr, self.momentum, self.decay
+                )
             ),
             "people": chosen,
         }
 
-    def _between_people(self, model: Any, z: Any, y: Any, who: list[str], seed: int) -> mapping.Tensors:
+    def _between_people(
+        self, model: Any, z: Any, y: Any, who: list[str], seed: int
+    ) -> mapping.Tensors:
         """First stage: one map for all chosen people, pairs of whom are drawn together."""
         import torch
         from torch.nn import functional as F

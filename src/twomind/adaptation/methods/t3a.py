@@ -1,15 +1,17 @@
 """T3A: test-time classifier adjustment (Iwasawa and Matsuo, NeurIPS 2021).
 
-Supports per class start as the head's own row; each window joins the supports of its predicted class with its entropy,
-and the ``n_supports`` of lowest entropy stay. The class template is the normalised sum of the supports; the score is
-embedding times template. The window is written before it is scored.
+Supports per class start as the head's own row; each window joins the supports of its predicted
+class with its entropy, and the ``n_supports`` of lowest entropy stay. The class template is the
+normalised sum of the supports; the score is embedding times template. The window is written before
+it is scored.
 
-Deviations: supports are windows alone, and until every class has one, the source answers (``start="source"``). The
-released program starts with the head's rows (``start="released"``), which are no embeddings: where all windows share a
-direction, as behind a ReLU, a row is far from every window, and of two classes the one with fewer windows is held back
-by it. The released branch "all supports" drops the worst one each time; here the number is always bounded. The scores
-are scaled by the length of the head's row (the paper's have no scale; the label is the same when the rows are of one
-length), so that probabilities stay comparable with the source's.
+Deviations: supports are windows alone, and until every class has one, the source answers
+(``start="source"``). The released program starts with the head's rows (``start="released"``), which
+are no embeddings: where all windows share a direction, as behind a ReLU, a row is far from every
+window, and of two classes the one with fewer windows is held back by it. The released branch "all
+supports" drops the worst one each time; here the number is always bounded. The scores are scaled by
+the length of the head's row (the paper's have no scale; the label is the same when the rows are of
+one length), so that probabilities stay comparable with the source's.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class T3A:
         supports = caches.empty(len(weight), self.n_supports, weight.shape[1])
         for row in weight if self.start == "released" else ():
             probs = softmax(weight @ row + bias)
-            supports = caches.insert(supports, int(probs.argmax()), unit(row), float(entropy(probs)), 0)
+            supports = caches.insert(
+                supports, int(probs.argmax()), unit(row), float(entropy(probs)), 0
+            )
         return {"supports": supports, "n": 1}
 
     def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
@@ -55,7 +59,9 @@ class T3A:
             return got, state
         (z, logits), (weight, _) = got, caches.head(model)
         probs = softmax(logits)
-        supports = caches.insert(state["supports"], int(probs.argmax()), unit(z), float(entropy(probs)), state["n"])
+        supports = caches.insert(
+            state["supports"], int(probs.argmax()), unit(z), float(entropy(probs)), state["n"]
+        )
         after = {"supports": supports, "n": state["n"] + 1}
         there = supports["count"] > 0
         if self.start == "source" and not there.all():

@@ -1,16 +1,18 @@
-"""TDA: a training-free dynamic adapter of two caches (Karmanov et al., CVPR 2024; github.com/kdiAAA/TDA).
+"""TDA: a training-free dynamic adapter of two caches (Karmanov et al., CVPR 2024;
+github.com/kdiAAA/TDA).
 
-``logits + alpha_p sum exp(-beta_p (1 - cos)) onehot - alpha_n sum exp(-beta_n (1 - cos)) mask``. Positive: the windows
-of lowest entropy per predicted class. Negative: windows whose entropy is in a band, with the mask of their
-probabilities that lie in another band. A window is written before it is looked up, and can find itself. Nothing is
-reset inside.
+``logits + alpha_p sum exp(-beta_p (1 - cos)) onehot - alpha_n sum exp(-beta_n (1 - cos)) mask``.
+Positive: the windows of lowest entropy per predicted class. Negative: windows whose entropy is in a
+band, with the mask of their probabilities that lie in another band. A window is written before it
+is looked up, and can find itself. Nothing is reset inside.
 
-Deviations by default: the cache terms are in the scale of the model's own logits, since the authors' constants are made
-for CLIP's ``100 cos`` (``alpha_unit="released"`` adds them as they are; at CLIP's scale the two are the same); and
-entropies are fractions of ``ln C``. The released program divides nats by ``log2 C``, so that for
-C = 2 its "normalised" entropy is nats and ends at 0.693: ``entropy_unit="released"``. Views by augmentation (64, used
-by the authors on the out-of-distribution ImageNet sets only) do not exist on embeddings and are left out. Constants
-of the caches are the authors' for ImageNet; the mask's lower end too. Retune them on source people.
+Deviations by default: the cache terms are in the scale of the model's own logits, since the
+authors' constants are made for CLIP's ``100 cos`` (``alpha_unit="released"`` adds them as they are;
+at CLIP's scale the two are the same); and entropies are fractions of ``ln C``. The released program
+divides nats by ``log2 C``, so that for C = 2 its "normalised" entropy is nats and ends at 0.693:
+``entropy_unit="released"``. Views by augmentation (64, used by the authors on the
+out-of-distribution ImageNet sets only) do not exist on embeddings and are left out. Constants of
+the caches are the authors' for ImageNet; the mask's lower end too. Retune them on source people.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class TDA:
     mask_high: float = 1.0
     #: ``fraction`` of ln C, or ``released``: nats divided by log2 C
     entropy_unit: str = "fraction"
-    #: ``scale``: alphas are for logits of CLIP's scale and follow the model's own; or ``released``: as they are
+    #: ``scale``: alphas are for logits of CLIP's scale and follow the model's own; or ``released``:
+    #: as they are
     alpha_unit: str = "scale"
 
     def __post_init__(self) -> None:
@@ -80,9 +83,17 @@ class TDA:
         pull = caches.affinity(positive["z"], positive["at"] >= 0, z, self.beta_pos)
         push = caches.affinity(negative["z"], negative["at"] >= 0, z, self.beta_neg)
         pushed = (push[..., None] * negative["mask"]).sum((0, 1))
-        share = 1.0 if self.alpha_unit == "released" else caches.of_clip_scale(caches.head(model)[0], got[0])
+        share = (
+            1.0
+            if self.alpha_unit == "released"
+            else caches.of_clip_scale(caches.head(model)[0], got[0])
+        )
         final = logits + share * (self.alpha_pos * pull.sum(axis=1) - self.alpha_neg * pushed)
-        return from_logits(x, final), {"positive": positive, "negative": negative, "n": state["n"] + 1}
+        return from_logits(x, final), {
+            "positive": positive,
+            "negative": negative,
+            "n": state["n"] + 1,
+        }
 
 
 PLUGIN = TDA

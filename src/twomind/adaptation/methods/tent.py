@@ -1,12 +1,12 @@
 """Tent: fully test-time adaptation by entropy minimisation (Wang et al., ICLR 2021).
 
-Minimises the entropy of the present window with respect to the scale and shift of the normalisation layers, one step
-per window; the answer comes from the forward pass before the step.
+Minimises the entropy of the present window with respect to the scale and shift of the normalisation
+layers, one step per window; the answer comes from the forward pass before the step.
 
-Deviations: batches of one window (a person's stream comes one by one); the layer normalisation of the model stands
-where the paper has batch normalisation, so no statistics of the batch are used. Learning rate and momentum are those
-of the library for ImageNet-C at batch 64, kept. On a class-blocked stream it drifts to one class: wrap it in
-``guarded``.
+Deviations: batches of one window (a person's stream comes one by one); the layer normalisation of
+the model stands where the paper has batch normalisation, so no statistics of the batch are used.
+Learning rate and momentum are those of the library for ImageNet-C at batch 64, kept. On a
+class-blocked stream it drifts to one class: wrap it in ``guarded``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Tent:
             return got, state
         tuned, speed, answer = state["tuned"], state["speed"], None
         for _ in range(self.steps):
-            logits, _, grad = tuning.gradient(model, [x], tuned, lambda values: entropy_t(values).mean())
+            logits, _, grad = tuning.gradient(
+                model, [x], tuned, lambda values: entropy_t(values).mean()
+            )
             answer = logits if answer is None else answer
             tuned, speed = tuning.sgd(tuned, speed, grad, self.lr, self.momentum)
         assert answer is not None

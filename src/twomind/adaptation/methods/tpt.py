@@ -1,12 +1,14 @@
 """TPT: test-time prompt tuning (Shu et al., NeurIPS 2022; github.com/azshue/TPT), on embeddings.
 
-Per window: of several views, keep the most confident share; one AdamW step on the entropy of their *mean* probability;
-predict the window with the tuned weights; forget them. So nothing is remembered from window to window.
+Per window: of several views, keep the most confident share; one AdamW step on the entropy of their
+*mean* probability; predict the window with the tuned weights; forget them. So nothing is remembered
+from window to window.
 
-Deviations, and they are large: the views are the window's own frames (the paper: 63 augmented pictures), and the
-class vectors of the head are tuned in place of the four context tokens whose text tower would make them. It is TPT's
-objective and schedule, not its parametrisation; prompt tuning with the text tower is ``clip-autt``. A window of one
-frame has one view: then it is the entropy of that one.
+Deviations, and they are large: the views are the window's own frames (the paper: 63 augmented
+pictures), and the class vectors of the head are tuned in place of the four context tokens whose
+text tower would make them. It is TPT's objective and schedule, not its parametrisation; prompt
+tuning with the text tower is ``clip-autt``. A window of one frame has one view: then it is the
+entropy of that one.
 """
 
 from __future__ import annotations

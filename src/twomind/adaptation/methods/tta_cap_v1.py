@@ -1,10 +1,11 @@
-"""TTA-CaP as first published (arXiv 2603.21309 v1/v2, released 2026-03-10): a preset of :mod:`..tta_cap`.
+"""TTA-CaP as first published (arXiv 2603.21309 v1/v2, released 2026-03-10): a preset of
+:mod:`..tta_cap`.
 
-Sees before the stream: prototypes of source people chosen by the person's *neutral-labelled* windows (the released
-program took them from the test set; here they are a clip of their own, declared as ``NEUTRAL``).
-Known oddities that are kept: for C = 2 the upper entropy threshold 1.2 never rejects (the most is ln 2); an accepted
-window retrieves itself; a class without prototypes scores -1e9. Not kept: a file of exactly one person's prototypes was
-silently used for everybody.
+Sees before the stream: prototypes of source people chosen by the person's *neutral-labelled*
+windows (the released program took them from the test set; here they are a clip of their own,
+declared as ``NEUTRAL``). Known oddities that are kept: for C = 2 the upper entropy threshold 1.2
+never rejects (the most is ln 2); an accepted window retrieves itself; a class without prototypes
+scores -1e9. Not kept: a file of exactly one person's prototypes was silently used for everybody.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""TTA-CaP as rewritten on 2026-06-28 (figures named WACV): a preset of :mod:`twomind.adaptation.tta_cap`.
+"""TTA-CaP as rewritten on 2026-06-28 (figures named WACV): a preset of
+:mod:`twomind.adaptation.tta_cap`.
 
-Sees before the stream: prototypes of source people chosen by *unlabelled windows of the person known in advance*
-(``TARGET``; the released program used the whole test stream).
-Known oddities that are kept: caches are emptied at every video; only the predicted class is looked up, so that in
-embedding space the caches can never change a window's label, only its weight in the video's mean; for C = 2 the upper
-entropy threshold 0.8 never rejects.
+Sees before the stream: prototypes of source people chosen by *unlabelled windows of the person
+known in advance* (``TARGET``; the released program used the whole test stream). Known oddities that
+are kept: caches are emptied at every video; only the predicted class is looked up, so that in
+embedding space the caches can never change a window's label, only its weight in the video's mean;
+for C = 2 the upper entropy threshold 0.8 never rejects.
 """
 
 from __future__ import annotations

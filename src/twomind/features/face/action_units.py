@@ -1,8 +1,10 @@
-"""Action units (FACS, Ekman & Friesen 1978) as landmarks carry them: heights, widths, gaps on a derotated face.
+"""Action units (FACS, Ekman & Friesen 1978) as landmarks carry them: heights, widths, gaps on a
+derotated face.
 
-Every value is a length in distances between the eyes (iod) less the same length on the average face, so that 0 is an
-average face and more is more of the action. Which units are here, and what leaks into what, was decided by the closed
-loop on drawn faces (``test_closed_loop_face.py`` of twomind-synth); formulas and limits in words: :mod:`.measures`.
+Every value is a length in distances between the eyes (iod) less the same length on the average
+face, so that 0 is an average face and more is more of the action. Which units are here, and what
+leaks into what, was decided by the closed loop on drawn faces (``test_closed_loop_face.py`` of
+twomind-synth); formulas and limits in words: :mod:`.measures`.
 """
 
 from __future__ import annotations
@@ -25,8 +27,23 @@ RIGHT, LEFT = 0, 1
 
 #: The average face (of :mod:`.head`'s reference people) by the formulas below, iod.
 AVERAGE = {
-    **{"AU01": 0.368, "AU02": 0.274, "AU04": -0.599, "AU05": 0.074, "AU07": -0.113, "AU09": -0.970, "AU12": 0.164},
-    **{"AU12_left": 0.164, "AU12_right": 0.164, "AU15": 0.320, "AU17": 0.201, "AU18": -0.966, "AU20": 0.675},
+    **{
+        "AU01": 0.368,
+        "AU02": 0.274,
+        "AU04": -0.599,
+        "AU05": 0.074,
+        "AU07": -0.113,
+        "AU09": -0.970,
+        "AU12": 0.164,
+    },
+    **{
+        "AU12_left": 0.164,
+        "AU12_right": 0.164,
+        "AU15": 0.320,
+        "AU17": 0.201,
+        "AU18": -0.966,
+        "AU20": 0.675,
+    },
     **{"AU23": -0.482, "AU24": -0.240, "AU25": 0.0, "AU26": 1.129},
 }
 
@@ -43,8 +60,12 @@ def _sides(face: np.ndarray, points: tuple[tuple[int, ...], tuple[int, ...]]) ->
 
 
 def side_weights(yaw_deg: np.ndarray, far_side_deg: float) -> np.ndarray:
-    """Weights ``(T, 2)`` of the right and left half; the half that is turned away from the camera counts nothing."""
-    right = np.where(yaw_deg < -far_side_deg, 0.0, 1.0)  # turned to the own right: the right half is hidden
+    """Weights ``(T, 2)`` of the right and left half; the half that is turned away from the camera
+    counts nothing.
+    """
+    right = np.where(
+        yaw_deg < -far_side_deg, 0.0, 1.0
+    )  # turned to the own right: the right half is hidden
     left = np.where(yaw_deg > far_side_deg, 0.0, 1.0)
     return np.stack([right, left], axis=1)
 
@@ -64,7 +85,9 @@ def eye_openings(face: np.ndarray) -> np.ndarray:
         ],
         axis=1,
     )
-    return np.maximum(_sides(face, UPPER_LID) - _sides(face, LOWER_LID), 0.0) / np.maximum(width, 1e-6)
+    return np.maximum(_sides(face, UPPER_LID) - _sides(face, LOWER_LID), 0.0) / np.maximum(
+        width, 1e-6
+    )
 
 
 def mouth_gap(face: np.ndarray) -> np.ndarray:
@@ -73,15 +96,23 @@ def mouth_gap(face: np.ndarray) -> np.ndarray:
 
 
 def lengths(face: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Action units ``(T,)`` of derotated faces ``(T, 478, 3)``, without the average face taken off."""
+    """Action units ``(T,)`` of derotated faces ``(T, 478, 3)``, without the average face
+    taken off.
+    """
     inner, outer = _sides(face, INNER_BROW), _sides(face, OUTER_BROW)
     inner_corner, outer_corner = _sides(face, INNER_CORNER), _sides(face, OUTER_CORNER)
     upper, lower = _sides(face, UPPER_LID), _sides(face, LOWER_LID)
     base = _up(face, NOSE_BASE)
     corner = _sides(face, MOUTH_CORNER) - base[:, None]
-    # Each mouth corner's distance from the midline of the mouth; the face's own midline would carry yaw errors.
+    # Each mouth corner's distance from the midline of the mouth; the face's own midline would carry
+    # yaw errors.
     half_width = (face[:, MOUTH_CORNER[LEFT][0], 0] - face[:, MOUTH_CORNER[RIGHT][0], 0]) / 2
-    red = _up(face, LIP_TOP) - _up(face, LIP_TOP_INSIDE) + _up(face, LIP_BOTTOM_INSIDE) - _up(face, LIP_BOTTOM)
+    red = (
+        _up(face, LIP_TOP)
+        - _up(face, LIP_TOP_INSIDE)
+        + _up(face, LIP_BOTTOM_INSIDE)
+        - _up(face, LIP_BOTTOM)
+    )
     brow_gap = (face[:, 336, 0] - face[:, 107, 0] + face[:, 285, 0] - face[:, 55, 0]) / 2
     smile = corner + half_width[:, None]
     return {
@@ -106,7 +137,9 @@ def lengths(face: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def action_units(face: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Action units ``(T,)`` in iod relative to the average face; ``AU43`` is 1 less the eye opening (a ratio)."""
+    """Action units ``(T,)`` in iod relative to the average face; ``AU43`` is 1 less the eye opening
+    (a ratio).
+    """
     found = {name: value - AVERAGE[name] for name, value in lengths(face, weights).items()}
     found["AU43"] = 1.0 - both(eye_openings(face), weights)
     return found

@@ -1,8 +1,8 @@
 """Aligned face crops: a similarity transform from landmarks to a template, and the crop it gives.
 
-``arcface``: the five-point template of Deng et al., ArcFace (CVPR 2019) on 112 x 112 px, as in InsightFace's public
-alignment: eye middles, nose tip, mouth corners. ``mesh``: eye middles and chin so that the whole face, forehead to
-chin, stays in the picture.
+``arcface``: the five-point template of Deng et al., ArcFace (CVPR 2019) on 112 x 112 px, as in
+InsightFace's public alignment: eye middles, nose tip, mouth corners. ``mesh``: eye middles and chin
+so that the whole face, forehead to chin, stays in the picture.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ import numpy as np
 
 from twomind.features.face.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
 
-#: Pixels on a square of 112: person's right eye, left eye, nose tip, right mouth corner, left mouth corner.
+#: Pixels on a square of 112: person's right eye, left eye, nose tip, right mouth corner, left mouth
+#: corner.
 ARCFACE_112 = np.array(
-    [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041)]
+    [
+        (38.2946, 51.6963),
+        (73.5318, 51.5014),
+        (56.0252, 71.7366),
+        (41.5493, 92.3655),
+        (70.7299, 92.2041),
+    ]
 )
 #: Pixels on a square of 112: person's right eye, left eye, chin.
 MESH_112 = np.array([(36.0, 46.0), (76.0, 46.0), (56.0, 106.0)])
@@ -21,18 +28,23 @@ TEMPLATES = {"arcface": ARCFACE_112, "mesh": MESH_112}
 
 
 def anchors(landmarks_px: np.ndarray, template: str = "arcface") -> np.ndarray:
-    """The template's points ``(K, 2)`` on a face with landmarks ``(478, 3)``; eye middles are the irises."""
+    """The template's points ``(K, 2)`` on a face with landmarks ``(478, 3)``; eye middles are the
+    irises.
+    """
     eyes = landmarks_px[[468, 473], :2]
     if template == "arcface":
         return np.vstack([eyes, landmarks_px[[4, 61, 291], :2]])
     if template == "mesh":
-        corners = [landmarks_px[list(c), :2].mean(axis=0) for c in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS)]
+        corners = [
+            landmarks_px[list(c), :2].mean(axis=0) for c in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS)
+        ]
         return np.vstack([*corners, landmarks_px[[152], :2]])
     raise ValueError(f"anchors: expected a template among {', '.join(TEMPLATES)}, got {template!r}")
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The least-squares similarity ``(2, 3)`` (scale, rotation, shift) that maps ``source (K, 2)`` to ``target``.
+    """The least-squares similarity ``(2, 3)`` (scale, rotation, shift) that maps ``source (K, 2)``
+    to ``target``.
 
     Umeyama (PAMI 1991), no reflection.
     """
@@ -49,12 +61,16 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.column_stack([turn, aim - turn @ middle])
 
 
-def transform(landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface") -> np.ndarray:
+def transform(
+    landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface"
+) -> np.ndarray:
     """The ``(2, 3)`` transform from the picture to an aligned square of ``size_px``."""
     return similarity(anchors(landmarks_px, template), TEMPLATES[template] * (size_px / 112))
 
 
-def aligned(rgb: np.ndarray, landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface") -> np.ndarray:
+def aligned(
+    rgb: np.ndarray, landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface"
+) -> np.ndarray:
     """The aligned crop ``(size_px, size_px, 3)`` uint8 of a face; outside the picture is black."""
     import cv2
 

@@ -11,7 +11,9 @@ import numpy as np
 class BlinkSettings:
     """When a closing of the eyes is a blink."""
 
-    level_window_s: float = 20.0  # the open level is taken over this long, so that it may drift with the pose
+    level_window_s: float = (
+        20.0  # the open level is taken over this long, so that it may drift with the pose
+    )
     close_at: float = 0.60  # the eyes count as closing below this fraction of the open level
     reach: float = 0.50  # a blink gets at least down to this fraction
     max_s: float = 0.8  # longer is closed eyes, not a blink
@@ -28,7 +30,9 @@ class Blink:
 
 
 def open_level(opening: np.ndarray, times_s: np.ndarray, window_s: float) -> np.ndarray:
-    """The usual opening ``(T,)`` around each row: the 75th percentile over windows, interpolated between them."""
+    """The usual opening ``(T,)`` around each row: the 75th percentile over windows, interpolated
+    between them.
+    """
     finite = np.isfinite(opening)
     if not finite.any():
         return np.full(len(opening), np.nan)
@@ -49,8 +53,9 @@ def find_blinks(
 ) -> tuple[np.ndarray, tuple[Blink, ...]]:
     """Per row 0/1 (nan where the opening is nan), and the blinks.
 
-    ``opening (T,)`` is the mean eye opening, in any unit that is 0 for closed eyes; nan where not measured. A closing
-    that is still going on at the end of the track, or that a hole cuts off, is not counted.
+    ``opening (T,)`` is the mean eye opening, in any unit that is 0 for closed eyes; nan where not
+    measured. A closing that is still going on at the end of the track, or that a hole cuts off, is
+    not counted.
     """
     settings = settings or BlinkSettings()
     times_s, opening = np.asarray(times_s, float), np.asarray(opening, float)

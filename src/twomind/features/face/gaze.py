@@ -9,7 +9,8 @@ from twomind.features.face.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
 RIGHT_IRIS, LEFT_IRIS = 468, 473
 #: Radius of the eyeball (12 mm) in distances between the eyes (63 mm).
 EYEBALL_IOD = 0.19
-#: FaceMesh lays the corners of the eye a little below the pupil of a straight look (on the reference face).
+#: FaceMesh lays the corners of the eye a little below the pupil of a straight look (on the
+#: reference face).
 STRAIGHT_IOD = 0.027
 #: Below this opening (height over width of the eye) the lid hides the iris.
 MIN_OPENING = 0.15
@@ -20,9 +21,9 @@ MAX_DEG = 50.0
 def gaze_deg(face: np.ndarray, opening: np.ndarray) -> np.ndarray:
     """Gaze yaw and pitch ``(T, 2)`` in degrees of derotated faces ``(T, 478, 3)``.
 
-    Nan where both eyes are closed, or the iris lies where none can be.
-    Yaw + looks to the person's own left, pitch + up. ``opening (T, 2)`` is height over width of the right and left eye;
-    an eye below ``MIN_OPENING`` does not count.
+    Nan where both eyes are closed, or the iris lies where none can be. Yaw + looks to the person's
+    own left, pitch + up. ``opening (T, 2)`` is height over width of the right and left eye; an eye
+    below ``MIN_OPENING`` does not count.
     """
     offset = np.stack(
         [
@@ -35,4 +36,6 @@ def gaze_deg(face: np.ndarray, opening: np.ndarray) -> np.ndarray:
     n = seen.sum(axis=1)
     mean = (offset * seen[:, :, None]).sum(axis=1) / np.where(n, n, np.nan)[:, None]
     sine = np.stack([mean[:, 0], -mean[:, 1] - STRAIGHT_IOD], axis=1) / EYEBALL_IOD
-    return np.degrees(np.arcsin(np.where(np.abs(sine) <= np.sin(np.radians(MAX_DEG)), sine, np.nan)))
+    return np.degrees(
+        np.arcsin(np.where(np.abs(sine) <= np.sin(np.radians(MAX_DEG)), sine, np.nan))
+    )

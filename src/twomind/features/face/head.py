@@ -1,8 +1,8 @@
 """Where the head points, and the face without it: a rigid fit of the landmarks to a reference face.
 
-Pictures have x to the right, y down and z away from the camera, in pixels. The reference face looks into the camera,
-its origin is the middle of the four eye corners, and its unit is the distance between the two eyes' middles
-(``iod``, about 63 mm in adults).
+Pictures have x to the right, y down and z away from the camera, in pixels. The reference face looks
+into the camera, its origin is the middle of the four eye corners, and its unit is the distance
+between the two eyes' middles (``iod``, about 63 mm in adults).
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 N_LANDMARKS = 478
-#: Landmark, x, y, z of the parts that expressions hardly move: eye corners, nose ridge, forehead and temple outline.
-#: Our own average of what FaceMesh gives for the people of three public clips, made symmetric, with the line from the
-#: top of the forehead (10) to the chin (152) upright: that posture is pitch 0.
+#: Landmark, x, y, z of the parts that expressions hardly move: eye corners, nose ridge, forehead
+#: and temple outline. Our own average of what FaceMesh gives for the people of three public clips,
+#: made symmetric, with the line from the top of the forehead (10) to the chin (152) upright: that
+#: posture is pitch 0.
 _REFERENCE = (
     *(
         (33, -0.719, -0.006, 0.044),
@@ -22,17 +23,38 @@ _REFERENCE = (
         (263, 0.719, -0.006, 0.044),
         (362, 0.281, 0.006, -0.044),
     ),
-    *((168, 0.0, -0.133, -0.299), (6, 0.0, 0.0, -0.381), (197, 0.0, 0.115, -0.472), (195, 0.0, 0.219, -0.572)),
-    *((5, 0.0, 0.332, -0.673), (4, 0.0, 0.475, -0.723), (2, 0.0, 0.71, -0.459), (10, 0.0, -0.93, -0.163)),
+    *(
+        (168, 0.0, -0.133, -0.299),
+        (6, 0.0, 0.0, -0.381),
+        (197, 0.0, 0.115, -0.472),
+        (195, 0.0, 0.219, -0.572),
+    ),
+    *(
+        (5, 0.0, 0.332, -0.673),
+        (4, 0.0, 0.475, -0.723),
+        (2, 0.0, 0.71, -0.459),
+        (10, 0.0, -0.93, -0.163),
+    ),
     *((109, -0.301, -0.919, -0.139), (338, 0.301, -0.919, -0.139), (67, -0.553, -0.864, -0.038)),
     *((297, 0.553, -0.864, -0.038), (103, -0.781, -0.747, 0.132), (332, 0.781, -0.747, 0.132)),
-    *((54, -0.924, -0.576, 0.32), (284, 0.924, -0.576, 0.32), (21, -1.01, -0.366, 0.496), (251, 1.01, -0.366, 0.496)),
-    *((162, -1.058, -0.144, 0.681), (389, 1.058, -0.144, 0.681), (127, -1.08, 0.12, 0.82), (356, 1.08, 0.12, 0.82)),
+    *(
+        (54, -0.924, -0.576, 0.32),
+        (284, 0.924, -0.576, 0.32),
+        (21, -1.01, -0.366, 0.496),
+        (251, 1.01, -0.366, 0.496),
+    ),
+    *(
+        (162, -1.058, -0.144, 0.681),
+        (389, 1.058, -0.144, 0.681),
+        (127, -1.08, 0.12, 0.82),
+        (356, 1.08, 0.12, 0.82),
+    ),
     *((234, -1.077, 0.363, 0.875), (454, 1.077, 0.363, 0.875)),
 )
 STABLE = np.array([row[0] for row in _REFERENCE])
 REFERENCE = np.array([row[1:] for row in _REFERENCE])
-#: Width of the reference face (ear to ear on the mesh) in iod: turns a fitted scale into a face width in pixels.
+#: Width of the reference face (ear to ear on the mesh) in iod: turns a fitted scale into a face
+#: width in pixels.
 FACE_WIDTH_IOD = 2.154
 
 RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS = (33, 133), (263, 362)
@@ -41,9 +63,13 @@ EYE_CORNERS = np.array([*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS])
 
 @dataclass(frozen=True)
 class Head:
-    """``T`` heads: the face in reference coordinates (unit iod), its rotation, and pixels per iod."""
+    """``T`` heads: the face in reference coordinates (unit iod), its rotation, and pixels
+    per iod.
+    """
 
-    face: np.ndarray  # (T, 478, 3) derotated, origin between the eyes, one iod wide between the eyes
+    face: (
+        np.ndarray
+    )  # (T, 478, 3) derotated, origin between the eyes, one iod wide between the eyes
     rotation: np.ndarray  # (T, 3, 3): picture = rotation @ reference
     iod_px: np.ndarray  # (T,)
 
@@ -51,7 +77,8 @@ class Head:
 def derotate(landmarks_px: np.ndarray) -> Head:
     """Take head position, rotation and size out of landmarks ``(T, 478, 3)`` in pixels.
 
-    Least-squares rotation onto the reference (Kabsch 1976); the unit is the person's own distance between the eyes.
+    Least-squares rotation onto the reference (Kabsch 1976); the unit is the person's own distance
+    between the eyes.
     """
     points = np.asarray(landmarks_px, float)
     if points.ndim != 3 or points.shape[1:] != (N_LANDMARKS, 3):
@@ -72,13 +99,15 @@ def derotate(landmarks_px: np.ndarray) -> Head:
 def pose_deg(rotation: np.ndarray) -> np.ndarray:
     """Yaw, pitch, roll ``(T, 3)`` in degrees of rotations ``(T, 3, 3)``.
 
-    Yaw + turns to the person's own left (image right), pitch + is up, roll + tilts to the person's own left shoulder.
-    Relative to the line of sight: a head at the picture's edge that faces straight ahead shows some yaw.
+    Yaw + turns to the person's own left (image right), pitch + is up, roll + tilts to the person's
+    own left shoulder. Relative to the line of sight: a head at the picture's edge that faces
+    straight ahead shows some yaw.
     """
     ahead = -rotation[:, :, 2]
     yaw = np.arctan2(ahead[:, 0], -ahead[:, 2])
     pitch = np.arcsin(np.clip(-ahead[:, 1], -1, 1))
-    # What is left after yaw and pitch: compare the head's own left with the horizontal at right angles to its view.
+    # What is left after yaw and pitch: compare the head's own left with the horizontal at right
+    # angles to its view.
     horizontal = np.stack([np.cos(yaw), np.zeros_like(yaw), np.sin(yaw)], axis=1)
     downward = np.cross(horizontal, ahead)
     own_left = rotation[:, :, 0]

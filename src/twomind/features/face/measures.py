@@ -1,4 +1,5 @@
-"""What the face columns are: name, unit, formula and limits of every measure, and why some action units are not here.
+"""What the face columns are: name, unit, formula and limits of every measure, and why some action
+units are not here.
 
 The order of ``MEASURES`` is the order of the columns of the face track.
 """
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measure:
-    """One column. ``kind`` is ``action unit``, ``head``, ``gaze``, ``eyes``, ``mouth`` or ``quality``."""
+    """One column. ``kind`` is ``action unit``, ``head``, ``gaze``, ``eyes``, ``mouth`` or
+    ``quality``.
+    """
 
     name: str
     unit: str
@@ -22,8 +25,9 @@ class Measure:
 
 IOD = "iod"  # distance between the middles of the two eyes, about 63 mm in adults
 
-# What leaks into what is from the closed loop on drawn faces: the confusion matrix of ``test_closed_loop_face.py -s``.
-# Raw action units carry the shape of the face; people are compared by the relative values.
+# What leaks into what is from the closed loop on drawn faces: the confusion matrix of
+# ``test_closed_loop_face.py -s``. Raw action units carry the shape of the face; people are compared
+# by the relative values.
 
 MEASURES: tuple[Measure, ...] = (
     Measure(
@@ -32,7 +36,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "inner brow raised",
         "height of the inner brow over the inner eye corner",
-        "AU2 moves it a third as much, AU4 and AU9 against it by as much: frowning and raising at once cancel out.",
+        "AU2 moves it a third as much, AU4 and AU9 against it by as much: frowning and raising at "
+        "once cancel out.",
     ),
     Measure(
         "AU02",
@@ -40,15 +45,18 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "outer brow raised",
         "height of the outer brow over the outer eye corner",
-        "AU1 moves it a third as much, AU4 and AU9 half as much against it; closing the eyes adds half as much.",
+        "AU1 moves it a third as much, AU4 and AU9 half as much against it; closing the eyes adds "
+        "half as much.",
     ),
     Measure(
         "AU04",
         IOD,
         "action unit",
         "brows lowered and drawn together",
-        "less of: height of the inner brow over the inner eye corner + half the mean gap between the brows",
-        "AU1 moves it against by as much, AU2 by half; AU9 moves it as much; closed eyes add a third.",
+        "less of: height of the inner brow over the inner eye corner + half the mean gap between "
+        "the brows",
+        "AU1 moves it against by as much, AU2 by half; AU9 moves it as much; closed eyes add a "
+        "third.",
     ),
     Measure(
         "AU05",
@@ -56,7 +64,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "upper lid raised",
         "height of the upper lid over the eye corners",
-        "Small (a tenth of a smile's movement), lost on some faces (1 of 9 drawn ones); looking up raises it, looking "
+        "Small (a tenth of a smile's movement), lost on some faces (1 of 9 drawn ones); looking up "
+        "raises it, looking "
         "down, AU7 and tired lids lower it; nan in a blink.",
     ),
     Measure(
@@ -65,7 +74,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "lids tightened",
         "less of: height of the eye's opening",
-        "The opposite of AU5; AU6 moves it a third to a half as much; slowly closing eyes and looking down look the "
+        "The opposite of AU5; AU6 moves it a third to a half as much; slowly closing eyes and "
+        "looking down look the "
         "same; nan in a blink.",
     ),
     Measure(
@@ -74,7 +84,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "nose wrinkled",
         "less of: distance from the inner brow to the wing of the nose",
-        "AU4 moves it nearly as much, AU1 against it; AU17 up to half as much: read it together with AU4.",
+        "AU4 moves it nearly as much, AU1 against it; AU17 up to half as much: read it together "
+        "with AU4.",
     ),
     Measure(
         "AU12",
@@ -82,7 +93,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "lip corner pulled (smile)",
         "height of the mouth corner over the base of the nose + half the mouth's width",
-        "AU14 and AU20 move it by a third, AU15 and AU18 half as much against it. Mean of the visible halves.",
+        "AU14 and AU20 move it by a third, AU15 and AU18 half as much against it. Mean of the "
+        "visible halves.",
     ),
     Measure(
         "AU12_left",
@@ -114,7 +126,9 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "chin raised",
         "height of the lower lip's edge over the chin boss",
-        "AU23, AU24 and AU26 add half to fully as much (more on full lips), AU18 and AU25 take half off; a beard "
+        "AU23, AU24 and AU26 add half to fully as much (more on full lips), AU18 and AU25 take "
+        "half "
+        "off; a beard "
         "hides it.",
     ),
     Measure(
@@ -123,7 +137,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "lips puckered",
         "less of: width of the mouth",
-        "The opposite of AU12 and AU20 (AU14 half as much); that the lips come forward is not seen.",
+        "The opposite of AU12 and AU20 (AU14 half as much); that the lips come forward is not "
+        "seen.",
     ),
     Measure(
         "AU20",
@@ -139,7 +154,9 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "lips tightened",
         "less of: height of the red of both lips + a quarter of the mouth's width",
-        "AU24 moves it as much: the two are told apart only by the mouth's width. AU15, AU17, AU26: up to half.",
+        "AU24 moves it as much: the two are told apart only by the mouth's width. AU15, AU17, "
+        "AU26: "
+        "up to half.",
     ),
     Measure(
         "AU24",
@@ -147,7 +164,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "lips pressed",
         "less of: height of the red of both lips",
-        "AU23 moves it nearly as much; AU12, AU17 and AU20 thin the lips half as much; beards over the lips hide it.",
+        "AU23 moves it nearly as much; AU12, AU17 and AU20 thin the lips half as much; beards over "
+        "the lips hide it.",
     ),
     Measure(
         "AU25",
@@ -171,7 +189,8 @@ MEASURES: tuple[Measure, ...] = (
         "action unit",
         "eyes closed",
         "1 - eye opening (height over width of the eye), mean of both eyes",
-        "About .7 open, .95 closed: read it against the person's own; looking down adds to it; AU7 adds a third. "
+        "About .7 open, .95 closed: read it against the person's own; looking down adds to it; AU7 "
+        "adds a third. "
         "Blinks (AU45): see blink.",
     ),
     Measure(
@@ -180,7 +199,8 @@ MEASURES: tuple[Measure, ...] = (
         "head",
         "head turned, + to the person's own left",
         "rigid fit of brow-free landmarks to the reference face",
-        "Relative to the line of sight; large angles come out up to a third too large on drawn faces.",
+        "Relative to the line of sight; large angles come out up to a third too large on drawn "
+        "faces.",
     ),
     Measure(
         "pose_pitch",
@@ -204,7 +224,8 @@ MEASURES: tuple[Measure, ...] = (
         "gaze",
         "eyes turned against the head, + to the person's own left",
         "arcsine of the iris's offset from the middle of the eye corners, eyeball radius .19 iod",
-        "A webcam's iris is a few pixels: some 5 degrees of error; a turned head leaks in with a tenth to a half of "
+        "A webcam's iris is a few pixels: some 5 degrees of error; a turned head leaks in with a "
+        "tenth to a half of "
         "its yaw, of the other sign; glasses add error; nan with closed eyes.",
     ),
     Measure(
@@ -213,7 +234,8 @@ MEASURES: tuple[Measure, ...] = (
         "gaze",
         "eyes up (+) or down against the head",
         "as gaze_yaw",
-        "Much damped: about a quarter of the true angle on drawn faces, since the mesh moves the eye's outline along. "
+        "Much damped: about a quarter of the true angle on drawn faces, since the mesh moves the "
+        "eye's outline along. "
         "Read its direction, not its size.",
     ),
     Measure(
@@ -237,7 +259,8 @@ MEASURES: tuple[Measure, ...] = (
         "0/1",
         "eyes",
         "within a blink (AU45)",
-        "both eyes' mean opening below 60 % of the person's open level, reaching 50 %, for at most .8 s",
+        "both eyes' mean opening below 60 % of the person's open level, reaching 50 %, for at most "
+        ".8 s",
         "Below 20 frames/s quick blinks fall between frames; a long closing is AU43, not a blink.",
     ),
     Measure(
@@ -285,7 +308,8 @@ MEASURES: tuple[Measure, ...] = (
         "0..1",
         "quality",
         "share of the skin that is covered",
-        "share of 24 spots on nose, cheeks, mouth and chin whose colour is not this person's usual skin there",
+        "share of 24 spots on nose, cheeks, mouth and chin whose colour is not this person's usual "
+        "skin there",
         "A hand has the colour of the face and is not seen; hard shadows may count as cover.",
     ),
     Measure(
@@ -306,9 +330,13 @@ ABSOLUTE = (*(m.name for m in MEASURES if m.kind == "quality"), "blink", "mouth_
 
 #: Action units that landmarks cannot carry, and why.
 UNSUPPORTED: dict[str, str] = {
-    "AU06": "the cheek's bulge and the wrinkles at the eye corner move no landmark; the rise of the lower lid that "
+    "AU06": "the cheek's bulge and the wrinkles at the eye corner move no landmark; the rise of "
+    "the "
+    "lower lid that "
     "comes with them cannot be told from AU7",
-    "AU10": "the upper lip's rise is smaller than what a raised chin (AU17), parted (AU25) or thinned lips (AU23, "
+    "AU10": "the upper lip's rise is smaller than what a raised chin (AU17), parted (AU25) or "
+    "thinned lips (AU23, "
     "AU24) do to the same landmarks",
-    "AU14": "a dimple is skin; the small widening of the mouth that comes with it cannot be told from AU20 or AU12",
+    "AU14": "a dimple is skin; the small widening of the mouth that comes with it cannot be told "
+    "from AU20 or AU12",
 }

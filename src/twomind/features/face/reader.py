@@ -1,6 +1,8 @@
-"""Describe a face: frames in, one row of measures per frame out, with a status and a reason where there is none.
+"""Describe a face: frames in, one row of measures per frame out, with a status and a reason where
+there is none.
 
-:class:`FaceReader` is streamed: landmarks are measured in blocks and rows go to a spool, so memory stays flat.
+:class:`FaceReader` is streamed: landmarks are measured in blocks and rows go to a spool, so memory
+stays flat.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ from twomind.features.face.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackS
 from twomind.features.face.tracker_mesh import FaceFinder, open_finder
 from twomind.types import Track
 
-__all__ = ["MEASURES", "UNSUPPORTED", "FaceReader", "FaceResult", "FaceSettings", "Measure", "relative"]
+__all__ = [
+    "MEASURES",
+    "UNSUPPORTED",
+    "FaceReader",
+    "FaceResult",
+    "FaceSettings",
+    "Measure",
+    "relative",
+]
 
 _REASONS = ("", NO_FACE, OTHER_PERSON, *REASONS)
 _BLOCK = 64
@@ -49,7 +59,9 @@ class FaceSettings:
     backend: str = "mesh"  # mesh: bundled with mediapipe; landmarker: a .task file
     landmarker_path: str | None = None  # of face_landmarker.task
     target: str = "continuity"  # which person: continuity, largest, central
-    far_side_deg: float = 25.0  # turned farther, the half of the face that is turned away is not measured
+    far_side_deg: float = (
+        25.0  # turned farther, the half of the face that is turned away is not measured
+    )
     keep_landmarks: bool = False  # also return the landmarks (6 kB per frame)
     track: TrackSettings = field(default_factory=TrackSettings)
     quality: QualitySettings = field(default_factory=QualitySettings)
@@ -58,9 +70,11 @@ class FaceSettings:
 
 @dataclass(frozen=True)
 class FaceResult:
-    """One row per frame, a summary of plain values, and the landmarks ``(T, 478, 3)`` px when they were asked for.
+    """One row per frame, a summary of plain values, and the landmarks ``(T, 478, 3)`` px when they
+    were asked for.
 
-    ``summary["status"]`` is ``ok``, ``no face`` (in no frame) or ``not measurable`` (seen, but never well enough).
+    ``summary["status"]`` is ``ok``, ``no face`` (in no frame) or ``not measurable`` (seen, but
+    never well enough).
     """
 
     track: Track
@@ -69,9 +83,11 @@ class FaceResult:
 
 
 def _one_opencv_thread() -> int | None:
-    """Let OpenCV work in one thread, and return how many it had; None when it is absent (a finder without it).
+    """Let OpenCV work in one thread, and return how many it had; None when it is absent (a finder
+    without it).
 
-    For crops of a face, waking its pool costs more processor time than the work, and MediaPipe needs those cores.
+    For crops of a face, waking its pool costs more processor time than the work, and MediaPipe
+    needs those cores.
     """
     try:
         import cv2
@@ -91,20 +107,28 @@ class FaceReader:
         MissingWeights: the landmarker's task file is absent or broken.
     """
 
-    def __init__(self, settings: FaceSettings | None = None, finder: FaceFinder | None = None) -> None:
+    def __init__(
+        self, settings: FaceSettings | None = None, finder: FaceFinder | None = None
+    ) -> None:
         self.settings = settings or FaceSettings()
         track = replace(self.settings.track, target=self.settings.target)
-        self._finder = finder or open_finder(self.settings.backend, self.settings.landmarker_path, track.max_people)
+        self._finder = finder or open_finder(
+            self.settings.backend, self.settings.landmarker_path, track.max_people
+        )
         self._tracker = Tracker(self._finder, track)
         self._values = Spool((len(NAMES),), np.float32)
         self._clock = Spool((2,), np.float64)  # time and reason code
-        self._landmarks = Spool((N_LANDMARKS, 3), np.float32, 64) if self.settings.keep_landmarks else None
+        self._landmarks = (
+            Spool((N_LANDMARKS, 3), np.float32, 64) if self.settings.keep_landmarks else None
+        )
         self._skin = Skin()
         self._times: list[float] = []
         self._codes: list[int] = []
         self._found: list[tuple[int, np.ndarray]] = []  # row in the block, landmarks
         self._pixels: list[np.ndarray] = []  # their pixel rows
-        self._held: tuple[np.ndarray, float] | None = None  # the last frame pushed, until it is known what follows
+        self._held: tuple[np.ndarray, float] | None = (
+            None  # the last frame pushed, until it is known what follows
+        )
         self._cv2_threads = _one_opencv_thread()
         self._last_lips: tuple[float, np.ndarray] | None = None
         self._people_rows: dict[int, int] = {}
@@ -112,8 +136,8 @@ class FaceReader:
     def push(self, frame: Frame) -> None:
         """Take the next frame (``time_s``, ``rgb (H, W, 3)`` uint8).
 
-        A frame is looked at when the next one is there: the back end works on that one, in its own threads, while this
-        one's pixels are read and its rows are made.
+        A frame is looked at when the next one is there: the back end works on that one, in its own
+        threads, while this one's pixels are read and its rows are made.
         """
         rgb = frame.rgb
         self._look(following=rgb)
@@ -142,7 +166,9 @@ class FaceReader:
         if self._found:
             rows = np.array([row for row, _ in self._found])
             landmarks = np.stack([points for _, points in self._found])
-            values[rows], codes[rows] = self._measure(times_s[rows], landmarks, np.stack(self._pixels))
+            values[rows], codes[rows] = self._measure(
+                times_s[rows], landmarks, np.stack(self._pixels)
+            )
         if self._landmarks is not None:
             kept = np.full((len(times_s), N_LANDMARKS, 3), np.nan, np.float32)
             for row, points in self._found:
@@ -152,7 +178,9 @@ class FaceReader:
         self._clock.append(np.stack([times_s, codes.astype(float)], axis=1))
         self._times, self._codes, self._found, self._pixels = [], [], [], []
 
-    def _measure(self, times_s: np.ndarray, landmarks: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _measure(
+        self, times_s: np.ndarray, landmarks: np.ndarray, pixels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rows ``(n, M)`` and reason codes ``(n,)`` of frames with the target's face."""
         head = derotate(landmarks)
         pose = pose_deg(head.rotation)
@@ -160,7 +188,9 @@ class FaceReader:
         weights = side_weights(pose[:, 0], self.settings.far_side_deg)
         gaze = gaze_deg(head.face, opening)
         occlusion = self._skin.occlusion(pixels, np.abs(pose[:, 0]) < 20)
-        judged, failed = judge(head.iod_px * FACE_WIDTH_IOD, pixels, pose, occlusion, self.settings.quality)
+        judged, failed = judge(
+            head.iod_px * FACE_WIDTH_IOD, pixels, pose, occlusion, self.settings.quality
+        )
         gap = mouth_gap(head.face)
         width = np.maximum(head.face[:, 291, 0] - head.face[:, 61, 0], 1e-6)
         columns = {
@@ -184,10 +214,16 @@ class FaceReader:
         """Mean speed of the lips ``(n,)``, nan after a hole of more than a quarter of a second."""
         lips = face[:, _MOTION_POINTS, :2] - face[:, [2], :2]
         if self._last_lips is None:
-            before_s, before = np.concatenate([[-np.inf], times_s[:-1]]), np.concatenate([lips[:1], lips[:-1]])
+            before_s, before = (
+                np.concatenate([[-np.inf], times_s[:-1]]),
+                np.concatenate([lips[:1], lips[:-1]]),
+            )
         else:
             last_s, last = self._last_lips
-            before_s, before = np.concatenate([[last_s], times_s[:-1]]), np.concatenate([last[None], lips[:-1]])
+            before_s, before = (
+                np.concatenate([[last_s], times_s[:-1]]),
+                np.concatenate([last[None], lips[:-1]]),
+            )
         self._last_lips = (float(times_s[-1]), lips[-1])
         step_s = times_s - before_s
         moved = np.linalg.norm(lips - before, axis=2).mean(axis=1)
@@ -207,14 +243,21 @@ class FaceReader:
         self._clock.close()
         times_s, codes = clock[:, 0].copy(), clock[:, 1].astype(np.uint8)
         valid = codes == 0
-        eyes = np.stack([values[:, _COLUMN["eye_opening_left"]], values[:, _COLUMN["eye_opening_right"]]], axis=1)
-        rows, blinks = find_blinks(times_s, np.where(valid, eyes.mean(axis=1), np.nan), self.settings.blinks)
+        eyes = np.stack(
+            [values[:, _COLUMN["eye_opening_left"]], values[:, _COLUMN["eye_opening_right"]]],
+            axis=1,
+        )
+        rows, blinks = find_blinks(
+            times_s, np.where(valid, eyes.mean(axis=1), np.nan), self.settings.blinks
+        )
         values = self._with_blinks(values, rows)
         track = Track(values, times_s, valid, NAMES, UNITS, _REASONS, codes)
         landmarks = None
         if self._landmarks is not None:
             points = self._landmarks.read()
-            landmarks = Track(points, times_s, np.isfinite(points[:, 0, 0]), reasons=_REASONS, reason_code=codes)
+            landmarks = Track(
+                points, times_s, np.isfinite(points[:, 0, 0]), reasons=_REASONS, reason_code=codes
+            )
         summary = self._summary(track, [asdict(b) for b in blinks])
         return FaceResult(track, summary, landmarks)
 
@@ -238,10 +281,17 @@ class FaceReader:
         status = "ok" if n_valid else ("not measurable" if n_seen else NO_FACE)
         dropped = {reason: int(c) for reason, c in zip(_REASONS[1:], counts[1:], strict=True) if c}
         if status == "not measurable":
-            why = f"a face was seen in {n_seen} of {n} frames, but never well enough: {', '.join(dropped)}"
+            why = (
+                f"a face was seen in {n_seen} of {n} frames, but never well enough: "
+                f"{', '.join(dropped)}"
+            )
         else:
             why = "" if n_valid else f"no face in any of {n} frames"
-        measured_s = float(np.sum(np.clip(np.diff(track.times_s), 0, 0.25)[track.valid[1:]])) if n > 1 else 0.0
+        measured_s = (
+            float(np.sum(np.clip(np.diff(track.times_s), 0, 0.25)[track.valid[1:]]))
+            if n > 1
+            else 0.0
+        )
         return {
             "status": status,
             "reason": why,
@@ -263,22 +313,27 @@ class FaceReader:
 def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
     """Each measure less the person's neutral, and the name of that neutral.
 
-    The neutral is the median over the valid rows of the neutral clip's track when one is given, else of the track
-    itself. Head and gaze angles are relative too (the person's usual way to sit and look is 0); quality columns,
-    ``blink`` and ``mouth_motion`` have no neutral and stay raw. Measures that the neutral lacks become nan.
+    The neutral is the median over the valid rows of the neutral clip's track when one is given,
+    else of the track itself. Head and gaze angles are relative too (the person's usual way to sit
+    and look is 0); quality columns, ``blink`` and ``mouth_motion`` have no neutral and stay raw.
+    Measures that the neutral lacks become nan.
 
-    Raises:
-        BadInput: the neutral clip has other columns, or fewer than ten valid rows: it was asked for, and is not
+    Raises: BadInput: the neutral clip has other columns, or fewer than ten valid rows: it was asked
+        for, and is not
             silently replaced.
     """
     name = "the recording's own median" if neutral is None else "neutral clip"
     source = track if neutral is None else neutral
     if source.names != track.names:
-        raise BadInput("the neutral clip's face track has other columns than the recording's; describe both anew")
+        raise BadInput(
+            "the neutral clip's face track has other columns than the recording's; describe both "
+            "anew"
+        )
     n_valid = int(source.valid.sum())
     if neutral is not None and n_valid < _MIN_NEUTRAL_ROWS:
         raise BadInput(
-            f"expected at least {_MIN_NEUTRAL_ROWS} measurable frames in the neutral clip, got {n_valid}; "
+            f"expected at least {_MIN_NEUTRAL_ROWS} measurable frames in the neutral clip, got "
+            f"{n_valid}; "
             "record it anew, or leave it out"
         )
     values = np.array(track.values, np.float32)

@@ -1,7 +1,8 @@
-"""The landmark back ends: MediaPipe's bundled FaceMesh, or a FaceLandmarker task file given by path.
+"""The landmark back ends: MediaPipe's bundled FaceMesh, or a FaceLandmarker task file given by
+path.
 
-FaceMesh alone loses faces below about a quarter of the usual size. For those, the full-range detector finds a box, and
-FaceMesh reads an enlarged crop of it.
+FaceMesh alone loses faces below about a quarter of the usual size. For those, the full-range
+detector finds a box, and FaceMesh reads an enlarged crop of it.
 """
 
 from __future__ import annotations
@@ -24,21 +25,33 @@ from twomind.features.face.head import N_LANDMARKS
 _COUNT_PX = 480  # pictures are thinned to at least this width before faces are counted
 _BYTES = 17  # of one landmark with x, y, z on the wire: tag, length, three tagged float32
 _CROP_PX = 320
-_PARTS = ("_graph", "_graph_outputs", "_input_stream_type_info", "_make_packet", "_simulated_timestamp")
+_PARTS = (
+    "_graph",
+    "_graph_outputs",
+    "_input_stream_type_info",
+    "_make_packet",
+    "_simulated_timestamp",
+)
 _STEP_US = 33333  # what FaceMesh.process counts per frame
 
 
 class FaceFinder(Protocol):
-    """What the tracker needs of a back end. All faces are landmarks ``(478, 3)`` in pixels of the whole picture."""
+    """What the tracker needs of a back end. All faces are landmarks ``(478, 3)`` in pixels of the
+    whole picture.
+    """
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         """The face that is being followed, or the clearest one."""
 
     def prepare(self, rgb: np.ndarray) -> None:
-        """Make ready for ``ahead`` with this very picture, while the back end works on another; may do nothing."""
+        """Make ready for ``ahead`` with this very picture, while the back end works on another; may
+        do nothing.
+        """
 
     def ahead(self, rgb: np.ndarray) -> None:
-        """Begin what ``one`` will be asked next, with the picture that was prepared; may do nothing."""
+        """Begin what ``one`` will be asked next, with the picture that was prepared; may do
+        nothing.
+        """
 
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
         """All faces."""
@@ -67,7 +80,8 @@ def import_mediapipe() -> ModuleType:
         raise MissingExtra("face", "tracking a face") from error
     except ImportError as error:  # installed, but a system library such as libGL is absent
         raise MissingExtra(
-            "face", f"mediapipe cannot start ({error}; on Debian: libgl1 libglib2.0-0); tracking a face"
+            "face",
+            f"mediapipe cannot start ({error}; on Debian: libgl1 libglib2.0-0); tracking a face",
         ) from error
     return mediapipe
 
@@ -83,7 +97,9 @@ class _Later(ModuleType):
 
 @contextlib.contextmanager
 def _pyplot_later() -> Iterator[None]:
-    """MediaPipe imports pyplot for a drawing helper that nobody here calls: most of a second at every start."""
+    """MediaPipe imports pyplot for a drawing helper that nobody here calls: most of a second at
+    every start.
+    """
     names = ("matplotlib", "matplotlib.pyplot")
     if any(name in sys.modules for name in names):
         yield
@@ -101,7 +117,9 @@ def _pyplot_later() -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence what native code writes to the error stream while a graph starts; Python's own messages pass."""
+    """Silence what native code writes to the error stream while a graph starts; Python's own
+    messages pass.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -132,9 +150,9 @@ def box_of(landmarks_px: np.ndarray) -> np.ndarray:
 def pack(mesh: Any, rgb: np.ndarray) -> Any:
     """A copy of the picture as a FaceMesh takes it: for :func:`send`, now or later.
 
-    ``FaceMesh.process`` waits, and makes a named-tuple class anew for every frame, a tenth of the whole cost of
-    tracking. The parts it is made of are private to MediaPipe, whose version is pinned; where one is absent, there is
-    no packet, but None.
+    ``FaceMesh.process`` waits, and makes a named-tuple class anew for every frame, a tenth of the
+    whole cost of tracking. The parts it is made of are private to MediaPipe, whose version is
+    pinned; where one is absent, there is no packet, but None.
     """
     if not all(hasattr(mesh, name) for name in _PARTS):
         return None
@@ -186,7 +204,8 @@ class MeshFinder:
             with quiet():
                 if name in ("near", "far"):
                     graph = solutions.face_detection.FaceDetection(
-                        min_detection_confidence=0.65 if name == "near" else 0.5, model_selection=int(name == "far")
+                        min_detection_confidence=0.65 if name == "near" else 0.5,
+                        model_selection=int(name == "far"),
                     )
                 else:
                     graph = solutions.face_mesh.FaceMesh(
@@ -218,9 +237,13 @@ class MeshFinder:
             faces = self._faces("one", rgb)
         else:
             if self._sent is not rgb:
-                raise RuntimeError("the picture that was sent ahead is not the one that is asked for")
+                raise RuntimeError(
+                    "the picture that was sent ahead is not the one that is asked for"
+                )
             self._sent = None
-            faces = [to_pixels(face, rgb.shape[1], rgb.shape[0]) for face in collect(self._graph("one"))]
+            faces = [
+                to_pixels(face, rgb.shape[1], rgb.shape[0]) for face in collect(self._graph("one"))
+            ]
         return faces[0] if faces else None
 
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
@@ -245,7 +268,14 @@ class MeshFinder:
         found = self._graph(name).process(np.ascontiguousarray(rgb)).detections or ()
         boxes = [d.location_data.relative_bounding_box for d in found]
         return [
-            np.array([b.xmin * width, b.ymin * height, (b.xmin + b.width) * width, (b.ymin + b.height) * height])
+            np.array(
+                [
+                    b.xmin * width,
+                    b.ymin * height,
+                    (b.xmin + b.width) * width,
+                    (b.ymin + b.height) * height,
+                ]
+            )
             for b in boxes
         ]
 
@@ -266,29 +296,39 @@ class MeshFinder:
 
 
 class LandmarkerFinder(MeshFinder):
-    """MediaPipe's FaceLandmarker from a ``.task`` file, for all faces at once; the small-face path is the same."""
+    """MediaPipe's FaceLandmarker from a ``.task`` file, for all faces at once; the small-face path
+    is the same.
+    """
 
     def __init__(self, path: Path, max_people: int = 4) -> None:
         super().__init__(max_people)
         if not path.is_file():
             raise MissingWeights(
-                f"expected a FaceLandmarker file at {path}, but there is none; get face_landmarker.task from "
-                "MediaPipe's model page and give its path, or use the back end 'mesh', whose models come with mediapipe"
+                f"expected a FaceLandmarker file at {path}, but there is none; get "
+                "face_landmarker.task from "
+                "MediaPipe's model page and give its path, or use the back end 'mesh', whose "
+                "models "
+                "come with mediapipe"
             )
         vision = self._mediapipe.tasks.vision
         options = vision.FaceLandmarkerOptions(
-            base_options=self._mediapipe.tasks.BaseOptions(model_asset_path=str(path)), num_faces=max_people
+            base_options=self._mediapipe.tasks.BaseOptions(model_asset_path=str(path)),
+            num_faces=max_people,
         )
         try:
             with quiet():
                 self._landmarker = vision.FaceLandmarker.create_from_options(options)
         except (RuntimeError, ValueError, FileNotFoundError) as error:
-            raise MissingWeights(f"{path} is not a usable FaceLandmarker task file: {error}") from error
+            raise MissingWeights(
+                f"{path} is not a usable FaceLandmarker task file: {error}"
+            ) from error
 
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
         mediapipe = self._mediapipe
         height, width = rgb.shape[:2]
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        picture = mediapipe.Image(
+            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb)
+        )
         scale = np.array([width, height, width], np.float32)
         found = self._landmarker.detect(picture).face_landmarks
         faces = [np.array([(p.x, p.y, p.z) for p in face], np.float32) * scale for face in found]
@@ -302,7 +342,11 @@ class LandmarkerFinder(MeshFinder):
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         faces = self.several(rgb)
-        return max(faces, key=lambda f: float(np.prod(box_of(f)[2:] - box_of(f)[:2]))) if faces else None
+        return (
+            max(faces, key=lambda f: float(np.prod(box_of(f)[2:] - box_of(f)[:2])))
+            if faces
+            else None
+        )
 
     def close(self) -> None:
         super().close()
@@ -322,7 +366,8 @@ def open_finder(backend: str, landmarker_path: str | None, max_people: int) -> F
     if backend == "landmarker":
         if not landmarker_path:
             raise MissingWeights(
-                "the back end 'landmarker' needs the path of a face_landmarker.task file; none was given"
+                "the back end 'landmarker' needs the path of a face_landmarker.task file; none was "
+                "given"
             )
         return LandmarkerFinder(Path(landmarker_path), max_people)
     raise BadInput(f"expected the face back end 'mesh' or 'landmarker', got {backend!r}")

@@ -1,7 +1,8 @@
 """Pitch by autocorrelation with a Viterbi search over candidates.
 
-The normalised autocorrelation of a windowed frame is divided by that of the window, so that the height of its peaks is
-the share of periodic energy (Boersma 1993, *Accurate short-term analysis of the fundamental frequency*, IFA Proc. 17).
+The normalised autocorrelation of a windowed frame is divided by that of the window, so that the
+height of its peaks is the share of periodic energy (Boersma 1993, *Accurate short-term analysis of
+the fundamental frequency*, IFA Proc. 17).
 """
 
 from __future__ import annotations
@@ -36,8 +37,12 @@ class PitchSettings:
     switch_cost: float = 0.2
 
 
-def track_pitch(sound: Sound, settings: PitchSettings | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Pitch ``(T,)`` in Hz, nan where unvoiced, and the periodic share of the energy ``(T,)`` in [0, 1], per row."""
+def track_pitch(
+    sound: Sound, settings: PitchSettings | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pitch ``(T,)`` in Hz, nan where unvoiced, and the periodic share of the energy ``(T,)`` in
+    [0, 1], per row.
+    """
     settings = settings or PitchSettings()
     total = n_rows(sound)
     pitch_hz = np.full(total, np.nan, np.float32)
@@ -56,15 +61,20 @@ def track_pitch(sound: Sound, settings: PitchSettings | None = None) -> tuple[np
 def _candidates(
     sound: Sound, first: int, last: int, settings: PitchSettings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per row: frequencies and strengths ``(T, 1 + K)`` (entry 0 is "unvoiced", nan) and the level in dB ``(T,)``."""
+    """Per row: frequencies and strengths ``(T, 1 + K)`` (entry 0 is "unvoiced", nan) and the level
+    in dB ``(T,)``.
+    """
     rate = sound.sample_rate_hz
     length = int(3 * rate / settings.floor_hz)
     lags = np.arange(int(rate / settings.ceiling_hz) - 1, int(rate / settings.floor_hz) + 3)
     n_fft = 1 << int(np.ceil(np.log2(length + lags[-1] + 1)))
     hann = np.hanning(length + 2)[1:-1].astype(np.float32)
-    own = np.fft.irfft(np.abs(np.fft.rfft(hann, n_fft)) ** 2)[lags[0] : lags[-1] + 1] / float(hann @ hann)
+    own = np.fft.irfft(np.abs(np.fft.rfft(hann, n_fft)) ** 2)[lags[0] : lags[-1] + 1] / float(
+        hann @ hann
+    )
 
-    # Mains hum at 50 Hz goes before the window is cut: in so short a window it would spread up to 90 Hz.
+    # Mains hum at 50 Hz goes before the window is cut: in so short a window it would spread up to
+    # 90 Hz.
     from scipy.signal import butter, sosfiltfilt
 
     sos = butter(4, 1.1 * settings.floor_hz, "highpass", fs=rate, output="sos")
@@ -91,11 +101,15 @@ def _candidates(
     return np.hstack([unvoiced[0], freqs]), np.hstack([unvoiced[1], strengths]), level
 
 
-def _scores(freqs: np.ndarray, strengths: np.ndarray, level: np.ndarray, settings: PitchSettings) -> np.ndarray:
+def _scores(
+    freqs: np.ndarray, strengths: np.ndarray, level: np.ndarray, settings: PitchSettings
+) -> np.ndarray:
     """How good each candidate is on its own ``(T, 1 + K)``."""
     with np.errstate(invalid="ignore"):
         scores = strengths + settings.octave_cost * np.log2(freqs / settings.floor_hz)
-    too_quiet = np.clip((np.percentile(level, 90) - settings.silence_db - level) / 10, 0, 1) + (level < -100)
+    too_quiet = np.clip((np.percentile(level, 90) - settings.silence_db - level) / 10, 0, 1) + (
+        level < -100
+    )
     scores[:, 0] = settings.voicing + too_quiet
     return np.where(np.isfinite(scores), scores, -1e3)
 

@@ -1,9 +1,11 @@
-"""When somebody speaks: by the energy over an adaptive noise floor, or (extra ``speech``) with silero's veto.
+"""When somebody speaks: by the energy over an adaptive noise floor, or (extra ``speech``) with
+silero's veto.
 
-Measured on espeak sentences with known gaps, two voices: every pause found from a silent room to white or pink noise
-10 dB under the speech, edges within 25 ms in quiet, 50 ms at 30 dB, 100 ms at 10 dB (soft ends of words drown).
-Silero's own edges were up to 210 ms off at 5 dB, and it does not hold the built-in drawn voice for speech; so it is a
-veto, by wish. Both take other people's voices for speech.
+Measured on espeak sentences with known gaps, two voices: every pause found from a silent room to
+white or pink noise 10 dB under the speech, edges within 25 ms in quiet, 50 ms at 30 dB, 100 ms at
+10 dB (soft ends of words drown). Silero's own edges were up to 210 ms off at 5 dB, and it does not
+hold the built-in drawn voice for speech; so it is a veto, by wish. Both take other people's voices
+for speech.
 """
 
 from __future__ import annotations
@@ -16,7 +18,16 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.features.voice.speech_rows import HOP_S, Sound, blocks, decibels, gap_rows, n_rows, runs, windows
+from twomind.features.voice.speech_rows import (
+    HOP_S,
+    Sound,
+    blocks,
+    decibels,
+    gap_rows,
+    n_rows,
+    runs,
+    windows,
+)
 
 _EDGES_HZ = (100, 300, 600, 1000, 1500, 2200, 3200, 4600, 7000)
 _WINDOW_S = 0.025
@@ -29,12 +40,13 @@ _SILERO_HZ, _SILERO_CHUNK, _SILERO_CONTEXT = 16000, 512, 64
 class ActivitySettings:
     """What counts as speech."""
 
-    #: Rise over the noise floor in dB, mean of the three bands that rise most, at which speech is certain.
+    #: Rise over the noise floor in dB, mean of the three bands that rise most, at which speech is
+    #: certain.
     enter_db: float = 8.0
     #: Rise in dB down to which speech that is certain somewhere lasts, however long.
     leave_db: float = 5.0
-    #: Rise in dB down to which its beginning and end reach out, and how far, in seconds: noise that has grown by a
-    #: little must not fill a pause.
+    #: Rise in dB down to which its beginning and end reach out, and how far, in seconds: noise that
+    #: has grown by a little must not fill a pause.
     edge_db: float = 3.0
     edge_s: float = 0.05
     #: The noise floor is the lowest level within this many seconds on both sides.
@@ -43,14 +55,16 @@ class ActivitySettings:
     range_db: float = 53.0
     #: Interruptions shorter than this, in seconds, belong to speech (the closure of a plosive).
     fill_s: float = 0.15
-    #: Sounds without a voiced part farther than this, in seconds, from voiced speech are not speech (breath, click).
+    #: Sounds without a voiced part farther than this, in seconds, from voiced speech are not speech
+    #: (breath, click).
     unvoiced_reach_s: float = 0.09
     #: Voiced stretches shorter than this, in seconds, are not speech.
     min_speech_s: float = 0.06
     #: Silero's probability at which speech begins, and down to which it lasts.
     silero_enter: float = 0.5
     silero_leave: float = 0.35
-    #: Silero says in which stretches there is speech; the edges, from the energy, may lie this far, in seconds, out.
+    #: Silero says in which stretches there is speech; the edges, from the energy, may lie this far,
+    #: in seconds, out.
     silero_edge_s: float = 0.1
 
 
@@ -69,13 +83,19 @@ def choose_detector(wish: str, sample_rate_hz: int) -> str:
         if _silero_file() is None:
             raise MissingExtra("speech", "voice activity detection by silero")
         if sample_rate_hz != _SILERO_HZ:
-            raise BadInput(f"voice activity by silero: expected sound at {_SILERO_HZ} Hz, got {sample_rate_hz} Hz")
+            raise BadInput(
+                f"voice activity by silero: expected sound at {_SILERO_HZ} Hz, got "
+                f"{sample_rate_hz} "
+                "Hz"
+            )
         return wish
     return "silero" if _silero_file() is not None and sample_rate_hz == _SILERO_HZ else "energy"
 
 
 def band_levels(sound: Sound) -> np.ndarray:
-    """Level ``(T, B)`` float32 in dBFS of the bands between 100 Hz and 7 kHz (less where the sample rate is low)."""
+    """Level ``(T, B)`` float32 in dBFS of the bands between 100 Hz and 7 kHz (less where the sample
+    rate is low).
+    """
     rate, total = sound.sample_rate_hz, n_rows(sound)
     length = int(_WINDOW_S * rate)
     n_fft = 1 << int(np.ceil(np.log2(length)))
@@ -91,10 +111,14 @@ def band_levels(sound: Sound) -> np.ndarray:
     return levels
 
 
-def noise_floor(levels: np.ndarray, missing: np.ndarray, voiced: np.ndarray, settings: ActivitySettings) -> np.ndarray:
-    """Level ``(T, B)`` in dB of the steady noise in every band: the quietest of the neighbouring seconds.
+def noise_floor(
+    levels: np.ndarray, missing: np.ndarray, voiced: np.ndarray, settings: ActivitySettings
+) -> np.ndarray:
+    """Level ``(T, B)`` in dB of the steady noise in every band: the quietest of the neighbouring
+    seconds.
 
-    Gaps (``missing (T,)``) say nothing about it, nor do loud ``voiced (T,)`` rows; quiet ones may be mains hum.
+    Gaps (``missing (T,)``) say nothing about it, nor do loud ``voiced (T,)`` rows; quiet ones may
+    be mains hum.
     """
     loudest = levels.max(axis=1)
     ignore = missing | (voiced & (loudest > np.percentile(loudest[~missing], [5, 95]).mean()))
@@ -123,14 +147,20 @@ def noise_floor(levels: np.ndarray, missing: np.ndarray, voiced: np.ndarray, set
 def find_speech(
     sound: Sound, levels: np.ndarray, voiced: np.ndarray, detector: str, settings: ActivitySettings
 ) -> np.ndarray:
-    """Rows ``(T,)`` in which somebody speaks, from :func:`band_levels` and the voiced rows of the pitch tracker."""
+    """Rows ``(T,)`` in which somebody speaks, from :func:`band_levels` and the voiced rows of the
+    pitch tracker.
+    """
     missing = gap_rows(sound, len(levels))
-    # Smoothed before the bands are ranked: the highest of eight noisy numbers is high also where nobody speaks.
+    # Smoothed before the bands are ranked: the highest of eight noisy numbers is high also where
+    # nobody speaks.
     from scipy.ndimage import uniform_filter1d
 
     rise = uniform_filter1d(levels, 3, axis=0) - noise_floor(levels, missing, voiced, settings)
     rise = np.sort(rise, axis=1)[:, -3:].mean(1)
-    active = _reach_out(_hysteresis(rise, settings.enter_db, settings.leave_db), rise, settings) & ~missing
+    active = (
+        _reach_out(_hysteresis(rise, settings.enter_db, settings.leave_db), rise, settings)
+        & ~missing
+    )
     if detector == "silero":
         active = _agree(active, _silero_speech(sound, len(levels), settings), settings)
     active = _voiced_only(active, voiced, settings)
@@ -162,7 +192,8 @@ def _voiced_only(active: np.ndarray, voiced: np.ndarray, settings: ActivitySetti
     """Active stretches with a voiced part, and those that stand close to one."""
     spans = runs(active)
     has_voice = [
-        (voiced[a:b].sum() * HOP_S) >= settings.min_speech_s / 2 and (b - a) * HOP_S >= settings.min_speech_s
+        (voiced[a:b].sum() * HOP_S) >= settings.min_speech_s / 2
+        and (b - a) * HOP_S >= settings.min_speech_s
         for a, b in spans
     ]
     out = np.zeros(len(active), bool)
@@ -174,11 +205,14 @@ def _voiced_only(active: np.ndarray, voiced: np.ndarray, settings: ActivitySetti
     return out
 
 
-# --- silero ----------------------------------------------------------------------------------------------------------
+# --- silero
+# ----------------------------------------------------------------------------------------------------------
 
 
 def _silero_file() -> Path | None:
-    """The network that lies in faster-whisper's wheel, found without importing it; None when it cannot be run."""
+    """The network that lies in faster-whisper's wheel, found without importing it; None when it
+    cannot be run.
+    """
     if importlib.util.find_spec("onnxruntime") is None:
         return None
     spec = importlib.util.find_spec("faster_whisper")
@@ -193,7 +227,9 @@ def _silero_session() -> Any:
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(str(_silero_file()), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        str(_silero_file()), options, providers=["CPUExecutionProvider"]
+    )
 
 
 def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> np.ndarray:
@@ -210,7 +246,9 @@ def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> np.n
         piece[: len(given)] = given
         chunks = piece.reshape(-1, _SILERO_CHUNK)
         before = np.vstack([tail[None], chunks[:-1, -_SILERO_CONTEXT:]])
-        out, state["h"], state["c"] = session.run(None, {"input": np.hstack([before, chunks]), **state})
+        out, state["h"], state["c"] = session.run(
+            None, {"input": np.hstack([before, chunks]), **state}
+        )
         probability[first:last] = np.asarray(out).reshape(-1)
         tail = chunks[-1, -_SILERO_CONTEXT:]
     speech = _hysteresis(probability, settings.silero_enter, settings.silero_leave)
@@ -219,7 +257,9 @@ def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> np.n
 
 
 def _agree(active: np.ndarray, coarse: np.ndarray, settings: ActivitySettings) -> np.ndarray:
-    """Silero says in which stretches there is speech, the energy where in them (and just beyond) it begins and ends."""
+    """Silero says in which stretches there is speech, the energy where in them (and just beyond) it
+    begins and ends.
+    """
     reach = round(settings.silero_edge_s / HOP_S)
     wide = np.zeros_like(coarse)
     for a, b in runs(coarse):

@@ -1,7 +1,8 @@
 """Syllable nuclei: peaks of the loudness of vowels, voiced, with a dip between them.
 
-After de Jong & Wempe 2009, *Praat script to detect syllable nuclei and measure speech rate automatically*, Behavior
-Research Methods 41(2); here on the energy between 300 and 3200 Hz, so that neither hum nor hiss makes a peak.
+After de Jong & Wempe 2009, *Praat script to detect syllable nuclei and measure speech rate
+automatically*, Behavior Research Methods 41(2); here on the energy between 300 and 3200 Hz, so that
+neither hum nor hiss makes a peak.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ class SyllableSettings:
 
 
 def find_syllables(
-    levels: np.ndarray, speech: np.ndarray, voiced: np.ndarray, settings: SyllableSettings | None = None
+    levels: np.ndarray,
+    speech: np.ndarray,
+    voiced: np.ndarray,
+    settings: SyllableSettings | None = None,
 ) -> np.ndarray:
-    """Rows ``(T,)`` that are a syllable's nucleus, from band levels ``(T, B)``, speech and voiced rows ``(T,)``."""
+    """Rows ``(T,)`` that are a syllable's nucleus, from band levels ``(T, B)``, speech and voiced
+    rows ``(T,)``.
+    """
     settings = settings or SyllableSettings()
     out = np.zeros(len(speech), bool)
     if not speech.any():
@@ -43,7 +49,9 @@ def find_syllables(
 
     loudness = gaussian_filter1d(loudness, settings.smooth_s / HOP_S, truncate=3)
     least = np.percentile(loudness[speech], 95) - settings.range_db
-    peaks, _ = find_peaks(loudness, height=least, prominence=settings.dip_db, distance=settings.distance_s / HOP_S)
+    peaks, _ = find_peaks(
+        loudness, height=least, prominence=settings.dip_db, distance=settings.distance_s / HOP_S
+    )
     near_voice = maximum_filter1d(voiced.astype(np.int8), 3).astype(bool)
     out[peaks[speech[peaks] & near_voice[peaks]]] = True
     return out

@@ -1,4 +1,6 @@
-"""A waveform cut into 10-ms rows, in blocks of fixed position: memory stays flat, and results do not depend on it."""
+"""A waveform cut into 10-ms rows, in blocks of fixed position: memory stays flat, and results do
+not depend on it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,18 @@ from typing import Protocol
 
 import numpy as np
 
-#: One row of every voice measure. Row ``k`` covers ``start_s + [k, k + 1) * HOP_S``; windows are centred on its middle.
+#: One row of every voice measure. Row ``k`` covers ``start_s + [k, k + 1) * HOP_S``; windows are
+#: centred on its middle.
 HOP_S = 0.01
-#: Rows computed at a time. Part of the result's definition only for the pitch tracker, which settles each block alone.
+#: Rows computed at a time. Part of the result's definition only for the pitch tracker, which
+#: settles each block alone.
 BLOCK_ROWS = 2000
 
 
 class Sound(Protocol):
-    """What the voice measures need of ``media.stream.Waveform``: ``values (n,)`` may be a memory map."""
+    """What the voice measures need of ``media.stream.Waveform``: ``values (n,)`` may be a memory
+    map.
+    """
 
     @property
     def values(self) -> np.ndarray: ...
@@ -45,7 +51,8 @@ def windows(
     prepare: Callable[[np.ndarray], np.ndarray] | None = None,
     margin: int = 0,
 ) -> np.ndarray:
-    """Windows ``(last - first, length)`` float32 centred on the middles of the rows; zeros beyond the ends.
+    """Windows ``(last - first, length)`` float32 centred on the middles of the rows; zeros beyond
+    the ends.
 
     ``prepare`` filters the samples first and is given ``margin`` more of them on both sides.
     """
@@ -54,7 +61,9 @@ def windows(
     lo, hi = starts[0] - margin, starts[-1] + length + margin
     piece = np.zeros(hi - lo, np.float32)
     inside = slice(max(lo, 0), min(hi, len(sound.values)))
-    piece[inside.start - lo : inside.start - lo + max(0, inside.stop - inside.start)] = sound.values[inside]
+    piece[inside.start - lo : inside.start - lo + max(0, inside.stop - inside.start)] = (
+        sound.values[inside]
+    )
     if prepare is not None:
         piece = prepare(piece).astype(np.float32)
     return np.lib.stride_tricks.sliding_window_view(piece, length)[starts - lo]

@@ -1,6 +1,8 @@
-"""Voice: speech activity, pauses, pitch, energy and speech rate on a 10-ms clock. numpy and scipy only.
+"""Voice: speech activity, pauses, pitch, energy and speech rate on a 10-ms clock. numpy and scipy
+only.
 
-Accuracy: ``tests/features/test_voice.py``; speed: ``benchmarks/voice.py``. Not measured: real voices in real rooms.
+Accuracy: ``tests/features/test_voice.py``; speed: ``benchmarks/voice.py``. Not measured: real
+voices in real rooms.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ from twomind.features.voice.speech_activity import (
     noise_floor,
 )
 from twomind.features.voice.speech_rate import SyllableSettings, find_syllables
-from twomind.features.voice.speech_rows import HOP_S, Sound, blocks, decibels, gap_rows, n_rows, runs, windows
+from twomind.features.voice.speech_rows import (
+    HOP_S,
+    Sound,
+    blocks,
+    decibels,
+    gap_rows,
+    n_rows,
+    runs,
+    windows,
+)
 from twomind.types import Track
 
 NAMES = ("speech", "pitch", "energy", "syllable")
@@ -60,8 +71,9 @@ SUMMARY = {
 class VoiceSettings:
     """How the voice is measured."""
 
-    #: Voice activity: "energy" (the same on every machine), "silero" (with the extra speech), or "auto" (silero where
-    #: it is installed). Silero only vetoes what is no speech; the edges are the energy's in both.
+    #: Voice activity: "energy" (the same on every machine), "silero" (with the extra speech), or
+    #: "auto" (silero where it is installed). Silero only vetoes what is no speech; the edges are
+    #: the energy's in both.
     vad: str = "energy"
     #: Shortest silence between speech that is a pause, in seconds.
     min_pause_s: float = 0.25
@@ -87,10 +99,12 @@ class VoiceSettings:
 
 @dataclass(frozen=True)
 class VoiceResult:
-    """``track`` has one row per 10 ms with the columns :data:`NAMES`; ``pauses`` are spans in seconds.
+    """``track`` has one row per 10 ms with the columns :data:`NAMES`; ``pauses`` are spans in
+    seconds.
 
-    A row covers the 10 ms from its time on. ``energy`` is the RMS of 25 ms, full scale = 0 dBFS. ``summary`` has the
-    measures of :data:`SUMMARY`, ``vad`` (which detector ran), ``status``, ``reason``, ``not_measured`` and ``remarks``.
+    A row covers the 10 ms from its time on. ``energy`` is the RMS of 25 ms, full scale = 0 dBFS.
+    ``summary`` has the measures of :data:`SUMMARY`, ``vad`` (which detector ran), ``status``,
+    ``reason``, ``not_measured`` and ``remarks``.
     """
 
     track: Track
@@ -99,10 +113,12 @@ class VoiceResult:
 
 
 def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> VoiceResult:
-    """Measure the voice of a waveform (:class:`twomind.media.stream.Waveform`; its samples may be a memory map).
+    """Measure the voice of a waveform (:class:`twomind.media.stream.Waveform`; its samples may be a
+    memory map).
 
-    Works in blocks of fixed position, so memory does not grow with the samples and the result does not depend on how
-    they arrived. Without sound, in silence or far too quiet, every number is nan and the reason is given.
+    Works in blocks of fixed position, so memory does not grow with the samples and the result does
+    not depend on how they arrived. Without sound, in silence or far too quiet, every number is nan
+    and the reason is given.
 
     Raises:
         BadInput, MissingExtra: see :func:`twomind.features.voice.speech_activity.choose_detector`.
@@ -117,7 +133,9 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     loud = float(np.percentile(energy[~missing], 95)) if not missing.all() else -120.0
     if loud < settings.min_level_dbfs:
         reason = "silent" if loud <= -100 else f"too quiet: its loud parts reach {loud:.0f} dBFS"
-        return _nothing(waveform, total, "the sound is " + reason, detector, 2 if loud <= -100 else 3)
+        return _nothing(
+            waveform, total, "the sound is " + reason, detector, 2 if loud <= -100 else 3
+        )
 
     pitch_hz, _ = track_pitch(waveform, settings.pitch)
     levels = band_levels(waveform)
@@ -162,7 +180,9 @@ def _energy(sound: Sound, settings: VoiceSettings) -> tuple[np.ndarray, np.ndarr
 def _pauses(
     speech: np.ndarray, missing: np.ndarray, start_s: float, settings: VoiceSettings
 ) -> tuple[tuple[float, float], ...]:
-    """Silences between speech. One that touches a gap of the recording may hide speech, and is none."""
+    """Silences between speech. One that touches a gap of the recording may hide speech, and is
+    none.
+    """
     found = []
     for a, b in runs(~speech):
         between = a > 0 and b < len(speech) and not missing[a:b].any()
@@ -191,7 +211,12 @@ def _summary(
         found_none = {"speech_s": 0.0, "speech_share": 0.0}
         for name in found_none:
             del measures[name]
-        ends = {"status": "not_measured", "reason": "no speech was found", "not_measured": measures, "remarks": remarks}
+        ends = {
+            "status": "not_measured",
+            "reason": "no speech was found",
+            "not_measured": measures,
+            "remarks": remarks,
+        }
         return {**out, **found_none, **ends}
 
     first, last = int(np.flatnonzero(speech)[0]), int(np.flatnonzero(speech)[-1]) + 1
@@ -224,7 +249,9 @@ def _summary(
 
 def _db_sum(levels: np.ndarray) -> float:
     """Mean over rows of the power of all bands, in dB."""
-    return float(decibels(np.mean(np.sum(10 ** (levels / 10), axis=1)))) if len(levels) else math.nan
+    return (
+        float(decibels(np.mean(np.sum(10 ** (levels / 10), axis=1)))) if len(levels) else math.nan
+    )
 
 
 def _snr_db(levels: np.ndarray, floor: np.ndarray) -> float:
@@ -233,7 +260,9 @@ def _snr_db(levels: np.ndarray, floor: np.ndarray) -> float:
     return float(decibels(np.array(max(signal - noise, 1e-12) / noise)))
 
 
-def _pitch_measures(pitch_hz: np.ndarray, why: dict[str, str], settings: VoiceSettings) -> dict[str, float]:
+def _pitch_measures(
+    pitch_hz: np.ndarray, why: dict[str, str], settings: VoiceSettings
+) -> dict[str, float]:
     heard = pitch_hz[np.isfinite(pitch_hz)]
     out = {"voiced_share": len(heard) / len(pitch_hz)}
     names = ("pitch_median_hz", "pitch_sd_st", "pitch_range_st")
@@ -243,7 +272,9 @@ def _pitch_measures(pitch_hz: np.ndarray, why: dict[str, str], settings: VoiceSe
     median_hz = float(np.median(heard))
     semitones = 12 * np.log2(heard / median_hz)
     low, high = np.percentile(semitones, [5, 95])
-    return out | dict(zip(names, (median_hz, float(semitones.std()), float(high - low)), strict=True))
+    return out | dict(
+        zip(names, (median_hz, float(semitones.std()), float(high - low)), strict=True)
+    )
 
 
 def _energy_measures(
@@ -257,7 +288,9 @@ def _energy_measures(
     return dict(zip(names, (float(np.median(heard)), float(heard.std())), strict=True))
 
 
-def _rates(n: int, spoken_s: float, span_s: float, why: dict[str, str], settings: VoiceSettings) -> dict[str, float]:
+def _rates(
+    n: int, spoken_s: float, span_s: float, why: dict[str, str], settings: VoiceSettings
+) -> dict[str, float]:
     names = ("speech_rate_per_s", "articulation_rate_per_s")
     if spoken_s < settings.min_rate_s:
         why |= dict.fromkeys(names, f"less than {settings.min_rate_s} s of speech")
@@ -265,20 +298,28 @@ def _rates(n: int, spoken_s: float, span_s: float, why: dict[str, str], settings
     return {"n_syllables": n} | dict(zip(names, (n / span_s, n / spoken_s), strict=True))
 
 
-def _judge_noise(out: dict[str, Any], why: dict[str, str], remarks: list[str], settings: VoiceSettings) -> None:
+def _judge_noise(
+    out: dict[str, Any], why: dict[str, str], remarks: list[str], settings: VoiceSettings
+) -> None:
     snr_db = out["snr_db"]
     if snr_db < settings.min_snr_db:
         reason = f"too noisy: speech is {snr_db:.0f} dB over the noise"
         lost = [
-            name for name in SUMMARY if name.startswith(("pause", "n_pauses", "speech_rate", "articulation", "n_syl"))
+            name
+            for name in SUMMARY
+            if name.startswith(("pause", "n_pauses", "speech_rate", "articulation", "n_syl"))
         ]
         out |= dict.fromkeys(lost, math.nan)
         why |= dict.fromkeys(lost, reason)
         remarks.append(reason)
     elif snr_db < settings.noisy_db:
-        remarks.append(f"noisy ({snr_db:.0f} dB over the noise): edges of pauses are uncertain by about 0.1 s")
+        remarks.append(
+            f"noisy ({snr_db:.0f} dB over the noise): edges of pauses are uncertain by about 0.1 s"
+        )
     if snr_db < settings.noisy_db:
         spread = ("pitch_sd_st", "pitch_range_st")
         out |= dict.fromkeys(spread, math.nan)
         for name in spread:
-            why.setdefault(name, f"too noisy: octave errors widen it ({snr_db:.0f} dB over the noise)")
+            why.setdefault(
+                name, f"too noisy: octave errors widen it ({snr_db:.0f} dB over the noise)"
+            )

@@ -1,4 +1,6 @@
-"""The lexicon as data: categories of general English words and phrases, read from ``lexicon.toml`` beside this file."""
+"""The lexicon as data: categories of general English words and phrases, read from ``lexicon.toml``
+beside this file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
-#: Verbatim speech doubles these on purpose ("very, very"); doubled, they are emphasis, not a repeat.
+#: Verbatim speech doubles these on purpose ("very, very"); doubled, they are emphasis, not a
+#: repeat.
 EMPHATIC = frozenset(
     [
         "very",
@@ -33,7 +36,8 @@ EMPHATIC = frozenset(
         "ok",
     ]
 )
-#: Words after which the same pronoun again means that the sentence was begun anew ("I would I think").
+#: Words after which the same pronoun again means that the sentence was begun anew ("I would I
+#: think").
 _AUXILIARIES = frozenset(
     [
         "am",
@@ -60,7 +64,9 @@ _PRONOUNS = frozenset(["i", "it", "he", "she", "we", "they", "you"])
 
 @dataclass(frozen=True)
 class Category:
-    """One lexicon category. ``scored``: may be a feature of a model; ``cue``: its occurrences are cues for a coder."""
+    """One lexicon category. ``scored``: may be a feature of a model; ``cue``: its occurrences are
+    cues for a coder.
+    """
 
     name: str
     meaning: str
@@ -102,13 +108,19 @@ def lexicon() -> Lexicon:
         for name, entry in entries.items()
     )
     # Of the phrases, not of the file: a better comment does not make a trained model unusable.
-    phrases = json.dumps({c.name: sorted(" ".join(p) for p in c.phrases) for c in categories}, sort_keys=True)
+    phrases = json.dumps(
+        {c.name: sorted(" ".join(p) for p in c.phrases) for c in categories}, sort_keys=True
+    )
     return Lexicon(categories, hashlib.sha256(phrases.encode()).hexdigest())
 
 
 @cache
-def _index() -> tuple[dict[str, list[tuple[int, tuple[str, ...]]]], tuple[tuple[str, re.Pattern[str]], ...]]:
-    """First pattern of a phrase → (category, phrase); and the compiled patterns that hold a ``*``."""
+def _index() -> tuple[
+    dict[str, list[tuple[int, tuple[str, ...]]]], tuple[tuple[str, re.Pattern[str]], ...]
+]:
+    """First pattern of a phrase → (category, phrase); and the compiled patterns that hold
+    a ``*``.
+    """
     starts: dict[str, list[tuple[int, tuple[str, ...]]]] = {}
     wild: dict[str, re.Pattern[str]] = {}
     for k, category in enumerate(lexicon().categories):
@@ -116,18 +128,24 @@ def _index() -> tuple[dict[str, list[tuple[int, tuple[str, ...]]]], tuple[tuple[
             starts.setdefault(phrase[0], []).append((k, phrase))
             for token in phrase:
                 if "*" in token:
-                    wild[token] = re.compile(".*".join(re.escape(part) for part in token.split("*")))
+                    wild[token] = re.compile(
+                        ".*".join(re.escape(part) for part in token.split("*"))
+                    )
     return starts, tuple(wild.items())
 
 
 @lru_cache(maxsize=50_000)
 def patterns_of(token: str) -> frozenset[str]:
     """Every lexicon pattern that this normalised token fits, itself among them."""
-    return frozenset({token, *(pattern for pattern, regex in _index()[1] if regex.fullmatch(token))})
+    return frozenset(
+        {token, *(pattern for pattern, regex in _index()[1] if regex.fullmatch(token))}
+    )
 
 
 def matches(tokens: list[str]) -> list[tuple[int, int, int]]:
-    """``(category, first token, number of tokens)``: the longest phrase per category and start, no overlaps."""
+    """``(category, first token, number of tokens)``: the longest phrase per category and start, no
+    overlaps.
+    """
     starts = _index()[0]
     fits = [patterns_of(t) for t in tokens]
     found: list[tuple[int, int, int]] = []
@@ -137,7 +155,11 @@ def matches(tokens: list[str]) -> list[tuple[int, int, int]]:
         for pattern in here:
             for k, phrase in starts.get(pattern, ()):
                 n = len(phrase)
-                if n > best.get(k, 0) and i + n <= len(tokens) and all(phrase[j] in fits[i + j] for j in range(1, n)):
+                if (
+                    n > best.get(k, 0)
+                    and i + n <= len(tokens)
+                    and all(phrase[j] in fits[i + j] for j in range(1, n))
+                ):
                     best[k] = n
         for k, n in sorted(best.items()):
             if i >= busy_until.get(k, 0):
@@ -147,13 +169,19 @@ def matches(tokens: list[str]) -> list[tuple[int, int, int]]:
 
 
 def repeats(tokens: list[str], ends: list[bool]) -> list[tuple[int, int]]:
-    """``(first token, n)`` of each second copy of one, two or three words said again at once inside one sentence."""
+    """``(first token, n)`` of each second copy of one, two or three words said again at once inside
+    one sentence.
+    """
     found: list[tuple[int, int]] = []
     i = 1
     while i < len(tokens):
         for n in (3, 2, 1):
             again = i >= n and i + n <= len(tokens) and tokens[i : i + n] == tokens[i - n : i]
-            if again and not any(ends[i - n : i + n - 1]) and not set(tokens[i : i + n]) <= EMPHATIC:
+            if (
+                again
+                and not any(ends[i - n : i + n - 1])
+                and not set(tokens[i : i + n]) <= EMPHATIC
+            ):
                 found.append((i, n))
                 i += n
                 break

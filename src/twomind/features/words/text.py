@@ -1,8 +1,10 @@
-"""Words → what they do: one indicator column per lexicon category, occurrences with their times, and counts.
+"""Words → what they do: one indicator column per lexicon category, occurrences with their times,
+and counts.
 
-Case, curly quotes and punctuation do not matter. Phrases are matched on the words without filler sounds and without the
-second copy of a repeat, so a transcript that keeps every "um" and one that drops them all give the same occurrences.
-Only repeats and restarts look at the ends of sentences. English only: else every column but ``repeat`` is empty.
+Case, curly quotes and punctuation do not matter. Phrases are matched on the words without filler
+sounds and without the second copy of a repeat, so a transcript that keeps every "um" and one that
+drops them all give the same occurrences. Only repeats and restarts look at the ends of sentences.
+English only: else every column but ``repeat`` is empty.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from twomind.types import Cue, Track, Word
 #: Kinds of word cue → plain description, for the list of all cues.
 WORD_KINDS: dict[str, str] = {c.name: c.meaning for c in lexicon().categories if c.cue}
 
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "‐": "-", "‑": "-"})
+_QUOTES = str.maketrans(
+    {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "‐": "-", "‑": "-"}
+)
 _SPLIT = re.compile(r"[\s—–…/]+|\.{2,}|--+")
 _OUTER = re.compile(r"^[^\w%]+|[^\w%]+$")
 _CUT = re.compile(r"\w(-|–|—)+[\"',.]*$")
@@ -38,7 +42,9 @@ class Token:
 
 @dataclass(frozen=True)
 class Occurrence:
-    """A phrase of one category: the words it covers, first to last index inclusive, and its text."""
+    """A phrase of one category: the words it covers, first to last index inclusive, and
+    its text.
+    """
 
     category: str
     first: int
@@ -47,7 +53,9 @@ class Occurrence:
 
 
 def tokens(texts: Sequence[str]) -> list[Token]:
-    """Normalised tokens of spoken words; a word may hold none (a lone dash) or several ("kind of")."""
+    """Normalised tokens of spoken words; a word may hold none (a lone dash) or several
+    ("kind of").
+    """
     found = []
     for index, text in enumerate(texts):
         plain = text.translate(_QUOTES).lower().strip()
@@ -64,17 +72,26 @@ def _runs(all_tokens: list[Token], known: Lexicon) -> list[tuple[int, list[Token
     index = {c.name: k for k, c in enumerate(known.categories)}
     filler = index["filler"]
     is_filler = {
-        i for k, first, n in matches([t.text for t in all_tokens]) if k == filler for i in range(first, first + n)
+        i
+        for k, first, n in matches([t.text for t in all_tokens])
+        if k == filler
+        for i in range(first, first + n)
     }
     heard = [t for i, t in enumerate(all_tokens) if i not in is_filler]
     again = repeats([t.text for t in heard], [t.ends_sentence for t in heard])
     copies = {i for first, n in again for i in range(first, first + n)}
     spoken = [t for i, t in enumerate(heard) if i not in copies]
-    plain, ends, cut = [t.text for t in spoken], [t.ends_sentence for t in spoken], [t.cut for t in spoken]
+    plain, ends, cut = (
+        [t.text for t in spoken],
+        [t.ends_sentence for t in spoken],
+        [t.cut for t in spoken],
+    )
     found = [(filler, [all_tokens[i]]) for i in sorted(is_filler)]
     found += [(index["repeat"], heard[first : first + n]) for first, n in again]
     found += [(k, spoken[first : first + n]) for k, first, n in matches(plain) if k != filler]
-    found += [(index["restart"], spoken[first : first + n]) for first, n in restarts(plain, ends, cut)]
+    found += [
+        (index["restart"], spoken[first : first + n]) for first, n in restarts(plain, ends, cut)
+    ]
     return sorted(found, key=lambda run: (run[1][0].word, run[0]))
 
 
@@ -82,7 +99,9 @@ def find(texts: Sequence[str]) -> tuple[Occurrence, ...]:
     """Every occurrence of every category in the words, in order of its first word."""
     known = lexicon()
     return tuple(
-        Occurrence(known.categories[k].name, run[0].word, run[-1].word, " ".join(t.text for t in run))
+        Occurrence(
+            known.categories[k].name, run[0].word, run[-1].word, " ".join(t.text for t in run)
+        )
         for k, run in _runs(tokens(texts), known)
     )
 
@@ -91,8 +110,9 @@ def find(texts: Sequence[str]) -> tuple[Occurrence, ...]:
 class Counted:
     """What a model sees of one answer.
 
-    ``n_words``: words without filler sounds and without the second copies of repeats; ``starts (n_given, K)``: how many
-    occurrences of each category begin at each given word; ``is_counted (n_given,)``: the word counts into ``n_words``.
+    ``n_words``: words without filler sounds and without the second copies of repeats; ``starts
+    (n_given, K)``: how many occurrences of each category begin at each given word; ``is_counted
+    (n_given,)``: the word counts into ``n_words``.
     """
 
     n_words: int
@@ -120,7 +140,9 @@ def count(texts: Sequence[str]) -> Counted:
 
 
 def describe_words(words: tuple[Word, ...]) -> Track:
-    """One row per word (time = its start), one column per category: 1 where the word belongs to an occurrence."""
+    """One row per word (time = its start), one column per category: 1 where the word belongs to an
+    occurrence.
+    """
     names = lexicon().names
     values = np.zeros((len(words), len(names)), np.float32)
     position = {name: k for k, name in enumerate(names)}
@@ -136,7 +158,9 @@ def describe_words(words: tuple[Word, ...]) -> Track:
 
 
 def occurrences(words: tuple[Word, ...]) -> tuple[Cue, ...]:
-    """The word cues of an answer in time order; ``detail`` is the phrase. Their times are as good as the words' own."""
+    """The word cues of an answer in time order; ``detail`` is the phrase. Their times are as good
+    as the words' own.
+    """
     cues = [
         Cue(
             kind=hit.category,

@@ -1,7 +1,8 @@
 """The arithmetic of CLIP-AU (arXiv 2603.27999) as plain functions of its weights.
 
-Names and shapes of the weights are those of the published checkpoints: ``text_adapter.{0,2}``, ``temporal``,
-``temporal_classifier.{0,2}``. Letters: ``N`` phrases, ``B`` clips, ``T`` frames, ``D`` dimension of CLIP's joint space.
+Names and shapes of the weights are those of the published checkpoints: ``text_adapter.{0,2}``,
+``temporal``, ``temporal_classifier.{0,2}``. Letters: ``N`` phrases, ``B`` clips, ``T`` frames,
+``D`` dimension of CLIP's joint space.
 
 The paper and the figure say GLU; the released code computes GELU, which is what is here.
 """
@@ -25,7 +26,12 @@ Weights = Mapping[str, Tensor]
 SCALE = 5.0
 #: Weights that are trained.
 TRAINED = (
-    *("text_adapter.0.weight", "text_adapter.0.bias", "text_adapter.2.weight", "text_adapter.2.bias"),
+    *(
+        "text_adapter.0.weight",
+        "text_adapter.0.bias",
+        "text_adapter.2.weight",
+        "text_adapter.2.bias",
+    ),
     *("temporal.weight", "temporal.bias"),
     *("temporal_classifier.0.weight", "temporal_classifier.0.bias"),
     *("temporal_classifier.2.weight", "temporal_classifier.2.bias"),
@@ -44,7 +50,9 @@ def adapt_text(w: Weights, features: Tensor) -> Tensor:
 
 
 def phrase_rows(w: Weights, features: Tensor, normalise: bool = False) -> Tensor:
-    """Unit rows ``(N, D)`` of phrases from CLIP's text features. ``normalise``: those first, as CLIP-AUTT does."""
+    """Unit rows ``(N, D)`` of phrases from CLIP's text features. ``normalise``: those first, as
+    CLIP-AUTT does.
+    """
     return unit(adapt_text(w, unit(features) if normalise else features))
 
 
@@ -54,7 +62,9 @@ def convolve(w: Weights, frames: Tensor) -> Tensor:
 
 
 def pooled(w: Weights, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Mean over time of GELU of the convolution ``(B, D)``; frames from ``lengths (B,)`` on are zeros and not there."""
+    """Mean over time of GELU of the convolution ``(B, D)``; frames from ``lengths (B,)`` on are
+    zeros and not there.
+    """
     y = F.gelu(convolve(w, frames))
     if lengths is None:
         return y.mean(dim=-1)
@@ -63,15 +73,18 @@ def pooled(w: Weights, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
 
 
 def clip_rows(w: Weights, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """Unit rows ``(B, D)`` of clips ``frames (B, T, D)``. Zero padding beyond ``lengths`` is the convolution's own."""
+    """Unit rows ``(B, D)`` of clips ``frames (B, T, D)``. Zero padding beyond ``lengths`` is the
+    convolution's own.
+    """
     return unit(pooled(w, frames, lengths))
 
 
 def window_rows(w: Weights, frames: Tensor, k: int) -> Tensor:
-    """Unit rows ``(B, n, D)`` of every window of ``k`` frames, ``n = T - k + 1``; one window when ``T <= k``.
+    """Unit rows ``(B, n, D)`` of every window of ``k`` frames, ``n = T - k + 1``; one window when
+    ``T <= k``.
 
-    Each is what :func:`clip_rows` gives for the window alone, with its own zero padding, but the three taps of the
-    convolution are multiplied once per frame, not once per window and frame.
+    Each is what :func:`clip_rows` gives for the window alone, with its own zero padding, but the
+    three taps of the convolution are multiplied once per frame, not once per window and frame.
     """
     n_frames = frames.shape[1]
     if n_frames <= k:
@@ -98,23 +111,31 @@ def similarities(rows: Tensor, phrases: Tensor, scale: float = SCALE) -> Tensor:
 
 def hidden(w: Weights, sims: Tensor) -> Tensor:
     """What the last layer reads, ``(..., 256)``."""
-    return F.relu(F.linear(sims, w["temporal_classifier.0.weight"], w["temporal_classifier.0.bias"]))
+    return F.relu(
+        F.linear(sims, w["temporal_classifier.0.weight"], w["temporal_classifier.0.bias"])
+    )
 
 
 def classify(w: Weights, sims: Tensor) -> Tensor:
     """Logits ``(..., C)`` from similarities."""
-    return F.linear(hidden(w, sims), w["temporal_classifier.2.weight"], w["temporal_classifier.2.bias"])
+    return F.linear(
+        hidden(w, sims), w["temporal_classifier.2.weight"], w["temporal_classifier.2.bias"]
+    )
 
 
 def entropy(logits: Tensor, epsilon: float = 0.0) -> Tensor:
-    """Entropy in nats of softmax rows; released code puts an ``epsilon`` inside the logarithm to choose windows."""
+    """Entropy in nats of softmax rows; released code puts an ``epsilon`` inside the logarithm to
+    choose windows.
+    """
     if epsilon:
         p = logits.softmax(dim=-1)
         return -(p * (p + epsilon).log()).sum(dim=-1)
     return -(logits.softmax(dim=-1) * logits.log_softmax(dim=-1)).sum(dim=-1)
 
 
-def fuse_class_prompts(logits: Tensor, rows: Tensor, class_text: Tensor, share: float = 0.3) -> Tensor:
+def fuse_class_prompts(
+    logits: Tensor, rows: Tensor, class_text: Tensor, share: float = 0.3
+) -> Tensor:
     """The released option of blending in class sentences, off in every released script.
 
     ``class_text (C, D)`` are CLIP's own text features, which the adapter does not see.
@@ -122,7 +143,9 @@ def fuse_class_prompts(logits: Tensor, rows: Tensor, class_text: Tensor, share: 
     return (1 - share) * logits + share * similarities(rows, unit(class_text))
 
 
-def new_weights(n_phrases: int, dim: int, n_classes: int, seed: int = 0, width: int = 512) -> dict[str, Tensor]:
+def new_weights(
+    n_phrases: int, dim: int, n_classes: int, seed: int = 0, width: int = 512
+) -> dict[str, Tensor]:
     """Fresh weights, initialised as torch initialises these layers."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -133,4 +156,8 @@ def new_weights(n_phrases: int, dim: int, n_classes: int, seed: int = 0, width: 
             "temporal_classifier.0": torch.nn.Linear(n_phrases, 256),
             "temporal_classifier.2": torch.nn.Linear(256, n_classes),
         }
-    return {f"{name}.{k}": v.detach() for name, layer in layers.items() for k, v in layer.named_parameters()}
+    return {
+        f"{name}.{k}": v.detach()
+        for name, layer in layers.items()
+        for k, v in layer.named_parameters()
+    }

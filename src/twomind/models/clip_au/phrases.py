@@ -1,6 +1,7 @@
 """The facial movements that CLIP-AU asks about: one short phrase each, with its number in FACS.
 
-The wording is this project's own. The order is a contract: the recogniser's head reads the similarities by position.
+The wording is this project's own. The order is a contract: the recogniser's head reads the
+similarities by position.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from twomind.core.errors import BadInput
 
 @dataclass(frozen=True)
 class Phrase:
-    """One movement: its FACS numbers (one, but for the fused phrase of ``released``), words, and how it is measured.
+    """One movement: its FACS numbers (one, but for the fused phrase of ``released``), words, and
+    how it is measured.
 
-    ``measure`` is the column of the ``face`` track that measures it, ``sign`` -1 where it measures the opposite;
-    empty where landmarks cannot.
+    ``measure`` is the column of the ``face`` track that measures it, ``sign`` -1 where it measures
+    the opposite; empty where landmarks cannot.
     """
 
     facs: tuple[int, ...]
@@ -83,16 +85,17 @@ _ALL = (
     _p(19, "tongue shown"),
 )
 
-#: The 46 that are asked by default, each a movement of its own. The 47th, AU19, is left out, so that a head of the
-#: published size fits.
+#: The 46 that are asked by default, each a movement of its own. The 47th, AU19, is left out, so
+#: that a head of the published size fits.
 PHRASES = _ALL[:46]
 
 
 def released_phrases() -> tuple[Phrase, ...]:
-    """The list as the released code has it: words joined by underscores, and the last two phrases run together.
+    """The list as the released code has it: words joined by underscores, and the last two phrases
+    run together.
 
-    A comma is missing there, so two string literals became one. The wording is ours all the same: for a checkpoint
-    trained elsewhere, give the very phrases it was trained with.
+    A comma is missing there, so two string literals became one. The wording is ours all the same:
+    for a checkpoint trained elsewhere, give the very phrases it was trained with.
     """
     from dataclasses import replace
 
@@ -111,7 +114,9 @@ def read_phrases(lines: list[str]) -> tuple[Phrase, ...]:
     for number, line in enumerate(lines, 1):
         facs, tab, text = line.rstrip("\n").partition("\t")
         if not tab or not text.strip() or not all(part.isdigit() for part in facs.split("+")):
-            raise BadInput(f"phrases, line {number}: expected <FACS number><TAB><words>, got {line!r}")
+            raise BadInput(
+                f"phrases, line {number}: expected <FACS number><TAB><words>, got {line!r}"
+            )
         ids = tuple(int(part) for part in facs.split("+"))
         known = next((p for p in _ALL if p.facs == ids), Phrase(ids, text))
         found.append(Phrase(ids, text.strip(), known.measure, known.sign))

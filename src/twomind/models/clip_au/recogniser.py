@@ -1,10 +1,13 @@
-"""CLIP-AU (arXiv 2603.27999): which facial movements a clip resembles, in CLIP's words, and one small head on that.
+"""CLIP-AU (arXiv 2603.27999): which facial movements a clip resembles, in CLIP's words, and one
+small head on that.
 
-Frozen CLIP frame embeddings → one convolution over time → a unit vector; 46 short phrases of facial movements → frozen
-CLIP text features → a small adapter → unit rows; the 46 cosines are the only input of a small classifier.
+Frozen CLIP frame embeddings → one convolution over time → a unit vector; 46 short phrases of facial
+movements → frozen CLIP text features → a small adapter → unit rows; the 46 cosines are the only
+input of a small classifier.
 
-Against the released code, on purpose: 46 phrases of one movement each (``released_phrases`` has the fused last one);
-clips sampled by time, in order, without wrap-around, several per window; text encoded once. Its dead modules are gone.
+Against the released code, on purpose: 46 phrases of one movement each (``released_phrases`` has the
+fused last one); clips sampled by time, in order, without wrap-around, several per window; text
+encoded once. Its dead modules are gone.
 """
 
 from __future__ import annotations
@@ -44,10 +47,12 @@ if TYPE_CHECKING:
 
 FORMAT = "twomind.clip-au/1"
 FILE = "clip_au.safetensors"
-#: Prototypes of the source people, beside the weights; see :mod:`twomind.adaptation.clip_au_summary`.
+#: Prototypes of the source people, beside the weights; see
+#: :mod:`twomind.adaptation.clip_au_summary`.
 SUMMARY_FILE = "clip_au_summary.safetensors"
 MEANING = (
-    "mean over short clips of how strongly the face's movements look like those of windows that were marked in "
+    "mean over short clips of how strongly the face's movements look like those of windows that "
+    "were marked in "
     "training; not the probability that a coder would mark this answer"
 )
 #: The weight that is not trained: CLIP's text features of the phrases ``(N, D)``.
@@ -56,10 +61,11 @@ PHRASE_FEATURES = "phrases.features"
 
 @dataclass(frozen=True)
 class PhraseText:
-    """What prompt tuning needs of the phrases: the text tower, ids ``(N, L)``, and where each is read ``(N,)``.
+    """What prompt tuning needs of the phrases: the text tower, ids ``(N, L)``, and where each is
+    read ``(N,)``.
 
-    ``released_ids`` and ``released_read_at`` are those of the phrase with spaces and a final period, the way the
-    released prompt learner tokenises; None: the same as the others.
+    ``released_ids`` and ``released_read_at`` are those of the phrase with spaces and a final
+    period, the way the released prompt learner tokenises; None: the same as the others.
     """
 
     tower: Tower
@@ -78,11 +84,13 @@ def phrase_text(encoder: Encoder, phrases: Sequence[Phrase]) -> PhraseText:
 
 @dataclass(frozen=True)
 class ClipAu:
-    """The recogniser. ``weights`` are those of :mod:`.clip_au_parts` and the phrases' text features.
+    """The recogniser. ``weights`` are those of :mod:`.clip_au_parts` and the phrases' text
+    features.
 
-    ``encoder`` names what made the track; ``mark`` is its fingerprint. ``drawn`` says that it was trained on drawn
-    people only: then real recordings are not measured unless ``allow_real``. ``card`` carries how it was trained and,
-    under ``aus``, the record that a similarity follows the movement of its name (:mod:`.clip_au_check`).
+    ``encoder`` names what made the track; ``mark`` is its fingerprint. ``drawn`` says that it was
+    trained on drawn people only: then real recordings are not measured unless ``allow_real``.
+    ``card`` carries how it was trained and, under ``aus``, the record that a similarity follows the
+    movement of its name (:mod:`.clip_au_check`).
     """
 
     task: Task
@@ -96,7 +104,9 @@ class ClipAu:
     allow_real: bool = False
     card: Mapping[str, Any] = field(default_factory=dict)
     text: PhraseText | None = field(default=None, compare=False, repr=False)
-    home: Path | None = field(default=None, compare=False, repr=False)  # folder that it was read from
+    home: Path | None = field(
+        default=None, compare=False, repr=False
+    )  # folder that it was read from
 
     def __post_init__(self) -> None:
         missing = [name for name in (*parts.TRAINED, PHRASE_FEATURES) if name not in self.weights]
@@ -111,7 +121,9 @@ class ClipAu:
         }
         for name, shape in wanted.items():
             if tuple(self.weights[name].shape) != shape:
-                raise ValueError(f"CLIP-AU, {name}: expected {shape}, got {tuple(self.weights[name].shape)}")
+                raise ValueError(
+                    f"CLIP-AU, {name}: expected {shape}, got {tuple(self.weights[name].shape)}"
+                )
 
     @property
     def dim(self) -> int:
@@ -120,18 +132,29 @@ class ClipAu:
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
 
-    def run(self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """What the last layer reads ``(B, 256)``, and logits ``(B, C)``, both means over each window's clips.
+    def run(
+        self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the last layer reads ``(B, 256)``, and logits ``(B, C)``, both means over each
+        window's clips.
 
-        The mean over clips and the last layer commute, so the mean of the clips' logits is the logits of the mean.
+        The mean over clips and the last layer commute, so the mean of the clips' logits is the
+        logits of the mean.
         """
         w = {**self.weights, **(params or {})}
         return self.answer(*self.rows(xs, w), len(xs), self.phrase_rows(w), w)
 
     def answer(
-        self, rows: Tensor, owner: Tensor, n_windows: int, phrases: Tensor, params: Mapping[str, Tensor] | None = None
+        self,
+        rows: Tensor,
+        owner: Tensor,
+        n_windows: int,
+        phrases: Tensor,
+        params: Mapping[str, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What :meth:`run` gives, from unit rows of clips ``(n, D)``, whose each is, and rows of phrases ``(N, D)``."""
+        """What :meth:`run` gives, from unit rows of clips ``(n, D)``, whose each is, and rows of
+        phrases ``(N, D)``.
+        """
         w = params or self.weights
         h = parts.hidden(w, parts.similarities(rows, phrases))
         n = torch.bincount(owner, minlength=n_windows)
@@ -144,21 +167,31 @@ class ClipAu:
         return w["temporal_classifier.2.weight"], w["temporal_classifier.2.bias"]
 
     def frames(self, xs: Sequence[Features]) -> tuple[Tensor, Tensor, Tensor]:
-        """Clips ``(n, T, D)`` of all windows, padded with zeros, their lengths ``(n,)``, and whose each is ``(n,)``."""
+        """Clips ``(n, T, D)`` of all windows, padded with zeros, their lengths ``(n,)``, and whose
+        each is ``(n,)``.
+        """
         found, owner = [], []
         for k, x in enumerate(xs):
             track = x.tracks.get(self.track)
             clips = clips_of(track, self.clips) if track is not None else []
             if track is None or not clips:
-                raise ValueError(f"run: window {k} has no valid row in the track {self.track!r}; ask predict instead")
+                raise ValueError(
+                    f"run: window {k} has no valid row in the track {self.track!r}; ask predict "
+                    "instead"
+                )
             if track.values.shape[1:] != (self.dim,):
-                raise ValueError(f"track {self.track!r}: expected rows ({self.dim},), got {track.values.shape[1:]}")
+                raise ValueError(
+                    f"track {self.track!r}: expected rows ({self.dim},), got "
+                    f"{track.values.shape[1:]}"
+                )
             found += [track.values[rows] for rows in clips]
             owner += [k] * len(clips)
         values, lengths = padded(found, self.dim)
         return torch.from_numpy(values), torch.from_numpy(lengths), torch.tensor(owner)
 
-    def rows(self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    def rows(
+        self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Unit rows ``(n, D)`` of the windows' clips, and whose each is ``(n,)``."""
         values, lengths, owner = self.frames(xs)
         return parts.clip_rows(params or self.weights, values, lengths), owner
@@ -186,10 +219,16 @@ class ClipAu:
 
     def earned(self) -> tuple[int, ...]:
         """Positions of the phrases whose similarity was shown to follow the movement they name."""
-        return tuple(int(row["position"]) for row in self.card.get("aus", {}).get("rows", ()) if row["earned"])
+        return tuple(
+            int(row["position"])
+            for row in self.card.get("aus", {}).get("rows", ())
+            if row["earned"]
+        )
 
     def evidence(self, x: Features) -> tuple[Evidence, ...]:
-        """Cosines of each clip with the phrases whose names are earned; nothing without the record of the check."""
+        """Cosines of each clip with the phrases whose names are earned; nothing without the record
+        of the check.
+        """
         names = self.earned()
         if not names:
             return ()
@@ -197,11 +236,15 @@ class ClipAu:
         for start_s, end_s, cosines in self.timeline(x):
             for k in names:
                 name = self.phrases[k].name
-                found.append(Evidence("au_similarity", name, float(cosines[k]), "cosine", start_s, end_s))
+                found.append(
+                    Evidence("au_similarity", name, float(cosines[k]), "cosine", start_s, end_s)
+                )
         return tuple(found)
 
     def timeline(self, x: Features) -> list[tuple[float, float, np.ndarray]]:
-        """Start, end and cosines ``(N,)`` of every clip of a window, in order. The names may not be earned."""
+        """Start, end and cosines ``(N,)`` of every clip of a window, in order. The names may not be
+        earned.
+        """
         track = x.tracks[self.track]
         with torch.no_grad():
             rows, _ = self.rows([x])
@@ -210,7 +253,8 @@ class ClipAu:
         spans = [(float(track.times_s[r[0]]), float(track.times_s[r[-1]])) for r in clips]
         return [(*span, row) for span, row in zip(spans, cosines, strict=True)]
 
-    # --- what `twomind predict` asks of a recogniser ---------------------------------------------------------------
+    # --- what `twomind predict` asks of a recogniser
+    # ---------------------------------------------------------------
 
     @property
     def window_s(self) -> float:
@@ -218,7 +262,9 @@ class ClipAu:
         return self.clips.n_frames * self.clips.hop_s
 
     def allowing_drawn(self, allow: bool = True) -> ClipAu:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about them."""
+        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        them.
+        """
         return replace(self, allow_real=allow)
 
     def frame_settings(self) -> FrameSettings:
@@ -234,22 +280,30 @@ class ClipAu:
         encoder = _encoder(self.encoder, offline)
         if self.mark and encoder.fingerprint.split("-")[0] != self.mark.split("-")[0]:
             raise MissingWeights(
-                f"encoder {self.encoder!r}: expected the weights {self.mark[:12]}… that this model was trained on, "
+                f"encoder {self.encoder!r}: expected the weights {self.mark[:12]}… that this model "
+                "was trained on, "
                 f"found {encoder.fingerprint[:12]}…"
             )
         return encoder
 
-    def prepare(self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False) -> Features:
-        """The features with the track of frame embeddings, made from the recording or read from the store.
+    def prepare(
+        self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
+    ) -> Features:
+        """The features with the track of frame embeddings, made from the recording or read from the
+        store.
 
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
         instead = "Train a CLIP-AU on a CLIP and real people"
-        refuse_real(learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead)
+        refuse_real(
+            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead
+        )
         settings = self.frame_settings()
         encoder = self.open_encoder(offline or None)
-        tracks = embed(recording, [encoder], settings=settings, store=store, allow_real=self.allow_real)
+        tracks = embed(
+            recording, [encoder], settings=settings, store=store, allow_real=self.allow_real
+        )
         return with_embeddings(x, tracks)
 
     def describe(self) -> dict[str, Any]:
@@ -272,7 +326,11 @@ class ClipAu:
     @property
     def locates(self) -> tuple[bool, str]:
         """It does not say *when*: that was never compared with moments that coders marked."""
-        return False, "this model was never compared, on people it did not see, with moments that coders marked"
+        return (
+            False,
+            "this model was never compared, on people it did not see, with moments that coders "
+            "marked",
+        )
 
     def segments(self, x: Features) -> tuple[Segment, ...]:
         """None, see :attr:`locates`."""
@@ -283,7 +341,8 @@ class ClipAu:
         return {}
 
     def summary(self) -> dict[str, np.ndarray] | None:
-        """Prototypes of the source people (for TTA-CaP) that lie beside the weights; None when there are none.
+        """Prototypes of the source people (for TTA-CaP) that lie beside the weights; None when
+        there are none.
 
         Raises:
             BadInput: they were made with other weights.
@@ -303,7 +362,9 @@ class ClipAu:
         """Hash of the weights: two models with the same one give the same numbers."""
         digest = hashlib.sha256()
         for name in sorted(self.weights):
-            digest.update(name.encode() + np.ascontiguousarray(self.weights[name].numpy()).tobytes())
+            digest.update(
+                name.encode() + np.ascontiguousarray(self.weights[name].numpy()).tobytes()
+            )
         return digest.hexdigest()
 
     def phrase_text(self) -> PhraseText:
@@ -323,7 +384,8 @@ class ClipAu:
     def save(self, folder: Path) -> Path:
         """Write one safetensors file with the weights, and everything else as its JSON meta.
 
-        Into a folder, ``card.json`` comes beside it, by which ``twomind.models.load`` knows whose model this is.
+        Into a folder, ``card.json`` comes beside it, by which ``twomind.models.load`` knows whose
+        model this is.
         """
         meta = {
             "format": FORMAT,
@@ -336,13 +398,16 @@ class ClipAu:
         path = folder
         if folder.suffix != ".safetensors":
             path = folder / FILE
-            write_text(folder / "card.json", json.dumps({"recogniser": "clip-au", **dict(self.card)}, indent=1))
+            write_text(
+                folder / "card.json",
+                json.dumps({"recogniser": "clip-au", **dict(self.card)}, indent=1),
+            )
         return write_arrays(path, {k: v.numpy() for k, v in self.weights.items()}, meta)
 
     @classmethod
     def load(cls, path: Path | None = None) -> ClipAu:
-        """A model from a file or folder written by :meth:`save`; by default the one of twomind-synth (drawn
-        people only).
+        """A model from a file or folder written by :meth:`save`; by default the one of
+        twomind-synth (drawn people only).
 
         Raises:
             MissingExtra: no folder was given, and twomind-synth is not installed.
@@ -350,19 +415,30 @@ class ClipAu:
         """
         path = path or weights_inside("clip-au")
         if path is None:
-            raise MissingExtra("synth", "the CLIP-AU that is asked for by name, which knows synthetic people only,")
+            raise MissingExtra(
+                "synth", "the CLIP-AU that is asked for by name, which knows synthetic people only,"
+            )
         path = path.parent if path.name == "card.json" else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
-            raise BadInput(f"{path}: expected a CLIP-AU model ({FILE}); train one with twomind.training.clip_au")
+            raise BadInput(
+                f"{path}: expected a CLIP-AU model ({FILE}); train one with "
+                "twomind.training.clip_au"
+            )
         arrays, meta = read_arrays(path)
         if meta.get("format") != FORMAT:
-            raise BadInput(f"{path}: expected a CLIP-AU model ({FORMAT}), got {meta.get('format')!r}")
+            raise BadInput(
+                f"{path}: expected a CLIP-AU model ({FORMAT}), got {meta.get('format')!r}"
+            )
         task = Task(meta["task"]["name"], tuple(meta["task"]["classes"]), meta["task"]["grain"])
-        phrases = tuple(Phrase(tuple(p["facs"]), p["text"], p["measure"], p["sign"]) for p in meta["phrases"])
+        phrases = tuple(
+            Phrase(tuple(p["facs"]), p["text"], p["measure"], p["sign"]) for p in meta["phrases"]
+        )
         weights = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()}
         named = {name: meta[name] for name in ("track", "encoder", "mark", "drawn", "card")}
-        return cls(task, weights, phrases, clips=ClipSettings(**meta["clips"]), home=path.parent, **named)
+        return cls(
+            task, weights, phrases, clips=ClipSettings(**meta["clips"]), home=path.parent, **named
+        )
 
 
 @functools.lru_cache(maxsize=2)
@@ -383,7 +459,15 @@ def new_model(
     text = phrase_text(encoder, phrases)
     weights = parts.new_weights(len(phrases), encoder.dim, len(task.classes), seed)
     weights[PHRASE_FEATURES] = encode_ids(text.tower, text.ids, text.read_at)
-    model = ClipAu(task, weights, phrases, encoder.track, encoder.name, encoder.fingerprint, clips or ClipSettings())
+    model = ClipAu(
+        task,
+        weights,
+        phrases,
+        encoder.track,
+        encoder.name,
+        encoder.fingerprint,
+        clips or ClipSettings(),
+    )
     return replace(model, drawn=encoder.drawn_only, text=text)
 
 

@@ -1,11 +1,14 @@
-"""The networks of DSFDA (arXiv 2503.20771; the architecture is that of TDGAN, Xie et al., IEEE TCSVT 2020).
+"""The networks of DSFDA (arXiv 2503.20771; the architecture is that of TDGAN, Xie et al., IEEE
+TCSVT 2020).
 
-Plain functions of a flat mapping of weights. Its parts, by prefix: ``identity`` and ``expression`` (encoders), ``head``
-(expression classes), ``decoder``, ``identity_critic`` and ``expression_critic`` (an encoder ``.trunk`` and a ``.head``
-each). Pictures are ``(B, 3, P, P)`` in [0, 1]; every feature map is ``(B, 4W, 8, 8)`` for the width ``W``.
+Plain functions of a flat mapping of weights. Its parts, by prefix: ``identity`` and ``expression``
+(encoders), ``head`` (expression classes), ``decoder``, ``identity_critic`` and
+``expression_critic`` (an encoder ``.trunk`` and a ``.head`` each). Pictures are ``(B, 3, P, P)`` in
+[0, 1]; every feature map is ``(B, 4W, 8, 8)`` for the width ``W``.
 
-128 px and width 32 are the published sizes. The reduced ones keep the 8x8 map: at 64 px the last convolution of the
-encoder and the last upsampling of the decoder are left out, and every width follows ``W``.
+128 px and width 32 are the published sizes. The reduced ones keep the 8x8 map: at 64 px the last
+convolution of the encoder and the last upsampling of the decoder are left out, and every width
+follows ``W``.
 """
 
 from __future__ import annotations
@@ -48,15 +51,22 @@ class Size:
 
     def __post_init__(self) -> None:
         if self.px not in (64, 128):
-            raise BadInput(f"DSFDA: expected pictures of 64 or 128 px, whose feature maps are 8x8, got {self.px}")
+            raise BadInput(
+                "DSFDA: expected pictures of 64 or 128 px, whose feature maps are 8x8, got "
+                f"{self.px}"
+            )
         wanted = {128: 4, 64: 3}[self.px]
         if len(self.up) != wanted:
-            raise BadInput(f"DSFDA at {self.px} px: expected {wanted} upsamplings from 8x8, got {len(self.up)}")
+            raise BadInput(
+                f"DSFDA at {self.px} px: expected {wanted} upsamplings from 8x8, got {len(self.up)}"
+            )
         for name in ("width", "n_blocks", "hidden", "noise", "n_residual"):
             if getattr(self, name) < 1:
                 raise BadInput(f"DSFDA.{name}: expected at least 1, got {getattr(self, name)}")
         if self.width % 2:
-            raise BadInput(f"DSFDA.width: expected an even number (branches have half of it), got {self.width}")
+            raise BadInput(
+                f"DSFDA.width: expected an even number (branches have half of it), got {self.width}"
+            )
 
     @property
     def depth(self) -> int:
@@ -72,7 +82,11 @@ SIZES = {"full": FULL, "small": SMALL, "tiny": TINY}
 
 
 def _conv_norm(prefix: str, a: int, b: int, k: int) -> dict[str, tuple[int, ...]]:
-    return {f"{prefix}.conv": (b, a, k, k), f"{prefix}.norm.weight": (b,), f"{prefix}.norm.bias": (b,)}
+    return {
+        f"{prefix}.conv": (b, a, k, k),
+        f"{prefix}.norm.weight": (b,),
+        f"{prefix}.norm.bias": (b,),
+    }
 
 
 def _encoder_shapes(size: Size, prefix: str) -> dict[str, tuple[int, ...]]:
@@ -94,7 +108,10 @@ def _head_shapes(size: Size, prefix: str, n_classes: int) -> dict[str, tuple[int
     widths = (size.depth * MAP * MAP, size.hidden, size.hidden, n_classes)
     found: dict[str, tuple[int, ...]] = {}
     for k in range(3):
-        found |= {f"{prefix}.{k}.weight": (widths[k + 1], widths[k]), f"{prefix}.{k}.bias": (widths[k + 1],)}
+        found |= {
+            f"{prefix}.{k}.weight": (widths[k + 1], widths[k]),
+            f"{prefix}.{k}.bias": (widths[k + 1],),
+        }
     return found
 
 
@@ -110,7 +127,9 @@ def _decoder_shapes(size: Size, prefix: str) -> dict[str, tuple[int, ...]]:
 
 
 def shapes(size: Size, n_classes: int, n_identities: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every weight, part by part. The identity critic has one more class, the last: "generated"."""
+    """Name and shape of every weight, part by part. The identity critic has one more class, the
+    last: "generated".
+    """
     found = _encoder_shapes(size, "identity") | _encoder_shapes(size, "expression")
     found |= _head_shapes(size, "head", n_classes) | _decoder_shapes(size, "decoder")
     for part, n in (("identity_critic", n_identities + 1), ("expression_critic", n_classes)):
@@ -119,7 +138,9 @@ def shapes(size: Size, n_classes: int, n_identities: int) -> dict[str, tuple[int
 
 
 def new_weights(size: Size, n_classes: int, n_identities: int, seed: int = 0) -> dict[str, Tensor]:
-    """Fresh weights: heads and decoder N(0, .02) with bias 0, as released; encoders as torch initialises them."""
+    """Fresh weights: heads and decoder N(0, .02) with bias 0, as released; encoders as torch
+    initialises them.
+    """
     rng = torch.Generator().manual_seed(seed)
     found: dict[str, Tensor] = {}
     for name, shape in shapes(size, n_classes, n_identities).items():
@@ -169,7 +190,9 @@ def _block(w: Weights, at: str, x: Tensor) -> Tensor:
 
 
 def encode(w: Weights, prefix: str, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
-    """Feature map ``(B, 4W, 8, 8)`` of pictures. ``taps`` is filled with ``pool1`` and ``blocks``, for comparison."""
+    """Feature map ``(B, 4W, 8, 8)`` of pictures. ``taps`` is filled with ``pool1`` and ``blocks``,
+    for comparison.
+    """
     x = _pool(_conv_in(w, f"{prefix}.stem0", x))
     if taps is not None:
         taps["pool1"] = x
@@ -198,26 +221,40 @@ def hidden(w: Weights, prefix: str, features: Tensor, rng: torch.Generator | Non
     return F.relu(F.linear(h, w[f"{prefix}.1.weight"], w[f"{prefix}.1.bias"]))
 
 
-def classify(w: Weights, prefix: str, features: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def classify(
+    w: Weights, prefix: str, features: Tensor, rng: torch.Generator | None = None
+) -> Tensor:
     """Logits ``(B, K)`` of a head on feature maps."""
-    return F.linear(hidden(w, prefix, features, rng), w[f"{prefix}.2.weight"], w[f"{prefix}.2.bias"])
+    return F.linear(
+        hidden(w, prefix, features, rng), w[f"{prefix}.2.weight"], w[f"{prefix}.2.bias"]
+    )
 
 
-def judge(w: Weights, critic: str, x: Tensor, rng: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+def judge(
+    w: Weights, critic: str, x: Tensor, rng: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
     """Feature map and logits that a critic gives to pictures."""
     features = encode(w, f"{critic}.trunk", x)
     return features, classify(w, f"{critic}.head", features, rng)
 
 
 def decode(
-    w: Weights, expression: Tensor, identity: Tensor, noise: Tensor, taps: dict[str, Tensor] | None = None
+    w: Weights,
+    expression: Tensor,
+    identity: Tensor,
+    noise: Tensor,
+    taps: dict[str, Tensor] | None = None,
 ) -> Tensor:
-    """A picture ``(B, 3, P, P)`` with one face's expression and another's identity, from their maps and a noise map."""
+    """A picture ``(B, 3, P, P)`` with one face's expression and another's identity, from their maps
+    and a noise map.
+    """
     x = torch.cat([expression, identity, noise], dim=1)
     x = F.relu(F.conv2d(x, w["decoder.embed.weight"], w["decoder.embed.bias"], padding=1))
     n = 0
     while f"decoder.residual{n}.weight" in w:
-        x = x + F.relu(F.conv2d(x, w[f"decoder.residual{n}.weight"], w[f"decoder.residual{n}.bias"], padding=1))
+        x = x + F.relu(
+            F.conv2d(x, w[f"decoder.residual{n}.weight"], w[f"decoder.residual{n}.bias"], padding=1)
+        )
         n += 1
     if taps is not None:
         taps["residual"] = x

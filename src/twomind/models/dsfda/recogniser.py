@@ -1,8 +1,10 @@
-"""DSFDA's source model (arXiv 2503.20771): who a face is and what it does, apart, and a decoder that joins them again.
+"""DSFDA's source model (arXiv 2503.20771): who a face is and what it does, apart, and a decoder
+that joins them again.
 
-The recogniser is the expression encoder and the head on it, frame by frame; a window's logits are the mean over its
-frames. The rest is for adaptation: the identity encoder, the decoder, the critics' trunks, and prototypes, which are
-centroids of the source people's expression maps per class. No source picture is in it.
+The recogniser is the expression encoder and the head on it, frame by frame; a window's logits are
+the mean over its frames. The rest is for adaptation: the identity encoder, the decoder, the
+critics' trunks, and prototypes, which are centroids of the source people's expression maps per
+class. No source picture is in it.
 """
 
 from __future__ import annotations
@@ -35,11 +37,12 @@ PROTOTYPES, PROTOTYPE_CLASS = "dsfda_prototypes", "dsfda_prototype_class"
 
 @dataclass(frozen=True)
 class Dsfda:
-    """``weights`` are those of :mod:`.dsfda_net`; what adapts to a person gets them and the prototypes.
+    """``weights`` are those of :mod:`.dsfda_net`; what adapts to a person gets them and the
+    prototypes.
 
-    ``prototypes (K, 4W, 8, 8)`` with ``prototype_class (K,)`` may be absent (then they come in a source summary).
-    ``neutral`` is the class of a neutral face. ``drawn`` says that it was trained on drawn people only: then real
-    recordings are not measured unless ``allow_real``.
+    ``prototypes (K, 4W, 8, 8)`` with ``prototype_class (K,)`` may be absent (then they come in a
+    source summary). ``neutral`` is the class of a neutral face. ``drawn`` says that it was trained
+    on drawn people only: then real recordings are not measured unless ``allow_real``.
     """
 
     task: Task
@@ -63,13 +66,17 @@ class Dsfda:
         if self.prototypes is not None and self.prototype_class is not None:
             check_prototypes(self.size, self.prototypes, self.prototype_class)
         if not 0 <= self.neutral < len(self.task.classes):
-            raise BadInput(f"DSFDA.neutral: expected a class of 0 … {len(self.task.classes) - 1}, got {self.neutral}")
+            raise BadInput(
+                f"DSFDA.neutral: expected a class of 0 … {len(self.task.classes) - 1}, got "
+                f"{self.neutral}"
+            )
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
 
     def pictures(self, x: Features, limit: int | None = None) -> Tensor:
-        """Valid pictures ``(n, 3, P, P)`` in [0, 1] of a window, at most ``limit``, evenly spaced in order.
+        """Valid pictures ``(n, 3, P, P)`` in [0, 1] of a window, at most ``limit``, evenly spaced
+        in order.
 
         Raises:
             BadInput: the track does not hold RGB pictures.
@@ -81,12 +88,18 @@ class Dsfda:
             rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
         return as_pictures(track.values[rows], self.size.px)
 
-    def run(self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """What the last layer reads ``(B, H)``, and logits ``(B, C)``, both means over each window's frames."""
+    def run(
+        self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the last layer reads ``(B, H)``, and logits ``(B, C)``, both means over each
+        window's frames.
+        """
         w = {**self.weights, **(params or {})}
         found = [self.pictures(x) for x in xs if not self.absent(x)]
         if len(found) < len(xs):
-            raise ValueError(f"run: a window has no valid row in the track {self.track!r}; ask predict instead")
+            raise ValueError(
+                f"run: a window has no valid row in the track {self.track!r}; ask predict instead"
+            )
         h = net.hidden(w, "head", net.encode(w, "expression", torch.cat(found)))
         z = torch.stack([rows.mean(dim=0) for rows in h.split([len(p) for p in found])])
         weight, bias = self.head(w)
@@ -113,12 +126,23 @@ class Dsfda:
         return from_logits(x, logits[0])
 
     def save(self, folder: Path) -> Path:
-        """Write one safetensors file with weights and prototypes, and everything else as its JSON meta."""
+        """Write one safetensors file with weights and prototypes, and everything else as its JSON
+        meta.
+        """
         arrays = {f"w.{k}": v.detach().numpy() for k, v in self.weights.items()}
         if self.prototypes is not None and self.prototype_class is not None:
-            arrays |= {PROTOTYPES: self.prototypes.numpy(), PROTOTYPE_CLASS: self.prototype_class.numpy()}
+            arrays |= {
+                PROTOTYPES: self.prototypes.numpy(),
+                PROTOTYPE_CLASS: self.prototype_class.numpy(),
+            }
         own = {name: getattr(self, name) for name in ("track", "neutral", "max_frames", "drawn")}
-        meta = {"format": FORMAT, "task": asdict(self.task), "size": asdict(self.size), "card": dict(self.card), **own}
+        meta = {
+            "format": FORMAT,
+            "task": asdict(self.task),
+            "size": asdict(self.size),
+            "card": dict(self.card),
+            **own,
+        }
         path = folder if folder.suffix == ".safetensors" else folder / FILE
         return write_arrays(path, arrays, meta)
 
@@ -140,31 +164,45 @@ class Dsfda:
             raise BadInput(f"{path}: expected a DSFDA model ({FORMAT}), got {meta.get('format')!r}")
         task = Task(meta["task"]["name"], tuple(meta["task"]["classes"]), meta["task"]["grain"])
         size = net.Size(**{**meta["size"], "up": tuple(meta["size"]["up"])})
-        weights = {k.removeprefix("w."): torch.from_numpy(v) for k, v in arrays.items() if k.startswith("w.")}
-        maps, classes = (torch.from_numpy(arrays[n]) if n in arrays else None for n in (PROTOTYPES, PROTOTYPE_CLASS))
+        weights = {
+            k.removeprefix("w."): torch.from_numpy(v)
+            for k, v in arrays.items()
+            if k.startswith("w.")
+        }
+        maps, classes = (
+            torch.from_numpy(arrays[n]) if n in arrays else None
+            for n in (PROTOTYPES, PROTOTYPE_CLASS)
+        )
         named = {name: meta[name] for name in ("track", "neutral", "max_frames", "drawn", "card")}
         return cls(task, weights, size, maps, classes, **named)
 
 
 def as_pictures(values: np.ndarray, px: int) -> Tensor:
-    """Frames ``(n, H, W, 3)`` as ``(n, 3, px, px)`` float in [0, 1]: divided by 255 once when they are uint8.
+    """Frames ``(n, H, W, 3)`` as ``(n, 3, px, px)`` float in [0, 1]: divided by 255 once when they
+    are uint8.
 
     Raises:
         BadInput: these are no RGB pictures, or numbers outside of [0, 1].
     """
     values = np.asarray(values)
     if values.ndim != 4 or values.shape[-1] != 3:
-        raise BadInput(f"DSFDA: expected RGB pictures (n, H, W, 3), got {values.shape}; crop faces with face_crop")
+        raise BadInput(
+            f"DSFDA: expected RGB pictures (n, H, W, 3), got {values.shape}; crop faces with "
+            "face_crop"
+        )
     x = torch.from_numpy(np.ascontiguousarray(values)).float().movedim(-1, 1)
     if values.dtype == np.uint8:
         x = x / 255
     if len(x) and not (float(x.min()) >= 0 and float(x.max()) <= 1):
         raise BadInput(
-            f"DSFDA: expected uint8 pictures, or numbers in [0, 1], got {float(x.min()):.3g} … {float(x.max()):.3g}"
+            f"DSFDA: expected uint8 pictures, or numbers in [0, 1], got {float(x.min()):.3g} … "
+            f"{float(x.max()):.3g}"
         )
     if x.shape[-2:] == (px, px):
         return x
-    return F.interpolate(x, (px, px), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1)
+    return F.interpolate(x, (px, px), mode="bilinear", antialias=True, align_corners=False).clamp(
+        0, 1
+    )
 
 
 def check_prototypes(size: net.Size, prototypes: Tensor, classes: Tensor) -> None:
@@ -175,7 +213,9 @@ def check_prototypes(size: net.Size, prototypes: Tensor, classes: Tensor) -> Non
 
 
 def k_means(rows: np.ndarray, k: int, seed: int = 0, n_rounds: int = 25) -> np.ndarray:
-    """Centroids ``(min(k, n), D)`` of rows ``(n, D)``: k-means++ starts (Arthur & Vassilvitskii 2007), Lloyd rounds."""
+    """Centroids ``(min(k, n), D)`` of rows ``(n, D)``: k-means++ starts (Arthur & Vassilvitskii
+    2007), Lloyd rounds.
+    """
     rng = np.random.default_rng(seed)
     rows = np.asarray(rows, np.float64)
     k = min(k, len(rows))
@@ -187,7 +227,12 @@ def k_means(rows: np.ndarray, k: int, seed: int = 0, n_rounds: int = 25) -> np.n
         centres = np.vstack([centres, rows[rng.choice(len(rows), p=nearest / nearest.sum())]])
     for _ in range(n_rounds):
         owner = _squared(rows, centres).argmin(axis=1)
-        moved = np.stack([rows[owner == j].mean(0) if (owner == j).any() else centres[j] for j in range(len(centres))])
+        moved = np.stack(
+            [
+                rows[owner == j].mean(0) if (owner == j).any() else centres[j]
+                for j in range(len(centres))
+            ]
+        )
         if np.allclose(moved, centres):
             break
         centres = moved
@@ -204,10 +249,11 @@ def _squared(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
 def prototypes_of(
     w: net.Weights, pictures: Tensor, y: Tensor, per_class: int = 8, seed: int = 0, batch: int = 64
 ) -> tuple[Tensor, Tensor]:
-    """Prototypes ``(K, 4W, 8, 8)`` and their classes ``(K,)``: centroids of expression maps, made at the source site.
+    """Prototypes ``(K, 4W, 8, 8)`` and their classes ``(K,)``: centroids of expression maps, made
+    at the source site.
 
-    A centroid of one picture would be that picture's map, so a class with fewer than two pictures per centroid gets
-    fewer centroids.
+    A centroid of one picture would be that picture's map, so a class with fewer than two pictures
+    per centroid gets fewer centroids.
 
     Raises:
         BadInput: a class has fewer than two pictures.
@@ -218,7 +264,9 @@ def prototypes_of(
     for c in sorted(set(y.tolist())):
         own = maps[y == c]
         if len(own) < 2:
-            raise BadInput(f"prototypes: expected at least two pictures of class {c}, got {len(own)}")
+            raise BadInput(
+                f"prototypes: expected at least two pictures of class {c}, got {len(own)}"
+            )
         centres = k_means(own.flatten(1).numpy(), min(per_class, len(own) // 2), seed)
         found.append(torch.from_numpy(centres.astype(np.float32)).view(-1, *maps.shape[1:]))
         classes += [c] * len(centres)
@@ -228,12 +276,16 @@ def prototypes_of(
 def source_summary(
     model: Dsfda, per_class: int = 8, per_window: int = 4, seed: int = 0
 ) -> Callable[[tuple[Example, ...]], dict[str, np.ndarray]]:
-    """What the harness calls at the source site: ``summary(source windows)`` gives prototypes and nothing else."""
+    """What the harness calls at the source site: ``summary(source windows)`` gives prototypes and
+    nothing else.
+    """
 
     def summary(source: tuple[Example, ...]) -> dict[str, np.ndarray]:
         usable = [e for e in source if not model.absent(e.x)]
         if not usable:
-            raise BadInput(f"summary: no source window has a valid row in the track {model.track!r}")
+            raise BadInput(
+                f"summary: no source window has a valid row in the track {model.track!r}"
+            )
         taken = [model.pictures(e.x, per_window) for e in usable]
         y = torch.tensor([e.y for e, p in zip(usable, taken, strict=True) for _ in p])
         prototypes, classes = prototypes_of(model.weights, torch.cat(taken), y, per_class, seed)

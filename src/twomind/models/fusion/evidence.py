@@ -1,4 +1,6 @@
-"""What moved a fusion model's score: exact parts, spans per modality and per conflict, and the span it would cite."""
+"""What moved a fusion model's score: exact parts, spans per modality and per conflict, and the span
+it would cite.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from twomind.models.fusion.net import FusionNet
 from twomind.models.fusion.run import Rows, Runner
 from twomind.types import Evidence
 
-#: Length over which a term must stand out to be named, in seconds; how many spans are named at most; the smallest.
+#: Length over which a term must stand out to be named, in seconds; how many spans are named at
+#: most; the smallest.
 SPAN_S, MAX_SPANS, SMALLEST = 1.6, 12, 0.01
 
 
@@ -21,16 +24,23 @@ def _linear(net: FusionNet) -> tuple[np.ndarray, np.ndarray]:
     return weight.detach().double().numpy(), bias.detach().double().numpy()
 
 
-def contributions(net: FusionNet, runner: Runner, reference: Mapping[str, Any] | None, k: int) -> dict[str, float]:
-    """Parts of the log-odds of class ``k`` against the first: they add up to the (uncalibrated-prevalence) score.
+def contributions(
+    net: FusionNet, runner: Runner, reference: Mapping[str, Any] | None, k: int
+) -> dict[str, float]:
+    """Parts of the log-odds of class ``k`` against the first: they add up to the
+    (uncalibrated-prevalence) score.
 
-    ``content`` and ``question`` are relative to the training recordings' mean, which ``baseline`` holds.
+    ``content`` and ``question`` are relative to the training recordings' mean, which ``baseline``
+    holds.
     """
     weight, bias = _linear(net)
     d = len(runner.pooled)
     content = weight[:, :d] @ runner.pooled
     question = weight[:, d + runner.question]
-    mean = {n: np.asarray((reference or {}).get(n, np.zeros(len(bias))), float) for n in ("content", "question")}
+    mean = {
+        n: np.asarray((reference or {}).get(n, np.zeros(len(bias))), float)
+        for n in ("content", "question")
+    }
 
     def odds(v: np.ndarray) -> float:
         return float(v[k] - v[0])
@@ -52,8 +62,9 @@ def _row_weights(rows: Rows) -> np.ndarray:
 def evidence_spans(net: FusionNet, rows: Rows, runner: Runner, k: int) -> list[Evidence]:
     """Where each group of terms moved the score most, strongest first.
 
-    A conflict model names its groups (own, conflict within, conflict and agreement between two modalities); of another
-    model only the whole can be told. Values are log-odds against the recording's own mean of that group.
+    A conflict model names its groups (own, conflict within, conflict and agreement between two
+    modalities); of another model only the whole can be told. Values are log-odds against the
+    recording's own mean of that group.
     """
     if not len(rows.times_s):
         return []
@@ -76,7 +87,9 @@ def evidence_spans(net: FusionNet, rows: Rows, runner: Runner, k: int) -> list[E
 
 
 def _peaks(moved: np.ndarray, rows: Rows, hop_s: float) -> list[tuple[float, float, float]]:
-    """The strongest span up and the strongest span down, ``(start_s, end_s, sum)``, around where they stand out."""
+    """The strongest span up and the strongest span down, ``(start_s, end_s, sum)``, around where
+    they stand out.
+    """
     n = max(min(round(SPAN_S / hop_s), len(moved)), 1)
     sums = np.convolve(moved, np.ones(n), "valid")
     found = []
@@ -89,12 +102,18 @@ def _peaks(moved: np.ndarray, rows: Rows, hop_s: float) -> list[tuple[float, flo
 
 
 def cited(net: FusionNet, rows: Rows, width_s: float) -> tuple[float, float]:
-    """The span of ``width_s`` whose rows raised the video score most above the rest of the recording."""
+    """The span of ``width_s`` whose rows raised the video score most above the rest of the
+    recording.
+    """
     if not len(rows.times_s):
         return float("nan"), float("nan")
     weight, _ = _linear(net)
     d = rows.z.shape[1]
-    level = rows.z @ (weight[1:, :d].max(axis=0) - weight[0, :d] if len(weight) > 2 else weight[1, :d] - weight[0, :d])
+    level = rows.z @ (
+        weight[1:, :d].max(axis=0) - weight[0, :d]
+        if len(weight) > 2
+        else weight[1, :d] - weight[0, :d]
+    )
     share = _row_weights(rows)
     n = max(min(round(width_s / net.recipe.hop_s), len(level)), 1)
     at = int(np.argmax(np.convolve(share * (level - level.mean()), np.ones(n), "valid")))

@@ -1,9 +1,9 @@
 """Fusion heads: features of several modalities per row → one embedding per row.
 
-All are called as ``head(hs, present, frames, state) -> (z, state)``: ``hs`` one ``(B, T, d_m)`` per modality (absent
-rows hold a learned vector), ``present (B, T, M)`` and ``frames (B, T)`` bool, ``z (B, T, width)``. LFAN, CAN, MT and
-JMT are the supervised baselines of the BAH data set (ICLR 2026), written anew from their description; where they
-depart from the published code, the class says so.
+All are called as ``head(hs, present, frames, state) -> (z, state)``: ``hs`` one ``(B, T, d_m)`` per
+modality (absent rows hold a learned vector), ``present (B, T, M)`` and ``frames (B, T)`` bool, ``z
+(B, T, width)``. LFAN, CAN, MT and JMT are the supervised baselines of the BAH data set (ICLR 2026),
+written anew from their description; where they depart from the published code, the class says so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ class LFAN(nn.Module):
     An absent modality is no key (published: there is always one).
     """
 
-    def __init__(self, widths: Sequence[int], width: int, dropout: float, size: int = 16, n_heads: int = 2) -> None:
+    def __init__(
+        self, widths: Sequence[int], width: int, dropout: float, size: int = 16, n_heads: int = 2
+    ) -> None:
         super().__init__()
         self.size, self.n_heads = size, n_heads
         inner = size * n_heads
@@ -45,12 +47,23 @@ class LFAN(nn.Module):
         self.width = widths[0] + inner * len(widths)
 
     def forward(
-        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+        self,
+        hs: list[Tensor],
+        present: Tensor,
+        frames: Tensor,
+        state: Any = None,
+        anchors: Any = None,
     ) -> tuple[Tensor, Any]:
         b, t, m = present.shape
-        stacked = torch.stack([layer(h) for layer, h in zip(self.qkv, hs, strict=True)], dim=2)  # B T M 3hd
-        q, k, v = stacked.reshape(b, t, m, 3, self.n_heads, self.size).permute(3, 0, 1, 4, 2, 5)  # each B T h M d
-        weights = masked_softmax(q @ k.transpose(-1, -2) / self.size**0.5, present[:, :, None, None, :])
+        stacked = torch.stack(
+            [layer(h) for layer, h in zip(self.qkv, hs, strict=True)], dim=2
+        )  # B T M 3hd
+        q, k, v = stacked.reshape(b, t, m, 3, self.n_heads, self.size).permute(
+            3, 0, 1, 4, 2, 5
+        )  # each B T h M d
+        weights = masked_softmax(
+            q @ k.transpose(-1, -2) / self.size**0.5, present[:, :, None, None, :]
+        )
         mixed = (weights @ v + v).transpose(2, 3).reshape(b, t, -1)
         follower = self.norm(self.dropout(self.out(mixed)))
         return torch.cat([hs[0], follower], dim=-1), None
@@ -72,7 +85,12 @@ class CAN(nn.Module):
         self.width = total
 
     def forward(
-        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+        self,
+        hs: list[Tensor],
+        present: Tensor,
+        frames: Tensor,
+        state: Any = None,
+        anchors: Any = None,
     ) -> tuple[Tensor, Any]:
         c = torch.cat([layer(h) for layer, h in zip(self.project, hs, strict=True)], dim=-1)
         here = present.repeat_interleave(c.shape[-1] // present.shape[-1], dim=-1)
@@ -81,16 +99,19 @@ class CAN(nn.Module):
 
 
 class Streams(nn.Module):
-    """MT, and with ``joint`` JMT: cross-attention over time between every two streams, then over the streams.
+    """MT, and with ``joint`` JMT: cross-attention over time between every two streams, then over
+    the streams.
 
-    Corrected: the last attention runs over the stream axis of each row, absent streams are no keys, and the mean of
-    the streams goes on; attention over time looks back ``window`` rows only, so it streams. With ``residual`` a pair's
-    rows are its first stream plus what that attends to in the second, as in cross-modal transformers (Tsai et al.
-    2019); without, only the second's values, averaged over seconds: *when* something happened is blurred away.
+    Corrected: the last attention runs over the stream axis of each row, absent streams are no keys,
+    and the mean of the streams goes on; attention over time looks back ``window`` rows only, so it
+    streams. With ``residual`` a pair's rows are its first stream plus what that attends to in the
+    second, as in cross-modal transformers (Tsai et al. 2019); without, only the second's values,
+    averaged over seconds: *when* something happened is blurred away.
 
-    ``released``: as the published code behaves. It takes the first two modalities; the last attention is called
-    sequence-first on ``(T*B, streams, D)``, so it runs over all rows of all clips of the batch, the streams do not
-    meet, and only the last one is kept. Predictions depend on who else is in the batch, and nothing is causal.
+    ``released``: as the published code behaves. It takes the first two modalities; the last
+    attention is called sequence-first on ``(T*B, streams, D)``, so it runs over all rows of all
+    clips of the batch, the streams do not meet, and only the last one is kept. Predictions depend
+    on who else is in the batch, and nothing is causal.
     """
 
     def __init__(
@@ -123,7 +144,12 @@ class Streams(nn.Module):
         self.width = width
 
     def forward(
-        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+        self,
+        hs: list[Tensor],
+        present: Tensor,
+        frames: Tensor,
+        state: Any = None,
+        anchors: Any = None,
     ) -> tuple[Tensor, Any]:
         streams = [layer(h) for layer, h in zip(self.project, hs, strict=False)]
         here = [present[..., m] for m in range(self.used)]
@@ -131,10 +157,13 @@ class Streams(nn.Module):
             streams.append(self.joint(torch.cat(streams, dim=-1)))
             here.append(present.any(dim=-1))
         old = state or {"encode": [None] * len(streams), "cross": [None] * len(self.pairs)}
-        encoded = [layer(s, o) for layer, s, o in zip(self.encode, streams, old["encode"], strict=True)]
+        encoded = [
+            layer(s, o) for layer, s, o in zip(self.encode, streams, old["encode"], strict=True)
+        ]
         ys = [y for y, _ in encoded]
         crossed = [
-            layer(ys[q], ys[kv], o) for layer, (q, kv), o in zip(self.cross, self.pairs, old["cross"], strict=True)
+            layer(ys[q], ys[kv], o)
+            for layer, (q, kv), o in zip(self.cross, self.pairs, old["cross"], strict=True)
         ]
         after = {"encode": [s for _, s in encoded], "cross": [s for _, s in crossed]}
         slots = torch.stack([y for y, _ in crossed] or ys, dim=2)  # B T S D
@@ -144,8 +173,11 @@ class Streams(nn.Module):
         if self.residual and self.pairs:
             own = torch.stack([ys[q] for q, _ in self.pairs], dim=2)
             slots = own + torch.where(allowed[..., None], slots, 0.0)
-        # With one modality left no pair is whole: those go on whose rows are (first or only) of the stream left.
-        read = torch.stack([here[q if self.residual else kv] for q, kv in self.pairs] or here, dim=2)
+        # With one modality left no pair is whole: those go on whose rows are (first or only) of the
+        # stream left.
+        read = torch.stack(
+            [here[q if self.residual else kv] for q, kv in self.pairs] or here, dim=2
+        )
         allowed = torch.where(allowed.any(dim=2, keepdim=True), allowed, read)
         return self._head(self._over_slots(slots, allowed), frames), after
 
@@ -181,7 +213,9 @@ def _attend(layer: Attention, rows: Tensor, keys: Tensor) -> Tensor:
 
 
 def _pairs(n: int, joint: bool) -> list[tuple[int, int]]:
-    """(query, key) streams; with two modalities in the published order, whose last is (second, joint)."""
+    """(query, key) streams; with two modalities in the published order, whose last is (second,
+    joint).
+    """
     if not joint:
         return list(permutations(range(n), 2))
     if n == 2:
@@ -192,16 +226,23 @@ def _pairs(n: int, joint: bool) -> list[tuple[int, int]]:
 class Conflict(nn.Module):
     """Conflict-aware fusion (ours): what speaks for, what speaks against, and whether they meet.
 
-    Each modality gives ``sides`` pairs of strengths in (0, 1) per row: one for, one against. The first pair is anchored
-    where the recipe names columns of approach and of avoidance (a smile against a frown, "I want" against "I can't");
-    the others are learnt. Besides plain attention over the modalities, products of the strengths enter the (linear)
-    score by themselves: *within* a modality (for and against at once), *between* two (the one for, the other against),
-    and agreement. Terms of an absent modality say nothing: they sit at their mean. With ``terms=False`` the products
-    are left out: the plain fusion that it is compared with.
+    Each modality gives ``sides`` pairs of strengths in (0, 1) per row: one for, one against. The
+    first pair is anchored where the recipe names columns of approach and of avoidance (a smile
+    against a frown, "I want" against "I can't"); the others are learnt. Besides plain attention
+    over the modalities, products of the strengths enter the (linear) score by themselves: *within*
+    a modality (for and against at once), *between* two (the one for, the other against), and
+    agreement. Terms of an absent modality say nothing: they sit at their mean. With ``terms=False``
+    the products are left out: the plain fusion that it is compared with.
     """
 
     def __init__(
-        self, modalities: Sequence[str], widths: Sequence[int], width: int, dropout: float, sides: int, terms: bool
+        self,
+        modalities: Sequence[str],
+        widths: Sequence[int],
+        width: int,
+        dropout: float,
+        sides: int,
+        terms: bool,
     ) -> None:
         super().__init__()
         m = len(widths)
@@ -217,7 +258,9 @@ class Conflict(nn.Module):
         groups = [("together", "", width)]
         groups += [("own", name, 2 * sides) for name in modalities]
         groups += [("conflict within", name, sides) for name in modalities if terms]
-        groups += [(kind, f"{a} and {b}", sides) for a, b in between for kind in ("conflict", "agreement")]
+        groups += [
+            (kind, f"{a} and {b}", sides) for a, b in between for kind in ("conflict", "agreement")
+        ]
         groups += [("present", "", m)]
         #: ``(kind, name, slice of z)`` of every group of terms.
         self.groups: list[tuple[str, str, slice]] = []
@@ -226,10 +269,13 @@ class Conflict(nn.Module):
             self.groups.append((kind, name, slice(at, at + n)))
             at += n
         self.width = at
-        # Products of numbers in (0, 1) hardly vary; on one scale with the rest they are learnt as fast as it.
+        # Products of numbers in (0, 1) hardly vary; on one scale with the rest they are learnt as
+        # fast as it.
         self.term_norm = MaskedBatchNorm(at - width - m, eps=1e-3)
 
-    def strengths(self, hs: list[Tensor], present: Tensor, anchors: Any) -> list[tuple[Tensor, Tensor]]:
+    def strengths(
+        self, hs: list[Tensor], present: Tensor, anchors: Any
+    ) -> list[tuple[Tensor, Tensor]]:
         """Per modality: for and against, ``(B, T, sides)`` each; 0 where it is absent."""
         found = []
         for m, (layer, h) in enumerate(zip(self.sides, hs, strict=True)):
@@ -237,15 +283,23 @@ class Conflict(nn.Module):
             pro, con = both[..., ::2], both[..., 1::2]
             if anchors and anchors[m] is not None:
                 pro, con = (
-                    torch.cat([a, side[..., 1:]], dim=-1) for a, side in zip(anchors[m], (pro, con), strict=True)
+                    torch.cat([a, side[..., 1:]], dim=-1)
+                    for a, side in zip(anchors[m], (pro, con), strict=True)
                 )
             found.append((pro * present[..., m : m + 1], con * present[..., m : m + 1]))
         return found
 
     def forward(
-        self, hs: list[Tensor], present: Tensor, frames: Tensor, state: Any = None, anchors: Any = None
+        self,
+        hs: list[Tensor],
+        present: Tensor,
+        frames: Tensor,
+        state: Any = None,
+        anchors: Any = None,
     ) -> tuple[Tensor, Any]:
-        tokens = torch.stack([layer(h) for layer, h in zip(self.project, hs, strict=True)], dim=2)  # B T M H
+        tokens = torch.stack(
+            [layer(h) for layer, h in zip(self.project, hs, strict=True)], dim=2
+        )  # B T M H
         weights = masked_softmax(self.score(torch.tanh(tokens))[..., 0], present)
         plain = (weights[..., None] * tokens).sum(dim=2)
         plain = self.dropout(F.leaky_relu(self.norm(self.hidden(plain), frames)))
@@ -260,5 +314,8 @@ class Conflict(nn.Module):
             parts.append((pro_i * pro_j + con_i * con_j, here[i] & here[j]))
         there = torch.cat([h.expand_as(x) for x, h in parts], dim=-1)
         # What an absent modality would say is not "0" but nothing: such terms sit at their mean.
-        terms = self.term_norm(torch.cat([x for x, _ in parts], dim=-1), there & frames[..., None]) * there
+        terms = (
+            self.term_norm(torch.cat([x for x, _ in parts], dim=-1), there & frames[..., None])
+            * there
+        )
         return torch.cat([plain, terms, present.to(plain.dtype)], dim=-1), None

@@ -1,7 +1,9 @@
-"""Features → rows on one grid, as the fusion models see them: a recipe of columns, values with their masks, scales.
+"""Features → rows on one grid, as the fusion models see them: a recipe of columns, values with
+their masks, scales.
 
-Row ``k`` of a grid covers ``[k, k + 1) * hop_s`` of the recording's clock and holds nothing from after it, so it is
-known at its end. What was not measured is a mask of its own column, never a zero that means something.
+Row ``k`` of a grid covers ``[k, k + 1) * hop_s`` of the recording's clock and holds nothing from
+after it, so it is known at its end. What was not measured is a mask of its own column, never a zero
+that means something.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ class Source:
     track: str
     columns: tuple[str, ...] = ()  # empty: every column of an embedding track of ``width``
     width: int = 0
-    aggregate: str = "mean"  # of the valid rows of a hop; "sum" counts (a hop without rows is 0, and measured)
+    aggregate: str = (
+        "mean"  # of the valid rows of a hop; "sum" counts (a hop without rows is 0, and measured)
+    )
     count_rows: bool = False  # one more column: how many rows fall into the hop
     semitones: tuple[str, ...] = ()  # Hz → semitones before anything else
     centre: tuple[str, ...] = ()  # less the mean of this recording so far (this hop included)
@@ -41,7 +45,9 @@ class Source:
         if self.aggregate not in AGGREGATES:
             raise ValueError(f"Source {self.track!r}: expected aggregate {' or '.join(AGGREGATES)}")
         if bool(self.columns) == bool(self.width):
-            raise ValueError(f"Source {self.track!r}: expected either column names or the width of an embedding")
+            raise ValueError(
+                f"Source {self.track!r}: expected either column names or the width of an embedding"
+            )
         listed = {*self.semitones, *self.centre, *self.deltas, *self.approach, *self.avoid}
         if unknown := sorted(listed - set(self.columns)):
             raise ValueError(f"Source {self.track!r}: {', '.join(unknown)} not among its columns")
@@ -50,7 +56,11 @@ class Source:
     def names(self) -> tuple[str, ...]:
         """Names of the grid's columns, ``(D,)``."""
         own = self.columns or tuple(f"e{i}" for i in range(self.width))
-        return (*own, *(("n_rows",) if self.count_rows else ()), *(f"{c}_change" for c in self.deltas))
+        return (
+            *own,
+            *(("n_rows",) if self.count_rows else ()),
+            *(f"{c}_change" for c in self.deltas),
+        )
 
     def at(self, columns: Sequence[str]) -> list[int]:
         return [self.names.index(c) for c in columns]
@@ -86,9 +96,28 @@ class Recipe:
 
 
 _FACE = (
-    "AU01", "AU02", "AU04", "AU07", "AU09", "AU12", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26", "AU43",
-    "pose_yaw", "pose_pitch", "pose_roll", "gaze_yaw", "gaze_pitch", "blink", "mouth_motion",
-)  # fmt: skip
+    "AU01",
+    "AU02",
+    "AU04",
+    "AU07",
+    "AU09",
+    "AU12",
+    "AU15",
+    "AU17",
+    "AU20",
+    "AU23",
+    "AU24",
+    "AU25",
+    "AU26",
+    "AU43",
+    "pose_yaw",
+    "pose_pitch",
+    "pose_roll",
+    "gaze_yaw",
+    "gaze_pitch",
+    "blink",
+    "mouth_motion",
+)
 _APPROACH = ("positive", "desire", "motivation", "capability", "opportunity", "change_talk")
 _AVOID = ("negative", "fear", "no_motivation", "no_capability", "no_opportunity", "sustain_talk")
 
@@ -100,9 +129,11 @@ def default_recipe(
     questions: Sequence[str] = tuple(BAH_QUESTIONS),
     embeddings: Mapping[str, int] | None = None,
 ) -> Recipe:
-    """The recipe that needs no download. ``relative``: the face against the person's neutral, else as measured.
+    """The recipe that needs no download. ``relative``: the face against the person's neutral, else
+    as measured.
 
-    ``embeddings`` adds modalities of frozen encoders: name of their track → width (``encoders.pretrained``).
+    ``embeddings`` adds modalities of frozen encoders: name of their track → width
+    (``encoders.pretrained``).
 
     Raises:
         BadInput: an unknown modality.
@@ -122,11 +153,20 @@ def default_recipe(
             centre=("pitch", "energy"),
             deltas=("pitch", "energy"),
         ),
-        "words": Source("words", lexicon().names, aggregate="sum", count_rows=True, approach=_APPROACH, avoid=_AVOID),
+        "words": Source(
+            "words",
+            lexicon().names,
+            aggregate="sum",
+            count_rows=True,
+            approach=_APPROACH,
+            avoid=_AVOID,
+        ),
         **{name: Source(name, width=width) for name, width in (embeddings or {}).items()},
     }
     if unknown := [m for m in modalities if m not in known]:
-        raise BadInput(f"unknown modality {', '.join(unknown)}; expected some of {', '.join(known)}")
+        raise BadInput(
+            f"unknown modality {', '.join(unknown)}; expected some of {', '.join(known)}"
+        )
     return Recipe({m: known[m] for m in modalities}, hop_s, tuple(questions))
 
 
@@ -134,16 +174,22 @@ def recipe_from(entry: Mapping[str, Any]) -> Recipe:
     """Read back what ``dataclasses.asdict`` wrote."""
 
     def tuples(source: Mapping[str, Any]) -> Source:
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in source.items()}
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in source.items()
+        }
         return Source(**fields)
 
     sources = {name: tuples(source) for name, source in entry["sources"].items()}
-    return Recipe(sources, float(entry["hop_s"]), tuple(entry["questions"]), entry["lexicon_sha256"])
+    return Recipe(
+        sources, float(entry["hop_s"]), tuple(entry["questions"]), entry["lexicon_sha256"]
+    )
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows ``first … first + T`` of a recording: per modality ``values (T, D)`` (0 where masked), ``mask (T, D)``."""
+    """Rows ``first … first + T`` of a recording: per modality ``values (T, D)`` (0 where masked),
+    ``mask (T, D)``.
+    """
 
     first: int
     hop_s: float
@@ -169,7 +215,12 @@ class Grid:
         """Rows ``start … end`` of this grid."""
         cut = slice(start, end)
         values = {m: v[cut] for m, v in self.values.items()}
-        return replace(self, first=self.first + start, values=values, mask={m: v[cut] for m, v in self.mask.items()})
+        return replace(
+            self,
+            first=self.first + start,
+            values=values,
+            mask={m: v[cut] for m, v in self.mask.items()},
+        )
 
 
 #: What a grid needs to know of the rows before: per modality the last row and the running sums.
@@ -185,12 +236,15 @@ def _track(x: Features, source: Source) -> Track | None:
     if source.columns:
         if missing := [c for c in source.columns if c not in track.names]:
             raise BadInput(
-                f"{x.recording}: the track {source.track!r} lacks {', '.join(missing)}, which the model reads; it has "
-                f"{', '.join(track.names) or 'no named columns'}. Describe it with this version of twomind"
+                f"{x.recording}: the track {source.track!r} lacks {', '.join(missing)}, which the "
+                "model reads; it has "
+                f"{', '.join(track.names) or 'no named columns'}. Describe it with this version of "
+                "twomind"
             )
     elif track.values.ndim != 2 or track.values.shape[1] != source.width:
         raise BadInput(
-            f"{x.recording}: the track {source.track!r} has rows of {track.values.shape[1:]}, the model reads "
+            f"{x.recording}: the track {source.track!r} has rows of {track.values.shape[1:]}, the "
+            "model reads "
             f"({source.width},). Use the encoder that the model was trained with"
         )
     return track
@@ -206,14 +260,18 @@ def _raw(track: Track, source: Source) -> np.ndarray:
     return raw
 
 
-def _aggregate(track: Track, source: Source, first: int, n: int, hop_s: float) -> tuple[np.ndarray, np.ndarray]:
+def _aggregate(
+    track: Track, source: Source, first: int, n: int, hop_s: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Values and mask ``(n, C)`` of the hops ``first … first + n``."""
     hop = hop_of(track.times_s, hop_s) - first
     inside = (hop >= 0) & (hop < n)
     raw, hop = _raw(track, source)[inside], hop[inside]
     measured = np.isfinite(raw)
     columns = range(raw.shape[1])
-    total = np.stack([np.bincount(hop, np.where(measured[:, c], raw[:, c], 0.0), n) for c in columns], axis=1)
+    total = np.stack(
+        [np.bincount(hop, np.where(measured[:, c], raw[:, c], 0.0), n) for c in columns], axis=1
+    )
     count = np.stack([np.bincount(hop, measured[:, c], n) for c in columns], axis=1)
     if source.aggregate == "sum":
         mask = np.ones((n, raw.shape[1]), bool)
@@ -221,17 +279,23 @@ def _aggregate(track: Track, source: Source, first: int, n: int, hop_s: float) -
         mask = count > 0
         total = np.divide(total, np.maximum(count, 1))
     if source.count_rows:
-        total = np.concatenate([total, np.bincount(hop, minlength=n)[:, None].astype(float)], axis=1)
+        total = np.concatenate(
+            [total, np.bincount(hop, minlength=n)[:, None].astype(float)], axis=1
+        )
         mask = np.concatenate([mask, np.ones((n, 1), bool)], axis=1)
     return np.where(mask, total, 0.0), mask
 
 
 def hop_of(times_s: np.ndarray, hop_s: float) -> np.ndarray:
-    """Which hop a time falls into; a stamp that is a rounding error short of a hop belongs to it."""
+    """Which hop a time falls into; a stamp that is a rounding error short of a hop
+    belongs to it.
+    """
     return np.floor(np.asarray(times_s, float) / hop_s + 1e-6).astype(int)
 
 
-def _centre(values: np.ndarray, mask: np.ndarray, at: list[int], memory: dict[str, np.ndarray]) -> None:
+def _centre(
+    values: np.ndarray, mask: np.ndarray, at: list[int], memory: dict[str, np.ndarray]
+) -> None:
     """Subtract the running mean of the recording so far from the columns ``at``; in place."""
     for i, c in enumerate(at):
         total = memory["total"][i] + np.cumsum(np.where(mask[:, c], values[:, c], 0.0))
@@ -240,8 +304,12 @@ def _centre(values: np.ndarray, mask: np.ndarray, at: list[int], memory: dict[st
         memory["total"][i], memory["count"][i] = total[-1], count[-1]
 
 
-def grid_rows(x: Features, recipe: Recipe, first: int, n: int, memory: Memory | None = None) -> tuple[Grid, Memory]:
-    """The hops ``first … first + n`` of a recording, and what the next ones need to know of them."""
+def grid_rows(
+    x: Features, recipe: Recipe, first: int, n: int, memory: Memory | None = None
+) -> tuple[Grid, Memory]:
+    """The hops ``first … first + n`` of a recording, and what the next ones need to know
+    of them.
+    """
     values: dict[str, np.ndarray] = {}
     mask: dict[str, np.ndarray] = {}
     after: Memory = {}
@@ -262,7 +330,10 @@ def grid_rows(x: Features, recipe: Recipe, first: int, n: int, memory: Memory | 
         if n:
             _centre(v, m, source.at(source.centre), state)
             at = source.at(source.deltas)
-            earlier, known = np.vstack([before["value"], v[:-1]]), np.vstack([before["mask"], m[:-1]])
+            earlier, known = (
+                np.vstack([before["value"], v[:-1]]),
+                np.vstack([before["mask"], m[:-1]]),
+            )
             both = (m & known)[:, at]
             state["value"], state["mask"] = v[-1].copy(), m[-1].copy()
             v = np.concatenate([v, np.where(both, (v - earlier)[:, at], 0.0)], axis=1)
@@ -290,7 +361,9 @@ def why_empty(x: Features, grid: Grid, recipe: Recipe) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and standard deviation of every column over the training people's measured hops, ``(D,)`` each."""
+    """Mean and standard deviation of every column over the training people's measured hops,
+    ``(D,)`` each.
+    """
 
     mean: np.ndarray
     sd: np.ndarray
@@ -306,12 +379,16 @@ def fit_scales(grids: Iterable[Grid], recipe: Recipe) -> dict[str, Scale]:
         n = np.maximum(mask.sum(axis=0), 1)
         mean = np.where(mask, values, 0.0).sum(axis=0) / n
         sd = np.sqrt(np.where(mask, (values - mean) ** 2, 0.0).sum(axis=0) / n)
-        found[modality] = Scale(mean.astype(np.float32), np.where(sd > 1e-6, sd, 1.0).astype(np.float32))
+        found[modality] = Scale(
+            mean.astype(np.float32), np.where(sd > 1e-6, sd, 1.0).astype(np.float32)
+        )
     return found
 
 
 def without_span(x: Features, start_s: float, end_s: float) -> Features:
-    """The window with everything in ``[start_s, end_s)`` taken out: rows not valid, words gone. For deletion tests."""
+    """The window with everything in ``[start_s, end_s)`` taken out: rows not valid, words gone. For
+    deletion tests.
+    """
 
     def cut(name: str, track: Track) -> Track:
         inside = (track.times_s >= start_s) & (track.times_s < end_s)
@@ -327,5 +404,7 @@ def without_span(x: Features, start_s: float, end_s: float) -> Features:
             reason_code=track.reason_code[keep],
         )
 
-    words = None if x.words is None else tuple(w for w in x.words if not start_s <= w.start_s < end_s)
+    words = (
+        None if x.words is None else tuple(w for w in x.words if not start_s <= w.start_s < end_s)
+    )
     return replace(x, tracks={n: cut(n, t) for n, t in x.tracks.items()}, words=words)

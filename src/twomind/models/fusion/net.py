@@ -1,9 +1,10 @@
-"""One network around every fusion head: scales, a TCN per modality, frame scores, and a video score pooled from them.
+"""One network around every fusion head: scales, a TCN per modality, frame scores, and a video score
+pooled from them.
 
-The video score is a softmax-weighted mean of the frame scores (multiple-instance pooling with a learnt sharpness;
-McFee et al. 2018, "auto-pool"): because frame scores are linear in the embedding ``z``, it equals a linear score of the
-same weighted mean of ``z``. One model answers "somewhere?" and "when?". The question adds to both scores and to
-neither's shape in time.
+The video score is a softmax-weighted mean of the frame scores (multiple-instance pooling with a
+learnt sharpness; McFee et al. 2018, "auto-pool"): because frame scores are linear in the embedding
+``z``, it equals a linear score of the same weighted mean of ``z``. One model answers "somewhere?"
+and "when?". The question adds to both scores and to neither's shape in time.
 """
 
 from __future__ import annotations
@@ -29,20 +30,29 @@ MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
 
 @dataclass(frozen=True)
 class FusionConfig:
-    """What a fusion model is made of. Sizes are for a laptop; ``published`` gives those of the BAH baselines."""
+    """What a fusion model is made of. Sizes are for a laptop; ``published`` gives those of the BAH
+    baselines.
+    """
 
     model: str = "conflict"
     released: bool = False  # mt, jmt: with the defects of the published code
-    channels: tuple[tuple[str, tuple[int, ...]], ...] = ()  # per modality; others: ``default_channels``
+    channels: tuple[
+        tuple[str, tuple[int, ...]], ...
+    ] = ()  # per modality; others: ``default_channels``
     default_channels: tuple[int, ...] = (16, 16)
     kernel: int = 5
     width: int = 16  # of the head
     sides: int = 2  # conflict: pairs of strengths per modality
     dropout: float = 0.2
-    residual: bool = True  # mt, jmt: what a stream holds stays beside what it attends to; released: never
+    residual: bool = (
+        True  # mt, jmt: what a stream holds stays beside what it attends to; released: never
+    )
     hold_s: float = 2.0  # a modality counts as present this long after it was last measured
-    partial: float = 0.5  # share of the training loss of recordings seen in part: each modality alone, some at random
-    modality_dropout: float = 0.2  # released variants: share of training recordings from which a modality is taken
+    # share of the training loss of recordings seen in part: each modality alone, some at random
+    partial: float = 0.5
+    modality_dropout: float = (
+        0.2  # released variants: share of training recordings from which a modality is taken
+    )
     question_dropout: float = 0.3  # share of training recordings whose question is withheld
 
     def __post_init__(self) -> None:
@@ -63,9 +73,15 @@ class FusionConfig:
 
 
 def published(model: str, modalities: Sequence[str], released: bool = False) -> FusionConfig:
-    """Widths and dropouts of the BAH baselines (ICLR 2026); the first modality takes the video's, and so on."""
+    """Widths and dropouts of the BAH baselines (ICLR 2026); the first modality takes the video's,
+    and so on.
+    """
     if model == "lfan":
-        sizes: list[tuple[int, ...]] = [(256, 256, 128, 128), (64, 64, 32, 32), (256, 256, 128, 128)]
+        sizes: list[tuple[int, ...]] = [
+            (256, 256, 128, 128),
+            (64, 64, 32, 32),
+            (256, 256, 128, 128),
+        ]
     else:
         sizes = [(256, 256, 128, 128, 128), (128, 128, 64, 64), (256, 256, 128, 128)]
     return FusionConfig(
@@ -81,7 +97,9 @@ def published(model: str, modalities: Sequence[str], released: bool = False) -> 
 
 
 class Batch(NamedTuple):
-    """Padded recordings: ``values, mask`` per modality ``(B, T, D)``, ``frames (B, T)`` bool, ``question (B,)``."""
+    """Padded recordings: ``values, mask`` per modality ``(B, T, D)``, ``frames (B, T)`` bool,
+    ``question (B,)``.
+    """
 
     values: dict[str, Tensor]
     mask: dict[str, Tensor]
@@ -109,8 +127,8 @@ def collate(grids: Sequence[Grid]) -> Batch:
 
 
 class Output(NamedTuple):
-    """``z (B, T, D)``; ``frame (B, T, C)`` scores without the question; ``log_weight (B, T)`` in the video score;
-    ``present (B, T, M)``: the modality was measured lately.
+    """``z (B, T, D)``; ``frame (B, T, C)`` scores without the question; ``log_weight (B, T)`` in
+    the video score; ``present (B, T, M)``: the modality was measured lately.
     """
 
     z: Tensor
@@ -121,10 +139,16 @@ class Output(NamedTuple):
 
 
 class FusionNet(nn.Module):
-    """See the module. ``forward`` gives rows; ``pooled`` and ``video`` the answer of whole recordings."""
+    """See the module. ``forward`` gives rows; ``pooled`` and ``video`` the answer of whole
+    recordings.
+    """
 
     def __init__(
-        self, config: FusionConfig, recipe: Recipe, n_classes: int, scales: Mapping[str, Scale] | None = None
+        self,
+        config: FusionConfig,
+        recipe: Recipe,
+        n_classes: int,
+        scales: Mapping[str, Scale] | None = None,
     ) -> None:
         super().__init__()
         self.config, self.recipe, self.n_classes = config, recipe, n_classes
@@ -133,14 +157,20 @@ class FusionNet(nn.Module):
         names = recipe.modalities
         blocks = {m: sizes.get(m, config.default_channels) for m in names}
         self.tcn = nn.ModuleDict(
-            {m: TCN(2 * len(recipe.sources[m].names), blocks[m], config.kernel, config.dropout) for m in names}
+            {
+                m: TCN(2 * len(recipe.sources[m].names), blocks[m], config.kernel, config.dropout)
+                for m in names
+            }
         )
         self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(blocks[m][-1])) for m in names})
         spans = [max(round(s / recipe.hop_s), 1) for s in ANCHOR_S]
         anchored = [m for m in names if recipe.sources[m].approach and recipe.sources[m].avoid]
         self.anchor = nn.ModuleDict(
             {
-                m: nn.ModuleList(Anchor(len(c), spans) for c in (recipe.sources[m].approach, recipe.sources[m].avoid))
+                m: nn.ModuleList(
+                    Anchor(len(c), spans)
+                    for c in (recipe.sources[m].approach, recipe.sources[m].avoid)
+                )
                 for m in (anchored if config.model in ("conflict", "plain") else ())
             }
         )
@@ -151,7 +181,9 @@ class FusionNet(nn.Module):
         self.frame = nn.Linear(d, n_classes)
         with torch.no_grad():
             for kind, _, at in getattr(self.head, "groups", ()):
-                if kind in CONFLICT_TERMS:  # it begins as plain fusion, and a term enters by what it earns
+                if (
+                    kind in CONFLICT_TERMS
+                ):  # it begins as plain fusion, and a term enters by what it earns
                     self.frame.weight[:, at] = 0
         self.frame_question = nn.Parameter(torch.zeros(n_classes, n_questions))
         self.video_scale = nn.Parameter(torch.ones(()))
@@ -169,10 +201,11 @@ class FusionNet(nn.Module):
             self.register_buffer(f"sd_{m}", torch.from_numpy(scale.sd.copy()))
 
     def forward(self, batch: Batch, state: Any = None, keep: Tensor | None = None) -> Output:
-        """Rows of a chunk (or of whole recordings), and the state that the next chunk continues from.
+        """Rows of a chunk (or of whole recordings), and the state that the next chunk continues
+        from.
 
-        ``keep (V, B, M)`` bool, in training: the recordings as seen in V ways, each with some modalities only; the
-        rows come as ``V * B``. Each modality passes its convolutions once.
+        ``keep (V, B, M)`` bool, in training: the recordings as seen in V ways, each with some
+        modalities only; the rows come as ``V * B``. Each modality passes its convolutions once.
         """
         old = state or {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
         after: dict[str, Any] = {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
@@ -180,10 +213,13 @@ class FusionNet(nn.Module):
         for m in self.recipe.modalities:
             mask = batch.mask[m]
             z = (batch.values[m] - getattr(self, f"mean_{m}")) / getattr(self, f"sd_{m}") * mask
-            z = z.clamp(-8, 8)  # what is far outside the training people's range must not drown all others
+            z = z.clamp(
+                -8, 8
+            )  # what is far outside the training people's range must not drown all others
             x = torch.cat([z, mask.to(z.dtype)], dim=-1).transpose(1, 2)
             seen, after["seen"][m] = lately(mask.any(dim=-1), self.hold, old["seen"].get(m))
-            # Rows without the modality are no sample of it: counted, they would move the scale of all others.
+            # Rows without the modality are no sample of it: counted, they would move the scale of
+            # all others.
             real = batch.frames if self.config.released else batch.frames & seen
             h, after["tcn"][m] = self.tcn[m](x, real, old["tcn"].get(m))
             hs.append(h)
@@ -204,8 +240,12 @@ class FusionNet(nn.Module):
         score = self.frame(z)
         return Output(z, score, self.log_weight(score), where, after)
 
-    def _anchors(self, m: str, z: Tensor, left: Any, after: dict[str, Any]) -> tuple[Tensor, Tensor] | None:
-        """Strengths for and against that the recipe's columns of approach and avoidance give, or None."""
+    def _anchors(
+        self, m: str, z: Tensor, left: Any, after: dict[str, Any]
+    ) -> tuple[Tensor, Tensor] | None:
+        """Strengths for and against that the recipe's columns of approach and avoidance give, or
+        None.
+        """
         if m not in self.anchor:
             return None
         source = self.recipe.sources[m]
@@ -217,7 +257,9 @@ class FusionNet(nn.Module):
         return p, c
 
     def log_weight(self, score: Tensor) -> Tensor:
-        """Log weight of every row in the video score: sharpness times the log-odds of "any class but the first"."""
+        """Log weight of every row in the video score: sharpness times the log-odds of "any class
+        but the first".
+        """
         odds = torch.logsumexp(score[..., 1:], dim=-1) - score[..., 0]
         return F.softplus(self.sharpness) * odds.clamp(-20, 20)
 
@@ -227,8 +269,12 @@ class FusionNet(nn.Module):
         return (weight[..., None] * out.z).sum(dim=1)
 
     def embedding(self, pooled: Tensor, question: Tensor) -> Tensor:
-        """What the video score is linear in: pooled ``z`` and the question's one-hot, ``(B, D + Q)``."""
-        return torch.cat([pooled, F.one_hot(question, self.frame_question.shape[1]).to(pooled.dtype)], dim=-1)
+        """What the video score is linear in: pooled ``z`` and the question's one-hot, ``(B, D +
+        Q)``.
+        """
+        return torch.cat(
+            [pooled, F.one_hot(question, self.frame_question.shape[1]).to(pooled.dtype)], dim=-1
+        )
 
     def linear(self) -> tuple[Tensor, Tensor]:
         """``weight (C, D + Q)`` and ``bias (C,)`` of the video score."""
@@ -250,11 +296,15 @@ class FusionNet(nn.Module):
 def _head(config: FusionConfig, names: Sequence[str], widths: Sequence[int], window: int) -> Any:
     width, dropout = config.width, config.dropout
     if config.model in ("conflict", "plain"):
-        return Conflict(names, widths, width, dropout, config.sides, terms=config.model == "conflict")
+        return Conflict(
+            names, widths, width, dropout, config.sides, terms=config.model == "conflict"
+        )
     if config.model == "lfan":
         return LFAN(widths, width, dropout)
     if config.model == "can":
         return CAN(widths, width, dropout)
     if config.released and len(widths) < 2:
         raise BadInput("the released MT and JMT need two modalities")
-    return Streams(widths, width, dropout, window, config.model == "jmt", config.released, config.residual)
+    return Streams(
+        widths, width, dropout, window, config.model == "jmt", config.released, config.residual
+    )

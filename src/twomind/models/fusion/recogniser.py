@@ -1,8 +1,10 @@
-"""The fusion recogniser: face, voice, words (and frozen encoders) → "somewhere in this answer?" and "when?".
+"""The fusion recogniser: face, voice, words (and frozen encoders) → "somewhere in this answer?" and
+"when?".
 
-A model lies in a folder: ``model.safetensors`` and ``card.json`` (task and class order, feature recipe and its hash,
-training people as salted hashes, whether they were drawn, calibration, figures on held-out people, whether it may say
-*when*). How models are trained and what they show: ``docs/fusion.md``.
+A model lies in a folder: ``model.safetensors`` and ``card.json`` (task and class order, feature
+recipe and its hash, training people as salted hashes, whether they were drawn, calibration, figures
+on held-out people, whether it may say *when*). How models are trained and what they show:
+``docs/fusion.md``.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Settings:
     """How to use the model."""
 
     use_question: bool = True  # False: score as if the question were unknown
-    max_risk: float | None = None  # abstain so that held-out answers outside the zone err at most this often
+    max_risk: float | None = (
+        None  # abstain so that held-out answers outside the zone err at most this often
+    )
     prevalence: float | None = None  # share of the second class where the answers come from
     prevalence_source: str = ""
     allow_drawn_model: bool = False  # score real people with a model that learnt from drawn ones
@@ -53,7 +57,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class FusionRecogniser:
-    """A trained fusion model. Fulfils ``Recogniser`` and ``Trainable``; weights are shared and never written to."""
+    """A trained fusion model. Fulfils ``Recogniser`` and ``Trainable``; weights are shared and
+    never written to.
+    """
 
     task: Task
     net: FusionNet
@@ -63,15 +69,19 @@ class FusionRecogniser:
     def __post_init__(self) -> None:
         if self.net.n_classes != len(self.task.classes):
             raise BadInput(
-                f"task {self.task.name!r} has {len(self.task.classes)} classes, the network {self.net.n_classes}"
+                f"task {self.task.name!r} has {len(self.task.classes)} classes, the network "
+                f"{self.net.n_classes}"
             )
         self.net.eval()
 
-    # --- what it is ------------------------------------------------------------------------------------------------
+    # --- what it is
+    # ------------------------------------------------------------------------------------------------
 
     @classmethod
     def load(cls, path: str | Path | None = None) -> FusionRecogniser:
-        """Read a folder that ``twomind train fusion`` wrote; no fusion model ships with the package."""
+        """Read a folder that ``twomind train fusion`` wrote; no fusion model ships with the
+        package.
+        """
         return load(path)
 
     @property
@@ -86,52 +96,76 @@ class FusionRecogniser:
     def params(self) -> Mapping[str, Any]:
         return {k: v.detach() for k, v in self.net.state_dict().items()}
 
-    def run(self, xs: Sequence[Features], params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
-        """Embedding ``(B, D + Q)`` and calibrated logits ``(B, C)`` of whole windows, differentiable in ``params``."""
+    def run(
+        self, xs: Sequence[Features], params: Mapping[str, Any] | None = None
+    ) -> tuple[Any, Any]:
+        """Embedding ``(B, D + Q)`` and calibrated logits ``(B, C)`` of whole windows,
+        differentiable in ``params``.
+        """
         return torch.func.functional_call(_Whole(self.net), _prefixed(params), (self._batch(xs),))
 
     def _batch(self, xs: Sequence[Features]) -> Any:
         grids = [grid_of(x, self.recipe) for x in xs]
         if any(why_empty(x, g, self.recipe) for x, g in zip(xs, grids, strict=True)):
             raise ValueError("run: a window has nothing that the model reads; ask predict instead")
-        return collate([replace(g, question=self.question_of(x)) for x, g in zip(xs, grids, strict=True)])
+        return collate(
+            [replace(g, question=self.question_of(x)) for x, g in zip(xs, grids, strict=True)]
+        )
 
     def head(self, params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         return torch.func.functional_call(_Linear(self.net), _prefixed(params), ())
 
-    # --- settings --------------------------------------------------------------------------------------------------
+    # --- settings
+    # --------------------------------------------------------------------------------------------------
 
     def with_question(self, use: bool) -> FusionRecogniser:
         """Switch the question off or on as an input."""
         return replace(self, settings=replace(self.settings, use_question=use))
 
     def allowing_drawn(self, allow: bool = True) -> FusionRecogniser:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about them."""
+        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        them.
+        """
         return replace(self, settings=replace(self.settings, allow_drawn_model=allow))
 
-    def recalibrate(self, prevalence: float, source: str | None, question: str | None = None) -> FusionRecogniser:
-        """Shift the log-odds to another prevalence of the second class; ``source`` says where it comes from.
+    def recalibrate(
+        self, prevalence: float, source: str | None, question: str | None = None
+    ) -> FusionRecogniser:
+        """Shift the log-odds to another prevalence of the second class; ``source`` says where it
+        comes from.
 
-        Raises:
-            BadInput: no source, a share outside (0, 1), more than two classes, or a question is named.
+        Raises: BadInput: no source, a share outside (0, 1), more than two classes, or a question is
+            named.
         """
         if not source or not source.strip():
-            raise BadInput(f"prevalence {prevalence}: where does this number come from? Give its source; it is stored")
+            raise BadInput(
+                f"prevalence {prevalence}: where does this number come from? Give its source; it "
+                "is "
+                "stored"
+            )
         if question is not None:
-            raise BadInput("prevalence: a fusion model takes one prevalence over all questions, not one per question")
+            raise BadInput(
+                "prevalence: a fusion model takes one prevalence over all questions, not one per "
+                "question"
+            )
         self._trained_prevalence()
         prevalence_shift(prevalence, 0.5)
-        changed = replace(self.settings, prevalence=float(prevalence), prevalence_source=source.strip())
+        changed = replace(
+            self.settings, prevalence=float(prevalence), prevalence_source=source.strip()
+        )
         return replace(self, settings=changed)
 
     def _trained_prevalence(self) -> float:
         known = self.card.get("calibration", {}).get("prevalence")
         if known is None or len(known) != 2:
-            raise BadInput("prevalence: this model was not calibrated for two classes of whole recordings")
+            raise BadInput(
+                "prevalence: this model was not calibrated for two classes of whole recordings"
+            )
         return float(known[1])
 
     def abstaining(self, max_risk: float) -> FusionRecogniser:
-        """Abstain in the smallest zone around 0.5 that keeps the held-out error at or under ``max_risk``.
+        """Abstain in the smallest zone around 0.5 that keeps the held-out error at or under
+        ``max_risk``.
 
         Raises:
             BadInput: no zone reaches it, or risk was not measured.
@@ -143,7 +177,8 @@ class FusionRecogniser:
         return replace(self, settings=replace(self.settings, max_risk=max_risk))
 
     def prepare(self, x: Features, recording: Any, store: Any, offline: bool) -> Features:
-        """The features with the tracks of the frozen encoders that this model reads, made from the recording.
+        """The features with the tracks of the frozen encoders that this model reads, made from the
+        recording.
 
         Raises:
             BadInput, MissingWeights, Offline: an encoder's files are others now, or cannot be had.
@@ -155,14 +190,19 @@ class FusionRecogniser:
         self._check_drawn(x.drawn)
         return with_embeddings(x, recording, [from_card(e, offline) for e in entries], store)
 
-    # --- answers ---------------------------------------------------------------------------------------------------
+    # --- answers
+    # ---------------------------------------------------------------------------------------------------
 
     def question_of(self, x: Features) -> int:
-        """Index of the question as the model takes it; the last one means unknown, or switched off."""
+        """Index of the question as the model takes it; the last one means unknown, or
+        switched off.
+        """
         return self.recipe.question(x.question if self.settings.use_question else None)
 
     def _check_drawn(self, drawn: bool) -> None:
-        refuse_real(learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.settings.allow_drawn_model)
+        refuse_real(
+            learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.settings.allow_drawn_model
+        )
 
     def shift(self) -> float:
         """Log-odds added to the second class for another prevalence; 0 without."""
@@ -171,7 +211,8 @@ class FusionRecogniser:
         return prevalence_shift(self.settings.prevalence, self._trained_prevalence())
 
     def predict(self, x: Features) -> Prediction:
-        """Whether the class shows somewhere in the window, in parts, with the spans that moved the score.
+        """Whether the class shows somewhere in the window, in parts, with the spans that moved the
+        score.
 
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
@@ -186,11 +227,16 @@ class FusionRecogniser:
         logits[-1] += self.shift()
         probs = softmax(logits)
         status, reason = self._decide(probs)
-        evidence = (*self._parts(runner, probs, grid), *evidence_spans(self.net, rows, runner, _class(probs)))
+        evidence = (
+            *self._parts(runner, probs, grid),
+            *evidence_spans(self.net, rows, runner, _class(probs)),
+        )
         return Prediction(x.span_s, probs, status, reason, evidence, logits)
 
     def _parts(self, runner: Runner, probs: np.ndarray, grid: Grid) -> list[Evidence]:
-        """Exact parts of the log-odds, the band of held-out answers, and what leaving out a modality would do."""
+        """Exact parts of the log-odds, the band of held-out answers, and what leaving out a
+        modality would do.
+        """
         k = _class(probs)
         parts = contributions(self.net, runner, self.card.get("reference"), k)
         if self.settings.prevalence is not None:
@@ -199,26 +245,40 @@ class FusionRecogniser:
         reliability = self.card.get("reliability")
         if reliability is not None and self.settings.prevalence is None and len(probs) == 2:
             band = reliability_from(reliability).band(float(probs[1]))
-            found += [Evidence("band", n, v, "probability") for n, v in zip(("low", "high"), band, strict=True)]
+            found += [
+                Evidence("band", n, v, "probability")
+                for n, v in zip(("low", "high"), band, strict=True)
+            ]
         there = [m for m, mask in grid.mask.items() if mask.any()]
         for m in there if len(there) > 1 else ():
             _, other = rows_of(self.net, grid.without(m), runner.question)
             a, b = runner.logits(), other.logits()
-            found.append(Evidence("modality", m, float((a[k] - a[0]) - (b[k] - b[0])), "log-odds with less without it"))
+            found.append(
+                Evidence(
+                    "modality",
+                    m,
+                    float((a[k] - a[0]) - (b[k] - b[0])),
+                    "log-odds with less without it",
+                )
+            )
         return found
 
     def _decide(self, probs: np.ndarray) -> tuple[Status, str]:
         said = []
         if self.settings.prevalence is not None:
             said.append(
-                f"recalibrated to a prevalence of {self.settings.prevalence:g} ({self.settings.prevalence_source})"
+                f"recalibrated to a prevalence of {self.settings.prevalence:g} "
+                f"({self.settings.prevalence_source})"
             )
         if self.settings.max_risk is not None:
-            width, coverage, error = risk_from(self.card["calibration"]["risk"]).zone(self.settings.max_risk)
+            width, coverage, error = risk_from(self.card["calibration"]["risk"]).zone(
+                self.settings.max_risk
+            )
             p = float(probs[1])
             if abs(p - 0.5) < width:
                 text = (
-                    f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone {error:.1%} of held-out "
+                    f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone "
+                    f"{error:.1%} of held-out "
                     f"answers were wrong, and {coverage:.0%} were decided"
                 )
                 return Status.ABSTAINED, "; ".join([text, *said])
@@ -230,12 +290,16 @@ class FusionRecogniser:
         return rows_of(self.net, grid_of(x, self.recipe), self.question_of(x))[0]
 
     def timeline(self, x: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """``times_s (T,)`` of row starts, ``probs (T, C)`` (nan where not valid), ``valid (T,)``. See ``locates``."""
+        """``times_s (T,)`` of row starts, ``probs (T, C)`` (nan where not valid), ``valid (T,)``.
+        See ``locates``.
+        """
         rows = self.rows(x)
         return rows.times_s, rows.probs, rows.valid
 
     def segments(self, x: Features) -> tuple[Segment, ...]:
-        """Where the class shows; ``()`` unless held-out people bore out that the model knows *when* (``locates``)."""
+        """Where the class shows; ``()`` unless held-out people bore out that the model knows *when*
+        (``locates``).
+        """
         if not self.locates[0]:
             return ()
         times_s, probs, valid = self.timeline(x)
@@ -247,11 +311,21 @@ class FusionRecogniser:
             inside = score[(times_s >= a - 1e-9) & (times_s < b - 1e-9)]
             mean = np.nanmean(probs[(times_s >= a - 1e-9) & (times_s < b - 1e-9)], axis=0)
             label = self.task.classes[int(mean[1:].argmax()) + 1]
-            found.append(Segment(float(a), float(min(b, max(x.span_s[1], a))), label, source, float(inside.mean())))
+            found.append(
+                Segment(
+                    float(a),
+                    float(min(b, max(x.span_s[1], a))),
+                    label,
+                    source,
+                    float(inside.mean()),
+                )
+            )
         return tuple(found)
 
     def cited_span(self, x: Features, width_s: float = 3.0) -> tuple[float, float]:
-        """The ``width_s`` seconds that raised the score most (for deletion tests); nan where there is nothing."""
+        """The ``width_s`` seconds that raised the score most (for deletion tests); nan where there
+        is nothing.
+        """
         rows = self.rows(x)
         return cited(self.net, rows, width_s)
 
@@ -263,11 +337,15 @@ class FusionRecogniser:
         """
         self._check_drawn(drawn)
         if not self.net.config.streams:
-            raise BadInput("the released variants attend to the future and cannot stream; use the corrected model")
+            raise BadInput(
+                "the released variants attend to the future and cannot stream; use the corrected "
+                "model"
+            )
         asked = self.recipe.question(question if self.settings.use_question else None)
         return FusionStream(self, Chunks(self.recipe), Runner(self.net, asked))
 
-    # --- for reports -----------------------------------------------------------------------------------------------
+    # --- for reports
+    # -----------------------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, Any]:
         """The card and the settings in use, as plain values."""
@@ -289,10 +367,16 @@ class FusionRecogniser:
 
     @property
     def locates(self) -> tuple[bool, str]:
-        """Whether the model may say *when*, and why (not): on held-out people by ``evaluation.located_frames``."""
+        """Whether the model may say *when*, and why (not): on held-out people by
+        ``evaluation.located_frames``.
+        """
         found = self.card.get("located") or {}
         if not found:
-            return False, "this model was never compared, on people it did not see, with moments that coders marked"
+            return (
+                False,
+                "this model was never compared, on people it did not see, with moments that coders "
+                "marked",
+            )
         return bool(found.get("locates", False)), str(found.get("reason", ""))
 
     def skill(self, question: str | None) -> Mapping[str, Any]:
@@ -302,7 +386,9 @@ class FusionRecogniser:
 
 @dataclass(frozen=True)
 class FusionStream:
-    """One recording coming in: ``push`` a piece, get the rows that are complete; the same numbers as ``timeline``."""
+    """One recording coming in: ``push`` a piece, get the rows that are complete; the same numbers
+    as ``timeline``.
+    """
 
     model: FusionRecogniser
     chunks: Chunks
@@ -326,7 +412,9 @@ class FusionStream:
 
 def _nothing(recipe: Recipe) -> Grid:
     empty = {m: np.empty((0, len(s.names)), np.float32) for m, s in recipe.sources.items()}
-    return Grid(0, recipe.hop_s, empty, {m: v.astype(bool) for m, v in empty.items()}, len(recipe.questions))
+    return Grid(
+        0, recipe.hop_s, empty, {m: v.astype(bool) for m, v in empty.items()}, len(recipe.questions)
+    )
 
 
 class _Whole(torch.nn.Module):
@@ -373,7 +461,8 @@ def _spans(marked: np.ndarray, times_s: np.ndarray, hop_s: float) -> list[tuple[
     return [(a, b) for a, b in found if b - a >= SHORTEST_S - 1e-9]
 
 
-# --- on disk ---------------------------------------------------------------------------------------------------------
+# --- on disk
+# ---------------------------------------------------------------------------------------------------------
 
 
 def save(model: FusionRecogniser, folder: str | Path) -> Path:
@@ -390,7 +479,9 @@ def save(model: FusionRecogniser, folder: str | Path) -> Path:
         "recipe": asdict(model.recipe),
         "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
-    write_text(folder / CARD, json.dumps(plain(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(
+        folder / CARD, json.dumps(plain(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     return folder
 
 
@@ -413,51 +504,82 @@ def load(path: str | Path | None = None) -> FusionRecogniser:
         BadInput: no path, not a fusion model, another class order, recipe or lexicon.
     """
     if path is None:
-        raise BadInput("no fusion model ships with twomind; train one (`twomind train fusion`) and give its folder")
+        raise BadInput(
+            "no fusion model ships with twomind; train one (`twomind train fusion`) and give its "
+            "folder"
+        )
     folder = Path(path)
     folder = folder.parent if folder.name in (CARD, WEIGHTS) else folder
     for name in (CARD, WEIGHTS):
         if not (folder / name).is_file():
-            raise MissingWeights(f"{folder}: expected a fusion model with {CARD} and {WEIGHTS}; {name} is absent")
+            raise MissingWeights(
+                f"{folder}: expected a fusion model with {CARD} and {WEIGHTS}; {name} is absent"
+            )
     try:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     except ValueError as error:
         raise BadInput(f"{folder / CARD}: expected JSON ({error})") from error
     if card.get("format") != FORMAT:
-        raise BadInput(f"{folder / CARD}: expected the format {FORMAT!r}, got {card.get('format')!r}")
+        raise BadInput(
+            f"{folder / CARD}: expected the format {FORMAT!r}, got {card.get('format')!r}"
+        )
     if hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest() != card["weights_sha256"]:
         raise MissingWeights(
-            f"{folder / WEIGHTS}: not the weights that the card was written for; copy the folder again"
+            f"{folder / WEIGHTS}: not the weights that the card was written for; copy the folder "
+            "again"
         )
     arrays, contract = read_arrays(folder / WEIGHTS)
     recipe, task = _contract(folder, card, contract)
-    entry = {"residual": False, **card["config"]}  # a card without it is of a time when no head had one
+    entry = {
+        "residual": False,
+        **card["config"],
+    }  # a card without it is of a time when no head had one
     entry["channels"] = tuple((m, tuple(c)) for m, c in entry["channels"])
     entry["default_channels"] = tuple(entry["default_channels"])
     net = FusionNet(FusionConfig(**entry), recipe, len(task.classes))
     expected = net.state_dict()
     if set(expected) != set(arrays):
-        raise BadInput(f"{folder / WEIGHTS}: expected the weights of a {net.config.model} model of this version")
-    net.load_state_dict({k: torch.from_numpy(arrays[k].copy()).reshape(expected[k].shape) for k in expected})
+        raise BadInput(
+            f"{folder / WEIGHTS}: expected the weights of a {net.config.model} model of this "
+            "version"
+        )
+    net.load_state_dict(
+        {k: torch.from_numpy(arrays[k].copy()).reshape(expected[k].shape) for k in expected}
+    )
     return FusionRecogniser(task, net.requires_grad_(False), card)
 
 
-def _contract(folder: Path, card: Mapping[str, Any], contract: Mapping[str, Any]) -> tuple[Recipe, Task]:
-    """Recipe and task of a model, after checking that card and weights agree on them and that they still hold."""
+def _contract(
+    folder: Path, card: Mapping[str, Any], contract: Mapping[str, Any]
+) -> tuple[Recipe, Task]:
+    """Recipe and task of a model, after checking that card and weights agree on them and that they
+    still hold.
+    """
     recipe = recipe_from(card["recipe"])
     task = Task(card["task"]["name"], tuple(card["task"]["classes"]), card["task"]["grain"])
     written = contract.get("task", {})
     if list(written.get("classes", ())) != list(task.classes) or written.get("name") != task.name:
         raise BadInput(
-            f"{folder}: the weights were trained for the classes {written.get('classes')} in this order, the card says "
+            f"{folder}: the weights were trained for the classes {written.get('classes')} in this "
+            "order, the card says "
             f"{list(task.classes)}; the order of classes is a contract"
         )
     if task.name == AMBIVALENCE.name and task.classes != AMBIVALENCE.classes:
-        raise BadInput(f"{folder}: expected the classes {list(AMBIVALENCE.classes)} in this order, got {task.classes}")
+        raise BadInput(
+            f"{folder}: expected the classes {list(AMBIVALENCE.classes)} in this order, got "
+            f"{task.classes}"
+        )
     if not recipe.sha256 == card["recipe_sha256"] == contract.get("recipe_sha256"):
-        raise BadInput(f"{folder}: the feature recipe is not the one that the model was trained with")
-    if "words" in {s.track for s in recipe.sources.values()} and recipe.lexicon_sha256 != lexicon().sha256:
-        raise BadInput(f"{folder}: it was trained with another version of the lexicon; train it again")
+        raise BadInput(
+            f"{folder}: the feature recipe is not the one that the model was trained with"
+        )
+    if (
+        "words" in {s.track for s in recipe.sources.values()}
+        and recipe.lexicon_sha256 != lexicon().sha256
+    ):
+        raise BadInput(
+            f"{folder}: it was trained with another version of the lexicon; train it again"
+        )
     return recipe, task
 
 

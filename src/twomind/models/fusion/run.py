@@ -1,4 +1,6 @@
-"""Run a fusion network over a recording, in chunks of any length, with the same numbers as in one piece."""
+"""Run a fusion network over a recording, in chunks of any length, with the same numbers as in one
+piece.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,11 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of an answer: ``times_s (T,)`` of their starts, ``logits (T, C)`` calibrated, ``valid (T,)``.
+    """Rows of an answer: ``times_s (T,)`` of their starts, ``logits (T, C)`` calibrated, ``valid
+    (T,)``.
 
-    A row is valid where some modality was measured within the model's hold time. ``z (T, D)`` and ``log_weight (T,)``
-    are what the video score is pooled from.
+    A row is valid where some modality was measured within the model's hold time. ``z (T, D)`` and
+    ``log_weight (T,)`` are what the video score is pooled from.
     """
 
     times_s: np.ndarray
@@ -41,7 +44,13 @@ class Rows:
 
 def _joined(parts: list[Rows], n_classes: int, width: int) -> Rows:
     if not parts:
-        return Rows(np.empty(0), np.empty((0, n_classes)), np.empty(0, bool), np.empty((0, width)), np.empty(0))
+        return Rows(
+            np.empty(0),
+            np.empty((0, n_classes)),
+            np.empty(0, bool),
+            np.empty((0, width)),
+            np.empty(0),
+        )
     return Rows(
         np.concatenate([p.times_s for p in parts]),
         np.concatenate([p.logits for p in parts]),
@@ -52,7 +61,9 @@ def _joined(parts: list[Rows], n_classes: int, width: int) -> Rows:
 
 
 class Runner:
-    """The network's state along one recording. ``advance`` takes the next rows; ``logits`` is the answer so far."""
+    """The network's state along one recording. ``advance`` takes the next rows; ``logits`` is the
+    answer so far.
+    """
 
     def __init__(self, net: FusionNet, question: int) -> None:
         self.net, self.question = net, question
@@ -115,8 +126,8 @@ class Chunks:
     def push(self, x: Features) -> Grid:
         """Take the next piece; pieces must follow one another.
 
-        The words of a piece are best given as a ``words`` track cut from the whole (``Features.between``): a phrase
-        that is cut in two is not found again.
+        The words of a piece are best given as a ``words`` track cut from the whole
+        (``Features.between``): a phrase that is cut in two is not found again.
 
         Raises:
             BadInput: the piece does not begin where the last one ended.
@@ -125,7 +136,8 @@ class Chunks:
             self._next = int(hop_of(np.array([x.span_s[0]]), self.recipe.hop_s)[0])
         elif abs(x.span_s[0] - self._end_s) > 1e-6:
             raise BadInput(
-                f"{x.recording}: expected a piece from {self._end_s:.3f} s on, got one from {x.span_s[0]:.3f} s"
+                f"{x.recording}: expected a piece from {self._end_s:.3f} s on, got one from "
+                f"{x.span_s[0]:.3f} s"
             )
         self._held, self._end_s = _follow(self._held, x), x.span_s[1]
         return self._take(int(hop_of(np.array([x.span_s[1]]), self.recipe.hop_s)[0]))

@@ -1,7 +1,9 @@
-"""Causal parts that stream: dilated convolutions with left context, batch norm over real frames, windowed attention.
+"""Causal parts that stream: dilated convolutions with left context, batch norm over real frames,
+windowed attention.
 
-Every part is called as ``part(x, state) -> (y, state)``; ``state`` is None at the start of a recording, and holds the
-rows of the past that the next chunk needs. A whole recording is one chunk, so there is one code path.
+Every part is called as ``part(x, state) -> (y, state)``; ``state`` is None at the start of a
+recording, and holds the rows of the past that the next chunk needs. A whole recording is one chunk,
+so there is one code path.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ except ImportError as error:
 
 
 class CausalConv(nn.Module):
-    """Weight-normed 1-D convolution that sees ``(kernel - 1) * dilation`` rows of the past and none of the future."""
+    """Weight-normed 1-D convolution that sees ``(kernel - 1) * dilation`` rows of the past and none
+    of the future.
+    """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int) -> None:
         super().__init__()
@@ -41,11 +45,15 @@ class CausalConv(nn.Module):
         full = torch.cat([left, x], dim=-1)
         norm = self.v.flatten(1).norm(dim=1).clamp_min(1e-12)
         weight = self.v * (self.g / norm)[:, None, None]
-        return F.conv1d(full, weight, self.bias, dilation=self.dilation), full[..., full.shape[-1] - self.left :]
+        return F.conv1d(full, weight, self.bias, dilation=self.dilation), full[
+            ..., full.shape[-1] - self.left :
+        ]
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch norm over the channels of ``(B, T, D)``; padded rows do not count. At evaluation: the running numbers."""
+    """Batch norm over the channels of ``(B, T, D)``; padded rows do not count. At evaluation: the
+    running numbers.
+    """
 
     running_mean: Tensor
     running_var: Tensor
@@ -59,7 +67,9 @@ class MaskedBatchNorm(nn.Module):
         self.momentum, self.eps = momentum, eps
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
-        """``x (B, T, D)``; ``frames (B, T)`` true for real rows, or ``(B, T, D)`` for columns that a row really has."""
+        """``x (B, T, D)``; ``frames (B, T)`` true for real rows, or ``(B, T, D)`` for columns that
+        a row really has.
+        """
         if self.training:
             weight = (frames if frames.ndim == 3 else frames[..., None]).float()
             n = weight.sum(dim=(0, 1))
@@ -67,7 +77,9 @@ class MaskedBatchNorm(nn.Module):
             mean = (value * weight).sum(dim=(0, 1)) / n.clamp_min(1)
             var = ((value - mean) ** 2 * weight).sum(dim=(0, 1)) / n.clamp_min(1)
             with torch.no_grad():
-                pace = self.momentum * (n > 1).float()  # a column that nobody in the batch has teaches nothing
+                pace = (
+                    self.momentum * (n > 1).float()
+                )  # a column that nobody in the batch has teaches nothing
                 self.running_mean += pace * (mean.detach() - self.running_mean)
                 self.running_var += pace * (var.detach() - self.running_var)
         else:
@@ -94,12 +106,16 @@ class Block(nn.Module):
 
 
 class TCN(nn.Module):
-    """Causal temporal convolutions, dilation 2^i, then batch norm, as in the BAH baselines (ICLR 2026)."""
+    """Causal temporal convolutions, dilation 2^i, then batch norm, as in the BAH baselines (ICLR
+    2026).
+    """
 
     def __init__(self, n_in: int, channels: Sequence[int], kernel: int, dropout: float) -> None:
         super().__init__()
         widths = [n_in, *channels]
-        self.blocks = nn.ModuleList(Block(a, b, kernel, 2**i, dropout) for i, (a, b) in enumerate(pairwise(widths)))
+        self.blocks = nn.ModuleList(
+            Block(a, b, kernel, 2**i, dropout) for i, (a, b) in enumerate(pairwise(widths))
+        )
         self.norm = MaskedBatchNorm(widths[-1])
 
     def forward(self, x: Tensor, frames: Tensor, state: Any = None) -> tuple[Tensor, list[Any]]:
@@ -125,10 +141,11 @@ def lately(present: Tensor, hold: int, state: Tensor | None) -> tuple[Tensor, Te
 
 
 class Anchor(nn.Module):
-    """How strongly chosen columns were up in the last seconds, in (0, 1): more of a column is never less of it.
+    """How strongly chosen columns were up in the last seconds, in (0, 1): more of a column is never
+    less of it.
 
-    A non-negative sum of columns, averaged over three windows that end now, through a logistic curve. So few numbers
-    that what it means stays what its columns mean.
+    A non-negative sum of columns, averaged over three windows that end now, through a logistic
+    curve. So few numbers that what it means stays what its columns mean.
     """
 
     def __init__(self, n_columns: int, windows: Sequence[int]) -> None:
@@ -146,7 +163,8 @@ class Anchor(nn.Module):
         past = total.new_zeros(total.shape[0], longest - 1) if left is None else left
         full = torch.cat([past, total], dim=1)
         means = torch.stack(
-            [F.avg_pool1d(full[:, None, longest - w :], w, stride=1)[:, 0] for w in self.windows], dim=-1
+            [F.avg_pool1d(full[:, None, longest - w :], w, stride=1)[:, 0] for w in self.windows],
+            dim=-1,
         )
         level = means @ torch.softmax(self.times, dim=0)
         y = torch.sigmoid(F.softplus(self.steepness) * (level - self.threshold) * 2)
@@ -154,7 +172,9 @@ class Anchor(nn.Module):
 
 
 class Attention(nn.Module):
-    """One-head attention over time. Causal within ``window`` rows, or over all rows when ``window`` is None."""
+    """One-head attention over time. Causal within ``window`` rows, or over all rows when ``window``
+    is None.
+    """
 
     def __init__(self, width: int, window: int | None) -> None:
         super().__init__()
@@ -163,7 +183,9 @@ class Attention(nn.Module):
         self.window = window
 
     def forward(self, q: Tensor, kv: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """``q, kv (B, T, D)`` → ``(B, T, D)`` and the rows of ``kv`` that the next chunk may look back at."""
+        """``q, kv (B, T, D)`` → ``(B, T, D)`` and the rows of ``kv`` that the next chunk may look
+        back at.
+        """
         full = kv if state is None else torch.cat([state, kv], dim=1)
         n, total = q.shape[1], full.shape[1]
         allowed = None
@@ -182,7 +204,9 @@ class EncoderLayer(nn.Module):
     def __init__(self, width: int, window: int | None, dropout: float) -> None:
         super().__init__()
         self.attention = Attention(width, window)
-        self.inner = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width))
+        self.inner = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 

@@ -1,4 +1,6 @@
-"""What passes between a recogniser and any language model: one request, one reply, one protocol for back ends."""
+"""What passes between a recogniser and any language model: one request, one reply, one protocol for
+back ends.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +16,26 @@ from twomind.core.errors import BadInput, Partial
 
 
 class EndpointFailed(BadInput):
-    """The model could not be asked, or went on failing after all tries. Nothing was answered, nothing is invented."""
+    """The model could not be asked, or went on failing after all tries. Nothing was answered,
+    nothing is invented.
+    """
 
     kind = "endpoint"
 
 
 class BudgetSpent(Partial):
-    """The next request would go over the budget. What was answered is kept; a larger budget goes on from there."""
+    """The next request would go over the budget. What was answered is kept; a larger budget goes on
+    from there.
+    """
 
     kind = "budget"
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One frame as it is shown to a model: ``rgb (H, W, 3)`` uint8, already scaled down, at ``time_s`` on the clock."""
+    """One frame as it is shown to a model: ``rgb (H, W, 3)`` uint8, already scaled down, at
+    ``time_s`` on the clock.
+    """
 
     time_s: float
     rgb: np.ndarray
@@ -43,7 +51,8 @@ class Picture:
 class Request:
     """One question to a model. ``sample`` tells repeated samples of the same question apart.
 
-    ``alternatives`` asks for the log-probabilities of that many tokens at each place, where the back end can.
+    ``alternatives`` asks for the log-probabilities of that many tokens at each place, where the
+    back end can.
     """
 
     text: str
@@ -55,19 +64,34 @@ class Request:
     sample: int = 0
 
     def key(self, backend: Mapping[str, Any]) -> str:
-        """Name of the answer: SHA-256 over the model, the text, the pixels with their times, and the settings."""
+        """Name of the answer: SHA-256 over the model, the text, the pixels with their times, and
+        the settings.
+        """
         pictures = [
-            (p.time_s, p.rgb.shape, hashlib.sha256(np.ascontiguousarray(p.rgb).tobytes()).hexdigest())
+            (
+                p.time_s,
+                p.rgb.shape,
+                hashlib.sha256(np.ascontiguousarray(p.rgb).tobytes()).hexdigest(),
+            )
             for p in self.pictures
         ]
         settings = (self.max_tokens, self.temperature, self.seed, self.alternatives, self.sample)
-        parts = {"backend": dict(backend), "text": self.text, "pictures": pictures, "settings": settings}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:40]
+        parts = {
+            "backend": dict(backend),
+            "text": self.text,
+            "pictures": pictures,
+            "settings": settings,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[
+            :40
+        ]
 
 
 @dataclass(frozen=True)
 class Token:
-    """One token that was written, its natural-log probability, and the likeliest tokens at that place (it included)."""
+    """One token that was written, its natural-log probability, and the likeliest tokens at that
+    place (it included).
+    """
 
     text: str
     logprob: float
@@ -78,8 +102,8 @@ class Token:
 class Reply:
     """What came back. ``tokens`` is empty where the back end gives no log-probabilities.
 
-    ``tokens_in`` and ``tokens_out`` are the back end's own counts, -1 where it does not say. ``dropped`` names
-    settings that the endpoint refused and that were therefore left out.
+    ``tokens_in`` and ``tokens_out`` are the back end's own counts, -1 where it does not say.
+    ``dropped`` names settings that the endpoint refused and that were therefore left out.
     """
 
     text: str
@@ -114,7 +138,9 @@ class Tried:
 
 
 class Backend(Protocol):
-    """A model that can be asked. ``identity`` names it in the key of its replies; it holds no secret."""
+    """A model that can be asked. ``identity`` names it in the key of its replies; it holds no
+    secret.
+    """
 
     @property
     def identity(self) -> Mapping[str, Any]: ...
@@ -130,9 +156,11 @@ class Backend(Protocol):
 
 @dataclass(frozen=True)
 class Retry:
-    """How to go on after a failed try: ``n`` tries in all, waiting ``first_s``, twice that …, never over ``max_s``.
+    """How to go on after a failed try: ``n`` tries in all, waiting ``first_s``, twice that …, never
+    over ``max_s``.
 
-    A wait that the server asks for (Retry-After) is obeyed up to ``max_s``; if it asks for more, the request ends.
+    A wait that the server asks for (Retry-After) is obeyed up to ``max_s``; if it asks for more,
+    the request ends.
     """
 
     n: int = 5
@@ -149,8 +177,9 @@ class Retry:
 class Budget:
     """Limits over everything that a record file has seen, earlier runs included; None: no limit.
 
-    ``max_cost`` is in the currency of the prices, which are per million tokens. A limit on tokens or cost stops before
-    the first request after it is reached, so the last reply may go over it by its own length.
+    ``max_cost`` is in the currency of the prices, which are per million tokens. A limit on tokens
+    or cost stops before the first request after it is reached, so the last reply may go over it by
+    its own length.
     """
 
     max_requests: int | None = None
@@ -161,7 +190,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.max_cost is not None and (self.price_in is None or self.price_out is None):
-            raise BadInput("a limit on cost needs both prices (per million tokens read, and per million written)")
+            raise BadInput(
+                "a limit on cost needs both prices (per million tokens read, and per million "
+                "written)"
+            )
 
 
 @dataclass
@@ -183,12 +215,15 @@ class Spent:
 
     def check(self, budget: Budget) -> None:
         """Raise BudgetSpent where one more request is not allowed."""
-        goes_on = "what was answered is kept: raise the limit and run the same command again to go on"
+        goes_on = (
+            "what was answered is kept: raise the limit and run the same command again to go on"
+        )
         if budget.max_requests is not None and self.requests >= budget.max_requests:
             raise BudgetSpent(f"the budget of {budget.max_requests} requests is spent; {goes_on}")
         if self.uncounted and (budget.max_tokens is not None or budget.max_cost is not None):
             raise BudgetSpent(
-                f"{self.uncounted} replies came without a count of tokens, so a limit on tokens or cost cannot be "
+                f"{self.uncounted} replies came without a count of tokens, so a limit on tokens or "
+                "cost cannot be "
                 "kept with this endpoint; limit the number of requests instead"
             )
         if budget.max_tokens is not None and self.tokens_in + self.tokens_out >= budget.max_tokens:

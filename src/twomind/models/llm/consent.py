@@ -1,7 +1,8 @@
 """Whether an address is this machine, and whether a person's frames and words may go there.
 
-Only addresses that cannot leave the machine count as local: a literal loopback address, or a plain-http name of which
-*every* address is loopback; that name is then replaced by the literal address, so that it cannot lead elsewhere later.
+Only addresses that cannot leave the machine count as local: a literal loopback address, or a
+plain-http name of which *every* address is loopback; that name is then replaced by the literal
+address, so that it cannot lead elsewhere later.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from twomind.core.errors import BadInput, Offline
 
 @dataclass(frozen=True)
 class Address:
-    """Where requests go: ``url`` to connect to, ``shown`` for people and records, and whether it is this machine."""
+    """Where requests go: ``url`` to connect to, ``shown`` for people and records, and whether it is
+    this machine.
+    """
 
     url: str
     shown: str
@@ -27,8 +30,8 @@ class Address:
 def check_url(url: str) -> SplitResult:
     """The parts of an endpoint's address, checked without any look-up.
 
-    Raises:
-        BadInput: not http(s), no host, or something in it that could be a secret (which is not repeated).
+    Raises: BadInput: not http(s), no host, or something in it that could be a secret (which is not
+        repeated).
     """
     try:
         parts = urlsplit(url.strip())
@@ -37,7 +40,8 @@ def check_url(url: str) -> SplitResult:
         raise BadInput("endpoint: expected an address such as http://127.0.0.1:11434/v1") from None
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise BadInput(
-            "endpoint: expected an address without user, password, ? or #: keys belong in an environment variable "
+            "endpoint: expected an address without user, password, ? or #: keys belong in an "
+            "environment variable "
             "(--llm-key-env), where no record, log or result can repeat them"
         )
     if parts.scheme not in ("http", "https") or not host:
@@ -59,20 +63,31 @@ def locate(url: str, *, offline: bool = False) -> Address:
     if literal is not None:
         local = literal.is_loopback
         if offline and not local:
-            raise Offline(f"{shown} is not this machine, and the network is not allowed (--offline)")
+            raise Offline(
+                f"{shown} is not this machine, and the network is not allowed (--offline)"
+            )
         return Address(shown, shown, local, host)
-    # The resolver answers for localhost itself (RFC 6761); for any other name, asking is already using the network.
+    # The resolver answers for localhost itself (RFC 6761); for any other name, asking is already
+    # using the network.
     if offline and host != "localhost":
-        raise Offline(f"{host} would have to be looked up, and the network is not allowed (--offline)")
+        raise Offline(
+            f"{host} would have to be looked up, and the network is not allowed (--offline)"
+        )
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        found = {
+            str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        }
     except (OSError, UnicodeError):
         raise BadInput(f"endpoint {shown}: the name {host!r} cannot be resolved") from None
-    addresses = sorted((ipaddress.ip_address(a.partition("%")[0]) for a in found), key=lambda a: (a.version, a))
+    addresses = sorted(
+        (ipaddress.ip_address(a.partition("%")[0]) for a in found), key=lambda a: (a.version, a)
+    )
     local = bool(addresses) and all(a.is_loopback for a in addresses) and parts.scheme == "http"
     if not local:
         if offline:
-            raise Offline(f"{shown} is not this machine, and the network is not allowed (--offline)")
+            raise Offline(
+                f"{shown} is not this machine, and the network is not allowed (--offline)"
+            )
         return Address(shown, shown, False, host)
     pinned = str(addresses[0]) if addresses[0].version == 4 else f"[{addresses[0]}]"
     port = f":{parts.port}" if parts.port else ""
@@ -86,24 +101,35 @@ def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def require(address: Address, *, pictures: bool, text: bool, send_video: bool, send_text: bool) -> str:
+def require(
+    address: Address, *, pictures: bool, text: bool, send_video: bool, send_text: bool
+) -> str:
     """A warning to print when something of a person leaves the machine; "" when nothing does.
 
-    Raises:
-        BadInput: something would leave and was not allowed to; the message says which flag allows it.
+    Raises: BadInput: something would leave and was not allowed to; the message says which flag
+        allows it.
     """
     if address.local:
         return ""
-    missing = [flag for flag, goes, may in _flags(pictures, text, send_video, send_text) if goes and not may]
-    what = " and ".join(name for name, goes in (("frames of the person", pictures), ("their words", text)) if goes)
+    missing = [
+        flag
+        for flag, goes, may in _flags(pictures, text, send_video, send_text)
+        if goes and not may
+    ]
+    what = " and ".join(
+        name for name, goes in (("frames of the person", pictures), ("their words", text)) if goes
+    )
     if missing:
         raise BadInput(
-            f"{address.shown} is not this machine: {what} would leave it. If the person agreed to that and the "
+            f"{address.shown} is not this machine: {what} would leave it. If the person agreed to "
+            "that and the "
             f"receiver may have them, say so with {' '.join(missing)}; otherwise use a local model"
         )
     open_ = " The connection is not encrypted (http)." if address.url.startswith("http:") else ""
     return f"Warning: {what} are sent to {address.host}.{open_}" if what else ""
 
 
-def _flags(pictures: bool, text: bool, send_video: bool, send_text: bool) -> list[tuple[str, bool, bool]]:
+def _flags(
+    pictures: bool, text: bool, send_video: bool, send_text: bool
+) -> list[tuple[str, bool, bool]]:
     return [("--send-video", pictures, send_video), ("--send-text", text, send_text)]

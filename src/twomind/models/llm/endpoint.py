@@ -1,7 +1,9 @@
-"""Back end: any OpenAI-compatible endpoint (vLLM, Ollama, llama.cpp, hosted), through the official client.
+"""Back end: any OpenAI-compatible endpoint (vLLM, Ollama, llama.cpp, hosted), through the official
+client.
 
-The key is read from the environment when it is needed and kept in no setting; every text that comes back is searched
-for it before anybody sees it. Requests to this machine go past no proxy, and no redirect is followed anywhere.
+The key is read from the environment when it is needed and kept in no setting; every text that comes
+back is searched for it before anybody sees it. Requests to this machine go past no proxy, and no
+redirect is followed anywhere.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ _OPTIONAL = ("logprobs", "seed", "temperature", "max_tokens")
 
 
 def key_variable(given: str | None, host: str) -> str:
-    """The environment variable that holds the key. ``OPENAI_API_KEY`` is used of itself only for its own host.
+    """The environment variable that holds the key. ``OPENAI_API_KEY`` is used of itself only for
+    its own host.
 
     Raises:
         BadInput: not the name of a variable (perhaps the key itself, so it is not repeated).
@@ -38,7 +41,8 @@ def key_variable(given: str | None, host: str) -> str:
         return "OPENAI_API_KEY" if host == "api.openai.com" else DEFAULT_KEY
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", given):
         raise BadInput(
-            "--llm-key-env: expected the NAME of an environment variable (capitals, digits, _), such as "
+            "--llm-key-env: expected the NAME of an environment variable (capitals, digits, _), "
+            "such as "
             f"{DEFAULT_KEY}; never the key itself"
         )
     return given
@@ -63,7 +67,9 @@ def without(text: str, key: str) -> str:
 
 @dataclass
 class Endpoint:
-    """One model behind one address. ``timeout_s`` is for one try, from sending to the whole reply."""
+    """One model behind one address. ``timeout_s`` is for one try, from sending to the
+    whole reply.
+    """
 
     address: Address
     model: str
@@ -96,13 +102,18 @@ class Endpoint:
                 import openai
             except ImportError as error:
                 raise MissingExtra("llm", "asking a language model at an endpoint") from error
-            # trust_env: a proxy from the environment would carry frames that are meant for this machine elsewhere.
+            # trust_env: a proxy from the environment would carry frames that are meant for this
+            # machine elsewhere.
             http = openai.DefaultHttpxClient(
                 trust_env=not self.address.local, follow_redirects=False, timeout=self.timeout_s
             )
             key = read_key(self.key_env, needed=not self.address.local)
             self._client = openai.OpenAI(
-                api_key=key, base_url=self.address.url, max_retries=0, timeout=self.timeout_s, http_client=http
+                api_key=key,
+                base_url=self.address.url,
+                max_retries=0,
+                timeout=self.timeout_s,
+                http_client=http,
             )
         return self._client
 
@@ -113,7 +124,8 @@ class Endpoint:
         try:
             reply = self._send(client, request, key)
         except Exception as error:
-            # `from None` everywhere below: the library's own error may quote the key, and a traceback would print it.
+            # `from None` everywhere below: the library's own error may quote the key, and a
+            # traceback would print it.
             failed = _why(error, key, self.key_env, self.timeout_s)
             if isinstance(failed, BadInput):
                 adapted = self._adapt(error, request)
@@ -126,7 +138,9 @@ class Endpoint:
         return Reply(**{**reply, "seconds": round(time.monotonic() - started, 3)})
 
     def _send(self, client: Any, request: Request, key: str) -> dict[str, Any] | Tried:
-        """One HTTP request within ``timeout_s`` in all, also when the server lets single bytes drip."""
+        """One HTTP request within ``timeout_s`` in all, also when the server lets single bytes
+        drip.
+        """
         settings: dict[str, Any] = {"temperature": request.temperature, "seed": request.seed}
         settings["max_tokens"] = request.max_tokens
         if request.alternatives:
@@ -152,7 +166,9 @@ class Endpoint:
         return read_reply(bytes(body), tuple(self._dropped), key)
 
     def _adapt(self, error: Exception, request: Request) -> Tried | None:
-        """Leave out a setting that the endpoint says it does not know; None when that is not what it said."""
+        """Leave out a setting that the endpoint says it does not know; None when that is not what
+        it said.
+        """
         if getattr(error, "status_code", None) not in (400, 422):
             return None
         said = str(getattr(error, "body", "") or "") + str(error)
@@ -160,17 +176,30 @@ class Endpoint:
             used = name != "logprobs" or request.alternatives
             if used and name not in self._dropped and name in said:
                 self._dropped.append(name)
-                return Tried(f"the endpoint does not take the setting {name}; it was left out", True, adapted=True)
+                return Tried(
+                    f"the endpoint does not take the setting {name}; it was left out",
+                    True,
+                    adapted=True,
+                )
         return None
 
 
 def endpoint_identity(shown: str, model: str, jpeg_quality: int) -> dict[str, Any]:
-    """What names this back end in the key of a reply; made without any look-up, so that replay needs no network."""
-    return {"kind": "endpoint", "address": shown.rstrip("/"), "model": model, "jpeg_quality": jpeg_quality}
+    """What names this back end in the key of a reply; made without any look-up, so that replay
+    needs no network.
+    """
+    return {
+        "kind": "endpoint",
+        "address": shown.rstrip("/"),
+        "model": model,
+        "jpeg_quality": jpeg_quality,
+    }
 
 
 def content(request: Request, quality: int) -> str | list[dict[str, Any]]:
-    """The message: the pictures in order of time, then the text. Text alone stays a plain string."""
+    """The message: the pictures in order of time, then the text. Text alone stays a plain
+    string.
+    """
     if not request.pictures:
         return request.text
     parts: list[dict[str, Any]] = []
@@ -181,7 +210,9 @@ def content(request: Request, quality: int) -> str | list[dict[str, Any]]:
 
 
 def read_reply(body: bytes, dropped: tuple[str, ...], key: str) -> dict[str, Any] | Tried:
-    """The fields of a :class:`Reply` from the body of a chat completion, or why it is none (which is tried again)."""
+    """The fields of a :class:`Reply` from the body of a chat completion, or why it is none (which
+    is tried again).
+    """
     try:
         entry = json.loads(body.decode("utf-8"))
         choice = entry["choices"][0]
@@ -193,7 +224,10 @@ def read_reply(body: bytes, dropped: tuple[str, ...], key: str) -> dict[str, Any
             raise TypeError("the content is not text")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         what = "an empty body" if not body.strip() else f"{type(error).__name__}"
-        return Tried(f"expected a chat completion as JSON, got something else ({what}, {len(body)} bytes)", True)
+        return Tried(
+            f"expected a chat completion as JSON, got something else ({what}, {len(body)} bytes)",
+            True,
+        )
     return {
         "text": without(text or "", key),
         "tokens": tokens,
@@ -206,12 +240,17 @@ def read_reply(body: bytes, dropped: tuple[str, ...], key: str) -> dict[str, Any
 
 
 def _tokens(logprobs: Any, key: str) -> tuple[Token, ...]:
-    """Tokens with their alternatives; nothing where they are absent or malformed, for they are only an extra."""
+    """Tokens with their alternatives; nothing where they are absent or malformed, for they are only
+    an extra.
+    """
     try:
         rows = (logprobs or {}).get("content") or []
         found = []
         for row in rows:
-            top = tuple((without(str(t["token"]), key), float(t["logprob"])) for t in row.get("top_logprobs") or [])
+            top = tuple(
+                (without(str(t["token"]), key), float(t["logprob"]))
+                for t in row.get("top_logprobs") or []
+            )
             found.append(Token(without(str(row["token"]), key), float(row["logprob"]), top))
         numbers = [v for t in found for v in (t.logprob, *(x for _, x in t.top))]
         return tuple(found) if all(not math.isnan(v) and v <= 1e-6 for v in numbers) else ()
@@ -231,7 +270,8 @@ def _why(error: Exception, key: str, key_env: str, timeout_s: float) -> Tried | 
     if isinstance(error, openai.APIConnectionError):
         cause = type(error.__cause__).__name__ if error.__cause__ else "no connection"
         return Tried(f"the connection failed ({cause})", True)
-    # The client stands on httpx or httpx2, by its version, and lets their errors through while a body is read.
+    # The client stands on httpx or httpx2, by its version, and lets their errors through while a
+    # body is read.
     kinds = {c.__name__ for c in type(error).__mro__}
     if "TimeoutException" in kinds:
         return Tried(f"no reply within {timeout_s:g} s", True)
@@ -247,7 +287,10 @@ def _why_status(error: Any, said: str, key_env: str) -> Tried | BadInput:
     if code in (401, 403):
         return EndpointFailed(f"the endpoint refused the key in {key_env} ({code}): {said}")
     if 300 <= code < 400:
-        return EndpointFailed(f"the endpoint redirects elsewhere ({code}), which is not followed; give its own address")
+        return EndpointFailed(
+            f"the endpoint redirects elsewhere ({code}), which is not followed; give its own "
+            "address"
+        )
     if code == 429 and "insufficient_quota" in said:
         return EndpointFailed(f"the account at the endpoint has no quota left (429): {said}")
     if code in (408, 409, 425, 429) or code >= 500:
@@ -257,7 +300,9 @@ def _why_status(error: Any, said: str, key_env: str) -> Tried | BadInput:
     return EndpointFailed(f"the endpoint refused the request ({code}): {said}")
 
 
-def _retry_after(headers: Any, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+def _retry_after(
+    headers: Any, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> float | None:
     """Seconds that the server asks to wait: a number, or a date."""
     given = headers.get("retry-after")
     if not given:

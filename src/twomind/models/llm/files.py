@@ -1,4 +1,6 @@
-"""Where the files of a local language model lie, and whether they are all there, before anything heavy is loaded."""
+"""Where the files of a local language model lie, and whether they are all there, before anything
+heavy is loaded.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def find_folder(model: str, *, offline: bool) -> Path:
-    """The folder of a model: a folder, weights that were added under that name, or a hub id (fetched when allowed).
+    """The folder of a model: a folder, weights that were added under that name, or a hub id
+    (fetched when allowed).
 
     Raises:
         BadInput: it is none of the three.
@@ -33,7 +36,8 @@ def find_folder(model: str, *, offline: bool) -> Path:
         return weights.locate(model)
     if path.exists() or not _HUB_ID.fullmatch(model):
         raise BadInput(
-            f"local model {model!r}: expected a folder, a name known to `twomind weights list`, or a hub id such as "
+            f"local model {model!r}: expected a folder, a name known to `twomind weights list`, or "
+            "a hub id such as "
             "LanguageBind/Video-LLaVA-7B-hf"
         )
     return _from_hub(model, offline or os.environ.get("TWOMIND_OFFLINE") == "1")
@@ -49,13 +53,17 @@ def _from_hub(model: str, offline: bool) -> Path:
     except Exception as absent:
         if offline:
             raise Offline(
-                f"{model} is not on this machine, and the network is not allowed (--offline). Fetch it once with the "
+                f"{model} is not on this machine, and the network is not allowed (--offline). "
+                "Fetch "
+                "it once with the "
                 "network, or give a folder"
             ) from absent
     try:
         return Path(snapshot_download(model, allow_patterns=list(WANTED)))
     except Exception as error:
-        raise MissingWeights(f"{model}: the hub did not give its files ({type(error).__name__})") from error
+        raise MissingWeights(
+            f"{model}: the hub did not give its files ({type(error).__name__})"
+        ) from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -71,7 +79,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         assert isinstance(config, dict)
     except (ValueError, AssertionError) as error:
-        raise MissingWeights(f"{folder}/config.json: expected a JSON object; the file is damaged") from error
+        raise MissingWeights(
+            f"{folder}/config.json: expected a JSON object; the file is damaged"
+        ) from error
     missing = [*_missing_weights(folder, found), *_missing_tokenizer(found)]
     if sees(config) and not found & {"preprocessor_config.json", "processor_config.json"}:
         missing.append("preprocessor_config.json (how pictures are prepared)")
@@ -90,7 +100,9 @@ def _missing_weights(folder: Path, found: set[str]) -> list[str]:
         return []
     if "model.safetensors.index.json" in found:
         try:
-            entry = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+            entry = json.loads(
+                (folder / "model.safetensors.index.json").read_text(encoding="utf-8")
+            )
             return sorted(set(entry["weight_map"].values()) - found)
         except (ValueError, KeyError, AttributeError, TypeError):
             return ["a readable model.safetensors.index.json"]
@@ -105,9 +117,11 @@ def _missing_tokenizer(found: set[str]) -> list[str]:
 
 
 def digest(folder: Path) -> str:
-    """Tells one model from another under the same name: settings in full, weights by size, head and tail.
+    """Tells one model from another under the same name: settings in full, weights by size, head and
+    tail.
 
-    Hashing all of 15 GB would take longer than asking; a fine-tuned copy differs in its last tensors as well.
+    Hashing all of 15 GB would take longer than asking; a fine-tuned copy differs in its last
+    tensors as well.
     """
     sum_ = hashlib.sha256()
     for path in sorted(folder.iterdir()):

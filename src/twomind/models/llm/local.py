@@ -1,7 +1,9 @@
-"""Back end: a model on this machine through ``transformers``. Nothing leaves the machine, so no consent is asked for.
+"""Back end: a model on this machine through ``transformers``. Nothing leaves the machine, so no
+consent is asked for.
 
-Video-LLaVA and the Qwen-VL family are prepared here, picture by picture: their own processors need torchvision, which
-twomind does without. Other families (LLaVA and its relatives, text-only models) go through their own processor.
+Video-LLaVA and the Qwen-VL family are prepared here, picture by picture: their own processors need
+torchvision, which twomind does without. Other families (LLaVA and its relatives, text-only models)
+go through their own processor.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
 from twomind.models.llm.files import digest, find_folder, read_config, sees
 
 QWEN = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe")
-#: Tokens before a place that are decoded together with it, so that its text comes out as it would in the whole.
+#: Tokens before a place that are decoded together with it, so that its text comes out as it would
+#: in the whole.
 _CONTEXT = 4
 
 
@@ -32,8 +35,10 @@ class NeedsTorchvision(MissingExtra):
     def __init__(self, family: str) -> None:
         super().__init__("torchvision", f"the picture processor of {family}")
         self.args = (
-            f"the picture processor of {family} needs torchvision, which no extra of twomind brings. Install the "
-            "torchvision that goes with your torch, use a LLaVA, Video-LLaVA or Qwen-VL model, or serve the model "
+            f"the picture processor of {family} needs torchvision, which no extra of twomind "
+            "brings. Install the "
+            "torchvision that goes with your torch, use a LLaVA, Video-LLaVA or Qwen-VL model, or "
+            "serve the model "
             "behind an endpoint (vLLM, Ollama)",
         )
 
@@ -67,14 +72,25 @@ class Local:
             import transformers
         except ImportError as error:
             raise MissingExtra("clip", "a local language model") from error
-        device = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        device = (
+            ("cuda" if torch.cuda.is_available() else "cpu")
+            if self.device == "auto"
+            else self.device
+        )
         load = {"local_files_only": True, "trust_remote_code": False}
-        kind = transformers.AutoModelForImageTextToText if sees(config) else transformers.AutoModelForCausalLM
+        kind = (
+            transformers.AutoModelForImageTextToText
+            if sees(config)
+            else transformers.AutoModelForCausalLM
+        )
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **load)
             images = _image_side(transformers, self.folder, config, load)
             model: Any = kind.from_pretrained(
-                self.folder, **load, use_safetensors=True, dtype="auto" if device != "cpu" else torch.float32
+                self.folder,
+                **load,
+                use_safetensors=True,
+                dtype="auto" if device != "cpu" else torch.float32,
             )
         except MissingExtra:
             raise
@@ -84,21 +100,37 @@ class Local:
                 f"{self.model}: transformers {transformers.__version__} cannot load this model "
                 f"({type(error).__name__}: {str(error).strip()[:300]})"
             ) from error
-        return _Loaded(str(config.get("model_type", "")), model.to(device).eval(), tokenizer, images, self.folder)
+        return _Loaded(
+            str(config.get("model_type", "")),
+            model.to(device).eval(),
+            tokenizer,
+            images,
+            self.folder,
+        )
 
 
-def _image_side(transformers: Any, folder: Path, config: dict[str, Any], load: dict[str, Any]) -> Any:
-    """What prepares pictures: an image processor (Video-LLaVA, Qwen-VL), the whole processor, or None (text only)."""
+def _image_side(
+    transformers: Any, folder: Path, config: dict[str, Any], load: dict[str, Any]
+) -> Any:
+    """What prepares pictures: an image processor (Video-LLaVA, Qwen-VL), the whole processor, or
+    None (text only).
+    """
     if not sees(config):
         return None
     family = str(config.get("model_type", ""))
     try:
-        # By name: transformers' automatic choice of an image processor asks for torchvision whichever one it finds.
+        # By name: transformers' automatic choice of an image processor asks for torchvision
+        # whichever one it finds.
         if family == "video_llava":
-            return transformers.VideoLlavaImageProcessor.from_pretrained(folder, local_files_only=True)
+            return transformers.VideoLlavaImageProcessor.from_pretrained(
+                folder, local_files_only=True
+            )
         if family in QWEN:
             # Without torchvision: "…Pil" from transformers 5 on, the plain name before.
-            pil = getattr(transformers, "Qwen2VLImageProcessorPil", None) or transformers.Qwen2VLImageProcessor
+            pil = (
+                getattr(transformers, "Qwen2VLImageProcessorPil", None)
+                or transformers.Qwen2VLImageProcessor
+            )
             return pil.from_pretrained(folder, local_files_only=True)
         return _from_processor(transformers, folder, load)
     except ImportError as error:
@@ -124,7 +156,10 @@ class _Loaded:
         import torch
 
         if request.pictures and self.images is None:
-            raise BadInput(f"{self.folder.name} takes no pictures; ask it with the text alone (--llm-text-only)")
+            raise BadInput(
+                f"{self.folder.name} takes no pictures; ask it with the text alone "
+                "(--llm-text-only)"
+            )
         inputs = self._inputs(request)
         n_in = int(inputs["input_ids"].shape[1])
         self._check_length(n_in, request.max_tokens)
@@ -151,11 +186,20 @@ class _Loaded:
             if token in ends:
                 ids, finish = ids[:place], "stop"
                 break
-        tokens = self._tokens(ids, made.logits, request.alternatives) if request.alternatives else ()
+        tokens = (
+            self._tokens(ids, made.logits, request.alternatives) if request.alternatives else ()
+        )
         text = "".join(t.text for t in tokens) if tokens else self._decode(ids)
-        return {"text": text, "tokens": tokens, "tokens_in": n_in, "tokens_out": len(ids), "finish": finish}
+        return {
+            "text": text,
+            "tokens": tokens,
+            "tokens_in": n_in,
+            "tokens_out": len(ids),
+            "finish": finish,
+        }
 
-    # --- what goes in ------------------------------------------------------------------------------------------------
+    # --- what goes in
+    # ------------------------------------------------------------------------------------------------
 
     def _inputs(self, request: Request) -> dict[str, Any]:
         pictures = [np.ascontiguousarray(p.rgb) for p in request.pictures]
@@ -164,26 +208,41 @@ class _Loaded:
         if self.family in QWEN:
             return self._qwen(request.text, pictures)
         text = self._chat(request.text, len(pictures))
-        # As transformers does it: templates of text models write the mark of the beginning themselves, others may not.
+        # As transformers does it: templates of text models write the mark of the beginning
+        # themselves, others may not.
         mark = self.tokenizer.bos_token
         templated = self.images is None and self.tokenizer.chat_template
         add = not templated and not (mark and text.startswith(mark))
         if not pictures:
             return dict(self.tokenizer(text, return_tensors="pt", add_special_tokens=add))
-        return dict(self.images(text=[text], images=pictures, return_tensors="pt", add_special_tokens=add))
+        return dict(
+            self.images(text=[text], images=pictures, return_tensors="pt", add_special_tokens=add)
+        )
 
     def _chat(self, text: str, n_pictures: int) -> str:
         """The conversation as the model's own template writes it."""
-        template = getattr(self.images, "chat_template", None) or self.tokenizer.chat_template or self._old_template()
+        template = (
+            getattr(self.images, "chat_template", None)
+            or self.tokenizer.chat_template
+            or self._old_template()
+        )
         if not template:
             if n_pictures:
-                raise BadInput(f"{self.folder.name}: expected a chat template (chat_template.jinja); there is none")
+                raise BadInput(
+                    f"{self.folder.name}: expected a chat template (chat_template.jinja); there is "
+                    "none"
+                )
             return f"USER: {text} ASSISTANT:"
-        content: Any = [*({"type": "image"} for _ in range(n_pictures)), {"type": "text", "text": text}]
+        content: Any = [
+            *({"type": "image"} for _ in range(n_pictures)),
+            {"type": "text", "text": text},
+        ]
         try:
             return self._templated(template, content if self.images is not None else text)
         except Exception as error:
-            raise BadInput(f"{self.folder.name}: its chat template cannot be used ({error})") from error
+            raise BadInput(
+                f"{self.folder.name}: its chat template cannot be used ({error})"
+            ) from error
 
     def _templated(self, template: Any, content: Any) -> str:
         messages = [{"role": "user", "content": content}]
@@ -200,16 +259,23 @@ class _Loaded:
         return json.loads(path.read_text(encoding="utf-8")).get("chat_template")
 
     def _video_llava(self, text: str, pictures: list[np.ndarray]) -> dict[str, Any]:
-        """The frames as one video ``(1, T, 3, H, W)``; each stands for its patches and a class token in the text."""
+        """The frames as one video ``(1, T, 3, H, W)``; each stands for its patches and a class
+        token in the text.
+        """
         if not pictures:
             return dict(self.tokenizer(f"USER: {text} ASSISTANT:", return_tensors="pt"))
         made = self.images(images=pictures, return_tensors="pt")
-        pixels = made["pixel_values_images"] if "pixel_values_images" in made else made["pixel_values"]
+        pixels = (
+            made["pixel_values_images"] if "pixel_values_images" in made else made["pixel_values"]
+        )
         patch = int(self.model.config.vision_config.patch_size)
         per_frame = (pixels.shape[-2] // patch) * (pixels.shape[-1] // patch) + 1
         token = self.tokenizer.convert_ids_to_tokens(_token_id(self.model.config, "video"))
         prompt = f"USER: {token * (per_frame * len(pictures))}\n{text} ASSISTANT:"
-        return {**self.tokenizer(prompt, return_tensors="pt"), "pixel_values_videos": pixels.unsqueeze(0)}
+        return {
+            **self.tokenizer(prompt, return_tensors="pt"),
+            "pixel_values_videos": pixels.unsqueeze(0),
+        }
 
     def _qwen(self, text: str, pictures: list[np.ndarray]) -> dict[str, Any]:
         """Frames as pictures; each placeholder is repeated once per merged patch of its picture."""
@@ -222,8 +288,12 @@ class _Loaded:
         pieces = prompt.split(token)
         if len(pieces) != len(pictures) + 1:
             raise BadInput(f"{self.folder.name}: its chat template has no place for pictures")
-        sizes = [int(grid.prod()) // int(self.images.merge_size) ** 2 for grid in made["image_grid_thw"]]
-        prompt = pieces[0] + "".join(token * n + piece for n, piece in zip(sizes, pieces[1:], strict=True))
+        sizes = [
+            int(grid.prod()) // int(self.images.merge_size) ** 2 for grid in made["image_grid_thw"]
+        ]
+        prompt = pieces[0] + "".join(
+            token * n + piece for n, piece in zip(sizes, pieces[1:], strict=True)
+        )
         inputs = {**self.tokenizer(prompt, return_tensors="pt"), **made}
         if "mm_token_type_ids" in inspect.signature(self.model.forward).parameters:
             inputs["mm_token_type_ids"] = (inputs["input_ids"] == image_id).long()
@@ -234,11 +304,13 @@ class _Loaded:
         limit = getattr(text, "max_position_embeddings", None)
         if limit and n_in + n_out > limit:
             raise BadInput(
-                f"{self.folder.name} reads at most {limit} tokens; this request has {n_in} and may write {n_out}. Use "
+                f"{self.folder.name} reads at most {limit} tokens; this request has {n_in} and may "
+                f"write {n_out}. Use "
                 "fewer or smaller frames (--llm-frames, --llm-frame-px)"
             )
 
-    # --- what comes out ----------------------------------------------------------------------------------------------
+    # --- what comes out
+    # ----------------------------------------------------------------------------------------------
 
     def _pad(self) -> int | None:
         own = self.tokenizer.pad_token_id
@@ -250,7 +322,9 @@ class _Loaded:
         return {e for e in (*ends, self.tokenizer.eos_token_id) if e is not None}
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
     def _tokens(self, ids: list[int], logits: Any, n: int) -> tuple[Token, ...]:
         found = []

@@ -1,7 +1,8 @@
 """What a model's reply says, strictly. What cannot be read is never a class.
 
-The published scripts count everything that is not exactly the one label as the *other* class, in opposite directions.
-Here a reply that mentions both labels, neither, or one of them in a sentence that does not state it, is unparsable.
+The published scripts count everything that is not exactly the one label as the *other* class, in
+opposite directions. Here a reply that mentions both labels, neither, or one of them in a sentence
+that does not state it, is unparsable.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 from twomind.models.llm.prompts import LABELS, timed
 from twomind.types import Evidence, Word
 
-#: Hyphen, its typographic relatives, blanks, an underscore, or nothing, between "Non" and "Ambivalent".
+#: Hyphen, its typographic relatives, blanks, an underscore, or nothing, between "Non" and
+#: "Ambivalent".
 _JOIN = r"[\s\-_\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d]*"
 _MENTION = re.compile(rf"(?<![^\W_])(?P<no>non{_JOIN})?ambivalent(?![^\W_])", re.IGNORECASE)
 _WRAP = r"[\s\"'`*_.,;:!()\[\]{}<>«»“”‘’#>\-]*"
@@ -28,7 +30,8 @@ _SAYS = (
     r"(?:(?:she|he|they|it)\s+(?:is|are|seems?|appears?)(?:\s+to\s+be)?)"
 )
 _WHOLE = re.compile(
-    rf"{_WRAP}(?:(?:{_SAYS}){_WRAP})?(?P<label>(?:non{_JOIN})?ambivalent){_WRAP}", re.IGNORECASE | re.DOTALL
+    rf"{_WRAP}(?:(?:{_SAYS}){_WRAP})?(?P<label>(?:non{_JOIN})?ambivalent){_WRAP}",
+    re.IGNORECASE | re.DOTALL,
 )
 _THINKING = re.compile(r"\A\s*<think>.*?</think>", re.IGNORECASE | re.DOTALL)
 _FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(?P<body>.*)\n\s*```\s*\Z", re.IGNORECASE | re.DOTALL)
@@ -41,8 +44,8 @@ SIDES = ("towards", "away", "both")
 class Reading:
     """What a reply says: ``label`` 0 (absent) or 1 (present), or None with the reason.
 
-    ``at`` is the place in the reply's text where the label begins. ``dropped`` counts cited moments that were left
-    out, by reason.
+    ``at`` is the place in the reply's text where the label begins. ``dropped`` counts cited moments
+    that were left out, by reason.
     """
 
     label: int | None
@@ -61,8 +64,8 @@ def _unparsable(why: str) -> Reading:
 def parse_label(text: str) -> Reading:
     """Read a one-word answer.
 
-    The reply must be one label, apart from case, quotes, mark-up, punctuation and a phrase that states it ("Answer:",
-    "The person is"). A closed block of thinking at the start is skipped.
+    The reply must be one label, apart from case, quotes, mark-up, punctuation and a phrase that
+    states it ("Answer:", "The person is"). A closed block of thinking at the start is skipped.
 
     >>> parse_label("**Non-Ambivalent**").label, parse_label("Ambivalent.").label
     (0, 1)
@@ -80,7 +83,10 @@ def parse_label(text: str) -> Reading:
         return _unparsable("neither label is mentioned")
     whole = _WHOLE.fullmatch(said)
     if whole is None:
-        return _unparsable(f"a label is mentioned, but the reply does not just state it: expected one word, {LABELS}")
+        return _unparsable(
+            "a label is mentioned, but the reply does not just state it: expected one word, "
+            f"{LABELS}"
+        )
     return Reading(kinds.pop(), at=start + whole.start("label"))
 
 
@@ -91,12 +97,17 @@ def _thinking(text: str) -> int:
 
 
 def parse_json(
-    text: str, *, span_s: tuple[float, float], words: Sequence[Word] | None = None, pictures: bool = True
+    text: str,
+    *,
+    span_s: tuple[float, float],
+    words: Sequence[Word] | None = None,
+    pictures: bool = True,
 ) -> Reading:
     """Read the JSON answer of the strategy ``two_sides``.
 
-    Cited moments are checked against what the model was given: the clip's span, the words that were said, and
-    whether there were pictures. What fails is dropped and counted; it does not change the answer.
+    Cited moments are checked against what the model was given: the clip's span, the words that were
+    said, and whether there were pictures. What fails is dropped and counted; it does not change the
+    answer.
     """
     start = _thinking(text)
     fence = _FENCE.match(text[start:])
@@ -111,7 +122,11 @@ def parse_json(
     if not isinstance(entry, dict):
         return _unparsable(f"expected a JSON object, got {type(entry).__name__}")
     answer = entry.get("answer")
-    label = parse_label(answer) if isinstance(answer, str) else _unparsable("the object has no text under 'answer'")
+    label = (
+        parse_label(answer)
+        if isinstance(answer, str)
+        else _unparsable("the object has no text under 'answer'")
+    )
     if label.label is None:
         return label
     dropped: Counter[str] = Counter()
@@ -127,7 +142,9 @@ def parse_json(
         else:
             evidence.append(found)
     sides = [entry[k].strip() if isinstance(entry.get(k), str) else "" for k in ("towards", "away")]
-    return Reading(label.label, "", _answer_at(body, start), sides[0], sides[1], tuple(evidence), dict(dropped))
+    return Reading(
+        label.label, "", _answer_at(body, start), sides[0], sides[1], tuple(evidence), dict(dropped)
+    )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -182,7 +199,9 @@ def _cited(
         return None, "times outside the clip"
     else:
         start_s, end_s = (min(max(t, span_s[0]), span_s[1]) for t in (start_s, end_s))
-    return Evidence("cited", f"{side}, {modality}: {what.strip()}", math.nan, "", start_s, end_s), ""
+    return Evidence(
+        "cited", f"{side}, {modality}: {what.strip()}", math.nan, "", start_s, end_s
+    ), ""
 
 
 def _letters(text: str) -> str:
@@ -192,7 +211,9 @@ def _letters(text: str) -> str:
 
 
 def _was_said(quote: str, words: Sequence[Word]) -> bool:
-    """Whether the quotation stands in the transcript; one with an ellipsis, whether each of its parts does."""
+    """Whether the quotation stands in the transcript; one with an ellipsis, whether each of its
+    parts does.
+    """
     said = _letters(" ".join(w.text for w in words))
     parts = [_letters(part) for part in re.split(r"…|\.\.\.", quote)]
     parts = [part for part in parts if part.strip()]

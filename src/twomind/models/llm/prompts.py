@@ -1,7 +1,9 @@
-"""What a model is asked. Five published strategies in our own words, and one of ours that asks for both sides.
+"""What a model is asked. Five published strategies in our own words, and one of ours that asks for
+both sides.
 
-The five follow the zero-shot study of BAH (its definitions and their order, not its wording): ``s`` asks bare, ``d1``
-and ``d2`` define first, ``td1`` and ``td2`` put the transcript before that. ``two_sides`` asks for evidence with times.
+The five follow the zero-shot study of BAH (its definitions and their order, not its wording): ``s``
+asks bare, ``d1`` and ``d2`` define first, ``td1`` and ``td2`` put the transcript before that.
+``two_sides`` asks for evidence with times.
 """
 
 from __future__ import annotations
@@ -20,13 +22,18 @@ LINE_PAUSE_S = 0.7
 LINE_WORDS = 12
 
 _ONE_WORD = (
-    f"Which of the two fits the person: {LABELS[0]} or {LABELS[1]}? Reply with one of these two words and nothing else."
+    f"Which of the two fits the person: {LABELS[0]} or {LABELS[1]}? Reply with one of these "
+    "two words and nothing else."
 )
 _OPPOSITE = (
-    "Someone is ambivalent when they have opposite feelings about one and the same thing, or one and the same person, "
+    "Someone is ambivalent when they have opposite feelings about one and the same thing, or one "
+    "and the same person, "
     "at one time."
 )
-_CHANGE = "Ambivalence, or hesitancy, means to want to make a change and, at the same time, not to want to make it."
+_CHANGE = (
+    "Ambivalence, or hesitancy, means to want to make a change and, at the same time, not to "
+    "want to make it."
+)
 _TWO_SIDES = f"""\
 Decide whether the person is in two minds. Being in two minds (ambivalence, hesitancy) means that something pulls them \
 towards a thing or a change while something else pulls them away from it, or that they hold back from deciding. It can \
@@ -49,10 +56,12 @@ side is "towards", "away" or "both"; modality is "words", "face" or "body"."""
 
 @dataclass(frozen=True)
 class Prompt:
-    """One way of asking. ``reply`` says what is expected back: ``label`` (one word) or ``json`` (one object).
+    """One way of asking. ``reply`` says what is expected back: ``label`` (one word) or ``json``
+    (one object).
 
-    ``transcript``: the words are part of it, and without them the question is not asked. ``pictures``: whether
-    something is left to judge by when no pictures are sent (False: the strategy is pictures only).
+    ``transcript``: the words are part of it, and without them the question is not asked.
+    ``pictures``: whether something is left to judge by when no pictures are sent (False: the
+    strategy is pictures only).
     """
 
     name: str
@@ -93,7 +102,8 @@ def timed(words: Sequence[Word]) -> bool:
 
 
 def transcript_lines(words: Sequence[Word]) -> list[str]:
-    """``[start - end] words`` per line, in seconds; without times where the transcript carried none.
+    """``[start - end] words`` per line, in seconds; without times where the transcript carried
+    none.
 
     >>> transcript_lines([Word("I", 0.5, 0.6), Word("should.", 0.7, 1.0), Word("But", 2.5, 2.8)])
     ['[0.5 - 1.0] I should.', '[2.5 - 2.8] But']
@@ -106,13 +116,18 @@ def transcript_lines(words: Sequence[Word]) -> list[str]:
         lines[-1].append(word)
     if not timed(words):
         return [" ".join(w.text for w in line) for line in lines]
-    return [f"[{line[0].start_s:.1f} - {line[-1].end_s:.1f}] {' '.join(w.text for w in line)}" for line in lines]
+    return [
+        f"[{line[0].start_s:.1f} - {line[-1].end_s:.1f}] {' '.join(w.text for w in line)}"
+        for line in lines
+    ]
 
 
 def question_text(question: str | None) -> str:
-    """What was asked, for a reader: the theme of a known question, else the text itself; "" when unknown.
+    """What was asked, for a reader: the theme of a known question, else the text itself; "" when
+    unknown.
 
-    The *intended response* of a BAH question (hesitant, willing …) is never told: it would give the answer away.
+    The *intended response* of a BAH question (hesitant, willing …) is never told: it would give the
+    answer away.
     """
     if question is None or not question.strip():
         return ""
@@ -127,16 +142,23 @@ def render(
     words: Sequence[Word] | None = None,
     question: str | None = None,
 ) -> str:
-    """The text that goes with the pictures: what is shown, the question, the transcript, the definition, the ask.
+    """The text that goes with the pictures: what is shown, the question, the transcript, the
+    definition, the ask.
 
-    ``times_s`` are the times of the pictures; ``question`` None leaves the question out (the switch is the caller's).
+    ``times_s`` are the times of the pictures; ``question`` None leaves the question out (the switch
+    is the caller's).
     """
     parts = []
     if times_s:
         shown = ", ".join(f"{t:.1f}" for t in times_s)
-        parts.append(f"You see {len(times_s)} frames of a video of a person who answers a question, at {shown} s.")
+        parts.append(
+            f"You see {len(times_s)} frames of a video of a person who answers a question, at "
+            f"{shown} s."
+        )
     elif prompt.transcript:
-        parts.append("A person answers a question on video. You are given the words, not the pictures.")
+        parts.append(
+            "A person answers a question on video. You are given the words, not the pictures."
+        )
     asked = question_text(question)
     if asked:
         parts.append(f"What the person was asked about: {asked}")

@@ -1,8 +1,10 @@
-"""Zero-shot recogniser: a multimodal language model is shown frames and words and asked. It was trained on no answer.
+"""Zero-shot recogniser: a multimodal language model is shown frames and words and asked. It was
+trained on no answer.
 
-Strategies are in ``llm_prompts``, the strict reading of replies in ``llm_parse``, back ends in ``llm_endpoint`` and
-``llm_local``, consent in ``llm_consent``, the record of replies and the budget in ``llm_record``. What published
-numbers say about such models, and what is not measured here: ``docs/zero-shot.md``.
+Strategies are in ``llm_prompts``, the strict reading of replies in ``llm_parse``, back ends in
+``llm_endpoint`` and ``llm_local``, consent in ``llm_consent``, the record of replies and the budget
+in ``llm_record``. What published numbers say about such models, and what is not measured here:
+``docs/zero-shot.md``.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from twomind.models.llm.record import Recorder
 from twomind.models.llm.settings import LlmSettings
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
-#: Tokens listed at each place when log-probabilities are asked for: what hosted endpoints allow at most.
+#: Tokens listed at each place when log-probabilities are asked for: what hosted endpoints allow at
+#: most.
 ALTERNATIVES = 20
 #: This many measured answers of one kind, and not one of the other, and the batch is flagged.
 MIN_CONSTANT = 5
@@ -39,7 +42,8 @@ MIN_CONSTANT = 5
 class LlmRecogniser:
     """Asks a language model about one answer at a time. ``look`` adds the frames, ``predict`` asks.
 
-    One recogniser stands for one run: it holds the connection, the record, and counts what came back.
+    One recogniser stands for one run: it holds the connection, the record, and counts what came
+    back.
     """
 
     settings: LlmSettings = field(default_factory=LlmSettings)
@@ -51,7 +55,8 @@ class LlmRecogniser:
     def __post_init__(self) -> None:
         self._backend: Backend | None = None
 
-    # --- what every recogniser of `predict` has ----------------------------------------------------------------------
+    # --- what every recogniser of `predict` has
+    # ----------------------------------------------------------------------
 
     @property
     def task(self) -> Task:
@@ -68,11 +73,16 @@ class LlmRecogniser:
 
     def recalibrate(self, prevalence: float, source: str | None) -> NoReturn:
         raise BadInput(
-            "--prevalence: a language model's probability is not calibrated on people, so there is nothing to shift"
+            "--prevalence: a language model's probability is not calibrated on people, so there is "
+            "nothing to shift"
         )
 
     def abstaining(self, max_risk: float) -> NoReturn:
-        raise BadInput("--max-risk: how often a language model errs on people was not measured, so no risk can be kept")
+        raise BadInput(
+            "--max-risk: how often a language model errs on people was not measured, so no risk "
+            "can "
+            "be kept"
+        )
 
     def knows(self, question: str | None) -> bool:
         return self.settings.use_question and bool(question and question.strip())
@@ -80,7 +90,8 @@ class LlmRecogniser:
     @property
     def locates(self) -> tuple[bool, str]:
         return False, (
-            "a language model's times were never compared with moments that coders marked; what it cites is listed as "
+            "a language model's times were never compared with moments that coders marked; what it "
+            "cites is listed as "
             "its evidence, not as located segments"
         )
 
@@ -96,20 +107,30 @@ class LlmRecogniser:
             "variant": f"{self.settings.model or 'no model'}, strategy {prompt.name}",
             "settings": {**asdict(self.settings), "record": str(self.settings.record or "")},
             "prompt": {**asdict(prompt), "labels": list(LABELS)},
-            "meaning": "certainty of a language model in its own answer, Ambivalent or Non-Ambivalent; it is not "
+            "meaning": "certainty of a language model in its own answer, Ambivalent or "
+            "Non-Ambivalent; it is not "
             "calibrated on people",
-            "libraries": _libraries("openai" if self.settings.endpoint else "transformers", "torch"),
-            "card": {"what": "zero-shot: trained on no answer; its accuracy on people was not measured here"},
+            "libraries": _libraries(
+                "openai" if self.settings.endpoint else "transformers", "torch"
+            ),
+            "card": {
+                "what": "zero-shot: trained on no answer; its accuracy on people was not measured "
+                "here"
+            },
         }
 
     @property
     def prompt(self) -> Prompt:
         return strategy(self.settings.strategy)
 
-    # --- looking and asking ------------------------------------------------------------------------------------------
+    # --- looking and asking
+    # ------------------------------------------------------------------------------------------
 
-    def prepare(self, x: Features, recording: Recording, store: Any = None, offline: bool = False) -> Features:
-        """``x`` with the sampled frames as the track ``pictures (T, H, W, 3)``, where the strategy shows any.
+    def prepare(
+        self, x: Features, recording: Recording, store: Any = None, offline: bool = False
+    ) -> Features:
+        """``x`` with the sampled frames as the track ``pictures (T, H, W, 3)``, where the strategy
+        shows any.
 
         A file without pictures gets a note instead.
         """
@@ -118,14 +139,19 @@ class LlmRecogniser:
         try:
             span_s = x.span_s if x.span_s[1] > x.span_s[0] else None
             track = sample_frames(
-                recording.media, self.settings.n_frames, self.settings.frame_px, known_times(recording, x), span_s
+                recording.media,
+                self.settings.n_frames,
+                self.settings.frame_px,
+                known_times(recording, x),
+                span_s,
             )
         except BadInput as error:
             return replace(x, notes={**x.notes, TRACK: str(error)})
         return replace(x, tracks={**x.tracks, TRACK: track})
 
     def predict(self, x: Features) -> Prediction:
-        """One answer: a probability with its source, or an honest "not measured" with the model's word as evidence.
+        """One answer: a probability with its source, or an honest "not measured" with the model's
+        word as evidence.
 
         Raises:
             BadInput: no model was named, or frames or words would leave the machine without leave.
@@ -148,7 +174,10 @@ class LlmRecogniser:
             self.counts["word alone"] += 1
             self.decisions.append(reading.label)
             return self._not_measured(
-                x, f"the model says {LABELS[reading.label]!r}, without a probability: {chance.why}", "", evidence
+                x,
+                f"the model says {LABELS[reading.label]!r}, without a probability: {chance.why}",
+                "",
+                evidence,
             )
         self.counts["measured"] += 1
         self.decisions.append(int(chance.p > 0.5))
@@ -156,7 +185,9 @@ class LlmRecogniser:
         logits = np.array([0.0, math.log(p / (1 - p))])
         return Prediction(x.span_s, np.array([1 - p, p]), evidence=evidence, logits=logits)
 
-    def _not_measured(self, x: Features, reason: str, count: str, evidence: tuple[Evidence, ...] = ()) -> Prediction:
+    def _not_measured(
+        self, x: Features, reason: str, count: str, evidence: tuple[Evidence, ...] = ()
+    ) -> Prediction:
         if count == "not asked":
             self.counts[count] += 1
         nothing = Prediction.not_measured(x.span_s, len(self.task.classes), reason)
@@ -166,16 +197,25 @@ class LlmRecogniser:
         """Why this answer is not asked about; "" when it is."""
         prompt = self.prompt
         if prompt.transcript and not x.words:
-            why = x.notes.get("words", "no transcript") if x.words is None else "the transcript is empty"
+            why = (
+                x.notes.get("words", "no transcript")
+                if x.words is None
+                else "the transcript is empty"
+            )
             return f"words: {why}; the strategy {prompt.name} is not asked without them"
         if not self.settings.text_only and TRACK not in x.tracks:
-            return f"pictures: {x.notes.get(TRACK, 'none were sampled')}; ask with the text alone instead"
+            return (
+                f"pictures: {x.notes.get(TRACK, 'none were sampled')}; ask with the text alone "
+                "instead"
+            )
         return ""
 
     def _request(self, x: Features, sample: int) -> Request:
         prompt, settings = self.prompt, self.settings
         track = x.tracks.get(TRACK) if not settings.text_only else None
-        pictures = () if track is None else tuple(map(Picture, track.times_s.tolist(), track.values))
+        pictures = (
+            () if track is None else tuple(map(Picture, track.times_s.tolist(), track.values))
+        )
         text = render(
             prompt,
             times_s=[p.time_s for p in pictures],
@@ -223,17 +263,24 @@ class LlmRecogniser:
         self.counts["unparsable samples"] += sum(label is None for label in labels)
         return probability.from_samples(labels)
 
-    # --- the back end ------------------------------------------------------------------------------------------------
+    # --- the back end
+    # ------------------------------------------------------------------------------------------------
 
     def _ask(self, request: Request, x: Features) -> Reply:
         if not self.settings.model:
-            raise BadInput("no language model was named: expected --llm-model, and --llm-endpoint for a served one")
+            raise BadInput(
+                "no language model was named: expected --llm-model, and --llm-endpoint for a "
+                "served "
+                "one"
+            )
         return self._records().ask(request, self._identity(), self._connect, about=x.recording)
 
     def _records(self) -> Recorder:
         if self.recorder is None:
             s = self.settings
-            self.recorder = Recorder(s.record, s.budget, s.retry, s.per_minute, s.replay, on_wait=self._say_wait)
+            self.recorder = Recorder(
+                s.record, s.budget, s.retry, s.per_minute, s.replay, on_wait=self._say_wait
+            )
         return self.recorder
 
     def _say_wait(self, why: str, pause_s: float) -> None:
@@ -247,7 +294,9 @@ class LlmRecogniser:
         return endpoint_identity(parts.geturl(), self.settings.model, self.settings.jpeg_quality)
 
     def _connect(self) -> Backend:
-        """The back end, made when it is first needed; for an endpoint, only after consent was checked."""
+        """The back end, made when it is first needed; for an endpoint, only after consent was
+        checked.
+        """
         if self._backend is None:
             s = self.settings
             if s.endpoint is None:
@@ -263,19 +312,26 @@ class LlmRecogniser:
             )
             if said and self.warn is not None:
                 self.warn(said)
-            endpoint = Endpoint(address, s.model, key_variable(s.key_env, address.host), s.timeout_s, s.jpeg_quality)
+            endpoint = Endpoint(
+                address, s.model, key_variable(s.key_env, address.host), s.timeout_s, s.jpeg_quality
+            )
             endpoint.ready()
             self._backend = endpoint
         return self._backend
 
     def check(self) -> None:
-        """Everything that can be refused before any media is read: the model's name, consent, the record.
+        """Everything that can be refused before any media is read: the model's name, consent, the
+        record.
 
         Raises:
             BadInput, Offline, MissingExtra: as ``predict`` would.
         """
         if not self.settings.model:
-            raise BadInput("no language model was named: expected --llm-model, and --llm-endpoint for a served one")
+            raise BadInput(
+                "no language model was named: expected --llm-model, and --llm-endpoint for a "
+                "served "
+                "one"
+            )
         self._records()
         if not self.settings.replay and self.settings.endpoint is not None:
             self._connect()
@@ -287,15 +343,22 @@ class LlmRecogniser:
             "model": self.settings.model,
             "strategy": self.settings.strategy,
             "answers": {
-                k: int(self.counts[k]) for k in ("replies", "measured", "word alone", "unparsable", "not asked")
+                k: int(self.counts[k])
+                for k in ("replies", "measured", "word alone", "unparsable", "not asked")
             },
             "decisions": {c: self.decisions.count(i) for i, c in enumerate(self.task.classes)},
             "constant": constant(self.decisions, self.task.classes),
         }
         if self.counts["samples"]:
-            found["samples"] = {"drawn": self.counts["samples"], "unparsable": self.counts["unparsable samples"]}
+            found["samples"] = {
+                "drawn": self.counts["samples"],
+                "unparsable": self.counts["unparsable samples"],
+            }
         if spent is not None and self.recorder is not None:
-            found["this_run"] = {"asked": self.recorder.n_asked, "from_the_record": self.recorder.n_replayed}
+            found["this_run"] = {
+                "asked": self.recorder.n_asked,
+                "from_the_record": self.recorder.n_replayed,
+            }
             found["whole_record"] = {
                 "requests": spent.requests,
                 "tokens_read": spent.tokens_in,
@@ -308,14 +371,17 @@ class LlmRecogniser:
 
 
 def constant(decisions: Sequence[int], classes: Sequence[str]) -> str:
-    """A warning where every one of at least ``MIN_CONSTANT`` answers got the same class; "" otherwise.
+    """A warning where every one of at least ``MIN_CONSTANT`` answers got the same class; ""
+    otherwise.
 
-    The published vision-only prompts are such predictors: a score above chance from them is the base rate alone.
+    The published vision-only prompts are such predictors: a score above chance from them is the
+    base rate alone.
     """
     if len(decisions) < MIN_CONSTANT or len(set(decisions)) > 1:
         return ""
     return (
-        f"all {len(decisions)} answers got the same class ({classes[decisions[0]]!r}): with this prompt the model may "
+        f"all {len(decisions)} answers got the same class ({classes[decisions[0]]!r}): with this "
+        "prompt the model may "
         "not be looking at the person at all"
     )
 
@@ -332,8 +398,12 @@ def _libraries(*names: str) -> dict[str, str]:
     return found
 
 
-def _evidence(reading: Reading, chance: probability.Chance, classes: Sequence[str]) -> tuple[Evidence, ...]:
-    """The model's word, where the probability comes from, both sides, the cited moments, and what was dropped."""
+def _evidence(
+    reading: Reading, chance: probability.Chance, classes: Sequence[str]
+) -> tuple[Evidence, ...]:
+    """The model's word, where the probability comes from, both sides, the cited moments, and what
+    was dropped.
+    """
     found = []
     if reading.label is not None:
         found.append(Evidence("said", classes[reading.label], float(reading.label), "class"))
@@ -344,14 +414,20 @@ def _evidence(reading: Reading, chance: probability.Chance, classes: Sequence[st
         }[chance.source]
         found.append(Evidence("source", chance.source, chance.mass, unit))
         if chance.bounded:
-            found.append(Evidence("bound", "the other label was not listed: p is a bound", chance.p, "probability"))
+            found.append(
+                Evidence(
+                    "bound", "the other label was not listed: p is a bound", chance.p, "probability"
+                )
+            )
         if chance.n:
             found.append(Evidence("samples", "read", float(chance.n), "replies"))
     for name, text in (("towards", reading.towards), ("away", reading.away)):
         if text:
             found.append(Evidence("side", f"{name}: {text}", math.nan, ""))
     found += reading.evidence
-    found += [Evidence("dropped", why, float(n), "cited moments") for why, n in reading.dropped.items()]
+    found += [
+        Evidence("dropped", why, float(n), "cited moments") for why, n in reading.dropped.items()
+    ]
     return tuple(found)
 
 

@@ -1,7 +1,9 @@
-"""Every try and every reply in one JSON-lines file: resuming, replaying, and counting what was spent.
+"""Every try and every reply in one JSON-lines file: resuming, replaying, and counting what was
+spent.
 
-A reply is filed under the hash of model, text, pictures and settings; the text and the pictures themselves are not
-kept. A question that has its reply is not asked again, by whom and whenever it was recorded.
+A reply is filed under the hash of model, text, pictures and settings; the text and the pictures
+themselves are not kept. A question that has its reply is not asked again, by whom and whenever it
+was recorded.
 """
 
 from __future__ import annotations
@@ -16,15 +18,24 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Ledger
-from twomind.models.llm.ask import Backend, Budget, EndpointFailed, Reply, Request, Retry, Spent, Tried
+from twomind.models.llm.ask import (
+    Backend,
+    Budget,
+    EndpointFailed,
+    Reply,
+    Request,
+    Retry,
+    Spent,
+    Tried,
+)
 
 
 @dataclass
 class Recorder:
     """Asks a back end through a record file. ``path`` None keeps the record in memory alone.
 
-    ``replay``: answer from the record only; the back end is never touched. ``per_minute`` spaces the tries of this
-    process. ``wait`` and ``clock`` stand for sleeping and the monotonic clock.
+    ``replay``: answer from the record only; the back end is never touched. ``per_minute`` spaces
+    the tries of this process. ``wait`` and ``clock`` stand for sleeping and the monotonic clock.
     """
 
     path: Path | None = None
@@ -77,8 +88,15 @@ class Recorder:
     def recorded(self, key: str) -> Reply | None:
         return self._replies.get(key)
 
-    def ask(self, request: Request, identity: dict[str, Any], backend: Callable[[], Backend], about: str = "") -> Reply:
-        """The reply to a request: the recorded one, or that of the back end, which is only then made.
+    def ask(
+        self,
+        request: Request,
+        identity: dict[str, Any],
+        backend: Callable[[], Backend],
+        about: str = "",
+    ) -> Reply:
+        """The reply to a request: the recorded one, or that of the back end, which is only then
+        made.
 
         Raises:
             BudgetSpent: one more try would go over the budget.
@@ -91,18 +109,24 @@ class Recorder:
             return found
         if self.replay:
             raise EndpointFailed(
-                f"replay: no reply to this request is recorded in {self.path}. Model, strategy, frames, transcript, "
+                f"replay: no reply to this request is recorded in {self.path}. Model, strategy, "
+                "frames, transcript, "
                 "question and settings must be those of the recording"
             )
         return self._ask(key, request, identity, backend(), about)
 
-    def _ask(self, key: str, request: Request, identity: dict[str, Any], backend: Backend, about: str) -> Reply:
+    def _ask(
+        self, key: str, request: Request, identity: dict[str, Any], backend: Backend, about: str
+    ) -> Reply:
         failed = 0
         while True:
             self.spent.check(self.budget)
             self._pace()
-            # Noted before it is sent: a process that is killed while it waits has still spent the try.
-            self._write(key, "try", model=identity.get("model", ""), about=about, sample=request.sample)
+            # Noted before it is sent: a process that is killed while it waits has still spent the
+            # try.
+            self._write(
+                key, "try", model=identity.get("model", ""), about=about, sample=request.sample
+            )
             outcome = backend.attempt(request)
             if isinstance(outcome, Reply):
                 self.n_asked += 1
@@ -116,11 +140,14 @@ class Recorder:
 
     def _wait_or_end(self, failed: int, outcome: Tried) -> None:
         if not outcome.again or failed >= self.retry.n:
-            raise EndpointFailed(f"{outcome.why}; given up after {failed} tries. Run the same command again to go on")
+            raise EndpointFailed(
+                f"{outcome.why}; given up after {failed} tries. Run the same command again to go on"
+            )
         pause_s = self.retry.wait_s(failed, outcome.wait_s)
         if pause_s > self.retry.max_s:
             raise EndpointFailed(
-                f"{outcome.why}, and it asks to wait {pause_s:.0f} s, longer than {self.retry.max_s:g} s. "
+                f"{outcome.why}, and it asks to wait {pause_s:.0f} s, longer than "
+                f"{self.retry.max_s:g} s. "
                 "Run the same command again later to go on"
             )
         if self.on_wait is not None:

@@ -17,10 +17,14 @@ PROBABILITY = ("auto", "tokens", "samples", "none")
 
 @dataclass(frozen=True)
 class LlmSettings:
-    """Which model, what it is shown, how it is asked. Holds no key: ``key_env`` is the name of a variable."""
+    """Which model, what it is shown, how it is asked. Holds no key: ``key_env`` is the name of a
+    variable.
+    """
 
     model: str = ""  # the model's name at the endpoint; or a folder, added weights, or a hub id
-    endpoint: str | None = None  # http(s)://host/v1; None: a model on this machine through transformers
+    endpoint: str | None = (
+        None  # http(s)://host/v1; None: a model on this machine through transformers
+    )
     strategy: str = "two_sides"
     n_frames: int = 8  # evenly in time from the first to the last
     frame_px: int = 448  # longer side; never enlarged
@@ -51,24 +55,46 @@ class LlmSettings:
         if self.key_env is not None:
             key_variable(self.key_env, "")
         if self.probability not in PROBABILITY:
-            raise BadInput(f"probability: expected one of {', '.join(PROBABILITY)}, got {self.probability!r}")
+            raise BadInput(
+                f"probability: expected one of {', '.join(PROBABILITY)}, got {self.probability!r}"
+            )
         low = {
-            "frames": (self.n_frames, 1), "frame_px": (self.frame_px, 16), "samples": (self.samples, 0),
-            "tries": (self.retry.n, 1), "timeout_s": (self.timeout_s, 0.01),
-        }  # fmt: skip
+            "frames": (self.n_frames, 1),
+            "frame_px": (self.frame_px, 16),
+            "samples": (self.samples, 0),
+            "tries": (self.retry.n, 1),
+            "timeout_s": (self.timeout_s, 0.01),
+        }
         for name, (value, least) in low.items():
             if not (math.isfinite(value) and value >= least):
                 raise BadInput(f"{name}: expected at least {least}, got {value}")
         if self.probability == "samples" and self.samples < 2:
-            raise BadInput(f"samples: a probability from samples needs at least 2, got {self.samples}")
+            raise BadInput(
+                f"samples: a probability from samples needs at least 2, got {self.samples}"
+            )
         if self.text_only and not strategy(self.strategy).transcript:
             raise BadInput(
-                f"strategy {self.strategy!r} shows pictures alone; without them nothing is left to judge by. Use td1, "
+                f"strategy {self.strategy!r} shows pictures alone; without them nothing is left to "
+                "judge by. Use td1, "
                 "td2 or two_sides for text only"
             )
 
     def lasting(self) -> LlmSettings:
-        """What an answer depends on; limits, waits, leave and the record are back at their defaults."""
+        """What an answer depends on; limits, waits, leave and the record are back at their
+        defaults.
+        """
         plain = LlmSettings()
-        passing = ("retry", "per_minute", "budget", "timeout_s", "send_video", "send_text", "record", "replay")
-        return replace(self, **{name: getattr(plain, name) for name in (*passing, "offline", "device", "key_env")})
+        passing = (
+            "retry",
+            "per_minute",
+            "budget",
+            "timeout_s",
+            "send_video",
+            "send_text",
+            "record",
+            "replay",
+        )
+        return replace(
+            self,
+            **{name: getattr(plain, name) for name in (*passing, "offline", "device", "key_env")},
+        )

@@ -1,9 +1,9 @@
 """The additive words model: log-odds = baseline + question + length + content, and nothing else.
 
-Content is a handful of lexicon categories. Each enters as how many more of it the answer holds than an average answer
-of its length, in units of chance: ``(count - n * rate) / sqrt(n * rate + 1)``. That is a sum over words, so each word's
-share is exact. ``length`` is ``log(1 + n)`` against the average. Every part is zero for the average training answer,
-with the questions asked equally often.
+Content is a handful of lexicon categories. Each enters as how many more of it the answer holds than
+an average answer of its length, in units of chance: ``(count - n * rate) / sqrt(n * rate + 1)``.
+That is a sum over words, so each word's share is exact. ``length`` is ``log(1 + n)`` against the
+average. Every part is zero for the average training answer, with the questions asked equally often.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from twomind.features.words.text import Counted, count, tokens
 
 @dataclass(frozen=True)
 class NGrams:
-    """Locally trained n-gram weights: n-gram → (idf, weight); ``offset`` is the average answer's sum."""
+    """Locally trained n-gram weights: n-gram → (idf, weight); ``offset`` is the average answer's
+    sum.
+    """
 
     terms: Mapping[str, tuple[float, float]]
     offset: float
@@ -46,9 +48,11 @@ class Parts:
 
 @dataclass(frozen=True)
 class Additive:
-    """The numbers of one model. ``questions`` is empty for the model that does not know the question.
+    """The numbers of one model. ``questions`` is empty for the model that does not know the
+    question.
 
-    ``content`` maps a category to (weight, average rate per word). The calibration slope is already inside all numbers.
+    ``content`` maps a category to (weight, average rate per word). The calibration slope is already
+    inside all numbers.
     """
 
     baseline: float
@@ -60,7 +64,9 @@ class Additive:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def parts(self, texts: Sequence[str], question: str | None) -> Parts:
-        """Parts of one answer's score; ``question`` must be one of ``questions`` (or None for a model without)."""
+        """Parts of one answer's score; ``question`` must be one of ``questions`` (or None for a
+        model without).
+        """
         counted = count(texts)
         shares = self._shares(counted)
         if self.ngrams is not None:
@@ -83,12 +89,16 @@ class Additive:
 
 
 def excess(counts: np.ndarray, n_words: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Counts ``(N, K)`` beyond what ``n_words (N,)`` and ``rates (K,)`` let expect, in units of chance, ``(N, K)``."""
+    """Counts ``(N, K)`` beyond what ``n_words (N,)`` and ``rates (K,)`` let expect, in units of
+    chance, ``(N, K)``.
+    """
     expected = n_words[:, None] * rates
     return (counts - expected) / np.sqrt(expected + 1)
 
 
-def ngram_terms(texts: Sequence[str], counted: Counted, n_max: int) -> list[tuple[str, tuple[int, ...]]]:
+def ngram_terms(
+    texts: Sequence[str], counted: Counted, n_max: int
+) -> list[tuple[str, tuple[int, ...]]]:
     """Every n-gram of the answer (without filler sounds) with the given words it covers."""
     spoken = [t for t in tokens(texts) if counted.is_counted[t.word]]
     return [
@@ -110,7 +120,9 @@ def ngram_values(terms: Sequence[str], idf: Mapping[str, float]) -> dict[str, fl
 
 
 def ngram_shares(texts: Sequence[str], counted: Counted, model: NGrams) -> np.ndarray:
-    """Each given word's share of the n-gram score; the average answer's sum is taken off evenly over the words."""
+    """Each given word's share of the n-gram score; the average answer's sum is taken off evenly
+    over the words.
+    """
     shares = np.zeros(len(counted.is_counted))
     found = ngram_terms(texts, counted, model.n_max)
     values = ngram_values([t for t, _ in found], {t: idf for t, (idf, _) in model.terms.items()})

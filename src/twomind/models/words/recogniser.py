@@ -1,7 +1,9 @@
-"""The default recogniser: which question, how long an answer, and a lexicon of hesitation and ambivalence in its words.
+"""The default recogniser: which question, how long an answer, and a lexicon of hesitation and
+ambivalence in its words.
 
-It says how likely a trained coder would mark ambivalence or hesitancy *somewhere* in the answer. It does not say when.
-numpy only; the numbers lie in ``weights/words.json`` with their card. How they came about: ``docs/words.md``.
+It says how likely a trained coder would mark ambivalence or hesitancy *somewhere* in the answer. It
+does not say when. numpy only; the numbers lie in ``weights/words.json`` with their card. How they
+came about: ``docs/words.md``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,14 @@ import numpy as np
 from twomind.core.errors import BadInput, MissingWeights
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
-from twomind.models.calibration import Reliability, Risk, prevalence_shift, reliability_from, risk_from, sigmoid
+from twomind.models.calibration import (
+    Reliability,
+    Risk,
+    prevalence_shift,
+    reliability_from,
+    risk_from,
+    sigmoid,
+)
 from twomind.models.questions import resolve
 from twomind.models.synthetic import refuse_real
 from twomind.models.words.additive import Additive, NGrams, Parts
@@ -32,7 +41,9 @@ MIN_WORDS = 5
 
 @dataclass(frozen=True)
 class Head:
-    """One calibrated model with what was observed on held-out answers: of known questions, or of prompts never seen."""
+    """One calibrated model with what was observed on held-out answers: of known questions, or of
+    prompts never seen.
+    """
 
     model: Additive
     reliability: Reliability
@@ -45,16 +56,22 @@ class Settings:
     """How to use the model."""
 
     use_question: bool = True  # False: score as if the question were unknown
-    max_risk: float | None = None  # abstain around 0.5 so that held-out answers outside err at most this often
+    max_risk: float | None = (
+        None  # abstain around 0.5 so that held-out answers outside err at most this often
+    )
     prevalence: float | None = None  # share of A/H expected where the answers come from
     prevalence_source: str = ""  # where that number comes from; stored with each prediction
-    prevalence_question: str | None = None  # the question that number is about; None: the seven asked equally often
+    prevalence_question: str | None = (
+        None  # the question that number is about; None: the seven asked equally often
+    )
     allow_drawn_model: bool = False  # score real people with a model that learnt from drawn ones
 
 
 @dataclass(frozen=True)
 class WordsRecogniser:
-    """Recogniser of ambivalence/hesitancy from words. ``known`` knows the question, ``own_prompt`` does not."""
+    """Recogniser of ambivalence/hesitancy from words. ``known`` knows the question, ``own_prompt``
+    does not.
+    """
 
     known: Head
     own_prompt: Head
@@ -72,7 +89,9 @@ class WordsRecogniser:
 
     @classmethod
     def load(cls, path: Path | None = None) -> WordsRecogniser:
-        """Read a model file (or a folder that holds ``words.json``); the shipped one when no path is given."""
+        """Read a model file (or a folder that holds ``words.json``); the shipped one when no path
+        is given.
+        """
         return load(path)
 
     @property
@@ -85,39 +104,50 @@ class WordsRecogniser:
         return bool(self.card.get("data", {}).get("drawn", False))
 
     def allowing_drawn(self, allow: bool = True) -> WordsRecogniser:
-        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about them."""
+        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        them.
+        """
         return replace(self, settings=replace(self.settings, allow_drawn_model=allow))
 
     def with_question(self, use: bool) -> WordsRecogniser:
         """Switch the question off or on as an input."""
         return replace(self, settings=replace(self.settings, use_question=use))
 
-    def recalibrate(self, prevalence: float, source: str | None, question: str | None = None) -> WordsRecogniser:
-        """Shift the log-odds to another prevalence. ``source`` says where the number comes from and is stored.
+    def recalibrate(
+        self, prevalence: float, source: str | None, question: str | None = None
+    ) -> WordsRecogniser:
+        """Shift the log-odds to another prevalence. ``source`` says where the number comes from and
+        is stored.
 
-        ``prevalence`` is the share of A/H over the known questions asked equally often, or over answers to
-        ``question`` when that is given.
+        ``prevalence`` is the share of A/H over the known questions asked equally often, or over
+        answers to ``question`` when that is given.
 
         Raises:
             BadInput: no source, a share outside (0, 1), or an unknown question.
         """
         if not source or not source.strip():
             raise BadInput(
-                f"prevalence {prevalence}: where does this number come from? Give its source (a pilot study with "
+                f"prevalence {prevalence}: where does this number come from? Give its source (a "
+                "pilot study with "
                 "coded answers, a publication …); it is stored with every prediction"
             )
         if question is not None and resolve(question, self.questions) is None:
             raise BadInput(
-                f"prevalence: the model does not know the question {question!r}; it knows {', '.join(self.questions)}"
+                f"prevalence: the model does not know the question {question!r}; it knows "
+                f"{', '.join(self.questions)}"
             )
         prevalence_shift(prevalence, self.prevalence)
         changed = replace(
-            self.settings, prevalence=float(prevalence), prevalence_source=source.strip(), prevalence_question=question
+            self.settings,
+            prevalence=float(prevalence),
+            prevalence_source=source.strip(),
+            prevalence_question=question,
         )
         return replace(self, settings=changed)
 
     def abstaining(self, max_risk: float) -> WordsRecogniser:
-        """Abstain in the smallest zone around 0.5 that keeps the held-out error at or under ``max_risk``.
+        """Abstain in the smallest zone around 0.5 that keeps the held-out error at or under
+        ``max_risk``.
 
         Raises:
             BadInput: no zone reaches it; the message says the lowest error.
@@ -134,7 +164,9 @@ class WordsRecogniser:
         return prevalence_shift(s.prevalence, self.rates[name] if name else self.prevalence)
 
     def head(self, question: str | None) -> tuple[Head, str | None]:
-        """The model for this question, and the question's name in it (None: the model without the question)."""
+        """The model for this question, and the question's name in it (None: the model without the
+        question).
+        """
         name = resolve(question, self.questions) if self.settings.use_question else None
         return (self.known, name) if name is not None else (self.own_prompt, None)
 
@@ -149,7 +181,9 @@ class WordsRecogniser:
             return "words: the answer is empty; an empty answer is not scored"
         n = count([w.text for w in x.words]).n_words
         if n < MIN_WORDS:
-            return f"words: {n} word(s) without filler sounds; fewer than {MIN_WORDS} are not scored"
+            return (
+                f"words: {n} word(s) without filler sounds; fewer than {MIN_WORDS} are not scored"
+            )
         return ""
 
     def predict(self, x: Features) -> Prediction:
@@ -158,7 +192,9 @@ class WordsRecogniser:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        refuse_real(learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.settings.allow_drawn_model)
+        refuse_real(
+            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.settings.allow_drawn_model
+        )
         reason = self.why_not(x)
         if reason:
             return Prediction.not_measured(x.span_s, len(self.task.classes), reason)
@@ -174,19 +210,33 @@ class WordsRecogniser:
             probs=np.array([1 - p, p]),
             status=status,
             reason=reason,
-            evidence=(*_part_evidence(parts), *self._band(head, parts, shift), *_word_evidence(x, parts)),
+            evidence=(
+                *_part_evidence(parts),
+                *self._band(head, parts, shift),
+                *_word_evidence(x, parts),
+            ),
             logits=np.array([0.0, logit]),
         )
 
     def _band(self, head: Head, parts: Parts, shift: float) -> list[Evidence]:
         low, high = head.reliability.band(float(sigmoid(parts.logit)))
         # Under another prevalence the observed rates move by the same shift as the score.
-        ends = [float(sigmoid(math.log(max(e, 1e-6) / max(1 - e, 1e-6)) + shift)) for e in (low, high)]
-        found = [Evidence("band", n, v, "probability") for n, v in zip(("low", "high"), ends, strict=True)]
+        ends = [
+            float(sigmoid(math.log(max(e, 1e-6) / max(1 - e, 1e-6)) + shift)) for e in (low, high)
+        ]
+        found = [
+            Evidence("band", n, v, "probability")
+            for n, v in zip(("low", "high"), ends, strict=True)
+        ]
         if self.settings.prevalence is not None:
             found.append(Evidence("part", "prevalence", shift, "log-odds"))
             found.append(
-                Evidence("prevalence", self.settings.prevalence_source, self.settings.prevalence, "probability")
+                Evidence(
+                    "prevalence",
+                    self.settings.prevalence_source,
+                    self.settings.prevalence,
+                    "probability",
+                )
             )
         return found
 
@@ -194,7 +244,8 @@ class WordsRecogniser:
         said = []
         if self.settings.prevalence is not None:
             said.append(
-                f"recalibrated to a prevalence of {self.settings.prevalence:g} ({self.settings.prevalence_source})"
+                f"recalibrated to a prevalence of {self.settings.prevalence:g} "
+                f"({self.settings.prevalence_source})"
             )
         if self.settings.max_risk is None:
             return Status.OK, "; ".join(said)
@@ -205,7 +256,8 @@ class WordsRecogniser:
             return Status.ABSTAINED, "; ".join([f"cannot tell: {unreachable}", *said])
         if abs(p - 0.5) < width:
             text = (
-                f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone {error:.1%} of held-out "
+                f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone "
+                f"{error:.1%} of held-out "
                 f"answers were wrong, and {coverage:.0%} were decided"
             )
             return Status.ABSTAINED, "; ".join([text, *said])
@@ -219,7 +271,10 @@ class WordsRecogniser:
             "variant": self.variant,
             "card": dict(self.card),
             "questions": list(self.questions),
-            "skill": {"known_question": dict(self.known.skill), "unknown_or_own_prompt": dict(self.own_prompt.skill)},
+            "skill": {
+                "known_question": dict(self.known.skill),
+                "unknown_or_own_prompt": dict(self.own_prompt.skill),
+            },
             "settings": asdict(self.settings),
             "min_words": MIN_WORDS,
             "numbers": {
@@ -231,19 +286,25 @@ class WordsRecogniser:
         }
 
     def knows(self, question: str | None) -> bool:
-        """Whether this question is an input of the score; for an unknown or own prompt it is not."""
+        """Whether this question is an input of the score; for an unknown or own prompt it
+        is not.
+        """
         return self.head(question)[1] is not None
 
     @property
     def locates(self) -> tuple[bool, str]:
-        """Whether the model may say *when*, and why (not): decided by ``evaluation.located`` on people it never saw."""
+        """Whether the model may say *when*, and why (not): decided by ``evaluation.located`` on
+        people it never saw.
+        """
         found = self.card.get("located") or {}
         return bool(found.get("locates", False)), _locates_text(found)
 
     def skill(self, question: str | None) -> Mapping[str, Any]:
-        """The skill to print: the headline when the question is known, else the leave-one-question-out figure.
+        """The skill to print: the headline when the question is known, else the
+        leave-one-question-out figure.
 
-        ``auc, auc_ci, macro_f1, within_question_auc, protocol, n_answers, n_people``; all figures are on the card.
+        ``auc, auc_ci, macro_f1, within_question_auc, protocol, n_answers, n_people``; all figures
+        are on the card.
         """
         return self.head(question)[0].skill
 
@@ -252,15 +313,20 @@ def _locates_text(found: Mapping[str, Any]) -> str:
     """One or two sentences on whether the words tell marked from unmarked moments of an answer."""
     held_out = found.get("held_out")
     if not held_out:
-        return "this model was never compared, on people it did not see, with moments that coders marked"
+        return (
+            "this model was never compared, on people it did not see, with moments that coders "
+            "marked"
+        )
 
     def share(block: Mapping[str, Any], row: str) -> str:
         return f"{block['auc_inside_answers'][row]['value']:.0%}".replace("%", " %")
 
     told = "tell" if found["locates"] else "do not tell"
     text = (
-        f"the words {told} when: of two moments of one answer, one marked and one not, they pick the marked one in "
-        f"{share(held_out, 'words')} of pairs on {held_out['n_people']} people never seen (guessing: 50 %). "
+        f"the words {told} when: of two moments of one answer, one marked and one not, they pick "
+        "the marked one in "
+        f"{share(held_out, 'words')} of pairs on {held_out['n_people']} people never seen "
+        "(guessing: 50 %). "
         f"The position in the answer alone gives {share(held_out, 'position')}"
     )
     train = found.get("train")
@@ -312,7 +378,9 @@ def _additive(entry: Mapping[str, Any]) -> Additive:
         length_mean=float(entry["length"]["mean_log_words"]),
         content={k: (float(v["weight"]), float(v["rate"])) for k, v in entry["content"].items()},
         ngrams=NGrams(
-            {t: (float(a), float(b)) for t, (a, b) in grams["terms"].items()}, grams["offset"], grams["n_max"]
+            {t: (float(a), float(b)) for t, (a, b) in grams["terms"].items()},
+            grams["offset"],
+            grams["n_max"],
         )
         if grams
         else None,
@@ -328,7 +396,10 @@ def to_dict(recogniser: WordsRecogniser) -> dict[str, Any]:
             "reliability": asdict(head.reliability),
             "risk": asdict(head.risk),
         }
-        for name, head in (("known_question", recogniser.known), ("own_prompt", recogniser.own_prompt))
+        for name, head in (
+            ("known_question", recogniser.known),
+            ("own_prompt", recogniser.own_prompt),
+        )
     }
     return {
         "format": FORMAT,
@@ -355,7 +426,9 @@ def load(path: Path | None = None) -> WordsRecogniser:
     path = Path(path) if path is not None else SHIPPED
     path = path / "words.json" if path.is_dir() else path
     if not path.is_file():
-        raise MissingWeights(f"no words model at {path}; reinstall twomind, or train one with `twomind train words`")
+        raise MissingWeights(
+            f"no words model at {path}; reinstall twomind, or train one with `twomind train words`"
+        )
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -365,12 +438,20 @@ def load(path: Path | None = None) -> WordsRecogniser:
         raise BadInput(f"{path}: expected the format {FORMAT!r}, got {came!r}")
     if entry["classes"] != list(AMBIVALENCE.classes):
         raise BadInput(
-            f"{path}: expected the classes {list(AMBIVALENCE.classes)} in this order, got {entry['classes']}"
+            f"{path}: expected the classes {list(AMBIVALENCE.classes)} in this order, got "
+            f"{entry['classes']}"
         )
     if entry["lexicon_sha256"] != lexicon().sha256:
-        raise BadInput(f"{path}: it was trained with another version of the lexicon; train it again")
+        raise BadInput(
+            f"{path}: it was trained with another version of the lexicon; train it again"
+        )
     heads = [
-        Head(_additive(h["model"]), reliability_from(h["reliability"]), risk_from(h["risk"]), h["skill"])
+        Head(
+            _additive(h["model"]),
+            reliability_from(h["reliability"]),
+            risk_from(h["risk"]),
+            h["skill"],
+        )
         for h in (entry["known_question"], entry["own_prompt"])
     ]
     return WordsRecogniser(

@@ -1,8 +1,10 @@
-"""The recipe of the CLIP-AU that ships: drawn people, the face–text encoder, windows in and outside of drawn A/H.
+"""The recipe of the CLIP-AU that ships: drawn people, the face–text encoder, windows in and outside
+of drawn A/H.
 
-``python -m twomind_synth.models.clip_au`` draws stretches of answers without making films (one file per answer, so an
-interrupted run goes on), embeds them, trains, checks which names are earned on people held out, and writes the model.
-It says that the machinery works end to end, and nothing about real faces.
+``python -m twomind_synth.models.clip_au`` draws stretches of answers without making films (one file
+per answer, so an interrupted run goes on), embeds them, trains, checks which names are earned on
+people held out, and writes the model. It says that the machinery works end to end, and nothing
+about real faces.
 """
 
 from __future__ import annotations
@@ -52,9 +54,11 @@ class Recipe:
 
 
 def draw_answer(recipe: Recipe, index: int, question: int) -> dict[str, np.ndarray]:
-    """Windows of one answer: faces ``(n, T, 64, 64, 3)``, whether each was found, the face's measures, and labels.
+    """Windows of one answer: faces ``(n, T, 64, 64, 3)``, whether each was found, the face's
+    measures, and labels.
 
-    A window is of class 1 when at least half of it lies in a segment of A/H, of class 0 when nothing does.
+    A window is of class 1 when at least half of it lies in a segment of A/H, of class 0 when
+    nothing does.
     """
     factors = person_factors(recipe.seed, index)
     look = Person.random(stream(factors.seed, "look", index), factors.name)
@@ -87,22 +91,34 @@ def draw_answer(recipe: Recipe, index: int, question: int) -> dict[str, np.ndarr
     assert result.landmarks is not None
     faces = [
         aligned(rgb, points, 64, "mesh") if ok else np.zeros((64, 64, 3), np.uint8)
-        for rgb, points, ok in zip(pictures, result.landmarks.values, result.landmarks.valid, strict=True)
+        for rgb, points, ok in zip(
+            pictures, result.landmarks.values, result.landmarks.valid, strict=True
+        )
     ]
     n = len(chosen)
     return {
         "faces": np.array(faces, np.uint8).reshape(n, recipe.n_frames, 64, 64, 3),
         "found": result.landmarks.valid.reshape(n, recipe.n_frames),
-        "measures": np.asarray(result.track.values, np.float32).reshape(n, recipe.n_frames, len(NAMES)),
+        "measures": np.asarray(result.track.values, np.float32).reshape(
+            n, recipe.n_frames, len(NAMES)
+        ),
         "measured": result.track.valid.reshape(n, recipe.n_frames),
         "times_s": result.track.times_s.reshape(n, recipe.n_frames),
         "label": np.array([y for _, y in sorted(chosen)]),
     }
 
 
-def draw_all(recipe: Recipe, folder: Path, first: int = 0) -> list[tuple[str, str, dict[str, np.ndarray]]]:
-    """Person, recording and windows of every answer, from the ``first`` person on; what is drawn is read back."""
-    drawing = {k: v for k, v in asdict(recipe).items() if k not in ("n_people", "n_held_out", "epochs", "questions")}
+def draw_all(
+    recipe: Recipe, folder: Path, first: int = 0
+) -> list[tuple[str, str, dict[str, np.ndarray]]]:
+    """Person, recording and windows of every answer, from the ``first`` person on; what is drawn is
+    read back.
+    """
+    drawing = {
+        k: v
+        for k, v in asdict(recipe).items()
+        if k not in ("n_people", "n_held_out", "epochs", "questions")
+    }
     mark = hashlib.sha256(repr(sorted(drawing.items())).encode()).hexdigest()[:12]
     found = []
     n = recipe.n_people + recipe.n_held_out
@@ -117,7 +133,9 @@ def draw_all(recipe: Recipe, folder: Path, first: int = 0) -> list[tuple[str, st
     return found
 
 
-def as_examples(answers: Sequence[tuple[str, str, dict[str, np.ndarray]]], encoder: Encoder) -> list[Example]:
+def as_examples(
+    answers: Sequence[tuple[str, str, dict[str, np.ndarray]]], encoder: Encoder
+) -> list[Example]:
     """One example per window, with the tracks of the encoder and of the face."""
     examples = []
     for subject, recording, a in answers:
@@ -128,25 +146,36 @@ def as_examples(answers: Sequence[tuple[str, str, dict[str, np.ndarray]]], encod
                 values[found] = encoder.embed(list(a["faces"][k][found]))
             tracks = {
                 encoder.track: Track(values, times_s, found),
-                "face": Track(a["measures"][k], times_s, a["measured"][k].astype(bool), NAMES, UNITS),
+                "face": Track(
+                    a["measures"][k], times_s, a["measured"][k].astype(bool), NAMES, UNITS
+                ),
             }
             span_s = (float(times_s[0]), float(times_s[-1]) + 0.08)
-            examples.append(Example(Features(recording, subject, tracks, span_s, drawn=True), int(y)))
+            examples.append(
+                Example(Features(recording, subject, tracks, span_s, drawn=True), int(y))
+            )
     return examples
 
 
 def make(recipe: Recipe, folder: Path, encoder: Encoder) -> tuple[ClipAu, dict[str, Any]]:
     """The trained and checked model, and its rates on people held out."""
     examples = as_examples(draw_all(recipe, folder), encoder)
-    held = {f"p{index:03d}" for index in range(recipe.n_people, recipe.n_people + recipe.n_held_out)}
-    own, test = [e for e in examples if e.x.subject not in held], [e for e in examples if e.x.subject in held]
+    held = {
+        f"p{index:03d}" for index in range(recipe.n_people, recipe.n_people + recipe.n_held_out)
+    }
+    own, test = (
+        [e for e in examples if e.x.subject not in held],
+        [e for e in examples if e.x.subject in held],
+    )
     clips = ClipSettings(recipe.n_frames, recipe.hop_s)
     task = replace(AMBIVALENCE, grain="window")
     model = train(
         new_model(encoder, task, clips=clips, seed=recipe.seed),
         own,
         TrainSettings(epochs=recipe.epochs, seed=recipe.seed),
-        progress=lambda what, done, total: print(f"{what}: epoch {done:.0f} of {total:.0f}", flush=True),
+        progress=lambda what, done, total: print(
+            f"{what}: epoch {done:.0f} of {total:.0f}", flush=True
+        ),
     )
     war, uar, f1, loss = validate(model, test)
     share = float(np.mean([e.y for e in test]))
@@ -155,7 +184,8 @@ def make(recipe: Recipe, folder: Path, encoder: Encoder) -> tuple[ClipAu, dict[s
         **model.card,
         "recipe": asdict(recipe),
         "held_out": {**rates, "n_people": len(held), "n_windows": len(test)},
-        "about": "drawn people only; a window of 1.6 s is 'present' when half of it lies in drawn A/H",
+        "about": "drawn people only; a window of 1.6 s is 'present' when half of it lies in drawn "
+        "A/H",
     }
     return check_names(replace(model, card=card), [e.x for e in test]), rates
 
@@ -163,18 +193,25 @@ def make(recipe: Recipe, folder: Path, encoder: Encoder) -> tuple[ClipAu, dict[s
 def main(arguments: list[str] | None = None) -> None:
     """Draw, train, check, and write the model that ships."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=Path, default=Path("clip-au-windows"), help="where drawn windows are kept")
+    parser.add_argument(
+        "--windows", type=Path, default=Path("clip-au-windows"), help="where drawn windows are kept"
+    )
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--figure", type=Path, help="SVG with the correlation of each similarity")
     for name in ("n_people", "n_held_out", "epochs", "seed"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Recipe(), name))
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=int, default=getattr(Recipe(), name)
+        )
     given = parser.parse_args(arguments)
     chosen = {name: getattr(given, name) for name in ("n_people", "n_held_out", "epochs", "seed")}
     model, rates = make(replace(Recipe(), **chosen), given.windows, open_encoder())
     print(rates)
     for row in model.card["aus"]["rows"]:
         if "r" in row:
-            print(f"{row['name']:44} r = {row['r']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] {row['why']}")
+            print(
+                f"{row['name']:44} r = {row['r']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] "
+                f"{row['why']}"
+            )
     path = model.save(given.out)
     if given.figure:
         figure(model, given.figure)

@@ -1,9 +1,10 @@
 """DSFDA's recipe on drawn faces: ``python -m twomind_synth.models.dsfda --out FOLDER``.
 
-Draws source people and others who are held out, each neutral and in pain (the movements of PSPI), crops faces of 64 px,
-trains, and checks what the decoder makes of the held-out people, of whom it sees one neutral picture each. Pictures of
-a person are kept in one file and every epoch is saved, so an interrupted run goes on. It says that the machinery works
-end to end, and nothing about real faces.
+Draws source people and others who are held out, each neutral and in pain (the movements of PSPI),
+crops faces of 64 px, trains, and checks what the decoder makes of the held-out people, of whom it
+sees one neutral picture each. Pictures of a person are kept in one file and every epoch is saved,
+so an interrupted run goes on. It says that the machinery works end to end, and nothing about real
+faces.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from twomind_synth.models.dsfda_faces import Faces
 
 PAIN = Task("drawn_pain", ("neutral", "pain"), "window")
 #: Movements of a pain face (Prkachin & Solomon 2008) and about how strong they are drawn.
-PAIN_AUS = {"AU04": 0.8, "AU06": 0.6, "AU07": 0.7, "AU09": 0.6, "AU10": 0.6, "AU25": 0.5, "AU43": 0.3}
+PAIN_AUS = {
+    "AU04": 0.8,
+    "AU06": 0.6,
+    "AU07": 0.7,
+    "AU09": 0.6,
+    "AU10": 0.6,
+    "AU25": 0.5,
+    "AU43": 0.3,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,9 @@ class Recipe:
 
 def state_of(y: int, rng: np.random.Generator) -> FaceState:
     """One moment of a neutral face or one in pain, with a little head movement."""
-    pose = {name: float(rng.normal(0, 2)) for name in ("yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")}
+    pose = {
+        name: float(rng.normal(0, 2)) for name in ("yaw", "pitch", "roll", "gaze_yaw", "gaze_pitch")
+    }
     strength = float(rng.uniform(0.7, 1.1)) if y else 0.0
     aus: dict[str | int, float] = {
         au: float(np.clip(strength * v * rng.uniform(0.7, 1.3), 0, 1)) for au, v in PAIN_AUS.items()
@@ -59,7 +70,9 @@ def state_of(y: int, rng: np.random.Generator) -> FaceState:
 
 
 def draw_person(recipe: Recipe, index: int, px: int = 64) -> dict[str, np.ndarray]:
-    """Crops, classes and drawn intensities of one person; frames in which no face was found are left out."""
+    """Crops, classes and drawn intensities of one person; frames in which no face was found are
+    left out.
+    """
     rng = np.random.default_rng((recipe.seed, index))
     look, camera = Person.random(rng, f"p{index:03d}"), Camera.random(rng, 320, 240)
     reader = FaceReader(FaceSettings(keep_landmarks=True))
@@ -84,14 +97,17 @@ def draw_person(recipe: Recipe, index: int, px: int = 64) -> dict[str, np.ndarra
 
 
 def draw_all(recipe: Recipe, folder: Path) -> tuple[Faces, Faces]:
-    """Pictures of the source people and of the held-out ones; what is drawn already is read back."""
+    """Pictures of the source people and of the held-out ones; what is drawn already is
+    read back.
+    """
     drawing = {"n_each": recipe.n_each, "seed": recipe.seed, "aus": PAIN_AUS}
     mark = hashlib.sha256(json.dumps(drawing, sort_keys=True).encode()).hexdigest()[:12]
     px = net.SIZES[recipe.size].px
     found: list[Faces] = []
     n = recipe.n_people + recipe.n_held_out
     for index in range(n):
-        # Held-out people come from the other end, so more source people are not yesterday's held-out ones.
+        # Held-out people come from the other end, so more source people are not yesterday's
+        # held-out ones.
         number = index if index < recipe.n_people else 100_000 + index - recipe.n_people
         path = folder / f"{mark}-{px}" / f"{number:06d}.safetensors"
         if not path.is_file():
@@ -105,7 +121,12 @@ def draw_all(recipe: Recipe, folder: Path) -> tuple[Faces, Faces]:
 
 def joined(parts: list[Faces]) -> Faces:
     """Several people's pictures as one."""
-    return Faces(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("crops", "y", "aus", "people")))
+    return Faces(
+        *(
+            np.concatenate([getattr(p, name) for p in parts])
+            for name in ("crops", "y", "aus", "people")
+        )
+    )
 
 
 def as_pictures(faces: Faces, px: int) -> Pictures:
@@ -119,15 +140,25 @@ def make(recipe: Recipe, folder: Path) -> tuple[Dsfda, Faces, Faces]:
     """The trained model, the source faces and the held-out ones."""
     source, held = draw_all(recipe, folder)
     size = net.SIZES[recipe.size]
-    settings = TrainSettings(recipe.variant, recipe.learning_rate, recipe.epochs, recipe.batch, recipe.seed)
-    digest = hashlib.sha256(json.dumps(asdict(replace(recipe, epochs=0)), sort_keys=True).encode()).hexdigest()[:12]
+    settings = TrainSettings(
+        recipe.variant, recipe.learning_rate, recipe.epochs, recipe.batch, recipe.seed
+    )
+    digest = hashlib.sha256(
+        json.dumps(asdict(replace(recipe, epochs=0)), sort_keys=True).encode()
+    ).hexdigest()[:12]
 
     def show(what: str, done: float, total: float) -> None:
         print(f"{what}: epoch {done:.0f} of {total:.0f}", flush=True)
 
     keep = folder / f"training-{digest}.safetensors"
-    model = train(PAIN, as_pictures(source, size.px), size, settings, keep=keep, progress=show, drawn=True)
-    return replace(model, card={**model.card, "recipe": asdict(recipe), "about": "drawn people only"}), source, held
+    model = train(
+        PAIN, as_pictures(source, size.px), size, settings, keep=keep, progress=show, drawn=True
+    )
+    return (
+        replace(model, card={**model.card, "recipe": asdict(recipe), "about": "drawn people only"}),
+        source,
+        held,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -135,9 +166,13 @@ def main(arguments: list[str] | None = None) -> None:
     from twomind_synth.models import dsfda_check as check
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("dsfda-drawn"), help="where everything is written")
+    parser.add_argument(
+        "--out", type=Path, default=Path("dsfda-drawn"), help="where everything is written"
+    )
     for name in ("n_people", "n_held_out", "n_each", "epochs", "batch", "seed"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Recipe(), name))
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=int, default=getattr(Recipe(), name)
+        )
     parser.add_argument("--learning-rate", type=float, default=Recipe().learning_rate)
     parser.add_argument("--size", choices=["tiny", "small", "full"], default=Recipe().size)
     parser.add_argument("--variant", choices=["paper", "released"], default=Recipe().variant)

@@ -9,7 +9,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Faces:
-    """Crops ``(n, P, P, 3)`` uint8 of drawn people, classes ``(n,)``, drawn intensities ``(n, A)``, people ``(n,)``."""
+    """Crops ``(n, P, P, 3)`` uint8 of drawn people, classes ``(n,)``, drawn intensities ``(n, A)``,
+    people ``(n,)``.
+    """
 
     crops: np.ndarray
     y: np.ndarray

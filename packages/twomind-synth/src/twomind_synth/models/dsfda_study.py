@@ -1,8 +1,10 @@
-"""DSFDA on drawn studies: face crops without films, and a source model of the crops of source people.
+"""DSFDA on drawn studies: face crops without films, and a source model of the crops of source
+people.
 
-Crops are cut from the drawing by its own eyes and chin (the template ``mesh``), as the films' crops are: no tracking
-and no coding of a film lies between. Which moments: BioVid as laboratories list its frames, from 2.0 to 5.0 s of a
-clip; StressID and BAH over the whole clip. Drawn people prove the machinery and say nothing about real faces.
+Crops are cut from the drawing by its own eyes and chin (the template ``mesh``), as the films' crops
+are: no tracking and no coding of a film lies between. Which moments: BioVid as laboratories list
+its frames, from 2.0 to 5.0 s of a clip; StressID and BAH over the whole clip. Drawn people prove
+the machinery and say nothing about real faces.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ from twomind_synth.study_take import Take
 from twomind_synth.study_world import StudyWorld
 
 TRACK = "face_crop"
-#: From frame to frame of the film (25, 10, 15 a second) that is drawn, and in a clip that may be handed over: there as
-#: dense as the layout's own list of frames (BioVid every 40 ms, StressID every second, BAH every frame).
+#: From frame to frame of the film (25, 10, 15 a second) that is drawn, and in a clip that may be
+#: handed over: there as dense as the layout's own list of frames (BioVid every 40 ms, StressID
+#: every second, BAH every frame).
 EVERY = {"biovid": 3, "stressid": 5, "bah": 4}
 EVERY_HANDED = {"biovid": 1, "stressid": 10, "bah": 1}
 #: The part of a clip (s) that laboratories use, where it is not the whole: from 2.04 to 5.00 s.
@@ -42,8 +45,8 @@ USED_S = {"biovid": (2.02, 5.02)}
 class StudyCrops:
     """recording → :class:`Features` with one track ``face_crop (T, 64, 64, 3)`` uint8; picklable.
 
-    Drawn when first asked for, and kept below ``root``. ``handed``: recordings drawn as densely as their layout lists
-    frames. ``whole``: not cut to the part that laboratories use (``USED_S``).
+    Drawn when first asked for, and kept below ``root``. ``handed``: recordings drawn as densely as
+    their layout lists frames. ``whole``: not cut to the part that laboratories use (``USED_S``).
     """
 
     root: Path
@@ -71,7 +74,9 @@ class StudyCrops:
         every = (EVERY_HANDED if recording in self.handed else EVERY)[self.layout]
         path = self.folder / f"every-{every}" / f"{recording}.safetensors"
         if not path.is_file():
-            take = take_of(clip, self.world, self.seed, person=person_of(clip, self.world, self.seed))
+            take = take_of(
+                clip, self.world, self.seed, person=person_of(clip, self.world, self.seed)
+            )
             rows = np.arange(0, len(take.times_s), every)
             made = {"crops": crops(take, rows, self.px), "times_s": take.times_s[rows]}
             write_arrays(path, made, {"end_s": take.duration_s})
@@ -83,7 +88,14 @@ class StudyCrops:
             values, times_s = values[keep], times_s[keep]
         track = Track(values, times_s, np.ones(len(times_s), bool))
         question = str(clip.key[0]) if self.layout == "bah" else None
-        return Features(recording, clip.subject, {TRACK: track}, (0.0, float(meta["end_s"])), question, drawn=True)
+        return Features(
+            recording,
+            clip.subject,
+            {TRACK: track},
+            (0.0, float(meta["end_s"])),
+            question,
+            drawn=True,
+        )
 
 
 def crops(take: Take, rows: np.ndarray, px: int = 64) -> np.ndarray:
@@ -111,7 +123,9 @@ def crops(take: Take, rows: np.ndarray, px: int = 64) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SourceRecipe:
-    """How a source model is trained on a study: about as many steps as :class:`.dsfda_drawn.Recipe` takes."""
+    """How a source model is trained on a study: about as many steps as :class:`.dsfda_drawn.Recipe`
+    takes.
+    """
 
     size: str = "tiny"
     n_each: int = 40  # pictures of a person and class, at most
@@ -122,7 +136,8 @@ class SourceRecipe:
 
 
 def pictures_of(source: Sequence[Example], recipe: SourceRecipe) -> Pictures:
-    """Pictures of source people: ``n_each`` at random of every person and class, then as many of each class in all.
+    """Pictures of source people: ``n_each`` at random of every person and class, then as many of
+    each class in all.
 
     Raises:
         BadInput: the source shows one class only.
@@ -138,9 +153,14 @@ def pictures_of(source: Sequence[Example], recipe: SourceRecipe) -> Pictures:
         for k in rng.permutation(len(frames))[: recipe.n_each]:
             taken.setdefault(y, []).append((frames[k], person))
     if len(taken) < 2:
-        raise BadInput(f"DSFDA: expected source pictures of at least two classes, got class {sorted(taken)} only")
+        raise BadInput(
+            f"DSFDA: expected source pictures of at least two classes, got class {sorted(taken)} "
+            "only"
+        )
     n = min(len(rows) for rows in taken.values())
-    rows = [(*taken[y][int(k)], y) for y in sorted(taken) for k in rng.permutation(len(taken[y]))[:n]]
+    rows = [
+        (*taken[y][int(k)], y) for y in sorted(taken) for k in rng.permutation(len(taken[y]))[:n]
+    ]
     x = as_pictures(np.stack([r[0] for r in rows]), net.SIZES[recipe.size].px)
     return Pictures(x, np.array([r[2] for r in rows]), np.array([r[1] for r in rows]))
 
@@ -152,9 +172,11 @@ def fit_dsfda(
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Dsfda:
-    """A source model with prototypes, of labelled windows of source people; class 0 is the neutral one.
+    """A source model with prototypes, of labelled windows of source people; class 0 is the neutral
+    one.
 
-    With ``folder``, an interrupted training goes on, and a whole one of the same source and recipe is read back.
+    With ``folder``, an interrupted training goes on, and a whole one of the same source and recipe
+    is read back.
     """
     recipe = recipe or SourceRecipe()
     people = sorted({e.x.subject for e in source})
@@ -163,11 +185,21 @@ def fit_dsfda(
     if folder is not None and (folder / f"dsfda-{mark}.safetensors").is_file():
         return Dsfda.load(folder / f"dsfda-{mark}.safetensors")
     data = pictures_of(source, recipe)
-    settings = TrainSettings("paper", recipe.learning_rate, recipe.epochs, recipe.batch, recipe.seed)
+    settings = TrainSettings(
+        "paper", recipe.learning_rate, recipe.epochs, recipe.batch, recipe.seed
+    )
     keep = None if folder is None else folder / f"training-{mark}.safetensors"
-    model = train(task, data, net.SIZES[recipe.size], settings, keep=keep, progress=progress, drawn=True)
+    model = train(
+        task, data, net.SIZES[recipe.size], settings, keep=keep, progress=progress, drawn=True
+    )
     model = replace(
-        model, card={**model.card, "recipe": asdict(recipe), "people": people, "about": "drawn people only"}
+        model,
+        card={
+            **model.card,
+            "recipe": asdict(recipe),
+            "people": people,
+            "about": "drawn people only",
+        },
     )
     if folder is not None:
         model.save(folder / f"dsfda-{mark}.safetensors")
@@ -175,11 +207,16 @@ def fit_dsfda(
 
 
 def own_prototypes(model: Dsfda) -> Callable[[tuple[Example, ...]], dict[str, Any]]:
-    """The summary that leaves the source site: the prototypes that were made when the model was trained."""
+    """The summary that leaves the source site: the prototypes that were made when the model was
+    trained.
+    """
 
     def summary(source: tuple[Example, ...]) -> dict[str, Any]:
         assert model.prototypes is not None
         assert model.prototype_class is not None
-        return {PROTOTYPES: model.prototypes.numpy(), PROTOTYPE_CLASS: model.prototype_class.numpy()}
+        return {
+            PROTOTYPES: model.prototypes.numpy(),
+            PROTOTYPE_CLASS: model.prototype_class.numpy(),
+        }
 
     return summary

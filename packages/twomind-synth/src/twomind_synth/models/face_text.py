@@ -1,7 +1,9 @@
-"""The face–text encoder that ships: a small image tower for aligned faces, a small text tower, words as tokens.
+"""The face–text encoder that ships: a small image tower for aligned faces, a small text tower,
+words as tokens.
 
-It was trained on drawn people only (:mod:`.face_text_train`), so it stands in for CLIP where everything must run out of
-the box, in tests and demonstrations. What it says of a real face means nothing, and it refuses one unless told to.
+It was trained on drawn people only (:mod:`.face_text_train`), so it stands in for CLIP where
+everything must run out of the box, in tests and demonstrations. What it says of a real face means
+nothing, and it refuses one unless told to.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def split_words(phrase: str) -> list[str]:
 
 
 def vocabulary(phrases: Sequence[str]) -> tuple[str, ...]:
-    """Token names: padding, single letters for words that are not known, the words, and start and end at the end."""
+    """Token names: padding, single letters for words that are not known, the words, and start and
+    end at the end.
+    """
     words = sorted({w for phrase in phrases for w in split_words(phrase)} - set(_LETTERS))
     return ("", *_LETTERS, *words, "<start>", "<end>")
 
@@ -56,7 +60,10 @@ def tokenise(names: Sequence[str], phrases: Sequence[str]) -> Tokens:
         words = split_words(phrase)
         inner = [index[t] for w in words for t in ([w] if w in index else w)]
         if len(inner) + 2 > CONTEXT:
-            raise BadInput(f"phrase {phrase!r}: expected at most {CONTEXT} tokens, got {len(inner) + 2}; shorten it")
+            raise BadInput(
+                f"phrase {phrase!r}: expected at most {CONTEXT} tokens, got {len(inner) + 2}; "
+                "shorten it"
+            )
         row = [index["<start>"], *inner, index["<end>"]]
         ids[k, : len(row)] = torch.tensor(row)
         ends.append(len(row) - 1)
@@ -79,14 +86,22 @@ def prepare(rgb: np.ndarray) -> np.ndarray:
 
 
 def face_features(w: Mapping[str, Tensor], pixels: Tensor) -> Tensor:
-    """Unit rows ``(N, D)`` of prepared faces ``(N, 3, 64, 64)``: four strided convolutions and two layers."""
+    """Unit rows ``(N, D)`` of prepared faces ``(N, 3, 64, 64)``: four strided convolutions and two
+    layers.
+    """
     from torch.nn import functional as F
 
     # Light and skin differ between people and cameras, and say nothing of movement.
-    x = (pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)) / (pixels.std(dim=(1, 2, 3), keepdim=True) + 0.05)
+    x = (pixels - pixels.mean(dim=(1, 2, 3), keepdim=True)) / (
+        pixels.std(dim=(1, 2, 3), keepdim=True) + 0.05
+    )
     for layer in range(4):
-        x = F.conv2d(x, w[f"visual.conv{layer}.weight"], w[f"visual.conv{layer}.bias"], stride=2, padding=1)
-        x = F.gelu(F.group_norm(x, 8, w[f"visual.norm{layer}.weight"], w[f"visual.norm{layer}.bias"]))
+        x = F.conv2d(
+            x, w[f"visual.conv{layer}.weight"], w[f"visual.conv{layer}.bias"], stride=2, padding=1
+        )
+        x = F.gelu(
+            F.group_norm(x, 8, w[f"visual.norm{layer}.weight"], w[f"visual.norm{layer}.bias"])
+        )
     x = F.gelu(F.linear(x.flatten(1), w["visual.fc0.weight"], w["visual.fc0.bias"]))
     return F.normalize(F.linear(x, w["visual.fc1.weight"], w["visual.fc1.bias"]), dim=-1)
 
@@ -107,7 +122,9 @@ def load_face_text(path: Path = SHIPPED) -> Encoder:
         raise MissingWeights(f"{path}: the encoder {EMBEDDED!r} is not there; make it: {RECIPE}")
     digest = content_hash(path)
     if path == SHIPPED and digest != _shipped_sum():
-        raise MissingWeights(f"{path}: does not match its SHA-256 in {SUMS.name}; install twomind anew")
+        raise MissingWeights(
+            f"{path}: does not match its SHA-256 in {SUMS.name}; install twomind anew"
+        )
     arrays, meta = read_arrays(path)
     if meta.get("format") != FORMAT:
         raise BadInput(f"{path}: expected an encoder ({FORMAT}), got {meta.get('format')!r}")
@@ -125,7 +142,9 @@ def load_face_text(path: Path = SHIPPED) -> Encoder:
         prepare=prepare,
         images=images,
         tokenise=functools.partial(tokenise, tuple(meta["vocabulary"])),
-        text=text_tower({k: v for k, v in w.items() if not k.startswith("visual.")}, n_heads=N_HEADS),
+        text=text_tower(
+            {k: v for k, v in w.items() if not k.startswith("visual.")}, n_heads=N_HEADS
+        ),
         fingerprint=f"{digest[:32]}-torch",
         crop_px=SIZE_PX,
         batch=64,

@@ -1,4 +1,6 @@
-"""What is said of a drawn face while the face–text encoder learns: action units in words, with how strong they are."""
+"""What is said of a drawn face while the face–text encoder learns: action units in words, with how
+strong they are.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-#: Words for everything a drawn face can do; the first of each is how :mod:`twomind.models.clip_au.phrases` says it.
+#: Words for everything a drawn face can do; the first of each is how
+#: :mod:`twomind.models.clip_au.phrases` says it.
 WORDS: dict[str, tuple[str, ...]] = {
     "AU01": ("inner eyebrows raised", "inner brows up", "the inner part of the brows lifted"),
     "AU02": ("outer eyebrows raised", "outer brows up", "the outer part of the brows lifted"),
     "AU04": ("eyebrows lowered and drawn together", "a frown", "brows down and knitted"),
     "AU05": ("upper eyelids raised", "eyes wide open", "upper lids lifted"),
-    "AU06": ("cheeks raised with wrinkled eye corners", "cheeks lifted", "crow's feet beside the eyes"),
+    "AU06": (
+        "cheeks raised with wrinkled eye corners",
+        "cheeks lifted",
+        "crow's feet beside the eyes",
+    ),
     "AU07": ("eyelids tightened", "lids tight", "lower lids drawn up"),
     "AU09": ("nose wrinkled", "a wrinkled nose", "wrinkles across the nose"),
     "AU10": ("upper lip raised", "upper lip up", "the upper lip lifted"),
@@ -52,7 +59,9 @@ def all_sentences() -> list[str]:
 
 
 def caption(shown: Mapping[str, float], rng: np.random.Generator) -> str:
-    """One sentence about what a face does: the movements above a quarter, strongest first more often, in any order."""
+    """One sentence about what a face does: the movements above a quarter, strongest first more
+    often, in any order.
+    """
     said = [name for name, value in shown.items() if value >= MIN_SAID]
     if not said:
         return str(rng.choice(_CALM))
@@ -61,6 +70,8 @@ def caption(shown: Mapping[str, float], rng: np.random.Generator) -> str:
     chosen = rng.choice(said, n, replace=False, p=weights / weights.sum())
     parts = []
     for name in chosen:
-        how = "slightly " if shown[name] < SLIGHTLY else "strongly " if shown[name] > STRONGLY else ""
+        how = (
+            "slightly " if shown[name] < SLIGHTLY else "strongly " if shown[name] > STRONGLY else ""
+        )
         parts.append(how + str(rng.choice(WORDS[name])))
     return str(rng.choice(_BEGIN)) + " and ".join(parts)

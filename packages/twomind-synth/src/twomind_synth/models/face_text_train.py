@@ -1,9 +1,10 @@
-"""The recipe of the face–text encoder: draw people, read their aligned faces, and learn which words go with which face.
+"""The recipe of the face–text encoder: draw people, read their aligned faces, and learn which words
+go with which face.
 
-``python -m twomind_synth.models.face_text_train`` draws (one file per person, so an interrupted run goes on), trains
-on the CPU, and reports on people who were never trained on. Two losses: InfoNCE between faces and sentences
-(Radford et al., 2021), and a sigmoid per movement (as in Zhai et al., ICCV 2023) whose target is how strongly it
-was drawn.
+``python -m twomind_synth.models.face_text_train`` draws (one file per person, so an interrupted run
+goes on), trains on the CPU, and reports on people who were never trained on. Two losses: InfoNCE
+between faces and sentences (Radford et al., 2021), and a sigmoid per movement (as in Zhai et al.,
+ICCV 2023) whose target is how strongly it was drawn.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Recipe:
 
 
 def random_state(rng: np.random.Generator) -> FaceState:
-    """Up to four action units at random strength, a head that moves, eyes that look around, sometimes speech."""
+    """Up to four action units at random strength, a head that moves, eyes that look around,
+    sometimes speech.
+    """
     chosen = rng.choice(AU_NAMES, int(rng.integers(0, 5)), replace=False)
     speaks = rng.random() < 0.25
     turn, look = rng.random() < 0.4, rng.random() < 0.4
@@ -100,7 +103,9 @@ def shown(person: Person, state: FaceState, turn_deg: float = 18.0) -> dict[str,
 
 
 def draw_person(index: int, recipe: Recipe, finder: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Aligned faces ``(n, 64, 64, 3)`` uint8 and what they show ``(n, M)``; a face that is not found is left out."""
+    """Aligned faces ``(n, 64, 64, 3)`` uint8 and what they show ``(n, M)``; a face that is not
+    found is left out.
+    """
     rng = np.random.default_rng((recipe.seed, index))
     person, camera = Person.random(rng, f"p{index}"), Camera.random(rng, 320, 240)
     faces, truth = [], []
@@ -111,9 +116,9 @@ def draw_person(index: int, recipe: Recipe, finder: Any) -> tuple[np.ndarray, np
         if landmarks is not None:
             faces.append(aligned(rgb, landmarks, SIZE_PX, "mesh"))
             truth.append([shown(person, state, recipe.turn_deg)[name] for name in NAMES])
-    return np.array(faces, np.uint8).reshape(-1, SIZE_PX, SIZE_PX, 3), np.array(truth, np.float32).reshape(
-        -1, len(NAMES)
-    )
+    return np.array(faces, np.uint8).reshape(-1, SIZE_PX, SIZE_PX, 3), np.array(
+        truth, np.float32
+    ).reshape(-1, len(NAMES))
 
 
 def draw_all(recipe: Recipe, folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -131,7 +136,9 @@ def draw_all(recipe: Recipe, folder: Path) -> tuple[np.ndarray, np.ndarray, np.n
             own, shows = draw_person(index, recipe, finder)
             write_arrays(path, {"faces": own, "truth": shows})
             if index % 20 == 0:
-                print(f"drawn {index + 1} of {recipe.n_people + recipe.n_held_out} people", flush=True)
+                print(
+                    f"drawn {index + 1} of {recipe.n_people + recipe.n_held_out} people", flush=True
+                )
         arrays, _ = read_arrays(path)
         faces.append(arrays["faces"])
         truth.append(arrays["truth"])
@@ -153,8 +160,14 @@ def new_weights(recipe: Recipe, n_vocabulary: int) -> dict[str, Tensor]:
         layers[f"visual.norm{k}"] = torch.nn.GroupNorm(8, widths[k + 1])
     layers["visual.fc0"] = torch.nn.Linear(128 * 16, 256)
     layers["visual.fc1"] = torch.nn.Linear(256, recipe.dim)
-    found = {f"{name}.{k}": v.detach() for name, layer in layers.items() for k, v in layer.named_parameters()}
-    return found | new_text_weights(n_vocabulary, recipe.width, recipe.n_layers, recipe.dim, CONTEXT, recipe.seed)
+    found = {
+        f"{name}.{k}": v.detach()
+        for name, layer in layers.items()
+        for k, v in layer.named_parameters()
+    }
+    return found | new_text_weights(
+        n_vocabulary, recipe.width, recipe.n_layers, recipe.dim, CONTEXT, recipe.seed
+    )
 
 
 def text_rows(w: dict[str, Tensor], names: tuple[str, ...], sentences: list[str]) -> Tensor:
@@ -163,33 +176,46 @@ def text_rows(w: dict[str, Tensor], names: tuple[str, ...], sentences: list[str]
 
     tower = Tower(w, N_HEADS)
     tokens = tokenise(names, sentences)
-    return F.normalize(text_features(tower, embed_tokens(tower, tokens.ids), tokens.read_at), dim=-1)
+    return F.normalize(
+        text_features(tower, embed_tokens(tower, tokens.ids), tokens.read_at), dim=-1
+    )
 
 
 def train(
-    recipe: Recipe, faces: np.ndarray, truth: np.ndarray, checkpoint: Path | None = None, stop_after: int = 0
+    recipe: Recipe,
+    faces: np.ndarray,
+    truth: np.ndarray,
+    checkpoint: Path | None = None,
+    stop_after: int = 0,
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Weights of both towers, and the vocabulary.
 
-    With ``checkpoint``, every epoch is written there, and one of the same recipe is gone on from. ``stop_after`` ends
-    early, after so many epochs, as an interruption would.
+    With ``checkpoint``, every epoch is written there, and one of the same recipe is gone on from.
+    ``stop_after`` ends early, after so many epochs, as an interruption would.
     """
     names = vocabulary(all_sentences())
     w = {k: v.clone().requires_grad_() for k, v in new_weights(recipe, len(names)).items()}
     scale = torch.tensor(math.log(10.0), requires_grad=True)
-    slope, bias = torch.tensor(2.0, requires_grad=True), torch.full((len(NAMES),), -1.5, requires_grad=True)
+    slope, bias = (
+        torch.tensor(2.0, requires_grad=True),
+        torch.full((len(NAMES),), -1.5, requires_grad=True),
+    )
     groups = [
         {"params": list(w.values()), "weight_decay": recipe.weight_decay},
         {"params": [scale, slope, bias], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
     n_steps = recipe.epochs * (len(faces) // recipe.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, n_steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, n_steps, pct_start=0.1
+    )
     rng = np.random.default_rng(recipe.seed)
     mirrored = [NAMES.index(MIRRORED.get(name, name)) for name in NAMES]
     started = time.monotonic()
     trained = {**w, "scale": scale, "slope": slope, "bias": bias}
-    first = _resume(checkpoint, recipe, trained, optimiser, schedule, rng, len(faces) // recipe.batch)
+    first = _resume(
+        checkpoint, recipe, trained, optimiser, schedule, rng, len(faces) // recipe.batch
+    )
     for epoch in range(first, min(recipe.epochs, stop_after or recipe.epochs)):
         order, total = rng.permutation(len(faces)), 0.0
         for at in range(0, len(order) - recipe.batch + 1, recipe.batch):
@@ -198,7 +224,9 @@ def train(
             flip = rng.random(len(rows)) < 0.5
             pixels[flip] = pixels[flip, :, ::-1]
             target[flip] = target[flip][:, mirrored]
-            pixels = pixels * rng.uniform(0.8, 1.2, (len(rows), 1, 1, 1)) + rng.normal(0, 0.03, pixels.shape)
+            pixels = pixels * rng.uniform(0.8, 1.2, (len(rows), 1, 1, 1)) + rng.normal(
+                0, 0.03, pixels.shape
+            )
             x = torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32))
             sentences = [caption(dict(zip(NAMES, t, strict=True)), rng) for t in target]
             words = [str(rng.choice(WORDS[name])) for name in NAMES]
@@ -219,7 +247,8 @@ def train(
             schedule.step()
             total += float(loss.detach())
         print(
-            f"epoch {epoch + 1} of {recipe.epochs}: loss {total / max(1, len(order) // recipe.batch):.3f} "
+            f"epoch {epoch + 1} of {recipe.epochs}: loss "
+            f"{total / max(1, len(order) // recipe.batch):.3f} "
             f"({time.monotonic() - started:.0f} s)",
             flush=True,
         )
@@ -238,9 +267,13 @@ def _keep(
 ) -> None:
     arrays = {f"value.{k}": v.detach().numpy() for k, v in trained.items()}
     for k, v in trained.items():
-        arrays |= {f"{name}.{k}": optimiser.state[v][name].numpy() for name in ("exp_avg", "exp_avg_sq")}
+        arrays |= {
+            f"{name}.{k}": optimiser.state[v][name].numpy() for name in ("exp_avg", "exp_avg_sq")
+        }
     arrays = {k: np.atleast_1d(v) for k, v in arrays.items()}
-    write_arrays(path, arrays, {"recipe": asdict(recipe), "epoch": epoch, "random": rng.bit_generator.state})
+    write_arrays(
+        path, arrays, {"recipe": asdict(recipe), "epoch": epoch, "random": rng.bit_generator.state}
+    )
 
 
 def _resume(
@@ -261,11 +294,16 @@ def _resume(
     n_done = (meta["epoch"] + 1) * n_steps
     with torch.no_grad():
         for k, v in trained.items():
-            found = {n: torch.from_numpy(arrays[f"{n}.{k}"]).view(v.shape) for n in ("value", "exp_avg", "exp_avg_sq")}
+            found = {
+                n: torch.from_numpy(arrays[f"{n}.{k}"]).view(v.shape)
+                for n in ("value", "exp_avg", "exp_avg_sq")
+            }
             v.copy_(found.pop("value"))
             optimiser.state[v] = {"step": torch.tensor(float(n_done)), **found}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the schedule is wound forward before the next step, on purpose
+        warnings.simplefilter(
+            "ignore"
+        )  # the schedule is wound forward before the next step, on purpose
         for _ in range(n_done):
             schedule.step()
     rng.bit_generator.state = meta["random"]
@@ -273,15 +311,23 @@ def _resume(
     return int(meta["epoch"]) + 1
 
 
-def report(w: dict[str, Tensor], names: tuple[str, ...], faces: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """On faces of people never trained on: correlation of each movement with its own phrase, and retrieval.
+def report(
+    w: dict[str, Tensor], names: tuple[str, ...], faces: np.ndarray, truth: np.ndarray
+) -> dict[str, Any]:
+    """On faces of people never trained on: correlation of each movement with its own phrase, and
+    retrieval.
 
-    ``first`` is how often the movement drawn alone most strongly (by .25 over all others) is the phrase that fits best
-    among all; ``sentence_first``: how often a face's own sentence is the best of a hundred.
+    ``first`` is how often the movement drawn alone most strongly (by .25 over all others) is the
+    phrase that fits best among all; ``sentence_first``: how often a face's own sentence is the best
+    of a hundred.
     """
     with torch.no_grad():
-        parts = [faces[at : at + 256].astype(np.float32) / 127.5 - 1 for at in range(0, len(faces), 256)]
-        z = torch.cat([face_features(w, torch.from_numpy(p.transpose(0, 3, 1, 2).copy())) for p in parts])
+        parts = [
+            faces[at : at + 256].astype(np.float32) / 127.5 - 1 for at in range(0, len(faces), 256)
+        ]
+        z = torch.cat(
+            [face_features(w, torch.from_numpy(p.transpose(0, 3, 1, 2).copy())) for p in parts]
+        )
         sims = (z @ text_rows(w, names, [WORDS[name][0] for name in NAMES]).T).numpy()
         rng = np.random.default_rng(0)
         sentences = [caption(dict(zip(NAMES, t, strict=True)), rng) for t in truth]
@@ -313,7 +359,9 @@ def report(w: dict[str, Tensor], names: tuple[str, ...], faces: np.ndarray, trut
 def main(arguments: list[str] | None = None) -> None:
     """Draw, train, report, and write the file that ships."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faces", type=Path, default=Path("face-text-faces"), help="where drawn faces are kept")
+    parser.add_argument(
+        "--faces", type=Path, default=Path("face-text-faces"), help="where drawn faces are kept"
+    )
     parser.add_argument("--out", type=Path, default=SHIPPED)
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
@@ -321,7 +369,9 @@ def main(arguments: list[str] | None = None) -> None:
     recipe = Recipe(**{name: getattr(given, name) for name in asdict(Recipe())})
     faces, truth, people = draw_all(recipe, given.faces)
     train_on = people < recipe.n_people
-    w, names = train(recipe, faces[train_on], truth[train_on], given.faces / "checkpoint.safetensors")
+    w, names = train(
+        recipe, faces[train_on], truth[train_on], given.faces / "checkpoint.safetensors"
+    )
     w = {k: v.half().float() for k, v in w.items()}  # what is reported is what is shipped
     found = report(w, names, faces[~train_on], truth[~train_on])
     print(found)

@@ -1,4 +1,6 @@
-"""The weights that come with this package, for ``twomind weights`` and for models that are asked for by name."""
+"""The weights that come with this package, for ``twomind weights`` and for models that are asked
+for by name.
+"""
 
 from __future__ import annotations
 

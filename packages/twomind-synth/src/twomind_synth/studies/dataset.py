@@ -1,4 +1,6 @@
-"""A drawn study as features, in the shape of a data set: for protocols and scoring without a single picture."""
+"""A drawn study as features, in the shape of a data set: for protocols and scoring without a single
+picture.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class DrawnSet:
     def __post_init__(self) -> None:
         if self.order not in ("shuffled", "class_blocked"):
             raise BadInput(f"order: expected shuffled or class_blocked, got {self.order!r}")
-        pairs = {t.recording: (x, t) for x, t in zip(self.study.features, self.study.truths, strict=True)}
+        pairs = {
+            t.recording: (x, t) for x, t in zip(self.study.features, self.study.truths, strict=True)
+        }
         object.__setattr__(self, "_by_id", pairs)
 
     @property
@@ -56,7 +60,14 @@ class DrawnSet:
 
     def recordings(self) -> tuple[Recording, ...]:
         return tuple(
-            Recording(t.recording, t.subject, Path(t.recording), question=x.question, words=x.words, drawn=True)
+            Recording(
+                t.recording,
+                t.subject,
+                Path(t.recording),
+                question=x.question,
+                words=x.words,
+                drawn=True,
+            )
             for x, t in self._by_id.values()
         )
 
@@ -67,7 +78,9 @@ class DrawnSet:
         return self._by_id[recording][1].label
 
     def frame_labels(self, task: str, recording: str, times_s: np.ndarray) -> np.ndarray:
-        """``(T,)``: inside an annotated segment or not; where the clip is labelled as a whole, its label."""
+        """``(T,)``: inside an annotated segment or not; where the clip is labelled as a whole, its
+        label.
+        """
         truth = self._by_id[recording][1]
         if self.study.layout != "bah":
             return np.full(len(times_s), truth.label)
@@ -83,7 +96,9 @@ class DrawnSet:
         return True
 
     def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
-        """The folds of a protocol; with ``order="class_blocked"`` each person's test clips come class by class."""
+        """The folds of a protocol; with ``order="class_blocked"`` each person's test clips come
+        class by class.
+        """
         neutral = _NEUTRAL[self.study.layout]
         several = len({t.visit for t in self.study.truths}) > 1
         takes = [
@@ -100,4 +115,7 @@ class DrawnSet:
         folds = protocols.make(protocol, takes, seed)
         if self.order == "shuffled":
             return folds
-        return tuple(replace(f, test=tuple(sorted(f.test, key=lambda i: self._by_id[i][1].label))) for f in folds)
+        return tuple(
+            replace(f, test=tuple(sorted(f.test, key=lambda i: self._by_id[i][1].label)))
+            for f in folds
+        )

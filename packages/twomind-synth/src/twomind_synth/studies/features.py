@@ -1,4 +1,5 @@
-"""A drawn study ready for methods: features without drawing, or films with aligned crops and measured features.
+"""A drawn study ready for methods: features without drawing, or films with aligned crops and
+measured features.
 
 Labels come beside the features, never in them: :class:`ClipTruth`.
 """
@@ -27,7 +28,8 @@ from twomind_synth.study_world import StudyWorld
 
 #: Crops besides those of the layout: template and side in px.
 MORE_CROPS = (("arcface", 112), ("mesh", 112), ("mesh", 256))
-#: What the layout's own crops are: the release form of BAH, and the same geometry for the other two.
+#: What the layout's own crops are: the release form of BAH, and the same geometry for the other
+#: two.
 LAYOUT_CROP = ("arcface", 256)
 
 
@@ -35,8 +37,8 @@ LAYOUT_CROP = ("arcface", 256)
 class ClipTruth:
     """Everything about one clip that no method may see before it is judged.
 
-    ``label`` is what the annotation says, ``true_label`` what was drawn; ``segments`` are the annotated A/H spans (s),
-    ``spans`` the true ones, ``conflict`` and ``within`` go with ``spans``.
+    ``label`` is what the annotation says, ``true_label`` what was drawn; ``segments`` are the
+    annotated A/H spans (s), ``spans`` the true ones, ``conflict`` and ``within`` go with ``spans``.
     """
 
     recording: str
@@ -60,7 +62,9 @@ class ClipTruth:
 
 @dataclass(frozen=True)
 class StudyFeatures:
-    """A study: ``features`` and ``truths`` in the same order, ``people`` by subject (the factors, ground truth)."""
+    """A study: ``features`` and ``truths`` in the same order, ``people`` by subject (the factors,
+    ground truth).
+    """
 
     layout: str
     seed: int
@@ -78,10 +82,11 @@ def study_features(
     hop_s: float | None = None,
     visits: int = 1,
 ) -> StudyFeatures:
-    """A whole study as features, without a picture: the same people and clips that ``twomind people`` would film.
+    """A whole study as features, without a picture: the same people and clips that ``twomind
+    people`` would film.
 
-    Tracks ``face``, ``face_relative``, ``voice`` (where there is sound) and ``words`` (bah) as ``describe`` gives them;
-    ``hop_s`` puts all on one grid. The same arguments give the same bytes.
+    Tracks ``face``, ``face_relative``, ``voice`` (where there is sound) and ``words`` (bah) as
+    ``describe`` gives them; ``hop_s`` puts all on one grid. The same arguments give the same bytes.
 
     Raises:
         BadInput: a setting cannot be used.
@@ -96,7 +101,9 @@ def study_features(
         take = take_of(clip, world, seed, person=people[key])
         features.append(measured(world, take, clip.recording, hop_s))
         truths.append(truth_of(clip, take, n_people))
-    return StudyFeatures(layout, seed, world, tuple(features), tuple(truths), factors_plain(list(people.values())))
+    return StudyFeatures(
+        layout, seed, world, tuple(features), tuple(truths), factors_plain(list(people.values()))
+    )
 
 
 def truth_of(clip: Clip, take: Take, n_people: int) -> ClipTruth:
@@ -124,10 +131,11 @@ def shuffle_modalities(
     modalities: Sequence[str] = ("face", "face_relative"),
     seed: int = 0,
 ) -> tuple[Features, ...]:
-    """A negative control: each window gets ``modalities`` of a window of another person with the same label.
+    """A negative control: each window gets ``modalities`` of a window of another person with the
+    same label.
 
-    What each modality shows by itself stays as informative as it was; what only their comparison shows is gone. Times
-    are moved to the window's own start; rows beyond its end are cut.
+    What each modality shows by itself stays as informative as it was; what only their comparison
+    shows is gone. Times are moved to the window's own start; rows beyond its end are cut.
 
     Raises:
         BadInput: some label occurs in one person only.
@@ -140,7 +148,10 @@ def shuffle_modalities(
     for i, window in enumerate(windows):
         others = [j for j in by_label[int(labels[i])] if windows[j].subject != window.subject]
         if not others:
-            raise BadInput(f"label {labels[i]}: expected windows of at least two people, got {window.subject} alone")
+            raise BadInput(
+                f"label {labels[i]}: expected windows of at least two people, got {window.subject} "
+                "alone"
+            )
         other = windows[others[int(rng.integers(len(others)))]]
         shift_s = window.span_s[0] - other.span_s[0]
         tracks: dict[str, Track] = dict(window.tracks)
@@ -155,11 +166,14 @@ def shuffle_modalities(
     return tuple(out)
 
 
-# --- films -------------------------------------------------------------------------------------------------------
+# --- films
+# -------------------------------------------------------------------------------------------------------
 
 
 def film_and_crop(job: ClipJob) -> bool:
-    """Film one clip, then cut its crops from the decoded film (the layout's own ones); complete ones are kept."""
+    """Film one clip, then cut its crops from the decoded film (the layout's own ones); complete
+    ones are kept.
+    """
     drawn = film_clip(job)
     if job.plan.crop_every:
         write_crops(job.plan, job.clip)
@@ -167,7 +181,9 @@ def film_and_crop(job: ClipJob) -> bool:
 
 
 def film_crop_more(job: ClipJob) -> bool:
-    """As :func:`film_and_crop`, and also crops of the other sizes and geometries under ``crops/``."""
+    """As :func:`film_and_crop`, and also crops of the other sizes and geometries under
+    ``crops/``.
+    """
     drawn = film_clip(job)
     if job.plan.crop_every:
         write_crops(job.plan, job.clip, more=True)
@@ -175,10 +191,12 @@ def film_crop_more(job: ClipJob) -> bool:
 
 
 def write_crops(plan: StudyPlan, clip: Clip, more: bool = False) -> int:
-    """Aligned crops of one film, by the drawing's own eyes, nose and mouth; returns how many pictures were written.
+    """Aligned crops of one film, by the drawing's own eyes, nose and mouth; returns how many
+    pictures were written.
 
-    The layout's own are ``arcface`` at 256 px. ``more`` adds 112 px and the MediaPipe geometry (``mesh``) at both sizes
-    under ``crops/<template>-<px>/``, with the same paths below. Needs OpenCV and PyAV.
+    The layout's own are ``arcface`` at 256 px. ``more`` adds 112 px and the MediaPipe geometry
+    (``mesh``) at both sizes under ``crops/<template>-<px>/``, with the same paths below. Needs
+    OpenCV and PyAV.
     """
     import av
     import cv2
@@ -186,7 +204,9 @@ def write_crops(plan: StudyPlan, clip: Clip, more: bool = False) -> int:
     truth = read_truth(plan.out / clip.truth)
     wanted = crop_frames(clip, truth, plan.crop_every)
     base = plan.out / clip.base
-    kinds = [(LAYOUT_CROP, base)] + ([(k, base / "crops" / f"{k[0]}-{k[1]}") for k in MORE_CROPS] if more else [])
+    kinds = [(LAYOUT_CROP, base)] + (
+        [(k, base / "crops" / f"{k[0]}-{k[1]}") for k in MORE_CROPS] if more else []
+    )
     marker = plan.out / "truth" / f"{clip.media}.crops.json"
     state = {"film": truth["media_sha256"], "every": plan.crop_every, "more": more}
     if _done(marker, state) and all((where / wanted[-1][1]).exists() for _, where in kinds):
@@ -204,7 +224,9 @@ def write_crops(plan: StudyPlan, clip: Clip, more: bool = False) -> int:
                 anchors = np.array(truth["anchors"][template][i])
                 matrix = similarity(anchors, TEMPLATES[template] * (side_px / 112))
                 crop = cv2.warpAffine(rgb, matrix, (side_px, side_px), flags=cv2.INTER_LINEAR)
-                coded = cv2.imencode(".jpg", crop[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+                coded = cv2.imencode(".jpg", crop[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[
+                    1
+                ].tobytes()
                 for name in by_frame[i]:
                     path = where / name
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,8 +244,11 @@ def _done(marker: Path, state: dict[str, Any]) -> bool:
     return bool(found == state)
 
 
-def describe_study(plan: StudyPlan, workers: int = 1, store: Any = None, progress: Any = None) -> list[dict[str, Any]]:
-    """Measure every film of a drawn study with the real chain, into the store; later steps never decode.
+def describe_study(
+    plan: StudyPlan, workers: int = 1, store: Any = None, progress: Any = None
+) -> list[dict[str, Any]]:
+    """Measure every film of a drawn study with the real chain, into the store; later steps never
+    decode.
 
     Returns one row per clip: recording, seconds of film, rows measured.
 
@@ -238,7 +263,9 @@ def describe_study(plan: StudyPlan, workers: int = 1, store: Any = None, progres
     jobs = [ClipJob(plan, clip) for clip in plan.clips()]
     rows, failures = [], []
     root = None if store is None else store.root
-    for done, outcome in enumerate(engine.run(partial(_describe_clip, root=root), jobs, workers), start=1):
+    for done, outcome in enumerate(
+        engine.run(partial(_describe_clip, root=root), jobs, workers), start=1
+    ):
         if outcome.result is not None:
             rows.append(outcome.result)
         else:
@@ -246,7 +273,9 @@ def describe_study(plan: StudyPlan, workers: int = 1, store: Any = None, progres
         if progress:
             progress("measuring the study", done, len(jobs))
     if failures:
-        raise Partial(f"{len(failures)} of {len(jobs)} films could not be measured: {'; '.join(failures[:5])}")
+        raise Partial(
+            f"{len(failures)} of {len(jobs)} films could not be measured: {'; '.join(failures[:5])}"
+        )
     return sorted(rows, key=lambda row: str(row["recording"]))
 
 

@@ -1,8 +1,10 @@
-"""Features of drawn people without drawing them: the known truth through a model of what the real chain measures.
+"""Features of drawn people without drawing them: the known truth through a model of what the real
+chain measures.
 
-The tracks have the columns, units and clocks of :func:`twomind.features.describe.describe`, so that one model runs on
-both. The measurement model (which action unit leaks into which column, how face shape shifts a column, noise, loss) was
-fitted to films that went through the real chain; ``measured.json`` names the command. It holds for drawn faces only.
+The tracks have the columns, units and clocks of :func:`twomind.features.describe.describe`, so that
+one model runs on both. The measurement model (which action unit leaks into which column, how face
+shape shifts a column, noise, loss) was fitted to films that went through the real chain;
+``measured.json`` names the command. It holds for drawn faces only.
 """
 
 from __future__ import annotations
@@ -38,9 +40,28 @@ _SPEEDS = ("mouth_open", "mouth_wide", "mouth_round", "AU12", "AU26")
 INPUTS = (*AU_NAMES, "AU12_lean", *_POSE, "yaw_size", *(f"{name}_speed" for name in _SPEEDS))
 #: what shifts a column for a person as a whole
 SHAPE = (
-    *("face_width", "face_height", "jaw", "chin", "eye_distance", "eye_size", "eye_tilt", "nose_width", "nose_length"),
+    *(
+        "face_width",
+        "face_height",
+        "jaw",
+        "chin",
+        "eye_distance",
+        "eye_size",
+        "eye_tilt",
+        "nose_width",
+        "nose_length",
+    ),
     *("mouth_width", "lip_fullness", "brow_height", "brow_thickness", "brow_arch", "age"),
-    *("thin_glasses", "thick_glasses", "beard", "face_px", "skin_light", "exposure", "light_strength", "noise"),
+    *(
+        "thin_glasses",
+        "thick_glasses",
+        "beard",
+        "face_px",
+        "skin_light",
+        "exposure",
+        "light_strength",
+        "noise",
+    ),
 )
 _COLUMN = {name: k for k, name in enumerate(NAMES)}
 _DARK_BLINK = ("AU05", "AU07")
@@ -58,7 +79,10 @@ def truth_rows(take: Take) -> dict[str, np.ndarray]:
     for name in _SPEEDS:
         course = columns[name] if name in columns else take.columns[name]
         columns[f"{name}_speed"] = np.abs(np.diff(course, prepend=course[:1])) / step_s
-    return {"inputs": np.stack([columns[name] for name in INPUTS], axis=1), "shape": shape_row(take.person)}
+    return {
+        "inputs": np.stack([columns[name] for name in INPUTS], axis=1),
+        "shape": shape_row(take.person),
+    }
 
 
 def shape_row(person: StudyPerson) -> np.ndarray:
@@ -75,7 +99,9 @@ def shape_row(person: StudyPerson) -> np.ndarray:
         "light_strength": camera.light_strength,
         "noise": camera.noise / 4,
     }
-    return np.array([extra[name] if name in extra else float(getattr(look, name)) for name in SHAPE])
+    return np.array(
+        [extra[name] if name in extra else float(getattr(look, name)) for name in SHAPE]
+    )
 
 
 @cache
@@ -88,17 +114,29 @@ def model() -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(MODEL.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{MODEL}: expected the measurement model; run python -m experiments.study_calibrate") from error
-    if found["names"] != list(NAMES) or found["inputs"] != list(INPUTS) or found["shape"] != list(SHAPE):
-        raise BadInput(f"{MODEL}: fitted for other columns than today's; run python -m experiments.study_calibrate")
+        raise BadInput(
+            f"{MODEL}: expected the measurement model; run python -m experiments.study_calibrate"
+        ) from error
+    if (
+        found["names"] != list(NAMES)
+        or found["inputs"] != list(INPUTS)
+        or found["shape"] != list(SHAPE)
+    ):
+        raise BadInput(
+            f"{MODEL}: fitted for other columns than today's; run python -m "
+            "experiments.study_calibrate"
+        )
     return {
-        k: np.array(v) if isinstance(v, list) and k not in ("names", "inputs", "shape") else v for k, v in found.items()
+        k: np.array(v) if isinstance(v, list) and k not in ("names", "inputs", "shape") else v
+        for k, v in found.items()
     }
 
 
 @dataclass(frozen=True)
 class _Bend:
-    """How the chain misreads one person: shift ``(M,)`` and gain ``(M,)`` of every column, and size of the noise."""
+    """How the chain misreads one person: shift ``(M,)`` and gain ``(M,)`` of every column, and size
+    of the noise.
+    """
 
     shift: np.ndarray
     gain: np.ndarray
@@ -106,13 +144,18 @@ class _Bend:
 
 
 def _bend(world: StudyWorld, person: StudyPerson) -> _Bend:
-    """A property of the face (not of the day): part of the person shift, so ``world.shape`` sizes it."""
+    """A property of the face (not of the day): part of the person shift, so ``world.shape`` sizes
+    it.
+    """
     m = model()
     rng = stream(person.factors.seed, "measured", person.index)
     n = len(NAMES)
     shift = m["shift_sd"] * (m["shift_mix"] @ rng.normal(0, 1, n)) * world.shape
     gain = np.clip(1 + m["gain_sd"] * rng.normal(0, 1, n) * world.shape, 0.2, 2.0)
-    noise = np.exp(m["noise_log_mean"] + m["noise_log_sd"] * rng.normal(0, 1, n) * world.shape) * world.noise
+    noise = (
+        np.exp(m["noise_log_mean"] + m["noise_log_sd"] * rng.normal(0, 1, n) * world.shape)
+        * world.noise
+    )
     day = stream(person.factors.seed, "measured day", person.index, person.visit)
     shift = shift + 0.3 * m["shift_sd"] * day.normal(0, 1, n) * world.camera
     return _Bend(shift, gain, noise)
@@ -123,21 +166,33 @@ def measured_face(world: StudyWorld, take: Take) -> Track:
     m = model()
     rows = truth_rows(take)
     bend = _bend(world, take.person)
-    rng = stream(take.person.factors.seed, "measured take", take.layout, take.name, take.person.visit)
+    rng = stream(
+        take.person.factors.seed, "measured take", take.layout, take.name, take.person.visit
+    )
     n = len(take.times_s)
     base = rows["shape"] @ m["shape_weights"] + m["intercept"]
     moved = (rows["inputs"] - m["input_middle"]) @ m["weights"]
     noise = _coloured(n, m["noise_mix"], m["noise_memory"], rng) * bend.noise
     values = base + bend.shift + moved * bend.gain + noise
     values[:, _COLUMN["mouth_motion"]] = np.maximum(values[:, _COLUMN["mouth_motion"]], 0.0)
-    for name in ("blur", "light", "occlusion", "quality", "eye_opening_left", "eye_opening_right", "mouth_opening"):
+    for name in (
+        "blur",
+        "light",
+        "occlusion",
+        "quality",
+        "eye_opening_left",
+        "eye_opening_right",
+        "mouth_opening",
+    ):
         values[:, _COLUMN[name]] = np.clip(values[:, _COLUMN[name]], 0.0, 1.0)
     values[:, _COLUMN["face_size"]] = np.maximum(values[:, _COLUMN["face_size"]], 1.0)
     values[:, _COLUMN["AU25"]] = np.maximum(values[:, _COLUMN["AU25"]], 0.0)
     opening = values[:, [_COLUMN["eye_opening_right"], _COLUMN["eye_opening_left"]]]
     shut = (opening < MIN_OPENING).all(axis=1)
     values[np.ix_(shut, [_COLUMN["gaze_yaw"], _COLUMN["gaze_pitch"]])] = np.nan
-    lost = _lost(n, float(m["lost_share"]) * world.noise + world.lost, max(float(m["lost_rows"]), 4.0), rng)
+    lost = _lost(
+        n, float(m["lost_share"]) * world.noise + world.lost, max(float(m["lost_rows"]), 4.0), rng
+    )
     blink, _ = find_blinks(take.times_s, np.where(lost, np.nan, opening.mean(axis=1)))
     values[:, _COLUMN["blink"]] = blink
     values[np.ix_(blink == 1, [_COLUMN[name] for name in _DARK_BLINK])] = np.nan
@@ -175,18 +230,24 @@ def measured_voice(world: StudyWorld, take: Take) -> Track | None:
     if speech is None or not speech.words or speech.level_db is None or speech.f0_hz is None:
         return None
     m = model()
-    rng = stream(take.person.factors.seed, "measured voice", take.layout, take.name, take.person.visit)
+    rng = stream(
+        take.person.factors.seed, "measured voice", take.layout, take.name, take.person.visit
+    )
     n = min(len(speech.level_db), int(speech.duration_s * 100 + 0.5))
     times_s = np.arange(n) * 0.01
     spoken = np.zeros(n, bool)
     late, soon = float(m["voice_late_s"]), float(m["voice_soon_s"])
     for word in speech.words:
-        a, b = np.array([word.start_s + late, word.end_s + soon]) + rng.normal(0, m["voice_edge_sd_s"] * world.noise, 2)
+        a, b = np.array([word.start_s + late, word.end_s + soon]) + rng.normal(
+            0, m["voice_edge_sd_s"] * world.noise, 2
+        )
         spoken[max(0, round(a * 100)) : max(0, round(b * 100))] = True
     spoken = _closed(spoken, round(float(m["voice_closed_s"]) * 100))
     floor = world.noise_db + float(m["voice_floor_db"])
     power = 10 ** (speech.level_db[:n] / 10) + 10 ** (floor / 10)
-    energy = 10 * np.log10(np.convolve(np.pad(power, 1, mode="edge"), (0.3, 0.4, 0.3), mode="valid"))
+    energy = 10 * np.log10(
+        np.convolve(np.pad(power, 1, mode="edge"), (0.3, 0.4, 0.3), mode="valid")
+    )
     energy = energy * float(m["voice_energy"][1]) + float(m["voice_energy"][0])
     energy = energy + rng.normal(0, m["voice_energy_sd"] * world.noise, n)
     f0_hz = speech.f0_hz[:n] * 2 ** (rng.normal(0, m["voice_pitch_sd_st"] * world.noise, n) / 12)
@@ -198,7 +259,15 @@ def measured_voice(world: StudyWorld, take: Take) -> Track | None:
         if row < n and spoken[row] and rng.random() < float(m["voice_syllable_found"]):
             syllable[row] = 1.0
     values = np.stack([spoken, pitch, energy, syllable], axis=1).astype(np.float32)
-    return Track(values, times_s, np.ones(n, bool), voice.NAMES, voice.UNITS, voice.REASONS, np.zeros(n, np.uint8))
+    return Track(
+        values,
+        times_s,
+        np.ones(n, bool),
+        voice.NAMES,
+        voice.UNITS,
+        voice.REASONS,
+        np.zeros(n, np.uint8),
+    )
 
 
 def _closed(spoken: np.ndarray, rows: int) -> np.ndarray:
@@ -212,7 +281,9 @@ def _closed(spoken: np.ndarray, rows: int) -> np.ndarray:
 
 
 def words_of(world: StudyWorld, take: Take) -> tuple[Word, ...] | None:
-    """The transcribed words of a BAH answer with their true times; the other layouts have no transcript."""
+    """The transcribed words of a BAH answer with their true times; the other layouts have no
+    transcript.
+    """
     if take.answer is None or take.speech is None:
         return None
     said = [take.speech.words[i] for i in transcript_indices(take, world)]
@@ -220,7 +291,9 @@ def words_of(world: StudyWorld, take: Take) -> tuple[Word, ...] | None:
 
 
 def measured(world: StudyWorld, take: Take, recording: str, hop_s: float | None = None) -> Features:
-    """Features of one take; ``recording`` is its id. Deterministic: the same take gives the same bytes."""
+    """Features of one take; ``recording`` is its id. Deterministic: the same take gives the same
+    bytes.
+    """
     face = measured_face(world, take)
     tracks = {"face": face, "face_relative": relative(face)[0]}
     notes: dict[str, str] = {}

@@ -1,4 +1,6 @@
-"""Fits the measurement model of :mod:`.measured` to films of the real chain: see ``experiments/study_calibrate.py``."""
+"""Fits the measurement model of :mod:`.measured` to films of the real chain: see
+``experiments/study_calibrate.py``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _NOISE_DB = -66.0
 
 
 def calibrate(clips: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model and a report, from clips with ``truth`` (:func:`truth_rows`), ``face (T, M)`` (nan where not valid).
+    """The model and a report, from clips with ``truth`` (:func:`truth_rows`), ``face (T, M)`` (nan
+    where not valid).
 
     Every fourth person is held out for the report.
     """
@@ -32,7 +35,9 @@ def calibrate(clips: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, An
     report["voice"] = {k: v for k, v in final.items() if k.startswith("voice")}
     report["lost_share"] = final["lost_share"]
     final["held_out_r2_within_person"] = report["held_out_r2_within_person"]
-    plain: dict[str, Any] = {k: _rounded(v) if isinstance(v, np.ndarray) else v for k, v in final.items()}
+    plain: dict[str, Any] = {
+        k: _rounded(v) if isinstance(v, np.ndarray) else v for k, v in final.items()
+    }
     return plain | {"names": list(NAMES), "inputs": list(INPUTS), "shape": list(SHAPE)}, report
 
 
@@ -84,12 +89,16 @@ def _fit(clips: list[dict[str, Any]]) -> dict[str, Any]:
             # What the noise alone does to a slope is taken off again.
             gains.append((slope - 1, rest.var() * 4 / max(spread, 1e-9)))
             sizes.append(math.log(max(rest.std(), 1e-6)))
-            memories.append(float(np.corrcoef(rest[1:], rest[:-1])[0, 1]) if rest.std() > 1e-9 else 0.0)
+            memories.append(
+                float(np.corrcoef(rest[1:], rest[:-1])[0, 1]) if rest.std() > 1e-9 else 0.0
+            )
             full = np.zeros(len(clips[i]["face"]))
             full[np.isfinite(clips[i]["face"][:, k])] = rest / max(rest.std(), 1e-9)
             residuals[i].append(full)
         slopes = np.array(gains)
-        gain_sd[k] = min(0.5, math.sqrt(max(float(np.mean(slopes[:, 0] ** 2) - np.mean(slopes[:, 1])), 0.0)))
+        gain_sd[k] = min(
+            0.5, math.sqrt(max(float(np.mean(slopes[:, 0] ** 2) - np.mean(slopes[:, 1])), 0.0))
+        )
         log_mean[k], log_sd[k] = float(np.mean(sizes)), float(np.std(sizes))
         memory[k] = float(np.clip(np.median(memories), 0, 0.95))
     noise_mix = _mixer(np.concatenate([np.stack(_with_blink(r), axis=1) for r in residuals]))
@@ -128,7 +137,9 @@ def _ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]
 
     left = np.array(
         [
-            y[i] - y[np.arange(len(y)) != i].mean() - z[i] @ solve(np.delete(z, i, 0), np.delete(y, i))
+            y[i]
+            - y[np.arange(len(y)) != i].mean()
+            - z[i] @ solve(np.delete(z, i, 0), np.delete(y, i))
             for i in range(len(y))
         ]
     )
@@ -147,7 +158,9 @@ def _mixer(rows: np.ndarray, shrink: float = 0.2) -> np.ndarray:
 
 
 def _explained(fitted: dict[str, Any], clips: list[dict[str, Any]]) -> dict[str, float]:
-    """Share of the within-person variance of each column that the truth explains, on people not fitted."""
+    """Share of the within-person variance of each column that the truth explains, on people not
+    fitted.
+    """
     out = {}
     for k, name in enumerate(NAMES):
         if name == "blink":
@@ -206,7 +219,9 @@ def _fit_voice(clips: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "voice_late_s": float(np.median(late)),
         "voice_soon_s": float(np.median(soon)),
-        "voice_edge_sd_s": float(np.std(np.concatenate([late - np.median(late), soon - np.median(soon)]))),
+        "voice_edge_sd_s": float(
+            np.std(np.concatenate([late - np.median(late), soon - np.median(soon)]))
+        ),
         "voice_closed_s": float(edges[int(np.argmin(wrong))]),
         "voice_floor_db": float(np.median(np.concatenate(floors))) - _NOISE_DB,
         "voice_energy": np.array([intercept, slope]),

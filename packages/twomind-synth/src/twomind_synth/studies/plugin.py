@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from twomind_synth.studies.rows import Drawn
 
 
-def dataset(layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str) -> DrawnSet:
+def dataset(
+    layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str
+) -> DrawnSet:
     """A synthetic data set as features; its name says what differs from the defaults."""
     study = study_features(layout, people, seed, world_of(knobs, control), visits=visits)
-    notes = [*([control] if control != "none" else []), *([f"{visits} visits"] if visits > 1 else []), *knobs]
+    notes = [
+        *([control] if control != "none" else []),
+        *([f"{visits} visits"] if visits > 1 else []),
+        *knobs,
+    ]
     return DrawnSet(study, note=", ".join(notes))
 
 
 def hop_s(dataset: DrawnSet, length_s: float | None, n_faces: int) -> float:
-    """Seconds between ``n_faces`` faces over a window of ``length_s``, or over a usual clip of the layout."""
+    """Seconds between ``n_faces`` faces over a window of ``length_s``, or over a usual clip of the
+    layout.
+    """
     from twomind_synth.studies.rows import drawn_hop_s
 
     return drawn_hop_s(dataset.study.layout, dataset.study.world, length_s, n_faces)

@@ -1,4 +1,5 @@
-"""Frame embeddings of a synthetic data set: only the faces that are asked for are drawn, without a film.
+"""Frame embeddings of a synthetic data set: only the faces that are asked for are drawn, without a
+film.
 
 Only their rows are kept, in the store; a take that is there already is not drawn again.
 """
@@ -25,9 +26,11 @@ from twomind_synth.study_world import StudyWorld
 
 @dataclass(frozen=True)
 class DrawnRows:
-    """A take of a drawn study → the encoder's track, from the frames of its film nearest to a grid of ``hop_s``.
+    """A take of a drawn study → the encoder's track, from the frames of its film nearest to a grid
+    of ``hop_s``.
 
-    The frames are those that the film would show (before the codec), found and aligned like a film's.
+    The frames are those that the film would show (before the codec), found and aligned like a
+    film's.
     """
 
     world: StudyWorld
@@ -38,7 +41,9 @@ class DrawnRows:
     def __call__(self, clip: Clip, encoder: Encoder) -> Track:
         store, fps = Store(self.store), FPS[clip.layout]
         person = person_of(clip, self.world, self.seed)
-        content = settings_hash(settings_of(self.world, self.seed, person, clip.recording, film_settings(fps)))
+        content = settings_hash(
+            settings_of(self.world, self.seed, person, clip.recording, film_settings(fps))
+        )
         own = {
             "encoder": encoder.fingerprint,
             "drawn": True,
@@ -59,22 +64,33 @@ class DrawnRows:
         # One window that is longer than the take: all rows come out at the end.
         hop_s = 0.5 / FPS[clip.layout]
         with LiveWindows(
-            encoder, take.duration_s + 1.0, settings=FrameSettings(hop_s=hop_s), subject=clip.subject, drawn=True
+            encoder,
+            take.duration_s + 1.0,
+            settings=FrameSettings(hop_s=hop_s),
+            subject=clip.subject,
+            drawn=True,
         ) as live:
             for i in on_grid(take.times_s, self.hop_s):
-                live.push(draw(take.person.look, states[i], take.person.camera, int(i)), float(take.times_s[i]))
+                live.push(
+                    draw(take.person.look, states[i], take.person.camera, int(i)),
+                    float(take.times_s[i]),
+                )
             [window] = live.finish()
         return window.tracks[encoder.track]
 
 
 def with_rows(x: Features, track: str, rows: Track) -> Features:
-    """The same recording with this track alone: a model of pictures is not to find measures beside them."""
+    """The same recording with this track alone: a model of pictures is not to find measures beside
+    them.
+    """
     return replace(x, tracks={track: rows}, notes={})
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """recording id → rows of the faces of a drawn take, kept in the store; picklable, for worker processes."""
+    """recording id → rows of the faces of a drawn take, kept in the store; picklable, for worker
+    processes.
+    """
 
     clips: Mapping[str, tuple[Clip, Features]]  # a take, and all that is known of it but its tracks
     rows: DrawnRows
@@ -93,7 +109,9 @@ class Drawn:
 
 
 def drawn_reading(study: Any, visits: int, encoder: str, hop_s: float, store: Path) -> Drawn:
-    """The reading of a drawn study (:func:`twomind_synth.studies.features.study_features`), without its measures."""
+    """The reading of a drawn study (:func:`twomind_synth.studies.features.study_features`), without
+    its measures.
+    """
     bare = {x.recording: replace(x, tracks={}, notes={}) for x in study.features}
     n_people = len({t.subject for t in study.truths})
     clips = clips_of(study.layout, n_people, study.seed, study.world, visits)
@@ -102,6 +120,8 @@ def drawn_reading(study: Any, visits: int, encoder: str, hop_s: float, store: Pa
 
 
 def drawn_hop_s(layout: str, world: StudyWorld, length_s: float | None, n_faces: int) -> float:
-    """Seconds between the faces of a drawn clip: ``n_faces`` over a window of ``length_s``, or a usual clip."""
+    """Seconds between the faces of a drawn clip: ``n_faces`` over a window of ``length_s``, or a
+    usual clip.
+    """
     whole_s = {"bah": world.answer_s[0], "biovid": world.clip_s, "stressid": world.task_s}[layout]
     return round(min(length_s or whole_s, whole_s) / n_faces, 4)
