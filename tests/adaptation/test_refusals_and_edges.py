@@ -24,6 +24,13 @@ def test_an_unknown_distance_is_refused(name: str) -> None:
         load_method(name, distance="manhattan")
 
 
+@pytest.mark.parametrize("setting", [{"lr": 0.0}, {"batch": 0}])
+@pytest.mark.parametrize("name", ["oracle", "shot", "nrc"])
+def test_a_step_or_batch_of_nothing_is_refused(name: str, setting: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match="above 0"):
+        load_method(name, **setting)
+
+
 def test_people_who_do_not_differ_have_no_offset() -> None:
     found = offsets.estimate(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1, 1]), 0.0)
     assert found.shift.tolist() == [0.0, 0.0]
