@@ -25,6 +25,7 @@ import torch
 from twomind.adaptation import Step, load_method, pool, stream
 from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput
+from twomind.datasets.bah_splits import Answer
 from twomind.training import clip_au as clip_au_train
 from twomind.training import dsfda as dsfda_train
 from twomind.training import fusion as fusion_fit
@@ -197,6 +198,38 @@ def test_every_part_of_the_words_models_validation_has_somebody_and_both_classes
         assert not set(question[train]) & set(question[test])
 
 
+def test_where_one_question_was_asked_other_people_alone_are_held_out() -> None:
+    """There is no other question to learn from."""
+    data: Any = SimpleNamespace(
+        subject=np.repeat(list("abcd"), 2), question=np.full(8, "1"), y=np.tile([0, 1], 4)
+    )
+    found = words_train._splits(data, np.arange(8), by_question=True, n_folds=4, seed=1)
+    assert sorted(len(test) for _, test in found) == [2, 2, 2, 2]
+
+
+def test_n_grams_without_a_penalty_of_their_own_stay_out_of_the_words_model() -> None:
+    """They may be counted and still not be asked for."""
+    said = [
+        "um maybe I guess so",
+        "yes I will do it",
+        "maybe but I do not know",
+        "I will I want it",
+    ]
+    answers = [
+        Answer(str(i), str(i), str(1 + i % 2), int(i in (0, 2)), text)
+        for i, text in enumerate(said)
+    ]
+    data = words_train.table(answers, 1)
+    rows = np.arange(len(data))
+    with_grams = words_train.Recipe(variant="ngram", min_people=1)
+    counted = words_train.prepare(data, rows, True, with_grams)
+    assert counted.grams is not None
+    plain = words_train.prepare(data, rows, True, words_train.Recipe())
+    found = words_train.solve(counted, (30.0, None))
+    assert found.ngrams is None
+    assert found == words_train.solve(plain, (30.0, None))
+
+
 def test_subject_based_adaptation_of_a_person_of_whom_no_window_is_sure_enough() -> None:
     """Then nothing is taught, and in particular not the mean over no windows, which is nan."""
     world = sfda_world.world(3)
@@ -252,6 +285,8 @@ def test_held_out_answers_of_the_words_model_go_with_the_model_that_scored_them(
             np.testing.assert_allclose(found.own_baseline[r, test], y[train].mean())
             np.testing.assert_allclose(found.own_prompt[r, test], 10 * y[train].mean())
     assert found.question_only.shape == (3, 12)
+    # The models that go with the held-out answers are those of the first deal.
+    assert (words_train.fold_models(data, recipe)[0] == found.fold[0]).all()
     fold = words_train.deal(subject, 3, 5 + 100 + 2)
     for i in range(12):
         others = y[fold != fold[i]].mean()
