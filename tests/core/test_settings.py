@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twomind.core.errors import BadInput
-from twomind.core.settings import kinds, read, write
+from twomind.core.settings import check_range, kinds, read, write
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ class Walk:
     inner: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ValueError(f"steps: expected at least 1, got {self.steps}")
+        check_range("steps", self.steps, 1)
+        check_range("window_s", self.window_s, 0, 10)
+        if self.name == "never":
+            raise ValueError("no name")
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ def test_a_text_becomes_a_value_of_the_field_s_kind(text: str, key: str, value: 
         ("walk.seeds=1,x", "expected a whole number, got 'x'"),
         ("walk.order=backwards", "expected one of shuffled, recorded"),
         ("walk.steps=0", "[walk] steps: expected at least 1, got 0"),
+        ("walk.window_s=-1", "[walk] window_s: expected 0 to 10, got -1"),
+        ("walk.window_s=10.5", "[walk] window_s: expected 0 to 10, got 10.5"),
+        ("walk.name=never", "[walk] no name"),
         ("walk.step=3", "no setting walk.step; did you mean steps? There is: steps, rate"),
         ("walk.inner=3", "no setting walk.inner"),
         ("wlk.steps=3", "no section 'wlk'; did you mean walk? There is: walk"),
@@ -174,7 +179,7 @@ def test_fields_that_no_text_can_say_are_no_settings() -> None:
     assert "steps" in kinds(Walk)
 
 
-_NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+_NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter("never".__ne__)
 _PATHS = st.text("abc/ é\"'\\", min_size=1, max_size=12).map(Path)
 
 

@@ -176,7 +176,7 @@ def _made(section: str, cls: type[Any], values: dict[str, Any]) -> Any:
         raise BadInput(f"{', '.join(f'{section}.{name}' for name in absent)}: expected, not given")
     try:
         return cls(**values)
-    except ValueError as error:
+    except (ValueError, BadInput) as error:
         raise BadInput(f"[{section}] {error}") from error
 
 
@@ -185,6 +185,24 @@ def _default(f: Field[Any]) -> Any:
     if f.default_factory is not MISSING:
         return f.default_factory()
     return f.default
+
+
+def check_range(name: str, value: float | None, low: float, high: float | None = None) -> None:
+    """For ``__post_init__`` of a section: a number is within bounds, or None.
+
+    Args:
+        name: The field.
+        value: Its value.
+        low: The least that it may be.
+        high: The most; None: as much as one likes.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if value is None or (value >= low and (high is None or value <= high)):
+        return
+    bounds = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+    raise BadInput(f"{name}: expected {bounds}, got {value:g}")
 
 
 # --- kinds of values
