@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twomind.cli.settings_options import CommandWithOldOptions, given_by, settings_options
+from twomind.cli.settings_options import CommandWithOldOptions, given_by, names, settings_options
 from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.core.synthetic import CONTROLS, LAYOUTS
 from twomind.evaluation.orders import ORDERS
@@ -47,14 +47,6 @@ _OLD = {
 }
 
 
-def _names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """``a,b`` as names."""
-    if value is None:
-        return None
-    parts = [part.strip() for part in value.split(",")]
-    return tuple(part for part in parts if part)
-
-
 @click.command("personalise", cls=CommandWithOldOptions, old_options=_OLD)
 @click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
 @click.option("--drawn", type=click.Choice(LAYOUTS), help="A drawn study, without films.")
@@ -68,7 +60,7 @@ def _names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[st
 @click.option("--task", help="The task [default: the data set's first].")
 @click.option(
     "--methods",
-    callback=_names,
+    callback=names,
     help="Names with commas, or all that fit model and protocol; NAME:setting=value is one of "
     "them, set differently.  [default: all]",
 )

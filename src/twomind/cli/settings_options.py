@@ -48,6 +48,14 @@ def given_by(options: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, 
     return found
 
 
+def names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """An option's ``a,b`` as names; None where it is not given."""
+    if value is None:
+        return None
+    parts = [part.strip() for part in value.split(",")]
+    return tuple(part for part in parts if part)
+
+
 class CommandWithOldOptions(click.Command):
     """A command that says how options are written now that it once had.
 
