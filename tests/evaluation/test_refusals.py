@@ -24,7 +24,7 @@ TOY = w.Toy()
 
 
 @dataclass(frozen=True)
-class Refuses(w.Plain):  # type: ignore[misc]
+class Refuses(w.Plain):
     """Refuses the fold of some people, or everybody's."""
 
     people: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class WantsTarget(Refuses):
 
 
 @dataclass(frozen=True)
-class RefusesSome(w.Plain):  # type: ignore[misc]
+class RefusesSome(w.Plain):
     def step(self, model: Any, state: State, x: Any) -> Any:
         if x.subject in ("t1", "t3"):
             raise BadInput(f"cannot read {x.subject}")
