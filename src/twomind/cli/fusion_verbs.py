@@ -40,30 +40,55 @@ _OLD = {
 }
 
 
-@click.command("fusion", cls=CommandWithOldOptions, old_options=_OLD)
-@click.option("--data", type=PATH, help="A data set's folder, in its own layout.")
-@click.option("--protocol", help="How people are divided, for example official or people-5.")
-@click.option("--fold", help="One fold of the protocol [default: all].")
-@click.option("--task", help="Which of the data set's questions [default: its first].")
-@click.option(
+_DATA = click.option("--data", type=PATH, help="A data set's folder, in its own layout.")
+_PROTOCOL = click.option(
+    "--protocol", help="How people are divided, for example official or people-5."
+)
+_FOLD = click.option("--fold", help="One fold of the protocol [default: all].")
+_TASK = click.option("--task", help="Which of the data set's questions [default: its first].")
+_MODEL = click.option(
     "--model",
     type=click.Choice(["conflict", "plain", "lfan", "can", "mt", "jmt"]),
     help="[default: conflict]",
 )
-@click.option("--modalities", callback=names, help="Comma-separated.  [default: face,voice,words]")
-@click.option("--seeds", type=click.IntRange(1), help="How many, from --seed on.  [default: 1]")
-@click.option("--seed", type=int, help="[default: 0]")
-@click.option("--epochs", type=click.IntRange(1), help="At most [default: see docs/fusion.md].")
-@click.option("--device", help="cpu, cuda, cuda:1 or auto.  [default: cpu]")
-@click.option("--bootstrap", type=click.IntRange(100), help="Resamples.  [default: 1000]")
-@settings_options
-@click.option(
+_MODALITIES = click.option(
+    "--modalities", callback=names, help="Comma-separated.  [default: face,voice,words]"
+)
+_SEEDS = click.option(
+    "--seeds", type=click.IntRange(1), help="How many, from --seed on.  [default: 1]"
+)
+_SEED = click.option("--seed", type=int, help="[default: 0]")
+_EPOCHS = click.option(
+    "--epochs", type=click.IntRange(1), help="At most [default: see docs/fusion.md]."
+)
+_DEVICE = click.option("--device", help="cpu, cuda, cuda:1 or auto.  [default: cpu]")
+_BOOTSTRAP = click.option(
+    "--bootstrap", type=click.IntRange(100), help="Resamples.  [default: 1000]"
+)
+_WORKERS = click.option(
     "--workers", type=int, default=1, show_default=True, help="Processes [0: one per core]."
 )
-@store_option
-@click.option(
+_OUT = click.option(
     "--out", type=PATH, required=True, help="Folder for the models, study.json and settings.toml."
 )
+
+
+@click.command("fusion", cls=CommandWithOldOptions, old_options=_OLD)
+@_DATA
+@_PROTOCOL
+@_FOLD
+@_TASK
+@_MODEL
+@_MODALITIES
+@_SEEDS
+@_SEED
+@_EPOCHS
+@_DEVICE
+@_BOOTSTRAP
+@settings_options
+@_WORKERS
+@store_option
+@_OUT
 @verb
 def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
     """Train a fusion of face, voice and words; people are kept apart between training, stopping and
@@ -76,7 +101,8 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
     from twomind.pipeline.fusion import SCHEMA, FusionSettings, Place, train_fusion
 
     given = given_by(options, _GIVES)
-    settings = FusionSettings(**read(SCHEMA, options["config"], options["sets"], given))
+    sections = read(SCHEMA, options["config"], options["sets"], given)
+    settings = FusionSettings(**sections)
     _check_given(settings.data.folder, settings.data.protocol)
     place = Place(options["out"], options["store"], options["workers"], offline)
     with _bar() as progress:
@@ -166,34 +192,47 @@ def _figure(row: Mapping[str, Any], metric: str) -> str:
     value = row.get(metric)
     if value is None:
         return "not measured"
-    interval = (row.get("ci") or {}).get(metric)
+    intervals = row.get("ci") or {}
+    interval = intervals.get(metric)
     if not interval or None in interval:
         return f"{value:.3f}"
-    return f"{value:.3f} [{interval[0]:.2f}, {interval[1]:.2f}]"
+    low, high = interval
+    return f"{value:.3f} [{low:.2f}, {high:.2f}]"
 
 
-@click.command("submit")
-@click.argument("results", type=PATH)
-@click.option("--out", type=PATH, required=True, help="The file to write.")
-@click.option(
+_SUBMIT_RESULTS = click.argument("results", type=PATH)
+_SUBMIT_OUT = click.option("--out", type=PATH, required=True, help="The file to write.")
+_SUBMIT_VIDEOS = click.option(
     "--videos",
     type=PATH,
     help="A list of video ids, one a line: every one must be there, in this order.",
 )
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True)
-@click.option(
+_SUBMIT_THRESHOLD = click.option(
+    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True
+)
+_SUBMIT_FILL = click.option(
     "--fill",
     type=click.FloatRange(0, 1),
     help="Probability for videos without a score [default: refuse].",
 )
-@click.option(
+_SUBMIT_ID = click.option(
     "--id",
     "name_by",
     type=click.Choice(["recording", "file"]),
     default="recording",
     show_default=True,
 )
-@click.option("--no-header", is_flag=True, help="Only the lines.")
+_SUBMIT_NO_HEADER = click.option("--no-header", is_flag=True, help="Only the lines.")
+
+
+@click.command("submit")
+@_SUBMIT_RESULTS
+@_SUBMIT_OUT
+@_SUBMIT_VIDEOS
+@_SUBMIT_THRESHOLD
+@_SUBMIT_FILL
+@_SUBMIT_ID
+@_SUBMIT_NO_HEADER
 @verb
 def submit_verb(as_json: bool, offline: bool, **options: Any) -> int:
     """Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind
@@ -213,9 +252,10 @@ def submit_verb(as_json: bool, offline: bool, **options: Any) -> int:
     )
     if as_json:
         print_json(found)
-    if found["filled"]:
-        names = ", ".join(found["filled"][:5])
-        say(f"{len(found['filled'])} line(s) carry the filled probability, not a score: {names}")
+    filled = found["filled"]
+    if filled:
+        first = ", ".join(filled[:5])
+        say(f"{len(filled)} line(s) carry the filled probability, not a score: {first}")
     say(f"{found['n']} lines, {found['n_present']} of them present: {out}")
     return 0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twomind.cli.settings_options import CommandWithOldOptions, given_by, names, settings_options
-from twomind.cli.verb import PATH, print_json, say, verb
+from twomind.cli.verb import PATH, print_json, say, store_option, verb
 from twomind.core.synthetic import CONTROLS, LAYOUTS
 from twomind.evaluation.orders import ORDERS
 
@@ -46,64 +46,78 @@ _OLD = {
     "--clip-hop-s": "--set clip-au.hop_s=SECONDS",
 }
 
-
-@click.command("personalise", cls=CommandWithOldOptions, old_options=_OLD)
-@click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
-@click.option("--drawn", type=click.Choice(LAYOUTS), help="A drawn study, without films.")
-@click.option("--people", type=click.IntRange(3), help="People of the drawn study.  [default: 24]")
-@click.option(
+_DATA = click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
+_DRAWN = click.option("--drawn", type=click.Choice(LAYOUTS), help="A drawn study, without films.")
+_PEOPLE = click.option(
+    "--people", type=click.IntRange(3), help="People of the drawn study.  [default: 24]"
+)
+_CONTROL = click.option(
     "--control",
     type=click.Choice(CONTROLS),
     help="A negative control (drawn).  [default: none]",
 )
-@click.option("--protocol", help="Who is held out (docs/datasets.md).  [default: targets-10]")
-@click.option("--task", help="The task [default: the data set's first].")
-@click.option(
+_PROTOCOL = click.option(
+    "--protocol", help="Who is held out (docs/datasets.md).  [default: targets-10]"
+)
+_TASK = click.option("--task", help="The task [default: the data set's first].")
+_METHODS = click.option(
     "--methods",
     callback=names,
     help="Names with commas, or all that fit model and protocol; NAME:setting=value is one of "
     "them, set differently.  [default: all]",
 )
-@click.option(
+_MODEL = click.option(
     "--model",
     type=click.Choice(["described", "clip-au"]),
     help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings "
     "(docs/clip-au.md).  [default: described]",
 )
-@click.option(
+_ALLOW_DRAWN_MODEL = click.option(
     "--allow-drawn-model",
     is_flag=True,
     help="clip-au: let an encoder that knows drawn people only look at real ones.",
 )
-@click.option(
+_SEEDS = click.option(
     "--seeds",
     type=click.IntRange(1),
     help="Seeds 0 … N-1, of methods and order.  [default: 1]",
 )
-@click.option(
+_ORDER = click.option(
     "--order",
     type=click.Choice(ORDERS),
     multiple=True,
     help="Order of a person's test clips, drawn anew for each seed; repeatable.  [default: "
     "shuffled]",
 )
-@click.option(
+_GUARD = click.option(
     "--guard", is_flag=True, help="Also walk each method within the guard, for the harm report."
 )
-@settings_options
-@click.option(
+_OUT = click.option(
     "--out",
     type=PATH,
     required=True,
     help="Folder for runs, settings and the leaderboard; goes on where it stopped.",
 )
-@click.option(
-    "--store",
-    type=PATH,
-    default=None,
-    help="Folder for computed features [default: the user's cache].",
-)
-@click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
+_WORKERS = click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
+
+
+@click.command("personalise", cls=CommandWithOldOptions, old_options=_OLD)
+@_DATA
+@_DRAWN
+@_PEOPLE
+@_CONTROL
+@_PROTOCOL
+@_TASK
+@_METHODS
+@_MODEL
+@_ALLOW_DRAWN_MODEL
+@_SEEDS
+@_ORDER
+@_GUARD
+@settings_options
+@_OUT
+@store_option
+@_WORKERS
 @verb
 def score_personalise_verb(as_json: bool, offline: bool, **options: Any) -> int:
     """Compare adaptation METHODS on held-out people with one model, trained anew on each fold's
@@ -120,8 +134,10 @@ def score_personalise_verb(as_json: bool, offline: bool, **options: Any) -> int:
     from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
 
     given = given_by(options, _GIVES)
-    settings = PersonaliseSettings.of(read(SCHEMA, options["config"], options["sets"], given))
-    place = Place(options["out"], options["store"] or default_root(), options["workers"])
+    sections = read(SCHEMA, options["config"], options["sets"], given)
+    settings = PersonaliseSettings.of(sections)
+    store = options["store"] or default_root()
+    place = Place(options["out"], store, options["workers"])
     found = personalise(settings, place, Talk(_tell, _say_trained))
     for method, why in found.left_out.items():
         say(f"left out: {method}: {why}")
@@ -129,8 +145,10 @@ def score_personalise_verb(as_json: bool, offline: bool, **options: Any) -> int:
         print_json(_plain(found))
     for board, harm in zip(found.boards, found.harms, strict=True):
         _say_board(board)
-        say(f"page: {Path(board['html']).resolve()}")
-        say(f"who was harmed, and what was changed: {Path(harm['html']).resolve()}")
+        page = Path(board["html"]).resolve()
+        who = Path(harm["html"]).resolve()
+        say(f"page: {page}")
+        say(f"who was harmed, and what was changed: {who}")
     return 0
 
 
@@ -146,11 +164,10 @@ def _say_trained(cards: Sequence[Mapping[str, Any]]) -> None:
             judged = "no validation people"
         else:
             judged = f"macro-F1 {f1:.3f} on its validation people"
-        say(
-            f"CLIP-AU ({card['encoder']}) of fold {card['fold']}: {card['n_windows']} windows of "
-            f"{card['n_people']} source people, "
-            f"epoch {card['epoch']} of {card['epochs']}, {judged}"
-        )
+        model = f"CLIP-AU ({card['encoder']}) of fold {card['fold']}"
+        source = f"{card['n_windows']} windows of {card['n_people']} source people"
+        epoch = f"epoch {card['epoch']} of {card['epochs']}"
+        say(f"{model}: {source}, {epoch}, {judged}")
 
 
 def _plain(found: Compared) -> dict[str, Any]:

@@ -68,15 +68,15 @@ def read(
         for section, table in _tables(schema, toml_path).items():
             found[section].update(table)
     for text in sets:
-        section, key, value = _split(schema, text)
-        kind = kinds(schema[section])[key]
+        section, key, value = _split(text)
+        kind = _kind(schema, section, key, "--set")
         found[section][key] = _from_text(f"--set {section}.{key}", kind, value)
     for name, given_value in (given or {}).items():
-        if given_value is not None:
-            section, _, key = name.partition(".")
-            _check_names(schema, section, key, name)
-            kind = kinds(schema[section])[key]
-            found[section][key] = _from_data(name, kind, given_value)
+        if given_value is None:
+            continue
+        section, _, key = name.partition(".")
+        kind = _kind(schema, section, key, name)
+        found[section][key] = _from_data(name, kind, given_value)
     return {section: _made(section, cls, found[section]) for section, cls in schema.items()}
 
 
@@ -125,55 +125,56 @@ def _tables(schema: Mapping[str, type[Any]], path: Path) -> dict[str, dict[str, 
     found: dict[str, dict[str, Any]] = {}
     for section, table in data.items():
         if not isinstance(table, dict):
+            sections = ", ".join(f"[{name}]" for name in schema)
             raise BadInput(
                 f"{path}: {section}: expected a section; a setting stands below its section's "
-                f"name, one of: {', '.join(f'[{name}]' for name in schema)}"
+                f"name, one of: {sections}"
             )
-        _check_names(schema, section, None, str(path))
+        _check_section(schema, section, str(path))
         found[section] = {}
         for key, value in table.items():
-            _check_names(schema, section, key, str(path))
-            kind = kinds(schema[section])[key]
+            kind = _kind(schema, section, key, str(path))
             found[section][key] = _from_data(f"{path}: {section}.{key}", kind, value)
     return found
 
 
-def _split(schema: Mapping[str, type[Any]], text: str) -> tuple[str, str, str]:
+def _split(text: str) -> tuple[str, str, str]:
     """Section, key and value of ``section.key=value``."""
     name, equals, value = text.partition("=")
     section, dot, key = name.strip().partition(".")
     if not equals or not dot or not key:
         raise BadInput(f"--set {text!r}: expected section.key=value")
-    _check_names(schema, section, key, "--set")
     return section, key, value.strip()
 
 
-def _check_names(
-    schema: Mapping[str, type[Any]], section: str, key: str | None, where: str
-) -> None:
-    """Refuse a section or key that is not there, with what is there and the nearest name."""
+def _check_section(schema: Mapping[str, type[Any]], section: str, where: str) -> None:
+    """Refuse a section that is not there, with what is there and the nearest name."""
     if section not in schema:
         raise BadInput(f"{where}: no section {section!r}{_instead(section, schema)}")
-    if key is None:
-        return
+
+
+def _kind(schema: Mapping[str, type[Any]], section: str, key: str, where: str) -> Any:
+    """The annotation of a setting; one that is not there is refused as a section is."""
+    _check_section(schema, section, where)
     known = kinds(schema[section])
     if key not in known:
         raise BadInput(f"{where}: no setting {section}.{key}{_instead(key, known)}")
+    return known[key]
 
 
 def _instead(name: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     meant = f"; did you mean {near[0]}?" if near else ";"
-    return f"{meant} There is: {', '.join(names) or 'none'}"
+    there_is = ", ".join(names) or "none"
+    return f"{meant} There is: {there_is}"
 
 
 def _made(section: str, cls: type[Any], values: dict[str, Any]) -> Any:
-    absent = [
-        f.name for f in fields(cls) if f.init and _default(f) is MISSING and f.name not in values
-    ]
+    needed = [f.name for f in fields(cls) if f.init and _default(f) is MISSING]
+    absent = [f"{section}.{name}" for name in needed if name not in values]
     if absent:
-        raise BadInput(f"{', '.join(f'{section}.{name}' for name in absent)}: expected, not given")
+        raise BadInput(f"{', '.join(absent)}: expected, not given")
     try:
         return cls(**values)
     except (ValueError, BadInput) as error:

@@ -37,12 +37,12 @@ def load_merged(paths: Sequence[Path]) -> list[Run]:
     for folder in find_runs(paths):
         run = load_run(folder)
         other_folder, other = found.setdefault(_key(run), (folder, run))
-        differ = differences(other, run)
+        differ = "; ".join(differences(other, run))
         if differ:
+            what = f"{run.method} on the fold {run.fold.name!r} with seed {run.seed}"
             raise BadInput(
-                f"{other_folder} and {folder} are two runs of {run.method} on the fold "
-                f"{run.fold.name!r} with seed {run.seed}, and they are not the same: "
-                f"{'; '.join(differ)}. Give one"
+                f"{other_folder} and {folder} are two runs of {what}, and they are not the same: "
+                f"{differ}. Give one"
             )
     return [run for _, run in found.values()]
 
@@ -77,17 +77,18 @@ def differences(a: Run, b: Run) -> list[str]:
         return []
     found = []
     for level in dict.fromkeys((*a.rows, *b.rows)):
-        if level not in a.rows or level not in b.rows:
+        rows, others = a.rows.get(level), b.rows.get(level)
+        if rows is None or others is None:
             found.append(f"only one has rows per {level}")
-        else:
-            found += [
-                f"per {level}: {what}" for what in _row_differences(a.rows[level], b.rows[level])
-            ]
-    for f in fields(Run):
-        if f.name in (*_MAY_DIFFER, *_IN_OTHER_WORDS):
             continue
-        if _plain(getattr(a, f.name)) != _plain(getattr(b, f.name)):
-            found.append(f"other {f.name.replace('_', ' ')}")
+        found += [f"per {level}: {what}" for what in _row_differences(rows, others)]
+    for f in fields(Run):
+        if f.name in _MAY_DIFFER or f.name in _IN_OTHER_WORDS:
+            continue
+        value, other = getattr(a, f.name), getattr(b, f.name)
+        if _plain(value) != _plain(other):
+            words = f.name.replace("_", " ")
+            found.append(f"other {words}")
     if a.fold != b.fold:
         found.append("the fold holds other recordings, or in another order")
     if a.fingerprint != b.fingerprint:
@@ -100,20 +101,24 @@ def _row_differences(a: Rows, b: Rows) -> list[str]:
         return [f"{len(a)} and {len(b)} rows"]
     found = []
     for name in ("recording", "subject", "question", "span_s"):
-        if not np.array_equal(getattr(a, name), getattr(b, name)):
+        mine, other = getattr(a, name), getattr(b, name)
+        if not np.array_equal(mine, other):
             return ["other rows, or in another order"]
-    n_labels = int((a.y != b.y).sum())
+    n_labels = np.count_nonzero(a.y != b.y)
     if n_labels:
         found.append(f"{n_labels} of {len(a)} labels")
-    same = (a.probs == b.probs) | (np.isnan(a.probs) & np.isnan(b.probs))
-    n_probs = int((~same).any(axis=1).sum())
-    if n_probs:
-        largest = float(np.nanmax(np.abs(a.probs - b.probs), initial=0.0))
-        found.append(f"{n_probs} of {len(a)} predictions, by up to {largest:.2g}")
+    unmeasured = np.isnan(a.probs) & np.isnan(b.probs)
+    differ = (a.probs != b.probs) & ~unmeasured
+    n_predictions = np.count_nonzero(differ.any(axis=1))
+    if n_predictions:
+        distance = np.abs(a.probs - b.probs)
+        largest = np.nanmax(distance, initial=0.0)
+        found.append(f"{n_predictions} of {len(a)} predictions, by up to {largest:.2g}")
     for name in dict.fromkeys((*a.beside, *b.beside)):
-        if name not in a.beside or name not in b.beside:
+        beside, others = a.beside.get(name), b.beside.get(name)
+        if beside is None or others is None:
             found.append(f"only one has {name} beside")
-        elif not np.array_equal(a.beside[name], b.beside[name], equal_nan=True):
+        elif not np.array_equal(beside, others, equal_nan=True):
             found.append(f"{name} beside")
     if dict(a.reasons) != dict(b.reasons):
         found.append("reasons why something was not measured")

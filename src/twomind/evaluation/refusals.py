@@ -17,6 +17,8 @@ from twomind.evaluation.board import Board, Refused
 from twomind.types import Run
 
 LEDGER = "ledger.jsonl"
+#: Where a refusal belongs: fields of a ledger's entry that are texts.
+_TEXTS = ("method", "fold", "model", "dataset", "protocol")
 
 
 @dataclass(frozen=True)
@@ -57,22 +59,17 @@ def find_refusals(paths: Sequence[Path]) -> list[Refusal]:
     found: list[Refusal] = []
     for path in map(Path, paths):
         for ledger in sorted(path.rglob(LEDGER)):
-            for entry in Ledger(ledger).latest().values():
-                if entry.get("state") == "refused" and "method" in entry:
-                    found.append(_from(entry))
+            entries = Ledger(ledger).latest().values()
+            refused = [entry for entry in entries if entry.get("state") == "refused"]
+            found += [_from(entry) for entry in refused if "method" in entry]
     return found
 
 
 def _from(entry: Mapping[str, Any]) -> Refusal:
-    return Refusal(
-        method=str(entry["method"]),
-        fold=str(entry.get("fold", "")),
-        why=str(entry.get("error", "")),
-        model=str(entry.get("model", "")),
-        dataset=str(entry.get("dataset", "")),
-        protocol=str(entry.get("protocol", "")),
-        windows=entry.get("windows") or {},
-    )
+    texts = {name: str(entry.get(name, "")) for name in _TEXTS}
+    why = str(entry.get("error", ""))
+    windows = entry.get("windows") or {}
+    return Refusal(**texts, why=why, windows=windows)
 
 
 def with_refusals(board: Board, refusals: Sequence[Refusal]) -> Board:
@@ -88,30 +85,36 @@ def with_refusals(board: Board, refusals: Sequence[Refusal]) -> Board:
     """
     runs = [run for line in board.lines for run in line.runs]
     several_models = len({run.model for run in runs}) > 1
-    walked = {(run.model, run.method, run.fold.name) for run in runs}
-    by_line: dict[tuple[str, str], dict[str, str]] = {}
-    for refusal in refusals:
-        line = (refusal.model, refusal.method)
-        if _is_of(refusal, board, runs) and (*line, refusal.fold) not in walked:
-            by_line.setdefault(line, {})[refusal.fold] = refusal.why
     refused: list[Refused] = []
-    notes: list[str] = []
-    for (model, method), reasons in by_line.items():
+    notes = list(board.notes)
+    for (model, method), reasons in _by_line(board, runs, refusals).items():
         name = f"{method} · {model}" if several_models else method
-        row = Refused(name, len(reasons), board.n_folds, next(iter(reasons.values())))
-        if any(run.model == model and run.method == method for run in runs):
+        first_reason = next(iter(reasons.values()))
+        row = Refused(name, len(reasons), board.n_folds, first_reason)
+        has_runs = any(run.model == model and run.method == method for run in runs)
+        if has_runs:
             notes.append(f"{name}: {row.words()}")
         else:
             refused.append(row)
-    return replace(board, refused=tuple(refused), notes=(*board.notes, *notes))
+    return replace(board, refused=tuple(refused), notes=tuple(notes))
 
 
-def _is_of(refusal: Refusal, board: Board, runs: Sequence[Run]) -> bool:
-    """Whether a refusal belongs on this board."""
-    if (refusal.dataset, refusal.protocol) != (board.dataset, board.protocol):
-        return False
+def _by_line(
+    board: Board, runs: Sequence[Run], refusals: Sequence[Refusal]
+) -> dict[tuple[str, str], dict[str, str]]:
+    """Model and method → fold → reason, of the refusals on this board that no run has mended."""
+    walked = {(run.model, run.method, run.fold.name) for run in runs}
     windows = {_text(run.windows) for run in runs}
-    return _text(refusal.windows) in windows
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for refusal in refusals:
+        of_this_data = refusal.dataset == board.dataset and refusal.protocol == board.protocol
+        if not of_this_data or _text(refusal.windows) not in windows:
+            continue
+        if (refusal.model, refusal.method, refusal.fold) in walked:
+            continue
+        line = found.setdefault((refusal.model, refusal.method), {})
+        line[refusal.fold] = refusal.why
+    return found
 
 
 def _text(windows: Mapping[str, Any]) -> str:
