@@ -100,6 +100,13 @@ def test_an_option_that_never_was_is_refused_as_ever() -> None:
     assert "No such option" in said
 
 
+@pytest.mark.parametrize("given", ["", ",", " , "])
+def test_no_name_at_all_is_a_command_misspelt(given: str) -> None:
+    code, _, said = run("score", "personalise", "--drawn", "bah", "--out", "x", "--methods", given)
+    assert code == 2
+    assert "expected one name or several" in said
+
+
 # --- what reaches the pipeline
 
 
@@ -194,6 +201,8 @@ def test_a_fusion_without_data_or_protocol_is_a_command_misspelt(
         (("--set", "synthetic.visits=9"), "visits: expected 1 to 5, got 9"),
         (("--set", "compare.orders=backwards"), "expected one of shuffled, class_blocked"),
         (("--set", "compare.seeds=0"), "seeds: expected at least 1"),
+        (("--set", "compare.orders="), "orders: expected at least one"),
+        (("--set", "compare.methods="), "methods: expected at least one"),
         (("--config", "no-such.toml"), "no-such.toml: expected a TOML file"),
         (("--set", "data.window_s=-1"), "window_s: expected at least 0"),
         ((), "give either --data FOLDER"),

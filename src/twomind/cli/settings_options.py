@@ -53,7 +53,10 @@ def names(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str
     if value is None:
         return None
     parts = [part.strip() for part in value.split(",")]
-    return tuple(part for part in parts if part)
+    found = tuple(part for part in parts if part)
+    if not found:
+        raise click.BadParameter("expected one name or several, with commas")
+    return found
 
 
 class CommandWithOldOptions(click.Command):

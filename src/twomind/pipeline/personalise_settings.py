@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from twomind.core.errors import BadInput
 from twomind.core.settings import check_range
 from twomind.training.clip_au_folds import Options as ClipAuSettings
 from twomind.training.described import DescribedSettings
@@ -54,6 +55,10 @@ class CompareSettings:
 
     def __post_init__(self) -> None:
         check_range("seeds", self.seeds, 1)
+        if not self.methods:
+            raise BadInput("methods: expected at least one; source-only is no adaptation alone")
+        if not self.orders:
+            raise BadInput("orders: expected at least one")
 
 
 @dataclass(frozen=True)
