@@ -21,9 +21,9 @@ from typing import Any
 
 from benchmarks.clip_au_video import METHODS
 from twomind.adaptation import load_method
-from twomind.cli.personalise_verb import Order
 from twomind.encoders.opening import open_encoder
 from twomind.evaluation.compare import compare
+from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
 from twomind.models import load
 from twomind.types import AMBIVALENCE, Example, Features, Fold, Recording

@@ -30,12 +30,13 @@ import numpy as np
 import torch
 
 from twomind import adaptation as personalise
-from twomind.cli.personalise_verb import WINDOW_S, Order
 from twomind.core.store import write_text
 from twomind.evaluation import machine, people
 from twomind.evaluation.compare import compare
+from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
 from twomind.evaluation.windows import Labels, opaque
+from twomind.pipeline.personalise import WINDOW_S
 from twomind.types import Example, Fold, Given
 from twomind_synth.models.dsfda_study import SourceRecipe, StudyCrops, fit_dsfda, own_prototypes
 from twomind_synth.studies.dataset import DrawnSet

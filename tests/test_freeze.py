@@ -56,6 +56,15 @@ def test_a_file_on_one_side_is_seen(sides, capsys) -> None:
     assert "more.txt is only on the new side" in capsys.readouterr().out
 
 
+def test_files_that_only_the_new_side_may_write_are_passed_over(sides, capsys) -> None:
+    (sides[1] / "files" / "out").mkdir()
+    (sides[1] / "files" / "out" / "settings.toml").write_text("")
+    assert freeze.compare("x", *sides) == 0
+    (sides[0] / "files" / "settings.toml").write_text("")
+    assert freeze.compare("x", *sides) == 1, "one that the old side wrote is compared"
+    assert "settings.toml is only on the old side" in capsys.readouterr().out
+
+
 def test_only_named_fields_of_named_files_are_left_out() -> None:
     entry = {
         "git": {"commit": "1"},

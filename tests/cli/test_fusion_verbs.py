@@ -51,7 +51,7 @@ def test_train_fusion_and_predict_from_the_command_line(
     """
     pytest.importorskip("cv2")
     from twomind import datasets
-    from twomind.cli import fusion_verbs
+    from twomind.pipeline import fusion as fusion_pipeline
     from twomind_synth.people import draw_people
 
     data = world.FakeSet("words", 9, 3)
@@ -60,7 +60,7 @@ def test_train_fusion_and_predict_from_the_command_line(
     # shown.
     with monkeypatch.context() as patch:
         patch.setattr(datasets, "open_dataset", lambda root, name=None: data, raising=False)
-        patch.setattr(fusion_verbs, "described", lambda recording, **_: data.describe(recording))
+        patch.setattr(fusion_pipeline, "described", lambda recording, **_: data.describe(recording))
         code, text, said = _invoke(
             "train",
             "fusion",

@@ -19,7 +19,6 @@ pytest.importorskip("torch")
 pytest.importorskip("mediapipe")
 
 from twomind.cli.main import main
-from twomind.cli.personalise_methods import chosen_methods, parsed, within_guard
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.datasets import biovid, open_dataset
@@ -27,6 +26,7 @@ from twomind.encoders import frame_rows
 from twomind.encoders.opening import open_encoder
 from twomind.evaluation.windows import Labels, Windows
 from twomind.models.clip_au.clips import ClipSettings
+from twomind.pipeline.personalise_methods import ALL, chosen_methods, parsed, within_guard
 from twomind.training import clip_au as clip_au_train
 from twomind.training import clip_au_folds
 from twomind.types import Access, Features, Fold, Task, Track
@@ -39,14 +39,12 @@ EVERYTHING = Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | A
 TINY = (
     "--people",
     4,
-    "--knob",
-    "clips_per_class=2",
-    "--knob",
-    "clip_s=2.0",
-    "--clip-hop-s",
-    0.8,
-    "--epochs",
-    2,
+    "--set",
+    "synthetic.knobs=clips_per_class=2,clip_s=2.0",
+    "--set",
+    "clip-au.hop_s=0.8",
+    "--set",
+    "clip-au.epochs=2",
 )
 METHODS = "tta-cap,clip-autt:mode=episodic:steps=2"
 
@@ -121,7 +119,16 @@ def crops_only(root: Path, real: bool) -> Path:
 
 def test_face_crops_of_a_data_set_are_enough(tmp_path: Path) -> None:
     root = crops_only(tmp_path / "biovid", real=False)
-    asked = ("--data", root, "--epochs", 1, "--protocol", "targets-1", "--methods", "t3a")
+    asked = (
+        "--data",
+        root,
+        "--set",
+        "clip-au.epochs=1",
+        "--protocol",
+        "targets-1",
+        "--methods",
+        "t3a",
+    )
     code, _, talk = scored(tmp_path / "out", *asked)
     assert code == 0, talk
     assert "CLIP-AU (face-text)" in talk
@@ -132,14 +139,14 @@ def test_an_encoder_of_drawn_people_refuses_real_ones_unless_told_otherwise(tmp_
     asked = (
         "--data",
         root,
-        "--epochs",
-        1,
+        "--set",
+        "clip-au.epochs=1",
         "--protocol",
         "targets-1",
         "--methods",
         "t3a",
-        "--encoder",
-        "face-text",
+        "--set",
+        "clip-au.encoder=face-text",
     )
     code, _, talk = scored(tmp_path / "out", *asked)
     assert code == 3
@@ -157,7 +164,16 @@ def test_a_clip_looks_at_real_people(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     encoder = make_tiny_clip(tmp_path / "clip")
     root = crops_only(tmp_path / "biovid", real=True)
-    asked = ("--data", root, "--epochs", 1, "--protocol", "targets-1", "--encoder", encoder)
+    asked = (
+        "--data",
+        root,
+        "--set",
+        "clip-au.epochs=1",
+        "--protocol",
+        "targets-1",
+        "--set",
+        f"clip-au.encoder={encoder}",
+    )
     code, said, talk = scored(tmp_path / "out", *asked, "--methods", "clip-autt", "--json")
     assert code == 0, talk
     assert json.loads(said)["models"][0]["encoder"] == str(encoder)
@@ -169,11 +185,20 @@ def test_a_clip_looks_at_real_people(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ("given", "said"),
     [
         (
-            ("--model", "described", "--encoder", "face-text"),
-            "--encoder: goes with --model clip-au",
+            ("--model", "described", "--set", "clip-au.encoder=face-text"),
+            "clip-au.encoder: goes with --model clip-au",
         ),
-        (("--model", "clip-au", "--face", "face_relative"), "--face: goes with --model described"),
-        (("--model", "clip-au", "--encoder", "./no-such-folder"), "no-such-folder"),
+        (
+            ("--model", "described", "--allow-drawn-model"),
+            "clip-au.allow_drawn: goes with --model clip-au",
+        ),
+        (
+            ("--model", "clip-au", "--set", "described.face=face_relative"),
+            "described.face: goes with --model described",
+        ),
+        (("--model", "clip-au", "--set", "clip-au.encoder=./no-such-folder"), "no-such-folder"),
+        (("--set", "clip-au.hop_s=0"), "hop_s: expected more than 0"),
+        (("--set", "described.face=mask"), "face 'mask': expected face or face_relative"),
         (
             ("--model", "clip-au", "--methods", "clip-autt:mode=hopeful"),
             "expected one of corrected, subject",
@@ -200,7 +225,7 @@ def test_what_cannot_be_is_said_before_anything_is_drawn(
         "personalise",
         "--drawn",
         "biovid",
-        *TINY[:6],
+        *TINY[:4],
         "--protocol",
         "targets-1",
         "--offline",
@@ -215,7 +240,7 @@ def test_what_cannot_be_is_said_before_anything_is_drawn(
 
 
 def test_all_methods_of_clip_au_hold_every_mode_of_clip_autt_and_say_what_is_left_out() -> None:
-    kept, left = chosen_methods("all", EVERYTHING, "clip-au")
+    kept, left = chosen_methods(ALL, EVERYTHING, "clip-au")
     modes = {spec: method.mode for spec, method in kept.items() if spec.startswith("clip-autt")}
     assert modes == {
         "clip-autt": "corrected",
@@ -233,13 +258,15 @@ def test_all_methods_of_clip_au_hold_every_mode_of_clip_autt_and_say_what_is_lef
     assert left.keys() == {"dsfda", "sar", "tent"}
     assert (
         "clip-autt:mode=released"
-        not in chosen_methods("all", EVERYTHING & ~Access.TARGET, "clip-au")[0]
+        not in chosen_methods(ALL, EVERYTHING & ~Access.TARGET, "clip-au")[0]
     )
-    assert "clip-autt" in chosen_methods("all", EVERYTHING)[1], "the described model has no prompts"
+    assert "clip-autt" in chosen_methods(ALL, EVERYTHING)[1], "the described model has no prompts"
 
 
 def test_a_guard_stands_around_the_method_as_it_was_set() -> None:
-    methods, _ = chosen_methods("clip-autt:mode=episodic:steps=3,guarded", EVERYTHING, "clip-au")
+    methods, _ = chosen_methods(
+        ("clip-autt:mode=episodic:steps=3", "guarded"), EVERYTHING, "clip-au"
+    )
     found = within_guard(methods)
     assert list(found) == [
         "clip-autt:mode=episodic:steps=3",

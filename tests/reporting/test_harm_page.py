@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import scoring_world as w
-from twomind.cli.personalise_verb import Order
 from twomind.evaluation.compare import compare
+from twomind.evaluation.orders import Order
 from twomind.evaluation.run import Windows
 from twomind.evaluation.runs import load_run
 from twomind.reporting.harm_page import harm_of, write_harm

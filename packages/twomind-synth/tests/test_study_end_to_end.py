@@ -71,8 +71,8 @@ def test_films_to_leaderboard(layout: str, tmp_path: Path) -> None:
     command += [
         "--methods",
         "source-only,t3a,tent",
-        "--window-s",
-        "0",
+        "--set",
+        "data.window_s=0",
         "--store",
         tmp_path / "store",
     ]
@@ -171,10 +171,10 @@ def test_another_day_is_scored_by_its_own_protocol(tmp_path: Path) -> None:
     asked = (
         "--people",
         4,
-        "--visits",
-        2,
-        "--knob",
-        "clips_per_class=6",
+        "--set",
+        "synthetic.visits=2",
+        "--set",
+        "synthetic.knobs=clips_per_class=6",
         "--protocol",
         "environment-shift",
     )
@@ -198,17 +198,17 @@ def test_a_control_without_a_drawn_study_is_refused(tmp_path: Path) -> None:
 
 
 def test_all_methods_include_the_translator_and_leave_out_those_with_a_model_of_their_own() -> None:
-    from twomind.cli.personalise_verb import chosen_methods
+    from twomind.pipeline.personalise_methods import ALL, chosen_methods
 
     kept, left = chosen_methods(
-        "all", Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW
+        ALL, Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW
     )
     assert "sfda-pft" in kept
     assert {"dsfda", "clip-autt"} <= left.keys()
 
 
 def test_a_translator_is_trained_on_the_source_where_it_is_asked_for(tmp_path: Path) -> None:
-    asked = ("--people", 4, "--knob", "clips_per_class=4", "--protocol", "targets-1")
+    asked = ("--people", 4, "--set", "synthetic.knobs=clips_per_class=4", "--protocol", "targets-1")
     personalised(tmp_path, *asked, methods="sfda-pft,neutral-threshold")
     seen = {}
     for path in (tmp_path / "runs").rglob("run.json"):
@@ -242,7 +242,7 @@ def test_a_data_set_is_listed_once_for_all_of_its_recordings(
     half an hour.
     """
     from twomind import datasets
-    from twomind.cli import personalise_verb
+    from twomind.training.described import Described
 
     plan = plan_study(tmp_path / "study", "biovid", 2, 0, SHORT, fps=5, size=(160, 128))
     draw_study(plan, workers=1)
@@ -254,7 +254,7 @@ def test_a_data_set_is_listed_once_for_all_of_its_recordings(
         return found
 
     monkeypatch.setattr(datasets, "open_dataset", counted)
-    read = personalise_verb._Described(plan.out, "biovid", tmp_path / "store")
+    read = Described(plan.out, "biovid", tmp_path / "store")
     ids = [one.id for one in found.recordings()][:3]
     assert [read(recording).recording for recording in ids] == ids
     assert len(listed) == 1

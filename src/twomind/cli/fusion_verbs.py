@@ -3,72 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from twomind.cli.verb import PATH, print_json, say, verb
+from twomind.cli.settings_options import CommandWithOldOptions, given_by, names, settings_options
+from twomind.cli.verb import PATH, print_json, say, store_option, verb
 from twomind.core.errors import BadInput
-from twomind.types import Features, Recording, Task
 
-_MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
+#: Parameter → the setting that it gives.
+_GIVES = {
+    "data": "data.folder",
+    "protocol": "data.protocol",
+    "fold": "data.fold",
+    "task": "data.task",
+    "model": "model.kind",
+    "modalities": "model.modalities",
+    "seeds": "training.seeds",
+    "seed": "training.seed",
+    "epochs": "training.epochs",
+    "device": "training.device",
+    "bootstrap": "training.bootstrap",
+}
+#: Option of version 0.1 → how it is written now.
+_OLD = {
+    "--name": "--set data.name=NAME",
+    "--released": "--set model.released=true",
+    "--published": "--set model.published=true",
+    "--raw-face": "--set model.raw_face=true",
+    "--no-question": "--set model.question=false",
+    "--audio-encoder": "--set encoders.audio=MODEL",
+    "--text-encoder": "--set encoders.text=MODEL",
+    "--video-encoder": "--set encoders.video=MODEL",
+    "--imbalance": "--set fit.imbalance=weights|focal|none",
+}
 
 
-@click.command("fusion")
-@click.option("--data", type=PATH, required=True, help="A data set's folder, in its own layout.")
-@click.option("--name", help="Which layout it is [default: found out].")
-@click.option(
-    "--protocol", required=True, help="How people are divided, for example official or people-5."
+_DATA = click.option("--data", type=PATH, help="A data set's folder, in its own layout.")
+_PROTOCOL = click.option(
+    "--protocol", help="How people are divided, for example official or people-5."
 )
-@click.option("--fold", help="One fold of the protocol [default: all].")
-@click.option("--task", "task_name", help="Which of the data set's questions [default: its first].")
-@click.option("--model", type=click.Choice(_MODELS), default="conflict", show_default=True)
-@click.option(
-    "--released",
-    is_flag=True,
-    help="mt, jmt: with the defects of the published code (cannot stream).",
+_FOLD = click.option("--fold", help="One fold of the protocol [default: all].")
+_TASK = click.option("--task", help="Which of the data set's questions [default: its first].")
+_MODEL = click.option(
+    "--model",
+    type=click.Choice(["conflict", "plain", "lfan", "can", "mt", "jmt"]),
+    help="[default: conflict]",
 )
-@click.option(
-    "--published", is_flag=True, help="Layer sizes of the BAH baselines instead of small ones."
+_MODALITIES = click.option(
+    "--modalities", callback=names, help="Comma-separated.  [default: face,voice,words]"
 )
-@click.option(
-    "--modalities", default="face,voice,words", show_default=True, help="Comma-separated."
+_SEEDS = click.option(
+    "--seeds", type=click.IntRange(1), help="How many, from --seed on.  [default: 1]"
 )
-@click.option("--audio-encoder", help="Add a frozen HuBERT/wav2vec2: hub id or folder.")
-@click.option("--text-encoder", help="Add a frozen BERT-family model: hub id or folder.")
-@click.option("--video-encoder", help="Add a frozen VideoMAE-family model: hub id or folder.")
-@click.option(
-    "--raw-face", is_flag=True, help="Face values as measured, not against the person's neutral."
+_SEED = click.option("--seed", type=int, help="[default: 0]")
+_EPOCHS = click.option(
+    "--epochs", type=click.IntRange(1), help="At most [default: see docs/fusion.md]."
 )
-@click.option("--no-question", is_flag=True, help="Never show the model which question was asked.")
-@click.option(
-    "--seeds",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="How many, from --seed on.",
+_DEVICE = click.option("--device", help="cpu, cuda, cuda:1 or auto.  [default: cpu]")
+_BOOTSTRAP = click.option(
+    "--bootstrap", type=click.IntRange(100), help="Resamples.  [default: 1000]"
 )
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), help="At most [default: see docs/fusion.md].")
-@click.option(
-    "--imbalance",
-    type=click.Choice(["weights", "focal", "none"]),
-    default="weights",
-    show_default=True,
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or auto.")
-@click.option(
+_WORKERS = click.option(
     "--workers", type=int, default=1, show_default=True, help="Processes [0: one per core]."
 )
-@click.option(
-    "--bootstrap", type=click.IntRange(100), default=1000, show_default=True, help="Resamples."
+_OUT = click.option(
+    "--out", type=PATH, required=True, help="Folder for the models, study.json and settings.toml."
 )
-@click.option(
-    "--store", type=PATH, help="Folder for computed features [default: the user's cache]."
-)
-@click.option("--out", type=PATH, required=True, help="Folder for the models and study.json.")
+
+
+@click.command("fusion", cls=CommandWithOldOptions, old_options=_OLD)
+@_DATA
+@_PROTOCOL
+@_FOLD
+@_TASK
+@_MODEL
+@_MODALITIES
+@_SEEDS
+@_SEED
+@_EPOCHS
+@_DEVICE
+@_BOOTSTRAP
+@settings_options
+@_WORKERS
+@store_option
+@_OUT
 @verb
 def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
     """Train a fusion of face, voice and words; people are kept apart between training, stopping and
@@ -77,33 +97,32 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
     Interrupt it at any time and run it again: it goes on to the same weights.
     """
     from twomind.cli.words_verbs import _bar
-    from twomind.evaluation.fusion_folds import train_study
+    from twomind.core.settings import read
+    from twomind.pipeline.fusion import SCHEMA, FusionSettings, Place, train_fusion
 
-    dataset, folds, task = _opened(options)
-    plan, encoders = _plan(options, task, dataset, offline)
-    describe = partial(
-        described,
-        using=tuple(m for m in ("face", "voice", "words") if m in plan.recipe.modalities)
-        or ("words",),
-        store=options["store"],
-        offline=offline,
-        encoders=encoders,
-    )
+    given = given_by(options, _GIVES)
+    sections = read(SCHEMA, options["config"], options["sets"], given)
+    settings = FusionSettings(**sections)
+    _check_given(settings.data.folder, settings.data.protocol)
+    place = Place(options["out"], options["store"], options["workers"], offline)
     with _bar() as progress:
-        found = train_study(
-            dataset,
-            folds,
-            plan,
-            options["seeds"],
-            options["out"],
-            describe,
-            workers=options["workers"],
-            progress=progress,
-        )
+        found = train_fusion(settings, place, progress)
     if as_json:
         print_json(found)
     else:
         _print(found)
+    _say_outcome(found)
+    return 7 if found["failures"] else 0
+
+
+def _check_given(folder: Path | None, protocol: str | None) -> None:
+    """Without these two there is nothing to train: the command was misspelt."""
+    for option, value in (("--data", folder), ("--protocol", protocol)):
+        if value is None:
+            raise click.UsageError(f"Missing option '{option}'.")
+
+
+def _say_outcome(found: Mapping[str, Any]) -> None:
     for one in found["skipped"]:
         say(f"not used: {one['recording']}: {one['reason']}")
     for one in found["failures"]:
@@ -116,89 +135,6 @@ def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
         )
     for folder in found["models"].values():
         say(f"model: {folder}; use it with: twomind predict --model {folder} answer.mp4")
-    return 7 if found["failures"] else 0
-
-
-def _opened(options: Mapping[str, Any]) -> tuple[Any, list[Any], Task]:
-    from twomind.datasets import open_dataset
-
-    dataset = open_dataset(options["data"], options["name"])
-    folds = list(dataset.folds(options["protocol"]))
-    if options["fold"]:
-        chosen = [f for f in folds if f.name == options["fold"]]
-        if not chosen:
-            raise BadInput(
-                f"no fold {options['fold']!r}; there is: {', '.join(f.name for f in folds)}"
-            )
-        folds = chosen
-    tasks = {t.name: t for t in dataset.tasks}
-    name = options["task_name"] or next(iter(tasks))
-    if name not in tasks:
-        raise BadInput(f"no task {name!r} in this data set; there is: {', '.join(tasks)}")
-    return dataset, folds, tasks[name]
-
-
-def _plan(
-    options: Mapping[str, Any], task: Task, dataset: Any, offline: bool
-) -> tuple[Any, tuple[Any, ...]]:
-    from dataclasses import replace
-
-    from twomind.encoders.pretrained import Encoder
-    from twomind.evaluation.fusion_folds import Plan
-    from twomind.models.fusion.input import default_recipe
-    from twomind.models.fusion.net import FusionConfig, published
-    from twomind.training.fusion import FitSettings, settings_for
-
-    encoders = tuple(
-        Encoder(kind, str(model), offline)
-        for kind in ("audio", "text", "video")
-        if (model := options[f"{kind}_encoder"])
-    )
-    widths = {e.track: e.width for e in encoders}
-    modalities = [m.strip() for m in options["modalities"].split(",") if m.strip()]
-    questions = () if options["no_question"] else default_recipe(("words",)).questions
-    recipe = default_recipe(
-        (*modalities, *widths), not options["raw_face"], questions=questions, embeddings=widths
-    )
-    config = (
-        published(options["model"], recipe.modalities, options["released"])
-        if options["published"]
-        else FusionConfig(options["model"], options["released"])
-    )
-    train = settings_for(config, seed=options["seed"], device=options["device"])
-    if options["epochs"]:
-        train = replace(train, epochs=options["epochs"])
-    plan = Plan(
-        task,
-        recipe,
-        config,
-        train,
-        FitSettings(imbalance=options["imbalance"]),
-        data_name=str(getattr(dataset, "name", options["data"])),
-        protocol=options["protocol"],
-        n_bootstrap=options["bootstrap"],
-        extra=(("encoders", [e.card() for e in encoders]),) if encoders else (),
-    )
-    return plan, encoders
-
-
-def described(
-    recording: Recording,
-    using: tuple[str, ...],
-    store: Path | None,
-    offline: bool,
-    encoders: tuple[Any, ...] = (),
-) -> Features:
-    """Features of one recording, from the store where it was described before; embeddings added as
-    tracks.
-    """
-    from twomind.core.store import Store, default_root
-    from twomind.encoders.pretrained import with_embeddings
-    from twomind.features.describe import Settings, describe
-
-    place = Store(store or default_root())
-    found = describe(recording, using, store=place, settings=Settings(offline=offline))
-    return with_embeddings(found.features, found.recording, encoders, place)
 
 
 def _print(found: Mapping[str, Any]) -> None:
@@ -220,103 +156,117 @@ def _print(found: Mapping[str, Any]) -> None:
         *columns, title="on people never seen", title_justify="left", box=None, pad_edge=False
     )
     for run in found["runs"]:
-        held, row, frames = (
-            run["held_out"] or {},
-            run["held_out_question_row"] or {},
-            run["frames"] or {},
-        )
-        table.add_row(
-            run["fold"],
-            str(run["seed"]),
-            f"{run['validation_score']:.3f}",
-            _figure(held, "auc"),
-            _figure(held, "macro_f1"),
-            _figure(held, "within_question_auc"),
-            _figure(row, "auc"),
-            (
-                f"{frames['model']['value']:.3f} against {frames['position']['value']:.3f} by "
-                "position"
-                if frames
-                else "—"
-            )
-            + ("" if run["locates"] else "; shows no segments"),
-            f"{run['seconds']:.0f}",
-        )
+        table.add_row(*_row(run))
     Console(width=200).print(table, highlight=False)
 
 
+def _row(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns of one fold and seed."""
+    held = run["held_out"] or {}
+    question = run["held_out_question_row"] or {}
+    return (
+        run["fold"],
+        str(run["seed"]),
+        f"{run['validation_score']:.3f}",
+        _figure(held, "auc"),
+        _figure(held, "macro_f1"),
+        _figure(held, "within_question_auc"),
+        _figure(question, "auc"),
+        _when(run),
+        f"{run['seconds']:.0f}",
+    )
+
+
+def _when(run: Mapping[str, Any]) -> str:
+    """How well the model says when, against the position in the answer."""
+    frames = run["frames"]
+    if frames:
+        model, position = frames["model"]["value"], frames["position"]["value"]
+        words = f"{model:.3f} against {position:.3f} by position"
+    else:
+        words = "—"
+    return words if run["locates"] else f"{words}; shows no segments"
+
+
 def _figure(row: Mapping[str, Any], metric: str) -> str:
-    value, interval = row.get(metric), (row.get("ci") or {}).get(metric)
+    value = row.get(metric)
     if value is None:
         return "not measured"
-    ends = f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval and None not in interval else ""
-    return f"{value:.3f}{ends}"
+    intervals = row.get("ci") or {}
+    interval = intervals.get(metric)
+    if not interval or None in interval:
+        return f"{value:.3f}"
+    low, high = interval
+    return f"{value:.3f} [{low:.2f}, {high:.2f}]"
 
 
-@click.command("submit")
-@click.argument("results", type=PATH)
-@click.option("--out", type=PATH, required=True, help="The file to write.")
-@click.option(
+_SUBMIT_RESULTS = click.argument("results", type=PATH)
+_SUBMIT_OUT = click.option("--out", type=PATH, required=True, help="The file to write.")
+_SUBMIT_VIDEOS = click.option(
     "--videos",
     type=PATH,
     help="A list of video ids, one a line: every one must be there, in this order.",
 )
-@click.option("--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True)
-@click.option(
+_SUBMIT_THRESHOLD = click.option(
+    "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True
+)
+_SUBMIT_FILL = click.option(
     "--fill",
     type=click.FloatRange(0, 1),
     help="Probability for videos without a score [default: refuse].",
 )
-@click.option(
+_SUBMIT_ID = click.option(
     "--id",
     "name_by",
     type=click.Choice(["recording", "file"]),
     default="recording",
     show_default=True,
 )
-@click.option("--no-header", is_flag=True, help="Only the lines.")
+_SUBMIT_NO_HEADER = click.option("--no-header", is_flag=True, help="Only the lines.")
+
+
+@click.command("submit")
+@_SUBMIT_RESULTS
+@_SUBMIT_OUT
+@_SUBMIT_VIDEOS
+@_SUBMIT_THRESHOLD
+@_SUBMIT_FILL
+@_SUBMIT_ID
+@_SUBMIT_NO_HEADER
 @verb
-def submit_verb(
-    results: Path,
-    out: Path,
-    videos: Path | None,
-    threshold: float,
-    fill: float | None,
-    name_by: str,
-    no_header: bool,
-    as_json: bool,
-    offline: bool,
-) -> int:
+def submit_verb(as_json: bool, offline: bool, **options: Any) -> int:
     """Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind
     predict`.
     """
     from twomind.evaluation.submit import submit
 
-    expected = None
-    if videos is not None:
-        try:
-            expected = [
-                line.strip()
-                for line in videos.read_text(encoding="utf-8").splitlines()
-                if line.strip()
-            ]
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(
-                f"{videos}: expected a text file with one video id a line ({error})"
-            ) from error
+    out, videos = options["out"], options["videos"]
     found = submit(
-        results,
+        options["results"],
         out,
-        threshold=threshold,
-        fill=fill,
-        expected=expected,
-        name_by=name_by,
-        header=not no_header,
+        threshold=options["threshold"],
+        fill=options["fill"],
+        expected=None if videos is None else _video_ids(videos),
+        name_by=options["name_by"],
+        header=not options["no_header"],
     )
     if as_json:
         print_json(found)
-    if found["filled"]:
-        names = ", ".join(found["filled"][:5])
-        say(f"{len(found['filled'])} line(s) carry the filled probability, not a score: {names}")
+    filled = found["filled"]
+    if filled:
+        first = ", ".join(filled[:5])
+        say(f"{len(filled)} line(s) carry the filled probability, not a score: {first}")
     say(f"{found['n']} lines, {found['n_present']} of them present: {out}")
     return 0
+
+
+def _video_ids(path: Path) -> list[str]:
+    """One id a line; empty lines do not count."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path}: expected a text file with one video id a line ({error})"
+        ) from error
+    lines = [line.strip() for line in text.splitlines()]
+    return [line for line in lines if line]

@@ -167,6 +167,24 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """A method that was asked for and has no run, or not on every fold."""
+
+    name: str
+    n_folds: int
+    of_folds: int
+    why: str
+
+    def words(self) -> str:
+        """How often it refused, and why the first time."""
+        if self.n_folds == self.of_folds:
+            where = "every fold"
+        else:
+            where = f"{self.n_folds} of {self.of_folds} folds"
+        return f"refused {where}: {self.why}"
+
+
+@dataclass(frozen=True)
 class Board:
     """All lines about one data set under one protocol."""
 
@@ -185,6 +203,7 @@ class Board:
     rates: tuple[float, ...]
     same_people: bool
     notes: tuple[str, ...]
+    refused: tuple[Refused, ...] = ()
 
     def line(self, name: str) -> Line:
         return next(one for one in self.lines if one.name == name)

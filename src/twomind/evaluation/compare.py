@@ -15,6 +15,7 @@ from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
 from twomind.core.store import Ledger
+from twomind.evaluation.refusals import place_of
 from twomind.evaluation.run import Summary, run
 from twomind.evaluation.windows import Dataset, Reader, Reading, Windows
 from twomind.types import Access, Adapter, Example, Fold, Progress, Run, Task
@@ -177,7 +178,8 @@ def compare(
         if outcome.ok and outcome.result is not None:
             found[name], refused = outcome.result
             for method, why in refused.items():
-                ledger.append(f"{name} / {method}", state="refused", error=why)
+                where = place_of(found[name][0], method)
+                ledger.append(f"{name} / {method}", state="refused", error=why, **where)
                 if progress:
                     progress(f"{method} refused {name}: {why}", n, len(folds))
         else:

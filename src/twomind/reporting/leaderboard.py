@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from twomind import __version__
 from twomind.core.store import write_text
 from twomind.evaluation import breakdown, classes, people
 from twomind.evaluation.board import Board, against_each_other, boards
-from twomind.evaluation.runs import find_runs, load_run
+from twomind.evaluation.merging import load_merged
+from twomind.evaluation.refusals import Refusal, find_refusals, with_refusals
 from twomind.reporting.leaderboard_figures import (
     calibration_blocks,
     line_colours,
@@ -122,17 +124,20 @@ def write_report(
     seed: int = 0,
     level: str | None = None,
     progress: Progress | None = None,
+    refusals: Sequence[Refusal] = (),
 ) -> dict[str, Any]:
     """Write ``leaderboard.html``, ``.md``, ``.json`` and figures into ``out``; return what is in
     the JSON, and paths.
 
     ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is
-    judged: recording, window or frame (default: the task's own).
+    judged: recording, window or frame (default: the task's own). ``refusals`` become rows with
+    their reason.
 
     Raises:
         BadInput: the runs cannot stand on one page (:func:`twomind.evaluation.board.boards`).
     """
-    found = boards(runs, metric, n_bootstrap, seed, progress, level)
+    made = boards(runs, metric, n_bootstrap, seed, progress, level)
+    found = [with_refusals(board, refusals) for board in made]
     drawn = any(b.drawn for b in found)
     blocks: list[Block] = [Text(title, "h1")]
     task = runs[0].task
@@ -167,6 +172,13 @@ def write_report(
 
 
 def _plain_board(board: Board) -> dict[str, Any]:
+    plain = _plain_lines(board)
+    if board.refused:
+        plain["refused"] = [asdict(one) for one in board.refused]
+    return plain
+
+
+def _plain_lines(board: Board) -> dict[str, Any]:
     return {
         "dataset": board.dataset,
         "protocol": board.protocol,
@@ -237,8 +249,16 @@ def json_values(value: Any) -> Any:
 
 
 def report(paths: Sequence[Path], out: Path, **options: Any) -> dict[str, Any]:
-    """:func:`write_report` for runs on disk: folders of runs, or folders with runs below them."""
-    return write_report([load_run(p) for p in find_runs(paths)], out, **options)
+    """:func:`write_report` for runs on disk: folders of runs, or folders with runs below them.
+
+    A run that lies in two folders counts once; methods that refused, by the ledgers in these
+    folders, are rows.
+
+    Raises:
+        BadInput: as there; a path holds no run; two folders hold different runs of one thing.
+    """
+    runs = load_merged(paths)
+    return write_report(runs, out, refusals=find_refusals(paths), **options)
 
 
 __all__ = ["DRAWN", "json_values", "report", "write_report"]

@@ -153,6 +153,7 @@ def findings(board: Board) -> list[str]:
         found.append(
             "No shortcut row could be made; without one, no figure here can be called skill."
         )
+    found += [f"{one.name}: {one.words().rstrip('.')}." for one in board.refused]
     flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
     if flagged:
         found.append(
@@ -249,6 +250,10 @@ def main_table(board: Board) -> Table:
                     f"{x.peak_mb:.0f} MB" if math.isfinite(x.peak_mb) else "—",
                 )
             )
+    if board.refused:
+        rows.append(("Asked for, and refused",))
+        for one in board.refused:
+            rows.append((f"{one.name}\n!{one.words()}", *("—" for _ in head[1:])))
     there = [k for k in range(len(head)) if k < 9 or any(len(r) > 1 and r[k] != "—" for r in rows)]
     return Table(
         tuple(head[k] for k in there),

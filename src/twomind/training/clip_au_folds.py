@@ -18,6 +18,7 @@ import numpy as np
 
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
+from twomind.core.settings import check_range
 from twomind.types import Example, Features, Fold, Recording, Task
 
 if TYPE_CHECKING:
@@ -232,10 +233,15 @@ def _card(models: FoldModels, fold: Fold) -> dict[str, Any]:
 class Options:
     """How CLIP-AU is made for the folds; None: the default."""
 
-    encoder: str | None = None
-    epochs: int | None = None
-    hop_s: float | None = None
-    allow_drawn: bool = False
+    encoder: str | None = None  # face-text where everybody is drawn, else vit-b-32
+    epochs: int | None = None  # 30; the best on validation people is kept
+    hop_s: float | None = None  # s between the 20 frames of a clip: 0.08; drawn: over a window
+    allow_drawn: bool = False  # let an encoder that knows drawn people only look at real ones
+
+    def __post_init__(self) -> None:
+        check_range("epochs", self.epochs, 1)
+        if self.hop_s is not None and not self.hop_s > 0:
+            raise BadInput(f"hop_s: expected more than 0, got {self.hop_s:g}")
 
 
 @dataclass(frozen=True)
@@ -278,7 +284,7 @@ def prepare(
         learnt_from_drawn=encoder.drawn_only,
         drawn=all_drawn,
         allowed=options.allow_drawn,
-        instead="Give --encoder vit-b-32 or another CLIP",
+        instead="Give --set clip-au.encoder=vit-b-32 or another CLIP",
     )
     reading: Callable[[str], Features]
     if source.root is None:

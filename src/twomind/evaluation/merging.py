@@ -1,0 +1,134 @@
+"""Runs read from several folders: the same run found twice counts once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from twomind.core.errors import BadInput
+from twomind.evaluation.runs import find_runs, load_run
+from twomind.types import Rows, Run
+
+#: What two runs of one thing may differ in: where and when they were made, and what they cost.
+_MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git")
+#: Fields that are compared part by part, or said in other words.
+_IN_OTHER_WORDS = ("rows", "fold", "fingerprint")
+
+
+def load_merged(paths: Sequence[Path]) -> list[Run]:
+    """The runs in the given folders and below them; two identical runs of one fold are one.
+
+    Args:
+        paths: Folders of runs, or folders with runs below them.
+
+    Returns:
+        The runs, in the order of their folders.
+
+    Raises:
+        BadInput: a path holds no run, or two folders hold different runs of one method, fold and
+            seed; the message names both folders and what differs.
+    """
+    found: dict[tuple[str, ...], tuple[Path, Run]] = {}
+    for folder in find_runs(paths):
+        run = load_run(folder)
+        other_folder, other = found.setdefault(_key(run), (folder, run))
+        differ = "; ".join(differences(other, run))
+        if differ:
+            what = f"{run.method} on the fold {run.fold.name!r} with seed {run.seed}"
+            raise BadInput(
+                f"{other_folder} and {folder} are two runs of {what}, and they are not the same: "
+                f"{differ}. Give one"
+            )
+    return [run for _, run in found.values()]
+
+
+def _key(run: Run) -> tuple[str, ...]:
+    """What a run is of: two with one key stand for the same line, fold and seed of a table."""
+    return (
+        run.dataset,
+        str(run.task),
+        run.fold.protocol,
+        run.fold.name,
+        _text(run.windows),
+        run.model,
+        run.method,
+        _text(run.config),
+        run.saw.words(),
+        str(run.reset),
+        str(run.seed),
+    )
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), sort_keys=True, default=str)
+
+
+def differences(a: Run, b: Run) -> list[str]:
+    """In what two runs of one thing differ, in words; empty: they are identical.
+
+    Where they were made, when, and what they cost does not count.
+    """
+    if a is b:
+        return []
+    found = []
+    for level in dict.fromkeys((*a.rows, *b.rows)):
+        rows, others = a.rows.get(level), b.rows.get(level)
+        if rows is None or others is None:
+            found.append(f"only one has rows per {level}")
+            continue
+        found += [f"per {level}: {what}" for what in _row_differences(rows, others)]
+    for f in fields(Run):
+        if f.name in _MAY_DIFFER or f.name in _IN_OTHER_WORDS:
+            continue
+        value, other = getattr(a, f.name), getattr(b, f.name)
+        if _plain(value) != _plain(other):
+            words = f.name.replace("_", " ")
+            found.append(f"other {words}")
+    if a.fold != b.fold:
+        found.append("the fold holds other recordings, or in another order")
+    if a.fingerprint != b.fingerprint:
+        found.append("the data, labels or features changed between them")
+    return found
+
+
+def _row_differences(a: Rows, b: Rows) -> list[str]:
+    if len(a) != len(b):
+        return [f"{len(a)} and {len(b)} rows"]
+    found = []
+    for name in ("recording", "subject", "question", "span_s"):
+        mine, other = getattr(a, name), getattr(b, name)
+        if not np.array_equal(mine, other):
+            return ["other rows, or in another order"]
+    n_labels = np.count_nonzero(a.y != b.y)
+    if n_labels:
+        found.append(f"{n_labels} of {len(a)} labels")
+    unmeasured = np.isnan(a.probs) & np.isnan(b.probs)
+    differ = (a.probs != b.probs) & ~unmeasured
+    n_predictions = np.count_nonzero(differ.any(axis=1))
+    if n_predictions:
+        distance = np.abs(a.probs - b.probs)
+        largest = np.nanmax(distance, initial=0.0)
+        found.append(f"{n_predictions} of {len(a)} predictions, by up to {largest:.2g}")
+    for name in dict.fromkeys((*a.beside, *b.beside)):
+        beside, others = a.beside.get(name), b.beside.get(name)
+        if beside is None or others is None:
+            found.append(f"only one has {name} beside")
+        elif not np.array_equal(beside, others, equal_nan=True):
+            found.append(f"{name} beside")
+    if dict(a.reasons) != dict(b.reasons):
+        found.append("reasons why something was not measured")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A value as it is after being kept: what was just made equals what was read back."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value

@@ -1,0 +1,54 @@
+"""What may leave the source site where no source window may: statistics of source people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from twomind.adaptation import caches, prototypes
+from twomind.adaptation.summary import class_means
+from twomind.evaluation.run import Summary, embedding_summary
+from twomind.types import Example, Prediction
+
+
+def people_summary(model: Any, translator: bool = False) -> Summary:
+    """What may leave the source site: prototypes per source person and class, embedding statistics,
+    SFDA-PFT's ``translator`` where it is asked for."""
+    return partial(_summary, model, translator)
+
+
+def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> Mapping[str, np.ndarray]:
+    people = _embedded_by_person(model, source)
+    # A model of clips has no pooled row of a window: its class means are in the space of ``run``,
+    # as the prototypes.
+    if hasattr(model, "pooled"):
+        means = embedding_summary(model)(source)
+    else:
+        means = class_means(model, source)
+    found = {**means, **prototypes.summary_of(people, len(model.task.classes))}
+    if translator:
+        from twomind.training.pft import source_summary
+
+        found |= source_summary(model)(source)
+    return found
+
+
+def _embedded_by_person(
+    model: Any, source: tuple[Example, ...]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Per person the embeddings of the windows that can be read ``(N, D)`` and their classes
+    ``(N,)``.
+    """
+    rows: dict[str, list[np.ndarray]] = {}
+    classes: dict[str, list[int]] = {}
+    for example in source:
+        read = caches.read(model, example.x)
+        if isinstance(read, Prediction):
+            continue
+        person = example.x.subject
+        rows.setdefault(person, []).append(read[0])
+        classes.setdefault(person, []).append(example.y)
+    return {person: (np.stack(rows[person]), np.array(classes[person])) for person in rows}

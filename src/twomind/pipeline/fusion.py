@@ -1,0 +1,242 @@
+"""Training fusion models on a data set, from settings in sections to a study's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from twomind.core.errors import BadInput
+from twomind.core.settings import check_range, write
+from twomind.core.store import Store, default_root
+from twomind.encoders.pretrained import Encoder, with_embeddings
+from twomind.evaluation.fusion_folds import Plan, train_study
+from twomind.features.describe import Settings as DescribeSettings
+from twomind.features.describe import describe
+from twomind.models.fusion.input import default_recipe
+from twomind.models.fusion.net import FusionConfig, published
+from twomind.training.fusion import FitSettings, settings_for
+from twomind.training.loop import TrainSettings
+from twomind.types import Features, Fold, Progress, Recording, Task
+
+SETTINGS = "settings.toml"
+_HEAD = "What `twomind train fusion` trained; give it back with --config."
+#: What ``describe`` measures.
+_MEASURED = ("face", "voice", "words")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Whose recordings, how people are divided, and what is asked of them."""
+
+    folder: Path | None = None
+    name: str | None = None  # which layout; found out
+    protocol: str | None = None  # for example official or people-5
+    fold: str | None = None  # one of the protocol's; all
+    task: str | None = None  # the data set's first
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which network, on what."""
+
+    kind: Literal["conflict", "plain", "lfan", "can", "mt", "jmt"] = "conflict"
+    released: bool = False  # mt, jmt: with the defects of the published code (cannot stream)
+    published: bool = False  # layer sizes of the BAH baselines instead of small ones
+    modalities: tuple[str, ...] = ("face", "voice", "words")
+    raw_face: bool = False  # face values as measured, not against the person's neutral
+    question: bool = True  # show the model which question was asked
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """Frozen networks whose output is one more modality each: hub id or folder."""
+
+    audio: str | None = None  # HuBERT, wav2vec2
+    text: str | None = None  # of the BERT family
+    video: str | None = None  # of the VideoMAE family
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How often and how long, where, and how the figures are made."""
+
+    seeds: int = 1  # how many, from ``seed`` on
+    seed: int = 0
+    epochs: int | None = None  # at most; see docs/fusion.md
+    device: str = "cpu"  # cpu, cuda, cuda:1 or auto
+    bootstrap: int = 1000  # resamples of people
+
+    def __post_init__(self) -> None:
+        check_range("seeds", self.seeds, 1)
+        check_range("epochs", self.epochs, 1)
+        check_range("bootstrap", self.bootstrap, 100)
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """All sections."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    encoders: EncoderSettings = field(default_factory=EncoderSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+
+
+SCHEMA: Mapping[str, type[Any]] = {
+    "data": DataSettings,
+    "model": ModelSettings,
+    "encoders": EncoderSettings,
+    "training": TrainingSettings,
+    "fit": FitSettings,
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where everything is kept, how many processes work, and whether they may fetch."""
+
+    out: Path
+    store: Path | None = None  # the user's cache
+    workers: int = 1
+    offline: bool = False
+
+
+def train_fusion(
+    settings: FusionSettings, place: Place, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train a fusion of face, voice and words on the folds of a data set.
+
+    Models, ``study.json`` and ``settings.toml`` lie in ``place.out``. Killed and called again, it
+    goes on to the same weights.
+
+    Args:
+        settings: What is trained on what; the data's folder and protocol are needed.
+        place: Where results and computed features are kept.
+        progress: Told what is done.
+
+    Returns:
+        What ``study.json`` holds.
+
+    Raises:
+        BadInput: no such data set, protocol, fold, task or modality; nothing to train on.
+    """
+    dataset, folds, task = _opened(settings.data)
+    encoders = _encoders(settings.encoders, place.offline)
+    plan = _plan(settings, task, dataset, encoders)
+    measured = tuple(name for name in _MEASURED if name in plan.recipe.modalities)
+    read = partial(
+        described,
+        using=measured or ("words",),
+        store=place.store,
+        offline=place.offline,
+        encoders=encoders,
+    )
+    write(place.out / SETTINGS, _from_anywhere(settings), _HEAD)
+    return train_study(
+        dataset,
+        folds,
+        plan,
+        settings.training.seeds,
+        place.out,
+        read,
+        workers=place.workers,
+        progress=progress,
+    )
+
+
+def _from_anywhere(settings: FusionSettings) -> dict[str, Any]:
+    """The sections, to be given back in whatever folder one is."""
+    sections = {name: getattr(settings, name) for name in SCHEMA}
+    folder = settings.data.folder
+    if folder is not None:
+        sections["data"] = replace(settings.data, folder=folder.resolve())
+    return sections
+
+
+def _opened(data: DataSettings) -> tuple[Any, list[Fold], Task]:
+    from twomind.datasets import open_dataset
+
+    if data.folder is None or data.protocol is None:
+        raise BadInput("data.folder, data.protocol: both are needed (--data, --protocol)")
+    dataset = open_dataset(data.folder, data.name)
+    folds = list(dataset.folds(data.protocol))
+    if data.fold:
+        names = [fold.name for fold in folds]
+        if data.fold not in names:
+            raise BadInput(f"no fold {data.fold!r}; there is: {', '.join(names)}")
+        folds = [fold for fold in folds if fold.name == data.fold]
+    tasks = {task.name: task for task in dataset.tasks}
+    name = data.task or next(iter(tasks))
+    if name not in tasks:
+        raise BadInput(f"no task {name!r} in this data set; there is: {', '.join(tasks)}")
+    return dataset, folds, tasks[name]
+
+
+def _encoders(asked: EncoderSettings, offline: bool) -> tuple[Encoder, ...]:
+    models = {"audio": asked.audio, "text": asked.text, "video": asked.video}
+    return tuple(Encoder(kind, model, offline) for kind, model in models.items() if model)
+
+
+def _plan(settings: FusionSettings, task: Task, dataset: Any, encoders: Sequence[Encoder]) -> Plan:
+    """What is trained, the same for every fold and seed."""
+    model, data = settings.model, settings.data
+    widths = {encoder.track: encoder.width for encoder in encoders}
+    questions = default_recipe(("words",)).questions if model.question else ()
+    recipe = default_recipe(
+        (*model.modalities, *widths),
+        not model.raw_face,
+        questions=questions,
+        embeddings=widths,
+    )
+    if model.published:
+        config = published(model.kind, recipe.modalities, model.released)
+    else:
+        config = FusionConfig(model.kind, model.released)
+    cards = [encoder.card() for encoder in encoders]
+    return Plan(
+        task,
+        recipe,
+        config,
+        _train_settings(config, settings.training),
+        settings.fit,
+        data_name=str(getattr(dataset, "name", data.folder)),
+        protocol=data.protocol or "",
+        n_bootstrap=settings.training.bootstrap,
+        extra=(("encoders", cards),) if cards else (),
+    )
+
+
+def _train_settings(config: FusionConfig, training: TrainingSettings) -> TrainSettings:
+    usual = settings_for(config, seed=training.seed, device=training.device)
+    if training.epochs is None:
+        return usual
+    return replace(usual, epochs=training.epochs)
+
+
+def described(
+    recording: Recording,
+    using: tuple[str, ...],
+    store: Path | None,
+    offline: bool,
+    encoders: tuple[Encoder, ...] = (),
+) -> Features:
+    """Features of one recording, from the store where it was described before; embeddings added as
+    tracks.
+
+    Args:
+        recording: The recording.
+        using: What is measured: of face, voice and words.
+        store: Folder of computed features; None: the user's cache.
+        offline: Forbid fetching a speech model.
+        encoders: Frozen networks whose output is added.
+
+    Returns:
+        Its features.
+    """
+    place = Store(store or default_root())
+    found = describe(recording, using, store=place, settings=DescribeSettings(offline=offline))
+    return with_embeddings(found.features, found.recording, encoders, place)

@@ -1,0 +1,281 @@
+"""Adaptation methods on people that the model has never seen, beside no adaptation: from a data set
+to its pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twomind.core import synthetic
+from twomind.core.errors import BadInput
+from twomind.core.settings import write
+from twomind.core.store import default_root
+from twomind.datasets.protocols import rules
+from twomind.evaluation.compare import compare
+from twomind.evaluation.orders import Order
+from twomind.evaluation.summaries import people_summary
+from twomind.evaluation.windows import Dataset, Labels, Reading, Windows
+from twomind.pipeline.personalise_methods import chosen_methods, within_guard
+from twomind.pipeline.personalise_settings import PersonaliseSettings
+from twomind.reporting.harm_page import write_harm
+from twomind.reporting.leaderboard import report
+from twomind.training import clip_au_folds
+from twomind.training.described import Described, fitted
+from twomind.types import Access, Adapter, Fold, Run, Task
+
+#: Length of a window (s) where moments are labelled; whole clips otherwise. As in
+#: ``experiments/study_gap.py``.
+WINDOW_S = {"frame": 2.0, "window": 2.0}
+SETTINGS = "settings.toml"
+_HEAD = "What `twomind score personalise` compared; give it back with --config."
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where everything is kept, and how many processes work; none of it changes a number."""
+
+    out: Path
+    store: Path = field(default_factory=default_root)
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What is told while it works: ``progress(kind, what, done, total)``, and how training went."""
+
+    progress: Callable[[str, str, float, float], None]
+    trained: Callable[[Sequence[Mapping[str, Any]]], None]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came out: one board and one harm report per order of the stream."""
+
+    n_runs: int
+    left_out: Mapping[str, str]
+    models: Sequence[Mapping[str, Any]]
+    boards: Sequence[Mapping[str, Any]]
+    harms: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What is compared on which people; nothing of it is a model yet."""
+
+    dataset: Dataset
+    reading: Reading
+    labels: Labels
+    folds: Sequence[Fold]
+    methods: Mapping[str, Adapter]
+
+
+@dataclass(frozen=True)
+class _Models:
+    """How the folds' models are made, what they read, and how those that are there were trained."""
+
+    name: str
+    for_fold: Callable[[Fold], Any]
+    reading: Reading
+    cards: Sequence[Mapping[str, Any]] = ()
+
+
+def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Compared:
+    """Compare adaptation methods on held-out people with one model, trained anew on each fold's
+    source people.
+
+    Runs lie in ``out/runs/ORDER``, pages in ``out/ORDER``, the settings in ``out/settings.toml``.
+    Asked again, runs that are whole are read back.
+
+    Args:
+        settings: What is compared.
+        place: Where results and computed features are kept.
+        talk: What is told while it works.
+
+    Returns:
+        Boards and harm reports.
+
+    Raises:
+        BadInput: settings that do not fit together; no such data set, task, protocol or method; a
+            model that cannot be trained.
+        Partial: some folds failed, the others are done and kept.
+    """
+    _check_model(settings)
+    dataset, reading = _data(settings, place.store)
+    task = _task(dataset, settings.data.task)
+    labels = Labels(dataset, task, Windows(_window_length_s(settings, task)))
+    folds = dataset.folds(settings.data.protocol, 0)
+    offered = _offered(settings.data.protocol, folds)
+    methods, left_out = chosen_methods(settings.compare.methods, offered, settings.compare.model)
+    comparison = _Comparison(dataset, reading, labels, folds, methods)
+    models = _models(settings, comparison, place, talk)
+    write(place.out / SETTINGS, _from_anywhere(settings).sections(), _HEAD)
+    boards: list[Mapping[str, Any]] = []
+    harms: list[Mapping[str, Any]] = []
+    n_runs = 0
+    for kind in dict.fromkeys(settings.compare.orders):
+        runs = _compared(settings, comparison, models, kind, place, talk)
+        n_runs += len(runs)
+        stream = kind.replace("_", "-")
+        title = f"{dataset.name}, {settings.data.protocol}, {stream} stream"
+        pages = place.out / kind
+        boards.append(report([_runs_of(place, kind)], pages, metric="macro_f1", title=title))
+        harms.append(write_harm(runs, pages, title=title))
+    return Compared(n_runs, left_out, models.cards, boards, harms)
+
+
+def _from_anywhere(settings: PersonaliseSettings) -> PersonaliseSettings:
+    """The same settings, to be given back in whatever folder one is."""
+    folder = settings.data.folder
+    if folder is None:
+        return settings
+    return replace(settings, data=replace(settings.data, folder=folder.resolve()))
+
+
+def _runs_of(place: Place, kind: str) -> Path:
+    return place.out / "runs" / kind
+
+
+def _compared(
+    settings: PersonaliseSettings,
+    comparison: _Comparison,
+    models: _Models,
+    kind: str,
+    place: Place,
+    talk: Talk,
+) -> list[Run]:
+    """All methods on all folds, in one order of the stream."""
+    methods = comparison.methods
+    translator = any(spec.split(":")[0] == "sfda-pft" for spec in methods)
+    return compare(
+        comparison.dataset,
+        settings.data.protocol,
+        models.for_fold,
+        within_guard(methods) if settings.compare.guard else methods,
+        range(settings.compare.seeds),
+        _runs_of(place, kind),
+        partial(talk.progress, kind),
+        features=models.reading,
+        task=comparison.labels.task,
+        windows=comparison.labels.windows,
+        summary_for=partial(people_summary, translator=translator),
+        model_name=models.name,
+        order=Order(kind, comparison.dataset.label, comparison.labels.task),
+        workers=place.workers,
+    )
+
+
+def _models(
+    settings: PersonaliseSettings, comparison: _Comparison, place: Place, talk: Talk
+) -> _Models:
+    if settings.compare.model == "described":
+        face = settings.described.face
+        reading = comparison.reading
+        fit = partial(fitted, comparison.labels, reading, face)
+        return _Models(f"described ({face})", fit, reading)
+    source = clip_au_folds.Source(
+        comparison.dataset,
+        place.store,
+        settings.data.folder,
+        settings.data.name,
+        settings.synthetic.visits,
+    )
+    reading, models, encoder, cards = clip_au_folds.prepare(
+        source,
+        comparison.labels,
+        comparison.folds,
+        place.out,
+        settings.clip_au,
+        place.workers,
+        partial(talk.progress, "clip-au"),
+    )
+    talk.trained(cards)
+    return _Models(f"clip-au ({encoder})", models, reading, cards)
+
+
+def _check_model(settings: PersonaliseSettings) -> None:
+    """Settings of one model are not passed over in silence when another one is chosen.
+
+    Raises:
+        BadInput: one was given that the model does not have.
+    """
+    if settings.compare.model == "clip-au":
+        stray = _changed("described", settings.described)
+        if stray:
+            raise BadInput(
+                f"{', '.join(stray)}: goes with --model described; a CLIP-AU reads frame embeddings"
+            )
+    else:
+        stray = _changed("clip-au", settings.clip_au)
+        if stray:
+            raise BadInput(f"{', '.join(stray)}: goes with --model clip-au")
+
+
+def _changed(section: str, values: Any) -> list[str]:
+    """Which settings of a section are not at their defaults."""
+    usual = type(values)()
+    names = [f.name for f in fields(values)]
+    changed = [name for name in names if getattr(values, name) != getattr(usual, name)]
+    return [f"{section}.{name}" for name in changed]
+
+
+def _data(settings: PersonaliseSettings, store: Path) -> tuple[Any, Reading]:
+    """The data set and how its features are read."""
+    data, study = settings.data, settings.synthetic
+    if (data.folder is None) == (study.layout is None):
+        raise BadInput(
+            "give either --data FOLDER (a data set) or --drawn LAYOUT (a drawn study without "
+            "pictures)"
+        )
+    if study.layout is not None:
+        made = synthetic.studies().dataset(
+            study.layout,
+            people=study.people,
+            seed=study.seed,
+            visits=study.visits,
+            knobs=study.knobs,
+            control=study.control,
+        )
+        return made, made.features
+    if study.visits > 1 or study.knobs or study.control != "none":
+        raise BadInput(
+            "synthetic.visits, synthetic.knobs, synthetic.control (--control): expected together "
+            "with --drawn"
+        )
+    from twomind.datasets import open_dataset
+
+    assert data.folder is not None
+    return open_dataset(data.folder, data.name), Described(data.folder, data.name, store)
+
+
+def _task(dataset: Any, asked: str | None) -> Task:
+    tasks: Sequence[Task] = dataset.tasks
+    if asked is None:
+        return tasks[0]
+    for task in tasks:
+        if task.name == asked:
+            return task
+    raise BadInput(f"no task {asked!r}; there is: {', '.join(t.name for t in tasks)}")
+
+
+def _window_length_s(settings: PersonaliseSettings, task: Task) -> float | None:
+    """Length of a window; None: whole clips."""
+    asked = settings.data.window_s
+    if asked is None:
+        return WINDOW_S.get(task.grain)
+    return asked or None
+
+
+def _offered(protocol: str, folds: Sequence[Fold]) -> Access:
+    """What a protocol allows and every fold has."""
+    offered = rules(protocol).access
+    for name in ("neutral", "target", "few"):
+        if not all(getattr(fold, name) for fold in folds):
+            offered &= ~Access[name.upper()]
+    return offered
+
+
+__all__ = ["SETTINGS", "WINDOW_S", "Compared", "Place", "Talk", "personalise"]

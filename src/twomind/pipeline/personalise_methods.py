@@ -1,0 +1,140 @@
+"""Which methods a comparison runs, how each is set, and why another one is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twomind.core.errors import BadInput
+from twomind.types import Access, Adapter
+
+ALL = ("all",)
+#: Per kind of model: the method that is made for it alone.
+_OWN = {"described": "", "clip-au": "clip-autt"}
+#: What ``all`` holds besides the defaults: settings of CLIP-AUTT that are methods of their own.
+_ALSO: dict[str, tuple[str, ...]] = {
+    "described": (),
+    "clip-au": tuple(f"clip-autt:mode={mode}" for mode in ("subject", "episodic", "released")),
+}
+#: What stands in ``all`` in place of a default that looks for a weight by the name it has in a
+#: linear head.
+_INSTEAD: dict[str, dict[str, str]] = {
+    "described": {},
+    "clip-au": {"tpt": "tpt:tuned=temporal_classifier.2.weight"},
+}
+_WITHOUT: dict[str, dict[str, str]] = {
+    "described": {},
+    "clip-au": dict.fromkeys(("tent", "sar"), "adapts normalisation layers, and CLIP-AU has none"),
+}
+
+
+def configured(spec: str) -> Adapter:
+    """The method of ``NAME`` or ``NAME:setting=value:setting=value``.
+
+    Raises:
+        BadInput: no such method or setting.
+    """
+    from twomind.adaptation import load_method
+
+    name, settings = parsed(spec)
+    return load_method(name, **settings)
+
+
+def parsed(spec: str) -> tuple[str, dict[str, Any]]:
+    """Name and settings of ``NAME:setting=value``.
+
+    >>> parsed("clip-autt:mode=subject:steps=2")
+    ('clip-autt', {'mode': 'subject', 'steps': 2})
+    """
+    from twomind.pipeline.adapt import read_settings
+
+    name, *pairs = [part.strip() for part in spec.split(":")]
+    return name, read_settings(name, pairs, "--methods") if pairs else {}
+
+
+def chosen_methods(
+    asked: Sequence[str], offered: Access, model: str = "described"
+) -> tuple[dict[str, Adapter], dict[str, str]]:
+    """Methods to run by name, and why others of ``all`` are left out.
+
+    A method that was asked for by name is kept whatever it needs: where the protocol does not hand
+    that over, or the model does not suit it, it refuses every fold, and its row says why.
+
+    Args:
+        asked: Names, or ``NAME:setting=value``; ``("all",)`` stands for all that fit.
+        offered: What the protocol hands over.
+        model: The kind of model, ``described`` or ``clip-au``.
+
+    Returns:
+        Spec → method, and spec → reason of those left out.
+
+    Raises:
+        BadInput: a method that was asked for is not there, or the protocol serves none of them.
+    """
+    if tuple(asked) == ALL:
+        return _all_that_fit(offered, model)
+    kept: dict[str, Adapter] = {}
+    unserved: dict[str, str] = {}
+    for spec in asked:
+        if _name(spec) == "source-only":
+            continue
+        method = configured(spec)
+        kept[spec] = method
+        if method.needs & ~offered:
+            unserved[spec] = _not_handed_over(method, offered)
+    if kept and len(unserved) == len(kept):
+        spec, why = next(iter(unserved.items()))
+        raise BadInput(f"method {spec}: {why}")
+    return kept, {}
+
+
+def _all_that_fit(offered: Access, model: str) -> tuple[dict[str, Adapter], dict[str, str]]:
+    from twomind.core import registry
+
+    instead = _INSTEAD[model]
+    specs = [instead.get(name, name) for name in registry.names("methods")]
+    kept: dict[str, Adapter] = {}
+    left: dict[str, str] = {}
+    for spec in (*specs, *_ALSO[model]):
+        if _name(spec) == "source-only":
+            continue
+        method = configured(spec)
+        why = _why_left_out(_name(spec), method, offered, model)
+        if why:
+            left[spec] = why
+        else:
+            kept[spec] = method
+    return kept, left
+
+
+def _why_left_out(name: str, method: Adapter, offered: Access, model: str) -> str:
+    """Why a method is no part of ``all``; "" where it is."""
+    needs_own_model = hasattr(type(method), "toy") and getattr(method, "own_model", True)
+    if needs_own_model and name != _OWN[model]:
+        return "needs a model of its own kind, not an embedding"
+    if name in _WITHOUT[model]:
+        return _WITHOUT[model][name]
+    if method.needs & ~offered:
+        return _not_handed_over(method, offered)
+    return ""
+
+
+def _not_handed_over(method: Adapter, offered: Access) -> str:
+    missing = method.needs & ~offered
+    return f"needs {missing.words()}, which this protocol does not hand over"
+
+
+def _name(spec: str) -> str:
+    return spec.split(":")[0]
+
+
+def within_guard(methods: Mapping[str, Adapter]) -> dict[str, Adapter]:
+    """Each method, and each within the guard at its default strictness."""
+    from twomind.adaptation.guard import Guarded
+
+    found = dict(methods)
+    for spec in methods:
+        name, settings = parsed(spec)
+        if name != "guarded":
+            found[f"guarded {spec}"] = Guarded(name, settings)
+    return found

@@ -1,0 +1,140 @@
+"""A comparison of methods from its settings to its pages, and again from the settings it kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+pytest.importorskip("twomind_synth")
+
+from twomind.cli.main import main
+from twomind.core.errors import BadInput
+from twomind.core.settings import read
+from twomind.core.store import Ledger
+from twomind.evaluation.merging import differences
+from twomind.evaluation.runs import find_runs, load_run, save_run
+from twomind.pipeline.personalise import SETTINGS, Place, Talk, personalise
+from twomind.pipeline.personalise_methods import chosen_methods
+from twomind.pipeline.personalise_settings import (
+    SCHEMA,
+    CompareSettings,
+    DataSettings,
+    PersonaliseSettings,
+    SyntheticSettings,
+)
+from twomind.types import Access
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(main, [str(a) for a in arguments])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A small comparison; one of its methods is of another kind of model."""
+    out = tmp_path_factory.mktemp("personal") / "first"
+    code, _, talk = run(
+        *("score", "personalise", "--drawn", "biovid", "--people", 4, "--protocol", "targets-2"),
+        *("--methods", "neutral-threshold,dsfda", "--order", "class_blocked", "--workers", 1),
+        *("--set", "synthetic.knobs=clips_per_class=2,clip_s=2.0", "--seeds", 2, "--out", out),
+    )
+    assert code == 0, talk
+    return out, talk
+
+
+def board_of(out: Path) -> Any:
+    [board] = json.loads((out / "class_blocked" / "leaderboard.json").read_text())["boards"]
+    return board
+
+
+def test_kept_settings_are_what_was_asked(asked: tuple[Path, str]) -> None:
+    out, _ = asked
+    kept = PersonaliseSettings.of(read(SCHEMA, out / SETTINGS))
+    knobs = ("clips_per_class=2", "clip_s=2.0")
+    assert kept == PersonaliseSettings(
+        data=DataSettings(protocol="targets-2"),
+        synthetic=SyntheticSettings("biovid", 4, knobs=knobs),
+        compare=CompareSettings(("neutral-threshold", "dsfda"), seeds=2, orders=("class_blocked",)),
+    )
+
+
+def test_settings_given_back_give_the_same_runs(asked: tuple[Path, str], tmp_path: Path) -> None:
+    out, _ = asked
+    command = ("score", "personalise", "--workers", 1, "--config", out / SETTINGS)
+    code, _, talk = run(*command, "--out", tmp_path)
+    assert code == 0, talk
+    assert (tmp_path / SETTINGS).read_bytes() == (out / SETTINGS).read_bytes()
+    first = {path.name: load_run(path) for path in find_runs([out])}
+    again = {path.name: load_run(path) for path in find_runs([tmp_path])}
+    assert first.keys() == again.keys()
+    assert len(first) == 2 * 2 * 2, "folds, seeds, no adaptation and a method"
+    for name, made in first.items():
+        assert differences(made, again[name]) == []
+    lines, same = (board_of(folder)["lines"] for folder in (out, tmp_path))
+    assert [line["figures"] for line in lines] == [line["figures"] for line in same]
+
+    # Both folders on one page: the runs of the one are those of the other.
+    page = tmp_path / "page"
+    runs = [folder / "runs" for folder in (out, tmp_path)]
+    code, said, talk = run("score", "report", *runs, "--out", page, "--bootstrap", 100, "--json")
+    assert code == 0, talk
+    [board] = json.loads(said)["boards"]
+    assert board["n_rows"] == board_of(out)["n_rows"]
+
+    # One that is not the same is named.
+    path = next(p for p in find_runs([tmp_path / "runs"]))
+    save_run(replace(load_run(path), fill="constant"), path)
+    code, _, talk = run("score", "report", *runs, "--out", page)
+    assert code == 3
+    assert str(path) in talk
+    assert str(out) in talk
+    assert "other fill" in talk
+
+
+def test_a_method_that_the_model_refuses_is_a_row_with_the_reason(asked: tuple[Path, str]) -> None:
+    out, talk = asked
+    why = "dsfda adapts a DSFDA model"
+    refused = Ledger(out / "runs" / "class_blocked" / "ledger.jsonl").entries()
+    assert sum(e["state"] == "refused" and why in e["error"] for e in refused) == 2
+    [row] = board_of(out)["refused"]
+    assert (row["name"], row["n_folds"], row["of_folds"]) == ("dsfda", 2, 2)
+    assert why in row["why"]
+    assert f"refused every fold: {why}" in (out / "class_blocked" / "leaderboard.md").read_text()
+    assert f"dsfda: refused every fold: {why}" in talk
+
+
+EVERYTHING = Access.NEUTRAL | Access.SUMMARY | Access.TARGET | Access.SOURCE | Access.FEW
+
+
+def test_a_method_that_the_protocol_does_not_serve_is_kept_beside_one_that_it_does() -> None:
+    offered = EVERYTHING & ~Access.NEUTRAL
+    kept, left = chosen_methods(("neutral-alignment", "t3a", "source-only"), offered)
+    assert list(kept) == ["neutral-alignment", "t3a"]
+    assert left == {}
+    with pytest.raises(BadInput, match="neutral-alignment: needs neutral, which this protocol"):
+        chosen_methods(("neutral-alignment",), offered)
+    with pytest.raises(BadInput, match="no-such-method"):
+        chosen_methods(("no-such-method", "t3a"), offered)
+
+
+def test_a_task_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    settings = PersonaliseSettings(
+        data=DataSettings(task="joy"), synthetic=SyntheticSettings("biovid", 4)
+    )
+
+    def never(*_: object) -> None:
+        raise AssertionError("nothing is to be told")
+
+    with pytest.raises(BadInput, match="no task 'joy'; there is: pain"):
+        personalise(settings, Place(tmp_path / "out", tmp_path), Talk(never, never))
+    assert not (tmp_path / "out").exists()
