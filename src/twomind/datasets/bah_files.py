@@ -13,7 +13,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,14 @@ def base_of(root: Path) -> Path | None:
         folder = split_folder(base)
         if folder is not None and any(_names_a_video(folder / f"{s}.txt") for s in SPLITS):
             return base
+    return None
+
+
+def first_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of these files that is there."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
     return None
 
 
@@ -335,85 +343,6 @@ def labels_from_runs(spans: list[list[int]]) -> FrameLabels:
     empty = np.empty(0, np.int64)
     return FrameLabels(
         np.concatenate(numbers) if spans else empty, np.concatenate(labels) if spans else empty
-    )
-
-
-# --- people
-# ----------------------------------------------------------------------------------------------------------
-
-
-def read_people(path: Path) -> dict[str, dict[str, str]]:
-    """``meta_data.yml``: participant → sex, age, ethnicity ..., and the consents as yes, no or
-    unknown.
-
-    Raises:
-        BadInput: the file is not a mapping by participant, or a list of entries with an id.
-    """
-    data = _load(path.read_text(encoding="utf-8-sig"))
-    if (
-        isinstance(data, dict)
-        and len(data) == 1
-        and isinstance(next(iter(data.values())), dict | list)
-    ):
-        inner = next(iter(data.values()))
-        if isinstance(inner, list) or all(isinstance(v, dict) for v in inner.values()):
-            data = inner
-    if isinstance(data, list):
-        keyed = {}
-        for item in data:
-            name = next(
-                (
-                    item[k]
-                    for k in item
-                    if _word(k) in ("id", "pid", "participant", "participant_id", "subject")
-                ),
-                None,
-            )
-            if name is not None:
-                keyed[str(name)] = item
-        data = keyed
-    if (
-        not isinstance(data, dict)
-        or not all(isinstance(v, dict) for v in data.values())
-        or not data
-    ):
-        raise BadInput(f"{path}: expected the data of each participant by id")
-    return {str(pid): _person(raw) for pid, raw in data.items()}
-
-
-def _word(key: Any) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", str(key).lower()).strip("_")
-
-
-def _person(raw: Mapping[str, Any]) -> dict[str, str]:
-    out: dict[str, str] = {}
-    for key, value in raw.items():
-        name, text = _word(key), "" if value is None else str(value).strip()
-        if "consent" in name:
-            which = "publication" if "publ" in name else "challenges" if "chall" in name else ""
-            if which:
-                out[f"consent_{which}"] = consent(value)
-                continue
-        if "ethnic" in name:
-            out["ethnicity" if "simpl" in name else "ethnicity_detailed"] = text
-        elif name in ("sex", "gender"):
-            out["sex"] = text.lower()
-        else:
-            out[name] = text
-    if "ethnicity" not in out and "ethnicity_detailed" in out:
-        out["ethnicity"] = out["ethnicity_detailed"]
-    return out
-
-
-def consent(value: Any) -> str:
-    """yes, no, or unknown: only a plain yes is a yes."""
-    text = str(value).strip().lower()
-    if text in ("yes", "y", "true", "1", "agree", "agreed", "oui"):
-        return "yes"
-    return (
-        "no"
-        if text in ("no", "n", "false", "0", "disagree", "refused", "refuse", "non")
-        else "unknown"
     )
 
 
