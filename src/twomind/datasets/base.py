@@ -15,7 +15,16 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets import common
-from twomind.datasets.checking import Finding, Found, Report, counted, film_fault, is_drawn, shown
+from twomind.datasets.checking import (
+    Finding,
+    Found,
+    Report,
+    counted,
+    film_fault,
+    is_drawn,
+    picture_faults,
+    shown,
+)
 from twomind.datasets.frames import FrameFolder
 from twomind.datasets.people import may_be_shown
 from twomind.datasets.protocols import Take
@@ -100,8 +109,8 @@ class Folder:
         return common.guarded_folds(self, protocol, seed, self.crop_folders())
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
-        """Films (or folders of pictures) that are absent or cannot be used, and what could not be
-        read.
+        """Films (or folders of pictures) that are absent, not listed or of no use, pictures that
+        cannot be read, and what could not be read so far.
         """
         found = Found()
         recordings = self.recordings()
@@ -114,5 +123,10 @@ class Folder:
             fault = film_fault(media, deep) if media.is_file() else ""
             if fault:
                 found.corrupted.append(Finding(at, fault))
+        for folder in self.crop_folders().values():
+            for path, why in picture_faults(folder, deep):
+                found.corrupted.append(Finding(shown(path, self.root), why))
+        films = [recording.media for recording in recordings]
+        found.extra += common.unlisted_films(self.root, films, "not a listed recording")
         found.corrupted += dict.fromkeys(self.problems)
         return found.report(self, len(recordings), len(self.people()), deep)

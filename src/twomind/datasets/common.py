@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -211,4 +211,15 @@ def strangers(root: Path, clips: Mapping[str, Mapping[str, Path]], reason: str) 
     found: list[Finding] = []
     for top in sorted(tops):
         found += not_listed(top, known, root, reason)
+    return found
+
+
+def unlisted_films(root: Path, media: Iterable[Path], reason: str) -> list[Finding]:
+    """Films anywhere below the root that are no recording's."""
+    listed = {path.resolve() for path in media}
+    found = []
+    for finding in not_listed(root, (), root, reason):
+        path = root / finding.path
+        if path.suffix.lower() in MEDIA_SUFFIXES and path.resolve() not in listed:
+            found.append(finding)
     return found

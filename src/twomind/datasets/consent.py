@@ -2,7 +2,8 @@
 
 What is stated in the files that the library knows (:mod:`twomind.datasets.people`) is read as it
 is, and no data set's reader is loaded for it. A reader is asked only where another file of a
-folder may state something of people by its name.
+folder may state something of people by its name, or where somebody is not to be shown and neither
+the film's name nor its folders say whose it is.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ def refused(media: Path, subject: str) -> bool:
     publication.
 
     The person is ``subject``, a folder on the way to the film, or the beginning of its name, as the
-    layouts have it. The nearest folder that states something of the person decides. Where nothing
-    is stated this is False: whether a person may then be shown is for the reader of the report to
-    know.
+    layouts have it; else the one whose film it is by the data set's own list. The nearest folder
+    that states something of the person decides. Where nothing is stated this is False: whether a
+    person may then be shown is for the reader of the report to know.
     """
     file = media.resolve()
     names = {subject, file.stem.split("_")[0]}
@@ -45,6 +46,9 @@ def refused(media: Path, subject: str) -> bool:
         if stated is None:
             return True
         asked = names & stated.keys()
+        if not asked and not all(stated.values()):
+            # Somebody here may not be shown, and the film's name does not say whose it is.
+            asked = _films(folder).get(file, set()) & stated.keys()
         if asked:
             return not all(stated[name] for name in asked)
         names.add(folder.name)
@@ -113,4 +117,18 @@ def _of_reader(folder: Path) -> dict[str, bool] | None:
     for person, known in people.items():
         if str(known.get("consent_publication", "")).strip():
             found[person] = data.may_be_shown(person)
+    return found
+
+
+@lru_cache(maxsize=16)
+def _films(folder: Path) -> Mapping[Path, set[str]]:
+    """Whose films these are, as the reader of the data set in this folder says."""
+    from twomind.datasets import open_dataset
+
+    found: dict[Path, set[str]] = {}
+    try:
+        for recording in open_dataset(folder).recordings():
+            found.setdefault(recording.media.resolve(), set()).add(recording.subject)
+    except _UNREADABLE:
+        return {}
     return found

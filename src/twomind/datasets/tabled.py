@@ -24,13 +24,12 @@ from twomind.datasets.checking import (
     film_fault,
     film_length_s,
     is_drawn,
-    not_listed,
     shown,
 )
 from twomind.datasets.coders import ANNOTATIONS, Spans
 from twomind.datasets.people import people_of
 from twomind.datasets.protocols import Take
-from twomind.media.recording import MEDIA_SUFFIXES, find_transcript
+from twomind.media.recording import find_transcript
 from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Progress, Recording, Segment, Task
 
@@ -394,12 +393,8 @@ class Tabled(Folder):
         for row in counted(self.rows.values(), "looking at films", progress):
             self._check_row(row, found, deep)
         films = [self.media(row) for row in self.rows.values()]
-        listed = {film.resolve() for film in films}
         reason = "a recording that the table does not list"
-        for finding in not_listed(self.root, (), self.root, reason):
-            path = self.root / finding.path
-            if path.suffix.lower() in MEDIA_SUFFIXES and path.resolve() not in listed:
-                found.extra.append(finding)
+        found.extra += common.unlisted_films(self.root, films, reason)
         for name in self.annotation_rows:
             if name not in self.rows:
                 found.extra.append(Finding(ANNOTATIONS, f"marks of {name}, which is not listed"))
