@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ import numpy as np
 from twomind.annotations.bah import spans_frames, spans_s
 from twomind.core.errors import BadInput
 from twomind.datasets import bah_check, bah_fake, bah_files, common
+from twomind.datasets.bah_files import Video
 from twomind.datasets.bah_splits import read_split, video_id
 from twomind.datasets.base import Folder
 from twomind.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
@@ -34,19 +35,6 @@ from twomind.types import AMBIVALENCE, Progress, Recording, Segment, Task
 NOMINAL_FPS = 24.0
 _SLACK_S = 1e-6  # what rounding may take from a time
 NOMINAL = "nominal: frame number / 24 (the film is not there)"
-
-
-@dataclass(frozen=True)
-class Video:
-    """One listed recording: where its lists say it lies, and what they say of it."""
-
-    id: str
-    subject: str
-    question: str
-    path: str
-    split: str = ""
-    label: int | None = None
-    transcript: str | None = None
 
 
 class Bah(Folder):

@@ -14,6 +14,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,19 @@ _SEGMENT_FILES = ("segments_{}.csv", "bah_source_sub_{}_labels.csv")
 KIND = "bah-annotations"
 #: Raise when the parsed form changes; older cached ones are then made again.
 _PARSED = 1
+
+
+@dataclass(frozen=True)
+class Video:
+    """One listed recording: where its lists say it lies, and what they say of it."""
+
+    id: str
+    subject: str
+    question: str
+    path: str
+    split: str = ""
+    label: int | None = None
+    transcript: str | None = None
 
 
 def is_video_name(text: str) -> bool:
