@@ -77,6 +77,12 @@ class Unordered(Own):
         return (*found[::2], *found[1::2])
 
 
+class SameIds(Own):
+    def recordings(self) -> tuple[Recording, ...]:
+        found = super().recordings()
+        return (*found, found[-1])
+
+
 class LabelsOfStrangers(Own):
     def label(self, task_name: str, recording_id: str) -> int | None:
         super().label(task_name, recording_id)
@@ -217,7 +223,8 @@ BROKEN = {
     OneTaskTwice: ("check_it_says_what_it_is", "twice"),
     FitsEverything: ("check_only_its_own_layout_fits", "fits"),
     NotDrawn: ("check_fakes_are_drawn", "drawn"),
-    Unordered: ("check_recordings", "ordered by person"),
+    Unordered: ("check_order_of_recordings", "ordered by person"),
+    SameIds: ("check_recordings", "an id is there twice"),
     LabelsOfStrangers: ("check_labels", "not there has a label"),
     NamesOfClasses: ("check_labels", "no class index"),
     AnyTask: ("check_labels", "unknown task"),

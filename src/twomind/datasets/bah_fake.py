@@ -40,6 +40,14 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
 
     One of the people refuses publication. Person 90001's first answer has a blank in its split
     line; 90002's computer is named in the file's name.
+
+    Args:
+        root: folder to write into.
+        seed: seed of the labels, the segments and the noise in the pictures.
+        layout: one of :data:`LAYOUTS`.
+
+    Raises:
+        ValueError: there is no such layout.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")

@@ -120,7 +120,13 @@ class Found:
 
 
 def counted(items: Collection[Item], what: str, progress: Progress | None) -> Iterator[Item]:
-    """The items one by one, telling ``progress`` how far it has come."""
+    """The items one by one, telling ``progress`` how far it has come.
+
+    Args:
+        items: what is gone through.
+        what: what is being done, for the person who waits.
+        progress: told before each item, and at the end.
+    """
     for done, item in enumerate(items):
         if progress:
             progress(what, done, len(items))
@@ -190,7 +196,14 @@ def picture_faults(folder: Path, deep: bool) -> Iterator[tuple[Path, str]]:
 
 
 def not_listed(folder: Path, known: Iterable[Path], root: Path, reason: str) -> list[Finding]:
-    """Files below ``folder`` that are neither known nor below a known folder."""
+    """Files below ``folder`` that are neither known nor below a known folder.
+
+    Args:
+        folder: where to look.
+        known: files and folders that may be there.
+        root: folder of the data set, to which the findings' paths are relative.
+        reason: what a finding says.
+    """
     kept = set(known)
     found: list[Finding] = []
     for here, folders, files in os.walk(folder):
@@ -204,7 +217,13 @@ def not_listed(folder: Path, known: Iterable[Path], root: Path, reason: str) -> 
 
 
 def gaps(numbers: Iterable[int], expected: Iterable[int], most: int = 5) -> str:
-    """Which expected frame numbers are absent, in words; "" when none is."""
+    """Which expected frame numbers are absent, in words; "" when none is.
+
+    Args:
+        numbers: the numbers that are there.
+        expected: the numbers that are labelled.
+        most: how many absent ones are named.
+    """
     wanted = set(expected)
     absent = sorted(wanted - set(numbers))
     if not absent:

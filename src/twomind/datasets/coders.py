@@ -62,6 +62,11 @@ def rows_of_elan(path: Path, recording: str, subject: str) -> list[dict[str, str
 
     A tier for A/H without a mark says "nothing found" only where the coder also called the whole
     answer absent: a tier that was made for a coder and never filled says nothing.
+
+    Args:
+        path: the ELAN file.
+        recording: id of the recording that it is about.
+        subject: its person.
     """
     nothing = dict.fromkeys(COLUMNS, "")
     nothing |= {"recording": recording, "subject": subject}
@@ -157,6 +162,11 @@ def _n_marking(by_coder: Mapping[str, Spans], start_s: float, end_s: float) -> i
 
 def checked_rule(rule: str, coded: Iterable[Mapping[str, Spans]], where: Path) -> str:
     """The rule, if it is one or names somebody who looked for A/H in any of the recordings.
+
+    Args:
+        rule: one of :data:`RULES`, or the name of a coder.
+        coded: segments by coder, of each recording.
+        where: folder of the data set, for the message.
 
     Raises:
         BadInput: it is neither; the message names the coders.

@@ -73,7 +73,12 @@ def guarded_folds(
 
 def transcript(path: Path, duration_s: float, root: Path, problems: list[Finding]) -> Words | None:
     """Words of a transcript's file; None, and a finding more, where it cannot be read.
-    ``duration_s`` may be nan.
+
+    Args:
+        path: the file.
+        duration_s: length of the recording in seconds; nan where it is not known.
+        root: folder of the data set, to which the finding's path is relative.
+        problems: takes the finding.
     """
     try:
         return read_words(path, duration_s if math.isfinite(duration_s) else None)
@@ -199,7 +204,13 @@ def frame_lists(
 
 
 def strangers(root: Path, clips: Mapping[str, Mapping[str, Path]], reason: str) -> list[Finding]:
-    """Files that are no part of any clip, below the folders that hold the people's folders."""
+    """Files that are no part of any clip, below the folders that hold the people's folders.
+
+    Args:
+        root: folder of the data set.
+        clips: paths of each clip's parts.
+        reason: what a finding says.
+    """
     roots = set(visit_roots(root).values())
     known: set[Path] = set()
     tops: set[Path] = set()
@@ -215,7 +226,13 @@ def strangers(root: Path, clips: Mapping[str, Mapping[str, Path]], reason: str) 
 
 
 def unlisted_films(root: Path, media: Iterable[Path], reason: str) -> list[Finding]:
-    """Films anywhere below the root that are no recording's."""
+    """Films anywhere below the root that are no recording's.
+
+    Args:
+        root: folder of the data set.
+        media: films of the recordings, also those that are absent.
+        reason: what a finding says.
+    """
     listed = {path.resolve() for path in media}
     found = []
     for finding in not_listed(root, (), root, reason):

@@ -104,8 +104,13 @@ class FrameFolder:
         """Crops ``values (T, H, W, 3)`` uint8 with their times; every ``stride``-th of those in
         ``[start_s, end_s)``.
 
-        A picture that cannot be read is a row with ``valid=False`` and the reason. ``size_px`` is
-        (height, width); None keeps the pictures' own size, which must then be one.
+        A picture that cannot be read is a row with ``valid=False`` and the reason.
+
+        Args:
+            size_px: (height, width); None keeps the pictures' own size, which must then be one.
+            stride: every ``stride``-th picture is taken.
+            start_s: seconds from which pictures are taken.
+            end_s: seconds up to which, left out itself.
 
         Raises:
             BadInput: no frame there, or pictures of several sizes and no ``size_px``.
@@ -163,6 +168,11 @@ class FrameFolder:
         """The crops as the track ``face_crop`` of one window that spans the folder.
 
         Nominal times are named under ``face_crop_times`` in ``notes``.
+
+        Args:
+            recording: whose crops they are.
+            size_px: (height, width), as in :meth:`track`.
+            stride: every ``stride``-th picture is taken.
         """
         track = self.track(size_px, stride)
         times_s = track.times_s

@@ -5,7 +5,7 @@ overlap across roles.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -40,7 +40,22 @@ def check_fold(
         BadInput: a recording is not in the data set or has two roles; a person, or one recording
             under two people's names, is on both sides.
     """
-    roles = {role: getattr(fold, role) for role in _ROLES}
+    _check_roles(fold, recordings)
+    source = [*fold.train, *fold.val]
+    adapt = [*fold.neutral, *fold.target, *fold.few]
+    handed = [*fold.test, *adapt]
+    if fold.protocol not in _PEOPLE_MAY_MEET:
+        _check_people(fold, recordings, source, handed)
+    tested = [name for name in fold.test if name not in fold.transductive]
+    for left, right in ((source, handed), (adapt, tested)):
+        twins = _twins(content or {}, left, right)
+        if twins:
+            raise BadInput(_same_content(fold, recordings, *twins))
+
+
+def _check_roles(fold: Fold, recordings: Mapping[str, Recording]) -> None:
+    """Every recording is one of the data set, and has one role."""
+    roles: dict[str, tuple[str, ...]] = {role: getattr(fold, role) for role in _ROLES}
     named = [name for ids in roles.values() for name in ids]
     unknown = [name for name in named if name not in recordings]
     if unknown:
@@ -53,24 +68,19 @@ def check_fold(
             raise BadInput(
                 f"fold {fold.name!r}: {min(both)} is both {role} and {other}; a clip has one role"
             )
-    source = [*fold.train, *fold.val]
-    adapt = [*fold.neutral, *fold.target, *fold.few]
-    handed = [*fold.test, *adapt]
-    if fold.protocol not in _PEOPLE_MAY_MEET:
-        source_people = {recordings[name].subject for name in source}
-        target_people = {recordings[name].subject for name in handed}
-        shared = source_people & target_people
-        if shared:
-            raise BadInput(
-                f"fold {fold.name!r}: {min(shared)} is among the source people and the target "
-                "people"
-            )
-    content = content or {}
-    tested = [name for name in fold.test if name not in fold.transductive]
-    for left, right in ((source, handed), (adapt, tested)):
-        twins = _twins(content, left, right)
-        if twins:
-            raise BadInput(_same_content(fold, recordings, *twins))
+
+
+def _check_people(
+    fold: Fold, recordings: Mapping[str, Recording], source: Sequence[str], handed: Sequence[str]
+) -> None:
+    """Nobody is among the source people and the target people."""
+    source_people = {recordings[name].subject for name in source}
+    target_people = {recordings[name].subject for name in handed}
+    shared = source_people & target_people
+    if shared:
+        raise BadInput(
+            f"fold {fold.name!r}: {min(shared)} is among the source people and the target people"
+        )
 
 
 def _twins(
@@ -118,14 +128,18 @@ def contents(
         elif words is not None and len(words) >= MIN_SAME_WORDS:
             text = " ".join(word.text for word in words)
             found[name] = hashlib.sha256(text.encode()).hexdigest()
-    for same_size in films.values():
-        if len(same_size) > 1:
-            for name, film in same_size:
-                found[name] = content_hash(film)
-    for same_sizes in crops.values():
-        if len(same_sizes) > 1:
-            for name, folder in same_sizes:
-                found[name] = _folder_hash(folder)
+    found |= _hashes(films.values(), content_hash)
+    found |= _hashes(crops.values(), _folder_hash)
+    return found
+
+
+def _hashes(groups: Iterable[Sequence[Media]], hashed: Callable[[Path], str]) -> dict[str, str]:
+    """Hashes of what has the same size as another."""
+    found = {}
+    for group in groups:
+        if len(group) > 1:
+            for name, path in group:
+                found[name] = hashed(path)
     return found
 
 

@@ -16,6 +16,12 @@ def released_clip_indices(n: int, stride: int, seq_len: int, start: int) -> list
     time may jump inside it; one that is still too short repeats its last frame. See
     :func:`clip_indices` for the corrected rule.
 
+    Args:
+        n: number of frames.
+        stride: every ``stride``-th frame is kept.
+        seq_len: frames of the clip.
+        start: where it begins, in the thinned list.
+
     >>> released_clip_indices(5, 1, 6, 3)
     [3, 4, 0, 1, 2, 3]
     """
@@ -31,6 +37,12 @@ def clip_indices(n: int, stride: int, seq_len: int, start: int) -> list[int]:
     the clip fits.
 
     A recording shorter than the clip is given whole, its last frame repeated.
+
+    Args:
+        n: number of frames.
+        stride: every ``stride``-th frame is kept.
+        seq_len: frames of the clip.
+        start: where it begins, in the thinned list.
 
     >>> clip_indices(5, 1, 4, 3)
     [1, 2, 3, 4]
@@ -67,6 +79,12 @@ def bah_chunks(
     A segment longer than ``window`` is cut into consecutive pieces of ``window``; a last piece
     shorter than ``seq_len`` borrows the missing frames from just before it. A segment that was
     short from the start stays short.
+
+    Args:
+        num_frames: frames of the segment.
+        start_frame: number of its first frame.
+        window: frames of a piece.
+        seq_len: fewest frames of a last piece.
 
     >>> bah_chunks(110, 5)
     [range(5, 105), range(95, 115)]

@@ -326,9 +326,8 @@ class Tabled(Folder):
         found = {}
         for row in self.rows.values():
             if row.segments is None:
-                found[row.id], problems = coders.spans_by_coder(
-                    self.annotation_rows.get(row.id, ())
-                )
+                marks = self.annotation_rows.get(row.id, ())
+                found[row.id], problems = coders.spans_by_coder(marks)
                 self.problems += [Finding(ANNOTATIONS, f"{row.id}: {p}") for p in problems]
         return found
 
