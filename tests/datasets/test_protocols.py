@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.datasets import common, load_dataset, open_dataset, protocols
+from twomind.datasets import load_dataset, open_dataset, protocols
 from twomind.datasets.leaks import check_fold, check_windows
 from twomind.datasets.protocols import PROTOCOLS, Take, make
 from twomind.types import Access, Features, Fold, Recording
@@ -227,7 +227,7 @@ def test_an_environment_shift_hands_over_one_environment_and_tests_another() -> 
         make("environment-shift", _takes())
 
 
-def test_rules_say_who_may_see_what() -> None:
+def test_rules_say_who_may_see_what(tmp_path: Path) -> None:
     assert set(PROTOCOLS) == {
         "official",
         "train-val",
@@ -259,7 +259,7 @@ def test_rules_say_who_may_see_what() -> None:
     with pytest.raises(BadInput, match="at most"):
         make("targets-12", _takes())
     with pytest.raises(BadInput, match="has no protocol 'official'; it has: ten-targets"):
-        common.guarded_folds(load_dataset("biovid").protocols, "official", 0, (), ())
+        open_dataset(load_dataset("biovid").fake(tmp_path), "biovid").folds("official")
 
 
 # --- guards

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,34 +19,25 @@ import numpy as np
 from twomind.annotations.bah import spans_frames, spans_s
 from twomind.core.errors import BadInput
 from twomind.datasets import bah_check, bah_fake, bah_files, common
-from twomind.datasets.bah_splits import Answer, read_split, video_id
+from twomind.datasets.bah_files import Video
+from twomind.datasets.bah_splits import read_split, video_id
+from twomind.datasets.base import Folder
 from twomind.datasets.checking import Finding, Report, film_length_s, film_stamps_s, is_drawn, shown
 from twomind.datasets.frames import Clock, FrameFolder, FrameLabels, FrameSegment, read_segments
+from twomind.datasets.people import METADATA, read_metadata
 from twomind.datasets.protocols import Take
 from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, words_of_text
-from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
+from twomind.types import AMBIVALENCE, Progress, Recording, Segment, Task
 
 #: Mean frame rate of the set: 916,618 frames in 10.60 hours. Only for recordings whose film is
 #: absent.
 NOMINAL_FPS = 24.0
+_SLACK_S = 1e-6  # what rounding may take from a time
 NOMINAL = "nominal: frame number / 24 (the film is not there)"
 
 
-@dataclass(frozen=True)
-class Video:
-    """One listed recording: where its lists say it lies, and what they say of it."""
-
-    id: str
-    subject: str
-    question: str
-    path: str
-    split: str = ""
-    label: int | None = None
-    transcript: str | None = None
-
-
-class Bah:
+class Bah(Folder):
     """The folder of a BAH release."""
 
     name: ClassVar[str] = "bah"
@@ -60,7 +51,7 @@ class Bah:
         "postdocs) at "
         "github.com/sbelharbi/bah-dataset; the v1 split files with transcripts are public there"
     )
-    tasks: ClassVar[tuple[Task, ...]] = (AMBIVALENCE, common.AMBIVALENCE_FRAMES)
+    tasks: tuple[Task, ...] = (AMBIVALENCE, common.AMBIVALENCE_FRAMES)
     protocols: ClassVar[tuple[str, ...]] = (
         "official",
         "train-val",
@@ -88,11 +79,8 @@ class Bah:
     )
 
     def __init__(self, root: Path | str) -> None:
-        self.root = common.fitting(self, root)
+        super().__init__(root)
         self.base = bah_files.base_of(self.root) or self.root
-        #: Lines and entries that could not be read, found so far; ``check`` reads everything and
-        #: lists them.
-        self.problems: list[Finding] = []
         #: A check goes on without a part that cannot be read, and lists it; everything else stops
         #: there.
         self.lenient = False
@@ -111,37 +99,41 @@ class Bah:
     @cached_property
     def videos(self) -> dict[str, Video]:
         """Every listed recording: by the split files, else the annotation file, else the table."""
-        listed: dict[str, tuple[str, str, Answer | None]] = {}
+        found = self._of_splits() or self._of_tables()
+        found.sort(key=lambda video: (video.subject, _session(video.id), video.id))
+        return {video.id: video for video in found}
+
+    def _of_splits(self) -> list[Video]:
+        """What the split files list."""
         folder = bah_files.split_folder(self.base)
-        for split in bah_files.SPLITS if folder is not None else ():
-            path = folder / f"{split}.txt"  # type: ignore[operator]
+        if folder is None:
+            return []
+        found: dict[str, Video] = {}
+        for split in bah_files.SPLITS:
+            path = folder / f"{split}.txt"
             if not path.is_file() or self._is_empty(path):
                 continue
             paths = _paths_of(path)
             read = read_split(path)
             self.problems += [Finding(shown(path, self.base), p) for p in read.problems]
             for answer in read.answers:
-                if answer.id in listed:
-                    raise BadInput(
-                        f"{path}: {answer.id} is also in the split {listed[answer.id][1]}"
-                    )
-                listed[answer.id] = (paths.get(answer.id, answer.id), split, answer)
-        if not listed:
-            for name, entry in self.annotations.items():
-                listed[name] = (str(entry.get("path", name)), "", None)
-            for name, row in self.table.items():
-                path_text = next(v for v in row.values() if bah_files.is_video_name(v))
-                listed.setdefault(name, (path_text, row.get("split", ""), None))
-        found = []
-        for name, (path_text, split, given) in listed.items():
-            match = bah_files.NAME.match(name)
-            assert match is not None
-            label = given.label if given else self._global_label(name)
-            text = given.transcript if given else None
-            found.append(
-                Video(name, match["subject"], match["question"], path_text, split, label, text)
-            )
-        return {v.id: v for v in sorted(found, key=lambda v: (v.subject, _session(v.id), v.id))}
+                if answer.id in found:
+                    other = found[answer.id].split
+                    raise BadInput(f"{path}: {answer.id} is also in the split {other}")
+                video = _video(answer.id, paths.get(answer.id, answer.id), split)
+                found[answer.id] = replace(video, label=answer.label, transcript=answer.transcript)
+        return list(found.values())
+
+    def _of_tables(self) -> list[Video]:
+        """What the annotation file and the table list."""
+        found: dict[str, Video] = {}
+        for name, entry in self.annotations.items():
+            found[name] = _video(name, str(entry.get("path", name)), "")
+        for name, row in self.table.items():
+            if name not in found:
+                path = next(cell for cell in row.values() if bah_files.is_video_name(cell))
+                found[name] = _video(name, path, row.get("split", ""))
+        return [replace(video, label=self._global_label(video.id)) for video in found.values()]
 
     @cached_property
     def annotations(self) -> dict[str, dict[str, Any]]:
@@ -155,9 +147,7 @@ class Bah:
 
     @property
     def annotation_file(self) -> Path | None:
-        return next(
-            (self.base / n for n in bah_files.ANNOTATIONS if (self.base / n).is_file()), None
-        )
+        return bah_files.first_file(self.base, bah_files.ANNOTATIONS)
 
     @property
     def is_release(self) -> bool:
@@ -172,9 +162,9 @@ class Bah:
     @cached_property
     def table(self) -> dict[str, dict[str, str]]:
         path = self.base / "bah-video.csv"
-        rows: dict[str, dict[str, str]] = (
-            self._part(path, bah_files.read_table, {}) if path.is_file() else {}
-        )
+        if not path.is_file():
+            return {}
+        rows: dict[str, dict[str, str]] = self._part(path, bah_files.read_table, {})
         return rows
 
     @cached_property
@@ -212,7 +202,9 @@ class Bah:
             self.problems += [Finding(path.name, p) for p in problems]
             for row in rows:
                 found.setdefault(video_id(row.video), []).append(row)
-        return {k: sorted(v, key=lambda s: s.start_frame) for k, v in found.items()}
+        for of_one in found.values():
+            of_one.sort(key=lambda segment: segment.start_frame)
+        return found
 
     @property
     def version(self) -> str:
@@ -230,10 +222,13 @@ class Bah:
         except BadInput as error:
             if not self.lenient:
                 raise
-            self.problems.append(
-                Finding(shown(path, self.base), str(error).removeprefix(f"{path}: "))
-            )
+            self._note(path, error)
             return nothing
+
+    def _note(self, path: Path, error: BadInput) -> None:
+        """One more problem, with a file."""
+        reason = str(error).removeprefix(f"{path}: ")
+        self.problems.append(Finding(shown(path, self.base), reason))
 
     def _is_empty(self, path: Path) -> bool:
         """Whether a list is empty; that is a fault, except in a drawn study of so few people that a
@@ -258,80 +253,78 @@ class Bah:
         spoken: dict[str, Counter[str]] = {}
         found = []
         for video in self.videos.values():
-            media = self.films.get(video.id, self.base / video.path)
-            duration_s = film_length_s(media) if video.id in self.films else float("nan")
+            film = self.films.get(video.id)
+            duration_s = film_length_s(film) if film else float("nan")
             words, reason = self._words(video, duration_s)
             if words and words.language:
                 spoken.setdefault(video.subject, Counter())[words.language] += 1
-            found.append(
-                Recording(
-                    id=video.id,
-                    subject=video.subject,
-                    media=media,
-                    question=video.question,
-                    duration_s=duration_s,
-                    words=words.words if words else None,
-                    words_reason=reason,
-                    words_source=words.source if words else "",
-                    segments=self._segments(video.id),
-                    drawn=drawn,
-                )
+            recording = Recording(
+                id=video.id,
+                subject=video.subject,
+                media=film or self.base / video.path,
+                question=video.question,
+                duration_s=duration_s,
+                words=words.words if words else None,
+                words_reason=reason,
+                words_source=words.source if words else "",
+                segments=self._segments(video.id),
+                drawn=drawn,
             )
-        return tuple(found), {p: counts.most_common(1)[0][0] for p, counts in spoken.items()}
+            found.append(recording)
+        languages = {}
+        for person, counts in spoken.items():
+            languages[person] = counts.most_common(1)[0][0]
+        return tuple(found), languages
 
     def _words(self, video: Video, duration_s: float) -> tuple[Words | None, str]:
+        """Words of the transcript's file, else of the split file. Without words, why."""
+        words = None
         path = self.transcript_files.get(video.id)
-        words = (
-            common.transcript(path, duration_s, self.base, self.problems)
-            if path is not None
-            else None
-        )
+        if path is not None:
+            words = common.transcript(path, duration_s, self.base, self.problems)
         if words is None and video.transcript:
             known = duration_s if np.isfinite(duration_s) else None
             words = words_of_text(video.transcript, "split file (plain text, no times)", known)
         return words, "; ".join(words.problems) if words else "no transcript was given"
 
     def _segments(self, recording_id: str) -> tuple[Segment, ...]:
-        entry = self.annotations.get(recording_id)
+        """A/H segments: the coder's in seconds, else the coder's by frame, else the public ones."""
+        entry = self.annotations.get(recording_id, {})
         try:
-            if entry is not None and entry.get("time_detailed_ah"):
-                return tuple(
-                    Segment(a, max(a, b), "present", "coder") for a, b in sorted(spans_s(entry))
-                )
-            if entry is not None and entry.get("fr_detailed_ah"):
-                return self._in_seconds(
-                    recording_id, sorted(spans_frames(entry)), "coder, by frame number"
-                )
+            if entry.get("time_detailed_ah"):
+                spans = sorted(spans_s(entry))
+                return tuple(Segment(a, max(a, b), "present", "coder") for a, b in spans)
+            if entry.get("fr_detailed_ah"):
+                frames = sorted(spans_frames(entry))
+                return self._in_seconds(recording_id, frames, "coder, by frame number")
         except BadInput as error:
             self.problems.append(Finding(f"entry of {recording_id}", str(error)))
-        public = [
-            (s.start_frame, s.end_frame)
-            for s in self.segments.get(recording_id, ())
-            if s.label == 1
-        ]
+        public = []
+        for segment in self.segments.get(recording_id, ()):
+            if segment.label == 1:
+                public.append((segment.start_frame, segment.end_frame))
         return self._in_seconds(recording_id, public, "public segment file")
 
     def _in_seconds(
         self, recording_id: str, spans: list[tuple[int, int]], source: str
     ) -> tuple[Segment, ...]:
+        """Spans of frame numbers, both ends included, as segments; one that begins beyond the
+        film's end is left out.
+        """
         if not spans:
             return ()
         clock = self.clock(recording_id)
-        times = clock.seconds([n for first, last in spans for n in (first, last + 1)]).reshape(
-            -1, 2
-        )
         source = f"{source} ({clock.note})" if clock.note else source
-        film_end_s = (
-            float(clock.stamps_s[-1])
-            if clock.stamps_s is not None and len(clock.stamps_s)
-            else np.nan
-        )
-        ends = np.where(np.isnan(times[:, 1]), film_end_s, times[:, 1])
-        return tuple(
-            Segment(float(a), max(float(a), float(b)), "present", source)
-            for a, b in zip(times[:, 0], ends, strict=True)
-            if np.isfinite(a) and np.isfinite(b)
-        )
+        starts_s = clock.seconds([first for first, _ in spans])
+        ends_s = clock.seconds([last + 1 for _, last in spans])
+        stamps_s = clock.stamps_s
+        film_end_s = float(stamps_s[-1]) if stamps_s is not None and len(stamps_s) else np.nan
+        ends_s = np.where(np.isnan(ends_s), film_end_s, ends_s)
+        found = []
+        for start_s, end_s in zip(starts_s.tolist(), ends_s.tolist(), strict=True):
+            if np.isfinite(start_s) and np.isfinite(end_s):
+                found.append(Segment(start_s, max(start_s, end_s), "present", source))
+        return tuple(found)
 
     def label(self, task_name: str, recording_id: str) -> int | None:
         common.known_task(self.tasks, task_name)
@@ -357,37 +350,39 @@ class Bah:
     def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray:
         common.known_task(self.tasks, task_name)
         times_s = np.asarray(times_s, float)
+        unknown = np.full(len(times_s), -1, np.int64)
         labels = self.frame_numbers(recording_id)
         if not len(labels.numbers):
-            return np.full(len(times_s), -1, np.int64)
+            return unknown
         clock = self.clock(recording_id)
-        if clock.stamps_s is None:
-            return labels.at(np.floor(times_s * clock.per_s + 1e-6).astype(np.int64))
+        stamps_s = clock.stamps_s
+        if stamps_s is None:
+            return labels.at(np.floor(times_s * clock.per_s + _SLACK_S).astype(np.int64))
+        if not len(stamps_s):
+            return unknown
         # The frame on show at that time; a frame's own stamp counts as its time in spite of
         # rounding.
-        shown = np.searchsorted(clock.stamps_s, times_s + 1e-6, side="right") - 1
-        gap_s = float(np.median(np.diff(clock.stamps_s))) if len(clock.stamps_s) > 1 else 0.0
-        over = (
-            times_s >= clock.stamps_s[-1] + gap_s - 1e-6
-            if len(clock.stamps_s)
-            else np.ones(len(times_s), bool)
-        )
-        return np.where(over, -1, labels.at(np.where(over, -1, shown)))
+        on_show = np.searchsorted(stamps_s, times_s + _SLACK_S, side="right") - 1
+        gap_s = float(np.median(np.diff(stamps_s))) if len(stamps_s) > 1 else 0.0
+        is_over = times_s >= stamps_s[-1] + gap_s - _SLACK_S
+        return np.where(is_over, -1, labels.at(np.where(is_over, -1, on_show)))
 
     def clock(self, recording_id: str) -> Clock:
         """Seconds of a frame's number: the film's own stamps, or nominal ones without a film."""
         if recording_id not in self._clocks:
-            clock = Clock(NOMINAL_FPS, NOMINAL)
-            if recording_id in self.films:
-                try:
-                    clock = Clock(stamps_s=film_stamps_s(self.films[recording_id]))
-                except BadInput as error:
-                    film = self.films[recording_id]
-                    self.problems.append(
-                        Finding(shown(film, self.base), str(error).removeprefix(f"{film}: "))
-                    )
-            self._clocks[recording_id] = clock
+            self._clocks[recording_id] = self._read_clock(recording_id)
         return self._clocks[recording_id]
+
+    def _read_clock(self, recording_id: str) -> Clock:
+        nominal = Clock(NOMINAL_FPS, NOMINAL)
+        film = self.films.get(recording_id)
+        if film is None:
+            return nominal
+        try:
+            return Clock(stamps_s=film_stamps_s(film))
+        except BadInput as error:
+            self._note(film, error)
+            return nominal
 
     @cached_property
     def _clocks(self) -> dict[str, Clock]:
@@ -404,24 +399,18 @@ class Bah:
 
     @property
     def metadata_file(self) -> Path | None:
-        return next(
-            (
-                self.base / n
-                for n in ("meta_data.yml", "meta_data.yaml")
-                if (self.base / n).is_file()
-            ),
-            None,
-        )
+        return bah_files.first_file(self.base, METADATA)
 
     @cached_property
     def metadata(self) -> dict[str, dict[str, str]]:
         path = self.metadata_file
-        found: dict[str, dict[str, str]] = (
-            self._part(path, bah_files.read_people, {}) if path else {}
-        )
+        if path is None:
+            return {}
+        found: dict[str, dict[str, str]] = self._part(path, read_metadata, {})
         return found
 
     def may_be_shown(self, subject: str) -> bool:
+        """Only a plain yes of the release's own metadata; also of people who are drawn."""
         return self.metadata.get(subject, {}).get("consent_publication") == "yes"
 
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
@@ -431,30 +420,23 @@ class Bah:
         folder = self.crops.get(recording_id)
         return FrameFolder(folder, self.clock(recording_id)) if folder else None
 
-    def takes(self) -> tuple[Take, ...]:
-        return tuple(
-            Take(
-                v.id,
-                v.subject,
-                v.question,
-                v.question == "1",
-                v.split,
-                _session(v.id),
-                bah_files.visit_of(v.path),
-            )
-            for v in self.videos.values()
-        )
+    def crop_folders(self) -> Mapping[str, Path]:
+        return self.crops
 
-    def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
-        return common.guarded_folds(
-            self.protocols,
-            protocol,
-            seed,
-            self.recordings(),
-            self.takes(),
-            self.targets,
-            self.crops,
-        )
+    def takes(self) -> tuple[Take, ...]:
+        found = []
+        for video in self.videos.values():
+            take = Take(
+                id=video.id,
+                subject=video.subject,
+                question=video.question,
+                neutral=video.question == "1",
+                split=video.split,
+                order=_session(video.id),
+                environment=bah_files.visit_of(video.path),
+            )
+            found.append(take)
+        return tuple(found)
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
         lenient = Bah(self.root)
@@ -462,14 +444,20 @@ class Bah:
         return bah_check.check(lenient, deep, progress)
 
 
+def _video(name: str, path: str, split: str) -> Video:
+    match = bah_files.NAME.match(name)
+    assert match is not None, name
+    return Video(name, match["subject"], match["question"], path, split)
+
+
 def _paths_of(split_file: Path) -> dict[str, str]:
     """Recording → its path as the split file writes it."""
-    lines = split_file.read_text(encoding="utf-8-sig").split("\n")
-    return {
-        video_id(path): path.strip()
-        for path in (line.split(",", 1)[0] for line in lines)
-        if path.strip()
-    }
+    found = {}
+    for line in split_file.read_text(encoding="utf-8-sig").split("\n"):
+        path = line.split(",", 1)[0].strip()
+        if path:
+            found[video_id(path)] = path
+    return found
 
 
 def _session(recording_id: str) -> float | None:
@@ -481,13 +469,12 @@ def _session(recording_id: str) -> float | None:
     match = bah_files.NAME.match(recording_id)
     if match is None or match["date"] is None:
         return None
+    time = match["time"].replace("-", ":")
     try:
-        return (
-            datetime.fromisoformat(f"{match['date']}T{match['time'].replace('-', ':')}")
-            - datetime.min
-        ).total_seconds()
+        recorded = datetime.fromisoformat(f"{match['date']}T{time}")
     except ValueError:
         return None
+    return (recorded - datetime.min).total_seconds()
 
 
 PLUGIN = Bah

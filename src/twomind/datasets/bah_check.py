@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from twomind.datasets import bah_files
+from twomind.datasets.bah_files import Video
 from twomind.datasets.checking import (
     Finding,
+    Found,
     Report,
     counted,
     film_fault,
@@ -18,6 +20,8 @@ from twomind.datasets.checking import (
     picture_faults,
     shown,
 )
+from twomind.datasets.frames import FrameFolder, FrameLabels, FrameSegment
+from twomind.datasets.people import METADATA
 from twomind.types import Progress, Recording
 
 
@@ -36,7 +40,7 @@ class Folder(Protocol):
     def version(self) -> str: ...
 
     @property
-    def videos(self) -> Mapping[str, Any]: ...
+    def videos(self) -> Mapping[str, Video]: ...
 
     @property
     def annotation_file(self) -> Path | None: ...
@@ -54,20 +58,20 @@ class Folder(Protocol):
     def transcript_files(self) -> Mapping[str, Path]: ...
 
     @property
-    def frame_splits(self) -> Mapping[str, Any]: ...
+    def frame_splits(self) -> Mapping[str, FrameLabels]: ...
 
     @property
-    def segments(self) -> Mapping[str, Any]: ...
+    def segments(self) -> Mapping[str, Sequence[FrameSegment]]: ...
 
     @property
-    def metadata(self) -> Mapping[str, Any]: ...
+    def metadata(self) -> Mapping[str, Mapping[str, str]]: ...
 
     @property
     def metadata_file(self) -> Path | None: ...
 
-    def frame_folder(self, recording: str) -> Any: ...
+    def frame_folder(self, recording_id: str) -> FrameFolder | None: ...
 
-    def frame_numbers(self, recording: str) -> Any: ...
+    def frame_numbers(self, recording_id: str) -> FrameLabels: ...
 
     def recordings(self) -> tuple[Recording, ...]: ...
 
@@ -77,15 +81,10 @@ RELEASES = {"v1": (1118, 224), "v2": (1427, 300)}
 
 
 @dataclass
-class _Found:
-    """What a check has found so far."""
+class _Found(Found):
+    """What a check of BAH has found so far."""
 
-    is_release: bool
-    deep: bool
-    missing: list[Finding] = field(default_factory=list)
-    extra: list[Finding] = field(default_factory=list)
-    corrupted: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    is_release: bool = False
 
     def absent(self, part: str, meaning: str) -> None:
         """A whole part is not there: missing from a release, and as it should be in the public form
@@ -100,96 +99,46 @@ class _Found:
 def check(data: Folder, deep: bool, progress: Progress | None = None) -> Report:
     """Every listed recording in every part (films, crops, transcripts, annotation, metadata) that
     the folder has.
+
+    Args:
+        data: the open folder, which goes on without a part that cannot be read.
+        deep: also open every film and look into every picture.
+        progress: told how far the check has come.
     """
-    found = _Found(data.is_release, deep)
-    base, videos = data.base, data.videos
-    people = {v.subject for v in videos.values()}
-
-    _films(data, found, progress)
-    _crops(data, found, progress)
-    if (base / "transcription").is_dir():
-        for video in videos.values():
-            if video.id not in data.transcript_files:
-                found.missing.append(
-                    Finding(f"transcription/{video.path}", "no transcript of this recording")
-                )
-        known = [path for name, path in data.transcript_files.items() if name in videos]
-        found.extra += not_listed(
-            base / "transcription", known, base, "not the transcript of a listed recording"
-        )
-    else:
-        found.absent("transcription/", "words come from the split files, without times")
-    if data.annotation_file is None:
-        found.absent(bah_files.ANNOTATIONS[0], "no cues, no certainty, no segment times in seconds")
-    else:
-        name = data.annotation_file.name
-        found.missing += [
-            Finding(name, f"no entry of {v}") for v in videos if v not in data.annotations
-        ]
-        found.extra += [
-            Finding(name, f"entry of {v}, which is not listed")
-            for v in data.annotations
-            if v not in videos
-        ]
-    if data.metadata:
-        found.missing += [
-            Finding("meta_data.yml", f"no entry of participant {p}")
-            for p in sorted(people - set(data.metadata))
-        ]
-    elif data.metadata_file is None:
-        found.absent(
-            "meta_data.yml", "consent is not known, so nobody may be shown in a report picture"
-        )
-    folder = bah_files.split_folder(base)
-    if folder is not None:
-        lacking = [s for s in bah_files.SPLITS if not (folder / f"{s}.txt").is_file()]
-        found.notes += [f"no {s}.txt: the official {s} split is not here" for s in lacking]
-    n_release = RELEASES.get(data.version)
-    if n_release and (len(videos), len(people)) != n_release:
-        found.notes.append(
-            f"by its splits this is {data.version}, which has {n_release[0]} recordings of "
-            f"{n_release[1]} people; "
-            f"listed here: {len(videos)} of {len(people)}"
-        )
-    _ = (
-        data.recordings(),
-        data.frame_splits,
-        data.segments,
-    )  # reads every transcript and list, collecting problems
-    named = {f.path for f in found.corrupted}
-    found.corrupted += [p for p in dict.fromkeys(data.problems) if p.path not in named]
-    return Report(
-        data.name,
-        data.root,
-        len(videos),
-        len(people),
-        tuple(found.missing),
-        tuple(found.extra),
-        tuple(found.corrupted),
-        tuple(_conflicts(data)),
-        tuple(found.notes),
-        deep,
-    )
+    found = _Found(is_release=data.is_release)
+    people = {video.subject for video in data.videos.values()}
+    _films(data, found, deep, progress)
+    _crops(data, found, deep, progress)
+    _transcripts(data, found)
+    _annotation(data, found)
+    _metadata(data, found, people)
+    _splits(data, found, len(people))
+    # Reads every transcript and list, collecting problems.
+    _ = (data.recordings(), data.frame_splits, data.segments)
+    named = {finding.path for finding in found.corrupted}
+    found.corrupted += [f for f in dict.fromkeys(data.problems) if f.path not in named]
+    for video in data.videos.values():
+        reasons = _conflicts(data, video)
+        found.conflicts += [Finding(video.path, reason) for reason in reasons]
+    return found.report(data, len(data.videos), len(people), deep)
 
 
-def _films(data: Folder, found: _Found, progress: Progress | None) -> None:
+def _films(data: Folder, found: _Found, deep: bool, progress: Progress | None) -> None:
     if not (data.base / "Videos").is_dir():
         found.absent("Videos/", "times of frames are nominal, and nothing can be measured in films")
         return
-    found.missing += [
-        Finding(v.path, "listed, but not there")
-        for v in data.videos.values()
-        if v.id not in data.films
-    ]
-    known = [p for name, p in data.films.items() if name in data.videos]
+    for video in data.videos.values():
+        if video.id not in data.films:
+            found.missing.append(Finding(video.path, "listed, but not there"))
+    known = [path for name, path in data.films.items() if name in data.videos]
     found.extra += not_listed(data.base / "Videos", known, data.base, "not a listed recording")
     for path in counted(known, "looking at films", progress):
-        fault = film_fault(path, found.deep)
+        fault = film_fault(path, deep)
         if fault:
             found.corrupted.append(Finding(shown(path, data.base), fault))
 
 
-def _crops(data: Folder, found: _Found, progress: Progress | None) -> None:
+def _crops(data: Folder, found: _Found, deep: bool, progress: Progress | None) -> None:
     crops = data.base / "cropped-aligned-faces"
     if not crops.is_dir():
         found.absent("cropped-aligned-faces/", "no face crops")
@@ -197,55 +146,103 @@ def _crops(data: Folder, found: _Found, progress: Progress | None) -> None:
     for video in counted(data.videos.values(), "looking at crops", progress):
         folder = data.frame_folder(video.id)
         if folder is None:
-            found.missing.append(
-                Finding(f"cropped-aligned-faces/{video.path}", "no crops of this recording")
-            )
+            at = f"cropped-aligned-faces/{video.path}"
+            found.missing.append(Finding(at, "no crops of this recording"))
             continue
-        numbers = [n for n, _ in folder.files]
-        # The frame split lists the crops; the annotation lists the film's frames, of which not all
-        # need be cropped.
-        labelled = data.frame_splits.get(video.id) or data.frame_numbers(video.id)
-        lacking = gaps(numbers, map(int, labelled.numbers))
-        if lacking:
-            found.missing.append(Finding(shown(folder.folder, data.base), lacking))
-        stamps_s = folder.clock.stamps_s
-        beyond = [n for n in numbers if stamps_s is not None and n >= len(stamps_s)]
-        if beyond:
-            reason = f"{len(beyond)} crops are numbered beyond the film's {len(stamps_s)} frames"
-            found.extra.append(Finding(shown(folder.folder, data.base), reason))
-        found.corrupted += [
-            Finding(shown(p, data.base), why)
-            for p, why in picture_faults(folder.folder, found.deep)
-        ]
-    known = [p for name, p in data.crops.items() if name in data.videos]
+        _numbers(data, video.id, folder, found)
+        for path, why in picture_faults(folder.folder, deep):
+            found.corrupted.append(Finding(shown(path, data.base), why))
+    known = [path for name, path in data.crops.items() if name in data.videos]
     found.extra += not_listed(crops, known, data.base, "not a crop of a listed recording")
 
 
-def _conflicts(data: Folder) -> list[Finding]:
-    """Recordings of which two parts of the data set say different things."""
-    found = []
+def _numbers(data: Folder, name: str, folder: FrameFolder, found: _Found) -> None:
+    """The numbers of a recording's crops against the labelled frames and the film's."""
+    at = shown(folder.folder, data.base)
+    numbers = [number for number, _ in folder.files]
+    # The frame split lists the crops; the annotation lists the film's frames, of which not all
+    # need be cropped.
+    labelled = data.frame_splits.get(name) or data.frame_numbers(name)
+    lacking = gaps(numbers, map(int, labelled.numbers))
+    if lacking:
+        found.missing.append(Finding(at, lacking))
+    stamps_s = folder.clock.stamps_s
+    if stamps_s is None:
+        return
+    beyond = [number for number in numbers if number >= len(stamps_s)]
+    if beyond:
+        reason = f"{len(beyond)} crops are numbered beyond the film's {len(stamps_s)} frames"
+        found.extra.append(Finding(at, reason))
+
+
+def _transcripts(data: Folder, found: _Found) -> None:
+    folder = data.base / "transcription"
+    if not folder.is_dir():
+        found.absent("transcription/", "words come from the split files, without times")
+        return
     for video in data.videos.values():
-        entry = data.annotations.get(video.id, {})
-        stated = entry.get("global_ah")
-        if stated is not None and video.label is not None and int(stated) != video.label:
-            found.append(Finding(video.path, f"split label {video.label}, annotated as {stated}"))
-        labels = data.frame_numbers(video.id).labels
-        if len(labels) and video.label is not None and int(labels.max() > 0) != video.label:
-            found.append(
-                Finding(
-                    video.path,
-                    f"video label {video.label}, but {int((labels == 1).sum())} positive frames",
-                )
-            )
-        by_split, by_entry = data.frame_splits.get(video.id), entry.get("frame_runs")
-        if by_split is not None and by_entry:
-            other = bah_files.labels_from_runs(by_entry)
-            n_other = int((other.at(by_split.numbers) != by_split.labels).sum())
-            if n_other:
-                found.append(
-                    Finding(
-                        video.path,
-                        f"{n_other} frames labelled differently in split-frames and annotation",
-                    )
-                )
-    return found
+        if video.id not in data.transcript_files:
+            at = f"transcription/{video.path}"
+            found.missing.append(Finding(at, "no transcript of this recording"))
+    known = [path for name, path in data.transcript_files.items() if name in data.videos]
+    reason = "not the transcript of a listed recording"
+    found.extra += not_listed(folder, known, data.base, reason)
+
+
+def _annotation(data: Folder, found: _Found) -> None:
+    path = data.annotation_file
+    if path is None:
+        part = bah_files.ANNOTATIONS[0]
+        found.absent(part, "no cues, no certainty, no segment times in seconds")
+        return
+    for name in data.videos:
+        if name not in data.annotations:
+            found.missing.append(Finding(path.name, f"no entry of {name}"))
+    for name in data.annotations:
+        if name not in data.videos:
+            found.extra.append(Finding(path.name, f"entry of {name}, which is not listed"))
+
+
+def _metadata(data: Folder, found: _Found, people: set[str]) -> None:
+    if data.metadata:
+        for person in sorted(people - set(data.metadata)):
+            found.missing.append(Finding(METADATA[0], f"no entry of participant {person}"))
+    elif data.metadata_file is None:
+        meaning = "consent is not known, so nobody may be shown in a report picture"
+        found.absent(METADATA[0], meaning)
+
+
+def _splits(data: Folder, found: _Found, n_people: int) -> None:
+    """Official splits that are not here, and another size than the release's."""
+    folder = bah_files.split_folder(data.base)
+    if folder is not None:
+        for split in bah_files.SPLITS:
+            if not (folder / f"{split}.txt").is_file():
+                note = f"no {split}.txt: the official {split} split is not here"
+                found.notes.append(note)
+    n_videos = len(data.videos)
+    n_release = RELEASES.get(data.version)
+    if n_release and (n_videos, n_people) != n_release:
+        found.notes.append(
+            f"by its splits this is {data.version}, which has {n_release[0]} recordings of "
+            f"{n_release[1]} people; listed here: {n_videos} of {n_people}"
+        )
+
+
+def _conflicts(data: Folder, video: Video) -> Iterator[str]:
+    """What two parts of the data set say differently of a recording."""
+    entry = data.annotations.get(video.id, {})
+    label = video.label
+    stated = entry.get("global_ah")
+    if stated is not None and label is not None and int(stated) != label:
+        yield f"split label {label}, annotated as {stated}"
+    frames = data.frame_numbers(video.id).labels
+    if len(frames) and label is not None and int(frames.max() > 0) != label:
+        n_positive = int((frames == 1).sum())
+        yield f"video label {label}, but {n_positive} positive frames"
+    by_split, runs = data.frame_splits.get(video.id), entry.get("frame_runs")
+    if by_split is not None and runs:
+        by_entry = bah_files.labels_from_runs(runs).at(by_split.numbers)
+        n_other = int((by_entry != by_split.labels).sum())
+        if n_other:
+            yield f"{n_other} frames labelled differently in split-frames and annotation"

@@ -5,6 +5,8 @@ made up here.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,14 @@ _PEOPLE = {
     "val": ("90011", "90012"),
     "test": ("90021", "90022"),
 }
+#: What coders mark beside a segment, by modality.
+_CUES = {
+    "audio": ("pause",),
+    "body": (),
+    "facial": ("gaze",),
+    "language": ("filler sound",),
+    "inconsistency": (),
+}
 _QUESTIONS = {"train": (1, 4), "val": (1, 7), "test": (1, 2, 3, 4, 5, 6, 7)}
 
 
@@ -30,6 +40,14 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
 
     One of the people refuses publication. Person 90001's first answer has a blank in its split
     line; 90002's computer is named in the file's name.
+
+    Args:
+        root: folder to write into.
+        seed: seed of the labels, the segments and the noise in the pictures.
+        layout: one of :data:`LAYOUTS`.
+
+    Raises:
+        ValueError: there is no such layout.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
@@ -37,48 +55,78 @@ def fake(root: Path, seed: int = 0, layout: str = "v2") -> Path:
     base = root if layout == "public" else root / "data"
     draw = np.random.default_rng(seed)
     entries: dict[str, Any] = {}
-    visit = "Visite 1" if layout == "abaw8" else "Visite_1"
     for split, people in _PEOPLE.items():
         if layout == "public" and split == "test":
             continue
-        lines, frame_lines, segment_rows = (
-            [],
-            [],
-            ["video,segment_id,label,num_frames,start_frame,end_frame"],
-        )
+        answers = []
         for pid in people:
             for question in _QUESTIONS[split]:
-                label = int(question in (4, 7) or (question != 1 and draw.random() < 0.5))
-                name = f"{pid}_Question_{question}_2025-02-0{question}_10-0{question}-00_Video"
-                name += "-DESKTOP-1AB2C.mp4" if pid == "90002" else ".mp4"
-                path = f"Videos/{pid}/{visit}/{name}"
-                said = (
-                    f"well, this is answer {question} of a made-up person, number {pid}, you know"
-                )
-                listed = (
-                    path.replace(f"_10-0{question}-00", f" 10-0{question}-00")
-                    if pid == "90001"
-                    else path
-                )
-                lines.append(f"{listed},{label},{said}")
-                first = int(draw.integers(2, 5))
-                positive = range(first, first + 5) if label else range(0)
-                frames = [(f"{path}/frame-{i}.jpg", int(i in positive)) for i in range(N_FRAMES)]
-                frame_lines += [f"{p},{y}" for p, y in frames]
-                segment_rows += _segment_rows(path, positive)
-                entries[path] = _entry(positive, label, frames, said, layout)
+                answer = _draw_answer(draw, pid, question, layout)
+                answers.append(answer)
+                entries[answer.path] = _entry(answer, layout)
                 if layout != "public":
-                    _write_media(base, path, said, int(pid) * 10 + question + seed)
-        folder = base if layout == "public" else base / "split"
-        write_text(folder / f"{split}.txt", "\n".join(lines) + "\n")
-        if layout == "public":
-            write_text(base / f"segments_{split}.csv", "\n".join(segment_rows) + "\n")
-        elif layout == "v2":
-            write_text(base / "split-frames" / f"{split}.txt", "\n".join(frame_lines) + "\n")
+                    _write_media(base, answer, int(pid) * 10 + question + seed)
+        _write_lists(base, split, answers, layout)
     if layout != "public":
         _write_tables(base, entries, layout)
     mark_drawn(root, "bah", seed)
     return root
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One answer: where it lies, what is said in it, and which of its frames are A/H."""
+
+    pid: str
+    question: int
+    path: str
+    said: str
+    label: int
+    positive: range
+
+    @property
+    def frames(self) -> list[tuple[str, int]]:
+        """Path and label of each frame."""
+        return [(f"{self.path}/frame-{i}.jpg", int(i in self.positive)) for i in range(N_FRAMES)]
+
+    @property
+    def listed(self) -> str:
+        """The path as the split file writes it: person 90001's with a blank."""
+        if self.pid != "90001":
+            return self.path
+        time = f"10-0{self.question}-00"
+        return self.path.replace(f"_{time}", f" {time}")
+
+
+def _draw_answer(draw: np.random.Generator, pid: str, question: int, layout: str) -> _Answer:
+    label = int(question in (4, 7) or (question != 1 and draw.random() < 0.5))
+    first = int(draw.integers(2, 5))
+    visit = "Visite 1" if layout == "abaw8" else "Visite_1"
+    name = f"{pid}_Question_{question}_2025-02-0{question}_10-0{question}-00_Video"
+    computer = "-DESKTOP-1AB2C" if pid == "90002" else ""
+    return _Answer(
+        pid=pid,
+        question=question,
+        path=f"Videos/{pid}/{visit}/{name}{computer}.mp4",
+        said=f"well, this is answer {question} of a made-up person, number {pid}, you know",
+        label=label,
+        positive=range(first, first + 5) if label else range(0),
+    )
+
+
+def _write_lists(base: Path, split: str, answers: Sequence[_Answer], layout: str) -> None:
+    """The split file, and the labels of its frames in the form of the layout."""
+    lines = [f"{answer.listed},{answer.label},{answer.said}" for answer in answers]
+    folder = base if layout == "public" else base / "split"
+    write_text(folder / f"{split}.txt", "\n".join(lines) + "\n")
+    if layout == "public":
+        rows = ["video,segment_id,label,num_frames,start_frame,end_frame"]
+        for answer in answers:
+            rows += _segment_rows(answer.path, answer.positive)
+        write_text(base / f"segments_{split}.csv", "\n".join(rows) + "\n")
+    elif layout == "v2":
+        frames = [f"{path},{label}" for answer in answers for path, label in answer.frames]
+        write_text(base / "split-frames" / f"{split}.txt", "\n".join(frames) + "\n")
 
 
 def _segment_rows(path: str, positive: range) -> list[str]:
@@ -89,40 +137,37 @@ def _segment_rows(path: str, positive: range) -> list[str]:
     return rows
 
 
-def _entry(
-    positive: range, label: int, frames: list[tuple[str, int]], said: str, layout: str
-) -> dict[str, Any]:
-    def stamp(n: int) -> str:
-        return f"00:00:{n / FPS:06.3f}"
-
+def _entry(answer: _Answer, layout: str) -> dict[str, Any]:
+    """The entry of an answer in the annotation file."""
+    positive = answer.positive
+    first, last = positive.start, positive.stop - 1
     entry: dict[str, Any] = {
-        "global_ah": label,
-        "time_detailed_ah": [[stamp(positive.start), stamp(positive.stop)]] if positive else [],
-        "fr_detailed_ah": [[positive.start, positive.stop - 1]] if positive else [],
-        "frame_annotation": frames,
+        "global_ah": answer.label,
+        "time_detailed_ah": [[_stamp(first), _stamp(last + 1)]] if positive else [],
+        "fr_detailed_ah": [[first, last]] if positive else [],
+        "frame_annotation": answer.frames,
     }
     if layout != "abaw8":
-        cues = {
-            "audio": ["pause"],
-            "body": [],
-            "facial": ["gaze"],
-            "language": ["filler sound"],
-            "inconsistency": [],
-        }
-        entry |= {
-            "certainty_ah": [3] if positive else [],
-            "all_cues": [cues] if positive else [],
-            "transcript": said,
-        }
+        cues = {modality: list(names) for modality, names in _CUES.items()}
+        entry["certainty_ah"] = [3] if positive else []
+        entry["all_cues"] = [cues] if positive else []
+        entry["transcript"] = answer.said
     return entry
 
 
-def _write_media(base: Path, path: str, said: str, seed: int) -> None:
+def _stamp(frame: int) -> str:
+    return f"00:00:{frame / FPS:06.3f}"
+
+
+def _write_media(base: Path, answer: _Answer, seed: int) -> None:
+    """Film, crops and transcript of an answer."""
+    path = answer.path
     film = tiny_film(base / path, N_FRAMES, FPS, seed)
     for i in range(N_FRAMES):
         tiny_crop(base / "cropped-aligned-faces" / path / f"frame-{i}.jpg", seed * 100 + i)
+    said = json.dumps(answer.said)
     text = (
-        f"text: {json.dumps(said)}\nchunks:\n- language: english\n  text: {json.dumps(said)}\n"
+        f"text: {said}\nchunks:\n- language: english\n  text: {said}\n"
         "  timestamp: !!python/tuple\n  - 0.0\n  - 0.4\n"
     )
     write_text(base / "transcription" / path / f"{film.stem}.yml", text)
@@ -136,18 +181,15 @@ def _write_tables(base: Path, entries: dict[str, Any], layout: str) -> None:
     write_text(base / name, yaml.dump(entries, sort_keys=False))
     if layout == "abaw8":
         return
-    people = {
-        pid: {
+    people = {}
+    for i, pid in enumerate(pid for group in _PEOPLE.values() for pid in group):
+        people[pid] = {
             "age": 20 + i,
             "sex": "Female" if i % 2 else "Male",
             "ethnicity": "made up, in detail",
             "simplified ethnicity": "made up",
             "consent for publication": "No" if pid == "90022" else "Yes",
         }
-        for i, pid in enumerate(p for group in _PEOPLE.values() for p in group)
-    }
     write_text(base / "meta_data.yml", yaml.safe_dump(people))
-    write_text(
-        base / "bah-video.csv",
-        "video,label\n" + "".join(f"{p},{e['global_ah']}\n" for p, e in entries.items()),
-    )
+    rows = [f"{path},{entry['global_ah']}\n" for path, entry in entries.items()]
+    write_text(base / "bah-video.csv", "video,label\n" + "".join(rows))

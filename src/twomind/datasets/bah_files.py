@@ -13,8 +13,9 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store, content_hash, default_root
 from twomind.core.yaml_files import load_yaml
 from twomind.datasets.bah_splits import video_id
-from twomind.datasets.frames import FrameLabels, frame_number
+from twomind.datasets.frames import FrameLabels, frame_number, read_frame_list
 
 SPLITS = ("train", "val", "test")
 ANNOTATIONS = (
@@ -36,10 +37,25 @@ NAME = re.compile(
     r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?=_|\.|$)(?:_(?P<date>\d{4}-\d\d-\d\d)_(?P<time>\d\d-\d\d-\d\d))?"
 )
 _SEGMENT_FILES = ("segments_{}.csv", "bah_source_sub_{}_labels.csv")
+#: How far a split file is read to see whether it is one.
+_LINES_LOOKED_AT = 20
 #: Kind of the store's entries with a parsed annotation file; each holds many people.
 KIND = "bah-annotations"
 #: Raise when the parsed form changes; older cached ones are then made again.
 _PARSED = 1
+
+
+@dataclass(frozen=True)
+class Video:
+    """One listed recording: where its lists say it lies, and what they say of it."""
+
+    id: str
+    subject: str
+    question: str
+    path: str
+    split: str = ""
+    label: int | None = None
+    transcript: str | None = None
 
 
 def is_video_name(text: str) -> bool:
@@ -62,22 +78,31 @@ def base_of(root: Path) -> Path | None:
     return None
 
 
+def first_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of these files that is there."""
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    return None
+
+
 def split_folder(base: Path) -> Path | None:
     """The folder with the video-level split files: ``split/``, or the base itself in the public
     form.
     """
-    return next(
-        (f for f in (base / "split", base) if any((f / f"{s}.txt").is_file() for s in SPLITS)), None
-    )
+    for folder in (base / "split", base):
+        if first_file(folder, [f"{split}.txt" for split in SPLITS]):
+            return folder
+    return None
 
 
 def _names_a_video(path: Path) -> bool:
+    """Whether one of the first lines of a split file names a recording."""
     if not path.is_file():
         return False
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return any(
-            is_video_name(line.split(",", 1)[0]) for _, line in zip(range(20), file, strict=False)
-        )
+        first = list(islice(file, _LINES_LOOKED_AT))
+    return any(is_video_name(line.split(",", 1)[0]) for line in first)
 
 
 def segment_files(base: Path) -> dict[str, Path]:
@@ -137,8 +162,10 @@ def visit_of(path: str) -> str:
     >>> visit_of("Videos/10/Visite 1/10_Question_3_2024-01-01_10-00-00_Video.mp4")
     'Visite_1'
     """
-    parts = path.replace("\\", "/").split("/")
-    return next((p.replace(" ", "_") for p in parts if p.lower().startswith("visite")), "")
+    for part in path.replace("\\", "/").split("/"):
+        if part.lower().startswith("visite"):
+            return part.replace(" ", "_")
+    return ""
 
 
 # --- frame labels
@@ -149,12 +176,12 @@ def read_frame_split(path: Path) -> tuple[dict[str, FrameLabels], tuple[str, ...
     """``split-frames/<split>.txt`` (one frame a line: path, comma, label) by recording; and the
     unusable lines.
     """
-    from twomind.datasets.frames import read_frame_list
-
     folders, problems = read_frame_list(path, separator=",")
-    return {
-        video_id(folder): labels for folder, labels in folders.items() if is_video_name(folder)
-    }, problems
+    found = {}
+    for folder, labels in folders.items():
+        if is_video_name(folder):
+            found[video_id(folder)] = labels
+    return found, problems
 
 
 # --- the annotation file
@@ -190,19 +217,19 @@ def read_annotations(
             except BadInput as error:
                 problems.append(f"line {line}: {error}")
     if not entries:
-        raise BadInput(
-            f"{path}: expected annotations by recording, found none"
-            + "".join(f"; {p}" for p in problems[:1])
-        )
-    packed = zlib.compress(json.dumps({"entries": entries, "problems": problems}).encode(), 6)
+        why = f"; {problems[0]}" if problems else ""
+        raise BadInput(f"{path}: expected annotations by recording, found none{why}")
+    text = json.dumps({"entries": entries, "problems": problems})
+    packed = np.frombuffer(zlib.compress(text.encode(), 6), np.uint8)
     _note_people(entries, content, store)
-    store.put(KIND, key, {"json": np.frombuffer(packed, np.uint8)}, {"source": path.name})
+    store.put(KIND, key, {"json": packed}, {"source": path.name})
     return entries, tuple(problems)
 
 
 def _note_people(entries: Mapping[str, Any], content: str, store: Store) -> None:
     """Everybody who is in the file, so that erasing one of them finds what is kept of it."""
-    for subject in sorted({match["subject"] for name in entries if (match := NAME.match(name))}):
+    matches = [NAME.match(name) for name in entries]
+    for subject in sorted({match["subject"] for match in matches if match}):
         store.note(subject, content)
 
 
@@ -271,39 +298,60 @@ def _recordings_in(data: Any) -> dict[str, dict[str, Any]]:
     """Entries by recording, from a mapping by video, a list of entries that name theirs, or one
     level deeper.
     """
-    found: dict[str, dict[str, Any]] = {}
     if isinstance(data, list):
-        for item in data:
-            if isinstance(item, dict):
-                name = next(
-                    (v for v in item.values() if isinstance(v, str) and is_video_name(v)), None
-                )
-                found.update({video_id(name): _compact(item)} if name else _recordings_in(item))
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            if isinstance(value, dict) and isinstance(key, str) and is_video_name(key):
-                found[video_id(key)] = _compact({"path": key, **value})
-            elif isinstance(value, dict | list):
-                found.update(_recordings_in(value))
+        return _recordings_in_list(data)
+    found: dict[str, dict[str, Any]] = {}
+    if not isinstance(data, dict):
+        return found
+    for key, value in data.items():
+        names_one = isinstance(key, str) and is_video_name(key)
+        if isinstance(value, dict) and names_one:
+            found[video_id(key)] = _compact({"path": key, **value})
+        elif isinstance(value, dict | list):
+            found.update(_recordings_in(value))
     return found
 
 
+def _recordings_in_list(items: list[Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for item in items:
+        if not isinstance(item, dict):
+            continue
+        name = _video_named_in(item)
+        if name:
+            found[video_id(name)] = _compact(item)
+        else:
+            found.update(_recordings_in(item))
+    return found
+
+
+def _video_named_in(row: Mapping[Any, Any]) -> str | None:
+    """The first cell that is the name of a recording."""
+    for cell in row.values():
+        if isinstance(cell, str) and is_video_name(cell):
+            return cell
+    return None
+
+
 def _compact(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry with its frames as runs."""
+    found = {}
+    for key, value in entry.items():
+        if key != "frame_annotation":
+            found[str(key)] = _plain(value)
     frames = entry.get("frame_annotation")
-    rest = {str(k): _plain(v) for k, v in entry.items() if k != "frame_annotation"}
     if frames is None:
-        return rest
-    pairs = frames.items() if isinstance(frames, dict) else frames
+        return found
     numbered: dict[int, int] = {}
-    for pair in pairs:
-        number = (
-            frame_number(str(pair[0]))
-            if isinstance(pair, tuple | list) and len(pair) == 2
-            else None
-        )
-        if number is not None and pair[1] in (0, 1, "0", "1"):
-            numbered[number] = int(pair[1])
-    return {**rest, "frame_runs": runs(numbered)}
+    for pair in frames.items() if isinstance(frames, dict) else frames:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            continue
+        name, label = pair
+        number = frame_number(str(name))
+        if number is not None and label in (0, 1, "0", "1"):
+            numbered[number] = int(label)
+    found["frame_runs"] = runs(numbered)
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -321,100 +369,24 @@ def runs(numbered: Mapping[int, int]) -> list[list[int]]:
     >>> runs({0: 0, 1: 0, 2: 1, 5: 1})
     [[0, 1, 0], [2, 2, 1], [5, 5, 1]]
     """
-    ordered = sorted(numbered)
-    groups = groupby(enumerate(ordered), key=lambda pair: (pair[1] - pair[0], numbered[pair[1]]))
-    return [
-        [(frames := [n for _, n in group])[0], frames[-1], label] for (_, label), group in groups
-    ]
+    found: list[list[int]] = []
+    for number in sorted(numbered):
+        label = numbered[number]
+        if found and found[-1][1:] == [number - 1, label]:
+            found[-1][1] = number
+        else:
+            found.append([number, number, label])
+    return found
 
 
 def labels_from_runs(spans: list[list[int]]) -> FrameLabels:
     """The inverse of :func:`runs`."""
-    numbers = [np.arange(first, last + 1) for first, last, _ in spans]
-    labels = [np.full(last - first + 1, label, np.int64) for first, last, label in spans]
-    empty = np.empty(0, np.int64)
-    return FrameLabels(
-        np.concatenate(numbers) if spans else empty, np.concatenate(labels) if spans else empty
-    )
-
-
-# --- people
-# ----------------------------------------------------------------------------------------------------------
-
-
-def read_people(path: Path) -> dict[str, dict[str, str]]:
-    """``meta_data.yml``: participant → sex, age, ethnicity ..., and the consents as yes, no or
-    unknown.
-
-    Raises:
-        BadInput: the file is not a mapping by participant, or a list of entries with an id.
-    """
-    data = _load(path.read_text(encoding="utf-8-sig"))
-    if (
-        isinstance(data, dict)
-        and len(data) == 1
-        and isinstance(next(iter(data.values())), dict | list)
-    ):
-        inner = next(iter(data.values()))
-        if isinstance(inner, list) or all(isinstance(v, dict) for v in inner.values()):
-            data = inner
-    if isinstance(data, list):
-        keyed = {}
-        for item in data:
-            name = next(
-                (
-                    item[k]
-                    for k in item
-                    if _word(k) in ("id", "pid", "participant", "participant_id", "subject")
-                ),
-                None,
-            )
-            if name is not None:
-                keyed[str(name)] = item
-        data = keyed
-    if (
-        not isinstance(data, dict)
-        or not all(isinstance(v, dict) for v in data.values())
-        or not data
-    ):
-        raise BadInput(f"{path}: expected the data of each participant by id")
-    return {str(pid): _person(raw) for pid, raw in data.items()}
-
-
-def _word(key: Any) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", str(key).lower()).strip("_")
-
-
-def _person(raw: Mapping[str, Any]) -> dict[str, str]:
-    out: dict[str, str] = {}
-    for key, value in raw.items():
-        name, text = _word(key), "" if value is None else str(value).strip()
-        if "consent" in name:
-            which = "publication" if "publ" in name else "challenges" if "chall" in name else ""
-            if which:
-                out[f"consent_{which}"] = consent(value)
-                continue
-        if "ethnic" in name:
-            out["ethnicity" if "simpl" in name else "ethnicity_detailed"] = text
-        elif name in ("sex", "gender"):
-            out["sex"] = text.lower()
-        else:
-            out[name] = text
-    if "ethnicity" not in out and "ethnicity_detailed" in out:
-        out["ethnicity"] = out["ethnicity_detailed"]
-    return out
-
-
-def consent(value: Any) -> str:
-    """yes, no, or unknown: only a plain yes is a yes."""
-    text = str(value).strip().lower()
-    if text in ("yes", "y", "true", "1", "agree", "agreed", "oui"):
-        return "yes"
-    return (
-        "no"
-        if text in ("no", "n", "false", "0", "disagree", "refused", "refuse", "non")
-        else "unknown"
-    )
+    numbers = [np.empty(0, np.int64)]
+    labels = [np.empty(0, np.int64)]
+    for first, last, label in spans:
+        numbers.append(np.arange(first, last + 1))
+        labels.append(np.full(last - first + 1, label, np.int64))
+    return FrameLabels(np.concatenate(numbers), np.concatenate(labels))
 
 
 # --- the table
@@ -428,9 +400,13 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     with open(path, encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
-            name = next((v for v in row.values() if isinstance(v, str) and is_video_name(v)), None)
-            if name:
-                found[video_id(name)] = {
-                    k: v for k, v in row.items() if isinstance(k, str) and isinstance(v, str)
-                }
+            name = _video_named_in(row)
+            if not name:
+                continue
+            cells = {}
+            for column, cell in row.items():
+                # Cells beyond the header are a list without a name.
+                if isinstance(column, str) and isinstance(cell, str):
+                    cells[column] = cell
+            found[video_id(name)] = cells
     return found

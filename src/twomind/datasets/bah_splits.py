@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,24 +101,29 @@ def read_split(path: Path, strict: bool = False) -> Split:
             continue
         try:
             answer = parse_line(text.rstrip("\r"), number)
-            if answer.id in answers:
-                raise BadInput(
-                    f"line {number}: {answer.id} was already on line {answers[answer.id].line}"
-                )
-            answers[answer.id] = answer
         except BadInput as error:
             problems.append(str(error))
+            continue
+        if answer.id in answers:
+            first = answers[answer.id].line
+            problems.append(f"line {number}: {answer.id} was already on line {first}")
+        else:
+            answers[answer.id] = answer
     if problems and strict:
-        raise BadInput(f"{path}: " + summary(problems))
+        raise BadInput(f"{path}: {summary(problems)}")
     if not answers:
-        raise BadInput(
-            f"{path}: no usable line; " + (summary(problems) if problems else "the file is empty")
-        )
+        why = summary(problems) if problems else "the file is empty"
+        raise BadInput(f"{path}: no usable line; {why}")
     return Split(tuple(answers.values()), tuple(problems))
 
 
 def read_splits(folder: Path, names: Sequence[str], strict: bool = False) -> Split:
     """Several split files of one folder (``train`` reads ``train.txt``), joined.
+
+    Args:
+        folder: where they lie.
+        names: names of the splits.
+        strict: raise for a line that cannot be used.
 
     Raises:
         BadInput: as :func:`read_split`; or the folder or a named split is absent.
@@ -132,11 +137,13 @@ def read_splits(folder: Path, names: Sequence[str], strict: bool = False) -> Spl
     if missing:
         there = ", ".join(sorted(p.stem for p in folder.glob("*.txt"))) or "none"
         raise BadInput(f"{folder}: no split {', '.join(missing)}; there is: {there}")
-    parts = [read_split(folder / f"{name}.txt", strict) for name in names]
-    problems = tuple(
-        f"{n}.txt {p}" for n, part in zip(names, parts, strict=True) for p in part.problems
-    )
-    return Split(tuple(a for part in parts for a in part.answers), problems)
+    answers: list[Answer] = []
+    problems: list[str] = []
+    for name in names:
+        part = read_split(folder / f"{name}.txt", strict)
+        answers += part.answers
+        problems += [f"{name}.txt {problem}" for problem in part.problems]
+    return Split(tuple(answers), tuple(problems))
 
 
 def summary(problems: Sequence[str]) -> str:
@@ -161,40 +168,44 @@ def read_table(path: Path) -> Split:
     answers: list[Answer] = []
     problems: list[str] = []
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-            missing = [c for c in _COLUMNS if c not in (reader.fieldnames or ())]
-            if missing:
-                raise BadInput(
-                    f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: "
-                    f"{', '.join(missing)}"
-                )
-            for row in reader:
-                line, label = reader.line_num, (row["label"] or "").strip()
-                if label not in ("0", "1"):
-                    problems.append(f"line {line}: expected the label 0 or 1, got {label[:20]!r}")
-                elif not (row["subject"] or "").strip():
-                    problems.append(
-                        f"line {line}: the subject is empty; people must be known to keep them "
-                        "apart"
-                    )
-                else:
-                    subject, question = (
-                        row["subject"].strip(),
-                        (row["question"] or "").strip() or None,
-                    )
-                    text = (row["transcript"] or "").strip()
-                    answers.append(
-                        Answer(f"line {line}", subject, question, int(label), text, line)
-                    )
+        for line, row in _rows(path):
+            try:
+                answers.append(_answer(row, line))
+            except BadInput as error:
+                problems.append(str(error))
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
     if not answers:
-        raise BadInput(
-            f"{path}: no usable row; "
-            + (summary(problems) if problems else "there is only the header")
-        )
+        why = summary(problems) if problems else "there is only the header"
+        raise BadInput(f"{path}: no usable row; {why}")
     return Split(tuple(answers), tuple(problems))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """The rows of a table with their lines."""
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, delimiter=delimiter)
+        columns = reader.fieldnames or ()
+        missing = [column for column in _COLUMNS if column not in columns]
+        if missing:
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(_COLUMNS)}; missing: {', '.join(missing)}"
+            )
+        for row in reader:
+            yield reader.line_num, row
+
+
+def _answer(row: Mapping[str, str | None], line: int) -> Answer:
+    """The answer of one row of a table."""
+    subject, question, label, text = ((row[column] or "").strip() for column in _COLUMNS)
+    if label not in ("0", "1"):
+        raise BadInput(f"line {line}: expected the label 0 or 1, got {label[:20]!r}")
+    if not subject:
+        raise BadInput(
+            f"line {line}: the subject is empty; people must be known to keep them apart"
+        )
+    return Answer(f"line {line}", subject, question or None, int(label), text, line)
 
 
 def read_answers(data: Path, splits: Sequence[str]) -> Split:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,6 +34,7 @@ PAIN_LEVEL = Task("pain_level", LEVELS, "clip")
 #: Clips of one level of one person in the complete part A.
 N_CLIPS = 20
 
+_SEXES = {"w": "female", "m": "male"}
 _NAME = re.compile(
     r"^(?P<subject>\d{6}_(?P<sex>[wm])_(?P<age>\d+))-(?P<level>BL1|PA[1-4])-(?P<number>\d+)(?:~visit(?P<visit>\d+))?$"
 )
@@ -48,7 +49,7 @@ class BioVid(Clips):
         "request and signed agreement, Neuro-Information Technology, University of Magdeburg "
         "(BioVid)"
     )
-    tasks: ClassVar[tuple[Task, ...]] = (PAIN, PAIN_LEVEL)
+    tasks: tuple[Task, ...] = (PAIN, PAIN_LEVEL)
     protocols: ClassVar[tuple[str, ...]] = (
         "ten-targets", "ten-targets-transductive", *common.GENERAL, "environment-shift",
     )  # fmt: skip
@@ -64,7 +65,7 @@ class BioVid(Clips):
     clip_name: ClassVar[re.Pattern[str]] = _NAME
     person_name: ClassVar[re.Pattern[str]] = re.compile(r"^\d{6}_[wm]_\d+$")
     film_folders: ClassVar[tuple[str, ...]] = ("video", "PartA/video", "partA/video", "videos", ".")
-    crop_folders: ClassVar[tuple[str, ...]] = (
+    crop_places: ClassVar[tuple[str, ...]] = (
         "sub_red_classes_img", "PartA/sub_red_classes_img", "crops", "faces", "images", ".",
     )  # fmt: skip
     lacks: ClassVar[str] = "no {} of this clip"
@@ -81,16 +82,15 @@ class BioVid(Clips):
     @cached_property
     def _samples(self) -> tuple[str, ...]:
         """Clips that ``samples.csv`` of the release lists; empty without one."""
-        found: list[str] = []
+        found: dict[str, None] = {}
         for mark, base in common.visit_roots(self.root).items():
             for path in (base / "samples.csv", base / "PartA" / "samples.csv"):
-                if path.is_file():
-                    with open(path, encoding="utf-8-sig", newline="") as file:
-                        cells = [
-                            cell.strip() for row in csv.reader(file, delimiter="\t") for cell in row
-                        ]
-                    found += [cell + mark for cell in cells if _NAME.match(cell)]
-        return tuple(dict.fromkeys(found))
+                if not path.is_file():
+                    continue
+                for cell in _cells(path):
+                    if _NAME.match(cell):
+                        found[cell + mark] = None
+        return tuple(found)
 
     @cached_property
     def clock(self) -> Clock:
@@ -109,14 +109,8 @@ class BioVid(Clips):
         found: dict[str, dict[str, str]] = {}
         for name in self.clips:
             match = self.parse(name)
-            found[match["subject"]] = {
-                "sex": {"w": "female", "m": "male"}[match["sex"]],
-                "age": match["age"],
-            }
+            found[match["subject"]] = {"sex": _SEXES[match["sex"]], "age": match["age"]}
         return found
-
-    def may_be_shown(self, subject: str) -> bool:
-        return is_drawn(self.root)
 
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
         match = _NAME.match(recording_id)
@@ -132,22 +126,22 @@ class BioVid(Clips):
         """Clips of the two levels that the protocols use. When a clip came in the session is not in
         its name.
         """
-        matches = [(name, self.parse(name)) for name in self.clips]
-        return tuple(
-            Take(
-                n, m["subject"], neutral=m["level"] == "BL1", environment=f"visit {m['visit'] or 1}"
-            )
-            for n, m in matches
-            if m["level"] in levels
-        )
+        found = []
+        for name in self.clips:
+            match = self.parse(name)
+            level, visit = match["level"], match["visit"] or 1
+            if level in levels:
+                neutral = level == "BL1"
+                take = Take(name, match["subject"], neutral=neutral, environment=f"visit {visit}")
+                found.append(take)
+        return tuple(found)
 
     def conflict(self, name: str, labels: FrameLabels) -> str:
-        own, said = self.label("pain", name), sorted(set(map(int, labels.labels)))
-        return (
-            f"its level means {own}, its label file says {said}"
-            if own is not None and said != [own]
-            else ""
-        )
+        own = self.label("pain", name)
+        said = sorted(set(map(int, labels.labels)))
+        if own is None or said == [own]:
+            return ""
+        return f"its level means {own}, its label file says {said}"
 
     def remarks(self) -> list[str]:
         n = len(self.people())
@@ -159,30 +153,51 @@ class BioVid(Clips):
         """
         if self._samples or is_drawn(self.root):
             return []  # a drawn study has as many clips as it was asked for
-        count = Counter((match["subject"], match["level"]) for match in map(self.parse, self.clips))
-        return [
-            Finding(f"{p}-{level}", f"{n} of {N_CLIPS} clips")
-            for (p, level), n in sorted(count.items())
-            if n < N_CLIPS
-        ]
+        count: Counter[tuple[str, str]] = Counter()
+        for match in map(self.parse, self.clips):
+            count[match["subject"], match["level"]] += 1
+        found = []
+        for (person, level), n in sorted(count.items()):
+            if n < N_CLIPS:
+                found.append(Finding(f"{person}-{level}", f"{n} of {N_CLIPS} clips"))
+        return found
+
+
+def _cells(path: Path) -> Iterator[str]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        for row in csv.reader(file, delimiter="\t"):
+            for cell in row:
+                yield cell.strip()
+
+
+#: Levels of the tiny folder, with the number of the first clip of each.
+_FAKE_LEVELS = {"BL1": 81, "PA3": 41, "PA4": 61}
 
 
 def fake(root: Path, seed: int = 0, people: tuple[str, ...] = FAKE_PEOPLE,
          n_clips: int = 3, n_frames: int = 4) -> Path:  # fmt: skip
     """Write a tiny part A: films and crops of BL1, PA3 and PA4, label files, people who do not
     exist.
+
+    Args:
+        root: folder to write into.
+        seed: seed of the noise in the pictures.
+        people: names of the people's folders, as the release makes them.
+        n_clips: clips of each level and person.
+        n_frames: pictures of each clip.
     """
     root = Path(root)
+    crops = root / "sub_red_classes_img"
     for p, person in enumerate(people):
         lines = []
-        for k, level in enumerate(("BL1", "PA3", "PA4")):
+        for k, (level, first) in enumerate(_FAKE_LEVELS.items()):
             for i in range(n_clips):
-                name = f"{person}-{level}-{ {'BL1': 81, 'PA3': 41, 'PA4': 61}[level] + i:03d}"
+                name = f"{person}-{level}-{first + i:03d}"
                 at = seed + 1000 * p + 100 * k + i
                 fakes.tiny_film(root / "video" / person / f"{name}.mp4", n_frames, 25, at)
                 for j in range(n_frames):
                     frame = f"{person}/{name}/image{2040 + 40 * j}.jpg"
-                    fakes.tiny_crop(root / "sub_red_classes_img" / frame, 10 * at + j)
+                    fakes.tiny_crop(crops / frame, 10 * at + j)
                     if level != "PA3":
                         lines.append(f"{frame} {int(level == 'PA4')}")
         write_text(root / "files" / f"{person}.txt", "\n".join(lines) + "\n")

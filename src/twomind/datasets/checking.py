@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -61,22 +61,72 @@ class Report:
         return not (self.missing or self.corrupted)
 
     def as_json(self) -> dict[str, Any]:
-        kinds = ("missing", "extra", "corrupted", "conflicts")
-        lists = {k: [{"path": f.path, "reason": f.reason} for f in getattr(self, k)] for k in kinds}
-        return {
+        found: dict[str, Any] = {
             "name": self.name,
             "root": str(self.root),
             "recordings": self.n_recordings,
             "people": self.n_people,
             "complete": self.complete,
             "deep": self.deep,
-            **lists,
-            "notes": list(self.notes),
         }
+        for kind in ("missing", "extra", "corrupted", "conflicts"):
+            findings = getattr(self, kind)
+            found[kind] = [{"path": f.path, "reason": f.reason} for f in findings]
+        found["notes"] = list(self.notes)
+        return found
+
+
+class _Checked(Protocol):
+    """What a report says of the data set that was checked."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def root(self) -> Path: ...
+
+
+@dataclass
+class Found:
+    """What a check has found so far; :meth:`report` closes it."""
+
+    missing: list[Finding] = field(default_factory=list)
+    extra: list[Finding] = field(default_factory=list)
+    corrupted: list[Finding] = field(default_factory=list)
+    conflicts: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def report(self, data: _Checked, n_recordings: int, n_people: int, deep: bool) -> Report:
+        """The report of a finished check.
+
+        Args:
+            data: the data set.
+            n_recordings: how many recordings its lists name.
+            n_people: how many people they are of.
+            deep: whether every film was opened and every picture looked into.
+        """
+        return Report(
+            name=data.name,
+            root=data.root,
+            n_recordings=n_recordings,
+            n_people=n_people,
+            missing=tuple(self.missing),
+            extra=tuple(self.extra),
+            corrupted=tuple(self.corrupted),
+            conflicts=tuple(self.conflicts),
+            notes=tuple(self.notes),
+            deep=deep,
+        )
 
 
 def counted(items: Collection[Item], what: str, progress: Progress | None) -> Iterator[Item]:
-    """The items one by one, telling ``progress`` how far it has come."""
+    """The items one by one, telling ``progress`` how far it has come.
+
+    Args:
+        items: what is gone through.
+        what: what is being done, for the person who waits.
+        progress: told before each item, and at the end.
+    """
     for done, item in enumerate(items):
         if progress:
             progress(what, done, len(items))
@@ -121,11 +171,9 @@ def film_fault(path: Path, deep: bool) -> str:
         info = probe(path)
     except BadInput as error:
         return str(error).removeprefix(f"{path}: ")
-    return (
-        "it has no moving pictures"
-        if not info.has_video
-        else "; ".join(p for p in info.problems if "decoded" in p)
-    )
+    if not info.has_video:
+        return "it has no moving pictures"
+    return "; ".join(problem for problem in info.problems if "decoded" in problem)
 
 
 def picture_faults(folder: Path, deep: bool) -> Iterator[tuple[Path, str]]:
@@ -137,32 +185,45 @@ def picture_faults(folder: Path, deep: bool) -> Iterator[tuple[Path, str]]:
     for name, size in files:
         if not name.lower().endswith(IMAGE_SUFFIXES):
             continue
-        fault = (
-            picture_fault((folder / name).read_bytes())
-            if deep and size
-            else ("" if size else picture_fault(b""))
-        )
+        if not size:
+            fault = picture_fault(b"")
+        elif deep:
+            fault = picture_fault((folder / name).read_bytes())
+        else:
+            fault = ""
         if fault:
             yield folder / name, fault
 
 
 def not_listed(folder: Path, known: Iterable[Path], root: Path, reason: str) -> list[Finding]:
-    """Files below ``folder`` that are neither known nor below a known folder."""
+    """Files below ``folder`` that are neither known nor below a known folder.
+
+    Args:
+        folder: where to look.
+        known: files and folders that may be there.
+        root: folder of the data set, to which the findings' paths are relative.
+        reason: what a finding says.
+    """
     kept = set(known)
-    found = []
+    found: list[Finding] = []
     for here, folders, files in os.walk(folder):
         at = Path(here)
-        folders[:] = sorted(f for f in folders if at / f not in kept)
-        found += [
-            Finding(shown(at / f, root), reason)
-            for f in sorted(files)
-            if at / f not in kept and f not in _LITTER
-        ]
+        folders[:] = sorted(name for name in folders if at / name not in kept)
+        for name in sorted(files):
+            path = at / name
+            if path not in kept and name not in _LITTER:
+                found.append(Finding(shown(path, root), reason))
     return found
 
 
 def gaps(numbers: Iterable[int], expected: Iterable[int], most: int = 5) -> str:
-    """Which expected frame numbers are absent, in words; "" when none is."""
+    """Which expected frame numbers are absent, in words; "" when none is.
+
+    Args:
+        numbers: the numbers that are there.
+        expected: the numbers that are labelled.
+        most: how many absent ones are named.
+    """
     wanted = set(expected)
     absent = sorted(wanted - set(numbers))
     if not absent:

@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
 from twomind.datasets import common
+from twomind.datasets.base import Folder
 from twomind.datasets.checking import (
     Finding,
+    Found,
     Report,
     counted,
     film_fault,
@@ -25,22 +25,16 @@ from twomind.datasets.checking import (
     shown,
 )
 from twomind.datasets.frames import Clock, FrameFolder, FrameLabels
-from twomind.datasets.protocols import Take
-from twomind.types import Fold, Progress, Recording, Task
+from twomind.types import Progress, Recording
+
+#: What a check calls the two kinds of parts that a clip may have.
+_KINDS = {"film": "films", "crops": "face crops"}
 
 
-class Clips:
+class Clips(Folder):
     """A data set of clips ``<person>/<clip>``. A subclass says how its names read, and what its
     labels are.
     """
-
-    name: ClassVar[str]
-    licence: ClassVar[str]
-    access: ClassVar[str]
-    looks_for: ClassVar[str]
-    tasks: ClassVar[tuple[Task, ...]]
-    protocols: ClassVar[tuple[str, ...]]
-    targets: ClassVar[tuple[str, ...]]
 
     #: Names of clips, with the groups ``subject``, ``visit`` and maybe ``task``; and of people's
     #: folders.
@@ -48,25 +42,19 @@ class Clips:
     person_name: ClassVar[re.Pattern[str]]
     #: Where films and crops may lie; a film that is not there is expected in the first.
     film_folders: ClassVar[tuple[str, ...]]
-    crop_folders: ClassVar[tuple[str, ...]]
+    crop_places: ClassVar[tuple[str, ...]]
     #: What a check says of a clip without ``film`` or ``crops``, and of a file that is no clip.
     lacks: ClassVar[str]
     stranger: ClassVar[str]
     words_reason: ClassVar[str] = "no transcript was given"
 
-    def __init__(self, root: Path | str) -> None:
-        self.root = common.fitting(self, root)
-        self.problems: list[Finding] = []
-
     @classmethod
     def fits(cls, root: Path) -> bool:
-        return bool(cls._find(Path(root), first_only=True))
+        return any(True for _ in cls._names().found(Path(root)))
 
     @classmethod
-    def _find(cls, root: Path, first_only: bool = False) -> dict[str, dict[str, Path]]:
-        return common.clips_by_name(
-            root, cls.film_folders, cls.crop_folders, cls.person_name, cls.clip_name, first_only
-        )
+    def _names(cls) -> common.ClipNames:
+        return common.ClipNames(cls.film_folders, cls.crop_places, cls.person_name, cls.clip_name)
 
     @classmethod
     def parse(cls, name: str) -> re.Match[str]:
@@ -91,15 +79,6 @@ class Clips:
         """Seconds of the crops' numbers."""
         raise NotImplementedError
 
-    def label(self, task_name: str, recording_id: str) -> int | None:
-        raise NotImplementedError
-
-    def people(self) -> Mapping[str, Mapping[str, str]]:
-        raise NotImplementedError
-
-    def takes(self) -> tuple[Take, ...]:
-        raise NotImplementedError
-
     def unlabelled(self, name: str) -> str:
         """Why a check misses the clip's label; "" when it does not."""
         return ""
@@ -122,10 +101,12 @@ class Clips:
     @cached_property
     def clips(self) -> dict[str, dict[str, Path]]:
         """Every clip found or listed: name → ``film`` and ``crops``, as far as there."""
-        found = self._find(self.root)
+        found: dict[str, dict[str, Path]] = {}
+        for name, kind, path in self._names().found(self.root):
+            found.setdefault(name, {}).setdefault(kind, path)
         for name in [*self.listed(), *self.frame_lists]:
             found.setdefault(name, {})
-        return dict(sorted(found.items(), key=lambda item: self.order(item[0])))
+        return {name: found[name] for name in sorted(found, key=self.order)}
 
     @cached_property
     def frame_lists(self) -> dict[str, FrameLabels]:
@@ -142,84 +123,71 @@ class Clips:
         drawn = is_drawn(self.root)
         found = []
         for name, parts in self.clips.items():
-            match, film = self.parse(name), parts.get("film")
-            found.append(
-                Recording(
-                    id=name,
-                    subject=match["subject"],
-                    media=film
-                    or self.root / self.film_folders[0] / match["subject"] / f"{name}.mp4",
-                    question=match.groupdict().get("task"),
-                    duration_s=film_length_s(film) if film else float("nan"),
-                    words_reason=self.words_reason,
-                    drawn=drawn,
-                )
+            match = self.parse(name)
+            subject = match["subject"]
+            film = parts.get("film")
+            expected = self.root / self.film_folders[0] / subject / f"{name}.mp4"
+            recording = Recording(
+                id=name,
+                subject=subject,
+                media=film or expected,
+                question=match.groupdict().get("task"),
+                duration_s=film_length_s(film) if film else float("nan"),
+                words_reason=self.words_reason,
+                drawn=drawn,
             )
+            found.append(recording)
         return tuple(found)
-
-    def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray:
-        """The clip's label throughout: the set labels clips, not frames."""
-        label = self.label(task_name, recording_id)
-        return np.full(len(times_s), -1 if label is None else label, np.int64)
 
     def frame_folder(self, recording_id: str) -> FrameFolder | None:
         folder = self.clips.get(recording_id, {}).get("crops")
         return FrameFolder(folder, self.clock) if folder else None
 
-    def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
-        crops = {name: parts["crops"] for name, parts in self.clips.items() if "crops" in parts}
-        return common.guarded_folds(
-            self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets, crops
-        )
+    def crop_folders(self) -> Mapping[str, Path]:
+        return {name: parts["crops"] for name, parts in self.clips.items() if "crops" in parts}
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
-        missing: list[Finding] = []
-        corrupted: list[Finding] = []
-        conflicts: list[Finding] = []
-        has = {
-            kind: any(kind in parts for parts in self.clips.values()) for kind in ("film", "crops")
-        }
-        notes = [
-            f"no {what}"
-            for kind, what in (("film", "films"), ("crops", "face crops"))
-            if not has[kind]
-        ]
+        found = Found()
+        held = {kind for parts in self.clips.values() for kind in parts}
+        found.notes += [f"no {what}" for kind, what in _KINDS.items() if kind not in held]
         for name, parts in counted(self.clips.items(), "looking at clips", progress):
-            absent = [
-                self.lacks.format(kind)
-                for kind, present in has.items()
-                if present and kind not in parts
-            ]
-            missing += [Finding(name, why) for why in [*absent, self.unlabelled(name)] if why]
-            fault = film_fault(parts["film"], deep) if "film" in parts else ""
-            if fault:
-                corrupted.append(Finding(shown(parts["film"], self.root), fault))
-            if "crops" in parts:
-                corrupted += [
-                    Finding(shown(p, self.root), why)
-                    for p, why in picture_faults(parts["crops"], deep)
-                ]
-            labels, folder = self.frame_lists.get(name), self.frame_folder(name)
-            if labels is None:
-                continue
-            lacking = gaps([n for n, _ in folder.files], map(int, labels.numbers)) if folder else ""
-            if folder and lacking:
-                missing.append(Finding(shown(folder.folder, self.root), lacking))
-            conflict = self.conflict(name, labels)
-            if conflict:
-                conflicts.append(Finding(name, conflict))
-        missing += self.lacking()
-        extra = common.strangers(self.root, self.clips, self.stranger)
-        corrupted += dict.fromkeys(self.problems)
-        return Report(
-            self.name,
-            self.root,
-            len(self.clips),
-            len(self.people()),
-            tuple(missing),
-            tuple(extra),
-            tuple(corrupted),
-            tuple(conflicts),
-            (*notes, *self.remarks()),
-            deep,
-        )
+            for kind in _KINDS:
+                if kind in held and kind not in parts:
+                    found.missing.append(Finding(name, self.lacks.format(kind)))
+            unlabelled = self.unlabelled(name)
+            if unlabelled:
+                found.missing.append(Finding(name, unlabelled))
+            self._check_parts(parts, found, deep)
+            self._check_labels(name, found)
+        found.missing += self.lacking()
+        found.extra += common.strangers(self.root, self.clips, self.stranger)
+        found.corrupted += dict.fromkeys(self.problems)
+        found.notes += self.remarks()
+        return found.report(self, len(self.clips), len(self.people()), deep)
+
+    def _check_parts(self, parts: Mapping[str, Path], found: Found, deep: bool) -> None:
+        """Films and crops that are there and cannot be used."""
+        film, crops = parts.get("film"), parts.get("crops")
+        fault = film_fault(film, deep) if film else ""
+        if film and fault:
+            found.corrupted.append(Finding(shown(film, self.root), fault))
+        if crops:
+            for path, why in picture_faults(crops, deep):
+                found.corrupted.append(Finding(shown(path, self.root), why))
+
+    def _check_labels(self, name: str, found: Found) -> None:
+        """Frames that a laboratory labelled against those that are there, and against the data
+        set's own label.
+        """
+        labels = self.frame_lists.get(name)
+        if labels is None:
+            return
+        folder = self.frame_folder(name)
+        if folder:
+            numbers = [number for number, _ in folder.files]
+            lacking = gaps(numbers, map(int, labels.numbers))
+            if lacking:
+                found.missing.append(Finding(shown(folder.folder, self.root), lacking))
+        conflict = self.conflict(name, labels)
+        if conflict:
+            found.conflicts.append(Finding(name, conflict))

@@ -25,6 +25,14 @@ ANNOTATIONS = "annotations.csv"
 #: Tier of the tidy annotation table that holds A/H segments.
 SEGMENT_TIER = "ah"
 RULES = ("any", "majority", "all")
+#: The rules in words, of a moment that counts.
+_HOW = {
+    "any": "any of them marked it",
+    "majority": "more than half of them marked it",
+    "all": "all of them marked it",
+}
+#: Columns without which a table of marks says nothing.
+_NEEDED = ("recording", "tier", "start_s", "end_s")
 
 
 def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
@@ -33,22 +41,19 @@ def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
     Raises:
         BadInput: a column is missing.
     """
+    found: dict[str, list[dict[str, str]]] = {}
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [
-            c
-            for c in ("recording", "tier", "start_s", "end_s")
-            if c not in (reader.fieldnames or ())
-        ]
+        columns = reader.fieldnames or ()
+        missing = [column for column in _NEEDED if column not in columns]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
             )
-        found: dict[str, list[dict[str, str]]] = {}
         for row in reader:
-            cell = {c: (row.get(c) or "").strip() for c in COLUMNS}
-            found.setdefault(cell["recording"], []).append(cell)
-        return found
+            cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
+            found.setdefault(cells["recording"], []).append(cells)
+    return found
 
 
 def rows_of_elan(path: Path, recording: str, subject: str) -> list[dict[str, str]]:
@@ -57,31 +62,33 @@ def rows_of_elan(path: Path, recording: str, subject: str) -> list[dict[str, str
 
     A tier for A/H without a mark says "nothing found" only where the coder also called the whole
     answer absent: a tier that was made for a coder and never filled says nothing.
+
+    Args:
+        path: the ELAN file.
+        recording: id of the recording that it is about.
+        subject: its person.
     """
+    nothing = dict.fromkeys(COLUMNS, "")
+    nothing |= {"recording": recording, "subject": subject}
     found = []
-    tiers = [t for t in read_eaf(path).tiers if t.coder != PROGRAM and t.kind != "model"]
-    for tier in tiers:
+    absent = []
+    for tier in read_eaf(path).tiers:
+        if tier.coder == PROGRAM or tier.kind == "model":
+            continue
         for mark in tier.marks:
-            cells = (
-                recording,
-                subject,
-                tier.kind,
-                tier.modality,
-                mark.label,
-                f"{mark.start_s:.3f}",
-                f"{mark.end_s:.3f}",
-                mark.certainty,
-                tier.coder,
-            )
-            found.append(dict(zip(COLUMNS, cells, strict=True)))
-    absent = [
-        t.coder
-        for t in tiers
-        if t.kind == "answer" and t.marks and not any(m.present for m in t.marks)
-    ]
-    for coder in absent:
-        cells = (recording, subject, SEGMENT_TIER, "", "", "", "", "", coder)
-        found.append(dict(zip(COLUMNS, cells, strict=True)))
+            cells = {
+                "tier": tier.kind,
+                "modality": tier.modality,
+                "label": mark.label,
+                "start_s": f"{mark.start_s:.3f}",
+                "end_s": f"{mark.end_s:.3f}",
+                "certainty": mark.certainty,
+                "coder": tier.coder,
+            }
+            found.append(nothing | cells)
+        if tier.kind == "answer" and tier.marks and not any(mark.present for mark in tier.marks):
+            absent.append(tier.coder)
+    found += [nothing | {"tier": SEGMENT_TIER, "coder": coder} for coder in absent]
     return found
 
 
@@ -100,17 +107,23 @@ def spans_by_coder(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, Spans],
         spans = found.setdefault(row["coder"], [])
         if not row["start_s"] or row["label"].strip().lower() in NEGATIVE:
             continue
-        try:
-            start_s, end_s = float(row["start_s"]), float(row["end_s"])
-        except ValueError:
-            start_s = end_s = math.nan
-        if 0 <= start_s <= end_s < math.inf:
-            spans.append((start_s, end_s))
+        span = _span(row["start_s"], row["end_s"])
+        if span is not None:
+            spans.append(span)
         else:
             problems.append(
                 f"expected seconds, start before end, got {row['start_s']}, {row['end_s']}"
             )
     return {coder: tuple(sorted(spans)) for coder, spans in found.items()}, problems
+
+
+def _span(start: str, end: str) -> tuple[float, float] | None:
+    """Start and end in seconds; None where they are no times in order."""
+    try:
+        start_s, end_s = float(start), float(end)
+    except ValueError:
+        return None
+    return (start_s, end_s) if 0 <= start_s <= end_s < math.inf else None
 
 
 def unite(by_coder: Mapping[str, Spans], rule: str = "any") -> Spans | None:
@@ -124,14 +137,14 @@ def unite(by_coder: Mapping[str, Spans], rule: str = "any") -> Spans | None:
         return by_coder.get(rule)
     if not by_coder:
         return None
+    spans = [span for of_one in by_coder.values() for span in of_one]
     if rule == "any" or len(by_coder) == 1:
-        return tuple(sorted(span for spans in by_coder.values() for span in spans))
-    least = len(by_coder) if rule == "all" else len(by_coder) // 2 + 1
-    edges = sorted({edge for spans in by_coder.values() for span in spans for edge in span})
+        return tuple(sorted(spans))
+    n_needed = len(by_coder) if rule == "all" else len(by_coder) // 2 + 1
+    edges = sorted({edge for span in spans for edge in span})
     found: list[tuple[float, float]] = []
     for start_s, end_s in pairwise(edges):
-        n = sum(any(a <= start_s and end_s <= b for a, b in spans) for spans in by_coder.values())
-        if n < least:
+        if _n_marking(by_coder, start_s, end_s) < n_needed:
             continue
         if found and found[-1][1] == start_s:
             start_s = found.pop()[0]
@@ -139,8 +152,21 @@ def unite(by_coder: Mapping[str, Spans], rule: str = "any") -> Spans | None:
     return tuple(found)
 
 
+def _n_marking(by_coder: Mapping[str, Spans], start_s: float, end_s: float) -> int:
+    """How many coders marked the whole span."""
+    n = 0
+    for spans in by_coder.values():
+        n += any(a <= start_s and end_s <= b for a, b in spans)
+    return n
+
+
 def checked_rule(rule: str, coded: Iterable[Mapping[str, Spans]], where: Path) -> str:
     """The rule, if it is one or names somebody who looked for A/H in any of the recordings.
+
+    Args:
+        rule: one of :data:`RULES`, or the name of a coder.
+        coded: segments by coder, of each recording.
+        where: folder of the data set, for the message.
 
     Raises:
         BadInput: it is neither; the message names the coders.
@@ -165,29 +191,25 @@ def notes(coded: Mapping[str, Mapping[str, Spans]], rule: str) -> list[str]:
     """For a reader of a check: who coded together, what the rule makes of it, and what it leaves
     out.
     """
-    several = {name: by_coder for name, by_coder in coded.items() if len(by_coder) > 1}
+    several = [by_coder for by_coder in coded.values() if len(by_coder) > 1]
+    n_unseen = 0
+    n_lost = 0
+    for by_coder in coded.values():
+        counted = unite(by_coder, rule)
+        n_unseen += bool(by_coder) and counted is None
+        n_lost += any(by_coder.values()) and counted == ()
     found = []
     if several:
-        how = {
-            "any": "any of them marked it",
-            "majority": "more than half of them marked it",
-            "all": "all of them marked it",
-        }.get(rule, f"{rule} marked it")
+        how = _HOW.get(rule, f"{rule} marked it")
         found.append(
-            f"{len(several)} recordings have several coders "
-            f"({named(coders_of(several.values()))}): "
-            "A/H is where "
-            f'{how}; "coders" in task.json says otherwise ({", ".join(RULES)}, or a name)'
+            f"{len(several)} recordings have several coders ({named(coders_of(several))}): A/H is "
+            f'where {how}; "coders" in task.json says otherwise ({", ".join(RULES)}, or a name)'
         )
-    n_unseen = sum(bool(by_coder) and unite(by_coder, rule) is None for by_coder in coded.values())
     if n_unseen:
         found.append(
             f"{n_unseen} recordings that others coded were not coded by {rule}: their moments have "
             "no label"
         )
-    n_lost = sum(
-        any(by_coder.values()) and unite(by_coder, rule) == () for by_coder in coded.values()
-    )
     if n_lost:
         found.append(
             f"{n_lost} recordings have marks of A/H, and none of them counts by this choice of "

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from twomind.core.errors import BadInput
 from twomind.datasets import leaks, protocols
 from twomind.datasets.checking import Finding, not_listed, shown
 from twomind.datasets.frames import FrameLabels, read_frame_list
+from twomind.datasets.protocols import Take
 from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.transcripts.words import Words, read_words
 from twomind.types import Fold, Recording, Task
@@ -27,55 +28,57 @@ GENERAL = ("targets-N", "each-person", "people-K", "leave-one-person-out")
 WITH_QUESTIONS = (*GENERAL, "leave-one-question-out", "leave-one-person-and-question-out")
 
 
-def guarded_folds(
-    offered: Sequence[str],
-    protocol: str,
-    seed: int,
-    recordings: Sequence[Recording],
-    takes: Sequence[protocols.Take],
-    targets: Sequence[str] = (),
-    folders: Mapping[str, Path] | None = None,
-) -> tuple[Fold, ...]:
-    """The folds of a protocol, each checked by :func:`leaks.check_fold`. ``folders`` are crops by
-    recording.
+class _Divided(Protocol):
+    """What is asked of a data set whose folds are made."""
 
-    Raises: BadInput: the data set does not offer the protocol or its recordings do not allow it; a
-        guard found something.
+    @property
+    def protocols(self) -> Sequence[str]: ...
+
+    @property
+    def targets(self) -> Sequence[str]: ...
+
+    def recordings(self) -> tuple[Recording, ...]: ...
+
+    def takes(self) -> tuple[Take, ...]: ...
+
+
+def guarded_folds(
+    data: _Divided, protocol: str, seed: int = 0, folders: Mapping[str, Path] | None = None
+) -> tuple[Fold, ...]:
+    """The folds of a protocol, each checked by :func:`leaks.check_fold`.
+
+    Args:
+        data: the data set; it says which protocols it offers, its recordings and its takes.
+        protocol: name of a protocol, numbers included (``targets-4``).
+        seed: who is chosen where nothing is listed, and the order where none is known.
+        folders: folders of crops by recording, in which twins are looked for where there is no
+            film.
+
+    Raises:
+        BadInput: the data set does not offer the protocol or its recordings do not allow it; a
+            guard found something.
     """
     rules = protocols.rules(protocol)
-    if not any(protocols.PROTOCOLS[o] is rules for o in offered):
+    offered = data.protocols
+    if not any(protocols.PROTOCOLS[name] is rules for name in offered):
         raise BadInput(f"this data set has no protocol {protocol!r}; it has: {', '.join(offered)}")
-    made = protocols.make(protocol, takes, seed, targets)
-    by_id = {r.id: r for r in recordings}
+    recordings = data.recordings()
+    made = protocols.make(protocol, data.takes(), seed, data.targets)
+    by_id = {recording.id: recording for recording in recordings}
     content = leaks.contents(recordings, folders)
     for fold in made:
         leaks.check_fold(fold, by_id, content)
     return made
 
 
-class _Kind(Protocol):
-    name: ClassVar[str]
-    looks_for: ClassVar[str]
-
-    @classmethod
-    def fits(cls, root: Path) -> bool: ...
-
-
-def fitting(data: _Kind | type[_Kind], root: Path | str) -> Path:
-    """The root as a path.
-
-    Raises: BadInput: the folder has not the layout of this data set; the message says what was
-        looked for.
-    """
-    root = Path(root)
-    if not data.fits(root):
-        raise BadInput(f"{root}: expected the layout of {data.name}: {data.looks_for}")
-    return root
-
-
 def transcript(path: Path, duration_s: float, root: Path, problems: list[Finding]) -> Words | None:
     """Words of a transcript's file; None, and a finding more, where it cannot be read.
-    ``duration_s`` may be nan.
+
+    Args:
+        path: the file.
+        duration_s: length of the recording in seconds; nan where it is not known.
+        root: folder of the data set, to which the finding's path is relative.
+        problems: takes the finding.
     """
     try:
         return read_words(path, duration_s if math.isfinite(duration_s) else None)
@@ -96,47 +99,6 @@ def known_task(tasks: Sequence[Task], name: str) -> Task:
     raise BadInput(
         f"no task {name!r} in this data set; there is: {', '.join(t.name for t in tasks)}"
     )
-
-
-def read_people_table(path: Path) -> dict[str, dict[str, str]]:
-    """A CSV of people with the column ``subject`` and any of sex, age, ethnicity, language,
-    consent_publication.
-
-    Raises:
-        BadInput: there is no column ``subject``.
-    """
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if "subject" not in (reader.fieldnames or ()):
-            raise BadInput(
-                f"{path}: expected a column subject, got {', '.join(reader.fieldnames or ())}"
-            )
-        return {
-            row["subject"].strip(): {
-                k: v.strip() for k, v in row.items() if k and k != "subject" and v
-            }
-            for row in reader
-            if row["subject"]
-        }
-
-
-def people_of(subjects: Iterable[str], *tables: Path) -> dict[str, dict[str, str]]:
-    """What the tables that are there say of each of these people; a later table goes before an
-    earlier one.
-    """
-    found: dict[str, dict[str, str]] = {subject: {} for subject in subjects}
-    for path in tables:
-        if path.is_file():
-            for subject, known in read_people_table(path).items():
-                if subject in found:
-                    found[subject].update(known)
-    return found
-
-
-def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:
-    """Only a stated yes is a yes; drawn people may be shown unless they are drawn as refusing."""
-    stated = person.get("consent_publication", "").lower()
-    return stated == "yes" or (drawn and stated != "no")
 
 
 def visit_roots(root: Path) -> dict[str, Path]:
@@ -161,40 +123,58 @@ def label_files(root: Path) -> list[Path]:
     return sorted({path for place in places for path in root.glob(place)})
 
 
-def clips_by_name(
-    root: Path,
-    film_folders: Sequence[str],
-    crop_folders: Sequence[str],
-    person: re.Pattern[str],
-    name: re.Pattern[str],
-    first_only: bool = False,
-) -> dict[str, dict[str, Path]]:
-    """Films ``<person>/<clip>.mp4`` and folders of crops ``<person>/<clip>/`` in the given places,
-    by clip.
+@dataclass(frozen=True)
+class ClipNames:
+    """How a data set of clips ``<person>/<clip>`` names its folders and files.
 
-    ``name`` has a group ``subject`` that must be the person's folder. Values have ``film`` and
-    ``crops``, as there.
+    ``clip`` has a group ``subject`` that must be the person's folder.
     """
-    found: dict[str, dict[str, Path]] = {}
-    for mark, base in visit_roots(root).items():
-        for kind, places in (("film", film_folders), ("crops", crop_folders)):
-            for place in places:
-                if not (base / place).is_dir():
-                    continue
-                for folder in sorted(os.scandir(base / place), key=lambda e: e.name):
-                    if not folder.is_dir() or not person.match(folder.name):
-                        continue
-                    for entry in sorted(os.scandir(folder.path), key=lambda e: e.name):
-                        stem, ending = os.path.splitext(entry.name)
-                        is_kind = (
-                            entry.is_dir() if kind == "crops" else ending.lower() in MEDIA_SUFFIXES
-                        )
-                        match = name.match(entry.name if kind == "crops" else stem)
-                        if is_kind and match and match["subject"] == folder.name:
-                            found.setdefault(match[0] + mark, {}).setdefault(kind, Path(entry.path))
-                            if first_only:
-                                return found
-    return found
+
+    film_folders: tuple[str, ...]
+    crop_folders: tuple[str, ...]
+    person: re.Pattern[str]
+    clip: re.Pattern[str]
+
+    def found(self, root: Path) -> Iterator[tuple[str, str, Path]]:
+        """Films ``<person>/<clip>.mp4`` and folders of crops ``<person>/<clip>/``: the clip,
+        ``film`` or ``crops``, and the path.
+        """
+        for mark, base in visit_roots(root).items():
+            for place in self.film_folders:
+                for name, path in self._films(base / place):
+                    yield name + mark, "film", path
+            for place in self.crop_folders:
+                for name, path in self._crops(base / place):
+                    yield name + mark, "crops", path
+
+    def _films(self, place: Path) -> Iterator[tuple[str, Path]]:
+        for person, entry in self._entries(place):
+            stem, ending = os.path.splitext(entry.name)
+            if ending.lower() not in MEDIA_SUFFIXES:
+                continue
+            match = self.clip.match(stem)
+            if match and match["subject"] == person:
+                yield match[0], Path(entry.path)
+
+    def _crops(self, place: Path) -> Iterator[tuple[str, Path]]:
+        for person, entry in self._entries(place):
+            match = self.clip.match(entry.name)
+            if match and match["subject"] == person and entry.is_dir():
+                yield match[0], Path(entry.path)
+
+    def _entries(self, place: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Everything in the folders of the people."""
+        if not place.is_dir():
+            return
+        for folder in _by_name(place):
+            if not folder.is_dir() or not self.person.match(folder.name):
+                continue
+            for entry in _by_name(folder.path):
+                yield folder.name, entry
+
+
+def _by_name(folder: Path | str) -> list[os.DirEntry[str]]:
+    return sorted(os.scandir(folder), key=lambda entry: entry.name)
 
 
 def frame_lists(
@@ -211,16 +191,52 @@ def frame_lists(
                 folders, wrong = read_frame_list(path)
             except BadInput:
                 continue  # another kind of text file
-            named = {f.rsplit("/", 1)[-1]: labels for f, labels in folders.items()}
-            kept = {n + mark: labels for n, labels in named.items() if name.match(n)}
-            found.update(kept)
-            problems += [(path.relative_to(root).as_posix(), p) for p in (wrong if kept else ())]
+            is_of_clips = False
+            for folder, labels in folders.items():
+                clip = folder.rsplit("/", 1)[-1]
+                if name.match(clip):
+                    found[clip + mark] = labels
+                    is_of_clips = True
+            if is_of_clips:
+                at = path.relative_to(root).as_posix()
+                problems += [(at, problem) for problem in wrong]
     return found, problems
 
 
 def strangers(root: Path, clips: Mapping[str, Mapping[str, Path]], reason: str) -> list[Finding]:
-    """Files that are no part of any clip, below the folders that hold the people's folders."""
-    known = {path for parts in clips.values() for path in parts.values()}
+    """Files that are no part of any clip, below the folders that hold the people's folders.
+
+    Args:
+        root: folder of the data set.
+        clips: paths of each clip's parts.
+        reason: what a finding says.
+    """
     roots = set(visit_roots(root).values())
-    tops = {path.parent if path.parents[1] in roots else path.parents[1] for path in known}
-    return [finding for top in sorted(tops) for finding in not_listed(top, known, root, reason)]
+    known: set[Path] = set()
+    tops: set[Path] = set()
+    for parts in clips.values():
+        for path in parts.values():
+            known.add(path)
+            person = path.parent
+            tops.add(person if person.parent in roots else person.parent)
+    found: list[Finding] = []
+    for top in sorted(tops):
+        found += not_listed(top, known, root, reason)
+    return found
+
+
+def unlisted_films(root: Path, media: Iterable[Path], reason: str) -> list[Finding]:
+    """Films anywhere below the root that are no recording's.
+
+    Args:
+        root: folder of the data set.
+        media: films of the recordings, also those that are absent.
+        reason: what a finding says.
+    """
+    listed = {path.resolve() for path in media}
+    found = []
+    for finding in not_listed(root, (), root, reason):
+        path = root / finding.path
+        if path.suffix.lower() in MEDIA_SUFFIXES and path.resolve() not in listed:
+            found.append(finding)
+    return found

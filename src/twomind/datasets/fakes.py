@@ -20,6 +20,13 @@ def tiny_film(
 ) -> Path:
     """A few pictures of noise as MP4 (MPEG-4 part 2, which every FFmpeg build can write), marked as
     drawn.
+
+    Args:
+        path: file to write.
+        n_frames: number of pictures.
+        fps: pictures a second.
+        seed: seed of the noise.
+        side_px: width and height.
     """
     import av
 
@@ -40,7 +47,13 @@ def tiny_film(
 
 
 def tiny_crop(path: Path, seed: int = 0, side_px: int = 16) -> Path:
-    """One small picture, a colour of its own per seed."""
+    """One small picture, a colour of its own per seed.
+
+    Args:
+        path: file to write, JPEG or PNG by its ending.
+        seed: seed of the colour.
+        side_px: width and height.
+    """
     draw = np.random.default_rng(seed)
     rgb = np.broadcast_to(draw.integers(0, 256, 3, dtype=np.uint8), (side_px, side_px, 3))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +64,13 @@ def tiny_crop(path: Path, seed: int = 0, side_px: int = 16) -> Path:
 
 
 def mark_drawn(root: Path, layout: str, seed: int) -> Path:
-    """``study.json``: these people are drawn."""
+    """``study.json``: these people are drawn.
+
+    Args:
+        root: folder of the data set.
+        layout: name of the data set whose layout it has.
+        seed: seed that it was made with.
+    """
     return write_text(
         root / "study.json",
         json.dumps({"drawn": True, "layout": layout, "fake": True, "seed": seed}),

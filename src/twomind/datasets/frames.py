@@ -21,6 +21,7 @@ from twomind.core.errors import BadInput
 from twomind.datasets.images import IMAGE_SUFFIXES, read_picture, resize
 from twomind.types import Features, Recording, Track
 
+_SEGMENT_COLUMNS = ("video", "segment_id", "label", "num_frames", "start_frame", "end_frame")
 _NUMBER = re.compile(r"(\d+)$")
 
 
@@ -103,8 +104,13 @@ class FrameFolder:
         """Crops ``values (T, H, W, 3)`` uint8 with their times; every ``stride``-th of those in
         ``[start_s, end_s)``.
 
-        A picture that cannot be read is a row with ``valid=False`` and the reason. ``size_px`` is
-        (height, width); None keeps the pictures' own size, which must then be one.
+        A picture that cannot be read is a row with ``valid=False`` and the reason.
+
+        Args:
+            size_px: (height, width); None keeps the pictures' own size, which must then be one.
+            stride: every ``stride``-th picture is taken.
+            start_s: seconds from which pictures are taken.
+            end_s: seconds up to which, left out itself.
 
         Raises:
             BadInput: no frame there, or pictures of several sizes and no ``size_px``.
@@ -114,15 +120,12 @@ class FrameFolder:
                 f"{self.folder}: expected frame crops ({', '.join(IMAGE_SUFFIXES)}), found none"
             )
         times_s = self.clock.seconds([number for number, _ in self.files])
-        kept = [
-            (float(time_s), path)
-            for time_s, (_, path) in zip(times_s, self.files, strict=True)
-            if start_s <= time_s < end_s
-        ][::stride]
+        inside = np.flatnonzero((times_s >= start_s) & (times_s < end_s))[::stride]
+        paths = [self.files[int(i)][1] for i in inside]
         pictures: list[np.ndarray | None] = []
         reasons: list[str] = [""]
-        codes = np.zeros(len(kept), np.uint8)
-        for row, (_, path) in enumerate(kept):
+        codes = np.zeros(len(paths), np.uint8)
+        for row, path in enumerate(paths):
             try:
                 picture = read_picture(path)
                 pictures.append(resize(picture, size_px) if size_px else picture)
@@ -132,25 +135,32 @@ class FrameFolder:
                 if reason not in reasons:
                     reasons.append(reason)
                 codes[row] = reasons.index(reason)
-        shapes = {p.shape for p in pictures if p is not None}
+        values = np.zeros((len(paths), *self._shape(pictures, size_px)), np.uint8)
+        for row, read in enumerate(pictures):
+            if read is not None:
+                values[row] = read
+        return Track(
+            values=values,
+            times_s=times_s[inside],
+            valid=codes == 0,
+            reasons=tuple(reasons),
+            reason_code=codes,
+        )
+
+    def _shape(
+        self, pictures: Sequence[np.ndarray | None], size_px: tuple[int, int] | None
+    ) -> tuple[int, ...]:
+        """The one shape of the pictures that could be read."""
+        shapes = {picture.shape for picture in pictures if picture is not None}
         if len(shapes) > 1:
             raise BadInput(
                 f"{self.folder}: pictures of {len(shapes)} sizes; say which with size_px=(height, "
                 "width)"
             )
-        shape = next(iter(shapes), (*(size_px or (1, 1)), 3))
-        values = np.zeros((len(kept), *shape), np.uint8)
-        for row, read in enumerate(pictures):
-            if read is not None:
-                values[row] = read
-        valid = codes == 0
-        return Track(
-            values,
-            np.array([t for t, _ in kept], float),
-            valid,
-            reasons=tuple(reasons),
-            reason_code=codes,
-        )
+        if shapes:
+            return shapes.pop()
+        height, width = size_px or (1, 1)
+        return height, width, 3
 
     def features(
         self, recording: Recording, size_px: tuple[int, int] | None = None, stride: int = 1
@@ -158,17 +168,24 @@ class FrameFolder:
         """The crops as the track ``face_crop`` of one window that spans the folder.
 
         Nominal times are named under ``face_crop_times`` in ``notes``.
+
+        Args:
+            recording: whose crops they are.
+            size_px: (height, width), as in :meth:`track`.
+            stride: every ``stride``-th picture is taken.
         """
         track = self.track(size_px, stride)
-        hop_s = float(np.median(np.diff(track.times_s))) if len(track) > 1 else 0.0
+        times_s = track.times_s
+        hop_s = float(np.median(np.diff(times_s))) if len(track) > 1 else 0.0
+        note = self.clock.note
         return Features(
             recording=recording.id,
             subject=recording.subject,
             question=recording.question,
             tracks={"face_crop": track},
-            span_s=(float(track.times_s[0]), float(track.times_s[-1]) + hop_s),
+            span_s=(float(times_s[0]), float(times_s[-1]) + hop_s),
             words=recording.words,
-            notes={"face_crop_times": self.clock.note} if self.clock.note else {},
+            notes={"face_crop_times": note} if note else {},
             drawn=recording.drawn,
         )
 
@@ -225,16 +242,20 @@ def read_frame_list(
         frame, _, label = text.strip().rpartition(separator)
         folder, _, name = frame.strip().replace("\\", "/").rpartition("/")
         number = frame_number(name)
-        if not label.strip().isdigit():
+        stated = label.strip()
+        if not stated.isdigit():
             if line > 1:
                 problems.append(
-                    f"line {line}: expected a whole number as label, got {label.strip()[:20]!r}"
+                    f"line {line}: expected a whole number as label, got {stated[:20]!r}"
                 )
-        elif number is None or not folder:
+            continue
+        if number is None or not folder:
             problems.append(
                 f"line {line}: expected <folder>/<name with a number>, got {frame[:60]!r}"
             )
-        elif folders.setdefault(folder, {}).setdefault(number, int(label)) != int(label):
+            continue
+        labels = folders.setdefault(folder, {})
+        if labels.setdefault(number, int(stated)) != int(stated):
             problems.append(f"line {line}: frame {number} of {folder} has two different labels")
     if not folders:
         raise BadInput(f"{path}: no usable line; expected <frame path>{separator}<label>")
@@ -275,30 +296,37 @@ def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]
     problems: list[str] = []
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        wanted = ("video", "segment_id", "label", "num_frames", "start_frame", "end_frame")
-        missing = [c for c in wanted if c not in (reader.fieldnames or ())]
+        columns = reader.fieldnames or ()
+        missing = [column for column in _SEGMENT_COLUMNS if column not in columns]
         if missing:
             raise BadInput(
-                f"{path}: expected the columns {', '.join(wanted)}; missing: {', '.join(missing)}"
+                f"{path}: expected the columns {', '.join(_SEGMENT_COLUMNS)}; missing: "
+                f"{', '.join(missing)}"
             )
         for row in reader:
             try:
-                number, label, first, last = (
-                    int(row[c]) for c in ("segment_id", "label", "start_frame", "end_frame")
-                )
-                segment, stated = (
-                    FrameSegment(row["video"], number, label, first, last),
-                    int(row["num_frames"]),
-                )
-            except (TypeError, ValueError):
-                problems.append(f"line {reader.line_num}: expected whole numbers")
-                continue
-            if segment.num_frames != stated or segment.start_frame < 0 or segment.num_frames < 1:
-                problems.append(
-                    f"line {reader.line_num}: num_frames is not end_frame - start_frame + 1"
-                )
-            else:
-                segments.append(segment)
+                segments.append(_segment(row))
+            except BadInput as error:
+                problems.append(f"line {reader.line_num}: {error}")
     if problems and not segments:
         raise BadInput(f"{path}: no usable row; {problems[0]}")
     return tuple(segments), tuple(problems)
+
+
+def _segment(row: Mapping[str, str]) -> FrameSegment:
+    """The segment of one row, which must agree with itself."""
+    try:
+        segment = FrameSegment(
+            video=row["video"],
+            segment_id=int(row["segment_id"]),
+            label=int(row["label"]),
+            start_frame=int(row["start_frame"]),
+            end_frame=int(row["end_frame"]),
+        )
+        stated = int(row["num_frames"])
+    except (TypeError, ValueError) as error:
+        raise BadInput("expected whole numbers") from error
+    n = segment.num_frames
+    if n != stated or n < 1 or segment.start_frame < 0:
+        raise BadInput("num_frames is not end_frame - start_frame + 1")
+    return segment

@@ -5,7 +5,8 @@ overlap across roles.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from twomind.core.errors import BadInput
@@ -15,6 +16,10 @@ from twomind.types import Features, Fold, Recording
 #: Two answers of fewer words may agree by chance.
 MIN_SAME_WORDS = 20
 
+#: A recording's id, and its film or its folder of crops.
+Media = tuple[str, Path]
+
+_ROLES = ("train", "val", "test", "neutral", "target", "few")
 _PEOPLE_MAY_MEET = ("leave-one-question-out",)
 
 
@@ -26,57 +31,76 @@ def check_fold(
     ``content`` maps recordings to a hash of what was recorded (:func:`contents`); equal ones on
     both sides of train and test are one recording, whatever its names.
 
-    Raises: BadInput: a recording is not in the data set or has two roles; a person, or one
-        recording under two people's
-            names, is on both sides.
+    Args:
+        fold: the fold.
+        recordings: every recording of the data set, by id.
+        content: hashes by id; recordings that have no twin may be left out.
+
+    Raises:
+        BadInput: a recording is not in the data set or has two roles; a person, or one recording
+            under two people's names, is on both sides.
     """
-    roles = {r: getattr(fold, r) for r in ("train", "val", "test", "neutral", "target", "few")}
-    unknown = [i for ids in roles.values() for i in ids if i not in recordings]
+    _check_roles(fold, recordings)
+    source = [*fold.train, *fold.val]
+    adapt = [*fold.neutral, *fold.target, *fold.few]
+    handed = [*fold.test, *adapt]
+    if fold.protocol not in _PEOPLE_MAY_MEET:
+        _check_people(fold, recordings, source, handed)
+    tested = [name for name in fold.test if name not in fold.transductive]
+    for left, right in ((source, handed), (adapt, tested)):
+        twins = _twins(content or {}, left, right)
+        if twins:
+            raise BadInput(_same_content(fold, recordings, *twins))
+
+
+def _check_roles(fold: Fold, recordings: Mapping[str, Recording]) -> None:
+    """Every recording is one of the data set, and has one role."""
+    roles: dict[str, tuple[str, ...]] = {role: getattr(fold, role) for role in _ROLES}
+    named = [name for ids in roles.values() for name in ids]
+    unknown = [name for name in named if name not in recordings]
     if unknown:
         raise BadInput(
             f"fold {fold.name!r}: {len(unknown)} recordings are not in the data set: {unknown[0]}"
         )
-    for i, (a, first) in enumerate(roles.items()):
-        for b, second in list(roles.items())[i + 1 :]:
-            both = (set(first) & set(second)) - set(fold.transductive)
-            if both:
-                raise BadInput(
-                    f"fold {fold.name!r}: {min(both)} is both {a} and {b}; a clip has one role"
-                )
-    source = [*fold.train, *fold.val]
-    handed = [*fold.test, *fold.neutral, *fold.target, *fold.few]
-    if fold.protocol not in _PEOPLE_MAY_MEET:
-        shared = {recordings[i].subject for i in source} & {recordings[i].subject for i in handed}
-        if shared:
+    for (role, ids), (other, more) in combinations(roles.items(), 2):
+        both = set(ids) & set(more) - set(fold.transductive)
+        if both:
             raise BadInput(
-                f"fold {fold.name!r}: {min(shared)} is among the source people and the target "
-                "people"
+                f"fold {fold.name!r}: {min(both)} is both {role} and {other}; a clip has one role"
             )
-    _check_contents(fold, recordings, content or {}, source, handed)
-    adapt = [*fold.neutral, *fold.target, *fold.few]
-    _check_contents(
-        fold, recordings, content or {}, adapt, [i for i in fold.test if i not in fold.transductive]
-    )
 
 
-def _check_contents(
-    fold: Fold,
-    recordings: Mapping[str, Recording],
-    content: Mapping[str, str],
-    left: Sequence[str],
-    right: Sequence[str],
+def _check_people(
+    fold: Fold, recordings: Mapping[str, Recording], source: Sequence[str], handed: Sequence[str]
 ) -> None:
-    first = {content[i]: i for i in left if i in content}
-    for i in right:
-        other = first.get(content.get(i, ""))
-        if other is not None and other != i:
-            a, b = recordings[other], recordings[i]
-            raise BadInput(
-                f"fold {fold.name!r}: the same content is on both sides: {other} of {a.subject}, "
-                f"and {i} of "
-                f"{b.subject}. Is this one person under two names? Remove one of the two from the "
-                "data set."
-            )
+    """Nobody is among the source people and the target people."""
+    source_people = {recordings[name].subject for name in source}
+    target_people = {recordings[name].subject for name in handed}
+    shared = source_people & target_people
+    if shared:
+        raise BadInput(
+            f"fold {fold.name!r}: {min(shared)} is among the source people and the target people"
+        )
+
+
+def _twins(
+    content: Mapping[str, str], left: Sequence[str], right: Sequence[str]
+) -> tuple[str, str] | None:
+    """Two recordings, one of each side, with the same content; None where there are none."""
+    first = {content[name]: name for name in left if name in content}
+    for name in right:
+        other = first.get(content.get(name, ""))
+        if other is not None and other != name:
+            return other, name
+    return None
+
+
+def _same_content(fold: Fold, recordings: Mapping[str, Recording], a: str, b: str) -> str:
+    return (
+        f"fold {fold.name!r}: the same content is on both sides: {a} of {recordings[a].subject}, "
+        f"and {b} of {recordings[b].subject}. Is this one person under two names? Remove one of "
+        "the two from the data set."
+    )
 
 
 def contents(
@@ -89,32 +113,43 @@ def contents(
     of crops by the sizes and then the bytes of their files; without either, transcripts of at least
     :data:`MIN_SAME_WORDS` words. A twin that was cut or encoded anew is not found.
     """
-    groups: dict[object, list[tuple[str, Path | None]]] = {}
+    films: dict[int, list[Media]] = {}
+    crops: dict[tuple[int, ...], list[Media]] = {}
     found: dict[str, str] = {}
     for recording in recordings:
-        folder = (folders or {}).get(recording.id)
-        if recording.media.is_file():
-            groups.setdefault(("film", recording.media.stat().st_size), []).append(
-                (recording.id, recording.media)
-            )
+        name, film, words = recording.id, recording.media, recording.words
+        folder = (folders or {}).get(name)
+        if film.is_file():
+            films.setdefault(film.stat().st_size, []).append((name, film))
         elif folder is not None and folder.is_dir():
-            sizes = tuple(sorted(p.stat().st_size for p in folder.iterdir() if p.is_file()))
+            sizes = tuple(sorted(path.stat().st_size for path in _files(folder)))
             if sizes:
-                groups.setdefault(sizes, []).append((recording.id, folder))
-        elif recording.words is not None and len(recording.words) >= MIN_SAME_WORDS:
-            text = " ".join(w.text for w in recording.words)
-            found[recording.id] = hashlib.sha256(text.encode()).hexdigest()
-    for same in groups.values():
-        if len(same) > 1:
-            for name, path in same:
-                assert path is not None
-                found[name] = content_hash(path) if path.is_file() else _folder_hash(path)
+                crops.setdefault(sizes, []).append((name, folder))
+        elif words is not None and len(words) >= MIN_SAME_WORDS:
+            text = " ".join(word.text for word in words)
+            found[name] = hashlib.sha256(text.encode()).hexdigest()
+    found |= _hashes(films.values(), content_hash)
+    found |= _hashes(crops.values(), _folder_hash)
     return found
+
+
+def _hashes(groups: Iterable[Sequence[Media]], hashed: Callable[[Path], str]) -> dict[str, str]:
+    """Hashes of what has the same size as another."""
+    found = {}
+    for group in groups:
+        if len(group) > 1:
+            for name, path in group:
+                found[name] = hashed(path)
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file()]
 
 
 def _folder_hash(folder: Path) -> str:
     # Names are left out: in some sets they hold the recording's own.
-    parts = sorted(content_hash(p) for p in folder.iterdir() if p.is_file())
+    parts = sorted(content_hash(path) for path in _files(folder))
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
@@ -128,10 +163,10 @@ def check_windows(adapted: Iterable[Features], tested: Iterable[Features]) -> No
     for x in adapted:
         handed.setdefault(x.recording, []).append(x.span_s)
     for x in tested:
+        from_s, to_s = x.span_s
         for start_s, end_s in handed.get(x.recording, ()):
-            if start_s < x.span_s[1] and x.span_s[0] < end_s:
+            if start_s < to_s and from_s < end_s:
                 raise BadInput(
-                    f"{x.recording}: the tested window {x.span_s[0]:.2f}-{x.span_s[1]:.2f} s "
-                    "overlaps one that is "
-                    f"handed over for adaptation ({start_s:.2f}-{end_s:.2f} s)"
+                    f"{x.recording}: the tested window {from_s:.2f}-{to_s:.2f} s overlaps one "
+                    f"that is handed over for adaptation ({start_s:.2f}-{end_s:.2f} s)"
                 )

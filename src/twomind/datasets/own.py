@@ -20,6 +20,7 @@ from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.datasets import fakes
 from twomind.datasets.checking import Finding
+from twomind.datasets.coders import ANNOTATIONS
 from twomind.datasets.tabled import Row, Tabled, read_rows
 from twomind.types import Task
 
@@ -86,26 +87,24 @@ def fake(root: Path, seed: int = 0) -> Path:
     marks = ["recording,subject,tier,modality,label,start_s,end_s,certainty,coder"]
     for p, person in enumerate(("ada", "bo", "cy", "di")):
         for q in range(4):
-            path, label = f"{person}/{person} answer {q}.mp4", int(q >= 2)
-            fakes.tiny_film(root / path, 12, 24, seed + 10 * p + q)
-            spoken = f"this is made up by {person}" if q else f"{person}/{person} answer 0.txt"
-            if not q:
-                write_text(root / spoken, f"hello from {person}\n")
-            table.append(
-                f"{path},{person},{q},{label},{spoken},{'yes' if q == 0 else ''},{q},{'room a' if q < 2 else 'room b'}"
-            )
             recording = f"{person} answer {q}"
-            marks.append(
-                f"{recording},{person},ah,,A/H,0.100,0.300,,coder"
-                if label
-                else f"{recording},{person},ah,,,,,,coder"
-            )
-    write_text(root / "recordings.csv", "\n".join(table) + "\n")
-    write_text(root / "annotations.csv", "\n".join(marks) + "\n")
-    write_text(
-        root / "people.csv",
-        "subject,sex,age,consent_publication\nada,female,30,yes\nbo,male,40,no\n",
-    )
+            path = f"{person}/{recording}.mp4"
+            fakes.tiny_film(root / path, 12, 24, seed + 10 * p + q)
+            if q == 0:
+                spoken = f"{person}/{recording}.txt"
+                write_text(root / spoken, f"hello from {person}\n")
+            else:
+                spoken = f"this is made up by {person}"
+            neutral = "yes" if q == 0 else ""
+            label = int(q >= 2)
+            room = "room a" if q < 2 else "room b"
+            table.append(f"{path},{person},{q},{label},{spoken},{neutral},{q},{room}")
+            marked = "A/H,0.100,0.300" if label else ",,"
+            marks.append(f"{recording},{person},ah,,{marked},,coder")
+    people = "subject,sex,age,consent_publication\nada,female,30,yes\nbo,male,40,no\n"
+    write_text(root / TABLE, "\n".join(table) + "\n")
+    write_text(root / ANNOTATIONS, "\n".join(marks) + "\n")
+    write_text(root / "people.csv", people)
     fakes.mark_drawn(root, "own", seed)
     return root
 

@@ -16,7 +16,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -27,9 +27,10 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.datasets import common, fakes
-from twomind.datasets.checking import Finding, is_drawn, shown
+from twomind.datasets.checking import Finding, shown
 from twomind.datasets.clips import Clips
 from twomind.datasets.frames import Clock, FrameLabels, frame_number
+from twomind.datasets.people import people_of
 from twomind.datasets.protocols import Take
 from twomind.types import Task
 
@@ -66,7 +67,7 @@ class StressId(Clips):
     name: ClassVar[str] = "stressid"
     licence: ClassVar[str] = "licence agreement for non-commercial research; no redistribution"
     access: ClassVar[str] = "request form and signed agreement at project.inria.fr/stressid"
-    tasks: ClassVar[tuple[Task, ...]] = (STRESS,)
+    tasks: tuple[Task, ...] = (STRESS,)
     protocols: ClassVar[tuple[str, ...]] = (
         "ten-targets",
         "ten-targets-transductive",
@@ -93,7 +94,7 @@ class StressId(Clips):
     clip_name: ClassVar[re.Pattern[str]] = _NAME
     person_name: ClassVar[re.Pattern[str]] = re.compile(r"^[0-9A-Za-z]+$")
     film_folders: ClassVar[tuple[str, ...]] = ("Videos", "videos", ".")
-    crop_folders: ClassVar[tuple[str, ...]] = ("sub_images", "images", "faces", ".")
+    crop_places: ClassVar[tuple[str, ...]] = ("sub_images", "images", "faces", ".")
     lacks: ClassVar[str] = "labelled, but there is no {} of it"
     stranger: ClassVar[str] = "not <person>_<Task> by its name"
 
@@ -120,31 +121,12 @@ class StressId(Clips):
             path = base / "labels.csv"
             if not path.is_file():
                 continue
-            with open(path, encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file)
-                if not reader.fieldnames or not {"subject/task", "binary-stress"} <= set(
-                    reader.fieldnames
-                ):
-                    raise BadInput(f"{path}: expected the columns subject/task and binary-stress")
-                listed = [
-                    (row["subject/task"].strip(), row) for row in reader if row["subject/task"]
-                ]
-            name, rows = shown(path, self.root), dict(listed)
-            self.problems += [
-                Finding(name, f"{n} is not <person>_<Task>") for n in rows if not _NAME.match(n)
-            ]
-            self.problems += [
-                Finding(name, f"{n}: expected binary-stress 0 or 1, got {stated[:20]!r}")
-                for n, row in listed
-                if (stated := _stated(row)) and stated not in _LABELS
-            ]
-            often = Counter(n for n, _ in listed)
-            self.problems += [
-                Finding(name, f"{n} is there {k} times; the last counts")
-                for n, k in often.items()
-                if k > 1
-            ]
-            found.update({n + mark: row for n, row in rows.items() if _NAME.match(n)})
+            listed = _read_labels(path)
+            at = shown(path, self.root)
+            self.problems += [Finding(at, problem) for problem in _label_problems(listed)]
+            for name, row in listed:
+                if _NAME.match(name):
+                    found[name + mark] = row
         return found
 
     @cached_property
@@ -153,18 +135,15 @@ class StressId(Clips):
         share.
         """
         step = 0
-        for parts in self.clips.values():
-            if "crops" in parts:
-                numbers = sorted(
-                    n for n in map(frame_number, os.listdir(parts["crops"])) if n is not None
-                )
-                for a, b in pairwise(numbers):
-                    step = math.gcd(step, b - a)
-        per_s = FRAMES_PER_S * (step or 1)
-        return Clock(
-            per_s,
-            f"nominal: number / {per_s:g} (one frame a second, numbers in steps of {step or 1})",
-        )
+        for folder in self.crop_folders().values():
+            named = [frame_number(name) for name in os.listdir(folder)]
+            numbers = sorted(number for number in named if number is not None)
+            for a, b in pairwise(numbers):
+                step = math.gcd(step, b - a)
+        step = step or 1
+        per_s = FRAMES_PER_S * step
+        how = f"one frame a second, numbers in steps of {step}"
+        return Clock(per_s, f"nominal: number / {per_s:g} ({how})")
 
     def label(self, task_name: str, recording_id: str) -> int | None:
         common.known_task(self.tasks, task_name)
@@ -179,32 +158,29 @@ class StressId(Clips):
 
     def people(self) -> Mapping[str, Mapping[str, str]]:
         subjects = (self.parse(name)["subject"] for name in self.clips)
-        return common.people_of(subjects, self.root / "people.csv", self.root / "participants.csv")
-
-    def may_be_shown(self, subject: str) -> bool:
-        return common.may_be_shown(self.people().get(subject, {}), is_drawn(self.root))
+        return people_of(subjects, self.root / "people.csv", self.root / "participants.csv")
 
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
         return self.table.get(recording_id)
 
     def takes(self) -> tuple[Take, ...]:
-        matches = [
-            (name, self.parse(name))
-            for name in self.clips
-            if self.label("stress", name) is not None
-        ]
-        return tuple(
-            Take(
-                n,
-                m["subject"],
-                m["task"],
-                m["task"] in NEUTRAL,
-                "",
-                self.place(n),
-                f"visit {m['visit'] or 1}",
+        """Labelled clips; the others are in no protocol."""
+        found = []
+        for name in self.clips:
+            if self.label("stress", name) is None:
+                continue
+            match = self.parse(name)
+            task = match["task"]
+            take = Take(
+                id=name,
+                subject=match["subject"],
+                question=task,
+                neutral=task in NEUTRAL,
+                order=self.place(name),
+                environment=f"visit {match['visit'] or 1}",
             )
-            for n, m in matches
-        )
+            found.append(take)
+        return tuple(found)
 
     def unlabelled(self, name: str) -> str:
         known = self.label("stress", name) is not None or _stated(self.table.get(name, {}))
@@ -220,14 +196,49 @@ def _stated(row: Mapping[str, Any]) -> str:
     return str(row.get("binary-stress") or "").strip()
 
 
+def _read_labels(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Rows of ``labels.csv`` with the clip that each is about, in the order of the file."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = set(reader.fieldnames or ())
+        if not {"subject/task", "binary-stress"} <= columns:
+            raise BadInput(f"{path}: expected the columns subject/task and binary-stress")
+        listed = []
+        for row in reader:
+            name = row["subject/task"]
+            if name:
+                listed.append((name.strip(), row))
+        return listed
+
+
+def _label_problems(listed: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """What is wrong with rows of ``labels.csv``."""
+    often = Counter(name for name, _ in listed)
+    found = [f"{name} is not <person>_<Task>" for name in often if not _NAME.match(name)]
+    for name, row in listed:
+        stated = _stated(row)
+        if stated and stated not in _LABELS:
+            found.append(f"{name}: expected binary-stress 0 or 1, got {stated[:20]!r}")
+    for name, n in often.items():
+        if n > 1:
+            found.append(f"{name} is there {n} times; the last counts")
+    return found
+
+
+FAKE_PEOPLE = ("aaa1", "bbb2", "ccc3", "ddd4")
+
+
 def fake(
-    root: Path,
-    seed: int = 0,
-    people: tuple[str, ...] = ("aaa1", "bbb2", "ccc3", "ddd4"),
-    n_frames: int = 12,
+    root: Path, seed: int = 0, people: tuple[str, ...] = FAKE_PEOPLE, n_frames: int = 12
 ) -> Path:
     """Write a tiny StressID: films, crops (``image_0``, ``image_5`` ...), both kinds of labels,
     made-up people.
+
+    Args:
+        root: folder to write into.
+        seed: seed of the labels and of the noise in the pictures.
+        people: names of the people's folders.
+        n_frames: crops of each clip.
     """
     root = Path(root)
     rows = ["subject/task,binary-stress,affect3-class"]
@@ -235,15 +246,14 @@ def fake(
     for p, person in enumerate(people):
         lines = []
         for k, task in enumerate(("Relax", "Breathing", "Stroop", "Math", "Speaking")):
-            name, label = f"{person}_{task}", int(k >= 2 and draw.random() < 0.8)
+            name = f"{person}_{task}"
+            label = int(k >= 2 and draw.random() < 0.8)
             rows.append(f"{name},{label},{2 * label}")
             fakes.tiny_film(root / "Videos" / person / f"{name}.mp4", 5, 5, seed + 100 * p + k)
             for j in range(n_frames):
-                fakes.tiny_crop(
-                    root / "sub_images" / person / name / f"image_{5 * j}.jpg",
-                    seed + 1000 * p + 100 * k + j,
-                )
-                lines.append(f"{person}/{name}/image_{5 * j}.jpg {label}")
+                frame = f"{person}/{name}/image_{5 * j}.jpg"
+                fakes.tiny_crop(root / "sub_images" / frame, seed + 1000 * p + 100 * k + j)
+                lines.append(f"{frame} {label}")
         write_text(root / "files" / f"{person}.txt", "\n".join(lines) + "\n")
     write_text(root / "labels.csv", "\n".join(rows) + "\n")
     fakes.mark_drawn(root, "stressid", seed)

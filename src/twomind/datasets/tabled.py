@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,22 +15,40 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets import coders, common
+from twomind.datasets.base import Folder
 from twomind.datasets.checking import (
     Finding,
+    Found,
     Report,
     counted,
     film_fault,
     film_length_s,
     is_drawn,
-    not_listed,
     shown,
 )
 from twomind.datasets.coders import ANNOTATIONS, Spans
-from twomind.datasets.frames import FrameFolder
+from twomind.datasets.people import people_of
 from twomind.datasets.protocols import Take
-from twomind.media.recording import MEDIA_SUFFIXES, find_transcript
+from twomind.media.recording import find_transcript
 from twomind.transcripts.words import Words, words_of_text
-from twomind.types import AMBIVALENCE, Fold, Progress, Recording, Segment, Task
+from twomind.types import AMBIVALENCE, Progress, Recording, Segment, Task
+
+_COLUMNS = (
+    "id",
+    "path",
+    "subject",
+    "question",
+    "label",
+    "transcript",
+    "segments",
+    "segments_s",
+    "neutral",
+    "order",
+)
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)")
+#: A cell that ends like this is meant as a file's name; a longer one than this is a text.
+_FILE_NAME = re.compile(r"\.\w{2,4}$")
+_LONGEST_NAME = 500
 
 
 @dataclass(frozen=True)
@@ -58,8 +76,10 @@ def parse_spans(text: str) -> Spans:
     ((1.25, 3.5), (7.0, 8.0))
     """
     spans = []
-    for part in filter(None, (p.strip() for p in text.split(";"))):
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)", part)
+    for part in map(str.strip, text.split(";")):
+        if not part:
+            continue
+        match = _SPAN.fullmatch(part)
         if not match or float(match[1]) > float(match[2]):
             raise BadInput(
                 f"expected segments as start-end in seconds, joined with ';', got {part[:40]!r}"
@@ -71,44 +91,56 @@ def parse_spans(text: str) -> Spans:
 def read_rows(
     path: Path, needed: tuple[str, ...], classes: tuple[str, ...]
 ) -> tuple[list[Row], list[str]]:
-    """Rows of a CSV; and what is wrong with those that cannot be used. A label is a class's index
-    or its name.
+    """Rows of a CSV; and what is wrong with those that cannot be used.
 
-    Raises: BadInput: no such file, a needed column is missing, an id or path is there twice, or no
-        row can be used.
+    Args:
+        path: the CSV file, in UTF-8.
+        needed: columns that it must have.
+        classes: names of the classes; a label is a class's index or its name.
+
+    Returns:
+        the rows, each with an id of its own, and one sentence for each line that cannot be used.
+
+    Raises:
+        BadInput: no such file, a needed column is missing, an id or path is there twice, or no row
+            can be used.
     """
     rows: dict[str, Row] = {}
     problems: list[str] = []
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in needed if c not in (reader.fieldnames or ())]
-            if missing:
-                raise BadInput(
-                    f"{path}: expected the columns {', '.join(needed)}; missing: "
-                    f"{', '.join(missing)}"
-                )
-            for raw in reader:
-                cell = {
-                    k: (v or "").strip()
-                    for k, v in raw.items()
-                    if isinstance(k, str) and not isinstance(v, list)
-                }
-                try:
-                    row = _row(cell, classes)
-                except BadInput as error:
-                    problems.append(f"line {reader.line_num}: {error}")
-                    continue
-                if row.id in rows:
-                    raise BadInput(
-                        f"{path}, line {reader.line_num}: the recording {row.id} is there twice"
-                    )
-                rows[row.id] = row
+        for line, cells in _lines(path, needed):
+            try:
+                row = _row(cells, classes)
+            except BadInput as error:
+                problems.append(f"line {line}: {error}")
+                continue
+            if row.id in rows:
+                raise BadInput(f"{path}, line {line}: the recording {row.id} is there twice")
+            rows[row.id] = row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: expected a CSV file in UTF-8 ({error})") from error
     if not rows:
         raise BadInput(f"{path}: no usable row" + (f"; {problems[0]}" if problems else ""))
     return _named(list(rows.values())), problems
+
+
+def _lines(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The number of each line and its cells by column, without blanks around them."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or ()
+        missing = [column for column in needed if column not in columns]
+        if missing:
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(needed)}; missing: {', '.join(missing)}"
+            )
+        for raw in reader:
+            cells = {}
+            for column, value in raw.items():
+                # Cells beyond the header are a list without a name.
+                if isinstance(column, str) and not isinstance(value, list):
+                    cells[column] = (value or "").strip()
+            yield reader.line_num, cells
 
 
 def _named(rows: list[Row]) -> list[Row]:
@@ -138,60 +170,52 @@ def _row(cell: Mapping[str, str], classes: tuple[str, ...]) -> Row:
         raise BadInput("the path is empty")
     if not cell.get("subject"):
         raise BadInput("the subject is empty; people must be known to keep them apart")
-    stated, label = cell.get("label", ""), None
-    if stated:
-        allowed = {
-            **{str(i): i for i in range(len(classes))},
-            **{c: i for i, c in enumerate(classes)},
-        }
-        if stated not in allowed:
-            raise BadInput(
-                f"expected the label 0 to {len(classes) - 1} or {', '.join(classes)}; got "
-                f"{stated[:20]!r}"
-            )
-        label = allowed[stated]
-    spans = next((cell[c] for c in ("segments", "segments_s") if c in cell), None)
-    try:
-        order = float(cell["order"]) if cell.get("order") else None
-    except ValueError as error:
-        raise BadInput(f"expected a number as order, got {cell['order'][:20]!r}") from error
-    known = {
-        "id",
-        "path",
-        "subject",
-        "question",
-        "label",
-        "transcript",
-        "segments",
-        "segments_s",
-        "neutral",
-        "order",
-    }
+    label = _label(cell.get("label", ""), classes)
+    spans = cell.get("segments", cell.get("segments_s"))
     return Row(
         id=cell.get("id") or f"path:{cell['path']}",
         path=cell["path"],
         subject=cell["subject"],
         question=cell.get("question") or None,
         label=label,
+        order=_order(cell.get("order", "")),
         transcript=cell.get("transcript", ""),
         segments=None if spans is None else parse_spans(spans),
         neutral=cell.get("neutral", "").lower() in ("1", "yes", "true"),
-        order=order,
         split=cell.get("split", ""),
         environment=cell.get("environment", ""),
-        more={k: v for k, v in cell.items() if k not in known and v},
+        more={k: v for k, v in cell.items() if k not in _COLUMNS and v},
     )
 
 
-class Tabled:
+def _label(stated: str, classes: tuple[str, ...]) -> int | None:
+    """Class index of a label that is an index or a name; None where nothing is stated."""
+    if not stated:
+        return None
+    if stated in classes:
+        return classes.index(stated)
+    indices = [str(i) for i in range(len(classes))]
+    if stated in indices:
+        return indices.index(stated)
+    raise BadInput(
+        f"expected the label 0 to {len(classes) - 1} or {', '.join(classes)}; got {stated[:20]!r}"
+    )
+
+
+def _order(stated: str) -> float | None:
+    if not stated:
+        return None
+    try:
+        return float(stated)
+    except ValueError as error:
+        raise BadInput(f"expected a number as order, got {stated[:20]!r}") from error
+
+
+class Tabled(Folder):
     """A data set whose recordings are rows of a table. A subclass says which table, and what it is
     called.
     """
 
-    name: ClassVar[str]
-    licence: ClassVar[str]
-    access: ClassVar[str]
-    looks_for: ClassVar[str]
     tasks: tuple[Task, ...] = (AMBIVALENCE, common.AMBIVALENCE_FRAMES)
     protocols: ClassVar[tuple[str, ...]] = (
         "official",
@@ -199,18 +223,9 @@ class Tabled:
         *common.WITH_QUESTIONS,
         "environment-shift",
     )
-    targets: ClassVar[tuple[str, ...]] = ()
     #: Which coders' marks count where several looked at one recording: a rule of ``coders.RULES``,
     #: or one's name.
     coders: str = "any"
-
-    def __init__(self, root: Path | str) -> None:
-        self.root = common.fitting(self, root)
-        self.problems: list[Finding] = []
-
-    @classmethod
-    def fits(cls, root: Path) -> bool:
-        raise NotImplementedError
 
     def read(self) -> list[Row]:
         """Rows of the table; problems go to ``self.problems``."""
@@ -218,9 +233,8 @@ class Tabled:
 
     @cached_property
     def rows(self) -> dict[str, Row]:
-        return {
-            r.id: r for r in sorted(self.read(), key=lambda r: (r.subject, r.order or 0.0, r.id))
-        }
+        ordered = sorted(self.read(), key=lambda row: (row.subject, row.order or 0.0, row.id))
+        return {row.id: row for row in ordered}
 
     @cached_property
     def annotation_rows(self) -> dict[str, list[dict[str, str]]]:
@@ -231,13 +245,13 @@ class Tabled:
         found = coders.read_annotation_rows(path) if path.is_file() else {}
         for row in self.rows.values():
             beside = self.media(row).with_suffix(".eaf")
-            if row.id not in found and beside.is_file():
-                try:
-                    found[row.id] = coders.rows_of_elan(beside, row.id, row.subject)
-                except BadInput as error:
-                    self.problems.append(
-                        Finding(shown(beside, self.root), str(error).removeprefix(f"{beside}: "))
-                    )
+            if row.id in found or not beside.is_file():
+                continue
+            try:
+                found[row.id] = coders.rows_of_elan(beside, row.id, row.subject)
+            except BadInput as error:
+                reason = str(error).removeprefix(f"{beside}: ")
+                self.problems.append(Finding(shown(beside, self.root), reason))
         return found
 
     def media(self, row: Row) -> Path:
@@ -257,40 +271,46 @@ class Tabled:
             media = self.media(row)
             duration_s = film_length_s(media) if media.is_file() else float("nan")
             words, reason = self._words(row, media, duration_s)
-            found.append(
-                Recording(
-                    id=row.id,
-                    subject=row.subject,
-                    media=media,
-                    question=row.question,
-                    duration_s=duration_s,
-                    words=words.words if words else None,
-                    words_reason=reason,
-                    words_source=words.source if words else "",
-                    segments=tuple(
-                        Segment(a, b, "present", "coder") for a, b in self._spans(row) or ()
-                    ),
-                    drawn=drawn,
-                )
+            spans = self._spans(row) or ()
+            recording = Recording(
+                id=row.id,
+                subject=row.subject,
+                media=media,
+                question=row.question,
+                duration_s=duration_s,
+                words=words.words if words else None,
+                words_reason=reason,
+                words_source=words.source if words else "",
+                segments=tuple(Segment(a, b, "present", "coder") for a, b in spans),
+                drawn=drawn,
             )
+            found.append(recording)
         return tuple(found)
 
     def _words(self, row: Row, media: Path, duration_s: float) -> tuple[Words | None, str]:
         """Words of the transcript's file; of the cell itself when it is no file's name; or of a
-        file beside it.
+        file beside it. Without words, why.
         """
-        known = duration_s if np.isfinite(duration_s) else None
-        named = self.root / row.transcript if row.transcript and len(row.transcript) < 500 else None
-        path = named if named is not None and named.is_file() else None
-        if path is None and row.transcript and not re.search(r"\.\w{2,4}$", row.transcript):
-            return words_of_text(row.transcript, "the table (plain text, no times)", known), ""
-        if path is None and row.transcript:
+        path = self._named_transcript(row)
+        if row.transcript and path is None:
+            if not _FILE_NAME.search(row.transcript):
+                known = duration_s if np.isfinite(duration_s) else None
+                source = "the table (plain text, no times)"
+                return words_of_text(row.transcript, source, known), ""
             self.problems.append(Finding(row.transcript, f"no such transcript (of {row.id})"))
-        path = path or (find_transcript(media) if media.is_file() and not row.transcript else None)
+        if not row.transcript and media.is_file():
+            path = find_transcript(media)
         if path is None:
             return None, "no transcript was given"
         words = common.transcript(path, duration_s, self.root, self.problems)
         return words, "; ".join(words.problems) if words else "the transcript cannot be read"
+
+    def _named_transcript(self, row: Row) -> Path | None:
+        """The file that the table names as the transcript, if it is there."""
+        if not row.transcript or len(row.transcript) >= _LONGEST_NAME:
+            return None
+        path = self.root / row.transcript
+        return path if path.is_file() else None
 
     def _spans(self, row: Row) -> Spans | None:
         """A/H segments: of the table, else of the coders; None when neither says anything."""
@@ -306,9 +326,8 @@ class Tabled:
         found = {}
         for row in self.rows.values():
             if row.segments is None:
-                found[row.id], problems = coders.spans_by_coder(
-                    self.annotation_rows.get(row.id, ())
-                )
+                marks = self.annotation_rows.get(row.id, ())
+                found[row.id], problems = coders.spans_by_coder(marks)
                 self.problems += [Finding(ANNOTATIONS, f"{row.id}: {p}") for p in problems]
         return found
 
@@ -327,99 +346,87 @@ class Tabled:
         """
         common.known_task(self.tasks, task_name)
         times_s = np.asarray(times_s, float)
+        unknown = np.full(len(times_s), -1, np.int64)
         row = self.rows.get(recording_id)
-        spans = self._spans(row) if row else None
-        if row is None or (spans is None and row.label != 0) or (row.label and not spans):
-            return np.full(len(times_s), -1, np.int64)
-        out = np.zeros(len(times_s), np.int64)
+        if row is None:
+            return unknown
+        spans = self._spans(row)
+        if spans is None and row.label != 0:
+            return unknown
+        if row.label and not spans:
+            return unknown
+        found = np.zeros(len(times_s), np.int64)
         for start_s, end_s in spans or ():
-            out[(times_s >= start_s) & (times_s < end_s)] = 1
-        return out
+            found[(times_s >= start_s) & (times_s < end_s)] = 1
+        return found
 
     def people(self) -> Mapping[str, Mapping[str, str]]:
-        return common.people_of((r.subject for r in self.rows.values()), self.root / "people.csv")
-
-    def may_be_shown(self, subject: str) -> bool:
-        return common.may_be_shown(self.people().get(subject, {}), is_drawn(self.root))
+        subjects = [row.subject for row in self.rows.values()]
+        return people_of(subjects, self.root / "people.csv")
 
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
         marks = self.annotation_rows.get(recording_id)
         row = self.rows.get(recording_id)
-        if marks is None and (row is None or not row.more):
-            return None
-        return {
-            **(dict(row.more) if row else {}),
-            **({"marks": marks} if marks is not None else {}),
-        }
-
-    def frame_folder(self, recording_id: str) -> FrameFolder | None:
-        return None
+        more = dict(row.more) if row else {}
+        if marks is None:
+            return more or None
+        return {**more, "marks": marks}
 
     def takes(self) -> tuple[Take, ...]:
-        return tuple(
-            Take(r.id, r.subject, r.question, r.neutral, r.split, r.order, r.environment)
-            for r in self.rows.values()
-        )
-
-    def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
-        return common.guarded_folds(
-            self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets
-        )
+        found = []
+        for row in self.rows.values():
+            take = Take(
+                id=row.id,
+                subject=row.subject,
+                question=row.question,
+                neutral=row.neutral,
+                split=row.split,
+                order=row.order,
+                environment=row.environment,
+            )
+            found.append(take)
+        return tuple(found)
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
-        missing: list[Finding] = []
-        corrupted: list[Finding] = []
-        conflicts: list[Finding] = []
-        known = []
+        found = Found()
         for row in counted(self.rows.values(), "looking at films", progress):
-            media = self.media(row)
-            known.append(media)
-            if not media.is_file():
-                missing.append(Finding(row.path, "listed, but not there"))
-                continue
-            fault = film_fault(media, deep)
-            if fault:
-                corrupted.append(Finding(row.path, fault))
-            spans = self._spans(row)
-            if row.label == 0 and spans:
-                conflicts.append(
-                    Finding(row.path, f"labelled absent, but {len(spans)} segments are marked")
-                )
-        listed = {k.resolve() for k in known}
-        extra = [
-            f
-            for f in not_listed(
-                self.root, (), self.root, "a recording that the table does not list"
-            )
-            if Path(f.path).suffix.lower() in MEDIA_SUFFIXES
-            and (self.root / f.path).resolve() not in listed
-        ]
-        extra += [
-            Finding(ANNOTATIONS, f"marks of {r}, which is not listed")
-            for r in self.annotation_rows
-            if r not in self.rows
-        ]
-        _ = self.recordings()  # reads every transcript, collecting problems
-        corrupted += dict.fromkeys(self.problems)
-        n_unlabelled = sum(r.label is None for r in self.rows.values())
-        notes = [f"{n_unlabelled} recordings have no label"] if n_unlabelled else []
-        notes += coders.notes(self._coded, self._rule)
-        beside = {k.with_suffix(".eaf").resolve() for k in known}
-        n_eaf = sum(f.resolve() not in beside for f in self.root.rglob("*.eaf"))
+            self._check_row(row, found, deep)
+        films = [self.media(row) for row in self.rows.values()]
+        reason = "a recording that the table does not list"
+        found.extra += common.unlisted_films(self.root, films, reason)
+        for name in self.annotation_rows:
+            if name not in self.rows:
+                found.extra.append(Finding(ANNOTATIONS, f"marks of {name}, which is not listed"))
+        self.recordings()  # reads every transcript, collecting problems
+        found.corrupted += dict.fromkeys(self.problems)
+        found.notes += self._notes(films)
+        return found.report(self, len(self.rows), len(self.people()), deep)
+
+    def _check_row(self, row: Row, found: Found, deep: bool) -> None:
+        """The film of a row, and its label against its segments."""
+        media = self.media(row)
+        if not media.is_file():
+            found.missing.append(Finding(row.path, "listed, but not there"))
+            return
+        fault = film_fault(media, deep)
+        if fault:
+            found.corrupted.append(Finding(row.path, fault))
+        spans = self._spans(row)
+        if row.label == 0 and spans:
+            reason = f"labelled absent, but {len(spans)} segments are marked"
+            found.conflicts.append(Finding(row.path, reason))
+
+    def _notes(self, films: Sequence[Path]) -> list[str]:
+        found = []
+        n_unlabelled = sum(row.label is None for row in self.rows.values())
+        if n_unlabelled:
+            found.append(f"{n_unlabelled} recordings have no label")
+        found += coders.notes(self._coded, self._rule)
+        beside = {film.with_suffix(".eaf").resolve() for film in films}
+        n_eaf = sum(path.resolve() not in beside for path in self.root.rglob("*.eaf"))
         if n_eaf:
-            notes.append(
+            found.append(
                 f"{n_eaf} ELAN files lie beside no listed film of their name and are not read; "
                 f"`twomind annotate import` turns them into {ANNOTATIONS}"
             )
-        return Report(
-            self.name,
-            self.root,
-            len(self.rows),
-            len(self.people()),
-            tuple(missing),
-            tuple(extra),
-            tuple(corrupted),
-            tuple(conflicts),
-            tuple(notes),
-            deep,
-        )
+        return found

@@ -21,8 +21,10 @@ import numpy as np
 
 from twomind.core.store import write_text
 from twomind.datasets import common, fakes
+from twomind.datasets.base import Folder
 from twomind.datasets.checking import (
     Finding,
+    Found,
     Report,
     counted,
     is_drawn,
@@ -32,7 +34,7 @@ from twomind.datasets.checking import (
 )
 from twomind.datasets.frames import Clock, FrameFolder, FrameLabels, frame_number, labels_of
 from twomind.datasets.protocols import Take
-from twomind.types import Fold, Progress, Recording, Task
+from twomind.types import Progress, Recording, Task
 
 #: A frame is pain from this PSPI on; a sequence is, when any of its frames is. A usual choice, not
 #: the archive's.
@@ -42,11 +44,15 @@ CLOCK = Clock(
     30000 / 1001, "nominal: frame number / 29.97 (the layout carries no times; NTSC is assumed)"
 )
 
+NO_WORDS = "people do not speak to the camera in this data set, and it has no sound"
+#: People of the complete archive.
+N_PEOPLE = 25
+
 _PERSON = re.compile(r"^\d{3}-[a-z]{2}\d{3}$")
 _SCALES = ("OPR", "VAS", "SEN", "AFF")
 
 
-class Unbc:
+class Unbc(Folder):
     """The folder of the public archive. A recording is one sequence; its ``media`` is the folder of
     its frames.
     """
@@ -58,7 +64,7 @@ class Unbc:
     access: ClassVar[str] = (
         "request and signed agreement, UNBC-McMaster Shoulder Pain Expression Archive"
     )
-    tasks: ClassVar[tuple[Task, ...]] = (PAIN,)
+    tasks: tuple[Task, ...] = (PAIN,)
     protocols: ClassVar[tuple[str, ...]] = ("five-targets", *common.GENERAL)
     targets: ClassVar[tuple[str, ...]] = (
         "107-hs107",
@@ -70,9 +76,6 @@ class Unbc:
     looks_for: ClassVar[str] = (
         "Images/<person>/<sequence>/ and Frame_Labels/PSPI/<person>/<sequence>/<frame>_facs.txt"
     )
-
-    def __init__(self, root: Path | str) -> None:
-        self.root = common.fitting(self, root)
 
     @classmethod
     def fits(cls, root: Path) -> bool:
@@ -89,26 +92,28 @@ class Unbc:
         found: dict[str, str] = {}
         for top in (self.root / "Images", self.root / "Frame_Labels" / "PSPI"):
             for person in sorted(os.listdir(top)):
-                if _PERSON.match(person) and (top / person).is_dir():
-                    found.update(
-                        {s: person for s in os.listdir(top / person) if (top / person / s).is_dir()}
-                    )
+                folder = top / person
+                if not _PERSON.match(person) or not folder.is_dir():
+                    continue
+                for sequence in os.listdir(folder):
+                    if (folder / sequence).is_dir():
+                        found[sequence] = person
         return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
     def pspi(self, recording_id: str) -> dict[int, float]:
         """Prkachin and Solomon pain intensity (0 to 16) by frame number; nan for a label that
-        cannot be read.
+        cannot be read. Empty for a recording that is not there.
         """
+        if recording_id not in self.sequences:
+            return {}
         if recording_id not in self._pspi:
             folder = self._folder("Frame_Labels/PSPI", recording_id)
             found: dict[int, float] = {}
             for path in folder.glob("*_facs.txt") if folder.is_dir() else ():
                 number = frame_number(path.name.removesuffix("_facs.txt"))
                 if number is not None:
-                    try:
-                        found[number] = float(path.read_text(encoding="utf-8").split()[0])
-                    except (ValueError, IndexError):
-                        found[number] = float("nan")
+                    score = _first_number(path)
+                    found[number] = float("nan") if score is None else score
             self._pspi[recording_id] = found
         return self._pspi[recording_id]
 
@@ -120,27 +125,27 @@ class Unbc:
         return self.root / top / self.sequences[recording_id] / recording_id
 
     def _labels(self, recording_id: str) -> FrameLabels:
-        scores = self.pspi(recording_id)
-        return labels_of(
-            {n: int(v >= PAIN_FROM_PSPI) for n, v in scores.items() if not np.isnan(v)}
-        )
+        """Pain (1) or none (0) by frame number, of the frames whose label can be read."""
+        known = {}
+        for number, score in self.pspi(recording_id).items():
+            if not np.isnan(score):
+                known[number] = int(score >= PAIN_FROM_PSPI)
+        return labels_of(known)
 
     # --- the contract
     # ------------------------------------------------------------------------------------------------
 
     def recordings(self) -> tuple[Recording, ...]:
         drawn = is_drawn(self.root)
-        why = "people do not speak to the camera in this data set, and it has no sound"
-        return tuple(
-            Recording(
-                id=s, subject=p, media=self._folder("Images", s), words_reason=why, drawn=drawn
-            )
-            for s, p in self.sequences.items()
-        )
+        found = []
+        for sequence, person in self.sequences.items():
+            media = self._folder("Images", sequence)
+            found.append(Recording(sequence, person, media, words_reason=NO_WORDS, drawn=drawn))
+        return tuple(found)
 
     def label(self, task_name: str, recording_id: str) -> int | None:
         common.known_task(self.tasks, task_name)
-        labels = self._labels(recording_id).labels if recording_id in self.sequences else ()
+        labels = self._labels(recording_id).labels
         return int(max(labels)) if len(labels) else None
 
     def frame_labels(self, task_name: str, recording_id: str, times_s: np.ndarray) -> np.ndarray:
@@ -151,9 +156,6 @@ class Unbc:
     def people(self) -> Mapping[str, Mapping[str, str]]:
         return {person: {} for person in self.sequences.values()}
 
-    def may_be_shown(self, subject: str) -> bool:
-        return is_drawn(self.root)
-
     def annotation_entry(self, recording_id: str) -> Mapping[str, Any] | None:
         """The sequence's own ratings (OPR, VAS, SEN, AFF), as far as there."""
         if recording_id not in self.sequences:
@@ -161,67 +163,59 @@ class Unbc:
         found = {}
         for scale in _SCALES:
             path = self._folder(f"Sequence_Labels/{scale}", recording_id).with_suffix(".txt")
-            try:
-                found[scale] = float(path.read_text(encoding="utf-8").split()[0])
-            except (OSError, ValueError, IndexError):
-                continue
+            rating = _first_number(path)
+            if rating is not None:
+                found[scale] = rating
         return found
 
     def frame_folder(self, recording_id: str) -> FrameFolder | None:
-        folder = self._folder("Images", recording_id) if recording_id in self.sequences else None
-        return FrameFolder(folder, CLOCK) if folder and folder.is_dir() else None
+        if recording_id not in self.sequences:
+            return None
+        folder = self._folder("Images", recording_id)
+        return FrameFolder(folder, CLOCK) if folder.is_dir() else None
 
     def takes(self) -> tuple[Take, ...]:
-        return tuple(Take(s, p) for s, p in self.sequences.items())
-
-    def folds(self, protocol: str, seed: int = 0) -> tuple[Fold, ...]:
-        folders = {s: self._folder("Images", s) for s in self.sequences}
-        return common.guarded_folds(
-            self.protocols, protocol, seed, self.recordings(), self.takes(), self.targets, folders
-        )
+        return tuple(Take(sequence, person) for sequence, person in self.sequences.items())
 
     def check(self, deep: bool = False, progress: Progress | None = None) -> Report:
-        missing: list[Finding] = []
-        extra: list[Finding] = []
-        corrupted: list[Finding] = []
-        for name, person in counted(self.sequences.items(), "looking at sequences", progress):
-            folder, scores = self.frame_folder(name), self.pspi(name)
-            pictures = {n for n, _ in folder.files} if folder else set()
-            at = f"{person}/{name}"
-            missing += [
-                Finding(f"Images/{at}", f"frame {n} is labelled, but there is no picture")
-                for n in sorted(set(scores) - pictures)
-            ]
-            missing += [
-                Finding(f"Frame_Labels/PSPI/{at}", f"no label of frame {n}")
-                for n in sorted(pictures - set(scores))
-            ]
-            corrupted += [
-                Finding(f"Frame_Labels/PSPI/{at}", f"the label of frame {n} is no number")
-                for n, v in scores.items()
-                if np.isnan(v)
-            ]
+        found = Found()
+        for name in counted(self.sequences, "looking at sequences", progress):
+            self._check_frames(name, found)
+            folder = self.frame_folder(name)
             if folder:
-                corrupted += [
-                    Finding(shown(p, self.root), why)
-                    for p, why in picture_faults(folder.folder, deep)
-                ]
-        known = [self._folder("Images", s) for s in self.sequences]
-        extra += not_listed(self.root / "Images", known, self.root, "not in a sequence's folder")
-        people = self.people()
-        notes = [] if len(people) == 25 else [f"the archive has 25 people; here are {len(people)}"]
-        return Report(
-            self.name,
-            self.root,
-            len(self.sequences),
-            len(people),
-            tuple(missing),
-            tuple(extra),
-            tuple(corrupted),
-            (),
-            tuple(notes),
-            deep,
-        )
+                for path, why in picture_faults(folder.folder, deep):
+                    found.corrupted.append(Finding(shown(path, self.root), why))
+        known = [self._folder("Images", name) for name in self.sequences]
+        images = self.root / "Images"
+        found.extra += not_listed(images, known, self.root, "not in a sequence's folder")
+        n_people = len(self.people())
+        if n_people != N_PEOPLE:
+            found.notes.append(f"the archive has {N_PEOPLE} people; here are {n_people}")
+        return found.report(self, len(self.sequences), n_people, deep)
+
+    def _check_frames(self, name: str, found: Found) -> None:
+        """Pictures of a sequence against the labels of its frames."""
+        folder, scores = self.frame_folder(name), self.pspi(name)
+        pictures = {number for number, _ in folder.files} if folder else set()
+        at = f"{self.sequences[name]}/{name}"
+        images, labels = f"Images/{at}", f"Frame_Labels/PSPI/{at}"
+        for n in sorted(set(scores) - pictures):
+            found.missing.append(Finding(images, f"frame {n} is labelled, but there is no picture"))
+        for n in sorted(pictures - set(scores)):
+            found.missing.append(Finding(labels, f"no label of frame {n}"))
+        for n, score in scores.items():
+            if np.isnan(score):
+                found.corrupted.append(Finding(labels, f"the label of frame {n} is no number"))
+
+
+def _first_number(path: Path) -> float | None:
+    """The number that a file of the archive begins with; None where it is absent or begins with
+    none.
+    """
+    try:
+        return float(path.read_text(encoding="utf-8").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def fake(root: Path, seed: int = 0) -> Path:
@@ -230,19 +224,15 @@ def fake(root: Path, seed: int = 0) -> Path:
     for p, person in enumerate(("901-aa901", "902-bb902", "903-cc903")):
         for k, action in enumerate(("t1aaaff", "t2aeaff")):
             sequence = f"{person[4:]}{action}"
+            images = root / "Images" / person / sequence
+            labels = root / "Frame_Labels" / "PSPI" / person / sequence
             for n in range(1, 6):
                 name = f"{sequence}{n:03d}"
-                fakes.tiny_crop(
-                    root / "Images" / person / sequence / f"{name}.png", seed + 100 * p + 10 * k + n
-                )
                 pain = 2.0 if k == 1 and n == 3 else 0.0
-                write_text(
-                    root / "Frame_Labels" / "PSPI" / person / sequence / f"{name}_facs.txt",
-                    f"   {pain:.7e}\n",
-                )
-            write_text(
-                root / "Sequence_Labels" / "OPR" / person / f"{sequence}.txt", f"   {2.0 * k:.7e}\n"
-            )
+                fakes.tiny_crop(images / f"{name}.png", seed + 100 * p + 10 * k + n)
+                write_text(labels / f"{name}_facs.txt", f"   {pain:.7e}\n")
+            ratings = root / "Sequence_Labels" / "OPR" / person
+            write_text(ratings / f"{sequence}.txt", f"   {2.0 * k:.7e}\n")
     fakes.mark_drawn(root, "unbc", seed)
     return root
 

@@ -10,7 +10,7 @@ token matters.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,18 @@ except ImportError as error:
 
 #: CLIP's attention heads are this wide in every published size.
 HEAD_WIDTH = 64
+_NEEDED_OF_TEXT = (
+    "token_embedding.weight",
+    "positional_embedding",
+    "ln_final.weight",
+    "text_projection",
+)
+_NEEDED_OF_IMAGES = (
+    "visual.conv1.weight",
+    "visual.class_embedding",
+    "visual.positional_embedding",
+    "visual.proj",
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,8 @@ class Tower:
     @property
     def n_layers(self) -> int:
         pattern = re.compile(re.escape(self.prefix) + r"resblocks\.(\d+)\.")
-        return len({m[1] for name in self.weights if (m := pattern.match(name))})
+        matches = [pattern.match(name) for name in self.weights]
+        return len({match[1] for match in matches if match})
 
     @property
     def width(self) -> int:
@@ -58,11 +71,22 @@ class Tower:
     @property
     def dim(self) -> int:
         """Of the joint space."""
-        return int(
-            self.weights[
-                "visual.proj" if self.prefix.startswith("visual") else "text_projection"
-            ].shape[1]
-        )
+        is_visual = self.prefix.startswith("visual")
+        projection = self.weights["visual.proj" if is_visual else "text_projection"]
+        return int(projection.shape[1])
+
+    def block(self, layer: int) -> str:
+        """What the names of a block's weights begin with."""
+        return f"{self.prefix}resblocks.{layer}."
+
+    def linear(self, x: Tensor, weight: str, bias: str) -> Tensor:
+        """``x (..., I)`` through the layer of these weights, ``(..., O)``."""
+        return F.linear(x, self.weights[weight], self.weights[bias])
+
+    def norm(self, x: Tensor, name: str) -> Tensor:
+        """``x (..., W)`` through a layer norm."""
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return F.layer_norm(x, weight.shape, weight, bias, self.epsilon)
 
 
 def text_tower(
@@ -71,35 +95,34 @@ def text_tower(
     """The text half of ``weights``, frozen. ``n_heads`` 0: width / 64, as in every
     published CLIP.
     """
-    own = {
-        k: v.detach().float()
-        for k, v in weights.items()
-        if not k.startswith(("visual.", "logit_scale"))
-    }
-    _need(
-        own, "token_embedding.weight", "positional_embedding", "ln_final.weight", "text_projection"
-    )
-    heads = n_heads or max(1, int(own["ln_final.weight"].shape[0]) // HEAD_WIDTH)
-    return Tower(own, heads, activation)
+    own = {}
+    for name, value in weights.items():
+        if not name.startswith(("visual.", "logit_scale")):
+            own[name] = value.detach().float()
+    _need(own, _NEEDED_OF_TEXT)
+    return Tower(own, n_heads or _usual_heads(own["ln_final.weight"]), activation)
 
 
 def image_tower(
     weights: Mapping[str, Tensor], *, n_heads: int = 0, activation: str = "quick_gelu"
 ) -> Tower:
     """The image half of ``weights``, frozen."""
-    own = {k: v.detach().float() for k, v in weights.items() if k.startswith("visual.")}
-    _need(
-        own,
-        "visual.conv1.weight",
-        "visual.class_embedding",
-        "visual.positional_embedding",
-        "visual.proj",
-    )
-    heads = n_heads or max(1, int(own["visual.ln_pre.weight"].shape[0]) // HEAD_WIDTH)
+    own = {}
+    for name, value in weights.items():
+        if name.startswith("visual."):
+            own[name] = value.detach().float()
+    _need(own, _NEEDED_OF_IMAGES)
+    heads = n_heads or _usual_heads(own["visual.ln_pre.weight"])
     return Tower(own, heads, activation, prefix="visual.transformer.")
 
 
-def _need(weights: Mapping[str, Tensor], *names: str) -> None:
+def _usual_heads(norm: Tensor) -> int:
+    """How many heads a tower of this width has in every published CLIP."""
+    width = int(norm.shape[0])
+    return max(1, width // HEAD_WIDTH)
+
+
+def _need(weights: Mapping[str, Tensor], names: Sequence[str]) -> None:
     missing = [name for name in names if name not in weights]
     if missing:
         raise BadInput(f"CLIP weights: expected {', '.join(missing)}, and it is not there")
@@ -136,20 +159,20 @@ def text_features(
     Raises:
         BadInput: a prompt is longer than the tower's context, or is read beyond its end.
     """
-    n_tokens, context = embeddings.shape[1], tower.weights["positional_embedding"].shape[0]
-    if n_tokens > context or int(read_at.max()) >= n_tokens:
+    places = tower.weights["positional_embedding"]
+    n_tokens, context = embeddings.shape[1], places.shape[0]
+    last = int(read_at.max())
+    if n_tokens > context or last >= n_tokens:
         raise BadInput(
             f"prompt: expected at most {context} tokens and a read-out inside them, got {n_tokens} "
-            "tokens "
-            f"read at {int(read_at.max())}"
+            f"tokens read at {last}"
         )
-    w = tower.weights
     if truncate:
         x = _transform_packed(tower, embeddings, read_at, same_start)
     else:
-        x = _transform(tower, embeddings + w["positional_embedding"][:n_tokens], causal=True)
+        x = _transform(tower, embeddings + places[:n_tokens], causal=True)
         x = x[torch.arange(len(x)), read_at]
-    return _norm(x, w, "ln_final", tower.epsilon) @ w["text_projection"]
+    return tower.norm(x, "ln_final") @ tower.weights["text_projection"]
 
 
 def _transform_packed(
@@ -162,7 +185,7 @@ def _transform_packed(
     values is needed at the read-out alone. The mask is causal, so a first token that all prompts
     share is the same in every block.
     """
-    w, n, length = tower.weights, len(embeddings), int(read_at.max()) + 1
+    n, length = len(embeddings), int(read_at.max()) + 1
     kept = torch.arange(length) <= read_at[:, None]
     if same_start:
         kept[1:, 0] = False
@@ -171,18 +194,18 @@ def _transform_packed(
     # shared start lies first.
     laid = torch.zeros(n, length, dtype=torch.long)
     laid[row, place] = torch.arange(len(row))
-    end, back = laid[torch.arange(n), read_at], row * length + place
-    x = embeddings[row, place] + w["positional_embedding"][place]
+    each = torch.arange(n)
+    end = laid[each, read_at]
+    back = row * length + place
+    x = embeddings[row, place] + tower.weights["positional_embedding"][place]
     for layer in range(tower.n_layers):
-        at = f"{tower.prefix}resblocks.{layer}."
-        h = F.linear(
-            _norm(x, w, f"{at}ln_1", tower.epsilon),
-            w[f"{at}attn.in_proj_weight"],
-            w[f"{at}attn.in_proj_bias"],
-        )
-        h = _attend(tower, h.index_select(0, laid.flatten()).view(n, length, -1), causal=True)
+        at = tower.block(layer)
+        h = tower.norm(x, f"{at}ln_1")
+        h = tower.linear(h, f"{at}attn.in_proj_weight", f"{at}attn.in_proj_bias")
+        padded = h.index_select(0, laid.flatten()).view(n, length, -1)
+        h = _attend(tower, padded, causal=True)
         if layer == tower.n_layers - 1:
-            h, x = h[torch.arange(n), read_at], x[end]
+            h, x = h[each, read_at], x[end]
         else:
             h = h.flatten(0, 1).index_select(0, back)
         x = _finish_block(tower, x, h, at)
@@ -191,10 +214,10 @@ def _transform_packed(
 
 def encode_ids(tower: Tower, ids: Tensor, read_at: Tensor | None = None) -> Tensor:
     """Features ``(N, D)`` of token ids ``(N, L)``, without gradient."""
+    if read_at is None:
+        read_at = end_of_text(ids)
     with torch.no_grad():
-        return text_features(
-            tower, embed_tokens(tower, ids), end_of_text(ids) if read_at is None else read_at
-        )
+        return text_features(tower, embed_tokens(tower, ids), read_at)
 
 
 def image_features(tower: Tower, pixels: Tensor, *, truncate: bool = True) -> Tensor:
@@ -205,25 +228,20 @@ def image_features(tower: Tower, pixels: Tensor, *, truncate: bool = True) -> Te
     """
     w = tower.weights
     patch = w["visual.conv1.weight"]
-    x = F.conv2d(pixels, patch, stride=patch.shape[-1]).flatten(2).transpose(1, 2)
-    first = w["visual.class_embedding"].expand(
-        x.shape[0], 1, -1
-    )  # len(x) would be a constant in an export
+    side_px = patch.shape[-1]
+    x = F.conv2d(pixels, patch, stride=side_px).flatten(2).transpose(1, 2)
+    n = x.shape[0]  # len(x) would be a constant in an export
+    first = w["visual.class_embedding"].expand(n, 1, -1)
     x = torch.cat([first, x], dim=1)
     place = w["visual.positional_embedding"]
-    if place.shape[0] != x.shape[1]:
+    n_places, n_tokens = place.shape[0], x.shape[1]
+    if n_places != n_tokens:
         raise BadInput(
-            f"picture: expected {place.shape[0] - 1} patches of {patch.shape[-1]} px, got "
-            f"{x.shape[1] - 1}"
+            f"picture: expected {n_places - 1} patches of {side_px} px, got {n_tokens - 1}"
         )
-    x = _norm(x + place, w, "visual.ln_pre", tower.epsilon)
-    x = _transform(tower, x, causal=False, first_only=truncate)[:, 0]
-    return _norm(x, w, "visual.ln_post", tower.epsilon) @ w["visual.proj"]
-
-
-def _norm(x: Tensor, w: Mapping[str, Tensor], name: str, epsilon: float) -> Tensor:
-    weight = w[f"{name}.weight"]
-    return F.layer_norm(x, weight.shape, weight, w[f"{name}.bias"], epsilon)
+    x = tower.norm(x + place, "visual.ln_pre")
+    x = _transform(tower, x, causal=False, first_only=truncate)
+    return tower.norm(x[:, 0], "visual.ln_post") @ w["visual.proj"]
 
 
 def _transform(tower: Tower, x: Tensor, causal: bool, first_only: bool = False) -> Tensor:
@@ -232,32 +250,38 @@ def _transform(tower: Tower, x: Tensor, causal: bool, first_only: bool = False) 
 
     Of the other tokens the last block needs keys and values, and nothing else.
     """
-    w = tower.weights
     for layer in range(tower.n_layers):
-        at = f"{tower.prefix}resblocks.{layer}."
-        h = _norm(x, w, f"{at}ln_1", tower.epsilon)
-        project, bias = w[f"{at}attn.in_proj_weight"], w[f"{at}attn.in_proj_bias"]
+        at = tower.block(layer)
+        weight, bias = f"{at}attn.in_proj_weight", f"{at}attn.in_proj_bias"
+        h = tower.norm(x, f"{at}ln_1")
         if first_only and layer == tower.n_layers - 1:
-            q = F.linear(h[:, :1], project[: tower.width], bias[: tower.width])
-            k, v = F.linear(h, project[tower.width :], bias[tower.width :]).chunk(2, dim=-1)
-            x, h = (
-                x[:, :1],
-                _join(_heads(tower, q), _heads(tower, k), _heads(tower, v), causal=False),
-            )
+            h = _attend_first(tower, h, tower.weights[weight], tower.weights[bias])
+            x = x[:, :1]
         else:
-            h = _attend(tower, F.linear(h, project, bias), causal)
+            h = _attend(tower, tower.linear(h, weight, bias), causal)
         x = _finish_block(tower, x, h, at)
     return x
 
 
+def _attend_first(tower: Tower, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """What attention gives to the first token alone, ``(N, 1, W)``, of ``h (N, L, W)``."""
+    width = tower.width
+    query = F.linear(h[:, :1], weight[:width], bias[:width])
+    key, value = F.linear(h, weight[width:], bias[width:]).chunk(2, dim=-1)
+    q, k, v = (_heads(tower, part) for part in (query, key, value))
+    return _join(q, k, v, causal=False)
+
+
 def _heads(tower: Tower, h: Tensor) -> Tensor:
     """``(N, L, W)`` → ``(N, H, L, W / H)``."""
-    return h.view(h.shape[0], h.shape[1], tower.n_heads, -1).transpose(1, 2)
+    n, length = h.shape[0], h.shape[1]
+    return h.view(n, length, tower.n_heads, -1).transpose(1, 2)
 
 
 def _join(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     """Attention of ``(N, H, L, W / H)`` → ``(N, L, W)``."""
-    return F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).flatten(2)
+    joined = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    return joined.transpose(1, 2).flatten(2)
 
 
 def _attend(tower: Tower, h: Tensor, causal: bool) -> Tensor:
@@ -268,20 +292,30 @@ def _attend(tower: Tower, h: Tensor, causal: bool) -> Tensor:
 
 def _finish_block(tower: Tower, x: Tensor, h: Tensor, at: str) -> Tensor:
     """The rest of a block on tokens ``(..., W)`` after attention gave ``h``."""
-    w = tower.weights
-    x = x + F.linear(h, w[f"{at}attn.out_proj.weight"], w[f"{at}attn.out_proj.bias"])
-    h = F.linear(
-        _norm(x, w, f"{at}ln_2", tower.epsilon), w[f"{at}mlp.c_fc.weight"], w[f"{at}mlp.c_fc.bias"]
-    )
-    # Quick GELU, h * sigmoid(1.702 h), through SiLU: fewer passes over memory, forward and back.
-    h = F.silu(1.702 * h) * (1 / 1.702) if tower.activation == "quick_gelu" else F.gelu(h)
-    return x + F.linear(h, w[f"{at}mlp.c_proj.weight"], w[f"{at}mlp.c_proj.bias"])
+    x = x + tower.linear(h, f"{at}attn.out_proj.weight", f"{at}attn.out_proj.bias")
+    h = tower.norm(x, f"{at}ln_2")
+    h = tower.linear(h, f"{at}mlp.c_fc.weight", f"{at}mlp.c_fc.bias")
+    if tower.activation == "quick_gelu":
+        # h * sigmoid(1.702 h), through SiLU: fewer passes over memory, forward and back.
+        h = F.silu(1.702 * h) * (1 / 1.702)
+    else:
+        h = F.gelu(h)
+    return x + tower.linear(h, f"{at}mlp.c_proj.weight", f"{at}mlp.c_proj.bias")
 
 
 def new_text_weights(
     n_vocabulary: int, width: int, n_layers: int, dim: int, context: int = 77, seed: int = 0
 ) -> dict[str, Tensor]:
-    """Fresh weights of a text tower, at the published scales."""
+    """Fresh weights of a text tower, at the published scales.
+
+    Args:
+        n_vocabulary: number of tokens.
+        width: length of a token's row.
+        n_layers: number of blocks.
+        dim: dimensions of the joint space.
+        context: most tokens of a prompt.
+        seed: seed of the draw.
+    """
     rng = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int, scale: float) -> Tensor:
@@ -294,24 +328,22 @@ def new_text_weights(
         "ln_final.bias": torch.zeros(width),
         "text_projection": normal(width, dim, scale=width**-0.5),
     }
+    usual = width**-0.5
+    deep = (2 * n_layers) ** -0.5 * width**-0.5
+    shapes = {
+        "attn.in_proj_": (3 * width, width, usual),
+        "attn.out_proj.": (width, width, deep),
+        "mlp.c_fc.": (4 * width, width, (2 * width) ** -0.5),
+        "mlp.c_proj.": (width, 4 * width, deep),
+    }
     for layer in range(n_layers):
         at = f"transformer.resblocks.{layer}."
-        deep = (2 * n_layers) ** -0.5
-        shapes = {
-            "attn.in_proj": (3 * width, width, width**-0.5),
-            "attn.out_proj": (width, width, deep * width**-0.5),
-            "mlp.c_fc": (4 * width, width, (2 * width) ** -0.5),
-            "mlp.c_proj": (width, 4 * width, deep * width**-0.5),
-        }
         for name, (n_out, n_in, scale) in shapes.items():
-            joint = "_" if name == "attn.in_proj" else "."
-            found[f"{at}{name}{joint}weight"] = normal(n_out, n_in, scale=scale)
-            found[f"{at}{name}{joint}bias"] = torch.zeros(n_out)
-        for name in ("ln_1", "ln_2"):
-            found |= {
-                f"{at}{name}.weight": torch.ones(width),
-                f"{at}{name}.bias": torch.zeros(width),
-            }
+            found[f"{at}{name}weight"] = normal(n_out, n_in, scale=scale)
+            found[f"{at}{name}bias"] = torch.zeros(n_out)
+        for name in ("ln_1.", "ln_2."):
+            found[f"{at}{name}weight"] = torch.ones(width)
+            found[f"{at}{name}bias"] = torch.zeros(width)
     return found
 
 
@@ -336,6 +368,14 @@ _RENAMED_IN_BLOCK = (
 )
 
 
+_PROJECTIONS = {
+    "visual_projection.weight": "visual.proj",
+    "text_projection.weight": "text_projection",
+}
+#: Queries, keys and values, which the OpenAI release keeps in one.
+_OF_ATTENTION = re.compile(r"(?P<block>.*)self_attn\.(?P<part>[qkv])_proj\.(?P<kind>weight|bias)")
+
+
 def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Weights of Hugging Face's ``CLIPModel`` under the names of the OpenAI release.
 
@@ -347,25 +387,33 @@ def from_transformers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, value in state.items():
         if name.endswith("position_ids") or name == "logit_scale":
             continue
-        if name in ("visual_projection.weight", "text_projection.weight"):
-            found["visual.proj" if name.startswith("visual") else "text_projection"] = (
-                value.T.contiguous()
-            )
+        if name in _PROJECTIONS:
+            found[_PROJECTIONS[name]] = value.T.contiguous()
             continue
-        new = next((to + name[len(old) :] for old, to in _RENAMED if name.startswith(old)), "")
-        if not new:
-            raise BadInput(
-                f"CLIP weights: {name!r} has no counterpart; expected those of transformers' "
-                "CLIPModel"
-            )
-        for old, to in _RENAMED_IN_BLOCK:
-            new = new.replace(old, to)
-        if match := re.fullmatch(r"(.*)self_attn\.([qkv])_proj\.(weight|bias)", new):
-            split.setdefault(f"{match[1]}attn.in_proj_{match[3]}", {})[match[2]] = value
+        new = _renamed(name)
+        match = _OF_ATTENTION.fullmatch(new)
+        if match:
+            joined = f"{match['block']}attn.in_proj_{match['kind']}"
+            split.setdefault(joined, {})[match["part"]] = value
         else:
             found[new] = value
-    found |= {name: torch.cat([parts[letter] for letter in "qkv"]) for name, parts in split.items()}
+    for name, parts in split.items():
+        found[name] = torch.cat([parts[letter] for letter in "qkv"])
     return found
+
+
+def _renamed(name: str) -> str:
+    """The name of the OpenAI release, of a weight that is the same in both."""
+    for old, new in _RENAMED:
+        if not name.startswith(old):
+            continue
+        name = new + name[len(old) :]
+        for old_in_block, new_in_block in _RENAMED_IN_BLOCK:
+            name = name.replace(old_in_block, new_in_block)
+        return name
+    raise BadInput(
+        f"CLIP weights: {name!r} has no counterpart; expected those of transformers' CLIPModel"
+    )
 
 
 def torch_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:

@@ -1,0 +1,151 @@
+"""What is known of the people of a data set, and whether a picture of one may be shown.
+
+Known are the files in which it is stated: a table ``people.csv`` (or ``participants.csv``) with the
+columns ``subject`` and ``consent_publication``, and the ``meta_data.yml`` of BAH.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from twomind.core.errors import BadInput
+from twomind.core.yaml_files import load_yaml
+
+#: Names of BAH's file of participants.
+METADATA = ("meta_data.yml", "meta_data.yaml")
+_YES = ("yes", "y", "true", "1", "agree", "agreed", "oui")
+_NO = ("no", "n", "false", "0", "disagree", "refused", "refuse", "non")
+#: Keys under which an entry of a list names its participant.
+_ID_KEYS = ("id", "pid", "participant", "participant_id", "subject")
+
+
+def may_be_shown(person: Mapping[str, str], drawn: bool) -> bool:
+    """Only a stated yes is a yes; drawn people may be shown unless they are drawn as refusing."""
+    stated = person.get("consent_publication", "").lower()
+    return stated == "yes" or (drawn and stated != "no")
+
+
+def consent(value: object) -> str:
+    """yes, no, or unknown: only a plain yes is a yes."""
+    text = str(value).strip().lower()
+    if text in _YES:
+        return "yes"
+    return "no" if text in _NO else "unknown"
+
+
+# --- tables
+# ----------------------------------------------------------------------------------------------------
+
+
+def read_people_table(path: Path) -> dict[str, dict[str, str]]:
+    """A CSV of people with the column ``subject`` and any of sex, age, ethnicity, language,
+    consent_publication.
+
+    Raises:
+        BadInput: there is no column ``subject``.
+    """
+    found: dict[str, dict[str, str]] = {}
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or ()
+        if "subject" not in columns:
+            raise BadInput(f"{path}: expected a column subject, got {', '.join(columns)}")
+        for row in reader:
+            subject = row.pop("subject")
+            if subject:
+                found[subject.strip()] = {k: v.strip() for k, v in row.items() if k and v}
+    return found
+
+
+def people_of(subjects: Iterable[str], *tables: Path) -> dict[str, dict[str, str]]:
+    """What the tables that are there say of each of these people; a later table goes before an
+    earlier one.
+    """
+    found: dict[str, dict[str, str]] = {subject: {} for subject in subjects}
+    for path in tables:
+        if not path.is_file():
+            continue
+        for subject, known in read_people_table(path).items():
+            if subject in found:
+                found[subject].update(known)
+    return found
+
+
+# --- BAH's meta_data.yml
+# ---------------------------------------------------------------------------------------
+
+
+def read_metadata(path: Path) -> dict[str, dict[str, str]]:
+    """``meta_data.yml``: participant → sex, age, ethnicity ..., and the consents as yes, no or
+    unknown.
+
+    Raises:
+        BadInput: the file is not a mapping by participant, or a list of entries with an id.
+    """
+    try:
+        data = load_yaml(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise BadInput(f"not YAML: {error}") from error
+    data = _unwrapped(data)
+    if isinstance(data, list):
+        data = _by_participant(data)
+    if not isinstance(data, dict) or not data:
+        raise BadInput(f"{path}: expected the data of each participant by id")
+    if not all(isinstance(entry, dict) for entry in data.values()):
+        raise BadInput(f"{path}: expected the data of each participant by id")
+    return {str(pid): _person(raw) for pid, raw in data.items()}
+
+
+def _unwrapped(data: Any) -> Any:
+    """The participants of a file that names them once more under one key of its own."""
+    if not isinstance(data, dict) or len(data) != 1:
+        return data
+    inner = next(iter(data.values()))
+    if isinstance(inner, list):
+        return inner
+    if isinstance(inner, dict) and all(isinstance(entry, dict) for entry in inner.values()):
+        return inner
+    return data
+
+
+def _by_participant(entries: list[Any]) -> dict[str, Any]:
+    found = {}
+    for entry in entries:
+        ids = [entry[key] for key in entry if _word(key) in _ID_KEYS]
+        if ids and ids[0] is not None:
+            found[str(ids[0])] = entry
+    return found
+
+
+def _word(key: object) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", str(key).lower()).strip("_")
+
+
+def _person(raw: Mapping[str, Any]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in raw.items():
+        name = _name_of(_word(key))
+        text = "" if value is None else str(value).strip()
+        if name in ("consent_publication", "consent_challenges"):
+            text = consent(value)
+        elif name == "sex":
+            text = text.lower()
+        found[name] = text
+    if "ethnicity" not in found and "ethnicity_detailed" in found:
+        found["ethnicity"] = found["ethnicity_detailed"]
+    return found
+
+
+def _name_of(word: str) -> str:
+    """What this project calls the field that the release calls ``word``."""
+    if "consent" in word and "publ" in word:
+        return "consent_publication"
+    if "consent" in word and "chall" in word:
+        return "consent_challenges"
+    if "ethnic" in word:
+        return "ethnicity" if "simpl" in word else "ethnicity_detailed"
+    return "sex" if word == "gender" else word
