@@ -148,14 +148,16 @@ def test_terms_of_a_source_and_of_a_target_step() -> None:
     w, d = weights(), Drawn(1)
     n = networks(w)
     made = dsfda_losses.generate(w, d.x, dsfda_net.encode(w, "expression", d.other), d.noises[0])
-    got, _ = dsfda_losses.generator_terms(w, made, d.x, d.other, d.y_id, d.y, d.noises)
+    got, _ = dsfda_losses.generator_terms(
+        w, made, dsfda_losses.Batch(d.x, d.y_id, d.other, d.y), d.noises
+    )
     wanted = slow.source_terms(n, d.x, d.other, d.y_id.tolist(), d.y.tolist(), d.noises)
     for name, value in wanted.items():
         same(getattr(got, name), value)
     two = weights(n_people=1)
     made = dsfda_losses.generate(two, d.x, d.prototype, d.noises[0])
     zero = torch.zeros(N, dtype=torch.long)
-    got, seen = dsfda_losses.target_terms(two, made, d.x, zero, d.y, d.noises[1])
+    got, seen = dsfda_losses.target_terms(two, made, d.x, d.y, d.noises[1])
     wanted = slow.target_terms(networks(two), d.x, d.prototype, d.y.tolist(), d.noises)
     for name, value in wanted.items():
         same(getattr(got, name), value)

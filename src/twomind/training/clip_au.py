@@ -19,6 +19,7 @@ from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import clips_of, padded, released_rows
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
 from twomind.types import Example, Features, Progress
+from twomind.types.arrays import Array
 
 try:
     import torch
@@ -40,9 +41,8 @@ class TrainSettings:
     val_share: float = 0.2  # of the people, when no validation examples are given
     class_weights: bool = True  # inverse frequency
     wrapped: bool = False  # released: random crops of the frame list, wrapped around
-    keep_by: str = (
-        "validation"  # or "training": the last epoch whose training accuracy or macro-F1 improved
-    )
+    #: or "training": the last epoch whose training accuracy or macro-F1 improved
+    keep_by: str = "validation"
     max_batches: int = 0  # per epoch; 0: all. The released scripts stop after 10
 
     def __post_init__(self) -> None:
@@ -58,16 +58,30 @@ class TrainSettings:
         return replace(plain, **changes)
 
 
-def rates(y: np.ndarray, said: np.ndarray, n_classes: int) -> tuple[float, float, float]:
-    """Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that
-    occur or are said.
+def rates(y: Array, said: Array, n_classes: int) -> tuple[float, float, float]:
+    """How often answers are right.
+
+    Args:
+        y: classes ``(N,)``.
+        said: the answers ``(N,)``.
+        n_classes: number of classes.
+
+    Returns:
+        Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that
+        occur or are said.
     """
-    y, said = np.asarray(y), np.asarray(said)
-    recalls, f1s = [], []
+    y = np.asarray(y)
+    said = np.asarray(said)
+    recalls: list[float] = []
+    f1s: list[float] = []
     for c in range(n_classes):
-        hit, true, told = (float(np.sum(v)) for v in ((y == c) & (said == c), y == c, said == c))
-        recalls += [hit / true] if true else []
-        f1s += [2 * hit / (true + told)] if true + told else []
+        hit = float(np.sum((y == c) & (said == c)))
+        true = float(np.sum(y == c))
+        told = float(np.sum(said == c))
+        if true:
+            recalls.append(hit / true)
+        if true + told:
+            f1s.append(2 * hit / (true + told))
     return float(np.mean(y == said)), float(np.mean(recalls)), float(np.mean(f1s))
 
 
@@ -76,17 +90,24 @@ def split_people(
 ) -> tuple[list[Example], list[Example]]:
     """Training and validation examples that share no person.
 
+    Args:
+        examples: of all people.
+        share: of the people who are held out.
+        seed: chooses them.
+
     Raises:
         BadInput: fewer than two people.
     """
     people = sorted({e.x.subject for e in examples})
     if len(people) < 2:
         raise BadInput(f"training: expected examples of at least two people, got {len(people)}")
-    n = min(max(1, round(share * len(people))), len(people) - 1)
-    held = set(np.random.default_rng(seed).permutation(people)[:n].tolist())
-    return [e for e in examples if e.x.subject not in held], [
-        e for e in examples if e.x.subject in held
-    ]
+    wanted = max(1, round(share * len(people)))
+    n = min(wanted, len(people) - 1)
+    order = np.random.default_rng(seed).permutation(people)
+    held_out = set(order[:n].tolist())
+    kept = [e for e in examples if e.x.subject not in held_out]
+    held = [e for e in examples if e.x.subject in held_out]
+    return kept, held
 
 
 def leaves(
@@ -110,12 +131,23 @@ def training_step(
     y: Tensor,
     class_weight: Tensor | None = None,
 ) -> tuple[float, Tensor]:
-    """One step on clips ``(B, T, D)``: the cross-entropy and logits ``(B, C)`` before it. Gradients
-    stay in ``w``.
+    """One step on some clips. Gradients stay in ``w``.
+
+    Args:
+        w: the weights that take gradients, with the phrases' features.
+        optimiser: of these weights.
+        frames: clips ``(B, T, D)``, padded.
+        lengths: of each ``(B,)``.
+        y: their classes ``(B,)``.
+        class_weight: ``(C,)``; None weighs all alike.
+
+    Returns:
+        The cross-entropy and the logits ``(B, C)`` before the step.
     """
     optimiser.zero_grad()
     rows = parts.clip_rows(w, frames, lengths)
-    logits = parts.classify(w, parts.similarities(rows, parts.phrase_rows(w, w[PHRASE_FEATURES])))
+    phrases = parts.phrase_rows(w, w[PHRASE_FEATURES])
+    logits = parts.classify(w, parts.similarities(rows, phrases))
     loss = F.cross_entropy(logits, y, class_weight)
     loss.backward()
     optimiser.step()
@@ -130,74 +162,125 @@ def train(
     validation: Sequence[Example] | None = None,
     progress: Progress | None = None,
 ) -> ClipAu:
-    """A trained copy of ``model``, with a card of how it went. ``validation`` None: some people are
-    held out.
+    """A trained copy of a model, with a card of how it went.
 
     Windows without a valid row of the model's track are left out, and counted in the card.
+
+    Args:
+        model: where the training starts; it is not written to.
+        examples: labelled windows.
+        settings: how to train.
+        validation: labelled windows of other people; None: some people of ``examples`` are held
+            out.
+        progress: is told how far it is.
 
     Raises:
         BadInput: nothing to train on, one class only, or a person on both sides.
     """
     settings = settings or TrainSettings()
-    usable = [e for e in examples if not _absent(model, e.x)]
-    if validation is None:
-        usable, held = split_people(usable, settings.val_share, settings.seed)
-    else:
-        held = [e for e in validation if not _absent(model, e.x)]
-    both = {e.x.subject for e in usable} & {e.x.subject for e in held}
-    if both:
-        raise BadInput(
-            f"training: {len(both)} people are in training and validation: "
-            f"{', '.join(sorted(both)[:3])}"
-        )
-    n_classes = len(model.task.classes)
-    counts = np.bincount([e.y for e in usable], minlength=n_classes)
-    if np.count_nonzero(counts) < 2:
-        raise BadInput(
-            f"training: expected examples of at least two classes, got {counts.tolist()} per class"
-        )
-    rarity = torch.tensor(
-        counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)), dtype=torch.float32
-    )
+    usable, held = _sides(model, examples, validation, settings)
+    counts = _per_class(usable, len(model.task.classes))
+    rarity = None
+    if settings.class_weights:
+        n_present = np.count_nonzero(counts)
+        inverse = counts.sum() / (n_present * np.maximum(counts, 1))
+        rarity = torch.tensor(inverse, dtype=torch.float32)
     w, optimiser = leaves(model.weights, settings)
+    step = _Step(w, optimiser, rarity)
     rng = np.random.default_rng(settings.seed)
-    best: tuple[float, ...] = (-1.0, -1.0)
-    kept, chosen = dict(model.weights), 0
+    choice = _Choice(settings.keep_by, dict(model.weights))
     history: list[dict[str, Any]] = []
     for epoch in range(settings.epochs):
-        loss, told = _epoch(
-            model, w, optimiser, usable, settings, rng, rarity if settings.class_weights else None
-        )
+        loss, told = _epoch(model, step, usable, settings, rng)
         now = {name: value.detach().clone() for name, value in w.items()}
         row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
         if held:
             row["validation"] = validate(replace(model, weights=now), held)
         history.append(row)
-        if settings.keep_by == "training":
-            better = told[0] > best[0] or told[2] > best[1]
-            best = (max(best[0], told[0]), max(best[1], told[2]))
-        else:
-            score = (row["validation"][2], -row["validation"][3]) if held else (0.0, float(epoch))
-            better = epoch == 0 or score > best
-            best = score if better else best
-        if better:
-            kept, chosen = now, epoch
+        choice.consider(row, now)
         if progress is not None:
             progress("train clip-au", epoch + 1, settings.epochs)
+    n_given = len(examples) + len(validation or ())
     card = {
         "settings": asdict(settings),
         "n_people": len({e.x.subject for e in usable}),
         "n_windows": len(usable),
         "per_class": counts.tolist(),
         "n_people_validation": len({e.x.subject for e in held}),
-        "n_left_out": len(examples) + len(validation or ()) - len(usable) - len(held),
-        "epoch": chosen,
+        "n_left_out": n_given - len(usable) - len(held),
+        "epoch": choice.epoch,
         "history": history,
         "scores": "training: accuracy, mean recall, macro-F1; validation: the same and the "
         "cross-entropy",
     }
     drawn = model.drawn or all(e.x.drawn for e in usable)
-    return replace(model, weights=kept, drawn=drawn, card={**model.card, "training": card})
+    return replace(
+        model, weights=choice.weights, drawn=drawn, card={**model.card, "training": card}
+    )
+
+
+def _sides(
+    model: ClipAu,
+    examples: Sequence[Example],
+    validation: Sequence[Example] | None,
+    settings: TrainSettings,
+) -> tuple[list[Example], list[Example]]:
+    """Windows to train on and to validate on, of different people, that the model can measure."""
+    usable = [e for e in examples if not _absent(model, e.x)]
+    if validation is None:
+        usable, held = split_people(usable, settings.val_share, settings.seed)
+    else:
+        held = [e for e in validation if not _absent(model, e.x)]
+    people = {e.x.subject for e in usable}
+    both = people & {e.x.subject for e in held}
+    if both:
+        raise BadInput(
+            f"training: {len(both)} people are in training and validation: "
+            f"{', '.join(sorted(both)[:3])}"
+        )
+    return usable, held
+
+
+def _per_class(examples: Sequence[Example], n_classes: int) -> Array:
+    """How many windows each class has ``(C,)``; at least two must have some."""
+    counts = np.bincount([e.y for e in examples], minlength=n_classes)
+    if np.count_nonzero(counts) < 2:
+        raise BadInput(
+            f"training: expected examples of at least two classes, got {counts.tolist()} per class"
+        )
+    return counts
+
+
+@dataclass
+class _Choice:
+    """Which epoch's weights are kept: those before the first one until an epoch is better."""
+
+    keep_by: str
+    weights: dict[str, Tensor]
+    epoch: int = 0
+    best: tuple[float, float] = (-1.0, -1.0)
+
+    def consider(self, row: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
+        """Keep the weights of an epoch where its figures are better."""
+        if self._better(row):
+            self.weights = weights
+            self.epoch = row["epoch"]
+
+    def _better(self, row: Mapping[str, Any]) -> bool:
+        if self.keep_by == "training":
+            accuracy, _, f1 = row["training"]
+            better = accuracy > self.best[0] or f1 > self.best[1]
+            self.best = (max(self.best[0], accuracy), max(self.best[1], f1))
+            return bool(better)
+        if "validation" in row:
+            _, _, f1, loss = row["validation"]
+            score = (f1, -loss)
+        else:
+            score = (0.0, float(row["epoch"]))
+        better = row["epoch"] == 0 or score > self.best
+        if better:
+            self.best = score
+        return better
 
 
 def _absent(model: ClipAu, x: Features) -> bool:
@@ -205,55 +288,86 @@ def _absent(model: ClipAu, x: Features) -> bool:
     return track is None or not bool(track.valid.any())
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What a training step moves, and how it weighs the classes."""
+
+    w: Mapping[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    class_weight: Tensor | None
+
+    def __call__(self, clips: Sequence[Array], dim: int, y: Tensor) -> tuple[float, Tensor]:
+        values, lengths = padded(clips, dim)
+        frames = torch.from_numpy(values)
+        return training_step(
+            self.w, self.optimiser, frames, torch.from_numpy(lengths), y, self.class_weight
+        )
+
+
 def _epoch(
     model: ClipAu,
-    w: Mapping[str, Tensor],
-    optimiser: torch.optim.Optimizer,
+    step: _Step,
     examples: Sequence[Example],
     settings: TrainSettings,
     rng: np.random.Generator,
-    class_weight: Tensor | None,
 ) -> tuple[float, tuple[float, float, float]]:
     """Mean loss, and the training rates of the answers given on the way."""
     order = rng.permutation(len(examples))
-    n_batches = -(-len(order) // settings.batch)
-    losses, ys, said = [], [], []
-    for b in range(min(n_batches, settings.max_batches or n_batches)):
-        batch = [examples[i] for i in order[b * settings.batch : (b + 1) * settings.batch]]
+    size = settings.batch
+    n_batches = -(-len(order) // size)
+    if settings.max_batches:
+        n_batches = min(n_batches, settings.max_batches)
+    losses: list[float] = []
+    ys: list[int] = []
+    said: list[int] = []
+    for b in range(n_batches):
+        batch = [examples[i] for i in order[b * size : (b + 1) * size]]
         clips = [training_clip(model, e.x, settings, rng) for e in batch]
-        values, lengths = padded(clips, model.dim)
-        y = torch.tensor([e.y for e in batch])
-        loss, logits = training_step(
-            w, optimiser, torch.from_numpy(values), torch.from_numpy(lengths), y, class_weight
-        )
+        y = [e.y for e in batch]
+        loss, logits = step(clips, model.dim, torch.tensor(y))
         losses.append(loss)
-        ys += y.tolist()
+        ys += y
         said += logits.argmax(dim=-1).tolist()
-    return float(np.mean(losses)), rates(np.array(ys), np.array(said), len(model.task.classes))
+    told = rates(np.array(ys), np.array(said), len(model.task.classes))
+    return float(np.mean(losses)), told
 
 
 def training_clip(
     model: ClipAu, x: Features, settings: TrainSettings, rng: np.random.Generator
-) -> np.ndarray:
-    """One clip ``(t, D)`` of a window at a random time; released: a random place in the list of
-    frames, wrapped.
+) -> Array:
+    """One clip of a window at a random time; released: a random place in the list of frames,
+    wrapped.
+
+    Args:
+        model: whose track and clips.
+        x: the window.
+        settings: whether it is the released rule.
+        rng: draws the time.
+
+    Returns:
+        Rows ``(t, D)``.
     """
     track = x.tracks[model.track]
     if settings.wrapped:
         valid = np.flatnonzero(track.valid)
-        rows = valid[
-            released_rows(len(valid), 1, model.clips.n_frames, int(rng.integers(len(valid))))
-        ]
+        first = int(rng.integers(len(valid)))
+        rows = valid[released_rows(len(valid), 1, model.clips.n_frames, first)]
     else:
         (rows,) = clips_of(track, model.clips, rng)
-    clip: np.ndarray = track.values[rows]
+    clip: Array = track.values[rows]
     return clip
 
 
 def validate(model: ClipAu, examples: Sequence[Example]) -> tuple[float, float, float, float]:
     """WAR, UAR, macro-F1 and mean cross-entropy, each window answered from its several clips."""
+    answers = []
     with torch.no_grad():
-        logits = torch.cat([model.run([e.x])[1] for e in examples])
+        for e in examples:
+            _, of_window = model.run([e.x])
+            answers.append(of_window)
+    logits = torch.cat(answers)
     y = torch.tensor([e.y for e in examples])
     said = logits.argmax(dim=-1).numpy()
-    return (*rates(y.numpy(), said, len(model.task.classes)), float(F.cross_entropy(logits, y)))
+    loss = float(F.cross_entropy(logits, y))
+    accuracy, recall, f1 = rates(y.numpy(), said, len(model.task.classes))
+    return accuracy, recall, f1, loss

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from twomind.core.errors import MissingExtra
 from twomind.models.dsfda import net
 from twomind.training import dsfda_losses as losses
+from twomind.training.dsfda_losses import Batch
 
 try:
     import torch
@@ -27,18 +28,6 @@ GROUPS = {
     "expression_critic": ("expression_critic",),
     "generator": net.GENERATOR,
 }
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Pictures of the identity branch with whose they are, and of the expression branch with their
-    classes.
-    """
-
-    x_id: Tensor  # (B, 3, P, P)
-    y_id: Tensor  # (B,)
-    x_expr: Tensor  # (B, 3, P, P)
-    y_expr: Tensor  # (B,)
 
 
 @dataclass
@@ -57,14 +46,18 @@ def start(
     weights: Mapping[str, Tensor], learning_rate: float, groups: Iterable[str] = tuple(GROUPS)
 ) -> Training:
     """Copies of the weights; those of the named groups are trained."""
-    groups = tuple(groups)
-    trained = {p for g in groups for p in GROUPS[g]}
-    w = {k: v.detach().clone().requires_grad_(net.part(k) in trained) for k, v in weights.items()}
-    made: dict[str, torch.optim.Optimizer] = {
-        g: torch.optim.Adam(list(net.of_parts(w, *GROUPS[g]).values()), lr=learning_rate)
-        for g in groups
-    }
-    return Training(w, made)
+    names = tuple(groups)
+    trained: set[str] = set()
+    for name in names:
+        trained |= set(GROUPS[name])
+    w = {}
+    for weight, value in weights.items():
+        w[weight] = value.detach().clone().requires_grad_(net.part(weight) in trained)
+    optimisers: dict[str, torch.optim.Optimizer] = {}
+    for name in names:
+        own = net.of_parts(w, *GROUPS[name])
+        optimisers[name] = torch.optim.Adam(list(own.values()), lr=learning_rate)
+    return Training(w, optimisers)
 
 
 def _move(training: Training, group: str, loss: Tensor) -> None:
@@ -98,14 +91,20 @@ def source_step(
     rules: Rules,
     rng: torch.Generator | None = None,
 ) -> dict[str, float]:
-    """One step on labelled pictures, and every loss of it. ``rng`` draws dropout; None:
-    no dropout.
+    """One step on labelled pictures, and every loss of it.
+
+    Args:
+        training: weights and optimisers, which are moved.
+        batch: pictures of both branches.
+        noises: for the generation and both cycles.
+        rules: what the step does.
+        rng: draws dropout; None: no dropout.
     """
     w = training.w
-    made = losses.generate(w, batch.x_id, net.encode(w, "expression", batch.x_expr), noises[0])
-    expr_cls = losses.cross_entropy(
-        net.classify(w, "head", made.expression.detach(), rng), batch.y_expr
-    )
+    expression = net.encode(w, "expression", batch.x_expr)
+    made = losses.generate(w, batch.x_id, expression, noises[0])
+    recognised = net.classify(w, "head", made.expression.detach(), rng)
+    expr_cls = losses.cross_entropy(recognised, batch.y_expr)
     said = {"expr_cls": expr_cls}
     _move(training, "head", expr_cls)
     # As recorded: the real side of the perceptual term is what the identity critic saw before its
@@ -113,17 +112,13 @@ def source_step(
     with torch.no_grad():
         real = net.encode(w, "identity_critic.trunk", batch.x_id)
     said |= _critics(training, batch, made.picture.detach(), rules, rng)
-    terms, _ = losses.generator_terms(
-        w, made, batch.x_id, batch.x_expr, batch.y_id, batch.y_expr, noises, rng, real
-    )
+    terms, _ = losses.generator_terms(w, made, batch, noises, rng, real)
     total = terms.total(rules.factors)
-    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {
-        "generator": total
-    }
+    said |= terms.by_name()
+    said["generator"] = total
     if rules.expr_loss_trains_encoder:
-        total = total + losses.cross_entropy(
-            net.classify(w, "head", made.expression, rng), batch.y_expr
-        )
+        recognised = net.classify(w, "head", made.expression, rng)
+        total = total + losses.cross_entropy(recognised, batch.y_expr)
     _move(training, "generator", total)
     return {name: float(value.detach()) for name, value in said.items()}
 
@@ -138,12 +133,14 @@ def _critics(
         _, real = net.judge(w, "identity_critic", batch.x_id, rng)
         _, fake = net.judge(w, "identity_critic", generated, rng)
         on_real, on_fake = losses.identity_critic(real, batch.y_id, fake)
-        said |= {"critic_real": on_real, "critic_generated": on_fake}
+        said["critic_real"] = on_real
+        said["critic_generated"] = on_fake
         _move(training, "identity_critic", on_real + on_fake)
     if rules.update_expression_critic:
         _, logits = net.judge(w, "expression_critic", batch.x_expr, rng)
-        said["critic_expr"] = losses.cross_entropy(logits, batch.y_expr)
-        _move(training, "expression_critic", said["critic_expr"])
+        on_expr = losses.cross_entropy(logits, batch.y_expr)
+        said["critic_expr"] = on_expr
+        _move(training, "expression_critic", on_expr)
     return said
 
 
@@ -171,35 +168,44 @@ def target_step(
 
     The identity critic tells the person (class 0) from generated pictures (class 1). The expression
     critic stays as the source left it: there is one real class here, and a critic trained on it
-    alone would say that to everything. ``generated_trains_head``: the generated pictures, with
-    their prototypes' classes, also train the recogniser. Without ``with_head`` only the expression
-    encoder of it moves.
+    alone would say that to everything.
+
+    Args:
+        training: weights and optimisers, which are moved.
+        batch: neutral pictures and prototypes.
+        noises: for the generation and both cycles.
+        factors: weights of the generator's terms.
+        generated_trains_head: the generated pictures, with their prototypes' classes, also train
+            the recogniser.
+        with_head: without it, only the recogniser's expression encoder moves.
+        rng: draws dropout; None: no dropout.
     """
     w = training.w
-    y_id = batch.y_prototype.new_zeros(len(batch.x))
-    y_neutral = batch.y_prototype.new_full((len(batch.x),), batch.neutral)
+    n = len(batch.x)
+    y_id = batch.y_prototype.new_zeros(n)
+    y_neutral = batch.y_prototype.new_full((n,), batch.neutral)
     made = losses.generate(w, batch.x, batch.prototype, noises[0])
     _, real = net.judge(w, "identity_critic", batch.x, rng)
     _, fake = net.judge(w, "identity_critic", made.picture.detach(), rng)
     on_real, on_fake = losses.identity_critic(real, y_id, fake)
     _move(training, "identity_critic", on_real + on_fake)
-    terms, _ = losses.target_terms(w, made, batch.x, y_id, batch.y_prototype, noises[1], rng)
+    terms, _ = losses.target_terms(w, made, batch.x, batch.y_prototype, noises[1], rng)
     own = net.encode(w, "expression", batch.x)
-    said_neutral = losses.cross_entropy(net.classify(w, "head", own, rng), y_neutral)
+    answers = net.classify(w, "head", own, rng)
+    said_neutral = losses.cross_entropy(answers, y_neutral)
     said = {"critic_real": on_real, "critic_generated": on_fake, "expr_neutral": said_neutral}
     recognised = said_neutral
     if generated_trains_head:
         # Of the picture, not of how it was made: the recogniser learns what it sees, the generator
         # does not help it.
         shown = net.encode(w, "expression", made.picture.detach())
-        said["expr_generated"] = losses.cross_entropy(
-            net.classify(w, "head", shown, rng), batch.y_prototype
-        )
-        recognised = recognised + said["expr_generated"]
+        answers = net.classify(w, "head", shown, rng)
+        of_generated = losses.cross_entropy(answers, batch.y_prototype)
+        said["expr_generated"] = of_generated
+        recognised = recognised + of_generated
     total = terms.total(factors)
-    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {
-        "generator": total
-    }
+    said |= terms.by_name()
+    said["generator"] = total
     if with_head:
         # Read before the generator moves the encoder below it.
         head = list(net.of_parts(w, "head").values())
