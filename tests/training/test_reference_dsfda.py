@@ -156,7 +156,6 @@ def test_terms_of_a_source_and_of_a_target_step() -> None:
         same(getattr(got, name), value)
     two = weights(n_people=1)
     made = dsfda_losses.generate(two, d.x, d.prototype, d.noises[0])
-    zero = torch.zeros(N, dtype=torch.long)
     got, seen = dsfda_losses.target_terms(two, made, d.x, d.y, d.noises[1])
     wanted = slow.target_terms(networks(two), d.x, d.prototype, d.y.tolist(), d.noises)
     for name, value in wanted.items():

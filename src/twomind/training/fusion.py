@@ -330,16 +330,8 @@ def fit(
         "fit": asdict(how),
         "task": asdict(task),
     }
-    done = loop.train(
-        net,
-        len(train),
-        objective.loss,
-        objective.validate,
-        settings,
-        mark=mark,
-        checkpoint=checkpoint,
-        progress=progress,
-    )
+    goal = loop.Goal(len(train), objective.loss, objective.validate)
+    done = loop.train(net, goal, settings, mark=mark, checkpoint=checkpoint, progress=progress)
     net.to("cpu").eval()
     card = {
         "format": FORMAT,

@@ -114,11 +114,22 @@ def order_of(n: int, seed: int, epoch: int) -> Array:
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What a module is trained for."""
+
+    #: number of training items
+    n_items: int
+    #: of the module on some items, a scalar; it may draw from torch's random state (dropout), and
+    #: from nothing else
+    loss: Callable[[nn.Module, Sequence[int]], Tensor]
+    #: figures of validation people, of which ``score`` (higher is better) decides
+    validate: Callable[[nn.Module], Mapping[str, float]]
+
+
 def train(
     module: nn.Module,
-    n_items: int,
-    loss: Callable[[nn.Module, Sequence[int]], Tensor],
-    validate: Callable[[nn.Module], Mapping[str, float]],
+    goal: Goal,
     settings: TrainSettings,
     *,
     mark: Mapping[str, Any],
@@ -129,10 +140,7 @@ def train(
 
     Args:
         module: what is trained.
-        n_items: number of training items.
-        loss: of the module on some items, a scalar; it may draw from torch's random state
-            (dropout), and from nothing else.
-        validate: figures of validation people, of which ``score`` (higher is better) decides.
+        goal: its loss on items, and its figures.
         settings: how to train.
         mark: names data and model; a checkpoint of another mark is refused.
         checkpoint: file that an interrupted training goes on from.
@@ -147,14 +155,13 @@ def train(
     device = pick_device(settings.device)
     # The spacing of checkpoints and the device's number change no weight of a run.
     plain = {k: v for k, v in asdict(settings).items() if k != "checkpoint_every_s"}
-    marked = {"settings": plain, "device": device.type, "of": dict(mark), "n": n_items}
+    marked = {"settings": plain, "device": device.type, "of": dict(mark), "n": goal.n_items}
     module.to(device)
     job = _Job(
         module=module,
-        loss=loss,
+        goal=goal,
         settings=settings,
         device=device,
-        n_items=n_items,
         optimiser=_optimiser(module, settings),
         mark=settings_hash(marked),
         checkpoint=checkpoint,
@@ -169,7 +176,7 @@ def train(
             job.epoch()
             module.eval()
             with torch.no_grad():
-                figures = {name: float(value) for name, value in validate(module).items()}
+                figures = {name: float(value) for name, value in goal.validate(module).items()}
             loss_of_epoch = run.total_loss / job.n_steps
             run.history.append({"epoch": run.epoch, "loss": loss_of_epoch, **figures})
             lately = run.history[max(first, run.epoch + 1 - settings.smooth) :]
@@ -191,10 +198,9 @@ class _Job:
     """One training: what is trained and how, and where it stands."""
 
     module: nn.Module
-    loss: Callable[[nn.Module, Sequence[int]], Tensor]
+    goal: Goal
     settings: TrainSettings
     device: torch.device
-    n_items: int
     optimiser: torch.optim.Optimizer
     mark: str
     checkpoint: Path | None
@@ -207,7 +213,7 @@ class _Job:
     @property
     def n_steps(self) -> int:
         """Steps of an epoch."""
-        return math.ceil(self.n_items / self.settings.batch)
+        return math.ceil(self.goal.n_items / self.settings.batch)
 
     def seconds(self) -> float:
         """Time spent so far, interrupted runs included."""
@@ -233,7 +239,7 @@ class _Job:
         """The steps of an epoch that are left."""
         size = self.settings.batch
         run = self.run
-        order = order_of(self.n_items, self.settings.seed, run.epoch)
+        order = order_of(self.goal.n_items, self.settings.seed, run.epoch)
         while run.step < self.n_steps:
             items = order[run.step * size : (run.step + 1) * size].tolist()
             run.total_loss += self._step(items)
@@ -254,7 +260,7 @@ class _Job:
         self.optimiser.zero_grad(set_to_none=True)
         mixed = settings.amp and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
-            value = self.loss(self.module, items)
+            value = self.goal.loss(self.module, items)
         if not torch.isfinite(value):
             raise BadInput(
                 f"training: the loss became {float(value)} at step {at}; use a lower learning rate"

@@ -92,10 +92,7 @@ class SfdaPft:
             )
         with torch.no_grad():
             z, _ = model.run(usable)
-        tuned = pft.adapt_translator(
-            start,
-            z,
-            head,
+        how = pft.TargetSettings(
             kind=pft.VARIANTS[self.variant],
             neutral=self.neutral,
             epochs=self.epochs,
@@ -105,6 +102,7 @@ class SfdaPft:
             expr=self.expr,
             seed=given.seed,
         )
+        tuned = pft.adapt_translator(start, z, head, how)
         return {"translator": tuned}
 
     def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
