@@ -117,10 +117,9 @@ def measure(name: str, part: str, repeats: int) -> dict[str, Any]:
             lambda: steps.target_step(
                 training,
                 target,
-                method.noises(size, BATCH, rng),
-                losses.Factors(),
-                with_head=True,
-                rng=rng,
+                losses.noises(size, BATCH, rng),
+                steps.TargetRules(),
+                rng,
             ),
             repeats,
         )

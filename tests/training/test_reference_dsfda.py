@@ -239,7 +239,7 @@ def test_target_steps(generated: bool, with_head: bool) -> None:
         d = Drawn(20 + k)
         batch = dsfda_step.TargetBatch(d.x, d.prototype, d.y, neutral=1)
         how = {"generated_trains_head": generated, "with_head": with_head}
-        got = dsfda_step.target_step(training, batch, d.noises, dsfda_losses.Factors(), **how)
+        got = dsfda_step.target_step(training, batch, d.noises, dsfda_step.TargetRules(**how))
         wanted = trainer.target_step(
             d.x, d.prototype, d.y.tolist(), 1, d.noises, generated, with_head
         )
@@ -510,8 +510,8 @@ def test_the_schedule_of_the_adaptation(monkeypatch: pytest.MonkeyPatch) -> None
         assert model.prototype_class[chosen].tolist() == batch.y_prototype.tolist()
         seen |= set(chosen)
         epochs.append(number(batch.x))
-        assert call["rules"] == dsfda_losses.Factors(**slow.FACTORS)
-        assert call["more"] == {"generated_trains_head": True, "with_head": True}
+        factors = dsfda_losses.Factors(**slow.FACTORS)
+        assert call["rules"] == dsfda_step.TargetRules(factors, True, True)
         assert call["rates"] == {"generator": 1e-4, "identity_critic": 1e-4, "head": 1e-4}
         check_noises(call, n)
     assert seen == {0, 1, 2, 5, 6}  # all of them but the neutral ones
@@ -539,7 +539,7 @@ def test_without_the_head_it_is_neither_trained_nor_kept(monkeypatch: pytest.Mon
     assert len(calls.found) == 2 * 2
     for call in calls.found:
         assert call["rates"] == {"generator": 0.5, "identity_critic": 0.5}
-        assert call["more"] == {"generated_trains_head": False, "with_head": False}
+        assert call["rules"] == dsfda_step.TargetRules(dsfda_losses.Factors(), False, False)
     assert {dsfda_net.part(name) for name in state["tuned"]} == {"expression"}
 
 

@@ -18,6 +18,8 @@ from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import clips_of, padded, released_rows
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
+from twomind.training.tensors import copied
+from twomind.training.tensors import leaves as leaves_of
 from twomind.types import Example, Features, Progress
 from twomind.types.arrays import Array
 
@@ -75,14 +77,18 @@ def rates(y: Array, said: Array, n_classes: int) -> tuple[float, float, float]:
     recalls: list[float] = []
     f1s: list[float] = []
     for c in range(n_classes):
-        hit = float(np.sum((y == c) & (said == c)))
-        true = float(np.sum(y == c))
-        told = float(np.sum(said == c))
+        of_class = y == c
+        called = said == c
+        hit = float(np.sum(of_class & called))
+        true = float(np.sum(of_class))
+        told = float(np.sum(called))
         if true:
             recalls.append(hit / true)
         if true + told:
             f1s.append(2 * hit / (true + told))
-    return float(np.mean(y == said)), float(np.mean(recalls)), float(np.mean(f1s))
+    accuracy = float(np.mean(y == said))
+    recall = float(np.mean(recalls))
+    return accuracy, recall, float(np.mean(f1s))
 
 
 def split_people(
@@ -116,10 +122,10 @@ def leaves(
     """Copies of the trained weights that take gradients, with the phrases' features beside them,
     and AdamW on them.
     """
-    own = {name: weights[name].detach().clone().requires_grad_() for name in parts.TRAINED}
-    optimiser = torch.optim.AdamW(
-        list(own.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    own = leaves_of({name: weights[name] for name in parts.TRAINED})
+    trained = list(own.values())
+    rate = settings.learning_rate
+    optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=settings.weight_decay)
     return {**own, PHRASE_FEATURES: weights[PHRASE_FEATURES]}, optimiser
 
 
@@ -192,7 +198,7 @@ def train(
     history: list[dict[str, Any]] = []
     for epoch in range(settings.epochs):
         loss, told = _epoch(model, step, usable, settings, rng)
-        now = {name: value.detach().clone() for name, value in w.items()}
+        now = copied(w)
         row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
         if held:
             row["validation"] = validate(replace(model, weights=now), held)
@@ -201,22 +207,24 @@ def train(
         if progress is not None:
             progress("train clip-au", epoch + 1, settings.epochs)
     n_given = len(examples) + len(validation or ())
+    n_left_out = n_given - len(usable) - len(held)
+    people = {e.x.subject for e in usable}
+    people_held = {e.x.subject for e in held}
     card = {
         "settings": asdict(settings),
-        "n_people": len({e.x.subject for e in usable}),
+        "n_people": len(people),
         "n_windows": len(usable),
         "per_class": counts.tolist(),
-        "n_people_validation": len({e.x.subject for e in held}),
-        "n_left_out": n_given - len(usable) - len(held),
+        "n_people_validation": len(people_held),
+        "n_left_out": n_left_out,
         "epoch": choice.epoch,
         "history": history,
         "scores": "training: accuracy, mean recall, macro-F1; validation: the same and the "
         "cross-entropy",
     }
     drawn = model.drawn or all(e.x.drawn for e in usable)
-    return replace(
-        model, weights=choice.weights, drawn=drawn, card={**model.card, "training": card}
-    )
+    whole_card = {**model.card, "training": card}
+    return replace(model, weights=choice.weights, drawn=drawn, card=whole_card)
 
 
 def _sides(
@@ -269,8 +277,9 @@ class _Choice:
     def _better(self, row: Mapping[str, Any]) -> bool:
         if self.keep_by == "training":
             accuracy, _, f1 = row["training"]
-            better = accuracy > self.best[0] or f1 > self.best[1]
-            self.best = (max(self.best[0], accuracy), max(self.best[1], f1))
+            best_accuracy, best_f1 = self.best
+            better = accuracy > best_accuracy or f1 > best_f1
+            self.best = (max(best_accuracy, accuracy), max(best_f1, f1))
             return bool(better)
         if "validation" in row:
             _, _, f1, loss = row["validation"]
@@ -297,11 +306,11 @@ class _Step:
     class_weight: Tensor | None
 
     def __call__(self, clips: Sequence[Array], dim: int, y: Tensor) -> tuple[float, Tensor]:
-        values, lengths = padded(clips, dim)
+        """One step on clips ``(t, D)`` with their classes; the loss and logits before it."""
+        values, n_rows = padded(clips, dim)
         frames = torch.from_numpy(values)
-        return training_step(
-            self.w, self.optimiser, frames, torch.from_numpy(lengths), y, self.class_weight
-        )
+        lengths = torch.from_numpy(n_rows)
+        return training_step(self.w, self.optimiser, frames, lengths, y, self.class_weight)
 
 
 def _epoch(
@@ -321,14 +330,16 @@ def _epoch(
     ys: list[int] = []
     said: list[int] = []
     for b in range(n_batches):
-        batch = [examples[i] for i in order[b * size : (b + 1) * size]]
+        chosen = order[b * size : (b + 1) * size]
+        batch = [examples[i] for i in chosen]
         clips = [training_clip(model, e.x, settings, rng) for e in batch]
         y = [e.y for e in batch]
         loss, logits = step(clips, model.dim, torch.tensor(y))
         losses.append(loss)
         ys += y
         said += logits.argmax(dim=-1).tolist()
-    told = rates(np.array(ys), np.array(said), len(model.task.classes))
+    n_classes = len(model.task.classes)
+    told = rates(np.array(ys), np.array(said), n_classes)
     return float(np.mean(losses)), told
 
 
@@ -350,8 +361,10 @@ def training_clip(
     track = x.tracks[model.track]
     if settings.wrapped:
         valid = np.flatnonzero(track.valid)
-        first = int(rng.integers(len(valid)))
-        rows = valid[released_rows(len(valid), 1, model.clips.n_frames, first)]
+        n = len(valid)
+        first = int(rng.integers(n))
+        taken = released_rows(n, 1, model.clips.n_frames, first)
+        rows = valid[taken]
     else:
         (rows,) = clips_of(track, model.clips, rng)
     clip: Array = track.values[rows]
@@ -369,5 +382,6 @@ def validate(model: ClipAu, examples: Sequence[Example]) -> tuple[float, float, 
     y = torch.tensor([e.y for e in examples])
     said = logits.argmax(dim=-1).numpy()
     loss = float(F.cross_entropy(logits, y))
-    accuracy, recall, f1 = rates(y.numpy(), said, len(model.task.classes))
+    n_classes = len(model.task.classes)
+    accuracy, recall, f1 = rates(y.numpy(), said, n_classes)
     return accuracy, recall, f1, loss

@@ -175,7 +175,8 @@ def make_rows(
             named |= dict.fromkeys(getattr(fold, part))
     todo = list(named)
     failed = []
-    outcomes = engine.run(partial(_touch, reading), todo, engine.n_workers(workers, len(todo)))
+    n_processes = engine.n_workers(workers, len(todo))
+    outcomes = engine.run(partial(_touch, reading), todo, n_processes)
     for n, done in enumerate(outcomes, 1):
         if not done.ok:
             failed.append(f"{done.item}: {done.error}")
@@ -206,8 +207,8 @@ def make_models(
     by_people = {(f.train, f.val): f for f in folds}
     distinct = list(by_people.values())
     found: list[dict[str, Any]] = []
-    work = partial(_card, models)
-    outcomes = engine.run(work, distinct, engine.n_workers(workers, len(distinct)))
+    n_processes = engine.n_workers(workers, len(distinct))
+    outcomes = engine.run(partial(_card, models), distinct, n_processes)
     for n, done in enumerate(outcomes, 1):
         if not done.ok or done.result is None:
             raise BadInput(f"CLIP-AU of fold {done.item.name!r}: {done.error}")
@@ -221,6 +222,7 @@ def _card(models: FoldModels, fold: Fold) -> dict[str, Any]:
     card: Mapping[str, Any] = model.card["training"]
     kept = card["history"][card["epoch"]]
     validation = kept.get("validation")
+    macro_f1 = None if validation is None else validation[2]
     return {
         "encoder": model.encoder,
         "n_people": card["n_people"],
@@ -229,7 +231,7 @@ def _card(models: FoldModels, fold: Fold) -> dict[str, Any]:
         "epoch": card["epoch"] + 1,
         "epochs": card["settings"]["epochs"],
         "n_people_validation": card["n_people_validation"],
-        "validation_macro_f1": None if validation is None else validation[2],
+        "validation_macro_f1": macro_f1,
         "left_out": card["n_left_out"],
     }
 

@@ -54,10 +54,10 @@ class TrainSettings:
 
     def rules_at(self, step: int) -> steps.Rules:
         """What the step of this number does: each critic has its turns."""
+        identity = step % self.identity_critic_every == 0
+        expression = step % self.expression_critic_every == 0
         return replace(
-            self.rules,
-            update_identity_critic=step % self.identity_critic_every == 0,
-            update_expression_critic=step % self.expression_critic_every == 0,
+            self.rules, update_identity_critic=identity, update_expression_critic=expression
         )
 
 
@@ -73,10 +73,11 @@ class Pictures:
 
     def __post_init__(self) -> None:
         n = len(self.x)
-        if len(self.y) != n or len(self.people) != n:
+        n_classes = len(self.y)
+        n_people = len(self.people)
+        if n_classes != n or n_people != n:
             raise BadInput(
-                f"training: expected {n} classes and people, got {len(self.y)} and "
-                f"{len(self.people)}"
+                f"training: expected {n} classes and people, got {n_classes} and {n_people}"
             )
 
     @property
@@ -95,7 +96,8 @@ class Pictures:
     def identities(self) -> Tensor:
         """Place of each picture's person among the names ``(N,)``."""
         names = self.names
-        return torch.tensor([names.index(str(p)) for p in self.people])
+        places = [names.index(str(p)) for p in self.people]
+        return torch.tensor(places)
 
 
 def partners(y: Array, rng: np.random.Generator) -> Array:
@@ -160,9 +162,8 @@ def train(
         if progress is not None:
             progress("train dsfda", epoch + 1, settings.epochs)
     w = training.frozen()
-    prototypes, classes = prototypes_of(
-        w, data.x, data.classes, settings.prototypes_per_class, settings.seed
-    )
+    n_prototypes = settings.prototypes_per_class
+    prototypes, classes = prototypes_of(w, data.x, data.classes, n_prototypes, settings.seed)
     per_class = np.bincount(data.y, minlength=n_classes)
     card = {
         "settings": asdict(settings),
@@ -194,8 +195,10 @@ def _epoch(
     run is the same.
     """
     rng = np.random.default_rng((settings.seed, epoch))
-    torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    torch_seed = int(rng.integers(2**62))
+    torch_rng = torch.Generator().manual_seed(torch_seed)
     partner = torch.from_numpy(partners(data.y, rng))
+    x = data.x
     y = data.classes
     y_id = data.identities
     order = torch.from_numpy(rng.permutation(len(y)))
@@ -203,24 +206,24 @@ def _epoch(
     sums: dict[str, list[float]] = {}
     for b, i in enumerate(torch.split(order, settings.batch)):
         j = partner[i]
-        batch = steps.Batch(data.x[i], y_id[i], data.x[j], y[j])
-        noises = (
-            net.noise_maps(size, len(i), torch_rng),
-            net.noise_maps(size, len(i), torch_rng),
-            net.noise_maps(size, len(i), torch_rng),
-        )
+        batch = steps.Batch(x[i], y_id[i], x[j], y[j])
+        noises = losses.noises(size, len(i), torch_rng)
         rules = settings.rules_at(epoch * n_batches + b)
         said = steps.source_step(training, batch, noises, rules, torch_rng)
         for name, value in said.items():
             sums.setdefault(name, []).append(value)
-    means = {name: float(np.mean(values)) for name, values in sums.items()}
-    return {"epoch": float(epoch), **means}
+    row = {"epoch": float(epoch)}
+    for name, found in sums.items():
+        row[name] = float(np.mean(found))
+    return row
 
 
 def _save(
     path: Path, training: steps.Training, mark: str, epoch: int, history: Sequence[dict[str, float]]
 ) -> None:
-    arrays = {f"w.{k}": v.detach().numpy() for k, v in training.w.items()}
+    arrays = {}
+    for name, value in training.w.items():
+        arrays[f"w.{name}"] = value.detach().numpy()
     n_steps = {}
     for group, optimiser in training.optimisers.items():
         for name in net.of_parts(training.w, *steps.GROUPS[group]):
@@ -255,9 +258,12 @@ def _resume(
         own = net.of_parts(training.w, *steps.GROUPS[group])
         for name, value in own.items():
             if f"m.{name}" in arrays:
+                step = float(meta["n_steps"][group])
+                first = arrays[f"m.{name}"].copy()
+                second = arrays[f"v.{name}"].copy()
                 optimiser.state[value] = {
-                    "step": torch.tensor(float(meta["n_steps"][group])),
-                    "exp_avg": torch.from_numpy(arrays[f"m.{name}"].copy()),
-                    "exp_avg_sq": torch.from_numpy(arrays[f"v.{name}"].copy()),
+                    "step": torch.tensor(step),
+                    "exp_avg": torch.from_numpy(first),
+                    "exp_avg_sq": torch.from_numpy(second),
                 }
     return int(meta["epoch"]), list(meta["history"])

@@ -56,7 +56,9 @@ class Terms:
 
     def total(self, factors: Factors) -> Tensor:
         """Their weighted sum."""
-        parts = [getattr(factors, name) * term for name, term in self.by_name().items()]
+        parts = []
+        for name, term in self.by_name().items():
+            parts.append(getattr(factors, name) * term)
         return torch.stack(parts).sum()
 
     def by_name(self) -> dict[str, Tensor]:
@@ -90,6 +92,16 @@ def cycle(rebuilt: Tensor, wanted: Tensor) -> Tensor:
 
 #: Noise for the generation, the identity cycle and the expression cycle.
 Noises = tuple[Tensor, Tensor, Tensor]
+
+
+def noises(size: net.Size, n: int, rng: torch.Generator) -> Noises:
+    """Noise for the generation and both cycles of ``n`` pictures."""
+    generation = net.noise_maps(size, n, rng)
+    identity = net.noise_maps(size, n, rng)
+    expression = net.noise_maps(size, n, rng)
+    return generation, identity, expression
+
+
 Dropout = Callable[[], "torch.Generator | None"]
 
 

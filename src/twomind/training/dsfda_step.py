@@ -14,6 +14,7 @@ from twomind.core.errors import MissingExtra
 from twomind.models.dsfda import net
 from twomind.training import dsfda_losses as losses
 from twomind.training.dsfda_losses import Batch
+from twomind.training.tensors import copied
 
 try:
     import torch
@@ -39,7 +40,7 @@ class Training:
 
     def frozen(self) -> dict[str, Tensor]:
         """The weights as they are now, as plain values."""
-        return {name: value.detach().clone() for name, value in self.w.items()}
+        return copied(self.w)
 
 
 def start(
@@ -50,9 +51,9 @@ def start(
     trained: set[str] = set()
     for name in names:
         trained |= set(GROUPS[name])
-    w = {}
-    for weight, value in weights.items():
-        w[weight] = value.detach().clone().requires_grad_(net.part(weight) in trained)
+    w = copied(weights)
+    for weight, value in w.items():
+        value.requires_grad_(net.part(weight) in trained)
     optimisers: dict[str, torch.optim.Optimizer] = {}
     for name in names:
         own = net.of_parts(w, *GROUPS[name])
@@ -62,7 +63,8 @@ def start(
 
 def _move(training: Training, group: str, loss: Tensor) -> None:
     """One step of a group's Adam on the gradient of its own weights alone."""
-    own = list(net.of_parts(training.w, *GROUPS[group]).values())
+    weights = net.of_parts(training.w, *GROUPS[group])
+    own = list(weights.values())
     found = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
     for value, gradient in zip(own, found, strict=True):
         value.grad = gradient
@@ -120,6 +122,10 @@ def source_step(
         recognised = net.classify(w, "head", made.expression, rng)
         total = total + losses.cross_entropy(recognised, batch.y_expr)
     _move(training, "generator", total)
+    return _numbers(said)
+
+
+def _numbers(said: Mapping[str, Tensor]) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in said.items()}
 
 
@@ -154,14 +160,22 @@ class TargetBatch:
     neutral: int = 0  # the class of the pictures
 
 
+@dataclass(frozen=True)
+class TargetRules:
+    """What one step of the adaptation does."""
+
+    factors: losses.Factors = field(default_factory=losses.Factors)
+    #: the generated pictures, with their prototypes' classes, also train the recogniser
+    generated_trains_head: bool = True
+    #: without it, only the recogniser's expression encoder moves
+    with_head: bool = True
+
+
 def target_step(
     training: Training,
     batch: TargetBatch,
     noises: losses.Noises,
-    factors: losses.Factors,
-    *,
-    generated_trains_head: bool = True,
-    with_head: bool = True,
+    rules: TargetRules,
     rng: torch.Generator | None = None,
 ) -> dict[str, float]:
     """One step of the adaptation with prototypes, and every loss of it.
@@ -174,10 +188,7 @@ def target_step(
         training: weights and optimisers, which are moved.
         batch: neutral pictures and prototypes.
         noises: for the generation and both cycles.
-        factors: weights of the generator's terms.
-        generated_trains_head: the generated pictures, with their prototypes' classes, also train
-            the recogniser.
-        with_head: without it, only the recogniser's expression encoder moves.
+        rules: what the step does.
         rng: draws dropout; None: no dropout.
     """
     w = training.w
@@ -186,7 +197,8 @@ def target_step(
     y_neutral = batch.y_prototype.new_full((n,), batch.neutral)
     made = losses.generate(w, batch.x, batch.prototype, noises[0])
     _, real = net.judge(w, "identity_critic", batch.x, rng)
-    _, fake = net.judge(w, "identity_critic", made.picture.detach(), rng)
+    generated = made.picture.detach()
+    _, fake = net.judge(w, "identity_critic", generated, rng)
     on_real, on_fake = losses.identity_critic(real, y_id, fake)
     _move(training, "identity_critic", on_real + on_fake)
     terms, _ = losses.target_terms(w, made, batch.x, batch.y_prototype, noises[1], rng)
@@ -195,24 +207,24 @@ def target_step(
     said_neutral = losses.cross_entropy(answers, y_neutral)
     said = {"critic_real": on_real, "critic_generated": on_fake, "expr_neutral": said_neutral}
     recognised = said_neutral
-    if generated_trains_head:
+    if rules.generated_trains_head:
         # Of the picture, not of how it was made: the recogniser learns what it sees, the generator
         # does not help it.
-        shown = net.encode(w, "expression", made.picture.detach())
+        shown = net.encode(w, "expression", generated)
         answers = net.classify(w, "head", shown, rng)
         of_generated = losses.cross_entropy(answers, batch.y_prototype)
         said["expr_generated"] = of_generated
         recognised = recognised + of_generated
-    total = terms.total(factors)
+    total = terms.total(rules.factors)
     said |= terms.by_name()
     said["generator"] = total
-    if with_head:
+    if rules.with_head:
         # Read before the generator moves the encoder below it.
         head = list(net.of_parts(w, "head").values())
         gradients = torch.autograd.grad(recognised, head, retain_graph=True)
         for value, gradient in zip(head, gradients, strict=True):
             value.grad = gradient
     _move(training, "generator", total + recognised)
-    if with_head:
+    if rules.with_head:
         training.optimisers["head"].step()
-    return {name: float(value.detach()) for name, value in said.items()}
+    return _numbers(said)

@@ -73,24 +73,31 @@ class _Weights:
 
 def _coded_rows(items: Sequence[Item]) -> Array:
     """Labels of all coded rows."""
-    return np.concatenate([i.frame_y[i.frame_y >= 0] for i in items])
+    found = []
+    for item in items:
+        coded = item.frame_y >= 0
+        found.append(item.frame_y[coded])
+    return np.concatenate(found)
 
 
 def _labels_of_recordings(items: Sequence[Item]) -> Array:
     """Labels of the recordings that have one."""
-    return np.array([i.y for i in items if i.y >= 0], int)
+    every = np.array([i.y for i in items], int)
+    return every[every >= 0]
 
 
 def _weights(items: Sequence[Item], n_classes: int, fit: FitSettings) -> _Weights:
     even = np.ones(n_classes)
     if fit.imbalance != "weights":
         return _Weights(even, even)
-    frames = _coded_rows(items)
-    videos = _labels_of_recordings(items)
-    return _Weights(
-        frame=loop.class_weights(frames, n_classes) if len(frames) else even,
-        video=loop.class_weights(videos, n_classes) if len(videos) else even,
-    )
+    frame = video = even
+    rows = _coded_rows(items)
+    if len(rows):
+        frame = loop.class_weights(rows, n_classes)
+    recordings = _labels_of_recordings(items)
+    if len(recordings):
+        video = loop.class_weights(recordings, n_classes)
+    return _Weights(frame, video)
 
 
 def _drop(batch: Batch, config: FusionConfig, unknown: int) -> Batch:
@@ -104,16 +111,21 @@ def _drop(batch: Batch, config: FusionConfig, unknown: int) -> Batch:
         taken = (drawn < config.modality_dropout) & has
         nothing_left = (taken | ~has).all(dim=1, keepdim=True)
         taken &= ~nothing_left
+        kept = ~taken[:, :, None, None]
         for i, m in enumerate(batch.mask):
-            mask[m] = mask[m] & ~taken[:, i, None, None]
+            mask[m] = mask[m] & kept[:, i]
     asked = batch.question
-    withheld = torch.rand(len(asked)).to(asked.device) < config.question_dropout
-    return batch._replace(mask=mask, question=torch.where(withheld, unknown, asked))
+    chance = torch.rand(len(asked)).to(asked.device)
+    withheld = chance < config.question_dropout
+    question = torch.where(withheld, unknown, asked)
+    return batch._replace(mask=mask, question=question)
 
 
 def _measured(batch: Batch) -> Tensor:
     """Which modalities each recording has ``(B, M)``."""
-    has = [m.flatten(1).any(dim=1) for m in batch.mask.values()]
+    has = []
+    for mask in batch.mask.values():
+        has.append(mask.flatten(1).any(dim=1))
     return torch.stack(has, dim=1)
 
 
@@ -124,17 +136,19 @@ def _views(has: Tensor) -> Tensor:
     Which modalities are seen ``(V, B, M)``. Without the last, the level of a pair would be nobody's
     to learn.
     """
-    n = has.shape[1]
-    alone = torch.eye(n, dtype=torch.bool).to(has.device)
-    views = [has[None], has[None] & alone[:, None]]
-    if n > 2:
-        drawn = torch.rand(has.shape).to(has.device)
-        order = torch.where(has, drawn, -1.0).argsort(dim=1, descending=True)
-        rank = order.argsort(dim=1)
-        some = torch.randint(2, n, (len(has), 1)).to(has.device)
-        seen = has & (rank < some)
-        views.append(seen[None])
-    return torch.cat(views)
+    n_recordings, n = has.shape
+    whole = has[None]
+    each = torch.eye(n, dtype=torch.bool).to(has.device)
+    alone = whole & each[:, None]
+    if n <= 2:
+        return torch.cat([whole, alone])
+    drawn = torch.rand(has.shape).to(has.device)
+    chance = torch.where(has, drawn, -1.0)
+    order = chance.argsort(dim=1, descending=True)
+    rank = order.argsort(dim=1)
+    some = torch.randint(2, n, (n_recordings, 1)).to(has.device)
+    seen = has & (rank < some)
+    return torch.cat([whole, alone, seen[None]])
 
 
 #: Labels ``(N,)`` with the probabilities ``(N, C)`` that a network gave.
@@ -177,8 +191,9 @@ class Objective:
         frame_y, y = _labels(chosen, batch.frames.shape[1])
         frame_y = frame_y.to(device)
         y = y.to(device)
-        share = module.config.partial
-        if module.config.released or not share or len(batch.mask) < 2:
+        config = module.config
+        share = config.partial
+        if config.released or not share or len(batch.mask) < 2:
             return self._loss(module, batch, frame_y, y)
         return self._views(module, batch, frame_y, y, share)
 
@@ -191,9 +206,13 @@ class Objective:
         keep = _views(_measured(batch))
         n = len(keep)
         out = net(batch, keep=keep)
-        batch = Batch({}, {}, batch.frames.repeat(n, 1), batch.question.repeat(n))
-        rows = net.frame_logits(out.frame, batch.question).unflatten(0, (n, -1))
-        logits = net.video(out, batch)[1].unflatten(0, (n, -1))
+        frames = batch.frames.repeat(n, 1)
+        question = batch.question.repeat(n)
+        repeated = Batch({}, {}, frames, question)
+        rows = net.frame_logits(out.frame, question)
+        _, logits = net.video(out, repeated)
+        rows = rows.unflatten(0, (n, -1))
+        logits = logits.unflatten(0, (n, -1))
         # A recording that lacks a modality teaches nothing about it.
         there = keep.any(dim=-1)
         losses = []
@@ -201,38 +220,49 @@ class Objective:
             unseen = ~there[v]
             coded = frame_y.masked_fill(unseen[:, None], -1)
             known = y.masked_fill(unseen, -1)
-            losses.append(self._loss_of(rows[v], logits[v], coded, known))
+            loss = self._loss_of(rows[v], logits[v], coded, known)
+            losses.append(loss)
         partial = torch.stack(losses[1:]).mean()
         return (1 - share) * losses[0] + share * partial
 
     def _loss(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor) -> Tensor:
         out = net(batch)
         rows = net.frame_logits(out.frame, batch.question)
-        return self._loss_of(rows, net.video(out, batch)[1], frame_y, y)
+        _, logits = net.video(out, batch)
+        return self._loss_of(rows, logits, frame_y, y)
 
     def _loss_of(self, rows: Tensor, logits: Tensor, frame_y: Tensor, y: Tensor) -> Tensor:
         """Of logits of rows ``(B, T, C)`` and recordings ``(B, C)``."""
-        gamma = self.fit.gamma if self.fit.imbalance == "focal" else 0.0
+        fit = self.fit
+        gamma = fit.gamma if fit.imbalance == "focal" else 0.0
         coded = frame_y >= 0
         known = y >= 0
         of_rows = _on(self.weights.frame, rows)
         of_recordings = _on(self.weights.video, rows)
         frame = loop.weighted_loss(rows[coded], frame_y[coded], of_rows, gamma)
         video = loop.weighted_loss(logits[known], y[known], of_recordings, gamma)
-        return self.fit.frame_weight * frame + self.fit.video_weight * video
+        total = fit.frame_weight * frame
+        return total + fit.video_weight * video
 
     def validate(self, module: nn.Module) -> dict[str, float]:
         """Figures of validation people; ``score`` decides when to stop."""
         assert isinstance(module, FusionNet)
         video, frame, loss = self._val(module)
         found = {"loss_val": loss}
-        for name, (labels, probs) in (("video", video), ("frame", frame)):
-            if len(labels):
-                said = probs.argmax(axis=1)
-                found[f"macro_f1_{name}"] = loop.macro_f1(labels, said, len(self.task.classes))
-                positive = (labels > 0).astype(int)
-                found[f"ap_{name}"] = loop.average_precision(positive, 1 - probs[:, 0])
+        found |= self._figures("video", video)
+        found |= self._figures("frame", frame)
         return {**found, "score": self._score(found)}
+
+    def _figures(self, name: str, answers: Answers) -> dict[str, float]:
+        """Of recordings or rows; none where nothing is coded."""
+        labels, probs = answers
+        if not len(labels):
+            return {}
+        said = probs.argmax(axis=1)
+        f1 = loop.macro_f1(labels, said, len(self.task.classes))
+        positive = (labels > 0).astype(int)
+        precision = loop.average_precision(positive, 1 - probs[:, 0])
+        return {f"macro_f1_{name}": f1, f"ap_{name}": precision}
 
     def _score(self, figures: Mapping[str, float]) -> float:
         """The figure that decides when to stop."""
@@ -259,19 +289,22 @@ class Objective:
             frame_y = frame_y.to(device)
             y = y.to(device)
             out = net(batch)
-            video = net.video(out, batch)[1]
+            _, video = net.video(out, batch)
             rows = net.frame_logits(out.frame, batch.question)
             loss = float(self._loss_of(rows, video, frame_y, y))
             losses.append(loss * len(chosen))
             known = y >= 0
-            coded = frame_y >= 0
+            probs = video.softmax(-1)[known]
             ys.append(y[known].cpu().numpy())
-            ps.append(video.softmax(-1)[known].float().cpu().numpy())
+            ps.append(probs.float().cpu().numpy())
+            coded = frame_y >= 0
+            probs = rows.softmax(-1)[coded]
             frame_ys.append(frame_y[coded].cpu().numpy())
-            frame_ps.append(rows.softmax(-1)[coded].float().cpu().numpy())
+            frame_ps.append(probs.float().cpu().numpy())
         of_recordings = np.concatenate(ys), np.concatenate(ps)
         of_rows = np.concatenate(frame_ys), np.concatenate(frame_ps)
-        return of_recordings, of_rows, sum(losses) / len(self.val)
+        mean = sum(losses) / len(self.val)
+        return of_recordings, of_rows, mean
 
 
 def _on(weights: Array, like: Tensor) -> Tensor:
@@ -282,8 +315,8 @@ def _labels(items: Sequence[Item], t: int) -> tuple[Tensor, Tensor]:
     """Labels of rows ``(B, T)``, -1 where there is none, and of recordings ``(B,)``."""
     frame_y = torch.full((len(items), t), -1)
     for i, item in enumerate(items):
-        coded = item.frame_y.astype(np.int64)
-        frame_y[i, : len(coded)] = torch.from_numpy(coded)
+        coded = torch.from_numpy(item.frame_y.astype(np.int64))
+        frame_y[i, : len(coded)] = coded
     return frame_y, torch.tensor([i.y for i in items])
 
 
@@ -323,8 +356,9 @@ def fit(
         scales = fit_scales([i.grid for i in train], recipe)
         net = FusionNet(config, recipe, n_classes, scales)
     objective = Objective(train, val, recipe, task, how)
+    data = [data_mark(train), data_mark(val)]
     mark = {
-        "data": [data_mark(train), data_mark(val)],
+        "data": data,
         "config": asdict(config),
         "recipe": recipe.sha256,
         "fit": asdict(how),
@@ -333,14 +367,12 @@ def fit(
     goal = loop.Goal(len(train), objective.loss, objective.validate)
     done = loop.train(net, goal, settings, mark=mark, checkpoint=checkpoint, progress=progress)
     net.to("cpu").eval()
-    card = {
-        "format": FORMAT,
-        "training": _how_it_went(done, settings, objective),
-        "data": _about(train, val, task),
-        "people": _people(train, val),
-        "drawn": any(i.drawn for i in (*train, *val)),
-        "calibration": calibrate(net, train, val, objective.weights),
-    }
+    card: dict[str, object] = {"format": FORMAT}
+    card["training"] = _how_it_went(done, settings, objective)
+    card["data"] = _about(train, val, task)
+    card["people"] = _people(train, val)
+    card["drawn"] = any(i.drawn for i in (*train, *val))
+    card["calibration"] = calibrate(net, train, val, objective.weights)
     card |= _reference(net, train)
     return FusionRecogniser(task, net, card)
 
@@ -349,16 +381,19 @@ def _how_it_went(
     done: loop.Trained, settings: loop.TrainSettings, objective: Objective
 ) -> dict[str, object]:
     how = objective.fit
-    weights = {name: values.tolist() for name, values in asdict(objective.weights).items()}
+    weights = objective.weights
+    by_class = {"frame": weights.frame.tolist(), "video": weights.video.tolist()}
+    selected_by = f"{how.select} on validation people, mean of {settings.smooth} epochs"
+    last = dict(done.history[-1])
     return {
         "settings": asdict(settings),
         "objective": asdict(how),
-        "class_weights": weights,
+        "class_weights": by_class,
         "epochs": len(done.history),
         "best_epoch": done.best_epoch,
         "best_score_on_validation_people": done.best,
-        "selected_by": f"{how.select} on validation people, mean of {settings.smooth} epochs",
-        "last": dict(done.history[-1]),
+        "selected_by": selected_by,
+        "last": last,
         "seconds": round(done.seconds, 1),
     }
 
@@ -389,9 +424,10 @@ def _counts(items: Sequence[Item], n_classes: int) -> dict[str, object]:
     """How many recordings, people and coded rows, and the share of each class."""
     y = _labels_of_recordings(items)
     rows = _coded_rows(items)
+    people = {i.subject for i in items}
     return {
         "recordings": len(items),
-        "people": len({i.subject for i in items}),
+        "people": len(people),
         "share_of_recordings": _shares(y, n_classes),
         "share_of_rows": _shares(rows, n_classes),
         "coded_rows": len(rows),
@@ -399,16 +435,21 @@ def _counts(items: Sequence[Item], n_classes: int) -> dict[str, object]:
 
 
 def _shares(y: Array, n_classes: int) -> list[float]:
-    share = np.bincount(y, minlength=n_classes) / max(len(y), 1)
+    n = np.bincount(y, minlength=n_classes)
+    share = n / max(len(y), 1)
     return [float(value) for value in share]
 
 
 def _people(train: Sequence[Item], val: Sequence[Item]) -> dict[str, object]:
     """Salted hashes of everybody whose labels had a part, as the words model keeps them."""
-    people = sorted({i.subject for i in (*train, *val)})
+    items = [*train, *val]
+    people = sorted({i.subject for i in items})
     of_all = _sha256(json.dumps(people))
     salt = of_all[:16]
-    hashes = [_sha256(f"{salt}:{p}")[:10] for p in people]
+    hashes = []
+    for person in people:
+        own = _sha256(f"{salt}:{person}")
+        hashes.append(own[:10])
     return {"sha256_of_sorted_ids": of_all, "salt": salt, "hashes": sorted(hashes)}
 
 
@@ -421,10 +462,16 @@ def _reference(net: FusionNet, train: Sequence[Item]) -> dict[str, object]:
     weight, _ = net.linear()
     d = int(net.head.width)
     w = weight.detach().double().numpy()
-    pooled = np.mean([rows_of(net, i.grid)[1].pooled for i in train], axis=0)
-    asked = np.mean([w[:, d + i.grid.question] for i in train], axis=0)
-    content = w[:, :d] @ pooled
-    return {"reference": {"content": content.tolist(), "question": asked.tolist()}}
+    pooled = []
+    asked = []
+    for item in train:
+        _, whole = rows_of(net, item.grid)
+        pooled.append(whole.pooled)
+        column = d + item.grid.question
+        asked.append(w[:, column])
+    content = w[:, :d] @ np.mean(pooled, axis=0)
+    question = np.mean(asked, axis=0)
+    return {"reference": {"content": content.tolist(), "question": question.tolist()}}
 
 
 # --- calibration on people who were not trained on
@@ -470,13 +517,17 @@ def _slope_offset(y: Array, logits: Array, prior: Array, share: Array) -> tuple[
     def loss(v: Array) -> float:
         slope = np.exp(v[0])
         level = np.r_[0.0, v[1:]]
-        p = softmax(prior + slope * (logits - prior) + level)
-        return float(share @ _surprise(p, y)) + 1e-3 * float(v @ v)
+        stretched = prior + slope * (logits - prior)
+        p = softmax(stretched + level)
+        surprise = float(share @ _surprise(p, y))
+        return surprise + 1e-3 * float(v @ v)
 
     slopes = (np.log(0.1), np.log(5.0))
     levels = [(-3.0, 3.0)] * (n - 1)
-    found = minimize(loss, np.zeros(n), bounds=[slopes, *levels]).x
-    return float(np.exp(found[0])), np.r_[0.0, found[1:]]
+    found = minimize(loss, np.zeros(n), bounds=[slopes, *levels])
+    slope = np.exp(found.x[0])
+    level = np.r_[0.0, found.x[1:]]
+    return float(slope), level
 
 
 def calibrate(
@@ -501,7 +552,12 @@ def calibrate(
 
 
 def _video_logits(net: FusionNet, items: Sequence[Item]) -> Array:
-    return np.stack([rows_of(net, i.grid)[1].logits() for i in items])
+    """Logits of whole recordings ``(N, C)``."""
+    found = []
+    for item in items:
+        _, whole = rows_of(net, item.grid)
+        found.append(whole.logits())
+    return np.stack(found)
 
 
 def _calibrate_recordings(
@@ -515,20 +571,24 @@ def _calibrate_recordings(
     y = _labels_of_recordings(with_y)
     log_w = np.log(np.maximum(weights, 1e-6))
     prior = _log_prior(y_train, n_classes)
-    s = _slope(y, _video_logits(net, with_y) - log_w, prior)
+    unweighted = _video_logits(net, with_y) - log_w
+    s = _slope(y, unweighted, prior)
     with torch.no_grad():
-        bias = s * net.video_bias.double().numpy() + prior * (1 - s) - s * log_w
+        own = s * net.video_bias.double().numpy()
+        bias = own + prior * (1 - s) - s * log_w
         net.video_scale.mul_(s)
         net.video_question.mul_(s)
         net.video_bias.copy_(torch.from_numpy(bias))
     calibrated = softmax(_video_logits(net, with_y))
-    prevalence = np.exp(prior) / np.exp(prior).sum()
+    odds = np.exp(prior)
+    prevalence = odds / odds.sum()
     found: dict[str, object] = {
         "video": {"slope": s, "log_prior": prior.tolist(), "n": len(y)},
         "prevalence": prevalence.tolist(),
     }
     if n_classes == 2:
-        found["risk"] = asdict(risk_curve(y, calibrated[:, 1]))
+        curve = risk_curve(y, calibrated[:, 1])
+        found["risk"] = asdict(curve)
     return found
 
 
@@ -549,9 +609,11 @@ def _calibrate_rows(
     # Where whole recordings are told apart well, their level is nobody's; what is said of a part
     # shows it.
     alone, alone_y = _alone(net, val)
-    half = 0.5 if len(alone_y) else 1.0
-    of_whole = np.full(len(frame_y), half / len(frame_y))
-    of_alone = np.full(len(alone_y), (1 - half) / max(len(alone_y), 1))
+    n = len(frame_y)
+    n_alone = len(alone_y)
+    half = 0.5 if n_alone else 1.0
+    of_whole = np.full(n, half / n)
+    of_alone = np.full(n_alone, (1 - half) / max(n_alone, 1))
     share = np.r_[of_whole, of_alone]
     every_y = np.r_[frame_y, alone_y]
     unweighted = np.concatenate([logits, alone]) - log_w
@@ -561,12 +623,13 @@ def _calibrate_rows(
         net.frame_slope.fill_(s)
         net.frame_offset.copy_(torch.from_numpy(offset))
     calibrated = softmax(s * logits + offset)
+    threshold = _threshold(frame_y, calibrated)
     about = {
         "slope": s,
         "level": level.tolist(),
         "log_prior": prior.tolist(),
-        "threshold": _threshold(frame_y, calibrated),
-        "n": len(frame_y),
+        "threshold": threshold,
+        "n": n,
     }
     return {"frame": about}
 
@@ -576,16 +639,20 @@ def _alone(net: FusionNet, val: Sequence[Item]) -> tuple[Array, Array]:
     not trained so.
     """
     names = net.recipe.modalities
+    config = net.config
     found = [np.empty((0, net.n_classes))]
     ys = [np.empty(0, int)]
-    if len(names) > 1 and net.config.partial and not net.config.released:
-        for item in val:
-            for m in names:
-                others = [o for o in names if o != m]
-                rows, _ = rows_of(net, item.grid.without(*others))
-                use = rows.valid & (item.frame_y >= 0)
-                found.append(rows.logits[use])
-                ys.append(item.frame_y[use])
+    if len(names) < 2 or not config.partial or config.released:
+        return found[0], ys[0]
+    for item in val:
+        coded = item.frame_y >= 0
+        for m in names:
+            others = [other for other in names if other != m]
+            alone = item.grid.without(*others)
+            rows, _ = rows_of(net, alone)
+            use = rows.valid & coded
+            found.append(rows.logits[use])
+            ys.append(item.frame_y[use])
     return np.concatenate(found), np.concatenate(ys)
 
 

@@ -219,18 +219,22 @@ def write_items(path: Path, items: Sequence[Item], recipe: Recipe) -> Path:
     """
     arrays: dict[str, Array] = {}
     for m in recipe.modalities:
-        arrays[f"values/{m}"] = np.concatenate([i.grid.values[m] for i in items])
-        arrays[f"mask/{m}"] = np.concatenate([i.grid.mask[m] for i in items])
-    arrays["frame_y"] = np.concatenate([i.frame_y for i in items]).astype(np.int64)
+        values = [i.grid.values[m] for i in items]
+        mask = [i.grid.mask[m] for i in items]
+        arrays[f"values/{m}"] = np.concatenate(values)
+        arrays[f"mask/{m}"] = np.concatenate(mask)
+    frame_y = np.concatenate([i.frame_y for i in items])
+    arrays["frame_y"] = frame_y.astype(np.int64)
     rows = []
     for i in items:
+        grid = i.grid
         row = {
             "recording": i.recording,
             "subject": i.subject,
             "question": i.question,
-            "n": len(i.grid),
-            "first": i.grid.first,
-            "asked": i.grid.question,
+            "n": len(grid),
+            "first": grid.first,
+            "asked": grid.question,
             "y": i.y,
             "drawn": i.drawn,
         }
@@ -252,13 +256,17 @@ def read_items(path: Path, recipe: Recipe) -> list[Item]:
     at = 0
     for row in meta["items"]:
         cut = slice(at, at + row["n"])
-        values = {m: arrays[f"values/{m}"][cut] for m in recipe.modalities}
-        mask = {m: arrays[f"mask/{m}"][cut] for m in recipe.modalities}
+        values = {}
+        mask = {}
+        for m in recipe.modalities:
+            values[m] = arrays[f"values/{m}"][cut]
+            mask[m] = arrays[f"mask/{m}"][cut]
+        grid = Grid(row["first"], meta["hop_s"], values, mask, row["asked"])
         item = Item(
             recording=row["recording"],
             subject=row["subject"],
             question=row["question"],
-            grid=Grid(row["first"], meta["hop_s"], values, mask, row["asked"]),
+            grid=grid,
             y=row["y"],
             frame_y=arrays["frame_y"][cut],
             drawn=row["drawn"],

@@ -22,6 +22,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, settings_hash, write_arrays
+from twomind.training.tensors import copied
 from twomind.types import Progress
 from twomind.types.arrays import Array
 
@@ -154,7 +155,8 @@ def train(
     """
     device = pick_device(settings.device)
     # The spacing of checkpoints and the device's number change no weight of a run.
-    plain = {k: v for k, v in asdict(settings).items() if k != "checkpoint_every_s"}
+    plain = asdict(settings)
+    del plain["checkpoint_every_s"]
     marked = {"settings": plain, "device": device.type, "of": dict(mark), "n": goal.n_items}
     module.to(device)
     job = _Job(
@@ -176,11 +178,13 @@ def train(
             job.epoch()
             module.eval()
             with torch.no_grad():
-                figures = {name: float(value) for name, value in goal.validate(module).items()}
+                said = goal.validate(module)
+            figures = {name: float(value) for name, value in said.items()}
             loss_of_epoch = run.total_loss / job.n_steps
             run.history.append({"epoch": run.epoch, "loss": loss_of_epoch, **figures})
-            lately = run.history[max(first, run.epoch + 1 - settings.smooth) :]
-            score = sum(h["score"] for h in lately) / max(len(lately), 1)
+            since = max(first, run.epoch + 1 - settings.smooth)
+            lately = [row["score"] for row in run.history[since:]]
+            score = sum(lately) / max(len(lately), 1)
             if run.epoch >= first and score > run.best:
                 run.best = score
                 run.best_epoch = run.epoch
@@ -241,7 +245,8 @@ class _Job:
         run = self.run
         order = order_of(self.goal.n_items, self.settings.seed, run.epoch)
         while run.step < self.n_steps:
-            items = order[run.step * size : (run.step + 1) * size].tolist()
+            first = run.step * size
+            items = order[first : first + size].tolist()
             run.total_loss += self._step(items)
             run.step += 1
             if self.progress is not None:
@@ -291,7 +296,8 @@ def _schedule(settings: TrainSettings, at: int, n_steps: int) -> float:
     if at < rise:
         return (at + 1) / rise
     fall = max(total - rise, 1)
-    wave = 1 + math.cos(math.pi * (at - rise) / fall)
+    angle = math.pi * (at - rise) / fall
+    wave = 1 + math.cos(angle)
     return 0.02 + 0.98 * 0.5 * wave
 
 
@@ -306,7 +312,7 @@ def _optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimi
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in module.state_dict().items()}
+    return copied(module.state_dict())
 
 
 @contextlib.contextmanager
@@ -324,7 +330,8 @@ def _random_state(seed: int, device: torch.device) -> Iterator[None]:
 
 def _save(path: Path, job: _Job) -> None:
     state = job.optimiser.state_dict()
-    arrays = {f"weights/{k}": v for k, v in job.module.state_dict().items()}
+    weights = job.module.state_dict()
+    arrays = {f"weights/{k}": v for k, v in weights.items()}
     arrays |= {f"best/{k}": v for k, v in job.best.items()}
     scalars: dict[str, object] = {}
     for index, entry in state["state"].items():
@@ -456,5 +463,8 @@ def macro_f1(y: Array, said: Array, n_classes: int) -> float:
         told = said == c
         tp = np.sum(true & told)
         wrong = np.sum(true != told)
-        found.append(2 * tp / (2 * tp + wrong) if tp + wrong else 0.0)
+        f1 = 0.0
+        if tp + wrong:
+            f1 = 2 * tp / (2 * tp + wrong)
+        found.append(f1)
     return float(np.mean(found))

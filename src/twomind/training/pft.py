@@ -16,6 +16,7 @@ import numpy as np
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models import pft_net as net
 from twomind.training import pft_losses as losses
+from twomind.training.tensors import leaves
 from twomind.types import Example, Trainable
 from twomind.types.arrays import Array
 
@@ -98,7 +99,8 @@ def train_translator(
     w = {name: value.requires_grad_() for name, value in fresh.items()}
     optimiser = torch.optim.Adam(list(w.values()), lr=settings.learning_rate)
     rng = np.random.default_rng(settings.seed)
-    rows_of = {name: np.flatnonzero(np.asarray(people) == name) for name in names}
+    who = np.asarray(people)
+    rows_of = {name: np.flatnonzero(who == name) for name in names}
     z = z.detach()
     fixed = _constant(head)
     history: list[float] = []
@@ -144,7 +146,8 @@ def _source_loss(
     """Of features of one person, with their classes, and those of the person to translate into."""
     moved = net.translate(w, z, s.kind)
     said = logits_of(moved, head)
-    loss = s.lambda_expr * losses.keep_prediction(logits_of(z, head), said, s.expr)
+    source = logits_of(z, head)
+    loss = s.lambda_expr * losses.keep_prediction(source, said, s.expr)
     if s.variant == "corrected":
         loss = loss + s.lambda_ce * F.cross_entropy(said, y)
         loss = loss + s.lambda_style * losses.moments(z_other, moved)
@@ -182,7 +185,7 @@ def adapt_translator(
     Returns:
         The person's own weights.
     """
-    w = {name: value.detach().clone().requires_grad_() for name, value in weights.items()}
+    w = leaves(weights)
     optimiser = torch.optim.Adam(list(w.values()), lr=settings.learning_rate)
     rng = np.random.default_rng(settings.seed)
     z = z.detach()
@@ -191,7 +194,8 @@ def adapt_translator(
         for _ in range(settings.epochs):
             order = torch.from_numpy(rng.permutation(len(z)))
             for i in torch.split(order, settings.batch):
-                said = logits_of(net.translate(w, z[i], settings.kind), fixed)
+                moved = net.translate(w, z[i], settings.kind)
+                said = logits_of(moved, fixed)
                 source = logits_of(z[i], fixed)
                 loss = losses.keep_prediction(source, said, settings.expr)
                 if settings.with_ce:

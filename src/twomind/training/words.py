@@ -114,12 +114,17 @@ def table(answers: Sequence[Answer], min_words: int) -> Table:
             counted.append(found)
     if not kept:
         raise BadInput(f"no answer has at least {min_words} words")
+    y = [a.label for a in kept]
+    subject = [a.subject for a in kept]
+    question = [a.question or "" for a in kept]
+    n_words = [c.n_words for c in counted]
+    counts = [c.counts for c in counted]
     return Table(
-        y=np.array([a.label for a in kept]),
-        subject=np.array([a.subject for a in kept]),
-        question=np.array([a.question or "" for a in kept]),
-        n_words=np.array([c.n_words for c in counted]),
-        counts=np.array([c.counts for c in counted]),
+        y=np.array(y),
+        subject=np.array(subject),
+        question=np.array(question),
+        n_words=np.array(n_words),
+        counts=np.array(counts),
         texts=tuple(texts),
         counted=tuple(counted),
     )
@@ -235,17 +240,22 @@ def prepare(data: Table, rows: Array, with_question: bool, recipe: Recipe) -> Pr
     length_variance = np.average((log_n - length_mean) ** 2, weights=even)
     length_sd = float(np.sqrt(length_variance)) or 1.0
     length = (log_n - length_mean) / length_sd
-    counts = data.counts[np.ix_(rows, _columns(recipe.content))]
+    columns = _columns(recipe.content)
+    counts = data.counts[np.ix_(rows, columns)]
     rates = _average_rates(counts, n, even)
     z = excess(counts, n, rates)
-    z_sd = np.sqrt(even @ z**2 / even.sum())
+    squares = even @ z**2
+    z_sd = np.sqrt(squares / even.sum())
     z_sd = np.where(z_sd > 0, z_sd, 1.0)
     n_front = front.shape[1]
     found: Grams | None = None
     terms: tuple[str, ...] = ()
     if recipe.variant == "ngram":
         found = grams(data.terms, rows, data.subject, recipe.min_people)
-        terms = tuple(data.terms.terms[j] for j in found.columns)
+        every = data.terms.terms
+        terms = tuple(every[j] for j in found.columns)
+    x = np.column_stack([front, length, z / z_sd])
+    front_penalties = np.full(n_front, front_penalty)
     return Prepared(
         y=data.y[rows],
         weights=weights,
@@ -257,8 +267,8 @@ def prepare(data: Table, rows: Array, with_question: bool, recipe: Recipe) -> Pr
         names=recipe.content,
         rates=rates,
         z_sd=z_sd,
-        x=np.column_stack([front, length, z / z_sd]),
-        base_penalty=np.r_[np.full(n_front, front_penalty), recipe.length_penalty],
+        x=x,
+        base_penalty=np.r_[front_penalties, recipe.length_penalty],
         grams=found,
         terms=terms,
     )
@@ -267,7 +277,8 @@ def prepare(data: Table, rows: Array, with_question: bool, recipe: Recipe) -> Pr
 def solve(made: Prepared, penalty: Penalty) -> Additive:
     """The model with given penalties, not calibrated."""
     of_content, of_ngrams = penalty
-    penalties = np.r_[made.base_penalty, np.full(len(made.names), of_content)]
+    content_penalties = np.full(len(made.names), of_content)
+    penalties = np.r_[made.base_penalty, content_penalties]
     ngrams: NGrams | None = None
     offset = 0.0
     if made.grams is not None and of_ngrams is not None:
@@ -284,10 +295,11 @@ def solve(made: Prepared, penalty: Penalty) -> Additive:
     content = {}
     for name, weight, rate in zip(made.names, per_excess, made.rates, strict=True):
         content[name] = (float(weight), float(rate))
+    length_weight = float(b[n_front] / made.length_sd)
     return Additive(
         baseline=average + offset,
         questions=questions,
-        length_weight=float(b[n_front] / made.length_sd),
+        length_weight=length_weight,
         length_mean=made.length_mean,
         content=content,
         ngrams=ngrams,
@@ -300,7 +312,8 @@ def _solve_with_ngrams(
     """Weights of the features ``(D,)``, and the n-grams with theirs."""
     x = made.x
     values = vocabulary.values
-    kernel = (x / penalties) @ x.T + vocabulary.products / ngram_penalty
+    of_features = (x / penalties) @ x.T
+    kernel = of_features + vocabulary.products / ngram_penalty
     a = solve_dual(kernel, made.y, made.weights)
     b = x.T @ a / penalties
     w = values.T @ a / ngram_penalty
@@ -339,22 +352,28 @@ def logits(model: Additive, data: Table, rows: Array) -> Array:
         ``(n,)``.
     """
     columns = _columns(tuple(model.content))
-    weights = np.array([weight for weight, _ in model.content.values()])
-    rates = np.array([rate for _, rate in model.content.values()])
+    content = list(model.content.values())
+    weights = np.array([weight for weight, _ in content])
+    rates = np.array([rate for _, rate in content])
     n = data.n_words[rows]
     counts = data.counts[np.ix_(rows, columns)]
-    found = model.baseline + model.length_weight * (np.log1p(n) - model.length_mean)
+    length = np.log1p(n) - model.length_mean
+    found = model.baseline + model.length_weight * length
     found = found + excess(counts, n, rates) @ weights
     if model.questions:
         # A question that no training person of this fold answered gets the average one's log-odds.
-        asked = [model.questions.get(str(q), 0.0) for q in data.question[rows]]
+        asked = []
+        for question in data.question[rows]:
+            asked.append(model.questions.get(str(question), 0.0))
         found = found + np.array(asked)
-    if model.ngrams is not None:
-        known = np.array([data.terms.column[t] for t in model.ngrams.terms], int)
-        of_terms = np.array(list(model.ngrams.terms.values())).reshape(-1, 2)
-        idf, term_weights = of_terms.T
+    ngrams = model.ngrams
+    if ngrams is not None:
+        column = data.terms.column
+        known = np.array([column[term] for term in ngrams.terms], int)
+        of_terms = np.array(list(ngrams.terms.values()))
+        idf, term_weights = of_terms.reshape(-1, 2).T
         values = tf_idf(data.terms, rows, known, idf)
-        found = found + values @ term_weights - model.ngrams.offset
+        found = found + values @ term_weights - ngrams.offset
     return np.asarray(found)
 
 
@@ -364,14 +383,25 @@ def scaled(model: Additive, slope: float) -> Additive:
     """
     ngrams = model.ngrams
     if ngrams is not None:
-        terms = {t: (idf, w * slope) for t, (idf, w) in ngrams.terms.items()}
+        terms = {}
+        for term, (idf, weight) in ngrams.terms.items():
+            terms[term] = (idf, weight * slope)
         ngrams = replace(ngrams, terms=terms, offset=ngrams.offset * slope)
+    baseline = model.baseline
+    if model.questions:
+        baseline = baseline * slope
+    questions = {}
+    for question, log_odds in model.questions.items():
+        questions[question] = log_odds * slope
+    content = {}
+    for name, (weight, rate) in model.content.items():
+        content[name] = (weight * slope, rate)
     return replace(
         model,
-        baseline=model.baseline * slope if model.questions else model.baseline,
-        questions={q: v * slope for q, v in model.questions.items()},
+        baseline=baseline,
+        questions=questions,
         length_weight=model.length_weight * slope,
-        content={c: (w * slope, r) for c, (w, r) in model.content.items()},
+        content=content,
         ngrams=ngrams,
     )
 
@@ -388,7 +418,9 @@ def _splits(data: Table, rows: Array, by_question: bool, n_folds: int, seed: int
     question = data.question[rows]
     y = data.y[rows]
     levels = np.unique(question)
-    leave_out = list(levels) if by_question and len(levels) > 1 else [None]
+    leave_out = [None]
+    if by_question and len(levels) > 1:
+        leave_out = list(levels)
     found = []
     for f in range(n_folds):
         for level in leave_out:
@@ -442,13 +474,17 @@ def fit(data: Table, rows: Array, with_question: bool, recipe: Recipe) -> Chosen
     if not splits:
         penalty = candidates[-1]
         return Chosen(fit_once(data, rows, with_question, recipe, penalty), penalty, 1.0)
-    made = [prepare(data, train, with_question, recipe) for train, _ in splits]
-    test = np.concatenate([tested for _, tested in splits])
-    y = data.y[test]
+    made = []
+    tested = []
+    for train, test in splits:
+        made.append(prepare(data, train, with_question, recipe))
+        tested.append(test)
+    y = data.y[np.concatenate(tested)]
     tried = []
     for candidate in candidates:
         out, fixed = _out_of_fold(data, splits, made, candidate, with_question)
-        tried.append((log_loss(y, out), candidate, out, fixed))
+        loss = log_loss(y, out)
+        tried.append((loss, candidate, out, fixed))
     _, penalty, out, fixed = min(tried, key=lambda one: one[0])
     slope = temperature(y, out - fixed, fixed)
     model = fit_once(data, rows, with_question, recipe, penalty)
@@ -485,7 +521,11 @@ def question_rates(data: Table, rows: Array) -> dict[str, float]:
     """Share of A/H per question among ``rows``."""
     y = data.y[rows]
     question = data.question[rows]
-    return {str(q): float(y[question == q].mean()) for q in np.unique(question)}
+    found = {}
+    for one in np.unique(question):
+        asked = y[question == one]
+        found[str(one)] = float(asked.mean())
+    return found
 
 
 @dataclass(frozen=True)
@@ -519,6 +559,16 @@ def _own_seeds(recipe: Recipe) -> list[int]:
     return [recipe.seed + 100 + r for r in range(n)]
 
 
+def _shares(data: Table, train: Array, test: Array) -> list[float]:
+    """The share of A/H that training people have with the question of each tested answer."""
+    rates = question_rates(data, train)
+    overall = float(data.y[train].mean())
+    found = []
+    for question in data.question[test]:
+        found.append(rates.get(str(question), overall))
+    return found
+
+
 def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: None) -> HeldOut:
     """Repeat the whole recipe, choices included, without each group of people (and without each
     question).
@@ -529,7 +579,8 @@ def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: Non
     length_question: list[Array] = []
     question_only: list[Array] = []
     for r in range(recipe.n_repeats):
-        fold = deal(data.subject, recipe.n_folds, recipe.seed + 100 + r)
+        seed = recipe.seed + 100 + r
+        fold = deal(data.subject, recipe.n_folds, seed)
         whole = np.zeros(n)
         shortcut = np.zeros(n)
         share = np.zeros(n)
@@ -540,9 +591,7 @@ def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: Non
             whole[test] = logits(model, data, test)
             model = fit_length_question(data, train, recipe)
             shortcut[test] = logits(model, data, test)
-            rates = question_rates(data, train)
-            overall = float(data.y[train].mean())
-            share[test] = [rates.get(str(q), overall) for q in data.question[test]]
+            share[test] = _shares(data, train, test)
             tick()
         folds.append(fold)
         known.append(whole)
@@ -553,7 +602,8 @@ def held_out(data: Table, recipe: Recipe, tick: Callable[[], None] = lambda: Non
     for seed in _own_seeds(recipe):
         unseen = np.full(n, np.nan)
         baseline = np.full(n, np.nan)
-        for train, test in _splits(data, np.arange(n), True, recipe.n_folds, seed):
+        splits = _splits(data, np.arange(n), True, recipe.n_folds, seed)
+        for train, test in splits:
             model = fit(data, train, False, recipe).model
             unseen[test] = logits(model, data, test)
             baseline[test] = model.baseline

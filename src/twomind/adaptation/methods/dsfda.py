@@ -112,21 +112,16 @@ class DsfdaMethod:
         if self.head:
             groups.append("head")
         training = steps.start(w, self.learning_rate, groups)
+        rules = steps.TargetRules(
+            generated_trains_head=self.generated_trains_head, with_head=self.head
+        )
         rng = torch.Generator().manual_seed(seed)
         draw = np.random.default_rng(seed)
         for i in batches(len(x), self.batch, self.epochs, draw):
             chosen = round_robin(classes.numpy(), model.neutral, len(i), draw)
             batch = steps.TargetBatch(x[i], prototypes[chosen], classes[chosen], model.neutral)
-            noise = noises(model.size, len(i), rng)
-            steps.target_step(
-                training,
-                batch,
-                noise,
-                losses.Factors(),
-                generated_trains_head=self.generated_trains_head,
-                with_head=self.head,
-                rng=rng,
-            )
+            noise = losses.noises(model.size, len(i), rng)
+            steps.target_step(training, batch, noise, rules, rng)
         return training.frozen()
 
     def _released(self, model: Dsfda, x: Tensor, seed: int) -> dict[str, Tensor]:
@@ -140,7 +135,7 @@ class DsfdaMethod:
             y_id = torch.zeros(len(i), dtype=torch.long)
             y_expr = torch.full_like(y_id, model.neutral)
             batch = steps.Batch(x[i], y_id, x[j], y_expr)
-            noise = noises(model.size, len(i), rng)
+            noise = losses.noises(model.size, len(i), rng)
             steps.source_step(training, batch, noise, steps.RELEASED, rng)
         return training.frozen()
 
@@ -150,14 +145,6 @@ class DsfdaMethod:
         pictures.
         """
         return toy_world()
-
-
-def noises(size: net.Size, n: int, rng: torch.Generator) -> losses.Noises:
-    """Noise for the generation and both cycles of ``n`` pictures."""
-    generation = net.noise_maps(size, n, rng)
-    identity = net.noise_maps(size, n, rng)
-    expression = net.noise_maps(size, n, rng)
-    return generation, identity, expression
 
 
 def neutral_pictures(model: Dsfda, neutral: Sequence[Features], limit: int) -> Tensor:
