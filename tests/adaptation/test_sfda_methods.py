@@ -309,6 +309,6 @@ def test_descent_is_torchs_nesterov() -> None:
     for name, wanted in own.items():
         torch.testing.assert_close(got[name], wanted.detach())
     assert float(start["shift"]) == 3
+    how = mapping.Descent(3, mapping.steady(0.01))
     with pytest.raises(BadInput, match="diverged"):
-        how = mapping.Descent(3, mapping.steady(0.01))
         mapping.descend(start, ["gain"], lambda p, s: p["gain"].sum() * torch.nan, how)

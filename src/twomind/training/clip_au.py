@@ -107,12 +107,16 @@ def split_people(
     people = sorted({e.x.subject for e in examples})
     if len(people) < 2:
         raise BadInput(f"training: expected examples of at least two people, got {len(people)}")
-    wanted = max(1, round(share * len(people)))
-    n = min(wanted, len(people) - 1)
+    n_people = len(people)
+    wanted = max(1, round(share * n_people))
+    n = min(wanted, n_people - 1)
     order = np.random.default_rng(seed).permutation(people)
     held_out = set(order[:n].tolist())
-    kept = [e for e in examples if e.x.subject not in held_out]
-    held = [e for e in examples if e.x.subject in held_out]
+    kept: list[Example] = []
+    held: list[Example] = []
+    for e in examples:
+        side = held if e.x.subject in held_out else kept
+        side.append(e)
     return kept, held
 
 
@@ -122,7 +126,8 @@ def leaves(
     """Copies of the trained weights that take gradients, with the phrases' features beside them,
     and AdamW on them.
     """
-    own = leaves_of({name: weights[name] for name in parts.TRAINED})
+    trainable = {name: weights[name] for name in parts.TRAINED}
+    own = leaves_of(trainable)
     trained = list(own.values())
     rate = settings.learning_rate
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=settings.weight_decay)
@@ -153,7 +158,8 @@ def training_step(
     optimiser.zero_grad()
     rows = parts.clip_rows(w, frames, lengths)
     phrases = parts.phrase_rows(w, w[PHRASE_FEATURES])
-    logits = parts.classify(w, parts.similarities(rows, phrases))
+    similarities = parts.similarities(rows, phrases)
+    logits = parts.classify(w, similarities)
     loss = F.cross_entropy(logits, y, class_weight)
     loss.backward()
     optimiser.step()
@@ -186,11 +192,7 @@ def train(
     settings = settings or TrainSettings()
     usable, held = _sides(model, examples, validation, settings)
     counts = _per_class(usable, len(model.task.classes))
-    rarity = None
-    if settings.class_weights:
-        n_present = np.count_nonzero(counts)
-        inverse = counts.sum() / (n_present * np.maximum(counts, 1))
-        rarity = torch.tensor(inverse, dtype=torch.float32)
+    rarity = _rarity(counts) if settings.class_weights else None
     w, optimiser = leaves(model.weights, settings)
     step = _Step(w, optimiser, rarity)
     rng = np.random.default_rng(settings.seed)
@@ -201,13 +203,15 @@ def train(
         now = copied(w)
         row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
         if held:
-            row["validation"] = validate(replace(model, weights=now), held)
+            trained = replace(model, weights=now)
+            row["validation"] = validate(trained, held)
         history.append(row)
         choice.consider(row, now)
         if progress is not None:
             progress("train clip-au", epoch + 1, settings.epochs)
     n_given = len(examples) + len(validation or ())
-    n_left_out = n_given - len(usable) - len(held)
+    n_kept = len(usable) + len(held)
+    n_left_out = n_given - n_kept
     people = {e.x.subject for e in usable}
     people_held = {e.x.subject for e in held}
     card = {
@@ -222,7 +226,8 @@ def train(
         "scores": "training: accuracy, mean recall, macro-F1; validation: the same and the "
         "cross-entropy",
     }
-    drawn = model.drawn or all(e.x.drawn for e in usable)
+    only_drawn = all(e.x.drawn for e in usable)
+    drawn = model.drawn or only_drawn
     whole_card = {**model.card, "training": card}
     return replace(model, weights=choice.weights, drawn=drawn, card=whole_card)
 
@@ -240,12 +245,11 @@ def _sides(
     else:
         held = [e for e in validation if not _absent(model, e.x)]
     people = {e.x.subject for e in usable}
-    both = people & {e.x.subject for e in held}
+    people_held = {e.x.subject for e in held}
+    both = sorted(people & people_held)
     if both:
-        raise BadInput(
-            f"training: {len(both)} people are in training and validation: "
-            f"{', '.join(sorted(both)[:3])}"
-        )
+        some = ", ".join(both[:3])
+        raise BadInput(f"training: {len(both)} people are in training and validation: {some}")
     return usable, held
 
 
@@ -257,6 +261,13 @@ def _per_class(examples: Sequence[Example], n_classes: int) -> Array:
             f"training: expected examples of at least two classes, got {counts.tolist()} per class"
         )
     return counts
+
+
+def _rarity(counts: Array) -> Tensor:
+    """Weights of the classes by inverse frequency ``(C,)``."""
+    n_present = np.count_nonzero(counts)
+    even = n_present * np.maximum(counts, 1)
+    return torch.tensor(counts.sum() / even, dtype=torch.float32)
 
 
 @dataclass

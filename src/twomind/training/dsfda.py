@@ -165,7 +165,7 @@ def train(
     n_prototypes = settings.prototypes_per_class
     prototypes, classes = prototypes_of(w, data.x, data.classes, n_prototypes, settings.seed)
     per_class = np.bincount(data.y, minlength=n_classes)
-    card = {
+    how = {
         "settings": asdict(settings),
         "n_people": len(people),
         "n_pictures": len(data.x),
@@ -180,7 +180,7 @@ def train(
         classes,
         neutral=data.neutral,
         drawn=data.drawn,
-        card={"training": card},
+        card={"training": how},
     )
 
 
@@ -226,7 +226,8 @@ def _save(
         arrays[f"w.{name}"] = value.detach().numpy()
     n_steps = {}
     for group, optimiser in training.optimisers.items():
-        for name in net.of_parts(training.w, *steps.GROUPS[group]):
+        parts = steps.GROUPS[group]
+        for name in net.of_parts(training.w, *parts):
             moments = optimiser.state.get(training.w[name])
             if moments:
                 arrays[f"m.{name}"] = moments["exp_avg"].numpy()
@@ -255,7 +256,8 @@ def _resume(
         for name, value in training.w.items():
             value.copy_(torch.from_numpy(arrays[f"w.{name}"]))
     for group, optimiser in training.optimisers.items():
-        own = net.of_parts(training.w, *steps.GROUPS[group])
+        parts = steps.GROUPS[group]
+        own = net.of_parts(training.w, *parts)
         for name, value in own.items():
             if f"m.{name}" in arrays:
                 step = float(meta["n_steps"][group])

@@ -200,8 +200,9 @@ def target_terms(
         real_features = net.encode(w, "identity_critic.trunk", x_id)
     seen = net.encode(w, "expression", made.picture)
     rebuilt_features = net.encode(w, "identity_critic.trunk", rebuilt)
+    y_id = torch.zeros_like(y_expr)
     terms = Terms(
-        adv_id=cross_entropy(critic_logits, torch.zeros_like(y_expr)),
+        adv_id=cross_entropy(critic_logits, y_id),
         adv_expr=cross_entropy(expr_logits, y_expr),
         perceptual=perceptual(rebuilt_features, real_features),
         cycle_id=cycle(rebuilt, x_id),

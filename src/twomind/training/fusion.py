@@ -82,7 +82,8 @@ def _coded_rows(items: Sequence[Item]) -> Array:
 
 def _labels_of_recordings(items: Sequence[Item]) -> Array:
     """Labels of the recordings that have one."""
-    every = np.array([i.y for i in items], int)
+    labels = [i.y for i in items]
+    every = np.array(labels, int)
     return every[every >= 0]
 
 
@@ -115,7 +116,8 @@ def _drop(batch: Batch, config: FusionConfig, unknown: int) -> Batch:
         for i, m in enumerate(batch.mask):
             mask[m] = mask[m] & kept[:, i]
     asked = batch.question
-    chance = torch.rand(len(asked)).to(asked.device)
+    n = len(asked)
+    chance = torch.rand(n).to(asked.device)
     withheld = chance < config.question_dropout
     question = torch.where(withheld, unknown, asked)
     return batch._replace(mask=mask, question=question)
@@ -137,16 +139,17 @@ def _views(has: Tensor) -> Tensor:
     to learn.
     """
     n_recordings, n = has.shape
+    device = has.device
     whole = has[None]
-    each = torch.eye(n, dtype=torch.bool).to(has.device)
+    each = torch.eye(n, dtype=torch.bool).to(device)
     alone = whole & each[:, None]
     if n <= 2:
         return torch.cat([whole, alone])
-    drawn = torch.rand(has.shape).to(has.device)
+    drawn = torch.rand(has.shape).to(device)
     chance = torch.where(has, drawn, -1.0)
     order = chance.argsort(dim=1, descending=True)
     rank = order.argsort(dim=1)
-    some = torch.randint(2, n, (n_recordings, 1)).to(has.device)
+    some = torch.randint(2, n, (n_recordings, 1)).to(device)
     seen = has & (rank < some)
     return torch.cat([whole, alone, seen[None]])
 
@@ -171,7 +174,8 @@ class Objective:
         self.recipe = recipe
         self.task = task
         self.fit = fit
-        self.weights = _weights(train, len(task.classes), fit)
+        n_classes = len(task.classes)
+        self.weights = _weights(train, n_classes, fit)
 
     def loss(self, module: nn.Module, items: Sequence[int]) -> Tensor:
         """Of a batch of training items, questions dropped: as they are, and with some modalities
@@ -183,15 +187,14 @@ class Objective:
         Neverova et al. 2016, rarely leaves one by itself.)
         """
         assert isinstance(module, FusionNet)
+        config = module.config
         device = module.video_bias.device
         chosen = [self.train[i] for i in items]
         whole = collate([i.grid for i in chosen])
         unknown = len(self.recipe.questions)
-        batch = _drop(whole, module.config, unknown).to(device)
-        frame_y, y = _labels(chosen, batch.frames.shape[1])
-        frame_y = frame_y.to(device)
-        y = y.to(device)
-        config = module.config
+        dropped = _drop(whole, config, unknown)
+        batch = dropped.to(device)
+        frame_y, y = _labels_beside(chosen, batch)
         share = config.partial
         if config.released or not share or len(batch.mask) < 2:
             return self._loss(module, batch, frame_y, y)
@@ -218,12 +221,15 @@ class Objective:
         losses = []
         for v in range(n):
             unseen = ~there[v]
-            coded = frame_y.masked_fill(unseen[:, None], -1)
+            unseen_rows = unseen[:, None]
+            coded = frame_y.masked_fill(unseen_rows, -1)
             known = y.masked_fill(unseen, -1)
             loss = self._loss_of(rows[v], logits[v], coded, known)
             losses.append(loss)
-        partial = torch.stack(losses[1:]).mean()
-        return (1 - share) * losses[0] + share * partial
+        whole, *others = losses
+        partial = torch.stack(others).mean()
+        as_they_are = (1 - share) * whole
+        return as_they_are + share * partial
 
     def _loss(self, net: FusionNet, batch: Batch, frame_y: Tensor, y: Tensor) -> Tensor:
         out = net(batch)
@@ -239,8 +245,10 @@ class Objective:
         known = y >= 0
         of_rows = _on(self.weights.frame, rows)
         of_recordings = _on(self.weights.video, rows)
-        frame = loop.weighted_loss(rows[coded], frame_y[coded], of_rows, gamma)
-        video = loop.weighted_loss(logits[known], y[known], of_recordings, gamma)
+        of_coded = rows[coded]
+        frame = loop.weighted_loss(of_coded, frame_y[coded], of_rows, gamma)
+        of_known = logits[known]
+        video = loop.weighted_loss(of_known, y[known], of_recordings, gamma)
         total = fit.frame_weight * frame
         return total + fit.video_weight * video
 
@@ -258,19 +266,22 @@ class Objective:
         labels, probs = answers
         if not len(labels):
             return {}
+        n_classes = len(self.task.classes)
         said = probs.argmax(axis=1)
-        f1 = loop.macro_f1(labels, said, len(self.task.classes))
+        f1 = loop.macro_f1(labels, said, n_classes)
         positive = (labels > 0).astype(int)
-        precision = loop.average_precision(positive, 1 - probs[:, 0])
+        p_positive = 1 - probs[:, 0]
+        precision = loop.average_precision(positive, p_positive)
         return {f"macro_f1_{name}": f1, f"ap_{name}": precision}
 
     def _score(self, figures: Mapping[str, float]) -> float:
         """The figure that decides when to stop."""
+        select = self.fit.select
         chosen = []
         for name, value in figures.items():
-            if name.startswith(self.fit.select) and math.isfinite(value):
+            if name.startswith(select) and math.isfinite(value):
                 chosen.append(value)
-        if not chosen or self.fit.select == "loss":
+        if not chosen or select == "loss":
             return -figures["loss_val"]
         return float(np.mean(chosen))
 
@@ -284,15 +295,14 @@ class Objective:
         losses: list[float] = []
         for at in range(0, len(self.val), 16):
             chosen = self.val[at : at + 16]
-            batch = collate([i.grid for i in chosen]).to(device)
-            frame_y, y = _labels(chosen, batch.frames.shape[1])
-            frame_y = frame_y.to(device)
-            y = y.to(device)
+            whole = collate([i.grid for i in chosen])
+            batch = whole.to(device)
+            frame_y, y = _labels_beside(chosen, batch)
             out = net(batch)
             _, video = net.video(out, batch)
             rows = net.frame_logits(out.frame, batch.question)
-            loss = float(self._loss_of(rows, video, frame_y, y))
-            losses.append(loss * len(chosen))
+            loss = self._loss_of(rows, video, frame_y, y)
+            losses.append(float(loss) * len(chosen))
             known = y >= 0
             probs = video.softmax(-1)[known]
             ys.append(y[known].cpu().numpy())
@@ -301,8 +311,8 @@ class Objective:
             probs = rows.softmax(-1)[coded]
             frame_ys.append(frame_y[coded].cpu().numpy())
             frame_ps.append(probs.float().cpu().numpy())
-        of_recordings = np.concatenate(ys), np.concatenate(ps)
-        of_rows = np.concatenate(frame_ys), np.concatenate(frame_ps)
+        of_recordings = (np.concatenate(ys), np.concatenate(ps))
+        of_rows = (np.concatenate(frame_ys), np.concatenate(frame_ps))
         mean = sum(losses) / len(self.val)
         return of_recordings, of_rows, mean
 
@@ -312,12 +322,21 @@ def _on(weights: Array, like: Tensor) -> Tensor:
 
 
 def _labels(items: Sequence[Item], t: int) -> tuple[Tensor, Tensor]:
-    """Labels of rows ``(B, T)``, -1 where there is none, and of recordings ``(B,)``."""
+    """Labels of ``t`` rows ``(B, t)``, -1 where there is none, and of recordings ``(B,)``."""
     frame_y = torch.full((len(items), t), -1)
-    for i, item in enumerate(items):
-        coded = torch.from_numpy(item.frame_y.astype(np.int64))
-        frame_y[i, : len(coded)] = coded
-    return frame_y, torch.tensor([i.y for i in items])
+    for own, item in zip(frame_y, items, strict=True):
+        coded = item.frame_y.astype(np.int64)
+        own[: len(coded)] = torch.from_numpy(coded)
+    y = torch.tensor([i.y for i in items])
+    return frame_y, y
+
+
+def _labels_beside(items: Sequence[Item], batch: Batch) -> tuple[Tensor, Tensor]:
+    """Labels of rows ``(B, T)`` and of recordings ``(B,)``, where their batch lies."""
+    n_rows = batch.frames.shape[1]
+    device = batch.frames.device
+    frame_y, y = _labels(items, n_rows)
+    return frame_y.to(device), y.to(device)
 
 
 def fit(
@@ -364,14 +383,16 @@ def fit(
         "fit": asdict(how),
         "task": asdict(task),
     }
-    goal = loop.Goal(len(train), objective.loss, objective.validate)
+    n_items = len(train)
+    goal = loop.Goal(n_items, objective.loss, objective.validate)
     done = loop.train(net, goal, settings, mark=mark, checkpoint=checkpoint, progress=progress)
     net.to("cpu").eval()
     card: dict[str, object] = {"format": FORMAT}
     card["training"] = _how_it_went(done, settings, objective)
     card["data"] = _about(train, val, task)
     card["people"] = _people(train, val)
-    card["drawn"] = any(i.drawn for i in (*train, *val))
+    everybody = [*train, *val]
+    card["drawn"] = any(i.drawn for i in everybody)
     card["calibration"] = calibrate(net, train, val, objective.weights)
     card |= _reference(net, train)
     return FusionRecogniser(task, net, card)
@@ -399,11 +420,14 @@ def _how_it_went(
 
 
 def _check(train: Sequence[Item], val: Sequence[Item], task: Task) -> None:
-    for name, items in (("train", train), ("validation", val)):
+    parts = {"train": train, "validation": val}
+    for name, items in parts.items():
         if not items:
             raise BadInput(f"fusion: no usable recording among the {name} people")
-    labels = np.concatenate([_labels_of_recordings(train), _coded_rows(train)])
-    n_present = len(np.unique(labels))
+    of_recordings = _labels_of_recordings(train)
+    of_rows = _coded_rows(train)
+    present = np.unique(np.concatenate([of_recordings, of_rows]))
+    n_present = len(present)
     if n_present < 2:
         raise BadInput(
             f"fusion: the training people show {n_present} of the classes "
@@ -425,11 +449,13 @@ def _counts(items: Sequence[Item], n_classes: int) -> dict[str, object]:
     y = _labels_of_recordings(items)
     rows = _coded_rows(items)
     people = {i.subject for i in items}
+    of_recordings = _shares(y, n_classes)
+    of_rows = _shares(rows, n_classes)
     return {
         "recordings": len(items),
         "people": len(people),
-        "share_of_recordings": _shares(y, n_classes),
-        "share_of_rows": _shares(rows, n_classes),
+        "share_of_recordings": of_recordings,
+        "share_of_rows": of_rows,
         "coded_rows": len(rows),
     }
 
@@ -469,7 +495,8 @@ def _reference(net: FusionNet, train: Sequence[Item]) -> dict[str, object]:
         pooled.append(whole.pooled)
         column = d + item.grid.question
         asked.append(w[:, column])
-    content = w[:, :d] @ np.mean(pooled, axis=0)
+    mean = np.mean(pooled, axis=0)
+    content = w[:, :d] @ mean
     question = np.mean(asked, axis=0)
     return {"reference": {"content": content.tolist(), "question": question.tolist()}}
 
@@ -480,13 +507,15 @@ def _reference(net: FusionNet, train: Sequence[Item]) -> dict[str, object]:
 
 def _log_prior(y: Array, n_classes: int) -> Array:
     n = np.bincount(y, minlength=n_classes) + 1
-    share = n / (len(y) + n_classes)
+    total = len(y) + n_classes
+    share = n / total
     return np.log(share)
 
 
 def _surprise(probs: Array, y: Array) -> Array:
     """Minus the logarithm of the right class's probability ``(N,)``."""
-    right = probs[np.arange(len(y)), y]
+    rows = np.arange(len(y))
+    right = probs[rows, y]
     return -np.log(np.maximum(right, 1e-12))
 
 
@@ -497,7 +526,8 @@ def _slope(y: Array, logits: Array, prior: Array) -> float:
     from scipy.optimize import minimize_scalar
 
     def loss(s: float) -> float:
-        p = softmax(prior + s * (logits - prior))
+        stretched = prior + s * (logits - prior)
+        p = softmax(stretched)
         return float(np.mean(_surprise(p, y)))
 
     found = minimize_scalar(loss, bounds=(0.1, 5.0), method="bounded")
@@ -524,10 +554,11 @@ def _slope_offset(y: Array, logits: Array, prior: Array, share: Array) -> tuple[
 
     slopes = (np.log(0.1), np.log(5.0))
     levels = [(-3.0, 3.0)] * (n - 1)
-    found = minimize(loss, np.zeros(n), bounds=[slopes, *levels])
-    slope = np.exp(found.x[0])
-    level = np.r_[0.0, found.x[1:]]
-    return float(slope), level
+    start = np.zeros(n)
+    found = minimize(loss, start, bounds=[slopes, *levels])
+    log_slope, *others = found.x
+    slope = float(np.exp(log_slope))
+    return slope, np.r_[0.0, others]
 
 
 def calibrate(
@@ -575,7 +606,8 @@ def _calibrate_recordings(
     s = _slope(y, unweighted, prior)
     with torch.no_grad():
         own = s * net.video_bias.double().numpy()
-        bias = own + prior * (1 - s) - s * log_w
+        towards_prior = own + prior * (1 - s)
+        bias = towards_prior - s * log_w
         net.video_scale.mul_(s)
         net.video_question.mul_(s)
         net.video_bias.copy_(torch.from_numpy(bias))
@@ -599,7 +631,8 @@ def _calibrate_rows(
     of_items = []
     for item in val:
         rows, _ = rows_of(net, item.grid)
-        of_items.append(rows.logits[item.frame_y >= 0])
+        coded = item.frame_y >= 0
+        of_items.append(rows.logits[coded])
     frame_y = _coded_rows(val)
     if not len(coded_train) or not len(frame_y):
         return {}
@@ -613,12 +646,14 @@ def _calibrate_rows(
     n_alone = len(alone_y)
     half = 0.5 if n_alone else 1.0
     of_whole = np.full(n, half / n)
-    of_alone = np.full(n_alone, (1 - half) / max(n_alone, 1))
+    rest = 1 - half
+    of_alone = np.full(n_alone, rest / max(n_alone, 1))
     share = np.r_[of_whole, of_alone]
     every_y = np.r_[frame_y, alone_y]
     unweighted = np.concatenate([logits, alone]) - log_w
     s, level = _slope_offset(every_y, unweighted, prior, share)
-    offset = prior * (1 - s) - s * log_w + level
+    undone = prior * (1 - s) - s * log_w
+    offset = undone + level
     with torch.no_grad():
         net.frame_slope.fill_(s)
         net.frame_offset.copy_(torch.from_numpy(offset))

@@ -67,7 +67,9 @@ class Skipped:
 
 
 def _class(value: float | None, n_classes: int, where: str) -> int:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None:
+        return -1
+    if isinstance(value, float) and np.isnan(value):
         return -1
     whole = int(value)
     if not -1 <= whole < n_classes or whole != value:
@@ -176,7 +178,8 @@ def labelled(dataset: LabelledSet, task: Task, x: Features, recipe: Recipe) -> I
         BadInput: a label is none of the task's classes.
     """
     y = dataset.label(task.name, x.recording)
-    frame_y = dataset.frame_labels(task.name, x.recording, middles(x, recipe))
+    times_s = middles(x, recipe)
+    frame_y = dataset.frame_labels(task.name, x.recording, times_s)
     item = item_of(x, recipe, y, frame_y, len(task.classes))
     reason = why_empty(x, item.grid, recipe)
     if reason:

@@ -253,15 +253,18 @@ class _Job:
                 done = run.epoch + run.step / self.n_steps
                 self.progress("training", done, self.settings.epochs)
             waited = time.perf_counter() - self.saved
-            if run.step < self.n_steps and waited > self.settings.checkpoint_every_s:
+            due = waited > self.settings.checkpoint_every_s
+            if run.step < self.n_steps and due:
                 self.keep()
 
     def _step(self, items: list[int]) -> float:
         settings = self.settings
-        at = self.run.epoch * self.n_steps + self.run.step
+        run = self.run
+        at = run.epoch * self.n_steps + run.step
         self.module.train()
+        rate = settings.lr * _schedule(settings, at, self.n_steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = settings.lr * _schedule(settings, at, self.n_steps)
+            group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         mixed = settings.amp and self.device.type == "cuda"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
@@ -432,7 +435,8 @@ def weighted_loss(
     if gamma:
         value = value * (1 - log_p.exp()) ** gamma
     w = torch.ones_like(value) if weights is None else weights[y]
-    return (value * w).sum() / w.sum().clamp_min(1e-6)
+    total = (value * w).sum()
+    return total / w.sum().clamp_min(1e-6)
 
 
 def average_precision(y: Array, p: Array) -> float:
