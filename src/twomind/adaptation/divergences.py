@@ -332,8 +332,9 @@ def _power(cov: Tensor, exponent: float) -> Tensor:
     import torch
 
     values, vectors = torch.linalg.eigh(cov)
-    powers: Tensor = values.clamp_min(1e-12) ** exponent
-    return (vectors * powers) @ vectors.T
+    scaled = vectors * values.clamp_min(1e-12) ** exponent
+    found: Tensor = scaled @ vectors.T
+    return found
 
 
 def recolouring(x: Tensor, y: Tensor, share: float) -> Tensor:

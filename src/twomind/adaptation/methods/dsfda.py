@@ -134,7 +134,7 @@ class DsfdaMethod:
             j = torch.from_numpy(draw.integers(len(x), size=len(i)))
             y_id = torch.zeros(len(i), dtype=torch.long)
             y_expr = torch.full_like(y_id, model.neutral)
-            batch = steps.Batch(x[i], y_id, x[j], y_expr)
+            batch = losses.Batch(x[i], y_id, x[j], y_expr)
             noise = losses.noises(model.size, len(i), rng)
             steps.source_step(training, batch, noise, steps.RELEASED, rng)
         return training.frozen()

@@ -162,9 +162,9 @@ def pictures_of(source: Sequence[Example], recipe: SourceRecipe) -> Pictures:
         (*taken[y][int(k)], y) for y in sorted(taken) for k in rng.permutation(len(taken[y]))[:n]
     ]
     x = as_pictures(np.stack([r[0] for r in rows]), net.SIZES[recipe.size].px)
-    y = np.array([r[2] for r in rows])
+    classes = np.array([r[2] for r in rows])
     people = np.array([r[1] for r in rows])
-    return Pictures(x, y, people, drawn=True)
+    return Pictures(x, classes, people, drawn=True)
 
 
 def fit_dsfda(
