@@ -95,7 +95,7 @@ def measure(name: str, part: str, repeats: int) -> dict[str, Any]:
         found["trained"] = sum(v.numel() for v in training.w.values())
         seconds = timed(
             lambda: steps.source_step(
-                training, batch, method.noises(size, BATCH, rng), steps.Rules(), rng
+                training, batch, losses.noises(size, BATCH, rng), steps.Rules(), rng
             ),
             repeats,
         )
@@ -117,10 +117,9 @@ def measure(name: str, part: str, repeats: int) -> dict[str, Any]:
             lambda: steps.target_step(
                 training,
                 target,
-                method.noises(size, BATCH, rng),
-                losses.Factors(),
-                with_head=True,
-                rng=rng,
+                losses.noises(size, BATCH, rng),
+                steps.TargetRules(),
+                rng,
             ),
             repeats,
         )

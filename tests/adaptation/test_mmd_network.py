@@ -167,5 +167,6 @@ def test_each_step_compares_a_full_batch_of_each_side() -> None:
         return (own.mean() - other.mean()) ** 2
 
     model, source, target = shifted(0)
-    network.fit(model, source, [e.x for e in target], apart, 0, steps=3, batch=32, lr=1e-2)
+    how = network.Fit(steps=3, batch=32, lr=1e-2)
+    network.fit(model, source, [e.x for e in target], apart, 0, how)
     assert sizes == [(32, 32)] * 3

@@ -824,7 +824,8 @@ def test_pft_adapts_step_by_step(kind: str, with_ce: bool) -> None:
     made = Translated(0)
     how: dict[str, Any] = {"neutral": 1, "epochs": 2, "batch": 4, "with_ce": with_ce, "seed": 5}
     head = t(made.head[0]), t(made.head[1])
-    got = pft.adapt_translator(made.tensors, t(made.z), head, kind=kind, learning_rate=0.05, **how)
+    settings = pft.TargetSettings(kind=kind, learning_rate=0.05, **how)
+    got = pft.adapt_translator(made.tensors, t(made.z), head, settings)
     wanted = slow_pft.adapt(made.w, made.z, made.head, residual=kind == "residual", lr=0.05, **how)
     for name, value in wanted.items():
         assert np.abs(value - made.w[name]).max() > 0.01

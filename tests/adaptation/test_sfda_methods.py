@@ -296,7 +296,8 @@ def test_descent_is_torchs_nesterov() -> None:
     def loss(p: Any, step: int) -> Any:
         return (p["gain"] ** 4).sum() + (p["gain"][0] * p["shift"] - step).pow(2).sum()
 
-    got = mapping.descend(start, ["gain", "shift"], loss, 5, lambda done: 0.01, 0.9, 0.1)
+    how = mapping.Descent(5, mapping.steady(0.01), 0.9, 0.1)
+    got = mapping.descend(start, ["gain", "shift"], loss, how)
     own = {n: v.clone().requires_grad_(True) for n, v in start.items()}
     optimiser = torch.optim.SGD(
         own.values(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.1
@@ -308,7 +309,6 @@ def test_descent_is_torchs_nesterov() -> None:
     for name, wanted in own.items():
         torch.testing.assert_close(got[name], wanted.detach())
     assert float(start["shift"]) == 3
+    how = mapping.Descent(3, mapping.steady(0.01))
     with pytest.raises(BadInput, match="diverged"):
-        mapping.descend(
-            start, ["gain"], lambda p, s: p["gain"].sum() * torch.nan, 3, lambda done: 0.01
-        )
+        mapping.descend(start, ["gain"], lambda p, s: p["gain"].sum() * torch.nan, how)

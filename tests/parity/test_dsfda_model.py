@@ -146,7 +146,7 @@ def _check_losses(g: Fixture, w: net.Weights) -> None:
     _, fake = net.judge(w, "identity_critic", made.picture)
     on_real, on_fake = losses.identity_critic(real, b.y_id, fake)
     assert torch.equal(g.tensor("y_fake"), torch.full_like(b.y_id, real.shape[1] - 1))
-    terms, rebuilt = losses.generator_terms(w, made, b.x_id, b.x_expr, b.y_id, b.y_expr, noises)
+    terms, rebuilt = losses.generator_terms(w, made, b, noises)
     total = terms.total(losses.Factors())
     g.close(rebuilt[0], "cycle_id", FORWARD)
     g.close(rebuilt[1], "cycle_expr", FORWARD)
@@ -205,7 +205,7 @@ def _check_gradients(
     made = losses.generate(w, b.x_id, net.encode(w, "expression", b.x_expr), noises[0])
     with torch.no_grad():
         real = net.encode(before, "identity_critic.trunk", b.x_id)
-    t, _ = losses.generator_terms(w, made, b.x_id, b.x_expr, b.y_id, b.y_expr, noises, None, real)
+    t, _ = losses.generator_terms(w, made, b, noises, None, real)
     total = (
         0.2 * t.adv_id
         + 0.8 * t.adv_expr

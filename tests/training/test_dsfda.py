@@ -83,14 +83,14 @@ def test_the_expression_loss_trains_the_encoder_only_in_paper() -> None:
 
 
 def test_training_learns_and_an_interrupted_one_ends_the_same(tmp_path: Path) -> None:
-    data = pictures()
+    data = replace(pictures(), drawn=True)
     settings = TrainSettings(learning_rate=5e-3, epochs=6, batch=8)
-    whole = train(TASK, data, SIZE, settings, drawn=True)
+    whole = train(TASK, data, SIZE, settings)
     history = whole.card["training"]["history"]
     assert history[-1]["cycle_id"] < 0.9 * history[0]["cycle_id"]
     keep = tmp_path / "half.safetensors"
     train(TASK, data, SIZE, replace(settings, epochs=3), keep=keep)
-    resumed = train(TASK, data, SIZE, settings, keep=keep, drawn=True)
+    resumed = train(TASK, data, SIZE, settings, keep=keep)
     for name, value in whole.weights.items():
         torch.testing.assert_close(resumed.weights[name], value, rtol=0, atol=1e-6)
     loaded = dsfda.Dsfda.load(whole.save(tmp_path / "model"))

@@ -148,14 +148,15 @@ def test_terms_of_a_source_and_of_a_target_step() -> None:
     w, d = weights(), Drawn(1)
     n = networks(w)
     made = dsfda_losses.generate(w, d.x, dsfda_net.encode(w, "expression", d.other), d.noises[0])
-    got, _ = dsfda_losses.generator_terms(w, made, d.x, d.other, d.y_id, d.y, d.noises)
+    got, _ = dsfda_losses.generator_terms(
+        w, made, dsfda_losses.Batch(d.x, d.y_id, d.other, d.y), d.noises
+    )
     wanted = slow.source_terms(n, d.x, d.other, d.y_id.tolist(), d.y.tolist(), d.noises)
     for name, value in wanted.items():
         same(getattr(got, name), value)
     two = weights(n_people=1)
     made = dsfda_losses.generate(two, d.x, d.prototype, d.noises[0])
-    zero = torch.zeros(N, dtype=torch.long)
-    got, seen = dsfda_losses.target_terms(two, made, d.x, zero, d.y, d.noises[1])
+    got, seen = dsfda_losses.target_terms(two, made, d.x, d.y, d.noises[1])
     wanted = slow.target_terms(networks(two), d.x, d.prototype, d.y.tolist(), d.noises)
     for name, value in wanted.items():
         same(getattr(got, name), value)
@@ -238,7 +239,7 @@ def test_target_steps(generated: bool, with_head: bool) -> None:
         d = Drawn(20 + k)
         batch = dsfda_step.TargetBatch(d.x, d.prototype, d.y, neutral=1)
         how = {"generated_trains_head": generated, "with_head": with_head}
-        got = dsfda_step.target_step(training, batch, d.noises, dsfda_losses.Factors(), **how)
+        got = dsfda_step.target_step(training, batch, d.noises, dsfda_step.TargetRules(**how))
         wanted = trainer.target_step(
             d.x, d.prototype, d.y.tolist(), 1, d.noises, generated, with_head
         )
@@ -509,8 +510,8 @@ def test_the_schedule_of_the_adaptation(monkeypatch: pytest.MonkeyPatch) -> None
         assert model.prototype_class[chosen].tolist() == batch.y_prototype.tolist()
         seen |= set(chosen)
         epochs.append(number(batch.x))
-        assert call["rules"] == dsfda_losses.Factors(**slow.FACTORS)
-        assert call["more"] == {"generated_trains_head": True, "with_head": True}
+        factors = dsfda_losses.Factors(**slow.FACTORS)
+        assert call["rules"] == dsfda_step.TargetRules(factors, True, True)
         assert call["rates"] == {"generator": 1e-4, "identity_critic": 1e-4, "head": 1e-4}
         check_noises(call, n)
     assert seen == {0, 1, 2, 5, 6}  # all of them but the neutral ones
@@ -538,7 +539,7 @@ def test_without_the_head_it_is_neither_trained_nor_kept(monkeypatch: pytest.Mon
     assert len(calls.found) == 2 * 2
     for call in calls.found:
         assert call["rates"] == {"generator": 0.5, "identity_critic": 0.5}
-        assert call["more"] == {"generated_trains_head": False, "with_head": False}
+        assert call["rules"] == dsfda_step.TargetRules(dsfda_losses.Factors(), False, False)
     assert {dsfda_net.part(name) for name in state["tuned"]} == {"expression"}
 
 

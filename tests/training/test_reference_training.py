@@ -95,7 +95,8 @@ def test_every_step_and_what_is_kept(seed: int) -> None:
         z = torch.from_numpy(x[items]) @ module.b
         return F.binary_cross_entropy_with_logits(z, torch.from_numpy(y[items]).double())
 
-    done = loop.train(Straight(start), n, loss, lambda _: {"score": next(told)}, how, mark={})
+    goal = loop.Goal(n, loss, lambda _: {"score": next(told)})
+    done = loop.train(Straight(start), goal, how, mark={})
 
     warm = 0 if optimiser == "sgd" else min(epochs // 10, epochs - 1)
     n_run, kept, best = ref.stopping(figures, epochs, how.patience, how.smooth, warm)
@@ -129,9 +130,8 @@ def test_fusion_stops_on_the_mean_of_five_epochs() -> None:
     told = iter(figures)
     how = settings_for(FusionConfig("conflict"), epochs=13, patience=20)
     net = torch.nn.Linear(1, 1)
-    done = loop.train(
-        net, 1, lambda m, _: m.weight.sum() ** 2, lambda _: {"score": next(told)}, how, mark={}
-    )
+    goal = loop.Goal(1, lambda m, _: m.weight.sum() ** 2, lambda _: {"score": next(told)})
+    done = loop.train(net, goal, how, mark={})
     assert (one, done.best_epoch, done.best) == (3, 12, pytest.approx((5 + 6 + 7 + 8 + 8) / 5))
 
 

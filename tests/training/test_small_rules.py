@@ -31,7 +31,7 @@ from twomind.training import dsfda as dsfda_train
 from twomind.training import fusion as fusion_fit
 from twomind.training import pft_losses
 from twomind.training import words as words_train
-from twomind.types import AMBIVALENCE, Example, Features, Prediction, Track
+from twomind.types import AMBIVALENCE, Example, Features, Prediction, Task, Track
 
 sfda_world = importlib.import_module("sfda_world")
 
@@ -150,9 +150,20 @@ def test_dsfda_reports_the_mean_of_each_loss_over_the_batches(
     )
     monkeypatch.setattr(dsfda_train.net, "noise_maps", lambda *_: ())
     how = dsfda_train.TrainSettings(batch=2)
-    y = torch.tensor(data.y)
-    row = dsfda_train._epoch(None, data, y, y, size, how, 4)
+    row = dsfda_train._epoch(None, data, size, how, 4)
     assert row == {"epoch": 4.0, "critic": pytest.approx(4.0), "cycle": pytest.approx(-4.0)}
+
+
+def test_dsfda_counts_a_class_without_a_picture_as_none() -> None:
+    size = dsfda_train.net.TINY
+    task = Task("pain", ("no", "some", "much"))
+    people = np.array(["a", "a", "b", "b", "b"])
+    data = dsfda_train.Pictures(
+        torch.zeros(5, 3, size.px, size.px), np.array([0, 1, 0, 1, 0]), people
+    )
+    how = dsfda_train.TrainSettings(epochs=0)
+    model = dsfda_train.train(task, data, size, how)
+    assert model.card["training"]["per_class"] == [3, 2, 0]
 
 
 def test_the_prior_of_a_class_that_no_training_recording_has() -> None:

@@ -25,7 +25,14 @@ from twomind.core.errors import BadInput
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.net import Batch, FusionConfig, FusionNet
 from twomind.training.fusion import _views, fit
-from twomind.training.loop import TrainSettings, average_precision, macro_f1, train, weighted_loss
+from twomind.training.loop import (
+    Goal,
+    TrainSettings,
+    average_precision,
+    macro_f1,
+    train,
+    weighted_loss,
+)
 from twomind.types import AMBIVALENCE
 
 HERE = Path(__file__).parent.parent
@@ -136,9 +143,8 @@ def _tiny(
 
     settings = TrainSettings(epochs=epochs, batch=5, seed=seed, patience=patience, smooth=smooth)
     loss = lambda m, items: weighted_loss(m(x[items]), y[items])  # noqa: E731
-    return train(
-        module, 20, loss, validate, settings, mark={"x": 1}, checkpoint=folder and folder / "c"
-    )
+    goal = Goal(20, loss, validate)
+    return train(module, goal, settings, mark={"x": 1}, checkpoint=folder and folder / "c")
 
 
 def test_the_loop_stops_early_and_keeps_the_best_epoch() -> None:
@@ -236,14 +242,12 @@ def test_seeds_differ_and_the_same_seed_does_not() -> None:
 def test_training_leaves_the_callers_random_state_alone() -> None:
     module = nn.Linear(2, 2)
     before = torch.get_rng_state()
-    train(
-        module,
+    goal = Goal(
         2,
         lambda m, i: (m(torch.ones(1, 2)) + torch.rand(1)).sum(),
         lambda m: {"score": 0.0},
-        TrainSettings(epochs=1),
-        mark={},
     )
+    train(module, goal, TrainSettings(epochs=1), mark={})
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -253,7 +257,7 @@ def test_a_checkpoint_of_other_settings_is_refused_and_a_lost_gpu_named(tmp_path
         _tiny(tmp_path, seed=5)
     if not torch.cuda.is_available():
         with pytest.raises(BadInput, match="no GPU"):
-            train(nn.Linear(1, 1), 1, None, None, TrainSettings(device="cuda"), mark={})  # type: ignore[arg-type]
+            train(nn.Linear(1, 1), Goal(1, None, None), TrainSettings(device="cuda"), mark={})  # type: ignore[arg-type]
 
 
 def test_figures_of_the_loop_are_those_of_the_score_room() -> None:

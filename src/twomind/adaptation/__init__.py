@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from twomind.core import registry
-from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status
+from twomind.types import (
+    Access,
+    Adapter,
+    Features,
+    Given,
+    Prediction,
+    Recogniser,
+    State,
+    Status,
+)
 
 #: When the state starts anew: at every window, recording or person, or never.
 RESETS = ("never", "window", "recording", "person")
@@ -29,7 +37,7 @@ class Step:
     state: State
 
 
-def load_method(name: str, **settings: Any) -> Adapter:
+def load_method(name: str, **settings: object) -> Adapter:
     """A method by name, configured; its settings are its dataclass fields.
 
     Raises:
@@ -40,7 +48,7 @@ def load_method(name: str, **settings: Any) -> Adapter:
 
 
 def stream(
-    model: Any,
+    model: Recogniser,
     adapter: Adapter,
     windows: Iterable[Features],
     *,
@@ -51,10 +59,18 @@ def stream(
     """Predict window after window, adapting as the method does. Live use and benchmarks walk this
     same loop.
 
-    ``given`` is one value, or a function of the subject. Of it, the method gets exactly what it
-    ``needs``. ``state`` goes on from a saved one until the first reset. With ``reset="person"``
-    every person has one state of their own, also when the windows of several people are
-    interleaved; ``never`` is one state for all.
+    Args:
+        model: it is never written to.
+        adapter: the method.
+        windows: of one person or of several, in the order of the stream.
+        given: one value, or a function of the subject. Of it, the method gets exactly what it
+            ``needs``.
+        reset: when the state starts anew. With ``person`` every person has one state of their own,
+            also when the windows of several people are interleaved; ``never`` is one state for all.
+        state: goes on from a saved one until the first reset.
+
+    Yields:
+        Window, answer and state, one step per window.
 
     Raises:
         ValueError: ``reset`` is unknown, or the method needs what was not given.
@@ -64,12 +80,7 @@ def stream(
     states: dict[tuple[str, ...], State] = {}
     resumed = state
     for n, x in enumerate(windows):
-        key = {
-            "never": (),
-            "window": (str(n),),
-            "recording": (x.subject, x.recording),
-            "person": (x.subject,),
-        }[reset]
+        key = _key(reset, n, x)
         if key not in states:
             if reset in ("window", "recording"):
                 states.clear()  # one that is over never comes back; a person may
@@ -80,6 +91,17 @@ def stream(
                 states[key] = adapter.begin(model, handed.only(adapter.needs))
         prediction, states[key] = adapter.step(model, states[key], x)
         yield Step(x, prediction, states[key])
+
+
+def _key(reset: str, n: int, x: Features) -> tuple[str, ...]:
+    """Which state the ``n``-th window belongs to."""
+    if reset == "never":
+        return ()
+    if reset == "window":
+        return (str(n),)
+    if reset == "recording":
+        return (x.subject, x.recording)
+    return (x.subject,)
 
 
 def pool(steps: Iterable[Step]) -> dict[str, Prediction]:
@@ -96,13 +118,16 @@ def pool(steps: Iterable[Step]) -> dict[str, Prediction]:
 
 
 def _pooled(predictions: list[Prediction]) -> Prediction:
-    span_s = (min(p.span_s[0] for p in predictions), max(p.span_s[1] for p in predictions))
+    start_s = min(p.span_s[0] for p in predictions)
+    end_s = max(p.span_s[1] for p in predictions)
+    span_s = (start_s, end_s)
     measured = [p for p in predictions if p.status is not Status.NOT_MEASURED]
     if not measured:
-        return Prediction.not_measured(span_s, len(predictions[0].probs), predictions[0].reason)
-    rows = [
-        p.logits if p.logits is not None else np.log(np.maximum(p.probs, 1e-12)) for p in measured
-    ]
+        first = predictions[0]
+        return Prediction.not_measured(span_s, len(first.probs), first.reason)
+    rows = []
+    for p in measured:
+        rows.append(np.log(np.maximum(p.probs, 1e-12)) if p.logits is None else p.logits)
     logits = np.mean(np.asarray(rows, float), axis=0)
     e = np.exp(logits - logits.max())
     return Prediction(span_s, e / e.sum(), logits=logits)

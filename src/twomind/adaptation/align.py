@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from twomind.adaptation import caches, divergences, mapping
-from twomind.types import Features
+from twomind.types import Features, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Pair(NamedTuple):
@@ -24,10 +27,20 @@ class Pair(NamedTuple):
     and its logits.
     """
 
-    source: Any
-    y: Any
-    target: Any
-    logits: Any
+    source: Tensor
+    y: Tensor
+    target: Tensor
+    logits: Tensor
+
+
+class Sides(NamedTuple):
+    """Embeddings of source people ``(n, D)`` with their classes ``(n,)``, and of the person
+    ``(m, D)``.
+    """
+
+    source: Tensor
+    y: Tensor
+    target: Tensor
 
 
 class How(Protocol):
@@ -50,38 +63,43 @@ class How(Protocol):
 
 
 def fit(
-    model: Any,
-    source: tuple[Any, Any],
-    target: Any,
-    apart: Callable[[Pair, float], Any],
+    model: Trainable,
+    sides: Sides,
+    apart: Callable[[Pair, float], Tensor],
     seed: int,
     how: How,
     moves: Sequence[str] = mapping.MAP,
 ) -> mapping.Tensors:
-    """Map and head after ``how.steps`` of cross-entropy on ``source = (z, y)`` plus ``apart(pair,
-    done)``.
+    """Map and head after ``how.steps`` of cross-entropy on the source plus a divergence.
 
-    ``done`` is the share of the steps so far; ``moves`` names the parts of the map that are
-    trained.
+    Args:
+        model: it is not written to.
+        sides: all rows of the source and of the person.
+        apart: the divergence of a step's rows, at the share of the steps so far.
+        seed: of the batches.
+        how: the method's settings.
+        moves: the parts of the map that are trained.
     """
     from torch.nn import functional as F
 
-    (z, y), rng = source, np.random.default_rng(seed)
+    z, y, target = sides
+    rng = np.random.default_rng(seed)
     first = mapping.start(model, z, how.rank, rng)
-    ours, theirs = (mapping.batches(len(r), how.batch, rng) for r in (z, target))
+    ours = mapping.batches(len(z), how.batch, rng)
+    theirs = mapping.batches(len(target), how.batch, rng)
 
-    def loss(now: mapping.Tensors, step: int) -> Any:
-        a, b = next(ours), next(theirs)
-        u, v = mapping.moved(now if how.shared else first, z[a]), mapping.moved(now, target[b])
+    def loss(now: mapping.Tensors, step: int) -> Tensor:
+        a = next(ours)
+        b = next(theirs)
+        u = mapping.moved(now if how.shared else first, z[a])
+        v = mapping.moved(now, target[b])
         pair = Pair(u, y[a], v, mapping.answered(now, v))
-        return F.cross_entropy(mapping.answered(now, u), y[a]) + apart(
-            pair, step / max(how.steps, 1)
-        )
+        taught = F.cross_entropy(mapping.answered(now, u), y[a])
+        return taught + apart(pair, step / max(how.steps, 1))
 
     names = mapping.tuned(first, moves, mapping.HEAD)
-    return mapping.descend(
-        first, names, loss, how.steps, lambda done: how.lr, how.momentum, how.decay
-    )
+    descent = mapping.Descent(how.steps, mapping.steady(how.lr), how.momentum, how.decay)
+    return mapping.descend(first, names, loss, descent)
 
 
 def ramp(done: float) -> float:
@@ -90,50 +108,70 @@ def ramp(done: float) -> float:
 
 
 def people_by_likeness(
-    z: Any, who: Sequence[str], target: Any, measure: str = "mmd"
+    z: Tensor, who: Sequence[str], target: Tensor, measure: str = "mmd"
 ) -> list[tuple[str, float]]:
     """Source people with their distance from the person, nearest first (equal ones by name).
 
-    ``z (n, D)`` rows of source people ``who (n,)``; ``target (m, D)``. ``mmd`` compares
-    distributions with one common kernel width; ``cosine`` is one minus the cosine of mean
-    embeddings about the source's mean.
+    Args:
+        z: rows of source people ``(n, D)``.
+        who: the person of each ``(n,)``.
+        target: rows of the person ``(m, D)``.
+        measure: ``mmd`` compares distributions with one common kernel width; ``cosine`` is one
+            minus the cosine of mean embeddings about the source's mean.
     """
-    import torch
-
     caches.one_of("measure", measure, ("mmd", "cosine"))
-    names = sorted(set(who))
-    own = {n: z[torch.tensor([w == n for w in who])] for n in names}
-    if measure == "mmd":
-        squared = divergences.squared_distances(torch.cat([z[:: max(1, len(z) // 500)], target]))
-        width = float(squared.sum() / max(len(squared) * (len(squared) - 1), 1))
-        kernels = divergences.Kernels(width=max(width, 1e-12))
-        far = {n: float(divergences.mk_mmd(own[n], target, kernels)) for n in names}
-    else:
-        centre, means = z.mean(0), {n: own[n].mean(0) for n in names}
-        mine = target.mean(0) - centre
-        far = {n: 1 - float(torch.cosine_similarity(means[n] - centre, mine, dim=0)) for n in names}
+    own = _by_person(z, who)
+    far = _by_mmd(z, own, target) if measure == "mmd" else _by_cosine(z, own, target)
     return sorted(far.items(), key=lambda item: (item[1], item[0]))
 
 
-def halves(model: Any, x: Features) -> tuple[Features, Features]:
+def _by_person(z: Tensor, who: Sequence[str]) -> mapping.Tensors:
+    """The rows of each source person."""
+    import torch
+
+    found = {}
+    for name in sorted(set(who)):
+        found[name] = z[torch.tensor([w == name for w in who])]
+    return found
+
+
+def _by_mmd(z: Tensor, own: mapping.Tensors, target: Tensor) -> dict[str, float]:
+    import torch
+
+    thinned = z[:: max(1, len(z) // 500)]
+    squared = divergences.squared_distances(torch.cat([thinned, target]))
+    n = len(squared)
+    width = float(squared.sum() / max(n * (n - 1), 1))
+    kernels = divergences.Kernels(width=max(width, 1e-12))
+    return {name: float(divergences.mk_mmd(rows, target, kernels)) for name, rows in own.items()}
+
+
+def _by_cosine(z: Tensor, own: mapping.Tensors, target: Tensor) -> dict[str, float]:
+    import torch
+
+    centre = z.mean(0)
+    mine = target.mean(0) - centre
+    far = {}
+    for name, rows in own.items():
+        theirs = rows.mean(0) - centre
+        far[name] = 1 - float(torch.cosine_similarity(theirs, mine, dim=0))
+    return far
+
+
+def halves(model: Trainable, x: Features) -> tuple[Features, Features]:
     """Two views of one window: its even and its odd valid rows; a window of one row is both.
 
     Stands where pictures have a mirrored copy: two answers about the same moment that noise tells
     apart.
     """
-    name = getattr(model, "track", "embedding")
+    name = caches.track_of(model)
     track = x.tracks.get(name)
     if track is None or int(track.valid.sum()) < 2:
         return x, x
-    at, found = np.flatnonzero(track.valid), []
-    assert track.reason_code is not None
-    for rows in (at[0::2], at[1::2]):
-        part = replace(
-            track,
-            values=track.values[rows],
-            times_s=track.times_s[rows],
-            valid=track.valid[rows],
-            reason_code=track.reason_code[rows],
-        )
-        found.append(replace(x, tracks={**x.tracks, name: part}))
-    return found[0], found[1]
+    at = np.flatnonzero(track.valid)
+    even = caches.rows_of(track, at[0::2])
+    odd = caches.rows_of(track, at[1::2])
+    return (
+        replace(x, tracks={**x.tracks, name: even}),
+        replace(x, tracks={**x.tracks, name: odd}),
+    )

@@ -9,21 +9,34 @@ among equals. ``L`` is the capacity per class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twomind.adaptation.losses import unit
 from twomind.core.errors import BadInput
-from twomind.types import Features, Prediction, Status
+from twomind.types import Features, Prediction, Status, Track, Trainable
+from twomind.types.arrays import Array
 
-Cache = dict[str, np.ndarray]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Cache = dict[str, Array]
+
+#: What stands in a free place, where it is not 0.
+_BLANK = {"entropy": np.nan, "at": -1}
 
 
 def empty(n_classes: int, capacity: int, dim: int, **extra: int) -> Cache:
-    """A cache without an entry; ``extra`` names more float rows to keep with each entry, with their
-    width.
+    """A cache without an entry.
+
+    Args:
+        n_classes: number of classes ``C``.
+        capacity: entries per class ``L``.
+        dim: width of an entry ``D``.
+        **extra: more float rows to keep with each entry, by name, with their width.
     """
     cache: Cache = {
         "z": np.zeros((n_classes, capacity, dim), np.float32),
@@ -31,41 +44,53 @@ def empty(n_classes: int, capacity: int, dim: int, **extra: int) -> Cache:
         "at": np.full((n_classes, capacity), -1, np.int64),
         "count": np.zeros(n_classes, np.int64),
     }
-    return cache | {
-        k: np.zeros((n_classes, capacity, width), np.float32) for k, width in extra.items()
-    }
+    for name, width in extra.items():
+        cache[name] = np.zeros((n_classes, capacity, width), np.float32)
+    return cache
 
 
-def insert(
-    cache: Cache, c: int, z: np.ndarray, entropy: float, at: int, **extra: np.ndarray
-) -> Cache:
-    """The cache with one more entry of class ``c``; of a full class, the entry of highest entropy
-    goes.
+def insert(cache: Cache, c: int, z: Array, entropy: float, at: int, **extra: Array) -> Cache:
+    """The cache with one more entry; of a full class, the entry of highest entropy goes.
 
     A candidate that is worse than a full class, or equal to its worst, changes nothing: the same
     cache comes back.
+
+    Args:
+        cache: what is there; it is not written to.
+        c: class of the entry.
+        z: the entry ``(D,)``.
+        entropy: its sort key, in nats.
+        at: number of the step that writes it.
+        **extra: what else the cache keeps with an entry.
     """
-    n, capacity = int(cache["count"][c]), cache["z"].shape[1]
-    place = int(np.searchsorted(cache["entropy"][c, :n], np.float32(entropy), side="right"))
+    n = int(cache["count"][c])
+    capacity = cache["z"].shape[1]
+    sort_key = np.float32(entropy)
+    place = int(np.searchsorted(cache["entropy"][c, :n], sort_key, side="right"))
     if place >= capacity:
         return cache
-    new = {k: v.copy() for k, v in cache.items()}
+    new = {name: rows.copy() for name, rows in cache.items()}
     end = min(n + 1, capacity)
-    for name, value in {"z": z, "entropy": np.float32(entropy), "at": at, **extra}.items():
+    entry = {"z": z, "entropy": sort_key, "at": at, **extra}
+    for name, value in entry.items():
         new[name][c, place + 1 : end] = cache[name][c, place : end - 1]
         new[name][c, place] = value
     new["count"][c] = end
     return new
 
 
-def weights_of(
-    keys: np.ndarray, valid: np.ndarray, z: np.ndarray, k: int, beta: float
-) -> np.ndarray:
-    """``softmax(beta cos)`` over the ``k`` nearest valid keys of each query: ``(T, M)``, zero rows
-    without a key.
+def weights_of(keys: Array, valid: Array, z: Array, k: int, beta: float) -> Array:
+    """``softmax(beta cos)`` over the nearest valid keys of each query; ties: the earlier key.
 
-    ``keys (T, M, D)`` or ``(M, D)`` for all, ``valid (T, M)``, ``z (T, D)``, all of length 1. Ties:
-    the earlier key.
+    Args:
+        keys: ``(T, M, D)``, or ``(M, D)`` for all queries, of length 1.
+        valid: which keys may be looked up ``(T, M)``.
+        z: queries ``(T, D)`` of length 1.
+        k: keys that count per query.
+        beta: sharpness.
+
+    Returns:
+        Weights ``(T, M)``; zero rows without a key.
     """
     if keys.ndim == 2:
         cosine = z @ keys.T
@@ -73,53 +98,69 @@ def weights_of(
         cosine = np.matmul(keys, z[:, :, None])[:, :, 0]
     cosine = np.where(valid, cosine, -np.inf)
     if k < cosine.shape[1]:
-        order = np.argsort(-cosine, axis=1, kind="stable")[:, k:]
-        np.put_along_axis(cosine, order, -np.inf, axis=1)
+        order = np.argsort(-cosine, axis=1, kind="stable")
+        np.put_along_axis(cosine, order[:, k:], -np.inf, axis=1)
     top = cosine.max(axis=1, initial=-np.inf, keepdims=True)
-    e = np.exp(beta * (cosine - np.where(np.isfinite(top), top, 0)))
-    return e / np.maximum(e.sum(axis=1, keepdims=True), 1e-30)
+    level = np.where(np.isfinite(top), top, 0)
+    e = np.exp(beta * (cosine - level))
+    total = e.sum(axis=1, keepdims=True)
+    weights: Array = e / np.maximum(total, 1e-30)
+    return weights
 
 
-def blend(weights: np.ndarray, keys: np.ndarray) -> np.ndarray:
+def blend(weights: Array, keys: Array) -> Array:
     """``l2n(sum_j w_j key_j)`` per query ``(T, D)``; zero where there is nothing to retrieve."""
-    mixed = weights @ keys if keys.ndim == 2 else np.matmul(weights[:, None, :], keys)[:, 0]
-    return unit(mixed)
+    if keys.ndim == 2:
+        return unit(weights @ keys)
+    mixed = np.matmul(weights[:, None, :], keys)
+    return unit(mixed[:, 0])
 
 
-def affinity(keys: np.ndarray, valid: np.ndarray, z: np.ndarray, beta: float) -> np.ndarray:
-    """``exp(-beta (1 - cos))`` of each entry ``(C, L)``, 0 where there is none."""
-    return np.where(valid, np.exp(-beta * (1 - keys @ z)), 0).astype(np.float32)
+def affinity(keys: Array, valid: Array, z: Array, beta: float) -> Array:
+    """``exp(-beta (1 - cos))`` of each entry ``(C, L)``, 0 where there is none.
+
+    Args:
+        keys: entries ``(C, L, D)`` of length 1.
+        valid: which places hold one ``(C, L)``.
+        z: the query ``(D,)`` of length 1.
+        beta: sharpness.
+    """
+    near = np.exp(-beta * (1 - keys @ z))
+    return np.where(valid, near, 0).astype(np.float32)
 
 
 #: The scale of CLIP's logits, that published constants of cache terms are made for.
 CLIP_SCALE = 100.0
 
 
-def of_clip_scale(weight: np.ndarray, z: np.ndarray) -> float:
+def of_clip_scale(weight: Array, z: Array) -> float:
     """The scale of a window's logits over CLIP's: mean length of the head's rows ``(C, D)`` times
     that of ``z (D,)``.
 
     A term that is added to logits must grow and shrink with them: a constant made for ``100 cos``
     drowns a head whose logits span one or two.
     """
-    return float(np.linalg.norm(weight, axis=1).mean() * np.linalg.norm(z)) / CLIP_SCALE
+    rows = np.linalg.norm(weight, axis=1).mean()
+    scale = float(rows * np.linalg.norm(z))
+    return scale / CLIP_SCALE
 
 
 def widened(cache: Cache, extra: int) -> Cache:
     """A copy with ``extra`` more free places per class."""
-    n_classes, _, _ = cache["z"].shape
+    n_classes = len(cache["z"])
     found = {}
     for name, rows in cache.items():
         if name == "count":
             found[name] = rows.copy()
             continue
-        blank = {"entropy": np.nan, "at": -1}.get(name, 0)
-        more = np.full((n_classes, extra, *rows.shape[2:]), blank, rows.dtype)
+        blank = _BLANK.get(name, 0)
+        shape = (n_classes, extra, *rows.shape[2:])
+        more = np.full(shape, blank, rows.dtype)
         found[name] = np.concatenate([rows, more], axis=1)
     return found
 
 
-def size_bytes(state: Any) -> int:
+def size_bytes(state: object) -> int:
     """Bytes of the arrays in a state, at any depth."""
     if isinstance(state, dict):
         return sum(size_bytes(v) for v in state.values())
@@ -128,7 +169,7 @@ def size_bytes(state: Any) -> int:
     return int(getattr(state, "nbytes", 0))
 
 
-def read(model: Any, x: Features) -> tuple[np.ndarray, np.ndarray] | Prediction:
+def read(model: Trainable, x: Features) -> tuple[Array, Array] | Prediction:
     """Embedding ``(D,)`` and logits ``(C,)`` of one window, float32; or the model's "not
     measured".
     """
@@ -138,40 +179,67 @@ def read(model: Any, x: Features) -> tuple[np.ndarray, np.ndarray] | Prediction:
         with torch.no_grad():
             z, logits = model.run([x])
     except ValueError:
-        prediction: Prediction = model.predict(x)
+        prediction = model.predict(x)
         if prediction.status is Status.NOT_MEASURED:
             return prediction
         raise
-    return z[0].cpu().numpy().astype(np.float32), logits[0].cpu().numpy().astype(np.float32)
+    return as_array(z[0]), as_array(logits[0])
 
 
-def head(model: Any) -> tuple[np.ndarray, np.ndarray]:
+def readings(model: Trainable, xs: Sequence[Features]) -> list[tuple[Array, Array]]:
+    """Embedding and logits of the windows that the model can measure."""
+    found = []
+    for x in xs:
+        got = read(model, x)
+        if not isinstance(got, Prediction):
+            found.append(got)
+    return found
+
+
+def embeddings(model: Trainable, xs: Sequence[Features]) -> list[Array]:
+    """Embeddings ``(D,)`` of the windows that the model can measure."""
+    return [z for z, _ in readings(model, xs)]
+
+
+def as_array(tensor: Tensor) -> Array:
+    """A tensor's values as float32, on the processor."""
+    return tensor.detach().cpu().numpy().astype(np.float32)
+
+
+def head(model: Trainable) -> tuple[Array, Array]:
     """``weight (C, D)`` and ``bias (C,)`` of the model as float32 arrays."""
     weight, bias = model.head()
-    return weight.detach().cpu().numpy().astype(np.float32), bias.detach().cpu().numpy().astype(
-        np.float32
+    return as_array(weight), as_array(bias)
+
+
+def track_of(model: Trainable) -> str:
+    """The name of the track that a model on embeddings reads."""
+    return str(getattr(model, "track", "embedding"))
+
+
+def rows_of(track: Track, rows: Array) -> Track:
+    """Some rows of a track, as a track."""
+    assert track.reason_code is not None
+    return replace(
+        track,
+        values=track.values[rows],
+        times_s=track.times_s[rows],
+        valid=track.valid[rows],
+        reason_code=track.reason_code[rows],
     )
 
 
-def frames(model: Any, x: Features) -> list[Features]:
+def frames(model: Trainable, x: Features) -> list[Features]:
     """One window per valid row of the model's track: what stands for the augmented views of a
     picture.
     """
-    name = getattr(model, "track", "embedding")
+    name = track_of(model)
     track = x.tracks.get(name)
     if track is None:
         return []
-    assert track.reason_code is not None
     found = []
     for i in np.flatnonzero(track.valid):
-        row = slice(i, i + 1)
-        one = replace(
-            track,
-            values=track.values[row],
-            times_s=track.times_s[row],
-            valid=track.valid[row],
-            reason_code=track.reason_code[row],
-        )
+        one = rows_of(track, np.array([i]))
         found.append(replace(x, tracks={**x.tracks, name: one}))
     return found
 

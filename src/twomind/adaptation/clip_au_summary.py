@@ -18,11 +18,18 @@ from twomind.core.errors import BadInput
 from twomind.core.store import write_arrays
 from twomind.models.clip_au.recogniser import SUMMARY_FILE, ClipAu
 from twomind.types import Example
+from twomind.types.arrays import Array
 
 
 def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed: int = 0) -> Path:
     """What stands for the source people's windows, written beside a model's weights, which it
     names.
+
+    Args:
+        model: whose embeddings.
+        examples: labelled windows of source people; those that it cannot measure are left out.
+        folder: where the model's weights lie.
+        seed: of the prototypes.
 
     Raises:
         BadInput: no window can be measured.
@@ -31,24 +38,25 @@ def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed
 
     from twomind.training.pft import source_summary
 
-    people: dict[str, tuple[list[np.ndarray], list[int]]] = {}
+    rows: dict[str, list[Array]] = {}
+    labels: dict[str, list[int]] = {}
     for e in examples:
         if model.absent(e.x):
             continue
         with torch.no_grad():
             z, _ = model.run([e.x])
-        rows, labels = people.setdefault(e.x.subject, ([], []))
-        rows.append(z[0].numpy())
-        labels.append(e.y)
-    if not people:
+        rows.setdefault(e.x.subject, []).append(z[0].numpy())
+        labels.setdefault(e.x.subject, []).append(e.y)
+    if not rows:
         raise BadInput("summary: expected at least one source window that can be measured")
-    arrays = summary_of(
-        {k: (np.stack(z), np.array(y)) for k, (z, y) in people.items()},
-        len(model.task.classes),
-        seed,
-    )
-    arrays |= class_means(model, examples) | source_summary(model)(tuple(examples))
-    n = {"n_people": len(people), "n_windows": sum(len(y) for _, y in people.values())}
-    return write_arrays(
-        folder / SUMMARY_FILE, arrays, {"weights": model.weights_mark(), "drawn": model.drawn, **n}
-    )
+    people = {name: (np.stack(rows[name]), np.array(labels[name])) for name in rows}
+    arrays = summary_of(people, len(model.task.classes), seed)
+    arrays |= class_means(model, examples)
+    arrays |= source_summary(model)(tuple(examples))
+    meta = {
+        "weights": model.weights_mark(),
+        "drawn": model.drawn,
+        "n_people": len(people),
+        "n_windows": sum(len(y) for y in labels.values()),
+    }
+    return write_arrays(folder / SUMMARY_FILE, arrays, meta)

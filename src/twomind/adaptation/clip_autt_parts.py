@@ -50,8 +50,10 @@ class Prompts:
     def embeddings(self, context: Tensor) -> Tensor:
         """``(N, L, W)``, before the positional code."""
         m = context.shape[1]
+        first = self.base[:, :1]
         mixed = self.base[:, 1 : 1 + m] + context * self.room[..., None]
-        return torch.cat([self.base[:, :1], mixed, self.base[:, 1 + m :]], dim=1)
+        rest = self.base[:, 1 + m :]
+        return torch.cat([first, mixed, rest], dim=1)
 
     def features(self, context: Tensor, *, truncate: bool = True) -> Tensor:
         """CLIP's text features ``(N, D)``, not normalised."""
@@ -62,7 +64,8 @@ class Prompts:
 
     def rows(self, w: parts.Weights, context: Tensor, *, truncate: bool = True) -> Tensor:
         """Adapted unit rows ``(N, D)``."""
-        return parts.phrase_rows(w, self.features(context, truncate=truncate), self.normalise)
+        features = self.features(context, truncate=truncate)
+        return parts.phrase_rows(w, features, self.normalise)
 
 
 def worded_prompts(text: PhraseText, n_context: int = 4) -> Prompts:
@@ -70,32 +73,46 @@ def worded_prompts(text: PhraseText, n_context: int = 4) -> Prompts:
     exactly.
     """
     # One place more than the longest phrase needs, at least, so that the context always fits.
-    length = min(text.ids.shape[1], max(int(text.read_at.max()), n_context) + 1)
+    needed = _needed(text.read_at, n_context)
+    length = min(text.ids.shape[1], needed)
     base = embed_tokens(text.tower, text.ids[:, :length])
     place = torch.arange(1, n_context + 1)
-    return Prompts(text.tower, base, (place < text.read_at[:, None]).float(), text.read_at)
+    inside = place < text.read_at[:, None]
+    return Prompts(text.tower, base, inside.float(), text.read_at)
+
+
+def _needed(read_at: Tensor, n_context: int) -> int:
+    """Tokens up to the last one that is read or holds a context."""
+    return max(int(read_at.max()), n_context) + 1
 
 
 def released_prompts(text: PhraseText, n_context: int = 4, full: bool = False) -> Prompts:
     """The released prompts, which hold no word of the phrase: start, context, the padding token,
     then zeros.
 
-    They are read where the phrase would have ended, so only its length is left of it. ``full``: all
-    tokens, also those that nothing reads.
+    They are read where the phrase would have ended, so only its length is left of it.
+
+    Args:
+        text: tower and tokens of the phrases.
+        n_context: tokens of the context.
+        full: all tokens, also those that nothing reads.
+
+    Raises:
+        BadInput: the phrases are not tokenised as the release does.
     """
     if text.released_ids is None or text.released_read_at is None:
         raise BadInput(
             "released prompts: expected the phrases tokenised with spaces and a final period"
         )
-    ids, read_at = text.released_ids, text.released_read_at
+    ids = text.released_ids
+    read_at = text.released_read_at
     base = embed_tokens(text.tower, ids).clone()
     pad = embed_tokens(text.tower, ids[:, -1:])
     base[:, 1:] = 0
     base[:, 1 + n_context] = pad[:, 0]
-    length = base.shape[1] if full else max(int(read_at.max()), n_context) + 1
-    return Prompts(
-        text.tower, base[:, :length], torch.ones(len(ids), n_context), read_at, normalise=True
-    )
+    length = base.shape[1] if full else _needed(read_at, n_context)
+    room = torch.ones(len(ids), n_context)
+    return Prompts(text.tower, base[:, :length], room, read_at, normalise=True)
 
 
 def released_class_prompts(tower: Tower, ids: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,28 +122,35 @@ def released_class_prompts(tower: Tower, ids: Tensor, context: Tensor) -> tuple[
     The template's placeholder is not stripped there: its bracket becomes the last context vector,
     and the token after it is pulled in front. Only for comparison; class sentences are off in every
     released script.
+
+    Args:
+        tower: the text tower.
+        ids: tokens of the sentences ``(C, L)``.
+        context: ``(M, W)``, the same for all.
     """
-    base, m = embed_tokens(tower, ids), context.shape[0]
+    base = embed_tokens(tower, ids)
+    m = context.shape[0]
     context = context.expand(len(ids), -1, -1)
-    parts_ = [
-        base[:, :1],
-        context[:, :-1],
-        base[:, 1 + m : 2 + m],
-        context[:, -1:],
-        base[:, 2 + m :],
-    ]
-    return torch.cat(parts_, dim=1), end_of_text(ids)
+    start = base[:, :1]
+    pulled = base[:, 1 + m : 2 + m]
+    rest = base[:, 2 + m :]
+    sentences = torch.cat([start, context[:, :-1], pulled, context[:, -1:], rest], dim=1)
+    return sentences, end_of_text(ids)
 
 
 def random_context(prompts: Prompts, seed: int, scale: float = 0.02) -> Tensor:
-    """The released start: one draw ``(M, W)``, the same for every phrase."""
+    """The released start: one draw ``(M, W)``, the same for every phrase.
+
+    Args:
+        prompts: what the context goes into.
+        seed: of the draw.
+        scale: its deviation.
+    """
     generator = torch.Generator().manual_seed(seed)
     n, m = prompts.room.shape
-    return (
-        (scale * torch.randn(m, prompts.base.shape[-1], generator=generator))
-        .expand(n, -1, -1)
-        .clone()
-    )
+    width = prompts.base.shape[-1]
+    drawn = scale * torch.randn(m, width, generator=generator)
+    return drawn.expand(n, -1, -1).clone()
 
 
 @dataclass(frozen=True)
@@ -135,10 +159,10 @@ class Rule:
 
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    select_scale: float = (
-        parts.SCALE
-    )  # factor on the cosines when windows are compared; released: 1
-    select_epsilon: float = 0.0  # inside that entropy's logarithm; released: 1e-8
+    #: factor on the cosines when windows are compared; released: 1
+    select_scale: float = parts.SCALE
+    #: inside that entropy's logarithm; released: 1e-8
+    select_epsilon: float = 0.0
 
 
 RELEASED = Rule(select_scale=1.0, select_epsilon=1e-8)
@@ -165,19 +189,31 @@ class Forward:
 def choose(
     w: parts.Weights, windows: Sequence[Tensor], phrases: Tensor, rule: Rule
 ) -> tuple[Tensor, list[Tensor]]:
-    """The window of lowest entropy of each clip (first on ties) and all entropies; ``windows`` are
-    ``(n_i, D)``.
+    """The window of lowest entropy of each clip, the first on ties.
+
+    Args:
+        w: the model's weights.
+        windows: unit rows ``(n_i, D)`` of each clip's windows.
+        phrases: unit rows ``(N, D)``.
+        rule: how windows are compared.
+
+    Returns:
+        Which window ``(B,)``, and all entropies ``(n_i,)`` of each clip.
     """
+    rows = torch.cat(list(windows))
+    lengths = [len(v) for v in windows]
     with torch.no_grad():
-        sims = parts.similarities(torch.cat(list(windows)), phrases, rule.select_scale)
+        sims = parts.similarities(rows, phrases, rule.select_scale)
         spread = parts.entropy(parts.classify(w, sims), rule.select_epsilon)
-        each = list(spread.split([len(v) for v in windows]))
-    return torch.stack([e.argmin() for e in each]), each
+        each = list(torch.split(spread, lengths))
+    lowest = [e.argmin() for e in each]
+    return torch.stack(lowest), each
 
 
 def selected(windows: Sequence[Tensor], start: Tensor) -> Tensor:
     """The chosen row ``(B, D)`` of each clip."""
-    return torch.stack([v[i] for v, i in zip(windows, start.tolist(), strict=True)])
+    pairs = zip(windows, start.tolist(), strict=True)
+    return torch.stack([rows[i] for rows, i in pairs])
 
 
 def update(
@@ -194,37 +230,47 @@ def update(
 ) -> Forward:
     """One step of AdamW on the mean entropy of the clips' chosen windows; returns, changes nothing.
 
-    ``memory (m, D)`` rows count as further clips; ``balance`` times the entropy of the mean answer
-    is taken off the loss, so that answering everything alike is no minimum.
+    Args:
+        w: the model's weights.
+        prompts: what the context goes into.
+        context: as it is before the step ``(N, M, W)``.
+        windows: unit rows ``(n_i, D)`` of each clip's windows.
+        rule: how windows are compared, and the step's rate and decay.
+        moments: of AdamW; None starts them anew.
+        memory: rows ``(m, D)`` that count as further clips.
+        balance: so many times the entropy of the mean answer is taken off the loss, so that
+            answering everything alike is no minimum.
+        truncate: run the text tower over the tokens that matter only.
     """
     leaf = context.detach().clone().requires_grad_()
     with torch.enable_grad():
         phrases = prompts.rows(w, leaf, truncate=truncate)
         start, window_entropy = choose(w, windows, phrases.detach(), rule)
         rows = selected(windows, start)
-        rows = rows if memory is None else torch.cat([rows, memory])
+        if memory is not None:
+            rows = torch.cat([rows, memory])
         sims = parts.similarities(rows, phrases)
         logits = parts.classify(w, sims)
         each = parts.entropy(logits)
         loss = each.mean()
         if balance:
             mean = logits.softmax(dim=-1).mean(dim=0)
-            loss = loss - balance * -(mean * mean.clamp_min(1e-12).log()).sum()
+            logs = mean.clamp_min(1e-12).log()
+            loss = loss - balance * -(mean * logs).sum()
         (gradient,) = torch.autograd.grad(loss, leaf)
     after, moved = adamw(context, gradient, moments, rule.learning_rate, rule.weight_decay)
     n = len(windows)
-    logits, sims, each = (t.detach()[:n] for t in (logits, sims, each))
     return Forward(
-        logits,
-        sims,
-        each,
-        start,
-        tuple(window_entropy),
-        float(loss.detach()),
-        gradient,
-        context.detach(),
-        after,
-        moved,
+        logits=logits.detach()[:n],
+        sims=sims.detach()[:n],
+        entropy=each.detach()[:n],
+        start=start,
+        window_entropy=tuple(window_entropy),
+        loss=float(loss.detach()),
+        gradient=gradient,
+        before=context.detach(),
+        context=after,
+        moments=moved,
     )
 
 
@@ -235,8 +281,17 @@ def adamw(
     learning_rate: float,
     weight_decay: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One step of AdamW (Loshchilov & Hutter, ICLR 2019) as torch does it, on values; None starts
-    the moments anew.
+    """One step of AdamW (Loshchilov & Hutter, ICLR 2019) as torch does it, on values.
+
+    Args:
+        value: what is tuned.
+        gradient: of the loss at it.
+        moments: of the steps before; None starts them anew.
+        learning_rate: the step's rate.
+        weight_decay: towards zero.
+
+    Returns:
+        The new value and the new moments.
     """
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
     if not moments:
@@ -246,10 +301,9 @@ def adamw(
     first = beta1 * moments["first"] + (1 - beta1) * gradient
     second = beta2 * moments["second"] + (1 - beta2) * gradient**2
     scale = second.sqrt() / (1 - beta2 ** float(n)) ** 0.5 + epsilon
-    moved = (
-        value * (1 - learning_rate * weight_decay)
-        - learning_rate / (1 - beta1 ** float(n)) * first / scale
-    )
+    decayed = value * (1 - learning_rate * weight_decay)
+    rate = learning_rate / (1 - beta1 ** float(n))
+    moved = decayed - rate * first / scale
     return moved.detach(), {"first": first, "second": second, "n": n}
 
 
@@ -265,6 +319,16 @@ def passes(
 
     The released code then keeps the epoch that did best by the *target's labels*; here every
     forward is reported, and what a caller with labels does with them is the caller's affair.
+
+    Args:
+        w: the model's weights.
+        prompts: what the context goes into.
+        context: where it starts ``(N, M, W)``.
+        epochs: batches of clips, each clip as the unit rows ``(n_i, D)`` of its windows.
+        rule: how windows are compared, and the steps' rate and decay.
+
+    Yields:
+        Every update.
     """
     for batches in epochs:
         for windows in batches:
@@ -285,10 +349,12 @@ def calmest_window(entropies: Tensor, k: int) -> Tensor:
     """An older rule: frames ``(B, k)`` of the window whose single frames have the lowest mean
     entropy.
     """
-    start = entropies.unfold(1, k, 1).mean(dim=-1).argmin(dim=-1)
+    means = entropies.unfold(1, k, 1).mean(dim=-1)
+    start = means.argmin(dim=-1)
     return start[:, None] + torch.arange(k)
 
 
 def calmest_frames(entropies: Tensor, k: int) -> Tensor:
     """An older rule: the ``k`` frames ``(B, k)`` of lowest entropy, in order of time."""
-    return entropies.topk(k, largest=False).indices.sort(dim=-1).values
+    lowest = entropies.topk(k, largest=False).indices
+    return lowest.sort(dim=-1).values

@@ -23,14 +23,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from twomind.adaptation import load_method
 from twomind.adaptation.losses import entropy
 from twomind.core.errors import BadInput
-from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status
+from twomind.types import (
+    Access,
+    Adapter,
+    Features,
+    Given,
+    Prediction,
+    Recogniser,
+    State,
+    Status,
+    Track,
+)
+from twomind.types.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Guarded:
     """Settings: the method within, by name, and how strict the guard is."""
 
     method: str = "tta-cap"
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
     #: share of the source's answers per class that may be changed; 0 never changes one, 1 has no
     #: bound
     budget: float = 0.01
@@ -70,7 +81,14 @@ class Guarded:
             raise BadInput("guarded: expected another method within, got itself")
         if not 0 <= self.budget <= 1:
             raise BadInput(f"guarded budget: expected a share in [0, 1], got {self.budget}")
-        if min(self.window, self.rest, self.neutral_every, self.neutral_windows, self.log_size) < 1:
+        counts = (
+            self.window,
+            self.rest,
+            self.neutral_every,
+            self.neutral_windows,
+            self.log_size,
+        )
+        if min(counts) < 1:
             raise BadInput(
                 "guarded: expected window, rest, neutral_every, neutral_windows and log_size of at "
                 "least 1"
@@ -79,13 +97,15 @@ class Guarded:
     @property
     def inner(self) -> Adapter:
         """The method within."""
-        return _load(self.method, json.dumps(dict(self.settings), sort_keys=True))
+        settings = json.dumps(dict(self.settings), sort_keys=True)
+        return _load(self.method, settings)
 
     @property
     def needs(self) -> Access:
-        return self.inner.needs | (Access.NEUTRAL if self.use_neutral else Access.NOTHING)
+        needs = self.inner.needs
+        return needs | Access.NEUTRAL if self.use_neutral else needs
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Recogniser, given: Given) -> State:
         inner = self.inner.begin(model, given.only(self.inner.needs))
         n = len(model.task.classes)
         return {
@@ -104,36 +124,45 @@ class Guarded:
             "counts": {"changed": 0, "refused": 0, "alarms": 0},
         }
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Recogniser, state: State, x: Features) -> tuple[Prediction, State]:
         source = model.predict(x)
         if source.status is Status.NOT_MEASURED:
             return source, state
         adapted, inner = self.inner.step(model, state["inner"], x)
-        state = {**state, "inner": inner, "n": state["n"] + 1}
-        for name, prediction in (("source", source), ("adapted", adapted)):
-            state[name] = np.concatenate([state[name], prediction.probs[None]])[-self.window :]
+        after = dict(state)
+        after["inner"] = inner
+        after["n"] = state["n"] + 1
+        after["source"] = self._recent(state["source"], source)
+        after["adapted"] = self._recent(state["adapted"], adapted)
         resting = state["rest"] > 0
-        sign = _alarm(self, model, state)
-        if sign:
-            state |= {"inner": state["good"], "rest": self.rest, "adapted": state["source"]}
-            state = _noted(
-                self, state, x, "alarms", {"sign": sign[0], "value": sign[1], "did": "rolled back"}
-            )
+        alarm = _alarm(self, model, after)
+        if alarm:
+            after |= {"inner": after["good"], "rest": self.rest, "adapted": after["source"]}
+            sign, value = alarm
+            event = {"sign": sign, "value": value, "did": "rolled back"}
+            after |= _noted(self, after, x, "alarms", event)
         elif resting:
-            state["rest"] -= 1
-        elif len(state["source"]) == self.window and state["n"] % self.window == 0:
-            state["good"] = inner
-        quiet = not sign and not resting and state["n"] > self.window
-        tally = np.stack([state["said"], state["left"], state["joined"]])
+            after["rest"] -= 1
+        elif len(after["source"]) == self.window and after["n"] % self.window == 0:
+            after["good"] = inner
+        quiet = not alarm and not resting and after["n"] > self.window
+        tally = np.stack([after["said"], after["left"], after["joined"]])
         chosen, tally = decide(self, tally, source.probs, adapted.probs, quiet)
-        a, b = int(source.probs.argmax()), int(adapted.probs.argmax())
+        a = int(source.probs.argmax())
+        b = int(adapted.probs.argmax())
         if a != b and chosen:
-            state = _noted(self, state, x, "changed", {"from": a, "to": b})
+            after |= _noted(self, after, x, "changed", {"from": a, "to": b})
         elif a != b:
-            state["counts"] = {**state["counts"], "refused": state["counts"]["refused"] + 1}
-        state |= {"said": tally[0], "left": tally[1], "joined": tally[2]}
-        state["last"] = {"source": source.probs, "adapted": adapted.probs, "quiet": quiet}
-        return (adapted if chosen else source), state
+            counts = after["counts"]
+            after["counts"] = {**counts, "refused": counts["refused"] + 1}
+        said, left, joined = tally
+        after |= {"said": said, "left": left, "joined": joined}
+        after["last"] = {"source": source.probs, "adapted": adapted.probs, "quiet": quiet}
+        return (adapted if chosen else source), after
+
+    def _recent(self, rows: Array, prediction: Prediction) -> Array:
+        """The probabilities of the last ``window`` answers, this one included."""
+        return np.concatenate([rows, prediction.probs[None]])[-self.window :]
 
 
 @lru_cache(maxsize=64)
@@ -145,97 +174,124 @@ def _load(method: str, settings: str) -> Adapter:
 
 
 def decide(
-    config: Guarded, tally: np.ndarray, source: np.ndarray, adapted: np.ndarray, quiet: bool
-) -> tuple[bool, np.ndarray]:
-    """May the adapted answer stand? And the new ``tally (3, C)``: said by the source, left, joined,
-    per class.
+    config: Guarded, tally: Array, source: Array, adapted: Array, quiet: bool
+) -> tuple[bool, Array]:
+    """May the adapted answer stand?
 
-    While it is not ``quiet`` (an alarm, a rest, the first windows) the source's answer stands. So
-    it does where both say the same class: a method's confidence alone could turn the mean of a
-    recording, past every budget.
+    While it is not ``quiet`` the source's answer stands. So it does where both say the same class:
+    a method's confidence alone could turn the mean of a recording, past every budget.
+
+    Args:
+        config: the guard's settings.
+        tally: answers per class ``(3, C)``: said by the source, of these left, joined.
+        source: the source's probabilities ``(C,)``.
+        adapted: those of the method ``(C,)``.
+        quiet: neither an alarm, nor a rest, nor the first windows.
+
+    Returns:
+        Whether it may, and the new tally.
     """
-    a, b = int(source.argmax()), int(adapted.argmax())
+    a = int(source.argmax())
+    b = int(adapted.argmax())
     tally = tally.copy()
     tally[0, a] += 1
     if not quiet or a == b:
         return False, tally
     if source[a] >= config.unsure or adapted[b] <= source[a]:
         return False, tally
-    if config.budget < 1 and (
-        tally[1, a] + 1 > config.budget * tally[0, a]
-        or tally[2, b] + 1 > config.budget * tally[0, b]
-    ):
-        return False, tally
+    if config.budget < 1:
+        too_many_leave = tally[1, a] + 1 > config.budget * tally[0, a]
+        too_many_join = tally[2, b] + 1 > config.budget * tally[0, b]
+        if too_many_leave or too_many_join:
+            return False, tally
     tally[1, a] += 1
     tally[2, b] += 1
     return True, tally
 
 
-def signs(config: Guarded, source: np.ndarray, adapted: np.ndarray) -> tuple[str, float] | None:
-    """The first alarm of probabilities ``(W, C)`` of the source and the adapted model: its name and
-    value.
+def signs(config: Guarded, source: Array, adapted: Array) -> tuple[str, float] | None:
+    """The first alarm over some windows.
+
+    Args:
+        config: the guard's settings.
+        source: probabilities of the source ``(W, C)``.
+        adapted: those of the adapted model ``(W, C)``.
+
+    Returns:
+        The alarm's name and value, or None.
     """
-    drift = float(np.abs(adapted.mean(axis=0) - source.mean(axis=0)).max())
+    moved = adapted.mean(axis=0) - source.mean(axis=0)
+    drift = float(np.abs(moved).max())
     if drift > config.max_drift:
         return "class balance", drift
-    share = float(entropy(adapted).mean() / max(entropy(source).mean(), 1e-9))
+    before = max(entropy(source).mean(), 1e-9)
+    share = float(entropy(adapted).mean() / before)
     if share < config.min_entropy:
         return "entropy collapse", share
-    differ = float((adapted.argmax(axis=1) != source.argmax(axis=1)).mean())
+    other = adapted.argmax(axis=1) != source.argmax(axis=1)
+    differ = float(other.mean())
     return ("disagreement", differ) if differ > config.max_disagreement else None
 
 
-def _alarm(config: Guarded, model: Any, state: Mapping[str, Any]) -> tuple[str, float] | None:
+def _alarm(config: Guarded, model: Recogniser, state: State) -> tuple[str, float] | None:
     if state["rest"] > 0 or len(state["source"]) < config.window:
         return None
     found = signs(config, state["source"], state["adapted"])
     clip = state["neutral"]
     if found or not clip or state["n"] % config.neutral_every:
         return found
-    held = state["inner"]
+    assert isinstance(model, _OnEmbeddings)
     as_neutral = []
-    for values in clip["rows"]:
-        x = _window_of(model, values)
-        prediction, _ = config.inner.step(model, held, x)
+    for row in clip["rows"]:
+        prediction, _ = config.inner.step(model, state["inner"], _window_of(model, row))
         as_neutral.append(prediction.probs.argmax() == config.neutral_class)
     loss = clip["source"] - float(np.mean(as_neutral))
     return ("neutral clip", loss) if loss > config.max_neutral_loss + 1e-9 else None
 
 
-def _neutral(config: Guarded, model: Any, given: Given) -> dict[str, Any]:
+@runtime_checkable
+class _OnEmbeddings(Protocol):
+    """A model on an embedding track: its windows are small rows, which a state may hold."""
+
+    @property
+    def track(self) -> str: ...
+
+    def pooled(self, x: Features) -> Array | None: ...
+
+    def predict(self, x: Features) -> Prediction: ...
+
+
+def _neutral(config: Guarded, model: Recogniser, given: Given) -> dict[str, object]:
     """Mean rows of some neutral windows, and the share that the source finds neutral; empty when
     not handed over.
 
     Only for models on an embedding track: a state holds small arrays, and no windows of pictures.
     """
-    track = getattr(model, "track", None)
-    if (
-        Access.NEUTRAL not in config.needs
-        or track is None
-        or not given.neutral
-        or not hasattr(model, "pooled")
-    ):
+    if Access.NEUTRAL not in config.needs or not given.neutral:
         return {}
-    rows = [model.pooled(x) for x in given.neutral]
-    rows = [r for r in rows if r is not None][: config.neutral_windows]
+    if not isinstance(model, _OnEmbeddings):
+        return {}
+    pooled = [model.pooled(x) for x in given.neutral]
+    rows = [row for row in pooled if row is not None]
+    rows = rows[: config.neutral_windows]
     if not rows:
         return {}
-    found = [
-        model.predict(_window_of(model, r)).probs.argmax() == config.neutral_class for r in rows
-    ]
-    return {"rows": np.stack(rows), "source": float(np.mean(found))}
+    as_neutral = []
+    for row in rows:
+        prediction = model.predict(_window_of(model, row))
+        as_neutral.append(prediction.probs.argmax() == config.neutral_class)
+    return {"rows": np.stack(rows), "source": float(np.mean(as_neutral))}
 
 
-def _window_of(model: Any, row: np.ndarray) -> Features:
-    from twomind.types import Track
-
+def _window_of(model: _OnEmbeddings, row: Array) -> Features:
     track = Track(row[None], np.zeros(1), np.ones(1, bool))
     return Features("neutral", "neutral", {model.track: track}, (0.0, 1.0))
 
 
 def _noted(
-    config: Guarded, state: Mapping[str, Any], x: Features, what: str, more: dict[str, Any]
-) -> dict[str, Any]:
+    config: Guarded, state: State, x: Features, what: str, more: Mapping[str, object]
+) -> State:
+    """The log and the counts with one more event."""
     event = {
         "what": what,
         "n": state["n"],
@@ -243,5 +299,6 @@ def _noted(
         "start_s": x.span_s[0],
         **more,
     }
+    log = [*state["log"], event]
     counts = {**state["counts"], what: state["counts"][what] + 1}
-    return {**state, "log": [*state["log"], event][-config.log_size :], "counts": counts}
+    return {"log": log[-config.log_size :], "counts": counts}

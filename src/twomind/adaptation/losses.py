@@ -5,35 +5,44 @@ names are for torch.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twomind.types.arrays import Array
 
-def softmax(logits: np.ndarray) -> np.ndarray:
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def softmax(logits: Array) -> Array:
     """Softmax over the last axis, at the dtype that came in."""
     e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
+    probs: Array = e / e.sum(axis=-1, keepdims=True)
+    return probs
 
 
-def entropy(probs: np.ndarray) -> np.ndarray:
+def entropy(probs: Array) -> Array:
     """Entropy in nats over the last axis; ``0 ln 0 = 0``."""
-    return -(probs * np.log(np.maximum(probs, 1e-12))).sum(axis=-1)
+    logs = np.log(np.maximum(probs, 1e-12))
+    nats: Array = -(probs * logs).sum(axis=-1)
+    return nats
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
+def unit(rows: Array) -> Array:
     """Rows at length 1; a zero row stays zero."""
     length = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return rows / np.maximum(length, 1e-12)
+    scaled: Array = rows / np.maximum(length, 1e-12)
+    return scaled
 
 
-def entropy_t(logits: Any) -> Any:
+def entropy_t(logits: Tensor) -> Tensor:
     """Entropy in nats of torch logits ``(..., C)`` → ``(...)``, differentiable."""
     logp = logits.log_softmax(-1)
     return -(logp.exp() * logp).sum(-1)
 
 
-def marginal_entropy_t(logits: Any) -> Any:
+def marginal_entropy_t(logits: Tensor) -> Tensor:
     """Entropy in nats of the mean probability of torch logits ``(V, C)``: the loss of TPT
     and MEMO.
     """
@@ -42,9 +51,10 @@ def marginal_entropy_t(logits: Any) -> Any:
     return -(mean.exp() * mean).sum(-1)
 
 
-def confident(logits: np.ndarray, share: float) -> np.ndarray:
+def confident(logits: Array, share: float) -> Array:
     """Indices of the ``share`` of rows ``(V, C)`` with the lowest entropy, at least one, most
     confident first.
     """
     n = max(1, int(share * len(logits)))
-    return np.argsort(entropy(softmax(logits)), kind="stable")[:n]
+    order = np.argsort(entropy(softmax(logits)), kind="stable")
+    return order[:n]

@@ -9,19 +9,49 @@ network and the head, not a small map.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
 from twomind.adaptation import mapping
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
-from twomind.types import Example, Features, Prediction, State
+from twomind.types import Example, Features, Prediction, State, Trainable
+from twomind.types.arrays import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
 
 
-def of(model: Any, name: str) -> Any:
-    """The model's network.
+class WithNetwork(Trainable, Protocol):
+    """A model that carries its network, from rows ``(B, P)`` to embeddings ``(B, D)``."""
+
+    @property
+    def network(self) -> Module | None: ...
+
+    def inputs(self, x: Features) -> Array | None:
+        """The row ``(P,)`` of a window; None when nothing was measured."""
+        ...
+
+    def normed(self, z: Tensor, params: Mapping[str, Tensor] | None = None) -> Tensor:
+        """What the head reads of embeddings ``(B, D)``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Steps of Adam, rows of either side in each, and its rate."""
+
+    steps: int
+    batch: int
+    lr: float
+
+
+def of(model: Trainable, name: str = "this method") -> tuple[WithNetwork, Module]:
+    """The model as one with a network, and the network.
 
     Raises:
         BadInput: the model has none.
@@ -33,40 +63,49 @@ def of(model: Any, name: str) -> Any:
             "encoder ran before, and "
             "what is left is a linear head; use scope=map, or an EmbeddingRecogniser with network="
         )
-    return network
+    return cast("WithNetwork", model), network
 
 
-def _rows(model: Any, xs: Sequence[Features], what: str) -> tuple[Any, list[int]]:
+def _rows(model: WithNetwork, xs: Sequence[Features], what: str) -> tuple[Tensor, list[int]]:
     """Inputs ``(N, P)`` of the network, and which windows they are."""
     import torch
 
-    read = [(n, row) for n, x in enumerate(xs) if (row := model.inputs(x)) is not None]
-    if not read:
+    rows = []
+    kept = []
+    for n, x in enumerate(xs):
+        row = model.inputs(x)
+        if row is not None:
+            rows.append(row)
+            kept.append(n)
+    if not rows:
         raise BadInput(
             f"expected windows of {what} that the model can read, got {len(xs)} of which none can "
             "be read"
         )
-    return torch.from_numpy(np.stack([row for _, row in read]).astype(np.float32)), [
-        n for n, _ in read
-    ]
+    return torch.from_numpy(np.stack(rows).astype(np.float32)), kept
 
 
 def fit(
-    model: Any,
+    model: Trainable,
     source: Sequence[Example],
     target: Sequence[Features],
-    apart: Callable[[Any, Any], Any],
+    apart: Callable[[Tensor, Tensor], Tensor],
     seed: int,
-    steps: int,
-    batch: int,
-    lr: float,
+    how: Fit,
 ) -> State:
-    """Network and head after ``steps`` of Adam on the source's cross-entropy plus ``apart(z_source,
-    z_person)``.
+    """Network and head after steps on the source's cross-entropy plus ``apart``.
 
-    Each step takes ``batch`` rows of either side (all, where there are fewer) through one network.
-    Batches that are not full are left out: with few rows the biased MMD is mostly noise, and pulls
-    all the same.
+    Each step takes a batch of either side (all, where there are fewer) through one network. Batches
+    that are not full are left out: with few rows the biased MMD is mostly noise, and pulls all the
+    same.
+
+    Args:
+        model: it is not written to.
+        source: labelled windows of source people.
+        target: unlabelled windows of the person.
+        apart: how far the embeddings of the source and of the person lie apart.
+        seed: of the batches and of dropout.
+        how: steps, batch and rate.
 
     Raises:
         BadInput: no window can be read, or the loss stopped being finite.
@@ -74,44 +113,50 @@ def fit(
     import torch
     from torch.nn import functional as F
 
-    x, kept = _rows(model, [e.x for e in source], "the source")
-    t, _ = _rows(model, target, "the person")
+    carrier, network = of(model)
+    x, kept = _rows(carrier, [e.x for e in source], "the source")
+    t, _ = _rows(carrier, target, "the person")
     y = torch.tensor([source[n].y for n in kept])
-    net, rng = copy.deepcopy(of(model, "network")).train(), np.random.default_rng(seed)
+    net = copy.deepcopy(network).train()
+    rng = np.random.default_rng(seed)
     weight, bias = (torch.nn.Parameter(w.detach().clone()) for w in model.head())
-    optimiser = torch.optim.Adam([*net.parameters(), weight, bias], lr)
-    ours, theirs = (mapping.batches(len(r), batch, rng) for r in (x, t))
+    optimiser = torch.optim.Adam([*net.parameters(), weight, bias], how.lr)
+    ours = mapping.batches(len(x), how.batch, rng)
+    theirs = mapping.batches(len(t), how.batch, rng)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)  # dropout
-        for step in range(steps):
-            a, b = next(ours), next(theirs)
-            z = model.normed(net(torch.cat([x[a], t[b]])))
-            own, other = z[: len(a)], z[len(a) :]
-            loss = F.cross_entropy(own @ weight.T + bias, y[a]) + apart(own, other)
+        for step in range(how.steps):
+            a = next(ours)
+            b = next(theirs)
+            z = carrier.normed(net(torch.cat([x[a], t[b]])))
+            own = z[: len(a)]
+            other = z[len(a) :]
+            logits = own @ weight.T + bias
+            loss = F.cross_entropy(logits, y[a]) + apart(own, other)
             if not bool(torch.isfinite(loss)):
                 raise BadInput(
-                    f"adaptation diverged at step {step} of {steps} (rate {lr:.3g}); use a smaller "
-                    "rate"
+                    f"adaptation diverged at step {step} of {how.steps} (rate {how.lr:.3g}); "
+                    "use a smaller rate"
                 )
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
     trained = {name: value.detach().clone() for name, value in net.state_dict().items()}
-    return {"network": trained, "head": {"weight": weight.detach(), "bias": bias.detach()}}
+    head = {"weight": weight.detach(), "bias": bias.detach()}
+    return {"network": trained, "head": head}
 
 
-def predict(model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+def predict(model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
     """One window through the person's network and head; the state stays."""
     import torch
 
-    row = model.inputs(x)
+    carrier, network = of(model)
+    row = carrier.inputs(x)
     if row is None:
         return model.predict(x), state
+    inputs = torch.from_numpy(np.asarray(row, np.float32))[None]
+    head = state["head"]
     with torch.no_grad():
-        z = torch.func.functional_call(
-            of(model, "network"),
-            state["network"],
-            (torch.from_numpy(np.asarray(row, np.float32))[None],),
-        )
-        logits = model.normed(z) @ state["head"]["weight"].T + state["head"]["bias"]
+        z = torch.func.functional_call(network, state["network"], (inputs,))
+        logits = carrier.normed(z) @ head["weight"].T + head["bias"]
     return from_logits(x, logits[0]), state

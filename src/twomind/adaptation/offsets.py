@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twomind.adaptation.losses import softmax
+from twomind.types.arrays import Array
 
 #: Standard deviation of the log-odds between people when nothing was measured on source people.
 #: Stated, not fitted; the fitted value on the public BAH answers is in docs/profile.md.
@@ -35,7 +36,7 @@ class Offset:
     ``n`` answers.
     """
 
-    shift: np.ndarray
+    shift: Array
     variance: float
     n: int
 
@@ -45,12 +46,16 @@ def stretch(variance: float) -> float:
     return math.sqrt(1 + math.pi * variance / 8)
 
 
-def estimate(logits: np.ndarray, y: np.ndarray, sd: float) -> Offset:
-    """The most probable offset given coded answers: source ``logits (k, C)``, labels ``y (k,)``,
-    prior ``sd``.
+def estimate(logits: Array, y: Array, sd: float) -> Offset:
+    """The most probable offset given coded answers.
 
-    Newton's method on a strictly convex loss; ``variance`` is that of the Laplace approximation,
+    Newton's method on a strictly convex loss; the variance is that of the Laplace approximation,
     the mean over pairs of classes.
+
+    Args:
+        logits: of the source ``(k, C)``.
+        y: the coded classes ``(k,)``.
+        sd: standard deviation of the log-odds between people.
     """
     k, n_classes = logits.shape
     if k == 0 or sd <= 0:
@@ -62,11 +67,10 @@ def estimate(logits: np.ndarray, y: np.ndarray, sd: float) -> Offset:
     weight = 2.0 / (sd * sd)
     b = np.zeros(n_classes)
 
-    def loss(b: np.ndarray) -> float:
+    def loss(b: Array) -> float:
         z = steep + b
-        return float(
-            (np.logaddexp.reduce(z, axis=1) - (z * target).sum(axis=1)).sum() + weight * (b @ b) / 2
-        )
+        surprise = np.logaddexp.reduce(z, axis=1) - (z * target).sum(axis=1)
+        return float(surprise.sum() + weight * (b @ b) / 2)
 
     hessian = np.eye(n_classes)
     for _ in range(_NEWTON_STEPS):
@@ -74,39 +78,63 @@ def estimate(logits: np.ndarray, y: np.ndarray, sd: float) -> Offset:
         gradient = (p - target).sum(axis=0) + weight * b
         hessian = np.diag(p.sum(axis=0)) - p.T @ p + weight * np.eye(n_classes)
         step = np.linalg.solve(hessian, gradient)
-        size, now = 1.0, loss(b)
+        size = 1.0
+        now = loss(b)
         while size > 1e-6 and loss(b - size * step) > now:
             size /= 2
         b = b - size * step
         if float(np.abs(step).max()) < 1e-10:
             break
-    covariance = np.linalg.inv(hessian)
-    pairs = [(i, j) for i in range(n_classes) for j in range(i)]
-    variance = float(
-        np.mean([covariance[i, i] + covariance[j, j] - 2 * covariance[i, j] for i, j in pairs])
-    )
-    return Offset(b - b.mean(), variance, k)
+    return Offset(b - b.mean(), _mean_variance(np.linalg.inv(hessian)), k)
 
 
-def apply(logits: np.ndarray, offset: Offset, sd: float) -> np.ndarray:
-    """Log-odds of one answer ``(C,)`` for this person, averaged over what is not known of them."""
+def _mean_variance(covariance: Array) -> float:
+    """Variance of the difference of two classes, the mean over all pairs, of ``(C, C)``."""
+    found = []
+    for i in range(len(covariance)):
+        for j in range(i):
+            both = covariance[i, i] + covariance[j, j]
+            found.append(both - 2 * covariance[i, j])
+    return float(np.mean(found))
+
+
+def apply(logits: Array, offset: Offset, sd: float) -> Array:
+    """One answer for this person, averaged over what is not known of them.
+
+    Args:
+        logits: of the source ``(C,)``.
+        offset: what is known of the person.
+        sd: standard deviation of the log-odds between people.
+
+    Returns:
+        Log-odds ``(C,)``.
+    """
     z = stretch(sd * sd) * np.asarray(logits, float) + offset.shift
     return np.asarray(z / stretch(offset.variance))
 
 
-def fit_sd(logits: np.ndarray, y: np.ndarray, subject: np.ndarray, n_nodes: int = 31) -> float:
+def fit_sd(logits: Array, y: Array, subject: Array, n_nodes: int = 31) -> float:
     """The spread between source people under which their labels are likeliest (empirical Bayes);
     two classes.
 
-    ``logits (N, 2)`` must come from models that never saw the person (out of fold), ``y (N,)``,
-    ``subject (N,)``. The offset of each person is integrated out by Gauss-Hermite quadrature; 0
-    when people do not differ.
+    The offset of each person is integrated out by Gauss-Hermite quadrature.
+
+    Args:
+        logits: ``(N, 2)`` of models that never saw the person (out of fold).
+        y: the coded classes ``(N,)``.
+        subject: the person of each ``(N,)``.
+        n_nodes: of the quadrature.
+
+    Returns:
+        A standard deviation of log-odds; 0 when people do not differ.
 
     Raises:
         ValueError: not two classes, or lengths that differ.
     """
-    logits, y = np.asarray(logits, float), np.asarray(y, int)
-    if logits.ndim != 2 or logits.shape[1] != 2 or len(y) != len(logits) or len(subject) != len(y):
+    logits = np.asarray(logits, float)
+    y = np.asarray(y, int)
+    two_classes = logits.ndim == 2 and logits.shape[1] == 2
+    if not two_classes or len(y) != len(logits) or len(subject) != len(y):
         raise ValueError(
             f"fit_sd: expected logits (N, 2), y (N,), subject (N,), got {logits.shape}, {y.shape}"
         )
@@ -114,14 +142,18 @@ def fit_sd(logits: np.ndarray, y: np.ndarray, subject: np.ndarray, n_nodes: int 
 
     nodes, weights = np.polynomial.hermite_e.hermegauss(n_nodes)
     log_weights = np.log(weights / weights.sum())
-    difference, sign = logits[:, 1] - logits[:, 0], 2.0 * y - 1
+    difference = logits[:, 1] - logits[:, 0]
+    sign = 2.0 * y - 1
     people, index = np.unique(subject, return_inverse=True)
 
     def loss(sd: float) -> float:
-        z = sign[:, None] * (stretch(sd * sd) * difference[:, None] + sd * nodes)
+        log_odds = stretch(sd * sd) * difference[:, None] + sd * nodes
+        z = sign[:, None] * log_odds
         each = np.zeros((len(people), n_nodes))
         np.add.at(each, index, -np.logaddexp(0, -z))
-        return -float(np.logaddexp.reduce(each + log_weights, axis=1).sum())
+        of_people = np.logaddexp.reduce(each + log_weights, axis=1)
+        return -float(of_people.sum())
 
-    found = minimize_scalar(loss, bounds=(0.0, _MAX_SD), method="bounded", options={"xatol": 1e-4})
+    bounds = (0.0, _MAX_SD)
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4})
     return float(found.x) if found.fun < loss(0.0) else 0.0

@@ -20,6 +20,7 @@ from scipy.spatial.distance import cdist
 
 from twomind.adaptation.losses import unit
 from twomind.core.errors import BadInput
+from twomind.types.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Prototypes:
     none won).
     """
 
-    rows: np.ndarray
+    rows: Array
     eps: float = math.nan
     min_samples: float = math.nan
     score: float = math.nan
@@ -58,28 +59,39 @@ class Prototypes:
 
 def seed_of(*parts: object) -> int:
     """A seed that is the same in every process (Python's own ``hash`` of text is salted)."""
-    return int.from_bytes(hashlib.sha1("|".join(map(str, parts)).encode()).digest()[:4], "big")
+    text = "|".join(map(str, parts))
+    digest = hashlib.sha1(text.encode()).digest()
+    return int.from_bytes(digest[:4], "big")
 
 
-def distances(features: np.ndarray) -> np.ndarray:
+def distances(features: Array) -> Array:
     """Euclidean distances ``(N, N)`` of rows, in double precision, zero on the diagonal."""
     rows = np.asarray(features, np.float64)
     return np.asarray(cdist(rows, rows))
 
 
-def cluster(distance: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
-    """DBSCAN labels ``(N,)``, -1 is noise; a point counts as its own neighbour.
+def cluster(distance: Array, eps: float, min_samples: int) -> Array:
+    """DBSCAN; a point counts as its own neighbour.
 
     The same labels as scikit-learn's ``DBSCAN(metric="precomputed")`` (a test compares them),
     without its set-up, which is most of the time at this size: clusters are the connected core
     points, numbered by their first one; a border point goes to the first cluster that reaches it.
+
+    Args:
+        distance: of all points from each other ``(N, N)``.
+        eps: radius of a neighbourhood.
+        min_samples: points in the neighbourhood of a core point.
+
+    Returns:
+        Labels ``(N,)``; -1 is noise.
     """
     near = distance <= eps
     core = np.flatnonzero(near.sum(axis=1) >= min_samples)
     labels = np.full(len(distance), -1)
     if not len(core):
         return labels
-    n, found = connected_components(csr_matrix(near[np.ix_(core, core)]), directed=False)
+    graph = csr_matrix(near[np.ix_(core, core)])
+    n, found = connected_components(graph, directed=False)
     _, first = np.unique(found, return_index=True)
     rank = np.empty(n, int)
     rank[np.argsort(first)] = np.arange(n)
@@ -90,37 +102,54 @@ def cluster(distance: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
     return labels
 
 
-def rand_index(a: np.ndarray, b: np.ndarray) -> float:
+def rand_index(a: Array, b: Array) -> float:
     """Adjusted Rand index of two labellings ``(N,)`` (Hubert and Arabie 1985); 1 when both are one
     single cluster.
     """
     _, i = np.unique(a, return_inverse=True)
     _, j = np.unique(b, return_inverse=True)
-    table = np.zeros((i.max() + 1, j.max() + 1))
+    shape = (i.max() + 1, j.max() + 1)
+    table = np.zeros(shape)
     np.add.at(table, (i, j), 1)
 
-    def pairs(x: np.ndarray) -> float:
-        return float((x * (x - 1)).sum() / 2)
+    def pairs(x: Array) -> float:
+        ordered = x * (x - 1)
+        return float(ordered.sum() / 2)
 
-    both, one, two = pairs(table), pairs(table.sum(axis=1)), pairs(table.sum(axis=0))
-    every = len(a) * (len(a) - 1) / 2
-    chance, most = one * two / every, (one + two) / 2
-    return 1.0 if most == chance else (both - chance) / (most - chance)
+    both = pairs(table)
+    one = pairs(table.sum(axis=1))
+    two = pairs(table.sum(axis=0))
+    n = len(a)
+    every = n * (n - 1) / 2
+    chance = one * two / every
+    most = (one + two) / 2
+    if most == chance:
+        return 1.0
+    return (both - chance) / (most - chance)
 
 
-def stability(
-    distance: np.ndarray, eps: float, min_samples: int, seed: int, search: Search
-) -> float:
-    """Mean adjusted Rand index over all pairs of bootstraps, on the points they share (noise is a
-    cluster).
+def stability(distance: Array, eps: float, min_samples: int, seed: int, search: Search) -> float:
+    """How alike the clusterings of several bootstraps are.
+
+    Args:
+        distance: of all points from each other ``(N, N)``.
+        eps: radius of a neighbourhood.
+        min_samples: points in the neighbourhood of a core point.
+        seed: of the bootstraps.
+        search: how many there are, and how large.
+
+    Returns:
+        Mean adjusted Rand index over all pairs, on the points they share (noise is a cluster).
     """
-    rng, n = np.random.RandomState(seed), len(distance)  # the published program's draws
+    rng = np.random.RandomState(seed)  # the published program's draws
+    n = len(distance)
     size = int(search.fraction * n)
     drawn = []
     for _ in range(search.bootstraps):
         index = rng.choice(n, size=size, replace=False)
         labels = np.full(n, -2)
-        labels[index] = cluster(distance[np.ix_(index, index)], eps, min_samples)
+        within = distance[np.ix_(index, index)]
+        labels[index] = cluster(within, eps, min_samples)
         drawn.append(labels)
     scores = []
     for a, b in combinations(drawn, 2):
@@ -130,11 +159,18 @@ def stability(
     return float(np.mean(scores)) if scores else 0.0
 
 
-def build(features: np.ndarray, seed: int = 0, search: Search | None = None) -> Prototypes:
-    """Medoids of one person and class; ``features (N, D)`` are any length, they are set to length
-    1.
+def build(features: Array, seed: int = 0, search: Search | None = None) -> Prototypes:
+    """Medoids of one person and class.
 
     Fewer than ten rows, or no valid clustering: the one row nearest to the mean.
+
+    Args:
+        features: embeddings ``(N, D)`` of any length; they are set to length 1.
+        seed: of the bootstraps.
+        search: the grid; the published one unless given.
+
+    Raises:
+        BadInput: the features are no rows.
     """
     search = search or Search()
     if features.ndim != 2:
@@ -145,49 +181,63 @@ def build(features: np.ndarray, seed: int = 0, search: Search | None = None) -> 
     rows = unit(np.asarray(features, np.float32))
     best = _search(rows, seed, search) if n >= 10 else None
     if best is None:
-        middle = np.linalg.norm(rows - rows.mean(axis=0), axis=1)
-        return Prototypes(np.array([int(middle.argmin())]), fallback=True)
+        off = np.linalg.norm(rows - rows.mean(axis=0), axis=1)
+        middle = int(off.argmin())
+        return Prototypes(np.array([middle]), fallback=True)
     labels, found = best
-    return replace(found, rows=_medoids(rows, labels))
+    medoids = _medoids(rows, labels)
+    return replace(found, rows=medoids)
 
 
-def _medoids(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _medoids(rows: Array, labels: Array) -> Array:
     """Per cluster the member nearest to the cluster's mean."""
     found = []
     for c in range(labels.max() + 1):
         members = np.flatnonzero(labels == c)
-        centre = rows[members].mean(axis=0)
-        found.append(int(members[np.linalg.norm(rows[members] - centre, axis=1).argmin()]))
+        own = rows[members]
+        centre = own.mean(axis=0)
+        off = np.linalg.norm(own - centre, axis=1)
+        found.append(int(members[off.argmin()]))
     return np.array(found, np.int64)
 
 
-def _search(rows: np.ndarray, seed: int, search: Search) -> tuple[np.ndarray, Prototypes] | None:
+def _search(rows: Array, seed: int, search: Search) -> tuple[Array, Prototypes] | None:
+    """Labels ``(N,)`` and figures of the clustering that wins; None when none is valid."""
     distance = distances(rows)
     nearest = np.sort(distance, axis=1)
-    best: tuple[np.ndarray, Prototypes] | None = None
-    for m in search.min_samples:
-        if len(rows) < max(m + 1, 10):
+    best: tuple[Array, Prototypes] | None = None
+    for min_samples in search.min_samples:
+        if len(rows) < max(min_samples + 1, 10):
             continue
-        for eps in np.unique(np.quantile(nearest[:, m - 1], search.quantiles)):
+        reach = nearest[:, min_samples - 1]
+        for eps in np.unique(np.quantile(reach, search.quantiles)):
             if eps <= search.min_eps:
                 continue
-            labels = cluster(distance, float(eps), m)
-            clusters, noise = int(labels.max()) + 1, float((labels < 0).mean())
+            labels = cluster(distance, float(eps), min_samples)
+            clusters = int(labels.max()) + 1
+            noise = float((labels < 0).mean())
             if not clusters or noise > search.max_noise_rate:
                 continue
             validity = (1 - noise) * math.log(1 + clusters)
-            steady = stability(distance, float(eps), m, seed, search)
+            steady = stability(distance, float(eps), min_samples, seed, search)
             score = validity + search.stability_weight * steady
-            if best is None or score > best[1].score:
-                none = np.zeros(0, np.int64)
-                best = (
-                    labels,
-                    Prototypes(none, float(eps), m, score, validity, steady, noise, clusters),
-                )
+            if best is not None and score <= best[1].score:
+                continue
+            found = Prototypes(
+                rows=np.zeros(0, np.int64),
+                eps=float(eps),
+                min_samples=min_samples,
+                score=score,
+                validity=validity,
+                stability=steady,
+                noise_rate=noise,
+                clusters=clusters,
+            )
+            best = labels, found
     return best
 
 
-def gaussian(rows: np.ndarray, shrink: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+def gaussian(rows: Array, shrink: float = 0.05) -> tuple[Array, Array]:
     """Mean and diagonal population variance ``(D,)`` of ``rows (N, D)``, the variance shrunk
     towards 1.
 
@@ -196,54 +246,87 @@ def gaussian(rows: np.ndarray, shrink: float = 0.05) -> tuple[np.ndarray, np.nda
     """
     if not len(rows):
         raise BadInput("gaussian: expected at least one row, got none")
-    return rows.mean(axis=0), (1 - shrink) * rows.var(axis=0) + shrink
+    variance = (1 - shrink) * rows.var(axis=0) + shrink
+    return rows.mean(axis=0), variance
 
 
-def wasserstein2(
-    mean: np.ndarray, variance: np.ndarray, means: np.ndarray, variances: np.ndarray
-) -> np.ndarray:
-    """Squared 2-Wasserstein distance of one diagonal Gaussian ``(D,)`` to several ``(S, D)`` →
-    ``(S,)``.
+def wasserstein2(mean: Array, variance: Array, means: Array, variances: Array) -> Array:
+    """Squared 2-Wasserstein distance of one diagonal Gaussian to several.
+
+    Args:
+        mean: of the one ``(D,)``.
+        variance: its diagonal ``(D,)``.
+        means: of the others ``(S, D)``.
+        variances: their diagonals ``(S, D)``.
+
+    Returns:
+        Distances ``(S,)``.
     """
-    mean, variance, means, variances = (
-        np.asarray(a, np.float64) for a in (mean, variance, means, variances)
-    )
+    mean = np.asarray(mean, np.float64)
+    variance = np.asarray(variance, np.float64)
+    means = np.asarray(means, np.float64)
+    variances = np.asarray(variances, np.float64)
     between = ((means - mean) ** 2).sum(axis=1)
     cross = np.sqrt(np.maximum(variances * variance, 1e-12))
-    return np.asarray(between + (variances + variance - 2 * cross).sum(axis=1))
+    spread = variances + variance - 2 * cross
+    return np.asarray(between + spread.sum(axis=1))
 
 
-def personal(subject: np.ndarray, classes: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Indices of the prototypes of the chosen people: class by class, the nearest person first."""
-    found = [
-        np.flatnonzero((classes == c) & (subject == s)) for c in np.unique(classes) for s in chosen
-    ]
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+def personal(subject: Array, classes: Array, chosen: Array) -> Array:
+    """Which prototypes stand for a person: class by class, the nearest person first.
+
+    Args:
+        subject: the person of each prototype ``(K,)``.
+        classes: its class ``(K,)``.
+        chosen: people, the nearest first.
+
+    Returns:
+        Indices of prototypes.
+    """
+    found = [np.zeros(0, np.int64)]
+    for c in np.unique(classes):
+        for s in chosen:
+            own = (classes == c) & (subject == s)
+            found.append(np.flatnonzero(own))
+    return np.concatenate(found)
 
 
-def cap(rows: np.ndarray, classes: np.ndarray, mean: np.ndarray, per_class: int) -> np.ndarray:
-    """Indices of at most ``per_class`` rows per class, by cosine to the person's mean, the largest
-    first; 0 = all.
+def cap(rows: Array, classes: Array, mean: Array, per_class: int) -> Array:
+    """At most so many rows per class, by cosine to the person's mean, the largest first.
+
+    Args:
+        rows: prototypes ``(K, D)``.
+        classes: their classes ``(K,)``.
+        mean: of the person's embeddings ``(D,)``.
+        per_class: how many; 0 is all.
+
+    Returns:
+        Indices of the rows that are kept.
     """
     if not per_class:
         return np.arange(len(rows))
     cosine = unit(rows) @ unit(mean[None])[0]
-    found = []
+    found = [np.zeros(0, np.int64)]
     for c in np.unique(classes):
         own = np.flatnonzero(classes == c)
-        found.append(own[np.argsort(-cosine[own], kind="stable")[:per_class]])
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
+        order = np.argsort(-cosine[own], kind="stable")
+        found.append(own[order[:per_class]])
+    return np.concatenate(found)
 
 
 def summary_of(
-    people: dict[str, tuple[np.ndarray, np.ndarray]], n_classes: int, seed: int = 0
-) -> dict[str, np.ndarray]:
-    """The source summary TTA-CaP reads, of ``{person: (embeddings (N, D), labels (N,))}`` at the
-    source site.
+    people: dict[str, tuple[Array, Array]], n_classes: int, seed: int = 0
+) -> dict[str, Array]:
+    """The source summary that TTA-CaP reads. No window leaves the source site except the medoids.
 
-    Returns ``prototypes (K, D)``, ``prototype_class (K,)``, ``prototype_subject (K,)`` (positions
-    in the sorted names) and ``subject_mean``, ``subject_variance (S, D)``. No window leaves the
-    source site except the medoids.
+    Args:
+        people: embeddings ``(N, D)`` and labels ``(N,)`` of each person.
+        n_classes: number of classes.
+        seed: of the bootstraps.
+
+    Returns:
+        ``prototypes (K, D)``, ``prototype_class (K,)``, ``prototype_subject (K,)`` (positions in
+        the sorted names) and ``subject_mean``, ``subject_variance (S, D)``.
     """
     rows, classes, subjects, means, variances = [], [], [], [], []
     for s, name in enumerate(sorted(people)):
@@ -254,7 +337,8 @@ def summary_of(
         variances.append(variance)
         for c in range(n_classes):
             own = z[np.asarray(y) == c]
-            kept = own[build(own, seed_of(seed, name, c, "dbscan")).rows]
+            medoids = build(own, seed_of(seed, name, c, "dbscan")).rows
+            kept = own[medoids]
             rows.append(kept)
             classes += [c] * len(kept)
             subjects += [s] * len(kept)

@@ -4,44 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import read_arrays, write_arrays
 from twomind.types import State
+from twomind.types.arrays import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = "twomind.state/1"
 
 
-def _is_tensor(value: Any) -> bool:
+#: What a state looks like in JSON: the kind of each value, and where its array is kept.
+Node = dict[str, object]
+
+
+def _is_tensor(value: object) -> TypeGuard[Tensor]:
     return type(value).__module__.startswith("torch")
 
 
-def _flatten(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
+def _flatten(value: object, path: str, arrays: dict[str, Array]) -> Node:
     if isinstance(value, Mapping):
         bad = [k for k in value if not isinstance(k, str)]
         if bad:
             raise TypeError(f"state{path}: expected text as names, got {bad[0]!r}")
-        return {
-            "kind": "map",
-            "of": {k: _flatten(v, f"{path}/{k}", arrays) for k, v in value.items()},
-        }
+        named = {k: _flatten(v, f"{path}/{k}", arrays) for k, v in value.items()}
+        return {"kind": "map", "of": named}
     if isinstance(value, list | tuple):
         kind = "tuple" if isinstance(value, tuple) else "list"
-        return {
-            "kind": kind,
-            "of": [_flatten(v, f"{path}/{i}", arrays) for i, v in enumerate(value)],
-        }
-    if isinstance(value, np.ndarray | np.generic) or _is_tensor(value):
-        tensor = _is_tensor(value)
-        arrays[path] = value.detach().cpu().numpy() if tensor else np.asarray(value)
-        return {
-            "kind": "tensor" if tensor else "array",
-            "at": path,
-            "shape": list(np.shape(arrays[path])),
-        }
+        items = [_flatten(v, f"{path}/{i}", arrays) for i, v in enumerate(value)]
+        return {"kind": kind, "of": items}
+    if _is_tensor(value):
+        arrays[path] = value.detach().cpu().numpy()
+        return {"kind": "tensor", "at": path, "shape": list(np.shape(arrays[path]))}
+    if isinstance(value, np.ndarray | np.generic):
+        arrays[path] = np.asarray(value)
+        return {"kind": "array", "at": path, "shape": list(np.shape(arrays[path]))}
     if value is None or isinstance(value, bool | int | float | str):
         return {"kind": "plain", "value": value}
     raise TypeError(
@@ -49,16 +51,18 @@ def _flatten(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
     )
 
 
-def _rebuild(node: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+def _rebuild(node: Node, arrays: Mapping[str, Array]) -> object:
     kind = node["kind"]
-    if kind == "map":
-        return {k: _rebuild(v, arrays) for k, v in node["of"].items()}
-    if kind in ("list", "tuple"):
-        items = [_rebuild(v, arrays) for v in node["of"]]
-        return tuple(items) if kind == "tuple" else items
     if kind == "plain":
         return node["value"]
-    array = arrays[node["at"]].reshape(node["shape"])
+    of = node.get("of")
+    if isinstance(of, dict):
+        return {k: _rebuild(v, arrays) for k, v in of.items()}
+    if isinstance(of, list):
+        items = [_rebuild(v, arrays) for v in of]
+        return tuple(items) if kind == "tuple" else items
+    shape = cast("list[int]", node["shape"])
+    array = arrays[str(node["at"])].reshape(shape)
     if kind == "array":
         return array
     import torch
@@ -66,19 +70,24 @@ def _rebuild(node: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return torch.from_numpy(array.copy())
 
 
-def save_state(path: Path, state: State, meta: Mapping[str, Any] | None = None) -> Path:
-    """Write a state atomically. ``meta`` says whose it is and of which model and method.
+def save_state(path: Path, state: State, meta: Mapping[str, object] | None = None) -> Path:
+    """Write a state atomically.
+
+    Args:
+        path: of the file.
+        state: what a method remembers of one person.
+        meta: whose it is, and of which model and method.
 
     Raises:
         TypeError: the state holds something else than arrays, tensors and plain values.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Array] = {}
     tree = _flatten(state, "", arrays)
     stored = {k: np.atleast_1d(v) for k, v in arrays.items()}
     return write_arrays(path, stored, {"format": FORMAT, "tree": tree, "meta": dict(meta or {})})
 
 
-def load_state(path: Path) -> tuple[State, dict[str, Any]]:
+def load_state(path: Path) -> tuple[State, dict[str, object]]:
     """The state and meta of one file written by :func:`save_state`.
 
     Raises:
@@ -87,4 +96,5 @@ def load_state(path: Path) -> tuple[State, dict[str, Any]]:
     arrays, found = read_arrays(path)
     if found.get("format") != FORMAT:
         raise BadInput(f"{path}: expected a saved state ({FORMAT}), got {found.get('format')!r}")
-    return _rebuild(found["tree"], arrays), found["meta"]
+    state = cast("State", _rebuild(found["tree"], arrays))
+    return state, found["meta"]

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from twomind.adaptation import caches
-from twomind.types import Example, Prediction
+from twomind.types import Example, Prediction, Trainable
+from twomind.types.arrays import Array
 
 
-def class_means(model: Any, source: Iterable[Example]) -> dict[str, np.ndarray]:
+def class_means(model: Trainable, source: Iterable[Example]) -> dict[str, Array]:
     """``class_mean (C, D)`` in the embedding space of ``model.run`` (nan where a class has no
     window), and ``class_count (C,)``."""
     n_classes, dim = caches.head(model)[0].shape
-    total, count = np.zeros((n_classes, dim)), np.zeros(n_classes, np.int64)
+    total = np.zeros((n_classes, dim))
+    count = np.zeros(n_classes, np.int64)
     for e in source:
         got = caches.read(model, e.x)
         if not isinstance(got, Prediction):
             total[e.y] += got[0]
             count[e.y] += 1
     with np.errstate(invalid="ignore"):
-        return {
-            "class_mean": (total / np.where(count, count, np.nan)[:, None]).astype(np.float32),
-            "class_count": count,
-        }
+        mean = total / np.where(count, count, np.nan)[:, None]
+    return {"class_mean": mean.astype(np.float32), "class_count": count}

@@ -13,8 +13,8 @@ step.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from twomind.adaptation import caches, prototypes
 from twomind.adaptation.losses import entropy, softmax, unit
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+from twomind.types.arrays import Array
 
 MISSING = np.float32(-1e9)  # the released programs' score of a class without prototypes
 
@@ -41,6 +42,14 @@ _ALLOWED = {
     "empty_class": ("unavailable", "released"),
     "select": ("all", "neutral", "target"),
 }
+
+_GATES = {"temp", "entropy", "proto"}
+
+#: What ``select`` asks for besides the source's summary.
+_NEEDS = {"all": Access.NOTHING, "neutral": Access.NEUTRAL, "target": Access.TARGET}
+
+#: The parts of an answer in embedding space, in the order of their weights.
+_PARTS = ("target", "source", "positive", "negative")
 
 
 @dataclass(frozen=True)
@@ -121,15 +130,14 @@ class TTACap:
     def __post_init__(self) -> None:
         for name, allowed in _ALLOWED.items():
             caches.one_of(f"tta_cap {name}", getattr(self, name), allowed)
-        unknown = set(self._gates) - {"temp", "entropy", "proto"}
+        unknown = set(self._gates) - _GATES
         if unknown:
             raise BadInput(
                 f"tta_cap gates: expected some of temp,entropy,proto, got {self.gates!r}"
             )
-        if (
-            min(self.window, self.proto_top_k, self.top_k, self.n_pos, self.n_neg, self.n_people)
-            < 1
-        ):
+        looked_up = min(self.proto_top_k, self.top_k)
+        kept = min(self.n_pos, self.n_neg)
+        if min(self.window, self.n_people, looked_up, kept) < 1:
             raise BadInput(
                 "tta_cap: expected window, proto_top_k, top_k, n_pos, n_neg and n_people of at "
                 "least 1"
@@ -137,16 +145,14 @@ class TTACap:
 
     @property
     def _gates(self) -> tuple[str, ...]:
-        return tuple(g.strip() for g in self.gates.split(",") if g.strip())
+        names = [part.strip() for part in self.gates.split(",")]
+        return tuple(name for name in names if name)
 
     @property
     def needs(self) -> Access:
-        extra = {"all": Access.NOTHING, "neutral": Access.NEUTRAL, "target": Access.TARGET}[
-            self.select
-        ]
-        return Access.SUMMARY | extra
+        return Access.SUMMARY | _NEEDS[self.select]
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         weight, _ = caches.head(model)
         n_classes, dim = weight.shape
         rows, classes = _person_prototypes(self, model, given)
@@ -159,49 +165,76 @@ class TTACap:
             **_fresh(self, n_classes, dim),
         }
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
-        weight, bias = caches.head(model)
-        state = dict(state)
+        z, logits = got
+        head = caches.head(model)
+        n_classes, dim = head[0].shape
+        after = dict(state)
         if self.reset_scope == "video" and x.recording != state["recording"]:
-            state |= _fresh(self, *weight.shape)
-        bank = Bank(state["prototypes"], state["prototype_class"], len(weight))
-        w = look(self, got[0][None], got[1][None], bank)
-        pred, n = int(w.pred[0]), int(state["n"])
-        state["history"] = [*state["history"], pred][-self.window :]
-        positive, negative = _accept(self, w, np.array([pred == _majority(state["history"])]))
-        before = state["positive"], state["negative"]
-        if positive[0]:
-            state["positive"] = caches.insert(before[0], pred, w.z[0], float(w.entropy[0]), n)
-        elif negative[0]:
-            state["negative"] = caches.insert(
-                before[1], int(w.neg_class[0]), w.z[0], float(w.entropy[0]), n
-            )
-        seen = (state["positive"], state["negative"]) if self.write_order == "before" else before
-        rows = [_searched(self, c["z"][None], (c["at"] >= 0)[None], w.pred) for c in seen]
-        fused = fuse(self, w, bank, weight, bias, *rows)
-        return from_logits(x, fused.logits[0]), {**state, "n": n + 1, "recording": x.recording}
+            after |= _fresh(self, n_classes, dim)
+        bank = Bank(state["prototypes"], state["prototype_class"], n_classes)
+        w = look(self, z[None], logits[None], bank)
+        before = [after["positive"], after["negative"]]
+        after |= self._written(after, w)
+        written = [after["positive"], after["negative"]]
+        seen = written if self.write_order == "before" else before
+        rows = []
+        for cache in seen:
+            filled = cache["at"] >= 0
+            rows.append(_searched(self, cache["z"][None], filled[None], w.pred))
+        fused = fuse(self, w, bank, head, *rows)
+        after["n"] = int(state["n"]) + 1
+        after["recording"] = x.recording
+        return from_logits(x, fused.logits[0]), after
+
+    def _written(self, state: State, w: Look) -> State:
+        """The labels so far and both caches, with the one window of ``w`` where it is accepted."""
+        pred = int(w.pred[0])
+        n = int(state["n"])
+        history = [*state["history"], pred][-self.window :]
+        steady = np.array([pred == _majority(history)])
+        to_positive, to_negative = _accept(self, w, steady)
+        positive, negative = state["positive"], state["negative"]
+        entry = w.z[0]
+        sort_key = float(w.entropy[0])
+        if to_positive[0]:
+            positive = caches.insert(positive, pred, entry, sort_key, n)
+        elif to_negative[0]:
+            negative = caches.insert(negative, int(w.neg_class[0]), entry, sort_key, n)
+        return {"history": history, "positive": positive, "negative": negative}
 
 
 @dataclass(frozen=True)
 class Bank:
     """Prototypes ``rows (K, D)`` of length 1 with ``classes (K,)``."""
 
-    rows: np.ndarray
-    classes: np.ndarray
+    rows: Array
+    classes: Array
     n_classes: int
 
     @classmethod
-    def of(cls, rows: np.ndarray, classes: np.ndarray, n_classes: int, dim: int) -> Bank:
-        rows = np.asarray(rows, np.float32).reshape(
-            -1, np.shape(rows)[-1] if np.ndim(rows) == 2 else dim
-        )
+    def of(cls, rows: Array, classes: Array, n_classes: int, dim: int) -> Bank:
+        """A bank of rows of any length.
+
+        Args:
+            rows: prototypes ``(K, D)``; none at all may have any shape.
+            classes: their classes ``(K,)``.
+            n_classes: number of classes of the model.
+            dim: width of its embedding.
+
+        Raises:
+            BadInput: the rows are of another width, or a class is none of the model's.
+        """
+        width = np.shape(rows)[-1] if np.ndim(rows) == 2 else dim
+        rows = np.asarray(rows, np.float32).reshape(-1, width)
         classes = np.asarray(classes, np.int64)
-        if rows.shape != (len(classes), dim) or (
-            len(classes) and not 0 <= classes.min() <= classes.max() < n_classes
-        ):
+        fits = rows.shape == (len(classes), dim)
+        if fits and len(classes):
+            fits = 0 <= classes.min() <= classes.max() < n_classes
+        if not fits:
             raise BadInput(
                 f"prototypes: expected rows (K, {dim}) and prototype_class (K,) in "
                 f"0..{n_classes - 1}, "
@@ -210,7 +243,7 @@ class Bank:
             )
         return cls(unit(rows), classes, n_classes)
 
-    def scores(self, z: np.ndarray, k: int) -> np.ndarray:
+    def scores(self, z: Array, k: int) -> Array:
         """Mean of the ``k`` largest cosines per class ``(T, C)``; ``MISSING`` of a class without
         prototypes.
         """
@@ -219,29 +252,41 @@ class Bank:
         for c in range(self.n_classes):
             own = cosine[:, self.classes == c]
             if own.shape[1]:
-                out[:, c] = np.sort(own, axis=1)[:, ::-1][:, :k].mean(axis=1)
+                falling = np.sort(own, axis=1)[:, ::-1]
+                out[:, c] = falling[:, :k].mean(axis=1)
         return out
 
-    def mix(self, scores: np.ndarray, gamma: float) -> np.ndarray:
+    def mix(self, scores: Array, gamma: float) -> Array:
         """``l2n(sum_c softmax(gamma s)_c mu_c)`` over the classes that have prototypes,
         ``(T, D)``.
         """
-        there = [c for c in range(self.n_classes) if (self.classes == c).any()]
+        there = []
+        means = []
+        for c in range(self.n_classes):
+            own = self.classes == c
+            if own.any():
+                there.append(c)
+                means.append(self.rows[own].mean(axis=0))
         if not there:
             return np.zeros((len(scores), self.rows.shape[1]), np.float32)
-        centres = unit(np.stack([self.rows[self.classes == c].mean(axis=0) for c in there]))
-        return unit(softmax(gamma * scores[:, there]) @ centres)
+        centres = unit(np.stack(means))
+        share = softmax(gamma * scores[:, there])
+        return unit(share @ centres)
 
-    def nearest(self, z: np.ndarray, pred: np.ndarray, k: int) -> np.ndarray:
+    def nearest(self, z: Array, pred: Array, k: int) -> Array:
         """``l2n`` of the mean of the ``k`` nearest prototypes of each query's own class; zero
         without one.
         """
         out = np.zeros_like(z)
         for c in range(self.n_classes):
-            mine, rows = np.flatnonzero(pred == c), self.rows[self.classes == c]
-            if len(mine) and len(rows):
-                order = np.argsort(-(z[mine] @ rows.T), axis=1, kind="stable")[:, :k]
-                out[mine] = unit(rows[order].mean(axis=1))
+            mine = np.flatnonzero(pred == c)
+            rows = self.rows[self.classes == c]
+            if not len(mine) or not len(rows):
+                continue
+            cosine = z[mine] @ rows.T
+            order = np.argsort(-cosine, axis=1, kind="stable")
+            chosen = rows[order[:, :k]]
+            out[mine] = unit(chosen.mean(axis=1))
         return out
 
 
@@ -249,77 +294,104 @@ class Bank:
 class Look:
     """What windows say by themselves, ``T`` of them: nothing here depends on the caches."""
 
-    z: np.ndarray  # (T, D), length 1
-    scale: np.ndarray  # (T, 1), the embedding's own length
-    logits: np.ndarray  # (T, C)
-    probs: np.ndarray  # (T, C)
-    entropy: np.ndarray  # (T,) nats
-    pred: np.ndarray  # (T,)
-    neg_class: np.ndarray  # (T,) class of a negative entry
-    scores: np.ndarray  # (T, C) prototype scores
-    proto_class: np.ndarray  # (T,) -1 without prototypes
-    margin: np.ndarray  # (T,)
+    z: Array  # (T, D), length 1
+    scale: Array  # (T, 1), the embedding's own length
+    logits: Array  # (T, C)
+    probs: Array  # (T, C)
+    entropy: Array  # (T,) nats
+    pred: Array  # (T,)
+    neg_class: Array  # (T,) class of a negative entry
+    scores: Array  # (T, C) prototype scores
+    proto_class: Array  # (T,) -1 without prototypes
+    margin: Array  # (T,)
 
 
-def look(config: TTACap, z: np.ndarray, logits: np.ndarray, bank: Bank) -> Look:
-    """Labels, entropies and prototype scores of ``z (T, D)`` with the model's ``logits (T, C)``."""
+def look(config: TTACap, z: Array, logits: Array, bank: Bank) -> Look:
+    """What ``T`` windows say by themselves.
+
+    Args:
+        config: the method's settings.
+        z: embeddings ``(T, D)`` of any length.
+        logits: the model's own ``(T, C)``.
+        bank: prototypes of source people.
+
+    Returns:
+        Labels, entropies and prototype scores.
+    """
     scale = np.linalg.norm(z, axis=1, keepdims=True)
     own = unit(z)
     probs = softmax(logits)
     pred = probs.argmax(axis=1)
     scores = bank.scores(own, config.proto_top_k)
     there = len(np.unique(bank.classes))
-    ordered = np.sort(scores, axis=1)[:, ::-1]
-    margin = ordered[:, 0] - ordered[:, 1]
+    falling = np.sort(scores, axis=1)[:, ::-1]
+    margin = falling[:, 0] - falling[:, 1]
     if there < 2 and (config.empty_class == "unavailable" or not there):
         margin = np.zeros(len(z), np.float32)  # one class alone has no distance to a second one
     proto_class = scores.argmax(axis=1) if there else np.full(len(z), -1)
-    neg = pred if config.neg_class == "pred" else probs.argmin(axis=1)
-    return Look(own, scale, logits, probs, entropy(probs), pred, neg, scores, proto_class, margin)
+    neg_class = pred if config.neg_class == "pred" else probs.argmin(axis=1)
+    return Look(
+        z=own,
+        scale=scale,
+        logits=logits,
+        probs=probs,
+        entropy=entropy(probs),
+        pred=pred,
+        neg_class=neg_class,
+        scores=scores,
+        proto_class=proto_class,
+        margin=margin,
+    )
 
 
-def gates(config: TTACap, w: Look) -> dict[str, np.ndarray]:
+def gates(config: TTACap, w: Look) -> dict[str, Array]:
     """The gates of every window as booleans ``(T,)``, whether in use or not (the temporal one needs
     the stream).
     """
-    h = w.entropy / (math.log(w.probs.shape[1]) if config.entropy_unit == "fraction" else 1.0)
+    n_classes = w.probs.shape[1]
+    most = math.log(n_classes) if config.entropy_unit == "fraction" else 1.0
+    h = w.entropy / most
     usable = _usable(config, w)
-    margin = np.where(usable, w.margin > config.tau_margin, config.missing == "pass")
-    agree = np.where(
-        usable, (w.margin > config.tau_margin) & (w.proto_class == w.pred), config.missing == "pass"
-    )
+    apart = w.margin > config.tau_margin
+    same = w.proto_class == w.pred
+    otherwise = config.missing == "pass"
     return {
         "confident": h < config.tau_pos,
         "ambiguous": (h >= config.tau_pos) & (h < config.tau_neg),
-        "agree": agree,
-        "margin": margin,
+        "agree": np.where(usable, apart & same, otherwise),
+        "margin": np.where(usable, apart, otherwise),
     }
 
 
-def _usable(config: TTACap, w: Look) -> np.ndarray:
+def _usable(config: TTACap, w: Look) -> Array:
     """Can the prototype gate speak: with some prototypes; in the corrected reading with those of
     two classes.
     """
     if config.empty_class == "released":
         return w.proto_class >= 0
-    return (w.scores > MISSING / 2).sum(axis=1) >= 2
+    there = w.scores > MISSING / 2
+    n_classes: Array = there.sum(axis=1)
+    return n_classes >= 2
 
 
-def _accept(config: TTACap, w: Look, temporal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _accept(config: TTACap, w: Look, temporal: Array) -> tuple[Array, Array]:
     """Positive and negative writes ``(T,)``; a window is never both."""
-    g, used = gates(config, w), config._gates
+    found = gates(config, w)
+    used = config._gates
     always = np.ones(len(w.pred), bool)
-    temporal = temporal if "temp" in used else always
-    agree = g["agree"] if "proto" in used else always
-    for_negative = (
-        (g["margin"] if config.negative_gate == "margin" else g["agree"])
-        if "proto" in used
-        else always
-    )
-    confident = g["confident"] if "entropy" in used else always
-    ambiguous = g["ambiguous"] if "entropy" in used else always & config.negative_without_entropy
-    positive = temporal & agree & confident
-    return positive, temporal & for_negative & ambiguous & ~positive
+    steady = temporal if "temp" in used else always
+    agree = for_negative = always
+    if "proto" in used:
+        agree = found["agree"]
+        for_negative = found["margin"] if config.negative_gate == "margin" else agree
+    confident = always
+    ambiguous = always & config.negative_without_entropy
+    if "entropy" in used:
+        confident = found["confident"]
+        ambiguous = found["ambiguous"]
+    positive = steady & agree & confident
+    negative = steady & for_negative & ambiguous & ~positive
+    return positive, negative
 
 
 def _majority(labels: list[int]) -> int:
@@ -328,10 +400,12 @@ def _majority(labels: list[int]) -> int:
     return next(c for c in reversed(labels) if labels.count(c) == most)
 
 
-def _searched(
-    config: TTACap, keys: np.ndarray, valid: np.ndarray, pred: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Keys ``(T, C L, D)`` of all classes with what may be looked up ``(T, C L)``.
+#: Keys of a cache ``(T, M, D)``, and which may be looked up ``(T, M)``.
+Searched = tuple[Array, Array]
+
+
+def _searched(config: TTACap, keys: Array, valid: Array, pred: Array) -> Searched:
+    """Keys of all classes in a row, ``M = C L``, with what may be looked up.
 
     Searching one class only is of the embedding space: the logit space spreads a label over all of
     them. A cache that lacks a class can only ever speak for the other one, so with
@@ -339,10 +413,15 @@ def _searched(
     """
     t, n_classes, capacity = valid.shape
     if config.empty_class == "unavailable" and config.search == "all":
-        valid = valid & np.all(valid.any(axis=2), axis=1, keepdims=True)[:, :, None]
+        there = valid.any(axis=2)
+        every = np.all(there, axis=1, keepdims=True)
+        valid = valid & every[:, :, None]
     if config.search == "bucket" and config.fusion_space == "embed":
-        valid = valid & (np.arange(n_classes)[None, :, None] == pred[:, None, None])
-    return keys.reshape(t, n_classes * capacity, -1), valid.reshape(t, -1)
+        classes = np.arange(n_classes)
+        own = classes[None, :, None] == pred[:, None, None]
+        valid = valid & own
+    flat = keys.reshape(t, n_classes * capacity, -1)
+    return flat, valid.reshape(t, -1)
 
 
 @dataclass(frozen=True)
@@ -351,68 +430,83 @@ class Fused:
     vectors ``(T, D)``.
     """
 
-    logits: np.ndarray  # (T, C)
-    parts: dict[str, np.ndarray]
-    weights: dict[str, np.ndarray]  # (T,) each, 0 where a part is absent
-    fused: np.ndarray | None  # (T, D)
-    label_scores: dict[str, np.ndarray]  # (T, C) in logit space
+    logits: Array  # (T, C)
+    parts: dict[str, Array]
+    weights: dict[str, Array]  # (T,) each, 0 where a part is absent
+    fused: Array | None  # (T, D)
+    label_scores: dict[str, Array]  # (T, C) in logit space
 
 
 def fuse(
     config: TTACap,
     w: Look,
     bank: Bank,
-    weight: np.ndarray,
-    bias: np.ndarray,
-    positive: tuple[np.ndarray, np.ndarray],
-    negative: tuple[np.ndarray, np.ndarray],
+    head: tuple[Array, Array],
+    positive: Searched,
+    negative: Searched,
 ) -> Fused:
-    """Look up both caches and the prototypes, and fuse. ``positive`` and ``negative`` are keys with
-    their validity.
+    """Look up both caches and the prototypes, and fuse.
+
+    Args:
+        config: the method's settings.
+        w: what the windows say by themselves.
+        bank: prototypes of source people.
+        head: the model's ``weight (C, D)`` and ``bias (C,)``.
+        positive: keys of the positive cache with their validity.
+        negative: those of the negative one.
+
+    Returns:
+        Logits ``(T, C)`` and what they were made of.
     """
-    found = [
-        caches.weights_of(*rows, w.z, config.top_k, config.beta) for rows in (positive, negative)
-    ]
+    pull = caches.weights_of(*positive, w.z, config.top_k, config.beta)
+    push = caches.weights_of(*negative, w.z, config.top_k, config.beta)
     if config.fusion_space == "logit":
-        return _fuse_logits(config, w, found)
-    if config.source_term == "mix":
-        source = bank.mix(w.scores, config.gamma)
-    elif config.source_term == "class":
-        source = bank.nearest(w.z, w.pred, config.proto_top_k)
-    else:
-        source = np.zeros_like(w.z)
+        return _fuse_logits(config, w, [pull, push])
+    weight, bias = head
     parts = {
         "target": w.z,
-        "source": source,
-        "positive": caches.blend(found[0], positive[0]),
-        "negative": caches.blend(found[1], negative[0]),
+        "source": _source_part(config, w, bank),
+        "positive": caches.blend(pull, positive[0]),
+        "negative": caches.blend(push, negative[0]),
     }
     weights = _part_weights(config, parts, weight, bias, w.scale)
     signs = {"target": 1, "source": 1, "positive": 1, "negative": -1}
-    mixed = sum((signs[k] * weights[k][:, None] * parts[k] for k in parts), np.zeros_like(w.z))
+    mixed: Array = np.zeros_like(w.z)
+    for name, part in parts.items():
+        mixed = mixed + signs[name] * weights[name][:, None] * part
     fused = unit(mixed)
-    return Fused(w.scale * (fused @ weight.T) + bias, parts, weights, fused, {})
+    logits = w.scale * (fused @ weight.T) + bias
+    return Fused(logits, parts, weights, fused, {})
+
+
+def _source_part(config: TTACap, w: Look, bank: Bank) -> Array:
+    """What the prototypes add to each window ``(T, D)``."""
+    if config.source_term == "mix":
+        return bank.mix(w.scores, config.gamma)
+    if config.source_term == "class":
+        return bank.nearest(w.z, w.pred, config.proto_top_k)
+    return np.zeros_like(w.z)
 
 
 def _part_weights(
-    config: TTACap,
-    parts: dict[str, np.ndarray],
-    weight: np.ndarray,
-    bias: np.ndarray,
-    scale: np.ndarray,
-) -> dict[str, np.ndarray]:
-    names = ("target", "source", "positive", "negative")
+    config: TTACap, parts: dict[str, Array], weight: Array, bias: Array, scale: Array
+) -> dict[str, Array]:
+    """The weight ``(T,)`` of each part; 0 where it is absent."""
     lam = np.array([1.0, config.lam_src, config.lam_pos, config.lam_neg], np.float32)
-    there = np.stack([np.abs(parts[k]).max(axis=1) > 0 for k in names], axis=1)  # (T, 4)
+    present = [np.abs(parts[k]).max(axis=1) > 0 for k in _PARTS]
+    there = np.stack(present, axis=1)  # (T, 4)
     out = np.where(there, lam, 0).astype(np.float32)
     if config.weighting == "equal" and config.agreement == "none":
-        return dict(zip(names, out.T, strict=True))
+        return dict(zip(_PARTS, out.T, strict=True))
     # In double precision: a weight's rounding is multiplied where the parts nearly cancel.
     wide = weight.astype(np.float64).T
-    probs = np.stack(
-        [softmax(scale * (parts[k] @ wide) + bias) for k in names], axis=1
-    )  # (T, 4, C)
-    sure, label = probs.max(axis=2), probs.argmax(axis=2)
+    answers = []
+    for k in _PARTS:
+        logits = scale * (parts[k] @ wide) + bias
+        answers.append(softmax(logits))
+    probs = np.stack(answers, axis=1)  # (T, 4, C)
+    sure = probs.max(axis=2)
+    label = probs.argmax(axis=2)
     if config.agreement == "majority":
         there = there & _agreeing(label[:, :3], sure[:, :3], there[:, :3])
     if config.weighting == "equal":
@@ -420,40 +514,45 @@ def _part_weights(
     elif config.weighting == "confidence":
         out = np.where(there, lam * sure, 0)
     else:
-        logits = np.where(there, lam * sure / config.temperature, -np.inf)
-        out = softmax(logits)
-    return dict(zip(names, out.astype(np.float32).T, strict=True))
+        attention = np.where(there, lam * sure / config.temperature, -np.inf)
+        out = softmax(attention)
+    return dict(zip(_PARTS, out.astype(np.float32).T, strict=True))
 
 
-def _agreeing(label: np.ndarray, sure: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _agreeing(label: Array, sure: Array, there: Array) -> Array:
     """Of target, source, positive ``(T, 3)``: who holds a class that two hold, else the surest
     alone → ``(T, 4)``.
     """
     same = (label[:, :, None] == label[:, None, :]) & there[:, None, :]
-    held = there & (same.sum(axis=2) >= 2)
+    holders = same.sum(axis=2)
+    held = there & (holders >= 2)
     best = np.where(there, sure, -1).argmax(axis=1)
-    alone = np.arange(label.shape[1])[None] == best[:, None]
-    keep = np.where(held.any(axis=1, keepdims=True), held, alone)
-    return np.concatenate([keep, np.ones((len(keep), 1), bool)], axis=1)
+    places = np.arange(label.shape[1])
+    alone = places[None] == best[:, None]
+    agreed = held.any(axis=1, keepdims=True)
+    keep = np.where(agreed, held, alone)
+    negative = np.ones((len(keep), 1), bool)
+    return np.concatenate([keep, negative], axis=1)
 
 
-def _fuse_logits(config: TTACap, w: Look, found: list[np.ndarray]) -> Fused:
+def _fuse_logits(config: TTACap, w: Look, found: list[Array]) -> Fused:
     n_classes = w.probs.shape[1]
     labels = [f.reshape(len(f), n_classes, -1).sum(axis=2) for f in found]
     source = w.scores
     if config.source_term == "none" or (w.proto_class < 0).all():
         source = np.zeros_like(source)
-    elif (
-        config.empty_class == "unavailable"
-    ):  # a class without prototypes gets no push, and neither does the other
-        source = np.where((source > MISSING / 2).all(axis=1, keepdims=True), source, 0)
+    elif config.empty_class == "unavailable":
+        # A class without prototypes gets no push, and neither does the other.
+        there = source > MISSING / 2
+        source = np.where(there.all(axis=1, keepdims=True), source, 0)
     logits = (
         w.logits + config.lam_src * source + config.lam_pos * labels[0] - config.lam_neg * labels[1]
     )
-    return Fused(logits, {}, {}, None, {"positive": labels[0], "negative": labels[1]})
+    scores = {"positive": labels[0], "negative": labels[1]}
+    return Fused(logits, {}, {}, None, scores)
 
 
-def _fresh(config: TTACap, n_classes: int, dim: int) -> dict[str, Any]:
+def _fresh(config: TTACap, n_classes: int, dim: int) -> dict[str, object]:
     return {
         "positive": caches.empty(n_classes, config.n_pos, dim),
         "negative": caches.empty(n_classes, config.n_neg, dim),
@@ -461,14 +560,16 @@ def _fresh(config: TTACap, n_classes: int, dim: int) -> dict[str, Any]:
     }
 
 
-def _person_prototypes(config: TTACap, model: Any, given: Given) -> tuple[np.ndarray, np.ndarray]:
+def _person_prototypes(config: TTACap, model: Trainable, given: Given) -> tuple[Array, Array]:
+    """Rows and classes of the prototypes that stand for this person."""
     summary = given.summary or {}
     for name in ("prototypes", "prototype_class"):
         if name not in summary:
             raise BadInput(
                 f"tta_cap: expected {name!r} in the source summary, got {sorted(summary)}"
             )
-    rows, classes = np.asarray(summary["prototypes"]), np.asarray(summary["prototype_class"])
+    rows = np.asarray(summary["prototypes"])
+    classes = np.asarray(summary["prototype_class"])
     if config.select == "all":
         return rows, classes
     for name in ("prototype_subject", "subject_mean", "subject_variance"):
@@ -478,19 +579,17 @@ def _person_prototypes(config: TTACap, model: Any, given: Given) -> tuple[np.nda
                 "select=all"
             )
     windows = given.neutral if config.select == "neutral" else given.target
-    found = [
-        got[0] for x in windows or () if not isinstance(got := caches.read(model, x), Prediction)
-    ]
+    found = caches.embeddings(model, windows or ())
     if not found:
         raise BadInput(
             f"tta_cap select={config.select}: expected at least one measured window, got none"
         )
     mean, variance = prototypes.gaussian(unit(np.stack(found)))
-    distance = prototypes.wasserstein2(
-        mean, variance, summary["subject_mean"], summary["subject_variance"]
-    )
+    means, variances = summary["subject_mean"], summary["subject_variance"]
+    distance = prototypes.wasserstein2(mean, variance, means, variances)
     nearest = np.argsort(distance, kind="stable")[: config.n_people]
-    chosen = prototypes.personal(np.asarray(summary["prototype_subject"]), classes, nearest)
+    subject = np.asarray(summary["prototype_subject"])
+    chosen = prototypes.personal(subject, classes, nearest)
     return rows[chosen], classes[chosen]
 
 
@@ -502,31 +601,38 @@ class Whole:
 
     look: Look
     fused: Fused
-    majority: np.ndarray  # (T,) label of the temporal gate
-    positive: np.ndarray  # (T,) written to the positive cache
-    negative: np.ndarray  # (T,)
-    at: tuple[
-        np.ndarray, np.ndarray
-    ]  # (T, C, L) window numbers in each cache after the window, -1: free
+    majority: Array  # (T,) label of the temporal gate
+    positive: Array  # (T,) written to the positive cache
+    negative: Array  # (T,)
+    at: tuple[Array, Array]  # (T, C, L) window numbers in each cache after the window, -1: free
 
 
 def evaluate(
-    config: TTACap,
-    z: np.ndarray,
-    logits: np.ndarray,
-    bank: Bank,
-    head: tuple[np.ndarray, np.ndarray],
+    config: TTACap, z: Array, logits: Array, bank: Bank, head: tuple[Array, Array]
 ) -> Whole:
-    """The same as stepping through ``z (T, D)`` from an empty state within one reset scope, as one
+    """The same as stepping through a stream from an empty state within one reset scope, as one
     batch.
 
     Exact, because nothing feeds back (notes 5.2): accept flags first, then which windows each
     bucket held when, then one batched look-up.
+
+    Args:
+        config: the method's settings.
+        z: the stream's embeddings ``(T, D)``.
+        logits: the model's own ``(T, C)``.
+        bank: prototypes of source people.
+        head: the model's ``weight (C, D)`` and ``bias (C,)``.
+
+    Returns:
+        What every window said, was fused to, and left in the caches.
     """
     w = look(config, z, logits, bank)
     labels = w.pred.tolist()
-    spans = (labels[max(0, t - config.window + 1) : t + 1] for t in range(len(labels)))
-    majority = np.array([_majority(s) for s in spans], np.int64)
+    each = []
+    for t in range(len(labels)):
+        first = max(0, t - config.window + 1)
+        each.append(_majority(labels[first : t + 1]))
+    majority = np.array(each, np.int64)
     positive, negative = _accept(config, w, majority == w.pred)
     n_classes = w.probs.shape[1]
     held = (
@@ -535,28 +641,26 @@ def evaluate(
     )
     rows = []
     for index in held:
-        seen = (
-            index
-            if config.write_order == "before"
-            else np.concatenate([np.full_like(index[:1], -1), index[:-1]])
-        )
-        rows.append(_searched(config, w.z[np.maximum(seen, 0)], seen >= 0, w.pred))
-    return Whole(w, fuse(config, w, bank, *head, *rows), majority, positive, negative, held)
+        seen = index
+        if config.write_order == "after":
+            nothing = np.full_like(index[:1], -1)
+            seen = np.concatenate([nothing, index[:-1]])
+        keys = w.z[np.maximum(seen, 0)]
+        rows.append(_searched(config, keys, seen >= 0, w.pred))
+    fused = fuse(config, w, bank, head, *rows)
+    return Whole(w, fused, majority, positive, negative, held)
 
 
-def _members(
-    h: np.ndarray, classes: np.ndarray, accepted: np.ndarray, n_classes: int, capacity: int
-) -> np.ndarray:
+def _members(h: Array, classes: Array, accepted: Array, n_classes: int, capacity: int) -> Array:
     """Window numbers in each bucket after each window ``(T, C, L)``; only accepted windows cost
     anything.
     """
-    from bisect import bisect_right
-
     out = np.full((len(h), n_classes, capacity), -1, np.int64)
     keys: list[list[float]] = [[] for _ in range(n_classes)]
     ids: list[list[int]] = [[] for _ in range(n_classes)]
     for t in np.flatnonzero(accepted):
-        c, key = int(classes[t]), float(h[t])
+        c = int(classes[t])
+        key = float(h[t])
         place = bisect_right(keys[c], key)
         if place >= capacity:
             continue

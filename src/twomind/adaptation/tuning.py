@@ -8,26 +8,28 @@ person's state, and hands them to ``model.run`` as an argument.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from twomind.core.errors import BadInput
-from twomind.types import Features
+from twomind.types import Features, Trainable
 
-Tensors = dict[str, Any]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Tensors: TypeAlias = "dict[str, Tensor]"
 
 
-def affine_names(model: Any) -> list[str]:
+def affine_names(model: Trainable) -> list[str]:
     """Names of the scale and shift of every normalisation layer, sorted.
 
     Raises:
         BadInput: the model has none, so Tent and SAR have nothing to adapt.
     """
-    found = sorted(
-        n
-        for n in model.params()
-        if n.split(".")[-2:-1] and "norm" in n and n.endswith((".weight", ".bias"))
-    )
-    found = [n for n in found if model.params()[n].ndim == 1]
+    found = []
+    for name, value in sorted(model.params().items()):
+        of_norm = "." in name and "norm" in name
+        if of_norm and name.endswith((".weight", ".bias")) and value.ndim == 1:
+            found.append(name)
     if not found:
         raise BadInput(
             "this method adapts the scale and shift of normalisation layers (names like "
@@ -37,7 +39,7 @@ def affine_names(model: Any) -> list[str]:
     return found
 
 
-def copies(model: Any, names: Sequence[str]) -> Tensors:
+def copies(model: Trainable, names: Sequence[str]) -> Tensors:
     """Own copies of some weights, without a gradient.
 
     Raises:
@@ -46,18 +48,31 @@ def copies(model: Any, names: Sequence[str]) -> Tensors:
     params = model.params()
     missing = [n for n in names if n not in params]
     if missing:
+        has = ", ".join(sorted(params))
         raise BadInput(
             f"this method tunes the weights {', '.join(missing)}, and the model has none of that "
-            "name (it has "
-            f"{', '.join(sorted(params))}); use a cache method such as tda or tta-cap"
+            f"name (it has {has}); use a cache method such as tda or tta-cap"
         )
     return {n: params[n].detach().clone() for n in names}
 
 
 def gradient(
-    model: Any, xs: Sequence[Features], tuned: Mapping[str, Any], loss: Callable[[Any], Any]
-) -> tuple[Any, Any, Tensors]:
-    """Logits ``(B, C)``, the loss of them, and its gradient by name, at ``tuned``."""
+    model: Trainable,
+    xs: Sequence[Features],
+    tuned: Mapping[str, Tensor],
+    loss: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, Tensor, Tensors]:
+    """One pass forward and back.
+
+    Args:
+        model: whose weights ``tuned`` stand in for.
+        xs: ``B`` windows.
+        tuned: the weights by name.
+        loss: of the logits ``(B, C)``.
+
+    Returns:
+        The logits, the loss of them, and its gradient by name.
+    """
     import torch
 
     own = {n: v.detach().clone().requires_grad_(True) for n, v in tuned.items()}
@@ -65,25 +80,53 @@ def gradient(
         _, logits = model.run(xs, own)
         value = loss(logits)
         found = torch.autograd.grad(value, list(own.values()))
-    return logits.detach(), value.detach(), dict(zip(own, (g.detach() for g in found), strict=True))
+    gradients = [g.detach() for g in found]
+    by_name = dict(zip(own, gradients, strict=True))
+    return logits.detach(), value.detach(), by_name
 
 
 def sgd(
-    tuned: Mapping[str, Any],
-    speed: Mapping[str, Any],
-    grad: Mapping[str, Any],
+    tuned: Mapping[str, Tensor],
+    speed: Mapping[str, Tensor],
+    grad: Mapping[str, Tensor],
     lr: float,
     momentum: float,
-) -> Any:
-    """New weights and new velocities after one step of gradient descent with momentum (as
-    torch.optim.SGD).
+) -> tuple[Tensors, Tensors]:
+    """One step of gradient descent with momentum (as torch.optim.SGD).
+
+    Args:
+        tuned: weights by name.
+        speed: their velocities.
+        grad: their gradients.
+        lr: rate.
+        momentum: share of the velocity that is kept.
+
+    Returns:
+        New weights and new velocities.
     """
     moved = {n: momentum * speed[n] + g for n, g in grad.items()}
-    return {n: tuned[n] - lr * moved[n] for n in tuned}, moved
+    weights = {n: tuned[n] - lr * moved[n] for n in tuned}
+    return weights, moved
 
 
 def adamw_first(
-    tuned: Mapping[str, Any], grad: Mapping[str, Any], lr: float, decay: float, eps: float = 1e-8
+    tuned: Mapping[str, Tensor],
+    grad: Mapping[str, Tensor],
+    lr: float,
+    decay: float,
+    eps: float = 1e-8,
 ) -> Tensors:
-    """The first step of AdamW from fresh moments: ``w (1 - lr decay) - lr g / (|g| + eps)``."""
-    return {n: tuned[n] * (1 - lr * decay) - lr * grad[n] / (grad[n].abs() + eps) for n in tuned}
+    """The first step of AdamW from fresh moments: ``w (1 - lr decay) - lr g / (|g| + eps)``.
+
+    Args:
+        tuned: weights by name.
+        grad: their gradients.
+        lr: rate.
+        decay: weight decay.
+        eps: keeps the quotient finite.
+    """
+    found = {}
+    for name, w in tuned.items():
+        g = grad[name]
+        found[name] = w * (1 - lr * decay) - lr * g / (g.abs() + eps)
+    return found

@@ -9,11 +9,12 @@ only; NRC 96.5 and 74.8; global MMD 96.2 and 77.8.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
 
 from twomind.adaptation import caches
 from twomind.core.errors import BadInput
-from twomind.types import Access, Features, Given, Prediction
+from twomind.types import Access, Features, Given, Trainable
 
 #: what stands behind each claim of the refusal, in % balanced accuracy (specification, section 7)
 WHY = (
@@ -30,22 +31,28 @@ def access(data: str) -> Access:
 
 
 def windows(
-    model: Any, given: Given, data: str, force: bool, rarest: float, name: str
+    model: Trainable, given: Given, data: str, force: bool, rarest: float, name: str
 ) -> Sequence[Features]:
     """The windows to adapt on, or a refusal.
 
-    ``data="neutral"`` is neutral-only by declaration. Of unlabelled windows nobody knows; they are
-    refused where the source model sees a second class in less than the share ``rarest`` of them.
-    That is a guess, and it can miss: on drawn people (30 seeds, 60 windows) 0.05 caught 53 % of
-    neutral clips passed off as unlabelled and refused none with both classes; 0.1 caught 93 % (60 %
-    where the person was shifted), and refuses a short mixed set in which the model sees 1 of 12.
-    What cannot miss is the protocol: it hands a neutral clip over as NEUTRAL.
+    Of unlabelled windows nobody knows of how many classes they are; they are refused where the
+    source model sees a second class in a small share of them. That is a guess, and it can miss: on
+    drawn people (30 seeds, 60 windows) 0.05 caught 53 % of neutral clips passed off as unlabelled
+    and refused none with both classes; 0.1 caught 93 % (60 % where the person was shifted), and
+    refuses a short mixed set in which the model sees 1 of 12. What cannot miss is the protocol: it
+    hands a neutral clip over as NEUTRAL.
+
+    Args:
+        model: the source model.
+        given: what the protocol hands over.
+        data: ``target``, or ``neutral``, which is neutral-only by declaration.
+        force: never refuse.
+        rarest: refuse where the second class has a smaller share than this.
+        name: of the method, for the message.
 
     Raises:
         BadInput: the windows are of one class as far as can be told, and ``force`` is not set.
     """
-    import numpy as np
-
     if data == "neutral":
         if not force:
             raise BadInput(
@@ -56,14 +63,14 @@ def windows(
             )
         return given.neutral or ()
     xs = given.target or ()
-    read = [r for x in xs if not isinstance(r := caches.read(model, x), Prediction)]
+    read = caches.readings(model, xs)
     if force or not read:
         return xs
-    share = np.bincount([int(r[1].argmax()) for r in read], minlength=2) / len(read)
+    predicted = [int(logits.argmax()) for _, logits in read]
+    share = np.bincount(predicted, minlength=2) / len(read)
     rest = 1 - share.max()
     if rest == 0 or rest < rarest:
-        label = getattr(getattr(model, "task", None), "classes", {})
-        label = label[int(share.argmax())] if label else f"class {int(share.argmax())}"
+        label = model.task.classes[int(share.argmax())]
         raise BadInput(
             f"{name} needs unlabelled windows of every class; of {len(read)} windows the source "
             "model sees all but "

@@ -18,7 +18,10 @@ from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import clips_of, padded, released_rows
 from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
+from twomind.training.tensors import copied
+from twomind.training.tensors import leaves as leaves_of
 from twomind.types import Example, Features, Progress
+from twomind.types.arrays import Array
 
 try:
     import torch
@@ -40,9 +43,8 @@ class TrainSettings:
     val_share: float = 0.2  # of the people, when no validation examples are given
     class_weights: bool = True  # inverse frequency
     wrapped: bool = False  # released: random crops of the frame list, wrapped around
-    keep_by: str = (
-        "validation"  # or "training": the last epoch whose training accuracy or macro-F1 improved
-    )
+    #: or "training": the last epoch whose training accuracy or macro-F1 improved
+    keep_by: str = "validation"
     max_batches: int = 0  # per epoch; 0: all. The released scripts stop after 10
 
     def __post_init__(self) -> None:
@@ -58,17 +60,35 @@ class TrainSettings:
         return replace(plain, **changes)
 
 
-def rates(y: np.ndarray, said: np.ndarray, n_classes: int) -> tuple[float, float, float]:
-    """Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that
-    occur or are said.
+def rates(y: Array, said: Array, n_classes: int) -> tuple[float, float, float]:
+    """How often answers are right.
+
+    Args:
+        y: classes ``(N,)``.
+        said: the answers ``(N,)``.
+        n_classes: number of classes.
+
+    Returns:
+        Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that
+        occur or are said.
     """
-    y, said = np.asarray(y), np.asarray(said)
-    recalls, f1s = [], []
+    y = np.asarray(y)
+    said = np.asarray(said)
+    recalls: list[float] = []
+    f1s: list[float] = []
     for c in range(n_classes):
-        hit, true, told = (float(np.sum(v)) for v in ((y == c) & (said == c), y == c, said == c))
-        recalls += [hit / true] if true else []
-        f1s += [2 * hit / (true + told)] if true + told else []
-    return float(np.mean(y == said)), float(np.mean(recalls)), float(np.mean(f1s))
+        of_class = y == c
+        called = said == c
+        hit = float(np.sum(of_class & called))
+        true = float(np.sum(of_class))
+        told = float(np.sum(called))
+        if true:
+            recalls.append(hit / true)
+        if true + told:
+            f1s.append(2 * hit / (true + told))
+    accuracy = float(np.mean(y == said))
+    recall = float(np.mean(recalls))
+    return accuracy, recall, float(np.mean(f1s))
 
 
 def split_people(
@@ -76,17 +96,28 @@ def split_people(
 ) -> tuple[list[Example], list[Example]]:
     """Training and validation examples that share no person.
 
+    Args:
+        examples: of all people.
+        share: of the people who are held out.
+        seed: chooses them.
+
     Raises:
         BadInput: fewer than two people.
     """
     people = sorted({e.x.subject for e in examples})
     if len(people) < 2:
         raise BadInput(f"training: expected examples of at least two people, got {len(people)}")
-    n = min(max(1, round(share * len(people))), len(people) - 1)
-    held = set(np.random.default_rng(seed).permutation(people)[:n].tolist())
-    return [e for e in examples if e.x.subject not in held], [
-        e for e in examples if e.x.subject in held
-    ]
+    n_people = len(people)
+    wanted = max(1, round(share * n_people))
+    n = min(wanted, n_people - 1)
+    order = np.random.default_rng(seed).permutation(people)
+    held_out = set(order[:n].tolist())
+    kept: list[Example] = []
+    held: list[Example] = []
+    for e in examples:
+        side = held if e.x.subject in held_out else kept
+        side.append(e)
+    return kept, held
 
 
 def leaves(
@@ -95,10 +126,11 @@ def leaves(
     """Copies of the trained weights that take gradients, with the phrases' features beside them,
     and AdamW on them.
     """
-    own = {name: weights[name].detach().clone().requires_grad_() for name in parts.TRAINED}
-    optimiser = torch.optim.AdamW(
-        list(own.values()), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    trainable = {name: weights[name] for name in parts.TRAINED}
+    own = leaves_of(trainable)
+    trained = list(own.values())
+    rate = settings.learning_rate
+    optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=settings.weight_decay)
     return {**own, PHRASE_FEATURES: weights[PHRASE_FEATURES]}, optimiser
 
 
@@ -110,12 +142,24 @@ def training_step(
     y: Tensor,
     class_weight: Tensor | None = None,
 ) -> tuple[float, Tensor]:
-    """One step on clips ``(B, T, D)``: the cross-entropy and logits ``(B, C)`` before it. Gradients
-    stay in ``w``.
+    """One step on some clips. Gradients stay in ``w``.
+
+    Args:
+        w: the weights that take gradients, with the phrases' features.
+        optimiser: of these weights.
+        frames: clips ``(B, T, D)``, padded.
+        lengths: of each ``(B,)``.
+        y: their classes ``(B,)``.
+        class_weight: ``(C,)``; None weighs all alike.
+
+    Returns:
+        The cross-entropy and the logits ``(B, C)`` before the step.
     """
     optimiser.zero_grad()
     rows = parts.clip_rows(w, frames, lengths)
-    logits = parts.classify(w, parts.similarities(rows, parts.phrase_rows(w, w[PHRASE_FEATURES])))
+    phrases = parts.phrase_rows(w, w[PHRASE_FEATURES])
+    similarities = parts.similarities(rows, phrases)
+    logits = parts.classify(w, similarities)
     loss = F.cross_entropy(logits, y, class_weight)
     loss.backward()
     optimiser.step()
@@ -130,74 +174,133 @@ def train(
     validation: Sequence[Example] | None = None,
     progress: Progress | None = None,
 ) -> ClipAu:
-    """A trained copy of ``model``, with a card of how it went. ``validation`` None: some people are
-    held out.
+    """A trained copy of a model, with a card of how it went.
 
     Windows without a valid row of the model's track are left out, and counted in the card.
+
+    Args:
+        model: where the training starts; it is not written to.
+        examples: labelled windows.
+        settings: how to train.
+        validation: labelled windows of other people; None: some people of ``examples`` are held
+            out.
+        progress: is told how far it is.
 
     Raises:
         BadInput: nothing to train on, one class only, or a person on both sides.
     """
     settings = settings or TrainSettings()
+    usable, held = _sides(model, examples, validation, settings)
+    counts = _per_class(usable, len(model.task.classes))
+    rarity = _rarity(counts) if settings.class_weights else None
+    w, optimiser = leaves(model.weights, settings)
+    step = _Step(w, optimiser, rarity)
+    rng = np.random.default_rng(settings.seed)
+    choice = _Choice(settings.keep_by, dict(model.weights))
+    history: list[dict[str, Any]] = []
+    for epoch in range(settings.epochs):
+        loss, told = _epoch(model, step, usable, settings, rng)
+        now = copied(w)
+        row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
+        if held:
+            trained = replace(model, weights=now)
+            row["validation"] = validate(trained, held)
+        history.append(row)
+        choice.consider(row, now)
+        if progress is not None:
+            progress("train clip-au", epoch + 1, settings.epochs)
+    n_given = len(examples) + len(validation or ())
+    n_kept = len(usable) + len(held)
+    n_left_out = n_given - n_kept
+    people = {e.x.subject for e in usable}
+    people_held = {e.x.subject for e in held}
+    card = {
+        "settings": asdict(settings),
+        "n_people": len(people),
+        "n_windows": len(usable),
+        "per_class": counts.tolist(),
+        "n_people_validation": len(people_held),
+        "n_left_out": n_left_out,
+        "epoch": choice.epoch,
+        "history": history,
+        "scores": "training: accuracy, mean recall, macro-F1; validation: the same and the "
+        "cross-entropy",
+    }
+    only_drawn = all(e.x.drawn for e in usable)
+    drawn = model.drawn or only_drawn
+    whole_card = {**model.card, "training": card}
+    return replace(model, weights=choice.weights, drawn=drawn, card=whole_card)
+
+
+def _sides(
+    model: ClipAu,
+    examples: Sequence[Example],
+    validation: Sequence[Example] | None,
+    settings: TrainSettings,
+) -> tuple[list[Example], list[Example]]:
+    """Windows to train on and to validate on, of different people, that the model can measure."""
     usable = [e for e in examples if not _absent(model, e.x)]
     if validation is None:
         usable, held = split_people(usable, settings.val_share, settings.seed)
     else:
         held = [e for e in validation if not _absent(model, e.x)]
-    both = {e.x.subject for e in usable} & {e.x.subject for e in held}
+    people = {e.x.subject for e in usable}
+    people_held = {e.x.subject for e in held}
+    both = sorted(people & people_held)
     if both:
-        raise BadInput(
-            f"training: {len(both)} people are in training and validation: "
-            f"{', '.join(sorted(both)[:3])}"
-        )
-    n_classes = len(model.task.classes)
-    counts = np.bincount([e.y for e in usable], minlength=n_classes)
+        some = ", ".join(both[:3])
+        raise BadInput(f"training: {len(both)} people are in training and validation: {some}")
+    return usable, held
+
+
+def _per_class(examples: Sequence[Example], n_classes: int) -> Array:
+    """How many windows each class has ``(C,)``; at least two must have some."""
+    counts = np.bincount([e.y for e in examples], minlength=n_classes)
     if np.count_nonzero(counts) < 2:
         raise BadInput(
             f"training: expected examples of at least two classes, got {counts.tolist()} per class"
         )
-    rarity = torch.tensor(
-        counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)), dtype=torch.float32
-    )
-    w, optimiser = leaves(model.weights, settings)
-    rng = np.random.default_rng(settings.seed)
-    best: tuple[float, ...] = (-1.0, -1.0)
-    kept, chosen = dict(model.weights), 0
-    history: list[dict[str, Any]] = []
-    for epoch in range(settings.epochs):
-        loss, told = _epoch(
-            model, w, optimiser, usable, settings, rng, rarity if settings.class_weights else None
-        )
-        now = {name: value.detach().clone() for name, value in w.items()}
-        row: dict[str, Any] = {"epoch": epoch, "loss": loss, "training": told}
-        if held:
-            row["validation"] = validate(replace(model, weights=now), held)
-        history.append(row)
-        if settings.keep_by == "training":
-            better = told[0] > best[0] or told[2] > best[1]
-            best = (max(best[0], told[0]), max(best[1], told[2]))
+    return counts
+
+
+def _rarity(counts: Array) -> Tensor:
+    """Weights of the classes by inverse frequency ``(C,)``."""
+    n_present = np.count_nonzero(counts)
+    even = n_present * np.maximum(counts, 1)
+    return torch.tensor(counts.sum() / even, dtype=torch.float32)
+
+
+@dataclass
+class _Choice:
+    """Which epoch's weights are kept: those before the first one until an epoch is better."""
+
+    keep_by: str
+    weights: dict[str, Tensor]
+    epoch: int = 0
+    best: tuple[float, float] = (-1.0, -1.0)
+
+    def consider(self, row: Mapping[str, Any], weights: dict[str, Tensor]) -> None:
+        """Keep the weights of an epoch where its figures are better."""
+        if self._better(row):
+            self.weights = weights
+            self.epoch = row["epoch"]
+
+    def _better(self, row: Mapping[str, Any]) -> bool:
+        if self.keep_by == "training":
+            accuracy, _, f1 = row["training"]
+            best_accuracy, best_f1 = self.best
+            better = accuracy > best_accuracy or f1 > best_f1
+            self.best = (max(best_accuracy, accuracy), max(best_f1, f1))
+            return bool(better)
+        if "validation" in row:
+            _, _, f1, loss = row["validation"]
+            score = (f1, -loss)
         else:
-            score = (row["validation"][2], -row["validation"][3]) if held else (0.0, float(epoch))
-            better = epoch == 0 or score > best
-            best = score if better else best
+            score = (0.0, float(row["epoch"]))
+        better = row["epoch"] == 0 or score > self.best
         if better:
-            kept, chosen = now, epoch
-        if progress is not None:
-            progress("train clip-au", epoch + 1, settings.epochs)
-    card = {
-        "settings": asdict(settings),
-        "n_people": len({e.x.subject for e in usable}),
-        "n_windows": len(usable),
-        "per_class": counts.tolist(),
-        "n_people_validation": len({e.x.subject for e in held}),
-        "n_left_out": len(examples) + len(validation or ()) - len(usable) - len(held),
-        "epoch": chosen,
-        "history": history,
-        "scores": "training: accuracy, mean recall, macro-F1; validation: the same and the "
-        "cross-entropy",
-    }
-    drawn = model.drawn or all(e.x.drawn for e in usable)
-    return replace(model, weights=kept, drawn=drawn, card={**model.card, "training": card})
+            self.best = score
+        return better
 
 
 def _absent(model: ClipAu, x: Features) -> bool:
@@ -205,55 +308,91 @@ def _absent(model: ClipAu, x: Features) -> bool:
     return track is None or not bool(track.valid.any())
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What a training step moves, and how it weighs the classes."""
+
+    w: Mapping[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    class_weight: Tensor | None
+
+    def __call__(self, clips: Sequence[Array], dim: int, y: Tensor) -> tuple[float, Tensor]:
+        """One step on clips ``(t, D)`` with their classes; the loss and logits before it."""
+        values, n_rows = padded(clips, dim)
+        frames = torch.from_numpy(values)
+        lengths = torch.from_numpy(n_rows)
+        return training_step(self.w, self.optimiser, frames, lengths, y, self.class_weight)
+
+
 def _epoch(
     model: ClipAu,
-    w: Mapping[str, Tensor],
-    optimiser: torch.optim.Optimizer,
+    step: _Step,
     examples: Sequence[Example],
     settings: TrainSettings,
     rng: np.random.Generator,
-    class_weight: Tensor | None,
 ) -> tuple[float, tuple[float, float, float]]:
     """Mean loss, and the training rates of the answers given on the way."""
     order = rng.permutation(len(examples))
-    n_batches = -(-len(order) // settings.batch)
-    losses, ys, said = [], [], []
-    for b in range(min(n_batches, settings.max_batches or n_batches)):
-        batch = [examples[i] for i in order[b * settings.batch : (b + 1) * settings.batch]]
+    size = settings.batch
+    n_batches = -(-len(order) // size)
+    if settings.max_batches:
+        n_batches = min(n_batches, settings.max_batches)
+    losses: list[float] = []
+    ys: list[int] = []
+    said: list[int] = []
+    for b in range(n_batches):
+        chosen = order[b * size : (b + 1) * size]
+        batch = [examples[i] for i in chosen]
         clips = [training_clip(model, e.x, settings, rng) for e in batch]
-        values, lengths = padded(clips, model.dim)
-        y = torch.tensor([e.y for e in batch])
-        loss, logits = training_step(
-            w, optimiser, torch.from_numpy(values), torch.from_numpy(lengths), y, class_weight
-        )
+        y = [e.y for e in batch]
+        loss, logits = step(clips, model.dim, torch.tensor(y))
         losses.append(loss)
-        ys += y.tolist()
+        ys += y
         said += logits.argmax(dim=-1).tolist()
-    return float(np.mean(losses)), rates(np.array(ys), np.array(said), len(model.task.classes))
+    n_classes = len(model.task.classes)
+    told = rates(np.array(ys), np.array(said), n_classes)
+    return float(np.mean(losses)), told
 
 
 def training_clip(
     model: ClipAu, x: Features, settings: TrainSettings, rng: np.random.Generator
-) -> np.ndarray:
-    """One clip ``(t, D)`` of a window at a random time; released: a random place in the list of
-    frames, wrapped.
+) -> Array:
+    """One clip of a window at a random time; released: a random place in the list of frames,
+    wrapped.
+
+    Args:
+        model: whose track and clips.
+        x: the window.
+        settings: whether it is the released rule.
+        rng: draws the time.
+
+    Returns:
+        Rows ``(t, D)``.
     """
     track = x.tracks[model.track]
     if settings.wrapped:
         valid = np.flatnonzero(track.valid)
-        rows = valid[
-            released_rows(len(valid), 1, model.clips.n_frames, int(rng.integers(len(valid))))
-        ]
+        n = len(valid)
+        first = int(rng.integers(n))
+        taken = released_rows(n, 1, model.clips.n_frames, first)
+        rows = valid[taken]
     else:
         (rows,) = clips_of(track, model.clips, rng)
-    clip: np.ndarray = track.values[rows]
+    clip: Array = track.values[rows]
     return clip
 
 
 def validate(model: ClipAu, examples: Sequence[Example]) -> tuple[float, float, float, float]:
     """WAR, UAR, macro-F1 and mean cross-entropy, each window answered from its several clips."""
+    answers = []
     with torch.no_grad():
-        logits = torch.cat([model.run([e.x])[1] for e in examples])
+        for e in examples:
+            _, of_window = model.run([e.x])
+            answers.append(of_window)
+    logits = torch.cat(answers)
     y = torch.tensor([e.y for e in examples])
     said = logits.argmax(dim=-1).numpy()
-    return (*rates(y.numpy(), said, len(model.task.classes)), float(F.cross_entropy(logits, y)))
+    loss = float(F.cross_entropy(logits, y))
+    n_classes = len(model.task.classes)
+    accuracy, recall, f1 = rates(y.numpy(), said, n_classes)
+    return accuracy, recall, f1, loss

@@ -76,7 +76,8 @@ class Filmed:
         dataset, known = opened(self.root, self.name)
         if recording not in known:
             raise BadInput(f"{self.root}: no recording {recording!r}")
-        encoder, store = encoder_of(self.encoder), Store(self.store)
+        encoder = encoder_of(self.encoder)
+        store = Store(self.store)
         folder = dataset.frame_folder(recording)
         return embedded(known[recording], folder, encoder, self.hop_s, store, self.allow_real)
 
@@ -88,7 +89,9 @@ def remembered(reading: Any, recording: str, read: Callable[[str], Features]) ->
     key = (reading, recording)
     if key not in _remembered:
         found = read(recording)
-        used = sum(t.values.nbytes for x in _remembered.values() for t in x.tracks.values())
+        used = 0
+        for x in _remembered.values():
+            used += sum(track.values.nbytes for track in x.tracks.values())
         if used < REMEMBERED_BYTES:
             _remembered[key] = found
         return found
@@ -113,20 +116,22 @@ class FoldModels:
         from twomind.models.clip_au.recogniser import FILE, ClipAu, new_model
         from twomind.training.clip_au import train
 
-        source, validation = self._examples(fold.train), self._examples(fold.val)
+        source = self._examples(fold.train)
+        validation = self._examples(fold.val)
         place = self.folder / self._key(source, validation)
         if not (place / FILE).is_file():
             task: Task = self.labels.task
-            fresh = new_model(
-                encoder_of(self.encoder), task, clips=self.clips, seed=self.settings.seed
-            )
-            train(fresh, source, self.settings, validation=validation or None).save(place)
+            encoder = encoder_of(self.encoder)
+            fresh = new_model(encoder, task, clips=self.clips, seed=self.settings.seed)
+            trained = train(fresh, source, self.settings, validation=validation or None)
+            trained.save(place)
         return ClipAu.load(place).allowing_drawn(self.allow_real)
 
     def _examples(self, recordings: Sequence[str]) -> tuple[Example, ...]:
-        return self.labels.examples(
-            recordings, lambda recording: self.labels.windows.cut(self.reading(recording))
-        )
+        return self.labels.examples(recordings, self._windows)
+
+    def _windows(self, recording: str) -> Sequence[Features]:
+        return self.labels.windows.cut(self.reading(recording))
 
     def _key(self, source: Sequence[Example], validation: Sequence[Example]) -> str:
         from twomind.core.store import settings_hash
@@ -143,10 +148,8 @@ class FoldModels:
                 for part in (track.values, track.times_s, track.valid):
                     rows.update(np.ascontiguousarray(part).tobytes())
             rows.update(b"/")
-        code = [
-            Path(str(m.__file__)).read_bytes()
-            for m in (clip_au, clip_au_clips, clip_au_parts, clip_au_train)
-        ]
+        modules = (clip_au, clip_au_clips, clip_au_parts, clip_au_train)
+        code = [Path(str(module.__file__)).read_bytes() for module in modules]
         own = {
             "rows": rows.hexdigest(),
             "task": asdict(self.labels.task),
@@ -167,11 +170,15 @@ def make_rows(
         BadInput: none could be read. Partial: some could not; the others are kept.
     """
     parts = ("train", "val", "neutral", "target", "few", "test")
-    todo = list(dict.fromkeys(i for fold in folds for part in parts for i in getattr(fold, part)))
+    named: dict[str, None] = {}  # as a set that keeps its order
+    for fold in folds:
+        for part in parts:
+            named |= dict.fromkeys(getattr(fold, part))
+    todo = list(named)
     failed = []
-    for n, done in enumerate(
-        engine.run(partial(_touch, reading), todo, engine.n_workers(workers, len(todo))), 1
-    ):
+    n_processes = engine.n_workers(workers, len(todo))
+    outcomes = engine.run(partial(_touch, reading), todo, n_processes)
+    for n, done in enumerate(outcomes, 1):
         if not done.ok:
             failed.append(f"{done.item}: {done.error}")
         if n % 50 == 0 or n == len(todo):
@@ -198,12 +205,12 @@ def make_models(
     Raises:
         BadInput: one could not be trained.
     """
-    distinct = list({(f.train, f.val): f for f in folds}.values())
+    by_people = {(f.train, f.val): f for f in folds}
+    distinct = list(by_people.values())
     found: list[dict[str, Any]] = []
-    work = partial(_card, models)
-    for n, done in enumerate(
-        engine.run(work, distinct, engine.n_workers(workers, len(distinct))), 1
-    ):
+    n_processes = engine.n_workers(workers, len(distinct))
+    outcomes = engine.run(partial(_card, models), distinct, n_processes)
+    for n, done in enumerate(outcomes, 1):
         if not done.ok or done.result is None:
             raise BadInput(f"CLIP-AU of fold {done.item.name!r}: {done.error}")
         tell(f"CLIP-AU of fold {done.item.name} and those with its source people", n, len(distinct))
@@ -216,6 +223,7 @@ def _card(models: FoldModels, fold: Fold) -> dict[str, Any]:
     card: Mapping[str, Any] = model.card["training"]
     kept = card["history"][card["epoch"]]
     validation = kept.get("validation")
+    macro_f1 = None if validation is None else validation[2]
     return {
         "encoder": model.encoder,
         "n_people": card["n_people"],
@@ -224,7 +232,7 @@ def _card(models: FoldModels, fold: Fold) -> dict[str, Any]:
         "epoch": card["epoch"] + 1,
         "epochs": card["settings"]["epochs"],
         "n_people_validation": card["n_people_validation"],
-        "validation_macro_f1": None if validation is None else validation[2],
+        "validation_macro_f1": macro_f1,
         "left_out": card["n_left_out"],
     }
 
@@ -267,9 +275,19 @@ def prepare(
     """The reading of embeddings, the models of the folds, the encoder's name, and how training
     went; all made and kept.
 
-    Raises: BadInput: the encoder is not there, or knows drawn people only and somebody is real.
-        MissingWeights, Offline:
-            its weights are not there. Partial: some recordings could not be embedded.
+    Args:
+        source: where the recordings come from.
+        labels: of the recordings, by window.
+        folds: of the protocol.
+        out: the models lie in its folder ``models``.
+        options: encoder, epochs and spacing of frames.
+        workers: processes.
+        tell: is told how far it is.
+
+    Raises:
+        BadInput: the encoder is not there, or knows drawn people only and somebody is real.
+        MissingWeights, Offline: its weights are not there.
+        Partial: some recordings could not be embedded.
     """
     from twomind.core import synthetic
     from twomind.models.clip_au.clips import ClipSettings
@@ -298,4 +316,5 @@ def prepare(
     clips = ClipSettings(n_frames=N_FACES, hop_s=hop_s)
     settings = replace(TrainSettings(), epochs=options.epochs or EPOCHS)
     models = FoldModels(labels, reading, name, clips, settings, out / "models", options.allow_drawn)
-    return reading, models, name, make_models(models, folds, workers, tell)
+    cards = make_models(models, folds, workers, tell)
+    return reading, models, name, cards

@@ -20,16 +20,15 @@ from twomind.types import AMBIVALENCE, Task
 #: Modules of the original class that its computation never uses; the checkpoints carry
 #: ``temporal_proj``.
 DEAD = (
-    *(
-        "temporal_proj",
-        "au_classifier",
-        "subject_adapter",
-        "pos_embed",
-        "class_to_au",
-        "dropout",
-        "logit_scale",
-    ),
-    *("alpha", "fusion_alpha"),
+    "temporal_proj",
+    "au_classifier",
+    "subject_adapter",
+    "pos_embed",
+    "class_to_au",
+    "dropout",
+    "logit_scale",
+    "alpha",
+    "fusion_alpha",
 )
 
 
@@ -37,8 +36,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """The trained weights of an original ``.pth`` by name (a dict of state dicts, or one flat state
     dict).
 
-    Raises: BadInput: not such a file, weights are missing from it, or it holds something that is
-        not known.
+    Raises:
+        BadInput: not such a file, weights are missing from it, or it holds something that is not
+            known.
     """
     import torch
 
@@ -53,7 +53,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     flat = dict(_flat(found))
     kept = {name: value.float() for name, value in flat.items() if name in parts.TRAINED}
     missing = [name for name in parts.TRAINED if name not in kept]
-    unknown = [name for name in flat if name not in kept and name.split(".")[0] not in DEAD]
+    unknown = []
+    for name in flat:
+        module = name.split(".")[0]
+        if name not in kept and module not in DEAD:
+            unknown.append(name)
     if missing or unknown:
         raise BadInput(
             f"{path}: not the layout of CLIP-AU; missing: {', '.join(missing) or 'none'}; "
@@ -65,11 +69,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name, value in tree.items():
-        found += (
-            _flat(value, f"{prefix}{name}.")
-            if isinstance(value, Mapping)
-            else [(f"{prefix}{name}", value)]
-        )
+        if isinstance(value, Mapping):
+            found += _flat(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", value))
     return found
 
 
@@ -79,12 +82,15 @@ def import_checkpoint(
     phrases: tuple[Phrase, ...] | None = None,
     task: Task = AMBIVALENCE,
 ) -> ClipAu:
-    """A model with the weights of an original checkpoint on ``encoder`` (the CLIP that it was
-    trained on).
+    """A model with the weights of an original checkpoint.
 
-    ``phrases`` should be the very ones of its training: the head reads similarities by position,
-    and the adapter has seen no other words. Without them, ours stand in (:func:`released_phrases`),
-    which its card says.
+    Args:
+        path: of the ``.pth``.
+        encoder: the CLIP that it was trained on.
+        phrases: should be the very ones of its training: the head reads similarities by position,
+            and the adapter has seen no other words. Without them, ours stand in
+            (:func:`released_phrases`), which its card says.
+        task: the question.
 
     Raises:
         BadInput: the file, or its sizes, do not fit.
@@ -92,9 +98,10 @@ def import_checkpoint(
     weights = read_checkpoint(path)
     model = new_model(encoder, task, phrases or released_phrases())
     for name, value in weights.items():
-        if value.shape != model.weights[name].shape:
+        wanted = tuple(model.weights[name].shape)
+        if tuple(value.shape) != wanted:
             raise BadInput(
-                f"{path}, {name}: expected {tuple(model.weights[name].shape)} for this encoder and "
+                f"{path}, {name}: expected {wanted} for this encoder and "
                 f"{len(model.phrases)} phrases, got {tuple(value.shape)}"
             )
     card = {

@@ -21,6 +21,7 @@ from twomind.models.dsfda.recogniser import Dsfda, prototypes_of
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
 from twomind.types import Progress, Task
+from twomind.types.arrays import Array
 
 try:
     import torch
@@ -48,25 +49,35 @@ class TrainSettings:
 
     @property
     def rules(self) -> steps.Rules:
-        return steps.Rules(losses.Factors(), expr_loss_trains_encoder=self.variant == "paper")
+        as_drawn = self.variant == "paper"
+        return steps.Rules(losses.Factors(), expr_loss_trains_encoder=as_drawn)
+
+    def rules_at(self, step: int) -> steps.Rules:
+        """What the step of this number does: each critic has its turns."""
+        identity = step % self.identity_critic_every == 0
+        expression = step % self.expression_critic_every == 0
+        return replace(
+            self.rules, update_identity_critic=identity, update_expression_critic=expression
+        )
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Labelled pictures of source people: ``x (N, 3, P, P)`` in [0, 1], ``y (N,)`` classes,
-    ``people (N,)`` names.
-    """
+    """Labelled pictures of source people."""
 
-    x: Tensor
-    y: np.ndarray
-    people: np.ndarray
+    x: Tensor  # (N, 3, P, P) in [0, 1]
+    y: Array  # (N,) classes
+    people: Array  # (N,) names
+    drawn: bool = False  # of synthetic people
+    neutral: int = 0  # the class without an expression
 
     def __post_init__(self) -> None:
         n = len(self.x)
-        if len(self.y) != n or len(self.people) != n:
+        n_classes = len(self.y)
+        n_people = len(self.people)
+        if n_classes != n or n_people != n:
             raise BadInput(
-                f"training: expected {n} classes and people, got {len(self.y)} and "
-                f"{len(self.people)}"
+                f"training: expected {n} classes and people, got {n_classes} and {n_people}"
             )
 
     @property
@@ -76,8 +87,20 @@ class Pictures:
         """
         return sorted({str(p) for p in self.people})
 
+    @property
+    def classes(self) -> Tensor:
+        """Class of each ``(N,)``."""
+        return torch.from_numpy(np.asarray(self.y, np.int64))
 
-def partners(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    @property
+    def identities(self) -> Tensor:
+        """Place of each picture's person among the names ``(N,)``."""
+        names = self.names
+        places = [names.index(str(p)) for p in self.people]
+        return torch.tensor(places)
+
+
+def partners(y: Array, rng: np.random.Generator) -> Array:
     """For each picture, another of a different class, at random: the expression branch's picture.
 
     Raises:
@@ -91,8 +114,9 @@ def partners(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         )
     found = np.zeros(len(y), int)
     for c in classes:
-        others = np.flatnonzero(y != c)
-        found[y == c] = rng.choice(others, int((y == c).sum()))
+        own = y == c
+        others = np.flatnonzero(~own)
+        found[own] = rng.choice(others, int(own.sum()))
     return found
 
 
@@ -104,11 +128,16 @@ def train(
     *,
     keep: Path | None = None,
     progress: Progress | None = None,
-    drawn: bool = False,
-    neutral: int = 0,
 ) -> Dsfda:
-    """A trained source model with prototypes. ``keep`` is a file that an interrupted training goes
-    on from.
+    """A trained source model with prototypes.
+
+    Args:
+        task: the question.
+        data: pictures of source people.
+        size: of the networks.
+        settings: how to train.
+        keep: file that an interrupted training goes on from.
+        progress: is told how far it is.
 
     Raises:
         BadInput: pictures of one class or one person only, or of another size.
@@ -117,42 +146,47 @@ def train(
     people = data.names
     if len(people) < 2:
         raise BadInput(f"training: expected pictures of at least two people, got {len(people)}")
-    if tuple(data.x.shape[1:]) != (3, size.px, size.px):
-        raise BadInput(
-            f"training: expected pictures (3, {size.px}, {size.px}), got {tuple(data.x.shape[1:])}"
-        )
-    y_id = torch.tensor([people.index(str(p)) for p in data.people])
-    y = torch.from_numpy(np.asarray(data.y, np.int64))
-    training = steps.start(
-        net.new_weights(size, len(task.classes), len(people), settings.seed), settings.learning_rate
-    )
-    mark = repr((asdict(settings) | {"epochs": 0}, asdict(size), people, len(data.x), task.classes))
+    shape = tuple(data.x.shape[1:])
+    if shape != (3, size.px, size.px):
+        raise BadInput(f"training: expected pictures (3, {size.px}, {size.px}), got {shape}")
+    n_classes = len(task.classes)
+    weights = net.new_weights(size, n_classes, len(people), settings.seed)
+    training = steps.start(weights, settings.learning_rate)
+    any_length = asdict(settings) | {"epochs": 0}
+    mark = repr((any_length, asdict(size), people, len(data.x), task.classes))
     first, history = _resume(keep, training, mark)
     for epoch in range(first, settings.epochs):
-        history.append(_epoch(training, data, y, y_id, size, settings, epoch))
+        history.append(_epoch(training, data, size, settings, epoch))
         if keep is not None:
             _save(keep, training, mark, epoch + 1, history)
         if progress is not None:
             progress("train dsfda", epoch + 1, settings.epochs)
     w = training.frozen()
-    prototypes, classes = prototypes_of(w, data.x, y, settings.prototypes_per_class, settings.seed)
-    card = {
+    n_prototypes = settings.prototypes_per_class
+    prototypes, classes = prototypes_of(w, data.x, data.classes, n_prototypes, settings.seed)
+    per_class = np.bincount(data.y, minlength=n_classes)
+    how = {
         "settings": asdict(settings),
         "n_people": len(people),
         "n_pictures": len(data.x),
-        "per_class": np.bincount(data.y, minlength=len(task.classes)).tolist(),
+        "per_class": per_class.tolist(),
         "history": history,
     }
     return Dsfda(
-        task, w, size, prototypes, classes, neutral=neutral, drawn=drawn, card={"training": card}
+        task,
+        w,
+        size,
+        prototypes,
+        classes,
+        neutral=data.neutral,
+        drawn=data.drawn,
+        card={"training": how},
     )
 
 
 def _epoch(
     training: steps.Training,
     data: Pictures,
-    y: Tensor,
-    y_id: Tensor,
     size: net.Size,
     settings: TrainSettings,
     epoch: int,
@@ -161,46 +195,46 @@ def _epoch(
     run is the same.
     """
     rng = np.random.default_rng((settings.seed, epoch))
-    torch_rng = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    torch_seed = int(rng.integers(2**62))
+    torch_rng = torch.Generator().manual_seed(torch_seed)
     partner = torch.from_numpy(partners(data.y, rng))
+    x = data.x
+    y = data.classes
+    y_id = data.identities
     order = torch.from_numpy(rng.permutation(len(y)))
     n_batches = -(-len(y) // settings.batch)
     sums: dict[str, list[float]] = {}
-    for b, i in enumerate(order.split(settings.batch)):
-        at, j = epoch * n_batches + b, partner[i]
-        rules = replace(
-            settings.rules,
-            update_identity_critic=at % settings.identity_critic_every == 0,
-            update_expression_critic=at % settings.expression_critic_every == 0,
-        )
-        batch = steps.Batch(data.x[i], y_id[i], data.x[j], y[j])
-        noises = tuple(net.noise_maps(size, len(i), torch_rng) for _ in range(3))
-        for name, value in steps.source_step(training, batch, noises, rules, torch_rng).items():  # type: ignore[arg-type]
+    for b, i in enumerate(torch.split(order, settings.batch)):
+        j = partner[i]
+        batch = steps.Batch(x[i], y_id[i], x[j], y[j])
+        noises = losses.noises(size, len(i), torch_rng)
+        rules = settings.rules_at(epoch * n_batches + b)
+        said = steps.source_step(training, batch, noises, rules, torch_rng)
+        for name, value in said.items():
             sums.setdefault(name, []).append(value)
-    return {
-        "epoch": float(epoch),
-        **{name: float(np.mean(values)) for name, values in sums.items()},
-    }
+    row = {"epoch": float(epoch)}
+    for name, found in sums.items():
+        row[name] = float(np.mean(found))
+    return row
 
 
 def _save(
     path: Path, training: steps.Training, mark: str, epoch: int, history: Sequence[dict[str, float]]
 ) -> None:
-    arrays = {f"w.{k}": v.detach().numpy() for k, v in training.w.items()}
+    arrays = {}
+    for name, value in training.w.items():
+        arrays[f"w.{name}"] = value.detach().numpy()
     n_steps = {}
     for group, optimiser in training.optimisers.items():
-        names = list(net.of_parts(training.w, *steps.GROUPS[group]))
-        for name in names:
+        parts = steps.GROUPS[group]
+        for name in net.of_parts(training.w, *parts):
             moments = optimiser.state.get(training.w[name])
             if moments:
-                arrays |= {
-                    f"m.{name}": moments["exp_avg"].numpy(),
-                    f"v.{name}": moments["exp_avg_sq"].numpy(),
-                }
+                arrays[f"m.{name}"] = moments["exp_avg"].numpy()
+                arrays[f"v.{name}"] = moments["exp_avg_sq"].numpy()
                 n_steps[group] = int(moments["step"])
-    write_arrays(
-        path, arrays, {"mark": mark, "epoch": epoch, "history": list(history), "n_steps": n_steps}
-    )
+    meta = {"mark": mark, "epoch": epoch, "history": list(history), "n_steps": n_steps}
+    write_arrays(path, arrays, meta)
 
 
 def _resume(
@@ -222,11 +256,16 @@ def _resume(
         for name, value in training.w.items():
             value.copy_(torch.from_numpy(arrays[f"w.{name}"]))
     for group, optimiser in training.optimisers.items():
-        for name, value in net.of_parts(training.w, *steps.GROUPS[group]).items():
+        parts = steps.GROUPS[group]
+        own = net.of_parts(training.w, *parts)
+        for name, value in own.items():
             if f"m.{name}" in arrays:
+                step = float(meta["n_steps"][group])
+                first = arrays[f"m.{name}"].copy()
+                second = arrays[f"v.{name}"].copy()
                 optimiser.state[value] = {
-                    "step": torch.tensor(float(meta["n_steps"][group])),
-                    "exp_avg": torch.from_numpy(arrays[f"m.{name}"].copy()),
-                    "exp_avg_sq": torch.from_numpy(arrays[f"v.{name}"].copy()),
+                    "step": torch.tensor(step),
+                    "exp_avg": torch.from_numpy(first),
+                    "exp_avg_sq": torch.from_numpy(second),
                 }
     return int(meta["epoch"]), list(meta["history"])

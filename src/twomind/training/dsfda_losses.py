@@ -22,6 +22,18 @@ except ImportError as error:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Pictures of the identity branch with whose they are, and of the expression branch with their
+    classes.
+    """
+
+    x_id: Tensor  # (B, 3, P, P)
+    y_id: Tensor  # (B,)
+    x_expr: Tensor  # (B, 3, P, P)
+    y_expr: Tensor  # (B,)
+
+
+@dataclass(frozen=True)
 class Factors:
     """Weights of the generator's terms."""
 
@@ -44,8 +56,14 @@ class Terms:
 
     def total(self, factors: Factors) -> Tensor:
         """Their weighted sum."""
-        parts = [getattr(factors, f.name) * getattr(self, f.name) for f in fields(self)]
+        parts = []
+        for name, term in self.by_name().items():
+            parts.append(getattr(factors, name) * term)
         return torch.stack(parts).sum()
+
+    def by_name(self) -> dict[str, Tensor]:
+        """Each term by its name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -57,7 +75,8 @@ def identity_critic(real: Tensor, y: Tensor, generated: Tensor) -> tuple[Tensor,
     """Cross-entropy of the critic on real pictures with their people, and on generated ones with
     its last class.
     """
-    last = generated.new_full((len(generated),), generated.shape[1] - 1, dtype=torch.long)
+    n, n_classes = generated.shape
+    last = generated.new_full((n,), n_classes - 1, dtype=torch.long)
     return F.cross_entropy(real, y), F.cross_entropy(generated, last)
 
 
@@ -73,6 +92,16 @@ def cycle(rebuilt: Tensor, wanted: Tensor) -> Tensor:
 
 #: Noise for the generation, the identity cycle and the expression cycle.
 Noises = tuple[Tensor, Tensor, Tensor]
+
+
+def noises(size: net.Size, n: int, rng: torch.Generator) -> Noises:
+    """Noise for the generation and both cycles of ``n`` pictures."""
+    generation = net.noise_maps(size, n, rng)
+    identity = net.noise_maps(size, n, rng)
+    expression = net.noise_maps(size, n, rng)
+    return generation, identity, expression
+
+
 Dropout = Callable[[], "torch.Generator | None"]
 
 
@@ -88,45 +117,51 @@ class Made:
 def generate(w: net.Weights, x_id: Tensor, expression: Tensor, noise: Tensor) -> Made:
     """The person of ``x_id`` with an expression given as a feature map."""
     identity = net.encode(w, "identity", x_id)
-    return Made(identity, expression, net.decode(w, expression, identity, noise))
+    picture = net.decode(w, expression, identity, noise)
+    return Made(identity, expression, picture)
 
 
 def generator_terms(
     w: net.Weights,
     made: Made,
-    x_id: Tensor,
-    x_expr: Tensor,
-    y_id: Tensor,
-    y_expr: Tensor,
+    batch: Batch,
     noises: Noises,
     rng: torch.Generator | None = None,
     real_features: Tensor | None = None,
 ) -> tuple[Terms, tuple[Tensor, Tensor]]:
-    """The terms of a source step as released, and the two rebuilt pictures. Gradients flow through
-    ``made``.
+    """The terms of a source step as released. Gradients flow through ``made``.
 
-    ``real_features`` are the identity critic's of ``x_id``; None: as it is now.
+    Args:
+        w: all networks.
+        made: the generation of the batch.
+        batch: pictures of both branches.
+        noises: for the generation and both cycles.
+        rng: draws dropout; None: no dropout.
+        real_features: the identity critic's of the identity branch; None: as it is now.
+
+    Returns:
+        The terms, and the two rebuilt pictures.
     """
     critic_features, critic_logits = net.judge(w, "identity_critic", made.picture, rng)
     if real_features is None:
-        real_features = net.encode(w, "identity_critic.trunk", x_id).detach()
+        real_features = net.encode(w, "identity_critic.trunk", batch.x_id).detach()
     _, expr_logits = net.judge(w, "expression_critic", made.picture, rng)
     # The person read off the generated picture, with the person's own expression, must give the
     # person's picture.
-    own_expression = net.encode(w, "expression", x_id)
-    rebuilt_id = net.decode(w, own_expression, net.encode(w, "identity", made.picture), noises[1])
+    own_expression = net.encode(w, "expression", batch.x_id)
+    seen_identity = net.encode(w, "identity", made.picture)
+    rebuilt_id = net.decode(w, own_expression, seen_identity, noises[1])
     # The expression read off the generated picture, with the other's identity, must give the
     # other's picture.
-    other_identity = net.encode(w, "identity", x_expr)
-    rebuilt_expr = net.decode(
-        w, net.encode(w, "expression", made.picture), other_identity, noises[2]
-    )
+    other_identity = net.encode(w, "identity", batch.x_expr)
+    seen_expression = net.encode(w, "expression", made.picture)
+    rebuilt_expr = net.decode(w, seen_expression, other_identity, noises[2])
     terms = Terms(
-        cross_entropy(critic_logits, y_id),
-        cross_entropy(expr_logits, y_expr),
-        perceptual(critic_features, real_features),
-        cycle(rebuilt_id, x_id),
-        cycle(rebuilt_expr, x_expr),
+        adv_id=cross_entropy(critic_logits, batch.y_id),
+        adv_expr=cross_entropy(expr_logits, batch.y_expr),
+        perceptual=perceptual(critic_features, real_features),
+        cycle_id=cycle(rebuilt_id, batch.x_id),
+        cycle_expr=cycle(rebuilt_expr, batch.x_expr),
     )
     return terms, (rebuilt_id, rebuilt_expr)
 
@@ -135,29 +170,42 @@ def target_terms(
     w: net.Weights,
     made: Made,
     x_id: Tensor,
-    y_id: Tensor,
     y_expr: Tensor,
     noise: Tensor,
     rng: torch.Generator | None = None,
 ) -> tuple[Terms, Tensor]:
-    """The terms of a target step with prototypes, and the expression map of the generated picture.
+    """The terms of a target step with prototypes.
 
     No source picture is there to rebuild: the expression cycle compares feature maps, that of the
     generated picture with the prototype it was made from. As the authors draw it, the rebuilt
     picture has the perceptual term.
+
+    Args:
+        w: all networks; to the identity critic, the person is class 0.
+        made: the generation from the prototypes.
+        x_id: pictures of the person ``(B, 3, P, P)``.
+        y_expr: classes of the prototypes ``(B,)``.
+        noise: for the identity cycle.
+        rng: draws dropout; None: no dropout.
+
+    Returns:
+        The terms, and the expression map of the generated picture.
     """
     _, critic_logits = net.judge(w, "identity_critic", made.picture, rng)
     _, expr_logits = net.judge(w, "expression_critic", made.picture, rng)
     own_expression = net.encode(w, "expression", x_id)
-    rebuilt = net.decode(w, own_expression, net.encode(w, "identity", made.picture), noise)
+    seen_identity = net.encode(w, "identity", made.picture)
+    rebuilt = net.decode(w, own_expression, seen_identity, noise)
     with torch.no_grad():
         real_features = net.encode(w, "identity_critic.trunk", x_id)
     seen = net.encode(w, "expression", made.picture)
+    rebuilt_features = net.encode(w, "identity_critic.trunk", rebuilt)
+    y_id = torch.zeros_like(y_expr)
     terms = Terms(
-        cross_entropy(critic_logits, y_id),
-        cross_entropy(expr_logits, y_expr),
-        perceptual(net.encode(w, "identity_critic.trunk", rebuilt), real_features),
-        cycle(rebuilt, x_id),
-        cycle(seen, made.expression),
+        adv_id=cross_entropy(critic_logits, y_id),
+        adv_expr=cross_entropy(expr_logits, y_expr),
+        perceptual=perceptual(rebuilt_features, real_features),
+        cycle_id=cycle(rebuilt, x_id),
+        cycle_expr=cycle(seen, made.expression),
     )
     return terms, seen

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from twomind.core.errors import MissingExtra
 from twomind.models.dsfda import net
 from twomind.training import dsfda_losses as losses
+from twomind.training.dsfda_losses import Batch
+from twomind.training.tensors import copied
 
 try:
     import torch
@@ -29,18 +31,6 @@ GROUPS = {
 }
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Pictures of the identity branch with whose they are, and of the expression branch with their
-    classes.
-    """
-
-    x_id: Tensor  # (B, 3, P, P)
-    y_id: Tensor  # (B,)
-    x_expr: Tensor  # (B, 3, P, P)
-    y_expr: Tensor  # (B,)
-
-
 @dataclass
 class Training:
     """Weights that take gradients, and one Adam per group."""
@@ -50,26 +40,31 @@ class Training:
 
     def frozen(self) -> dict[str, Tensor]:
         """The weights as they are now, as plain values."""
-        return {name: value.detach().clone() for name, value in self.w.items()}
+        return copied(self.w)
 
 
 def start(
     weights: Mapping[str, Tensor], learning_rate: float, groups: Iterable[str] = tuple(GROUPS)
 ) -> Training:
     """Copies of the weights; those of the named groups are trained."""
-    groups = tuple(groups)
-    trained = {p for g in groups for p in GROUPS[g]}
-    w = {k: v.detach().clone().requires_grad_(net.part(k) in trained) for k, v in weights.items()}
-    made: dict[str, torch.optim.Optimizer] = {
-        g: torch.optim.Adam(list(net.of_parts(w, *GROUPS[g]).values()), lr=learning_rate)
-        for g in groups
-    }
-    return Training(w, made)
+    names = tuple(groups)
+    trained: set[str] = set()
+    for name in names:
+        trained |= set(GROUPS[name])
+    w = copied(weights)
+    for weight, value in w.items():
+        value.requires_grad_(net.part(weight) in trained)
+    optimisers: dict[str, torch.optim.Optimizer] = {}
+    for name in names:
+        own = net.of_parts(w, *GROUPS[name])
+        optimisers[name] = torch.optim.Adam(list(own.values()), lr=learning_rate)
+    return Training(w, optimisers)
 
 
 def _move(training: Training, group: str, loss: Tensor) -> None:
     """One step of a group's Adam on the gradient of its own weights alone."""
-    own = list(net.of_parts(training.w, *GROUPS[group]).values())
+    weights = net.of_parts(training.w, *GROUPS[group])
+    own = list(weights.values())
     found = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
     for value, gradient in zip(own, found, strict=True):
         value.grad = gradient
@@ -98,14 +93,20 @@ def source_step(
     rules: Rules,
     rng: torch.Generator | None = None,
 ) -> dict[str, float]:
-    """One step on labelled pictures, and every loss of it. ``rng`` draws dropout; None:
-    no dropout.
+    """One step on labelled pictures, and every loss of it.
+
+    Args:
+        training: weights and optimisers, which are moved.
+        batch: pictures of both branches.
+        noises: for the generation and both cycles.
+        rules: what the step does.
+        rng: draws dropout; None: no dropout.
     """
     w = training.w
-    made = losses.generate(w, batch.x_id, net.encode(w, "expression", batch.x_expr), noises[0])
-    expr_cls = losses.cross_entropy(
-        net.classify(w, "head", made.expression.detach(), rng), batch.y_expr
-    )
+    expression = net.encode(w, "expression", batch.x_expr)
+    made = losses.generate(w, batch.x_id, expression, noises[0])
+    recognised = net.classify(w, "head", made.expression.detach(), rng)
+    expr_cls = losses.cross_entropy(recognised, batch.y_expr)
     said = {"expr_cls": expr_cls}
     _move(training, "head", expr_cls)
     # As recorded: the real side of the perceptual term is what the identity critic saw before its
@@ -113,18 +114,18 @@ def source_step(
     with torch.no_grad():
         real = net.encode(w, "identity_critic.trunk", batch.x_id)
     said |= _critics(training, batch, made.picture.detach(), rules, rng)
-    terms, _ = losses.generator_terms(
-        w, made, batch.x_id, batch.x_expr, batch.y_id, batch.y_expr, noises, rng, real
-    )
+    terms, _ = losses.generator_terms(w, made, batch, noises, rng, real)
     total = terms.total(rules.factors)
-    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {
-        "generator": total
-    }
+    said |= terms.by_name()
+    said["generator"] = total
     if rules.expr_loss_trains_encoder:
-        total = total + losses.cross_entropy(
-            net.classify(w, "head", made.expression, rng), batch.y_expr
-        )
+        recognised = net.classify(w, "head", made.expression, rng)
+        total = total + losses.cross_entropy(recognised, batch.y_expr)
     _move(training, "generator", total)
+    return _numbers(said)
+
+
+def _numbers(said: Mapping[str, Tensor]) -> dict[str, float]:
     return {name: float(value.detach()) for name, value in said.items()}
 
 
@@ -138,12 +139,14 @@ def _critics(
         _, real = net.judge(w, "identity_critic", batch.x_id, rng)
         _, fake = net.judge(w, "identity_critic", generated, rng)
         on_real, on_fake = losses.identity_critic(real, batch.y_id, fake)
-        said |= {"critic_real": on_real, "critic_generated": on_fake}
+        said["critic_real"] = on_real
+        said["critic_generated"] = on_fake
         _move(training, "identity_critic", on_real + on_fake)
     if rules.update_expression_critic:
         _, logits = net.judge(w, "expression_critic", batch.x_expr, rng)
-        said["critic_expr"] = losses.cross_entropy(logits, batch.y_expr)
-        _move(training, "expression_critic", said["critic_expr"])
+        on_expr = losses.cross_entropy(logits, batch.y_expr)
+        said["critic_expr"] = on_expr
+        _move(training, "expression_critic", on_expr)
     return said
 
 
@@ -157,56 +160,71 @@ class TargetBatch:
     neutral: int = 0  # the class of the pictures
 
 
+@dataclass(frozen=True)
+class TargetRules:
+    """What one step of the adaptation does."""
+
+    factors: losses.Factors = field(default_factory=losses.Factors)
+    #: the generated pictures, with their prototypes' classes, also train the recogniser
+    generated_trains_head: bool = True
+    #: without it, only the recogniser's expression encoder moves
+    with_head: bool = True
+
+
 def target_step(
     training: Training,
     batch: TargetBatch,
     noises: losses.Noises,
-    factors: losses.Factors,
-    *,
-    generated_trains_head: bool = True,
-    with_head: bool = True,
+    rules: TargetRules,
     rng: torch.Generator | None = None,
 ) -> dict[str, float]:
     """One step of the adaptation with prototypes, and every loss of it.
 
     The identity critic tells the person (class 0) from generated pictures (class 1). The expression
     critic stays as the source left it: there is one real class here, and a critic trained on it
-    alone would say that to everything. ``generated_trains_head``: the generated pictures, with
-    their prototypes' classes, also train the recogniser. Without ``with_head`` only the expression
-    encoder of it moves.
+    alone would say that to everything.
+
+    Args:
+        training: weights and optimisers, which are moved.
+        batch: neutral pictures and prototypes.
+        noises: for the generation and both cycles.
+        rules: what the step does.
+        rng: draws dropout; None: no dropout.
     """
     w = training.w
-    y_id = batch.y_prototype.new_zeros(len(batch.x))
-    y_neutral = batch.y_prototype.new_full((len(batch.x),), batch.neutral)
+    n = len(batch.x)
+    y_id = batch.y_prototype.new_zeros(n)
+    y_neutral = batch.y_prototype.new_full((n,), batch.neutral)
     made = losses.generate(w, batch.x, batch.prototype, noises[0])
     _, real = net.judge(w, "identity_critic", batch.x, rng)
-    _, fake = net.judge(w, "identity_critic", made.picture.detach(), rng)
+    generated = made.picture.detach()
+    _, fake = net.judge(w, "identity_critic", generated, rng)
     on_real, on_fake = losses.identity_critic(real, y_id, fake)
     _move(training, "identity_critic", on_real + on_fake)
-    terms, _ = losses.target_terms(w, made, batch.x, y_id, batch.y_prototype, noises[1], rng)
+    terms, _ = losses.target_terms(w, made, batch.x, batch.y_prototype, noises[1], rng)
     own = net.encode(w, "expression", batch.x)
-    said_neutral = losses.cross_entropy(net.classify(w, "head", own, rng), y_neutral)
+    answers = net.classify(w, "head", own, rng)
+    said_neutral = losses.cross_entropy(answers, y_neutral)
     said = {"critic_real": on_real, "critic_generated": on_fake, "expr_neutral": said_neutral}
     recognised = said_neutral
-    if generated_trains_head:
+    if rules.generated_trains_head:
         # Of the picture, not of how it was made: the recogniser learns what it sees, the generator
         # does not help it.
-        shown = net.encode(w, "expression", made.picture.detach())
-        said["expr_generated"] = losses.cross_entropy(
-            net.classify(w, "head", shown, rng), batch.y_prototype
-        )
-        recognised = recognised + said["expr_generated"]
-    total = terms.total(factors)
-    said |= {name: getattr(terms, name) for name in losses.Terms.__dataclass_fields__} | {
-        "generator": total
-    }
-    if with_head:
+        shown = net.encode(w, "expression", generated)
+        answers = net.classify(w, "head", shown, rng)
+        of_generated = losses.cross_entropy(answers, batch.y_prototype)
+        said["expr_generated"] = of_generated
+        recognised = recognised + of_generated
+    total = terms.total(rules.factors)
+    said |= terms.by_name()
+    said["generator"] = total
+    if rules.with_head:
         # Read before the generator moves the encoder below it.
         head = list(net.of_parts(w, "head").values())
         gradients = torch.autograd.grad(recognised, head, retain_graph=True)
         for value, gradient in zip(head, gradients, strict=True):
             value.grad = gradient
     _move(training, "generator", total + recognised)
-    if with_head:
+    if rules.with_head:
         training.optimisers["head"].step()
-    return {name: float(value.detach()) for name, value in said.items()}
+    return _numbers(said)

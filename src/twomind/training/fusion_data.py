@@ -7,17 +7,21 @@ coded it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from twomind.core.errors import BadInput, TwomindError
 from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.models.fusion.input import Grid, Recipe, grid_of, why_empty
 from twomind.types import Features, Fold, Progress, Recording, Task
+from twomind.types.arrays import Array
 
 FORMAT = "twomind.fusion-data/1"
 
@@ -29,9 +33,7 @@ class LabelledSet(Protocol):
 
     def label(self, task_name: str, recording_id: str) -> int | None: ...
 
-    def frame_labels(
-        self, task_name: str, recording_id: str, times_s: np.ndarray
-    ) -> np.ndarray: ...
+    def frame_labels(self, task_name: str, recording_id: str, times_s: Array) -> Array: ...
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,14 @@ class Item:
     question: str | None
     grid: Grid
     y: int
-    frame_y: np.ndarray
+    frame_y: Array
     drawn: bool = False
 
     def __post_init__(self) -> None:
-        if self.frame_y.shape != (len(self.grid),):
+        n = len(self.grid)
+        if self.frame_y.shape != (n,):
             raise ValueError(
-                f"Item {self.recording!r}: expected frame_y ({len(self.grid)},), got "
-                f"{self.frame_y.shape}"
+                f"Item {self.recording!r}: expected frame_y ({n},), got {self.frame_y.shape}"
             )
 
 
@@ -64,16 +66,28 @@ class Skipped:
     reason: str
 
 
-def _class(value: Any, n_classes: int, where: str) -> int:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+def _class(value: float | None, n_classes: int, where: str) -> int:
+    if value is None:
         return -1
-    if not -1 <= int(value) < n_classes or int(value) != value:
+    if isinstance(value, float) and np.isnan(value):
+        return -1
+    whole = int(value)
+    if not -1 <= whole < n_classes or whole != value:
         raise BadInput(f"{where}: expected a class 0 … {n_classes - 1}, or none, got {value!r}")
-    return int(value)
+    return whole
 
 
-def item_of(x: Features, recipe: Recipe, y: Any, frame_labels: Any, n_classes: int) -> Item:
-    """One labelled recording. ``frame_labels (T,)`` at the middle of every row, or None.
+def item_of(
+    x: Features, recipe: Recipe, y: float | None, frame_labels: ArrayLike | None, n_classes: int
+) -> Item:
+    """One labelled recording.
+
+    Args:
+        x: described.
+        recipe: what the grid holds.
+        y: class of the whole; None, nan or -1 where nobody coded it.
+        frame_labels: classes at the middle of every row ``(T,)``, nan or -1 where not coded.
+        n_classes: number of classes.
 
     Raises:
         BadInput: a label is none of the task's classes, or there are as many as rows not.
@@ -87,24 +101,19 @@ def item_of(x: Features, recipe: Recipe, y: Any, frame_labels: Any, n_classes: i
                 f"{x.recording}: expected {len(frame_y)} frame labels, got the shape {given.shape}"
             )
         frame_y = np.where(np.isnan(given), -1, given).astype(int)
-        if len(frame_y) and not (frame_y.min() >= -1 and frame_y.max() < n_classes):
+        known = (frame_y >= -1) & (frame_y < n_classes)
+        if not known.all():
             raise BadInput(
                 f"{x.recording}: expected frame labels 0 … {n_classes - 1}, or -1 where not coded"
             )
-    return Item(
-        x.recording,
-        x.subject,
-        x.question,
-        grid,
-        _class(y, n_classes, x.recording),
-        frame_y,
-        x.drawn,
-    )
+    of_whole = _class(y, n_classes, x.recording)
+    return Item(x.recording, x.subject, x.question, grid, of_whole, frame_y, x.drawn)
 
 
-def middles(x: Features, recipe: Recipe) -> np.ndarray:
+def middles(x: Features, recipe: Recipe) -> Array:
     """Middle of every row of the grid, where frame labels are asked ``(T,)``."""
-    return grid_of(x, recipe).times_s + recipe.hop_s / 2
+    grid = grid_of(x, recipe)
+    return np.asarray(grid.times_s + recipe.hop_s / 2)
 
 
 def training_set(
@@ -120,11 +129,20 @@ def training_set(
     Left out with their reason: recordings that cannot be described, have no label, or of which
     nothing that the recipe reads was measured.
 
+    Args:
+        dataset: recordings and labels.
+        ids: of the part.
+        task: the question.
+        recipe: what the grids hold.
+        describe: measures a recording.
+        progress: is told how far it is.
+
     Raises:
         BadInput: an id is not in the data set.
     """
     known = {r.id: r for r in dataset.recordings()}
-    if absent := [i for i in ids if i not in known]:
+    absent = [i for i in ids if i not in known]
+    if absent:
         raise BadInput(
             f"the fold names {len(absent)} recording(s) that the data set lacks: "
             f"{', '.join(absent[:3])}"
@@ -135,7 +153,8 @@ def training_set(
         if progress is not None:
             progress("describing", n, len(ids))
         try:
-            found = labelled(dataset, task, describe(known[name]), recipe)
+            x = describe(known[name])
+            found = labelled(dataset, task, x, recipe)
         except TwomindError as error:
             # One film that is absent or damaged costs itself, and is named.
             found = Skipped(name, str(error))
@@ -149,16 +168,21 @@ def training_set(
 def labelled(dataset: LabelledSet, task: Task, x: Features, recipe: Recipe) -> Item | Skipped:
     """One described recording with its labels, or why it is left out.
 
+    Args:
+        dataset: holds the labels.
+        task: the question.
+        x: the recording, described.
+        recipe: what the grid holds.
+
     Raises:
         BadInput: a label is none of the task's classes.
     """
+    y = dataset.label(task.name, x.recording)
     times_s = middles(x, recipe)
-    y, frame_y = (
-        dataset.label(task.name, x.recording),
-        dataset.frame_labels(task.name, x.recording, times_s),
-    )
+    frame_y = dataset.frame_labels(task.name, x.recording, times_s)
     item = item_of(x, recipe, y, frame_y, len(task.classes))
-    if reason := why_empty(x, item.grid, recipe):
+    reason = why_empty(x, item.grid, recipe)
+    if reason:
         return Skipped(x.recording, reason)
     if item.y < 0 and (item.frame_y < 0).all():
         return Skipped(x.recording, "it has no label")
@@ -172,9 +196,12 @@ def apart(fold: Fold, subjects: Mapping[str, str]) -> None:
         BadInput: one is; a figure on "held-out people" would not be one.
     """
     parts = {"train": fold.train, "val": fold.val, "test": fold.test}
-    people = {name: {subjects[i] for i in ids if i in subjects} for name, ids in parts.items()}
-    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
-        if both := sorted(people[a] & people[b]):
+    people = {}
+    for name, ids in parts.items():
+        people[name] = {subjects[i] for i in ids if i in subjects}
+    for a, b in combinations(parts, 2):
+        both = sorted(people[a] & people[b])
+        if both:
             raise BadInput(
                 f"fold {fold.name!r}: {len(both)} person(s) in both {a} and {b}, for example "
                 f"{both[0]}"
@@ -186,30 +213,37 @@ def apart(fold: Fold, subjects: Mapping[str, str]) -> None:
 
 
 def write_items(path: Path, items: Sequence[Item], recipe: Recipe) -> Path:
-    """All items as one safetensors file."""
-    arrays: dict[str, np.ndarray] = {}
+    """All items as one safetensors file.
+
+    Args:
+        path: of the file.
+        items: of one recipe.
+        recipe: what their grids hold.
+    """
+    arrays: dict[str, Array] = {}
     for m in recipe.modalities:
-        arrays[f"values/{m}"] = np.concatenate([i.grid.values[m] for i in items])
-        arrays[f"mask/{m}"] = np.concatenate([i.grid.mask[m] for i in items])
-    arrays["frame_y"] = np.concatenate([i.frame_y for i in items]).astype(np.int64)
-    rows = [
-        {
+        values = [i.grid.values[m] for i in items]
+        mask = [i.grid.mask[m] for i in items]
+        arrays[f"values/{m}"] = np.concatenate(values)
+        arrays[f"mask/{m}"] = np.concatenate(mask)
+    frame_y = np.concatenate([i.frame_y for i in items])
+    arrays["frame_y"] = frame_y.astype(np.int64)
+    rows = []
+    for i in items:
+        grid = i.grid
+        row = {
             "recording": i.recording,
             "subject": i.subject,
             "question": i.question,
-            "n": len(i.grid),
-            "first": i.grid.first,
-            "asked": i.grid.question,
+            "n": len(grid),
+            "first": grid.first,
+            "asked": grid.question,
             "y": i.y,
             "drawn": i.drawn,
         }
-        for i in items
-    ]
-    return write_arrays(
-        path,
-        arrays,
-        {"format": FORMAT, "recipe": recipe.sha256, "hop_s": recipe.hop_s, "items": rows},
-    )
+        rows.append(row)
+    meta = {"format": FORMAT, "recipe": recipe.sha256, "hop_s": recipe.hop_s, "items": rows}
+    return write_arrays(path, arrays, meta)
 
 
 def read_items(path: Path, recipe: Recipe) -> list[Item]:
@@ -221,40 +255,40 @@ def read_items(path: Path, recipe: Recipe) -> list[Item]:
     arrays, meta = read_arrays(path)
     if meta.get("format") != FORMAT or meta.get("recipe") != recipe.sha256:
         raise BadInput(f"{path}: expected training data of this recipe ({recipe.sha256[:12]})")
-    items, at = [], 0
+    items = []
+    at = 0
     for row in meta["items"]:
         cut = slice(at, at + row["n"])
-        grid = Grid(
-            row["first"],
-            meta["hop_s"],
-            {m: arrays[f"values/{m}"][cut] for m in recipe.modalities},
-            {m: arrays[f"mask/{m}"][cut] for m in recipe.modalities},
-            row["asked"],
+        values = {}
+        mask = {}
+        for m in recipe.modalities:
+            values[m] = arrays[f"values/{m}"][cut]
+            mask[m] = arrays[f"mask/{m}"][cut]
+        grid = Grid(row["first"], meta["hop_s"], values, mask, row["asked"])
+        item = Item(
+            recording=row["recording"],
+            subject=row["subject"],
+            question=row["question"],
+            grid=grid,
+            y=row["y"],
+            frame_y=arrays["frame_y"][cut],
+            drawn=row["drawn"],
         )
-        items.append(
-            Item(
-                row["recording"],
-                row["subject"],
-                row["question"],
-                grid,
-                row["y"],
-                arrays["frame_y"][cut],
-                row["drawn"],
-            )
-        )
+        items.append(item)
         at += row["n"]
     return items
 
 
 def data_mark(items: Sequence[Item]) -> str:
     """A hash of everything that training sees of the items."""
-    import hashlib
-
     digest = hashlib.sha256()
     for i in items:
-        digest.update(f"{i.recording}|{i.subject}|{i.y}|{i.grid.question}|{len(i.grid)}".encode())
+        grid = i.grid
+        text = f"{i.recording}|{i.subject}|{i.y}|{grid.question}|{len(grid)}"
+        digest.update(text.encode())
         digest.update(np.ascontiguousarray(i.frame_y, np.int64).tobytes())
-        for m in sorted(i.grid.values):
-            digest.update(np.ascontiguousarray(i.grid.values[m], np.float32).tobytes())
-            digest.update(np.ascontiguousarray(i.grid.mask[m]).tobytes())
+        for m in sorted(grid.values):
+            values = np.ascontiguousarray(grid.values[m], np.float32)
+            digest.update(values.tobytes())
+            digest.update(np.ascontiguousarray(grid.mask[m]).tobytes())
     return settings_hash({"data": digest.hexdigest()})

@@ -22,7 +22,9 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, settings_hash, write_arrays
+from twomind.training.tensors import copied
 from twomind.types import Progress
+from twomind.types.arrays import Array
 
 try:
     import torch
@@ -97,117 +99,184 @@ class _Run:
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
+    def without_better(self, first: int) -> int:
+        """Epochs since the best one, or since the ``first`` that counts."""
+        return self.epoch - max(self.best_epoch, first)
 
-def order_of(n: int, seed: int, epoch: int) -> np.ndarray:
+    def next_epoch(self) -> None:
+        """The present epoch is over."""
+        self.epoch += 1
+        self.step = 0
+        self.total_loss = 0.0
+
+
+def order_of(n: int, seed: int, epoch: int) -> Array:
     """The order of items in one epoch ``(n,)``: a function of seed and epoch alone."""
     return np.random.default_rng([seed, epoch]).permutation(n)
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What a module is trained for."""
+
+    #: number of training items
+    n_items: int
+    #: of the module on some items, a scalar; it may draw from torch's random state (dropout), and
+    #: from nothing else
+    loss: Callable[[nn.Module, Sequence[int]], Tensor]
+    #: figures of validation people, of which ``score`` (higher is better) decides
+    validate: Callable[[nn.Module], Mapping[str, float]]
+
+
 def train(
     module: nn.Module,
-    n_items: int,
-    loss: Callable[[nn.Module, Sequence[int]], Tensor],
-    validate: Callable[[nn.Module], Mapping[str, float]],
+    goal: Goal,
     settings: TrainSettings,
     *,
     mark: Mapping[str, Any],
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> Trained:
-    """Train ``module`` in place on items ``0 … n_items``; return the best weights.
+    """Train a module in place; it is left with the best weights.
 
-    ``loss(module, items)`` is a scalar; it may draw from torch's random state (dropout), and from
-    nothing else. ``validate(module)`` returns figures of validation people, of which ``score``
-    (higher is better) decides. ``mark`` names data and model: a checkpoint of another mark is
-    refused. The module is left with the best weights.
+    Args:
+        module: what is trained.
+        goal: its loss on items, and its figures.
+        settings: how to train.
+        mark: names data and model; a checkpoint of another mark is refused.
+        checkpoint: file that an interrupted training goes on from.
+        progress: is told how far it is.
+
+    Returns:
+        The best weights, and what every epoch gave.
 
     Raises:
         BadInput: the checkpoint at hand is of other data or settings; the loss is not finite.
     """
     device = pick_device(settings.device)
     # The spacing of checkpoints and the device's number change no weight of a run.
-    plain = {k: v for k, v in asdict(settings).items() if k != "checkpoint_every_s"}
-    full_mark = settings_hash(
-        {"settings": plain, "device": device.type, "of": dict(mark), "n": n_items}
-    )
+    plain = asdict(settings)
+    del plain["checkpoint_every_s"]
+    marked = {"settings": plain, "device": device.type, "of": dict(mark), "n": goal.n_items}
     module.to(device)
-    optimiser = _optimiser(module, settings)
-    best = _copy(module)
-    run = _Run()
+    job = _Job(
+        module=module,
+        goal=goal,
+        settings=settings,
+        device=device,
+        optimiser=_optimiser(module, settings),
+        mark=settings_hash(marked),
+        checkpoint=checkpoint,
+        progress=progress,
+        best=_copy(module),
+    )
     with _random_state(settings.seed, device):
-        if checkpoint is not None and checkpoint.is_file():
-            run, best = _resume(checkpoint, full_mark, module, optimiser, device)
-        started = time.perf_counter() - run.seconds
-        saved = time.perf_counter()
-
-        def keep() -> None:
-            run.seconds = time.perf_counter() - started
-            if checkpoint is not None:
-                _save(checkpoint, full_mark, module, optimiser, best, run, device)
-
-        n_steps = math.ceil(n_items / settings.batch)
+        job.resume()
         first = _first_epoch(settings)
-        while (
-            run.epoch < settings.epochs
-            and run.epoch - max(run.best_epoch, first) <= settings.patience
-        ):
-            order = order_of(n_items, settings.seed, run.epoch)
-            while run.step < n_steps:
-                items = order[run.step * settings.batch : (run.step + 1) * settings.batch].tolist()
-                at = run.epoch * n_steps + run.step
-                run.total_loss += _step(
-                    module, optimiser, loss, items, settings, device, at, n_steps
-                )
-                run.step += 1
-                if progress is not None:
-                    progress("training", run.epoch + run.step / n_steps, settings.epochs)
-                if run.step < n_steps and time.perf_counter() - saved > settings.checkpoint_every_s:
-                    keep()
-                    saved = time.perf_counter()
+        run = job.run
+        while run.epoch < settings.epochs and run.without_better(first) <= settings.patience:
+            job.epoch()
             module.eval()
             with torch.no_grad():
-                figures = {k: float(v) for k, v in validate(module).items()}
-            run.history.append({"epoch": run.epoch, "loss": run.total_loss / n_steps, **figures})
-            lately = run.history[max(first, run.epoch + 1 - settings.smooth) :]
-            score = sum(h["score"] for h in lately) / max(len(lately), 1)
+                said = goal.validate(module)
+            figures = {name: float(value) for name, value in said.items()}
+            loss_of_epoch = run.total_loss / job.n_steps
+            run.history.append({"epoch": run.epoch, "loss": loss_of_epoch, **figures})
+            since = max(first, run.epoch + 1 - settings.smooth)
+            lately = [row["score"] for row in run.history[since:]]
+            score = sum(lately) / max(len(lately), 1)
             if run.epoch >= first and score > run.best:
-                run.best, run.best_epoch, best = score, run.epoch, _copy(module)
-            run.epoch, run.step, run.total_loss = run.epoch + 1, 0, 0.0
-            keep()
-            saved = time.perf_counter()
-    module.load_state_dict(best)
+                run.best = score
+                run.best_epoch = run.epoch
+                job.best = _copy(module)
+            run.next_epoch()
+            job.keep()
+    module.load_state_dict(job.best)
     module.eval()
-    weights = {k: v.detach().cpu().contiguous() for k, v in best.items()}
-    return Trained(
-        weights, run.best, run.best_epoch, tuple(run.history), time.perf_counter() - started
-    )
+    weights = {k: v.detach().cpu().contiguous() for k, v in job.best.items()}
+    return Trained(weights, run.best, run.best_epoch, tuple(run.history), job.seconds())
 
 
-def _step(
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    loss: Callable[[nn.Module, Sequence[int]], Tensor],
-    items: list[int],
-    settings: TrainSettings,
-    device: torch.device,
-    at: int,
-    n_steps: int,
-) -> float:
-    module.train()
-    for group in optimiser.param_groups:
-        group["lr"] = settings.lr * _schedule(settings, at, n_steps)
-    optimiser.zero_grad(set_to_none=True)
-    mixed = settings.amp and device.type == "cuda"
-    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-        value = loss(module, items)
-    if not torch.isfinite(value):
-        raise BadInput(
-            f"training: the loss became {float(value)} at step {at}; use a lower learning rate"
-        )
-    value.backward()
-    nn.utils.clip_grad_norm_(module.parameters(), settings.clip)
-    optimiser.step()
-    return float(value.detach())
+@dataclass
+class _Job:
+    """One training: what is trained and how, and where it stands."""
+
+    module: nn.Module
+    goal: Goal
+    settings: TrainSettings
+    device: torch.device
+    optimiser: torch.optim.Optimizer
+    mark: str
+    checkpoint: Path | None
+    progress: Progress | None
+    best: dict[str, Tensor]
+    run: _Run = field(default_factory=_Run)
+    started: float = 0.0  # on the clock of time.perf_counter, as if never interrupted
+    saved: float = 0.0  # when the last checkpoint was written, on the same clock
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of an epoch."""
+        return math.ceil(self.goal.n_items / self.settings.batch)
+
+    def seconds(self) -> float:
+        """Time spent so far, interrupted runs included."""
+        return time.perf_counter() - self.started
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        if self.checkpoint is not None and self.checkpoint.is_file():
+            self.run, self.best = _resume(
+                self.checkpoint, self.mark, self.module, self.optimiser, self.device
+            )
+        self.started = time.perf_counter() - self.run.seconds
+        self.saved = time.perf_counter()
+
+    def keep(self) -> None:
+        """Write a checkpoint, if one is wanted."""
+        self.run.seconds = self.seconds()
+        if self.checkpoint is not None:
+            _save(self.checkpoint, self)
+        self.saved = time.perf_counter()
+
+    def epoch(self) -> None:
+        """The steps of an epoch that are left."""
+        size = self.settings.batch
+        run = self.run
+        order = order_of(self.goal.n_items, self.settings.seed, run.epoch)
+        while run.step < self.n_steps:
+            first = run.step * size
+            items = order[first : first + size].tolist()
+            run.total_loss += self._step(items)
+            run.step += 1
+            if self.progress is not None:
+                done = run.epoch + run.step / self.n_steps
+                self.progress("training", done, self.settings.epochs)
+            waited = time.perf_counter() - self.saved
+            due = waited > self.settings.checkpoint_every_s
+            if run.step < self.n_steps and due:
+                self.keep()
+
+    def _step(self, items: list[int]) -> float:
+        settings = self.settings
+        run = self.run
+        at = run.epoch * self.n_steps + run.step
+        self.module.train()
+        rate = settings.lr * _schedule(settings, at, self.n_steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad(set_to_none=True)
+        mixed = settings.amp and self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=mixed):
+            value = self.goal.loss(self.module, items)
+        if not torch.isfinite(value):
+            raise BadInput(
+                f"training: the loss became {float(value)} at step {at}; use a lower learning rate"
+            )
+        value.backward()
+        nn.utils.clip_grad_norm_(self.module.parameters(), settings.clip)
+        self.optimiser.step()
+        return float(value.detach())
 
 
 def _first_epoch(settings: TrainSettings) -> int:
@@ -217,7 +286,9 @@ def _first_epoch(settings: TrainSettings) -> int:
     Before, a network has hardly moved, and a few validation people can like it by accident: then
     training would stop.
     """
-    return 0 if settings.optimiser == "sgd" else min(settings.epochs // 10, settings.epochs - 1)
+    if settings.optimiser == "sgd":
+        return 0
+    return min(settings.epochs // 10, settings.epochs - 1)
 
 
 def _schedule(settings: TrainSettings, at: int, n_steps: int) -> float:
@@ -227,30 +298,31 @@ def _schedule(settings: TrainSettings, at: int, n_steps: int) -> float:
     rise = max(total // 10, 1)
     if at < rise:
         return (at + 1) / rise
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (at - rise) / max(total - rise, 1)))
+    fall = max(total - rise, 1)
+    angle = math.pi * (at - rise) / fall
+    wave = 1 + math.cos(angle)
+    return 0.02 + 0.98 * 0.5 * wave
 
 
 def _optimiser(module: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
     trained = [p for p in module.parameters() if p.requires_grad]
     if settings.optimiser == "sgd":
+        decay = min(settings.weight_decay, 1e-4)
         return torch.optim.SGD(
-            trained,
-            settings.lr,
-            momentum=0.9,
-            nesterov=True,
-            weight_decay=min(settings.weight_decay, 1e-4),
+            trained, settings.lr, momentum=0.9, nesterov=True, weight_decay=decay
         )
     return torch.optim.AdamW(trained, settings.lr, weight_decay=settings.weight_decay)
 
 
 def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in module.state_dict().items()}
+    return copied(module.state_dict())
 
 
 @contextlib.contextmanager
 def _random_state(seed: int, device: torch.device) -> Iterator[None]:
     """Torch's random state set to ``seed`` inside, and the caller's own restored after."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 
@@ -259,19 +331,12 @@ def _random_state(seed: int, device: torch.device) -> Iterator[None]:
 # -----------------------------------------------------------------------------------------------------
 
 
-def _save(
-    path: Path,
-    mark: str,
-    module: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    best: Mapping[str, Tensor],
-    run: _Run,
-    device: torch.device,
-) -> None:
-    state = optimiser.state_dict()
-    arrays = {f"weights/{k}": v for k, v in module.state_dict().items()}
-    arrays |= {f"best/{k}": v for k, v in best.items()}
-    scalars: dict[str, Any] = {}
+def _save(path: Path, job: _Job) -> None:
+    state = job.optimiser.state_dict()
+    weights = job.module.state_dict()
+    arrays = {f"weights/{k}": v for k, v in weights.items()}
+    arrays |= {f"best/{k}": v for k, v in job.best.items()}
+    scalars: dict[str, object] = {}
     for index, entry in state["state"].items():
         for name, value in entry.items():
             if isinstance(value, Tensor):
@@ -279,21 +344,22 @@ def _save(
             else:
                 scalars[f"{index}/{name}"] = value
     arrays["random/cpu"] = torch.get_rng_state()
-    if device.type == "cuda":
-        arrays["random/cuda"] = torch.cuda.get_rng_state(device)
+    if job.device.type == "cuda":
+        arrays["random/cuda"] = torch.cuda.get_rng_state(job.device)
     shapes = {k: list(v.shape) for k, v in arrays.items()}
     # JSON writes every float so that reading it gives the same bits.
     meta = {
         "format": FORMAT,
-        "mark": mark,
-        "run": asdict(run),
+        "mark": job.mark,
+        "run": asdict(job.run),
         "groups": state["param_groups"],
         "scalars": scalars,
         "shapes": shapes,
     }
-    write_arrays(
-        path, {k: np.atleast_1d(v.detach().cpu().numpy()) for k, v in arrays.items()}, meta
-    )
+    stored = {}
+    for name, tensor in arrays.items():
+        stored[name] = np.atleast_1d(tensor.detach().cpu().numpy())
+    write_arrays(path, stored, meta)
 
 
 def _resume(
@@ -310,72 +376,99 @@ def _resume(
             "begun with, another "
             "--out, or remove it to begin anew"
         )
-    # Copies of their own: memory that a file library aligned otherwise may take another code path
-    # in torch.
-    tensors = {
-        k: torch.from_numpy(v.copy()).reshape(meta["shapes"][k]).clone() for k, v in arrays.items()
-    }
+    tensors = {}
+    for name, values in arrays.items():
+        # Copies of their own: memory that a file library aligned otherwise may take another code
+        # path in torch.
+        flat = torch.from_numpy(values.copy())
+        tensors[name] = flat.reshape(meta["shapes"][name]).clone()
 
     def under(prefix: str) -> dict[str, Tensor]:
-        return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
     module.load_state_dict(under("weights/"))
     state: dict[int, dict[str, Any]] = {}
-    for key, value in {**under("optimiser/"), **meta["scalars"]}.items():
+    moments = {**under("optimiser/"), **meta["scalars"]}
+    for key, value in moments.items():
         index, name = key.split("/")
         state.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict(
-        {"state": state, "param_groups": json.loads(json.dumps(meta["groups"]))}
-    )
+    groups = json.loads(json.dumps(meta["groups"]))
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
     torch.set_rng_state(tensors["random/cpu"])
     if device.type == "cuda" and "random/cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random/cuda"], device)
-    return _Run(**meta["run"]), {k: v.to(device) for k, v in under("best/").items()}
+    best = {k: v.to(device) for k, v in under("best/").items()}
+    return _Run(**meta["run"]), best
 
 
 # --- losses and figures that any model can use
 # -----------------------------------------------------------------------
 
 
-def class_weights(y: np.ndarray, n_classes: int) -> np.ndarray:
+def class_weights(y: Array, n_classes: int) -> Array:
     """Inverse frequency of each class, with mean 1 over the items ``(C,)``; a class that is not
     there weighs 0.
     """
     n = np.bincount(y, minlength=n_classes).astype(float)
-    return np.where(n > 0, n.sum() / np.maximum(n, 1) / max((n > 0).sum(), 1), 0.0)
+    there = n > 0
+    n_there = max(there.sum(), 1)
+    inverse = n.sum() / np.maximum(n, 1) / n_there
+    return np.where(there, inverse, 0.0)
 
 
 def weighted_loss(
     logits: Tensor, y: Tensor, weights: Tensor | None = None, gamma: float = 0.0
 ) -> Tensor:
-    """Cross entropy of ``logits (N, C)``, ``y (N,)``, with class weights, or focal with ``gamma``
-    (Lin et al. 2017).
+    """Cross entropy with class weights.
+
+    Args:
+        logits: ``(N, C)``.
+        y: classes ``(N,)``.
+        weights: of the classes ``(C,)``; None weighs all alike.
+        gamma: above 0, the focal loss (Lin et al. 2017).
     """
     if not len(y):
         return logits.sum() * 0.0
-    log_p = F.log_softmax(logits.float(), dim=-1).gather(1, y[:, None])[:, 0]
-    value = -log_p * (1 - log_p.exp()) ** gamma if gamma else -log_p
-    w = weights[y] if weights is not None else torch.ones_like(value)
-    return (value * w).sum() / w.sum().clamp_min(1e-6)
+    log_probs = F.log_softmax(logits.float(), dim=-1)
+    log_p = log_probs.gather(1, y[:, None])[:, 0]
+    value = -log_p
+    if gamma:
+        value = value * (1 - log_p.exp()) ** gamma
+    w = torch.ones_like(value) if weights is None else weights[y]
+    total = (value * w).sum()
+    return total / w.sum().clamp_min(1e-6)
 
 
-def average_precision(y: np.ndarray, p: np.ndarray) -> float:
+def average_precision(y: Array, p: Array) -> float:
     """Step-wise area under precision and recall; nan when a class is missing. ``y (N,)`` 0 or 1."""
     y = np.asarray(y, float)
     if not 0 < y.sum() < len(y):
         return math.nan
-    order = np.argsort(-np.asarray(p), kind="stable")
-    last = np.r_[np.diff(np.asarray(p)[order]) != 0, True]
+    p = np.asarray(p)
+    order = np.argsort(-p, kind="stable")
+    last = np.r_[np.diff(p[order]) != 0, True]
     tp = np.cumsum(y[order])[last]
     n = np.flatnonzero(last) + 1
-    return float(np.sum(np.diff(np.r_[0.0, tp]) * tp / n) / y.sum())
+    gained = np.diff(np.r_[0.0, tp])
+    return float(np.sum(gained * tp / n) / y.sum())
 
 
-def macro_f1(y: np.ndarray, said: np.ndarray, n_classes: int) -> float:
-    """Unweighted mean of the classes' F1, ``y`` and ``said (N,)``."""
+def macro_f1(y: Array, said: Array, n_classes: int) -> float:
+    """Unweighted mean of the classes' F1.
+
+    Args:
+        y: classes ``(N,)``.
+        said: the answers ``(N,)``.
+        n_classes: number of classes.
+    """
     found = []
     for c in range(n_classes):
-        tp = np.sum((y == c) & (said == c))
-        wrong = np.sum((y == c) != (said == c))
-        found.append(2 * tp / (2 * tp + wrong) if tp + wrong else 0.0)
+        true = y == c
+        told = said == c
+        tp = np.sum(true & told)
+        wrong = np.sum(true != told)
+        f1 = 0.0
+        if tp + wrong:
+            f1 = 2 * tp / (2 * tp + wrong)
+        found.append(f1)
     return float(np.mean(found))

@@ -17,16 +17,18 @@ except ImportError as error:
 def gram(maps: Tensor) -> Tensor:
     """Gram matrix ``(B, C, C)`` of feature maps ``(B, C, H, W)``, divided by ``C H W``."""
     flat = maps.flatten(2)
-    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])
+    products = flat @ flat.transpose(1, 2)
+    return products / (flat.shape[1] * flat.shape[2])
 
 
 def gram_style(reference: Sequence[Tensor], translated: Sequence[Tensor]) -> Tensor:
     """Sum over layers of the mean squared difference of Gram matrices. Row ``b`` is compared with
     row ``b``.
     """
-    return torch.stack(
-        [F.mse_loss(gram(b), gram(a)) for a, b in zip(reference, translated, strict=True)]
-    ).sum()
+    found = []
+    for wanted, got in zip(reference, translated, strict=True):
+        found.append(F.mse_loss(gram(got), gram(wanted)))
+    return torch.stack(found).sum()
 
 
 def mean_variance_style(reference: Tensor, translated: Tensor) -> Tensor:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from twomind.adaptation import caches
 from twomind.adaptation.losses import confident, entropy, softmax, unit
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class BoostAdapter:
     def needs(self) -> Access:
         return Access.NOTHING
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         n_classes, dim = caches.head(model)[0].shape
         return {
             "positive": caches.empty(n_classes, self.n_pos, dim),
@@ -59,32 +58,36 @@ class BoostAdapter:
             "n": 0,
         }
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
-        z, logits, n = unit(got[0]), got[1], state["n"]
+        embedding, logits = got
+        z = unit(embedding)
+        n = state["n"]
         probs = softmax(logits)
-        h, c = float(entropy(probs)), int(probs.argmax())
+        h = float(entropy(probs))
+        c = int(probs.argmax())
         positive = caches.insert(state["positive"], c, z, h, n)
         negative = state["negative"]
         if self.entropy_low < h / math.log(len(probs)) < self.entropy_high:
-            mask = ((probs > self.mask_low) & (probs < self.mask_high)).astype(np.float32)
+            mask = (probs > self.mask_low) & (probs < self.mask_high)
             # -n as the sort key puts the newest first, so that a full class loses its oldest entry
-            negative = caches.insert(negative, c, z, -float(n), n, mask=mask)
+            negative = caches.insert(negative, c, z, -float(n), n, mask=mask.astype(np.float32))
         boosted = self._boosted(model, x, positive, n)
         pull = caches.affinity(boosted["z"], boosted["at"] >= 0, z, self.beta_pos)
         push = caches.affinity(negative["z"], negative["at"] >= 0, z, self.beta_neg)
         pushed = (push[..., None] * negative["mask"]).sum(axis=(0, 1))
-        share = (
-            1.0
-            if self.alpha_unit == "released"
-            else caches.of_clip_scale(caches.head(model)[0], got[0])
-        )
+        weight, _ = caches.head(model)
+        released = self.alpha_unit == "released"
+        share = 1.0 if released else caches.of_clip_scale(weight, embedding)
         final = logits + share * (self.alpha_pos * pull.sum(axis=1) - self.alpha_neg * pushed)
-        return from_logits(x, final), {"positive": positive, "negative": negative, "n": n + 1}
+        after = {"positive": positive, "negative": negative, "n": n + 1}
+        return from_logits(x, final), after
 
-    def _boosted(self, model: Any, x: Features, positive: caches.Cache, n: int) -> caches.Cache:
+    def _boosted(
+        self, model: Trainable, x: Features, positive: caches.Cache, n: int
+    ) -> caches.Cache:
         """A copy with more room, and the most confident frames in it."""
         import torch
 
@@ -93,12 +96,14 @@ class BoostAdapter:
         if len(views) < 2:
             return copy
         with torch.no_grad():
-            z, logits = (a.cpu().numpy().astype(np.float32) for a in model.run(views))
+            embeddings, answers = model.run(views)
+        z = caches.as_array(embeddings)
+        logits = caches.as_array(answers)
         probs = softmax(logits)
         for i in confident(logits, self.share):
-            copy = caches.insert(
-                copy, int(probs[i].argmax()), unit(z[i]), float(entropy(probs[i])), n
-            )
+            c = int(probs[i].argmax())
+            h = float(entropy(probs[i]))
+            copy = caches.insert(copy, c, unit(z[i]), h, n)
         return copy
 
 

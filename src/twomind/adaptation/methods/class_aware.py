@@ -13,12 +13,16 @@ Refuses a neutral-only target (:mod:`..unlabelled`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twomind.adaptation import caches, mapping, neighbours, unlabelled
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,17 @@ class ClassAware:
     def needs(self) -> Access:
         return unlabelled.access(self.data)
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         import torch
         from torch.nn import functional as F
 
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "class-aware")
-        z, rng = mapping.rows_of(model, xs, "the person"), np.random.default_rng(given.seed)
-        params = mapping.start(model, z, self.rank, rng)
-        labels, sure = torch.zeros(len(z), dtype=torch.long), torch.ones(len(z), dtype=torch.bool)
+        z = mapping.rows_of(model, xs, "the person")
+        params = mapping.start(model, z, self.rank, np.random.default_rng(given.seed))
+        labels = torch.zeros(len(z), dtype=torch.long)
+        sure = torch.ones(len(z), dtype=torch.bool)
 
-        def loss(now: mapping.Tensors, step: int) -> Any:
+        def loss(now: mapping.Tensors, step: int) -> Tensor:
             nonlocal labels, sure
             u = mapping.moved(now, z)
             logits = mapping.answered(now, u)
@@ -72,20 +77,18 @@ class ClassAware:
                 labels = neighbours.centroid_labels(u.detach(), probs, self.distance)
                 sure = neighbours.confident_per_class(probs, labels, self.confident)
             each = F.cross_entropy(logits, labels, reduction="none")
-            taught = torch.stack(
-                [each[sure & (labels == c)].mean() for c in labels.unique()]
-            ).mean()
-            return taught + (
-                self.rest_weight * neighbours.information(logits[~sure]) if (~sure).any() else 0
-            )
+            by_class = [each[sure & (labels == c)].mean() for c in torch.unique(labels)]
+            taught = torch.stack(by_class).mean()
+            if bool(sure.all()):
+                return taught
+            return taught + self.rest_weight * neighbours.information(logits[~sure])
 
         names = mapping.tuned(params, mapping.MAP)
-        rate = lambda done: neighbours.decayed(self.lr, done)  # noqa: E731
-        return mapping.state_of(
-            mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay)
-        )
+        rate = partial(neighbours.decayed, self.lr)
+        how = mapping.Descent(self.steps, rate, self.momentum, self.decay)
+        return mapping.state_of(mapping.descend(params, names, loss, how))
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,6 +42,9 @@ try:
     from torch import Tensor
 except ImportError as error:
     raise MissingExtra("torch", "CLIP-AUTT") from error
+
+if TYPE_CHECKING:
+    from twomind.adaptation.check import Toy
 
 MODES = ("corrected", "subject", "episodic", "released")
 
@@ -61,12 +64,10 @@ class ClipAutt:
     # corrected only
     balance: float = 1.0  # weight of the entropy of the mean answer
     memory: int = 32  # clips of the person that are remembered, as one row each
-    entropy_floor: float = (
-        0.5  # an update may not bring the mean entropy below this share of the source's
-    )
-    max_drift: float = (
-        0.15  # nor move the mean probability of a class farther than this from the source's
-    )
+    #: an update may not bring the mean entropy below this share of the source's
+    entropy_floor: float = 0.5
+    #: nor move the mean probability of a class farther than this from the source's
+    max_drift: float = 0.15
     patience: int = 3  # so many dropped updates in a row end the tuning for this person
     max_updates: int = 200  # and so many in all
     # released only
@@ -109,27 +110,27 @@ class ClipAutt:
         return replace(rule, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
 
     def _corrected(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
-        w, state = model.weights, dict(state)
+        w = model.weights
+        state = dict(state)
         frames, lengths, owner = model.frames([x])
         with torch.no_grad():
             whole = parts.clip_rows(w, frames, lengths)
         # Of one clip alone, the balanced loss is zero whatever the prompts, and its gradient all
         # rounding error.
-        enough = not self.balance or len(whole) + len(state["memory"]) > 1
+        n_clips = len(whole) + len(state["memory"])
+        enough = not self.balance or n_clips > 1
         if self.steps and enough and not state["why"]:
             windows = windows_of(w, frames, lengths, self.k)
-            state = self._tuned(model, state, windows, whole)
+            state |= self._tuned(model, state, windows, whole)
         with torch.no_grad():
             # Untouched prompts are the model's own, to the last bit.
-            phrases = (
-                self._prompts(model).rows(w, state["context"])
-                if state["n_updates"]
-                else model.phrase_rows()
-            )
+            phrases = model.phrase_rows()
+            if state["n_updates"]:
+                phrases = self._prompts(model).rows(w, state["context"])
             _, logits = model.answer(whole, owner, 1, phrases)
-        state["memory"] = torch.cat([state["memory"], whole])[
-            max(0, len(state["memory"]) + len(whole) - self.memory) :
-        ]
+        memory = torch.cat([state["memory"], whole])
+        too_many = max(0, n_clips - self.memory)
+        state["memory"] = memory[too_many:]
         return from_logits(x, logits[0]), state
 
     def _prompts(self, model: ClipAu) -> autt.Prompts:
@@ -137,69 +138,76 @@ class ClipAutt:
         return build(model.phrase_text(), self.n_context)
 
     def _tuned(
-        self, model: ClipAu, state: dict[str, Any], windows: Sequence[Tensor], whole: Tensor
-    ) -> dict[str, Any]:
+        self, model: ClipAu, state: State, windows: Sequence[Tensor], whole: Tensor
+    ) -> State:
         """The state after this window's updates, as far as the guard lets them pass."""
-        w, prompts = model.weights, self._prompts(model)
-        seen = torch.cat([whole, state["memory"]])
+        w = model.weights
+        prompts = self._prompts(model)
+        after = dict(state)
+        memory = state["memory"]
+        seen = torch.cat([whole, memory])
         with torch.no_grad():
             source = parts.classify(w, parts.similarities(seen, model.phrase_rows()))
         for _ in range(self.steps):
+            context, moments = after["context"], after["moments"]
             done = autt.update(
                 w,
                 prompts,
-                state["context"],
+                context,
                 windows,
                 self._rule(),
-                state["moments"],
-                memory=state["memory"],
+                moments,
+                memory=memory,
                 balance=self.balance,
             )
             with torch.no_grad():
-                tuned = parts.classify(w, parts.similarities(seen, prompts.rows(w, done.context)))
+                phrases = prompts.rows(w, done.context)
+                tuned = parts.classify(w, parts.similarities(seen, phrases))
             why = self._refused(source, tuned)
             if why:
-                state |= {
-                    "n_dropped": state["n_dropped"] + 1,
-                    "in_a_row": state["in_a_row"] + 1,
-                    "moments": {},
-                }
-                if state["in_a_row"] >= self.patience:
-                    state["why"] = why
+                after["n_dropped"] += 1
+                after["in_a_row"] += 1
+                after["moments"] = {}
+                if after["in_a_row"] >= self.patience:
+                    after["why"] = why
                 break
-            state |= {"context": done.context, "moments": dict(done.moments), "in_a_row": 0}
-            state["n_updates"] += 1
-            if state["n_updates"] >= self.max_updates:
-                state["why"] = f"{self.max_updates} updates were made"
+            after["context"] = done.context
+            after["moments"] = dict(done.moments)
+            after["in_a_row"] = 0
+            after["n_updates"] += 1
+            if after["n_updates"] >= self.max_updates:
+                after["why"] = f"{self.max_updates} updates were made"
                 break
-        return state
+        return after
 
     def _refused(self, source: Tensor, tuned: Tensor) -> str:
         """Why an update is dropped, from the answers on the person's clips before any tuning and
         after it.
         """
-        before, after = parts.entropy(source).mean(), parts.entropy(tuned).mean()
+        before = parts.entropy(source).mean()
+        after = parts.entropy(tuned).mean()
         if after < self.entropy_floor * before:
             return f"entropy fell from {float(before):.3f} to {float(after):.3f} nats"
-        drift = (tuned.softmax(dim=-1).mean(dim=0) - source.softmax(dim=-1).mean(dim=0)).abs().max()
+        mean_source = source.softmax(dim=-1).mean(dim=0)
+        mean_tuned = tuned.softmax(dim=-1).mean(dim=0)
+        drift = (mean_tuned - mean_source).abs().max()
         return f"the mean answer moved by {float(drift):.2f}" if drift > self.max_drift else ""
 
     def _released(self, model: ClipAu, state: State, x: Features) -> tuple[Prediction, State]:
+        w = model.weights
         frames, lengths, _ = model.frames([x])
-        windows, rule, prompts = (
-            windows_of(model.weights, frames, lengths, self.k),
-            self._rule(),
-            self._prompts(model),
-        )
+        windows = windows_of(w, frames, lengths, self.k)
+        rule = self._rule()
+        prompts = self._prompts(model)
         context, moments = state["context"], None
         if self.mode == "subject":  # answered before the update, by a fresh optimiser each time
-            done = autt.update(model.weights, prompts, context, windows, rule)
+            done = autt.update(w, prompts, context, windows, rule)
             return from_logits(x, done.logits.mean(dim=0)), {"context": done.context}
         if self.mode == "episodic":
             for _ in range(self.steps):
-                done = autt.update(model.weights, prompts, context, windows, rule, moments)
+                done = autt.update(w, prompts, context, windows, rule, moments)
                 context, moments = done.context, done.moments
-        logits = answer(model.weights, prompts, context, windows, rule)
+        logits = answer(w, prompts, context, windows, rule)
         return from_logits(x, logits.mean(dim=0)), state
 
     def _adapted(self, model: ClipAu, context: Tensor, given: Given) -> Tensor:
@@ -213,23 +221,30 @@ class ClipAutt:
         if not xs:
             return context
         rng = np.random.default_rng(given.seed)
-        size = min(self.batch, len(xs))
-        epochs = (
-            [
-                [
-                    windows_of(model.weights, *wrapped_clip(model, x, rng), self.k)[0]
-                    for x in xs[at : at + size]
-                ]
-                for at in range(0, len(xs) - size + 1, size)
-            ]
-            for _ in range(self.epochs)
-        )
+        epochs = (self._epoch(model, xs, rng) for _ in range(self.epochs))
         for done in autt.passes(model.weights, self._prompts(model), context, epochs, self._rule()):
             context = done.context
         return context
 
+    def _epoch(
+        self, model: ClipAu, xs: Sequence[Features], rng: np.random.Generator
+    ) -> list[list[Tensor]]:
+        """The windows of one random crop of each clip, in batches; what does not fill one is left
+        out.
+        """
+        size = min(self.batch, len(xs))
+        batches = []
+        for at in range(0, len(xs) - size + 1, size):
+            batch = []
+            for x in xs[at : at + size]:
+                clip, length = wrapped_clip(model, x, rng)
+                (windows,) = windows_of(model.weights, clip, length, self.k)
+                batch.append(windows)
+            batches.append(batch)
+        return batches
+
     @classmethod
-    def toy(cls) -> Any:
+    def toy(cls) -> Toy:
         """A small world for the contract's checks: a random CLIP-AU on the toy embeddings."""
         from twomind.adaptation import check
 
@@ -237,19 +252,40 @@ class ClipAutt:
 
 
 def windows_of(w: parts.Weights, frames: Tensor, lengths: Tensor, k: int) -> list[Tensor]:
-    """Unit rows ``(n_i, D)`` of the windows of every clip."""
+    """Unit rows of the windows of every clip.
+
+    Args:
+        w: the model's weights.
+        frames: clips ``(n, T, D)``, padded.
+        lengths: of each ``(n,)``.
+        k: frames of a window.
+
+    Returns:
+        Rows ``(n_i, D)`` of each clip.
+    """
+    found = []
     with torch.no_grad():
-        pairs = zip(frames, lengths.tolist(), strict=True)
-        return [parts.window_rows(w, clip[None, :n], k)[0] for clip, n in pairs]
+        for clip, n in zip(frames, lengths.tolist(), strict=True):
+            rows = parts.window_rows(w, clip[None, :n], k)
+            found.append(rows[0])
+    return found
 
 
 def wrapped_clip(model: ClipAu, x: Features, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The released random crop of a window's valid rows, wrapped around: ``(1, T, D)`` and its
-    length.
+    """The released random crop of a window's valid rows, wrapped around.
+
+    Args:
+        model: whose track and clip length.
+        x: the window.
+        rng: draws where the crop begins.
+
+    Returns:
+        The clip ``(1, T, D)`` and its length ``(1,)``.
     """
     track = x.tracks[model.track]
     rows = track.values[track.valid]
-    taken = released_rows(len(rows), 1, model.clips.n_frames, int(rng.integers(len(rows))))
+    first = int(rng.integers(len(rows)))
+    taken = released_rows(len(rows), 1, model.clips.n_frames, first)
     clip = torch.from_numpy(np.asarray(rows[taken], np.float32))[None]
     return clip, torch.tensor([clip.shape[1]])
 
@@ -261,26 +297,46 @@ def answer(
     windows: Sequence[Tensor],
     rule: autt.Rule,
 ) -> Tensor:
-    """Logits ``(B, C)`` of clips with a given context, each from its window of lowest entropy."""
+    """The answer of clips with a given context, each from its window of lowest entropy.
+
+    Args:
+        w: the model's weights.
+        prompts: what the context goes into.
+        context: ``(N, M, W)``.
+        windows: unit rows ``(n_i, D)`` of each clip's windows.
+        rule: how windows are compared.
+
+    Returns:
+        Logits ``(B, C)``.
+    """
     with torch.no_grad():
         phrases = prompts.rows(w, context)
         start, _ = autt.choose(w, windows, phrases, rule)
-        return parts.classify(w, parts.similarities(autt.selected(windows, start), phrases))
+        rows = autt.selected(windows, start)
+        return parts.classify(w, parts.similarities(rows, phrases))
 
 
 def toy_model(dim: int = 16, n_phrases: int = 5, seed: int = 0) -> ClipAu:
-    """A random CLIP-AU on a track ``embedding``, with a random text tower of two layers."""
+    """A random CLIP-AU on a track ``embedding``, with a random text tower of two layers.
+
+    Args:
+        dim: width of the embedding.
+        n_phrases: so many of the phrases.
+        seed: of all weights.
+    """
     from twomind.encoders.clip_towers import encode_ids, new_text_weights, text_tower
     from twomind.models.clip_au.phrases import PHRASES
     from twomind.models.clip_au.recogniser import PHRASE_FEATURES
 
-    tower = text_tower(new_text_weights(40, 16, 2, dim, context=12, seed=seed), n_heads=2)
+    text_weights = new_text_weights(40, 16, 2, dim, context=12, seed=seed)
+    tower = text_tower(text_weights, n_heads=2)
     rng = np.random.default_rng(seed)
     ids = torch.zeros(n_phrases, 12, dtype=torch.long)
     read_at = torch.from_numpy(rng.integers(4, 8, n_phrases))
-    for k in range(n_phrases):
-        ids[k, : int(read_at[k])] = torch.from_numpy(rng.integers(1, 38, int(read_at[k])))
-        ids[k, 0], ids[k, int(read_at[k])] = 38, 39
+    for phrase, end in zip(ids, read_at.tolist(), strict=True):
+        phrase[:end] = torch.from_numpy(rng.integers(1, 38, end))
+        phrase[0] = 38
+        phrase[end] = 39
     weights = parts.new_weights(n_phrases, dim, 2, seed, width=32)
     weights["temporal.weight"] = 4 * weights["temporal.weight"]
     weights[PHRASE_FEATURES] = encode_ids(tower, ids, read_at)

@@ -15,12 +15,11 @@ neutral-only target (:mod:`..unlabelled`): it would centre the one class between
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from twomind.adaptation import caches, divergences, mapping, unlabelled
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Coral:
     def needs(self) -> Access:
         return Access.SOURCE | unlabelled.access(self.data)
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "coral")
         z, _, _ = mapping.labelled_rows(model, given.source or (), "the source")
         target = mapping.rows_of(model, xs, "the person")
@@ -53,13 +52,16 @@ class Coral:
         matrix = divergences.recolouring(target, z, self.shrink)
         return {"matrix": matrix, "own": mean, "source": z.mean(0) if self.means else mean}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
         weight, bias = caches.head(model)
-        own, source, matrix = (state[n].numpy() for n in ("own", "source", "matrix"))
-        return from_logits(x, ((got[0] - own) @ matrix + source) @ weight.T + bias), state
+        own = state["own"].numpy()
+        source = state["source"].numpy()
+        matrix = state["matrix"].numpy()
+        z = (got[0] - own) @ matrix + source
+        return from_logits(x, z @ weight.T + bias), state
 
 
 PLUGIN = Coral

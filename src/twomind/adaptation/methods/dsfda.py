@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,12 +39,17 @@ from twomind.models.embedding import from_logits
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
 from twomind.types import Access, Features, Given, Prediction, State, Task
+from twomind.types.arrays import Array
 
 try:
     import torch
     from torch import Tensor
 except ImportError as error:
     raise MissingExtra("torch", "DSFDA") from error
+
+
+if TYPE_CHECKING:
+    from twomind.adaptation.check import Toy
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,9 @@ class DsfdaMethod:
         if self.variant not in ("paper", "released"):
             raise BadInput(f"dsfda variant: expected paper or released, got {self.variant!r}")
         for name in ("batch", "max_frames"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"dsfda {name}: expected at least 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value < 1:
+                raise BadInput(f"dsfda {name}: expected at least 1, got {value}")
 
     @property
     def needs(self) -> Access:
@@ -75,19 +81,19 @@ class DsfdaMethod:
     def begin(self, model: Dsfda, given: Given) -> State:
         if not isinstance(model, Dsfda):
             raise BadInput(f"dsfda adapts a DSFDA model, got a {type(model).__name__}")
-        pictures = neutral_pictures(model, given.neutral or (), self.max_frames)
+        clip = given.neutral or ()
+        pictures = neutral_pictures(model, clip, self.max_frames)
         if not len(pictures):
             raise BadInput(
-                f"expected a neutral clip with a face, got {len(given.neutral or ())} windows of "
+                f"expected a neutral clip with a face, got {len(clip)} windows of "
                 "which none shows one"
             )
         with torch.enable_grad():
             if self.variant == "released":
                 w = self._released(model, pictures, given.seed)
             else:
-                w = self._paper(
-                    model, pictures, *prototypes_at_hand(model, given.summary), given.seed
-                )
+                prototypes, classes = prototypes_at_hand(model, given.summary)
+                w = self._paper(model, pictures, prototypes, classes, given.seed)
         parts = ("expression", "head") if self.head else ("expression",)
         return {"tuned": net.of_parts(w, *parts)}
 
@@ -102,71 +108,76 @@ class DsfdaMethod:
         self, model: Dsfda, x: Tensor, prototypes: Tensor, classes: Tensor, seed: int
     ) -> dict[str, Tensor]:
         w = {**model.weights, **new_critic_head(model, seed)}
-        groups = ("generator", "identity_critic", *(("head",) if self.head else ()))
+        groups = ["generator", "identity_critic"]
+        if self.head:
+            groups.append("head")
         training = steps.start(w, self.learning_rate, groups)
-        rng, draw = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+        rules = steps.TargetRules(
+            generated_trains_head=self.generated_trains_head, with_head=self.head
+        )
+        rng = torch.Generator().manual_seed(seed)
+        draw = np.random.default_rng(seed)
         for i in batches(len(x), self.batch, self.epochs, draw):
             chosen = round_robin(classes.numpy(), model.neutral, len(i), draw)
             batch = steps.TargetBatch(x[i], prototypes[chosen], classes[chosen], model.neutral)
-            steps.target_step(
-                training,
-                batch,
-                noises(model.size, len(i), rng),
-                losses.Factors(),
-                generated_trains_head=self.generated_trains_head,
-                with_head=self.head,
-                rng=rng,
-            )
+            noise = losses.noises(model.size, len(i), rng)
+            steps.target_step(training, batch, noise, rules, rng)
         return training.frozen()
 
     def _released(self, model: Dsfda, x: Tensor, seed: int) -> dict[str, Tensor]:
         fresh = net.new_weights(model.size, len(model.task.classes), 1, seed)
         w = {**model.weights, **net.of_parts(fresh, "identity", "identity_critic")}
         training = steps.start(w, self.learning_rate)
-        rng, draw = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+        rng = torch.Generator().manual_seed(seed)
+        draw = np.random.default_rng(seed)
         for i in batches(len(x), self.batch, self.epochs, draw):
             j = torch.from_numpy(draw.integers(len(x), size=len(i)))
             y_id = torch.zeros(len(i), dtype=torch.long)
-            batch = steps.Batch(x[i], y_id, x[j], torch.full_like(y_id, model.neutral))
-            steps.source_step(training, batch, noises(model.size, len(i), rng), steps.RELEASED, rng)
+            y_expr = torch.full_like(y_id, model.neutral)
+            batch = losses.Batch(x[i], y_id, x[j], y_expr)
+            noise = losses.noises(model.size, len(i), rng)
+            steps.source_step(training, batch, noise, steps.RELEASED, rng)
         return training.frozen()
 
     @classmethod
-    def toy(cls) -> Any:
+    def toy(cls) -> Toy:
         """A small world for the contract's checks: a random model, and coloured noise for
         pictures.
         """
         return toy_world()
 
 
-def noises(size: net.Size, n: int, rng: torch.Generator) -> losses.Noises:
-    """Noise for the generation and both cycles."""
-    return net.noise_maps(size, n, rng), net.noise_maps(size, n, rng), net.noise_maps(size, n, rng)
-
-
 def neutral_pictures(model: Dsfda, neutral: Sequence[Features], limit: int) -> Tensor:
-    """Pictures ``(n, 3, P, P)`` of the neutral windows, at most ``limit``, evenly spaced over all
-    of them.
+    """Pictures of the neutral windows.
+
+    Args:
+        model: whose track and size of pictures.
+        neutral: the windows.
+        limit: so many pictures at most, evenly spaced over all of them.
+
+    Returns:
+        ``(n, 3, P, P)``.
     """
     usable = [x for x in neutral if not model.absent(x)]
     if not usable:
         return torch.zeros(0, 3, model.size.px, model.size.px)
-    x = torch.cat([model.pictures(u, len(u.tracks[model.track])) for u in usable])
+    pictures = [model.pictures(u, len(u.tracks[model.track])) for u in usable]
+    x = torch.cat(pictures)
     if len(x) > limit:
         x = x[torch.linspace(0, len(x) - 1, limit).round().long()]
     return x
 
 
-def prototypes_at_hand(
-    model: Dsfda, summary: Mapping[str, np.ndarray] | None
-) -> tuple[Tensor, Tensor]:
+def prototypes_at_hand(model: Dsfda, summary: Mapping[str, Array] | None) -> tuple[Tensor, Tensor]:
     """The source summary's prototypes, else the model's own.
 
-    Raises: BadInput: there is none of a class that is not neutral: a neutral clip alone would teach
-        one answer.
+    Raises:
+        BadInput: there is none of a class that is not neutral: a neutral clip alone would teach one
+            answer.
     """
     summary = summary or {}
-    prototypes, classes = model.prototypes, model.prototype_class
+    prototypes = model.prototypes
+    classes = model.prototype_class
     if PROTOTYPES in summary and PROTOTYPE_CLASS in summary:
         prototypes = torch.from_numpy(np.asarray(summary[PROTOTYPES], np.float32))
         classes = torch.from_numpy(np.asarray(summary[PROTOTYPE_CLASS], np.int64))
@@ -181,20 +192,42 @@ def prototypes_at_hand(
     return prototypes, classes
 
 
-def round_robin(classes: np.ndarray, neutral: int, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions ``(n,)`` of prototypes: the classes that are not neutral in turn, one of each at
-    random.
+def round_robin(classes: Array, neutral: int, n: int, rng: np.random.Generator) -> Array:
+    """Prototypes for a batch: the classes that are not neutral in turn, one of each at random.
+
+    Args:
+        classes: of all prototypes ``(K,)``.
+        neutral: the class that is left out.
+        n: size of the batch.
+        rng: draws.
+
+    Returns:
+        Positions ``(n,)``.
     """
     others = np.unique(classes[classes != neutral])
-    return np.array(
-        [rng.choice(np.flatnonzero(classes == others[k % len(others)])) for k in range(n)]
-    )
+    found = []
+    for k in range(n):
+        c = others[k % len(others)]
+        own = np.flatnonzero(classes == c)
+        found.append(rng.choice(own))
+    return np.array(found)
 
 
 def batches(n: int, size: int, epochs: int, rng: np.random.Generator) -> Iterator[Tensor]:
-    """Indices of the batches of all epochs, shuffled in each."""
+    """Batches of all epochs, shuffled in each.
+
+    Args:
+        n: number of pictures.
+        size: of a batch.
+        epochs: how many.
+        rng: shuffles.
+
+    Yields:
+        Indices of a batch.
+    """
     for _ in range(epochs):
-        yield from torch.from_numpy(rng.permutation(n)).split(size)
+        order = torch.from_numpy(rng.permutation(n))
+        yield from torch.split(order, size)
 
 
 def new_critic_head(model: Dsfda, seed: int) -> dict[str, Tensor]:
@@ -205,43 +238,45 @@ def new_critic_head(model: Dsfda, seed: int) -> dict[str, Tensor]:
     return {name: value for name, value in fresh.items() if name.startswith("identity_critic.head")}
 
 
-def toy_world(seed: int = 0) -> Any:
+def toy_world(seed: int = 0) -> Toy:
     """The toy people with pictures in place of embeddings: a tint per class, and noise."""
     from twomind.adaptation import check
 
-    base, size = check.toy(seed), net.Size(64, 2, 1, 4, 2, 1, (4, 4, 4))
-    model = Dsfda(
-        Task("toy", ("class0", "class1"), "window"),
-        net.new_weights(size, 2, 3, seed),
-        size,
-        track="embedding",
-        drawn=True,
-    )
-
-    def pictured(x: Features) -> Features:
-        track = x.tracks["embedding"]
-        rng = np.random.default_rng(int(abs(float(track.values.sum())) * 1000))
-        tint = np.array([0.3, 0.4, 0.5]) + 0.1 * np.tanh(track.values.mean(axis=1))[:, None]
-        values = np.clip(tint[:, None, None] + 0.1 * rng.normal(size=(len(track), 64, 64, 3)), 0, 1)
-        return replace(x, tracks={"embedding": replace(track, values=values.astype(np.float32))})
-
+    base = check.toy(seed)
+    size = net.Size(64, 2, 1, 4, 2, 1, (4, 4, 4))
+    task = Task("toy", ("class0", "class1"), "window")
+    weights = net.new_weights(size, 2, 3, seed)
+    model = Dsfda(task, weights, size, track="embedding", drawn=True)
     rng = np.random.default_rng(seed)
+    maps = rng.uniform(size=(4, size.depth, net.MAP, net.MAP))
     summary = {
-        PROTOTYPES: rng.uniform(size=(4, size.depth, net.MAP, net.MAP)).astype(np.float32),
+        PROTOTYPES: maps.astype(np.float32),
         PROTOTYPE_CLASS: np.array([0, 0, 1, 1]),
     }
 
     def given(subject: str) -> Given:
         own = base.given(subject)
-        first = pictured((own.neutral or ())[0])
-        neutral = (
-            first.between(first.span_s[0], first.span_s[0] + 0.1),
-        )  # one picture: a step costs the least
-        target = tuple(pictured(x) for x in own.target or ())
-        return replace(own, neutral=neutral, target=target, summary=summary)
+        assert own.neutral
+        first = _pictured(own.neutral[0])
+        start_s = first.span_s[0]
+        neutral = first.between(start_s, start_s + 0.1)  # one picture: a step costs the least
+        target = tuple(_pictured(x) for x in own.target or ())
+        return replace(own, neutral=(neutral,), target=target, summary=summary)
 
-    windows = {name: tuple(pictured(x) for x in xs) for name, xs in base.windows.items()}
+    windows = {name: tuple(_pictured(x) for x in xs) for name, xs in base.windows.items()}
     return check.Toy(model, windows, given)
+
+
+def _pictured(x: Features) -> Features:
+    """A toy window with a tinted picture per row."""
+    track = x.tracks["embedding"]
+    seed = int(abs(float(track.values.sum())) * 1000)
+    rng = np.random.default_rng(seed)
+    level = np.tanh(track.values.mean(axis=1))
+    tint = np.array([0.3, 0.4, 0.5]) + 0.1 * level[:, None]
+    noise = 0.1 * rng.normal(size=(len(track), 64, 64, 3))
+    values = np.clip(tint[:, None, None] + noise, 0, 1).astype(np.float32)
+    return replace(x, tracks={"embedding": replace(track, values=values)})
 
 
 PLUGIN = DsfdaMethod

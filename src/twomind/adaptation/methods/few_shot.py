@@ -14,14 +14,14 @@ is shrinkage of a random effect (Robinson 1991, "That BLUP is a good thing"); no
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from twomind.adaptation import offsets
 from twomind.adaptation.losses import softmax
 from twomind.core.errors import BadInput
-from twomind.types import Access, Evidence, Features, Given, Prediction, State, Status
+from twomind.types import Access, Evidence, Features, Given, Prediction, Recogniser, State, Status
+from twomind.types.arrays import Array
 
 #: Names in a summary: the spread between source people (log-odds), one number.
 SUMMARY_SD = "person_offset_sd"
@@ -47,7 +47,7 @@ class FewShot:
     def needs(self) -> Access:
         return Access.FEW | Access.SUMMARY if self.prior == "summary" else Access.FEW
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Recogniser, given: Given) -> State:
         assert given.few is not None
         n_classes = len(model.task.classes)
         rows, labels = [], []
@@ -58,15 +58,12 @@ class FewShot:
                     f"{n_classes - 1}"
                 )
             logits = _logits(model.predict(example.x))
-            if (
-                logits is not None
-            ):  # an answer that the model cannot measure says nothing about its offset
+            if logits is not None:  # what was not measured says nothing about the offset
                 rows.append(logits)
                 labels.append(example.y)
         sd = self._sd(given)
-        found = offsets.estimate(
-            np.array(rows, float).reshape(-1, n_classes), np.array(labels, int), sd
-        )
+        coded = np.array(rows, float).reshape(-1, n_classes)
+        found = offsets.estimate(coded, np.array(labels, int), sd)
         return {"shift": found.shift, "variance": found.variance, "n": found.n, "sd": sd}
 
     def _sd(self, given: Given) -> float:
@@ -81,7 +78,7 @@ class FewShot:
             )
         return float(np.asarray(summary[SUMMARY_SD]).reshape(()))
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Recogniser, state: State, x: Features) -> tuple[Prediction, State]:
         before = model.predict(x)
         logits = _logits(before)
         if logits is None:
@@ -91,18 +88,20 @@ class FewShot:
         # The band was observed around the source's own scores; around a person's it was not.
         kept = tuple(e for e in before.evidence if e.kind != "band")
         if len(after) == 2:
-            moved = float((after[1] - after[0]) - (logits[1] - logits[0]))
+            source_odds = logits[1] - logits[0]
+            moved = float((after[1] - after[0]) - source_odds)
             kept = (*kept, Evidence("part", "person", moved, "log-odds"))
         return replace(before, probs=softmax(after), logits=after, evidence=kept), state
 
 
-def _logits(prediction: Prediction) -> np.ndarray | None:
+def _logits(prediction: Prediction) -> Array | None:
     """Log-odds ``(C,)`` of an answer, or None where nothing was measured."""
     if prediction.status is Status.NOT_MEASURED:
         return None
     if prediction.logits is not None:
         return np.asarray(prediction.logits, float)
-    return np.log(np.maximum(prediction.probs, 1e-12))
+    logs: Array = np.log(np.maximum(prediction.probs, 1e-12))
+    return logs
 
 
 PLUGIN = FewShot

@@ -13,10 +13,13 @@ Refuses a neutral-only target (:mod:`..unlabelled`): the probabilities of absent
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from twomind.adaptation import align, divergences, mapping, unlabelled
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,21 @@ class Lmmd:
     def needs(self) -> Access:
         return Access.SOURCE | unlabelled.access(self.data)
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "lmmd")
         z, y, _ = mapping.labelled_rows(model, given.source or (), "the source")
         kernels = divergences.Kernels(self.n_kernels, self.factor, self.width)
 
-        def apart(pair: align.Pair, done: float) -> Any:
+        def apart(pair: align.Pair, done: float) -> Tensor:
             probs = pair.logits.detach().softmax(-1)
-            return (
-                self.weight
-                * align.ramp(done)
-                * divergences.lmmd(pair.source, pair.y, pair.target, probs, kernels)
-            )
+            off = divergences.lmmd(pair.source, pair.y, pair.target, probs, kernels)
+            return self.weight * align.ramp(done) * off
 
         target = mapping.rows_of(model, xs, "the person")
-        return mapping.state_of(align.fit(model, (z, y), target, apart, given.seed, self))
+        sides = align.Sides(z, y, target)
+        return mapping.state_of(align.fit(model, sides, apart, given.seed, self))
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 

@@ -23,11 +23,14 @@ kernels of skada's DAN for the five of the release.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from twomind.adaptation import align, caches, divergences, mapping, network, unlabelled
 from twomind.core.errors import BadInput
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -88,31 +91,28 @@ class Mmd:
     def needs(self) -> Access:
         return Access.SOURCE | unlabelled.access(self.data)
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         if self.scope == "network":
             network.of(model, "mmd")
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "mmd")
         if self.scope == "network":
-            source, rate = given.source or (), self.network_lr
-            return network.fit(
-                model, source, xs, self._apart, given.seed, self.steps, self.batch, rate
-            )
+            how = network.Fit(self.steps, self.batch, self.network_lr)
+            return network.fit(model, given.source or (), xs, self._apart, given.seed, how)
         z, y, _ = mapping.labelled_rows(model, given.source or (), "the source")
         kernels = divergences.Kernels(self.n_kernels, self.factor, self.width)
-
         target = mapping.rows_of(model, xs, "the person")
         shares = self._shares(model, y, target)
 
-        def apart(pair: align.Pair, done: float) -> Any:
-            if shares is not None:
-                return self.weight * divergences.shared_mmd(
-                    pair.source, pair.y, pair.target, shares, kernels
-                )
-            return self._apart(pair.source, pair.target)
+        def apart(pair: align.Pair, done: float) -> Tensor:
+            if shares is None:
+                return self._apart(pair.source, pair.target)
+            off = divergences.shared_mmd(pair.source, pair.y, pair.target, shares, kernels)
+            return self.weight * off
 
-        return mapping.state_of(align.fit(model, (z, y), target, apart, given.seed, self))
+        sides = align.Sides(z, y, target)
+        return mapping.state_of(align.fit(model, sides, apart, given.seed, self))
 
-    def _apart(self, own: Any, other: Any) -> Any:
+    def _apart(self, own: Tensor, other: Tensor) -> Tensor:
         """The weighted divergence between rows of the source ``(n, D)`` and of the person ``(m,
         D)``.
         """
@@ -121,7 +121,7 @@ class Mmd:
         kernels = divergences.Kernels(self.n_kernels, self.factor, self.width)
         return self.weight * divergences.mk_mmd(own, other, kernels, self.estimator)
 
-    def _shares(self, model: Any, y: Any, target: Any) -> Any:
+    def _shares(self, model: Trainable, y: Tensor, target: Tensor) -> Tensor | None:
         """The person's shares ``(C,)`` as the source model sees them; None where they are taken to
         be the source's.
         """
@@ -129,10 +129,13 @@ class Mmd:
             return None
         weight, bias = mapping.head_of(model)
         known = y.bincount(minlength=len(bias)).float() / len(y)
-        return divergences.class_shares((target @ weight.T + bias).softmax(-1), known)
+        probs = (target @ weight.T + bias).softmax(-1)
+        return divergences.class_shares(probs, known)
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
-        return (network if self.scope == "network" else mapping).predict(model, state, x)
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
+        if self.scope == "network":
+            return network.predict(model, state, x)
+        return mapping.predict(model, state, x)
 
 
 PLUGIN = Mmd

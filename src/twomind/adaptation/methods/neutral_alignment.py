@@ -12,14 +12,13 @@ many more windows in which the person's neutral is the source's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from twomind.adaptation import caches
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,10 @@ class NeutralAlignment:
     def needs(self) -> Access:
         return Access.NEUTRAL | Access.SUMMARY
 
-    def begin(self, model: Any, given: Given) -> State:
-        clip, summary = given.neutral or (), given.summary or {}
-        read = [r[0] for x in clip if not isinstance(r := caches.read(model, x), Prediction)]
+    def begin(self, model: Trainable, given: Given) -> State:
+        clip = given.neutral or ()
+        summary = given.summary or {}
+        read = caches.embeddings(model, clip)
         if not read:
             raise BadInput(
                 f"expected a neutral clip that the model can read, got {len(clip)} windows of "
@@ -59,32 +59,30 @@ class NeutralAlignment:
                 f"expected a summary of the source with class_mean (C, D), got {has}; make it with "
                 "twomind.adaptation.summary.class_means(model, source)"
             )
-        means, own = np.asarray(summary["class_mean"], np.float32), np.stack(read).mean(axis=0)
-        if (
-            means.ndim != 2
-            or means.shape[1] != len(own)
-            or not 0 <= self.neutral_class < len(means)
-        ):
+        means = np.asarray(summary["class_mean"], np.float32)
+        own = np.stack(read).mean(axis=0)
+        fits = means.ndim == 2 and means.shape[1] == len(own)
+        if not fits or not 0 <= self.neutral_class < len(means):
             raise BadInput(
                 f"class_mean: expected (C, {len(own)}) with a class {self.neutral_class}, got "
                 f"{means.shape}"
             )
-        if not np.isfinite(means[self.neutral_class]).all():
+        neutral = means[self.neutral_class]
+        if not np.isfinite(neutral).all():
             raise BadInput(
                 f"class_mean: the source had no window of the neutral class {self.neutral_class}"
             )
         share = self.strength * len(read) / (len(read) + self.worth)
-        return {
-            "offset": (share * (means[self.neutral_class] - own)).astype(np.float32),
-            "n": len(read),
-        }
+        offset = share * (neutral - own)
+        return {"offset": offset.astype(np.float32), "n": len(read)}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
+        _, logits = got
         weight, _ = caches.head(model)
-        return from_logits(x, got[1] + state["offset"] @ weight.T), state
+        return from_logits(x, logits + state["offset"] @ weight.T), state
 
 
 PLUGIN = NeutralAlignment

@@ -15,11 +15,14 @@ shrinks towards the source's neutral and takes the other classes with it (``move
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from twomind.adaptation import align, caches, divergences, mapping
 from twomind.core.errors import BadInput
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -57,29 +60,27 @@ class NeutralMmd:
     def needs(self) -> Access:
         return Access.SOURCE | Access.NEUTRAL
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         z, y, _ = mapping.labelled_rows(model, given.source or (), "the source")
         target = mapping.rows_of(model, given.neutral or (), "the neutral clip")
-        kernels, c = (
-            divergences.Kernels(self.n_kernels, self.factor, self.width),
-            self.neutral_class,
-        )
+        kernels = divergences.Kernels(self.n_kernels, self.factor, self.width)
+        c = self.neutral_class
         if not bool((y == c).any()):
             raise BadInput(
                 f"neutral_class: expected source windows of class {c}, and there is none"
             )
 
-        def apart(pair: align.Pair, done: float) -> Any:
+        def apart(pair: align.Pair, done: float) -> Tensor:
             if not bool((pair.y == c).any()):
-                return 0.0  # this batch of the source has no neutral window
-            return self.weight * divergences.conditional_mmd(
-                pair.source, pair.y, pair.target, c, kernels
-            )
+                return z.new_zeros(())  # this batch of the source has no neutral window
+            off = divergences.conditional_mmd(pair.source, pair.y, pair.target, c, kernels)
+            return self.weight * off
 
         moves = ("shift",) if self.moves == "shift" else mapping.MAP
-        return mapping.state_of(align.fit(model, (z, y), target, apart, given.seed, self, moves))
+        sides = align.Sides(z, y, target)
+        return mapping.state_of(align.fit(model, sides, apart, given.seed, self, moves))
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 

@@ -14,14 +14,13 @@ window sets it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from twomind.adaptation import caches
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 
 @dataclass(frozen=True)
@@ -45,27 +44,26 @@ class NeutralThreshold:
     def needs(self) -> Access:
         return Access.NEUTRAL
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         clip = given.neutral or ()
-        read = [r[1] for x in clip if not isinstance(r := caches.read(model, x), Prediction)]
+        read = [logits for _, logits in caches.readings(model, clip)]
         if not read:
             raise BadInput(
                 f"expected a neutral clip that the model can read, got {len(clip)} windows of "
                 "which "
                 "none can"
             )
-        logits, c = np.stack(read).astype(float), self.neutral_class
+        logits = np.stack(read).astype(float)
+        c = self.neutral_class
         if not 0 <= c < logits.shape[1]:
             raise BadInput(f"neutral_class: expected 0 … {logits.shape[1] - 1}, got {c}")
-        margin = np.delete(logits, c, axis=1).max(axis=1) - logits[:, c]
+        others = np.delete(logits, c, axis=1)
+        margin = others.max(axis=1) - logits[:, c]
         found = float(np.quantile(margin, self.quantile))
-        return {
-            "threshold": float(np.clip(found, -self.most, self.most)),
-            "unclipped": found,
-            "n": len(read),
-        }
+        threshold = float(np.clip(found, -self.most, self.most))
+        return {"threshold": threshold, "unclipped": found, "n": len(read)}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state

@@ -17,12 +17,16 @@ Refuses a neutral-only target (:mod:`..unlabelled`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twomind.adaptation import caches, mapping, neighbours, unlabelled
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -63,43 +67,47 @@ class Nrc:
     def needs(self) -> Access:
         return unlabelled.access(self.data)
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         import torch
         from torch.nn import functional as F
 
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "nrc")
         xs = [x for x in xs if not isinstance(caches.read(model, x), Prediction)]
-        z, rng = mapping.rows_of(model, xs, "the person"), np.random.default_rng(given.seed)
+        z = mapping.rows_of(model, xs, "the person")
+        rng = np.random.default_rng(given.seed)
         params = mapping.start(model, z, self.rank, rng)
         if len(z) < 2:
             return mapping.state_of(params)  # a single window has no neighbour
-        k, kk = (min(n, len(z) - 1) for n in (self.k, self.kk))
-        draw, barred = mapping.batches(len(z), self.batch, rng), _close(xs, self.apart_s)
+        k = min(self.k, len(z) - 1)
+        kk = min(self.kk, len(z) - 1)
+        draw = mapping.batches(len(z), self.batch, rng)
+        barred = _close(xs, self.apart_s)
         with torch.no_grad():
-            u = mapping.moved(params, z)
-            bank, scores = F.normalize(u, dim=1), mapping.answered(params, u).softmax(-1)
+            start = mapping.moved(params, z)
+            bank = F.normalize(start, dim=1)
+            scores = mapping.answered(params, start).softmax(-1)
 
-        def loss(now: mapping.Tensors, step: int) -> Any:
+        def loss(now: mapping.Tensors, step: int) -> Tensor:
             where = torch.from_numpy(next(draw))
             u = mapping.moved(now, z[where])
             logits = mapping.answered(now, u)
             with torch.no_grad():
-                bank[where], scores[where] = F.normalize(u, dim=1), logits.softmax(-1)
+                bank[where] = F.normalize(u, dim=1)
+                scores[where] = logits.softmax(-1)
                 found = neighbours.near(bank[where], where, bank, k, kk, barred)
                 weights = neighbours.affinities(found, where, self.r, self.released)
             return neighbours.nrc(logits, found, weights, scores, self.r, self.spread)
 
         names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
-        rate = lambda done: neighbours.decayed(self.lr, done)  # noqa: E731
-        return mapping.state_of(
-            mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay)
-        )
+        rate = partial(neighbours.decayed, self.lr)
+        how = mapping.Descent(self.steps, rate, self.momentum, self.decay)
+        return mapping.state_of(mapping.descend(params, names, loss, how))
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 
-def _close(xs: list[Features], apart_s: float) -> Any:
+def _close(xs: list[Features], apart_s: float) -> Tensor | None:
     """Pairs ``(N, N)`` of one recording whose beginnings lie less than ``apart_s`` apart; None when
     none may.
     """
@@ -109,9 +117,9 @@ def _close(xs: list[Features], apart_s: float) -> Any:
         return None
     name = np.array([x.recording for x in xs])
     start = np.array([x.span_s[0] for x in xs])
-    return torch.from_numpy(
-        (name[:, None] == name[None]) & (np.abs(start[:, None] - start[None]) < apart_s)
-    )
+    same = name[:, None] == name[None]
+    near = np.abs(start[:, None] - start[None]) < apart_s
+    return torch.from_numpy(same & near)
 
 
 PLUGIN = Nrc

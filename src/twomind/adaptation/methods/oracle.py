@@ -13,12 +13,15 @@ Published oracle on BAH (frame level, 300 people): AVGF1 0.586 ± 0.075, source 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twomind.adaptation import mapping
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -41,27 +44,24 @@ class Oracle:
     def needs(self) -> Access:
         return Access.FEW
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         from torch.nn import functional as F
 
         z, y, _ = mapping.labelled_rows(model, given.few or (), "the person")
         rng = np.random.default_rng(given.seed)
-        params, draw = (
-            mapping.start(model, z, self.rank, rng),
-            mapping.batches(len(z), self.batch, rng),
-        )
+        params = mapping.start(model, z, self.rank, rng)
+        draw = mapping.batches(len(z), self.batch, rng)
 
-        def loss(now: mapping.Tensors, step: int) -> Any:
+        def loss(now: mapping.Tensors, step: int) -> Tensor:
             rows = next(draw)
-            return F.cross_entropy(mapping.answered(now, mapping.moved(now, z[rows])), y[rows])
+            logits = mapping.answered(now, mapping.moved(now, z[rows]))
+            return F.cross_entropy(logits, y[rows])
 
         names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
-        done = mapping.descend(
-            params, names, loss, self.steps, lambda done: self.lr, self.momentum, self.decay
-        )
-        return mapping.state_of(done)
+        how = mapping.Descent(self.steps, mapping.steady(self.lr), self.momentum, self.decay)
+        return mapping.state_of(mapping.descend(params, names, loss, how))
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 

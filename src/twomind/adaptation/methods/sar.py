@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from twomind.adaptation import caches, tuning
 from twomind.adaptation.losses import entropy_t
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -43,22 +46,25 @@ class SAR:
     def needs(self) -> Access:
         return Access.NOTHING
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         tuned = tuning.copies(model, tuning.affine_names(model))
         return {"tuned": tuned, "speed": {n: v * 0 for n, v in tuned.items()}, "average": -1.0}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
 
-        def loss(logits: Any) -> Any:
+        def loss(logits: Tensor) -> Tensor:
             return entropy_t(logits).mean()
 
-        tuned, most = state["tuned"], self.reliable * math.log(len(got[1]))
+        tuned = state["tuned"]
+        log_classes = math.log(len(got[1]))
+        most = self.reliable * log_classes
         logits, first, grad = tuning.gradient(model, [x], tuned, loss)
         prediction = from_logits(x, logits[0])
-        length = math.sqrt(sum(float((g * g).sum()) for g in grad.values()))
+        squares = [float((g * g).sum()) for g in grad.values()]
+        length = math.sqrt(sum(squares))
         if float(first) >= most or length == 0:
             return prediction, state
         climbed = {n: v + self.rho * grad[n] / length for n, v in tuned.items()}
@@ -66,12 +72,10 @@ class SAR:
         if float(second) >= most:
             return prediction, state
         before = state["average"]
-        average = (
-            float(second)
-            if before < 0
-            else self.memory * before + (1 - self.memory) * float(second)
-        )
-        if average < self.reset_below * math.log(len(got[1])):
+        average = float(second)
+        if before >= 0:
+            average = self.memory * before + (1 - self.memory) * average
+        if average < self.reset_below * log_classes:
             return prediction, self.begin(model, Given())
         tuned, speed = tuning.sgd(tuned, state["speed"], grad, self.lr, self.momentum)
         return prediction, {"tuned": tuned, "speed": speed, "average": average}

@@ -25,18 +25,22 @@ features.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models import pft_net as net
 from twomind.models.embedding import from_logits
 from twomind.training import pft
-from twomind.types import Access, Features, Given, Prediction, State, Status
+from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
+from twomind.types.arrays import Array
 
 try:
     import torch
 except ImportError as error:
     raise MissingExtra("torch", "SFDA-PFT") from error
+
+if TYPE_CHECKING:
+    from twomind.adaptation.check import Toy
 
 LOSSES = ("ce_neutral+expr", "expr")
 
@@ -71,28 +75,24 @@ class SfdaPft:
     def needs(self) -> Access:
         return Access.NEUTRAL | Access.SUMMARY
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         head = model.head()
         if not 0 <= self.neutral < len(head[0]):
             raise BadInput(
                 f"sfda-pft neutral: expected a class of 0 … {len(head[0]) - 1}, got {self.neutral}"
             )
         start = pft.from_summary(given.summary or {}, self.variant, head[0].shape[1])
-        usable = [
-            x for x in given.neutral or () if model.predict(x).status is not Status.NOT_MEASURED
-        ]
+        clip = given.neutral or ()
+        usable = [x for x in clip if model.predict(x).status is not Status.NOT_MEASURED]
         if not usable:
             raise BadInput(
-                f"expected a neutral clip that the model can read, got {len(given.neutral or ())} "
+                f"expected a neutral clip that the model can read, got {len(clip)} "
                 "windows of which "
                 "none can"
             )
         with torch.no_grad():
             z, _ = model.run(usable)
-        tuned = pft.adapt_translator(
-            start,
-            z,
-            head,
+        how = pft.TargetSettings(
             kind=pft.VARIANTS[self.variant],
             neutral=self.neutral,
             epochs=self.epochs,
@@ -102,9 +102,10 @@ class SfdaPft:
             expr=self.expr,
             seed=given.seed,
         )
+        tuned = pft.adapt_translator(start, z, head, how)
         return {"translator": tuned}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         source = model.predict(x)
         if source.status is Status.NOT_MEASURED:
             return source, state
@@ -115,7 +116,7 @@ class SfdaPft:
         return from_logits(x, logits[0]), state
 
     @classmethod
-    def toy(cls) -> Any:
+    def toy(cls) -> Toy:
         """The contract's toy people, with translators trained on its source people in the
         summary.
         """
@@ -123,9 +124,10 @@ class SfdaPft:
 
         world = check.toy()
         source = world.given("anna").source or ()
-        made: dict[str, Any] = {}
+        made: dict[str, Array] = {}
         for variant in pft.VARIANTS:
-            made |= pft.source_summary(world.model, pft.SourceSettings(variant, epochs=3))(source)
+            summarise = pft.source_summary(world.model, pft.SourceSettings(variant, epochs=3))
+            made |= summarise(source)
 
         def given(subject: str) -> Given:
             own = world.given(subject)

@@ -17,12 +17,16 @@ in half.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twomind.adaptation import caches, mapping, neighbours, unlabelled
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -61,19 +65,18 @@ class Shot:
     def needs(self) -> Access:
         return unlabelled.access(self.data)
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         import torch
         from torch.nn import functional as F
 
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "shot")
-        z, rng = mapping.rows_of(model, xs, "the person"), np.random.default_rng(given.seed)
-        params, draw = (
-            mapping.start(model, z, self.rank, rng),
-            mapping.batches(len(z), self.batch, rng),
-        )
+        z = mapping.rows_of(model, xs, "the person")
+        rng = np.random.default_rng(given.seed)
+        params = mapping.start(model, z, self.rank, rng)
+        draw = mapping.batches(len(z), self.batch, rng)
         labels = torch.zeros(len(z), dtype=torch.long)
 
-        def loss(now: mapping.Tensors, step: int) -> Any:
+        def loss(now: mapping.Tensors, step: int) -> Tensor:
             nonlocal labels
             if step % self.relabel == 0:
                 with torch.no_grad():
@@ -86,12 +89,11 @@ class Shot:
             return neighbours.information(logits, self.spread) + self.label_weight * agreed
 
         names = mapping.tuned(params, mapping.MAP)
-        rate = lambda done: neighbours.decayed(self.lr, done)  # noqa: E731
-        return mapping.state_of(
-            mapping.descend(params, names, loss, self.steps, rate, self.momentum, self.decay)
-        )
+        rate = partial(neighbours.decayed, self.lr)
+        how = mapping.Descent(self.steps, rate, self.momentum, self.decay)
+        return mapping.state_of(mapping.descend(params, names, loss, how))
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 

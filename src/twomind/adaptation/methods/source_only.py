@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, Recogniser, State
 
 
 @dataclass(frozen=True)
@@ -16,10 +15,10 @@ class SourceOnly:
     def needs(self) -> Access:
         return Access.NOTHING
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Recogniser, given: Given) -> State:
         return {}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Recogniser, state: State, x: Features) -> tuple[Prediction, State]:
         return model.predict(x), state
 
 

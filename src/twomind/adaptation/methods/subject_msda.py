@@ -21,13 +21,17 @@ with a replay memory, ours takes them at once. Refuses a neutral-only target (:m
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twomind.adaptation import align, caches, divergences, mapping, neighbours, unlabelled
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -75,58 +79,76 @@ class SubjectMsda:
     def needs(self) -> Access:
         return Access.SOURCE | unlabelled.access(self.data)
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         import torch
         from torch.nn import functional as F
 
         xs = unlabelled.windows(model, given, self.data, self.force, self.rarest, "subject-msda")
         xs = [x for x in xs if not isinstance(caches.read(model, x), Prediction)]
         target = mapping.rows_of(model, xs, "the person")
-        views = [
-            mapping.rows_of(model, v, "the person")
-            for v in zip(*(align.halves(model, x) for x in xs), strict=True)
-        ]
+        even, odd = self._views(model, xs)
         z, y, who = mapping.labelled_rows(model, given.source or (), "the source")
-        chosen = [n for n, _ in align.people_by_likeness(z, who, target, self.measure)][
-            : self.n_people
-        ]
+        likeness = align.people_by_likeness(z, who, target, self.measure)
+        chosen = [name for name, _ in likeness[: self.n_people]]
         kept = torch.tensor([w in chosen for w in who])
-        z, y, who = z[kept], y[kept], [w for w in who if w in chosen]
+        z = z[kept]
+        y = y[kept]
+        who = [w for w in who if w in chosen]
 
-        params = self._between_people(model, z, y, who, given.seed)
+        first = self._between_people(model, z, y, who, given.seed)
         rng = np.random.default_rng([given.seed, 2])
-        first, names = params, mapping.tuned(params, mapping.MAP, mapping.HEAD)
-        ours, theirs = (mapping.batches(len(r), self.batch, rng) for r in (z, target))
+        ours = mapping.batches(len(z), self.batch, rng)
+        theirs = mapping.batches(len(target), self.batch, rng)
         taught: neighbours.Confident | None = None
 
-        def loss(now: mapping.Tensors, step: int) -> Any:
+        def loss(now: mapping.Tensors, step: int) -> Tensor:
             nonlocal taught
             if step % self.round_steps == 0:
                 with torch.no_grad():
-                    even, odd = (mapping.answered(now, mapping.moved(now, v)) for v in views)
+                    one = mapping.answered(now, mapping.moved(now, even))
+                    other = mapping.answered(now, mapping.moved(now, odd))
                 above = self.confident - self.fall * (step // self.round_steps)
-                taught = neighbours.confident_views(even, odd, above)
-            a, b = next(ours), next(theirs)
-            u, v = mapping.moved(now if self.shared else first, z[a]), mapping.moved(now, target[b])
-            total = F.cross_entropy(
-                mapping.answered(now, u), y[a]
-            ) + self.weight * divergences.mk_mmd(u, v)
+                taught = neighbours.confident_views(one, other, above)
+            a = next(ours)
+            b = next(theirs)
+            u = mapping.moved(now if self.shared else first, z[a])
+            v = mapping.moved(now, target[b])
+            of_source = F.cross_entropy(mapping.answered(now, u), y[a])
+            total = of_source + self.weight * divergences.mk_mmd(u, v)
             if taught is not None and len(taught.rows):
                 sure = mapping.answered(now, mapping.moved(now, target[taught.rows]))
                 total = total + F.cross_entropy(sure, taught.label)
             return total
 
-        return {
-            **mapping.state_of(
-                mapping.descend(
-                    params, names, loss, self.steps, lambda done: self.lr, self.momentum, self.decay
-                )
-            ),
-            "people": chosen,
-        }
+        adapted = self._descended(first, loss, self.steps)
+        return {**mapping.state_of(adapted), "people": chosen}
+
+    def _views(self, model: Trainable, xs: Sequence[Features]) -> tuple[Tensor, Tensor]:
+        """Embeddings of the even and of the odd rows of each window."""
+        even = []
+        odd = []
+        for x in xs:
+            one, other = align.halves(model, x)
+            even.append(one)
+            odd.append(other)
+        return (
+            mapping.rows_of(model, even, "the person"),
+            mapping.rows_of(model, odd, "the person"),
+        )
+
+    def _descended(
+        self,
+        params: mapping.Tensors,
+        loss: Callable[[mapping.Tensors, int], Tensor],
+        steps: int,
+    ) -> mapping.Tensors:
+        """Map and head after so many steps."""
+        names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
+        how = mapping.Descent(steps, mapping.steady(self.lr), self.momentum, self.decay)
+        return mapping.descend(params, names, loss, how)
 
     def _between_people(
-        self, model: Any, z: Any, y: Any, who: list[str], seed: int
+        self, model: Trainable, z: Tensor, y: Tensor, who: list[str], seed: int
     ) -> mapping.Tensors:
         """First stage: one map for all chosen people, pairs of whom are drawn together."""
         import torch
@@ -134,24 +156,27 @@ class SubjectMsda:
 
         rng = np.random.default_rng([seed, 1])
         params = mapping.start(model, z, self.rank, rng)
-        own = [torch.tensor([i for i, w in enumerate(who) if w == n]) for n in sorted(set(who))]
+        own = []
+        for name in sorted(set(who)):
+            own.append(torch.tensor([i for i, w in enumerate(who) if w == name]))
         draw = [mapping.batches(len(rows), self.batch, rng) for rows in own]
 
-        def loss(now: mapping.Tensors, step: int) -> Any:
+        def loss(now: mapping.Tensors, step: int) -> Tensor:
             pair = rng.permutation(len(own))[:2]
-            total, seen = torch.zeros(()), []
+            total = torch.zeros(())
+            seen = []
             for p in pair:
                 rows = own[p][next(draw[p])]
                 u = mapping.moved(now, z[rows])
                 total = total + F.cross_entropy(mapping.answered(now, u), y[rows])
                 seen.append(u)
-            return total + (self.pair_weight * divergences.mk_mmd(*seen) if len(seen) == 2 else 0)
+            if len(seen) < 2:
+                return total
+            return total + self.pair_weight * divergences.mk_mmd(seen[0], seen[1])
 
-        names = mapping.tuned(params, mapping.MAP, mapping.HEAD)
-        rate, steps = (lambda done: self.lr), self.source_steps
-        return mapping.descend(params, names, loss, steps, rate, self.momentum, self.decay)
+        return self._descended(params, loss, self.source_steps)
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         return mapping.predict(model, state, x)
 
 

@@ -17,14 +17,13 @@ one length), so that probabilities stay comparable with the source's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from twomind.adaptation import caches
 from twomind.adaptation.losses import entropy, softmax, unit
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class T3A:
     def needs(self) -> Access:
         return Access.NOTHING
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         weight, bias = caches.head(model)
         supports = caches.empty(len(weight), self.n_supports, weight.shape[1])
         for row in weight if self.start == "released" else ():
@@ -53,16 +52,17 @@ class T3A:
             )
         return {"supports": supports, "n": 1}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
-        (z, logits), (weight, _) = got, caches.head(model)
+        z, logits = got
+        weight, _ = caches.head(model)
         probs = softmax(logits)
-        supports = caches.insert(
-            state["supports"], int(probs.argmax()), unit(z), float(entropy(probs)), state["n"]
-        )
-        after = {"supports": supports, "n": state["n"] + 1}
+        c = int(probs.argmax())
+        n = state["n"]
+        supports = caches.insert(state["supports"], c, unit(z), float(entropy(probs)), n)
+        after = {"supports": supports, "n": n + 1}
         there = supports["count"] > 0
         if self.start == "source" and not there.all():
             return model.predict(x), after

@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from twomind.adaptation import caches
 from twomind.adaptation.losses import entropy, softmax, unit
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class TDA:
     def needs(self) -> Access:
         return Access.NOTHING
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         n_classes, dim = caches.head(model)[0].shape
         return {
             "positive": caches.empty(n_classes, self.n_pos, dim),
@@ -67,33 +66,32 @@ class TDA:
             "n": 0,
         }
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
-        z, logits = unit(got[0]), got[1]
+        embedding, logits = got
+        z = unit(embedding)
+        n = state["n"]
         probs = softmax(logits)
-        h, c = float(entropy(probs)), int(probs.argmax())
-        parts = math.log(len(probs)) if self.entropy_unit == "fraction" else math.log2(len(probs))
-        positive, negative = state["positive"], state["negative"]
-        positive = caches.insert(positive, c, z, h, state["n"])
-        if self.entropy_low < h / parts < self.entropy_high:
-            mask = ((probs > self.mask_low) & (probs < self.mask_high)).astype(np.float32)
-            negative = caches.insert(negative, c, z, h, state["n"], mask=mask)
+        h = float(entropy(probs))
+        c = int(probs.argmax())
+        fraction = self.entropy_unit == "fraction"
+        most = math.log(len(probs)) if fraction else math.log2(len(probs))
+        positive = caches.insert(state["positive"], c, z, h, n)
+        negative = state["negative"]
+        if self.entropy_low < h / most < self.entropy_high:
+            mask = (probs > self.mask_low) & (probs < self.mask_high)
+            negative = caches.insert(negative, c, z, h, n, mask=mask.astype(np.float32))
         pull = caches.affinity(positive["z"], positive["at"] >= 0, z, self.beta_pos)
         push = caches.affinity(negative["z"], negative["at"] >= 0, z, self.beta_neg)
         pushed = (push[..., None] * negative["mask"]).sum((0, 1))
-        share = (
-            1.0
-            if self.alpha_unit == "released"
-            else caches.of_clip_scale(caches.head(model)[0], got[0])
-        )
+        weight, _ = caches.head(model)
+        released = self.alpha_unit == "released"
+        share = 1.0 if released else caches.of_clip_scale(weight, embedding)
         final = logits + share * (self.alpha_pos * pull.sum(axis=1) - self.alpha_neg * pushed)
-        return from_logits(x, final), {
-            "positive": positive,
-            "negative": negative,
-            "n": state["n"] + 1,
-        }
+        after = {"positive": positive, "negative": negative, "n": n + 1}
+        return from_logits(x, final), after
 
 
 PLUGIN = TDA

@@ -12,12 +12,19 @@ class-blocked stream it drifts to one class: wrap it in ``guarded``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from twomind.adaptation import caches, tuning
 from twomind.adaptation.losses import entropy_t
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _mean_entropy(logits: Tensor) -> Tensor:
+    return entropy_t(logits).mean()
 
 
 @dataclass(frozen=True)
@@ -33,19 +40,17 @@ class Tent:
     def needs(self) -> Access:
         return Access.NOTHING
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         tuned = tuning.copies(model, tuning.affine_names(model))
         return {"tuned": tuned, "speed": {n: v * 0 for n, v in tuned.items()}}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)
         if isinstance(got, Prediction):
             return got, state
         tuned, speed, answer = state["tuned"], state["speed"], None
         for _ in range(self.steps):
-            logits, _, grad = tuning.gradient(
-                model, [x], tuned, lambda values: entropy_t(values).mean()
-            )
+            logits, _, grad = tuning.gradient(model, [x], tuned, _mean_entropy)
             answer = logits if answer is None else answer
             tuned, speed = tuning.sgd(tuned, speed, grad, self.lr, self.momentum)
         assert answer is not None

@@ -14,12 +14,11 @@ entropy of that one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from twomind.adaptation import caches, tuning
 from twomind.adaptation.losses import confident, marginal_entropy_t
 from twomind.models.embedding import from_logits
-from twomind.types import Access, Features, Given, Prediction, State
+from twomind.types import Access, Features, Given, Prediction, State, Trainable
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,11 @@ class TPT:
     def needs(self) -> Access:
         return Access.NOTHING
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: Trainable, given: Given) -> State:
         tuning.copies(model, [self.tuned])  # an early word when the model has no such weight
         return {}
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         import torch
 
         got = caches.read(model, x)

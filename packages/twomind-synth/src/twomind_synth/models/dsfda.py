@@ -133,7 +133,7 @@ def as_pictures(faces: Faces, px: int) -> Pictures:
     """For training."""
     from twomind.models.dsfda.recogniser import as_pictures as scaled
 
-    return Pictures(scaled(faces.crops, px), faces.y, faces.people)
+    return Pictures(scaled(faces.crops, px), faces.y, faces.people, drawn=True)
 
 
 def make(recipe: Recipe, folder: Path) -> tuple[Dsfda, Faces, Faces]:
@@ -151,9 +151,8 @@ def make(recipe: Recipe, folder: Path) -> tuple[Dsfda, Faces, Faces]:
         print(f"{what}: epoch {done:.0f} of {total:.0f}", flush=True)
 
     keep = folder / f"training-{digest}.safetensors"
-    model = train(
-        PAIN, as_pictures(source, size.px), size, settings, keep=keep, progress=show, drawn=True
-    )
+    data = as_pictures(source, size.px)
+    model = train(PAIN, data, size, settings, keep=keep, progress=show)
     return (
         replace(model, card={**model.card, "recipe": asdict(recipe), "about": "drawn people only"}),
         source,

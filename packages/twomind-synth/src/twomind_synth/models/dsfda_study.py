@@ -162,7 +162,9 @@ def pictures_of(source: Sequence[Example], recipe: SourceRecipe) -> Pictures:
         (*taken[y][int(k)], y) for y in sorted(taken) for k in rng.permutation(len(taken[y]))[:n]
     ]
     x = as_pictures(np.stack([r[0] for r in rows]), net.SIZES[recipe.size].px)
-    return Pictures(x, np.array([r[2] for r in rows]), np.array([r[1] for r in rows]))
+    classes = np.array([r[2] for r in rows])
+    people = np.array([r[1] for r in rows])
+    return Pictures(x, classes, people, drawn=True)
 
 
 def fit_dsfda(
@@ -189,9 +191,8 @@ def fit_dsfda(
         "paper", recipe.learning_rate, recipe.epochs, recipe.batch, recipe.seed
     )
     keep = None if folder is None else folder / f"training-{mark}.safetensors"
-    model = train(
-        task, data, net.SIZES[recipe.size], settings, keep=keep, progress=progress, drawn=True
-    )
+    size = net.SIZES[recipe.size]
+    model = train(task, data, size, settings, keep=keep, progress=progress)
     model = replace(
         model,
         card={
