@@ -34,7 +34,8 @@ def _pieces(times_s: np.ndarray, values: np.ndarray, max_gap_s: float) -> list[n
     if not len(rows):
         return []
     missing_s = np.diff(times_s[rows]) - row_s(times_s)
-    return np.split(rows, np.flatnonzero(missing_s > max_gap_s + 1e-9) + 1)
+    cuts = np.flatnonzero(missing_s > max_gap_s + 1e-9) + 1
+    return np.split(rows, cuts)
 
 
 def find_events(
@@ -46,31 +47,41 @@ def find_events(
     merge_s: float = 0.0,
     max_gap_s: float = 0.0,
 ) -> list[Event]:
-    """Spans where ``values (T,)`` stay at ``leave`` or above and somewhere reach ``enter``.
+    """Spans where a measure stays high and somewhere gets higher.
 
-    Rows that are nan end an event unless less than ``max_gap_s`` of them is missing. Events closer
-    than ``merge_s`` (of measured rows) become one; then those shorter than ``min_s`` are dropped.
-    An event lasts to the start of the row after it. ``value`` is the maximum.
+    An event lasts to the start of the row after it. Its ``value`` is the maximum.
+
+    Args:
+        times_s: of the rows ``(T,)``.
+        values: the measure ``(T,)``; nan where it is missing.
+        enter: level that is reached somewhere in the span.
+        leave: level that is held throughout.
+        min_s: shorter spans are dropped, after merging.
+        merge_s: spans closer than this (of measured rows) become one.
+        max_gap_s: missing rows end a span unless there are at most this many seconds of them.
     """
     found: list[Event] = []
     usual_s = row_s(times_s)
     for rows in _pieces(times_s, values, max_gap_s):
-        t, v = times_s[rows], values[rows]
+        t = times_s[rows]
+        v = values[rows]
         ends_s = np.append(t[1:], t[-1] + usual_s)
         spans: list[tuple[int, int]] = []
         for a, b in runs(v >= leave):
             if v[a:b].max() < enter:
                 continue
             if spans and t[a] - ends_s[spans[-1][1] - 1] < merge_s:
-                spans[-1] = (spans[-1][0], b)
+                first, _ = spans.pop()
+                spans.append((first, b))
             else:
                 spans.append((a, b))
         for a, b in spans:
-            if ends_s[b - 1] - t[a] >= min_s - 1e-9:
-                peak = a + int(v[a:b].argmax())
-                found.append(
-                    Event(float(t[a]), float(ends_s[b - 1]), float(v[peak]), int(rows[peak]))
-                )
+            end_s = ends_s[b - 1]
+            if end_s - t[a] < min_s - 1e-9:
+                continue
+            peak = a + int(v[a:b].argmax())
+            event = Event(float(t[a]), float(end_s), float(v[peak]), int(rows[peak]))
+            found.append(event)
     return found
 
 
@@ -82,20 +93,27 @@ def find_swings(
     n_swings: int,
     max_gap_s: float = 0.0,
 ) -> list[Event]:
-    """To and fro: at least ``n_swings`` moves in a row, each of ``min_swing`` or more in ``max_s``
-    seconds or less.
+    """To and fro: several quick moves in a row. ``value`` is the mean size of the swings.
 
-    ``value`` is the mean size of the swings.
+    Args:
+        times_s: of the rows ``(T,)``.
+        values: the measure ``(T,)``; nan where it is missing.
+        min_swing: smallest move.
+        max_s: longest time of a move.
+        n_swings: moves in a row, at least.
+        max_gap_s: missing rows end it unless there are at most this many seconds of them.
     """
     found: list[Event] = []
     for rows in _pieces(times_s, values, max_gap_s):
-        t, v = times_s[rows], values[rows]
+        t = times_s[rows]
+        v = values[rows]
         moves = _moves(v, min_swing)
         quick = np.array([t[b] - t[a] <= max_s + 1e-9 for a, b in moves], bool)
         # A head that stays where it turned before it comes back is not shaken.
         held = np.array([t[c] - t[b] > max_s / 3 for (_, b), (c, _) in pairwise(moves)], bool)
         for first, last in runs(quick):
-            cuts = [first, *(np.flatnonzero(held[first : last - 1]) + first + 1), last]
+            stays = np.flatnonzero(held[first : last - 1]) + first + 1
+            cuts = [first, *stays, last]
             for i, k in pairwise(cuts):
                 if k - i >= n_swings:
                     found.append(_swing(moves[i:k], rows, t, v))
@@ -104,10 +122,10 @@ def find_swings(
 
 def _swing(moves: list[tuple[int, int]], rows: np.ndarray, t: np.ndarray, v: np.ndarray) -> Event:
     sizes = [abs(float(v[b] - v[a])) for a, b in moves]
-    peak = moves[int(np.argmax(sizes))][1]
-    return Event(
-        float(t[moves[0][0]]), float(t[moves[-1][1]]), float(np.mean(sizes)), int(rows[peak])
-    )
+    _, peak = moves[int(np.argmax(sizes))]
+    start_s = float(t[moves[0][0]])
+    end_s = float(t[moves[-1][1]])
+    return Event(start_s, end_s, float(np.mean(sizes)), int(rows[peak]))
 
 
 def _moves(values: np.ndarray, min_swing: float) -> list[tuple[int, int]]:
@@ -116,9 +134,12 @@ def _moves(values: np.ndarray, min_swing: float) -> list[tuple[int, int]]:
     """
     moves = []
     for a, b in pairwise(_turning_points(values, min_swing)):
-        progress = (values[a : b + 1] - values[a]) / (values[b] - values[a])
-        start = int(np.flatnonzero(progress <= _REST)[-1])
-        end = start + int(np.flatnonzero(progress[start:] >= 1 - _REST)[0])
+        size = values[b] - values[a]
+        progress = (values[a : b + 1] - values[a]) / size
+        still_resting = np.flatnonzero(progress <= _REST)
+        start = int(still_resting[-1])
+        arrived = np.flatnonzero(progress[start:] >= 1 - _REST)
+        end = start + int(arrived[0])
         moves.append((a + start, a + end))
     return moves
 
@@ -130,14 +151,19 @@ def _turning_points(values: np.ndarray, min_swing: float) -> list[int]:
     turns: list[int] = []
     low = high = direction = 0  # rows of the extremes since the last turn
     for i, value in enumerate(values.tolist()):
-        low = i if value < values[low] else low
-        high = i if value > values[high] else high
+        if value < values[low]:
+            low = i
+        if value > values[high]:
+            high = i
         if direction >= 0 and values[high] - value >= min_swing:
             turns.append(high)
-            direction, low = -1, i
+            direction = -1
+            low = i
         elif direction <= 0 and value - values[low] >= min_swing:
             turns.append(low)
-            direction, high = 1, i
+            direction = 1
+            high = i
     if direction:
-        turns.append(high if direction > 0 else low)
+        last = high if direction > 0 else low
+        turns.append(last)
     return turns

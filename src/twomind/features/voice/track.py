@@ -65,6 +65,15 @@ SUMMARY = {
     "snr_db": "dB, level of speech over the noise floor",
     "clipped_share": "share of the samples of speech at full scale",
 }
+#: Beginnings of the names of what noise over the speech makes unmeasurable.
+_LOST_IN_NOISE = ("pause", "n_pauses", "speech_rate", "articulation", "n_syl")
+
+
+def _loud_dbfs(energy: np.ndarray, missing: np.ndarray) -> float:
+    """Level of the loud parts; that of silence where everything is missing."""
+    if missing.all():
+        return -120.0
+    return float(np.percentile(energy[~missing], 95))
 
 
 @dataclass(frozen=True)
@@ -130,22 +139,24 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
         return _nothing(waveform, 0, "no sound", detector)
     energy, clipped = _energy(waveform, settings)
     missing = gap_rows(waveform, total)
-    loud = float(np.percentile(energy[~missing], 95)) if not missing.all() else -120.0
+    loud = _loud_dbfs(energy, missing)
     if loud < settings.min_level_dbfs:
-        reason = "silent" if loud <= -100 else f"too quiet: its loud parts reach {loud:.0f} dBFS"
-        return _nothing(
-            waveform, total, "the sound is " + reason, detector, 2 if loud <= -100 else 3
-        )
+        if loud <= -100:
+            return _nothing(waveform, total, "the sound is silent", detector, 2)
+        reason = f"the sound is too quiet: its loud parts reach {loud:.0f} dBFS"
+        return _nothing(waveform, total, reason, detector, 3)
 
     pitch_hz, _ = track_pitch(waveform, settings.pitch)
     levels = band_levels(waveform)
     voiced = np.isfinite(pitch_hz)
     speech = find_speech(waveform, levels, voiced, detector, settings.activity)
     pitch_hz[~speech] = np.nan
-    syllables = find_syllables(levels, speech, np.isfinite(pitch_hz), settings.syllables)
+    voiced_speech = np.isfinite(pitch_hz)
+    syllables = find_syllables(levels, speech, voiced_speech, settings.syllables)
     energy[clipped > 0.05] = np.nan
-    values = np.stack([speech, pitch_hz, energy, syllables], 1).astype(np.float32)
-    times_s = waveform.start_s + np.arange(total) * HOP_S
+    columns = np.stack([speech, pitch_hz, energy, syllables], 1)
+    values = columns.astype(np.float32)
+    times_s = _times_s(waveform, total)
     code = missing.astype(np.uint8)
     track = Track(values, times_s, ~missing, NAMES, UNITS, REASONS, code)
 
@@ -155,25 +166,33 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     return VoiceResult(track, pauses, {"vad": detector, **summary})
 
 
+def _times_s(sound: Sound, total: int) -> np.ndarray:
+    return sound.start_s + np.arange(total) * HOP_S
+
+
 def _nothing(sound: Sound, total: int, reason: str, detector: str, code: int = 0) -> VoiceResult:
     values = np.full((total, len(NAMES)), np.nan, np.float32)
-    times_s = sound.start_s + np.arange(total) * HOP_S
-    codes = np.where(gap_rows(sound, total), 1, code).astype(np.uint8)
-    track = Track(values, times_s, np.zeros(total, bool), NAMES, UNITS, REASONS, codes)
+    times_s = _times_s(sound, total)
+    valid = np.zeros(total, bool)
+    codes = np.where(gap_rows(sound, total), 1, code)
+    track = Track(values, times_s, valid, NAMES, UNITS, REASONS, codes.astype(np.uint8))
     measures = dict.fromkeys(SUMMARY, math.nan)
-    not_measured = dict.fromkeys(SUMMARY, reason)
-    ends = {"status": "not_measured", "reason": reason, "not_measured": not_measured, "remarks": []}
-    return VoiceResult(track, (), {"vad": detector, **measures, **ends})
+    why = dict.fromkeys(SUMMARY, reason)
+    summary = _closed(measures, "not_measured", reason, why, [])
+    return VoiceResult(track, (), {"vad": detector, **summary})
 
 
 def _energy(sound: Sound, settings: VoiceSettings) -> tuple[np.ndarray, np.ndarray]:
     """Level ``(T,)`` in dBFS and share of clipped samples ``(T,)`` of every row's 25 ms."""
     total = n_rows(sound)
-    energy, clipped = np.empty(total, np.float32), np.empty(total, np.float32)
+    length = int(0.025 * sound.sample_rate_hz)
+    energy = np.empty(total, np.float32)
+    clipped = np.empty(total, np.float32)
     for first, last in blocks(total):
-        frames = windows(sound, first, last, int(0.025 * sound.sample_rate_hz))
+        frames = windows(sound, first, last, length)
         energy[first:last] = decibels(frames.var(1))
-        clipped[first:last] = (np.abs(frames) >= settings.clip_level).mean(1)
+        at_full_scale = np.abs(frames) >= settings.clip_level
+        clipped[first:last] = at_full_scale.mean(1)
     return energy, clipped
 
 
@@ -185,8 +204,10 @@ def _pauses(
     """
     found = []
     for a, b in runs(~speech):
-        between = a > 0 and b < len(speech) and not missing[a:b].any()
-        if between and (b - a) * HOP_S >= settings.min_pause_s - 1e-9:
+        at_an_end = a == 0 or b == len(speech)
+        if at_an_end or missing[a:b].any():
+            continue
+        if (b - a) * HOP_S >= settings.min_pause_s - 1e-9:
             found.append((start_s + a * HOP_S, start_s + b * HOP_S))
     return tuple(found)
 
@@ -205,59 +226,87 @@ def _summary(
     speech = track.column("speech") == 1
     out["noise_floor_dbfs"] = _db_sum(floor[track.valid])
     if not track.valid.all():
-        remarks.append(f"{(~track.valid).sum() * HOP_S:.2f} s of the sound are missing")
+        missing_s = (~track.valid).sum() * HOP_S
+        remarks.append(f"{missing_s:.2f} s of the sound are missing")
     if not speech.any():
-        measures = {name: "no speech was found" for name in SUMMARY if name != "noise_floor_dbfs"}
-        found_none = {"speech_s": 0.0, "speech_share": 0.0}
-        for name in found_none:
-            del measures[name]
-        ends = {
-            "status": "not_measured",
-            "reason": "no speech was found",
-            "not_measured": measures,
-            "remarks": remarks,
-        }
-        return {**out, **found_none, **ends}
+        return _without_speech(out, remarks)
 
-    first, last = int(np.flatnonzero(speech)[0]), int(np.flatnonzero(speech)[-1]) + 1
+    spoken = np.flatnonzero(speech)
+    first = int(spoken[0])
+    last = int(spoken[-1]) + 1
     spoken_s = float(speech.sum() * HOP_S)
     span_s = float(track.valid[first:last].sum() * HOP_S)
-    lengths_s = [b - a for a, b in pauses]
-    out |= {
+    clipped_share = float(clipped[speech].mean())
+    n_syllables = int(np.nansum(track.column("syllable")))
+    out |= _extent(track, first, last, spoken_s)
+    out |= _pause_measures(pauses, span_s, why)
+    out["clipped_share"] = clipped_share
+    out["snr_db"] = _snr_db(levels[speech], floor[speech])
+    out |= _pitch_measures(track.column("pitch")[speech], why, settings)
+    out |= _energy_measures(track.column("energy")[speech], clipped_share, why, settings)
+    out |= _rates(n_syllables, spoken_s, span_s, why, settings)
+    _judge_noise(out, why, remarks, settings)
+    return _closed(out, "ok", "", why, remarks)
+
+
+def _closed(
+    measures: dict[str, Any], status: str, reason: str, why: dict[str, str], remarks: list[str]
+) -> dict[str, Any]:
+    """The measures, and after them what is to be said about them."""
+    ends = {"status": status, "reason": reason, "not_measured": why, "remarks": remarks}
+    return {**measures, **ends}
+
+
+def _without_speech(measures: dict[str, Any], remarks: list[str]) -> dict[str, Any]:
+    reason = "no speech was found"
+    measures |= {"speech_s": 0.0, "speech_share": 0.0}
+    known = ("noise_floor_dbfs", "speech_s", "speech_share")
+    why = {name: reason for name in SUMMARY if name not in known}
+    return _closed(measures, "not_measured", reason, why, remarks)
+
+
+def _extent(track: Track, first: int, last: int, spoken_s: float) -> dict[str, Any]:
+    """How much speech there is, and where the first and the last of it lie."""
+    sound_s = float(track.valid.sum() * HOP_S)
+    return {
         "speech_s": spoken_s,
-        "speech_share": spoken_s / float(track.valid.sum() * HOP_S),
+        "speech_share": spoken_s / sound_s,
         "first_speech_s": float(track.times_s[first]),
         "last_speech_s": float(track.times_s[last - 1] + HOP_S),
         "latency_s": first * HOP_S,
-        "trailing_s": (len(speech) - last) * HOP_S,
-        "n_pauses": len(pauses),
-        "pause_total_s": float(sum(lengths_s)),
-        "pause_mean_s": float(np.mean(lengths_s)) if pauses else math.nan,
-        "pause_longest_s": float(max(lengths_s)) if pauses else math.nan,
-        "pauses_per_min": 60 * len(pauses) / span_s,
-        "clipped_share": float(clipped[speech].mean()),
-        "snr_db": _snr_db(levels[speech], floor[speech]),
+        "trailing_s": (len(track) - last) * HOP_S,
     }
+
+
+def _pause_measures(
+    pauses: tuple[tuple[float, float], ...], span_s: float, why: dict[str, str]
+) -> dict[str, Any]:
+    lengths_s = [b - a for a, b in pauses]
+    out: dict[str, Any] = {"n_pauses": len(pauses), "pause_total_s": float(sum(lengths_s))}
+    out["pauses_per_min"] = 60 * len(pauses) / span_s
     if not pauses:
         why |= dict.fromkeys(("pause_mean_s", "pause_longest_s"), "there is no pause")
-    out |= _pitch_measures(track.column("pitch")[speech], why, settings)
-    out |= _energy_measures(track.column("energy")[speech], out["clipped_share"], why, settings)
-    out |= _rates(int(np.nansum(track.column("syllable"))), spoken_s, span_s, why, settings)
-    _judge_noise(out, why, remarks, settings)
-    return {**out, "status": "ok", "reason": "", "not_measured": why, "remarks": remarks}
+        return out
+    out["pause_mean_s"] = float(np.mean(lengths_s))
+    out["pause_longest_s"] = float(max(lengths_s))
+    return out
 
 
 def _db_sum(levels: np.ndarray) -> float:
     """Mean over rows of the power of all bands, in dB."""
-    return (
-        float(decibels(np.mean(np.sum(10 ** (levels / 10), axis=1)))) if len(levels) else math.nan
-    )
+    if not len(levels):
+        return math.nan
+    power = 10 ** (levels / 10)
+    of_all_bands = np.sum(power, axis=1)
+    return float(decibels(np.mean(of_all_bands)))
 
 
 def _snr_db(levels: np.ndarray, floor: np.ndarray) -> float:
     """Level of speech alone (noise subtracted) over the noise floor."""
-    signal, noise = 10 ** (_db_sum(levels) / 10), 10 ** (_db_sum(floor) / 10)
-    return float(decibels(np.array(max(signal - noise, 1e-12) / noise)))
+    signal = 10 ** (_db_sum(levels) / 10)
+    noise = 10 ** (_db_sum(floor) / 10)
+    speech_alone = max(signal - noise, 1e-12)
+    return float(decibels(np.array(speech_alone / noise)))
 
 
 def _pitch_measures(
@@ -265,37 +314,42 @@ def _pitch_measures(
 ) -> dict[str, float]:
     heard = pitch_hz[np.isfinite(pitch_hz)]
     out = {"voiced_share": len(heard) / len(pitch_hz)}
-    names = ("pitch_median_hz", "pitch_sd_st", "pitch_range_st")
     if len(heard) * HOP_S < settings.min_voiced_s:
-        why |= dict.fromkeys(names, f"less than {settings.min_voiced_s} s of voiced speech")
+        reason = f"less than {settings.min_voiced_s} s of voiced speech"
+        why |= dict.fromkeys(("pitch_median_hz", "pitch_sd_st", "pitch_range_st"), reason)
         return out
     median_hz = float(np.median(heard))
     semitones = 12 * np.log2(heard / median_hz)
     low, high = np.percentile(semitones, [5, 95])
-    return out | dict(
-        zip(names, (median_hz, float(semitones.std()), float(high - low)), strict=True)
-    )
+    out["pitch_median_hz"] = median_hz
+    out["pitch_sd_st"] = float(semitones.std())
+    out["pitch_range_st"] = float(high - low)
+    return out
 
 
 def _energy_measures(
     energy: np.ndarray, clipped_share: float, why: dict[str, str], settings: VoiceSettings
 ) -> dict[str, float]:
-    names = ("energy_median_dbfs", "energy_sd_db")
     heard = energy[np.isfinite(energy)]
     if clipped_share > settings.max_clipped or not len(heard):
-        why |= dict.fromkeys(names, f"clipped: {clipped_share:.1%} of the speech is at full scale")
+        reason = f"clipped: {clipped_share:.1%} of the speech is at full scale"
+        why |= dict.fromkeys(("energy_median_dbfs", "energy_sd_db"), reason)
         return {}
-    return dict(zip(names, (float(np.median(heard)), float(heard.std())), strict=True))
+    median = float(np.median(heard))
+    return {"energy_median_dbfs": median, "energy_sd_db": float(heard.std())}
 
 
 def _rates(
     n: int, spoken_s: float, span_s: float, why: dict[str, str], settings: VoiceSettings
 ) -> dict[str, float]:
-    names = ("speech_rate_per_s", "articulation_rate_per_s")
+    out: dict[str, float] = {"n_syllables": n}
     if spoken_s < settings.min_rate_s:
-        why |= dict.fromkeys(names, f"less than {settings.min_rate_s} s of speech")
-        return {"n_syllables": n}
-    return {"n_syllables": n} | dict(zip(names, (n / span_s, n / spoken_s), strict=True))
+        reason = f"less than {settings.min_rate_s} s of speech"
+        why |= dict.fromkeys(("speech_rate_per_s", "articulation_rate_per_s"), reason)
+        return out
+    out["speech_rate_per_s"] = n / span_s
+    out["articulation_rate_per_s"] = n / spoken_s
+    return out
 
 
 def _judge_noise(
@@ -304,11 +358,7 @@ def _judge_noise(
     snr_db = out["snr_db"]
     if snr_db < settings.min_snr_db:
         reason = f"too noisy: speech is {snr_db:.0f} dB over the noise"
-        lost = [
-            name
-            for name in SUMMARY
-            if name.startswith(("pause", "n_pauses", "speech_rate", "articulation", "n_syl"))
-        ]
+        lost = [name for name in SUMMARY if name.startswith(_LOST_IN_NOISE)]
         out |= dict.fromkeys(lost, math.nan)
         why |= dict.fromkeys(lost, reason)
         remarks.append(reason)
@@ -317,9 +367,7 @@ def _judge_noise(
             f"noisy ({snr_db:.0f} dB over the noise): edges of pauses are uncertain by about 0.1 s"
         )
     if snr_db < settings.noisy_db:
-        spread = ("pitch_sd_st", "pitch_range_st")
-        out |= dict.fromkeys(spread, math.nan)
-        for name in spread:
-            why.setdefault(
-                name, f"too noisy: octave errors widen it ({snr_db:.0f} dB over the noise)"
-            )
+        reason = f"too noisy: octave errors widen it ({snr_db:.0f} dB over the noise)"
+        for name in ("pitch_sd_st", "pitch_range_st"):
+            out[name] = math.nan
+            why.setdefault(name, reason)
