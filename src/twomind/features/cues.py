@@ -233,9 +233,10 @@ def _gaze(track: Track, turns: list[Event], s: CueSettings) -> Iterator[Cue]:
     """
     yaw = _column(track, "pose_yaw") + _column(track, "gaze_yaw")
     pitch = _column(track, "pose_pitch") + _column(track, "gaze_pitch")
+    off = np.hypot(yaw, pitch)
     looks = find_events(
         track.times_s,
-        np.hypot(yaw, pitch),
+        off,
         s.gaze_enter_deg,
         s.gaze_leave_deg,
         s.gaze_min_s,

@@ -33,8 +33,19 @@ from twomind.media import stream as clock
 from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Timing, Track, Word
 
+#: Plain values by name.
+Plain = dict[str, Any]
 #: Arrays and plain values, as the store keeps them.
-Entry = tuple[dict[str, np.ndarray], dict[str, Any]]
+Entry = tuple[dict[str, np.ndarray], Plain]
+#: A track of the face with its summary, and the voice with its own.
+Face = tuple[Track, Plain]
+Voice = tuple[VoiceResult, Plain]
+#: Modality → measure → value, neutral, relative.
+WholeAnswer = Mapping[str, Mapping[str, Mapping[str, float]]]
+#: Modality → whether it is still to be measured.
+Wanted = dict[str, bool]
+#: The words of an answer; None where they are not known.
+Said = tuple[Word, ...] | None
 
 MODALITIES = ("face", "voice", "words")
 
@@ -76,7 +87,7 @@ class Description:
     voice: Mapping[str, Any]
     content: str
     voice_neutral: str = ""
-    relative: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    relative: WholeAnswer = field(default_factory=dict)
     entries: tuple[tuple[str, str], ...] = ()
 
 
@@ -86,19 +97,19 @@ class _Pass:
     stored.
     """
 
-    face: tuple[Track, dict[str, Any]] | None = None
-    voice: tuple[VoiceResult, dict[str, Any]] | None = None
+    face: Face | None = None
+    voice: Voice | None = None
     words: Words | None = None
     notes: dict[str, str] = field(default_factory=dict)
-    media: dict[str, Any] = field(default_factory=dict)
+    media: Plain = field(default_factory=dict)
     entries: tuple[tuple[str, str], ...] = ()
 
     @property
-    def face_summary(self) -> dict[str, Any]:
+    def face_summary(self) -> Plain:
         return self.face[1] if self.face else {}
 
     @property
-    def voice_summary(self) -> dict[str, Any]:
+    def voice_summary(self) -> Plain:
         return self.voice[1] if self.voice else {}
 
 
@@ -158,10 +169,14 @@ def describe(
     face_relative = tracks.get("face_relative")
     cues = find_cues(face, face_relative, voice, words, settings.cues)
     features = _features(recording, tracks, words, made.notes)
-    whole_answer = _whole_answer(made, words, profile) if profile is not None else {}
+    if hop_s:
+        features = features.on_grid(hop_s)
+    whole_answer: WholeAnswer = {}
+    if profile is not None:
+        whole_answer = _whole_answer(made, words, profile)
     return Description(
         recording=recording,
-        features=features.on_grid(hop_s) if hop_s else features,
+        features=features,
         cues=cues,
         neutral=named,
         media=made.media,
@@ -189,7 +204,7 @@ def _check_wish(using: tuple[str, ...], neutral: Recording | None, profile: Prof
 
 def _tracks(
     made: _Pass,
-    words: tuple[Word, ...] | None,
+    words: Said,
     neutral_face: Track | None,
     profile: Profile | None,
 ) -> tuple[dict[str, Track], str, str]:
@@ -219,15 +234,16 @@ def _tracks(
 def _features(
     recording: Recording,
     tracks: dict[str, Track],
-    words: tuple[Word, ...] | None,
+    words: Said,
     notes: dict[str, str],
 ) -> Features:
     duration_s = 0.0 if math.isnan(recording.duration_s) else recording.duration_s
+    span_s = (0.0, duration_s)
     return Features(
         recording=recording.id,
         subject=recording.subject,
         tracks=tracks,
-        span_s=(0.0, duration_s),
+        span_s=span_s,
         question=recording.question,
         words=words,
         notes=notes,
@@ -245,9 +261,7 @@ def _against(profile: Profile, face: Track, own: Track, own_name: str) -> tuple[
     return profiles.relative_to(face, rest), profile.named("face")
 
 
-def _whole_answer(
-    made: _Pass, words: tuple[Word, ...] | None, profile: Profile
-) -> dict[str, dict[str, dict[str, float]]]:
+def _whole_answer(made: _Pass, words: Said, profile: Profile) -> WholeAnswer:
     """Whole-answer measures of voice and words beside the person's neutral ones."""
     measured = {}
     if made.voice:
@@ -395,9 +409,7 @@ def _measure(
     return made
 
 
-def _read_entries(
-    wanted: dict[str, bool], key_of: dict[str, str], store: Store, made: _Pass
-) -> None:
+def _read_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: _Pass) -> None:
     """Take what the store has; it is no longer wanted."""
     if wanted["face"] and (entry := store.get("face", key_of["face"])):
         made.face, made.media = _face_from(entry)
@@ -412,7 +424,7 @@ def _read_entries(
         wanted["words"] = False
 
 
-def _drop_absent(recording: Recording, wanted: dict[str, bool], made: _Pass) -> None:
+def _drop_absent(recording: Recording, wanted: Wanted, made: _Pass) -> None:
     """What the file does not hold is noted and no longer wanted."""
     info = clock.probe(recording.media)
     if wanted["face"] and not info.has_video:
@@ -424,9 +436,7 @@ def _drop_absent(recording: Recording, wanted: dict[str, bool], made: _Pass) -> 
             wanted[name] = False
 
 
-def _write_entries(
-    wanted: dict[str, bool], key_of: dict[str, str], store: Store, made: _Pass
-) -> None:
+def _write_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: _Pass) -> None:
     if wanted["face"] and made.face:
         store.put("face", key_of["face"], *_face_entry(made))
     if wanted["voice"] and made.voice:
@@ -438,7 +448,7 @@ def _write_entries(
 
 def _run_pass(
     recording: Recording,
-    wanted: dict[str, bool],
+    wanted: Wanted,
     settings: Settings,
     made: _Pass,
     progress: Progress | None,
@@ -507,9 +517,7 @@ def _tracker_failed(error: Exception) -> str:
     return f"the face tracker failed: {type(error).__name__}: {error}"
 
 
-def _sound(
-    waveform: clock.Waveform, wanted: dict[str, bool], settings: Settings, made: _Pass
-) -> None:
+def _sound(waveform: clock.Waveform, wanted: Wanted, settings: Settings, made: _Pass) -> None:
     if not len(waveform.values):
         for name in ("voice", "words"):
             if wanted[name]:
@@ -549,20 +557,17 @@ def _track_arrays(track: Track) -> dict[str, np.ndarray]:
     }
 
 
-def _track_meta(track: Track) -> dict[str, Any]:
+def _track_meta(track: Track) -> Plain:
     return {"names": track.names, "units": track.units, "reasons": track.reasons}
 
 
 def _track_from(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Track:
-    return Track(
-        arrays["values"],
-        arrays["times_s"],
-        arrays["valid"],
-        tuple(meta["names"]),
-        tuple(meta["units"]),
-        tuple(meta["reasons"]),
-        arrays["reason_code"],
-    )
+    names = tuple(meta["names"])
+    units = tuple(meta["units"])
+    reasons = tuple(meta["reasons"])
+    values = arrays["values"]
+    times_s = arrays["times_s"]
+    return Track(values, times_s, arrays["valid"], names, units, reasons, arrays["reason_code"])
 
 
 def _face_entry(made: _Pass) -> Entry:
@@ -572,7 +577,7 @@ def _face_entry(made: _Pass) -> Entry:
     return _track_arrays(track), meta
 
 
-def _face_from(entry: Entry) -> tuple[tuple[Track, dict[str, Any]], dict[str, Any]]:
+def _face_from(entry: Entry) -> tuple[Face, Plain]:
     arrays, meta = entry
     track = _track_from(arrays, meta)
     return (track, meta["summary"]), meta["media"]
@@ -590,15 +595,17 @@ def _voice_entry(made: _Pass) -> Entry:
     return _track_arrays(result.track), meta
 
 
-def _voice_from(entry: Entry) -> tuple[tuple[VoiceResult, dict[str, Any]], dict[str, Any]]:
+def _voice_from(entry: Entry) -> tuple[Voice, Plain]:
     arrays, meta = entry
     track = _track_from(arrays, meta)
-    pauses = tuple((float(a), float(b)) for a, b in meta["pauses"])
-    result = VoiceResult(track, pauses, meta["summary"])
+    pauses = []
+    for begin_s, end_s in meta["pauses"]:
+        pauses.append((float(begin_s), float(end_s)))
+    result = VoiceResult(track, tuple(pauses), meta["summary"])
     return (result, meta["summary"]), meta["media"]
 
 
-def _words_entry(words: Words) -> dict[str, Any]:
+def _words_entry(words: Words) -> Plain:
     return asdict(words)
 
 

@@ -9,6 +9,9 @@ import numpy as np
 
 from twomind.features.voice.speech_rows import runs
 
+#: Begin and end of a move, or of a span: rows.
+_Rows = tuple[int, int]
+
 #: Share of a move that counts as still resting, before it and after it.
 _REST = 0.02
 
@@ -34,7 +37,8 @@ def _pieces(times_s: np.ndarray, values: np.ndarray, max_gap_s: float) -> list[n
     if not len(rows):
         return []
     missing_s = np.diff(times_s[rows]) - row_s(times_s)
-    cuts = np.flatnonzero(missing_s > max_gap_s + 1e-9) + 1
+    is_cut = missing_s > max_gap_s + 1e-9
+    cuts = np.flatnonzero(is_cut) + 1
     return np.split(rows, cuts)
 
 
@@ -66,23 +70,31 @@ def find_events(
         t = times_s[rows]
         v = values[rows]
         ends_s = np.append(t[1:], t[-1] + usual_s)
-        spans: list[tuple[int, int]] = []
+        high = []
         for a, b in runs(v >= leave):
-            if v[a:b].max() < enter:
-                continue
-            if spans and t[a] - ends_s[spans[-1][1] - 1] < merge_s:
-                first, _ = spans.pop()
-                spans.append((first, b))
-            else:
-                spans.append((a, b))
-        for a, b in spans:
-            end_s = ends_s[b - 1]
-            if end_s - t[a] < min_s - 1e-9:
+            if v[a:b].max() >= enter:
+                high.append((a, b))
+        for a, b in _merged(high, t, ends_s, merge_s):
+            start_s = float(t[a])
+            end_s = float(ends_s[b - 1])
+            if end_s - start_s < min_s - 1e-9:
                 continue
             peak = a + int(v[a:b].argmax())
-            event = Event(float(t[a]), float(end_s), float(v[peak]), int(rows[peak]))
-            found.append(event)
+            found.append(Event(start_s, end_s, float(v[peak]), int(rows[peak])))
     return found
+
+
+def _merged(spans: list[_Rows], t: np.ndarray, ends_s: np.ndarray, merge_s: float) -> list[_Rows]:
+    """Spans closer than ``merge_s`` made one; rows begin at ``t (N,)`` and end at ``ends_s``."""
+    merged: list[_Rows] = []
+    for a, b in spans:
+        if merged:
+            first, last = merged[-1]
+            if t[a] - ends_s[last - 1] < merge_s:
+                merged[-1] = (first, b)
+                continue
+        merged.append((a, b))
+    return merged
 
 
 def find_swings(
@@ -109,10 +121,10 @@ def find_swings(
         v = values[rows]
         moves = _moves(v, min_swing)
         quick = np.array([t[b] - t[a] <= max_s + 1e-9 for a, b in moves], bool)
-        # A head that stays where it turned before it comes back is not shaken.
-        held = np.array([t[c] - t[b] > max_s / 3 for (_, b), (c, _) in pairwise(moves)], bool)
+        held = np.array(_held(moves, t, max_s), bool)
         for first, last in runs(quick):
-            stays = np.flatnonzero(held[first : last - 1]) + first + 1
+            inside = held[first : last - 1]
+            stays = np.flatnonzero(inside) + first + 1
             cuts = [first, *stays, last]
             for i, k in pairwise(cuts):
                 if k - i >= n_swings:
@@ -120,22 +132,40 @@ def find_swings(
     return found
 
 
-def _swing(moves: list[tuple[int, int]], rows: np.ndarray, t: np.ndarray, v: np.ndarray) -> Event:
-    sizes = [abs(float(v[b] - v[a])) for a, b in moves]
-    _, peak = moves[int(np.argmax(sizes))]
-    start_s = float(t[moves[0][0]])
-    end_s = float(t[moves[-1][1]])
-    return Event(start_s, end_s, float(np.mean(sizes)), int(rows[peak]))
+def _held(moves: list[_Rows], t: np.ndarray, max_s: float) -> list[bool]:
+    """For every two moves: a head that stays where it turned before it comes back is not
+    shaken.
+    """
+    found = []
+    for (_, turned), (back, _) in pairwise(moves):
+        stays_s = t[back] - t[turned]
+        found.append(stays_s > max_s / 3)
+    return found
 
 
-def _moves(values: np.ndarray, min_swing: float) -> list[tuple[int, int]]:
+def _swing(moves: list[_Rows], rows: np.ndarray, t: np.ndarray, v: np.ndarray) -> Event:
+    """Several moves as one event; ``rows (N,)``, times and values of the measured rows."""
+    sizes = []
+    for a, b in moves:
+        change = float(v[b] - v[a])
+        sizes.append(abs(change))
+    largest = int(np.argmax(sizes))
+    _, peak = moves[largest]
+    begin, _ = moves[0]
+    _, end = moves[-1]
+    size = float(np.mean(sizes))
+    return Event(float(t[begin]), float(t[end]), size, int(rows[peak]))
+
+
+def _moves(values: np.ndarray, min_swing: float) -> list[_Rows]:
     """First and last row of every move of ``min_swing`` or more between two extremes, without the
     rests around it.
     """
     moves = []
     for a, b in pairwise(_turning_points(values, min_swing)):
         size = values[b] - values[a]
-        progress = (values[a : b + 1] - values[a]) / size
+        gone = values[a : b + 1] - values[a]
+        progress = gone / size
         still_resting = np.flatnonzero(progress <= _REST)
         start = int(still_resting[-1])
         arrived = np.flatnonzero(progress[start:] >= 1 - _REST)

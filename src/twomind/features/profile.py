@@ -27,6 +27,24 @@ from twomind.features.words.text import count
 from twomind.types import Track, Word
 from twomind.types.profile import Neutral, Neutrals, Visit
 
+#: Modality → measure → centre, spread, rows and seconds, as a file has them.
+_PlainStats = dict[str, dict[str, list[Any]]]
+
+
+def _plain_stats(visit: Visit) -> _PlainStats:
+    found: _PlainStats = {}
+    for modality, neutrals in visit.stats.items():
+        rows = {name: _plain_neutral(n) for name, n in neutrals.items()}
+        found[modality] = rows
+    return found
+
+
+def _plain_neutral(neutral: Neutral) -> list[Any]:
+    centre = _number(neutral.centre)
+    spread = _number(neutral.spread)
+    return [centre, spread, neutral.n, _number(neutral.seconds)]
+
+
 FORMAT = "twomind.profile/1"
 _MOUTH_UNITS = ("AU12", "AU15", "AU17", "AU18", "AU2")
 #: Measures that speech moves all the time. Where a spoken clip was enrolled, they come from spoken
@@ -87,8 +105,9 @@ class Profile:
                 centres.setdefault(name, []).append(one.centre)
         out = {}
         for name, values in sorted(centres.items()):
-            known = len(values) > 1
-            out[name] = float(np.std(values, ddof=1)) if known else math.nan
+            out[name] = math.nan
+            if len(values) > 1:
+                out[name] = float(np.std(values, ddof=1))
         return out
 
     def named(self, modality: str) -> str:
@@ -102,7 +121,8 @@ class Profile:
         plural = "s" if n > 1 else ""
         seconds = sum(v.seconds(modality) for v in visits)
         doubt = ", clip not neutral" if any(v.doubts for v in visits) else ""
-        return f"profile of {self.person}: {n} visit{plural}, {seconds:.1f} s{doubt}"
+        length = f"{n} visit{plural}, {seconds:.1f} s"
+        return f"profile of {self.person}: {length}{doubt}"
 
     def merged(self, other: Profile) -> Profile:
         """Both profiles' visits, each clip once (the later given one counts).
@@ -153,7 +173,8 @@ def _merged(parts: list[tuple[bool, Neutral]], prefer_spoken: bool) -> Neutral:
     known = np.isfinite(spreads)
     spread = math.nan
     if known.any():
-        spread = float(spreads[known] @ weight[known] / weight[known].sum())
+        mean = spreads[known] @ weight[known] / weight[known].sum()
+        spread = float(mean)
     centres = np.array([n.centre for n in chosen])
     n_rows = sum(n.n for n in chosen)
     return Neutral(float(centres @ weight), spread, n_rows, float(total_s))
@@ -238,8 +259,10 @@ def relative_to(track: Track, neutral: Neutrals, raw: tuple[str, ...] = ABSOLUTE
     """
     values = np.array(track.values, np.float32)
     for k, name in enumerate(track.names):
-        if name not in raw:
-            values[:, k] -= neutral[name].centre if name in neutral else math.nan
+        if name in raw:
+            continue
+        rest = neutral[name].centre if name in neutral else math.nan
+        values[:, k] -= rest
     return replace(track, values=values)
 
 
@@ -258,21 +281,13 @@ def answer_relative(measured: Neutrals, neutral: Neutrals) -> dict[str, dict[str
 
 
 def _plain_visit(visit: Visit) -> dict[str, Any]:
-    stats: dict[str, dict[str, list[Any]]] = {}
-    for modality, neutrals in visit.stats.items():
-        rows = {}
-        for name, n in neutrals.items():
-            rows[name] = [_number(n.centre), _number(n.spread), n.n, _number(n.seconds)]
-        stats[modality] = rows
-    return {
-        "content": visit.content,
-        "made": visit.made,
-        "spoken": visit.spoken,
-        "doubts": list(visit.doubts),
-        "drawn": visit.drawn,
-        "entries": [list(e) for e in visit.entries],
-        "stats": stats,
-    }
+    plain: dict[str, Any] = {"content": visit.content, "made": visit.made}
+    plain["spoken"] = visit.spoken
+    plain["doubts"] = list(visit.doubts)
+    plain["drawn"] = visit.drawn
+    plain["entries"] = [list(e) for e in visit.entries]
+    plain["stats"] = _plain_stats(visit)
+    return plain
 
 
 # --- on disk
@@ -285,13 +300,11 @@ def _number(value: float) -> float | None:
 
 def to_plain(profile: Profile) -> dict[str, Any]:
     """The profile as JSON-ready values; what cannot be known is null."""
-    return {
-        "format": FORMAT,
-        "person": profile.person,
-        "columns": ["centre", "spread", "n", "seconds"],
-        "visits": [_plain_visit(v) for v in profile.visits],
-        **dict(profile.extra),
-    }
+    plain: dict[str, Any] = {"format": FORMAT, "person": profile.person}
+    plain["columns"] = ["centre", "spread", "n", "seconds"]
+    plain["visits"] = [_plain_visit(v) for v in profile.visits]
+    plain.update(profile.extra)
+    return plain
 
 
 def from_plain(found: Any, where: str) -> Profile:
@@ -319,15 +332,19 @@ def from_plain(found: Any, where: str) -> Profile:
 def _visit(plain: Any) -> Visit:
     stats = {}
     for modality, rows in plain["stats"].items():
-        stats[str(modality)] = {str(name): _neutral(row) for name, row in rows.items()}
-    entries = tuple((str(kind), str(key)) for kind, key in plain["entries"])
+        neutrals = {str(name): _neutral(row) for name, row in rows.items()}
+        stats[str(modality)] = neutrals
+    entries = []
+    for kind, key in plain["entries"]:
+        entries.append((str(kind), str(key)))
+    doubts = tuple(map(str, plain["doubts"]))
     return Visit(
         content=str(plain["content"]),
         made=str(plain["made"]),
         spoken=bool(plain["spoken"]),
-        doubts=tuple(map(str, plain["doubts"])),
+        doubts=doubts,
         drawn=bool(plain["drawn"]),
-        entries=entries,
+        entries=tuple(entries),
         stats=stats,
     )
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,6 +29,15 @@ Point = tuple[float, float]
 
 def _num(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _attributes(**values: float) -> str:
+    """Numbers as an SVG element has them; ``_`` in a name stands for ``-``."""
+    told = []
+    for name, value in values.items():
+        attribute = name.replace("_", "-")
+        told.append(f'{attribute}="{_num(value)}"')
+    return " ".join(told)
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ _TICK_Y = Type("end", GREY, 11)
 _TITLE = Type("middle")
 _LINE_NAME = Type("end")
 _COUNT = Type("middle", GREY, 10)
+_BAND_NAME = Type("end", size=11)
+_UNKNOWN = Fill("#bbbbbb")
 
 
 def _titled(title: str) -> str:
@@ -131,6 +143,11 @@ class Canvas:
         share = (value - a) / (b - a)
         return self.bottom - share * (self.bottom - self.top)
 
+    def at(self, point: Point) -> Point:
+        """Where a data point lies, in pixels."""
+        x, y = point
+        return self.x(x), self.y(y)
+
     def line(self, x1: float, y1: float, x2: float, y2: float, stroke: Stroke = Stroke()) -> None:
         """A straight line in pixels.
 
@@ -141,9 +158,8 @@ class Canvas:
             y2: of its end.
             stroke: how it is drawn.
         """
-        begin = f'x1="{_num(x1)}" y1="{_num(y1)}"'
-        end = f'x2="{_num(x2)}" y2="{_num(y2)}"'
-        self.parts.append(f"<line {begin} {end} {stroke.attributes()}/>")
+        ends = _attributes(x1=x1, y1=y1, x2=x2, y2=y2)
+        self.parts.append(f"<line {ends} {stroke.attributes()}/>")
 
     def across(self, y: float, stroke: Stroke) -> None:
         """A line over the whole width of the plot area."""
@@ -158,8 +174,9 @@ class Canvas:
         if not points:
             return
         places = []
-        for a, b in points:
-            places.append(f"{_num(self.x(a))} {_num(self.y(b))}")
+        for point in points:
+            x, y = self.at(point)
+            places.append(f"{_num(x)} {_num(y)}")
         d = "M" + " L".join(places)
         self.parts.append(f'<path d="{d}" fill="none" {stroke.attributes()}/>')
 
@@ -179,7 +196,7 @@ class Canvas:
         fill = f'fill="{colour}" fill-opacity=".75"'
         if hollow:
             fill = f'fill="#fff" stroke="{colour}" stroke-width="1.4"'
-        place = f'cx="{_num(cx)}" cy="{_num(cy)}" r="{_num(r)}"'
+        place = _attributes(cx=cx, cy=cy, r=r)
         self.parts.append(f"<circle {place} {fill}>{_titled(title)}</circle>")
 
     def rect(self, x: float, y: float, w: float, h: float, fill: Fill, title: str = "") -> None:
@@ -193,10 +210,10 @@ class Canvas:
             fill: its colour.
             title: what a browser shows over it.
         """
-        place = f'x="{_num(x)}" y="{_num(y)}"'
-        size = f'width="{_num(max(w, 0))}" height="{_num(max(h, 0))}"'
-        look = f'fill="{fill.colour}" fill-opacity="{_num(fill.opacity)}"'
-        self.parts.append(f"<rect {place} {size} {look}>{_titled(title)}</rect>")
+        place = _attributes(x=x, y=y, width=max(w, 0), height=max(h, 0))
+        opacity = _attributes(fill_opacity=fill.opacity)
+        look = f'fill="{fill.colour}" {opacity}'
+        self.parts.append(f"<rect {place} {look}>{_titled(title)}</rect>")
 
     def text(self, x: float, y: float, words: str, type: Type = Type()) -> None:
         """Words in pixels.
@@ -207,8 +224,9 @@ class Canvas:
             words: what is written.
             type: how it is set.
         """
-        place = f'x="{_num(x)}" y="{_num(y)}" text-anchor="{type.anchor}"'
-        look = f'fill="{type.colour}" font-size="{_num(type.size)}"'
+        place = _attributes(x=x, y=y)
+        size = _attributes(font_size=type.size)
+        look = f'text-anchor="{type.anchor}" fill="{type.colour}" {size}'
         self.parts.append(f"<text {place} {look}>{escape(words)}</text>")
 
     def tick_x(self, value: float, y: float) -> None:
@@ -350,7 +368,8 @@ def strips(
     for k, row in enumerate(rows):
         middle = c.top + _ROW_H * (k + 0.5)
         _draw_strip(c, row, middle, limits, harmed)
-        said.append(f"{row.name}: mean {row.mean:.3f} over {len(row.values)} people")
+        n_people = len(row.values)
+        said.append(f"{row.name}: mean {row.mean:.3f} over {n_people} people")
     c.across(c.bottom, _AXIS)
     c.name_x(x_name)
     return c.svg(f"{x_name}. {'; '.join(said)}")
@@ -371,16 +390,18 @@ class _Harm:
 
 
 def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point, harm: _Harm) -> None:
-    c.text(c.left - 12, middle + 4, _short(row.name, 34), _LINE_NAME)
+    name = _short(row.name, 34)
+    c.text(c.left - 12, middle + 4, name, _LINE_NAME)
     low, high = limits
     shown = [min(max(v, low), high) for v in row.values.values()]
     lifts = _jitter(shown, _ROW_H - 12)
     for value, real, lift in zip(shown, row.values.values(), lifts, strict=True):
         colour = harm.colour(real, row.colour)
-        c.dot(c.x(value), middle + lift, 3.2, colour, f"one person: {real:.3f}")
+        title = f"one person: {real:.3f}"
+        c.dot(c.x(value), middle + lift, 3.2, colour, title)
     if all(map(math.isfinite, row.ci)):
-        least, most = row.ci
-        c.line(c.x(least), middle, c.x(most), middle, Stroke(INK, 2))
+        least, most = map(c.x, row.ci)
+        c.line(least, middle, most, middle, Stroke(INK, 2))
     mean = c.x(row.mean)
     c.line(mean, middle - 9, mean, middle + 9, Stroke(INK, 3))
 
@@ -412,12 +433,16 @@ def reliability(
     for line in lines:
         is_dashed = line.name in dashed
         points = [(b["mean_score"], b["observed"]) for b in line.bins]
-        c.path(points, Stroke(line.colour, 1.4, _DASH if is_dashed else ""))
-        for b, (said, observed) in zip(line.bins, points, strict=True):
-            r = 2 + 9 * math.sqrt(b["n"] / max(total, 1))
-            told = f"{b['n']:.0f} answers, said {said:.2f}, observed {observed:.2f}"
-            title = f"{line.name}: {told}"
-            c.dot(c.x(said), c.y(observed), r, line.colour, title, is_dashed)
+        dash = _DASH if is_dashed else ""
+        c.path(points, Stroke(line.colour, 1.4, dash))
+        for b, point in zip(line.bins, points, strict=True):
+            said, observed = point
+            n = b["n"]
+            r = 2 + 9 * math.sqrt(n / max(total, 1))
+            told = f"said {said:.2f}, observed {observed:.2f}"
+            title = f"{line.name}: {n:.0f} answers, {told}"
+            x, y = c.at(point)
+            c.dot(x, y, r, line.colour, title, is_dashed)
     return c.svg("Reliability: on the dashed diagonal a score means what it says")
 
 
@@ -432,8 +457,8 @@ class Curve:
 
 def risk_coverage(lines: Sequence[Curve], dashed: Sequence[str] = ()) -> str:
     """Share of wrong answers among the surest, against the share of answers given."""
-    tops = [float(np.nanmax(line.points[:, 1])) for line in lines]
-    top = max(tops, default=0.5)
+    highest = [np.nanmax(line.points[:, 1]) for line in lines]
+    top = max(map(float, highest), default=0.5)
     high = max(math.ceil(top * 10) / 10, 0.1)
     ticks = [round(high * k / 5, 3) for k in range(6)]
     c = Canvas(360, 340, (0, 1), (0, high))
@@ -443,9 +468,10 @@ def risk_coverage(lines: Sequence[Curve], dashed: Sequence[str] = ()) -> str:
         kept = line.points[line.points[:, 0] >= 0.05]
         points = [(share, wrong) for share, wrong in kept.tolist()]
         if len(points) == 1:  # every answer is as sure as every other
-            [(share, wrong)] = points
-            c.dot(c.x(share), c.y(wrong), 4, line.colour, line.name)
-        c.path(points, Stroke(line.colour, 1.8, _DASH if line.name in dashed else ""))
+            x, y = c.at(points[0])
+            c.dot(x, y, 4, line.colour, line.name)
+        dash = _DASH if line.name in dashed else ""
+        c.path(points, Stroke(line.colour, 1.8, dash))
     return c.svg("Risk and coverage: how often the surest answers are wrong")
 
 
@@ -479,7 +505,8 @@ def bars(groups: Sequence[Group], colours: Mapping[str, str], y_name: str, unit:
         _draw_group(c, group, start, step, colours)
         middle = start + (step - 18) / 2
         c.text(middle, c.bottom + 15, _short(group.name, 14), _TITLE)
-        c.text(middle, c.bottom + 29, f"{group.n} {unit}", _COUNT)
+        count = f"{group.n} {unit}"
+        c.text(middle, c.bottom + 29, count, _COUNT)
     c.across(c.bottom, _AXIS)
     c.name_x("question")
     c.name_y(y_name)
@@ -495,9 +522,10 @@ def _draw_group(
         value = group.values.get(line, math.nan)
         if math.isfinite(value):
             title = f"{line}, question {group.name}: {value:.2f}"
+            left = start + bar * j
             top = c.y(value)
-            fill = Fill(colour, 0.9)
-            c.rect(start + bar * j, top, bar - 2, c.bottom - top, fill, title)
+            height = c.bottom - top
+            c.rect(left, top, bar - 2, height, Fill(colour, 0.9), title)
     rate = c.y(group.rate)
     end = start + step - 14
     c.line(start - 4, rate, end, rate, Stroke(INK, 1.6, "2 2"))
@@ -544,7 +572,8 @@ def timeline(spans_s: np.ndarray, y: np.ndarray, lines: Sequence[Told], class_na
     foot = top + _BAND
     step = _tick_step(end - start)
     first = math.ceil(start / step) * step
-    for tick in range(first, math.floor(end / step) * step + 1, step):
+    last = math.floor(end / step) * step
+    for tick in range(first, last + 1, step):
         c.tick_x(tick, foot + 10)
     c.text(c.centre, foot + 25, "seconds", _TITLE)
     return c.svg(f"Timeline of one recording: where coders marked {class_name}, and what was said")
@@ -574,20 +603,22 @@ def _draw_band(
     c: Canvas, top: float, name: str, spans_s: np.ndarray, labels: np.ndarray, marked: _Marked
 ) -> None:
     """A band of moments: of the last class, of another one, or not known."""
-    c.text(c.left - 6, top + 11, _short(name, 22), Type("end", size=11))
-    c.rect(c.left, top, c.right - c.left, 13, Fill("#efefef"))
-    edges = np.flatnonzero(np.diff(labels)) + 1
-    firsts = np.r_[0, edges]
-    lasts = np.r_[edges, len(labels)] - 1
-    for first, last in zip(firsts, lasts, strict=True):
+    short = _short(name, 22)
+    c.text(c.left - 6, top + 11, short, _BAND_NAME)
+    whole = c.right - c.left
+    c.rect(c.left, top, whole, 13, Fill("#efefef"))
+    cuts = np.flatnonzero(np.diff(labels)) + 1
+    edges = [0, *cuts.tolist(), len(labels)]
+    for first, stop in pairwise(edges):
         a = spans_s[first, 0]
-        b = spans_s[last, 1]
-        width = c.x(b) - c.x(a)
+        b = spans_s[stop - 1, 1]
+        x = c.x(a)
+        width = c.x(b) - x
         if labels[first] == -1:
-            c.rect(c.x(a), top + 5, width, 3, Fill("#bbbbbb"), "not coded or not measured")
+            c.rect(x, top + 5, width, 3, _UNKNOWN, "not coded or not measured")
         elif labels[first]:
             title = f"{marked.class_name} {a:.1f}–{b:.1f} s"
-            c.rect(c.x(a), top, width, 13, Fill(marked.colour), title)
+            c.rect(x, top, width, 13, Fill(marked.colour), title)
 
 
 def _tick_step(length_s: float) -> int:

@@ -21,13 +21,16 @@ from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, peo
 from twomind.evaluation.runs import filled
 from twomind.reporting.leaderboard import DRAWN, json_values
 from twomind.reporting.page import Block, Table, Text, write_page
+from twomind.reporting.result import Plain, Values
 from twomind.types import Rows, Run
 
 BASE = "source-only"
 #: Method, fold and seed of a run.
 _Place = tuple[str, str, int]
+#: Person → seed and how the person fared.
+_Seeds = dict[str, list[tuple[int, PersonHarm]]]
 #: Method → what :func:`harm_of` found of it.
-_Found = Mapping[str, Mapping[str, Any]]
+_Found = Mapping[str, Values]
 #: Columns of the summary.
 _SUMMARY = (
     "method",
@@ -66,7 +69,8 @@ def _around(run: Run) -> str | None:
 
 def _windows(rows: Rows) -> list[tuple[str, tuple[float, ...]]]:
     """Recording and span of each row."""
-    return [(i, tuple(span)) for i, span in zip(rows.recording, rows.span_s, strict=True)]
+    pairs = zip(rows.recording, rows.span_s, strict=True)
+    return [(i, tuple(span)) for i, span in pairs]
 
 
 def _matched(guarded: Run, rows: Rows) -> np.ndarray:
@@ -86,11 +90,13 @@ def person_harm(adapted: Run, guarded: Run | None) -> list[PersonHarm]:
     keep = (rows.y >= 0) & np.isfinite(source).all(axis=1)
     probs = {"source": filled(replace(rows, probs=source), adapted.fill)}
     probs["adapted"] = filled(rows, adapted.fill)
-    events: Sequence[Mapping[str, Any]] = ()
+    events: Sequence[Values] = ()
     if guarded is not None:
         probs["guarded"] = _matched(guarded, rows)
         events = guarded.events
-    said = {name: p[keep].argmax(axis=1) for name, p in probs.items()}
+    said = {}
+    for name, p in probs.items():
+        said[name] = p[keep].argmax(axis=1)
     subjects = [str(s) for s in rows.subject[keep]]
     recordings = [str(r) for r in rows.recording[keep]]
     starts_s = rows.span_s[keep, 0].tolist()
@@ -99,7 +105,7 @@ def person_harm(adapted: Run, guarded: Run | None) -> list[PersonHarm]:
     return people_of(answers)
 
 
-def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, dict[str, Any]]:
+def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, Plain]:
     """Method → what it saw, the people of every seed, each person's means over the seeds, and who
     is harmed by them.
     """
@@ -111,23 +117,22 @@ def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, dict[str, 
             partners[within, run.fold.name, run.seed] = run
         elif run.method != BASE:
             plain.setdefault(run.method, []).append(run)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Plain] = {}
     for method, mine in plain.items():
         people = _people_of(method, mine, partners)
         means = []
         for seeds in people.values():
             means.append(_mean([person for _, person in seeds]))
-        found[method] = {"saw": mine[0].saw.words()}
-        found[method]["means"] = report_of(means, tolerance)
-        found[method]["seeds"] = {subject: dict(seeds) for subject, seeds in people.items()}
+        one: Plain = {"saw": mine[0].saw.words()}
+        one["means"] = report_of(means, tolerance)
+        one["seeds"] = {subject: dict(seeds) for subject, seeds in people.items()}
+        found[method] = one
     return found
 
 
-def _people_of(
-    method: str, runs: Sequence[Run], partners: Mapping[_Place, Run]
-) -> dict[str, list[tuple[int, PersonHarm]]]:
+def _people_of(method: str, runs: Sequence[Run], partners: Mapping[_Place, Run]) -> _Seeds:
     """Person → (seed, how the person fared)."""
-    found: dict[str, list[tuple[int, PersonHarm]]] = {}
+    found: _Seeds = {}
     for run in runs:
         partner = partners.get((method, run.fold.name, run.seed))
         for person in person_harm(run, partner):
@@ -137,28 +142,30 @@ def _people_of(
 
 def _mean(seeds: Sequence[PersonHarm]) -> PersonHarm:
     """One person over the seeds: figures are means, counts and changes are sums."""
-    guarded = [p.changed_guarded for p in seeds]
-    known = [n for n in guarded if n is not None]
+    known = [p.changed_guarded for p in seeds if p.changed_guarded is not None]
     events: list[Any] = []
     changes: list[Any] = []
     for p in seeds:
         events += p.events
         changes += p.changes
+    changed_adapted = sum(p.changed_adapted for p in seeds)
+    changed_guarded = sum(known) if len(known) == len(seeds) else None
+    source = _mean_of([p.source for p in seeds])
+    adapted = _mean_of([p.adapted for p in seeds])
+    guarded = _mean_of([p.guarded for p in seeds])
     return replace(
         seeds[0],
-        source=_mean_of([p.source for p in seeds]),
-        adapted=_mean_of([p.adapted for p in seeds]),
-        guarded=_mean_of([p.guarded for p in seeds]),
-        changed_adapted=sum(p.changed_adapted for p in seeds),
-        changed_guarded=sum(known) if len(known) == len(guarded) else None,
+        source=source,
+        adapted=adapted,
+        guarded=guarded,
+        changed_adapted=changed_adapted,
+        changed_guarded=changed_guarded,
         events=tuple(events),
         changes=tuple(changes),
     )
 
 
-def write_harm(
-    runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0
-) -> dict[str, Any]:
+def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0) -> Plain:
     """Write ``harm.json``, ``harm.html`` and ``harm.md``.
 
     Args:
@@ -175,11 +182,14 @@ def write_harm(
     blocks = _blocks(found, title, tolerance, drawn)
     folder = Path(out)
     html, markdown = write_page(blocks, folder, "harm", title or "Who was harmed")
-    plain: dict[str, Any] = {"schema": "twomind.harm/1"}
+    plain: Plain = {"schema": "twomind.harm/1"}
     plain["classes"] = list(runs[0].task.classes) if runs else []
     plain["drawn"] = drawn
     plain["tolerance"] = tolerance
-    plain["methods"] = {method: _plain(one, tolerance) for method, one in found.items()}
+    methods = {}
+    for method, one in found.items():
+        methods[method] = _plain(one, tolerance)
+    plain["methods"] = methods
     text = json.dumps(json_values(plain), indent=1, ensure_ascii=False)
     data = write_text(folder / "harm.json", text + "\n")
     return {"html": str(html), "markdown": str(markdown), "json": str(data)}
@@ -203,9 +213,9 @@ def _blocks(found: _Found, title: str, tolerance: float, drawn: bool) -> list[Bl
     return blocks
 
 
-def _plain(one: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
+def _plain(one: Values, tolerance: float) -> Plain:
     means: HarmReport = one["means"]
-    found: dict[str, Any] = {"saw": one["saw"]}
+    found: Plain = {"saw": one["saw"]}
     found["harmed_adapted"] = means.harmed_adapted
     found["harmed_guarded"] = means.harmed_guarded
     found["harmed_adapted_interval"] = means.harmed_adapted_interval
@@ -218,15 +228,16 @@ def _plain(one: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
     return found
 
 
-def _plain_person(
-    p: PersonHarm, seeds: Mapping[int, PersonHarm], tolerance: float
-) -> dict[str, Any]:
+def _plain_person(p: PersonHarm, seeds: Mapping[int, PersonHarm], tolerance: float) -> Plain:
     plain = asdict(p)
     for name in ("subject", "events", "changes", "n"):
         del plain[name]
     plain["harmed_adapted"] = harmed(p.source - p.adapted, tolerance)
     plain["harmed_guarded"] = harmed(p.source - p.guarded, tolerance)
-    plain["seeds"] = {str(seed): asdict(own) for seed, own in seeds.items()}
+    each = {}
+    for seed, own in seeds.items():
+        each[str(seed)] = asdict(own)
+    plain["seeds"] = each
     return plain
 
 

@@ -38,6 +38,7 @@ from twomind.reporting.leaderboard_tables import (
     shortcut_table,
 )
 from twomind.reporting.page import Block, Bullets, Text, write_page
+from twomind.reporting.result import Plain
 from twomind.types import Progress, Run
 
 DRAWN = (
@@ -71,7 +72,7 @@ class PageSettings:
     level: str | None = None
 
 
-def _board_blocks(board: Board, tag: str, min_people: int, results: dict[str, Any]) -> list[Block]:
+def _board_blocks(board: Board, tag: str, min_people: int, results: Plain) -> list[Block]:
     """All of one board; what its tables are made of goes into ``results``."""
     colours = line_colours(board)
     blocks: list[Block] = [Text(f"{board.dataset} · {board.protocol}", "h2")]
@@ -134,7 +135,7 @@ def write_report(
     settings: PageSettings | None = None,
     *,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Plain:
     """Write ``leaderboard.html``, ``.md``, ``.json`` and figures.
 
     Args:
@@ -161,7 +162,7 @@ def write_report(
         blocks.append(Text(note, "sub"))
     tables = []
     for n, board in enumerate(found, 1):
-        parts: dict[str, Any] = {"moments": {}}
+        parts: Plain = {"moments": {}}
         blocks += _board_blocks(board, f"board{n}", s.min_people, parts)
         tables.append({**_plain_board(board), **parts})
     blocks += [Text("How to read this page", "h2"), Bullets(HOW_TO_READ)]
@@ -179,26 +180,24 @@ def write_report(
     return {**plain, "html": str(html), "markdown": str(markdown), "json": str(data)}
 
 
-def _plain_board(board: Board) -> dict[str, Any]:
+def _plain_board(board: Board) -> Plain:
     pairs = [{**pair, "paired": pair["paired"].plain()} for pair in against_each_other(board)]
-    return {
-        "dataset": board.dataset,
-        "protocol": board.protocol,
-        "task": board.task.name,
-        "classes": list(board.task.classes),
-        "level": board.level,
-        "drawn": board.drawn,
-        "what_it_means": DRAWN if board.drawn else "",
-        "n_people": len(board.subjects),
-        "n_rows": board.n_rows,
-        "findings": findings(board),
-        "notes": list(board.notes),
-        "against_each_other": pairs,
-        "lines": [_plain_line(line) for line in board.lines],
-    }
+    plain: Plain = {"dataset": board.dataset, "protocol": board.protocol}
+    plain["task"] = board.task.name
+    plain["classes"] = list(board.task.classes)
+    plain["level"] = board.level
+    plain["drawn"] = board.drawn
+    plain["what_it_means"] = DRAWN if board.drawn else ""
+    plain["n_people"] = len(board.subjects)
+    plain["n_rows"] = board.n_rows
+    plain["findings"] = findings(board)
+    plain["notes"] = list(board.notes)
+    plain["against_each_other"] = pairs
+    plain["lines"] = [_plain_line(line) for line in board.lines]
+    return plain
 
 
-def _plain_line(line: Line) -> dict[str, Any]:
+def _plain_line(line: Line) -> Plain:
     figures = {}
     for metric, value in line.figures.items():
         figures[metric] = {"value": value, "ci": line.intervals[metric]}
@@ -212,27 +211,24 @@ def _plain_line(line: Line) -> dict[str, Any]:
     if line.paired:
         against_none = {**line.paired.plain(), "p_holm": line.p_holm}
     aurcs = [_aurc(sample) for sample in line.samples]
-    return {
-        "name": line.name,
-        "kind": line.kind,
-        "saw": line.saw,
-        "figures": figures,
-        "per_person": per_person,
-        "people": {s: _plain_person(line, s) for s in line.per_person},
-        "against_no_adaptation": against_none,
-        "above_shortcuts": line.above,
-        "constant": line.constant,
-        "people_told_one_class": line.n_one_class,
-        "coverage": line.coverage,
-        "seconds": line.seconds,
-        "peak_mb": line.peak_mb,
-        "aurc": float(np.mean(aurcs)),
-    }
+    plain: Plain = {"name": line.name, "kind": line.kind, "saw": line.saw}
+    plain["figures"] = figures
+    plain["per_person"] = per_person
+    plain["people"] = {s: _plain_person(line, s) for s in line.per_person}
+    plain["against_no_adaptation"] = against_none
+    plain["above_shortcuts"] = line.above
+    plain["constant"] = line.constant
+    plain["people_told_one_class"] = line.n_one_class
+    plain["coverage"] = line.coverage
+    plain["seconds"] = line.seconds
+    plain["peak_mb"] = line.peak_mb
+    plain["aurc"] = float(np.mean(aurcs))
+    return plain
 
 
-def _plain_person(line: Line, subject: str) -> dict[str, Any]:
+def _plain_person(line: Line, subject: str) -> Plain:
     value = line.per_person[subject]
-    found: dict[str, Any] = {"value": value}
+    found: Plain = {"value": value}
     if subject in line.unadapted:
         before = line.unadapted[subject]
         found["no_adaptation"] = before
@@ -260,7 +256,7 @@ def json_values(value: Any) -> Any:
 
 def report(
     paths: Sequence[Path], out: Path, *, progress: Progress | None = None, **settings: Any
-) -> dict[str, Any]:
+) -> Plain:
     """:func:`write_report` for runs on disk.
 
     Args:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from twomind.evaluation.runs import filled
 from twomind.reporting import figures
 from twomind.reporting.leaderboard_tables import LEVELS, TITLES, in_order, number
 from twomind.reporting.page import Block, Figure, Pair, Table, Text
+from twomind.reporting.result import Values
 from twomind.types import Rows, Run
 
 
@@ -59,17 +59,16 @@ def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Blo
     name = TITLES[board.metric]
     strips = []
     for x in lines:
-        strip = figures.Strip(x.name, x.per_person, x.person_mean, x.person_ci, colours[x.name])
+        colour = colours[x.name]
+        strip = figures.Strip(x.name, x.per_person, x.person_mean, x.person_ci, colour)
         strips.append(strip)
     svg = figures.strips(strips, f"{name} of one person", (0, 1), figures.FIFTHS)
     caption = (
         "One dot is one person; the thick mark is the mean, the bar its 95 % interval. The "
         "spread between people is what a single mean hides."
     )
-    blocks: list[Block] = [
-        Text("Person by person", "h3"),
-        Figure(f"{tag}-people", svg, caption),
-    ]
+    blocks: list[Block] = [Text("Person by person", "h3")]
+    blocks.append(Figure(f"{tag}-people", svg, caption))
     gains = _gains(lines, colours)
     if gains:
         blocks.append(_gain_figure(gains, tag, name))
@@ -125,8 +124,10 @@ def _bins(line: Line) -> list[dict[str, float]]:
         here = index == b
         total = n[here].sum()
         entry = {"n": float(total)}
-        entry["mean_score"] = float((n * p)[here].sum() / total)
-        entry["observed"] = float((n * y)[here].sum() / total)
+        said = (n * p)[here].sum()
+        observed = (n * y)[here].sum()
+        entry["mean_score"] = float(said / total)
+        entry["observed"] = float(observed / total)
         found.append(entry)
     return found
 
@@ -194,8 +195,9 @@ def _with_an_error(run: Run) -> list[tuple[float, str, Run, Rows]]:
     found = []
     for i in np.unique(rows.recording):
         own = rows.take(rows.recording == i)
-        may_be_shown = str(own.subject[0]) not in run.not_shown
-        if len(own) < 3 or not may_be_shown or not (own.y >= 0).any():
+        if len(own) < 3 or not (own.y >= 0).any():
+            continue
+        if str(own.subject[0]) in run.not_shown:
             continue
         wrong = _wrong_share(own, run.fill)
         if wrong > 0:
@@ -239,7 +241,8 @@ def timeline_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
     class_name = board.task.classes[-1]
     last = len(board.task.classes) - 1
     marked = rows.y == last
-    truth = np.where(rows.y >= 0, marked, -1).astype(int)
+    is_coded = rows.y >= 0
+    truth = np.where(is_coded, marked, -1).astype(int)
     colour = colours.get(line.name, figures.COLOURS[0])
     shown = [_told(line.name, rows.probs, last, colour)]
     if line.kind == "method":
@@ -257,8 +260,9 @@ def _told(name: str, probs: np.ndarray, last: int, colour: str) -> figures.Told:
     """What a line with probabilities ``(N, C)`` said of the last class."""
     measured = np.isfinite(probs).all(axis=1)
     is_last = classes.decide(np.nan_to_num(probs)) == last
-    said = np.where(measured, is_last, -1)
-    return figures.Told(name, probs[:, last], said.astype(int), colour)
+    said = np.where(measured, is_last, -1).astype(int)
+    probability = probs[:, last]
+    return figures.Told(name, probability, said, colour)
 
 
 def question_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
@@ -290,7 +294,7 @@ def question_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[
     return [Text("Per question", "h3"), figure, Table(tuple(head), rows, note)]
 
 
-def _group(entry: Mapping[str, Any], colours: Mapping[str, str]) -> figures.Group:
+def _group(entry: Values, colours: Mapping[str, str]) -> figures.Group:
     """The bars of a question."""
     right = {}
     for name, found in entry["lines"].items():
@@ -299,8 +303,9 @@ def _group(entry: Mapping[str, Any], colours: Mapping[str, str]) -> figures.Grou
     return figures.Group(entry["question"], entry["n"], entry["rate"], right)
 
 
-def _question_row(entry: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
-    cells = [entry["question"], str(entry["n"]), number(entry["rate"], 2)]
+def _question_row(entry: Values, names: Sequence[str]) -> tuple[str, ...]:
+    cells = [entry["question"], str(entry["n"])]
+    cells.append(number(entry["rate"], 2))
     for name in names:
         own = entry["lines"].get(name, {})
         cells.append(number(own.get("war", math.nan), 2))

@@ -13,6 +13,7 @@ from typing import Any
 from twomind.evaluation import baselines, breakdown, people, timeline
 from twomind.evaluation.board import Board, Line, against_each_other
 from twomind.reporting.page import Block, Table, Text
+from twomind.reporting.result import Plain, Values
 from twomind.types import Run
 
 #: What stands where there is no number.
@@ -71,7 +72,8 @@ def _with(value: float, ci: Sequence[float]) -> str:
     """A figure with its interval below."""
     text = number(value)
     if _known(ci):
-        text += f"\n[{ci[0]:.2f}, {ci[1]:.2f}]"
+        low, high = ci
+        text += f"\n[{low:.2f}, {high:.2f}]"
     return text
 
 
@@ -81,7 +83,8 @@ def _gain(value: float, ci: Sequence[float]) -> str:
         return DASH
     text = signed(value)
     if _known(ci):
-        text += f"\n[{signed(ci[0], 2)}, {signed(ci[1], 2)}]"
+        low, high = ci
+        text += f"\n[{signed(low, 2)}, {signed(high, 2)}]"
     return text
 
 
@@ -109,15 +112,18 @@ def seconds(value: float) -> str:
 
 def about(board: Board) -> str:
     classes = zip(board.task.classes, board.rates, strict=True)
-    rates = ", ".join(f"{percent(rate)} {name}" for name, rate in classes)
+    shares = [f"{percent(rate)} {name}" for name, rate in classes]
+    rates = ", ".join(shares)
     n_seeds = len(board.seeds)
     seeds = f"{n_seeds} seeds, figures are their mean"
     if n_seeds <= 1:
         seeds = f"seed {board.seeds[0]}"
-    rows = f"{board.n_rows} coded {LEVELS[board.level]} of {len(board.subjects)} people"
+    n_people = len(board.subjects)
+    rows = f"{board.n_rows} coded {LEVELS[board.level]} of {n_people} people"
     plural = "s" if board.n_folds > 1 else ""
     folds = f"{board.n_folds} fold{plural}"
-    said = f"{board.dataset}, protocol {board.protocol}: {rows} in {folds} ({rates}); {seeds}."
+    what = f"{board.dataset}, protocol {board.protocol}"
+    said = f"{what}: {rows} in {folds} ({rates}); {seeds}."
     if board.same_people:
         said += (
             " The people of the test are in training as well: this says nothing about people never "
@@ -130,12 +136,18 @@ def population(board: Board, min_people: int = breakdown.MIN_PEOPLE) -> str:
     """What is known of the people, in one sentence."""
     known = []
     for key in breakdown.GROUPS:
-        values = [breakdown.attribute(board.people.get(s, {}), key) for s in board.subjects]
-        values = [v for v in values if v not in (None, "")]
+        values = []
+        for subject in board.subjects:
+            value = breakdown.attribute(board.people.get(subject, {}), key)
+            if value not in (None, ""):
+                values.append(value)
         if not values:
             continue
         sizes = Counter(breakdown.group_of(key, v) for v in values)
-        large = [f"{group} {n}" for group, n in sorted(sizes.items()) if n >= min_people]
+        large = []
+        for group, n in sorted(sizes.items()):
+            if n >= min_people:
+                large.append(f"{group} {n}")
         said = f"{key} known of {len(values)}"
         if large:
             said += f" ({', '.join(large)})"
@@ -174,15 +186,14 @@ def _against_none(line: Line, paired: people.Paired, figure: str) -> str:
         direction = "below"
     else:
         direction = "not told apart from"
-    gain = f"{signed(paired.mean)} {figure} per person [{signed(low, 2)}, {signed(high, 2)}]"
-    p = f"p {_equals(paired.p_sign_flip)}, after Holm {p_value(line.p_holm)}"
+    interval = f"[{signed(low, 2)}, {signed(high, 2)}]"
+    gain = f"{signed(paired.mean)} {figure} per person {interval}"
+    own_p = _equals(paired.p_sign_flip)
+    p = f"p {own_p}, after Holm {p_value(line.p_holm)}"
     n_harmed = f"{paired.n_harmed} of {paired.n_people} people are harmed"
     least, most = paired.harmed_ci
-    interval = f"interval {percent(least)} to {percent(most)}"
-    share = percent(paired.share_harmed)
-    return (
-        f"{line.name}: {gain}, {direction} no adaptation ({p}); {n_harmed} ({share}, {interval})."
-    )
+    share = f"{percent(paired.share_harmed)}, interval {percent(least)} to {percent(most)}"
+    return f"{line.name}: {gain}, {direction} no adaptation ({p}); {n_harmed} ({share})."
 
 
 def _against_shortcuts(board: Board) -> list[str]:
@@ -282,7 +293,7 @@ def main_table(board: Board) -> Table:
 
 
 def _main_row(line: Line) -> tuple[str, ...]:
-    figures = [_with(line.figures[m], line.intervals[m]) for m in _MAIN_FIGURES]
+    figures = _figures(line, _MAIN_FIGURES)
     mean = _with(line.person_mean, line.person_ci)
     spread = f"{number(line.person_sd)}\n({number(line.worst)})"
     gain = [DASH] * 4
@@ -290,7 +301,18 @@ def _main_row(line: Line) -> tuple[str, ...]:
         gain = _gain_cells(line.paired, line.p_holm)
     memory = f"{line.peak_mb:.0f} MB" if math.isfinite(line.peak_mb) else DASH
     name = line.name + _remarks(line)
-    return (name, line.saw, *figures, mean, spread, *gain, _times(line), memory)
+    cells = [name, line.saw, *figures]
+    cells += [mean, spread, *gain]
+    cells += [_times(line), memory]
+    return tuple(cells)
+
+
+def _figures(line: Line, metrics: Sequence[str]) -> list[str]:
+    """Figures of a line with their intervals."""
+    cells = []
+    for metric in metrics:
+        cells.append(_with(line.figures[metric], line.intervals[metric]))
+    return cells
 
 
 def _gain_cells(paired: people.Paired, p_holm: float) -> list[str]:
@@ -344,8 +366,8 @@ def metric_table(board: Board) -> Table:
     for title, lines in ordered(board):
         rows.append((title,))
         for x in lines:
-            figures = [_with(x.figures[m], x.intervals[m]) for m in (*f1s, *names)]
-            rows.append((x.name, *figures))
+            cells = _figures(x, [*f1s, *names])
+            rows.append((x.name, *cells))
     note = (
         "ECE and Brier: less is better; resampling inflates ECE, so its interval can lie above its "
         "value. AP as scikit-learn, and as the BAH code has it (a constant score gets half the "
@@ -400,7 +422,7 @@ def pair_table(board: Board) -> Table | None:
     return Table(head, tuple(_pair_row(pair) for pair in found), note)
 
 
-def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
+def _pair_row(pair: Values) -> tuple[str, ...]:
     p = pair["paired"]
     n_same = p.n_people - p.n_helped - p.n_harmed
     cells = [f"{pair['a']} − {pair['b']}"]
@@ -414,9 +436,7 @@ def _pair_row(pair: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def group_blocks(
-    board: Board, entries: Sequence[Mapping[str, Any]], min_people: int
-) -> list[Block]:
+def group_blocks(board: Board, entries: Sequence[Values], min_people: int) -> list[Block]:
     """Figures by groups of people.
 
     Args:
@@ -427,7 +447,8 @@ def group_blocks(
     title = Text("Groups of people", "h3")
     if not entries:
         return [title, Text("The data set says nothing about sex, age, ethnicity or language.")]
-    names = [x.name for x in in_order(board) if x.name != baselines.WORDS["constant"]]
+    names = [x.name for x in in_order(board)]
+    names = [name for name in names if name != baselines.WORDS["constant"]]
     head = ("", "people", *(f"macro-F1, {name}" for name in names))
     rows = [_group_row(entry, names) for entry in entries]
     note = (
@@ -437,7 +458,7 @@ def group_blocks(
     return [title, Table(head, tuple(rows), note, ("people",))]
 
 
-def _group_row(entry: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+def _group_row(entry: Values, names: Sequence[str]) -> tuple[str, ...]:
     group = f"{entry['group']}: {entry['value']}"
     if "suppressed" in entry:
         return (group, entry["suppressed"], *["suppressed"] * len(names))
@@ -463,7 +484,7 @@ def _frames_of(line: Line, board: Board) -> tuple[Line, str | None]:
     return most, keys[words]
 
 
-def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
+def moment_blocks(board: Board, results: Plain) -> list[Block]:
     """The table of events and boundaries; what it is made of goes into ``results`` by line."""
     rows: list[tuple[str, ...]] = []
     for title, lines in ordered(board):
@@ -495,7 +516,7 @@ def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
     return [Text("Moments: events, boundaries, stability", "h3"), Table(head, tuple(rows), note)]
 
 
-def _moment_row(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
+def _moment_row(name: str, found: Values) -> tuple[str, ...]:
     missed = found["boundaries_missed"]
     cells = [name]
     cells.append(_with(found["event_f1"], found["event_f1_ci"]))

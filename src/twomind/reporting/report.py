@@ -28,7 +28,7 @@ from twomind.reporting.report_text import (
     question_text,
     seconds,
 )
-from twomind.reporting.result import Result
+from twomind.reporting.result import Plain, Result, Values
 
 #: From here on a page holds the overview alone and links to one page per recording.
 MAX_TOGETHER = 24
@@ -87,7 +87,7 @@ def write_report(
     return _write(path, title, rows, answers, embedded)
 
 
-def write_overview(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> Path:
+def write_overview(rows: Sequence[Values], path: Path, *, title: str) -> Path:
     """A page of lines alone, each linking to its own page.
 
     Args:
@@ -121,7 +121,7 @@ def _kind(result: Result) -> str:
     return "video" if has_video else "audio"
 
 
-def _media(result: Result, page: Path, budget: float) -> tuple[dict[str, Any], int]:
+def _media(result: Result, page: Path, budget: float) -> tuple[Plain, int]:
     """How the page reaches the recording (embedded, by a relative address, or not at all), and its
     size in bytes.
     """
@@ -131,7 +131,7 @@ def _media(result: Result, page: Path, budget: float) -> tuple[dict[str, Any], i
     mime = PLAYABLE.get(suffix) or PLAYABLE_SOUND.get(suffix) or ""
     if kind == "audio":
         mime = mime.replace("video/", "audio/")
-    found: dict[str, Any] = {"kind": kind, "name": file.name, "mime": mime}
+    found: Plain = {"kind": kind, "name": file.name, "mime": mime}
     found["embedded"] = False
     found["address"] = ""
     found["refused"] = False
@@ -246,8 +246,8 @@ def _template() -> Callable[..., str]:
 def _write(
     path: Path,
     title: str,
-    rows: Sequence[Mapping[str, Any]],
-    answers: Sequence[Mapping[str, Any]],
+    rows: Sequence[Values],
+    answers: Sequence[Values],
     embedded: _Embedded,
 ) -> Path:
     from markupsafe import Markup

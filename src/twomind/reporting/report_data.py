@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.reporting.result import Result
+from twomind.reporting.result import Plain, Result
 from twomind.types import Cue, Evidence, Prediction, Segment, Status, Timing, Track, Word
 
 #: Curves are means over bins of this length, or longer ones where a recording would need more than
@@ -143,10 +143,15 @@ def _valid_values(track: Track) -> np.ndarray:
 
 def _short(values: np.ndarray) -> list[float | None]:
     """Four significant digits are finer than a pixel and keep the page small."""
-    return [float(f"{v:.4g}") if math.isfinite(v) else None for v in values.tolist()]
+    return [_significant(value, 4) for value in values.tolist()]
 
 
-def curves_of(track: Track, modality: str, end_s: float, against: str = "") -> list[dict[str, Any]]:
+def _significant(value: float, digits: int) -> float | None:
+    """A number with few digits; None where there is none."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+
+
+def curves_of(track: Track, modality: str, end_s: float, against: str = "") -> list[Plain]:
     """One curve per named column with a finite value.
 
     Args:
@@ -159,38 +164,34 @@ def curves_of(track: Track, modality: str, end_s: float, against: str = "") -> l
         return []
     bin_s, means = bin_means(track.times_s, _valid_values(track), end_s)
     units = track.units or ("",) * len(track.names)
+    labels = _labels()
     found = []
     for d, (name, unit) in enumerate(zip(track.names, units, strict=True)):
         values = means[:, d]
         if name in _NO_CURVE or not np.isfinite(values).any():
             continue
-        curve = _curve(name, unit, bin_s, values)
+        curve: Plain = {"name": name, "label": labels.get(name, spoken_name(name))}
+        curve["unit"] = unit
         curve["modality"] = "head" if name.startswith("pose_") else modality
         curve["against"] = against
+        curve["shown"] = name in SHOWN
+        curve["bin_s"] = round(bin_s, 6)
+        curve["values"] = _short(values)
         found.append(curve)
     return found
-
-
-def _curve(name: str, unit: str, bin_s: float, values: np.ndarray) -> dict[str, Any]:
-    label = _labels().get(name, spoken_name(name))
-    curve: dict[str, Any] = {"name": name, "label": label, "unit": unit}
-    curve["modality"] = ""
-    curve["against"] = ""
-    curve["shown"] = name in SHOWN
-    curve["bin_s"] = round(bin_s, 6)
-    curve["values"] = _short(values)
-    return curve
 
 
 def _subset(track: Track, names: Sequence[str]) -> Track:
     """The track with these of its columns."""
     at = [track.names.index(name) for name in names]
     values = track.values[:, at]
-    units = tuple(track.units[i] for i in at) if track.units else ()
+    units: tuple[str, ...] = ()
+    if track.units:
+        units = tuple(track.units[i] for i in at)
     return replace(track, values=values, names=tuple(names), units=units)
 
 
-def _curves(result: Result, end_s: float) -> list[dict[str, Any]]:
+def _curves(result: Result, end_s: float) -> list[Plain]:
     """Action units relative to the person's neutral where there is one, everything else as
     measured.
     """
@@ -249,8 +250,9 @@ def runs_of(times_s: np.ndarray, codes: np.ndarray, end_s: float, gap_code: int)
     cuts = (np.flatnonzero(changes) + 1).tolist()
     for first, stop in pairwise([0, *cuts, len(codes)]):
         last = stop - 1
+        begin = float(times_s[first])
         end = times_s[last] + step if holes[last] else ends[last]
-        _append(spans, float(times_s[first]), float(end), int(codes[first]))
+        _append(spans, begin, float(end), int(codes[first]))
         if holes[last]:
             _append(spans, float(end), float(ends[last]), gap_code)
     if end_s - ends[-1] > far:
@@ -280,7 +282,7 @@ def quality_of(track: Track, end_s: float, gap: str) -> list[list[Any]]:
     return found
 
 
-def _quality(result: Result, end_s: float) -> list[dict[str, Any]]:
+def _quality(result: Result, end_s: float) -> list[Plain]:
     gaps = {"face": "no video frame", "voice": "no sound"}
     found = []
     for name, gap in gaps.items():
@@ -298,7 +300,7 @@ def _rounded(spans: Sequence[_Pair]) -> list[list[float | None]]:
     return [[_round(a), _round(b)] for a, b in spans]
 
 
-def _speech(result: Result, end_s: float) -> dict[str, Any] | None:
+def _speech(result: Result, end_s: float) -> Plain | None:
     """Spans of speech and of the silences between them."""
     track = result.features.tracks.get("voice")
     if track is None or "speech" not in track.names or not track.valid.any():
@@ -362,11 +364,14 @@ def _contributions(words: Sequence[Word], prediction: Prediction) -> list[float 
     for e in evidence:
         key = _key(e.name, e.start_s)
         by_key[key] = by_key.get(key, 0.0) + e.value
-    shares = [by_key.get(_key(w.text, w.start_s)) for w in words]
-    return [None if share is None else _round(share, 4) for share in shares]
+    found: list[float | None] = []
+    for w in words:
+        share = by_key.get(_key(w.text, w.start_s))
+        found.append(None if share is None else _round(share, 4))
+    return found
 
 
-def _no_words(reason: str) -> dict[str, Any]:
+def _no_words(reason: str) -> Plain:
     return {
         "measured": False,
         "reason": reason,
@@ -377,7 +382,7 @@ def _no_words(reason: str) -> dict[str, Any]:
     }
 
 
-def _word_data(result: Result) -> dict[str, Any]:
+def _word_data(result: Result) -> Plain:
     words = _words(result)
     notes = result.features.notes
     if words is None:
@@ -385,7 +390,7 @@ def _word_data(result: Result) -> dict[str, Any]:
     shares = _contributions(words, result.prediction)
     pairs = zip(words, shares, strict=True)
     kinds = list(dict.fromkeys(w.timing for w in words))
-    found: dict[str, Any] = {"measured": True}
+    found: Plain = {"measured": True}
     found["reason"] = notes.get("words", "")
     found["source"] = result.recording.words_source
     found["items"] = [_word_item(w, share) for w, share in pairs]
@@ -395,8 +400,8 @@ def _word_data(result: Result) -> dict[str, Any]:
     return found
 
 
-def _word_item(word: Word, share: float | None) -> dict[str, Any]:
-    item: dict[str, Any] = {"text": word.text}
+def _word_item(word: Word, share: float | None) -> Plain:
+    item: Plain = {"text": word.text}
     item["start_s"] = _round(word.start_s)
     item["end_s"] = _round(word.end_s)
     item["spread"] = word.timing in _SPREAD
@@ -411,18 +416,18 @@ def _meanings() -> Mapping[str, str]:
     return KINDS
 
 
-def _cue_data(cues: Sequence[Cue]) -> list[dict[str, Any]]:
+def _cue_data(cues: Sequence[Cue]) -> list[Plain]:
     in_time = sorted(cues, key=lambda c: (c.start_s, c.end_s))
     return [_cue_item(cue) for cue in in_time]
 
 
-def _cue_item(cue: Cue) -> dict[str, Any]:
-    item: dict[str, Any] = {"kind": cue.kind, "label": spoken_name(cue.kind)}
+def _cue_item(cue: Cue) -> Plain:
+    item: Plain = {"kind": cue.kind, "label": spoken_name(cue.kind)}
     item["meaning"] = _meanings().get(cue.kind, "")
     item["modality"] = cue.modality
     item["start_s"] = _round(cue.start_s)
     item["end_s"] = _round(cue.end_s)
-    item["value"] = float(f"{cue.value:.3g}") if math.isfinite(cue.value) else None
+    item["value"] = _significant(cue.value, 3)
     item["unit"] = cue.unit
     item["detail"] = cue.detail
     return item
@@ -462,25 +467,26 @@ def _ends(prediction: Prediction, kind: str) -> list[float] | None:
     return [round(low, 4), round(high, 4)]
 
 
-def score_data(prediction: Prediction) -> dict[str, Any]:
+def score_data(prediction: Prediction) -> Plain:
     """The probability with band, abstain zone and parts; for a not-measured answer no number at
     all.
     """
-    found: dict[str, Any] = {"status": str(prediction.status), "reason": prediction.reason}
+    found: Plain = {"status": str(prediction.status), "reason": prediction.reason}
     if prediction.status is Status.NOT_MEASURED:
         return found | {"p": None, "band": None, "zone": None, "parts": []}
     found["p"] = round(float(prediction.probs[1]), 4)
     found["band"] = _ends(prediction, "band")
     found["zone"] = _ends(prediction, "abstain")
-    found["parts"] = [_part(e) for e in prediction.evidence if e.kind == "part"]
+    parts = [e for e in prediction.evidence if e.kind == "part"]
+    found["parts"] = [_part(e) for e in parts]
     return found
 
 
-def _part(evidence: Evidence) -> dict[str, Any]:
+def _part(evidence: Evidence) -> Plain:
     return {"name": evidence.name, "value": _round(evidence.value, 4), "unit": evidence.unit}
 
 
-def _score_curve(score: Track, end_s: float) -> dict[str, Any]:
+def _score_curve(score: Track, end_s: float) -> Plain:
     """Probability of the last class over time."""
     last = score.values
     if last.ndim > 1:
@@ -490,13 +496,13 @@ def _score_curve(score: Track, end_s: float) -> dict[str, Any]:
     return {"bin_s": round(bin_s, 6), "values": _short(means[:, 0])}
 
 
-def _located(result: Result, end_s: float) -> dict[str, Any]:
+def _located(result: Result, end_s: float) -> Plain:
     segments = result.segments if result.located else ()
     score = result.frame_score if result.located else None
     reason = result.located_reason
     if not reason and not result.located:
         reason = "no model that locates was asked"
-    found: dict[str, Any] = {"located": result.located, "reason": reason}
+    found: Plain = {"located": result.located, "reason": reason}
     found["segments"] = [_segment(s) for s in segments]
     found["curve"] = None
     if score is not None and len(score):
@@ -505,8 +511,8 @@ def _located(result: Result, end_s: float) -> dict[str, Any]:
     return found
 
 
-def _segment(segment: Segment) -> dict[str, Any]:
-    plain: dict[str, Any] = {"start_s": _round(segment.start_s)}
+def _segment(segment: Segment) -> Plain:
+    plain: Plain = {"start_s": _round(segment.start_s)}
     plain["end_s"] = _round(segment.end_s)
     plain["label"] = segment.label
     plain["source"] = segment.source
@@ -514,10 +520,10 @@ def _segment(segment: Segment) -> dict[str, Any]:
     return plain
 
 
-def time_data(result: Result) -> dict[str, Any]:
+def time_data(result: Result) -> Plain:
     """Everything with a time: what the browser draws on the time axis."""
     end_s = duration_s(result)
-    found: dict[str, Any] = {"id": result.recording.id, "duration_s": _round(end_s)}
+    found: Plain = {"id": result.recording.id, "duration_s": _round(end_s)}
     found["words"] = _word_data(result)
     found["cues"] = _cue_data(result.cues)
     found["curves"] = _curves(result, end_s)
@@ -528,14 +534,11 @@ def time_data(result: Result) -> dict[str, Any]:
     return found
 
 
-def overview_row(result: Result, link: str) -> dict[str, Any]:
+def overview_row(result: Result, link: str) -> Plain:
     """One line of the overview: small, so that a long batch need not keep its results in memory."""
     recording = result.recording
-    row: dict[str, Any] = {
-        "id": recording.id,
-        "subject": recording.subject,
-        "question": recording.question,
-    }
+    row: Plain = {"id": recording.id, "subject": recording.subject}
+    row["question"] = recording.question
     row["duration_s"] = _round(duration_s(result))
     row["drawn"] = recording.drawn
     row["purpose"] = result.purpose

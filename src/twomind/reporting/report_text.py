@@ -17,7 +17,7 @@ from twomind.reporting.report_data import (
     plain,
     score_data,
 )
-from twomind.reporting.result import Result
+from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Prediction, Status, Track
 
 DRAWN = (
@@ -27,6 +27,9 @@ DRAWN = (
 MEANING = (
     "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
 )
+#: A row of text by column, and the same to read only.
+Line = dict[str, str]
+LineView = Mapping[str, str]
 CAPTION = "Words that moved this answer’s score"
 NOT_FOR = (
     "diagnosis, or decisions about a person without a human who looks for themselves",
@@ -76,7 +79,7 @@ def plural(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {word}"
 
 
-def _line(what: str, state: str, text: str) -> dict[str, str]:
+def _line(what: str, state: str, text: str) -> Line:
     """What was measured of something: ``ok``, ``part`` or ``no``, and a sentence."""
     return {"what": what, "state": state, "text": text}
 
@@ -85,7 +88,7 @@ def _line(what: str, state: str, text: str) -> dict[str, str]:
 # -----------------------------------------------------------------------------------------------
 
 
-def _face_line(track: Track | None, note: str) -> dict[str, str]:
+def _face_line(track: Track | None, note: str) -> Line:
     if track is None:
         return _line("Face", "no", f"Not measured: {note or 'no face track'}.")
     if not track.valid.any():
@@ -109,14 +112,16 @@ def _commonest(track: Track) -> str:
     return track.reasons[commonest] or "no reason was given"
 
 
-def _voice_line(track: Track | None, note: str) -> dict[str, str]:
+def _voice_line(track: Track | None, note: str) -> Line:
     if track is None:
         return _line("Voice", "no", f"Not measured: {note or 'no voice track'}.")
     if not track.valid.any():
         return _line("Voice", "no", f"Not measured: {_commonest(track)}.")
     if "speech" not in track.names:
         return _line("Voice", "ok", "Measured.")
-    step_s = float(np.median(np.diff(track.times_s))) if len(track) > 1 else 0.01
+    step_s = 0.01
+    if len(track) > 1:
+        step_s = float(np.median(np.diff(track.times_s)))
     is_speech = track.column("speech") >= 0.5
     speech_s = float(np.nansum(is_speech)) * step_s
     if speech_s <= 0:
@@ -125,7 +130,7 @@ def _voice_line(track: Track | None, note: str) -> dict[str, str]:
     return _line("Voice", "ok", f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound.")
 
 
-def _words_line(result: Result, words: Mapping[str, Any]) -> dict[str, str]:
+def _words_line(result: Result, words: Values) -> Line:
     if not words["measured"]:
         return _line("Words", "no", f"Not measured: {words['reason']}.")
     n = len(words["items"])
@@ -143,28 +148,26 @@ def _words_line(result: Result, words: Mapping[str, Any]) -> dict[str, str]:
     return _line("Words", state, text)
 
 
-def _cues_line(result: Result) -> dict[str, str]:
+def _cues_line(result: Result) -> Line:
     counts = {k: n for k, n in modality_counts(result.cues).items() if n}
     if not counts:
         return _line("Cues", "part", "None was found. A cue is not ambivalence.")
-    listed = ", ".join(f"{n} {modality}" for modality, n in counts.items())
+    each = [f"{n} {modality}" for modality, n in counts.items()]
+    listed = ", ".join(each)
     cues = plural(len(result.cues), "cue")
     text = f"{cues} that a coder might mark ({listed}). A cue is not ambivalence."
     return _line("Cues", "ok", text)
 
 
-def measured(result: Result, words: Mapping[str, Any]) -> list[dict[str, str]]:
+def measured(result: Result, words: Values) -> list[Line]:
     """One line for face, voice, words and cues: a state (``ok``, ``part``, ``no``) and a
     sentence.
     """
     tracks = result.features.tracks
     notes = result.features.notes
-    return [
-        _face_line(tracks.get("face"), notes.get("face", "")),
-        _voice_line(tracks.get("voice"), notes.get("voice", "")),
-        _words_line(result, words),
-        _cues_line(result),
-    ]
+    face = _face_line(tracks.get("face"), notes.get("face", ""))
+    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""))
+    return [face, voice, _words_line(result, words), _cues_line(result)]
 
 
 # --- the score
@@ -186,7 +189,7 @@ def question_text(question: str | None) -> str:
     return f"Question {name}: {theme} ({response})"
 
 
-def _known_to(model: Mapping[str, Any], question: str | None) -> bool:
+def _known_to(model: Values, question: str | None) -> bool:
     """Whether the model used the question; a model that does not list its questions is believed."""
     from twomind.models.questions import resolve
 
@@ -198,7 +201,7 @@ def _known_to(model: Mapping[str, Any], question: str | None) -> bool:
     return resolve(question, tuple(model["questions"])) is not None
 
 
-def skill_text(model: Mapping[str, Any], question: str | None) -> str:
+def skill_text(model: Values, question: str | None) -> str:
     """How well the model tells answers apart on held-out people, for this kind of question; "" when
     it does not say.
     """
@@ -223,7 +226,7 @@ def skill_text(model: Mapping[str, Any], question: str | None) -> str:
     return f"{text}. Chance is 50 %."
 
 
-def _bar(part: Mapping[str, Any], reach: float, known: bool) -> dict[str, Any]:
+def _bar(part: Values, reach: float, known: bool) -> Plain:
     """A part as a bar from the middle, in percent; ``reach`` is the value at the edge."""
     name = part["name"]
     value = part["value"]
@@ -242,7 +245,7 @@ def _bar(part: Mapping[str, Any], reach: float, known: bool) -> dict[str, Any]:
     return {**part, **told, "x": round(begin, 2), "width": round(width, 2)}
 
 
-def _parts(score: Mapping[str, Any], known: bool) -> tuple[list[dict[str, Any]], float | None]:
+def _parts(score: Values, known: bool) -> tuple[list[Plain], float | None]:
     """The parts as bars from the middle, in shares of the widest; and the starting point as a
     probability.
     """
@@ -261,7 +264,7 @@ def _parts(score: Mapping[str, Any], known: bool) -> tuple[list[dict[str, Any]],
     return bars, start
 
 
-def meaning(model: Mapping[str, Any]) -> str:
+def meaning(model: Values) -> str:
     """What the model's number is: a coder's likely mark, unless the model says otherwise of its
     own.
     """
@@ -302,7 +305,7 @@ def _changed(result: Result) -> list[str]:
     return [f"{said[0].upper()}{said[1:]}. The same model without adaptation: {without}."]
 
 
-def _sentences(score: Mapping[str, Any], own_meaning: bool) -> list[str]:
+def _sentences(score: Values, own_meaning: bool) -> list[str]:
     """What the number says, in frequencies, and what it mostly comes from."""
     if own_meaning:
         return [
@@ -326,15 +329,16 @@ def _sentences(score: Mapping[str, Any], own_meaning: bool) -> list[str]:
     return found
 
 
-def _mostly_the_question(parts: Sequence[Mapping[str, Any]]) -> bool:
+def _mostly_the_question(parts: Sequence[Values]) -> bool:
     """Do the question and the length weigh more than the words?"""
-    size = {p["name"]: abs(p["value"]) for p in parts if p["value"] is not None}
+    known = [p for p in parts if p["value"] is not None]
+    size = {p["name"]: abs(p["value"]) for p in known}
     if not {"question", "length", "content"} <= size.keys():
         return False
     return bool(size["question"] + size["length"] > size["content"])
 
 
-def score_text(result: Result) -> dict[str, Any]:
+def score_text(result: Result) -> Plain:
     """The score card: a heading, sentences, the scale's places in percent, the parts."""
     score = score_data(result.prediction)
     status = result.prediction.status
@@ -351,22 +355,22 @@ def score_text(result: Result) -> dict[str, Any]:
         }
     bars, base = _parts(score, _known_to(result.model, result.recording.question))
     heading = "cannot tell" if status is Status.ABSTAINED else f"{score['p']:.2f}"
-    return score | {
-        "heading": heading,
-        "sentences": _sentences(score, bool(result.model.get("meaning"))),
-        "given": given,
-        "bars": bars,
-        "base": base,
-        "skill": skill_text(result.model, result.recording.question),
-        "meaning": meaning(result.model),
-    }
+    own_meaning = bool(result.model.get("meaning"))
+    score["heading"] = heading
+    score["sentences"] = _sentences(score, own_meaning)
+    score["given"] = given
+    score["bars"] = bars
+    score["base"] = base
+    score["skill"] = skill_text(result.model, result.recording.question)
+    score["meaning"] = meaning(result.model)
+    return score
 
 
 # --- limits, what is missing, how it was made
 # ------------------------------------------------------------------------
 
 
-def _card_list(model: Mapping[str, Any], *names: str) -> list[str]:
+def _card_list(model: Values, *names: str) -> list[str]:
     """Texts of the model's card under the first of ``names`` that it has."""
     card = model.get("card")
     for place in (card if isinstance(card, Mapping) else {}, model):
@@ -398,7 +402,7 @@ def not_for(result: Result) -> list[str]:
     return _card_list(result.model, "not_for", "out_of_scope") or list(NOT_FOR)
 
 
-def missing(result: Result, lines: Sequence[Mapping[str, str]]) -> dict[str, list[dict[str, str]]]:
+def missing(result: Result, lines: Sequence[LineView]) -> dict[str, list[Line]]:
     """What carries no number: of this answer; action units and kinds of cue that are the same for
     every answer.
     """
@@ -418,11 +422,11 @@ def missing(result: Result, lines: Sequence[Mapping[str, str]]) -> dict[str, lis
     return {"answer": _merged(own), "units": units, "kinds": kinds}
 
 
-def _row(what: str, reason: str) -> dict[str, str]:
+def _row(what: str, reason: str) -> Line:
     return {"what": what, "reason": reason}
 
 
-def _merged(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def _merged(rows: Sequence[LineView]) -> list[Line]:
     """``voice: a``, ``voice: b`` with one reason between them become one row that names them."""
     groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
@@ -441,20 +445,25 @@ def _merged(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return found
 
 
-def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _without(values: Values, *names: str) -> Plain:
     """The mapping less some of its keys."""
     return {k: v for k, v in values.items() if k not in names}
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(values: Values) -> Plain:
     """The entries that hold neither a list nor entries of their own, as plain values."""
-    return {k: plain(v) for k, v in values.items() if not isinstance(v, Mapping | list | tuple)}
+    found = {}
+    for name, value in values.items():
+        if not isinstance(value, Mapping | list | tuple):
+            found[name] = plain(value)
+    return found
 
 
-def made(result: Result) -> dict[str, Any]:
+def made(result: Result) -> Plain:
     """Files, model, versions and settings as nested plain values, short ones first."""
     recording = result.recording
-    files: dict[str, Any] = {"recording": recording.media.name, **plain(result.media)}
+    files: Plain = {"recording": recording.media.name}
+    files |= plain(result.media)
     files["transcript"] = recording.words_source or "none"
     files["face values are relative to"] = result.neutral or None
     model = plain(_without(result.model, "numbers", "card"))
@@ -463,30 +472,31 @@ def made(result: Result) -> dict[str, Any]:
         model = {**_flat(card), **model}
     settings = plain(dict(result.provenance))
     versions = settings.pop("versions", {})
-    return {
-        "files": {k: v for k, v in files.items() if v not in (None, "", [], {})},
-        "model": model,
-        "versions": versions,
-        "settings": settings,
-        "measures": plain(_without(result.summary, "cue_counts")),
-    }
+    found: Plain = {"files": {k: v for k, v in files.items() if not _is_empty(v)}}
+    found["model"] = model
+    found["versions"] = versions
+    found["settings"] = settings
+    found["measures"] = plain(_without(result.summary, "cue_counts"))
+    return found
 
 
-def answer_text(result: Result, words: Mapping[str, Any]) -> dict[str, Any]:
+def _is_empty(value: Any) -> bool:
+    return value in (None, "", [], {})
+
+
+def answer_text(result: Result, words: Values) -> Plain:
     """All sentences of one answer."""
     recording = result.recording
     lines = measured(result, words)
-    return {
-        "id": recording.id,
-        "subject": recording.subject,
-        "question": question_text(recording.question),
-        "duration": seconds(duration_s(result)),
-        "drawn": recording.drawn,
-        "purpose": result.purpose,
-        "score": score_text(result),
-        "measured": lines,
-        "limits": limits(result),
-        "not_for": not_for(result),
-        "missing": missing(result, lines),
-        "made": made(result),
-    }
+    found: Plain = {"id": recording.id, "subject": recording.subject}
+    found["question"] = question_text(recording.question)
+    found["duration"] = seconds(duration_s(result))
+    found["drawn"] = recording.drawn
+    found["purpose"] = result.purpose
+    found["score"] = score_text(result)
+    found["measured"] = lines
+    found["limits"] = limits(result)
+    found["not_for"] = not_for(result)
+    found["missing"] = missing(result, lines)
+    found["made"] = made(result)
+    return found

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from twomind.reporting import tables
-from twomind.reporting.result import Result
+from twomind.reporting.result import Plain, Result
 from twomind.types import Prediction, Status
 
 #: What a probability says, unless the model says otherwise of its own.
@@ -16,19 +14,17 @@ MEANING = (
 )
 
 
-def summary_of(result: Result, mark: str) -> dict[str, Any]:
+def summary_of(result: Result, mark: str) -> Plain:
     """The JSON summary of one answer (schema ``twomind.answer/1``)."""
     recording = result.recording
-    found: dict[str, Any] = {
-        "schema": "twomind.answer/1",
-        "recording": recording.id,
-        "subject": recording.subject,
-        "question": recording.question,
-        "drawn_person": recording.drawn,
-        "purpose": result.purpose,
-        "fingerprint": mark,
-        "media": result.media,
-    }
+    found: Plain = {"schema": "twomind.answer/1"}
+    found["recording"] = recording.id
+    found["subject"] = recording.subject
+    found["question"] = recording.question
+    found["drawn_person"] = recording.drawn
+    found["purpose"] = result.purpose
+    found["fingerprint"] = mark
+    found["media"] = result.media
     found["words"] = _words(result)
     found["prediction"] = _prediction(result)
     found["located"] = {
@@ -47,7 +43,7 @@ def summary_of(result: Result, mark: str) -> dict[str, Any]:
     return found
 
 
-def _words(result: Result) -> dict[str, Any]:
+def _words(result: Result) -> Plain:
     words = result.features.words
     return {
         "status": "not_measured" if words is None else "ok",
@@ -57,21 +53,19 @@ def _words(result: Result) -> dict[str, Any]:
     }
 
 
-def _prediction(result: Result) -> dict[str, Any]:
+def _prediction(result: Result) -> Plain:
     """The answer of the model with all that it gave for it."""
     prediction = result.prediction
     evidence = prediction.evidence
     decision = _decision(result, prediction) if prediction.status is Status.OK else None
     parts = {e.name: e.value for e in evidence if e.kind == "part"}
-    found: dict[str, Any] = {
-        "status": str(prediction.status),
-        "reason": prediction.reason,
-        "probability": _probability(prediction),
-        "decision": decision,
-        "band_95": _band(prediction),
-        "parts_log_odds": parts or None,
-        "evidence": [e for e in evidence if e.kind not in tables.ADDITIVE],
-    }
+    found: Plain = {"status": str(prediction.status)}
+    found["reason"] = prediction.reason
+    found["probability"] = _probability(prediction)
+    found["decision"] = decision
+    found["band_95"] = _band(prediction)
+    found["parts_log_odds"] = parts or None
+    found["evidence"] = [e for e in evidence if e.kind not in tables.ADDITIVE]
     if result.unadapted is not None:
         found["unadapted"] = _unadapted(result, result.unadapted)
     found["meaning"] = result.model.get("meaning", MEANING)
@@ -93,7 +87,7 @@ def _band(prediction: Prediction) -> list[float] | None:
     return [ends["low"], ends["high"]]
 
 
-def _unadapted(result: Result, plain: Prediction) -> dict[str, Any]:
+def _unadapted(result: Result, plain: Prediction) -> Plain:
     """The answer of the same model on the same windows with no method."""
     measured = plain.status is not Status.NOT_MEASURED
     return {

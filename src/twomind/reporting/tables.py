@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.store import replacing, write_text
-from twomind.reporting.result import Result
+from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Cue, Evidence, Segment, Track
 
 #: Why a value of a valid row is not there.
@@ -30,7 +30,8 @@ _NOT_HERE = "not measurable in this frame"
 
 def _shown(track: Track, rows: slice) -> np.ndarray:
     """Values ``(n, D)`` of some rows, nan where a row is not valid."""
-    return np.where(track.valid[rows, None], track.values[rows], np.nan)
+    valid = track.valid[rows, None]
+    return np.where(valid, track.values[rows], np.nan)
 
 
 def _against(relative: Track | None, rows: slice, shown: np.ndarray) -> np.ndarray:
@@ -98,7 +99,8 @@ def _csv_block(head: str, track: Track, relative: Track | None, rows: slice, neu
             why = reason if reason or ok else _NOT_HERE
             valid = "true" if ok else "false"
             numbers = f"{value_text[position]},{relative_text[position]}"
-            lines.append(f"{start},{name},{numbers},{units[column]},{valid},{why},{last}\n")
+            measure = f"{name},{numbers},{units[column]}"
+            lines.append(f"{start},{measure},{valid},{why},{last}\n")
             position += 1
     return "".join(lines)
 
@@ -110,8 +112,10 @@ def _blocks(result: Result) -> Iterator[tuple[str, Track, Track | None, slice]]:
         track = tracks.get(modality)
         if track is None:
             continue
+        other = tracks.get(relative)
         for start in range(0, len(track), _BLOCK_ROWS):
-            yield modality, track, tracks.get(relative), slice(start, start + _BLOCK_ROWS)
+            rows = slice(start, start + _BLOCK_ROWS)
+            yield modality, track, other, rows
 
 
 def write_measures_csv(result: Result, path: Path) -> Path:
@@ -168,13 +172,13 @@ def _arrow(pa: Any, column: Any, kind: Any) -> Any:
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), texts)
 
 
-def _same(text: str, block: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
+def _same(text: str, block: Values) -> tuple[np.ndarray, list[str]]:
     """A text column with one text in every row of the block."""
     codes = np.zeros(len(block["value"]), np.int32)
     return codes, [text]
 
 
-def _column_block(track: Track, relative: Track | None, rows: slice) -> dict[str, Any]:
+def _column_block(track: Track, relative: Track | None, rows: slice) -> Plain:
     """The columns that a track fills; text columns as (codes, names)."""
     assert track.reason_code is not None
     width = len(track.names)
@@ -188,7 +192,7 @@ def _column_block(track: Track, relative: Track | None, rows: slice) -> dict[str
     code = np.where(measured | (code > 0), code, alone)
     columns = np.arange(width, dtype=np.int32)
     measure = np.tile(columns, len(shown))
-    block: dict[str, Any] = {"time_s": times_s}
+    block: Plain = {"time_s": times_s}
     block["measure"] = (measure, list(track.names))
     block["value"] = value.astype(np.float32)
     block["relative"] = against.astype(np.float32)
@@ -233,7 +237,8 @@ def write_cues_csv(result: Result, path: Path) -> Path:
     who = _who(result)
     rows = []
     for c in result.cues:
-        rows.append((*who, c.modality, c.kind, c.start_s, c.end_s, c.value, c.unit, c.detail))
+        what = (c.modality, c.kind, c.start_s, c.end_s)
+        rows.append((*who, *what, c.value, c.unit, c.detail))
     return write_rows(path, columns, rows)
 
 
@@ -286,14 +291,19 @@ def write_evidence_csv(result: Result, path: Path) -> Path | None:
         return None
     columns = (*_WHO, "kind", "name", "value", "unit", "start_s", "end_s")
     who = _who(result)
-    rows = [(*who, e.kind, e.name, e.value, e.unit, e.start_s, e.end_s) for e in found]
+    rows = []
+    for e in found:
+        what = (e.kind, e.name, e.value, e.unit)
+        rows.append((*who, *what, e.start_s, e.end_s))
     return write_rows(path, columns, rows)
 
 
 def write_segments_csv(result: Result, path: Path) -> Path:
     columns = (*_WHO, "label", "start_s", "end_s", "score", "source")
     who = _who(result)
-    rows = [(*who, s.label, s.start_s, s.end_s, s.score, s.source) for s in result.segments]
+    rows = []
+    for s in result.segments:
+        rows.append((*who, s.label, s.start_s, s.end_s, s.score, s.source))
     return write_rows(path, columns, rows)
 
 
@@ -304,7 +314,7 @@ def write_frame_score_csv(result: Result, path: Path) -> Path | None:
         return None
     columns = (*_WHO, "time_s", *track.names)
     who = _who(result)
-    shown = np.where(track.valid[:, None], track.values, np.nan)
+    shown = _shown(track, slice(None))
     rows = []
     for time_s, row in zip(track.times_s.tolist(), shown.tolist(), strict=True):
         rows.append((*who, time_s, *row))

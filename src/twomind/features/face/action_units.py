@@ -14,21 +14,31 @@ import numpy as np
 # Landmarks of the person's right and left half.
 INNER_BROW = ((55, 107), (285, 336))
 OUTER_BROW = ((46, 53, 70), (276, 283, 300))
-INNER_CORNER, OUTER_CORNER = ((133,), (362,)), ((33,), (263,))
-UPPER_LID, LOWER_LID = ((158, 159, 160), (385, 386, 387)), ((144, 145, 153), (373, 374, 380))
+INNER_CORNER = ((133,), (362,))
+OUTER_CORNER = ((33,), (263,))
+UPPER_LID = ((158, 159, 160), (385, 386, 387))
+LOWER_LID = ((144, 145, 153), (373, 374, 380))
 NOSE_WING = ((98, 129), (327, 358))
 _RIGHT_MOUTH_CORNER, _LEFT_MOUTH_CORNER = 61, 291
 MOUTH_CORNER = ((_RIGHT_MOUTH_CORNER,), (_LEFT_MOUTH_CORNER,))
 # On the midline.
 NOSE_BASE = (2, 97, 326)
-LIP_TOP, LIP_TOP_INSIDE = (0, 37, 267), (13, 82, 312)
-LIP_BOTTOM, LIP_BOTTOM_INSIDE = (17, 84, 314), (14, 87, 317)
-CHIN_BOSS, CHIN = (18, 200), (148, 152, 176, 377, 400)
+LIP_TOP = (0, 37, 267)
+LIP_TOP_INSIDE = (13, 82, 312)
+LIP_BOTTOM = (17, 84, 314)
+LIP_BOTTOM_INSIDE = (14, 87, 317)
+CHIN_BOSS = (18, 200)
+CHIN = (148, 152, 176, 377, 400)
 RIGHT, LEFT = 0, 1
-#: Measures ``(T,)`` by name.
-Units = dict[str, np.ndarray]
+#: Derotated faces ``(T, 478, 3)``; a value per face ``(T,)``; one per half of it ``(T, 2)``.
+Face = np.ndarray
+Column = np.ndarray
+Halves = np.ndarray
+#: Measures by name.
+Units = dict[str, Column]
 #: Landmarks of the person's right and of the left half.
-_Sides = tuple[tuple[int, ...], tuple[int, ...]]
+_Points = tuple[int, ...]
+_Sides = tuple[_Points, _Points]
 
 #: The average face (of :mod:`.head`'s reference people) by the formulas below, iod.
 AVERAGE = {
@@ -52,20 +62,21 @@ AVERAGE = {
 }
 
 
-def _up(face: np.ndarray, points: tuple[int, ...]) -> np.ndarray:
+def _up(face: Face, points: _Points) -> Column:
     """Mean height ``(T,)`` of some landmarks above the middle between the eyes."""
-    height: np.ndarray = -face[:, list(points), 1].mean(axis=1)
+    down = face[:, list(points), 1]
+    height: Column = -down.mean(axis=1)
     return height
 
 
-def _sides(face: np.ndarray, points: _Sides) -> np.ndarray:
+def _sides(face: Face, points: _Sides) -> Halves:
     """Mean height ``(T, 2)`` on the person's right and left half."""
     right = _up(face, points[RIGHT])
     left = _up(face, points[LEFT])
     return np.stack([right, left], axis=1)
 
 
-def side_weights(yaw_deg: np.ndarray, far_side_deg: float) -> np.ndarray:
+def side_weights(yaw_deg: Column, far_side_deg: float) -> Halves:
     """Weights ``(T, 2)`` of the right and left half; the half that is turned away from the camera
     counts nothing.
     """
@@ -75,63 +86,69 @@ def side_weights(yaw_deg: np.ndarray, far_side_deg: float) -> np.ndarray:
     return np.stack([right, left], axis=1)
 
 
-def both(sides: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def both(sides: Halves, weights: Halves) -> Column:
     """Mean ``(T,)`` of the halves ``(T, 2)`` that can be seen."""
     seen = (sides * weights).sum(axis=1)
-    mean: np.ndarray = seen / weights.sum(axis=1)
+    mean: Column = seen / weights.sum(axis=1)
     return mean
 
 
-def eye_openings(face: np.ndarray) -> np.ndarray:
+def eye_openings(face: Face) -> Halves:
     """Height over width of the right and left eye, ``(T, 2)``: about .3 open, below .1 closed."""
     right = _distance(face, OUTER_CORNER[RIGHT], INNER_CORNER[RIGHT])
     left = _distance(face, OUTER_CORNER[LEFT], INNER_CORNER[LEFT])
-    width = np.maximum(np.stack([right, left], axis=1), 1e-6)
+    width = np.stack([right, left], axis=1)
     height = _sides(face, UPPER_LID) - _sides(face, LOWER_LID)
-    return np.maximum(height, 0.0) / width
+    return np.maximum(height, 0.0) / np.maximum(width, 1e-6)
 
 
-def _distance(face: np.ndarray, one: tuple[int, ...], other: tuple[int, ...]) -> np.ndarray:
+def _distance(face: Face, one: _Points, other: _Points) -> Column:
     """Distance ``(T,)`` between the first of each landmarks."""
-    between = face[:, one[0]] - face[:, other[0]]
+    first, *_ = one
+    second, *_ = other
+    between = face[:, first] - face[:, second]
     return np.linalg.norm(between, axis=1)
 
 
-def _lip_gap(face: np.ndarray) -> np.ndarray:
+def _lip_gap(face: Face) -> Column:
     """Gap ``(T,)`` between the inner edges of the lips."""
     return _up(face, LIP_TOP_INSIDE) - _up(face, LIP_BOTTOM_INSIDE)
 
 
-def mouth_gap(face: np.ndarray) -> np.ndarray:
+def mouth_gap(face: Face) -> Column:
     """Gap between the lips ``(T,)`` in iod."""
     return np.maximum(_lip_gap(face), 0.0)
 
 
-def mouth_width(face: np.ndarray) -> np.ndarray:
+def mouth_width(face: Face) -> Column:
     """Distance ``(T,)`` across the mouth in iod, never 0."""
     across = _x(face, _LEFT_MOUTH_CORNER) - _x(face, _RIGHT_MOUTH_CORNER)
     return np.maximum(across, 1e-6)
 
 
-def _x(face: np.ndarray, point: int) -> np.ndarray:
+def _x(face: Face, point: int) -> Column:
     """Position ``(T,)`` of a landmark to the right in the picture, the person's own left."""
     return face[:, point, 0]
 
 
-def _brows(face: np.ndarray, weights: np.ndarray) -> Units:
+def _brows(face: Face, weights: Halves) -> Units:
     inner = _sides(face, INNER_BROW)
     outer = _sides(face, OUTER_BROW)
-    inner_height = both(inner - _sides(face, INNER_CORNER), weights)
+    inner_over_eye = inner - _sides(face, INNER_CORNER)
+    outer_over_eye = outer - _sides(face, OUTER_CORNER)
+    inner_height = both(inner_over_eye, weights)
     upper_gap = _x(face, 336) - _x(face, 107)
     gaps = upper_gap + _x(face, 285) - _x(face, 55)
+    brow_gap = gaps / 2
+    wings_under_brow = _sides(face, NOSE_WING) - inner
     found = {"AU01": inner_height}
-    found["AU02"] = both(outer - _sides(face, OUTER_CORNER), weights)
-    found["AU04"] = -(inner_height + gaps / 2 / 2)
-    found["AU09"] = both(_sides(face, NOSE_WING) - inner, weights)
+    found["AU02"] = both(outer_over_eye, weights)
+    found["AU04"] = -(inner_height + brow_gap / 2)
+    found["AU09"] = both(wings_under_brow, weights)
     return found
 
 
-def _lids(face: np.ndarray, weights: np.ndarray) -> Units:
+def _lids(face: Face, weights: Halves) -> Units:
     upper = _sides(face, UPPER_LID)
     opening = upper - _sides(face, LOWER_LID)
     corners = _sides(face, INNER_CORNER) + _sides(face, OUTER_CORNER)
@@ -139,7 +156,7 @@ def _lids(face: np.ndarray, weights: np.ndarray) -> Units:
     return {"AU05": raised, "AU07": -both(opening, weights)}
 
 
-def _mouth(face: np.ndarray, weights: np.ndarray) -> Units:
+def _mouth(face: Face, weights: Halves) -> Units:
     base = _up(face, NOSE_BASE)
     corners = _sides(face, MOUTH_CORNER) - base[:, None]
     corner = both(corners, weights)
@@ -147,15 +164,15 @@ def _mouth(face: np.ndarray, weights: np.ndarray) -> Units:
     # yaw errors.
     width = _x(face, _LEFT_MOUTH_CORNER) - _x(face, _RIGHT_MOUTH_CORNER)
     half_width = width / 2
+    lip_bottom = _up(face, LIP_BOTTOM)
     upper_red = _up(face, LIP_TOP) - _up(face, LIP_TOP_INSIDE)
-    red_and_lower_inside = upper_red + _up(face, LIP_BOTTOM_INSIDE)
-    red = red_and_lower_inside - _up(face, LIP_BOTTOM)
+    red = upper_red + _up(face, LIP_BOTTOM_INSIDE) - lip_bottom
     smile = corners + half_width[:, None]
     found = {"AU12": both(smile, weights)}
     found["AU12_left"] = _seen_half(smile, weights, LEFT)
     found["AU12_right"] = _seen_half(smile, weights, RIGHT)
     found["AU15"] = -corner
-    found["AU17"] = _up(face, LIP_BOTTOM) - _up(face, CHIN_BOSS)
+    found["AU17"] = lip_bottom - _up(face, CHIN_BOSS)
     found["AU18"] = -2 * half_width
     found["AU20"] = half_width - 0.6 * corner
     found["AU23"] = -red - half_width / 2
@@ -165,13 +182,13 @@ def _mouth(face: np.ndarray, weights: np.ndarray) -> Units:
     return found
 
 
-def _seen_half(sides: np.ndarray, weights: np.ndarray, half: int) -> np.ndarray:
+def _seen_half(sides: Halves, weights: Halves, half: int) -> Column:
     """One half ``(T,)``; nan where it is turned away."""
     seen = weights[:, half] > 0
     return np.where(seen, sides[:, half], np.nan)
 
 
-def lengths(face: np.ndarray, weights: np.ndarray) -> Units:
+def lengths(face: Face, weights: Halves) -> Units:
     """Action units ``(T,)`` of derotated faces ``(T, 478, 3)``, without the average face
     taken off.
     """
@@ -181,12 +198,13 @@ def lengths(face: np.ndarray, weights: np.ndarray) -> Units:
     return found
 
 
-def action_units(face: np.ndarray, weights: np.ndarray) -> Units:
+def action_units(face: Face, weights: Halves) -> Units:
     """Action units ``(T,)`` in iod relative to the average face; ``AU43`` is 1 less the eye opening
     (a ratio).
     """
     found = {}
     for name, length in lengths(face, weights).items():
         found[name] = length - AVERAGE[name]
-    found["AU43"] = 1.0 - both(eye_openings(face), weights)
+    opening = both(eye_openings(face), weights)
+    found["AU43"] = 1.0 - opening
     return found

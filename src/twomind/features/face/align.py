@@ -44,7 +44,8 @@ def anchors(landmarks_px: np.ndarray, template: str = "arcface") -> np.ndarray:
     if template == "mesh":
         right = _middle(landmarks_px, RIGHT_EYE_CORNERS)
         left = _middle(landmarks_px, LEFT_EYE_CORNERS)
-        return np.vstack([right, left, landmarks_px[_CHIN, :2]])
+        chin = landmarks_px[_CHIN, :2]
+        return np.vstack([right, left, chin])
     raise ValueError(f"anchors: expected a template among {', '.join(TEMPLATES)}, got {template!r}")
 
 
@@ -64,8 +65,11 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     if spread <= 0:
         raise ValueError("similarity: expected at least two different source points")
     # In the plane, scale and rotation are one complex factor.
-    factor = complex((w * z.conj()).sum() / spread)
-    turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    together = (w * z.conj()).sum()
+    factor = complex(together / spread)
+    cosine = factor.real
+    sine = factor.imag
+    turn = np.array([[cosine, -sine], [sine, cosine]])
     shift = aim - turn @ middle
     return np.column_stack([turn, shift])
 
@@ -114,5 +118,6 @@ def aligned(
         # Pixel centres lie at half pixels: (x + .5) / step - .5.
         moved = (landmarks_px + 0.5) / step - 0.5
         matrix = transform(moved, size_px, template)
-    crop: np.ndarray = cv2.warpAffine(rgb, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR)
+    square = (size_px, size_px)
+    crop: np.ndarray = cv2.warpAffine(rgb, matrix, square, flags=cv2.INTER_LINEAR)
     return crop

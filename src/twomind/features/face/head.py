@@ -46,7 +46,8 @@ _REFERENCE_TABLE = """
 234 -1.077  0.363  0.875
 454  1.077  0.363  0.875
 """
-_REFERENCE = np.array([row.split() for row in _REFERENCE_TABLE.strip().splitlines()], float)
+_ROWS = [row.split() for row in _REFERENCE_TABLE.strip().splitlines()]
+_REFERENCE = np.array(_ROWS, float)
 STABLE = _REFERENCE[:, 0].astype(int)
 REFERENCE = _REFERENCE[:, 1:].copy()
 #: Width of the reference face (ear to ear on the mesh) in iod: turns a fitted scale into a face
@@ -85,13 +86,15 @@ def derotate(landmarks_px: np.ndarray) -> Head:
         raise ValueError(f"derotate: expected landmarks (T, {N_LANDMARKS}, 3), got {points.shape}")
     stable = points[:, STABLE]
     middle = stable.mean(axis=1, keepdims=True)
-    rotation = _rotation(stable - middle, REFERENCE - REFERENCE.mean(axis=0))
+    reference = REFERENCE - REFERENCE.mean(axis=0)
+    rotation = _rotation(stable - middle, reference)
     face = (points - middle) @ rotation
     between = _middle_of(face, RIGHT_EYE_CORNERS) - _middle_of(face, LEFT_EYE_CORNERS)
     distance_px = np.linalg.norm(between, axis=1)
     iod_px = np.maximum(distance_px, 1e-6)
     origin = face[:, EYE_CORNERS].mean(axis=1, keepdims=True)
-    face = (face - origin) / iod_px[:, None, None]
+    per_iod = iod_px[:, None, None]
+    face = (face - origin) / per_iod
     return Head(face, rotation, iod_px)
 
 
@@ -99,7 +102,8 @@ def _rotation(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Rotations ``(T, 3, 3)`` of the centred reference onto centred points ``(T, K, 3)``."""
     covariance = np.einsum("tki,kj->tij", points, reference)
     u, _, vt = np.linalg.svd(covariance)
-    handedness = np.sign(np.linalg.det(u @ vt))
+    determinant = np.linalg.det(u @ vt)
+    handedness = np.sign(determinant)
     u[:, :, 2] *= handedness[:, None]
     return u @ vt
 
@@ -112,16 +116,20 @@ def pose_deg(rotation: np.ndarray) -> np.ndarray:
     straight ahead shows some yaw.
     """
     ahead = -rotation[:, :, 2]
-    yaw = np.arctan2(ahead[:, 0], -ahead[:, 2])
-    upward = np.clip(-ahead[:, 1], -1, 1)
+    ahead_x, ahead_y, ahead_z = ahead.T
+    yaw = np.arctan2(ahead_x, -ahead_z)
+    upward = np.clip(-ahead_y, -1, 1)
     pitch = np.arcsin(upward)
     # What is left after yaw and pitch: compare the head's own left with the horizontal at right
     # angles to its view.
     level = np.zeros_like(yaw)
-    horizontal = np.stack([np.cos(yaw), level, np.sin(yaw)], axis=1)
+    right = np.cos(yaw)
+    away = np.sin(yaw)
+    horizontal = np.stack([right, level, away], axis=1)
     downward = np.cross(horizontal, ahead)
     own_left = rotation[:, :, 0]
     drop = (own_left * downward).sum(axis=1)
     reach = (own_left * horizontal).sum(axis=1)
     roll = np.arctan2(drop, reach)
-    return np.degrees(np.stack([yaw, pitch, roll], axis=1))
+    angles = np.stack([yaw, pitch, roll], axis=1)
+    return np.degrees(angles)

@@ -21,7 +21,7 @@ _REGIONS = {
     "mouth": (164, 167, 393, 92, 322),
     "chin": (199, 200, 18, 208, 428),
 }
-_SPOTS = np.array([point for points in _REGIONS.values() for point in points])
+_SPOTS = np.concatenate(list(_REGIONS.values()))
 _CROSS = np.array([(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)])
 
 #: Why a row is not measurable, in the order in which they are checked.
@@ -59,11 +59,12 @@ def _crop(rgb: np.ndarray, landmarks_px: np.ndarray) -> tuple[np.ndarray, np.nda
     height, width = rgb.shape[:2]
     low = landmarks_px[:, :2].min(axis=0)
     high = landmarks_px[:, :2].max(axis=0)
-    x0 = int(np.clip(low[0], 0, width - 4))
-    y0 = int(np.clip(low[1], 0, height - 4))
-    x1 = int(np.clip(high[0], x0 + 4, width))
-    y1 = int(np.clip(high[1], y0 + 4, height))
-    return rgb[y0:y1, x0:x1], np.array((x0, y0))
+    size = np.array((width, height))
+    corner = np.clip(low, 0, size - 4).astype(int)
+    end = np.clip(high, corner + 4, size).astype(int)
+    x0, y0 = corner
+    x1, y1 = end
+    return rgb[y0:y1, x0:x1], corner
 
 
 def _small_grey(crop: np.ndarray) -> np.ndarray:
@@ -79,7 +80,9 @@ def _small_grey(crop: np.ndarray) -> np.ndarray:
     if factor > 1:
         columns = width // factor
         rows = height // factor
-        whole = grey[: rows * factor, : columns * factor]
+        bottom = rows * factor
+        right = columns * factor
+        whole = grey[:bottom, :right]
         grey = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
     columns = max(8, _CROP_PX * width // side)
     rows = max(8, _CROP_PX * height // side)
@@ -94,15 +97,17 @@ def _sharpness(grey: np.ndarray) -> float:
     _, edge_sd = cv2.meanStdDev(edges)
     _, grey_sd = cv2.meanStdDev(grey)
     # The 6 grey levels stand for noise: a dark picture must not count as sharp because of it.
-    spread = grey_sd[0, 0] ** 2 + 36.0
-    return float(edge_sd[0, 0] ** 2 / spread)
+    noisy = grey_sd[0, 0] ** 2 + 36.0
+    sharpness = edge_sd[0, 0] ** 2 / noisy
+    return float(sharpness)
 
 
 def _spot_colours(crop: np.ndarray, spots: np.ndarray) -> np.ndarray:
     """Mean colours ``(K, 3)`` of crosses of five pixels around spots ``(K, 2)`` in the crop."""
     height, width = crop.shape[:2]
     limits = (width - 2, height - 2)
-    column, row = np.clip(spots.astype(int), 1, limits).T
+    inside = np.clip(spots.astype(int), 1, limits)
+    column, row = inside.T
     rows = row + _CROSS[:, :1]
     columns = column + _CROSS[:, 1:]
     around = crop[rows, columns]
@@ -123,22 +128,28 @@ def pixel_row(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     light = float(mean[0, 0]) / 255
     n_clipped = np.count_nonzero(grey >= 250)
     clipped = float(n_clipped) / grey.size
-    colours = _spot_colours(crop, landmarks_px[_SPOTS, :2] - corner)
+    spots = landmarks_px[_SPOTS, :2] - corner
+    colours = _spot_colours(crop, spots)
     numbers = [_sharpness(grey), light, clipped]
     return np.concatenate([numbers, colours.ravel()], dtype=np.float32)
 
 
 def _tones(pixels: np.ndarray) -> np.ndarray:
     """Chroma and brightness ``(T, K, 3)`` of the spots less the frame's median skin."""
-    spots = pixels[:, 3:].reshape(len(pixels), -1, 3)
+    values = pixels[:, 3:]
+    spots = values.reshape(len(pixels), -1, 3)
     colours = np.log(spots + 12.0)
-    red_green = colours[..., 0] - colours[..., 1]
-    blue_green = colours[..., 2] - colours[..., 1]
+    red = colours[..., 0]
+    green = colours[..., 1]
+    blue = colours[..., 2]
     brightness = 0.35 * colours.mean(axis=2)
+    red_green = red - green
+    blue_green = blue - green
     tone = np.stack([red_green, blue_green, brightness], axis=2)
     # The median skin of the frame takes the light out; what covers less than half of the spots
     # stands out.
-    return tone - np.median(tone, axis=1, keepdims=True)
+    usual = np.median(tone, axis=1, keepdims=True)
+    return tone - usual
 
 
 N_PIXEL_VALUES = 3 + 3 * len(_SPOTS)
@@ -159,8 +170,8 @@ class Skin:
         tone = _tones(pixels)
         odd = np.linalg.norm(tone, axis=2) > 0.30
         if self._usual is not None:
-            away = np.linalg.norm(tone - self._usual, axis=2)
-            odd &= away > 0.22
+            change = tone - self._usual
+            odd &= np.linalg.norm(change, axis=2) > 0.22
         share: np.ndarray = odd.mean(axis=1)
         clean = frontal & (share < 0.25)
         if clean.sum() >= 5:
@@ -176,7 +187,8 @@ class Skin:
 
 def ramp(values: np.ndarray, bad: float, good: float) -> np.ndarray:
     """0 at ``bad``, 1 at ``good``, straight in between."""
-    return np.clip((values - bad) / (good - bad), 0.0, 1.0)
+    share = (values - bad) / (good - bad)
+    return np.clip(share, 0.0, 1.0)
 
 
 def judge(
@@ -200,9 +212,7 @@ def judge(
         forbids measuring.
     """
     s = settings
-    sharpness = pixels[:, 0].astype(float)
-    light = pixels[:, 1].astype(float)
-    clipped = pixels[:, 2].astype(float)
+    sharpness, light, clipped = pixels[:, :3].astype(float).T
     blur = 1.0 / (1.0 + sharpness)
     yaw = np.abs(pose[:, 0])
     pitch = np.abs(pose[:, 1])
@@ -219,7 +229,8 @@ def judge(
         "occlusion": occlusion,
         "quality": quality,
     }
-    too_turned = (yaw > s.max_yaw_deg) | (pitch > s.max_pitch_deg)
+    too_far_aside = yaw > s.max_yaw_deg
+    too_turned = too_far_aside | (pitch > s.max_pitch_deg)
     # From the last reason to the first: the first one that fits is given.
     code = np.zeros(len(face_px), np.uint8)
     code[occlusion > s.max_occlusion] = _CODE["partly covered"]

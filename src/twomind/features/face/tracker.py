@@ -20,11 +20,9 @@ TARGETS = ("continuity", "largest", "central")
 NO_FACE, OTHER_PERSON = "no face", "not the target person"
 
 # Bare skin: the person's right half, the midline, the left half.
-_SKIN_RIGHT, _SKIN_MIDDLE, _SKIN_LEFT = (
-    [50, 101, 117, 205, 108, 36, 123],
-    [151, 9, 195, 5],
-    [280, 330, 346, 425, 337, 266, 352],
-)
+_SKIN_RIGHT = [50, 101, 117, 205, 108, 36, 123]
+_SKIN_MIDDLE = [151, 9, 195, 5]
+_SKIN_LEFT = [280, 330, 346, 425, 337, 266, 352]
 _LENGTHS = np.array(
     [(133, 362), (168, 2), (129, 358), (234, 454), (10, 168), (172, 397), (127, 356)]
 )
@@ -120,6 +118,10 @@ class _Person:
     n: int = 1
 
 
+#: A person and their face in this frame.
+_Seen = tuple[_Person, _Face]
+
+
 def look_of(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     """The look ``(D,)`` of a face, scaled so that a distance of 1 tells two people apart."""
     right = landmarks_px[_EYES[0]]
@@ -134,10 +136,12 @@ def look_of(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     skin = by_brightness[n_skin // 2]
     hair = colours[n_skin:].mean(axis=0)
     tone = np.log(skin)
-    chroma = np.array([tone[0] - tone[1], tone[2] - tone[1]])
+    red, green, blue = tone
+    chroma = np.array([red - green, blue - green])
     hair_level = np.log(hair.mean() / skin.mean())
     ends = landmarks_px[_LENGTHS]
-    length = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
+    across = ends[:, 0] - ends[:, 1]
+    length = np.linalg.norm(across, axis=1)
     shape = np.log(length / span)
     brightness = 1.6 * tone.mean()
     hairs = 0.5 * np.clip(hair_level, -2, 1)
@@ -300,7 +304,8 @@ class Tracker:
         """How badly a face continues a person, or None when it cannot be."""
         gate = self.settings.look_gate
         gap_s = max(self._time_s - person.last_s, 0.0)
-        predicted = person.middle + person.velocity * min(gap_s, 0.4)
+        moved = person.velocity * min(gap_s, 0.4)
+        predicted = person.middle + moved
         smaller = max(min(person.size, face.size), 1.0)
         away = _distance(face.middle, predicted) / smaller
         reach = 0.45 + 2.5 * gap_s
@@ -320,11 +325,11 @@ class Tracker:
         others = [p for p in self._people if p is not person]
         return not any(self._time_s - p.last_s < 5.0 for p in others)
 
-    def _assign(self, faces: list[_Face]) -> list[tuple[_Person, _Face]]:
+    def _assign(self, faces: list[_Face]) -> list[_Seen]:
         """Give every face a person, old or new; people that were seen long ago and briefly are
         forgotten.
         """
-        pairs: list[tuple[_Person, _Face]] = []
+        pairs: list[_Seen] = []
         left = set(range(len(faces)))
         if faces and self._people:
             for i, k in self._continued(faces):
@@ -336,7 +341,7 @@ class Tracker:
         for k in sorted(left):
             face = faces[k]
             pairs.append((self._new_person(face), face))
-        self._people = [p for p in self._people if p is self._target or self._remembered(p)]
+        self._people = [p for p in self._people if self._remembered(p)]
         return pairs
 
     def _continued(self, faces: list[_Face]) -> list[tuple[int, int]]:
@@ -348,17 +353,24 @@ class Tracker:
                 cost = self._cost(person, face)
                 if cost is not None:
                     costs[i, k] = cost
-        return [(int(i), int(k)) for i, k in _cheapest(costs) if costs[i, k] < never]
+        found = []
+        for i, k in _cheapest(costs):
+            if costs[i, k] < never:
+                found.append((int(i), int(k)))
+        return found
 
     def _new_person(self, face: _Face) -> _Person:
         now_s = self._time_s
-        person = _Person(self._next_id, face.middle, face.size, face.look, face.look, now_s, now_s)
+        look = face.look
+        person = _Person(self._next_id, face.middle, face.size, look, look, now_s, now_s)
         self._next_id += 1
         self._people.append(person)
         return person
 
     def _remembered(self, person: _Person) -> bool:
-        """People that were seen long ago and briefly are forgotten."""
+        """People that were seen long ago and briefly are forgotten, the target never."""
+        if person is self._target:
+            return True
         hold_s = 10.0 if person.n > 15 else 1.0
         return self._time_s - person.last_s < hold_s
 
@@ -380,7 +392,7 @@ class Tracker:
             rate = max(0.03, 1.0 / person.n)
             person.look = person.look + rate * (face.look - person.look)
 
-    def _choose(self, pairs: list[tuple[_Person, _Face]], shape: tuple[int, ...]) -> _Face | None:
+    def _choose(self, pairs: list[_Seen], shape: tuple[int, ...]) -> _Face | None:
         """The target's face in this frame, after deciding who the target is."""
         if not pairs:
             return None
@@ -392,7 +404,10 @@ class Tracker:
             if best is not self._target and self._clearly_better(best, faces, shape):
                 self._switch_to(best)
         elif self._target.id not in faces and self._given_up(self._target):
-            stayed = [(p, f) for p, f in pairs if self._time_s - p.since_s >= 1.0]
+            stayed = []
+            for person, face in pairs:
+                if self._time_s - person.since_s >= 1.0:
+                    stayed.append((person, face))
             if stayed:
                 self._switch_to(self._pick(stayed, shape))
         return faces.get(self._target.id)
@@ -413,8 +428,11 @@ class Tracker:
             return face.size
         return face.size * (1.0 - 0.5 * off)
 
-    def _pick(self, pairs: list[tuple[_Person, _Face]], shape: tuple[int, ...]) -> _Person:
-        return max(pairs, key=lambda pair: self._merit(pair[1], shape))[0]
+    def _pick(self, pairs: list[_Seen], shape: tuple[int, ...]) -> _Person:
+        merits = [self._merit(face, shape) for _, face in pairs]
+        best = merits.index(max(merits))
+        person, _ = pairs[best]
+        return person
 
     def _clearly_better(
         self, best: _Person, faces: dict[int, _Face], shape: tuple[int, ...]
@@ -432,5 +450,8 @@ class Tracker:
 
 def _crowded(face: _Face, faces: list[_Face]) -> bool:
     """Does another face stand so near that colours may be mixed up?"""
-    others = [f for f in faces if f is not face]
-    return any(_distance(f.middle, face.middle) < 1.2 * f.size for f in others)
+    for other in faces:
+        away = _distance(other.middle, face.middle)
+        if other is not face and away < 1.2 * other.size:
+            return True
+    return False

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.voice.speech_rows import BLOCK_ROWS, Sound, blocks, n_rows, windows
+from twomind.features.voice.speech_rows import BLOCK_ROWS, Rows, Sound, blocks, n_rows, windows
 
 _CONTEXT_ROWS = 50  # a block is settled with half a second of its neighbours in view
 _N_CANDIDATES = 6
+#: A value per row and candidate ``(T, 1 + K)``; the first one is "unvoiced".
+Candidates = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,7 @@ class PitchSettings:
     switch_cost: float = 0.2
 
 
-def track_pitch(
-    sound: Sound, settings: PitchSettings | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def track_pitch(sound: Sound, settings: PitchSettings | None = None) -> tuple[Rows, Rows]:
     """Pitch ``(T,)`` in Hz, nan where unvoiced, and the periodic share of the energy ``(T,)`` in
     [0, 1], per row.
     """
@@ -54,10 +54,12 @@ def track_pitch(
         scores = _scores(freqs, strengths, level, settings)
         path = _best_path(freqs, scores, settings)
         block = slice(first - lo, last - lo)
-        chosen_hz = freqs[np.arange(hi - lo), path]
+        rows = np.arange(hi - lo)
+        chosen_hz = freqs[rows, path]
         pitch_hz[first:last] = chosen_hz[block]
         strongest = strengths[:, 1:].max(1)
-        periodic[first:last] = np.clip(strongest, 0.0, 1.0)[block]
+        share = np.clip(strongest, 0.0, 1.0)
+        periodic[first:last] = share[block]
     return pitch_hz, periodic
 
 
@@ -77,8 +79,8 @@ def _search(rate_hz: int, settings: PitchSettings) -> _Search:
     length = int(3 * rate_hz / settings.floor_hz)
     first_lag = int(rate_hz / settings.ceiling_hz) - 1
     last_lag = int(rate_hz / settings.floor_hz) + 2
-    bits = np.ceil(np.log2(length + last_lag + 1))
-    n_fft = 1 << int(bits)
+    n_samples = length + last_lag + 1
+    n_fft = 1 << int(np.ceil(np.log2(n_samples)))
     return _Search(rate_hz, length, first_lag, last_lag, n_fft)
 
 
@@ -94,8 +96,10 @@ def _autocorrelation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normalised autocorrelation ``(T, lags)`` and power ``(T,)`` of the rows' windows."""
     wanted = slice(search.first_lag, search.last_lag + 1)
-    hann = np.hanning(search.length + 2)[1:-1].astype(np.float32)
-    own = _correlate(hann, search.n_fft)[wanted] / float(hann @ hann)
+    window = np.hanning(search.length + 2)[1:-1]
+    hann = window.astype(np.float32)
+    energy_of_window = float(hann @ hann)
+    own = _correlate(hann, search.n_fft)[wanted] / energy_of_window
 
     # Mains hum at 50 Hz goes before the window is cut: in so short a window it would spread up to
     # 90 Hz.
@@ -104,26 +108,32 @@ def _autocorrelation(
     corner_hz = 1.1 * settings.floor_hz
     sos = butter(4, corner_hz, "highpass", fs=search.rate_hz, output="sos")
     margin = search.rate_hz // 4
-    frames = windows(sound, first, last, search.length, lambda x: sosfiltfilt(sos, x), margin)
+
+    def without_hum(samples: np.ndarray) -> np.ndarray:
+        return sosfiltfilt(sos, samples)
+
+    frames = windows(sound, first, last, search.length, without_hum, margin)
     means = frames.mean(1, keepdims=True)
     frames = (frames - means) * hann
     correlation = _correlate(frames, search.n_fft)
     power = correlation[:, 0]
     scale = np.maximum(power, 1e-12)[:, None]
-    return correlation[:, wanted] / scale / own, power
+    normalised = correlation[:, wanted] / scale / own
+    return normalised, power
 
 
 def _candidates(
     sound: Sound, first: int, last: int, settings: PitchSettings
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Candidates, Candidates, Rows]:
     """Per row: frequencies and strengths ``(T, 1 + K)`` (entry 0 is "unvoiced", nan) and the level
     in dB ``(T,)``.
     """
     search = _search(sound.sample_rate_hz, settings)
     correlation, power = _autocorrelation(sound, first, last, search, settings)
     freqs, strengths = _peaks(correlation, search)
-    unvoiced_hz = np.full((len(freqs), 1), np.nan)
-    unvoiced_strength = np.zeros((len(freqs), 1))
+    shape = (len(freqs), 1)
+    unvoiced_hz = np.full(shape, np.nan)
+    unvoiced_strength = np.zeros(shape)
     mean_power = np.maximum(power / search.length, 1e-12)
     level = 10 * np.log10(mean_power)
     all_freqs = np.hstack([unvoiced_hz, freqs])
@@ -131,12 +141,14 @@ def _candidates(
     return all_freqs, all_strengths, level
 
 
-def _peaks(correlation: np.ndarray, search: _Search) -> tuple[np.ndarray, np.ndarray]:
+def _peaks(correlation: np.ndarray, search: _Search) -> tuple[Candidates, Candidates]:
     """Frequencies and strengths ``(T, K)`` of the highest peaks, between the lags by a parabola."""
     left = correlation[:, :-2]
     inner = correlation[:, 1:-1]
     right = correlation[:, 2:]
-    is_peak = (inner > left) & (inner >= right) & (inner > 0.1)
+    rises_before = inner > left
+    falls_after = inner >= right
+    is_peak = rises_before & falls_after & (inner > 0.1)
     peaks = np.where(is_peak, inner, -1.0)
     n = min(_N_CANDIDATES, peaks.shape[1])
     order = np.argpartition(-peaks, n - 1, axis=1)
@@ -147,11 +159,14 @@ def _peaks(correlation: np.ndarray, search: _Search) -> tuple[np.ndarray, np.nda
     bend = y0 - 2 * y1 + y2
     divisor = np.where(bend == 0, 1, bend)
     vertex = 0.5 * (y0 - y2) / divisor
-    shift = np.where(np.abs(bend) > 1e-9, vertex, 0.0)
+    is_bent = np.abs(bend) > 1e-9
+    shift = np.where(is_bent, vertex, 0.0)
     found = np.take_along_axis(peaks, at, 1) > 0
     lags = search.first_lag + 1 + at + shift
-    freqs = np.where(found, search.rate_hz / lags, np.nan)
-    heights = y1 - 0.25 * (y0 - y2) * shift
+    peak_hz = search.rate_hz / lags
+    freqs = np.where(found, peak_hz, np.nan)
+    lean = y0 - y2
+    heights = y1 - 0.25 * lean * shift
     strengths = np.where(found, heights, -np.inf)
     # A lag so short that the interpolated peak exceeds 1 is folded back, as in the paper.
     folded = 1 / np.maximum(strengths, 1)
@@ -159,31 +174,35 @@ def _peaks(correlation: np.ndarray, search: _Search) -> tuple[np.ndarray, np.nda
 
 
 def _scores(
-    freqs: np.ndarray, strengths: np.ndarray, level: np.ndarray, settings: PitchSettings
-) -> np.ndarray:
+    freqs: Candidates, strengths: Candidates, level: Rows, settings: PitchSettings
+) -> Candidates:
     """How good each candidate is on its own ``(T, 1 + K)``."""
     with np.errstate(invalid="ignore"):
         octaves = np.log2(freqs / settings.floor_hz)
         scores = strengths + settings.octave_cost * octaves
-    quiet_below = np.percentile(level, 90) - settings.silence_db
-    too_quiet = np.clip((quiet_below - level) / 10, 0, 1)
+    loud = np.percentile(level, 90)
+    under_db = loud - settings.silence_db - level
+    too_quiet = np.clip(under_db / 10, 0, 1)
     silent = level < -100
-    scores[:, 0] = settings.voicing + (too_quiet + silent)
+    penalty = too_quiet + silent
+    scores[:, 0] = settings.voicing + penalty
     return np.where(np.isfinite(scores), scores, -1e3)
 
 
-def _step_costs(freqs: np.ndarray, settings: PitchSettings) -> np.ndarray:
+def _step_costs(freqs: Candidates, settings: PitchSettings) -> np.ndarray:
     """Cost ``(T - 1, to, from)`` of going from each candidate to each one of the next row."""
     voiced = np.isfinite(freqs)
     octaves = np.log2(np.where(voiced, freqs, 1.0))
     now = voiced[1:, :, None]
     before = voiced[:-1, None, :]
-    jumps = np.abs(octaves[1:, :, None] - octaves[:-1, None, :])
+    to = octaves[1:, :, None]
+    coming_from = octaves[:-1, None, :]
+    jumps = settings.jump_cost * np.abs(to - coming_from)
     switch = np.where(now | before, settings.switch_cost, 0.0)
-    return np.where(now & before, settings.jump_cost * jumps, switch)
+    return np.where(now & before, jumps, switch)
 
 
-def _best_path(freqs: np.ndarray, scores: np.ndarray, settings: PitchSettings) -> np.ndarray:
+def _best_path(freqs: Candidates, scores: Candidates, settings: PitchSettings) -> Rows:
     """Index ``(T,)`` of the candidate in every row that together score best (Viterbi)."""
     costs = _step_costs(freqs, settings)
     back = np.zeros(scores.shape, np.int8)
@@ -195,7 +214,8 @@ def _best_path(freqs: np.ndarray, scores: np.ndarray, settings: PitchSettings) -
     path = np.empty(len(scores), int)
     path[-1] = int(best.argmax())
     for t in range(len(scores) - 1, 0, -1):
-        path[t - 1] = back[t, path[t]]
+        chosen = path[t]
+        path[t - 1] = back[t, chosen]
     return path
 
 

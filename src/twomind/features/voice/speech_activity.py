@@ -20,6 +20,8 @@ import numpy as np
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.features.voice.speech_rows import (
     HOP_S,
+    Levels,
+    Rows,
     Sound,
     blocks,
     decibels,
@@ -93,7 +95,7 @@ def choose_detector(wish: str, sample_rate_hz: int) -> str:
     return wish
 
 
-def band_levels(sound: Sound) -> np.ndarray:
+def band_levels(sound: Sound) -> Levels:
     """Level ``(T, B)`` float32 in dBFS of the bands between 100 Hz and 7 kHz (less where the sample
     rate is low).
     """
@@ -114,13 +116,12 @@ def band_levels(sound: Sound) -> np.ndarray:
         power = np.abs(spectrum) ** 2
         inside = power[:, bins[0] : bins[-1]]
         bands = np.add.reduceat(inside, starts, axis=1)
-        levels[first:last] = decibels(bands * 2 / (n_fft * energy_of_window))
+        mean_square = bands * 2 / (n_fft * energy_of_window)
+        levels[first:last] = decibels(mean_square)
     return levels
 
 
-def noise_floor(
-    levels: np.ndarray, missing: np.ndarray, voiced: np.ndarray, settings: ActivitySettings
-) -> np.ndarray:
+def noise_floor(levels: Levels, missing: Rows, voiced: Rows, settings: ActivitySettings) -> Levels:
     """Level ``(T, B)`` in dB of the steady noise in every band: the quietest of the neighbouring
     seconds.
 
@@ -143,16 +144,20 @@ def noise_floor(
 
     lows = minimum_filter1d(lows, 2 * reach + 1, axis=0, mode="nearest")
     known = np.isfinite(lows).all(1)
-    lows = np.where(np.isfinite(lows), lows, lows[known].min(0))
+    least = lows[known].min(0)
+    lows = np.where(np.isfinite(lows), lows, least)
     middles = (np.arange(len(lows)) + 0.5) * _ROWS_PER_S
     rows = np.arange(total)
-    columns = [np.interp(rows, middles, np.asarray(low, float)) for low in lows.T]
-    floor: np.ndarray = np.stack(columns, axis=1).astype(np.float32)
+    columns = []
+    for low in lows.T:
+        band = np.asarray(low, float)
+        columns.append(np.interp(rows, middles, band))
+    floor: Levels = np.stack(columns, axis=1).astype(np.float32)
     loud = np.percentile(heard, 95, axis=0).max()
     return np.maximum(floor + _PERCENTILE_BIAS_DB, loud - settings.range_db)
 
 
-def _lows(levels: np.ndarray, ignore: np.ndarray) -> np.ndarray:
+def _lows(levels: Levels, ignore: Rows) -> Levels:
     """10th percentile ``(seconds, B)`` of every second; infinite where too few rows count."""
     n_seconds = -(-len(levels) // _ROWS_PER_S)
     lows = np.full((n_seconds, levels.shape[1]), np.inf, np.float32)
@@ -165,8 +170,8 @@ def _lows(levels: np.ndarray, ignore: np.ndarray) -> np.ndarray:
 
 
 def find_speech(
-    sound: Sound, levels: np.ndarray, voiced: np.ndarray, detector: str, settings: ActivitySettings
-) -> np.ndarray:
+    sound: Sound, levels: Levels, voiced: Rows, detector: str, settings: ActivitySettings
+) -> Rows:
     """Rows ``(T,)`` in which somebody speaks.
 
     Args:
@@ -183,7 +188,8 @@ def find_speech(
 
     smooth = uniform_filter1d(levels, 3, axis=0)
     rises = smooth - noise_floor(levels, missing, voiced, settings)
-    rise = np.sort(rises, axis=1)[:, -3:].mean(1)
+    ranked = np.sort(rises, axis=1)
+    rise = ranked[:, -3:].mean(1)
     certain = _hysteresis(rise, settings.enter_db, settings.leave_db)
     active = _reach_out(certain, rise, settings) & ~missing
     if detector == "silero":
@@ -194,7 +200,7 @@ def find_speech(
     return active
 
 
-def _fill(active: np.ndarray, missing: np.ndarray, settings: ActivitySettings) -> None:
+def _fill(active: Rows, missing: Rows, settings: ActivitySettings) -> None:
     """Close short interruptions of speech, in place; a gap of the recording is none."""
     longest = settings.fill_s / HOP_S
     for a, b in runs(~active):
@@ -206,11 +212,12 @@ def _fill(active: np.ndarray, missing: np.ndarray, settings: ActivitySettings) -
 def _hysteresis(values: np.ndarray, enter: float, leave: float) -> np.ndarray:
     out = np.zeros(len(values), bool)
     for a, b in runs(values >= leave):
-        out[a:b] = values[a:b].max() >= enter
+        highest = values[a:b].max()
+        out[a:b] = highest >= enter
     return out
 
 
-def _reach_out(active: np.ndarray, rise: np.ndarray, settings: ActivitySettings) -> np.ndarray:
+def _reach_out(active: Rows, rise: Rows, settings: ActivitySettings) -> Rows:
     """``active`` with its edges moved out over rows that still rise a little."""
     out = active.copy()
     for _ in range(round(settings.edge_s / HOP_S)):
@@ -221,21 +228,33 @@ def _reach_out(active: np.ndarray, rise: np.ndarray, settings: ActivitySettings)
     return out
 
 
-def _voiced_only(active: np.ndarray, voiced: np.ndarray, settings: ActivitySettings) -> np.ndarray:
+def _voiced_only(active: Rows, voiced: Rows, settings: ActivitySettings) -> Rows:
     """Active stretches with a voiced part, and those that stand close to one."""
     spans = runs(active)
     has_voice = []
     for a, b in spans:
         voiced_s = voiced[a:b].sum() * HOP_S
-        long_enough = (b - a) * HOP_S >= settings.min_speech_s
-        has_voice.append(voiced_s >= settings.min_speech_s / 2 and long_enough)
+        lasts_s = (b - a) * HOP_S
+        mostly = voiced_s >= settings.min_speech_s / 2
+        has_voice.append(bool(mostly) and lasts_s >= settings.min_speech_s)
     out = np.zeros(len(active), bool)
     reach = settings.unvoiced_reach_s / HOP_S
     for i, (a, b) in enumerate(spans):
-        before = i > 0 and has_voice[i - 1] and a - spans[i - 1][1] <= reach
-        after = i + 1 < len(spans) and has_voice[i + 1] and spans[i + 1][0] - b <= reach
-        out[a:b] = has_voice[i] or before or after
+        out[a:b] = has_voice[i] or _near_voice(i, spans, has_voice, reach)
     return out
+
+
+def _near_voice(i: int, spans: list[tuple[int, int]], has_voice: list[bool], reach: float) -> bool:
+    """Does a stretch with a voiced part stand close to stretch ``i``?"""
+    first, last = spans[i]
+    if i > 0 and has_voice[i - 1]:
+        _, before = spans[i - 1]
+        if first - before <= reach:
+            return True
+    if i + 1 < len(spans) and has_voice[i + 1]:
+        after, _ = spans[i + 1]
+        return after - last <= reach
+    return False
 
 
 # --- silero
@@ -274,7 +293,7 @@ def _silero_chunks(sound: Sound, first: int, last: int) -> np.ndarray:
     return piece.reshape(-1, _SILERO_CHUNK)
 
 
-def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> np.ndarray:
+def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> Rows:
     """Rows ``(total,)`` that silero holds for speech. Its state runs on from block to block."""
     session = _silero_session()
     state = {name: np.zeros((1, 1, 128), np.float32) for name in "hc"}
@@ -296,7 +315,7 @@ def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> np.n
     return speech[np.minimum(rows, n_chunks - 1)]
 
 
-def _agree(active: np.ndarray, coarse: np.ndarray, settings: ActivitySettings) -> np.ndarray:
+def _agree(active: Rows, coarse: Rows, settings: ActivitySettings) -> Rows:
     """Silero says in which stretches there is speech, the energy where in them (and just beyond) it
     begins and ends.
     """

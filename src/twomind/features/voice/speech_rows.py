@@ -12,6 +12,9 @@ import numpy as np
 #: One row of every voice measure. Row ``k`` covers ``start_s + [k, k + 1) * HOP_S``; windows are
 #: centred on its middle.
 HOP_S = 0.01
+#: A value per row ``(T,)``, and levels of frequency bands in dB ``(T, B)``.
+Rows = np.ndarray
+Levels = np.ndarray
 #: Rows computed at a time. Part of the result's definition only for the pitch tracker, which
 #: settles each block alone.
 BLOCK_ROWS = 2000
@@ -84,7 +87,7 @@ def _samples(sound: Sound, lo: int, hi: int) -> np.ndarray:
     return piece
 
 
-def gap_rows(sound: Sound, total: int) -> np.ndarray:
+def gap_rows(sound: Sound, total: int) -> Rows:
     """Rows ``(total,)`` that overlap a gap of the recording."""
     inside = np.zeros(total, bool)
     for start_s, end_s in sound.gaps:
@@ -96,7 +99,7 @@ def gap_rows(sound: Sound, total: int) -> np.ndarray:
     return inside
 
 
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+def runs(mask: Rows) -> list[tuple[int, int]]:
     """Half-open spans of rows in which ``mask (T,)`` is true."""
     padded = np.concatenate(([0], mask.astype(np.int8), [0]))
     edges = np.flatnonzero(np.diff(padded))
@@ -104,6 +107,6 @@ def runs(mask: np.ndarray) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in spans]
 
 
-def decibels(power: np.ndarray) -> np.ndarray:
+def decibels(power: Rows) -> np.ndarray:
     """Power (full-scale square = 1) in dBFS, not below -120."""
     return 10 * np.log10(np.maximum(power, 1e-12))

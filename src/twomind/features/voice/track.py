@@ -24,6 +24,8 @@ from twomind.features.voice.speech_activity import (
 from twomind.features.voice.speech_rate import SyllableSettings, find_syllables
 from twomind.features.voice.speech_rows import (
     HOP_S,
+    Levels,
+    Rows,
     Sound,
     blocks,
     decibels,
@@ -37,6 +39,12 @@ from twomind.types import Track
 NAMES = ("speech", "pitch", "energy", "syllable")
 UNITS = ("0/1", "Hz", "dBFS", "0/1")
 REASONS = ("", "gap in the recording", "no speech level: silent", "no speech level: too quiet")
+
+#: Measures by name, and why one could not be taken.
+Measures = dict[str, Any]
+Reasons = dict[str, str]
+#: Begins and ends in seconds.
+Spans = tuple[tuple[float, float], ...]
 
 #: What the summary measures: name → unit and meaning. A measure that could not be taken is nan, and
 #: ``summary["not_measured"]`` says why.
@@ -69,7 +77,7 @@ SUMMARY = {
 _LOST_IN_NOISE = ("pause", "n_pauses", "speech_rate", "articulation", "n_syl")
 
 
-def _loud_dbfs(energy: np.ndarray, missing: np.ndarray) -> float:
+def _loud_dbfs(energy: Rows, missing: Rows) -> float:
     """Level of the loud parts; that of silence where everything is missing."""
     if missing.all():
         return -120.0
@@ -117,8 +125,8 @@ class VoiceResult:
     """
 
     track: Track
-    pauses: tuple[tuple[float, float], ...]
-    summary: dict[str, Any]
+    pauses: Spans
+    summary: Measures
 
 
 def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> VoiceResult:
@@ -171,18 +179,19 @@ def _times_s(sound: Sound, total: int) -> np.ndarray:
 
 
 def _nothing(sound: Sound, total: int, reason: str, detector: str, code: int = 0) -> VoiceResult:
-    values = np.full((total, len(NAMES)), np.nan, np.float32)
+    shape = (total, len(NAMES))
+    values = np.full(shape, np.nan, np.float32)
     times_s = _times_s(sound, total)
     valid = np.zeros(total, bool)
-    codes = np.where(gap_rows(sound, total), 1, code)
-    track = Track(values, times_s, valid, NAMES, UNITS, REASONS, codes.astype(np.uint8))
+    codes = np.where(gap_rows(sound, total), 1, code).astype(np.uint8)
+    track = Track(values, times_s, valid, NAMES, UNITS, REASONS, codes)
     measures = dict.fromkeys(SUMMARY, math.nan)
     why = dict.fromkeys(SUMMARY, reason)
     summary = _closed(measures, "not_measured", reason, why, [])
     return VoiceResult(track, (), {"vad": detector, **summary})
 
 
-def _energy(sound: Sound, settings: VoiceSettings) -> tuple[np.ndarray, np.ndarray]:
+def _energy(sound: Sound, settings: VoiceSettings) -> tuple[Rows, Rows]:
     """Level ``(T,)`` in dBFS and share of clipped samples ``(T,)`` of every row's 25 ms."""
     total = n_rows(sound)
     length = int(0.025 * sound.sample_rate_hz)
@@ -196,9 +205,7 @@ def _energy(sound: Sound, settings: VoiceSettings) -> tuple[np.ndarray, np.ndarr
     return energy, clipped
 
 
-def _pauses(
-    speech: np.ndarray, missing: np.ndarray, start_s: float, settings: VoiceSettings
-) -> tuple[tuple[float, float], ...]:
+def _pauses(speech: Rows, missing: Rows, start_s: float, settings: VoiceSettings) -> Spans:
     """Silences between speech. One that touches a gap of the recording may hide speech, and is
     none.
     """
@@ -208,20 +215,22 @@ def _pauses(
         if at_an_end or missing[a:b].any():
             continue
         if (b - a) * HOP_S >= settings.min_pause_s - 1e-9:
-            found.append((start_s + a * HOP_S, start_s + b * HOP_S))
+            begin_s = start_s + a * HOP_S
+            end_s = start_s + b * HOP_S
+            found.append((begin_s, end_s))
     return tuple(found)
 
 
 def _summary(
     track: Track,
-    pauses: tuple[tuple[float, float], ...],
-    clipped: np.ndarray,
-    levels: np.ndarray,
-    floor: np.ndarray,
+    pauses: Spans,
+    clipped: Rows,
+    levels: Levels,
+    floor: Levels,
     settings: VoiceSettings,
-) -> dict[str, Any]:
-    out: dict[str, Any] = dict.fromkeys(SUMMARY, math.nan)
-    why: dict[str, str] = {}
+) -> Measures:
+    out: Measures = dict.fromkeys(SUMMARY, math.nan)
+    why: Reasons = {}
     remarks: list[str] = []
     speech = track.column("speech") == 1
     out["noise_floor_dbfs"] = _db_sum(floor[track.valid])
@@ -235,29 +244,32 @@ def _summary(
     first = int(spoken[0])
     last = int(spoken[-1]) + 1
     spoken_s = float(speech.sum() * HOP_S)
-    span_s = float(track.valid[first:last].sum() * HOP_S)
+    n_valid = track.valid[first:last].sum()
+    span_s = float(n_valid * HOP_S)
     clipped_share = float(clipped[speech].mean())
     n_syllables = int(np.nansum(track.column("syllable")))
     out |= _extent(track, first, last, spoken_s)
     out |= _pause_measures(pauses, span_s, why)
     out["clipped_share"] = clipped_share
     out["snr_db"] = _snr_db(levels[speech], floor[speech])
-    out |= _pitch_measures(track.column("pitch")[speech], why, settings)
-    out |= _energy_measures(track.column("energy")[speech], clipped_share, why, settings)
+    pitch_hz = track.column("pitch")[speech]
+    energy = track.column("energy")[speech]
+    out |= _pitch_measures(pitch_hz, why, settings)
+    out |= _energy_measures(energy, clipped_share, why, settings)
     out |= _rates(n_syllables, spoken_s, span_s, why, settings)
     _judge_noise(out, why, remarks, settings)
     return _closed(out, "ok", "", why, remarks)
 
 
 def _closed(
-    measures: dict[str, Any], status: str, reason: str, why: dict[str, str], remarks: list[str]
-) -> dict[str, Any]:
+    measures: Measures, status: str, reason: str, why: Reasons, remarks: list[str]
+) -> Measures:
     """The measures, and after them what is to be said about them."""
     ends = {"status": status, "reason": reason, "not_measured": why, "remarks": remarks}
     return {**measures, **ends}
 
 
-def _without_speech(measures: dict[str, Any], remarks: list[str]) -> dict[str, Any]:
+def _without_speech(measures: Measures, remarks: list[str]) -> Measures:
     reason = "no speech was found"
     measures |= {"speech_s": 0.0, "speech_share": 0.0}
     known = ("noise_floor_dbfs", "speech_s", "speech_share")
@@ -265,24 +277,24 @@ def _without_speech(measures: dict[str, Any], remarks: list[str]) -> dict[str, A
     return _closed(measures, "not_measured", reason, why, remarks)
 
 
-def _extent(track: Track, first: int, last: int, spoken_s: float) -> dict[str, Any]:
+def _extent(track: Track, first: int, last: int, spoken_s: float) -> Measures:
     """How much speech there is, and where the first and the last of it lie."""
     sound_s = float(track.valid.sum() * HOP_S)
-    return {
-        "speech_s": spoken_s,
-        "speech_share": spoken_s / sound_s,
-        "first_speech_s": float(track.times_s[first]),
-        "last_speech_s": float(track.times_s[last - 1] + HOP_S),
-        "latency_s": first * HOP_S,
-        "trailing_s": (len(track) - last) * HOP_S,
-    }
+    n_after = len(track) - last
+    found: Measures = {"speech_s": spoken_s}
+    found["speech_share"] = spoken_s / sound_s
+    found["first_speech_s"] = float(track.times_s[first])
+    last_row_s = track.times_s[last - 1]
+    found["last_speech_s"] = float(last_row_s + HOP_S)
+    found["latency_s"] = first * HOP_S
+    found["trailing_s"] = n_after * HOP_S
+    return found
 
 
-def _pause_measures(
-    pauses: tuple[tuple[float, float], ...], span_s: float, why: dict[str, str]
-) -> dict[str, Any]:
+def _pause_measures(pauses: Spans, span_s: float, why: Reasons) -> Measures:
     lengths_s = [b - a for a, b in pauses]
-    out: dict[str, Any] = {"n_pauses": len(pauses), "pause_total_s": float(sum(lengths_s))}
+    out: Measures = {"n_pauses": len(pauses)}
+    out["pause_total_s"] = float(sum(lengths_s))
     out["pauses_per_min"] = 60 * len(pauses) / span_s
     if not pauses:
         why |= dict.fromkeys(("pause_mean_s", "pause_longest_s"), "there is no pause")
@@ -292,7 +304,7 @@ def _pause_measures(
     return out
 
 
-def _db_sum(levels: np.ndarray) -> float:
+def _db_sum(levels: Levels) -> float:
     """Mean over rows of the power of all bands, in dB."""
     if not len(levels):
         return math.nan
@@ -301,7 +313,7 @@ def _db_sum(levels: np.ndarray) -> float:
     return float(decibels(np.mean(of_all_bands)))
 
 
-def _snr_db(levels: np.ndarray, floor: np.ndarray) -> float:
+def _snr_db(levels: Levels, floor: Levels) -> float:
     """Level of speech alone (noise subtracted) over the noise floor."""
     signal = 10 ** (_db_sum(levels) / 10)
     noise = 10 ** (_db_sum(floor) / 10)
@@ -309,9 +321,7 @@ def _snr_db(levels: np.ndarray, floor: np.ndarray) -> float:
     return float(decibels(np.array(speech_alone / noise)))
 
 
-def _pitch_measures(
-    pitch_hz: np.ndarray, why: dict[str, str], settings: VoiceSettings
-) -> dict[str, float]:
+def _pitch_measures(pitch_hz: Rows, why: Reasons, settings: VoiceSettings) -> Measures:
     heard = pitch_hz[np.isfinite(pitch_hz)]
     out = {"voiced_share": len(heard) / len(pitch_hz)}
     if len(heard) * HOP_S < settings.min_voiced_s:
@@ -328,8 +338,8 @@ def _pitch_measures(
 
 
 def _energy_measures(
-    energy: np.ndarray, clipped_share: float, why: dict[str, str], settings: VoiceSettings
-) -> dict[str, float]:
+    energy: Rows, clipped_share: float, why: Reasons, settings: VoiceSettings
+) -> Measures:
     heard = energy[np.isfinite(energy)]
     if clipped_share > settings.max_clipped or not len(heard):
         reason = f"clipped: {clipped_share:.1%} of the speech is at full scale"
@@ -340,9 +350,9 @@ def _energy_measures(
 
 
 def _rates(
-    n: int, spoken_s: float, span_s: float, why: dict[str, str], settings: VoiceSettings
-) -> dict[str, float]:
-    out: dict[str, float] = {"n_syllables": n}
+    n: int, spoken_s: float, span_s: float, why: Reasons, settings: VoiceSettings
+) -> Measures:
+    out: Measures = {"n_syllables": n}
     if spoken_s < settings.min_rate_s:
         reason = f"less than {settings.min_rate_s} s of speech"
         why |= dict.fromkeys(("speech_rate_per_s", "articulation_rate_per_s"), reason)
@@ -352,9 +362,7 @@ def _rates(
     return out
 
 
-def _judge_noise(
-    out: dict[str, Any], why: dict[str, str], remarks: list[str], settings: VoiceSettings
-) -> None:
+def _judge_noise(out: Measures, why: Reasons, remarks: list[str], settings: VoiceSettings) -> None:
     snr_db = out["snr_db"]
     if snr_db < settings.min_snr_db:
         reason = f"too noisy: speech is {snr_db:.0f} dB over the noise"

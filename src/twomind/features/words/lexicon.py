@@ -63,6 +63,12 @@ _AUXILIARIES = frozenset(
 _PRONOUNS = frozenset(["i", "it", "he", "she", "we", "they", "you"])
 
 
+#: First token and number of tokens.
+Span = tuple[int, int]
+#: The patterns of a phrase.
+Phrase = tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Category:
     """One lexicon category. ``scored``: may be a feature of a model; ``cue``: its occurrences are
@@ -71,7 +77,7 @@ class Category:
 
     name: str
     meaning: str
-    phrases: tuple[tuple[str, ...], ...]
+    phrases: tuple[Phrase, ...]
     scored: bool = True
     cue: bool = False
     computed: bool = False
@@ -102,17 +108,21 @@ def lexicon() -> Lexicon:
     # Of the phrases, not of the file: a better comment does not make a trained model unusable.
     phrases = {}
     for category in categories:
-        phrases[category.name] = sorted(" ".join(words) for words in category.phrases)
+        joined = [" ".join(words) for words in category.phrases]
+        phrases[category.name] = sorted(joined)
     plain = json.dumps(phrases, sort_keys=True)
-    return Lexicon(categories, hashlib.sha256(plain.encode()).hexdigest())
+    sha256 = hashlib.sha256(plain.encode()).hexdigest()
+    return Lexicon(categories, sha256)
 
 
 def _category(name: str, entry: Mapping[str, Any]) -> Category:
-    phrases = tuple(tuple(phrase.split()) for phrase in entry.get("phrases", ()))
+    phrases = []
+    for phrase in entry.get("phrases", ()):
+        phrases.append(tuple(phrase.split()))
     return Category(
         name=name,
         meaning=entry["meaning"],
-        phrases=phrases,
+        phrases=tuple(phrases),
         scored=entry.get("scored", True),
         cue=entry.get("cue", False),
         computed=entry.get("computed", False),
@@ -127,7 +137,7 @@ class _Index:
     ``*``, compiled.
     """
 
-    starts: dict[str, list[tuple[int, tuple[str, ...]]]]
+    starts: dict[str, list[tuple[int, Phrase]]]
     wild: dict[str, re.Pattern[str]]
 
 
@@ -182,23 +192,26 @@ def _longest_from(i: int, fits: list[frozenset[str]]) -> dict[int, int]:
     for pattern in fits[i]:
         for k, phrase in starts.get(pattern, ()):
             n = len(phrase)
-            if n > best.get(k, 0) and _goes_on(phrase, fits[i : i + n]):
+            if n <= best.get(k, 0):
+                continue
+            if _goes_on(phrase, fits[i : i + n]):
                 best[k] = n
     return best
 
 
-def _goes_on(phrase: tuple[str, ...], fits: list[frozenset[str]]) -> bool:
+def _goes_on(phrase: Phrase, fits: list[frozenset[str]]) -> bool:
     """Do the tokens fit the phrase from its second pattern on?"""
     if len(fits) < len(phrase):
         return False
-    return all(phrase[j] in fits[j] for j in range(1, len(phrase)))
+    rest = zip(phrase[1:], fits[1:], strict=True)
+    return all(pattern in fitting for pattern, fitting in rest)
 
 
-def repeats(tokens: list[str], ends: list[bool]) -> list[tuple[int, int]]:
+def repeats(tokens: list[str], ends: list[bool]) -> list[Span]:
     """``(first token, n)`` of each second copy of one, two or three words said again at once inside
     one sentence.
     """
-    found: list[tuple[int, int]] = []
+    found: list[Span] = []
     i = 1
     while i < len(tokens):
         n = _copied(i, tokens, ends)
@@ -213,15 +226,17 @@ def _copied(i: int, tokens: list[str], ends: list[bool]) -> int:
     for n in (3, 2, 1):
         if i < n or i + n > len(tokens):
             continue
+        first = i - n
         copy = tokens[i : i + n]
-        sentence_ends = any(ends[i - n : i + n - 1])
-        emphasis = set(copy) <= EMPHATIC
-        if copy == tokens[i - n : i] and not sentence_ends and not emphasis:
+        if copy != tokens[first:i] or set(copy) <= EMPHATIC:
+            continue
+        inside = ends[first : i + n - 1]
+        if not any(inside):
             return n
     return 0
 
 
-def restarts(tokens: list[str], ends: list[bool], cut: list[bool]) -> list[tuple[int, int]]:
+def restarts(tokens: list[str], ends: list[bool], cut: list[bool]) -> list[Span]:
     """Sentences that are begun anew: cut words ("w-"), "I'm I", "I would I think".
 
     Args:
@@ -248,7 +263,10 @@ def _base(token: str) -> str:
 
 def _same_pronoun(a: str, b: str) -> bool:
     """ "I'm I", but not "I I", which is a repeat."""
-    return a != b and _base(a) in _PRONOUNS and _base(b) == _base(a)
+    if a == b:
+        return False
+    pronoun = _base(a)
+    return pronoun in _PRONOUNS and _base(b) == pronoun
 
 
 def _pronoun_again(four: list[str]) -> bool:

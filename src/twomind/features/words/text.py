@@ -92,25 +92,29 @@ def _runs(all_tokens: list[Token], known: Lexicon) -> list[_Run]:
     found: list[_Run] = []
 
     hits = matches(_texts(all_tokens))
-    fillers = _covered([(first, n) for k, first, n in hits if k == filler])
+    filler_spans = [(first, n) for k, first, n in hits if k == filler]
+    fillers = _covered(filler_spans)
     for i in sorted(fillers):
         found.append((filler, [all_tokens[i]]))
 
     heard = [t for i, t in enumerate(all_tokens) if i not in fillers]
     again = repeats(_texts(heard), [t.ends_sentence for t in heard])
     for first, n in again:
-        found.append((index["repeat"], heard[first : first + n]))
+        run = heard[first : first + n]
+        found.append((index["repeat"], run))
 
     copies = _covered(again)
     spoken = [t for i, t in enumerate(heard) if i not in copies]
     texts = _texts(spoken)
     for k, first, n in matches(texts):
         if k != filler:
-            found.append((k, spoken[first : first + n]))
+            run = spoken[first : first + n]
+            found.append((k, run))
     ends = [t.ends_sentence for t in spoken]
     cut = [t.cut for t in spoken]
     for first, n in restarts(texts, ends, cut):
-        found.append((index["restart"], spoken[first : first + n]))
+        run = spoken[first : first + n]
+        found.append((index["restart"], run))
     return sorted(found, key=_by_first_word)
 
 
@@ -125,8 +129,10 @@ def find(texts: Sequence[str]) -> tuple[Occurrence, ...]:
     found = []
     for k, run in _runs(tokens(texts), known):
         name = known.categories[k].name
+        first = run[0].word
+        last = run[-1].word
         phrase = " ".join(_texts(run))
-        found.append(Occurrence(name, run[0].word, run[-1].word, phrase))
+        found.append(Occurrence(name, first, last, phrase))
     return tuple(found)
 
 
@@ -170,9 +176,11 @@ def describe_words(words: tuple[Word, ...]) -> Track:
     """
     names = lexicon().names
     position = {name: k for k, name in enumerate(names)}
-    values = np.zeros((len(words), len(names)), np.float32)
+    shape = (len(words), len(names))
+    values = np.zeros(shape, np.float32)
     for hit in find([w.text for w in words]):
-        values[hit.first : hit.last + 1, position[hit.category]] = 1
+        column = position[hit.category]
+        values[hit.first : hit.last + 1, column] = 1
     times_s = np.array([w.start_s for w in words], float)
     valid = np.ones(len(words), bool)
     units = ("belongs (0/1)",) * len(names)
