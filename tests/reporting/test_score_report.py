@@ -472,7 +472,7 @@ def test_the_page_stands_alone_and_says_what_drawn_people_mean(page: dict[str, A
 
 def test_numbers_of_real_people_carry_no_drawn_banner(kept: Path, tmp_path: Path) -> None:
     real = [replace(runs.load_run(f), drawn=False) for f in runs.find_runs([kept / "clip"])]
-    found = report.write_report(real, tmp_path, n_bootstrap=100)
+    found = report.write_report(real, tmp_path, report.PageSettings(n_bootstrap=100))
     assert report.DRAWN not in Path(found["html"]).read_text()
 
 
@@ -480,11 +480,11 @@ def test_who_may_not_be_shown_is_in_no_picture(kept: Path, tmp_path: Path) -> No
     loaded = [runs.load_run(f) for f in runs.find_runs([kept / "clip"])]
     assert {s for r in loaded for s in r.not_shown} == {"t0"}
     only = [replace(r, not_shown=tuple(f"t{i}" for i in range(8) if i != 5)) for r in loaded]
-    report.write_report(only, tmp_path / "one", n_bootstrap=100)
+    report.write_report(only, tmp_path / "one", report.PageSettings(n_bootstrap=100))
     text = (tmp_path / "one" / "leaderboard.md").read_text()
     assert set(re.findall(r"on (t\d)_", text)) == {"t5"}
     nobody = [replace(r, not_shown=tuple(f"t{i}" for i in range(8))) for r in loaded]
-    report.write_report(nobody, tmp_path / "none", n_bootstrap=100)
+    report.write_report(nobody, tmp_path / "none", report.PageSettings(n_bootstrap=100))
     assert "nobody with an error may be shown" in (tmp_path / "none" / "leaderboard.md").read_text()
 
 
@@ -494,7 +494,7 @@ def test_names_in_runs_cannot_break_out_of_the_page(kept: Path, tmp_path: Path) 
         replace(runs.load_run(f), dataset=bad, model=bad) for f in runs.find_runs([kept / "clip"])
     ]
     loaded = [replace(r, method=bad) if r.method == "constant" else r for r in loaded]
-    found = report.write_report(loaded, tmp_path, n_bootstrap=100)
+    found = report.write_report(loaded, tmp_path, report.PageSettings(n_bootstrap=100))
     assert "<img" not in Path(found["html"]).read_text()
     lines = [
         t

@@ -9,7 +9,7 @@ well they agree with coders is not known.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,8 +131,15 @@ def find_cues(
 ) -> tuple[Cue, ...]:
     """All cues in order of time. What is None gives none.
 
-    ``face_relative`` has the columns of ``face`` relative to the person's neutral; without it the
-    recording's own median is taken. A measure that the tracks lack gives no cue of its kind.
+    A measure that the tracks lack gives no cue of its kind.
+
+    Args:
+        face: rows of face measures.
+        face_relative: the same columns relative to the person's neutral; without it the
+            recording's own median is taken.
+        voice: the voice's rows, pauses and summary.
+        words: of the answer, with times.
+        settings: when something is a cue.
     """
     settings = settings or CueSettings()
     cues: list[Cue] = []
@@ -159,7 +166,9 @@ def _less_median(track: Track) -> Track:
 
 def _column(track: Track, name: str) -> np.ndarray:
     """nan throughout when the track does not have the measure."""
-    return track.column(name) if name in track.names else np.full(len(track), np.nan)
+    if name not in track.names:
+        return np.full(len(track), np.nan)
+    return track.column(name)
 
 
 # --- head and gaze
@@ -167,42 +176,87 @@ def _column(track: Track, name: str) -> np.ndarray:
 
 
 def _head(track: Track, s: CueSettings) -> Iterator[Cue]:
-    yaw, pitch, roll = (_column(track, f"pose_{axis}") for axis in ("yaw", "pitch", "roll"))
-    t = track.times_s
-    shakes = find_swings(t, yaw, s.shake_swing_deg, s.swing_max_s, s.n_swings, s.max_gap_s)
-    nods = find_swings(t, pitch, s.nod_swing_deg, s.swing_max_s, s.n_swings, s.max_gap_s)
-    # A movement askew, or one that reaches far enough to be a turn of the head, is counted once: as
-    # what it is most of.
-    for kind, own, other in (("head_shake", shakes, nods), ("nod", nods, shakes)):
-        larger = [[o for o in other if o.value > e.value] for e in own]
-        main = [e for e, rivals in zip(own, larger, strict=True) if _share_inside(e, rivals) < 0.5]
-        yield from _cues(kind, "head", main, "deg", lambda e: f"{e.value:.0f} degrees to and fro")
+    yaw = _column(track, "pose_yaw")
+    pitch = _column(track, "pose_pitch")
+    shakes, nods = _to_and_fro(track.times_s, yaw, pitch, s)
+    yield from _cues("head_shake", "head", _mostly(shakes, nods), "deg", _swing_size)
+    yield from _cues("nod", "head", _mostly(nods, shakes), "deg", _swing_size)
 
-    turns = find_events(
-        t,
-        np.hypot(yaw, pitch),
-        s.turn_enter_deg,
-        s.turn_leave_deg,
-        s.turn_min_s,
-        s.merge_s,
-        s.max_gap_s,
-    )
+    turned = np.hypot(yaw, pitch)
+    turns = _spans(track, turned, s.turn_enter_deg, s.turn_leave_deg, s.turn_min_s, s)
     turns = [event for event in turns if _share_inside(event, shakes + nods) < 0.5]
     yield from _cues("look_away", "head", turns, "deg", _towards(yaw, pitch))
-    tilts = find_events(
-        t, np.abs(roll), s.tilt_enter_deg, s.tilt_leave_deg, s.tilt_min_s, s.merge_s, s.max_gap_s
-    )
+
+    roll = _column(track, "pose_roll")
+    tilted = np.abs(roll)
+    tilts = _spans(track, tilted, s.tilt_enter_deg, s.tilt_leave_deg, s.tilt_min_s, s)
     yield from _cues("tilt", "head", tilts, "deg", _sides(roll, "own left", "own right"))
 
-    # With the eyes' angle to the head added: who turns the head but keeps looking at the screen
-    # does not look away.
-    sight_yaw, sight_pitch = yaw + _column(track, "gaze_yaw"), pitch + _column(track, "gaze_pitch")
-    off = np.hypot(sight_yaw, sight_pitch)
+    yield from _gaze(track, turns, s)
+
+
+def _to_and_fro(
+    times_s: np.ndarray, yaw: np.ndarray, pitch: np.ndarray, s: CueSettings
+) -> tuple[list[Event], list[Event]]:
+    """Shakes and nods of the head."""
+    how = (s.swing_max_s, s.n_swings, s.max_gap_s)
+    shakes = find_swings(times_s, yaw, s.shake_swing_deg, *how)
+    nods = find_swings(times_s, pitch, s.nod_swing_deg, *how)
+    return shakes, nods
+
+
+def _mostly(own: list[Event], others: list[Event]) -> list[Event]:
+    """Those of one kind that do not lie within larger ones of the other kind.
+
+    A movement askew, or one that reaches far enough to be a turn of the head, is counted once: as
+    what it is most of.
+    """
+    kept = []
+    for e in own:
+        rivals = [other for other in others if other.value > e.value]
+        if _share_inside(e, rivals) < 0.5:
+            kept.append(e)
+    return kept
+
+
+def _spans(
+    track: Track, values: np.ndarray, enter: float, leave: float, min_s: float, s: CueSettings
+) -> list[Event]:
+    return find_events(track.times_s, values, enter, leave, min_s, s.merge_s, s.max_gap_s)
+
+
+def _gaze(track: Track, turns: list[Event], s: CueSettings) -> Iterator[Cue]:
+    """Looks away that are no turn of the head.
+
+    With the eyes' angle to the head added: who turns the head but keeps looking at the screen does
+    not look away.
+    """
+    yaw = _column(track, "pose_yaw") + _column(track, "gaze_yaw")
+    pitch = _column(track, "pose_pitch") + _column(track, "gaze_pitch")
+    off = np.hypot(yaw, pitch)
     looks = find_events(
-        t, off, s.gaze_enter_deg, s.gaze_leave_deg, s.gaze_min_s, s.merge_s, s.max_blink_s
+        track.times_s,
+        off,
+        s.gaze_enter_deg,
+        s.gaze_leave_deg,
+        s.gaze_min_s,
+        s.merge_s,
+        s.max_blink_s,
     )
     looks = [event for event in looks if _share_inside(event, turns) < 0.5]
-    yield from _cues("gaze_away", "face", looks, "deg", _towards(sight_yaw, sight_pitch))
+    yield from _cues("gaze_away", "face", looks, "deg", _towards(yaw, pitch))
+
+
+#: Says of an event what a reader of the cue is told.
+_Tell = Callable[[Event], str]
+
+
+def _nothing_more(event: Event) -> str:
+    return ""
+
+
+def _swing_size(event: Event) -> str:
+    return f"{event.value:.0f} degrees to and fro"
 
 
 def _overlap_s(a: Event, b: Event) -> float:
@@ -215,20 +269,25 @@ def _share_inside(event: Event, others: list[Event]) -> float:
 
 
 def _cues(
-    kind: str, modality: str, events: list[Event], unit: str, detail: object = ""
+    kind: str, modality: str, events: list[Event], unit: str, tell: _Tell = _nothing_more
 ) -> Iterator[Cue]:
     for event in events:
-        told = detail(event) if callable(detail) else str(detail)
-        yield Cue(kind, modality, event.start_s, event.end_s, event.value, unit, told)
+        detail = tell(event)
+        yield Cue(kind, modality, event.start_s, event.end_s, event.value, unit, detail)
 
 
-def _sides(values: np.ndarray, positive: str, negative: str) -> object:
-    return lambda event: f"to the {positive if values[event.peak] > 0 else negative}"
-
-
-def _towards(yaw: np.ndarray, pitch: np.ndarray) -> object:
+def _sides(values: np.ndarray, positive: str, negative: str) -> _Tell:
     def tell(event: Event) -> str:
-        across, up = yaw[event.peak], pitch[event.peak]
+        side = positive if values[event.peak] > 0 else negative
+        return f"to the {side}"
+
+    return tell
+
+
+def _towards(yaw: np.ndarray, pitch: np.ndarray) -> _Tell:
+    def tell(event: Event) -> str:
+        across = yaw[event.peak]
+        up = pitch[event.peak]
         if abs(across) >= abs(up):
             return "to the own left" if across > 0 else "to the own right"
         return "up" if up > 0 else "down"
@@ -241,28 +300,40 @@ def _towards(yaw: np.ndarray, pitch: np.ndarray) -> object:
 
 
 def _expression(track: Track, s: CueSettings) -> Iterator[Cue]:
-    t = track.times_s
+    both_brows = _column(track, "AU01") + _column(track, "AU02")
+    brow_raise = both_brows / 2
+    enter, leave = s.brow_raise_enter_iod, s.brow_raise_leave_iod
+    raises = _spans(track, brow_raise, enter, leave, s.brow_min_s, s)
+    yield from _cues("brow_raise", "face", raises, "iod")
 
-    def events(kind: str, score: np.ndarray, min_s: float) -> list[Event]:
-        enter, leave = getattr(s, f"{kind}_enter_iod"), getattr(s, f"{kind}_leave_iod")
-        return find_events(t, score, enter, leave, min_s, s.merge_s, s.max_gap_s)
+    brow_lower = _column(track, "AU04")
+    enter, leave = s.brow_lower_enter_iod, s.brow_lower_leave_iod
+    lowers = _spans(track, brow_lower, enter, leave, s.brow_min_s, s)
+    yield from _cues("brow_lower", "face", lowers, "iod")
 
-    brow_raise = (_column(track, "AU01") + _column(track, "AU02")) / 2
-    yield from _cues("brow_raise", "face", events("brow_raise", brow_raise, s.brow_min_s), "iod")
-    yield from _cues(
-        "brow_lower", "face", events("brow_lower", _column(track, "AU04"), s.brow_min_s), "iod"
-    )
-    smiles = events("smile", _column(track, "AU12"), s.smile_min_s)
+    smile = _column(track, "AU12")
+    smiles = _spans(track, smile, s.smile_enter_iod, s.smile_leave_iod, s.smile_min_s, s)
     yield from _cues("smile", "face", smiles, "iod")
-    presses = events("lip_press", _column(track, "AU24"), s.lip_press_min_s)
+
+    lip_press = _column(track, "AU24")
+    enter, leave = s.lip_press_enter_iod, s.lip_press_leave_iod
+    presses = _spans(track, lip_press, enter, leave, s.lip_press_min_s, s)
     presses = [event for event in presses if _share_inside(event, smiles) < 0.5]
     yield from _cues("lip_press", "face", presses, "iod")
 
 
-def _eyes_closed(face: Track, s: CueSettings) -> Iterator[Cue]:
-    sides = np.stack([_column(face, f"eye_opening_{side}") for side in ("left", "right")])
+def _mean_opening(face: Track) -> np.ndarray:
+    """Mean opening ``(T,)`` of the eyes that are seen; nan where none is."""
+    left = _column(face, "eye_opening_left")
+    right = _column(face, "eye_opening_right")
+    sides = np.stack([left, right])
     seen = np.isfinite(sides)
-    opening = np.where(seen, sides, 0).sum(0) / np.where(seen.any(0), seen.sum(0), np.nan)
+    n_seen = np.where(seen.any(0), seen.sum(0), np.nan)
+    return np.where(seen, sides, 0).sum(0) / n_seen
+
+
+def _eyes_closed(face: Track, s: CueSettings) -> Iterator[Cue]:
+    opening = _mean_opening(face)
     if not np.isfinite(opening).any():
         return
     usual = float(np.nanpercentile(opening, 75))
@@ -272,9 +343,11 @@ def _eyes_closed(face: Track, s: CueSettings) -> Iterator[Cue]:
     found = find_events(
         face.times_s, shut, s.closed_enter, s.closed_leave, s.closed_min_s, 0.0, s.max_gap_s
     )
-    yield from _cues(
-        "eyes_closed", "face", found, "share shut", lambda e: f"{e.end_s - e.start_s:.1f} s"
-    )
+    yield from _cues("eyes_closed", "face", found, "share shut", _lasting)
+
+
+def _lasting(event: Event) -> str:
+    return f"{event.end_s - event.start_s:.1f} s"
 
 
 # --- voice
@@ -283,16 +356,28 @@ def _eyes_closed(face: Track, s: CueSettings) -> Iterator[Cue]:
 
 def _pauses(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
     for start_s, end_s in voice.pauses:
-        if end_s - start_s >= s.long_pause_s:
-            yield Cue(
-                "long_pause",
-                "voice",
-                start_s,
-                end_s,
-                end_s - start_s,
-                "s",
-                f"{end_s - start_s:.1f} s of silence",
-            )
+        lasts_s = end_s - start_s
+        if lasts_s >= s.long_pause_s:
+            told = f"{lasts_s:.1f} s of silence"
+            yield Cue("long_pause", "voice", start_s, end_s, lasts_s, "s", told)
+
+
+def _stretches(voice: VoiceResult, s: CueSettings) -> list[tuple[int, int, float]]:
+    """First row, row after the last, and syllables per second of the stretches between pauses."""
+    track = voice.track
+    speaking = track.valid & ~_inside(track.times_s, voice.pauses)
+    spoken = track.column("speech") == 1
+    syllable = track.column("syllable") == 1
+    stretches = []
+    for a, b in runs(speaking):
+        inside = np.flatnonzero(spoken[a:b])
+        spoken_s = len(inside) * HOP_S
+        if spoken_s >= s.rate_stretch_s:
+            first = a + inside[0]
+            last = a + inside[-1] + 1
+            n_syllables = syllable[first:last].sum()
+            stretches.append((first, last, n_syllables / spoken_s))
+    return stretches
 
 
 def _rates(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
@@ -300,36 +385,37 @@ def _rates(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
     stretch.
     """
     track = voice.track
-    if not len(track) or math.isnan(float(voice.summary.get("articulation_rate_per_s", math.nan))):
+    overall = float(voice.summary.get("articulation_rate_per_s", math.nan))
+    if not len(track) or math.isnan(overall):
         return
-    speaking = track.valid & ~_inside(track.times_s, voice.pauses)
-    spoken, syllable = track.column("speech") == 1, track.column("syllable") == 1
-    stretches = []
-    for a, b in runs(speaking):
-        inside = np.flatnonzero(spoken[a:b])
-        if len(inside) * HOP_S >= s.rate_stretch_s:
-            first, last = a + inside[0], a + inside[-1] + 1
-            stretches.append((first, last, syllable[first:last].sum() / (len(inside) * HOP_S)))
+    stretches = _stretches(voice, s)
     if len(stretches) < s.n_rate_stretches:
         return
     usual = float(np.median([rate for _, _, rate in stretches]))
     for first, last, rate in stretches:
         ratio = rate / usual if usual else 1.0
-        kind = (
-            "slow_speech"
-            if ratio <= s.slow_ratio
-            else "fast_speech"
-            if ratio >= s.fast_ratio
-            else ""
-        )
-        if kind:
-            start_s, end_s = float(track.times_s[first]), float(track.times_s[last - 1] + HOP_S)
-            told = f"{rate:.1f} syllables per second; this person's median is {usual:.1f}"
-            yield Cue(kind, "voice", start_s, end_s, float(rate), "syllables/s", told)
+        kind = _pace(ratio, s)
+        if kind is None:
+            continue
+        start_s = float(track.times_s[first])
+        end_s = float(track.times_s[last - 1] + HOP_S)
+        told = f"{rate:.1f} syllables per second; this person's median is {usual:.1f}"
+        yield Cue(kind, "voice", start_s, end_s, float(rate), "syllables/s", told)
+
+
+def _pace(ratio: float, s: CueSettings) -> str | None:
+    """The kind of cue that a stretch this many times as fast as usual is, if any."""
+    if ratio <= s.slow_ratio:
+        return "slow_speech"
+    if ratio >= s.fast_ratio:
+        return "fast_speech"
+    return None
 
 
 def _inside(times_s: np.ndarray, spans: tuple[tuple[float, float], ...]) -> np.ndarray:
     inside = np.zeros(len(times_s), bool)
     for start_s, end_s in spans:
-        inside[slice(*np.searchsorted(times_s, [start_s - HOP_S / 2, end_s - HOP_S / 2]))] = True
+        edges_s = [start_s - HOP_S / 2, end_s - HOP_S / 2]
+        first, last = np.searchsorted(times_s, edges_s)
+        inside[first:last] = True
     return inside

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -32,8 +33,19 @@ from twomind.media import stream as clock
 from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Timing, Track, Word
 
+#: Plain values by name.
+Plain = dict[str, Any]
 #: Arrays and plain values, as the store keeps them.
-Entry = tuple[dict[str, np.ndarray], dict[str, Any]]
+Entry = tuple[dict[str, np.ndarray], Plain]
+#: A track of the face with its summary, and the voice with its own.
+Face = tuple[Track, Plain]
+Voice = tuple[VoiceResult, Plain]
+#: Modality → measure → value, neutral, relative.
+WholeAnswer = Mapping[str, Mapping[str, Mapping[str, float]]]
+#: Modality → whether it is still to be measured.
+Wanted = dict[str, bool]
+#: The words of an answer; None where they are not known.
+Said = tuple[Word, ...] | None
 
 MODALITIES = ("face", "voice", "words")
 
@@ -75,7 +87,7 @@ class Description:
     voice: Mapping[str, Any]
     content: str
     voice_neutral: str = ""
-    relative: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    relative: WholeAnswer = field(default_factory=dict)
     entries: tuple[tuple[str, str], ...] = ()
 
 
@@ -85,12 +97,20 @@ class _Pass:
     stored.
     """
 
-    face: tuple[Track, dict[str, Any]] | None = None
-    voice: tuple[VoiceResult, dict[str, Any]] | None = None
+    face: Face | None = None
+    voice: Voice | None = None
     words: Words | None = None
     notes: dict[str, str] = field(default_factory=dict)
-    media: dict[str, Any] = field(default_factory=dict)
+    media: Plain = field(default_factory=dict)
     entries: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def face_summary(self) -> Plain:
+        return self.face[1] if self.face else {}
+
+    @property
+    def voice_summary(self) -> Plain:
+        return self.voice[1] if self.voice else {}
 
 
 def describe(
@@ -106,24 +126,25 @@ def describe(
 ) -> Description:
     """Measure one recording; what the store holds already is not measured again.
 
-    ``hop_s`` puts all tracks on one grid; None keeps each on its own clock. ``neutral`` is a
-    neutral clip of the same person, ``profile`` what enrolment made of such clips; without either,
-    relative values are against the recording's own median.
+    Without a neutral clip and without a profile, relative values are against the recording's own
+    median.
 
-    Raises: BadInput: nothing of the media file can be decoded, ``using`` names an unknown modality,
-        or both a neutral clip
-            and a profile are given.
+    Args:
+        recording: what to measure.
+        using: the modalities, some of :data:`MODALITIES`.
+        hop_s: puts all tracks on one grid of this step in seconds; None keeps each on its own
+            clock.
+        store: of measured features; without it the user's own.
+        settings: how to describe.
+        neutral: a neutral clip of the same person.
+        profile: what enrolment made of such clips.
+        progress: is told how far the pass has come.
+
+    Raises:
+        BadInput: nothing of the media file can be decoded, ``using`` names an unknown modality, or
+            both a neutral clip and a profile are given.
     """
-    if neutral is not None and profile is not None:
-        raise BadInput(
-            "expected a neutral clip or a profile, got both; enrol the clip to add it to the "
-            "profile"
-        )
-    unknown = sorted(set(using) - set(MODALITIES))
-    if unknown:
-        raise BadInput(
-            f"unknown modality {', '.join(unknown)}; expected some of {', '.join(MODALITIES)}"
-        )
+    _check_wish(using, neutral, profile)
     store = store or Store(default_root())
     settings = settings or Settings()
     content = content_hash(recording.media)
@@ -134,65 +155,99 @@ def describe(
             f"{recording.media}: neither a frame nor sound could be decoded; the file is cut or "
             "damaged"
         )
-    neutral_face = (
-        _neutral_face(neutral, recording.subject, store, settings)
-        if neutral and "face" in using
-        else None
-    )
+    neutral_face = None
+    if neutral and "face" in using:
+        neutral_face = _neutral_face(neutral, recording.subject, store, settings)
 
     recording = _complete(recording, made)
-    tracks: dict[str, Track] = {}
-    named = ""
-    if made.face:
-        tracks["face"] = made.face[0]
-        tracks["face_relative"], named = relative(made.face[0], neutral_face)
-        if profile is not None:
-            tracks["face_relative"], named = _against(
-                profile, made.face[0], tracks["face_relative"], named
-            )
-    voice_named = ""
-    if made.voice:
-        tracks["voice"] = made.voice[0].track
-        if profile is not None and (rest := profile.neutral("voice")):
-            tracks["voice_relative"] = profiles.relative_to(
-                tracks["voice"], rest, ("speech", "syllable")
-            )
-            voice_named = profile.named("voice")
     words = recording.words if "words" in using else None
     if words is None and "words" in using:
         made.notes.setdefault("words", recording.words_reason)
+    tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
+    voice = made.voice[0] if made.voice else None
+    face = tracks.get("face")
+    face_relative = tracks.get("face_relative")
+    cues = find_cues(face, face_relative, voice, words, settings.cues)
+    features = _features(recording, tracks, words, made.notes)
+    if hop_s:
+        features = features.on_grid(hop_s)
+    whole_answer: WholeAnswer = {}
+    if profile is not None:
+        whole_answer = _whole_answer(made, words, profile)
+    return Description(
+        recording=recording,
+        features=features,
+        cues=cues,
+        neutral=named,
+        media=made.media,
+        face=made.face_summary,
+        voice=made.voice_summary,
+        content=content,
+        voice_neutral=voice_named,
+        relative=whole_answer,
+        entries=made.entries,
+    )
+
+
+def _check_wish(using: tuple[str, ...], neutral: Recording | None, profile: Profile | None) -> None:
+    if neutral is not None and profile is not None:
+        raise BadInput(
+            "expected a neutral clip or a profile, got both; enrol the clip to add it to the "
+            "profile"
+        )
+    unknown = sorted(set(using) - set(MODALITIES))
+    if unknown:
+        raise BadInput(
+            f"unknown modality {', '.join(unknown)}; expected some of {', '.join(MODALITIES)}"
+        )
+
+
+def _tracks(
+    made: _Pass,
+    words: Said,
+    neutral_face: Track | None,
+    profile: Profile | None,
+) -> tuple[dict[str, Track], str, str]:
+    """All tracks by name, and what the face and the voice are relative to."""
+    tracks: dict[str, Track] = {}
+    face_named = voice_named = ""
+    if made.face:
+        face, _ = made.face
+        own, face_named = relative(face, neutral_face)
+        if profile is not None:
+            own, face_named = _against(profile, face, own, face_named)
+        tracks["face"] = face
+        tracks["face_relative"] = own
+    if made.voice:
+        result, _ = made.voice
+        tracks["voice"] = result.track
+        rest = profile.neutral("voice") if profile is not None else {}
+        if profile is not None and rest:
+            raw = ("speech", "syllable")
+            tracks["voice_relative"] = profiles.relative_to(result.track, rest, raw)
+            voice_named = profile.named("voice")
     if words is not None:
         tracks["words"] = text.describe_words(words)
-    cues = find_cues(
-        tracks.get("face"),
-        tracks.get("face_relative"),
-        made.voice[0] if made.voice else None,
-        words,
-        settings.cues,
-    )
-    duration_s = recording.duration_s
-    features = Features(
+    return tracks, face_named, voice_named
+
+
+def _features(
+    recording: Recording,
+    tracks: dict[str, Track],
+    words: Said,
+    notes: dict[str, str],
+) -> Features:
+    duration_s = 0.0 if math.isnan(recording.duration_s) else recording.duration_s
+    span_s = (0.0, duration_s)
+    return Features(
         recording=recording.id,
         subject=recording.subject,
         tracks=tracks,
-        span_s=(0.0, 0.0 if math.isnan(duration_s) else duration_s),
+        span_s=span_s,
         question=recording.question,
         words=words,
-        notes=made.notes,
+        notes=notes,
         drawn=recording.drawn,
-    )
-    return Description(
-        recording,
-        features.on_grid(hop_s) if hop_s else features,
-        cues,
-        named,
-        made.media,
-        made.face[1] if made.face else {},
-        made.voice[1] if made.voice else {},
-        content,
-        voice_named,
-        _whole_answer(made, words, profile) if profile is not None else {},
-        made.entries,
     )
 
 
@@ -206,19 +261,20 @@ def _against(profile: Profile, face: Track, own: Track, own_name: str) -> tuple[
     return profiles.relative_to(face, rest), profile.named("face")
 
 
-def _whole_answer(
-    made: _Pass, words: tuple[Word, ...] | None, profile: Profile
-) -> dict[str, dict[str, dict[str, float]]]:
+def _whole_answer(made: _Pass, words: Said, profile: Profile) -> WholeAnswer:
     """Whole-answer measures of voice and words beside the person's neutral ones."""
-    found = {}
+    measured = {}
     if made.voice:
-        found["voice"] = profiles.voice_neutral(made.voice[0].track, made.voice[1])
+        result, summary = made.voice
+        measured["voice"] = profiles.voice_neutral(result.track, summary)
     if words:
-        found["words"] = profiles.words_neutral(words)
-    both = {
-        m: profiles.answer_relative(measured, profile.neutral(m)) for m, measured in found.items()
-    }
-    return {m: rows for m, rows in both.items() if rows}
+        measured["words"] = profiles.words_neutral(words)
+    found = {}
+    for modality, values in measured.items():
+        rows = profiles.answer_relative(values, profile.neutral(modality))
+        if rows:
+            found[modality] = rows
+    return found
 
 
 def _complete(recording: Recording, made: _Pass) -> Recording:
@@ -229,15 +285,12 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
     if math.isfinite(duration_s):
         recording = replace(recording, duration_s=float(duration_s))
     if recording.words is None and made.words is not None:
-        recording = replace(
-            recording, words=made.words.words, words_source=made.words.source, words_reason=""
-        )
-    if (
-        recording.words
-        and recording.words[0].timing is Timing.SPREAD_ALL
-        and math.isfinite(recording.duration_s)
-    ):
-        recording = replace(recording, words=_spread(recording.words, recording.duration_s))
+        said = made.words
+        recording = replace(recording, words=said.words, words_source=said.source, words_reason="")
+    words = recording.words
+    known_s = math.isfinite(recording.duration_s)
+    if words and words[0].timing is Timing.SPREAD_ALL and known_s:
+        recording = replace(recording, words=_spread(words, recording.duration_s))
     if made.media.get("truncated") and recording.words is not None:
         made.notes["words"] = (
             "truncated: the media file is cut or damaged, so the answer may not be whole"
@@ -247,16 +300,19 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
 
 def _spread(words: tuple[Word, ...], duration_s: float) -> tuple[Word, ...]:
     """Words without any time, laid evenly over the duration that was measured."""
-    edges = np.linspace(0.0, duration_s, len(words) + 1)
-    spans = zip(words, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    return tuple(replace(word, start_s=start_s, end_s=end_s) for word, start_s, end_s in spans)
+    edges_s = np.linspace(0.0, duration_s, len(words) + 1).tolist()
+    laid = []
+    for word, (start_s, end_s) in zip(words, pairwise(edges_s), strict=True):
+        laid.append(replace(word, start_s=start_s, end_s=end_s))
+    return tuple(laid)
 
 
 def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Settings) -> Track:
     """The face track of the neutral clip of ``subject``.
 
-    Raises: BadInput: there is no measurable face in it; a neutral that was asked for is never
-        silently left out.
+    Raises:
+        BadInput: there is no measurable face in it; a neutral that was asked for is never silently
+            left out.
     """
     content = content_hash(neutral.media)
     store.note(subject, content)
@@ -266,7 +322,8 @@ def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Sett
         raise BadInput(
             f"{neutral.media}: expected a clip of the person's neutral face, but: {reason}"
         )
-    return made.face[0]
+    track, _ = made.face
+    return track
 
 
 @cache
@@ -340,46 +397,58 @@ def _measure(
     keys = (("face", face_key), ("voice", voice_key), ("words", words_key))
     made.entries = tuple((kind, key) for kind, key in keys if kind in using)
 
-    wanted = {"face": "face" in using, "voice": "voice" in using}
-    wanted["words"] = (
-        "words" in using and recording.words is None and settings.speech_model is not None
-    )
-    if wanted["face"] and (entry := store.get("face", face_key)):
+    wanted = {m: m in using for m in ("face", "voice")}
+    may_recognise = recording.words is None and settings.speech_model is not None
+    wanted["words"] = "words" in using and may_recognise
+    key_of = dict(keys)
+    _read_entries(wanted, key_of, store, made)
+    _drop_absent(recording, wanted, made)
+    if any(wanted.values()) or not made.media:
+        _run_pass(recording, wanted, settings, made, progress)
+        _write_entries(wanted, key_of, store, made)
+    return made
+
+
+def _read_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: _Pass) -> None:
+    """Take what the store has; it is no longer wanted."""
+    if wanted["face"] and (entry := store.get("face", key_of["face"])):
         made.face, made.media = _face_from(entry)
         wanted["face"] = False
-    if wanted["voice"] and (entry := store.get("voice", voice_key)):
+    if wanted["voice"] and (entry := store.get("voice", key_of["voice"])):
         made.voice, media = _voice_from(entry)
         made.media = {**media, **made.media}
         wanted["voice"] = False
-    if wanted["words"] and (entry := store.get("words", words_key)):
-        made.words = _words_from(entry[1])
+    if wanted["words"] and (entry := store.get("words", key_of["words"])):
+        _, meta = entry
+        made.words = _words_from(meta)
         wanted["words"] = False
 
+
+def _drop_absent(recording: Recording, wanted: Wanted, made: _Pass) -> None:
+    """What the file does not hold is noted and no longer wanted."""
     info = clock.probe(recording.media)
     if wanted["face"] and not info.has_video:
-        made.notes["face"], wanted["face"] = "the file has no video", False
+        made.notes["face"] = "the file has no video"
+        wanted["face"] = False
     for name in ("voice", "words"):
         if wanted[name] and not info.has_audio:
-            made.notes[name], wanted[name] = "the file has no sound", False
-    if any(wanted.values()) or not made.media:
-        _run_pass(recording, wanted, settings, made, progress)
-        if wanted["face"] and made.face:
-            store.put("face", face_key, *_face_entry(made))
-        if wanted["voice"] and made.voice:
-            store.put("voice", voice_key, *_voice_entry(made))
-        if wanted["words"] and made.words:
-            store.put(
-                "words",
-                words_key,
-                {"count": np.array([len(made.words.words)])},
-                _words_entry(made.words),
-            )
-    return made
+            made.notes[name] = "the file has no sound"
+            wanted[name] = False
+
+
+def _write_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: _Pass) -> None:
+    if wanted["face"] and made.face:
+        store.put("face", key_of["face"], *_face_entry(made))
+    if wanted["voice"] and made.voice:
+        store.put("voice", key_of["voice"], *_voice_entry(made))
+    if wanted["words"] and made.words:
+        count = np.array([len(made.words.words)])
+        store.put("words", key_of["words"], {"count": count}, _words_entry(made.words))
 
 
 def _run_pass(
     recording: Recording,
-    wanted: dict[str, bool],
+    wanted: Wanted,
     settings: Settings,
     made: _Pass,
     progress: Progress | None,
@@ -387,55 +456,68 @@ def _run_pass(
     """One streamed pass: frames to the face reader, sound to the spool; then voice and words from
     the spool.
     """
-    reader: FaceReader | None = None
-    if wanted["face"]:
-        try:
-            reader = FaceReader(settings.face)
-        except TwomindError as error:
-            made.notes["face"] = str(error)
+    reader = _open_reader(settings, made) if wanted["face"] else None
     sound = wanted["voice"] or wanted["words"]
+    # Without a face reader the frames are still decoded: their count and stamps are part of the
+    # answer.
+    frames = wanted["face"] or not made.media
     spool = clock.AudioSpool()
     if sound:
         # Needed for the voice after the pass, and slow to import; the tracker leaves the
         # interpreter idle meanwhile.
         Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
     try:
-        # Without a face reader the frames are still decoded: their count and stamps are part of the
-        # answer.
-        stream = clock.stream(recording.media, video=wanted["face"] or not made.media, audio=sound)
+        stream = clock.stream(recording.media, video=frames, audio=sound)
         for item in clock.prefetch(stream):
             if isinstance(item, clock.Samples):
                 spool.push(item)
-            elif reader is not None:
-                try:
-                    reader.push(item)
-                except Exception as error:
-                    # A tracking back end that breaks must not cost the voice and the words.
-                    made.notes["face"] = f"the face tracker failed: {type(error).__name__}: {error}"
-                    reader = None
+            elif reader is not None and not _pushed(reader, item, made):
+                reader = None
             if progress is not None:
                 progress(f"measure {recording.id}", item.time_s, recording.duration_s)
         report = asdict(stream.report)
-        made.media = (
-            {**made.media, **report}
-            if wanted["face"] or not made.media
-            else {**report, **made.media}
-        )
+        made.media = {**made.media, **report} if frames else {**report, **made.media}
         if reader is not None:
-            try:
-                result = reader.finish()
-                made.face = (result.track, dict(result.summary))
-            except Exception as error:
-                made.notes["face"] = f"the face tracker failed: {type(error).__name__}: {error}"
+            _finish_face(reader, made)
         if sound:
             _sound(spool.waveform(), wanted, settings, made)
     finally:
         spool.close()
 
 
-def _sound(
-    waveform: clock.Waveform, wanted: dict[str, bool], settings: Settings, made: _Pass
-) -> None:
+def _open_reader(settings: Settings, made: _Pass) -> FaceReader | None:
+    try:
+        return FaceReader(settings.face)
+    except TwomindError as error:
+        made.notes["face"] = str(error)
+        return None
+
+
+def _pushed(reader: FaceReader, frame: clock.Frame, made: _Pass) -> bool:
+    """Did the reader take the frame? A tracking back end that breaks must not cost the voice and
+    the words.
+    """
+    try:
+        reader.push(frame)
+    except Exception as error:
+        made.notes["face"] = _tracker_failed(error)
+        return False
+    return True
+
+
+def _finish_face(reader: FaceReader, made: _Pass) -> None:
+    try:
+        result = reader.finish()
+        made.face = (result.track, dict(result.summary))
+    except Exception as error:
+        made.notes["face"] = _tracker_failed(error)
+
+
+def _tracker_failed(error: Exception) -> str:
+    return f"the face tracker failed: {type(error).__name__}: {error}"
+
+
+def _sound(waveform: clock.Waveform, wanted: Wanted, settings: Settings, made: _Pass) -> None:
     if not len(waveform.values):
         for name in ("voice", "words"):
             if wanted[name]:
@@ -445,20 +527,24 @@ def _sound(
         result = describe_voice(waveform, settings.voice)
         made.voice = (result, dict(result.summary))
     if wanted["words"]:
-        from twomind.transcripts.speech import recognise_words
+        _recognise(waveform, settings, made)
 
-        assert settings.speech_model is not None
-        try:
-            made.words = recognise_words(
-                waveform.values,
-                waveform.sample_rate_hz,
-                waveform.start_s,
-                settings.speech_model,
-                offline=settings.offline,
-                language=settings.language,
-            )
-        except TwomindError as error:
-            made.notes["words"] = f"speech recognition: {error}"
+
+def _recognise(waveform: clock.Waveform, settings: Settings, made: _Pass) -> None:
+    from twomind.transcripts.speech import recognise_words
+
+    assert settings.speech_model is not None
+    try:
+        made.words = recognise_words(
+            waveform.values,
+            waveform.sample_rate_hz,
+            waveform.start_s,
+            settings.speech_model,
+            offline=settings.offline,
+            language=settings.language,
+        )
+    except TwomindError as error:
+        made.notes["words"] = f"speech recognition: {error}"
 
 
 def _track_arrays(track: Track) -> dict[str, np.ndarray]:
@@ -471,31 +557,30 @@ def _track_arrays(track: Track) -> dict[str, np.ndarray]:
     }
 
 
-def _track_meta(track: Track) -> dict[str, Any]:
+def _track_meta(track: Track) -> Plain:
     return {"names": track.names, "units": track.units, "reasons": track.reasons}
 
 
 def _track_from(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Track:
-    return Track(
-        arrays["values"],
-        arrays["times_s"],
-        arrays["valid"],
-        tuple(meta["names"]),
-        tuple(meta["units"]),
-        tuple(meta["reasons"]),
-        arrays["reason_code"],
-    )
+    names = tuple(meta["names"])
+    units = tuple(meta["units"])
+    reasons = tuple(meta["reasons"])
+    values = arrays["values"]
+    times_s = arrays["times_s"]
+    return Track(values, times_s, arrays["valid"], names, units, reasons, arrays["reason_code"])
 
 
 def _face_entry(made: _Pass) -> Entry:
     assert made.face is not None
     track, summary = made.face
-    return _track_arrays(track), {**_track_meta(track), "summary": summary, "media": made.media}
+    meta = {**_track_meta(track), "summary": summary, "media": made.media}
+    return _track_arrays(track), meta
 
 
-def _face_from(entry: Entry) -> tuple[tuple[Track, dict[str, Any]], dict[str, Any]]:
+def _face_from(entry: Entry) -> tuple[Face, Plain]:
     arrays, meta = entry
-    return (_track_from(arrays, meta), meta["summary"]), meta["media"]
+    track = _track_from(arrays, meta)
+    return (track, meta["summary"]), meta["media"]
 
 
 def _voice_entry(made: _Pass) -> Entry:
@@ -510,19 +595,25 @@ def _voice_entry(made: _Pass) -> Entry:
     return _track_arrays(result.track), meta
 
 
-def _voice_from(entry: Entry) -> tuple[tuple[VoiceResult, dict[str, Any]], dict[str, Any]]:
+def _voice_from(entry: Entry) -> tuple[Voice, Plain]:
     arrays, meta = entry
-    pauses = tuple((float(a), float(b)) for a, b in meta["pauses"])
-    result = VoiceResult(track=_track_from(arrays, meta), pauses=pauses, summary=meta["summary"])
+    track = _track_from(arrays, meta)
+    pauses = []
+    for begin_s, end_s in meta["pauses"]:
+        pauses.append((float(begin_s), float(end_s)))
+    result = VoiceResult(track, tuple(pauses), meta["summary"])
     return (result, meta["summary"]), meta["media"]
 
 
-def _words_entry(words: Words) -> dict[str, Any]:
+def _words_entry(words: Words) -> Plain:
     return asdict(words)
 
 
 def _words_from(meta: Mapping[str, Any]) -> Words:
-    words = tuple(Word(**{**w, "timing": Timing(w["timing"])}) for w in meta["words"])
-    return Words(
-        words, meta["source"], Timing(meta["timing"]), tuple(meta["problems"]), meta["language"]
-    )
+    words = []
+    for plain in meta["words"]:
+        timing = Timing(plain["timing"])
+        words.append(Word(**{**plain, "timing": timing}))
+    timing = Timing(meta["timing"])
+    problems = tuple(meta["problems"])
+    return Words(tuple(words), meta["source"], timing, problems, meta["language"])

@@ -9,6 +9,9 @@ import numpy as np
 
 from twomind.features.voice.speech_rows import runs
 
+#: Begin and end of a move, or of a span: rows.
+_Rows = tuple[int, int]
+
 #: Share of a move that counts as still resting, before it and after it.
 _REST = 0.02
 
@@ -34,7 +37,9 @@ def _pieces(times_s: np.ndarray, values: np.ndarray, max_gap_s: float) -> list[n
     if not len(rows):
         return []
     missing_s = np.diff(times_s[rows]) - row_s(times_s)
-    return np.split(rows, np.flatnonzero(missing_s > max_gap_s + 1e-9) + 1)
+    is_cut = missing_s > max_gap_s + 1e-9
+    cuts = np.flatnonzero(is_cut) + 1
+    return np.split(rows, cuts)
 
 
 def find_events(
@@ -46,32 +51,50 @@ def find_events(
     merge_s: float = 0.0,
     max_gap_s: float = 0.0,
 ) -> list[Event]:
-    """Spans where ``values (T,)`` stay at ``leave`` or above and somewhere reach ``enter``.
+    """Spans where a measure stays high and somewhere gets higher.
 
-    Rows that are nan end an event unless less than ``max_gap_s`` of them is missing. Events closer
-    than ``merge_s`` (of measured rows) become one; then those shorter than ``min_s`` are dropped.
-    An event lasts to the start of the row after it. ``value`` is the maximum.
+    An event lasts to the start of the row after it. Its ``value`` is the maximum.
+
+    Args:
+        times_s: of the rows ``(T,)``.
+        values: the measure ``(T,)``; nan where it is missing.
+        enter: level that is reached somewhere in the span.
+        leave: level that is held throughout.
+        min_s: shorter spans are dropped, after merging.
+        merge_s: spans closer than this (of measured rows) become one.
+        max_gap_s: missing rows end a span unless there are at most this many seconds of them.
     """
     found: list[Event] = []
     usual_s = row_s(times_s)
     for rows in _pieces(times_s, values, max_gap_s):
-        t, v = times_s[rows], values[rows]
+        t = times_s[rows]
+        v = values[rows]
         ends_s = np.append(t[1:], t[-1] + usual_s)
-        spans: list[tuple[int, int]] = []
+        high = []
         for a, b in runs(v >= leave):
-            if v[a:b].max() < enter:
+            if v[a:b].max() >= enter:
+                high.append((a, b))
+        for a, b in _merged(high, t, ends_s, merge_s):
+            start_s = float(t[a])
+            end_s = float(ends_s[b - 1])
+            if end_s - start_s < min_s - 1e-9:
                 continue
-            if spans and t[a] - ends_s[spans[-1][1] - 1] < merge_s:
-                spans[-1] = (spans[-1][0], b)
-            else:
-                spans.append((a, b))
-        for a, b in spans:
-            if ends_s[b - 1] - t[a] >= min_s - 1e-9:
-                peak = a + int(v[a:b].argmax())
-                found.append(
-                    Event(float(t[a]), float(ends_s[b - 1]), float(v[peak]), int(rows[peak]))
-                )
+            peak = a + int(v[a:b].argmax())
+            found.append(Event(start_s, end_s, float(v[peak]), int(rows[peak])))
     return found
+
+
+def _merged(spans: list[_Rows], t: np.ndarray, ends_s: np.ndarray, merge_s: float) -> list[_Rows]:
+    """Spans closer than ``merge_s`` made one; rows begin at ``t (N,)`` and end at ``ends_s``."""
+    merged: list[_Rows] = []
+    for a, b in spans:
+        if merged:
+            first, last = merged[-1]
+            if t[a] - ends_s[last - 1] < merge_s:
+                merged[-1] = (first, b)
+                continue
+        merged.append((a, b))
+    return merged
 
 
 def find_swings(
@@ -82,43 +105,71 @@ def find_swings(
     n_swings: int,
     max_gap_s: float = 0.0,
 ) -> list[Event]:
-    """To and fro: at least ``n_swings`` moves in a row, each of ``min_swing`` or more in ``max_s``
-    seconds or less.
+    """To and fro: several quick moves in a row. ``value`` is the mean size of the swings.
 
-    ``value`` is the mean size of the swings.
+    Args:
+        times_s: of the rows ``(T,)``.
+        values: the measure ``(T,)``; nan where it is missing.
+        min_swing: smallest move.
+        max_s: longest time of a move.
+        n_swings: moves in a row, at least.
+        max_gap_s: missing rows end it unless there are at most this many seconds of them.
     """
     found: list[Event] = []
     for rows in _pieces(times_s, values, max_gap_s):
-        t, v = times_s[rows], values[rows]
+        t = times_s[rows]
+        v = values[rows]
         moves = _moves(v, min_swing)
         quick = np.array([t[b] - t[a] <= max_s + 1e-9 for a, b in moves], bool)
-        # A head that stays where it turned before it comes back is not shaken.
-        held = np.array([t[c] - t[b] > max_s / 3 for (_, b), (c, _) in pairwise(moves)], bool)
+        held = np.array(_held(moves, t, max_s), bool)
         for first, last in runs(quick):
-            cuts = [first, *(np.flatnonzero(held[first : last - 1]) + first + 1), last]
+            inside = held[first : last - 1]
+            stays = np.flatnonzero(inside) + first + 1
+            cuts = [first, *stays, last]
             for i, k in pairwise(cuts):
                 if k - i >= n_swings:
                     found.append(_swing(moves[i:k], rows, t, v))
     return found
 
 
-def _swing(moves: list[tuple[int, int]], rows: np.ndarray, t: np.ndarray, v: np.ndarray) -> Event:
-    sizes = [abs(float(v[b] - v[a])) for a, b in moves]
-    peak = moves[int(np.argmax(sizes))][1]
-    return Event(
-        float(t[moves[0][0]]), float(t[moves[-1][1]]), float(np.mean(sizes)), int(rows[peak])
-    )
+def _held(moves: list[_Rows], t: np.ndarray, max_s: float) -> list[bool]:
+    """For every two moves: a head that stays where it turned before it comes back is not
+    shaken.
+    """
+    found = []
+    for (_, turned), (back, _) in pairwise(moves):
+        stays_s = t[back] - t[turned]
+        found.append(stays_s > max_s / 3)
+    return found
 
 
-def _moves(values: np.ndarray, min_swing: float) -> list[tuple[int, int]]:
+def _swing(moves: list[_Rows], rows: np.ndarray, t: np.ndarray, v: np.ndarray) -> Event:
+    """Several moves as one event; ``rows (N,)``, times and values of the measured rows."""
+    sizes = []
+    for a, b in moves:
+        change = float(v[b] - v[a])
+        sizes.append(abs(change))
+    largest = int(np.argmax(sizes))
+    _, peak = moves[largest]
+    begin, _ = moves[0]
+    _, end = moves[-1]
+    size = float(np.mean(sizes))
+    return Event(float(t[begin]), float(t[end]), size, int(rows[peak]))
+
+
+def _moves(values: np.ndarray, min_swing: float) -> list[_Rows]:
     """First and last row of every move of ``min_swing`` or more between two extremes, without the
     rests around it.
     """
     moves = []
     for a, b in pairwise(_turning_points(values, min_swing)):
-        progress = (values[a : b + 1] - values[a]) / (values[b] - values[a])
-        start = int(np.flatnonzero(progress <= _REST)[-1])
-        end = start + int(np.flatnonzero(progress[start:] >= 1 - _REST)[0])
+        size = values[b] - values[a]
+        gone = values[a : b + 1] - values[a]
+        progress = gone / size
+        still_resting = np.flatnonzero(progress <= _REST)
+        start = int(still_resting[-1])
+        arrived = np.flatnonzero(progress[start:] >= 1 - _REST)
+        end = start + int(arrived[0])
         moves.append((a + start, a + end))
     return moves
 
@@ -130,14 +181,19 @@ def _turning_points(values: np.ndarray, min_swing: float) -> list[int]:
     turns: list[int] = []
     low = high = direction = 0  # rows of the extremes since the last turn
     for i, value in enumerate(values.tolist()):
-        low = i if value < values[low] else low
-        high = i if value > values[high] else high
+        if value < values[low]:
+            low = i
+        if value > values[high]:
+            high = i
         if direction >= 0 and values[high] - value >= min_swing:
             turns.append(high)
-            direction, low = -1, i
+            direction = -1
+            low = i
         elif direction <= 0 and value - values[low] >= min_swing:
             turns.append(low)
-            direction, high = 1, i
+            direction = 1
+            high = i
     if direction:
-        turns.append(high if direction > 0 else low)
+        last = high if direction > 0 else low
+        turns.append(last)
     return turns

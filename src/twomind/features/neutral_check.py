@@ -19,6 +19,22 @@ import numpy as np
 
 from twomind.types import Track
 
+_NOT_RANGES = ("seconds", "share", "light", "yaw", "smile", "mouth_motion")
+
+
+def _row_s(face: Track) -> float:
+    """Usual time from row to row, in seconds."""
+    if len(face) < 2:
+        return 0.0
+    return float(np.median(np.diff(face.times_s)))
+
+
+def _measured(face: Track, name: str) -> np.ndarray:
+    """The column's values where there is one."""
+    values = face.column(name)
+    return values[np.isfinite(values)]
+
+
 #: Action units whose coming and going is looked for, and what a person reads.
 MOVES = {
     "AU01": "the inner brows go up and down",
@@ -69,33 +85,25 @@ def measure_clip(face: Track | None, voice: Mapping[str, Any]) -> dict[str, floa
     """What the check looks at, as plain numbers; nan where not measured. ``voice`` is the summary
     of the voice.
     """
-    nan = math.nan
-    found = dict.fromkeys(
-        (
-            "seconds",
-            "share",
-            "light",
-            "yaw",
-            "smile",
-            "mouth_motion",
-            *(f"range_{n}" for n in MOVES),
-        ),
-        nan,
-    )
-    found["speech_s"] = float(voice.get("speech_s", nan)) if voice.get("status", "ok") else nan
+    ranges = [f"range_{name}" for name in MOVES]
+    found = dict.fromkeys((*_NOT_RANGES, *ranges), math.nan)
+    found["speech_s"] = math.nan
+    if voice.get("status", "ok"):
+        found["speech_s"] = float(voice.get("speech_s", math.nan))
     if face is None or not len(face):
         return found | {"seconds": 0.0, "share": 0.0}
-    rows = face.valid
-    step_s = float(np.median(np.diff(face.times_s))) if len(face) > 1 else 0.0
-    found |= {"seconds": float(rows.sum()) * step_s, "share": float(rows.mean())}
-    if rows.sum() < 3:
+    n_rows = face.valid.sum()
+    step_s = _row_s(face)
+    found["seconds"] = float(n_rows) * step_s
+    found["share"] = float(face.valid.mean())
+    if n_rows < 3:
         return found
     found["light"] = _median(face, "light")
     found["yaw"] = abs(_median(face, "pose_yaw"))
     found["smile"] = _median(face, "AU12")
-    motion = face.column("mouth_motion")
-    motion = motion[np.isfinite(motion)]
-    found["mouth_motion"] = float(np.percentile(motion, 75)) if len(motion) else nan
+    motion = _measured(face, "mouth_motion")
+    if len(motion):
+        found["mouth_motion"] = float(np.percentile(motion, 75))
     width = max(round(0.4 / step_s), 1) if step_s > 0 else 1
     for name in MOVES:
         found[f"range_{name}"] = _range(face.column(name), width)
@@ -105,19 +113,25 @@ def measure_clip(face: Track | None, voice: Mapping[str, Any]) -> dict[str, floa
 def doubts(
     measured: Mapping[str, float], limits: NeutralLimits | None = None, spoken: bool = False
 ) -> tuple[str, ...]:
-    """Why this is not a neutral clip; empty when nothing speaks against it. A spoken clip
-    may talk.
+    """Why this is not a neutral clip; empty when nothing speaks against it.
+
+    Args:
+        measured: of :func:`measure_clip`.
+        limits: from where on a clip is refused.
+        spoken: the clip may talk.
     """
     at = limits or NeutralLimits()
     m = measured
     said = []
     face = m["share"] > 0
-    long_enough = m["seconds"] if face or not spoken else _or_zero(m["speech_s"])
-    if long_enough < at.min_seconds:
-        what = "the face is measurable" if face or not spoken else "there is speech"
-        said.append(
-            f"length: {what} for {long_enough:.1f} s; expected at least {at.min_seconds:g} s"
-        )
+    if face or not spoken:
+        what = "the face is measurable"
+        length_s = m["seconds"]
+    else:
+        what = "there is speech"
+        length_s = _or_zero(m["speech_s"])
+    if length_s < at.min_seconds:
+        said.append(f"length: {what} for {length_s:.1f} s; expected at least {at.min_seconds:g} s")
     if face:
         said += _picture(m, at)
         said += _expression(m, at, spoken)
@@ -133,24 +147,22 @@ def doubts(
 
 def _picture(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
     said = []
-    if m["share"] < at.min_share:
+    share = m["share"]
+    if share < at.min_share:
         said.append(
-            f"quality: the face is measurable in {m['share']:.0%} of the frames; expected "
+            f"quality: the face is measurable in {share:.0%} of the frames; expected "
             f"{at.min_share:.0%}"
         )
-    if m["light"] < at.min_light:
+    light = m["light"]
+    expected = f"({light:.2f}; expected {at.min_light:g} to {at.max_light:g})"
+    if light < at.min_light:
+        said.append(f"light: the face is too dark {expected}")
+    if light > at.max_light:
+        said.append(f"light: the face is too bright {expected}")
+    yaw = m["yaw"]
+    if yaw > at.max_yaw_deg:
         said.append(
-            f"light: the face is too dark ({m['light']:.2f}; expected {at.min_light:g} to "
-            f"{at.max_light:g})"
-        )
-    if m["light"] > at.max_light:
-        said.append(
-            f"light: the face is too bright ({m['light']:.2f}; expected {at.min_light:g} to "
-            f"{at.max_light:g})"
-        )
-    if m["yaw"] > at.max_yaw_deg:
-        said.append(
-            f"pose: the head is turned {m['yaw']:.0f} deg from the camera; expected "
+            f"pose: the head is turned {yaw:.0f} deg from the camera; expected "
             f"{at.max_yaw_deg:g} at most"
         )
     return said
@@ -159,17 +171,17 @@ def _picture(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
 def _expression(m: Mapping[str, float], at: NeutralLimits, spoken: bool) -> list[str]:
     said = []
     for name, words in MOVES.items():
-        limit, size = at.max_range.get(name, math.inf), m[f"range_{name}"]
-        if size > limit and not (spoken and name in _SPEECH_MOVES):
-            said.append(
-                f"expression: {words} ({name} ranges over {size:.3f} iod; expected {limit:g} at "
-                "most)"
-            )
-    if m["smile"] > at.max_smile:
-        said.append(
-            f"expression: smiling throughout (AU12 {m['smile']:.2f} iod; expected {at.max_smile:g} "
-            "at most)"
-        )
+        if spoken and name in _SPEECH_MOVES:
+            continue
+        limit = at.max_range.get(name, math.inf)
+        size = m[f"range_{name}"]
+        if size > limit:
+            told = f"{name} ranges over {size:.3f} iod; expected {limit:g} at most"
+            said.append(f"expression: {words} ({told})")
+    smile = m["smile"]
+    if smile > at.max_smile:
+        told = f"AU12 {smile:.2f} iod; expected {at.max_smile:g} at most"
+        said.append(f"expression: smiling throughout ({told})")
     return said
 
 
@@ -193,8 +205,7 @@ def _or_zero(value: float) -> float:
 
 
 def _median(face: Track, name: str) -> float:
-    values = face.column(name)
-    values = values[np.isfinite(values)]
+    values = _measured(face, name)
     return float(np.median(values)) if len(values) else math.nan
 
 

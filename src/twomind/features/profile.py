@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,14 +27,29 @@ from twomind.features.words.text import count
 from twomind.types import Track, Word
 from twomind.types.profile import Neutral, Neutrals, Visit
 
+#: Modality → measure → centre, spread, rows and seconds, as a file has them.
+_PlainStats = dict[str, dict[str, list[Any]]]
+
+
+def _plain_stats(visit: Visit) -> _PlainStats:
+    found: _PlainStats = {}
+    for modality, neutrals in visit.stats.items():
+        rows = {name: _plain_neutral(n) for name, n in neutrals.items()}
+        found[modality] = rows
+    return found
+
+
+def _plain_neutral(neutral: Neutral) -> list[Any]:
+    centre = _number(neutral.centre)
+    spread = _number(neutral.spread)
+    return [centre, spread, neutral.n, _number(neutral.seconds)]
+
+
 FORMAT = "twomind.profile/1"
+_MOUTH_UNITS = ("AU12", "AU15", "AU17", "AU18", "AU2")
 #: Measures that speech moves all the time. Where a spoken clip was enrolled, they come from spoken
 #: clips alone: answers are spoken too.
-MOUTH = tuple(
-    m.name
-    for m in MEASURES
-    if m.kind == "mouth" or m.name.startswith(("AU12", "AU15", "AU17", "AU18", "AU2"))
-)
+MOUTH = tuple(m.name for m in MEASURES if m.kind == "mouth" or m.name.startswith(_MOUTH_UNITS))
 #: Whole-answer measures of the voice that a profile keeps.
 VOICE_ANSWER = (
     "articulation_rate_per_s",
@@ -62,7 +77,8 @@ class Profile:
     def __post_init__(self) -> None:
         if not self.person.strip():
             raise ValueError("Profile: expected the name (a pseudonym) of a person")
-        if len({v.content for v in self.visits}) != len(self.visits):
+        contents = {v.content for v in self.visits}
+        if len(contents) != len(self.visits):
             raise ValueError("Profile: expected every clip once")
 
     def neutral(self, modality: str) -> dict[str, Neutral]:
@@ -73,24 +89,25 @@ class Profile:
         for visit in self.visits:
             for name, one in visit.stats.get(modality, {}).items():
                 found.setdefault(name, []).append((visit.spoken, one))
-        return {
-            name: _merged(name if modality == "face" else "", parts)
-            for name, parts in found.items()
-        }
+        merged = {}
+        for name, parts in found.items():
+            by_mouth = modality == "face" and name in MOUTH
+            merged[name] = _merged(parts, prefer_spoken=by_mouth)
+        return merged
 
     def between(self, modality: str) -> dict[str, float]:
         """How far a measure's neutral differs between visits (standard deviation); nan with one
         visit.
         """
-        names = {n for v in self.visits for n in v.stats.get(modality, {})}
+        centres: dict[str, list[float]] = {}
+        for visit in self.visits:
+            for name, one in visit.stats.get(modality, {}).items():
+                centres.setdefault(name, []).append(one.centre)
         out = {}
-        for name in sorted(names):
-            centres = [
-                v.stats[modality][name].centre
-                for v in self.visits
-                if name in v.stats.get(modality, {})
-            ]
-            out[name] = float(np.std(centres, ddof=1)) if len(centres) > 1 else math.nan
+        for name, values in sorted(centres.items()):
+            out[name] = math.nan
+            if len(values) > 1:
+                out[name] = float(np.std(values, ddof=1))
         return out
 
     def named(self, modality: str) -> str:
@@ -100,12 +117,12 @@ class Profile:
         visits = [v for v in self.visits if v.stats.get(modality)]
         if not visits:
             return ""
+        n = len(visits)
+        plural = "s" if n > 1 else ""
+        seconds = sum(v.seconds(modality) for v in visits)
         doubt = ", clip not neutral" if any(v.doubts for v in visits) else ""
-        s = sum(v.seconds(modality) for v in visits)
-        return (
-            f"profile of {self.person}: {len(visits)} visit{'s' if len(visits) > 1 else ''}, "
-            f"{s:.1f} s{doubt}"
-        )
+        length = f"{n} visit{plural}, {seconds:.1f} s"
+        return f"profile of {self.person}: {length}{doubt}"
 
     def merged(self, other: Profile) -> Profile:
         """Both profiles' visits, each clip once (the later given one counts).
@@ -117,8 +134,10 @@ class Profile:
             raise BadInput(
                 f"profiles of two people cannot be merged: {self.person!r} and {other.person!r}"
             )
-        by = {v.content: v for v in (*self.visits, *other.visits)}
-        return replace(self, visits=tuple(sorted(by.values(), key=lambda v: (v.made, v.content))))
+        by_content = {v.content: v for v in self.visits}
+        by_content |= {v.content: v for v in other.visits}
+        in_time = sorted(by_content.values(), key=lambda v: (v.made, v.content))
+        return replace(self, visits=tuple(in_time))
 
     def without(self, visit: str) -> Profile:
         """The profile less one visit, by the beginning of its id.
@@ -130,21 +149,35 @@ class Profile:
         if len(hits) != 1:
             known = ", ".join(v.id for v in self.visits) or "none"
             raise BadInput(f"visit {visit!r}: expected one of {known}")
-        return replace(self, visits=tuple(v for v in self.visits if v is not hits[0]))
+        [hit] = hits
+        kept = tuple(v for v in self.visits if v is not hit)
+        return replace(self, visits=kept)
 
 
-def _merged(name: str, parts: list[tuple[bool, Neutral]]) -> Neutral:
+def _merged(parts: list[tuple[bool, Neutral]], prefer_spoken: bool) -> Neutral:
+    """One neutral of several (spoken, neutral), weighted by seconds.
+
+    ``prefer_spoken``: only those of spoken clips count where there are some.
+    """
+    chosen = [n for _, n in parts]
     spoken = [n for talks, n in parts if talks]
-    all_of = spoken if name in MOUTH and spoken else [n for _, n in parts]
-    seconds = np.array([n.seconds for n in all_of])
-    weight = seconds / seconds.sum() if seconds.sum() > 0 else np.full(len(all_of), 1 / len(all_of))
-    spreads = np.array([n.spread for n in all_of])
+    if prefer_spoken and spoken:
+        chosen = spoken
+    seconds = np.array([n.seconds for n in chosen])
+    total_s = seconds.sum()
+    if total_s > 0:
+        weight = seconds / total_s
+    else:
+        weight = np.full(len(chosen), 1 / len(chosen))
+    spreads = np.array([n.spread for n in chosen])
     known = np.isfinite(spreads)
-    spread = (
-        float(spreads[known] @ weight[known] / weight[known].sum()) if known.any() else math.nan
-    )
-    centre = float(np.array([n.centre for n in all_of]) @ weight)
-    return Neutral(centre, spread, sum(n.n for n in all_of), float(seconds.sum()))
+    spread = math.nan
+    if known.any():
+        mean = spreads[known] @ weight[known] / weight[known].sum()
+        spread = float(mean)
+    centres = np.array([n.centre for n in chosen])
+    n_rows = sum(n.n for n in chosen)
+    return Neutral(float(centres @ weight), spread, n_rows, float(total_s))
 
 
 # --- from a described clip
@@ -170,7 +203,8 @@ def voice_neutral(track: Track, summary: Mapping[str, Any]) -> dict[str, Neutral
     if not len(track) or not speech_s >= _MIN_SPEECH_S:
         return {}
     rows = track.valid & (track.column("speech") == 1)
-    found = _columns(track, VOICE_COLUMNS, rows, float(np.median(np.diff(track.times_s))))
+    step_s = float(np.median(np.diff(track.times_s)))
+    found = _columns(track, VOICE_COLUMNS, rows, step_s)
     for name in VOICE_ANSWER:
         value = summary.get(name)
         if value is not None and math.isfinite(value):
@@ -184,23 +218,30 @@ def words_neutral(words: tuple[Word, ...]) -> dict[str, Neutral]:
         return {}
     counted = count([w.text for w in words])
     seconds = words[-1].end_s - words[0].start_s
-    found = {"log_words": Neutral(math.log1p(counted.n_words), math.nan, 1, seconds)}
+    log_words = math.log1p(counted.n_words)
+    found = {"log_words": Neutral(log_words, math.nan, 1, seconds)}
     n = max(counted.n_words, 1)
     for name, hits in zip(lexicon().names, counted.counts, strict=True):
-        found[name] = Neutral(float(hits) / n, math.nan, n, seconds)
+        per_word = float(hits) / n
+        found[name] = Neutral(per_word, math.nan, n, seconds)
     return found
 
 
-def _columns(track: Track, names: Any, rows: np.ndarray, step_s: float) -> dict[str, Neutral]:
+def _columns(
+    track: Track, names: Iterable[str], rows: np.ndarray, step_s: float
+) -> dict[str, Neutral]:
+    """Median and median distance from it of the columns, where enough ``rows (T,)`` have them."""
     found = {}
     for name in names:
-        values = track.values[rows, track.names.index(name)].astype(float)
+        column = track.names.index(name)
+        values = track.values[rows, column].astype(float)
         values = values[np.isfinite(values)]
-        if len(values) >= _MIN_ROWS:
-            centre = float(np.median(values))
-            found[name] = Neutral(
-                centre, float(np.median(np.abs(values - centre))), len(values), len(values) * step_s
-            )
+        n = len(values)
+        if n < _MIN_ROWS:
+            continue
+        centre = float(np.median(values))
+        spread = float(np.median(np.abs(values - centre)))
+        found[name] = Neutral(centre, spread, n, n * step_s)
     return found
 
 
@@ -209,13 +250,19 @@ def _columns(track: Track, names: Any, rows: np.ndarray, step_s: float) -> dict[
 
 
 def relative_to(track: Track, neutral: Neutrals, raw: tuple[str, ...] = ABSOLUTE) -> Track:
-    """Each measure less its neutral centre; names in ``raw`` stay as measured, those without a
-    neutral become nan.
+    """Each measure less its neutral centre.
+
+    Args:
+        track: of one modality.
+        neutral: the person's, by name; a measure without one becomes nan.
+        raw: names that stay as measured.
     """
     values = np.array(track.values, np.float32)
     for k, name in enumerate(track.names):
-        if name not in raw:
-            values[:, k] -= neutral[name].centre if name in neutral else math.nan
+        if name in raw:
+            continue
+        rest = neutral[name].centre if name in neutral else math.nan
+        values[:, k] -= rest
     return replace(track, values=values)
 
 
@@ -223,15 +270,24 @@ def answer_relative(measured: Neutrals, neutral: Neutrals) -> dict[str, dict[str
     """Whole-answer measures beside the person's neutral: ``value`` (raw), ``neutral``,
     ``relative``.
     """
-    shared = [name for name in measured if name in neutral]
-    return {
-        name: {
-            "value": measured[name].centre,
-            "neutral": neutral[name].centre,
-            "relative": measured[name].centre - neutral[name].centre,
-        }
-        for name in shared
-    }
+    found = {}
+    for name, one in measured.items():
+        if name not in neutral:
+            continue
+        value = one.centre
+        rest = neutral[name].centre
+        found[name] = {"value": value, "neutral": rest, "relative": value - rest}
+    return found
+
+
+def _plain_visit(visit: Visit) -> dict[str, Any]:
+    plain: dict[str, Any] = {"content": visit.content, "made": visit.made}
+    plain["spoken"] = visit.spoken
+    plain["doubts"] = list(visit.doubts)
+    plain["drawn"] = visit.drawn
+    plain["entries"] = [list(e) for e in visit.entries]
+    plain["stats"] = _plain_stats(visit)
+    return plain
 
 
 # --- on disk
@@ -244,32 +300,11 @@ def _number(value: float) -> float | None:
 
 def to_plain(profile: Profile) -> dict[str, Any]:
     """The profile as JSON-ready values; what cannot be known is null."""
-    visits = [
-        {
-            "content": v.content,
-            "made": v.made,
-            "spoken": v.spoken,
-            "doubts": list(v.doubts),
-            "drawn": v.drawn,
-            "entries": [list(e) for e in v.entries],
-            "stats": {
-                modality: {
-                    name: [_number(n.centre), _number(n.spread), n.n, _number(n.seconds)]
-                    for name, n in stats.items()
-                }
-                for modality, stats in v.stats.items()
-            },
-        }
-        for v in profile.visits
-    ]
-    columns = ["centre", "spread", "n", "seconds"]
-    return {
-        "format": FORMAT,
-        "person": profile.person,
-        "columns": columns,
-        "visits": visits,
-        **dict(profile.extra),
-    }
+    plain: dict[str, Any] = {"format": FORMAT, "person": profile.person}
+    plain["columns"] = ["centre", "spread", "n", "seconds"]
+    plain["visits"] = [_plain_visit(v) for v in profile.visits]
+    plain.update(profile.extra)
+    return plain
 
 
 def from_plain(found: Any, where: str) -> Profile:
@@ -283,25 +318,10 @@ def from_plain(found: Any, where: str) -> Profile:
         raise BadInput(
             f"{where}: expected a person's profile ({FORMAT}), got {came!r}; enrol the person anew"
         )
+    own = ("format", "person", "columns", "visits")
     try:
-        visits = tuple(
-            Visit(
-                content=str(v["content"]),
-                made=str(v["made"]),
-                spoken=bool(v["spoken"]),
-                doubts=tuple(map(str, v["doubts"])),
-                drawn=bool(v["drawn"]),
-                entries=tuple((str(kind), str(key)) for kind, key in v["entries"]),
-                stats={
-                    str(m): {str(name): _neutral(row) for name, row in stats.items()}
-                    for m, stats in v["stats"].items()
-                },
-            )
-            for v in found["visits"]
-        )
-        extra = {
-            k: v for k, v in found.items() if k not in ("format", "person", "columns", "visits")
-        }
+        visits = tuple(_visit(v) for v in found["visits"])
+        extra = {k: v for k, v in found.items() if k not in own}
         return Profile(str(found["person"]), visits, extra)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(
@@ -309,17 +329,41 @@ def from_plain(found: Any, where: str) -> Profile:
         ) from error
 
 
+def _visit(plain: Any) -> Visit:
+    stats = {}
+    for modality, rows in plain["stats"].items():
+        neutrals = {str(name): _neutral(row) for name, row in rows.items()}
+        stats[str(modality)] = neutrals
+    entries = []
+    for kind, key in plain["entries"]:
+        entries.append((str(kind), str(key)))
+    doubts = tuple(map(str, plain["doubts"]))
+    return Visit(
+        content=str(plain["content"]),
+        made=str(plain["made"]),
+        spoken=bool(plain["spoken"]),
+        doubts=doubts,
+        drawn=bool(plain["drawn"]),
+        entries=tuple(entries),
+        stats=stats,
+    )
+
+
 def _neutral(row: Any) -> Neutral:
     centre, spread, n, seconds = row
-    centre, spread = (math.nan if x is None else float(x) for x in (centre, spread))
-    return Neutral(centre, spread, int(n), float(seconds))
+    return Neutral(_known(centre), _known(spread), int(n), float(seconds))
+
+
+def _known(value: Any) -> float:
+    """A number as it was written; null stands for nan."""
+    return math.nan if value is None else float(value)
 
 
 def write_profile(profile: Profile, path: Path) -> Path:
     """Write it atomically as JSON."""
-    return write_text(
-        path, json.dumps(to_plain(profile), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    )
+    plain = to_plain(profile)
+    text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False)
+    return write_text(path, text + "\n")
 
 
 def read_profile(path: Path) -> Profile:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,10 +19,86 @@ HARMED = "#d55e00"
 GREY, INK, FAINT = "#767676", "#222222", "#d9d9d9"
 #: More lines than this make a figure nobody can read; the table has them all.
 MAX_LINES = 6
+#: Numbers of an axis from 0 to 1.
+FIFTHS = (0, 0.2, 0.4, 0.6, 0.8, 1)
+#: Height of a strip, and of a band of moments, px.
+_ROW_H, _BAND = 38, 20
+#: Two numbers, x and y or least and most.
+Point = tuple[float, float]
 
 
 def _num(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _attributes(**values: float) -> str:
+    """Numbers as an SVG element has them; ``_`` in a name stands for ``-``."""
+    told = []
+    for name, value in values.items():
+        attribute = name.replace("_", "-")
+        told.append(f'{attribute}="{_num(value)}"')
+    return " ".join(told)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Room around the plot area."""
+
+    left: float = 56
+    right: float = 12
+    top: float = 12
+    bottom: float = 40
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """How a line is drawn; ``dash`` as SVG has it."""
+
+    colour: str = INK
+    width: float = 1
+    dash: str = ""
+
+    def attributes(self) -> str:
+        """As an SVG element has them."""
+        dashed = f' stroke-dasharray="{self.dash}"' if self.dash else ""
+        return f'stroke="{self.colour}" stroke-width="{_num(self.width)}"{dashed}'
+
+
+_GRID = Stroke(FAINT, 0.6)
+_AXIS = Stroke(GREY)
+_MARK = Stroke(GREY, 1, "4 3")
+_DASH = "5 3"
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The colour of a box."""
+
+    colour: str
+    opacity: float = 1
+
+
+@dataclass(frozen=True)
+class Type:
+    """How words are set; ``anchor`` as SVG has it."""
+
+    anchor: str = "start"
+    colour: str = INK
+    size: float = 12
+
+
+_TICK_X = Type("middle", GREY, 11)
+_TICK_Y = Type("end", GREY, 11)
+_TITLE = Type("middle")
+_LINE_NAME = Type("end")
+_COUNT = Type("middle", GREY, 10)
+_BAND_NAME = Type("end", size=11)
+_UNKNOWN = Fill("#bbbbbb")
+
+
+def _titled(title: str) -> str:
+    """What a browser shows over an element."""
+    return f"<title>{escape(title)}</title>" if title else ""
 
 
 class Canvas:
@@ -30,136 +108,176 @@ class Canvas:
         self,
         width: float,
         height: float,
-        x: tuple[float, float],
-        y: tuple[float, float],
-        left: float = 56,
-        right: float = 12,
-        top: float = 12,
-        bottom: float = 40,
+        x: Point,
+        y: Point,
+        margins: Margins | None = None,
     ) -> None:
-        self.width, self.height, self._x, self._y = width, height, x, y
-        self.left, self.right, self.top, self.bottom = left, width - right, top, height - bottom
+        around = margins or Margins()
+        self.width = width
+        self.height = height
+        self._x = x
+        self._y = y
+        self.left = around.left
+        self.right = width - around.right
+        self.top = around.top
+        self.bottom = height - around.bottom
         self.parts: list[str] = []
+
+    @property
+    def centre(self) -> float:
+        """Middle of the plot area's width."""
+        return (self.left + self.right) / 2
+
+    @property
+    def middle(self) -> float:
+        """Middle of the plot area's height."""
+        return (self.top + self.bottom) / 2
 
     def x(self, value: float) -> float:
         a, b = self._x
-        return self.left + (value - a) / (b - a) * (self.right - self.left)
+        share = (value - a) / (b - a)
+        return self.left + share * (self.right - self.left)
 
     def y(self, value: float) -> float:
         a, b = self._y
-        return self.bottom - (value - a) / (b - a) * (self.bottom - self.top)
+        share = (value - a) / (b - a)
+        return self.bottom - share * (self.bottom - self.top)
 
-    def line(
-        self,
-        x1: float,
-        y1: float,
-        x2: float,
-        y2: float,
-        colour: str = INK,
-        width: float = 1,
-        dash: str = "",
-    ) -> None:
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        self.parts.append(
-            f'<line x1="{_num(x1)}" y1="{_num(y1)}" x2="{_num(x2)}" y2="{_num(y2)}" '
-            f'stroke="{colour}" '
-            f'stroke-width="{_num(width)}"{dashed}/>'
-        )
+    def at(self, point: Point) -> Point:
+        """Where a data point lies, in pixels."""
+        x, y = point
+        return self.x(x), self.y(y)
 
-    def path(
-        self, points: Sequence[tuple[float, float]], colour: str, width: float = 1.8, dash: str = ""
-    ) -> None:
+    def line(self, x1: float, y1: float, x2: float, y2: float, stroke: Stroke = Stroke()) -> None:
+        """A straight line in pixels.
+
+        Args:
+            x1: of its begin.
+            y1: of its begin.
+            x2: of its end.
+            y2: of its end.
+            stroke: how it is drawn.
+        """
+        ends = _attributes(x1=x1, y1=y1, x2=x2, y2=y2)
+        self.parts.append(f"<line {ends} {stroke.attributes()}/>")
+
+    def across(self, y: float, stroke: Stroke) -> None:
+        """A line over the whole width of the plot area."""
+        self.line(self.left, y, self.right, y, stroke)
+
+    def down(self, x: float, stroke: Stroke) -> None:
+        """A line over the whole height of the plot area."""
+        self.line(x, self.top, x, self.bottom, stroke)
+
+    def path(self, points: Sequence[Point], stroke: Stroke) -> None:
         """A line through data points."""
         if not points:
             return
-        d = " ".join(
-            f"{'M' if k == 0 else 'L'}{_num(self.x(a))} {_num(self.y(b))}"
-            for k, (a, b) in enumerate(points)
-        )
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        self.parts.append(
-            f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{_num(width)}"{dashed}/>'
-        )
+        places = []
+        for point in points:
+            x, y = self.at(point)
+            places.append(f"{_num(x)} {_num(y)}")
+        d = "M" + " L".join(places)
+        self.parts.append(f'<path d="{d}" fill="none" {stroke.attributes()}/>')
 
     def dot(
         self, cx: float, cy: float, r: float, colour: str, title: str = "", hollow: bool = False
     ) -> None:
-        fill = (
-            f'fill="#fff" stroke="{colour}" stroke-width="1.4"'
-            if hollow
-            else f'fill="{colour}" fill-opacity=".75"'
-        )
-        inner = f"<title>{escape(title)}</title>" if title else ""
-        self.parts.append(
-            f'<circle cx="{_num(cx)}" cy="{_num(cy)}" r="{_num(r)}" {fill}>{inner}</circle>'
-        )
+        """A dot in pixels.
 
-    def rect(
-        self,
-        x: float,
-        y: float,
-        w: float,
-        h: float,
-        colour: str,
-        title: str = "",
-        opacity: float = 1,
-    ) -> None:
-        inner = f"<title>{escape(title)}</title>" if title else ""
-        self.parts.append(
-            f'<rect x="{_num(x)}" y="{_num(y)}" width="{_num(max(w, 0))}" '
-            f'height="{_num(max(h, 0))}" fill="{colour}" '
-            f'fill-opacity="{_num(opacity)}">{inner}</rect>'
-        )
+        Args:
+            cx: of its middle.
+            cy: of its middle.
+            r: its radius.
+            colour: of the dot.
+            title: what a browser shows over it.
+            hollow: its outline alone.
+        """
+        fill = f'fill="{colour}" fill-opacity=".75"'
+        if hollow:
+            fill = f'fill="#fff" stroke="{colour}" stroke-width="1.4"'
+        place = _attributes(cx=cx, cy=cy, r=r)
+        self.parts.append(f"<circle {place} {fill}>{_titled(title)}</circle>")
 
-    def text(
-        self,
-        x: float,
-        y: float,
-        words: str,
-        anchor: str = "start",
-        colour: str = INK,
-        size: float = 12,
-    ) -> None:
-        self.parts.append(
-            f'<text x="{_num(x)}" y="{_num(y)}" text-anchor="{anchor}" fill="{colour}" '
-            f'font-size="{_num(size)}">'
-            f"{escape(words)}</text>"
-        )
+    def rect(self, x: float, y: float, w: float, h: float, fill: Fill, title: str = "") -> None:
+        """A box in pixels.
+
+        Args:
+            x: of its left edge.
+            y: of its upper edge.
+            w: its width.
+            h: its height.
+            fill: its colour.
+            title: what a browser shows over it.
+        """
+        place = _attributes(x=x, y=y, width=max(w, 0), height=max(h, 0))
+        opacity = _attributes(fill_opacity=fill.opacity)
+        look = f'fill="{fill.colour}" {opacity}'
+        self.parts.append(f"<rect {place} {look}>{_titled(title)}</rect>")
+
+    def text(self, x: float, y: float, words: str, type: Type = Type()) -> None:
+        """Words in pixels.
+
+        Args:
+            x: of the anchor.
+            y: of the line on which they stand.
+            words: what is written.
+            type: how it is set.
+        """
+        place = _attributes(x=x, y=y)
+        size = _attributes(font_size=type.size)
+        look = f'text-anchor="{type.anchor}" fill="{type.colour}" {size}'
+        self.parts.append(f"<text {place} {look}>{escape(words)}</text>")
+
+    def tick_x(self, value: float, y: float) -> None:
+        """A number of the x axis."""
+        self.text(self.x(value), y, f"{value:g}", _TICK_X)
+
+    def tick_y(self, value: float, stroke: Stroke | None = _GRID) -> None:
+        """A number of the y axis with its line across the plot area."""
+        y = self.y(value)
+        if stroke is not None:
+            self.across(y, stroke)
+        self.text(self.left - 6, y + 4, f"{value:g}", _TICK_Y)
+
+    def name_x(self, name: str) -> None:
+        """What the x axis shows, at the foot of the drawing."""
+        self.text(self.centre, self.height - 6, name, _TITLE)
+
+    def name_y(self, name: str) -> None:
+        """What the y axis shows, upright beside it."""
+        turned = f"translate(13 {_num(self.middle)}) rotate(-90)"
+        look = f'text-anchor="middle" fill="{INK}" font-size="12"'
+        self.parts.append(f'<text transform="{turned}" {look}>{escape(name)}</text>')
 
     def axes(
-        self,
-        x_name: str,
-        y_name: str,
-        x_ticks: Sequence[float],
-        y_ticks: Sequence[float],
-        grid: bool = True,
+        self, x_name: str, y_name: str, x_ticks: Sequence[float], y_ticks: Sequence[float]
     ) -> None:
+        """Both axes with a grid.
+
+        Args:
+            x_name: what the x axis shows.
+            y_name: what the y axis shows.
+            x_ticks: its numbers.
+            y_ticks: its numbers.
+        """
         for tick in x_ticks:
-            if grid:
-                self.line(self.x(tick), self.top, self.x(tick), self.bottom, FAINT, 0.6)
-            self.text(self.x(tick), self.bottom + 15, f"{tick:g}", "middle", GREY, 11)
+            self.down(self.x(tick), _GRID)
+            self.tick_x(tick, self.bottom + 15)
         for tick in y_ticks:
-            if grid:
-                self.line(self.left, self.y(tick), self.right, self.y(tick), FAINT, 0.6)
-            self.text(self.left - 6, self.y(tick) + 4, f"{tick:g}", "end", GREY, 11)
-        self.line(self.left, self.bottom, self.right, self.bottom, GREY)
-        self.text((self.left + self.right) / 2, self.height - 6, x_name, "middle", INK, 12)
-        if y_name:
-            middle = (self.top + self.bottom) / 2
-            self.parts.append(
-                f'<text transform="translate(13 {_num(middle)}) rotate(-90)" text-anchor="middle" '
-                f'fill="{INK}" '
-                f'font-size="12">{escape(y_name)}</text>'
-            )
+            self.tick_y(tick)
+        self.across(self.bottom, _AXIS)
+        self.name_x(x_name)
+        self.name_y(y_name)
 
     def svg(self, label: str) -> str:
         """The drawing; ``label`` says in words what it shows."""
-        return (
-            f'<svg viewBox="0 0 {_num(self.width)} {_num(self.height)}" width="{_num(self.width)}" '
-            'role="img" '
-            f'aria-label="{escape(label, quote=True)}" '
-            f'xmlns="http://www.w3.org/2000/svg">{"".join(self.parts)}</svg>'
-        )
+        width = _num(self.width)
+        height = _num(self.height)
+        size = f'viewBox="0 0 {width} {height}" width="{width}"'
+        said = f'role="img" aria-label="{escape(label, quote=True)}"'
+        parts = "".join(self.parts)
+        return f'<svg {size} {said} xmlns="http://www.w3.org/2000/svg">{parts}</svg>'
 
 
 def _short(name: str, n: int = 30) -> str:
@@ -167,217 +285,345 @@ def _short(name: str, n: int = 30) -> str:
 
 
 def legend(names: Sequence[str], colours: Mapping[str, str], dashed: Sequence[str] = ()) -> str:
-    """Which colour is which line, as one line of HTML."""
+    """Which colour is which line, as one line of HTML.
+
+    Args:
+        names: of the lines.
+        colours: of each line.
+        dashed: lines that are drawn dashed.
+    """
     items = []
     for name in names:
-        dash = ' stroke-dasharray="5 3"' if name in dashed else ""
+        dash = f' stroke-dasharray="{_DASH}"' if name in dashed else ""
         key = (
-            f'<svg width="26" height="10" aria-hidden="true"><line x1="1" y1="5" x2="25" y2="5" '
+            '<svg width="26" height="10" aria-hidden="true"><line x1="1" y1="5" x2="25" y2="5" '
             f'stroke="{colours[name]}" stroke-width="3"{dash}/></svg>'
         )
         items.append(f"<span>{key} {escape(name)}</span>")
     return f'<p class="legend">{"".join(items)}</p>'
 
 
+def _groups(values: Sequence[float], width: float) -> list[list[int]]:
+    """Places of nearly equal values, which lie within ``width`` of the least one."""
+    groups: list[list[int]] = [[]]
+    for k in np.argsort(values, kind="stable").tolist():
+        group = groups[-1]
+        if group and values[k] - values[group[0]] > width:
+            group = []
+            groups.append(group)
+        group.append(k)
+    return groups
+
+
 def _jitter(values: Sequence[float], height: float, width: float = 0.02) -> list[float]:
     """Heights that keep dots of nearly equal values apart: a swarm, not chance."""
-    order = np.argsort(values, kind="stable")
     found = [0.0] * len(values)
-    group: list[int] = []
-    groups = []
-    for k in order:
-        if group and values[k] - values[group[0]] > width:
-            groups.append(group)
-            group = []
-        group.append(int(k))
-    groups.append(group)
-    for group in groups:
+    for group in _groups(values, width):
         step = min(6.0, height / max(len(group), 1))
+        middle = (len(group) - 1) / 2
         for j, k in enumerate(group):
-            found[k] = (j - (len(group) - 1) / 2) * step
+            found[k] = (j - middle) * step
     return found
 
 
+@dataclass(frozen=True)
+class Strip:
+    """A line of :func:`strips`: a value per person, their mean with its interval."""
+
+    name: str
+    values: Mapping[str, float]
+    mean: float
+    ci: Point
+    colour: str
+
+
 def strips(
-    rows: Sequence[tuple[str, Mapping[str, float], float, tuple[float, float], str]],
+    rows: Sequence[Strip],
     x_name: str,
-    limits: tuple[float, float],
+    limits: Point,
     ticks: Sequence[float],
     zero: float | None = None,
     harm: float | None = None,
 ) -> str:
-    """One strip per line: a dot per person, the mean with its interval. With ``zero``, dots under
-    ``zero - harm`` are drawn in the colour of harm. Names of people are not written."""
-    row_h = 38
-    c = Canvas(760, row_h * len(rows) + 56, limits, (0, 1), left=230, top=6, bottom=44)
+    """One strip per line: a dot per person, the mean with its interval. Names of people are not
+    written.
+
+    Args:
+        rows: the lines.
+        x_name: what the x axis shows.
+        limits: of the x axis; values beyond are drawn at its ends.
+        ticks: numbers of the x axis.
+        zero: a value that is marked.
+        harm: dots under ``zero - harm`` are drawn in the colour of harm.
+    """
+    height = _ROW_H * len(rows) + 56
+    c = Canvas(760, height, limits, (0, 1), Margins(230, 12, 6, 44))
     for tick in ticks:
-        c.line(c.x(tick), c.top, c.x(tick), c.bottom, FAINT, 0.6)
-        c.text(c.x(tick), c.bottom + 15, f"{tick:g}", "middle", GREY, 11)
+        c.down(c.x(tick), _GRID)
+        c.tick_x(tick, c.bottom + 15)
     if zero is not None:
-        c.line(c.x(zero), c.top, c.x(zero), c.bottom, INK, 1, "4 3")
-    for k, (name, values, mean, ci, colour) in enumerate(rows):
-        middle = c.top + row_h * (k + 0.5)
-        c.text(c.left - 12, middle + 4, _short(name, 34), "end")
-        shown = [min(max(v, limits[0]), limits[1]) for v in values.values()]
-        for value, real, dy in zip(shown, values.values(), _jitter(shown, row_h - 12), strict=True):
-            hurt = zero is not None and harm is not None and round(real - zero, 12) < -harm
-            c.dot(
-                c.x(value), middle + dy, 3.2, HARMED if hurt else colour, f"one person: {real:.3f}"
-            )
-        if all(map(math.isfinite, ci)):
-            c.line(c.x(ci[0]), middle, c.x(ci[1]), middle, INK, 2)
-        c.line(c.x(mean), middle - 9, c.x(mean), middle + 9, INK, 3)
-    c.line(c.left, c.bottom, c.right, c.bottom, GREY)
-    c.text((c.left + c.right) / 2, c.height - 6, x_name, "middle")
-    said = "; ".join(f"{n}: mean {m:.3f} over {len(v)} people" for n, v, m, _, _ in rows)
-    return c.svg(f"{x_name}. {said}")
+        c.down(c.x(zero), Stroke(INK, 1, "4 3"))
+    harmed = _Harm(zero, harm)
+    said = []
+    for k, row in enumerate(rows):
+        middle = c.top + _ROW_H * (k + 0.5)
+        _draw_strip(c, row, middle, limits, harmed)
+        n_people = len(row.values)
+        said.append(f"{row.name}: mean {row.mean:.3f} over {n_people} people")
+    c.across(c.bottom, _AXIS)
+    c.name_x(x_name)
+    return c.svg(f"{x_name}. {'; '.join(said)}")
+
+
+@dataclass(frozen=True)
+class _Harm:
+    """From where on a person is harmed; None where nobody is said to be."""
+
+    zero: float | None
+    margin: float | None
+
+    def colour(self, value: float, otherwise: str) -> str:
+        if self.zero is None or self.margin is None:
+            return otherwise
+        change = round(value - self.zero, 12)
+        return HARMED if change < -self.margin else otherwise
+
+
+def _draw_strip(c: Canvas, row: Strip, middle: float, limits: Point, harm: _Harm) -> None:
+    name = _short(row.name, 34)
+    c.text(c.left - 12, middle + 4, name, _LINE_NAME)
+    low, high = limits
+    shown = [min(max(v, low), high) for v in row.values.values()]
+    lifts = _jitter(shown, _ROW_H - 12)
+    for value, real, lift in zip(shown, row.values.values(), lifts, strict=True):
+        colour = harm.colour(real, row.colour)
+        title = f"one person: {real:.3f}"
+        c.dot(c.x(value), middle + lift, 3.2, colour, title)
+    if all(map(math.isfinite, row.ci)):
+        least, most = map(c.x, row.ci)
+        c.line(least, middle, most, middle, Stroke(INK, 2))
+    mean = c.x(row.mean)
+    c.line(mean, middle - 9, mean, middle + 9, Stroke(INK, 3))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Reliability bins of a line, each with ``n``, ``mean_score`` and ``observed``."""
+
+    name: str
+    bins: Sequence[Mapping[str, float]]
+    colour: str
 
 
 def reliability(
-    lines: Sequence[tuple[str, Sequence[Mapping[str, float]], str]],
-    total: float,
-    x_name: str,
-    dashed: Sequence[str] = (),
+    lines: Sequence[Calibration], total: float, x_name: str, dashed: Sequence[str] = ()
 ) -> str:
     """Observed rate against the score said, one dot per non-empty bin, its area by how many answers
     lie in it.
+
+    Args:
+        lines: their bins.
+        total: answers in all.
+        x_name: what the x axis shows.
+        dashed: lines that are drawn dashed.
     """
     c = Canvas(360, 340, (0, 1), (0, 1))
-    ticks = (0, 0.2, 0.4, 0.6, 0.8, 1)
-    c.axes(x_name, "observed rate", ticks, ticks)
-    c.line(c.x(0), c.y(0), c.x(1), c.y(1), GREY, 1, "4 3")
-    for name, bins, colour in lines:
-        c.path(
-            [(b["mean_score"], b["observed"]) for b in bins],
-            colour,
-            1.4,
-            "5 3" if name in dashed else "",
-        )
-        for b in bins:
-            r = 2 + 9 * math.sqrt(b["n"] / max(total, 1))
-            title = (
-                f"{name}: {b['n']:.0f} answers, said {b['mean_score']:.2f}, observed "
-                f"{b['observed']:.2f}"
-            )
-            c.dot(c.x(b["mean_score"]), c.y(b["observed"]), r, colour, title, name in dashed)
+    c.axes(x_name, "observed rate", FIFTHS, FIFTHS)
+    c.line(c.left, c.bottom, c.right, c.top, _MARK)
+    for line in lines:
+        is_dashed = line.name in dashed
+        points = [(b["mean_score"], b["observed"]) for b in line.bins]
+        dash = _DASH if is_dashed else ""
+        c.path(points, Stroke(line.colour, 1.4, dash))
+        for b, point in zip(line.bins, points, strict=True):
+            said, observed = point
+            n = b["n"]
+            r = 2 + 9 * math.sqrt(n / max(total, 1))
+            told = f"said {said:.2f}, observed {observed:.2f}"
+            title = f"{line.name}: {n:.0f} answers, {told}"
+            x, y = c.at(point)
+            c.dot(x, y, r, line.colour, title, is_dashed)
     return c.svg("Reliability: on the dashed diagonal a score means what it says")
 
 
-def risk_coverage(lines: Sequence[tuple[str, np.ndarray, str]], dashed: Sequence[str] = ()) -> str:
+@dataclass(frozen=True)
+class Curve:
+    """Coverage and risk ``(N, 2)`` of a line."""
+
+    name: str
+    points: np.ndarray
+    colour: str
+
+
+def risk_coverage(lines: Sequence[Curve], dashed: Sequence[str] = ()) -> str:
     """Share of wrong answers among the surest, against the share of answers given."""
-    top = max((float(np.nanmax(curve[:, 1])) for _, curve, _ in lines), default=0.5)
+    highest = [np.nanmax(line.points[:, 1]) for line in lines]
+    top = max(map(float, highest), default=0.5)
     high = max(math.ceil(top * 10) / 10, 0.1)
-    c = Canvas(360, 340, (0, 1), (0, high))
     ticks = [round(high * k / 5, 3) for k in range(6)]
-    c.axes("share answered, surest first", "share wrong", (0, 0.2, 0.4, 0.6, 0.8, 1), ticks)
-    for name, curve, colour in lines:
+    c = Canvas(360, 340, (0, 1), (0, high))
+    c.axes("share answered, surest first", "share wrong", FIFTHS, ticks)
+    for line in lines:
         # A handful of answers says little; the curve begins at one in twenty.
-        kept = curve[curve[:, 0] >= 0.05]
-        if len(kept) == 1:  # every answer is as sure as every other
-            c.dot(c.x(kept[0, 0]), c.y(kept[0, 1]), 4, colour, name)
-        c.path(
-            [(float(a), float(b)) for a, b in kept], colour, 1.8, "5 3" if name in dashed else ""
-        )
+        kept = line.points[line.points[:, 0] >= 0.05]
+        points = [(share, wrong) for share, wrong in kept.tolist()]
+        if len(points) == 1:  # every answer is as sure as every other
+            x, y = c.at(points[0])
+            c.dot(x, y, 4, line.colour, line.name)
+        dash = _DASH if line.name in dashed else ""
+        c.path(points, Stroke(line.colour, 1.8, dash))
     return c.svg("Risk and coverage: how often the surest answers are wrong")
 
 
-def bars(
-    groups: Sequence[tuple[str, int, float, Mapping[str, float]]],
-    colours: Mapping[str, str],
-    y_name: str,
-    unit: str,
-) -> str:
-    """Grouped bars; ``groups`` are (name, n, rate, line → value). A tick marks the observed rate of
-    the last class.
+@dataclass(frozen=True)
+class Group:
+    """Bars that stand together: how many answers, the observed rate, and a value per line."""
+
+    name: str
+    n: int
+    rate: float
+    values: Mapping[str, float]
+
+
+def bars(groups: Sequence[Group], colours: Mapping[str, str], y_name: str, unit: str) -> str:
+    """Grouped bars. A tick marks the observed rate of the last class.
+
+    Args:
+        groups: one per question.
+        colours: of the lines, each a bar of the group.
+        y_name: what the y axis shows.
+        unit: of what a group counts.
     """
-    names = list(colours)
-    wide = max(26.0 * len(names), 60.0)
-    c = Canvas(max(70 + (wide + 18) * len(groups), 360), 260, (0, 1), (0, 1), right=8, bottom=52)
+    width_of_group = max(26.0 * len(colours), 60.0)
+    width = max(70 + (width_of_group + 18) * len(groups), 360)
+    c = Canvas(width, 260, (0, 1), (0, 1), Margins(right=8, bottom=52))
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        c.line(c.left, c.y(tick), c.right, c.y(tick), FAINT, 0.6)
-        c.text(c.left - 6, c.y(tick) + 4, f"{tick:g}", "end", GREY, 11)
+        c.tick_y(tick)
     step = (c.right - c.left) / max(len(groups), 1)
-    for k, (name, n, rate, values) in enumerate(groups):
+    for k, group in enumerate(groups):
         start = c.left + step * k + 9
-        bar = (step - 18) / len(names)
-        for j, line in enumerate(names):
-            value = values.get(line, math.nan)
-            if math.isfinite(value):
-                title = f"{line}, question {name}: {value:.2f}"
-                c.rect(
-                    start + bar * j,
-                    c.y(value),
-                    bar - 2,
-                    c.bottom - c.y(value),
-                    colours[line],
-                    title,
-                    0.9,
-                )
-        c.line(start - 4, c.y(rate), start + step - 14, c.y(rate), INK, 1.6, "2 2")
-        c.text(start + (step - 18) / 2, c.bottom + 15, f"{_short(name, 14)}", "middle", INK, 12)
-        c.text(start + (step - 18) / 2, c.bottom + 29, f"{n} {unit}", "middle", GREY, 10)
-    c.line(c.left, c.bottom, c.right, c.bottom, GREY)
-    c.text((c.left + c.right) / 2, c.height - 6, "question", "middle")
-    c.parts.append(
-        f'<text transform="translate(13 {_num((c.top + c.bottom) / 2)}) rotate(-90)" '
-        f'text-anchor="middle" fill="{INK}" '
-        f'font-size="12">{escape(y_name)}</text>'
-    )
+        _draw_group(c, group, start, step, colours)
+        middle = start + (step - 18) / 2
+        c.text(middle, c.bottom + 15, _short(group.name, 14), _TITLE)
+        count = f"{group.n} {unit}"
+        c.text(middle, c.bottom + 29, count, _COUNT)
+    c.across(c.bottom, _AXIS)
+    c.name_x("question")
+    c.name_y(y_name)
     return c.svg(f"{y_name} per question")
 
 
-def timeline(
-    spans_s: np.ndarray,
-    y: np.ndarray,
-    lines: Sequence[tuple[str, np.ndarray, np.ndarray, str]],
-    class_name: str,
-) -> str:
+def _draw_group(
+    c: Canvas, group: Group, start: float, step: float, colours: Mapping[str, str]
+) -> None:
+    """A bar per line, and the observed rate across them."""
+    bar = (step - 18) / len(colours)
+    for j, (line, colour) in enumerate(colours.items()):
+        value = group.values.get(line, math.nan)
+        if math.isfinite(value):
+            title = f"{line}, question {group.name}: {value:.2f}"
+            left = start + bar * j
+            top = c.y(value)
+            height = c.bottom - top
+            c.rect(left, top, bar - 2, height, Fill(colour, 0.9), title)
+    rate = c.y(group.rate)
+    end = start + step - 14
+    c.line(start - 4, rate, end, rate, Stroke(INK, 1.6, "2 2"))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a line said of one recording: probability of the last class ``(N,)``, decision
+    ``(N,)``.
+    """
+
+    name: str
+    probability: np.ndarray
+    decision: np.ndarray
+    colour: str
+
+
+def timeline(spans_s: np.ndarray, y: np.ndarray, lines: Sequence[Told], class_name: str) -> str:
     """One recording: what coders marked, what each line decided, and the probability over time.
 
-    ``lines`` are (name, probability of the last class (N,), decision (N,), colour); nan is a gap.
+    Args:
+        spans_s: begin and end of each moment ``(N, 2)``.
+        y: what coders marked ``(N,)``; -1 where nothing is known.
+        lines: what was said; nan is a gap.
+        class_name: of the last class.
     """
-    start, end = float(spans_s[:, 0].min()), float(spans_s[:, 1].max())
-    band = 20
-    c = Canvas(
-        760,
-        190 + band * (len(lines) + 1),
-        (start, end),
-        (0, 1),
-        left=150,
-        bottom=40 + band * (len(lines) + 1),
-    )
+    start = float(spans_s[:, 0].min())
+    end = float(spans_s[:, 1].max())
+    bands = _BAND * (len(lines) + 1)
+    margins = Margins(left=150, bottom=40 + bands)
+    c = Canvas(760, 190 + bands, (start, end), (0, 1), margins)
     for tick in (0, 0.5, 1):
-        c.line(c.left, c.y(tick), c.right, c.y(tick), FAINT, 0.8)
-        c.text(c.left - 6, c.y(tick) + 4, f"{tick:g}", "end", GREY, 11)
-    c.text(c.left - 30, (c.top + c.bottom) / 2 + 4, "probability", "end")
-    for _, p, _, colour in lines:
-        stretch: list[tuple[float, float]] = []
-        for (a, b), value in zip(spans_s, p, strict=True):
-            if math.isfinite(value):
-                stretch += [(float(a), float(value)), (float(b), float(value))]
-            elif stretch:
-                c.path(stretch, colour)
-                stretch = []
-        c.path(stretch, colour)
-    rows = [("coders", y, INK), *((name, said, colour) for name, _, said, colour in lines)]
-    for k, (name, labels, colour) in enumerate(rows):
-        top = c.bottom + 8 + band * k
-        c.text(c.left - 6, top + 11, _short(name, 22), "end", size=11)
-        c.rect(c.left, top, c.right - c.left, 13, "#efefef")
-        edges = np.flatnonzero(np.diff(labels)) + 1
-        for first, last in zip(np.r_[0, edges], np.r_[edges, len(labels)] - 1, strict=True):
-            a, b, label = spans_s[first, 0], spans_s[last, 1], labels[first]
-            if label == -1:
-                c.rect(c.x(a), top + 5, c.x(b) - c.x(a), 3, "#bbbbbb", "not coded or not measured")
-            elif label:
-                c.rect(c.x(a), top, c.x(b) - c.x(a), 13, colour, f"{class_name} {a:.1f}–{b:.1f} s")
-    foot = c.bottom + 8 + band * len(rows)
-    step = next(
-        s
-        for s in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 3600)
-        if (end - start) / s <= 10 or s == 3600
-    )
-    for tick in range(math.ceil(start / step) * step, math.floor(end / step) * step + 1, step):
-        c.text(c.x(tick), foot + 10, f"{tick:g}", "middle", GREY, 11)
-    c.text((c.left + c.right) / 2, foot + 25, "seconds", "middle")
+        c.tick_y(tick, Stroke(FAINT, 0.8))
+    c.text(c.left - 30, c.middle + 4, "probability", _LINE_NAME)
+    for line in lines:
+        for stretch in _stretches(spans_s, line.probability):
+            c.path(stretch, Stroke(line.colour, 1.8))
+    top = c.bottom + 8
+    _draw_band(c, top, "coders", spans_s, y, _Marked(INK, class_name))
+    for line in lines:
+        top += _BAND
+        marked = _Marked(line.colour, class_name)
+        _draw_band(c, top, line.name, spans_s, line.decision, marked)
+    foot = top + _BAND
+    step = _tick_step(end - start)
+    first = math.ceil(start / step) * step
+    last = math.floor(end / step) * step
+    for tick in range(first, last + 1, step):
+        c.tick_x(tick, foot + 10)
+    c.text(c.centre, foot + 25, "seconds", _TITLE)
     return c.svg(f"Timeline of one recording: where coders marked {class_name}, and what was said")
+
+
+def _stretches(spans_s: np.ndarray, values: np.ndarray) -> list[list[Point]]:
+    """Points of a stepped line, cut where nothing is known."""
+    found: list[list[Point]] = [[]]
+    for (a, b), value in zip(spans_s, values, strict=True):
+        if math.isfinite(value):
+            found[-1].append((float(a), float(value)))
+            found[-1].append((float(b), float(value)))
+        elif found[-1]:
+            found.append([])
+    return found
+
+
+@dataclass(frozen=True)
+class _Marked:
+    """How moments of the last class look, and what it is called."""
+
+    colour: str
+    class_name: str
+
+
+def _draw_band(
+    c: Canvas, top: float, name: str, spans_s: np.ndarray, labels: np.ndarray, marked: _Marked
+) -> None:
+    """A band of moments: of the last class, of another one, or not known."""
+    short = _short(name, 22)
+    c.text(c.left - 6, top + 11, short, _BAND_NAME)
+    whole = c.right - c.left
+    c.rect(c.left, top, whole, 13, Fill("#efefef"))
+    cuts = np.flatnonzero(np.diff(labels)) + 1
+    edges = [0, *cuts.tolist(), len(labels)]
+    for first, stop in pairwise(edges):
+        a = spans_s[first, 0]
+        b = spans_s[stop - 1, 1]
+        x = c.x(a)
+        width = c.x(b) - x
+        if labels[first] == -1:
+            c.rect(x, top + 5, width, 3, _UNKNOWN, "not coded or not measured")
+        elif labels[first]:
+            title = f"{marked.class_name} {a:.1f}–{b:.1f} s"
+            c.rect(x, top, width, 13, Fill(marked.colour), title)
+
+
+def _tick_step(length_s: float) -> int:
+    """Seconds between the numbers of a time axis, so that there are about ten."""
+    for step in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600):
+        if length_s / step <= 10:
+            return step
+    return 3600

@@ -21,9 +21,27 @@ from twomind.evaluation.harm import Answers, HarmReport, PersonHarm, harmed, peo
 from twomind.evaluation.runs import filled
 from twomind.reporting.leaderboard import DRAWN, json_values
 from twomind.reporting.page import Block, Table, Text, write_page
+from twomind.reporting.result import Plain, Values
 from twomind.types import Rows, Run
 
 BASE = "source-only"
+#: Method, fold and seed of a run.
+_Place = tuple[str, str, int]
+#: Person → seed and how the person fared.
+_Seeds = dict[str, list[tuple[int, PersonHarm]]]
+#: Method → what :func:`harm_of` found of it.
+_Found = Mapping[str, Values]
+#: Columns of the summary.
+_SUMMARY = (
+    "method",
+    "saw before",
+    "people",
+    "source",
+    "adapted",
+    "guarded",
+    "harmed, adapted",
+    "harmed, guarded",
+)
 HOW_TO_READ = (
     "Macro-F1 in percent over the classes that a person shows or is told, mean over the seeds. "
     "Harmed: worse than the "
@@ -49,165 +67,208 @@ def _around(run: Run) -> str | None:
     return run.config.get("method")
 
 
+def _windows(rows: Rows) -> list[tuple[str, tuple[float, ...]]]:
+    """Recording and span of each row."""
+    pairs = zip(rows.recording, rows.span_s, strict=True)
+    return [(i, tuple(span)) for i, span in pairs]
+
+
+def _matched(guarded: Run, rows: Rows) -> np.ndarray:
+    """The guarded run's probabilities ``(N, C)`` for the windows of ``rows``."""
+    other = _rows(guarded)
+    place = {window: i for i, window in enumerate(_windows(other))}
+    index = [place[window] for window in _windows(rows)]
+    return filled(other, guarded.fill)[index]
+
+
 def person_harm(adapted: Run, guarded: Run | None) -> list[PersonHarm]:
     """The people of one fold and seed. Windows without a label, or that the source did not measure,
     do not count.
     """
     rows = _rows(adapted)
-    plain = rows.beside["no_adaptation"]
-    keep = (rows.y >= 0) & np.isfinite(plain).all(axis=1)
-    said = {
-        "source": filled(replace(rows, probs=plain), adapted.fill),
-        "adapted": filled(rows, adapted.fill),
-    }
+    source = rows.beside["no_adaptation"]
+    keep = (rows.y >= 0) & np.isfinite(source).all(axis=1)
+    probs = {"source": filled(replace(rows, probs=source), adapted.fill)}
+    probs["adapted"] = filled(rows, adapted.fill)
+    events: Sequence[Values] = ()
     if guarded is not None:
-        other = _rows(guarded)
-        at = {
-            key: i
-            for i, key in enumerate(zip(other.recording, map(tuple, other.span_s), strict=True))
-        }
-        index = [at[key] for key in zip(rows.recording, map(tuple, rows.span_s), strict=True)]
-        said["guarded"] = filled(other, guarded.fill)[index]
-    return people_of(
-        Answers(
-            [str(s) for s in rows.subject[keep]],
-            [str(r) for r in rows.recording[keep]],
-            rows.span_s[keep, 0].tolist(),
-            rows.y[keep],
-            {name: probs[keep].argmax(axis=1) for name, probs in said.items()},
-            len(adapted.task.classes),
-            guarded.events if guarded is not None else (),
-        )
-    )
+        probs["guarded"] = _matched(guarded, rows)
+        events = guarded.events
+    said = {}
+    for name, p in probs.items():
+        said[name] = p[keep].argmax(axis=1)
+    subjects = [str(s) for s in rows.subject[keep]]
+    recordings = [str(r) for r in rows.recording[keep]]
+    starts_s = rows.span_s[keep, 0].tolist()
+    n_classes = len(adapted.task.classes)
+    answers = Answers(subjects, recordings, starts_s, rows.y[keep], said, n_classes, events)
+    return people_of(answers)
 
 
-def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, dict[str, Any]]:
+def harm_of(runs: Sequence[Run], tolerance: float = 1.0) -> dict[str, Plain]:
     """Method → what it saw, the people of every seed, each person's means over the seeds, and who
     is harmed by them.
     """
-    partners = {(_around(r), r.fold.name, r.seed): r for r in runs if _around(r) is not None}
-    found: dict[str, dict[str, Any]] = {}
-    for method in dict.fromkeys(r.method for r in runs if r.method != BASE and _around(r) is None):
-        each: dict[str, list[tuple[int, PersonHarm]]] = {}
-        mine = [r for r in runs if r.method == method]
-        for run in mine:
-            for person in person_harm(run, partners.get((method, run.fold.name, run.seed))):
-                each.setdefault(person.subject, []).append((run.seed, person))
-        means = report_of([_mean([p for _, p in seeds]) for seeds in each.values()], tolerance)
-        found[method] = {
-            "saw": mine[0].saw.words(),
-            "means": means,
-            "seeds": {s: dict(seeds) for s, seeds in each.items()},
-        }
+    partners: dict[_Place, Run] = {}
+    plain: dict[str, list[Run]] = {}
+    for run in runs:
+        within = _around(run)
+        if within is not None:
+            partners[within, run.fold.name, run.seed] = run
+        elif run.method != BASE:
+            plain.setdefault(run.method, []).append(run)
+    found: dict[str, Plain] = {}
+    for method, mine in plain.items():
+        people = _people_of(method, mine, partners)
+        means = []
+        for seeds in people.values():
+            means.append(_mean([person for _, person in seeds]))
+        one: Plain = {"saw": mine[0].saw.words()}
+        one["means"] = report_of(means, tolerance)
+        one["seeds"] = {subject: dict(seeds) for subject, seeds in people.items()}
+        found[method] = one
+    return found
+
+
+def _people_of(method: str, runs: Sequence[Run], partners: Mapping[_Place, Run]) -> _Seeds:
+    """Person → (seed, how the person fared)."""
+    found: _Seeds = {}
+    for run in runs:
+        partner = partners.get((method, run.fold.name, run.seed))
+        for person in person_harm(run, partner):
+            found.setdefault(person.subject, []).append((run.seed, person))
     return found
 
 
 def _mean(seeds: Sequence[PersonHarm]) -> PersonHarm:
     """One person over the seeds: figures are means, counts and changes are sums."""
-    guarded = [p.changed_guarded for p in seeds]
+    known = [p.changed_guarded for p in seeds if p.changed_guarded is not None]
+    events: list[Any] = []
+    changes: list[Any] = []
+    for p in seeds:
+        events += p.events
+        changes += p.changes
+    changed_adapted = sum(p.changed_adapted for p in seeds)
+    changed_guarded = sum(known) if len(known) == len(seeds) else None
+    source = _mean_of([p.source for p in seeds])
+    adapted = _mean_of([p.adapted for p in seeds])
+    guarded = _mean_of([p.guarded for p in seeds])
     return replace(
         seeds[0],
-        source=_mean_of([p.source for p in seeds]),
-        adapted=_mean_of([p.adapted for p in seeds]),
-        guarded=_mean_of([p.guarded for p in seeds]),
-        changed_adapted=sum(p.changed_adapted for p in seeds),
-        changed_guarded=None if None in guarded else sum(g or 0 for g in guarded),
-        events=tuple(e for p in seeds for e in p.events),
-        changes=tuple(c for p in seeds for c in p.changes),
+        source=source,
+        adapted=adapted,
+        guarded=guarded,
+        changed_adapted=changed_adapted,
+        changed_guarded=changed_guarded,
+        events=tuple(events),
+        changes=tuple(changes),
     )
 
 
-def write_harm(
-    runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0
-) -> dict[str, Any]:
-    """Write ``harm.json``, ``harm.html`` and ``harm.md`` into ``out``; return their paths.
+def write_harm(runs: Sequence[Run], out: Path, *, title: str = "", tolerance: float = 1.0) -> Plain:
+    """Write ``harm.json``, ``harm.html`` and ``harm.md``.
 
-    All runs are of one data set and task (as :func:`twomind.evaluation.compare.compare` gives
-    them).
+    Args:
+        runs: of one data set and task (as :func:`twomind.evaluation.compare.compare` gives them).
+        out: folder of the files.
+        title: what the runs are of.
+        tolerance: points of macro-F1 from which on somebody is harmed.
+
+    Returns:
+        The paths: ``html``, ``markdown`` and ``json``.
     """
     found = harm_of(runs, tolerance)
-    blocks: list[Block] = [Text(f"Who was harmed: {title}".rstrip(": "), "h1")]
-    if any(r.drawn for r in runs):
-        blocks.append(Text(DRAWN, "banner"))
-    blocks += [Text(HOW_TO_READ.format(tolerance=tolerance)), _summary(found)]
-    if not any(math.isfinite(one["means"].harmed_guarded) for one in found.values()):
-        blocks.append(
-            Text("No guarded stream was walked (`--guard` walks one beside every method).", "sub")
-        )
+    drawn = any(r.drawn for r in runs)
+    blocks = _blocks(found, title, tolerance, drawn)
+    folder = Path(out)
+    html, markdown = write_page(blocks, folder, "harm", title or "Who was harmed")
+    plain: Plain = {"schema": "twomind.harm/1"}
+    plain["classes"] = list(runs[0].task.classes) if runs else []
+    plain["drawn"] = drawn
+    plain["tolerance"] = tolerance
+    methods = {}
     for method, one in found.items():
-        blocks += [Text(method, "h2"), _people(one["means"], tolerance)]
-    html, markdown = write_page(blocks, Path(out), "harm", title or "Who was harmed")
-    plain = {
-        "schema": "twomind.harm/1",
-        "classes": list(runs[0].task.classes) if runs else [],
-        "drawn": any(r.drawn for r in runs),
-        "tolerance": tolerance,
-        "methods": {method: _plain(one, tolerance) for method, one in found.items()},
-    }
-    data = write_text(
-        Path(out) / "harm.json", json.dumps(json_values(plain), indent=1, ensure_ascii=False) + "\n"
-    )
+        methods[method] = _plain(one, tolerance)
+    plain["methods"] = methods
+    text = json.dumps(json_values(plain), indent=1, ensure_ascii=False)
+    data = write_text(folder / "harm.json", text + "\n")
     return {"html": str(html), "markdown": str(markdown), "json": str(data)}
 
 
-def _plain(one: Mapping[str, Any], tolerance: float) -> dict[str, Any]:
+def _blocks(found: _Found, title: str, tolerance: float, drawn: bool) -> list[Block]:
+    """The page."""
+    heading = f"Who was harmed: {title}".rstrip(": ")
+    blocks: list[Block] = [Text(heading, "h1")]
+    if drawn:
+        blocks.append(Text(DRAWN, "banner"))
+    blocks.append(Text(HOW_TO_READ.format(tolerance=tolerance)))
+    blocks.append(_summary(found))
+    shares = [one["means"].harmed_guarded for one in found.values()]
+    if not any(map(math.isfinite, shares)):
+        why = "No guarded stream was walked (`--guard` walks one beside every method)."
+        blocks.append(Text(why, "sub"))
+    for method, one in found.items():
+        blocks.append(Text(method, "h2"))
+        blocks.append(_people(one["means"], tolerance))
+    return blocks
+
+
+def _plain(one: Values, tolerance: float) -> Plain:
     means: HarmReport = one["means"]
-    shares = {k: getattr(means, k) for k in ("harmed_adapted", "harmed_guarded")}
-    shares |= {f"{k}_interval": getattr(means, f"{k}_interval") for k in tuple(shares)}
+    found: Plain = {"saw": one["saw"]}
+    found["harmed_adapted"] = means.harmed_adapted
+    found["harmed_guarded"] = means.harmed_guarded
+    found["harmed_adapted_interval"] = means.harmed_adapted_interval
+    found["harmed_guarded_interval"] = means.harmed_guarded_interval
     people = {}
     for p in means.people:
-        kept = {
-            k: v for k, v in asdict(p).items() if k not in ("subject", "events", "changes", "n")
-        }
-        worse = {
-            f"harmed_{k}": harmed(p.source - getattr(p, k), tolerance)
-            for k in ("adapted", "guarded")
-        }
-        seeds = {str(seed): asdict(own) for seed, own in one["seeds"][p.subject].items()}
-        people[p.subject] = {**kept, **worse, "seeds": seeds}
-    return {"saw": one["saw"], **shares, "people": people}
+        seeds = one["seeds"][p.subject]
+        people[p.subject] = _plain_person(p, seeds, tolerance)
+    found["people"] = people
+    return found
 
 
-def _summary(found: Mapping[str, Mapping[str, Any]]) -> Table:
+def _plain_person(p: PersonHarm, seeds: Mapping[int, PersonHarm], tolerance: float) -> Plain:
+    plain = asdict(p)
+    for name in ("subject", "events", "changes", "n"):
+        del plain[name]
+    plain["harmed_adapted"] = harmed(p.source - p.adapted, tolerance)
+    plain["harmed_guarded"] = harmed(p.source - p.guarded, tolerance)
+    each = {}
+    for seed, own in seeds.items():
+        each[str(seed)] = asdict(own)
+    plain["seeds"] = each
+    return plain
+
+
+def _summary(found: _Found) -> Table:
     rows = []
     for method, one in found.items():
         means: HarmReport = one["means"]
-        figures = [
-            _mean_of([getattr(p, k) for p in means.people])
-            for k in ("source", "adapted", "guarded")
-        ]
-        harmed = [
-            _share(getattr(means, f"harmed_{k}"), getattr(means, f"harmed_{k}_interval"))
-            for k in ("adapted", "guarded")
-        ]
-        rows.append((method, one["saw"], str(len(means.people)), *map(_number, figures), *harmed))
-    head = (
-        "method",
-        "saw before",
-        "people",
-        "source",
-        "adapted",
-        "guarded",
-        "harmed, adapted",
-        "harmed, guarded",
-    )
-    return Table(head, tuple(rows), words=("saw before",))
+        people = means.people
+        row = [method, one["saw"], str(len(people))]
+        row.append(_number(_mean_of([p.source for p in people])))
+        row.append(_number(_mean_of([p.adapted for p in people])))
+        row.append(_number(_mean_of([p.guarded for p in people])))
+        row.append(_share(means.harmed_adapted, means.harmed_adapted_interval))
+        row.append(_share(means.harmed_guarded, means.harmed_guarded_interval))
+        rows.append(tuple(row))
+    return Table(_SUMMARY, tuple(rows), words=("saw before",))
 
 
 def _people(means: HarmReport, tolerance: float) -> Table:
     rows = []
     for p in means.people:
-        streams = []
-        for k in ("adapted", "guarded"):
-            value = getattr(p, k)
-            streams.append(
-                _number(value) + ("\n!harmed" if harmed(p.source - value, tolerance) else "")
-            )
-        changed = [_changed(p, by) for by in ("adapted", "guarded")]
-        alarms = sum(e["what"] == "alarms" for e in p.events)
-        rows.append(
-            (p.subject, str(p.n), _number(p.source), *streams, *changed, _first(p), str(alarms))
-        )
+        row = [p.subject, str(p.n), _number(p.source)]
+        for value in (p.adapted, p.guarded):
+            flag = "\n!harmed" if harmed(p.source - value, tolerance) else ""
+            row.append(_number(value) + flag)
+        row.append(_changed(p, "adapted", p.changed_adapted))
+        row.append(_changed(p, "guarded", p.changed_guarded))
+        row.append(_first(p))
+        alarms = [e for e in p.events if e["what"] == "alarms"]
+        row.append(str(len(alarms)))
+        rows.append(tuple(row))
     head = (
         "person",
         "answers",
@@ -216,21 +277,29 @@ def _people(means: HarmReport, tolerance: float) -> Table:
         "guarded",
         "changed, adapted",
         "changed, guarded",
+        "first change",
+        "guard's alarms",
     )
-    return Table((*head, "first change", "guard's alarms"), tuple(rows), words=("first change",))
+    return Table(head, tuple(rows), words=("first change",))
 
 
-def _changed(p: PersonHarm, by: str) -> str:
-    count = getattr(p, f"changed_{by}")
+def _changed(p: PersonHarm, by: str, count: int | None) -> str:
+    if count is None:
+        return "—"
     if not count:
-        return "—" if count is None else "0"
+        return "0"
     did = [c["did"] for c in p.changes if c["by"] == by]
-    return f"{count}\n({did.count('mended')} mended, {did.count('spoilt')} spoilt)"
+    mended = did.count("mended")
+    spoilt = did.count("spoilt")
+    return f"{count}\n({mended} mended, {spoilt} spoilt)"
 
 
 def _first(p: PersonHarm) -> str:
     """The first answer of the first seed that was changed."""
-    return f"{p.changes[0]['recording']}, {p.changes[0]['start_s']:.1f} s" if p.changes else "—"
+    if not p.changes:
+        return "—"
+    change = p.changes[0]
+    return f"{change['recording']}, {change['start_s']:.1f} s"
 
 
 def _mean_of(values: Sequence[float]) -> float:
@@ -242,7 +311,10 @@ def _number(value: float) -> str:
 
 
 def _share(value: float, interval: tuple[float, float]) -> str:
-    return f"{value:.0%}\n[{interval[0]:.0%}, {interval[1]:.0%}]" if math.isfinite(value) else "—"
+    if not math.isfinite(value):
+        return "—"
+    low, high = interval
+    return f"{value:.0%}\n[{low:.0%}, {high:.0%}]"
 
 
 __all__ = ["harm_of", "person_harm", "write_harm"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from twomind import __version__
 from twomind.core.store import write_text
 from twomind.evaluation import breakdown, classes, people
-from twomind.evaluation.board import Board, against_each_other, boards
+from twomind.evaluation.board import Board, Line, against_each_other, boards
 from twomind.evaluation.merging import load_merged
 from twomind.evaluation.refusals import Refusal, find_refusals, with_refusals
 from twomind.reporting.leaderboard_figures import (
@@ -39,6 +39,7 @@ from twomind.reporting.leaderboard_tables import (
     shortcut_table,
 )
 from twomind.reporting.page import Block, Bullets, Text, write_page
+from twomind.reporting.result import Plain
 from twomind.types import Progress, Run
 
 DRAWN = (
@@ -55,17 +56,33 @@ NOT_FOR = (
 )
 
 
-def _board_blocks(board: Board, tag: str, min_people: int, results: dict[str, Any]) -> list[Block]:
+@dataclass(frozen=True)
+class PageSettings:
+    """What stands on a leaderboard page, and how its intervals are made.
+
+    ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is
+    judged: recording, window or frame (None: the task's own). Groups of fewer than ``min_people``
+    are suppressed.
+    """
+
+    metric: str = "macro_f1"
+    title: str = "Leaderboard"
+    n_bootstrap: int = 2000
+    min_people: int = breakdown.MIN_PEOPLE
+    seed: int = 0
+    level: str | None = None
+
+
+def _board_blocks(board: Board, tag: str, min_people: int, results: Plain) -> list[Block]:
+    """All of one board; what its tables are made of goes into ``results``."""
     colours = line_colours(board)
     blocks: list[Block] = [Text(f"{board.dataset} · {board.protocol}", "h2")]
     if board.drawn:
         blocks.append(Text(DRAWN, "banner"))
-    blocks += [
-        Text(about(board)),
-        Text(population(board, min_people)),
-        Bullets(tuple(findings(board))),
-        main_table(board),
-    ]
+    blocks.append(Text(about(board)))
+    blocks.append(Text(population(board, min_people)))
+    blocks.append(Bullets(tuple(findings(board))))
+    blocks.append(main_table(board))
     blocks += [Text("All metrics", "h3"), metric_table(board)]
     against = shortcut_table(board)
     if against:
@@ -116,120 +133,113 @@ HOW_TO_READ = (
 def write_report(
     runs: Sequence[Run],
     out: Path,
+    settings: PageSettings | None = None,
     *,
-    metric: str = "macro_f1",
-    title: str = "Leaderboard",
-    n_bootstrap: int = 2000,
-    min_people: int = breakdown.MIN_PEOPLE,
-    seed: int = 0,
-    level: str | None = None,
     progress: Progress | None = None,
     refusals: Sequence[Refusal] = (),
-) -> dict[str, Any]:
-    """Write ``leaderboard.html``, ``.md``, ``.json`` and figures into ``out``; return what is in
-    the JSON, and paths.
+) -> Plain:
+    """Write ``leaderboard.html``, ``.md``, ``.json`` and figures.
 
-    ``metric`` is what is compared person by person: macro_f1, war or uar. ``level`` is what is
-    judged: recording, window or frame (default: the task's own). ``refusals`` become rows with
-    their reason.
+    Args:
+        runs: what the page is about.
+        out: folder of the files.
+        settings: what stands on the page.
+        progress: is told how far it is.
+        refusals: become rows with their reason.
+
+    Returns:
+        What is in the JSON, and the paths ``html``, ``markdown`` and ``json``.
 
     Raises:
         BadInput: the runs cannot stand on one page (:func:`twomind.evaluation.board.boards`).
     """
-    made = boards(runs, metric, n_bootstrap, seed, progress, level)
+    s = settings or PageSettings()
+    made = boards(runs, s.metric, s.n_bootstrap, s.seed, progress, s.level)
     found = [with_refusals(board, refusals) for board in made]
-    drawn = any(b.drawn for b in found)
-    blocks: list[Block] = [Text(title, "h1")]
     task = runs[0].task
-    blocks.append(
-        Text(f"Task {task.name}: {' / '.join(task.classes)}, judged per {found[0].level}.", "p")
-    )
-    if drawn and not all(b.drawn for b in found):
-        blocks.append(
-            Text("Part of this page is about drawn people; it is marked where it stands.", "sub")
-        )
+    blocks: list[Block] = [Text(s.title, "h1")]
+    classes_said = " / ".join(task.classes)
+    blocks.append(Text(f"Task {task.name}: {classes_said}, judged per {found[0].level}."))
+    drawn = [b.drawn for b in found]
+    if any(drawn) and not all(drawn):
+        note = "Part of this page is about drawn people; it is marked where it stands."
+        blocks.append(Text(note, "sub"))
     tables = []
     for n, board in enumerate(found, 1):
-        parts: dict[str, Any] = {"moments": {}}
-        blocks += _board_blocks(board, f"board{n}", min_people, parts)
+        parts: Plain = {"moments": {}}
+        blocks += _board_blocks(board, f"board{n}", s.min_people, parts)
         tables.append({**_plain_board(board), **parts})
     blocks += [Text("How to read this page", "h2"), Bullets(HOW_TO_READ)]
     blocks += [Text("Not for", "h2"), Bullets(NOT_FOR)]
-    blocks.append(
-        Text(
-            f"Made by twomind {__version__} from {len(runs)} runs with {n_bootstrap} resamples, "
-            f"seed {seed}.",
-            "sub",
-        )
+    origin = (
+        f"Made by twomind {__version__} from {len(runs)} runs with {s.n_bootstrap} resamples, "
+        f"seed {s.seed}."
     )
-    html, markdown = write_page(blocks, Path(out), "leaderboard", title)
-    plain = {"schema": "twomind.leaderboard/1", "metric": metric, "boards": tables}
-    data = write_text(
-        Path(out) / "leaderboard.json",
-        json.dumps(json_values(plain), indent=1, ensure_ascii=False) + "\n",
-    )
-    return {**json_values(plain), "html": str(html), "markdown": str(markdown), "json": str(data)}
+    blocks.append(Text(origin, "sub"))
+    folder = Path(out)
+    html, markdown = write_page(blocks, folder, "leaderboard", s.title)
+    plain = json_values({"schema": "twomind.leaderboard/1", "metric": s.metric, "boards": tables})
+    text = json.dumps(plain, indent=1, ensure_ascii=False)
+    data = write_text(folder / "leaderboard.json", text + "\n")
+    return {**plain, "html": str(html), "markdown": str(markdown), "json": str(data)}
 
 
-def _plain_board(board: Board) -> dict[str, Any]:
-    plain = _plain_lines(board)
+def _plain_board(board: Board) -> Plain:
+    pairs = [{**pair, "paired": pair["paired"].plain()} for pair in against_each_other(board)]
+    plain: Plain = {"dataset": board.dataset, "protocol": board.protocol}
+    plain["task"] = board.task.name
+    plain["classes"] = list(board.task.classes)
+    plain["level"] = board.level
+    plain["drawn"] = board.drawn
+    plain["what_it_means"] = DRAWN if board.drawn else ""
+    plain["n_people"] = len(board.subjects)
+    plain["n_rows"] = board.n_rows
+    plain["findings"] = findings(board)
+    plain["notes"] = list(board.notes)
+    plain["against_each_other"] = pairs
+    plain["lines"] = [_plain_line(line) for line in board.lines]
     if board.refused:
         plain["refused"] = [asdict(one) for one in board.refused]
     return plain
 
 
-def _plain_lines(board: Board) -> dict[str, Any]:
-    return {
-        "dataset": board.dataset,
-        "protocol": board.protocol,
-        "task": board.task.name,
-        "classes": list(board.task.classes),
-        "level": board.level,
-        "drawn": board.drawn,
-        "what_it_means": DRAWN if board.drawn else "",
-        "n_people": len(board.subjects),
-        "n_rows": board.n_rows,
-        "findings": findings(board),
-        "notes": list(board.notes),
-        "against_each_other": [
-            {**e, "paired": e["paired"].plain()} for e in against_each_other(board)
-        ],
-        "lines": [
-            {
-                "name": x.name,
-                "kind": x.kind,
-                "saw": x.saw,
-                "figures": {m: {"value": x.figures[m], "ci": x.intervals[m]} for m in x.figures},
-                "per_person": {
-                    "mean": x.person_mean,
-                    "ci": x.person_ci,
-                    "sd": x.person_sd,
-                    "worst_decile": x.worst,
-                },
-                "people": {
-                    s: {
-                        "value": v,
-                        "no_adaptation": x.unadapted[s],
-                        "harmed": people.harmed(v, x.unadapted[s]),
-                    }
-                    if s in x.unadapted
-                    else {"value": v}
-                    for s, v in x.per_person.items()
-                },
-                "against_no_adaptation": {**x.paired.plain(), "p_holm": x.p_holm}
-                if x.paired
-                else None,
-                "above_shortcuts": x.above,
-                "constant": x.constant,
-                "people_told_one_class": x.n_one_class,
-                "coverage": x.coverage,
-                "seconds": x.seconds,
-                "peak_mb": x.peak_mb,
-                "aurc": float(np.mean([_aurc(s) for s in x.samples])),
-            }
-            for x in board.lines
-        ],
+def _plain_line(line: Line) -> Plain:
+    figures = {}
+    for metric, value in line.figures.items():
+        figures[metric] = {"value": value, "ci": line.intervals[metric]}
+    per_person = {
+        "mean": line.person_mean,
+        "ci": line.person_ci,
+        "sd": line.person_sd,
+        "worst_decile": line.worst,
     }
+    against_none = None
+    if line.paired:
+        against_none = {**line.paired.plain(), "p_holm": line.p_holm}
+    aurcs = [_aurc(sample) for sample in line.samples]
+    plain: Plain = {"name": line.name, "kind": line.kind, "saw": line.saw}
+    plain["figures"] = figures
+    plain["per_person"] = per_person
+    plain["people"] = {s: _plain_person(line, s) for s in line.per_person}
+    plain["against_no_adaptation"] = against_none
+    plain["above_shortcuts"] = line.above
+    plain["constant"] = line.constant
+    plain["people_told_one_class"] = line.n_one_class
+    plain["coverage"] = line.coverage
+    plain["seconds"] = line.seconds
+    plain["peak_mb"] = line.peak_mb
+    plain["aurc"] = float(np.mean(aurcs))
+    return plain
+
+
+def _plain_person(line: Line, subject: str) -> Plain:
+    value = line.per_person[subject]
+    found: Plain = {"value": value}
+    if subject in line.unadapted:
+        before = line.unadapted[subject]
+        found["no_adaptation"] = before
+        found["harmed"] = people.harmed(value, before)
+    return found
 
 
 def _aurc(sample: Any) -> float:
@@ -245,20 +255,32 @@ def json_values(value: Any) -> Any:
         return [json_values(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
-def report(paths: Sequence[Path], out: Path, **options: Any) -> dict[str, Any]:
-    """:func:`write_report` for runs on disk: folders of runs, or folders with runs below them.
+def report(
+    paths: Sequence[Path], out: Path, *, progress: Progress | None = None, **settings: Any
+) -> Plain:
+    """:func:`write_report` for runs on disk.
 
     A run that lies in two folders counts once; methods that refused, by the ledgers in these
     folders, are rows.
+
+    Args:
+        paths: folders of runs, or folders with runs below them.
+        out: folder of the files.
+        progress: is told how far it is.
+        settings: fields of :class:`PageSettings`.
 
     Raises:
         BadInput: as there; a path holds no run; two folders hold different runs of one thing.
     """
     runs = load_merged(paths)
-    return write_report(runs, out, refusals=find_refusals(paths), **options)
+    refusals = find_refusals(paths)
+    page = PageSettings(**settings)
+    return write_report(runs, out, page, progress=progress, refusals=refusals)
 
 
-__all__ = ["DRAWN", "json_values", "report", "write_report"]
+__all__ = ["DRAWN", "PageSettings", "json_values", "report", "write_report"]

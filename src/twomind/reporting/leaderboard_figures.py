@@ -5,7 +5,7 @@ error.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,126 +13,196 @@ from twomind.evaluation import breakdown, classes, metrics, people
 from twomind.evaluation.board import Board, Line
 from twomind.evaluation.runs import filled
 from twomind.reporting import figures
-from twomind.reporting.leaderboard_tables import LEVELS, TITLES, number, ordered
+from twomind.reporting.leaderboard_tables import LEVELS, TITLES, in_order, number
 from twomind.reporting.page import Block, Figure, Pair, Table, Text
+from twomind.reporting.result import Values
 from twomind.types import Rows, Run
+
+
+def _strongest(board: Board) -> list[Line]:
+    """The strongest shortcut, where there is one."""
+    shortcuts = [x for x in board.lines if x.kind == "shortcut"]
+    if not shortcuts:
+        return []
+    return [max(shortcuts, key=lambda x: x.figures["macro_f1"])]
 
 
 def line_colours(board: Board) -> dict[str, str]:
     """The lines that figures show: methods by macro-F1, no adaptation, and the strongest
     shortcut.
     """
-    chosen = [x for t, part in ordered(board) for x in part if t == "Methods"][
-        : figures.MAX_LINES - 2
-    ]
-    bases = next((part for t, part in ordered(board) if t.startswith("Without")), [])
-    chosen += bases[:1] if chosen else bases[: figures.MAX_LINES - 2]
-    adapted = any(x.kind == "method" for x in chosen)
-    shortcuts = [x for x in board.lines if x.kind == "shortcut"]
-    if shortcuts:
-        chosen.append(max(shortcuts, key=lambda x: x.figures["macro_f1"]))
-    palette = dict(zip((x.name for x in chosen), figures.COLOURS, strict=False))
-    return {
-        x.name: figures.GREY
-        if x.kind == "shortcut"
-        else figures.INK
-        if x.kind == "base" and adapted
-        else palette[x.name]
-        for x in chosen
-    }
+    room = figures.MAX_LINES - 2
+    lines = in_order(board)
+    methods = [x for x in lines if x.kind == "method"][:room]
+    bases = [x for x in lines if x.kind == "base"]
+    plain = bases[:1] if methods else bases[:room]
+    chosen = methods + plain + _strongest(board)
+    colours = {}
+    for line, colour in zip(chosen, figures.COLOURS, strict=False):
+        if line.kind == "shortcut":
+            colour = figures.GREY
+        elif line.kind == "base" and methods:
+            colour = figures.INK
+        colours[line.name] = colour
+    return colours
 
 
 def strip_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+    """Figures of people.
+
+    Args:
+        board: of the page.
+        tag: begins the names of the figures.
+        colours: of the lines that are shown.
+    """
     lines = [board.line(n) for n in colours]
     name = TITLES[board.metric]
-    rows = [(x.name, x.per_person, x.person_mean, x.person_ci, colours[x.name]) for x in lines]
-    ticks = (0, 0.2, 0.4, 0.6, 0.8, 1)
-    blocks: list[Block] = [
-        Text("Person by person", "h3"),
-        Figure(
-            f"{tag}-people",
-            figures.strips(rows, f"{name} of one person", (0, 1), ticks),
-            "One dot is one person; the thick mark is the mean, the bar its 95 % interval. The "
-            "spread between people "
-            "is what a single mean hides.",
-        ),
-    ]
-    gains = []
+    strips = []
     for x in lines:
-        if x.paired is None:
-            continue
-        d = {s: x.per_person[s] - x.unadapted[s] for s in x.unadapted}
-        if d:
-            gains.append((x.name, d, x.paired.mean, x.paired.ci, colours[x.name]))
+        colour = colours[x.name]
+        strip = figures.Strip(x.name, x.per_person, x.person_mean, x.person_ci, colour)
+        strips.append(strip)
+    svg = figures.strips(strips, f"{name} of one person", (0, 1), figures.FIFTHS)
+    caption = (
+        "One dot is one person; the thick mark is the mean, the bar its 95 % interval. The "
+        "spread between people is what a single mean hides."
+    )
+    blocks: list[Block] = [Text("Person by person", "h3")]
+    blocks.append(Figure(f"{tag}-people", svg, caption))
+    gains = _gains(lines, colours)
     if gains:
-        far = max(max(abs(v) for v in d.values()) for _, d, _, _, _ in gains)
-        limit = max(math.ceil(far * 10) / 10, 0.1)
-        marks = [round(-limit + limit * k / 2, 2) for k in range(5)]
-        svg = figures.strips(
-            gains,
-            f"change of {name} against no adaptation",
-            (-limit, limit),
-            marks,
-            0.0,
-            people.HARM,
-        )
-        caption = (
-            "The same people, each against themselves without adaptation. "
-            f"Orange: harmed, by more than {people.HARM:g}."
-        )
-        blocks.append(Figure(f"{tag}-gains", svg, caption))
+        blocks.append(_gain_figure(gains, tag, name))
     return blocks
+
+
+def _gains(lines: Sequence[Line], colours: Mapping[str, str]) -> list[figures.Strip]:
+    """What each person gains against no adaptation."""
+    found = []
+    for x in lines:
+        paired = x.paired
+        if paired is None:
+            continue
+        change = {}
+        for subject, before in x.unadapted.items():
+            change[subject] = x.per_person[subject] - before
+        if change:
+            colour = colours[x.name]
+            found.append(figures.Strip(x.name, change, paired.mean, paired.ci, colour))
+    return found
+
+
+def _gain_figure(gains: Sequence[figures.Strip], tag: str, metric: str) -> Figure:
+    far = 0.0
+    for strip in gains:
+        for change in strip.values.values():
+            far = max(far, abs(change))
+    limit = max(math.ceil(far * 10) / 10, 0.1)
+    half = [limit * k / 2 for k in range(5)]
+    marks = [round(-limit + step, 2) for step in half]
+    x_name = f"change of {metric} against no adaptation"
+    svg = figures.strips(gains, x_name, (-limit, limit), marks, 0.0, people.HARM)
+    caption = (
+        "The same people, each against themselves without adaptation. "
+        f"Orange: harmed, by more than {people.HARM:g}."
+    )
+    return Figure(f"{tag}-gains", svg, caption)
 
 
 def _bins(line: Line) -> list[dict[str, float]]:
     """Reliability bins of the last class, all seeds together."""
-    c = line.samples[0].probs.shape[1] - 1
-    y = np.concatenate([s.y == c for s in line.samples]).astype(float)
-    p = np.concatenate([s.probs[:, c] for s in line.samples])
-    n = np.concatenate([s.n for s in line.samples]) / len(line.samples)
-    index = np.minimum((p * metrics.N_BINS).astype(int), metrics.N_BINS - 1)
+    samples = line.samples
+    last = samples[0].probs.shape[1] - 1
+    is_last = [s.y == last for s in samples]
+    y = np.concatenate(is_last).astype(float)
+    p = np.concatenate([s.probs[:, last] for s in samples])
+    counts = np.concatenate([s.n for s in samples])
+    n = counts / len(samples)
+    bins = (p * metrics.N_BINS).astype(int)
+    index = np.minimum(bins, metrics.N_BINS - 1)
     found = []
     for b in np.unique(index):
         here = index == b
         total = n[here].sum()
-        found.append(
-            {
-                "n": float(total),
-                "mean_score": float((n * p)[here].sum() / total),
-                "observed": float((n * y)[here].sum() / total),
-            }
-        )
+        entry = {"n": float(total)}
+        said = (n * p)[here].sum()
+        observed = (n * y)[here].sum()
+        entry["mean_score"] = float(said / total)
+        entry["observed"] = float(observed / total)
+        found.append(entry)
     return found
 
 
 def _curve(line: Line) -> np.ndarray:
     sample = line.samples[0]
-    rows = np.repeat(np.arange(len(sample.y)), sample.n.astype(int))
+    each = np.arange(len(sample.y))
+    rows = np.repeat(each, sample.n.astype(int))
     return classes.risk_coverage(sample.y[rows], sample.probs[rows])
 
 
-def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
-    lines = [board.line(n) for n in colours]
+def _dashed(lines: Sequence[Line]) -> list[str]:
+    """Lines that are drawn dashed: shortcuts, and no adaptation beside methods."""
     adapted = any(x.kind == "method" for x in lines)
-    dashed = [x.name for x in lines if x.kind == "shortcut" or (x.kind == "base" and adapted)]
-    last = board.task.classes[-1]
-    bins = [(x.name, _bins(x), colours[x.name]) for x in lines]
-    first = Figure(
+    kinds = ("shortcut", "base") if adapted else ("shortcut",)
+    return [x.name for x in lines if x.kind in kinds]
+
+
+def calibration_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+    """Figures of what a score means and of the surest answers.
+
+    Args:
+        board: of the page.
+        tag: begins the names of the figures.
+        colours: of the lines that are shown.
+    """
+    lines = [board.line(n) for n in colours]
+    dashed = _dashed(lines)
+    bins = []
+    curves = []
+    for x in lines:
+        colour = colours[x.name]
+        bins.append(figures.Calibration(x.name, _bins(x), colour))
+        curves.append(figures.Curve(x.name, _curve(x), colour))
+    x_name = f"probability of “{board.task.classes[-1]}” that was said"
+    reliability = Figure(
         f"{tag}-reliability",
-        figures.reliability(bins, board.n_rows, f"probability of “{last}” that was said", dashed),
+        figures.reliability(bins, board.n_rows, x_name, dashed),
         "On the dashed diagonal, a score means what it says. Larger dots hold more answers; small "
         "ones are noise.",
     )
-    second = Figure(
+    risk = Figure(
         f"{tag}-risk",
-        figures.risk_coverage([(x.name, _curve(x), colours[x.name]) for x in lines], dashed),
+        figures.risk_coverage(curves, dashed),
         "How often the surest answers are wrong (first seed). A useful confidence rises to the "
         "right.",
     )
-    return [
-        Text("Calibration and confidence", "h3"),
-        Pair((first, second), figures.legend(list(colours), colours, dashed)),
-    ]
+    key = figures.legend(list(colours), colours, dashed)
+    return [Text("Calibration and confidence", "h3"), Pair((reliability, risk), key)]
+
+
+def _wrong_share(rows: Rows, fill: str) -> float:
+    """Share of the coded moments that are wrong."""
+    coded = rows.y >= 0
+    wrong = classes.decide(filled(rows, fill)) != rows.y
+    return float(wrong[coded].mean())
+
+
+def _with_an_error(run: Run) -> list[tuple[float, str, Run, Rows]]:
+    """Share of wrong moments, name, run and rows of the recordings that may be shown."""
+    level = next((k for k in ("frame", "window") if k in run.rows), None)
+    if level is None:
+        return []
+    rows = run.rows[level]
+    found = []
+    for i in np.unique(rows.recording):
+        own = rows.take(rows.recording == i)
+        if len(own) < 3 or not (own.y >= 0).any():
+            continue
+        if str(own.subject[0]) in run.not_shown:
+            continue
+        wrong = _wrong_share(own, run.fill)
+        if wrong > 0:
+            found.append((wrong, str(i), run, own))
+    return found
 
 
 def _typical(line: Line) -> tuple[Run, Rows] | None:
@@ -141,93 +211,103 @@ def _typical(line: Line) -> tuple[Run, Rows] | None:
     """
     found = []
     for run in line.runs:
-        level = next((k for k in ("frame", "window") if k in run.rows), None)
-        if level is None or run.seed != line.runs[0].seed:
-            continue
-        rows = run.rows[level]
-        for i in np.unique(rows.recording):
-            own = rows.take(rows.recording == i)
-            coded = own.y >= 0
-            if len(own) < 3 or str(own.subject[0]) in run.not_shown or not coded.any():
-                continue
-            wrong = float((classes.decide(filled(own, run.fill)) != own.y)[coded].mean())
-            if wrong > 0:
-                found.append((wrong, str(i), run, own))
+        if run.seed == line.runs[0].seed:
+            found += _with_an_error(run)
+    if not found:
+        return None
     found.sort(key=lambda f: f[:2])
-    return found[len(found) // 2][2:] if found else None
+    _, _, run, rows = found[len(found) // 2]
+    return run, rows
 
 
 def timeline_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+    """The timeline of one recording.
+
+    Args:
+        board: of the page.
+        tag: begins the name of the figure.
+        colours: of the lines that are shown.
+    """
     heading = Text("A typical error", "h3")
-    line = next((x for _, part in ordered(board) for x in part if x.runs), None)
+    line = next((x for x in in_order(board) if x.runs), None)
     chosen = _typical(line) if line else None
     if line is None or chosen is None:
-        return [
-            heading,
-            Text(
-                "No timeline: these runs hold one answer per recording, or nobody with an error "
-                "may "
-                "be shown."
-            ),
-        ]
+        why = (
+            "No timeline: these runs hold one answer per recording, or nobody with an error may be "
+            "shown."
+        )
+        return [heading, Text(why)]
     _, rows = chosen
-    c = len(board.task.classes) - 1
-
-    def one(name: str, probs: np.ndarray, colour: str) -> tuple[str, np.ndarray, np.ndarray, str]:
-        measured = np.isfinite(probs).all(axis=1)
-        said = np.where(measured, classes.decide(np.nan_to_num(probs)) == c, -1)
-        return name, probs[:, c], said.astype(int), colour
-
-    truth = np.where(rows.y >= 0, rows.y == c, -1).astype(int)
-    drawn_lines = [one(line.name, rows.probs, colours.get(line.name, figures.COLOURS[0]))]
+    class_name = board.task.classes[-1]
+    last = len(board.task.classes) - 1
+    marked = rows.y == last
+    is_coded = rows.y >= 0
+    truth = np.where(is_coded, marked, -1).astype(int)
+    colour = colours.get(line.name, figures.COLOURS[0])
+    shown = [_told(line.name, rows.probs, last, colour)]
     if line.kind == "method":
-        drawn_lines.append(one("no adaptation", rows.beside["no_adaptation"], "#222222"))
-    svg = figures.timeline(rows.span_s, truth, drawn_lines, board.task.classes[-1])
+        shown.append(_told("no adaptation", rows.beside["no_adaptation"], last, figures.INK))
+    svg = figures.timeline(rows.span_s, truth, shown, class_name)
     caption = (
         f"{line.name} on {rows.recording[0]}: the recording with the median share of wrong moments "
-        "among those with "
-        "any, so neither its best nor its worst. It was chosen among people who agreed to be shown."
+        "among those with any, so neither its best nor its worst. It was chosen among people who "
+        "agreed to be shown."
     )
     return [heading, Figure(f"{tag}-error", svg, caption)]
 
 
+def _told(name: str, probs: np.ndarray, last: int, colour: str) -> figures.Told:
+    """What a line with probabilities ``(N, C)`` said of the last class."""
+    measured = np.isfinite(probs).all(axis=1)
+    is_last = classes.decide(np.nan_to_num(probs)) == last
+    said = np.where(measured, is_last, -1).astype(int)
+    probability = probs[:, last]
+    return figures.Told(name, probability, said, colour)
+
+
 def question_blocks(board: Board, tag: str, colours: Mapping[str, str]) -> list[Block]:
+    """Figure and table of the questions.
+
+    Args:
+        board: of the page.
+        tag: begins the name of the figure.
+        colours: of the lines that are shown.
+    """
     entries = breakdown.per_question(board)
     if not entries:
         return []
-    groups = [
-        (
-            e["question"],
-            e["n"],
-            e["rate"],
-            {k: v["war"] for k, v in e["lines"].items() if k in colours},
-        )
-        for e in entries
-    ]
-    svg = figures.bars(groups, colours, "share of right answers", LEVELS[board.level])
-    key = figures.legend(list(colours), colours)
+    unit = LEVELS[board.level]
     last = board.task.classes[-1]
+    groups = [_group(e, colours) for e in entries]
+    svg = figures.bars(groups, colours, "share of right answers", unit)
+    key = figures.legend(list(colours), colours)
     caption = (
         f"Share of right answers per question; the dashed tick is the observed rate of “{last}”."
     )
-    lines = [x for _, part in ordered(board) for x in part if x.name in colours]
-    head = (
-        "",
-        LEVELS[board.level],
-        f"rate of {last}",
-        *(f"{w} {x.name}" for x in lines for w in ("right:", "AUC:")),
-    )
-    rows = []
-    for e in entries:
-        own = [e["lines"].get(x.name, {}) for x in lines]
-        cells = [number(o.get(m, math.nan), 2) for o in own for m in ("war", "auc")]
-        rows.append((e["question"], str(e["n"]), number(e["rate"], 2), *cells))
-    return [
-        Text("Per question", "h3"),
-        Figure(f"{tag}-questions", svg, caption, key),
-        Table(
-            head,
-            tuple(rows),
-            "AUC inside one question: whether a score tells anything that the question does not.",
-        ),
-    ]
+    figure = Figure(f"{tag}-questions", svg, caption, key)
+    names = [x.name for x in in_order(board) if x.name in colours]
+    head = ["", unit, f"rate of {last}"]
+    for name in names:
+        head += [f"right: {name}", f"AUC: {name}"]
+    rows = tuple(_question_row(e, names) for e in entries)
+    note = "AUC inside one question: whether a score tells anything that the question does not."
+    return [Text("Per question", "h3"), figure, Table(tuple(head), rows, note)]
+
+
+def _group(entry: Values, colours: Mapping[str, str]) -> figures.Group:
+    """The bars of a question."""
+    right = {}
+    for name, found in entry["lines"].items():
+        if name in colours:
+            right[name] = found["war"]
+    return figures.Group(entry["question"], entry["n"], entry["rate"], right)
+
+
+def _question_row(entry: Values, names: Sequence[str]) -> tuple[str, ...]:
+    cells = [entry["question"], str(entry["n"])]
+    cells.append(number(entry["rate"], 2))
+    for name in names:
+        own = entry["lines"].get(name, {})
+        cells.append(number(own.get("war", math.nan), 2))
+        cells.append(number(own.get("auc", math.nan), 2))
+    return tuple(cells)

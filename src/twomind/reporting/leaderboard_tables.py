@@ -13,6 +13,11 @@ from typing import Any
 from twomind.evaluation import baselines, breakdown, people, timeline
 from twomind.evaluation.board import Board, Line, against_each_other
 from twomind.reporting.page import Block, Table, Text
+from twomind.reporting.result import Plain, Values
+from twomind.types import Run
+
+#: What stands where there is no number.
+DASH = "—"
 
 TITLES = {
     "macro_f1": "macro-F1",
@@ -27,31 +32,66 @@ TITLES = {
     "brier": "Brier",
 }
 LEVELS = {"recording": "recordings", "window": "windows", "frame": "moments"}
+#: Parts of a table by the kind of line.
+_PARTS = {
+    "method": "Methods",
+    "base": "Without adaptation",
+    "shortcut": "Shortcuts, fitted on training people: what can be had without looking at the "
+    "person",
+}
+#: Columns of the main table.
+_MAIN_FIGURES = ("macro_f1", "war", "uar", "auc", "within_question_auc")
+_ABOUT_LINE = ("", "saw before the stream", *(TITLES[m] for m in _MAIN_FIGURES))
+_ABOUT_PEOPLE = (
+    "sd of people (worst decile)",
+    "gain per person",
+    "p (Holm)",
+    "effect d_z",
+    "harmed",
+    "time to begin (per window)",
+    "memory",
+)
 
 
 def number(value: float, digits: int = 3) -> str:
     """For a table; a dash where there is no number."""
-    return f"{value:.{digits}f}" if math.isfinite(value) else "—"
+    return f"{value:.{digits}f}" if math.isfinite(value) else DASH
 
 
 def signed(value: float, digits: int = 3) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−") if math.isfinite(value) else "—"
+    if not math.isfinite(value):
+        return DASH
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def _known(interval: Sequence[float]) -> bool:
+    return all(map(math.isfinite, interval))
 
 
 def _with(value: float, ci: Sequence[float]) -> str:
-    return number(value) + (f"\n[{ci[0]:.2f}, {ci[1]:.2f}]" if all(map(math.isfinite, ci)) else "")
+    """A figure with its interval below."""
+    text = number(value)
+    if _known(ci):
+        low, high = ci
+        text += f"\n[{low:.2f}, {high:.2f}]"
+    return text
 
 
 def _gain(value: float, ci: Sequence[float]) -> str:
+    """A difference with its interval below."""
     if not math.isfinite(value):
-        return "—"
-    return signed(value) + (
-        f"\n[{signed(ci[0], 2)}, {signed(ci[1], 2)}]" if all(map(math.isfinite, ci)) else ""
-    )
+        return DASH
+    text = signed(value)
+    if _known(ci):
+        low, high = ci
+        text += f"\n[{signed(low, 2)}, {signed(high, 2)}]"
+    return text
 
 
 def p_value(p: float) -> str:
-    return "—" if not math.isfinite(p) else ("< .001" if p < 0.001 else f"{p:.3f}")
+    if not math.isfinite(p):
+        return DASH
+    return "< .001" if p < 0.001 else f"{p:.3f}"
 
 
 def percent(share: float) -> str:
@@ -61,99 +101,71 @@ def percent(share: float) -> str:
 def seconds(value: float) -> str:
     """A duration with two digits that count."""
     if not math.isfinite(value):
-        return "—"
+        return DASH
     for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
-        if value * factor >= 1 or unit == "µs":
-            return (
-                f"{value * factor:.2g} {unit}"
-                if value * factor < 100
-                else f"{value * factor:.0f} {unit}"
-            )
-    return "—"
+        scaled = value * factor
+        if scaled >= 1 or unit == "µs":
+            digits = f"{scaled:.2g}" if scaled < 100 else f"{scaled:.0f}"
+            return f"{digits} {unit}"
+    return DASH
 
 
 def about(board: Board) -> str:
-    rates = ", ".join(
-        f"{percent(r)} {c}" for c, r in zip(board.task.classes, board.rates, strict=True)
-    )
-    seeds = (
-        f"{len(board.seeds)} seeds, figures are their mean"
-        if len(board.seeds) > 1
-        else f"seed {board.seeds[0]}"
-    )
-    parts = [
-        f"{board.dataset}, protocol {board.protocol}: {board.n_rows} coded {LEVELS[board.level]} "
-        "of "
-        f"{len(board.subjects)} people in {board.n_folds} fold{'s' if board.n_folds > 1 else ''} "
-        f"({rates}); {seeds}.",
-    ]
+    classes = zip(board.task.classes, board.rates, strict=True)
+    shares = [f"{percent(rate)} {name}" for name, rate in classes]
+    rates = ", ".join(shares)
+    n_seeds = len(board.seeds)
+    seeds = f"{n_seeds} seeds, figures are their mean"
+    if n_seeds <= 1:
+        seeds = f"seed {board.seeds[0]}"
+    n_people = len(board.subjects)
+    rows = f"{board.n_rows} coded {LEVELS[board.level]} of {n_people} people"
+    plural = "s" if board.n_folds > 1 else ""
+    folds = f"{board.n_folds} fold{plural}"
+    what = f"{board.dataset}, protocol {board.protocol}"
+    said = f"{what}: {rows} in {folds} ({rates}); {seeds}."
     if board.same_people:
-        parts.append(
-            "The people of the test are in training as well: this says nothing about people never "
+        said += (
+            " The people of the test are in training as well: this says nothing about people never "
             "seen."
         )
-    return " ".join(parts)
+    return said
 
 
 def population(board: Board, min_people: int = breakdown.MIN_PEOPLE) -> str:
     """What is known of the people, in one sentence."""
     known = []
     for key in breakdown.GROUPS:
-        values = [breakdown.attribute(board.people.get(s, {}), key) for s in board.subjects]
-        values = [v for v in values if v not in (None, "")]
+        values = []
+        for subject in board.subjects:
+            value = breakdown.attribute(board.people.get(subject, {}), key)
+            if value not in (None, ""):
+                values.append(value)
         if not values:
             continue
-        groups = Counter(breakdown.group_of(key, v) for v in values)
-        told = ", ".join(f"{v} {n}" for v, n in sorted(groups.items()) if n >= min_people)
-        known.append(f"{key} known of {len(values)}" + (f" ({told})" if told else ""))
-    return (
-        f"Population: {'; '.join(known)}."
-        if known
-        else "Population: nothing is known of the people but their number."
-    )
+        sizes = Counter(breakdown.group_of(key, v) for v in values)
+        large = []
+        for group, n in sorted(sizes.items()):
+            if n >= min_people:
+                large.append(f"{group} {n}")
+        said = f"{key} known of {len(values)}"
+        if large:
+            said += f" ({', '.join(large)})"
+        known.append(said)
+    if not known:
+        return "Population: nothing is known of the people but their number."
+    return f"Population: {'; '.join(known)}."
 
 
 def findings(board: Board) -> list[str]:
     """What the table says, in sentences that cannot be more certain than its intervals."""
     found = []
-    name = TITLES[board.metric]
     for line in board.lines:
-        if line.paired is None:
-            continue
-        p = line.paired
-        direction = "above" if p.ci[0] > 0 else "below" if p.ci[1] < 0 else "not told apart from"
-        found.append(
-            f"{line.name}: {signed(p.mean)} {name} per person [{signed(p.ci[0], 2)}, "
-            f"{signed(p.ci[1], 2)}], "
-            f"{direction} no adaptation (p {_equals(p.p_sign_flip)}, after Holm "
-            f"{p_value(line.p_holm)}); "
-            f"{p.n_harmed} of {p.n_people} people are harmed ({percent(p.share_harmed)}, "
-            f"interval {percent(p.harmed_ci[0])} to {percent(p.harmed_ci[1])})."
-        )
-    shortcuts = [line for line in board.lines if line.kind == "shortcut"]
-    if shortcuts:
-        best = max(shortcuts, key=lambda line: line.figures["macro_f1"])
-        above = [x for x in board.lines if x.above and x.above[best.name]["macro_f1"][1] > 0]
-        # Two classes called at random have a higher macro-F1 than one class called always; an AUC
-        # has no such gift.
-        guess = [x for x in above if not _orders_better(x)]
-        skilled = [x.name for x in above if x not in guess]
-        found.append(
-            f"Strongest shortcut: {best.name}, macro-F1 {number(best.figures['macro_f1'])}. "
-            "Clearly "
-            "above it, and "
-            f"above every shortcut in AUC: {', '.join(skilled) if skilled else 'nothing'}."
-        )
-        if guess:
-            found.append(
-                f"Above it in macro-F1 alone, which calling both classes at random may also give: "
-                f"{', '.join(x.name for x in guess)}."
-            )
-    else:
-        found.append(
-            "No shortcut row could be made; without one, no figure here can be called skill."
-        )
-    found += [f"{one.name}: {one.words().rstrip('.')}." for one in board.refused]
+        if line.paired is not None:
+            found.append(_against_none(line, line.paired, TITLES[board.metric]))
+    found += _against_shortcuts(board)
+    for one in board.refused:
+        found.append(f"{one.name}: {one.words().rstrip('.')}.")
     flagged = [x.name for x in board.lines if x.constant and x.kind != "shortcut"]
     if flagged:
         found.append(
@@ -162,17 +174,74 @@ def findings(board: Board) -> list[str]:
         )
     n = len(board.subjects)
     if n < 8:
+        smallest = 2 ** (1 - n)
+        found.append(f"{n} people cannot give a p under {smallest:.3g}, whatever a method does.")
+    return found
+
+
+def _against_none(line: Line, paired: people.Paired, figure: str) -> str:
+    """What a method changes against no adaptation."""
+    low, high = paired.ci
+    if low > 0:
+        direction = "above"
+    elif high < 0:
+        direction = "below"
+    else:
+        direction = "not told apart from"
+    interval = f"[{signed(low, 2)}, {signed(high, 2)}]"
+    gain = f"{signed(paired.mean)} {figure} per person {interval}"
+    own_p = _equals(paired.p_sign_flip)
+    p = f"p {own_p}, after Holm {p_value(line.p_holm)}"
+    n_harmed = f"{paired.n_harmed} of {paired.n_people} people are harmed"
+    least, most = paired.harmed_ci
+    share = f"{percent(paired.share_harmed)}, interval {percent(least)} to {percent(most)}"
+    return f"{line.name}: {gain}, {direction} no adaptation ({p}); {n_harmed} ({share})."
+
+
+def _against_shortcuts(board: Board) -> list[str]:
+    """What is clearly better than the strongest shortcut."""
+    shortcuts = [line for line in board.lines if line.kind == "shortcut"]
+    if not shortcuts:
+        return ["No shortcut row could be made; without one, no figure here can be called skill."]
+    best = max(shortcuts, key=lambda line: line.figures["macro_f1"])
+    # Two classes called at random have a higher macro-F1 than one class called always; an AUC has
+    # no such gift.
+    skilled = []
+    guess = []
+    for line in board.lines:
+        if not _is_above(line, best):
+            continue
+        if _orders_better(line):
+            skilled.append(line.name)
+        else:
+            guess.append(line.name)
+    height = number(best.figures["macro_f1"])
+    found = [
+        f"Strongest shortcut: {best.name}, macro-F1 {height}. Clearly above it, and above every "
+        f"shortcut in AUC: {', '.join(skilled) or 'nothing'}."
+    ]
+    if guess:
         found.append(
-            f"{n} people cannot give a p under {2 ** (1 - n):.3g}, whatever a method does."
+            "Above it in macro-F1 alone, which calling both classes at random may also give: "
+            f"{', '.join(guess)}."
         )
     return found
+
+
+def _is_above(line: Line, shortcut: Line) -> bool:
+    """Is its macro-F1 clearly above that of a shortcut?"""
+    if not line.above:
+        return False
+    _, low, *_ = line.above[shortcut.name]["macro_f1"]
+    return bool(low > 0)
 
 
 def _orders_better(line: Line) -> bool:
     """Whether its AUC is above that of every shortcut (lower bound over resampled people), where
     there is an AUC.
     """
-    return all(not found["auc"][1] <= 0 for found in (line.above or {}).values())
+    above = line.above or {}
+    return all(not found["auc"][1] <= 0 for found in above.values())
 
 
 def _equals(p: float) -> str:
@@ -180,136 +249,163 @@ def _equals(p: float) -> str:
 
 
 def ordered(board: Board) -> list[tuple[str, list[Line]]]:
-    def value(line: Line) -> float:
-        return -line.figures["macro_f1"]
+    """The lines of a table in its parts, the best first; shortcuts as they come."""
+    by_kind: dict[str, list[Line]] = {"method": [], "base": [], "shortcut": []}
+    for line in board.lines:
+        by_kind.setdefault(line.kind, []).append(line)
+    for kind in ("method", "base"):
+        by_kind[kind].sort(key=lambda line: -line.figures["macro_f1"])
+    parts = [(title, by_kind[kind]) for kind, title in _PARTS.items()]
+    return [(title, lines) for title, lines in parts if lines]
 
-    parts = {
-        "Methods": sorted((x for x in board.lines if x.kind == "method"), key=value),
-        "Without adaptation": sorted((x for x in board.lines if x.kind == "base"), key=value),
-        "Shortcuts, fitted on training people: what can be had without looking at the person": [
-            x for x in board.lines if x.kind == "shortcut"
-        ],
-    }
-    return [(title, lines) for title, lines in parts.items() if lines]
+
+def in_order(board: Board) -> list[Line]:
+    """The lines of :func:`ordered` without its parts."""
+    return [line for _, lines in ordered(board) for line in lines]
 
 
 def _remarks(line: Line) -> str:
-    found = [line.constant] if line.constant else []
-    if line.n_one_class and not line.constant:
+    found = []
+    if line.constant:
+        found.append(line.constant)
+    elif line.n_one_class:
         found.append(f"{line.n_one_class} of {len(line.per_person)} people are told one class only")
     if line.coverage < 1:
         found.append(f"{percent(1 - line.coverage)} not measured")
-    return ("\n" + ("!" if line.constant else "") + "; ".join(found)) if found else ""
+    if not found:
+        return ""
+    flag = "!" if line.constant else ""
+    return f"\n{flag}{'; '.join(found)}"
 
 
 def main_table(board: Board) -> Table:
     """The leaderboard itself."""
-    name = TITLES[board.metric]
-    head = (
-        "",
-        "saw before the stream",
-        "macro-F1",
-        "WAR",
-        "UAR",
-        "AUC",
-        "AUC within question",
-        f"{name} per person",
-        "sd of people (worst decile)",
-        "gain per person",
-        "p (Holm)",
-        "effect d_z",
-        "harmed",
-        "time to begin (per window)",
-        "memory",
+    head = (*_ABOUT_LINE, f"{TITLES[board.metric]} per person", *_ABOUT_PEOPLE)
+    rows: list[tuple[str, ...]] = []
+    for title, lines in ordered(board):
+        rows.append((title,))
+        rows += [_main_row(line) for line in lines]
+    if board.refused:
+        rows.append(("Asked for, and refused",))
+    for one in board.refused:
+        name = f"{one.name}\n!{one.words()}"
+        rows.append((name, *[DASH] * (len(head) - 1)))
+    head, rows = _without_empty(head, rows, n_kept=len(_ABOUT_LINE) + 2)
+    note = (
+        f"Level: {LEVELS[board.level]}. Square brackets: 95 % interval over people. Gain: person "
+        "by person against no adaptation with the same model; p by sign flips, in round brackets "
+        "adjusted for the number of methods."
     )
+    return Table(head, tuple(rows), note, ("saw before the stream",))
+
+
+def _main_row(line: Line) -> tuple[str, ...]:
+    figures = _figures(line, _MAIN_FIGURES)
+    mean = _with(line.person_mean, line.person_ci)
+    spread = f"{number(line.person_sd)}\n({number(line.worst)})"
+    gain = [DASH] * 4
+    if line.paired:
+        gain = _gain_cells(line.paired, line.p_holm)
+    memory = f"{line.peak_mb:.0f} MB" if math.isfinite(line.peak_mb) else DASH
+    name = line.name + _remarks(line)
+    cells = [name, line.saw, *figures]
+    cells += [mean, spread, *gain]
+    cells += [_times(line), memory]
+    return tuple(cells)
+
+
+def _figures(line: Line, metrics: Sequence[str]) -> list[str]:
+    """Figures of a line with their intervals."""
+    cells = []
+    for metric in metrics:
+        cells.append(_with(line.figures[metric], line.intervals[metric]))
+    return cells
+
+
+def _gain_cells(paired: people.Paired, p_holm: float) -> list[str]:
+    """Gain, p, effect and harm against no adaptation."""
+    least, most = paired.harmed_ci
+    gain = _gain(paired.mean, paired.ci)
+    p = f"{p_value(paired.p_sign_flip)}\n({p_value(p_holm)})"
+    effect = signed(paired.d_z, 2)
+    harmed = f"{percent(paired.share_harmed)}\n[{percent(least)}, {percent(most)}]"
+    return [gain, p, effect, harmed]
+
+
+#: Head and rows of a table.
+_Rows = list[tuple[str, ...]]
+
+
+def _times(line: Line) -> str:
+    """Time to begin, and of a window."""
+    step_s = line.seconds.get("step", math.nan)
+    if not math.isfinite(step_s):
+        return DASH
+    begin_s = line.seconds.get("begin", math.nan)
+    return f"{seconds(begin_s)}\n({seconds(step_s)})"
+
+
+def _without_empty(
+    head: tuple[str, ...], rows: _Rows, n_kept: int
+) -> tuple[tuple[str, ...], _Rows]:
+    """Leave out columns after the first ``n_kept`` that hold only dashes; titles stay as
+    they are.
+    """
+    full = [row for row in rows if len(row) > 1]
+    there = list(range(n_kept))
+    for k in range(n_kept, len(head)):
+        if any(row[k] != DASH for row in full):
+            there.append(k)
+    kept = []
+    for row in rows:
+        if len(row) > 1:
+            row = tuple(row[k] for k in there)
+        kept.append(row)
+    return tuple(head[k] for k in there), kept
+
+
+def metric_table(board: Board) -> Table:
+    names = ("weighted_f1", "uar", "ap", "ap_bah", "ece", "brier")
+    f1s = [f"f1_{k}" for k in range(len(board.task.classes))]
+    f1_titles = [f"F1 {c}" for c in board.task.classes]
+    titles = [TITLES[m] for m in names]
     rows: list[tuple[str, ...]] = []
     for title, lines in ordered(board):
         rows.append((title,))
         for x in lines:
-            p, step = x.paired, x.seconds.get("step", math.nan)
-            rows.append(
-                (
-                    x.name + _remarks(x),
-                    x.saw,
-                    *(
-                        _with(x.figures[m], x.intervals[m])
-                        for m in ("macro_f1", "war", "uar", "auc", "within_question_auc")
-                    ),
-                    _with(x.person_mean, x.person_ci),
-                    f"{number(x.person_sd)}\n({number(x.worst)})",
-                    _gain(p.mean, p.ci) if p else "—",
-                    f"{p_value(p.p_sign_flip)}\n({p_value(x.p_holm)})" if p else "—",
-                    signed(p.d_z, 2) if p else "—",
-                    f"{percent(p.share_harmed)}\n[{percent(p.harmed_ci[0])}, "
-                    f"{percent(p.harmed_ci[1])}]"
-                    if p
-                    else "—",
-                    f"{seconds(x.seconds.get('begin', math.nan))}\n({seconds(step)})"
-                    if math.isfinite(step)
-                    else "—",
-                    f"{x.peak_mb:.0f} MB" if math.isfinite(x.peak_mb) else "—",
-                )
-            )
-    if board.refused:
-        rows.append(("Asked for, and refused",))
-        for one in board.refused:
-            rows.append((f"{one.name}\n!{one.words()}", *("—" for _ in head[1:])))
-    there = [k for k in range(len(head)) if k < 9 or any(len(r) > 1 and r[k] != "—" for r in rows)]
-    return Table(
-        tuple(head[k] for k in there),
-        tuple(tuple(r[k] for k in there) if len(r) > 1 else r for r in rows),
-        f"Level: {LEVELS[board.level]}. Square brackets: 95 % interval over people. Gain: person "
-        "by "
-        "person against no "
-        "adaptation with the same model; p by sign flips, in round brackets adjusted for the "
-        "number "
-        "of methods.",
-        ("saw before the stream",),
-    )
-
-
-def metric_table(board: Board) -> Table:
-    names = ["weighted_f1", "uar", "ap", "ap_bah", "ece", "brier"]
-    f1s = [f"f1_{k}" for k in range(len(board.task.classes))]
-    head = ("", *(f"F1 {c}" for c in board.task.classes), *(TITLES[m] for m in names))
-    rows: list[tuple[str, ...]] = []
-    for title, lines in ordered(board):
-        rows.append((title,))
-        rows += [
-            (x.name, *(_with(x.figures[m], x.intervals[m]) for m in (*f1s, *names))) for x in lines
-        ]
-    return Table(
-        head,
-        tuple(rows),
+            cells = _figures(x, [*f1s, *names])
+            rows.append((x.name, *cells))
+    note = (
         "ECE and Brier: less is better; resampling inflates ECE, so its interval can lie above its "
-        "value. AP as "
-        "scikit-learn, and as the BAH code has it (a constant score gets half the prevalence "
-        "there, "
-        "and 1 gets 0).",
+        "value. AP as scikit-learn, and as the BAH code has it (a constant score gets half the "
+        "prevalence there, and 1 gets 0)."
     )
+    return Table(("", *f1_titles, *titles), tuple(rows), note)
 
 
 def shortcut_table(board: Board) -> Table | None:
-    shortcuts = [
-        x for x in board.lines if x.kind == "shortcut" and x.name != baselines.WORDS["constant"]
-    ]
-    lines = [x for _, part in ordered(board) for x in part if x.above]
+    """Every line against every shortcut; None where one of the two is absent."""
+    shortcuts = [x.name for x in board.lines if x.kind == "shortcut"]
+    shortcuts = [name for name in shortcuts if name != baselines.WORDS["constant"]]
+    lines = [x for x in in_order(board) if x.above]
     if not shortcuts or not lines:
         return None
-    kept = [("macro_f1", s) for s in shortcuts]
-    kept += [
-        ("within_question_auc", s) for s in shortcuts if s.name != baselines.WORDS["prevalence"]
-    ]
-    head = ("", *(f"{TITLES[m]} − {s.name.split(' (')[0]}" for m, s in kept))
-    rows = tuple(
-        (x.name, *(_gain(x.above[s.name][m][0], x.above[s.name][m][1:]) for m, s in kept))
-        for x in lines
-    )
-    return Table(
-        head,
-        rows,
-        "Differences over the same resamples of people. Skill is what is left above zero.",
-    )
+    orders = [name for name in shortcuts if name != baselines.WORDS["prevalence"]]
+    kept = [("macro_f1", name) for name in shortcuts]
+    kept += [("within_question_auc", name) for name in orders]
+    head = [""]
+    for metric, name in kept:
+        brief, _, _ = name.partition(" (")
+        head.append(f"{TITLES[metric]} − {brief}")
+    rows = []
+    for x in lines:
+        cells = []
+        for metric, name in kept:
+            mean, *interval = x.above[name][metric]
+            cells.append(_gain(mean, interval))
+        rows.append((x.name, *cells))
+    note = "Differences over the same resamples of people. Skill is what is left above zero."
+    return Table(tuple(head), tuple(rows), note)
 
 
 def pair_table(board: Board) -> Table | None:
@@ -317,21 +413,6 @@ def pair_table(board: Board) -> Table | None:
     found = against_each_other(board)
     if not found:
         return None
-    rows = []
-    for e in found:
-        p = e["paired"]
-        rows.append(
-            (
-                f"{e['a']} − {e['b']}",
-                _gain(p.mean, p.ci),
-                p_value(p.p_sign_flip),
-                p_value(e["p_holm"]),
-                p_value(p.p_wilcoxon),
-                signed(p.d_z, 2),
-                signed(p.rank_biserial, 2),
-                f"{p.n_helped} / {p.n_people - p.n_helped - p.n_harmed} / {p.n_harmed}",
-            )
-        )
     head = (
         "",
         f"{TITLES[board.metric]} per person",
@@ -345,42 +426,54 @@ def pair_table(board: Board) -> Table | None:
     note = (
         f"Person by person, mean over seeds first; better and worse by more than {people.HARM:g}."
     )
-    return Table(head, tuple(rows), note)
+    return Table(head, tuple(_pair_row(pair) for pair in found), note)
 
 
-def group_blocks(
-    board: Board, entries: Sequence[Mapping[str, Any]], min_people: int
-) -> list[Block]:
-    """``entries`` are those of :func:`twomind.evaluation.breakdown.subgroups`."""
+def _pair_row(pair: Values) -> tuple[str, ...]:
+    p = pair["paired"]
+    n_same = p.n_people - p.n_helped - p.n_harmed
+    cells = [f"{pair['a']} − {pair['b']}"]
+    cells.append(_gain(p.mean, p.ci))
+    cells.append(p_value(p.p_sign_flip))
+    cells.append(p_value(pair["p_holm"]))
+    cells.append(p_value(p.p_wilcoxon))
+    cells.append(signed(p.d_z, 2))
+    cells.append(signed(p.rank_biserial, 2))
+    cells.append(f"{p.n_helped} / {n_same} / {p.n_harmed}")
+    return tuple(cells)
+
+
+def group_blocks(board: Board, entries: Sequence[Values], min_people: int) -> list[Block]:
+    """Figures by groups of people.
+
+    Args:
+        board: whose lines are shown.
+        entries: those of :func:`twomind.evaluation.breakdown.subgroups`.
+        min_people: below which a group is suppressed.
+    """
+    title = Text("Groups of people", "h3")
     if not entries:
-        return [
-            Text("Groups of people", "h3"),
-            Text("The data set says nothing about sex, age, ethnicity or language."),
-        ]
-    lines = [x for _, part in ordered(board) for x in part if x.name != baselines.WORDS["constant"]]
-    head = ("", "people", *(f"macro-F1, {x.name}" for x in lines))
-    rows: list[tuple[str, ...]] = []
-    for e in entries:
-        name = f"{e['group']}: {e['value']}"
-        if "suppressed" in e:
-            rows.append((name, e["suppressed"], *("suppressed" for _ in lines)))
-        else:
-            rows.append(
-                (
-                    name,
-                    str(e["n_people"]),
-                    *(
-                        _with(e["lines"][x.name]["macro_f1"][0], e["lines"][x.name]["macro_f1"][1:])
-                        for x in lines
-                    ),
-                )
-            )
+        return [title, Text("The data set says nothing about sex, age, ethnicity or language.")]
+    names = [x.name for x in in_order(board)]
+    names = [name for name in names if name != baselines.WORDS["constant"]]
+    head = ("", "people", *(f"macro-F1, {name}" for name in names))
+    rows = [_group_row(entry, names) for entry in entries]
     note = (
         f"Groups of fewer than {min_people} people are suppressed. With few people, intervals this "
-        "wide show no "
-        "difference between groups, and no sameness."
+        "wide show no difference between groups, and no sameness."
     )
-    return [Text("Groups of people", "h3"), Table(head, tuple(rows), note, ("people",))]
+    return [title, Table(head, tuple(rows), note, ("people",))]
+
+
+def _group_row(entry: Values, names: Sequence[str]) -> tuple[str, ...]:
+    group = f"{entry['group']}: {entry['value']}"
+    if "suppressed" in entry:
+        return (group, entry["suppressed"], *["suppressed"] * len(names))
+    cells = []
+    for name in names:
+        mean, *interval = entry["lines"][name]["macro_f1"]
+        cells.append(_with(mean, interval))
+    return (group, str(entry["n_people"]), *cells)
 
 
 def _frames_of(line: Line, board: Board) -> tuple[Line, str | None]:
@@ -389,13 +482,17 @@ def _frames_of(line: Line, board: Board) -> tuple[Line, str | None]:
     """
     if line.runs:
         return line, None
-    key = next(k for k, words in baselines.WORDS.items() if line.name.split(" · ")[0] == words)
-    model = line.name.partition(" · ")[2]
-    others = [x for x in board.lines if x.runs and (not model or x.runs[0].model == model)]
-    return max(others, key=lambda x: len(x.runs), default=line), key
+    words, _, model = line.name.partition(" · ")
+    keys = {said: key for key, said in baselines.WORDS.items()}
+    others = [x for x in board.lines if x.runs]
+    if model:
+        others = [x for x in others if x.runs[0].model == model]
+    most = max(others, key=lambda x: len(x.runs), default=line)
+    return most, keys[words]
 
 
-def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
+def moment_blocks(board: Board, results: Plain) -> list[Block]:
+    """The table of events and boundaries; what it is made of goes into ``results`` by line."""
     rows: list[tuple[str, ...]] = []
     for title, lines in ordered(board):
         rows.append((title,))
@@ -403,21 +500,7 @@ def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
             found = breakdown.moments(*_frames_of(x, board))
             if found:
                 results[x.name] = found
-                rows.append(
-                    (
-                        x.name,
-                        _with(found["event_f1"], found["event_f1_ci"]),
-                        number(found["boundary_error_s"], 2),
-                        signed(found["boundary_lag_s"], 2),
-                        percent(found["boundaries_missed"])
-                        if math.isfinite(found["boundaries_missed"])
-                        else "—",
-                        number(found["flips_per_minute"], 1),
-                        number(found["true_flips_per_minute"], 1),
-                        number(found["segment_macro_f1"]),
-                        number(found["segment_auc"]),
-                    )
-                )
+                rows.append(_moment_row(x.name, found))
     if all(len(r) == 1 for r in rows):
         return []
     head = (
@@ -433,46 +516,30 @@ def moment_blocks(board: Board, results: dict[str, Any]) -> list[Block]:
     )
     note = (
         "Events: stretches of the last class; one is found when onset and offset are both within "
-        "the tolerance. "
-        "Boundary error: mean absolute, of events that overlap. Lag: median of the nearest same "
-        "change within "
-        f"{timeline.MAX_LAG_S:g} s, positive is late. Segments: stretches that coders gave one "
-        "label."
+        "the tolerance. Boundary error: mean absolute, of events that overlap. Lag: median of the "
+        f"nearest same change within {timeline.MAX_LAG_S:g} s, positive is late. Segments: "
+        "stretches that coders gave one label."
     )
     return [Text("Moments: events, boundaries, stability", "h3"), Table(head, tuple(rows), note)]
 
 
+def _moment_row(name: str, found: Values) -> tuple[str, ...]:
+    missed = found["boundaries_missed"]
+    cells = [name]
+    cells.append(_with(found["event_f1"], found["event_f1_ci"]))
+    cells.append(number(found["boundary_error_s"], 2))
+    cells.append(signed(found["boundary_lag_s"], 2))
+    cells.append(percent(missed) if math.isfinite(missed) else DASH)
+    cells.append(number(found["flips_per_minute"], 1))
+    cells.append(number(found["true_flips_per_minute"], 1))
+    cells.append(number(found["segment_macro_f1"]))
+    cells.append(number(found["segment_auc"]))
+    return tuple(cells)
+
+
 def made_table(board: Board) -> Table:
-    rows = []
-    for x in board.lines:
-        if not x.runs:
-            continue
-        r = x.runs[0]
-        seen = "; ".join(
-            f"{k}: {v['recordings']} recording(s), {v['windows']} windows"
-            if isinstance(v, Mapping) and "windows" in v
-            else f"{k}"
-            for k, v in r.seen.items()
-        )
-        commits = sorted(
-            {
-                str(y.git.get("commit", ""))[:10] + ("+changes" if y.git.get("changed") else "")
-                for y in x.runs
-            }
-        )
-        rows.append(
-            (
-                x.name,
-                r.model,
-                json.dumps(dict(r.config)) if r.config else "none",
-                seen or "nothing",
-                r.reset,
-                ", ".join(commits) or "not known",
-                f"twomind {r.versions.get('twomind', '?')}, numpy {r.versions.get('numpy', '?')}",
-                ", ".join(sorted({y.fingerprint[:10] for y in x.runs})[:3])
-                + (" …" if len({y.fingerprint for y in x.runs}) > 3 else ""),
-            )
-        )
+    """How each line's runs were made."""
+    rows = [_made_row(line) for line in board.lines if line.runs]
     head = (
         "",
         "model",
@@ -484,3 +551,38 @@ def made_table(board: Board) -> Table:
         "data",
     )
     return Table(head, tuple(rows), words=head[1:])
+
+
+def _made_row(line: Line) -> tuple[str, ...]:
+    first = line.runs[0]
+    seen = [_handed_over(what, given) for what, given in first.seen.items()]
+    settings = json.dumps(dict(first.config)) if first.config else "none"
+    commits = sorted({_commit(run) for run in line.runs})
+    twomind = first.versions.get("twomind", "?")
+    numpy = first.versions.get("numpy", "?")
+    cells = [line.name, first.model, settings]
+    cells.append("; ".join(seen) or "nothing")
+    cells.append(first.reset)
+    cells.append(", ".join(commits) or "not known")
+    cells.append(f"twomind {twomind}, numpy {numpy}")
+    cells.append(_data(line))
+    return tuple(cells)
+
+
+def _data(line: Line) -> str:
+    """The beginnings of the fingerprints of the data, three at most."""
+    fingerprints = {run.fingerprint for run in line.runs}
+    brief = sorted({fingerprint[:10] for fingerprint in fingerprints})
+    more = " …" if len(fingerprints) > 3 else ""
+    return ", ".join(brief[:3]) + more
+
+
+def _handed_over(what: str, seen: Any) -> str:
+    if isinstance(seen, Mapping) and "windows" in seen:
+        return f"{what}: {seen['recordings']} recording(s), {seen['windows']} windows"
+    return what
+
+
+def _commit(run: Run) -> str:
+    changes = "+changes" if run.git.get("changed") else ""
+    return str(run.git.get("commit", ""))[:10] + changes

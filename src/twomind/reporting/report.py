@@ -28,7 +28,7 @@ from twomind.reporting.report_text import (
     question_text,
     seconds,
 )
-from twomind.reporting.result import Result
+from twomind.reporting.result import Plain, Result, Values
 
 #: From here on a page holds the overview alone and links to one page per recording.
 MAX_TOGETHER = 24
@@ -53,41 +53,53 @@ def write_report(
     embed_limit_mb: float = 60,
     title: str = "Answers, described and estimated",
 ) -> Path:
-    """Write one self-contained page for ``results`` and return its path.
+    """Write one self-contained page.
 
-    Recordings that a browser plays are embedded as long as they stay under ``embed_limit_mb``
-    together; others are linked relative to ``path``. More than ``MAX_TOGETHER`` answers become an
-    overview that links to a page per recording beside it (``page_of``). The same results give the
-    same bytes. The film of a person who refused publication (``twomind.datasets.consent``) is
-    neither embedded nor linked.
+    More than ``MAX_TOGETHER`` answers become an overview that links to a page per recording beside
+    it (``page_of``). The same results give the same bytes. The film of a person who refused
+    publication (``twomind.datasets.consent``) is neither embedded nor linked.
+
+    Args:
+        results: the answers.
+        path: of the page.
+        embed_limit_mb: recordings that a browser plays are embedded as long as they stay under this
+            together; others are linked relative to ``path``.
+        title: of the page.
+
+    Returns:
+        The page's path.
     """
     if len(results) > MAX_TOGETHER:
-        return write_overview(
-            [overview_row(r, page_of(r.recording.id)) for r in results], path, title=title
-        )
+        lines = [overview_row(r, page_of(r.recording.id)) for r in results]
+        return write_overview(lines, path, title=title)
     budget = embed_limit_mb * 1e6
-    answers, embedded = [], []
+    answers = []
+    embedded = []
     for number, result in enumerate(results, 1):
         media, size = _media(result, path, budget)
         if media["embedded"]:
             budget -= size
             embedded.append((number, result.recording.media, media["mime"]))
         times = time_data(result)
-        answers.append(
-            {
-                "n": number,
-                "media": media,
-                "text": answer_text(result, times["words"]),
-                "times": times,
-            }
-        )
+        text = answer_text(result, times["words"])
+        answers.append({"n": number, "media": media, "text": text, "times": times})
     rows = [overview_row(r, f"#answer-{n}") for n, r in enumerate(results, 1)]
     return _write(path, title, rows, answers, embedded)
 
 
-def write_overview(rows: Sequence[Mapping[str, Any]], path: Path, *, title: str) -> Path:
-    """A page of ``overview_row`` lines alone, each linking to its own page."""
+def write_overview(rows: Sequence[Values], path: Path, *, title: str) -> Path:
+    """A page of lines alone, each linking to its own page.
+
+    Args:
+        rows: of :func:`twomind.reporting.report_data.overview_row`.
+        path: of the page.
+        title: of the page.
+    """
     return _write(path, title, rows, [], [])
+
+
+#: Number of the answer, file and MIME type of each recording that is embedded.
+_Embedded = Sequence[tuple[int, Path, str]]
 
 
 def page_of(recording_id: str) -> str:
@@ -109,46 +121,48 @@ def _kind(result: Result) -> str:
     return "video" if has_video else "audio"
 
 
-def _media(result: Result, page: Path, budget: float) -> tuple[dict[str, Any], int]:
+def _media(result: Result, page: Path, budget: float) -> tuple[Plain, int]:
     """How the page reaches the recording (embedded, by a relative address, or not at all), and its
     size in bytes.
     """
     file = result.recording.media
-    kind, suffix = _kind(result), file.suffix.lower()
+    kind = _kind(result)
+    suffix = file.suffix.lower()
     mime = PLAYABLE.get(suffix) or PLAYABLE_SOUND.get(suffix) or ""
     if kind == "audio":
         mime = mime.replace("video/", "audio/")
-    found = {
-        "kind": kind,
-        "name": file.name,
-        "mime": mime,
-        "embedded": False,
-        "address": "",
-        "refused": False,
-    }
+    found: Plain = {"kind": kind, "name": file.name, "mime": mime}
+    found["embedded"] = False
+    found["address"] = ""
+    found["refused"] = False
     if not file.is_file():
         return found, 0
     if refused(file, result.recording.subject):
-        return found | {"refused": True}, 0
+        found["refused"] = True
+        return found, 0
     size = file.stat().st_size
     if mime and size <= budget:
-        return found | {"embedded": True}, size
-    return found | {"address": _address(file, page), "too_large": bool(mime)}, size
+        found["embedded"] = True
+    else:
+        found["address"] = _address(file, page)
+        found["too_large"] = bool(mime)
+    return found, size
 
 
 def _address(file: Path, page: Path) -> str:
     """Relative address from the page's folder; an absolute one where there is no relative (another
     drive).
     """
+    target = file.resolve()
     try:
-        relative = os.path.relpath(file.resolve(), page.resolve().parent)
+        relative = os.path.relpath(target, page.resolve().parent)
     except ValueError:
-        return file.resolve().as_uri()
+        return target.as_uri()
     # "./" keeps a first part with a colon from being read as a scheme.
     return "./" + quote(Path(relative).as_posix())
 
 
-def _media_blocks(embedded: Sequence[tuple[int, Path, str]]) -> Iterator[bytes]:
+def _media_blocks(embedded: _Embedded) -> Iterator[bytes]:
     """Recordings as data URIs in inert blocks: the browser turns one into a video only when its
     answer is opened.
     """
@@ -180,7 +194,8 @@ def _joined() -> str:
 
 
 def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    digest = hashlib.sha256(text.encode()).digest()
+    return "sha256-" + base64.b64encode(digest).decode()
 
 
 def _json(value: Any) -> str:
@@ -231,30 +246,35 @@ def _template() -> Callable[..., str]:
 def _write(
     path: Path,
     title: str,
-    rows: Sequence[Mapping[str, Any]],
-    answers: Sequence[Mapping[str, Any]],
-    embedded: Sequence[tuple[int, Path, str]],
+    rows: Sequence[Values],
+    answers: Sequence[Values],
+    embedded: _Embedded,
 ) -> Path:
     from markupsafe import Markup
 
-    script, style = _joined(), _source("style.css")
-    marker = f"<!--media-{hashlib.sha256(script.encode()).hexdigest()[:16]}-->"
+    script = _joined()
+    style = _source("style.css")
+    digest = hashlib.sha256(script.encode()).hexdigest()
+    marker = f"<!--media-{digest[:16]}-->"
+    drawn = [row["drawn"] for row in rows]
+    own_meanings = [row["meaning"] for row in rows if row.get("meaning")]
+    data = [Markup(_json(answer["times"])) for answer in answers]
     page = _template()(
         title=title,
         rows=rows,
         answers=answers,
-        drawn=any(row["drawn"] for row in rows),
-        all_drawn=all(row["drawn"] for row in rows),
+        drawn=any(drawn),
+        all_drawn=all(drawn),
         modalities=MODALITIES,
         drawn_text=DRAWN,
-        meaning=next((row["meaning"] for row in rows if row.get("meaning")), MEANING),
+        meaning=own_meanings[0] if own_meanings else MEANING,
         caption=CAPTION,
         version=__version__,
         style=Markup(style),
         script=Markup(script),
         style_hash=_digest(style),
         script_hash=_digest(script),
-        data=[Markup(_json(answer["times"])) for answer in answers],
+        data=data,
         media_marker=Markup(marker),
     )
     before, after = page.split(marker)
@@ -263,9 +283,7 @@ def _write(
     return path
 
 
-def _pour(
-    file: IO[bytes], before: str, embedded: Sequence[tuple[int, Path, str]], after: str
-) -> None:
+def _pour(file: IO[bytes], before: str, embedded: _Embedded, after: str) -> None:
     file.write(before.encode())
     for block in _media_blocks(embedded):
         file.write(block)

@@ -17,7 +17,7 @@ from twomind.reporting.report_data import (
     plain,
     score_data,
 )
-from twomind.reporting.result import Result
+from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Prediction, Status, Track
 
 DRAWN = (
@@ -27,6 +27,9 @@ DRAWN = (
 MEANING = (
     "probability that a trained coder would mark ambivalence or hesitancy somewhere in this answer"
 )
+#: A row of text by column, and the same to read only.
+Line = dict[str, str]
+LineView = Mapping[str, str]
 CAPTION = "Words that moved this answer’s score"
 NOT_FOR = (
     "diagnosis, or decisions about a person without a human who looks for themselves",
@@ -65,28 +68,39 @@ def seconds(value: float) -> str:
 
 
 def plural(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+    """``2`` → ``2 words``.
+
+    Args:
+        n: how many.
+        one: what one is called.
+        many: what several are called; without it with an s.
+    """
+    word = one if n == 1 else many or f"{one}s"
+    return f"{n:,} {word}"
+
+
+def _line(what: str, state: str, text: str) -> Line:
+    """What was measured of something: ``ok``, ``part`` or ``no``, and a sentence."""
+    return {"what": what, "state": state, "text": text}
 
 
 # --- what was measured
 # -----------------------------------------------------------------------------------------------
 
 
-def _face_line(track: Track | None, note: str) -> dict[str, str]:
+def _face_line(track: Track | None, note: str) -> Line:
     if track is None:
-        return {"what": "Face", "state": "no", "text": f"Not measured: {note or 'no face track'}."}
+        return _line("Face", "no", f"Not measured: {note or 'no face track'}.")
     if not track.valid.any():
-        reason = _commonest(track)
-        return {
-            "what": "Face",
-            "state": "no",
-            "text": f"Not measured in any of {plural(len(track), 'frame')}: {reason}.",
-        }
+        frames = plural(len(track), "frame")
+        return _line("Face", "no", f"Not measured in any of {frames}: {_commonest(track)}.")
     share = float(track.valid.mean())
-    text = f"Measurable in {percent(share)} of {plural(len(track), 'video frame')}"
+    frames = plural(len(track), "video frame")
+    text = f"Measurable in {percent(share)} of {frames}"
     if share < 1:
         text += f"; most often lost because: {_commonest(track)}"
-    return {"what": "Face", "state": "ok" if share >= 0.8 else "part", "text": f"{text}."}
+    state = "ok" if share >= 0.8 else "part"
+    return _line("Face", state, f"{text}.")
 
 
 def _commonest(track: Track) -> str:
@@ -94,81 +108,66 @@ def _commonest(track: Track) -> str:
     codes = track.reason_code[~track.valid]
     if not len(codes):
         return "no video frame could be decoded"
-    return track.reasons[int(np.bincount(codes).argmax())] or "no reason was given"
+    commonest = int(np.bincount(codes).argmax())
+    return track.reasons[commonest] or "no reason was given"
 
 
-def _voice_line(track: Track | None, note: str) -> dict[str, str]:
+def _voice_line(track: Track | None, note: str) -> Line:
     if track is None:
-        return {
-            "what": "Voice",
-            "state": "no",
-            "text": f"Not measured: {note or 'no voice track'}.",
-        }
+        return _line("Voice", "no", f"Not measured: {note or 'no voice track'}.")
     if not track.valid.any():
-        return {"what": "Voice", "state": "no", "text": f"Not measured: {_commonest(track)}."}
+        return _line("Voice", "no", f"Not measured: {_commonest(track)}.")
     if "speech" not in track.names:
-        return {"what": "Voice", "state": "ok", "text": "Measured."}
-    step = float(np.median(np.diff(track.times_s))) if len(track) > 1 else 0.01
-    speech = float(np.nansum(track.column("speech") >= 0.5)) * step
-    if speech <= 0:
-        return {
-            "what": "Voice",
-            "state": "part",
-            "text": "Sound was measured; no speech was found in it.",
-        }
-    heard = float(track.valid.sum()) * step
-    return {
-        "what": "Voice",
-        "state": "ok",
-        "text": f"{seconds(speech)} of speech in {seconds(heard)} of sound.",
-    }
+        return _line("Voice", "ok", "Measured.")
+    step_s = 0.01
+    if len(track) > 1:
+        step_s = float(np.median(np.diff(track.times_s)))
+    is_speech = track.column("speech") >= 0.5
+    speech_s = float(np.nansum(is_speech)) * step_s
+    if speech_s <= 0:
+        return _line("Voice", "part", "Sound was measured; no speech was found in it.")
+    heard_s = float(track.valid.sum()) * step_s
+    return _line("Voice", "ok", f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound.")
 
 
-def _words_line(result: Result, words: Mapping[str, Any]) -> dict[str, str]:
+def _words_line(result: Result, words: Values) -> Line:
     if not words["measured"]:
-        return {"what": "Words", "state": "no", "text": f"Not measured: {words['reason']}."}
+        return _line("Words", "no", f"Not measured: {words['reason']}.")
     n = len(words["items"])
     if not n:
-        return {
-            "what": "Words",
-            "state": "part",
-            "text": "The transcript is there and holds no word.",
-        }
+        return _line("Words", "part", "The transcript is there and holds no word.")
     source = f" from {words['source']}" if words["source"] else ""
     text = f"{plural(n, 'word')}{source}."
+    state = "ok"
     if words["spread"]:
+        state = "part"
         text += f" {' '.join(words['notes'])}"
     if words["reason"]:
+        state = "part"
         text += f" Note: {words['reason']}."
-    return {
-        "what": "Words",
-        "state": "part" if words["spread"] or words["reason"] else "ok",
-        "text": text,
-    }
+    return _line("Words", state, text)
 
 
-def measured(result: Result, words: Mapping[str, Any]) -> list[dict[str, str]]:
+def _cues_line(result: Result) -> Line:
+    counts = {k: n for k, n in modality_counts(result.cues).items() if n}
+    if not counts:
+        return _line("Cues", "part", "None was found. A cue is not ambivalence.")
+    each = [f"{n} {modality}" for modality, n in counts.items()]
+    listed = ", ".join(each)
+    cues = plural(len(result.cues), "cue")
+    text = f"{cues} that a coder might mark ({listed}). A cue is not ambivalence."
+    return _line("Cues", "ok", text)
+
+
+def measured(result: Result, words: Values) -> list[Line]:
     """One line for face, voice, words and cues: a state (``ok``, ``part``, ``no``) and a
     sentence.
     """
-    tracks, notes = result.features.tracks, result.features.notes
-    counts = {k: n for k, n in modality_counts(result.cues).items() if n}
-    listed = ", ".join(f"{n} {k}" for k, n in counts.items())
-    cues = (
-        f"{plural(len(result.cues), 'cue')} that a coder might mark ({listed})."
-        if counts
-        else "None was found."
-    )
-    return [
-        _face_line(tracks.get("face"), notes.get("face", "")),
-        _voice_line(tracks.get("voice"), notes.get("voice", "")),
-        _words_line(result, words),
-        {
-            "what": "Cues",
-            "state": "ok" if counts else "part",
-            "text": f"{cues} A cue is not ambivalence.",
-        },
-    ]
+    tracks = result.features.tracks
+    notes = result.features.notes
+    face = _face_line(tracks.get("face"), notes.get("face", ""))
+    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""))
+    return [face, voice, _words_line(result, words), _cues_line(result)]
 
 
 # --- the score
@@ -190,73 +189,82 @@ def question_text(question: str | None) -> str:
     return f"Question {name}: {theme} ({response})"
 
 
-def _known_to(model: Mapping[str, Any], question: str | None) -> bool:
+def _known_to(model: Values, question: str | None) -> bool:
     """Whether the model used the question; a model that does not list its questions is believed."""
     from twomind.models.questions import resolve
 
     used = model.get("settings", {}).get("use_question", True)
-    return bool(used) and (
-        "questions" not in model or resolve(question, tuple(model["questions"])) is not None
-    )
+    if not used:
+        return False
+    if "questions" not in model:
+        return True
+    return resolve(question, tuple(model["questions"])) is not None
 
 
-def skill_text(model: Mapping[str, Any], question: str | None) -> str:
+def skill_text(model: Values, question: str | None) -> str:
     """How well the model tells answers apart on held-out people, for this kind of question; "" when
     it does not say.
     """
     skill = model.get("skill", {})
     known = _known_to(model, question)
     figures = skill.get("known_question" if known else "unknown_or_own_prompt", skill)
-    auc, within = figures.get("auc"), figures.get("within_question_auc")
+    auc = figures.get("auc")
+    within = figures.get("within_question_auc")
     if not isinstance(auc, int | float):
         return ""
     low, high = figures.get("auc_ci") or (None, None)
-    interval = (
-        f", 95 % interval {low:.2f} to {high:.2f}" if low is not None and high is not None else ""
-    )
+    interval = ""
+    if low is not None and high is not None:
+        interval = f", 95 % interval {low:.2f} to {high:.2f}"
     who = "people" if known else "people and to a question that it does not know"
     text = (
         f"Skill: of two answers of held-out {who}, one marked and one not, it scores the marked "
-        "one "
-        "higher in "
-        f"{percent(auc)} of pairs (AUC {auc:.2f}{interval})"
+        f"one higher in {percent(auc)} of pairs (AUC {auc:.2f}{interval})"
     )
     if isinstance(within, int | float) and known:
         text += f"; when both answer the same question, in {percent(within)}"
     return f"{text}. Chance is 50 %."
 
 
-def _parts(score: Mapping[str, Any], known: bool) -> tuple[list[dict[str, Any]], float | None]:
+def _bar(part: Values, reach: float, known: bool) -> Plain:
+    """A part as a bar from the middle, in percent; ``reach`` is the value at the edge."""
+    name = part["name"]
+    value = part["value"]
+    label, about = PARTS.get(name, (name.replace("_", " "), ""))
+    if name == "question" and not known:
+        about = "the model does not know this question and leaves it out"
+    if abs(value) < 0.05:
+        effect, sign = "hardly moves it", 0
+    elif value > 0:
+        effect, sign = "raises it", 1
+    else:
+        effect, sign = "lowers it", -1
+    width = 50 * abs(value) / reach
+    begin = 50 - width if value < 0 else 50
+    told = {"label": label, "about": about, "effect": effect, "sign": sign}
+    return {**part, **told, "x": round(begin, 2), "width": round(width, 2)}
+
+
+def _parts(score: Values, known: bool) -> tuple[list[Plain], float | None]:
     """The parts as bars from the middle, in shares of the widest; and the starting point as a
     probability.
     """
-    bars = [p for p in score["parts"] if p["name"] != "baseline" and p["value"] is not None]
-    widest = max((abs(p["value"]) for p in bars), default=0.0)
+    moving = []
+    base = None
+    for part in score["parts"]:
+        if part["name"] != "baseline":
+            moving.append(part)
+        elif base is None:
+            base = part["value"]
+    moving = [part for part in moving if part["value"] is not None]
+    widest = max((abs(part["value"]) for part in moving), default=0.0)
     reach = max(widest, 0.5)
-    found = []
-    for part in bars:
-        label, about = PARTS.get(part["name"], (part["name"].replace("_", " "), ""))
-        if part["name"] == "question" and not known:
-            about = "the model does not know this question and leaves it out"
-        value = part["value"]
-        small = abs(value) < 0.05
-        effect = "hardly moves it" if small else ("raises it" if value > 0 else "lowers it")
-        width = 50 * abs(value) / reach
-        found.append(
-            part
-            | {
-                "label": label,
-                "about": about,
-                "effect": effect,
-                "sign": 0 if small else (1 if value > 0 else -1),
-            }
-            | {"x": round(50 - width if value < 0 else 50, 2), "width": round(width, 2)}
-        )
-    base = next((p["value"] for p in score["parts"] if p["name"] == "baseline"), None)
-    return found, None if base is None else 1 / (1 + math.exp(-base))
+    bars = [_bar(part, reach, known) for part in moving]
+    start = None if base is None else 1 / (1 + math.exp(-base))
+    return bars, start
 
 
-def meaning(model: Mapping[str, Any]) -> str:
+def meaning(model: Values) -> str:
     """What the model's number is: a coder's likely mark, unless the model says otherwise of its
     own.
     """
@@ -274,11 +282,9 @@ def _given(prediction: Prediction) -> list[str]:
         elif e.kind == "side":
             found.append(f"It says, {e.name}")
         elif e.kind == "cited":
-            when = (
-                f" at {e.start_s:.1f} to {e.end_s:.1f} s"
-                if math.isfinite(e.start_s)
-                else " (no time known)"
-            )
+            when = " (no time known)"
+            if math.isfinite(e.start_s):
+                when = f" at {e.start_s:.1f} to {e.end_s:.1f} s"
             found.append(f"It cites{when}: {e.name}")
         elif e.kind == "dropped":
             found.append(f"Left out, {e.value:.0f} cited: {e.name}.")
@@ -292,74 +298,79 @@ def _changed(result: Result) -> list[str]:
     if not result.adaptation:
         return []
     plain = result.unadapted
-    without = (
-        "not measured"
-        if plain is None or plain.status is Status.NOT_MEASURED
-        else f"{plain.probs[1]:.2f}"
-    )
+    without = "not measured"
+    if plain is not None and plain.status is not Status.NOT_MEASURED:
+        without = f"{plain.probs[1]:.2f}"
     said = str(result.adaptation["said"]) or "not adapted"
     return [f"{said[0].upper()}{said[1:]}. The same model without adaptation: {without}."]
 
 
-def _sentences(score: Mapping[str, Any], own_meaning: bool) -> list[str]:
+def _sentences(score: Values, own_meaning: bool) -> list[str]:
     """What the number says, in frequencies, and what it mostly comes from."""
     if own_meaning:
         return [
             "How often answers that score like this one are marked by a coder was not measured."
         ]
+    of_hundred = score["p"] * 100
     found = [
         "Of 100 answers that score like this one, a trained coder would be expected to mark about "
-        f"{score['p'] * 100:.0f}."
+        f"{of_hundred:.0f}."
     ]
     if score["band"]:
         low, high = score["band"]
         found.append(
             f"The band, {low:.2f} to {high:.2f}, says how well that share is known (95 %)."
         )
-    size = {p["name"]: abs(p["value"]) for p in score["parts"] if p["value"] is not None}
-    if {"question", "length", "content"} <= size.keys() and size["question"] + size[
-        "length"
-    ] > size["content"]:
+    if _mostly_the_question(score["parts"]):
         found.append(
             "Which question was asked and how long the answer is move this score more than what "
-            "was "
-            "said."
+            "was said."
         )
     return found
 
 
-def score_text(result: Result) -> dict[str, Any]:
+def _mostly_the_question(parts: Sequence[Values]) -> bool:
+    """Do the question and the length weigh more than the words?"""
+    known = [p for p in parts if p["value"] is not None]
+    size = {p["name"]: abs(p["value"]) for p in known}
+    if not {"question", "length", "content"} <= size.keys():
+        return False
+    return bool(size["question"] + size["length"] > size["content"])
+
+
+def score_text(result: Result) -> Plain:
     """The score card: a heading, sentences, the scale's places in percent, the parts."""
     score = score_data(result.prediction)
     status = result.prediction.status
+    given = [*_changed(result), *_given(result.prediction)]
     if status is Status.NOT_MEASURED:
         return score | {
             "heading": "not measured",
             "sentences": [],
-            "given": [*_changed(result), *_given(result.prediction)],
+            "given": given,
             "bars": [],
             "base": None,
             "skill": "",
             "meaning": meaning(result.model),
         }
     bars, base = _parts(score, _known_to(result.model, result.recording.question))
-    abstained = status is Status.ABSTAINED
-    return score | {
-        "heading": "cannot tell" if abstained else f"{score['p']:.2f}",
-        "sentences": _sentences(score, bool(result.model.get("meaning"))),
-        "given": [*_changed(result), *_given(result.prediction)],
-        "bars": bars,
-        "base": base,
-        "skill": skill_text(result.model, result.recording.question),
-        "meaning": meaning(result.model),
-    }
+    heading = "cannot tell" if status is Status.ABSTAINED else f"{score['p']:.2f}"
+    own_meaning = bool(result.model.get("meaning"))
+    score["heading"] = heading
+    score["sentences"] = _sentences(score, own_meaning)
+    score["given"] = given
+    score["bars"] = bars
+    score["base"] = base
+    score["skill"] = skill_text(result.model, result.recording.question)
+    score["meaning"] = meaning(result.model)
+    return score
 
 
 # --- limits, what is missing, how it was made
 # ------------------------------------------------------------------------
 
 
-def _card_list(model: Mapping[str, Any], *names: str) -> list[str]:
+def _card_list(model: Values, *names: str) -> list[str]:
     """Texts of the model's card under the first of ``names`` that it has."""
     card = model.get("card")
     for place in (card if isinstance(card, Mapping) else {}, model):
@@ -391,26 +402,31 @@ def not_for(result: Result) -> list[str]:
     return _card_list(result.model, "not_for", "out_of_scope") or list(NOT_FOR)
 
 
-def missing(result: Result, lines: Sequence[Mapping[str, str]]) -> dict[str, list[dict[str, str]]]:
+def missing(result: Result, lines: Sequence[LineView]) -> dict[str, list[Line]]:
     """What carries no number: of this answer; action units and kinds of cue that are the same for
     every answer.
     """
-    rows = [{"what": m.what, "reason": m.reason} for m in result.not_measured]
-    seen = {m["what"] for m in rows}
-    rows += [{"what": k, "reason": v} for k, v in result.features.notes.items() if k not in seen]
-    seen = {r["what"] for r in rows}
-    rows += [
-        {"what": line["what"].lower(), "reason": line["text"]}
-        for line in lines
-        if line["state"] == "no" and line["what"].lower() not in seen
-    ]
-    units = [r for r in rows if is_action_unit(r["what"])]
-    kinds = [r for r in rows if r["what"].startswith("cue: ")]
-    own = [r for r in rows if r not in units and r not in kinds]
+    rows = [_row(m.what, m.reason) for m in result.not_measured]
+    seen = {row["what"] for row in rows}
+    for what, reason in result.features.notes.items():
+        if what not in seen:
+            rows.append(_row(what, reason))
+    seen = {row["what"] for row in rows}
+    for line in lines:
+        what = line["what"].lower()
+        if line["state"] == "no" and what not in seen:
+            rows.append(_row(what, line["text"]))
+    units = [row for row in rows if is_action_unit(row["what"])]
+    kinds = [row for row in rows if row["what"].startswith("cue: ")]
+    own = [row for row in rows if row not in units and row not in kinds]
     return {"answer": _merged(own), "units": units, "kinds": kinds}
 
 
-def _merged(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+def _row(what: str, reason: str) -> Line:
+    return {"what": what, "reason": reason}
+
+
+def _merged(rows: Sequence[LineView]) -> list[Line]:
     """``voice: a``, ``voice: b`` with one reason between them become one row that names them."""
     groups: dict[tuple[str, str], list[str]] = {}
     for row in rows:
@@ -420,51 +436,67 @@ def _merged(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     for (head, reason), tails in groups.items():
         names = [t.replace("_", " ") for t in tails if t]
         if len(names) > 1:
-            found.append(
-                {"what": head, "reason": f"{reason} ({len(names)} measures: {', '.join(names)})"}
-            )
+            listed = ", ".join(names)
+            found.append(_row(head, f"{reason} ({len(names)} measures: {listed})"))
+        elif names:
+            found.append(_row(f"{head}: {names[0]}", reason))
         else:
-            found.append({"what": f"{head}: {names[0]}" if names else head, "reason": reason})
+            found.append(_row(head, reason))
     return found
 
 
-def made(result: Result) -> dict[str, Any]:
+def _without(values: Values, *names: str) -> Plain:
+    """The mapping less some of its keys."""
+    return {k: v for k, v in values.items() if k not in names}
+
+
+def _flat(values: Values) -> Plain:
+    """The entries that hold neither a list nor entries of their own, as plain values."""
+    found = {}
+    for name, value in values.items():
+        if not isinstance(value, Mapping | list | tuple):
+            found[name] = plain(value)
+    return found
+
+
+def made(result: Result) -> Plain:
     """Files, model, versions and settings as nested plain values, short ones first."""
     recording = result.recording
-    files: dict[str, Any] = {"recording": recording.media.name, **plain(result.media)}
+    files: Plain = {"recording": recording.media.name}
+    files |= plain(result.media)
     files["transcript"] = recording.words_source or "none"
     files["face values are relative to"] = result.neutral or None
-    model = plain({k: v for k, v in result.model.items() if k not in ("numbers", "card")})
+    model = plain(_without(result.model, "numbers", "card"))
     card = result.model.get("card")
     if isinstance(card, Mapping):
-        model = {
-            **{k: plain(v) for k, v in card.items() if not isinstance(v, Mapping | list | tuple)},
-            **model,
-        }
+        model = {**_flat(card), **model}
     settings = plain(dict(result.provenance))
-    return {
-        "files": {k: v for k, v in files.items() if v not in (None, "", [], {})},
-        "model": model,
-        "versions": settings.pop("versions", {}),
-        "settings": settings,
-        "measures": plain({k: v for k, v in result.summary.items() if k != "cue_counts"}),
-    }
+    versions = settings.pop("versions", {})
+    found: Plain = {"files": {k: v for k, v in files.items() if not _is_empty(v)}}
+    found["model"] = model
+    found["versions"] = versions
+    found["settings"] = settings
+    found["measures"] = plain(_without(result.summary, "cue_counts"))
+    return found
 
 
-def answer_text(result: Result, words: Mapping[str, Any]) -> dict[str, Any]:
+def _is_empty(value: Any) -> bool:
+    return value in (None, "", [], {})
+
+
+def answer_text(result: Result, words: Values) -> Plain:
     """All sentences of one answer."""
+    recording = result.recording
     lines = measured(result, words)
-    return {
-        "id": result.recording.id,
-        "subject": result.recording.subject,
-        "question": question_text(result.recording.question),
-        "duration": seconds(duration_s(result)),
-        "drawn": result.recording.drawn,
-        "purpose": result.purpose,
-        "score": score_text(result),
-        "measured": lines,
-        "limits": limits(result),
-        "not_for": not_for(result),
-        "missing": missing(result, lines),
-        "made": made(result),
-    }
+    found: Plain = {"id": recording.id, "subject": recording.subject}
+    found["question"] = question_text(recording.question)
+    found["duration"] = seconds(duration_s(result))
+    found["drawn"] = recording.drawn
+    found["purpose"] = result.purpose
+    found["score"] = score_text(result)
+    found["measured"] = lines
+    found["limits"] = limits(result)
+    found["not_for"] = not_for(result)
+    found["missing"] = missing(result, lines)
+    found["made"] = made(result)
+    return found

@@ -8,6 +8,10 @@ from typing import Any
 
 from twomind.types import Cue, Features, Prediction, Recording, Segment, Track
 
+#: Plain values by name, as JSON can carry them; and the same to read only.
+Plain = dict[str, Any]
+Values = Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class NotMeasured:
@@ -45,10 +49,10 @@ class Result:
     frame_score: Track | None = None
     neutral: str = ""
     voice_neutral: str = ""
-    media: Mapping[str, Any] = field(default_factory=dict)
-    summary: Mapping[str, Any] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    media: Values = field(default_factory=dict)
+    summary: Values = field(default_factory=dict)
+    model: Values = field(default_factory=dict)
+    provenance: Values = field(default_factory=dict)
     purpose: str = "research"
     unadapted: Prediction | None = None
-    adaptation: Mapping[str, Any] = field(default_factory=dict)
+    adaptation: Values = field(default_factory=dict)

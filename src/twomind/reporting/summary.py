@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from twomind.reporting import tables
-from twomind.reporting.result import Result
-from twomind.types import Status
+from twomind.reporting.result import Plain, Result
+from twomind.types import Prediction, Status
 
 #: What a probability says, unless the model says otherwise of its own.
 MEANING = (
@@ -16,69 +14,91 @@ MEANING = (
 )
 
 
-def summary_of(result: Result, mark: str) -> dict[str, Any]:
+def summary_of(result: Result, mark: str) -> Plain:
     """The JSON summary of one answer (schema ``twomind.answer/1``)."""
-    prediction, recording = result.prediction, result.recording
-    ok = prediction.status is Status.OK
+    recording = result.recording
+    found: Plain = {"schema": "twomind.answer/1"}
+    found["recording"] = recording.id
+    found["subject"] = recording.subject
+    found["question"] = recording.question
+    found["drawn_person"] = recording.drawn
+    found["purpose"] = result.purpose
+    found["fingerprint"] = mark
+    found["media"] = result.media
+    found["words"] = _words(result)
+    found["prediction"] = _prediction(result)
+    found["located"] = {
+        "status": result.located,
+        "reason": result.located_reason,
+        "segments": list(result.segments),
+    }
+    found["cues"] = result.summary.get("cue_counts", {})
+    found["summary"] = result.summary
+    found["neutral"] = result.neutral
+    if result.adaptation:
+        found["adaptation"] = result.adaptation
+    found["not_measured"] = list(result.not_measured)
+    found["model"] = result.model
+    found["provenance"] = result.provenance
+    return found
+
+
+def _words(result: Result) -> Plain:
+    words = result.features.words
+    return {
+        "status": "not_measured" if words is None else "ok",
+        "n": None if words is None else len(words),
+        "source": result.recording.words_source,
+        "reason": result.features.notes.get("words", ""),
+    }
+
+
+def _prediction(result: Result) -> Plain:
+    """The answer of the model with all that it gave for it."""
+    prediction = result.prediction
     evidence = prediction.evidence
-    band = {e.name: e.value for e in evidence if e.kind == "band"}
-    return {
-        "schema": "twomind.answer/1",
-        "recording": recording.id,
-        "subject": recording.subject,
-        "question": recording.question,
-        "drawn_person": recording.drawn,
-        "purpose": result.purpose,
-        "fingerprint": mark,
-        "media": result.media,
-        "words": {
-            "status": "ok" if result.features.words is not None else "not_measured",
-            "n": None if result.features.words is None else len(result.features.words),
-            "source": recording.words_source,
-            "reason": result.features.notes.get("words", ""),
-        },
-        "prediction": {
-            "status": str(prediction.status),
-            "reason": prediction.reason,
-            "probability": float(prediction.probs[1])
-            if prediction.status is not Status.NOT_MEASURED
-            else None,
-            "decision": _decision(result) if ok else None,
-            "band_95": [band["low"], band["high"]] if {"low", "high"} <= band.keys() else None,
-            "parts_log_odds": {e.name: e.value for e in evidence if e.kind == "part"} or None,
-            "evidence": [e for e in evidence if e.kind not in tables.ADDITIVE],
-            **({} if result.unadapted is None else {"unadapted": _unadapted(result)}),
-            "meaning": result.model.get("meaning", MEANING),
-        },
-        "located": {
-            "status": result.located,
-            "reason": result.located_reason,
-            "segments": list(result.segments),
-        },
-        "cues": result.summary.get("cue_counts", {}),
-        "summary": result.summary,
-        "neutral": result.neutral,
-        **({"adaptation": result.adaptation} if result.adaptation else {}),
-        "not_measured": list(result.not_measured),
-        "model": result.model,
-        "provenance": result.provenance,
-    }
+    decision = _decision(result, prediction) if prediction.status is Status.OK else None
+    parts = {e.name: e.value for e in evidence if e.kind == "part"}
+    found: Plain = {"status": str(prediction.status)}
+    found["reason"] = prediction.reason
+    found["probability"] = _probability(prediction)
+    found["decision"] = decision
+    found["band_95"] = _band(prediction)
+    found["parts_log_odds"] = parts or None
+    found["evidence"] = [e for e in evidence if e.kind not in tables.ADDITIVE]
+    if result.unadapted is not None:
+        found["unadapted"] = _unadapted(result, result.unadapted)
+    found["meaning"] = result.model.get("meaning", MEANING)
+    return found
 
 
-def _unadapted(result: Result) -> dict[str, Any]:
+def _probability(prediction: Prediction) -> float | None:
+    """Of the second class; None where nothing was measured."""
+    if prediction.status is Status.NOT_MEASURED:
+        return None
+    return float(prediction.probs[1])
+
+
+def _band(prediction: Prediction) -> list[float] | None:
+    """Lower and upper end of the probability's 95 % band, where the model gives one."""
+    ends = {e.name: e.value for e in prediction.evidence if e.kind == "band"}
+    if "low" not in ends or "high" not in ends:
+        return None
+    return [ends["low"], ends["high"]]
+
+
+def _unadapted(result: Result, plain: Prediction) -> Plain:
     """The answer of the same model on the same windows with no method."""
-    found = result.unadapted
-    assert found is not None
-    measured = found.status is not Status.NOT_MEASURED
-    classes = result.model.get("classes", ["absent", "present"])
+    measured = plain.status is not Status.NOT_MEASURED
     return {
-        "status": str(found.status),
-        "reason": found.reason,
-        "probability": float(found.probs[1]) if measured else None,
-        "decision": str(classes[int(np.argmax(found.probs))]) if measured else None,
+        "status": str(plain.status),
+        "reason": plain.reason,
+        "probability": _probability(plain),
+        "decision": _decision(result, plain) if measured else None,
     }
 
 
-def _decision(result: Result) -> str:
+def _decision(result: Result, prediction: Prediction) -> str:
     classes = result.model.get("classes", ["absent", "present"])
-    return str(classes[int(np.argmax(result.prediction.probs))])
+    most_probable = int(np.argmax(prediction.probs))
+    return str(classes[most_probable])

@@ -21,12 +21,33 @@ from typing import Any
 import numpy as np
 
 from twomind.core.store import replacing, write_text
-from twomind.reporting.result import Result
-from twomind.types import Cue, Segment, Track
+from twomind.reporting.result import Plain, Result, Values
+from twomind.types import Cue, Evidence, Segment, Track
 
+#: Why a value of a valid row is not there.
+_NOT_HERE = "not measurable in this frame"
+
+
+def _shown(track: Track, rows: slice) -> np.ndarray:
+    """Values ``(n, D)`` of some rows, nan where a row is not valid."""
+    valid = track.valid[rows, None]
+    return np.where(valid, track.values[rows], np.nan)
+
+
+def _against(relative: Track | None, rows: slice, shown: np.ndarray) -> np.ndarray:
+    """The relative values of some rows; nan throughout where there are none."""
+    if relative is None:
+        return np.full_like(shown, np.nan)
+    return _shown(relative, rows)
+
+
+def _units(track: Track) -> tuple[str, ...]:
+    return track.units or ("",) * len(track.names)
+
+
+_WHO = ("recording", "subject")
 COLUMNS = (
-    "recording",
-    "subject",
+    *_WHO,
     "modality",
     "time_s",
     "measure",
@@ -58,50 +79,54 @@ def _numbers(values: np.ndarray) -> list[str]:
 
 
 def _csv_block(head: str, track: Track, relative: Track | None, rows: slice, neutral: str) -> str:
-    values, times_s, valid = track.values[rows], track.times_s[rows], track.valid[rows]
     assert track.reason_code is not None
-    reasons = [_quoted(r) for r in track.reasons]
-    code = track.reason_code[rows].tolist()
-    shown = np.where(valid[:, None], values, np.nan)
-    other = np.full_like(shown, np.nan)
-    if relative is not None:
-        other = np.where(relative.valid[rows, None], relative.values[rows], np.nan)
+    shown = _shown(track, rows)
     measured = np.isfinite(shown)
-    value_text, relative_text = _numbers(shown.ravel()), _numbers(other.ravel())
+    value_text = _numbers(shown.ravel())
+    relative_text = _numbers(_against(relative, rows, shown).ravel())
+    reasons = [_quoted(r) for r in track.reasons]
+    reason_of_row = [reasons[code] for code in track.reason_code[rows].tolist()]
     names = [_quoted(n) for n in track.names]
-    units = [_quoted(u) for u in (track.units or ("",) * len(names))]
+    units = [_quoted(u) for u in _units(track)]
+    last = neutral if relative is not None else ""
     lines = []
     position = 0
-    for row, time_s in enumerate(times_s.tolist()):
-        start = f"{head}{time_s:.6f},"
-        reason = reasons[code[row]]
+    for row, time_s in enumerate(track.times_s[rows].tolist()):
+        start = f"{head}{time_s:.6f}"
+        reason = reason_of_row[row]
         for column, name in enumerate(names):
             ok = measured[row, column]
-            why = reason if reason or ok else "not measurable in this frame"
-            lines.append(
-                f"{start}{name},{value_text[position]},{relative_text[position]},{units[column]},"
-                f"{'true' if ok else 'false'},{why},{neutral if relative is not None else ''}"
-            )
+            why = reason if reason or ok else _NOT_HERE
+            valid = "true" if ok else "false"
+            numbers = f"{value_text[position]},{relative_text[position]}"
+            measure = f"{name},{numbers},{units[column]}"
+            lines.append(f"{start},{measure},{valid},{why},{last}\n")
             position += 1
-    return "\n".join(lines) + "\n" if lines else ""
+    return "".join(lines)
+
+
+def _blocks(result: Result) -> Iterator[tuple[str, Track, Track | None, slice]]:
+    """Modality, track, relative track and rows of each block of the long table."""
+    tracks = result.features.tracks
+    for modality, relative in TABLED.items():
+        track = tracks.get(modality)
+        if track is None:
+            continue
+        other = tracks.get(relative)
+        for start in range(0, len(track), _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            yield modality, track, other, rows
 
 
 def write_measures_csv(result: Result, path: Path) -> Path:
     """The long table as CSV, in blocks, so that memory does not grow with the video."""
-    recording = result.recording
+    who = f"{_quoted(result.recording.id)},{_quoted(result.recording.subject)}"
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
         file.write(",".join(COLUMNS) + "\n")
-        for modality, relative in TABLED.items():
-            track = result.features.tracks.get(modality)
-            if track is None:
-                continue
-            head = f"{_quoted(recording.id)},{_quoted(recording.subject)},{modality},"
-            other = result.features.tracks.get(relative)
-            for start in range(0, len(track), _BLOCK_ROWS):
-                rows = slice(start, start + _BLOCK_ROWS)
-                file.write(
-                    _csv_block(head, track, other, rows, _quoted(_neutral_of(result, modality)))
-                )
+        for modality, track, relative, rows in _blocks(result):
+            neutral = _quoted(_neutral_of(result, modality))
+            block = _csv_block(f"{who},{modality},", track, relative, rows, neutral)
+            file.write(block)
     return path
 
 
@@ -117,18 +142,23 @@ def write_measures_parquet(result: Result, path: Path) -> Path | None:
     import pyarrow.parquet as pq
 
     text = pa.dictionary(pa.int32(), pa.string())
-    kinds = dict.fromkeys(COLUMNS, text) | {
-        "time_s": pa.float64(),
-        "value": pa.float32(),
-        "relative": pa.float32(),
-        "valid": pa.bool_(),
-    }
+    kinds = dict.fromkeys(COLUMNS, text)
+    kinds["time_s"] = pa.float64()
+    kinds["value"] = pa.float32()
+    kinds["relative"] = pa.float32()
+    kinds["valid"] = pa.bool_()
     schema = pa.schema([(name, kinds[name]) for name in COLUMNS])
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        for block in _column_blocks(result):
+        for modality, track, relative, rows in _blocks(result):
+            block = _column_block(track, relative, rows)
+            block["recording"] = _same(result.recording.id, block)
+            block["subject"] = _same(result.recording.subject, block)
+            block["modality"] = _same(modality, block)
+            neutral = _neutral_of(result, modality) if relative is not None else ""
+            block["neutral"] = _same(neutral, block)
             columns = [_arrow(pa, block[name], kinds[name]) for name in COLUMNS]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
     return path
@@ -138,86 +168,88 @@ def _arrow(pa: Any, column: Any, kind: Any) -> Any:
     if not pa.types.is_dictionary(kind):
         return pa.array(column, kind)
     codes, names = column
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(names, pa.string()))
+    texts = pa.array(names, pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), texts)
 
 
-def _column_blocks(result: Result) -> Iterator[Mapping[str, Any]]:
-    """Blocks of columns; text columns as (codes, names)."""
-    recording = result.recording
-    for modality, relative in TABLED.items():
-        track = result.features.tracks.get(modality)
-        if track is None:
-            continue
-        other = result.features.tracks.get(relative)
-        for start in range(0, len(track), _BLOCK_ROWS):
-            rows = slice(start, start + _BLOCK_ROWS)
-            n, width = len(track.times_s[rows]), len(track.names)
-            zeros = np.zeros(n * width, np.int32)
-            shown = np.where(track.valid[rows, None], track.values[rows], np.nan).ravel()
-            against = np.full(n * width, np.nan, np.float32)
-            if other is not None:
-                against = np.where(other.valid[rows, None], other.values[rows], np.nan).ravel()
-            assert track.reason_code is not None
-            code = np.repeat(track.reason_code[rows].astype(np.int32), width)
-            alone = len(track.reasons)
-            code = np.where(np.isfinite(shown) | (code > 0), code, alone)
-            measure = np.tile(np.arange(width, dtype=np.int32), n)
-            yield {
-                "recording": (zeros, [recording.id]),
-                "subject": (zeros, [recording.subject]),
-                "modality": (zeros, [modality]),
-                "time_s": np.repeat(track.times_s[rows], width),
-                "measure": (measure, list(track.names)),
-                "value": shown.astype(np.float32),
-                "relative": against.astype(np.float32),
-                "unit": (measure, list(track.units or ("",) * width)),
-                "valid": np.isfinite(shown),
-                "reason": (code, [*track.reasons, "not measurable in this frame"]),
-                "neutral": (zeros, [_neutral_of(result, modality) if other is not None else ""]),
-            }
+def _same(text: str, block: Values) -> tuple[np.ndarray, list[str]]:
+    """A text column with one text in every row of the block."""
+    codes = np.zeros(len(block["value"]), np.int32)
+    return codes, [text]
+
+
+def _column_block(track: Track, relative: Track | None, rows: slice) -> Plain:
+    """The columns that a track fills; text columns as (codes, names)."""
+    assert track.reason_code is not None
+    width = len(track.names)
+    times_s = np.repeat(track.times_s[rows], width)
+    shown = _shown(track, rows)
+    against = _against(relative, rows, shown).ravel()
+    value = shown.ravel()
+    measured = np.isfinite(value)
+    code = np.repeat(track.reason_code[rows].astype(np.int32), width)
+    alone = len(track.reasons)
+    code = np.where(measured | (code > 0), code, alone)
+    columns = np.arange(width, dtype=np.int32)
+    measure = np.tile(columns, len(shown))
+    block: Plain = {"time_s": times_s}
+    block["measure"] = (measure, list(track.names))
+    block["value"] = value.astype(np.float32)
+    block["relative"] = against.astype(np.float32)
+    block["unit"] = (measure, list(_units(track)))
+    block["valid"] = measured
+    block["reason"] = (code, [*track.reasons, _NOT_HERE])
+    return block
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """A small CSV; nan and None become empty fields."""
+    """A small CSV; nan and None become empty fields.
+
+    Args:
+        path: of the file.
+        columns: their names.
+        rows: a value per column.
+    """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
     for row in rows:
-        writer.writerow(
-            [
-                "" if v is None or (isinstance(v, float) and math.isnan(v)) else _field(v)
-                for v in row
-            ]
-        )
+        writer.writerow([_field(value) for value in row])
     return write_text(path, buffer.getvalue())
 
 
 def _field(value: Any) -> Any:
-    return (
-        f"{value:.6g}"
-        if isinstance(value, float) and abs(value) < 1e-3
-        else (f"{value:.3f}" if isinstance(value, float) else value)
-    )
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return ""
+    return f"{value:.6g}" if abs(value) < 1e-3 else f"{value:.3f}"
+
+
+def _who(result: Result) -> tuple[str, str]:
+    return result.recording.id, result.recording.subject
 
 
 def write_cues_csv(result: Result, path: Path) -> Path:
-    columns = (
-        "recording",
-        "subject",
-        "modality",
-        "cue",
-        "start_s",
-        "end_s",
-        "value",
-        "unit",
-        "detail",
-    )
-    who = (result.recording.id, result.recording.subject)
-    rows = (
-        (*who, c.modality, c.kind, c.start_s, c.end_s, c.value, c.unit, c.detail)
-        for c in result.cues
-    )
+    columns = (*_WHO, "modality", "cue", "start_s", "end_s", "value", "unit", "detail")
+    who = _who(result)
+    rows = []
+    for c in result.cues:
+        what = (c.modality, c.kind, c.start_s, c.end_s)
+        rows.append((*who, *what, c.value, c.unit, c.detail))
     return write_rows(path, columns, rows)
+
+
+def _moved(evidence: Iterable[Evidence]) -> dict[tuple[float, str], float]:
+    """What each word, known by its start and text, added to the score."""
+    moved: dict[tuple[float, str], float] = {}
+    for e in evidence:
+        if e.kind == "word":
+            key = (round(e.start_s, 6), e.name)
+            moved[key] = moved.get(key, 0.0) + e.value
+    return moved
 
 
 def write_words_csv(result: Result, path: Path) -> Path | None:
@@ -226,16 +258,10 @@ def write_words_csv(result: Result, path: Path) -> Path | None:
     """
     if result.features.words is None:
         return None
-    moved: dict[tuple[float, str], float] = {}
-    for e in result.prediction.evidence:
-        if e.kind == "word":
-            moved[(round(e.start_s, 6), e.name)] = (
-                moved.get((round(e.start_s, 6), e.name), 0.0) + e.value
-            )
-    scored = bool(moved)
+    moved = _moved(result.prediction.evidence)
+    nothing = 0.0 if moved else math.nan
     columns = (
-        "recording",
-        "subject",
+        *_WHO,
         "word",
         "start_s",
         "end_s",
@@ -243,19 +269,12 @@ def write_words_csv(result: Result, path: Path) -> Path | None:
         "time_from",
         "moved_score_log_odds",
     )
-    who = (result.recording.id, result.recording.subject)
-    rows = (
-        (
-            *who,
-            w.text,
-            w.start_s,
-            w.end_s,
-            w.confidence,
-            str(w.timing),
-            moved.get((round(w.start_s, 6), w.text), 0.0 if scored else math.nan),
-        )
-        for w in result.features.words
-    )
+    who = _who(result)
+    rows = []
+    for w in result.features.words:
+        share = moved.get((round(w.start_s, 6), w.text), nothing)
+        time_from = str(w.timing)
+        rows.append((*who, w.text, w.start_s, w.end_s, w.confidence, time_from, share))
     return write_rows(path, columns, rows)
 
 
@@ -270,17 +289,21 @@ def write_evidence_csv(result: Result, path: Path) -> Path | None:
     found = [e for e in result.prediction.evidence if e.kind not in ADDITIVE]
     if not found:
         return None
-    columns = ("recording", "subject", "kind", "name", "value", "unit", "start_s", "end_s")
-    who = (result.recording.id, result.recording.subject)
-    return write_rows(
-        path, columns, ((*who, e.kind, e.name, e.value, e.unit, e.start_s, e.end_s) for e in found)
-    )
+    columns = (*_WHO, "kind", "name", "value", "unit", "start_s", "end_s")
+    who = _who(result)
+    rows = []
+    for e in found:
+        what = (e.kind, e.name, e.value, e.unit)
+        rows.append((*who, *what, e.start_s, e.end_s))
+    return write_rows(path, columns, rows)
 
 
 def write_segments_csv(result: Result, path: Path) -> Path:
-    columns = ("recording", "subject", "label", "start_s", "end_s", "score", "source")
-    who = (result.recording.id, result.recording.subject)
-    rows = ((*who, s.label, s.start_s, s.end_s, s.score, s.source) for s in result.segments)
+    columns = (*_WHO, "label", "start_s", "end_s", "score", "source")
+    who = _who(result)
+    rows = []
+    for s in result.segments:
+        rows.append((*who, s.label, s.start_s, s.end_s, s.score, s.source))
     return write_rows(path, columns, rows)
 
 
@@ -289,11 +312,20 @@ def write_frame_score_csv(result: Result, path: Path) -> Path | None:
     track = result.frame_score
     if track is None:
         return None
-    columns = ("recording", "subject", "time_s", *track.names)
-    who = (result.recording.id, result.recording.subject)
-    shown = np.where(track.valid[:, None], track.values, np.nan)
-    rows = ((*who, float(t), *map(float, row)) for t, row in zip(track.times_s, shown, strict=True))
+    columns = (*_WHO, "time_s", *track.names)
+    who = _who(result)
+    shown = _shown(track, slice(None))
+    rows = []
+    for time_s, row in zip(track.times_s.tolist(), shown.tolist(), strict=True):
+        rows.append((*who, time_s, *row))
     return write_rows(path, columns, rows)
+
+
+def _told(span: Cue | Segment) -> str:
+    if isinstance(span, Segment):
+        return span.label
+    label = span.kind.replace("_", " ")
+    return f"{label} ({span.detail})" if span.detail else label
 
 
 def write_vtt(spans: Iterable[Cue | Segment], path: Path) -> Path:
@@ -302,12 +334,11 @@ def write_vtt(spans: Iterable[Cue | Segment], path: Path) -> Path:
 
     subtitles = pysubs2.SSAFile()
     for span in spans:
-        label = span.kind.replace("_", " ") if isinstance(span, Cue) else span.label
-        detail = f" ({span.detail})" if isinstance(span, Cue) and span.detail else ""
         # A cue of no length would never be shown.
         end_s = max(span.end_s, span.start_s + 0.2)
-        event = pysubs2.SSAEvent(start=round(span.start_s * 1000), end=round(end_s * 1000))
-        event.plaintext = f"{label}{detail}"
+        start_ms = round(span.start_s * 1000)
+        event = pysubs2.SSAEvent(start=start_ms, end=round(end_s * 1000))
+        event.plaintext = _told(span)
         subtitles.append(event)
     return write_text(path, subtitles.to_string("vtt"))
 

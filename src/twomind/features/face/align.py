@@ -25,20 +25,27 @@ ARCFACE_112 = np.array(
 #: Pixels on a square of 112: person's right eye, left eye, chin.
 MESH_112 = np.array([(36.0, 46.0), (76.0, 46.0), (56.0, 106.0)])
 TEMPLATES = {"arcface": ARCFACE_112, "mesh": MESH_112}
+_IRISES = [468, 473]
+_NOSE_TIP_AND_MOUTH_CORNERS = [4, 61, 291]
+_CHIN = [152]
+
+
+def _middle(landmarks_px: np.ndarray, points: tuple[int, ...]) -> np.ndarray:
+    return landmarks_px[list(points), :2].mean(axis=0)
 
 
 def anchors(landmarks_px: np.ndarray, template: str = "arcface") -> np.ndarray:
     """The template's points ``(K, 2)`` on a face with landmarks ``(478, 3)``; eye middles are the
     irises.
     """
-    eyes = landmarks_px[[468, 473], :2]
     if template == "arcface":
-        return np.vstack([eyes, landmarks_px[[4, 61, 291], :2]])
+        eyes = landmarks_px[_IRISES, :2]
+        return np.vstack([eyes, landmarks_px[_NOSE_TIP_AND_MOUTH_CORNERS, :2]])
     if template == "mesh":
-        corners = [
-            landmarks_px[list(c), :2].mean(axis=0) for c in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS)
-        ]
-        return np.vstack([*corners, landmarks_px[[152], :2]])
+        right = _middle(landmarks_px, RIGHT_EYE_CORNERS)
+        left = _middle(landmarks_px, LEFT_EYE_CORNERS)
+        chin = landmarks_px[_CHIN, :2]
+        return np.vstack([right, left, chin])
     raise ValueError(f"anchors: expected a template among {', '.join(TEMPLATES)}, got {template!r}")
 
 
@@ -48,39 +55,69 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
     Umeyama (PAMI 1991), no reflection.
     """
-    source, target = np.asarray(source, float), np.asarray(target, float)
-    middle, aim = source.mean(axis=0), target.mean(axis=0)
-    a, b = source - middle, target - aim
-    # In the plane, scale and rotation are one complex factor.
-    z, w = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    source = np.asarray(source, float)
+    target = np.asarray(target, float)
+    middle = source.mean(axis=0)
+    aim = target.mean(axis=0)
+    z = _complex(source - middle)
+    w = _complex(target - aim)
     spread = float((np.abs(z) ** 2).sum())
     if spread <= 0:
         raise ValueError("similarity: expected at least two different source points")
-    factor = complex((w * z.conj()).sum() / spread)
-    turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
-    return np.column_stack([turn, aim - turn @ middle])
+    # In the plane, scale and rotation are one complex factor.
+    together = (w * z.conj()).sum()
+    factor = complex(together / spread)
+    cosine = factor.real
+    sine = factor.imag
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    shift = aim - turn @ middle
+    return np.column_stack([turn, shift])
+
+
+def _complex(points: np.ndarray) -> np.ndarray:
+    """Points ``(K, 2)`` of the plane as complex numbers ``(K,)``."""
+    return points[:, 0] + 1j * points[:, 1]
 
 
 def transform(
     landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface"
 ) -> np.ndarray:
-    """The ``(2, 3)`` transform from the picture to an aligned square of ``size_px``."""
-    return similarity(anchors(landmarks_px, template), TEMPLATES[template] * (size_px / 112))
+    """The ``(2, 3)`` transform from the picture to an aligned square.
+
+    Args:
+        landmarks_px: of one face ``(478, 3)``.
+        size_px: side of the square.
+        template: ``arcface`` or ``mesh``.
+    """
+    points = TEMPLATES[template] * (size_px / 112)
+    return similarity(anchors(landmarks_px, template), points)
 
 
 def aligned(
     rgb: np.ndarray, landmarks_px: np.ndarray, size_px: int = 112, template: str = "arcface"
 ) -> np.ndarray:
-    """The aligned crop ``(size_px, size_px, 3)`` uint8 of a face; outside the picture is black."""
+    """The aligned crop of a face; outside the picture is black.
+
+    Args:
+        rgb: the picture ``(H, W, 3)`` uint8.
+        landmarks_px: of the face ``(478, 3)``.
+        size_px: side of the crop.
+        template: ``arcface`` or ``mesh``.
+
+    Returns:
+        Pixels ``(size_px, size_px, 3)`` uint8.
+    """
     import cv2
 
     matrix = transform(landmarks_px, size_px, template)
     shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if shrink < 0.5:  # a plain bilinear warp would skip pixels
         step = int(1 / shrink)
-        rgb = cv2.resize(rgb, None, fx=1 / step, fy=1 / step, interpolation=cv2.INTER_AREA)
+        scale = 1 / step
+        rgb = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         # Pixel centres lie at half pixels: (x + .5) / step - .5.
         moved = (landmarks_px + 0.5) / step - 0.5
         matrix = transform(moved, size_px, template)
-    crop: np.ndarray = cv2.warpAffine(rgb, matrix, (size_px, size_px), flags=cv2.INTER_LINEAR)
+    square = (size_px, size_px)
+    crop: np.ndarray = cv2.warpAffine(rgb, matrix, square, flags=cv2.INTER_LINEAR)
     return crop

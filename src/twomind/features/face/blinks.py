@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twomind.features.voice.speech_rows import runs
+
 
 @dataclass(frozen=True)
 class BlinkSettings:
@@ -32,49 +34,68 @@ class Blink:
 def open_level(opening: np.ndarray, times_s: np.ndarray, window_s: float) -> np.ndarray:
     """The usual opening ``(T,)`` around each row: the 75th percentile over windows, interpolated
     between them.
+
+    Args:
+        opening: of the eyes ``(T,)``; nan where not measured.
+        times_s: of the rows ``(T,)``.
+        window_s: length of a window; they overlap by half.
     """
     finite = np.isfinite(opening)
     if not finite.any():
         return np.full(len(opening), np.nan)
-    centres = np.arange(times_s[0], times_s[-1] + window_s / 2, window_s / 2)
+    half_s = window_s / 2
+    centres = np.arange(times_s[0], times_s[-1] + half_s, half_s)
     levels = []
     for centre in centres:
-        lo, hi = np.searchsorted(times_s, [centre - window_s / 2, centre + window_s / 2])
+        lo, hi = np.searchsorted(times_s, [centre - half_s, centre + half_s])
         near = opening[lo:hi][finite[lo:hi]]
-        levels.append(float(np.percentile(near, 75)) if len(near) >= 5 else np.nan)
+        level = float(np.percentile(near, 75)) if len(near) >= 5 else np.nan
+        levels.append(level)
     known = np.isfinite(levels)
     if not known.any():
-        return np.full(len(opening), float(np.percentile(opening[finite], 75)))
+        overall = float(np.percentile(opening[finite], 75))
+        return np.full(len(opening), overall)
     return np.interp(times_s, centres[known], np.array(levels)[known])
 
 
 def find_blinks(
     times_s: np.ndarray, opening: np.ndarray, settings: BlinkSettings | None = None
 ) -> tuple[np.ndarray, tuple[Blink, ...]]:
-    """Per row 0/1 (nan where the opening is nan), and the blinks.
+    """Find the blinks of a track.
 
-    ``opening (T,)`` is the mean eye opening, in any unit that is 0 for closed eyes; nan where not
-    measured. A closing that is still going on at the end of the track, or that a hole cuts off, is
-    not counted.
+    A closing that is still going on at the end of the track, or that a hole cuts off, is not
+    counted.
+
+    Args:
+        times_s: of the rows ``(T,)``.
+        opening: mean opening of the eyes ``(T,)``, in any unit that is 0 for closed eyes; nan
+            where not measured.
+        settings: when a closing is a blink.
+
+    Returns:
+        Per row 0/1 (nan where the opening is nan), and the blinks.
     """
     settings = settings or BlinkSettings()
-    times_s, opening = np.asarray(times_s, float), np.asarray(opening, float)
-    rows = np.where(np.isfinite(opening), 0.0, np.nan)
+    times_s = np.asarray(times_s, float)
+    opening = np.asarray(opening, float)
+    measured = np.isfinite(opening)
+    rows = np.where(measured, 0.0, np.nan)
     level = open_level(opening, times_s, settings.level_window_s)
-    known = np.flatnonzero(np.isfinite(opening))
+    known = np.flatnonzero(measured)
     if not len(known):
         return rows, ()
     share = opening[known] / np.maximum(level[known], 1e-9)
     t = times_s[known]
-    closed = share < settings.close_at
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], closed, [False]]).astype(int)))
     blinks = []
-    for first, stop in zip(edges[::2], edges[1::2], strict=True):
+    for first, stop in runs(share < settings.close_at):
         if first == 0 or stop == len(t):
             continue
-        whole = bool((np.diff(t[first - 1 : stop + 1]) <= settings.max_gap_s).all())
-        depth = float(share[first:stop].min())
-        if whole and depth <= settings.reach and t[stop] - t[first] <= settings.max_s:
+        steps_s = np.diff(t[first - 1 : stop + 1])
+        whole = bool((steps_s <= settings.max_gap_s).all())
+        deepest = float(share[first:stop].min())
+        blink = Blink(float(t[first]), float(t[stop]), deepest)
+        brief = blink.end_s - blink.start_s <= settings.max_s
+        if whole and brief and deepest <= settings.reach:
             rows[known[first:stop]] = 1.0
-            blinks.append(Blink(float(t[first]), float(t[stop]), depth))
+            blinks.append(blink)
     return rows, tuple(blinks)

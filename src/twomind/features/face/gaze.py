@@ -6,6 +6,13 @@ import numpy as np
 
 from twomind.features.face.head import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
 
+
+def _offset(face: np.ndarray, iris: int, corners: tuple[int, int]) -> np.ndarray:
+    """Iris less the middle of the eye's corners ``(T, 2)``."""
+    middle = face[:, corners, :2].mean(axis=1)
+    return face[:, iris, :2] - middle
+
+
 RIGHT_IRIS, LEFT_IRIS = 468, 473
 #: Radius of the eyeball (12 mm) in distances between the eyes (63 mm).
 EYEBALL_IOD = 0.19
@@ -25,17 +32,17 @@ def gaze_deg(face: np.ndarray, opening: np.ndarray) -> np.ndarray:
     own left, pitch + up. ``opening (T, 2)`` is height over width of the right and left eye; an eye
     below ``MIN_OPENING`` does not count.
     """
-    offset = np.stack(
-        [
-            face[:, iris, :2] - face[:, corners, :2].mean(axis=1)
-            for iris, corners in ((RIGHT_IRIS, RIGHT_EYE_CORNERS), (LEFT_IRIS, LEFT_EYE_CORNERS))
-        ],
-        axis=1,
-    )  # (T, 2 eyes, 2)
+    right = _offset(face, RIGHT_IRIS, RIGHT_EYE_CORNERS)
+    left = _offset(face, LEFT_IRIS, LEFT_EYE_CORNERS)
+    offset = np.stack([right, left], axis=1)  # (T, 2 eyes, 2)
     seen = (opening >= MIN_OPENING).astype(float)
     n = seen.sum(axis=1)
-    mean = (offset * seen[:, :, None]).sum(axis=1) / np.where(n, n, np.nan)[:, None]
-    sine = np.stack([mean[:, 0], -mean[:, 1] - STRAIGHT_IOD], axis=1) / EYEBALL_IOD
-    return np.degrees(
-        np.arcsin(np.where(np.abs(sine) <= np.sin(np.radians(MAX_DEG)), sine, np.nan))
-    )
+    n_or_nan = np.where(n, n, np.nan)
+    total = (offset * seen[:, :, None]).sum(axis=1)
+    mean = total / n_or_nan[:, None]
+    across = mean[:, 0]
+    up = -mean[:, 1] - STRAIGHT_IOD
+    sine = np.stack([across, up], axis=1) / EYEBALL_IOD
+    largest = np.sin(np.radians(MAX_DEG))
+    possible = np.where(np.abs(sine) <= largest, sine, np.nan)
+    return np.degrees(np.arcsin(possible))

@@ -16,43 +16,40 @@ N_LANDMARKS = 478
 #: and temple outline. Our own average of what FaceMesh gives for the people of three public clips,
 #: made symmetric, with the line from the top of the forehead (10) to the chin (152) upright: that
 #: posture is pitch 0.
-_REFERENCE = (
-    *(
-        (33, -0.719, -0.006, 0.044),
-        (133, -0.281, 0.006, -0.044),
-        (263, 0.719, -0.006, 0.044),
-        (362, 0.281, 0.006, -0.044),
-    ),
-    *(
-        (168, 0.0, -0.133, -0.299),
-        (6, 0.0, 0.0, -0.381),
-        (197, 0.0, 0.115, -0.472),
-        (195, 0.0, 0.219, -0.572),
-    ),
-    *(
-        (5, 0.0, 0.332, -0.673),
-        (4, 0.0, 0.475, -0.723),
-        (2, 0.0, 0.71, -0.459),
-        (10, 0.0, -0.93, -0.163),
-    ),
-    *((109, -0.301, -0.919, -0.139), (338, 0.301, -0.919, -0.139), (67, -0.553, -0.864, -0.038)),
-    *((297, 0.553, -0.864, -0.038), (103, -0.781, -0.747, 0.132), (332, 0.781, -0.747, 0.132)),
-    *(
-        (54, -0.924, -0.576, 0.32),
-        (284, 0.924, -0.576, 0.32),
-        (21, -1.01, -0.366, 0.496),
-        (251, 1.01, -0.366, 0.496),
-    ),
-    *(
-        (162, -1.058, -0.144, 0.681),
-        (389, 1.058, -0.144, 0.681),
-        (127, -1.08, 0.12, 0.82),
-        (356, 1.08, 0.12, 0.82),
-    ),
-    *((234, -1.077, 0.363, 0.875), (454, 1.077, 0.363, 0.875)),
-)
-STABLE = np.array([row[0] for row in _REFERENCE])
-REFERENCE = np.array([row[1:] for row in _REFERENCE])
+_REFERENCE_TABLE = """
+ 33 -0.719 -0.006  0.044
+133 -0.281  0.006 -0.044
+263  0.719 -0.006  0.044
+362  0.281  0.006 -0.044
+168    0.0 -0.133 -0.299
+  6    0.0    0.0 -0.381
+197    0.0  0.115 -0.472
+195    0.0  0.219 -0.572
+  5    0.0  0.332 -0.673
+  4    0.0  0.475 -0.723
+  2    0.0   0.71 -0.459
+ 10    0.0  -0.93 -0.163
+109 -0.301 -0.919 -0.139
+338  0.301 -0.919 -0.139
+ 67 -0.553 -0.864 -0.038
+297  0.553 -0.864 -0.038
+103 -0.781 -0.747  0.132
+332  0.781 -0.747  0.132
+ 54 -0.924 -0.576   0.32
+284  0.924 -0.576   0.32
+ 21  -1.01 -0.366  0.496
+251   1.01 -0.366  0.496
+162 -1.058 -0.144  0.681
+389  1.058 -0.144  0.681
+127  -1.08   0.12   0.82
+356   1.08   0.12   0.82
+234 -1.077  0.363  0.875
+454  1.077  0.363  0.875
+"""
+_ROWS = [row.split() for row in _REFERENCE_TABLE.strip().splitlines()]
+_REFERENCE = np.array(_ROWS, float)
+STABLE = _REFERENCE[:, 0].astype(int)
+REFERENCE = _REFERENCE[:, 1:].copy()
 #: Width of the reference face (ear to ear on the mesh) in iod: turns a fitted scale into a face
 #: width in pixels.
 FACE_WIDTH_IOD = 2.154
@@ -74,6 +71,10 @@ class Head:
     iod_px: np.ndarray  # (T,)
 
 
+def _middle_of(face: np.ndarray, corners: tuple[int, int]) -> np.ndarray:
+    return face[:, corners].mean(axis=1)
+
+
 def derotate(landmarks_px: np.ndarray) -> Head:
     """Take head position, rotation and size out of landmarks ``(T, 478, 3)`` in pixels.
 
@@ -85,15 +86,26 @@ def derotate(landmarks_px: np.ndarray) -> Head:
         raise ValueError(f"derotate: expected landmarks (T, {N_LANDMARKS}, 3), got {points.shape}")
     stable = points[:, STABLE]
     middle = stable.mean(axis=1, keepdims=True)
-    covariance = np.einsum("tki,kj->tij", stable - middle, REFERENCE - REFERENCE.mean(axis=0))
-    u, _, vt = np.linalg.svd(covariance)
-    u[:, :, 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
-    rotation = u @ vt
+    reference = REFERENCE - REFERENCE.mean(axis=0)
+    rotation = _rotation(stable - middle, reference)
     face = (points - middle) @ rotation
-    between = face[:, RIGHT_EYE_CORNERS].mean(axis=1) - face[:, LEFT_EYE_CORNERS].mean(axis=1)
-    iod_px = np.maximum(np.linalg.norm(between, axis=1), 1e-6)
-    face = (face - face[:, EYE_CORNERS].mean(axis=1, keepdims=True)) / iod_px[:, None, None]
+    between = _middle_of(face, RIGHT_EYE_CORNERS) - _middle_of(face, LEFT_EYE_CORNERS)
+    distance_px = np.linalg.norm(between, axis=1)
+    iod_px = np.maximum(distance_px, 1e-6)
+    origin = face[:, EYE_CORNERS].mean(axis=1, keepdims=True)
+    per_iod = iod_px[:, None, None]
+    face = (face - origin) / per_iod
     return Head(face, rotation, iod_px)
+
+
+def _rotation(points: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Rotations ``(T, 3, 3)`` of the centred reference onto centred points ``(T, K, 3)``."""
+    covariance = np.einsum("tki,kj->tij", points, reference)
+    u, _, vt = np.linalg.svd(covariance)
+    determinant = np.linalg.det(u @ vt)
+    handedness = np.sign(determinant)
+    u[:, :, 2] *= handedness[:, None]
+    return u @ vt
 
 
 def pose_deg(rotation: np.ndarray) -> np.ndarray:
@@ -104,12 +116,20 @@ def pose_deg(rotation: np.ndarray) -> np.ndarray:
     straight ahead shows some yaw.
     """
     ahead = -rotation[:, :, 2]
-    yaw = np.arctan2(ahead[:, 0], -ahead[:, 2])
-    pitch = np.arcsin(np.clip(-ahead[:, 1], -1, 1))
+    ahead_x, ahead_y, ahead_z = ahead.T
+    yaw = np.arctan2(ahead_x, -ahead_z)
+    upward = np.clip(-ahead_y, -1, 1)
+    pitch = np.arcsin(upward)
     # What is left after yaw and pitch: compare the head's own left with the horizontal at right
     # angles to its view.
-    horizontal = np.stack([np.cos(yaw), np.zeros_like(yaw), np.sin(yaw)], axis=1)
+    level = np.zeros_like(yaw)
+    right = np.cos(yaw)
+    away = np.sin(yaw)
+    horizontal = np.stack([right, level, away], axis=1)
     downward = np.cross(horizontal, ahead)
     own_left = rotation[:, :, 0]
-    roll = np.arctan2((own_left * downward).sum(axis=1), (own_left * horizontal).sum(axis=1))
-    return np.degrees(np.stack([yaw, pitch, roll], axis=1))
+    drop = (own_left * downward).sum(axis=1)
+    reach = (own_left * horizontal).sum(axis=1)
+    roll = np.arctan2(drop, reach)
+    angles = np.stack([yaw, pitch, roll], axis=1)
+    return np.degrees(angles)

@@ -21,7 +21,7 @@ _REGIONS = {
     "mouth": (164, 167, 393, 92, 322),
     "chin": (199, 200, 18, 208, 428),
 }
-_SPOTS = np.array([point for points in _REGIONS.values() for point in points])
+_SPOTS = np.concatenate(list(_REGIONS.values()))
 _CROSS = np.array([(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)])
 
 #: Why a row is not measurable, in the order in which they are checked.
@@ -33,6 +33,7 @@ REASONS = (
     "turned away",
     "partly covered",
 )
+_CODE = {reason: k + 1 for k, reason in enumerate(REASONS)}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,66 @@ class QualitySettings:
     )
 
 
+def _crop(rgb: np.ndarray, landmarks_px: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The face's bounding box out of the picture, at least 4 px wide, and its corner x, y."""
+    height, width = rgb.shape[:2]
+    low = landmarks_px[:, :2].min(axis=0)
+    high = landmarks_px[:, :2].max(axis=0)
+    size = np.array((width, height))
+    corner = np.clip(low, 0, size - 4).astype(int)
+    end = np.clip(high, corner + 4, size).astype(int)
+    x0, y0 = corner
+    x1, y1 = end
+    return rgb[y0:y1, x0:x1], corner
+
+
+def _small_grey(crop: np.ndarray) -> np.ndarray:
+    """The crop in grey, reduced to 64 px."""
+    import cv2
+
+    height, width = crop.shape[:2]
+    side = max(width, height)
+    # Grey first: reducing one channel costs a third of reducing three. Then a whole factor, which
+    # is much quicker.
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    factor = side // _CROP_PX
+    if factor > 1:
+        columns = width // factor
+        rows = height // factor
+        bottom = rows * factor
+        right = columns * factor
+        whole = grey[:bottom, :right]
+        grey = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    columns = max(8, _CROP_PX * width // side)
+    rows = max(8, _CROP_PX * height // side)
+    how = cv2.INTER_AREA if side > _CROP_PX else cv2.INTER_LINEAR
+    return cv2.resize(grey, (columns, rows), interpolation=how)
+
+
+def _sharpness(grey: np.ndarray) -> float:
+    import cv2
+
+    edges = cv2.Laplacian(grey, cv2.CV_32F)
+    _, edge_sd = cv2.meanStdDev(edges)
+    _, grey_sd = cv2.meanStdDev(grey)
+    # The 6 grey levels stand for noise: a dark picture must not count as sharp because of it.
+    noisy = grey_sd[0, 0] ** 2 + 36.0
+    sharpness = edge_sd[0, 0] ** 2 / noisy
+    return float(sharpness)
+
+
+def _spot_colours(crop: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    """Mean colours ``(K, 3)`` of crosses of five pixels around spots ``(K, 2)`` in the crop."""
+    height, width = crop.shape[:2]
+    limits = (width - 2, height - 2)
+    inside = np.clip(spots.astype(int), 1, limits)
+    column, row = inside.T
+    rows = row + _CROSS[:, :1]
+    columns = column + _CROSS[:, 1:]
+    around = crop[rows, columns]
+    return around.mean(axis=0, dtype=np.float32)
+
+
 def pixel_row(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     """What needs the picture, for one face: sharpness, light, clipped share, then colours of skin
     spots ``(K * 3,)``.
@@ -61,37 +122,34 @@ def pixel_row(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    height, width = rgb.shape[:2]
-    low, high = landmarks_px[:, :2].min(axis=0), landmarks_px[:, :2].max(axis=0)
-    x0, y0 = int(np.clip(low[0], 0, width - 4)), int(np.clip(low[1], 0, height - 4))
-    x1, y1 = int(np.clip(high[0], x0 + 4, width)), int(np.clip(high[1], y0 + 4, height))
-    side = max(x1 - x0, y1 - y0)
-    crop = rgb[y0:y1, x0:x1]
-    # Grey first: reducing one channel costs a third of reducing three. Then a whole factor, which
-    # is much quicker.
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    factor = side // _CROP_PX
-    if factor > 1:
-        size = ((x1 - x0) // factor, (y1 - y0) // factor)
-        grey = cv2.resize(
-            grey[: size[1] * factor, : size[0] * factor], size, interpolation=cv2.INTER_AREA
-        )
-    size = (max(8, _CROP_PX * (x1 - x0) // side), max(8, _CROP_PX * (y1 - y0) // side))
-    grey = cv2.resize(
-        grey, size, interpolation=cv2.INTER_AREA if side > _CROP_PX else cv2.INTER_LINEAR
-    )
-    edges = cv2.Laplacian(grey, cv2.CV_32F)
-    _, edge_sd = cv2.meanStdDev(edges)
-    light, grey_sd = cv2.meanStdDev(grey)
-    # The 6 grey levels stand for noise: a dark picture must not count as sharp because of it.
-    sharpness = float(edge_sd[0, 0] ** 2 / (grey_sd[0, 0] ** 2 + 36.0))
-    clipped = float(np.count_nonzero(grey >= 250)) / grey.size
-    at = (landmarks_px[_SPOTS, :2] - (x0, y0)).astype(int)
-    column, row = np.clip(at, 1, (x1 - x0 - 2, y1 - y0 - 2)).T
-    around = crop[row + _CROSS[:, :1], column + _CROSS[:, 1:]].mean(axis=0, dtype=np.float32)
-    return np.concatenate(
-        [[sharpness, float(light[0, 0]) / 255, clipped], around.ravel()], dtype=np.float32
-    )
+    crop, corner = _crop(rgb, landmarks_px)
+    grey = _small_grey(crop)
+    mean, _ = cv2.meanStdDev(grey)
+    light = float(mean[0, 0]) / 255
+    n_clipped = np.count_nonzero(grey >= 250)
+    clipped = float(n_clipped) / grey.size
+    spots = landmarks_px[_SPOTS, :2] - corner
+    colours = _spot_colours(crop, spots)
+    numbers = [_sharpness(grey), light, clipped]
+    return np.concatenate([numbers, colours.ravel()], dtype=np.float32)
+
+
+def _tones(pixels: np.ndarray) -> np.ndarray:
+    """Chroma and brightness ``(T, K, 3)`` of the spots less the frame's median skin."""
+    values = pixels[:, 3:]
+    spots = values.reshape(len(pixels), -1, 3)
+    colours = np.log(spots + 12.0)
+    red = colours[..., 0]
+    green = colours[..., 1]
+    blue = colours[..., 2]
+    brightness = 0.35 * colours.mean(axis=2)
+    red_green = red - green
+    blue_green = blue - green
+    tone = np.stack([red_green, blue_green, brightness], axis=2)
+    # The median skin of the frame takes the light out; what covers less than half of the spots
+    # stands out.
+    usual = np.median(tone, axis=1, keepdims=True)
+    return tone - usual
 
 
 N_PIXEL_VALUES = 3 + 3 * len(_SPOTS)
@@ -109,35 +167,28 @@ class Skin:
         """Share of spots ``(T,)`` whose colour or brightness is not this person's, from rows of
         :func:`pixel_row`.
         """
-        colours = np.log(pixels[:, 3:].reshape(len(pixels), -1, 3) + 12.0)
-        tone = np.stack(
-            [
-                colours[..., 0] - colours[..., 1],
-                colours[..., 2] - colours[..., 1],
-                0.35 * colours.mean(axis=2),
-            ],
-            axis=2,
-        )
-        # The median skin of the frame takes the light out; what covers less than half of the spots
-        # stands out.
-        tone = tone - np.median(tone, axis=1, keepdims=True)
-        plain = np.linalg.norm(tone, axis=2)
-        odd = plain > 0.30
+        tone = _tones(pixels)
+        odd = np.linalg.norm(tone, axis=2) > 0.30
         if self._usual is not None:
-            odd &= np.linalg.norm(tone - self._usual, axis=2) > 0.22
-        clean = frontal & (odd.mean(axis=1) < 0.25)
-        if clean.sum() >= 5:
-            usual = np.median(tone[clean], axis=0)
-            self._usual = (
-                usual if self._usual is None else self._usual + 0.2 * (usual - self._usual)
-            )
+            change = tone - self._usual
+            odd &= np.linalg.norm(change, axis=2) > 0.22
         share: np.ndarray = odd.mean(axis=1)
+        clean = frontal & (share < 0.25)
+        if clean.sum() >= 5:
+            self._learn(tone[clean])
         return share
+
+    def _learn(self, tone: np.ndarray) -> None:
+        usual = np.median(tone, axis=0)
+        if self._usual is not None:
+            usual = self._usual + 0.2 * (usual - self._usual)
+        self._usual = usual
 
 
 def ramp(values: np.ndarray, bad: float, good: float) -> np.ndarray:
     """0 at ``bad``, 1 at ``good``, straight in between."""
-    return np.clip((values - bad) / (good - bad), 0.0, 1.0)
+    share = (values - bad) / (good - bad)
+    return np.clip(share, 0.0, 1.0)
 
 
 def judge(
@@ -147,28 +198,30 @@ def judge(
     occlusion: np.ndarray,
     settings: QualitySettings,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Quality columns ``(T,)`` and per row 0 or 1 + the index into ``REASONS`` of what forbids
-    measuring.
+    """Quality of every row, and whether it can be measured.
 
-    ``face_px (T,)``, ``pixels (T, N_PIXEL_VALUES)`` of :func:`pixel_row`, ``pose (T, 3)`` deg,
-    ``occlusion (T,)``.
+    Args:
+        face_px: width of the face ``(T,)`` in pixels.
+        pixels: rows ``(T, N_PIXEL_VALUES)`` of :func:`pixel_row`.
+        pose: yaw, pitch, roll ``(T, 3)`` in degrees.
+        occlusion: share of covered skin ``(T,)``.
+        settings: from where on a face is not measurable.
+
+    Returns:
+        Quality columns ``(T,)`` by name, and per row 0 or 1 + the index into ``REASONS`` of what
+        forbids measuring.
     """
     s = settings
-    sharpness, light, clipped = (
-        pixels[:, 0].astype(float),
-        pixels[:, 1].astype(float),
-        pixels[:, 2].astype(float),
-    )
+    sharpness, light, clipped = pixels[:, :3].astype(float).T
     blur = 1.0 / (1.0 + sharpness)
-    yaw, pitch = np.abs(pose[:, 0]), np.abs(pose[:, 1])
-    quality = (
-        ramp(face_px, s.min_face_px / 2, s.good_face_px)
-        * ramp(light, s.min_light / 2, s.good_light)
-        * ramp(clipped, 1.0, 0.05)
-        * ramp(blur, 1.0, s.good_blur)
-        * ramp(yaw, 90.0, 15.0)
-        * (1.0 - occlusion)
-    )
+    yaw = np.abs(pose[:, 0])
+    pitch = np.abs(pose[:, 1])
+    quality = ramp(face_px, s.min_face_px / 2, s.good_face_px)
+    quality *= ramp(light, s.min_light / 2, s.good_light)
+    quality *= ramp(clipped, 1.0, 0.05)
+    quality *= ramp(blur, 1.0, s.good_blur)
+    quality *= ramp(yaw, 90.0, 15.0)
+    quality *= 1.0 - occlusion
     columns = {
         "face_size": face_px,
         "blur": blur,
@@ -176,15 +229,14 @@ def judge(
         "occlusion": occlusion,
         "quality": quality,
     }
-    fails = (
-        face_px < s.min_face_px,
-        light < s.min_light,
-        clipped > s.max_clipped,
-        blur > s.max_blur,
-        (yaw > s.max_yaw_deg) | (pitch > s.max_pitch_deg),
-        occlusion > s.max_occlusion,
-    )
+    too_far_aside = yaw > s.max_yaw_deg
+    too_turned = too_far_aside | (pitch > s.max_pitch_deg)
+    # From the last reason to the first: the first one that fits is given.
     code = np.zeros(len(face_px), np.uint8)
-    for k in reversed(range(len(fails))):
-        code[fails[k]] = k + 1
+    code[occlusion > s.max_occlusion] = _CODE["partly covered"]
+    code[too_turned] = _CODE["turned away"]
+    code[blur > s.max_blur] = _CODE["too blurred"]
+    code[clipped > s.max_clipped] = _CODE["too bright"]
+    code[light < s.min_light] = _CODE["too dark"]
+    code[face_px < s.min_face_px] = _CODE["face too small"]
     return columns, code

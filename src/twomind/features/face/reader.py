@@ -15,7 +15,13 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Spool
-from twomind.features.face.action_units import action_units, eye_openings, mouth_gap, side_weights
+from twomind.features.face.action_units import (
+    action_units,
+    eye_openings,
+    mouth_gap,
+    mouth_width,
+    side_weights,
+)
 from twomind.features.face.blinks import BlinkSettings, find_blinks
 from twomind.features.face.gaze import gaze_deg
 from twomind.features.face.head import FACE_WIDTH_IOD, N_LANDMARKS, derotate, pose_deg
@@ -118,17 +124,16 @@ class FaceReader:
         self._tracker = Tracker(self._finder, track)
         self._values = Spool((len(NAMES),), np.float32)
         self._clock = Spool((2,), np.float64)  # time and reason code
-        self._landmarks = (
-            Spool((N_LANDMARKS, 3), np.float32, 64) if self.settings.keep_landmarks else None
-        )
+        self._landmarks: Spool | None = None
+        if self.settings.keep_landmarks:
+            self._landmarks = Spool((N_LANDMARKS, 3), np.float32, 64)
         self._skin = Skin()
         self._times: list[float] = []
         self._codes: list[int] = []
         self._found: list[tuple[int, np.ndarray]] = []  # row in the block, landmarks
         self._pixels: list[np.ndarray] = []  # their pixel rows
-        self._held: tuple[np.ndarray, float] | None = (
-            None  # the last frame pushed, until it is known what follows
-        )
+        # The last frame pushed, until it is known what follows.
+        self._held: tuple[np.ndarray, float] | None = None
         self._cv2_threads = _one_opencv_thread()
         self._last_lips: tuple[float, np.ndarray] | None = None
         self._people_rows: dict[int, int] = {}
@@ -146,9 +151,11 @@ class FaceReader:
     def _look(self, following: np.ndarray | None) -> None:
         if self._held is None:
             return
-        (rgb, time_s), self._held = self._held, None
+        rgb, time_s = self._held
+        self._held = None
         seen = self._tracker.update(rgb, time_s, following)
-        self._people_rows[seen.n_people] = self._people_rows.get(seen.n_people, 0) + 1
+        n_before = self._people_rows.get(seen.n_people, 0)
+        self._people_rows[seen.n_people] = n_before + 1
         if seen.landmarks_px is not None:
             self._found.append((len(self._times), seen.landmarks_px))
             self._pixels.append(pixel_row(rgb, seen.landmarks_px))
@@ -161,22 +168,27 @@ class FaceReader:
         """Measure the buffered frames at once and spool their rows."""
         if not self._times:
             return
-        times_s, codes = np.array(self._times), np.array(self._codes)
-        values = np.full((len(times_s), len(NAMES)), np.nan)
+        n = len(self._times)
+        times_s = np.array(self._times)
+        codes = np.array(self._codes)
+        values = np.full((n, len(NAMES)), np.nan)
         if self._found:
             rows = np.array([row for row, _ in self._found])
             landmarks = np.stack([points for _, points in self._found])
-            values[rows], codes[rows] = self._measure(
-                times_s[rows], landmarks, np.stack(self._pixels)
-            )
+            pixels = np.stack(self._pixels)
+            values[rows], codes[rows] = self._measure(times_s[rows], landmarks, pixels)
         if self._landmarks is not None:
-            kept = np.full((len(times_s), N_LANDMARKS, 3), np.nan, np.float32)
+            kept = np.full((n, N_LANDMARKS, 3), np.nan, np.float32)
             for row, points in self._found:
                 kept[row] = points
             self._landmarks.append(kept)
         self._values.append(values.astype(np.float32))
-        self._clock.append(np.stack([times_s, codes.astype(float)], axis=1))
-        self._times, self._codes, self._found, self._pixels = [], [], [], []
+        clock = np.stack([times_s, codes.astype(float)], axis=1)
+        self._clock.append(clock)
+        self._times = []
+        self._codes = []
+        self._found = []
+        self._pixels = []
 
     def _measure(
         self, times_s: np.ndarray, landmarks: np.ndarray, pixels: np.ndarray
@@ -184,114 +196,120 @@ class FaceReader:
         """Rows ``(n, M)`` and reason codes ``(n,)`` of frames with the target's face."""
         head = derotate(landmarks)
         pose = pose_deg(head.rotation)
+        yaw_deg = pose[:, 0]
         opening = eye_openings(head.face)
-        weights = side_weights(pose[:, 0], self.settings.far_side_deg)
+        weights = side_weights(yaw_deg, self.settings.far_side_deg)
         gaze = gaze_deg(head.face, opening)
-        occlusion = self._skin.occlusion(pixels, np.abs(pose[:, 0]) < 20)
-        judged, failed = judge(
-            head.iod_px * FACE_WIDTH_IOD, pixels, pose, occlusion, self.settings.quality
-        )
-        gap = mouth_gap(head.face)
-        width = np.maximum(head.face[:, 291, 0] - head.face[:, 61, 0], 1e-6)
-        columns = {
-            **action_units(head.face, weights),
-            **{"pose_yaw": pose[:, 0], "pose_pitch": pose[:, 1], "pose_roll": pose[:, 2]},
-            **{"gaze_yaw": gaze[:, 0], "gaze_pitch": gaze[:, 1]},
-            **{"eye_opening_right": opening[:, 0], "eye_opening_left": opening[:, 1]},
-            "blink": np.full(len(times_s), np.nan),  # needs the whole recording: see finish
-            "mouth_opening": gap / width,
-            "mouth_motion": self._motion(times_s, head.face),
-            **judged,
-        }
+        occlusion = self._skin.occlusion(pixels, np.abs(yaw_deg) < 20)
+        width_px = head.iod_px * FACE_WIDTH_IOD
+        judged, failed = judge(width_px, pixels, pose, occlusion, self.settings.quality)
+        columns = action_units(head.face, weights)
+        columns["pose_yaw"] = yaw_deg
+        columns["pose_pitch"] = pose[:, 1]
+        columns["pose_roll"] = pose[:, 2]
+        columns["gaze_yaw"] = gaze[:, 0]
+        columns["gaze_pitch"] = gaze[:, 1]
+        columns["eye_opening_right"] = opening[:, 0]
+        columns["eye_opening_left"] = opening[:, 1]
+        # Blinks need the whole recording: see finish.
+        columns["blink"] = np.full(len(times_s), np.nan)
+        columns["mouth_opening"] = mouth_gap(head.face) / mouth_width(head.face)
+        columns["mouth_motion"] = self._motion(times_s, head.face)
+        columns |= judged
         values = np.stack([columns[name] for name in NAMES], axis=1)
         # What is not measurable carries no number; pose and quality stay, they say why.
         drop = np.array([m.kind not in ("quality", "head") for m in MEASURES])
-        values[(failed > 0)[:, None] & drop] = np.nan
-        codes = np.where(failed > 0, failed.astype(int) - 1 + _REASONS.index(REASONS[0]), 0)
+        has_failed = failed > 0
+        values[has_failed[:, None] & drop] = np.nan
+        first_reason = _REASONS.index(REASONS[0])
+        codes = np.where(has_failed, failed.astype(int) - 1 + first_reason, 0)
         return values, codes
 
     def _motion(self, times_s: np.ndarray, face: np.ndarray) -> np.ndarray:
         """Mean speed of the lips ``(n,)``, nan after a hole of more than a quarter of a second."""
         lips = face[:, _MOTION_POINTS, :2] - face[:, [2], :2]
-        if self._last_lips is None:
-            before_s, before = (
-                np.concatenate([[-np.inf], times_s[:-1]]),
-                np.concatenate([lips[:1], lips[:-1]]),
-            )
-        else:
+        last_s, last = -np.inf, lips[0]
+        if self._last_lips is not None:
             last_s, last = self._last_lips
-            before_s, before = (
-                np.concatenate([[last_s], times_s[:-1]]),
-                np.concatenate([last[None], lips[:-1]]),
-            )
+        before_s = np.concatenate([[last_s], times_s[:-1]])
+        before = np.concatenate([last[None], lips[:-1]])
         self._last_lips = (float(times_s[-1]), lips[-1])
         step_s = times_s - before_s
         moved = np.linalg.norm(lips - before, axis=2).mean(axis=1)
         ok = (step_s > 0) & (step_s <= 0.25)
-        return np.where(ok, moved / np.where(ok, step_s, 1.0), np.nan)
+        safe_s = np.where(ok, step_s, 1.0)
+        return np.where(ok, moved / safe_s, np.nan)
 
     def finish(self) -> FaceResult:
         """Measure what is left, find blinks, and close the back end."""
         self._look(following=None)
         self._flush()
+        self._close_back_end()
+        values = self._values.read()
+        clock = np.array(self._clock.read())
+        self._clock.close()
+        times_s = clock[:, 0].copy()
+        codes = clock[:, 1].astype(np.uint8)
+        valid = codes == 0
+        left = values[:, _COLUMN["eye_opening_left"]]
+        right = values[:, _COLUMN["eye_opening_right"]]
+        mean_opening = np.stack([left, right], axis=1).mean(axis=1)
+        opening = np.where(valid, mean_opening, np.nan)
+        rows, blinks = find_blinks(times_s, opening, self.settings.blinks)
+        values = self._with_blinks(values, rows)
+        track = Track(values, times_s, valid, NAMES, UNITS, _REASONS, codes)
+        summary = self._summary(track, [asdict(b) for b in blinks])
+        return FaceResult(track, summary, self._landmark_track(times_s, codes))
+
+    def _close_back_end(self) -> None:
         self._finder.close()
         if self._cv2_threads is not None:
             import cv2
 
             cv2.setNumThreads(self._cv2_threads)
-        clock, values = np.array(self._clock.read()), self._values.read()
-        self._clock.close()
-        times_s, codes = clock[:, 0].copy(), clock[:, 1].astype(np.uint8)
-        valid = codes == 0
-        eyes = np.stack(
-            [values[:, _COLUMN["eye_opening_left"]], values[:, _COLUMN["eye_opening_right"]]],
-            axis=1,
-        )
-        rows, blinks = find_blinks(
-            times_s, np.where(valid, eyes.mean(axis=1), np.nan), self.settings.blinks
-        )
-        values = self._with_blinks(values, rows)
-        track = Track(values, times_s, valid, NAMES, UNITS, _REASONS, codes)
-        landmarks = None
-        if self._landmarks is not None:
-            points = self._landmarks.read()
-            landmarks = Track(
-                points, times_s, np.isfinite(points[:, 0, 0]), reasons=_REASONS, reason_code=codes
-            )
-        summary = self._summary(track, [asdict(b) for b in blinks])
-        return FaceResult(track, summary, landmarks)
+
+    def _landmark_track(self, times_s: np.ndarray, codes: np.ndarray) -> Track | None:
+        if self._landmarks is None:
+            return None
+        points = self._landmarks.read()
+        seen = np.isfinite(points[:, 0, 0])
+        return Track(points, times_s, seen, reasons=_REASONS, reason_code=codes)
 
     def _with_blinks(self, values: np.ndarray, blink: np.ndarray) -> np.ndarray:
         """The rows with the blink column filled, block by block through a second spool."""
+        hidden = [_COLUMN[name] for name in _NOT_IN_A_BLINK]
         done = Spool((len(NAMES),), np.float32)
         for start in range(0, len(values), 4096):
             block = np.array(values[start : start + 4096])
             now = blink[start : start + 4096]
             block[:, _COLUMN["blink"]] = now
-            block[np.ix_(now == 1, [_COLUMN[name] for name in _NOT_IN_A_BLINK])] = np.nan
+            block[np.ix_(now == 1, hidden)] = np.nan
             done.append(block)
         self._values.close()
         return done.read()
 
     def _summary(self, track: Track, blinks: list[dict[str, float]]) -> dict[str, Any]:
         assert track.reason_code is not None
-        n, n_valid = len(track), int(track.valid.sum())
-        counts = np.bincount(track.reason_code, minlength=len(_REASONS))
-        n_seen = n - int(counts[_REASONS.index(NO_FACE)] + counts[_REASONS.index(OTHER_PERSON)])
-        status = "ok" if n_valid else ("not measurable" if n_seen else NO_FACE)
-        dropped = {reason: int(c) for reason, c in zip(_REASONS[1:], counts[1:], strict=True) if c}
-        if status == "not measurable":
-            why = (
-                f"a face was seen in {n_seen} of {n} frames, but never well enough: "
-                f"{', '.join(dropped)}"
-            )
+        n = len(track)
+        n_valid = int(track.valid.sum())
+        counts = np.bincount(track.reason_code, minlength=len(_REASONS)).tolist()
+        n_unseen = counts[_REASONS.index(NO_FACE)] + counts[_REASONS.index(OTHER_PERSON)]
+        n_seen = n - n_unseen
+        dropped = {}
+        for reason, n_rows in zip(_REASONS[1:], counts[1:], strict=True):
+            if n_rows:
+                dropped[reason] = n_rows
+        if n_valid:
+            status = "ok"
+            why = ""
+        elif n_seen:
+            status = "not measurable"
+            reasons = ", ".join(dropped)
+            why = f"a face was seen in {n_seen} of {n} frames, but never well enough: {reasons}"
         else:
-            why = "" if n_valid else f"no face in any of {n} frames"
-        measured_s = (
-            float(np.sum(np.clip(np.diff(track.times_s), 0, 0.25)[track.valid[1:]]))
-            if n > 1
-            else 0.0
-        )
+            status = NO_FACE
+            why = f"no face in any of {n} frames"
+        people = sorted(self._people_rows.items())
         return {
             "status": status,
             "reason": why,
@@ -301,13 +319,22 @@ class FaceReader:
             "dropped": dropped,
             "n_switches": self._tracker.n_switches,
             "max_people": self._tracker.max_people_seen,
-            "people_rows": {str(k): v for k, v in sorted(self._people_rows.items())},
+            "people_rows": {str(n_people): rows for n_people, rows in people},
             "n_blinks": len(blinks),
             "blinks": blinks,
-            "blinks_per_minute": 60.0 * len(blinks) / measured_s if measured_s >= 5.0 else None,
+            "blinks_per_minute": _per_minute(len(blinks), track),
             "backend": self.settings.backend,
             "unsupported": dict(UNSUPPORTED),
         }
+
+
+def _per_minute(n_blinks: int, track: Track) -> float | None:
+    """Blinks per minute of measured face; None where it was measured for under five seconds."""
+    if len(track) < 2:
+        return None
+    steps_s = np.clip(np.diff(track.times_s), 0, 0.25)
+    measured_s = float(np.sum(steps_s[track.valid[1:]]))
+    return 60.0 * n_blinks / measured_s if measured_s >= 5.0 else None
 
 
 def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
@@ -322,20 +349,13 @@ def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
         for, and is not
             silently replaced.
     """
-    name = "the recording's own median" if neutral is None else "neutral clip"
-    source = track if neutral is None else neutral
-    if source.names != track.names:
-        raise BadInput(
-            "the neutral clip's face track has other columns than the recording's; describe both "
-            "anew"
-        )
-    n_valid = int(source.valid.sum())
-    if neutral is not None and n_valid < _MIN_NEUTRAL_ROWS:
-        raise BadInput(
-            f"expected at least {_MIN_NEUTRAL_ROWS} measurable frames in the neutral clip, got "
-            f"{n_valid}; "
-            "record it anew, or leave it out"
-        )
+    if neutral is None:
+        source = track
+        name = "the recording's own median"
+    else:
+        _check_neutral(neutral, track)
+        source = neutral
+        name = "neutral clip"
     values = np.array(track.values, np.float32)
     for k, column in enumerate(track.names):
         if column not in ABSOLUTE:
@@ -343,3 +363,17 @@ def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
             known = known[np.isfinite(known)]
             values[:, k] -= np.median(known) if len(known) else np.nan
     return replace(track, values=values), name
+
+
+def _check_neutral(neutral: Track, track: Track) -> None:
+    if neutral.names != track.names:
+        raise BadInput(
+            "the neutral clip's face track has other columns than the recording's; describe both "
+            "anew"
+        )
+    n_valid = int(neutral.valid.sum())
+    if n_valid < _MIN_NEUTRAL_ROWS:
+        raise BadInput(
+            f"expected at least {_MIN_NEUTRAL_ROWS} measurable frames in the neutral clip, got "
+            f"{n_valid}; record it anew, or leave it out"
+        )

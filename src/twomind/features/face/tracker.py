@@ -20,15 +20,41 @@ TARGETS = ("continuity", "largest", "central")
 NO_FACE, OTHER_PERSON = "no face", "not the target person"
 
 # Bare skin: the person's right half, the midline, the left half.
-_SKIN_RIGHT, _SKIN_MIDDLE, _SKIN_LEFT = (
-    [50, 101, 117, 205, 108, 36, 123],
-    [151, 9, 195, 5],
-    [280, 330, 346, 425, 337, 266, 352],
-)
+_SKIN_RIGHT = [50, 101, 117, 205, 108, 36, 123]
+_SKIN_MIDDLE = [151, 9, 195, 5]
+_SKIN_LEFT = [280, 330, 346, 425, 337, 266, 352]
 _LENGTHS = np.array(
     [(133, 362), (168, 2), (129, 358), (234, 454), (10, 168), (172, 397), (127, 356)]
 )
 _TOP, _BRIDGE, _NOSE, _EYES = 10, 168, 4, (33, 263)
+
+
+def _spots(landmarks_px: np.ndarray, skin_points: list[int]) -> np.ndarray:
+    """Where to look at a face's colours ``(K + 2, 2)``: skin, then two spots of hair above it."""
+    top = landmarks_px[_TOP, :2]
+    bridge = landmarks_px[_BRIDGE, :2]
+    hair_low = 1.25 * top - 0.25 * bridge
+    hair_high = 1.4 * top - 0.4 * bridge
+    return np.concatenate([landmarks_px[skin_points, :2], [hair_low, hair_high]])
+
+
+def _colours(rgb: np.ndarray, spots: np.ndarray) -> np.ndarray:
+    height, width = rgb.shape[:2]
+    limits = (width - 1, height - 1)
+    column, row = np.clip(spots.astype(int), 0, limits).T
+    return rgb[row, column].astype(np.float32) + 2
+
+
+def _visible_skin(turn: float) -> list[int]:
+    """Of a turned head only the near half shows skin; the far half's landmarks lie on hair or
+    background.
+    """
+    points = list(_SKIN_MIDDLE)
+    if turn > -0.2:
+        points += _SKIN_RIGHT
+    if turn < 0.2:
+        points += _SKIN_LEFT
+    return points
 
 
 @dataclass(frozen=True)
@@ -92,36 +118,34 @@ class _Person:
     n: int = 1
 
 
+#: A person and their face in this frame.
+_Seen = tuple[_Person, _Face]
+
+
 def look_of(rgb: np.ndarray, landmarks_px: np.ndarray) -> np.ndarray:
     """The look ``(D,)`` of a face, scaled so that a distance of 1 tells two people apart."""
-    height, width = rgb.shape[:2]
-    # Of a turned head only the near half shows skin; the far half's landmarks lie on hair or
-    # background.
-    right, left = landmarks_px[_EYES[0]], landmarks_px[_EYES[1]]
-    span = float(np.linalg.norm(right - left))
-    turn = float(landmarks_px[_NOSE, 0] - (right[0] + left[0]) / 2) / max(span, 1e-6)
-    skin_points = (
-        _SKIN_MIDDLE + (_SKIN_RIGHT if turn > -0.2 else []) + (_SKIN_LEFT if turn < 0.2 else [])
-    )
-    top, bridge = landmarks_px[_TOP, :2], landmarks_px[_BRIDGE, :2]
-    spots = np.concatenate(
-        [landmarks_px[skin_points, :2], [1.25 * top - 0.25 * bridge, 1.4 * top - 0.4 * bridge]]
-    )
-    column, row = np.clip(spots.astype(int), 0, (width - 1, height - 1)).T
-    colours = rgb[row, column].astype(np.float32) + 2
-    skin, hair = (
-        np.sort(colours[: len(skin_points)], axis=0)[len(skin_points) // 2],
-        colours[len(skin_points) :].mean(axis=0),
-    )
+    right = landmarks_px[_EYES[0]]
+    left = landmarks_px[_EYES[1]]
+    span = max(float(np.linalg.norm(right - left)), 1e-6)
+    nose_x = landmarks_px[_NOSE, 0] - (right[0] + left[0]) / 2
+    turn = float(nose_x) / span
+    skin_points = _visible_skin(turn)
+    n_skin = len(skin_points)
+    colours = _colours(rgb, _spots(landmarks_px, skin_points))
+    by_brightness = np.sort(colours[:n_skin], axis=0)
+    skin = by_brightness[n_skin // 2]
+    hair = colours[n_skin:].mean(axis=0)
     tone = np.log(skin)
-    chroma = np.array([tone[0] - tone[1], tone[2] - tone[1]])
+    red, green, blue = tone
+    chroma = np.array([red - green, blue - green])
     hair_level = np.log(hair.mean() / skin.mean())
     ends = landmarks_px[_LENGTHS]
-    length = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
-    shape = np.log(length / max(span, 1e-6))
-    return np.concatenate(
-        [[1.6 * tone.mean()], 4.0 * chroma, [0.5 * np.clip(hair_level, -2, 1)], 2.5 * shape]
-    )
+    across = ends[:, 0] - ends[:, 1]
+    length = np.linalg.norm(across, axis=1)
+    shape = np.log(length / span)
+    brightness = 1.6 * tone.mean()
+    hairs = 0.5 * np.clip(hair_level, -2, 1)
+    return np.concatenate([[brightness], 4.0 * chroma, [hairs], 2.5 * shape])
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -160,18 +184,21 @@ class Tracker:
     def update(
         self, rgb: np.ndarray, time_s: float, following: np.ndarray | None = None
     ) -> Sighting:
-        """Look at the next frame ``(H, W, 3)`` uint8.
+        """Look at the next frame.
 
-        ``following`` is the picture of the frame after it, where that is known: the back end then
-        works on it while the caller deals with this one. What is found does not depend on it.
+        Args:
+            rgb: the picture ``(H, W, 3)`` uint8.
+            time_s: on the recording's clock.
+            following: the picture of the frame after it, where that is known: the back end then
+                works on it while the caller deals with this one. What is found does not depend on
+                it.
         """
         self._index += 1
         self._time_s = time_s
         checked_next = (self._index + 1) % self.settings.check_every == 0
         if following is not None and self._plain and not checked_next:
-            self._finder.prepare(
-                following
-            )  # for the usual case, that this frame is as plain as the last one
+            # For the usual case, that this frame is as plain as the last one.
+            self._finder.prepare(following)
         faces = self._look(rgb)
         if following is not None and self._plain and not checked_next:
             self._finder.ahead(following)
@@ -181,11 +208,10 @@ class Tracker:
         self.max_people_seen = max(self.max_people_seen, n_people)
         if target is None:
             return Sighting(None, OTHER_PERSON if faces else NO_FACE, n_people)
-        self._zoom_box = (
-            box_of(target.landmarks_px)
-            if self._is_small(target, rgb) and self._zoom_box is not None
-            else None
-        )
+        zoomed = self._zoom_box is not None
+        self._zoom_box = None
+        if zoomed and self._is_small(target, rgb):
+            self._zoom_box = box_of(target.landmarks_px)
         return Sighting(target.landmarks_px, "", n_people)
 
     # ---- looking
@@ -195,32 +221,49 @@ class Tracker:
         check = self._index % self.settings.check_every == 0
         self._plain = False
         if self._time_s < self._crowd_until_s:
-            faces = self._describe(rgb, self._finder.several(rgb))
+            faces = self._several(rgb)
         elif self._zoom_box is not None:
-            found = self._finder.within(rgb, self._zoom_box)
-            faces = self._describe(rgb, [] if found is None else [found])
-            if check or not faces or self._suspicious(faces[0]):
-                # Leave the crop: the person may have come nearer, and only the whole picture shows
-                # other people.
-                self._zoom_box = None
-                faces = self._describe(rgb, self._finder.several(rgb)) or self._small(rgb)
+            faces = self._look_zoomed(rgb, self._zoom_box, check)
         elif check and self._finder.count(rgb) > 1:
-            faces = self._describe(rgb, self._finder.several(rgb))
+            faces = self._several(rgb)
         else:
-            found = self._finder.one(rgb)
-            faces = self._describe(rgb, [] if found is None else [found])
-            if faces and self._suspicious(faces[0]):
-                faces = self._describe(rgb, self._finder.several(rgb)) or faces
-                self._crowd_until_s = self._time_s + self.settings.crowd_hold_s
-            else:
-                self._plain = bool(faces)
+            faces = self._look_for_one(rgb)
         if len(faces) > 1:
-            self._crowd_until_s = self._time_s + self.settings.crowd_hold_s
+            self._expect_a_crowd()
         if faces:
             self._missed = 0
             return faces
         self._missed += 1
-        return self._small(rgb) if self._missed % self.settings.small_every == 1 else []
+        if self._missed % self.settings.small_every == 1:
+            return self._small(rgb)
+        return []
+
+    def _several(self, rgb: np.ndarray) -> list[_Face]:
+        return self._describe(rgb, self._finder.several(rgb))
+
+    def _expect_a_crowd(self) -> None:
+        self._crowd_until_s = self._time_s + self.settings.crowd_hold_s
+
+    def _look_zoomed(self, rgb: np.ndarray, box: np.ndarray, check: bool) -> list[_Face]:
+        """The face in the enlarged crop where it was last seen; the whole picture when in doubt."""
+        found = self._finder.within(rgb, box)
+        faces = [] if found is None else self._describe(rgb, [found])
+        if faces and not check and not self._suspicious(faces[0]):
+            return faces
+        # Leave the crop: the person may have come nearer, and only the whole picture shows other
+        # people.
+        self._zoom_box = None
+        return self._several(rgb) or self._small(rgb)
+
+    def _look_for_one(self, rgb: np.ndarray) -> list[_Face]:
+        """The one face that is expected; all faces when it is somebody else's."""
+        found = self._finder.one(rgb)
+        faces = [] if found is None else self._describe(rgb, [found])
+        if faces and self._suspicious(faces[0]):
+            self._expect_a_crowd()
+            return self._several(rgb) or faces
+        self._plain = bool(faces)
+        return faces
 
     def _small(self, rgb: np.ndarray) -> list[_Face]:
         faces = self._describe(rgb, self._finder.small(rgb))
@@ -233,90 +276,103 @@ class Tracker:
         return face.size < self.settings.zoom_below * rgb.shape[1]
 
     def _describe(self, rgb: np.ndarray, found: list[np.ndarray]) -> list[_Face]:
+        """Faces large enough, inside the picture, each one once."""
+        height, width = rgb.shape[:2]
         faces: list[_Face] = []
         for landmarks in found:
             box = box_of(landmarks)
-            middle, size = (box[:2] + box[2:]) / 2, float(np.mean(box[2:] - box[:2]))
-            inside = 0 <= middle[0] < rgb.shape[1] and 0 <= middle[1] < rgb.shape[0]
-            if (
-                size > 4
-                and inside
-                and all(_distance(middle, f.middle) > 0.35 * size for f in faces)
-            ):
-                faces.append(_Face(landmarks, middle, size, look_of(rgb, landmarks)))
+            middle = (box[:2] + box[2:]) / 2
+            size = float(np.mean(box[2:] - box[:2]))
+            inside = 0 <= middle[0] < width and 0 <= middle[1] < height
+            if size <= 4 or not inside:
+                continue
+            twice = any(_distance(middle, f.middle) <= 0.35 * size for f in faces)
+            if not twice:
+                look = look_of(rgb, landmarks)
+                faces.append(_Face(landmarks, middle, size, look))
         return faces
 
     def _suspicious(self, face: _Face) -> bool:
         """Does the only face that was looked for not continue the target?"""
-        return self._target is not None and self._cost(self._target, face) is None
+        if self._target is None:
+            return False
+        return self._cost(self._target, face) is None
 
     # ---- who is who
 
     def _cost(self, person: _Person, face: _Face) -> float | None:
         """How badly a face continues a person, or None when it cannot be."""
+        gate = self.settings.look_gate
         gap_s = max(self._time_s - person.last_s, 0.0)
-        predicted = person.middle + person.velocity * min(gap_s, 0.4)
-        away = _distance(face.middle, predicted) / max(min(person.size, face.size), 1.0)
+        moved = person.velocity * min(gap_s, 0.4)
+        predicted = person.middle + moved
+        smaller = max(min(person.size, face.size), 1.0)
+        away = _distance(face.middle, predicted) / smaller
         reach = 0.45 + 2.5 * gap_s
         growth = abs(float(np.log(face.size / person.size)))
-        look = _distance(person.look, face.look)
-        gate = self.settings.look_gate
         if away > reach or growth > 0.35 + gap_s:
             return None
-        alone = not any(p is not person and self._time_s - p.last_s < 5.0 for p in self._people)
-        steady = (
-            alone
-            and gap_s < 0.25
-            and away < 0.25
-            and _distance(person.last_look, face.look) < 0.6 * gate
-        )
-        if look > gate and not steady:
-            return None
+        look = _distance(person.look, face.look)
+        if look > gate:
+            still = gap_s < 0.25 and away < 0.25
+            as_before = _distance(person.last_look, face.look) < 0.6 * gate
+            if not (still and as_before and self._is_alone(person)):
+                return None
         return away / reach + growth / 0.5 + 2.0 * look / gate
 
-    def _assign(self, faces: list[_Face]) -> list[tuple[_Person, _Face]]:
+    def _is_alone(self, person: _Person) -> bool:
+        """Was nobody else seen of late?"""
+        others = [p for p in self._people if p is not person]
+        return not any(self._time_s - p.last_s < 5.0 for p in others)
+
+    def _assign(self, faces: list[_Face]) -> list[_Seen]:
         """Give every face a person, old or new; people that were seen long ago and briefly are
         forgotten.
         """
-        pairs: list[tuple[_Person, _Face]] = []
+        pairs: list[_Seen] = []
         left = set(range(len(faces)))
         if faces and self._people:
-            never = 1e6
-            costs = np.full((len(self._people), len(faces)), never)
-            for i, person in enumerate(self._people):
-                for k, face in enumerate(faces):
-                    cost = self._cost(person, face)
-                    costs[i, k] = never if cost is None else cost
-            for i, k in _cheapest(costs):
-                if costs[i, k] < never:
-                    crowded = any(
-                        _distance(f.middle, faces[k].middle) < 1.2 * f.size
-                        for f in faces
-                        if f is not faces[k]
-                    )
-                    self._see(self._people[i], faces[k], learn=not crowded)
-                    pairs.append((self._people[i], faces[k]))
-                    left.discard(int(k))
+            for i, k in self._continued(faces):
+                person = self._people[i]
+                face = faces[k]
+                self._see(person, face, learn=not _crowded(face, faces))
+                pairs.append((person, face))
+                left.discard(k)
         for k in sorted(left):
             face = faces[k]
-            person = _Person(
-                self._next_id,
-                face.middle,
-                face.size,
-                face.look,
-                face.look,
-                self._time_s,
-                self._time_s,
-            )
-            self._next_id += 1
-            self._people.append(person)
-            pairs.append((person, face))
-        self._people = [
-            p
-            for p in self._people
-            if p is self._target or self._time_s - p.last_s < (10.0 if p.n > 15 else 1.0)
-        ]
+            pairs.append((self._new_person(face), face))
+        self._people = [p for p in self._people if self._remembered(p)]
         return pairs
+
+    def _continued(self, faces: list[_Face]) -> list[tuple[int, int]]:
+        """Known people and the faces that continue them: (person, face), the cheapest in all."""
+        never = 1e6
+        costs = np.full((len(self._people), len(faces)), never)
+        for i, person in enumerate(self._people):
+            for k, face in enumerate(faces):
+                cost = self._cost(person, face)
+                if cost is not None:
+                    costs[i, k] = cost
+        found = []
+        for i, k in _cheapest(costs):
+            if costs[i, k] < never:
+                found.append((int(i), int(k)))
+        return found
+
+    def _new_person(self, face: _Face) -> _Person:
+        now_s = self._time_s
+        look = face.look
+        person = _Person(self._next_id, face.middle, face.size, look, look, now_s, now_s)
+        self._next_id += 1
+        self._people.append(person)
+        return person
+
+    def _remembered(self, person: _Person) -> bool:
+        """People that were seen long ago and briefly are forgotten, the target never."""
+        if person is self._target:
+            return True
+        hold_s = 10.0 if person.n > 15 else 1.0
+        return self._time_s - person.last_s < hold_s
 
     def _see(self, person: _Person, face: _Face, learn: bool) -> None:
         gap_s = self._time_s - person.last_s
@@ -327,47 +383,56 @@ class Tracker:
             person.velocity = np.zeros(2)
         if gap_s > 0.5:
             person.since_s = self._time_s
-        person.middle, person.size, person.last_s, person.last_look = (
-            face.middle,
-            face.size,
-            self._time_s,
-            face.look,
-        )
+        person.middle = face.middle
+        person.size = face.size
+        person.last_s = self._time_s
+        person.last_look = face.look
         person.n += 1
         if learn:
-            person.look = person.look + max(0.03, 1.0 / person.n) * (face.look - person.look)
+            rate = max(0.03, 1.0 / person.n)
+            person.look = person.look + rate * (face.look - person.look)
 
-    def _choose(self, pairs: list[tuple[_Person, _Face]], shape: tuple[int, ...]) -> _Face | None:
+    def _choose(self, pairs: list[_Seen], shape: tuple[int, ...]) -> _Face | None:
         """The target's face in this frame, after deciding who the target is."""
-        faces = {person.id: face for person, face in pairs}
         if not pairs:
             return None
+        faces = {person.id: face for person, face in pairs}
         if self._target is None:
             self._target = self._pick(pairs, shape)
         elif self.settings.target != "continuity":
             best = self._pick(pairs, shape)
             if best is not self._target and self._clearly_better(best, faces, shape):
-                self._target = best
-                self.n_switches += 1
-        elif (
-            self._target.id not in faces
-            and self._time_s - self._target.last_s > self.settings.switch_after_s
-        ):
-            stayed = [(p, f) for p, f in pairs if self._time_s - p.since_s >= 1.0]
+                self._switch_to(best)
+        elif self._target.id not in faces and self._given_up(self._target):
+            stayed = []
+            for person, face in pairs:
+                if self._time_s - person.since_s >= 1.0:
+                    stayed.append((person, face))
             if stayed:
-                self._target = self._pick(stayed, shape)
-                self.n_switches += 1
+                self._switch_to(self._pick(stayed, shape))
         return faces.get(self._target.id)
+
+    def _switch_to(self, person: _Person) -> None:
+        self._target = person
+        self.n_switches += 1
+
+    def _given_up(self, person: _Person) -> bool:
+        return self._time_s - person.last_s > self.settings.switch_after_s
 
     def _merit(self, face: _Face, shape: tuple[int, ...]) -> float:
         middle = np.array([shape[1], shape[0]]) / 2
         off = _distance(face.middle, middle) / float(np.hypot(*middle))
         if self.settings.target == "central":
             return 1.0 - off
-        return face.size * (1.0 if self.settings.target == "largest" else 1.0 - 0.5 * off)
+        if self.settings.target == "largest":
+            return face.size
+        return face.size * (1.0 - 0.5 * off)
 
-    def _pick(self, pairs: list[tuple[_Person, _Face]], shape: tuple[int, ...]) -> _Person:
-        return max(pairs, key=lambda pair: self._merit(pair[1], shape))[0]
+    def _pick(self, pairs: list[_Seen], shape: tuple[int, ...]) -> _Person:
+        merits = [self._merit(face, shape) for _, face in pairs]
+        best = merits.index(max(merits))
+        person, _ = pairs[best]
+        return person
 
     def _clearly_better(
         self, best: _Person, faces: dict[int, _Face], shape: tuple[int, ...]
@@ -375,7 +440,18 @@ class Tracker:
         """A tenth better than the present target, so that two people of one size do not
         alternate.
         """
-        assert self._target is not None
-        if self._target.id not in faces:
-            return self._time_s - self._target.last_s > 0.5
-        return self._merit(faces[best.id], shape) > 1.1 * self._merit(faces[self._target.id], shape)
+        target = self._target
+        assert target is not None
+        if target.id not in faces:
+            return self._time_s - target.last_s > 0.5
+        present = self._merit(faces[target.id], shape)
+        return self._merit(faces[best.id], shape) > 1.1 * present
+
+
+def _crowded(face: _Face, faces: list[_Face]) -> bool:
+    """Does another face stand so near that colours may be mixed up?"""
+    for other in faces:
+        away = _distance(other.middle, face.middle)
+        if other is not face and away < 1.2 * other.size:
+            return True
+    return False

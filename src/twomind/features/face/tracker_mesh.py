@@ -133,18 +133,44 @@ def quiet() -> Iterator[None]:
 
 
 def to_pixels(landmarks: Any, width_px: int, height_px: int) -> np.ndarray:
-    """A landmark list message → ``(478, 3)`` px; z has the scale of x."""
+    """A landmark list message in pixels; z has the scale of x.
+
+    Args:
+        landmarks: of one face, as MediaPipe gives them.
+        width_px: of the picture.
+        height_px: of the picture.
+
+    Returns:
+        Points ``(478, 3)`` px.
+    """
     wire = landmarks.SerializeToString()
     if len(wire) == _BYTES * N_LANDMARKS:  # a hundred times quicker than reading 1434 attributes
         points = np.ndarray((N_LANDMARKS, 3), "<f4", wire, offset=3, strides=(_BYTES, 5))
     else:
-        points = np.array([(p.x, p.y, p.z) for p in landmarks.landmark], np.float32)
-    return points * np.array([width_px, height_px, width_px], np.float32)
+        points = _points(landmarks.landmark)
+    scale = np.array([width_px, height_px, width_px], np.float32)
+    return points * scale
+
+
+def _points(landmarks: Any) -> np.ndarray:
+    """Landmarks with x, y and z as an array ``(N, 3)`` float32."""
+    points = [(p.x, p.y, p.z) for p in landmarks]
+    return np.array(points, np.float32)
 
 
 def box_of(landmarks_px: np.ndarray) -> np.ndarray:
     """Bounding box x0, y0, x1, y1 in px of one face's landmarks."""
-    return np.concatenate([landmarks_px[:, :2].min(axis=0), landmarks_px[:, :2].max(axis=0)])
+    flat = landmarks_px[:, :2]
+    low = flat.min(axis=0)
+    high = flat.max(axis=0)
+    return np.concatenate([low, high])
+
+
+def _area(landmarks_px: np.ndarray) -> float:
+    """Of the bounding box, px²."""
+    box = box_of(landmarks_px)
+    sides = box[2:] - box[:2]
+    return float(np.prod(sides))
 
 
 def pack(mesh: Any, rgb: np.ndarray) -> Any:
@@ -200,22 +226,24 @@ class MeshFinder:
     def _graph(self, name: str) -> Any:
         """Graphs start when first needed: most recordings need only one."""
         if name not in self._graphs:
-            solutions = self._mediapipe.solutions
             with quiet():
-                if name in ("near", "far"):
-                    graph = solutions.face_detection.FaceDetection(
-                        min_detection_confidence=0.65 if name == "near" else 0.5,
-                        model_selection=int(name == "far"),
-                    )
-                else:
-                    graph = solutions.face_mesh.FaceMesh(
-                        static_image_mode=name == "crop",
-                        max_num_faces=self._max_people if name == "several" else 1,
-                        refine_landmarks=True,
-                    )
+                graph = self._detector(name) if name in ("near", "far") else self._mesh(name)
                 graph.process(np.zeros((64, 64, 3), np.uint8))
             self._graphs[name] = graph
         return self._graphs[name]
+
+    def _detector(self, name: str) -> Any:
+        far = name == "far"
+        confidence = 0.5 if far else 0.65
+        return self._mediapipe.solutions.face_detection.FaceDetection(
+            min_detection_confidence=confidence, model_selection=int(far)
+        )
+
+    def _mesh(self, name: str) -> Any:
+        n_faces = self._max_people if name == "several" else 1
+        return self._mediapipe.solutions.face_mesh.FaceMesh(
+            static_image_mode=name == "crop", max_num_faces=n_faces, refine_landmarks=True
+        )
 
     def _faces(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
         height, width = rgb.shape[:2]
@@ -235,15 +263,13 @@ class MeshFinder:
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         if self._sent is None:
             faces = self._faces("one", rgb)
-        else:
-            if self._sent is not rgb:
-                raise RuntimeError(
-                    "the picture that was sent ahead is not the one that is asked for"
-                )
+        elif self._sent is rgb:
             self._sent = None
-            faces = [
-                to_pixels(face, rgb.shape[1], rgb.shape[0]) for face in collect(self._graph("one"))
-            ]
+            height, width = rgb.shape[:2]
+            found = collect(self._graph("one"))
+            faces = [to_pixels(face, width, height) for face in found]
+        else:
+            raise RuntimeError("the picture that was sent ahead is not the one that is asked for")
         return faces[0] if faces else None
 
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
@@ -253,35 +279,47 @@ class MeshFinder:
         import cv2
 
         height, width = rgb.shape[:2]
-        middle, half = (box[:2] + box[2:]) / 2, 0.9 * float(max(box[2] - box[0], box[3] - box[1]))
-        x0, y0 = (int(max(v, 0)) for v in middle - half)
-        x1, y1 = int(min(middle[0] + half, width)), int(min(middle[1] + half, height))
+        middle = (box[:2] + box[2:]) / 2
+        longest = max(box[2] - box[0], box[3] - box[1])
+        half = 0.9 * float(longest)
+        left, top = middle - half
+        right, bottom = middle + half
+        x0 = int(max(left, 0))
+        y0 = int(max(top, 0))
+        x1 = int(min(right, width))
+        y1 = int(min(bottom, height))
         if x1 - x0 < 8 or y1 - y0 < 8:
             return None
+        crop = rgb[y0:y1, x0:x1]
         zoom = _CROP_PX / max(x1 - x0, y1 - y0)
-        crop = cv2.resize(rgb[y0:y1, x0:x1], None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-        faces = self._faces("crop", crop)
-        return faces[0] / np.float32(zoom) + np.array([x0, y0, 0], np.float32) if faces else None
+        large = cv2.resize(crop, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+        faces = self._faces("crop", large)
+        if not faces:
+            return None
+        corner = np.array([x0, y0, 0], np.float32)
+        return faces[0] / np.float32(zoom) + corner
 
     def _boxes(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
+        """Boxes x0, y0, x1, y1 in px of what a detector finds."""
         height, width = rgb.shape[:2]
-        found = self._graph(name).process(np.ascontiguousarray(rgb)).detections or ()
-        boxes = [d.location_data.relative_bounding_box for d in found]
-        return [
-            np.array(
-                [
-                    b.xmin * width,
-                    b.ymin * height,
-                    (b.xmin + b.width) * width,
-                    (b.ymin + b.height) * height,
-                ]
-            )
-            for b in boxes
-        ]
+        picture = np.ascontiguousarray(rgb)
+        found = self._graph(name).process(picture).detections or ()
+        boxes = []
+        for detection in found:
+            share = detection.location_data.relative_bounding_box
+            right = share.xmin + share.width
+            bottom = share.ymin + share.height
+            box = [share.xmin * width, share.ymin * height, right * width, bottom * height]
+            boxes.append(np.array(box))
+        return boxes
 
     def small(self, rgb: np.ndarray) -> list[np.ndarray]:
-        found = (self.within(rgb, box) for box in self._boxes("far", rgb)[: self._max_people])
-        return [face for face in found if face is not None]
+        faces = []
+        for box in self._boxes("far", rgb)[: self._max_people]:
+            face = self.within(rgb, box)
+            if face is not None:
+                faces.append(face)
+        return faces
 
     def count(self, rgb: np.ndarray) -> int:
         # The detector looks at 128 pixels: handing over more only costs the copy.
@@ -305,19 +343,15 @@ class LandmarkerFinder(MeshFinder):
         if not path.is_file():
             raise MissingWeights(
                 f"expected a FaceLandmarker file at {path}, but there is none; get "
-                "face_landmarker.task from "
-                "MediaPipe's model page and give its path, or use the back end 'mesh', whose "
-                "models "
-                "come with mediapipe"
+                "face_landmarker.task from MediaPipe's model page and give its path, or use the "
+                "back end 'mesh', whose models come with mediapipe"
             )
-        vision = self._mediapipe.tasks.vision
-        options = vision.FaceLandmarkerOptions(
-            base_options=self._mediapipe.tasks.BaseOptions(model_asset_path=str(path)),
-            num_faces=max_people,
-        )
+        tasks = self._mediapipe.tasks
+        base = tasks.BaseOptions(model_asset_path=str(path))
+        options = tasks.vision.FaceLandmarkerOptions(base_options=base, num_faces=max_people)
         try:
             with quiet():
-                self._landmarker = vision.FaceLandmarker.create_from_options(options)
+                self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
         except (RuntimeError, ValueError, FileNotFoundError) as error:
             raise MissingWeights(
                 f"{path} is not a usable FaceLandmarker task file: {error}"
@@ -326,12 +360,11 @@ class LandmarkerFinder(MeshFinder):
     def several(self, rgb: np.ndarray) -> list[np.ndarray]:
         mediapipe = self._mediapipe
         height, width = rgb.shape[:2]
-        picture = mediapipe.Image(
-            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb)
-        )
+        pixels = np.ascontiguousarray(rgb)
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
         scale = np.array([width, height, width], np.float32)
         found = self._landmarker.detect(picture).face_landmarks
-        faces = [np.array([(p.x, p.y, p.z) for p in face], np.float32) * scale for face in found]
+        faces = [_points(face) * scale for face in found]
         return [face for face in faces if len(face) == N_LANDMARKS]
 
     def prepare(self, rgb: np.ndarray) -> None:
@@ -342,11 +375,7 @@ class LandmarkerFinder(MeshFinder):
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         faces = self.several(rgb)
-        return (
-            max(faces, key=lambda f: float(np.prod(box_of(f)[2:] - box_of(f)[:2])))
-            if faces
-            else None
-        )
+        return max(faces, key=_area) if faces else None
 
     def close(self) -> None:
         super().close()

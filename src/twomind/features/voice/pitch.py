@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.voice.speech_rows import BLOCK_ROWS, Sound, blocks, n_rows, windows
+from twomind.features.voice.speech_rows import BLOCK_ROWS, Rows, Sound, blocks, n_rows, windows
 
 _CONTEXT_ROWS = 50  # a block is settled with half a second of its neighbours in view
 _N_CANDIDATES = 6
+#: A value per row and candidate ``(T, 1 + K)``; the first one is "unvoiced".
+Candidates = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,7 @@ class PitchSettings:
     switch_cost: float = 0.2
 
 
-def track_pitch(
-    sound: Sound, settings: PitchSettings | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+def track_pitch(sound: Sound, settings: PitchSettings | None = None) -> tuple[Rows, Rows]:
     """Pitch ``(T,)`` in Hz, nan where unvoiced, and the periodic share of the energy ``(T,)`` in
     [0, 1], per row.
     """
@@ -48,80 +48,163 @@ def track_pitch(
     pitch_hz = np.full(total, np.nan, np.float32)
     periodic = np.zeros(total, np.float32)
     for first, last in blocks(total):
-        lo, hi = max(0, first - _CONTEXT_ROWS), min(total, last + _CONTEXT_ROWS)
+        lo = max(0, first - _CONTEXT_ROWS)
+        hi = min(total, last + _CONTEXT_ROWS)
         freqs, strengths, level = _candidates(sound, lo, hi, settings)
-        path = _best_path(freqs, _scores(freqs, strengths, level, settings), settings)
+        scores = _scores(freqs, strengths, level, settings)
+        path = _best_path(freqs, scores, settings)
+        block = slice(first - lo, last - lo)
         rows = np.arange(hi - lo)
-        keep = slice(first - lo, first - lo + last - first)
-        pitch_hz[first:last] = freqs[rows, path][keep]
-        periodic[first:last] = np.clip(strengths[:, 1:].max(1), 0.0, 1.0)[keep]
+        chosen_hz = freqs[rows, path]
+        pitch_hz[first:last] = chosen_hz[block]
+        strongest = strengths[:, 1:].max(1)
+        share = np.clip(strongest, 0.0, 1.0)
+        periodic[first:last] = share[block]
     return pitch_hz, periodic
 
 
-def _candidates(
-    sound: Sound, first: int, last: int, settings: PitchSettings
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Per row: frequencies and strengths ``(T, 1 + K)`` (entry 0 is "unvoiced", nan) and the level
-    in dB ``(T,)``.
-    """
-    rate = sound.sample_rate_hz
-    length = int(3 * rate / settings.floor_hz)
-    lags = np.arange(int(rate / settings.ceiling_hz) - 1, int(rate / settings.floor_hz) + 3)
-    n_fft = 1 << int(np.ceil(np.log2(length + lags[-1] + 1)))
-    hann = np.hanning(length + 2)[1:-1].astype(np.float32)
-    own = np.fft.irfft(np.abs(np.fft.rfft(hann, n_fft)) ** 2)[lags[0] : lags[-1] + 1] / float(
-        hann @ hann
-    )
+@dataclass(frozen=True)
+class _Search:
+    """The window and the lags at which a period of the voice is looked for, in samples."""
+
+    rate_hz: int
+    length: int
+    first_lag: int
+    last_lag: int
+    n_fft: int
+
+
+def _search(rate_hz: int, settings: PitchSettings) -> _Search:
+    """Lags from the shortest to the longest period, with room for a peak's neighbours."""
+    length = int(3 * rate_hz / settings.floor_hz)
+    first_lag = int(rate_hz / settings.ceiling_hz) - 1
+    last_lag = int(rate_hz / settings.floor_hz) + 2
+    n_samples = length + last_lag + 1
+    n_fft = 1 << int(np.ceil(np.log2(n_samples)))
+    return _Search(rate_hz, length, first_lag, last_lag, n_fft)
+
+
+def _correlate(frames: np.ndarray, n_fft: int) -> np.ndarray:
+    """Autocorrelation along the last axis."""
+    spectrum = np.fft.rfft(frames, n_fft)
+    power = np.abs(spectrum) ** 2
+    return np.fft.irfft(power)
+
+
+def _autocorrelation(
+    sound: Sound, first: int, last: int, search: _Search, settings: PitchSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normalised autocorrelation ``(T, lags)`` and power ``(T,)`` of the rows' windows."""
+    wanted = slice(search.first_lag, search.last_lag + 1)
+    window = np.hanning(search.length + 2)[1:-1]
+    hann = window.astype(np.float32)
+    energy_of_window = float(hann @ hann)
+    own = _correlate(hann, search.n_fft)[wanted] / energy_of_window
 
     # Mains hum at 50 Hz goes before the window is cut: in so short a window it would spread up to
     # 90 Hz.
     from scipy.signal import butter, sosfiltfilt
 
-    sos = butter(4, 1.1 * settings.floor_hz, "highpass", fs=rate, output="sos")
-    frames = windows(sound, first, last, length, lambda x: sosfiltfilt(sos, x), margin=rate // 4)
-    frames = (frames - frames.mean(1, keepdims=True)) * hann
-    correlation = np.fft.irfft(np.abs(np.fft.rfft(frames, n_fft)) ** 2)
-    power = correlation[:, 0]
-    r = correlation[:, lags[0] : lags[-1] + 1] / np.maximum(power, 1e-12)[:, None] / own
+    corner_hz = 1.1 * settings.floor_hz
+    sos = butter(4, corner_hz, "highpass", fs=search.rate_hz, output="sos")
+    margin = search.rate_hz // 4
 
-    inner, left, right = r[:, 1:-1], r[:, :-2], r[:, 2:]
-    peaks = np.where((inner > left) & (inner >= right) & (inner > 0.1), inner, -1.0)
+    def without_hum(samples: np.ndarray) -> np.ndarray:
+        return sosfiltfilt(sos, samples)
+
+    frames = windows(sound, first, last, search.length, without_hum, margin)
+    means = frames.mean(1, keepdims=True)
+    frames = (frames - means) * hann
+    correlation = _correlate(frames, search.n_fft)
+    power = correlation[:, 0]
+    scale = np.maximum(power, 1e-12)[:, None]
+    normalised = correlation[:, wanted] / scale / own
+    return normalised, power
+
+
+def _candidates(
+    sound: Sound, first: int, last: int, settings: PitchSettings
+) -> tuple[Candidates, Candidates, Rows]:
+    """Per row: frequencies and strengths ``(T, 1 + K)`` (entry 0 is "unvoiced", nan) and the level
+    in dB ``(T,)``.
+    """
+    search = _search(sound.sample_rate_hz, settings)
+    correlation, power = _autocorrelation(sound, first, last, search, settings)
+    freqs, strengths = _peaks(correlation, search)
+    shape = (len(freqs), 1)
+    unvoiced_hz = np.full(shape, np.nan)
+    unvoiced_strength = np.zeros(shape)
+    mean_power = np.maximum(power / search.length, 1e-12)
+    level = 10 * np.log10(mean_power)
+    all_freqs = np.hstack([unvoiced_hz, freqs])
+    all_strengths = np.hstack([unvoiced_strength, strengths])
+    return all_freqs, all_strengths, level
+
+
+def _peaks(correlation: np.ndarray, search: _Search) -> tuple[Candidates, Candidates]:
+    """Frequencies and strengths ``(T, K)`` of the highest peaks, between the lags by a parabola."""
+    left = correlation[:, :-2]
+    inner = correlation[:, 1:-1]
+    right = correlation[:, 2:]
+    rises_before = inner > left
+    falls_after = inner >= right
+    is_peak = rises_before & falls_after & (inner > 0.1)
+    peaks = np.where(is_peak, inner, -1.0)
     n = min(_N_CANDIDATES, peaks.shape[1])
-    at = np.argpartition(-peaks, n - 1, axis=1)[:, :n]
-    y0, y1, y2 = (np.take_along_axis(part, at, 1) for part in (left, inner, right))
+    order = np.argpartition(-peaks, n - 1, axis=1)
+    at = order[:, :n]
+    y0 = np.take_along_axis(left, at, 1)
+    y1 = np.take_along_axis(inner, at, 1)
+    y2 = np.take_along_axis(right, at, 1)
     bend = y0 - 2 * y1 + y2
-    shift = np.where(np.abs(bend) > 1e-9, 0.5 * (y0 - y2) / np.where(bend == 0, 1, bend), 0.0)
+    divisor = np.where(bend == 0, 1, bend)
+    vertex = 0.5 * (y0 - y2) / divisor
+    is_bent = np.abs(bend) > 1e-9
+    shift = np.where(is_bent, vertex, 0.0)
     found = np.take_along_axis(peaks, at, 1) > 0
-    freqs = np.where(found, rate / (lags[1:-1][at] + shift), np.nan)
-    strengths = np.where(found, y1 - 0.25 * (y0 - y2) * shift, -np.inf)
+    lags = search.first_lag + 1 + at + shift
+    peak_hz = search.rate_hz / lags
+    freqs = np.where(found, peak_hz, np.nan)
+    lean = y0 - y2
+    heights = y1 - 0.25 * lean * shift
+    strengths = np.where(found, heights, -np.inf)
     # A lag so short that the interpolated peak exceeds 1 is folded back, as in the paper.
-    strengths = np.where(strengths > 1, 1 / np.maximum(strengths, 1), strengths)
-    unvoiced = np.full((len(freqs), 1), np.nan), np.zeros((len(freqs), 1))
-    level = 10 * np.log10(np.maximum(power / length, 1e-12))
-    return np.hstack([unvoiced[0], freqs]), np.hstack([unvoiced[1], strengths]), level
+    folded = 1 / np.maximum(strengths, 1)
+    return freqs, np.where(strengths > 1, folded, strengths)
 
 
 def _scores(
-    freqs: np.ndarray, strengths: np.ndarray, level: np.ndarray, settings: PitchSettings
-) -> np.ndarray:
+    freqs: Candidates, strengths: Candidates, level: Rows, settings: PitchSettings
+) -> Candidates:
     """How good each candidate is on its own ``(T, 1 + K)``."""
     with np.errstate(invalid="ignore"):
-        scores = strengths + settings.octave_cost * np.log2(freqs / settings.floor_hz)
-    too_quiet = np.clip((np.percentile(level, 90) - settings.silence_db - level) / 10, 0, 1) + (
-        level < -100
-    )
-    scores[:, 0] = settings.voicing + too_quiet
+        octaves = np.log2(freqs / settings.floor_hz)
+        scores = strengths + settings.octave_cost * octaves
+    loud = np.percentile(level, 90)
+    under_db = loud - settings.silence_db - level
+    too_quiet = np.clip(under_db / 10, 0, 1)
+    silent = level < -100
+    penalty = too_quiet + silent
+    scores[:, 0] = settings.voicing + penalty
     return np.where(np.isfinite(scores), scores, -1e3)
 
 
-def _best_path(freqs: np.ndarray, scores: np.ndarray, settings: PitchSettings) -> np.ndarray:
-    """Index ``(T,)`` of the candidate in every row that together score best (Viterbi)."""
+def _step_costs(freqs: Candidates, settings: PitchSettings) -> np.ndarray:
+    """Cost ``(T - 1, to, from)`` of going from each candidate to each one of the next row."""
     voiced = np.isfinite(freqs)
     octaves = np.log2(np.where(voiced, freqs, 1.0))
-    jumps = np.abs(octaves[1:, :, None] - octaves[:-1, None, :])
-    both = voiced[1:, :, None] & voiced[:-1, None, :]
-    either = voiced[1:, :, None] | voiced[:-1, None, :]
-    costs = np.where(both, settings.jump_cost * jumps, np.where(either, settings.switch_cost, 0.0))
+    now = voiced[1:, :, None]
+    before = voiced[:-1, None, :]
+    to = octaves[1:, :, None]
+    coming_from = octaves[:-1, None, :]
+    jumps = settings.jump_cost * np.abs(to - coming_from)
+    switch = np.where(now | before, settings.switch_cost, 0.0)
+    return np.where(now & before, jumps, switch)
+
+
+def _best_path(freqs: Candidates, scores: Candidates, settings: PitchSettings) -> Rows:
+    """Index ``(T,)`` of the candidate in every row that together score best (Viterbi)."""
+    costs = _step_costs(freqs, settings)
     back = np.zeros(scores.shape, np.int8)
     best = scores[0]
     for t in range(1, len(scores)):
@@ -131,7 +214,8 @@ def _best_path(freqs: np.ndarray, scores: np.ndarray, settings: PitchSettings) -
     path = np.empty(len(scores), int)
     path[-1] = int(best.argmax())
     for t in range(len(scores) - 1, 0, -1):
-        path[t - 1] = back[t, path[t]]
+        chosen = path[t]
+        path[t - 1] = back[t, chosen]
     return path
 
 

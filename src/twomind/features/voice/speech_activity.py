@@ -20,6 +20,8 @@ import numpy as np
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.features.voice.speech_rows import (
     HOP_S,
+    Levels,
+    Rows,
     Sound,
     blocks,
     decibels,
@@ -31,6 +33,7 @@ from twomind.features.voice.speech_rows import (
 
 _EDGES_HZ = (100, 300, 600, 1000, 1500, 2200, 3200, 4600, 7000)
 _WINDOW_S = 0.025
+_ROWS_PER_S = int(1 / HOP_S)
 #: The 10th percentile of steady noise lies this far under its mean (measured with white noise).
 _PERCENTILE_BIAS_DB = 2.0
 _SILERO_HZ, _SILERO_CHUNK, _SILERO_CONTEXT = 16000, 512, 64
@@ -79,105 +82,142 @@ def choose_detector(wish: str, sample_rate_hz: int) -> str:
         raise BadInput(f"voice activity: expected vad 'auto', 'energy' or 'silero', got {wish!r}")
     if wish == "energy":
         return wish
-    if wish == "silero":
-        if _silero_file() is None:
-            raise MissingExtra("speech", "voice activity detection by silero")
-        if sample_rate_hz != _SILERO_HZ:
-            raise BadInput(
-                f"voice activity by silero: expected sound at {_SILERO_HZ} Hz, got "
-                f"{sample_rate_hz} "
-                "Hz"
-            )
-        return wish
-    return "silero" if _silero_file() is not None and sample_rate_hz == _SILERO_HZ else "energy"
+    has_silero = _silero_file() is not None
+    if wish == "auto":
+        can_run = has_silero and sample_rate_hz == _SILERO_HZ
+        return "silero" if can_run else "energy"
+    if not has_silero:
+        raise MissingExtra("speech", "voice activity detection by silero")
+    if sample_rate_hz != _SILERO_HZ:
+        raise BadInput(
+            f"voice activity by silero: expected sound at {_SILERO_HZ} Hz, got {sample_rate_hz} Hz"
+        )
+    return wish
 
 
-def band_levels(sound: Sound) -> np.ndarray:
+def band_levels(sound: Sound) -> Levels:
     """Level ``(T, B)`` float32 in dBFS of the bands between 100 Hz and 7 kHz (less where the sample
     rate is low).
     """
-    rate, total = sound.sample_rate_hz, n_rows(sound)
+    rate = sound.sample_rate_hz
+    total = n_rows(sound)
     length = int(_WINDOW_S * rate)
     n_fft = 1 << int(np.ceil(np.log2(length)))
     hann = np.hanning(length + 2)[1:-1]
+    energy_of_window = float(hann @ hann)
     edges = [hz for hz in _EDGES_HZ if hz < 0.47 * rate]
     bins = [int(np.ceil(hz * n_fft / rate)) for hz in edges]
-    levels = np.empty((total, len(edges) - 1), np.float32)
+    starts = np.array(bins[:-1]) - bins[0]
+    levels = np.empty((total, len(starts)), np.float32)
     for first, last in blocks(total):
         frames = windows(sound, first, last, length)
-        power = np.abs(np.fft.rfft((frames - frames.mean(1, keepdims=True)) * hann, n_fft)) ** 2
-        bands = np.add.reduceat(power[:, bins[0] : bins[-1]], np.array(bins[:-1]) - bins[0], axis=1)
-        levels[first:last] = decibels(bands * 2 / (n_fft * float(hann @ hann)))
+        means = frames.mean(1, keepdims=True)
+        spectrum = np.fft.rfft((frames - means) * hann, n_fft)
+        power = np.abs(spectrum) ** 2
+        inside = power[:, bins[0] : bins[-1]]
+        bands = np.add.reduceat(inside, starts, axis=1)
+        mean_square = bands * 2 / (n_fft * energy_of_window)
+        levels[first:last] = decibels(mean_square)
     return levels
 
 
-def noise_floor(
-    levels: np.ndarray, missing: np.ndarray, voiced: np.ndarray, settings: ActivitySettings
-) -> np.ndarray:
+def noise_floor(levels: Levels, missing: Rows, voiced: Rows, settings: ActivitySettings) -> Levels:
     """Level ``(T, B)`` in dB of the steady noise in every band: the quietest of the neighbouring
     seconds.
 
-    Gaps (``missing (T,)``) say nothing about it, nor do loud ``voiced (T,)`` rows; quiet ones may
-    be mains hum.
+    Args:
+        levels: band levels ``(T, B)`` in dBFS.
+        missing: rows ``(T,)`` of gaps, which say nothing about the noise.
+        voiced: rows ``(T,)``; of these the loud ones are left out, quiet ones may be mains hum.
+        settings: how far away the quietest second may be.
     """
-    loudest = levels.max(axis=1)
-    ignore = missing | (voiced & (loudest > np.percentile(loudest[~missing], [5, 95]).mean()))
-    per_block = int(1 / HOP_S)
     total = len(levels)
-    lows = np.full((-(-total // per_block), levels.shape[1]), np.inf, np.float32)
-    for i in range(len(lows)):
-        rows = slice(i * per_block, (i + 1) * per_block)
-        kept = levels[rows][~ignore[rows]]
-        if len(kept) >= per_block // 4:
-            lows[i] = np.percentile(kept, 10, axis=0)
+    heard = levels[~missing]
+    loudest = levels.max(axis=1)
+    between = np.percentile(loudest[~missing], [5, 95]).mean()
+    ignore = missing | (voiced & (loudest > between))
+    lows = _lows(levels, ignore)
     if not np.isfinite(lows).any():
-        lows[:] = np.percentile(levels[~missing], 10, axis=0)
-    reach = int(settings.floor_reach_s * per_block * HOP_S)
+        lows[:] = np.percentile(heard, 10, axis=0)
+    reach = int(settings.floor_reach_s * _ROWS_PER_S * HOP_S)
     from scipy.ndimage import minimum_filter1d
 
     lows = minimum_filter1d(lows, 2 * reach + 1, axis=0, mode="nearest")
-    lows = np.where(np.isfinite(lows), lows, lows[np.isfinite(lows).all(1)].min(0))
-    middles = (np.arange(len(lows)) + 0.5) * per_block
-    columns = [np.interp(np.arange(total), middles, np.asarray(low, float)) for low in lows.T]
-    floor: np.ndarray = np.stack(columns, axis=1).astype(np.float32)
-    loud = np.percentile(levels[~missing], 95, axis=0).max()
+    known = np.isfinite(lows).all(1)
+    least = lows[known].min(0)
+    lows = np.where(np.isfinite(lows), lows, least)
+    middles = (np.arange(len(lows)) + 0.5) * _ROWS_PER_S
+    rows = np.arange(total)
+    columns = []
+    for low in lows.T:
+        band = np.asarray(low, float)
+        columns.append(np.interp(rows, middles, band))
+    floor: Levels = np.stack(columns, axis=1).astype(np.float32)
+    loud = np.percentile(heard, 95, axis=0).max()
     return np.maximum(floor + _PERCENTILE_BIAS_DB, loud - settings.range_db)
 
 
+def _lows(levels: Levels, ignore: Rows) -> Levels:
+    """10th percentile ``(seconds, B)`` of every second; infinite where too few rows count."""
+    n_seconds = -(-len(levels) // _ROWS_PER_S)
+    lows = np.full((n_seconds, levels.shape[1]), np.inf, np.float32)
+    for i in range(n_seconds):
+        rows = slice(i * _ROWS_PER_S, (i + 1) * _ROWS_PER_S)
+        kept = levels[rows][~ignore[rows]]
+        if len(kept) >= _ROWS_PER_S // 4:
+            lows[i] = np.percentile(kept, 10, axis=0)
+    return lows
+
+
 def find_speech(
-    sound: Sound, levels: np.ndarray, voiced: np.ndarray, detector: str, settings: ActivitySettings
-) -> np.ndarray:
-    """Rows ``(T,)`` in which somebody speaks, from :func:`band_levels` and the voiced rows of the
-    pitch tracker.
+    sound: Sound, levels: Levels, voiced: Rows, detector: str, settings: ActivitySettings
+) -> Rows:
+    """Rows ``(T,)`` in which somebody speaks.
+
+    Args:
+        sound: the waveform.
+        levels: its :func:`band_levels` ``(T, B)``.
+        voiced: the voiced rows ``(T,)`` of the pitch tracker.
+        detector: ``energy`` or ``silero``.
+        settings: what counts as speech.
     """
     missing = gap_rows(sound, len(levels))
     # Smoothed before the bands are ranked: the highest of eight noisy numbers is high also where
     # nobody speaks.
     from scipy.ndimage import uniform_filter1d
 
-    rise = uniform_filter1d(levels, 3, axis=0) - noise_floor(levels, missing, voiced, settings)
-    rise = np.sort(rise, axis=1)[:, -3:].mean(1)
-    active = (
-        _reach_out(_hysteresis(rise, settings.enter_db, settings.leave_db), rise, settings)
-        & ~missing
-    )
+    smooth = uniform_filter1d(levels, 3, axis=0)
+    rises = smooth - noise_floor(levels, missing, voiced, settings)
+    ranked = np.sort(rises, axis=1)
+    rise = ranked[:, -3:].mean(1)
+    certain = _hysteresis(rise, settings.enter_db, settings.leave_db)
+    active = _reach_out(certain, rise, settings) & ~missing
     if detector == "silero":
-        active = _agree(active, _silero_speech(sound, len(levels), settings), settings)
+        coarse = _silero_speech(sound, len(levels), settings)
+        active = _agree(active, coarse, settings)
     active = _voiced_only(active, voiced, settings)
-    for a, b in runs(~active):
-        if a > 0 and b < len(active) and b - a < settings.fill_s / HOP_S and not missing[a:b].any():
-            active[a:b] = True
+    _fill(active, missing, settings)
     return active
+
+
+def _fill(active: Rows, missing: Rows, settings: ActivitySettings) -> None:
+    """Close short interruptions of speech, in place; a gap of the recording is none."""
+    longest = settings.fill_s / HOP_S
+    for a, b in runs(~active):
+        between = a > 0 and b < len(active)
+        if between and b - a < longest and not missing[a:b].any():
+            active[a:b] = True
 
 
 def _hysteresis(values: np.ndarray, enter: float, leave: float) -> np.ndarray:
     out = np.zeros(len(values), bool)
     for a, b in runs(values >= leave):
-        out[a:b] = values[a:b].max() >= enter
+        highest = values[a:b].max()
+        out[a:b] = highest >= enter
     return out
 
 
-def _reach_out(active: np.ndarray, rise: np.ndarray, settings: ActivitySettings) -> np.ndarray:
+def _reach_out(active: Rows, rise: Rows, settings: ActivitySettings) -> Rows:
     """``active`` with its edges moved out over rows that still rise a little."""
     out = active.copy()
     for _ in range(round(settings.edge_s / HOP_S)):
@@ -188,21 +228,33 @@ def _reach_out(active: np.ndarray, rise: np.ndarray, settings: ActivitySettings)
     return out
 
 
-def _voiced_only(active: np.ndarray, voiced: np.ndarray, settings: ActivitySettings) -> np.ndarray:
+def _voiced_only(active: Rows, voiced: Rows, settings: ActivitySettings) -> Rows:
     """Active stretches with a voiced part, and those that stand close to one."""
     spans = runs(active)
-    has_voice = [
-        (voiced[a:b].sum() * HOP_S) >= settings.min_speech_s / 2
-        and (b - a) * HOP_S >= settings.min_speech_s
-        for a, b in spans
-    ]
+    has_voice = []
+    for a, b in spans:
+        voiced_s = voiced[a:b].sum() * HOP_S
+        lasts_s = (b - a) * HOP_S
+        mostly = voiced_s >= settings.min_speech_s / 2
+        has_voice.append(bool(mostly) and lasts_s >= settings.min_speech_s)
     out = np.zeros(len(active), bool)
     reach = settings.unvoiced_reach_s / HOP_S
     for i, (a, b) in enumerate(spans):
-        before = i > 0 and has_voice[i - 1] and a - spans[i - 1][1] <= reach
-        after = i + 1 < len(spans) and has_voice[i + 1] and spans[i + 1][0] - b <= reach
-        out[a:b] = has_voice[i] or before or after
+        out[a:b] = has_voice[i] or _near_voice(i, spans, has_voice, reach)
     return out
+
+
+def _near_voice(i: int, spans: list[tuple[int, int]], has_voice: list[bool], reach: float) -> bool:
+    """Does a stretch with a voiced part stand close to stretch ``i``?"""
+    first, last = spans[i]
+    if i > 0 and has_voice[i - 1]:
+        _, before = spans[i - 1]
+        if first - before <= reach:
+            return True
+    if i + 1 < len(spans) and has_voice[i + 1]:
+        after, _ = spans[i + 1]
+        return after - last <= reach
+    return False
 
 
 # --- silero
@@ -218,7 +270,9 @@ def _silero_file() -> Path | None:
     spec = importlib.util.find_spec("faster_whisper")
     if spec is None or spec.origin is None:
         return None
-    return next(iter(sorted((Path(spec.origin).parent / "assets").glob("silero_vad*.onnx"))), None)
+    assets = Path(spec.origin).parent / "assets"
+    networks = sorted(assets.glob("silero_vad*.onnx"))
+    return networks[0] if networks else None
 
 
 def _silero_session() -> Any:
@@ -227,12 +281,19 @@ def _silero_session() -> Any:
     options = onnxruntime.SessionOptions()
     options.inter_op_num_threads = options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(
-        str(_silero_file()), options, providers=["CPUExecutionProvider"]
-    )
+    path = str(_silero_file())
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> np.ndarray:
+def _silero_chunks(sound: Sound, first: int, last: int) -> np.ndarray:
+    """Chunks ``(last - first, _SILERO_CHUNK)`` of the samples, zeros beyond the end."""
+    piece = np.zeros((last - first) * _SILERO_CHUNK, np.float32)
+    given = sound.values[first * _SILERO_CHUNK : last * _SILERO_CHUNK]
+    piece[: len(given)] = given
+    return piece.reshape(-1, _SILERO_CHUNK)
+
+
+def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> Rows:
     """Rows ``(total,)`` that silero holds for speech. Its state runs on from block to block."""
     session = _silero_session()
     state = {name: np.zeros((1, 1, 128), np.float32) for name in "hc"}
@@ -241,22 +302,20 @@ def _silero_speech(sound: Sound, total: int, settings: ActivitySettings) -> np.n
     probability = np.empty(n_chunks, np.float32)
     for first in range(0, n_chunks, 1000):
         last = min(n_chunks, first + 1000)
-        piece = np.zeros((last - first) * _SILERO_CHUNK, np.float32)
-        given = sound.values[first * _SILERO_CHUNK : last * _SILERO_CHUNK]
-        piece[: len(given)] = given
-        chunks = piece.reshape(-1, _SILERO_CHUNK)
-        before = np.vstack([tail[None], chunks[:-1, -_SILERO_CONTEXT:]])
-        out, state["h"], state["c"] = session.run(
-            None, {"input": np.hstack([before, chunks]), **state}
-        )
+        chunks = _silero_chunks(sound, first, last)
+        ends = chunks[:, -_SILERO_CONTEXT:]
+        before = np.vstack([tail[None], ends[:-1]])
+        given = {"input": np.hstack([before, chunks]), **state}
+        out, state["h"], state["c"] = session.run(None, given)
         probability[first:last] = np.asarray(out).reshape(-1)
-        tail = chunks[-1, -_SILERO_CONTEXT:]
+        tail = ends[-1]
     speech = _hysteresis(probability, settings.silero_enter, settings.silero_leave)
-    rows = ((np.arange(total) + 0.5) * HOP_S * _SILERO_HZ).astype(int) // _SILERO_CHUNK
+    middles_s = (np.arange(total) + 0.5) * HOP_S
+    rows = (middles_s * _SILERO_HZ).astype(int) // _SILERO_CHUNK
     return speech[np.minimum(rows, n_chunks - 1)]
 
 
-def _agree(active: np.ndarray, coarse: np.ndarray, settings: ActivitySettings) -> np.ndarray:
+def _agree(active: Rows, coarse: Rows, settings: ActivitySettings) -> Rows:
     """Silero says in which stretches there is speech, the energy where in them (and just beyond) it
     begins and ends.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.voice.speech_rows import HOP_S, decibels
+from twomind.features.voice.speech_rows import HOP_S, Levels, Rows, decibels
 
 _VOWEL_BANDS = slice(1, 6)  # 300 to 3200 Hz of speech_activity.band_levels
 
@@ -31,11 +31,11 @@ class SyllableSettings:
 
 
 def find_syllables(
-    levels: np.ndarray,
-    speech: np.ndarray,
-    voiced: np.ndarray,
+    levels: Levels,
+    speech: Rows,
+    voiced: Rows,
     settings: SyllableSettings | None = None,
-) -> np.ndarray:
+) -> Rows:
     """Rows ``(T,)`` that are a syllable's nucleus, from band levels ``(T, B)``, speech and voiced
     rows ``(T,)``.
     """

@@ -12,6 +12,9 @@ import numpy as np
 #: One row of every voice measure. Row ``k`` covers ``start_s + [k, k + 1) * HOP_S``; windows are
 #: centred on its middle.
 HOP_S = 0.01
+#: A value per row ``(T,)``, and levels of frequency bands in dB ``(T, B)``.
+Rows = np.ndarray
+Levels = np.ndarray
 #: Rows computed at a time. Part of the result's definition only for the pitch tracker, which
 #: settles each block alone.
 BLOCK_ROWS = 2000
@@ -54,37 +57,56 @@ def windows(
     """Windows ``(last - first, length)`` float32 centred on the middles of the rows; zeros beyond
     the ends.
 
-    ``prepare`` filters the samples first and is given ``margin`` more of them on both sides.
+    Args:
+        sound: the waveform.
+        first: first row.
+        last: row after the last one.
+        length: of a window, in samples.
+        prepare: filters the samples before they are cut.
+        margin: how many more samples ``prepare`` is given on both sides.
     """
     hop = sound.sample_rate_hz * HOP_S
-    starts = np.floor((np.arange(first, last) + 0.5) * hop - length / 2 + 0.5).astype(int)
-    lo, hi = starts[0] - margin, starts[-1] + length + margin
-    piece = np.zeros(hi - lo, np.float32)
-    inside = slice(max(lo, 0), min(hi, len(sound.values)))
-    piece[inside.start - lo : inside.start - lo + max(0, inside.stop - inside.start)] = (
-        sound.values[inside]
-    )
+    middles = (np.arange(first, last) + 0.5) * hop
+    starts = np.floor(middles - length / 2 + 0.5).astype(int)
+    lo = starts[0] - margin
+    hi = starts[-1] + length + margin
+    piece = _samples(sound, lo, hi)
     if prepare is not None:
         piece = prepare(piece).astype(np.float32)
-    return np.lib.stride_tricks.sliding_window_view(piece, length)[starts - lo]
+    at_every_sample = np.lib.stride_tricks.sliding_window_view(piece, length)
+    return at_every_sample[starts - lo]
 
 
-def gap_rows(sound: Sound, total: int) -> np.ndarray:
+def _samples(sound: Sound, lo: int, hi: int) -> np.ndarray:
+    """Samples ``(hi - lo,)``, zeros beyond the ends of the sound."""
+    piece = np.zeros(hi - lo, np.float32)
+    start = max(lo, 0)
+    stop = min(hi, len(sound.values))
+    n = max(0, stop - start)
+    piece[start - lo : start - lo + n] = sound.values[start:stop]
+    return piece
+
+
+def gap_rows(sound: Sound, total: int) -> Rows:
     """Rows ``(total,)`` that overlap a gap of the recording."""
     inside = np.zeros(total, bool)
     for start_s, end_s in sound.gaps:
-        a = int(np.floor((start_s - sound.start_s) / HOP_S + 1e-6))
-        b = int(np.ceil((end_s - sound.start_s) / HOP_S - 1e-6))
+        first = (start_s - sound.start_s) / HOP_S
+        last = (end_s - sound.start_s) / HOP_S
+        a = int(np.floor(first + 1e-6))
+        b = int(np.ceil(last - 1e-6))
         inside[max(a, 0) : max(b, 0)] = True
     return inside
 
 
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
+def runs(mask: Rows) -> list[tuple[int, int]]:
     """Half-open spans of rows in which ``mask (T,)`` is true."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(np.int8), [0]))))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+    padded = np.concatenate(([0], mask.astype(np.int8), [0]))
+    edges = np.flatnonzero(np.diff(padded))
+    spans = edges.reshape(-1, 2)
+    return [(int(a), int(b)) for a, b in spans]
 
 
-def decibels(power: np.ndarray) -> np.ndarray:
+def decibels(power: Rows) -> np.ndarray:
     """Power (full-scale square = 1) in dBFS, not below -120."""
     return 10 * np.log10(np.maximum(power, 1e-12))

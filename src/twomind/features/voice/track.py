@@ -24,6 +24,8 @@ from twomind.features.voice.speech_activity import (
 from twomind.features.voice.speech_rate import SyllableSettings, find_syllables
 from twomind.features.voice.speech_rows import (
     HOP_S,
+    Levels,
+    Rows,
     Sound,
     blocks,
     decibels,
@@ -37,6 +39,12 @@ from twomind.types import Track
 NAMES = ("speech", "pitch", "energy", "syllable")
 UNITS = ("0/1", "Hz", "dBFS", "0/1")
 REASONS = ("", "gap in the recording", "no speech level: silent", "no speech level: too quiet")
+
+#: Measures by name, and why one could not be taken.
+Measures = dict[str, Any]
+Reasons = dict[str, str]
+#: Begins and ends in seconds.
+Spans = tuple[tuple[float, float], ...]
 
 #: What the summary measures: name → unit and meaning. A measure that could not be taken is nan, and
 #: ``summary["not_measured"]`` says why.
@@ -65,6 +73,15 @@ SUMMARY = {
     "snr_db": "dB, level of speech over the noise floor",
     "clipped_share": "share of the samples of speech at full scale",
 }
+#: Beginnings of the names of what noise over the speech makes unmeasurable.
+_LOST_IN_NOISE = ("pause", "n_pauses", "speech_rate", "articulation", "n_syl")
+
+
+def _loud_dbfs(energy: Rows, missing: Rows) -> float:
+    """Level of the loud parts; that of silence where everything is missing."""
+    if missing.all():
+        return -120.0
+    return float(np.percentile(energy[~missing], 95))
 
 
 @dataclass(frozen=True)
@@ -108,8 +125,8 @@ class VoiceResult:
     """
 
     track: Track
-    pauses: tuple[tuple[float, float], ...]
-    summary: dict[str, Any]
+    pauses: Spans
+    summary: Measures
 
 
 def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> VoiceResult:
@@ -130,22 +147,24 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
         return _nothing(waveform, 0, "no sound", detector)
     energy, clipped = _energy(waveform, settings)
     missing = gap_rows(waveform, total)
-    loud = float(np.percentile(energy[~missing], 95)) if not missing.all() else -120.0
+    loud = _loud_dbfs(energy, missing)
     if loud < settings.min_level_dbfs:
-        reason = "silent" if loud <= -100 else f"too quiet: its loud parts reach {loud:.0f} dBFS"
-        return _nothing(
-            waveform, total, "the sound is " + reason, detector, 2 if loud <= -100 else 3
-        )
+        if loud <= -100:
+            return _nothing(waveform, total, "the sound is silent", detector, 2)
+        reason = f"the sound is too quiet: its loud parts reach {loud:.0f} dBFS"
+        return _nothing(waveform, total, reason, detector, 3)
 
     pitch_hz, _ = track_pitch(waveform, settings.pitch)
     levels = band_levels(waveform)
     voiced = np.isfinite(pitch_hz)
     speech = find_speech(waveform, levels, voiced, detector, settings.activity)
     pitch_hz[~speech] = np.nan
-    syllables = find_syllables(levels, speech, np.isfinite(pitch_hz), settings.syllables)
+    voiced_speech = np.isfinite(pitch_hz)
+    syllables = find_syllables(levels, speech, voiced_speech, settings.syllables)
     energy[clipped > 0.05] = np.nan
-    values = np.stack([speech, pitch_hz, energy, syllables], 1).astype(np.float32)
-    times_s = waveform.start_s + np.arange(total) * HOP_S
+    columns = np.stack([speech, pitch_hz, energy, syllables], 1)
+    values = columns.astype(np.float32)
+    times_s = _times_s(waveform, total)
     code = missing.astype(np.uint8)
     track = Track(values, times_s, ~missing, NAMES, UNITS, REASONS, code)
 
@@ -155,160 +174,199 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     return VoiceResult(track, pauses, {"vad": detector, **summary})
 
 
+def _times_s(sound: Sound, total: int) -> np.ndarray:
+    return sound.start_s + np.arange(total) * HOP_S
+
+
 def _nothing(sound: Sound, total: int, reason: str, detector: str, code: int = 0) -> VoiceResult:
-    values = np.full((total, len(NAMES)), np.nan, np.float32)
-    times_s = sound.start_s + np.arange(total) * HOP_S
+    shape = (total, len(NAMES))
+    values = np.full(shape, np.nan, np.float32)
+    times_s = _times_s(sound, total)
+    valid = np.zeros(total, bool)
     codes = np.where(gap_rows(sound, total), 1, code).astype(np.uint8)
-    track = Track(values, times_s, np.zeros(total, bool), NAMES, UNITS, REASONS, codes)
+    track = Track(values, times_s, valid, NAMES, UNITS, REASONS, codes)
     measures = dict.fromkeys(SUMMARY, math.nan)
-    not_measured = dict.fromkeys(SUMMARY, reason)
-    ends = {"status": "not_measured", "reason": reason, "not_measured": not_measured, "remarks": []}
-    return VoiceResult(track, (), {"vad": detector, **measures, **ends})
+    why = dict.fromkeys(SUMMARY, reason)
+    summary = _closed(measures, "not_measured", reason, why, [])
+    return VoiceResult(track, (), {"vad": detector, **summary})
 
 
-def _energy(sound: Sound, settings: VoiceSettings) -> tuple[np.ndarray, np.ndarray]:
+def _energy(sound: Sound, settings: VoiceSettings) -> tuple[Rows, Rows]:
     """Level ``(T,)`` in dBFS and share of clipped samples ``(T,)`` of every row's 25 ms."""
     total = n_rows(sound)
-    energy, clipped = np.empty(total, np.float32), np.empty(total, np.float32)
+    length = int(0.025 * sound.sample_rate_hz)
+    energy = np.empty(total, np.float32)
+    clipped = np.empty(total, np.float32)
     for first, last in blocks(total):
-        frames = windows(sound, first, last, int(0.025 * sound.sample_rate_hz))
+        frames = windows(sound, first, last, length)
         energy[first:last] = decibels(frames.var(1))
-        clipped[first:last] = (np.abs(frames) >= settings.clip_level).mean(1)
+        at_full_scale = np.abs(frames) >= settings.clip_level
+        clipped[first:last] = at_full_scale.mean(1)
     return energy, clipped
 
 
-def _pauses(
-    speech: np.ndarray, missing: np.ndarray, start_s: float, settings: VoiceSettings
-) -> tuple[tuple[float, float], ...]:
+def _pauses(speech: Rows, missing: Rows, start_s: float, settings: VoiceSettings) -> Spans:
     """Silences between speech. One that touches a gap of the recording may hide speech, and is
     none.
     """
     found = []
     for a, b in runs(~speech):
-        between = a > 0 and b < len(speech) and not missing[a:b].any()
-        if between and (b - a) * HOP_S >= settings.min_pause_s - 1e-9:
-            found.append((start_s + a * HOP_S, start_s + b * HOP_S))
+        at_an_end = a == 0 or b == len(speech)
+        if at_an_end or missing[a:b].any():
+            continue
+        if (b - a) * HOP_S >= settings.min_pause_s - 1e-9:
+            begin_s = start_s + a * HOP_S
+            end_s = start_s + b * HOP_S
+            found.append((begin_s, end_s))
     return tuple(found)
 
 
 def _summary(
     track: Track,
-    pauses: tuple[tuple[float, float], ...],
-    clipped: np.ndarray,
-    levels: np.ndarray,
-    floor: np.ndarray,
+    pauses: Spans,
+    clipped: Rows,
+    levels: Levels,
+    floor: Levels,
     settings: VoiceSettings,
-) -> dict[str, Any]:
-    out: dict[str, Any] = dict.fromkeys(SUMMARY, math.nan)
-    why: dict[str, str] = {}
+) -> Measures:
+    out: Measures = dict.fromkeys(SUMMARY, math.nan)
+    why: Reasons = {}
     remarks: list[str] = []
     speech = track.column("speech") == 1
     out["noise_floor_dbfs"] = _db_sum(floor[track.valid])
     if not track.valid.all():
-        remarks.append(f"{(~track.valid).sum() * HOP_S:.2f} s of the sound are missing")
+        missing_s = (~track.valid).sum() * HOP_S
+        remarks.append(f"{missing_s:.2f} s of the sound are missing")
     if not speech.any():
-        measures = {name: "no speech was found" for name in SUMMARY if name != "noise_floor_dbfs"}
-        found_none = {"speech_s": 0.0, "speech_share": 0.0}
-        for name in found_none:
-            del measures[name]
-        ends = {
-            "status": "not_measured",
-            "reason": "no speech was found",
-            "not_measured": measures,
-            "remarks": remarks,
-        }
-        return {**out, **found_none, **ends}
+        return _without_speech(out, remarks)
 
-    first, last = int(np.flatnonzero(speech)[0]), int(np.flatnonzero(speech)[-1]) + 1
+    spoken = np.flatnonzero(speech)
+    first = int(spoken[0])
+    last = int(spoken[-1]) + 1
     spoken_s = float(speech.sum() * HOP_S)
-    span_s = float(track.valid[first:last].sum() * HOP_S)
+    n_valid = track.valid[first:last].sum()
+    span_s = float(n_valid * HOP_S)
+    clipped_share = float(clipped[speech].mean())
+    n_syllables = int(np.nansum(track.column("syllable")))
+    out |= _extent(track, first, last, spoken_s)
+    out |= _pause_measures(pauses, span_s, why)
+    out["clipped_share"] = clipped_share
+    out["snr_db"] = _snr_db(levels[speech], floor[speech])
+    pitch_hz = track.column("pitch")[speech]
+    energy = track.column("energy")[speech]
+    out |= _pitch_measures(pitch_hz, why, settings)
+    out |= _energy_measures(energy, clipped_share, why, settings)
+    out |= _rates(n_syllables, spoken_s, span_s, why, settings)
+    _judge_noise(out, why, remarks, settings)
+    return _closed(out, "ok", "", why, remarks)
+
+
+def _closed(
+    measures: Measures, status: str, reason: str, why: Reasons, remarks: list[str]
+) -> Measures:
+    """The measures, and after them what is to be said about them."""
+    ends = {"status": status, "reason": reason, "not_measured": why, "remarks": remarks}
+    return {**measures, **ends}
+
+
+def _without_speech(measures: Measures, remarks: list[str]) -> Measures:
+    reason = "no speech was found"
+    measures |= {"speech_s": 0.0, "speech_share": 0.0}
+    known = ("noise_floor_dbfs", "speech_s", "speech_share")
+    why = {name: reason for name in SUMMARY if name not in known}
+    return _closed(measures, "not_measured", reason, why, remarks)
+
+
+def _extent(track: Track, first: int, last: int, spoken_s: float) -> Measures:
+    """How much speech there is, and where the first and the last of it lie."""
+    sound_s = float(track.valid.sum() * HOP_S)
+    n_after = len(track) - last
+    found: Measures = {"speech_s": spoken_s}
+    found["speech_share"] = spoken_s / sound_s
+    found["first_speech_s"] = float(track.times_s[first])
+    last_row_s = track.times_s[last - 1]
+    found["last_speech_s"] = float(last_row_s + HOP_S)
+    found["latency_s"] = first * HOP_S
+    found["trailing_s"] = n_after * HOP_S
+    return found
+
+
+def _pause_measures(pauses: Spans, span_s: float, why: Reasons) -> Measures:
     lengths_s = [b - a for a, b in pauses]
-    out |= {
-        "speech_s": spoken_s,
-        "speech_share": spoken_s / float(track.valid.sum() * HOP_S),
-        "first_speech_s": float(track.times_s[first]),
-        "last_speech_s": float(track.times_s[last - 1] + HOP_S),
-        "latency_s": first * HOP_S,
-        "trailing_s": (len(speech) - last) * HOP_S,
-        "n_pauses": len(pauses),
-        "pause_total_s": float(sum(lengths_s)),
-        "pause_mean_s": float(np.mean(lengths_s)) if pauses else math.nan,
-        "pause_longest_s": float(max(lengths_s)) if pauses else math.nan,
-        "pauses_per_min": 60 * len(pauses) / span_s,
-        "clipped_share": float(clipped[speech].mean()),
-        "snr_db": _snr_db(levels[speech], floor[speech]),
-    }
+    out: Measures = {"n_pauses": len(pauses)}
+    out["pause_total_s"] = float(sum(lengths_s))
+    out["pauses_per_min"] = 60 * len(pauses) / span_s
     if not pauses:
         why |= dict.fromkeys(("pause_mean_s", "pause_longest_s"), "there is no pause")
-    out |= _pitch_measures(track.column("pitch")[speech], why, settings)
-    out |= _energy_measures(track.column("energy")[speech], out["clipped_share"], why, settings)
-    out |= _rates(int(np.nansum(track.column("syllable"))), spoken_s, span_s, why, settings)
-    _judge_noise(out, why, remarks, settings)
-    return {**out, "status": "ok", "reason": "", "not_measured": why, "remarks": remarks}
+        return out
+    out["pause_mean_s"] = float(np.mean(lengths_s))
+    out["pause_longest_s"] = float(max(lengths_s))
+    return out
 
 
-def _db_sum(levels: np.ndarray) -> float:
+def _db_sum(levels: Levels) -> float:
     """Mean over rows of the power of all bands, in dB."""
-    return (
-        float(decibels(np.mean(np.sum(10 ** (levels / 10), axis=1)))) if len(levels) else math.nan
-    )
+    if not len(levels):
+        return math.nan
+    power = 10 ** (levels / 10)
+    of_all_bands = np.sum(power, axis=1)
+    return float(decibels(np.mean(of_all_bands)))
 
 
-def _snr_db(levels: np.ndarray, floor: np.ndarray) -> float:
+def _snr_db(levels: Levels, floor: Levels) -> float:
     """Level of speech alone (noise subtracted) over the noise floor."""
-    signal, noise = 10 ** (_db_sum(levels) / 10), 10 ** (_db_sum(floor) / 10)
-    return float(decibels(np.array(max(signal - noise, 1e-12) / noise)))
+    signal = 10 ** (_db_sum(levels) / 10)
+    noise = 10 ** (_db_sum(floor) / 10)
+    speech_alone = max(signal - noise, 1e-12)
+    return float(decibels(np.array(speech_alone / noise)))
 
 
-def _pitch_measures(
-    pitch_hz: np.ndarray, why: dict[str, str], settings: VoiceSettings
-) -> dict[str, float]:
+def _pitch_measures(pitch_hz: Rows, why: Reasons, settings: VoiceSettings) -> Measures:
     heard = pitch_hz[np.isfinite(pitch_hz)]
     out = {"voiced_share": len(heard) / len(pitch_hz)}
-    names = ("pitch_median_hz", "pitch_sd_st", "pitch_range_st")
     if len(heard) * HOP_S < settings.min_voiced_s:
-        why |= dict.fromkeys(names, f"less than {settings.min_voiced_s} s of voiced speech")
+        reason = f"less than {settings.min_voiced_s} s of voiced speech"
+        why |= dict.fromkeys(("pitch_median_hz", "pitch_sd_st", "pitch_range_st"), reason)
         return out
     median_hz = float(np.median(heard))
     semitones = 12 * np.log2(heard / median_hz)
     low, high = np.percentile(semitones, [5, 95])
-    return out | dict(
-        zip(names, (median_hz, float(semitones.std()), float(high - low)), strict=True)
-    )
+    out["pitch_median_hz"] = median_hz
+    out["pitch_sd_st"] = float(semitones.std())
+    out["pitch_range_st"] = float(high - low)
+    return out
 
 
 def _energy_measures(
-    energy: np.ndarray, clipped_share: float, why: dict[str, str], settings: VoiceSettings
-) -> dict[str, float]:
-    names = ("energy_median_dbfs", "energy_sd_db")
+    energy: Rows, clipped_share: float, why: Reasons, settings: VoiceSettings
+) -> Measures:
     heard = energy[np.isfinite(energy)]
     if clipped_share > settings.max_clipped or not len(heard):
-        why |= dict.fromkeys(names, f"clipped: {clipped_share:.1%} of the speech is at full scale")
+        reason = f"clipped: {clipped_share:.1%} of the speech is at full scale"
+        why |= dict.fromkeys(("energy_median_dbfs", "energy_sd_db"), reason)
         return {}
-    return dict(zip(names, (float(np.median(heard)), float(heard.std())), strict=True))
+    median = float(np.median(heard))
+    return {"energy_median_dbfs": median, "energy_sd_db": float(heard.std())}
 
 
 def _rates(
-    n: int, spoken_s: float, span_s: float, why: dict[str, str], settings: VoiceSettings
-) -> dict[str, float]:
-    names = ("speech_rate_per_s", "articulation_rate_per_s")
+    n: int, spoken_s: float, span_s: float, why: Reasons, settings: VoiceSettings
+) -> Measures:
+    out: Measures = {"n_syllables": n}
     if spoken_s < settings.min_rate_s:
-        why |= dict.fromkeys(names, f"less than {settings.min_rate_s} s of speech")
-        return {"n_syllables": n}
-    return {"n_syllables": n} | dict(zip(names, (n / span_s, n / spoken_s), strict=True))
+        reason = f"less than {settings.min_rate_s} s of speech"
+        why |= dict.fromkeys(("speech_rate_per_s", "articulation_rate_per_s"), reason)
+        return out
+    out["speech_rate_per_s"] = n / span_s
+    out["articulation_rate_per_s"] = n / spoken_s
+    return out
 
 
-def _judge_noise(
-    out: dict[str, Any], why: dict[str, str], remarks: list[str], settings: VoiceSettings
-) -> None:
+def _judge_noise(out: Measures, why: Reasons, remarks: list[str], settings: VoiceSettings) -> None:
     snr_db = out["snr_db"]
     if snr_db < settings.min_snr_db:
         reason = f"too noisy: speech is {snr_db:.0f} dB over the noise"
-        lost = [
-            name
-            for name in SUMMARY
-            if name.startswith(("pause", "n_pauses", "speech_rate", "articulation", "n_syl"))
-        ]
+        lost = [name for name in SUMMARY if name.startswith(_LOST_IN_NOISE)]
         out |= dict.fromkeys(lost, math.nan)
         why |= dict.fromkeys(lost, reason)
         remarks.append(reason)
@@ -317,9 +375,7 @@ def _judge_noise(
             f"noisy ({snr_db:.0f} dB over the noise): edges of pauses are uncertain by about 0.1 s"
         )
     if snr_db < settings.noisy_db:
-        spread = ("pitch_sd_st", "pitch_range_st")
-        out |= dict.fromkeys(spread, math.nan)
-        for name in spread:
-            why.setdefault(
-                name, f"too noisy: octave errors widen it ({snr_db:.0f} dB over the noise)"
-            )
+        reason = f"too noisy: octave errors widen it ({snr_db:.0f} dB over the noise)"
+        for name in ("pitch_sd_st", "pitch_range_st"):
+            out[name] = math.nan
+            why.setdefault(name, reason)

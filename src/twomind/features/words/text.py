@@ -59,51 +59,81 @@ def tokens(texts: Sequence[str]) -> list[Token]:
     found = []
     for index, text in enumerate(texts):
         plain = text.translate(_QUOTES).lower().strip()
-        parts = [p for p in (_OUTER.sub("", piece) for piece in _SPLIT.split(plain)) if p]
-        is_cut, ends = bool(_CUT.search(plain)), bool(_END.search(plain))
+        pieces = [_OUTER.sub("", piece) for piece in _SPLIT.split(plain)]
+        parts = [piece for piece in pieces if piece]
+        is_cut = bool(_CUT.search(plain))
+        ends = bool(_END.search(plain))
         for j, part in enumerate(parts):
             last = j == len(parts) - 1
             found.append(Token(part, index, ends and last, is_cut and last))
     return found
 
 
-def _runs(all_tokens: list[Token], known: Lexicon) -> list[tuple[int, list[Token]]]:
+def _texts(some: list[Token]) -> list[str]:
+    return [t.text for t in some]
+
+
+def _covered(spans: list[tuple[int, int]]) -> set[int]:
+    """Indices inside the ``(first, n)`` spans."""
+    inside: set[int] = set()
+    for first, n in spans:
+        inside.update(range(first, first + n))
+    return inside
+
+
+#: A category's number and the tokens of one occurrence.
+_Run = tuple[int, list[Token]]
+
+
+def _runs(all_tokens: list[Token], known: Lexicon) -> list[_Run]:
     """``(category, tokens)`` of every occurrence, in order of its first word."""
     index = {c.name: k for k, c in enumerate(known.categories)}
     filler = index["filler"]
-    is_filler = {
-        i
-        for k, first, n in matches([t.text for t in all_tokens])
-        if k == filler
-        for i in range(first, first + n)
-    }
-    heard = [t for i, t in enumerate(all_tokens) if i not in is_filler]
-    again = repeats([t.text for t in heard], [t.ends_sentence for t in heard])
-    copies = {i for first, n in again for i in range(first, first + n)}
+    found: list[_Run] = []
+
+    hits = matches(_texts(all_tokens))
+    filler_spans = [(first, n) for k, first, n in hits if k == filler]
+    fillers = _covered(filler_spans)
+    for i in sorted(fillers):
+        found.append((filler, [all_tokens[i]]))
+
+    heard = [t for i, t in enumerate(all_tokens) if i not in fillers]
+    again = repeats(_texts(heard), [t.ends_sentence for t in heard])
+    for first, n in again:
+        run = heard[first : first + n]
+        found.append((index["repeat"], run))
+
+    copies = _covered(again)
     spoken = [t for i, t in enumerate(heard) if i not in copies]
-    plain, ends, cut = (
-        [t.text for t in spoken],
-        [t.ends_sentence for t in spoken],
-        [t.cut for t in spoken],
-    )
-    found = [(filler, [all_tokens[i]]) for i in sorted(is_filler)]
-    found += [(index["repeat"], heard[first : first + n]) for first, n in again]
-    found += [(k, spoken[first : first + n]) for k, first, n in matches(plain) if k != filler]
-    found += [
-        (index["restart"], spoken[first : first + n]) for first, n in restarts(plain, ends, cut)
-    ]
-    return sorted(found, key=lambda run: (run[1][0].word, run[0]))
+    texts = _texts(spoken)
+    for k, first, n in matches(texts):
+        if k != filler:
+            run = spoken[first : first + n]
+            found.append((k, run))
+    ends = [t.ends_sentence for t in spoken]
+    cut = [t.cut for t in spoken]
+    for first, n in restarts(texts, ends, cut):
+        run = spoken[first : first + n]
+        found.append((index["restart"], run))
+    return sorted(found, key=_by_first_word)
+
+
+def _by_first_word(run: _Run) -> tuple[int, int]:
+    category, run_tokens = run
+    return run_tokens[0].word, category
 
 
 def find(texts: Sequence[str]) -> tuple[Occurrence, ...]:
     """Every occurrence of every category in the words, in order of its first word."""
     known = lexicon()
-    return tuple(
-        Occurrence(
-            known.categories[k].name, run[0].word, run[-1].word, " ".join(t.text for t in run)
-        )
-        for k, run in _runs(tokens(texts), known)
-    )
+    found = []
+    for k, run in _runs(tokens(texts), known):
+        name = known.categories[k].name
+        first = run[0].word
+        last = run[-1].word
+        phrase = " ".join(_texts(run))
+        found.append(Occurrence(name, first, last, phrase))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -136,7 +166,8 @@ def count(texts: Sequence[str]) -> Counted:
         starts[hit.first, position[hit.category]] += 1
         if hit.category in ("filler", "repeat"):
             counted[hit.first : hit.last + 1] = False
-    return Counted(int(counted.sum()), starts, counted)
+    n_words = int(counted.sum())
+    return Counted(n_words, starts, counted)
 
 
 def describe_words(words: tuple[Word, ...]) -> Track:
@@ -144,32 +175,28 @@ def describe_words(words: tuple[Word, ...]) -> Track:
     occurrence.
     """
     names = lexicon().names
-    values = np.zeros((len(words), len(names)), np.float32)
     position = {name: k for k, name in enumerate(names)}
+    shape = (len(words), len(names))
+    values = np.zeros(shape, np.float32)
     for hit in find([w.text for w in words]):
-        values[hit.first : hit.last + 1, position[hit.category]] = 1
-    return Track(
-        values=values,
-        times_s=np.array([w.start_s for w in words], float),
-        valid=np.ones(len(words), bool),
-        names=names,
-        units=("belongs (0/1)",) * len(names),
-    )
+        column = position[hit.category]
+        values[hit.first : hit.last + 1, column] = 1
+    times_s = np.array([w.start_s for w in words], float)
+    valid = np.ones(len(words), bool)
+    units = ("belongs (0/1)",) * len(names)
+    return Track(values=values, times_s=times_s, valid=valid, names=names, units=units)
 
 
 def occurrences(words: tuple[Word, ...]) -> tuple[Cue, ...]:
     """The word cues of an answer in time order; ``detail`` is the phrase. Their times are as good
     as the words' own.
     """
-    cues = [
-        Cue(
-            kind=hit.category,
-            modality="words",
-            start_s=words[hit.first].start_s,
-            end_s=max(words[hit.first].end_s, words[hit.last].end_s),
-            detail=hit.text,
-        )
-        for hit in find([w.text for w in words])
-        if hit.category in WORD_KINDS
-    ]
+    cues = []
+    for hit in find([w.text for w in words]):
+        if hit.category not in WORD_KINDS:
+            continue
+        first = words[hit.first]
+        end_s = max(first.end_s, words[hit.last].end_s)
+        cue = Cue(hit.category, "words", first.start_s, end_s, detail=hit.text)
+        cues.append(cue)
     return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))
