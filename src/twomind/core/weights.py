@@ -15,8 +15,6 @@ import json
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,6 +183,24 @@ def inside(name: str) -> Path | None:
         if root is not None and weights.files:
             return root / next(iter(weights.files))
     return None
+
+
+def files_of(name: str) -> tuple[Path, ...]:
+    """The files of one set of weights that are on this machine, by name, unchecked; none where it
+    is absent or not known.
+    """
+    manifest = _manifest(name)
+    if manifest is not None:
+        root: Path | None = folder() / name
+        names = list(manifest.get("files", {}))
+    else:
+        known = _known(name)
+        root = _package_root(known.package) if known is not None and known.package else None
+        names = list(known.files) if known is not None else []
+    if root is None:
+        return ()
+    paths = (root / name for name in sorted(names))
+    return tuple(path for path in paths if path.is_file())
 
 
 def _known(name: str) -> Weights | None:
@@ -396,6 +412,9 @@ def _bring(source: str, into: Path, known: Weights | None, offline: bool) -> Non
 
 
 def _download(address: str, into: Path) -> None:
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(address, timeout=60) as reply, open(into, "wb") as file:
             declared = reply.headers.get("Content-Length")

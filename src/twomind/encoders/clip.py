@@ -95,6 +95,7 @@ def load_clip(
         dim=image.dim,
         prepare=_preprocessing(folder, vision["image_size"]),
         images=images,
+        opened_by=__name__,
         tokenise=tokeniser(folder, text["vocab_size"], text["max_position_embeddings"]),
         text=words,
         fingerprint=f"{print_[:32]}-{ran}",

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.features.face.head import N_LANDMARKS
 
@@ -351,6 +352,14 @@ class LandmarkerFinder(MeshFinder):
     def close(self) -> None:
         super().close()
         self._landmarker.close()
+
+
+def model_files(backend: str, landmarker_path: str | None) -> tuple[Path, ...]:
+    """The files of the networks that a back end reads; none where it is not installed."""
+    if backend == "landmarker":
+        given = Path(landmarker_path or "")
+        return (given,) if given.is_file() else ()
+    return weights.files_of("mediapipe-face")
 
 
 def open_finder(backend: str, landmarker_path: str | None, max_people: int) -> FaceFinder:
