@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from twomind.cli.screen import TABLE_WIDTH, screen
 from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.core.errors import BadInput
 from twomind.types import Features, Recording, Task
@@ -51,7 +52,9 @@ _MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
     help="How many, from --seed on.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), help="At most [default: see docs/fusion.md].")
+@click.option(
+    "--epochs", type=click.IntRange(1), help="At most [default: see `twomind docs fusion`]."
+)
 @click.option(
     "--imbalance",
     type=click.Choice(["weights", "focal", "none"]),
@@ -202,7 +205,6 @@ def described(
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     columns = (
@@ -242,7 +244,7 @@ def _print(found: Mapping[str, Any]) -> None:
             + ("" if run["locates"] else "; shows no segments"),
             f"{run['seconds']:.0f}",
         )
-    Console(width=200).print(table, highlight=False)
+    screen(width=TABLE_WIDTH).print(table)
 
 
 def _figure(row: Mapping[str, Any], metric: str) -> str:

@@ -196,7 +196,7 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
     "--protocol",
     default="targets-10",
     show_default=True,
-    help="Who is held out (docs/datasets.md).",
+    help="Who is held out (`twomind docs datasets`).",
 )
 @click.option("--task", help="The task [default: the data set's first].")
 @click.option(
@@ -213,7 +213,7 @@ def _tell(kind: str, what: str, done: float, total: float) -> None:
     default="described",
     show_default=True,
     help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings "
-    "(docs/clip-au.md).",
+    "(`twomind docs clip-au`).",
 )
 @click.option(
     "--encoder",

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twomind.core import registry
 from twomind.core.errors import MissingExtra
-from twomind.types import Features
+
+if TYPE_CHECKING:
+    from twomind.types import Features
 
 LAYOUTS = ("bah", "biovid", "stressid")
 #: Negative controls that are settings of the synthetic world.

@@ -77,7 +77,7 @@ BUNDLED = (
         "words",
         "the default recogniser: question, answer length and a hesitation lexicon",
         "Apache-2.0",
-        "research; see the model card (docs/words.md)",
+        "research; see the model card (`twomind docs words`)",
         "trained by `twomind train words`",
         package="twomind",
         files=shipped_sums(Path(__file__).parent.parent, "models/words", "words.json"),
