@@ -5,6 +5,9 @@ from __future__ import annotations
 import tempfile
 
 import numpy as np
+import numpy.typing as npt
+
+from twomind.types.plain import Array
 
 
 class Spool:
@@ -15,12 +18,12 @@ class Spool:
     def __init__(
         self,
         row_shape: tuple[int, ...],
-        dtype: type | np.dtype = np.float32,
+        dtype: npt.DTypeLike = np.float32,
         buffer_rows: int = 512,
     ) -> None:
         self._shape, self._dtype = tuple(row_shape), np.dtype(dtype)
         self._file = tempfile.TemporaryFile(prefix="twomind-spool-")  # noqa: SIM115 - closed by close()
-        self._buffer: list[np.ndarray] = []
+        self._buffer: list[Array] = []
         self._buffer_rows = buffer_rows
         self._buffered = 0
         self._n = 0
@@ -28,7 +31,7 @@ class Spool:
     def __len__(self) -> int:
         return self._n
 
-    def append(self, rows: np.ndarray) -> None:
+    def append(self, rows: Array) -> None:
         """Append ``rows (n, *row_shape)``."""
         rows = np.array(rows, self._dtype, copy=True)
         if rows.shape[1:] != self._shape:
@@ -45,7 +48,7 @@ class Spool:
         self._buffer, self._buffered = [], 0
         self._file.flush()
 
-    def read(self) -> np.ndarray:
+    def read(self) -> Array:
         """All rows ``(n, *row_shape)``, memory-mapped read-only."""
         self._flush()
         if not self._n:

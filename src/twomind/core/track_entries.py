@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 
 from twomind.types import Track
+from twomind.types.plain import Array, Foreign, Plain
 
 
-def track_arrays(track: Track) -> dict[str, np.ndarray]:
+def track_arrays(track: Track) -> dict[str, Array]:
     """The arrays of a track, by name."""
     assert track.reason_code is not None
     return {
@@ -21,12 +19,12 @@ def track_arrays(track: Track) -> dict[str, np.ndarray]:
     }
 
 
-def track_meta(track: Track) -> dict[str, Any]:
+def track_meta(track: Track) -> Plain:
     """The rest of a track, as plain values."""
     return {"names": track.names, "units": track.units, "reasons": track.reasons}
 
 
-def track_from(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Track:
+def track_from(arrays: Mapping[str, Array], meta: Mapping[str, Foreign]) -> Track:
     """The track of which :func:`track_arrays` and :func:`track_meta` made an entry."""
     return Track(
         arrays["values"],

@@ -17,11 +17,11 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from twomind.core import registry
 from twomind.core.errors import BadInput, MissingWeights, Offline
 from twomind.core.store import content_hash, write_text
+from twomind.types.plain import Plain
 
 
 @dataclass(frozen=True)
@@ -264,14 +264,15 @@ def _with_path(root: Path, files: dict[str, str]) -> tuple[str, Path, str]:
     return state, root, detail
 
 
-def _manifest(name: str) -> dict[str, Any] | None:
+def _manifest(name: str) -> Plain | None:
     path = folder() / name / "manifest.json"
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found: Plain = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return {"files": {"manifest.json": "0" * 64}}
+    return found
 
 
 def _find_added(name: str) -> Found:
