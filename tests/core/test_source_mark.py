@@ -162,7 +162,7 @@ def test_what_is_not_there_as_a_file_is_an_error(packages: Packages) -> None:
     for entry in ("measured.absent", "measured.measure:absent", "no_such_package.measure"):
         with pytest.raises(ModuleNotFoundError, match=r"absent|no_such_package"):
             packages.mark(entry=entry)
-    assert not marks.has_source("__main__")
+    assert not marks.has_source("no_such_package.measure")
 
 
 def test_every_file_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
