@@ -14,6 +14,7 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.types import Segment, Timing, Word
+from twomind.types.same import same_values
 
 #: kind of tier → what its marks say
 KINDS: dict[str, str] = {
@@ -160,6 +161,8 @@ class Annotations:
     duration_s: float = math.nan
     problems: tuple[str, ...] = field(default=(), compare=False)
     source: Any = field(default=None, compare=False, repr=False)
+
+    __eq__ = same_values
 
     def __post_init__(self) -> None:
         if not self.recording:

@@ -16,6 +16,7 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.core.yaml_files import load_yaml
+from twomind.types.same import same_values
 
 #: Whisper looks at speech through windows of this length.
 WHISPER_WINDOW_S = 30.0
@@ -36,6 +37,8 @@ class Span:
     end_s: float = math.nan
     confidence: float = math.nan
     spread: bool = False  # its times were filled in from its neighbours
+
+    __eq__ = same_values
 
 
 @dataclass(frozen=True)
