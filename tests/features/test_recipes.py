@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from twomind.core import source_mark as marks
+from twomind.core.errors import MissingWeights
 from twomind.datasets import bah_files
 from twomind.encoders import frame_rows, frames, pretrained
 from twomind.encoders.encoder import Encoder
@@ -94,3 +96,12 @@ def test_a_speech_model_is_its_files_and_not_its_folder(tmp_path: Path) -> None:
 def test_a_function_that_is_named_and_gone_is_an_error() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_function"):
         describe._recipe((), ("no_such_function",))
+
+
+def test_a_mediapipe_without_face_mesh_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twomind.features.face import tracker_mesh
+
+    bare = SimpleNamespace(__version__="0.10.35")
+    monkeypatch.setattr(tracker_mesh, "import_mediapipe", lambda: bare)
+    with pytest.raises(MissingWeights, match=r"0\.10\.35 carries no face mesh.*landmarker"):
+        tracker_mesh.MeshFinder()

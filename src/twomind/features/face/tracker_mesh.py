@@ -192,6 +192,12 @@ class MeshFinder:
 
     def __init__(self, max_people: int = 4) -> None:
         self._mediapipe = import_mediapipe()
+        if not hasattr(self._mediapipe, "solutions"):
+            raise MissingWeights(
+                f"MediaPipe {self._mediapipe.__version__} carries no face mesh. On Python 3.11 or "
+                "3.12 install 'twomind[face]'; elsewhere use the back end 'landmarker' with the "
+                "path of a face_landmarker.task file"
+            )
         self._max_people = max_people
         self._graphs: dict[str, Any] = {}
         # The pictures that the graph "one" will be given, and is working on.
