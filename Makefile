@@ -1,8 +1,10 @@
-# `make demo` and `make test` do all the set-up on a fresh Debian machine with Python 3.11 or 3.12.
+# `make demo` and `make test` do all the set-up on a fresh Debian machine with Python 3.11 or later.
 # Everything goes into .venv; nothing outside this folder is touched but Debian packages, and those only when root.
 
-PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
-	$$p -c 'import sys; sys.exit(not (3,11) <= sys.version_info[:2] < (3,13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] < (3,11))' 2>/dev/null && echo $$p && break; done)
+# Every Python that `make pythons` installs the library on; those that are not here are left out.
+PYTHONS ?= python3.11 python3.12 python3.13
 VENV   := .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo
@@ -10,14 +12,14 @@ JOBS   ?= 2
 # Every method that CLIP-AU's weights and one recording are enough for; the others are in `twomind score personalise`.
 ADAPT  := tta-cap clip-autt t3a tda boost-adapter guarded
 
-.PHONY: install install-dev system-demo system-test demo test test-slow parity freeze mutants nightly lint format bench clean
+.PHONY: install install-dev system-demo system-test demo test test-slow parity freeze mutants pythons nightly lint format bench clean
 
 install: $(VENV)/.demo
 
 install-dev: $(VENV)/.dev
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "twomind needs Python 3.11 or 3.12; found: $$(python3 --version 2>&1)"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "twomind needs Python 3.11 or later; found: $$(python3 --version 2>&1)"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			apt-get update -q && apt-get install -y -q python3-venv && $(PYTHON) -m venv $(VENV); \
@@ -86,8 +88,13 @@ freeze: install-dev
 mutants: system-test install-dev
 	$(BIN)/python -m tests.mutation --workers $(JOBS)
 
+# The base install on every Python there is, and what must work with it: transcripts, words, voice, report.
+# Each in a fresh environment, build/pythons/NAME, of the newest versions that its pip finds.
+pythons:
+	python3 -m tests.pythons $(PYTHONS)
+
 # What takes too long for every change.
-nightly: freeze mutants
+nightly: pythons freeze mutants
 
 lint: install-dev
 	$(BIN)/ruff check .

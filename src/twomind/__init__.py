@@ -23,4 +23,4 @@ Packages, each of which imports only those before it:
 Importing this package imports nothing heavy.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput
+from twomind.core.spool import Spool
 from twomind.core.store import (
     Ledger,
-    Spool,
     Store,
     content_hash,
     read_arrays,

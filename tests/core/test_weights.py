@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import importlib.util
 import json
 import threading
 from pathlib import Path
@@ -123,7 +124,8 @@ def test_nothing_there(tmp_path) -> None:
 def test_the_shipped_and_bundled_weights_match_their_sums() -> None:
     states = {f.name: f.state for f in weights.survey()}
     assert states["words"] == "present"
-    assert states["mediapipe-face"] == "present"
+    if importlib.util.find_spec("mediapipe") is not None:
+        assert states["mediapipe-face"] == "present"
 
 
 def test_the_manifest_is_readable_and_holds_every_sum(tmp_path) -> None:

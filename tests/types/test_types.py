@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from twomind.types import Features, Prediction, Recording, Status, Task, Track, Word
+from twomind.types import Cue, Features, Prediction, Recording, Segment, Status, Task, Track, Word
 
 
 def track(n: int = 5, hop_s: float = 0.1, **more: object) -> Track:
@@ -88,3 +90,23 @@ def test_a_word_belongs_to_the_window_in_which_it_starts() -> None:
     assert [w.text for w in first.words + second.words] == ["a", "b", "c"]
     assert len(first.words) == 2
     assert len(first.tracks["t"]) + len(second.tracks["t"]) == 20
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        Word("um", 0.0, 1.0),
+        Segment(0.0, 1.0, "A/H", "model"),
+        Cue("smile", "face", 0.0, 1.0),
+        Recording("a", "P1", Path("a.mp4")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_known_in_both_is_the_same_in_every_python(
+    unknown: Word | Segment | Cue | Recording,
+) -> None:
+    again = replace(unknown)
+    assert again == unknown
+    assert hash(again) == hash(unknown)
+    assert {again, unknown} == {unknown}
+    assert unknown != "something else"

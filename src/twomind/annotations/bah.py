@@ -52,48 +52,60 @@ def from_bah(
         BadInput: not such an entry, or times that cannot be read.
     """
     if not isinstance(entry, Mapping) or "global_ah" not in entry:
+        got = _short(entry)
         raise BadInput(
-            f"{recording}: expected an entry of the BAH annotation file with global_ah, got "
-            f"{_short(entry)}"
+            f"{recording}: expected an entry of the BAH annotation file with global_ah, got {got}"
         )
     try:
         present = _flag(entry["global_ah"])
         spans = _spans(entry, frame_times_s)
-        return _build(entry, recording, subject, media, duration_s, coder, present, spans)
+        problems: list[str] = []
+        if bool(spans) != present:
+            problems.append(f"global_ah is {int(present)}, but {len(spans)} segments are marked")
+        tiers = [
+            _answer(present, spans, duration_s, coder),
+            _segments(entry, spans, coder, problems),
+            *_cues(entry, spans, coder, problems),
+        ]
+        merged = merge_tiers(tiers)
+        remarks = tuple(dict.fromkeys(problems))
+        return Annotations(recording, merged, subject, media, duration_s, remarks)
     except (BadInput, ValueError) as error:
         raise BadInput(f"{recording}: {error}") from error
 
 
-def _build(
-    entry: Mapping[str, Any],
-    recording: str,
-    subject: str,
-    media: str,
-    duration_s: float,
-    coder: str,
-    present: bool,
-    spans: list[tuple[float, float]],
-) -> Annotations:
-    problems = []
-    if bool(spans) != present:
-        problems.append(f"global_ah is {int(present)}, but {len(spans)} segments are marked")
-    certainty = _per_segment(entry.get("certainty_ah"), len(spans), "certainty_ah", problems)
-    cues = _per_segment(entry.get("all_cues"), len(spans), "all_cues", problems)
-    ah = [
-        Mark(start_s, end_s, PRESENT, "" if sure is None else str(sure))
-        for (start_s, end_s), sure in zip(spans, certainty, strict=True)
-    ]
-    end_s = duration_s if math.isfinite(duration_s) else max((end for _, end in spans), default=0.0)
-    tiers = [Tier("answer", (Mark(0.0, end_s, PRESENT if present else ABSENT),), coder=coder)]
-    tiers.append(Tier("ah", tuple(ah), coder=coder))
-    if entry.get("all_cues") is not None:
-        tiers += [Tier("cue", modality=m, coder=coder) for m in MODALITIES]
-        tiers.append(Tier("inconsistency", coder=coder))
-        for (start_s, until_s), found in zip(spans, cues, strict=True):
-            tiers += _cue_tiers(found, start_s, until_s, coder, problems)
-    return Annotations(
-        recording, merge_tiers(tiers), subject, media, duration_s, tuple(dict.fromkeys(problems))
-    )
+def _answer(present: bool, spans: list[tuple[float, float]], duration_s: float, coder: str) -> Tier:
+    """Whether there is A/H, over the whole recording as far as its length is known."""
+    end_s = duration_s
+    if not math.isfinite(duration_s):
+        end_s = max((until_s for _, until_s in spans), default=0.0)
+    mark = Mark(0.0, end_s, PRESENT if present else ABSENT)
+    return Tier("answer", (mark,), coder=coder)
+
+
+def _segments(
+    entry: Mapping[str, Any], spans: list[tuple[float, float]], coder: str, problems: list[str]
+) -> Tier:
+    certainties = _per_segment(entry.get("certainty_ah"), len(spans), "certainty_ah", problems)
+    marks = []
+    for (start_s, end_s), certainty in zip(spans, certainties, strict=True):
+        sure = "" if certainty is None else str(certainty)
+        marks.append(Mark(start_s, end_s, PRESENT, sure))
+    return Tier("ah", tuple(marks), coder=coder)
+
+
+def _cues(
+    entry: Mapping[str, Any], spans: list[tuple[float, float]], coder: str, problems: list[str]
+) -> list[Tier]:
+    """Tiers of cues; none where the file knows no cues."""
+    found = _per_segment(entry.get("all_cues"), len(spans), "all_cues", problems)
+    if entry.get("all_cues") is None:
+        return []
+    tiers = [Tier("cue", modality=modality, coder=coder) for modality in MODALITIES]
+    tiers.append(Tier("inconsistency", coder=coder))
+    for (start_s, end_s), cues in zip(spans, found, strict=True):
+        tiers += _cue_tiers(cues, start_s, end_s, coder, problems)
+    return tiers
 
 
 def _cue_tiers(
@@ -103,13 +115,13 @@ def _cue_tiers(
     if found is None:
         return []
     if not isinstance(found, Mapping):
-        raise BadInput(
-            f"all_cues: expected per segment a mapping of modality to cues, got {_short(found)}"
-        )
+        got = _short(found)
+        raise BadInput(f"all_cues: expected per segment a mapping of modality to cues, got {got}")
     tiers = []
     for name, value in found.items():
         modality = str(name).strip().lower()
-        marks = tuple(Mark(start_s, end_s, label) for label in _labels(value))
+        labels = _labels(value)
+        marks = tuple(Mark(start_s, end_s, label) for label in labels)
         if modality in MODALITIES:
             tiers.append(Tier("cue", marks, modality, coder))
         elif modality.startswith("inconsist"):
@@ -126,9 +138,13 @@ def _labels(value: Any) -> list[str]:
     if value is None or value == "":
         return []
     if isinstance(value, str):
-        return [part.strip() for part in re.split(r"[;,]", value) if part.strip()]
+        parts = [part.strip() for part in re.split(r"[;,]", value)]
+        return [part for part in parts if part]
     if isinstance(value, Sequence):
-        return [label for one in value for label in _labels(one)]
+        found: list[str] = []
+        for one in value:
+            found += _labels(one)
+        return found
     if isinstance(value, Mapping):  # cue → whether it is there
         return [str(name) for name, there in value.items() if there]
     return [str(value)]
@@ -140,14 +156,23 @@ def _per_segment(value: Any, n: int, name: str, problems: list[str]) -> list[Any
     """
     if value is None:
         return [None] * n
-    if isinstance(value, Mapping) and n != 1 and set(map(str, value)) == {str(i) for i in range(n)}:
-        value = [value[k] for k in sorted(value, key=lambda k: int(k))]
-    elif isinstance(value, (str, Mapping)) or not isinstance(value, Sequence):
-        value = [value]
-    if len(value) != n:
-        if len(value):
-            problems.append(f"{name}: {len(value)} values for {n} segments; they were left out")
-        return [None] * n
+    values = _as_list(value, n)
+    if len(values) == n:
+        return values
+    if values:
+        problems.append(f"{name}: {len(values)} values for {n} segments; they were left out")
+    return [None] * n
+
+
+def _as_list(value: Any, n: int) -> list[Any]:
+    """A list, a mapping of the ``n`` numbers of segments to values, or one value."""
+    if isinstance(value, Mapping):
+        numbers = {str(i) for i in range(n)}
+        if n == 1 or set(map(str, value)) != numbers:
+            return [value]
+        return [value[key] for key in sorted(value, key=int)]
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return [value]
     return list(value)
 
 
@@ -162,7 +187,8 @@ def _spans(entry: Mapping[str, Any], frame_times_s: np.ndarray | None) -> list[t
             "there are frame numbers but no times; give frame_times_s, the presentation time of "
             "every frame"
         )
-    return [_frame_span(a, b, np.asarray(frame_times_s, float)) for a, b in frames]
+    times_s = np.asarray(frame_times_s, float)
+    return [_frame_span(first, last, times_s) for first, last in frames]
 
 
 def spans_s(entry: Mapping[str, Any]) -> list[tuple[float, float]]:
@@ -184,16 +210,18 @@ def spans_frames(entry: Mapping[str, Any]) -> list[tuple[int, int]]:
     return [(_frame(a), _frame(b)) for a, b in _pairs(entry, "fr_detailed_ah")]
 
 
-def _frame_span(a: int, b: int, times_s: np.ndarray) -> tuple[float, float]:
-    if not 0 <= a <= b < len(times_s):
+def _frame_span(first: int, last: int, times_s: np.ndarray) -> tuple[float, float]:
+    """Seconds of frames, both included; the last lasts until the next one begins."""
+    n = len(times_s)
+    if not 0 <= first <= last < n:
         raise BadInput(
-            f"fr_detailed_ah: expected frames 0 <= first <= last < {len(times_s)}, got {a} and {b}"
+            f"fr_detailed_ah: expected frames 0 <= first <= last < {n}, got {first} and {last}"
         )
-    if b + 1 < len(times_s):
-        return float(times_s[a]), float(times_s[b + 1])
-    return float(times_s[a]), float(
-        times_s[b] + (np.median(np.diff(times_s)) if len(times_s) > 1 else 0.0)
-    )
+    start_s = float(times_s[first])
+    if last + 1 < n:
+        return start_s, float(times_s[last + 1])
+    step_s = np.median(np.diff(times_s)) if n > 1 else 0.0
+    return start_s, float(times_s[last] + step_s)
 
 
 def _pairs(entry: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
@@ -201,22 +229,28 @@ def _pairs(entry: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
     end``.
     """
     value = entry.get(name) or []
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    if not is_list:
         raise BadInput(f"{name}: expected a list of (start, end), got {_short(value)}")
     found = []
     for one in value:
-        pair = one
-        if isinstance(one, Mapping):
-            lower = {str(k).lower(): v for k, v in one.items()}
-            pair = [v for k, v in lower.items() if k.startswith("start")] + [
-                v for k, v in lower.items() if k.startswith(("end", "stop"))
-            ]
-        elif isinstance(one, str):
-            pair = _BETWEEN.split(one.strip("[]() "))
+        pair = _pair(one)
         if not isinstance(pair, Sequence) or len(pair) != 2:
             raise BadInput(f"{name}: expected (start, end) per segment, got {_short(one)}")
         found.append((pair[0], pair[1]))
     return found
+
+
+def _pair(one: Any) -> Any:
+    """One segment of any of the three forms; what is none of them, as it is."""
+    if isinstance(one, str):
+        return _BETWEEN.split(one.strip("[]() "))
+    if not isinstance(one, Mapping):
+        return one
+    lower = {str(name).lower(): value for name, value in one.items()}
+    starts = [value for name, value in lower.items() if name.startswith("start")]
+    ends = [value for name, value in lower.items() if name.startswith(("end", "stop"))]
+    return starts + ends
 
 
 def _seconds(value: Any) -> float:
@@ -227,7 +261,8 @@ def _seconds(value: Any) -> float:
     if not match:
         raise BadInput(f"time_detailed_ah: expected a time like 00:00:03.250, got {value!r}")
     hours, minutes, seconds = match.groups()
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds.replace(",", "."))
+    whole_s = int(hours or 0) * 3600 + int(minutes or 0) * 60
+    return whole_s + float(seconds.replace(",", "."))
 
 
 def _frame(value: Any) -> int:
@@ -238,8 +273,11 @@ def _frame(value: Any) -> int:
 
 
 def _flag(value: Any) -> bool:
-    if str(value).strip() in ("0", "1", "True", "False"):
-        return str(value).strip() in ("1", "True")
+    text = str(value).strip()
+    if text in ("1", "True"):
+        return True
+    if text in ("0", "False"):
+        return False
     raise BadInput(f"global_ah: expected 0 or 1, got {value!r}")
 
 

@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from twomind.annotations.marks import Annotations, Mark, Tier, guess_kind, merge_tiers, parse_kind
+from twomind.annotations.marks import (
+    CODED,
+    Annotations,
+    Mark,
+    Tier,
+    guess_kind,
+    merge_tiers,
+    parse_kind,
+)
 from twomind.core.errors import BadInput
 
 #: Linguistic types that are written here → (kind, modality).
@@ -86,10 +94,8 @@ def read_eaf(
     """
     path = Path(path)
     if not path.is_file():
-        raise BadInput(
-            f"{path}: expected an ELAN file (.eaf), there is "
-            f"{'a folder' if path.is_dir() else 'none'}"
-        )
+        there = "a folder" if path.is_dir() else "none"
+        raise BadInput(f"{path}: expected an ELAN file (.eaf), there is {there}")
     try:
         root = ET.fromstring(path.read_bytes())
     except (ET.ParseError, ValueError, LookupError) as error:
@@ -105,6 +111,34 @@ def read_eaf(
 
 
 def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) -> Annotations:
+    header = _header(root)
+    media, offset_ms, problems = _media(header)
+    version = root.get("FORMAT") or root.get("VERSION") or ""
+    if version not in _KNOWN_FORMATS:
+        problems.append(f"the format {version!r} is not known; read as 3.0")
+    entries, remarks = Resolver(root).entries()
+    tiers, names = _tiers(root, entries, offset_ms, coder, named)
+    ids = _tier_ids(root)
+    for name in named:
+        if name not in ids:
+            raise BadInput(f"there is no tier {name!r}; there are: {', '.join(ids) or 'none'}")
+    merged = merge_tiers(tiers)
+    xml = ET.tostring(root, encoding="unicode")
+    source = Source(xml, merged, names, tuple(entries), offset_ms, version)
+    said = _own_properties(header)
+    stem = re.split(r"[\\/]", media)[-1].rpartition(".")[0]
+    return Annotations(
+        recording=said.get("recording") or stem or path.stem,
+        tiers=merged,
+        subject=said.get("subject", _only_participant(root)),
+        media=media,
+        duration_s=_duration_s(said.get("duration_s", "nan")),
+        problems=tuple(problems + remarks),
+        source=source,
+    )
+
+
+def _header(root: ET.Element) -> ET.Element:
     if root.tag != "ANNOTATION_DOCUMENT":
         raise BadInput(
             f"expected an ELAN file with the element ANNOTATION_DOCUMENT, got {root.tag}"
@@ -117,33 +151,30 @@ def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) ->
         raise BadInput(
             f"expected times in milliseconds, got TIME_UNITS={units}; save the file in ELAN again"
         )
-    properties = {p.get("NAME", ""): p.text or "" for p in header.findall("PROPERTY")}
-    media, offset_ms, problems = _media(header)
-    version = root.get("FORMAT") or root.get("VERSION") or ""
-    if version not in _KNOWN_FORMATS:
-        problems.append(f"the format {version!r} is not known; read as 3.0")
-    entries, remarks = Resolver(root).entries()
-    tiers, names = _tiers(root, entries, offset_ms, coder, named)
-    for name in named:
-        if name not in {t.get("TIER_ID") for t in root.findall("TIER")}:
-            raise BadInput(
-                f"there is no tier {name!r}; there are: {', '.join(_tier_ids(root)) or 'none'}"
-            )
-    people = {t.get("PARTICIPANT", "") for t in root.findall("TIER")} - {""}
-    subject = properties.get(f"{PROPERTY}subject", people.pop() if len(people) == 1 else "")
-    stem = re.split(r"[\\/]", media)[-1].rpartition(".")[0]
-    recording = properties.get(f"{PROPERTY}recording") or stem or path.stem
+    return header
+
+
+def _own_properties(header: ET.Element) -> dict[str, str]:
+    """What was written here about the recording."""
+    found = {}
+    for element in header.findall("PROPERTY"):
+        name = element.get("NAME", "")
+        if name.startswith(PROPERTY):
+            found[name.removeprefix(PROPERTY)] = element.text or ""
+    return found
+
+
+def _only_participant(root: ET.Element) -> str:
+    """The one who is named on tiers; empty where several are, or none."""
+    people = {tier.get("PARTICIPANT", "") for tier in root.findall("TIER")} - {""}
+    return people.pop() if len(people) == 1 else ""
+
+
+def _duration_s(text: str) -> float:
     try:
-        duration_s = float(properties.get(f"{PROPERTY}duration_s", "nan"))
+        return float(text)
     except ValueError:
-        duration_s = math.nan
-    merged = merge_tiers(tiers)
-    source = Source(
-        ET.tostring(root, encoding="unicode"), merged, names, tuple(entries), offset_ms, version
-    )
-    return Annotations(
-        recording, merged, subject, media, duration_s, tuple(problems + remarks), source
-    )
+        return math.nan
 
 
 def _tier_ids(root: ET.Element) -> list[str]:
@@ -153,32 +184,32 @@ def _tier_ids(root: ET.Element) -> list[str]:
 def _media(header: ET.Element) -> tuple[str, int, list[str]]:
     """The first media file (relative where known), its offset in ms, and remarks."""
     found = []
-    for media in header.findall("MEDIA_DESCRIPTOR"):
+    for descriptor in header.findall("MEDIA_DESCRIPTOR"):
+        text = descriptor.get("TIME_ORIGIN")
         try:
-            origin = int(media.get("TIME_ORIGIN") or 0)
+            origin = int(text or 0)
         except ValueError:
-            raise BadInput(
-                f"expected TIME_ORIGIN in milliseconds, got {media.get('TIME_ORIGIN')!r}"
-            ) from None
-        url = media.get("RELATIVE_MEDIA_URL") or media.get("MEDIA_URL") or ""
+            raise BadInput(f"expected TIME_ORIGIN in milliseconds, got {text!r}") from None
+        url = descriptor.get("RELATIVE_MEDIA_URL") or descriptor.get("MEDIA_URL") or ""
         if url.startswith("file://"):
             url = unquote(url.removeprefix("file://"))
-        found.append((url.removeprefix("file:").removeprefix("./"), origin))
+        name = url.removeprefix("file:").removeprefix("./")
+        found.append((name, origin))
     if not found:
         return header.get("MEDIA_FILE", ""), 0, []
+    first, offset_ms = found[0]
     problems = []
-    if found[0][1]:
+    if offset_ms:
         problems.append(
-            f"the media file was shifted by {found[0][1]} ms in ELAN; times are on the media "
+            f"the media file was shifted by {offset_ms} ms in ELAN; times are on the media "
             "file's "
             "clock"
         )
     if len({origin for _, origin in found}) > 1:
         problems.append(
-            f"{len(found)} media files with different offsets: times are on the clock of "
-            f"{found[0][0]}"
+            f"{len(found)} media files with different offsets: times are on the clock of {first}"
         )
-    return (*found[0], problems)
+    return first, offset_ms, problems
 
 
 class Resolver:
@@ -188,20 +219,11 @@ class Resolver:
         self._remarks: list[str] = []
         self._slots: dict[str, int | None] = {}
         for slot in root.iterfind("TIME_ORDER/TIME_SLOT"):
-            name, value = slot.get("TIME_SLOT_ID", ""), slot.get("TIME_VALUE")
-            if not name or name in self._slots:
-                raise BadInput(
-                    f"expected a TIME_SLOT_ID of its own for every time slot, got {name!r} again"
-                )
-            if value is not None and not re.fullmatch(r"\s*\+?\d+\s*", value):
-                raise BadInput(
-                    f"time slot {name}: expected whole milliseconds from 0 on, got {value!r}"
-                )
-            self._slots[name] = None if value is None else int(value)
-        self._types = {
-            t.get("LINGUISTIC_TYPE_ID", ""): t.get("CONSTRAINTS", "")
-            for t in root.findall("LINGUISTIC_TYPE")
-        }
+            self._add_slot(slot)
+        self._types: dict[str, str] = {}
+        for linguistic_type in root.findall("LINGUISTIC_TYPE"):
+            type_id = linguistic_type.get("LINGUISTIC_TYPE_ID", "")
+            self._types[type_id] = linguistic_type.get("CONSTRAINTS", "")
         self._parent_tier: dict[str, str] = {}
         self._constraint: dict[str, str] = {}
         self._tier_of: dict[str, str] = {}
@@ -216,6 +238,22 @@ class Resolver:
         self._chains = {tier: self._chain(tier) for tier in self._constraint}
         self._shared = self._sharing()
 
+    def _add_slot(self, slot: ET.Element) -> None:
+        name = slot.get("TIME_SLOT_ID", "")
+        if not name or name in self._slots:
+            raise BadInput(
+                f"expected a TIME_SLOT_ID of its own for every time slot, got {name!r} again"
+            )
+        value = slot.get("TIME_VALUE")
+        if value is None:
+            self._slots[name] = None
+            return
+        if not re.fullmatch(r"\s*\+?\d+\s*", value):
+            raise BadInput(
+                f"time slot {name}: expected whole milliseconds from 0 on, got {value!r}"
+            )
+        self._slots[name] = int(value)
+
     def _add_tier(self, tier: ET.Element) -> None:
         name = tier.get("TIER_ID", "")
         if not name or name in self._constraint:
@@ -224,26 +262,31 @@ class Resolver:
             self._parent_tier[name] = tier.get("PARENT_REF", "")
         self._constraint[name] = self._types.get(tier.get("LINGUISTIC_TYPE_REF", ""), "")
         for element in tier.iterfind("ANNOTATION/*"):
-            mark = element.get("ANNOTATION_ID", "")
-            if not mark or mark in self._element:
-                raise BadInput(
-                    f"tier {name!r}: expected an ANNOTATION_ID of its own for every one, got "
-                    f"{mark!r} again"
-                )
-            if element.tag == "ALIGNABLE_ANNOTATION":
-                for slot in ("TIME_SLOT_REF1", "TIME_SLOT_REF2"):
-                    if element.get(slot) not in self._slots:
-                        raise BadInput(
-                            f"annotation {mark} refers to the time slot {element.get(slot)}: not "
-                            "there"
-                        )
-            elif element.tag != "REF_ANNOTATION":
-                raise BadInput(
-                    f"tier {name!r}: expected alignable or reference annotations, got {element.tag}"
-                )
-            self._order.append((mark, name, element))
-            self._element[mark] = element
-            self._tier_of[mark] = name
+            self._add_annotation(element, name)
+
+    def _add_annotation(self, element: ET.Element, tier: str) -> None:
+        mark = element.get("ANNOTATION_ID", "")
+        if not mark or mark in self._element:
+            raise BadInput(
+                f"tier {tier!r}: expected an ANNOTATION_ID of its own for every one, got "
+                f"{mark!r} again"
+            )
+        self._check_kind(element, mark, tier)
+        self._order.append((mark, tier, element))
+        self._element[mark] = element
+        self._tier_of[mark] = tier
+
+    def _check_kind(self, element: ET.Element, mark: str, tier: str) -> None:
+        """Whether an annotation is of a kind that is known, and its time slots are there."""
+        if element.tag == "REF_ANNOTATION":
+            return
+        if element.tag != "ALIGNABLE_ANNOTATION":
+            raise BadInput(
+                f"tier {tier!r}: expected alignable or reference annotations, got {element.tag}"
+            )
+        for slot in (element.get("TIME_SLOT_REF1"), element.get("TIME_SLOT_REF2")):
+            if slot not in self._slots:
+                raise BadInput(f"annotation {mark} refers to the time slot {slot}: not there")
 
     def _check_parents(self) -> None:
         for name, parent in self._parent_tier.items():
@@ -261,28 +304,30 @@ class Resolver:
         after: dict[str, str] = {}
         before: dict[str, str] = {}
         for _, name, element in self._order:
-            if name == tier and element.tag == "ALIGNABLE_ANNOTATION":
-                a, b = element.attrib["TIME_SLOT_REF1"], element.attrib["TIME_SLOT_REF2"]
-                for slot, links in ((a, after), (b, before)):
-                    if slot in links and self._slots[slot] is None:
-                        raise BadInput(
-                            f"tier {tier!r}: two annotations share one side of {slot}, a slot "
-                            "without a time"
-                        )
-                after[a], before[b] = b, a
+            if name != tier or element.tag != "ALIGNABLE_ANNOTATION":
+                continue
+            start = element.attrib["TIME_SLOT_REF1"]
+            end = element.attrib["TIME_SLOT_REF2"]
+            for slot, links in ((start, after), (end, before)):
+                if slot in links and self._slots[slot] is None:
+                    raise BadInput(
+                        f"tier {tier!r}: two annotations share one side of {slot}, a slot "
+                        "without a time"
+                    )
+            after[start] = end
+            before[end] = start
         return after, before
 
     def _sharing(self) -> dict[tuple[str, str], list[ET.Element]]:
         """Reference annotations that share one parent annotation on one tier, in their order."""
         shared: dict[tuple[str, str], list[ET.Element]] = defaultdict(list)
         for mark, tier, element in self._order:
-            if element.tag == "REF_ANNOTATION":
-                parent = element.get("ANNOTATION_REF", "")
-                if parent not in self._element:
-                    raise BadInput(
-                        f"annotation {mark} refers to the annotation {parent!r}: not there"
-                    )
-                shared[tier, parent].append(element)
+            if element.tag != "REF_ANNOTATION":
+                continue
+            parent = element.get("ANNOTATION_REF", "")
+            if parent not in self._element:
+                raise BadInput(f"annotation {mark} refers to the annotation {parent!r}: not there")
+            shared[tier, parent].append(element)
         return {key: _in_order(group) for key, group in shared.items()}
 
     def entries(self) -> tuple[list[Entry], list[str]]:
@@ -295,9 +340,9 @@ class Resolver:
                     f"annotation {mark} on tier {tier!r} ends at {end} ms, before it begins at "
                     f"{start} ms"
                 )
-            value = element.find("ANNOTATION_VALUE")
-            text = "" if value is None or value.text is None else value.text
-            found.append(Entry(mark, tier, text, start, end, element.get("ANNOTATION_REF", "")))
+            text = element.findtext("ANNOTATION_VALUE") or ""
+            parent = element.get("ANNOTATION_REF", "")
+            found.append(Entry(mark, tier, text, start, end, parent))
         if self._filled:
             self._remarks.append(
                 f"{len(self._filled)} time slots carry no time; they were laid evenly between "
@@ -313,21 +358,30 @@ class Resolver:
         if mark in self._open:
             raise BadInput(f"annotation {mark} refers to itself in a circle")
         self._open.add(mark)
-        element, tier = self._element[mark], self._tier_of[mark]
+        element = self._element[mark]
         if element.tag == "ALIGNABLE_ANNOTATION":
-            slots = (element.attrib["TIME_SLOT_REF1"], element.attrib["TIME_SLOT_REF2"])
-            span = (round(self._slot(slots[0], tier)), round(self._slot(slots[1], tier)))
+            span = self._own_span(element, self._tier_of[mark])
         else:
-            parent = element.get("ANNOTATION_REF", "")
-            start, end = self._span(parent)
-            group = self._shared[tier, parent]
-            if self._constraint[tier] == "Symbolic_Association":
-                span = (start, end)
-            else:
-                k, n = group.index(element), len(group)
-                span = (start + (end - start) * k // n, start + (end - start) * (k + 1) // n)
+            span = self._part_of_parent(element, self._tier_of[mark])
         self._times[mark] = span
         return span
+
+    def _own_span(self, element: ET.Element, tier: str) -> tuple[int, int]:
+        start = self._slot(element.attrib["TIME_SLOT_REF1"], tier)
+        end = self._slot(element.attrib["TIME_SLOT_REF2"], tier)
+        return round(start), round(end)
+
+    def _part_of_parent(self, element: ET.Element, tier: str) -> tuple[int, int]:
+        """The parent's time, or where several subdivide it, an even part of it."""
+        parent = element.get("ANNOTATION_REF", "")
+        start, end = self._span(parent)
+        if self._constraint[tier] == "Symbolic_Association":
+            return start, end
+        group = self._shared[tier, parent]
+        k = group.index(element)
+        n = len(group)
+        length = end - start
+        return start + length * k // n, start + length * (k + 1) // n
 
     def _slot(self, slot: str, tier: str) -> float:
         """Time of a slot; one without a value lies evenly between its neighbours with a time in the
@@ -355,9 +409,12 @@ class Resolver:
     def _walk(self, slot: str, tier: str, back: bool) -> tuple[float, int]:
         """Time of the nearest slot that has one along the chain, and how many steps away it is."""
         links = self._chains[tier][1 if back else 0]
-        at, n, seen = slot, 0, {slot}
+        at = slot
+        n = 0
+        seen = {slot}
         while at in links:
-            at, n = links[at], n + 1
+            at = links[at]
+            n += 1
             value = self._anchor(at, tier)
             if value is not None:
                 return value, n
@@ -368,7 +425,8 @@ class Resolver:
         # it.
         names = list(self._slots)
         here = names.index(at)
-        for name in reversed(names[:here]) if back else names[here + 1 :]:
+        further = names[:here][::-1] if back else names[here + 1 :]
+        for name in further:
             value = self._slots[name]
             if value is not None:
                 return value, n + 1
@@ -383,53 +441,72 @@ def _in_order(group: list[ET.Element]) -> list[ET.Element]:
     """Reference annotations along their PREVIOUS_ANNOTATION chain; the order of the file where
     there is no chain.
     """
-    after = {e.get("PREVIOUS_ANNOTATION"): e for e in group if e.get("PREVIOUS_ANNOTATION")}
-    first = [e for e in group if not e.get("PREVIOUS_ANNOTATION")]
+    after = {}
+    first = []
+    for element in group:
+        previous = element.get("PREVIOUS_ANNOTATION")
+        if previous:
+            after[previous] = element
+        else:
+            first.append(element)
     if len(first) != 1 or len(after) != len(group) - 1:
         return group
-    chain = [first[0]]
-    while (following := after.get(chain[-1].get("ANNOTATION_ID"))) is not None and len(chain) < len(
-        group
-    ):
+    chain = first
+    while len(chain) < len(group):
+        following = after.get(chain[-1].get("ANNOTATION_ID", ""))
+        if following is None:
+            return group
         chain.append(following)
-    return chain if len(chain) == len(group) else group
+    return chain
 
 
 def _tiers(
     root: ET.Element, entries: list[Entry], offset_ms: int, coder: str, named: Mapping[str, str]
 ) -> tuple[list[Tier], dict[tuple[str, str, str, str], tuple[str, ...]]]:
+    """Every tier but those of certainties, which become a part of marks; and by tier key the names
+    of the tiers that it came from.
+    """
+    parent_of = _certainty_tiers(root)
     by_tier: dict[str, list[Entry]] = defaultdict(list)
+    certainty = {}
     for entry in entries:
         by_tier[entry.tier].append(entry)
-    ids = _tier_ids(root)
-    typed = {
-        t.get("TIER_ID", ""): t.get("PARENT_REF", "")
-        for t in root.findall("TIER")
-        if _is_certainty(t)
-    }
-    certainty = {name: parent for name, parent in typed.items() if parent not in typed}
-    certain = {e.parent: e.value for name in certainty for e in by_tier[name]}
+        if entry.tier in parent_of:
+            certainty[entry.parent] = entry.value
     tiers: list[Tier] = []
     names: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
-    for element, tier_id in zip(root.findall("TIER"), ids, strict=True):
-        if tier_id in certainty:
+    for element in root.findall("TIER"):
+        tier_id = element.get("TIER_ID", "")
+        if tier_id in parent_of:
             continue
-        kind, modality = _kind(element, named)
-        who = _coder(element, kind, coder)
-        name = _own_name(element) if kind == "other" else ""
-        marks = tuple(
-            Mark(
-                (e.start_ms + offset_ms) / 1000,
-                (e.end_ms + offset_ms) / 1000,
-                e.value,
-                certain.get(e.id, ""),
-            )
-            for e in by_tier[tier_id]
-        )
-        tier = Tier(kind, marks, modality, who, name)
+        marks = [_mark(entry, offset_ms, certainty) for entry in by_tier[tier_id]]
+        tier = _tier(element, marks, coder, named)
         tiers.append(tier)
-        names[tier.key] += [tier_id, *(c for c, parent in certainty.items() if parent == tier_id)]
+        own = [name for name, parent in parent_of.items() if parent == tier_id]
+        names[tier.key] += [tier_id, *own]
     return tiers, {key: tuple(value) for key, value in names.items()}
+
+
+def _certainty_tiers(root: ET.Element) -> dict[str, str]:
+    """Name of a tier that holds certainties → the tier whose marks they are about."""
+    typed = {}
+    for tier in root.findall("TIER"):
+        if _is_certainty(tier):
+            typed[tier.get("TIER_ID", "")] = tier.get("PARENT_REF", "")
+    return {name: parent for name, parent in typed.items() if parent not in typed}
+
+
+def _mark(entry: Entry, offset_ms: int, certainty: Mapping[str, str]) -> Mark:
+    start_s = (entry.start_ms + offset_ms) / 1000
+    end_s = (entry.end_ms + offset_ms) / 1000
+    return Mark(start_s, end_s, entry.value, certainty.get(entry.id, ""))
+
+
+def _tier(element: ET.Element, marks: list[Mark], coder: str, named: Mapping[str, str]) -> Tier:
+    kind, modality = _kind(element, named)
+    who = _coder(element, kind, coder)
+    name = _own_name(element) if kind == "other" else ""
+    return Tier(kind, tuple(marks), modality, who, name)
 
 
 def _is_certainty(tier: ET.Element) -> bool:
@@ -437,12 +514,15 @@ def _is_certainty(tier: ET.Element) -> bool:
 
 
 def _kind(tier: ET.Element, named: Mapping[str, str]) -> tuple[str, str]:
-    tier_id, own = tier.get("TIER_ID", ""), tier.get("LINGUISTIC_TYPE_REF", "")
+    tier_id = tier.get("TIER_ID", "")
+    own = tier.get("LINGUISTIC_TYPE_REF", "")
     if tier_id in named:
         return parse_kind(named[tier_id])
     if own in OWN_TYPES:
         return OWN_TYPES[own]
-    return ("other", "") if own in (FREE_TYPE, FREE_LANE_TYPE) else guess_kind(tier_id)
+    if own in (FREE_TYPE, FREE_LANE_TYPE):
+        return "other", ""
+    return guess_kind(tier_id)
 
 
 def _coder(tier: ET.Element, kind: str, fallback: str) -> str:
@@ -450,7 +530,7 @@ def _coder(tier: ET.Element, kind: str, fallback: str) -> str:
     the participant.
     """
     who = tier.get("ANNOTATOR", "")
-    if who or kind not in ("answer", "ah", "cue", "inconsistency"):
+    if who or kind not in CODED:
         return who
     _, at, suffix = tier.get("TIER_ID", "").rpartition("@")
     return suffix if at and suffix and suffix != tier.get("PARTICIPANT") else fallback
@@ -458,11 +538,11 @@ def _coder(tier: ET.Element, kind: str, fallback: str) -> str:
 
 def _own_name(tier: ET.Element) -> str:
     """The name of a tier of another kind, without what was appended when it was written here."""
-    name, own, who = (
-        tier.get("TIER_ID", ""),
-        tier.get("LINGUISTIC_TYPE_REF"),
-        tier.get("ANNOTATOR", ""),
-    )
+    name = tier.get("TIER_ID", "")
+    own = tier.get("LINGUISTIC_TYPE_REF")
+    who = tier.get("ANNOTATOR", "")
     if own == FREE_LANE_TYPE:
         name = re.sub(r" #\d+$", "", name)
-    return name.removesuffix(f"@{who}") if who and own in (FREE_TYPE, FREE_LANE_TYPE) else name
+    if who and own in (FREE_TYPE, FREE_LANE_TYPE):
+        name = name.removesuffix(f"@{who}")
+    return name

@@ -8,10 +8,11 @@ tiers of other kinds that hang on them keep their marks and times, but stand on 
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,8 @@ from twomind.annotations.marks import VOCABULARY, Annotations, Mark, Tier
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 
+#: What tells a tier from the others of its recording (:attr:`Tier.key`).
+Key = tuple[str, str, str, str]
 FORMATS = ("2.8", "3.0")
 #: Order of the elements in a document, as the schema demands.
 ORDER = (
@@ -117,54 +120,68 @@ def _fresh(annotations: Annotations) -> ET.Element:
 def _updated(annotations: Annotations, source: Source) -> ET.Element:
     """The source's tree, with the tiers that are no longer the same taken out and written anew."""
     root = ET.fromstring(source.xml)
-    before = {t.key: _ms(t) for t in source.tiers}
-    now = {t.key: t for t in annotations.tiers}
-    stale = {key for key in before if key not in now or _ms(now[key]) != before[key]}
-    parent = {t.get("TIER_ID", ""): t.get("PARENT_REF") for t in root.findall("TIER")}
-    # A tier whose parent goes cannot stay as it is, for its annotations refer to the parent's; nor
-    # can its own rows.
-    while True:
-        gone = {name for key in stale for name in source.names[key]}
-        hanging = {name for name, above in parent.items() if above in gone} - gone
-        if not hanging:
-            break
-        grown = stale | {key for key, names in source.names.items() if hanging & set(names)}
-        assert grown > stale, "every tier of a file belongs to one that was read from it"
-        stale = grown
+    before = {tier.key: tier.at_ms() for tier in source.tiers}
+    now = {tier.key: tier for tier in annotations.tiers}
+    changed = {key for key, tier in before.items() if key not in now or now[key].at_ms() != tier}
+    stale = _with_hanging(changed, root, source)
+    gone = _names_of(stale, source)
     appender = _Appender(root, annotations.subject, source.offset_ms)
     slots = _used_slots(root)
-    for tier in [t for t in root.findall("TIER") if t.get("TIER_ID") in gone]:
-        root.remove(tier)
+    for tier in root.findall("TIER"):
+        if tier.get("TIER_ID") in gone:
+            root.remove(tier)
     _drop(root, slots - _used_slots(root))
-    appender.add([t for t in annotations.tiers if t.key in stale or t.key not in before])
+    kept = before.keys() - stale
+    appender.add([tier for tier in annotations.tiers if tier.key not in kept])
     return root
 
 
-def _ms(tier: Tier) -> Tier:
-    return replace(tier, marks=tuple(m.at_ms() for m in tier.marks))
+def _names_of(keys: set[Key], source: Source) -> set[str]:
+    """Names that tiers have in the file, those of their certainties too."""
+    return {name for key in keys for name in source.names[key]}
+
+
+def _with_hanging(stale: set[Key], root: ET.Element, source: Source) -> set[Key]:
+    """Also what hangs on tiers that go: it cannot stay as it is, for its annotations refer to the
+    parent's; nor can its own rows.
+    """
+    parent = {tier.get("TIER_ID", ""): tier.get("PARENT_REF") for tier in root.findall("TIER")}
+    while True:
+        gone = _names_of(stale, source)
+        hanging = {name for name, above in parent.items() if above in gone} - gone
+        if not hanging:
+            return stale
+        touched = {key for key, names in source.names.items() if hanging & set(names)}
+        assert touched - stale, "every tier of a file belongs to one that was read from it"
+        stale = stale | touched
 
 
 def _used_slots(root: ET.Element) -> set[str | None]:
-    return {
-        e.get(name)
-        for e in root.iter("ALIGNABLE_ANNOTATION")
-        for name in ("TIME_SLOT_REF1", "TIME_SLOT_REF2")
-    }
+    found = set()
+    for element in root.iter("ALIGNABLE_ANNOTATION"):
+        found.add(element.get("TIME_SLOT_REF1"))
+        found.add(element.get("TIME_SLOT_REF2"))
+    return found
 
 
 def _drop(root: ET.Element, slots: set[str | None]) -> None:
     """Take out time slots, and links to annotations that are gone."""
     order = root.find("TIME_ORDER")
     assert order is not None
-    for slot in [s for s in order if s.get("TIME_SLOT_ID") in slots]:
-        order.remove(slot)
-    marks = {e.get("ANNOTATION_ID") for e in root.iter() if "ANNOTATION_ID" in e.attrib}
-    links = {e.get("REF_LINK_ID") for e in root.iter() if "REF_LINK_ID" in e.attrib}
+    for slot in list(order):
+        if slot.get("TIME_SLOT_ID") in slots:
+            order.remove(slot)
+    known = _values(root, "ANNOTATION_ID") | _values(root, "REF_LINK_ID")
     for group in root.findall("REF_LINK_SET"):
         for link in list(group):
             ends = [link.get("REF1"), link.get("REF2"), *(link.get("REFS") or "").split()]
-            if any(end not in marks | links for end in ends if end):
+            if any(end and end not in known for end in ends):
                 group.remove(link)
+
+
+def _values(root: ET.Element, name: str) -> set[str]:
+    """Every value that an attribute has in a document."""
+    return {element.attrib[name] for element in root.iter() if name in element.attrib}
 
 
 def _stamp(root: ET.Element, annotations: Annotations, format: str, author: str) -> None:
@@ -179,43 +196,51 @@ def _stamp(root: ET.Element, annotations: Annotations, format: str, author: str)
     root.set("DATE", datetime.now(UTC).isoformat(timespec="seconds"))
     root.set("FORMAT", format)
     root.set("VERSION", format)
-    root.set(
-        f"{{{_XSI}}}noNamespaceSchemaLocation", f"http://www.mpi.nl/tools/elan/EAFv{format}.xsd"
-    )
+    schema = f"http://www.mpi.nl/tools/elan/EAFv{format}.xsd"
+    root.set(f"{{{_XSI}}}noNamespaceSchemaLocation", schema)
     header = root.find("HEADER")
     assert header is not None
     if annotations.source is None and annotations.media:
         _add_media(header, annotations.media)
-    facts = {
-        "recording": annotations.recording,
-        "subject": annotations.subject,
-        "duration_s": f"{annotations.duration_s:.3f}"
-        if annotations.duration_s == annotations.duration_s
-        else "",
-    }
-    for name, value in facts.items():
-        _set_property(header, f"{PROPERTY}{name}", value)
+    known = math.isfinite(annotations.duration_s)
+    duration = f"{annotations.duration_s:.3f}" if known else ""
+    _set_property(header, f"{PROPERTY}recording", annotations.recording)
+    _set_property(header, f"{PROPERTY}subject", annotations.subject)
+    _set_property(header, f"{PROPERTY}duration_s", duration)
     _set_property(header, "lastUsedAnnotationId", str(_last_mark(root)))
     _modern_vocabularies(root)
-    root[:] = sorted(root, key=lambda e: ORDER.index(e.tag) if e.tag in ORDER else len(ORDER))
+    root[:] = sorted(root, key=_place)
+
+
+def _place(element: ET.Element) -> int:
+    """Where an element stands in a document."""
+    return ORDER.index(element.tag) if element.tag in ORDER else len(ORDER)
 
 
 def _last_mark(root: ET.Element) -> int:
     """The highest number that an annotation has, or ever had according to ELAN."""
-    ids = [e.get("ANNOTATION_ID", "") for e in root.iter()]
-    said = [f"a{p.text}" for p in root.iter("PROPERTY") if p.get("NAME") == "lastUsedAnnotationId"]
-    return max(
-        (int(m.group(1)) for text in (*ids, *said) if (m := re.fullmatch(r"a(\d+)", text))),
-        default=0,
-    )
+    texts = [element.get("ANNOTATION_ID", "") for element in root.iter()]
+    for element in root.iter("PROPERTY"):
+        if element.get("NAME") == "lastUsedAnnotationId":
+            texts.append(f"a{element.text}")
+    matches = [re.fullmatch(r"a(\d+)", text) for text in texts]
+    return max((int(match.group(1)) for match in matches if match), default=0)
 
 
 def _set_property(header: ET.Element, name: str, value: str) -> None:
-    found = next((p for p in header.findall("PROPERTY") if p.get("NAME") == name), None)
+    found = _named(header, "PROPERTY", "NAME", name)
     if found is None and value:
         found = ET.SubElement(header, "PROPERTY", {"NAME": name})
     if found is not None:
         found.text = value
+
+
+def _named(parent: ET.Element, tag: str, key: str, value: str) -> ET.Element | None:
+    """The first element of a kind whose attribute has this value."""
+    for element in parent.findall(tag):
+        if element.get(key) == value:
+            return element
+    return None
 
 
 def _add_media(header: ET.Element, media: str) -> None:
@@ -223,44 +248,42 @@ def _add_media(header: ET.Element, media: str) -> None:
     leave the house.
     """
     place = PurePosixPath(media.replace("\\", "/"))
-    elsewhere = (
-        place.is_absolute() or str(place).startswith("..") or re.match("[A-Za-z]:", str(place))
-    )
-    url = str(place) if elsewhere else f"./{place}"
+    url = str(place)
+    on_a_drive = re.match("[A-Za-z]:", url) is not None
+    if not (place.is_absolute() or url.startswith("..") or on_a_drive):
+        url = f"./{place}"
     mime = _MIME.get(place.suffix.lower(), "video/*")
-    header.insert(
-        0,
-        ET.Element(
-            "MEDIA_DESCRIPTOR", {"MEDIA_URL": url, "MIME_TYPE": mime, "RELATIVE_MEDIA_URL": url}
-        ),
-    )
+    attributes = {"MEDIA_URL": url, "MIME_TYPE": mime, "RELATIVE_MEDIA_URL": url}
+    header.insert(0, ET.Element("MEDIA_DESCRIPTOR", attributes))
 
 
 def _modern_vocabularies(root: ET.Element) -> None:
     """Vocabularies of formats before 2.8 in the form that 2.8 and 3.0 demand."""
-    vocabularies = root.findall("CONTROLLED_VOCABULARY")
-    old = [
-        cv for cv in vocabularies if cv.find("CV_ENTRY") is not None or "DESCRIPTION" in cv.attrib
-    ]
-    for cv in old:
-        entries = cv.findall("CV_ENTRY")
-        for entry in entries:
-            cv.remove(entry)
-        description = cv.attrib.pop("DESCRIPTION", "")
-        cv.insert(0, _element("DESCRIPTION", {"LANG_REF": "und"}, description))
-        for i, entry in enumerate(entries):
-            attributes = {"CVE_ID": _entry_id(cv.get("CV_ID", ""), i)}
-            if "EXT_REF" in entry.attrib:
-                attributes["EXT_REF"] = entry.attrib["EXT_REF"]
-            node = ET.SubElement(cv, "CV_ENTRY_ML", attributes)
-            about = (
-                {"DESCRIPTION": entry.attrib["DESCRIPTION"]}
-                if "DESCRIPTION" in entry.attrib
-                else {}
-            )
-            node.append(_element("CVE_VALUE", {**about, "LANG_REF": "und"}, entry.text or ""))
-    if old and all(e.get("LANG_ID") != "und" for e in root.findall("LANGUAGE")):
+    changed = False
+    for vocabulary in root.findall("CONTROLLED_VOCABULARY"):
+        if vocabulary.find("CV_ENTRY") is not None or "DESCRIPTION" in vocabulary.attrib:
+            _modernise(vocabulary)
+            changed = True
+    if changed and _named(root, "LANGUAGE", "LANG_ID", "und") is None:
         ET.SubElement(root, "LANGUAGE", _UND)
+
+
+def _modernise(vocabulary: ET.Element) -> None:
+    entries = vocabulary.findall("CV_ENTRY")
+    for entry in entries:
+        vocabulary.remove(entry)
+    description = vocabulary.attrib.pop("DESCRIPTION", "")
+    vocabulary.insert(0, _element("DESCRIPTION", {"LANG_REF": "und"}, description))
+    for i, entry in enumerate(entries):
+        attributes = {"CVE_ID": _entry_id(vocabulary.get("CV_ID", ""), i)}
+        if "EXT_REF" in entry.attrib:
+            attributes["EXT_REF"] = entry.attrib["EXT_REF"]
+        node = ET.SubElement(vocabulary, "CV_ENTRY_ML", attributes)
+        about = {}
+        if "DESCRIPTION" in entry.attrib:
+            about["DESCRIPTION"] = entry.attrib["DESCRIPTION"]
+        about["LANG_REF"] = "und"
+        node.append(_element("CVE_VALUE", about, entry.text or ""))
 
 
 def _element(tag: str, attributes: Mapping[str, str], text: str) -> ET.Element:
@@ -270,18 +293,30 @@ def _element(tag: str, attributes: Mapping[str, str], text: str) -> ET.Element:
 
 
 def _entry_id(vocabulary: str, i: int) -> str:
-    return f"cve_{re.sub(r'[^A-Za-z0-9]+', '_', vocabulary)}_{i}"
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", vocabulary)
+    return f"cve_{plain}_{i}"
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """A mark, with its start and end in ms of the document."""
+
+    mark: Mark
+    start_ms: int
+    end_ms: int
 
 
 class _Appender:
     """Adds tiers, with their time slots, types and vocabularies, to a document."""
 
     def __init__(self, root: ET.Element, subject: str, offset_ms: int) -> None:
-        self._root, self._subject, self._offset_ms = root, subject, offset_ms
+        self._root = root
+        self._subject = subject
+        self._offset_ms = offset_ms
         # Identifiers of what will be taken out are not given to something else.
-        self._ids = {
-            value for e in root.iter() for name, value in e.attrib.items() if name.endswith("_ID")
-        }
+        self._ids: set[str] = set()
+        for element in root.iter():
+            self._ids |= {v for name, v in element.attrib.items() if name.endswith("_ID")}
         self._tier_ids: set[str] = set()
         self._n_slots = 0
         self._n_marks = _last_mark(root)
@@ -300,18 +335,21 @@ class _Appender:
 
     def _add_tier(self, tier: Tier) -> None:
         own = _TYPE_OF.get((tier.kind, tier.modality))
-        base = (own or tier.name) + (f"@{tier.coder}" if tier.coder else "")
+        base = own or tier.name
+        if tier.coder:
+            base += f"@{tier.coder}"
         for lane in _lanes(tier.marks, self._offset_ms):
-            name, n = base, 1
+            name = base
+            n = 1
             while name in self._tier_ids:
                 n += 1
                 name = f"{base} #{n}"
             self._tier_ids.add(name)
-            type_ref = own or (FREE_TYPE if n == 1 else FREE_LANE_TYPE)
-            element = self._tier_element(name, type_ref, tier.coder)
+            free_type = FREE_TYPE if n == 1 else FREE_LANE_TYPE
+            element = self._tier_element(name, own or free_type, tier.coder)
             ids = [self._alignable(element, spot) for spot in lane]
-            if tier.kind == "ah" or any(mark.certainty for mark, _, _ in lane):
-                certain = [mark.certainty for mark, _, _ in lane]
+            certain = [spot.mark.certainty for spot in lane]
+            if tier.kind == "ah" or any(certain):
                 self._add_certainty(name, tier.coder, zip(ids, certain, strict=True))
 
     def _tier_element(self, name: str, type_ref: str, coder: str, parent: str = "") -> ET.Element:
@@ -324,20 +362,17 @@ class _Appender:
             attributes["PARENT_REF"] = parent
         return ET.SubElement(self._root, "TIER", attributes)
 
-    def _alignable(self, tier: ET.Element, spot: tuple[Mark, int, int]) -> str:
-        mark, start_ms, end_ms = spot
+    def _alignable(self, tier: ET.Element, spot: _Spot) -> str:
         attributes = {
             "ANNOTATION_ID": self._new_id("a"),
-            "TIME_SLOT_REF1": self._slot(start_ms),
-            "TIME_SLOT_REF2": self._slot(end_ms),
+            "TIME_SLOT_REF1": self._slot(spot.start_ms),
+            "TIME_SLOT_REF2": self._slot(spot.end_ms),
         }
-        entry = self._entries.get((tier.attrib["LINGUISTIC_TYPE_REF"], mark.label))
+        label = spot.mark.label
+        entry = self._entries.get((tier.attrib["LINGUISTIC_TYPE_REF"], label))
         if entry:
             attributes["CVE_REF"] = entry
-        holder = ET.SubElement(
-            ET.SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION", attributes
-        )
-        ET.SubElement(holder, "ANNOTATION_VALUE").text = mark.label
+        _annotate(tier, "ALIGNABLE_ANNOTATION", attributes, label)
         return attributes["ANNOTATION_ID"]
 
     def _add_certainty(self, parent: str, coder: str, values: Iterable[tuple[str, str]]) -> None:
@@ -349,10 +384,7 @@ class _Appender:
         for mark, value in values:
             if value:
                 attributes = {"ANNOTATION_ID": self._new_id("a"), "ANNOTATION_REF": mark}
-                holder = ET.SubElement(
-                    ET.SubElement(tier, "ANNOTATION"), "REF_ANNOTATION", attributes
-                )
-                ET.SubElement(holder, "ANNOTATION_VALUE").text = value
+                _annotate(tier, "REF_ANNOTATION", attributes, value)
 
     def _new_id(self, prefix: str) -> str:
         while True:
@@ -368,9 +400,8 @@ class _Appender:
 
     def _slot(self, time_ms: int) -> str:
         name = self._new_id("ts")
-        self._slots.append(
-            (time_ms, ET.Element("TIME_SLOT", {"TIME_SLOT_ID": name, "TIME_VALUE": str(time_ms)}))
-        )
+        attributes = {"TIME_SLOT_ID": name, "TIME_VALUE": str(time_ms)}
+        self._slots.append((time_ms, ET.Element("TIME_SLOT", attributes)))
         return name
 
     def _place_slots(self) -> None:
@@ -385,7 +416,8 @@ class _Appender:
             last = int(slot.get("TIME_VALUE") or last)
             keyed.append((last, 0, slot))
         keyed += [(time_ms, 1, slot) for time_ms, slot in self._slots]
-        order[:] = [slot for _, _, slot in sorted(keyed, key=lambda k: k[:2])]
+        keyed.sort(key=lambda key: key[:2])
+        order[:] = [slot for _, _, slot in keyed]
 
     def _add_vocabularies(self, tiers: Sequence[Tier]) -> None:
         """Per type the labels to choose from: those of the codebook, and others that occur."""
@@ -393,8 +425,9 @@ class _Appender:
         for tier in tiers:
             labels = VOCABULARY.get((tier.kind, tier.modality))
             if labels:
-                chosen = found.setdefault(_TYPE_OF[tier.kind, tier.modality], dict.fromkeys(labels))
-                chosen |= dict.fromkeys(m.label for m in tier.marks if m.label)
+                own = _TYPE_OF[tier.kind, tier.modality]
+                chosen = found.setdefault(own, dict.fromkeys(labels))
+                chosen |= dict.fromkeys(mark.label for mark in tier.marks if mark.label)
         if any(t.kind == "ah" for t in tiers):
             found[CERTAINTY_TYPE] = dict.fromkeys(CERTAINTIES)
         if found:
@@ -430,9 +463,7 @@ class _Appender:
                 ET.SubElement(self._root, tag, attributes)
 
     def _add_vocabulary(self, name: str, labels: Sequence[str]) -> None:
-        cv = next(
-            (c for c in self._root.findall("CONTROLLED_VOCABULARY") if c.get("CV_ID") == name), None
-        )
+        cv = _named(self._root, "CONTROLLED_VOCABULARY", "CV_ID", name)
         if cv is None:
             cv = ET.SubElement(self._root, "CONTROLLED_VOCABULARY", {"CV_ID": name})
             ET.SubElement(cv, "DESCRIPTION", {"LANG_REF": "und"})
@@ -446,27 +477,39 @@ class _Appender:
                 continue
             while _entry_id(name, i) in used:
                 i += 1
-            used.add(_entry_id(name, i))
-            entry = ET.SubElement(cv, "CV_ENTRY_ML", {"CVE_ID": _entry_id(name, i)})
-            ET.SubElement(entry, "CVE_VALUE", {"LANG_REF": "und", "DESCRIPTION": ""}).text = label
-            self._entries[name, label] = _entry_id(name, i)
+            entry_id = _entry_id(name, i)
+            used.add(entry_id)
+            entry = ET.SubElement(cv, "CV_ENTRY_ML", {"CVE_ID": entry_id})
+            entry.append(_element("CVE_VALUE", {"LANG_REF": "und", "DESCRIPTION": ""}, label))
+            self._entries[name, label] = entry_id
 
 
-def _lanes(marks: Sequence[Mark], offset_ms: int) -> list[list[tuple[Mark, int, int]]]:
-    """Marks in rows that do not overlap (at least one row), with start and end in ms of the
-    document.
-    """
-    lanes: list[list[tuple[Mark, int, int]]] = []
+def _annotate(tier: ET.Element, kind: str, attributes: Mapping[str, str], text: str) -> None:
+    """Put one annotation at the end of a tier."""
+    annotation = ET.SubElement(tier, "ANNOTATION")
+    holder = ET.SubElement(annotation, kind, dict(attributes))
+    holder.append(_element("ANNOTATION_VALUE", {}, text))
+
+
+def _lanes(marks: Sequence[Mark], offset_ms: int) -> list[list[_Spot]]:
+    """Marks in rows that do not overlap; at least one row."""
+    lanes: list[list[_Spot]] = []
     for mark in sorted(marks):
         start_ms = round(mark.start_s * 1000) - offset_ms
-        end_ms = max(round(mark.end_s * 1000) - offset_ms, start_ms + 1)
+        end_ms = round(mark.end_s * 1000) - offset_ms
         if start_ms < 0:
             raise OverflowError(
                 f"a mark at {mark.start_s} s lies before the shifted start of the ELAN file"
             )
-        lane = next((lane for lane in lanes if lane[-1][2] <= start_ms), None)
-        if lane is None:
-            lane = []
-            lanes.append(lane)
-        lane.append((mark, start_ms, end_ms))
+        spot = _Spot(mark, start_ms, max(end_ms, start_ms + 1))
+        _first_free(lanes, start_ms).append(spot)
     return lanes or [[]]
+
+
+def _first_free(lanes: list[list[_Spot]], start_ms: int) -> list[_Spot]:
+    """The first row in which nothing lasts until then; a new one where there is none."""
+    for lane in lanes:
+        if lane[-1].end_ms <= start_ms:
+            return lane
+    lanes.append([])
+    return lanes[-1]

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.types import Segment, Timing, Word
+from twomind.types.same import same_values
 
 #: kind of tier → what its marks say
 KINDS: dict[str, str] = {
@@ -29,80 +32,26 @@ KINDS: dict[str, str] = {
 MODALITIES = ("audio", "body", "facial", "language")
 #: Labels that say that there is no A/H; every other label, and none, says that there is.
 NEGATIVE = frozenset({"no a/h", "no a-h", "no ah", "none", "no", "absent", "0", "negative"})
+#: Kinds of tier that people code.
+CODED = ("answer", "ah", "cue", "inconsistency")
 #: The coder under whose name this program marks.
 PROGRAM = "twomind"
 PRESENT, ABSENT = "A/H", "no A/H"
 
-#: Suggested labels per tier, by (kind, modality): the cue vocabulary of the BAH annotators. Other
-#: labels are welcome.
-VOCABULARY: dict[tuple[str, str], tuple[str, ...]] = {
-    ("answer", ""): (PRESENT, ABSENT),
-    ("ah", ""): (PRESENT, "ambivalence", "hesitancy"),
-    ("model", ""): (PRESENT,),
-    ("cue", "audio"): (
-        "pause",
-        "slow",
-        "breath",
-        "fast",
-        "laugh",
-        "click",
-        "volume",
-        "stutter",
-        "shaky",
-        "cut words",
-    ),
-    ("cue", "body"): (
-        "head shake",
-        "look away",
-        "tilt",
-        "posture",
-        "shrug",
-        "throw",
-        "hands",
-        "nod",
-        "sigh",
-        "scratch",
-        "restless",
-    ),
-    ("cue", "facial"): (
-        "gaze",
-        "eyebrow",
-        "eyes closing",
-        "smile",
-        "mouth",
-        "lip press",
-        "frown",
-        "hanging",
-        "squint",
-        "eye roll",
-    ),
-    ("cue", "language"): (
-        "filler sound",
-        "positive",
-        "motivation",
-        "filler word",
-        "negative",
-        "fail",
-        "hedging",
-        "excuse",
-        "no motivation",
-        "correction",
-        "repetition",
-        "no capability",
-        "no opportunity",
-        "capability",
-        "opportunity",
-        "success",
-    ),
-    ("inconsistency", ""): (
-        "facial-language",
-        "language-body",
-        "language-audio",
-        "facial-body",
-        "facial-audio",
-        "audio-body",
-    ),
-}
+_CODEBOOK = tomllib.loads(Path(__file__).with_name("codebook.toml").read_text(encoding="utf-8"))
+
+
+def _vocabulary() -> dict[tuple[str, str], tuple[str, ...]]:
+    found = {}
+    for kind, labels in _CODEBOOK["labels"].items():
+        found[kind, ""] = tuple(labels)
+    for modality, labels in _CODEBOOK["cues"].items():
+        found["cue", modality] = tuple(labels)
+    return found
+
+
+#: Suggested labels per tier, by (kind, modality). Other labels are welcome.
+VOCABULARY = _vocabulary()
 
 #: Characters that XML cannot hold; no format here could carry them all.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -134,7 +83,8 @@ class Mark:
     certainty: str = ""
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.end_s) and 0 <= self.start_s <= self.end_s):
+        in_order = 0 <= self.start_s <= self.end_s
+        if not (math.isfinite(self.end_s) and in_order):
             raise ValueError(
                 f"Mark {self.label!r}: expected finite times with 0 <= start_s <= end_s, "
                 f"got start_s={self.start_s}, end_s={self.end_s}"
@@ -149,9 +99,9 @@ class Mark:
 
     def at_ms(self) -> Mark:
         """The same with times on whole milliseconds."""
-        return replace(
-            self, start_s=round(self.start_s * 1000) / 1000, end_s=round(self.end_s * 1000) / 1000
-        )
+        start_s = round(self.start_s * 1000) / 1000
+        end_s = round(self.end_s * 1000) / 1000
+        return replace(self, start_s=start_s, end_s=end_s)
 
 
 @dataclass(frozen=True)
@@ -190,6 +140,10 @@ class Tier:
         """What tells a tier from the others of its recording."""
         return (self.kind, self.modality, self.coder, self.name)
 
+    def at_ms(self) -> Tier:
+        """The same with times on whole milliseconds."""
+        return replace(self, marks=tuple(mark.at_ms() for mark in self.marks))
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -208,6 +162,8 @@ class Annotations:
     problems: tuple[str, ...] = field(default=(), compare=False)
     source: Any = field(default=None, compare=False, repr=False)
 
+    __eq__ = same_values
+
     def __post_init__(self) -> None:
         if not self.recording:
             raise ValueError("Annotations: expected the recording's name, got an empty one")
@@ -219,67 +175,78 @@ class Annotations:
             raise ValueError(
                 f"Annotations: expected a duration in seconds or nan, got {self.duration_s}"
             )
-        keys = [t.key for t in self.tiers]
-        if twice := [k for k in keys if keys.count(k) > 1]:
-            raise ValueError(
-                f"Annotations of {self.recording!r}: the tier {twice[0]} is there twice; merge its "
-                "marks"
-            )
+        keys = [tier.key for tier in self.tiers]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(
+                    f"Annotations of {self.recording!r}: the tier {key} is there twice; merge its "
+                    "marks"
+                )
 
     def of(
         self, kind: str, modality: str | None = None, coder: str | None = None
     ) -> tuple[Tier, ...]:
-        """Tiers of a kind, and of a modality and a coder where these are given."""
-        return tuple(
-            t
-            for t in self.tiers
-            if t.kind == kind
-            and modality in (None, t.modality)
-            and (coder is None or t.coder == coder)
-        )
+        """Tiers of a kind.
+
+        Args:
+            kind: One of :data:`KINDS`.
+            modality: Only of this modality; None for all.
+            coder: Only of this coder; None for all.
+        """
+        found = []
+        for tier in self.tiers:
+            right_modality = modality is None or tier.modality == modality
+            right_coder = coder is None or tier.coder == coder
+            if tier.kind == kind and right_modality and right_coder:
+                found.append(tier)
+        return tuple(found)
 
     @property
     def coders(self) -> tuple[str, ...]:
         """Who marked A/H, answers, cues or inconsistencies, in order of appearance."""
-        coded = ("answer", "ah", "cue", "inconsistency")
-        return tuple(dict.fromkeys(t.coder for t in self.tiers if t.kind in coded))
+        found = [tier.coder for tier in self.tiers if tier.kind in CODED]
+        return tuple(dict.fromkeys(found))
 
     @property
     def extent_s(self) -> float:
         """The duration where it is known, else the end of the last mark (0 when there is none)."""
         if math.isfinite(self.duration_s):
             return self.duration_s
-        return max((m.end_s for t in self.tiers for m in t.marks), default=0.0)
+        ends_s = [mark.end_s for tier in self.tiers for mark in tier.marks]
+        return max(ends_s, default=0.0)
 
     def segments(self, coder: str | None = None) -> tuple[Segment, ...]:
         """A/H segments as the floor's type, in order of time."""
-        found = [
-            Segment(m.start_s, m.end_s, m.label or PRESENT, t.coder or "coder")
-            for t in self.of("ah", coder=coder)
-            for m in t.marks
-            if m.present
-        ]
-        return tuple(sorted(found, key=lambda s: (s.start_s, s.end_s)))
+        found = []
+        for tier in self.of("ah", coder=coder):
+            who = tier.coder or "coder"
+            for mark in tier.marks:
+                if mark.present:
+                    label = mark.label or PRESENT
+                    found.append(Segment(mark.start_s, mark.end_s, label, who))
+        return tuple(sorted(found, key=lambda segment: (segment.start_s, segment.end_s)))
 
     def words(self) -> tuple[Word, ...] | None:
         """Words of the word tier; None when there is no such tier."""
         tiers = self.of("word")
         if not tiers:
             return None
-        marks = sorted(m for t in tiers for m in t.marks if m.label.strip())
-        return tuple(
-            Word(m.label, m.start_s, m.end_s, _number(m.certainty), Timing.GIVEN) for m in marks
-        )
+        marks = [mark for tier in tiers for mark in tier.marks if mark.label.strip()]
+        found = []
+        for mark in sorted(marks):
+            confidence = _number(mark.certainty)
+            found.append(Word(mark.label, mark.start_s, mark.end_s, confidence, Timing.GIVEN))
+        return tuple(found)
 
     def at_ms(self) -> Annotations:
         """A canonical form to compare by: times on whole milliseconds, tiers in order of
         their key.
         """
-        tiers = [replace(t, marks=tuple(m.at_ms() for m in t.marks)) for t in self.tiers]
-        duration_s = (
-            round(self.duration_s * 1000) / 1000 if math.isfinite(self.duration_s) else math.nan
-        )
-        return replace(self, tiers=tuple(sorted(tiers, key=lambda t: t.key)), duration_s=duration_s)
+        tiers = sorted((tier.at_ms() for tier in self.tiers), key=lambda tier: tier.key)
+        duration_s = math.nan
+        if math.isfinite(self.duration_s):
+            duration_s = round(self.duration_s * 1000) / 1000
+        return replace(self, tiers=tuple(tiers), duration_s=duration_s)
 
 
 def _number(text: str) -> float:
@@ -295,21 +262,19 @@ def merge_tiers(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
     found: dict[tuple[str, str, str, str], Tier] = {}
     for tier in tiers:
         before = found.get(tier.key)
-        found[tier.key] = (
-            tier if before is None else replace(before, marks=before.marks + tier.marks)
-        )
+        if before is not None:
+            tier = replace(before, marks=before.marks + tier.marks)
+        found[tier.key] = tier
     return tuple(found.values())
 
 
 def blank_tiers(coder: str = "") -> tuple[Tier, ...]:
     """The empty tiers that a coder fills: the answer, A/H, cues by modality, inconsistency."""
-    cues = tuple(Tier("cue", modality=m, coder=coder) for m in MODALITIES)
-    return (
-        Tier("answer", coder=coder),
-        Tier("ah", coder=coder),
-        *cues,
-        Tier("inconsistency", coder=coder),
-    )
+    answer = Tier("answer", coder=coder)
+    segments = Tier("ah", coder=coder)
+    cues = (Tier("cue", modality=modality, coder=coder) for modality in MODALITIES)
+    inconsistency = Tier("inconsistency", coder=coder)
+    return (answer, segments, *cues, inconsistency)
 
 
 def parse_kind(text: str) -> tuple[str, str]:
@@ -320,28 +285,27 @@ def parse_kind(text: str) -> tuple[str, str]:
     """
     kind, _, modality = text.partition(":")
     if kind not in KINDS or (kind == "cue") != (modality in MODALITIES):
-        allowed = (
-            [k for k in KINDS if k not in ("cue", "other")]
-            + [f"cue:{m}" for m in MODALITIES]
-            + ["other"]
-        )
-        raise BadInput(f"expected a kind of tier ({', '.join(allowed)}), got {text!r}")
+        plain = [kind for kind in KINDS if kind not in ("cue", "other")]
+        cues = [f"cue:{modality}" for modality in MODALITIES]
+        allowed = ", ".join([*plain, *cues, "other"])
+        raise BadInput(f"expected a kind of tier ({allowed}), got {text!r}")
     return kind, modality
 
 
+def _aliases() -> dict[str, tuple[str, str]]:
+    found = {}
+    for kind, names in _CODEBOOK["names"].items():
+        for name in names:
+            found[name] = (kind, "")
+    for modality in MODALITIES:
+        one, many = f"cue{modality}", f"cues{modality}"
+        for name in (one, many, f"{modality}cue", f"{modality}cues"):
+            found[name] = ("cue", modality)
+    return found
+
+
 #: Names that laboratories give to tiers (letters and digits only, lower case) → (kind, modality).
-_ALIASES: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("ah", "ahsegments", "ahsegment", "ambivalencehesitancy"), ("ah", "")),
-    **dict.fromkeys(("answer", "globalah"), ("answer", "")),
-    **dict.fromkeys(
-        ("inconsistency", "inconsistencies", "crossmodalinconsistency"), ("inconsistency", "")
-    ),
-    **dict.fromkeys(("utterance", "utterances", "transcript", "transcription"), ("utterance", "")),
-    **dict.fromkeys(("word", "words"), ("word", "")),
-    **dict.fromkeys(("modelah", "model"), ("model", "")),
-}
-for _m in MODALITIES:
-    _ALIASES |= dict.fromkeys((f"cue{_m}", f"cues{_m}", f"{_m}cue", f"{_m}cues"), ("cue", _m))
+_ALIASES = _aliases()
 
 
 def guess_kind(name: str, named: Mapping[str, str] | None = None) -> tuple[str, str]:
@@ -351,4 +315,5 @@ def guess_kind(name: str, named: Mapping[str, str] | None = None) -> tuple[str, 
     if named and name in named:
         return parse_kind(named[name])
     base = name.rpartition("@")[0] or name
-    return _ALIASES.get(re.sub(r"[\W_]+", "", base).lower(), ("other", ""))
+    letters = re.sub(r"[\W_]+", "", base).lower()
+    return _ALIASES.get(letters, ("other", ""))

@@ -13,8 +13,8 @@ import html
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from twomind.annotations.marks import (
@@ -51,13 +51,12 @@ def to_csv(many: Iterable[Annotations]) -> str:
     for one in many:
         for tier in one.tiers:
             kind = f"other:{tier.name}" if tier.kind == "other" else tier.kind
-            head, tail = [one.recording, one.subject, kind, tier.modality], tier.coder
-            for m in tier.marks:
-                writer.writerow(
-                    [*head, m.label, f"{m.start_s:.3f}", f"{m.end_s:.3f}", m.certainty, tail]
-                )
+            head = (one.recording, one.subject, kind, tier.modality)
+            for mark in tier.marks:
+                times = (f"{mark.start_s:.3f}", f"{mark.end_s:.3f}")
+                writer.writerow([*head, mark.label, *times, mark.certainty, tier.coder])
             if not tier.marks:
-                writer.writerow([*head, "", "", "", "", tail])
+                writer.writerow([*head, "", "", "", "", tier.coder])
     return text.getvalue()
 
 
@@ -75,63 +74,86 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
     """
     path = Path(path)
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in _NEEDED if c not in (reader.fieldnames or ())]
-            if missing:
-                raise BadInput(
-                    f"{path}: expected a CSV with the columns {', '.join(COLUMNS)}; missing: "
-                    f"{', '.join(missing)}"
-                )
-            rows = list(enumerate(reader, start=2))
+        rows = _rows(path)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: expected a CSV file of annotations: {error}") from error
     tiers: dict[str, list[Tier]] = {}
     subjects: dict[str, str] = {}
-    for number, row in rows:
+    for number, row in enumerate(rows, start=2):
         try:
             name, tier = _row(row)
         except ValueError as error:
             raise BadInput(f"{path}, row {number}: {error}") from error
         tiers.setdefault(name, []).append(tier)
         subject = row.get("subject") or ""
-        if subjects.setdefault(name, subject) != subject:
+        before = subjects.setdefault(name, subject)
+        if before != subject:
             raise BadInput(
-                f"{path}, row {number}: {name!r} is a recording of {subjects[name]!r} further up, "
+                f"{path}, row {number}: {name!r} is a recording of {before!r} further up, "
                 f"here of {subject!r}"
             )
-    return tuple(
-        Annotations(name, merge_tiers(found), subjects[name]) for name, found in tiers.items()
-    )
+    found = []
+    for name, of_recording in tiers.items():
+        found.append(Annotations(name, merge_tiers(of_recording), subjects[name]))
+    return tuple(found)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or ()
+        missing = [column for column in _NEEDED if column not in columns]
+        if missing:
+            raise BadInput(
+                f"{path}: expected a CSV with the columns {', '.join(COLUMNS)}; missing: "
+                f"{', '.join(missing)}"
+            )
+        return list(reader)
 
 
 def _row(row: Mapping[str, str | None]) -> tuple[str, Tier]:
-    cell = {c: row.get(c) or "" for c in COLUMNS}
-    name, kind, modality = cell["recording"], cell["tier"].strip(), cell["modality"].strip()
-    if not name or not kind:
+    """The recording that a row is about, and its tier with the one mark, or none."""
+    cell = {column: row.get(column) or "" for column in COLUMNS}
+    name = cell["recording"]
+    if not name or not cell["tier"].strip():
         raise ValueError("expected a recording and a tier")
-    if kind not in KINDS:
-        own_name = cell["tier"].removeprefix("other:")
-        kind, found = ("other", "") if kind.startswith("other:") else guess_kind(kind)
-        modality, own_name = modality or found, own_name if kind == "other" else ""
-    else:
-        own_name = kind if kind == "other" else ""
-    if kind != "cue":
-        modality = ""
-    elif modality not in MODALITIES:
-        raise ValueError(
-            f"expected for a cue the modality {', '.join(MODALITIES)}; got {modality!r}"
-        )
-    tier = Tier(kind, (), modality, cell["coder"], own_name)
+    tier = _tier_of_row(cell)
     if not (cell["start_s"].strip() or cell["end_s"].strip() or cell["label"]):
         return name, tier
     try:
-        start_s, end_s = float(cell["start_s"]), float(cell["end_s"])
+        start_s = float(cell["start_s"])
+        end_s = float(cell["end_s"])
     except ValueError:
         raise ValueError(
             f"expected start_s and end_s in seconds, got {cell['start_s']!r} and {cell['end_s']!r}"
         ) from None
-    return name, replace(tier, marks=(Mark(start_s, end_s, cell["label"], cell["certainty"]),))
+    mark = Mark(start_s, end_s, cell["label"], cell["certainty"])
+    return name, replace(tier, marks=(mark,))
+
+
+def _tier_of_row(cell: Mapping[str, str]) -> Tier:
+    """The tier that a row names, without a mark."""
+    kind, own_name, guessed = _kind_of_row(cell["tier"])
+    modality = ""
+    if kind == "cue":
+        modality = cell["modality"].strip() or guessed
+        if modality not in MODALITIES:
+            raise ValueError(
+                f"expected for a cue the modality {', '.join(MODALITIES)}; got {modality!r}"
+            )
+    return Tier(kind, (), modality, cell["coder"], own_name)
+
+
+def _kind_of_row(text: str) -> tuple[str, str, str]:
+    """Kind, own name (of the kind ``other`` alone), and modality of a tier as a table names it."""
+    kind = text.strip()
+    if kind in KINDS:
+        return kind, kind if kind == "other" else "", ""
+    own_name = text.removeprefix("other:")
+    if kind.startswith("other:"):
+        return "other", own_name, ""
+    kind, modality = guess_kind(kind)
+    return kind, own_name if kind == "other" else "", modality
 
 
 def to_vtt(annotations: Annotations) -> str:
@@ -141,17 +163,25 @@ def to_vtt(annotations: Annotations) -> str:
     A mark without length becomes 1 ms long, as WebVTT has no cues without.
     """
     blocks = ["WEBVTT", f"NOTE twomind\n{_head(annotations)}"]
-    blocks += [f"NOTE twomind tier\n{_tier_id(t)}" for t in annotations.tiers]
-    spots = [(m, t) for t in annotations.tiers for m in t.marks]
-    for mark, tier in sorted(spots, key=lambda s: (s[0], s[1].key)):
-        start_ms = round(mark.start_s * 1000)
-        end_ms = max(round(mark.end_s * 1000), start_ms + 1)
-        certainty = f"<c.certainty>{_escape(mark.certainty)}</c>" if mark.certainty else ""
-        blocks.append(
-            f"{_tier_id(tier)}\n{_stamp(start_ms)} --> "
-            f"{_stamp(end_ms)}\n{_escape(mark.label)}{certainty}"
-        )
-    return "\n\n".join(b.rstrip("\n") if b.endswith("\n") else b for b in blocks) + "\n"
+    blocks += [f"NOTE twomind tier\n{_tier_id(tier)}" for tier in annotations.tiers]
+    spots = []
+    for tier in annotations.tiers:
+        spots += [(mark, tier.key, tier) for mark in tier.marks]
+    for mark, _, tier in sorted(spots, key=lambda spot: spot[:2]):
+        blocks.append(_block(mark, tier))
+    trimmed = [block.rstrip("\n") for block in blocks]
+    return "\n\n".join(trimmed) + "\n"
+
+
+def _block(mark: Mark, tier: Tier) -> str:
+    """One cue of WebVTT."""
+    start_ms = round(mark.start_s * 1000)
+    end_ms = max(round(mark.end_s * 1000), start_ms + 1)
+    payload = _escape(mark.label)
+    if mark.certainty:
+        payload += f"<c.certainty>{_escape(mark.certainty)}</c>"
+    times = f"{_stamp(start_ms)} --> {_stamp(end_ms)}"
+    return f"{_tier_id(tier)}\n{times}\n{payload}"
 
 
 def write_vtt(annotations: Annotations, path: Path | str) -> Path:
@@ -163,17 +193,29 @@ def _head(one: Annotations) -> str:
     facts = {"recording": one.recording, "subject": one.subject, "media": one.media}
     if math.isfinite(one.duration_s):
         facts["duration_s"] = f"{one.duration_s:.3f}"
-    return "; ".join(f"{k}={_escape(v, True)}" for k, v in facts.items() if v)
+    return _joined(facts)
 
 
 def _tier_id(tier: Tier) -> str:
-    facts = {"tier": tier.kind, "modality": tier.modality, "name": tier.name, "coder": tier.coder}
-    return "; ".join(f"{k}={_escape(v, True)}" for k, v in facts.items() if v)
+    return _joined(
+        {"tier": tier.kind, "modality": tier.modality, "name": tier.name, "coder": tier.coder}
+    )
+
+
+def _joined(facts: Mapping[str, str]) -> str:
+    """``name=value; name=value``, without those that are empty."""
+    pairs = [f"{name}={_escape(value, True)}" for name, value in facts.items() if value]
+    return "; ".join(pairs)
 
 
 def _facts(text: str) -> dict[str, str]:
-    pairs = (part.partition("=") for part in text.split("; ") if "=" in part)
-    return {key.strip(): html.unescape(value) for key, _, value in pairs}
+    """What :func:`_joined` joined."""
+    found = {}
+    for part in text.split("; "):
+        name, equals, value = part.partition("=")
+        if equals:
+            found[name.strip()] = html.unescape(value)
+    return found
 
 
 def _escape(text: str, in_facts: bool = False) -> str:
@@ -189,12 +231,14 @@ def _escape(text: str, in_facts: bool = False) -> str:
 
 def _stamp(time_ms: int) -> str:
     seconds, ms = divmod(time_ms, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{ms:03d}"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d}.{ms:03d}"
 
 
-_TIMES = re.compile(
-    r"(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})\s+-->\s+(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})(?:\s.*)?$"
-)
+_TIME = r"(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})"
+_TIMES = re.compile(rf"{_TIME}\s+-->\s+{_TIME}(?:\s.*)?$")
+_CERTAINTY = re.compile(r"<c\.certainty>(.*?)</c>$")
 
 
 def read_vtt(path: Path | str) -> Annotations:
@@ -213,67 +257,99 @@ def read_vtt(path: Path | str) -> Annotations:
         raise BadInput(
             f"{path}: expected a WebVTT file, which begins with WEBVTT; got {text[:20]!r}"
         )
-    head: dict[str, str] = {}
-    tiers: list[Tier] = []
-    loose: list[Mark] = []
-    for block in re.split(r"\n[ \t]*\n+", text.replace("\r\n", "\n").replace("\r", "\n")):
+    plain = text.replace("\r\n", "\n").replace("\r", "\n")
+    found = _Found()
+    for block in re.split(r"\n[ \t]*\n+", plain):
         lines = [line for line in block.split("\n") if line]
-        if not lines or lines[0].startswith(("WEBVTT", "STYLE", "REGION")):
-            continue
         try:
-            if lines[0] == "NOTE twomind" and len(lines) > 1:
-                head = _facts(lines[1])
-            elif lines[0] == "NOTE twomind tier" and len(lines) > 1:
-                tiers.append(_tier_of(lines[1]))
-            elif not lines[0].startswith("NOTE"):
-                tier, mark = _cue(lines)
-                if tier is None:
-                    loose.append(mark)
-                else:
-                    tiers.append(replace(tier, marks=(mark,)))
+            found.add(lines)
         except ValueError as error:
             raise BadInput(f"{path}: {error}") from error
-    if loose:
-        single = all(len(m.label.split()) == 1 for m in loose)
-        tiers.append(Tier("word" if single else "utterance", tuple(loose)))
-    duration_s = float(head.get("duration_s", "nan"))
-    name, subject, media = (
-        head.get("recording") or path.stem,
-        head.get("subject", ""),
-        head.get("media", ""),
-    )
-    return Annotations(name, merge_tiers(tiers), subject, media, duration_s)
+    return found.annotations(path.stem)
+
+
+@dataclass
+class _Found:
+    """What the blocks of a WebVTT file say so far."""
+
+    head: dict[str, str] = field(default_factory=dict)
+    tiers: list[Tier] = field(default_factory=list)
+    #: Of cues that name no tier.
+    loose: list[Mark] = field(default_factory=list)
+
+    def add(self, lines: list[str]) -> None:
+        """Take in the lines of one block.
+
+        Raises:
+            ValueError: a cue whose times cannot be used, or a tier that cannot be.
+        """
+        if not lines or lines[0].startswith(("WEBVTT", "STYLE", "REGION")):
+            return
+        first = lines[0]
+        if first == "NOTE twomind" and len(lines) > 1:
+            self.head = _facts(lines[1])
+        elif first == "NOTE twomind tier" and len(lines) > 1:
+            self.tiers.append(_tier_of(lines[1]))
+        elif not first.startswith("NOTE"):
+            tier, mark = _cue(lines)
+            if tier is None:
+                self.loose.append(mark)
+            else:
+                self.tiers.append(replace(tier, marks=(mark,)))
+
+    def annotations(self, stem: str) -> Annotations:
+        """All together; ``stem`` names the recording where the file does not."""
+        tiers = list(self.tiers)
+        if self.loose:
+            single = all(len(mark.label.split()) == 1 for mark in self.loose)
+            kind = "word" if single else "utterance"
+            tiers.append(Tier(kind, tuple(self.loose)))
+        recording = self.head.get("recording") or stem
+        subject = self.head.get("subject", "")
+        media = self.head.get("media", "")
+        duration_s = float(self.head.get("duration_s", "nan"))
+        return Annotations(recording, merge_tiers(tiers), subject, media, duration_s)
 
 
 def _tier_of(text: str) -> Tier:
     facts = _facts(text)
-    return Tier(
-        facts.get("tier", ""),
-        (),
-        facts.get("modality", ""),
-        facts.get("coder", ""),
-        facts.get("name", ""),
-    )
+    kind = facts.get("tier", "")
+    modality = facts.get("modality", "")
+    coder = facts.get("coder", "")
+    name = facts.get("name", "")
+    return Tier(kind, (), modality, coder, name)
 
 
 def _cue(lines: list[str]) -> tuple[Tier | None, Mark]:
-    at = next((i for i, line in enumerate(lines[:2]) if "-->" in line), None)
-    times = _TIMES.match(lines[at].strip()) if at is not None else None
+    """The tier that a cue names, and its mark."""
+    at = _line_with_times(lines)
+    times = None if at is None else _TIMES.match(lines[at].strip())
     if at is None or times is None:
-        raise ValueError(
-            "expected a cue with times like 00:01.000 --> 00:02.000, got "
-            f"{' / '.join(lines)[:80]!r}"
-        )
-    start_ms, end_ms = (_ms(times.group(*g)) for g in ((1, 2, 3, 4), (5, 6, 7, 8)))
+        shown = " / ".join(lines)[:80]
+        raise ValueError(f"expected a cue with times like 00:01.000 --> 00:02.000, got {shown!r}")
+    start_ms = _ms(times.groups()[:4])
+    end_ms = _ms(times.groups()[4:])
     payload = "\n".join(lines[at + 1 :])
-    certainty = re.search(r"<c\.certainty>(.*?)</c>$", payload)
-    label = payload[: certainty.start()] if certainty else payload
-    label = html.unescape(re.sub(r"<[^>]*>", "", label))
-    sure = html.unescape(certainty.group(1)) if certainty else ""
-    tier = _tier_of(lines[0]) if at and lines[0].startswith("tier=") else None
-    return tier, Mark(start_ms / 1000, end_ms / 1000, label, sure)
+    sure = ""
+    certainty = _CERTAINTY.search(payload)
+    if certainty:
+        payload = payload[: certainty.start()]
+        sure = html.unescape(certainty.group(1))
+    label = html.unescape(re.sub(r"<[^>]*>", "", payload))
+    mark = Mark(start_ms / 1000, end_ms / 1000, label, sure)
+    names_tier = at > 0 and lines[0].startswith("tier=")
+    return _tier_of(lines[0]) if names_tier else None, mark
 
 
-def _ms(groups: tuple[str | None, ...]) -> int:
-    hours, minutes, seconds, ms = (int(g or 0) for g in groups)
-    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
+def _line_with_times(lines: list[str]) -> int | None:
+    """The first or the second line; None where neither has times."""
+    for at, line in enumerate(lines[:2]):
+        if "-->" in line:
+            return at
+    return None
+
+
+def _ms(groups: Sequence[str | None]) -> int:
+    hours, minutes, seconds, ms = (int(group or 0) for group in groups)
+    all_minutes = hours * 60 + minutes
+    return (all_minutes * 60 + seconds) * 1000 + ms

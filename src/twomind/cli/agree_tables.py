@@ -6,20 +6,21 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from twomind.cli.screen import TABLE_WIDTH, screen
+
 
 def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
     """Print who rated, every pair, all together, and where they differ."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=200)
+    console = screen(width=TABLE_WIDTH)
 
     def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table = Table(*columns, box=None, pad_edge=False)
         for row in rows:
             table.add_row(*row)
-        console.print(title, style="bold", highlight=False, markup=False)
-        console.print(table, highlight=False, markup=False)
+        console.print(title, style="bold")
+        console.print(table)
         console.print()
 
     what = found["tier"] + (f" · {found['label']}" if found["label"] else "")
@@ -86,9 +87,7 @@ def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
         more = f"; the longest {n_shown}" if len(worst) > n_shown else ""
         show(title + more, ("recording", "seconds", "marked by", "not by") if rows else (), rows)
     for one in found["not_measured"]:
-        console.print(
-            f"not measured: {one['what']}: {one['reason']}", highlight=False, markup=False
-        )
+        console.print(f"not measured: {one['what']}: {one['reason']}")
 
 
 def _many(n: int, one: str, more: str) -> str:

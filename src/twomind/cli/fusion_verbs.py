@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from twomind.cli.screen import TABLE_WIDTH, screen
 from twomind.cli.settings_options import CommandWithOldOptions, given_by, names, settings_options
 from twomind.cli.verb import PATH, print_json, say, store_option, verb
 from twomind.core.errors import BadInput
@@ -59,7 +60,7 @@ _SEEDS = click.option(
 )
 _SEED = click.option("--seed", type=int, help="[default: 0]")
 _EPOCHS = click.option(
-    "--epochs", type=click.IntRange(1), help="At most [default: see docs/fusion.md]."
+    "--epochs", type=click.IntRange(1), help="At most [default: see `twomind docs fusion`]."
 )
 _DEVICE = click.option("--device", help="cpu, cuda, cuda:1 or auto.  [default: cpu]")
 _BOOTSTRAP = click.option(
@@ -138,7 +139,6 @@ def _say_outcome(found: Mapping[str, Any]) -> None:
 
 
 def _print(found: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     columns = (
@@ -157,7 +157,7 @@ def _print(found: Mapping[str, Any]) -> None:
     )
     for run in found["runs"]:
         table.add_row(*_row(run))
-    Console(width=200).print(table, highlight=False)
+    screen(width=TABLE_WIDTH).print(table)
 
 
 def _row(run: Mapping[str, Any]) -> tuple[str, ...]:

@@ -14,36 +14,76 @@ import click
 
 from twomind import __version__
 from twomind.cli.adapt_options import adapt_options, adaptation_from, tell_adapted
-from twomind.cli.annotate_verbs import agree_verb, annotate
-from twomind.cli.data_verbs import data_group
-from twomind.cli.fusion_verbs import submit_verb, train_fusion_verb
+from twomind.cli.lazy import Later, LazyGroup
 from twomind.cli.llm_options import llm_options, ready, settings_from, tell
-from twomind.cli.personalise_verb import score_personalise_verb
-from twomind.cli.profile_verbs import enrol_verb, profile_group
 from twomind.cli.progress import Bars
-from twomind.cli.score_verbs import score_report_verb
+from twomind.cli.screen import screen
 from twomind.cli.verb import PATH, print_json, say, store_option, study_option, verb
-from twomind.cli.words_verbs import score_words_verb, train_words_verb
-from twomind.core import registry
 from twomind.core.errors import BadInput
 
+#: Verbs whose modules import what reads and measures: none of it is needed to list their names.
+_VERBS = {
+    "agree": Later(
+        "twomind.cli.annotate_verbs:agree_verb",
+        "How far coders agree, and coders with the model: kappa, alpha, events with a time "
+        "tolerance, where they differ.",
+    ),
+    "annotate": Later(
+        "twomind.cli.annotate_verbs:annotate",
+        "Annotations: export a recording for coders (ELAN, CSV, WebVTT), import what they marked.",
+    ),
+    "data": Later(
+        "twomind.cli.data_verbs:data_group",
+        "Data sets in their own folder layouts: list them, check a download.",
+    ),
+    "docs": Later(
+        "twomind.cli.docs_verb:docs_verb",
+        "List the pages of the manual, or show one with its address on the web.",
+    ),
+    "enrol": Later(
+        "twomind.cli.profile_verbs:enrol_verb",
+        "Make or extend PERSON's profile from neutral CLIPS (each is one visit); refuses a clip that is not neutral.",
+    ),
+    "profile": Later(
+        "twomind.cli.profile_verbs:profile_group", "People's profiles: show, export, import, erase."
+    ),
+}
+_TRAIN = {
+    "fusion": Later(
+        "twomind.cli.fusion_verbs:train_fusion_verb",
+        "Train a fusion of face, voice and words; people are kept apart between training, stopping and figures.",
+    ),
+    "words": Later(
+        "twomind.cli.words_verbs:train_words_verb",
+        "Train the words recogniser on labelled answers; participants are kept together in cross-validation.",
+    ),
+}
+_SCORE = {
+    "personalise": Later(
+        "twomind.cli.personalise_verb:score_personalise_verb",
+        "Compare adaptation METHODS on held-out people with one model, trained anew on each fold's source people.",
+    ),
+    "report": Later(
+        "twomind.cli.score_verbs:score_report_verb",
+        "One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts, figures, limits.",
+    ),
+    "submit": Later(
+        "twomind.cli.fusion_verbs:submit_verb",
+        "Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind predict`.",
+    ),
+    "words": Later(
+        "twomind.cli.words_verbs:score_words_verb",
+        "Score the words recogniser on labelled answers, beside its shortcuts, with participant-bootstrap intervals.",
+    ),
+}
 
-class _Verbs(click.Group):
-    """The verbs of this package, and those that other distributions bring (plug-in group
-    ``commands``).
-    """
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *registry.names("commands")})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        found = super().get_command(ctx, cmd_name)
-        if found is None and cmd_name in registry.names("commands"):
-            found = registry.load("commands", cmd_name)
-        return found
-
-
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    later=_VERBS,
+    plugins="commands",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="twomind")
 def main() -> None:
     """Recognise ambivalence and hesitancy in videos of people speaking.
@@ -317,7 +357,8 @@ def _answer_json(done: Any, predicting: bool) -> dict[str, Any]:
 @verb
 def doctor(as_json: bool, offline: bool) -> int:
     """Say what is installed, which weights are present, and what works offline."""
-    from twomind.pipeline.doctor import examine, print_report
+    from twomind.cli.doctor_report import print_report
+    from twomind.pipeline.doctor import examine
 
     found = examine()
     if as_json:
@@ -396,7 +437,6 @@ def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
     if as_json:
         print_json({"weights": rows})
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(
@@ -411,31 +451,18 @@ def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
             f"{row['what']}: {row['detail']}",
         )
         table.add_row(*texts)
-    # Wide enough that names are never cut, whatever the terminal.
-    Console(width=160).print(table, highlight=False, markup=False)
+    screen(width=160).print(table)
 
 
-@main.group()
+@main.group(cls=LazyGroup, later=_TRAIN)
 def train() -> None:
     """Train a recogniser on labelled answers."""
 
 
-@main.group()
+@main.group(cls=LazyGroup, later=_SCORE)
 def score() -> None:
     """Where labels meet predictions: how good a recogniser is, beside its shortcuts."""
 
-
-train.add_command(train_words_verb)
-train.add_command(train_fusion_verb)
-score.add_command(score_words_verb)
-main.add_command(data_group)
-main.add_command(enrol_verb)
-main.add_command(profile_group)
-score.add_command(score_report_verb)
-score.add_command(score_personalise_verb)
-main.add_command(agree_verb)
-main.add_command(annotate)
-score.add_command(submit_verb)
 
 if __name__ == "__main__":
     main()

@@ -57,7 +57,7 @@ _CONTROL = click.option(
     help="A negative control (drawn).  [default: none]",
 )
 _PROTOCOL = click.option(
-    "--protocol", help="Who is held out (docs/datasets.md).  [default: targets-10]"
+    "--protocol", help="Who is held out (`twomind docs datasets`).  [default: targets-10]"
 )
 _TASK = click.option("--task", help="The task [default: the data set's first].")
 _METHODS = click.option(
@@ -70,7 +70,7 @@ _MODEL = click.option(
     "--model",
     type=click.Choice(["described", "clip-au"]),
     help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings "
-    "(docs/clip-au.md).  [default: described]",
+    "(`twomind docs clip-au`).  [default: described]",
 )
 _ALLOW_DRAWN_MODEL = click.option(
     "--allow-drawn-model",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twomind.cli.screen import bar, screen, text_column
 from twomind.cli.verb import say
 
 
@@ -17,17 +18,16 @@ class Bars:
         self._done = 0
 
     def __enter__(self) -> tuple[Any, Any]:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TimeElapsedColumn
 
-        self._console = Console(stderr=True)
+        self._console = screen(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            text_column("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[detail]}"),
+            text_column("{task.fields[detail]}"),
             TimeElapsedColumn(),
         )
-        self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._bar = bar(self._console, *columns)
         self._bar.start()
         self._all = self._bar.add_task("answers", total=self._n, detail=f"0/{self._n}")
         self._one = self._bar.add_task("", total=None, detail="", visible=self._n == 1)

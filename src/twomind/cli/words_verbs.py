@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from twomind.cli.screen import TABLE_WIDTH, screen, text_column
+from twomind.cli.screen import bar as screen_bar
 from twomind.cli.verb import PATH, print_json, say, verb
 from twomind.types import Progress
 
@@ -195,18 +197,17 @@ def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _bar() -> Iterator[Progress]:
     """A bar on a terminal; otherwise a line when another stage begins."""
-    from rich import progress as rich_progress
-    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = screen(stderr=True)
     columns = (
-        rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
-        rich_progress.TaskProgressColumn(),
-        rich_progress.TimeRemainingColumn(),
+        text_column("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
     )
     stages: set[str] = set()
-    with rich_progress.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with screen_bar(console, *columns) as bar:
         task = bar.add_task("training", total=None)
 
         def progress(what: str, done: float, total: float) -> None:
@@ -219,15 +220,13 @@ def _bar() -> Iterator[Progress]:
 
 
 def _print_rows(rows: Mapping[str, Mapping[str, Any]], title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     metrics = ("macro_f1", "ap", "ap_bah", "auc", "within_question_auc", "ece", "brier")
     table = Table("", *metrics, title=title, title_justify="left", box=None, pad_edge=False)
     for name, row in rows.items():
         table.add_row(name, *(_cell(row, m) for m in metrics))
-    # As wide as the table is: figures that wrap cannot be read.
-    Console(width=200).print(table, highlight=False)
+    screen(width=TABLE_WIDTH).print(table)
 
 
 def _cell(row: Mapping[str, Any], metric: str) -> str:

@@ -13,9 +13,12 @@ import importlib
 import importlib.util
 import pkgutil
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING
 
 from twomind.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from twomind.types.plain import Foreign
 
 #: group → package whose modules may define PLUGIN; "" where everything comes from other
 #: distributions
@@ -57,7 +60,7 @@ def names(group: str) -> list[str]:
     )
 
 
-def load(group: str, name: str) -> Any:
+def load(group: str, name: str) -> Foreign:
     """The ``PLUGIN`` of one plug-in.
 
     Raises:

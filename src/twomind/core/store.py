@@ -18,11 +18,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.types.plain import Array, Plain
 
 #: Raised when the layout of stored entries changes; older entries are then made again, never
 #: misread.
@@ -58,7 +58,7 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def settings_hash(settings: Mapping[str, Any]) -> str:
+def settings_hash(settings: Mapping[str, object]) -> str:
     """SHA-256 of plain settings (JSON with sorted keys), in hex."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -92,7 +92,7 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def write_arrays(
-    path: Path, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None
+    path: Path, arrays: Mapping[str, Array], meta: Mapping[str, object] | None = None
 ) -> Path:
     """One safetensors file with ``arrays`` and JSON ``meta``, written atomically.
 
@@ -107,7 +107,7 @@ def write_arrays(
     return path
 
 
-def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_arrays(path: Path) -> tuple[dict[str, Array], Plain]:
     """Arrays and meta of one file written by :func:`write_arrays`.
 
     Raises:
@@ -116,7 +116,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="numpy") as file:
+        with safe_open(str(path), framework="numpy") as file:  # type: ignore[no-untyped-call]
             meta = json.loads((file.metadata() or {})["twomind"])
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 - not a dict
     except (SafetensorError, KeyError, ValueError, OSError) as error:
@@ -125,7 +125,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         ) from error
 
 
-def read_meta(path: Path) -> dict[str, Any]:
+def read_meta(path: Path) -> Plain:
     """Meta of one safetensors file, without its arrays; empty where it was not written here.
 
     Raises:
@@ -134,7 +134,7 @@ def read_meta(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="numpy") as file:
+        with safe_open(str(path), framework="numpy") as file:  # type: ignore[no-untyped-call]
             found = json.loads((file.metadata() or {}).get("twomind", "{}"))
     except (SafetensorError, ValueError, OSError) as error:
         raise BadInput(
@@ -170,7 +170,7 @@ class Store:
                 f"study {self.study!r}: expected letters, digits, '_', '-' and '.', as in pain-2026"
             )
 
-    def key(self, content: str, settings: Mapping[str, Any]) -> str:
+    def key(self, content: str, settings: Mapping[str, object]) -> str:
         """Name of an entry: what was read, with which settings, under which schema.
 
         Its first digits depend on the content alone, so that all that was ever computed from a file
@@ -254,7 +254,7 @@ class Store:
     def path(self, kind: str, key: str) -> Path:
         return self.root / "features" / kind / key[:2] / f"{key}.safetensors"
 
-    def get(self, kind: str, key: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    def get(self, kind: str, key: str) -> tuple[dict[str, Array], Plain] | None:
         """The entry, or None when it is absent or damaged (a damaged one is made again)."""
         path = self.path(kind, key)
         if not path.exists():
@@ -265,7 +265,7 @@ class Store:
             return None
 
     def put(
-        self, kind: str, key: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+        self, kind: str, key: str, arrays: Mapping[str, Array], meta: Mapping[str, object]
     ) -> Path:
         return write_arrays(self.path(kind, key), arrays, meta)
 
@@ -280,7 +280,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[Plain]:
         if not self.path.exists():
             return []
         found = []
@@ -293,11 +293,11 @@ class Ledger:
                 found.append(entry)
         return found
 
-    def latest(self) -> dict[str, dict[str, Any]]:
+    def latest(self) -> dict[str, Plain]:
         """The last entry per item (by its ``item`` field)."""
         return {str(entry["item"]): entry for entry in self.entries() if "item" in entry}
 
-    def append(self, item: str, **fields: Any) -> dict[str, Any]:
+    def append(self, item: str, **fields: object) -> Plain:
         entry = {"item": item, **fields}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab+") as file:
@@ -309,52 +309,3 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         return entry
-
-
-class Spool:
-    """Rows appended to a temporary file and read back memory-mapped: memory stays flat however long
-    the video is.
-    """
-
-    def __init__(
-        self,
-        row_shape: tuple[int, ...],
-        dtype: type | np.dtype = np.float32,
-        buffer_rows: int = 512,
-    ) -> None:
-        self._shape, self._dtype = tuple(row_shape), np.dtype(dtype)
-        self._file = tempfile.TemporaryFile(prefix="twomind-spool-")  # noqa: SIM115 - closed by close()
-        self._buffer: list[np.ndarray] = []
-        self._buffer_rows = buffer_rows
-        self._buffered = 0
-        self._n = 0
-
-    def __len__(self) -> int:
-        return self._n
-
-    def append(self, rows: np.ndarray) -> None:
-        """Append ``rows (n, *row_shape)``."""
-        rows = np.array(rows, self._dtype, copy=True)
-        if rows.shape[1:] != self._shape:
-            raise ValueError(f"Spool: expected rows (n, {self._shape}), got {rows.shape}")
-        self._buffer.append(rows)
-        self._buffered += len(rows)
-        self._n += len(rows)
-        if self._buffered >= self._buffer_rows:
-            self._flush()
-
-    def _flush(self) -> None:
-        for rows in self._buffer:
-            self._file.write(np.ascontiguousarray(rows).tobytes())
-        self._buffer, self._buffered = [], 0
-        self._file.flush()
-
-    def read(self) -> np.ndarray:
-        """All rows ``(n, *row_shape)``, memory-mapped read-only."""
-        self._flush()
-        if not self._n:
-            return np.empty((0, *self._shape), self._dtype)
-        return np.memmap(self._file, self._dtype, "r", shape=(self._n, *self._shape))
-
-    def close(self) -> None:
-        self._file.close()

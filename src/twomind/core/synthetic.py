@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twomind.core import registry
 from twomind.core.errors import MissingExtra
-from twomind.types import Features
+
+if TYPE_CHECKING:
+    from twomind.types import Features
+    from twomind.types.plain import Foreign
 
 LAYOUTS = ("bah", "biovid", "stressid")
 #: Negative controls that are settings of the synthetic world.
@@ -22,17 +25,17 @@ class Studies(Protocol):
 
     def dataset(
         self, layout: str, people: int, seed: int, visits: int, knobs: tuple[str, ...], control: str
-    ) -> Any:
+    ) -> Foreign:
         """A data set as ``evaluation`` takes it, with ``features(recording)``; its name says what
         differs from the defaults."""
         ...
 
-    def hop_s(self, dataset: Any, length_s: float | None, n_faces: int) -> float:
+    def hop_s(self, dataset: Foreign, length_s: float | None, n_faces: int) -> float:
         """Seconds between ``n_faces`` faces over a window of ``length_s``, or over a usual clip."""
         ...
 
     def rows(
-        self, dataset: Any, visits: int, encoder: str, hop_s: float, store: Path
+        self, dataset: Foreign, visits: int, encoder: str, hop_s: float, store: Path
     ) -> Callable[[str], Features]:
         """recording id → frame embeddings of its faces, kept in ``store``; picklable."""
         ...

@@ -15,15 +15,13 @@ import json
 import os
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from twomind.core import registry
 from twomind.core.errors import BadInput, MissingWeights, Offline
 from twomind.core.store import content_hash, write_text
+from twomind.types.plain import Plain
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ BUNDLED = (
         "words",
         "the default recogniser: question, answer length and a hesitation lexicon",
         "Apache-2.0",
-        "research; see the model card (docs/words.md)",
+        "research; see the model card (`twomind docs words`)",
         "trained by `twomind train words`",
         package="twomind",
         files=shipped_sums(Path(__file__).parent.parent, "models/words", "words.json"),
@@ -187,6 +185,24 @@ def inside(name: str) -> Path | None:
     return None
 
 
+def files_of(name: str) -> tuple[Path, ...]:
+    """The files of one set of weights that are on this machine, by name, unchecked; none where it
+    is absent or not known.
+    """
+    manifest = _manifest(name)
+    if manifest is not None:
+        root: Path | None = folder() / name
+        names = list(manifest.get("files", {}))
+    else:
+        known = _known(name)
+        root = _package_root(known.package) if known is not None and known.package else None
+        names = list(known.files) if known is not None else []
+    if root is None:
+        return ()
+    paths = (root / name for name in sorted(names))
+    return tuple(path for path in paths if path.is_file())
+
+
 def _known(name: str) -> Weights | None:
     return next((w for w in (*bundled(), *ADDABLE) if w.name == name), None)
 
@@ -248,14 +264,15 @@ def _with_path(root: Path, files: dict[str, str]) -> tuple[str, Path, str]:
     return state, root, detail
 
 
-def _manifest(name: str) -> dict[str, Any] | None:
+def _manifest(name: str) -> Plain | None:
     path = folder() / name / "manifest.json"
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found: Plain = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return {"files": {"manifest.json": "0" * 64}}
+    return found
 
 
 def _find_added(name: str) -> Found:
@@ -396,6 +413,9 @@ def _bring(source: str, into: Path, known: Weights | None, offline: bool) -> Non
 
 
 def _download(address: str, into: Path) -> None:
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(address, timeout=60) as reply, open(into, "wb") as file:
             declared = reply.headers.get("Content-Length")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
+
+from twomind.types.plain import Foreign
+
+if TYPE_CHECKING:
+    from yaml import SafeLoader
+    from yaml.nodes import SequenceNode
 
 
-def load_yaml(text: str) -> Any:
+def load_yaml(text: str) -> Foreign:
     """The data of a YAML text. Besides plain YAML it knows the tag under which Python dumps tuples;
     no other tag.
 
@@ -25,14 +31,12 @@ def load_yaml(text: str) -> Any:
 
 
 @cache
-def _loader(base: type[Any]) -> type[Any]:
+def _loader(base: type[SafeLoader]) -> type[SafeLoader]:
     """A safe loader that also knows the tag of tuples."""
+    loader: type[SafeLoader] = type("Loader", (base,), {})
+    loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
+    return loader
 
-    class Loader(base):
-        pass
 
-    Loader.add_constructor(
-        "tag:yaml.org,2002:python/tuple",
-        lambda loader, node: tuple(loader.construct_sequence(node, deep=True)),
-    )
-    return Loader
+def _tuple(loader: SafeLoader, node: SequenceNode) -> tuple[Foreign, ...]:
+    return tuple(loader.construct_sequence(node, deep=True))

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash, default_root
 from twomind.core.yaml_files import load_yaml
 from twomind.datasets.bah_splits import video_id
@@ -41,8 +42,6 @@ _SEGMENT_FILES = ("segments_{}.csv", "bah_source_sub_{}_labels.csv")
 _LINES_LOOKED_AT = 20
 #: Kind of the store's entries with a parsed annotation file; each holds many people.
 KIND = "bah-annotations"
-#: Raise when the parsed form changes; older cached ones are then made again.
-_PARSED = 1
 
 
 @dataclass(frozen=True)
@@ -202,7 +201,7 @@ def read_annotations(
         BadInput: the file holds no entry of a recording.
     """
     store, content = store or Store(default_root()), content_hash(path)
-    key = store.key(content, {"reader": "bah annotations", "version": _PARSED})
+    key = store.key(content, {"reader": "bah annotations", "recipe": source_mark(__name__)})
     kept = store.get(KIND, key)
     if kept is not None:
         found = json.loads(zlib.decompress(kept[0]["json"].tobytes()))

@@ -10,6 +10,7 @@ leaves bfloat16 out, so that machines agree. No torchvision.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -23,6 +24,7 @@ import numpy as np
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.hub_cache import snapshot
 from twomind.core.store import content_hash, default_root, write_text
 from twomind.encoders.clip_images import Preprocessing
 from twomind.encoders.encoder import Encoder, Tokens
@@ -95,6 +97,7 @@ def load_clip(
         dim=image.dim,
         prepare=_preprocessing(folder, vision["image_size"]),
         images=images,
+        opened_by=__name__,
         tokenise=tokeniser(folder, text["vocab_size"], text["max_position_embeddings"]),
         text=words,
         fingerprint=f"{print_[:32]}-{ran}",
@@ -126,24 +129,20 @@ def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
 
 
 def _fetch(repo: str, name: str, offline: bool) -> Path:
-    try:
-        import huggingface_hub as hub
-    except ImportError as error:
-        raise MissingExtra("clip", "CLIP") from error
-    small = ["*.json", "vocab.json", "merges.txt"]
-    try:  # what was fetched before needs no network
-        found = Path(
-            hub.snapshot_download(repo, allow_patterns=[*small, *_WEIGHTS], local_files_only=True)
-        )
-        if any((found / file).exists() for file in _WEIGHTS):
-            return _whole(found)
-    except (OSError, ValueError):
-        pass
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise MissingExtra("clip", "CLIP")
+    # What was fetched before needs no network, and not the hub's client.
+    kept = snapshot(repo)
+    if kept is not None and any((kept / file).exists() for file in _WEIGHTS):
+        return _whole(kept)
     how = _HOW_TO_ADD.format(name=Path(name).name)
     if offline:
         raise Offline(
             f"CLIP {repo!r} is not on this machine, and the network is not allowed; {how}"
         )
+    import huggingface_hub as hub
+
+    small = ["*.json", "vocab.json", "merges.txt"]
     try:
         files = hub.HfApi().list_repo_files(repo)
         safe = [f for f in files if re.fullmatch(r"model.*\.safetensors(\.index\.json)?", f)]

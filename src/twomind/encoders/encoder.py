@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.source_mark import has_source
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +38,8 @@ class Encoder:
     float32, not normalised.
 
     ``fingerprint`` tells one set of weights and one runtime's numbers from another. ``drawn_only``
-    marks an encoder that has seen drawn people and nothing else.
+    marks an encoder that has seen drawn people and nothing else. ``opened_by`` is the module that
+    made it of its files.
     """
 
     name: str
@@ -51,6 +54,17 @@ class Encoder:
     batch: int = 32
     runtime: str = "torch"
     drawn_only: bool = False
+    opened_by: str = ""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules whose code makes a row of a picture.
+
+        What was typed into a session has no file that could be looked into; of its changes only the
+        fingerprint can tell.
+        """
+        named = (self.opened_by, _module_of(self.prepare), _module_of(self.images))
+        return tuple(name for name in dict.fromkeys(named) if has_source(name))
 
     def embed(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Rows ``(n, dim)`` of RGB pictures ``(H, W, 3)`` uint8, in batches that fit the memory."""
@@ -59,6 +73,14 @@ class Encoder:
             for start in range(0, len(pictures), self.batch)
         ]
         return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+
+
+def _module_of(maker: Callable[..., np.ndarray]) -> str:
+    """The module of a function; of a partial one, or an object that can be called, its own."""
+    while isinstance(maker, partial):
+        maker = maker.func
+    named: str = maker.__module__
+    return named
 
 
 #: Folder of weights, or a name; what :func:`twomind.encoders.opening.open_encoder` takes.

@@ -10,12 +10,13 @@ import hashlib
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash
+from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.datasets.frames import FrameFolder
 from twomind.datasets.images import read_picture
 from twomind.encoders.encoder import Encoder, refuse_real
 from twomind.encoders.frames import FrameSettings, embed
-from twomind.features.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.types import Features, Recording, Track
 
 KIND = "embeddings"
@@ -86,10 +87,11 @@ def _of_crops(
     content = digest.hexdigest()
     store.note(recording.subject, content)
     key = store.key(
-        content, {"encoder": encoder.fingerprint, "crops": "as given", "recipe": rows_recipe()}
+        content,
+        {"encoder": encoder.fingerprint, "crops": "as given", "recipe": rows_recipe(encoder)},
     )
     if entry := store.get(KIND, key):
-        return _track_from(*entry)
+        return track_from(*entry)
     values = np.full((len(chosen), encoder.dim), np.nan, np.float32)
     reasons, codes = [""], np.zeros(len(chosen), np.uint8)
     for start in range(0, len(paths), encoder.batch):
@@ -105,7 +107,7 @@ def _of_crops(
         if pictures:
             values[rows] = encoder.embed(pictures)
     track = Track(values, times_s[chosen], codes == 0, reasons=tuple(reasons), reason_code=codes)
-    store.put(KIND, key, _track_arrays(track), _track_meta(track))
+    store.put(KIND, key, track_arrays(track), track_meta(track))
     return track
 
 
@@ -131,12 +133,6 @@ def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
     return found
 
 
-def rows_recipe() -> str:
-    """A hash of the source files that make a row: changed code never reads old entries."""
-    return _recipe(
-        "encoders/frame_rows.py",
-        "encoders/frames.py",
-        "encoders/clip_images.py",
-        "features/face/align.py",
-        "features/face/tracker*.py",
-    )
+def rows_recipe(encoder: Encoder) -> str:
+    """What a row is made by: changed code never reads old entries."""
+    return source_mark(__name__, *encoder.modules)

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.source_mark import source_mark, weights_mark
 from twomind.core.store import Store, content_hash, default_root
+from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.encoders.encoder import Encoder, refuse_real
-from twomind.features.describe import _recipe, _track_arrays, _track_from, _track_meta
 from twomind.media import stream as media
 from twomind.media.windows import n_windows
 from twomind.types import Features, Progress, Recording, Track
@@ -66,15 +67,15 @@ def embed(
         own = {
             "encoder": encoder.fingerprint,
             "frames": asdict(settings),
-            "recipe": _frames_recipe(),
+            "recipe": _frames_recipe(encoder, settings),
         }
         keys[encoder.track] = store.key(content, own)
         if entry := store.get("embeddings", keys[encoder.track]):
-            found[encoder.track] = _track_from(*entry)
+            found[encoder.track] = track_from(*entry)
     todo = [e for e in encoders if e.track not in found]
     if todo:
         for name, track in _embed(recording, todo, settings, progress).items():
-            store.put("embeddings", keys[name], _track_arrays(track), _track_meta(track))
+            store.put("embeddings", keys[name], track_arrays(track), track_meta(track))
             found[name] = track
     return found
 
@@ -84,14 +85,12 @@ def with_embeddings(features: Features, tracks: Mapping[str, Track]) -> Features
     return replace(features, tracks={**features.tracks, **tracks})
 
 
-def _frames_recipe() -> str:
-    return _recipe(
-        "encoders/frames.py",
-        "encoders/clip_images.py",
-        "features/face/align.py",
-        "features/face/tracker*.py",
-        "media/stream.py",
-    )
+def _frames_recipe(encoder: Encoder, settings: FrameSettings) -> list[str]:
+    """What a row is made by: changed code never reads old entries."""
+    from twomind.features.face.tracker_mesh import model_files
+
+    finder = model_files("mesh", None) if settings.crop == "face" else ()
+    return [source_mark(__name__, *encoder.modules), weights_mark(finder)]
 
 
 @dataclass

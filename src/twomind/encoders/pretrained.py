@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.media.audio import AudioSpool
 from twomind.media.stream import Frame, Samples, stream
@@ -365,7 +366,7 @@ def _cached(
         "encoder": encoder.mark,
         "blocks": [AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ],
         "words": said,
-        "version": 1,
+        "recipe": source_mark(__name__),
     }
     # Words, too, are filed under the recording in which they were said, or erasing it would leave
     # them.

@@ -37,7 +37,7 @@ def filled(rows: Rows, fill: str) -> np.ndarray:
     """Probabilities ``(N, C)`` with the stand-in where nothing was measured
     (:class:`twomind.types.Run`).
     """
-    missing = ~np.isfinite(rows.probs).all(axis=1)
+    missing = np.logical_not(np.isfinite(rows.probs).all(axis=1))
     if not missing.any():
         return rows.probs
     if fill not in rows.beside:

@@ -8,25 +8,26 @@ bytes and settings reads it back. A modality that cannot be measured is absent w
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from importlib import import_module
 from itertools import pairwise
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput, TwomindError
+from twomind.core.source_mark import source_mark, weights_mark
 from twomind.core.store import Store, content_hash, default_root
+from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.features import profile as profiles
 from twomind.features.cues import CueSettings, find_cues
 from twomind.features.face.reader import FaceReader, FaceSettings, relative
+from twomind.features.face.tracker_mesh import model_files
 from twomind.features.profile import Profile
+from twomind.features.voice.speech_activity import detector_files
 from twomind.features.voice.track import VoiceResult, VoiceSettings, describe_voice
 from twomind.features.words import text
 from twomind.media import stream as clock
@@ -326,52 +327,33 @@ def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Sett
     return track
 
 
-@cache
-def _recipe(*names: str) -> str:
-    """A hash of the source files that make a feature: changed code never reads old entries.
-
-    ``names`` are patterns below the package's folder.
-
-    Raises:
-        FileNotFoundError: a pattern matches no file, so that a change would go unseen.
-    """
-    package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for name in names:
-        paths = sorted(package.glob(name))
-        if not paths:
-            raise FileNotFoundError(f"{package}: expected source files {name!r}, found none")
-        for path in paths:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+#: The functions of this module that make and read an entry.
+_FACE_PASS = ("_run_pass", "_open_reader", "_pushed", "_finish_face", "_face_entry", "_face_from")
+_VOICE_PASS = ("_run_pass", "_sound", "_voice_entry", "_voice_from")
+_WORDS_PASS = ("_run_pass", "_sound", "_recognise", "_words_entry", "_words_from")
 
 
-def _face_recipe() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        mediapipe = version("mediapipe")
-    except PackageNotFoundError:
-        mediapipe = "absent"
-    return f"{_recipe('features/*.py', 'features/*/*.py', 'media/stream.py')}-{mediapipe}"
+def _recipe(modules: tuple[str, ...], functions: tuple[str, ...]) -> str:
+    """What an entry is made by: changed code never reads old entries."""
+    own = [f"{__name__}:{name}" for name in functions]
+    return source_mark(*modules, "twomind.media.stream", *own)
 
 
-def _voice_recipe(settings: VoiceSettings) -> str:
-    import importlib.util
-
-    # `auto` may mean another detector on another machine, and then it is another entry.
-    silero = importlib.util.find_spec("faster_whisper") is not None
-    return f"{_recipe('features/voice/*.py', 'media/stream.py', 'media/audio.py')}-{silero}"
+def _face_recipe(settings: FaceSettings) -> list[str]:
+    code = _recipe(("twomind.features.face.reader",), _FACE_PASS)
+    return [code, weights_mark(model_files(settings.backend, settings.landmarker_path))]
 
 
-def _model_mark(model: str | None) -> list[Any]:
-    """What tells one speech model from another of the same name: its files' sizes and dates."""
-    if model is None or not Path(model).is_dir():
-        return [model]
-    return [
-        model,
-        *((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(Path(model).iterdir())),
-    ]
+def _voice_recipe(settings: VoiceSettings) -> list[str]:
+    code = _recipe(("twomind.features.voice.track",), _VOICE_PASS)
+    return [code, weights_mark(detector_files(settings.vad))]
+
+
+def _words_recipe(speech_model: str | None) -> list[str]:
+    from twomind.transcripts.speech import model_mark
+
+    code = _recipe(("twomind.transcripts.speech",), _WORDS_PASS)
+    return [code, model_mark(speech_model)]
 
 
 def _measure(
@@ -384,15 +366,11 @@ def _measure(
 ) -> _Pass:
     """Read from the store what is there; make the rest in one pass and store it."""
     made = _Pass()
-    face_key = store.key(content, {"face": asdict(settings.face), "recipe": _face_recipe()})
-    voice_key = store.key(
-        content, {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)}
-    )
-    speech = {
-        "model": _model_mark(settings.speech_model),
-        "language": settings.language,
-        "recipe": _recipe("transcripts/speech.py"),
-    }
+    face = {"face": asdict(settings.face), "recipe": _face_recipe(settings.face)}
+    voice = {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)}
+    speech = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}
+    face_key = store.key(content, face)
+    voice_key = store.key(content, voice)
     words_key = store.key(content, {"words": speech})
     keys = (("face", face_key), ("voice", voice_key), ("words", words_key))
     made.entries = tuple((kind, key) for kind, key in keys if kind in using)
@@ -547,39 +525,16 @@ def _recognise(waveform: clock.Waveform, settings: Settings, made: _Pass) -> Non
         made.notes["words"] = f"speech recognition: {error}"
 
 
-def _track_arrays(track: Track) -> dict[str, np.ndarray]:
-    assert track.reason_code is not None
-    return {
-        "values": track.values,
-        "times_s": track.times_s,
-        "valid": track.valid,
-        "reason_code": track.reason_code,
-    }
-
-
-def _track_meta(track: Track) -> Plain:
-    return {"names": track.names, "units": track.units, "reasons": track.reasons}
-
-
-def _track_from(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Track:
-    names = tuple(meta["names"])
-    units = tuple(meta["units"])
-    reasons = tuple(meta["reasons"])
-    values = arrays["values"]
-    times_s = arrays["times_s"]
-    return Track(values, times_s, arrays["valid"], names, units, reasons, arrays["reason_code"])
-
-
 def _face_entry(made: _Pass) -> Entry:
     assert made.face is not None
     track, summary = made.face
-    meta = {**_track_meta(track), "summary": summary, "media": made.media}
-    return _track_arrays(track), meta
+    meta = {**track_meta(track), "summary": summary, "media": made.media}
+    return track_arrays(track), meta
 
 
 def _face_from(entry: Entry) -> tuple[Face, Plain]:
     arrays, meta = entry
-    track = _track_from(arrays, meta)
+    track = track_from(arrays, meta)
     return (track, meta["summary"]), meta["media"]
 
 
@@ -587,17 +542,17 @@ def _voice_entry(made: _Pass) -> Entry:
     assert made.voice is not None
     result, summary = made.voice
     meta = {
-        **_track_meta(result.track),
+        **track_meta(result.track),
         "pauses": result.pauses,
         "summary": summary,
         "media": made.media,
     }
-    return _track_arrays(result.track), meta
+    return track_arrays(result.track), meta
 
 
 def _voice_from(entry: Entry) -> tuple[Voice, Plain]:
     arrays, meta = entry
-    track = _track_from(arrays, meta)
+    track = track_from(arrays, meta)
     pauses = []
     for begin_s, end_s in meta["pauses"]:
         pauses.append((float(begin_s), float(end_s)))

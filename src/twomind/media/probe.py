@@ -53,6 +53,10 @@ class MediaInfo:
     problems: tuple[str, ...] = ()
 
 
+#: From this version on PyAV does not ask how to read metadata that are not UTF-8.
+_REPLACES_ALWAYS = 19
+
+
 def open_media(path: Path) -> av.container.InputContainer:
     """Open a file for reading.
 
@@ -74,14 +78,14 @@ def open_media(path: Path) -> av.container.InputContainer:
             "copy "
             "it again."
         )
+    # The absolute path keeps a name such as "concat:a|b" from being taken for a protocol.
+    name = os.path.abspath(path)
+    options = {"format_whitelist": CONTAINERS}
     try:
-        # Metadata in another encoding than UTF-8 must not make a good recording unreadable. The
-        # absolute path keeps a name such as "concat:a|b" from being taken for a protocol.
-        return av.open(
-            os.path.abspath(path),
-            container_options={"format_whitelist": CONTAINERS},
-            metadata_errors="replace",
-        )
+        if int(av.__version__.partition(".")[0]) >= _REPLACES_ALWAYS:
+            return av.open(name, container_options=options)
+        # Metadata in another encoding than UTF-8 must not make a good recording unreadable.
+        return av.open(name, container_options=options, metadata_errors="replace")
     except PermissionError as error:
         raise BadInput(f"{path}: not allowed to read this file. Change its permissions.") from error
     except (av.error.FFmpegError, OSError) as error:

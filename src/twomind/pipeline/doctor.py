@@ -15,6 +15,7 @@ from typing import Any
 from twomind import __version__
 from twomind.core import weights
 from twomind.core.errors import Offline, TwomindError
+from twomind.core.hub_cache import snapshots
 from twomind.core.store import default_root
 
 #: part → (module that must be importable, extra that brings it, what it gives)
@@ -71,7 +72,7 @@ def examine() -> dict[str, Any]:
     return {
         "twomind": __version__,
         "python": platform.python_version(),
-        "python_supported": (3, 11) <= sys.version_info[:2] < (3, 13),
+        "python_supported": sys.version_info[:2] >= (3, 11),
         "platform": platform.platform(),
         "parts": parts,
         "programs": {
@@ -184,12 +185,8 @@ def _model_folders() -> dict[str, Path]:
     machine.
     """
     found = {p.parent.name: p.parent for p in weights.folder().glob("*/manifest.json")}
-    try:
-        from huggingface_hub.constants import HF_HUB_CACHE
-    except ImportError:
-        return found
-    for snapshot in sorted(Path(HF_HUB_CACHE).glob("models--*/snapshots/*")):
-        found[snapshot.parent.parent.name.removeprefix("models--").replace("--", "/")] = snapshot
+    if importlib.util.find_spec("huggingface_hub") is not None:
+        found |= snapshots()
     return found
 
 
@@ -205,38 +202,3 @@ def _can_be_asked(folder: Path) -> bool:
     # model.
     ends = ("ForConditionalGeneration", "ForImageTextToText") if sees(config) else ("ForCausalLM",)
     return any(kind.endswith((*ends, "LMHeadModel")) for kind in kinds)
-
-
-def print_report(found: dict[str, Any]) -> None:
-    """The same for people."""
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    console.print(
-        f"twomind {found['twomind']}, Python {found['python']}, {found['platform']}",
-        highlight=False,
-    )
-    if not found["python_supported"]:
-        console.print("This Python is not supported; 3.11 or 3.12 is expected.")
-    table = Table("works offline", "", box=None, pad_edge=False, title_justify="left")
-    for what, answer in found["works_offline"].items():
-        table.add_row(what, answer)
-    console.print(table, highlight=False)
-    table = Table("part", "version", "gives", "to install", box=None, pad_edge=False)
-    for name, part in found["parts"].items():
-        table.add_row(name, part["version"] or "absent", part["gives"], part["how"])
-    for name, program in found["programs"].items():
-        table.add_row(name, "found" if program["path"] else "absent", program["gives"], "")
-    console.print()
-    console.print(table, highlight=False, markup=False)
-    table = Table("weights", "state", "licence", "what", box=None, pad_edge=False)
-    for row in found["weights"]:
-        table.add_row(row["name"], row["state"], row["licence"], row["what"])
-    console.print()
-    console.print(table, highlight=False, markup=False)
-    console.print(
-        f"\nfeatures: {found['store']}\nweights:  {found['weights_folder']}",
-        highlight=False,
-        soft_wrap=True,
-    )

@@ -8,7 +8,7 @@ import html
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import pairwise
@@ -16,6 +16,7 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.core.yaml_files import load_yaml
+from twomind.types.same import same_values
 
 #: Whisper looks at speech through windows of this length.
 WHISPER_WINDOW_S = 30.0
@@ -37,6 +38,8 @@ class Span:
     confidence: float = math.nan
     spread: bool = False  # its times were filled in from its neighbours
 
+    __eq__ = same_values
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -56,21 +59,24 @@ def parse(text: str, suffix: str) -> Parsed:
         BadInput: the text is not what its suffix promises.
     """
     looks = text.lstrip()
+    data_suffixes = (".json", ".yml", ".yaml")
     if looks.startswith("WEBVTT") or suffix == ".vtt":
         return _subtitles(text, "WebVTT")
-    if suffix == ".srt" or (
-        suffix not in (".json", ".yml", ".yaml") and len(_TIMING.findall(text)) > 0
-    ):
+    if suffix == ".srt" or (suffix not in data_suffixes and _TIMING.search(text)):
         return _subtitles(text, "SubRip")
-    if suffix == ".json" or (
-        suffix not in (".yml", ".yaml", ".txt") and looks.startswith(("{", "["))
-    ):
+    looks_like_json = looks.startswith(("{", "["))
+    if suffix == ".json" or (suffix not in (".yml", ".yaml", ".txt") and looks_like_json):
         return _from_data(_load_json(text), "JSON")
     if suffix in (".yml", ".yaml"):
         return _from_data(_load_yaml(text), "YAML")
     if suffix in ("", ".txt", ".text", ".md"):
-        return Parsed((Span(text),) if text.strip() else (), "plain text")
+        return Parsed(_one_span(text), "plain text")
     raise BadInput(f"expected a transcript as {EXPECTED}, got a file named *{suffix}")
+
+
+def _one_span(text: str) -> tuple[Span, ...]:
+    """All text without a time; none where there is none."""
+    return (Span(text),) if text.strip() else ()
 
 
 # --- subtitles
@@ -95,25 +101,38 @@ def _stamp_s(hours: str | None, minutes: str, seconds: str, fraction: str) -> fl
     )
 
 
-def _cues(text: str, kind: str) -> Iterator[tuple[float, float, list[str]]]:
-    """Start, end and text lines of every cue."""
+@dataclass(frozen=True)
+class _Cue:
+    """Lines of text that are shown together."""
+
+    start_s: float
+    end_s: float
+    lines: list[str]
+
+
+def _cues(text: str, kind: str) -> Iterator[_Cue]:
     lines = text.splitlines()
     at = [i for i, line in enumerate(lines) if _TIMING.match(line)]
     for i, following in pairwise([*at, len(lines)]):
         body = lines[i + 1 : following]
         if kind == "WebVTT":
-            # A blank line ends a WebVTT cue; what follows is an identifier, a note or a style.
-            blank = next((k for k, line in enumerate(body) if not line), len(body))
-            body = body[:blank]
+            body = _until_blank(body)
         elif following < len(lines) and body and body[-1].strip().isdigit():
             body = body[:-1]  # the number of the next cue
         match = _TIMING.match(lines[i])
         assert match
-        yield (
-            _stamp_s(*match.groups()[:4]),
-            _stamp_s(*match.groups()[4:]),
-            [line for line in body if line.strip()],
-        )
+        stamps = match.groups()
+        start_s = _stamp_s(*stamps[:4])
+        end_s = _stamp_s(*stamps[4:])
+        yield _Cue(start_s, end_s, [line for line in body if line.strip()])
+
+
+def _until_blank(body: list[str]) -> list[str]:
+    """A blank line ends a WebVTT cue; what follows is an identifier, a note or a style."""
+    for k, line in enumerate(body):
+        if not line:
+            return body[:k]
+    return body
 
 
 def _plain(text: str) -> str:
@@ -122,58 +141,68 @@ def _plain(text: str) -> str:
 
 def _subtitles(text: str, kind: str) -> Parsed:
     cues = list(_cues(text, kind))
-    if not cues and text.strip() and not (kind == "WebVTT" and text.lstrip().startswith("WEBVTT")):
+    may_be_empty = kind == "WebVTT" and text.lstrip().startswith("WEBVTT")
+    if not cues and text.strip() and not may_be_empty:
         raise BadInput(
             f"expected {kind} subtitles, whose cues have a line like 00:00:01.000 --> "
             "00:00:02.000; "
             "found none"
         )
     problems = []
-    voices = {name.strip() for _, _, lines in cues for name in _VOICE.findall("\n".join(lines))}
-    if len(voices) > 1:
+    n_speakers = len(_speakers(cues))
+    if n_speakers > 1:
         problems.append(
-            f"the subtitles name {len(voices)} speakers; the words of all are taken as this "
-            "person's"
+            f"the subtitles name {n_speakers} speakers; the words of all are taken as this person's"
         )
-    if any(_INLINE_STAMP.search(line) for _, _, lines in cues for line in lines):
+    if any(_INLINE_STAMP.search(line) for cue in cues for line in cue.lines):
         cues, n_dropped = _without_roll_up(cues)
         if n_dropped:
             problems.append(
                 f"{n_dropped} lines that only repeat the line above (rolling captions) were left "
                 "out"
             )
-    return Parsed(
-        tuple(span for cue in cues for span in _cue_spans(*cue)), kind, None, tuple(problems)
-    )
+    spans: list[Span] = []
+    for cue in cues:
+        spans += _cue_spans(cue)
+    return Parsed(tuple(spans), kind, None, tuple(problems))
 
 
-def _without_roll_up(
-    cues: list[tuple[float, float, list[str]]],
-) -> tuple[list[tuple[float, float, list[str]]], int]:
+def _speakers(cues: list[_Cue]) -> set[str]:
+    found: set[str] = set()
+    for cue in cues:
+        names = _VOICE.findall("\n".join(cue.lines))
+        found.update(name.strip() for name in names)
+    return found
+
+
+def _without_roll_up(cues: list[_Cue]) -> tuple[list[_Cue], int]:
     """Rolling captions show each line again, without word stamps, above the next one; keep its
     first showing.
     """
-    kept, n_dropped, last = [], 0, ""
-    for start_s, end_s, lines in cues:
+    kept = []
+    n_dropped = 0
+    last = ""
+    for cue in cues:
         fresh = []
-        for line in lines:
+        for line in cue.lines:
             if not _INLINE_STAMP.search(line) and _plain(line) == last:
                 n_dropped += 1
                 continue
             fresh.append(line)
             last = _plain(_INLINE_STAMP.sub("", line))
-        kept.append((start_s, end_s, fresh))
+        kept.append(replace(cue, lines=fresh))
     return kept, n_dropped
 
 
-def _cue_spans(start_s: float, end_s: float, lines: list[str]) -> Iterator[Span]:
-    text = "\n".join(lines)
+def _cue_spans(cue: _Cue) -> Iterator[Span]:
+    text = "\n".join(cue.lines)
     stamps = [_stamp_s(*m.groups()) for m in _INLINE_STAMP.finditer(text)]
-    parts = [_plain(part) for part in _INLINE_STAMP.sub("\0", text).split("\0")]
-    edges = [start_s, *stamps, end_s]
-    for part, left_s, right_s in zip(parts, edges[:-1], edges[1:], strict=True):
-        if part:
-            yield Span(part, left_s, right_s)
+    parts = _INLINE_STAMP.sub("\0", text).split("\0")
+    edges = [cue.start_s, *stamps, cue.end_s]
+    for part, (left_s, right_s) in zip(parts, pairwise(edges), strict=True):
+        spoken = _plain(part)
+        if spoken:
+            yield Span(spoken, left_s, right_s)
 
 
 # --- JSON and YAML
@@ -201,39 +230,57 @@ def _load_yaml(text: str) -> Any:
 def _from_data(data: Any, kind: str) -> Parsed:
     """Any of the dumps that Whisper programs write. The keys say which one it is."""
     if isinstance(data, list):
-        data = {"segments": data} if not _are_words(data) else {"words": data}
+        name = "words" if _are_words(data) else "segments"
+        data = {name: data}
     if not isinstance(data, dict):
         raise BadInput(
             f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got "
             f"{type(data).__name__}"
         )
-    text = data.get("text")
+    for name, read in _DUMPS:
+        if isinstance(data.get(name), list):
+            return read(data, kind)
+    return _from_words_or_text(data, kind)
+
+
+def _loose_words(data: dict[str, Any]) -> Any:
+    """Words that stand in no segment."""
+    return data.get("words") or data.get("word_segments") or []
+
+
+def _from_words_or_text(data: dict[str, Any], kind: str) -> Parsed:
     language = _language(data.get("language"))
-    loose = data.get("words") or data.get("word_segments") or []
-    if isinstance(data.get("chunks"), list):
-        return _from_chunks(data["chunks"], kind, language, text)
-    if isinstance(data.get("transcription"), list):
-        spans = tuple(_whisper_cpp(segment, i) for i, segment in enumerate(data["transcription"]))
-        return Parsed(spans, f"whisper.cpp {kind}", _language(_get(data.get("result"), "language")))
-    if isinstance(data.get("segments"), list):
-        segments = [_object(s, f"segment {i + 1}") for i, s in enumerate(data["segments"])]
-        if loose and not any(s.get("words") for s in segments):
-            return Parsed(
-                tuple(_word(w, i) for i, w in enumerate(loose)), f"Whisper {kind}", language
-            )
-        problems: list[str] = []
-        spans = tuple(span for i, s in enumerate(segments) for span in _segment(s, i, problems))
-        return Parsed(spans, f"Whisper {kind}", language, tuple(problems))
+    loose = _loose_words(data)
+    text = data.get("text")
     if isinstance(loose, list) and loose:
-        return Parsed(tuple(_word(w, i) for i, w in enumerate(loose)), f"Whisper {kind}", language)
+        return Parsed(_words(loose), f"Whisper {kind}", language)
     if isinstance(text, str):
-        return Parsed((Span(text),) if text.strip() else (), f"{kind} without times", language)
+        return Parsed(_one_span(text), f"{kind} without times", language)
     if "words" in data or "word_segments" in data:
         return Parsed((), f"Whisper {kind}", language)
+    names = sorted(map(str, data))[:8]
     raise BadInput(
-        f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got the keys "
-        f"{sorted(map(str, data))[:8]}"
+        f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got the keys {names}"
     )
+
+
+def _from_whisper_cpp(data: dict[str, Any], kind: str) -> Parsed:
+    spans = tuple(_whisper_cpp(segment, i) for i, segment in enumerate(data["transcription"]))
+    language = _language(_get(data.get("result"), "language"))
+    return Parsed(spans, f"whisper.cpp {kind}", language)
+
+
+def _from_segments(data: dict[str, Any], kind: str) -> Parsed:
+    language = _language(data.get("language"))
+    loose = _loose_words(data)
+    segments = [_object(s, f"segment {i + 1}") for i, s in enumerate(data["segments"])]
+    if loose and not any(s.get("words") for s in segments):
+        return Parsed(_words(loose), f"Whisper {kind}", language)
+    problems: list[str] = []
+    spans: list[Span] = []
+    for i, segment in enumerate(segments):
+        spans += _segment(segment, i, problems)
+    return Parsed(tuple(spans), f"Whisper {kind}", language, tuple(problems))
 
 
 def _are_words(items: list[Any]) -> bool:
@@ -242,11 +289,12 @@ def _are_words(items: list[Any]) -> bool:
 
 def _get(item: Any, *keys: str) -> Any:
     """The first of the keys that the item has."""
-    return (
-        next((item[key] for key in keys if item.get(key) is not None), None)
-        if isinstance(item, dict)
-        else None
-    )
+    if not isinstance(item, dict):
+        return None
+    for key in keys:
+        if item.get(key) is not None:
+            return item[key]
+    return None
 
 
 def _object(item: Any, where: str) -> dict[str, Any]:
@@ -299,20 +347,28 @@ def _language(value: Any) -> str | None:
     return {"english": "en", "french": "fr"}.get(value.lower(), value.lower())
 
 
+def _words(items: Iterable[Any]) -> tuple[Span, ...]:
+    return tuple(_word(item, i) for i, item in enumerate(items))
+
+
 def _word(item: Any, index: int) -> Span:
     where = f"word {index + 1}"
     item = _object(item, where)
-    start_s, end_s = _seconds(item.get("start"), where), _seconds(item.get("end"), where)
+    start_s = _seconds(item.get("start"), where)
+    end_s = _seconds(item.get("end"), where)
     confidence = _confidence(_get(item, "probability", "score", "confidence"))
-    return Span(_text(item, where).strip(), start_s, end_s, confidence)
+    text = _text(item, where).strip()
+    return Span(text, start_s, end_s, confidence)
 
 
 def _whisper_cpp(item: Any, index: int) -> Span:
     where = f"segment {index + 1}"
     item = _object(item, where)
     offsets = item.get("offsets") or {}
-    start_ms, end_ms = _seconds(_get(offsets, "from"), where), _seconds(_get(offsets, "to"), where)
-    return Span(_text(item, where).strip(), start_ms / 1000, end_ms / 1000)
+    start_ms = _seconds(_get(offsets, "from"), where)
+    end_ms = _seconds(_get(offsets, "to"), where)
+    text = _text(item, where).strip()
+    return Span(text, start_ms / 1000, end_ms / 1000)
 
 
 def _segment(item: dict[str, Any], index: int, problems: list[str]) -> list[Span]:
@@ -320,17 +376,16 @@ def _segment(item: dict[str, Any], index: int, problems: list[str]) -> list[Span
     put back.
     """
     where = f"segment {index + 1}"
-    start_s, end_s = _seconds(item.get("start"), where), _seconds(item.get("end"), where)
+    start_s = _seconds(item.get("start"), where)
+    end_s = _seconds(item.get("end"), where)
     text = _text(item, where).strip()
-    timed = [_word(w, i) for i, w in enumerate(item.get("words") or ())]
-    timed = [w for w in timed if w.text]
+    timed = [word for word in _words(item.get("words") or ()) if word.text]
     if not timed:
         return [Span(text, start_s, end_s)] if text else []
     complete = _put_back(timed, text)
-    if len(complete) > len(timed):
-        problems.append(
-            f"{where}: {len(complete) - len(timed)} of its words carried no time of their own"
-        )
+    n_put_back = len(complete) - len(timed)
+    if n_put_back > 0:
+        problems.append(f"{where}: {n_put_back} of its words carried no time of their own")
     return fill(complete, start_s, end_s)
 
 
@@ -343,49 +398,65 @@ def _put_back(timed: list[Span], text: str) -> list[Span]:
     if not text or _letters(text) == _letters("".join(w.text for w in timed)):
         return timed
     spoken = text.split()
-    matcher = SequenceMatcher(
-        None, [_letters(w.text) for w in timed], [_letters(w) for w in spoken], autojunk=False
-    )
+    letters_timed = [_letters(word.text) for word in timed]
+    letters_spoken = [_letters(word) for word in spoken]
+    matcher = SequenceMatcher(None, letters_timed, letters_spoken, autojunk=False)
     complete: list[Span] = []
     for what, a0, a1, b0, b1 in matcher.get_opcodes():
-        complete += timed[a0:a1]
-        if what == "insert":
-            complete += [Span(w) for w in spoken[b0:b1]]
-        elif what == "replace" and b1 - b0 > a1 - a0:
+        if what == "replace" and b1 - b0 > a1 - a0:
             # Cannot be told apart word by word: trust the text, give it the time of what it
             # replaces.
-            complete[len(complete) - (a1 - a0) :] = [
-                Span(" ".join(spoken[b0:b1]), timed[a0].start_s, timed[a1 - 1].end_s)
-            ]
+            together = " ".join(spoken[b0:b1])
+            complete.append(Span(together, timed[a0].start_s, timed[a1 - 1].end_s))
+            continue
+        complete += timed[a0:a1]
+        if what == "insert":
+            complete += [Span(word) for word in spoken[b0:b1]]
     return complete
 
 
-def _from_chunks(chunks: list[Any], kind: str, language: str | None, text: Any) -> Parsed:
+def _from_chunks(data: dict[str, Any], kind: str) -> Parsed:
     """``chunks[].timestamp``: pairs of seconds, the last end may be None, and they may start again
     in each window.
     """
+    language = _language(data.get("language"))
     spans = []
-    for i, item in enumerate(chunks):
+    for i, item in enumerate(data["chunks"]):
         where = f"chunk {i + 1}"
         item = _object(item, where)
         language = language or _language(item.get("language"))
-        pair = item.get("timestamp")
-        if pair is None:
-            pair = (None, None)
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise BadInput(f"{where}: expected timestamp [start, end], got {pair!r}")
-        spans.append(
-            Span(_text(item, where).strip(), _seconds(pair[0], where), _seconds(pair[1], where))
-        )
+        spans.append(_chunk(item, where))
     problems = []
     spans, n_windows = unwrap_windows(spans)
     if n_windows > 1:
         problems.append(
             f"times start again in each of {n_windows} Whisper windows; they were added up"
         )
+    text = data.get("text")
     if not spans and isinstance(text, str) and text.strip():
-        return Parsed((Span(text),), f"{kind} without times", language)
-    return Parsed(tuple(s for s in spans if s.text), f"Whisper {kind}", language, tuple(problems))
+        return Parsed(_one_span(text), f"{kind} without times", language)
+    spoken = tuple(span for span in spans if span.text)
+    return Parsed(spoken, f"Whisper {kind}", language, tuple(problems))
+
+
+def _chunk(item: dict[str, Any], where: str) -> Span:
+    pair = item.get("timestamp")
+    if pair is None:
+        pair = (None, None)
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise BadInput(f"{where}: expected timestamp [start, end], got {pair!r}")
+    text = _text(item, where).strip()
+    start_s = _seconds(pair[0], where)
+    end_s = _seconds(pair[1], where)
+    return Span(text, start_s, end_s)
+
+
+#: The key whose list tells one dump from another, in the order in which they are looked for.
+_DUMPS = (
+    ("chunks", _from_chunks),
+    ("transcription", _from_whisper_cpp),
+    ("segments", _from_segments),
+)
 
 
 def unwrap_windows(spans: list[Span]) -> tuple[list[Span], int]:
@@ -396,22 +467,27 @@ def unwrap_windows(spans: list[Span]) -> tuple[list[Span], int]:
     or one whole window later when that span has no end. Times beyond 30 s show that the file is on
     one clock already: it is left as it is.
     """
-    known = [t for s in spans for t in (s.start_s, s.end_s) if not math.isnan(t)]
+    times = [t for span in spans for t in (span.start_s, span.end_s)]
+    known = [t for t in times if not math.isnan(t)]
     if not known or max(known) > WHISPER_WINDOW_S + 0.5:
         return spans, 1
     out: list[Span] = []
-    offset_s, n_windows, start_s, end_s = 0.0, 1, -math.inf, 0.0
+    offset_s = 0.0
+    n_windows = 1
+    start_s, end_s = -math.inf, 0.0
     for span in spans:
         # Far back, or back at zero, is a new window; a little back is only the rounding of two
         # neighbours.
         far_back = span.start_s < start_s - 0.5 or span.start_s < end_s - 1.0
-        if far_back or (span.start_s == 0.0 and end_s > 0.0):
+        at_zero = span.start_s == 0.0 and end_s > 0.0
+        if far_back or at_zero:
             offset_s += end_s
             n_windows += 1
         if not math.isnan(span.start_s):
             start_s = span.start_s
-            end_s = span.end_s if not math.isnan(span.end_s) else WHISPER_WINDOW_S
-        out.append(replace(span, start_s=span.start_s + offset_s, end_s=span.end_s + offset_s))
+            end_s = WHISPER_WINDOW_S if math.isnan(span.end_s) else span.end_s
+        moved = replace(span, start_s=span.start_s + offset_s, end_s=span.end_s + offset_s)
+        out.append(moved)
     return out, n_windows
 
 
@@ -429,39 +505,76 @@ def _n_words(span: Span) -> int:
 def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
     """Give spans without a time the room between their neighbours, shared by number of words.
 
-    ``lo_s`` and ``hi_s`` bound the first and the last; nan when not known. All times are finite
-    afterwards.
+    All times are finite afterwards.
+
+    Args:
+        spans: In the order in which they were spoken.
+        lo_s: When the first may begin at the earliest; nan when not known.
+        hi_s: When the last ends at the latest; nan when not known.
     """
-
-    def next_start_s(i: int) -> float:
-        return next((s.start_s for s in spans[i:] if not math.isnan(s.start_s)), math.nan)
-
     out: list[Span] = []
-    left_s = lo_s if not math.isnan(lo_s) else 0.0
+    left_s = 0.0 if math.isnan(lo_s) else lo_s
     i = 0
     while i < len(spans):
-        span = spans[i]
-        if not math.isnan(span.start_s):
-            end_s = span.end_s
-            if math.isnan(end_s):
-                after = [t for t in (next_start_s(i + 1), hi_s) if t > span.start_s]
-                end_s = after[0] if after else span.start_s + WORD_S * _n_words(span)
-                span = replace(span, end_s=end_s, spread=True)
-            out.append(span)
-            left_s = max(left_s, end_s)
-            i += 1
+        if math.isnan(spans[i].start_s):
+            n = _n_untimed(spans[i:])
+            right_s = _first_of(_next_start_s(spans[i:]), hi_s)
+            shared = _shared(spans[i : i + n], left_s, right_s)
+            out += shared
+            left_s = shared[-1].end_s
+            i += n
             continue
-        n = (
-            next((k for k in range(i, len(spans)) if not math.isnan(spans[k].start_s)), len(spans))
-            - i
-        )
-        gap = spans[i : i + n]
-        total = sum(map(_n_words, gap))
-        right = [t for t in (next_start_s(i), hi_s) if not math.isnan(t)]
-        right_s = max(left_s, right[0] if right else left_s + WORD_S * total)
-        for span in gap:
-            end_s = left_s + (right_s - left_s) * _n_words(span) / total
-            out.append(replace(span, start_s=left_s, end_s=end_s, spread=True))
-            left_s, total = end_s, total - _n_words(span)
-        i += n
+        span = spans[i]
+        if math.isnan(span.end_s):
+            end_s = _end_s(span, _next_start_s(spans[i + 1 :]), hi_s)
+            span = replace(span, end_s=end_s, spread=True)
+        out.append(span)
+        left_s = max(left_s, span.end_s)
+        i += 1
+    return out
+
+
+def _next_start_s(spans: list[Span]) -> float:
+    """Start of the first span that has one; nan where none has."""
+    for span in spans:
+        if not math.isnan(span.start_s):
+            return span.start_s
+    return math.nan
+
+
+def _n_untimed(spans: list[Span]) -> int:
+    """How many spans without a time stand before the first that has one."""
+    for n, span in enumerate(spans):
+        if not math.isnan(span.start_s):
+            return n
+    return len(spans)
+
+
+def _first_of(time_s: float, other_s: float) -> float:
+    """``time_s``, or where it is not known the other."""
+    return other_s if math.isnan(time_s) else time_s
+
+
+def _end_s(span: Span, next_start_s: float, hi_s: float) -> float:
+    """When a span ends that has a start alone: at the next one, or at the end, or after a usual
+    length.
+    """
+    for time_s in (next_start_s, hi_s):
+        if time_s > span.start_s:
+            return time_s
+    return span.start_s + WORD_S * _n_words(span)
+
+
+def _shared(gap: list[Span], left_s: float, right_s: float) -> list[Span]:
+    """Spans without a time, laid between two times by their number of words."""
+    total = sum(map(_n_words, gap))
+    if math.isnan(right_s):
+        right_s = left_s + WORD_S * total
+    right_s = max(left_s, right_s)
+    out = []
+    for span in gap:
+        end_s = left_s + (right_s - left_s) * _n_words(span) / total
+        out.append(replace(span, start_s=left_s, end_s=end_s, spread=True))
+        left_s = end_s
+        total -= _n_words(span)
     return out

@@ -19,6 +19,7 @@ import numpy as np
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.source_mark import weights_mark
 from twomind.transcripts.words import Words, finish
 from twomind.types import Timing, Word
 
@@ -30,6 +31,7 @@ _NEEDED = (
     ("tokenizer.json",),
     ("vocabulary.json", "vocabulary.txt"),
 )
+_MODEL_SUFFIXES = (".bin", ".json", ".txt")
 _MAKE = (
     "make one with: ct2-transformers-converter --model <whisper folder> --output_dir <folder> "
     "--quantization int8"
@@ -150,6 +152,19 @@ def find_model(model: str | Path, offline: bool) -> Path:
         raise MissingWeights(
             f"speech model {name!r} could not be fetched: {type(error).__name__}: {error}"
         ) from error
+
+
+def model_mark(model: str | Path | None) -> str:
+    """What tells the weights of one model from another's: the content of its files, or the name of
+    one that lies in the hub's cache; empty without a model.
+    """
+    if model is None:
+        return ""
+    files = weights.files_of(str(model))
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        files = tuple(sorted(p for p in folder.iterdir() if p.suffix in _MODEL_SUFFIXES))
+    return weights_mark(files) if files else str(model)
 
 
 def _needed_text() -> str:

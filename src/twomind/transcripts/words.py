@@ -59,47 +59,53 @@ def read_words(path: Path | str, duration_s: float | None = None) -> Words:
         parsed = parse(text, path.suffix.lower())
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-    known = (
-        duration_s
-        if duration_s is not None and math.isfinite(duration_s) and duration_s > 0
-        else math.nan
-    )
-    words, more = _words_of(parsed, known)
+    words, more = _words_of(parsed, _known(duration_s))
     if not text.strip():
         more = ["the file is empty: no words"]
-    return finish(
-        words, f"{parsed.kind} ({path.name})", [*problems, *parsed.problems, *more], parsed.language
-    )
+    source = f"{parsed.kind} ({path.name})"
+    return finish(words, source, [*problems, *parsed.problems, *more], parsed.language)
 
 
 def words_of_text(text: str, source: str, duration_s: float | None = None) -> Words:
     """Words of a transcript that is at hand as plain text: no times, as :func:`read_words` treats a
     text file.
     """
-    known = (
-        duration_s
-        if duration_s is not None and math.isfinite(duration_s) and duration_s > 0
-        else math.nan
-    )
-    words, problems = _words_of(
-        parse(text, ".txt") if text.strip() else Parsed((), "plain text"), known
-    )
+    parsed = parse(text, ".txt") if text.strip() else Parsed((), "plain text")
+    words, problems = _words_of(parsed, _known(duration_s))
     return finish(words, source, problems, None)
+
+
+def _known(duration_s: float | None) -> float:
+    """A duration in seconds; nan where it is none."""
+    if duration_s is None or not math.isfinite(duration_s) or duration_s <= 0:
+        return math.nan
+    return duration_s
 
 
 def finish(
     words: Iterable[Word], source: str, problems: Iterable[str], language: str | None
 ) -> Words:
-    """Put words in order of their start and remark on what is odd about their times."""
-    words, problems = list(words), list(problems)
-    ordered = sorted(words, key=lambda w: w.start_s)
-    if ordered != words:
-        problems.append("some words came before earlier ones; they were put in order of time")
-    n_over = sum(b.start_s < a.end_s - 0.02 for a, b in pairwise(ordered))
+    """Put words in order of their start and remark on what is odd about their times.
+
+    Args:
+        words: In the order in which they were given.
+        source: What they were read from.
+        problems: What is known to be odd already.
+        language: Code of the language; None where it is not known.
+    """
+    given = list(words)
+    ordered = sorted(given, key=lambda word: word.start_s)
+    remarks = list(problems)
+    if ordered != given:
+        remarks.append("some words came before earlier ones; they were put in order of time")
+    n_over = 0
+    for before, after in pairwise(ordered):
+        n_over += after.start_s < before.end_s - 0.02
     if n_over:
-        problems.append(f"{n_over} of {len(ordered)} words start before the word before them ends")
-    timing = max((w.timing for w in ordered), key=_EXACTNESS.index, default=Timing.GIVEN)
-    return Words(tuple(ordered), source, timing, tuple(problems), language)
+        remarks.append(f"{n_over} of {len(ordered)} words start before the word before them ends")
+    timings = [word.timing for word in ordered]
+    timing = max(timings, key=_EXACTNESS.index, default=Timing.GIVEN)
+    return Words(tuple(ordered), source, timing, tuple(remarks), language)
 
 
 def _read_text(path: Path) -> tuple[str, list[str]]:
@@ -107,10 +113,8 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
     letters).
     """
     if not path.is_file():
-        raise BadInput(
-            f"{path}: expected a transcript file, there is "
-            f"{'a folder' if path.is_dir() else 'none'} of that name"
-        )
+        there = "a folder" if path.is_dir() else "none"
+        raise BadInput(f"{path}: expected a transcript file, there is {there} of that name")
     raw = path.read_bytes()
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
@@ -125,70 +129,85 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
-        return raw.decode("cp1252", errors="replace"), [
-            "the file is not UTF-8; it was read as Windows-1252 (Latin-1)"
-        ]
+        text = raw.decode("cp1252", errors="replace")
+        return text, ["the file is not UTF-8; it was read as Windows-1252 (Latin-1)"]
 
 
 def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]:
-    spans, problems = list(parsed.spans), []
-    if spans and all(math.isnan(s.start_s) for s in spans):
-        end_s = 0.0 if math.isnan(duration_s) else duration_s
-        spans = [Span(" ".join(s.text for s in spans), 0.0, end_s)]
-        spread = True
-        problems.append(
-            "no times: the words are spread evenly over the recording, which says nothing about "
-            "when they were spoken"
-            if end_s
-            else "no times and no duration: all words stand at 0 s, which says nothing about when "
-            "they were spoken"
-        )
+    """Words of what a format told, and remarks; ``duration_s`` is nan where it is not known."""
+    spans = list(parsed.spans)
+    spread = bool(spans) and all(math.isnan(span.start_s) for span in spans)
+    if spread:
+        spans, problems = _all_spread(spans, duration_s)
     else:
-        spread = False
-        if spans and math.isnan(spans[-1].end_s) and not math.isnan(spans[-1].start_s):
-            how = "estimated" if math.isnan(duration_s) else "taken as the end of the recording"
-            problems.append(f"the last chunk has no end; it was {how}")
-        spans = fill(spans, math.nan, duration_s)
+        spans, problems = _timed(spans, duration_s)
     spans, remarks = _bounded(spans, duration_s)
-    n_sounds = sum(len(_ANNOTATION.findall(s.text)) for s in spans)
+    n_sounds = sum(len(_ANNOTATION.findall(span.text)) for span in spans)
     if n_sounds:
         remarks.append(
             f"{n_sounds} annotations such as [laughs] or (inaudible) are kept among the words"
         )
+    timing = Timing.SPREAD_ALL if spread else Timing.GIVEN
     words: list[Word] = []
     for span in spans:
-        _append(words, span, Timing.SPREAD_ALL if spread else Timing.GIVEN)
+        _append(words, span, timing)
     return words, problems + remarks
+
+
+def _all_spread(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]:
+    """Spans none of which has a time, as one over the whole recording."""
+    text = " ".join(span.text for span in spans)
+    if math.isnan(duration_s):
+        problem = (
+            "no times and no duration: all words stand at 0 s, which says nothing about when "
+            "they were spoken"
+        )
+        return [Span(text, 0.0, 0.0)], [problem]
+    problem = (
+        "no times: the words are spread evenly over the recording, which says nothing about "
+        "when they were spoken"
+    )
+    return [Span(text, 0.0, duration_s)], [problem]
+
+
+def _timed(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]:
+    """Spans some of which have a time; the others get theirs from their neighbours."""
+    problems = []
+    if spans and math.isnan(spans[-1].end_s) and not math.isnan(spans[-1].start_s):
+        how = "estimated" if math.isnan(duration_s) else "taken as the end of the recording"
+        problems.append(f"the last chunk has no end; it was {how}")
+    return fill(spans, math.nan, duration_s), problems
 
 
 def _bounded(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]:
     """Spans inside the recording, none ending before it starts."""
     problems = []
+    n = len(spans)
     hi_s = math.inf if math.isnan(duration_s) else duration_s
-    n_backward = sum(s.end_s < s.start_s for s in spans)
+    n_backward = sum(span.end_s < span.start_s for span in spans)
     if n_backward:
         problems.append(
-            f"{n_backward} of {len(spans)} times end before they start; they were given no length"
+            f"{n_backward} of {n} times end before they start; they were given no length"
         )
-    n_early = sum(s.start_s < 0 for s in spans)
+    n_early = sum(span.start_s < 0 for span in spans)
     if n_early:
         problems.append(
-            f"{n_early} of {len(spans)} times are before the recording starts; they were moved to "
-            "0 "
-            "s"
+            f"{n_early} of {n} times are before the recording starts; they were moved to 0 s"
         )
-    late_s = max((s.end_s for s in spans), default=0.0) - hi_s
+    last_s = max((span.end_s for span in spans), default=0.0)
+    late_s = last_s - hi_s
     if late_s > _SLACK_S:
-        n_late = sum(s.end_s > hi_s + _SLACK_S for s in spans)
+        n_late = sum(span.end_s > hi_s + _SLACK_S for span in spans)
         problems.append(
-            f"{n_late} of {len(spans)} times reach up to {late_s:.1f} s beyond the end of the "
+            f"{n_late} of {n} times reach up to {late_s:.1f} s beyond the end of the "
             f"recording ({hi_s:.1f} s) "
             "and were cut there; check that transcript and recording belong together"
         )
     out = []
     for span in spans:
         start_s = min(max(span.start_s, 0.0), hi_s)
-        out.append(replace(span, start_s=start_s, end_s=min(max(span.end_s, start_s), hi_s)))
+        end_s = min(max(span.end_s, start_s), hi_s)
+        out.append(replace(span, start_s=start_s, end_s=end_s))
     return out, problems
 
 
@@ -210,12 +229,14 @@ def _append(words: list[Word], span: Span, timing: Timing) -> None:
         words[-1] = replace(words[-1], text=words[-1].text + opening)
     if timing is Timing.GIVEN and (span.spread or len(tokens) > 1):
         timing = Timing.SPREAD_CUE
-    step_s = (span.end_s - span.start_s) / max(1, len(tokens))
+    n = len(tokens)
+    step_s = (span.end_s - span.start_s) / max(1, n)
     for k, token in enumerate(tokens):
         start_s = span.start_s + k * step_s
-        end_s = (
-            span.end_s if k + 1 == len(tokens) else max(start_s, span.start_s + (k + 1) * step_s)
-        )
+        if k + 1 == n:
+            end_s = span.end_s
+        else:
+            end_s = max(start_s, span.start_s + (k + 1) * step_s)
         words.append(Word(token, start_s, end_s, span.confidence, timing))
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Flag, auto
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Protocol, TypeAlias, TypeVar
 
 from twomind.types.features import Example, Features
+from twomind.types.plain import Array, Foreign
 from twomind.types.prediction import Prediction
 
 
@@ -39,7 +38,7 @@ class Given:
 
     seed: int = 0
     source: tuple[Example, ...] | None = None
-    summary: Mapping[str, np.ndarray] | None = None
+    summary: Mapping[str, Array] | None = None
     target: tuple[Features, ...] | None = None
     neutral: tuple[Features, ...] | None = None
     few: tuple[Example, ...] | None = None
@@ -69,13 +68,15 @@ class Given:
         return replace(self, **drop)  # type: ignore[arg-type]
 
 
+_Model = TypeVar("_Model", contravariant=True)
+
 #: What a method remembers of one person: nested dicts, lists and plain values, with numpy arrays or
 #: torch tensors as leaves. It is a value: a step returns a new one and leaves the old one as it
 #: was.
-State = Mapping[str, Any]
+State: TypeAlias = Mapping[str, Foreign]
 
 
-class Adapter(Protocol):
+class Adapter(Protocol[_Model]):
     """The one interface of everything that adapts: configuration in frozen dataclass fields, memory
     in ``State``.
     """
@@ -83,11 +84,11 @@ class Adapter(Protocol):
     @property
     def needs(self) -> Access: ...
 
-    def begin(self, model: Any, given: Given) -> State:
+    def begin(self, model: _Model, given: Given) -> State:
         """Once, before the stream; ``given`` holds exactly what ``needs`` names."""
         ...
 
-    def step(self, model: Any, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: _Model, state: State, x: Features) -> tuple[Prediction, State]:
         """One window: its prediction (with logits), and the state after it. Causal; mutates
         nothing.
         """

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
-
-import numpy as np
 
 from twomind.types.adaptation import Access
+from twomind.types.plain import Array, Foreign
 from twomind.types.prediction import Task
 
 
@@ -71,13 +69,13 @@ class Rows:
     from no adaptation, ``(N, C)`` each.
     """
 
-    recording: np.ndarray
-    subject: np.ndarray
-    question: np.ndarray
-    span_s: np.ndarray
-    y: np.ndarray
-    probs: np.ndarray
-    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    recording: Array
+    subject: Array
+    question: Array
+    span_s: Array
+    y: Array
+    probs: Array
+    beside: Mapping[str, Array] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,7 +97,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, keep: np.ndarray) -> Rows:
+    def take(self, keep: Array) -> Rows:
         """Some of the rows, by a mask or by indices."""
         parts = ("recording", "subject", "question", "span_s", "y", "probs")
         some = {name: getattr(self, name)[keep] for name in parts}
@@ -128,23 +126,23 @@ class Run:
     model: str
     method: str
     rows: Mapping[str, Rows]
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Foreign] = field(default_factory=dict)
     saw: Access = Access.NOTHING
-    seen: Mapping[str, Any] = field(default_factory=dict)
+    seen: Mapping[str, Foreign] = field(default_factory=dict)
     reset: str = "person"
     seed: int = 0
     fill: str = "prevalence"
-    windows: Mapping[str, Any] = field(default_factory=dict)
-    people: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    windows: Mapping[str, Foreign] = field(default_factory=dict)
+    people: Mapping[str, Mapping[str, Foreign]] = field(default_factory=dict)
     not_shown: tuple[str, ...] = ()
     drawn: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_mb: float = math.nan
     fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    git: Mapping[str, Any] = field(default_factory=dict)
+    git: Mapping[str, Foreign] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    events: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Mapping[str, Foreign], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.rows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from twomind.types.plain import Array
 from twomind.types.recording import Word, check_span
 
 
@@ -20,13 +21,13 @@ class Track:
     could not be taken.
     """
 
-    values: np.ndarray
-    times_s: np.ndarray
-    valid: np.ndarray
+    values: Array
+    times_s: Array
+    valid: Array
     names: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ("",)
-    reason_code: np.ndarray | None = None
+    reason_code: Array | None = None
 
     def __post_init__(self) -> None:
         n = len(self.times_s)
@@ -62,7 +63,7 @@ class Track:
     def __len__(self) -> int:
         return len(self.times_s)
 
-    def column(self, name: str) -> np.ndarray:
+    def column(self, name: str) -> Array:
         """Values ``(T,)`` of one named measure, nan where the row is not valid. KeyError names what
         there is.
         """
@@ -82,7 +83,7 @@ class Track:
             reason_code=self.reason_code[keep],
         )
 
-    def on_grid(self, times_s: np.ndarray, max_gap_s: float) -> Track:
+    def on_grid(self, times_s: Array, max_gap_s: float) -> Track:
         """The nearest valid-or-not row for every asked time ``(N,)``; farther than ``max_gap_s`` is
         not valid.
         """

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from twomind.types.same import same_values
+
 #: ``progress(what, done, total)``: one callback serves the command line, a web socket and
 #: debugging. ``total`` may be ``nan`` when it is not known (a WebM without a duration).
 Progress = Callable[[str, float, float], None]
@@ -44,6 +46,8 @@ class Word:
     confidence: float = math.nan
     timing: Timing = Timing.GIVEN
 
+    __eq__ = same_values
+
     def __post_init__(self) -> None:
         check_span(f"Word {self.text!r}", self.start_s, self.end_s)
         if not self.text.strip():
@@ -66,6 +70,8 @@ class Segment:
     source: str
     score: float = math.nan
 
+    __eq__ = same_values
+
     def __post_init__(self) -> None:
         check_span(f"Segment {self.label!r}", self.start_s, self.end_s)
 
@@ -86,6 +92,8 @@ class Cue:
     value: float = math.nan
     unit: str = ""
     detail: str = ""
+
+    __eq__ = same_values
 
     def __post_init__(self) -> None:
         check_span(f"Cue {self.kind!r}", self.start_s, self.end_s)
@@ -111,6 +119,8 @@ class Recording:
     words_source: str = ""
     segments: tuple[Segment, ...] = ()
     drawn: bool = False
+
+    __eq__ = same_values
 
     def __post_init__(self) -> None:
         if not self.id:

@@ -14,9 +14,9 @@ from twomind.cli.progress import Bars
 from twomind.cli.verb import PATH, print_json, say, store_option, verb
 from twomind.core.errors import BadInput
 from twomind.core.synthetic import CONTROLS, LAYOUTS
-from twomind.types import Progress
 
 if TYPE_CHECKING:
+    from twomind.types import Progress
     from twomind_synth.study_world import StudyWorld
 
 CROPS = ("none", "layout", "all")
@@ -117,7 +117,7 @@ def draw_layout(
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
-    help="Write a whole study in the folders and files of this data set (docs/study.md).",
+    help="Write a whole study in the folders and files of this data set (`twomind docs study`).",
 )
 @click.option(
     "--visits",

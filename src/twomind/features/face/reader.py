@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.store import Spool
+from twomind.core.spool import Spool
 from twomind.features.face.action_units import (
     action_units,
     eye_openings,

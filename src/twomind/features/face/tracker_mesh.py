@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.features.face.head import N_LANDMARKS
 
@@ -217,6 +218,12 @@ class MeshFinder:
 
     def __init__(self, max_people: int = 4) -> None:
         self._mediapipe = import_mediapipe()
+        if not hasattr(self._mediapipe, "solutions"):
+            raise MissingWeights(
+                f"MediaPipe {self._mediapipe.__version__} carries no face mesh. On Python 3.11 or "
+                "3.12 install 'twomind[face]'; elsewhere use the back end 'landmarker' with the "
+                "path of a face_landmarker.task file"
+            )
         self._max_people = max_people
         self._graphs: dict[str, Any] = {}
         # The pictures that the graph "one" will be given, and is working on.
@@ -380,6 +387,14 @@ class LandmarkerFinder(MeshFinder):
     def close(self) -> None:
         super().close()
         self._landmarker.close()
+
+
+def model_files(backend: str, landmarker_path: str | None) -> tuple[Path, ...]:
+    """The files of the networks that a back end reads; none where it is not installed."""
+    if backend == "landmarker":
+        given = Path(landmarker_path or "")
+        return (given,) if given.is_file() else ()
+    return weights.files_of("mediapipe-face")
 
 
 def open_finder(backend: str, landmarker_path: str | None, max_people: int) -> FaceFinder:

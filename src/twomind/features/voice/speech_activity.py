@@ -275,6 +275,14 @@ def _silero_file() -> Path | None:
     return networks[0] if networks else None
 
 
+def detector_files(vad: str) -> tuple[Path, ...]:
+    """The files of the networks that a detector reads; :class:`VoiceSettings` says which ones
+    there are.
+    """
+    silero = None if vad == "energy" else _silero_file()
+    return () if silero is None else (silero,)
+
+
 def _silero_session() -> Any:
     import onnxruntime
 

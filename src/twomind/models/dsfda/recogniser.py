@@ -153,7 +153,7 @@ class Dsfda:
         Raises:
             BadInput: there is none, or it is damaged.
         """
-        wanted = f"expected a DSFDA model ({FILE}); train one (docs/dsfda.md)"
+        wanted = f"expected a DSFDA model ({FILE}); train one (`twomind docs dsfda`)"
         if path is None:
             raise BadInput(f"dsfda: {wanted}, and name its file or folder")
         path = path / FILE if path.is_dir() else path

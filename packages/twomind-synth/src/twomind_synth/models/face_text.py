@@ -141,6 +141,7 @@ def load_face_text(path: Path = SHIPPED) -> Encoder:
         dim=int(w["text_projection"].shape[1]),
         prepare=prepare,
         images=images,
+        opened_by=__name__,
         tokenise=functools.partial(tokenise, tuple(meta["vocabulary"])),
         text=text_tower(
             {k: v for k, v in w.items() if not k.startswith("visual.")}, n_heads=N_HEADS

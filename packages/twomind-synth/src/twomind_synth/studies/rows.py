@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from twomind.core.store import Store, content_hash, settings_hash
+from twomind.core.source_mark import source_mark
+from twomind.core.store import Store, settings_hash
+from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.encoders.encoder import Encoder
-from twomind.encoders.frame_rows import KIND, on_grid, rows_recipe
+from twomind.encoders.frame_rows import KIND, on_grid
 from twomind.encoders.frames import FrameSettings, LiveWindows
-from twomind.features.describe import _track_arrays, _track_from, _track_meta
 from twomind.training.clip_au_folds import encoder_of, remembered
 from twomind.types import Features, Track
 from twomind_synth.face import draw
@@ -48,14 +49,14 @@ class DrawnRows:
             "encoder": encoder.fingerprint,
             "drawn": True,
             "hop_s": self.hop_s,
-            "recipe": f"{rows_recipe()}-{content_hash(Path(__file__))[:16]}",
+            "recipe": source_mark(__name__, *encoder.modules),
         }
         key = store.key(content, own)
         if entry := store.get(KIND, key):
-            return _track_from(*entry)
+            return track_from(*entry)
         track = self._draw(clip, encoder, person)
         store.note(clip.subject, content)
-        store.put(KIND, key, _track_arrays(track), _track_meta(track))
+        store.put(KIND, key, track_arrays(track), track_meta(track))
         return track
 
     def _draw(self, clip: Clip, encoder: Encoder, person: Any) -> Track:

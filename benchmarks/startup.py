@@ -1,0 +1,55 @@
+"""Processor time to import the package, and to print the help: what every command pays first.
+
+python -m benchmarks.startup
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from statistics import median
+
+from benchmarks.record import save
+
+N_TRIES = 11
+#: What is measured → arguments of a fresh interpreter.
+COMMANDS = {
+    "python": ("-c", "pass"),
+    "import twomind": ("-c", "import twomind"),
+    "twomind --help": ("-m", "twomind.cli.main", "--help"),
+    "twomind predict --help": ("-m", "twomind.cli.main", "predict", "--help"),
+    "twomind doctor": ("-m", "twomind.cli.main", "doctor", "--json"),
+}
+
+
+def spent_s() -> float:
+    """Processor time of all child processes that have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(arguments: tuple[str, ...]) -> list[float]:
+    """Processor time of each try, in seconds."""
+    tries = []
+    for _ in range(N_TRIES):
+        before = spent_s()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        tries.append(spent_s() - before)
+    return tries
+
+
+def main() -> None:
+    numbers = {}
+    for name, arguments in COMMANDS.items():
+        tries = measure(arguments)
+        numbers[name] = {
+            "median_s": round(median(tries), 3),
+            "least_s": round(min(tries), 3),
+            "most_s": round(max(tries), 3),
+        }
+    save("startup", {"unit": "s of processor time", "tries": N_TRIES, "commands": numbers})
+
+
+if __name__ == "__main__":
+    main()
