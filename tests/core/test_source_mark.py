@@ -188,3 +188,18 @@ def test_weights_are_their_content(tmp_path: Path) -> None:
     os.utime(a, ns=(1, 1))
     assert weights_mark((a,)) != first
     assert weights_mark(()) != first
+
+
+@pytest.mark.parametrize("name", ["values.toml", "values.csv"])
+def test_a_table_beside_a_module_counts_with_what_it_holds(packages: Packages, name: str) -> None:
+    reads = {"maths.py": FILES["maths.py"] + f"\nTABLE = {name!r}\n"}
+    before = packages.mark({**reads, name: "one = 1\n"})
+    assert packages.mark({**reads, name: "one = 2\n"}) != before
+    assert packages.mark({**reads, name: "one = 1\n", "other.toml": "one = 2\n"}) == before
+    assert packages.mark(reads) != before
+
+
+def test_a_comment_in_a_table_does_not_count(packages: Packages) -> None:
+    reads = {"maths.py": FILES["maths.py"] + "\nTABLE = 'values.toml'\n"}
+    before = packages.mark({**reads, "values.toml": "one = 1\n"})
+    assert packages.mark({**reads, "values.toml": "# The first.\none = 1\n"}) == before

@@ -12,6 +12,7 @@ import ast
 import hashlib
 import importlib.util
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -37,6 +38,8 @@ _DISTRIBUTIONS = {
     "sklearn": ("scikit-learn",),
     "yaml": ("PyYAML",),
 }
+#: Endings of tables that lie beside a module.
+_DATA = (".toml", ".json", ".csv")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -47,7 +50,8 @@ def source_mark(*entries: str) -> str:
     Two processes give the same mark where the modules of ``entries``, all modules that these import
     (those of this library and of the entries' own packages) and the versions of all other libraries
     that they import are the same. An import inside a function counts. So does what importing a
-    module runs besides: the ``__init__`` of its packages.
+    module runs besides: the ``__init__`` of its packages. A table that lies beside a module and is
+    named in it counts with what it holds.
 
     Args:
         *entries: Names of modules (``"twomind.features.face.reader"``), or of one function or class
@@ -283,6 +287,20 @@ class _Reading:
                 self._write_value(item)
         else:
             self._written.append(repr(value))
+            if isinstance(value, str) and value.endswith(_DATA):
+                self._write_data(value)
+
+    def _write_data(self, name: str) -> None:
+        """A table that lies beside the module and that the module names is read by it."""
+        path = _file(self._module)
+        assert path is not None
+        beside = path.with_name(Path(name).name)
+        if not beside.is_file():
+            return
+        if beside.suffix == ".toml":
+            self._written.append(repr(tomllib.loads(beside.read_text(encoding="utf-8"))))
+        else:
+            self._written.append(beside.read_bytes().hex())
 
 
 def _says_nothing(item: object) -> bool:
