@@ -47,10 +47,11 @@ class Adaptation:
 
     def __post_init__(self) -> None:
         if self.reset not in RESETS:
-            raise BadInput(f"--reset: expected one of {', '.join(RESETS)}, got {self.reset!r}")
+            raise BadInput(f"states.reset: expected one of {', '.join(RESETS)}, got {self.reset!r}")
         if self.state is not None and self.reset == "recording":
             raise BadInput(
-                "--state keeps a person's state; with --reset recording there is none to keep"
+                "states.folder keeps a person's state; with states.reset=recording there is none to "
+                "keep"
             )
         self.adapter()
 
@@ -74,9 +75,7 @@ class Adaptation:
         }
 
 
-def read_settings(
-    method: str, pairs: Sequence[str], option: str = "--adapt-setting"
-) -> dict[str, Any]:
+def read_settings(method: str, pairs: Sequence[str], option: str = "--set") -> dict[str, Any]:
     """``name=value`` texts as the method's own types; ``settings.name=value`` goes to the method
     within ``guarded``.
 
@@ -238,6 +237,17 @@ class People:
         chain = [c for c, _ in self._chain(subject)]
         return tuple(chain[: chain.index(content)] if content in chain else chain)
 
+    def has(self, subject: str, content: str) -> bool:
+        """Whether the state after a recording is here, where one is wanted at all."""
+        if self._how.reset == "recording":
+            return True
+        return content in [c for c, _ in self._chain(subject)]
+
+    def imagine(self, subject: str, content: str) -> None:
+        """Take a recording as learnt, to ask which ones come before others; no state is made."""
+        if self._how.reset != "recording" and not self.has(subject, content):
+            self._chain(subject).append((content, {}))
+
     def state(self, subject: str, content: str) -> State | None:
         """The state before a recording; None: from the start."""
         from twomind.adaptation.state import load_state
@@ -298,8 +308,7 @@ class People:
         if other:
             raise BadInput(
                 f"{held[-1]}: this state was kept with another {', '.join(other)}; a state goes "
-                "with the model, method "
-                "and settings that made it. Give another --state folder"
+                "with the model, method and settings that made it. Give another states.folder"
             )
 
     def _key(self, subject: str) -> str:

@@ -126,7 +126,7 @@ def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, 
         or "yes, where there is a CLIP",
         "language model on this machine": clip or _language_models(),
         "language model behind an endpoint": _lacking(parts, "llm")
-        or "yes, where the endpoint is on this machine: --llm-endpoint http://127.0.0.1:PORT/v1",
+        or "yes, where the endpoint is on this machine: --set llm.endpoint=http://127.0.0.1:PORT/v1",
     }
 
 
@@ -176,7 +176,7 @@ def _language_models() -> str:
     there = sorted(name for name, folder in _model_folders().items() if _can_be_asked(folder))
     if there:
         return f"yes, with {', '.join(there)}"
-    return "no model here: name a folder with --llm-model, or twomind weights add NAME FOLDER"
+    return "no model here: name a folder with --set llm.model=FOLDER, or twomind weights add NAME FOLDER"
 
 
 def _model_folders() -> dict[str, Path]:

@@ -158,8 +158,8 @@ def refuse(
     for folder in states:
         if not folder.is_dir():
             raise BadInput(
-                f"{folder}: expected a folder with saved states, as `predict --adapt --state` "
-                "writes it"
+                f"{folder}: expected a folder with saved states, as `predict --adapt --set "
+                "states.folder=FOLDER` writes it"
             )
     if not recordings and not known(profiles, person, store, states):
         where = of_study(profiles, store.study)

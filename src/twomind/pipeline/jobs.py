@@ -188,9 +188,8 @@ def profile_path(job: Job, options: Options) -> Path | None:
     own = options.neutral if options.adapt is None else None
     if sum(x is not None for x in (options.profile, options.profiles, own)) > 1:
         raise BadInput(
-            "give one of --neutral, --profile and --profiles; with --adapt, --neutral may stand "
-            "beside a profile: the "
-            "clip is then the method's, and values are relative to the profile"
+            "give --neutral or --profiles, not both; with --adapt, --neutral may stand beside a "
+            "profile: the clip is then the method's, and values are relative to the profile"
         )
     if options.profiles is None:
         return options.profile

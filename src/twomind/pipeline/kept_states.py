@@ -13,7 +13,7 @@ from typing import Any
 from twomind.core.errors import BadInput
 from twomind.core.store import read_meta
 
-#: Instead of a person's name, where one state learns from everybody (``--reset never``).
+#: Instead of a person's name, where one state learns from everybody (``states.reset=never``).
 EVERYONE = "everyone"
 #: A file of a chain: the state after a recording, which went on from that of the file before.
 _LINK = re.compile(r"\d{5,}-")
