@@ -24,7 +24,7 @@ from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline import asking
 from twomind.pipeline.adapt import People
-from twomind.pipeline.answer import predict_one
+from twomind.pipeline.answer import Loaded, predict_one
 from twomind.pipeline.jobs import Job, Options, fingerprint
 from twomind.pipeline.rows import Row, row_of, summary_with, write_overviews, write_result
 from twomind.pipeline.settings import FILE
@@ -45,14 +45,6 @@ class Batch:
     workers: int = 0
     redo: bool = False
     settings: str = ""
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What is loaded once for all answers of one process: a model, the states of people."""
-
-    recogniser: Any = None
-    people: People | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +132,7 @@ def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = No
     if before is not None and state_is_there:
         asking.remember(loaded.recogniser, before)
         return row_of(job, "already done", before, time.perf_counter() - started)
-    result = predict_one(job, batch.options, batch.store, progress, loaded.recogniser, people)
+    result = predict_one(job, batch.options, batch.store, progress, loaded)
     if before is not None:
         return row_of(job, "already done", before, time.perf_counter() - started)
     summary = write_result(result, folder, mark)
