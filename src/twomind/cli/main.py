@@ -14,6 +14,7 @@ import click
 from twomind import __version__
 from twomind.cli.annotate_verbs import agree_verb, annotate
 from twomind.cli.data_verbs import data_group
+from twomind.cli.doctor_verb import doctor_verb
 from twomind.cli.fusion_verbs import submit_verb, train_fusion_verb
 from twomind.cli.moved import Command
 from twomind.cli.personalise_verb import score_personalise_verb
@@ -21,10 +22,10 @@ from twomind.cli.profile_verbs import enrol_verb, profile_group
 from twomind.cli.progress import Bars
 from twomind.cli.run_options import by_key, describe_options, predict_options, print_settings
 from twomind.cli.score_verbs import score_report_verb
-from twomind.cli.verb import print_json, print_json_list, say, verb
+from twomind.cli.verb import print_json_list, say, verb
+from twomind.cli.weights_verbs import weights_group
 from twomind.cli.words_verbs import score_words_verb, train_words_verb
 from twomind.core import registry
-from twomind.core.errors import BadInput
 
 if TYPE_CHECKING:
     from twomind.pipeline.settings import DescribeRun
@@ -118,108 +119,6 @@ def _run(
     return finished.exit_code
 
 
-@main.command()
-@verb
-def doctor(as_json: bool, offline: bool) -> int:
-    """Say what is installed, which weights are present, and what works offline."""
-    from twomind.pipeline.doctor import examine, print_report
-
-    found = examine()
-    if as_json:
-        print_json(found)
-    else:
-        print_report(found)
-    return 0
-
-
-@main.group()
-def weights() -> None:
-    """Model files: list them, check them, add them."""
-
-
-@weights.command("list")
-@verb
-def weights_list(as_json: bool, offline: bool) -> int:
-    """Every set of model files, with its state, licence and allowed use."""
-    from twomind.core import weights as shelf
-
-    _print_weights(shelf.as_rows(), as_json)
-    return 0
-
-
-@weights.command("verify")
-@click.argument("name", required=False)
-@verb
-def weights_verify(name: str | None, as_json: bool, offline: bool) -> int:
-    """Recompute the checksums; exit code 5 when one is damaged."""
-    from twomind.core import weights as shelf
-
-    rows = [row for row in shelf.as_rows() if name in (None, row["name"])]
-    if not rows:
-        raise BadInput(f"no weights named {name!r}; `twomind weights list` shows what there is")
-    _print_weights(rows, as_json)
-    bad = [
-        row["name"]
-        for row in rows
-        if row["state"] == "damaged" or (name and row["state"] == "absent")
-    ]
-    if bad:
-        say(f"twomind: damaged or absent: {', '.join(bad)}")
-        return 5
-    return 0
-
-
-@weights.command("add")
-@click.argument("name")
-@click.argument("source")
-@click.option("--sha256", default="", help="Expected checksum of a single file.")
-@click.option("--licence", default="", help="Licence of the weights, kept beside them.")
-@click.option("--allowed-use", default="", help="What they may be used for, kept beside them.")
-@verb
-def weights_add(
-    name: str,
-    source: str,
-    sha256: str,
-    licence: str,
-    allowed_use: str,
-    as_json: bool,
-    offline: bool,
-) -> int:
-    """Copy or download model files: SOURCE is a file, a folder or an http(s) address."""
-    from dataclasses import asdict
-
-    from twomind.core import weights as shelf
-
-    found = shelf.add(
-        name, source, sha256=sha256, licence=licence, allowed_use=allowed_use, offline=offline
-    )
-    _print_weights([asdict(found)], as_json)
-    return 0
-
-
-def _print_weights(rows: list[dict[str, str]], as_json: bool) -> None:
-    if as_json:
-        print_json({"weights": rows})
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(
-        "name", "state", "licence", "allowed use", "what, and its state", box=None, pad_edge=False
-    )
-    for row in rows:
-        texts = (
-            row["name"],
-            row["state"],
-            row["licence"],
-            row["allowed_use"],
-            f"{row['what']}: {row['detail']}",
-        )
-        table.add_row(*texts)
-    # Wide enough that names are never cut, whatever the terminal.
-    Console(width=160).print(table, highlight=False, markup=False)
-
-
 @main.group()
 def train() -> None:
     """Train a recogniser on labelled answers."""
@@ -233,6 +132,8 @@ def score() -> None:
 train.add_command(train_words_verb)
 train.add_command(train_fusion_verb)
 score.add_command(score_words_verb)
+main.add_command(doctor_verb)
+main.add_command(weights_group)
 main.add_command(data_group)
 main.add_command(enrol_verb)
 main.add_command(profile_group)
