@@ -33,6 +33,10 @@ _WHY_NOT = {
 }
 
 
+#: Beginning of the settings of the method within ``guarded``.
+_INNER = "settings."
+
+
 @dataclass(frozen=True)
 class Adaptation:
     """Which method, how it is set, and when a person's state starts anew. ``state`` is a folder to
@@ -88,43 +92,40 @@ def read_settings(method: str, pairs: Sequence[str], option: str = "--set") -> d
 
     cls = registry.load("methods", method)
     found: dict[str, Any] = {}
-    split = []
+    inner = []
     for pair in pairs:
-        name, equals, text = pair.partition("=")
+        name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name:
             raise BadInput(f"{option} {pair!r}: expected name=value")
-        split.append((name.strip(), text.strip()))
-    inner = []
-    for name, text in split:
-        if name.startswith("settings.") and method == "guarded":
-            inner.append(f"{name.removeprefix('settings.')}={text}")
+        if method == "guarded" and name.startswith(_INNER):
+            inner.append(f"{name.removeprefix(_INNER)}={text}")
         else:
             found[name] = _value(method, cls, name, text)
     if inner:
-        found["settings"] = read_settings(str(found.get("method", cls().method)), inner, option)
+        within = str(found.get("method", cls().method))
+        found["settings"] = read_settings(within, inner, option)
     return found
 
 
 def _value(method: str, cls: Any, name: str, text: str) -> Any:
-    known = {f.name: getattr(cls(), f.name) for f in fields(cls)}
-    if name not in known or isinstance(known[name], Mapping):
-        plain = sorted(n for n, v in known.items() if not isinstance(v, Mapping))
-        raise BadInput(f"{method} has no setting {name!r}; there is: {', '.join(plain) or 'none'}")
-    kind = type(known[name])
+    """A text as the value of a method's setting, by the type of its default."""
+    defaults = cls()
+    known = {field.name: getattr(defaults, field.name) for field in fields(cls)}
+    plain = {n: value for n, value in known.items() if not isinstance(value, Mapping)}
+    if name not in plain:
+        there = ", ".join(sorted(plain)) or "none"
+        raise BadInput(f"{method} has no setting {name!r}; there is: {there}")
+    kind = type(plain[name])
     if kind is bool:
         if text.lower() in ("true", "false"):
             return text.lower() == "true"
-    elif kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    else:
+        raise BadInput(f"{method}, {name}: expected true or false, got {text!r}")
+    if kind not in (int, float):
         return text
-    raise BadInput(
-        f"{method}, {name}: expected {'true or false' if kind is bool else kind.__name__}, got "
-        f"{text!r}"
-    )
+    try:
+        return kind(text)
+    except ValueError:
+        raise BadInput(f"{method}, {name}: expected {kind.__name__}, got {text!r}") from None
 
 
 @dataclass(frozen=True)
@@ -206,17 +207,25 @@ def adapt(
         steps = list(stream(model, adapter, windows, given=given, reset="recording", state=state))
     except ValueError as error:
         raise BadInput(f"--adapt {adaptation.method}: {error}") from error
-    plain = pool(stream(model, load_method("source-only"), windows, reset="recording"))[x.recording]
+    unadapted = stream(model, load_method("source-only"), windows, reset="recording")
     after = steps[-1].state
-    n = sum(s.prediction.status is not Status.NOT_MEASURED for s in steps)
+    measured = [step for step in steps if step.prediction.status is not Status.NOT_MEASURED]
     said = f"adapted by {adaptation.method} (saw: {adapter.needs.words()})"
-    guard = {}
-    if adaptation.method == "guarded":
-        log = [e for e in after["log"] if e["recording"] == x.recording]
-        guard = {"counts": dict(after["counts"]), "log": log}
     return Adapted(
-        _with_reason(pool(steps)[x.recording], said), plain, len(windows), n, said, after, guard
+        prediction=_with_reason(pool(steps)[x.recording], said),
+        unadapted=pool(unadapted)[x.recording],
+        n_windows=len(windows),
+        n_measured=len(measured),
+        said=said,
+        state=after,
+        guard=_guard(after, x.recording) if adaptation.method == "guarded" else {},
     )
+
+
+def _guard(state: Any, recording: str) -> dict[str, Any]:
+    """What the guard counted of the person so far, and its log of this recording."""
+    log = [event for event in state["log"] if event["recording"] == recording]
+    return {"counts": dict(state["counts"]), "log": log}
 
 
 def _with_reason(prediction: Prediction, said: str) -> Prediction:
@@ -325,12 +334,12 @@ class People:
         if key not in self._chains:
             from twomind.adaptation.state import load_state
 
-            found = (
-                sorted(self._folder(subject).glob("*.safetensors"))
-                if self._how.state is not None
-                else []
-            )
-            self._chains[key] = [(str(load_state(path)[1]["content"]), path) for path in found]
+            chain: list[tuple[str, State | Path]] = []
+            if self._how.state is not None:
+                for path in sorted(self._folder(subject).glob("*.safetensors")):
+                    _, meta = load_state(path)
+                    chain.append((str(meta["content"]), path))
+            self._chains[key] = chain
         return self._chains[key]
 
 
@@ -338,10 +347,11 @@ def mark_of(model: Any) -> str:
     """Hash of a model's weights, by which a kept state knows its model."""
     from twomind.core.store import settings_hash
 
-    params = {k: v.detach().cpu().numpy() for k, v in model.params().items()}
-    return settings_hash(
-        {k: hashlib.sha256(v.tobytes()).hexdigest() for k, v in sorted(params.items())}
-    )
+    hashes = {}
+    for name, tensor in sorted(model.params().items()):
+        values = tensor.detach().cpu().numpy()
+        hashes[name] = hashlib.sha256(values.tobytes()).hexdigest()
+    return settings_hash(hashes)
 
 
 def summary_of(model: Any) -> dict[str, Any] | None:

@@ -172,8 +172,10 @@ def erase(
         store.forget(contents, (), None)
     else:
         store.forget(contents, set(what.marks), person)
-    enrolled_for_others = _enrolled(what.profiles, person)
-    others = [visit.id for visit in what.gone if visit.content in enrolled_for_others]
+    for_others = _enrolled(what.profiles, person)
+    shared = [visit.id for visit in what.gone if visit.content in for_others]
+    lost = [str(folder) for folder in noted if not folder.is_dir()]
+    unreadable = [str(path) for path in found.unreadable if path not in all_states]
     elsewhere = studies_with(profiles, person, store, states)
     return {
         "person": person,
@@ -182,9 +184,9 @@ def erase(
         "store_entries": len(entries),
         "states": len(all_states),
         "profile_kept": bool(what.rest),
-        "also_enrolled_for_others": sorted(others),
-        "state_folders_not_found": sorted(str(f) for f in noted if not f.is_dir()),
-        "states_unreadable": sorted(str(p) for p in found.unreadable if p not in all_states),
+        "also_enrolled_for_others": sorted(shared),
+        "state_folders_not_found": sorted(lost),
+        "states_unreadable": sorted(unreadable),
         "store_entries_unclaimed": len(store.unclaimed()),
         "also_known_in": [name for name in elsewhere if name != store.study],
     }
@@ -283,12 +285,15 @@ def _visits(
         return []
     if visit is not None:
         rest = profile.without(visit).visits
-        return [v for v in profile.visits if v not in rest]
-    return [v for v in profile.visits if not chosen or v.content in contents]
+        return [one for one in profile.visits if one not in rest]
+    if not chosen:
+        return list(profile.visits)
+    return [one for one in profile.visits if one.content in contents]
 
 
 def _folders(profiles: Path, states: Sequence[Path], noted: Sequence[Path]) -> list[Path]:
-    return list(dict.fromkeys(f.resolve() for f in (profiles, *states, *noted) if f.is_dir()))
+    there = [folder.resolve() for folder in (profiles, *states, *noted) if folder.is_dir()]
+    return list(dict.fromkeys(there))
 
 
 def _entries(store: Store, contents: set[str], marks: set[str], chosen: bool) -> list[Path]:
@@ -296,7 +301,8 @@ def _entries(store: Store, contents: set[str], marks: set[str], chosen: bool) ->
     earlier versions of which cannot be told whose they are, where making them again is cheap."""
     found = store.made_from(contents, () if chosen else marks)
     if chosen:
-        found += [p for p in store.made_from((), marks) if p.parent.parent.name == ANNOTATIONS]
+        of_person = store.made_from((), marks)
+        found += [path for path in of_person if path.parent.parent.name == ANNOTATIONS]
     # Text embeddings were filed under no content, and annotations under no person.
     found += [*store.made_from([""]), *store.unclaimed(ANNOTATIONS)]
     return sorted(set(found))
@@ -318,7 +324,9 @@ def _enrolled(profiles: Path, but: str) -> set[str]:
     """Contents of the clips that are enrolled for other people."""
     found: set[str] = set()
     for person in people(profiles):
-        if person != but:
-            with suppress(BadInput):
-                found |= {v.content for v in read_profile(path_of(profiles, person)).visits}
+        if person == but:
+            continue
+        with suppress(BadInput):
+            profile = read_profile(path_of(profiles, person))
+            found |= {visit.content for visit in profile.visits}
     return found

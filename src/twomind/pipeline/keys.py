@@ -151,6 +151,7 @@ def keys_of(
         Name → key.
     """
     hints = get_type_hints(type(settings))
+    choices, bounds = choices or {}, bounds or {}
     found: dict[str, Key] = {}
     for field in fields(settings):
         name = f"{before}{field.name}"
@@ -162,15 +163,15 @@ def keys_of(
                 value, leave_out=leave_out, choices=choices, bounds=bounds, before=f"{name}."
             )
             continue
-        found[name] = _key(
-            name, hints[field.name], value, (choices or {}).get(name, ()), (bounds or {}).get(name)
-        )
+        allowed = choices.get(name, ())
+        found[name] = _key(name, hints[field.name], value, allowed, bounds.get(name))
     return found
 
 
 def _key(
     name: str, hint: Any, default: Any, choices: tuple[str, ...], bounds: Bounds | None
 ) -> Key:
+    """The key of a field, by its annotation."""
     inside = get_args(hint)
     if get_origin(hint) is Literal:
         return Key(name, str, default, choices=inside)
