@@ -171,6 +171,9 @@ def test_a_batch_stops_at_its_budget_resumes_and_replays(
         code, found, _ = run(*ask, "--set", "llm.budget.max_requests=3")
         assert code == 0
         assert [a["state"] for a in found["answers"]] == ["already done", "already done", "done"]
+        assert found["llm"]["answers"]["measured"] == 3, "those of the run before are counted"
+        assert found["llm"]["decisions"] == {"absent": 0, "present": 3}
+        assert found["llm"]["this_run"] == {"asked": 1, "from_the_record": 0}
         assert len(served.seen) == 3
     replay = ("--set", f"llm.record={out / 'llm-replies.jsonl'}", "--set", "llm.replay=true")
     code, found, _ = run(*ask[:2], tmp_path / "again", *ask[3:], *replay, "--offline")

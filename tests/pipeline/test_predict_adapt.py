@@ -166,6 +166,38 @@ def test_a_kept_state_in_another_process_equals_one_go(
     assert len(kept) == 2
 
 
+@pytest.mark.parametrize("kept", ["in memory", "in a folder", "anew each time"])
+def test_a_second_run_loads_no_model_and_says_the_same(
+    films, store, tmp_path, monkeypatch, kept
+) -> None:
+    """Whose state is not kept is done only as a whole: alone, a recording comes first."""
+    from twomind import models
+
+    how = ["--adapt", "t3a", "--person", "ana"]
+    if kept == "in a folder":
+        how += ["--set", f"states.folder={tmp_path / 'state'}"]
+    elif kept == "anew each time":
+        how += ["--set", "states.reset=recording"]
+    both = (films["a1"], films["a2"])
+    first = run(store, tmp_path / "o", *both, *how)[1]
+    assert [a["state"] for a in first["answers"]] == ["done", "done"]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the model was loaded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "load", refuse)
+        code, again, said = run(store, tmp_path / "o", *both, *how)
+        assert code == 0
+        assert [a["state"] for a in again["answers"]] == ["already done", "already done"]
+        assert probabilities(again) == probabilities(first)
+        assert said.count("adapted by t3a") == 2
+    (alone,) = run(store, tmp_path / "o", films["a2"], *how)[1]["answers"]
+    assert alone["state"] == ("done" if kept == "in memory" else "already done")
+    back = run(store, tmp_path / "o", *both, *how)[1]
+    assert probabilities(back) == probabilities(first)
+
+
 def test_two_people_share_nothing_and_a_reset_forgets(films, store, tmp_path) -> None:
     rows = {films["a1"]: "ana", films["b1"]: "ben", films["a2"]: "ana"}
     how = ("--adapt", "tta-cap", *EAGER)

@@ -158,6 +158,11 @@ def windows_for(model: Any, x: Features) -> list[Features]:
 def check(model: Any, adaptation: Adaptation, given: Given) -> None:
     """Refuse what cannot work, with the reason.
 
+    Args:
+        model: the recogniser.
+        adaptation: the method.
+        given: what it would be handed.
+
     Raises: BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot
         hand over.
     """
@@ -192,6 +197,13 @@ def adapt(
 
     ``unadapted`` is the same model on the same windows with no method, so that only the method lies
     between the two.
+
+    Args:
+        model: the recogniser.
+        adaptation: the method.
+        x: the recording, with what the model reads.
+        given: what the method is handed.
+        state: the person's, before this recording.
 
     Raises:
         BadInput: the method does not fit the model.

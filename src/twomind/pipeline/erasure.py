@@ -53,7 +53,14 @@ def known(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()
 def studies_with(
     profiles: Path, person: str, store: Store, states: Sequence[Path] = ()
 ) -> list[str]:
-    """Studies that know somebody of this name; the empty name stands for people of no study."""
+    """Studies that know somebody of this name; the empty name stands for people of no study.
+
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features.
+        states: folders of saved states.
+    """
     names = {"", *store.studies(), *studies_of(profiles)}
     noted: list[Path] = []
     for name in names:
@@ -65,6 +72,12 @@ def studies_with(
 
 def check_study(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> None:
     """Where no study was named, refuse a name that a study knows: nobody can say who is meant.
+
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features.
+        states: folders of saved states.
 
     Raises:
         BadInput: it does; the message lists the studies.
@@ -234,7 +247,19 @@ def refuse(
     recordings: Sequence[Path],
     states: Sequence[Path],
 ) -> None:
-    """Raise ``BadInput`` where there is nothing that could be erased; see :func:`erase`."""
+    """Refuse what cannot be erased, before anything is.
+
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features, of one study.
+        visit: beginning of a visit's id.
+        recordings: media files.
+        states: folders of saved states.
+
+    Raises:
+        BadInput: nothing is known of the person, or a file or folder does not exist.
+    """
     if visit is not None and recordings:
         raise BadInput("give either a visit or recordings, not both")
     for path in recordings:

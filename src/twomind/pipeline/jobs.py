@@ -83,14 +83,20 @@ def plan(
     transcript: Path | None = None,
     subject: str | None = None,
 ) -> list[Job]:
-    """The jobs that ``paths`` (files, folders) or a manifest stand for.
+    """The jobs that ``paths`` or a manifest stand for.
 
-    A manifest is a CSV with the column ``path`` and any of ``id, subject, question, transcript``;
-    relative paths count from the manifest's folder. ``question="from-name"`` reads the number from
-    names like ``…_Question_7_…``.
+    Args:
+        paths: media files, or folders of them.
+        manifest: a CSV with the column ``path`` and any of ``id, subject, question, transcript``;
+            relative paths count from its folder.
+        question: what was asked in all of them; ``from-name`` reads the number from names like
+            ``…_Question_7_…``.
+        transcript: of the one media file.
+        subject: who speaks in all of them; None: each file's name.
 
-    Raises: BadInput: nothing to do, a path that does not exist, or a manifest without the column
-        ``path``.
+    Raises:
+        BadInput: nothing to do, a path that does not exist, or a manifest without the column
+            ``path``.
     """
     if manifest is not None:
         if paths:

@@ -52,8 +52,9 @@ class Row:
     """What became of one job.
 
     ``state`` is done, already done, skipped or failed. Of an answer that has a folder, ``status``,
-    ``probability``, ``band`` and ``reason`` are the prediction's; of one that failed, ``error``
-    and its kind and exit code say why. ``seconds`` is how long the work took.
+    ``probability``, ``band`` and ``reason`` are the prediction's, and ``adapted`` says whether a
+    method adapted the model; of one that failed, ``error`` and its kind and exit code say why.
+    ``seconds`` is how long the work took.
     """
 
     job: Job
@@ -62,6 +63,7 @@ class Row:
     probability: float | None = None
     band: tuple[float, float] | None = None
     reason: str = ""
+    adapted: bool = False
     error: str = ""
     error_kind: str = ""
     exit_code: int = 0
@@ -77,7 +79,14 @@ class Row:
 
 
 def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.0) -> Row:
-    """The row of an answer, from its summary."""
+    """The row of an answer.
+
+    Args:
+        job: what was asked.
+        state: what became of it.
+        summary: of the answer, as it lies in its folder.
+        seconds: how long it took.
+    """
     prediction = summary["prediction"]
     band = prediction["band_95"]
     known_band = band is not None and None not in band
@@ -88,6 +97,7 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
         probability=prediction["probability"],
         band=tuple(band) if known_band else None,
         reason=prediction["reason"],
+        adapted="adaptation" in summary,
         seconds=seconds,
     )
 
@@ -96,9 +106,17 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
 
 
 def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
-    """All files of one answer; returns its summary.
+    """All files of one answer.
 
     The summary is written last: where it lies, the rest is whole.
+
+    Args:
+        result: the answer.
+        folder: its own.
+        mark: the fingerprint of what the result depends on.
+
+    Returns:
+        The summary, as it is written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
@@ -159,7 +177,7 @@ def write_overviews(rows: Sequence[Row], out: Path) -> None:
     """``answers.csv`` (one row per file, failed ones too) and the report over all answers, from
     what lies in their folders.
     """
-    adapted = any("adaptation" in summary_in(out, row) for row in rows if row.has_result)
+    adapted = any(row.adapted for row in rows)
     columns = (*_COLUMNS, "probability_unadapted") if adapted else _COLUMNS
     tables.write_rows(out / "answers.csv", columns, _table(rows, out, adapted))
     there = [row for row in rows if row.has_result]

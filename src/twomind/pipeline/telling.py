@@ -87,13 +87,12 @@ def adapted(rows: Sequence[Row], out: Path) -> list[str]:
         return []
     lines = []
     for row in rows:
-        if not row.has_result:
+        if not row.adapted:
             continue
         summary = summary_in(out, row)
-        about = summary.get("adaptation")
-        if about:
-            lines.append(_adapted(row, summary["prediction"], about))
-            lines += _guard(about["guard"] or {})
+        about = summary["adaptation"]
+        lines.append(_adapted(row, summary["prediction"], about))
+        lines += _guard(about["guard"] or {})
     return lines
 
 
