@@ -303,13 +303,12 @@ def test_an_option_that_never_was_is_unknown_as_ever() -> None:
 
 
 def test_every_option_is_a_setting() -> None:
-    from twomind.cli.run_options import KEYS
-    from twomind.pipeline.settings import DescribeRun, PredictRun, known
+    from twomind.pipeline.settings import SHORT, DescribeRun, PredictRun, known
 
     commands, rest = dict(verbs()), {"config", "sets", "redo", "as_json", "offline"}
     for name, start in (("predict", PredictRun()), ("describe", DescribeRun())):
         names = {p.name for p in commands[name].params} - rest
-        assert {KEYS[n] for n in names} <= set(known(start))
+        assert {SHORT.get(n, n) for n in names} <= set(known(start))
         purpose = next(p for p in commands[name].params if p.name == "purpose")
         assert tuple(purpose.type.choices) == known(start)["purpose"].choices
 

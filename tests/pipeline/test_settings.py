@@ -31,6 +31,14 @@ def test_an_option_beats_set_beats_the_file_beats_the_default(tmp_path: Path) ->
     assert ask(PredictRun(), config=config).run.model.name == "from-file"
 
 
+def test_an_option_has_the_same_name_as_a_setting(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('model = "clip-au"\nadapt = "tda"\nlanguage = "en"\n')
+    run = ask(PredictRun(), config=config, sets=["speech_model=base"]).run
+    assert (run.model.name, run.method) == ("clip-au", "tda")
+    assert (run.describe.language, run.describe.speech_model) == ("en", "base")
+
+
 def test_media_and_a_manifest_give_way_to_each_other(tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text('manifest = "m.csv"\n')

@@ -20,7 +20,7 @@ from twomind.cli.moved import Command
 from twomind.cli.personalise_verb import score_personalise_verb
 from twomind.cli.profile_verbs import enrol_verb, profile_group
 from twomind.cli.progress import Bars
-from twomind.cli.run_options import by_key, describe_options, predict_options, print_settings
+from twomind.cli.run_options import describe_options, predict_options, print_settings
 from twomind.cli.score_verbs import score_report_verb
 from twomind.cli.verb import print_json_list, say, verb
 from twomind.cli.weights_verbs import weights_group
@@ -105,7 +105,8 @@ def _run(
     if "help" in sets:
         print_settings(start, as_json)
         return 0
-    asked = ask(start, config=config, sets=sets, options=by_key(options))
+    given = options | {"media": options["media"] or None}
+    asked = ask(start, config=config, sets=sets, options=given)
     prepared = prepare(asked, offline=offline, redo=redo, warn=say)
     with Bars(len(prepared.jobs)) as (progress, on_done):
         finished = prepared.go(Watch(progress, on_done))

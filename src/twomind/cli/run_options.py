@@ -1,4 +1,4 @@
-"""Options of ``twomind predict`` and ``twomind describe``, and how they become settings."""
+"""Options of ``twomind predict`` and ``twomind describe``; each is called like its setting."""
 
 from __future__ import annotations
 
@@ -11,26 +11,6 @@ from twomind.cli.verb import PATH, print_json, store_option, study_option
 
 if TYPE_CHECKING:
     from twomind.pipeline.settings import DescribeRun
-
-#: Option, as click calls it → the setting that it gives.
-KEYS = {
-    "media": "media",
-    "out": "out",
-    "transcript": "transcript",
-    "manifest": "manifest",
-    "question": "question",
-    "person": "person",
-    "neutral": "neutral",
-    "profiles": "profiles",
-    "model": "model.name",
-    "adapt": "method",
-    "speech_model": "describe.speech_model",
-    "language": "describe.language",
-    "workers": "workers",
-    "purpose": "purpose",
-    "store": "store",
-    "study": "study",
-}
 
 _MEDIA = (
     click.argument("media", nargs=-1, type=PATH),
@@ -115,12 +95,6 @@ def _with(options: tuple[Any, ...], function: Callable[..., Any]) -> Callable[..
     for option in reversed(options):
         function = option(function)
     return function
-
-
-def by_key(options: dict[str, Any]) -> dict[str, Any]:
-    """Values by the name of the setting; None is "not given"."""
-    found = {KEYS[name]: value for name, value in options.items()}
-    return found | {"media": found["media"] or None}
 
 
 def print_settings(start: DescribeRun, as_json: bool) -> None:

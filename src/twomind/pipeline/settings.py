@@ -26,8 +26,12 @@ FILE = "settings.toml"
 #: Beginning of the names that are settings of the method of ``--adapt``; the method checks them.
 METHOD = "adapt."
 
-#: Short names: what most people change of a long section.
+#: Short names: of options, and of what most people change of a long section.
 SHORT = {
+    "model": "model.name",
+    "adapt": "method",
+    "speech_model": "describe.speech_model",
+    "language": "describe.language",
     "describe.target": "describe.face.target",
     "words.prevalence": "model.prevalence",
     "words.prevalence_source": "model.prevalence_source",
@@ -139,7 +143,7 @@ def ask(
         start: the defaults; its type says which keys there are.
         config: a TOML file.
         sets: texts ``key=value``.
-        options: values by key; None is "not given".
+        options: values by key or short name; None is "not given".
 
     Returns:
         The settings, and which of them were given.
@@ -153,7 +157,10 @@ def ask(
     if config is not None:
         values |= _from_file(config, keys, free)
     values |= _from_texts(sets, keys, free)
-    given_options = {name: value for name, value in (options or {}).items() if value is not None}
+    given_options = {}
+    for name, value in (options or {}).items():
+        if value is not None:
+            given_options[SHORT.get(name, name)] = value
     if "media" in given_options:
         values.pop("manifest", None)
     if "manifest" in given_options:
