@@ -129,9 +129,13 @@ def predict_one(
 
 def _result(job: Job, work: _Work, made: Description, found: _Estimate) -> Result:
     options, adapted = work.options, found.adapted
-    about_adaptation = {}
+    about_adaptation: dict[str, Any] = {}
+    unadapted = None
     if adapted is not None and options.adapt is not None:
         about_adaptation = _about(adapted, options.adapt)
+        unadapted = adapted.unadapted
+    moments = found.moments if found.located else {}
+    media = {**made.media, "sha256": made.content, "path": str(job.media)}
     return Result(
         recording=made.recording,
         features=made.features,
@@ -140,15 +144,15 @@ def _result(job: Job, work: _Work, made: Description, found: _Estimate) -> Resul
         not_measured=_not_measured(made, found.prediction, options),
         located=found.located,
         located_reason=found.located_reason,
-        **(found.moments if found.located else {}),
+        **moments,
         neutral=made.neutral,
         voice_neutral=made.voice_neutral,
-        media={**made.media, "sha256": made.content, "path": str(job.media)},
+        media=media,
         summary=_summary(made),
         model=found.model,
         provenance=_provenance(options),
         purpose=options.purpose,
-        unadapted=None if adapted is None else adapted.unadapted,
+        unadapted=unadapted,
         adaptation=about_adaptation,
     )
 
