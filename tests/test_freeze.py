@@ -135,3 +135,23 @@ def test_twelve_commands_a_side_and_every_change_names_one() -> None:
     assert len(names) == 12
     assert [c.name for c in commands.NEW] == names
     assert set(commands.CHANGED) <= set(names)
+
+
+def test_files_that_are_new_and_outputs_that_say_more_are_named(sides, capsys) -> None:
+    (sides[1] / "files" / "settings.toml").write_text("workers = 0\n")
+    for side in sides:
+        (side / "step-0.stdout").write_text("one\n")
+    (sides[1] / "step-0.stdout").write_text("one\ntwo\n")
+    assert freeze.compare("10-annotate", *sides) == 0
+    assert freeze.compare("x", *sides) == 1
+    (sides[1] / "step-0.stdout").write_text("two\n")
+    assert freeze.compare("10-annotate", *sides) == 1
+    capsys.readouterr()
+
+
+def test_options_that_were_renamed_are_written_anew() -> None:
+    now = {c.name: " ".join(c.steps) for c in commands.NEW}
+    for old in ("--adapt-setting", "--subject", "--target"):
+        assert not any(old in steps for steps in now.values()), old
+    assert "--set states.folder=states" in now["06-enrol-erase"]
+    assert "--set adapt.gates= " in now["09-adapt"]

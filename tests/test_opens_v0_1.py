@@ -30,7 +30,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "t3a": (),
     "tda": (),
     "boost-adapter": (),
-    "guarded": ("--adapt-setting", "method=tda"),
+    "guarded": ("--set", "adapt.method=tda"),
     "neutral-alignment": ("--neutral", "media/a2.mp4"),
     "neutral-threshold": ("--neutral", "media/a2.mp4"),
 }
@@ -58,7 +58,7 @@ def run(*arguments: object, code: int = 0) -> dict[str, Any]:
 
 
 def probability(*arguments: object) -> float:
-    found = run("predict", *arguments, "--store", "store", "--subject", "ana", "--out", "answer")
+    found = run("predict", *arguments, "--store", "store", "--person", "ana", "--out", "answer")
     return float(found["answers"][0]["prediction"]["probability"])
 
 
@@ -140,7 +140,7 @@ def test_an_old_state_goes_on(old: Path, method: str) -> None:
     """
     needs_models()
     how = ("media/a2.mp4", "--model", "models/clip-au", "--adapt", method, *STATES[method])
-    found = probability(*how, "--state", f"states/{method}")
+    found = probability(*how, "--set", f"states.folder=states/{method}")
     assert found == pytest.approx(EXPECTED["states"][method], abs=1e-6)
     assert [p.name for p in files(f"states/{method}")] == [
         "00001-a1.safetensors",
@@ -159,7 +159,7 @@ def test_an_old_state_of_a_fusion_model_goes_on(old: Path) -> None:
         "--adapt",
         "t3a",
     )
-    found = probability(*how, "--state", "states/fusion-t3a")
+    found = probability(*how, "--set", "states.folder=states/fusion-t3a")
     assert found == pytest.approx(EXPECTED["states"]["fusion-t3a"], abs=1e-6)
 
 

@@ -217,7 +217,7 @@ def test_predict_adapts_on_the_enrolled_clip_and_goes_on_in_another_process(
         "neutral-threshold",
         "--neutral",
         films["neutral"],
-        "--subject",
+        "--person",
         "P1",
     )
     how += ("--store", store)
@@ -225,7 +225,7 @@ def test_predict_adapts_on_the_enrolled_clip_and_goes_on_in_another_process(
     assert code == 0
     said = {a["recording"]: a["prediction"] for a in both["answers"]}
     assert said["answer"]["probability"] != said["answer"]["unadapted"]["probability"]
-    state = ("--state", tmp_path / "states")
+    state = ("--set", f"states.folder={tmp_path / 'states'}")
     assert run("predict", films["before"], *how, *state, "--out", tmp_path / "one")[0] == 0
     words = ["predict", films["answer"], *how, *state, "--out", tmp_path / "two", "--json"]
     code_ = "from twomind.cli.main import main; main()"

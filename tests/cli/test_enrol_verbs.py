@@ -178,8 +178,33 @@ def test_bad_names_and_contradicting_options_are_refused(
     clips: dict[str, Path], store: Path, tmp_path: Path
 ) -> None:
     assert run("enrol", "../x", clips["neutral"], "--profiles", tmp_path, "--store", store)[0] == 3
-    code, found = run(
-        "describe", clips["neutral"], "--person", "P1", "--out", tmp_path / "o", "--store", store
-    )
+    (tmp_path / "m.csv").write_text(f"path,subject\n{clips['neutral']},P2\n")
+    where = ("--person", "P1", "--out", tmp_path / "o", "--store", store)
+    code, found = run("describe", "--manifest", tmp_path / "m.csv", *where)
     assert code == 3
     assert "--profiles" in json.dumps(found)
+    code, found = run("describe", clips["neutral"], *where, "--profiles", tmp_path / "nobody")
+    assert code == 3
+    assert "not enrolled" in json.dumps(found)
+
+
+def test_a_person_is_who_speaks_and_a_profile_may_be_a_file(
+    clips: dict[str, Path], store: Path, tmp_path: Path
+) -> None:
+    where = ("--store", store, "--out", tmp_path / "o")
+    people = ("--profiles", tmp_path / "people")
+    film = clips["neutral"]
+    assert run("describe", film, "--person", "P1", *where)[0] == 0
+    rows = (tmp_path / "o" / "answers.csv").read_text().splitlines()
+    assert rows[1].split(",")[1] == "P1"
+    assert run("enrol", "P1", film, *people, "--store", store)[0] == 0
+    values = {}
+    for name, profile in (("folder", people), ("file", ("--profiles", tmp_path / "P1.json"))):
+        if name == "file":
+            assert run("profile", "export", "P1", tmp_path / "P1.json", *people)[0] == 0
+        out = tmp_path / name
+        code, _ = run("describe", film, "--person", "P1", *profile, "--store", store, "--out", out)
+        assert code == 0
+        values[name] = (out / film.stem / "measures.csv").read_text()
+    assert values["folder"] == values["file"]
+    assert "profile" in values["file"]

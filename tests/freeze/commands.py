@@ -166,12 +166,42 @@ OLD: tuple[Command, ...] = (
     ),
 )
 
+#: Options that are settings since 0.2: as :data:`OLD` writes them → as they are written now.
+_RENAMED = {
+    "--adapt-setting ": "--set adapt.",
+    "--subject ": "--person ",
+    "--state ": "--set states.folder=",
+    "--target ": "--set describe.target=",
+}
+
+
+def _renamed(step: str) -> str:
+    """A step of ``predict`` or ``describe`` with its options as they are written now."""
+    if step.startswith(("twomind predict ", "twomind describe ")):
+        for old, new in _RENAMED.items():
+            step = step.replace(old, new)
+    return step
+
+
+def _steps_now(name: str) -> tuple[str, ...]:
+    return next(tuple(map(_renamed, c.steps)) for c in OLD if c.name == name)
+
+
 #: Command lines of the working tree where they are no longer those of :data:`OLD`: name → steps.
-CHANGED: dict[str, tuple[str, ...]] = {}
+CHANGED: dict[str, tuple[str, ...]] = {
+    name: _steps_now(name) for name in ("06-enrol-erase", "09-adapt", "12-describe")
+}
+
+#: Outputs that say more than those of :data:`OLD`, whose lines are all in them: command → texts.
+SAYS_MORE = {
+    "01-demo": ("step-2.stdout", "step-3.stdout"),  # the result of each answer
+    "10-annotate": ("step-0.stdout",),
+}
 
 #: Files that only the working tree writes, by pattern → since when and why. They are not compared.
 ADDED: dict[str, str] = {
-    "files/*settings.toml": "0.2: what a comparison or a training was asked for",
+    "files/*settings.toml": "0.2: the settings of a run, a comparison or a training",
+    "files/*page.jsonl": "0.2: what the pages show of an answer",
 }
 
 NEW: tuple[Command, ...] = tuple(

@@ -150,7 +150,7 @@ def test_without_words_or_pictures_nothing_is_asked(tmp_path: Path) -> None:
         assert model.summary()["answers"]["not asked"] == 2
     with pytest.raises(BadInput, match="pictures alone"):
         LlmSettings(model="m", strategy="d1", text_only=True)
-    with pytest.raises(BadInput, match="--llm-model"):
+    with pytest.raises(BadInput, match=r"expected llm\.model"):
         recogniser(None, model="").predict(answer())
 
 
@@ -403,9 +403,9 @@ def test_only_what_cannot_leave_the_machine_is_local(
 
 def test_nothing_leaves_without_its_flag(monkeypatch: pytest.MonkeyPatch) -> None:
     away = locate("http://203.0.113.1/v1")
-    with pytest.raises(BadInput, match="--send-video --send-text"):
+    with pytest.raises(BadInput, match=r"llm\.send_video=true and llm\.send_text=true"):
         require(away, pictures=True, text=True, send_video=False, send_text=False)
-    with pytest.raises(BadInput, match="with --send-text;"):
+    with pytest.raises(BadInput, match=r"with llm\.send_text=true;"):
         require(away, pictures=True, text=True, send_video=True, send_text=False)
     warning = require(away, pictures=True, text=True, send_video=True, send_text=True)
     sent = "Warning: frames of the person and their words are sent to 203.0.113.1."
@@ -432,9 +432,9 @@ def test_nothing_leaves_without_its_flag(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(socket.socket, "connect", never)
     for settings in ({}, {"send_text": True}, {"strategy": "d1", "send_text": True}):
-        with pytest.raises(BadInput, match="--send-video"):
+        with pytest.raises(BadInput, match=r"llm\.send_video=true"):
             recogniser("http://203.0.113.1/v1", **settings).predict(answer())
-    with pytest.raises(BadInput, match="with --send-text;"):
+    with pytest.raises(BadInput, match=r"with llm\.send_text=true;"):
         recogniser("http://203.0.113.1/v1", text_only=True, send_video=True).check()
 
 

@@ -315,7 +315,7 @@ def test_a_text_model_is_asked_with_words_and_refuses_pictures(models: dict[str,
         words.predict(coloured("red")).status is Status.NOT_MEASURED
     )  # random weights write no label
     assert words.summary()["answers"]["unparsable"] == 1
-    with pytest.raises(BadInput, match="--llm-text-only"):
+    with pytest.raises(BadInput, match=r"llm\.text_only=true"):
         tools.recogniser(None, model=folder, **_settings()).predict(coloured("red"))
     with pytest.raises(BadInput, match="at most 2048 tokens"):
         Local(folder).attempt(Request("word " * 1000))

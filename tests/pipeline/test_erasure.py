@@ -241,12 +241,11 @@ def test_nothing_of_the_person_is_left_after_predict_with_a_state(
         who: draw_clip(tmp_path / f"{who}.mp4", "neutral", k, 0, seconds=2.0, fps=10)
         for k, who in enumerate("ab")
     }
-    how = ("--model", "clip-au", "--adapt", "t3a", "--state", tmp_path / "s", "--store", store.root)
+    how = ("--model", "clip-au", "--adapt", "t3a", "--store", store.root)
+    how += ("--set", f"states.folder={tmp_path / 's'}")
     how += ("--study", "trial")
     for who, clip in clips.items():
-        code, _ = run(
-            "predict", clip, *how, "--subject", f"person-{who}", "--out", tmp_path / "out"
-        )
+        code, _ = run("predict", clip, *how, "--person", f"person-{who}", "--out", tmp_path / "out")
         assert code == 0
     mark = {who: content_hash(clip) for who, clip in clips.items()}
     assert {"face", "embeddings"} <= {p.parent.parent.name for p in store.made_from([mark["a"]])}
@@ -292,8 +291,9 @@ def test_an_answer_is_of_the_enrolled_person_whatever_the_file_is_called(
             )
     enrol(tmp_path / "p", "ana", "c1")
     how = ("--store", store.root, "--out", tmp_path / "out")
-    who = ("--person", "ana", "--subject", "take", "--profiles", tmp_path / "p")
-    assert run("predict", tmp_path / "take.wav", *who, *how)[0] == 0
+    (tmp_path / "takes.csv").write_text("path,subject\ntake.wav,take\n")
+    who = ("--person", "ana", "--profiles", tmp_path / "p")
+    assert run("predict", "--manifest", tmp_path / "takes.csv", *who, *how)[0] == 0
     describe(open_recording(tmp_path / "plain.wav"), ("voice",), store=store)
     assert len(files(store.root / "features")) == 2
     assert erase(tmp_path / "p", "ana", store)["store_entries"] == 1
@@ -398,10 +398,11 @@ def test_measuring_enrolling_and_predicting_note_the_study(
     with wave.open(str(tmp_path / "take.wav"), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", ""))
         file.writeframes(np.random.default_rng(1).integers(-900, 900, 32000, np.int16).tobytes())
-    how = ("--store", store.root, "--out", tmp_path / "out", "--subject", "P1")
+    how = ("--store", store.root, "--out", tmp_path / "out")
     mark = settings_hash({"content": content_hash(tmp_path / "take.wav")})[:16]
     for n, verb in enumerate(("predict", "describe")):
-        assert run(verb, tmp_path / "take.wav", *how, "--study", f"s{n}")[0] == 0
+        who = ("--person", "P1", "--study", f"s{n}")
+        assert run(verb, tmp_path / "take.wav", *how, *who)[0] == 0
         assert Store(store.root, f"s{n}").noted("P1")[0] == {mark}, verb
     enrol(of_study(tmp_path / "p", "s0"), "P1", "c1")
     person = ("--person", "P1", "--profiles", tmp_path / "p")
@@ -411,6 +412,6 @@ def test_measuring_enrolling_and_predicting_note_the_study(
     )
     assert not store.noted("P1")[0]
     monkeypatch.setenv("TWOMIND_STUDY", "s2")
-    assert run("describe", tmp_path / "take.wav", *how)[0] == 0
+    assert run("describe", tmp_path / "take.wav", *how, "--person", "P1")[0] == 0
     assert Store(store.root).noted("P1")[0] == {mark}
     assert Store(store.root).study == "s2"

@@ -105,14 +105,14 @@ def test_one_command_gives_probability_evidence_with_times_and_a_report(
             7,
             "--model",
             "llm",
-            "--llm-model",
-            "m",
-            "--llm-endpoint",
-            served.url,
-            "--llm-frames",
-            4,
-            "--llm-frame-px",
-            64,
+            "--set",
+            "llm.model=m",
+            "--set",
+            f"llm.endpoint={served.url}",
+            "--set",
+            "llm.n_frames=4",
+            "--set",
+            "llm.frame_px=64",
         )
         (asked,) = served.seen
     assert code == 0
@@ -153,27 +153,30 @@ def test_a_batch_stops_at_its_budget_resumes_and_replays(
             store,
             "--model",
             "llm",
-            "--llm-model",
-            "m",
-            "--llm-endpoint",
-            served.url,
-            "--llm-strategy",
-            "td1",
-            "--llm-frames",
-            2,
+            "--set",
+            "llm.model=m",
+            "--set",
+            f"llm.endpoint={served.url}",
+            "--set",
+            "llm.strategy=td1",
+            "--set",
+            "llm.n_frames=2",
         )
-        code, found, said = run(*ask, "--llm-max-requests", 2)
+        code, found, said = run(*ask, "--set", "llm.budget.max_requests=2")
         assert code == 7
         assert [a["state"] for a in found["answers"]] == ["done", "done", "failed"]
         assert "the budget of 2 requests is spent" in said
         assert len(served.seen) == 2
         assert rows(out / "answers.csv")[2]["probability"] == ""
-        code, found, _ = run(*ask, "--llm-max-requests", 3)
+        code, found, _ = run(*ask, "--set", "llm.budget.max_requests=3")
         assert code == 0
         assert [a["state"] for a in found["answers"]] == ["already done", "already done", "done"]
+        assert found["llm"]["answers"]["measured"] == 3, "those of the run before are counted"
+        assert found["llm"]["decisions"] == {"absent": 0, "present": 3}
+        assert found["llm"]["this_run"] == {"asked": 1, "from_the_record": 0}
         assert len(served.seen) == 3
-    replay = ("--llm-replay", out / "llm-replies.jsonl", "--offline")
-    code, found, _ = run(*ask[:2], tmp_path / "again", *ask[3:], *replay)
+    replay = ("--set", f"llm.record={out / 'llm-replies.jsonl'}", "--set", "llm.replay=true")
+    code, found, _ = run(*ask[:2], tmp_path / "again", *ask[3:], *replay, "--offline")
     assert code == 0
     assert [a["prediction"]["probability"] for a in found["answers"]] == pytest.approx([0.8] * 3)
     assert found["llm"]["this_run"] == {"asked": 0, "from_the_record": 3}
@@ -191,12 +194,12 @@ def test_an_endpoint_that_is_down_costs_no_description_and_invents_nothing(
             store,
             "--model",
             "llm",
-            "--llm-model",
-            "m",
-            "--llm-endpoint",
-            served.url,
-            "--llm-tries",
-            1,
+            "--set",
+            "llm.model=m",
+            "--set",
+            f"llm.endpoint={served.url}",
+            "--set",
+            "llm.retry.n=1",
         )
     assert code == 3
     assert found["answers"][0]["error"]["kind"] == "endpoint"
@@ -209,16 +212,49 @@ def test_an_endpoint_that_is_down_costs_no_description_and_invents_nothing(
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        (["--llm-endpoint", REMOTE, "--llm-model", "m"], "--send-video --send-text"),
-        (["--llm-endpoint", REMOTE, "--llm-model", "m", "--llm-text-only"], "--send-text"),
-        (["--llm-endpoint", REMOTE, "--llm-model", "m", "--llm-strategy", "s"], "--send-video"),
-        (["--llm-endpoint", REMOTE], "--llm-model"),
-        (["--llm-model", "m", "--llm-strategy", "d9"], "two_sides"),
-        (["--llm-model", "m", "--llm-max-cost", 1], "both prices"),
-        (["--llm-model", "m", "--llm-replay", "absent.jsonl"], "there is none"),
         (
-            ["--llm-model", "m", "--llm-endpoint", "http://127.0.0.1:1/v1", "--prevalence", 0.4],
-            "--prevalence",
+            ["--set", f"llm.endpoint={REMOTE}", "--set", "llm.model=m"],
+            "llm.send_video=true and llm.send_text=true",
+        ),
+        (
+            [
+                "--set",
+                f"llm.endpoint={REMOTE}",
+                "--set",
+                "llm.model=m",
+                "--set",
+                "llm.text_only=true",
+            ],
+            "llm.send_text=true",
+        ),
+        (
+            ["--set", f"llm.endpoint={REMOTE}", "--set", "llm.model=m", "--set", "llm.strategy=s"],
+            "llm.send_video=true",
+        ),
+        (["--set", f"llm.endpoint={REMOTE}"], "expected llm.model"),
+        (["--set", "llm.model=m", "--set", "llm.strategy=d9"], "two_sides"),
+        (["--set", "llm.model=m", "--set", "llm.budget.max_cost=1"], "both prices"),
+        (
+            [
+                "--set",
+                "llm.model=m",
+                "--set",
+                "llm.record=absent.jsonl",
+                "--set",
+                "llm.replay=true",
+            ],
+            "there is none",
+        ),
+        (
+            [
+                "--set",
+                "llm.model=m",
+                "--set",
+                "llm.endpoint=http://127.0.0.1:1/v1",
+                "--set",
+                "model.prevalence=0.4",
+            ],
+            "model.prevalence",
         ),
     ],
 )
@@ -233,12 +269,12 @@ def test_what_is_refused_is_refused_before_a_file_is_read(
 
 
 def test_its_options_go_with_its_model(study: Path, tmp_path: Path) -> None:
-    code, _, said = run(study / "a.mp4", "--out", tmp_path / "out", "--llm-frames", 3)
+    code, _, said = run(study / "a.mp4", "--out", tmp_path / "out", "--set", "llm.n_frames=3")
     assert code == 3
-    assert "--llm-frames: goes with --model llm" in said
+    assert "llm.n_frames: goes with --model llm" in said
     model = estimate.load("llm")
     assert isinstance(model, Recogniser)
-    with pytest.raises(BadInput, match="--llm-model"):
+    with pytest.raises(BadInput, match="expected llm"):
         model.predict(tools.answer())
 
 

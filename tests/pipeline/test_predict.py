@@ -93,6 +93,7 @@ def test_everything_promised_is_written(results) -> None:
         "answers.csv",
         "ledger.jsonl",
         "report.html",
+        "settings.toml",
     }
     assert found["n"] == 1
     assert found["n_failed"] == 0
@@ -225,7 +226,14 @@ def test_unknown_and_own_questions_print_the_skill_without_the_question(
 
 def test_prevalence_asks_where_it_comes_from(answer, store, tmp_path) -> None:
     code, found, _ = run(
-        "predict", answer, "--prevalence", 0.3, "--out", tmp_path / "a", "--store", store
+        "predict",
+        answer,
+        "--set",
+        "model.prevalence=0.3",
+        "--out",
+        tmp_path / "a",
+        "--store",
+        store,
     )
     assert code == 3
     assert "where" in found["answers"][0]["error"]["message"].lower()
@@ -233,10 +241,10 @@ def test_prevalence_asks_where_it_comes_from(answer, store, tmp_path) -> None:
     _, plain, _ = run(*arguments, "--out", tmp_path / "b")
     code, low, _ = run(
         *arguments,
-        "--prevalence",
-        0.2,
-        "--prevalence-source",
-        "pilot, n = 80",
+        "--set",
+        "model.prevalence=0.2",
+        "--set",
+        "model.prevalence_source=pilot, n = 80",
         "--out",
         tmp_path / "c",
     )
@@ -250,12 +258,12 @@ def test_a_small_risk_makes_it_abstain_near_the_border(answer, store, tmp_path) 
 
     lowest = min(load("words").known.risk.error) + 0.001
     arguments = ("predict", answer, "--question", 5, "--store", store)
-    code, found, _ = run(*arguments, "--max-risk", lowest, "--out", tmp_path / "a")
+    code, found, _ = run(*arguments, "--set", f"model.max_risk={lowest}", "--out", tmp_path / "a")
     prediction = found["answers"][0]["prediction"]
     assert code == 0
     assert prediction["status"] == "abstained"
     assert prediction["decision"] is None
-    code, found, _ = run(*arguments, "--max-risk", 0.001, "--out", tmp_path / "b")
+    code, found, _ = run(*arguments, "--set", "model.max_risk=0.001", "--out", tmp_path / "b")
     assert code == 3
     assert "not reached" in found["answers"][0]["error"]["message"]
 

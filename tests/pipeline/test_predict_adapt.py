@@ -33,7 +33,7 @@ from twomind_synth.film import FilmSettings, encode
 
 SIZE = (320, 240)
 #: Every window is remembered, and looked up: so short films would pass none of the default's gates.
-EAGER = ("--adapt-setting", "gates=", "--adapt-setting", "empty_class=released")
+EAGER = ("--set", "adapt.gates=", "--set", "adapt.empty_class=released")
 
 
 def film(path: Path, seed: int, seconds: float = 5.0) -> Path:
@@ -126,13 +126,13 @@ def test_an_adapted_answer_keeps_the_unadapted_one_beside_it(films, store, tmp_p
 def test_a_kept_state_in_another_process_equals_one_go(
     films, store, tmp_path, method, settings
 ) -> None:
-    how = ("--adapt", method, "--subject", "ana", *settings)
+    how = ("--adapt", method, "--person", "ana", *settings)
     both = probabilities(run(store, tmp_path / "go", films["a1"], films["a2"], *how)[1])
     alone = probabilities(run(store, tmp_path / "alone", films["a2"], *how)[1])
     assert both["a2"] != alone["a2"], (
         "the second film must depend on the first, or this test proves nothing"
     )
-    state = ("--state", tmp_path / "state")
+    state = ("--set", f"states.folder={tmp_path / 'state'}")
     assert (
         probabilities(run(store, tmp_path / "one", films["a1"], *how, *state)[1])["a1"]
         == both["a1"]
@@ -166,6 +166,38 @@ def test_a_kept_state_in_another_process_equals_one_go(
     assert len(kept) == 2
 
 
+@pytest.mark.parametrize("kept", ["in memory", "in a folder", "anew each time"])
+def test_a_second_run_loads_no_model_and_says_the_same(
+    films, store, tmp_path, monkeypatch, kept
+) -> None:
+    """Whose state is not kept is done only as a whole: alone, a recording comes first."""
+    from twomind import models
+
+    how = ["--adapt", "t3a", "--person", "ana"]
+    if kept == "in a folder":
+        how += ["--set", f"states.folder={tmp_path / 'state'}"]
+    elif kept == "anew each time":
+        how += ["--set", "states.reset=recording"]
+    both = (films["a1"], films["a2"])
+    first = run(store, tmp_path / "o", *both, *how)[1]
+    assert [a["state"] for a in first["answers"]] == ["done", "done"]
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the model was loaded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "load", refuse)
+        code, again, said = run(store, tmp_path / "o", *both, *how)
+        assert code == 0
+        assert [a["state"] for a in again["answers"]] == ["already done", "already done"]
+        assert probabilities(again) == probabilities(first)
+        assert said.count("adapted by t3a") == 2
+    (alone,) = run(store, tmp_path / "o", films["a2"], *how)[1]["answers"]
+    assert alone["state"] == ("done" if kept == "in memory" else "already done")
+    back = run(store, tmp_path / "o", *both, *how)[1]
+    assert probabilities(back) == probabilities(first)
+
+
 def test_two_people_share_nothing_and_a_reset_forgets(films, store, tmp_path) -> None:
     rows = {films["a1"]: "ana", films["b1"]: "ben", films["a2"]: "ana"}
     how = ("--adapt", "tta-cap", *EAGER)
@@ -173,31 +205,44 @@ def test_two_people_share_nothing_and_a_reset_forgets(films, store, tmp_path) ->
         run(store, tmp_path / "m", "--manifest", manifest(tmp_path, rows), *how)[1]
     )
     ana = probabilities(
-        run(store, tmp_path / "a", films["a1"], films["a2"], "--subject", "ana", *how)[1]
+        run(store, tmp_path / "a", films["a1"], films["a2"], "--person", "ana", *how)[1]
     )
-    ben = probabilities(run(store, tmp_path / "b", films["b1"], "--subject", "ben", *how)[1])
+    ben = probabilities(run(store, tmp_path / "b", films["b1"], "--person", "ben", *how)[1])
     assert mixed == {**ana, **ben}
-    fresh = probabilities(run(store, tmp_path / "a", films["a2"], "--subject", "ana", *how)[1])
-    reset = (films["a1"], films["a2"], "--subject", "ana", *how, "--reset", "recording")
+    fresh = probabilities(run(store, tmp_path / "a", films["a2"], "--person", "ana", *how)[1])
+    reset = (films["a1"], films["a2"], "--person", "ana", *how, "--set", "states.reset=recording")
     assert probabilities(run(store, tmp_path / "r", *reset)[1])["a2"] == fresh["a2"] != ana["a2"]
     never = probabilities(
-        run(store, tmp_path / "n", "--manifest", tmp_path / "people.csv", *how, "--reset", "never")[
-            1
-        ]
+        run(
+            store,
+            tmp_path / "n",
+            "--manifest",
+            tmp_path / "people.csv",
+            *how,
+            "--set",
+            "states.reset=never",
+        )[1]
     )
     assert never["b1"] != ben["b1"]
 
 
 def test_a_state_goes_with_the_method_and_settings_that_made_it(films, store, tmp_path) -> None:
-    state = ("--state", tmp_path / "state", "--subject", "ana", "--adapt", "tta-cap")
+    state = (
+        "--set",
+        f"states.folder={tmp_path / 'state'}",
+        "--person",
+        "ana",
+        "--adapt",
+        "tta-cap",
+    )
     assert run(store, tmp_path / "1", films["a1"], *state)[0] == 0
-    code, found, _ = run(store, tmp_path / "2", films["a2"], *state, "--adapt-setting", "n_pos=3")
+    code, found, _ = run(store, tmp_path / "2", films["a2"], *state, "--set", "adapt.n_pos=3")
     assert code == 3
     assert "settings" in found["answers"][0]["error"]["message"]
 
 
 def test_the_guard_tells_its_log(films, store, tmp_path) -> None:
-    settings = ("--adapt-setting", "method=tta-cap", "--adapt-setting", "settings.tau_pos=0.7")
+    settings = ("--set", "adapt.method=tta-cap", "--set", "adapt.settings.tau_pos=0.7")
     code, found, said = run(store, tmp_path, films["a1"], "--adapt", "guarded", *settings)
     assert code == 0
     about = found["answers"][0]["adaptation"]
@@ -285,17 +330,17 @@ def test_the_cache_methods_of_the_demo_answer(films, store, tmp_path, method) ->
     ("arguments", "why"),
     [
         (
-            ("--adapt", "tta-cap", "--adapt-setting", "select=target"),
+            ("--adapt", "tta-cap", "--set", "adapt.select=target"),
             "the person's windows in advance",
         ),
-        (("--adapt", "tta-cap", "--adapt-setting", "select=neutral"), "--neutral CLIP"),
+        (("--adapt", "tta-cap", "--set", "adapt.select=neutral"), "--neutral CLIP"),
         (("--adapt", "tent"), "normalisation layers"),
         (("--adapt", "tpt"), "tunes the weights head.weight"),
         (("--adapt", "nonsense"), "no method named 'nonsense'"),
-        (("--adapt", "tta-cap", "--adapt-setting", "n_pos=many"), "expected int, got 'many'"),
-        (("--adapt", "tta-cap", "--adapt-setting", "speed=9"), "there is: agreement"),
-        (("--adapt", "tta-cap", "--max-risk", "0.2"), "calibration"),
-        (("--state", "somewhere"), "goes with --adapt"),
+        (("--adapt", "tta-cap", "--set", "adapt.n_pos=many"), "expected int, got 'many'"),
+        (("--adapt", "tta-cap", "--set", "adapt.speed=9"), "there is: agreement"),
+        (("--adapt", "tta-cap", "--set", "model.max_risk=0.2"), "calibration"),
+        (("--set", "states.folder=somewhere"), "goes with --adapt"),
         (("--adapt", "tta-cap", "--model", "words"), "answers a whole recording at once"),
         (("--adapt", "tta-cap", "--model", "llm"), "language model"),
     ],
@@ -310,10 +355,10 @@ def test_refused_with_the_reason(films, store, tmp_path, arguments, why) -> None
 @pytest.mark.parametrize(
     ("method", "saw"),
     [
-        (("tta-cap", "--adapt-setting", "select=neutral"), "summary+neutral"),
+        (("tta-cap", "--set", "adapt.select=neutral"), "summary+neutral"),
         (("neutral-alignment",), "summary+neutral"),
         (("neutral-threshold",), "neutral"),
-        (("sfda-pft", "--adapt-setting", "learning_rate=0.01"), "summary+neutral"),
+        (("sfda-pft", "--set", "adapt.learning_rate=0.01"), "summary+neutral"),
     ],
 )
 def test_a_neutral_clip_is_handed_over(films, store, tmp_path, method, saw) -> None:
@@ -347,7 +392,7 @@ def test_the_clip_may_stand_beside_a_profile_and_is_then_the_methods(
     profiles = tmp_path / "profiles"
     enrol = ["enrol", "ana", calm, "--profiles", profiles, "--store", store]
     assert CliRunner().invoke(main, [str(w) for w in enrol]).exit_code == 0
-    both = ("--subject", "ana", "--profiles", profiles, "--neutral", films["a2"])
+    both = ("--person", "ana", "--profiles", profiles, "--neutral", films["a2"])
     code, found, _ = run(
         store, tmp_path / "out", films["a1"], *both, "--adapt", "neutral-alignment"
     )
@@ -371,7 +416,9 @@ def test_a_real_recording_is_refused_unless_allowed(source, request, store, tmp_
     code, found, _ = run(store, tmp_path, real, "--adapt", "tta-cap")
     assert code == 3
     assert "learnt from drawn people" in found["answers"][0]["error"]["message"]
-    code, found, _ = run(store, tmp_path, real, "--adapt", "tta-cap", "--allow-drawn-model")
+    code, found, _ = run(
+        store, tmp_path, real, "--adapt", "tta-cap", "--set", "model.allow_drawn=true"
+    )
     assert code == 0
     assert found["answers"][0]["prediction"]["status"] == "ok"
 

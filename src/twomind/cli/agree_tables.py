@@ -8,86 +8,94 @@ from typing import Any
 
 from twomind.cli.screen import TABLE_WIDTH, screen
 
+_RATERS = ("rater", "recordings", "segments", "seconds", "share of frames")
+_TOGETHER = (
+    "together",
+    "raters",
+    "alpha",
+    "Fleiss kappa",
+    "answers alpha",
+    "ICC(2,1) of seconds",
+)
+_DIFFERENCES = ("recording", "seconds", "marked by", "not by")
+NOT_MEASURED = "not measured"
+
 
 def print_agreement(found: Mapping[str, Any], n_shown: int) -> None:
     """Print who rated, every pair, all together, and where they differ."""
+    console = screen(width=TABLE_WIDTH)
+    _show(console, _heading(found), _RATERS, [_rater(row) for row in found["raters"]])
+    _show(console, "pairs", _pair_columns(found), [_pair(row) for row in found["pairs"]])
+    if found["together"]:
+        rows = [_together(name, row) for name, row in found["together"].items()]
+        _show(console, "all at once", _TOGETHER, rows)
+    if found["disagreements"]:
+        _show_differences(console, found["disagreements"], n_shown)
+    for one in found["not_measured"]:
+        line = f"{NOT_MEASURED}: {one['what']}: {one['reason']}"
+        console.print(line)
+
+
+def _show(console: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
 
-    console = screen(width=TABLE_WIDTH)
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(title, style="bold")
+    console.print(table)
+    console.print()
 
-    def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        table = Table(*columns, box=None, pad_edge=False)
-        for row in rows:
-            table.add_row(*row)
-        console.print(title, style="bold")
-        console.print(table)
-        console.print()
 
-    what = found["tier"] + (f" · {found['label']}" if found["label"] else "")
-    limits = f"onset ± {found['tolerance_s']:g} s, offset ± {found['offset_tolerance_s']:g} s"
-    heading = (
-        f"{what}: {_many(found['recordings'], 'recording', 'recordings')} of "
-        f"{_many(found['people'], 'person', 'people')}, "
-        f"{found['n_frames']} frames of {found['hop_s']:g} s"
-    )
-    raters = [
-        (
-            r["rater"] + (" (model)" if r["model"] else ""),
-            str(r["recordings"]),
-            "does not say when" if r["n_segments"] is None else str(r["n_segments"]),
-            _number(r["seconds_marked"], 1),
-            _number(r["share_marked"], 3),
-        )
-        for r in found["raters"]
-    ]
-    show(heading, ("rater", "recordings", "segments", "seconds", "share of frames"), raters)
-    columns = (
+def _heading(found: Mapping[str, Any]) -> str:
+    what = found["tier"]
+    if found["label"]:
+        what += f" · {found['label']}"
+    recordings = _many(found["recordings"], "recording", "recordings")
+    people = _many(found["people"], "person", "people")
+    frames = f"{found['n_frames']} frames of {found['hop_s']:g} s"
+    return f"{what}: {recordings} of {people}, {frames}"
+
+
+def _rater(row: Mapping[str, Any]) -> tuple[str, ...]:
+    name = row["rater"]
+    if row["model"]:
+        name += " (model)"
+    segments = "does not say when" if row["n_segments"] is None else str(row["n_segments"])
+    seconds = _number(row["seconds_marked"], 1)
+    return (name, str(row["recordings"]), segments, seconds, _number(row["share_marked"], 3))
+
+
+def _pair_columns(found: Mapping[str, Any]) -> tuple[str, ...]:
+    onset, offset = found["tolerance_s"], found["offset_tolerance_s"]
+    return (
         "pair",
         "kappa",
         "alpha",
         "same frames",
-        f"event F1 ({limits})",
+        f"event F1 (onset ± {onset:g} s, offset ± {offset:g} s)",
         "matched",
         "onset / offset off by",
         "utterances, kappa",
         "answers",
     )
-    show("pairs", columns, [_pair(p) for p in found["pairs"]])
-    if found["together"]:
-        heads = (
-            "together",
-            "raters",
-            "alpha",
-            "Fleiss kappa",
-            "answers alpha",
-            "ICC(2,1) of seconds",
-        )
-        show(
-            "all at once", heads, [_together(name, row) for name, row in found["together"].items()]
-        )
-    listed = found["disagreements"]
-    if listed:
-        n_border = sum(d["within_tolerance"] for d in listed)
-        title = (
-            f"{len(listed)} stretches differ, {n_border} of them within the tolerance at a border"
-        )
-        worst = sorted(
-            (d for d in listed if not d["within_tolerance"]),
-            key=lambda d: d["start_s"] - d["end_s"],
-        )
-        rows = [
-            (
-                d["recording"],
-                f"{d['start_s']:.2f} – {d['end_s']:.2f}",
-                ", ".join(d["marked"]),
-                ", ".join(d["not_marked"]),
-            )
-            for d in worst[:n_shown]
-        ]
-        more = f"; the longest {n_shown}" if len(worst) > n_shown else ""
-        show(title + more, ("recording", "seconds", "marked by", "not by") if rows else (), rows)
-    for one in found["not_measured"]:
-        console.print(f"not measured: {one['what']}: {one['reason']}")
+
+
+def _show_differences(console: Any, listed: Sequence[Mapping[str, Any]], n_shown: int) -> None:
+    """The longest stretches that differ by more than the tolerance at a border."""
+    worst = [one for one in listed if not one["within_tolerance"]]
+    worst.sort(key=lambda one: one["start_s"] - one["end_s"])
+    n_border = len(listed) - len(worst)
+    title = f"{len(listed)} stretches differ, {n_border} of them within the tolerance at a border"
+    if len(worst) > n_shown:
+        title += f"; the longest {n_shown}"
+    rows = [_difference(one) for one in worst[:n_shown]]
+    _show(console, title, _DIFFERENCES if rows else (), rows)
+
+
+def _difference(one: Mapping[str, Any]) -> tuple[str, ...]:
+    seconds = f"{one['start_s']:.2f} – {one['end_s']:.2f}"
+    return (one["recording"], seconds, ", ".join(one["marked"]), ", ".join(one["not_marked"]))
 
 
 def _many(n: int, one: str, more: str) -> str:
@@ -95,13 +103,18 @@ def _many(n: int, one: str, more: str) -> str:
 
 
 def _number(value: Any, digits: int) -> str:
-    return "not defined" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+    if value is None or not math.isfinite(value):
+        return "not defined"
+    return f"{value:.{digits}f}"
 
 
 def _with_interval(row: Mapping[str, Any], name: str) -> str:
-    interval = row.get(f"{name}_interval")
     text = _number(row.get(name), 3)
-    return text + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+    interval = row.get(f"{name}_interval")
+    if not interval:
+        return text
+    low, high = interval
+    return f"{text} [{low:.2f}, {high:.2f}]"
 
 
 def _pair(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -110,41 +123,31 @@ def _pair(row: Mapping[str, Any]) -> tuple[str, ...]:
     if math.isfinite(row["answers_kappa"]):
         answers += f", kappa {row['answers_kappa']:.3f}"
     if "kappa" not in row:
-        return (name, "not measured", "", "", "not measured", row["reason"], "", "", answers)
-    errors = (
-        f"{_number(row['onset_error_s'], 2)} / {_number(row['offset_error_s'], 2)} s"
-        if row["n_matched"]
-        else "–"
-    )
-    return (
-        name,
-        _with_interval(row, "kappa"),
-        _number(row["alpha"], 3),
-        _number(row["raw_agreement"], 3),
-        _with_interval(row, "event_f1"),
-        f"{row['n_matched']} of {row['n_events_a']} and {row['n_events_b']}",
-        errors,
-        f"{row['n_utterances']}, {_number(row['utterances_kappa'], 3)}"
-        if row["n_utterances"]
-        else "no transcript",
-        answers,
-    )
+        return (name, NOT_MEASURED, "", "", NOT_MEASURED, row["reason"], "", "", answers)
+    errors = "–"
+    if row["n_matched"]:
+        onset, offset = _number(row["onset_error_s"], 2), _number(row["offset_error_s"], 2)
+        errors = f"{onset} / {offset} s"
+    utterances = "no transcript"
+    if row["n_utterances"]:
+        utterances = f"{row['n_utterances']}, {_number(row['utterances_kappa'], 3)}"
+    matched = f"{row['n_matched']} of {row['n_events_a']} and {row['n_events_b']}"
+    kappa, alpha = _with_interval(row, "kappa"), _number(row["alpha"], 3)
+    same, events = _number(row["raw_agreement"], 3), _with_interval(row, "event_f1")
+    return (name, kappa, alpha, same, events, matched, errors, utterances, answers)
 
 
 def _together(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+    raters = ", ".join(row["raters"])
     answers = _number(row["answers_alpha"], 3)
     if "alpha" not in row:
-        return (name, ", ".join(row["raters"]), f"not measured: {row['reason']}", "", answers, "")
+        return (name, raters, f"{NOT_MEASURED}: {row['reason']}", "", answers, "")
     forms = {form["form"]: form for form in row["icc_seconds_marked"] or ()}
     two = forms.get("ICC(2,1)")
-    amount = (
-        f"{_number(two['value'], 3)} [{two['low']:.2f}, {two['high']:.2f}]"
-        if two
-        else "not measured"
-    )
-    fleiss = (
-        _number(row["fleiss_kappa"], 3)
-        if row["fleiss_recordings"]
-        else "not measured: none rated by all"
-    )
-    return (name, ", ".join(row["raters"]), _with_interval(row, "alpha"), fleiss, answers, amount)
+    amount = NOT_MEASURED
+    if two:
+        amount = f"{_number(two['value'], 3)} [{two['low']:.2f}, {two['high']:.2f}]"
+    fleiss = f"{NOT_MEASURED}: none rated by all"
+    if row["fleiss_recordings"]:
+        fleiss = _number(row["fleiss_kappa"], 3)
+    return (name, raters, _with_interval(row, "alpha"), fleiss, answers, amount)

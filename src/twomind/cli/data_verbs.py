@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from twomind.cli.progress import stages
 from twomind.cli.verb import PATH, print_json, say, verb
-from twomind.cli.words_verbs import _bar
 from twomind.core.errors import Partial
 
 _SHOWN = 20
@@ -66,7 +66,7 @@ def data_check(root: Path, name: str | None, deep: bool, as_json: bool, offline:
     from twomind.datasets import open_dataset
 
     data = open_dataset(root, name)
-    with _bar() as progress:
+    with stages() as progress:
         report = data.check(deep=deep, progress=progress)
     if as_json:
         print_json(report.as_json())

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from twomind.cli.verb import PATH, print_json, say, study_option, verb
+from twomind.cli.verb import (
+    PATH,
+    Common,
+    print_json,
+    say,
+    store_option,
+    study_option,
+    taking,
+    verb,
+)
 from twomind.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from twomind.core.store import Store
 
 _PROFILES = click.option(
     "--profiles",
@@ -18,23 +32,38 @@ _PROFILES = click.option(
     show_default=True,
     help="Folder of enrolled people.",
 )
-_STORE = click.option(
-    "--store", type=PATH, default=None, help="Folder for computed features [default: user's cache]."
-)
 
 
-def _store(path: Path | None, study: str | None = None) -> Any:
-    from twomind.core.store import Store, default_root, default_study
+@dataclass(frozen=True, kw_only=True)
+class _Person(Common):
+    """Whose profile: a person, and the folder and study in which they are enrolled."""
 
-    return Store(path or default_root(), default_study() if study is None else study)
+    person: str
+    profiles: Path
+    study: str | None
+    store: Path | None = None
+
+    @property
+    def place(self) -> Store:
+        from twomind.core.store import Store, default_root, default_study
+
+        study = default_study() if self.study is None else self.study
+        return Store(self.store or default_root(), study)
+
+    @property
+    def people(self) -> Path:
+        """Folder of the people of the study."""
+        from twomind.pipeline.profiles import of_study
+
+        return of_study(self.profiles, self.place.study)
 
 
-def _of(profiles: Path, study: str | None) -> tuple[Path, str]:
-    """Folder of the people of a study, and the study's name."""
-    from twomind.pipeline.profiles import of_study
-
-    name = _store(None, study).study
-    return of_study(profiles, name), name
+@dataclass(frozen=True, kw_only=True)
+class _Enrol(_Person):
+    clips: tuple[Path, ...]
+    spoken: bool
+    force: bool
+    min_seconds: float
 
 
 @click.command("enrol")
@@ -42,7 +71,7 @@ def _of(profiles: Path, study: str | None) -> tuple[Path, str]:
 @click.argument("clips", nargs=-1, type=PATH, required=True)
 @_PROFILES
 @study_option
-@_STORE
+@store_option
 @click.option(
     "--spoken",
     is_flag=True,
@@ -59,35 +88,24 @@ def _of(profiles: Path, study: str | None) -> tuple[Path, str]:
     help="Measurable length.",
 )
 @verb
-def enrol_verb(
-    person: str,
-    clips: tuple[Path, ...],
-    profiles: Path,
-    study: str | None,
-    store: Path | None,
-    spoken: bool,
-    force: bool,
-    min_seconds: float,
-    as_json: bool,
-    offline: bool,
-) -> int:
+@taking(_Enrol)
+def enrol_verb(asked: _Enrol) -> int:
     """Make or extend PERSON's profile from neutral CLIPS (each is one visit); refuses a clip that
     is not neutral.
 
     Whether the person agreed is for you to know; here is only what is stored of them.
     """
     from twomind.features.neutral_check import NeutralLimits
-    from twomind.pipeline import profiles as room
+    from twomind.pipeline.profiles import Clips, enrol, stored
 
-    limits = NeutralLimits(min_seconds=min_seconds)
-    profiles, name = _of(profiles, study)
-    how: dict[str, Any] = {"spoken": spoken, "force": force, "limits": limits}
-    profile, checked = room.enrol(profiles, person, clips, _store(store, study), **how)
-    found = room.stored(profile, profiles, name)
+    limits = NeutralLimits(min_seconds=asked.min_seconds)
+    how = Clips(asked.spoken, asked.force, limits)
+    profile, checked = enrol(asked.people, asked.person, asked.clips, asked.place, how)
+    found = stored(profile, asked.people, asked.place.study)
     found["clips"] = [
         {"clip": c.clip, "not_neutral": list(c.doubts), "measured": c.measured} for c in checked
     ]
-    if as_json:
+    if asked.as_json:
         print_json(found)
     for c in checked:
         for reason in c.doubts:
@@ -101,41 +119,57 @@ def profile_group() -> None:
     """People's profiles: show, export, import, erase."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Show(_Person):
+    person: str | None  # type: ignore[assignment]
+
+
 @profile_group.command("show")
 @click.argument("person", required=False)
 @_PROFILES
 @study_option
 @verb
-def show_verb(
-    person: str | None, profiles: Path, study: str | None, as_json: bool, offline: bool
-) -> int:
+@taking(_Show)
+def show_verb(asked: _Show) -> int:
     """What is stored of PERSON; without PERSON, who is enrolled."""
-    from twomind.pipeline import profiles as room
+    from twomind.pipeline.profiles import load, stored
 
-    profiles, name = _of(profiles, study)
-    if person is None:
-        names = room.people(profiles)
-        if as_json:
-            print_json({"people": names, "folder": profiles, "studies": room.studies(profiles)})
-        say("\n".join(names) or f"nobody is enrolled in {profiles}")
-        for other in room.studies(profiles):
-            say(f"people of the study {other}: twomind profile show --study {other}")
+    if asked.person is None:
+        _show_people(asked.people, asked.as_json)
         return 0
-    found = room.stored(room.load(profiles, person), profiles, name)
-    if as_json:
+    profile = load(asked.people, asked.person)
+    found = stored(profile, asked.people, asked.place.study)
+    if asked.as_json:
         print_json(found)
         return 0
     _tell(found)
     for modality, rows in found["neutral"].items():
         say(f"\n{modality}")
         for name, row in rows.items():
-            spread = "" if math.isnan(row["spread"]) else f" ± {row['spread']:.4g}"
-            say(
-                f"  {name:26} {row['centre']:10.4g}{spread}  ({row['n']} rows, "
-                f"{row['seconds']:.1f} "
-                "s)"
-            )
+            say(_measure(name, row))
     return 0
+
+
+def _show_people(folder: Path, as_json: bool) -> None:
+    from twomind.pipeline.profiles import people, studies
+
+    names, others = people(folder), studies(folder)
+    if as_json:
+        print_json({"people": names, "folder": folder, "studies": others})
+    say("\n".join(names) or f"nobody is enrolled in {folder}")
+    for other in others:
+        say(f"people of the study {other}: twomind profile show --study {other}")
+
+
+def _measure(name: str, row: Mapping[str, Any]) -> str:
+    spread = "" if math.isnan(row["spread"]) else f" ± {row['spread']:.4g}"
+    seen = f"{row['n']} rows, {row['seconds']:.1f} s"
+    return f"  {name:26} {row['centre']:10.4g}{spread}  ({seen})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File(_Person):
+    file: Path
 
 
 @profile_group.command("export")
@@ -144,19 +178,18 @@ def show_verb(
 @_PROFILES
 @study_option
 @verb
-def export_verb(
-    person: str, file: Path, profiles: Path, study: str | None, as_json: bool, offline: bool
-) -> int:
+@taking(_File)
+def export_verb(asked: _File) -> int:
     """Write PERSON's profile to FILE, to be imported elsewhere."""
     from twomind.features.profile import write_profile
-    from twomind.pipeline import profiles as room
+    from twomind.pipeline.profiles import load
 
-    if file.exists():
-        raise BadInput(f"{file}: exists already; name another file")
-    write_profile(room.load(_of(profiles, study)[0], person), file)
-    if as_json:
-        print_json({"person": person, "file": file})
-    say(f"{file}: erasing {person} here does not reach this copy")
+    if asked.file.exists():
+        raise BadInput(f"{asked.file}: exists already; name another file")
+    write_profile(load(asked.people, asked.person), asked.file)
+    if asked.as_json:
+        print_json({"person": asked.person, "file": asked.file})
+    say(f"{asked.file}: erasing {asked.person} here does not reach this copy")
     return 0
 
 
@@ -166,32 +199,53 @@ def export_verb(
 @_PROFILES
 @study_option
 @verb
-def import_verb(
-    person: str, file: Path, profiles: Path, study: str | None, as_json: bool, offline: bool
-) -> int:
+@taking(_File)
+def import_verb(asked: _File) -> int:
     """Take in PERSON's exported profile; visits that are there already are kept."""
-    from twomind.pipeline import profiles as room
+    from twomind.pipeline.profiles import import_profile, stored
 
-    profiles, name = _of(profiles, study)
-    found = room.stored(room.import_profile(profiles, file, person), profiles, name)
-    if as_json:
+    profile = import_profile(asked.people, asked.file, asked.person)
+    found = stored(profile, asked.people, asked.place.study)
+    if asked.as_json:
         print_json(found)
     _tell(found)
     return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Erase(_Person):
+    states: tuple[Path, ...]
+    visit: str | None
+    recordings: tuple[Path, ...]
+    yes: bool
+
+    @property
+    def whom(self) -> str:
+        """The person, with their study where there is one."""
+        study = self.place.study
+        return f"{self.person} (study {study})" if study else self.person
+
+    def question(self) -> str:
+        """What is about to be erased, and where."""
+        names = ", ".join(path.name for path in self.recordings)
+        what = self.visit or names or "everything"
+        noted = self.place.noted(self.person)[1]
+        where = ", ".join(map(str, (self.people, *self.states, *noted, self.place.root)))
+        return f"Erase {what} of {self.whom} in {where}?"
 
 
 @profile_group.command("erase")
 @click.argument("person")
 @_PROFILES
 @study_option
-@_STORE
+@store_option
 @click.option(
     "--state",
     "states",
     type=PATH,
     multiple=True,
-    help="A folder that `predict --adapt --state` kept states in; repeatable. Those noted in the "
-    "store need no naming.",
+    help="A folder in which `predict --adapt` kept states; repeatable. Those noted in the store "
+    "need no naming.",
 )
 @click.option(
     "--visit", help="Only this visit, by the beginning of its id; saved states go as well."
@@ -205,10 +259,8 @@ def import_verb(
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @verb
-def erase_verb(
-    person: str, profiles: Path, study: str | None, store: Path | None, states: tuple[Path, ...],
-    visit: str | None, recordings: tuple[Path, ...], yes: bool, as_json: bool, offline: bool,
-) -> int:  # fmt: skip
+@taking(_Erase)
+def erase_verb(asked: _Erase) -> int:
     """Remove PERSON: profile, saved states, and everything in the store that was computed from
     their recordings.
 
@@ -217,26 +269,30 @@ def erase_verb(
     """
     from twomind.pipeline.erasure import check_study, erase, refuse
 
-    place = _store(store, study)
-    if study is None and not place.study:
-        check_study(profiles, person, place, states)
-    refuse(profiles, person, place, visit, recordings, states)
-    what = visit or ", ".join(p.name for p in recordings) or "everything"
-    of = f" (study {place.study})" if place.study else ""
-    where = ", ".join(
-        map(str, (_of(profiles, place.study)[0], *states, *place.noted(person)[1], place.root))
-    )
-    if not yes and not click.confirm(f"Erase {what} of {person}{of} in {where}?", err=True):
+    person, place, states = asked.person, asked.place, asked.states
+    if asked.study is None and not place.study:
+        check_study(asked.profiles, person, place, states)
+    refuse(asked.profiles, person, place, asked.visit, asked.recordings, states)
+    if not asked.yes and not click.confirm(asked.question(), err=True):
         say("nothing was erased")
         return 0
-    found = erase(profiles, person, place, visit, recordings=recordings, states=states)
-    if as_json:
-        print_json(found)
-    say(
-        f"erased of {person}{of}: {len(found['visits'])} visit(s), {found['states']} saved "
-        "state(s), "
-        f"{found['store_entries']} entries in the store"
+    found = erase(
+        asked.profiles,
+        person,
+        place,
+        asked.visit,
+        recordings=asked.recordings,
+        states=states,
     )
+    if asked.as_json:
+        print_json(found)
+    _tell_erased(found, asked.whom)
+    return 0
+
+
+def _tell_erased(found: Mapping[str, Any], whom: str) -> None:
+    visits, states = f"{len(found['visits'])} visit(s)", f"{found['states']} saved state(s)"
+    say(f"erased of {whom}: {visits}, {states}, {found['store_entries']} entries in the store")
     say("not touched: the recordings themselves, exported copies, and results written with --out")
     for folder in found["state_folders_not_found"]:
         say(
@@ -245,40 +301,43 @@ def erase_verb(
         )
     for path in found["states_unreadable"]:
         say(f"warning: {path} cannot be read, so whose it is cannot be told")
-    if n := found["store_entries_unclaimed"]:
+    n = found["store_entries_unclaimed"]
+    if n:
         say(
             f"warning: of {n} entries in the store it is not known whose they are (an earlier "
-            "version made them); to "
-            "erase those of this person, run this again with --recording for each media file"
+            "version made them); to erase those of this person, run this again with --recording "
+            "for each media file"
         )
+    person = found["person"]
     for other in found["also_known_in"]:
-        say(
-            f"not touched: somebody called {person} in the study {other}"
-            if other
-            else f"not touched: a {person} of no study"
-        )
+        if other:
+            say(f"not touched: somebody called {person} in the study {other}")
+        else:
+            say(f"not touched: a {person} of no study")
     for other in found["also_enrolled_for_others"]:
         say(
             f"warning: the clip {other} is also enrolled for somebody else, whose numbers of it "
-            "are "
-            "kept"
+            "are kept"
         )
-    return 0
 
 
-def _tell(found: dict[str, Any]) -> None:
+def _tell(found: Mapping[str, Any]) -> None:
     """What is stored, for people."""
     of = f" (study {found['study']})" if found["study"] else ""
     say(
         f"stored of {found['person']}{of} in {found['file']}: medians, spreads and counts; no "
         "picture, sound or word"
     )
-    for v in found["visits"]:
-        seconds = ", ".join(
-            f"{m} {s:.1f} s ({v['measures'][m]} measures)" for m, s in v["seconds"].items()
-        )
-        kind = "spoken" if v["spoken"] else "silent"
-        mark = ", NOT NEUTRAL" if v["not_neutral"] else ""
-        say(f"  visit {v['id']} ({v['made'][:10]}, {kind}{mark}): {seconds}")
+    for visit in found["visits"]:
+        say(_visit(visit))
     for name in found["states"]:
         say(f"  saved state {name}")
+
+
+def _visit(visit: Mapping[str, Any]) -> str:
+    seconds = []
+    for modality, length_s in visit["seconds"].items():
+        seconds.append(f"{modality} {length_s:.1f} s ({visit['measures'][modality]} measures)")
+    kind = "spoken" if visit["spoken"] else "silent"
+    mark = ", NOT NEUTRAL" if visit["not_neutral"] else ""
+    return f"  visit {visit['id']} ({visit['made'][:10]}, {kind}{mark}): {', '.join(seconds)}"

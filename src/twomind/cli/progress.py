@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from twomind.cli.screen import bar, screen, text_column
 from twomind.cli.verb import say
+from twomind.types import Progress
+
+if TYPE_CHECKING:
+    from twomind.pipeline.rows import Row
 
 
 class Bars:
@@ -17,16 +24,12 @@ class Bars:
         self._n = n_items
         self._done = 0
 
-    def __enter__(self) -> tuple[Any, Any]:
+    def __enter__(self) -> tuple[Progress, Callable[[Row], None]]:
         from rich.progress import BarColumn, TimeElapsedColumn
 
         self._console = screen(stderr=True)
-        columns = (
-            text_column("{task.description}"),
-            BarColumn(),
-            text_column("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-        )
+        what, detail = text_column("{task.description}"), text_column("{task.fields[detail]}")
+        columns = (what, BarColumn(), detail, TimeElapsedColumn())
         self._bar = bar(self._console, *columns)
         self._bar.start()
         self._all = self._bar.add_task("answers", total=self._n, detail=f"0/{self._n}")
@@ -34,24 +37,47 @@ class Bars:
         return self._progress, self._on_done
 
     def _progress(self, what: str, done: float, total: float) -> None:
-        known = total == total and total > 0
+        known = math.isfinite(total) and total > 0
+        detail = f"{done:.0f} s"
+        if known:
+            detail += f" of {total:.0f} s"
         self._bar.update(
             self._one,
             description=what[:40],
             completed=done,
             total=total if known else None,
-            detail=f"{done:.0f} s" + (f" of {total:.0f} s" if known else ""),
+            detail=detail,
             visible=True,
         )
 
-    def _on_done(self, done: Any) -> None:
+    def _on_done(self, row: Row) -> None:
         self._done += 1
-        self._bar.update(self._all, completed=self._done, detail=f"{self._done}/{self._n}")
+        count = f"{self._done}/{self._n}"
+        self._bar.update(self._all, completed=self._done, detail=count)
         if not self._console.is_terminal:
-            say(
-                f"[{self._done}/{self._n}] {done.job.id}: {done.state}"
-                + (f": {done.error}" if done.error else "")
-            )
+            why = f": {row.error}" if row.error else ""
+            say(f"[{count}] {row.job.id}: {row.state}{why}")
 
     def __exit__(self, *_: Any) -> None:
         self._bar.stop()
+
+
+@contextmanager
+def stages(what: str = "training") -> Iterator[Progress]:
+    """A bar on a terminal; otherwise a line when another stage begins."""
+    from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
+
+    console = screen(stderr=True)
+    what_column = text_column("{task.description}")
+    columns = (what_column, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    seen: set[str] = set()
+    with bar(console, *columns) as shown:
+        task = shown.add_task(what, total=None)
+
+        def progress(stage: str, done: float, total: float) -> None:
+            shown.update(task, description=stage, completed=done, total=total)
+            if not console.is_terminal and stage not in seen:
+                say(f"{stage} ({done:.0f} of {total:.0f} steps)")
+            seen.add(stage)
+
+        yield progress

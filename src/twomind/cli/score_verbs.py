@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from twomind.cli.verb import PATH, print_json, say, verb
+from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Report(Common):
+    runs: tuple[Path, ...]
+    out: Path
+    metric: str
+    level: str | None
+    title: str
+    min_people: int
+    bootstrap: int
+    seed: int
 
 
 @click.command("report")
@@ -43,42 +58,36 @@ from twomind.cli.verb import PATH, print_json, say, verb
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resamples.")
 @verb
-def score_report_verb(
-    runs: tuple[Path, ...],
-    out: Path,
-    metric: str,
-    level: str | None,
-    title: str,
-    min_people: int,
-    bootstrap: int,
-    seed: int,
-    as_json: bool,
-    offline: bool,
-) -> int:
+@taking(_Report)
+def score_report_verb(asked: _Report) -> int:
     """One page from RUNS (folders of runs, or folders with runs below them): table, shortcuts,
     figures, limits.
     """
     from twomind.reporting.leaderboard import report
 
     found = report(
-        runs,
-        out,
-        metric=metric,
-        level=level,
-        title=title,
-        n_bootstrap=bootstrap,
-        min_people=min_people,
-        seed=seed,
+        asked.runs,
+        asked.out,
+        metric=asked.metric,
+        level=asked.level,
+        title=asked.title,
+        n_bootstrap=asked.bootstrap,
+        min_people=asked.min_people,
+        seed=asked.seed,
         progress=lambda what, done, total: say(what),
     )
-    if as_json:
+    if asked.as_json:
         print_json(found)
     for board in found["boards"]:
-        say(
-            f"{board['dataset']}, {board['protocol']}:"
-            + (f" {board['what_it_means']}" if board["drawn"] else "")
-        )
-        for sentence in board["findings"]:
-            say(f"  {sentence}")
+        _tell(board)
     say(f"page: {Path(found['html']).resolve()}; as Markdown: {found['markdown']}")
     return 0
+
+
+def _tell(board: Mapping[str, Any]) -> None:
+    heading = f"{board['dataset']}, {board['protocol']}:"
+    if board["drawn"]:
+        heading += f" {board['what_it_means']}"
+    say(heading)
+    for sentence in board["findings"]:
+        say(f"  {sentence}")

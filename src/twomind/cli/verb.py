@@ -8,16 +8,26 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from twomind.core.errors import TwomindError
 
 PATH = click.Path(path_type=Path)
+Options = TypeVar("Options", bound="Common")
 _OFFLINE = ("TWOMIND_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """Options that every verb has."""
+
+    as_json: bool
+    offline: bool
 
 
 def study_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,6 +59,36 @@ def print_json(value: Any) -> None:
     from twomind.reporting.tables import to_json
 
     click.echo(to_json(value))
+
+
+def print_json_list(name: str, items: Iterable[Any], rest: Mapping[str, Any]) -> None:
+    """One JSON object whose first field is a list, printed item by item, so that a long list is
+    never held as a whole.
+    """
+    from twomind.reporting.tables import to_json
+
+    click.echo(f'{{\n "{name}": [', nl=False)
+    between = ""
+    for item in items:
+        click.echo(f"{between}\n  " + to_json(item).replace("\n", "\n  "), nl=False)
+        between = ","
+    end = "\n ]" if between else "]"
+    click.echo(f"{end},{to_json(rest)[1:]}")
+
+
+def taking(kind: type[Options]) -> Callable[..., Any]:
+    """For a verb with many options: its function takes one value of ``kind``, a dataclass whose
+    fields are called like the options.
+    """
+
+    def wrap(function: Callable[[Options], int]) -> Callable[..., int]:
+        @functools.wraps(function)
+        def run(**options: Any) -> int:
+            return function(kind(**options))
+
+        return run
+
+    return wrap
 
 
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from twomind.cli.screen import TABLE_WIDTH, screen, text_column
-from twomind.cli.screen import bar as screen_bar
-from twomind.cli.verb import PATH, print_json, say, verb
-from twomind.types import Progress
+from twomind.cli.progress import stages
+from twomind.cli.screen import TABLE_WIDTH, screen
+from twomind.cli.verb import PATH, Common, print_json, say, taking, verb
 
 _DATA = click.option(
     "--data",
     type=PATH,
     required=True,
     help="A folder with BAH split files (train.txt, val.txt …: path,label,transcript), or your own "
-    "CSV with the "
-    "columns subject, question, label, transcript.",
+    "CSV with the columns subject, question, label, transcript.",
 )
 _SEED = click.option("--seed", type=int, default=0, show_default=True)
 _BOOTSTRAP = click.option(
     "--bootstrap", type=click.IntRange(100), default=2000, show_default=True, help="Resamples."
 )
+
+
+#: Shortcuts in the tables: field of what was found → what it is called.
+_SHORTCUTS = {
+    "length_question": "length + question (shortcut)",
+    "question_only": "question only (shortcut)",
+    "prevalence": "training rate for everybody (shortcut)",
+    "constant": "commoner class for everybody (shortcut)",
+}
+_METRICS = ("macro_f1", "ap", "ap_bah", "auc", "within_question_auc", "ece", "brier")
+_bar = stages  # the name under which other verbs import it
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Train(Common):
+    data: Path
+    splits: str
+    variant: str
+    out: Path | None
+    seed: int
+    bootstrap: int
 
 
 @click.command("words")
@@ -50,56 +69,57 @@ _BOOTSTRAP = click.option(
 @_SEED
 @_BOOTSTRAP
 @verb
-def train_words_verb(
-    data: Path,
-    splits: str,
-    variant: str,
-    out: Path | None,
-    seed: int,
-    bootstrap: int,
-    as_json: bool,
-    offline: bool,
-) -> int:
+@taking(_Train)
+def train_words_verb(asked: _Train) -> int:
     """Train the words recogniser on labelled answers; participants are kept together in
     cross-validation.
     """
     from twomind.evaluation.words_card import train_words
 
-    names = tuple(s.strip() for s in splits.split(",") if s.strip())
+    names = [split.strip() for split in asked.splits.split(",")]
     try:
-        with _bar() as progress:
+        with stages() as progress:
             found = train_words(
-                data,
-                splits=names,
-                variant=variant,
-                out=out,
-                seed=seed,
-                n_bootstrap=bootstrap,
+                asked.data,
+                splits=tuple(name for name in names if name),
+                variant=asked.variant,
+                out=asked.out,
+                seed=asked.seed,
+                n_bootstrap=asked.bootstrap,
                 progress=progress,
             )
     except KeyboardInterrupt:
         say("twomind: interrupted; no model was written")
         return 130
-    found = _told_if_drawn(data, found)
-    if as_json:
+    found = _told_if_drawn(asked.data, found)
+    if asked.as_json:
         print_json(found)
     else:
-        card = found["card"]
-        rows = {
-            "words": card["held_out_people"]["words"],
-            "length + question (shortcut)": card["held_out_people"]["length_question"],
-            "question only (shortcut)": card["held_out_people"]["question_only"],
-            "training rate for everybody (shortcut)": card["held_out_people"]["prevalence"],
-            "commoner class for everybody (shortcut)": card["held_out_people"]["constant"],
-            "prompt never seen": card["own_prompt"],
-        }
-        _print_rows(rows, f"cross-validation by person, {card['data']['answers']} answers")
+        _print_card(found["card"])
     for problem in found["problems"]:
         say(f"not used: {problem}")
-    say(
-        f"model: {found['model']}; use it with: twomind predict --model {found['model']} answer.mp4"
-    )
+    model = found["model"]
+    say(f"model: {model}; use it with: twomind predict --model {model} answer.mp4")
     return 0
+
+
+def _print_card(card: Mapping[str, Any]) -> None:
+    held_out = card["held_out_people"]
+    rows = {"words": held_out["words"]}
+    rows |= {title: held_out[name] for name, title in _SHORTCUTS.items()}
+    rows["prompt never seen"] = card["own_prompt"]
+    _print_rows(rows, f"cross-validation by person, {card['data']['answers']} answers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Score(Common):
+    data: Path
+    split: str
+    model: Path | None
+    out: Path | None
+    name: str | None
+    seed: int
+    bootstrap: int
 
 
 @click.command("words")
@@ -121,64 +141,59 @@ def train_words_verb(
 @_SEED
 @_BOOTSTRAP
 @verb
-def score_words_verb(
-    data: Path,
-    split: str,
-    model: Path | None,
-    out: Path | None,
-    name: str | None,
-    seed: int,
-    bootstrap: int,
-    as_json: bool,
-    offline: bool,
-) -> int:
+@taking(_Score)
+def score_words_verb(asked: _Score) -> int:
     """Score the words recogniser on labelled answers, beside its shortcuts, with
     participant-bootstrap intervals.
     """
     from twomind.evaluation.words import score_words
 
-    found = _told_if_drawn(
-        data, score_words(data, split=split, model=model, seed=seed, n_bootstrap=bootstrap)
+    found = score_words(
+        asked.data,
+        split=asked.split,
+        model=asked.model,
+        seed=asked.seed,
+        n_bootstrap=asked.bootstrap,
     )
-    if out is not None:
+    found = _told_if_drawn(asked.data, found)
+    if asked.out is not None:
         from twomind.evaluation.words_run import store_words_run
 
-        found |= store_words_run(data, out, split, model, name)
-        say(
-            f"run: {found['run']}; put it on a page with: twomind score report {found['run']} "
-            "--out "
-            "page"
-        )
-    if as_json:
+        found |= store_words_run(asked.data, asked.out, asked.split, asked.model, asked.name)
+        run = found["run"]
+        say(f"run: {run}; put it on a page with: twomind score report {run} --out page")
+    if asked.as_json:
         print_json(found)
         return 0
-    rows = {
-        "words (no adaptation)": found,
-        "length + question (shortcut)": found["length_question"],
-        "question only (shortcut)": found["question_only"],
-        "training rate for everybody (shortcut)": found["prevalence_only"],
-        "commoner class for everybody (shortcut)": found["constant"],
-        "words, question withheld": found["question_withheld"],
-    }
-    _print_rows(
-        rows,
-        f"{split}: {found['n']} answers of {found['n_people']} people, {found['n_not_scored']} not "
-        "scored",
-    )
-    if found["overlap_with_training"]:
+    _print_scores(found, asked.split)
+    _warn(found)
+    for problem in found["problems"]:
+        say(f"not used: {problem}")
+    return 0
+
+
+def _print_scores(found: Mapping[str, Any], split: str) -> None:
+    rows = {"words (no adaptation)": found}
+    for name, title in _SHORTCUTS.items():
+        rows[title] = found["prevalence_only" if name == "prevalence" else name]
+    rows["words, question withheld"] = found["question_withheld"]
+    answers = f"{found['n']} answers of {found['n_people']} people"
+    _print_rows(rows, f"{split}: {answers}, {found['n_not_scored']} not scored")
+
+
+def _warn(found: Mapping[str, Any]) -> None:
+    """What the figures do not show."""
+    overlap = found["overlap_with_training"]
+    if overlap:
         say(
-            f"Warning: {found['overlap_with_training']} of {found['n_people']} people were in the "
-            "training data; "
-            "these figures are not of people never seen."
+            f"Warning: {overlap} of {found['n_people']} people were in the training data; these "
+            "figures are not of people never seen."
         )
     if found["model"]["trained_on"].get("drawn") and not found["drawn"]:
         say(
             "Warning: this model learnt from drawn people; on real ones its figures show the "
             "machinery, nothing else."
         )
-    for problem in found["problems"]:
-        say(f"not used: {problem}")
-    return 0
 
 
 def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
@@ -194,43 +209,22 @@ def _told_if_drawn(data: Path, found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "drawn": drawn, "what_it_means": DRAWN if drawn else ""}
 
 
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """A bar on a terminal; otherwise a line when another stage begins."""
-    from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
-
-    console = screen(stderr=True)
-    columns = (
-        text_column("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    stages: set[str] = set()
-    with screen_bar(console, *columns) as bar:
-        task = bar.add_task("training", total=None)
-
-        def progress(what: str, done: float, total: float) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-            if not console.is_terminal and what not in stages:
-                say(f"{what} ({done:.0f} of {total:.0f} steps)")
-            stages.add(what)
-
-        yield progress
-
-
 def _print_rows(rows: Mapping[str, Mapping[str, Any]], title: str) -> None:
     from rich.table import Table
 
-    metrics = ("macro_f1", "ap", "ap_bah", "auc", "within_question_auc", "ece", "brier")
-    table = Table("", *metrics, title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table("", *_METRICS, title=title, title_justify="left", box=None, pad_edge=False)
     for name, row in rows.items():
-        table.add_row(name, *(_cell(row, m) for m in metrics))
+        table.add_row(name, *(_cell(row, metric) for metric in _METRICS))
+    # As wide as the table is: figures that wrap cannot be read.
     screen(width=TABLE_WIDTH).print(table)
 
 
 def _cell(row: Mapping[str, Any], metric: str) -> str:
-    value, interval = row.get(metric), (row.get("ci") or {}).get(metric)
+    value = row.get(metric)
     if value is None:
         return "not measured"
-    return f"{value:.3f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+    interval = (row.get("ci") or {}).get(metric)
+    if not interval:
+        return f"{value:.3f}"
+    low, high = interval
+    return f"{value:.3f} [{low:.2f}, {high:.2f}]"

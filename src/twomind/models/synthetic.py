@@ -17,7 +17,7 @@ def refuse_real(
         raise BadInput(
             "this model learnt from drawn people, and this is a recording of a real person: its "
             "numbers would say "
-            f"nothing about them. {instead}, or say --allow-drawn-model (allowing_drawn()) to see "
-            "how the machinery "
-            "works"
+            f"nothing about them. {instead}, or let it, to see how the machinery "
+            "works: predict --set model.allow_drawn=true, score personalise --allow-drawn-model, "
+            "in Python allowing_drawn()"
         )

@@ -33,6 +33,10 @@ _WHY_NOT = {
 }
 
 
+#: Beginning of the settings of the method within ``guarded``.
+_INNER = "settings."
+
+
 @dataclass(frozen=True)
 class Adaptation:
     """Which method, how it is set, and when a person's state starts anew. ``state`` is a folder to
@@ -47,10 +51,11 @@ class Adaptation:
 
     def __post_init__(self) -> None:
         if self.reset not in RESETS:
-            raise BadInput(f"--reset: expected one of {', '.join(RESETS)}, got {self.reset!r}")
+            raise BadInput(f"states.reset: expected one of {', '.join(RESETS)}, got {self.reset!r}")
         if self.state is not None and self.reset == "recording":
             raise BadInput(
-                "--state keeps a person's state; with --reset recording there is none to keep"
+                "states.folder keeps a person's state; with states.reset=recording there is none to "
+                "keep"
             )
         self.adapter()
 
@@ -74,9 +79,7 @@ class Adaptation:
         }
 
 
-def read_settings(
-    method: str, pairs: Sequence[str], option: str = "--adapt-setting"
-) -> dict[str, Any]:
+def read_settings(method: str, pairs: Sequence[str], option: str = "--set") -> dict[str, Any]:
     """``name=value`` texts as the method's own types; ``settings.name=value`` goes to the method
     within ``guarded``.
 
@@ -89,43 +92,40 @@ def read_settings(
 
     cls = registry.load("methods", method)
     found: dict[str, Any] = {}
-    split = []
+    inner = []
     for pair in pairs:
-        name, equals, text = pair.partition("=")
+        name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name:
             raise BadInput(f"{option} {pair!r}: expected name=value")
-        split.append((name.strip(), text.strip()))
-    inner = []
-    for name, text in split:
-        if name.startswith("settings.") and method == "guarded":
-            inner.append(f"{name.removeprefix('settings.')}={text}")
+        if method == "guarded" and name.startswith(_INNER):
+            inner.append(f"{name.removeprefix(_INNER)}={text}")
         else:
             found[name] = _value(method, cls, name, text)
     if inner:
-        found["settings"] = read_settings(str(found.get("method", cls().method)), inner, option)
+        within = str(found.get("method", cls().method))
+        found["settings"] = read_settings(within, inner, option)
     return found
 
 
 def _value(method: str, cls: Any, name: str, text: str) -> Any:
-    known = {f.name: getattr(cls(), f.name) for f in fields(cls)}
-    if name not in known or isinstance(known[name], Mapping):
-        plain = sorted(n for n, v in known.items() if not isinstance(v, Mapping))
-        raise BadInput(f"{method} has no setting {name!r}; there is: {', '.join(plain) or 'none'}")
-    kind = type(known[name])
+    """A text as the value of a method's setting, by the type of its default."""
+    defaults = cls()
+    known = {field.name: getattr(defaults, field.name) for field in fields(cls)}
+    plain = {n: value for n, value in known.items() if not isinstance(value, Mapping)}
+    if name not in plain:
+        there = ", ".join(sorted(plain)) or "none"
+        raise BadInput(f"{method} has no setting {name!r}; there is: {there}")
+    kind = type(plain[name])
     if kind is bool:
         if text.lower() in ("true", "false"):
             return text.lower() == "true"
-    elif kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            pass
-    else:
+        raise BadInput(f"{method}, {name}: expected true or false, got {text!r}")
+    if kind not in (int, float):
         return text
-    raise BadInput(
-        f"{method}, {name}: expected {'true or false' if kind is bool else kind.__name__}, got "
-        f"{text!r}"
-    )
+    try:
+        return kind(text)
+    except ValueError:
+        raise BadInput(f"{method}, {name}: expected {kind.__name__}, got {text!r}") from None
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,11 @@ def windows_for(model: Any, x: Features) -> list[Features]:
 
 def check(model: Any, adaptation: Adaptation, given: Given) -> None:
     """Refuse what cannot work, with the reason.
+
+    Args:
+        model: the recogniser.
+        adaptation: the method.
+        given: what it would be handed.
 
     Raises: BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot
         hand over.
@@ -193,6 +198,13 @@ def adapt(
     ``unadapted`` is the same model on the same windows with no method, so that only the method lies
     between the two.
 
+    Args:
+        model: the recogniser.
+        adaptation: the method.
+        x: the recording, with what the model reads.
+        given: what the method is handed.
+        state: the person's, before this recording.
+
     Raises:
         BadInput: the method does not fit the model.
     """
@@ -207,17 +219,25 @@ def adapt(
         steps = list(stream(model, adapter, windows, given=given, reset="recording", state=state))
     except ValueError as error:
         raise BadInput(f"--adapt {adaptation.method}: {error}") from error
-    plain = pool(stream(model, load_method("source-only"), windows, reset="recording"))[x.recording]
+    unadapted = stream(model, load_method("source-only"), windows, reset="recording")
     after = steps[-1].state
-    n = sum(s.prediction.status is not Status.NOT_MEASURED for s in steps)
+    measured = [step for step in steps if step.prediction.status is not Status.NOT_MEASURED]
     said = f"adapted by {adaptation.method} (saw: {adapter.needs.words()})"
-    guard = {}
-    if adaptation.method == "guarded":
-        log = [e for e in after["log"] if e["recording"] == x.recording]
-        guard = {"counts": dict(after["counts"]), "log": log}
     return Adapted(
-        _with_reason(pool(steps)[x.recording], said), plain, len(windows), n, said, after, guard
+        prediction=_with_reason(pool(steps)[x.recording], said),
+        unadapted=pool(unadapted)[x.recording],
+        n_windows=len(windows),
+        n_measured=len(measured),
+        said=said,
+        state=after,
+        guard=_guard(after, x.recording) if adaptation.method == "guarded" else {},
     )
+
+
+def _guard(state: Any, recording: str) -> dict[str, Any]:
+    """What the guard counted of the person so far, and its log of this recording."""
+    log = [event for event in state["log"] if event["recording"] == recording]
+    return {"counts": dict(state["counts"]), "log": log}
 
 
 def _with_reason(prediction: Prediction, said: str) -> Prediction:
@@ -237,6 +257,17 @@ class People:
         """Contents of the recordings that the state has learnt from before this one."""
         chain = [c for c, _ in self._chain(subject)]
         return tuple(chain[: chain.index(content)] if content in chain else chain)
+
+    def has(self, subject: str, content: str) -> bool:
+        """Whether the state after a recording is here, where one is wanted at all."""
+        if self._how.reset == "recording":
+            return True
+        return content in [c for c, _ in self._chain(subject)]
+
+    def imagine(self, subject: str, content: str) -> None:
+        """Take a recording as learnt, to ask which ones come before others; no state is made."""
+        if self._how.reset != "recording" and not self.has(subject, content):
+            self._chain(subject).append((content, {}))
 
     def state(self, subject: str, content: str) -> State | None:
         """The state before a recording; None: from the start."""
@@ -298,8 +329,7 @@ class People:
         if other:
             raise BadInput(
                 f"{held[-1]}: this state was kept with another {', '.join(other)}; a state goes "
-                "with the model, method "
-                "and settings that made it. Give another --state folder"
+                "with the model, method and settings that made it. Give another states.folder"
             )
 
     def _key(self, subject: str) -> str:
@@ -316,12 +346,12 @@ class People:
         if key not in self._chains:
             from twomind.adaptation.state import load_state
 
-            found = (
-                sorted(self._folder(subject).glob("*.safetensors"))
-                if self._how.state is not None
-                else []
-            )
-            self._chains[key] = [(str(load_state(path)[1]["content"]), path) for path in found]
+            chain: list[tuple[str, State | Path]] = []
+            if self._how.state is not None:
+                for path in sorted(self._folder(subject).glob("*.safetensors")):
+                    _, meta = load_state(path)
+                    chain.append((str(meta["content"]), path))
+            self._chains[key] = chain
         return self._chains[key]
 
 
@@ -329,10 +359,11 @@ def mark_of(model: Any) -> str:
     """Hash of a model's weights, by which a kept state knows its model."""
     from twomind.core.store import settings_hash
 
-    params = {k: v.detach().cpu().numpy() for k, v in model.params().items()}
-    return settings_hash(
-        {k: hashlib.sha256(v.tobytes()).hexdigest() for k, v in sorted(params.items())}
-    )
+    hashes = {}
+    for name, tensor in sorted(model.params().items()):
+        values = tensor.detach().cpu().numpy()
+        hashes[name] = hashlib.sha256(values.tobytes()).hexdigest()
+    return settings_hash(hashes)
 
 
 def summary_of(model: Any) -> dict[str, Any] | None:

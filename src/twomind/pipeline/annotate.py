@@ -63,15 +63,11 @@ def from_results(folder: Path) -> Annotations:
     tiers: list[Tier] = []
     problems: list[str] = []
     if (folder / "words.csv").is_file():
-        words = [
-            _word(row)
-            for row in _rows(folder / "words.csv", ("word", "start_s", "end_s", "time_from"))
-        ]
-        tiers += transcript_tiers(words, problems)
+        rows = _rows(folder / "words.csv", ("word", "start_s", "end_s", "time_from"))
+        tiers += transcript_tiers([_word(row) for row in rows], problems)
     if (folder / "cues.csv").is_file():
-        tiers += [
-            _cue(row) for row in _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))
-        ]
+        rows = _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))
+        tiers += [_cue(row) for row in rows]
     if summary.get("drawn_person"):
         problems.append("a drawn person: what is marked here says nothing about real people")
     located = summary.get("located") or {}
@@ -125,9 +121,8 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
         raise BadInput(
             f"{path}: expected a summary that `twomind predict` wrote: {error}"
         ) from error
-    if not isinstance(summary, dict) or not str(summary.get("schema", "")).startswith(
-        "twomind.answer/"
-    ):
+    schema = str(summary.get("schema", "")) if isinstance(summary, dict) else ""
+    if not schema.startswith("twomind.answer/"):
         raise BadInput(
             f"{path}: expected a summary that `twomind predict` wrote (schema twomind.answer)"
         )
@@ -137,7 +132,8 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [c for c in columns if c not in (reader.fieldnames or ())]
+        there = reader.fieldnames or ()
+        missing = [column for column in columns if column not in there]
         if missing:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}"
@@ -165,31 +161,40 @@ def transcript_tiers(words: Sequence[Word], problems: list[str]) -> list[Tier]:
     """
     if not words:
         return []
-    if any(w.timing is Timing.SPREAD_ALL for w in words):
+    kinds = {word.timing for word in words}
+    if Timing.SPREAD_ALL in kinds:
         problems.append("the transcript has no times: it is one utterance over the whole recording")
-        text = " ".join(w.text for w in words)
-        return [Tier("utterance", (Mark(words[0].start_s, max(w.end_s for w in words), text),))]
-    if any(w.timing is Timing.SPREAD_CUE for w in words):
+        return [Tier("utterance", (_utterance(words),))]
+    if Timing.SPREAD_CUE in kinds:
         problems.append("words lie evenly inside their subtitle; their own times are not known")
-    marks = tuple(
-        Mark(w.start_s, w.end_s, w.text, "" if math.isnan(w.confidence) else f"{w.confidence:.3f}")
-        for w in words
-    )
+    marks = tuple(_word_mark(word) for word in words)
     return [Tier("utterance", _utterances(words)), Tier("word", marks)]
+
+
+def _word_mark(word: Word) -> Mark:
+    sure = "" if math.isnan(word.confidence) else f"{word.confidence:.3f}"
+    return Mark(word.start_s, word.end_s, word.text, sure)
+
+
+def _utterance(words: Sequence[Word]) -> Mark:
+    """Words as one mark."""
+    text = " ".join(word.text for word in words)
+    return Mark(words[0].start_s, max(word.end_s for word in words), text)
 
 
 def _utterances(words: Sequence[Word]) -> tuple[Mark, ...]:
     """Words up to a pause, or to the end of a sentence."""
-    groups: list[list[Word]] = [[words[0]]]
+    groups = [[words[0]]]
     for before, word in pairwise(words):
-        if word.start_s - before.end_s >= UTTERANCE_GAP_S or before.text.rstrip("\"')”").endswith(
-            (".", "!", "?", "…")
-        ):
+        pause_s = word.start_s - before.end_s
+        if pause_s >= UTTERANCE_GAP_S or _ends_sentence(before.text):
             groups.append([])
         groups[-1].append(word)
-    return tuple(
-        Mark(g[0].start_s, max(w.end_s for w in g), " ".join(w.text for w in g)) for g in groups
-    )
+    return tuple(_utterance(group) for group in groups)
+
+
+def _ends_sentence(word: str) -> bool:
+    return word.rstrip("\"')”").endswith((".", "!", "?", "…"))
 
 
 def _cue(row: Mapping[str, str]) -> Tier:
@@ -205,10 +210,11 @@ def _segments(folder: Path) -> tuple[Mark, ...]:
         raise BadInput(
             f"{path}: the summary says that segments were located, but the file is not there"
         )
-    rows = _rows(path, ("label", "start_s", "end_s", "score"))
-    return tuple(
-        Mark(_number(r["start_s"]), _number(r["end_s"]), r["label"], r["score"]) for r in rows
-    )
+    marks = []
+    for row in _rows(path, ("label", "start_s", "end_s", "score")):
+        start_s, end_s = _number(row["start_s"]), _number(row["end_s"])
+        marks.append(Mark(start_s, end_s, row["label"], row["score"]))
+    return tuple(marks)
 
 
 def beside(annotations: Annotations, path: Path) -> Annotations:
@@ -221,9 +227,8 @@ def beside(annotations: Annotations, path: Path) -> Annotations:
             f"{media} is not there any more; put it beside {path.name}, or ELAN will ask for it"
         )
         return replace(annotations, media=media.name, problems=(*annotations.problems, problem))
-    return replace(
-        annotations, media=Path(os.path.relpath(media.resolve(), path.parent.resolve())).as_posix()
-    )
+    relative = os.path.relpath(media.resolve(), path.parent.resolve())
+    return replace(annotations, media=Path(relative).as_posix())
 
 
 def model_ratings(
@@ -248,43 +253,45 @@ def model_ratings(
         )
     spans: dict[str, Spans] = {}
     answers: dict[str, bool] = {}
-    reasons: dict[str, None] = {}
+    reasons: list[str] = []
     for folder in folders:
         summary = read_summary(folder)
         name = str(summary["recording"])
         located = summary.get("located") or {}
+        prediction = summary.get("prediction") or {}
+        decision = prediction.get("decision")
         if located.get("status"):
-            spans[name] = tuple((m.start_s, m.end_s) for m in _segments(folder))
+            spans[name] = tuple((mark.start_s, mark.end_s) for mark in _segments(folder))
         else:
-            reasons[
-                f"the model does not say when: {located.get('reason') or 'no reason given'}"
-            ] = None
-        decision = (summary.get("prediction") or {}).get("decision")
-        if decision is not None:
+            why = located.get("reason") or "no reason given"
+            reasons.append(f"the model does not say when: {why}")
+        if decision is None:
+            reasons.append(f"{name}: no answer of the model: {prediction.get('reason')}")
+        else:
             answers[name] = decision == "present"
-        else:
-            reasons[
-                f"{name}: no answer of the model: {(summary.get('prediction') or {}).get('reason')}"
-            ] = None
-    return spans, answers, list(reasons)
+    return spans, answers, list(dict.fromkeys(reasons))
 
 
 def _from_scores(path: Path, threshold: float) -> dict[str, Spans]:
-    rows = _rows(path, ("time_s", "score"))
-    tracks: dict[str, list[tuple[float, float]]] = {}
-    for number, row in enumerate(rows, start=2):
-        try:
-            tracks.setdefault(row.get("recording") or path.stem, []).append(
-                (float(row["time_s"]), _number(row["score"]))
-            )
-        except ValueError as error:
-            raise BadInput(
-                f"{path}, row {number}: expected numbers in time_s and score: {error}"
-            ) from error
     found: dict[str, Spans] = {}
-    for name, track in tracks.items():
+    for name, track in _score_tracks(path).items():
         times_s, score = np.array(track).T
         if (np.diff(times_s) < 0).any():
             raise BadInput(f"{path}: expected the times of {name} in order")
         found[name] = spans_of_score(times_s, score, threshold)
     return found
+
+
+def _score_tracks(path: Path) -> dict[str, list[tuple[float, float]]]:
+    """Times and scores by recording."""
+    tracks: dict[str, list[tuple[float, float]]] = {}
+    for number, row in enumerate(_rows(path, ("time_s", "score")), start=2):
+        name = row.get("recording") or path.stem
+        try:
+            moment = (float(row["time_s"]), _number(row["score"]))
+        except ValueError as error:
+            raise BadInput(
+                f"{path}, row {number}: expected numbers in time_s and score: {error}"
+            ) from error
+        tracks.setdefault(name, []).append(moment)
+    return tracks

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,61 @@ NOT_WHEN = (
     "an adapted answer is given for the whole recording; when it shows was not checked for "
     "adapted models"
 )
+#: Packages whose versions stand in every result.
+_PACKAGES = ("av", "numpy", "mediapipe", "faster-whisper")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What is loaded once for all answers of one process: a model, the states of people."""
+
+    recogniser: Any = None
+    people: People | None = None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One answer in hand: what was asked, and the clip in which the person is neutral."""
+
+    options: Options
+    store: Store
+    neutral: Recording | None
+    people: People | None
+
+    def described(self, recording: Recording) -> Description:
+        """Another recording, measured like the answer."""
+        options = self.options
+        return describe(recording, options.using, store=self.store, settings=options.describe)
+
+    def prepared(self, recogniser: Any, x: Features, recording: Recording) -> Features:
+        """The features with what a model reads besides what ``describe`` measures."""
+        if not hasattr(recogniser, "prepare"):
+            return x
+        offline = self.options.describe.offline
+        prepared: Features = recogniser.prepare(x, recording, self.store, offline)
+        return prepared
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """What a model said: its answer, what there is to say of the model, its segments and its
+    curve, and what adaptation did.
+    """
+
+    prediction: Prediction
+    model: dict[str, Any] = field(default_factory=dict)
+    moments: dict[str, Any] = field(default_factory=dict)
+    adapted: Adapted | None = None
+
+    @property
+    def located(self) -> bool:
+        return bool(self.model.get("locates", False))
+
+    @property
+    def located_reason(self) -> str:
+        if self.located:
+            return ""
+        return str(self.model.get("locates_reason", "no model was asked"))
 
 
 def predict_one(
@@ -33,24 +90,28 @@ def predict_one(
     options: Options,
     store: Store,
     progress: Progress | None = None,
-    recogniser: Any = None,
-    people: People | None = None,
+    loaded: Loaded | None = None,
 ) -> Result:
-    """Describe and estimate one answer; ``recogniser`` is one that is loaded already.
+    """Describe and estimate one answer.
 
-    With ``options.adapt``, ``people`` holds everybody's state: the one of this person is gone on
-    with, and kept.
+    Args:
+        job: the recording, and what is known about it.
+        options: how.
+        store: computed features, and the notes whose recordings they are.
+        progress: is told how far the measuring is.
+        loaded: a model that is loaded already. With ``options.adapt``, its people hold everybody's
+            state: the one of this person is gone on with, and kept.
 
     Raises:
         TwomindError: the file cannot be used; the message says what was expected and what to do.
     """
+    loaded = loaded or Loaded()
     recording = open_recording(
         job.media, id=job.id, subject=job.subject, question=job.question, transcript=job.transcript
     )
     neutral = open_recording(options.neutral, subject=job.subject) if options.neutral else None
-    if (
-        options.person is not None
-    ):  # the file's subject may be called otherwise, and is the same person
+    if options.person is not None:
+        # The file's subject may be called otherwise, and is the same person.
         store.note(options.person, content_hash(job.media))
     profile = profile_of(job, options)
     made = describe(
@@ -62,116 +123,126 @@ def predict_one(
         profile=profile,
         progress=progress,
     )
-    prediction, model, moments, adapted = _estimate(
-        made, options, store, recogniser, neutral, people
-    )
-    located = bool(model.get("locates", False))
+    work = _Work(options, store, neutral, loaded.people)
+    return _result(job, work, made, _estimate(made, work, loaded.recogniser))
+
+
+def _result(job: Job, work: _Work, made: Description, found: _Estimate) -> Result:
+    options, adapted = work.options, found.adapted
+    about_adaptation: dict[str, Any] = {}
+    unadapted = None
+    if adapted is not None and options.adapt is not None:
+        about_adaptation = _about(adapted, options.adapt)
+        unadapted = adapted.unadapted
+    moments = found.moments if found.located else {}
+    media = {**made.media, "sha256": made.content, "path": str(job.media)}
     return Result(
         recording=made.recording,
         features=made.features,
         cues=made.cues,
-        prediction=prediction,
-        not_measured=_not_measured(made, prediction, options),
-        located=located,
-        located_reason="" if located else str(model.get("locates_reason", "no model was asked")),
-        **(moments if located else {}),
+        prediction=found.prediction,
+        not_measured=_not_measured(made, found.prediction, options),
+        located=found.located,
+        located_reason=found.located_reason,
+        **moments,
         neutral=made.neutral,
         voice_neutral=made.voice_neutral,
-        media={**made.media, "sha256": made.content, "path": str(job.media)},
+        media=media,
         summary=_summary(made),
-        model=model,
+        model=found.model,
         provenance=_provenance(options),
         purpose=options.purpose,
-        unadapted=None if adapted is None else adapted.unadapted,
-        adaptation={}
-        if adapted is None or options.adapt is None
-        else _about(adapted, options.adapt),
+        unadapted=unadapted,
+        adaptation=about_adaptation,
     )
 
 
-def _estimate(
-    made: Description,
-    options: Options,
-    store: Store,
-    recogniser: Any = None,
-    neutral: Recording | None = None,
-    people: People | None = None,
-) -> tuple[Prediction, dict[str, Any], dict[str, Any], Adapted | None]:
-    """The prediction, what there is to say of the model, its segments and frame score, and what
-    adaptation did.
-    """
+# --- the model
+
+
+def _estimate(made: Description, work: _Work, recogniser: Any) -> _Estimate:
+    options = work.options
     if options.model is None:
         reason = "features alone were asked for"
-        return Prediction.not_measured(made.features.span_s, 2, reason), {}, {}, None
+        return _Estimate(Prediction.not_measured(made.features.span_s, 2, reason))
     from twomind.models import load
 
-    recogniser = recogniser if recogniser is not None else load(options.model)
+    if recogniser is None:
+        recogniser = load(options.model)
+    recogniser = _set(recogniser, options)
+    about = _about_model(recogniser, made.features.question)
+    x = work.prepared(recogniser, made.features, made.recording)
+    if options.adapt is not None:
+        adapted = _adapt(recogniser, options.adapt, work, x, made.content)
+        about |= {"locates": False, "locates_reason": NOT_WHEN}
+        return _Estimate(adapted.prediction, about, adapted=adapted)
+    prediction = recogniser.predict(x)
+    if not about["locates"] or prediction.status is Status.NOT_MEASURED:
+        return _Estimate(prediction, about)
+    moments = {"segments": recogniser.segments(x), "frame_score": _frame_score(recogniser, x)}
+    return _Estimate(prediction, about, moments)
+
+
+def _set(recogniser: Any, options: Options) -> Any:
+    """The recogniser as it is to be read here: on whom, at which prevalence, when to abstain."""
     if options.allow_drawn_model and hasattr(recogniser, "allowing_drawn"):
         recogniser = recogniser.allowing_drawn()
     if options.prevalence is not None:
         recogniser = recogniser.recalibrate(options.prevalence, options.prevalence_source)
     if options.max_risk is not None:
         recogniser = recogniser.abstaining(options.max_risk)
-    about = dict(recogniser.describe())
+    return recogniser
+
+
+def _about_model(recogniser: Any, question: str | None) -> dict[str, Any]:
     located, reason = recogniser.locates
-    question = made.features.question
-    about |= {
+    return {
+        **recogniser.describe(),
         "classes": list(recogniser.task.classes),
         "locates": located,
         "locates_reason": reason,
         "question_known": recogniser.knows(question),
         "skill": dict(recogniser.skill(question)),
     }
-    x = made.features
-    if hasattr(recogniser, "prepare"):  # a model that reads more than what `describe` measures
-        x = recogniser.prepare(x, made.recording, store, options.describe.offline)
-    if options.adapt is not None:
-        adapted = _adapt(recogniser, options, store, x, made, neutral, people)
-        return (
-            adapted.prediction,
-            {**about, "locates": False, "locates_reason": NOT_WHEN},
-            {},
-            adapted,
-        )
-    prediction = recogniser.predict(x)
-    if not located or prediction.status is Status.NOT_MEASURED:
-        return prediction, about, {}, None
-    moments = {"segments": recogniser.segments(x), "frame_score": _frame_score(recogniser, x)}
-    return prediction, about, moments, None
 
 
-def _adapt(
-    recogniser: Any,
-    options: Options,
-    store: Store,
-    x: Features,
-    made: Description,
-    neutral: Recording | None,
-    people: People | None,
-) -> Adapted:
+def _frame_score(recogniser: Any, x: Features) -> Track:
+    """The model's curve: the probability of each class at each moment."""
+    times_s, probs, valid = recogniser.timeline(x)
+    return Track(np.asarray(probs), np.asarray(times_s), np.asarray(valid), recogniser.task.classes)
+
+
+# --- adaptation
+
+
+def _adapt(recogniser: Any, how: Adaptation, work: _Work, x: Features, content: str) -> Adapted:
     """One recording with the person's state; the state after it is kept."""
-    how = options.adapt
-    assert how is not None
-    given = Given(how.seed, summary=adaptation.summary_of(recogniser))
-    if neutral is not None and Access.NEUTRAL in how.adapter().needs:
-        calm = describe(neutral, options.using, store=store, settings=options.describe)
-        prepared = calm.features
-        if hasattr(recogniser, "prepare"):
-            prepared = recogniser.prepare(prepared, neutral, store, options.describe.offline)
-        given = replace(given, neutral=tuple(adaptation.windows_for(recogniser, prepared)))
+    given = _given(recogniser, how, work)
     adaptation.check(recogniser, how, given)
-    people, mark = people or People(how, store.study), adaptation.mark_of(recogniser)
+    people = work.people or People(how, work.store.study)
+    mark = adaptation.mark_of(recogniser)
     people.check_model(x.subject, mark)
-    adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, made.content))
-    before = people.before(x.subject, made.content)
-    if (
-        how.state is not None
-    ):  # so that erasing the person looks there, whether or not the folder is named then
-        for name in dict.fromkeys((x.subject, options.person or x.subject)):
-            store.note_states(name, how.state)
-    calm_content = "" if neutral is None else content_hash(neutral.media)
-    kept = people.keep(x.subject, x.recording, made.content, mark, adapted.state, calm_content)
+    adapted = adaptation.adapt(recogniser, how, x, given, people.state(x.subject, content))
+    before = people.before(x.subject, content)
+    if how.state is not None:
+        # So that erasing the person looks there, whether or not the folder is named then.
+        for name in dict.fromkeys((x.subject, work.options.person or x.subject)):
+            work.store.note_states(name, how.state)
+    calm = "" if work.neutral is None else content_hash(work.neutral.media)
+    kept = people.keep(x.subject, x.recording, content, mark, adapted.state, calm)
     return replace(adapted, kept=kept, n_before=len(before))
+
+
+def _given(recogniser: Any, how: Adaptation, work: _Work) -> Given:
+    """What a method is handed: the summary of the source people, and the neutral clip if it needs
+    one.
+    """
+    given = Given(how.seed, summary=adaptation.summary_of(recogniser))
+    neutral = work.neutral
+    if neutral is None or Access.NEUTRAL not in how.adapter().needs:
+        return given
+    prepared = work.prepared(recogniser, work.described(neutral).features, neutral)
+    return replace(given, neutral=tuple(adaptation.windows_for(recogniser, prepared)))
 
 
 def _about(adapted: Adapted, how: Adaptation) -> dict[str, Any]:
@@ -188,72 +259,70 @@ def _about(adapted: Adapted, how: Adaptation) -> dict[str, Any]:
     }
 
 
-def _frame_score(recogniser: Any, x: Any) -> Track:
-    """The model's curve: the probability of each class at each moment."""
-    times_s, probs, valid = recogniser.timeline(x)
-    return Track(np.asarray(probs), np.asarray(times_s), np.asarray(valid), recogniser.task.classes)
+# --- what was not measured, and what it was made of
 
 
 def _not_measured(
     made: Description, prediction: Prediction, options: Options
 ) -> tuple[NotMeasured, ...]:
     """Everything that carries no number, each with its reason."""
-    found = [
-        NotMeasured(name, made.features.notes.get(name, "unknown"))
-        for name in options.using
-        if name not in made.features.tracks
-    ]
+    tracks, notes = made.features.tracks, made.features.notes
+    absent = [name for name in options.using if name not in tracks]
+    found = [NotMeasured(name, notes.get(name, "unknown")) for name in absent]
     if prediction.status is not Status.OK:
         found.append(NotMeasured("probability", prediction.reason))
-    face = made.features.tracks.get("face")
+    face = tracks.get("face")
     if face is not None:
-        from twomind.features.face.measures import UNSUPPORTED
-
-        if not face.valid.any():
-            found.append(NotMeasured("face", _commonest_reason(face)))
-        else:
-            empty = [n for n in face.names if not np.isfinite(face.column(n)).any()]
-            found += [
-                NotMeasured(n, "not measurable in any frame of this recording") for n in empty
-            ]
-        found += [NotMeasured(name, reason) for name, reason in UNSUPPORTED.items()]
-    found += [
-        NotMeasured(f"voice: {name}", why)
-        for name, why in made.voice.get("not_measured", {}).items()
-    ]
+        found += _not_measured_of_face(face)
+    of_voice: Mapping[str, str] = made.voice.get("not_measured", {})
+    found += [NotMeasured(f"voice: {name}", why) for name, why in of_voice.items()]
     found += [NotMeasured(f"cue: {name}", why) for name, why in cues.NOT_MEASURED.items()]
     return tuple(found)
 
 
-def _commonest_reason(track: Any) -> str:
+def _not_measured_of_face(face: Track) -> list[NotMeasured]:
+    from twomind.features.face.measures import UNSUPPORTED
+
+    never = [NotMeasured(name, reason) for name, reason in UNSUPPORTED.items()]
+    if not face.valid.any():
+        return [NotMeasured("face", _commonest_reason(face)), *never]
+    empty = [name for name in face.names if not np.isfinite(face.column(name)).any()]
+    reason = "not measurable in any frame of this recording"
+    return [*(NotMeasured(name, reason) for name in empty), *never]
+
+
+def _commonest_reason(track: Track) -> str:
     if not len(track):
         return "no video frame could be decoded"
+    assert track.reason_code is not None
     code = int(np.bincount(track.reason_code).argmax())
     return str(track.reasons[code]) or "no measurable frame"
 
 
 def _summary(made: Description) -> dict[str, Any]:
-    face = made.features.tracks.get("face")
-    measurable = float(face.valid.mean()) if face is not None and len(face) else None
-    return {
-        "cue_counts": dict(Counter(c.kind for c in made.cues)),
+    face, words = made.features.tracks.get("face"), made.features.words
+    measurable = None
+    if face is not None and len(face):
+        measurable = float(face.valid.mean())
+    found: dict[str, Any] = {
+        "cue_counts": dict(Counter(cue.kind for cue in made.cues)),
         "face": {**made.face, "share_of_frames_measurable": measurable},
         "voice": dict(made.voice),
-        "n_words": None if made.features.words is None else len(made.features.words),
-        **({"relative_to_neutral": dict(made.relative)} if made.relative else {}),
+        "n_words": None if words is None else len(words),
     }
+    if made.relative:
+        found["relative_to_neutral"] = dict(made.relative)
+    return found
 
 
 def _provenance(options: Options) -> dict[str, Any]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"twomind": __version__, "python": platform.python_version()}
-    for name in ("av", "numpy", "mediapipe", "faster-whisper"):
+    versions = {"twomind": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "absent"
+            versions[name] = "absent"
     plain = asdict(replace(options, adapt=None))
     if options.adapt is not None:
         plain["adapt"] = options.adapt.lasting()
-    return {"versions": found, "options": plain}
+    return {"versions": versions, "options": plain}

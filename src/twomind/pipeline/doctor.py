@@ -39,6 +39,9 @@ PARTS: dict[str, tuple[str, str, str]] = {
 #: Where a package is not called like its module.
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow"}
 
+#: States of weights that can be used.
+_WHOLE = ("present", "unverified")
+
 #: Programs that are used when present.
 PROGRAMS = {
     "espeak-ng": "a more human voice for drawn people (otherwise a built-in synthesiser)",
@@ -59,59 +62,70 @@ def _version(module: str) -> str:
 
 def examine() -> dict[str, Any]:
     """Everything as plain values. Imports nothing heavy and never touches the network."""
-    parts = {}
-    for name, (module, extra, gives) in PARTS.items():
-        found = _version(module)
-        parts[name] = {
-            "installed": bool(found),
-            "version": found,
-            "gives": gives,
-            "how": "" if found else f"pip install 'twomind[{extra}]'",
-        }
+    parts = {name: _part(*about) for name, about in PARTS.items()}
+    programs = {}
+    for name, gives in PROGRAMS.items():
+        programs[name] = {"path": shutil.which(name) or "", "gives": gives}
     shelf = weights.as_rows()
+    states = {row["name"]: row["state"] for row in shelf}
     return {
         "twomind": __version__,
         "python": platform.python_version(),
         "python_supported": sys.version_info[:2] >= (3, 11),
         "platform": platform.platform(),
         "parts": parts,
-        "programs": {
-            name: {"path": shutil.which(name) or "", "gives": gives}
-            for name, gives in PROGRAMS.items()
-        },
+        "programs": programs,
         "weights": shelf,
         "store": str(default_root()),
         "weights_folder": str(weights.folder()),
-        "works_offline": _works_offline(parts, {row["name"]: row["state"] for row in shelf}),
+        "works_offline": _works_offline(parts, states),
+    }
+
+
+def _part(module: str, extra: str, gives: str) -> dict[str, Any]:
+    found = _version(module)
+    return {
+        "installed": bool(found),
+        "version": found,
+        "gives": gives,
+        "how": "" if found else f"pip install 'twomind[{extra}]'",
     }
 
 
 def _works_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, str]:
     """Verb or ability → "yes", or why not."""
-    whole = ("present", "unverified")
-    whisper = [n for n, s in states.items() if n.startswith("whisper-") and s in whole]
-    face_ok = parts["face"]["installed"] and states.get("mediapipe-face") in whole
-    speech = "yes, with " + ", ".join(whisper)
-    if not parts["speech"]["installed"]:
-        speech = f"no: {parts['speech']['how']}"
-    elif not whisper:
-        speech = (
+    words = states.get("words") == "present"
+    return {
+        "words given as a transcript": "yes",
+        "probability from words": "yes" if words else "no: the shipped weights are damaged",
+        "voice": "yes",
+        "face": _face(parts, states),
+        "words by speech recognition": _speech(parts, states),
+        "training": _lacking(parts, "train") or "yes",
+        **_models_offline(parts, states),
+    }
+
+
+def _face(parts: dict[str, Any], states: dict[str, str]) -> str:
+    lacking = _lacking(parts, "face")
+    if lacking:
+        return lacking
+    if states.get("mediapipe-face") not in _WHOLE:
+        return "no: the face models are damaged; reinstall mediapipe"
+    return "yes"
+
+
+def _speech(parts: dict[str, Any], states: dict[str, str]) -> str:
+    lacking = _lacking(parts, "speech")
+    if lacking:
+        return lacking
+    whisper = [n for n, state in states.items() if n.startswith("whisper-") and state in _WHOLE]
+    if not whisper:
+        return (
             "no model here: name a folder with --speech-model, or twomind weights add "
             "whisper-base FOLDER"
         )
-    return {
-        "words given as a transcript": "yes",
-        "probability from words": "yes"
-        if states.get("words") == "present"
-        else "no: the shipped weights are damaged",
-        "voice": "yes",
-        "face": "yes"
-        if face_ok
-        else f"no: {parts['face']['how'] or 'the face models are damaged; reinstall mediapipe'}",
-        "words by speech recognition": speech,
-        "training": "yes" if parts["train"]["installed"] else f"no: {parts['train']['how']}",
-        **_models_offline(parts, states),
-    }
+    return f"yes, with {', '.join(whisper)}"
 
 
 def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, str]:
@@ -127,7 +141,7 @@ def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, 
         or "yes, where there is a CLIP",
         "language model on this machine": clip or _language_models(),
         "language model behind an endpoint": _lacking(parts, "llm")
-        or "yes, where the endpoint is on this machine: --llm-endpoint http://127.0.0.1:PORT/v1",
+        or "yes, where the endpoint is on this machine: --set llm.endpoint=http://127.0.0.1:PORT/v1",
     }
 
 
@@ -141,7 +155,8 @@ def _synthetic_models(states: dict[str, str]) -> str:
 
 
 def _lacking(parts: dict[str, Any], *names: str) -> str:
-    how = dict.fromkeys(parts[name]["how"] for name in names if not parts[name]["installed"])
+    absent = [parts[name] for name in names if not parts[name]["installed"]]
+    how = dict.fromkeys(part["how"] for part in absent)
     return f"no: {', '.join(how)}" if how else ""
 
 
@@ -163,11 +178,9 @@ def _clips() -> str:
             there.append(name)
     if there:
         return f"yes, with {', '.join(there)}"
-    return (
-        f"no: {bad[0]}"
-        if bad
-        else "no model here: name a folder, or twomind weights add clip-vit-b-32 FOLDER"
-    )
+    if bad:
+        return f"no: {bad[0]}"
+    return "no model here: name a folder, or twomind weights add clip-vit-b-32 FOLDER"
 
 
 def _language_models() -> str:
@@ -177,7 +190,7 @@ def _language_models() -> str:
     there = sorted(name for name, folder in _model_folders().items() if _can_be_asked(folder))
     if there:
         return f"yes, with {', '.join(there)}"
-    return "no model here: name a folder with --llm-model, or twomind weights add NAME FOLDER"
+    return "no model here: name a folder with --set llm.model=FOLDER, or twomind weights add NAME FOLDER"
 
 
 def _model_folders() -> dict[str, Path]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,34 +29,55 @@ def known(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()
 
     Here and below, the person is the one of the study of ``store``; that study's people are below
     ``profiles``.
+
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features, of one study.
+        states: folders of saved states besides ``profiles`` and those that were noted.
     """
     profiles, study = of_study(profiles, store.study), store.study
     own = _own_folder(profiles, person)
+    if own is not None and own.is_dir():
+        return True
     marks, noted = store.noted(person)
-    kept = kept_states.kept_below(_folders(profiles, states, noted))
-    named = any(
-        k.names(person, study) or k.path.parent.name == kept_states.folder_name(person, study)
-        for k in kept
-    )
-    return bool((own is not None and own.is_dir()) or marks or noted or named)
+    if marks or noted:
+        return True
+    folder = kept_states.folder_name(person, study)
+    for kept in kept_states.kept_below(_folders(profiles, states, noted)):
+        if kept.names(person, study) or kept.path.parent.name == folder:
+            return True
+    return False
 
 
 def studies_with(
     profiles: Path, person: str, store: Store, states: Sequence[Path] = ()
 ) -> list[str]:
-    """Studies that know somebody of this name; the empty name stands for people of no study."""
+    """Studies that know somebody of this name; the empty name stands for people of no study.
+
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features.
+        states: folders of saved states.
+    """
     names = {"", *store.studies(), *studies_of(profiles)}
-    noted = [f for name in names for f in replace(store, study=name).noted(person)[1]]
-    names |= {k.study for k in kept_states.kept_below(_folders(profiles, states, noted))}
-    return [
-        name
-        for name in sorted(names)
-        if known(profiles, person, replace(store, study=name), states)
-    ]
+    noted: list[Path] = []
+    for name in names:
+        noted += replace(store, study=name).noted(person)[1]
+    names |= {kept.study for kept in kept_states.kept_below(_folders(profiles, states, noted))}
+    by_study = {name: replace(store, study=name) for name in sorted(names)}
+    return [name for name, own in by_study.items() if known(profiles, person, own, states)]
 
 
 def check_study(profiles: Path, person: str, store: Store, states: Sequence[Path] = ()) -> None:
     """Where no study was named, refuse a name that a study knows: nobody can say who is meant.
+
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features.
+        states: folders of saved states.
 
     Raises:
         BadInput: it does; the message lists the studies.
@@ -69,6 +90,52 @@ def check_study(profiles: Path, person: str, store: Store, states: Sequence[Path
         )
 
 
+@dataclass(frozen=True)
+class _Erasing:
+    """What is erased: a person of the study of ``store``, or only what is ``chosen`` of them.
+
+    ``profiles`` is the folder of that study's people, ``own`` the person's own in it, ``gone``
+    their visits that go. ``contents`` are recordings whose traces go, ``marks`` and ``folders``
+    what the store notes of the person: recordings, and folders with saved states.
+    """
+
+    person: str
+    store: Store
+    profiles: Path
+    own: Path | None
+    profile: Profile | None
+    chosen: bool
+    gone: tuple[Visit, ...]
+    contents: frozenset[str]
+    marks: frozenset[str]
+    folders: tuple[Path, ...]
+
+    @property
+    def everything(self) -> bool:
+        """Whether all saved states of the person go, whatever they learnt from."""
+        return bool(self.gone) or not self.chosen
+
+    @property
+    def rest(self) -> tuple[Visit, ...]:
+        """The visits that stay."""
+        visits = () if self.profile is None else self.profile.visits
+        return tuple(visit for visit in visits if visit not in self.gone)
+
+    def all_contents(self, kept: Sequence[kept_states.Kept]) -> set[str]:
+        """The recordings whose traces go, those included that only states tell of."""
+        if self.chosen:
+            return set(self.contents)
+        of_states = kept_states.contents_of(kept, self.person, self.store.study)
+        return of_states | self.contents
+
+    def states(self, found: kept_states.Found) -> list[Path]:
+        """Every file with a state that goes: what was found, and what lies in the own folder."""
+        of_own: list[Path] = []
+        if self.own is not None and self.everything:
+            of_own = [path.resolve() for path in self.own.rglob("*.safetensors")]
+        return sorted({*found.states, *of_own})
+
+
 def erase(
     profiles: Path,
     person: str,
@@ -78,64 +145,98 @@ def erase(
     recordings: Sequence[Path] = (),
     states: Sequence[Path] = (),
 ) -> dict[str, Any]:
-    """Remove a person and all that was computed from their recordings; returns what was removed.
+    """Remove a person and all that was computed from their recordings.
 
-    ``states`` are folders of saved states besides ``profiles`` and those that were noted when the
-    states were kept. With ``visit`` or ``recordings`` (media files), only what was computed from
-    these; where an enrolled clip is among them, all saved states of the person go, since they may
-    have been learnt relative to its neutral.
+    With ``visit`` or ``recordings``, only what was computed from these; where an enrolled clip is
+    among them, all saved states of the person go, since they may have been learnt relative to its
+    neutral.
 
-    Raises: BadInput: nothing is known of the person, there is no such visit, or a file or folder
-        does not exist.
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features, of one study.
+        visit: beginning of a visit's id.
+        recordings: media files.
+        states: folders of saved states besides ``profiles`` and those that were noted when the
+            states were kept.
+
+    Returns:
+        What was removed, in plain values.
+
+    Raises:
+        BadInput: nothing is known of the person, there is no such visit, or a file or folder does
+            not exist.
     """
     refuse(profiles, person, store, visit, recordings, states)
-    base, profiles, study = profiles, of_study(profiles, store.study), store.study
+    noted = store.noted(person)[1]
+    what = _plan(profiles, person, store, visit, recordings, states)
+    kept = kept_states.kept_below(what.folders)
+    contents = what.all_contents(kept)
+    found = kept_states.derived(kept, person, contents, what.everything, store.study)
+    all_states = what.states(found)
+    # Notes last: killed before that, the same command finds the rest.
+    entries = _entries(store, contents, set(what.marks), what.chosen)
+    for path in entries:
+        path.unlink(missing_ok=True)
+    kept_states.remove(what.folders, person, all_states, what.everything, store.study)
+    if what.own is not None:
+        _rewrite(what.own, what.profile, what.rest, what.chosen)
+    if what.chosen:
+        store.forget(contents, (), None)
+    else:
+        store.forget(contents, set(what.marks), person)
+    for_others = _enrolled(what.profiles, person)
+    shared = [visit.id for visit in what.gone if visit.content in for_others]
+    lost = [str(folder) for folder in noted if not folder.is_dir()]
+    unreadable = [str(path) for path in found.unreadable if path not in all_states]
+    elsewhere = studies_with(profiles, person, store, states)
+    return {
+        "person": person,
+        "study": store.study,
+        "visits": [visit.id for visit in what.gone],
+        "store_entries": len(entries),
+        "states": len(all_states),
+        "profile_kept": bool(what.rest),
+        "also_enrolled_for_others": sorted(shared),
+        "state_folders_not_found": sorted(lost),
+        "states_unreadable": sorted(unreadable),
+        "store_entries_unclaimed": len(store.unclaimed()),
+        "also_known_in": [name for name in elsewhere if name != store.study],
+    }
+
+
+def _plan(
+    profiles: Path,
+    person: str,
+    store: Store,
+    visit: str | None,
+    recordings: Sequence[Path],
+    states: Sequence[Path],
+) -> _Erasing:
+    """What goes; nothing is removed yet."""
+    profiles = of_study(profiles, store.study)
     chosen = visit is not None or bool(recordings)
     profile = _profile(profiles, person, needed=visit is not None)
     own = _own_folder(profiles, person)
     if chosen and profile is None and own is not None and (own / "profile.json").exists():
-        load(
-            profiles, person
-        )  # a damaged profile cannot be rewritten less a visit; the error says so
+        # A damaged profile cannot be rewritten less a visit; the error says so.
+        load(profiles, person)
     contents = {content_hash(path) for path in recordings}
     gone = _visits(profile, visit, contents, chosen)
-    contents |= {v.content for v in gone}
+    contents |= {one.content for one in gone}
     marks, noted = store.noted(person)
-    folders = _folders(profiles, states, noted)
-    kept = kept_states.kept_below(folders)
-    everything = bool(gone) or not chosen
-    if not chosen:
-        contents |= kept_states.contents_of(kept, person, study)
-    found = kept_states.derived(kept, person, contents, everything, study)
-    own_states = (
-        [p.resolve() for p in own.rglob("*.safetensors")] if own is not None and everything else []
+    return _Erasing(
+        person,
+        store,
+        profiles,
+        own,
+        profile,
+        chosen,
+        tuple(gone),
+        frozenset(contents),
+        frozenset(marks),
+        tuple(_folders(profiles, states, noted)),
     )
-    all_states = sorted({*found.states, *own_states})
-
-    # Notes last: killed before that, the same command finds the rest.
-    entries = _entries(store, contents, marks, chosen)
-    for path in entries:
-        path.unlink(missing_ok=True)
-    kept_states.remove(folders, person, all_states, everything, study)
-    rest = () if profile is None else tuple(v for v in profile.visits if v not in gone)
-    if own is not None:
-        _rewrite(own, profile, rest, chosen)
-    store.forget(contents, () if chosen else marks, None if chosen else person)
-    return {
-        "person": person,
-        "study": study,
-        "visits": [v.id for v in gone],
-        "store_entries": len(entries),
-        "states": len(all_states),
-        "profile_kept": bool(rest),
-        "also_enrolled_for_others": sorted(
-            v.id for v in gone if v.content in _enrolled(profiles, person)
-        ),
-        "state_folders_not_found": sorted(str(f) for f in noted if not f.is_dir()),
-        "states_unreadable": sorted(str(p) for p in found.unreadable if p not in all_states),
-        "store_entries_unclaimed": len(store.unclaimed()),
-        "also_known_in": [s for s in studies_with(base, person, store, states) if s != study],
-    }
 
 
 def refuse(
@@ -146,7 +247,19 @@ def refuse(
     recordings: Sequence[Path],
     states: Sequence[Path],
 ) -> None:
-    """Raise ``BadInput`` where there is nothing that could be erased; see :func:`erase`."""
+    """Refuse what cannot be erased, before anything is.
+
+    Args:
+        profiles: folder of enrolled people, of all studies.
+        person: their name.
+        store: computed features, of one study.
+        visit: beginning of a visit's id.
+        recordings: media files.
+        states: folders of saved states.
+
+    Raises:
+        BadInput: nothing is known of the person, or a file or folder does not exist.
+    """
     if visit is not None and recordings:
         raise BadInput("give either a visit or recordings, not both")
     for path in recordings:
@@ -158,8 +271,8 @@ def refuse(
     for folder in states:
         if not folder.is_dir():
             raise BadInput(
-                f"{folder}: expected a folder with saved states, as `predict --adapt --state` "
-                "writes it"
+                f"{folder}: expected a folder with saved states, as `predict --adapt --set "
+                "states.folder=FOLDER` writes it"
             )
     if not recordings and not known(profiles, person, store, states):
         where = of_study(profiles, store.study)
@@ -197,12 +310,15 @@ def _visits(
         return []
     if visit is not None:
         rest = profile.without(visit).visits
-        return [v for v in profile.visits if v not in rest]
-    return [v for v in profile.visits if not chosen or v.content in contents]
+        return [one for one in profile.visits if one not in rest]
+    if not chosen:
+        return list(profile.visits)
+    return [one for one in profile.visits if one.content in contents]
 
 
 def _folders(profiles: Path, states: Sequence[Path], noted: Sequence[Path]) -> list[Path]:
-    return list(dict.fromkeys(f.resolve() for f in (profiles, *states, *noted) if f.is_dir()))
+    there = [folder.resolve() for folder in (profiles, *states, *noted) if folder.is_dir()]
+    return list(dict.fromkeys(there))
 
 
 def _entries(store: Store, contents: set[str], marks: set[str], chosen: bool) -> list[Path]:
@@ -210,7 +326,8 @@ def _entries(store: Store, contents: set[str], marks: set[str], chosen: bool) ->
     earlier versions of which cannot be told whose they are, where making them again is cheap."""
     found = store.made_from(contents, () if chosen else marks)
     if chosen:
-        found += [p for p in store.made_from((), marks) if p.parent.parent.name == ANNOTATIONS]
+        of_person = store.made_from((), marks)
+        found += [path for path in of_person if path.parent.parent.name == ANNOTATIONS]
     # Text embeddings were filed under no content, and annotations under no person.
     found += [*store.made_from([""]), *store.unclaimed(ANNOTATIONS)]
     return sorted(set(found))
@@ -232,7 +349,9 @@ def _enrolled(profiles: Path, but: str) -> set[str]:
     """Contents of the clips that are enrolled for other people."""
     found: set[str] = set()
     for person in people(profiles):
-        if person != but:
-            with suppress(BadInput):
-                found |= {v.content for v in read_profile(path_of(profiles, person)).visits}
+        if person == but:
+            continue
+        with suppress(BadInput):
+            profile = read_profile(path_of(profiles, person))
+            found |= {visit.content for visit in profile.visits}
     return found

@@ -60,16 +60,19 @@ def _unique_ids(paths: Sequence[Path]) -> list[str]:
     """File stems; where two are equal, with their folder's name before them, and a number if that
     is not enough.
     """
-    stems = [re.sub(r"[^\w.-]+", "_", p.stem) or "recording" for p in paths]
-    clash = {s for s, n in Counter(stems).items() if n > 1}
-    longer = [re.sub(r"[^\w.-]+", "_", f"{p.parent.name}_{p.stem}") for p in paths]
-    names = [long if stem in clash else stem for stem, long in zip(stems, longer, strict=True)]
+    stems = [_as_id(path.stem) or "recording" for path in paths]
+    n_of = Counter(stems)
     seen: Counter[str] = Counter()
     unique = []
-    for name in names:
+    for path, stem in zip(paths, stems, strict=True):
+        name = _as_id(f"{path.parent.name}_{path.stem}") if n_of[stem] > 1 else stem
         seen[name] += 1
         unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
     return unique
+
+
+def _as_id(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text)
 
 
 def plan(
@@ -80,14 +83,20 @@ def plan(
     transcript: Path | None = None,
     subject: str | None = None,
 ) -> list[Job]:
-    """The jobs that ``paths`` (files, folders) or a manifest stand for.
+    """The jobs that ``paths`` or a manifest stand for.
 
-    A manifest is a CSV with the column ``path`` and any of ``id, subject, question, transcript``;
-    relative paths count from the manifest's folder. ``question="from-name"`` reads the number from
-    names like ``…_Question_7_…``.
+    Args:
+        paths: media files, or folders of them.
+        manifest: a CSV with the column ``path`` and any of ``id, subject, question, transcript``;
+            relative paths count from its folder.
+        question: what was asked in all of them; ``from-name`` reads the number from names like
+            ``…_Question_7_…``.
+        transcript: of the one media file.
+        subject: who speaks in all of them; None: each file's name.
 
-    Raises: BadInput: nothing to do, a path that does not exist, or a manifest without the column
-        ``path``.
+    Raises:
+        BadInput: nothing to do, a path that does not exist, or a manifest without the column
+            ``path``.
     """
     if manifest is not None:
         if paths:
@@ -116,6 +125,19 @@ def _question(given: str | None, path: Path) -> str | None:
 
 
 def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
+    rows = _manifest_rows(manifest)
+    base = manifest.parent
+    media = [base / row["path"] for row in rows]
+    jobs = []
+    for row, path, name in zip(rows, media, _unique_ids(media), strict=True):
+        name = row.get("id") or name
+        asked = row.get("question") or _question(question, path)
+        transcript = base / row["transcript"] if row.get("transcript") else None
+        jobs.append(Job(path, name, row.get("subject") or name, asked, transcript))
+    return jobs
+
+
+def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
     try:
         with open(manifest, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -129,50 +151,40 @@ def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
         raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
     if not rows:
         raise BadInput(f"{manifest}: the manifest names no recording")
-    base = manifest.parent
-    media = [base / row["path"] for row in rows]
-    ids = [row.get("id") or name for row, name in zip(rows, _unique_ids(media), strict=True)]
-    return [
-        Job(
-            path,
-            name,
-            row.get("subject") or name,
-            row.get("question") or _question(question, path),
-            base / row["transcript"] if row.get("transcript") else None,
-        )
-        for row, path, name in zip(rows, media, ids, strict=True)
-    ]
+    return rows
 
 
 def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     """What a result depends on: bytes of media and transcript, the options, the model and the
     version.
 
-    ``before``: contents of the recordings that the person's state has learnt from.
+    Args:
+        job: the recording.
+        options: how it is predicted.
+        before: contents of the recordings that the person's state has learnt from.
     """
-    transcript = job.transcript or find_transcript(job.media)
     if options.llm is not None:
         options = replace(options, llm=options.llm.lasting())
     parts = {
         "media": content_hash(job.media),
-        "transcript": content_hash(transcript) if transcript and transcript.is_file() else "",
-        "neutral": content_hash(options.neutral)
-        if options.neutral and options.neutral.is_file()
-        else "",
-        "profile": content_hash(found)
-        if (found := profile_path(job, options)) and found.is_file()
-        else "",
+        "transcript": _content_of(job.transcript or find_transcript(job.media)),
+        "neutral": _content_of(options.neutral),
+        "profile": _content_of(profile_path(job, options)),
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "options": asdict(replace(options, adapt=None)),
-        **(
-            {}
-            if options.adapt is None
-            else {"adapt": options.adapt.lasting(), "before": list(before)}
-        ),
         "model": _model_mark(options.model),
         "version": __version__,
     }
+    if options.adapt is not None:
+        parts |= {"adapt": options.adapt.lasting(), "before": list(before)}
     return settings_hash(parts)
+
+
+def _content_of(path: Path | None) -> str:
+    """The hash of a file; empty where there is none."""
+    if path is None or not path.is_file():
+        return ""
+    return content_hash(path)
 
 
 def profile_path(job: Job, options: Options) -> Path | None:
@@ -186,24 +198,24 @@ def profile_path(job: Job, options: Options) -> Path | None:
         raise BadInput("--person: give the folder in which the person is enrolled with --profiles")
     # With --adapt the clip is what the method learns from, and may stand beside the profile.
     own = options.neutral if options.adapt is None else None
-    if sum(x is not None for x in (options.profile, options.profiles, own)) > 1:
+    given = [one for one in (options.profile, options.profiles, own) if one is not None]
+    if len(given) > 1:
         raise BadInput(
-            "give one of --neutral, --profile and --profiles; with --adapt, --neutral may stand "
-            "beside a profile: the "
-            "clip is then the method's, and values are relative to the profile"
+            "give --neutral or --profiles, not both; with --adapt, --neutral may stand beside a "
+            "profile: the clip is then the method's, and values are relative to the profile"
         )
     if options.profiles is None:
         return options.profile
     if options.person is not None:
         return profiles.path_of(options.profiles, options.person)
-    return (
-        options.profiles / job.subject / "profile.json"
-        if job.subject in profiles.people(options.profiles)
-        else None
-    )
+    if not profiles.is_name(job.subject):
+        return None
+    enrolled = profiles.path_of(options.profiles, job.subject)
+    return enrolled if enrolled.is_file() else None
 
 
 def profile_of(job: Job, options: Options) -> Profile | None:
+    """The profile of who speaks; None where there is none to be used."""
     path = profile_path(job, options)
     if path is None:
         return None
@@ -216,6 +228,7 @@ def _model_mark(model: str | None) -> str:
     """Hash of a trained model's file or card: trained anew at the same place, it is
     another model.
     """
-    path = Path(model) if model else None
-    card = path / "card.json" if path is not None and path.is_dir() else path
-    return content_hash(card) if card is not None and card.is_file() else ""
+    if not model:
+        return ""
+    path = Path(model)
+    return _content_of(path / "card.json" if path.is_dir() else path)

@@ -13,7 +13,7 @@ from typing import Any
 from twomind.core.errors import BadInput
 from twomind.core.store import read_meta
 
-#: Instead of a person's name, where one state learns from everybody (``--reset never``).
+#: Instead of a person's name, where one state learns from everybody (``states.reset=never``).
 EVERYONE = "everyone"
 #: A file of a chain: the state after a recording, which went on from that of the file before.
 _LINK = re.compile(r"\d{5,}-")
@@ -109,6 +109,13 @@ def derived(
 
     States of a chain go on from each other: with one go all after it, whosever recordings those
     saw.
+
+    Args:
+        kept: saved states.
+        person: the name.
+        contents: SHA-256 of recordings.
+        everything: also what names the person and learnt from other recordings.
+        study: whose person it is.
     """
     by_folder: dict[Path, list[Kept]] = {}
     for one in kept:
@@ -140,6 +147,13 @@ def remove(
 ) -> None:
     """Remove states, what killed processes left half-written beside any, and folders that are then
     empty.
+
+    Args:
+        folders: where states are kept.
+        person: whose they are.
+        states: the files.
+        everything: also the person's own folders, with whatever is in them.
+        study: whose person it is.
     """
     for path in states:
         path.unlink(missing_ok=True)

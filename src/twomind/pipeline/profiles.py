@@ -47,13 +47,18 @@ def studies(profiles: Path) -> list[str]:
     return sorted(p.name[1:] for p in profiles.glob("@*") if p.is_dir())
 
 
+def is_name(person: str) -> bool:
+    """Whether somebody can be enrolled under this name."""
+    return _NAME.fullmatch(person) is not None
+
+
 def folder_of(profiles: Path, person: str) -> Path:
     """Where everything about one person lies.
 
     Raises:
         BadInput: the name cannot be a folder's.
     """
-    if not _NAME.fullmatch(person):
+    if not is_name(person):
         raise BadInput(
             f"person {person!r}: expected a pseudonym of letters, digits, '_', '-' and '.', as in "
             "P017"
@@ -79,15 +84,14 @@ def load(profiles: Path, person: str) -> Profile:
         BadInput: nobody of that name is enrolled there; the message says who is.
     """
     path = path_of(profiles, person)
-    if not path.is_file():
-        known = ", ".join(people(profiles)) or "nobody"
-        there = [s for s in studies(profiles) if path_of(of_study(profiles, s), person).is_file()]
-        hint = f", or name the study ({', '.join(there)}) with --study" if there else ""
-        raise BadInput(
-            f"{person!r} is not enrolled in {profiles} (enrolled: {known}); see `twomind "
-            f"enrol`{hint}"
-        )
-    return read_profile(path)
+    if path.is_file():
+        return read_profile(path)
+    known = ", ".join(people(profiles)) or "nobody"
+    there = [s for s in studies(profiles) if path_of(of_study(profiles, s), person).is_file()]
+    hint = f", or name the study ({', '.join(there)}) with --study" if there else ""
+    raise BadInput(
+        f"{person!r} is not enrolled in {profiles} (enrolled: {known}); see `twomind enrol`{hint}"
+    )
 
 
 def people(profiles: Path) -> list[str]:
@@ -105,38 +109,50 @@ class Checked:
     doubts: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Clips:
+    """How neutral clips are taken.
+
+    ``spoken``: the person talks in them, so that voice and words count too. ``force`` keeps a clip
+    that does not look neutral, marked as such. ``limits`` says when one does.
+    """
+
+    spoken: bool = False
+    force: bool = False
+    limits: NeutralLimits | None = None
+    settings: Settings | None = None
+
+
 def check_clip(
     clip: Path,
     store: Store,
-    *,
-    spoken: bool = False,
-    limits: NeutralLimits | None = None,
-    settings: Settings | None = None,
-    progress: Progress | None = None,
+    how: Clips | None = None,
     person: str | None = None,
+    progress: Progress | None = None,
 ) -> Checked:
-    """Measure a clip, of ``person`` if that is known, and say what speaks against its being
-    neutral.
+    """Measure a clip, and say what speaks against its being neutral.
+
+    Args:
+        clip: the media file.
+        store: computed features.
+        how: how clips are taken.
+        person: whose it is, if that is known.
+        progress: is told how far the measuring is.
 
     Raises:
         BadInput: the file cannot be read.
     """
-    made = describe(
-        open_recording(clip, subject=person), store=store, settings=settings, progress=progress
-    )
+    how = how or Clips()
+    recording = open_recording(clip, subject=person)
+    made = describe(recording, store=store, settings=how.settings, progress=progress)
     measured = measure_clip(made.features.tracks.get("face"), made.voice)
-    return Checked(clip, made, measured, doubts(measured, limits, spoken))
+    return Checked(clip, made, measured, doubts(measured, how.limits, how.spoken))
 
 
 def visit_of(checked: Checked, spoken: bool) -> Visit:
     """The clip as a visit: its statistics by modality, empty ones left out."""
-    made, tracks = checked.made, checked.made.features.tracks
-    stats = {
-        "face": face_neutral(tracks["face"]) if "face" in tracks else {},
-        # What is heard in a clip that should be silent is not how the person talks.
-        "voice": voice_neutral(tracks["voice"], made.voice) if spoken and "voice" in tracks else {},
-        "words": words_neutral(made.features.words or ()) if spoken else {},
-    }
+    made = checked.made
+    stats = _statistics(made, spoken)
     return Visit(
         content=made.content,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -148,54 +164,79 @@ def visit_of(checked: Checked, spoken: bool) -> Visit:
     )
 
 
+def _statistics(made: Description, spoken: bool) -> dict[str, Any]:
+    tracks = made.features.tracks
+    found: dict[str, Any] = {"face": {}, "voice": {}, "words": {}}
+    if "face" in tracks:
+        found["face"] = face_neutral(tracks["face"])
+    if not spoken:
+        # What is heard in a clip that should be silent is not how the person talks.
+        return found
+    if "voice" in tracks:
+        found["voice"] = voice_neutral(tracks["voice"], made.voice)
+    found["words"] = words_neutral(made.features.words or ())
+    return found
+
+
 def enrol(
     profiles: Path,
     person: str,
     clips: Sequence[Path],
     store: Store,
-    *,
-    spoken: bool = False,
-    force: bool = False,
-    limits: NeutralLimits | None = None,
-    settings: Settings | None = None,
+    how: Clips | None = None,
     progress: Progress | None = None,
 ) -> tuple[Profile, list[Checked]]:
     """Add neutral clips to a person's profile; all or none.
 
-    Raises: BadInput: a clip is not neutral (and not ``force``), or nothing of it can be measured;
-        nothing is written.
+    Args:
+        profiles: folder of the study's enrolled people.
+        person: a pseudonym.
+        clips: media files; each is one visit.
+        store: computed features.
+        how: how clips are taken.
+        progress: is told how far the measuring is.
+
+    Returns:
+        The profile, and each clip as measured.
+
+    Raises:
+        BadInput: a clip is not neutral (and not ``how.force``), or nothing of it can be measured;
+            nothing is written.
     """
     path = path_of(profiles, person)
+    how = how or Clips()
     if not clips:
         raise BadInput("give at least one neutral clip of the person")
-    how: dict[str, Any] = {
-        "spoken": spoken,
-        "limits": limits,
-        "settings": settings,
-        "progress": progress,
-    }
-    checked = [check_clip(clip, store, person=person, **how) for clip in clips]
-    refused = [c for c in checked if c.doubts and not force]
-    if refused:
-        reasons = "\n".join(f"{c.clip}: {reason}" for c in refused for reason in c.doubts)
-        raise BadInput(
-            f"expected a neutral clip, {len(refused)} of {len(checked)} is none; nothing was "
-            "enrolled. Record it anew, "
-            f"or keep it with --force, marked as not neutral:\n{reasons}"
-        )
-    visits = {c.made.content: visit_of(c, spoken) for c in checked}
+    checked = [check_clip(clip, store, how, person, progress) for clip in clips]
+    if not how.force:
+        _refuse_not_neutral(checked)
+    visits = {c.made.content: visit_of(c, how.spoken) for c in checked}
     empty = [str(c.clip) for c in checked if not visits[c.made.content].stats]
     if empty:
         raise BadInput(
             f"{', '.join(empty)}: nothing of the person could be measured; a profile cannot be "
-            "made "
-            "of it"
+            "made of it"
         )
     profile = Profile(person, tuple(visits.values()))
     if path.is_file():
         profile = read_profile(path).merged(profile)
     write_profile(profile, path)
     return profile, checked
+
+
+def _refuse_not_neutral(checked: Sequence[Checked]) -> None:
+    refused = [c for c in checked if c.doubts]
+    if not refused:
+        return
+    reasons = []
+    for c in refused:
+        reasons += [f"{c.clip}: {reason}" for reason in c.doubts]
+    listed = "\n".join(reasons)
+    raise BadInput(
+        f"expected a neutral clip, {len(refused)} of {len(checked)} is none; nothing was "
+        "enrolled. Record it anew, or keep it with --force, marked as not neutral:\n"
+        f"{listed}"
+    )
 
 
 def import_profile(profiles: Path, source: Path, person: str) -> Profile:
@@ -225,32 +266,45 @@ def _states(profiles: Path, person: str, study: str) -> list[Path]:
 
 
 def stored(profile: Profile, profiles: Path, study: str = "") -> dict[str, Any]:
-    """What is kept of a person, in plain values, for them to read; ``profiles`` is the folder of
-    the study's people.
+    """What is kept of a person, in plain values, for them to read.
+
+    Args:
+        profile: the person's.
+        profiles: the folder of the study's people.
+        study: its name.
     """
+    states = _states(profiles, profile.person, study)
+    neutral = {}
+    for modality in ("face", "voice", "words"):
+        rows = _neutral_rows(profile, modality)
+        if rows:
+            neutral[modality] = rows
     return {
         "person": profile.person,
         "study": study,
         "file": path_of(profiles, profile.person),
-        "states": [p.name for p in _states(profiles, profile.person, study)],
-        "visits": [
-            {
-                "id": v.id,
-                "made": v.made,
-                "spoken": v.spoken,
-                "drawn": v.drawn,
-                "not_neutral": list(v.doubts),
-                "seconds": {m: round(v.seconds(m), 2) for m in v.stats},
-                "measures": {m: len(rows) for m, rows in v.stats.items()},
-            }
-            for v in profile.visits
-        ],
-        "neutral": {
-            m: {
-                name: {**asdict(n), "between_visits": profile.between(m)[name]}
-                for name, n in profile.neutral(m).items()
-            }
-            for m in ("face", "voice", "words")
-            if profile.neutral(m)
-        },
+        "states": [path.name for path in states],
+        "visits": [_visit_row(visit) for visit in profile.visits],
+        "neutral": neutral,
     }
+
+
+def _visit_row(visit: Visit) -> dict[str, Any]:
+    return {
+        "id": visit.id,
+        "made": visit.made,
+        "spoken": visit.spoken,
+        "drawn": visit.drawn,
+        "not_neutral": list(visit.doubts),
+        "seconds": {name: round(visit.seconds(name), 2) for name in visit.stats},
+        "measures": {name: len(rows) for name, rows in visit.stats.items()},
+    }
+
+
+def _neutral_rows(profile: Profile, modality: str) -> dict[str, dict[str, Any]]:
+    """Each measure at rest, and how far it lies apart between visits."""
+    found = {}
+    for name, neutral in profile.neutral(modality).items():
+        between = profile.between(modality)[name]
+        found[name] = {**asdict(neutral), "between_visits": between}
+    return found

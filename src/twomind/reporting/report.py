@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -70,21 +71,52 @@ def write_report(
         The page's path.
     """
     if len(results) > MAX_TOGETHER:
-        lines = [overview_row(r, page_of(r.recording.id)) for r in results]
-        return write_overview(lines, path, title=title)
+        rows = [overview_row(r, page_of(r.recording.id)) for r in results]
+        return write_overview(rows, path, title=title)
+    return write_pages(
+        [shown(result) for result in results], path, embed_limit_mb=embed_limit_mb, title=title
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One answer as a page shows it. ``row`` and ``rest`` are plain values that JSON carries as
+    they are, so that a page can be made of what lies on disk.
+    """
+
+    media: Path
+    subject: str
+    row: Mapping[str, Any]
+    rest: Mapping[str, Any]
+
+
+def shown(result: Result) -> Shown:
+    """What a page shows of a result: its line of the overview, its texts, and what has a time."""
+    times = time_data(result)
+    rest = {"kind": _kind(result), "text": answer_text(result, times["words"]), "times": times}
+    recording = result.recording
+    return Shown(recording.media, recording.subject, overview_row(result, ""), rest)
+
+
+def write_pages(
+    answers: Sequence[Shown],
+    path: Path,
+    *,
+    embed_limit_mb: float = 60,
+    title: str = "Answers, described and estimated",
+) -> Path:
+    """The page of :func:`write_report`, from what it shows of each answer."""
     budget = embed_limit_mb * 1e6
-    answers = []
-    embedded = []
-    for number, result in enumerate(results, 1):
-        media, size = _media(result, path, budget)
+    parts, rows, embedded = [], [], []
+    for number, answer in enumerate(answers, 1):
+        media, size = _media(answer, path, budget)
         if media["embedded"]:
             budget -= size
-            embedded.append((number, result.recording.media, media["mime"]))
-        times = time_data(result)
-        text = answer_text(result, times["words"])
-        answers.append({"n": number, "media": media, "text": text, "times": times})
-    rows = [overview_row(r, f"#answer-{n}") for n, r in enumerate(results, 1)]
-    return _write(path, title, rows, answers, embedded)
+            embedded.append((number, answer.media, media["mime"]))
+        text, times = answer.rest["text"], answer.rest["times"]
+        parts.append({"n": number, "media": media, "text": text, "times": times})
+        rows.append({**answer.row, "link": f"#answer-{number}"})
+    return _write(path, title, rows, parts, embedded)
 
 
 def write_overview(rows: Sequence[Values], path: Path, *, title: str) -> Path:
@@ -121,13 +153,12 @@ def _kind(result: Result) -> str:
     return "video" if has_video else "audio"
 
 
-def _media(result: Result, page: Path, budget: float) -> tuple[Plain, int]:
+def _media(answer: Shown, page: Path, budget: float) -> tuple[dict[str, Any], int]:
     """How the page reaches the recording (embedded, by a relative address, or not at all), and its
     size in bytes.
     """
-    file = result.recording.media
-    kind = _kind(result)
-    suffix = file.suffix.lower()
+    file = answer.media
+    kind, suffix = answer.rest["kind"], file.suffix.lower()
     mime = PLAYABLE.get(suffix) or PLAYABLE_SOUND.get(suffix) or ""
     if kind == "audio":
         mime = mime.replace("video/", "audio/")
@@ -137,9 +168,8 @@ def _media(result: Result, page: Path, budget: float) -> tuple[Plain, int]:
     found["refused"] = False
     if not file.is_file():
         return found, 0
-    if refused(file, result.recording.subject):
-        found["refused"] = True
-        return found, 0
+    if refused(file, answer.subject):
+        return found | {"refused": True}, 0
     size = file.stat().st_size
     if mime and size <= budget:
         found["embedded"] = True

@@ -42,7 +42,7 @@ def check_url(url: str) -> SplitResult:
         raise BadInput(
             "endpoint: expected an address without user, password, ? or #: keys belong in an "
             "environment variable "
-            "(--llm-key-env), where no record, log or result can repeat them"
+            "(llm.key_env), where no record, log or result can repeat them"
         )
     if parts.scheme not in ("http", "https") or not host:
         raise BadInput(f"endpoint {url!r}: expected an address such as http://127.0.0.1:11434/v1")
@@ -123,7 +123,7 @@ def require(
         raise BadInput(
             f"{address.shown} is not this machine: {what} would leave it. If the person agreed to "
             "that and the "
-            f"receiver may have them, say so with {' '.join(missing)}; otherwise use a local model"
+            f"receiver may have them, say so with {' and '.join(missing)}; otherwise use a local model"
         )
     open_ = " The connection is not encrypted (http)." if address.url.startswith("http:") else ""
     return f"Warning: {what} are sent to {address.host}.{open_}" if what else ""
@@ -132,4 +132,4 @@ def require(
 def _flags(
     pictures: bool, text: bool, send_video: bool, send_text: bool
 ) -> list[tuple[str, bool, bool]]:
-    return [("--send-video", pictures, send_video), ("--send-text", text, send_text)]
+    return [("llm.send_video=true", pictures, send_video), ("llm.send_text=true", text, send_text)]

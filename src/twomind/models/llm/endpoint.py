@@ -41,7 +41,7 @@ def key_variable(given: str | None, host: str) -> str:
         return "OPENAI_API_KEY" if host == "api.openai.com" else DEFAULT_KEY
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", given):
         raise BadInput(
-            "--llm-key-env: expected the NAME of an environment variable (capitals, digits, _), "
+            "llm.key_env: expected the NAME of an environment variable (capitals, digits, _), "
             "such as "
             f"{DEFAULT_KEY}; never the key itself"
         )

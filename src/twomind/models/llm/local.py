@@ -158,7 +158,7 @@ class _Loaded:
         if request.pictures and self.images is None:
             raise BadInput(
                 f"{self.folder.name} takes no pictures; ask it with the text alone "
-                "(--llm-text-only)"
+                "(llm.text_only=true)"
             )
         inputs = self._inputs(request)
         n_in = int(inputs["input_ids"].shape[1])
@@ -306,7 +306,7 @@ class _Loaded:
             raise BadInput(
                 f"{self.folder.name} reads at most {limit} tokens; this request has {n_in} and may "
                 f"write {n_out}. Use "
-                "fewer or smaller frames (--llm-frames, --llm-frame-px)"
+                "fewer or smaller frames (llm.n_frames, llm.frame_px)"
             )
 
     # --- what comes out

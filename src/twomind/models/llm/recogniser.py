@@ -73,13 +73,13 @@ class LlmRecogniser:
 
     def recalibrate(self, prevalence: float, source: str | None) -> NoReturn:
         raise BadInput(
-            "--prevalence: a language model's probability is not calibrated on people, so there is "
+            "model.prevalence: a language model's probability is not calibrated on people, so there is "
             "nothing to shift"
         )
 
     def abstaining(self, max_risk: float) -> NoReturn:
         raise BadInput(
-            "--max-risk: how often a language model errs on people was not measured, so no risk "
+            "model.max_risk: how often a language model errs on people was not measured, so no risk "
             "can "
             "be kept"
         )
@@ -269,9 +269,7 @@ class LlmRecogniser:
     def _ask(self, request: Request, x: Features) -> Reply:
         if not self.settings.model:
             raise BadInput(
-                "no language model was named: expected --llm-model, and --llm-endpoint for a "
-                "served "
-                "one"
+                "no language model was named: expected llm.model, and llm.endpoint for a served one"
             )
         return self._records().ask(request, self._identity(), self._connect, about=x.recording)
 
@@ -328,9 +326,7 @@ class LlmRecogniser:
         """
         if not self.settings.model:
             raise BadInput(
-                "no language model was named: expected --llm-model, and --llm-endpoint for a "
-                "served "
-                "one"
+                "no language model was named: expected llm.model, and llm.endpoint for a served one"
             )
         self._records()
         if not self.settings.replay and self.settings.endpoint is not None:

@@ -1,0 +1,114 @@
+"""Options of ``twomind predict`` and ``twomind describe``; each is called like its setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twomind.cli.verb import PATH, print_json, store_option, study_option
+
+if TYPE_CHECKING:
+    from twomind.pipeline.settings import DescribeRun
+
+_MEDIA = (
+    click.argument("media", nargs=-1, type=PATH),
+    click.option("--out", type=PATH, help="Folder for the results [default: results]."),
+    click.option(
+        "--transcript", type=PATH, help="SRT, WebVTT, Whisper JSON, BAH YAML or plain text."
+    ),
+    click.option(
+        "--manifest",
+        type=PATH,
+        help="CSV with columns path, and any of id, subject, question, transcript.",
+    ),
+    click.option(
+        "--person",
+        help="Who speaks [default: the file's name]; with --profiles, an enrolled person.",
+    ),
+    click.option(
+        "--neutral",
+        type=PATH,
+        help="A neutral clip of the same person; values are given relative to it.",
+    ),
+    click.option(
+        "--profiles",
+        type=PATH,
+        help="Folder of enrolled people, whose values are given relative to their profile; or one "
+        "person's profile (a file).",
+    ),
+)
+_MODEL = (
+    click.option(
+        "--question",
+        help="The question that was asked: its BAH number 1-7, its type (e.g. hesitant), its text, "
+        "or from-name to read the number from the file's name [default: unknown].",
+    ),
+    click.option(
+        "--model", help="A recogniser's name, or a file or folder trained here [default: words]."
+    ),
+    click.option(
+        "--adapt",
+        metavar="METHOD",
+        help="Adapt the model to each person, e.g. tta-cap, guarded, clip-autt.",
+    ),
+)
+_REST = (
+    click.option(
+        "--speech-model",
+        help="Recognise words where no transcript is given: a folder, or a model's name.",
+    ),
+    click.option("--language", help="Language of the speech, e.g. en [default: detected]."),
+    click.option("--workers", type=click.IntRange(0), help="Processes [default: 0, one per core]."),
+    click.option("--redo", is_flag=True, help="Write results again that are already there."),
+    click.option(
+        "--purpose",
+        type=click.Choice(["research", "medical", "quality", "demonstration"]),
+        help="What the results are for; stamped on them [default: research].",
+    ),
+    click.option(
+        "--config",
+        type=PATH,
+        help="Settings as TOML, e.g. the settings.toml beside earlier results.",
+    ),
+    click.option(
+        "--set",
+        "sets",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any other setting, e.g. describe.target=largest; repeatable. `--set help` lists all.",
+    ),
+)
+
+
+def describe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    return _with((*_MEDIA, *_REST), function)
+
+
+def predict_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    return _with((*_MEDIA, *_MODEL, *_REST), function)
+
+
+def _with(options: tuple[Any, ...], function: Callable[..., Any]) -> Callable[..., Any]:
+    function = study_option(store_option(function))
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def print_settings(start: DescribeRun, as_json: bool) -> None:
+    """Every key that ``--set`` and ``--config`` know, with its type and default."""
+    from twomind.pipeline.settings import SHORT, listing
+
+    rows = listing(start)
+    if as_json:
+        columns = ("key", "expected", "default")
+        print_json({"settings": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return
+    for name, expected, default in rows:
+        click.echo(f"{name}  {expected}  [{default}]")
+    names = {name for name, _, _ in rows}
+    for short, name in SHORT.items():
+        if name in names:
+            click.echo(f"{short}  short for {name}")

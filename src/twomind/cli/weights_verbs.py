@@ -1,0 +1,96 @@
+"""``twomind weights``: model files, listed, checked, added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import click
+
+from twomind.cli.screen import screen
+from twomind.cli.verb import Common, print_json, say, taking, verb
+from twomind.core.errors import BadInput, MissingWeights
+
+_COLUMNS = ("name", "state", "licence", "allowed use", "what, and its state")
+
+
+@click.group("weights")
+def weights_group() -> None:
+    """Model files: list them, check them, add them."""
+
+
+@weights_group.command("list")
+@verb
+def weights_list(as_json: bool, offline: bool) -> int:
+    """Every set of model files, with its state, licence and allowed use."""
+    from twomind.core import weights
+
+    _print(weights.as_rows(), as_json)
+    return 0
+
+
+@weights_group.command("verify")
+@click.argument("name", required=False)
+@verb
+def weights_verify(name: str | None, as_json: bool, offline: bool) -> int:
+    """Recompute the checksums; exit code 5 when one is damaged."""
+    from twomind.core import weights
+
+    rows = [row for row in weights.as_rows() if name in (None, row["name"])]
+    if not rows:
+        raise BadInput(f"no weights named {name!r}; `twomind weights list` shows what there is")
+    _print(rows, as_json)
+    # A set that was asked for by name has to be there.
+    wrong = ("damaged",) if name is None else ("damaged", "absent")
+    bad = [row["name"] for row in rows if row["state"] in wrong]
+    if bad:
+        say(f"twomind: damaged or absent: {', '.join(bad)}")
+        return MissingWeights.exit_code
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Added(Common):
+    name: str
+    source: str
+    sha256: str
+    licence: str
+    allowed_use: str
+
+
+@weights_group.command("add")
+@click.argument("name")
+@click.argument("source")
+@click.option("--sha256", default="", help="Expected checksum of a single file.")
+@click.option("--licence", default="", help="Licence of the weights, kept beside them.")
+@click.option("--allowed-use", default="", help="What they may be used for, kept beside them.")
+@verb
+@taking(_Added)
+def weights_add(asked: _Added) -> int:
+    """Copy or download model files: SOURCE is a file, a folder or an http(s) address."""
+    from twomind.core import weights
+
+    found = weights.add(
+        asked.name,
+        asked.source,
+        sha256=asked.sha256,
+        licence=asked.licence,
+        allowed_use=asked.allowed_use,
+        offline=asked.offline,
+    )
+    _print([asdict(found)], asked.as_json)
+    return 0
+
+
+def _print(rows: Sequence[dict[str, str]], as_json: bool) -> None:
+    if as_json:
+        print_json({"weights": rows})
+        return
+    from rich.table import Table
+
+    table = Table(*_COLUMNS, box=None, pad_edge=False)
+    for row in rows:
+        what = f"{row['what']}: {row['detail']}"
+        table.add_row(row["name"], row["state"], row["licence"], row["allowed_use"], what)
+    # Wide enough that names are never cut, whatever the terminal.
+    screen(width=160).print(table)

@@ -1,0 +1,250 @@
+"""What a batch remembers of an answer: one small row. Everything else lies in the answer's folder
+and is read from there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twomind.pipeline.jobs import Job
+from twomind.reporting import tables
+from twomind.reporting.report import (
+    MAX_TOGETHER,
+    Shown,
+    page_of,
+    shown,
+    write_overview,
+    write_pages,
+)
+from twomind.reporting.result import Result
+from twomind.reporting.summary import summary_of
+from twomind.types import Status
+
+SUMMARY = "summary.json"
+#: What the pages show of an answer: its line of the overview, then everything else.
+PAGE = "page.jsonl"
+_REPORT_TITLE = "Answers, described and estimated"
+_COLUMNS = (
+    "recording",
+    "subject",
+    "question",
+    "state",
+    "status",
+    "probability",
+    "band_low",
+    "band_high",
+    "part_question",
+    "part_length",
+    "part_content",
+    "n_words",
+    "n_cues",
+    "reason",
+    "path",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one job.
+
+    ``state`` is done, already done, skipped or failed. Of an answer that has a folder, ``status``,
+    ``probability``, ``band`` and ``reason`` are the prediction's, and ``adapted`` says whether a
+    method adapted the model; of one that failed, ``error`` and its kind and exit code say why.
+    ``seconds`` is how long the work took.
+    """
+
+    job: Job
+    state: str
+    status: str = ""
+    probability: float | None = None
+    band: tuple[float, float] | None = None
+    reason: str = ""
+    adapted: bool = False
+    error: str = ""
+    error_kind: str = ""
+    exit_code: int = 0
+    seconds: float = 0.0
+
+    @property
+    def has_result(self) -> bool:
+        return self.state in ("done", "already done")
+
+    @property
+    def scored(self) -> bool:
+        return self.has_result and self.status != str(Status.NOT_MEASURED)
+
+
+def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.0) -> Row:
+    """The row of an answer.
+
+    Args:
+        job: what was asked.
+        state: what became of it.
+        summary: of the answer, as it lies in its folder.
+        seconds: how long it took.
+    """
+    prediction = summary["prediction"]
+    band = prediction["band_95"]
+    known_band = band is not None and None not in band
+    return Row(
+        job,
+        state,
+        status=prediction["status"],
+        probability=prediction["probability"],
+        band=tuple(band) if known_band else None,
+        reason=prediction["reason"],
+        adapted="adaptation" in summary,
+        seconds=seconds,
+    )
+
+
+# --- the folder of one answer
+
+
+def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
+    """All files of one answer.
+
+    The summary is written last: where it lies, the rest is whole.
+
+    Args:
+        result: the answer.
+        folder: its own.
+        mark: the fingerprint of what the result depends on.
+
+    Returns:
+        The summary, as it is written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
+    tables.write_measures_csv(result, folder / "measures.csv")
+    tables.write_measures_parquet(result, folder / "measures.parquet")
+    tables.write_cues_csv(result, folder / "cues.csv")
+    tables.write_vtt(result.cues, folder / "cues.vtt")
+    tables.write_words_csv(result, folder / "words.csv")
+    tables.write_evidence_csv(result, folder / "evidence.csv")
+    if result.located:
+        tables.write_segments_csv(result, folder / "segments.csv")
+        tables.write_vtt(result.segments, folder / "segments.vtt")
+        tables.write_frame_score_csv(result, folder / "frame_score.csv")
+    page = shown(result)
+    write_pages([page], folder / "report.html")
+    tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
+    summary: dict[str, Any] = tables.plain(summary_of(result, mark))
+    tables.write_json(summary, folder / SUMMARY)
+    return summary
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a killed run left half-written, the summary that says that the folder is whole,
+    and files that only another model's answer would have.
+    """
+    made_by_some = ("segments.csv", "segments.vtt", "frame_score.csv", "evidence.csv")
+    for name in (".*.part", SUMMARY, *made_by_some):
+        for path in folder.glob(name):
+            path.unlink(missing_ok=True)
+
+
+def summary_with(folder: Path, mark: str) -> dict[str, Any] | None:
+    """The summary of a folder that is whole and was made with this fingerprint; else None."""
+    if not (folder / PAGE).is_file():
+        return None
+    try:
+        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(found, dict) and found.get("fingerprint") == mark
+    return found if same else None
+
+
+def summary_in(out: Path, row: Row) -> dict[str, Any]:
+    """The summary of an answer that has a folder."""
+    found: dict[str, Any] = json.loads((out / row.job.id / SUMMARY).read_text(encoding="utf-8"))
+    return found
+
+
+# --- what is written over all answers
+
+
+def write_overviews(rows: Sequence[Row], out: Path) -> None:
+    """``answers.csv`` (one row per file, failed ones too) and the report over all answers, from
+    what lies in their folders.
+    """
+    adapted = any(row.adapted for row in rows)
+    columns = (*_COLUMNS, "probability_unadapted") if adapted else _COLUMNS
+    tables.write_rows(out / "answers.csv", columns, _table(rows, out, adapted))
+    there = [row for row in rows if row.has_result]
+    if there:
+        _write_report(there, out)
+
+
+def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]:
+    for row in rows:
+        if not row.has_result:
+            yield _row_without_result(row)
+            continue
+        summary = summary_in(out, row)
+        cells = _row_with_result(row, summary)
+        if adapted:
+            unadapted = summary["prediction"].get("unadapted") or {}
+            cells.append(unadapted.get("probability"))
+        yield cells
+
+
+def _row_without_result(row: Row) -> list[Any]:
+    job = row.job
+    numbers: list[Any] = [None] * 8
+    return [job.id, job.subject, job.question, row.state, row.state, *numbers, row.error, job.media]
+
+
+def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
+    job = row.job
+    parts: Mapping[str, float] = summary["prediction"]["parts_log_odds"] or {}
+    low, high = row.band or (None, None)
+    who = [job.id, job.subject, job.question]
+    score = [row.state, row.status, row.probability, low, high]
+    of_parts = [parts.get(name) for name in ("question", "length", "content")]
+    counts = [summary["words"]["n"], sum(summary["cues"].values())]
+    return [*who, *score, *of_parts, *counts, row.reason, job.media]
+
+
+def _write_report(rows: Sequence[Row], out: Path) -> None:
+    path = out / "report.html"
+    if len(rows) <= MAX_TOGETHER:
+        write_pages([_shown(row, out) for row in rows], path, title=_REPORT_TITLE)
+        return
+    lines = []
+    for row in rows:
+        line = _page_lines(row, out, 1)[0]
+        lines.append({**line, "link": page_of(row.job.id)})
+    write_overview(lines, path, title=_REPORT_TITLE)
+
+
+def _shown(row: Row, out: Path) -> Shown:
+    line, rest = _page_lines(row, out, 2)
+    return Shown(row.job.media, row.job.subject, line, rest)
+
+
+def _page_lines(row: Row, out: Path, n: int) -> list[dict[str, Any]]:
+    """The first ``n`` lines of what the pages show of an answer."""
+    with open(out / row.job.id / PAGE, encoding="utf-8") as file:
+        return [json.loads(file.readline()) for _ in range(n)]
+
+
+__all__ = [
+    "PAGE",
+    "SUMMARY",
+    "Row",
+    "row_of",
+    "summary_in",
+    "summary_with",
+    "write_overviews",
+    "write_result",
+]

@@ -1,0 +1,118 @@
+"""What came of a batch, in sentences for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from twomind.pipeline.rows import Row, summary_in
+
+#: So many answers are told one by one; of more, how many there are of each kind.
+ONE_BY_ONE = 50
+
+_TRANSCRIPT = (
+    "Words are needed: put a transcript beside each film (the same name with .srt), give "
+    "--transcript FILE, or have the words recognised with --speech-model NAME."
+)
+_LOOK = "The reason of each answer stands in answers.csv and in its report."
+
+
+def results(rows: Sequence[Row]) -> list[str]:
+    """A line per answer, or counts where there are more than :data:`ONE_BY_ONE`."""
+    if len(rows) <= ONE_BY_ONE:
+        return [f"{row.job.id}: {result(row)}" for row in rows if row.state != "skipped"]
+    counts = Counter(kind(row) for row in rows)
+    lines = [f"{name}: {n}" for name, n in counts.items()]
+    commonest = _commonest_reason(rows)
+    if commonest:
+        lines.append(f"commonest reason for no score: {commonest}")
+    return lines
+
+
+def kind(row: Row) -> str:
+    """What became of an answer, in a word or two."""
+    if not row.has_result:
+        return row.state
+    return {"ok": "scored", "abstained": "cannot tell"}.get(row.status, "not scored")
+
+
+def result(row: Row) -> str:
+    """The score with its band, or why there is none."""
+    if not row.has_result:
+        return f"{row.state}: {row.error}"
+    if row.probability is None:
+        return f"not scored: {row.reason}"
+    score = f"{row.probability:.2f}"
+    if row.band is not None:
+        low, high = row.band
+        score += f" ({low:.2f} to {high:.2f})"
+    if row.status == "ok":
+        return score
+    return f"cannot tell: {score}; {row.reason}"
+
+
+def _commonest_reason(rows: Sequence[Row]) -> str:
+    reasons = Counter(_reason(row) for row in rows if not row.scored and row.state != "skipped")
+    if not reasons:
+        return ""
+    return reasons.most_common(1)[0][0]
+
+
+def _reason(row: Row) -> str:
+    return row.reason if row.has_result else row.error
+
+
+def advice(rows: Sequence[Row]) -> list[str]:
+    """Where nothing was scored: that, the commonest reason, and what to do."""
+    if any(row.scored for row in rows):
+        return []
+    reason = _commonest_reason(rows)
+    told = f"Nothing was scored. Most often: {reason}." if reason else "Nothing was scored."
+    about_words = "words" in reason or "transcript" in reason
+    return [told, _TRANSCRIPT if about_words else _LOOK]
+
+
+def not_done(rows: Sequence[Row]) -> list[str]:
+    """A line per file that failed, and per file that was left out."""
+    failed = [f"failed: {row.job.media}: {row.error}" for row in rows if row.state == "failed"]
+    skipped = [row.job.media for row in rows if row.state == "skipped"]
+    return failed + [f"not a recording, left out: {media}" for media in skipped]
+
+
+def adapted(rows: Sequence[Row], out: Path) -> list[str]:
+    """What adaptation did to each answer, and what the guard noted; nothing of a long batch."""
+    if len(rows) > ONE_BY_ONE:
+        return []
+    lines = []
+    for row in rows:
+        if not row.adapted:
+            continue
+        summary = summary_in(out, row)
+        about = summary["adaptation"]
+        lines.append(_adapted(row, summary["prediction"], about))
+        lines += _guard(about["guard"] or {})
+    return lines
+
+
+def _adapted(row: Row, prediction: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    said = about["said"] or "not adapted"
+    without = _number(prediction["unadapted"]["probability"])
+    return f"{row.job.id}: {_number(prediction['probability'])} {said}; without: {without}"
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def _guard(guard: Mapping[str, Any]) -> list[str]:
+    if not guard:
+        return []
+    counts = ", ".join(f"{name} {n}" for name, n in guard["counts"].items())
+    lines = [f"  guard, of this person so far: {counts}"]
+    told_already = ("what", "start_s", "recording", "n")
+    for event in guard["log"]:
+        rest = ", ".join(f"{k} {v}" for k, v in event.items() if k not in told_already)
+        lines.append(f"  {event['start_s']:.1f} s: {event['what']} ({rest})")
+    return lines
