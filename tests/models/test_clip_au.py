@@ -347,7 +347,7 @@ def faces(model: ClipAu, n_people: int = 6) -> list[Features]:
             x = window(noise(60, 100 * person + k), f"p{person}", f"p{person}-{k}")
             times_s = x.tracks["embedding"].times_s
             au01 = np.zeros(60)
-            for start_s, end_s, cosines in model.timeline(x):
+            for start_s, end_s, cosines in model.clip_cosines(x):
                 au01[(times_s >= start_s) & (times_s <= end_s)] = 10 * cosines[0]
             values = np.stack([au01 + person, rng.normal(size=60)], axis=1)
             face = Track(values, times_s, np.ones(60, bool), ("AU01", "AU04"), ("iod", "iod"))

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from twomind.adaptation import caches, divergences, mapping
+from twomind.models.base import track_of
 from twomind.types import Features
 
 
@@ -121,7 +122,7 @@ def halves(model: Any, x: Features) -> tuple[Features, Features]:
     Stands where pictures have a mirrored copy: two answers about the same moment that noise tells
     apart.
     """
-    name = getattr(model, "track", "embedding")
+    name = track_of(model)
     track = x.tracks.get(name)
     if track is None or int(track.valid.sum()) < 2:
         return x, x

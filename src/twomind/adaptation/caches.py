@@ -16,6 +16,7 @@ import numpy as np
 
 from twomind.adaptation.losses import unit
 from twomind.core.errors import BadInput
+from twomind.models.base import track_of
 from twomind.types import Features, Prediction, Status
 
 Cache = dict[str, np.ndarray]
@@ -157,7 +158,7 @@ def frames(model: Any, x: Features) -> list[Features]:
     """One window per valid row of the model's track: what stands for the augmented views of a
     picture.
     """
-    name = getattr(model, "track", "embedding")
+    name = track_of(model)
     track = x.tracks.get(name)
     if track is None:
         return []

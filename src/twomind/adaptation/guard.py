@@ -30,6 +30,7 @@ import numpy as np
 from twomind.adaptation import load_method
 from twomind.adaptation.losses import entropy
 from twomind.core.errors import BadInput
+from twomind.models.base import pools, track_of
 from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status
 
 
@@ -208,13 +209,7 @@ def _neutral(config: Guarded, model: Any, given: Given) -> dict[str, Any]:
 
     Only for models on an embedding track: a state holds small arrays, and no windows of pictures.
     """
-    track = getattr(model, "track", None)
-    if (
-        Access.NEUTRAL not in config.needs
-        or track is None
-        or not given.neutral
-        or not hasattr(model, "pooled")
-    ):
+    if Access.NEUTRAL not in config.needs or not given.neutral or not pools(model):
         return {}
     rows = [model.pooled(x) for x in given.neutral]
     rows = [r for r in rows if r is not None][: config.neutral_windows]
@@ -230,7 +225,7 @@ def _window_of(model: Any, row: np.ndarray) -> Features:
     from twomind.types import Track
 
     track = Track(row[None], np.zeros(1), np.ones(1, bool))
-    return Features("neutral", "neutral", {model.track: track}, (0.0, 1.0))
+    return Features("neutral", "neutral", {track_of(model): track}, (0.0, 1.0))
 
 
 def _noted(

@@ -40,7 +40,7 @@ def _rows(model: Any, xs: Sequence[Features], what: str) -> tuple[Any, list[int]
     """Inputs ``(N, P)`` of the network, and which windows they are."""
     import torch
 
-    read = [(n, row) for n, x in enumerate(xs) if (row := model.inputs(x)) is not None]
+    read = [(n, row) for n, x in enumerate(xs) if (row := model.row(x)) is not None]
     if not read:
         raise BadInput(
             f"expected windows of {what} that the model can read, got {len(xs)} of which none can "
@@ -104,7 +104,7 @@ def predict(model: Any, state: State, x: Features) -> tuple[Prediction, State]:
     """One window through the person's network and head; the state stays."""
     import torch
 
-    row = model.inputs(x)
+    row = model.row(x)
     if row is None:
         return model.predict(x), state
     with torch.no_grad():

@@ -104,9 +104,10 @@ def _estimate(
         reason = "features alone were asked for"
         return Prediction.not_measured(made.features.span_s, 2, reason), {}, {}, None
     from twomind.models import load
+    from twomind.models.base import bare, complete
 
-    recogniser = recogniser if recogniser is not None else load(options.model)
-    if options.allow_drawn_model and hasattr(recogniser, "allowing_drawn"):
+    recogniser = complete(recogniser if recogniser is not None else load(options.model))
+    if options.allow_drawn_model:
         recogniser = recogniser.allowing_drawn()
     if options.prevalence is not None:
         recogniser = recogniser.recalibrate(options.prevalence, options.prevalence_source)
@@ -122,11 +123,10 @@ def _estimate(
         "question_known": recogniser.knows(question),
         "skill": dict(recogniser.skill(question)),
     }
-    x = made.features
-    if hasattr(recogniser, "prepare"):  # a model that reads more than what `describe` measures
-        x = recogniser.prepare(x, made.recording, store, options.describe.offline)
+    recogniser.refuse(made.features)
+    x = recogniser.prepare(made.features, made.recording, store, options.describe.offline)
     if options.adapt is not None:
-        adapted = _adapt(recogniser, options, store, x, made, neutral, people)
+        adapted = _adapt(bare(recogniser), options, store, x, made, neutral, people)
         return (
             adapted.prediction,
             {**about, "locates": False, "locates_reason": NOT_WHEN},
@@ -150,14 +150,15 @@ def _adapt(
     people: People | None,
 ) -> Adapted:
     """One recording with the person's state; the state after it is kept."""
+    from twomind.models.base import complete
+
     how = options.adapt
     assert how is not None
     given = Given(how.seed, summary=adaptation.summary_of(recogniser))
     if neutral is not None and Access.NEUTRAL in how.adapter().needs:
         calm = describe(neutral, options.using, store=store, settings=options.describe)
-        prepared = calm.features
-        if hasattr(recogniser, "prepare"):
-            prepared = recogniser.prepare(prepared, neutral, store, options.describe.offline)
+        offline = options.describe.offline
+        prepared = complete(recogniser).prepare(calm.features, neutral, store, offline)
         given = replace(given, neutral=tuple(adaptation.windows_for(recogniser, prepared)))
     adaptation.check(recogniser, how, given)
     people, mark = people or People(how, store.study), adaptation.mark_of(recogniser)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,17 +22,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
-from twomind.core.store import read_arrays, write_arrays, write_text
+from twomind.core.store import read_arrays, write_arrays
 from twomind.core.weights import inside as weights_inside
 from twomind.encoders.encoder import Encoder, Name
 from twomind.encoders.frames import FrameSettings, embed, with_embeddings
 from twomind.encoders.opening import EMBEDDED, open_encoder
+from twomind.models.base import CARD, BaseModel, write_card
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings, clips_of, padded
 from twomind.models.clip_au.phrases import PHRASES, Phrase
 from twomind.models.embedding import from_logits
 from twomind.models.synthetic import refuse_real
-from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Segment, Task
+from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
 try:
     import torch
@@ -83,7 +83,7 @@ def phrase_text(encoder: Encoder, phrases: Sequence[Phrase]) -> PhraseText:
 
 
 @dataclass(frozen=True)
-class ClipAu:
+class ClipAu(BaseModel):
     """The recogniser. ``weights`` are those of :mod:`.clip_au_parts` and the phrases' text
     features.
 
@@ -128,6 +128,14 @@ class ClipAu:
     @property
     def dim(self) -> int:
         return int(self.weights["text_adapter.0.weight"].shape[1])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.track,)
+
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
@@ -233,7 +241,7 @@ class ClipAu:
         if not names:
             return ()
         found = []
-        for start_s, end_s, cosines in self.timeline(x):
+        for start_s, end_s, cosines in self.clip_cosines(x):
             for k in names:
                 name = self.phrases[k].name
                 found.append(
@@ -241,7 +249,7 @@ class ClipAu:
                 )
         return tuple(found)
 
-    def timeline(self, x: Features) -> list[tuple[float, float, np.ndarray]]:
+    def clip_cosines(self, x: Features) -> list[tuple[float, float, np.ndarray]]:
         """Start, end and cosines ``(N,)`` of every clip of a window, in order. The names may not be
         earned.
         """
@@ -253,8 +261,7 @@ class ClipAu:
         spans = [(float(track.times_s[r[0]]), float(track.times_s[r[-1]])) for r in clips]
         return [(*span, row) for span, row in zip(spans, cosines, strict=True)]
 
-    # --- what `twomind predict` asks of a recogniser
-    # ---------------------------------------------------------------
+    # --- what it reads
 
     @property
     def window_s(self) -> float:
@@ -266,6 +273,17 @@ class ClipAu:
         them.
         """
         return replace(self, allow_real=allow)
+
+    def refuse(self, x: Features) -> None:
+        """Refuse a real recording, where the model knows synthetic people only.
+
+        Raises:
+            BadInput: it does, and was not told otherwise.
+        """
+        instead = "Train a CLIP-AU on a CLIP and real people"
+        refuse_real(
+            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead
+        )
 
     def frame_settings(self) -> FrameSettings:
         """How the frames of a recording are sampled and cropped for this model."""
@@ -295,10 +313,7 @@ class ClipAu:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        instead = "Train a CLIP-AU on a CLIP and real people"
-        refuse_real(
-            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead
-        )
+        self.refuse(x)
         settings = self.frame_settings()
         encoder = self.open_encoder(offline or None)
         tracks = embed(
@@ -319,28 +334,11 @@ class ClipAu:
             "skill": {},
         }
 
-    def knows(self, question: str | None) -> bool:
-        """The question is no input of this model."""
-        return False
-
-    @property
-    def locates(self) -> tuple[bool, str]:
-        """It does not say *when*: that was never compared with moments that coders marked."""
-        return (
-            False,
-            "this model was never compared, on people it did not see, with moments that coders "
-            "marked",
-        )
-
-    def segments(self, x: Features) -> tuple[Segment, ...]:
-        """None, see :attr:`locates`."""
-        return ()
-
     def skill(self, question: str | None) -> Mapping[str, Any]:
         """Nothing was measured on whole answers; figures on held-out windows are in the card."""
         return {}
 
-    def summary(self) -> dict[str, np.ndarray] | None:
+    def source_summary(self) -> dict[str, np.ndarray] | None:
         """Prototypes of the source people (for TTA-CaP) that lie beside the weights; None when
         there are none.
 
@@ -398,14 +396,13 @@ class ClipAu:
         path = folder
         if folder.suffix != ".safetensors":
             path = folder / FILE
-            write_text(
-                folder / "card.json",
-                json.dumps({"recogniser": "clip-au", **dict(self.card)}, indent=1),
-            )
-        return write_arrays(path, {k: v.numpy() for k, v in self.weights.items()}, meta)
+        written = write_arrays(path, {k: v.numpy() for k, v in self.weights.items()}, meta)
+        if path != folder:
+            write_card(folder, "clip-au", self.card, [FILE], self.drawn)
+        return written
 
     @classmethod
-    def load(cls, path: Path | None = None) -> ClipAu:
+    def load(cls, path: Path | None = None, /) -> ClipAu:
         """A model from a file or folder written by :meth:`save`; by default the one of
         twomind-synth (drawn people only).
 
@@ -418,7 +415,7 @@ class ClipAu:
             raise MissingExtra(
                 "synth", "the CLIP-AU that is asked for by name, which knows synthetic people only,"
             )
-        path = path.parent if path.name == "card.json" else path
+        path = path.parent if path.name == CARD else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
             raise BadInput(

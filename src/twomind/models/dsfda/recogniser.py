@@ -10,17 +10,19 @@ class. No source picture is in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.core.store import read_arrays, write_arrays
+from twomind.core.store import Store, read_arrays, write_arrays
+from twomind.models.base import CARD, BaseModel, write_card
 from twomind.models.dsfda import net
 from twomind.models.embedding import from_logits
-from twomind.types import Example, Features, Prediction, Task
+from twomind.models.synthetic import refuse_real
+from twomind.types import Example, Features, Prediction, Recording, Task
 
 try:
     import torch
@@ -31,12 +33,20 @@ except ImportError as error:
 
 FORMAT = "twomind.dsfda/1"
 FILE = "dsfda.safetensors"
+#: Fields that are saved as they are.
+_PLAIN = ("track", "neutral", "max_frames", "drawn")
+#: Seconds between the pictures of a film; a window is read in at most ``max_frames`` of them.
+HOP_S = 0.2
+MEANING = (
+    "mean over frames of how likely the face shows the class in training; not the probability that "
+    "a coder would mark this answer"
+)
 #: Names of the prototypes in a source summary.
 PROTOTYPES, PROTOTYPE_CLASS = "dsfda_prototypes", "dsfda_prototype_class"
 
 
 @dataclass(frozen=True)
-class Dsfda:
+class Dsfda(BaseModel):
     """``weights`` are those of :mod:`.dsfda_net`; what adapts to a person gets them and the
     prototypes.
 
@@ -70,6 +80,14 @@ class Dsfda:
                 f"DSFDA.neutral: expected a class of 0 … {len(self.task.classes) - 1}, got "
                 f"{self.neutral}"
             )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.track,)
+
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
@@ -125,29 +143,92 @@ class Dsfda:
             _, logits = self.run([x])
         return from_logits(x, logits[0])
 
+    def refuse(self, x: Features) -> None:
+        """Refuse a real recording, where the model knows synthetic people only.
+
+        Raises:
+            BadInput: it does, and was not told otherwise.
+        """
+        refuse_real(
+            learnt_from_drawn=self.drawn,
+            drawn=x.drawn,
+            allowed=self.allow_real,
+            instead="Train a DSFDA on real people (docs/dsfda.md)",
+        )
+
+    def allowing_drawn(self, allow: bool = True) -> Dsfda:
+        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        them.
+        """
+        return replace(self, allow_real=allow)
+
+    def prepare(
+        self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
+    ) -> Features:
+        """The features with the track of face crops, made from the recording; it is not kept.
+
+        A recording without pictures gets a note instead.
+
+        Raises:
+            BadInput: the model learnt from drawn people and this is a real one.
+            MissingExtra: MediaPipe is not installed.
+        """
+        self.refuse(x)
+        if self.track in x.tracks:
+            return x
+        from twomind.models.dsfda.crops import face_crops
+
+        try:
+            crops = face_crops(recording.media, self.size.px, HOP_S)
+        except BadInput as error:
+            return replace(x, notes={**x.notes, self.track: str(error)})
+        return replace(x, tracks={**x.tracks, self.track: crops})
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to say of the model, as plain values."""
+        return {
+            "name": "dsfda",
+            "drawn": self.drawn,
+            "questions": [],
+            "size": asdict(self.size),
+            "meaning": MEANING,
+            "card": dict(self.card),
+            "skill": {},
+        }
+
+    def source_summary(self) -> dict[str, np.ndarray] | None:
+        """The prototypes of the source people that the model holds; None when it has none."""
+        if self.prototypes is None or self.prototype_class is None:
+            return None
+        return {
+            PROTOTYPES: self.prototypes.numpy(),
+            PROTOTYPE_CLASS: self.prototype_class.numpy(),
+        }
+
     def save(self, folder: Path) -> Path:
         """Write one safetensors file with weights and prototypes, and everything else as its JSON
         meta.
+
+        Into a folder, ``card.json`` comes beside it, by which ``twomind.models.load`` knows whose
+        model this is.
         """
         arrays = {f"w.{k}": v.detach().numpy() for k, v in self.weights.items()}
-        if self.prototypes is not None and self.prototype_class is not None:
-            arrays |= {
-                PROTOTYPES: self.prototypes.numpy(),
-                PROTOTYPE_CLASS: self.prototype_class.numpy(),
-            }
-        own = {name: getattr(self, name) for name in ("track", "neutral", "max_frames", "drawn")}
+        arrays |= self.source_summary() or {}
         meta = {
             "format": FORMAT,
             "task": asdict(self.task),
             "size": asdict(self.size),
             "card": dict(self.card),
-            **own,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
-        path = folder if folder.suffix == ".safetensors" else folder / FILE
-        return write_arrays(path, arrays, meta)
+        if folder.suffix == ".safetensors":
+            return write_arrays(folder, arrays, meta)
+        path = write_arrays(folder / FILE, arrays, meta)
+        write_card(folder, "dsfda", self.card, [FILE], self.drawn)
+        return path
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Dsfda:
+    def load(cls, path: Path | None = None, /) -> Dsfda:
         """A model from a file or folder written by :meth:`save`. None ships: it must be named.
 
         Raises:
@@ -156,6 +237,7 @@ class Dsfda:
         wanted = f"expected a DSFDA model ({FILE}); train one (docs/dsfda.md)"
         if path is None:
             raise BadInput(f"dsfda: {wanted}, and name its file or folder")
+        path = path.parent if path.name == CARD else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
             raise BadInput(f"{path}: {wanted}")
@@ -173,8 +255,8 @@ class Dsfda:
             torch.from_numpy(arrays[n]) if n in arrays else None
             for n in (PROTOTYPES, PROTOTYPE_CLASS)
         )
-        named = {name: meta[name] for name in ("track", "neutral", "max_frames", "drawn", "card")}
-        return cls(task, weights, size, maps, classes, **named)
+        named = {name: meta[name] for name in _PLAIN}
+        return cls(task, weights, size, maps, classes, card=meta["card"], **named)
 
 
 def as_pictures(values: np.ndarray, px: int) -> Tensor:

@@ -20,12 +20,22 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
-from twomind.core.store import read_arrays, write_arrays, write_text
+from twomind.core.store import Store, default_root, read_arrays, write_arrays, write_text
 from twomind.features.words.lexicon import lexicon
+from twomind.models.base import NEVER_COMPARED, BaseModel, stated
 from twomind.models.calibration import prevalence_shift, reliability_from, risk_from
 from twomind.models.fusion.input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.models.synthetic import refuse_real
-from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Segment, Status, Task
+from twomind.types import (
+    AMBIVALENCE,
+    Evidence,
+    Features,
+    Prediction,
+    Recording,
+    Segment,
+    Status,
+    Task,
+)
 
 try:
     import torch
@@ -56,10 +66,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class FusionRecogniser:
-    """A trained fusion model. Fulfils ``Recogniser`` and ``Trainable``; weights are shared and
-    never written to.
-    """
+class FusionRecogniser(BaseModel):
+    """A trained fusion model; weights are shared and never written to."""
 
     task: Task
     net: FusionNet
@@ -78,11 +86,21 @@ class FusionRecogniser:
     # ------------------------------------------------------------------------------------------------
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> FusionRecogniser:
+    def load(cls, path: str | Path | None = None, /) -> FusionRecogniser:
         """Read a folder that ``twomind train fusion`` wrote; no fusion model ships with the
         package.
         """
         return load(path)
+
+    def save(self, folder: Path) -> Path:
+        """Write the model's folder; the card last."""
+        return save(self, folder)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        tracks = dict.fromkeys(source.track for source in self.recipe.sources.values())
+        asks = self.settings.use_question and bool(self.recipe.questions)
+        return (*tracks, "question") if asks else tuple(tracks)
 
     @property
     def recipe(self) -> Recipe:
@@ -92,6 +110,14 @@ class FusionRecogniser:
     def drawn(self) -> bool:
         """Whether drawn people were among those it learnt from."""
         return bool(self.card.get("drawn", False))
+
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
+
+    @property
+    def allow_real(self) -> bool:
+        return self.settings.allow_drawn_model
 
     def params(self) -> Mapping[str, Any]:
         return {k: v.detach() for k, v in self.net.state_dict().items()}
@@ -176,7 +202,9 @@ class FusionRecogniser:
         risk_from(risk).zone(max_risk)
         return replace(self, settings=replace(self.settings, max_risk=max_risk))
 
-    def prepare(self, x: Features, recording: Any, store: Any, offline: bool) -> Features:
+    def prepare(
+        self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
+    ) -> Features:
         """The features with the tracks of the frozen encoders that this model reads, made from the
         recording.
 
@@ -187,8 +215,9 @@ class FusionRecogniser:
             return x
         from twomind.encoders.pretrained import from_card, with_embeddings
 
-        self._check_drawn(x.drawn)
-        return with_embeddings(x, recording, [from_card(e, offline) for e in entries], store)
+        self.refuse(x)
+        encoders = [from_card(entry, offline) for entry in entries]
+        return with_embeddings(x, recording, encoders, store or Store(default_root()))
 
     # --- answers
     # ---------------------------------------------------------------------------------------------------
@@ -198,11 +227,6 @@ class FusionRecogniser:
         switched off.
         """
         return self.recipe.question(x.question if self.settings.use_question else None)
-
-    def _check_drawn(self, drawn: bool) -> None:
-        refuse_real(
-            learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.settings.allow_drawn_model
-        )
 
     def shift(self) -> float:
         """Log-odds added to the second class for another prevalence; 0 without."""
@@ -217,7 +241,7 @@ class FusionRecogniser:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        self._check_drawn(x.drawn)
+        self.refuse(x)
         grid = grid_of(x, self.recipe)
         if reason := why_empty(x, grid, self.recipe):
             return Prediction.not_measured(x.span_s, len(self.task.classes), reason)
@@ -286,7 +310,7 @@ class FusionRecogniser:
 
     def rows(self, x: Features) -> Rows:
         """All rows of the window, with what the video score is pooled from."""
-        self._check_drawn(x.drawn)
+        self.refuse(x)
         return rows_of(self.net, grid_of(x, self.recipe), self.question_of(x))[0]
 
     def timeline(self, x: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -335,7 +359,7 @@ class FusionRecogniser:
         Raises:
             BadInput: a released variant, which is not causal; or a drawn model for a real person.
         """
-        self._check_drawn(drawn)
+        refuse_real(learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.allow_real)
         if not self.net.config.streams:
             raise BadInput(
                 "the released variants attend to the future and cannot stream; use the corrected "
@@ -348,14 +372,17 @@ class FusionRecogniser:
     # -----------------------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, Any]:
-        """The card and the settings in use, as plain values."""
+        """The card and the settings in use, as plain values.
+
+        The licence of the weights goes with them, and not with every answer.
+        """
         config = self.net.config
         return {
             "name": "fusion",
             "variant": config.model + (" (released)" if config.released else ""),
             "modalities": list(self.recipe.modalities),
             "questions": list(self.recipe.questions),
-            "card": dict(self.card),
+            "card": {k: v for k, v in self.card.items() if k != "licence"},
             "settings": asdict(self.settings),
             "skill": dict(self.card.get("skill", {})),
         }
@@ -372,11 +399,7 @@ class FusionRecogniser:
         """
         found = self.card.get("located") or {}
         if not found:
-            return (
-                False,
-                "this model was never compared, on people it did not see, with moments that coders "
-                "marked",
-            )
+            return False, NEVER_COMPARED
         return bool(found.get("locates", False)), str(found.get("reason", ""))
 
     def skill(self, question: str | None) -> Mapping[str, Any]:
@@ -472,7 +495,7 @@ def save(model: FusionRecogniser, folder: str | Path) -> Path:
     weights = {k: np.atleast_1d(v.cpu().numpy()) for k, v in model.params().items()}
     path = write_arrays(folder / WEIGHTS, weights, contract)
     card = {
-        **model.card,
+        **stated(model.card, model.drawn),
         **contract,
         "recogniser": "fusion",
         "config": asdict(model.net.config),

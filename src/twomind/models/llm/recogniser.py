@@ -9,6 +9,7 @@ in ``llm_record``. What published numbers say about such models, and what is not
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.store import Store, write_text
+from twomind.models.base import NOT_FOR, BaseModel, write_card
 from twomind.models.llm import probability
 from twomind.models.llm.ask import Backend, Picture, Reply, Request
 from twomind.models.llm.consent import check_url, locate, require
@@ -28,9 +31,11 @@ from twomind.models.llm.local import Local
 from twomind.models.llm.parse import Reading, parse_json, parse_label
 from twomind.models.llm.prompts import LABELS, Prompt, render, strategy
 from twomind.models.llm.record import Recorder
-from twomind.models.llm.settings import LlmSettings
+from twomind.models.llm.settings import LlmSettings, settings_from_dict, settings_to_dict
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
+FORMAT = "twomind.llm/1"
+FILE = "llm.json"
 #: Tokens listed at each place when log-probabilities are asked for: what hosted endpoints allow at
 #: most.
 ALTERNATIVES = 20
@@ -39,7 +44,7 @@ MIN_CONSTANT = 5
 
 
 @dataclass
-class LlmRecogniser:
+class LlmRecogniser(BaseModel):
     """Asks a language model about one answer at a time. ``look`` adds the frames, ``predict`` asks.
 
     One recogniser stands for one run: it holds the connection, the record, and counts what came
@@ -55,21 +60,57 @@ class LlmRecogniser:
     def __post_init__(self) -> None:
         self._backend: Backend | None = None
 
-    # --- what every recogniser of `predict` has
-    # ----------------------------------------------------------------------
+    # --- what it is
 
     @property
     def task(self) -> Task:
         return AMBIVALENCE
 
+    @property
+    def card(self) -> Mapping[str, object]:
+        return {
+            "what": "zero-shot: trained on no answer; its accuracy on people was not measured here",
+            "population": "the language model's own; it was trained on no coded answer",
+            "licence": "that of the language model",
+            "not_for": list(NOT_FOR),
+        }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        found = [] if self.settings.text_only else [TRACK]
+        if self.prompt.transcript:
+            found.append("words")
+        if self.settings.use_question:
+            found.append("question")
+        return tuple(found)
+
+    def save(self, folder: Path) -> Path:
+        """Write the settings (no key is among them) and ``card.json``."""
+        path = folder / FILE
+        entry = {"format": FORMAT, "settings": settings_to_dict(self.settings)}
+        write_text(path, json.dumps(entry, indent=1) + "\n")
+        write_card(folder, "llm", self.card, [FILE])
+        return path
+
     @classmethod
-    def load(cls, path: Path | None = None) -> LlmRecogniser:
-        """Not yet told which model; :meth:`using` says it."""
-        return cls()
+    def load(cls, path: Path | None = None, /) -> LlmRecogniser:
+        """With the settings that :meth:`save` wrote; without a folder, not yet told which model:
+        :meth:`using` says it.
+        """
+        if path is None:
+            return cls()
+        entry = json.loads((path / FILE).read_text(encoding="utf-8"))
+        if entry.get("format") != FORMAT:
+            raise BadInput(f"{path}: expected the format {FORMAT!r}, got {entry.get('format')!r}")
+        return cls(settings_from_dict(entry["settings"]))
 
     def using(self, settings: LlmSettings, recorder: Recorder | None = None) -> LlmRecogniser:
         """The recogniser of these settings."""
         return LlmRecogniser(settings, recorder, self.warn)
+
+    def allowing_drawn(self, allow: bool = True) -> LlmRecogniser:
+        """The same: it was trained on no people, and counts on what came back."""
+        return self
 
     def recalibrate(self, prevalence: float, source: str | None) -> NoReturn:
         raise BadInput(
@@ -127,7 +168,7 @@ class LlmRecogniser:
     # ------------------------------------------------------------------------------------------
 
     def prepare(
-        self, x: Features, recording: Recording, store: Any = None, offline: bool = False
+        self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
     ) -> Features:
         """``x`` with the sampled frames as the track ``pictures (T, H, W, 3)``, where the strategy
         shows any.

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingWeights
+from twomind.core.store import write_text
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
+from twomind.models.base import NOT_STATED, BaseModel, write_card
 from twomind.models.calibration import (
     Reliability,
     Risk,
@@ -29,12 +31,14 @@ from twomind.models.calibration import (
     sigmoid,
 )
 from twomind.models.questions import resolve
-from twomind.models.synthetic import refuse_real
 from twomind.models.words.additive import Additive, NGrams, Parts
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Status, Task
 
 FORMAT = "twomind.words/1"
-SHIPPED = Path(__file__).parent / "weights" / "words.json"
+FILE = "words.json"
+SHIPPED = Path(__file__).parent / "weights" / FILE
+#: Of the weights that ship; another model's is its maker's to state.
+SHIPPED_LICENCE = "Apache-2.0"
 #: Shorter answers are not scored: too little was said, or the transcript is cut.
 MIN_WORDS = 5
 
@@ -68,7 +72,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class WordsRecogniser:
+class WordsRecogniser(BaseModel):
     """Recogniser of ambivalence/hesitancy from words. ``known`` knows the question, ``own_prompt``
     does not.
     """
@@ -87,12 +91,24 @@ class WordsRecogniser:
     def task(self) -> Task:
         return AMBIVALENCE
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("words", "question") if self.settings.use_question else ("words",)
+
     @classmethod
-    def load(cls, path: Path | None = None) -> WordsRecogniser:
+    def load(cls, path: Path | None = None, /) -> WordsRecogniser:
         """Read a model file (or a folder that holds ``words.json``); the shipped one when no path
         is given.
         """
         return load(path)
+
+    def save(self, folder: Path) -> Path:
+        """Write ``words.json`` and ``card.json``."""
+        text = json.dumps(to_dict(self), indent=1, ensure_ascii=False)
+        path = folder / FILE
+        write_text(path, text + "\n")
+        write_card(folder, "words", self.card, [FILE], self.drawn)
+        return path
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -102,6 +118,14 @@ class WordsRecogniser:
     def drawn(self) -> bool:
         """Whether it learnt from drawn people."""
         return bool(self.card.get("data", {}).get("drawn", False))
+
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
+
+    @property
+    def allow_real(self) -> bool:
+        return self.settings.allow_drawn_model
 
     def allowing_drawn(self, allow: bool = True) -> WordsRecogniser:
         """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
@@ -192,9 +216,7 @@ class WordsRecogniser:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        refuse_real(
-            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.settings.allow_drawn_model
-        )
+        self.refuse(x)
         reason = self.why_not(x)
         if reason:
             return Prediction.not_measured(x.span_s, len(self.task.classes), reason)
@@ -264,12 +286,15 @@ class WordsRecogniser:
         return Status.OK, "; ".join(said)
 
     def describe(self) -> dict[str, Any]:
-        """The card and the settings in use, as plain values."""
+        """The card and the settings in use, as plain values.
+
+        The licence of the weights goes with them, and not with every answer.
+        """
         known = self.known.model
         return {
             "name": "words",
             "variant": self.variant,
-            "card": dict(self.card),
+            "card": {k: v for k, v in self.card.items() if k != "licence"},
             "questions": list(self.questions),
             "skill": {
                 "known_question": dict(self.known.skill),
@@ -423,8 +448,9 @@ def load(path: Path | None = None) -> WordsRecogniser:
         MissingWeights: the file is absent.
         BadInput: it is not a words model, its classes differ, or it was made with another lexicon.
     """
+    licence = NOT_STATED if path is not None else SHIPPED_LICENCE
     path = Path(path) if path is not None else SHIPPED
-    path = path / "words.json" if path.is_dir() else path
+    path = path / FILE if path.is_dir() else path
     if not path.is_file():
         raise MissingWeights(
             f"no words model at {path}; reinstall twomind, or train one with `twomind train words`"
@@ -460,7 +486,7 @@ def load(path: Path | None = None) -> WordsRecogniser:
         rates=entry["question_rates"],
         prevalence=float(entry["prevalence"]),
         shortcuts=entry["shortcuts"],
-        card=entry["card"],
+        card={"licence": licence, **entry["card"]},
         variant=entry["variant"],
         people=entry["people"],
     )
