@@ -40,6 +40,7 @@ NOT_FOR = (
 )
 
 Card = Mapping[str, object]
+Array = NDArray[np.float32] | NDArray[np.int64]
 
 
 @runtime_checkable
@@ -214,7 +215,7 @@ class BaseModel(_Owed):
         """Length of the windows that a recording is cut into; None: it is one window."""
         return None
 
-    def source_summary(self) -> dict[str, NDArray[np.generic]] | None:
+    def source_summary(self) -> Mapping[str, Array] | None:
         """What may leave the source site, where it lies beside the model."""
         return None
 

@@ -339,7 +339,8 @@ def summary_of(model: Any) -> dict[str, Any] | None:
     """The summary of the source people that goes with a model, if it has one."""
     from twomind.models.base import complete
 
-    return complete(model).source_summary()
+    found = complete(model).source_summary()
+    return None if found is None else dict(found)
 
 
 __all__ = [
