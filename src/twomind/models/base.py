@@ -324,6 +324,12 @@ def stated(card: Card, synthetic: bool = False) -> dict[str, object]:
     return {**card, **missing}
 
 
+def task_from(entry: Mapping[str, object]) -> Task:
+    """A task as ``dataclasses.asdict`` gives it."""
+    classes = cast(Sequence[str], entry["classes"])
+    return Task(str(entry["name"]), tuple(classes), str(entry["grain"]))
+
+
 def write_card(
     folder: Path, recogniser: str, card: Card, weights: Sequence[str] = (), synthetic: bool = False
 ) -> Path:
