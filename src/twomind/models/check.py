@@ -76,9 +76,7 @@ def check_probabilities(model: Model, xs: Sequence[Features]) -> None:
 
 def _check_order(found: Prediction) -> None:
     """Logits and probabilities are of the same classes."""
-    logits = np.asarray(found.logits, float)
-    e = np.exp(logits - logits.max())
-    far = float(np.abs(e / e.sum() - found.probs).max())
+    far = _apart(_softmax(np.asarray(found.logits, float)), found.probs)
     assert far < 1e-3, f"logits and probabilities are of another order or scale: apart by {far:.3g}"
 
 
@@ -224,12 +222,10 @@ def check_run(model: Any, xs: Sequence[Features]) -> None:
     shape = tuple(logits.shape)
     wanted = (len(xs), len(model.task.classes))
     assert shape == wanted, f"run: expected logits {wanted}, got {shape}"
-    through_head = _array(embedding) @ _array(weight).T + _array(bias)
-    far = float(np.abs(through_head - _array(logits)).max())
+    far = _apart(_through(embedding, weight, bias), logits)
     assert far < 1e-3, f"run: the logits are not embedding @ head; apart by {far:.3g}"
     for x, row in zip(xs, _array(logits), strict=True):
-        e = np.exp(row - row.max())
-        far = float(np.abs(e / e.sum() - model.predict(x).probs).max())
+        far = _apart(_softmax(row), model.predict(x).probs)
         assert far < 1e-3, f"run and predict answer differently: apart by {far:.3g}"
 
 
@@ -250,15 +246,14 @@ def check_weights_honoured(model: Any, xs: Sequence[Features]) -> None:
     """The weights that are handed over are the ones that are used, by ``run`` and by ``head``."""
     _, own = model.run(xs)
     _, same = model.run(xs, dict(model.params()))
-    far = float(np.abs(_array(own) - _array(same)).max())
+    far = _apart(own, same)
     assert far < TOLERANCE, f"run with the model's own weights differs by {far:.3g}"
     moved = _moved(model.params())
     embedding, logits = model.run(xs, moved)
-    far = float(np.abs(_array(own) - _array(logits)).max())
+    far = _apart(own, logits)
     assert far > TOLERANCE, "run does not use the weights that it is handed"
     weight, bias = model.head(moved)
-    through_head = _array(embedding) @ _array(weight).T + _array(bias)
-    far = float(np.abs(through_head - _array(logits)).max())
+    far = _apart(_through(embedding, weight, bias), logits)
     assert far < 1e-3, f"head does not use the weights that it is handed; apart by {far:.3g}"
 
 
@@ -275,6 +270,23 @@ def _array(value: Any) -> np.ndarray:
     """A tensor of whatever library as an array."""
     plain = value.detach().cpu() if hasattr(value, "detach") else value
     return np.asarray(plain)
+
+
+def _apart(a: Any, b: Any) -> float:
+    """The largest difference of two arrays."""
+    return float(np.abs(_array(a) - _array(b)).max())
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    e = np.exp(logits - logits.max())
+    found: np.ndarray = e / e.sum()
+    return found
+
+
+def _through(embedding: Any, weight: Any, bias: Any) -> np.ndarray:
+    """Logits of an embedding through a head."""
+    logits: np.ndarray = _array(embedding) @ _array(weight).T + _array(bias)
+    return logits
 
 
 #: What every model passes, and what one that can be trained passes besides.

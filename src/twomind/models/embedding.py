@@ -17,7 +17,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, write_arrays
-from twomind.models.base import BaseModel, stated, write_card
+from twomind.models.base import BaseModel, stated, task_from, write_card
 from twomind.models.window_means import WindowMeans
 from twomind.types import Features, Prediction, Task
 
@@ -161,17 +161,17 @@ class EmbeddingRecogniser(BaseModel):
         Raises:
             BadInput: it has a network, or a reader that cannot be written down.
         """
-        known = self.reader is None or isinstance(self.reader, WindowMeans)
-        if self.network is not None or not known:
+        reader = self.reader
+        is_code = reader is not None and not isinstance(reader, WindowMeans)
+        if is_code or self.network is not None:
             raise BadInput(
                 "embedding: a network, or a reader other than WindowMeans, is code and is not "
                 "saved; make it again, and give it the weights"
             )
-        reader = asdict(self.reader) if isinstance(self.reader, WindowMeans) else None
         meta = {
             "format": FORMAT,
             "task": asdict(self.task),
-            "reader": reader,
+            "reader": asdict(reader) if isinstance(reader, WindowMeans) else None,
             "card": dict(self.card),
             **{name: getattr(self, name) for name in _PLAIN},
         }
@@ -193,12 +193,15 @@ class EmbeddingRecogniser(BaseModel):
         arrays, meta = read_arrays(folder / FILE)
         if meta.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected the format {FORMAT!r}, got {meta.get('format')!r}")
-        task = Task(meta["task"]["name"], tuple(meta["task"]["classes"]), meta["task"]["grain"])
         weights = {name: torch.from_numpy(value) for name, value in arrays.items()}
         settings = {name: meta[name] for name in _PLAIN}
-        reader = _reader_from(meta["reader"])
-        card = stated(meta["card"], meta["drawn"])
-        return cls(task, weights, **settings, reader=reader, card=card)
+        return cls(
+            task_from(meta["task"]),
+            weights,
+            reader=_reader_from(meta["reader"]),
+            card=stated(meta["card"], meta["drawn"]),
+            **settings,
+        )
 
 
 def _reader_from(entry: Mapping[str, Any] | None) -> WindowMeans | None:

@@ -35,6 +35,8 @@ from twomind.models.llm.settings import LlmSettings, settings_from_dict, setting
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
 FORMAT = "twomind.llm/1"
+#: What may have become of an answer, as it is counted.
+_COUNTED = ("replies", "measured", "word alone", "unparsable", "not asked")
 FILE = "llm.json"
 #: Tokens listed at each place when log-probabilities are asked for: what hosted endpoints allow at
 #: most.
@@ -253,24 +255,22 @@ class LlmRecogniser(BaseModel):
 
     def _request(self, x: Features, sample: int) -> Request:
         prompt, settings = self.prompt, self.settings
-        track = x.tracks.get(TRACK) if not settings.text_only else None
-        pictures = (
-            () if track is None else tuple(map(Picture, track.times_s.tolist(), track.values))
-        )
+        pictures = () if settings.text_only else _pictures(x)
         text = render(
             prompt,
-            times_s=[p.time_s for p in pictures],
+            times_s=[picture.time_s for picture in pictures],
             words=x.words if prompt.transcript else None,
             question=x.question if settings.use_question else None,
         )
-        tokens = settings.probability in ("auto", "tokens") and not sample
+        greedy = sample == 0
+        asks_tokens = greedy and settings.probability in ("auto", "tokens")
         return Request(
             text,
             pictures,
             max_tokens=settings.max_tokens or prompt.max_tokens,
-            temperature=settings.sample_temperature if sample else 0.0,
+            temperature=0.0 if greedy else settings.sample_temperature,
             seed=settings.seed + sample,
-            alternatives=ALTERNATIVES if tokens else 0,
+            alternatives=ALTERNATIVES if asks_tokens else 0,
             sample=sample,
         )
 
@@ -379,15 +379,13 @@ class LlmRecogniser(BaseModel):
 
     def summary(self) -> dict[str, Any]:
         """What came back over this run, and what was spent over the whole record."""
-        spent = self.recorder.spent if self.recorder is not None else None
+        answers = {kind: int(self.counts[kind]) for kind in _COUNTED}
+        decided = {name: self.decisions.count(i) for i, name in enumerate(self.task.classes)}
         found: dict[str, Any] = {
             "model": self.settings.model,
             "strategy": self.settings.strategy,
-            "answers": {
-                k: int(self.counts[k])
-                for k in ("replies", "measured", "word alone", "unparsable", "not asked")
-            },
-            "decisions": {c: self.decisions.count(i) for i, c in enumerate(self.task.classes)},
+            "answers": answers,
+            "decisions": decided,
             "constant": constant(self.decisions, self.task.classes),
         }
         if self.counts["samples"]:
@@ -395,20 +393,25 @@ class LlmRecogniser(BaseModel):
                 "drawn": self.counts["samples"],
                 "unparsable": self.counts["unparsable samples"],
             }
-        if spent is not None and self.recorder is not None:
+        recorder = self.recorder
+        if recorder is not None:
             found["this_run"] = {
-                "asked": self.recorder.n_asked,
-                "from_the_record": self.recorder.n_replayed,
+                "asked": recorder.n_asked,
+                "from_the_record": recorder.n_replayed,
             }
-            found["whole_record"] = {
-                "requests": spent.requests,
-                "tokens_read": spent.tokens_in,
-                "tokens_written": spent.tokens_out,
-                "replies_without_token_count": spent.uncounted,
-                "cost": spent.cost(self.settings.budget),
-                "failed_tries": dict(spent.failures),
-            }
+            found["whole_record"] = self._spent(recorder)
         return found
+
+    def _spent(self, recorder: Recorder) -> dict[str, Any]:
+        spent = recorder.spent
+        return {
+            "requests": spent.requests,
+            "tokens_read": spent.tokens_in,
+            "tokens_written": spent.tokens_out,
+            "replies_without_token_count": spent.uncounted,
+            "cost": spent.cost(self.settings.budget),
+            "failed_tries": dict(spent.failures),
+        }
 
 
 def constant(decisions: Sequence[int], classes: Sequence[str]) -> str:
@@ -425,6 +428,14 @@ def constant(decisions: Sequence[int], classes: Sequence[str]) -> str:
         "prompt the model may "
         "not be looking at the person at all"
     )
+
+
+def _pictures(x: Features) -> tuple[Picture, ...]:
+    """The sampled frames of an answer, with their times."""
+    track = x.tracks.get(TRACK)
+    if track is None:
+        return ()
+    return tuple(map(Picture, track.times_s.tolist(), track.values))
 
 
 def _libraries(*names: str) -> dict[str, str]:
