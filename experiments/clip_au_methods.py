@@ -85,7 +85,7 @@ def named(examples: list[Example]) -> dict[str, Example]:
 
 def shipped(model: Any) -> Any:
     """The prototypes that lie beside the model, of the people it was trained on."""
-    return partial(_same, model.summary())
+    return partial(_same, model.source_summary())
 
 
 def _same(summary: Any, source: Any) -> Any:

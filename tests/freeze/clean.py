@@ -44,6 +44,11 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "predictions_sha256": ("*run.json", "the predictions themselves are compared"),
 }
 
+#: Name of a field that version 0.1 did not write → (files in which it is new, why).
+ADDED: Mapping[str, tuple[str, str]] = {
+    "licence": ("*card.json", "a saved card states its licence"),
+}
+
 #: Columns of tables in pages (Markdown and HTML) → why they are left out.
 LEFT_OUT_COLUMNS: Mapping[str, str] = {
     "time to begin (per window)": "what a run cost",
@@ -74,10 +79,20 @@ def without(name: str, file: str) -> bool:
     return any(fnmatch(file, pattern) for pattern in patterns.split("|") if pattern)
 
 
+def is_new(name: str, file: str) -> bool:
+    """Whether a field of a file is one that version 0.1 did not write."""
+    pattern, _ = ADDED.get(name, ("", ""))
+    return bool(pattern) and fnmatch(file, pattern)
+
+
 def plain(value: Any, file: str) -> Any:
-    """JSON values with the left-out fields replaced."""
+    """JSON values with the left-out fields replaced, and without the new ones."""
     if isinstance(value, dict):
-        return {k: "(left out)" if without(k, file) else plain(v, file) for k, v in value.items()}
+        found = {}
+        for name, inner in value.items():
+            if not is_new(name, file):
+                found[name] = "(left out)" if without(name, file) else plain(inner, file)
+        return found
     if isinstance(value, list):
         return [plain(v, file) for v in value]
     return value

@@ -145,10 +145,9 @@ def test_what_cannot_be_measured_says_so() -> None:
 def test_saved_and_loaded(tmp_path: Path) -> None:
     model = replace(toy_model(), card={"made": "here"})
     model.save(tmp_path)
-    assert json.loads((tmp_path / "card.json").read_text("utf-8")) == {
-        "recogniser": "clip-au",
-        "made": "here",
-    }
+    card = json.loads((tmp_path / "card.json").read_text("utf-8"))
+    assert (card["recogniser"], card["made"]) == ("clip-au", "here")
+    assert card["population"] == "synthetic people only"
     again = ClipAu.load(tmp_path)
     assert ClipAu.load(tmp_path / "card.json").phrases == again.phrases
     x = window(noise(30))
@@ -347,7 +346,7 @@ def faces(model: ClipAu, n_people: int = 6) -> list[Features]:
             x = window(noise(60, 100 * person + k), f"p{person}", f"p{person}-{k}")
             times_s = x.tracks["embedding"].times_s
             au01 = np.zeros(60)
-            for start_s, end_s, cosines in model.timeline(x):
+            for start_s, end_s, cosines in model.clip_cosines(x):
                 au01[(times_s >= start_s) & (times_s <= end_s)] = 10 * cosines[0]
             values = np.stack([au01 + person, rng.normal(size=60)], axis=1)
             face = Track(values, times_s, np.ones(60, bool), ("AU01", "AU04"), ("iod", "iod"))

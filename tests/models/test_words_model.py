@@ -44,7 +44,7 @@ def parts(prediction) -> dict[str, float]:
 
 
 def test_it_is_the_plug_in_named_words() -> None:
-    recogniser = registry.load("recognisers", "words").load()
+    recogniser = registry.load("models", "words").load()
     assert isinstance(recogniser, Recogniser)
     assert recogniser.task.classes == ("absent", "present")
 

@@ -430,7 +430,7 @@ def test_live_frames_give_what_the_file_gives(films, store, method) -> None:
     from twomind.features.describe import describe
 
     x = model.prepare(describe(recording, store=Store(store)).features, recording, Store(store))
-    adapter, given = load_method(method), Given(summary=model.summary())
+    adapter, given = load_method(method), Given(summary=model.source_summary())
     batch = list(stream(model, adapter, windows_for(model, x), given=given))
     seen: list[float] = []
 
@@ -460,14 +460,14 @@ def test_an_encoder_of_drawn_people_does_not_watch_a_camera() -> None:
 
 def test_prototypes_of_other_weights_are_refused(tmp_path) -> None:
     model = load("clip-au")
-    assert model.summary() is not None
+    assert model.source_summary() is not None
     shutil.copy(model.home / "clip_au_summary.safetensors", tmp_path)
     weights = {k: v + 1 if k == "temporal.bias" else v for k, v in model.weights.items()}
     type(model)(model.task, weights, model.phrases, track=model.track, encoder=model.encoder).save(
         tmp_path
     )
     with pytest.raises(BadInput, match="other weights"):
-        load(tmp_path).summary()
+        load(tmp_path).source_summary()
     assert read_settings("guarded", ["use_neutral=true", "budget=0.5"]) == {
         "use_neutral": True,
         "budget": 0.5,

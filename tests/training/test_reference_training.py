@@ -710,7 +710,7 @@ def test_clip_au_forward(seed: int) -> None:
         clips = [track.values[rows].astype(float) for rows in clips_of(track, model.clips)]
         each = [ref.clip_logits(w, c) for c in clips]
         np.testing.assert_allclose(found, sum(each) / len(each), rtol=1e-4, atol=1e-5)
-        cosines = [row for _, _, row in model.timeline(x)]
+        cosines = [row for _, _, row in model.clip_cosines(x)]
         np.testing.assert_allclose(
             cosines, [ref.clip_cosines(w, c) for c in clips], rtol=1e-4, atol=1e-5
         )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from twomind.adaptation import caches, divergences, mapping
+from twomind.models.base import track_of
 from twomind.types import Features, Trainable
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def halves(model: Trainable, x: Features) -> tuple[Features, Features]:
     Stands where pictures have a mirrored copy: two answers about the same moment that noise tells
     apart.
     """
-    name = caches.track_of(model)
+    name = track_of(model)
     track = x.tracks.get(name)
     if track is None or int(track.valid.sum()) < 2:
         return x, x

@@ -17,6 +17,7 @@ import numpy as np
 
 from twomind.adaptation.losses import unit
 from twomind.core.errors import BadInput
+from twomind.models.base import track_of
 from twomind.types import Features, Prediction, Status, Track, Trainable
 from twomind.types.arrays import Array
 
@@ -210,11 +211,6 @@ def head(model: Trainable) -> tuple[Array, Array]:
     """``weight (C, D)`` and ``bias (C,)`` of the model as float32 arrays."""
     weight, bias = model.head()
     return as_array(weight), as_array(bias)
-
-
-def track_of(model: Trainable) -> str:
-    """The name of the track that a model on embeddings reads."""
-    return str(getattr(model, "track", "embedding"))
 
 
 def rows_of(track: Track, rows: Array) -> Track:

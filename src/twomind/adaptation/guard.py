@@ -30,6 +30,7 @@ import numpy as np
 from twomind.adaptation import load_method
 from twomind.adaptation.losses import entropy
 from twomind.core.errors import BadInput
+from twomind.models.base import track_of
 from twomind.types import (
     Access,
     Adapter,
@@ -253,9 +254,6 @@ def _alarm(config: Guarded, model: Recogniser, state: State) -> tuple[str, float
 class _OnEmbeddings(Protocol):
     """A model on an embedding track: its windows are small rows, which a state may hold."""
 
-    @property
-    def track(self) -> str: ...
-
     def pooled(self, x: Features) -> Array | None: ...
 
     def predict(self, x: Features) -> Prediction: ...
@@ -285,7 +283,7 @@ def _neutral(config: Guarded, model: Recogniser, given: Given) -> dict[str, obje
 
 def _window_of(model: _OnEmbeddings, row: Array) -> Features:
     track = Track(row[None], np.zeros(1), np.ones(1, bool))
-    return Features("neutral", "neutral", {model.track: track}, (0.0, 1.0))
+    return Features("neutral", "neutral", {track_of(model): track}, (0.0, 1.0))
 
 
 def _noted(

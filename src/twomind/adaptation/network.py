@@ -32,7 +32,7 @@ class WithNetwork(Trainable, Protocol):
     @property
     def network(self) -> Module | None: ...
 
-    def inputs(self, x: Features) -> Array | None:
+    def row(self, x: Features) -> Array | None:
         """The row ``(P,)`` of a window; None when nothing was measured."""
         ...
 
@@ -73,7 +73,7 @@ def _rows(model: WithNetwork, xs: Sequence[Features], what: str) -> tuple[Tensor
     rows = []
     kept = []
     for n, x in enumerate(xs):
-        row = model.inputs(x)
+        row = model.row(x)
         if row is not None:
             rows.append(row)
             kept.append(n)
@@ -151,7 +151,7 @@ def predict(model: Trainable, state: State, x: Features) -> tuple[Prediction, St
     import torch
 
     carrier, network = of(model)
-    row = carrier.inputs(x)
+    row = carrier.row(x)
     if row is None:
         return model.predict(x), state
     inputs = torch.from_numpy(np.asarray(row, np.float32))[None]

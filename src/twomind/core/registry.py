@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: group → package whose modules may define PLUGIN; "" where everything comes from other
 #: distributions
 GROUPS = {
-    "recognisers": "twomind.models",
+    "models": "twomind.models",  # a class that keeps the contract of twomind.models.base
     "datasets": "twomind.datasets",
     "methods": "twomind.adaptation.methods",
     "encoders": "",  # a function without arguments → twomind.encoders.encoder.Encoder

@@ -13,36 +13,43 @@ from typing import Any
 from twomind.core import registry
 from twomind.core.errors import BadInput
 
+_GROUP = "models"
+#: What reads a file or a folder without a card: models of version 0.1 that lie in one file.
+_WITHOUT_CARD = "words"
+
 
 def load(name: str | Path = "words") -> Any:
-    """A recogniser by the name of a plug-in (``words``: the default that ships), or from a file or
-    folder trained here.
+    """A model by the name of a plug-in (``words``: the default that ships), or from a folder that
+    one was saved into.
+
+    Args:
+        name: a plug-in's name; a folder with a ``card.json``; or a file of one model.
 
     Raises:
         BadInput: there is no such plug-in or file; the message lists the plug-ins.
     """
-    if str(name) in registry.names("recognisers"):
-        return registry.load("recognisers", str(name)).load()
+    plugins = registry.names(_GROUP)
+    if str(name) in plugins:
+        return registry.load(_GROUP, str(name)).load()
     path = Path(name)
-    card = path / "card.json" if path.is_dir() else path
-    if card.name == "card.json" and card.is_file():
-        return registry.load("recognisers", _made_by(card)).load(path)
+    folder = _folder_with_card(path)
+    if folder is not None:
+        from twomind.models.base import read_card
+
+        plugin = str(read_card(folder)["recogniser"])
+        return registry.load(_GROUP, plugin).load(folder)
     if path.exists():
-        return registry.load("recognisers", "words").load(path)
-    known = ", ".join(registry.names("recognisers"))
+        return registry.load(_GROUP, _WITHOUT_CARD).load(path)
+    known = ", ".join(plugins)
     raise BadInput(
         f"model {str(name)!r}: expected one of {known}, or a file or folder made by `twomind train`"
     )
 
 
-def _made_by(card: Path) -> str:
-    """The plug-in that a model's card names."""
-    import json
+def _folder_with_card(path: Path) -> Path | None:
+    """The model's folder, where ``path`` is one with a card, or the card itself."""
+    from twomind.models.base import CARD
 
-    try:
-        entry = json.loads(card.read_text(encoding="utf-8"))
-        return str(entry["recogniser"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            f"{card}: expected a model card that names its recogniser ({error!r})"
-        ) from error
+    if (path / CARD).is_file():
+        return path
+    return path.parent if path.name == CARD and path.is_file() else None

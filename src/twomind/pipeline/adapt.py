@@ -18,7 +18,7 @@ from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.pipeline.kept_states import EVERYONE, folder_name
-from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
+from twomind.types import Access, Features, Given, Prediction, State, Status
 
 RESETS = ("recording", "person", "never")
 
@@ -147,12 +147,14 @@ class Adapted:
 
 def windows_for(model: Any, x: Features) -> list[Features]:
     """The windows of a recording: of the length that the model states, or the recording as one."""
-    length_s = getattr(model, "window_s", None)
+    from twomind.models.base import complete, track_of
+
+    length_s = complete(model).window_s
     if length_s is None:
         return [x]
     from twomind.encoders.frames import windows_of
 
-    return windows_of(x, model.track, length_s)
+    return windows_of(x, track_of(model), length_s)
 
 
 def check(model: Any, adaptation: Adaptation, given: Given) -> None:
@@ -166,9 +168,10 @@ def check(model: Any, adaptation: Adaptation, given: Given) -> None:
     Raises: BadInput: the model has nothing to adapt, or the method needs what ``predict`` cannot
         hand over.
     """
-    about: Mapping[str, Any] = model.describe() if hasattr(model, "describe") else {}
-    name = about.get("name", type(model).__name__)
-    if not isinstance(model, Trainable):
+    from twomind.models.base import complete, is_trainable, pools
+
+    name = complete(model).describe()["name"]
+    if not is_trainable(model):
         raise BadInput(
             f"--adapt: the model {name!r} answers a whole recording at once and has no embedding "
             "or "
@@ -179,11 +182,7 @@ def check(model: Any, adaptation: Adaptation, given: Given) -> None:
     if missing := adapter.needs & ~given.access:
         why = "; ".join(text for flag, text in _WHY_NOT.items() if flag in missing)
         raise BadInput(f"--adapt {adaptation.method} needs {missing.words()}: {why}")
-    if (
-        adaptation.method == "guarded"
-        and Access.NEUTRAL in adapter.needs
-        and not hasattr(model, "pooled")
-    ):
+    if adaptation.method == "guarded" and Access.NEUTRAL in adapter.needs and not pools(model):
         raise BadInput(
             f"--adapt guarded: the neutral clip cannot be watched with {name!r}; leave use_neutral "
             "off"
@@ -209,10 +208,11 @@ def adapt(
         BadInput: the method does not fit the model.
     """
     from twomind.adaptation import load_method, pool, stream
+    from twomind.models.base import track_of
 
     adapter, windows = adaptation.adapter(), windows_for(model, x)
     if not windows:
-        why = x.notes.get(getattr(model, "track", ""), "no frame could be read")
+        why = x.notes.get(track_of(model), "no frame could be read")
         nothing = Prediction.not_measured(x.span_s, len(model.task.classes), why)
         return Adapted(nothing, nothing, 0, 0, "", state)
     try:
@@ -368,8 +368,10 @@ def mark_of(model: Any) -> str:
 
 def summary_of(model: Any) -> dict[str, Any] | None:
     """The summary of the source people that goes with a model, if it has one."""
-    found = getattr(model, "summary", None)
-    return found() if callable(found) else None
+    from twomind.models.base import complete
+
+    found = complete(model).source_summary()
+    return None if found is None else dict(found)
 
 
 __all__ = [

@@ -18,6 +18,7 @@ from twomind.core.store import Store, content_hash
 from twomind.features import cues
 from twomind.features.describe import Description, describe
 from twomind.media.recording import open_recording
+from twomind.models.base import bare, complete
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline.adapt import Adaptation, Adapted, People
 from twomind.pipeline.jobs import Job, Options, profile_of
@@ -56,11 +57,8 @@ class _Work:
 
     def prepared(self, recogniser: Any, x: Features, recording: Recording) -> Features:
         """The features with what a model reads besides what ``describe`` measures."""
-        if not hasattr(recogniser, "prepare"):
-            return x
         offline = self.options.describe.offline
-        prepared: Features = recogniser.prepare(x, recording, self.store, offline)
-        return prepared
+        return complete(recogniser).prepare(x, recording, self.store, offline)
 
 
 @dataclass(frozen=True)
@@ -169,11 +167,12 @@ def _estimate(made: Description, work: _Work, recogniser: Any) -> _Estimate:
 
     if recogniser is None:
         recogniser = load(options.model)
-    recogniser = _set(recogniser, options)
+    recogniser = _set(complete(recogniser), options)
     about = _about_model(recogniser, made.features.question)
+    recogniser.refuse(made.features)
     x = work.prepared(recogniser, made.features, made.recording)
     if options.adapt is not None:
-        adapted = _adapt(recogniser, options.adapt, work, x, made.content)
+        adapted = _adapt(bare(recogniser), options.adapt, work, x, made.content)
         about |= {"locates": False, "locates_reason": NOT_WHEN}
         return _Estimate(adapted.prediction, about, adapted=adapted)
     prediction = recogniser.predict(x)
@@ -185,7 +184,7 @@ def _estimate(made: Description, work: _Work, recogniser: Any) -> _Estimate:
 
 def _set(recogniser: Any, options: Options) -> Any:
     """The recogniser as it is to be read here: on whom, at which prevalence, when to abstain."""
-    if options.allow_drawn_model and hasattr(recogniser, "allowing_drawn"):
+    if options.allow_drawn_model:
         recogniser = recogniser.allowing_drawn()
     if options.prevalence is not None:
         recogniser = recogniser.recalibrate(options.prevalence, options.prevalence_source)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -101,7 +101,10 @@ class Prediction:
 
 @runtime_checkable
 class Recogniser(Protocol):
-    """What every model of *estimate* is: a task, and one window in, one prediction out."""
+    """What gives an answer: a task, and one window in, one prediction out.
+
+    A whole model owes more: :class:`twomind.models.base.Model`.
+    """
 
     @property
     def task(self) -> Task: ...
@@ -109,25 +112,31 @@ class Recogniser(Protocol):
     def predict(self, x: Features) -> Prediction: ...
 
 
-@runtime_checkable
-class Trainable(Recogniser, Protocol):
-    """A recogniser with torch weights, which are an argument: nothing that adapts may touch the
-    shared ones.
-    """
+#: The arrays that a model computes in: ``torch.Tensor`` for all that ship. Types stay without
+#: torch.
+Array = TypeVar("Array")
 
-    def params(self) -> Mapping[str, Any]:
-        """Every weight and buffer by name, as torch tensors. Callers never write into them."""
+
+@runtime_checkable
+class Trainable(Recogniser, Protocol[Array]):
+    """A recogniser whose weights are an argument: nothing that adapts may touch the shared ones."""
+
+    def params(self) -> Mapping[str, Array]:
+        """Every weight and buffer by name. Callers never write into them."""
         ...
 
     def run(
-        self, xs: Sequence[Features], params: Mapping[str, Any] | None = None
-    ) -> tuple[Any, Any]:
-        """Embedding ``(B, D)`` and logits ``(B, C)`` of ``B`` windows; ``params`` stands in for
-        some of the weights.
+        self, xs: Sequence[Features], params: Mapping[str, Array] | None = None
+    ) -> tuple[Array, Array]:
+        """Embedding ``(B, D)`` and logits ``(B, C)`` of ``B`` windows.
+
+        Args:
+            xs: windows; each has what the model reads, else ``ValueError``.
+            params: stands in for some or all of the weights, by name.
         """
         ...
 
-    def head(self, params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+    def head(self, params: Mapping[str, Array] | None = None) -> tuple[Array, Array]:
         """``weight (C, D)`` and ``bias (C,)`` with ``logits = embedding @ weight.T + bias``.
 
         Of a CLIP-like model the embedding has length 1 and a row's length is the logit scale.

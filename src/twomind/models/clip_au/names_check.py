@@ -110,7 +110,7 @@ def _pairs(
             [face.column(n) if n in face.names else np.full(len(face), np.nan) for n in names],
             axis=1,
         )
-        for start_s, end_s, cosines in model.timeline(x):
+        for start_s, end_s, cosines in model.clip_cosines(x):
             at = (face.times_s >= start_s - 1e-6) & (face.times_s <= end_s + 1e-6)
             rows = columns[at]
             there = np.isfinite(rows)

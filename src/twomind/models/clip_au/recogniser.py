@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,17 +22,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
-from twomind.core.store import read_arrays, write_arrays, write_text
+from twomind.core.store import read_arrays, write_arrays
 from twomind.core.weights import inside as weights_inside
 from twomind.encoders.encoder import Encoder, Name
 from twomind.encoders.frames import FrameSettings, embed, with_embeddings
 from twomind.encoders.opening import EMBEDDED, open_encoder
+from twomind.models.base import CARD, BaseModel, task_from, write_card
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings, clips_of, padded
 from twomind.models.clip_au.phrases import PHRASES, Phrase
 from twomind.models.embedding import from_logits
 from twomind.models.synthetic import refuse_real
-from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Segment, Task
+from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
 try:
     import torch
@@ -55,6 +55,8 @@ MEANING = (
     "were marked in "
     "training; not the probability that a coder would mark this answer"
 )
+#: Fields that are saved as they are.
+_PLAIN = ("track", "encoder", "mark", "drawn")
 #: The weight that is not trained: CLIP's text features of the phrases ``(N, D)``.
 PHRASE_FEATURES = "phrases.features"
 
@@ -83,7 +85,7 @@ def phrase_text(encoder: Encoder, phrases: Sequence[Phrase]) -> PhraseText:
 
 
 @dataclass(frozen=True)
-class ClipAu:
+class ClipAu(BaseModel):
     """The recogniser. ``weights`` are those of :mod:`.clip_au_parts` and the phrases' text
     features.
 
@@ -112,22 +114,28 @@ class ClipAu:
         missing = [name for name in (*parts.TRAINED, PHRASE_FEATURES) if name not in self.weights]
         if missing:
             raise ValueError(f"CLIP-AU: expected the weights {', '.join(missing)}")
-        n, n_classes = len(self.phrases), len(self.task.classes)
-        wanted = {
-            PHRASE_FEATURES: (n, self.dim),
-            "temporal_classifier.0.weight": (256, n),
-            "temporal_classifier.2.weight": (n_classes, 256),
-            "temporal.weight": (self.dim, self.dim, 3),
-        }
-        for name, shape in wanted.items():
-            if tuple(self.weights[name].shape) != shape:
-                raise ValueError(
-                    f"CLIP-AU, {name}: expected {shape}, got {tuple(self.weights[name].shape)}"
-                )
+        n_phrases, n_classes = len(self.phrases), len(self.task.classes)
+        self._check_shape(PHRASE_FEATURES, (n_phrases, self.dim))
+        self._check_shape("temporal_classifier.0.weight", (256, n_phrases))
+        self._check_shape("temporal_classifier.2.weight", (n_classes, 256))
+        self._check_shape("temporal.weight", (self.dim, self.dim, 3))
+
+    def _check_shape(self, name: str, wanted: tuple[int, ...]) -> None:
+        shape = tuple(self.weights[name].shape)
+        if shape != wanted:
+            raise ValueError(f"CLIP-AU, {name}: expected {wanted}, got {shape}")
 
     @property
     def dim(self) -> int:
         return int(self.weights["text_adapter.0.weight"].shape[1])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.track,)
+
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
@@ -141,8 +149,12 @@ class ClipAu:
         The mean over clips and the last layer commute, so the mean of the clips' logits is the
         logits of the mean.
         """
-        w = {**self.weights, **(params or {})}
-        return self.answer(*self.rows(xs, w), len(xs), self.phrase_rows(w), w)
+        w = self._with(params)
+        rows, owner = self.rows(xs, w)
+        return self.answer(rows, owner, len(xs), self.phrase_rows(w), w)
+
+    def _with(self, params: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+        return {**self.weights, **(params or {})}
 
     def answer(
         self,
@@ -152,42 +164,55 @@ class ClipAu:
         phrases: Tensor,
         params: Mapping[str, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What :meth:`run` gives, from unit rows of clips ``(n, D)``, whose each is, and rows of
-        phrases ``(N, D)``.
+        """What :meth:`run` gives, from embedded clips and phrases.
+
+        Args:
+            rows: unit rows of clips ``(n, D)``.
+            owner: whose each is ``(n,)``.
+            n_windows: how many windows there are.
+            phrases: rows of phrases ``(N, D)``.
+            params: all weights; None: the model's own.
         """
         w = params or self.weights
         h = parts.hidden(w, parts.similarities(rows, phrases))
-        n = torch.bincount(owner, minlength=n_windows)
-        z = h.new_zeros(n_windows, h.shape[1]).index_add(0, owner, h) / n[:, None]
+        n_clips = torch.bincount(owner, minlength=n_windows)
+        total = h.new_zeros(n_windows, h.shape[1]).index_add(0, owner, h)
+        z = total / n_clips[:, None]
         weight, bias = self.head(w)
         return z, z @ weight.T + bias
 
     def head(self, params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        w = {**self.weights, **(params or {})}
+        w = self._with(params)
         return w["temporal_classifier.2.weight"], w["temporal_classifier.2.bias"]
 
     def frames(self, xs: Sequence[Features]) -> tuple[Tensor, Tensor, Tensor]:
         """Clips ``(n, T, D)`` of all windows, padded with zeros, their lengths ``(n,)``, and whose
         each is ``(n,)``.
         """
-        found, owner = [], []
+        found: list[np.ndarray] = []
+        owner: list[int] = []
         for k, x in enumerate(xs):
-            track = x.tracks.get(self.track)
-            clips = clips_of(track, self.clips) if track is not None else []
-            if track is None or not clips:
+            clips = self._clips(x)
+            if not clips:
                 raise ValueError(
                     f"run: window {k} has no valid row in the track {self.track!r}; ask predict "
                     "instead"
                 )
-            if track.values.shape[1:] != (self.dim,):
-                raise ValueError(
-                    f"track {self.track!r}: expected rows ({self.dim},), got "
-                    f"{track.values.shape[1:]}"
-                )
-            found += [track.values[rows] for rows in clips]
+            found += clips
             owner += [k] * len(clips)
         values, lengths = padded(found, self.dim)
         return torch.from_numpy(values), torch.from_numpy(lengths), torch.tensor(owner)
+
+    def _clips(self, x: Features) -> list[np.ndarray]:
+        """Rows ``(t, D)`` of each clip of a window."""
+        track = x.tracks.get(self.track)
+        if track is None:
+            return []
+        clips = clips_of(track, self.clips)
+        shape = track.values.shape[1:]
+        if clips and shape != (self.dim,):
+            raise ValueError(f"track {self.track!r}: expected rows ({self.dim},), got {shape}")
+        return [track.values[rows] for rows in clips]
 
     def rows(
         self, xs: Sequence[Features], params: Mapping[str, Tensor] | None = None
@@ -233,7 +258,7 @@ class ClipAu:
         if not names:
             return ()
         found = []
-        for start_s, end_s, cosines in self.timeline(x):
+        for start_s, end_s, cosines in self.clip_cosines(x):
             for k in names:
                 name = self.phrases[k].name
                 found.append(
@@ -241,7 +266,7 @@ class ClipAu:
                 )
         return tuple(found)
 
-    def timeline(self, x: Features) -> list[tuple[float, float, np.ndarray]]:
+    def clip_cosines(self, x: Features) -> list[tuple[float, float, np.ndarray]]:
         """Start, end and cosines ``(N,)`` of every clip of a window, in order. The names may not be
         earned.
         """
@@ -249,12 +274,13 @@ class ClipAu:
         with torch.no_grad():
             rows, _ = self.rows([x])
             cosines = parts.similarities(rows, self.phrase_rows(), scale=1.0).numpy()
-        clips = clips_of(track, self.clips)
-        spans = [(float(track.times_s[r[0]]), float(track.times_s[r[-1]])) for r in clips]
-        return [(*span, row) for span, row in zip(spans, cosines, strict=True)]
+        found = []
+        for clip, row in zip(clips_of(track, self.clips), cosines, strict=True):
+            start_s, end_s = track.times_s[clip[0]], track.times_s[clip[-1]]
+            found.append((float(start_s), float(end_s), row))
+        return found
 
-    # --- what `twomind predict` asks of a recogniser
-    # ---------------------------------------------------------------
+    # --- what it reads
 
     @property
     def window_s(self) -> float:
@@ -266,6 +292,17 @@ class ClipAu:
         them.
         """
         return replace(self, allow_real=allow)
+
+    def refuse(self, x: Features) -> None:
+        """Refuse a real recording, where the model knows synthetic people only.
+
+        Raises:
+            BadInput: it does, and was not told otherwise.
+        """
+        instead = "Train a CLIP-AU on a CLIP and real people"
+        refuse_real(
+            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead
+        )
 
     def frame_settings(self) -> FrameSettings:
         """How the frames of a recording are sampled and cropped for this model."""
@@ -295,10 +332,7 @@ class ClipAu:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        instead = "Train a CLIP-AU on a CLIP and real people"
-        refuse_real(
-            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.allow_real, instead=instead
-        )
+        self.refuse(x)
         settings = self.frame_settings()
         encoder = self.open_encoder(offline or None)
         tracks = embed(
@@ -319,28 +353,11 @@ class ClipAu:
             "skill": {},
         }
 
-    def knows(self, question: str | None) -> bool:
-        """The question is no input of this model."""
-        return False
-
-    @property
-    def locates(self) -> tuple[bool, str]:
-        """It does not say *when*: that was never compared with moments that coders marked."""
-        return (
-            False,
-            "this model was never compared, on people it did not see, with moments that coders "
-            "marked",
-        )
-
-    def segments(self, x: Features) -> tuple[Segment, ...]:
-        """None, see :attr:`locates`."""
-        return ()
-
     def skill(self, question: str | None) -> Mapping[str, Any]:
         """Nothing was measured on whole answers; figures on held-out windows are in the card."""
         return {}
 
-    def summary(self) -> dict[str, np.ndarray] | None:
+    def source_summary(self) -> dict[str, np.ndarray] | None:
         """Prototypes of the source people (for TTA-CaP) that lie beside the weights; None when
         there are none.
 
@@ -393,19 +410,17 @@ class ClipAu:
             "phrases": [asdict(p) for p in self.phrases],
             "clips": asdict(self.clips),
             "card": dict(self.card),
-            **{name: getattr(self, name) for name in ("track", "encoder", "mark", "drawn")},
+            **{name: getattr(self, name) for name in _PLAIN},
         }
-        path = folder
-        if folder.suffix != ".safetensors":
-            path = folder / FILE
-            write_text(
-                folder / "card.json",
-                json.dumps({"recogniser": "clip-au", **dict(self.card)}, indent=1),
-            )
-        return write_arrays(path, {k: v.numpy() for k, v in self.weights.items()}, meta)
+        arrays = {name: value.numpy() for name, value in self.weights.items()}
+        if folder.suffix == ".safetensors":
+            return write_arrays(folder, arrays, meta)
+        path = write_arrays(folder / FILE, arrays, meta)
+        write_card(folder, "clip-au", self.card, [FILE], self.drawn)
+        return path
 
     @classmethod
-    def load(cls, path: Path | None = None) -> ClipAu:
+    def load(cls, path: Path | None = None, /) -> ClipAu:
         """A model from a file or folder written by :meth:`save`; by default the one of
         twomind-synth (drawn people only).
 
@@ -418,7 +433,7 @@ class ClipAu:
             raise MissingExtra(
                 "synth", "the CLIP-AU that is asked for by name, which knows synthetic people only,"
             )
-        path = path.parent if path.name == "card.json" else path
+        path = path.parent if path.name == CARD else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
             raise BadInput(
@@ -430,15 +445,24 @@ class ClipAu:
             raise BadInput(
                 f"{path}: expected a CLIP-AU model ({FORMAT}), got {meta.get('format')!r}"
             )
-        task = Task(meta["task"]["name"], tuple(meta["task"]["classes"]), meta["task"]["grain"])
-        phrases = tuple(
-            Phrase(tuple(p["facs"]), p["text"], p["measure"], p["sign"]) for p in meta["phrases"]
-        )
-        weights = {k: torch.from_numpy(v.astype(np.float32)) for k, v in arrays.items()}
-        named = {name: meta[name] for name in ("track", "encoder", "mark", "drawn", "card")}
+        weights = {}
+        for name, value in arrays.items():
+            weights[name] = torch.from_numpy(value.astype(np.float32))
+        phrases = tuple(_phrase_from(entry) for entry in meta["phrases"])
+        settings = {name: meta[name] for name in _PLAIN}
         return cls(
-            task, weights, phrases, clips=ClipSettings(**meta["clips"]), home=path.parent, **named
+            task_from(meta["task"]),
+            weights,
+            phrases,
+            clips=ClipSettings(**meta["clips"]),
+            card=meta["card"],
+            home=path.parent,
+            **settings,
         )
+
+
+def _phrase_from(entry: Mapping[str, Any]) -> Phrase:
+    return Phrase(tuple(entry["facs"]), entry["text"], entry["measure"], entry["sign"])
 
 
 @functools.lru_cache(maxsize=2)

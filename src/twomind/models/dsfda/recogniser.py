@@ -10,17 +10,19 @@ class. No source picture is in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.core.store import read_arrays, write_arrays
+from twomind.core.store import Store, read_arrays, write_arrays
+from twomind.models.base import CARD, BaseModel, task_from, write_card
 from twomind.models.dsfda import net
 from twomind.models.embedding import from_logits
-from twomind.types import Example, Features, Prediction, Task
+from twomind.models.synthetic import refuse_real
+from twomind.types import Example, Features, Prediction, Recording, Task
 
 try:
     import torch
@@ -31,12 +33,20 @@ except ImportError as error:
 
 FORMAT = "twomind.dsfda/1"
 FILE = "dsfda.safetensors"
+#: Fields that are saved as they are.
+_PLAIN = ("track", "neutral", "max_frames", "drawn")
+#: Seconds between the pictures of a film; a window is read in at most ``max_frames`` of them.
+HOP_S = 0.2
+MEANING = (
+    "mean over frames of how likely the face shows the class in training; not the probability that "
+    "a coder would mark this answer"
+)
 #: Names of the prototypes in a source summary.
 PROTOTYPES, PROTOTYPE_CLASS = "dsfda_prototypes", "dsfda_prototype_class"
 
 
 @dataclass(frozen=True)
-class Dsfda:
+class Dsfda(BaseModel):
     """``weights`` are those of :mod:`.dsfda_net`; what adapts to a person gets them and the
     prototypes.
 
@@ -58,18 +68,28 @@ class Dsfda:
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        n_classes = len(self.task.classes)
         n_people = self.weights["identity_critic.head.2.weight"].shape[0] - 1
-        for name, shape in net.shapes(self.size, len(self.task.classes), n_people).items():
-            if name not in self.weights or tuple(self.weights[name].shape) != shape:
-                got = tuple(self.weights[name].shape) if name in self.weights else "nothing"
+        for name, shape in net.shapes(self.size, n_classes, n_people).items():
+            got = "nothing"
+            if name in self.weights:
+                got = str(tuple(self.weights[name].shape))
+            if got != str(shape):
                 raise ValueError(f"DSFDA, {name}: expected {shape}, got {got}")
         if self.prototypes is not None and self.prototype_class is not None:
             check_prototypes(self.size, self.prototypes, self.prototype_class)
-        if not 0 <= self.neutral < len(self.task.classes):
+        if not 0 <= self.neutral < n_classes:
             raise BadInput(
-                f"DSFDA.neutral: expected a class of 0 … {len(self.task.classes) - 1}, got "
-                f"{self.neutral}"
+                f"DSFDA.neutral: expected a class of 0 … {n_classes - 1}, got {self.neutral}"
             )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.track,)
+
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
 
     def params(self) -> Mapping[str, Tensor]:
         return self.weights
@@ -94,20 +114,28 @@ class Dsfda:
         """What the last layer reads ``(B, H)``, and logits ``(B, C)``, both means over each
         window's frames.
         """
-        w = {**self.weights, **(params or {})}
-        found = [self.pictures(x) for x in xs if not self.absent(x)]
-        if len(found) < len(xs):
-            raise ValueError(
-                f"run: a window has no valid row in the track {self.track!r}; ask predict instead"
-            )
-        h = net.hidden(w, "head", net.encode(w, "expression", torch.cat(found)))
-        z = torch.stack([rows.mean(dim=0) for rows in h.split([len(p) for p in found])])
+        w = self._with(params)
+        found = []
+        for x in xs:
+            if self.absent(x):
+                raise ValueError(
+                    f"run: a window has no valid row in the track {self.track!r}; ask predict "
+                    "instead"
+                )
+            found.append(self.pictures(x))
+        maps = net.encode(w, "expression", torch.cat(found))
+        frames = net.hidden(w, "head", maps)
+        of_windows = frames.split([len(pictures) for pictures in found])
+        z = torch.stack([rows.mean(dim=0) for rows in of_windows])
         weight, bias = self.head(w)
         return z, z @ weight.T + bias
 
     def head(self, params: Mapping[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        w = {**self.weights, **(params or {})}
+        w = self._with(params)
         return w["head.2.weight"], w["head.2.bias"]
+
+    def _with(self, params: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+        return {**self.weights, **(params or {})}
 
     def absent(self, x: Features) -> str:
         """Why this window cannot be measured; empty when it can."""
@@ -125,29 +153,92 @@ class Dsfda:
             _, logits = self.run([x])
         return from_logits(x, logits[0])
 
+    def refuse(self, x: Features) -> None:
+        """Refuse a real recording, where the model knows synthetic people only.
+
+        Raises:
+            BadInput: it does, and was not told otherwise.
+        """
+        refuse_real(
+            learnt_from_drawn=self.drawn,
+            drawn=x.drawn,
+            allowed=self.allow_real,
+            instead="Train a DSFDA on real people (docs/dsfda.md)",
+        )
+
+    def allowing_drawn(self, allow: bool = True) -> Dsfda:
+        """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
+        them.
+        """
+        return replace(self, allow_real=allow)
+
+    def prepare(
+        self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
+    ) -> Features:
+        """The features with the track of face crops, made from the recording; it is not kept.
+
+        A recording without pictures gets a note instead.
+
+        Raises:
+            BadInput: the model learnt from drawn people and this is a real one.
+            MissingExtra: MediaPipe is not installed.
+        """
+        self.refuse(x)
+        if self.track in x.tracks:
+            return x
+        from twomind.models.dsfda.crops import face_crops
+
+        try:
+            crops = face_crops(recording.media, self.size.px, HOP_S)
+        except BadInput as error:
+            return replace(x, notes={**x.notes, self.track: str(error)})
+        return replace(x, tracks={**x.tracks, self.track: crops})
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to say of the model, as plain values."""
+        return {
+            "name": "dsfda",
+            "drawn": self.drawn,
+            "questions": [],
+            "size": asdict(self.size),
+            "meaning": MEANING,
+            "card": dict(self.card),
+            "skill": {},
+        }
+
+    def source_summary(self) -> dict[str, np.ndarray] | None:
+        """The prototypes of the source people that the model holds; None when it has none."""
+        if self.prototypes is None or self.prototype_class is None:
+            return None
+        return {
+            PROTOTYPES: self.prototypes.numpy(),
+            PROTOTYPE_CLASS: self.prototype_class.numpy(),
+        }
+
     def save(self, folder: Path) -> Path:
         """Write one safetensors file with weights and prototypes, and everything else as its JSON
         meta.
+
+        Into a folder, ``card.json`` comes beside it, by which ``twomind.models.load`` knows whose
+        model this is.
         """
         arrays = {f"w.{k}": v.detach().numpy() for k, v in self.weights.items()}
-        if self.prototypes is not None and self.prototype_class is not None:
-            arrays |= {
-                PROTOTYPES: self.prototypes.numpy(),
-                PROTOTYPE_CLASS: self.prototype_class.numpy(),
-            }
-        own = {name: getattr(self, name) for name in ("track", "neutral", "max_frames", "drawn")}
+        arrays |= self.source_summary() or {}
         meta = {
             "format": FORMAT,
             "task": asdict(self.task),
             "size": asdict(self.size),
             "card": dict(self.card),
-            **own,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
-        path = folder if folder.suffix == ".safetensors" else folder / FILE
-        return write_arrays(path, arrays, meta)
+        if folder.suffix == ".safetensors":
+            return write_arrays(folder, arrays, meta)
+        path = write_arrays(folder / FILE, arrays, meta)
+        write_card(folder, "dsfda", self.card, [FILE], self.drawn)
+        return path
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Dsfda:
+    def load(cls, path: Path | None = None, /) -> Dsfda:
         """A model from a file or folder written by :meth:`save`. None ships: it must be named.
 
         Raises:
@@ -156,25 +247,31 @@ class Dsfda:
         wanted = f"expected a DSFDA model ({FILE}); train one (`twomind docs dsfda`)"
         if path is None:
             raise BadInput(f"dsfda: {wanted}, and name its file or folder")
+        path = path.parent if path.name == CARD else path
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
             raise BadInput(f"{path}: {wanted}")
         arrays, meta = read_arrays(path)
         if meta.get("format") != FORMAT:
             raise BadInput(f"{path}: expected a DSFDA model ({FORMAT}), got {meta.get('format')!r}")
-        task = Task(meta["task"]["name"], tuple(meta["task"]["classes"]), meta["task"]["grain"])
-        size = net.Size(**{**meta["size"], "up": tuple(meta["size"]["up"])})
-        weights = {
-            k.removeprefix("w."): torch.from_numpy(v)
-            for k, v in arrays.items()
-            if k.startswith("w.")
-        }
-        maps, classes = (
-            torch.from_numpy(arrays[n]) if n in arrays else None
-            for n in (PROTOTYPES, PROTOTYPE_CLASS)
+        weights = {}
+        for name, value in arrays.items():
+            if name.startswith("w."):
+                weights[name.removeprefix("w.")] = torch.from_numpy(value)
+        kept = {}
+        for name in (PROTOTYPES, PROTOTYPE_CLASS):
+            kept[name] = torch.from_numpy(arrays[name]) if name in arrays else None
+        size = {**meta["size"], "up": tuple(meta["size"]["up"])}
+        settings = {name: meta[name] for name in _PLAIN}
+        return cls(
+            task_from(meta["task"]),
+            weights,
+            net.Size(**size),
+            kept[PROTOTYPES],
+            kept[PROTOTYPE_CLASS],
+            card=meta["card"],
+            **settings,
         )
-        named = {name: meta[name] for name in ("track", "neutral", "max_frames", "drawn", "card")}
-        return cls(task, weights, size, maps, classes, **named)
 
 
 def as_pictures(values: np.ndarray, px: int) -> Tensor:
@@ -260,15 +357,18 @@ def prototypes_of(
     """
     with torch.no_grad():
         maps = torch.cat([net.encode(w, "expression", part) for part in pictures.split(batch)])
-    found, classes = [], []
+    found: list[Tensor] = []
+    classes: list[int] = []
     for c in sorted(set(y.tolist())):
         own = maps[y == c]
         if len(own) < 2:
             raise BadInput(
                 f"prototypes: expected at least two pictures of class {c}, got {len(own)}"
             )
-        centres = k_means(own.flatten(1).numpy(), min(per_class, len(own) // 2), seed)
-        found.append(torch.from_numpy(centres.astype(np.float32)).view(-1, *maps.shape[1:]))
+        n_centres = min(per_class, len(own) // 2)
+        rows = own.flatten(1).numpy()
+        centres = k_means(rows, n_centres, seed).astype(np.float32)
+        found.append(torch.from_numpy(centres).view(-1, *maps.shape[1:]))
         classes += [c] * len(centres)
     return torch.cat(found), torch.tensor(classes)
 
@@ -281,14 +381,19 @@ def source_summary(
     """
 
     def summary(source: tuple[Example, ...]) -> dict[str, np.ndarray]:
-        usable = [e for e in source if not model.absent(e.x)]
-        if not usable:
+        taken: list[Tensor] = []
+        labels: list[int] = []
+        for example in source:
+            if not model.absent(example.x):
+                pictures = model.pictures(example.x, per_window)
+                taken.append(pictures)
+                labels += [example.y] * len(pictures)
+        if not taken:
             raise BadInput(
                 f"summary: no source window has a valid row in the track {model.track!r}"
             )
-        taken = [model.pictures(e.x, per_window) for e in usable]
-        y = torch.tensor([e.y for e, p in zip(usable, taken, strict=True) for _ in p])
-        prototypes, classes = prototypes_of(model.weights, torch.cat(taken), y, per_class, seed)
+        pictures, y = torch.cat(taken), torch.tensor(labels)
+        prototypes, classes = prototypes_of(model.weights, pictures, y, per_class, seed)
         return {PROTOTYPES: prototypes.numpy(), PROTOTYPE_CLASS: classes.numpy()}
 
     return summary

@@ -20,12 +20,22 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
-from twomind.core.store import read_arrays, write_arrays, write_text
+from twomind.core.store import Store, default_root, read_arrays, write_arrays, write_text
 from twomind.features.words.lexicon import lexicon
+from twomind.models.base import NEVER_COMPARED, BaseModel, stated, task_from
 from twomind.models.calibration import prevalence_shift, reliability_from, risk_from
 from twomind.models.fusion.input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.models.synthetic import refuse_real
-from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Segment, Status, Task
+from twomind.types import (
+    AMBIVALENCE,
+    Evidence,
+    Features,
+    Prediction,
+    Recording,
+    Segment,
+    Status,
+    Task,
+)
 
 try:
     import torch
@@ -56,10 +66,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class FusionRecogniser:
-    """A trained fusion model. Fulfils ``Recogniser`` and ``Trainable``; weights are shared and
-    never written to.
-    """
+class FusionRecogniser(BaseModel):
+    """A trained fusion model; weights are shared and never written to."""
 
     task: Task
     net: FusionNet
@@ -78,11 +86,21 @@ class FusionRecogniser:
     # ------------------------------------------------------------------------------------------------
 
     @classmethod
-    def load(cls, path: str | Path | None = None) -> FusionRecogniser:
+    def load(cls, path: str | Path | None = None, /) -> FusionRecogniser:
         """Read a folder that ``twomind train fusion`` wrote; no fusion model ships with the
         package.
         """
         return load(path)
+
+    def save(self, folder: Path) -> Path:
+        """Write the model's folder; the card last."""
+        return save(self, folder)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        tracks = dict.fromkeys(source.track for source in self.recipe.sources.values())
+        asks = self.settings.use_question and bool(self.recipe.questions)
+        return (*tracks, "question") if asks else tuple(tracks)
 
     @property
     def recipe(self) -> Recipe:
@@ -93,6 +111,14 @@ class FusionRecogniser:
         """Whether drawn people were among those it learnt from."""
         return bool(self.card.get("drawn", False))
 
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
+
+    @property
+    def allow_real(self) -> bool:
+        return self.settings.allow_drawn_model
+
     def params(self) -> Mapping[str, Any]:
         return {k: v.detach() for k, v in self.net.state_dict().items()}
 
@@ -102,15 +128,19 @@ class FusionRecogniser:
         """Embedding ``(B, D + Q)`` and calibrated logits ``(B, C)`` of whole windows,
         differentiable in ``params``.
         """
-        return torch.func.functional_call(_Whole(self.net), _prefixed(params), (self._batch(xs),))
+        whole = _Whole(self.net)
+        return torch.func.functional_call(whole, _prefixed(params), (self._batch(xs),))
 
     def _batch(self, xs: Sequence[Features]) -> Any:
-        grids = [grid_of(x, self.recipe) for x in xs]
-        if any(why_empty(x, g, self.recipe) for x, g in zip(xs, grids, strict=True)):
-            raise ValueError("run: a window has nothing that the model reads; ask predict instead")
-        return collate(
-            [replace(g, question=self.question_of(x)) for x, g in zip(xs, grids, strict=True)]
-        )
+        grids = []
+        for x in xs:
+            grid = grid_of(x, self.recipe)
+            if why_empty(x, grid, self.recipe):
+                raise ValueError(
+                    "run: a window has nothing that the model reads; ask predict instead"
+                )
+            grids.append(replace(grid, question=self.question_of(x)))
+        return collate(grids)
 
     def head(self, params: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         return torch.func.functional_call(_Linear(self.net), _prefixed(params), ())
@@ -176,7 +206,9 @@ class FusionRecogniser:
         risk_from(risk).zone(max_risk)
         return replace(self, settings=replace(self.settings, max_risk=max_risk))
 
-    def prepare(self, x: Features, recording: Any, store: Any, offline: bool) -> Features:
+    def prepare(
+        self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
+    ) -> Features:
         """The features with the tracks of the frozen encoders that this model reads, made from the
         recording.
 
@@ -187,8 +219,9 @@ class FusionRecogniser:
             return x
         from twomind.encoders.pretrained import from_card, with_embeddings
 
-        self._check_drawn(x.drawn)
-        return with_embeddings(x, recording, [from_card(e, offline) for e in entries], store)
+        self.refuse(x)
+        encoders = [from_card(entry, offline) for entry in entries]
+        return with_embeddings(x, recording, encoders, store or Store(default_root()))
 
     # --- answers
     # ---------------------------------------------------------------------------------------------------
@@ -198,11 +231,6 @@ class FusionRecogniser:
         switched off.
         """
         return self.recipe.question(x.question if self.settings.use_question else None)
-
-    def _check_drawn(self, drawn: bool) -> None:
-        refuse_real(
-            learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.settings.allow_drawn_model
-        )
 
     def shift(self) -> float:
         """Log-odds added to the second class for another prevalence; 0 without."""
@@ -217,7 +245,7 @@ class FusionRecogniser:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        self._check_drawn(x.drawn)
+        self.refuse(x)
         grid = grid_of(x, self.recipe)
         if reason := why_empty(x, grid, self.recipe):
             return Prediction.not_measured(x.span_s, len(self.task.classes), reason)
@@ -242,51 +270,53 @@ class FusionRecogniser:
         if self.settings.prevalence is not None:
             parts["prevalence"] = self.shift()
         found = [Evidence("part", name, value, "log-odds") for name, value in parts.items()]
-        reliability = self.card.get("reliability")
-        if reliability is not None and self.settings.prevalence is None and len(probs) == 2:
-            band = reliability_from(reliability).band(float(probs[1]))
-            found += [
-                Evidence("band", n, v, "probability")
-                for n, v in zip(("low", "high"), band, strict=True)
-            ]
-        there = [m for m, mask in grid.mask.items() if mask.any()]
-        for m in there if len(there) > 1 else ():
-            _, other = rows_of(self.net, grid.without(m), runner.question)
-            a, b = runner.logits(), other.logits()
-            found.append(
-                Evidence(
-                    "modality",
-                    m,
-                    float((a[k] - a[0]) - (b[k] - b[0])),
-                    "log-odds with less without it",
-                )
-            )
+        found += self._band(probs)
+        there = [modality for modality, mask in grid.mask.items() if mask.any()]
+        if len(there) < 2:
+            return found
+        whole = _log_odds(runner, k)
+        for modality in there:
+            _, without = rows_of(self.net, grid.without(modality), runner.question)
+            less = float(whole - _log_odds(without, k))
+            found.append(Evidence("modality", modality, less, "log-odds with less without it"))
         return found
 
+    def _band(self, probs: np.ndarray) -> list[Evidence]:
+        """What was observed on held-out answers of about this score, where that was measured."""
+        reliability = self.card.get("reliability")
+        if reliability is None or self.settings.prevalence is not None or len(probs) != 2:
+            return []
+        low, high = reliability_from(reliability).band(float(probs[1]))
+        return [
+            Evidence("band", "low", low, "probability"),
+            Evidence("band", "high", high, "probability"),
+        ]
+
     def _decide(self, probs: np.ndarray) -> tuple[Status, str]:
-        said = []
-        if self.settings.prevalence is not None:
-            said.append(
-                f"recalibrated to a prevalence of {self.settings.prevalence:g} "
-                f"({self.settings.prevalence_source})"
+        """Whether it abstains, and what there is to say of the answer."""
+        settings = self.settings
+        said = ""
+        if settings.prevalence is not None:
+            said = (
+                f"recalibrated to a prevalence of {settings.prevalence:g} "
+                f"({settings.prevalence_source})"
             )
-        if self.settings.max_risk is not None:
-            width, coverage, error = risk_from(self.card["calibration"]["risk"]).zone(
-                self.settings.max_risk
-            )
-            p = float(probs[1])
-            if abs(p - 0.5) < width:
-                text = (
-                    f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone "
-                    f"{error:.1%} of held-out "
-                    f"answers were wrong, and {coverage:.0%} were decided"
-                )
-                return Status.ABSTAINED, "; ".join([text, *said])
-        return Status.OK, "; ".join(said)
+        if settings.max_risk is None:
+            return Status.OK, said
+        risk = risk_from(self.card["calibration"]["risk"])
+        width, coverage, error = risk.zone(settings.max_risk)
+        p = float(probs[1])
+        if abs(p - 0.5) >= width:
+            return Status.OK, said
+        why = (
+            f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone "
+            f"{error:.1%} of held-out answers were wrong, and {coverage:.0%} were decided"
+        )
+        return Status.ABSTAINED, f"{why}; {said}" if said else why
 
     def rows(self, x: Features) -> Rows:
         """All rows of the window, with what the video score is pooled from."""
-        self._check_drawn(x.drawn)
+        self.refuse(x)
         return rows_of(self.net, grid_of(x, self.recipe), self.question_of(x))[0]
 
     def timeline(self, x: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -307,19 +337,13 @@ class FusionRecogniser:
         score = np.where(valid, 1 - probs[:, 0], 0.0)
         source = f"fusion {self.net.config.model}"
         found = []
-        for a, b in _spans(score > level, times_s, self.recipe.hop_s):
-            inside = score[(times_s >= a - 1e-9) & (times_s < b - 1e-9)]
-            mean = np.nanmean(probs[(times_s >= a - 1e-9) & (times_s < b - 1e-9)], axis=0)
-            label = self.task.classes[int(mean[1:].argmax()) + 1]
-            found.append(
-                Segment(
-                    float(a),
-                    float(min(b, max(x.span_s[1], a))),
-                    label,
-                    source,
-                    float(inside.mean()),
-                )
-            )
+        for start_s, end_s in _spans(score > level, times_s, self.recipe.hop_s):
+            inside = (times_s >= start_s - 1e-9) & (times_s < end_s - 1e-9)
+            mean = np.nanmean(probs[inside], axis=0)
+            label = self.task.classes[_class(mean)]
+            last_s = float(min(end_s, max(x.span_s[1], start_s)))
+            strength = float(score[inside].mean())
+            found.append(Segment(float(start_s), last_s, label, source, strength))
         return tuple(found)
 
     def cited_span(self, x: Features, width_s: float = 3.0) -> tuple[float, float]:
@@ -335,7 +359,7 @@ class FusionRecogniser:
         Raises:
             BadInput: a released variant, which is not causal; or a drawn model for a real person.
         """
-        self._check_drawn(drawn)
+        refuse_real(learnt_from_drawn=self.drawn, drawn=drawn, allowed=self.allow_real)
         if not self.net.config.streams:
             raise BadInput(
                 "the released variants attend to the future and cannot stream; use the corrected "
@@ -348,14 +372,18 @@ class FusionRecogniser:
     # -----------------------------------------------------------------------------------------------
 
     def describe(self) -> dict[str, Any]:
-        """The card and the settings in use, as plain values."""
+        """The card and the settings in use, as plain values.
+
+        The licence of the weights goes with them, and not with every answer.
+        """
         config = self.net.config
+        released = " (released)" if config.released else ""
         return {
             "name": "fusion",
-            "variant": config.model + (" (released)" if config.released else ""),
+            "variant": config.model + released,
             "modalities": list(self.recipe.modalities),
             "questions": list(self.recipe.questions),
-            "card": dict(self.card),
+            "card": {name: value for name, value in self.card.items() if name != "licence"},
             "settings": asdict(self.settings),
             "skill": dict(self.card.get("skill", {})),
         }
@@ -372,11 +400,7 @@ class FusionRecogniser:
         """
         found = self.card.get("located") or {}
         if not found:
-            return (
-                False,
-                "this model was never compared, on people it did not see, with moments that coders "
-                "marked",
-            )
+            return False, NEVER_COMPARED
         return bool(found.get("locates", False)), str(found.get("reason", ""))
 
     def skill(self, question: str | None) -> Mapping[str, Any]:
@@ -411,10 +435,11 @@ class FusionStream:
 
 
 def _nothing(recipe: Recipe) -> Grid:
-    empty = {m: np.empty((0, len(s.names)), np.float32) for m, s in recipe.sources.items()}
-    return Grid(
-        0, recipe.hop_s, empty, {m: v.astype(bool) for m, v in empty.items()}, len(recipe.questions)
-    )
+    values = {}
+    for modality, source in recipe.sources.items():
+        values[modality] = np.empty((0, len(source.names)), np.float32)
+    masks = {modality: rows.astype(bool) for modality, rows in values.items()}
+    return Grid(0, recipe.hop_s, values, masks, len(recipe.questions))
 
 
 class _Whole(torch.nn.Module):
@@ -448,17 +473,27 @@ def _class(probs: np.ndarray) -> int:
     return int(np.argmax(probs[1:])) + 1
 
 
+def _log_odds(runner: Runner, k: int) -> np.floating[Any]:
+    """Of class ``k`` against the first."""
+    logits = runner.logits()
+    found: np.floating[Any] = logits[k] - logits[0]
+    return found
+
+
 def _spans(marked: np.ndarray, times_s: np.ndarray, hop_s: float) -> list[tuple[float, float]]:
     """Runs of marked rows in seconds, near ones joined, short ones left out."""
-    edges = np.flatnonzero(np.diff(np.r_[False, marked, False].astype(int)))
+    padded = np.r_[False, marked, False].astype(int)
+    edges = np.flatnonzero(np.diff(padded))
     found: list[tuple[float, float]] = []
-    for a, b in zip(edges[::2], edges[1::2], strict=True):
-        start, end = float(times_s[a]), float(times_s[b - 1]) + hop_s
-        if found and start - found[-1][1] < BRIDGE_S:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((start, end))
-    return [(a, b) for a, b in found if b - a >= SHORTEST_S - 1e-9]
+    for first, end in zip(edges[::2], edges[1::2], strict=True):
+        start_s = float(times_s[first])
+        end_s = float(times_s[end - 1]) + hop_s
+        near = bool(found) and start_s - found[-1][1] < BRIDGE_S
+        if near:
+            start_s, _ = found.pop()
+        found.append((start_s, end_s))
+    long_enough = SHORTEST_S - 1e-9
+    return [span for span in found if span[1] - span[0] >= long_enough]
 
 
 # --- on disk
@@ -469,20 +504,25 @@ def save(model: FusionRecogniser, folder: str | Path) -> Path:
     """Write a model's folder; the card last. Settings of use are not part of the model."""
     folder = Path(folder)
     contract = {"format": FORMAT, "task": asdict(model.task), "recipe_sha256": model.recipe.sha256}
-    weights = {k: np.atleast_1d(v.cpu().numpy()) for k, v in model.params().items()}
+    weights = {}
+    for name, value in model.params().items():
+        weights[name] = np.atleast_1d(value.cpu().numpy())
     path = write_arrays(folder / WEIGHTS, weights, contract)
     card = {
-        **model.card,
+        **stated(model.card, model.drawn),
         **contract,
         "recogniser": "fusion",
         "config": asdict(model.net.config),
         "recipe": asdict(model.recipe),
-        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "weights_sha256": _digest(path),
     }
-    write_text(
-        folder / CARD, json.dumps(plain(card), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    text = json.dumps(plain(card), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(folder / CARD, text + "\n")
     return folder
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def plain(value: Any) -> Any:
@@ -515,38 +555,49 @@ def load(path: str | Path | None = None) -> FusionRecogniser:
             raise MissingWeights(
                 f"{folder}: expected a fusion model with {CARD} and {WEIGHTS}; {name} is absent"
             )
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{folder / CARD}: expected JSON ({error})") from error
-    if card.get("format") != FORMAT:
-        raise BadInput(
-            f"{folder / CARD}: expected the format {FORMAT!r}, got {card.get('format')!r}"
-        )
-    if hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest() != card["weights_sha256"]:
-        raise MissingWeights(
-            f"{folder / WEIGHTS}: not the weights that the card was written for; copy the folder "
-            "again"
-        )
+    card = _card(folder)
     arrays, contract = read_arrays(folder / WEIGHTS)
     recipe, task = _contract(folder, card, contract)
-    entry = {
-        "residual": False,
-        **card["config"],
-    }  # a card without it is of a time when no head had one
-    entry["channels"] = tuple((m, tuple(c)) for m, c in entry["channels"])
-    entry["default_channels"] = tuple(entry["default_channels"])
-    net = FusionNet(FusionConfig(**entry), recipe, len(task.classes))
+    net = FusionNet(_config(card["config"]), recipe, len(task.classes))
     expected = net.state_dict()
     if set(expected) != set(arrays):
         raise BadInput(
             f"{folder / WEIGHTS}: expected the weights of a {net.config.model} model of this "
             "version"
         )
-    net.load_state_dict(
-        {k: torch.from_numpy(arrays[k].copy()).reshape(expected[k].shape) for k in expected}
-    )
+    weights = {}
+    for name, like in expected.items():
+        weights[name] = torch.from_numpy(arrays[name].copy()).reshape(like.shape)
+    net.load_state_dict(weights)
     return FusionRecogniser(task, net.requires_grad_(False), card)
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """The card, after checking that it is one of this format and of these weights."""
+    path = folder / CARD
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{path}: expected JSON ({error})") from error
+    if card.get("format") != FORMAT:
+        raise BadInput(f"{path}: expected the format {FORMAT!r}, got {card.get('format')!r}")
+    if _digest(folder / WEIGHTS) != card["weights_sha256"]:
+        raise MissingWeights(
+            f"{folder / WEIGHTS}: not the weights that the card was written for; copy the folder "
+            "again"
+        )
+    return card
+
+
+def _config(entry: Mapping[str, Any]) -> FusionConfig:
+    # A card without "residual" is of a time when no head had one.
+    known = {"residual": False, **entry}
+    channels = []
+    for modality, widths in known["channels"]:
+        channels.append((modality, tuple(widths)))
+    known["channels"] = tuple(channels)
+    known["default_channels"] = tuple(known["default_channels"])
+    return FusionConfig(**known)
 
 
 def _contract(
@@ -555,32 +606,35 @@ def _contract(
     """Recipe and task of a model, after checking that card and weights agree on them and that they
     still hold.
     """
+    task = task_from(card["task"])
+    _check_classes(folder, task, contract.get("task", {}))
     recipe = recipe_from(card["recipe"])
-    task = Task(card["task"]["name"], tuple(card["task"]["classes"]), card["task"]["grain"])
-    written = contract.get("task", {})
-    if list(written.get("classes", ())) != list(task.classes) or written.get("name") != task.name:
+    hashes = {recipe.sha256, card["recipe_sha256"], contract.get("recipe_sha256")}
+    if len(hashes) > 1:
+        raise BadInput(
+            f"{folder}: the feature recipe is not the one that the model was trained with"
+        )
+    tracks = {source.track for source in recipe.sources.values()}
+    if "words" in tracks and recipe.lexicon_sha256 != lexicon().sha256:
+        raise BadInput(
+            f"{folder}: it was trained with another version of the lexicon; train it again"
+        )
+    return recipe, task
+
+
+def _check_classes(folder: Path, task: Task, written: Mapping[str, Any]) -> None:
+    """The card's classes are those that the weights were written with, in the same order."""
+    classes = list(task.classes)
+    if list(written.get("classes", ())) != classes or written.get("name") != task.name:
         raise BadInput(
             f"{folder}: the weights were trained for the classes {written.get('classes')} in this "
-            "order, the card says "
-            f"{list(task.classes)}; the order of classes is a contract"
+            f"order, the card says {classes}; the order of classes is a contract"
         )
     if task.name == AMBIVALENCE.name and task.classes != AMBIVALENCE.classes:
         raise BadInput(
             f"{folder}: expected the classes {list(AMBIVALENCE.classes)} in this order, got "
             f"{task.classes}"
         )
-    if not recipe.sha256 == card["recipe_sha256"] == contract.get("recipe_sha256"):
-        raise BadInput(
-            f"{folder}: the feature recipe is not the one that the model was trained with"
-        )
-    if (
-        "words" in {s.track for s in recipe.sources.values()}
-        and recipe.lexicon_sha256 != lexicon().sha256
-    ):
-        raise BadInput(
-            f"{folder}: it was trained with another version of the lexicon; train it again"
-        )
-    return recipe, task
 
 
 PLUGIN = FusionRecogniser

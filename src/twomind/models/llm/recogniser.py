@@ -9,6 +9,7 @@ in ``llm_record``. What published numbers say about such models, and what is not
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.store import Store, write_text
+from twomind.models.base import NOT_FOR, BaseModel, write_card
 from twomind.models.llm import probability
 from twomind.models.llm.ask import Backend, Picture, Reply, Request
 from twomind.models.llm.consent import check_url, locate, require
@@ -28,9 +31,13 @@ from twomind.models.llm.local import Local
 from twomind.models.llm.parse import Reading, parse_json, parse_label
 from twomind.models.llm.prompts import LABELS, Prompt, render, strategy
 from twomind.models.llm.record import Recorder
-from twomind.models.llm.settings import LlmSettings
+from twomind.models.llm.settings import LlmSettings, settings_from_dict, settings_to_dict
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
+FORMAT = "twomind.llm/1"
+#: What may have become of an answer, as it is counted.
+_COUNTED = ("replies", "measured", "word alone", "unparsable", "not asked")
+FILE = "llm.json"
 #: Tokens listed at each place when log-probabilities are asked for: what hosted endpoints allow at
 #: most.
 ALTERNATIVES = 20
@@ -39,7 +46,7 @@ MIN_CONSTANT = 5
 
 
 @dataclass
-class LlmRecogniser:
+class LlmRecogniser(BaseModel):
     """Asks a language model about one answer at a time. ``look`` adds the frames, ``predict`` asks.
 
     One recogniser stands for one run: it holds the connection, the record, and counts what came
@@ -55,21 +62,57 @@ class LlmRecogniser:
     def __post_init__(self) -> None:
         self._backend: Backend | None = None
 
-    # --- what every recogniser of `predict` has
-    # ----------------------------------------------------------------------
+    # --- what it is
 
     @property
     def task(self) -> Task:
         return AMBIVALENCE
 
+    @property
+    def card(self) -> Mapping[str, object]:
+        return {
+            "what": "zero-shot: trained on no answer; its accuracy on people was not measured here",
+            "population": "the language model's own; it was trained on no coded answer",
+            "licence": "that of the language model",
+            "not_for": list(NOT_FOR),
+        }
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        found = [] if self.settings.text_only else [TRACK]
+        if self.prompt.transcript:
+            found.append("words")
+        if self.settings.use_question:
+            found.append("question")
+        return tuple(found)
+
+    def save(self, folder: Path) -> Path:
+        """Write the settings (no key is among them) and ``card.json``."""
+        path = folder / FILE
+        entry = {"format": FORMAT, "settings": settings_to_dict(self.settings)}
+        write_text(path, json.dumps(entry, indent=1) + "\n")
+        write_card(folder, "llm", self.card, [FILE])
+        return path
+
     @classmethod
-    def load(cls, path: Path | None = None) -> LlmRecogniser:
-        """Not yet told which model; :meth:`using` says it."""
-        return cls()
+    def load(cls, path: Path | None = None, /) -> LlmRecogniser:
+        """With the settings that :meth:`save` wrote; without a folder, not yet told which model:
+        :meth:`using` says it.
+        """
+        if path is None:
+            return cls()
+        entry = json.loads((path / FILE).read_text(encoding="utf-8"))
+        if entry.get("format") != FORMAT:
+            raise BadInput(f"{path}: expected the format {FORMAT!r}, got {entry.get('format')!r}")
+        return cls(settings_from_dict(entry["settings"]))
 
     def using(self, settings: LlmSettings, recorder: Recorder | None = None) -> LlmRecogniser:
         """The recogniser of these settings."""
         return LlmRecogniser(settings, recorder, self.warn)
+
+    def allowing_drawn(self, allow: bool = True) -> LlmRecogniser:
+        """The same: it was trained on no people, and counts on what came back."""
+        return self
 
     def recalibrate(self, prevalence: float, source: str | None) -> NoReturn:
         raise BadInput(
@@ -127,7 +170,7 @@ class LlmRecogniser:
     # ------------------------------------------------------------------------------------------
 
     def prepare(
-        self, x: Features, recording: Recording, store: Any = None, offline: bool = False
+        self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
     ) -> Features:
         """``x`` with the sampled frames as the track ``pictures (T, H, W, 3)``, where the strategy
         shows any.
@@ -212,24 +255,22 @@ class LlmRecogniser:
 
     def _request(self, x: Features, sample: int) -> Request:
         prompt, settings = self.prompt, self.settings
-        track = x.tracks.get(TRACK) if not settings.text_only else None
-        pictures = (
-            () if track is None else tuple(map(Picture, track.times_s.tolist(), track.values))
-        )
+        pictures = () if settings.text_only else _pictures(x)
         text = render(
             prompt,
-            times_s=[p.time_s for p in pictures],
+            times_s=[picture.time_s for picture in pictures],
             words=x.words if prompt.transcript else None,
             question=x.question if settings.use_question else None,
         )
-        tokens = settings.probability in ("auto", "tokens") and not sample
+        greedy = sample == 0
+        asks_tokens = greedy and settings.probability in ("auto", "tokens")
         return Request(
             text,
             pictures,
             max_tokens=settings.max_tokens or prompt.max_tokens,
-            temperature=settings.sample_temperature if sample else 0.0,
+            temperature=0.0 if greedy else settings.sample_temperature,
             seed=settings.seed + sample,
-            alternatives=ALTERNATIVES if tokens else 0,
+            alternatives=ALTERNATIVES if asks_tokens else 0,
             sample=sample,
         )
 
@@ -334,15 +375,13 @@ class LlmRecogniser:
 
     def summary(self) -> dict[str, Any]:
         """What came back over this run, and what was spent over the whole record."""
-        spent = self.recorder.spent if self.recorder is not None else None
+        answers = {kind: int(self.counts[kind]) for kind in _COUNTED}
+        decided = {name: self.decisions.count(i) for i, name in enumerate(self.task.classes)}
         found: dict[str, Any] = {
             "model": self.settings.model,
             "strategy": self.settings.strategy,
-            "answers": {
-                k: int(self.counts[k])
-                for k in ("replies", "measured", "word alone", "unparsable", "not asked")
-            },
-            "decisions": {c: self.decisions.count(i) for i, c in enumerate(self.task.classes)},
+            "answers": answers,
+            "decisions": decided,
             "constant": constant(self.decisions, self.task.classes),
         }
         if self.counts["samples"]:
@@ -350,20 +389,25 @@ class LlmRecogniser:
                 "drawn": self.counts["samples"],
                 "unparsable": self.counts["unparsable samples"],
             }
-        if spent is not None and self.recorder is not None:
+        recorder = self.recorder
+        if recorder is not None:
             found["this_run"] = {
-                "asked": self.recorder.n_asked,
-                "from_the_record": self.recorder.n_replayed,
+                "asked": recorder.n_asked,
+                "from_the_record": recorder.n_replayed,
             }
-            found["whole_record"] = {
-                "requests": spent.requests,
-                "tokens_read": spent.tokens_in,
-                "tokens_written": spent.tokens_out,
-                "replies_without_token_count": spent.uncounted,
-                "cost": spent.cost(self.settings.budget),
-                "failed_tries": dict(spent.failures),
-            }
+            found["whole_record"] = self._spent(recorder)
         return found
+
+    def _spent(self, recorder: Recorder) -> dict[str, Any]:
+        spent = recorder.spent
+        return {
+            "requests": spent.requests,
+            "tokens_read": spent.tokens_in,
+            "tokens_written": spent.tokens_out,
+            "replies_without_token_count": spent.uncounted,
+            "cost": spent.cost(self.settings.budget),
+            "failed_tries": dict(spent.failures),
+        }
 
 
 def constant(decisions: Sequence[int], classes: Sequence[str]) -> str:
@@ -380,6 +424,14 @@ def constant(decisions: Sequence[int], classes: Sequence[str]) -> str:
         "prompt the model may "
         "not be looking at the person at all"
     )
+
+
+def _pictures(x: Features) -> tuple[Picture, ...]:
+    """The sampled frames of an answer, with their times."""
+    track = x.tracks.get(TRACK)
+    if track is None:
+        return ()
+    return tuple(map(Picture, track.times_s.tolist(), track.values))
 
 
 def _libraries(*names: str) -> dict[str, str]:

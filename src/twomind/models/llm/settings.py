@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.models.llm.ask import Budget, Retry
@@ -98,3 +100,23 @@ class LlmSettings:
             self,
             **{name: getattr(plain, name) for name in (*passing, "offline", "device", "key_env")},
         )
+
+
+def settings_to_dict(settings: LlmSettings) -> dict[str, Any]:
+    """Settings as JSON values."""
+    record = None if settings.record is None else str(settings.record)
+    return {**asdict(settings), "record": record}
+
+
+def settings_from_dict(entry: Mapping[str, Any]) -> LlmSettings:
+    """Settings that :func:`settings_to_dict` wrote.
+
+    Raises:
+        BadInput: a value is not allowed.
+    """
+    found = dict(entry)
+    found["retry"] = Retry(**found["retry"])
+    found["budget"] = Budget(**found["budget"])
+    if found["record"] is not None:
+        found["record"] = Path(found["record"])
+    return LlmSettings(**found)

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingWeights
+from twomind.core.store import write_text
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
+from twomind.models.base import NOT_STATED, BaseModel, write_card
 from twomind.models.calibration import (
     Reliability,
     Risk,
@@ -29,12 +31,14 @@ from twomind.models.calibration import (
     sigmoid,
 )
 from twomind.models.questions import resolve
-from twomind.models.synthetic import refuse_real
 from twomind.models.words.additive import Additive, NGrams, Parts
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Status, Task
 
 FORMAT = "twomind.words/1"
-SHIPPED = Path(__file__).parent / "weights" / "words.json"
+FILE = "words.json"
+SHIPPED = Path(__file__).parent / "weights" / FILE
+#: Of the weights that ship; another model's is its maker's to state.
+SHIPPED_LICENCE = "Apache-2.0"
 #: Shorter answers are not scored: too little was said, or the transcript is cut.
 MIN_WORDS = 5
 
@@ -68,7 +72,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class WordsRecogniser:
+class WordsRecogniser(BaseModel):
     """Recogniser of ambivalence/hesitancy from words. ``known`` knows the question, ``own_prompt``
     does not.
     """
@@ -87,12 +91,24 @@ class WordsRecogniser:
     def task(self) -> Task:
         return AMBIVALENCE
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("words", "question") if self.settings.use_question else ("words",)
+
     @classmethod
-    def load(cls, path: Path | None = None) -> WordsRecogniser:
+    def load(cls, path: Path | None = None, /) -> WordsRecogniser:
         """Read a model file (or a folder that holds ``words.json``); the shipped one when no path
         is given.
         """
         return load(path)
+
+    def save(self, folder: Path) -> Path:
+        """Write ``words.json`` and ``card.json``."""
+        text = json.dumps(to_dict(self), indent=1, ensure_ascii=False)
+        path = folder / FILE
+        write_text(path, text + "\n")
+        write_card(folder, "words", self.card, [FILE], self.drawn)
+        return path
 
     @property
     def questions(self) -> tuple[str, ...]:
@@ -102,6 +118,14 @@ class WordsRecogniser:
     def drawn(self) -> bool:
         """Whether it learnt from drawn people."""
         return bool(self.card.get("data", {}).get("drawn", False))
+
+    @property
+    def synthetic(self) -> bool:
+        return self.drawn
+
+    @property
+    def allow_real(self) -> bool:
+        return self.settings.allow_drawn_model
 
     def allowing_drawn(self, allow: bool = True) -> WordsRecogniser:
         """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
@@ -192,97 +216,82 @@ class WordsRecogniser:
         Raises:
             BadInput: the model learnt from drawn people and this is a real one.
         """
-        refuse_real(
-            learnt_from_drawn=self.drawn, drawn=x.drawn, allowed=self.settings.allow_drawn_model
-        )
+        self.refuse(x)
         reason = self.why_not(x)
         if reason:
             return Prediction.not_measured(x.span_s, len(self.task.classes), reason)
         assert x.words is not None
         head, name = self.head(x.question)
-        parts = head.model.parts([w.text for w in x.words], name)
+        texts = [word.text for word in x.words]
+        parts = head.model.parts(texts, name)
         shift = self.shift()
         logit = parts.logit + shift
         p = float(sigmoid(logit))
+        probs = np.array([1 - p, p])
+        logits = np.array([0.0, logit])
         status, reason = self._decide(head, p)
-        return Prediction(
-            span_s=x.span_s,
-            probs=np.array([1 - p, p]),
-            status=status,
-            reason=reason,
-            evidence=(
-                *_part_evidence(parts),
-                *self._band(head, parts, shift),
-                *_word_evidence(x, parts),
-            ),
-            logits=np.array([0.0, logit]),
-        )
+        evidence = _part_evidence(parts)
+        evidence += self._band(head, parts, shift)
+        evidence += _word_evidence(x, parts)
+        return Prediction(x.span_s, probs, status, reason, tuple(evidence), logits)
 
     def _band(self, head: Head, parts: Parts, shift: float) -> list[Evidence]:
-        low, high = head.reliability.band(float(sigmoid(parts.logit)))
-        # Under another prevalence the observed rates move by the same shift as the score.
-        ends = [
-            float(sigmoid(math.log(max(e, 1e-6) / max(1 - e, 1e-6)) + shift)) for e in (low, high)
-        ]
-        found = [
-            Evidence("band", n, v, "probability")
-            for n, v in zip(("low", "high"), ends, strict=True)
-        ]
-        if self.settings.prevalence is not None:
+        """What was observed on held-out answers of about this score; and the prevalence in use."""
+        observed = head.reliability.band(float(sigmoid(parts.logit)))
+        found = []
+        for name, rate in zip(("low", "high"), observed, strict=True):
+            # Under another prevalence the observed rates move by the same shift as the score.
+            log_odds = math.log(max(rate, 1e-6) / max(1 - rate, 1e-6))
+            moved = float(sigmoid(log_odds + shift))
+            found.append(Evidence("band", name, moved, "probability"))
+        prevalence, source = self.settings.prevalence, self.settings.prevalence_source
+        if prevalence is not None:
             found.append(Evidence("part", "prevalence", shift, "log-odds"))
-            found.append(
-                Evidence(
-                    "prevalence",
-                    self.settings.prevalence_source,
-                    self.settings.prevalence,
-                    "probability",
-                )
-            )
+            found.append(Evidence("prevalence", source, prevalence, "probability"))
         return found
 
     def _decide(self, head: Head, p: float) -> tuple[Status, str]:
-        said = []
-        if self.settings.prevalence is not None:
-            said.append(
-                f"recalibrated to a prevalence of {self.settings.prevalence:g} "
-                f"({self.settings.prevalence_source})"
+        """Whether it abstains, and what there is to say of the answer."""
+        settings = self.settings
+        said = ""
+        if settings.prevalence is not None:
+            said = (
+                f"recalibrated to a prevalence of {settings.prevalence:g} "
+                f"({settings.prevalence_source})"
             )
-        if self.settings.max_risk is None:
-            return Status.OK, "; ".join(said)
+        if settings.max_risk is None:
+            return Status.OK, said
         try:
-            width, coverage, error = head.risk.zone(self.settings.max_risk)
+            width, coverage, error = head.risk.zone(settings.max_risk)
         except BadInput as unreachable:
             # Reachable for known questions (checked on asking), but not for a prompt never seen.
-            return Status.ABSTAINED, "; ".join([f"cannot tell: {unreachable}", *said])
-        if abs(p - 0.5) < width:
-            text = (
-                f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone "
-                f"{error:.1%} of held-out "
-                f"answers were wrong, and {coverage:.0%} were decided"
-            )
-            return Status.ABSTAINED, "; ".join([text, *said])
-        return Status.OK, "; ".join(said)
+            return Status.ABSTAINED, _joined(f"cannot tell: {unreachable}", said)
+        if abs(p - 0.5) >= width:
+            return Status.OK, said
+        why = (
+            f"cannot tell: {p:.2f} lies within {width:.2f} of 0.5; outside that zone "
+            f"{error:.1%} of held-out answers were wrong, and {coverage:.0%} were decided"
+        )
+        return Status.ABSTAINED, _joined(why, said)
 
     def describe(self) -> dict[str, Any]:
-        """The card and the settings in use, as plain values."""
-        known = self.known.model
+        """The card and the settings in use, as plain values.
+
+        The licence of the weights goes with them, and not with every answer.
+        """
+        skill = {
+            "known_question": dict(self.known.skill),
+            "unknown_or_own_prompt": dict(self.own_prompt.skill),
+        }
         return {
             "name": "words",
             "variant": self.variant,
-            "card": dict(self.card),
+            "card": {name: value for name, value in self.card.items() if name != "licence"},
             "questions": list(self.questions),
-            "skill": {
-                "known_question": dict(self.known.skill),
-                "unknown_or_own_prompt": dict(self.own_prompt.skill),
-            },
+            "skill": skill,
             "settings": asdict(self.settings),
             "min_words": MIN_WORDS,
-            "numbers": {
-                "baseline": known.baseline,
-                "questions": dict(known.questions),
-                "length": {"weight": known.length_weight, "mean_log_words": known.length_mean},
-                "content": {k: {"weight": w, "rate": r} for k, (w, r) in known.content.items()},
-            },
+            "numbers": _additive_dict(replace(self.known.model, ngrams=None)),
         }
 
     def knows(self, question: str | None) -> bool:
@@ -338,69 +347,34 @@ def _locates_text(found: Mapping[str, Any]) -> str:
     )
 
 
+def _joined(*texts: str) -> str:
+    return "; ".join(text for text in texts if text)
+
+
 def _part_evidence(parts: Parts) -> list[Evidence]:
-    return [
-        Evidence("part", name, float(getattr(parts, name)), "log-odds")
-        for name in ("baseline", "question", "length", "content")
-    ]
+    values = {
+        "baseline": parts.baseline,
+        "question": parts.question,
+        "length": parts.length,
+        "content": parts.content,
+    }
+    return [Evidence("part", name, float(value), "log-odds") for name, value in values.items()]
 
 
 def _word_evidence(x: Features, parts: Parts) -> list[Evidence]:
     assert x.words is not None
-    return [
-        Evidence("word", w.text, float(share), "log-odds", w.start_s, w.end_s)
-        for w, share in zip(x.words, parts.words, strict=True)
-    ]
-
-
-def _additive_dict(model: Additive) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "baseline": model.baseline,
-        "questions": dict(model.questions),
-        "length": {"weight": model.length_weight, "mean_log_words": model.length_mean},
-        "content": {k: {"weight": w, "rate": r} for k, (w, r) in model.content.items()},
-    }
-    if model.ngrams is not None:
-        found["ngrams"] = {
-            "n_max": model.ngrams.n_max,
-            "offset": model.ngrams.offset,
-            "terms": {t: list(v) for t, v in model.ngrams.terms.items()},
-        }
+    found = []
+    for word, share in zip(x.words, parts.words, strict=True):
+        span_s = word.start_s, word.end_s
+        found.append(Evidence("word", word.text, float(share), "log-odds", *span_s))
     return found
 
 
-def _additive(entry: Mapping[str, Any]) -> Additive:
-    grams = entry.get("ngrams")
-    return Additive(
-        baseline=float(entry["baseline"]),
-        questions={str(k): float(v) for k, v in entry["questions"].items()},
-        length_weight=float(entry["length"]["weight"]),
-        length_mean=float(entry["length"]["mean_log_words"]),
-        content={k: (float(v["weight"]), float(v["rate"])) for k, v in entry["content"].items()},
-        ngrams=NGrams(
-            {t: (float(a), float(b)) for t, (a, b) in grams["terms"].items()},
-            grams["offset"],
-            grams["n_max"],
-        )
-        if grams
-        else None,
-    )
+# --- on disk
 
 
 def to_dict(recogniser: WordsRecogniser) -> dict[str, Any]:
     """Everything of a recogniser as plain values; settings of use are not part of the model."""
-    heads = {
-        name: {
-            "model": _additive_dict(head.model),
-            "skill": dict(head.skill),
-            "reliability": asdict(head.reliability),
-            "risk": asdict(head.risk),
-        }
-        for name, head in (
-            ("known_question", recogniser.known),
-            ("own_prompt", recogniser.own_prompt),
-        )
-    }
     return {
         "format": FORMAT,
         "variant": recogniser.variant,
@@ -409,11 +383,83 @@ def to_dict(recogniser: WordsRecogniser) -> dict[str, Any]:
         "lexicon_sha256": lexicon().sha256,
         "prevalence": recogniser.prevalence,
         "question_rates": dict(recogniser.rates),
-        **heads,
+        "known_question": _head_dict(recogniser.known),
+        "own_prompt": _head_dict(recogniser.own_prompt),
         "shortcuts": dict(recogniser.shortcuts),
         "people": dict(recogniser.people),
         "card": dict(recogniser.card),
     }
+
+
+def _head_dict(head: Head) -> dict[str, Any]:
+    return {
+        "model": _additive_dict(head.model),
+        "skill": dict(head.skill),
+        "reliability": asdict(head.reliability),
+        "risk": asdict(head.risk),
+    }
+
+
+def _head(entry: Mapping[str, Any]) -> Head:
+    model = _additive(entry["model"])
+    reliability = reliability_from(entry["reliability"])
+    risk = risk_from(entry["risk"])
+    return Head(model, reliability, risk, entry["skill"])
+
+
+def _additive_dict(model: Additive) -> dict[str, Any]:
+    content = {}
+    for category, (weight, rate) in model.content.items():
+        content[category] = {"weight": weight, "rate": rate}
+    length = {"weight": model.length_weight, "mean_log_words": model.length_mean}
+    found: dict[str, Any] = {
+        "baseline": model.baseline,
+        "questions": dict(model.questions),
+        "length": length,
+        "content": content,
+    }
+    grams = model.ngrams
+    if grams is not None:
+        terms = {term: list(numbers) for term, numbers in grams.terms.items()}
+        found["ngrams"] = {"n_max": grams.n_max, "offset": grams.offset, "terms": terms}
+    return found
+
+
+def _additive(entry: Mapping[str, Any]) -> Additive:
+    questions = {str(name): float(value) for name, value in entry["questions"].items()}
+    content = {}
+    for category, numbers in entry["content"].items():
+        content[category] = float(numbers["weight"]), float(numbers["rate"])
+    return Additive(
+        baseline=float(entry["baseline"]),
+        questions=questions,
+        length_weight=float(entry["length"]["weight"]),
+        length_mean=float(entry["length"]["mean_log_words"]),
+        content=content,
+        ngrams=_ngrams(entry.get("ngrams")),
+    )
+
+
+def _ngrams(entry: Mapping[str, Any] | None) -> NGrams | None:
+    if not entry:
+        return None
+    terms = {}
+    for term, (weight, rate) in entry["terms"].items():
+        terms[term] = float(weight), float(rate)
+    return NGrams(terms, entry["offset"], entry["n_max"])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A model file of this format."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadInput(f"{path}: expected a words model as JSON ({error})") from error
+    came = entry.get("format") if isinstance(entry, dict) else type(entry).__name__
+    if came != FORMAT:
+        raise BadInput(f"{path}: expected the format {FORMAT!r}, got {came!r}")
+    found: dict[str, Any] = entry
+    return found
 
 
 def load(path: Path | None = None) -> WordsRecogniser:
@@ -423,19 +469,14 @@ def load(path: Path | None = None) -> WordsRecogniser:
         MissingWeights: the file is absent.
         BadInput: it is not a words model, its classes differ, or it was made with another lexicon.
     """
+    licence = NOT_STATED if path is not None else SHIPPED_LICENCE
     path = Path(path) if path is not None else SHIPPED
-    path = path / "words.json" if path.is_dir() else path
+    path = path / FILE if path.is_dir() else path
     if not path.is_file():
         raise MissingWeights(
             f"no words model at {path}; reinstall twomind, or train one with `twomind train words`"
         )
-    try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise BadInput(f"{path}: expected a words model as JSON ({error})") from error
-    if not isinstance(entry, dict) or entry.get("format") != FORMAT:
-        came = entry.get("format") if isinstance(entry, dict) else type(entry).__name__
-        raise BadInput(f"{path}: expected the format {FORMAT!r}, got {came!r}")
+    entry = _read(path)
     if entry["classes"] != list(AMBIVALENCE.classes):
         raise BadInput(
             f"{path}: expected the classes {list(AMBIVALENCE.classes)} in this order, got "
@@ -445,22 +486,13 @@ def load(path: Path | None = None) -> WordsRecogniser:
         raise BadInput(
             f"{path}: it was trained with another version of the lexicon; train it again"
         )
-    heads = [
-        Head(
-            _additive(h["model"]),
-            reliability_from(h["reliability"]),
-            risk_from(h["risk"]),
-            h["skill"],
-        )
-        for h in (entry["known_question"], entry["own_prompt"])
-    ]
     return WordsRecogniser(
-        known=heads[0],
-        own_prompt=heads[1],
+        known=_head(entry["known_question"]),
+        own_prompt=_head(entry["own_prompt"]),
         rates=entry["question_rates"],
         prevalence=float(entry["prevalence"]),
         shortcuts=entry["shortcuts"],
-        card=entry["card"],
+        card={"licence": licence, **entry["card"]},
         variant=entry["variant"],
         people=entry["people"],
     )

@@ -1,0 +1,73 @@
+"""Aligned pictures of the target person's face, sampled by time: what DSFDA reads of a film.
+
+They are pictures of a person, so they are made anew each time and never kept in the store.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from twomind.core.errors import BadInput
+from twomind.features.face.align import aligned
+from twomind.features.face.tracker import Tracker
+from twomind.features.face.tracker_mesh import MeshFinder
+from twomind.media import stream as media
+from twomind.types import Track
+
+#: Forehead to chin, as the crops that models are trained on.
+TEMPLATE = "mesh"
+#: A frame that comes this much too early is still the one that is due.
+_EARLY_S = 1e-6
+
+
+def face_crops(film: Path, px: int, hop_s: float) -> Track:
+    """RGB crops ``(T, px, px, 3)`` uint8 of a film, one per sampled frame.
+
+    A frame in which the target's face is not found is black and not valid, with the reason.
+
+    Args:
+        film: a media file.
+        px: side of a crop in pixels.
+        hop_s: at most one frame per this many seconds.
+
+    Raises:
+        BadInput: no frame can be decoded.
+        MissingExtra: MediaPipe is not installed.
+    """
+    finder = MeshFinder()
+    try:
+        crops, times_s, reasons = _crops(film, Tracker(finder), px, hop_s)
+    finally:
+        finder.close()
+    if not crops:
+        raise BadInput(f"{film}: no frame could be decoded; the file is damaged, or has no video")
+    names = ("", *sorted({reason for reason in reasons if reason}))
+    codes = np.array([names.index(reason) for reason in reasons], np.uint8)
+    valid = codes == 0
+    return Track(np.stack(crops), np.array(times_s), valid, reasons=names, reason_code=codes)
+
+
+def _crops(
+    film: Path, tracker: Tracker, px: int, hop_s: float
+) -> tuple[list[np.ndarray], list[float], list[str]]:
+    """Crop, time and reason ("": there is a face) of every sampled frame."""
+    crops: list[np.ndarray] = []
+    times_s: list[float] = []
+    reasons: list[str] = []
+    due_s = -np.inf
+    for frame in media.stream(film, video=True, audio=False):
+        if not isinstance(frame, media.Frame) or frame.time_s < due_s:
+            continue
+        hops = np.floor((frame.time_s + _EARLY_S) / hop_s)
+        due_s = (hops + 1) * hop_s - _EARLY_S
+        seen = tracker.update(frame.rgb, frame.time_s)
+        if seen.landmarks_px is None:
+            crop = np.zeros((px, px, 3), np.uint8)
+        else:
+            crop = aligned(frame.rgb, seen.landmarks_px, px, TEMPLATE)
+        crops.append(crop)
+        times_s.append(frame.time_s)
+        reasons.append(seen.reason)
+    return crops, times_s, reasons

@@ -1,0 +1,1 @@
+"""Two models of somebody else, written to the protocol of ``twomind.models.base`` alone."""
