@@ -19,7 +19,7 @@ from twomind.adaptation.losses import unit
 from twomind.core.errors import BadInput
 from twomind.models.base import track_of
 from twomind.types import Features, Prediction, Status, Track, Trainable
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 if TYPE_CHECKING:
     from torch import Tensor

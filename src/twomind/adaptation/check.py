@@ -31,7 +31,7 @@ from twomind.types import (
     Track,
     Trainable,
 )
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from twomind.core.errors import BadInput
 from twomind.core.store import write_arrays
 from twomind.models.clip_au.recogniser import SUMMARY_FILE, ClipAu
 from twomind.types import Example
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 
 def write_summary(model: ClipAu, examples: Sequence[Example], folder: Path, seed: int = 0) -> Path:

@@ -42,7 +42,7 @@ from twomind.types import (
     Status,
     Track,
 )
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 
 @dataclass(frozen=True)

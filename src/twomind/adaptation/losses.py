@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 if TYPE_CHECKING:
     from torch import Tensor

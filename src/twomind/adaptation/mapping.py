@@ -26,7 +26,7 @@ from twomind.adaptation import caches
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
 from twomind.types import Example, Features, Prediction, State, Trainable
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 if TYPE_CHECKING:
     from torch import Tensor

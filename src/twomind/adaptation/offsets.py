@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twomind.adaptation.losses import softmax
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 #: Standard deviation of the log-odds between people when nothing was measured on source people.
 #: Stated, not fitted; the fitted value on the public BAH answers is in docs/profile.md.

@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist
 
 from twomind.adaptation.losses import unit
 from twomind.core.errors import BadInput
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 
 @dataclass(frozen=True)

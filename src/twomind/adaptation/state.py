@@ -11,7 +11,7 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.core.store import read_arrays, write_arrays
 from twomind.types import State
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 if TYPE_CHECKING:
     from torch import Tensor

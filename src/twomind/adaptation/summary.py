@@ -8,7 +8,7 @@ import numpy as np
 
 from twomind.adaptation import caches
 from twomind.types import Example, Prediction, Trainable
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 
 def class_means(model: Trainable, source: Iterable[Example]) -> dict[str, Array]:

@@ -23,7 +23,7 @@ from twomind.adaptation.losses import entropy, softmax, unit
 from twomind.core.errors import BadInput
 from twomind.models.embedding import from_logits
 from twomind.types import Access, Features, Given, Prediction, State, Trainable
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 MISSING = np.float32(-1e9)  # the released programs' score of a class without prototypes
 

@@ -287,7 +287,7 @@ def is_trainable(model: object) -> bool:
     return isinstance(model, Trainable)
 
 
-def track_of(model: Model) -> str:
+def track_of(model: object) -> str:
     """The track that holds the rows of a model of one track; ``embedding`` where it has none."""
     own = getattr(model, "track", None)
     if own is not None:
@@ -296,7 +296,7 @@ def track_of(model: Model) -> str:
     return tracks[0] if len(tracks) == 1 else "embedding"
 
 
-def pools(model: Model) -> bool:
+def pools(model: object) -> bool:
     """Whether it gives one embedding of a window before its head, as ``pooled(x) -> (D,)``."""
     return hasattr(model, "pooled")
 

@@ -21,7 +21,7 @@ from twomind.models.clip_au.recogniser import PHRASE_FEATURES, ClipAu
 from twomind.training.tensors import copied
 from twomind.training.tensors import leaves as leaves_of
 from twomind.types import Example, Features, Progress
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 try:
     import torch

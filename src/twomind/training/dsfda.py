@@ -21,7 +21,7 @@ from twomind.models.dsfda.recogniser import Dsfda, prototypes_of
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
 from twomind.types import Progress, Task
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 try:
     import torch

@@ -24,7 +24,7 @@ from twomind.models.fusion.run import rows_of, softmax
 from twomind.training import loop
 from twomind.training.fusion_data import Item, data_mark
 from twomind.types import Progress, Task
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 IMBALANCE = ("weights", "focal", "none")
 SELECT = ("ap", "macro_f1", "loss")

@@ -21,7 +21,7 @@ from twomind.core.errors import BadInput, TwomindError
 from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.models.fusion.input import Grid, Recipe, grid_of, why_empty
 from twomind.types import Features, Fold, Progress, Recording, Task
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 FORMAT = "twomind.fusion-data/1"
 

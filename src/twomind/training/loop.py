@@ -24,7 +24,7 @@ from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.training.tensors import copied
 from twomind.types import Progress
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 try:
     import torch

@@ -18,7 +18,7 @@ from twomind.models import pft_net as net
 from twomind.training import pft_losses as losses
 from twomind.training.tensors import leaves
 from twomind.types import Example, Trainable
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 try:
     import torch

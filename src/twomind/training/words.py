@@ -21,7 +21,7 @@ from twomind.features.words.text import Counted, count
 from twomind.models.calibration import log_loss, temperature
 from twomind.models.words.additive import Additive, NGrams, excess, ngram_terms
 from twomind.training.words_grams import Counts, Grams, count_terms, grams, solve_dual, tf_idf
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 #: The content of the shipped model: of the lexicon (written before any label was looked at) the
 #: markers a coder of hesitancy looks for, kept because larger sets were worse in cross-validation

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from twomind.models.calibration import sigmoid
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 _MAX_STEPS = 100
 

@@ -39,7 +39,7 @@ from twomind.models.embedding import from_logits
 from twomind.training import dsfda_losses as losses
 from twomind.training import dsfda_step as steps
 from twomind.types import Access, Features, Given, Prediction, State, Task
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 try:
     import torch

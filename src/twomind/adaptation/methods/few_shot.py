@@ -21,7 +21,7 @@ from twomind.adaptation import offsets
 from twomind.adaptation.losses import softmax
 from twomind.core.errors import BadInput
 from twomind.types import Access, Evidence, Features, Given, Prediction, Recogniser, State, Status
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 #: Names in a summary: the spread between source people (log-odds), one number.
 SUMMARY_SD = "person_offset_sd"

@@ -32,7 +32,7 @@ from twomind.models import pft_net as net
 from twomind.models.embedding import from_logits
 from twomind.training import pft
 from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
-from twomind.types.arrays import Array
+from twomind.types.plain import Array
 
 try:
     import torch
