@@ -20,7 +20,83 @@ Packages, each of which imports only those before it:
 - ``pipeline``     one answer from file to result folder
 - ``cli``          the command line
 
-Importing this package imports nothing heavy.
+Importing this package imports nothing heavy: what is named here is imported when it is first used.
+
+>>> import twomind as tm
+>>> tm.Prediction.not_measured((0.0, 1.0), 2, "no face").to_dict()["status"]
+'not_measured'
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twomind.core.errors import TwomindError
+    from twomind.features.describe import Description
+    from twomind.pipeline.adapt import Adapted
+    from twomind.pipeline.python import adapt, describe, load, open_recording, predict, score
+    from twomind.types import (
+        Cue,
+        Evidence,
+        Features,
+        Prediction,
+        Recording,
+        Segment,
+        Status,
+        Task,
+        Track,
+        Word,
+    )
+
 __version__ = "0.2.0"
+
+_OF_PYTHON = ("adapt", "describe", "load", "open_recording", "predict", "score")
+_OF_TYPES = (
+    *("Cue", "Evidence", "Features", "Prediction", "Recording", "Segment", "Status", "Task"),
+    *("Track", "Word"),
+)
+#: Public name → the module that has it.
+_PLACES = {
+    **dict.fromkeys(_OF_PYTHON, "twomind.pipeline.python"),
+    **dict.fromkeys(_OF_TYPES, "twomind.types"),
+    "Adapted": "twomind.pipeline.adapt",
+    "Description": "twomind.features.describe",
+    "TwomindError": "twomind.core.errors",
+}
+
+__all__ = [
+    "Adapted",
+    "Cue",
+    "Description",
+    "Evidence",
+    "Features",
+    "Prediction",
+    "Recording",
+    "Segment",
+    "Status",
+    "Task",
+    "Track",
+    "TwomindError",
+    "Word",
+    "__version__",
+    "adapt",
+    "describe",
+    "load",
+    "open_recording",
+    "predict",
+    "score",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

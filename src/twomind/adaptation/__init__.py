@@ -23,13 +23,14 @@ from twomind.types import (
     State,
     Status,
 )
+from twomind.types.plain import ToDict
 
 #: When the state starts anew: at every window, recording or person, or never.
 RESETS = ("never", "window", "recording", "person")
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(ToDict):
     """One window of a stream: what went in, what came out, and the state after it."""
 
     x: Features

@@ -33,6 +33,7 @@ from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Timing, Track, Word
+from twomind.types.plain import ToDict
 
 #: Plain values by name.
 Plain = dict[str, Any]
@@ -66,7 +67,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Description:
+class Description(ToDict):
     """What :func:`describe` found.
 
     ``features`` has the tracks ``face`` and ``face_relative`` (a row per decoded frame), ``voice``

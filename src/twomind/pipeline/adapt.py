@@ -19,6 +19,7 @@ from typing import Any
 from twomind.core.errors import BadInput
 from twomind.pipeline.kept_states import EVERYONE, folder_name
 from twomind.types import Access, Features, Given, Prediction, State, Status
+from twomind.types.plain import ToDict
 
 RESETS = ("recording", "person", "never")
 
@@ -129,7 +130,7 @@ def _value(method: str, cls: Any, name: str, text: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Adapted:
+class Adapted(ToDict):
     """What became of one recording. ``state`` is after it; ``guard`` holds its log and counts where
     it stood around.
     """

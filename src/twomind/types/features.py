@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from twomind.types.plain import Array
+from twomind.types.plain import Array, ToDict
 from twomind.types.recording import Word, check_span
 
 
 @dataclass(frozen=True)
-class Track:
+class Track(ToDict):
     """One modality on a clock. Absence is ``valid=False`` (with a reason), never a magic zero.
 
     ``values (T, *S)`` float; ``times_s (T,)`` non-decreasing; ``valid (T,)`` bool. For tables, ``S
@@ -118,7 +118,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Features:
+class Features(ToDict):
     """One window of one recording as models see it. There is no label field, on purpose.
 
     ``words`` is None when they are not measured. ``notes`` says per modality why it is absent.

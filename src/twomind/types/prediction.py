@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 
 from twomind.types.features import Features
+from twomind.types.plain import ToDict
 from twomind.types.recording import check_span
 
 
@@ -23,7 +24,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(ToDict):
     """The question a model answers, saved with the model. The order of ``classes`` is a
     contract.
     """
@@ -48,7 +49,7 @@ AMBIVALENCE = Task("ambivalence_hesitancy", ("absent", "present"), "clip")
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Evidence(ToDict):
     """Why a prediction came out as it did: one additive part of the score, with its time where it
     has one.
 
@@ -65,7 +66,7 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(ToDict):
     """One answer with its time span, or an honest "not measured": ``probs`` all nan, and ``reason``
     says why.
     """

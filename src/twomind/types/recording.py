@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from twomind.types.plain import ToDict
 from twomind.types.same import same_values
 
 #: ``progress(what, done, total)``: one callback serves the command line, a web socket and
@@ -35,7 +36,7 @@ def check_span(name: str, start_s: float, end_s: float) -> None:
 
 
 @dataclass(frozen=True)
-class Word:
+class Word(ToDict):
     """One spoken word (or filler) with its time in seconds. ``confidence`` is in [0, 1], or nan
     when unknown.
     """
@@ -59,7 +60,7 @@ class Word:
 
 
 @dataclass(frozen=True)
-class Segment:
+class Segment(ToDict):
     """A labelled span: an annotated A/H segment, or one that a model located. ``score`` is nan when
     there is none.
     """
@@ -77,7 +78,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Cue:
+class Cue(ToDict):
     """Something a coder would mark: a long pause, a filler, a brow raise. A cue is not A/H.
 
     ``kind`` is a name of ``twomind.features.cues.KINDS``; ``modality`` is ``face``, ``head``,
@@ -100,7 +101,7 @@ class Cue:
 
 
 @dataclass(frozen=True)
-class Recording:
+class Recording(ToDict):
     """Where one take of one person lies, and what is known about it; no pixels, no samples.
 
     ``words`` is None when they are not measured, and then ``words_reason`` says why; an empty tuple
