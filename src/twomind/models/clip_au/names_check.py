@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,28 +116,26 @@ def _checked(
 ) -> dict[str, Any]:
     """What the record says of a phrase that can be measured."""
     cosines = clips.cosines[:, position]
-    truth = phrase.sign * clips.measured[:, names.index(phrase.measure)]
+    column = names.index(phrase.measure)
+    truth = phrase.sign * clips.measured[:, column]
     own = _correlation(cosines, truth, clips.people, settings)
+    row = asdict(own)
+    row["best"] = _best(cosines, clips, names)
     why = _lacking(own, settings)
-    return {
-        "earned": not why,
-        "r": own.r,
-        "low": own.low,
-        "high": own.high,
-        "n_clips": own.n_clips,
-        "n_people": own.n_people,
-        "best": _best(cosines, clips, names),
-        "why": why,
-    }
+    row["why"] = why
+    row["earned"] = not why
+    return row
 
 
 def _best(cosines: np.ndarray, clips: _Clips, names: tuple[str, ...]) -> str:
     """The measured movement that a similarity follows most closely; "" when none is known."""
     best, highest = "", -1.0
     for k, name in enumerate(names):
-        found = _correlation(cosines, clips.measured[:, k], clips.people, None)
-        if abs(found.r) > highest:
-            best, highest = name, abs(found.r)
+        truth = clips.measured[:, k]
+        found = _correlation(cosines, truth, clips.people, None)
+        strength = abs(found.r)
+        if strength > highest:
+            best, highest = name, strength
     return best
 
 
@@ -164,9 +162,11 @@ def _clips(
             continue
         columns = _columns(face, names)
         for start_s, end_s, cosines in model.timeline(x):
-            at = (face.times_s >= start_s - 1e-6) & (face.times_s <= end_s + 1e-6)
+            started = face.times_s >= start_s - 1e-6
+            not_ended = face.times_s <= end_s + 1e-6
+            rows = columns[started & not_ended]
             all_cosines.append(cosines)
-            measured.append(_means(columns[at], min_valid))
+            measured.append(_means(rows, min_valid))
             people.append(x.subject)
     return _Clips(np.array(all_cosines), np.array(measured), np.array(people))
 
@@ -190,7 +190,8 @@ def _means(rows: np.ndarray, min_valid: float) -> np.ndarray:
         return np.full(n_columns, np.nan)
     there = np.isfinite(rows)
     total = np.where(there, rows, 0).sum(axis=0)
-    mean = total / np.maximum(there.sum(axis=0), 1)
+    n_there = np.maximum(there.sum(axis=0), 1)
+    mean = total / n_there
     enough = there.mean(axis=0) >= min_valid
     return np.where(enough, mean, np.nan)
 
@@ -198,7 +199,8 @@ def _means(rows: np.ndarray, min_valid: float) -> np.ndarray:
 def _centred(values: np.ndarray, people: np.ndarray) -> np.ndarray:
     """Values less the mean of their person."""
     _, who = np.unique(people, return_inverse=True)
-    mean = np.bincount(who, values) / np.bincount(who)
+    total = np.bincount(who, values)
+    mean = total / np.bincount(who)
     return values - mean[who]
 
 
@@ -217,7 +219,10 @@ def _correlation(
     a = _centred(a, people)
     b = _centred(b, people)
     # Sums per person are all that r needs, so a resample of people is a weighted sum.
-    sums = np.stack([np.bincount(who, v) for v in (a * b, a * a, b * b)])
+    products = np.bincount(who, a * b)
+    squares_a = np.bincount(who, a * a)
+    squares_b = np.bincount(who, b * b)
+    sums = np.stack([products, squares_a, squares_b])
     r = float(_r_of(sums.sum(axis=1)))
     low = high = np.nan
     if settings is not None and n_people >= 2:
@@ -230,7 +235,8 @@ def _r_of(sums: np.ndarray) -> np.ndarray:
     products, squares_a, squares_b = sums
     size = np.sqrt(squares_a * squares_b)
     varies = size > 1e-12
-    return np.where(varies, products / np.where(varies, size, 1), np.nan)
+    divisor = np.where(varies, size, 1)
+    return np.where(varies, products / divisor, np.nan)
 
 
 def _interval(sums: np.ndarray, settings: CheckSettings) -> tuple[float, float]:
@@ -261,7 +267,7 @@ def figure(model: ClipAu, path: Path) -> Path:
     record = model.card.get("aus")
     if not record:
         raise BadInput("figure: expected a model with a record; make one with check_names")
-    rows = [row for row in record["rows"] if np.isfinite(row.get("r", np.nan))]
+    rows = [row for row in record["rows"] if _has_r(row)]
     end = 60 + _HEIGHT * len(rows)
     box = f"0 0 {_LEFT + _WIDTH + 190} {end + 10}"
     whose = "drawn people: says nothing about real faces" if record["drawn"] else "recordings"
@@ -281,10 +287,15 @@ def figure(model: ClipAu, path: Path) -> Path:
     return write_text(path, "\n".join(lines))
 
 
+def _has_r(row: dict[str, Any]) -> bool:
+    return "r" in row and bool(np.isfinite(row["r"]))
+
+
 def _place(r: float) -> float:
     """Where a correlation lies on the axis."""
     half = _WIDTH / 2
-    return _LEFT + half + half * float(np.clip(r, -1, 1))
+    inside = float(np.clip(r, -1, 1))
+    return _LEFT + half + half * inside
 
 
 def _bar(row: dict[str, Any], y: int) -> list[str]:

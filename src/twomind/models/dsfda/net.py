@@ -27,6 +27,10 @@ except ImportError as error:
     raise MissingExtra("torch", "DSFDA") from error
 
 Weights = Mapping[str, Tensor]
+#: Filled with the maps inside a network, for comparison; None: not wanted.
+Taps = dict[str, Tensor] | None
+#: Where dropout draws from; None, in prediction: nothing is dropped.
+Rng = torch.Generator | None
 
 #: Side of every feature map.
 MAP = 8
@@ -206,7 +210,10 @@ def new_weights(size: Size, n_classes: int, n_identities: int, seed: int = 0) ->
         elif name.startswith(("decoder", "head.")) or ".head." in name:
             found[name] = 0.02 * torch.randn(shape, generator=rng)
         else:
-            fan_in = 3 * size.width // 2 if is_vector else math.prod(shape[1:])
+            # A vector here is the bias of a merging convolution.
+            fan_in = 3 * size.width // 2
+            if not is_vector:
+                fan_in = math.prod(shape[1:])
             uniform = 2 * torch.rand(shape, generator=rng) - 1
             found[name] = uniform / math.sqrt(fan_in)
     return found
@@ -257,11 +264,12 @@ def _block(w: Weights, at: str, x: Tensor) -> Tensor:
         for k in range(len(kernels)):
             y = _conv_in(w, f"{at}.branch{branch}.{k}", y)
         outs.append(y)
-    merged = _conv(w, f"{at}.merge", torch.cat(outs, dim=1))
+    together = torch.cat(outs, dim=1)
+    merged = _conv(w, f"{at}.merge", together)
     return F.relu(x + BLOCK_SCALE * merged)
 
 
-def encode(w: Weights, prefix: str, x: Tensor, taps: dict[str, Tensor] | None = None) -> Tensor:
+def encode(w: Weights, prefix: str, x: Tensor, taps: Taps = None) -> Tensor:
     """Feature map ``(B, 4W, 8, 8)`` of pictures.
 
     Args:
@@ -286,7 +294,7 @@ def encode(w: Weights, prefix: str, x: Tensor, taps: dict[str, Tensor] | None = 
     return x
 
 
-def _dropout(x: Tensor, rng: torch.Generator | None) -> Tensor:
+def _dropout(x: Tensor, rng: Rng) -> Tensor:
     """Half of the values dropped, from a generator; None (prediction): none."""
     if rng is None:
         return x
@@ -294,7 +302,7 @@ def _dropout(x: Tensor, rng: torch.Generator | None) -> Tensor:
     return x * 2 * (drawn < 0.5)
 
 
-def hidden(w: Weights, prefix: str, features: Tensor, rng: torch.Generator | None = None) -> Tensor:
+def hidden(w: Weights, prefix: str, features: Tensor, rng: Rng = None) -> Tensor:
     """What a head's last layer reads ``(B, H)``.
 
     Args:
@@ -309,9 +317,7 @@ def hidden(w: Weights, prefix: str, features: Tensor, rng: torch.Generator | Non
     return F.relu(_linear(w, f"{prefix}.1", h))
 
 
-def classify(
-    w: Weights, prefix: str, features: Tensor, rng: torch.Generator | None = None
-) -> Tensor:
+def classify(w: Weights, prefix: str, features: Tensor, rng: Rng = None) -> Tensor:
     """Logits ``(B, K)`` of a head on feature maps.
 
     Args:
@@ -324,9 +330,7 @@ def classify(
     return _linear(w, f"{prefix}.2", h)
 
 
-def judge(
-    w: Weights, critic: str, x: Tensor, rng: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
+def judge(w: Weights, critic: str, x: Tensor, rng: Rng = None) -> tuple[Tensor, Tensor]:
     """Feature map and logits that a critic gives to pictures.
 
     Args:
@@ -344,7 +348,7 @@ def decode(
     expression: Tensor,
     identity: Tensor,
     noise: Tensor,
-    taps: dict[str, Tensor] | None = None,
+    taps: Taps = None,
 ) -> Tensor:
     """A picture ``(B, 3, P, P)`` with one face's expression and another's identity.
 
@@ -388,4 +392,5 @@ def noise_maps(size: Size, n: int, rng: torch.Generator) -> Tensor:
 
 def n_weights(w: Weights, names: Sequence[str] = PARTS) -> int:
     """How many numbers some parts hold."""
-    return sum(value.numel() for value in of_parts(w, *names).values())
+    found = of_parts(w, *names)
+    return sum(value.numel() for value in found.values())

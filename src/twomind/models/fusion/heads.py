@@ -7,7 +7,7 @@ written anew from their description; where they depart from the published code, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ from twomind.models.fusion.tcn import Attention, EncoderLayer, MaskedBatchNorm
 #: Kinds of terms that the conflict model has and plain fusion has not.
 CONFLICT_TERMS = ("conflict within", "conflict", "agreement")
 
+#: One tensor per modality, or per stream.
+Tensors = list[Tensor]
 #: A modality's strengths for and against, ``(B, T, n)`` each.
 Sides = tuple[Tensor, Tensor]
 #: What a head returns: the embedding of every row, and the state that the next chunk continues
@@ -31,7 +33,7 @@ class Seen(NamedTuple):
     """What a head reads of a batch."""
 
     #: Per modality its rows ``(B, T, d_m)``; absent rows hold a learned vector.
-    hs: list[Tensor]
+    hs: Tensors
     #: Which modality is there, ``(B, T, M)`` bool.
     present: Tensor
     #: Real rows, not padding, ``(B, T)`` bool.
@@ -42,8 +44,15 @@ class Seen(NamedTuple):
 
 def masked_softmax(scores: Tensor, allowed: Tensor) -> Tensor:
     """Softmax over the last axis among the allowed entries; all zero where none is."""
-    weights = torch.softmax(scores.masked_fill(~allowed, -1e4), dim=-1)
-    return weights * allowed
+    scores = scores.masked_fill(~allowed, -1e4)
+    return torch.softmax(scores, dim=-1) * allowed
+
+
+def _attention_weights(q: Tensor, k: Tensor, keys: Tensor) -> Tensor:
+    """Of scaled dot products, among the keys that are there."""
+    size = q.shape[-1]
+    products = q @ k.transpose(-1, -2)
+    return masked_softmax(products / size**0.5, keys)
 
 
 def _linears(widths: Sequence[int], width: int) -> nn.ModuleList:
@@ -51,7 +60,7 @@ def _linears(widths: Sequence[int], width: int) -> nn.ModuleList:
     return nn.ModuleList(nn.Linear(d, width) for d in widths)
 
 
-def _each(layers: Iterable[nn.Module], hs: Sequence[Tensor]) -> list[Tensor]:
+def _each(layers: nn.ModuleList, hs: Tensors) -> Tensors:
     """Every modality's rows through its own layer."""
     found = []
     for layer, h in zip(layers, hs, strict=True):
@@ -84,9 +93,8 @@ class LFAN(nn.Module):
         stacked = torch.stack(_each(self.qkv, seen.hs), dim=2)  # B T M 3hd
         split = stacked.reshape(b, t, m, 3, self.n_heads, self.size)
         q, k, v = split.permute(3, 0, 1, 4, 2, 5)  # each B T h M d
-        scores = q @ k.transpose(-1, -2) / self.size**0.5
         keys = seen.present[:, :, None, None, :]
-        weights = masked_softmax(scores, keys)
+        weights = _attention_weights(q, k, keys)
         attended = weights @ v + v
         mixed = attended.transpose(2, 3).reshape(b, t, -1)
         follower = self.norm(self.dropout(self.out(mixed)))
@@ -151,12 +159,15 @@ class Streams(nn.Module):
         self.used = 2 if released else len(widths)
         look_back = None if released else window
         self.project = _linears(widths[: self.used], width)
-        self.joint = nn.Linear(self.used * width, width) if joint else None
+        self.joint = None
+        if joint:
+            self.joint = nn.Linear(self.used * width, width)
         n_streams = self.used + bool(joint)
         encoders = [EncoderLayer(width, look_back, dropout) for _ in range(n_streams)]
         self.encode = nn.ModuleList(encoders)
         self.pairs = _pairs(self.used, joint)
-        self.cross = nn.ModuleList(Attention(width, look_back) for _ in self.pairs)
+        crossings = [Attention(width, look_back) for _ in self.pairs]
+        self.cross = nn.ModuleList(crossings)
         self.slot_encoder = EncoderLayer(width, None, dropout)
         self.slot_attention = Attention(width, None)
         self.fc = nn.Linear(width, width)
@@ -183,17 +194,17 @@ class Streams(nn.Module):
         z = self.norm(self.fc(kept), seen.frames)
         return F.leaky_relu(z), after
 
-    def _streams(self, seen: Seen) -> tuple[list[Tensor], list[Tensor]]:
+    def _streams(self, seen: Seen) -> tuple[Tensors, Tensors]:
         """The streams, each ``(B, T, D)``, and in which rows each is there, ``(B, T)``."""
         streams = _each(self.project, seen.hs[: self.used])
-        here = [seen.present[..., m] for m in range(self.used)]
+        here = list(seen.present.unbind(dim=-1))[: self.used]
         if self.joint is not None:
             together = torch.cat(streams, dim=-1)
             streams.append(self.joint(together))
             here.append(seen.present.any(dim=-1))
         return streams, here
 
-    def _encoded(self, streams: list[Tensor], state: Any) -> tuple[list[Tensor], list[Any]]:
+    def _encoded(self, streams: Tensors, state: Any) -> tuple[Tensors, Any]:
         """Every stream through its own encoder."""
         ys, after = [], []
         for n, layer in enumerate(self.encode):
@@ -203,7 +214,7 @@ class Streams(nn.Module):
             after.append(kept)
         return ys, after
 
-    def _crossed(self, ys: list[Tensor], state: Any) -> tuple[list[Tensor], list[Any]]:
+    def _crossed(self, ys: Tensors, state: Any) -> tuple[Tensors, Any]:
         """Of every pair: what its first stream attends to in its second."""
         crossed, after = [], []
         for n, layer in enumerate(self.cross):
@@ -214,9 +225,7 @@ class Streams(nn.Module):
             after.append(kept)
         return crossed, after
 
-    def _slots(
-        self, ys: list[Tensor], crossed: list[Tensor], here: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def _slots(self, ys: Tensors, crossed: Tensors, here: Tensors) -> tuple[Tensor, Tensor]:
         """What the last attention reads: the rows of every pair ``(B, T, S, D)``, and which of them
         it may read, ``(B, T, S)``.
         """
@@ -228,7 +237,8 @@ class Streams(nn.Module):
         slots = torch.stack(crossed, dim=2)
         if self.residual:
             own = torch.stack([ys[q] for q in first], dim=2)
-            slots = own + torch.where(whole[..., None], slots, 0.0)
+            met = torch.where(whole[..., None], slots, 0.0)
+            slots = own + met
         # With one modality left no pair is whole: those go on whose rows are (first or only) of the
         # stream left.
         left = first_here if self.residual else second_here
@@ -258,8 +268,9 @@ class Streams(nn.Module):
         """The released attention over all rows of the batch; the last stream goes on."""
         b, t, s, d = slots.shape
         # (T*B, S, D) read as (sequence, batch, width): the slots are the batch.
-        sequence_first = slots.transpose(0, 1).reshape(t * b, s, d)
-        rows = sequence_first.transpose(0, 1)
+        n_rows = t * b
+        by_row = slots.transpose(0, 1).reshape(n_rows, s, d)
+        rows = by_row.transpose(0, 1)
         rows, _ = self.slot_encoder(rows)
         rows, _ = self.slot_attention(rows, rows)
         last = rows[-1]
@@ -271,8 +282,7 @@ def _attend(layer: Attention, rows: Tensor, keys: Tensor) -> Tensor:
     q = layer.q(rows)
     k = layer.k(rows)
     v = layer.v(rows)
-    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-    weights = masked_softmax(scores, keys[:, None, :])
+    weights = _attention_weights(q, k, keys[:, None, :])
     return layer.out(weights @ v)
 
 
@@ -351,12 +361,14 @@ class Conflict(nn.Module):
     def _add(self, kind: str, name: str, n: int) -> None:
         """A group of ``n`` terms behind the others."""
         end = self.width + n
-        self.groups.append(Group(kind, name, slice(self.width, end)))
+        place = slice(self.width, end)
+        self.groups.append(Group(kind, name, place))
         self.width = end
 
     def strengths(self, seen: Seen) -> list[Sides]:
         """Per modality: for and against, ``(B, T, sides)`` each; 0 where it is absent."""
         anchors = seen.anchors or [None] * len(seen.hs)
+        here = seen.present.split(1, dim=-1)
         found = []
         for m, both in enumerate(_each(self.sides, seen.hs)):
             strength = torch.sigmoid(both)
@@ -364,10 +376,10 @@ class Conflict(nn.Module):
             con = strength[..., 1::2]
             anchor = anchors[m]
             if anchor is not None:
-                pro = torch.cat([anchor[0], pro[..., 1:]], dim=-1)
-                con = torch.cat([anchor[1], con[..., 1:]], dim=-1)
-            here = seen.present[..., m : m + 1]
-            found.append((pro * here, con * here))
+                anchored_pro, anchored_con = anchor
+                pro = _with_first(anchored_pro, pro)
+                con = _with_first(anchored_con, con)
+            found.append((pro * here[m], con * here[m]))
         return found
 
     def forward(self, seen: Seen, state: Any = None) -> Headed:
@@ -391,9 +403,9 @@ class Conflict(nn.Module):
 
     def _values(self, sides: list[Sides], present: Tensor) -> tuple[Tensor, Tensor]:
         """All terms in the order of the groups, and where each is there, ``(B, T, n_terms)``."""
-        here = [present[..., m : m + 1] for m in range(len(sides))]
-        values: list[Tensor] = []
-        there: list[Tensor] = []
+        here = present.split(1, dim=-1)
+        values: Tensors = []
+        there: Tensors = []
 
         def add(value: Tensor, where: Tensor) -> None:
             values.append(value)
@@ -413,3 +425,9 @@ class Conflict(nn.Module):
             agreement = pro_i * pro_j + con_i * con_j
             add(agreement, both)
         return torch.cat(values, dim=-1), torch.cat(there, dim=-1)
+
+
+def _with_first(first: Tensor, rows: Tensor) -> Tensor:
+    """The rows ``(B, T, n)`` with another first column."""
+    others = rows[..., 1:]
+    return torch.cat([first, others], dim=-1)

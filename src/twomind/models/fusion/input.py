@@ -101,7 +101,9 @@ class Recipe:
     def question(self, asked: str | None) -> int:
         """Index of a question; ``len(questions)`` means unknown."""
         name = resolve(asked, self.questions)
-        return len(self.questions) if name is None else self.questions.index(name)
+        if name is None:
+            return len(self.questions)
+        return self.questions.index(name)
 
 
 def default_recipe(
@@ -182,7 +184,8 @@ class Grid:
     @property
     def times_s(self) -> np.ndarray:
         """Start of every row ``(T,)``."""
-        return (self.first + np.arange(len(self))) * self.hop_s
+        hops = self.first + np.arange(len(self))
+        return hops * self.hop_s
 
     def without(self, *modalities: str) -> Grid:
         """The same rows with modalities masked out."""
@@ -196,14 +199,19 @@ class Grid:
     def rows(self, start: int, end: int) -> Grid:
         """Rows ``start … end`` of this grid."""
         cut = slice(start, end)
-        values = {m: v[cut] for m, v in self.values.items()}
-        mask = {m: v[cut] for m, v in self.mask.items()}
+        values, mask = {}, {}
+        for m in self.values:
+            values[m] = self.values[m][cut]
+            mask[m] = self.mask[m][cut]
         first = self.first + start
         return replace(self, first=first, values=values, mask=mask)
 
 
-#: What a grid needs to know of the rows before: per modality the last row and the running sums.
-Memory = dict[str, dict[str, np.ndarray]]
+#: What one modality's rows need to know of the rows before: the last row ``value``, ``mask``, and
+#: the running sums ``total``, ``count`` of the columns that are centred.
+Past = dict[str, np.ndarray]
+#: The same per modality.
+Memory = dict[str, Past]
 
 
 def _track(x: Features, source: Source) -> Track | None:
@@ -249,13 +257,14 @@ def _raw(track: Track, source: Source) -> np.ndarray:
     if source.columns:
         at = [track.names.index(c) for c in source.columns]
         values = values[:, at]
-    valid = track.valid[:, None]
-    raw = np.where(valid, np.asarray(values, float), np.nan)
+    raw = np.array(values, float)
+    raw[~track.valid] = np.nan
     for column in source.semitones:
         at_column = source.columns.index(column)
         hz = raw[:, at_column]
         audible = np.where(hz > 0, hz, np.nan)
-        raw[:, at_column] = 12 * np.log2(audible / 100)
+        octaves = np.log2(audible / 100)
+        raw[:, at_column] = 12 * octaves
     return raw
 
 
@@ -270,6 +279,11 @@ class _Rows:
         """More columns behind the others."""
         self.values = np.concatenate([self.values, values], axis=1)
         self.mask = np.concatenate([self.mask, mask], axis=1)
+
+
+def _unmeasured(n: int, width: int) -> _Rows:
+    values = np.zeros((n, width))
+    return _Rows(values, values.astype(bool))
 
 
 def _aggregate(track: Track, source: Source, hops: range, hop_s: float) -> _Rows:
@@ -310,7 +324,7 @@ def hop_of(times_s: np.ndarray, hop_s: float) -> np.ndarray:
     return np.floor(hops + 1e-6).astype(int)
 
 
-def _centre(rows: _Rows, at: list[int], memory: dict[str, np.ndarray]) -> None:
+def _centre(rows: _Rows, at: list[int], memory: Past) -> None:
     """Subtract the running mean of the recording so far from the columns ``at``; in place."""
     for i, c in enumerate(at):
         values = rows.values[:, c]
@@ -319,16 +333,19 @@ def _centre(rows: _Rows, at: list[int], memory: dict[str, np.ndarray]) -> None:
         total = memory["total"][i] + np.cumsum(known)
         count = memory["count"][i] + np.cumsum(mask)
         mean = total / np.maximum(count, 1)
-        rows.values[:, c] = np.where(mask, values - mean, 0.0)
+        centred = np.where(mask, values - mean, 0.0)
+        rows.values[:, c] = centred
         memory["total"][i] = total[-1]
         memory["count"][i] = count[-1]
 
 
-def _add_changes(rows: _Rows, at: list[int], memory: dict[str, np.ndarray]) -> None:
+def _add_changes(rows: _Rows, at: list[int], memory: Past) -> None:
     """Append the change of the columns ``at`` from the hop before, known where both are."""
     values, mask = rows.values, rows.mask
-    earlier = np.vstack([memory["value"], values[:-1]])
-    earlier_mask = np.vstack([memory["mask"], mask[:-1]])
+    all_values = np.vstack([memory["value"], values])
+    all_masks = np.vstack([memory["mask"], mask])
+    earlier = all_values[:-1]
+    earlier_mask = all_masks[:-1]
     both = (mask & earlier_mask)[:, at]
     change = (values - earlier)[:, at]
     memory["value"] = values[-1].copy()
@@ -336,28 +353,25 @@ def _add_changes(rows: _Rows, at: list[int], memory: dict[str, np.ndarray]) -> N
     rows.add(np.where(both, change, 0.0), both)
 
 
-def _empty_memory(source: Source) -> dict[str, np.ndarray]:
+def _empty_memory(source: Source) -> Past:
     n_base = len(source.names) - len(source.deltas)
     n_centred = len(source.centre)
-    return {
-        "value": np.zeros(n_base),
-        "mask": np.zeros(n_base, bool),
-        "total": np.zeros(n_centred),
-        "count": np.zeros(n_centred),
-    }
+    memory = {"value": np.zeros(n_base), "mask": np.zeros(n_base, bool)}
+    memory["total"] = np.zeros(n_centred)
+    memory["count"] = np.zeros(n_centred)
+    return memory
 
 
 def _modality_rows(
-    track: Track | None, source: Source, hops: range, hop_s: float, memory: dict[str, np.ndarray]
+    track: Track | None, source: Source, hops: range, hop_s: float, memory: Past
 ) -> _Rows:
     """Rows of one modality; ``memory`` is brought up to the last of them."""
     n = len(hops)
     width = len(source.names)
     if not n:
-        return _Rows(np.zeros((0, width)), np.zeros((0, width), bool))
+        return _unmeasured(0, width)
     if track is None:
-        shape = (n, width - len(source.deltas))
-        rows = _Rows(np.zeros(shape), np.zeros(shape, bool))
+        rows = _unmeasured(n, width - len(source.deltas))
     else:
         rows = _aggregate(track, source, hops, hop_s)
     _centre(rows, source.at(source.centre), memory)
@@ -422,8 +436,9 @@ def why_empty(x: Features, grid: Grid, recipe: Recipe) -> str:
         grid: Its rows.
         recipe: What the model reads.
     """
-    if len(grid) and any(m.any() for m in grid.mask.values()):
-        return ""
+    for mask in grid.mask.values():
+        if mask.any():
+            return ""
     said = []
     for modality in recipe.modalities:
         note = x.notes.get(modality, "not measured")
@@ -460,7 +475,8 @@ def _scale_of(values: np.ndarray, mask: np.ndarray) -> Scale:
     squares = np.where(mask, (values - mean) ** 2, 0.0)
     sd = np.sqrt(squares.sum(axis=0) / n)
     divisor = np.where(sd > 1e-6, sd, 1.0)
-    return Scale(mean.astype(np.float32), divisor.astype(np.float32))
+    divisor = divisor.astype(np.float32)
+    return Scale(mean.astype(np.float32), divisor)
 
 
 def kept_rows(track: Track, keep: np.ndarray) -> Track:

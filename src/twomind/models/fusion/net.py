@@ -25,10 +25,19 @@ from twomind.models.fusion.tcn import TCN, Anchor, lately, receptive_field
 
 #: Seconds over which the conflict model's anchors look back.
 ANCHOR_S = (1.0, 2.0, 4.0)
-_Channels = tuple[tuple[int, ...], ...]
+#: Channels of a modality's convolutions, one number per block.
+Channels = tuple[int, ...]
 #: Published channels of the video's, the sound's and the text's convolutions.
-_LFAN_CHANNELS: _Channels = ((256, 256, 128, 128), (64, 64, 32, 32), (256, 256, 128, 128))
-_CHANNELS: _Channels = ((256, 256, 128, 128, 128), (128, 128, 64, 64), (256, 256, 128, 128))
+_LFAN_CHANNELS: tuple[Channels, ...] = (
+    (256, 256, 128, 128),
+    (64, 64, 32, 32),
+    (256, 256, 128, 128),
+)
+_CHANNELS: tuple[Channels, ...] = (
+    (256, 256, 128, 128, 128),
+    (128, 128, 64, 64),
+    (256, 256, 128, 128),
+)
 MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
 
 
@@ -42,8 +51,8 @@ class FusionConfig:
     #: mt, jmt: with the defects of the published code.
     released: bool = False
     #: Per modality; others: ``default_channels``.
-    channels: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    default_channels: tuple[int, ...] = (16, 16)
+    channels: tuple[tuple[str, Channels], ...] = ()
+    default_channels: Channels = (16, 16)
     kernel: int = 5
     #: Of the head.
     width: int = 16
@@ -127,8 +136,10 @@ def collate(grids: Sequence[Grid]) -> Batch:
     n_rows = max(int(lengths.max()), 1)
     values, mask = {}, {}
     for m in grids[0].values:
-        values[m] = _padded([g.values[m] for g in grids], n_rows, np.float32)
-        mask[m] = _padded([g.mask[m] for g in grids], n_rows, bool)
+        all_values = [g.values[m] for g in grids]
+        all_masks = [g.mask[m] for g in grids]
+        values[m] = _padded(all_values, n_rows, np.float32)
+        mask[m] = _padded(all_masks, n_rows, bool)
     row = np.arange(n_rows)
     frames = row[None] < lengths[:, None]
     question = torch.tensor([g.question for g in grids])
@@ -138,7 +149,8 @@ def collate(grids: Sequence[Grid]) -> Batch:
 def _padded(parts: Sequence[np.ndarray], n_rows: int, dtype: type) -> Tensor:
     """Arrays ``(t_i, D)`` as one tensor ``(B, n_rows, D)`` with zeros at the end."""
     width = parts[0].shape[1]
-    out: np.ndarray = np.zeros((len(parts), n_rows, width), dtype)
+    shape = (len(parts), n_rows, width)
+    out: np.ndarray = np.zeros(shape, dtype)
     for i, part in enumerate(parts):
         out[i, : len(part)] = part
     return torch.from_numpy(out)
@@ -193,7 +205,8 @@ class FusionNet(nn.Module):
         for m, channels in _channels(config, recipe).items():
             n_columns = len(recipe.sources[m].names)
             self.tcn[m] = TCN(2 * n_columns, channels, config.kernel, config.dropout)
-            absent[m] = nn.Parameter(torch.zeros(channels[-1]))
+            width = channels[-1]
+            absent[m] = nn.Parameter(torch.zeros(width))
         self.absent = nn.ParameterDict(absent)
         self.anchor = _anchors(config, recipe)
         self.head = _head(config, recipe)
@@ -210,8 +223,10 @@ class FusionNet(nn.Module):
         self.register_buffer("frame_slope", torch.ones(()))
         self.register_buffer("frame_offset", torch.zeros(n_classes))
         for m, source in recipe.sources.items():
-            given = scales.get(m) if scales else None
-            self._set_scale(m, given or _no_scale(len(source.names)))
+            scale = scales.get(m) if scales else None
+            if scale is None:
+                scale = _no_scale(len(source.names))
+            self._set_scale(m, scale)
 
     def _begin_as_plain_fusion(self) -> None:
         """Terms of conflict weigh nothing at first: each enters by what it earns."""
@@ -256,16 +271,22 @@ class FusionNet(nn.Module):
             mask = batch.mask[m]
             z = self._standardised(m, batch.values[m], mask)
             measured = mask.any(dim=-1)
-            seen, after.seen[m] = lately(measured, self.hold, before.seen.get(m))
+            last_seen = before.seen.get(m)
+            seen, after.seen[m] = lately(measured, self.hold, last_seen)
             # Rows without the modality are no sample of it: counted, they would move the scale of
             # all others.
-            real = batch.frames if self.config.released else batch.frames & seen
+            real = batch.frames
+            if not self.config.released:
+                real = real & seen
             both = torch.cat([z, mask.to(z.dtype)], dim=-1)
-            h, after.tcn[m] = self.tcn[m](both.transpose(1, 2), real, before.tcn.get(m))
+            columns_first = both.transpose(1, 2)
+            left = before.tcn.get(m)
+            h, after.tcn[m] = self.tcn[m](columns_first, real, left)
             hs.append(h)
             present.append(seen)
             anchors.append(self._anchored(m, z, before, after))
-        return Seen(hs, torch.stack(present, dim=-1), batch.frames, anchors)
+        where = torch.stack(present, dim=-1)
+        return Seen(hs, where, batch.frames, anchors)
 
     def _standardised(self, m: str, values: Tensor, mask: Tensor) -> Tensor:
         """Values on the training people's scale, 0 where not measured."""
@@ -357,8 +378,9 @@ def _in_ways(seen: Seen, keep: Tensor) -> Seen:
         if pair is None:
             anchors.append(None)
         else:
-            pro, con = pair
-            anchors.append((pro.repeat(n, 1, 1), con.repeat(n, 1, 1)))
+            pro = pair[0].repeat(n, 1, 1)
+            con = pair[1].repeat(n, 1, 1)
+            anchors.append((pro, con))
     return Seen(hs, present, frames, anchors)
 
 
@@ -369,7 +391,7 @@ def _no_scale(n: int) -> Scale:
     return Scale(mean, sd)
 
 
-def _channels(config: FusionConfig, recipe: Recipe) -> dict[str, tuple[int, ...]]:
+def _channels(config: FusionConfig, recipe: Recipe) -> dict[str, Channels]:
     """Channels of every modality's convolutions."""
     given = dict(config.channels)
     return {m: given.get(m, config.default_channels) for m in recipe.modalities}

@@ -22,6 +22,10 @@ except ImportError as error:
     raise MissingExtra("torch", "fusion models") from error
 
 
+#: What a part returns: its rows, and the state that the next chunk continues from.
+Streamed = tuple[Tensor, Any]
+
+
 class CausalConv(nn.Module):
     """Weight-normed 1-D convolution that sees ``(kernel - 1) * dilation`` rows of the past and none
     of the future.
@@ -32,12 +36,13 @@ class CausalConv(nn.Module):
         v = torch.empty(n_out, n_in, kernel)
         nn.init.kaiming_uniform_(v, a=math.sqrt(5))
         self.v = nn.Parameter(v)
-        self.g = nn.Parameter(v.flatten(1).norm(dim=1))
+        length = v.flatten(1).norm(dim=1)
+        self.g = nn.Parameter(length)
         self.bias = nn.Parameter(torch.zeros(n_out))
         self.dilation = dilation
         self.left = (kernel - 1) * dilation
 
-    def forward(self, x: Tensor, left: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, left: Tensor | None) -> Streamed:
         """``x (B, n_in, T)`` → ``(B, n_out, T)`` and the left context of the next chunk."""
         if left is None:
             n_batch, n_in, _ = x.shape
@@ -73,11 +78,13 @@ class MaskedBatchNorm(nn.Module):
         a row really has.
         """
         if self.training:
-            real = frames if frames.ndim == 3 else frames[..., None]
-            mean, var = self._of_batch(x.float(), real.float())
+            if frames.ndim == 2:
+                frames = frames[..., None]
+            mean, var = self._of_batch(x.float(), frames.float())
         else:
             mean, var = self.running_mean, self.running_var
-        scale = self.weight * torch.rsqrt(var + self.eps)
+        shrink = torch.rsqrt(var + self.eps)
+        scale = self.weight * shrink
         return (x - mean) * scale + self.bias
 
     def _of_batch(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,8 +99,10 @@ class MaskedBatchNorm(nn.Module):
             # A column that nobody in the batch has teaches nothing.
             known = n > 1
             pace = self.momentum * known.float()
-            self.running_mean += pace * (mean.detach() - self.running_mean)
-            self.running_var += pace * (var.detach() - self.running_var)
+            mean_change = mean.detach() - self.running_mean
+            var_change = var.detach() - self.running_var
+            self.running_mean += pace * mean_change
+            self.running_var += pace * var_change
         return mean, var
 
 
@@ -104,10 +113,12 @@ class Block(nn.Module):
         super().__init__()
         self.first = CausalConv(n_in, n_out, kernel, dilation)
         self.second = CausalConv(n_out, n_out, kernel, dilation)
-        self.skip = nn.Conv1d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+        self.skip: nn.Module = nn.Identity()
+        if n_in != n_out:
+            self.skip = nn.Conv1d(n_in, n_out, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, state: Any) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, x: Tensor, state: Any) -> Streamed:
         a, b = state or (None, None)
         y, a = self.first(x, a)
         y = self.dropout(F.leaky_relu(y))
@@ -131,7 +142,7 @@ class TCN(nn.Module):
             width = n_out
         self.norm = MaskedBatchNorm(width)
 
-    def forward(self, x: Tensor, frames: Tensor, state: Any = None) -> tuple[Tensor, list[Any]]:
+    def forward(self, x: Tensor, frames: Tensor, state: Any = None) -> Streamed:
         """``x (B, n_in, T)`` → ``(B, T, D)``."""
         after = []
         for i, block in enumerate(self.blocks):
@@ -143,10 +154,11 @@ class TCN(nn.Module):
 
 def receptive_field(n_blocks: int, kernel: int) -> int:
     """Rows that one output row of the TCN sees."""
-    return 1 + 2 * (kernel - 1) * (2**n_blocks - 1)
+    per_convolution = (kernel - 1) * (2**n_blocks - 1)
+    return 1 + 2 * per_convolution
 
 
-def lately(present: Tensor, hold: int, state: Tensor | None) -> tuple[Tensor, Tensor]:
+def lately(present: Tensor, hold: int, state: Tensor | None) -> Streamed:
     """Whether any of the last ``hold`` rows (this one included) was measured, ``(B, T)`` bool."""
     full = _after_past(present, hold - 1, state)
     channel = full.float()[:, None]
@@ -185,7 +197,7 @@ class Anchor(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(0.5))
         self.windows = tuple(windows)
 
-    def forward(self, z: Tensor, left: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, z: Tensor, left: Tensor | None) -> Streamed:
         """``z (B, T, n_columns)`` standardised, 0 where not measured → ``(B, T, 1)``."""
         n_columns = z.shape[-1]
         share = F.softplus(self.columns) / n_columns**0.5
@@ -196,9 +208,11 @@ class Anchor(nn.Module):
             rows = full[:, None, longest - window :]
             mean = F.avg_pool1d(rows, window, stride=1)
             means.append(mean[:, 0])
-        level = torch.stack(means, dim=-1) @ torch.softmax(self.times, dim=0)
+        shares = torch.softmax(self.times, dim=0)
+        level = torch.stack(means, dim=-1) @ shares
         steepness = F.softplus(self.steepness)
-        y = torch.sigmoid(steepness * (level - self.threshold) * 2)
+        above = level - self.threshold
+        y = torch.sigmoid(steepness * above * 2)
         return y[..., None], _last_rows(full, longest - 1)
 
 
@@ -215,12 +229,16 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
         self.window = window
 
-    def forward(self, q: Tensor, kv: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, q: Tensor, kv: Tensor, state: Tensor | None = None) -> Streamed:
         """``q, kv (B, T, D)`` → ``(B, T, D)`` and the rows of ``kv`` that the next chunk may look
         back at.
         """
-        full = kv if state is None else torch.cat([state, kv], dim=1)
-        allowed = self._allowed(q.shape[1], full.shape[1], q.device)
+        full = kv
+        if state is not None:
+            full = torch.cat([state, kv], dim=1)
+        n = q.shape[1]
+        total = full.shape[1]
+        allowed = self._allowed(n, total, q.device)
         query = self.q(q)
         key = self.k(full)
         value = self.v(full)
@@ -251,7 +269,7 @@ class EncoderLayer(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Streamed:
         y, kept = self.attention(x, x, state)
         x = self.norm1(x + self.dropout(y))
         inner = self.dropout(self.inner(x))

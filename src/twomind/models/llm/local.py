@@ -78,10 +78,9 @@ class Local:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.float32 if device == "cpu" else "auto"
         load = {"local_files_only": True, "trust_remote_code": False}
+        kind: Any = transformers.AutoModelForCausalLM
         if sees(config):
             kind = transformers.AutoModelForImageTextToText
-        else:
-            kind = transformers.AutoModelForCausalLM
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **load)
             images = _image_side(transformers, self.folder, config, load)
@@ -182,10 +181,9 @@ class _Loaded:
             "pad_token_id": self._pad(),
         }
         if request.temperature > 0:
-            sampling = {"temperature": request.temperature, "top_k": 0, "top_p": 1.0}
+            settings |= {"temperature": request.temperature, "top_k": 0, "top_p": 1.0}
         else:
-            sampling = {"temperature": None, "top_k": None, "top_p": None}
-        settings |= sampling
+            settings |= {"temperature": None, "top_k": None, "top_p": None}
         settings["do_sample"] = request.temperature > 0
         device = self.model.device
         placed = {name: value.to(device) for name, value in inputs.items()}

@@ -176,32 +176,57 @@ def _cited(
     """One cited moment as evidence, or why it is dropped."""
     if not isinstance(one, dict):
         return None, "not an object"
-    what, modality, side = one.get("what"), one.get("modality"), one.get("side")
+    what = one.get("what")
+    modality = one.get("modality")
+    side = one.get("side")
     if not isinstance(what, str) or not what.strip():
         return None, "does not say what"
     if side not in SIDES:
         return None, f"side is not one of {', '.join(SIDES)}"
-    if modality not in ("words", "face", "body"):
-        return None, "a modality that the model was not given"
-    if modality == "words" and words is None:
-        return None, "cites words, but none were given"
-    if modality != "words" and not pictures:
-        return None, "cites the picture, but none was given"
-    if modality == "words" and not _was_said(what, words or ()):
-        return None, "quotes words that were not said"
-    start_s, end_s = _number(one.get("start_s")), _number(one.get("end_s"))
+    why = _not_given(what, modality, words, pictures)
+    if why:
+        return None, why
     if modality == "words" and not timed(words or ()):
         # The words have no times, so a time for them is invented; the quotation itself stands.
         start_s = end_s = math.nan
-    elif math.isnan(start_s) or math.isnan(end_s):
-        return None, "no usable times"
-    elif not (span_s[0] - SLACK_S <= start_s <= end_s <= span_s[1] + SLACK_S):
-        return None, "times outside the clip"
     else:
-        start_s, end_s = (min(max(t, span_s[0]), span_s[1]) for t in (start_s, end_s))
-    return Evidence(
-        "cited", f"{side}, {modality}: {what.strip()}", math.nan, "", start_s, end_s
-    ), ""
+        start_s = _number(one.get("start_s"))
+        end_s = _number(one.get("end_s"))
+        why = _untimely(start_s, end_s, span_s)
+        if why:
+            return None, why
+        start_s = _within(start_s, span_s)
+        end_s = _within(end_s, span_s)
+    said = f"{side}, {modality}: {what.strip()}"
+    return Evidence("cited", said, math.nan, "", start_s, end_s), ""
+
+
+def _not_given(what: str, modality: Any, words: Sequence[Word] | None, pictures: bool) -> str:
+    """Why the model cannot know what it cites; "" when it can."""
+    if modality in ("face", "body"):
+        return "" if pictures else "cites the picture, but none was given"
+    if modality != "words":
+        return "a modality that the model was not given"
+    if words is None:
+        return "cites words, but none were given"
+    if not _was_said(what, words):
+        return "quotes words that were not said"
+    return ""
+
+
+def _untimely(start_s: float, end_s: float, span_s: tuple[float, float]) -> str:
+    """Why the times of a moment are of no use; "" when they are."""
+    first_s, last_s = span_s
+    if math.isnan(start_s) or math.isnan(end_s):
+        return "no usable times"
+    if not first_s - SLACK_S <= start_s <= end_s <= last_s + SLACK_S:
+        return "times outside the clip"
+    return ""
+
+
+def _within(time_s: float, span_s: tuple[float, float]) -> float:
+    first_s, last_s = span_s
+    return min(max(time_s, first_s), last_s)
 
 
 def _letters(text: str) -> str:
