@@ -34,16 +34,25 @@ def _norm(w: Weights, at: str, x: Tensor) -> Tensor:
     return F.batch_norm(x, mean, var, weight, bias, training=False, eps=1e-5)
 
 
-def _linear(w: Weights, at: str, x: Tensor) -> Tensor:
+def linear(w: Weights, at: str, x: Tensor) -> Tensor:
+    """The linear layer ``at``.
+
+    Args:
+        w: The weights.
+        at: Prefix of its ``weight`` and ``bias``.
+        x: What it reads, ``(B, n_in)``.
+    """
     weight = w[f"{at}.weight"]
     bias = w[f"{at}.bias"]
     return F.linear(x, weight, bias)
 
 
 def _block(w: Weights, at: str, x: Tensor, stride: int) -> Tensor:
-    y = F.conv2d(x, w[f"{at}.conv1.weight"], stride=stride, padding=1)
+    first = w[f"{at}.conv1.weight"]
+    second = w[f"{at}.conv2.weight"]
+    y = F.conv2d(x, first, stride=stride, padding=1)
     y = F.relu(_norm(w, f"{at}.bn1", y))
-    y = F.conv2d(y, w[f"{at}.conv2.weight"], padding=1)
+    y = F.conv2d(y, second, padding=1)
     y = _norm(w, f"{at}.bn2", y)
     smaller = w.get(f"{at}.downsample.0.weight")
     if smaller is not None:
@@ -88,7 +97,7 @@ def extract(w: Weights, x: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 def bottleneck(w: Weights, z: Tensor) -> Tensor:
     """``(B, 512)`` → ``(B, 256)``: a linear layer and batch normalisation, no activation."""
-    y = _linear(w, "bottleneck", z)
+    y = linear(w, "bottleneck", z)
     return _norm(w, "bn", y)
 
 
@@ -123,9 +132,9 @@ def translate(
     x = z
     if reference is not None:
         x = torch.cat([z, reference], dim=1)
-    x = _linear(w, "layers.0", x)
+    x = linear(w, "layers.0", x)
     for k in range(1, depth):
-        x = _linear(w, f"layers.{2 * k}", F.relu(x))
+        x = linear(w, f"layers.{2 * k}", F.relu(x))
     return z + x if kind == "residual" else x
 
 
@@ -154,8 +163,10 @@ def new_translator(dim: int, kind: str = "residual", seed: int = 0) -> dict[str,
     for k in range(depth):
         weight = 2 * torch.rand((dim, n_in), generator=rng) - 1
         bias = 2 * torch.rand((dim,), generator=rng) - 1
-        found[f"layers.{2 * k}.weight"] = weight / n_in**0.5
-        found[f"layers.{2 * k}.bias"] = bias / n_in**0.5
+        at = f"layers.{2 * k}"
+        scale = n_in**0.5
+        found[f"{at}.weight"] = weight / scale
+        found[f"{at}.bias"] = bias / scale
         n_in = dim
     if kind == "residual":
         for name in ("layers.2.weight", "layers.2.bias"):

@@ -40,11 +40,14 @@ def rows_from(times_s: np.ndarray, start_s: float, settings: ClipSettings) -> np
             time would be a tie.
         settings: What makes a clip.
     """
-    first = int(np.argmin(np.abs(times_s - start_s)))
+    from_start = np.abs(times_s - start_s)
+    first = int(np.argmin(from_start))
     steps = np.arange(settings.n_frames)
-    wanted = times_s[first] + settings.hop_s * steps
+    after_s = settings.hop_s * steps
+    wanted = times_s[first] + after_s
     last = len(times_s) - 1
-    right = np.clip(np.searchsorted(times_s, wanted), 0, last)
+    right = np.searchsorted(times_s, wanted)
+    right = np.clip(right, 0, last)
     left = np.maximum(right - 1, 0)
     from_left = np.abs(times_s[left] - wanted)
     from_right = np.abs(times_s[right] - wanted)
@@ -54,12 +57,17 @@ def rows_from(times_s: np.ndarray, start_s: float, settings: ClipSettings) -> np
     return np.unique(nearest[near])
 
 
+def _length_s(times_s: np.ndarray) -> float:
+    """From the first row to the last."""
+    return float(times_s[-1] - times_s[0])
+
+
 def clip_starts(times_s: np.ndarray, settings: ClipSettings) -> np.ndarray:
     """Start times of the clips of one window: evenly spread, at most twice overlapping; one when it
     is short.
     """
     first_s = float(times_s[0])
-    spare_s = float(times_s[-1] - times_s[0]) - settings.length_s
+    spare_s = _length_s(times_s) - settings.length_s
     if spare_s <= 0 or settings.n_clips <= 1:
         return times_s[:1] + max(spare_s, 0.0) / 2
     step_s = max(settings.length_s, settings.hop_s) / 2
@@ -85,8 +93,8 @@ def clips_of(
     if rng is None:
         starts = clip_starts(times_s, settings)
     else:
-        length_s = float(times_s[-1] - times_s[0])
-        spare_s = max(0.0, length_s - settings.length_s)
+        spare_s = _length_s(times_s) - settings.length_s
+        spare_s = max(0.0, spare_s)
         starts = times_s[:1] + rng.uniform(0, spare_s)
     clips = []
     for start_s in starts:
@@ -132,7 +140,8 @@ def released_chunks(
         return [frames]
     chunks = []
     for start in range(0, n_frames, window):
-        chunks.append(frames[start : start + window])
+        chunk = frames[start : start + window]
+        chunks.append(chunk)
     if len(chunks[-1]) < seq_len:
         chunks[-1] = frames[-seq_len:]
     return chunks
@@ -144,7 +153,8 @@ def padded(clips: Sequence[np.ndarray], dim: int) -> tuple[np.ndarray, np.ndarra
     """
     lengths = np.array([len(c) for c in clips], np.int64)
     longest = int(lengths.max())
-    out = np.zeros((len(clips), longest, dim), np.float32)
+    shape = (len(clips), longest, dim)
+    out = np.zeros(shape, np.float32)
     for k, clip in enumerate(clips):
         out[k, : len(clip)] = clip
     return out, lengths

@@ -74,7 +74,8 @@ def convolve(w: Weights, frames: Tensor) -> Tensor:
     """The convolution over time, before GELU: ``frames (B, T, D)`` → ``(B, D, T)``."""
     weight = w["temporal.weight"]
     bias = w["temporal.bias"]
-    return F.conv1d(frames.transpose(1, 2), weight, bias, padding=1)
+    columns_first = frames.transpose(1, 2)
+    return F.conv1d(columns_first, weight, bias, padding=1)
 
 
 def pooled(w: Weights, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -89,7 +90,8 @@ def pooled(w: Weights, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
     if lengths is None:
         return y.mean(dim=-1)
     n_frames = lengths[:, None]
-    there = torch.arange(y.shape[-1]) < n_frames
+    frame = torch.arange(y.shape[-1])
+    there = frame < n_frames
     total = (y * there[:, None]).sum(dim=-1)
     return total / n_frames
 
@@ -123,17 +125,24 @@ def window_rows(w: Weights, frames: Tensor, k: int) -> Tensor:
     taps = w["temporal.weight"].unbind(dim=2)
     before = frames @ taps[0].T
     after = frames @ taps[2].T
-    here = frames @ taps[1].T + w["temporal.bias"]
+    here = frames @ taps[1].T
+    here = here + w["temporal.bias"]
     if k == 1:
         return unit(F.gelu(here))
-    first = F.gelu(here[:, :-1] + after[:, 1:])  # of a window: no frame before it
-    last = F.gelu(here[:, 1:] + before[:, :-1])  # no frame after it
     n = n_frames - k + 1
     n_inside = k - 2
-    total = first[:, :n] + last[:, n_inside : n_inside + n]
+    # The first frame of a window has none before it, the last none after it.
+    with_after = here[:, :-1] + after[:, 1:]
+    with_before = here[:, 1:] + before[:, :-1]
+    first = F.gelu(with_after)
+    last = F.gelu(with_before)
+    last = last[:, n_inside : n_inside + n]
+    total = first[:, :n] + last
     if n_inside:
-        inside = F.gelu(here[:, 1:-1] + before[:, :-2] + after[:, 2:])
-        sums = inside.unfold(1, n_inside, 1).sum(dim=-1)
+        with_both = here[:, 1:-1] + before[:, :-2] + after[:, 2:]
+        inside = F.gelu(with_both)
+        windows = inside.unfold(1, n_inside, 1)
+        sums = windows.sum(dim=-1)
         total = total + sums[:, :n]
     return unit(total / k)
 

@@ -40,7 +40,8 @@ def _linear(net: FusionNet) -> _Linear:
     d = net.head.width
     content = numbers[:, :d]
     question = numbers[:, d:]
-    return _Linear(content, question, bias.detach().double().numpy())
+    bias_numbers = bias.detach().double().numpy()
+    return _Linear(content, question, bias_numbers)
 
 
 def contributions(
@@ -68,8 +69,9 @@ def contributions(
     def odds(v: np.ndarray) -> float:
         return float(v[k] - v[0])
 
+    baseline = linear.bias + mean_content + mean_question
     return {
-        "baseline": odds(linear.bias + mean_content + mean_question),
+        "baseline": odds(baseline),
         "question": odds(question - mean_question),
         "content": odds(content - mean_content),
     }
@@ -109,11 +111,14 @@ def evidence_spans(net: FusionNet, rows: Rows, runner: Runner, k: int) -> list[E
     hop_s = net.recipe.hop_s
     found = []
     for group in _groups(net):
-        level = rows.z[:, group.at] @ direction[group.at]
-        moved = share * (level - share @ level)
+        terms = rows.z[:, group.at]
+        level = terms @ direction[group.at]
+        mean = share @ level
+        moved = share * (level - mean)
         name = group.name or "all modalities"
         for start_s, end_s, value in _peaks(moved, rows, hop_s):
-            found.append(Evidence(group.kind, name, value, "log-odds", start_s, end_s))
+            evidence = Evidence(group.kind, name, value, "log-odds", start_s, end_s)
+            found.append(evidence)
     found.sort(key=lambda e: -abs(e.value))
     strongest = found[:MAX_SPANS]
     return [e for e in strongest if abs(e.value) >= SMALLEST]
@@ -127,14 +132,17 @@ def _groups(net: FusionNet) -> list[Group]:
 
 def _window_sums(values: np.ndarray, width_s: float, hop_s: float) -> tuple[np.ndarray, int]:
     """Sums over every window of ``width_s``, and how many rows a window has."""
-    n = max(min(round(width_s / hop_s), len(values)), 1)
-    return np.convolve(values, np.ones(n), "valid"), n
+    n = min(round(width_s / hop_s), len(values))
+    n = max(n, 1)
+    sums = np.convolve(values, np.ones(n), "valid")
+    return sums, n
 
 
 def _span(rows: Rows, first: int, n: int, hop_s: float) -> tuple[float, float]:
     """Start and end of ``n`` rows in seconds."""
     start_s = float(rows.times_s[first])
-    last_s = float(rows.times_s[first + n - 1])
+    last = first + n - 1
+    last_s = float(rows.times_s[last])
     return start_s, last_s + hop_s
 
 
@@ -147,8 +155,8 @@ def _peaks(moved: np.ndarray, rows: Rows, hop_s: float) -> list[tuple[float, flo
     for sign in (1, -1):
         at = int(np.argmax(sign * sums))
         value = float(sums[at])
-        measured = rows.valid[at : at + n].any()
-        if sign * value > 0 and measured:
+        valid = rows.valid[at : at + n]
+        if sign * value > 0 and valid.any():
             start_s, end_s = _span(rows, at, n, hop_s)
             found.append((start_s, end_s, value))
     return found
@@ -168,7 +176,8 @@ def cited(net: FusionNet, rows: Rows, width_s: float) -> tuple[float, float]:
     weight = _linear(net).content
     others = weight[1:].max(axis=0)
     level = rows.z @ (others - weight[0])
-    moved = _row_weights(rows) * (level - level.mean())
+    share = _row_weights(rows)
+    moved = share * (level - level.mean())
     hop_s = net.recipe.hop_s
     sums, n = _window_sums(moved, width_s, hop_s)
     strongest = int(np.argmax(sums))

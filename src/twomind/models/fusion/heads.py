@@ -57,7 +57,10 @@ def _attention_weights(q: Tensor, k: Tensor, keys: Tensor) -> Tensor:
 
 def _linears(widths: Sequence[int], width: int) -> nn.ModuleList:
     """One linear layer per modality, all to the same width."""
-    return nn.ModuleList(nn.Linear(d, width) for d in widths)
+    layers = nn.ModuleList()
+    for d in widths:
+        layers.append(nn.Linear(d, width))
+    return layers
 
 
 def _each(layers: nn.ModuleList, hs: Tensors) -> Tensors:
@@ -90,7 +93,8 @@ class LFAN(nn.Module):
 
     def forward(self, seen: Seen, state: Any = None) -> Headed:
         b, t, m = seen.present.shape
-        stacked = torch.stack(_each(self.qkv, seen.hs), dim=2)  # B T M 3hd
+        projected = _each(self.qkv, seen.hs)
+        stacked = torch.stack(projected, dim=2)  # B T M 3hd
         split = stacked.reshape(b, t, m, 3, self.n_heads, self.size)
         q, k, v = split.permute(3, 0, 1, 4, 2, 5)  # each B T h M d
         keys = seen.present[:, :, None, None, :]
@@ -119,7 +123,8 @@ class CAN(nn.Module):
         self.width = total
 
     def forward(self, seen: Seen, state: Any = None) -> Headed:
-        channels = torch.cat(_each(self.project, seen.hs), dim=-1)
+        projected = _each(self.project, seen.hs)
+        channels = torch.cat(projected, dim=-1)
         here = seen.present.repeat_interleave(self.per_modality, dim=-1)
         scores = self.attend(channels * here)
         weighed = masked_softmax(scores, here) * channels
@@ -196,8 +201,10 @@ class Streams(nn.Module):
 
     def _streams(self, seen: Seen) -> tuple[Tensors, Tensors]:
         """The streams, each ``(B, T, D)``, and in which rows each is there, ``(B, T)``."""
-        streams = _each(self.project, seen.hs[: self.used])
-        here = list(seen.present.unbind(dim=-1))[: self.used]
+        hs = seen.hs[: self.used]
+        streams = _each(self.project, hs)
+        here = list(seen.present.unbind(dim=-1))
+        here = here[: self.used]
         if self.joint is not None:
             together = torch.cat(streams, dim=-1)
             streams.append(self.joint(together))
@@ -231,12 +238,12 @@ class Streams(nn.Module):
         """
         first = [q for q, _ in self.pairs]
         second = [kv for _, kv in self.pairs]
-        first_here = torch.stack([here[q] for q in first], dim=2)
-        second_here = torch.stack([here[kv] for kv in second], dim=2)
+        first_here = _chosen(here, first)
+        second_here = _chosen(here, second)
         whole = first_here & second_here
         slots = torch.stack(crossed, dim=2)
         if self.residual:
-            own = torch.stack([ys[q] for q in first], dim=2)
+            own = _chosen(ys, first)
             met = torch.where(whole[..., None], slots, 0.0)
             slots = own + met
         # With one modality left no pair is whole: those go on whose rows are (first or only) of the
@@ -275,6 +282,12 @@ class Streams(nn.Module):
         rows, _ = self.slot_attention(rows, rows)
         last = rows[-1]
         return last.reshape(t, b, d).transpose(0, 1)
+
+
+def _chosen(streams: Tensors, which: Sequence[int]) -> Tensor:
+    """Some of the streams, side by side on axis 2."""
+    chosen = [streams[n] for n in which]
+    return torch.stack(chosen, dim=2)
 
 
 def _attend(layer: Attention, rows: Tensor, keys: Tensor) -> Tensor:
@@ -335,7 +348,9 @@ class Conflict(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.sides = _linears(widths, 2 * sides)
         self.terms = terms
-        self.pairs = list(combinations(range(n_modalities), 2)) if terms else []
+        self.pairs: list[tuple[int, int]] = []
+        if terms:
+            self.pairs += combinations(range(n_modalities), 2)
         #: Every group of terms, in their order in ``z``.
         self.groups: list[Group] = []
         self.width = 0
@@ -370,8 +385,9 @@ class Conflict(nn.Module):
         anchors = seen.anchors or [None] * len(seen.hs)
         here = seen.present.split(1, dim=-1)
         found = []
-        for m, both in enumerate(_each(self.sides, seen.hs)):
-            strength = torch.sigmoid(both)
+        scores = _each(self.sides, seen.hs)
+        for m, score in enumerate(scores):
+            strength = torch.sigmoid(score)
             pro = strength[..., ::2]
             con = strength[..., 1::2]
             anchor = anchors[m]
@@ -379,7 +395,9 @@ class Conflict(nn.Module):
                 anchored_pro, anchored_con = anchor
                 pro = _with_first(anchored_pro, pro)
                 con = _with_first(anchored_con, con)
-            found.append((pro * here[m], con * here[m]))
+            pro = pro * here[m]
+            con = con * here[m]
+            found.append((pro, con))
         return found
 
     def forward(self, seen: Seen, state: Any = None) -> Headed:
@@ -390,14 +408,17 @@ class Conflict(nn.Module):
         counted = there & seen.frames[..., None]
         terms = self.term_norm(values, counted) * there
         present = seen.present.to(plain.dtype)
-        return torch.cat([plain, terms, present], dim=-1), None
+        z = torch.cat([plain, terms, present], dim=-1)
+        return z, None
 
     def _plain(self, seen: Seen) -> Tensor:
         """Attention over the modalities of each row, ``(B, T, width)``."""
-        tokens = torch.stack(_each(self.project, seen.hs), dim=2)  # B T M H
+        projected = _each(self.project, seen.hs)
+        tokens = torch.stack(projected, dim=2)  # B T M H
         scores = self.score(torch.tanh(tokens))
         weights = masked_softmax(scores[..., 0], seen.present)
-        mixed = (weights[..., None] * tokens).sum(dim=2)
+        weighed = weights[..., None] * tokens
+        mixed = weighed.sum(dim=2)
         normed = self.norm(self.hidden(mixed), seen.frames)
         return self.dropout(F.leaky_relu(normed))
 
@@ -424,7 +445,9 @@ class Conflict(nn.Module):
             add(conflict, both)
             agreement = pro_i * pro_j + con_i * con_j
             add(agreement, both)
-        return torch.cat(values, dim=-1), torch.cat(there, dim=-1)
+        all_values = torch.cat(values, dim=-1)
+        all_there = torch.cat(there, dim=-1)
+        return all_values, all_there
 
 
 def _with_first(first: Tensor, rows: Tensor) -> Tensor:

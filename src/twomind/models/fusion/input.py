@@ -330,13 +330,15 @@ def _centre(rows: _Rows, at: list[int], memory: Past) -> None:
         values = rows.values[:, c]
         mask = rows.mask[:, c]
         known = np.where(mask, values, 0.0)
-        total = memory["total"][i] + np.cumsum(known)
-        count = memory["count"][i] + np.cumsum(mask)
+        totals = memory["total"]
+        counts = memory["count"]
+        total = totals[i] + np.cumsum(known)
+        count = counts[i] + np.cumsum(mask)
         mean = total / np.maximum(count, 1)
         centred = np.where(mask, values - mean, 0.0)
         rows.values[:, c] = centred
-        memory["total"][i] = total[-1]
-        memory["count"][i] = count[-1]
+        totals[i] = total[-1]
+        counts[i] = count[-1]
 
 
 def _add_changes(rows: _Rows, at: list[int], memory: Past) -> None:
@@ -356,7 +358,9 @@ def _add_changes(rows: _Rows, at: list[int], memory: Past) -> None:
 def _empty_memory(source: Source) -> Past:
     n_base = len(source.names) - len(source.deltas)
     n_centred = len(source.centre)
-    memory = {"value": np.zeros(n_base), "mask": np.zeros(n_base, bool)}
+    memory = {}
+    memory["value"] = np.zeros(n_base)
+    memory["mask"] = np.zeros(n_base, bool)
     memory["total"] = np.zeros(n_centred)
     memory["count"] = np.zeros(n_centred)
     return memory
@@ -417,7 +421,8 @@ def grid_of(x: Features, recipe: Recipe) -> Grid:
     """All hops of one window."""
     start_s, end_s = x.span_s
     first = hop_at(start_s, recipe.hop_s)
-    end = int(np.ceil(end_s / recipe.hop_s - 1e-6))
+    n_hops = end_s / recipe.hop_s
+    end = int(np.ceil(n_hops - 1e-6))
     n = max(end - first, 0)
     grid, _ = grid_rows(x, recipe, first, n)
     return grid
@@ -425,7 +430,8 @@ def grid_of(x: Features, recipe: Recipe) -> Grid:
 
 def hop_at(time_s: float, hop_s: float) -> int:
     """Which hop one time falls into."""
-    return int(hop_of(np.array([time_s]), hop_s)[0])
+    hops = hop_of(np.array([time_s]), hop_s)
+    return int(hops[0])
 
 
 def why_empty(x: Features, grid: Grid, recipe: Recipe) -> str:
@@ -472,7 +478,8 @@ def _scale_of(values: np.ndarray, mask: np.ndarray) -> Scale:
     n = np.maximum(mask.sum(axis=0), 1)
     known = np.where(mask, values, 0.0)
     mean = known.sum(axis=0) / n
-    squares = np.where(mask, (values - mean) ** 2, 0.0)
+    deviation = values - mean
+    squares = np.where(mask, deviation**2, 0.0)
     sd = np.sqrt(squares.sum(axis=0) / n)
     divisor = np.where(sd > 1e-6, sd, 1.0)
     divisor = divisor.astype(np.float32)
@@ -502,11 +509,14 @@ def without_span(x: Features, start_s: float, end_s: float) -> Features:
     """
     tracks = {}
     for name, track in x.tracks.items():
-        outside = (track.times_s < start_s) | (track.times_s >= end_s)
+        before = track.times_s < start_s
+        after = track.times_s >= end_s
+        outside = before | after
         if name == "words":
             tracks[name] = kept_rows(track, outside)
         else:
-            tracks[name] = replace(track, valid=track.valid & outside)
+            valid = track.valid & outside
+            tracks[name] = replace(track, valid=valid)
     words = x.words
     if words is not None:
         words = tuple(w for w in words if not start_s <= w.start_s < end_s)

@@ -123,8 +123,10 @@ class Batch(NamedTuple):
     question: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
-        values = {m: v.to(device) for m, v in self.values.items()}
-        mask = {m: v.to(device) for m, v in self.mask.items()}
+        values, mask = {}, {}
+        for m in self.values:
+            values[m] = self.values[m].to(device)
+            mask[m] = self.mask[m].to(device)
         frames = self.frames.to(device)
         question = self.question.to(device)
         return Batch(values, mask, frames, question)
@@ -199,7 +201,8 @@ class FusionNet(nn.Module):
         self.config = config
         self.recipe = recipe
         self.n_classes = n_classes
-        self.hold = max(round(config.hold_s / recipe.hop_s), 2)
+        n_held = round(config.hold_s / recipe.hop_s)
+        self.hold = max(n_held, 2)
         self.tcn = nn.ModuleDict()
         absent = {}
         for m, channels in _channels(config, recipe).items():
@@ -262,7 +265,8 @@ class FusionNet(nn.Module):
         seen = seen._replace(hs=self._with_absent(seen))
         z, after.head = self.head(seen, before.head)
         score = self.frame(z)
-        return Output(z, score, self.log_weight(score), seen.present, after)
+        log_weight = self.log_weight(score)
+        return Output(z, score, log_weight, seen.present, after)
 
     def _modalities(self, batch: Batch, before: _State, after: _State) -> Seen:
         """Every modality through its own part of the network."""
@@ -278,10 +282,12 @@ class FusionNet(nn.Module):
             real = batch.frames
             if not self.config.released:
                 real = real & seen
-            both = torch.cat([z, mask.to(z.dtype)], dim=-1)
+            measured_as_number = mask.to(z.dtype)
+            both = torch.cat([z, measured_as_number], dim=-1)
             columns_first = both.transpose(1, 2)
             left = before.tcn.get(m)
-            h, after.tcn[m] = self.tcn[m](columns_first, real, left)
+            convolutions = self.tcn[m]
+            h, after.tcn[m] = convolutions(columns_first, real, left)
             hs.append(h)
             present.append(seen)
             anchors.append(self._anchored(m, z, before, after))
@@ -304,7 +310,8 @@ class FusionNet(nn.Module):
             return None
         source = self.recipe.sources[m]
         pro, con = self.anchor[m].children()
-        pro_past, con_past = before.anchors.get(m) or (None, None)
+        past = before.anchors.get(m)
+        pro_past, con_past = past or (None, None)
         approach = z[..., source.at(source.approach)]
         avoid = z[..., source.at(source.avoid)]
         strength_for, pro_past = pro(approach, pro_past)
@@ -328,13 +335,15 @@ class FusionNet(nn.Module):
         """
         others = torch.logsumexp(score[..., 1:], dim=-1)
         odds = others - score[..., 0]
-        return F.softplus(self.sharpness) * odds.clamp(-20, 20)
+        sharpness = F.softplus(self.sharpness)
+        return sharpness * odds.clamp(-20, 20)
 
     def pooled(self, out: Output, frames: Tensor) -> Tensor:
         """Weighted mean of ``z`` over the rows, ``(B, D)``."""
         log_weight = out.log_weight.masked_fill(~frames, -1e4)
         weight = torch.softmax(log_weight, dim=-1)
-        return (weight[..., None] * out.z).sum(dim=1)
+        weighed = weight[..., None] * out.z
+        return weighed.sum(dim=1)
 
     def embedding(self, pooled: Tensor, question: Tensor) -> Tensor:
         """What the video score is linear in: pooled ``z`` and the question's one-hot, ``(B, D +
@@ -348,8 +357,8 @@ class FusionNet(nn.Module):
         """``weight (C, D + Q)`` and ``bias (C,)`` of the video score."""
         content = self.video_scale * self.frame.weight
         weight = torch.cat([content, self.video_question], dim=1)
-        bias = self.video_scale * self.frame.bias + self.video_bias
-        return weight, bias
+        scaled = self.video_scale * self.frame.bias
+        return weight, scaled + self.video_bias
 
     def video(self, out: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Embedding and logits of whole recordings."""
@@ -402,7 +411,10 @@ def _anchors(config: FusionConfig, recipe: Recipe) -> nn.ModuleDict:
     found = nn.ModuleDict()
     if config.model not in ("conflict", "plain"):
         return found
-    spans = [max(round(s / recipe.hop_s), 1) for s in ANCHOR_S]
+    spans = []
+    for span_s in ANCHOR_S:
+        n_rows = round(span_s / recipe.hop_s)
+        spans.append(max(n_rows, 1))
     for m, source in recipe.sources.items():
         if source.approach and source.avoid:
             pro = Anchor(len(source.approach), spans)

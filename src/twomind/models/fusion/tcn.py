@@ -48,8 +48,8 @@ class CausalConv(nn.Module):
             n_batch, n_in, _ = x.shape
             left = x.new_zeros(n_batch, n_in, self.left)
         full = torch.cat([left, x], dim=-1)
-        norm = self.v.flatten(1).norm(dim=1).clamp_min(1e-12)
-        scale = self.g / norm
+        norm = self.v.flatten(1).norm(dim=1)
+        scale = self.g / norm.clamp_min(1e-12)
         weight = self.v * scale[:, None, None]
         y = F.conv1d(full, weight, self.bias, dilation=self.dilation)
         start = full.shape[-1] - self.left
@@ -137,7 +137,8 @@ class TCN(nn.Module):
         self.blocks = nn.ModuleList()
         width = n_in
         for i, n_out in enumerate(channels):
-            block = Block(width, n_out, kernel, 2**i, dropout)
+            dilation = 2**i
+            block = Block(width, n_out, kernel, dilation, dropout)
             self.blocks.append(block)
             width = n_out
         self.norm = MaskedBatchNorm(width)
@@ -149,7 +150,8 @@ class TCN(nn.Module):
             before = state[i] if state else None
             x, kept = block(x, before)
             after.append(kept)
-        return self.norm(x.transpose(1, 2), frames), after
+        rows = x.transpose(1, 2)
+        return self.norm(rows, frames), after
 
 
 def receptive_field(n_blocks: int, kernel: int) -> int:
@@ -202,7 +204,8 @@ class Anchor(nn.Module):
         n_columns = z.shape[-1]
         share = F.softplus(self.columns) / n_columns**0.5
         longest = max(self.windows)
-        full = _after_past(z @ share, longest - 1, left)
+        total = z @ share
+        full = _after_past(total, longest - 1, left)
         means = []
         for window in self.windows:
             rows = full[:, None, longest - window :]
@@ -213,7 +216,8 @@ class Anchor(nn.Module):
         steepness = F.softplus(self.steepness)
         above = level - self.threshold
         y = torch.sigmoid(steepness * above * 2)
-        return y[..., None], _last_rows(full, longest - 1)
+        past = _last_rows(full, longest - 1)
+        return y[..., None], past
 
 
 class Attention(nn.Module):
@@ -264,13 +268,15 @@ class EncoderLayer(nn.Module):
         self.attention = Attention(width, window)
         first = nn.Linear(width, width)
         second = nn.Linear(width, width)
-        self.inner = nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), second)
+        between = (nn.ReLU(), nn.Dropout(dropout))
+        self.inner = nn.Sequential(first, *between, second)
         self.norm1 = nn.LayerNorm(width)
         self.norm2 = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Streamed:
         y, kept = self.attention(x, x, state)
-        x = self.norm1(x + self.dropout(y))
+        attended = self.dropout(y)
+        x = self.norm1(x + attended)
         inner = self.dropout(self.inner(x))
         return self.norm2(x + inner), kept

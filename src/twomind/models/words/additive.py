@@ -86,7 +86,8 @@ class Additive:
             column = names.index(name)
             expected = rate * counted.is_counted
             hits = counted.starts[:, column] - expected
-            chance = math.sqrt(counted.n_words * rate + 1)
+            variance = counted.n_words * rate + 1
+            chance = math.sqrt(variance)
             shares += weight * hits / chance
         return shares
 
@@ -128,7 +129,9 @@ def ngram_terms(
 def ngram_values(terms: Sequence[str], idf: Mapping[str, float]) -> dict[str, float]:
     """TF-IDF of the known terms of one answer: ``(1 + log tf) * idf``, scaled to unit length."""
     times = Counter(term for term in terms if term in idf)
-    raw = {term: (1 + math.log(n)) * idf[term] for term, n in times.items()}
+    raw = {}
+    for term, n in times.items():
+        raw[term] = (1 + math.log(n)) * idf[term]
     squares = sum(v * v for v in raw.values())
     length = math.sqrt(squares) or 1.0
     return {term: v / length for term, v in raw.items()}
@@ -146,13 +149,15 @@ def ngram_shares(texts: Sequence[str], counted: Counted, model: NGrams) -> np.nd
     shares = np.zeros(len(counted.is_counted))
     found = ngram_terms(texts, counted, model.n_max)
     terms = [term for term, _ in found]
-    values = ngram_values(terms, {term: idf for term, (idf, _) in model.terms.items()})
+    idf = {term: value for term, (value, _) in model.terms.items()}
+    values = ngram_values(terms, idf)
     times = Counter(terms)
     for term, covered in found:
         if term not in values:
             continue
         _, weight = model.terms[term]
-        each = values[term] * weight / times[term] / len(covered)
+        each = values[term] * weight / times[term]
+        each = each / len(covered)
         for word in covered:
             shares[word] += each
     n_words = max(counted.n_words, 1)
