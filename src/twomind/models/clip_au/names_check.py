@@ -81,7 +81,8 @@ def check_names(
         BadInput: no recording has both tracks.
     """
     settings = settings or CheckSettings()
-    names = tuple(dict.fromkeys(p.measure for p in model.phrases if p.measure))
+    measures = [phrase.measure for phrase in model.phrases if phrase.measure]
+    names = tuple(dict.fromkeys(measures))
     clips = _clips(model, xs, names, settings.min_valid)
     if not len(clips.cosines):
         raise BadInput(
@@ -89,12 +90,9 @@ def check_names(
         )
     rows = []
     for position, phrase in enumerate(model.phrases):
-        row: dict[str, Any] = {
-            "position": position,
-            "name": phrase.name,
-            "measure": phrase.measure,
-            "earned": False,
-        }
+        row: dict[str, Any] = {"position": position, "name": phrase.name}
+        row["measure"] = phrase.measure
+        row["earned"] = False
         if phrase.measure:
             row |= _checked(position, phrase, clips, names, settings)
         else:
@@ -168,7 +166,8 @@ def _clips(
             all_cosines.append(cosines)
             measured.append(_means(rows, min_valid))
             people.append(x.subject)
-    return _Clips(np.array(all_cosines), np.array(measured), np.array(people))
+    means = np.array(measured)
+    return _Clips(np.array(all_cosines), means, np.array(people))
 
 
 def _columns(face: Track, names: tuple[str, ...]) -> np.ndarray:
@@ -254,7 +253,10 @@ def _interval(sums: np.ndarray, settings: CheckSettings) -> tuple[float, float]:
 
 #: Of the figure, in pixels: room for the names, length of the axis, height of a row, and where the
 #: first row is.
-_LEFT, _WIDTH, _HEIGHT, _TOP = 330, 360, 20, 54
+_LEFT = 330
+_WIDTH = 360
+_HEIGHT = 20
+_TOP = 54
 
 
 def figure(model: ClipAu, path: Path) -> Path:
@@ -269,20 +271,25 @@ def figure(model: ClipAu, path: Path) -> Path:
         raise BadInput("figure: expected a model with a record; make one with check_names")
     rows = [row for row in record["rows"] if _has_r(row)]
     end = 60 + _HEIGHT * len(rows)
-    box = f"0 0 {_LEFT + _WIDTH + 190} {end + 10}"
+    width = _LEFT + _WIDTH + 190
+    height = end + 10
+    box = f"0 0 {width} {height}"
     whose = "drawn people: says nothing about real faces" if record["drawn"] else "recordings"
     n = record["n_recordings"]
     title = f"Correlation of each similarity with the measured movement ({n} {whose})"
     rule = html.escape(record["rule"])
-    lines = [
+    middle = _place(0.0)
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" font-family="sans-serif" '
-        'font-size="12">',
-        f'<text x="12" y="20" font-size="14">{html.escape(title)}</text>',
-        f'<text x="12" y="38" fill="#555">dark: name earned ({rule})</text>',
-        f'<path d="M{_LEFT + _WIDTH / 2} 48V{end}" stroke="#888"/>',
-    ]
+        'font-size="12">'
+    )
+    heading = f'<text x="12" y="20" font-size="14">{html.escape(title)}</text>'
+    hint = f'<text x="12" y="38" fill="#555">dark: name earned ({rule})</text>'
+    axis = f'<path d="M{middle} 48V{end}" stroke="#888"/>'
+    lines = [head, heading, hint, axis]
     for k, row in enumerate(rows):
-        lines += _bar(row, _TOP + _HEIGHT * k)
+        y = _TOP + _HEIGHT * k
+        lines += _bar(row, y)
     lines.append("</svg>")
     return write_text(path, "\n".join(lines))
 
@@ -307,11 +314,12 @@ def _bar(row: dict[str, Any], y: int) -> list[str]:
     length = max(zero, r) - start
     name = html.escape(row["name"])
     said = f"{row['r']:+.2f}, follows {row['best']} most"
-    lines = [
-        f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end">{name}</text>',
-        f'<rect x="{start:.1f}" y="{y + 3}" width="{length:.1f}" height="11" fill="{colour}"/>',
-        f'<text x="{_LEFT + _WIDTH + 10}" y="{y + 12}">{said}</text>',
-    ]
+    baseline = y + 12
+    beside = _LEFT + _WIDTH + 10
+    label = f'<text x="{_LEFT - 8}" y="{baseline}" text-anchor="end">{name}</text>'
+    size = f'width="{length:.1f}" height="11"'
+    bar = f'<rect x="{start:.1f}" y="{y + 3}" {size} fill="{colour}"/>'
+    lines = [label, bar, f'<text x="{beside}" y="{baseline}">{said}</text>']
     if np.isfinite(row["low"]):
         low = _place(row["low"])
         high = _place(row["high"])

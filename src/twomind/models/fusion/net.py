@@ -88,8 +88,12 @@ class FusionConfig:
 
 
 def published(model: str, modalities: Sequence[str], released: bool = False) -> FusionConfig:
-    """Widths and dropouts of the BAH baselines (ICLR 2026); the first modality takes the video's,
-    and so on.
+    """Widths and dropouts of the BAH baselines (ICLR 2026).
+
+    Args:
+        model: One of ``MODELS``.
+        modalities: The first one takes the video's widths, then the sound's, then the text's.
+        released: With the defects of the published code.
     """
     if model == "lfan":
         sizes = _LFAN_CHANNELS

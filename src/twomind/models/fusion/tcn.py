@@ -144,7 +144,13 @@ class TCN(nn.Module):
         self.norm = MaskedBatchNorm(width)
 
     def forward(self, x: Tensor, frames: Tensor, state: Any = None) -> Streamed:
-        """``x (B, n_in, T)`` → ``(B, T, D)``."""
+        """Rows ``(B, T, D)`` of a chunk.
+
+        Args:
+            x: Columns first, ``(B, n_in, T)``.
+            frames: Rows that count in the normalisation, ``(B, T)`` bool.
+            state: What the chunk before returned; None at the start.
+        """
         after = []
         for i, block in enumerate(self.blocks):
             before = state[i] if state else None
@@ -161,7 +167,13 @@ def receptive_field(n_blocks: int, kernel: int) -> int:
 
 
 def lately(present: Tensor, hold: int, state: Tensor | None) -> Streamed:
-    """Whether any of the last ``hold`` rows (this one included) was measured, ``(B, T)`` bool."""
+    """Whether any of the last ``hold`` rows (this one included) was measured, ``(B, T)`` bool.
+
+    Args:
+        present: Whether each row was measured, ``(B, T)`` bool.
+        hold: Rows.
+        state: What the chunk before returned; None at the start.
+    """
     full = _after_past(present, hold - 1, state)
     channel = full.float()[:, None]
     highest = F.max_pool1d(channel, hold, stride=1)
@@ -234,8 +246,12 @@ class Attention(nn.Module):
         self.window = window
 
     def forward(self, q: Tensor, kv: Tensor, state: Tensor | None = None) -> Streamed:
-        """``q, kv (B, T, D)`` → ``(B, T, D)`` and the rows of ``kv`` that the next chunk may look
-        back at.
+        """Rows ``(B, T, D)``, and the rows of ``kv`` that the next chunk may look back at.
+
+        Args:
+            q: The rows that look, ``(B, T, D)``.
+            kv: The rows that they look at, ``(B, T, D)``.
+            state: What the chunk before returned; None at the start.
         """
         full = kv
         if state is not None:

@@ -116,30 +116,40 @@ def require(
 ) -> str:
     """A warning to print when something of a person leaves the machine; "" when nothing does.
 
-    Raises: BadInput: something would leave and was not allowed to; the message says which flag
-        allows it.
+    Args:
+        address: Where it would go.
+        pictures: Whether frames of the person would be sent.
+        text: Whether their words would be.
+        send_video: Whether frames may leave.
+        send_text: Whether words may.
+
+    Raises:
+        BadInput: something would leave and was not allowed to; the message says which flag
+            allows it.
     """
     if address.local:
         return ""
-    missing = [
-        flag
-        for flag, goes, may in _flags(pictures, text, send_video, send_text)
-        if goes and not may
-    ]
-    what = " and ".join(
-        name for name, goes in (("frames of the person", pictures), ("their words", text)) if goes
-    )
+    what = []
+    missing = []
+    if pictures:
+        what.append("frames of the person")
+        if not send_video:
+            missing.append("--send-video")
+    if text:
+        what.append("their words")
+        if not send_text:
+            missing.append("--send-text")
+    if not what:
+        return ""
+    leaving = " and ".join(what)
     if missing:
+        flags = " ".join(missing)
         raise BadInput(
-            f"{address.shown} is not this machine: {what} would leave it. If the person agreed to "
-            "that and the "
-            f"receiver may have them, say so with {' '.join(missing)}; otherwise use a local model"
+            f"{address.shown} is not this machine: {leaving} would leave it. If the person agreed "
+            f"to that and the receiver may have them, say so with {flags}; otherwise use a local "
+            "model"
         )
-    open_ = " The connection is not encrypted (http)." if address.url.startswith("http:") else ""
-    return f"Warning: {what} are sent to {address.host}.{open_}" if what else ""
-
-
-def _flags(
-    pictures: bool, text: bool, send_video: bool, send_text: bool
-) -> list[tuple[str, bool, bool]]:
-    return [("--send-video", pictures, send_video), ("--send-text", text, send_text)]
+    warning = f"Warning: {leaving} are sent to {address.host}."
+    if address.url.startswith("http:"):
+        warning += " The connection is not encrypted (http)."
+    return warning

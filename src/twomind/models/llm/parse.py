@@ -105,14 +105,21 @@ def parse_json(
 ) -> Reading:
     """Read the JSON answer of the strategy ``two_sides``.
 
-    Cited moments are checked against what the model was given: the clip's span, the words that were
-    said, and whether there were pictures. What fails is dropped and counted; it does not change the
-    answer.
+    Cited moments are checked against what the model was given. What fails is dropped and counted;
+    it does not change the answer.
+
+    Args:
+        text: The reply.
+        span_s: Start and end of the clip.
+        words: That were said; None where the model was given none.
+        pictures: Whether the model was given pictures.
     """
     start = _thinking(text)
-    fence = _FENCE.match(text[start:])
-    body = fence["body"] if fence else text[start:]
-    start += fence.start("body") if fence else 0
+    body = text[start:]
+    fence = _FENCE.match(body)
+    if fence:
+        body = fence["body"]
+        start += fence.start("body")
     if not body.strip():
         return _unparsable("the reply is empty")
     try:
@@ -122,15 +129,13 @@ def parse_json(
     if not isinstance(entry, dict):
         return _unparsable(f"expected a JSON object, got {type(entry).__name__}")
     answer = entry.get("answer")
-    label = (
-        parse_label(answer)
-        if isinstance(answer, str)
-        else _unparsable("the object has no text under 'answer'")
-    )
-    if label.label is None:
-        return label
-    dropped: Counter[str] = Counter()
+    if not isinstance(answer, str):
+        return _unparsable("the object has no text under 'answer'")
+    read = parse_label(answer)
+    if read.label is None:
+        return read
     cited = entry.get("evidence", [])
+    dropped: Counter[str] = Counter()
     evidence = []
     if not isinstance(cited, list):
         dropped["evidence is not a list"] += 1
@@ -141,10 +146,17 @@ def parse_json(
             dropped[why] += 1
         else:
             evidence.append(found)
-    sides = [entry[k].strip() if isinstance(entry.get(k), str) else "" for k in ("towards", "away")]
-    return Reading(
-        label.label, "", _answer_at(body, start), sides[0], sides[1], tuple(evidence), dict(dropped)
-    )
+    at = _answer_at(body, start)
+    towards = _text(entry.get("towards"))
+    away = _text(entry.get("away"))
+    return Reading(read.label, "", at, towards, away, tuple(evidence), dict(dropped))
+
+
+def _text(value: Any) -> str:
+    """What stands there, if it is text."""
+    if not isinstance(value, str):
+        return ""
+    return value.strip()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -161,8 +173,13 @@ def _refuse(constant: str) -> float:
 def _answer_at(body: str, start: int) -> int:
     """Where the label under the last ``"answer":`` begins, or -1 when it is written in escapes."""
     keys = list(re.finditer(r'"answer"\s*:\s*"', body))
-    label = _MENTION.search(body, keys[-1].end()) if keys else None
-    return start + label.start() if label else -1
+    if not keys:
+        return -1
+    last = keys[-1]
+    label = _MENTION.search(body, last.end())
+    if label is None:
+        return -1
+    return start + label.start()
 
 
 def _number(value: Any) -> float:
