@@ -290,7 +290,7 @@ def submit_verb(
     """Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind
     predict`.
     """
-    from twomind.evaluation.submit import submit
+    from twomind.evaluation.submit import Form, submit
 
     expected = None
     if videos is not None:
@@ -307,11 +307,9 @@ def submit_verb(
     found = submit(
         results,
         out,
-        threshold=threshold,
-        fill=fill,
+        Form(threshold=threshold, fill=fill, header=not no_header),
         expected=expected,
         name_by=name_by,
-        header=not no_header,
     )
     if as_json:
         print_json(found)
