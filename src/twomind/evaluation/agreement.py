@@ -12,7 +12,7 @@ kappa only; both are the tests' independent reference, beside the published work
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -39,12 +39,14 @@ def _coded(ratings: Ratings, categories: Categories | None = None) -> Coded:
     if isinstance(ratings, np.ndarray) and ratings.dtype.kind in "biuf":
         return _coded_numbers(ratings, categories)
     raw = np.asarray(ratings, object)
-    flat = [None if _is_missing(v) else v for v in raw.ravel()]
-    there = {v for v in flat if v is not None}
+    flat = [None if _is_missing(value) else value for value in raw.ravel()]
+    there = [value for value in dict.fromkeys(flat) if value is not None]
     found: list[Rating] = sorted(there) if categories is None else list(categories)
-    index = {v: i for i, v in enumerate(found)}
-    _refuse_strange([v for v in flat if v is not None and v not in index], found)
-    codes = [-1 if v is None else index[v] for v in flat]
+    _refuse_strange(there, found)
+    index: dict[Rating, int] = {None: -1}
+    for code, value in enumerate(found):
+        index[value] = code
+    codes = [index[value] for value in flat]
     return np.array(codes, int).reshape(raw.shape), found
 
 
@@ -54,9 +56,10 @@ def _is_missing(value: Rating) -> bool:
     return isinstance(value, float | np.floating) and math.isnan(value)
 
 
-def _refuse_strange(strange: Sequence[Rating], found: Categories) -> None:
-    if strange:
-        raise ValueError(f"expected ratings among {found}, got {strange[0]!r}")
+def _refuse_strange(ratings: Iterable[Rating], found: Categories) -> None:
+    for value in ratings:
+        if value not in found:
+            raise ValueError(f"expected ratings among {found}, got {value!r}")
 
 
 def _coded_numbers(ratings: Array, categories: Categories | None) -> Coded:
@@ -64,7 +67,7 @@ def _coded_numbers(ratings: Array, categories: Categories | None) -> Coded:
     missing = np.isnan(ratings.astype(float))
     seen = np.unique(ratings[~missing]).tolist()
     found = seen if categories is None else list(categories)
-    _refuse_strange([v for v in seen if v not in found], found)
+    _refuse_strange(seen, found)
     codes = np.full(ratings.shape, -1)
     for i, value in enumerate(found):
         codes[ratings == value] = i
@@ -99,7 +102,8 @@ def confusion(a: Ratings, b: Ratings, categories: Categories | None = None) -> C
 def _disagreement(n_categories: int, weights: str | None) -> Array:
     """How much each two categories differ ``(C, C)``."""
     place = np.arange(n_categories)
-    distance: Array = np.abs(place[:, None] - place[None, :]).astype(float)
+    difference = place[:, None] - place[None, :]
+    distance: Array = np.abs(difference).astype(float)
     if weights is None:
         return np.asarray(distance > 0, float)
     if weights == "linear":
@@ -188,7 +192,9 @@ def fleiss_kappa(counts: Array) -> float:
     observed = n_agreeing / n_pairs
     shares = counts.sum(axis=0) / counts.sum()
     chance = (shares**2).sum()
-    return float((observed - chance) / (1 - chance)) if chance < 1 else math.nan
+    if chance >= 1:
+        return math.nan
+    return float((observed - chance) / (1 - chance))
 
 
 def krippendorff_alpha(
@@ -259,7 +265,8 @@ def _distance(level: str, categories: Categories, totals: Array) -> Array:
     total = values[:, None] + values[None, :]
     there = total != 0
     divisor = np.where(there, total, 1)
-    return np.asarray(np.where(there, difference / divisor, 0.0) ** 2)
+    share = np.where(there, difference / divisor, 0.0)
+    return np.asarray(share**2)
 
 
 def _ordinal_distance(totals: Array) -> Array:
@@ -320,14 +327,11 @@ def _mean_squares(x: Array) -> _MeanSquares:
     raters = n * ((of_rater - grand) ** 2).sum()
     within = ((x - of_target[:, None]) ** 2).sum()
     rest = max(within - raters, 0.0)
-    return _MeanSquares(
-        n=n,
-        k=k,
-        bms=between / (n - 1),
-        jms=raters / (k - 1),
-        wms=within / (n * (k - 1)),
-        ems=rest / ((n - 1) * (k - 1)),
-    )
+    bms = between / (n - 1)
+    jms = raters / (k - 1)
+    wms = within / (n * (k - 1))
+    ems = rest / ((n - 1) * (k - 1))
+    return _MeanSquares(n, k, bms, jms, wms, ems)
 
 
 def icc(ratings: Ratings, level: float = 0.95) -> dict[str, Icc]:
@@ -357,16 +361,25 @@ def _undefined(form: str) -> Icc:
 def _icc_form(form: str, squares: _MeanSquares, level: float) -> Icc:
     from scipy.stats import f as f_distribution
 
-    n, k, bms = squares.n, squares.k, squares.bms
+    n = squares.n
+    k = squares.k
+    bms = squares.bms
     tail = 1 - (1 - level) / 2
-    one_way = form.startswith("ICC(1")
-    error = squares.wms if one_way else squares.ems
+    df1 = n - 1
+    if form.startswith("ICC(1"):
+        error = squares.wms
+        df2 = n * (k - 1)
+    else:
+        error = squares.ems
+        df2 = df1 * (k - 1)
     if bms == 0 and error == 0:
         return _undefined(form)
-    df1 = n - 1
-    df2 = n * (k - 1) if one_way else (n - 1) * (k - 1)
-    f = bms / error if error > 0 else math.inf
-    p = float(f_distribution.sf(f, df1, df2)) if math.isfinite(f) else 0.0
+    f = math.inf
+    p = 0.0
+    if error > 0:
+        f = bms / error
+    if math.isfinite(f):
+        p = float(f_distribution.sf(f, df1, df2))
     if form.startswith("ICC(2"):
         value, of_mean, low, high = _two_way_random(squares, tail)
     else:
@@ -375,13 +388,18 @@ def _icc_form(form: str, squares: _MeanSquares, level: float) -> Icc:
         low = _from_f(f / f_distribution.ppf(tail, df1, df2), k)
         high = _from_f(f * f_distribution.ppf(tail, df2, df1), k)
     if form.endswith("k)"):
-        value, low, high = of_mean, _stepped_up(low, k), _stepped_up(high, k)
-    return Icc(form, _ICC_MEANING[form], value, low, high, f, df1, df2, p)
+        value = of_mean
+        low = _stepped_up(low, k)
+        high = _stepped_up(high, k)
+    meaning = _ICC_MEANING[form]
+    return Icc(form, meaning, value, low, high, f, df1, df2, p)
 
 
 def _from_f(f: float, k: int) -> float:
     """The correlation of one rating that belongs to an F; 1 for an infinite one."""
-    return _ratio(f - 1, f + k - 1) if math.isfinite(f) else 1.0
+    if not math.isfinite(f):
+        return 1.0
+    return _ratio(f - 1, f + k - 1)
 
 
 def _stepped_up(single: float, k: int) -> float:
@@ -395,9 +413,13 @@ def _ratio(a: float, b: float) -> float:
 
 def _two_way_random(squares: _MeanSquares, tail: float) -> tuple[float, float, float, float]:
     """ICC(2,1), ICC(2,k), and the interval of ICC(2,1)."""
-    n, k, bms, jms, ems = squares.n, squares.k, squares.bms, squares.jms, squares.ems
-    single = _ratio(bms - ems, bms + (k - 1) * ems + k * (jms - ems) / n)
-    of_mean = _ratio(bms - ems, bms + (jms - ems) / n)
+    n = squares.n
+    k = squares.k
+    ems = squares.ems
+    signal = squares.bms - ems
+    bias = squares.jms - ems
+    single = _ratio(signal, squares.bms + (k - 1) * ems + k * bias / n)
+    of_mean = _ratio(signal, squares.bms + bias / n)
     low, high = _two_way_interval(squares, single, tail)
     return single, of_mean, low, high
 
@@ -408,16 +430,20 @@ def _two_way_interval(squares: _MeanSquares, rho: float, tail: float) -> tuple[f
     """
     from scipy.stats import f as f_distribution
 
-    n, k, bms, jms, ems = squares.n, squares.k, squares.bms, squares.jms, squares.ems
+    n = squares.n
+    k = squares.k
+    bms = squares.bms
+    ems = squares.ems
     if ems <= 0 or not math.isfinite(rho):
         return math.nan, math.nan
-    fj = jms / ems
+    fj = squares.jms / ems
     a = k * rho * fj
     b = n * (1 + (k - 1) * rho) - k * rho
-    v = (k - 1) * (n - 1) * (a + b) ** 2 / ((n - 1) * a**2 + b**2)
+    of_raters = (n - 1) * a**2
+    v = (k - 1) * (n - 1) * (a + b) ** 2 / (of_raters + b**2)
     f1 = f_distribution.ppf(tail, n - 1, v)
     f2 = f_distribution.ppf(tail, v, n - 1)
-    rest = k * jms + (k * n - k - n) * ems
+    rest = k * squares.jms + (k * n - k - n) * ems
     low = _ratio(n * (bms - f1 * ems), f1 * rest + n * bms)
     high = _ratio(n * (f2 * bms - ems), rest + n * f2 * bms)
     return low, high

@@ -227,7 +227,10 @@ class _Comparison:
 
     def pair(self, a: str, b: str, tolerance: _Tolerance) -> JsonObject:
         """Two raters, over the recordings that both looked at."""
-        both = [k for k, one in enumerate(self.rated) if a in one.spans and b in one.spans]
+        both = []
+        for k, one in enumerate(self.rated):
+            if a in one.spans and b in one.spans:
+                both.append(k)
         found: JsonObject = {"a": a, "b": b, "recordings": len(both)}
         found |= self._answers(a, b)
         if not both:
@@ -235,15 +238,19 @@ class _Comparison:
             return found
         found |= self._kappa(a, b, both)
         found |= self._units([a, b], both)
-        events = [self._match(self.rated[k], a, b, tolerance) for k in both]
-        found |= self._events(events, both)
-        found |= self._amounts([a, b], both)
+        events = []
         segments = []
-        for k, matched in zip(both, events, strict=True):
+        for k in both:
             one = self.rated[k]
-            for segment in by_segment(one.spans[a], one.spans[b], matched):
+            mine = one.spans[a]
+            other = one.spans[b]
+            matched = match_events(mine, other, tolerance.onset_s, tolerance.offset_s)
+            events.append(matched)
+            for segment in by_segment(mine, other, matched):
                 row = {"recording": one.recording, **asdict(segment)}
                 segments.append(row)
+        found |= self._events(events, both)
+        found |= self._amounts([a, b], both)
         found["segments"] = segments
         return found
 
@@ -270,19 +277,17 @@ class _Comparison:
             "alpha": agreement.alpha_from_coincidences(_symmetric(whole), _CODES),
         }
 
-    @staticmethod
-    def _match(one: Rated, a: str, b: str, tolerance: _Tolerance) -> Events:
-        return match_events(one.spans[a], one.spans[b], tolerance.onset_s, tolerance.offset_s)
-
     def _events(self, events: Sequence[Events], both: Sequence[int]) -> JsonObject:
-        counts = np.array([(len(e.pairs), e.n_a, e.n_b) for e in events], float)
-        total = counts.sum(axis=0)
-        n_matched, n_a, n_b = total
+        rows = []
         onset: list[float] = []
         offset: list[float] = []
         for matched in events:
+            rows.append((len(matched.pairs), matched.n_a, matched.n_b))
             onset += map(abs, matched.onset_error_s)
             offset += map(abs, matched.offset_error_s)
+        counts = np.array(rows, float)
+        total = counts.sum(axis=0)
+        n_matched, n_a, n_b = total
 
         def f1(weights: Array) -> Array:
             return _event_f1(weights @ counts)
@@ -303,15 +308,19 @@ class _Comparison:
         """Agreement of two raters on whole recordings: is there any A/H."""
         first = []
         second = []
+        n_same = 0
         for one in self.rated:
-            if a in one.answers and b in one.answers:
-                first.append(int(one.answers[a]))
-                second.append(int(one.answers[b]))
+            mine = _code(one, a)
+            other = _code(one, b)
+            if mine is None or other is None:
+                continue
+            first.append(mine)
+            second.append(other)
+            n_same += mine == other
         kappa = math.nan
         if first:
             kappa = agreement.cohen_kappa(first, second, categories=_CODES)
-        same = sum(x == y for x, y in zip(first, second, strict=True))
-        return {"n_answers": len(first), "answers_same": same, "answers_kappa": kappa}
+        return {"n_answers": len(first), "answers_same": n_same, "answers_kappa": kappa}
 
     def _units(self, names: Sequence[str], chosen: Sequence[int]) -> JsonObject:
         """Agreement on utterances, of the recordings that have a transcript and that all of them
@@ -346,7 +355,8 @@ class _Comparison:
         """
         index = [self.names.index(name) for name in names]
         frames = [codes[index] for codes in self.frames]
-        used = [k for k, codes in enumerate(frames) if _n_looked(codes) > 1]
+        n_looked = [_n_looked(codes) for codes in frames]
+        used = [k for k, n in enumerate(n_looked) if n > 1]
         found: JsonObject = {"raters": list(names), "recordings": len(used)}
         found |= self._answers_together(names)
         if not used:
@@ -357,7 +367,7 @@ class _Comparison:
             found["reason"] = f"{', '.join(absent)} says nothing of when"
             return found
         found |= self._alpha(frames, used)
-        full = [k for k in used if _n_looked(frames[k]) == len(names)]
+        full = [k for k in used if n_looked[k] == len(names)]
         kappa = math.nan
         if full:
             counts = [agreement.counts_per_unit(frames[k], _CODES) for k in full]
@@ -373,12 +383,16 @@ class _Comparison:
         found = []
         for name in names:
             index = self.names.index(name)
-            if all((codes[index] < 0).all() for codes in self.frames):
+            looked = [codes[index].max(initial=-1) >= 0 for codes in self.frames]
+            if not any(looked):
                 found.append(name)
         return found
 
     def _alpha(self, frames: Sequence[Array], used: Sequence[int]) -> JsonObject:
-        tables = np.stack([agreement.coincidences(frames[k], len(_CODES)) for k in used])
+        each = []
+        for k in used:
+            each.append(agreement.coincidences(frames[k], len(_CODES)))
+        tables = np.stack(each)
 
         def alpha(weights: Array) -> agreement.Coefficient:
             return agreement.alpha_from_coincidences(_sum(weights, tables), _CODES)
@@ -412,12 +426,15 @@ class _Comparison:
 
 def _code(one: Rated, name: str) -> int | None:
     """What a rater said of a whole recording."""
-    return int(one.answers[name]) if name in one.answers else None
+    said = one.answers.get(name)
+    return None if said is None else int(said)
 
 
 def _said_of_units(some: Sequence[Rated], name: str) -> Array:
     """The rater's codes of all utterances, one recording after the other."""
-    each = [on_units(one.spans[name], one.units) for one in some]
+    each = []
+    for one in some:
+        each.append(on_units(one.spans[name], one.units))
     return np.concatenate(each)
 
 

@@ -110,7 +110,8 @@ class _Columns:
         """
         length = (np.log1p(seen.length) - self.mean) / self.sd
         known = seen.question[:, None] == self.questions[None, :]
-        return np.column_stack([np.ones(len(length)), length, known])
+        one = np.ones(len(length))
+        return np.column_stack([one, length, known])
 
 
 def length_question(train: Seen, y: Array, n_classes: int, test: Seen) -> Array:
@@ -138,14 +139,16 @@ def length_question(train: Seen, y: Array, n_classes: int, test: Seen) -> Array:
     def loss(flat: Array) -> tuple[float, Array]:
         weights = flat.reshape(shape)
         p = softmax(x @ weights)
-        said = np.maximum((p * answer).sum(axis=1), 1e-300)
+        of_answer = (p * answer).sum(axis=1)
+        misfit = -np.log(np.maximum(of_answer, 1e-300)).sum()
         size = (penalty * weights**2).sum() / 2
         slope = x.T @ (p - answer) + penalty * weights
-        return float(-np.log(said).sum() + size), slope.ravel()
+        return float(misfit + size), slope.ravel()
 
     start = np.zeros(x.shape[1] * n_classes)
     found = minimize(loss, start, jac=True, method="L-BFGS-B")
-    return softmax(columns(test) @ found.x.reshape(shape))
+    weights = found.x.reshape(shape)
+    return softmax(columns(test) @ weights)
 
 
 def shortcut_rows(

@@ -189,7 +189,10 @@ def _label(key: _Key, keys: Iterable[_Key]) -> str:
     name = key.method if key.method != BASE else baselines.WORDS["no_adaptation"]
     if len({k.model for k in keys}) > 1:
         name += f" · {key.model}"
-    same = [k for k in keys if k.model == key.model and k.method == key.method]
+    same = []
+    for other in keys:
+        if other.model == key.model and other.method == key.method:
+            same.append(other)
     if len({k.config for k in same}) > 1:
         name += f" ({_settings_apart(key, same)})"
     if len({k.reset for k in same if k.config == key.config}) > 1:
@@ -200,10 +203,13 @@ def _label(key: _Key, keys: Iterable[_Key]) -> str:
 def _settings_apart(key: _Key, same: Sequence[_Key]) -> str:
     """The settings that tell one line from others of the same model and method."""
     own: JsonObject = json.loads(key.config)
-    others: list[JsonObject] = [json.loads(k.config) for k in same]
+    names = set()
+    for one in same:
+        other: JsonObject = json.loads(one.config)
+        names |= {name for name, value in own.items() if other.get(name) != value}
     differ = []
     for name, value in own.items():
-        if any(other.get(name) != value for other in others):
+        if name in names:
             differ.append(f"{name}={value}")
     return ", ".join(differ)
 
@@ -228,7 +234,11 @@ def _groups(runs: Sequence[Run]) -> dict[str, _Group]:
     grouped: dict[_Key, list[Run]] = {}
     for run in runs:
         grouped.setdefault(_key(run), []).append(run)
-    return {_label(key, grouped): _Group(key, by_seed(own)) for key, own in grouped.items()}
+    named = {}
+    for key, own in grouped.items():
+        label = _label(key, grouped)
+        named[label] = _Group(key, by_seed(own))
+    return named
 
 
 def _board(runs: Sequence[Run], level: str, asked: _Asked) -> Board:
@@ -245,15 +255,19 @@ def _board(runs: Sequence[Run], level: str, asked: _Asked) -> Board:
         *_run_lines(groups, level),
     ]
     subjects = _subjects(lines)
-    n_rows = sum(int((run.rows[level].y >= 0).sum()) for run in one_seed)
-    n_draws = asked.n_bootstrap if n_rows <= MANY_ROWS else min(asked.n_bootstrap, FEWER_RESAMPLES)
-    if n_draws < asked.n_bootstrap:
+    y = _coded(one_seed, level)
+    n_draws = asked.n_bootstrap
+    if len(y) > MANY_ROWS and n_draws > FEWER_RESAMPLES:
+        n_draws = FEWER_RESAMPLES
         notes.append(
-            f"{n_draws} resamples instead of {asked.n_bootstrap}, because of {n_rows} rows"
+            f"{n_draws} resamples instead of {asked.n_bootstrap}, because of {len(y)} rows"
         )
     drawn = draws(subjects, n_draws, asked.seed)
     lines = _with_figures(lines, level, asked, subjects, drawn)
+    n_of_class = np.bincount(y, minlength=len(first.task.classes))
+    known: dict[str, Mapping[str, object]] = {}
     for run in runs:
+        known |= run.people
         notes += [n for n in run.notes if n not in notes]
     return Board(
         dataset=first.dataset,
@@ -263,12 +277,12 @@ def _board(runs: Sequence[Run], level: str, asked: _Asked) -> Board:
         metric=asked.metric,
         lines=tuple(lines),
         subjects=tuple(subjects),
-        people={s: p for run in runs for s, p in run.people.items()},
+        people=known,
         drawn=any(run.drawn for run in runs),
-        n_rows=n_rows,
+        n_rows=len(y),
         n_folds=len(folds),
         seeds=tuple(seeds),
-        rates=_rates(one_seed, level),
+        rates=tuple((n_of_class / len(y)).tolist()),
         same_people=any(run.fold.same_people for run in runs),
         notes=tuple(notes),
     )
@@ -282,37 +296,43 @@ def _subjects(lines: Sequence[Line]) -> list[str]:
     return sorted(found)
 
 
-def _rates(runs: Sequence[Run], level: str) -> tuple[float, ...]:
-    """Share of each class among the coded rows."""
-    y = np.concatenate([run.rows[level].y for run in runs])
-    coded = y[y >= 0]
-    n = np.bincount(coded, minlength=len(runs[0].task.classes))
-    return tuple(float(rate) for rate in n / len(coded))
+def _coded(runs: Sequence[Run], level: str) -> Array:
+    """Labels of all coded rows of some runs ``(N,)``."""
+    found = []
+    for run in runs:
+        y = run.rows[level].y
+        found.append(y[y >= 0])
+    return np.concatenate(found)
 
 
 def _shortcut_lines(one_seed: Sequence[Run], level: str) -> list[Line]:
     """Lines of the shortcuts that every run has beside its predictions."""
     lines = []
     for name in baselines.NAMES:
-        if all(name in run.rows[level].beside for run in one_seed):
-            sample = joined(one_seed, level, name)
-            lines.append(Line(baselines.WORDS[name], "shortcut", "labels", (sample,)))
+        if not all(name in run.rows[level].beside for run in one_seed):
+            continue
+        sample = joined(one_seed, level, name)
+        label = baselines.WORDS[name]
+        lines.append(Line(label, "shortcut", "labels", (sample,)))
     return lines
 
 
 def _base_lines(groups: Mapping[str, _Group], level: str) -> list[Line]:
     """A line without adaptation for every model that has no run of its own without."""
-    models = dict.fromkeys(group.key.model for group in groups.values())
+    of_model: dict[str, list[_Group]] = {}
+    for group in groups.values():
+        of_model.setdefault(group.key.model, []).append(group)
     lines = []
-    for model in models:
-        own = [group for group in groups.values() if group.key.model == model]
+    for model, own in of_model.items():
         if any(group.is_base for group in own):
             continue
         name = baselines.WORDS["no_adaptation"]
-        if len(models) > 1:
+        if len(of_model) > 1:
             name += f" · {model}"
         most = max(own, key=lambda group: group.n)
-        samples = [joined(runs, level, "no_adaptation") for runs in most.by_seed.values()]
+        samples = []
+        for runs in most.by_seed.values():
+            samples.append(joined(runs, level, "no_adaptation"))
         lines.append(Line(name, "base", "nothing", tuple(samples)))
     return lines
 
@@ -326,12 +346,15 @@ def _run_lines(groups: Mapping[str, _Group], level: str) -> list[Line]:
     """A line for every group of runs."""
     lines = []
     for name, group in _in_order(groups):
-        runs = [run for own in group.by_seed.values() for run in own]
+        runs: list[Run] = []
+        samples = []
+        for own in group.by_seed.values():
+            runs += own
+            samples.append(joined(own, level))
         saw = runs[0].saw.words()
         if any(run.seen.get("part_of_the_test", 0) for run in runs):
             saw += " (part of the test)"
         kind = "base" if group.is_base else "method"
-        samples = [joined(own, level) for own in group.by_seed.values()]
         lines.append(Line(name, kind, saw, tuple(samples), tuple(runs)))
     return lines
 
@@ -367,10 +390,16 @@ def _with_figures(
         spread = {m: resampled(line.samples, m, subjects, drawn) for m in names}
         spreads[line.name] = spread
         found.append(measured(line, level, asked.metric, spread, asked.seed))
-    p = {line.name: line.paired.p_sign_flip for line in found if line.paired is not None}
+    p = {}
+    for line in found:
+        if line.paired is not None:
+            p[line.name] = line.paired.p_sign_flip
     adjusted = people.holm(p)
-    found = [replace(line, p_holm=adjusted.get(line.name, math.nan)) for line in found]
-    return [against_shortcuts(line, found, spreads) for line in found]
+    whole = []
+    for line in found:
+        line = replace(line, p_holm=adjusted.get(line.name, math.nan))
+        whole.append(against_shortcuts(line, found, spreads))
+    return whole
 
 
 #: With more lines than this, all are compared with the first one only.
@@ -394,14 +423,17 @@ def against_each_other(board: Board, seed: int = 0) -> list[Pairing]:
     """
     lines = [line for line in board.lines if line.kind != "shortcut"]
     lines.sort(key=lambda line: -line.person_mean)
-    lines = [x for x in lines if x.per_person.keys() == lines[0].per_person.keys()]
-    pairs = list(itertools.combinations(lines, 2))
-    if len(lines) > MAX_PAIRED_LINES:
-        pairs = [(lines[0], line) for line in lines[1:]]
-    each = [people.paired(a.per_person, b.per_person, seed=seed) for a, b in pairs]
-    adjusted = people.holm({str(k): p.p_sign_flip for k, p in enumerate(each)})
-    found = []
+    same_people = [x for x in lines if x.per_person.keys() == lines[0].per_person.keys()]
+    pairs = list(itertools.combinations(same_people, 2))
+    if len(same_people) > MAX_PAIRED_LINES:
+        pairs = [(lines[0], line) for line in same_people[1:]]
+    found: list[Pairing] = []
+    p = {}
     for k, (a, b) in enumerate(pairs):
-        row: Pairing = {"a": a.name, "b": b.name, "paired": each[k], "p_holm": adjusted[str(k)]}
-        found.append(row)
+        paired = people.paired(a.per_person, b.per_person, seed=seed)
+        p[str(k)] = paired.p_sign_flip
+        found.append({"a": a.name, "b": b.name, "paired": paired, "p_holm": math.nan})
+    adjusted = people.holm(p)
+    for k, row in enumerate(found):
+        row["p_holm"] = adjusted[str(k)]
     return found

@@ -37,13 +37,10 @@ def _check(y: Array, probs: Array) -> Pair:
             f"expected labels (N,) and probabilities (N, C) of one length, got {y.shape}, "
             f"{probs.shape}"
         )
-    if y.min() < 0 or y.max() >= probs.shape[1] or not np.isfinite(probs).all():
-        raise ValueError(f"expected labels 0 … {probs.shape[1] - 1} and finite probabilities")
+    last = probs.shape[1] - 1
+    if y.min() < 0 or y.max() > last or not np.isfinite(probs).all():
+        raise ValueError(f"expected labels 0 … {last} and finite probabilities")
     return y.astype(int), probs
-
-
-def _many(weights: Weights) -> bool:
-    return weights is not None and np.ndim(weights) == 2
 
 
 def confusion(y: Array, probs: Array, weights: Weights = None) -> Array:
@@ -55,8 +52,9 @@ def confusion(y: Array, probs: Array, weights: Weights = None) -> Array:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, probs = _check(y, probs)
-    w, _ = rows_of(weights, len(y))
-    return numbers.counts(y, decide(probs), probs.shape[1], w)
+    said = decide(probs)
+    w = rows_of(weights, len(y))
+    return numbers.counts(y, said, probs.shape[1], w)
 
 
 def f1_per_class(y: Array, probs: Array, weights: Weights = None) -> Array:
@@ -68,8 +66,8 @@ def f1_per_class(y: Array, probs: Array, weights: Weights = None) -> Array:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     table = confusion(y, probs, weights)
-    found = numbers.f1_per_class(table)
-    return found if _many(weights) else found[0]
+    each = numbers.f1_per_class(table)
+    return np.asarray(out(each, weights))
 
 
 def macro_f1(y: Array, probs: Array, weights: Weights = None) -> Value:
@@ -80,8 +78,9 @@ def macro_f1(y: Array, probs: Array, weights: Weights = None) -> Value:
         probs: probability per row and class, ``(N, C)``.
         weights: None, ``(N,)`` or ``(B, N)``.
     """
-    found = f1_per_class(y, probs, weights).mean(axis=-1)
-    return np.asarray(found) if _many(weights) else float(found)
+    table = confusion(y, probs, weights)
+    each = numbers.f1_per_class(table)
+    return out(each.mean(axis=1), weights)
 
 
 def macro_f1_present(y: Array, probs: Array) -> float:
@@ -99,11 +98,11 @@ def weighted_f1(y: Array, probs: Array, weights: Weights = None) -> Value:
         probs: probability per row and class, ``(N, C)``.
         weights: None, ``(N,)`` or ``(B, N)``.
     """
-    _, single = rows_of(weights, len(y))
     table = confusion(y, probs, weights)
     true = table.sum(axis=2)
     each = numbers.f1_per_class(table)
-    return out(ratio((each * true).sum(axis=1), true.sum(axis=1)), single)
+    total = (each * true).sum(axis=1)
+    return out(ratio(total, true.sum(axis=1)), weights)
 
 
 def war(y: Array, probs: Array, weights: Weights = None) -> Value:
@@ -114,9 +113,8 @@ def war(y: Array, probs: Array, weights: Weights = None) -> Value:
         probs: probability per row and class, ``(N, C)``.
         weights: None, ``(N,)`` or ``(B, N)``.
     """
-    _, single = rows_of(weights, len(y))
     table = confusion(y, probs, weights)
-    return out(numbers.accuracy(table), single)
+    return out(numbers.accuracy(table), weights)
 
 
 def uar(y: Array, probs: Array, weights: Weights = None) -> Value:
@@ -127,9 +125,8 @@ def uar(y: Array, probs: Array, weights: Weights = None) -> Value:
         probs: probability per row and class, ``(N, C)``.
         weights: None, ``(N,)`` or ``(B, N)``.
     """
-    _, single = rows_of(weights, len(y))
     table = confusion(y, probs, weights)
-    return out(numbers.mean_recall(table), single)
+    return out(numbers.mean_recall(table), weights)
 
 
 def brier(y: Array, probs: Array, weights: Weights = None) -> Value:
@@ -142,10 +139,10 @@ def brier(y: Array, probs: Array, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, probs = _check(y, probs)
-    w, single = rows_of(weights, len(y))
+    w = rows_of(weights, len(y))
     answer = np.eye(probs.shape[1])[y]
     far = ((probs - answer) ** 2).sum(axis=1) / 2
-    return out(ratio(w @ far, w.sum(axis=1)), single)
+    return out(ratio(w @ far, w.sum(axis=1)), weights)
 
 
 def top_ece(y: Array, probs: Array, n_bins: int = metrics.N_BINS, weights: Weights = None) -> Value:
@@ -168,15 +165,14 @@ def top_ece(y: Array, probs: Array, n_bins: int = metrics.N_BINS, weights: Weigh
 def _each_class(y: Array, probs: Array, metric: Metric, weights: Weights) -> Value:
     """Of two classes the metric of the second; of more, the mean over classes against the rest."""
     n_classes = probs.shape[1]
-    if n_classes == 2:
-        return metric((y == 1).astype(int), probs[:, 1], weights)
+    chosen = [1] if n_classes == 2 else range(n_classes)
     found = []
-    for c in range(n_classes):
+    for c in chosen:
         is_it = (y == c).astype(int)
         value = metric(is_it, probs[:, c], weights)
-        found.append(np.asarray(value))
+        found.append(np.atleast_1d(value))
     mean = np.mean(found, axis=0)
-    return np.asarray(mean) if _many(weights) else float(mean)
+    return out(mean, weights)
 
 
 def risk_coverage(y: Array, probs: Array) -> Array:
@@ -192,7 +188,9 @@ def risk_coverage(y: Array, probs: Array) -> Array:
     changes = np.diff(sure[order]) != 0
     last = np.flatnonzero(np.r_[changes, True])
     n = last + 1
-    return np.stack([n / len(y), n_wrong[last] / n], axis=1)
+    coverage = n / len(y)
+    risk = n_wrong[last] / n
+    return np.stack([coverage, risk], axis=1)
 
 
 def aurc(y: Array, probs: Array) -> float:
@@ -201,7 +199,8 @@ def aurc(y: Array, probs: Array) -> float:
     """
     curve = risk_coverage(y, probs)
     widths = np.diff(curve[:, 0], prepend=0.0)
-    return float((widths * curve[:, 1]).sum())
+    areas = widths * curve[:, 1]
+    return float(areas.sum())
 
 
 def constant_f1(war: float, n_classes: int = 2) -> float:
@@ -273,13 +272,13 @@ def bound(y: Array, probs: Array, question: Array, fold: Array | None = None) ->
         "weighted_f1": weighted_f1,
         "war": war,
         "uar": uar,
-        "ap": _against_rest(metrics.average_precision),
-        "ap_bah": _against_rest(metrics.ap_bah),
-        "auc": _against_rest(metrics.auc),
-        "within_question_auc": _against_rest(within),
         "ece": _ece,
         "brier": brier,
     }
+    each["ap"] = _against_rest(metrics.average_precision)
+    each["ap_bah"] = _against_rest(metrics.ap_bah)
+    each["auc"] = _against_rest(metrics.auc)
+    each["within_question_auc"] = _against_rest(within)
     for c in range(probs.shape[1]):
         each[f"f1_{c}"] = _f1_of(c)
     return {name: metrics.with_rows(metric, y, probs) for name, metric in each.items()}

@@ -23,8 +23,10 @@ def _odds(model: FusionRecogniser, x: Features) -> float | None:
     if why_empty(x, grid, model.recipe):
         return None
     # Not predict: it would also run the model without each modality, for its evidence.
-    logits = rows_of(model.net, grid, model.question_of(x))[1].logits()
-    return float(np.logaddexp.reduce(logits[1:]) - logits[0])
+    _, video = rows_of(model.net, grid, model.question_of(x))
+    logits = video.logits()
+    others = np.logaddexp.reduce(logits[1:])
+    return float(others - logits[0])
 
 
 def falls(
@@ -60,10 +62,12 @@ def falls(
             continue
         starts_s = start_s + rng.uniform(0, length_s - width_s, n_random)
         spans = [model.cited_span(x, width_s)]
-        spans += [(float(a), float(a + width_s)) for a in starts_s]
+        for a in starts_s:
+            spans.append((a, a + width_s))
         each = _falls(model, x, whole, spans)
         if each is not None:
-            rows.append((each[0], float(np.mean(each[1:]))))
+            by_chance = float(np.mean(each[1:]))
+            rows.append((each[0], by_chance))
             people.append(x.subject)
     return np.array(rows).reshape(-1, 2), np.array(people)
 

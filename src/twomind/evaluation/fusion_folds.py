@@ -66,12 +66,9 @@ class Job:
     @property
     def mark(self) -> str:
         """Hash of everything on which the model depends."""
-        asked = {
-            "plan": asdict(self.plan),
-            "fold": asdict(self.fold),
-            "seed": self.seed,
-            "data": _stamp(self.data),
-        }
+        asked: JsonObject = {"plan": asdict(self.plan), "fold": asdict(self.fold)}
+        asked["seed"] = self.seed
+        asked["data"] = _stamp(self.data)
         return settings_hash(asked)
 
 
@@ -282,16 +279,20 @@ def train_study(
         fusion_data.apart(fold, subjects)
     items, skipped = described(dataset, _ids(folds), plan, describe, workers, progress)
     if not items:
-        first = f": {skipped[0].recording}: {skipped[0].reason}" if skipped else ""
-        raise BadInput(f"no recording of these folds can be used{first}")
+        why = ""
+        if skipped:
+            why = f": {skipped[0].recording}: {skipped[0].reason}"
+        raise BadInput(f"no recording of these folds can be used{why}")
     data = fusion_data.write_items(out / DATA, items, plan.recipe)
     n_workers = engine.n_workers(workers, len(folds) * seeds)
     threads = int(n_workers > 1)
     jobs = []
     for fold in folds:
         place = _place(out, fold, len(folds))
-        for seed in range(plan.train.seed, plan.train.seed + seeds):
-            jobs.append(Job(plan, fold, seed, data, place / f"seed-{seed}", threads))
+        for k in range(seeds):
+            seed = plan.train.seed + k
+            own_place = place / f"seed-{seed}"
+            jobs.append(Job(plan, fold, seed, data, own_place, threads))
     rows, failures = _all_jobs(jobs, n_workers, progress)
     if not rows:
         raise BadInput(f"no model could be trained: {failures[0]['error']}")
@@ -299,7 +300,8 @@ def train_study(
     for fold in folds:
         own = [row for row in rows if row["fold"] == fold.name]
         if own:
-            best[fold.name] = _keep_best(own, _place(out, fold, len(folds)))
+            place = _place(out, fold, len(folds))
+            best[fold.name] = _keep_best(own, place)
     study = {
         "data": plan.data_name,
         "protocol": plan.protocol,
@@ -322,7 +324,8 @@ def _ids(folds: Iterable[Fold]) -> list[str]:
     """All recordings of some folds, each once."""
     found: dict[str, None] = {}
     for fold in folds:
-        found |= dict.fromkeys((*fold.train, *fold.val, *fold.test))
+        for part in (fold.train, fold.val, fold.test):
+            found |= dict.fromkeys(part)
     return list(found)
 
 
@@ -350,8 +353,10 @@ def _place(out: Path, fold: Fold, n_folds: int) -> Path:
     """The fold's own folder: ``out`` itself where there is one fold only."""
     if n_folds == 1:
         return out
-    letters = [c if c.isalnum() or c in "-_." else "_" for c in fold.name]
-    return out / "".join(letters)
+    name = ""
+    for c in fold.name:
+        name += c if c.isalnum() or c in "-_." else "_"
+    return out / name
 
 
 def _keep_best(rows: Sequence[JsonObject], target: Path) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from twomind.core.errors import BadInput
 from twomind.core.json import JsonObject
 from twomind.types import Status
 from twomind.types.arrays import Array
+
+#: Lower and upper end.
+Ends: TypeAlias = tuple[float, float]
+#: What happened to a window, as plain values.
+Event: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -35,11 +41,11 @@ class PersonHarm:
     changed_adapted: int
     changed_guarded: int | None
     #: the guard's own log: alarms and changed answers, with window number, recording and time
-    events: tuple[Mapping[str, object], ...]
+    events: tuple[Event, ...]
     #: every answer that differs from the source's: ``recording``, ``start_s``, ``by`` whom
     #: (adapted, guarded), ``from`` and ``to`` which class, and whether that ``mended`` it,
     #: ``spoilt`` it or left it ``wrong``
-    changes: tuple[Mapping[str, object], ...] = ()
+    changes: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,9 @@ class HarmReport:
     people: tuple[PersonHarm, ...]
     tolerance: float
     harmed_adapted: float
-    harmed_adapted_interval: tuple[float, float]
+    harmed_adapted_interval: Ends
     harmed_guarded: float
-    harmed_guarded_interval: tuple[float, float]
+    harmed_guarded_interval: Ends
 
     def to_dict(self) -> JsonObject:
         """Plain values, for JSON."""
@@ -73,7 +79,7 @@ class Answers:
     said: Mapping[str, Array]
     n_classes: int
     #: of the guard, each with ``subject``
-    events: Sequence[Mapping[str, object]] = ()
+    events: Sequence[Event] = ()
 
 
 def macro_f1(y: Array, said: Array, n_classes: int) -> float:
@@ -91,7 +97,7 @@ def macro_f1(y: Array, said: Array, n_classes: int) -> float:
     return 100 * numbers.macro_f1_present(table)
 
 
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson(hits: int, n: int, z: float = 1.959964) -> Ends:
     """Wilson's 95 % interval of a share; (nan, nan) of nothing.
 
     Args:
@@ -166,7 +172,11 @@ def _check_same(
 
 def _said(steps: Sequence[Step], which: Sequence[int]) -> Array:
     """The class said in some windows of a stream ``(N,)``."""
-    return np.array([int(steps[i].prediction.probs.argmax()) for i in which])
+    found = []
+    for i in which:
+        probs = steps[i].prediction.probs
+        found.append(int(probs.argmax()))
+    return np.array(found)
 
 
 def people_of(answers: Answers) -> list[PersonHarm]:
@@ -188,7 +198,7 @@ def report_of(people: Sequence[PersonHarm], tolerance: float = 1.0) -> HarmRepor
     return HarmReport(tuple(people), tolerance, share, ends, guarded_share, guarded_ends)
 
 
-def _share_harmed(lost: Sequence[float], tolerance: float) -> tuple[float, tuple[float, float]]:
+def _share_harmed(lost: Sequence[float], tolerance: float) -> tuple[float, Ends]:
     """The share of people who lost more than the tolerance, with its interval."""
     if not lost or not np.isfinite(lost).all():
         return math.nan, wilson(0, 0)
@@ -218,11 +228,13 @@ def _logged(guarded: Sequence[Step]) -> list[JsonObject]:
 
 
 def _person(subject: str, mine: Array, answers: Answers) -> PersonHarm:
-    y = answers.y[mine]
-    said = {name: classes[mine] for name, classes in answers.said.items()}
-    f1 = {name: macro_f1(y, classes, answers.n_classes) for name, classes in said.items()}
     changes = _changes(mine, answers)
-    n_changed = {name: sum(change["by"] == name for change in changes) for name in said}
+    y = answers.y[mine]
+    f1 = {}
+    n_changed = {}
+    for name, said in answers.said.items():
+        f1[name] = macro_f1(y, said[mine], answers.n_classes)
+        n_changed[name] = sum(change["by"] == name for change in changes)
     return PersonHarm(
         subject=subject,
         n=len(mine),
@@ -247,14 +259,12 @@ def _changes(mine: Array, answers: Answers) -> list[JsonObject]:
             after = int(answers.said[by][i])
             if after == before:
                 continue
-            change: JsonObject = {
-                "recording": answers.recording[i],
-                "start_s": float(answers.start_s[i]),
-                "by": by,
-                "from": before,
-                "to": after,
-                "did": _did(int(answers.y[i]), before, after),
-            }
+            change: JsonObject = {"recording": answers.recording[i]}
+            change["start_s"] = float(answers.start_s[i])
+            change["by"] = by
+            change["from"] = before
+            change["to"] = after
+            change["did"] = _did(int(answers.y[i]), before, after)
             found.append(change)
     return found
 

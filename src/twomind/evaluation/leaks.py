@@ -231,13 +231,16 @@ def _same(a: Array, b: Array) -> bool:
     if not n_smaller:
         return False
     n_shared = len(np.intersect1d(a, b, assume_unique=True))
-    return n_shared >= min(SAME_ROWS, n_smaller) and n_shared >= SAME_SHARE * n_smaller
+    n_least = max(min(SAME_ROWS, n_smaller), SAME_SHARE * n_smaller)
+    return n_shared >= n_least
 
 
 def _text(recording: Recording) -> tuple[str, ...]:
     """The words of a recording, none where they are few."""
-    words = tuple(word.text.casefold() for word in recording.words or ())
-    return words if len(words) >= SAME_WORDS else ()
+    words = recording.words or ()
+    if len(words) < SAME_WORDS:
+        return ()
+    return tuple(word.text.casefold() for word in words)
 
 
 @dataclass(frozen=True)
@@ -264,8 +267,10 @@ class _Content:
 
     def equal(self, a: str, b: str) -> bool:
         """Whether two recordings hold the same."""
-        same_words = bool(self.texts[a]) and self.texts[a] == self.texts[b]
-        return same_words or _same(self.codes[a], self.codes[b])
+        words = self.texts[a]
+        if words and words == self.texts[b]:
+            return True
+        return _same(self.codes[a], self.codes[b])
 
 
 def check_content(fold: Fold, reader: Reader) -> None:
@@ -282,7 +287,9 @@ def check_content(fold: Fold, reader: Reader) -> None:
     overlapping = _overlapping(content.part, reader)
     tested = set(fold.test)
     for pair in sorted(map(sorted, content.alike() | overlapping)):
-        other, test = pair if pair[1] in tested else pair[::-1]
+        other, test = pair
+        if test not in tested:
+            other, test = test, other
         if test not in tested:
             continue
         a = reader.recordings[other]
@@ -315,14 +322,11 @@ def _overlapping(ids: Iterable[str], reader: Reader) -> set[frozenset[str]]:
         if len(together) < 2 or not media.is_file():
             continue
         for pair in combinations(together, 2):
-            if _shared_s(reader.span(pair[0]), reader.span(pair[1])) > 1e-6:
+            a, b = map(reader.span, pair)
+            shared_s = min(a[1], b[1]) - max(a[0], b[0])
+            if shared_s > 1e-6:
                 found.add(frozenset(pair))
     return found
-
-
-def _shared_s(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Seconds that two spans share, below zero where they are apart."""
-    return min(a[1], b[1]) - max(a[0], b[0])
 
 
 def _sharing(codes: Mapping[str, Array]) -> set[frozenset[str]]:
@@ -342,8 +346,10 @@ def _sharing(codes: Mapping[str, Array]) -> set[frozenset[str]]:
     other_owner = owner[1:] != owner[:-1]
     at = np.flatnonzero(same_code & other_owner)
     found = set()
-    for a, b in set(zip(owner[at].tolist(), owner[at + 1].tolist(), strict=True)):
-        found.add(frozenset((ids[a], ids[b])))
+    for k in at:
+        first = ids[owner[k]]
+        second = ids[owner[k + 1]]
+        found.add(frozenset((first, second)))
     return found
 
 

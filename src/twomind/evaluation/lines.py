@@ -58,7 +58,9 @@ class Line:
     def person_sd(self) -> float:
         """Standard deviation of the people's figures; nan of one person."""
         values = self._of_people
-        return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+        if len(values) < 2:
+            return math.nan
+        return float(np.std(values, ddof=1))
 
     @property
     def worst(self) -> float:
@@ -128,7 +130,10 @@ def _persons(samples: Sequence[Sample], metric: str) -> dict[str, float]:
 
 
 def _unadapted(line: Line, level: str) -> list[Sample]:
-    return [joined(runs, level, "no_adaptation") for runs in by_seed(line.runs).values()]
+    found = []
+    for runs in by_seed(line.runs).values():
+        found.append(joined(runs, level, "no_adaptation"))
+    return found
 
 
 def _coverage(runs: Sequence[Run], level: str) -> float:
@@ -178,12 +183,12 @@ def _constant(line: Line, figures: Mapping[str, float]) -> str:
     f1s = []
     curve = []
     for mine in _by_person(line.samples):
-        f1 = float(classes.macro_f1(mine.y, mine.probs, mine.n))
-        f1s.append(f1)
-        war = float(classes.war(mine.y, mine.probs, mine.n))
-        curve.append(classes.constant_f1(war, n_classes))
-    distance = abs(float(np.mean(f1s)) - float(np.mean(curve)))
-    if distance <= classes.NEAR_CURVE:
+        f1 = classes.macro_f1(mine.y, mine.probs, mine.n)
+        war = classes.war(mine.y, mine.probs, mine.n)
+        f1s.append(float(f1))
+        curve.append(classes.constant_f1(float(war), n_classes))
+    distance = np.mean(f1s) - np.mean(curve)
+    if abs(distance) <= classes.NEAR_CURVE:
         return "constant-predictor curve, as a mean over people"
     return ""
 
@@ -207,7 +212,8 @@ def against_shortcuts(line: Line, lines: Sequence[Line], spreads: Mapping[str, S
         differences = {}
         for metric in ABOVE:
             value = line.figures[metric] - other.figures[metric]
-            low, high = interval(mine[metric] - theirs[metric])
+            spread = mine[metric] - theirs[metric]
+            low, high = interval(spread)
             differences[metric] = [value, low, high]
         above[other.name] = differences
     return replace(line, above=above)

@@ -145,7 +145,8 @@ def _inside(moments: Sequence[Moments], score: Scorer) -> tuple[Array, Array]:
     right = []
     total = []
     for one in moments:
-        n_pairs = float(one.present.sum() * (1 - one.present).sum())
+        n_marked = one.present.sum()
+        n_pairs = float(n_marked * (len(one.present) - n_marked))
         auc = metrics.auc(one.present, score(one)) if n_pairs else 0.0
         right.append(auc * n_pairs)
         total.append(n_pairs)
@@ -206,7 +207,8 @@ def locate_frames(
         "overall_over_question_position": overall.gain("question_position"),
     }
     floor = metrics.interval(inside.spread["model"])[0]
-    locates = floor > 0.5 and all(gain["ci"][0] > 0 for gain in gains.values())
+    lows = [gain["ci"][0] for gain in gains.values()]
+    locates = floor > 0.5 and all(low > 0 for low in lows)
     found["n_answers_with_both"] = len(marked)
     found["auc_inside_answers"] = inside.figures()
     found["auc_overall"] = overall.figures()
@@ -232,7 +234,8 @@ def _inside_aucs(marked: Sequence[Moments], rows: Mapping[str, Scorer], how: _Re
     for name, score in rows.items():
         right, total = _inside(marked, score)
         value[name] = float(right.sum() / total.sum())
-        spread[name] = (weights @ right) / np.maximum(weights @ total, 1e-9)
+        n_pairs = np.maximum(weights @ total, 1e-9)
+        spread[name] = (weights @ right) / n_pairs
     return _Aucs(value, spread)
 
 

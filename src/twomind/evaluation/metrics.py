@@ -44,17 +44,19 @@ THRESHOLD = 0.5
 N_BINS = 10
 
 
-def rows_of(weights: Weights, n: int) -> tuple[Array, bool]:
-    """Weights as ``(B, n)``, and whether one value is wanted rather than one per resample."""
+def rows_of(weights: Weights, n: int) -> Array:
+    """Weights of ``n`` rows as ``(B, n)``; without weights every row counts once."""
     if weights is None:
-        return np.ones((1, n)), True
-    rows = np.atleast_2d(np.asarray(weights, float))
-    return rows, np.ndim(weights) == 1
+        return np.ones((1, n))
+    return np.atleast_2d(np.asarray(weights, float))
 
 
-def out(values: Array, single: bool) -> Value:
-    """The only value as a float, or all of them ``(B,)``."""
-    return float(values[0]) if single else values
+def out(values: Array, weights: Weights) -> Value:
+    """Values ``(B, …)`` of several resamples, or the only one where there is none."""
+    if weights is not None and np.ndim(weights) == 2:
+        return values
+    only: Value = values[0]
+    return float(only) if np.ndim(only) == 0 else only
 
 
 def weighted_mean(values: Array, weights: Array) -> Array:
@@ -91,10 +93,10 @@ def f1(y: Array, p: Array, positive: int = 1, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = rows_of(weights, len(y))
+    w = rows_of(weights, len(y))
     table = numbers.counts(y.astype(int), _said(p), 2, w)
-    found = numbers.f1_per_class(table)
-    return out(found[:, positive], single)
+    each = numbers.f1_per_class(table)
+    return out(each[:, positive], weights)
 
 
 def macro_f1(y: Array, p: Array, weights: Weights = None) -> Value:
@@ -106,10 +108,11 @@ def macro_f1(y: Array, p: Array, weights: Weights = None) -> Value:
         p: scores, ``(N,)``.
         weights: None, ``(N,)`` or ``(B, N)``.
     """
-    w, single = rows_of(weights, len(y))
-    present = np.asarray(f1(y, p, 1, w))
-    absent = np.asarray(f1(y, p, 0, w))
-    return out((present + absent) / 2, single)
+    y, p = _check(y, p)
+    w = rows_of(weights, len(y))
+    table = numbers.counts(y.astype(int), _said(p), 2, w)
+    each = numbers.f1_per_class(table)
+    return out(each.mean(axis=1), weights)
 
 
 def average_precision(y: Array, p: Array, weights: Weights = None) -> Value:
@@ -121,8 +124,8 @@ def average_precision(y: Array, p: Array, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = rows_of(weights, len(y))
-    return out(numbers.average_precision(y, p, w), single)
+    w = rows_of(weights, len(y))
+    return out(numbers.average_precision(y, p, w), weights)
 
 
 def _reached(weights: Array, group: Array) -> Array:
@@ -143,7 +146,7 @@ def ap_bah(y: Array, p: Array, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = rows_of(weights, len(y))
+    w = rows_of(weights, len(y))
     thresholds = np.arange(1000) / 1000
     # How many thresholds are at or below each score. Between two scores that occur, nothing changes
     # and no area is added.
@@ -162,7 +165,7 @@ def ap_bah(y: Array, p: Array, weights: Weights = None) -> Value:
     heights = precision[:, 1:] + precision[:, :-1]
     trapezoids = -np.diff(recall, axis=1) * heights / 2
     area = trapezoids.sum(axis=1) + 0.0  # never -0
-    return out(area, single)
+    return out(area, weights)
 
 
 def _pairs(y: Array, p: Array, w: Array) -> Pair:
@@ -170,8 +173,10 @@ def _pairs(y: Array, p: Array, w: Array) -> Pair:
     positive, negative = numbers.by_score(y, p, w)
     n_negative = negative.sum(axis=1)
     below = n_negative[:, None] - negative.cumsum(axis=1)
-    right = (positive * (below + negative / 2)).sum(axis=1)
-    return right, positive.sum(axis=1) * n_negative
+    beaten = below + negative / 2
+    right = (positive * beaten).sum(axis=1)
+    n_positive = positive.sum(axis=1)
+    return right, n_positive * n_negative
 
 
 def auc(y: Array, p: Array, weights: Weights = None) -> Value:
@@ -184,9 +189,9 @@ def auc(y: Array, p: Array, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = rows_of(weights, len(y))
+    w = rows_of(weights, len(y))
     right, total = _pairs(y, p, w)
-    return out(ratio(right, total), single)
+    return out(ratio(right, total), weights)
 
 
 def _groups(question: Array, fold: Array | None) -> Array:
@@ -218,16 +223,17 @@ def within_question_auc(
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = rows_of(weights, len(y))
+    w = rows_of(weights, len(y))
     groups = _groups(question, fold)
     right = np.zeros(len(w))
     total = np.zeros(len(w))
     for g in range(groups.max() + 1):
         here = groups == g
-        more_right, more = _pairs(y[here], p[here], w[:, here])
-        right = right + more_right
-        total = total + more
-    return out(ratio(right, total), single)
+        own_weights = w[:, here]
+        more_right, more = _pairs(y[here], p[here], own_weights)
+        right += more_right
+        total += more
+    return out(ratio(right, total), weights)
 
 
 def _bin(p: Array, n_bins: int) -> Array:
@@ -247,10 +253,11 @@ def ece(y: Array, p: Array, n_bins: int = N_BINS, weights: Weights = None) -> Va
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = rows_of(weights, len(y))
+    w = rows_of(weights, len(y))
     bins = np.eye(n_bins)[_bin(p, n_bins)]
-    error = np.abs((w * (y - p)) @ bins)
-    return out(error.sum(axis=1) / w.sum(axis=1), single)
+    too_low = w * (y - p)
+    error = np.abs(too_low @ bins).sum(axis=1)
+    return out(error / w.sum(axis=1), weights)
 
 
 def brier(y: Array, p: Array, weights: Weights = None) -> Value:
@@ -262,8 +269,9 @@ def brier(y: Array, p: Array, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = rows_of(weights, len(y))
-    return out(weighted_mean((y - p) ** 2, w), single)
+    w = rows_of(weights, len(y))
+    far = (y - p) ** 2
+    return out(weighted_mean(far, w), weights)
 
 
 def share_right(y: Array, p: Array) -> float:
@@ -288,7 +296,8 @@ def reliability_bins(y: Array, p: Array, n_bins: int = N_BINS) -> list[JsonObjec
         here = index == b
         if not here.any():
             continue
-        row: JsonObject = {"from": b / n_bins, "to": (b + 1) / n_bins, "n": int(here.sum())}
+        row: JsonObject = {"from": b / n_bins, "to": (b + 1) / n_bins}
+        row["n"] = int(here.sum())
         row["mean_score"] = float(p[here].mean())
         row["observed"] = float(y[here].mean())
         found.append(row)
@@ -366,8 +375,9 @@ def gain(a: Bound, b: Bound, weights: Array) -> tuple[float, list[float]]:
         weights: resamples of people, ``(B, N)``, the same for both.
     """
     value = float(a()) - float(b())
-    spread = np.asarray(a(weights)) - np.asarray(b(weights))
-    return value, interval(spread)
+    mine = np.asarray(a(weights))
+    theirs = np.asarray(b(weights))
+    return value, interval(mine - theirs)
 
 
 def gains(bound: BoundRows, base: BoundRows, weights: Array) -> JsonObject:

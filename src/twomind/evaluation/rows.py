@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -94,21 +95,30 @@ class _Level:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
+def _probs(predictions: Sequence[Prediction]) -> Array:
+    """``(N, C)``."""
+    return np.array([prediction.probs for prediction in predictions])
+
+
 def _recording_level(fold: Fold, reader: Reader, labels: Labels, answered: Answered) -> _Level:
-    whole = _pooled(answered.ids, answered.predictions)
+    pooled = _pooled(answered.ids, answered.predictions)
     plain = _pooled(answered.ids, answered.plain)
-    spans = [reader.span(i) for i in fold.test]
-    y = [labels.of_recording(i) for i in fold.test]
+    spans, y, said, said_plain = [], [], [], []
     reasons = {}
     for recording in fold.test:
-        if whole[recording].reason:
-            reasons[recording] = whole[recording].reason
+        prediction = pooled[recording]
+        spans.append(reader.span(recording))
+        y.append(labels.of_recording(recording))
+        said.append(prediction)
+        said_plain.append(plain[recording])
+        if prediction.reason:
+            reasons[recording] = prediction.reason
     return _Level(
         ids=list(fold.test),
         spans_s=np.array(spans, float),
         y=np.array(y, int),
-        probs=np.array([whole[i].probs for i in fold.test]),
-        plain=np.array([plain[i].probs for i in fold.test]),
+        probs=_probs(said),
+        plain=_probs(said_plain),
         reasons=reasons,
     )
 
@@ -122,8 +132,8 @@ def _window_level(labels: Labels, answered: Answered) -> _Level:
         ids=list(answered.ids),
         spans_s=answered.spans_s,
         y=np.array(y, int),
-        probs=np.array([p.probs for p in answered.predictions]),
-        plain=np.array([p.probs for p in answered.plain]),
+        probs=_probs(answered.predictions),
+        plain=_probs(answered.plain),
     )
 
 
@@ -132,6 +142,8 @@ def _frame_level(fold: Fold, reader: Reader, labels: Labels, answered: Answered)
     n_classes = len(labels.task.classes)
     half = labels.windows.frame_hop_s / 2
     owner = np.array(answered.ids)
+    all_probs = _probs(answered.predictions)
+    all_plain = _probs(answered.plain)
     ids: list[str] = []
     spans, y, probs, plain = [], [], [], []
     for recording in fold.test:
@@ -139,12 +151,12 @@ def _frame_level(fold: Fold, reader: Reader, labels: Labels, answered: Answered)
         times_s = labels.windows.frames(reader.span(recording))
         window = _window_of(times_s, answered.spans_s[here])
         ids += [recording] * len(times_s)
-        spans.append(np.stack([times_s - half, times_s + half], axis=1))
+        starts_s = times_s - half
+        ends_s = times_s + half
+        spans.append(np.stack([starts_s, ends_s], axis=1))
         y.append(labels.of_frames(recording, times_s))
-        own = [answered.predictions[int(k)].probs for k in here]
-        own_plain = [answered.plain[int(k)].probs for k in here]
-        probs.append(_spread(own, window, n_classes))
-        plain.append(_spread(own_plain, window, n_classes))
+        probs.append(_spread(all_probs[here], window, n_classes))
+        plain.append(_spread(all_plain[here], window, n_classes))
     return _Level(
         ids=ids,
         spans_s=np.concatenate(spans),
@@ -162,11 +174,11 @@ def _window_of(times_s: Array, spans_s: Array) -> Array:
     return np.where(inside, at, -1)
 
 
-def _spread(each: Sequence[Array], window: Array, n_classes: int) -> Array:
+def _spread(probs: Array, window: Array, n_classes: int) -> Array:
     """The probabilities of each frame's window ``(T, C)``, nan in no window."""
     found = np.full((len(window), n_classes), np.nan)
     inside = window >= 0
-    found[inside] = np.array(each)[window[inside]]
+    found[inside] = probs[window[inside]]
     return found
 
 
@@ -176,24 +188,24 @@ def _seen(
     """What shortcuts may look at: question, length, and where in the recording a row lies."""
     start_s: dict[str, float] = {}
     whole_s: dict[str, float] = {}
-    length_of: dict[str, float] = {}
+    n_words: dict[str, float] = {}
     for one in dict.fromkeys(ids):
         first_s, last_s = reader.span(one)
         start_s[one] = first_s
         whole_s[one] = max(last_s - first_s, 1e-9)
-        length_of[one] = whole_s[one]
-        if use_words:
-            length_of[one] = float(len(reader.recordings[one].words or ()))
+        words = reader.recordings[one].words or ()
+        n_words[one] = float(len(words))
+    length_of = n_words if use_words else whole_s
     position = np.full(len(ids), np.nan)
     if level != "recording":
         middles_s = spans.mean(axis=1)
         for k, one in enumerate(ids):
-            position[k] = (middles_s[k] - start_s[one]) / whole_s[one]
+            since_start_s = middles_s[k] - start_s[one]
+            position[k] = since_start_s / whole_s[one]
     question = [reader.recordings[one].question or "" for one in ids]
-    length = [length_of[one] for one in ids]
     return baselines.Seen(
         question=np.array(question, dtype=str),
-        length=np.array(length),
+        length=np.array([length_of[one] for one in ids]),
         position=np.clip(position, 0, 1),
     )
 
@@ -220,8 +232,9 @@ class _Shortcuts:
         """The rows of the level with the shortcuts beside them, and why one is absent."""
         use_words = self._all_have_words()
         coded = self._train_rows()
-        train = _seen(coded.ids, coded.spans_s, self.reader, self.level, use_words)
-        test = _seen(level.ids, level.spans_s, self.reader, self.level, use_words)
+        seen = partial(_seen, reader=self.reader, level=self.level, use_words=use_words)
+        train = seen(coded.ids, coded.spans_s)
+        test = seen(level.ids, level.spans_s)
         n_classes = len(self.labels.task.classes)
         beside, absent = baselines.shortcut_rows(train, coded.y, n_classes, test)
         beside["no_adaptation"] = level.plain
@@ -240,7 +253,8 @@ class _Shortcuts:
 
     def _all_have_words(self) -> bool:
         used = (*self.fold.train, *self.fold.test)
-        return all(self.reader.recordings[i].words is not None for i in used)
+        recordings = self.reader.recordings
+        return all(recordings[i].words is not None for i in used)
 
     def _train_rows(self) -> _Coded:
         ids: list[str] = []
@@ -252,7 +266,8 @@ class _Shortcuts:
                     ids.append(recording)
                     spans.append(span)
                     y.append(int(label))
-        return _Coded(ids, np.array(spans, float).reshape(-1, 2), np.array(y, int))
+        spans_s = np.array(spans, float).reshape(-1, 2)
+        return _Coded(ids, spans_s, np.array(y, int))
 
     def _rows_of(self, recording: str) -> list[tuple[tuple[float, float], int]]:
         """Spans and labels of one training recording at this level."""
@@ -264,7 +279,8 @@ class _Shortcuts:
             times_s = labels.windows.frames(span)
             half = labels.windows.frame_hop_s / 2
             frames = [(t - half, t + half) for t in times_s]
-            return list(zip(frames, labels.of_frames(recording, times_s), strict=True))
+            told = labels.of_frames(recording, times_s)
+            return list(zip(frames, told, strict=True))
         # Only the spans are wanted: an empty window of the right length is cut, no array is read.
         subject = self.reader.recordings[recording].subject
         empty = Features(recording, subject, {}, span)

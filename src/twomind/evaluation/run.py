@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypedDict, Unpack, runtime_checkable
+from typing import Protocol, TypeAlias, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 
@@ -71,6 +71,10 @@ class _Options:
     model_name: str | None = None
     check_content: bool = True
     progress: Progress | None = None
+
+
+#: Recording, start and end.
+_Window: TypeAlias = tuple[str, float, float]
 
 
 @dataclass(frozen=True)
@@ -230,8 +234,13 @@ def _made(setup: _Setup, fingerprint: str, given: _Options) -> Run:
     plain = _unadapted(setup, tests, predictions, given.unadapted)
 
     # From here on the method is done, and labels of test recordings may be looked at.
-    spans = np.array([x.span_s for _, x in tests], float).reshape(-1, 2)
-    answered = Answered([recording for recording, _ in tests], spans, predictions, plain)
+    spans = []
+    recordings = []
+    for recording, x in tests:
+        recordings.append(recording)
+        spans.append(x.span_s)
+    spans_s = np.array(spans, float).reshape(-1, 2)
+    answered = Answered(recordings, spans_s, predictions, plain)
     rows, notes = all_rows(fold, harness.reader, labels, answered)
     if not setup.check_content:
         notes.append("equal content in training and test was not looked for (check_content=False)")
@@ -325,7 +334,7 @@ def _unadapted(
     n_classes = len(setup.task.classes)
     found = []
     for recording, x in tests:
-        window = (recording, float(x.span_s[0]), float(x.span_s[1]))
+        window = _window(recording, x.span_s)
         if window not in there:
             raise BadInput(f"unadapted: expected a run over the same windows; it lacks {window!r}")
         probs = there[window]
@@ -336,14 +345,18 @@ def _unadapted(
     return found
 
 
-def _by_window(run: Run) -> dict[tuple[str, float, float], Array]:
+def _by_window(run: Run) -> dict[_Window, Array]:
     """Probabilities of a run by recording, start and end."""
     rows = run.rows["window"]
     found = {}
     for recording, span, probs in zip(rows.recording, rows.span_s, rows.probs, strict=True):
-        window = (str(recording), float(span[0]), float(span[1]))
-        found[window] = probs
+        found[_window(recording, span)] = probs
     return found
+
+
+def _window(recording: str, span_s: Sequence[float]) -> _Window:
+    start_s, end_s = span_s
+    return str(recording), float(start_s), float(end_s)
 
 
 class Embedder(Protocol):
@@ -398,15 +411,16 @@ def _embedded(model: Embedder, source: Sequence[Example]) -> tuple[Array, Array]
 
 def _prototypes(values: Array, y: Array, n_per_class: int) -> tuple[list[Array], list[int]]:
     """Unit means of groups of windows of one class, and their classes."""
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    unit = values / np.maximum(length, 1e-12)
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    unit = values / np.maximum(lengths, 1e-12)
     prototypes = []
     owner = []
     for c in np.unique(y):
         own = unit[y == c]
         for group in np.array_split(own, min(n_per_class, len(own))):
             mean = group.mean(axis=0)
-            prototypes.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
+            length = float(np.linalg.norm(mean))
+            prototypes.append(mean / max(length, 1e-12))
             owner.append(int(c))
     return prototypes, owner
 

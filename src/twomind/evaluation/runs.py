@@ -28,6 +28,24 @@ from twomind.types.arrays import Array
 FORMAT = "twomind.run/1"
 JSON, ARRAYS = "run.json", "predictions.safetensors"
 _TEXT = ("recording", "subject", "question")
+#: Fields of a run that stand in the JSON as they are.
+_PLAIN = (
+    "name",
+    "dataset",
+    "model",
+    "method",
+    "config",
+    "seen",
+    "reset",
+    "seed",
+    "fill",
+    "windows",
+    "people",
+    "drawn",
+    "fingerprint",
+    "versions",
+    "git",
+)
 
 
 def folder_name(name: str) -> str:
@@ -58,12 +76,11 @@ def _figures(run: Run) -> JsonObject:
     probs = filled(rows, run.fill)
     f1 = people.per_person(rows.y, probs, rows.subject, "macro_f1")
     war = people.per_person(rows.y, probs, rows.subject, "war")
-    return {
-        "level": run.level,
-        "macro_f1": classes.macro_f1(rows.y, probs),
-        "war": classes.war(rows.y, probs),
-        "per_person": {s: {"macro_f1": f1[s], "war": war[s]} for s in war},
-    }
+    found: JsonObject = {"level": run.level}
+    found["macro_f1"] = classes.macro_f1(rows.y, probs)
+    found["war"] = classes.war(rows.y, probs)
+    found["per_person"] = {s: {"macro_f1": f1[s], "war": war[s]} for s in war}
+    return found
 
 
 class _LevelEntry(TypedDict):
@@ -136,7 +153,8 @@ def _plain(value: object) -> object:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    is_plain = isinstance(value, str | int | float | bool | None)
+    return value if is_plain else str(value)
 
 
 def _access(words: str) -> Access:
@@ -192,36 +210,26 @@ def _number(value: float | None) -> float:
 
 
 def _from(entry: JsonObject, arrays: Mapping[str, Array]) -> Run:
-    rows = {level: _rows_from(level, about, arrays) for level, about in entry["levels"].items()}
+    rows = {}
+    for level, about in entry["levels"].items():
+        rows[level] = _rows_from(level, about, arrays)
     task = entry["task"]
     fold: JsonObject = {}
-    for name, value in entry["fold"].items():
+    for name, value in entry["fold"].items():  # JSON has lists where a fold has tuples
         fold[name] = tuple(value) if isinstance(value, list) else value
+    seconds = {what: _number(value) for what, value in entry["seconds"].items()}
+    plain: JsonObject = {name: entry[name] for name in _PLAIN}
     return Run(
-        name=entry["name"],
-        dataset=entry["dataset"],
         task=Task(task["name"], tuple(task["classes"]), task["grain"]),
         fold=Fold(**fold),
-        model=entry["model"],
-        method=entry["method"],
         rows=rows,
-        config=entry["config"],
         saw=_access(entry["saw"]),
-        seen=entry["seen"],
-        reset=entry["reset"],
-        seed=entry["seed"],
-        fill=entry["fill"],
-        windows=entry["windows"],
-        people=entry["people"],
         not_shown=tuple(entry["not_shown"]),
-        drawn=entry["drawn"],
-        seconds={what: _number(value) for what, value in entry["seconds"].items()},
+        seconds=seconds,
         peak_mb=_number(entry["peak_mb"]),
-        fingerprint=entry["fingerprint"],
-        versions=entry["versions"],
-        git=entry["git"],
         notes=tuple(entry["notes"]),
         events=tuple(entry.get("events", ())),
+        **plain,
     )
 
 

@@ -117,11 +117,16 @@ def boundary_errors(true: Sequence[Event], said: Sequence[Event]) -> list[float]
     """
     found = []
     for start, end in true:
-        overlap = [min(end, b) - max(start, a) for a, b in said]
-        if overlap and max(overlap) > 0:
-            a, b = said[int(np.argmax(overlap))]
-            found.append(abs(start - a))
-            found.append(abs(end - b))
+        most_s = 0.0
+        best = None
+        for other in said:
+            shared_s = min(end, other[1]) - max(start, other[0])
+            if shared_s > most_s:
+                most_s = shared_s
+                best = other
+        if best is not None:
+            found.append(abs(start - best[0]))
+            found.append(abs(end - best[1]))
     return found
 
 
@@ -130,13 +135,17 @@ def _is_change(labels: Array) -> Array:
     labels = np.asarray(labels)
     before = labels[:-1]
     after = labels[1:]
-    return np.asarray((after != before) & (after >= 0) & (before >= 0))
+    both_known = (after >= 0) & (before >= 0)
+    return np.asarray(both_known & (after != before))
 
 
 def _changes(times_s: Array, labels: Array) -> list[tuple[float, int]]:
     """Times at which the label changes between two known frames, with the new label."""
     at = np.flatnonzero(_is_change(labels)) + 1
-    return [(float(times_s[i]), int(labels[i])) for i in at]
+    found = []
+    for i in at:
+        found.append((float(times_s[i]), int(labels[i])))
+    return found
 
 
 def boundary_lags(
@@ -157,8 +166,11 @@ def boundary_lags(
     found = []
     n_missed = 0
     for time_s, label in _changes(times_s, true):
-        lags = [at_s - time_s for at_s, to in told if to == label]
-        near = [lag for lag in lags if abs(lag) <= max_lag_s + ROUNDING_S]
+        near = []
+        for at_s, to in told:
+            lag_s = at_s - time_s
+            if to == label and abs(lag_s) <= max_lag_s + ROUNDING_S:
+                near.append(lag_s)
         if near:
             found.append(min(near, key=abs))
         else:
@@ -187,10 +199,15 @@ class _Totals:
     def figures(self) -> dict[str, float]:
         """All figures; nan where there is nothing to measure."""
         n_boundaries = self.n_missed + len(self.lags_s)
+        error_s = lag_s = math.nan
+        if self.errors_s:
+            error_s = float(np.mean(self.errors_s))
+        if self.lags_s:
+            lag_s = float(np.median(self.lags_s))
         return {
             "event_f1": _share(2 * self.n_found, self.n_events),
-            "boundary_error_s": float(np.mean(self.errors_s)) if self.errors_s else math.nan,
-            "boundary_lag_s": float(np.median(self.lags_s)) if self.lags_s else math.nan,
+            "boundary_error_s": error_s,
+            "boundary_lag_s": lag_s,
             "boundaries_missed": _share(self.n_missed, n_boundaries),
             "flips_per_minute": _share(self.n_flips, self.minutes),
             "true_flips_per_minute": _share(self.n_true_flips, self.minutes),

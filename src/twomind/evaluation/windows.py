@@ -78,7 +78,8 @@ class Windows:
 
 def _distinct(rows: Array) -> Array:
     """How many different finite values each row has ``(T,)``."""
-    ordered = np.sort(np.where(np.isfinite(rows), rows, np.inf), axis=1)
+    known = np.where(np.isfinite(rows), rows, np.inf)
+    ordered = np.sort(known, axis=1)
     is_finite = np.asarray(np.isfinite(ordered))
     is_last_of_its_kind = ordered[:, 1:] != ordered[:, :-1]
     n = (is_last_of_its_kind & is_finite[:, :-1]).sum(axis=1)
@@ -97,13 +98,17 @@ def _codes(rows: Array) -> Array:
 def _telling(track: Track) -> Array:
     """Codes of the rows of a track that do not come about by chance."""
     values = np.ascontiguousarray(track.values[track.valid], np.float32)
-    rows = values.reshape(len(values), -1) if len(values) else np.zeros((0, 0), np.float32)
+    if not len(values):
+        return np.zeros(0, np.uint64)
+    rows = values.reshape(len(values), -1)
     if rows.shape[1] < 4:
         return np.zeros(0, np.uint64)
     step = max(rows.shape[1] // 4096, 1)
     rows = np.ascontiguousarray(rows[:, ::step])
     broken = np.where(rows != np.floor(rows), rows, np.nan)
-    rows = rows[(_distinct(broken) >= 4) | (_distinct(rows) >= 16)]
+    is_measured = _distinct(broken) >= 4
+    is_picture = _distinct(rows) >= 16
+    rows = rows[is_measured | is_picture]
     codes, n = np.unique(_codes(rows), return_counts=True)
     return np.asarray(codes[n == 1])
 
@@ -169,7 +174,8 @@ def opaque(x: Features) -> Features:
     """The same window under a name that says nothing: file names of several data sets hold the
     label.
     """
-    name = hashlib.sha256(f"window of {x.recording}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"window of {x.recording}".encode())
+    name = digest.hexdigest()[:16]
     return replace(x, recording=name)
 
 
@@ -188,7 +194,8 @@ class Labels:
 
     def of_frames(self, recording: str, times_s: Array) -> Array:
         """Class index per time ``(T,)``, -1 where nobody coded it."""
-        found = np.asarray(self.dataset.frame_labels(self.task.name, recording, times_s), int)
+        labels = self.dataset.frame_labels(self.task.name, recording, times_s)
+        found = np.asarray(labels, int)
         if found.shape != times_s.shape:
             raise BadInput(f"{recording}: expected frame labels {times_s.shape}, got {found.shape}")
         for label in np.unique(found[found != -1]):
@@ -208,7 +215,8 @@ class Labels:
         found = found[found >= 0]
         if len(found):
             n = np.bincount(found)
-            return int(np.flatnonzero(n == n.max())[-1])
+            commonest = np.flatnonzero(n == n.max())
+            return int(commonest[-1])
         return -1 if self.has_frames(recording, span_s) else self.of_recording(recording)
 
     def examples(
@@ -229,7 +237,8 @@ class Labels:
         """Whether any moment of the recording is coded; looked at from its start to well past
         ``around_s``.
         """
-        times_s = np.arange(0.0, around_s[1] + 60.0, self.windows.frame_hop_s)
+        until_s = around_s[1] + 60.0
+        times_s = np.arange(0.0, until_s, self.windows.frame_hop_s)
         return bool((self.of_frames(recording, times_s) >= 0).any())
 
     def _known(self, recording: str, label: int) -> int:

@@ -63,8 +63,8 @@ def probabilities(model: WordsRecogniser, answers: Sequence[Answer]) -> Array:
         if count(texts).n_words < MIN_WORDS:
             continue
         head, name = model.head(answer.question)
-        logit = head.model.parts(texts, name).logit + model.shift()
-        found[i] = float(sigmoid(logit))
+        parts = head.model.parts(texts, name)
+        found[i] = float(sigmoid(parts.logit + model.shift()))
     return found
 
 
@@ -74,18 +74,21 @@ def flat(model: WordsRecogniser, n: int) -> dict[str, Array]:
     """
     about = model.card.get("data", {})
     rate = float(about.get("present", model.prevalence))
-    return {"prevalence": np.full(n, rate), "constant": np.full(n, float(rate > 0.5))}
+    commoner = float(rate > 0.5)
+    return {"prevalence": np.full(n, rate), "constant": np.full(n, commoner)}
 
 
 def _per_question(y: Array, p: Array, question: Array) -> list[JsonObject]:
     rows = []
     for name in sorted(set(question)):
         here = question == name
-        row: JsonObject = {"question": str(name), "n": int(here.sum())}
-        row["observed"] = float(y[here].mean())
-        row["mean_score"] = float(p[here].mean())
-        row["auc"] = metrics.auc(y[here], p[here])
-        row["accuracy"] = metrics.share_right(y[here], p[here])
+        own_y = y[here]
+        own_p = p[here]
+        row: JsonObject = {"question": str(name), "n": len(own_y)}
+        row["observed"] = float(own_y.mean())
+        row["mean_score"] = float(own_p.mean())
+        row["auc"] = metrics.auc(own_y, own_p)
+        row["accuracy"] = metrics.share_right(own_y, own_p)
         rows.append(row)
     return rows
 
@@ -128,28 +131,34 @@ def score_answers(
         "prevalence": float(y.mean()),
     }
     found |= figures(main, weights)
-    found["prevalence_only"] = figures(metrics.bound(y, always["prevalence"], question), weights)
-    found["constant"] = figures(metrics.bound(y, always["constant"], question), weights)
+    by_rate = metrics.bound(y, always["prevalence"], question)
+    by_class = metrics.bound(y, always["constant"], question)
+    found["prevalence_only"] = figures(by_rate, weights)
+    found["constant"] = figures(by_class, weights)
     found["question_only"] = figures(by_question, weights)
     found["length_question"] = figures(by_length, weights)
     found["gain_over_question_only"] = gains(main, by_question, weights)
     found["gain_over_length_question"] = gains(main, by_length, weights)
-    found["question_withheld"] = figures(metrics.bound(y, withheld, question), weights)
+    without = metrics.bound(y, withheld, question)
+    found["question_withheld"] = figures(without, weights)
     found["scored_only"] = None
     if scored.any():
-        alone = metrics.bound(y[scored], raw[scored], question[scored])
+        own_question = question[scored]
+        alone = metrics.bound(y[scored], raw[scored], own_question)
         found["scored_only"] = {name: metric() for name, metric in alone.items()}
     found["per_question"] = _per_question(y, p, question)
     found["reliability"] = metrics.reliability_bins(y, p)
     found["overlap_with_training"] = n_trained_on(model, people)
+    interval = (
+        f"95 % percentile, {n_bootstrap} bootstrap resamples of people, seed {seed}; "
+        "resampling inflates ece, so its interval can lie above its value"
+    )
     found["how"] = {
         "threshold": f"present when the probability is above {metrics.THRESHOLD}",
         "within_question_auc": "pairs of answers to the same question, pooled over questions",
         "ece_bins": metrics.N_BINS,
-        "interval": f"95 % percentile, {n_bootstrap} bootstrap resamples of people, seed "
-        f"{seed}; "
-        "resampling inflates ece, so its interval can lie above its value",
-        "unknown_questions": sum(name is None for name in names),
+        "interval": interval,
+        "unknown_questions": names.count(None),
     }
     return plain_object(found)
 

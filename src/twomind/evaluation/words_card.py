@@ -71,12 +71,9 @@ def _shortcuts(data: wt.Table, recipe: wt.Recipe, prevalence: float) -> JsonObje
     fitted = wt.fit_length_question(data, everyone, recipe)
     rates = wt.question_rates(data, everyone)
     questions = {q: fitted.baseline + shift for q, shift in fitted.questions.items()}
-    length_question = {
-        "questions": questions,
-        "unknown": fitted.baseline,
-        "length_weight": fitted.length_weight,
-        "length_mean": fitted.length_mean,
-    }
+    length_question: JsonObject = {"questions": questions, "unknown": fitted.baseline}
+    length_question["length_weight"] = fitted.length_weight
+    length_question["length_mean"] = fitted.length_mean
     return {
         "question_only": {"rates": rates, "unknown": prevalence},
         "length_question": length_question,

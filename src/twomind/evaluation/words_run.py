@@ -81,24 +81,35 @@ def words_run(
 
 def _rows(model: WordsRecogniser, answers: Sequence[Answer]) -> Rows:
     """What the model and the shortcuts say of each answer."""
-    names = [resolve(answer.question, model.questions) for answer in answers]
-    n_words = [count(answer.transcript.split()).n_words for answer in answers]
     p = probabilities(model, answers)
     always = flat(model, len(p))
+    names = []
+    n_words = []
+    for answer in answers:
+        names.append(resolve(answer.question, model.questions))
+        words = answer.transcript.split()
+        n_words.append(count(words).n_words)
+    only = shortcuts.question_only(model.shortcuts, names)
+    both = shortcuts.length_question(model.shortcuts, names, n_words)
     beside = {name: _two(rate) for name, rate in always.items()}
-    beside["question_only"] = _two(shortcuts.question_only(model.shortcuts, names))
-    beside["length_question"] = _two(shortcuts.length_question(model.shortcuts, names, n_words))
+    beside["question_only"] = _two(only)
+    beside["length_question"] = _two(both)
     beside["no_adaptation"] = _two(p)
     reasons = {}
     for answer, score in zip(answers, p, strict=True):
         if np.isnan(score):
             reasons[answer.id] = f"fewer than {MIN_WORDS} words"
+    ids = [answer.id for answer in answers]
+    subjects = [answer.subject for answer in answers]
+    questions = [answer.question or "" for answer in answers]
+    labels = [answer.label for answer in answers]
+    no_clock = np.full((len(answers), 2), np.nan)  # a split file has none
     return Rows(
-        recording=np.array([answer.id for answer in answers], dtype=str),
-        subject=np.array([answer.subject for answer in answers], dtype=str),
-        question=np.array([answer.question or "" for answer in answers], dtype=str),
-        span_s=np.full((len(answers), 2), np.nan),  # a split file has no clock
-        y=np.array([answer.label for answer in answers], int),
+        recording=np.array(ids, dtype=str),
+        subject=np.array(subjects, dtype=str),
+        question=np.array(questions, dtype=str),
+        span_s=no_clock,
+        y=np.array(labels, int),
         probs=_two(p),
         beside=beside,
         reasons=reasons,
@@ -125,7 +136,9 @@ def _notes(model: WordsRecogniser, drawn: bool, n_known: int, n_people: int) -> 
 
 def _fingerprint(answers: Sequence[Answer]) -> str:
     """SHA-256 over ids, labels and words."""
-    lines = [f"{answer.id}|{answer.label}|{answer.transcript}" for answer in answers]
+    lines = []
+    for answer in answers:
+        lines.append(f"{answer.id}|{answer.label}|{answer.transcript}")
     text = "\n".join(lines)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -156,10 +169,13 @@ def store_words_run(
     data_dir = existing(data_dir)
     answers = read_answers(data_dir, [split]).answers
     recogniser = model if isinstance(model, WordsRecogniser) else load(model)
-    name = dataset or (data_dir.name if data_dir.is_dir() else data_dir.stem)
-    drawn = is_drawn(data_dir) if drawn is None else drawn
+    own_name = data_dir.name if data_dir.is_dir() else data_dir.stem
+    name = dataset or own_name
+    if drawn is None:
+        drawn = is_drawn(data_dir)
     run = words_run(recogniser, answers, dataset=name, split=split, drawn=drawn)
-    return {"run": str(save_run(run, Path(out))), "drawn": drawn}
+    folder = save_run(run, Path(out))
+    return {"run": str(folder), "drawn": drawn}
 
 
 def is_drawn(data: Path) -> bool:
