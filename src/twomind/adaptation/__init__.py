@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core import registry
+from twomind.core.numbers import softmax
 from twomind.types import Access, Adapter, Features, Given, Prediction, State, Status
 
 #: When the state starts anew: at every window, recording or person, or never.
@@ -104,8 +105,7 @@ def _pooled(predictions: list[Prediction]) -> Prediction:
         p.logits if p.logits is not None else np.log(np.maximum(p.probs, 1e-12)) for p in measured
     ]
     logits = np.mean(np.asarray(rows, float), axis=0)
-    e = np.exp(logits - logits.max())
-    return Prediction(span_s, e / e.sum(), logits=logits)
+    return Prediction(span_s, softmax(logits), logits=logits)
 
 
 __all__ = ["RESETS", "Access", "Given", "Step", "load_method", "pool", "stream"]

@@ -9,16 +9,8 @@ from typing import Any
 
 import numpy as np
 
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis, at the dtype that came in."""
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def entropy(probs: np.ndarray) -> np.ndarray:
-    """Entropy in nats over the last axis; ``0 ln 0 = 0``."""
-    return -(probs * np.log(np.maximum(probs, 1e-12))).sum(axis=-1)
+from twomind.core.numbers import entropy as entropy
+from twomind.core.numbers import softmax as softmax
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import MissingExtra
+from twomind.core.numbers import softmax
 from twomind.types import Features, Prediction, Task
 
 try:
@@ -121,5 +122,4 @@ class EmbeddingRecogniser:
 def from_logits(x: Features, logits: Any) -> Prediction:
     """The prediction of one window from its logits ``(C,)`` (a tensor or an array)."""
     values = np.asarray(logits.detach().cpu() if hasattr(logits, "detach") else logits, np.float64)
-    e = np.exp(values - values.max())
-    return Prediction(x.span_s, e / e.sum(), logits=values)
+    return Prediction(x.span_s, softmax(values), logits=values)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import clips_of, padded, released_rows
@@ -62,13 +63,9 @@ def rates(y: np.ndarray, said: np.ndarray, n_classes: int) -> tuple[float, float
     """Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that
     occur or are said.
     """
-    y, said = np.asarray(y), np.asarray(said)
-    recalls, f1s = [], []
-    for c in range(n_classes):
-        hit, true, told = (float(np.sum(v)) for v in ((y == c) & (said == c), y == c, said == c))
-        recalls += [hit / true] if true else []
-        f1s += [2 * hit / (true + told)] if true + told else []
-    return float(np.mean(y == said)), float(np.mean(recalls)), float(np.mean(f1s))
+    table = numbers.counts(np.asarray(y), np.asarray(said), n_classes)[0]
+    accuracy = float(numbers.accuracy(table))
+    return accuracy, float(numbers.mean_recall(table)), numbers.macro_f1_present(table)
 
 
 def split_people(

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.types import Progress
@@ -364,18 +365,11 @@ def average_precision(y: np.ndarray, p: np.ndarray) -> float:
     y = np.asarray(y, float)
     if not 0 < y.sum() < len(y):
         return math.nan
-    order = np.argsort(-np.asarray(p), kind="stable")
-    last = np.r_[np.diff(np.asarray(p)[order]) != 0, True]
-    tp = np.cumsum(y[order])[last]
-    n = np.flatnonzero(last) + 1
-    return float(np.sum(np.diff(np.r_[0.0, tp]) * tp / n) / y.sum())
+    once = np.ones((1, len(y)))
+    return float(numbers.average_precision(y, np.asarray(p), once)[0])
 
 
 def macro_f1(y: np.ndarray, said: np.ndarray, n_classes: int) -> float:
     """Unweighted mean of the classes' F1, ``y`` and ``said (N,)``."""
-    found = []
-    for c in range(n_classes):
-        tp = np.sum((y == c) & (said == c))
-        wrong = np.sum((y == c) != (said == c))
-        found.append(2 * tp / (2 * tp + wrong) if tp + wrong else 0.0)
-    return float(np.mean(found))
+    table = numbers.counts(y, said, n_classes)[0]
+    return float(numbers.f1_per_class(table).mean())

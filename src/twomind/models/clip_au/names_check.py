@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.models.clip_au.recogniser import ClipAu
@@ -149,13 +150,9 @@ def _correlation(
     r = float(r_of(sums.sum(axis=1)))
     if settings is None or len(names) < 2:
         return r, np.nan, np.nan, len(a), len(names)
-    rng = np.random.default_rng(settings.seed)
-    weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), settings.n_resamples)
-    drawn = r_of(sums @ weights.T)
-    low, high = (
-        np.nanquantile(drawn, (0.025, 0.975)) if np.isfinite(drawn).any() else (np.nan, np.nan)
-    )
-    return r, float(low), float(high), len(a), len(names)
+    weights = numbers.resamples(len(names), settings.n_resamples, settings.seed)
+    low, high = numbers.interval(r_of(sums @ weights.T))
+    return r, low, high, len(a), len(names)
 
 
 def figure(model: ClipAu, path: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.numbers import softmax
 from twomind.models.fusion.heads import Conflict
 from twomind.models.fusion.net import FusionNet
 from twomind.models.fusion.run import Rows, Runner
@@ -55,8 +56,7 @@ def contributions(
 def _row_weights(rows: Rows) -> np.ndarray:
     if not len(rows.log_weight):
         return rows.log_weight
-    e = np.exp(rows.log_weight - rows.log_weight.max())
-    return e / e.sum()
+    return softmax(rows.log_weight)
 
 
 def evidence_spans(net: FusionNet, rows: Rows, runner: Runner, k: int) -> list[Evidence]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from twomind.core.errors import BadInput
+from twomind.core.numbers import softmax as softmax
 from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_of
 from twomind.models.fusion.net import FusionNet, collate
 from twomind.types import Features, Track
@@ -38,8 +39,7 @@ class Rows:
     @property
     def probs(self) -> np.ndarray:
         """``(T, C)``, nan where not valid."""
-        e = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return np.where(self.valid[:, None], e / e.sum(axis=1, keepdims=True), np.nan)
+        return np.where(self.valid[:, None], softmax(self.logits), np.nan)
 
 
 def _joined(parts: list[Rows], n_classes: int, width: int) -> Rows:
@@ -205,12 +205,6 @@ def rows_of(net: FusionNet, grid: Grid, question: int | None = None) -> tuple[Ro
     """All rows of a grid, and the runner at its end."""
     runner = Runner(net, grid.question if question is None else question)
     return runner.advance(grid), runner
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Along the last axis."""
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 def tensor(values: Any) -> Tensor:
