@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.models.clip_au.phrases import Phrase
@@ -240,15 +241,9 @@ def _r_of(sums: np.ndarray) -> np.ndarray:
 
 def _interval(sums: np.ndarray, settings: CheckSettings) -> tuple[float, float]:
     """95 % interval of r over resampled people; ``sums (3, n_people)``."""
-    rng = np.random.default_rng(settings.seed)
-    n_people = sums.shape[1]
-    equally = np.full(n_people, 1 / n_people)
-    weights = rng.multinomial(n_people, equally, settings.n_resamples)
-    drawn = _r_of(sums @ weights.T)
-    if not np.isfinite(drawn).any():
-        return np.nan, np.nan
-    low, high = np.nanquantile(drawn, (0.025, 0.975))
-    return float(low), float(high)
+    weights = numbers.resamples(sums.shape[1], settings.n_resamples, settings.seed)
+    low, high = numbers.interval(_r_of(sums @ weights.T))
+    return low, high
 
 
 #: Of the figure, in pixels: room for the names, length of the axis, height of a row, and where the

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core.numbers import softmax
 from twomind.models.fusion.heads import Conflict, Group
 from twomind.models.fusion.net import FusionNet
-from twomind.models.fusion.run import Rows, Runner, softmax
+from twomind.models.fusion.run import Rows, Runner
 from twomind.types import Evidence
 
 #: Length over which a term must stand out to be named, in seconds.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from twomind.core.errors import BadInput
+from twomind.core.numbers import softmax as softmax
 from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_at, hop_of, kept_rows
 from twomind.models.fusion.net import FusionNet, collate
 from twomind.types import Features, Track
@@ -230,13 +231,6 @@ def rows_of(net: FusionNet, grid: Grid, question: int | None = None) -> tuple[Ro
     asked = grid.question if question is None else question
     runner = Runner(net, asked)
     return runner.advance(grid), runner
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Along the last axis."""
-    highest = logits.max(axis=-1, keepdims=True)
-    e = np.exp(logits - highest)
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 def tensor(values: Any) -> Tensor:
