@@ -25,6 +25,7 @@ import torch
 
 from twomind.adaptation import Given, load_method, stream
 from twomind.adaptation.state import save_state
+from twomind.core.numbers import softmax
 from twomind.core.store import Store
 from twomind.encoders.frames import windows_of
 from twomind.evaluation.machine import Memory
@@ -111,11 +112,10 @@ def main() -> None:
             logits = np.mean(
                 [s.prediction.logits for s in steps if s.prediction.logits is not None], axis=0
             )
-            e = np.exp(logits - logits.max())
             rows[name] = {
                 "state_bytes": size,
                 "peak_mb": memory.peak_mb(),
-                "answer_present": float(e[1] / e.sum()),
+                "answer_present": float(softmax(logits)[1]),
                 "said": [int(s.prediction.probs.argmax()) for s in steps],
             }
     plain = rows["source-only"]["said"]

@@ -28,6 +28,7 @@ import numpy as np
 
 from twomind.adaptation import load_method, stream
 from twomind.adaptation.offsets import fit_sd
+from twomind.core.numbers import resamples, softmax
 from twomind.datasets.bah_splits import read_answers
 from twomind.evaluation import metrics
 from twomind.evaluation.people import paired
@@ -53,8 +54,7 @@ class Scored:
 
     def predict(self, x: Features) -> Prediction:
         z = np.array([0.0, self.logit[x.recording]])
-        p = np.exp(z - z.max())
-        return Prediction(x.span_s, p / p.sum(), logits=z)
+        return Prediction(x.span_s, softmax(z), logits=z)
 
 
 def two(logit: np.ndarray) -> np.ndarray:
@@ -134,9 +134,7 @@ def figures(
     people = np.unique(
         np.concatenate([d.subject[r["index"][0]] for d, r in zip(worlds, runs, strict=True)])
     )
-    times = np.random.default_rng(seed).multinomial(
-        len(people), np.full(len(people), 1 / len(people)), n_bootstrap
-    )
+    times = resamples(len(people), n_bootstrap, seed)
     names = ("within_question_auc", "brier", "ece", "auc")
     value: dict[str, list[np.ndarray]] = {n: [] for n in names}
     spread: dict[str, list[np.ndarray]] = {n: [] for n in names}

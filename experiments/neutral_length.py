@@ -37,6 +37,7 @@ import torch
 
 from twomind import adaptation as personalise
 from twomind.adaptation.summary import class_means
+from twomind.core import numbers
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.evaluation import people
@@ -405,9 +406,7 @@ def _means(per: dict[str, list[float]]) -> dict[str, float]:
 
 def _interval(values: np.ndarray) -> list[float]:
     """95 % percentile bootstrap of the mean; people are drawn."""
-    rng = np.random.default_rng(SEED)
-    means = values[rng.integers(len(values), size=(5000, len(values)))].mean(axis=1)
-    return [float(v) for v in np.quantile(means, (0.025, 0.975))]
+    return numbers.interval(numbers.resampled_means(values, 5000, SEED))
 
 
 def _row(per: dict[str, list[float]], plain: dict[str, float]) -> dict[str, Any]:

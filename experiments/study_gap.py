@@ -24,6 +24,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
+from twomind.core.numbers import interval, resampled_means
 from twomind.types import Features
 from twomind_synth.studies.features import StudyFeatures, study_features
 from twomind_synth.study import MEANING
@@ -165,8 +166,7 @@ def compare(data: Windows, seed: int = 0) -> dict[str, Any]:
         }
     gaps = np.array(found["oracle"]) - np.array(found["source"])
     out |= {f"gap_{m}": float(v) for m, v in zip(MEASURES, gaps.mean(axis=0), strict=True)}
-    boot = np.random.default_rng(1).integers(0, len(gaps), (2000, len(gaps)))
-    out["gap_uar_95"] = [float(v) for v in np.percentile(gaps[boot, 0].mean(axis=1), [2.5, 97.5])]
+    out["gap_uar_95"] = interval(resampled_means(gaps[:, 0], 2000, 1))
     return out
 
 

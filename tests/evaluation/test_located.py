@@ -153,7 +153,9 @@ def test_the_direction_of_the_position_row_is_the_one_of_the_training_people(
     write_split(tmp_path, "val", at=0.2)
     model = without_card()
     people_of_train = {f"train{i}": model.known.model for i in range(6)}
-    card = lo.located_card(model, tmp_path, ["train"], "val", people_of_train, n_bootstrap=50)
+    card = lo.located_card(
+        model, lo.Segments(tmp_path, ["train"], "val"), people_of_train, n_bootstrap=50
+    )
     assert card is not None
     assert card["position"] == {"later_is_marked": True, "learnt_on": "train"}
     assert card["train"]["auc_inside_answers"]["position"]["value"] > 0.5
@@ -174,9 +176,9 @@ def test_the_training_row_uses_models_that_never_saw_the_person(tmp_path: Path) 
         model.known.model,
         content={c: (-w, rate) for c, (w, rate) in model.known.model.content.items()},
     )
-    card = lo.located_card(
-        model, tmp_path, ["train"], None, {f"train{i}": against for i in range(5)}, n_bootstrap=50
-    )
+    segments = lo.Segments(tmp_path, ["train"], None)
+    people = {f"train{i}": against for i in range(5)}
+    card = lo.located_card(model, segments, people, n_bootstrap=50)
     assert card is not None
     assert card["train"]["auc_inside_answers"]["words"]["value"] == pytest.approx(0.0, abs=1e-3)
     assert card["train"]["n_people"] == 5
@@ -189,7 +191,9 @@ def test_without_segments_there_is_no_claim(tmp_path: Path) -> None:
     write_split(tmp_path, "train", at=0.7)
     (tmp_path / "segments_train.csv").unlink()
     model = without_card()
-    assert lo.located_card(model, tmp_path, ["train"], None, {}, n_bootstrap=10) is None
+    assert (
+        lo.located_card(model, lo.Segments(tmp_path, ["train"], None), {}, n_bootstrap=10) is None
+    )
     locates, reason = model.locates
     assert not locates
     assert "never compared" in reason

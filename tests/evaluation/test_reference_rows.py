@@ -22,7 +22,16 @@ from hypothesis import strategies as st
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer
-from twomind.evaluation import breakdown, located, located_frames, rows, runs, streams, words
+from twomind.evaluation import (
+    breakdown,
+    located,
+    located_frames,
+    metrics,
+    rows,
+    runs,
+    streams,
+    words,
+)
 from twomind.evaluation import leaks as guard
 from twomind.evaluation.board import Line, Sample
 from twomind.evaluation.windows import Labels, Reader, Windows, content
@@ -202,12 +211,12 @@ def test_a_frame_has_the_answer_of_the_window_it_lies_in() -> None:
         fold,
         toy.reader(),
         Labels(toy, TWO, windows),
-        TWO,
-        windows,
-        ["t", "t"],
-        np.array(spans),
-        answers(spans, [0.2, 0.9]),
-        answers(spans, [0.4, 0.6]),
+        rows.Answered(
+            ["t", "t"],
+            np.array(spans),
+            answers(spans, [0.2, 0.9]),
+            answers(spans, [0.4, 0.6]),
+        ),
     )
     frame = found["frame"]
     assert frame.y.tolist() == [0, 0, 1, 1, -1, 1]
@@ -247,9 +256,8 @@ def test_which_levels_a_task_has() -> None:
         spans = [(2.0 * k / n, 2.0 * (k + 1) / n) for k in range(n)]
         said = answers(spans, [0.5] * n)
         labels = Labels(world, task, windows)
-        found = rows.all_rows(
-            fold, world.reader(), labels, task, windows, ["t"] * n, np.array(spans), said, said
-        )
+        answered = rows.Answered(["t"] * n, np.array(spans), said, said)
+        found = rows.all_rows(fold, world.reader(), labels, answered)
         return set(found[0]), found[1]
 
     assert levels("clip", 1)[0] == {"recording", "window"}
@@ -863,7 +871,7 @@ def test_words_figures_per_question_and_as_plain_values() -> None:
     metrics_a = {"m": lambda w=None: 0.75 if w is None else w[:, 0]}
     metrics_b = {"m": lambda w=None: 0.5 if w is None else w[:, 1]}
     weights = np.random.default_rng(0).random((60, 2))
-    gain = words._gain(metrics_a, metrics_b, weights)
+    gain = metrics.gains(metrics_a, metrics_b, weights)
     assert gain["m"] == 0.25
     assert gain["ci"]["m"] == pytest.approx(slow.interval((weights[:, 0] - weights[:, 1]).tolist()))
     assert all(a <= b for a, b in itertools.pairwise(sorted(gain["ci"]["m"])))

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from twomind.models.fusion.heads import CAN, LFAN, Conflict, Streams
+from twomind.models.fusion.heads import CAN, LFAN, Conflict, Seen, Streams
 from twomind.models.fusion.input import Recipe
 from twomind.models.fusion.net import FusionConfig, FusionNet, published
 from twomind.models.fusion.tcn import (
@@ -217,7 +217,8 @@ def rows_of_modalities(
 def run(
     head: Any, hs: list[np.ndarray], present: np.ndarray, frames: np.ndarray, anchors: Any = None
 ) -> torch.Tensor:
-    z, _ = head([tensor(h) for h in hs], tensor(present), tensor(frames), None, anchors)
+    rows = [tensor(h) for h in hs]
+    z, _ = head(Seen(rows, tensor(present), tensor(frames), anchors))
     assert z.shape[-1] == head.width
     return z
 

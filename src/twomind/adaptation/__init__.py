@@ -13,16 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from twomind.core import registry
-from twomind.types import (
-    Access,
-    Adapter,
-    Features,
-    Given,
-    Prediction,
-    Recogniser,
-    State,
-    Status,
-)
+from twomind.core.numbers import softmax
+from twomind.types import Access, Adapter, Features, Given, Prediction, Recogniser, State, Status
 from twomind.types.plain import ToDict
 
 #: When the state starts anew: at every window, recording or person, or never.
@@ -130,8 +122,7 @@ def _pooled(predictions: list[Prediction]) -> Prediction:
     for p in measured:
         rows.append(np.log(np.maximum(p.probs, 1e-12)) if p.logits is None else p.logits)
     logits = np.mean(np.asarray(rows, float), axis=0)
-    e = np.exp(logits - logits.max())
-    return Prediction(span_s, e / e.sum(), logits=logits)
+    return Prediction(span_s, softmax(logits), logits=logits)
 
 
 __all__ = ["RESETS", "Access", "Given", "Step", "load_method", "pool", "stream"]

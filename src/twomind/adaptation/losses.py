@@ -9,24 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twomind.core.numbers import entropy as entropy
+from twomind.core.numbers import softmax as softmax
 from twomind.types.plain import Array
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def softmax(logits: Array) -> Array:
-    """Softmax over the last axis, at the dtype that came in."""
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probs: Array = e / e.sum(axis=-1, keepdims=True)
-    return probs
-
-
-def entropy(probs: Array) -> Array:
-    """Entropy in nats over the last axis; ``0 ln 0 = 0``."""
-    logs = np.log(np.maximum(probs, 1e-12))
-    nats: Array = -(probs * logs).sum(axis=-1)
-    return nats
 
 
 def unit(rows: Array) -> Array:

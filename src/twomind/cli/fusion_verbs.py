@@ -238,17 +238,17 @@ def submit_verb(as_json: bool, offline: bool, **options: Any) -> int:
     """Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind
     predict`.
     """
-    from twomind.evaluation.submit import submit
+    from twomind.evaluation.submit import Form, submit
 
     out, videos = options["out"], options["videos"]
+    header = not options["no_header"]
+    form = Form(threshold=options["threshold"], fill=options["fill"], header=header)
     found = submit(
         options["results"],
         out,
-        threshold=options["threshold"],
-        fill=options["fill"],
+        form,
         expected=None if videos is None else _video_ids(videos),
         name_by=options["name_by"],
-        header=not options["no_header"],
     )
     if as_json:
         print_json(found)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,11 @@ class _Answer:
     @property
     def frames(self) -> list[tuple[str, int]]:
         """Path and label of each frame."""
-        return [(f"{self.path}/frame-{i}.jpg", int(i in self.positive)) for i in range(N_FRAMES)]
+        found = []
+        for i in range(N_FRAMES):
+            label = int(i in self.positive)
+            found.append((f"{self.path}/frame-{i}.jpg", label))
+        return found
 
     @property
     def listed(self) -> str:
@@ -99,7 +103,10 @@ class _Answer:
 
 
 def _draw_answer(draw: np.random.Generator, pid: str, question: int, layout: str) -> _Answer:
-    label = int(question in (4, 7) or (question != 1 and draw.random() < 0.5))
+    if question in (1, 4, 7):  # the same for everybody
+        label = int(question != 1)
+    else:
+        label = int(draw.random() < 0.5)
     first = int(draw.integers(2, 5))
     visit = "Visite 1" if layout == "abaw8" else "Visite_1"
     name = f"{pid}_Question_{question}_2025-02-0{question}_10-0{question}-00_Video"
@@ -125,12 +132,16 @@ def _write_lists(base: Path, split: str, answers: Sequence[_Answer], layout: str
             rows += _segment_rows(answer.path, answer.positive)
         write_text(base / f"segments_{split}.csv", "\n".join(rows) + "\n")
     elif layout == "v2":
-        frames = [f"{path},{label}" for answer in answers for path, label in answer.frames]
+        frames = []
+        for answer in answers:
+            frames += [f"{path},{label}" for path, label in answer.frames]
         write_text(base / "split-frames" / f"{split}.txt", "\n".join(frames) + "\n")
 
 
 def _segment_rows(path: str, positive: range) -> list[str]:
-    edges = [0, positive.start, positive.stop, N_FRAMES] if positive else [0, N_FRAMES]
+    edges = [0, N_FRAMES]
+    if positive:
+        edges = [0, positive.start, positive.stop, N_FRAMES]
     rows = []
     for i, (a, b) in enumerate(pairwise(edges)):
         rows.append(f"{path},{i},{i % 2},{b - a},{a},{b - 1}")
@@ -140,11 +151,14 @@ def _segment_rows(path: str, positive: range) -> list[str]:
 def _entry(answer: _Answer, layout: str) -> dict[str, Any]:
     """The entry of an answer in the annotation file."""
     positive = answer.positive
-    first, last = positive.start, positive.stop - 1
+    times, frames = [], []
+    if positive:
+        times.append([_stamp(positive.start), _stamp(positive.stop)])
+        frames.append([positive.start, positive.stop - 1])
     entry: dict[str, Any] = {
         "global_ah": answer.label,
-        "time_detailed_ah": [[_stamp(first), _stamp(last + 1)]] if positive else [],
-        "fr_detailed_ah": [[first, last]] if positive else [],
+        "time_detailed_ah": times,
+        "fr_detailed_ah": frames,
         "frame_annotation": answer.frames,
     }
     if layout != "abaw8":
@@ -182,7 +196,7 @@ def _write_tables(base: Path, entries: dict[str, Any], layout: str) -> None:
     if layout == "abaw8":
         return
     people = {}
-    for i, pid in enumerate(pid for group in _PEOPLE.values() for pid in group):
+    for i, pid in enumerate(chain.from_iterable(_PEOPLE.values())):
         people[pid] = {
             "age": 20 + i,
             "sex": "Female" if i % 2 else "Male",

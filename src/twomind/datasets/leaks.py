@@ -5,6 +5,7 @@ overlap across roles.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -18,14 +19,16 @@ MIN_SAME_WORDS = 20
 
 #: A recording's id, and its film or its folder of crops.
 Media = tuple[str, Path]
+#: Every recording of a data set, by id.
+Recordings = Mapping[str, Recording]
+#: Hashes of what was recorded, by recording.
+Contents = Mapping[str, str]
 
 _ROLES = ("train", "val", "test", "neutral", "target", "few")
 _PEOPLE_MAY_MEET = ("leave-one-question-out",)
 
 
-def check_fold(
-    fold: Fold, recordings: Mapping[str, Recording], content: Mapping[str, str] | None = None
-) -> None:
+def check_fold(fold: Fold, recordings: Recordings, content: Contents | None = None) -> None:
     """Raise unless people and clips are kept apart as the fold's protocol promises.
 
     ``content`` maps recordings to a hash of what was recorded (:func:`contents`); equal ones on
@@ -47,23 +50,25 @@ def check_fold(
     if fold.protocol not in _PEOPLE_MAY_MEET:
         _check_people(fold, recordings, source, handed)
     tested = [name for name in fold.test if name not in fold.transductive]
-    for left, right in ((source, handed), (adapt, tested)):
-        twins = _twins(content or {}, left, right)
-        if twins:
-            raise BadInput(_same_content(fold, recordings, *twins))
+    content = content or {}
+    twins = _twins(content, source, handed) or _twins(content, adapt, tested)
+    if twins:
+        raise BadInput(_same_content(fold, recordings, *twins))
 
 
-def _check_roles(fold: Fold, recordings: Mapping[str, Recording]) -> None:
+def _check_roles(fold: Fold, recordings: Recordings) -> None:
     """Every recording is one of the data set, and has one role."""
     roles: dict[str, tuple[str, ...]] = {role: getattr(fold, role) for role in _ROLES}
-    named = [name for ids in roles.values() for name in ids]
-    unknown = [name for name in named if name not in recordings]
+    unknown: list[str] = []
+    for ids in roles.values():
+        unknown += [name for name in ids if name not in recordings]
     if unknown:
         raise BadInput(
             f"fold {fold.name!r}: {len(unknown)} recordings are not in the data set: {unknown[0]}"
         )
-    for (role, ids), (other, more) in combinations(roles.items(), 2):
-        both = set(ids) & set(more) - set(fold.transductive)
+    for role, other in combinations(_ROLES, 2):
+        shared = set(roles[role]) & set(roles[other])
+        both = shared - set(fold.transductive)
         if both:
             raise BadInput(
                 f"fold {fold.name!r}: {min(both)} is both {role} and {other}; a clip has one role"
@@ -71,7 +76,7 @@ def _check_roles(fold: Fold, recordings: Mapping[str, Recording]) -> None:
 
 
 def _check_people(
-    fold: Fold, recordings: Mapping[str, Recording], source: Sequence[str], handed: Sequence[str]
+    fold: Fold, recordings: Recordings, source: Sequence[str], handed: Sequence[str]
 ) -> None:
     """Nobody is among the source people and the target people."""
     source_people = {recordings[name].subject for name in source}
@@ -83,9 +88,7 @@ def _check_people(
         )
 
 
-def _twins(
-    content: Mapping[str, str], left: Sequence[str], right: Sequence[str]
-) -> tuple[str, str] | None:
+def _twins(content: Contents, left: Sequence[str], right: Sequence[str]) -> tuple[str, str] | None:
     """Two recordings, one of each side, with the same content; None where there are none."""
     first = {content[name]: name for name in left if name in content}
     for name in right:
@@ -95,7 +98,7 @@ def _twins(
     return None
 
 
-def _same_content(fold: Fold, recordings: Mapping[str, Recording], a: str, b: str) -> str:
+def _same_content(fold: Fold, recordings: Recordings, a: str, b: str) -> str:
     return (
         f"fold {fold.name!r}: the same content is on both sides: {a} of {recordings[a].subject}, "
         f"and {b} of {recordings[b].subject}. Is this one person under two names? Remove one of "
@@ -113,18 +116,20 @@ def contents(
     of crops by the sizes and then the bytes of their files; without either, transcripts of at least
     :data:`MIN_SAME_WORDS` words. A twin that was cut or encoded anew is not found.
     """
-    films: dict[int, list[Media]] = {}
-    crops: dict[tuple[int, ...], list[Media]] = {}
+    films: dict[int, list[Media]] = defaultdict(list)
+    crops: dict[tuple[int, ...], list[Media]] = defaultdict(list)
     found: dict[str, str] = {}
+    folders = folders or {}
     for recording in recordings:
         name, film, words = recording.id, recording.media, recording.words
-        folder = (folders or {}).get(name)
+        folder = folders.get(name)
         if film.is_file():
-            films.setdefault(film.stat().st_size, []).append((name, film))
+            size = film.stat().st_size
+            films[size].append((name, film))
         elif folder is not None and folder.is_dir():
-            sizes = tuple(sorted(path.stat().st_size for path in _files(folder)))
+            sizes = _sizes(folder)
             if sizes:
-                crops.setdefault(sizes, []).append((name, folder))
+                crops[sizes].append((name, folder))
         elif words is not None and len(words) >= MIN_SAME_WORDS:
             text = " ".join(word.text for word in words)
             found[name] = hashlib.sha256(text.encode()).hexdigest()
@@ -137,9 +142,10 @@ def _hashes(groups: Iterable[Sequence[Media]], hashed: Callable[[Path], str]) ->
     """Hashes of what has the same size as another."""
     found = {}
     for group in groups:
-        if len(group) > 1:
-            for name, path in group:
-                found[name] = hashed(path)
+        if len(group) < 2:
+            continue
+        for name, path in group:
+            found[name] = hashed(path)
     return found
 
 
@@ -147,10 +153,17 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()]
 
 
+def _sizes(folder: Path) -> tuple[int, ...]:
+    """Sizes of a folder's files, ascending."""
+    sizes = [path.stat().st_size for path in _files(folder)]
+    return tuple(sorted(sizes))
+
+
 def _folder_hash(folder: Path) -> str:
     # Names are left out: in some sets they hold the recording's own.
     parts = sorted(content_hash(path) for path in _files(folder))
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
+    joined = "".join(parts)
+    return hashlib.sha256(joined.encode()).hexdigest()
 
 
 def check_windows(adapted: Iterable[Features], tested: Iterable[Features]) -> None:
@@ -159,12 +172,12 @@ def check_windows(adapted: Iterable[Features], tested: Iterable[Features]) -> No
     Raises:
         BadInput: two windows of one recording overlap; names it and both spans.
     """
-    handed: dict[str, list[tuple[float, float]]] = {}
+    handed: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for x in adapted:
-        handed.setdefault(x.recording, []).append(x.span_s)
+        handed[x.recording].append(x.span_s)
     for x in tested:
         from_s, to_s = x.span_s
-        for start_s, end_s in handed.get(x.recording, ()):
+        for start_s, end_s in handed[x.recording]:
             if start_s < to_s and from_s < end_s:
                 raise BadInput(
                     f"{x.recording}: the tested window {from_s:.2f}-{to_s:.2f} s overlaps one "

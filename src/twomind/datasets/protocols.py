@@ -23,6 +23,9 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.types import Access, Fold
 
+#: Recordings by id, in order.
+Ids = tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Take:
@@ -77,7 +80,8 @@ class Rules:
         if family not in FAMILIES:
             raise BadInput(f"no family {family!r}; there is: {', '.join(FAMILIES)}")
         needs = FAMILIES[family]
-        return needs if needs & self.access == needs else None
+        is_given = needs & self.access == needs
+        return needs if is_given else None
 
 
 #: Protocols by name. ``targets-N`` and ``people-K`` stand for any number.
@@ -180,7 +184,8 @@ class _Asked:
     @property
     def number(self) -> int:
         """The number in the protocol's name; 0 where it has none."""
-        return int(re.sub(r"\D", "", self.protocol) or 0)
+        digits = re.sub(r"\D", "", self.protocol)
+        return int(digits or 0)
 
 
 def make(
@@ -206,7 +211,9 @@ def make(
 
 def official(takes: Sequence[Take]) -> Fold:
     """Train, val and test people as the data set's authors divided them."""
-    train, val, test = (_of_split(takes, split) for split in ("train", "val", "test"))
+    train = _of_split(takes, "train")
+    val = _of_split(takes, "val")
+    test = _of_split(takes, "test")
     if not train or not test:
         there = f"train {len(train)}, val {len(val)}, test {len(test)}"
         raise BadInput(
@@ -220,7 +227,8 @@ def train_val(takes: Sequence[Take]) -> Fold:
     """Train on the official train people, test on the official val people; nothing is left to
     select on.
     """
-    train, val = (_of_split(takes, split) for split in ("train", "val"))
+    train = _of_split(takes, "train")
+    val = _of_split(takes, "val")
     if not train or not val:
         raise BadInput(
             f"train-val: expected recordings of both splits; found train {len(train)}, val "
@@ -285,7 +293,8 @@ def leave_one_person_and_question_out(takes: Sequence[Take], seed: int) -> tuple
             tested = []
             others = []
             for take in takes:
-                is_of_person, is_to_question = take.subject == person, take.question == question
+                is_of_person = take.subject == person
+                is_to_question = take.question == question
                 if is_of_person and is_to_question:
                     tested.append(take)
                 elif not is_of_person and not is_to_question:
@@ -327,7 +336,7 @@ def personalise(
         raise BadInput(f"{protocol}: no source person is left beside the {len(targets)} targets")
     folds = []
     for person in targets:
-        own = _in_order([take for take in takes if take.subject == person], seed)
+        own = _in_order(_takes_of(takes, person), seed)
         neutral = _first_neutral(own)
         if transductive:
             every = _ids(own)
@@ -354,26 +363,19 @@ def personalise(
     return tuple(folds)
 
 
-def _source_beside(
-    takes: Sequence[Take], targets: Sequence[str], seed: int
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _source_beside(takes: Sequence[Take], targets: Sequence[str], seed: int) -> tuple[Ids, Ids]:
     """Train and validation recordings of everybody but the targets: by the official splits, where
     there are any.
     """
     others = [take for take in takes if take.subject not in targets]
     if not any(take.split for take in takes):
         return _source(takes, _people(others), seed)
-    by_split = []
-    for split in ("train", "val"):
-        people = _people(take for take in others if take.split == split)
-        by_split.append(_of(takes, people, seed))
-    train, val = by_split
-    return train, val
+    train = _people(take for take in others if take.split == "train")
+    val = _people(take for take in others if take.split == "val")
+    return _of(takes, train, seed), _of(takes, val, seed)
 
 
-def _shared_out(
-    clips: Sequence[str], seed: int
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _shared_out(clips: Sequence[str], seed: int) -> tuple[Ids, Ids, Ids]:
     """``test``, ``target`` and ``few`` of one person's clips, each in the given order."""
     n = len(clips)
     n_few = max(1, n // 10) if n >= _LEAST_OF_A_TARGET else 0
@@ -381,11 +383,13 @@ def _shared_out(
     mixed = _shuffled(clips, seed)
     few = set(mixed[:n_few])
     target = set(mixed[n_few : n_few + n_target])
-    return (
-        tuple(clip for clip in clips if clip not in few | target),
-        tuple(clip for clip in clips if clip in target),
-        tuple(clip for clip in clips if clip in few),
-    )
+    test = set(clips) - target - few
+    return _kept(clips, test), _kept(clips, target), _kept(clips, few)
+
+
+def _kept(clips: Sequence[str], chosen: set[str]) -> Ids:
+    """Those of the clips that were chosen, in their order."""
+    return tuple(clip for clip in clips if clip in chosen)
 
 
 def environment_shift(takes: Sequence[Take], seed: int, n_targets: int = 10) -> tuple[Fold, ...]:
@@ -417,14 +421,19 @@ def environment_shift(takes: Sequence[Take], seed: int, n_targets: int = 10) -> 
     train, val = _source(takes, others, seed)
     folds = []
     for person in targets:
-        own = _in_order([take for take in takes if take.subject == person], seed)
-        first = [take for take in own if take.environment == first_of[person]]
+        own = _in_order(_takes_of(takes, person), seed)
+        first, later = [], []
+        for take in own:
+            if take.environment == first_of[person]:
+                first.append(take)
+            else:
+                later.append(take)
         neutral = _first_neutral(first)
         rest = [take.id for take in first if take.id not in neutral]
         mixed = tuple(_shuffled(rest, _person_seed(person, seed)))
         n_few = len(rest) // 3
         few, target = mixed[:n_few], mixed[n_few:]
-        test = _ids(take for take in own if take.environment != first_of[person])
+        test = _ids(later)
         folds.append(Fold(person, protocol, train, test, val, neutral, target, few))
     return tuple(folds)
 
@@ -529,30 +538,34 @@ def _people(takes: Iterable[Take]) -> list[str]:
     return sorted({take.subject for take in takes})
 
 
+def _takes_of(takes: Iterable[Take], person: str) -> list[Take]:
+    return [take for take in takes if take.subject == person]
+
+
 def _questions(takes: Sequence[Take], protocol: str) -> list[str]:
-    questions = sorted({take.question for take in takes if take.question is not None})
+    questions = {take.question for take in takes if take.question is not None}
     if len(questions) < 2:
         raise BadInput(
             f"{protocol}: expected at least two questions (or tasks), found {len(questions)}"
         )
-    return questions
+    return sorted(questions)
 
 
-def _ids(takes: Iterable[Take]) -> tuple[str, ...]:
+def _ids(takes: Iterable[Take]) -> Ids:
     return tuple(take.id for take in takes)
 
 
-def _of_split(takes: Sequence[Take], split: str) -> tuple[str, ...]:
+def _of_split(takes: Sequence[Take], split: str) -> Ids:
     return _ids(take for take in takes if take.split == split)
 
 
-def _first_neutral(takes: Sequence[Take]) -> tuple[str, ...]:
+def _first_neutral(takes: Sequence[Take]) -> Ids:
     """The first neutral recording, if there is one."""
     neutral = [take for take in takes if take.neutral]
     return _ids(neutral[:1])
 
 
-def _of(takes: Sequence[Take], people: Sequence[str], seed: int) -> tuple[str, ...]:
+def _of(takes: Sequence[Take], people: Sequence[str], seed: int) -> Ids:
     """Recordings of people, each person's in the order of the session."""
     by_person: dict[str, list[Take]] = {person: [] for person in people}
     for take in takes:
@@ -575,13 +588,13 @@ def _in_order(takes: Sequence[Take], seed: int) -> list[Take]:
     return [by_id[name] for name in mixed]
 
 
-def _source(
-    takes: Sequence[Take], people: Sequence[str], seed: int
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _source(takes: Sequence[Take], people: Sequence[str], seed: int) -> tuple[Ids, Ids]:
     """Train and validation recordings of source people; validation people are chosen by the seed
     alone.
     """
-    n_val = max(1, round(VAL_SHARE * len(people))) if len(people) >= 3 else 0
+    n_val = 0
+    if len(people) >= 3:
+        n_val = max(1, round(VAL_SHARE * len(people)))
     # Ranked by a draw per person, so that leaving one person out changes the choice of the others
     # least.
     ranked = sorted(people, key=lambda person: (_person_seed(person, seed), person))

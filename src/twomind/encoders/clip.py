@@ -27,7 +27,7 @@ from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.core.hub_cache import snapshot
 from twomind.core.store import content_hash, default_root, write_text
 from twomind.encoders.clip_images import Preprocessing
-from twomind.encoders.encoder import Encoder, Tokens
+from twomind.encoders.encoder import Encoder, Images, Tokens
 
 if TYPE_CHECKING:
     from twomind.encoders.clip_towers import Tower
@@ -60,18 +60,25 @@ def load_clip(
     runtime: str | None = None,
     cache: Path | None = None,
 ) -> Encoder:
-    """A CLIP by short name (``vit-b-32``, ``vit-b-16``, ``vit-l-14``), hub id, or local folder in
-    transformers' layout.
+    """A CLIP by short name, hub id, or local folder in transformers' layout.
 
-    ``offline`` None reads ``$TWOMIND_OFFLINE``. ``runtime``: ``torch``, ``onnx`` (both float32),
-    ``bfloat16`` (torch), ``auto`` (the one that measured fastest here), ``float32`` (the faster of
-    the first two); None reads ``$TWOMIND_CLIP_RUNTIME``, else ``auto``. Embeddings are kept apart
-    by runtime. What was measured, and the exported image tower, are kept under ``cache`` (the
-    store's folder by default).
+    Embeddings are kept apart by runtime.
 
-    Raises: BadInput: no such folder, files are absent from it, or tokenizer and weights do not
-        belong together. MissingWeights: damaged, or cannot be fetched. Offline: would have to be
-        fetched. MissingExtra: no transformers.
+    Args:
+        name: ``vit-b-32``, ``vit-b-16``, ``vit-l-14``, a hub id (``owner/name``), or a folder.
+        offline: whether fetching is forbidden; None reads ``$TWOMIND_OFFLINE``.
+        runtime: ``torch``, ``onnx`` (both float32), ``bfloat16`` (torch), ``auto`` (the one that
+            measured fastest here), ``float32`` (the faster of the first two); None reads
+            ``$TWOMIND_CLIP_RUNTIME``, else ``auto``.
+        cache: keeps what was measured, and the exported image tower; the store's folder by
+            default.
+
+    Raises:
+        BadInput: no such folder, files are absent from it, or tokenizer and weights do not belong
+            together.
+        MissingWeights: damaged, or cannot be fetched.
+        Offline: would have to be fetched.
+        MissingExtra: no transformers.
     """
     runtime = runtime or os.environ.get(RUNTIME_VARIABLE) or "auto"
     if runtime not in RUNTIMES:
@@ -85,24 +92,25 @@ def load_clip(
 
     state = from_transformers(model)
     vision, text = config["vision_config"], config["text_config"]
+    size_px = vision["image_size"]
     image = image_tower(
         state, n_heads=vision["num_attention_heads"], activation=vision["hidden_act"]
     )
     words = text_tower(state, n_heads=text["num_attention_heads"], activation=text["hidden_act"])
-    print_ = _fingerprint(folder)
-    images, ran = _images(image, vision["image_size"], print_, runtime, cache)
+    of_weights = _fingerprint(folder)
+    images, ran = _images(image, size_px, of_weights, runtime, cache)
     return Encoder(
         name=str(name),
         track="clip",
         dim=image.dim,
-        prepare=_preprocessing(folder, vision["image_size"]),
+        prepare=_preprocessing(folder, size_px),
         images=images,
         opened_by=__name__,
         tokenise=tokeniser(folder, text["vocab_size"], text["max_position_embeddings"]),
         text=words,
-        fingerprint=f"{print_[:32]}-{ran}",
-        crop_px=vision["image_size"],
-        batch=batch_size(image, vision["image_size"]),
+        fingerprint=f"{of_weights[:32]}-{ran}",
+        crop_px=size_px,
+        batch=batch_size(image, size_px),
         runtime=ran,
     )
 
@@ -111,7 +119,8 @@ def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
     """The folder of a CLIP in transformers' layout, with every file that is needed; fetched if it
     must be.
     """
-    offline = os.environ.get("TWOMIND_OFFLINE", "") not in ("", "0") if offline is None else offline
+    if offline is None:
+        offline = os.environ.get("TWOMIND_OFFLINE", "") not in ("", "0")
     path = Path(name).expanduser()
     if path.is_dir():
         return _checked(path)
@@ -119,11 +128,11 @@ def find_clip(name: str | Path, *, offline: bool | None = None) -> Path:
         if weights.is_addable(added) and (weights.folder() / added / "manifest.json").is_file():
             return _checked(weights.locate(added))
     repo = SIZES.get(str(name), str(name))
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
+    is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", repo)
+    if not is_hub_id:
         raise BadInput(
             f"encoder {str(name)!r}: expected face-text (ships, drawn people only), one of "
-            f"{', '.join(SIZES)}, a hub "
-            "id (owner/name), or a folder"
+            f"{', '.join(SIZES)}, a hub id (owner/name), or a folder"
         )
     return _checked(_fetch(repo, str(name), offline))
 
@@ -146,19 +155,19 @@ def _fetch(repo: str, name: str, offline: bool) -> Path:
     try:
         files = hub.HfApi().list_repo_files(repo)
         safe = [f for f in files if re.fullmatch(r"model.*\.safetensors(\.index\.json)?", f)]
-        patterns = [*small, *(safe or ["pytorch_model.bin"])]
-        return _whole(Path(hub.snapshot_download(repo, allow_patterns=patterns)))
+        wanted = [*small, *(safe or ["pytorch_model.bin"])]
+        return _whole(Path(hub.snapshot_download(repo, allow_patterns=wanted)))
     except (OSError, ValueError) as error:
-        raise MissingWeights(
-            f"CLIP {repo!r} could not be fetched ({type(error).__name__}: {error}); {how}"
-        ) from error
+        why = f"{type(error).__name__}: {error}"
+        raise MissingWeights(f"CLIP {repo!r} could not be fetched ({why}); {how}") from error
 
 
 def _whole(snapshot: Path) -> Path:
     """The hub keeps large files under the name of their SHA-256: compare."""
     for name in _WEIGHTS:
         blob = (snapshot / name).resolve()
-        if re.fullmatch(r"[0-9a-f]{64}", blob.name) and content_hash(blob) != blob.name:
+        is_digest = re.fullmatch(r"[0-9a-f]{64}", blob.name)
+        if is_digest and content_hash(blob) != blob.name:
             raise MissingWeights(
                 f"{snapshot / name} does not match its SHA-256 {blob.name[:12]}…; delete it"
             )
@@ -169,11 +178,14 @@ def _checked(folder: Path) -> Path:
     """The libraries' own errors mislead here, and an absent vocabulary gives an empty tokenizer
     without any error.
     """
-    has = {p.name for p in folder.iterdir()}
-    lacking = [] if "config.json" in has else ["config.json"]
+    has = {path.name for path in folder.iterdir()}
+    has_vocabulary = {"vocab.json", "merges.txt"} <= has
+    lacking = []
+    if "config.json" not in has:
+        lacking.append("config.json")
     if not has & set(_WEIGHTS):
         lacking.append("model.safetensors")
-    if "tokenizer.json" not in has and not {"vocab.json", "merges.txt"} <= has:
+    if "tokenizer.json" not in has and not has_vocabulary:
         lacking.append("tokenizer.json (or vocab.json and merges.txt)")
     if lacking:
         raise BadInput(
@@ -197,32 +209,41 @@ def _read_model(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         model, report = loaded
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise BadInput(f"{folder}: transformers cannot read it as a CLIP: {error}") from error
-    missing = sorted(k for k in report["missing_keys"] if not k.endswith("position_ids"))
+    missing = [key for key in report["missing_keys"] if not key.endswith("position_ids")]
     if missing:  # they would be random numbers
         raise BadInput(
-            f"{folder}: {len(missing)} weights of CLIP are not in it, the first is {missing[0]}"
+            f"{folder}: {len(missing)} weights of CLIP are not in it, the first is {min(missing)}"
         )
     return dict(model.state_dict()), model.config.to_dict()
 
 
 def _fingerprint(folder: Path) -> str:
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".safetensors", ".bin"))
-    return (
-        content_hash(files[0]) if len(files) == 1 else "-".join(content_hash(p)[:16] for p in files)
-    )
+    files = [path for path in folder.iterdir() if path.suffix in (".safetensors", ".bin")]
+    hashes = [content_hash(path) for path in sorted(files)]
+    if len(hashes) == 1:
+        return hashes[0]
+    return "-".join(one[:16] for one in hashes)
 
 
 def _preprocessing(folder: Path, size_px: int) -> Preprocessing:
-    path = folder / "preprocessor_config.json"
-    given = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     plain = Preprocessing(size_px)
-    mean, std = given.get("image_mean", plain.mean), given.get("image_std", plain.std)
+    path = folder / "preprocessor_config.json"
+    if not path.is_file():
+        return plain
+    given = json.loads(path.read_text(encoding="utf-8"))
+    mean = given.get("image_mean", plain.mean)
+    std = given.get("image_std", plain.std)
     return Preprocessing(size_px, tuple(mean), tuple(std))
 
 
 def tokeniser(folder: Path, n_vocabulary: int, n_context: int) -> Callable[[Sequence[str]], Tokens]:
     """A function from phrases to :class:`Tokens`: start, words, end, then zeros up to
     ``n_context``.
+
+    Args:
+        folder: where the vocabulary lies.
+        n_vocabulary: tokens that the weights know.
+        n_context: most tokens of a phrase.
 
     Raises:
         BadInput: the vocabulary in ``folder`` is not the one that the weights were trained with.
@@ -248,7 +269,8 @@ def tokeniser(folder: Path, n_vocabulary: int, n_context: int) -> Callable[[Sequ
         ids = torch.zeros(len(rows), n_context, dtype=torch.long)
         for k, row in enumerate(rows):
             ids[k, : len(row)] = torch.tensor(row)
-        return Tokens(ids, torch.tensor([len(row) - 1 for row in rows]))
+        last = [len(row) - 1 for row in rows]
+        return Tokens(ids, torch.tensor(last))
 
     return tokenise
 
@@ -259,28 +281,29 @@ def batch_size(tower: Tower, size_px: int) -> int:
     """
     patch = int(tower.weights["visual.conv1.weight"].shape[-1])
     n_tokens = (size_px // patch) ** 2 + 1
-    per_picture = 4 * (
-        3 * size_px**2 + 14 * n_tokens * tower.width
-    )  # pixels, and one block's activations
-    free = BATCH_BYTES
+    n_pixels = 3 * size_px**2
+    n_activations = 14 * n_tokens * tower.width  # of one block
+    per_picture = 4 * (n_pixels + n_activations)
+    allowed = BATCH_BYTES
     if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
-    return int(np.clip(min(BATCH_BYTES, free) // per_picture, 1, 64))
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        allowed = min(allowed, free // 4)
+    return int(np.clip(allowed // per_picture, 1, 64))
 
 
-def bfloat16_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
+def bfloat16_images(tower: Tower) -> Images:
     """As :func:`torch_images`, computed with 8 bits of precision; rows are given as float32."""
     import torch
 
     from twomind.encoders.clip_towers import image_features
 
-    short = replace(tower, weights={k: v.bfloat16() for k, v in tower.weights.items()})
+    low = {name: value.bfloat16() for name, value in tower.weights.items()}
+    short = replace(tower, weights=low)
 
     def images(pixels: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            rows: np.ndarray = (
-                image_features(short, torch.from_numpy(pixels).bfloat16()).float().numpy()
-            )
+            given = torch.from_numpy(pixels).bfloat16()
+            rows: np.ndarray = image_features(short, given).float().numpy()
         return rows
 
     return images
@@ -288,7 +311,8 @@ def bfloat16_images(tower: Tower) -> Callable[[np.ndarray], np.ndarray]:
 
 def _images(
     tower: Tower, size_px: int, fingerprint: str, runtime: str, cache: Path | None
-) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
+) -> tuple[Images, str]:
+    """The image tower in the runtime that was asked for, and the name of that runtime."""
     from twomind.encoders.clip_onnx import onnx_images
     from twomind.encoders.clip_towers import torch_images
 
@@ -301,42 +325,49 @@ def _images(
         except MissingExtra:
             if runtime == "onnx":
                 raise
-    if runtime in ("auto", "bfloat16"):
+    if runtime == "bfloat16":
+        found["bfloat16"] = bfloat16_images(tower)
+    if runtime == "auto":
         short = bfloat16_images(tower)
-        if runtime == "bfloat16" or least_cosine(found["torch"], short, size_px) >= MIN_COSINE:
+        if least_cosine(found["torch"], short, size_px) >= MIN_COSINE:
             found["bfloat16"] = short
-    fastest = (
-        next(iter(found))
-        if len(found) == 1
-        else fastest_runtime(found, size_px, fingerprint, cache)
-    )
-    return found[fastest], fastest
+    if len(found) == 1:
+        (chosen,) = found
+    else:
+        chosen = fastest_runtime(found, size_px, fingerprint, cache)
+    return found[chosen], chosen
 
 
-def least_cosine(
-    wanted: Callable[[np.ndarray], np.ndarray],
-    images: Callable[[np.ndarray], np.ndarray],
-    size_px: int,
-) -> float:
-    """Least cosine between rows of two runtimes, on noise."""
-    pixels = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px)).astype(np.float32)
+def least_cosine(wanted: Images, images: Images, size_px: int) -> float:
+    """Least cosine between rows of two runtimes, on noise.
+
+    Args:
+        wanted: the one runtime.
+        images: the other.
+        size_px: side of a picture.
+    """
+    noise = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px))
+    pixels = noise.astype(np.float32)
     a, b = wanted(pixels), images(pixels)
-    return float(
-        ((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min()
-    )
+    products = (a * b).sum(axis=1)
+    cosines = products / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    return float(cosines.min())
 
 
 def fastest_runtime(
-    runs: Mapping[str, Callable[[np.ndarray], np.ndarray]],
-    size_px: int,
-    fingerprint: str,
-    cache: Path | None = None,
+    runs: Mapping[str, Images], size_px: int, fingerprint: str, cache: Path | None = None
 ) -> str:
     """The one of ``runs`` that took the least time on a small batch on this machine; measured once
     and kept.
 
     ONNX Runtime was 2.0 to 2.3 times as fast as torch on one processor, and 1.3 times as slow on
     another.
+
+    Args:
+        runs: the image tower by runtime.
+        size_px: side of a picture.
+        fingerprint: of the weights.
+        cache: where the measurement is kept; the store's folder by default.
     """
     path = (cache or default_root()) / "onnx" / f"{fingerprint[:40]}-{size_px}.json"
     try:
@@ -344,12 +375,18 @@ def fastest_runtime(
     except (OSError, ValueError):
         seconds = {}
     if not runs.keys() <= seconds.keys():
-        pixels = np.zeros((4, 3, size_px, size_px), np.float32)
-        seconds = dict.fromkeys(runs, float("inf"))
-        for _ in range(3):  # in turns, so that a busy moment hits all
-            for name, images in runs.items():
-                start = time.perf_counter()
-                images(pixels)
-                seconds[name] = min(seconds[name], time.perf_counter() - start)
+        seconds = _measured(runs, np.zeros((4, 3, size_px, size_px), np.float32))
         write_text(path, json.dumps(seconds))
     return min(runs, key=lambda name: seconds[name])
+
+
+def _measured(runs: Mapping[str, Images], pixels: np.ndarray) -> dict[str, float]:
+    """Least seconds that each runtime took; in turns, so that a busy moment hits all."""
+    seconds = dict.fromkeys(runs, float("inf"))
+    for _ in range(3):
+        for name, images in runs.items():
+            start = time.perf_counter()
+            images(pixels)
+            took = time.perf_counter() - start
+            seconds[name] = min(seconds[name], took)
+    return seconds

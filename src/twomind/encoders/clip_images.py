@@ -30,12 +30,15 @@ class Preprocessing:
         if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise BadInput(f"picture: expected (H, W, 3) uint8 RGB, got {rgb.shape} {rgb.dtype}")
         scaled = resize(rgb, self.size_px)
-        top, left = ((n - self.size_px) // 2 for n in scaled.shape[:2])
-        crop = scaled[top : top + self.size_px, left : left + self.size_px].astype(np.float32)
-        values = (crop * np.float32(1 / 255) - np.array(self.mean, np.float32)) / np.array(
-            self.std, np.float32
-        )
-        return np.ascontiguousarray(values.transpose(2, 0, 1))
+        height, width = scaled.shape[:2]
+        top = (height - self.size_px) // 2
+        left = (width - self.size_px) // 2
+        crop = scaled[top : top + self.size_px, left : left + self.size_px]
+        values = crop.astype(np.float32) * np.float32(1 / 255)
+        mean = np.array(self.mean, np.float32)
+        std = np.array(self.std, np.float32)
+        normed = (values - mean) / std
+        return np.ascontiguousarray(normed.transpose(2, 0, 1))
 
 
 def resize(rgb: np.ndarray, shortest_px: int) -> np.ndarray:
@@ -50,4 +53,5 @@ def resize(rgb: np.ndarray, shortest_px: int) -> np.ndarray:
     size = (shortest_px, other) if width <= height else (other, shortest_px)
     if size == (width, height):
         return rgb
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
+    scaled = Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(scaled)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from twomind.core.errors import MissingExtra, MissingWeights
 from twomind.core.store import default_root, replacing
+from twomind.encoders.encoder import Images
 
 if TYPE_CHECKING:
     from twomind.encoders.clip_towers import Tower
@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 MAX_DEVIATION = 1e-4
 
 
-def onnx_images(
-    tower: Tower, size_px: int, fingerprint: str, cache: Path | None = None
-) -> Callable[[np.ndarray], np.ndarray]:
+def onnx_images(tower: Tower, size_px: int, fingerprint: str, cache: Path | None = None) -> Images:
     """The image tower on arrays: ``(n, 3, S, S)`` → ``(n, D)`` float32.
 
-    Raises: MissingExtra: onnxruntime or onnx is not installed. MissingWeights: the export does not
-        agree with torch.
+    Args:
+        tower: the frozen image tower.
+        size_px: side of a picture.
+        fingerprint: of its weights; names the export.
+        cache: where the export is kept; the store's folder by default.
+
+    Raises:
+        MissingExtra: onnxruntime or onnx is not installed.
+        MissingWeights: the export does not agree with torch.
     """
     if importlib.util.find_spec("onnxruntime") is None or importlib.util.find_spec("onnx") is None:
         raise MissingExtra("clip", "running CLIP in ONNX Runtime")
@@ -47,7 +52,10 @@ def onnx_images(
         (rows,) = session.run(None, {"pixels": np.ascontiguousarray(pixels, np.float32)})
         return np.asarray(rows)
 
-    if fresh and (off := deviation(tower, size_px, images)) > MAX_DEVIATION:
+    if not fresh:
+        return images
+    off = deviation(tower, size_px, images)
+    if off > MAX_DEVIATION:
         path.unlink()
         raise MissingWeights(
             f"the ONNX export differs from torch by {off:.1e}, more than {MAX_DEVIATION:.0e}"
@@ -55,13 +63,21 @@ def onnx_images(
     return images
 
 
-def deviation(tower: Tower, size_px: int, images: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Largest difference of ``images`` to torch on noise, relative to the largest value."""
+def deviation(tower: Tower, size_px: int, images: Images) -> float:
+    """Largest difference of ``images`` to torch on noise, relative to the largest value.
+
+    Args:
+        tower: the image tower, which runs in torch here.
+        size_px: side of a picture.
+        images: the same tower in another runtime.
+    """
     from twomind.encoders.clip_towers import torch_images
 
-    pixels = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(size=(2, 3, size_px, size_px))
+    pixels = noise.astype(np.float32)
     wanted = torch_images(tower)(pixels)
-    return float(np.abs(images(pixels) - wanted).max() / np.abs(wanted).max())
+    largest = np.abs(images(pixels) - wanted).max()
+    return float(largest / np.abs(wanted).max())
 
 
 def _export(tower: Tower, size_px: int, path: Path) -> None:

@@ -92,8 +92,15 @@ class Tower:
 def text_tower(
     weights: Mapping[str, Tensor], *, n_heads: int = 0, activation: str = "quick_gelu"
 ) -> Tower:
-    """The text half of ``weights``, frozen. ``n_heads`` 0: width / 64, as in every
-    published CLIP.
+    """The text half of ``weights``, frozen.
+
+    Args:
+        weights: by their names in the OpenAI release.
+        n_heads: attention heads; 0: width / 64, as in every published CLIP.
+        activation: ``quick_gelu`` or ``gelu``.
+
+    Raises:
+        BadInput: a weight is absent, or there is no such activation.
     """
     own = {}
     for name, value in weights.items():
@@ -106,7 +113,16 @@ def text_tower(
 def image_tower(
     weights: Mapping[str, Tensor], *, n_heads: int = 0, activation: str = "quick_gelu"
 ) -> Tower:
-    """The image half of ``weights``, frozen."""
+    """The image half of ``weights``, frozen.
+
+    Args:
+        weights: by their names in the OpenAI release.
+        n_heads: attention heads; 0: width / 64, as in every published CLIP.
+        activation: ``quick_gelu`` or ``gelu``.
+
+    Raises:
+        BadInput: a weight is absent, or there is no such activation.
+    """
     own = {}
     for name, value in weights.items():
         if name.startswith("visual."):
@@ -148,13 +164,16 @@ def text_features(
     truncate: bool = True,
     same_start: bool = False,
 ) -> Tensor:
-    """Joint-space features ``(N, D)``, not normalised, of prompt ``embeddings (N, L, W)`` read at
-    ``read_at (N,)``.
+    """Joint-space features ``(N, D)``, not normalised, of prompts.
 
-    ``embeddings`` come without positional code. ``truncate=False`` computes every token, as
-    released implementations do: the same numbers, for comparison. ``same_start`` promises that the
-    first token is the same constant in every prompt, so that it is computed once; a gradient with
-    respect to it would be wrong.
+    Args:
+        tower: the frozen text tower.
+        embeddings: tokens ``(N, L, W)``, without positional code.
+        read_at: the token where each prompt is read out, ``(N,)``.
+        truncate: False computes every token, as released implementations do: the same numbers,
+            for comparison.
+        same_start: promises that the first token is the same constant in every prompt, so that it
+            is computed once; a gradient with respect to it would be wrong.
 
     Raises:
         BadInput: a prompt is longer than the tower's context, or is read beyond its end.
@@ -213,7 +232,13 @@ def _transform_packed(
 
 
 def encode_ids(tower: Tower, ids: Tensor, read_at: Tensor | None = None) -> Tensor:
-    """Features ``(N, D)`` of token ids ``(N, L)``, without gradient."""
+    """Features ``(N, D)`` of token ids, without gradient.
+
+    Args:
+        tower: the frozen text tower.
+        ids: tokens ``(N, L)``.
+        read_at: the token where each row is read out, ``(N,)``; the end of the text by default.
+    """
     if read_at is None:
         read_at = end_of_text(ids)
     with torch.no_grad():
@@ -221,10 +246,16 @@ def encode_ids(tower: Tower, ids: Tensor, read_at: Tensor | None = None) -> Tens
 
 
 def image_features(tower: Tower, pixels: Tensor, *, truncate: bool = True) -> Tensor:
-    """Joint-space features ``(N, D)``, not normalised, of preprocessed ``pixels (N, 3, S, S)``.
+    """Joint-space features ``(N, D)``, not normalised, of pictures.
 
-    ``truncate=False`` computes the last block for every patch, as released implementations do,
-    although the class token alone is read: the same numbers, for comparison.
+    Args:
+        tower: the frozen image tower.
+        pixels: preprocessed, ``(N, 3, S, S)``.
+        truncate: False computes the last block for every patch, as released implementations do,
+            although the class token alone is read: the same numbers, for comparison.
+
+    Raises:
+        BadInput: the pictures are of another size than the tower's.
     """
     w = tower.weights
     patch = w["visual.conv1.weight"]

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from twomind.encoders.clip_towers import Tower
 
 
+#: Prepared pictures ``(n, ...)`` → rows ``(n, dim)`` float32, not normalised.
+Images = Callable[[np.ndarray], np.ndarray]
+
+
 @dataclass(frozen=True)
 class Tokens:
     """Phrases as ids ``(N, L)`` int64, padded with 0, and where each is read out ``(N,)``."""
@@ -46,7 +50,7 @@ class Encoder:
     track: str
     dim: int
     prepare: Callable[[np.ndarray], np.ndarray]
-    images: Callable[[np.ndarray], np.ndarray]
+    images: Images
     tokenise: Callable[[Sequence[str]], Tokens]
     text: Tower
     fingerprint: str
@@ -68,11 +72,13 @@ class Encoder:
 
     def embed(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Rows ``(n, dim)`` of RGB pictures ``(H, W, 3)`` uint8, in batches that fit the memory."""
-        rows = [
-            self.images(np.stack([self.prepare(p) for p in pictures[start : start + self.batch]]))
-            for start in range(0, len(pictures), self.batch)
-        ]
-        return np.concatenate(rows) if rows else np.empty((0, self.dim), np.float32)
+        rows = []
+        for start in range(0, len(pictures), self.batch):
+            batch = [self.prepare(picture) for picture in pictures[start : start + self.batch]]
+            rows.append(self.images(np.stack(batch)))
+        if not rows:
+            return np.empty((0, self.dim), np.float32)
+        return np.concatenate(rows)
 
 
 def _module_of(maker: Callable[..., np.ndarray]) -> str:
@@ -90,12 +96,18 @@ Name = str | Path
 def refuse_real(encoder: Encoder, drawn: bool, recording: str, allow_real: bool = False) -> None:
     """An encoder that knows drawn people only does not look at real ones unless told to.
 
+    Args:
+        encoder: what looks.
+        drawn: whether the recording is of drawn people.
+        recording: its name, for the message.
+        allow_real: look all the same.
+
     Raises:
         BadInput: it would.
     """
     if encoder.drawn_only and not drawn and not allow_real:
         raise BadInput(
             f"{recording}: the encoder {encoder.name!r} has seen drawn people only, and this "
-            "recording is not drawn. "
-            "Use a CLIP (for example vit-b-32), or say allow_real=True to look all the same"
+            "recording is not drawn. Use a CLIP (for example vit-b-32), or say allow_real=True to "
+            "look all the same"
         )

@@ -6,6 +6,8 @@ Only the rows are kept, in the store. A recording that is there already is not d
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -33,16 +35,25 @@ def embedded(
     """One recording as the encoder's track alone: of its film, or where there is none, of its face
     crops.
 
-    Raises: BadInput: neither film nor crops are there; or the encoder knows drawn people only and
-        this is a real one. MissingExtra: faces of a film are to be found and MediaPipe is not
-        installed.
+    Args:
+        recording: where its film lies.
+        folder: its face crops, if it has any.
+        encoder: makes the rows.
+        hop_s: at most one row per so many seconds.
+        store: keeps the rows.
+        allow_real: let an encoder that knows drawn people only look at real ones.
+
+    Raises:
+        BadInput: neither film nor crops are there; or the encoder knows drawn people only and this
+            is a real one.
+        MissingExtra: faces of a film are to be found and MediaPipe is not installed.
     """
     refuse_real(encoder, recording.drawn, recording.id, allow_real)
-    if recording.media.is_file():
+    has_film = recording.media.is_file()
+    if has_film:
         settings = FrameSettings(hop_s=hop_s)
-        track = embed(recording, [encoder], settings=settings, store=store, allow_real=allow_real)[
-            encoder.track
-        ]
+        tracks = embed(recording, [encoder], settings=settings, store=store, allow_real=allow_real)
+        track = tracks[encoder.track]
     elif folder is not None:
         track = _of_crops(recording, folder, encoder, hop_s, store)
     else:
@@ -52,17 +63,13 @@ def embedded(
         )
     if not len(track):
         raise BadInput(f"{recording.id}: no frame could be read")
+    start_s = 0.0 if has_film else float(track.times_s[0])
     end_s = float(track.times_s[-1]) + hop_s
-    span_s = (
-        (float(track.times_s[0]), end_s)
-        if folder is not None and not recording.media.is_file()
-        else (0.0, end_s)
-    )
     return Features(
         recording=recording.id,
         subject=recording.subject,
         tracks={encoder.track: track},
-        span_s=span_s,
+        span_s=(start_s, end_s),
         question=recording.question,
         words=recording.words,
         drawn=recording.drawn,
@@ -80,11 +87,9 @@ def _of_crops(
     times_s = folder.clock.seconds([number for number, _ in folder.files])
     known = np.flatnonzero(np.isfinite(times_s))
     chosen = known[on_grid(times_s[known], hop_s)]
+    times_s = times_s[chosen]
     paths = [folder.files[int(i)][1] for i in chosen]
-    digest = hashlib.sha256()
-    for time_s, path in zip(times_s[chosen], paths, strict=True):
-        digest.update(f"{time_s:.6f}|{content_hash(path)}".encode())
-    content = digest.hexdigest()
+    content = _content(paths, times_s)
     store.note(recording.subject, content)
     key = store.key(
         content,
@@ -92,23 +97,40 @@ def _of_crops(
     )
     if entry := store.get(KIND, key):
         return track_from(*entry)
-    values = np.full((len(chosen), encoder.dim), np.nan, np.float32)
-    reasons, codes = [""], np.zeros(len(chosen), np.uint8)
-    for start in range(0, len(paths), encoder.batch):
+    track = _embed_crops(paths, times_s, encoder)
+    store.put(KIND, key, track_arrays(track), track_meta(track))
+    return track
+
+
+def _content(paths: Sequence[Path], times_s: np.ndarray) -> str:
+    """A hash of pictures and their times."""
+    digest = hashlib.sha256()
+    for time_s, path in zip(times_s, paths, strict=True):
+        digest.update(f"{time_s:.6f}|{content_hash(path)}".encode())
+    return digest.hexdigest()
+
+
+def _embed_crops(paths: Sequence[Path], times_s: np.ndarray, encoder: Encoder) -> Track:
+    """A row per picture, in the encoder's batches."""
+    n = len(paths)
+    values = np.full((n, encoder.dim), np.nan, np.float32)
+    reasons = [""]
+    codes = np.zeros(n, np.uint8)
+    for start in range(0, n, encoder.batch):
         rows, pictures = [], []
-        for row in range(start, min(start + encoder.batch, len(paths))):
+        for row in range(start, min(start + encoder.batch, n)):
+            path = paths[row]
             try:
-                pictures.append(read_picture(paths[row]))
+                pictures.append(read_picture(path))
                 rows.append(row)
             except BadInput as error:
-                reason = str(error).removeprefix(f"{paths[row]}: ")
-                reasons += [reason] if reason not in reasons else []
+                reason = str(error).removeprefix(f"{path}: ")
+                if reason not in reasons:
+                    reasons.append(reason)
                 codes[row] = reasons.index(reason)
         if pictures:
             values[rows] = encoder.embed(pictures)
-    track = Track(values, times_s[chosen], codes == 0, reasons=tuple(reasons), reason_code=codes)
-    store.put(KIND, key, track_arrays(track), track_meta(track))
-    return track
+    return Track(values, times_s, codes == 0, reasons=tuple(reasons), reason_code=codes)
 
 
 def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
@@ -125,11 +147,12 @@ def on_grid(times_s: np.ndarray, hop_s: float) -> np.ndarray:
     grid = np.arange(times_s[0], times_s[-1] + 1e-6, hop_s)
     right = np.clip(np.searchsorted(times_s, grid), 0, len(times_s) - 1)
     left = np.maximum(right - 1, 0)
+    to_left_s = np.abs(times_s[left] - grid)
+    to_right_s = np.abs(times_s[right] - grid)
     # Halfway between two frames the earlier one is taken, whatever the last bit says.
-    nearest = np.where(
-        np.abs(times_s[left] - grid) <= np.abs(times_s[right] - grid) + 1e-6, left, right
-    )
-    found: np.ndarray = np.unique(nearest[np.abs(times_s[nearest] - grid) <= hop_s / 2 + 1e-6])
+    nearest = np.where(to_left_s <= to_right_s + 1e-6, left, right)
+    off_s = np.abs(times_s[nearest] - grid)
+    found: np.ndarray = np.unique(nearest[off_s <= hop_s / 2 + 1e-6])
     return found
 
 

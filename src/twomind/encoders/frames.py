@@ -8,8 +8,8 @@ with the reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from twomind.encoders.encoder import Encoder, refuse_real
 from twomind.media import stream as media
 from twomind.media.windows import n_windows
 from twomind.types import Features, Progress, Recording, Track
+
+if TYPE_CHECKING:
+    from twomind.features.face.tracker import Tracker
+    from twomind.features.face.tracker_mesh import MeshFinder
 
 CROPS = ("face", "frame")
 
@@ -51,10 +55,21 @@ def embed(
 ) -> dict[str, Track]:
     """One track per encoder, by its name for tracks (``clip (T, 512)``): a row per sampled frame.
 
-    Raises: BadInput: nothing can be decoded, or an encoder that knows drawn people only was given a
-        real recording. MissingExtra: faces are asked for and MediaPipe is not installed.
+    Args:
+        recording: what is decoded.
+        encoders: each with another name for its track.
+        settings: which pictures they see; see :class:`FrameSettings`.
+        store: keeps the rows; the store's folder by default.
+        allow_real: let an encoder that knows drawn people only look at real ones.
+        progress: told the time in the film, frame by frame.
+
+    Raises:
+        BadInput: nothing can be decoded, or an encoder that knows drawn people only was given a
+            real recording.
+        MissingExtra: faces are asked for and MediaPipe is not installed.
     """
-    settings, store = settings or FrameSettings(), store or Store(default_root())
+    settings = settings or FrameSettings()
+    store = store or Store(default_root())
     if len({e.track for e in encoders}) != len(encoders):
         raise BadInput("encoders: expected tracks of different names; embed one CLIP at a time")
     for encoder in encoders:
@@ -72,11 +87,13 @@ def embed(
         keys[encoder.track] = store.key(content, own)
         if entry := store.get("embeddings", keys[encoder.track]):
             found[encoder.track] = track_from(*entry)
-    todo = [e for e in encoders if e.track not in found]
-    if todo:
-        for name, track in _embed(recording, todo, settings, progress).items():
-            store.put("embeddings", keys[name], track_arrays(track), track_meta(track))
-            found[name] = track
+    todo = [encoder for encoder in encoders if encoder.track not in found]
+    if not todo:
+        return found
+    made = _embed(recording, todo, settings, progress)
+    for name, track in made.items():
+        store.put("embeddings", keys[name], track_arrays(track), track_meta(track))
+        found[name] = track
     return found
 
 
@@ -118,9 +135,12 @@ class _Watch:
     """
 
     def __init__(self, encoders: Sequence[Encoder], settings: FrameSettings) -> None:
-        self._encoders, self._settings = encoders, settings
-        opened: tuple[Any, Any] = _open_tracker() if settings.crop == "face" else (None, None)
-        self._tracker, self._finder = opened
+        self._encoders = encoders
+        self._settings = settings
+        self._tracker: Tracker | None = None
+        self._finder: MeshFinder | None = None
+        if settings.crop == "face":
+            self._tracker, self._finder = _open_tracker()
         self._due = -np.inf
         self._fresh()
 
@@ -153,10 +173,10 @@ class _Watch:
         """The rows since the last call, one track per encoder."""
         for one in self._rows:
             one.flush()
-        found = {
-            r.encoder.track: _as_track(r, np.array(self.times_s, float), self._reasons)
-            for r in self._rows
-        }
+        found = {}
+        for one in self._rows:
+            times_s = np.array(self.times_s, float)
+            found[one.encoder.track] = _as_track(one, times_s, self._reasons)
         self._fresh()
         return found
 
@@ -198,19 +218,27 @@ def live_spans(last_s: float, length_s: float) -> list[tuple[float, float]]:
     while :func:`twomind.media.windows.window_spans`, which knows the recording's end, cuts the last
     one there.
     """
-    return [(k * length_s, (k + 1) * length_s) for k in range(n_windows(last_s, length_s))]
+    n = n_windows(last_s, length_s)
+    return [(k * length_s, (k + 1) * length_s) for k in range(n)]
 
 
 def windows_of(x: Features, track: str, length_s: float) -> list[Features]:
     """The windows of a whole recording, as :class:`LiveWindows` gives them one by one; empty
     without any row.
+
+    Args:
+        x: the whole recording.
+        track: name of the track whose last row ends it.
+        length_s: length of a window in seconds.
     """
     rows = x.tracks.get(track)
     if rows is None or not len(rows):
         return []
-    return [x.between(*span) for span in live_spans(float(rows.times_s[-1]), length_s)]
+    spans = live_spans(float(rows.times_s[-1]), length_s)
+    return [x.between(*span) for span in spans]
 
 
+@dataclass(eq=False)
 class LiveWindows:
     """Frames of a camera in; windows of ``length_s`` seconds out, each as soon as it is over.
     Memory stays flat.
@@ -218,27 +246,37 @@ class LiveWindows:
     Frames come in order, with their time in seconds since the start. A window without any frame
     comes out all the same, without a row. Close it, or use it in a ``with`` block.
 
-    Raises: BadInput: ``length_s`` is not positive, or the encoder knows drawn people only and
-        ``drawn`` is False.
+    Args:
+        encoder: makes the rows.
+        length_s: length of a window in seconds.
+        settings: which pictures the encoder sees; see :class:`FrameSettings`.
+        recording: name of the stream in its windows.
+        subject: name of the person in them.
+        question: what the person answers.
+        drawn: whether the person is drawn.
+        allow_real: let an encoder that knows drawn people only look at a real one.
+
+    Raises:
+        BadInput: ``length_s`` is not positive, or the encoder knows drawn people only and ``drawn``
+            is False.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        length_s: float,
-        *,
-        settings: FrameSettings | None = None,
-        recording: str = "live",
-        subject: str = "live",
-        question: str | None = None,
-        drawn: bool = False,
-        allow_real: bool = False,
-    ) -> None:
-        refuse_real(encoder, drawn, recording, allow_real)
-        live_spans(0.0, length_s)
-        self._watch = _Watch([encoder], settings or FrameSettings())
-        self._length_s, self._k, self._last_s = length_s, 0, -np.inf
-        self._blank = Features(recording, subject, {}, (0.0, 0.0), question=question, drawn=drawn)
+    encoder: Encoder
+    length_s: float
+    _: KW_ONLY
+    settings: FrameSettings | None = None
+    recording: str = "live"
+    subject: str = "live"
+    question: str | None = None
+    drawn: bool = False
+    allow_real: bool = False
+
+    def __post_init__(self) -> None:
+        refuse_real(self.encoder, self.drawn, self.recording, self.allow_real)
+        live_spans(0.0, self.length_s)
+        self._watch = _Watch([self.encoder], self.settings or FrameSettings())
+        self._k = 0
+        self._last_s = -np.inf
 
     def push(self, rgb: np.ndarray, time_s: float) -> list[Features]:
         """The next frame ``(H, W, 3)`` uint8 RGB; back come the windows that are over before it.
@@ -255,7 +293,7 @@ class LiveWindows:
         if not self._watch.wants(time_s):
             return []
         done = []
-        while time_s >= (self._k + 1) * self._length_s:
+        while time_s >= self._end_s():
             done.append(self._window())
         self._watch.push(rgb, time_s)
         return done
@@ -264,16 +302,28 @@ class LiveWindows:
         """The last window, when it is at least half full; the stream is over and the face finder is
         closed.
         """
+        done = []
         times_s = self._watch.times_s
-        whole = bool(times_s) and len(live_spans(times_s[-1], self._length_s)) > self._k
-        done = [self._window()] if whole else []
+        if times_s and len(live_spans(times_s[-1], self.length_s)) > self._k:
+            done.append(self._window())
         self.close()
         return done
 
+    def _end_s(self) -> float:
+        """When the present window is over."""
+        return (self._k + 1) * self.length_s
+
     def _window(self) -> Features:
-        span_s = self._k * self._length_s, (self._k + 1) * self._length_s
+        span_s = self._k * self.length_s, self._end_s()
         self._k += 1
-        return replace(self._blank, tracks=self._watch.take(), span_s=span_s)
+        return Features(
+            recording=self.recording,
+            subject=self.subject,
+            tracks=self._watch.take(),
+            span_s=span_s,
+            question=self.question,
+            drawn=self.drawn,
+        )
 
     def close(self) -> None:
         self._watch.close()
@@ -290,15 +340,21 @@ def live_windows(
 ) -> Iterator[Features]:
     """The windows of a stream of frames, lazily: each is there as soon as its last frame is.
 
-    ``frames`` are pairs ``(time_s, rgb)``, or the items of :func:`twomind.media.stream.stream`
-    (sound is passed over). ``about`` goes to :class:`LiveWindows`: ``subject``, ``recording``,
-    ``drawn`` …
+    Args:
+        frames: pairs ``(time_s, rgb)``, or the items of :func:`twomind.media.stream.stream` (sound
+            is passed over).
+        encoder: makes the rows.
+        length_s: length of a window in seconds.
+        **about: goes to :class:`LiveWindows`: ``subject``, ``recording``, ``drawn`` …
     """
     with LiveWindows(encoder, length_s, **about) as live:
         for item in frames:
             if isinstance(item, media.Samples):
                 continue
-            time_s, rgb = (item.time_s, item.rgb) if isinstance(item, media.Frame) else item
+            if isinstance(item, media.Frame):
+                time_s, rgb = item.time_s, item.rgb
+            else:
+                time_s, rgb = item
             yield from live.push(rgb, float(time_s))
         yield from live.finish()
 
@@ -308,14 +364,13 @@ def _push_faces(
 ) -> None:
     from twomind.features.face.align import aligned
 
-    crops = {
-        px: aligned(rgb, landmarks_px, px, template) for px in {r.encoder.crop_px for r in rows}
-    }
+    sizes_px = {one.encoder.crop_px for one in rows}
+    crops = {px: aligned(rgb, landmarks_px, px, template) for px in sizes_px}
     for one in rows:
         one.push(crops[one.encoder.crop_px])
 
 
-def _open_tracker() -> tuple[Any, Any]:
+def _open_tracker() -> tuple[Tracker, MeshFinder]:
     from twomind.features.face.tracker import Tracker
     from twomind.features.face.tracker_mesh import MeshFinder
 
@@ -324,10 +379,11 @@ def _open_tracker() -> tuple[Any, Any]:
 
 
 def _as_track(one: _Rows, times_s: np.ndarray, reasons: Sequence[str]) -> Track:
-    valid = np.array([not r for r in reasons])
+    valid = np.array([not reason for reason in reasons])
     values = np.full((len(times_s), one.encoder.dim), np.nan, np.float32)
     if one.done:
         values[valid] = np.concatenate(one.done)
-    names = ("", *sorted({r for r in reasons if r}))
-    codes = np.array([names.index(r) for r in reasons], np.uint8)
+    given = {reason for reason in reasons if reason}
+    names = ("", *sorted(given))
+    codes = np.array([names.index(reason) for reason in reasons], np.uint8)
     return Track(values, times_s, valid, reasons=names, reason_code=codes)

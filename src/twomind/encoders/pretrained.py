@@ -38,7 +38,12 @@ _NEEDED = {
     ),
     "video": (("config.json",),),
 }
-_FETCH = ("*.json", "*.safetensors", "*.txt", "*.model")
+_FETCH = ["*.json", "*.safetensors", "*.txt", "*.model"]
+#: Why an encoder gave no row.
+_NO_ROWS = {"audio": "no sound", "text": "no words", "video": "too few pictures"}
+#: Mean and deviation of ImageNet's pictures, per colour.
+_MEAN = (0.485, 0.456, 0.406)
+_SD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,11 @@ class Encoder:
     @cached_property
     def mark(self) -> str:
         """A hash of the weights and settings: another file is another encoder."""
-        files = [*sorted(self.folder.glob("*.safetensors")), self.folder / "config.json"]
-        return settings_hash({p.name: content_hash(p) for p in files})
+        weights = sorted(self.folder.glob("*.safetensors"))
+        hashes = {}
+        for path in (*weights, self.folder / "config.json"):
+            hashes[path.name] = content_hash(path)
+        return settings_hash(hashes)
 
     def card(self) -> dict[str, Any]:
         """For a model's card: what to load again."""
@@ -111,6 +119,11 @@ def from_card(entry: Mapping[str, Any], offline: bool) -> Encoder:
 def find(kind: str, model: str, offline: bool) -> Path:
     """The folder of an encoder.
 
+    Args:
+        kind: one of :data:`KINDS`.
+        model: a folder, or a hub id (``owner/model``).
+        offline: whether fetching it is forbidden.
+
     Raises:
         MissingWeights: the folder lacks a file, the name is none, or it cannot be fetched.
         Offline: it is not on this machine and may not be fetched.
@@ -118,52 +131,61 @@ def find(kind: str, model: str, offline: bool) -> Path:
     folder = Path(model).expanduser()
     if folder.is_dir():
         return _checked(kind, folder)
-    if folder.exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model):
+    is_hub_id = re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", model)
+    if folder.exists() or not is_hub_id:
         raise MissingWeights(
             f"{kind} encoder {model!r}: there is no such folder, and it is not a hub id "
-            "(owner/model); expected a "
-            f"folder with {_needed_text(kind)}"
+            f"(owner/model); expected a folder with {_needed_text(kind)}"
         )
+    return _from_hub(kind, model, offline)
+
+
+def _from_hub(kind: str, model: str, offline: bool) -> Path:
+    """The folder of an encoder of the hub: what was fetched before, or what is fetched now."""
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise MissingExtra("clip", "pretrained encoders") from error
+    name = f"{kind} encoder {model!r}"
     try:
-        return _checked(
-            kind, Path(snapshot_download(model, allow_patterns=list(_FETCH), local_files_only=True))
-        )
+        kept = snapshot_download(model, allow_patterns=_FETCH, local_files_only=True)
+        return _checked(kind, Path(kept))
     except MissingWeights:
         raise
     except Exception as error:  # the hub's library raises a dozen unrelated classes
         if offline:
             raise Offline(
-                f"{kind} encoder {model!r} is neither a folder nor in this machine's cache, and "
-                "fetching it is "
+                f"{name} is neither a folder nor in this machine's cache, and fetching it is "
                 "forbidden; give a folder, or run once without --offline"
             ) from error
     try:
-        return _checked(kind, Path(snapshot_download(model, allow_patterns=list(_FETCH))))
+        fetched = snapshot_download(model, allow_patterns=_FETCH)
+        return _checked(kind, Path(fetched))
     except MissingWeights:
         raise
     except Exception as error:
-        raise MissingWeights(
-            f"{kind} encoder {model!r} could not be fetched: {type(error).__name__}: {error}"
-        ) from error
+        why = f"{type(error).__name__}: {error}"
+        raise MissingWeights(f"{name} could not be fetched: {why}") from error
 
 
 def _needed_text(kind: str) -> str:
-    return ", ".join([*(" or ".join(names) for names in _NEEDED[kind]), "*.safetensors"])
+    names = [_either(files) for files in _NEEDED[kind]]
+    return ", ".join([*names, "*.safetensors"])
+
+
+def _either(files: Sequence[str]) -> str:
+    return " or ".join(files)
 
 
 def _checked(kind: str, folder: Path) -> Path:
-    absent = [
-        " or ".join(names)
-        for names in _NEEDED[kind]
-        if not any((folder / n).is_file() for n in names)
-    ]
+    absent = []
+    for files in _NEEDED[kind]:
+        if not any((folder / file).is_file() for file in files):
+            absent.append(_either(files))
     if not any(folder.glob("*.safetensors")):
-        pickled = " (there are *.bin files: pickle, which is not loaded; convert them)"
-        absent.append("*.safetensors" + (pickled if any(folder.glob("*.bin")) else ""))
+        is_pickled = any(folder.glob("*.bin"))
+        hint = " (there are *.bin files: pickle, which is not loaded; convert them)"
+        absent.append("*.safetensors" + (hint if is_pickled else ""))
     if absent:
         raise MissingWeights(
             f"{kind} encoder {folder}: expected {_needed_text(kind)}; absent: {', '.join(absent)}"
@@ -193,91 +215,118 @@ def _model(encoder: Encoder) -> Any:
 
 
 def encode_sound(encoder: Encoder, values: np.ndarray, start_s: float, model: Any = None) -> Track:
-    """Rows of a mono waveform at 16 kHz ``(n,)``, one per step of the encoder (20 ms), in blocks of
-    five seconds.
+    """Rows of a mono waveform, one per step of the encoder (20 ms), in blocks of five seconds.
+
+    Args:
+        encoder: one of sound.
+        values: the waveform ``(n,)`` at 16 kHz.
+        start_s: time of its first sample in seconds.
+        model: the network, where it is loaded already.
     """
     import torch
 
     model = model or _model(encoder)
-    block = int(AUDIO_BLOCK_S * SAMPLE_RATE_HZ)
+    n_block = int(AUDIO_BLOCK_S * SAMPLE_RATE_HZ)
     normalise = _preprocessor(encoder).get("do_normalize", True)
     rows, times = [], []
-    for at in range(0, len(values), block):
-        piece = np.asarray(values[at : at + block], np.float32)
+    for at in range(0, len(values), n_block):
+        piece = np.asarray(values[at : at + n_block], np.float32)
         n = len(piece)
-        if (
-            n < block
-        ):  # every block has one length, so that it gives the same rows wherever the sound ends
-            piece = np.pad(piece, (0, block - n))
+        # Every block has one length, so that it gives the same rows wherever the sound ends.
+        if n < n_block:
+            piece = np.pad(piece, (0, n_block - n))
         if normalise:
-            piece = (piece - piece.mean()) / np.sqrt(piece.var() + 1e-7)
+            sd = np.sqrt(piece.var() + 1e-7)
+            piece = (piece - piece.mean()) / sd
         with torch.no_grad():
-            found = model(torch.from_numpy(piece)[None]).last_hidden_state[0].numpy()
-        step = block / len(found)
-        keep = max(int(n / step), 1)
-        rows.append(found[:keep])
-        times.append(start_s + (at + (np.arange(keep) + 0.5) * step) / SAMPLE_RATE_HZ)
+            states = model(torch.from_numpy(piece)[None]).last_hidden_state
+        found = states[0].numpy()
+        step = n_block / len(found)
+        n_kept = max(int(n / step), 1)
+        middles = (np.arange(n_kept) + 0.5) * step
+        rows.append(found[:n_kept])
+        times.append(start_s + (at + middles) / SAMPLE_RATE_HZ)
     return _track(encoder, rows, times)
 
 
 def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> Track:
-    """One row per word (mean of its tokens, sum of the last four layers) at its start, in blocks of
-    64 words.
-    """
-    import torch
+    """One row per word at its start, in blocks of 64 words: the mean of its tokens, each the sum of
+    the last four layers.
 
+    Args:
+        encoder: one of text.
+        words: what was said, with times.
+        model: the network, where it is loaded already.
+    """
     model = model or _model(encoder)
     tokenizer = _tokenizer(encoder)
     rows, times = [], []
     for at in range(0, len(words), TEXT_BLOCK):
         block = words[at : at + TEXT_BLOCK]
-        entry = tokenizer(
-            [w.text for w in block],
-            is_split_into_words=True,
-            return_tensors="pt",
-            truncation=True,
-            max_length=512,
-        )
-        with torch.no_grad():
-            layers = model(**entry, output_hidden_states=True).hidden_states
-        tokens = torch.stack(layers[-4:] if len(layers) > 4 else layers[1:]).sum(dim=0)[0].numpy()
-        belongs = np.array([-1 if i is None else i for i in entry.word_ids(0)])
+        tokens, belongs = _token_rows(model, tokenizer, block)
         for i, word in enumerate(block):
-            if (belongs == i).any():
-                rows.append(tokens[belongs == i].mean(axis=0)[None])
+            own = belongs == i
+            if own.any():
+                rows.append(tokens[own].mean(axis=0)[None])
                 times.append(np.array([word.start_s]))
     return _track(encoder, rows, times)
+
+
+def _token_rows(model: Any, tokenizer: Any, block: Sequence[Word]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a block's tokens ``(n, D)``, and the word of each ``(n,)``, -1 where it has none."""
+    import torch
+
+    entry = tokenizer(
+        [word.text for word in block],
+        is_split_into_words=True,
+        return_tensors="pt",
+        truncation=True,
+        max_length=512,
+    )
+    with torch.no_grad():
+        layers = model(**entry, output_hidden_states=True).hidden_states
+    last = layers[-4:] if len(layers) > 4 else layers[1:]
+    tokens = torch.stack(last).sum(dim=0)[0].numpy()
+    belongs = [-1 if word is None else word for word in entry.word_ids(0)]
+    return tokens, np.array(belongs)
 
 
 def encode_pictures(encoder: Encoder, frames: Iterable[Frame], model: Any = None) -> Track:
     """One row per clip (mean of its tokens) at the time of the clip's last picture; pictures at
     about 8 per second.
+
+    Args:
+        encoder: one of video.
+        frames: the pictures, in order of time.
+        model: the network, where it is loaded already.
     """
     import torch
 
     model = model or _model(encoder)
-    n, size = int(encoder.config.get("num_frames", 16)), encoder.config.get("image_size", 224)
+    n = int(encoder.config.get("num_frames", 16))
+    size = encoder.config.get("image_size", 224)
     side = int(size if isinstance(size, int) else size[0])
+    step_s = 1 / VIDEO_HZ
     clip: list[np.ndarray] = []
     rows, times = [], []
     due_s = -np.inf
     for frame in frames:
         if frame.time_s < due_s:
             continue
-        due_s = (
-            max(due_s + 1 / VIDEO_HZ, frame.time_s)
-            if np.isfinite(due_s)
-            else frame.time_s + 1 / VIDEO_HZ
-        )
+        if np.isfinite(due_s):
+            due_s = max(due_s + step_s, frame.time_s)
+        else:
+            due_s = frame.time_s + step_s
         clip.append(_picture(frame.rgb, side))
-        if len(clip) == n:
-            with torch.no_grad():
-                pixels = torch.from_numpy(np.stack(clip))[None]  # B T C H W
-                rows.append(
-                    model(pixel_values=pixels).last_hidden_state[0].mean(dim=0).numpy()[None]
-                )
-            times.append(np.array([frame.time_s]))
-            clip = []
+        if len(clip) < n:
+            continue
+        pixels = torch.from_numpy(np.stack(clip))[None]  # B T C H W
+        with torch.no_grad():
+            states = model(pixel_values=pixels).last_hidden_state
+        row = states[0].mean(dim=0).numpy()
+        rows.append(row[None])
+        times.append(np.array([frame.time_s]))
+        clip = []
     return _track(encoder, rows, times)
 
 
@@ -288,25 +337,29 @@ def _picture(rgb: np.ndarray, side: int) -> np.ndarray:
     h, w = rgb.shape[:2]
     edge = min(h, w)
     top, left = (h - edge) // 2, (w - edge) // 2
-    square = Image.fromarray(np.ascontiguousarray(rgb[top : top + edge, left : left + edge]))
-    small = np.asarray(square.resize((side, side), Image.Resampling.BILINEAR), np.float32) / 255
-    mean, sd = (
-        np.array([0.485, 0.456, 0.406], np.float32),
-        np.array([0.229, 0.224, 0.225], np.float32),
-    )
-    return np.ascontiguousarray(((small - mean) / sd).transpose(2, 0, 1))
+    crop = rgb[top : top + edge, left : left + edge]
+    square = Image.fromarray(np.ascontiguousarray(crop))
+    small = square.resize((side, side), Image.Resampling.BILINEAR)
+    values = np.asarray(small, np.float32) / 255
+    mean = np.array(_MEAN, np.float32)
+    sd = np.array(_SD, np.float32)
+    normed = (values - mean) / sd
+    return np.ascontiguousarray(normed.transpose(2, 0, 1))
 
 
 def _track(encoder: Encoder, rows: list[np.ndarray], times: list[np.ndarray]) -> Track:
     if not rows:
         return Track(np.empty((0, encoder.width), np.float32), np.empty(0), np.empty(0, bool))
     values = np.concatenate(rows).astype(np.float32)
-    return Track(values, np.concatenate(times), np.asarray(np.isfinite(values).all(axis=1)))
+    valid = np.asarray(np.isfinite(values).all(axis=1))
+    return Track(values, np.concatenate(times), valid)
 
 
 def _preprocessor(encoder: Encoder) -> Mapping[str, Any]:
     path = encoder.folder / "preprocessor_config.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _tokenizer(encoder: Encoder) -> Any:
@@ -317,11 +370,11 @@ def _tokenizer(encoder: Encoder) -> Any:
     )
     # Without its vocabulary, transformers returns an empty tokenizer and no error.
     n = int(encoder.config.get("vocab_size", 0))
-    if not 0.9 * n <= len(tokenizer) <= n or not getattr(tokenizer, "is_fast", False):
+    is_whole = 0.9 * n <= len(tokenizer) <= n
+    if not is_whole or not getattr(tokenizer, "is_fast", False):
         raise MissingWeights(
             f"text encoder {encoder.folder}: expected a fast tokenizer of {n} tokens, got one of "
-            f"{len(tokenizer)}; is "
-            "its vocabulary complete?"
+            f"{len(tokenizer)}; is its vocabulary complete?"
         )
     return tokenizer
 
@@ -333,24 +386,29 @@ def _tokenizer(encoder: Encoder) -> Any:
 def with_embeddings(
     x: Features, recording: Recording, encoders: Sequence[Encoder], store: Store
 ) -> Features:
-    """The features with a track per encoder; one that cannot be made is absent with a note."""
+    """The features with a track per encoder; one that cannot be made is absent with a note.
+
+    Args:
+        x: the features of the recording, with its words.
+        recording: where its film and sound lie.
+        encoders: whose tracks are added.
+        store: keeps the rows.
+    """
+    if not encoders:
+        return x
     tracks, notes = dict(x.tracks), dict(x.notes)
-    content = content_hash(recording.media) if encoders else ""
-    if encoders:
-        store.note(recording.subject, content)
+    content = content_hash(recording.media)
+    store.note(recording.subject, content)
     for encoder in encoders:
         if encoder.kind == "text" and x.words is None:
-            notes[encoder.track] = f"words: {notes.get('words', 'not measured')}"
+            why = notes.get("words", "not measured")
+            notes[encoder.track] = f"words: {why}"
             continue
         track = _cached(encoder, recording, content, x.words, store)
         if len(track):
             tracks[encoder.track] = track
         else:
-            notes[encoder.track] = {
-                "audio": "no sound",
-                "text": "no words",
-                "video": "too few pictures",
-            }[encoder.kind]
+            notes[encoder.track] = _NO_ROWS[encoder.kind]
     return replace(x, tracks=tracks, notes=notes)
 
 
@@ -361,7 +419,9 @@ def _cached(
     words: tuple[Word, ...] | None,
     store: Store,
 ) -> Track:
-    said = [[w.text, w.start_s] for w in words or ()] if encoder.kind == "text" else None
+    said = None
+    if encoder.kind == "text":
+        said = [[word.text, word.start_s] for word in words or ()]
     settings = {
         "encoder": encoder.mark,
         "blocks": [AUDIO_BLOCK_S, TEXT_BLOCK, VIDEO_HZ],
@@ -374,12 +434,8 @@ def _cached(
     entry = store.get(encoder.track, key)
     if entry is None:
         track = _encode(encoder, recording, words)
-        store.put(
-            encoder.track,
-            key,
-            {"values": track.values, "times_s": track.times_s, "valid": track.valid},
-            {},
-        )
+        rows = {"values": track.values, "times_s": track.times_s, "valid": track.valid}
+        store.put(encoder.track, key, rows, {})
         return track
     arrays, _ = entry
     return Track(arrays["values"], arrays["times_s"], arrays["valid"])
@@ -389,8 +445,9 @@ def _encode(encoder: Encoder, recording: Recording, words: tuple[Word, ...] | No
     if encoder.kind == "text":
         return encode_words(encoder, words or ())
     if encoder.kind == "video":
-        with stream(recording.media, audio=False) as pictures:
-            return encode_pictures(encoder, (f for f in pictures if isinstance(f, Frame)))
+        with stream(recording.media, audio=False) as items:
+            pictures = (item for item in items if isinstance(item, Frame))
+            return encode_pictures(encoder, pictures)
     spool = AudioSpool(SAMPLE_RATE_HZ)
     try:
         with stream(recording.media, video=False) as sound:

@@ -12,107 +12,164 @@ kappa only; both are the tests' independent reference, beside the published work
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+
+from twomind.types.plain import Array
+
+#: One rating: a name, a number or a truth value; None or nan where it is missing.
+Rating: TypeAlias = object
+#: Ratings ``(R, N)``, or of one rater ``(N,)``.
+Ratings: TypeAlias = "Array | Sequence[Rating] | Sequence[Sequence[Rating]]"
+#: Ratings in the order of the scale.
+Categories: TypeAlias = Sequence[Rating]
+#: A coefficient, or one per table.
+Coefficient: TypeAlias = "float | Array"
+#: Codes from 0 on, -1 where missing, and the categories that they stand for.
+Coded: TypeAlias = tuple[Array, list[Rating]]
 
 LEVELS = ("nominal", "ordinal", "interval", "ratio")
 
 
-def _coded(ratings: Any, categories: Sequence[Any] | None = None) -> tuple[np.ndarray, list[Any]]:
+def _coded(ratings: Ratings, categories: Categories | None = None) -> Coded:
     """Ratings as codes (-1 where missing) of the same shape, and the categories in order."""
     if isinstance(ratings, np.ndarray) and ratings.dtype.kind in "biuf":
         return _coded_numbers(ratings, categories)
     raw = np.asarray(ratings, object)
-    flat = [
-        None if v is None or (isinstance(v, (float, np.floating)) and math.isnan(v)) else v
-        for v in raw.ravel()
-    ]
-    found = sorted({v for v in flat if v is not None}) if categories is None else list(categories)
-    index = {v: i for i, v in enumerate(found)}
-    strange = [v for v in flat if v is not None and v not in index]
-    if strange:
-        raise ValueError(f"expected ratings among {found}, got {strange[0]!r}")
-    return np.array([-1 if v is None else index[v] for v in flat], int).reshape(raw.shape), found
+    flat = [None if _is_missing(value) else value for value in raw.ravel()]
+    there = [value for value in dict.fromkeys(flat) if value is not None]
+    found: list[Rating] = sorted(there) if categories is None else list(categories)
+    _refuse_strange(there, found)
+    index: dict[Rating, int] = {None: -1}
+    for code, value in enumerate(found):
+        index[value] = code
+    codes = [index[value] for value in flat]
+    return np.array(codes, int).reshape(raw.shape), found
 
 
-def _coded_numbers(
-    ratings: np.ndarray, categories: Sequence[Any] | None
-) -> tuple[np.ndarray, list[Any]]:
+def _is_missing(value: Rating) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, float | np.floating) and math.isnan(value)
+
+
+def _refuse_strange(ratings: Iterable[Rating], found: Categories) -> None:
+    for value in ratings:
+        if value not in found:
+            raise ValueError(f"expected ratings among {found}, got {value!r}")
+
+
+def _coded_numbers(ratings: Array, categories: Categories | None) -> Coded:
     """The same for arrays of numbers, which may be long."""
     missing = np.isnan(ratings.astype(float))
-    seen = np.unique(ratings[~missing])
-    found = seen.tolist() if categories is None else list(categories)
-    strange = [v for v in seen.tolist() if v not in found]
-    if strange:
-        raise ValueError(f"expected ratings among {found}, got {strange[0]!r}")
+    seen = np.unique(ratings[~missing]).tolist()
+    found = seen if categories is None else list(categories)
+    _refuse_strange(seen, found)
     codes = np.full(ratings.shape, -1)
     for i, value in enumerate(found):
         codes[ratings == value] = i
     return codes, found
 
 
-def confusion(
-    a: Any, b: Any, categories: Sequence[Any] | None = None
-) -> tuple[np.ndarray, list[Any]]:
+def confusion(a: Ratings, b: Ratings, categories: Categories | None = None) -> Coded:
     """How often rater a said row and rater b said column, ``(C, C)``, over units that
     both rated.
+
+    Args:
+        a: ratings of one rater, ``(N,)``.
+        b: ratings of the other over the same units, ``(N,)``.
+        categories: in their order; None: those that occur, sorted.
+
+    Raises:
+        ValueError: the raters rated different numbers of units, or a rating is no category.
     """
     if len(a) != len(b):
         raise ValueError(f"expected two raters over the same units, got {len(a)} and {len(b)}")
-    numbers = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
-    codes, found = _coded(np.stack([a, b]) if numbers else [list(a), list(b)], categories)
-    both = (codes >= 0).all(axis=0)
+    both_raters: Ratings = [list(a), list(b)]
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        both_raters = np.stack([a, b])
+    codes, found = _coded(both_raters, categories)
+    rated = (codes >= 0).all(axis=0)
     table = np.zeros((len(found), len(found)))
-    np.add.at(table, (codes[0, both], codes[1, both]), 1)
+    cells = (codes[0, rated], codes[1, rated])
+    np.add.at(table, cells, 1)
     return table, found
 
 
-def cohen_from_table(table: np.ndarray, weights: str | None = None) -> Any:
+def _disagreement(n_categories: int, weights: str | None) -> Array:
+    """How much each two categories differ ``(C, C)``."""
+    place = np.arange(n_categories)
+    difference = place[:, None] - place[None, :]
+    distance: Array = np.abs(difference).astype(float)
+    if weights is None:
+        return np.asarray(distance > 0, float)
+    if weights == "linear":
+        return distance
+    if weights == "quadratic":
+        return np.asarray(distance**2)
+    raise ValueError(f"expected weights None, 'linear' or 'quadratic', got {weights!r}")
+
+
+def _defined(coefficient: Array) -> Coefficient:
+    """The coefficient, nan where it is not finite; a float where there is one only."""
+    found = np.where(np.isfinite(coefficient), coefficient, np.nan)
+    return float(found) if found.ndim == 0 else found
+
+
+def cohen_from_table(table: Array, weights: str | None = None) -> Coefficient:
     """Cohen's kappa of confusion tables ``(..., C, C)`` → ``(...)``; ``weights``: None, ``linear``
     or ``quadratic``.
 
     Cohen (1960), Educ. Psychol. Meas. 20:37-46; weighted: Cohen (1968), Psychol. Bull. 70:213-220.
     """
     table = np.asarray(table, float)
-    n = table.sum(axis=(-2, -1))
-    place = np.arange(table.shape[-1])
-    distance = np.abs(place[:, None] - place[None, :]).astype(float)
-    if weights is None:
-        distance = (distance > 0).astype(float)
-    elif weights == "quadratic":
-        distance = distance**2
-    elif weights != "linear":
-        raise ValueError(f"expected weights None, 'linear' or 'quadratic', got {weights!r}")
-    by_chance = table.sum(axis=-1)[..., :, None] * table.sum(axis=-2)[..., None, :]
+    both = (-2, -1)
+    n = table.sum(axis=both)
+    distance = _disagreement(table.shape[-1], weights)
+    rows = table.sum(axis=-1)
+    columns = table.sum(axis=-2)
+    by_chance = rows[..., :, None] * columns[..., None, :]
+    observed = (distance * table).sum(axis=both)
+    expected = (distance * by_chance).sum(axis=both)
     with np.errstate(divide="ignore", invalid="ignore"):
-        kappa = 1 - (distance * table).sum(axis=(-2, -1)) * n / (distance * by_chance).sum(
-            axis=(-2, -1)
-        )
-    kappa = np.where(np.isfinite(kappa), kappa, np.nan)
-    return float(kappa) if kappa.ndim == 0 else kappa
+        kappa = 1 - observed * n / expected
+    return _defined(kappa)
 
 
 def cohen_kappa(
-    a: Any, b: Any, weights: str | None = None, categories: Sequence[Any] | None = None
+    a: Ratings, b: Ratings, weights: str | None = None, categories: Categories | None = None
 ) -> float:
     """Cohen's kappa of two raters ``(N,)``; units that one of them did not rate are left out.
 
     Weighted kappa needs the categories in their order: sorted, unless ``categories`` says
     otherwise.
+
+    Args:
+        a: ratings of one rater, ``(N,)``.
+        b: ratings of the other over the same units, ``(N,)``.
+        weights: None, ``linear`` or ``quadratic``.
+        categories: in their order; None: those that occur, sorted.
     """
-    return float(cohen_from_table(confusion(a, b, categories)[0], weights))
+    table, _ = confusion(a, b, categories)
+    return float(cohen_from_table(table, weights))
 
 
-def counts_per_unit(ratings: Any, categories: Sequence[Any] | None = None) -> np.ndarray:
+def counts_per_unit(ratings: Ratings, categories: Categories | None = None) -> Array:
     """How many raters put each unit in each category: ratings ``(R, N)`` → ``(N, C)``."""
     codes, found = _coded(ratings, categories)
-    return np.asarray((codes[..., None] == np.arange(len(found))).sum(axis=0))
+    return _votes(codes, len(found))
 
 
-def fleiss_kappa(counts: Any) -> float:
+def _votes(codes: Array, n_categories: int) -> Array:
+    """How many of the codes ``(R, N)`` of each unit are each category ``(N, C)``."""
+    is_it = codes[:, :, None] == np.arange(n_categories)
+    return np.asarray(is_it.sum(axis=0))
+
+
+def fleiss_kappa(counts: Array) -> float:
     """Fleiss' kappa of ``counts (N, C)``: how many of the raters put unit n in category c; the same
     number everywhere.
 
@@ -130,68 +187,95 @@ def fleiss_kappa(counts: Any) -> float:
             f"{int(raters.min())} "
             f"to {int(raters.max())}; use Krippendorff's alpha"
         )
-    observed = ((counts**2).sum(axis=1) - n).sum() / (len(counts) * n * (n - 1))
-    chance = ((counts.sum(axis=0) / counts.sum()) ** 2).sum()
-    return float((observed - chance) / (1 - chance)) if chance < 1 else math.nan
+    n_agreeing = ((counts**2).sum(axis=1) - n).sum()
+    n_pairs = len(counts) * n * (n - 1)
+    observed = n_agreeing / n_pairs
+    shares = counts.sum(axis=0) / counts.sum()
+    chance = (shares**2).sum()
+    if chance >= 1:
+        return math.nan
+    return float((observed - chance) / (1 - chance))
 
 
 def krippendorff_alpha(
-    ratings: Any, level: str = "nominal", categories: Sequence[Any] | None = None
+    ratings: Ratings, level: str = "nominal", categories: Categories | None = None
 ) -> float:
     """Krippendorff's alpha of ``ratings (R, N)``; nan or None where a rater did not rate.
 
-    Krippendorff (2011), Computing Krippendorff's Alpha-Reliability. ``level``: nominal, ordinal (in
-    the order of ``categories``, else sorted), interval or ratio (numbers).
+    Krippendorff (2011), Computing Krippendorff's Alpha-Reliability.
+
+    Args:
+        ratings: ``(R, N)``: R raters, N units.
+        level: nominal, ordinal (in the order of ``categories``, else sorted), interval or ratio
+            (numbers).
+        categories: in their order; None: those that occur, sorted.
     """
     codes, found = _coded(ratings, categories)
-    return float(alpha_from_coincidences(coincidences(codes, len(found)), found, level))
+    table = coincidences(codes, len(found))
+    return float(alpha_from_coincidences(table, found, level))
 
 
-def coincidences(codes: np.ndarray, n_categories: int) -> np.ndarray:
+def coincidences(codes: Array, n_categories: int) -> Array:
     """Krippendorff's matrix of coincidences ``(C, C)`` of codes ``(R, N)``, -1 where missing."""
-    counts = (codes[:, :, None] == np.arange(n_categories)).sum(axis=0).astype(float)
+    counts = _votes(codes, n_categories).astype(float)
     n = counts.sum(axis=1)
-    counts, n = counts[n >= 2], n[n >= 2]
-    scaled = counts / (n - 1)[:, None]
-    return np.asarray(scaled.T @ counts - np.diag(scaled.sum(axis=0)))
+    paired = n >= 2
+    counts = counts[paired]
+    scaled = counts / (n[paired] - 1)[:, None]
+    with_itself = np.diag(scaled.sum(axis=0))
+    return np.asarray(scaled.T @ counts - with_itself)
 
 
 def alpha_from_coincidences(
-    table: np.ndarray, categories: Sequence[Any], level: str = "nominal"
-) -> Any:
+    table: Array, categories: Categories, level: str = "nominal"
+) -> Coefficient:
     """Alpha of matrices of coincidences ``(..., C, C)`` → ``(...)``. For the ordinal level, of one
     matrix only.
+
+    Args:
+        table: coincidences, ``(..., C, C)``.
+        categories: what the rows and columns stand for.
+        level: nominal, ordinal, interval or ratio.
     """
     if level not in LEVELS:
         raise ValueError(f"expected a level of {', '.join(LEVELS)}, got {level!r}")
     table = np.asarray(table, float)
+    both = (-2, -1)
     totals = table.sum(axis=-1)
     n = totals.sum(axis=-1)
     distance = _distance(level, categories, totals)
-    observed = (table * distance).sum(axis=(-2, -1))
-    expected = (totals[..., :, None] * totals[..., None, :] * distance).sum(axis=(-2, -1))
+    by_chance = totals[..., :, None] * totals[..., None, :]
+    observed = (table * distance).sum(axis=both)
+    expected = (by_chance * distance).sum(axis=both)
     with np.errstate(divide="ignore", invalid="ignore"):
         alpha = 1 - (n - 1) * observed / expected
-    alpha = np.where(np.isfinite(alpha), alpha, np.nan)
-    return float(alpha) if alpha.ndim == 0 else alpha
+    return _defined(alpha)
 
 
-def _distance(level: str, categories: Sequence[Any], totals: np.ndarray) -> np.ndarray:
+def _distance(level: str, categories: Categories, totals: Array) -> Array:
     """Squared difference of each two categories ``(C, C)``."""
     if level == "nominal":
         return 1 - np.eye(len(categories))
     if level == "ordinal":
-        if totals.ndim != 1:
-            raise ValueError("the ordinal difference depends on the totals; give one matrix")
-        # Half of both ends and all between them.
-        middle = np.cumsum(totals) - totals / 2
-        return (middle[:, None] - middle[None, :]) ** 2
+        return _ordinal_distance(totals)
     values = np.array(categories, float)
     difference = values[:, None] - values[None, :]
     if level == "interval":
-        return difference**2
+        return np.asarray(difference**2)
     total = values[:, None] + values[None, :]
-    return np.where(total != 0, difference / np.where(total != 0, total, 1), 0.0) ** 2
+    there = total != 0
+    divisor = np.where(there, total, 1)
+    share = np.where(there, difference / divisor, 0.0)
+    return np.asarray(share**2)
+
+
+def _ordinal_distance(totals: Array) -> Array:
+    if totals.ndim != 1:
+        raise ValueError("the ordinal difference depends on the totals; give one matrix")
+    # Half of both ends and all between them.
+    middle = np.cumsum(totals) - totals / 2
+    difference = middle[:, None] - middle[None, :]
+    return np.asarray(difference**2)
 
 
 @dataclass(frozen=True)
@@ -222,7 +306,35 @@ _ICC_MEANING = {
 }
 
 
-def icc(ratings: Any, level: float = 0.95) -> dict[str, Icc]:
+@dataclass(frozen=True)
+class _MeanSquares:
+    """The analysis of variance of ``n`` targets by ``k`` raters, in Shrout and Fleiss' letters."""
+
+    n: int
+    k: int
+    bms: float  # between targets
+    jms: float  # between raters
+    wms: float  # within targets
+    ems: float  # what is left over
+
+
+def _mean_squares(x: Array) -> _MeanSquares:
+    n, k = x.shape
+    grand = x.mean()
+    of_target = x.mean(axis=1)
+    of_rater = x.mean(axis=0)
+    between = k * ((of_target - grand) ** 2).sum()
+    raters = n * ((of_rater - grand) ** 2).sum()
+    within = ((x - of_target[:, None]) ** 2).sum()
+    rest = max(within - raters, 0.0)
+    bms = between / (n - 1)
+    jms = raters / (k - 1)
+    wms = within / (n * (k - 1))
+    ems = rest / ((n - 1) * (k - 1))
+    return _MeanSquares(n, k, bms, jms, wms, ems)
+
+
+def icc(ratings: Ratings, level: float = 0.95) -> dict[str, Icc]:
     """All six intraclass correlations of Shrout & Fleiss (1979), Psychol. Bull. 86:420-428, by
     their names.
 
@@ -232,70 +344,106 @@ def icc(ratings: Any, level: float = 0.95) -> dict[str, Icc]:
     x = np.asarray(ratings, float)
     if x.ndim != 2:
         raise ValueError(f"ICC: expected ratings (N targets, k raters), got {x.shape}")
-    x = x[np.isfinite(x).all(axis=1)]
+    complete = np.isfinite(x).all(axis=1)
+    x = x[complete]
     n, k = x.shape
     if n < 2 or k < 2:
-        return {form: Icc(form, why, *([math.nan] * 7)) for form, why in _ICC_MEANING.items()}
-    grand = x.mean()
-    between = k * ((x.mean(axis=1) - grand) ** 2).sum()
-    raters = n * ((x.mean(axis=0) - grand) ** 2).sum()
-    within = ((x - x.mean(axis=1, keepdims=True)) ** 2).sum()
-    bms, jms = between / (n - 1), raters / (k - 1)
-    wms, ems = within / (n * (k - 1)), max(within - raters, 0.0) / ((n - 1) * (k - 1))
-    return {form: _icc_form(form, n, k, bms, jms, wms, ems, level) for form in _ICC_MEANING}
+        return {form: _undefined(form) for form in _ICC_MEANING}
+    squares = _mean_squares(x)
+    return {form: _icc_form(form, squares, level) for form in _ICC_MEANING}
 
 
-def _icc_form(
-    form: str, n: int, k: int, bms: float, jms: float, wms: float, ems: float, level: float
-) -> Icc:  # fmt: skip
+def _undefined(form: str) -> Icc:
+    nothing = [math.nan] * 7
+    return Icc(form, _ICC_MEANING[form], *nothing)
+
+
+def _icc_form(form: str, squares: _MeanSquares, level: float) -> Icc:
     from scipy.stats import f as f_distribution
 
+    n = squares.n
+    k = squares.k
+    bms = squares.bms
     tail = 1 - (1 - level) / 2
-    one_way, many = form.startswith("ICC(1"), form.endswith("k)")
-    error = wms if one_way else ems
-    df1, df2 = n - 1, n * (k - 1) if one_way else (n - 1) * (k - 1)
-    f = bms / error if error > 0 else math.inf
-    p = float(f_distribution.sf(f, df1, df2)) if math.isfinite(f) else 0.0
-    if form.startswith("ICC(2"):
-        single = _ratio(bms - ems, bms + (k - 1) * ems + k * (jms - ems) / n)
-        low, high = _two_way_random(n, k, bms, jms, ems, single, tail)
+    df1 = n - 1
+    if form.startswith("ICC(1"):
+        error = squares.wms
+        df2 = n * (k - 1)
     else:
-        single = _ratio(bms - error, bms + (k - 1) * error)
-        f_low = f / f_distribution.ppf(tail, df1, df2)
-        f_high = f * f_distribution.ppf(tail, df2, df1)
-        low, high = (_ratio(g - 1, g + k - 1) if math.isfinite(g) else 1.0 for g in (f_low, f_high))
+        error = squares.ems
+        df2 = df1 * (k - 1)
     if bms == 0 and error == 0:
-        return Icc(form, _ICC_MEANING[form], *([math.nan] * 7))
-    if many:
-        if form == "ICC(2,k)":
-            value = _ratio(bms - ems, bms + (jms - ems) / n)
-        else:
-            value = _ratio(bms - error, bms)
-        low, high = (_ratio(k * v, 1 + (k - 1) * v) for v in (low, high))
+        return _undefined(form)
+    f = math.inf
+    p = 0.0
+    if error > 0:
+        f = bms / error
+    if math.isfinite(f):
+        p = float(f_distribution.sf(f, df1, df2))
+    if form.startswith("ICC(2"):
+        value, of_mean, low, high = _two_way_random(squares, tail)
     else:
-        value = single
-    return Icc(form, _ICC_MEANING[form], value, low, high, f, df1, df2, p)
+        value = _ratio(bms - error, bms + (k - 1) * error)
+        of_mean = _ratio(bms - error, bms)
+        low = _from_f(f / f_distribution.ppf(tail, df1, df2), k)
+        high = _from_f(f * f_distribution.ppf(tail, df2, df1), k)
+    if form.endswith("k)"):
+        value = of_mean
+        low = _stepped_up(low, k)
+        high = _stepped_up(high, k)
+    meaning = _ICC_MEANING[form]
+    return Icc(form, meaning, value, low, high, f, df1, df2, p)
+
+
+def _from_f(f: float, k: int) -> float:
+    """The correlation of one rating that belongs to an F; 1 for an infinite one."""
+    if not math.isfinite(f):
+        return 1.0
+    return _ratio(f - 1, f + k - 1)
+
+
+def _stepped_up(single: float, k: int) -> float:
+    """The correlation of the mean of ``k`` ratings, from that of one (Spearman-Brown)."""
+    return _ratio(k * single, 1 + (k - 1) * single)
 
 
 def _ratio(a: float, b: float) -> float:
     return float(a / b) if b else math.nan
 
 
-def _two_way_random(
-    n: int, k: int, bms: float, jms: float, ems: float, rho: float, tail: float
-) -> tuple[float, float]:  # fmt: skip
+def _two_way_random(squares: _MeanSquares, tail: float) -> tuple[float, float, float, float]:
+    """ICC(2,1), ICC(2,k), and the interval of ICC(2,1)."""
+    n = squares.n
+    k = squares.k
+    ems = squares.ems
+    signal = squares.bms - ems
+    bias = squares.jms - ems
+    single = _ratio(signal, squares.bms + (k - 1) * ems + k * bias / n)
+    of_mean = _ratio(signal, squares.bms + bias / n)
+    low, high = _two_way_interval(squares, single, tail)
+    return single, of_mean, low, high
+
+
+def _two_way_interval(squares: _MeanSquares, rho: float, tail: float) -> tuple[float, float]:
     """Interval of ICC(2,1), Shrout & Fleiss' equations for F* with Satterthwaite degrees of
     freedom.
     """
     from scipy.stats import f as f_distribution
 
+    n = squares.n
+    k = squares.k
+    bms = squares.bms
+    ems = squares.ems
     if ems <= 0 or not math.isfinite(rho):
         return math.nan, math.nan
-    fj = jms / ems
-    a, b = k * rho * fj, n * (1 + (k - 1) * rho) - k * rho
-    v = (k - 1) * (n - 1) * (a + b) ** 2 / ((n - 1) * a**2 + b**2)
-    f1, f2 = f_distribution.ppf(tail, n - 1, v), f_distribution.ppf(tail, v, n - 1)
-    rest = k * jms + (k * n - k - n) * ems
-    return _ratio(n * (bms - f1 * ems), f1 * rest + n * bms), _ratio(
-        n * (f2 * bms - ems), rest + n * f2 * bms
-    )
+    fj = squares.jms / ems
+    a = k * rho * fj
+    b = n * (1 + (k - 1) * rho) - k * rho
+    of_raters = (n - 1) * a**2
+    v = (k - 1) * (n - 1) * (a + b) ** 2 / (of_raters + b**2)
+    f1 = f_distribution.ppf(tail, n - 1, v)
+    f2 = f_distribution.ppf(tail, v, n - 1)
+    rest = k * squares.jms + (k * n - k - n) * ems
+    low = _ratio(n * (bms - f1 * ems), f1 * rest + n * bms)
+    high = _ratio(n * (f2 * bms - ems), rest + n * f2 * bms)
+    return low, high

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.evaluation import agreement
 from twomind.evaluation.agreement_time import (
     Events,
+    Spans,
     bootstrap,
     by_segment,
     disagreements,
@@ -22,11 +23,30 @@ from twomind.evaluation.agreement_time import (
     on_units,
 )
 from twomind.evaluation.raters import Rated
+from twomind.types.plain import Array, Plain
 
 #: Fewer recordings than this give no intraclass correlation.
 LEAST_ICC = 3
 #: Fewer people than this give no interval.
 LEAST_PEOPLE = 5
+
+#: Codes of frames and of whole answers.
+_CODES = (0, 1)
+_UNIT_CODES = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _Tolerance:
+    """How far two events may lie apart and still be one; None: offsets as onsets."""
+
+    onset_s: float
+    offset_s: float | None
+
+
+@dataclass(frozen=True)
+class _Resampling:
+    n_bootstrap: int
+    seed: int
 
 
 def compare(
@@ -37,47 +57,82 @@ def compare(
     hop_s: float = 0.04,
     n_bootstrap: int = 2000,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Plain:
     """Agreement of all raters: pairs, all coders, all coders and models; frames, utterances,
     events, answers, amounts.
 
     Frames lie ``hop_s`` apart in the middle of each hop. An event of one rater is matched by
     another's when onset and offset lie within the tolerances. Values that are not defined are nan;
     ``not_measured`` says why.
+
+    Args:
+        rated: what the raters marked, by recording.
+        tolerance_s: how far onsets may lie apart, in seconds.
+        offset_tolerance_s: the same of offsets; None: as of onsets.
+        hop_s: from frame to frame, in seconds.
+        n_bootstrap: resamples behind each interval.
+        seed: of the random numbers.
     """
-    names = list(dict.fromkeys(w for r in rated for w in (*r.spans, *r.answers)))
-    models = sorted({m for r in rated for m in r.models})
-    frames = [_frames(r, names, hop_s) for r in rated]
-    people = [r.subject for r in rated]
-    make = _Maker(rated, names, frames, people, n_bootstrap, seed)
-    coders = [n for n in names if n not in models]
-    together = {"coders": make.together(coders)} if len(coders) > 1 else {}
+    names = _names(rated)
+    models = _models(rated)
+    coders = [name for name in names if name not in models]
+    tolerance = _Tolerance(tolerance_s, offset_tolerance_s)
+    frames = [_frames(one, names, hop_s) for one in rated]
+    comparison = _Comparison(rated, names, frames, _Resampling(n_bootstrap, seed))
+    together = {}
+    if len(coders) > 1:
+        together["coders"] = comparison.together(coders)
     if models and coders:
-        together["coders and models"] = make.together(names)
-    pairs = [make.pair(a, b, tolerance_s, offset_tolerance_s) for a, b in combinations(names, 2)]
+        together["coders and models"] = comparison.together(names)
+    pairs = [comparison.pair(a, b, tolerance) for a, b in combinations(names, 2)]
+    raters = []
+    for name in names:
+        row = comparison.rater(name)
+        row["model"] = name in models
+        raters.append(row)
+    people = {one.subject for one in rated}
     return {
         "schema": "twomind.agreement/1",
-        "raters": [make.rater(n) | {"model": n in models} for n in names],
+        "raters": raters,
         "pairs": pairs,
         "together": together,
         "disagreements": _disagreements(rated, tolerance_s),
         "recordings": len(rated),
-        "people": len(set(people)),
-        "n_frames": sum(f.shape[1] for f in frames),
+        "people": len(people),
+        "n_frames": sum(codes.shape[1] for codes in frames),
         "hop_s": hop_s,
         "tolerance_s": tolerance_s,
         "offset_tolerance_s": tolerance_s if offset_tolerance_s is None else offset_tolerance_s,
-        "not_measured": _not_measured(rated, set(people)) + _undefined(pairs),
+        "not_measured": _not_measured(rated, people) + _undefined(pairs),
     }
 
 
-def _frames(one: Rated, names: Sequence[str], hop_s: float) -> np.ndarray:
+def _names(rated: Sequence[Rated]) -> list[str]:
+    """All raters, in the order in which they come."""
+    found: dict[str, None] = {}
+    for one in rated:
+        found |= dict.fromkeys(one.spans)
+        found |= dict.fromkeys(one.answers)
+    return list(found)
+
+
+def _models(rated: Sequence[Rated]) -> set[str]:
+    found: set[str] = set()
+    for one in rated:
+        found |= one.models
+    return found
+
+
+def _frames(one: Rated, names: Sequence[str], hop_s: float) -> Array:
     """Codes ``(R, T)``: 1 marked, 0 not marked, -1 did not look at the recording."""
     times_s = grid(one.extent_s, hop_s)
-    rows = [
-        on_grid(one.spans[n], times_s).astype(int) if n in one.spans else np.full(len(times_s), -1)
-        for n in names
-    ]
+    not_looked = np.full(len(times_s), -1)
+    rows = []
+    for name in names:
+        row = not_looked
+        if name in one.spans:
+            row = on_grid(one.spans[name], times_s).astype(int)
+        rows.append(row)
     return np.stack(rows)
 
 
@@ -92,7 +147,7 @@ def _not_measured(rated: Sequence[Rated], people: set[str]) -> list[dict[str, st
     if len(rated) < LEAST_ICC:
         why = f"recordings: {len(rated)}; the intraclass correlation needs at least {LEAST_ICC}"
         found.append({"what": "ICC", "reason": why})
-    unknown = [r.recording for r in rated if not r.extent_known]
+    unknown = [one.recording for one in rated if not one.extent_known]
     if unknown:
         why = (
             f"the length of {len(unknown)} recordings is not known ({', '.join(unknown[:3])}): "
@@ -103,214 +158,310 @@ def _not_measured(rated: Sequence[Rated], people: set[str]) -> list[dict[str, st
     return found
 
 
-def _undefined(pairs: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+def _undefined(pairs: Sequence[Plain]) -> list[dict[str, str]]:
+    """Why kappa is nan where it is."""
     found = []
     for pair in pairs:
-        if "kappa" in pair and math.isnan(pair["kappa"]):
-            both = (
-                "marked anything"
-                if pair["n_events_a"] + pair["n_events_b"] == 0
-                else "left a frame unmarked"
-            )
-            found.append(
-                {
-                    "what": f"kappa and alpha of {pair['a']} – {pair['b']}",
-                    "reason": f"neither {both}",
-                }
-            )
+        if "kappa" not in pair or not math.isnan(pair["kappa"]):
+            continue
+        n_events = pair["n_events_a"] + pair["n_events_b"]
+        reason = "neither left a frame unmarked"
+        if n_events == 0:
+            reason = "neither marked anything"
+        what = f"kappa and alpha of {pair['a']} – {pair['b']}"
+        found.append({"what": what, "reason": reason})
     return found
 
 
-def _disagreements(rated: Sequence[Rated], tolerance_s: float) -> list[dict[str, Any]]:
-    return [
-        {"recording": r.recording, **asdict(d)}
-        for r in rated
-        if len(r.spans) > 1
-        for d in disagreements(r.spans, tolerance_s)
-    ]
+def _disagreements(rated: Sequence[Rated], tolerance_s: float) -> list[Plain]:
+    found = []
+    for one in rated:
+        if len(one.spans) < 2:
+            continue
+        for stretch in disagreements(one.spans, tolerance_s):
+            row = {"recording": one.recording, **asdict(stretch)}
+            found.append(row)
+    return found
 
 
-class _Maker:
-    """Numbers of raters and groups of raters, over the same recordings."""
+@dataclass(frozen=True)
+class _Comparison:
+    """Numbers of raters and groups of raters, over the same recordings.
 
-    def __init__(
-        self,
-        rated: Sequence[Rated],
-        names: Sequence[str],
-        frames: Sequence[np.ndarray],
-        people: Sequence[str],
-        n_bootstrap: int,
-        seed: int,
-    ) -> None:
-        self._rated, self._names, self._frames, self._people = rated, list(names), frames, people
-        self._n_bootstrap, self._seed = n_bootstrap, seed
+    ``frames`` holds codes ``(R, T)`` per recording, raters in the order of ``names``.
+    """
 
-    def _interval(self, value: Any, chosen: Sequence[int]) -> list[float] | None:
-        people = [self._people[i] for i in chosen]
-        return bootstrap(value, people, self._n_bootstrap, self._seed, LEAST_PEOPLE)
+    rated: Sequence[Rated]
+    names: Sequence[str]
+    frames: Sequence[Array]
+    resampling: _Resampling
 
-    def rater(self, name: str) -> dict[str, Any]:
-        looked = [r for r in self._rated if name in r.spans]
-        frames = [
-            f[self._names.index(name)]
-            for r, f in zip(self._rated, self._frames, strict=True)
-            if name in r.spans
-        ]
-        marked = sum(int(f.sum()) for f in frames)
-        n = sum(len(f) for f in frames)
-        spans = [span for r in looked for span in r.spans[name]]
+    def _interval(
+        self, value: Callable[[Array], agreement.Coefficient], chosen: Sequence[int]
+    ) -> list[float] | None:
+        people = [self.rated[k].subject for k in chosen]
+        how = self.resampling
+        return bootstrap(value, people, how.n_bootstrap, how.seed, LEAST_PEOPLE)
+
+    def rater(self, name: str) -> Plain:
+        """How much one rater marked."""
+        spans: list[tuple[float, float]] = []
+        n_looked = n_frames = n_marked = 0
+        index = self.names.index(name)
+        for one, codes in zip(self.rated, self.frames, strict=True):
+            if name not in one.spans:
+                continue
+            n_looked += 1
+            spans += one.spans[name]
+            n_frames += codes.shape[1]
+            n_marked += int(codes[index].sum())
+        n_answered = sum(name in one.answers for one in self.rated)
         return {
             "rater": name,
-            "recordings": len(looked) or sum(name in r.answers for r in self._rated),
-            "n_segments": len(spans) if looked else None,
-            "seconds_marked": float(sum(b - a for a, b in spans)) if looked else math.nan,
-            "share_marked": marked / n if n else math.nan,
+            "recordings": n_looked or n_answered,
+            "n_segments": len(spans) if n_looked else None,
+            "seconds_marked": float(_seconds(spans)) if n_looked else math.nan,
+            "share_marked": n_marked / n_frames if n_frames else math.nan,
         }
 
-    def pair(
-        self, a: str, b: str, tolerance_s: float, offset_tolerance_s: float | None
-    ) -> dict[str, Any]:
+    def pair(self, a: str, b: str, tolerance: _Tolerance) -> Plain:
         """Two raters, over the recordings that both looked at."""
-        i, j = self._names.index(a), self._names.index(b)
-        both = [k for k, r in enumerate(self._rated) if a in r.spans and b in r.spans]
-        found: dict[str, Any] = {"a": a, "b": b, "recordings": len(both), **self._answers([a, b])}
+        both = []
+        for k, one in enumerate(self.rated):
+            if a in one.spans and b in one.spans:
+                both.append(k)
+        found: Plain = {"a": a, "b": b, "recordings": len(both)}
+        found |= self._answers(a, b)
         if not both:
-            return found | {"reason": "no recording in which both marked segments"}
-        tables = np.stack(
-            [agreement.confusion(self._frames[k][i], self._frames[k][j], [0, 1])[0] for k in both]
-        )
-        pairs = [self._rated[k].spans for k in both]
-        events = [match_events(s[a], s[b], tolerance_s, offset_tolerance_s) for s in pairs]
+            found["reason"] = "no recording in which both marked segments"
+            return found
+        found |= self._kappa(a, b, both)
+        found |= self._units([a, b], both)
+        events = []
+        segments = []
+        for k in both:
+            one = self.rated[k]
+            mine = one.spans[a]
+            other = one.spans[b]
+            matched = match_events(mine, other, tolerance.onset_s, tolerance.offset_s)
+            events.append(matched)
+            for segment in by_segment(mine, other, matched):
+                row = {"recording": one.recording, **asdict(segment)}
+                segments.append(row)
+        found |= self._events(events, both)
+        found |= self._amounts([a, b], both)
+        found["segments"] = segments
+        return found
+
+    def _kappa(self, a: str, b: str, both: Sequence[int]) -> Plain:
+        """Agreement of two raters on frames."""
+        i = self.names.index(a)
+        j = self.names.index(b)
+        each = []
+        for k in both:
+            codes = self.frames[k]
+            table, _ = agreement.confusion(codes[i], codes[j], _CODES)
+            each.append(table)
+        tables = np.stack(each)
+        whole = tables.sum(axis=0)
+
+        def kappa(weights: Array) -> agreement.Coefficient:
+            return agreement.cohen_from_table(_sum(weights, tables))
+
         return {
-            **found,
             "n_frames": int(tables.sum()),
-            "raw_agreement": float(np.trace(tables.sum(axis=0)) / tables.sum()),
-            "kappa": agreement.cohen_from_table(tables.sum(axis=0)),
-            "kappa_interval": self._interval(
-                lambda w: agreement.cohen_from_table(_sum(w, tables)), both
-            ),
-            "alpha": agreement.alpha_from_coincidences(_symmetric(tables.sum(axis=0)), [0, 1]),
-            **self._units([a, b], both),
-            **self._events(events, both),
-            **self._amounts([a, b], both),
-            "segments": [
-                {"recording": self._rated[k].recording, **asdict(one)}
-                for k, s, e in zip(both, pairs, events, strict=True)
-                for one in by_segment(s[a], s[b], e)
-            ],
+            "raw_agreement": float(np.trace(whole) / tables.sum()),
+            "kappa": agreement.cohen_from_table(whole),
+            "kappa_interval": self._interval(kappa, both),
+            "alpha": agreement.alpha_from_coincidences(_symmetric(whole), _CODES),
         }
 
-    def _events(self, events: Sequence[Events], both: Sequence[int]) -> dict[str, Any]:
-        counts = np.array([(len(e.pairs), e.n_a, e.n_b) for e in events], float)
-        matched, n_a, n_b = counts.sum(axis=0)
-        onset = [abs(v) for e in events for v in e.onset_error_s]
-        offset = [abs(v) for e in events for v in e.offset_error_s]
+    def _events(self, events: Sequence[Events], both: Sequence[int]) -> Plain:
+        rows = []
+        onset: list[float] = []
+        offset: list[float] = []
+        for matched in events:
+            rows.append((len(matched.pairs), matched.n_a, matched.n_b))
+            onset += map(abs, matched.onset_error_s)
+            offset += map(abs, matched.offset_error_s)
+        counts = np.array(rows, float)
+        total = counts.sum(axis=0)
+        n_matched, n_a, n_b = total
+
+        def f1(weights: Array) -> Array:
+            return _event_f1(weights @ counts)
+
         return {
             "n_events_a": int(n_a),
             "n_events_b": int(n_b),
-            "n_matched": int(matched),
-            "event_f1": float(_f1(counts.sum(axis=0)[None])[0]),
-            "event_f1_interval": self._interval(lambda w: _f1(w @ counts), both),
-            "event_precision": matched / n_b if n_b else math.nan,
-            "event_recall": matched / n_a if n_a else math.nan,
-            "onset_error_s": float(np.median(onset)) if onset else math.nan,
-            "offset_error_s": float(np.median(offset)) if offset else math.nan,
+            "n_matched": int(n_matched),
+            "event_f1": float(_event_f1(total)),
+            "event_f1_interval": self._interval(f1, both),
+            "event_precision": n_matched / n_b if n_b else math.nan,
+            "event_recall": n_matched / n_a if n_a else math.nan,
+            "onset_error_s": _median(onset),
+            "offset_error_s": _median(offset),
         }
 
-    def _answers(self, names: Sequence[str]) -> dict[str, Any]:
+    def _answers(self, a: str, b: str) -> Plain:
         """Agreement of two raters on whole recordings: is there any A/H."""
-        both = [r.answers for r in self._rated if all(n in r.answers for n in names)]
-        said = [[int(r[n]) for r in both] for n in names]
-        kappa = agreement.cohen_kappa(said[0], said[1], categories=[0, 1]) if both else math.nan
-        same = sum(a == b for a, b in zip(*said, strict=True))
-        return {"n_answers": len(both), "answers_same": same, "answers_kappa": kappa}
+        first = []
+        second = []
+        n_same = 0
+        for one in self.rated:
+            mine = _code(one, a)
+            other = _code(one, b)
+            if mine is None or other is None:
+                continue
+            first.append(mine)
+            second.append(other)
+            n_same += mine == other
+        kappa = math.nan
+        if first:
+            kappa = agreement.cohen_kappa(first, second, categories=_CODES)
+        return {"n_answers": len(first), "answers_same": n_same, "answers_kappa": kappa}
 
-    def _units(self, names: Sequence[str], chosen: Sequence[int]) -> dict[str, Any]:
+    def _units(self, names: Sequence[str], chosen: Sequence[int]) -> Plain:
         """Agreement on utterances, of the recordings that have a transcript and that all of them
         looked at.
         """
-        some = [self._rated[k] for k in chosen if self._rated[k].units]
+        some = [self.rated[k] for k in chosen if self.rated[k].units]
         if not some:
             return {"n_utterances": 0, "utterances_kappa": math.nan}
-        said = np.stack(
-            [np.concatenate([on_units(r.spans[n], r.units) for r in some]) for n in names]
-        )
+        said = np.stack([_said_of_units(some, name) for name in names])
         if len(names) == 2:
-            return {
-                "n_utterances": said.shape[1],
-                "utterances_kappa": agreement.cohen_kappa(said[0], said[1], None, [0.0, 1.0]),
-            }
-        kappa = agreement.fleiss_kappa(agreement.counts_per_unit(said, [0.0, 1.0]))
+            kappa = agreement.cohen_kappa(said[0], said[1], None, _UNIT_CODES)
+        else:
+            counts = agreement.counts_per_unit(said, _UNIT_CODES)
+            kappa = agreement.fleiss_kappa(counts)
         return {"n_utterances": said.shape[1], "utterances_kappa": kappa}
 
-    def _amounts(self, names: Sequence[str], chosen: Sequence[int]) -> dict[str, Any]:
+    def _amounts(self, names: Sequence[str], chosen: Sequence[int]) -> Plain:
         """ICC of the seconds that each marked per recording."""
         if len(chosen) < LEAST_ICC:
             return {"icc_seconds_marked": None}
-        seconds = [[sum(b - a for a, b in self._rated[k].spans[n]) for n in names] for k in chosen]
-        return {"icc_seconds_marked": [asdict(form) for form in agreement.icc(seconds).values()]}
+        table = []
+        for k in chosen:
+            spans = self.rated[k].spans
+            row = [_seconds(spans[name]) for name in names]
+            table.append(row)
+        forms = agreement.icc(table)
+        return {"icc_seconds_marked": [asdict(form) for form in forms.values()]}
 
-    def together(self, names: Sequence[str]) -> dict[str, Any]:
+    def together(self, names: Sequence[str]) -> Plain:
         """All of several raters at once: Fleiss' kappa where all looked, Krippendorff's alpha over
         everything.
         """
-        index = [self._names.index(n) for n in names]
-        frames = [f[index] for f in self._frames]
-        used = [k for k, f in enumerate(frames) if ((f >= 0).any(axis=1)).sum() > 1]
-        full = [k for k in used if (frames[k] >= 0).all()]
-        found: dict[str, Any] = {
-            "raters": list(names),
-            "recordings": len(used),
-            **self._answers_together(names),
-        }
+        index = [self.names.index(name) for name in names]
+        frames = [codes[index] for codes in self.frames]
+        n_looked = [_n_looked(codes) for codes in frames]
+        used = [k for k, n in enumerate(n_looked) if n > 1]
+        found: Plain = {"raters": list(names), "recordings": len(used)}
+        found |= self._answers_together(names)
         if not used:
-            return found | {"reason": "no recording in which two of them marked segments"}
-        absent = [
-            n
-            for n, i in zip(names, index, strict=True)
-            if all((f[i] < 0).all() for f in self._frames)
-        ]
+            found["reason"] = "no recording in which two of them marked segments"
+            return found
+        absent = self._absent(names)
         if absent:
-            return found | {"reason": f"{', '.join(absent)} says nothing of when"}
-        tables = np.stack([agreement.coincidences(frames[k], 2) for k in used])
-        counts = [agreement.counts_per_unit(frames[k], [0, 1]) for k in full]
+            found["reason"] = f"{', '.join(absent)} says nothing of when"
+            return found
+        found |= self._alpha(frames, used)
+        full = [k for k in used if n_looked[k] == len(names)]
+        kappa = math.nan
+        if full:
+            counts = [agreement.counts_per_unit(frames[k], _CODES) for k in full]
+            kappa = agreement.fleiss_kappa(np.concatenate(counts))
+        found["fleiss_kappa"] = kappa
+        found["fleiss_recordings"] = len(full)
+        found |= self._units(names, full)
+        found |= self._amounts(names, full)
+        return found
+
+    def _absent(self, names: Sequence[str]) -> list[str]:
+        """Raters that looked at no frame of any recording."""
+        found = []
+        for name in names:
+            index = self.names.index(name)
+            looked = [codes[index].max(initial=-1) >= 0 for codes in self.frames]
+            if not any(looked):
+                found.append(name)
+        return found
+
+    def _alpha(self, frames: Sequence[Array], used: Sequence[int]) -> Plain:
+        each = []
+        for k in used:
+            each.append(agreement.coincidences(frames[k], len(_CODES)))
+        tables = np.stack(each)
+
+        def alpha(weights: Array) -> agreement.Coefficient:
+            return agreement.alpha_from_coincidences(_sum(weights, tables), _CODES)
+
         return {
-            **found,
             "n_frames": sum(frames[k].shape[1] for k in used),
-            "alpha": agreement.alpha_from_coincidences(tables.sum(axis=0), [0, 1]),
-            "alpha_interval": self._interval(
-                lambda w: agreement.alpha_from_coincidences(_sum(w, tables), [0, 1]), used
-            ),
-            "fleiss_kappa": agreement.fleiss_kappa(np.concatenate(counts)) if full else math.nan,
-            "fleiss_recordings": len(full),
-            **self._units(names, full),
-            **self._amounts(names, full),
+            "alpha": agreement.alpha_from_coincidences(tables.sum(axis=0), _CODES),
+            "alpha_interval": self._interval(alpha, used),
         }
 
-    def _answers_together(self, names: Sequence[str]) -> dict[str, Any]:
-        some = [r.answers for r in self._rated if sum(n in r.answers for n in names) > 1]
-        ratings = [[int(r[n]) if n in r else None for r in some] for n in names]
-        alpha = agreement.krippendorff_alpha(ratings, categories=[0, 1]) if some else math.nan
-        full = [r for r in some if all(n in r for n in names)]
-        counts = agreement.counts_per_unit([[int(r[n]) for r in full] for n in names], [0, 1])
-        return {
-            "n_answers": len(some),
-            "answers_alpha": alpha,
-            "answers_fleiss_kappa": agreement.fleiss_kappa(counts) if full else math.nan,
-        }
+    def _answers_together(self, names: Sequence[str]) -> Plain:
+        ratings: list[list[int | None]] = []
+        complete: list[list[int]] = []
+        for one in self.rated:
+            said = [_code(one, name) for name in names]
+            known = [code for code in said if code is not None]
+            if len(known) < 2:
+                continue
+            ratings.append(said)
+            if len(known) == len(said):
+                complete.append(known)
+        alpha = kappa = math.nan
+        if ratings:
+            by_rater = list(zip(*ratings, strict=True))
+            alpha = agreement.krippendorff_alpha(by_rater, categories=_CODES)
+        if complete:
+            counts = agreement.counts_per_unit(np.array(complete).T, _CODES)
+            kappa = agreement.fleiss_kappa(counts)
+        return {"n_answers": len(ratings), "answers_alpha": alpha, "answers_fleiss_kappa": kappa}
 
 
-def _sum(weights: np.ndarray, tables: np.ndarray) -> np.ndarray:
+def _code(one: Rated, name: str) -> int | None:
+    """What a rater said of a whole recording."""
+    said = one.answers.get(name)
+    return None if said is None else int(said)
+
+
+def _said_of_units(some: Sequence[Rated], name: str) -> Array:
+    """The rater's codes of all utterances, one recording after the other."""
+    each = []
+    for one in some:
+        each.append(on_units(one.spans[name], one.units))
+    return np.concatenate(each)
+
+
+def _n_looked(codes: Array) -> int:
+    """How many raters looked at a recording, of codes ``(R, T)``."""
+    looked = (codes >= 0).any(axis=1)
+    return int(looked.sum())
+
+
+def _seconds(spans: Spans) -> float:
+    return sum(end_s - start_s for start_s, end_s in spans)
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else math.nan
+
+
+def _sum(weights: Array, tables: Array) -> Array:
     """Weighted sums of tables ``(N, C, C)`` for weights ``(B, N)`` → ``(B, C, C)``."""
     return np.tensordot(weights, tables, axes=(1, 0))
 
 
-def _symmetric(table: np.ndarray) -> np.ndarray:
+def _symmetric(table: Array) -> Array:
     """Coincidences of two raters without missing ratings."""
     return np.asarray(table + table.T)
 
 
-def _f1(counts: np.ndarray) -> np.ndarray:
-    """Event F1 of rows (matched, all of a, all of b)."""
-    n = counts[:, 1] + counts[:, 2]
-    return np.where(n > 0, 2 * counts[:, 0] / np.where(n > 0, n, 1), np.nan)
+def _event_f1(counts: Array) -> Array:
+    """Event F1 of counts ``(..., 3)``: matched, all of a, all of b; nan where there is none."""
+    both = counts[..., 1] + counts[..., 2]
+    return numbers.f1_of(counts[..., 0], both, math.nan)

@@ -8,10 +8,12 @@ whose training rate is exactly .500 (BAH question 5) is called absent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from twomind.core.numbers import softmax
+from twomind.types.plain import Array
 
 #: Names in the order of a table. ``position`` stands only in tables of moments.
 NAMES = ("prevalence", "constant", "question_only", "length_question", "position")
@@ -33,103 +35,152 @@ class Seen:
     """What a shortcut may look at, one entry per row: ``question (N,)`` text, ``length (N,)`` (nan:
     not known), ``position (N,)`` in [0, 1] (nan: a whole recording)."""
 
-    question: np.ndarray
-    length: np.ndarray
-    position: np.ndarray
+    question: Array
+    length: Array
+    position: Array
 
 
-def _rates(y: np.ndarray, n_classes: int) -> np.ndarray:
+def _rates(y: Array, n_classes: int) -> Array:
     return np.bincount(y, minlength=n_classes) / len(y)
 
 
-def question_only(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> np.ndarray:
+def question_only(train: Seen, y: Array, n_classes: int, test: Seen) -> Array:
     """Training rates of each row's question; of a question never seen, the rates over all
     questions.
+
+    Args:
+        train: what may be looked at of the training rows.
+        y: their labels, ``(M,)``.
+        n_classes: classes of the task.
+        test: what may be looked at of the scored rows.
+
+    Returns:
+        ``(N, C)``.
     """
-    rates = {q: _rates(y[train.question == q], n_classes) for q in np.unique(train.question)}
+    rates = {}
+    for question in np.unique(train.question):
+        rates[question] = _rates(y[train.question == question], n_classes)
     everywhere = np.mean(list(rates.values()), axis=0)
-    return np.array([rates.get(q, everywhere) for q in test.question])
+    return np.array([rates.get(question, everywhere) for question in test.question])
 
 
-def position(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> np.ndarray:
+def _part(position: Array) -> Array:
+    """Which of ten equal parts of an answer each row lies in ``(N,)``."""
+    exact = (position * N_POSITIONS).astype(int)
+    return np.asarray(np.minimum(exact, N_POSITIONS - 1))
+
+
+def position(train: Seen, y: Array, n_classes: int, test: Seen) -> Array:
     """Training rates in each of ten equal parts of an answer; a part without training rows has the
     overall rates.
+
+    Args:
+        train: what may be looked at of the training rows.
+        y: their labels, ``(M,)``.
+        n_classes: classes of the task.
+        test: what may be looked at of the scored rows.
+
+    Returns:
+        ``(N, C)``.
     """
-    everywhere = _rates(y, n_classes)
-    part = np.minimum((train.position * N_POSITIONS).astype(int), N_POSITIONS - 1)
-    rates = np.array(
-        [
-            _rates(y[part == b], n_classes) if (part == b).any() else everywhere
-            for b in range(N_POSITIONS)
-        ]
-    )
-    return rates[np.minimum((test.position * N_POSITIONS).astype(int), N_POSITIONS - 1)]
+    part = _part(train.position)
+    rates = np.tile(_rates(y, n_classes), (N_POSITIONS, 1))
+    for k in np.unique(part):
+        rates[k] = _rates(y[part == k], n_classes)
+    return np.asarray(rates[_part(test.position)])
 
 
-def _columns(seen: Seen, questions: Sequence[str], mean: float, sd: float) -> np.ndarray:
-    """``(N, 2 + Q)``: one, standardised ``log(1 + length)``, and the question (an unknown one: all
-    zero).
-    """
-    length = (np.log1p(seen.length) - mean) / sd
-    known = seen.question[:, None] == np.array(questions)[None, :]
-    return np.column_stack([np.ones(len(length)), length, known])
+@dataclass(frozen=True)
+class _Columns:
+    """Makes the columns of a regression from what may be looked at."""
+
+    questions: Array
+    mean: float
+    sd: float
+
+    @classmethod
+    def of(cls, train: Seen) -> _Columns:
+        log_length = np.log1p(train.length)
+        sd = float(log_length.std()) or 1.0
+        return cls(np.unique(train.question), float(log_length.mean()), sd)
+
+    def __call__(self, seen: Seen) -> Array:
+        """``(N, 2 + Q)``: one, standardised ``log(1 + length)``, and the question (an unknown one:
+        all zero).
+        """
+        length = (np.log1p(seen.length) - self.mean) / self.sd
+        known = seen.question[:, None] == self.questions[None, :]
+        one = np.ones(len(length))
+        return np.column_stack([one, length, known])
 
 
-def length_question(train: Seen, y: np.ndarray, n_classes: int, test: Seen) -> np.ndarray:
+def length_question(train: Seen, y: Array, n_classes: int, test: Seen) -> Array:
     """Softmax regression on the question and ``log(1 + length)`` with a small L2 penalty (not on
     the constant).
+
+    Args:
+        train: what may be looked at of the training rows.
+        y: their labels, ``(M,)``.
+        n_classes: classes of the task.
+        test: what may be looked at of the scored rows.
+
+    Returns:
+        ``(N, C)``.
     """
     from scipy.optimize import minimize
 
-    log = np.log1p(train.length)
-    mean, sd = float(log.mean()), float(log.std()) or 1.0
-    questions = list(np.unique(train.question))
-    x, answer = _columns(train, questions, mean, sd), np.eye(n_classes)[y]
-    free = np.r_[0.0, np.full(x.shape[1] - 1, PENALTY)][:, None]
+    columns = _Columns.of(train)
+    x = columns(train)
+    answer = np.eye(n_classes)[y]
+    shape = (x.shape[1], n_classes)
+    penalty = np.full((shape[0], 1), PENALTY)
+    penalty[0] = 0.0
 
-    def softmax(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        z = rows @ weights
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+    def loss(flat: Array) -> tuple[float, Array]:
+        weights = flat.reshape(shape)
+        p = softmax(x @ weights)
+        of_answer = (p * answer).sum(axis=1)
+        misfit = -np.log(np.maximum(of_answer, 1e-300)).sum()
+        size = (penalty * weights**2).sum() / 2
+        slope = x.T @ (p - answer) + penalty * weights
+        return float(misfit + size), slope.ravel()
 
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = flat.reshape(x.shape[1], n_classes)
-        p = softmax(weights, x)
-        value = (
-            -np.log(np.maximum((p * answer).sum(axis=1), 1e-300)).sum()
-            + (free * weights**2).sum() / 2
-        )
-        return float(value), (x.T @ (p - answer) + free * weights).ravel()
-
-    found = minimize(loss, np.zeros(x.shape[1] * n_classes), jac=True, method="L-BFGS-B")
-    return softmax(found.x.reshape(x.shape[1], n_classes), _columns(test, questions, mean, sd))
+    start = np.zeros(x.shape[1] * n_classes)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B")
+    weights = found.x.reshape(shape)
+    return softmax(columns(test) @ weights)
 
 
 def shortcut_rows(
-    train: Seen, y: np.ndarray, n_classes: int, test: Seen
-) -> tuple[dict[str, np.ndarray], list[str]]:
+    train: Seen, y: Array, n_classes: int, test: Seen
+) -> tuple[dict[str, Array], list[str]]:
     """Every shortcut that these data allow, ``name → (N, C)``, and why another one is absent.
 
-    ``y (M,)`` are the training labels of ``train``; rows that nobody coded must be left out before.
+    Args:
+        train: what may be looked at of the training rows.
+        y: their labels, ``(M,)``; rows that nobody coded must be left out before.
+        n_classes: classes of the task.
+        test: what may be looked at of the scored rows.
     """
-    n = len(test.question)
     if not len(y):
         return {}, ["no shortcut rows: the fold has no labelled training recording"]
+    n = len(test.question)
     rates = _rates(y, n_classes)
-    found = {
-        "prevalence": np.tile(rates, (n, 1)),
-        "constant": np.tile(np.eye(n_classes)[rates.argmax()], (n, 1)),
-    }
+    commonest = np.eye(n_classes)[rates.argmax()]
+    found = {"prevalence": np.tile(rates, (n, 1)), "constant": np.tile(commonest, (n, 1))}
     absent = []
-    several = len(set(train.question)) > 1
-    if several:
+    if len(set(train.question)) > 1:
         found["question_only"] = question_only(train, y, n_classes, test)
     else:
         absent.append("question only: the data set has one question, or none")
-    if np.isfinite(train.length).all() and np.isfinite(test.length).all():
+    if _known(train.length, test.length):
         found["length_question"] = length_question(train, y, n_classes, test)
     else:
         absent.append("length + question: the length of some recordings is not known")
-    if np.isfinite(train.position).all() and np.isfinite(test.position).all():
+    if _known(train.position, test.position):
         found["position"] = position(train, y, n_classes, test)
     return found, absent
+
+
+def _known(*values: Array) -> bool:
+    return all(np.isfinite(v).all() for v in values)

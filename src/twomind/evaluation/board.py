@@ -8,18 +8,24 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.store import settings_hash
-from twomind.evaluation import baselines, classes, people
-from twomind.evaluation.metrics import interval
-from twomind.evaluation.runs import filled
-from twomind.types import Run
+from twomind.evaluation import baselines, people
+from twomind.evaluation.lines import Line as Line
+from twomind.evaluation.lines import Spread, against_shortcuts, measured
+from twomind.evaluation.lines import mean_known as mean_known
+from twomind.evaluation.samples import Sample as Sample
+from twomind.evaluation.samples import by_seed as by_seed
+from twomind.evaluation.samples import draws as draws
+from twomind.evaluation.samples import figure as figure
+from twomind.evaluation.samples import joined
+from twomind.evaluation.samples import resampled as resampled
+from twomind.types import Run, Task
+from twomind.types.plain import Array, Plain
 
 METRICS = (
     "macro_f1",
@@ -35,135 +41,10 @@ METRICS = (
 )
 #: More rows than this are grouped by equal predictions, and fewer resamples are drawn.
 MANY_ROWS = 20_000
+#: So many, at most.
+FEWER_RESAMPLES = 500
 
-
-@dataclass(frozen=True)
-class Sample:
-    """Rows of one seed at one level, all folds together, without the uncoded ones; nothing is
-    missing any more.
-
-    ``fold (N,)`` names the training recordings; ``n (N,)`` is how often each row counts.
-    """
-
-    y: np.ndarray
-    probs: np.ndarray
-    subject: np.ndarray
-    question: np.ndarray
-    fold: np.ndarray
-    n: np.ndarray
-
-    def of(self, probs: np.ndarray) -> Sample:
-        return replace(self, probs=probs)
-
-    def where(self, keep: np.ndarray) -> Sample:
-        return Sample(
-            *(getattr(self, k)[keep] for k in ("y", "probs", "subject", "question", "fold", "n"))
-        )
-
-    def compressed(self) -> Sample:
-        """Equal rows of one person joined into one that counts more often: the same figures, fewer
-        rows.
-        """
-        if len(self.y) < 300:
-            return self
-        codes = [
-            np.unique(v, return_inverse=True)[1]
-            for v in (self.subject, self.question, self.fold, self.y)
-        ]
-        table = np.column_stack([*codes, self.probs])
-        _, first, index = np.unique(table, axis=0, return_index=True, return_inverse=True)
-        return replace(self.where(first), n=np.bincount(index.ravel(), self.n))
-
-    @cached_property
-    def bound(self) -> dict[str, Callable[..., Any]]:
-        return classes.bound(self.y, self.probs, self.question, self.fold)
-
-
-def draws(subjects: Sequence[str], n_bootstrap: int, seed: int = 0) -> np.ndarray:
-    """How often each person is drawn in each resample ``(B, P)``."""
-    p = len(subjects)
-    return np.random.default_rng(seed).multinomial(p, np.full(p, 1 / p), n_bootstrap).astype(float)
-
-
-def figure(samples: Sequence[Sample], metric: str) -> float:
-    """A metric, mean over the seeds."""
-    return float(np.mean([s.bound[metric](s.n) for s in samples]))
-
-
-def resampled(
-    samples: Sequence[Sample], metric: str, subjects: Sequence[str], drawn: np.ndarray
-) -> np.ndarray:
-    """The metric in every resample of people ``(B,)``, mean over the seeds."""
-    place = {s: i for i, s in enumerate(subjects)}
-    found = []
-    for sample in samples:
-        index = np.array([place[s] for s in sample.subject])
-        step = max(int(4e6 // len(index)), 1)
-        parts = [
-            np.asarray(sample.bound[metric](drawn[b : b + step][:, index] * sample.n))
-            for b in range(0, len(drawn), step)
-        ]
-        found.append(np.concatenate(parts))
-    return np.mean(found, axis=0)
-
-
-def _joined(runs: Sequence[Run], level: str, beside: str | None = None) -> Sample:
-    parts = []
-    for run in runs:
-        rows = run.rows[level]
-        rows = rows.take(rows.y >= 0)
-        probs = filled(rows, run.fill)
-        if beside is not None:
-            probs = filled(replace(rows, probs=rows.beside[beside]), run.fill)
-        # Scores are comparable where the model is the same: folds with the same training recordings
-        # are one.
-        source = settings_hash({"train": run.fold.train, "val": run.fold.val})
-        parts.append((rows.y, probs, rows.subject, rows.question, np.full(len(rows), source)))
-    y, probs, subject, question, fold = (np.concatenate([p[k] for p in parts]) for k in range(5))
-    return Sample(y, probs, subject, question, fold, np.ones(len(y))).compressed()
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a table: a method, no adaptation, or a shortcut."""
-
-    name: str
-    kind: str  # method, base or shortcut
-    saw: str
-    samples: tuple[Sample, ...]
-    runs: tuple[Run, ...] = ()
-    figures: Mapping[str, float] = field(default_factory=dict)
-    intervals: Mapping[str, list[float]] = field(default_factory=dict)
-    per_person: Mapping[str, float] = field(default_factory=dict)
-    unadapted: Mapping[str, float] = field(
-        default_factory=dict
-    )  # the same people without adaptation
-    person_ci: tuple[float, float] = (math.nan, math.nan)
-    paired: people.Paired | None = None
-    p_holm: float = math.nan
-    above: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    peak_mb: float = math.nan
-    coverage: float = 1.0
-    n_one_class: int = 0
-    constant: str = ""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def person_mean(self) -> float:
-        return float(np.mean(list(self.per_person.values())))
-
-    @property
-    def person_sd(self) -> float:
-        return (
-            float(np.std(list(self.per_person.values()), ddof=1))
-            if len(self.per_person) > 1
-            else math.nan
-        )
-
-    @property
-    def worst(self) -> float:
-        return people.worst_decile(np.array(list(self.per_person.values())))
+BASE = "source-only"
 
 
 @dataclass(frozen=True)
@@ -190,12 +71,12 @@ class Board:
 
     dataset: str
     protocol: str
-    task: Any
+    task: Task
     level: str
     metric: str
     lines: tuple[Line, ...]
     subjects: tuple[str, ...]
-    people: Mapping[str, Mapping[str, Any]]
+    people: Mapping[str, Mapping[str, object]]
     drawn: bool
     n_rows: int
     n_folds: int
@@ -206,17 +87,23 @@ class Board:
     refused: tuple[Refused, ...] = ()
 
     def line(self, name: str) -> Line:
+        """The line of that name."""
         return next(one for one in self.lines if one.name == name)
 
 
-def _key(run: Run) -> tuple[str, ...]:
-    return (
-        run.model,
-        run.method,
-        json.dumps(dict(run.config), sort_keys=True),
-        run.saw.words(),
-        run.reset,
-    )
+class _Key(NamedTuple):
+    """What runs of one line have in common."""
+
+    model: str
+    method: str
+    config: str
+    saw: str
+    reset: str
+
+
+def _key(run: Run) -> _Key:
+    config = json.dumps(dict(run.config), sort_keys=True)
+    return _Key(run.model, run.method, config, run.saw.words(), run.reset)
 
 
 def check_alike(runs: Sequence[Run]) -> None:
@@ -228,34 +115,44 @@ def check_alike(runs: Sequence[Run]) -> None:
     """
     first = runs[0]
     for run in runs[1:]:
-        if run.task.classes != first.task.classes:
-            order = (
-                "the order of classes is a contract; "
-                if set(run.task.classes) == set(first.task.classes)
-                else ""
-            )
-            raise BadInput(
-                f"{run.name} has the classes {run.task.classes}, {first.name} has "
-                f"{first.task.classes}: {order}"
-                "figures of the two cannot stand in one table"
-            )
-        if run.task != first.task:
-            raise BadInput(
-                f"{run.name} is about {run.task.name!r} ({run.task.grain}), {first.name} about "
-                f"{first.task.name!r} "
-                f"({first.task.grain}): make a page for each task"
-            )
+        _check_task(run, first)
     prints: dict[tuple[str, ...], Run] = {}
     for run in runs:
-        other = prints.setdefault(
-            (run.dataset, run.fold.protocol, run.fold.name, str(run.windows)), run
-        )
+        same = (run.dataset, run.fold.protocol, run.fold.name, str(run.windows))
+        other = prints.setdefault(same, run)
         if other.fingerprint != run.fingerprint:
             raise BadInput(
                 f"{run.name} and {other.name} are of the fold {run.fold.name!r}, but its data, "
                 "labels or features "
                 "changed between them; make the older one again"
             )
+
+
+def _check_task(run: Run, first: Run) -> None:
+    task, wanted = run.task, first.task
+    if task.classes != wanted.classes:
+        same_set = set(task.classes) == set(wanted.classes)
+        order = "the order of classes is a contract; " if same_set else ""
+        raise BadInput(
+            f"{run.name} has the classes {task.classes}, {first.name} has "
+            f"{wanted.classes}: {order}"
+            "figures of the two cannot stand in one table"
+        )
+    if task != wanted:
+        raise BadInput(
+            f"{run.name} is about {task.name!r} ({task.grain}), {first.name} about "
+            f"{wanted.name!r} "
+            f"({wanted.grain}): make a page for each task"
+        )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """How figures are made."""
+
+    metric: str
+    n_bootstrap: int
+    seed: int
 
 
 def boards(
@@ -268,7 +165,13 @@ def boards(
 ) -> list[Board]:
     """One board per data set, protocol and way of cutting windows; drawn people last.
 
-    ``level`` is what is judged: recording, window or frame (default: the task's own).
+    Args:
+        runs: of any number of folds, seeds, models and methods.
+        metric: the figure of one person.
+        n_bootstrap: resamples behind each interval.
+        seed: of the random numbers.
+        progress: is told how far it is.
+        level: what is judged: recording, window or frame (default: the task's own).
 
     Raises:
         BadInput: the runs do not belong on one page, or a run is given twice.
@@ -281,250 +184,274 @@ def boards(
         )
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault(
-            (run.dataset, run.fold.protocol, json.dumps(dict(run.windows), sort_keys=True)), []
-        ).append(run)
+        windows = json.dumps(dict(run.windows), sort_keys=True)
+        together = (run.dataset, run.fold.protocol, windows)
+        groups.setdefault(together, []).append(run)
+    asked = _Asked(metric, n_bootstrap, seed)
     found = []
     for n, group in enumerate(groups.values()):
         if progress:
             progress(f"figures of {group[0].dataset}", n, len(groups))
-        found.append(_board(group, metric, n_bootstrap, seed, level or group[0].level))
-    return sorted(found, key=lambda b: b.drawn)
+        own_level = level or group[0].level
+        found.append(_board(group, own_level, asked))
+    return sorted(found, key=lambda board: board.drawn)
 
 
-def _label(key: tuple[str, ...], keys: Iterable[tuple[str, ...]]) -> str:
+def _label(key: _Key, keys: Iterable[_Key]) -> str:
     """A line's name: the method, with the model, settings or reset rule only where they tell lines
     apart.
     """
     keys = list(keys)
-    model, method, config, _, reset = key
-    if all(k[1] == "source-only" for k in keys):  # nothing adapts: the lines are models
-        return model
-    name = method if method != "source-only" else baselines.WORDS["no_adaptation"]
-    several = len({k[0] for k in keys}) > 1
-    name = f"{name} · {model}" if several else name
-    same = [k for k in keys if k[:2] == key[:2]]
-    if len({k[2] for k in same}) > 1:
-        own = json.loads(config)
-        others = [json.loads(k[2]) for k in same]
-        differ = {k: v for k, v in own.items() if any(o.get(k) != v for o in others)}
-        name += " (" + ", ".join(f"{k}={v}" for k, v in differ.items()) + ")"
-    if len({k[4] for k in same if k[2] == config}) > 1:
-        name += f", reset: {reset}"
+    if all(k.method == BASE for k in keys):  # nothing adapts: the lines are models
+        return key.model
+    name = key.method if key.method != BASE else baselines.WORDS["no_adaptation"]
+    if len({k.model for k in keys}) > 1:
+        name += f" · {key.model}"
+    same = []
+    for other in keys:
+        if other.model == key.model and other.method == key.method:
+            same.append(other)
+    if len({k.config for k in same}) > 1:
+        name += f" ({_settings_apart(key, same)})"
+    if len({k.reset for k in same if k.config == key.config}) > 1:
+        name += f", reset: {key.reset}"
     return name
 
 
-def by_seed(runs: Sequence[Run]) -> dict[int, list[Run]]:
-    found: dict[int, list[Run]] = {}
-    for run in runs:
-        same = [r for r in found.setdefault(run.seed, []) if r.fold.name == run.fold.name]
-        if same:
-            raise BadInput(
-                f"two runs of {run.method} on the fold {run.fold.name!r} with seed {run.seed}: "
-                "give "
-                "one"
-            )
-        found[run.seed].append(run)
-    return {s: sorted(found[s], key=lambda r: r.fold.name) for s in sorted(found)}
+def _settings_apart(key: _Key, same: Sequence[_Key]) -> str:
+    """The settings that tell one line from others of the same model and method."""
+    own: Plain = json.loads(key.config)
+    names = set()
+    for one in same:
+        other: Plain = json.loads(one.config)
+        names |= {name for name, value in own.items() if other.get(name) != value}
+    differ = []
+    for name, value in own.items():
+        if name in names:
+            differ.append(f"{name}={value}")
+    return ", ".join(differ)
 
 
-def _board(runs: Sequence[Run], metric: str, n_bootstrap: int, seed: int, level: str) -> Board:
-    grouped: dict[tuple[str, ...], list[Run]] = {}
+class _Group(NamedTuple):
+    """Runs of one line, by seed."""
+
+    key: _Key
+    by_seed: dict[int, list[Run]]
+
+    @property
+    def n(self) -> int:
+        return sum(len(runs) for runs in self.by_seed.values())
+
+    @property
+    def is_base(self) -> bool:
+        return self.key.method == BASE
+
+
+def _groups(runs: Sequence[Run]) -> dict[str, _Group]:
+    """Runs by the line in which they stand, by the line's name."""
+    grouped: dict[_Key, list[Run]] = {}
     for run in runs:
         grouped.setdefault(_key(run), []).append(run)
-    notes: list[str] = []
-    folds = sorted({r.fold.name for r in runs})
-    seeds = sorted({r.seed for r in runs})
-    lines: list[Line] = []
-    named = {_label(k, grouped): (k, by_seed(v)) for k, v in grouped.items()}
-    whole = max(named.values(), key=lambda g: sum(map(len, g[1].values())))[1]
-    one_seed = next(iter(whole.values()))
-    for name in baselines.NAMES:
-        if all(name in r.rows[level].beside for r in one_seed):
-            lines.append(
-                Line(baselines.WORDS[name], "shortcut", "labels", (_joined(one_seed, level, name),))
-            )
-    for model in dict.fromkeys(k[0] for k in grouped):
-        own = [g for k, g in named.values() if k[0] == model]
-        if not any(k[0] == model and k[1] == "source-only" for k, _ in named.values()):
-            name = baselines.WORDS["no_adaptation"] + (
-                "" if len({k[0] for k in grouped}) == 1 else f" · {model}"
-            )
-            most = max(own, key=lambda g: sum(map(len, g.values())))
-            samples = tuple(_joined(rs, level, "no_adaptation") for rs in most.values())
-            lines.append(Line(name, "base", "nothing", samples))
-    for name, (key, mine_by_seed) in sorted(
-        named.items(), key=lambda i: (i[1][0][1] != "source-only", i[0])
-    ):
-        mine = [r for rs in mine_by_seed.values() for r in rs]
-        kind = "base" if key[1] == "source-only" else "method"
-        samples = tuple(_joined(rs, level) for rs in mine_by_seed.values())
-        missing = [
-            f"{len(rs)} of {len(folds)} folds with seed {s}"
-            for s, rs in mine_by_seed.items()
-            if len(rs) < len(folds)
-        ]
-        if missing or set(mine_by_seed) != set(seeds):
-            missing = missing or [f"seeds {sorted(mine_by_seed)} of {seeds}"]
-            notes.append(
-                f"{name}: {'; '.join(missing)}. Its figures are over other answers than the other "
-                "lines"
-            )
-        part = max((r.seen.get("part_of_the_test", 0) for r in mine), default=0)
-        saw = mine[0].saw.words() + (" (part of the test)" if part else "")
-        lines.append(Line(name, kind, saw, samples, tuple(mine)))
-    subjects = sorted({str(s) for line in lines for x in line.samples for s in x.subject})
-    n_rows = sum(int((r.rows[level].y >= 0).sum()) for r in one_seed)
-    n_draws = n_bootstrap if n_rows <= MANY_ROWS else min(n_bootstrap, 500)
-    if n_draws < n_bootstrap:
-        notes.append(f"{n_draws} resamples instead of {n_bootstrap}, because of {n_rows} rows")
-    drawn = draws(subjects, n_draws, seed)
-    spreads: dict[str, dict[str, np.ndarray]] = {}
-    for k, line in enumerate(lines):
-        names = [*METRICS, *(f"f1_{c}" for c in range(len(runs[0].task.classes)))]
-        spreads[line.name] = {m: resampled(line.samples, m, subjects, drawn) for m in names}
-        lines[k] = _measured(line, level, metric, spreads[line.name], seed)
-    adjusted = people.holm({x.name: x.paired.p_sign_flip for x in lines if x.paired is not None})
-    lines = [replace(x, p_holm=adjusted.get(x.name, math.nan)) for x in lines]
-    lines = [_against(x, lines, spreads) for x in lines]
-    y = np.concatenate([r.rows[level].y for r in one_seed])
-    rates = np.bincount(y[y >= 0], minlength=len(runs[0].task.classes)) / (y >= 0).sum()
+    named = {}
+    for key, own in grouped.items():
+        label = _label(key, grouped)
+        named[label] = _Group(key, by_seed(own))
+    return named
+
+
+def _board(runs: Sequence[Run], level: str, asked: _Asked) -> Board:
+    first = runs[0]
+    folds = {run.fold.name for run in runs}
+    seeds = sorted({run.seed for run in runs})
+    groups = _groups(runs)
+    whole = max(groups.values(), key=lambda group: group.n)
+    one_seed = next(iter(whole.by_seed.values()))
+    notes = _missing(groups, len(folds), seeds)
+    lines = [
+        *_shortcut_lines(one_seed, level),
+        *_base_lines(groups, level),
+        *_run_lines(groups, level),
+    ]
+    subjects = _subjects(lines)
+    y = _coded(one_seed, level)
+    n_draws = asked.n_bootstrap
+    if len(y) > MANY_ROWS and n_draws > FEWER_RESAMPLES:
+        n_draws = FEWER_RESAMPLES
+        notes.append(
+            f"{n_draws} resamples instead of {asked.n_bootstrap}, because of {len(y)} rows"
+        )
+    drawn = draws(subjects, n_draws, asked.seed)
+    lines = _with_figures(lines, level, asked, subjects, drawn)
+    n_of_class = np.bincount(y, minlength=len(first.task.classes))
+    known: dict[str, Mapping[str, object]] = {}
     for run in runs:
+        known |= run.people
         notes += [n for n in run.notes if n not in notes]
     return Board(
-        dataset=runs[0].dataset,
-        protocol=runs[0].fold.protocol,
-        task=runs[0].task,
+        dataset=first.dataset,
+        protocol=first.fold.protocol,
+        task=first.task,
         level=level,
-        metric=metric,
+        metric=asked.metric,
         lines=tuple(lines),
         subjects=tuple(subjects),
-        people={s: p for r in runs for s, p in r.people.items()},
-        drawn=any(r.drawn for r in runs),
-        n_rows=n_rows,
+        people=known,
+        drawn=any(run.drawn for run in runs),
+        n_rows=len(y),
         n_folds=len(folds),
         seeds=tuple(seeds),
-        rates=tuple(float(r) for r in rates),
-        same_people=any(r.fold.same_people for r in runs),
+        rates=tuple((n_of_class / len(y)).tolist()),
+        same_people=any(run.fold.same_people for run in runs),
         notes=tuple(notes),
     )
 
 
-def _persons(samples: Sequence[Sample], metric: str) -> dict[str, float]:
-    each: dict[str, list[float]] = {}
-    for sample in samples:
-        for s in np.unique(sample.subject):
-            here = np.repeat(
-                np.flatnonzero(sample.subject == s), sample.n[sample.subject == s].astype(int)
+def _subjects(lines: Sequence[Line]) -> list[str]:
+    found = set()
+    for line in lines:
+        for sample in line.samples:
+            found |= {str(s) for s in sample.subject}
+    return sorted(found)
+
+
+def _coded(runs: Sequence[Run], level: str) -> Array:
+    """Labels of all coded rows of some runs ``(N,)``."""
+    found = []
+    for run in runs:
+        y = run.rows[level].y
+        found.append(y[y >= 0])
+    return np.concatenate(found)
+
+
+def _shortcut_lines(one_seed: Sequence[Run], level: str) -> list[Line]:
+    """Lines of the shortcuts that every run has beside its predictions."""
+    lines = []
+    for name in baselines.NAMES:
+        if not all(name in run.rows[level].beside for run in one_seed):
+            continue
+        sample = joined(one_seed, level, name)
+        label = baselines.WORDS[name]
+        lines.append(Line(label, "shortcut", "labels", (sample,)))
+    return lines
+
+
+def _base_lines(groups: Mapping[str, _Group], level: str) -> list[Line]:
+    """A line without adaptation for every model that has no run of its own without."""
+    of_model: dict[str, list[_Group]] = {}
+    for group in groups.values():
+        of_model.setdefault(group.key.model, []).append(group)
+    lines = []
+    for model, own in of_model.items():
+        if any(group.is_base for group in own):
+            continue
+        name = baselines.WORDS["no_adaptation"]
+        if len(of_model) > 1:
+            name += f" · {model}"
+        most = max(own, key=lambda group: group.n)
+        samples = []
+        for runs in most.by_seed.values():
+            samples.append(joined(runs, level, "no_adaptation"))
+        lines.append(Line(name, "base", "nothing", tuple(samples)))
+    return lines
+
+
+def _in_order(groups: Mapping[str, _Group]) -> list[tuple[str, _Group]]:
+    """Groups by name, those without adaptation first."""
+    return sorted(groups.items(), key=lambda item: (not item[1].is_base, item[0]))
+
+
+def _run_lines(groups: Mapping[str, _Group], level: str) -> list[Line]:
+    """A line for every group of runs."""
+    lines = []
+    for name, group in _in_order(groups):
+        runs: list[Run] = []
+        samples = []
+        for own in group.by_seed.values():
+            runs += own
+            samples.append(joined(own, level))
+        saw = runs[0].saw.words()
+        if any(run.seen.get("part_of_the_test", 0) for run in runs):
+            saw += " (part of the test)"
+        kind = "base" if group.is_base else "method"
+        lines.append(Line(name, kind, saw, tuple(samples), tuple(runs)))
+    return lines
+
+
+def _missing(groups: Mapping[str, _Group], n_folds: int, seeds: Sequence[int]) -> list[str]:
+    """What to know about lines that lack folds or seeds."""
+    notes = []
+    for name, group in _in_order(groups):
+        missing = []
+        for seed, runs in group.by_seed.items():
+            if len(runs) < n_folds:
+                missing.append(f"{len(runs)} of {n_folds} folds with seed {seed}")
+        own_seeds = sorted(group.by_seed)
+        if not missing and own_seeds != list(seeds):
+            missing = [f"seeds {own_seeds} of {seeds}"]
+        if missing:
+            notes.append(
+                f"{name}: {'; '.join(missing)}. Its figures are over other answers than the other "
+                "lines"
             )
-            each.setdefault(str(s), []).append(
-                people.OF_ONE[metric](sample.y[here], sample.probs[here])
-            )
-    return {s: float(np.mean(v)) for s, v in each.items()}
+    return notes
 
 
-def _measured(
-    line: Line, level: str, metric: str, spread: Mapping[str, np.ndarray], seed: int
-) -> Line:
-    c = line.samples[0].probs.shape[1]
-    figures = {m: figure(line.samples, m) for m in spread}
-    intervals = {m: interval(values) for m, values in spread.items()}
-    own = _persons(line.samples, metric)
-    values = np.array([own[s] for s in sorted(own)])
-    picks = np.random.default_rng(seed).integers(0, len(values), (2000, len(values)))
-    low, high = interval(values[picks].mean(axis=1))
-    paired, base = None, {}
-    if line.kind == "method":
-        base = _persons(
-            [_joined(rs, level, "no_adaptation") for rs in by_seed(line.runs).values()], metric
-        )
-        paired = people.paired(own, base, seed=seed)
-    one_class, constant = _constant(line, figures, c)
-    measured = [np.isfinite(r.rows[level].probs).all(axis=1) for r in line.runs]
-    return replace(
-        line,
-        figures=figures,
-        intervals=intervals,
-        per_person=own,
-        unadapted=base,
-        person_ci=(low, high),
-        paired=paired,
-        n_one_class=one_class,
-        constant=constant,
-        coverage=float(np.concatenate(measured).mean()) if measured else 1.0,
-        seconds={
-            k: mean_known([r.seconds.get(k, math.nan) for r in line.runs])
-            for k in ("begin", "step")
-        },
-        peak_mb=max((r.peak_mb for r in line.runs), default=math.nan),
-    )
-
-
-def mean_known(values: Sequence[float]) -> float:
-    good = [v for v in values if math.isfinite(v)]
-    return float(np.mean(good)) if good else math.nan
-
-
-def _constant(line: Line, figures: Mapping[str, float], c: int) -> tuple[int, str]:
-    """How many people are told one class only, and why the line counts as a constant predictor (""
-    when not).
-
-    Looked at pooled, and as a mean over people: one class per person lies on the curve only in the
-    second.
-    """
-    f1s, wars, one = [], [], 0
-    for sample in line.samples:
-        for s in np.unique(sample.subject):
-            mine = sample.where(sample.subject == s)
-            f1s.append(classes.macro_f1(mine.y, mine.probs, mine.n))
-            wars.append(classes.war(mine.y, mine.probs, mine.n))
-            one += len(np.unique(classes.decide(mine.probs))) == 1
-    one = round(one / len(line.samples))
-    if classes.on_constant_curve(figures["macro_f1"], figures["war"], c):
-        return one, "constant-predictor curve"
-    curve = float(np.mean([classes.constant_f1(v, c) for v in wars]))
-    if abs(float(np.mean(f1s)) - curve) <= classes.NEAR_CURVE:
-        return one, "constant-predictor curve, as a mean over people"
-    return one, ""
-
-
-def _against(
-    line: Line, lines: Sequence[Line], spreads: Mapping[str, Mapping[str, np.ndarray]]
-) -> Line:
-    """Differences to the shortcuts over the same resamples: value, low, high."""
-    if line.kind == "shortcut":
-        return line
-    above: dict[str, dict[str, list[float]]] = {}
-    for other in lines:
-        if other.kind == "shortcut":
-            above[other.name] = {
-                m: [
-                    line.figures[m] - other.figures[m],
-                    *interval(spreads[line.name][m] - spreads[other.name][m]),
-                ]
-                for m in ("macro_f1", "auc", "within_question_auc")
-            }
-    return replace(line, above=above)
+def _with_figures(
+    lines: Sequence[Line], level: str, asked: _Asked, subjects: Sequence[str], drawn: Array
+) -> list[Line]:
+    """The lines with figures, intervals, adjusted p values and differences to the shortcuts."""
+    n_classes = lines[0].samples[0].probs.shape[1]
+    names = [*METRICS, *(f"f1_{c}" for c in range(n_classes))]
+    spreads: dict[str, Spread] = {}
+    found = []
+    for line in lines:
+        spread = {m: resampled(line.samples, m, subjects, drawn) for m in names}
+        spreads[line.name] = spread
+        found.append(measured(line, level, asked.metric, spread, asked.seed))
+    p = {}
+    for line in found:
+        if line.paired is not None:
+            p[line.name] = line.paired.p_sign_flip
+    adjusted = people.holm(p)
+    whole = []
+    for line in found:
+        line = replace(line, p_holm=adjusted.get(line.name, math.nan))
+        whole.append(against_shortcuts(line, found, spreads))
+    return whole
 
 
 #: With more lines than this, all are compared with the first one only.
 MAX_PAIRED_LINES = 6
 
 
-def against_each_other(board: Board, seed: int = 0) -> list[dict[str, Any]]:
+class Pairing(TypedDict):
+    """Two lines, person by person; ``p_holm`` is adjusted for the number of pairs."""
+
+    a: str
+    b: str
+    paired: people.Paired
+    p_holm: float
+
+
+def against_each_other(board: Board, seed: int = 0) -> list[Pairing]:
     """Methods and models, each pair person by person; the one with the larger figure first. p
     adjusted by Holm.
 
     Lines over other people than the first line's are left out: they cannot be paired.
     """
-    lines = sorted((x for x in board.lines if x.kind != "shortcut"), key=lambda x: -x.person_mean)
-    lines = [x for x in lines if x.per_person.keys() == lines[0].per_person.keys()]
-    pairs = list(itertools.combinations(lines, 2))
-    if len(lines) > MAX_PAIRED_LINES:
-        pairs = [(lines[0], x) for x in lines[1:]]
-    each = [people.paired(a.per_person, b.per_person, seed=seed) for a, b in pairs]
-    adjusted = people.holm({str(k): p.p_sign_flip for k, p in enumerate(each)})
-    return [
-        {"a": a.name, "b": b.name, "paired": p, "p_holm": adjusted[str(k)]}
-        for k, ((a, b), p) in enumerate(zip(pairs, each, strict=True))
-    ]
+    lines = [line for line in board.lines if line.kind != "shortcut"]
+    lines.sort(key=lambda line: -line.person_mean)
+    same_people = [x for x in lines if x.per_person.keys() == lines[0].per_person.keys()]
+    pairs = list(itertools.combinations(same_people, 2))
+    if len(same_people) > MAX_PAIRED_LINES:
+        pairs = [(lines[0], line) for line in same_people[1:]]
+    found: list[Pairing] = []
+    p = {}
+    for k, (a, b) in enumerate(pairs):
+        paired = people.paired(a.per_person, b.per_person, seed=seed)
+        p[str(k)] = paired.p_sign_flip
+        found.append({"a": a.name, "b": b.name, "paired": paired, "p_holm": math.nan})
+    adjusted = people.holm(p)
+    for k, row in enumerate(found):
+        row["p_holm"] = adjusted[str(k)]
+    return found

@@ -5,7 +5,6 @@ random one?
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from twomind.models.fusion.input import grid_of, why_empty, without_span
 from twomind.models.fusion.recogniser import FusionRecogniser
 from twomind.models.fusion.run import rows_of
 from twomind.types import Features
+from twomind.types.plain import Array, Plain
 
 
 def _odds(model: FusionRecogniser, x: Features) -> float | None:
@@ -22,8 +22,10 @@ def _odds(model: FusionRecogniser, x: Features) -> float | None:
     if why_empty(x, grid, model.recipe):
         return None
     # Not predict: it would also run the model without each modality, for its evidence.
-    logits = rows_of(model.net, grid, model.question_of(x))[1].logits()
-    return float(np.logaddexp.reduce(logits[1:]) - logits[0])
+    _, video = rows_of(model.net, grid, model.question_of(x))
+    logits = video.logits()
+    others = np.logaddexp.reduce(logits[1:])
+    return float(others - logits[0])
 
 
 def falls(
@@ -32,44 +34,75 @@ def falls(
     width_s: float = 3.0,
     n_random: int = 8,
     seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Falls of the log-odds ``(N, 2)``, cited span and mean of the random ones, and whose they are
-    ``(N,)``.
+) -> tuple[Array, Array]:
+    """Falls of the log-odds when the cited span, and when random ones are taken out.
 
     Recordings under twice the width, or of which nothing is left, are left out.
+
+    Args:
+        model: the fusion model.
+        xs: recordings.
+        width_s: seconds that are taken out.
+        n_random: random spans per recording.
+        seed: of the random spans.
+
+    Returns:
+        ``(N, 2)``: fall by the cited span and mean fall by the random ones; and whose they are
+        ``(N,)``.
     """
     rng = np.random.default_rng(seed)
-    rows, people = [], []
+    rows = []
+    people = []
     for x in xs:
-        length = x.span_s[1] - x.span_s[0]
+        start_s, end_s = x.span_s
+        length_s = end_s - start_s
         whole = _odds(model, x)
-        if length < 2 * width_s or whole is None:
+        if length_s < 2 * width_s or whole is None:
             continue
-        starts = x.span_s[0] + rng.uniform(0, length - width_s, n_random)
-        spans = [model.cited_span(x, width_s), *((a, a + width_s) for a in starts)]
-        left = [_odds(model, without_span(x, *span)) for span in spans]
-        if None in left:
-            continue
-        each = [whole - v for v in left if v is not None]
-        rows.append((each[0], float(np.mean(each[1:]))))
-        people.append(x.subject)
+        starts_s = start_s + rng.uniform(0, length_s - width_s, n_random)
+        spans = [model.cited_span(x, width_s)]
+        for a in starts_s:
+            spans.append((a, a + width_s))
+        each = _falls(model, x, whole, spans)
+        if each is not None:
+            by_chance = float(np.mean(each[1:]))
+            rows.append((each[0], by_chance))
+            people.append(x.subject)
     return np.array(rows).reshape(-1, 2), np.array(people)
 
 
-def bites(
-    values: np.ndarray, people: np.ndarray, seed: int = 0, n_bootstrap: int = 1000
-) -> dict[str, Any]:
-    """Figures of what :func:`falls` gave, of one model or of several folds joined."""
+def _falls(
+    model: FusionRecogniser, x: Features, whole: float, spans: Sequence[tuple[float, float]]
+) -> list[float] | None:
+    """How far the log-odds fall without each span; None where nothing is left without one."""
+    left = [_odds(model, without_span(x, *span)) for span in spans]
+    known = [odds for odds in left if odds is not None]
+    if len(known) < len(left):
+        return None
+    return [whole - odds for odds in known]
+
+
+def bites(values: Array, people: Array, seed: int = 0, n_bootstrap: int = 1000) -> Plain:
+    """Figures of what :func:`falls` gave, of one model or of several folds joined.
+
+    Args:
+        values: falls by the cited span and by random ones, ``(N, 2)``.
+        people: whose they are, ``(N,)``.
+        seed: of the random numbers.
+        n_bootstrap: resamples of people behind the interval.
+    """
     if not len(values):
         return {"n": 0, "cited_bites": False, "reason": "no recording is long enough and scored"}
     weights = metrics.person_weights(people, n_bootstrap, seed)
-    gain = values[:, 0] - values[:, 1]
-    ci = metrics.interval((weights @ gain) / weights.sum(axis=1))
+    cited = values[:, 0]
+    by_chance = values[:, 1]
+    gain = cited - by_chance
+    ci = metrics.interval(metrics.weighted_mean(gain, weights))
     return {
         "n": len(values),
         "n_people": len(np.unique(people)),
-        "fall_cited": float(values[:, 0].mean()),
-        "fall_random": float(values[:, 1].mean()),
+        "fall_cited": float(cited.mean()),
+        "fall_random": float(by_chance.mean()),
         "gain": {"value": float(gain.mean()), "ci": ci},
         "cited_bites": bool(ci[0] > 0),
     }
@@ -82,11 +115,22 @@ def deletion_test(
     n_random: int = 8,
     seed: int = 0,
     n_bootstrap: int = 1000,
-) -> dict[str, Any]:
+) -> Plain:
     """Fall of the log-odds when ``width_s`` seconds are taken out: the cited ones, and random ones.
 
     ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the
     width, or of which nothing is left, are left out. ``cited_bites``: the lower end is above zero.
+
+    Args:
+        model: the fusion model.
+        xs: recordings.
+        width_s: seconds that are taken out.
+        n_random: random spans per recording.
+        seed: of the random numbers.
+        n_bootstrap: resamples of people behind the interval.
     """
-    found = bites(*falls(model, xs, width_s, n_random, seed), seed, n_bootstrap)
-    return found | {"width_s": width_s} if found["n"] else found
+    values, people = falls(model, xs, width_s, n_random, seed)
+    found = bites(values, people, seed, n_bootstrap)
+    if found["n"]:
+        found["width_s"] = width_s
+    return found

@@ -4,19 +4,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.numbers import softmax
 from twomind.evaluation import metrics
+from twomind.evaluation.held_out import reliability
 from twomind.evaluation.located_frames import STEP_S, Moments, locate_frames, shortcuts
-from twomind.evaluation.words_card import reliability
+from twomind.evaluation.words import hashed
 from twomind.models.fusion.recogniser import FusionRecogniser
-from twomind.models.fusion.run import rows_of, softmax
+from twomind.models.fusion.run import rows_of
 from twomind.training.fusion_data import Item
+from twomind.types.plain import Array, Plain
+
+#: Fewer answers than this give no curve of reliability.
+LEAST_FOR_RELIABILITY = 20
+#: Figures that go with every prediction.
+SKILL = ("auc", "macro_f1", "within_question_auc", "ap")
 
 NOT_FOR = (
     "diagnosis, or any decision about a person without a human who looked and listened",
@@ -27,14 +35,20 @@ NOT_FOR = (
 
 def video_probs(
     model: FusionRecogniser, items: Sequence[Item], without: Sequence[str] = ()
-) -> np.ndarray:
+) -> Array:
     """Probability of "any class but the first" per recording ``(N,)``, some modalities
     taken away.
+
+    Args:
+        model: the fusion model.
+        items: recordings on their grid.
+        without: modalities that are taken away.
     """
-    net = model.net
-    logits = [
-        rows_of(net, i.grid.without(*without) if without else i.grid)[1].logits() for i in items
-    ]
+    logits = []
+    for item in items:
+        grid = item.grid.without(*without) if without else item.grid
+        _, video = rows_of(model.net, grid)
+        logits.append(video.logits())
     return 1 - softmax(np.stack(logits))[:, 0]
 
 
@@ -43,16 +57,21 @@ def moments(model: FusionRecogniser, items: Sequence[Item]) -> list[Moments]:
     step = max(round(STEP_S / model.recipe.hop_s), 1)
     found = []
     for item in items:
-        rows = rows_of(model.net, item.grid)[0]
-        at = np.flatnonzero(item.frame_y >= 0)
-        at = at[at % step == 0]
-        if len(at):
-            odds = rows.logits[at, 1:].max(axis=1) - rows.logits[at, 0]
-            score = np.where(rows.valid[at], odds, np.nan)
-            present = (item.frame_y[at] > 0).astype(int)
-            found.append(
-                Moments(item.subject, item.question or "", at / len(item.grid), present, score)
-            )
+        rows, _ = rows_of(model.net, item.grid)
+        coded = np.flatnonzero(item.frame_y >= 0)
+        at = coded[coded % step == 0]
+        if not len(at):
+            continue
+        logits = rows.logits[at]
+        odds = logits[:, 1:].max(axis=1) - logits[:, 0]
+        one = Moments(
+            subject=item.subject,
+            question=item.question or "",
+            position=at / len(item.grid),
+            present=(item.frame_y[at] > 0).astype(int),
+            score=np.where(rows.valid[at], odds, np.nan),
+        )
+        found.append(one)
     return found
 
 
@@ -62,33 +81,48 @@ def card_figures(
     held_out: Sequence[Item],
     seed: int = 0,
     n_bootstrap: int = 1000,
-) -> dict[str, Any]:
+) -> Plain:
     """``skill``, ``reliability``, ``held_out_people``, ``absent_modalities`` and ``located`` for a
     card.
 
-    ``held_out`` must be people who had no part in training, stopping or calibration.
+    Args:
+        model: the fusion model.
+        train: what it learnt from.
+        held_out: people who had no part in training, stopping or calibration.
+        seed: of the random numbers.
+        n_bootstrap: resamples of people behind each interval.
 
     Raises:
-        BadInput: one of them had.
+        BadInput: one of the held-out people had a part.
     """
     _never_seen(model, held_out)
-    answered = [i for i in held_out if i.y >= 0]
-    found: dict[str, Any] = {"not_for": list(NOT_FOR), "population": _population(model)}
-    y = np.array([min(i.y, 1) for i in answered], int)
-    if len(answered) and 0 < y.sum() < len(y):
-        found |= _answers(model, train, answered, y, seed, n_bootstrap)
-    coded_train, coded = moments(model, train), moments(model, held_out)
+    found: Plain = {"not_for": list(NOT_FOR), "population": _population(model)}
+    answered = [item for item in held_out if item.y >= 0]
+    y = _labels(answered)
+    if answered and 0 < y.sum() < len(y):
+        subjects = np.array([item.subject for item in answered])
+        weights = metrics.person_weights(subjects, n_bootstrap, seed)
+        held = _Held(model, answered, y, subjects, weights)
+        found |= held.figures(train)
+    coded_train = moments(model, train)
+    coded = moments(model, held_out)
     if coded_train and coded:
-        found["located"] = locate_frames(coded, shortcuts(coded_train), seed, n_bootstrap)
+        known = shortcuts(coded_train)
+        found["located"] = locate_frames(coded, known, seed, n_bootstrap)
     return found
 
 
-def _never_seen(model: FusionRecogniser, items: Sequence[Item]) -> None:
-    from twomind.evaluation.words import hashed
+def _labels(items: Sequence[Item]) -> Array:
+    """0 for the first class, 1 for any other ``(N,)``."""
+    return np.array([min(item.y, 1) for item in items], int)
 
+
+def _never_seen(model: FusionRecogniser, items: Sequence[Item]) -> None:
     people = model.card.get("people", {})
     known = set(people.get("hashes", ()))
-    seen = sorted({i.subject for i in items if hashed(i.subject, people.get("salt", "")) in known})
+    salt = people.get("salt", "")
+    subjects = {item.subject for item in items}
+    seen = sorted(subject for subject in subjects if hashed(subject, salt) in known)
     if seen:
         raise BadInput(
             f"{len(seen)} of the held-out people had a part in training or calibration, for "
@@ -107,92 +141,81 @@ def _population(model: FusionRecogniser) -> str:
     return f"{n} people of the data set named on this card"
 
 
-def _answers(
-    model: FusionRecogniser,
-    train: Sequence[Item],
-    answered: Sequence[Item],
-    y: np.ndarray,
-    seed: int,
-    n: int,
-) -> dict[str, Any]:
-    subject = np.array([i.subject for i in answered])
-    question = np.array([i.question or "" for i in answered])
-    weights = metrics.person_weights(subject, n, seed)
-    p = video_probs(model, answered)
-    rows = {"model": p, "question": _question_rates(train, question)}
-    bound = {k: metrics.bound(y, v, question) for k, v in rows.items()}
-    figures: dict[str, Any] = {
-        k: {**{m: float(f()) for m, f in b.items()}, "ci": metrics.intervals(b, weights)}
-        for k, b in bound.items()
-    }
-    gain = {m: _paired(bound["model"][m], bound["question"][m], weights) for m in bound["model"]}
-    n_people = len(np.unique(subject))
-    skill = {
-        **{k: figures["model"][k] for k in ("auc", "macro_f1", "within_question_auc", "ap")},
-        "auc_ci": figures["model"]["ci"]["auc"],
-        "protocol": "people never seen",
-        "n_answers": len(answered),
-        "n_people": n_people,
-    }
-    found = {
-        "skill": skill,
-        "held_out_people": {
-            "rows": figures,
+@dataclass(frozen=True)
+class _Held:
+    """Labelled answers of held-out people, with resamples ``(B, N)`` of these people."""
+
+    model: FusionRecogniser
+    answered: Sequence[Item]
+    y: Array
+    subjects: Array
+    weights: Array
+
+    def figures(self, train: Sequence[Item]) -> Plain:
+        """Skill beside the question alone, without modalities, and reliability."""
+        question = np.array([item.question or "" for item in self.answered])
+        p = video_probs(self.model, self.answered)
+        bound = metrics.bound(self.y, p, question)
+        by_question = metrics.bound(self.y, _question_rates(train, question), question)
+        own = metrics.figures(bound, self.weights)
+        rows = {"model": own, "question": metrics.figures(by_question, self.weights)}
+        gain = {}
+        for name, metric in bound.items():
+            value, ci = metrics.gain(metric, by_question[name], self.weights)
+            gain[name] = {"value": value, "ci": ci}
+        n = len(self.answered)
+        n_people = len(np.unique(self.subjects))
+        skill: Plain = {name: own[name] for name in SKILL}
+        skill["auc_ci"] = own["ci"]["auc"]
+        skill["protocol"] = "people never seen"
+        skill["n_answers"] = n
+        skill["n_people"] = n_people
+        found: Plain = {"skill": skill}
+        found["held_out_people"] = {
+            "rows": rows,
             "gain_over_question": gain,
             "n_people": n_people,
-            "n": len(answered),
-        },
-        "absent_modalities": _absences(model, answered, y, weights),
-    }
-    if len(answered) >= 20:
-        from dataclasses import asdict
+            "n": n,
+        }
+        found["absent_modalities"] = self.absences()
+        if n >= LEAST_FOR_RELIABILITY:
+            clipped = np.clip(p, 1e-6, 1 - 1e-6)
+            logit = np.log(clipped / (1 - clipped))
+            found["reliability"] = asdict(reliability(self.y, logit, self.weights))
+        return found
 
-        clipped = np.clip(p, 1e-6, 1 - 1e-6)
-        found["reliability"] = asdict(reliability(y, np.log(clipped / (1 - clipped)), weights))
-    return found
+    def absences(self) -> list[Plain]:
+        """Skill with every subset of the modalities that leaves one: how it degrades when one is
+        missing.
+        """
+        names = self.model.recipe.modalities
+        found = []
+        for n in range(len(names), 0, -1):
+            for kept in combinations(names, n):
+                without = [name for name in names if name not in kept]
+                p = video_probs(self.model, self.answered, without)
+                spread = np.asarray(metrics.auc(self.y, p, self.weights))
+                row: Plain = {"with": list(kept)}
+                row["auc"] = float(metrics.auc(self.y, p))
+                row["auc_ci"] = metrics.interval(spread)
+                row["ap"] = float(metrics.average_precision(self.y, p))
+                row["macro_f1"] = float(metrics.macro_f1(self.y, p))
+                row["mean_distance_from_half"] = float(np.abs(p - 0.5).mean())
+                found.append(row)
+        return found
 
 
-def _question_rates(train: Sequence[Item], question: np.ndarray) -> np.ndarray:
+def _question_rates(train: Sequence[Item], question: Array) -> Array:
     """What the question alone says: its rate among the training people, drawn to the mean by one
     answer.
     """
-    labelled = [i for i in train if i.y >= 0]
-    mean = float(np.mean([min(i.y, 1) for i in labelled])) if labelled else 0.5
-
-    def rate(q: str) -> float:
-        y = [min(i.y, 1) for i in labelled if (i.question or "") == q]
-        return (sum(y) + mean) / (len(y) + 1)
-
-    return np.array([rate(str(q)) for q in question])
-
-
-def _paired(a: Callable[..., Any], b: Callable[..., Any], weights: np.ndarray) -> dict[str, Any]:
-    return {
-        "value": float(a() - b()),
-        "ci": metrics.interval(np.asarray(a(weights)) - np.asarray(b(weights))),
-    }
-
-
-def _absences(
-    model: FusionRecogniser, items: Sequence[Item], y: np.ndarray, weights: np.ndarray
-) -> list[Mapping[str, Any]]:
-    """Skill with every subset of the modalities that leaves one: how it degrades when one is
-    missing.
-    """
-    names = model.recipe.modalities
-    found: list[Mapping[str, Any]] = []
-    for n in range(len(names), 0, -1):
-        for kept in combinations(names, n):
-            p = video_probs(model, items, [m for m in names if m not in kept])
-            spread = np.asarray(metrics.auc(y, p, weights))
-            found.append(
-                {
-                    "with": list(kept),
-                    "auc": float(metrics.auc(y, p)),
-                    "auc_ci": metrics.interval(spread),
-                    "ap": float(metrics.average_precision(y, p)),
-                    "macro_f1": float(metrics.macro_f1(y, p)),
-                    "mean_distance_from_half": float(np.abs(p - 0.5).mean()),
-                }
-            )
-    return found
+    labelled = [item for item in train if item.y >= 0]
+    mean = float(np.mean(_labels(labelled))) if labelled else 0.5
+    by_question: dict[str, list[int]] = {}
+    for item in labelled:
+        by_question.setdefault(item.question or "", []).append(min(item.y, 1))
+    rates = []
+    for one in question:
+        y = by_question.get(str(one), [])
+        rates.append((sum(y) + mean) / (len(y) + 1))
+    return np.array(rates)

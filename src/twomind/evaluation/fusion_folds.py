@@ -9,13 +9,13 @@ validation people liked best lies in ``out`` (one fold) or ``out/<fold>`` (sever
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from twomind.training.fusion import FitSettings, fit, with_card
 from twomind.training.fusion_data import Item, LabelledSet, Skipped
 from twomind.training.loop import TrainSettings
 from twomind.types import Features, Fold, Progress, Recording, Task
+from twomind.types.plain import Plain
 
 DATA, STUDY, CHECKPOINT = "data.safetensors", "study.json", "checkpoint.safetensors"
 
@@ -47,9 +48,8 @@ class Plan:
     data_name: str = ""
     protocol: str = ""
     n_bootstrap: int = 1000
-    extra: tuple[
-        tuple[str, Any], ...
-    ] = ()  # more for the card, for example which frozen encoders made the tracks
+    #: more for the card, for example which frozen encoders made the tracks
+    extra: tuple[tuple[str, object], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,42 +65,52 @@ class Job:
 
     @property
     def mark(self) -> str:
-        return settings_hash(
-            {
-                "plan": asdict(self.plan),
-                "fold": asdict(self.fold),
-                "seed": self.seed,
-                "data": str(_stamp(self.data)),
-            }
-        )
+        """Hash of everything on which the model depends."""
+        asked: Plain = {"plan": asdict(self.plan), "fold": asdict(self.fold)}
+        asked["seed"] = self.seed
+        asked["data"] = _stamp(self.data)
+        return settings_hash(asked)
 
 
 def _stamp(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+Describe = Callable[[Recording], Features]
 
 
 def described(
     dataset: LabelledSet,
     ids: Sequence[str],
     plan: Plan,
-    describe: Callable[[Recording], Features],
+    describe: Describe,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> tuple[list[Item], list[Skipped]]:
-    """Items of all named recordings, described in ``workers`` processes, in the order of
-    ``ids``.
+    """Items of all named recordings, and those that were left out, in the order of ``ids``.
+
+    Args:
+        dataset: recordings and labels.
+        ids: which recordings.
+        plan: what is trained.
+        describe: measures one recording.
+        workers: processes; 0: one per core.
+        progress: is told how far it is.
+
+    Raises:
+        BadInput: the data set lacks a recording.
     """
     known = {r.id: r for r in dataset.recordings()}
-    if absent := [i for i in ids if i not in known]:
+    absent = [i for i in ids if i not in known]
+    if absent:
         raise BadInput(
             f"the folds name {len(absent)} recording(s) that the data set lacks: "
             f"{', '.join(absent[:3])}"
         )
+    recordings = [known[i] for i in ids]
+    n_workers = engine.n_workers(workers, len(ids))
     found: dict[str, Item | Skipped] = {}
-    outcomes = engine.run(describe, [known[i] for i in ids], engine.n_workers(workers, len(ids)))
-    for n, outcome in enumerate(outcomes, start=1):
+    for n, outcome in enumerate(engine.run(describe, recordings, n_workers), start=1):
         name = outcome.item.id
         if outcome.result is None:
             found[name] = Skipped(name, outcome.error)
@@ -108,8 +118,15 @@ def described(
             found[name] = fusion_data.labelled(dataset, plan.task, outcome.result, plan.recipe)
         if progress is not None:
             progress("describing", n, len(ids))
-    items = [x for i in ids if isinstance(x := found[i], Item)]
-    return items, [x for i in ids if isinstance(x := found[i], Skipped)]
+    items = []
+    skipped = []
+    for i in ids:
+        one = found[i]
+        if isinstance(one, Item):
+            items.append(one)
+        else:
+            skipped.append(one)
+    return items, skipped
 
 
 def with_validation(
@@ -117,6 +134,15 @@ def with_validation(
 ) -> Fold:
     """The fold, or where it has no validation people, with a share of its training people set aside
     as such.
+
+    Args:
+        fold: any fold.
+        subjects: whose each recording is.
+        share: of the training people, at least one person.
+        seed: who is chosen.
+
+    Raises:
+        BadInput: too few training people.
     """
     if fold.val:
         return fold
@@ -126,13 +152,18 @@ def with_validation(
             f"fold {fold.name!r}: {len(people)} training people are too few to set validation "
             "people aside"
         )
-    n = max(round(share * len(people)), 1)
-    aside = set(np.random.default_rng(seed).permutation(people)[:n].tolist())
-    val = tuple(i for i in fold.train if subjects.get(i) in aside)
-    return replace(fold, train=tuple(i for i in fold.train if i not in set(val)), val=val)
+    n_aside = max(round(share * len(people)), 1)
+    shuffled = np.random.default_rng(seed).permutation(people)
+    aside = set(shuffled[:n_aside].tolist())
+    train: list[str] = []
+    val: list[str] = []
+    for recording in fold.train:
+        part = val if subjects.get(recording) in aside else train
+        part.append(recording)
+    return replace(fold, train=tuple(train), val=tuple(val))
 
 
-def train_one(job: Job, progress: Progress | None = None) -> dict[str, Any]:
+def train_one(job: Job, progress: Progress | None = None) -> Plain:
     """Train, score on held-out people and save one model; done before with the same data and
     settings: read it back.
     """
@@ -143,36 +174,44 @@ def train_one(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     done = _finished(job)
     if done is not None:
         return done
-    items = {i.recording: i for i in fusion_data.read_items(job.data, job.plan.recipe)}
-    train, val, test = (
-        [items[r] for r in ids if r in items]
-        for ids in (job.fold.train, job.fold.val, job.fold.test)
-    )
-    settings = replace(job.plan.train, seed=job.seed)
-    checkpoint = job.out / CHECKPOINT
     plan = job.plan
+    items = {i.recording: i for i in fusion_data.read_items(job.data, plan.recipe)}
+    train = _those(items, job.fold.train)
+    test = _those(items, job.fold.test)
+    checkpoint = job.out / CHECKPOINT
     model = fit(
-        train, val, plan.task, plan.recipe, plan.config, settings, plan.fit, checkpoint, progress
+        train,
+        _those(items, job.fold.val),
+        plan.task,
+        plan.recipe,
+        plan.config,
+        replace(plan.train, seed=job.seed),
+        plan.fit,
+        checkpoint,
+        progress,
     )
-    figures = card_figures(model, train, test, job.seed, plan.n_bootstrap) if test else {}
-    model = with_card(
-        model,
-        {
-            **figures,
-            **dict(plan.extra),
-            "name_of_data": plan.data_name,
-            "protocol": plan.protocol,
-            "fold": job.fold.name,
-            "seed": job.seed,
-            "mark": job.mark,
-        },
-    )
+    more: Plain = {}
+    if test:
+        more |= card_figures(model, train, test, job.seed, plan.n_bootstrap)
+    more |= dict(plan.extra)
+    more["name_of_data"] = plan.data_name
+    more["protocol"] = plan.protocol
+    more["fold"] = job.fold.name
+    more["seed"] = job.seed
+    more["mark"] = job.mark
+    model = with_card(model, more)
     fusion.save(model, job.out)
     checkpoint.unlink(missing_ok=True)
-    return _row(job, model.card)
+    return _row(job, dict(model.card))
 
 
-def _finished(job: Job) -> dict[str, Any] | None:
+def _those(items: Mapping[str, Item], ids: Iterable[str]) -> list[Item]:
+    """The items of some recordings, without those that were left out."""
+    return [items[i] for i in ids if i in items]
+
+
+def _finished(job: Job) -> Plain | None:
+    """The row of a model that was trained before with the same data and settings."""
     path = job.out / fusion.CARD
     if not path.is_file():
         return None
@@ -180,14 +219,17 @@ def _finished(job: Job) -> dict[str, Any] | None:
     return _row(job, card) if card.get("mark") == job.mark else None
 
 
-def _row(job: Job, card: Mapping[str, Any]) -> dict[str, Any]:
-    training, located = card["training"], card.get("located", {})
+def _row(job: Job, card: Plain) -> Plain:
+    """What the study's table says of one model."""
+    training = card["training"]
+    located = card.get("located", {})
     held = card.get("held_out_people", {}).get("rows", {})
+    config = job.plan.config
     return {
         "fold": job.fold.name,
         "seed": job.seed,
         "folder": str(job.out),
-        "model": job.plan.config.model + (" (released)" if job.plan.config.released else ""),
+        "model": config.model + (" (released)" if config.released else ""),
         "modalities": list(job.plan.recipe.modalities),
         "validation_score": training["best_score_on_validation_people"],
         "epochs": training["epochs"],
@@ -207,97 +249,123 @@ def train_study(
     plan: Plan,
     seeds: int,
     out: Path,
-    describe: Callable[[Recording], Features],
+    describe: Describe,
     *,
     workers: int = 1,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Plain:
     """All folds and seeds; the table of what came out.
 
     Killed at any time and called again, it goes on: described recordings are in the store, finished
     models are read, an unfinished one continues from its checkpoint to the same weights.
+
+    Args:
+        dataset: recordings and labels.
+        folds: which people train, validate and test.
+        plan: what is trained.
+        seeds: models per fold.
+        out: folder for the models and the table.
+        describe: measures one recording.
+        workers: processes; 0: one per core.
+        progress: is told how far it is.
 
     Raises:
         BadInput: nothing to train on, or every job failed.
     """
     out = Path(out)
     subjects = {r.id: r.subject for r in dataset.recordings()}
-    folds = [with_validation(f, subjects, seed=plan.train.seed) for f in folds]
+    folds = [with_validation(fold, subjects, seed=plan.train.seed) for fold in folds]
     for fold in folds:
         fusion_data.apart(fold, subjects)
-    ids = list(dict.fromkeys(i for f in folds for part in (f.train, f.val, f.test) for i in part))
-    items, skipped = described(dataset, ids, plan, describe, workers, progress)
+    items, skipped = described(dataset, _ids(folds), plan, describe, workers, progress)
     if not items:
-        first = f": {skipped[0].recording}: {skipped[0].reason}" if skipped else ""
-        raise BadInput(f"no recording of these folds can be used{first}")
+        why = ""
+        if skipped:
+            why = f": {skipped[0].recording}: {skipped[0].reason}"
+        raise BadInput(f"no recording of these folds can be used{why}")
     data = fusion_data.write_items(out / DATA, items, plan.recipe)
-    n_jobs = len(folds) * seeds
-    n = engine.n_workers(workers, n_jobs)
-    jobs = [
-        Job(
-            plan,
-            f,
-            plan.train.seed + s,
-            data,
-            _place(out, f, len(folds)) / f"seed-{plan.train.seed + s}",
-            int(n > 1),
-        )
-        for f in folds
-        for s in range(seeds)
-    ]
-    rows, failures = [], []
-    work = partial(train_one, progress=progress if n == 1 else None)
-    for done, outcome in enumerate(engine.run(work, jobs, n), start=1):
-        if outcome.result is not None:
-            rows.append(outcome.result)
-        else:
-            failures.append(
-                {"fold": outcome.item.fold.name, "seed": outcome.item.seed, "error": outcome.error}
-            )
-        if progress is not None:
-            progress("models", done, n_jobs)
+    n_workers = engine.n_workers(workers, len(folds) * seeds)
+    threads = int(n_workers > 1)
+    jobs = []
+    for fold in folds:
+        place = _place(out, fold, len(folds))
+        for k in range(seeds):
+            seed = plan.train.seed + k
+            own_place = place / f"seed-{seed}"
+            jobs.append(Job(plan, fold, seed, data, own_place, threads))
+    rows, failures = _all_jobs(jobs, n_workers, progress)
     if not rows:
         raise BadInput(f"no model could be trained: {failures[0]['error']}")
-    best = {
-        f.name: _keep_best(out, f, len(folds), rows)
-        for f in folds
-        if any(r["fold"] == f.name for r in rows)
-    }
+    best = {}
+    for fold in folds:
+        own = [row for row in rows if row["fold"] == fold.name]
+        if own:
+            place = _place(out, fold, len(folds))
+            best[fold.name] = _keep_best(own, place)
     study = {
         "data": plan.data_name,
         "protocol": plan.protocol,
         "task": asdict(plan.task),
         "n_recordings": len(items),
-        "n_people": len({i.subject for i in items}),
-        "drawn": any(i.drawn for i in items),
-        "skipped": [asdict(s) for s in skipped],
-        "runs": sorted(rows, key=lambda r: (r["fold"], r["seed"])),
+        "n_people": len({item.subject for item in items}),
+        "drawn": any(item.drawn for item in items),
+        "skipped": [asdict(one) for one in skipped],
+        "runs": sorted(rows, key=lambda row: (row["fold"], row["seed"])),
         "failures": failures,
         "models": best,
     }
-    write_text(
-        out / STUDY,
-        json.dumps(fusion.plain(study), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-    )
+    plain = fusion.plain(study)
+    text = json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(out / STUDY, text + "\n")
     return study
 
 
+def _ids(folds: Iterable[Fold]) -> list[str]:
+    """All recordings of some folds, each once."""
+    found: dict[str, None] = {}
+    for fold in folds:
+        for part in (fold.train, fold.val, fold.test):
+            found |= dict.fromkeys(part)
+    return list(found)
+
+
+def _all_jobs(
+    jobs: Sequence[Job], n_workers: int, progress: Progress | None
+) -> tuple[list[Plain], list[Plain]]:
+    """Rows of the models that were trained, and what failed."""
+    rows = []
+    failures = []
+    # Several processes cannot tell of their epochs.
+    work = partial(train_one, progress=progress if n_workers == 1 else None)
+    for n_done, outcome in enumerate(engine.run(work, jobs, n_workers), start=1):
+        job = outcome.item
+        if outcome.result is not None:
+            rows.append(outcome.result)
+        else:
+            why: Plain = {"fold": job.fold.name, "seed": job.seed, "error": outcome.error}
+            failures.append(why)
+        if progress is not None:
+            progress("models", n_done, len(jobs))
+    return rows, failures
+
+
 def _place(out: Path, fold: Fold, n_folds: int) -> Path:
-    return (
-        out
-        if n_folds == 1
-        else out / "".join(c if c.isalnum() or c in "-_." else "_" for c in fold.name)
-    )
+    """The fold's own folder: ``out`` itself where there is one fold only."""
+    if n_folds == 1:
+        return out
+    name = ""
+    for c in fold.name:
+        name += c if c.isalnum() or c in "-_." else "_"
+    return out / name
 
 
-def _keep_best(out: Path, fold: Fold, n_folds: int, rows: Sequence[Mapping[str, Any]]) -> str:
+def _keep_best(rows: Sequence[Plain], target: Path) -> str:
     """Copy the seed that validation people liked best to the fold's own folder; the card names the
     others.
     """
-    own = [r for r in rows if r["fold"] == fold.name]
-    best = max(own, key=lambda r: r["validation_score"])
-    target = _place(out, fold, n_folds)
+    best = max(rows, key=lambda row: float(row["validation_score"]))
     for name in (fusion.WEIGHTS, fusion.CARD):
-        shutil.copyfile(Path(best["folder"]) / name, target / f".{name}.part")
-        (target / f".{name}.part").replace(target / name)
+        part = target / f".{name}.part"
+        shutil.copyfile(Path(best["folder"]) / name, part)
+        part.replace(target / name)
     return str(target)

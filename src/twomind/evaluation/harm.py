@@ -4,15 +4,23 @@ guarded stream.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from twomind.adaptation import Step
+from twomind.core import numbers
 from twomind.core.errors import BadInput
 from twomind.types import Status
+from twomind.types.plain import Array, Plain
+
+#: Lower and upper end.
+Ends: TypeAlias = tuple[float, float]
+#: What happened to a window, as plain values.
+Event: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -32,11 +40,11 @@ class PersonHarm:
     changed_adapted: int
     changed_guarded: int | None
     #: the guard's own log: alarms and changed answers, with window number, recording and time
-    events: tuple[Mapping[str, Any], ...]
+    events: tuple[Event, ...]
     #: every answer that differs from the source's: ``recording``, ``start_s``, ``by`` whom
     #: (adapted, guarded), ``from`` and ``to`` which class, and whether that ``mended`` it,
     #: ``spoilt`` it or left it ``wrong``
-    changes: tuple[Mapping[str, Any], ...] = ()
+    changes: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,11 @@ class HarmReport:
     people: tuple[PersonHarm, ...]
     tolerance: float
     harmed_adapted: float
-    harmed_adapted_interval: tuple[float, float]
+    harmed_adapted_interval: Ends
     harmed_guarded: float
-    harmed_guarded_interval: tuple[float, float]
+    harmed_guarded_interval: Ends
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Plain:
         """Plain values, for JSON."""
         return asdict(self)
 
@@ -66,35 +74,37 @@ class Answers:
     subject: Sequence[str]
     recording: Sequence[str]
     start_s: Sequence[float]
-    y: np.ndarray
-    said: Mapping[str, np.ndarray]
+    y: Array
+    said: Mapping[str, Array]
     n_classes: int
     #: of the guard, each with ``subject``
-    events: Sequence[Mapping[str, Any]] = ()
+    events: Sequence[Event] = ()
 
 
-def macro_f1(y: np.ndarray, said: np.ndarray, n_classes: int) -> float:
+def macro_f1(y: Array, said: Array, n_classes: int) -> float:
     """Mean F1 in percent over the classes that occur in ``y (N,)`` or in the answers ``said (N,)``.
 
     A class that neither occurs nor is ever said is left out, so a stream of one class, all answered
     rightly, has 100.
+
+    Args:
+        y: true class per window, ``(N,)``.
+        said: class said per window, ``(N,)``.
+        n_classes: classes of the task.
     """
-    found = []
-    for c in range(n_classes):
-        there = (y == c).sum() + (said == c).sum()
-        if there:
-            found.append(2 * ((y == c) & (said == c)).sum() / there)
-    return 100 * float(np.mean(found)) if found else float("nan")
+    table = numbers.counts(y, said, n_classes)[0]
+    return 100 * numbers.macro_f1_present(table)
 
 
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; (nan, nan) of nothing."""
-    if not n:
-        return float("nan"), float("nan")
-    p, d = hits / n, 1 + z * z / n
-    half = z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / d
-    middle = (p + z * z / (2 * n)) / d
-    return max(0.0, middle - half), min(1.0, middle + half)
+def wilson(hits: int, n: int, z: float = 1.959964) -> Ends:
+    """Wilson's 95 % interval of a share; (nan, nan) of nothing.
+
+    Args:
+        hits: how many of ``n``.
+        n: how many in all.
+        z: point of the normal distribution.
+    """
+    return numbers.wilson(hits, n, z)
 
 
 def harm_report(
@@ -104,71 +114,95 @@ def harm_report(
     labels: Sequence[int],
     tolerance: float = 1.0,
 ) -> HarmReport:
-    """Compare three streams of the same windows with their labels ``(N,)``, person by person.
+    """Compare three streams of the same windows with their labels, person by person.
 
-    Windows that the source could not measure do not count. ``tolerance`` is in points of macro-F1.
+    Windows that the source could not measure do not count.
+
+    Args:
+        source: the stream without adaptation, ``N`` windows.
+        adapted: the stream of the method.
+        guarded: the stream of the guarded method.
+        labels: true class per window, ``(N,)``.
+        tolerance: a loss of so many points of macro-F1 is no harm yet.
 
     Raises:
         BadInput: the streams are not of the same windows.
     """
-    if not len(source) == len(adapted) == len(guarded) == len(labels):
-        lengths = len(source), len(adapted), len(guarded), len(labels)
-        raise BadInput(
-            f"harm_report: expected three streams and labels of one length, got {lengths}"
-        )
-    for a, b, c in zip(source, adapted, guarded, strict=True):
-        if (
-            not (a.x.recording, a.x.span_s)
-            == (b.x.recording, b.x.span_s)
-            == (c.x.recording, c.x.span_s)
-        ):
-            raise BadInput(
-                f"harm_report: expected the same windows in one order; they part at {a.x.recording}"
-            )
-    measured = [i for i, s in enumerate(source) if s.prediction.status is not Status.NOT_MEASURED]
+    _check_same(source, adapted, guarded, labels)
+    measured = []
+    for i, step in enumerate(source):
+        if step.prediction.status is not Status.NOT_MEASURED:
+            measured.append(i)
     if not measured:
         return report_of([], tolerance)
     kept = [source[i] for i in measured]
-    streams = {"source": source, "adapted": adapted, "guarded": guarded}
-    return report_of(
-        people_of(
-            Answers(
-                [s.x.subject for s in kept],
-                [s.x.recording for s in kept],
-                [s.x.span_s[0] for s in kept],
-                np.array([labels[i] for i in measured]),
-                {
-                    k: np.array([int(v[i].prediction.probs.argmax()) for i in measured])
-                    for k, v in streams.items()
-                },
-                len(kept[0].prediction.probs),
-                _logged(guarded),
-            )
-        ),
-        tolerance,
+    answers = Answers(
+        subject=[step.x.subject for step in kept],
+        recording=[step.x.recording for step in kept],
+        start_s=[step.x.span_s[0] for step in kept],
+        y=np.array([labels[i] for i in measured]),
+        said={
+            "source": _said(source, measured),
+            "adapted": _said(adapted, measured),
+            "guarded": _said(guarded, measured),
+        },
+        n_classes=len(kept[0].prediction.probs),
+        events=_logged(guarded),
     )
+    return report_of(people_of(answers), tolerance)
+
+
+def _check_same(
+    source: Sequence[Step], adapted: Sequence[Step], guarded: Sequence[Step], labels: Sequence[int]
+) -> None:
+    lengths = len(source), len(adapted), len(guarded), len(labels)
+    if len(set(lengths)) > 1:
+        raise BadInput(
+            f"harm_report: expected three streams and labels of one length, got {lengths}"
+        )
+    for steps in zip(source, adapted, guarded, strict=True):
+        windows = {(step.x.recording, step.x.span_s) for step in steps}
+        if len(windows) > 1:
+            raise BadInput(
+                "harm_report: expected the same windows in one order; they part at "
+                f"{steps[0].x.recording}"
+            )
+
+
+def _said(steps: Sequence[Step], which: Sequence[int]) -> Array:
+    """The class said in some windows of a stream ``(N,)``."""
+    found = []
+    for i in which:
+        probs = steps[i].prediction.probs
+        found.append(int(probs.argmax()))
+    return np.array(found)
 
 
 def people_of(answers: Answers) -> list[PersonHarm]:
     """Every person of some answers, in the order in which they come."""
     subject = np.array(answers.subject, dtype=str)
-    return [
-        _person(str(one), np.flatnonzero(subject == one), answers)
-        for one in dict.fromkeys(answers.subject)
-    ]
+    found = []
+    for one in dict.fromkeys(answers.subject):
+        mine = np.flatnonzero(subject == one)
+        found.append(_person(str(one), mine, answers))
+    return found
 
 
 def report_of(people: Sequence[PersonHarm], tolerance: float = 1.0) -> HarmReport:
     """The share of people harmed; of the guarded stream nan when there is none."""
-    shares: list[tuple[float, tuple[float, float]]] = []
-    for name in ("adapted", "guarded"):
-        lost = [p.source - float(getattr(p, name)) for p in people]
-        known = bool(lost) and bool(np.isfinite(lost).all())
-        worse = sum(harmed(v, tolerance) for v in lost)
-        shares.append(
-            (worse / len(lost), wilson(worse, len(lost))) if known else (float("nan"), wilson(0, 0))
-        )
-    return HarmReport(tuple(people), tolerance, *shares[0], *shares[1])
+    adapted = [one.source - one.adapted for one in people]
+    guarded = [one.source - one.guarded for one in people]
+    share, ends = _share_harmed(adapted, tolerance)
+    guarded_share, guarded_ends = _share_harmed(guarded, tolerance)
+    return HarmReport(tuple(people), tolerance, share, ends, guarded_share, guarded_ends)
+
+
+def _share_harmed(lost: Sequence[float], tolerance: float) -> tuple[float, Ends]:
+    """The share of people who lost more than the tolerance, with its interval."""
+    if not lost or not np.isfinite(lost).all():
+        return math.nan, wilson(0, 0)
+    n_worse = sum(harmed(points, tolerance) for points in lost)
+    return n_worse / len(lost), wilson(n_worse, len(lost))
 
 
 def harmed(lost: float, tolerance: float) -> bool:
@@ -178,40 +212,64 @@ def harmed(lost: float, tolerance: float) -> bool:
     return round(lost, 9) > tolerance
 
 
-def _logged(guarded: Sequence[Step]) -> list[dict[str, Any]]:
+def _logged(guarded: Sequence[Step]) -> list[Plain]:
     """The guard's log after each person's last window; with one state for all, every entry once, by
     its recording.
     """
-    last = {s.x.subject: s for s in guarded}
-    owner = {s.x.recording: s.x.subject for s in guarded}
-    return [
-        {**e, "subject": subject}
-        for subject, step in last.items()
-        for e in step.state.get("log", ())
-        if owner.get(e["recording"]) == subject
-    ]
+    last = {step.x.subject: step for step in guarded}
+    owner = {step.x.recording: step.x.subject for step in guarded}
+    found = []
+    for subject, step in last.items():
+        for event in step.state.get("log", ()):
+            if owner.get(event["recording"]) == subject:
+                found.append({**event, "subject": subject})
+    return found
 
 
-def _person(subject: str, mine: np.ndarray, answers: Answers) -> PersonHarm:
-    y, said = answers.y[mine], {k: v[mine] for k, v in answers.said.items()}
-    f1 = {k: macro_f1(y, v, answers.n_classes) for k, v in said.items()}
-    changes = []
-    for k, i in enumerate(mine):
-        for by in ("adapted", "guarded"):
-            before, after = int(said["source"][k]), int(said[by][k]) if by in said else -1
-            if by in said and after != before:
-                did = "mended" if after == y[k] else "spoilt" if before == y[k] else "wrong"
-                where = {"recording": answers.recording[i], "start_s": float(answers.start_s[i])}
-                changes.append({**where, "by": by, "from": before, "to": after, "did": did})
-    n_changed = {by: sum(c["by"] == by for c in changes) for by in said}
+def _person(subject: str, mine: Array, answers: Answers) -> PersonHarm:
+    changes = _changes(mine, answers)
+    y = answers.y[mine]
+    f1 = {}
+    n_changed = {}
+    for name, said in answers.said.items():
+        f1[name] = macro_f1(y, said[mine], answers.n_classes)
+        n_changed[name] = sum(change["by"] == name for change in changes)
     return PersonHarm(
-        subject,
-        len(mine),
-        f1["source"],
-        f1["adapted"],
-        f1.get("guarded", float("nan")),
-        n_changed["adapted"],
-        n_changed.get("guarded"),
-        tuple(e for e in answers.events if e["subject"] == subject),
-        tuple(changes),
+        subject=subject,
+        n=len(mine),
+        source=f1["source"],
+        adapted=f1["adapted"],
+        guarded=f1.get("guarded", math.nan),
+        changed_adapted=n_changed["adapted"],
+        changed_guarded=n_changed.get("guarded"),
+        events=tuple(event for event in answers.events if event["subject"] == subject),
+        changes=tuple(changes),
     )
+
+
+def _changes(mine: Array, answers: Answers) -> list[Plain]:
+    """Every answer of a person that differs from the source's."""
+    found = []
+    for i in mine:
+        before = int(answers.said["source"][i])
+        for by in ("adapted", "guarded"):
+            if by not in answers.said:
+                continue
+            after = int(answers.said[by][i])
+            if after == before:
+                continue
+            change: Plain = {"recording": answers.recording[i]}
+            change["start_s"] = float(answers.start_s[i])
+            change["by"] = by
+            change["from"] = before
+            change["to"] = after
+            change["did"] = _did(int(answers.y[i]), before, after)
+            found.append(change)
+    return found
+
+
+def _did(true: int, before: int, after: int) -> str:
+    """What a changed answer did."""
+    if after == true:
+        return "mended"
+    return "spoilt" if before == true else "wrong"

@@ -12,16 +12,16 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.evaluation.windows import Reader
 from twomind.types import Access, Adapter, Fold, Given, Recording, Task
+from twomind.types.plain import Array, Plain
 
 #: Protocols about something else than people never seen.
 PEOPLE_MEET = ("leave-one-question-out",)
@@ -42,7 +42,7 @@ class Reached(BadInput):
 class _Handed(Given):
     """What was declared. Touching an undeclared part that carries labels or windows raises."""
 
-    def __getattribute__(self, name: str) -> Any:
+    def __getattribute__(self, name: str) -> object:
         value = super().__getattribute__(name)
         if value is None and name in _SEALED:
             raise Reached(
@@ -54,7 +54,10 @@ class _Handed(Given):
 
     @property
     def access(self) -> Access:
-        parts = {f.name: object.__getattribute__(self, f.name) for f in fields(self)}
+        """What is in it."""
+        parts: Plain = {}
+        for one in fields(self):
+            parts[one.name] = object.__getattribute__(self, one.name)
         return Given(**parts).access
 
 
@@ -62,50 +65,57 @@ class Offer(Given):
     """What a protocol offers; a method gets the part it declared, sealed."""
 
     def only(self, needs: Access) -> Given:
-        kept = Given(**{f.name: getattr(self, f.name) for f in fields(self)}).only(needs)
-        return _Handed(**{f.name: getattr(kept, f.name) for f in fields(kept)})
+        """Exactly what a method declared."""
+        kept = Given(**_parts(self)).only(needs)
+        return _Handed(**_parts(kept))
 
 
-def parts_of(adapter: Any) -> list[Any]:
+def _parts(given: Given) -> Plain:
+    return {one.name: getattr(given, one.name) for one in fields(given)}
+
+
+def parts_of(adapter: object) -> list[object]:
     """The method, and the methods that it wraps."""
-    return [
-        adapter,
-        *(
-            p
-            for f in fields(adapter)
-            if is_dataclass(v := getattr(adapter, f.name))
-            for p in parts_of(v)
-        ),
-    ]
-
-
-def _settings(adapter: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for f in fields(adapter):
-        value = getattr(adapter, f.name)
-        nested = is_dataclass(value) and not isinstance(value, type)
-        found[f.name] = {"is": type(value).__name__, **_settings(value)} if nested else value
+    found = [adapter]
+    for value in _fields_of(adapter).values():
+        if is_dataclass(value):
+            found += parts_of(value)
     return found
 
 
-def config_of(adapter: Adapter) -> dict[str, Any]:
+def _fields_of(adapter: object) -> Plain:
+    """The values of a dataclass's fields by name."""
+    if not is_dataclass(adapter) or isinstance(adapter, type):
+        raise TypeError(f"expected a dataclass, got {type(adapter).__name__}")
+    return {one.name: getattr(adapter, one.name) for one in fields(adapter)}
+
+
+def _settings(adapter: object) -> Plain:
+    found = _fields_of(adapter)
+    for name, value in found.items():
+        if is_dataclass(value) and not isinstance(value, type):
+            found[name] = {"is": type(value).__name__, **_settings(value)}
+    return found
+
+
+def config_of(adapter: Adapter) -> Plain:
     """The method's settings as plain values; a wrapped method's with its name.
 
     Raises:
         BadInput: it is no dataclass, or a field is more than a plain value.
     """
+    name = type(adapter).__name__
     if not is_dataclass(adapter) or isinstance(adapter, type):
-        raise BadInput(
-            f"method {type(adapter).__name__}: expected a dataclass whose fields are its settings"
-        )
+        raise BadInput(f"method {name}: expected a dataclass whose fields are its settings")
     try:
-        return dict(json.loads(json.dumps(_settings(adapter))))
+        text = json.dumps(_settings(adapter))
     except TypeError as error:
         raise BadInput(
-            f"method {type(adapter).__name__}: expected settings of plain values ({error}); what a "
+            f"method {name}: expected settings of plain values ({error}); what a "
             "method knows of a "
             "person or of the source comes through `given`"
         ) from error
+    return dict(json.loads(text))
 
 
 def check_task(model_task: Task, task: Task) -> None:
@@ -131,28 +141,41 @@ def check_task(model_task: Task, task: Task) -> None:
 def check_access(adapter: Adapter, offered: Access, allowed: Access | None, fold: Fold) -> None:
     """The protocol allows, and the fold has, what the method needs.
 
+    Args:
+        adapter: the method.
+        offered: what the fold has to hand over.
+        allowed: what the protocol allows; None: anything.
+        fold: for the message.
+
     Raises:
         BadInput: not so.
     """
     needs = adapter.needs
     name = type(adapter).__name__
-    if allowed is not None and needs & ~allowed:
-        raise BadInput(
-            f"{name} needs {needs.words()}, but the protocol {fold.protocol!r} allows "
-            f"{allowed.words()}; it forbids "
-            f"{(needs & ~allowed).words()}"
-        )
-    if needs & ~offered:
+    if allowed is not None:
+        forbidden = needs & ~allowed
+        if forbidden:
+            raise BadInput(
+                f"{name} needs {needs.words()}, but the protocol {fold.protocol!r} allows "
+                f"{allowed.words()}; it forbids "
+                f"{forbidden.words()}"
+            )
+    missing = needs & ~offered
+    if missing:
         raise BadInput(
             f"{name} needs {needs.words()}, but the fold {fold.name!r} of {fold.protocol!r} has no "
-            f"{(needs & ~offered).words()} to hand over"
+            f"{missing.words()} to hand over"
         )
+
+
+def _people(ids: Iterable[str], recordings: Mapping[str, Recording]) -> set[str]:
+    return {recordings[i].subject for i in ids}
 
 
 def people_meet(fold: Fold, recordings: Mapping[str, Recording]) -> list[str]:
     """People who are in training and in test, sorted."""
-    trained = {recordings[i].subject for i in (*fold.train, *fold.val)}
-    return sorted(trained & {recordings[i].subject for i in fold.test})
+    trained = _people((*fold.train, *fold.val), recordings)
+    return sorted(trained & _people(fold.test, recordings))
 
 
 def protocol_rules(protocol: str) -> tuple[Access | None, str]:
@@ -178,11 +201,8 @@ def check_people(fold: Fold, recordings: Mapping[str, Recording]) -> None:
     Raises:
         BadInput: somebody is; or what is handed over before the stream is of somebody else.
     """
-    named = {
-        i
-        for part in (fold.train, fold.val, fold.test, fold.neutral, fold.target, fold.few)
-        for i in part
-    }
+    handed = (*fold.neutral, *fold.target, *fold.few)
+    named = {*fold.train, *fold.val, *fold.test, *handed}
     unknown = sorted(named - set(recordings))
     if unknown:
         raise BadInput(
@@ -196,26 +216,60 @@ def check_people(fold: Fold, recordings: Mapping[str, Recording]) -> None:
             "If the protocol is "
             "about another question or room, the fold says same_people=True"
         )
-    tested = {recordings[i].subject for i in fold.test}
-    handed = {recordings[i].subject for part in (fold.neutral, fold.target, fold.few) for i in part}
-    if handed - tested:
+    strangers = _people(handed, recordings) - _people(fold.test, recordings)
+    if strangers:
         raise BadInput(
             f"fold {fold.name!r}: handed over is somebody who is not tested: "
-            f"{sorted(handed - tested)[:3]}"
+            f"{sorted(strangers)[:3]}"
         )
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    if not len(a) or not len(b):
+def _same(a: Array, b: Array) -> bool:
+    """Whether two recordings share so many codes that they are one."""
+    n_smaller = min(len(a), len(b))
+    if not n_smaller:
         return False
-    shared = len(np.intersect1d(a, b, assume_unique=True))
-    smaller = min(len(a), len(b))
-    return shared >= min(SAME_ROWS, smaller) and shared >= SAME_SHARE * smaller
+    n_shared = len(np.intersect1d(a, b, assume_unique=True))
+    n_least = max(min(SAME_ROWS, n_smaller), SAME_SHARE * n_smaller)
+    return n_shared >= n_least
 
 
 def _text(recording: Recording) -> tuple[str, ...]:
-    words = tuple(w.text.casefold() for w in recording.words or ())
-    return words if len(words) >= SAME_WORDS else ()
+    """The words of a recording, none where they are few."""
+    words = recording.words or ()
+    if len(words) < SAME_WORDS:
+        return ()
+    return tuple(word.text.casefold() for word in words)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What the recordings of a fold hold, and in which part each stands."""
+
+    part: Mapping[str, str]
+    codes: Mapping[str, Array]
+    texts: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, fold: Fold, reader: Reader) -> _Content:
+        handed = (*fold.neutral, *fold.target, *fold.few)
+        part = dict.fromkeys(handed, "what is handed over")
+        part |= dict.fromkeys(fold.test, "the test")
+        part |= dict.fromkeys((*fold.train, *fold.val), "train")
+        codes = {i: reader.code(i) for i in part}
+        texts = {i: _text(reader.recordings[i]) for i in part}
+        return cls(part, codes, texts)
+
+    def alike(self) -> set[frozenset[str]]:
+        """Pairs that may be equal."""
+        return _sharing(self.codes) | _sharing_text(self.texts)
+
+    def equal(self, a: str, b: str) -> bool:
+        """Whether two recordings hold the same."""
+        words = self.texts[a]
+        if words and words == self.texts[b]:
+            return True
+        return _same(self.codes[a], self.codes[b])
 
 
 def check_content(fold: Fold, reader: Reader) -> None:
@@ -228,28 +282,30 @@ def check_content(fold: Fold, reader: Reader) -> None:
     Raises:
         BadInput: it is.
     """
-    place = dict.fromkeys((*fold.neutral, *fold.target, *fold.few), "what is handed over")
-    place |= dict.fromkeys(fold.test, "the test")
-    place |= dict.fromkeys((*fold.train, *fold.val), "train")
-    codes = {i: reader.code(i) for i in place}
-    texts = {i: _text(reader.recordings[i]) for i in place}
-    overlapping = _overlapping(place, reader)
+    content = _Content.of(fold, reader)
+    overlapping = _overlapping(content.part, reader)
     tested = set(fold.test)
-    for pair in sorted(map(sorted, _sharing(codes) | _sharing_text(texts) | overlapping)):
-        i, j = pair if pair[1] in tested else pair[::-1]
-        if j not in tested:
+    for pair in sorted(map(sorted, content.alike() | overlapping)):
+        other, test = pair
+        if test not in tested:
+            other, test = test, other
+        if test not in tested:
             continue
-        a, b, where = reader.recordings[i], reader.recordings[j], place[i]
+        a = reader.recordings[other]
+        b = reader.recordings[test]
+        where = content.part[other]
         if frozenset(pair) in overlapping:
             raise BadInput(
-                f"fold {fold.name!r}: {j} (test) and {i} (in {where}) are overlapping stretches of "
+                f"fold {fold.name!r}: {test} (test) and {other} (in {where}) are overlapping "
+                "stretches of "
                 "one file, "
                 f"{a.media}; windows of one moment may not be on both sides"
             )
-        if _same(codes[i], codes[j]) or (texts[i] and texts[i] == texts[j]):
+        if content.equal(other, test):
             raise BadInput(
-                f"fold {fold.name!r}: the test recording {j} (of {b.subject}) has the same content "
-                f"as {i} (of "
+                f"fold {fold.name!r}: the test recording {test} (of {b.subject}) has the same "
+                "content "
+                f"as {other} (of "
                 f"{a.subject}) in {where}: one of them is a duplicate, or their clips overlap. "
                 "Remove it from the data"
             )
@@ -262,28 +318,38 @@ def _overlapping(ids: Iterable[str], reader: Reader) -> set[frozenset[str]]:
         files.setdefault(reader.recordings[i].media, []).append(i)
     found = set()
     for media, together in files.items():
-        if len(together) > 1 and media.is_file():
-            for i, j in combinations(together, 2):
-                (a, b), (c, d) = reader.span(i), reader.span(j)
-                if min(b, d) - max(a, c) > 1e-6:
-                    found.add(frozenset((i, j)))
+        if len(together) < 2 or not media.is_file():
+            continue
+        for pair in combinations(together, 2):
+            a, b = map(reader.span, pair)
+            shared_s = min(a[1], b[1]) - max(a[0], b[0])
+            if shared_s > 1e-6:
+                found.add(frozenset(pair))
     return found
 
 
-def _sharing(codes: Mapping[str, np.ndarray]) -> set[frozenset[str]]:
+def _sharing(codes: Mapping[str, Array]) -> set[frozenset[str]]:
     """Pairs of recordings with at least one code in common."""
     ids = list(codes)
     if not ids:
         return set()
     everything = np.concatenate([codes[i] for i in ids])
-    owner = np.repeat(np.arange(len(ids)), [len(codes[i]) for i in ids])
+    n_codes = [len(codes[i]) for i in ids]
+    owner = np.repeat(np.arange(len(ids)), n_codes)
     order = np.argsort(everything, kind="stable")
-    everything, owner = everything[order], owner[order]
+    everything = everything[order]
+    owner = owner[order]
     # Neighbours are enough: where a code is in training and in test, some two neighbours are on
     # either side.
-    equal = np.flatnonzero((everything[1:] == everything[:-1]) & (owner[1:] != owner[:-1]))
-    pairs = np.unique(np.stack([owner[equal], owner[equal + 1]], axis=1), axis=0)
-    return {frozenset((ids[a], ids[b])) for a, b in pairs}
+    same_code = everything[1:] == everything[:-1]
+    other_owner = owner[1:] != owner[:-1]
+    at = np.flatnonzero(same_code & other_owner)
+    found = set()
+    for k in at:
+        first = ids[owner[k]]
+        second = ids[owner[k + 1]]
+        found.add(frozenset((first, second)))
+    return found
 
 
 def _sharing_text(texts: Mapping[str, Sequence[str]]) -> set[frozenset[str]]:
@@ -291,4 +357,8 @@ def _sharing_text(texts: Mapping[str, Sequence[str]]) -> set[frozenset[str]]:
     for i, text in texts.items():
         if text:
             groups.setdefault(tuple(text), []).append(i)
-    return {frozenset(pair) for group in groups.values() for pair in combinations(group, 2)}
+    found = set()
+    for group in groups.values():
+        for pair in combinations(group, 2):
+            found.add(frozenset(pair))
+    return found

@@ -9,14 +9,16 @@ import math
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from twomind import __version__
+from twomind.types.plain import Array, Plain
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "mediapipe")
 
@@ -40,7 +42,7 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def git_state() -> dict[str, Any]:
+def git_state() -> Plain:
     """Commit of the source tree and whether it was changed; empty for an installed package."""
     here = Path(__file__).parent
 
@@ -59,37 +61,55 @@ def git_state() -> dict[str, Any]:
         return {}
 
 
-def model_digest(model: Any) -> str:
+@runtime_checkable
+class _WithWeights(Protocol):
+    def params(self) -> Mapping[str, object]: ...
+
+
+def _array(weights: object) -> Array:
+    if hasattr(weights, "detach"):  # a torch tensor
+        weights = weights.detach().cpu().float().numpy()
+    return np.ascontiguousarray(weights)
+
+
+def model_digest(model: object) -> str:
     """SHA-256 of a model's weights, in hex; "" when it has none that can be read."""
-    if not hasattr(model, "params"):
+    if not isinstance(model, _WithWeights):
         return ""
     digest = hashlib.sha256()
-    for name, value in sorted(model.params().items()):
-        array = np.ascontiguousarray(
-            value.detach().cpu().float().numpy() if hasattr(value, "detach") else value
-        )
+    for name, weights in sorted(model.params().items()):
+        array = _array(weights)
         digest.update(f"{name}{array.shape}{array.dtype}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
-def code_digest(*things: Any) -> str:
+def code_digest(*things: object) -> str:
     """SHA-256 of the source files that define the given objects: changed code does not read old
     runs.
     """
     digest = hashlib.sha256()
     for thing in things:
-        thing = inspect.unwrap(thing) if callable(thing) else thing
-        thing = thing.func if isinstance(thing, partial) else thing
-        try:
-            file = inspect.getsourcefile(
-                thing if inspect.isroutine(thing) or inspect.isclass(thing) else type(thing)
-            )
-        except TypeError:
-            continue
-        if file and Path(file).is_file():
-            digest.update(Path(file).read_bytes())
+        file = _source_file(thing)
+        if file is not None and file.is_file():
+            digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+def _source_file(thing: object) -> Path | None:
+    """The file that defines an object, its class or the function that it wraps."""
+    if callable(thing):
+        thing = inspect.unwrap(thing)
+    if isinstance(thing, partial):
+        thing = thing.func
+    try:
+        if inspect.isroutine(thing) or inspect.isclass(thing):
+            file = inspect.getsourcefile(thing)
+        else:
+            file = inspect.getsourcefile(type(thing))
+    except TypeError:
+        return None
+    return Path(file) if file else None
 
 
 class Memory:

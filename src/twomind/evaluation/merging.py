@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.evaluation.runs import find_runs, load_run
 from twomind.types import Rows, Run
+from twomind.types.plain import Foreign
 
 #: What two runs of one thing may differ in: where and when they were made, and what they cost.
 _MAY_DIFFER = ("name", "seconds", "peak_mb", "versions", "git")
@@ -64,7 +64,7 @@ def _key(run: Run) -> tuple[str, ...]:
     )
 
 
-def _text(value: Mapping[str, Any]) -> str:
+def _text(value: Mapping[str, Foreign]) -> str:
     return json.dumps(dict(value), sort_keys=True, default=str)
 
 
@@ -125,7 +125,7 @@ def _row_differences(a: Rows, b: Rows) -> list[str]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Foreign:
     """A value as it is after being kept: what was just made equals what was read back."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}

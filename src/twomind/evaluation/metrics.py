@@ -8,35 +8,65 @@ where it is not defined (one class only).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
-Weights = np.ndarray | None
-#: ``metric(weights (B, N)) -> (B,)``, with labels and scores bound.
-Bound = Callable[[np.ndarray], Any]
+from twomind.core import numbers
+from twomind.core.numbers import interval as interval
+from twomind.core.numbers import ratio
+from twomind.types.plain import Array, Plain
+
+Weights: TypeAlias = "Array | None"
+#: One value, or one per resample ``(B,)``.
+Value: TypeAlias = "float | Array"
+
+
+class Bound(Protocol):
+    """A metric with labels and scores bound."""
+
+    def __call__(self, weights: Weights = None) -> Value: ...
+
+
+class Metric(Protocol):
+    """A metric of labels ``(N,)`` and scores ``(N,)``."""
+
+    def __call__(self, y: Array, p: Array, /, weights: Weights = None) -> Value: ...
+
+
+#: Metrics by name, with rows bound.
+BoundRows: TypeAlias = Mapping[str, Bound]
+Pair: TypeAlias = tuple[Array, Array]
 
 THRESHOLD = 0.5
 N_BINS = 10
 
 
-def _rows(weights: Weights, n: int) -> tuple[np.ndarray, bool]:
+def rows_of(weights: Weights, n: int) -> Array:
+    """Weights of ``n`` rows as ``(B, n)``; without weights every row counts once."""
     if weights is None:
-        return np.ones((1, n)), True
-    return np.atleast_2d(np.asarray(weights, float)), np.ndim(weights) == 1
+        return np.ones((1, n))
+    return np.atleast_2d(np.asarray(weights, float))
 
 
-def _out(values: np.ndarray, single: bool) -> Any:
-    return float(values[0]) if single else values
+def out(values: Array, weights: Weights) -> Value:
+    """Values ``(B, …)`` of several resamples, or the only one where there is none."""
+    if weights is not None and np.ndim(weights) == 2:
+        return values
+    only: Value = values[0]
+    return float(only) if np.ndim(only) == 0 else only
 
 
-def _ratio(a: np.ndarray, b: np.ndarray, empty: float = np.nan) -> np.ndarray:
-    return np.where(b > 0, a / np.where(b > 0, b, 1), empty)
+def weighted_mean(values: Array, weights: Array) -> Array:
+    """Mean of ``values (N,)`` in every resample ``weights (B, N)``."""
+    mean: Array = weights @ values / weights.sum(axis=1)
+    return mean
 
 
-def _check(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    y, p = np.asarray(y), np.asarray(p, float)
+def _check(y: Array, p: Array) -> Pair:
+    y = np.asarray(y)
+    p = np.asarray(p, float)
     if y.shape != p.shape or y.ndim != 1 or not len(y):
         raise ValueError(
             f"expected labels and scores (N,) of one length, got {y.shape} and {p.shape}"
@@ -46,191 +76,329 @@ def _check(y: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return y.astype(float), p
 
 
-def f1(y: np.ndarray, p: np.ndarray, positive: int = 1, weights: Weights = None) -> Any:
+def _said(p: Array) -> Array:
+    """The class said ``(N,)``: present only above the threshold."""
+    return (p > THRESHOLD).astype(int)
+
+
+def f1(y: Array, p: Array, positive: int = 1, weights: Weights = None) -> Value:
     """F1 of one class; "present" is said when ``p > 0.5``; 0 when the class is neither there nor
     predicted.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        positive: the class whose F1 is wanted, 0 or 1.
+        weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = _rows(weights, len(y))
-    said, is_it = (p > THRESHOLD) == bool(positive), y == positive
-    tp, wrong = w @ (said & is_it), w @ (said != is_it)
-    return _out(_ratio(2 * tp, 2 * tp + wrong, 0.0), single)
+    w = rows_of(weights, len(y))
+    table = numbers.counts(y.astype(int), _said(p), 2, w)
+    each = numbers.f1_per_class(table)
+    return out(each[:, positive], weights)
 
 
-def macro_f1(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
+def macro_f1(y: Array, p: Array, weights: Weights = None) -> Value:
     """Unweighted mean of the F1 of both classes (AVGF1 of the ABAW challenge) at the
     threshold 0.5.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        weights: None, ``(N,)`` or ``(B, N)``.
     """
-    w, single = _rows(weights, len(y))
-    return _out((f1(y, p, 1, w) + f1(y, p, 0, w)) / 2, single)
-
-
-def _by_score(y: np.ndarray, p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of positives and negatives per distinct score, in falling order of the score, ``(B,
-    G)`` each.
-    """
-    order = np.argsort(-p, kind="stable")
-    first = np.flatnonzero(np.r_[True, np.diff(p[order]) != 0])
-    pos, neg = w[:, order] * y[order], w[:, order] * (1 - y[order])
-    return np.add.reduceat(pos, first, axis=1), np.add.reduceat(neg, first, axis=1)
-
-
-def average_precision(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
-    """Step-wise area under precision and recall, as ``sklearn.metrics.average_precision_score``."""
     y, p = _check(y, p)
-    w, single = _rows(weights, len(y))
-    pos, neg = _by_score(y, p, w)
-    tp, fp = pos.cumsum(axis=1), neg.cumsum(axis=1)
-    return _out(_ratio((pos * _ratio(tp, tp + fp, 0.0)).sum(axis=1), tp[:, -1]), single)
+    w = rows_of(weights, len(y))
+    table = numbers.counts(y.astype(int), _said(p), 2, w)
+    each = numbers.f1_per_class(table)
+    return out(each.mean(axis=1), weights)
 
 
-def ap_bah(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
+def average_precision(y: Array, p: Array, weights: Weights = None) -> Value:
+    """Step-wise area under precision and recall, as ``sklearn.metrics.average_precision_score``.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        weights: None, ``(N,)`` or ``(B, N)``.
+    """
+    y, p = _check(y, p)
+    w = rows_of(weights, len(y))
+    return out(numbers.average_precision(y, p, w), weights)
+
+
+def _reached(weights: Array, group: Array) -> Array:
+    """Weight of rows whose score reaches each level or a higher one ``(B, L)``."""
+    from_top = (weights @ group)[:, ::-1]
+    return np.cumsum(from_top, axis=1)[:, ::-1]
+
+
+def ap_bah(y: Array, p: Array, weights: Weights = None) -> Value:
     """AP as the BAH data set's code defines it: trapezoids over the thresholds 0, .001 … .999.
 
     Precision is 0 where nothing is predicted. Coarse scores lose area: a constant score gets half
     the prevalence, where ``average_precision`` gets the prevalence.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = _rows(weights, len(y))
+    w = rows_of(weights, len(y))
     thresholds = np.arange(1000) / 1000
-    reached = np.searchsorted(
-        thresholds, p, side="right"
-    )  # how many thresholds are at or below the score
-    # Between two scores that occur, nothing changes and no area is added.
-    levels, index = np.unique(reached, return_inverse=True)
+    # How many thresholds are at or below each score. Between two scores that occur, nothing changes
+    # and no area is added.
+    n_reached = np.searchsorted(thresholds, p, side="right")
+    levels, index = np.unique(n_reached, return_inverse=True)
     group = np.eye(len(levels))[index]
-    tp = np.cumsum(((w * y) @ group)[:, ::-1], axis=1)[:, ::-1]
-    fp = np.cumsum(((w * (1 - y)) @ group)[:, ::-1], axis=1)[:, ::-1]
+    hits = _reached(w * y, group)
+    false_alarms = _reached(w * (1 - y), group)
     if levels[-1] < len(thresholds):  # there is a threshold that nobody reaches
-        tp, fp = (np.pad(a, ((0, 0), (0, 1))) for a in (tp, fp))
+        one_more = ((0, 0), (0, 1))
+        hits = np.pad(hits, one_more)
+        false_alarms = np.pad(false_alarms, one_more)
     total = w @ y
-    recall, precision = _ratio(tp, total[:, None]), _ratio(tp, tp + fp, 0.0)
-    area = (-np.diff(recall, axis=1) * (precision[:, 1:] + precision[:, :-1]) / 2).sum(
-        axis=1
-    ) + 0.0  # never -0
-    return _out(area, single)
+    recall = ratio(hits, total[:, None])
+    precision = ratio(hits, hits + false_alarms, 0.0)
+    heights = precision[:, 1:] + precision[:, :-1]
+    trapezoids = -np.diff(recall, axis=1) * heights / 2
+    area = trapezoids.sum(axis=1) + 0.0  # never -0
+    return out(area, weights)
 
 
-def _pairs(y: np.ndarray, p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(y: Array, p: Array, w: Array) -> Pair:
     """Weight of pairs (present above absent; a tie counts half) and of all pairs, ``(B,)`` each."""
-    pos, neg = _by_score(y, p, w)
-    below = neg.sum(axis=1, keepdims=True) - neg.cumsum(axis=1)
-    return (pos * (below + neg / 2)).sum(axis=1), pos.sum(axis=1) * neg.sum(axis=1)
+    positive, negative = numbers.by_score(y, p, w)
+    n_negative = negative.sum(axis=1)
+    below = n_negative[:, None] - negative.cumsum(axis=1)
+    beaten = below + negative / 2
+    right = (positive * beaten).sum(axis=1)
+    n_positive = positive.sum(axis=1)
+    return right, n_positive * n_negative
 
 
-def auc(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
+def auc(y: Array, p: Array, weights: Weights = None) -> Value:
     """Area under the ROC curve: the share of (present, absent) pairs in the right order; a tie
     counts half.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = _rows(weights, len(y))
-    return _out(_ratio(*_pairs(y, p, w)), single)
+    w = rows_of(weights, len(y))
+    right, total = _pairs(y, p, w)
+    return out(ratio(right, total), weights)
+
+
+def _groups(question: Array, fold: Array | None) -> Array:
+    """A number per row ``(N,)``, the same for rows of one question and fold."""
+    keys = [str(q) for q in question]
+    if fold is not None:
+        keys = [f"{q}|{k}" for q, k in zip(question, fold, strict=True)]
+    return np.unique(keys, return_inverse=True)[1]
 
 
 def within_question_auc(
-    y: np.ndarray,
-    p: np.ndarray,
-    question: np.ndarray,
-    fold: np.ndarray | None = None,
+    y: Array,
+    p: Array,
+    question: Array,
+    fold: Array | None = None,
     weights: Weights = None,
-) -> Any:
+) -> Value:
     """AUC over pairs of answers to the same question, pooled over the questions.
 
     With ``fold (N,)`` (cross-validation), a pair counts only inside one fold: scores of two folds
     come from two models, whose question rates differ by who was held out, and comparing them would
     reward or punish knowing the question.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        question: which question each row answers, ``(N,)``.
+        fold: which model gave each score, ``(N,)``; None: one model gave all.
+        weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = _rows(weights, len(y))
-    keys = (
-        [str(q) for q in question]
-        if fold is None
-        else [f"{q}|{k}" for q, k in zip(question, fold, strict=True)]
-    )
-    groups = np.unique(keys, return_inverse=True)[1]
-    right, total = np.zeros(len(w)), np.zeros(len(w))
+    w = rows_of(weights, len(y))
+    groups = _groups(question, fold)
+    right = np.zeros(len(w))
+    total = np.zeros(len(w))
     for g in range(groups.max() + 1):
         here = groups == g
-        a, b = _pairs(y[here], p[here], w[:, here])
-        right, total = right + a, total + b
-    return _out(_ratio(right, total), single)
+        own_weights = w[:, here]
+        more_right, more = _pairs(y[here], p[here], own_weights)
+        right += more_right
+        total += more
+    return out(ratio(right, total), weights)
 
 
-def ece(y: np.ndarray, p: np.ndarray, n_bins: int = N_BINS, weights: Weights = None) -> Any:
+def _bin(p: Array, n_bins: int) -> Array:
+    """The bin of equal width in which each score lies ``(N,)``; 1 lies in the last one."""
+    exact = (p * n_bins).astype(int)
+    return np.asarray(np.minimum(exact, n_bins - 1))
+
+
+def ece(y: Array, p: Array, n_bins: int = N_BINS, weights: Weights = None) -> Value:
     """Expected calibration error of the probability of "present" over ``n_bins`` bins of equal
     width.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        n_bins: number of bins.
+        weights: None, ``(N,)`` or ``(B, N)``.
     """
     y, p = _check(y, p)
-    w, single = _rows(weights, len(y))
-    bins = np.eye(n_bins)[np.minimum((p * n_bins).astype(int), n_bins - 1)]
-    return _out(np.abs((w * (y - p)) @ bins).sum(axis=1) / w.sum(axis=1), single)
+    w = rows_of(weights, len(y))
+    bins = np.eye(n_bins)[_bin(p, n_bins)]
+    too_low = w * (y - p)
+    error = np.abs(too_low @ bins).sum(axis=1)
+    return out(error / w.sum(axis=1), weights)
 
 
-def brier(y: np.ndarray, p: np.ndarray, weights: Weights = None) -> Any:
-    """Mean squared difference of probability and label."""
+def brier(y: Array, p: Array, weights: Weights = None) -> Value:
+    """Mean squared difference of probability and label.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        weights: None, ``(N,)`` or ``(B, N)``.
+    """
     y, p = _check(y, p)
-    w, single = _rows(weights, len(y))
-    return _out(w @ (y - p) ** 2 / w.sum(axis=1), single)
+    w = rows_of(weights, len(y))
+    far = (y - p) ** 2
+    return out(weighted_mean(far, w), weights)
 
 
-def reliability_bins(y: np.ndarray, p: np.ndarray, n_bins: int = N_BINS) -> list[dict[str, float]]:
+def share_right(y: Array, p: Array) -> float:
+    """Share of right answers at the threshold 0.5 (accuracy)."""
+    is_right = (p > THRESHOLD) == (y == 1)
+    return float(is_right.mean())
+
+
+def reliability_bins(y: Array, p: Array, n_bins: int = N_BINS) -> list[Plain]:
     """Per non-empty bin of equal width: its range, number of answers, mean score and
     observed rate.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        n_bins: number of bins.
     """
     y, p = _check(y, p)
-    index = np.minimum((p * n_bins).astype(int), n_bins - 1)
-    return [
-        {
-            "from": b / n_bins,
-            "to": (b + 1) / n_bins,
-            "n": int((index == b).sum()),
-            "mean_score": float(p[index == b].mean()),
-            "observed": float(y[index == b].mean()),
-        }
-        for b in range(n_bins)
-        if (index == b).any()
-    ]
+    index = _bin(p, n_bins)
+    found = []
+    for b in range(n_bins):
+        here = index == b
+        if not here.any():
+            continue
+        row: Plain = {"from": b / n_bins, "to": (b + 1) / n_bins}
+        row["n"] = int(here.sum())
+        row["mean_score"] = float(p[here].mean())
+        row["observed"] = float(y[here].mean())
+        found.append(row)
+    return found
 
 
-def bound(
-    y: np.ndarray, p: np.ndarray, question: np.ndarray, fold: np.ndarray | None = None
-) -> dict[str, Callable[..., Any]]:
-    """The metrics of this project with labels and scores bound: name → ``metric(weights=None)``."""
-    return {
-        "macro_f1": lambda weights=None: macro_f1(y, p, weights),
-        "ap": lambda weights=None: average_precision(y, p, weights),
-        "ap_bah": lambda weights=None: ap_bah(y, p, weights),
-        "auc": lambda weights=None: auc(y, p, weights),
-        "within_question_auc": lambda weights=None: within_question_auc(
-            y, p, question, fold, weights
-        ),
-        "ece": lambda weights=None: ece(y, p, weights=weights),
-        "brier": lambda weights=None: brier(y, p, weights),
+def with_rows(metric: Metric, y: Array, p: Array) -> Bound:
+    """The metric with labels and scores bound."""
+
+    def bound_metric(weights: Weights = None) -> Value:
+        return metric(y, p, weights)
+
+    return bound_metric
+
+
+def bound(y: Array, p: Array, question: Array, fold: Array | None = None) -> dict[str, Bound]:
+    """The metrics of this project with labels and scores bound: name → ``metric(weights=None)``.
+
+    Args:
+        y: labels 0 or 1, ``(N,)``.
+        p: scores, ``(N,)``.
+        question: which question each row answers, ``(N,)``.
+        fold: which model gave each score, ``(N,)``; None: one model gave all.
+    """
+
+    def within(y: Array, p: Array, weights: Weights = None) -> Value:
+        return within_question_auc(y, p, question, fold, weights)
+
+    def calibration(y: Array, p: Array, weights: Weights = None) -> Value:
+        return ece(y, p, weights=weights)
+
+    each: dict[str, Metric] = {
+        "macro_f1": macro_f1,
+        "ap": average_precision,
+        "ap_bah": ap_bah,
+        "auc": auc,
+        "within_question_auc": within,
+        "ece": calibration,
+        "brier": brier,
     }
+    return {name: with_rows(metric, y, p) for name, metric in each.items()}
 
 
-def person_weights(subject: np.ndarray, n_bootstrap: int, seed: int) -> np.ndarray:
-    """Resamples of whole people with replacement: how often each answer's person was drawn,
-    ``(n_bootstrap, N)``.
+def person_weights(subject: Array, n_bootstrap: int, seed: int) -> Array:
+    """Resamples of whole people with replacement: how often each answer's person was drawn.
+
+    Args:
+        subject: whose each answer is, ``(N,)``.
+        n_bootstrap: ``B``, the number of resamples.
+        seed: of the random numbers.
+
+    Returns:
+        ``(B, N)``.
     """
     people, index = np.unique(subject, return_inverse=True)
-    draws = np.random.default_rng(seed).multinomial(
-        len(people), np.full(len(people), 1 / len(people)), n_bootstrap
-    )
+    draws = numbers.resamples(len(people), n_bootstrap, seed)
     return draws[:, index].astype(float)
 
 
-def interval(samples: np.ndarray, level: float = 0.95) -> list[float]:
-    """Percentile interval of resampled values; those that are not defined (one class only) are left
-    out.
-    """
-    good = samples[np.isfinite(samples)]
-    if not len(good):
-        return [float("nan"), float("nan")]
-    tail = (1 - level) / 2 * 100
-    return [float(v) for v in np.percentile(good, [tail, 100 - tail])]
-
-
-def intervals(metrics: Mapping[str, Bound], weights: np.ndarray) -> dict[str, list[float]]:
+def intervals(metrics: BoundRows, weights: Array) -> dict[str, list[float]]:
     """95 % percentile interval of every metric over resamples ``weights (B, N)``."""
-    return {name: interval(np.asarray(metric(weights))) for name, metric in metrics.items()}
+    found = {}
+    for name, metric in metrics.items():
+        samples = np.asarray(metric(weights))
+        found[name] = interval(samples)
+    return found
+
+
+def gain(a: Bound, b: Bound, weights: Array) -> tuple[float, list[float]]:
+    """How much larger metric ``a`` is than ``b``, and the interval of the paired difference.
+
+    Args:
+        a: a metric with the rows of one model bound.
+        b: the same with the rows of another, or of a shortcut.
+        weights: resamples of people, ``(B, N)``, the same for both.
+    """
+    value = float(a()) - float(b())
+    mine = np.asarray(a(weights))
+    theirs = np.asarray(b(weights))
+    return value, interval(mine - theirs)
+
+
+def gains(bound: BoundRows, base: BoundRows, weights: Array) -> Plain:
+    """Paired difference of every metric with its interval over the same resamples of people.
+
+    Args:
+        bound: metrics of the model.
+        base: metrics of what it is compared with.
+        weights: resamples of people, ``(B, N)``.
+    """
+    found: Plain = {}
+    spread = {}
+    for name, metric in bound.items():
+        found[name], spread[name] = gain(metric, base[name], weights)
+    found["ci"] = spread
+    return found
+
+
+def figures(bound: BoundRows, weights: Array) -> Plain:
+    """Every metric, and under ``ci`` its interval over resamples ``weights (B, N)``."""
+    found: Plain = {}
+    for name, metric in bound.items():
+        found[name] = float(metric())
+    found["ci"] = intervals(bound, weights)
+    return found

@@ -13,17 +13,21 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.evaluation import classes
-from twomind.evaluation.metrics import interval
+from twomind.evaluation.metrics import Value, interval
+from twomind.types.plain import Array
 
 #: A person is harmed when their figure falls by more than this (one point).
 HARM = 0.01
 #: Up to this many people, every pattern of signs is tried.
 _EXACT = 14
+#: So many random patterns of signs are tried at once.
+_BLOCK = 1000
 
 #: Figures of one person, ``(y, probs) -> float``. Their macro-F1 is over the classes they show or
 #: are told.
-OF_ONE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+OF_ONE: dict[str, Callable[[Array, Array], Value]] = {
     "macro_f1": classes.macro_f1_present,
     "war": classes.war,
     "uar": classes.uar,
@@ -32,34 +36,58 @@ OF_ONE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def per_person(
-    y: np.ndarray, probs: np.ndarray, subject: np.ndarray, metric: str = "macro_f1"
+    y: Array, probs: Array, subject: Array, metric: str = "macro_f1"
 ) -> dict[str, float]:
-    """One figure per person, people in sorted order."""
-    one = OF_ONE[metric]
-    return {str(s): float(one(y[subject == s], probs[subject == s])) for s in np.unique(subject)}
+    """One figure per person, people in sorted order.
+
+    Args:
+        y: class per row, ``(N,)``.
+        probs: probability per row and class, ``(N, C)``.
+        subject: whose each row is, ``(N,)``.
+        metric: one of ``OF_ONE``.
+    """
+    of_one = OF_ONE[metric]
+    found = {}
+    for one in np.unique(subject):
+        mine = subject == one
+        found[str(one)] = float(of_one(y[mine], probs[mine]))
+    return found
 
 
-def worst_decile(values: np.ndarray) -> float:
+def worst_decile(values: Array) -> float:
     """Mean of the worst tenth of the people, at least one person."""
     n = max(math.ceil(len(values) / 10), 1)
-    return float(np.sort(np.asarray(values, float))[:n].mean())
+    in_order = np.sort(np.asarray(values, float))
+    return float(in_order[:n].mean())
 
 
-def wilson(k: int, n: int, z: float = 1.959963984540054) -> list[float]:
-    """95 % interval of a share of ``k`` in ``n`` people (Wilson 1927)."""
-    if not n:
-        return [math.nan, math.nan]
-    p, d = k / n, 1 + z * z / n
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / d
-    middle = (p + z * z / (2 * n)) / d
-    return [max(middle - half, 0.0), min(middle + half, 1.0)]
+def wilson(k: int, n: int, z: float = numbers.Z_95) -> list[float]:
+    """95 % interval of a share of ``k`` in ``n`` people (Wilson 1927).
+
+    Args:
+        k: hits.
+        n: people.
+        z: point of the normal distribution.
+    """
+    return list(numbers.wilson(k, n, z))
 
 
-def sign_flip(differences: np.ndarray, n_draws: int = 10_000, seed: int = 0) -> float:
+def _as_large(differences: Array, signs: Array) -> Array:
+    """Whether each pattern of signs ``(S, N)`` gives a sum as large as the observed one."""
+    observed = abs(differences.sum())
+    return np.asarray(np.abs(signs @ differences) >= observed - 1e-12)
+
+
+def sign_flip(differences: Array, n_draws: int = 10_000, seed: int = 0) -> float:
     """Two-sided p of the mean paired difference when each person's sign could as well be the other.
 
     Exact up to 14 people; beyond, over random signs, the observed pattern counted in. The smallest
     p that n people can give is 2 ** (1 - n).
+
+    Args:
+        differences: one per person, ``(N,)``.
+        n_draws: patterns of signs beyond 14 people.
+        seed: of the random numbers.
     """
     d = np.asarray(differences, float)
     d = d[d != 0]
@@ -67,25 +95,30 @@ def sign_flip(differences: np.ndarray, n_draws: int = 10_000, seed: int = 0) -> 
         return 1.0
     if len(d) <= _EXACT:
         signs = np.array(list(itertools.product((1, -1), repeat=len(d))))
-        return float((np.abs(signs @ d) >= abs(d.sum()) - 1e-12).mean())
+        return float(_as_large(d, signs).mean())
     rng = np.random.default_rng(seed)
-    as_large = 1
-    for _ in range(0, n_draws, 1000):
-        signs = rng.choice((1, -1), (1000, len(d)))
-        as_large += int((np.abs(signs @ d) >= abs(d.sum()) - 1e-12).sum())
-    return as_large / (math.ceil(n_draws / 1000) * 1000 + 1)
+    n_as_large = 1
+    n_patterns = 1
+    for _ in range(0, n_draws, _BLOCK):
+        signs = rng.choice((1, -1), (_BLOCK, len(d)))
+        n_as_large += int(_as_large(d, signs).sum())
+        n_patterns += _BLOCK
+    return n_as_large / n_patterns
 
 
-def wilcoxon(differences: np.ndarray) -> float:
+def wilcoxon(differences: Array) -> float:
     """Two-sided p of Wilcoxon's signed-rank test; 1 when nobody differs."""
     from scipy.stats import wilcoxon as test
 
     d = np.asarray(differences, float)
-    d = np.round(d[np.isfinite(d)], 12)
-    return float(test(d).pvalue) if (d != 0).any() else 1.0
+    known = d[np.isfinite(d)]
+    rounded = np.round(known, 12)
+    if not rounded.any():
+        return 1.0
+    return float(test(rounded).pvalue)
 
 
-def rank_biserial(differences: np.ndarray) -> float:
+def rank_biserial(differences: Array) -> float:
     """Matched-pairs rank-biserial correlation in [-1, 1]: ranks of gains minus ranks of losses,
     over all ranks.
     """
@@ -96,7 +129,8 @@ def rank_biserial(differences: np.ndarray) -> float:
     if not len(d):
         return 0.0
     ranks = rankdata(np.abs(d))
-    return float((ranks * np.sign(d)).sum() / ranks.sum())
+    signed = ranks * np.sign(d)
+    return float(signed.sum() / ranks.sum())
 
 
 @dataclass(frozen=True)
@@ -118,6 +152,7 @@ class Paired:
     n_helped: int
 
     def plain(self) -> dict[str, float | int | tuple[float, float]]:
+        """Plain values, for JSON."""
         return asdict(self)
 
 
@@ -134,7 +169,14 @@ def paired(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> Paired:
-    """How ``a`` differs from ``b``, person by person (both: person → figure, larger is better).
+    """How ``a`` differs from ``b``, person by person.
+
+    Args:
+        a: figure by person; larger is better.
+        b: the same of what ``a`` is compared with.
+        harm: a loss of so much is no harm yet.
+        n_bootstrap: resamples of people behind the interval.
+        seed: of the random numbers.
 
     Raises:
         ValueError: they are not of the same people.
@@ -145,31 +187,41 @@ def paired(
             "paired: expected figures of the same people; only in one of them: "
             f"{odd or 'nobody at all'}"
         )
-    d = np.array([a[s] - b[s] for s in sorted(a)])
+    d = np.array([a[subject] - b[subject] for subject in sorted(a)])
     n = len(d)
-    draws = np.random.default_rng(seed).integers(0, n, (n_bootstrap, n))
-    low, high = interval(d[draws].mean(axis=1))
-    sd = float(d.std(ddof=1)) if n > 1 else math.nan
-    n_harmed = sum(harmed(a[s], b[s], harm) for s in a)
+    low, high = interval(numbers.resampled_means(d, n_bootstrap, seed))
+    n_harmed = sum(harmed(a[subject], b[subject], harm) for subject in a)
+    helped = np.round(d, 12) > harm
     return Paired(
         n_people=n,
         mean=float(d.mean()),
         ci=(low, high),
         p_sign_flip=sign_flip(d, seed=seed),
         p_wilcoxon=wilcoxon(d),
-        d_z=float(d.mean() / sd) if sd > 0 else (0.0 if not d.any() else math.nan),
+        d_z=_d_z(d),
         rank_biserial=rank_biserial(d),
         n_harmed=n_harmed,
         share_harmed=n_harmed / n,
-        harmed_ci=(wilson(n_harmed, n)[0], wilson(n_harmed, n)[1]),
-        n_helped=int((np.round(d, 12) > harm).sum()),
+        harmed_ci=numbers.wilson(n_harmed, n),
+        n_helped=int(helped.sum()),
     )
+
+
+def _d_z(d: Array) -> float:
+    """The mean difference in standard deviations of the differences ``(N,)``."""
+    sd = float(d.std(ddof=1)) if len(d) > 1 else math.nan
+    if sd > 0:
+        return float(d.mean() / sd)
+    return math.nan if d.any() else 0.0
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
     """p values adjusted for comparing several methods with one (Holm 1979)."""
-    adjusted, floor = {}, 0.0
-    for rank, name in enumerate(sorted(p, key=lambda k: p[k])):
-        floor = max(floor, min((len(p) - rank) * p[name], 1.0))
+    adjusted = {}
+    floor = 0.0
+    in_order = sorted(p, key=lambda name: p[name])
+    for rank, name in enumerate(in_order):
+        corrected = min((len(p) - rank) * p[name], 1.0)
+        floor = max(floor, corrected)
         adjusted[name] = floor
     return {name: adjusted[name] for name in p}

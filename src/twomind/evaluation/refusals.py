@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from twomind.core.store import Ledger
 from twomind.evaluation.board import Board, Refused
 from twomind.types import Run
+from twomind.types.plain import Foreign, Plain
 
 LEDGER = "ledger.jsonl"
 #: Where a refusal belongs: fields of a ledger's entry that are texts.
@@ -31,10 +31,10 @@ class Refusal:
     model: str
     dataset: str
     protocol: str
-    windows: Mapping[str, Any] = field(default_factory=dict)
+    windows: Mapping[str, Foreign] = field(default_factory=dict)
 
 
-def place_of(base: Run, method: str) -> dict[str, Any]:
+def place_of(base: Run, method: str) -> Plain:
     """What the ledger says of a refusal besides why: where the row belongs.
 
     Args:
@@ -65,7 +65,7 @@ def find_refusals(paths: Sequence[Path]) -> list[Refusal]:
     return found
 
 
-def _from(entry: Mapping[str, Any]) -> Refusal:
+def _from(entry: Mapping[str, Foreign]) -> Refusal:
     texts = {name: str(entry.get(name, "")) for name in _TEXTS}
     why = str(entry.get("error", ""))
     windows = entry.get("windows") or {}
@@ -117,5 +117,5 @@ def _by_line(
     return found
 
 
-def _text(windows: Mapping[str, Any]) -> str:
+def _text(windows: Mapping[str, Foreign]) -> str:
     return json.dumps(dict(windows), sort_keys=True)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -22,10 +22,29 @@ from twomind.core.errors import BadInput
 from twomind.core.store import content_hash, read_arrays, write_arrays, write_text
 from twomind.evaluation import classes, people
 from twomind.types import Access, Fold, Rows, Run, Task
+from twomind.types.plain import Array, Plain
 
 FORMAT = "twomind.run/1"
 JSON, ARRAYS = "run.json", "predictions.safetensors"
 _TEXT = ("recording", "subject", "question")
+#: Fields of a run that stand in the JSON as they are.
+_PLAIN = (
+    "name",
+    "dataset",
+    "model",
+    "method",
+    "config",
+    "seen",
+    "reset",
+    "seed",
+    "fill",
+    "windows",
+    "people",
+    "drawn",
+    "fingerprint",
+    "versions",
+    "git",
+)
 
 
 def folder_name(name: str) -> str:
@@ -33,84 +52,98 @@ def folder_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "_", name).strip("._") or "run"
 
 
-def filled(rows: Rows, fill: str) -> np.ndarray:
+def filled(rows: Rows, fill: str) -> Array:
     """Probabilities ``(N, C)`` with the stand-in where nothing was measured
     (:class:`twomind.types.Run`).
     """
     missing = np.logical_not(np.isfinite(rows.probs).all(axis=1))
     if not missing.any():
         return rows.probs
-    if fill not in rows.beside:
-        # Without a training rate there is only "no idea"; of two classes that is called absent.
-        return np.where(missing[:, None], 1 / rows.probs.shape[1], rows.probs)
-    return np.where(missing[:, None], rows.beside[fill], rows.probs)
+    if fill in rows.beside:
+        return np.where(missing[:, None], rows.beside[fill], rows.probs)
+    # Without a training rate there is only "no idea"; of two classes that is called absent.
+    no_idea = 1 / rows.probs.shape[1]
+    return np.where(missing[:, None], no_idea, rows.probs)
 
 
-def _figures(run: Run) -> dict[str, Any]:
+def _figures(run: Run) -> Plain:
     """Per person, at the first level: for a reader of the JSON; tables compute their own."""
     rows = run.rows[run.level]
     rows = rows.take(rows.y >= 0)
     if not len(rows):
         return {}
     probs = filled(rows, run.fill)
-    per = {m: people.per_person(rows.y, probs, rows.subject, m) for m in ("macro_f1", "war")}
-    subjects = list(per["war"])
+    f1 = people.per_person(rows.y, probs, rows.subject, "macro_f1")
+    war = people.per_person(rows.y, probs, rows.subject, "war")
+    found: Plain = {"level": run.level}
+    found["macro_f1"] = classes.macro_f1(rows.y, probs)
+    found["war"] = classes.war(rows.y, probs)
+    found["per_person"] = {s: {"macro_f1": f1[s], "war": war[s]} for s in war}
+    return found
+
+
+class _LevelEntry(TypedDict):
+    """What the JSON says of one level: names by index, and what stands beside."""
+
+    texts: dict[str, list[str]]
+    beside: list[str]
+    reasons: dict[str, str]
+    n: int
+
+
+def _level_entry(level: str, rows: Rows, arrays: dict[str, Array]) -> _LevelEntry:
+    """The rows of one level put into ``arrays``, and what the JSON says of them."""
+    texts = {}
+    for name in _TEXT:
+        names, index = np.unique(getattr(rows, name), return_inverse=True)
+        texts[name] = [str(n) for n in names]
+        arrays[f"{level}/{name}"] = index.astype(np.int32)
+    arrays[f"{level}/span_s"] = rows.span_s.astype(np.float64)
+    arrays[f"{level}/y"] = rows.y.astype(np.int32)
+    arrays[f"{level}/probs"] = rows.probs.astype(np.float64)
+    for name, probs in rows.beside.items():
+        arrays[f"{level}/beside/{name}"] = probs.astype(np.float64)
     return {
-        "level": run.level,
-        "macro_f1": classes.macro_f1(rows.y, probs),
-        "war": classes.war(rows.y, probs),
-        "per_person": {s: {m: per[m][s] for m in per} for s in subjects},
+        "texts": texts,
+        "beside": list(rows.beside),
+        "reasons": dict(rows.reasons),
+        "n": len(rows),
     }
 
 
 def save_run(run: Run, folder: Path, key: str = "") -> Path:
-    """Write a run and return its folder. ``key`` says what was asked for, so that the same can be
-    read back.
+    """Write a run and return its folder.
+
+    Args:
+        run: any run.
+        folder: where to write it.
+        key: what was asked for, so that the same can be read back.
     """
     folder = Path(folder)
-    (folder / JSON).unlink(
-        missing_ok=True
-    )  # a run without it is not there: what is half-written is never read
-    arrays: dict[str, np.ndarray] = {}
-    levels: dict[str, Any] = {}
+    # A run without its JSON is not there: what is half-written is never read.
+    (folder / JSON).unlink(missing_ok=True)
+    arrays: dict[str, Array] = {}
+    levels = {}
     for level, rows in run.rows.items():
-        texts = {}
-        for name in _TEXT:
-            names, index = np.unique(getattr(rows, name), return_inverse=True)
-            texts[name] = [str(n) for n in names]
-            arrays[f"{level}/{name}"] = index.astype(np.int32)
-        arrays[f"{level}/span_s"] = rows.span_s.astype(np.float64)
-        arrays[f"{level}/y"] = rows.y.astype(np.int32)
-        arrays[f"{level}/probs"] = rows.probs.astype(np.float64)
-        for name, probs in rows.beside.items():
-            arrays[f"{level}/beside/{name}"] = probs.astype(np.float64)
-        levels[level] = {
-            "texts": texts,
-            "beside": list(rows.beside),
-            "reasons": dict(rows.reasons),
-            "n": len(rows),
-        }
+        levels[level] = _level_entry(level, rows, arrays)
     write_arrays(folder / ARRAYS, arrays, {"format": FORMAT})
-    skip = {"rows", "saw", "task", "fold"}
-    body = {k: v for k, v in run.__dict__.items() if k not in skip}
-    entry = {
-        "format": FORMAT,
-        "key": key,
-        "predictions_sha256": content_hash(folder / ARRAYS),
-        "task": asdict(run.task),
-        "fold": asdict(run.fold),
-        "saw": run.saw.words(),
-        **{k: _plain(v) for k, v in body.items()},
-        "levels": levels,
-        "figures": _plain(_figures(run)),
-    }
-    write_text(
-        folder / JSON, json.dumps(entry, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    entry: Plain = {"format": FORMAT, "key": key}
+    entry["predictions_sha256"] = content_hash(folder / ARRAYS)
+    entry["task"] = asdict(run.task)
+    entry["fold"] = asdict(run.fold)
+    entry["saw"] = run.saw.words()
+    for name, value in vars(run).items():
+        if name not in ("rows", "saw", "task", "fold"):
+            entry[name] = _plain(value)
+    entry["levels"] = levels
+    entry["figures"] = _plain(_figures(run))
+    text = json.dumps(entry, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(folder / JSON, text + "\n")
     return folder
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
+    """Plain JSON values; what is not finite is None."""
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -119,7 +152,8 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    is_plain = isinstance(value, str | int | float | bool | None)
+    return value if is_plain else str(value)
 
 
 def _access(words: str) -> Access:
@@ -154,54 +188,55 @@ def load_run(folder: Path) -> Run:
         ) from error
 
 
-def _from(entry: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Run:
+def _rows_from(level: str, about: _LevelEntry, arrays: Mapping[str, Array]) -> Rows:
+    texts = {}
+    for name in _TEXT:
+        names = np.array(about["texts"][name], dtype=str)
+        texts[name] = names[arrays[f"{level}/{name}"]]
+    beside = {name: arrays[f"{level}/beside/{name}"] for name in about["beside"]}
+    return Rows(
+        **texts,
+        span_s=arrays[f"{level}/span_s"],
+        y=arrays[f"{level}/y"].astype(int),
+        probs=arrays[f"{level}/probs"],
+        beside=beside,
+        reasons=about["reasons"],
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _from(entry: Plain, arrays: Mapping[str, Array]) -> Run:
     rows = {}
     for level, about in entry["levels"].items():
-        texts = {n: np.array(about["texts"][n], dtype=str)[arrays[f"{level}/{n}"]] for n in _TEXT}
-        rows[level] = Rows(
-            **texts,
-            span_s=arrays[f"{level}/span_s"],
-            y=arrays[f"{level}/y"].astype(int),
-            probs=arrays[f"{level}/probs"],
-            beside={name: arrays[f"{level}/beside/{name}"] for name in about["beside"]},
-            reasons=about["reasons"],
-        )
+        rows[level] = _rows_from(level, about, arrays)
     task = entry["task"]
-    fold: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in entry["fold"].items()
-    }
+    fold: Plain = {}
+    for name, value in entry["fold"].items():  # JSON has lists where a fold has tuples
+        fold[name] = tuple(value) if isinstance(value, list) else value
+    seconds = {what: _number(value) for what, value in entry["seconds"].items()}
+    plain: Plain = {name: entry[name] for name in _PLAIN}
     return Run(
-        name=entry["name"],
-        dataset=entry["dataset"],
         task=Task(task["name"], tuple(task["classes"]), task["grain"]),
         fold=Fold(**fold),
-        model=entry["model"],
-        method=entry["method"],
         rows=rows,
-        config=entry["config"],
         saw=_access(entry["saw"]),
-        seen=entry["seen"],
-        reset=entry["reset"],
-        seed=entry["seed"],
-        fill=entry["fill"],
-        windows=entry["windows"],
-        people=entry["people"],
         not_shown=tuple(entry["not_shown"]),
-        drawn=entry["drawn"],
-        seconds={k: math.nan if v is None else v for k, v in entry["seconds"].items()},
-        peak_mb=math.nan if entry["peak_mb"] is None else entry["peak_mb"],
-        fingerprint=entry["fingerprint"],
-        versions=entry["versions"],
-        git=entry["git"],
+        seconds=seconds,
+        peak_mb=_number(entry["peak_mb"]),
         notes=tuple(entry["notes"]),
         events=tuple(entry.get("events", ())),
+        **plain,
     )
 
 
 def stored_key(folder: Path) -> str:
     """What the run in a folder was asked for; "" when there is no run."""
     try:
-        return str(json.loads((Path(folder) / JSON).read_text(encoding="utf-8")).get("key", ""))
+        entry = json.loads((Path(folder) / JSON).read_text(encoding="utf-8"))
+        return str(entry.get("key", ""))
     except (OSError, ValueError, AttributeError):
         return ""
 
@@ -226,12 +261,17 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        path = path.parent if path.name == JSON else path
-        below = sorted(p.parent for p in path.rglob(JSON)) if path.is_dir() else []
+        if path.name == JSON:
+            path = path.parent
+        below = []
+        if path.is_dir():
+            below = sorted(file.parent for file in path.rglob(JSON))
         if not below:
             raise BadInput(
                 f"{path}: expected a folder of a run ({JSON}), or one with runs below it; found "
                 "none"
             )
-        found += [p for p in below if p not in found]
+        for folder in below:
+            if folder not in found:
+                found.append(folder)
     return found

@@ -7,33 +7,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from twomind.models.calibration import sigmoid
+from twomind.types.plain import Array, Plain
 
 NAMES = ("question_only", "length_question")
 
 
-def question_only(shortcuts: Mapping[str, Any], questions: Sequence[str | None]) -> np.ndarray:
+def question_only(shortcuts: Mapping[str, Plain], questions: Sequence[str | None]) -> Array:
     """Training rate of each answer's question ``(N,)``; of an unknown question, the rate over all
     questions.
     """
     entry = shortcuts["question_only"]
-    return np.array([entry["rates"].get(q, entry["unknown"]) for q in questions], float)
+    rates = [entry["rates"].get(q, entry["unknown"]) for q in questions]
+    return np.array(rates, float)
 
 
 def length_question(
-    shortcuts: Mapping[str, Any], questions: Sequence[str | None], n_words: Sequence[int]
-) -> np.ndarray:
+    shortcuts: Mapping[str, Plain], questions: Sequence[str | None], n_words: Sequence[int]
+) -> Array:
     """Logistic regression on the question and ``log(1 + words)``, ``(N,)``; an unknown question is
     an average one.
+
+    Args:
+        shortcuts: as on the model's card.
+        questions: of each answer, as the model knows them; None: unknown.
+        n_words: of each answer.
     """
     entry = shortcuts["length_question"]
-    logits = [
-        entry["questions"].get(q, entry["unknown"])
-        + entry["length_weight"] * (math.log1p(n) - entry["length_mean"])
-        for q, n in zip(questions, n_words, strict=True)
-    ]
-    return np.asarray(sigmoid(np.array(logits)))
+    logits = []
+    for q, n in zip(questions, n_words, strict=True):
+        asked = entry["questions"].get(q, entry["unknown"])
+        longer = math.log1p(n) - entry["length_mean"]
+        logits.append(asked + entry["length_weight"] * longer)
+    return sigmoid(np.array(logits))

@@ -8,13 +8,13 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
+from twomind.types.plain import Plain
 
 COLUMNS = ("video_id", "p0", "p1", "label")
 
@@ -28,7 +28,9 @@ class Line:
     filled: bool = False
 
     def row(self, threshold: float) -> tuple[str, str, str, int]:
-        return (self.video_id, f"{1 - self.p1:.6f}", f"{self.p1:.6f}", int(self.p1 > threshold))
+        """The line as it stands in the file."""
+        p0 = f"{1 - self.p1:.6f}"
+        return (self.video_id, p0, f"{self.p1:.6f}", int(self.p1 > threshold))
 
 
 def read_results(folder: Path, name_by: str = "recording") -> tuple[list[Line], list[str]]:
@@ -47,25 +49,29 @@ def read_results(folder: Path, name_by: str = "recording") -> tuple[list[Line], 
             f"{folder}: expected results of `twomind predict` (folders with summary.json), found "
             "none"
         )
-    lines, without = [], []
+    lines = []
+    without = []
     for path in summaries:
         entry = _summary(path)
-        name = (
-            str(entry["recording"]) if name_by == "recording" else Path(entry["media"]["path"]).stem
-        )
-        p = entry["prediction"]["probability"]
-        if p is None or not math.isfinite(p):
-            without.append(f"{name}: {entry['prediction']['reason']}")
-        lines.append(Line(name, math.nan if p is None else float(p)))
+        prediction = entry["prediction"]
+        name = str(entry["recording"])
+        if name_by == "file":
+            name = Path(entry["media"]["path"]).stem
+        p = prediction["probability"]
+        p1 = math.nan if p is None else float(p)
+        if not math.isfinite(p1):
+            without.append(f"{name}: {prediction['reason']}")
+        lines.append(Line(name, p1))
     names = [line.video_id for line in lines]
-    if twice := sorted({n for n in names if names.count(n) > 1}):
+    twice = sorted(name for name in set(names) if names.count(name) > 1)
+    if twice:
         raise BadInput(
             f"{folder}: the video {twice[0]!r} is there twice; one line per video is expected"
         )
     return lines, without
 
 
-def _summary(path: Path) -> dict[str, Any]:
+def _summary(path: Path) -> Plain:
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
         if entry["schema"] != "twomind.answer/1" or "probability" not in entry["prediction"]:
@@ -75,63 +81,94 @@ def _summary(path: Path) -> dict[str, Any]:
     return dict(entry)
 
 
+@dataclass(frozen=True)
+class Form:
+    """How the file is written: from which probability on the label is 1, which probability stands
+    where there is no score (None: nothing may), and whether the columns are named.
+    """
+
+    threshold: float = 0.5
+    fill: float | None = None
+    header: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value in (("threshold", self.threshold), ("fill", self.fill)):
+            if value is not None and not 0 <= value <= 1:
+                raise BadInput(f"{name}: expected a probability, got {value}")
+
+    def filled(self, line: Line) -> Line:
+        """The line, or where it has no score, the one that stands in."""
+        if math.isfinite(line.p1):
+            return line
+        return Line(line.video_id, float(self.fill or 0.0), True)
+
+    def text(self, lines: Sequence[Line]) -> str:
+        """The file."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        if self.header:
+            writer.writerow(COLUMNS)
+        for line in lines:
+            writer.writerow(line.row(self.threshold))
+        return buffer.getvalue()
+
+
 def submit(
     folder: Path,
     out: Path,
+    form: Form,
     *,
-    threshold: float = 0.5,
-    fill: float | None = None,
     expected: Sequence[str] | None = None,
     name_by: str = "recording",
-    header: bool = True,
-) -> dict[str, Any]:
+) -> Plain:
     """Write the file; return how many lines, and which were filled.
 
     The challenge wants a line for every video. A video that was not measured has no score, so
-    without ``fill`` (the probability to put there) nothing is written. ``expected`` lists the
-    videos that must be there, and gives the order.
+    without ``form.fill`` nothing is written.
 
-    Raises: BadInput: videos without a score and no ``fill``; missing or unknown videos; a number
-        out of range.
+    Args:
+        folder: results of ``twomind predict``.
+        out: the file to write.
+        form: how it is written.
+        expected: the videos that must be there, in their order; None: those that are there.
+        name_by: ``recording`` (the id) or ``file`` (the media file's name without its ending).
+
+    Raises:
+        BadInput: videos without a score and no fill; missing or unknown videos.
     """
-    for name, value in (("threshold", threshold), ("fill", fill)):
-        if value is not None and not 0 <= value <= 1:
-            raise BadInput(f"{name}: expected a probability, got {value}")
     lines, without = read_results(folder, name_by)
-    found = {line.video_id: line for line in lines}
     if expected is not None:
-        missing = [v for v in expected if v not in found]
-        if missing and fill is None:
-            raise BadInput(
-                f"{len(missing)} of {len(expected)} videos have no result, for example "
-                f"{missing[0]!r}"
-            )
-        if extra := sorted(set(found) - set(expected)):
-            raise BadInput(
-                f"{len(extra)} results are not on the list of videos, for example {extra[0]!r}"
-            )
-        without += [f"{v}: no result" for v in missing]
-        lines = [found.get(v, Line(v, math.nan)) for v in expected]
-    if without and fill is None:
+        found = {line.video_id: line for line in lines}
+        missing = _missing(found, expected, form)
+        without += [f"{video}: no result" for video in missing]
+        lines = [found.get(video, Line(video, math.nan)) for video in expected]
+    if without and form.fill is None:
         raise BadInput(
             f"{len(without)} of {len(lines)} videos have no score ({without[0]}). Predict them "
             "again, or say with "
             "--fill which probability to write for them"
         )
-    lines = [
-        line if math.isfinite(line.p1) else Line(line.video_id, float(fill or 0.0), True)
-        for line in lines
-    ]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    if header:
-        writer.writerow(COLUMNS)
-    writer.writerows(line.row(threshold) for line in lines)
-    write_text(Path(out), buffer.getvalue())
+    lines = [form.filled(line) for line in lines]
+    write_text(Path(out), form.text(lines))
     return {
         "file": str(out),
         "n": len(lines),
-        "n_present": sum(line.p1 > threshold for line in lines),
+        "n_present": sum(line.p1 > form.threshold for line in lines),
         "filled": [line.video_id for line in lines if line.filled],
-        "threshold": threshold,
+        "threshold": form.threshold,
     }
+
+
+def _missing(found: Mapping[str, Line], expected: Sequence[str], form: Form) -> list[str]:
+    """Expected videos without a result."""
+    missing = [video for video in expected if video not in found]
+    if missing and form.fill is None:
+        raise BadInput(
+            f"{len(missing)} of {len(expected)} videos have no result, for example {missing[0]!r}"
+        )
+    extra = sorted(set(found) - set(expected))
+    if extra:
+        raise BadInput(
+            f"{len(extra)} results are not on the list of videos, for example {extra[0]!r}"
+        )
+    return missing

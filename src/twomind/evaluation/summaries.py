@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -12,15 +11,16 @@ from twomind.adaptation import caches, prototypes
 from twomind.adaptation.summary import class_means
 from twomind.evaluation.run import Summary, embedding_summary
 from twomind.types import Example, Prediction
+from twomind.types.plain import Array, Foreign
 
 
-def people_summary(model: Any, translator: bool = False) -> Summary:
+def people_summary(model: Foreign, translator: bool = False) -> Summary:
     """What may leave the source site: prototypes per source person and class, embedding statistics,
     SFDA-PFT's ``translator`` where it is asked for."""
     return partial(_summary, model, translator)
 
 
-def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> Mapping[str, np.ndarray]:
+def _summary(model: Foreign, translator: bool, source: tuple[Example, ...]) -> Mapping[str, Array]:
     people = _embedded_by_person(model, source)
     # A model of clips has no pooled row of a window: its class means are in the space of ``run``,
     # as the prototypes.
@@ -37,12 +37,12 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> Mappi
 
 
 def _embedded_by_person(
-    model: Any, source: tuple[Example, ...]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    model: Foreign, source: tuple[Example, ...]
+) -> dict[str, tuple[Array, Array]]:
     """Per person the embeddings of the windows that can be read ``(N, D)`` and their classes
     ``(N,)``.
     """
-    rows: dict[str, list[np.ndarray]] = {}
+    rows: dict[str, list[Array]] = {}
     classes: dict[str, list[int]] = {}
     for example in source:
         read = caches.read(model, example.x)

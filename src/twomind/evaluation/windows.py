@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.media.windows import n_windows, window_spans
-from twomind.types import Example, Features, Fold, Recording, Task
+from twomind.types import Example, Features, Fold, Recording, Task, Track
+from twomind.types.plain import Array
 
 
 class Dataset(Protocol):
@@ -24,9 +25,9 @@ class Dataset(Protocol):
 
     def label(self, task: str, recording: str) -> int | None: ...
 
-    def frame_labels(self, task: str, recording: str, times_s: np.ndarray) -> np.ndarray: ...
+    def frame_labels(self, task: str, recording: str, times_s: Array) -> Array: ...
 
-    def people(self) -> Mapping[str, Mapping[str, Any]]: ...
+    def people(self) -> Mapping[str, Mapping[str, object]]: ...
 
     def may_be_shown(self, subject: str) -> bool: ...
 
@@ -34,21 +35,21 @@ class Dataset(Protocol):
 
 
 #: ``features(recording id) -> Features`` of the whole recording, usually read from the store.
-Reading = Callable[[str], Features]
+Reading: TypeAlias = Callable[[str], Features]
 
 
 @dataclass(frozen=True)
 class Windows:
     """How recordings become windows and frames."""
 
-    length_s: float | None = None  # of a window; None: a whole recording is one window
-    hop_s: float | None = (
-        None  # from window to window; None: the length. Never less: windows may not overlap
-    )
-    min_share: float = (
-        0.5  # the last window of a recording must be at least this share of a whole one
-    )
-    frame_hop_s: float = 0.25  # from frame to frame, where moments are scored
+    #: of a window; None: a whole recording is one window
+    length_s: float | None = None
+    #: from window to window; None: the length. Never less: windows may not overlap
+    hop_s: float | None = None
+    #: the last window of a recording must be at least this share of a whole one
+    min_share: float = 0.5
+    #: from frame to frame, where moments are scored
+    frame_hop_s: float = 0.25
 
     def __post_init__(self) -> None:
         if self.length_s is not None:
@@ -66,25 +67,53 @@ class Windows:
         """
         if self.length_s is None:
             return [x]
-        return [
-            x.between(*span)
-            for span in window_spans(x.span_s, self.length_s, self.hop_s, self.min_share)
-        ]
+        spans = window_spans(x.span_s, self.length_s, self.hop_s, self.min_share)
+        return [x.between(start_s, end_s) for start_s, end_s in spans]
 
-    def frames(self, span_s: tuple[float, float]) -> np.ndarray:
+    def frames(self, span_s: tuple[float, float]) -> Array:
         """Times of the frames of one recording: the middles of equal steps."""
-        return np.arange(span_s[0] + self.frame_hop_s / 2, span_s[1], self.frame_hop_s)
+        first_s = span_s[0] + self.frame_hop_s / 2
+        return np.arange(first_s, span_s[1], self.frame_hop_s)
 
 
-def _distinct(rows: np.ndarray) -> np.ndarray:
+def _distinct(rows: Array) -> Array:
     """How many different finite values each row has ``(T,)``."""
-    ordered = np.sort(np.where(np.isfinite(rows), rows, np.inf), axis=1)
-    return ((ordered[:, 1:] != ordered[:, :-1]) & np.isfinite(ordered[:, :-1])).sum(
-        axis=1
-    ) + np.isfinite(ordered[:, -1])
+    known = np.where(np.isfinite(rows), rows, np.inf)
+    ordered = np.sort(known, axis=1)
+    is_finite = np.asarray(np.isfinite(ordered))
+    is_last_of_its_kind = ordered[:, 1:] != ordered[:, :-1]
+    n = (is_last_of_its_kind & is_finite[:, :-1]).sum(axis=1)
+    return np.asarray(n + is_finite[:, -1])
 
 
-def content(x: Features) -> np.ndarray:
+def _codes(rows: Array) -> Array:
+    """A code per row ``(T,)``, the same for the same row in every run."""
+    rng = np.random.default_rng(5)
+    random = rng.integers(1, 2**63, rows.shape[1], dtype=np.uint64)
+    odd = random | np.uint64(1)
+    bits = rows.view(np.uint32).astype(np.uint64)
+    return np.asarray((bits * odd).sum(axis=1, dtype=np.uint64))
+
+
+def _telling(track: Track) -> Array:
+    """Codes of the rows of a track that do not come about by chance."""
+    values = np.ascontiguousarray(track.values[track.valid], np.float32)
+    if not len(values):
+        return np.zeros(0, np.uint64)
+    rows = values.reshape(len(values), -1)
+    if rows.shape[1] < 4:
+        return np.zeros(0, np.uint64)
+    step = max(rows.shape[1] // 4096, 1)
+    rows = np.ascontiguousarray(rows[:, ::step])
+    broken = np.where(rows != np.floor(rows), rows, np.nan)
+    is_measured = _distinct(broken) >= 4
+    is_picture = _distinct(rows) >= 16
+    rows = rows[is_measured | is_picture]
+    codes, n = np.unique(_codes(rows), return_counts=True)
+    return np.asarray(codes[n == 1])
+
+
+def content(x: Features) -> Array:
     """A code per telling row of every track, sorted and unique, ``uint64``.
 
     Two recordings that share codes share content, whatever they are called. A row is telling when
@@ -92,25 +121,10 @@ def content(x: Features) -> np.ndarray:
     sixteen different ones (pixels), and stands once in its recording. Tables of counts and flags,
     constant and empty rows are left out.
     """
-    codes = []
+    codes = [np.zeros(0, np.uint64)]
     for name in sorted(x.tracks):
-        track = x.tracks[name]
-        rows = np.ascontiguousarray(track.values[track.valid], np.float32).reshape(
-            int(track.valid.sum()), -1
-        )
-        if rows.shape[1] < 4 or not len(rows):
-            continue
-        rows = np.ascontiguousarray(rows[:, :: max(rows.shape[1] // 4096, 1)])
-        broken = np.where(rows != np.floor(rows), rows, np.nan)
-        rows = rows[(_distinct(broken) >= 4) | (_distinct(rows) >= 16)]
-        # Fixed odd factors: the same row has the same code in every run.
-        factors = np.random.default_rng(5).integers(
-            1, 2**63, rows.shape[1], dtype=np.uint64
-        ) | np.uint64(1)
-        code = (rows.view(np.uint32).astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
-        values, n = np.unique(code, return_counts=True)
-        codes.append(values[n == 1])
-    return np.unique(np.concatenate(codes)) if codes else np.zeros(0, np.uint64)
+        codes.append(_telling(x.tracks[name]))
+    return np.unique(np.concatenate(codes))
 
 
 @dataclass
@@ -121,7 +135,7 @@ class Reader:
 
     features: Reading
     recordings: Mapping[str, Recording]
-    codes: dict[str, np.ndarray] = field(default_factory=dict)
+    codes: dict[str, Array] = field(default_factory=dict)
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     drawn: dict[str, bool] = field(default_factory=dict)
     clean: set[Fold] = field(default_factory=set)  # folds whose content was looked at
@@ -145,7 +159,7 @@ class Reader:
             self.drawn[recording] = x.drawn or known.drawn
         return x
 
-    def code(self, recording: str) -> np.ndarray:
+    def code(self, recording: str) -> Array:
         if recording not in self.codes:
             self(recording)
         return self.codes[recording]
@@ -160,7 +174,8 @@ def opaque(x: Features) -> Features:
     """The same window under a name that says nothing: file names of several data sets hold the
     label.
     """
-    name = hashlib.sha256(f"window of {x.recording}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"window of {x.recording}".encode())
+    name = digest.hexdigest()[:16]
     return replace(x, recording=name)
 
 
@@ -177,9 +192,10 @@ class Labels:
         label = self.dataset.label(self.task.name, recording)
         return -1 if label is None else self._known(recording, int(label))
 
-    def of_frames(self, recording: str, times_s: np.ndarray) -> np.ndarray:
+    def of_frames(self, recording: str, times_s: Array) -> Array:
         """Class index per time ``(T,)``, -1 where nobody coded it."""
-        found = np.asarray(self.dataset.frame_labels(self.task.name, recording, times_s), int)
+        labels = self.dataset.frame_labels(self.task.name, recording, times_s)
+        found = np.asarray(labels, int)
         if found.shape != times_s.shape:
             raise BadInput(f"{recording}: expected frame labels {times_s.shape}, got {found.shape}")
         for label in np.unique(found[found != -1]):
@@ -199,7 +215,8 @@ class Labels:
         found = found[found >= 0]
         if len(found):
             n = np.bincount(found)
-            return int(np.flatnonzero(n == n.max())[-1])
+            commonest = np.flatnonzero(n == n.max())
+            return int(commonest[-1])
         return -1 if self.has_frames(recording, span_s) else self.of_recording(recording)
 
     def examples(
@@ -208,14 +225,20 @@ class Labels:
         """The windows that ``cut`` makes of these recordings, with labels; those that nobody coded
         are left out.
         """
-        found = ((x, self.of_window(i, x.span_s)) for i in recordings for x in cut(i))
-        return tuple(Example(x, y) for x, y in found if y >= 0)
+        found = []
+        for recording in recordings:
+            for window in cut(recording):
+                label = self.of_window(recording, window.span_s)
+                if label >= 0:
+                    found.append(Example(window, label))
+        return tuple(found)
 
     def has_frames(self, recording: str, around_s: tuple[float, float]) -> bool:
         """Whether any moment of the recording is coded; looked at from its start to well past
         ``around_s``.
         """
-        times_s = np.arange(0.0, around_s[1] + 60.0, self.windows.frame_hop_s)
+        until_s = around_s[1] + 60.0
+        times_s = np.arange(0.0, until_s, self.windows.frame_hop_s)
         return bool((self.of_frames(recording, times_s) >= 0).any())
 
     def _known(self, recording: str, label: int) -> int:

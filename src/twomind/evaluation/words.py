@@ -7,17 +7,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.evaluation import metrics, shortcuts
+from twomind.evaluation.metrics import figures, gains
 from twomind.features.words.text import count
 from twomind.models.calibration import sigmoid
 from twomind.models.questions import resolve
 from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser, load
+from twomind.types.plain import Array, Plain
 
 SCHEMA = "twomind.score.words/1"
 POLICY = (
@@ -31,13 +32,19 @@ def hashed(subject: str, salt: str) -> str:
     """A short salted hash of a participant's pseudonym: enough to notice that a person was trained
     on.
     """
-    return hashlib.sha256(f"{salt}:{subject}".encode()).hexdigest()[:10]
+    text = f"{salt}:{subject}"
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def plain(value: Any) -> Any:
+def plain_object(values: Mapping[str, object]) -> Plain:
+    """A JSON object of :func:`plain` values."""
+    return {str(k): plain(v) for k, v in values.items()}
+
+
+def plain(value: object) -> object:
     """Plain JSON values: numpy numbers as Python's, nan as None, floats to six digits."""
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return plain_object(value)
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     if isinstance(value, float | np.floating):
@@ -47,111 +54,119 @@ def plain(value: Any) -> Any:
     return value
 
 
-def probabilities(model: WordsRecogniser, answers: Sequence[Answer]) -> np.ndarray:
+def probabilities(model: WordsRecogniser, answers: Sequence[Answer]) -> Array:
     """Probability of "present" per answer ``(N,)``; nan where the answer is not scored."""
     found = np.full(len(answers), np.nan)
     for i, answer in enumerate(answers):
         texts = answer.transcript.split()
-        if count(texts).n_words >= MIN_WORDS:
-            head, name = model.head(answer.question)
-            found[i] = float(sigmoid(head.model.parts(texts, name).logit + model.shift()))
+        if count(texts).n_words < MIN_WORDS:
+            continue
+        head, name = model.head(answer.question)
+        parts = head.model.parts(texts, name)
+        found[i] = float(sigmoid(parts.logit + model.shift()))
     return found
 
 
-def flat(model: WordsRecogniser, n: int) -> dict[str, np.ndarray]:
+def flat(model: WordsRecogniser, n: int) -> dict[str, Array]:
     """The rows that know nothing of an answer, ``(N,)`` each: the training rate, and the commoner
     class, for all.
     """
-    rate = float(model.card.get("data", {}).get("present", model.prevalence))
-    return {"prevalence": np.full(n, rate), "constant": np.full(n, float(rate > 0.5))}
+    about = model.card.get("data", {})
+    rate = float(about.get("present", model.prevalence))
+    commoner = float(rate > 0.5)
+    return {"prevalence": np.full(n, rate), "constant": np.full(n, commoner)}
 
 
-def _block(bound: Mapping[str, Any], weights: np.ndarray) -> dict[str, Any]:
-    return {**{k: f() for k, f in bound.items()}, "ci": metrics.intervals(bound, weights)}
-
-
-def _gain(bound: Mapping[str, Any], base: Mapping[str, Any], weights: np.ndarray) -> dict[str, Any]:
-    """Paired difference of every metric with its interval over the same resamples of people."""
-    value = {k: f() - base[k]() for k, f in bound.items()}
-    spread = {k: metrics.interval(f(weights) - base[k](weights)) for k, f in bound.items()}
-    return {**value, "ci": spread}
-
-
-def _per_question(y: np.ndarray, p: np.ndarray, question: np.ndarray) -> list[dict[str, Any]]:
+def _per_question(y: Array, p: Array, question: Array) -> list[Plain]:
     rows = []
-    for q in sorted(set(question)):
-        m = question == q
-        rows.append(
-            {
-                "question": str(q),
-                "n": int(m.sum()),
-                "observed": float(y[m].mean()),
-                "mean_score": float(p[m].mean()),
-                "auc": metrics.auc(y[m], p[m]),
-                "accuracy": float(((p[m] > metrics.THRESHOLD) == (y[m] == 1)).mean()),
-            }
-        )
+    for name in sorted(set(question)):
+        here = question == name
+        own_y = y[here]
+        own_p = p[here]
+        row: Plain = {"question": str(name), "n": len(own_y)}
+        row["observed"] = float(own_y.mean())
+        row["mean_score"] = float(own_p.mean())
+        row["auc"] = metrics.auc(own_y, own_p)
+        row["accuracy"] = metrics.share_right(own_y, own_p)
+        rows.append(row)
     return rows
 
 
 def score_answers(
     model: WordsRecogniser, answers: Sequence[Answer], seed: int = 0, n_bootstrap: int = 2000
-) -> dict[str, Any]:
-    """All figures of a model on labelled answers; plain values."""
-    y = np.array([a.label for a in answers])
-    subject = np.array([a.subject for a in answers])
-    question = np.array([a.question or "" for a in answers])
-    names = [resolve(a.question, model.questions) for a in answers]
-    n_words = [count(a.transcript.split()).n_words for a in answers]
+) -> Plain:
+    """All figures of a model on labelled answers; plain values.
+
+    Args:
+        model: the words model.
+        answers: labelled ones.
+        seed: of the random numbers.
+        n_bootstrap: resamples of people behind each interval.
+    """
+    y = np.array([answer.label for answer in answers])
+    subject = np.array([answer.subject for answer in answers])
+    question = np.array([answer.question or "" for answer in answers])
+    names = [resolve(answer.question, model.questions) for answer in answers]
+    n_words = [count(answer.transcript.split()).n_words for answer in answers]
     only = shortcuts.question_only(model.shortcuts, names)
     both = shortcuts.length_question(model.shortcuts, names, n_words)
     raw = probabilities(model, answers)
     scored = np.isfinite(raw)
     p = np.where(scored, raw, only)
-    withheld = probabilities(model.with_question(False), answers)
-    withheld = np.where(scored, withheld, model.prevalence)
+    without_question = probabilities(model.with_question(False), answers)
+    withheld = np.where(scored, without_question, model.prevalence)
     weights = metrics.person_weights(subject, n_bootstrap, seed)
-    main, base_q, base_lq = (metrics.bound(y, s, question) for s in (p, only, both))
-    always = {
-        k: _block(metrics.bound(y, s, question), weights) for k, s in flat(model, len(y)).items()
-    }
+    main = metrics.bound(y, p, question)
+    by_question = metrics.bound(y, only, question)
+    by_length = metrics.bound(y, both, question)
+    always = flat(model, len(y))
     people = np.unique(subject)
-    salt = str(model.people.get("salt", ""))
-    trained = set(model.people.get("hashes", ()))
-    found = {
+    found: Plain = {
         "schema": SCHEMA,
         "n": len(y),
         "n_people": len(people),
         "n_not_scored": int((~scored).sum()),
         "not_scored_policy": POLICY.format(n=MIN_WORDS),
         "prevalence": float(y.mean()),
-        **_block(main, weights),
-        "prevalence_only": always["prevalence"],
-        "constant": always["constant"],
-        "question_only": _block(base_q, weights),
-        "length_question": _block(base_lq, weights),
-        "gain_over_question_only": _gain(main, base_q, weights),
-        "gain_over_length_question": _gain(main, base_lq, weights),
-        "question_withheld": _block(metrics.bound(y, withheld, question), weights),
-        "scored_only": {
-            k: f() for k, f in metrics.bound(y[scored], raw[scored], question[scored]).items()
-        }
-        if scored.any()
-        else None,
-        "per_question": _per_question(y, p, question),
-        "reliability": metrics.reliability_bins(y, p),
-        "overlap_with_training": int(sum(hashed(str(s), salt) in trained for s in people)),
-        "how": {
-            "threshold": f"present when the probability is above {metrics.THRESHOLD}",
-            "within_question_auc": "pairs of answers to the same question, pooled over questions",
-            "ece_bins": metrics.N_BINS,
-            "interval": f"95 % percentile, {n_bootstrap} bootstrap resamples of people, seed "
-            f"{seed}; "
-            "resampling inflates ece, so its interval can lie above its value",
-            "unknown_questions": int(sum(n is None for n in names)),
-        },
     }
-    return plain(found)
+    found |= figures(main, weights)
+    by_rate = metrics.bound(y, always["prevalence"], question)
+    by_class = metrics.bound(y, always["constant"], question)
+    found["prevalence_only"] = figures(by_rate, weights)
+    found["constant"] = figures(by_class, weights)
+    found["question_only"] = figures(by_question, weights)
+    found["length_question"] = figures(by_length, weights)
+    found["gain_over_question_only"] = gains(main, by_question, weights)
+    found["gain_over_length_question"] = gains(main, by_length, weights)
+    without = metrics.bound(y, withheld, question)
+    found["question_withheld"] = figures(without, weights)
+    found["scored_only"] = None
+    if scored.any():
+        own_question = question[scored]
+        alone = metrics.bound(y[scored], raw[scored], own_question)
+        found["scored_only"] = {name: metric() for name, metric in alone.items()}
+    found["per_question"] = _per_question(y, p, question)
+    found["reliability"] = metrics.reliability_bins(y, p)
+    found["overlap_with_training"] = n_trained_on(model, people)
+    interval = (
+        f"95 % percentile, {n_bootstrap} bootstrap resamples of people, seed {seed}; "
+        "resampling inflates ece, so its interval can lie above its value"
+    )
+    found["how"] = {
+        "threshold": f"present when the probability is above {metrics.THRESHOLD}",
+        "within_question_auc": "pairs of answers to the same question, pooled over questions",
+        "ece_bins": metrics.N_BINS,
+        "interval": interval,
+        "unknown_questions": names.count(None),
+    }
+    return plain_object(found)
+
+
+def n_trained_on(model: WordsRecogniser, people: Sequence[str] | Array) -> int:
+    """How many of some people the model was trained on."""
+    salt = str(model.people.get("salt", ""))
+    trained = set(model.people.get("hashes", ()))
+    return sum(hashed(str(one), salt) in trained for one in people)
 
 
 def existing(data_dir: Path) -> Path:
@@ -175,11 +190,18 @@ def score_words(
     model: WordsRecogniser | Path | None = None,
     seed: int = 0,
     n_bootstrap: int = 2000,
-) -> dict[str, Any]:
+) -> Plain:
     """Score on ``data_dir/<split>.txt`` (BAH split format), or on a user's own CSV when
     ``data_dir`` is a file.
 
     Needs no media and no training data: the shortcuts' numbers come with the model.
+
+    Args:
+        data_dir: the folder or the CSV.
+        split: of the folder.
+        model: a words model or its file; None: the one that comes with the package.
+        seed: of the random numbers.
+        n_bootstrap: resamples of people behind each interval.
 
     Raises:
         BadInput: the data cannot be read.
@@ -188,10 +210,10 @@ def score_words(
     data = read_answers(existing(data_dir), [split])
     recogniser = model if isinstance(model, WordsRecogniser) else load(model)
     found = score_answers(recogniser, data.answers, seed, n_bootstrap)
-    return {
-        **found,
-        "split": split if Path(data_dir).is_dir() else Path(data_dir).name,
-        "model": {"variant": recogniser.variant, "trained_on": recogniser.card.get("data", {})},
-        "n_lines_not_used": len(data.problems),
-        "problems": list(data.problems),
-    }
+    path = Path(data_dir)
+    trained_on = recogniser.card.get("data", {})
+    found["split"] = split if path.is_dir() else path.name
+    found["model"] = {"variant": recogniser.variant, "trained_on": trained_on}
+    found["n_lines_not_used"] = len(data.problems)
+    found["problems"] = list(data.problems)
+    return found

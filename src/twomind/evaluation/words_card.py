@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -18,15 +18,23 @@ from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.evaluation import metrics
-from twomind.evaluation.located import located_card
+from twomind.evaluation.held_out import (
+    flat_rows,
+    mean_bound,
+    own_figures,
+    question_table,
+    reliability,
+)
+from twomind.evaluation.located import Segments, located_card
 from twomind.evaluation.transcript_habits import habits
-from twomind.evaluation.words import existing, hashed, plain, score_answers
+from twomind.evaluation.words import existing, hashed, plain_object, score_answers
 from twomind.evaluation.words_run import is_drawn
-from twomind.models.calibration import Reliability, risk_curve, sigmoid
+from twomind.models.calibration import risk_curve, sigmoid
 from twomind.models.words.additive import Additive
 from twomind.models.words.recogniser import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict
 from twomind.training import words as wt
 from twomind.types import Progress
+from twomind.types.plain import Array, Plain
 
 NOT_FOR = (
     "diagnosis, or any decision about a person without a human who listened to the answer",
@@ -48,125 +56,55 @@ FORM_NOTE = (
     "these figures are slightly favourable; the validation split played no part in any choice"
 )
 DRAWN_POPULATION = "drawn people: consistency of the machinery, not validity on people"
+WHAT = (
+    "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in a spoken "
+    "answer"
+)
+WARNING = "holds n-grams of the training transcripts: keep it where the transcripts may be kept"
 _MIN_PEOPLE = 10
 _MIN_PER_LABEL = 3
 
 
-def _mean_bound(
-    y: np.ndarray, scores: np.ndarray, question: np.ndarray, folds: np.ndarray
-) -> dict[str, Callable[..., Any]]:
-    """Every metric as its mean over the deals, ``scores (R, N)``."""
-    each = [metrics.bound(y, p, question, fold) for p, fold in zip(scores, folds, strict=False)]
-
-    def mean(name: str) -> Callable[..., Any]:
-        return lambda weights=None: np.mean([one[name](weights) for one in each], axis=0)
-
-    return {name: mean(name) for name in each[0]}
-
-
-def _figures(bound: dict[str, Callable[..., Any]], weights: np.ndarray) -> dict[str, Any]:
-    return {**{k: float(f()) for k, f in bound.items()}, "ci": metrics.intervals(bound, weights)}
-
-
-def _gain(
-    a: dict[str, Callable[..., Any]], b: dict[str, Callable[..., Any]], weights: np.ndarray
-) -> dict[str, Any]:
-    return {
-        **{k: float(a[k]() - b[k]()) for k in a},
-        "ci": {k: metrics.interval(a[k](weights) - b[k](weights)) for k in a},
-    }
-
-
-def reliability(
-    y: np.ndarray, logit: np.ndarray, weights: np.ndarray, n_near: int = 120, n_points: int = 13
-) -> Reliability:
-    """Observed rate near each of ``n_points`` held-out scores, with its participant-bootstrap 95 %
-    interval.
-    """
-    n_near = min(n_near, max(len(y) // 4, 1))
-    order = np.argsort(logit, kind="stable")
-    points: list[tuple[float, float, float, float]] = []
-    for start in np.linspace(0, len(y) - n_near, n_points).astype(int):
-        near = order[start : start + n_near]
-        w = weights[:, near]
-        total = w.sum(axis=1)
-        low, high = metrics.interval((w @ y[near])[total > 0] / total[total > 0])
-        p, rate = float(sigmoid(np.median(logit[near]))), float(y[near].mean())
-        if not points or p > points[-1][0]:
-            points.append((p, rate, low, high))
-    p_, rate_, low_, high_ = zip(*points, strict=True)
-    return Reliability(p_, rate_, low_, high_, n_near)
-
-
-def _own_figures(data: wt.Table, held: wt.HeldOut, weights: np.ndarray) -> dict[str, Any]:
-    """Figures of the model without the question, on the answers whose question could be
-    left out.
-    """
-    seen = np.isfinite(held.own_prompt).all(axis=0)
-    if not seen.any():
-        raise BadInput(
-            "no question can be left out: without it, all other answers carry one label. Give both "
-            "labels in more than "
-            "one question"
-        )
-    y, question, fold = data.y[seen], data.question[seen], held.fold[:, seen]
-    logit, weights = held.own_prompt[:, seen], weights[:, seen]
-    one = _mean_bound(y, sigmoid(logit - held.own_baseline[:, seen]), question, fold)["auc"]
-    several = len(np.unique(data.question)) > 1
-    return {
-        **_figures(_mean_bound(y, sigmoid(logit), question, fold), weights),
-        "auc_one_baseline": float(one()),
-        "auc_one_baseline_ci": metrics.interval(one(weights)),
-        "protocol": "leave one question out, on people held out as well"
-        if several
-        else "people held out (one question)",
-        "note": "auc pools models whose baselines differ by the question left out; "
-        "auc_one_baseline "
-        "takes them off",
-    }
-
-
-def _shortcuts(data: wt.Table, recipe: wt.Recipe, prevalence: float) -> dict[str, Any]:
+def _shortcuts(data: wt.Table, recipe: wt.Recipe, prevalence: float) -> Plain:
     everyone = np.arange(len(data))
-    lq = wt.fit_length_question(data, everyone, recipe)
+    fitted = wt.fit_length_question(data, everyone, recipe)
+    rates = wt.question_rates(data, everyone)
+    questions = {q: fitted.baseline + shift for q, shift in fitted.questions.items()}
+    length_question: Plain = {"questions": questions, "unknown": fitted.baseline}
+    length_question["length_weight"] = fitted.length_weight
+    length_question["length_mean"] = fitted.length_mean
     return {
-        "question_only": {"rates": wt.question_rates(data, everyone), "unknown": prevalence},
-        "length_question": {
-            "questions": {q: lq.baseline + v for q, v in lq.questions.items()},
-            "unknown": lq.baseline,
-            "length_weight": lq.length_weight,
-            "length_mean": lq.length_mean,
-        },
+        "question_only": {"rates": rates, "unknown": prevalence},
+        "length_question": length_question,
     }
+
+
+def _n_people(data: wt.Table, where: Array | None = None) -> int:
+    subjects = data.subject if where is None else data.subject[where]
+    return len(np.unique(subjects))
 
 
 def _check(data: wt.Table) -> None:
-    n = {label: len(np.unique(data.subject[data.y == label])) for label in (0, 1)}
-    n_people = len(np.unique(data.subject))
-    if n_people < _MIN_PEOPLE or min(n.values()) < _MIN_PER_LABEL:
+    n_absent = _n_people(data, data.y == 0)
+    n_present = _n_people(data, data.y == 1)
+    n_people = _n_people(data)
+    if n_people < _MIN_PEOPLE or min(n_absent, n_present) < _MIN_PER_LABEL:
         raise BadInput(
             f"too little to train on: expected answers of at least {MIN_WORDS} words by at least "
             f"{_MIN_PEOPLE} people, "
             f"and each label given to at least {_MIN_PER_LABEL} of them; got {n_people} people, "
-            f"{n[0]} of them with "
-            f"the label 0 and {n[1]} with the label 1"
+            f"{n_absent} of them with "
+            f"the label 0 and {n_present} with the label 1"
         )
-
-
-def _flat(y: np.ndarray, folds: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """What knows nothing of an answer, ``(R, N)``: the rate of the other folds' people, and their
-    commoner label.
-    """
-    rate = np.stack([[y[fold != own].mean() for own in fold] for fold in folds])
-    yield "prevalence", rate
-    yield "constant", (rate > 0.5).astype(float)
 
 
 class _Steps:
     """Counts steps for a progress callback."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
+        self._progress = progress
+        self._total = total
+        self._done = 0
 
     def __call__(self, what: str = "cross-validation") -> None:
         self._done += 1
@@ -174,38 +112,75 @@ class _Steps:
             self._progress(what, self._done, self._total)
 
 
-def skill(
-    figures: Mapping[str, Any], protocol: str, n_answers: int, n_people: int
-) -> dict[str, Any]:
-    """The few figures of one head that go with every prediction; all others are on the card."""
+def skill(figures: Mapping[str, object], protocol: str, n_answers: int, n_people: int) -> Plain:
+    """The few figures of one head that go with every prediction; all others are on the card.
+
+    Args:
+        figures: of the head on held-out people.
+        protocol: how they were held out.
+        n_answers: answers behind the figures.
+        n_people: people behind them.
+    """
+    found: Plain = dict(figures)
     return {
-        "auc": figures["auc"],
-        "auc_ci": list(figures["ci"]["auc"]),
-        "macro_f1": figures["macro_f1"],
-        "within_question_auc": figures["within_question_auc"],
+        "auc": found["auc"],
+        "auc_ci": list(found["ci"]["auc"]),
+        "macro_f1": found["macro_f1"],
+        "within_question_auc": found["within_question_auc"],
         "protocol": protocol,
         "n_answers": n_answers,
         "n_people": n_people,
     }
 
 
+@dataclass(frozen=True)
+class _Trained:
+    """Models fitted on everybody, what held-out people were told, and resamples of people."""
+
+    data: wt.Table
+    recipe: wt.Recipe
+    known: wt.Chosen
+    own: wt.Chosen
+    held: wt.HeldOut
+    weights: Array
+
+    @property
+    def known_logit(self) -> Array:
+        """Mean over the deals ``(N,)``, question known."""
+        return np.asarray(self.held.known.mean(axis=0))
+
+    @property
+    def own_logit(self) -> Array:
+        """The same without the question; nan where the question could not be left out."""
+        return np.asarray(self.held.own_prompt.mean(axis=0))
+
+
 def train(
     data: wt.Table,
     recipe: wt.Recipe,
-    source: dict[str, Any],
+    source: Plain,
     n_bootstrap: int = 2000,
     progress: Progress | None = None,
 ) -> tuple[WordsRecogniser, dict[str, Additive]]:
     """Fit, score on held-out people, and put everything on the card; and per person, a model that
     never saw them.
+
+    Args:
+        data: labelled answers.
+        recipe: what is fitted, and how people are dealt into folds.
+        source: where the answers are from, for the card.
+        n_bootstrap: resamples of people behind each interval.
+        progress: is told how far it is.
+
+    Raises:
+        BadInput: too few people, or no question can be left out.
     """
     _check(data)
     everyone = np.arange(len(data))
-    n_people = len(np.unique(data.subject))
     step = _Steps(progress, wt.n_steps(data, recipe) + 4)
     rates = wt.question_rates(data, everyone)
     prevalence = float(np.clip(np.mean(list(rates.values())), 0.01, 0.99))
-    chosen = wt.fit(data, everyone, True, recipe)
+    known = wt.fit(data, everyone, True, recipe)
     step("fit")
     own = wt.fit(data, everyone, False, recipe)
     step("fit")
@@ -213,96 +188,120 @@ def train(
     fold, models = wt.fold_models(data, recipe)
     step("transcription habits")
     weights = metrics.person_weights(data.subject, n_bootstrap, recipe.seed)
-    rows = {
-        "words": _mean_bound(data.y, sigmoid(held.known), data.question, held.fold),
-        **{
-            name: _mean_bound(data.y, always, data.question, held.fold)
-            for name, always in _flat(data.y, held.fold)
-        },
-        "question_only": _mean_bound(data.y, held.question_only, data.question, held.fold),
-        "length_question": _mean_bound(
-            data.y, sigmoid(held.length_question), data.question, held.fold
-        ),
-    }
-    mean_known, mean_own = held.known.mean(axis=0), held.own_prompt.mean(axis=0)
-    figures = {k: _figures(b, weights) for k, b in rows.items()}
-    own_figures = _own_figures(data, held, weights)
-    seen = np.isfinite(mean_own)
-    card = {
-        "what": "likelihood that a trained coder would mark ambivalence or hesitancy somewhere in "
-        "a "
-        "spoken answer",
-        "made": datetime.now(UTC).date().isoformat(),
-        "data": {
-            **source,
-            "answers": len(data),
-            "people": n_people,
-            "present": float(data.y.mean()),
-        },
-        "population": _population(source),
-        "not_for": list(NOT_FOR),
-        "recipe": asdict(recipe),
-        "chosen": {
-            "known_question": {"penalty": chosen.penalty, "slope": chosen.slope},
-            "own_prompt": {"penalty": own.penalty, "slope": own.slope},
-        },
-        "protocol": (
-            f"{recipe.n_folds}-fold cross-validation by person, {recipe.n_repeats} deals, mean "
-            "over "
-            "deals; penalty and "
-            "slope chosen inside each training part; pairs within a question counted inside a "
-            "fold; "
-            "intervals: 95 % "
-            f"percentile of {n_bootstrap} bootstrap resamples of people (resampling inflates ece, "
-            "so its interval can "
-            "lie above its value)"
-        ),
-        "form": FORM_NOTE if source.get("bah") and recipe.variant == "lexicon" else "",
-        "held_out_people": figures,
-        "gain_over_length_question": _gain(rows["words"], rows["length_question"], weights),
-        "gain_over_question_only": _gain(rows["words"], rows["question_only"], weights),
-        "own_prompt": own_figures,
-        "per_question": _question_table(data, sigmoid(held.known)),
-        "reliability": metrics.reliability_bins(data.y, sigmoid(mean_known)),
-        "transcription_habits": habits(data, fold, models),
-        "shareable": recipe.variant == "lexicon",
-    }
+    trained = _Trained(data, recipe, known, own, held, weights)
+    rows = _rows(trained)
+    figures = {name: metrics.figures(bound, weights) for name, bound in rows.items()}
+    without_question = own_figures(data, held, weights)
+    card = _card(trained, source)
+    card["protocol"] = _protocol(recipe, n_bootstrap)
+    card["form"] = FORM_NOTE if source.get("bah") and recipe.variant == "lexicon" else ""
+    card["held_out_people"] = figures
+    words = rows["words"]
+    card["gain_over_length_question"] = metrics.gains(words, rows["length_question"], weights)
+    card["gain_over_question_only"] = metrics.gains(words, rows["question_only"], weights)
+    card["own_prompt"] = without_question
+    card["per_question"] = question_table(data, sigmoid(held.known))
+    card["reliability"] = metrics.reliability_bins(data.y, sigmoid(trained.known_logit))
+    card["transcription_habits"] = habits(data, fold, models)
+    card["shareable"] = recipe.variant == "lexicon"
     if not card["shareable"]:
-        card["warning"] = (
-            "holds n-grams of the training transcripts: keep it where the transcripts may be kept"
-        )
+        card["warning"] = WARNING
     step("intervals")
-    salt = hashlib.sha256(json.dumps(sorted(set(map(str, data.subject)))).encode()).hexdigest()
     model = WordsRecogniser(
-        known=Head(
-            chosen.model,
-            reliability(data.y, mean_known, weights),
-            risk_curve(data.y, sigmoid(mean_known)),
-            skill(figures["words"], "people held out", len(data), n_people),
-        ),
-        own_prompt=Head(
-            own.model,
-            reliability(data.y[seen], mean_own[seen], weights[:, seen]),
-            risk_curve(data.y[seen], sigmoid(mean_own[seen])),
-            skill(
-                own_figures,
-                own_figures["protocol"],
-                int(seen.sum()),
-                len(np.unique(data.subject[seen])),
-            ),
-        ),
+        known=_known_head(trained, figures["words"]),
+        own_prompt=_own_head(trained, without_question),
         rates=rates,
         prevalence=prevalence,
         shortcuts=_shortcuts(data, recipe, prevalence),
         card=card,
         variant=recipe.variant,
-        people={
-            "sha256_of_sorted_ids": salt,
-            "salt": salt[:16],
-            "hashes": sorted(hashed(str(s), salt[:16]) for s in np.unique(data.subject)),
-        },
+        people=_people(data),
     )
-    return model, {str(s): models[f] for s, f in zip(data.subject, fold, strict=True)}
+    never_saw = {}
+    for subject, own_fold in zip(data.subject, fold, strict=True):
+        never_saw[str(subject)] = models[own_fold]
+    return model, never_saw
+
+
+def _rows(trained: _Trained) -> dict[str, metrics.BoundRows]:
+    """Figures of the model and of the shortcuts on held-out people."""
+    data, held = trained.data, trained.held
+    scores = {"words": sigmoid(held.known)}
+    scores |= flat_rows(data.y, held.fold)
+    scores["question_only"] = held.question_only
+    scores["length_question"] = sigmoid(held.length_question)
+    return {name: mean_bound(data.y, s, data.question, held.fold) for name, s in scores.items()}
+
+
+def _card(trained: _Trained, source: Plain) -> Plain:
+    """What the model is and what it learnt from; figures come later."""
+    data = trained.data
+    about = dict(source)
+    about["answers"] = len(data)
+    about["people"] = _n_people(data)
+    about["present"] = float(data.y.mean())
+    chosen = {"known_question": _chosen(trained.known), "own_prompt": _chosen(trained.own)}
+    return {
+        "what": WHAT,
+        "made": datetime.now(UTC).date().isoformat(),
+        "data": about,
+        "population": _population(source),
+        "not_for": list(NOT_FOR),
+        "recipe": asdict(trained.recipe),
+        "chosen": chosen,
+    }
+
+
+def _chosen(fitted: wt.Chosen) -> Plain:
+    return {"penalty": fitted.penalty, "slope": fitted.slope}
+
+
+def _protocol(recipe: wt.Recipe, n_bootstrap: int) -> str:
+    return (
+        f"{recipe.n_folds}-fold cross-validation by person, {recipe.n_repeats} deals, mean "
+        "over "
+        "deals; penalty and "
+        "slope chosen inside each training part; pairs within a question counted inside a "
+        "fold; "
+        "intervals: 95 % "
+        f"percentile of {n_bootstrap} bootstrap resamples of people (resampling inflates ece, "
+        "so its interval can "
+        "lie above its value)"
+    )
+
+
+def _known_head(trained: _Trained, figures: Plain) -> Head:
+    data = trained.data
+    logit = trained.known_logit
+    return Head(
+        trained.known.model,
+        reliability(data.y, logit, trained.weights),
+        risk_curve(data.y, sigmoid(logit)),
+        skill(figures, "people held out", len(data), _n_people(data)),
+    )
+
+
+def _own_head(trained: _Trained, figures: Plain) -> Head:
+    """The head without the question, from the answers whose question could be left out."""
+    data = trained.data
+    seen = np.isfinite(trained.own_logit)
+    y = data.y[seen]
+    logit = trained.own_logit[seen]
+    return Head(
+        trained.own.model,
+        reliability(y, logit, trained.weights[:, seen]),
+        risk_curve(y, sigmoid(logit)),
+        skill(figures, figures["protocol"], int(seen.sum()), _n_people(data, seen)),
+    )
+
+
+def _people(data: wt.Table) -> Plain:
+    """Salted hashes of the training people."""
+    subjects = sorted(set(map(str, data.subject)))
+    digest = hashlib.sha256(json.dumps(subjects).encode()).hexdigest()
+    salt = digest[:16]
+    hashes = [hashed(subject, salt) for subject in subjects]
+    return {"sha256_of_sorted_ids": digest, "salt": salt, "hashes": sorted(hashes)}
 
 
 def _is_public(answers: Sequence[Answer]) -> bool:
@@ -310,33 +309,39 @@ def _is_public(answers: Sequence[Answer]) -> bool:
     be anybody's.
     """
     shipped = load().people
-    known, people = set(shipped["hashes"]), {a.subject for a in answers}
-    return 2 * sum(hashed(one, shipped["salt"]) in known for one in people) > len(people)
+    known = set(shipped["hashes"])
+    people = {answer.subject for answer in answers}
+    n_known = sum(hashed(one, shipped["salt"]) in known for one in people)
+    return 2 * n_known > len(people)
 
 
-def _population(source: Mapping[str, Any]) -> str:
+def _population(source: Mapping[str, object]) -> str:
     if source.get("drawn"):
         return DRAWN_POPULATION
     return POPULATION if source.get("bah") else "of the user's own data"
 
 
-def _question_table(data: wt.Table, p: np.ndarray) -> list[dict[str, Any]]:
-    rows = []
-    for q in sorted(set(map(str, data.question))):
-        m = data.question == q
-        rows.append(
-            {
-                "question": q,
-                "n": int(m.sum()),
-                "observed": float(data.y[m].mean()),
-                "mean_score": float(p[:, m].mean()),
-                "auc": float(np.mean([metrics.auc(data.y[m], one[m]) for one in p])),
-                "accuracy": float(
-                    np.mean([((one[m] > 0.5) == (data.y[m] == 1)).mean() for one in p])
-                ),
-            }
-        )
-    return rows
+class TrainOptions(TypedDict, total=False):
+    """Options of :func:`train_words` beyond the data, the variant and the target."""
+
+    seed: int
+    n_bootstrap: int
+    check_split: str | None
+    n_repeats: int
+    n_folds: int
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The same, with what holds where nothing is given."""
+
+    seed: int = 0
+    n_bootstrap: int = 2000
+    check_split: str | None = "val"
+    n_repeats: int = 5
+    n_folds: int = 5
+    progress: Progress | None = None
 
 
 def train_words(
@@ -344,20 +349,23 @@ def train_words(
     splits: Sequence[str] = ("train",),
     variant: str = "lexicon",
     out: Path | None = None,
-    seed: int = 0,
-    n_bootstrap: int = 2000,
-    check_split: str | None = "val",
-    n_repeats: int = 5,
-    n_folds: int = 5,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
+    **options: Unpack[TrainOptions],
+) -> Plain:
     """Train on BAH split files (``data_dir`` a folder) or a user's own CSV (a file), write the
     model, return its card.
 
-    ``out`` is the file or folder to write (default: the user's data folder, never the package).
-    When the folder also holds ``check_split`` and it was not trained on, the model is scored on it
+    When the folder also holds the check split and it was not trained on, the model is scored on it
     and the figures go on the card; where ``segments_<split>.csv`` lie beside the split files, so
     does whether it knows *when*. Nothing is written before all is done, then at once.
+
+    Args:
+        data_dir: the folder or the CSV.
+        splits: splits of the folder to train on.
+        variant: ``lexicon``, or another form of the model.
+        out: the file or folder to write (default: the user's data folder, never the package).
+        **options: ``seed`` (0), ``n_bootstrap`` resamples behind each interval (2000),
+            ``check_split`` to score on afterwards ("val"; None: no split), ``n_repeats`` deals (5)
+            of people into ``n_folds`` (5), and ``progress``, which is told how far it is.
 
     Raises:
         BadInput: the data cannot be read or are too few, or ``variant`` is unknown.
@@ -365,88 +373,108 @@ def train_words(
     """
     data_dir = existing(data_dir)
     read = read_answers(data_dir, splits)
-    recipe = replace(wt.Recipe(), variant=variant, seed=seed, n_repeats=n_repeats, n_folds=n_folds)
-    recipe.candidates()
-    is_bah, drawn = data_dir.is_dir(), is_drawn(data_dir)
-    public = is_bah and not drawn and _is_public(read.answers)
-    source = {
-        "name": "BAH v1, public split files" if public else data_dir.name,
-        "splits": list(splits) if is_bah else [],
-        "bah": public,
-        "drawn": drawn,
-        "lines_not_used": len(read.problems),
-        "answers_read": len(read.answers),
-    }
-    model, out_of_fold = train(
-        wt.table(read.answers, MIN_WORDS), recipe, source, n_bootstrap, progress
+    how = _Settings(**options)
+    recipe = replace(
+        wt.Recipe(),
+        variant=variant,
+        seed=how.seed,
+        n_repeats=how.n_repeats,
+        n_folds=how.n_folds,
     )
+    recipe.candidates()
+    is_bah = data_dir.is_dir()
+    source = _source(data_dir, splits, read.answers, len(read.problems))
+    table = wt.table(read.answers, MIN_WORDS)
+    model, out_of_fold = train(table, recipe, source, how.n_bootstrap, how.progress)
     if is_bah:
-        is_there = (
-            check_split
-            and check_split not in splits
-            and (data_dir / f"{check_split}.txt").is_file()
-        )
-        model = _checked(
-            model,
-            data_dir,
-            splits,
-            check_split if is_there else None,
-            out_of_fold,
-            seed,
-            n_bootstrap,
-        )
+        split = _split_to_check(data_dir, splits, how.check_split)
+        model = _scored_on(model, data_dir, split, how)
+        model = _with_located(model, out_of_fold, data_dir, splits, split, how)
     path = _target(out, variant if is_bah else f"own-{data_dir.stem}")
-    write_text(path, json.dumps(plain_exact(to_dict(model)), indent=1, ensure_ascii=False) + "\n")
+    entry = plain_exact(to_dict(model))
+    write_text(path, json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
     return {
         "model": str(path),
         "variant": variant,
         "problems": list(read.problems),
-        "card": plain(model.card),
+        "card": plain_object(model.card),
     }
 
 
-def _checked(
+def _source(
+    data_dir: Path, splits: Sequence[str], answers: Sequence[Answer], n_problems: int
+) -> Plain:
+    """Where the answers are from, for the card."""
+    is_bah = data_dir.is_dir()
+    drawn = is_drawn(data_dir)
+    is_public = is_bah and not drawn and _is_public(answers)
+    return {
+        "name": "BAH v1, public split files" if is_public else data_dir.name,
+        "splits": list(splits) if is_bah else [],
+        "bah": is_public,
+        "drawn": drawn,
+        "lines_not_used": n_problems,
+        "answers_read": len(answers),
+    }
+
+
+def _split_to_check(data_dir: Path, splits: Sequence[str], split: str | None) -> str | None:
+    """The split to score on afterwards; None where it is absent or was trained on."""
+    if not split or split in splits:
+        return None
+    return split if (data_dir / f"{split}.txt").is_file() else None
+
+
+def _scored_on(
+    model: WordsRecogniser, data_dir: Path, split: str | None, how: _Settings
+) -> WordsRecogniser:
+    """The model with its figures on people never seen on the card."""
+    if split is None:
+        return model
+    answers = read_answers(data_dir, [split]).answers
+    figures = score_answers(model, answers, how.seed, how.n_bootstrap)
+    card = dict(model.card)
+    card["held_out_split"] = {"split": split, **figures}
+    return replace(model, card=card)
+
+
+def _with_located(
     model: WordsRecogniser,
+    out_of_fold: Mapping[str, Additive],
     data_dir: Path,
     splits: Sequence[str],
     check_split: str | None,
-    out_of_fold: Mapping[str, Additive],
-    seed: int,
-    n_bootstrap: int,
+    how: _Settings,
 ) -> WordsRecogniser:
-    """The model with its figures on people never seen, and on moments that coders marked, on the
-    card.
-    """
-    card = dict(model.card)
-    if check_split:
-        checked = score_answers(
-            model, read_answers(data_dir, [check_split]).answers, seed, n_bootstrap
-        )
-        card["held_out_split"] = {"split": check_split, **checked}
-    located = located_card(model, data_dir, splits, check_split, out_of_fold, seed, n_bootstrap)
-    return replace(model, card={**card, "located": located} if located else card)
+    """The model with its figures on moments that coders marked on the card."""
+    segments = Segments(data_dir, splits, check_split)
+    located = located_card(model, segments, out_of_fold, how.seed, how.n_bootstrap)
+    if not located:
+        return model
+    return replace(model, card={**model.card, "located": located})
 
 
-def plain_exact(entry: dict[str, Any]) -> dict[str, Any]:
+def plain_exact(entry: Plain) -> Plain:
     """Plain values; figures rounded to six digits, the numbers that make a score (``model``) kept
     exactly.
     """
-    rounded = plain(entry)
+    rounded = plain_object(entry)
     for head in ("known_question", "own_prompt"):
         rounded[head]["model"] = entry[head]["model"]
-    return dict(rounded)
+    return rounded
 
 
 def _target(out: Path | None, name: str) -> Path:
     if out is None:
         from platformdirs import user_data_path
 
-        return user_data_path("twomind", appauthor=False) / "models" / name / "words.json"
+        folder = user_data_path("twomind", appauthor=False)
+        return folder / "models" / name / "words.json"
     out = Path(out)
     return out if out.suffix == ".json" else out / "words.json"
 
 
-def ship(data_dir: Path, path: Path = SHIPPED, **options: Any) -> dict[str, Any]:
+def ship(data_dir: Path, path: Path = SHIPPED, **options: Unpack[TrainOptions]) -> Plain:
     """Remake the model that comes with the package, from the public training people only;
     maintainers run this.
 
@@ -454,8 +482,6 @@ def ship(data_dir: Path, path: Path = SHIPPED, **options: Any) -> dict[str, Any]
     :func:`train_words`.
     """
     found = train_words(data_dir, ("train",), "lexicon", path, **options)
-    write_text(
-        path.parent / "SHA256SUMS",
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n",
-    )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    write_text(path.parent / "SHA256SUMS", f"{digest}  {path.name}\n")
     return found

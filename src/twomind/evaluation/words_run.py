@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,16 @@ from twomind.datasets import checking
 from twomind.datasets.bah_splits import Answer, read_answers
 from twomind.evaluation import machine, shortcuts
 from twomind.evaluation.runs import save_run
-from twomind.evaluation.words import existing, flat, hashed, probabilities
+from twomind.evaluation.words import existing, flat, n_trained_on, probabilities
 from twomind.features.words.text import count
 from twomind.models.questions import resolve
 from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser, load
 from twomind.types import AMBIVALENCE, Fold, Rows, Run
+from twomind.types.plain import Array, Plain
 
 
-def _two(p: np.ndarray) -> np.ndarray:
+def _two(p: Array) -> Array:
+    """Probabilities of both classes ``(N, 2)`` from that of the second."""
     return np.stack([1 - p, p], axis=1)
 
 
@@ -36,74 +38,108 @@ def words_run(
 
     Answers without a score take the question-only probability in figures, as in ``twomind score
     words``. Shortcuts were fitted on the model's own training people.
+
+    Args:
+        model: the words model.
+        answers: labelled ones.
+        dataset: the data set's name.
+        split: the split's name.
+        drawn: whether the people are synthetic.
+
+    Raises:
+        BadInput: there is no answer.
     """
     if not answers:
         raise BadInput(f"{dataset} {split}: no labelled answer")
-    names = [resolve(a.question, model.questions) for a in answers]
-    n_words = [count(a.transcript.split()).n_words for a in answers]
+    people = sorted({answer.subject for answer in answers})
+    n_known = n_trained_on(model, people)
+    fold = Fold(
+        name=split,
+        protocol=f"official split {split}",
+        train=(),
+        test=tuple(answer.id for answer in answers),
+        same_people=n_known > 0,
+    )
+    return Run(
+        name=f"{dataset}-{split}-words-{model.variant}",
+        dataset=dataset,
+        task=AMBIVALENCE,
+        fold=fold,
+        model=f"words ({model.variant})",
+        method="source-only",
+        rows={"recording": _rows(model, answers)},
+        fill="question_only",
+        windows={"unit": "a whole answer; no clock in a split file"},
+        drawn=drawn,
+        fingerprint=_fingerprint(answers),
+        versions=machine.versions(),
+        git=machine.git_state(),
+        notes=_notes(model, drawn, n_known, len(people)),
+    )
+
+
+def _rows(model: WordsRecogniser, answers: Sequence[Answer]) -> Rows:
+    """What the model and the shortcuts say of each answer."""
     p = probabilities(model, answers)
-    beside = {
-        **{name: _two(always) for name, always in flat(model, len(p)).items()},
-        "question_only": _two(shortcuts.question_only(model.shortcuts, names)),
-        "length_question": _two(shortcuts.length_question(model.shortcuts, names, n_words)),
-        "no_adaptation": _two(p),
-    }
-    rows = Rows(
-        recording=np.array([a.id for a in answers], dtype=str),
-        subject=np.array([a.subject for a in answers], dtype=str),
-        question=np.array([a.question or "" for a in answers], dtype=str),
-        span_s=np.full((len(answers), 2), np.nan),  # a split file has no clock
-        y=np.array([a.label for a in answers], int),
+    always = flat(model, len(p))
+    names = []
+    n_words = []
+    for answer in answers:
+        names.append(resolve(answer.question, model.questions))
+        words = answer.transcript.split()
+        n_words.append(count(words).n_words)
+    only = shortcuts.question_only(model.shortcuts, names)
+    both = shortcuts.length_question(model.shortcuts, names, n_words)
+    beside = {name: _two(rate) for name, rate in always.items()}
+    beside["question_only"] = _two(only)
+    beside["length_question"] = _two(both)
+    beside["no_adaptation"] = _two(p)
+    reasons = {}
+    for answer, score in zip(answers, p, strict=True):
+        if np.isnan(score):
+            reasons[answer.id] = f"fewer than {MIN_WORDS} words"
+    ids = [answer.id for answer in answers]
+    subjects = [answer.subject for answer in answers]
+    questions = [answer.question or "" for answer in answers]
+    labels = [answer.label for answer in answers]
+    no_clock = np.full((len(answers), 2), np.nan)  # a split file has none
+    return Rows(
+        recording=np.array(ids, dtype=str),
+        subject=np.array(subjects, dtype=str),
+        question=np.array(questions, dtype=str),
+        span_s=no_clock,
+        y=np.array(labels, int),
         probs=_two(p),
         beside=beside,
-        reasons={
-            a.id: f"fewer than {MIN_WORDS} words"
-            for a, one in zip(answers, p, strict=True)
-            if np.isnan(one)
-        },
+        reasons=reasons,
     )
-    people = sorted({a.subject for a in answers})
-    salt, trained = str(model.people.get("salt", "")), set(model.people.get("hashes", ()))
-    overlap = sum(hashed(s, salt) in trained for s in people)
+
+
+def _notes(model: WordsRecogniser, drawn: bool, n_known: int, n_people: int) -> tuple[str, ...]:
+    about = model.card.get("data", {})
     notes = [
-        "shortcuts were fitted on the training people of the words model, "
-        f"{model.card.get('data', {}).get('name')}"
+        f"shortcuts were fitted on the training people of the words model, {about.get('name')}"
     ]
     if model.drawn and not drawn:
         notes.append(
             "the model learnt from drawn people: on real ones its figures show the machinery, "
             "nothing else"
         )
-    if overlap:
+    if n_known:
         notes.append(
-            f"{overlap} of {len(people)} people were in the training data: these are not people "
+            f"{n_known} of {n_people} people were in the training data: these are not people "
             "never seen"
         )
-    digest = hashlib.sha256(
-        "\n".join(f"{a.id}|{a.label}|{a.transcript}" for a in answers).encode()
-    ).hexdigest()
-    return Run(
-        name=f"{dataset}-{split}-words-{model.variant}",
-        dataset=dataset,
-        task=AMBIVALENCE,
-        fold=Fold(
-            split,
-            f"official split {split}",
-            (),
-            tuple(a.id for a in answers),
-            same_people=bool(overlap),
-        ),
-        model=f"words ({model.variant})",
-        method="source-only",
-        rows={"recording": rows},
-        fill="question_only",
-        windows={"unit": "a whole answer; no clock in a split file"},
-        drawn=drawn,
-        fingerprint=digest,
-        versions=machine.versions(),
-        git=machine.git_state(),
-        notes=tuple(notes),
-    )
+    return tuple(notes)
+
+
+def _fingerprint(answers: Sequence[Answer]) -> str:
+    """SHA-256 over ids, labels and words."""
+    lines = []
+    for answer in answers:
+        lines.append(f"{answer.id}|{answer.label}|{answer.transcript}")
+    text = "\n".join(lines)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def store_words_run(
@@ -113,11 +149,17 @@ def store_words_run(
     model: WordsRecogniser | Path | None = None,
     dataset: str | None = None,
     drawn: bool | None = None,
-) -> dict[str, Any]:
+) -> Plain:
     """Score as :func:`twomind.evaluation.words.score_words` does and keep the run in the folder
     ``out``.
 
-    ``drawn`` says whether the people are synthetic; by default it is looked up (:func:`is_drawn`).
+    Args:
+        data_dir: a folder of split files, or a CSV.
+        out: folder of the run.
+        split: of the folder.
+        model: a words model or its file; None: the one that comes with the package.
+        dataset: the data set's name (default: that of the folder or file).
+        drawn: whether the people are synthetic; by default it is looked up (:func:`is_drawn`).
 
     Raises:
         BadInput: the data cannot be read.
@@ -126,15 +168,20 @@ def store_words_run(
     data_dir = existing(data_dir)
     answers = read_answers(data_dir, [split]).answers
     recogniser = model if isinstance(model, WordsRecogniser) else load(model)
-    name = dataset or (data_dir.name if data_dir.is_dir() else data_dir.stem)
-    drawn = is_drawn(data_dir) if drawn is None else drawn
+    own_name = data_dir.name if data_dir.is_dir() else data_dir.stem
+    name = dataset or own_name
+    if drawn is None:
+        drawn = is_drawn(data_dir)
     run = words_run(recogniser, answers, dataset=name, split=split, drawn=drawn)
-    return {"run": str(save_run(run, Path(out))), "drawn": drawn}
+    folder = save_run(run, Path(out))
+    return {"run": str(folder), "drawn": drawn}
 
 
 def is_drawn(data: Path) -> bool:
     """Whether the data's folder, or one of the three above it, says that its people are drawn, as
     data sets do.
     """
-    folder = (data if data.is_dir() else data.parent).resolve()
-    return any(checking.is_drawn(place) for place in (folder, *list(folder.parents)[:3]))
+    folder = data if data.is_dir() else data.parent
+    folder = folder.resolve()
+    places = [folder, *list(folder.parents)[:3]]
+    return any(checking.is_drawn(place) for place in places)

@@ -28,20 +28,25 @@ def log_odds(p: float) -> float:
 
 def log_loss(y: np.ndarray, logit: np.ndarray) -> float:
     """Mean negative log-likelihood of labels ``y (N,)`` under log-odds ``(N,)``."""
-    return float(np.mean(np.logaddexp(0, logit) - y * logit))
+    losses = np.logaddexp(0, logit) - y * logit
+    return float(np.mean(losses))
 
 
 def temperature(y: np.ndarray, logit: np.ndarray, offset: np.ndarray | float = 0.0) -> float:
-    """The slope on held-out log-odds (beside a fixed ``offset``) that minimises the log loss, in
-    [0.25, 2].
+    """The slope on held-out log-odds that minimises the log loss, in [0.25, 2].
+
+    Args:
+        y: Labels ``(N,)``.
+        logit: Log-odds ``(N,)``.
+        offset: Log-odds that the slope leaves alone, ``(N,)`` or one for all.
     """
     from scipy.optimize import minimize_scalar
 
-    return float(
-        minimize_scalar(
-            lambda s: log_loss(y, offset + s * logit), bounds=(0.25, 2.0), method="bounded"
-        ).x
-    )
+    def loss(slope: float) -> float:
+        return log_loss(y, offset + slope * logit)
+
+    found = minimize_scalar(loss, bounds=(0.25, 2.0), method="bounded")
+    return float(found.x)
 
 
 def prevalence_shift(new: float, trained: float) -> float:
@@ -72,7 +77,9 @@ class Reliability:
         """Interval of the observed rate at one score; beyond the outermost held-out scores, that of
         the outermost.
         """
-        return float(np.interp(p, self.p, self.low)), float(np.interp(p, self.p, self.high))
+        low = np.interp(p, self.p, self.low)
+        high = np.interp(p, self.p, self.high)
+        return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,9 @@ class Risk:
         """Smallest half-width whose accepted held-out answers err at most ``max_risk``, with its
         coverage and error.
 
-        Raises: BadInput: the asked risk is not in (0, 0.5), or no zone that keeps enough answers
-            reaches it.
+        Raises:
+            BadInput: the asked risk is not in (0, 0.5), or no zone that keeps enough answers
+                reaches it.
         """
         if not 0 < max_risk < 0.5:
             raise BadInput(f"max_risk: expected an error rate between 0 and 0.5, got {max_risk}")
@@ -99,30 +107,38 @@ class Risk:
             if error <= max_risk:
                 return width, coverage, error
         best = int(np.argmin(self.error))
+        error = self.error[best]
+        coverage = self.coverage[best]
         raise BadInput(
             f"max_risk {max_risk:g} is not reached on held-out answers; the lowest error is "
-            f"{self.error[best]:.3f} "
-            f"with {self.coverage[best]:.0%} of the answers decided. Ask for that much or more"
+            f"{error:.3f} with {coverage:.0%} of the answers decided. Ask for that much or more"
         )
 
 
 def risk_curve(y: np.ndarray, p: np.ndarray, min_accepted: int = 30) -> Risk:
-    """Risk and coverage of held-out ``p (N,)`` in steps of 0.01; each accepts ``min_accepted`` or
-    more.
+    """Risk and coverage of held-out answers by the zone's half-width, in steps of 0.01.
+
+    Args:
+        y: Labels ``(N,)``.
+        p: Probabilities ``(N,)``.
+        min_accepted: The widest zone accepts so many answers or more.
     """
     wrong = (p > 0.5) != (y == 1)
-    rows = []
+    distance = np.abs(p - 0.5)
+    widths, coverages, errors = [], [], []
     for step in range(50):
-        accepted = np.abs(p - 0.5) >= step / 100
+        width = step / 100
+        accepted = distance >= width
         if accepted.sum() < min_accepted:
             break
-        rows.append(
-            (step / 100, round(float(accepted.mean()), 4), round(float(wrong[accepted].mean()), 4))
-        )
-    widths, coverages, errors = (
-        zip(*rows, strict=True) if rows else ((0.0,), (1.0,), (float(wrong.mean()),))
-    )
-    return Risk(widths, coverages, errors, len(y))
+        coverage = float(accepted.mean())
+        error = float(wrong[accepted].mean())
+        widths.append(width)
+        coverages.append(round(coverage, 4))
+        errors.append(round(error, 4))
+    if not widths:
+        return Risk((0.0,), (1.0,), (float(wrong.mean()),), len(y))
+    return Risk(tuple(widths), tuple(coverages), tuple(errors), len(y))
 
 
 def floats(values: Sequence[float]) -> tuple[float, ...]:
@@ -131,11 +147,18 @@ def floats(values: Sequence[float]) -> tuple[float, ...]:
 
 def reliability_from(entry: Mapping[str, Any]) -> Reliability:
     """Read back what ``dataclasses.asdict`` wrote."""
-    p, rate, low, high = (floats(entry[k]) for k in ("p", "rate", "low", "high"))
-    return Reliability(p, rate, low, high, int(entry["n_near"]))
+    p = floats(entry["p"])
+    rate = floats(entry["rate"])
+    low = floats(entry["low"])
+    high = floats(entry["high"])
+    n_near = int(entry["n_near"])
+    return Reliability(p, rate, low, high, n_near)
 
 
 def risk_from(entry: Mapping[str, Any]) -> Risk:
     """Read back what ``dataclasses.asdict`` wrote."""
-    width, coverage, error = (floats(entry[k]) for k in ("half_width", "coverage", "error"))
-    return Risk(width, coverage, error, int(entry["n"]))
+    width = floats(entry["half_width"])
+    coverage = floats(entry["coverage"])
+    error = floats(entry["error"])
+    n = int(entry["n"])
+    return Risk(width, coverage, error, n)

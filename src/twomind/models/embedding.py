@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
+from twomind.core.numbers import softmax
 from twomind.core.store import read_arrays, write_arrays
 from twomind.models.base import BaseModel, stated, task_from, write_card
 from twomind.models.window_means import WindowMeans
@@ -215,8 +216,7 @@ def from_logits(x: Features, logits: Any) -> Prediction:
     """The prediction of one window from its logits ``(C,)`` (a tensor or an array)."""
     given = logits.detach().cpu() if hasattr(logits, "detach") else logits
     values = np.asarray(given, np.float64)
-    e = np.exp(values - values.max())
-    return Prediction(x.span_s, e / e.sum(), logits=values)
+    return Prediction(x.span_s, softmax(values), logits=values)
 
 
 PLUGIN = EmbeddingRecogniser

@@ -34,14 +34,16 @@ def extract(w: Weights, x: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         BadInput: a side is not between 49 and 112 pixels.
     """
-    if not all(SIDES_PX[0] <= side <= SIDES_PX[1] for side in x.shape[-2:]):
+    least, greatest = SIDES_PX
+    sides = tuple(x.shape[-2:])
+    if min(sides) < least or max(sides) > greatest:
         raise BadInput(
-            f"expected pictures of {SIDES_PX[0]} to {SIDES_PX[1]} pixels (released: 100), got "
-            f"{tuple(x.shape[-2:])}"
+            f"expected pictures of {least} to {greatest} pixels (released: 100), got {sides}"
         )
-    base = {
-        k.removeprefix("base_network."): v for k, v in w.items() if k.startswith("base_network.")
-    }
+    base = {}
+    for name, value in w.items():
+        if name.startswith("base_network."):
+            base[name.removeprefix("base_network.")] = value
     maps = resnet.stem(base, x)
     for n in range(1, 5):
         maps = resnet.layer(base, n, maps)
@@ -52,5 +54,5 @@ def classify(w: Weights, z: Tensor) -> Tensor:
     """Logits ``(B, K)`` of features ``(B, 512)``: 1024 hidden units and ReLU, dropout off. The
     bottleneck is unused.
     """
-    hidden = F.relu(F.linear(z, w["classifier_layer.0.weight"], w["classifier_layer.0.bias"]))
-    return F.linear(hidden, w["classifier_layer.3.weight"], w["classifier_layer.3.bias"])
+    hidden = F.relu(resnet.linear(w, "classifier_layer.0", z))
+    return resnet.linear(w, "classifier_layer.3", hidden)

@@ -21,7 +21,9 @@ BAH_QUESTIONS: dict[str, tuple[str, str]] = {
 
 def plain(text: str) -> str:
     """Lower case, letters and digits only, single blanks: how prompts are compared."""
-    return " ".join(re.findall(r"[a-z0-9]+", text.lower().replace("’", "").replace("'", "")))
+    without_apostrophes = re.sub("['’]", "", text.lower())
+    words = re.findall(r"[a-z0-9]+", without_apostrophes)
+    return " ".join(words)
 
 
 def resolve(question: str | int | None, known: tuple[str, ...]) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import clips_of, padded, released_rows
@@ -72,23 +73,9 @@ def rates(y: Array, said: Array, n_classes: int) -> tuple[float, float, float]:
         Accuracy (WAR), mean recall over the classes that occur (UAR), and macro-F1 over those that
         occur or are said.
     """
-    y = np.asarray(y)
-    said = np.asarray(said)
-    recalls: list[float] = []
-    f1s: list[float] = []
-    for c in range(n_classes):
-        of_class = y == c
-        called = said == c
-        hit = float(np.sum(of_class & called))
-        true = float(np.sum(of_class))
-        told = float(np.sum(called))
-        if true:
-            recalls.append(hit / true)
-        if true + told:
-            f1s.append(2 * hit / (true + told))
-    accuracy = float(np.mean(y == said))
-    recall = float(np.mean(recalls))
-    return accuracy, recall, float(np.mean(f1s))
+    table = numbers.counts(np.asarray(y), np.asarray(said), n_classes)[0]
+    accuracy = float(numbers.accuracy(table))
+    return accuracy, float(numbers.mean_recall(table)), numbers.macro_f1_present(table)
 
 
 def split_people(

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import numbers
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.training.tensors import copied
@@ -444,13 +445,8 @@ def average_precision(y: Array, p: Array) -> float:
     y = np.asarray(y, float)
     if not 0 < y.sum() < len(y):
         return math.nan
-    p = np.asarray(p)
-    order = np.argsort(-p, kind="stable")
-    last = np.r_[np.diff(p[order]) != 0, True]
-    tp = np.cumsum(y[order])[last]
-    n = np.flatnonzero(last) + 1
-    gained = np.diff(np.r_[0.0, tp])
-    return float(np.sum(gained * tp / n) / y.sum())
+    once = np.ones((1, len(y)))
+    return float(numbers.average_precision(y, np.asarray(p), once)[0])
 
 
 def macro_f1(y: Array, said: Array, n_classes: int) -> float:
@@ -461,14 +457,5 @@ def macro_f1(y: Array, said: Array, n_classes: int) -> float:
         said: the answers ``(N,)``.
         n_classes: number of classes.
     """
-    found = []
-    for c in range(n_classes):
-        true = y == c
-        told = said == c
-        tp = np.sum(true & told)
-        wrong = np.sum(true != told)
-        f1 = 0.0
-        if tp + wrong:
-            f1 = 2 * tp / (2 * tp + wrong)
-        found.append(f1)
-    return float(np.mean(found))
+    table = numbers.counts(y, said, n_classes)[0]
+    return float(numbers.f1_per_class(table).mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Flag, auto
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 from twomind.types.features import Example, Features
 from twomind.types.plain import Array, Foreign
@@ -68,27 +68,25 @@ class Given:
         return replace(self, **drop)  # type: ignore[arg-type]
 
 
-_Model = TypeVar("_Model", contravariant=True)
-
 #: What a method remembers of one person: nested dicts, lists and plain values, with numpy arrays or
 #: torch tensors as leaves. It is a value: a step returns a new one and leaves the old one as it
 #: was.
 State: TypeAlias = Mapping[str, Foreign]
 
 
-class Adapter(Protocol[_Model]):
+class Adapter(Protocol):
     """The one interface of everything that adapts: configuration in frozen dataclass fields, memory
-    in ``State``.
+    in ``State``. A method says of its ``model`` what it needs of one.
     """
 
     @property
     def needs(self) -> Access: ...
 
-    def begin(self, model: _Model, given: Given) -> State:
+    def begin(self, model: Foreign, given: Given) -> State:
         """Once, before the stream; ``given`` holds exactly what ``needs`` names."""
         ...
 
-    def step(self, model: _Model, state: State, x: Features) -> tuple[Prediction, State]:
+    def step(self, model: Foreign, state: State, x: Features) -> tuple[Prediction, State]:
         """One window: its prediction (with logits), and the state after it. Causal; mutates
         nothing.
         """

@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from twomind.types.features import Features
-from twomind.types.plain import ToDict
+from twomind.types.plain import Array, Foreign, ToDict
 from twomind.types.recording import check_span
 
 
@@ -72,11 +72,11 @@ class Prediction(ToDict):
     """
 
     span_s: tuple[float, float]
-    probs: np.ndarray
+    probs: Array
     status: Status = Status.OK
     reason: str = ""
     evidence: tuple[Evidence, ...] = ()
-    logits: np.ndarray | None = None
+    logits: Array | None = None
 
     def __post_init__(self) -> None:
         check_span("Prediction", *self.span_s)
@@ -113,22 +113,21 @@ class Recogniser(Protocol):
     def predict(self, x: Features) -> Prediction: ...
 
 
-#: The arrays that a model computes in: ``torch.Tensor`` for all that ship. Types stay without
-#: torch.
-Array = TypeVar("Array")
-
-
 @runtime_checkable
-class Trainable(Recogniser, Protocol[Array]):
-    """A recogniser whose weights are an argument: nothing that adapts may touch the shared ones."""
+class Trainable(Recogniser, Protocol):
+    """A recogniser whose weights are an argument: nothing that adapts may touch the shared ones.
 
-    def params(self) -> Mapping[str, Array]:
+    What is ``Foreign`` here is an array of the library that the model computes in:
+    ``torch.Tensor`` for all that ship. Types stay without torch.
+    """
+
+    def params(self) -> Mapping[str, Foreign]:
         """Every weight and buffer by name. Callers never write into them."""
         ...
 
     def run(
-        self, xs: Sequence[Features], params: Mapping[str, Array] | None = None
-    ) -> tuple[Array, Array]:
+        self, xs: Sequence[Features], params: Mapping[str, Foreign] | None = None
+    ) -> tuple[Foreign, Foreign]:
         """Embedding ``(B, D)`` and logits ``(B, C)`` of ``B`` windows.
 
         Args:
@@ -137,7 +136,7 @@ class Trainable(Recogniser, Protocol[Array]):
         """
         ...
 
-    def head(self, params: Mapping[str, Array] | None = None) -> tuple[Array, Array]:
+    def head(self, params: Mapping[str, Foreign] | None = None) -> tuple[Foreign, Foreign]:
         """``weight (C, D)`` and ``bias (C,)`` with ``logits = embedding @ weight.T + bias``.
 
         Of a CLIP-like model the embedding has length 1 and a row's length is the logit scale.

@@ -22,7 +22,8 @@ class ClipSettings:
 
     n_frames: int = 20
     hop_s: float = 0.08
-    n_clips: int = 5  # per window at most, evenly spread; their logits are averaged
+    #: Per window at most, evenly spread; their logits are averaged.
+    n_clips: int = 5
 
     @property
     def length_s(self) -> float:
@@ -33,36 +34,58 @@ def rows_from(times_s: np.ndarray, start_s: float, settings: ClipSettings) -> np
     """Indices of the rows nearest to the clip's times; a time without a row within half a hop is
     left out.
 
-    The clip starts at the row nearest to ``start_s``: halfway between two rows, every second time
-    would be a tie.
+    Args:
+        times_s: Times of the rows ``(T,)``.
+        start_s: The clip starts at the row nearest to it: halfway between two rows, every second
+            time would be a tie.
+        settings: What makes a clip.
     """
-    first = int(np.argmin(np.abs(times_s - start_s)))
-    wanted = times_s[first] + settings.hop_s * np.arange(settings.n_frames)
-    right = np.clip(np.searchsorted(times_s, wanted), 0, len(times_s) - 1)
+    from_start = np.abs(times_s - start_s)
+    first = int(np.argmin(from_start))
+    steps = np.arange(settings.n_frames)
+    after_s = settings.hop_s * steps
+    wanted = times_s[first] + after_s
+    last = len(times_s) - 1
+    right = np.searchsorted(times_s, wanted)
+    right = np.clip(right, 0, last)
     left = np.maximum(right - 1, 0)
-    nearest = np.where(
-        np.abs(times_s[left] - wanted) <= np.abs(times_s[right] - wanted), left, right
-    )
-    near = np.abs(times_s[nearest] - wanted) <= settings.hop_s / 2 + 1e-6
+    from_left = np.abs(times_s[left] - wanted)
+    from_right = np.abs(times_s[right] - wanted)
+    nearest = np.where(from_left <= from_right, left, right)
+    distance = np.abs(times_s[nearest] - wanted)
+    near = distance <= settings.hop_s / 2 + 1e-6
     return np.unique(nearest[near])
+
+
+def _length_s(times_s: np.ndarray) -> float:
+    """From the first row to the last."""
+    return float(times_s[-1] - times_s[0])
 
 
 def clip_starts(times_s: np.ndarray, settings: ClipSettings) -> np.ndarray:
     """Start times of the clips of one window: evenly spread, at most twice overlapping; one when it
     is short.
     """
-    spare_s = float(times_s[-1] - times_s[0]) - settings.length_s
+    first_s = float(times_s[0])
+    spare_s = _length_s(times_s) - settings.length_s
     if spare_s <= 0 or settings.n_clips <= 1:
         return times_s[:1] + max(spare_s, 0.0) / 2
     step_s = max(settings.length_s, settings.hop_s) / 2
-    n = min(settings.n_clips, 1 + int(np.ceil(spare_s / step_s)))
-    return float(times_s[0]) + np.linspace(0.0, spare_s, n)
+    n_steps = int(np.ceil(spare_s / step_s))
+    n = min(settings.n_clips, 1 + n_steps)
+    return first_s + np.linspace(0.0, spare_s, n)
 
 
 def clips_of(
     track: Track, settings: ClipSettings, rng: np.random.Generator | None = None
 ) -> list[np.ndarray]:
-    """Row indices of each clip. With ``rng``: one clip at a random start, for training."""
+    """Row indices of each clip.
+
+    Args:
+        track: The track that the clips are cut from.
+        settings: What makes a clip.
+        rng: For training: one clip at a start that it draws.
+    """
     valid = np.flatnonzero(track.valid)
     if not len(valid):
         return []
@@ -70,23 +93,35 @@ def clips_of(
     if rng is None:
         starts = clip_starts(times_s, settings)
     else:
-        spare_s = max(0.0, float(times_s[-1] - times_s[0]) - settings.length_s)
+        spare_s = _length_s(times_s) - settings.length_s
+        spare_s = max(0.0, spare_s)
         starts = times_s[:1] + rng.uniform(0, spare_s)
-    return [valid[rows_from(times_s, float(start), settings)] for start in starts]
+    clips = []
+    for start_s in starts:
+        rows = rows_from(times_s, float(start_s), settings)
+        clips.append(valid[rows])
+    return clips
 
 
 def released_rows(n_frames: int, stride: int, seq_len: int, start: int) -> list[int]:
-    """The released rule: every ``stride``-th frame, ``seq_len`` of them from ``start``, wrapped
-    around, last repeated.
+    """The released rule: every ``stride``-th frame, wrapped around, the last one repeated.
 
-    ``start`` indexes the thinned list; the released code draws it at random in training, evaluation
-    and adaptation.
+    Args:
+        n_frames: Frames of the recording.
+        stride: Every how many-th frame is kept.
+        seq_len: Frames of a clip.
+        start: Index into the kept frames; the released code draws it at random in training,
+            evaluation and adaptation.
     """
     kept = list(range(0, n_frames, stride))
-    taken = kept[start : start + seq_len]
-    if start + seq_len >= len(kept):
-        taken += kept[: seq_len - len(taken)]
-    return taken + [taken[-1]] * (seq_len - len(taken))
+    end = start + seq_len
+    taken = kept[start:end]
+    if end >= len(kept):
+        n_missing = seq_len - len(taken)
+        taken += kept[:n_missing]
+    n_missing = seq_len - len(taken)
+    last = taken[-1]
+    return taken + [last] * n_missing
 
 
 def released_chunks(
@@ -94,13 +129,19 @@ def released_chunks(
 ) -> list[list[int]]:
     """Frame ids of each sample that the released code makes of one BAH segment.
 
-    Consecutive chunks of ``window``; a last one shorter than ``seq_len`` borrows the frames just
-    before it.
+    Args:
+        n_frames: Frames of the segment.
+        start_frame: Id of its first frame.
+        window: Frames of each of the consecutive chunks.
+        seq_len: A last chunk shorter than this borrows the frames just before it.
     """
     frames = list(range(start_frame, start_frame + n_frames))
     if n_frames <= window:
         return [frames]
-    chunks = [frames[at : at + window] for at in range(0, n_frames, window)]
+    chunks = []
+    for start in range(0, n_frames, window):
+        chunk = frames[start : start + window]
+        chunks.append(chunk)
     if len(chunks[-1]) < seq_len:
         chunks[-1] = frames[-seq_len:]
     return chunks
@@ -111,7 +152,9 @@ def padded(clips: Sequence[np.ndarray], dim: int) -> tuple[np.ndarray, np.ndarra
     ``(B,)``.
     """
     lengths = np.array([len(c) for c in clips], np.int64)
-    out = np.zeros((len(clips), int(lengths.max()), dim), np.float32)
+    longest = int(lengths.max())
+    shape = (len(clips), longest, dim)
+    out = np.zeros(shape, np.float32)
     for k, clip in enumerate(clips):
         out[k, : len(clip)] = clip
     return out, lengths

@@ -5,23 +5,44 @@ it would cite.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from twomind.models.fusion.heads import Conflict
+from twomind.core.numbers import softmax
+from twomind.models.fusion.heads import Conflict, Group
 from twomind.models.fusion.net import FusionNet
 from twomind.models.fusion.run import Rows, Runner
 from twomind.types import Evidence
 
-#: Length over which a term must stand out to be named, in seconds; how many spans are named at
-#: most; the smallest.
-SPAN_S, MAX_SPANS, SMALLEST = 1.6, 12, 0.01
+#: Length over which a term must stand out to be named, in seconds.
+SPAN_S = 1.6
+#: How many spans are named at most.
+MAX_SPANS = 12
+#: The smallest that is named, in log-odds.
+SMALLEST = 0.01
 
 
-def _linear(net: FusionNet) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class _Linear:
+    """The video score's weights in double precision: of ``z (C, D)``, of the question ``(C, Q)``,
+    and the bias ``(C,)``.
+    """
+
+    content: np.ndarray
+    question: np.ndarray
+    bias: np.ndarray
+
+
+def _linear(net: FusionNet) -> _Linear:
     weight, bias = net.linear()
-    return weight.detach().double().numpy(), bias.detach().double().numpy()
+    numbers = weight.detach().double().numpy()
+    d = net.head.width
+    content = numbers[:, :d]
+    question = numbers[:, d:]
+    bias_numbers = bias.detach().double().numpy()
+    return _Linear(content, question, bias_numbers)
 
 
 def contributions(
@@ -32,31 +53,42 @@ def contributions(
 
     ``content`` and ``question`` are relative to the training recordings' mean, which ``baseline``
     holds.
+
+    Args:
+        net: The network.
+        runner: At the end of the recording.
+        reference: The training recordings' mean ``content`` and ``question``, ``(C,)`` each;
+            None: zero.
+        k: Index of the class.
     """
-    weight, bias = _linear(net)
-    d = len(runner.pooled)
-    content = weight[:, :d] @ runner.pooled
-    question = weight[:, d + runner.question]
-    mean = {
-        n: np.asarray((reference or {}).get(n, np.zeros(len(bias))), float)
-        for n in ("content", "question")
-    }
+    linear = _linear(net)
+    content = linear.content @ runner.pooled
+    question = linear.question[:, runner.question]
+    mean_content = _mean(reference, "content", linear.bias)
+    mean_question = _mean(reference, "question", linear.bias)
 
     def odds(v: np.ndarray) -> float:
         return float(v[k] - v[0])
 
+    baseline = linear.bias + mean_content + mean_question
     return {
-        "baseline": odds(bias + mean["content"] + mean["question"]),
-        "question": odds(question - mean["question"]),
-        "content": odds(content - mean["content"]),
+        "baseline": odds(baseline),
+        "question": odds(question - mean_question),
+        "content": odds(content - mean_content),
     }
 
 
+def _mean(reference: Mapping[str, Any] | None, name: str, like: np.ndarray) -> np.ndarray:
+    if reference is None or name not in reference:
+        return np.zeros(len(like))
+    return np.asarray(reference[name], float)
+
+
 def _row_weights(rows: Rows) -> np.ndarray:
+    """Share of every row in the video score."""
     if not len(rows.log_weight):
         return rows.log_weight
-    e = np.exp(rows.log_weight - rows.log_weight.max())
-    return e / e.sum()
+    return softmax(rows.log_weight)
 
 
 def evidence_spans(net: FusionNet, rows: Rows, runner: Runner, k: int) -> list[Evidence]:
@@ -65,56 +97,89 @@ def evidence_spans(net: FusionNet, rows: Rows, runner: Runner, k: int) -> list[E
     A conflict model names its groups (own, conflict within, conflict and agreement between two
     modalities); of another model only the whole can be told. Values are log-odds against the
     recording's own mean of that group.
+
+    Args:
+        net: The network.
+        rows: Its rows of the whole recording.
+        runner: At the end of the recording.
+        k: Index of the class.
     """
     if not len(rows.times_s):
         return []
-    weight, _ = _linear(net)
-    direction = weight[k, : rows.z.shape[1]] - weight[0, : rows.z.shape[1]]
-    groups = [("together", "", slice(0, rows.z.shape[1]))]
-    if isinstance(net.head, Conflict):
-        groups = [g for g in net.head.groups if g[0] != "present"]
+    weight = _linear(net).content
+    direction = weight[k] - weight[0]
     share = _row_weights(rows)
     hop_s = net.recipe.hop_s
     found = []
-    for kind, name, cut in groups:
-        level = rows.z[:, cut] @ direction[cut]
-        found += [
-            Evidence(kind, name or "all modalities", value, "log-odds", a, b)
-            for a, b, value in _peaks(share * (level - share @ level), rows, hop_s)
-        ]
+    for group in _groups(net):
+        terms = rows.z[:, group.at]
+        level = terms @ direction[group.at]
+        mean = share @ level
+        moved = share * (level - mean)
+        name = group.name or "all modalities"
+        for start_s, end_s, value in _peaks(moved, rows, hop_s):
+            evidence = Evidence(group.kind, name, value, "log-odds", start_s, end_s)
+            found.append(evidence)
     found.sort(key=lambda e: -abs(e.value))
-    return [e for e in found[:MAX_SPANS] if abs(e.value) >= SMALLEST]
+    strongest = found[:MAX_SPANS]
+    return [e for e in strongest if abs(e.value) >= SMALLEST]
+
+
+def _groups(net: FusionNet) -> list[Group]:
+    if isinstance(net.head, Conflict):
+        return [group for group in net.head.groups if group.kind != "present"]
+    return [Group("together", "", slice(0, net.head.width))]
+
+
+def _window_sums(values: np.ndarray, width_s: float, hop_s: float) -> tuple[np.ndarray, int]:
+    """Sums over every window of ``width_s``, and how many rows a window has."""
+    n = min(round(width_s / hop_s), len(values))
+    n = max(n, 1)
+    sums = np.convolve(values, np.ones(n), "valid")
+    return sums, n
+
+
+def _span(rows: Rows, first: int, n: int, hop_s: float) -> tuple[float, float]:
+    """Start and end of ``n`` rows in seconds."""
+    start_s = float(rows.times_s[first])
+    last = first + n - 1
+    last_s = float(rows.times_s[last])
+    return start_s, last_s + hop_s
 
 
 def _peaks(moved: np.ndarray, rows: Rows, hop_s: float) -> list[tuple[float, float, float]]:
     """The strongest span up and the strongest span down, ``(start_s, end_s, sum)``, around where
     they stand out.
     """
-    n = max(min(round(SPAN_S / hop_s), len(moved)), 1)
-    sums = np.convolve(moved, np.ones(n), "valid")
+    sums, n = _window_sums(moved, SPAN_S, hop_s)
     found = []
     for sign in (1, -1):
         at = int(np.argmax(sign * sums))
         value = float(sums[at])
-        if sign * value > 0 and rows.valid[at : at + n].any():
-            found.append((float(rows.times_s[at]), float(rows.times_s[at + n - 1]) + hop_s, value))
+        valid = rows.valid[at : at + n]
+        if sign * value > 0 and valid.any():
+            start_s, end_s = _span(rows, at, n, hop_s)
+            found.append((start_s, end_s, value))
     return found
 
 
 def cited(net: FusionNet, rows: Rows, width_s: float) -> tuple[float, float]:
     """The span of ``width_s`` whose rows raised the video score most above the rest of the
     recording.
+
+    Args:
+        net: The network.
+        rows: Its rows of the whole recording.
+        width_s: Length of the span in seconds.
     """
     if not len(rows.times_s):
         return float("nan"), float("nan")
-    weight, _ = _linear(net)
-    d = rows.z.shape[1]
-    level = rows.z @ (
-        weight[1:, :d].max(axis=0) - weight[0, :d]
-        if len(weight) > 2
-        else weight[1, :d] - weight[0, :d]
-    )
+    weight = _linear(net).content
+    others = weight[1:].max(axis=0)
+    level = rows.z @ (others - weight[0])
     share = _row_weights(rows)
-    n = max(min(round(width_s / net.recipe.hop_s), len(level)), 1)
-    at = int(np.argmax(np.convolve(share * (level - level.mean()), np.ones(n), "valid")))
-    return float(rows.times_s[at]), float(rows.times_s[at + n - 1]) + net.recipe.hop_s
+    moved = share * (level - level.mean())
+    hop_s = net.recipe.hop_s
+    sums, n = _window_sums(moved, width_s, hop_s)
+    strongest = int(np.argmax(sums))
+    return _span(rows, strongest, n, hop_s)

@@ -10,7 +10,7 @@ and "when?". The question adds to both scores and to neither's shape in time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,12 +19,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from twomind.core.errors import BadInput
-from twomind.models.fusion.heads import CAN, CONFLICT_TERMS, LFAN, Conflict, Streams
+from twomind.models.fusion.heads import CAN, CONFLICT_TERMS, LFAN, Conflict, Seen, Sides, Streams
 from twomind.models.fusion.input import Grid, Recipe, Scale
 from twomind.models.fusion.tcn import TCN, Anchor, lately, receptive_field
 
 #: Seconds over which the conflict model's anchors look back.
 ANCHOR_S = (1.0, 2.0, 4.0)
+#: Channels of a modality's convolutions, one number per block.
+Channels = tuple[int, ...]
+#: Published channels of the video's, the sound's and the text's convolutions.
+_LFAN_CHANNELS: tuple[Channels, ...] = (
+    (256, 256, 128, 128),
+    (64, 64, 32, 32),
+    (256, 256, 128, 128),
+)
+_CHANNELS: tuple[Channels, ...] = (
+    (256, 256, 128, 128, 128),
+    (128, 128, 64, 64),
+    (256, 256, 128, 128),
+)
 MODELS = ("conflict", "plain", "lfan", "can", "mt", "jmt")
 
 
@@ -35,25 +48,27 @@ class FusionConfig:
     """
 
     model: str = "conflict"
-    released: bool = False  # mt, jmt: with the defects of the published code
-    channels: tuple[
-        tuple[str, tuple[int, ...]], ...
-    ] = ()  # per modality; others: ``default_channels``
-    default_channels: tuple[int, ...] = (16, 16)
+    #: mt, jmt: with the defects of the published code.
+    released: bool = False
+    #: Per modality; others: ``default_channels``.
+    channels: tuple[tuple[str, Channels], ...] = ()
+    default_channels: Channels = (16, 16)
     kernel: int = 5
-    width: int = 16  # of the head
-    sides: int = 2  # conflict: pairs of strengths per modality
+    #: Of the head.
+    width: int = 16
+    #: conflict: pairs of strengths per modality.
+    sides: int = 2
     dropout: float = 0.2
-    residual: bool = (
-        True  # mt, jmt: what a stream holds stays beside what it attends to; released: never
-    )
-    hold_s: float = 2.0  # a modality counts as present this long after it was last measured
-    # share of the training loss of recordings seen in part: each modality alone, some at random
+    #: mt, jmt: what a stream holds stays beside what it attends to; released: never.
+    residual: bool = True
+    #: A modality counts as present this long after it was last measured.
+    hold_s: float = 2.0
+    #: Share of the training loss of recordings seen in part: each modality alone, some at random.
     partial: float = 0.5
-    modality_dropout: float = (
-        0.2  # released variants: share of training recordings from which a modality is taken
-    )
-    question_dropout: float = 0.3  # share of training recordings whose question is withheld
+    #: Released variants: share of training recordings from which a modality is taken.
+    modality_dropout: float = 0.2
+    #: Share of training recordings whose question is withheld.
+    question_dropout: float = 0.3
 
     def __post_init__(self) -> None:
         if self.model not in MODELS:
@@ -73,69 +88,105 @@ class FusionConfig:
 
 
 def published(model: str, modalities: Sequence[str], released: bool = False) -> FusionConfig:
-    """Widths and dropouts of the BAH baselines (ICLR 2026); the first modality takes the video's,
-    and so on.
+    """Widths and dropouts of the BAH baselines (ICLR 2026).
+
+    Args:
+        model: One of ``MODELS``.
+        modalities: The first one takes the video's widths, then the sound's, then the text's.
+        released: With the defects of the published code.
     """
     if model == "lfan":
-        sizes: list[tuple[int, ...]] = [
-            (256, 256, 128, 128),
-            (64, 64, 32, 32),
-            (256, 256, 128, 128),
-        ]
+        sizes = _LFAN_CHANNELS
+        dropout = 0.1
     else:
-        sizes = [(256, 256, 128, 128, 128), (128, 128, 64, 64), (256, 256, 128, 128)]
+        sizes = _CHANNELS
+        dropout = 0.2
+    channels = tuple(zip(modalities, sizes, strict=False))
     return FusionConfig(
         model,
         released,
-        tuple(zip(modalities, sizes, strict=False)),
-        (128, 128, 128, 128),
+        channels,
+        default_channels=(128, 128, 128, 128),
         width=128,
-        dropout=0.1 if model == "lfan" else 0.2,
+        dropout=dropout,
         partial=0.0,
         modality_dropout=0.0,
     )
 
 
 class Batch(NamedTuple):
-    """Padded recordings: ``values, mask`` per modality ``(B, T, D)``, ``frames (B, T)`` bool,
-    ``question (B,)``.
-    """
+    """Padded recordings."""
 
+    #: Per modality ``(B, T, D)``.
     values: dict[str, Tensor]
+    #: Per modality where a value was measured, ``(B, T, D)`` bool.
     mask: dict[str, Tensor]
+    #: Real rows, not padding, ``(B, T)`` bool.
     frames: Tensor
+    #: Index of each recording's question, ``(B,)``.
     question: Tensor
 
-    def to(self, device: Any) -> Batch:
-        values = {m: v.to(device) for m, v in self.values.items()}
-        mask = {m: v.to(device) for m, v in self.mask.items()}
-        return Batch(values, mask, self.frames.to(device), self.question.to(device))
+    def to(self, device: torch.device | str) -> Batch:
+        values, mask = {}, {}
+        for m in self.values:
+            values[m] = self.values[m].to(device)
+            mask[m] = self.mask[m].to(device)
+        frames = self.frames.to(device)
+        question = self.question.to(device)
+        return Batch(values, mask, frames, question)
 
 
 def collate(grids: Sequence[Grid]) -> Batch:
     """Recordings of different length as one batch, padded at the end with masked rows."""
-    t = max(max(len(g) for g in grids), 1)
+    lengths = np.array([len(g) for g in grids])
+    n_rows = max(int(lengths.max()), 1)
     values, mask = {}, {}
     for m in grids[0].values:
-        shape = (len(grids), t, grids[0].values[m].shape[1])
-        v, k = np.zeros(shape, np.float32), np.zeros(shape, bool)
-        for i, g in enumerate(grids):
-            v[i, : len(g)], k[i, : len(g)] = g.values[m], g.mask[m]
-        values[m], mask[m] = torch.from_numpy(v), torch.from_numpy(k)
-    frames = torch.from_numpy(np.arange(t)[None] < np.array([len(g) for g in grids])[:, None])
-    return Batch(values, mask, frames, torch.tensor([g.question for g in grids]))
+        all_values = [g.values[m] for g in grids]
+        all_masks = [g.mask[m] for g in grids]
+        values[m] = _padded(all_values, n_rows, np.float32)
+        mask[m] = _padded(all_masks, n_rows, bool)
+    row = np.arange(n_rows)
+    frames = row[None] < lengths[:, None]
+    question = torch.tensor([g.question for g in grids])
+    return Batch(values, mask, torch.from_numpy(frames), question)
+
+
+def _padded(parts: Sequence[np.ndarray], n_rows: int, dtype: type) -> Tensor:
+    """Arrays ``(t_i, D)`` as one tensor ``(B, n_rows, D)`` with zeros at the end."""
+    width = parts[0].shape[1]
+    shape = (len(parts), n_rows, width)
+    out: np.ndarray = np.zeros(shape, dtype)
+    for i, part in enumerate(parts):
+        out[i, : len(part)] = part
+    return torch.from_numpy(out)
 
 
 class Output(NamedTuple):
-    """``z (B, T, D)``; ``frame (B, T, C)`` scores without the question; ``log_weight (B, T)`` in
-    the video score; ``present (B, T, M)``: the modality was measured lately.
+    """What the network says of every row."""
+
+    #: Embedding ``(B, T, D)``.
+    z: Tensor
+    #: Scores ``(B, T, C)`` without the question.
+    frame: Tensor
+    #: Log weight in the video score, ``(B, T)``.
+    log_weight: Tensor
+    #: Whether the modality was measured lately, ``(B, T, M)``.
+    present: Tensor
+    #: What the next chunk continues from.
+    state: Any
+
+
+@dataclass
+class _State:
+    """Rows of the past that the next chunk needs: per modality those of each part, and the
+    head's.
     """
 
-    z: Tensor
-    frame: Tensor
-    log_weight: Tensor
-    present: Tensor
-    state: Any
+    tcn: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, Tensor] = field(default_factory=dict)
+    anchors: dict[str, Any] = field(default_factory=dict)
+    head: Any = None
 
 
 class FusionNet(nn.Module):
@@ -151,40 +202,24 @@ class FusionNet(nn.Module):
         scales: Mapping[str, Scale] | None = None,
     ) -> None:
         super().__init__()
-        self.config, self.recipe, self.n_classes = config, recipe, n_classes
-        self.hold = max(round(config.hold_s / recipe.hop_s), 2)
-        sizes = dict(config.channels)
-        names = recipe.modalities
-        blocks = {m: sizes.get(m, config.default_channels) for m in names}
-        self.tcn = nn.ModuleDict(
-            {
-                m: TCN(2 * len(recipe.sources[m].names), blocks[m], config.kernel, config.dropout)
-                for m in names
-            }
-        )
-        self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(blocks[m][-1])) for m in names})
-        spans = [max(round(s / recipe.hop_s), 1) for s in ANCHOR_S]
-        anchored = [m for m in names if recipe.sources[m].approach and recipe.sources[m].avoid]
-        self.anchor = nn.ModuleDict(
-            {
-                m: nn.ModuleList(
-                    Anchor(len(c), spans)
-                    for c in (recipe.sources[m].approach, recipe.sources[m].avoid)
-                )
-                for m in (anchored if config.model in ("conflict", "plain") else ())
-            }
-        )
-        widths = [blocks[m][-1] for m in names]
-        window = receptive_field(max(len(b) for b in blocks.values()), config.kernel)
-        self.head = _head(config, names, widths, window)
-        d, n_questions = int(self.head.width), len(recipe.questions) + 1
-        self.frame = nn.Linear(d, n_classes)
-        with torch.no_grad():
-            for kind, _, at in getattr(self.head, "groups", ()):
-                if (
-                    kind in CONFLICT_TERMS
-                ):  # it begins as plain fusion, and a term enters by what it earns
-                    self.frame.weight[:, at] = 0
+        self.config = config
+        self.recipe = recipe
+        self.n_classes = n_classes
+        n_held = round(config.hold_s / recipe.hop_s)
+        self.hold = max(n_held, 2)
+        self.tcn = nn.ModuleDict()
+        absent = {}
+        for m, channels in _channels(config, recipe).items():
+            n_columns = len(recipe.sources[m].names)
+            self.tcn[m] = TCN(2 * n_columns, channels, config.kernel, config.dropout)
+            width = channels[-1]
+            absent[m] = nn.Parameter(torch.zeros(width))
+        self.absent = nn.ParameterDict(absent)
+        self.anchor = _anchors(config, recipe)
+        self.head = _head(config, recipe)
+        self.frame = nn.Linear(self.head.width, n_classes)
+        self._begin_as_plain_fusion()
+        n_questions = len(recipe.questions) + 1
         self.frame_question = nn.Parameter(torch.zeros(n_classes, n_questions))
         self.video_scale = nn.Parameter(torch.ones(()))
         self.video_bias = nn.Parameter(torch.zeros(n_classes))
@@ -194,55 +229,84 @@ class FusionNet(nn.Module):
         self.frame_offset: Tensor
         self.register_buffer("frame_slope", torch.ones(()))
         self.register_buffer("frame_offset", torch.zeros(n_classes))
-        for m in names:
-            n = len(recipe.sources[m].names)
-            scale = (scales or {}).get(m) or Scale(np.zeros(n, np.float32), np.ones(n, np.float32))
-            self.register_buffer(f"mean_{m}", torch.from_numpy(scale.mean.copy()))
-            self.register_buffer(f"sd_{m}", torch.from_numpy(scale.sd.copy()))
+        for m, source in recipe.sources.items():
+            scale = scales.get(m) if scales else None
+            if scale is None:
+                scale = _no_scale(len(source.names))
+            self._set_scale(m, scale)
+
+    def _begin_as_plain_fusion(self) -> None:
+        """Terms of conflict weigh nothing at first: each enters by what it earns."""
+        if not isinstance(self.head, Conflict):
+            return
+        with torch.no_grad():
+            for group in self.head.groups:
+                if group.kind in CONFLICT_TERMS:
+                    self.frame.weight[:, group.at] = 0
+
+    def _set_scale(self, m: str, scale: Scale) -> None:
+        mean = torch.from_numpy(scale.mean.copy())
+        self.register_buffer(f"mean_{m}", mean)
+        sd = torch.from_numpy(scale.sd.copy())
+        self.register_buffer(f"sd_{m}", sd)
 
     def forward(self, batch: Batch, state: Any = None, keep: Tensor | None = None) -> Output:
         """Rows of a chunk (or of whole recordings), and the state that the next chunk continues
         from.
 
-        ``keep (V, B, M)`` bool, in training: the recordings as seen in V ways, each with some
-        modalities only; the rows come as ``V * B``. Each modality passes its convolutions once.
+        Args:
+            batch: The rows of the chunk.
+            state: What the chunk before returned; None at the start of a recording.
+            keep: In training: the recordings as seen in V ways, each with some modalities only,
+                ``(V, B, M)`` bool. The rows come as ``V * B``. Each modality passes its
+                convolutions once.
         """
-        old = state or {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
-        after: dict[str, Any] = {"tcn": {}, "seen": {}, "anchors": {}, "head": None}
+        before = state or _State()
+        after = _State()
+        seen = self._modalities(batch, before, after)
+        if keep is not None:
+            seen = _in_ways(seen, keep)
+        seen = seen._replace(hs=self._with_absent(seen))
+        z, after.head = self.head(seen, before.head)
+        score = self.frame(z)
+        log_weight = self.log_weight(score)
+        return Output(z, score, log_weight, seen.present, after)
+
+    def _modalities(self, batch: Batch, before: _State, after: _State) -> Seen:
+        """Every modality through its own part of the network."""
         hs, present, anchors = [], [], []
         for m in self.recipe.modalities:
             mask = batch.mask[m]
-            z = (batch.values[m] - getattr(self, f"mean_{m}")) / getattr(self, f"sd_{m}") * mask
-            z = z.clamp(
-                -8, 8
-            )  # what is far outside the training people's range must not drown all others
-            x = torch.cat([z, mask.to(z.dtype)], dim=-1).transpose(1, 2)
-            seen, after["seen"][m] = lately(mask.any(dim=-1), self.hold, old["seen"].get(m))
+            z = self._standardised(m, batch.values[m], mask)
+            measured = mask.any(dim=-1)
+            last_seen = before.seen.get(m)
+            seen, after.seen[m] = lately(measured, self.hold, last_seen)
             # Rows without the modality are no sample of it: counted, they would move the scale of
             # all others.
-            real = batch.frames if self.config.released else batch.frames & seen
-            h, after["tcn"][m] = self.tcn[m](x, real, old["tcn"].get(m))
+            real = batch.frames
+            if not self.config.released:
+                real = real & seen
+            measured_as_number = mask.to(z.dtype)
+            both = torch.cat([z, measured_as_number], dim=-1)
+            columns_first = both.transpose(1, 2)
+            left = before.tcn.get(m)
+            convolutions = self.tcn[m]
+            h, after.tcn[m] = convolutions(columns_first, real, left)
             hs.append(h)
             present.append(seen)
-            anchors.append(self._anchors(m, z, old["anchors"].get(m), after["anchors"]))
-        where, frames = torch.stack(present, dim=-1), batch.frames
-        if keep is not None:
-            n = len(keep)
-            where = (where[None] & keep[:, :, None]).flatten(0, 1)
-            frames = frames.repeat(n, 1) & where.any(dim=-1)  # rows with nothing set no scale
-            hs = [h.repeat(n, 1, 1) for h in hs]
-            anchors = [a and (a[0].repeat(n, 1, 1), a[1].repeat(n, 1, 1)) for a in anchors]
-        hs = [
-            torch.where(where[..., i, None], h, self.absent[m].to(h.dtype))
-            for i, (m, h) in enumerate(zip(self.recipe.modalities, hs, strict=True))
-        ]
-        z, after["head"] = self.head(hs, where, frames, old["head"], anchors)
-        score = self.frame(z)
-        return Output(z, score, self.log_weight(score), where, after)
+            anchors.append(self._anchored(m, z, before, after))
+        where = torch.stack(present, dim=-1)
+        return Seen(hs, where, batch.frames, anchors)
 
-    def _anchors(
-        self, m: str, z: Tensor, left: Any, after: dict[str, Any]
-    ) -> tuple[Tensor, Tensor] | None:
+    def _standardised(self, m: str, values: Tensor, mask: Tensor) -> Tensor:
+        """Values on the training people's scale, 0 where not measured."""
+        mean = getattr(self, f"mean_{m}")
+        sd = getattr(self, f"sd_{m}")
+        z = (values - mean) / sd * mask
+        # What is far outside the training people's range must not drown all others.
+        return z.clamp(-8, 8)
+
+    def _anchored(self, m: str, z: Tensor, before: _State, after: _State) -> Sides | None:
         """Strengths for and against that the recipe's columns of approach and avoidance give, or
         None.
         """
@@ -250,61 +314,150 @@ class FusionNet(nn.Module):
             return None
         source = self.recipe.sources[m]
         pro, con = self.anchor[m].children()
-        a, b = left or (None, None)
-        p, a = pro(z[..., source.at(source.approach)], a)
-        c, b = con(z[..., source.at(source.avoid)], b)
-        after[m] = (a, b)
-        return p, c
+        past = before.anchors.get(m)
+        pro_past, con_past = past or (None, None)
+        approach = z[..., source.at(source.approach)]
+        avoid = z[..., source.at(source.avoid)]
+        strength_for, pro_past = pro(approach, pro_past)
+        strength_against, con_past = con(avoid, con_past)
+        after.anchors[m] = (pro_past, con_past)
+        return strength_for, strength_against
+
+    def _with_absent(self, seen: Seen) -> list[Tensor]:
+        """Rows of every modality, with its learned vector where it is absent."""
+        found = []
+        for i, m in enumerate(self.recipe.modalities):
+            h = seen.hs[i]
+            here = seen.present[..., i, None]
+            absent = self.absent[m].to(h.dtype)
+            found.append(torch.where(here, h, absent))
+        return found
 
     def log_weight(self, score: Tensor) -> Tensor:
         """Log weight of every row in the video score: sharpness times the log-odds of "any class
         but the first".
         """
-        odds = torch.logsumexp(score[..., 1:], dim=-1) - score[..., 0]
-        return F.softplus(self.sharpness) * odds.clamp(-20, 20)
+        others = torch.logsumexp(score[..., 1:], dim=-1)
+        odds = others - score[..., 0]
+        sharpness = F.softplus(self.sharpness)
+        return sharpness * odds.clamp(-20, 20)
 
     def pooled(self, out: Output, frames: Tensor) -> Tensor:
         """Weighted mean of ``z`` over the rows, ``(B, D)``."""
-        weight = torch.softmax(out.log_weight.masked_fill(~frames, -1e4), dim=-1)
-        return (weight[..., None] * out.z).sum(dim=1)
+        log_weight = out.log_weight.masked_fill(~frames, -1e4)
+        weight = torch.softmax(log_weight, dim=-1)
+        weighed = weight[..., None] * out.z
+        return weighed.sum(dim=1)
 
     def embedding(self, pooled: Tensor, question: Tensor) -> Tensor:
         """What the video score is linear in: pooled ``z`` and the question's one-hot, ``(B, D +
         Q)``.
         """
-        return torch.cat(
-            [pooled, F.one_hot(question, self.frame_question.shape[1]).to(pooled.dtype)], dim=-1
-        )
+        n_questions = self.frame_question.shape[1]
+        asked = F.one_hot(question, n_questions).to(pooled.dtype)
+        return torch.cat([pooled, asked], dim=-1)
 
     def linear(self) -> tuple[Tensor, Tensor]:
         """``weight (C, D + Q)`` and ``bias (C,)`` of the video score."""
-        weight = torch.cat([self.video_scale * self.frame.weight, self.video_question], dim=1)
-        return weight, self.video_scale * self.frame.bias + self.video_bias
+        content = self.video_scale * self.frame.weight
+        weight = torch.cat([content, self.video_question], dim=1)
+        scaled = self.video_scale * self.frame.bias
+        return weight, scaled + self.video_bias
 
     def video(self, out: Output, batch: Batch) -> tuple[Tensor, Tensor]:
         """Embedding and logits of whole recordings."""
-        e = self.embedding(self.pooled(out, batch.frames), batch.question)
+        pooled = self.pooled(out, batch.frames)
+        e = self.embedding(pooled, batch.question)
         weight, bias = self.linear()
         return e, e @ weight.T + bias
 
     def frame_logits(self, score: Tensor, question: Tensor) -> Tensor:
         """Calibrated logits of rows ``(B, T, C)``, the question's share added."""
-        asked = self.frame_question.T[question][:, None]
-        return self.frame_slope * (score + asked) + self.frame_offset
+        asked = self.frame_question.T[question]
+        total = score + asked[:, None]
+        return self.frame_slope * total + self.frame_offset
 
 
-def _head(config: FusionConfig, names: Sequence[str], widths: Sequence[int], window: int) -> Any:
-    width, dropout = config.width, config.dropout
+def _in_ways(seen: Seen, keep: Tensor) -> Seen:
+    """The rows once for each way of seeing them, ``keep (V, B, M)``; the rows come as ``V * B``."""
+    n = len(keep)
+    kept = seen.present[None] & keep[:, :, None]
+    present = kept.flatten(0, 1)
+    repeated = seen.frames.repeat(n, 1)
+    frames = repeated & present.any(dim=-1)  # rows with nothing set no scale
+    hs = [h.repeat(n, 1, 1) for h in seen.hs]
+    anchors: list[Sides | None] = []
+    for pair in seen.anchors or ():
+        if pair is None:
+            anchors.append(None)
+        else:
+            pro = pair[0].repeat(n, 1, 1)
+            con = pair[1].repeat(n, 1, 1)
+            anchors.append((pro, con))
+    return Seen(hs, present, frames, anchors)
+
+
+def _no_scale(n: int) -> Scale:
+    """The scale that changes nothing, for ``n`` columns."""
+    mean = np.zeros(n, np.float32)
+    sd = np.ones(n, np.float32)
+    return Scale(mean, sd)
+
+
+def _channels(config: FusionConfig, recipe: Recipe) -> dict[str, Channels]:
+    """Channels of every modality's convolutions."""
+    given = dict(config.channels)
+    return {m: given.get(m, config.default_channels) for m in recipe.modalities}
+
+
+def _anchors(config: FusionConfig, recipe: Recipe) -> nn.ModuleDict:
+    """Per modality with columns of approach and of avoidance: an anchor for and one against."""
+    found = nn.ModuleDict()
+    if config.model not in ("conflict", "plain"):
+        return found
+    spans = []
+    for span_s in ANCHOR_S:
+        n_rows = round(span_s / recipe.hop_s)
+        spans.append(max(n_rows, 1))
+    for m, source in recipe.sources.items():
+        if source.approach and source.avoid:
+            pro = Anchor(len(source.approach), spans)
+            con = Anchor(len(source.avoid), spans)
+            found[m] = nn.ModuleList([pro, con])
+    return found
+
+
+def _head(config: FusionConfig, recipe: Recipe) -> Conflict | LFAN | CAN | Streams:
+    """The head of a model; for ``mt`` and ``jmt`` it looks back as far as the convolutions do."""
+    channels = _channels(config, recipe).values()
+    widths = [c[-1] for c in channels]
     if config.model in ("conflict", "plain"):
-        return Conflict(
-            names, widths, width, dropout, config.sides, terms=config.model == "conflict"
-        )
+        return _conflict(config, recipe, widths)
     if config.model == "lfan":
-        return LFAN(widths, width, dropout)
+        return LFAN(widths, config.width, config.dropout)
     if config.model == "can":
-        return CAN(widths, width, dropout)
+        return CAN(widths, config.width, config.dropout)
     if config.released and len(widths) < 2:
         raise BadInput("the released MT and JMT need two modalities")
+    deepest = max(len(c) for c in channels)
+    window = receptive_field(deepest, config.kernel)
     return Streams(
-        widths, width, dropout, window, config.model == "jmt", config.released, config.residual
+        widths,
+        config.width,
+        config.dropout,
+        window,
+        joint=config.model == "jmt",
+        released=config.released,
+        residual=config.residual,
+    )
+
+
+def _conflict(config: FusionConfig, recipe: Recipe, widths: Sequence[int]) -> Conflict:
+    return Conflict(
+        recipe.modalities,
+        widths,
+        config.width,
+        config.dropout,
+        config.sides,
+        terms=config.model == "conflict",
     )

@@ -4,7 +4,8 @@ piece.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 
 from twomind.core.errors import BadInput
-from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_of
+from twomind.core.numbers import softmax as softmax
+from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_at, hop_of, kept_rows
 from twomind.models.fusion.net import FusionNet, collate
 from twomind.types import Features, Track
 
@@ -38,26 +40,23 @@ class Rows:
     @property
     def probs(self) -> np.ndarray:
         """``(T, C)``, nan where not valid."""
-        e = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return np.where(self.valid[:, None], e / e.sum(axis=1, keepdims=True), np.nan)
+        valid = self.valid[:, None]
+        return np.where(valid, softmax(self.logits), np.nan)
 
 
-def _joined(parts: list[Rows], n_classes: int, width: int) -> Rows:
-    if not parts:
-        return Rows(
-            np.empty(0),
-            np.empty((0, n_classes)),
-            np.empty(0, bool),
-            np.empty((0, width)),
-            np.empty(0),
-        )
-    return Rows(
-        np.concatenate([p.times_s for p in parts]),
-        np.concatenate([p.logits for p in parts]),
-        np.concatenate([p.valid for p in parts]),
-        np.concatenate([p.z for p in parts]),
-        np.concatenate([p.log_weight for p in parts]),
-    )
+def _no_rows(net: FusionNet) -> Rows:
+    no_logits = np.empty((0, net.n_classes))
+    no_z = np.empty((0, net.head.width))
+    return Rows(np.empty(0), no_logits, np.empty(0, bool), no_z, np.empty(0))
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    """Rows of consecutive chunks as one answer."""
+    joined = {}
+    for field in fields(Rows):
+        arrays = [getattr(part, field.name) for part in parts]
+        joined[field.name] = np.concatenate(arrays)
+    return Rows(**joined)
 
 
 class Runner:
@@ -66,51 +65,71 @@ class Runner:
     """
 
     def __init__(self, net: FusionNet, question: int) -> None:
-        self.net, self.question = net, question
+        self.net = net
+        self.question = question
         self._state: Any = None
-        self._peak = -np.inf  # of the log weights; the sums below are relative to it
+        # Of the log weights; the sums below are relative to it.
+        self._peak = -np.inf
         self._weight = 0.0
         self._sum = np.zeros(int(net.head.width))
 
     def advance(self, grid: Grid) -> Rows:
         """Rows of the next part of the recording."""
-        step = CHUNK if self.net.config.streams else max(len(grid), 1)
-        parts = [self._chunk(grid.rows(a, a + step)) for a in range(0, len(grid), step)]
-        return _joined(parts, self.net.n_classes, len(self._sum))
+        n = len(grid)
+        if not n:
+            return _no_rows(self.net)
+        step = CHUNK if self.net.config.streams else n
+        parts = []
+        for start in range(0, n, step):
+            chunk = grid.rows(start, start + step)
+            rows = self._chunk(chunk)
+            self._pool(rows)
+            parts.append(rows)
+        return _joined(parts)
 
     def _chunk(self, grid: Grid) -> Rows:
+        """The network's answer on the next chunk."""
+        asked = replace(grid, question=self.question)
         with torch.no_grad():
-            batch = collate([replace(grid, question=self.question)])
+            batch = collate([asked])
             out = self.net(batch, self._state)
             logits = self.net.frame_logits(out.frame, batch.question)
         self._state = out.state
-        rows = Rows(
+        valid = out.present[0].any(dim=-1)
+        return Rows(
             grid.times_s,
             logits[0].double().numpy(),
-            out.present[0].any(dim=-1).numpy(),
+            valid.numpy(),
             out.z[0].double().numpy(),
             out.log_weight[0].double().numpy(),
         )
-        peak = max(self._peak, float(rows.log_weight.max()))
+
+    def _pool(self, rows: Rows) -> None:
+        """Add rows to the weighted sum of ``z``."""
+        highest = float(rows.log_weight.max())
+        peak = max(self._peak, highest)
         keep = np.exp(self._peak - peak)
         weight = np.exp(rows.log_weight - peak)
         self._weight = self._weight * keep + float(weight.sum())
         self._sum = self._sum * keep + weight @ rows.z
         self._peak = peak
-        return rows
 
     @property
     def pooled(self) -> np.ndarray:
         """Weighted mean of ``z`` so far ``(D,)``."""
-        return self._sum / self._weight if self._weight else self._sum
+        if not self._weight:
+            return self._sum
+        return self._sum / self._weight
 
     def logits(self) -> np.ndarray:
         """Of the recording so far ``(C,)``."""
         with torch.no_grad():
-            pooled = torch.from_numpy(self.pooled).float()[None]
-            e = self.net.embedding(pooled, torch.tensor([self.question])).double()
+            pooled = torch.from_numpy(self.pooled).float()
+            question = torch.tensor([self.question])
+            e = self.net.embedding(pooled[None], question).double()
             weight, bias = self.net.linear()
-            return np.asarray((e @ weight.double().T + bias.double())[0])
+            logits = e @ weight.double().T + bias.double()
+        return logits[0].numpy()
 
 
 class Chunks:
@@ -132,21 +151,24 @@ class Chunks:
         Raises:
             BadInput: the piece does not begin where the last one ended.
         """
+        start_s, end_s = x.span_s
         if self._next is None:
-            self._next = int(hop_of(np.array([x.span_s[0]]), self.recipe.hop_s)[0])
-        elif abs(x.span_s[0] - self._end_s) > 1e-6:
+            self._next = hop_at(start_s, self.recipe.hop_s)
+        elif abs(start_s - self._end_s) > 1e-6:
             raise BadInput(
                 f"{x.recording}: expected a piece from {self._end_s:.3f} s on, got one from "
-                f"{x.span_s[0]:.3f} s"
+                f"{start_s:.3f} s"
             )
-        self._held, self._end_s = _follow(self._held, x), x.span_s[1]
-        return self._take(int(hop_of(np.array([x.span_s[1]]), self.recipe.hop_s)[0]))
+        self._held = _follow(self._held, x)
+        self._end_s = end_s
+        return self._take(hop_at(end_s, self.recipe.hop_s))
 
     def finish(self) -> Grid | None:
         """The last row, if the recording ends inside one."""
         if self._held is None:
             return None
-        return self._take(int(np.ceil(self._end_s / self.recipe.hop_s - 1e-6)))
+        n_hops = self._end_s / self.recipe.hop_s
+        return self._take(int(np.ceil(n_hops - 1e-6)))
 
     def _take(self, end: int) -> Grid:
         assert self._next is not None
@@ -158,59 +180,57 @@ class Chunks:
         return grid
 
 
-def _rows_of(track: Track, keep: np.ndarray) -> Track:
-    assert track.reason_code is not None
-    return replace(
-        track,
-        values=track.values[keep],
-        times_s=track.times_s[keep],
-        valid=track.valid[keep],
-        reason_code=track.reason_code[keep],
-    )
-
-
 def _follow(a: Features | None, b: Features) -> Features:
     """The held rows of ``a`` before those of ``b``."""
     if a is None:
         return b
     tracks = dict(b.tracks)
-    for name, track in a.tracks.items():
-        if not len(track):
-            tracks.setdefault(name, track)
-        elif name not in tracks:
-            tracks[name] = track
-        else:
-            # Reasons may differ from piece to piece, and the model does not read them.
-            other = tracks[name]
-            tracks[name] = Track(
-                np.concatenate([track.values, other.values]),
-                np.concatenate([track.times_s, other.times_s]),
-                np.concatenate([track.valid, other.valid]),
-                other.names,
-            )
-    words = None if b.words is None else (*(a.words or ()), *b.words)
-    return replace(b, tracks=tracks, words=words, span_s=(a.span_s[0], b.span_s[1]))
+    for name, held in a.tracks.items():
+        new = tracks.get(name)
+        if new is None:
+            tracks[name] = held
+        elif len(held):
+            tracks[name] = _appended(held, new)
+    words = b.words
+    if words is not None:
+        words = (*(a.words or ()), *words)
+    span_s = (a.span_s[0], b.span_s[1])
+    return replace(b, tracks=tracks, words=words, span_s=span_s)
+
+
+def _appended(a: Track, b: Track) -> Track:
+    """Rows of ``a``, then those of ``b``. Reasons may differ from piece to piece, and the model does
+    not read them.
+    """
+    values = np.concatenate([a.values, b.values])
+    times_s = np.concatenate([a.times_s, b.times_s])
+    valid = np.concatenate([a.valid, b.valid])
+    return Track(values, times_s, valid, b.names)
 
 
 def _after(x: Features, hop: int, hop_s: float) -> Features:
     """What belongs to hops from ``hop`` on."""
-    tracks = {n: _rows_of(t, hop_of(t.times_s, hop_s) >= hop) for n, t in x.tracks.items()}
+    tracks = {}
+    for name, track in x.tracks.items():
+        later = hop_of(track.times_s, hop_s) >= hop
+        tracks[name] = kept_rows(track, later)
     words = x.words
     if words is not None:
-        words = tuple(w for w in words if hop_of(np.array([w.start_s]), hop_s)[0] >= hop)
+        words = tuple(w for w in words if hop_at(w.start_s, hop_s) >= hop)
     return replace(x, tracks=tracks, words=words)
 
 
 def rows_of(net: FusionNet, grid: Grid, question: int | None = None) -> tuple[Rows, Runner]:
-    """All rows of a grid, and the runner at its end."""
-    runner = Runner(net, grid.question if question is None else question)
+    """All rows of a grid, and the runner at its end.
+
+    Args:
+        net: The network.
+        grid: Rows of one recording.
+        question: Index of the question; None: the grid's own.
+    """
+    asked = grid.question if question is None else question
+    runner = Runner(net, asked)
     return runner.advance(grid), runner
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Along the last axis."""
-    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
 
 
 def tensor(values: Any) -> Tensor:

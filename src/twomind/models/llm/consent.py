@@ -14,6 +14,8 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from twomind.core.errors import BadInput, Offline
 
+_IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 @dataclass(frozen=True)
 class Address:
@@ -58,43 +60,51 @@ def locate(url: str, *, offline: bool = False) -> Address:
     """
     parts = check_url(url)
     host = parts.hostname or ""
-    literal = _literal(host)
     shown = urlunsplit(parts).rstrip("/")
+    literal = _literal(host)
     if literal is not None:
-        local = literal.is_loopback
-        if offline and not local:
-            raise Offline(
-                f"{shown} is not this machine, and the network is not allowed (--offline)"
-            )
-        return Address(shown, shown, local, host)
+        if not literal.is_loopback:
+            return _elsewhere(shown, host, offline)
+        return Address(shown, shown, True, host)
     # The resolver answers for localhost itself (RFC 6761); for any other name, asking is already
     # using the network.
     if offline and host != "localhost":
         raise Offline(
             f"{host} would have to be looked up, and the network is not allowed (--offline)"
         )
+    addresses = _resolved(host, shown)
+    loopback = [a for a in addresses if a.is_loopback]
+    if not addresses or len(loopback) < len(addresses) or parts.scheme != "http":
+        return _elsewhere(shown, host, offline)
+    first = addresses[0]
+    pinned = str(first) if first.version == 4 else f"[{first}]"
+    if parts.port:
+        pinned += f":{parts.port}"
+    url = urlunsplit(parts._replace(netloc=pinned))
+    return Address(url.rstrip("/"), shown, True, host)
+
+
+def _elsewhere(shown: str, host: str, offline: bool) -> Address:
+    """An address that is not this machine, where the network is allowed."""
+    if offline:
+        raise Offline(f"{shown} is not this machine, and the network is not allowed (--offline)")
+    return Address(shown, shown, False, host)
+
+
+def _resolved(host: str, shown: str) -> list[_IP]:
+    """Every address of a name, those of version 4 first."""
     try:
-        found = {
-            str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        }
+        entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise BadInput(f"endpoint {shown}: the name {host!r} cannot be resolved") from None
-    addresses = sorted(
-        (ipaddress.ip_address(a.partition("%")[0]) for a in found), key=lambda a: (a.version, a)
-    )
-    local = bool(addresses) and all(a.is_loopback for a in addresses) and parts.scheme == "http"
-    if not local:
-        if offline:
-            raise Offline(
-                f"{shown} is not this machine, and the network is not allowed (--offline)"
-            )
-        return Address(shown, shown, False, host)
-    pinned = str(addresses[0]) if addresses[0].version == 4 else f"[{addresses[0]}]"
-    port = f":{parts.port}" if parts.port else ""
-    return Address(urlunsplit(parts._replace(netloc=pinned + port)).rstrip("/"), shown, True, host)
+    found = set()
+    for entry in entries:
+        address = str(entry[4][0])
+        found.add(ipaddress.ip_address(address.partition("%")[0]))
+    return sorted(found, key=lambda a: (a.version, a))
 
 
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _literal(host: str) -> _IP | None:
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -106,30 +116,40 @@ def require(
 ) -> str:
     """A warning to print when something of a person leaves the machine; "" when nothing does.
 
-    Raises: BadInput: something would leave and was not allowed to; the message says which flag
-        allows it.
+    Args:
+        address: Where it would go.
+        pictures: Whether frames of the person would be sent.
+        text: Whether their words would be.
+        send_video: Whether frames may leave.
+        send_text: Whether words may.
+
+    Raises:
+        BadInput: something would leave and was not allowed to; the message says which flag
+            allows it.
     """
     if address.local:
         return ""
-    missing = [
-        flag
-        for flag, goes, may in _flags(pictures, text, send_video, send_text)
-        if goes and not may
-    ]
-    what = " and ".join(
-        name for name, goes in (("frames of the person", pictures), ("their words", text)) if goes
-    )
+    what = []
+    missing = []
+    if pictures:
+        what.append("frames of the person")
+        if not send_video:
+            missing.append("llm.send_video=true")
+    if text:
+        what.append("their words")
+        if not send_text:
+            missing.append("llm.send_text=true")
+    if not what:
+        return ""
+    leaving = " and ".join(what)
     if missing:
+        flags = " and ".join(missing)
         raise BadInput(
-            f"{address.shown} is not this machine: {what} would leave it. If the person agreed to "
-            "that and the "
-            f"receiver may have them, say so with {' and '.join(missing)}; otherwise use a local model"
+            f"{address.shown} is not this machine: {leaving} would leave it. If the person agreed "
+            f"to that and the receiver may have them, say so with {flags}; otherwise use a local "
+            "model"
         )
-    open_ = " The connection is not encrypted (http)." if address.url.startswith("http:") else ""
-    return f"Warning: {what} are sent to {address.host}.{open_}" if what else ""
-
-
-def _flags(
-    pictures: bool, text: bool, send_video: bool, send_text: bool
-) -> list[tuple[str, bool, bool]]:
-    return [("llm.send_video=true", pictures, send_video), ("llm.send_text=true", text, send_text)]
+    warning = f"Warning: {leaving} are sent to {address.host}."
+    if address.url.startswith("http:"):
+        warning += " The connection is not encrypted (http)."
+    return warning

@@ -26,38 +26,51 @@ def to_jpeg(rgb: np.ndarray, quality: int = 85) -> bytes:
 
     if not 1 <= quality <= 100:
         raise BadInput(f"JPEG quality: expected 1 to 100, got {quality}")
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    frame = _frame_of(rgb).reformat(format="yuvj420p")
     codec = av.CodecContext.create("mjpeg", "w")
     assert isinstance(codec, av.VideoCodecContext)
-    codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, "yuvj420p"
+    codec.width = frame.width
+    codec.height = frame.height
+    codec.pix_fmt = "yuvj420p"
     codec.time_base = 1  # type: ignore[assignment]
     # ffmpeg's scale runs from 2 (best) to 31.
-    scale = str(round(2 + (100 - quality) * 29 / 99))
+    worse = (100 - quality) * 29 / 99
+    scale = str(round(2 + worse))
     codec.options = {"qmin": scale, "qmax": scale}
-    return b"".join(
-        bytes(p) for p in [*codec.encode(frame.reformat(format="yuvj420p")), *codec.encode(None)]
-    )
+    packets = codec.encode(frame)
+    packets += codec.encode(None)
+    return b"".join(bytes(packet) for packet in packets)
+
+
+def _frame_of(rgb: np.ndarray) -> av.VideoFrame:
+    import av
+
+    pixels = np.ascontiguousarray(rgb)
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24")
 
 
 def fit(rgb: np.ndarray, longest_px: int) -> np.ndarray:
     """The picture with its longer side at most ``longest_px``; never enlarged, proportions kept,
     sides even.
     """
-    import av
-
     height, width = rgb.shape[:2]
     scale = min(1.0, longest_px / max(height, width))
-    new_h, new_w = (max(2, 2 * round(side * scale / 2)) for side in (height, width))
-    if (new_h, new_w) == (height, width):
+    new_height = _even(height * scale)
+    new_width = _even(width * scale)
+    return _resized(rgb, new_width, new_height)
+
+
+def _even(side: float) -> int:
+    """The nearest even number of pixels, at least 2."""
+    return max(2, 2 * round(side / 2))
+
+
+def _resized(rgb: np.ndarray, width: int, height: int) -> np.ndarray:
+    if rgb.shape[:2] == (height, width):
         return rgb
-    return _resized(
-        av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"), new_w, new_h
-    )
-
-
-def _resized(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
-    smaller = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-    return smaller.to_ndarray()
+    frame = _frame_of(rgb)
+    resized = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+    return resized.to_ndarray()
 
 
 def spaced(times_s: np.ndarray, n: int) -> np.ndarray:
@@ -66,15 +79,19 @@ def spaced(times_s: np.ndarray, n: int) -> np.ndarray:
     """
     if not len(times_s):
         return np.empty(0, int)
-    targets = (
-        np.linspace(times_s[0], times_s[-1], n)
-        if n > 1
-        else np.array([(times_s[0] + times_s[-1]) / 2])
-    )
-    right = np.clip(np.searchsorted(times_s, targets), 0, len(times_s) - 1)
+    first_s = times_s[0]
+    last_s = times_s[-1]
+    if n > 1:
+        targets = np.linspace(first_s, last_s, n)
+    else:
+        targets = np.array([(first_s + last_s) / 2])
+    last = len(times_s) - 1
+    right = np.clip(np.searchsorted(times_s, targets), 0, last)
     left = np.maximum(right - 1, 0)
-    nearer_left = targets - times_s[left] <= times_s[right] - targets
-    return np.unique(np.where(nearer_left, left, right))
+    from_left = targets - times_s[left]
+    from_right = times_s[right] - targets
+    nearest = np.where(from_left <= from_right, left, right)
+    return np.unique(nearest)
 
 
 def sample_frames(
@@ -86,43 +103,59 @@ def sample_frames(
 ) -> Track:
     """``n`` frames of a file as a track ``(T, H, W, 3)`` uint8.
 
-    ``times_s (T,)`` are the presentation times of all decoded frames where they are known already
-    (a face track has them); otherwise one pass finds them. A second pass keeps the chosen frames
-    alone, so memory does not grow with the video. ``span_s`` limits them to a window. Where the
-    picture changes its size, frames are brought to the size of the first one.
+    Where the picture changes its size, frames are brought to the size of the first one. Only the
+    chosen frames are kept, so memory does not grow with the video.
+
+    Args:
+        media: The file.
+        n: How many frames.
+        longest_px: Longer side of a picture, at most.
+        times_s: Presentation times of all decoded frames ``(T,)`` where they are known already (a
+            face track has them); otherwise one more pass finds them.
+        span_s: Only frames in this window.
 
     Raises:
         BadInput: the file has no picture that can be decoded.
     """
     if times_s is None or not len(times_s):
-        with stream(media, video=True, audio=False) as found:
-            times_s = np.array([item.time_s for item in prefetch(found) if isinstance(item, Frame)])
+        times_s = _frame_times(media)
     low_s, high_s = span_s or (-np.inf, np.inf)
     inside = np.flatnonzero((times_s >= low_s) & (times_s <= high_s))
-    chosen = set(inside[spaced(times_s[inside], n)].tolist())
+    rows = spaced(times_s[inside], n)
+    chosen = set(inside[rows].tolist())
     if not chosen:
         raise BadInput(
             f"{media}: expected moving pictures, but no frame can be decoded in this span"
         )
-    kept: list[np.ndarray] = []
-    at: list[float] = []
-    with stream(media, video=True, audio=False) as again:
-        for item in again:
-            if isinstance(item, Frame) and item.index in chosen:
-                kept.append(
-                    fit(item.rgb, longest_px) if not kept else _same_size(item.rgb, kept[0])
-                )
-                at.append(item.time_s)
-                if len(kept) == len(chosen):
-                    break
-    return Track(np.stack(kept), np.array(at), np.ones(len(at), bool))
+    return _kept(media, chosen, longest_px)
 
 
-def _same_size(rgb: np.ndarray, like: np.ndarray) -> np.ndarray:
-    import av
+def _frame_times(media: Path) -> np.ndarray:
+    """Presentation times of all frames."""
+    with stream(media, video=True, audio=False) as found:
+        times_s = [item.time_s for item in prefetch(found) if isinstance(item, Frame)]
+    return np.array(times_s)
 
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    return rgb if rgb.shape == like.shape else _resized(frame, like.shape[1], like.shape[0])
+
+def _kept(media: Path, chosen: set[int], longest_px: int) -> Track:
+    """The chosen frames, scaled down."""
+    pictures: list[np.ndarray] = []
+    times_s: list[float] = []
+    with stream(media, video=True, audio=False) as found:
+        for item in found:
+            if not isinstance(item, Frame) or item.index not in chosen:
+                continue
+            if pictures:
+                height, width = pictures[0].shape[:2]
+                picture = _resized(item.rgb, width, height)
+            else:
+                picture = fit(item.rgb, longest_px)
+            pictures.append(picture)
+            times_s.append(item.time_s)
+            if len(pictures) == len(chosen):
+                break
+    valid = np.ones(len(times_s), bool)
+    return Track(np.stack(pictures), np.array(times_s), valid)
 
 
 def known_times(recording: Recording, features: Features) -> np.ndarray | None:
@@ -130,5 +163,9 @@ def known_times(recording: Recording, features: Features) -> np.ndarray | None:
     a window).
     """
     face = features.tracks.get("face")
-    whole = features.span_s[0] <= 0 and features.span_s[1] >= recording.duration_s
-    return face.times_s if face is not None and len(face) and whole else None
+    if face is None or not len(face):
+        return None
+    start_s, end_s = features.span_s
+    if start_s > 0 or end_s < recording.duration_s:
+        return None
+    return face.times_s

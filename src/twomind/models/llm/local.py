@@ -33,14 +33,14 @@ class NeedsTorchvision(MissingExtra):
     """The processor of a model family cannot work without torchvision."""
 
     def __init__(self, family: str) -> None:
-        super().__init__("torchvision", f"the picture processor of {family}")
-        self.args = (
-            f"the picture processor of {family} needs torchvision, which no extra of twomind "
-            "brings. Install the "
-            "torchvision that goes with your torch, use a LLaVA, Video-LLaVA or Qwen-VL model, or "
-            "serve the model "
-            "behind an endpoint (vLLM, Ollama)",
+        what = f"the picture processor of {family}"
+        super().__init__("torchvision", what)
+        message = (
+            f"{what} needs torchvision, which no extra of twomind brings. Install the torchvision "
+            "that goes with your torch, use a LLaVA, Video-LLaVA or Qwen-VL model, or serve the "
+            "model behind an endpoint (vLLM, Ollama)"
         )
+        self.args = (message,)
 
 
 @dataclass
@@ -62,7 +62,8 @@ class Local:
     def attempt(self, request: Request) -> Reply | Tried:
         started = time.monotonic()
         found = self._loaded.write(request)
-        return Reply(**found, model=self.model, seconds=round(time.monotonic() - started, 3))
+        seconds = time.monotonic() - started
+        return Reply(**found, model=self.model, seconds=round(seconds, 3))
 
     @cached_property
     def _loaded(self) -> _Loaded:
@@ -72,41 +73,33 @@ class Local:
             import transformers
         except ImportError as error:
             raise MissingExtra("clip", "a local language model") from error
-        device = (
-            ("cuda" if torch.cuda.is_available() else "cpu")
-            if self.device == "auto"
-            else self.device
-        )
+        device = self.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.float32 if device == "cpu" else "auto"
         load = {"local_files_only": True, "trust_remote_code": False}
-        kind = (
-            transformers.AutoModelForImageTextToText
-            if sees(config)
-            else transformers.AutoModelForCausalLM
-        )
+        kind: Any = transformers.AutoModelForCausalLM
+        if sees(config):
+            kind = transformers.AutoModelForImageTextToText
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(self.folder, **load)
             images = _image_side(transformers, self.folder, config, load)
             model: Any = kind.from_pretrained(
-                self.folder,
-                **load,
-                use_safetensors=True,
-                dtype="auto" if device != "cpu" else torch.float32,
+                self.folder, **load, use_safetensors=True, dtype=dtype
             )
         except MissingExtra:
             raise
         except Exception as error:
             # The libraries behind raise dozens of classes for a folder that they cannot use.
+            name = type(error).__name__
+            said = str(error).strip()[:300]
             raise BadInput(
                 f"{self.model}: transformers {transformers.__version__} cannot load this model "
-                f"({type(error).__name__}: {str(error).strip()[:300]})"
+                f"({name}: {said})"
             ) from error
-        return _Loaded(
-            str(config.get("model_type", "")),
-            model.to(device).eval(),
-            tokenizer,
-            images,
-            self.folder,
-        )
+        family = str(config.get("model_type", ""))
+        ready = model.to(device).eval()
+        return _Loaded(family, ready, tokenizer, images, self.folder)
 
 
 def _image_side(
@@ -127,11 +120,9 @@ def _image_side(
             )
         if family in QWEN:
             # Without torchvision: "…Pil" from transformers 5 on, the plain name before.
-            pil = (
-                getattr(transformers, "Qwen2VLImageProcessorPil", None)
-                or transformers.Qwen2VLImageProcessor
-            )
-            return pil.from_pretrained(folder, local_files_only=True)
+            pil = getattr(transformers, "Qwen2VLImageProcessorPil", None)
+            processor = pil or transformers.Qwen2VLImageProcessor
+            return processor.from_pretrained(folder, local_files_only=True)
         return _from_processor(transformers, folder, load)
     except ImportError as error:
         if "torchvision" in str(error).lower():
@@ -153,8 +144,6 @@ class _Loaded:
 
     def write(self, request: Request) -> dict[str, Any]:
         """Text, tokens and counts for one request."""
-        import torch
-
         if request.pictures and self.images is None:
             raise BadInput(
                 f"{self.folder.name} takes no pictures; ask it with the text alone "
@@ -163,33 +152,15 @@ class _Loaded:
         inputs = self._inputs(request)
         n_in = int(inputs["input_ids"].shape[1])
         self._check_length(n_in, request.max_tokens)
-        settings: dict[str, Any] = {"do_sample": request.temperature > 0}
-        if request.temperature > 0:
-            settings |= {"temperature": request.temperature, "top_k": 0, "top_p": 1.0}
+        made = self._generate(inputs, request)
+        ids, finish = self._until_end(made.sequences[0, n_in:].tolist())
+        tokens: tuple[Token, ...] = ()
+        if request.alternatives:
+            tokens = self._tokens(ids, made.logits, request.alternatives)
+        if tokens:
+            text = "".join(t.text for t in tokens)
         else:
-            settings |= {"temperature": None, "top_k": None, "top_p": None}
-        with torch.no_grad(), torch.random.fork_rng(devices=_devices(self.model)):
-            torch.manual_seed(request.seed)
-            made = self.model.generate(
-                **{k: v.to(self.model.device) for k, v in inputs.items()},
-                max_new_tokens=request.max_tokens,
-                num_beams=1,
-                output_logits=True,
-                return_dict_in_generate=True,
-                pad_token_id=self._pad(),
-                **settings,
-            )
-        ids = made.sequences[0, n_in:].tolist()
-        ends = self._ends()
-        finish = "length"
-        for place, token in enumerate(ids):
-            if token in ends:
-                ids, finish = ids[:place], "stop"
-                break
-        tokens = (
-            self._tokens(ids, made.logits, request.alternatives) if request.alternatives else ()
-        )
-        text = "".join(t.text for t in tokens) if tokens else self._decode(ids)
+            text = self._decode(ids)
         return {
             "text": text,
             "tokens": tokens,
@@ -198,8 +169,37 @@ class _Loaded:
             "finish": finish,
         }
 
+    def _generate(self, inputs: dict[str, Any], request: Request) -> Any:
+        """What transformers returns for one request."""
+        import torch
+
+        settings: dict[str, Any] = {
+            "max_new_tokens": request.max_tokens,
+            "num_beams": 1,
+            "output_logits": True,
+            "return_dict_in_generate": True,
+            "pad_token_id": self._pad(),
+        }
+        if request.temperature > 0:
+            settings |= {"temperature": request.temperature, "top_k": 0, "top_p": 1.0}
+        else:
+            settings |= {"temperature": None, "top_k": None, "top_p": None}
+        settings["do_sample"] = request.temperature > 0
+        device = self.model.device
+        placed = {name: value.to(device) for name, value in inputs.items()}
+        with torch.no_grad(), torch.random.fork_rng(devices=_devices(self.model)):
+            torch.manual_seed(request.seed)
+            return self.model.generate(**placed, **settings)
+
+    def _until_end(self, ids: list[int]) -> tuple[list[int], str]:
+        """The tokens before the model's mark of the end, and why it stopped."""
+        ends = self._ends()
+        for place, token in enumerate(ids):
+            if token in ends:
+                return ids[:place], "stop"
+        return ids, "length"
+
     # --- what goes in
-    # ------------------------------------------------------------------------------------------------
 
     def _inputs(self, request: Request) -> dict[str, Any]:
         pictures = [np.ascontiguousarray(p.rgb) for p in request.pictures]
@@ -212,20 +212,16 @@ class _Loaded:
         # themselves, others may not.
         mark = self.tokenizer.bos_token
         templated = self.images is None and self.tokenizer.chat_template
-        add = not templated and not (mark and text.startswith(mark))
+        marked = mark and text.startswith(mark)
+        options = {"return_tensors": "pt", "add_special_tokens": not templated and not marked}
         if not pictures:
-            return dict(self.tokenizer(text, return_tensors="pt", add_special_tokens=add))
-        return dict(
-            self.images(text=[text], images=pictures, return_tensors="pt", add_special_tokens=add)
-        )
+            return dict(self.tokenizer(text, **options))
+        return dict(self.images(text=[text], images=pictures, **options))
 
     def _chat(self, text: str, n_pictures: int) -> str:
         """The conversation as the model's own template writes it."""
-        template = (
-            getattr(self.images, "chat_template", None)
-            or self.tokenizer.chat_template
-            or self._old_template()
-        )
+        own = getattr(self.images, "chat_template", None)
+        template = own or self.tokenizer.chat_template or self._old_template()
         if not template:
             if n_pictures:
                 raise BadInput(
@@ -233,12 +229,12 @@ class _Loaded:
                     "none"
                 )
             return f"USER: {text} ASSISTANT:"
-        content: Any = [
-            *({"type": "image"} for _ in range(n_pictures)),
-            {"type": "text", "text": text},
-        ]
+        content: Any = text
+        if self.images is not None:
+            content = [{"type": "image"} for _ in range(n_pictures)]
+            content.append({"type": "text", "text": text})
         try:
-            return self._templated(template, content if self.images is not None else text)
+            return self._templated(template, content)
         except Exception as error:
             raise BadInput(
                 f"{self.folder.name}: its chat template cannot be used ({error})"
@@ -246,17 +242,17 @@ class _Loaded:
 
     def _templated(self, template: Any, content: Any) -> str:
         messages = [{"role": "user", "content": content}]
-        return str(
-            self.tokenizer.apply_chat_template(
-                messages, chat_template=template, add_generation_prompt=True, tokenize=False
-            )
+        text = self.tokenizer.apply_chat_template(
+            messages, chat_template=template, add_generation_prompt=True, tokenize=False
         )
+        return str(text)
 
     def _old_template(self) -> str | None:
         path = self.folder / "chat_template.json"
         if not path.is_file():
             return None
-        return json.loads(path.read_text(encoding="utf-8")).get("chat_template")
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        return settings.get("chat_template")
 
     def _video_llava(self, text: str, pictures: list[np.ndarray]) -> dict[str, Any]:
         """The frames as one video ``(1, T, 3, H, W)``; each stands for its patches and a class
@@ -265,17 +261,18 @@ class _Loaded:
         if not pictures:
             return dict(self.tokenizer(f"USER: {text} ASSISTANT:", return_tensors="pt"))
         made = self.images(images=pictures, return_tensors="pt")
-        pixels = (
-            made["pixel_values_images"] if "pixel_values_images" in made else made["pixel_values"]
-        )
-        patch = int(self.model.config.vision_config.patch_size)
-        per_frame = (pixels.shape[-2] // patch) * (pixels.shape[-1] // patch) + 1
-        token = self.tokenizer.convert_ids_to_tokens(_token_id(self.model.config, "video"))
-        prompt = f"USER: {token * (per_frame * len(pictures))}\n{text} ASSISTANT:"
-        return {
-            **self.tokenizer(prompt, return_tensors="pt"),
-            "pixel_values_videos": pixels.unsqueeze(0),
-        }
+        name = "pixel_values_images" if "pixel_values_images" in made else "pixel_values"
+        pixels = made[name]
+        config = self.model.config
+        patch = int(config.vision_config.patch_size)
+        height, width = pixels.shape[-2:]
+        per_frame = (height // patch) * (width // patch) + 1
+        token = self.tokenizer.convert_ids_to_tokens(_token_id(config, "video"))
+        frames = token * (per_frame * len(pictures))
+        prompt = f"USER: {frames}\n{text} ASSISTANT:"
+        inputs = dict(self.tokenizer(prompt, return_tensors="pt"))
+        inputs["pixel_values_videos"] = pixels.unsqueeze(0)
+        return inputs
 
     def _qwen(self, text: str, pictures: list[np.ndarray]) -> dict[str, Any]:
         """Frames as pictures; each placeholder is repeated once per merged patch of its picture."""
@@ -288,14 +285,14 @@ class _Loaded:
         pieces = prompt.split(token)
         if len(pieces) != len(pictures) + 1:
             raise BadInput(f"{self.folder.name}: its chat template has no place for pictures")
-        sizes = [
-            int(grid.prod()) // int(self.images.merge_size) ** 2 for grid in made["image_grid_thw"]
-        ]
-        prompt = pieces[0] + "".join(
-            token * n + piece for n, piece in zip(sizes, pieces[1:], strict=True)
-        )
+        per_patch = int(self.images.merge_size) ** 2
+        prompt = pieces[0]
+        for grid, piece in zip(made["image_grid_thw"], pieces[1:], strict=True):
+            n_patches = int(grid.prod()) // per_patch
+            prompt += token * n_patches + piece
         inputs = {**self.tokenizer(prompt, return_tensors="pt"), **made}
-        if "mm_token_type_ids" in inspect.signature(self.model.forward).parameters:
+        known = inspect.signature(self.model.forward).parameters
+        if "mm_token_type_ids" in known:
             inputs["mm_token_type_ids"] = (inputs["input_ids"] == image_id).long()
         return inputs
 
@@ -305,12 +302,10 @@ class _Loaded:
         if limit and n_in + n_out > limit:
             raise BadInput(
                 f"{self.folder.name} reads at most {limit} tokens; this request has {n_in} and may "
-                f"write {n_out}. Use "
-                "fewer or smaller frames (llm.n_frames, llm.frame_px)"
+                f"write {n_out}. Use fewer or smaller frames (llm.n_frames, llm.frame_px)"
             )
 
     # --- what comes out
-    # ----------------------------------------------------------------------------------------------
 
     def _pad(self) -> int | None:
         own = self.tokenizer.pad_token_id
@@ -318,31 +313,37 @@ class _Loaded:
 
     def _ends(self) -> set[int]:
         given = self.model.generation_config.eos_token_id
-        ends = set(given if isinstance(given, list) else [given])
-        return {e for e in (*ends, self.tokenizer.eos_token_id) if e is not None}
+        ends = set(given) if isinstance(given, list) else {given}
+        ends.add(self.tokenizer.eos_token_id)
+        return ends - {None}
 
     def _decode(self, ids: list[int]) -> str:
-        return str(
-            self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text = self.tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
+        return str(text)
 
     def _tokens(self, ids: list[int], logits: Any, n: int) -> tuple[Token, ...]:
         found = []
         for place, written in enumerate(ids):
             row = logits[place][0].float().log_softmax(-1)
             top = row.topk(min(n, len(row)))
-            before = ids[max(place - _CONTEXT, 0) : place]
+            start = max(place - _CONTEXT, 0)
+            before = ids[start:place]
             base = self._decode(before)
-            named = tuple(
-                (self._piece(before, base, token), value)
-                for token, value in zip(top.indices.tolist(), top.values.tolist(), strict=True)
-            )
-            found.append(Token(self._piece(before, base, written), float(row[written]), named))
+            named = []
+            for token, value in zip(top.indices.tolist(), top.values.tolist(), strict=True):
+                piece = self._piece(before, base, token)
+                named.append((piece, value))
+            piece = self._piece(before, base, written)
+            found.append(Token(piece, float(row[written]), tuple(named)))
         return tuple(found)
 
     def _piece(self, before: list[int], base: str, token: int) -> str:
         whole = self._decode([*before, token])
-        return whole[len(base) :] if whole.startswith(base) else ""
+        if not whole.startswith(base):
+            return ""
+        return whole.removeprefix(base)
 
 
 def _token_id(config: Any, name: str) -> int:
@@ -354,4 +355,6 @@ def _token_id(config: Any, name: str) -> int:
 
 
 def _devices(model: Any) -> list[Any]:
-    return [model.device] if model.device.type == "cuda" else []
+    if model.device.type != "cuda":
+        return []
+    return [model.device]

@@ -105,14 +105,21 @@ def parse_json(
 ) -> Reading:
     """Read the JSON answer of the strategy ``two_sides``.
 
-    Cited moments are checked against what the model was given: the clip's span, the words that were
-    said, and whether there were pictures. What fails is dropped and counted; it does not change the
-    answer.
+    Cited moments are checked against what the model was given. What fails is dropped and counted;
+    it does not change the answer.
+
+    Args:
+        text: The reply.
+        span_s: Start and end of the clip.
+        words: That were said; None where the model was given none.
+        pictures: Whether the model was given pictures.
     """
     start = _thinking(text)
-    fence = _FENCE.match(text[start:])
-    body = fence["body"] if fence else text[start:]
-    start += fence.start("body") if fence else 0
+    body = text[start:]
+    fence = _FENCE.match(body)
+    if fence:
+        body = fence["body"]
+        start += fence.start("body")
     if not body.strip():
         return _unparsable("the reply is empty")
     try:
@@ -122,15 +129,13 @@ def parse_json(
     if not isinstance(entry, dict):
         return _unparsable(f"expected a JSON object, got {type(entry).__name__}")
     answer = entry.get("answer")
-    label = (
-        parse_label(answer)
-        if isinstance(answer, str)
-        else _unparsable("the object has no text under 'answer'")
-    )
-    if label.label is None:
-        return label
-    dropped: Counter[str] = Counter()
+    if not isinstance(answer, str):
+        return _unparsable("the object has no text under 'answer'")
+    read = parse_label(answer)
+    if read.label is None:
+        return read
     cited = entry.get("evidence", [])
+    dropped: Counter[str] = Counter()
     evidence = []
     if not isinstance(cited, list):
         dropped["evidence is not a list"] += 1
@@ -141,10 +146,17 @@ def parse_json(
             dropped[why] += 1
         else:
             evidence.append(found)
-    sides = [entry[k].strip() if isinstance(entry.get(k), str) else "" for k in ("towards", "away")]
-    return Reading(
-        label.label, "", _answer_at(body, start), sides[0], sides[1], tuple(evidence), dict(dropped)
-    )
+    at = _answer_at(body, start)
+    towards = _text(entry.get("towards"))
+    away = _text(entry.get("away"))
+    return Reading(read.label, "", at, towards, away, tuple(evidence), dict(dropped))
+
+
+def _text(value: Any) -> str:
+    """What stands there, if it is text."""
+    if not isinstance(value, str):
+        return ""
+    return value.strip()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -161,8 +173,13 @@ def _refuse(constant: str) -> float:
 def _answer_at(body: str, start: int) -> int:
     """Where the label under the last ``"answer":`` begins, or -1 when it is written in escapes."""
     keys = list(re.finditer(r'"answer"\s*:\s*"', body))
-    label = _MENTION.search(body, keys[-1].end()) if keys else None
-    return start + label.start() if label else -1
+    if not keys:
+        return -1
+    last = keys[-1]
+    label = _MENTION.search(body, last.end())
+    if label is None:
+        return -1
+    return start + label.start()
 
 
 def _number(value: Any) -> float:
@@ -176,32 +193,57 @@ def _cited(
     """One cited moment as evidence, or why it is dropped."""
     if not isinstance(one, dict):
         return None, "not an object"
-    what, modality, side = one.get("what"), one.get("modality"), one.get("side")
+    what = one.get("what")
+    modality = one.get("modality")
+    side = one.get("side")
     if not isinstance(what, str) or not what.strip():
         return None, "does not say what"
     if side not in SIDES:
         return None, f"side is not one of {', '.join(SIDES)}"
-    if modality not in ("words", "face", "body"):
-        return None, "a modality that the model was not given"
-    if modality == "words" and words is None:
-        return None, "cites words, but none were given"
-    if modality != "words" and not pictures:
-        return None, "cites the picture, but none was given"
-    if modality == "words" and not _was_said(what, words or ()):
-        return None, "quotes words that were not said"
-    start_s, end_s = _number(one.get("start_s")), _number(one.get("end_s"))
+    why = _not_given(what, modality, words, pictures)
+    if why:
+        return None, why
     if modality == "words" and not timed(words or ()):
         # The words have no times, so a time for them is invented; the quotation itself stands.
         start_s = end_s = math.nan
-    elif math.isnan(start_s) or math.isnan(end_s):
-        return None, "no usable times"
-    elif not (span_s[0] - SLACK_S <= start_s <= end_s <= span_s[1] + SLACK_S):
-        return None, "times outside the clip"
     else:
-        start_s, end_s = (min(max(t, span_s[0]), span_s[1]) for t in (start_s, end_s))
-    return Evidence(
-        "cited", f"{side}, {modality}: {what.strip()}", math.nan, "", start_s, end_s
-    ), ""
+        start_s = _number(one.get("start_s"))
+        end_s = _number(one.get("end_s"))
+        why = _untimely(start_s, end_s, span_s)
+        if why:
+            return None, why
+        start_s = _within(start_s, span_s)
+        end_s = _within(end_s, span_s)
+    said = f"{side}, {modality}: {what.strip()}"
+    return Evidence("cited", said, math.nan, "", start_s, end_s), ""
+
+
+def _not_given(what: str, modality: Any, words: Sequence[Word] | None, pictures: bool) -> str:
+    """Why the model cannot know what it cites; "" when it can."""
+    if modality in ("face", "body"):
+        return "" if pictures else "cites the picture, but none was given"
+    if modality != "words":
+        return "a modality that the model was not given"
+    if words is None:
+        return "cites words, but none were given"
+    if not _was_said(what, words):
+        return "quotes words that were not said"
+    return ""
+
+
+def _untimely(start_s: float, end_s: float, span_s: tuple[float, float]) -> str:
+    """Why the times of a moment are of no use; "" when they are."""
+    first_s, last_s = span_s
+    if math.isnan(start_s) or math.isnan(end_s):
+        return "no usable times"
+    if not first_s - SLACK_S <= start_s <= end_s <= last_s + SLACK_S:
+        return "times outside the clip"
+    return ""
+
+
+def _within(time_s: float, span_s: tuple[float, float]) -> float:
+    first_s, last_s = span_s
+    return min(max(time_s, first_s), last_s)
 
 
 def _letters(text: str) -> str:

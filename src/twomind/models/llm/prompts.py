@@ -116,10 +116,13 @@ def transcript_lines(words: Sequence[Word]) -> list[str]:
         lines[-1].append(word)
     if not timed(words):
         return [" ".join(w.text for w in line) for line in lines]
-    return [
-        f"[{line[0].start_s:.1f} - {line[-1].end_s:.1f}] {' '.join(w.text for w in line)}"
-        for line in lines
-    ]
+    written = []
+    for line in lines:
+        text = " ".join(w.text for w in line)
+        start_s = line[0].start_s
+        end_s = line[-1].end_s
+        written.append(f"[{start_s:.1f} - {end_s:.1f}] {text}")
+    return written
 
 
 def question_text(question: str | None) -> str:
@@ -132,7 +135,10 @@ def question_text(question: str | None) -> str:
     if question is None or not question.strip():
         return ""
     name = resolve(question, tuple(BAH_QUESTIONS))
-    return BAH_QUESTIONS[name][1] if name else question.strip()
+    if name is None:
+        return question.strip()
+    _, theme = BAH_QUESTIONS[name]
+    return theme
 
 
 def render(
@@ -145,8 +151,11 @@ def render(
     """The text that goes with the pictures: what is shown, the question, the transcript, the
     definition, the ask.
 
-    ``times_s`` are the times of the pictures; ``question`` None leaves the question out (the switch
-    is the caller's).
+    Args:
+        prompt: The way of asking.
+        times_s: Times of the pictures.
+        words: That were said; None: not given.
+        question: None leaves it out (the switch is the caller's).
     """
     parts = []
     if times_s:
@@ -164,6 +173,7 @@ def render(
         parts.append(f"What the person was asked about: {asked}")
     if prompt.transcript and words is not None:
         unit = "start and end in seconds" if timed(words) else "no times are known"
-        parts.append("\n".join([f"What the person says ({unit}):", *transcript_lines(words)]))
+        lines = [f"What the person says ({unit}):", *transcript_lines(words)]
+        parts.append("\n".join(lines))
     parts += [prompt.definition, prompt.ask]
     return "\n\n".join(p for p in parts if p)

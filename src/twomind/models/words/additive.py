@@ -71,65 +71,94 @@ class Additive:
         shares = self._shares(counted)
         if self.ngrams is not None:
             shares = shares + ngram_shares(texts, counted, self.ngrams)
-        return Parts(
-            baseline=self.baseline,
-            question=self.questions[question] if self.questions and question is not None else 0.0,
-            length=self.length_weight * (math.log1p(counted.n_words) - self.length_mean),
-            content=float(shares.sum()),
-            words=shares,
-        )
+        from_question = 0.0
+        if self.questions and question is not None:
+            from_question = self.questions[question]
+        longer = math.log1p(counted.n_words) - self.length_mean
+        from_length = self.length_weight * longer
+        content = float(shares.sum())
+        return Parts(self.baseline, from_question, from_length, content, shares)
 
     def _shares(self, counted: Counted) -> np.ndarray:
         names = lexicon().names
-        n, shares = counted.n_words, np.zeros(len(counted.is_counted))
+        shares = np.zeros(len(counted.is_counted))
         for name, (weight, rate) in self.content.items():
-            hits = counted.starts[:, names.index(name)] - rate * counted.is_counted
-            shares += weight * hits / math.sqrt(n * rate + 1)
+            column = names.index(name)
+            expected = rate * counted.is_counted
+            hits = counted.starts[:, column] - expected
+            variance = counted.n_words * rate + 1
+            chance = math.sqrt(variance)
+            shares += weight * hits / chance
         return shares
 
 
 def excess(counts: np.ndarray, n_words: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Counts ``(N, K)`` beyond what ``n_words (N,)`` and ``rates (K,)`` let expect, in units of
-    chance, ``(N, K)``.
+    """Counts beyond what the length of an answer lets expect, in units of chance, ``(N, K)``.
+
+    Args:
+        counts: Per answer and category ``(N, K)``.
+        n_words: Length of each answer ``(N,)``.
+        rates: Average rate of each category per word ``(K,)``.
     """
     expected = n_words[:, None] * rates
-    return (counts - expected) / np.sqrt(expected + 1)
+    chance = np.sqrt(expected + 1)
+    return (counts - expected) / chance
 
 
 def ngram_terms(
     texts: Sequence[str], counted: Counted, n_max: int
 ) -> list[tuple[str, tuple[int, ...]]]:
-    """Every n-gram of the answer (without filler sounds) with the given words it covers."""
+    """Every n-gram of the answer (without filler sounds) with the given words it covers.
+
+    Args:
+        texts: The given words.
+        counted: What :func:`count` found in them.
+        n_max: Words of the longest n-gram.
+    """
     spoken = [t for t in tokens(texts) if counted.is_counted[t.word]]
-    return [
-        (" ".join(t.text for t in spoken[i : i + n]), tuple(t.word for t in spoken[i : i + n]))
-        for n in range(1, n_max + 1)
-        for i in range(len(spoken) - n + 1)
-    ]
+    found = []
+    for n in range(1, n_max + 1):
+        for start in range(len(spoken) - n + 1):
+            gram = spoken[start : start + n]
+            term = " ".join(t.text for t in gram)
+            covered = tuple(t.word for t in gram)
+            found.append((term, covered))
+    return found
 
 
 def ngram_values(terms: Sequence[str], idf: Mapping[str, float]) -> dict[str, float]:
     """TF-IDF of the known terms of one answer: ``(1 + log tf) * idf``, scaled to unit length."""
-    tf: dict[str, int] = {}
-    for term in terms:
-        if term in idf:
-            tf[term] = tf.get(term, 0) + 1
-    raw = {term: (1 + math.log(k)) * idf[term] for term, k in tf.items()}
-    norm = math.sqrt(sum(v * v for v in raw.values())) or 1.0
-    return {term: v / norm for term, v in raw.items()}
+    times = Counter(term for term in terms if term in idf)
+    raw = {}
+    for term, n in times.items():
+        raw[term] = (1 + math.log(n)) * idf[term]
+    squares = sum(v * v for v in raw.values())
+    length = math.sqrt(squares) or 1.0
+    return {term: v / length for term, v in raw.items()}
 
 
 def ngram_shares(texts: Sequence[str], counted: Counted, model: NGrams) -> np.ndarray:
     """Each given word's share of the n-gram score; the average answer's sum is taken off evenly
     over the words.
+
+    Args:
+        texts: The given words.
+        counted: What :func:`count` found in them.
+        model: The weights of the n-grams.
     """
     shares = np.zeros(len(counted.is_counted))
     found = ngram_terms(texts, counted, model.n_max)
-    values = ngram_values([t for t, _ in found], {t: idf for t, (idf, _) in model.terms.items()})
-    times = Counter(term for term, _ in found)
+    terms = [term for term, _ in found]
+    idf = {term: value for term, (value, _) in model.terms.items()}
+    values = ngram_values(terms, idf)
+    times = Counter(terms)
     for term, covered in found:
-        if term in values:
-            each = values[term] * model.terms[term][1] / times[term] / len(covered)
-            for word in covered:
-                shares[word] += each
-    return shares - model.offset * counted.is_counted / max(counted.n_words, 1)
+        if term not in values:
+            continue
+        _, weight = model.terms[term]
+        each = values[term] * weight / times[term]
+        each = each / len(covered)
+        for word in covered:
+            shares[word] += each
+    n_words = max(counted.n_words, 1)
+    return shares - model.offset * counted.is_counted / n_words
