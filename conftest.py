@@ -84,13 +84,26 @@ def drawn_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+#: A user's own labelled answers, made up.
+LABELLED = "subject,question,label,transcript\n" + "\n".join(
+    f"p{n % 6},{1 + n % 7},{n % 2},{text}"
+    for n, text in enumerate(
+        ["um I guess I should but I am not sure that I can", "yes I will do it every single day"]
+        * 9
+    )
+)
+
+
 @pytest.fixture(scope="module")
 def document_folder(drawn_study: Path) -> Path:
-    """A folder with answer.mp4 and answer.srt, into which a document's commands write."""
+    """A folder with answer.mp4, answer.srt and labelled.csv, into which a document's commands
+    write.
+    """
     folder = Path(tempfile.mkdtemp(prefix="twomind-docs-"))
     movie = next(drawn_study.rglob("*.mp4"))
     shutil.copy(movie, folder / "answer.mp4")
     shutil.copy(movie.with_suffix(".srt"), folder / "answer.srt")
+    (folder / "labelled.csv").write_text(LABELLED, encoding="utf-8")
     return folder
 
 

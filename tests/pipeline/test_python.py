@@ -112,7 +112,7 @@ def test_several_people_and_models_without_weights_are_refused(model: Model) -> 
         list(tm.adapt(both, model, "t3a"))
     with pytest.raises(BadInput, match="words"):
         list(tm.adapt(both, "words"))
-    with pytest.raises(BadInput, match="no setting"):
+    with pytest.raises(BadInput, match="t3a has no setting speed"):
         tm.adapt(both, model, "t3a", speed=3)
 
 

@@ -8,11 +8,12 @@ methods.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from twomind.core import registry
+from twomind.core.errors import BadInput
 from twomind.core.numbers import softmax
 from twomind.types import Access, Adapter, Features, Given, Prediction, Recogniser, State, Status
 from twomind.types.plain import ToDict
@@ -34,9 +35,15 @@ def load_method(name: str, **settings: object) -> Adapter:
     """A method by name, configured; its settings are its dataclass fields.
 
     Raises:
-        BadInput: there is no such method; the message lists what there is.
+        BadInput: there is no such method or setting; the message lists what there is.
     """
-    method: Adapter = registry.load("methods", name)(**settings)
+    made_by = registry.load("methods", name)
+    known = [field.name for field in fields(made_by)]
+    unknown = [setting for setting in settings if setting not in known]
+    if unknown:
+        has = ", ".join(known) or "none"
+        raise BadInput(f"{name} has no setting {', '.join(unknown)}; there is: {has}")
+    method: Adapter = made_by(**settings)
     return method
 
 
