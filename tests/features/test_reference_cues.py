@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from twomind.features import events
 from twomind.features.cues import CueSettings, find_cues
 from twomind.features.face import blinks, gaze, head
+from twomind.features.runs import runs
 from twomind.features.voice import pitch, speech_activity, speech_rate, speech_rows
 from twomind.features.voice import track as voice
 from twomind.features.voice.track import NAMES, UNITS, VoiceResult, VoiceSettings
@@ -799,7 +800,7 @@ def test_no_candidate_is_stronger_than_wholly_periodic() -> None:
 @QUICK
 @given(st.lists(st.booleans(), max_size=30))
 def test_runs_of_true(flags: list[bool]) -> None:
-    assert speech_rows.runs(np.array(flags, bool)) == ref.spans(flags)
+    assert runs(np.array(flags, bool)) == ref.spans(flags)
 
 
 def test_rows_of_a_sound_and_where_its_windows_lie() -> None:

@@ -40,7 +40,7 @@ def tiny(seed: int = 0) -> Dsfda:
 
 def predict(folder: Path, *arguments: object) -> tuple[int, dict]:
     where = ("--store", folder / "store", "--out", folder / "out", "--json")
-    words = [str(word) for word in ("predict", FILM, "--subject", "ana", *arguments, *where)]
+    words = [str(word) for word in ("predict", FILM, "--person", "ana", *arguments, *where)]
     done = CliRunner().invoke(main, words)
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -83,7 +83,7 @@ def test_a_saved_model_predicts_a_film_by_its_folder(tmp_path: Path) -> None:
 def test_it_adapts_to_a_neutral_clip_in_predict(tmp_path: Path) -> None:
     tiny().save(tmp_path / "kept")
     how = ("--model", tmp_path / "kept", "--adapt", "dsfda", "--neutral", FILM)
-    quick = ("--adapt-setting", "epochs=1")
+    quick = ("--set", "adapt.epochs=1")
     code, found = predict(tmp_path, *how, *quick)
     assert code == 0
     assert found["answers"][0]["adaptation"]["method"] == "dsfda"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.voice.speech_rows import runs
+from twomind.features.runs import runs
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
+from twomind.features.runs import runs
 from twomind.features.voice.speech_rows import (
     HOP_S,
     Levels,
@@ -27,7 +28,6 @@ from twomind.features.voice.speech_rows import (
     decibels,
     gap_rows,
     n_rows,
-    runs,
     windows,
 )
 

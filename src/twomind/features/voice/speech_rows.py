@@ -99,14 +99,6 @@ def gap_rows(sound: Sound, total: int) -> Rows:
     return inside
 
 
-def runs(mask: Rows) -> list[tuple[int, int]]:
-    """Half-open spans of rows in which ``mask (T,)`` is true."""
-    padded = np.concatenate(([0], mask.astype(np.int8), [0]))
-    edges = np.flatnonzero(np.diff(padded))
-    spans = edges.reshape(-1, 2)
-    return [(int(a), int(b)) for a, b in spans]
-
-
 def decibels(power: Rows) -> np.ndarray:
     """Power (full-scale square = 1) in dBFS, not below -120."""
     return 10 * np.log10(np.maximum(power, 1e-12))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.features.runs import runs
 from twomind.features.voice.pitch import PitchSettings, track_pitch
 from twomind.features.voice.speech_activity import (
     ActivitySettings,
@@ -31,7 +32,6 @@ from twomind.features.voice.speech_rows import (
     decibels,
     gap_rows,
     n_rows,
-    runs,
     windows,
 )
 from twomind.types import Track
