@@ -16,11 +16,11 @@ pytest.importorskip("twomind_synth")
 
 from twomind.cli.main import main
 from twomind.core.errors import BadInput
-from twomind.core.settings import read
+from twomind.core.settings import FILE
 from twomind.core.store import Ledger
 from twomind.evaluation.merging import differences
 from twomind.evaluation.runs import find_runs, load_run, save_run
-from twomind.pipeline.personalise import SETTINGS, Place, Talk, personalise
+from twomind.pipeline.personalise import Place, Talk, personalise
 from twomind.pipeline.personalise_methods import chosen_methods
 from twomind.pipeline.personalise_settings import (
     SCHEMA,
@@ -59,7 +59,7 @@ def board_of(out: Path) -> Any:
 
 def test_kept_settings_are_what_was_asked(asked: tuple[Path, str]) -> None:
     out, _ = asked
-    kept = PersonaliseSettings.of(read(SCHEMA, out / SETTINGS))
+    kept = SCHEMA.read(out / FILE).settings
     knobs = ("clips_per_class=2", "clip_s=2.0")
     assert kept == PersonaliseSettings(
         data=DataSettings(protocol="targets-2"),
@@ -70,10 +70,10 @@ def test_kept_settings_are_what_was_asked(asked: tuple[Path, str]) -> None:
 
 def test_settings_given_back_give_the_same_runs(asked: tuple[Path, str], tmp_path: Path) -> None:
     out, _ = asked
-    command = ("score", "personalise", "--workers", 1, "--config", out / SETTINGS)
+    command = ("score", "personalise", "--workers", 1, "--config", out / FILE)
     code, _, talk = run(*command, "--out", tmp_path)
     assert code == 0, talk
-    assert (tmp_path / SETTINGS).read_bytes() == (out / SETTINGS).read_bytes()
+    assert (tmp_path / FILE).read_bytes() == (out / FILE).read_bytes()
     first = {path.name: load_run(path) for path in find_runs([out])}
     again = {path.name: load_run(path) for path in find_runs([tmp_path])}
     assert first.keys() == again.keys()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from twomind.cli.screen import bar, screen, text_column
 from twomind.cli.verb import say
-from twomind.types import Progress
 
 if TYPE_CHECKING:
     from twomind.pipeline.rows import Row
+    from twomind.types import Progress
 
 
 class Bars:

@@ -12,7 +12,7 @@ from typing import Any
 
 from twomind.core import synthetic
 from twomind.core.errors import BadInput
-from twomind.core.settings import write
+from twomind.core.settings import FILE
 from twomind.core.store import default_root
 from twomind.datasets.protocols import rules
 from twomind.evaluation.compare import compare
@@ -20,7 +20,7 @@ from twomind.evaluation.orders import Order
 from twomind.evaluation.summaries import people_summary
 from twomind.evaluation.windows import Dataset, Labels, Reading, Windows
 from twomind.pipeline.personalise_methods import chosen_methods, within_guard
-from twomind.pipeline.personalise_settings import PersonaliseSettings
+from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
 from twomind.reporting.harm_page import write_harm
 from twomind.reporting.leaderboard import report
 from twomind.training import clip_au_folds
@@ -30,7 +30,6 @@ from twomind.types import Access, Adapter, Fold, Run, Task
 #: Length of a window (s) where moments are labelled; whole clips otherwise. As in
 #: ``experiments/study_gap.py``.
 WINDOW_S = {"frame": 2.0, "window": 2.0}
-SETTINGS = "settings.toml"
 _HEAD = "What `twomind score personalise` compared; give it back with --config."
 
 
@@ -112,7 +111,7 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
     methods, left_out = chosen_methods(settings.compare.methods, offered, settings.compare.model)
     comparison = _Comparison(dataset, reading, labels, folds, methods)
     models = _models(settings, comparison, place, talk)
-    write(place.out / SETTINGS, _from_anywhere(settings).sections(), _HEAD)
+    SCHEMA.write(place.out / FILE, _from_anywhere(settings), _HEAD)
     boards: list[Mapping[str, Any]] = []
     harms: list[Mapping[str, Any]] = []
     n_runs = 0
@@ -278,4 +277,4 @@ def _offered(protocol: str, folds: Sequence[Fold]) -> Access:
     return offered
 
 
-__all__ = ["SETTINGS", "WINDOW_S", "Compared", "Place", "Talk", "personalise"]
+__all__ = ["WINDOW_S", "Compared", "Place", "Talk", "personalise"]

@@ -19,6 +19,7 @@ from typing import Any
 from twomind import __version__
 from twomind.core import engine
 from twomind.core.errors import BadInput, TwomindError
+from twomind.core.settings import FILE
 from twomind.core.store import Ledger, Store, content_hash, write_text
 from twomind.media.recording import MEDIA_SUFFIXES
 from twomind.pipeline import adapt as adaptation
@@ -27,7 +28,6 @@ from twomind.pipeline.adapt import People
 from twomind.pipeline.answer import Loaded, predict_one
 from twomind.pipeline.jobs import Job, Options, fingerprint
 from twomind.pipeline.rows import Row, row_of, summary_with, write_overviews, write_result
-from twomind.pipeline.settings import FILE
 from twomind.types import Access, Given, Progress
 
 
