@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 pytest.importorskip("twomind_synth")
 
+from twomind.adaptation import traits
 from twomind.cli.main import main
+from twomind.core import registry
 from twomind.core.errors import BadInput
 from twomind.core.settings import FILE
 from twomind.core.store import Ledger
 from twomind.evaluation.merging import differences
 from twomind.evaluation.runs import find_runs, load_run, save_run
 from twomind.pipeline.personalise import Place, Talk, personalise
-from twomind.pipeline.personalise_methods import chosen_methods
+from twomind.pipeline.personalise_methods import ALL, chosen_methods, configured, within_guard
 from twomind.pipeline.personalise_settings import (
     SCHEMA,
     CompareSettings,
@@ -125,6 +128,95 @@ def test_a_method_that_the_protocol_does_not_serve_is_kept_beside_one_that_it_do
         chosen_methods(("neutral-alignment",), offered)
     with pytest.raises(BadInput, match="no-such-method"):
         chosen_methods(("no-such-method", "t3a"), offered)
+
+
+_THIRD_PARTY = '''
+"""A method of somebody else's distribution."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from twomind.types import Access
+
+
+@dataclass(frozen=True)
+class Shifted:
+    by: float = 0.0
+    model_kind: ClassVar[str | None] = None
+
+    @classmethod
+    def variants(cls, model_kind):
+        return ({}, {"by": 0.5}) if model_kind == "described" else ({},)
+
+    @classmethod
+    def why_not(cls, model_kind):
+        return "reads measures" if model_kind == "clip-au" else ""
+
+    @staticmethod
+    def source_summary(model):
+        return lambda source: {"shifted.n": np.array(len(source))}
+
+    @property
+    def needs(self):
+        return Access.SUMMARY
+
+    def begin(self, model, given):
+        assert int(given.summary["shifted.n"]) > 0
+        return {}
+
+    def step(self, model, state, x):
+        return model.predict(x), state
+
+
+PLUGIN = Shifted
+'''
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method ``shifted`` that lies elsewhere and is declared as an entry point."""
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place" / "somebodys_method.py").write_text(_THIRD_PARTY)
+    monkeypatch.syspath_prepend(tmp_path / "place")
+    ours = EntryPoint("shifted", "somebodys_method:PLUGIN", "twomind.methods")
+    real = registry.entry_points
+
+    def found(*, group: str) -> list[EntryPoint]:
+        more = [ours] if group == ours.group else []
+        return [*real(group=group), *more]
+
+    monkeypatch.setattr(registry, "entry_points", found)
+
+
+def test_a_method_of_one_file_elsewhere_is_compared_with_all(
+    third_party: None, tmp_path: Path
+) -> None:
+    kept, _ = chosen_methods(ALL, EVERYTHING)
+    mine = {spec: method.by for spec, method in kept.items() if spec.startswith("shifted")}
+    assert mine == {"shifted": 0.0, "shifted:by=0.5": 0.5}
+    assert list(kept)[-1] == "shifted:by=0.5", "variants come after every method's first"
+    assert "guarded shifted:by=0.5" in within_guard(kept)
+    assert chosen_methods(ALL, EVERYTHING, "clip-au")[1]["shifted"] == "reads measures"
+    command = ("score", "personalise", "--drawn", "biovid", "--people", 4, "--workers", 1)
+    asked = ("--protocol", "targets-2", "--set", "synthetic.knobs=clips_per_class=2,clip_s=2.0")
+    out = tmp_path / "out"
+    code, _, talk = run(*command, *asked, "--methods", "shifted", "--out", out)
+    assert code == 0, talk
+    seen = [load_run(path).seen for path in find_runs([out]) if load_run(path).method == "shifted"]
+    assert seen
+    assert all("shifted.n" in one["summary"]["arrays"] for one in seen)
+
+
+def test_a_method_without_traits_is_compared_once_as_it_is() -> None:
+    assert traits.variants(object(), "described") == ({},)
+    assert traits.why_not(object(), "described") == ""
+    assert traits.source_summary(object()) is None
+    assert not traits.wraps(object())
+    guarded = configured("guarded:method=sfda-pft")
+    assert traits.wraps(guarded)
+    assert traits.source_summary(guarded) is traits.source_summary(configured("sfda-pft"))
 
 
 def test_a_task_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,17 +10,20 @@ import numpy as np
 
 from twomind.adaptation import caches, prototypes
 from twomind.adaptation.summary import class_means
+from twomind.adaptation.traits import SourceSummary
 from twomind.evaluation.run import Summary, embedding_summary
 from twomind.types import Example, Prediction
 
 
-def people_summary(model: Any, translator: bool = False) -> Summary:
+def people_summary(model: Any, more: Sequence[SourceSummary] = ()) -> Summary:
     """What may leave the source site: prototypes per source person and class, embedding statistics,
-    SFDA-PFT's ``translator`` where it is asked for."""
-    return partial(_summary, model, translator)
+    and ``more`` that methods ask for (:mod:`twomind.adaptation.traits`)."""
+    return partial(_summary, model, more)
 
 
-def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> Mapping[str, np.ndarray]:
+def _summary(
+    model: Any, more: Sequence[SourceSummary], source: tuple[Example, ...]
+) -> Mapping[str, np.ndarray]:
     people = _embedded_by_person(model, source)
     # A model of clips has no pooled row of a window: its class means are in the space of ``run``,
     # as the prototypes.
@@ -29,10 +32,8 @@ def _summary(model: Any, translator: bool, source: tuple[Example, ...]) -> Mappi
     else:
         means = class_means(model, source)
     found = {**means, **prototypes.summary_of(people, len(model.task.classes))}
-    if translator:
-        from twomind.training.pft import source_summary
-
-        found |= source_summary(model)(source)
+    for own_summary in more:
+        found |= own_summary(model)(source)
     return found
 
 

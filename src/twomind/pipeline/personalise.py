@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twomind.adaptation import traits
 from twomind.core import synthetic
 from twomind.core.errors import BadInput
 from twomind.core.settings import FILE
@@ -148,7 +149,9 @@ def _compared(
 ) -> list[Run]:
     """All methods on all folds, in one order of the stream."""
     methods = comparison.methods
-    translator = any(spec.split(":")[0] == "sfda-pft" for spec in methods)
+    # Each once, whoever asks for it.
+    asked_for = dict.fromkeys(traits.source_summary(method) for method in methods.values())
+    summaries = tuple(summary for summary in asked_for if summary is not None)
     return compare(
         comparison.dataset,
         settings.data.protocol,
@@ -160,7 +163,7 @@ def _compared(
         features=models.reading,
         task=comparison.labels.task,
         windows=comparison.labels.windows,
-        summary_for=partial(people_summary, translator=translator),
+        summary_for=partial(people_summary, more=summaries),
         model_name=models.name,
         order=Order(kind, comparison.dataset.label, comparison.labels.task),
         workers=place.workers,
