@@ -17,12 +17,15 @@ pytest.importorskip("twomind_synth")
 
 from twomind.adaptation import traits
 from twomind.cli.main import main
-from twomind.core import registry
+from twomind.core import registry, synthetic
 from twomind.core.errors import BadInput
 from twomind.core.settings import FILE
 from twomind.core.store import Ledger
 from twomind.evaluation.merging import differences
 from twomind.evaluation.runs import find_runs, load_run, save_run
+from twomind.evaluation.windows import Labels, Windows
+from twomind.models.base import BaseModel
+from twomind.pipeline import fixed_model
 from twomind.pipeline.personalise import Place, Talk, personalise
 from twomind.pipeline.personalise_methods import ALL, chosen_methods, configured, within_guard
 from twomind.pipeline.personalise_settings import (
@@ -32,7 +35,8 @@ from twomind.pipeline.personalise_settings import (
     PersonaliseSettings,
     SyntheticSettings,
 )
-from twomind.types import Access
+from twomind.training.described import fitted
+from twomind.types import Access, Features
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -138,7 +142,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from twomind.types import Access
+from twomind.training.described import fitted
+from twomind.types import Access, Features
 
 
 @dataclass(frozen=True)
@@ -217,6 +222,86 @@ def test_a_method_without_traits_is_compared_once_as_it_is() -> None:
     guarded = configured("guarded:method=sfda-pft")
     assert traits.wraps(guarded)
     assert traits.source_summary(guarded) is traits.source_summary(configured("sfda-pft"))
+
+
+KNOBS = "synthetic.knobs=clips_per_class=2,clip_s=2.0"
+
+
+def trained_model(folder: Path) -> Path:
+    """A linear head on measures of four synthetic people, saved."""
+    study = synthetic.studies().dataset(
+        "biovid",
+        people=4,
+        seed=0,
+        visits=1,
+        knobs=("clips_per_class=2", "clip_s=2.0"),
+        control="none",
+    )
+    [task] = study.tasks
+    fold = study.folds("targets-2", 0)[0]
+    labels = Labels(study, task, Windows(None))
+    fitted(labels, study.features, "face", fold).save(folder)
+    return folder
+
+
+def test_a_trained_model_is_compared_as_it_is(tmp_path: Path) -> None:
+    model = trained_model(tmp_path / "mine")
+    command = ("score", "personalise", "--drawn", "biovid", "--people", 4, "--workers", 1)
+    more = ("--protocol", "targets-2", "--set", KNOBS, "--methods", "t3a,guarded")
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time everything is read back
+        code, _, talk = run(*command, *more, "--model", model, "--out", out)
+        assert code == 0, talk
+    runs = [load_run(path) for path in find_runs([out])]
+    assert {one.method for one in runs} == {"source-only", "t3a", "guarded"}
+    assert {one.model for one in runs} == {"mine (fixed)"}
+    assert all(one.notes.count(fixed_model.NOTE) == 1 for one in runs)
+    page = (out / "shuffled" / "leaderboard.md").read_text()
+    assert fixed_model.NOTE in page
+    kept = SCHEMA.read(out / FILE).settings
+    assert kept.compare.model == str(model.resolve())
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("words", "no embedding and weights that a method could work on"),
+        ("no-such-model", "model 'no-such-model': expected one of"),
+    ],
+)
+def test_a_model_that_no_method_can_work_on_is_refused(
+    model: str, said: str, tmp_path: Path
+) -> None:
+    command = ("score", "personalise", "--drawn", "biovid", "--people", 4, "--set", KNOBS)
+    command = (*command, "--protocol", "targets-2")
+    code, _, talk = run(*command, "--model", model, "--out", tmp_path / "out")
+    assert code == 3
+    assert said in talk
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_another_task_is_refused(tmp_path: Path) -> None:
+    model = trained_model(tmp_path / "mine")
+    command = ("score", "personalise", "--drawn", "bah", "--people", 4, "--protocol", "targets-1")
+    code, _, talk = run(*command, "--model", model, "--out", tmp_path / "out")
+    assert code == 3
+    assert "task" in talk
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_fixed_model_reads_what_it_prepares(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = Features("r", "p", {}, (0.0, 1.0))
+
+    class Preparing(BaseModel):
+        def prepare(self, x: Features, recording: Any, *_: Any, **__: Any) -> Features:
+            return replace(x, recording=f"{x.recording} of {recording}")
+
+    monkeypatch.setattr(fixed_model, "opened", lambda place: Preparing())
+    monkeypatch.setattr(
+        fixed_model.clip_au_folds, "opened", lambda root, name: (None, {"r": "film"})
+    )
+    reading = fixed_model.Prepared(lambda recording: x, "m", Path("d"), None, Path("s"))
+    assert reading("r").recording == "r of film"
 
 
 def test_a_task_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:

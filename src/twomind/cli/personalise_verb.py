@@ -49,9 +49,9 @@ _METHODS = click.option(
 )
 _MODEL = click.option(
     "--model",
-    type=click.Choice(["described", "clip-au"]),
-    help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings "
-    "(`twomind docs clip-au`).  [default: described]",
+    help="What is adapted: `described`, a linear head on measures; `clip-au`, one on frame "
+    "embeddings (`twomind docs clip-au`); or a trained model's folder or name, the same for every "
+    "fold.  [default: described]",
 )
 _ALLOW_DRAWN_MODEL = click.option(
     "--allow-drawn-model",
@@ -108,8 +108,9 @@ def score_personalise_verb(
 
     `described` is a linear head on window means of what `describe` measures. `clip-au` is a CLIP-AU
     on frame embeddings of films or face crops, or of a drawn study's faces (drawn without films);
-    it is kept under OUT/models, and the fold's validation people choose its epoch. Every line of
-    the table says what the method saw. All settings are kept in OUT/settings.toml.
+    it is kept under OUT/models, and the fold's validation people choose its epoch. A trained
+    model is compared as it is: whose recordings it was trained on is not checked. Every line of the
+    table says what the method saw. All settings are kept in OUT/settings.toml.
     """
     from twomind.core.store import default_root
     from twomind.pipeline.personalise import Place, Talk, personalise

@@ -12,6 +12,7 @@ from twomind.adaptation import caches, prototypes
 from twomind.adaptation.summary import class_means
 from twomind.adaptation.traits import SourceSummary
 from twomind.evaluation.run import Summary, embedding_summary
+from twomind.models.base import pools
 from twomind.types import Example, Prediction
 
 
@@ -27,7 +28,7 @@ def _summary(
     people = _embedded_by_person(model, source)
     # A model of clips has no pooled row of a window: its class means are in the space of ``run``,
     # as the prototypes.
-    if hasattr(model, "pooled"):
+    if pools(model):
         means = embedding_summary(model)(source)
     else:
         means = class_means(model, source)

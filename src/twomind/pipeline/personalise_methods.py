@@ -47,7 +47,7 @@ def chosen_methods(
     Args:
         asked: Names, or ``NAME:setting=value``; ``("all",)`` stands for all that fit.
         offered: What the protocol hands over.
-        model: The kind of model, ``described`` or ``clip-au``.
+        model: The kind of model: the name of its plug-in, or ``described``.
 
     Returns:
         Spec → method, and spec → reason of those left out.

@@ -46,7 +46,7 @@ class CompareSettings:
     """Which methods, on which model, in which streams."""
 
     methods: tuple[str, ...] = ("all",)  # all that fit; or names, NAME:setting=value among them
-    model: Literal["described", "clip-au"] = "described"
+    model: str = "described"  # or clip-au: fitted per fold; or a trained one's folder or name
     seeds: Annotated[int, Bounds(1)] = 1  # seeds 0 … N-1, of methods and order
     orders: tuple[Literal["shuffled", "class_blocked", "recorded"], ...] = ("shuffled",)
     guard: bool = False  # also walk each method within the guard
