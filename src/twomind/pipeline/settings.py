@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from twomind import __version__
-from twomind.core.settings import Asked, Bounds, Schema, check_bounds, to_toml
+from twomind.core.settings import Bounds, Schema, check_bounds, to_toml
 from twomind.features.describe import Settings as DescribeSettings
 from twomind.models.llm.settings import PROBABILITY, LlmSettings
 
@@ -161,7 +161,6 @@ def _not_given(given: Mapping[str, str], method: Any) -> list[str]:
 __all__ = [
     "DESCRIBE",
     "PREDICT",
-    "Asked",
     "DescribeRun",
     "ModelSettings",
     "PredictRun",
