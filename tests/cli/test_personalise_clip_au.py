@@ -197,8 +197,11 @@ def test_a_clip_looks_at_real_people(tmp_path: Path, monkeypatch: pytest.MonkeyP
             "described.face: goes with --model described",
         ),
         (("--model", "clip-au", "--set", "clip-au.encoder=./no-such-folder"), "no-such-folder"),
-        (("--set", "clip-au.hop_s=0"), "hop_s: expected more than 0"),
-        (("--set", "described.face=mask"), "face 'mask': expected face or face_relative"),
+        (("--set", "clip-au.hop_s=0"), "clip-au.hop_s: expected a number above 0"),
+        (
+            ("--set", "described.face=mask"),
+            "described.face: expected one of face, face_relative, got 'mask'",
+        ),
         (
             ("--model", "clip-au", "--methods", "clip-autt:mode=hopeful"),
             "expected one of corrected, subject",

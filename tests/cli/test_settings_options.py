@@ -1,25 +1,41 @@
-"""Verbs whose settings stand in sections: options, ``--set``, ``--config``, and old options."""
+"""Verbs whose options are settings: ``--set``, ``--config``, ``--set help``, and old options."""
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from twomind.cli.fusion_verbs import train_fusion_verb
 from twomind.cli.main import main
-from twomind.cli.personalise_verb import score_personalise_verb
-from twomind.core import settings as core_settings
+from twomind.cli.settings_options import Command, schema_at
 from twomind.pipeline import fusion as fusion_pipeline
 from twomind.pipeline import personalise as personalise_pipeline
 from twomind.pipeline import personalise_settings
 
+#: Verb → the options that are no settings: where it is kept, how it works.
 VERBS = {
-    "personalise": (score_personalise_verb, personalise_settings.SCHEMA),
-    "fusion": (train_fusion_verb, fusion_pipeline.SCHEMA),
+    "predict": {"redo"},
+    "describe": {"redo"},
+    "score personalise": {"out", "store", "workers"},
+    "train fusion": {"out", "store", "workers"},
 }
+_IN_ALL = {"config", "sets", "as_json", "offline"}
+
+
+def command_of(name: str) -> Command:
+    found: click.Command = main
+    for part in name.split():
+        assert isinstance(found, click.Group)
+        below = found.get_command(click.Context(found), part)
+        assert below is not None
+        found = below
+    assert isinstance(found, Command)
+    return found
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -30,68 +46,77 @@ def run(*arguments: object) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_a_verb_has_at_most_twenty_options(name: str) -> None:
-    command, _ = VERBS[name]
-    n_options = len(command.params) + 1  # and --help
-    assert n_options <= 20
+def test_every_option_is_a_setting(name: str) -> None:
+    command = command_of(name)
+    schema = schema_at(command.schema)
+    parameters = {parameter.name for parameter in command.params}
+    keys = {schema.short.get(str(one), one) for one in parameters - VERBS[name] - _IN_ALL}
+    assert keys <= set(schema.keys)
+    assert set(schema.short.values()) <= set(schema.keys)
 
 
 @pytest.mark.parametrize("name", VERBS)
-def test_every_option_and_every_old_one_names_a_setting_that_is_there(name: str) -> None:
-    from twomind.cli import fusion_verbs, personalise_verb
+def test_choices_of_an_option_are_those_of_its_setting(name: str) -> None:
+    command = command_of(name)
+    schema = schema_at(command.schema)
+    for parameter in command.params:
+        if isinstance(parameter.type, click.Choice):
+            key = schema.keys[schema.short.get(str(parameter.name), str(parameter.name))]
+            assert tuple(parameter.type.choices) == key.choices
 
-    module: Any = {"personalise": personalise_verb, "fusion": fusion_verbs}[name]
-    command, schema = VERBS[name]
-    parameters = {parameter.name for parameter in command.params}
-    now = [text.removeprefix("--set ").partition("=")[0] for text in module._OLD.values()]
-    assert set(module._GIVES) <= parameters
-    for setting in (*module._GIVES.values(), *now):
-        section, _, key = setting.partition(".")
-        assert key in core_settings.kinds(schema[section]), setting
+
+#: What an old option of ``describe`` says may be a setting of ``predict`` alone.
+@pytest.mark.parametrize("name", ["predict", "score personalise", "train fusion"])
+def test_what_an_old_option_says_is_there(name: str) -> None:
+    command = command_of(name)
+    schema = schema_at(command.schema)
     options = {option for parameter in command.params for option in parameter.opts}
-    assert not options & module._OLD.keys()
+    assert command.moved
+    assert not options & command.moved.keys()
+    for now in command.moved.values():
+        for key in re.findall(r"--set ([\w.-]+)=", now):
+            assert key == "adapt.NAME" or schema.short.get(key, key) in schema.keys
+        for option in re.findall(r"(--(?!set)[\w-]+)", now):
+            assert option in options
 
 
-OLD_OPTIONS = [
-    *(
-        ("score", "personalise", *old)
-        for old in (
-            ("--name", "biovid", "--set data.name=NAME"),
-            ("--window-s", "0", "--set data.window_s=SECONDS"),
-            ("--study-seed", "1", "--set synthetic.seed=NUMBER"),
-            ("--visits", "2", "--set synthetic.visits=NUMBER"),
-            ("--knob", "mix=0", "--set synthetic.knobs=NAME=NUMBER,NAME=NUMBER"),
-            ("--face", "face", "--set described.face=face|face_relative"),
-            ("--encoder", "vit-b-32", "--set clip-au.encoder=NAME"),
-            ("--epochs", "3", "--set clip-au.epochs=NUMBER"),
-            ("--clip-hop-s", "0.1", "--set clip-au.hop_s=SECONDS"),
-        )
-    ),
-    *(
-        ("train", "fusion", *old)
-        for old in (
-            ("--name", "bah", "--set data.name=NAME"),
-            ("--released", "", "--set model.released=true"),
-            ("--published", "", "--set model.published=true"),
-            ("--raw-face", "", "--set model.raw_face=true"),
-            ("--no-question", "", "--set model.question=false"),
-            ("--audio-encoder", "x", "--set encoders.audio=MODEL"),
-            ("--text-encoder", "x", "--set encoders.text=MODEL"),
-            ("--video-encoder", "x", "--set encoders.video=MODEL"),
-            ("--imbalance", "focal", "--set fit.imbalance=weights|focal|none"),
-        )
-    ),
-]
+OLD_OPTIONS = [(name, old) for name in VERBS for old in sorted(command_of(name).moved)]
 
 
-@pytest.mark.parametrize(("group", "verb", "option", "value", "now"), OLD_OPTIONS)
-def test_an_option_of_before_says_how_it_is_written_now(
-    group: str, verb: str, option: str, value: str, now: str
-) -> None:
-    given = (option, value) if value else (option,)
-    code, _, said = run(group, verb, "--out", "x", *given)
+@pytest.mark.parametrize(("name", "old"), OLD_OPTIONS)
+def test_an_old_option_says_how_it_is_written_now(name: str, old: str) -> None:
+    code, _, said = run(*name.split(), "--out", "x", old, "1")
     assert code == 2
-    assert f"{option} is no option any more; it is written {now}" in said
+    assert f"{old} is written {command_of(name).moved[old]} since version 0.2." in said
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("predict", "llm.strategy  text  ["),
+        ("predict", "describe.target  short for describe.face.target"),
+        ("predict", "adapt.NAME  a setting of the method of --adapt  [not set]"),
+        ("describe", "workers  a whole number at least 0  [0]"),
+        ("score personalise", "synthetic.visits  a whole number at least 1 and at most 5  [1]"),
+        ("score personalise", "clip-au.epochs  a whole number at least 1, or none  [not set]"),
+        ("score personalise", "described.face  one of face, face_relative  ["),
+        ("train fusion", "fit.imbalance  one of weights, focal, none  ["),
+        ("train fusion", "epochs  short for training.epochs"),
+    ],
+)
+def test_all_settings_are_listed_on_demand(name: str, line: str) -> None:
+    code, out, _ = run(*name.split(), "--set", "help")
+    assert code == 0
+    assert line in out
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_settings_are_listed_as_json_too(name: str) -> None:
+    code, out, _ = run(*name.split(), "--json", "--set=help")
+    assert code == 0
+    listed = [row["key"] for row in json.loads(out)["settings"]]
+    assert set(listed) >= set(schema_at(command_of(name).schema).keys)
+    assert ("llm.strategy" in listed) == (name == "predict")
 
 
 def test_an_option_that_never_was_is_refused_as_ever() -> None:
@@ -197,14 +222,17 @@ def test_a_fusion_without_data_or_protocol_is_a_command_misspelt(
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--set", "compare.seed=3"), "did you mean seeds?"),
-        (("--set", "synthetic.visits=9"), "visits: expected 1 to 5, got 9"),
+        (("--set", "compare.seed=3"), "did you mean compare.seeds?"),
+        (
+            ("--set", "synthetic.visits=9"),
+            "synthetic.visits: expected a whole number at least 1 and at most 5, got 9",
+        ),
         (("--set", "compare.orders=backwards"), "expected one of shuffled, class_blocked"),
-        (("--set", "compare.seeds=0"), "seeds: expected at least 1"),
+        (("--set", "compare.seeds=0"), "seeds: expected a whole number at least 1"),
         (("--set", "compare.orders="), "orders: expected at least one"),
         (("--set", "compare.methods="), "methods: expected at least one"),
-        (("--config", "no-such.toml"), "no-such.toml: expected a TOML file"),
-        (("--set", "data.window_s=-1"), "window_s: expected at least 0"),
+        (("--config", "no-such.toml"), "no-such.toml: expected settings as TOML"),
+        (("--set", "data.window_s=-1"), "window_s: expected a number at least 0"),
         ((), "give either --data FOLDER"),
         (("--data", "d", "--drawn", "bah"), "give either --data FOLDER"),
         (("--data", "d", "--control", "people-alike"), "expected together with --drawn"),

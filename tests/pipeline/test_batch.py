@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from twomind import models
+from twomind.core.settings import FILE
 from twomind.core.store import Store
 from twomind.pipeline import predict, rows, telling
 from twomind.pipeline.jobs import Job, Options, plan
 from twomind.pipeline.rows import Row
 from twomind.pipeline.run import prepare
-from twomind.pipeline.settings import FILE, PredictRun, ask
+from twomind.pipeline.settings import PREDICT
 from twomind.reporting.report import MAX_TOGETHER, Shown, shown, write_pages, write_report
 
 N = MAX_TOGETHER + 3
@@ -114,14 +115,14 @@ def test_a_run_given_back_by_its_settings_makes_the_same_results(tmp_path: Path)
     media = with_words(tmp_path / "a.wav", 1)
     options = {"media": (media,), "out": tmp_path / "one", "store": tmp_path / "s"}
     sets = ["question=7", "describe.cues.long_pause_s=0.4"]
-    first = prepare(ask(PredictRun(), sets=sets, options=options)).go()
+    first = prepare(PREDICT.read(sets=sets, options=options)).go()
     config = first.out / FILE
-    back = ask(PredictRun(), config=config, options={"out": tmp_path / "two"})
+    back = PREDICT.read(config=config, options={"out": tmp_path / "two"})
     again = prepare(back).go()
     assert [row.state for row in again.rows] == ["done"]
     for name in ("measures.csv", "words.csv", "cues.csv", "summary.json"):
         assert (first.out / "a" / name).read_bytes() == (again.out / "a" / name).read_bytes()
-    same = prepare(ask(PredictRun(), config=config)).go()
+    same = prepare(PREDICT.read(config=config)).go()
     assert [row.state for row in same.rows] == ["already done"]
 
 
@@ -132,7 +133,9 @@ def row(state: str = "done", **values: Any) -> Row:
 def test_each_result_in_words() -> None:
     scored = row(status="ok", probability=0.617, band=(0.41, 0.8))
     told = {
-        "a: 0.62 (0.41 to 0.80)": scored,
+        "a: 0.62; of held-out answers scored nearest to this, 41 to 80 % were A/H": scored,
+        "a: 0.14; of held-out answers scored nearest to this, 27 to 45 % were A/H, so do not read "
+        "this score as a rate": row(status="ok", probability=0.14, band=(0.27, 0.45)),
         "a: 0.62": row(status="ok", probability=0.617),
         "a: cannot tell: 0.50; near the border": row(
             status="abstained", probability=0.5, reason="near the border"

@@ -15,7 +15,7 @@ import torch
 import fusion_world as world
 from twomind import datasets
 from twomind.core.errors import BadInput
-from twomind.core.settings import read
+from twomind.core.settings import FILE
 from twomind.encoders.pretrained import Encoder
 from twomind.models.fusion import recogniser
 from twomind.models.fusion.input import default_recipe
@@ -23,7 +23,6 @@ from twomind.models.fusion.net import FusionConfig, published
 from twomind.pipeline import fusion
 from twomind.pipeline.fusion import (
     SCHEMA,
-    SETTINGS,
     DataSettings,
     EncoderSettings,
     FusionSettings,
@@ -58,7 +57,7 @@ def test_settings_given_back_give_the_same_weights(tmp_path: Path) -> None:
         fit=FitSettings(imbalance="focal"),
     )
     first = train_fusion(settings, Place(tmp_path / "first"))
-    kept = FusionSettings(**read(SCHEMA, tmp_path / "first" / SETTINGS))
+    kept = SCHEMA.read(tmp_path / "first" / FILE).settings
     assert kept.data.folder == Path("data").resolve(), "it can be given back in another folder"
     assert (kept.model, kept.training, kept.fit) == (
         settings.model,
@@ -66,7 +65,7 @@ def test_settings_given_back_give_the_same_weights(tmp_path: Path) -> None:
         settings.fit,
     )
     again = train_fusion(kept, Place(tmp_path / "again"))
-    for name in (recogniser.WEIGHTS, SETTINGS):
+    for name in (recogniser.WEIGHTS, FILE):
         paths = [tmp_path / folder / name for folder in ("first", "again")]
         assert paths[0].read_bytes() == paths[1].read_bytes(), name
     assert first["runs"][0]["validation_score"] == again["runs"][0]["validation_score"]

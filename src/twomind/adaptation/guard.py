@@ -23,7 +23,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -76,6 +76,8 @@ class Guarded:
     #: windows for which the source answers after an alarm
     rest: int = 10
     log_size: int = 100
+
+    wraps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.method == "guarded":

@@ -39,6 +39,20 @@ def affine_names(model: Trainable) -> list[str]:
     return found
 
 
+def why_not_affine(model_kind: str) -> str:
+    """Why a comparison leaves a method out that adapts normalisation layers; "" where it does not.
+
+    Args:
+        model_kind: The kind of model, see :mod:`twomind.adaptation.traits`.
+
+    Returns:
+        The reason.
+    """
+    if model_kind == "clip-au":
+        return "adapts normalisation layers, and CLIP-AU has none"
+    return ""
+
+
 def copies(model: Trainable, names: Sequence[str]) -> Tensors:
     """Own copies of some weights, without a gradient.
 

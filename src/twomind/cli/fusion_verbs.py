@@ -8,38 +8,19 @@ from typing import Any
 
 import click
 
+from twomind.cli.moved import FUSION
 from twomind.cli.screen import TABLE_WIDTH, screen
-from twomind.cli.settings_options import CommandWithOldOptions, given_by, names, settings_options
+from twomind.cli.settings_options import (
+    Command,
+    asked_by,
+    names,
+    schema_at,
+    settings_options,
+)
 from twomind.cli.verb import PATH, print_json, say, store_option, verb
 from twomind.core.errors import BadInput
 
-#: Parameter → the setting that it gives.
-_GIVES = {
-    "data": "data.folder",
-    "protocol": "data.protocol",
-    "fold": "data.fold",
-    "task": "data.task",
-    "model": "model.kind",
-    "modalities": "model.modalities",
-    "seeds": "training.seeds",
-    "seed": "training.seed",
-    "epochs": "training.epochs",
-    "device": "training.device",
-    "bootstrap": "training.bootstrap",
-}
-#: Option of version 0.1 → how it is written now.
-_OLD = {
-    "--name": "--set data.name=NAME",
-    "--released": "--set model.released=true",
-    "--published": "--set model.published=true",
-    "--raw-face": "--set model.raw_face=true",
-    "--no-question": "--set model.question=false",
-    "--audio-encoder": "--set encoders.audio=MODEL",
-    "--text-encoder": "--set encoders.text=MODEL",
-    "--video-encoder": "--set encoders.video=MODEL",
-    "--imbalance": "--set fit.imbalance=weights|focal|none",
-}
-
+_SCHEMA = "twomind.pipeline.fusion:SCHEMA"
 
 _DATA = click.option("--data", type=PATH, help="A data set's folder, in its own layout.")
 _PROTOCOL = click.option(
@@ -74,7 +55,7 @@ _OUT = click.option(
 )
 
 
-@click.command("fusion", cls=CommandWithOldOptions, old_options=_OLD)
+@click.command("fusion", cls=Command, schema=_SCHEMA, moved=FUSION)
 @_DATA
 @_PROTOCOL
 @_FOLD
@@ -91,21 +72,20 @@ _OUT = click.option(
 @store_option
 @_OUT
 @verb
-def train_fusion_verb(as_json: bool, offline: bool, **options: Any) -> int:
+def train_fusion_verb(
+    as_json: bool, offline: bool, out: Path, store: Path | None, workers: int, **options: Any
+) -> int:
     """Train a fusion of face, voice and words; people are kept apart between training, stopping and
     figures.
 
     Interrupt it at any time and run it again: it goes on to the same weights.
     """
     from twomind.cli.words_verbs import _bar
-    from twomind.core.settings import read
-    from twomind.pipeline.fusion import SCHEMA, FusionSettings, Place, train_fusion
+    from twomind.pipeline.fusion import Place, train_fusion
 
-    given = given_by(options, _GIVES)
-    sections = read(SCHEMA, options["config"], options["sets"], given)
-    settings = FusionSettings(**sections)
+    settings = asked_by(schema_at(_SCHEMA), options).settings
     _check_given(settings.data.folder, settings.data.protocol)
-    place = Place(options["out"], options["store"], options["workers"], offline)
+    place = Place(out, store, workers, offline)
     with _bar() as progress:
         found = train_fusion(settings, place, progress)
     if as_json:

@@ -6,20 +6,17 @@ Every verb has ``--json`` (one JSON object on standard output; talk goes to stan
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from twomind import __version__
 from twomind.cli.lazy import Later, LazyGroup
-from twomind.cli.moved import Command
+from twomind.cli.moved import RUN
 from twomind.cli.progress import Bars
-from twomind.cli.run_options import describe_options, predict_options, print_settings
+from twomind.cli.run_options import describe_options, predict_options
+from twomind.cli.settings_options import Command, asked_by, schema_at
 from twomind.cli.verb import print_json_list, say, verb
-
-if TYPE_CHECKING:
-    from twomind.pipeline.settings import DescribeRun
 
 #: Verbs whose modules import what reads and measures: none of it is needed to list their names.
 _VERBS = {
@@ -55,6 +52,9 @@ _VERBS = {
         "twomind.cli.weights_verbs:weights_group", "Model files: list them, check them, add them."
     ),
 }
+#: Where the settings of these two are.
+_PREDICT = "twomind.pipeline.settings:PREDICT"
+_DESCRIBE = "twomind.pipeline.settings:DESCRIBE"
 _TRAIN = {
     "fusion": Later(
         "twomind.cli.fusion_verbs:train_fusion_verb",
@@ -100,7 +100,7 @@ def main() -> None:
     """
 
 
-@main.command(cls=Command)
+@main.command(cls=Command, schema=_PREDICT, moved=RUN)
 @predict_options
 @verb
 def predict(**options: Any) -> int:
@@ -113,12 +113,10 @@ def predict(**options: Any) -> int:
     file; `twomind predict --set help` lists every key. What a run used is written beside its
     results as settings.toml, which --config takes.
     """
-    from twomind.pipeline.settings import PredictRun
-
-    return _run(PredictRun(), **options)
+    return _run(_PREDICT, **options)
 
 
-@main.command(cls=Command)
+@main.command(cls=Command, schema=_DESCRIBE, moved=RUN)
 @describe_options
 @verb
 def describe(**options: Any) -> int:
@@ -127,30 +125,14 @@ def describe(**options: Any) -> int:
     Other settings go with --set KEY=VALUE or in one TOML file; `twomind describe --set help` lists
     every key.
     """
-    from twomind.pipeline.settings import DescribeRun
-
-    return _run(DescribeRun(), **options)
+    return _run(_DESCRIBE, **options)
 
 
-def _run(
-    start: DescribeRun,
-    *,
-    config: Path | None,
-    sets: tuple[str, ...],
-    redo: bool,
-    as_json: bool,
-    offline: bool,
-    **options: Any,
-) -> int:
+def _run(schema: str, *, redo: bool, as_json: bool, offline: bool, **options: Any) -> int:
     from twomind.pipeline.predict import Watch
     from twomind.pipeline.run import prepare
-    from twomind.pipeline.settings import ask
 
-    if "help" in sets:
-        print_settings(start, as_json)
-        return 0
-    given = options | {"media": options["media"] or None}
-    asked = ask(start, config=config, sets=sets, options=given)
+    asked = asked_by(schema_at(schema), options)
     prepared = prepare(asked, offline=offline, redo=redo, warn=say)
     with Bars(len(prepared.jobs)) as (progress, on_done):
         finished = prepared.go(Watch(progress, on_done))

@@ -1,13 +1,11 @@
-"""Options of version 0.1 that are settings now, and how each is written."""
+"""Options of version 0.1 that are settings now, and how each is written, by verb."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import click
-
-#: Option of 0.1 of ``predict`` and ``describe`` → how it is written now.
-MOVED: Mapping[str, str] = {
+#: ``predict`` and ``describe``.
+RUN: Mapping[str, str] = {
     "--subject": "--person NAME",
     "--profile": "--profiles FILE",
     "--target": "--set describe.target=continuity|largest|central",
@@ -43,17 +41,27 @@ MOVED: Mapping[str, str] = {
     "--llm-record": "--set llm.record=FILE",
     "--llm-replay": "--set llm.record=FILE --set llm.replay=true",
 }
-
-
-class Command(click.Command):
-    """A verb that says of an option of version 0.1 how it is written now."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            now = MOVED.get(error.option_name)
-            if now is None:
-                raise
-            message = f"{error.option_name} is written {now} since version 0.2."
-            raise click.UsageError(message, ctx) from error
+#: ``score personalise``.
+PERSONALISE: Mapping[str, str] = {
+    "--name": "--set data.name=NAME",
+    "--window-s": "--set data.window_s=SECONDS",
+    "--study-seed": "--set synthetic.seed=NUMBER",
+    "--visits": "--set synthetic.visits=NUMBER",
+    "--knob": "--set synthetic.knobs=NAME=NUMBER,NAME=NUMBER",
+    "--face": "--set described.face=face|face_relative",
+    "--encoder": "--set clip-au.encoder=NAME",
+    "--epochs": "--set clip-au.epochs=NUMBER",
+    "--clip-hop-s": "--set clip-au.hop_s=SECONDS",
+}
+#: ``train fusion``.
+FUSION: Mapping[str, str] = {
+    "--name": "--set data.name=NAME",
+    "--released": "--set model.released=true",
+    "--published": "--set model.published=true",
+    "--raw-face": "--set model.raw_face=true",
+    "--no-question": "--set model.question=false",
+    "--audio-encoder": "--set encoders.audio=MODEL",
+    "--text-encoder": "--set encoders.text=MODEL",
+    "--video-encoder": "--set encoders.video=MODEL",
+    "--imbalance": "--set fit.imbalance=weights|focal|none",
+}

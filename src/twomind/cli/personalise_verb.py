@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twomind.cli.settings_options import CommandWithOldOptions, given_by, names, settings_options
+from twomind.cli.moved import PERSONALISE
+from twomind.cli.settings_options import (
+    Command,
+    asked_by,
+    names,
+    schema_at,
+    settings_options,
+)
 from twomind.cli.verb import PATH, print_json, say, store_option, verb
 from twomind.core.synthetic import CONTROLS, LAYOUTS
 from twomind.evaluation.orders import ORDERS
@@ -18,33 +25,7 @@ from twomind.evaluation.orders import ORDERS
 if TYPE_CHECKING:
     from twomind.pipeline.personalise import Compared
 
-#: Parameter → the setting that it gives.
-_GIVES = {
-    "data": "data.folder",
-    "protocol": "data.protocol",
-    "task": "data.task",
-    "drawn": "synthetic.layout",
-    "people": "synthetic.people",
-    "control": "synthetic.control",
-    "methods": "compare.methods",
-    "model": "compare.model",
-    "seeds": "compare.seeds",
-    "order": "compare.orders",
-    "guard": "compare.guard",
-    "allow_drawn_model": "clip-au.allow_drawn",
-}
-#: Option of version 0.1 → how it is written now.
-_OLD = {
-    "--name": "--set data.name=NAME",
-    "--window-s": "--set data.window_s=SECONDS",
-    "--study-seed": "--set synthetic.seed=NUMBER",
-    "--visits": "--set synthetic.visits=NUMBER",
-    "--knob": "--set synthetic.knobs=NAME=NUMBER,NAME=NUMBER",
-    "--face": "--set described.face=face|face_relative",
-    "--encoder": "--set clip-au.encoder=NAME",
-    "--epochs": "--set clip-au.epochs=NUMBER",
-    "--clip-hop-s": "--set clip-au.hop_s=SECONDS",
-}
+_SCHEMA = "twomind.pipeline.personalise_settings:SCHEMA"
 
 _DATA = click.option("--data", type=PATH, help="Folder of a data set (see `twomind data list`).")
 _DRAWN = click.option("--drawn", type=click.Choice(LAYOUTS), help="A drawn study, without films.")
@@ -68,9 +49,9 @@ _METHODS = click.option(
 )
 _MODEL = click.option(
     "--model",
-    type=click.Choice(["described", "clip-au"]),
-    help="What is adapted: a linear head on measures, or a CLIP-AU on frame embeddings "
-    "(`twomind docs clip-au`).  [default: described]",
+    help="What is adapted: `described`, a linear head on measures; `clip-au`, one on frame "
+    "embeddings (`twomind docs clip-au`); or a trained model's folder or name, the same for every "
+    "fold.  [default: described]",
 )
 _ALLOW_DRAWN_MODEL = click.option(
     "--allow-drawn-model",
@@ -101,7 +82,7 @@ _OUT = click.option(
 _WORKERS = click.option("--workers", type=int, default=0, help="Processes [default: one per core].")
 
 
-@click.command("personalise", cls=CommandWithOldOptions, old_options=_OLD)
+@click.command("personalise", cls=Command, schema=_SCHEMA, moved=PERSONALISE)
 @_DATA
 @_DRAWN
 @_PEOPLE
@@ -119,25 +100,23 @@ _WORKERS = click.option("--workers", type=int, default=0, help="Processes [defau
 @store_option
 @_WORKERS
 @verb
-def score_personalise_verb(as_json: bool, offline: bool, **options: Any) -> int:
+def score_personalise_verb(
+    as_json: bool, offline: bool, out: Path, store: Path | None, workers: int, **options: Any
+) -> int:
     """Compare adaptation METHODS on held-out people with one model, trained anew on each fold's
     source people.
 
     `described` is a linear head on window means of what `describe` measures. `clip-au` is a CLIP-AU
     on frame embeddings of films or face crops, or of a drawn study's faces (drawn without films);
-    it is kept under OUT/models, and the fold's validation people choose its epoch. Every line of
-    the table says what the method saw. All settings are kept in OUT/settings.toml.
+    it is kept under OUT/models, and the fold's validation people choose its epoch. A trained
+    model is compared as it is: whose recordings it was trained on is not checked. Every line of the
+    table says what the method saw. All settings are kept in OUT/settings.toml.
     """
-    from twomind.core.settings import read
     from twomind.core.store import default_root
     from twomind.pipeline.personalise import Place, Talk, personalise
-    from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
 
-    given = given_by(options, _GIVES)
-    sections = read(SCHEMA, options["config"], options["sets"], given)
-    settings = PersonaliseSettings.of(sections)
-    store = options["store"] or default_root()
-    place = Place(options["out"], store, options["workers"])
+    settings = asked_by(schema_at(_SCHEMA), options).settings
+    place = Place(out, store or default_root(), workers)
     found = personalise(settings, place, Talk(_tell, _say_trained))
     for method, why in found.left_out.items():
         say(f"left out: {method}: {why}")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from twomind.cli.verb import PATH, print_json, store_option, study_option
-
-if TYPE_CHECKING:
-    from twomind.pipeline.settings import DescribeRun
+from twomind.cli.settings_options import settings_options
+from twomind.cli.verb import PATH, store_option, study_option
 
 _MEDIA = (
     click.argument("media", nargs=-1, type=PATH),
@@ -67,18 +65,6 @@ _REST = (
         type=click.Choice(["research", "medical", "quality", "demonstration"]),
         help="What the results are for; stamped on them [default: research].",
     ),
-    click.option(
-        "--config",
-        type=PATH,
-        help="Settings as TOML, e.g. the settings.toml beside earlier results.",
-    ),
-    click.option(
-        "--set",
-        "sets",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Any other setting, e.g. describe.target=largest; repeatable. `--set help` lists all.",
-    ),
 )
 
 
@@ -91,24 +77,7 @@ def predict_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _with(options: tuple[Any, ...], function: Callable[..., Any]) -> Callable[..., Any]:
-    function = study_option(store_option(function))
+    function = settings_options(study_option(store_option(function)))
     for option in reversed(options):
         function = option(function)
     return function
-
-
-def print_settings(start: DescribeRun, as_json: bool) -> None:
-    """Every key that ``--set`` and ``--config`` know, with its type and default."""
-    from twomind.pipeline.settings import SHORT, listing
-
-    rows = listing(start)
-    if as_json:
-        columns = ("key", "expected", "default")
-        print_json({"settings": [dict(zip(columns, row, strict=True)) for row in rows]})
-        return
-    for name, expected, default in rows:
-        click.echo(f"{name}  {expected}  [{default}]")
-    names = {name for name, _, _ in rows}
-    for short, name in SHORT.items():
-        if name in names:
-            click.echo(f"{short}  short for {name}")

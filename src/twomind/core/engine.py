@@ -9,6 +9,7 @@ import multiprocessing.connection
 import os
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -92,14 +93,14 @@ def run(
     worker process dies (out of memory, a crash in native code), the items that were in flight are
     tried again one at a time, so that only the culprit is reported as failed.
     """
-    items = list(items)
+    waiting = deque(items)
     if workers <= 1:
-        for item in items:
+        for item in waiting:
             yield _attempt(work, item)
         return
     suspects: list[Item] = []
-    while items:
-        yield from _run_pool(work, items, workers, suspects)
+    while waiting:
+        yield from _run_pool(work, waiting, workers, suspects)
     for item in suspects:
         with _pool(1) as pool:
             try:
@@ -110,19 +111,19 @@ def run(
 
 
 def _run_pool(
-    work: Callable[[Item], Result], items: list[Item], workers: int, suspects: list[Item]
+    work: Callable[[Item], Result], waiting: deque[Item], workers: int, suspects: list[Item]
 ) -> Iterator[Outcome[Item, Result]]:
-    """Consume ``items`` until they are done or a worker dies; then the items in flight are moved to
-    ``suspects``.
+    """Consume ``waiting`` until all are done or a worker dies; then the items in flight are moved
+    to ``suspects``.
     """
     with _pool(workers) as pool:
         running: dict[Future[Outcome[Item, Result]], Item] = {}
         alive = True
-        while running or (alive and items):
-            while alive and items and len(running) < workers:
+        while running or (alive and waiting):
+            while alive and waiting and len(running) < workers:
                 try:
-                    running[pool.submit(_attempt, work, items[0])] = items[0]
-                    items.pop(0)
+                    running[pool.submit(_attempt, work, waiting[0])] = waiting[0]
+                    waiting.popleft()
                 except BrokenProcessPool:
                     alive = False
             for future in wait(running, return_when=FIRST_COMPLETED).done:

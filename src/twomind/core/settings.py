@@ -1,17 +1,23 @@
-"""Settings in sections: one TOML file, and single values as ``section.key=value``.
+"""Settings by name: every field of nested dataclasses as one dotted key with a type, a default and
+bounds.
 
-A section is a frozen dataclass; its fields are the keys, their annotations say what a value may be.
-Known annotations: ``int``, ``float``, ``bool``, ``str``, ``Path``, ``Literal``, tuples of one of
-these (``tuple[str, ...]``), and each of them or ``None``. What was read can be written to a TOML
-file and read again.
+A dataclass of settings stands beside the code that reads it. Here is only how its fields are named
+(``describe.face.target``), read from text or from TOML, put together again and written to a file.
+
+A field is a setting where its annotation is ``int``, ``float``, ``bool``, ``str``, ``Path``, a
+``Literal`` of texts, a tuple of any number of one of these, or one of these or ``None``. Numbers
+may say their bounds: ``Annotated[int, Bounds(1)]``. A field that holds a dataclass is a section;
+one that is ``Mapping[str, str]`` is a free section, whose names and values somebody else checks.
+
+A later source beats an earlier one: defaults, the TOML file, ``--set`` texts, options.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
     ... class Walk:
-    ...     steps: int = 10
+    ...     steps: Annotated[int, Bounds(1)] = 10
     ...     names: tuple[str, ...] = ()
-    >>> read({"walk": Walk}, None, ["walk.steps=3", "walk.names=a,b"])
-    {'walk': Walk(steps=3, names=('a', 'b'))}
+    >>> Schema(Walk()).read(sets=["steps=3", "names=a,b"]).settings
+    Walk(steps=3, names=('a', 'b'))
 """
 
 from __future__ import annotations
@@ -21,296 +27,502 @@ import json
 import math
 import tomllib
 import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
+from twomind.types.plain import Foreign
 
-_SCALARS = (int, float, bool, str, Path)
-_WORDS = {
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Settings = TypeVar("Settings", bound=DataclassInstance)
+else:
+    Settings = TypeVar("Settings")
+
+Scalar: TypeAlias = bool | int | float | str | Path
+Value: TypeAlias = Scalar | tuple[Scalar, ...] | None
+
+#: The file with the settings of a run, in the folder of its results.
+FILE = "settings.toml"
+#: What stands for "not set" in a text.
+NONE = "none"
+#: In ``metadata`` of a field: its name as a key, where that is no name of Python.
+NAME = "name"
+_WORDS: Mapping[type[Scalar], str] = {
+    bool: "true or false",
     int: "a whole number",
     float: "a number",
-    bool: "true or false",
-    str: "a text",
+    str: "text",
     Path: "a path",
 }
 
 
-def read(
-    schema: Mapping[str, type[Any]],
-    toml_path: Path | None,
-    sets: Sequence[str] = (),
-    given: Mapping[str, object] | None = None,
-) -> dict[str, Any]:
-    """The sections of ``schema``: defaults, over them the file, then ``sets``, then ``given``.
+@dataclass(frozen=True)
+class Bounds:
+    """Between which numbers a value lies; an open end does not belong to them."""
 
-    Args:
-        schema: Section name → its dataclass.
-        toml_path: A TOML file with a table per section; None: no file.
-        sets: Texts ``section.key=value``. A tuple is written with commas, a value that is not
-            there ``none``.
-        given: ``section.key`` → a value of its own type, for example from options; None stands for
-            not given.
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
 
-    Returns:
-        Section name → an instance of its dataclass.
+    def hold(self, value: float) -> bool:
+        """Whether a value lies between them."""
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below
 
-    Raises:
-        BadInput: the file cannot be read; an unknown section or key; a value of another kind, or
-            one that its section refuses.
-    """
-    found: dict[str, dict[str, Any]] = {section: {} for section in schema}
-    if toml_path is not None:
-        for section, table in _tables(schema, toml_path).items():
-            found[section].update(table)
-    for text in sets:
-        section, key, value = _split(text)
-        kind = _kind(schema, section, key, "--set")
-        found[section][key] = _from_text(f"--set {section}.{key}", kind, value)
-    for name, given_value in (given or {}).items():
-        if given_value is None:
-            continue
-        section, _, key = name.partition(".")
-        kind = _kind(schema, section, key, name)
-        found[section][key] = _from_data(name, kind, given_value)
-    return {section: _made(section, cls, found[section]) for section, cls in schema.items()}
+    def words(self) -> str:
+        """For messages, as in ``at least 1 and below 5``."""
+        found = []
+        if math.isfinite(self.low):
+            found.append(f"{'above' if self.low_open else 'at least'} {self.low:g}")
+        if math.isfinite(self.high):
+            found.append(f"{'below' if self.high_open else 'at most'} {self.high:g}")
+        return " and ".join(found)
 
 
-def kinds(cls: type[Any]) -> dict[str, Any]:
-    """Key → annotation of the fields of a section that can be set; others (a mapping, a network)
-    are left out.
-    """
-    hints = typing.get_type_hints(cls)
-    return {f.name: hints[f.name] for f in fields(cls) if f.init and _is_known(hints[f.name])}
+@dataclass(frozen=True)
+class Key:
+    """One setting. ``many`` is a list of ``base``; ``optional`` says that it may be unset."""
 
+    name: str
+    base: type[Scalar]
+    default: Value = None
+    optional: bool = False
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    bounds: Bounds | None = None
 
-def write(path: Path, sections: Mapping[str, Any], head: str = "") -> Path:
-    """Write sections to a TOML file that :func:`read` gives back as they are.
+    def expected(self) -> str:
+        """What a value looks like, in words."""
+        words = f"one of {', '.join(self.choices)}" if self.choices else _WORDS[self.base]
+        if self.many:
+            words = f"{words} or several with commas between"
+        if self.bounds is not None:
+            words = f"{words} {self.bounds.words()}"
+        return f"{words}, or none" if self.optional else words
 
-    Args:
-        path: The file.
-        sections: Section name → an instance of its dataclass.
-        head: What the file says of itself, as a comment above the sections.
+    def from_text(self, text: str) -> Value:
+        """The value that a text such as ``0.2`` or ``true`` stands for.
 
-    Returns:
-        The file.
-
-    Raises:
-        ValueError: a value that TOML cannot hold, for example None where None is not the default.
-    """
-    lines = [f"# {line}".rstrip() for line in head.splitlines()]
-    for section, values in sections.items():
-        if lines:
-            lines.append("")
-        lines.append(f"[{section}]")
-        for f in fields(values):
-            value = getattr(values, f.name)
-            if value is None or f.name not in kinds(type(values)):
-                if value != _default(f):
-                    raise ValueError(f"{section}.{f.name}: TOML cannot hold {value!r} here")
-                continue
-            lines.append(f"{f.name} = {_toml(value)}")
-    return write_text(path, "\n".join(lines) + "\n")
-
-
-def _tables(schema: Mapping[str, type[Any]], path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: expected a TOML file with settings ({error})") from error
-    found: dict[str, dict[str, Any]] = {}
-    for section, table in data.items():
-        if not isinstance(table, dict):
-            sections = ", ".join(f"[{name}]" for name in schema)
-            raise BadInput(
-                f"{path}: {section}: expected a section; a setting stands below its section's "
-                f"name, one of: {sections}"
-            )
-        _check_section(schema, section, str(path))
-        found[section] = {}
-        for key, value in table.items():
-            kind = _kind(schema, section, key, str(path))
-            found[section][key] = _from_data(f"{path}: {section}.{key}", kind, value)
-    return found
-
-
-def _split(text: str) -> tuple[str, str, str]:
-    """Section, key and value of ``section.key=value``."""
-    name, equals, value = text.partition("=")
-    section, dot, key = name.strip().partition(".")
-    if not equals or not dot or not key:
-        raise BadInput(f"--set {text!r}: expected section.key=value")
-    return section, key, value.strip()
-
-
-def _check_section(schema: Mapping[str, type[Any]], section: str, where: str) -> None:
-    """Refuse a section that is not there, with what is there and the nearest name."""
-    if section not in schema:
-        raise BadInput(f"{where}: no section {section!r}{_instead(section, schema)}")
-
-
-def _kind(schema: Mapping[str, type[Any]], section: str, key: str, where: str) -> Any:
-    """The annotation of a setting; one that is not there is refused as a section is."""
-    _check_section(schema, section, where)
-    known = kinds(schema[section])
-    if key not in known:
-        raise BadInput(f"{where}: no setting {section}.{key}{_instead(key, known)}")
-    return known[key]
-
-
-def _instead(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ";"
-    there_is = ", ".join(names) or "none"
-    return f"{meant} There is: {there_is}"
-
-
-def _made(section: str, cls: type[Any], values: dict[str, Any]) -> Any:
-    needed = [f.name for f in fields(cls) if f.init and _default(f) is MISSING]
-    absent = [f"{section}.{name}" for name in needed if name not in values]
-    if absent:
-        raise BadInput(f"{', '.join(absent)}: expected, not given")
-    try:
-        return cls(**values)
-    except (ValueError, BadInput) as error:
-        raise BadInput(f"[{section}] {error}") from error
-
-
-def _default(f: Field[Any]) -> Any:
-    """A field's default; ``MISSING`` where it has none."""
-    if f.default_factory is not MISSING:
-        return f.default_factory()
-    return f.default
-
-
-def check_range(name: str, value: float | None, low: float, high: float | None = None) -> None:
-    """For ``__post_init__`` of a section: a number is within bounds, or None.
-
-    Args:
-        name: The field.
-        value: Its value.
-        low: The least that it may be.
-        high: The most; None: as much as one likes.
-
-    Raises:
-        BadInput: it is not.
-    """
-    if value is None or (value >= low and (high is None or value <= high)):
-        return
-    bounds = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-    raise BadInput(f"{name}: expected {bounds}, got {value:g}")
-
-
-# --- kinds of values
-
-
-def _without_none(kind: Any) -> tuple[Any, bool]:
-    """An annotation without None, and whether None was part of it."""
-    if get_origin(kind) not in (Union, types.UnionType):
-        return kind, False
-    parts = [part for part in get_args(kind) if part is not type(None)]
-    may_be_none = len(parts) < len(get_args(kind))
-    return (parts[0] if len(parts) == 1 else kind), may_be_none
-
-
-def _item_kind(kind: Any) -> Any:
-    """What a tuple holds; None: it is no tuple of one kind."""
-    arguments = get_args(kind)
-    if get_origin(kind) is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
-        return arguments[0]
-    return None
-
-
-def _is_known(kind: Any) -> bool:
-    kind, _ = _without_none(kind)
-    item = _item_kind(kind)
-    if item is not None:
-        kind = item
-    return kind in _SCALARS or get_origin(kind) is Literal
-
-
-def _words(kind: Any) -> str:
-    """An annotation in words, for messages."""
-    kind, may_be_none = _without_none(kind)
-    item = _item_kind(kind)
-    if item is not None:
-        words = f"several, each {_words(item)}"
-    elif get_origin(kind) is Literal:
-        words = f"one of {', '.join(map(str, get_args(kind)))}"
-    else:
-        words = _WORDS[kind]
-    return f"{words}, or none" if may_be_none else words
-
-
-def _from_text(name: str, kind: Any, text: str) -> Any:
-    """The value of a text from the command line."""
-    inner, may_be_none = _without_none(kind)
-    if may_be_none and text.lower() == "none":
-        return None
-    item = _item_kind(inner)
-    if item is not None:
-        parts = [part.strip() for part in text.split(",")]
-        return tuple(_from_text(name, item, part) for part in parts if part)
-    value = _parsed(inner, text)
-    if value is None:
-        raise BadInput(f"{name}: expected {_words(kind)}, got {text!r}")
-    return value
-
-
-def _parsed(kind: Any, text: str) -> Any:
-    """A text as one value of ``kind``; None: it is not one."""
-    if get_origin(kind) is Literal:
-        by_text = {str(choice): choice for choice in get_args(kind)}
-        return by_text.get(text)
-    if kind is bool:
-        return {"true": True, "false": False}.get(text.lower())
-    if kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
+        Raises:
+            BadInput: it stands for no value of this type.
+        """
+        text = text.strip()
+        if self.optional and text.lower() == NONE:
             return None
-        return None if math.isnan(number) else number
-    return kind(text)
+        if self.many:
+            parts = [part.strip() for part in text.split(",")]
+            return tuple(self._checked(self._parsed(part)) for part in parts if part)
+        return self._checked(self._parsed(text))
+
+    def from_value(self, value: Foreign) -> Value:
+        """The value that one of TOML, or of an option, stands for.
+
+        Raises:
+            BadInput: it is of another type.
+        """
+        if self.many:
+            values = value if isinstance(value, list | tuple) else [value]
+            return tuple(self._checked(self._typed(one)) for one in values)
+        return self._checked(self._typed(value))
+
+    def _parsed(self, text: str) -> Scalar:
+        if self.base is bool:
+            if text.lower() not in ("true", "false"):
+                raise self._wrong(text)
+            return text.lower() == "true"
+        try:
+            return self.base(text)
+        except ValueError:
+            raise self._wrong(text) from None
+
+    def _typed(self, value: Foreign) -> Scalar:
+        if self.base is float and type(value) is int:
+            return float(value)
+        if self.base is Path and isinstance(value, str | Path):
+            return Path(value)
+        if type(value) is not self.base:
+            raise self._wrong(value)
+        typed: Scalar = value
+        return typed
+
+    def _checked(self, value: Scalar) -> Scalar:
+        if self.choices and value not in self.choices:
+            raise self._wrong(value)
+        if isinstance(value, float) and math.isnan(value):
+            raise self._wrong(value)
+        bounds = self.bounds
+        if bounds is not None and isinstance(value, int | float) and not bounds.hold(value):
+            raise self._wrong(value)
+        return value
+
+    def _wrong(self, value: object) -> BadInput:
+        return BadInput(f"{self.name}: expected {self.expected()}, got {value!r}")
 
 
-def _from_data(name: str, kind: Any, value: object) -> Any:
-    """The value of a TOML value, or of one that has its type already."""
-    inner, may_be_none = _without_none(kind)
-    if may_be_none and value is None:
-        return None
-    item = _item_kind(inner)
-    if item is not None and isinstance(value, list | tuple):
-        return tuple(_from_data(name, item, part) for part in value)
-    if item is None and _fits(inner, value):
-        return inner(value) if inner in (float, Path) else value
-    raise BadInput(f"{name}: expected {_words(kind)}, got {value!r}")
+class FreeKey(Key):
+    """A setting of a free section: a text, for somebody else to understand."""
+
+    def expected(self) -> str:
+        return "a text, a number, or true or false"
+
+    def from_value(self, value: Foreign) -> Value:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str | int | float):
+            return str(value)
+        raise self._wrong(value)
 
 
-def _fits(kind: Any, value: object) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if kind is bool or isinstance(value, bool):
-        return kind is bool and isinstance(value, bool)
-    if kind is float:
-        return isinstance(value, int | float) and not math.isnan(value)
-    if kind is Path:
-        return isinstance(value, str | Path)
-    return isinstance(value, kind)
+@dataclass(frozen=True)
+class Asked(Generic[Settings]):
+    """Settings, and the keys of those that somebody gave."""
+
+    settings: Settings
+    given: frozenset[str] = frozenset()
+
+    def given_below(self, section: str) -> list[str]:
+        """Keys of a section that somebody gave."""
+        return sorted(name for name in self.given if name.startswith(f"{section}."))
 
 
-def _toml(value: object) -> str:
+@dataclass(frozen=True)
+class Schema(Generic[Settings]):
+    """What can be told to something, and by which names.
+
+    Args:
+        start: Settings; their values are the defaults, their annotations say the types.
+        short: Short name → key, for options and what most people change of a long section.
+        choices: Key → the texts that are allowed, where the annotation does not say them.
+        bounds: Key → between which numbers it lies, where the annotation does not say it.
+        leave_out: Keys and sections that cannot be set from outside.
+        free: Free section → what its settings are, in words.
+        rivals: Pairs of keys; an option for one takes away what the other was in file or ``--set``.
+    """
+
+    start: Settings
+    short: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+    free: Mapping[str, str] = field(default_factory=dict)
+    rivals: tuple[tuple[str, str], ...] = ()
+
+    @cached_property
+    def keys(self) -> Mapping[str, Key]:
+        """Every setting by its key; those outside of sections first."""
+        found = {key.name: key for key in self._keys_below(self.start, "")}
+        outside = {name: key for name, key in found.items() if "." not in name}
+        return outside | found
+
+    def read(
+        self,
+        config: Path | None = None,
+        sets: Sequence[str] = (),
+        options: Mapping[str, Foreign] | None = None,
+    ) -> Asked[Settings]:
+        """The settings that somebody asks for.
+
+        Args:
+            config: A TOML file.
+            sets: Texts ``key=value``; several values stand with commas between.
+            options: Values by key or short name; None is "not given".
+
+        Returns:
+            The settings, and which of them were given.
+
+        Raises:
+            BadInput: the file cannot be read; an unknown key; a value of another type, out of its
+                bounds, or one that its section refuses.
+        """
+        values: dict[str, Value] = {}
+        if config is not None:
+            values |= self._from_file(config)
+        values |= self._from_texts(sets)
+        by_option = self._from_options(options or {})
+        for pair in self.rivals:
+            for one, other in (pair, pair[::-1]):
+                if one in by_option:
+                    values.pop(other, None)
+        values |= by_option
+        return Asked(_rebuilt(self.start, values), frozenset(values))
+
+    def listing(self) -> list[tuple[str, str, str]]:
+        """Every key: its name, what is expected, and its default, as texts."""
+        rows = []
+        for name, key in self.keys.items():
+            default = "not set" if key.default is None else to_toml(key.default)
+            rows.append((name, key.expected(), default))
+        rows += [(f"{section}.NAME", what, "not set") for section, what in self.free.items()]
+        return rows
+
+    def text(
+        self, settings: Settings, head: str = "", sections: Iterable[str] | None = None
+    ) -> str:
+        """Settings as TOML that :meth:`read` gives back as they are; what is unset is left out.
+
+        Args:
+            settings: The settings.
+            head: What the file says of itself, as a comment above.
+            sections: Which sections are written; all.
+
+        Returns:
+            The text.
+
+        Raises:
+            ValueError: a value that TOML cannot hold: None where that is not the default.
+        """
+        values = self._values(settings)
+        lines = [f"# {line}".rstrip() for line in head.splitlines()]
+        lines += [f"{name} = {to_toml(value)}" for name, value in values if "." not in name]
+        for section in self._sections() if sections is None else sections:
+            lines += ["", f"[{section}]"] if lines else [f"[{section}]"]
+            for name, value in values:
+                if name.startswith(f"{section}."):
+                    lines.append(f"{name.partition('.')[2]} = {to_toml(value)}")
+        return "\n".join(lines) + "\n"
+
+    def write(self, path: Path, settings: Settings, head: str = "") -> Path:
+        """Write :meth:`text` to a file.
+
+        Args:
+            path: The file.
+            settings: The settings.
+            head: What the file says of itself, as a comment above.
+
+        Returns:
+            The file.
+
+        Raises:
+            ValueError: a value that TOML cannot hold.
+        """
+        return write_text(path, self.text(settings, head))
+
+    def _keys_below(self, settings: DataclassInstance, before: str) -> Iterator[Key]:
+        hints = get_type_hints(type(settings), include_extras=True)
+        for one in fields(settings):
+            name = before + _name(one)
+            if name in self.leave_out or name in self.free:
+                continue
+            value = getattr(settings, one.name)
+            if is_dataclass(value) and not isinstance(value, type):
+                yield from self._keys_below(value, f"{name}.")
+                continue
+            key = _key(name, hints[one.name], value)
+            choices = self.choices.get(name, key.choices)
+            yield replace(key, choices=choices, bounds=self.bounds.get(name, key.bounds))
+
+    def _values(self, settings: Settings) -> list[tuple[str, Value]]:
+        """Key and value of what is set."""
+        now = replace(self, start=settings)
+        found: list[tuple[str, Value]] = []
+        for name, key in now.keys.items():
+            if key.default is not None:
+                found.append((name, key.default))
+            elif self.keys[name].default is not None:
+                raise ValueError(f"{name}: TOML cannot hold None here")
+        for section in self.free:
+            given: Mapping[str, str] = getattr(settings, section)
+            found += [(f"{section}.{name}", text) for name, text in given.items()]
+        return found
+
+    def _sections(self) -> list[str]:
+        named = [name.partition(".")[0] for name in self.keys if "." in name]
+        return list(dict.fromkeys([*named, *self.free]))
+
+    def _from_file(self, path: Path) -> dict[str, Value]:
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise BadInput(f"{path}: expected settings as TOML: {error}") from error
+        found = {}
+        for name, value in _flat(table):
+            try:
+                key = self._key_of(name)
+                found[key.name] = key.from_value(value)
+            except BadInput as error:
+                raise BadInput(f"{path}: {error}") from error
+        return found
+
+    def _from_texts(self, texts: Iterable[str]) -> dict[str, Value]:
+        found = {}
+        for text in texts:
+            name, equals, value = text.partition("=")
+            if not equals or not name.strip():
+                example = list(self.keys)[-1]
+                raise BadInput(f"--set {text!r}: expected key=value, as in {example}=…")
+            key = self._key_of(name.strip())
+            found[key.name] = key.from_text(value)
+        return found
+
+    def _from_options(self, options: Mapping[str, Foreign]) -> dict[str, Value]:
+        found = {}
+        for name, value in options.items():
+            if value is not None:
+                key = self._key_of(name)
+                found[key.name] = key.from_value(value)
+        return found
+
+    def _key_of(self, given: str) -> Key:
+        name = self.short.get(given, given)
+        section, _, last = name.partition(".")
+        if section in self.free and last:
+            return FreeKey(name, str)
+        if name not in self.keys:
+            raise self._unknown(name)
+        return self.keys[name]
+
+    def _unknown(self, name: str) -> BadInput:
+        """The error for a name that is no key: the nearest one, and what there is."""
+        section = name.partition(".")[0] + "."
+        listed = [key for key in self.keys if key.startswith(section)]
+        nearest = self._nearest(name, listed)
+        guess = f"; did you mean {nearest}?" if nearest else "."
+        listed = listed or [key for key in self.keys if "." not in key]
+        there_is = ", ".join(f"{key} ({self.keys[key].expected()})" for key in listed)
+        said = [f"There is: {there_is}."] if there_is else []
+        said.append(f"Sections: {', '.join(sorted(self._sections()))};")
+        said.append("`--set help` lists every key")
+        return BadInput(f"there is no setting {name!r}{guess} {' '.join(said)}")
+
+    def _nearest(self, name: str, in_section: Sequence[str]) -> str | None:
+        """A key that may be meant: of the section, of that last name elsewhere, or alike."""
+        last = name.rpartition(".")[2]
+        by_last = {key.rpartition(".")[2]: key for key in in_section}
+        for close in difflib.get_close_matches(last, by_last, 1):
+            return by_last[close]
+        for key in self.keys:
+            if key.rpartition(".")[2] == last:
+                return key
+        return next(iter(difflib.get_close_matches(name, self.keys, 1)), None)
+
+
+def check_bounds(section: DataclassInstance) -> None:
+    """For ``__post_init__`` of a section: its numbers are within the bounds of their annotations.
+
+    Args:
+        section: The section.
+
+    Raises:
+        BadInput: one is not.
+    """
+    hints = get_type_hints(type(section), include_extras=True)
+    for one in fields(section):
+        hint, bounds = _without_bounds(hints[one.name])
+        value = getattr(section, one.name)
+        if bounds is not None and value is not None:
+            replace(_key(one.name, hint, value), bounds=bounds).from_value(value)
+
+
+def to_toml(value: Value) -> str:
+    """A value as it stands in a TOML file.
+
+    Raises:
+        ValueError: TOML cannot hold it.
+    """
+    if value is None:
+        raise ValueError("TOML cannot hold None")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
-    if isinstance(value, str | Path):
-        # A JSON text is a TOML text, but for one character that JSON leaves as it is.
-        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
-        return f"[{', '.join(_toml(part) for part in value)}]"
-    raise ValueError(f"TOML cannot hold {value!r} here")
+        return f"[{', '.join(to_toml(part) for part in value)}]"
+    # A text of JSON is one of TOML, but for the one character that JSON leaves as it is.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _name(one: Field[Foreign]) -> str:
+    """A field's name as a key."""
+    name: str = one.metadata.get(NAME, one.name)
+    return name
+
+
+def _key(name: str, hint: Foreign, default: Value) -> Key:
+    """The key of a field, by its annotation.
+
+    Raises:
+        TypeError: no text says a value of this type.
+    """
+    hint, bounds = _without_bounds(hint)
+    inner = _without_none(hint)
+    optional = inner is not hint
+    many = _origin(inner) is tuple
+    if many:
+        inner = get_args(inner)[0]
+    choices: tuple[str, ...] = ()
+    if _origin(inner) is Literal:
+        choices, inner = get_args(inner), str
+    if inner not in _WORDS:
+        raise TypeError(f"{name}: {hint} is no type of a setting")
+    return Key(name, inner, default, optional, many, choices, bounds)
+
+
+def _origin(hint: Foreign) -> Foreign:
+    """``tuple`` of ``tuple[int, ...]``; None of a plain type."""
+    return get_origin(hint)
+
+
+def _without_bounds(hint: Foreign) -> tuple[Foreign, Bounds | None]:
+    """``X`` and the bounds of ``Annotated[X, Bounds(…)]``."""
+    if _origin(hint) is not Annotated:
+        return hint, None
+    inner, *more = get_args(hint)
+    return inner, next((one for one in more if isinstance(one, Bounds)), None)
+
+
+def _without_none(hint: Foreign) -> Foreign:
+    """``X`` of ``X | None``; any other annotation as it is."""
+    if _origin(hint) not in (Union, types.UnionType):
+        return hint
+    others = [one for one in get_args(hint) if one is not type(None)]
+    return others[0] if len(others) == 1 else hint
+
+
+def _rebuilt(settings: Settings, values: Mapping[str, Value], before: str = "") -> Settings:
+    """The dataclass with some values replaced, each by its key; made once, so that what it checks
+    at birth it checks on all of them together.
+    """
+    changes: dict[str, object] = {}
+    for one in fields(settings):
+        name = before + _name(one)
+        value = getattr(settings, one.name)
+        below = {key: new for key, new in values.items() if key.startswith(f"{name}.")}
+        if name in values:
+            changes[one.name] = values[name]
+        elif is_dataclass(value) and not isinstance(value, type):
+            changes[one.name] = _rebuilt(value, below, f"{name}.")
+        elif below:
+            changes[one.name] = {key.partition(".")[2]: new for key, new in below.items()}
+    try:
+        return replace(settings, **changes)
+    except (ValueError, BadInput) as error:
+        section = f"[{before.rstrip('.')}] " if before else ""
+        raise BadInput(f"{section}{error}") from error
+
+
+def _flat(table: Mapping[str, Foreign], before: str = "") -> Iterator[tuple[str, Foreign]]:
+    """Nested tables as dotted names: ``{"llm": {"seed": 1}}`` → ``("llm.seed", 1)``."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value

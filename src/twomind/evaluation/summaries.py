@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from twomind.adaptation import caches, prototypes
 from twomind.adaptation.summary import class_means
+from twomind.adaptation.traits import SourceSummary
 from twomind.evaluation.run import Summary, embedding_summary
+from twomind.models.base import pools
 from twomind.types import Example, Prediction
 from twomind.types.plain import Array, Foreign
 
 
-def people_summary(model: Foreign, translator: bool = False) -> Summary:
+def people_summary(model: Foreign, more: Sequence[SourceSummary] = ()) -> Summary:
     """What may leave the source site: prototypes per source person and class, embedding statistics,
-    SFDA-PFT's ``translator`` where it is asked for."""
-    return partial(_summary, model, translator)
+    and ``more`` that methods ask for (:mod:`twomind.adaptation.traits`)."""
+    return partial(_summary, model, more)
 
 
-def _summary(model: Foreign, translator: bool, source: tuple[Example, ...]) -> Mapping[str, Array]:
+def _summary(
+    model: Foreign, more: Sequence[SourceSummary], source: tuple[Example, ...]
+) -> Mapping[str, Array]:
     people = _embedded_by_person(model, source)
     # A model of clips has no pooled row of a window: its class means are in the space of ``run``,
     # as the prototypes.
-    if hasattr(model, "pooled"):
+    if pools(model):
         means = embedding_summary(model)(source)
     else:
         means = class_means(model, source)
     found = {**means, **prototypes.summary_of(people, len(model.task.classes))}
-    if translator:
-        from twomind.training.pft import source_summary
-
-        found |= source_summary(model)(source)
+    for own_summary in more:
+        found |= own_summary(model)(source)
     return found
 
 

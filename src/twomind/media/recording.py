@@ -19,6 +19,7 @@ from twomind.types import Recording, Timing
 #: the earlier.
 TRANSCRIPT_SUFFIXES = (".json", ".vtt", ".srt", ".yml", ".yaml", ".txt")
 
+#: Endings of films.
 MEDIA_SUFFIXES = (
     ".mp4",
     ".m4v",
@@ -35,6 +36,10 @@ MEDIA_SUFFIXES = (
 )
 
 
+#: Endings of sound alone.
+SOUND_SUFFIXES = (".wav", ".mp3", ".m4a", ".flac", ".ogg")
+
+
 def find_transcript(media: Path) -> Path | None:
     """The transcript that lies beside a media file (same stem), or None."""
     for suffix in TRANSCRIPT_SUFFIXES:
@@ -45,9 +50,10 @@ def find_transcript(media: Path) -> Path | None:
 
 
 def find_media(paths: list[Path]) -> list[Path]:
-    """Media files among ``paths``; a folder stands for the media files below it, sorted.
+    """Media files among ``paths``; a folder stands for the films and sound files below it, sorted.
 
-    A file that was named is kept whatever its ending: what it is, its bytes say.
+    A file that was named is kept whatever its ending: what it is, its bytes say. Of a folder, a
+    sound file beside a film of the same name is left out: it is that film's sound.
 
     Raises:
         BadInput: a path does not exist, or a folder holds no media file.
@@ -55,13 +61,11 @@ def find_media(paths: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = sorted(
-                p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file()
-            )
+            below = _found_below(path)
             if not below:
+                endings = ", ".join((*MEDIA_SUFFIXES, *SOUND_SUFFIXES))
                 raise BadInput(
-                    f"{path}: expected media files ({', '.join(MEDIA_SUFFIXES)}) in this folder, "
-                    "found none"
+                    f"{path}: expected media files ({endings}) in this folder, found none"
                 )
             found += below
         elif path.exists():
@@ -69,6 +73,21 @@ def find_media(paths: list[Path]) -> list[Path]:
         else:
             raise BadInput(f"{path}: no such file or folder")
     return list(dict.fromkeys(found))
+
+
+def _found_below(folder: Path) -> list[Path]:
+    """Films below a folder, and sound files that are not a film's; sorted."""
+    films: list[Path] = []
+    sounds: list[Path] = []
+    for path in folder.rglob("*"):
+        ending = path.suffix.lower()
+        if ending in MEDIA_SUFFIXES and path.is_file():
+            films.append(path)
+        elif ending in SOUND_SUFFIXES and path.is_file():
+            sounds.append(path)
+    of_films = {film.with_suffix("") for film in films}
+    alone = [sound for sound in sounds if sound.with_suffix("") not in of_films]
+    return sorted([*films, *alone])
 
 
 def open_recording(

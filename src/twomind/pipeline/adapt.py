@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from twomind.adaptation import traits
 from twomind.core.errors import BadInput
 from twomind.pipeline.kept_states import EVERYONE, folder_name
 from twomind.types import Access, Features, Given, Prediction, State, Status
@@ -34,7 +35,7 @@ _WHY_NOT = {
 }
 
 
-#: Beginning of the settings of the method within ``guarded``.
+#: Beginning of the settings of the method within another one.
 _INNER = "settings."
 
 
@@ -82,7 +83,7 @@ class Adaptation:
 
 def read_settings(method: str, pairs: Sequence[str], option: str = "--set") -> dict[str, Any]:
     """``name=value`` texts as the method's own types; ``settings.name=value`` goes to the method
-    within ``guarded``.
+    within one that wraps another.
 
     ``option`` is named in errors.
 
@@ -98,7 +99,7 @@ def read_settings(method: str, pairs: Sequence[str], option: str = "--set") -> d
         name, equals, text = (part.strip() for part in pair.partition("="))
         if not equals or not name:
             raise BadInput(f"{option} {pair!r}: expected name=value")
-        if method == "guarded" and name.startswith(_INNER):
+        if traits.wraps(cls) and name.startswith(_INNER):
             inner.append(f"{name.removeprefix(_INNER)}={text}")
         else:
             found[name] = _value(method, cls, name, text)
@@ -183,9 +184,9 @@ def check(model: Any, adaptation: Adaptation, given: Given) -> None:
     if missing := adapter.needs & ~given.access:
         why = "; ".join(text for flag, text in _WHY_NOT.items() if flag in missing)
         raise BadInput(f"--adapt {adaptation.method} needs {missing.words()}: {why}")
-    if adaptation.method == "guarded" and Access.NEUTRAL in adapter.needs and not pools(model):
+    if traits.wraps(adapter) and Access.NEUTRAL in adapter.needs and not pools(model):
         raise BadInput(
-            f"--adapt guarded: the neutral clip cannot be watched with {name!r}; leave use_neutral "
+            f"--adapt {adaptation.method}: the neutral clip cannot be watched with {name!r}; leave use_neutral "
             "off"
         )
 
@@ -231,7 +232,7 @@ def adapt(
         n_measured=len(measured),
         said=said,
         state=after,
-        guard=_guard(after, x.recording) if adaptation.method == "guarded" else {},
+        guard=_guard(after, x.recording) if traits.wraps(adapter) else {},
     )
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core.errors import BadInput
+from twomind.core.settings import Asked
 from twomind.models.llm.recogniser import LlmRecogniser
 from twomind.models.llm.settings import LlmSettings
-from twomind.pipeline.settings import Asked, PredictRun
+from twomind.pipeline.settings import PredictRun
 
 MODEL = "llm"
 #: The record of replies, in the folder of the results unless ``llm.record`` names another.
@@ -25,7 +26,7 @@ def llm_settings(asked: Asked[PredictRun], offline: bool) -> LlmSettings | None:
     Raises:
         BadInput: some were given with another model, or do not go together.
     """
-    run, given = asked.run, asked.given_below(MODEL)
+    run, given = asked.settings, asked.given_below(MODEL)
     if run.model.name != MODEL:
         if given:
             raise BadInput(

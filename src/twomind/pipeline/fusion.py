@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from twomind.core.errors import BadInput
-from twomind.core.settings import check_range, write
+from twomind.core.settings import FILE, Bounds, Schema, check_bounds
 from twomind.core.store import Store, default_root
 from twomind.encoders.pretrained import Encoder, with_embeddings
 from twomind.evaluation.fusion_folds import Plan, train_study
@@ -17,11 +17,10 @@ from twomind.features.describe import Settings as DescribeSettings
 from twomind.features.describe import describe
 from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
-from twomind.training.fusion import FitSettings, settings_for
+from twomind.training.fusion import IMBALANCE, SELECT, FitSettings, settings_for
 from twomind.training.loop import TrainSettings
 from twomind.types import Features, Fold, Progress, Recording, Task
 
-SETTINGS = "settings.toml"
 _HEAD = "What `twomind train fusion` trained; give it back with --config."
 #: What ``describe`` measures.
 _MEASURED = ("face", "voice", "words")
@@ -63,16 +62,14 @@ class EncoderSettings:
 class TrainingSettings:
     """How often and how long, where, and how the figures are made."""
 
-    seeds: int = 1  # how many, from ``seed`` on
+    seeds: Annotated[int, Bounds(1)] = 1  # how many, from ``seed`` on
     seed: int = 0
-    epochs: int | None = None  # at most; see docs/fusion.md
+    epochs: Annotated[int | None, Bounds(1)] = None  # at most; see docs/fusion.md
     device: str = "cpu"  # cpu, cuda, cuda:1 or auto
-    bootstrap: int = 1000  # resamples of people
+    bootstrap: Annotated[int, Bounds(100)] = 1000  # resamples of people
 
     def __post_init__(self) -> None:
-        check_range("seeds", self.seeds, 1)
-        check_range("epochs", self.epochs, 1)
-        check_range("bootstrap", self.bootstrap, 100)
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -86,13 +83,24 @@ class FusionSettings:
     fit: FitSettings = field(default_factory=FitSettings)
 
 
-SCHEMA: Mapping[str, type[Any]] = {
-    "data": DataSettings,
-    "model": ModelSettings,
-    "encoders": EncoderSettings,
-    "training": TrainingSettings,
-    "fit": FitSettings,
-}
+#: Each option of the verb is a short name of its setting.
+SCHEMA = Schema(
+    FusionSettings(),
+    short={
+        "data": "data.folder",
+        "protocol": "data.protocol",
+        "fold": "data.fold",
+        "task": "data.task",
+        "model": "model.kind",
+        "modalities": "model.modalities",
+        "seeds": "training.seeds",
+        "seed": "training.seed",
+        "epochs": "training.epochs",
+        "device": "training.device",
+        "bootstrap": "training.bootstrap",
+    },
+    choices={"fit.imbalance": IMBALANCE, "fit.select": SELECT},
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ def train_fusion(
         offline=place.offline,
         encoders=encoders,
     )
-    write(place.out / SETTINGS, _from_anywhere(settings), _HEAD)
+    SCHEMA.write(place.out / FILE, _from_anywhere(settings), _HEAD)
     return train_study(
         dataset,
         folds,
@@ -148,13 +156,12 @@ def train_fusion(
     )
 
 
-def _from_anywhere(settings: FusionSettings) -> dict[str, Any]:
-    """The sections, to be given back in whatever folder one is."""
-    sections = {name: getattr(settings, name) for name in SCHEMA}
+def _from_anywhere(settings: FusionSettings) -> FusionSettings:
+    """The same settings, to be given back in whatever folder one is."""
     folder = settings.data.folder
-    if folder is not None:
-        sections["data"] = replace(settings.data, folder=folder.resolve())
-    return sections
+    if folder is None:
+        return settings
+    return replace(settings, data=replace(settings.data, folder=folder.resolve()))
 
 
 def _opened(data: DataSettings) -> tuple[Any, list[Fold], Task]:

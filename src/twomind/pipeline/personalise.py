@@ -10,27 +10,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twomind.adaptation import traits
 from twomind.core import synthetic
 from twomind.core.errors import BadInput
-from twomind.core.settings import write
+from twomind.core.settings import FILE
 from twomind.core.store import default_root
 from twomind.datasets.protocols import rules
 from twomind.evaluation.compare import compare
+from twomind.evaluation.leaks import check_task
 from twomind.evaluation.orders import Order
 from twomind.evaluation.summaries import people_summary
 from twomind.evaluation.windows import Dataset, Labels, Reading, Windows
+from twomind.pipeline import fixed_model
 from twomind.pipeline.personalise_methods import chosen_methods, within_guard
-from twomind.pipeline.personalise_settings import PersonaliseSettings
+from twomind.pipeline.personalise_settings import SCHEMA, PersonaliseSettings
 from twomind.reporting.harm_page import write_harm
 from twomind.reporting.leaderboard import report
 from twomind.training import clip_au_folds
 from twomind.training.described import Described, fitted
 from twomind.types import Access, Adapter, Fold, Run, Task
 
+#: Models that are fitted on each fold's source people; any other one is trained before.
+PER_FOLD = ("described", "clip-au")
 #: Length of a window (s) where moments are labelled; whole clips otherwise. As in
 #: ``experiments/study_gap.py``.
 WINDOW_S = {"frame": 2.0, "window": 2.0}
-SETTINGS = "settings.toml"
 _HEAD = "What `twomind score personalise` compared; give it back with --config."
 
 
@@ -81,11 +85,12 @@ class _Models:
     for_fold: Callable[[Fold], Any]
     reading: Reading
     cards: Sequence[Mapping[str, Any]] = ()
+    fixed: bool = False
 
 
 def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Compared:
     """Compare adaptation methods on held-out people with one model, trained anew on each fold's
-    source people.
+    source people, or trained before and the same for all.
 
     Runs lie in ``out/runs/ORDER``, pages in ``out/ORDER``, the settings in ``out/settings.toml``.
     Asked again, runs that are whole are read back.
@@ -109,30 +114,40 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
     labels = Labels(dataset, task, Windows(_window_length_s(settings, task)))
     folds = dataset.folds(settings.data.protocol, 0)
     offered = _offered(settings.data.protocol, folds)
-    methods, left_out = chosen_methods(settings.compare.methods, offered, settings.compare.model)
+    kind = fixed_model.kind_of(settings.compare.model)
+    methods, left_out = chosen_methods(settings.compare.methods, offered, kind)
     comparison = _Comparison(dataset, reading, labels, folds, methods)
     models = _models(settings, comparison, place, talk)
-    write(place.out / SETTINGS, _from_anywhere(settings).sections(), _HEAD)
+    SCHEMA.write(place.out / FILE, _from_anywhere(settings), _HEAD)
     boards: list[Mapping[str, Any]] = []
     harms: list[Mapping[str, Any]] = []
     n_runs = 0
-    for kind in dict.fromkeys(settings.compare.orders):
-        runs = _compared(settings, comparison, models, kind, place, talk)
+    for order in dict.fromkeys(settings.compare.orders):
+        runs = _compared(settings, comparison, models, order, place, talk)
         n_runs += len(runs)
-        stream = kind.replace("_", "-")
+        if models.fixed:
+            fixed_model.note_on_runs(_runs_of(place, order), models.name)
+        stream = order.replace("_", "-")
         title = f"{dataset.name}, {settings.data.protocol}, {stream} stream"
-        pages = place.out / kind
-        boards.append(report([_runs_of(place, kind)], pages, metric="macro_f1", title=title))
+        pages = place.out / order
+        boards.append(report([_runs_of(place, order)], pages, metric="macro_f1", title=title))
         harms.append(write_harm(runs, pages, title=title))
     return Compared(n_runs, left_out, models.cards, boards, harms)
 
 
 def _from_anywhere(settings: PersonaliseSettings) -> PersonaliseSettings:
     """The same settings, to be given back in whatever folder one is."""
-    folder = settings.data.folder
-    if folder is None:
-        return settings
-    return replace(settings, data=replace(settings.data, folder=folder.resolve()))
+    data, compare = settings.data, settings.compare
+    if data.folder is not None:
+        data = replace(data, folder=data.folder.resolve())
+    if _is_fixed(settings) and Path(compare.model).exists():
+        compare = replace(compare, model=str(Path(compare.model).resolve()))
+    return replace(settings, data=data, compare=compare)
+
+
+def _is_fixed(settings: PersonaliseSettings) -> bool:
+    """Whether the model was trained before."""
+    return settings.compare.model not in PER_FOLD
 
 
 def _runs_of(place: Place, kind: str) -> Path:
@@ -149,7 +164,9 @@ def _compared(
 ) -> list[Run]:
     """All methods on all folds, in one order of the stream."""
     methods = comparison.methods
-    translator = any(spec.split(":")[0] == "sfda-pft" for spec in methods)
+    # Each once, whoever asks for it.
+    asked_for = dict.fromkeys(traits.source_summary(method) for method in methods.values())
+    summaries = tuple(summary for summary in asked_for if summary is not None)
     return compare(
         comparison.dataset,
         settings.data.protocol,
@@ -161,7 +178,7 @@ def _compared(
         features=models.reading,
         task=comparison.labels.task,
         windows=comparison.labels.windows,
-        summary_for=partial(people_summary, translator=translator),
+        summary_for=partial(people_summary, more=summaries),
         model_name=models.name,
         order=Order(kind, comparison.dataset.label, comparison.labels.task),
         workers=place.workers,
@@ -176,6 +193,8 @@ def _models(
         reading = comparison.reading
         fit = partial(fitted, comparison.labels, reading, face)
         return _Models(f"described ({face})", fit, reading)
+    if _is_fixed(settings):
+        return _fixed(settings, comparison, place)
     source = clip_au_folds.Source(
         comparison.dataset,
         place.store,
@@ -196,22 +215,30 @@ def _models(
     return _Models(f"clip-au ({encoder})", models, reading, cards)
 
 
+def _fixed(settings: PersonaliseSettings, comparison: _Comparison, place: Place) -> _Models:
+    """A trained model, opened, and what it reads."""
+    name = settings.compare.model
+    model = fixed_model.opened(name)
+    check_task(model.task, comparison.labels.task)
+    reading = comparison.reading
+    data = settings.data
+    if data.folder is not None:
+        reading = fixed_model.Prepared(reading, name, data.folder, data.name, place.store)
+    label = f"{Path(name).name} (fixed)"
+    return _Models(label, fixed_model.Fixed(name), reading, fixed=True)
+
+
 def _check_model(settings: PersonaliseSettings) -> None:
     """Settings of one model are not passed over in silence when another one is chosen.
 
     Raises:
         BadInput: one was given that the model does not have.
     """
-    if settings.compare.model == "clip-au":
-        stray = _changed("described", settings.described)
-        if stray:
-            raise BadInput(
-                f"{', '.join(stray)}: goes with --model described; a CLIP-AU reads frame embeddings"
-            )
-    else:
-        stray = _changed("clip-au", settings.clip_au)
-        if stray:
-            raise BadInput(f"{', '.join(stray)}: goes with --model clip-au")
+    sections = {"described": settings.described, "clip-au": settings.clip_au}
+    for model, values in sections.items():
+        stray = _changed(model, values)
+        if stray and settings.compare.model != model:
+            raise BadInput(f"{', '.join(stray)}: goes with --model {model}")
 
 
 def _changed(section: str, values: Any) -> list[str]:
@@ -278,4 +305,4 @@ def _offered(protocol: str, folds: Sequence[Fold]) -> Access:
     return offered
 
 
-__all__ = ["SETTINGS", "WINDOW_S", "Compared", "Place", "Talk", "personalise"]
+__all__ = ["WINDOW_S", "Compared", "Place", "Talk", "personalise"]

@@ -5,27 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from twomind.adaptation import traits
 from twomind.core.errors import BadInput
 from twomind.types import Access, Adapter
 
 ALL = ("all",)
-#: Per kind of model: the method that is made for it alone.
-_OWN = {"described": "", "clip-au": "clip-autt"}
-#: What ``all`` holds besides the defaults: settings of CLIP-AUTT that are methods of their own.
-_ALSO: dict[str, tuple[str, ...]] = {
-    "described": (),
-    "clip-au": tuple(f"clip-autt:mode={mode}" for mode in ("subject", "episodic", "released")),
-}
-#: What stands in ``all`` in place of a default that looks for a weight by the name it has in a
-#: linear head.
-_INSTEAD: dict[str, dict[str, str]] = {
-    "described": {},
-    "clip-au": {"tpt": "tpt:tuned=temporal_classifier.2.weight"},
-}
-_WITHOUT: dict[str, dict[str, str]] = {
-    "described": {},
-    "clip-au": dict.fromkeys(("tent", "sar"), "adapts normalisation layers, and CLIP-AU has none"),
-}
 
 
 def configured(spec: str) -> Adapter:
@@ -63,7 +47,7 @@ def chosen_methods(
     Args:
         asked: Names, or ``NAME:setting=value``; ``("all",)`` stands for all that fit.
         offered: What the protocol hands over.
-        model: The kind of model, ``described`` or ``clip-au``.
+        model: The kind of model: the name of its plug-in, or ``described``.
 
     Returns:
         Spec → method, and spec → reason of those left out.
@@ -89,17 +73,15 @@ def chosen_methods(
 
 
 def _all_that_fit(offered: Access, model: str) -> tuple[dict[str, Adapter], dict[str, str]]:
-    from twomind.core import registry
-
-    instead = _INSTEAD[model]
-    specs = [instead.get(name, name) for name in registry.names("methods")]
     kept: dict[str, Adapter] = {}
     left: dict[str, str] = {}
-    for spec in (*specs, *_ALSO[model]):
+    for spec in _every_variant(model):
         if _name(spec) == "source-only":
             continue
         method = configured(spec)
-        why = _why_left_out(_name(spec), method, offered, model)
+        why = traits.why_not(method, model)
+        if not why and method.needs & ~offered:
+            why = _not_handed_over(method, offered)
         if why:
             left[spec] = why
         else:
@@ -107,16 +89,23 @@ def _all_that_fit(offered: Access, model: str) -> tuple[dict[str, Adapter], dict
     return kept, left
 
 
-def _why_left_out(name: str, method: Adapter, offered: Access, model: str) -> str:
-    """Why a method is no part of ``all``; "" where it is."""
-    needs_own_model = hasattr(type(method), "toy") and getattr(method, "own_model", True)
-    if needs_own_model and name != _OWN[model]:
-        return "needs a model of its own kind, not an embedding"
-    if name in _WITHOUT[model]:
-        return _WITHOUT[model][name]
-    if method.needs & ~offered:
-        return _not_handed_over(method, offered)
-    return ""
+def _every_variant(model: str) -> list[str]:
+    """Each method once, then what else of some is compared."""
+    from twomind.core import registry
+
+    first: list[str] = []
+    further: list[str] = []
+    for name in registry.names("methods"):
+        found = traits.variants(registry.load("methods", name), model)
+        specs = [_spec(name, settings) for settings in found]
+        first += specs[:1]
+        further += specs[1:]
+    return [*first, *further]
+
+
+def _spec(name: str, settings: Mapping[str, object]) -> str:
+    """``NAME:setting=value:setting=value``."""
+    return ":".join([name, *(f"{key}={value}" for key, value in settings.items())])
 
 
 def _not_handed_over(method: Adapter, offered: Access) -> str:
@@ -135,6 +124,6 @@ def within_guard(methods: Mapping[str, Adapter]) -> dict[str, Adapter]:
     found = dict(methods)
     for spec in methods:
         name, settings = parsed(spec)
-        if name != "guarded":
+        if not traits.wraps(methods[spec]):
             found[f"guarded {spec}"] = Guarded(name, settings)
     return found

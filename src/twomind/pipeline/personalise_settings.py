@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from twomind.core.errors import BadInput
-from twomind.core.settings import check_range
+from twomind.core.settings import NAME, Bounds, Schema, check_bounds
 from twomind.training.clip_au_folds import Options as ClipAuSettings
-from twomind.training.described import DescribedSettings
+from twomind.training.described import FACES, DescribedSettings
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,10 @@ class DataSettings:
     name: str | None = None  # the data set's, where the folder does not say
     protocol: str = "targets-10"
     task: str | None = None  # the data set's first
-    window_s: float | None = None  # by the task; 0: whole clips
+    window_s: Annotated[float | None, Bounds(0)] = None  # by the task; 0: whole clips
 
     def __post_init__(self) -> None:
-        check_range("window_s", self.window_s, 0)
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,14 @@ class SyntheticSettings:
     """A drawn study without films, in place of a folder."""
 
     layout: Literal["bah", "biovid", "stressid"] | None = None
-    people: int = 24
+    people: Annotated[int, Bounds(3)] = 24
     seed: int = 0
-    visits: int = 1  # days per person
+    visits: Annotated[int, Bounds(1, 5)] = 1  # days per person
     knobs: tuple[str, ...] = ()  # settings of the drawn world, each NAME=NUMBER
     control: Literal["none", "people-alike", "no-conflict", "nothing-shows"] = "none"
 
     def __post_init__(self) -> None:
-        check_range("people", self.people, 3)
-        check_range("visits", self.visits, 1, 5)
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,13 @@ class CompareSettings:
     """Which methods, on which model, in which streams."""
 
     methods: tuple[str, ...] = ("all",)  # all that fit; or names, NAME:setting=value among them
-    model: Literal["described", "clip-au"] = "described"
-    seeds: int = 1  # seeds 0 … N-1, of methods and order
+    model: str = "described"  # or clip-au: fitted per fold; or a trained one's folder or name
+    seeds: Annotated[int, Bounds(1)] = 1  # seeds 0 … N-1, of methods and order
     orders: tuple[Literal["shuffled", "class_blocked", "recorded"], ...] = ("shuffled",)
     guard: bool = False  # also walk each method within the guard
 
     def __post_init__(self) -> None:
-        check_range("seeds", self.seeds, 1)
+        check_bounds(self)
         if not self.methods:
             raise BadInput("methods: expected at least one; source-only is no adaptation alone")
         if not self.orders:
@@ -69,22 +67,25 @@ class PersonaliseSettings:
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     compare: CompareSettings = field(default_factory=CompareSettings)
     described: DescribedSettings = field(default_factory=DescribedSettings)
-    clip_au: ClipAuSettings = field(default_factory=ClipAuSettings)
-
-    @classmethod
-    def of(cls, sections: Mapping[str, Any]) -> PersonaliseSettings:
-        """Of sections by the names that a settings file has."""
-        return cls(**{name.replace("-", "_"): section for name, section in sections.items()})
-
-    def sections(self) -> dict[str, Any]:
-        """The sections by the names that a settings file has."""
-        return {name: getattr(self, name.replace("-", "_")) for name in SCHEMA}
+    clip_au: ClipAuSettings = field(default_factory=ClipAuSettings, metadata={NAME: "clip-au"})
 
 
-SCHEMA: Mapping[str, type[Any]] = {
-    "data": DataSettings,
-    "synthetic": SyntheticSettings,
-    "compare": CompareSettings,
-    "described": DescribedSettings,
-    "clip-au": ClipAuSettings,
-}
+#: Each option of the verb is a short name of its setting.
+SCHEMA = Schema(
+    PersonaliseSettings(),
+    short={
+        "data": "data.folder",
+        "protocol": "data.protocol",
+        "task": "data.task",
+        "drawn": "synthetic.layout",
+        "people": "synthetic.people",
+        "control": "synthetic.control",
+        "methods": "compare.methods",
+        "model": "compare.model",
+        "seeds": "compare.seeds",
+        "order": "compare.orders",
+        "guard": "compare.guard",
+        "allow_drawn_model": "clip-au.allow_drawn",
+    },
+    choices={"described.face": FACES},
+)

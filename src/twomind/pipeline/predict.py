@@ -19,15 +19,15 @@ from typing import Any
 from twomind import __version__
 from twomind.core import engine
 from twomind.core.errors import BadInput, TwomindError
+from twomind.core.settings import FILE
 from twomind.core.store import Ledger, Store, content_hash, write_text
-from twomind.media.recording import MEDIA_SUFFIXES
+from twomind.media.recording import MEDIA_SUFFIXES, SOUND_SUFFIXES
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline import asking
 from twomind.pipeline.adapt import People
 from twomind.pipeline.answer import Loaded, predict_one
 from twomind.pipeline.jobs import Job, Options, fingerprint
 from twomind.pipeline.rows import Row, row_of, summary_with, write_overviews, write_result
-from twomind.pipeline.settings import FILE
 from twomind.types import Access, Given, Progress
 
 
@@ -209,7 +209,8 @@ def _is_bystander(row: Row) -> bool:
     """A transcript, a table or a licence among recordings (``predict study/*``) is left out, and
     that is no failure.
     """
-    return row.error_kind == BadInput.kind and row.job.media.suffix.lower() not in MEDIA_SUFFIXES
+    ending = row.job.media.suffix.lower()
+    return row.error_kind == BadInput.kind and ending not in (*MEDIA_SUFFIXES, *SOUND_SUFFIXES)
 
 
 def _outcomes(work: Callable[[Job], Row], jobs: Sequence[Job], n: int) -> Iterator[Row]:

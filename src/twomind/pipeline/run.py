@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from twomind.core.errors import BadInput
+from twomind.core.settings import Asked
 from twomind.core.store import Store, default_root, default_study
 from twomind.pipeline import asking, jobs, predict, telling
 from twomind.pipeline.adapt import Adaptation, read_settings
 from twomind.pipeline.profiles import of_study
 from twomind.pipeline.rows import Row, summary_in
-from twomind.pipeline.settings import Asked, DescribeRun, PredictRun, as_toml
+from twomind.pipeline.settings import DescribeRun, PredictRun, as_toml
 
 #: What ``--json`` says of each answer, from its summary.
 _OF_MEASURES = ("cues", "not_measured", "media", "drawn_person", "adaptation")
@@ -133,7 +134,7 @@ def prepare(
     Raises:
         TwomindError: something that was asked cannot be done; nothing was read or written.
     """
-    run: DescribeRun = asked.run
+    run: DescribeRun = asked.settings
     _refuse(run)
     store = Store(run.store or default_root(), _study(run))
     planned = jobs.plan(
@@ -210,7 +211,7 @@ def adaptation_of(asked: Asked[PredictRun]) -> Adaptation | None:
     Raises:
         BadInput: settings of one without it; an unknown method or setting.
     """
-    run = asked.run
+    run = asked.settings
     if run.method is None:
         stray = [*asked.given_below("adapt"), *asked.given_below("states")]
         if stray:

@@ -39,18 +39,29 @@ def kind(row: Row) -> str:
 
 
 def result(row: Row) -> str:
-    """The score with its band, or why there is none."""
+    """The score with what was observed of scores like it, or why there is none."""
     if not row.has_result:
         return f"{row.state}: {row.error}"
     if row.probability is None:
         return f"not scored: {row.reason}"
     score = f"{row.probability:.2f}"
     if row.band is not None:
-        low, high = row.band
-        score += f" ({low:.2f} to {high:.2f})"
+        score += f"; {_observed(row.probability, row.band)}"
     if row.status == "ok":
         return score
     return f"cannot tell: {score}; {row.reason}"
+
+
+def _observed(probability: float, band: tuple[float, float]) -> str:
+    """How often held-out answers of about this score were A/H: no interval of the score itself,
+    which may lie outside.
+    """
+    low, high = band
+    rate = f"{100 * low:.0f} to {100 * high:.0f} %"
+    said = f"of held-out answers scored nearest to this, {rate} were A/H"
+    if low <= probability <= high:
+        return said
+    return f"{said}, so do not read this score as a rate"
 
 
 def _commonest_reason(rows: Sequence[Row]) -> str:

@@ -317,16 +317,25 @@ def _sentences(score: Values, own_meaning: bool) -> list[str]:
         f"{of_hundred:.0f}."
     ]
     if score["band"]:
-        low, high = score["band"]
-        found.append(
-            f"The band, {low:.2f} to {high:.2f}, says how well that share is known (95 %)."
-        )
+        found = _observed(score["p"], score["band"], found)
     if _mostly_the_question(score["parts"]):
         found.append(
             "Which question was asked and how long the answer is move this score more than what "
             "was said."
         )
     return found
+
+
+def _observed(p: float, band: Sequence[float], expected: Sequence[str]) -> list[str]:
+    """How often held-out answers of about this score were marked; where the score lies outside, in
+    place of how often one would expect it.
+    """
+    low, high = band
+    rate = f"{100 * low:.0f} to {100 * high:.0f} %"
+    said = f"Of the held-out answers scored nearest to this one, {rate} were marked"
+    if low <= p <= high:
+        return [*expected, f"{said} (95 % interval of that rate)."]
+    return [f"{said} (95 % interval of that rate), so do not read this score as a rate."]
 
 
 def _mostly_the_question(parts: Sequence[Values]) -> bool:

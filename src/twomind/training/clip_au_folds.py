@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial
-from twomind.core.settings import check_range
+from twomind.core.settings import Bounds, check_bounds
 from twomind.types import Example, Features, Fold, Recording, Task
 
 if TYPE_CHECKING:
@@ -242,14 +242,13 @@ class Options:
     """How CLIP-AU is made for the folds; None: the default."""
 
     encoder: str | None = None  # face-text where everybody is drawn, else vit-b-32
-    epochs: int | None = None  # 30; the best on validation people is kept
-    hop_s: float | None = None  # s between the 20 frames of a clip: 0.08; drawn: over a window
+    epochs: Annotated[int | None, Bounds(1)] = None  # 30; the best on validation people is kept
+    #: s between the 20 frames of a clip: 0.08; drawn: over a window
+    hop_s: Annotated[float | None, Bounds(0, low_open=True)] = None
     allow_drawn: bool = False  # let an encoder that knows drawn people only look at real ones
 
     def __post_init__(self) -> None:
-        check_range("epochs", self.epochs, 1)
-        if self.hop_s is not None and not self.hop_s > 0:
-            raise BadInput(f"hop_s: expected more than 0, got {self.hop_s:g}")
+        check_bounds(self)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,10 @@ class WindowLabels(Protocol):
     ) -> tuple[Example, ...]: ...
 
 
+#: Tracks that the recogniser on measures can read.
+FACES = ("face", "face_relative")
+
+
 @dataclass(frozen=True)
 class DescribedSettings:
     """How the recogniser on measures is made."""
@@ -42,7 +46,7 @@ class DescribedSettings:
     face: str = "face"  # the track: "face" (raw) or "face_relative"
 
     def __post_init__(self) -> None:
-        if self.face not in ("face", "face_relative"):
+        if self.face not in FACES:
             raise BadInput(f"face {self.face!r}: expected face or face_relative")
 
 

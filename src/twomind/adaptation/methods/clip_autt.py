@@ -23,9 +23,9 @@ its update; each clip by itself, from the start, answered after its ``steps``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -73,6 +73,8 @@ class ClipAutt:
     # released only
     epochs: int = 10
     batch: int = 40
+
+    model_kind: ClassVar[str] = "clip-au"
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -242,6 +244,14 @@ class ClipAutt:
                 batch.append(windows)
             batches.append(batch)
         return batches
+
+    @classmethod
+    def variants(cls, model_kind: str) -> Sequence[Mapping[str, object]]:
+        """Every mode is a method of its own: see :mod:`twomind.adaptation.traits`."""
+        if model_kind != cls.model_kind:
+            return ({},)
+        others = [mode for mode in MODES if mode != cls.mode]
+        return ({}, *({"mode": mode} for mode in others))
 
     @classmethod
     def toy(cls) -> Toy:

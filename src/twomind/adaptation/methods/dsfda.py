@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -65,6 +65,8 @@ class DsfdaMethod:
     max_frames: int = 75  # of the neutral clip, evenly spaced
     head: bool = True  # also adapt the head; without it a person's state is the encoder alone
     generated_trains_head: bool = True
+
+    model_kind: ClassVar[str] = "dsfda"
 
     def __post_init__(self) -> None:
         if self.variant not in ("paper", "released"):

@@ -42,6 +42,11 @@ class SAR:
     #: share of ln C; an average below it resets
     reset_below: float = 0.03
 
+    @classmethod
+    def why_not(cls, model_kind: str) -> str:
+        """See :mod:`twomind.adaptation.traits`."""
+        return tuning.why_not_affine(model_kind)
+
     @property
     def needs(self) -> Access:
         return Access.NOTHING

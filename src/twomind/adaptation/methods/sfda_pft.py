@@ -24,14 +24,15 @@ features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.models import pft_net as net
 from twomind.models.embedding import from_logits
 from twomind.training import pft
-from twomind.types import Access, Features, Given, Prediction, State, Status, Trainable
+from twomind.types import Access, Example, Features, Given, Prediction, State, Status, Trainable
 from twomind.types.plain import Array
 
 try:
@@ -56,9 +57,6 @@ class SfdaPft:
     epochs: int = 25
     batch: int = 32
     learning_rate: float = 1e-4  # of Adam
-
-    #: the toy people bring a translator; the model may be any with an embedding
-    own_model: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.variant not in pft.VARIANTS:
@@ -114,6 +112,11 @@ class SfdaPft:
             moved = net.translate(state["translator"], z, pft.VARIANTS[self.variant])
             logits = pft.logits_of(moved, model.head())
         return from_logits(x, logits[0]), state
+
+    @staticmethod
+    def source_summary(model: Trainable) -> Callable[[tuple[Example, ...]], dict[str, Array]]:
+        """The translator that is trained at the source; see :mod:`twomind.adaptation.traits`."""
+        return pft.source_summary(model)
 
     @classmethod
     def toy(cls) -> Toy:

@@ -36,6 +36,11 @@ class Tent:
     #: gradient steps per window
     steps: int = 1
 
+    @classmethod
+    def why_not(cls, model_kind: str) -> str:
+        """See :mod:`twomind.adaptation.traits`."""
+        return tuning.why_not_affine(model_kind)
+
     @property
     def needs(self) -> Access:
         return Access.NOTHING

@@ -13,6 +13,7 @@ entropy of that one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from twomind.adaptation import caches, tuning
@@ -31,6 +32,13 @@ class TPT:
     share: float = 0.1
     #: what is tuned
     tuned: str = "head.weight"
+
+    @classmethod
+    def variants(cls, model_kind: str) -> Sequence[Mapping[str, object]]:
+        """A CLIP-AU's class vectors have another name than those of a linear head."""
+        if model_kind == "clip-au":
+            return ({"tuned": "temporal_classifier.2.weight"},)
+        return ({},)
 
     @property
     def needs(self) -> Access:
