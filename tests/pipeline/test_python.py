@@ -144,5 +144,6 @@ def test_a_model_is_compared_on_folds_as_it_is(tmp_path: Path) -> None:
     (board,) = found["boards"]
     kinds = {line["kind"] for line in board["lines"]}
     assert kinds == {"base", "shortcut"}
-    assert "as it is" in found["notes"][0]
+    assert "not fitted" in found["notes"][0]
+    assert all("not fitted" in " ".join(board["notes"]) for board in found["boards"])
     assert Path(found["html"]).is_file()

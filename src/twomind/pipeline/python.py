@@ -264,7 +264,7 @@ def score(
         return _score_words(Path(data), bare(loaded), split, seed, resamples)
     if out is None:
         raise BadInput("score: give out=FOLDER, in which the runs and the page are kept")
-    from twomind.pipeline.fixed import Comparison, score_fixed
+    from twomind.pipeline.fixed_model import Comparison, score_fixed
 
     asked = Comparison(Path(data), protocol, tuple(methods), Path(out), seed, resamples)
     return score_fixed(loaded, asked, _store(store))
