@@ -32,6 +32,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from twomind.core.version import __version__
+
 if TYPE_CHECKING:
     from twomind.core.errors import TwomindError
     from twomind.features.describe import Description
@@ -49,8 +51,6 @@ if TYPE_CHECKING:
         Track,
         Word,
     )
-
-__version__ = "0.2.0"
 
 _OF_PYTHON = ("adapt", "describe", "load", "open_recording", "predict", "score")
 _OF_TYPES = (

@@ -126,14 +126,17 @@ def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) ->
     xml = ET.tostring(root, encoding="unicode")
     source = Source(xml, merged, names, tuple(entries), offset_ms, version)
     said = _own_properties(header)
-    stem = re.split(r"[\\/]", media)[-1].rpartition(".")[0]
+    media_name = re.split(r"[\\/]", media)[-1]
+    stem, _, _ = media_name.rpartition(".")
+    subject = said.get("subject", _only_participant(root))
+    duration_s = _duration_s(said.get("duration_s", "nan"))
     return Annotations(
         recording=said.get("recording") or stem or path.stem,
         tiers=merged,
-        subject=said.get("subject", _only_participant(root)),
+        subject=subject,
         media=media,
-        duration_s=_duration_s(said.get("duration_s", "nan")),
-        problems=tuple(problems + remarks),
+        duration_s=duration_s,
+        problems=(*problems, *remarks),
         source=source,
     )
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from twomind import __version__
 from twomind.cli.lazy import Later, LazyGroup
 from twomind.cli.moved import RUN
 from twomind.cli.progress import Bars
 from twomind.cli.run_options import describe_options, predict_options
 from twomind.cli.settings_options import Command, asked_by, schema_at
 from twomind.cli.verb import print_json_list, say, verb
+from twomind.core.version import __version__
 
 #: Verbs whose modules import what reads and measures: none of it is needed to list their names.
 _VERBS = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from twomind import adaptation
+import twomind.adaptation as adaptation
 from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.core import engine
 from twomind.core.errors import BadInput, Partial

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from twomind import __version__
+from twomind.core.version import __version__
 from twomind.types.plain import Array, Plain
 
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "mediapipe")

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from twomind import adaptation
+import twomind.adaptation as adaptation
 from twomind.core.errors import BadInput
 from twomind.evaluation import baselines
 from twomind.evaluation.windows import Labels, Reader

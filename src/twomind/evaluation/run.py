@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias, TypedDict, Unpack, cast, runtime_checkab
 
 import numpy as np
 
-from twomind import adaptation
+import twomind.adaptation as adaptation
 from twomind.adaptation.methods.source_only import SourceOnly
 from twomind.adaptation.summary import class_means
 from twomind.core.errors import BadInput

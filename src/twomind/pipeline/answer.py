@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind import __version__
 from twomind.core.store import Store, content_hash
+from twomind.core.version import __version__
 from twomind.features import cues
 from twomind.features.describe import Description, describe
 from twomind.media.recording import open_recording

@@ -12,11 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from twomind import __version__
 from twomind.core import weights
 from twomind.core.errors import Offline, TwomindError
 from twomind.core.hub_cache import snapshots
 from twomind.core.store import default_root
+from twomind.core.version import __version__
 
 #: part → (module that must be importable, extra that brings it, what it gives)
 PARTS: dict[str, tuple[str, str, str]] = {

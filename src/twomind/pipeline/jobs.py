@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from twomind import __version__
 from twomind.core.errors import BadInput
 from twomind.core.store import content_hash, settings_hash
+from twomind.core.version import __version__
 from twomind.features.describe import MODALITIES, Settings
 from twomind.features.profile import Profile, read_profile
 from twomind.media.recording import find_media, find_transcript

@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twomind import __version__
 from twomind.core import engine
 from twomind.core.errors import BadInput, TwomindError
 from twomind.core.settings import FILE
 from twomind.core.store import Ledger, Store, content_hash, write_text
+from twomind.core.version import __version__
 from twomind.media.recording import MEDIA_SUFFIXES, SOUND_SUFFIXES
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline import asking

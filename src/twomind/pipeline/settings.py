@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from twomind import __version__
 from twomind.core.settings import Bounds, Schema, check_bounds, to_toml
+from twomind.core.version import __version__
 from twomind.features.describe import Settings as DescribeSettings
 from twomind.models.llm.settings import PROBABILITY, LlmSettings
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from twomind import __version__
 from twomind.core.store import write_text
+from twomind.core.version import __version__
 from twomind.evaluation import breakdown, classes, people
 from twomind.evaluation.board import Board, Line, against_each_other, boards
 from twomind.evaluation.merging import load_merged

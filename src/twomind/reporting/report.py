@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from twomind import __version__
 from twomind.core.store import replacing
+from twomind.core.version import __version__
 from twomind.datasets.consent import refused
 from twomind.reporting.report_data import MODALITIES, overview_row, time_data
 from twomind.reporting.report_text import (
@@ -73,9 +73,8 @@ def write_report(
     if len(results) > MAX_TOGETHER:
         rows = [overview_row(r, page_of(r.recording.id)) for r in results]
         return write_overview(rows, path, title=title)
-    return write_pages(
-        [shown(result) for result in results], path, embed_limit_mb=embed_limit_mb, title=title
-    )
+    answers = [shown(result) for result in results]
+    return write_pages(answers, path, embed_limit_mb=embed_limit_mb, title=title)
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,11 @@ class Shown:
 def shown(result: Result) -> Shown:
     """What a page shows of a result: its line of the overview, its texts, and what has a time."""
     times = time_data(result)
-    rest = {"kind": _kind(result), "text": answer_text(result, times["words"]), "times": times}
+    text = answer_text(result, times["words"])
+    rest = {"kind": _kind(result), "text": text, "times": times}
+    row = overview_row(result, "")
     recording = result.recording
-    return Shown(recording.media, recording.subject, overview_row(result, ""), rest)
+    return Shown(recording.media, recording.subject, row, rest)
 
 
 def write_pages(
@@ -287,7 +288,6 @@ def _write(
     digest = hashlib.sha256(script.encode()).hexdigest()
     marker = f"<!--media-{digest[:16]}-->"
     drawn = [row["drawn"] for row in rows]
-    own_meanings = [row["meaning"] for row in rows if row.get("meaning")]
     data = [Markup(_json(answer["times"])) for answer in answers]
     page = _template()(
         title=title,
@@ -297,7 +297,7 @@ def _write(
         all_drawn=all(drawn),
         modalities=MODALITIES,
         drawn_text=DRAWN,
-        meaning=own_meanings[0] if own_meanings else MEANING,
+        meaning=_meaning(rows),
         caption=CAPTION,
         version=__version__,
         style=Markup(style),
@@ -311,6 +311,14 @@ def _write(
     with replacing(path) as temporary, open(temporary, "wb") as file:
         _pour(file, before, embedded, after)
     return path
+
+
+def _meaning(rows: Sequence[Values]) -> str:
+    """What the number says: in the model's own words, where it has some."""
+    for row in rows:
+        if row.get("meaning"):
+            return str(row["meaning"])
+    return MEANING
 
 
 def _pour(file: IO[bytes], before: str, embedded: _Embedded, after: str) -> None:

@@ -31,33 +31,40 @@ class Track(ToDict):
 
     def __post_init__(self) -> None:
         n = len(self.times_s)
+        self._check_rows(n)
+        self._check_columns()
+        if self.reason_code is None:
+            object.__setattr__(self, "reason_code", np.zeros(n, np.uint8))
+        else:
+            self._check_reasons(n, self.reason_code)
+
+    def _check_rows(self, n: int) -> None:
         if self.times_s.ndim != 1 or self.valid.shape != (n,) or self.values.shape[:1] != (n,):
             raise ValueError(
                 f"Track: expected values ({n}, ...), times_s ({n},), valid ({n},); got values "
-                f"{self.values.shape}, "
-                f"times_s {self.times_s.shape}, valid {self.valid.shape}"
+                f"{self.values.shape}, times_s {self.times_s.shape}, valid {self.valid.shape}"
             )
         if self.valid.dtype != np.bool_:
             raise ValueError(f"Track: expected valid of dtype bool, got {self.valid.dtype}")
         if n and bool(np.any(np.diff(self.times_s) < 0)):
             raise ValueError("Track: expected non-decreasing times_s")
-        if self.names:
-            if self.values.ndim != 2 or self.values.shape[1] != len(self.names):
-                raise ValueError(
-                    f"Track: expected values (T, {len(self.names)}), got {self.values.shape}"
-                )
-            if len(set(self.names)) != len(self.names):
-                raise ValueError("Track: expected unique names")
-        if self.units and len(self.units) != len(self.names):
-            raise ValueError(f"Track: expected {len(self.names)} units, got {len(self.units)}")
-        if self.reason_code is None:
-            object.__setattr__(self, "reason_code", np.zeros(n, np.uint8))
-        elif self.reason_code.shape != (n,):
-            raise ValueError(f"Track: expected reason_code ({n},), got {self.reason_code.shape}")
-        elif n and int(self.reason_code.max()) >= len(self.reasons):
+
+    def _check_columns(self) -> None:
+        n = len(self.names)
+        if self.names and (self.values.ndim != 2 or self.values.shape[1] != n):
+            raise ValueError(f"Track: expected values (T, {n}), got {self.values.shape}")
+        if len(set(self.names)) != n:
+            raise ValueError("Track: expected unique names")
+        if self.units and len(self.units) != n:
+            raise ValueError(f"Track: expected {n} units, got {len(self.units)}")
+
+    def _check_reasons(self, n: int, code: Array) -> None:
+        if code.shape != (n,):
+            raise ValueError(f"Track: expected reason_code ({n},), got {code.shape}")
+        highest = int(code.max()) if n else 0
+        if n and highest >= len(self.reasons):
             raise ValueError(
-                f"Track: expected reason_code below {len(self.reasons)}, got "
-                f"{int(self.reason_code.max())}"
+                f"Track: expected reason_code below {len(self.reasons)}, got {highest}"
             )
 
     def __len__(self) -> int:
