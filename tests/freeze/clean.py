@@ -65,6 +65,14 @@ LEFT_OUT_ATTRIBUTES: Mapping[str, str] = {".eaf": "DATE"}
 _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
 #: Texts on standard error and in pages that tell a duration.
 _DURATION = re.compile(r"\b\d+(\.\d+)? (s|min|h) (by the clock|of processors)\b")
+#: The version of the library, where a page or a text names it.
+_VERSION = re.compile(r"\b(twomind |<dd>)0\.\d+\.\d+\b")
+#: How a page tells what was observed among held-out answers; reworded in 0.2.
+_BAND = re.compile(
+    r"The band, (?P<old>0\.\d\d to 0\.\d\d), says how well that share is known \(95 %\)\."
+    r"|Of the held-out answers scored nearest to this one, (?P<new>\d+ to \d+) % were marked "
+    r"\(95 % interval of that rate\)\."
+)
 _JSON_BLOCK = re.compile(r'(<script[^>]*type="application/json"[^>]*>)(.*?)(</script>)', re.S)
 _BLOCKS = re.compile(r"<(script|style)\b[^>]*>.*?</\1>", re.S)
 _TABLE = re.compile(r"<table>.*?</table>", re.S)
@@ -98,6 +106,14 @@ def plain(value: Any, file: str) -> Any:
     return value
 
 
+def _band(match: re.Match[str]) -> str:
+    """The band in per cent, by either wording."""
+    if match["new"]:
+        return f"(band) {match['new']} %"
+    low, high = match["old"].split(" to ")
+    return f"(band) {100 * float(low):.0f} to {100 * float(high):.0f} %"
+
+
 class Cleaner:
     """Turns files into text. ``places`` are absolute folders, replaced by a name of their own."""
 
@@ -109,6 +125,8 @@ class Cleaner:
         for place, name in self._places:
             text = text.replace(place, name)
         text = _ENTRY.sub(r"\1(code)", text)
+        text = _VERSION.sub(r"\1(version)", text)
+        text = _BAND.sub(_band, text)
         return _DURATION.sub(r"(time) \3", text)
 
     def json(self, text: str, file: str) -> str:

@@ -195,7 +195,10 @@ CHANGED: dict[str, tuple[str, ...]] = {
 #: Outputs that say more than those of :data:`OLD`, whose lines are all in them: command → texts.
 SAYS_MORE = {
     "01-demo": ("step-2.stdout", "step-3.stdout"),  # the result of each answer
-    "10-annotate": ("step-0.stdout",),
+    # That nothing was scored, and what to do.
+    "02-words": ("step-2.stderr",),
+    "05-agree": ("step-0.stderr",),
+    "10-annotate": ("step-0.stdout", "step-0.stderr"),
 }
 
 #: Files that only the working tree writes, by pattern → since when and why. They are not compared.
