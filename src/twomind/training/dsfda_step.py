@@ -157,7 +157,7 @@ class TargetBatch:
     x: Tensor  # (B, 3, P, P)
     prototype: Tensor  # (B, 4W, 8, 8)
     y_prototype: Tensor  # (B,)
-    neutral: int = 0  # the class of the pictures
+    neutral: int  # the class of the pictures
 
 
 @dataclass(frozen=True)
