@@ -394,10 +394,6 @@ class ClipAu(BaseModel):
             return self.text
         return phrase_text(self.open_encoder(), self.phrases)
 
-    def with_encoder(self, encoder: Encoder) -> ClipAu:
-        """The same model with the encoder's text tower at hand."""
-        return replace(self, text=phrase_text(encoder, self.phrases), mark=encoder.fingerprint)
-
     def save(self, folder: Path) -> Path:
         """Write one safetensors file with the weights, and everything else as its JSON meta.
 

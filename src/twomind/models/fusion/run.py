@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from twomind.core.errors import BadInput
 from twomind.core.numbers import softmax as softmax
@@ -231,7 +230,3 @@ def rows_of(net: FusionNet, grid: Grid, question: int | None = None) -> tuple[Ro
     asked = grid.question if question is None else question
     runner = Runner(net, asked)
     return runner.advance(grid), runner
-
-
-def tensor(values: Any) -> Tensor:
-    return torch.as_tensor(np.asarray(values, np.float32))
