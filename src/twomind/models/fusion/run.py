@@ -13,7 +13,7 @@ import torch
 
 from twomind.core.errors import BadInput
 from twomind.core.numbers import softmax as softmax
-from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_at, hop_of, kept_rows
+from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_at, hop_of
 from twomind.models.fusion.net import FusionNet, collate
 from twomind.types import Features, Track
 
@@ -212,7 +212,7 @@ def _after(x: Features, hop: int, hop_s: float) -> Features:
     tracks = {}
     for name, track in x.tracks.items():
         later = hop_of(track.times_s, hop_s) >= hop
-        tracks[name] = kept_rows(track, later)
+        tracks[name] = track.rows(later)
     words = x.words
     if words is not None:
         words = tuple(w for w in words if hop_at(w.start_s, hop_s) >= hop)
