@@ -31,8 +31,8 @@ from twomind.adaptation import Step, load_method, prototypes, stream
 from twomind.adaptation.guard import Guarded, decide
 from twomind.adaptation.losses import unit
 from twomind.evaluation.harm import macro_f1, wilson
-from twomind.evaluation.streams import ORDERS, interleaved
 from twomind.models.embedding import EmbeddingRecogniser
+from twomind.testing import ORDERS, interleaved
 from twomind.types import Example, Features, Given, Task, Track
 
 from .record import save

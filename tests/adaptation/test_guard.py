@@ -14,9 +14,7 @@ pytest.importorskip("torch")
 from twomind.adaptation import Step, check, load_method, stream
 from twomind.adaptation.guard import Guarded, decide, signs
 from twomind.core.errors import BadInput
-from twomind.evaluation.harm import harm_report, macro_f1, wilson
-from twomind.evaluation.streams import ORDERS, interleaved
-from twomind.types import Example
+from twomind.evaluation.harm import Answers, macro_f1, people_of, report_of, wilson
 
 WILD = {"lr": 20.0}  # Tent with this learning rate says one class after a few windows
 
@@ -34,8 +32,18 @@ def test_a_collapsing_method_is_stopped_and_the_log_says_when() -> None:
     y = [n % 2 for n in range(60)]
     source, adapted = walk(load_method("source-only"), toy), walk(load_method("tent", **WILD), toy)
     guarded = walk(Guarded("tent", WILD, budget=1.0, unsure=1.01), toy)
-    report = harm_report(source, adapted, guarded, y)
-    (anna,) = report.people
+    said = {"source": labels(source), "adapted": labels(adapted), "guarded": labels(guarded)}
+    answers = Answers(
+        subject=["anna"] * len(y),
+        recording=[step.x.recording for step in source],
+        start_s=[step.x.span_s[0] for step in source],
+        y=np.array(y),
+        said=said,
+        n_classes=2,
+        events=[{**event, "subject": "anna"} for event in guarded[-1].state["log"]],
+    )
+    (anna,) = people_of(answers)
+    report = report_of([anna])
     assert anna.adapted < anna.source - 20
     assert anna.guarded >= anna.source - 1
     assert report.harmed_adapted == 1
@@ -132,17 +140,11 @@ def test_the_neutral_clip_is_a_sign_of_its_own() -> None:
     assert set(alarms) == {"neutral clip"}
 
 
-def test_bad_settings_and_unequal_streams() -> None:
+def test_bad_settings() -> None:
     with pytest.raises(BadInput, match="got itself"):
         Guarded("guarded")
     with pytest.raises(BadInput, match="share in"):
         Guarded(budget=2)
-    toy = check.toy()
-    steps = walk(load_method("source-only"), toy)
-    with pytest.raises(BadInput, match="one length"):
-        harm_report(steps, steps, steps, [0])
-    with pytest.raises(BadInput, match="same windows"):
-        harm_report(steps, steps[::-1], steps, [0] * len(steps))
 
 
 def test_scores_of_people() -> None:
@@ -157,24 +159,3 @@ def test_scores_of_people() -> None:
         0.022,
         0.112,
     )  # Wilson 1927, as statsmodels' proportion_confint gives
-
-
-def test_streams_are_what_they_are_called() -> None:
-    toy = check.toy(n_windows=40)
-    own = [Example(x, n % 2) for n, x in enumerate(toy.windows["anna"])]
-    found = {name: order(own, np.random.default_rng(3)) for name, order in ORDERS.items()}
-    ys = {name: [e.y for e in got] for name, got in found.items()}
-    assert ys["class_blocked"] == [0] * 20 + [1] * 20
-    assert sorted(ys["shuffled"]) == ys["class_blocked"] != ys["shuffled"]
-    assert len(set(ys["single_class"])) == 1
-    assert len(ys["single_class"]) == 20
-    rare = min(ys["imbalanced"].count(0), ys["imbalanced"].count(1))
-    assert rare / len(ys["imbalanced"]) == pytest.approx(0.1, abs=0.02)
-    before = {e.x.span_s: e.x.tracks["embedding"].values for e in own}
-    changed = sum(
-        not np.array_equal(e.x.tracks["embedding"].values, before[e.x.span_s])
-        for e in found["corrupted"]
-    )
-    assert 5 <= changed <= 20
-    mixed = interleaved([own[:3], [replace(e, y=7) for e in own[:2]]])
-    assert [e.y for e in mixed] == [0, 7, 1, 7, 0]

@@ -135,7 +135,7 @@ def test_class_wise_mmd(seed: int, n: int, m: int, dim: int) -> None:
 
 @checked
 @given(seeds, rows, rows, dims)
-def test_bank_coral_and_means(seed: int, n: int, m: int, dim: int) -> None:
+def test_bank_covariance_and_recolouring(seed: int, n: int, m: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, dim)), 2 * rng.normal(size=(m, dim)) + 1
     if n > 2:  # of two rows, the median is the distance of a row with itself
@@ -143,14 +143,6 @@ def test_bank_coral_and_means(seed: int, n: int, m: int, dim: int) -> None:
             mmd.bank(x, y), rel=1e-8, abs=1e-9
         )
     close(divergences.covariance(t(x)), mmd.covariance(x))
-    for squared in (True, False):
-        assert float(divergences.coral(t(x), t(y), squared)) == pytest.approx(
-            mmd.coral(x, y, squared), rel=1e-8
-        )
-    assert float(divergences.coral(t(x), t(y))) == pytest.approx(mmd.coral(x, y, True), rel=1e-8)
-    assert float(divergences.linear_mmd(t(x), t(y))) == pytest.approx(
-        mmd.linear_mmd(x, y), rel=1e-8
-    )
     share = float(rng.uniform(0.1, 0.9))
     close(divergences.recolouring(t(x), t(y), share), mmd.recolouring(x, y, share), 1e-6, 1e-8)
 
@@ -776,22 +768,11 @@ def test_published_settings() -> None:
 @given(seeds, st.integers(2, 4), st.integers(2, 4), st.integers(2, 3))
 def test_pft_losses(seed: int, n: int, m: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
-    maps = (
-        [rng.normal(size=(2, 2, dim, 3)) for _ in range(2)],
-        [rng.normal(size=(2, 2, dim, 3)) for _ in range(2)],
-    )
-    close(pft_losses.gram(t(maps[0][0])), [slow_pft.gram(sample) for sample in maps[0][0]])
-    got = pft_losses.gram_style([t(a) for a in maps[0]], [t(b) for b in maps[1]])
-    assert float(got) == pytest.approx(slow_pft.gram_style(*maps), rel=1e-9)
     x, y = rng.normal(size=(n, dim)), 2 * rng.normal(size=(m, dim)) + 1
     assert float(pft_losses.moments(t(x), t(y))) == pytest.approx(slow_pft.moments(x, y), rel=1e-9)
     assert float(pft_losses.moments(t(x), t(y[:1]))) == pytest.approx(
         slow_pft.moments(x, y[:1]), rel=1e-9
     )
-    for a, b in ((x[:2], y[:2]), (maps[0][0], maps[1][0])):
-        assert float(pft_losses.mean_variance_style(t(a), t(b))) == pytest.approx(
-            slow_pft.mean_variance_style(a, b), rel=1e-9
-        )
     frozen, moved = 2 * rng.normal(size=(n, 3)), 2 * rng.normal(size=(n, 3))
     for how in ("mse_logits", "kl_probs"):
         got = float(pft_losses.keep_prediction(t(frozen), t(moved), how))

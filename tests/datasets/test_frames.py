@@ -1,10 +1,7 @@
-"""Folders of crops: order, times, damage; the released clip rules against their recorded output;
-windows.
-"""
+"""Folders of crops: order, times, damage; windows."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +10,14 @@ import pytest
 from twomind.core.errors import BadInput
 from twomind.datasets.fakes import tiny_crop, tiny_film
 from twomind.datasets.frames import MILLISECONDS, Clock, FrameFolder, read_frame_list, read_segments
-from twomind.datasets.images import read_picture, write_picture
-from twomind.datasets.sampling import bah_chunks, clip_indices, released_clip_indices
+from twomind.datasets.images import encode_picture, read_picture
 from twomind.media.windows import n_windows, window_spans
 from twomind.types import Features, Recording, Track, Word
+
+
+def write_picture(path: Path, rgb: np.ndarray) -> Path:
+    path.write_bytes(encode_picture(rgb, path.suffix))
+    return path
 
 
 def test_a_picture_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -132,38 +133,6 @@ def test_a_segment_file_that_contradicts_itself_says_so(tmp_path: Path) -> None:
     segments, problems = read_segments(path)
     assert [(s.start_frame, s.end_frame, s.label) for s in segments] == [(0, 9, 0)]
     assert [p.split(":")[0] for p in problems] == ["line 3", "line 4"]
-
-
-def test_released_sampling_is_the_recorded_one(shared: Path) -> None:
-    cases = json.loads((shared / "golden" / "clip_au" / "clip_sampling.json").read_text())
-    assert len(cases) == 246
-    for c in cases:
-        assert (
-            released_clip_indices(c["n_frames"], c["stride"], c["seq_len"], c["start"])
-            == c["indices"]
-        ), c
-
-
-def test_released_chunking_is_the_recorded_one(shared: Path) -> None:
-    cases = json.loads((shared / "golden" / "clip_au" / "bah_chunking.json").read_text())
-    assert cases
-    for c in cases:
-        assert [list(r) for r in bah_chunks(c["num_frames"], c["start_frame"])] == c["chunks"], c[
-            "num_frames"
-        ]
-
-
-@pytest.mark.parametrize("n", [1, 5, 37, 75])
-def test_the_corrected_sampler_never_goes_back_in_time(n: int) -> None:
-    for stride in (1, 2):
-        for start in range(-(-n // stride)):
-            clip = clip_indices(n, stride, 16, start)
-            assert len(clip) == 16
-            assert clip == sorted(clip)
-            if -(-n // stride) >= 16:
-                assert len(set(clip)) == 16
-    with pytest.raises(ValueError, match="start"):
-        clip_indices(n, 1, 16, n)
 
 
 def _features(length_s: float, start_s: float = 0.0) -> Features:

@@ -66,9 +66,6 @@ def test_metrics_of_a_score_are_their_definitions(t: dict[str, Any]) -> None:
     y, p, w = t["y"], t["p"], t["weights"]
     ya, pa, qa, fa = np.array(y), np.array(p), np.array(t["question"]), np.array(t["fold"])
     for given_w, plain in ((None, [1.0] * len(y)), (np.array(w), w)):
-        said = ref.said_of_score(p)
-        close(metrics.f1(ya, pa, 1, given_w), ref.f1(y, said, 1, plain))
-        close(metrics.f1(ya, pa, 0, given_w), ref.f1(y, said, 0, plain))
         expected = {
             "macro_f1": ref.macro_f1(y, p, plain),
             "ap": ref.average_precision(y, p, plain),
@@ -110,15 +107,13 @@ def test_resamples_at_once_are_the_definitions_too(t: dict[str, Any]) -> None:
 def test_exactly_one_half_is_absent_everywhere() -> None:
     """The decision is ``p > 0.5``: question 5 of BAH has a training rate of exactly one half."""
     y, p = np.array([1, 0]), np.array([0.5, 0.5])
-    assert metrics.f1(y, p, 1) == 0.0
-    assert metrics.f1(y, p, 0) == pytest.approx(2 / 3)
     assert metrics.macro_f1(y, p) == pytest.approx(1 / 3)
     two = np.stack([1 - p, p], axis=1)
     assert classes.decide(two).tolist() == [0, 0]
     assert classes.macro_f1(y, two) == pytest.approx(1 / 3)
     assert classes.war(y, two) == 0.5
     above = np.nextafter(0.5, 1)
-    assert metrics.f1(y, np.array([above, 0.5]), 1) == 1.0
+    assert metrics.macro_f1(y, np.array([above, 0.5])) == 1.0
     assert metrics.THRESHOLD == 0.5
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from twomind.cli.main import main
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import read_split
 from twomind.evaluation.words import score_words
-from twomind.evaluation.words_card import ship, train_words
+from twomind.evaluation.words_card import train_words
 from twomind.models.words.additive import ngram_values
 from twomind.models.words.recogniser import WordsRecogniser
 from twomind.training import words as wt
@@ -478,14 +477,6 @@ def test_ctrl_c_at_the_command_line_says_that_nothing_was_written(
     assert done.exit_code == 130
     assert "cross-validation (1 of 9 steps)" in done.stderr
     assert "no model was written" in done.stderr
-
-
-@pytest.mark.slow
-def test_shipping_writes_the_sum_beside_the_model(made, tmp_path) -> None:
-    folder, *_ = made
-    ship(folder, tmp_path / "words.json", n_repeats=1, n_folds=2, n_bootstrap=10)
-    digest = hashlib.sha256((tmp_path / "words.json").read_bytes()).hexdigest()
-    assert (tmp_path / "SHA256SUMS").read_text(encoding="utf-8") == f"{digest}  words.json\n"
 
 
 def test_the_shipped_model_on_the_public_validation_people(shared) -> None:

@@ -66,7 +66,7 @@ _ENTRY = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{24}\b")
 #: Texts on standard error and in pages that tell a duration.
 _DURATION = re.compile(r"\b\d+(\.\d+)? (s|min|h) (by the clock|of processors)\b")
 #: The version of the library, where a page or a text names it.
-_VERSION = re.compile(r"\b(twomind |<dd>)0\.\d+\.\d+\b")
+_VERSION = re.compile(r"(\btwomind |<dd>)0\.\d+\.\d+\b")
 #: How a page tells what was observed among held-out answers; reworded in 0.2.
 _BAND = re.compile(
     r"The band, (?P<old>0\.\d\d to 0\.\d\d), says how well that share is known \(95 %\)\."

@@ -17,7 +17,7 @@ import torch
 
 from fusion_world import RECIPE, paired_across_people, takes, without
 from twomind.core.errors import BadInput
-from twomind.evaluation.deletion import deletion_test
+from twomind.evaluation.deletion import bites, falls
 from twomind.models.fusion.input import default_recipe, fit_scales, grid_of, without_span
 from twomind.models.fusion.net import FusionConfig, FusionNet, collate, published
 from twomind.models.fusion.recogniser import FusionRecogniser
@@ -220,12 +220,10 @@ def test_evidence_adds_up_and_names_the_conflict_with_its_time(
 def test_deleting_the_cited_span_lowers_the_score_more_than_a_random_one(
     conflict_model: FusionRecogniser,
 ) -> None:
-    found = deletion_test(conflict_model, [t.x for t in takes(TEST, "conflict") if t.y])
+    found = bites(*falls(conflict_model, [t.x for t in takes(TEST, "conflict") if t.y]))
     assert found["cited_bites"], found
-    untrained = replace(conflict_model, net=fresh("conflict"))
-    scrambled = deletion_test(
-        replace(untrained, card={"drawn": True}), [t.x for t in takes(TEST, "conflict")][:8]
-    )
+    untrained = replace(conflict_model, net=fresh("conflict"), card={"drawn": True})
+    scrambled = bites(*falls(untrained, [t.x for t in takes(TEST, "conflict")][:8]))
     assert scrambled["gain"]["value"] < found["gain"]["value"]
 
 

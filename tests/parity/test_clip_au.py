@@ -22,8 +22,10 @@ import pytest
 
 pytest.importorskip("torch")
 import golden_clip as golden
+import released_rules as released
 import torch
 from golden_clip import Arrays, close, files, tensor
+from released_chunks import released_chunks
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,7 +33,7 @@ from twomind.adaptation import clip_autt_parts as autt
 from twomind.adaptation.methods.clip_autt import answer, windows_of
 from twomind.encoders.clip_towers import encode_ids, text_features
 from twomind.models.clip_au import parts
-from twomind.models.clip_au.clips import released_chunks, released_rows
+from twomind.models.clip_au.clips import released_rows
 from twomind.training.clip_au import TrainSettings, leaves, rates, training_step
 
 pytestmark = pytest.mark.parity
@@ -108,7 +110,7 @@ def test_clip_au_forward(path: Path) -> None:
         ]:
             sentences = encode_ids(text.tower, tensor(f"cls_tokens_{name}"))
             close(sentences, found[f"class_text_{name}"], FEATURES, name)
-            fused = parts.fuse_class_prompts(logits, rows, sentences)
+            fused = released.fuse_class_prompts(logits, rows, sentences)
             close(fused, found[f"logits_with_class_prompts_{name}"], LOGITS, f"{name}, fused")
         for name in [n for n in found.names() if n.startswith("logits_T")]:
             short = parts.clip_rows(w, x[:, : int(name.removeprefix("logits_T"))])
@@ -204,10 +206,10 @@ def test_autt_first_step(path: Path) -> None:
             k = int(name.removeprefix("selected_frames_K"))
             start, _ = autt.choose(w, _windows(x, k), phrases, autt.RELEASED)
             assert np.array_equal(start[:, None] + torch.arange(k), found[name]), name
-        single = autt.frame_entropies(w, x, phrases)
+        single = released.frame_entropies(w, x, phrases)
         close(single, found["alt_per_frame_entropy"], LOGITS, "alt_per_frame_entropy")
         for name in [n for n in found.names() if re.match(r"alt_(consec|topk)", n)]:
-            rule = autt.calmest_window if "consec" in name else autt.calmest_frames
+            rule = released.calmest_window if "consec" in name else released.calmest_frames
             assert np.array_equal(rule(single, int(name.rpartition("_K")[2])), found[name]), name
     assert not found.unchecked()
 
@@ -403,14 +405,14 @@ def test_class_prompts(path: Path) -> None:
     context = torch.from_numpy(found["class_prompt_learner_ctx"])
     ids = tensor("class_prompt_learner_tokens_biovid")
     with torch.no_grad():
-        sentences, read_at = autt.released_class_prompts(text.tower, ids, context)
+        sentences, read_at = released.released_class_prompts(text.tower, ids, context)
         close(sentences, found["class_prompt_embeddings"], FEATURES, "class_prompt_embeddings")
         features = text_features(text.tower, sentences, read_at)
         close(parts.unit(features), found["class_text_from_prompt_learner"], FEATURES, "class_text")
         prompts, windows = autt.released_prompts(text), _windows(golden.frames(), N_WINDOW)
         start, _ = autt.choose(w, windows, prompts.rows(w, _start()), autt.RELEASED)
         logits = answer(w, prompts, _start(), windows, autt.RELEASED)
-        fused = parts.fuse_class_prompts(logits, autt.selected(windows, start), features)
+        fused = released.fuse_class_prompts(logits, autt.selected(windows, start), features)
         close(fused, found["logits"], LOGITS, "logits")
     assert not found.unchecked()
 

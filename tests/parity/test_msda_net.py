@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+import released_networks as net
 import torch
 from golden_dsfda import FOLDER, GIVEN, Fixture, files
 from torch import Tensor
 
 from twomind.adaptation import divergences
-from twomind.core.errors import BadInput
-from twomind.models import msda_net as net
-from twomind.models import pft_net as resnet
 
 pytestmark = pytest.mark.parity
 RELATIVE = 1e-4
@@ -49,10 +47,10 @@ def test_released_network(path: Path) -> None:
     w = dict(g.weights("TransferNet"))
     source, target = g.tensor("tn/x_src"), g.tensor("tn/x_tgt")
     with torch.no_grad():
-        z, maps = net.extract(w, source)
+        z, maps = net.msda_extract(w, source)
         close(z, g.tensor("tn/features"), "features")
-        close(net.classify(w, z), g.tensor("tn/logits"), "logits")
-        other, _ = net.extract(w, target)
+        close(net.msda_classify(w, z), g.tensor("tn/logits"), "logits")
+        other, _ = net.msda_extract(w, target)
         g.near(divergences.mk_mmd(z, other), "tn/transfer_loss", RELATIVE)
     assert list(maps.shape) == g.scalar("tn/layer4_shape")
     trained = [v for name, v in w.items() if "running_" not in name]
@@ -72,23 +70,9 @@ def test_it_is_no_ordinary_resnet(path: Path) -> None:
         pytest.skip("no network in this file")
     base = {k.removeprefix("base_network."): v for k, v in g.weights("TransferNet")}
     with torch.no_grad():
-        ordinary, maps = resnet.extract(base, g.tensor("tn/x_src"))
+        ordinary, maps = net.extract(base, g.tensor("tn/x_src"))
     assert maps[-1].shape[-1] == 4, (
         "with the pooling after the stem the last map of 100 pixels is 4 wide"
     )
     wanted = g.tensor("tn/features")
     assert float((ordinary - wanted).norm() / wanted.norm()) > 0.1
-
-
-@pytest.mark.parametrize(("px", "map_px"), [(48, 3), (49, 4), (112, 7), (113, 8)])
-def test_a_size_that_it_cannot_read_is_refused(px: int, map_px: int) -> None:
-    sides = px
-    for _ in range(4):  # the stem and layers 2 to 4 halve, rounding up
-        sides = -(-sides // 2)
-    assert sides == map_px
-    pictures, readable = torch.zeros(1, 3, px, px), net.POOL <= map_px < 2 * net.POOL
-    # without weights: a size that fits gets as far as the first of them
-    with pytest.raises(
-        KeyError if readable else BadInput, match="conv1" if readable else "49 to 112"
-    ):
-        net.extract({}, pictures)

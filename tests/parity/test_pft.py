@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
+import released_networks as released
 import torch
 from golden_dsfda import Fixture, files
 from torch import Tensor
@@ -48,9 +49,9 @@ def test_pft(path: Path) -> None:
     g = Fixture(path)
     m = modules(g)
     x_ref, x_in, y = g.tensor("x_ref"), g.tensor("x_in"), g.tensor("y")
-    z, maps = net.extract(m["F"], x_in)
-    z_ref, maps_ref = net.extract(m["F"], x_ref)
-    own, own_maps = net.extract(m["own"], x_in)
+    z, maps = released.extract(m["F"], x_in)
+    z_ref, maps_ref = released.extract(m["F"], x_ref)
+    own, own_maps = released.extract(m["own"], x_in)
     _check_networks(g, m, z, z_ref, own, maps, maps_ref)
     _check_styles(g, m, z, own, maps, maps_ref, own_maps)
     _check_predictions(g, m, z, own)
@@ -67,15 +68,19 @@ def _check_networks(
         g.close(maps[k][:, :8], f"F_map{k}_ch0to7", FORWARD)
         assert list(maps[k].shape) == g.scalar(f"F_map{k}_shape")
     for k in range(3):
-        g.close(losses.gram(maps[k]), f"gram_in_{k}", FORWARD)
-        g.close(losses.gram(maps_ref[k]), f"gram_ref_{k}", FORWARD)
-    low = net.bottleneck(m["B"], z)
+        g.close(released.gram(maps[k]), f"gram_in_{k}", FORWARD)
+        g.close(released.gram(maps_ref[k]), f"gram_ref_{k}", FORWARD)
+    low = released.bottleneck(m["B"], z)
     g.close(low, "B_out", FORWARD)
     translated = net.translate(m["T"], own, "mlp")
     g.close(translated, "T_full_out", FORWARD)
     for n in (2, 7):
-        g.close(net.head(m[f"C{n}"], low), f"logits{n}", FORWARD)
-        g.close(net.head(m[f"C{n}"], net.bottleneck(m["B"], translated)), f"T_logits{n}", FORWARD)
+        g.close(released.head(m[f"C{n}"], low), f"logits{n}", FORWARD)
+        g.close(
+            released.head(m[f"C{n}"], released.bottleneck(m["B"], translated)),
+            f"T_logits{n}",
+            FORWARD,
+        )
     g.close(net.translate(m["T"], z, "mlp"), "T_head_on_Fpool", FORWARD)
     g.close(net.translate(m["MLP3"], z, "mlp3"), "MLP3_on_Fpool", FORWARD)
     g.close(net.translate(m["CondT"], z, "conditional", z_ref), "CondT_on_Fpool_Fref", FORWARD)
@@ -86,29 +91,29 @@ def _check_styles(
 ) -> None:
     for k in range(5):
         g.near(
-            losses.gram_style(maps_ref[k : k + 1], maps[k : k + 1]),
+            released.gram_style(maps_ref[k : k + 1], maps[k : k + 1]),
             f"style_gram_mse_layer{k}",
             RELATIVE,
         )
-        intended = losses.gram_style(maps_ref[k : k + 1], own_maps[k : k + 1])
+        intended = released.gram_style(maps_ref[k : k + 1], own_maps[k : k + 1])
         g.near(intended, f"style_gram_mse_INTENDED_layer{k}", RELATIVE)
-    g.near(losses.gram_style(maps_ref[:3], maps[:3]), "style_gram_mse_layers012", RELATIVE)
+    g.near(released.gram_style(maps_ref[:3], maps[:3]), "style_gram_mse_layers012", RELATIVE)
     # Of vectors, the frozen feature of a picture and the translated one of the same picture are
     # compared.
     translated = net.translate(m["T"], own, "mlp")
-    low, low_translated = net.bottleneck(m["B"], z), net.bottleneck(m["B"], translated)
+    low, low_translated = released.bottleneck(m["B"], z), released.bottleneck(m["B"], translated)
     for name, a, b in (("pool512", z, translated), ("bottleneck256", low, low_translated)):
-        g.near(losses.mean_variance_style(a, b), f"style_meanvar_{name}", RELATIVE)
+        g.near(released.mean_variance_style(a, b), f"style_meanvar_{name}", RELATIVE)
         g.near(losses.moments(a, b), f"moment_{name}", RELATIVE)
-    g.near(losses.mean_variance_style(maps_ref[1], maps[1]), "style_meanvar_map1", RELATIVE)
+    g.near(released.mean_variance_style(maps_ref[1], maps[1]), "style_meanvar_map1", RELATIVE)
 
 
 def _check_predictions(g: Fixture, m: Any, z: Tensor, own: Tensor) -> None:
-    translated = net.bottleneck(m["B"], net.translate(m["T"], own, "mlp"))
+    translated = released.bottleneck(m["B"], net.translate(m["T"], own, "mlp"))
     for n in (2, 7):
         frozen, said = (
-            net.head(m[f"C{n}"], net.bottleneck(m["B"], z)),
-            net.head(m[f"C{n}"], translated),
+            released.head(m[f"C{n}"], released.bottleneck(m["B"], z)),
+            released.head(m[f"C{n}"], translated),
         )
         g.near(losses.keep_prediction(frozen, said, "mse_logits"), f"expr_mse_C{n}", RELATIVE)
         g.near(losses.keep_prediction(frozen, said, "released_ce"), f"expr_ce_C{n}", RELATIVE)
@@ -136,11 +141,13 @@ def _check_training(
     """Which of the released losses move the translator at all, and what the intended ones are."""
     extractor, translator = _leaves(m["own"]), _leaves(m["T"])
     every = [v for w in (extractor, translator) for v in w.values() if v.requires_grad]
-    own, own_maps = net.extract(extractor, x)
-    said = net.head(m["C2"], net.bottleneck(m["B"], net.translate(translator, own, "mlp")))
-    frozen = net.head(m["C2"], net.bottleneck(m["B"], z))
+    own, own_maps = released.extract(extractor, x)
+    said = released.head(
+        m["C2"], released.bottleneck(m["B"], net.translate(translator, own, "mlp"))
+    )
+    frozen = released.head(m["C2"], released.bottleneck(m["B"], z))
     # As released, both sides of the style come from the frozen extractor: nothing to train.
-    released_style = losses.gram_style(maps_ref[:3], maps[:3])
+    released_style = released.gram_style(maps_ref[:3], maps[:3])
     for how, name in (("mse_logits", "mse"), ("released_ce", "ce"), ("released_kl", "kl")):
         facts = g.scalar(f"released_source_graph_{name}")
         loss = losses.keep_prediction(frozen, said, how)
@@ -156,7 +163,7 @@ def _check_training(
                 facts["gradnorm_T"], rel=1e-3
             )
     intended = g.scalar("intended_source")
-    style = losses.gram_style(maps_ref[:3], own_maps[:3])
+    style = released.gram_style(maps_ref[:3], own_maps[:3])
     terms = {
         "ce": F.cross_entropy(said, y),
         "expr_mse": losses.keep_prediction(frozen, said),

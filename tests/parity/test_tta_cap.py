@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+import released_rules as released
 import torch
 
 from twomind.adaptation import load_method, pool, prototypes, stream, tta_cap
@@ -375,7 +376,7 @@ def test_builder(path: Path) -> None:
         chosen = prototypes.personal(np.array(subject), np.array(classes), nearest)
         kept = unit(g["features"][np.array(rows)[chosen]])
         per_class = hp.get("cap_per_class", hp.get("cap_K", 0))
-        chosen = chosen[prototypes.cap(kept, np.array(classes)[chosen], mean, per_class)]
+        chosen = chosen[released.cap(kept, np.array(classes)[chosen], mean, per_class)]
         mine = g["pers_target"] == t
         np.testing.assert_array_equal(np.array(rows)[chosen], g["pers_row"][mine])
         np.testing.assert_array_equal(np.array(classes)[chosen], g["pers_class"][mine])

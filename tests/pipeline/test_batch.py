@@ -20,7 +20,7 @@ from twomind.pipeline.jobs import Job, Options, plan
 from twomind.pipeline.rows import Row
 from twomind.pipeline.run import prepare
 from twomind.pipeline.settings import PREDICT
-from twomind.reporting.report import MAX_TOGETHER, Shown, shown, write_pages, write_report
+from twomind.reporting.report import MAX_TOGETHER, Shown, shown, write_pages
 
 N = MAX_TOGETHER + 3
 
@@ -106,7 +106,7 @@ def test_a_page_from_disk_is_the_page_from_results(tmp_path: Path) -> None:
     result = predict_one(plan([media])[0], Options(), Store(tmp_path / "s"))
     page = shown(result)
     row, rest = (json.loads(json.dumps(value)) for value in (page.row, page.rest))
-    first = write_report([result], tmp_path / "one.html").read_bytes()
+    first = write_pages([page], tmp_path / "one.html").read_bytes()
     again = write_pages([Shown(media, "a", row, rest)], tmp_path / "two.html").read_bytes()
     assert first == again
 

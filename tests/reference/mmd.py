@@ -196,25 +196,6 @@ def covariance(x: Rows) -> list[list[float]]:
     return found
 
 
-def coral(x: Rows, y: Rows, squared: bool) -> float:
-    """Frobenius distance of the covariances over 4 d^2; squared as in Deep CORAL, or as the release
-    has it.
-    """
-    of_x, of_y, dim = covariance(x), covariance(y), len(x[0])
-    total = 0.0
-    for a in range(dim):
-        for b in range(dim):
-            total += (of_x[a][b] - of_y[a][b]) ** 2
-    return (total if squared else math.sqrt(total)) / (4 * dim * dim)
-
-
-def linear_mmd(x: Rows, y: Rows) -> float:
-    total = 0.0
-    for d in range(len(x[0])):
-        total += (sum(row[d] for row in x) / len(x) - sum(row[d] for row in y) / len(y)) ** 2
-    return total
-
-
 def recolouring(x: Rows, y: Rows, share: float) -> np.ndarray:
     """CORAL's matrix: the inverse root of one shrunk covariance, times the root of the other."""
     from scipy.linalg import inv, sqrtm

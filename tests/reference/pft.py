@@ -23,31 +23,6 @@ def variance(values: Sequence[float]) -> float:
     return sum((v - centre) ** 2 for v in values) / (len(values) - 1)
 
 
-def gram(maps: np.ndarray) -> np.ndarray:
-    """``f f^T / (C H W)`` of one sample ``(C, H, W)``."""
-    c, h, w = maps.shape
-    found = np.zeros((c, c))
-    for a in range(c):
-        for b in range(c):
-            for i in range(h):
-                for j in range(w):
-                    found[a, b] += maps[a, i, j] * maps[b, i, j] / (c * h * w)
-    return found
-
-
-def gram_style(reference: Sequence[np.ndarray], translated: Sequence[np.ndarray]) -> float:
-    """Sum over layers of the mean squared difference of the Gram matrices, over samples and
-    entries.
-    """
-    total = 0.0
-    for one, other in zip(reference, translated, strict=True):
-        squares = []
-        for a, b in zip(one, other, strict=True):
-            squares.extend(((gram(a) - gram(b)) ** 2).ravel().tolist())
-        total += mean(squares)
-    return total
-
-
 def moments(reference: np.ndarray, translated: np.ndarray) -> float:
     """Mean and standard deviation over the rows, per dimension; squared differences, averaged over
     dimensions.
@@ -59,18 +34,6 @@ def moments(reference: np.ndarray, translated: np.ndarray) -> float:
         if min(len(a), len(b)) > 1:
             deviations.append((math.sqrt(variance(a)) - math.sqrt(variance(b))) ** 2)
     return mean(means) + (mean(deviations) if deviations else 0.0)
-
-
-def mean_variance_style(reference: np.ndarray, translated: np.ndarray) -> float:
-    """The released helper: mean and variance within each vector, or within each map."""
-    means, variances = [], []
-    last = 2 if reference.ndim == 4 else 1
-    one = reference.reshape(-1, *([int(np.prod(reference.shape[last:]))]))
-    other = translated.reshape(one.shape)
-    for a, b in zip(one.tolist(), other.tolist(), strict=True):
-        means.append((mean(a) - mean(b)) ** 2)
-        variances.append((variance(a) - variance(b)) ** 2)
-    return mean(means) + mean(variances)
 
 
 def mse_logits(frozen: Sequence[Row], translated: Sequence[Row]) -> float:

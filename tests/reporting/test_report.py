@@ -20,7 +20,8 @@ import pytest
 
 import patience
 from twomind.datasets import load_dataset
-from twomind.reporting.report import MAX_TOGETHER, write_overview, write_report
+from twomind.reporting import report
+from twomind.reporting.report import MAX_TOGETHER, shown, write_overview, write_pages
 from twomind.reporting.report_data import bin_means, overview_row, quality_of, runs_of, time_data
 from twomind.reporting.result import NotMeasured, Result
 from twomind.types import (
@@ -189,6 +190,20 @@ class Page(HTMLParser):
 
     def data(self, n: int = 1) -> dict:
         return next(json.loads(text) for a, text in self.scripts if a.get("id") == f"data-{n}")
+
+
+def write_report(
+    results: list[Result],
+    path: Path,
+    title: str = "Answers, described and estimated",
+    embed_limit_mb: float = 60,
+) -> Path:
+    """The page of some answers, and of many the overview, as the command writes them."""
+    if len(results) <= MAX_TOGETHER:
+        pages = [shown(result) for result in results]
+        return write_pages(pages, path, title=title, embed_limit_mb=embed_limit_mb)
+    rows = [overview_row(result, report.page_of(result.recording.id)) for result in results]
+    return write_overview(rows, path, title=title)
 
 
 def page_of(tmp_path: Path, *results: Result, **options: object) -> Page:

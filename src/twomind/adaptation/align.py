@@ -170,8 +170,8 @@ def halves(model: Trainable, x: Features) -> tuple[Features, Features]:
     if track is None or int(track.valid.sum()) < 2:
         return x, x
     at = np.flatnonzero(track.valid)
-    even = caches.rows_of(track, at[0::2])
-    odd = caches.rows_of(track, at[1::2])
+    even = track.rows(at[0::2])
+    odd = track.rows(at[1::2])
     return (
         replace(x, tracks={**x.tracks, name: even}),
         replace(x, tracks={**x.tracks, name: odd}),

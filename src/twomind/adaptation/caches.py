@@ -18,7 +18,7 @@ import numpy as np
 from twomind.adaptation.losses import unit
 from twomind.core.errors import BadInput
 from twomind.models.base import track_of
-from twomind.types import Features, Prediction, Status, Track, Trainable
+from twomind.types import Features, Prediction, State, Status, Trainable
 from twomind.types.plain import Array
 
 if TYPE_CHECKING:
@@ -48,6 +48,23 @@ def empty(n_classes: int, capacity: int, dim: int, **extra: int) -> Cache:
     for name, width in extra.items():
         cache[name] = np.zeros((n_classes, capacity, width), np.float32)
     return cache
+
+
+def positive_and_negative(model: Trainable, n_pos: int, n_neg: int) -> State:
+    """The state of a method with two caches before its first window. The negative cache also keeps
+    a mask over the classes with each entry.
+
+    Args:
+        model: says how many classes there are, and how wide an entry is.
+        n_pos: entries per class of the positive cache.
+        n_neg: entries per class of the negative cache.
+    """
+    n_classes, dim = head(model)[0].shape
+    return {
+        "positive": empty(n_classes, n_pos, dim),
+        "negative": empty(n_classes, n_neg, dim, mask=n_classes),
+        "n": 0,
+    }
 
 
 def insert(cache: Cache, c: int, z: Array, entropy: float, at: int, **extra: Array) -> Cache:
@@ -213,18 +230,6 @@ def head(model: Trainable) -> tuple[Array, Array]:
     return as_array(weight), as_array(bias)
 
 
-def rows_of(track: Track, rows: Array) -> Track:
-    """Some rows of a track, as a track."""
-    assert track.reason_code is not None
-    return replace(
-        track,
-        values=track.values[rows],
-        times_s=track.times_s[rows],
-        valid=track.valid[rows],
-        reason_code=track.reason_code[rows],
-    )
-
-
 def frames(model: Trainable, x: Features) -> list[Features]:
     """One window per valid row of the model's track: what stands for the augmented views of a
     picture.
@@ -235,7 +240,7 @@ def frames(model: Trainable, x: Features) -> list[Features]:
         return []
     found = []
     for i in np.flatnonzero(track.valid):
-        one = rows_of(track, np.array([i]))
+        one = track.rows(np.array([i]))
         found.append(replace(x, tracks={**x.tracks, name: one}))
     return found
 

@@ -20,7 +20,7 @@ try:
     import torch
     from torch import Tensor
 
-    from twomind.encoders.clip_towers import Tower, embed_tokens, end_of_text, text_features
+    from twomind.encoders.clip_towers import Tower, embed_tokens, text_features
 except ImportError as error:
     raise MissingExtra("torch", "CLIP-AUTT") from error
 
@@ -113,29 +113,6 @@ def released_prompts(text: PhraseText, n_context: int = 4, full: bool = False) -
     length = base.shape[1] if full else _needed(read_at, n_context)
     room = torch.ones(len(ids), n_context)
     return Prompts(text.tower, base[:, :length], room, read_at, normalise=True)
-
-
-def released_class_prompts(tower: Tower, ids: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-    """The released class sentences ``(C, L, W)`` with their (frozen) context, and where they are
-    read.
-
-    The template's placeholder is not stripped there: its bracket becomes the last context vector,
-    and the token after it is pulled in front. Only for comparison; class sentences are off in every
-    released script.
-
-    Args:
-        tower: the text tower.
-        ids: tokens of the sentences ``(C, L)``.
-        context: ``(M, W)``, the same for all.
-    """
-    base = embed_tokens(tower, ids)
-    m = context.shape[0]
-    context = context.expand(len(ids), -1, -1)
-    start = base[:, :1]
-    pulled = base[:, 1 + m : 2 + m]
-    rest = base[:, 2 + m :]
-    sentences = torch.cat([start, context[:, :-1], pulled, context[:, -1:], rest], dim=1)
-    return sentences, end_of_text(ids)
 
 
 def random_context(prompts: Prompts, seed: int, scale: float = 0.02) -> Tensor:
@@ -335,26 +312,3 @@ def passes(
             done = update(w, prompts, context, windows, rule)
             context = done.context
             yield done
-
-
-def frame_entropies(w: parts.Weights, frames: Tensor, phrases: Tensor) -> Tensor:
-    """Entropy of every single frame ``(B, T)``, without the convolution, for the older rules of the
-    released code.
-    """
-    sims = parts.similarities(parts.unit(frames), phrases, RELEASED.select_scale)
-    return parts.entropy(parts.classify(w, sims), RELEASED.select_epsilon)
-
-
-def calmest_window(entropies: Tensor, k: int) -> Tensor:
-    """An older rule: frames ``(B, k)`` of the window whose single frames have the lowest mean
-    entropy.
-    """
-    means = entropies.unfold(1, k, 1).mean(dim=-1)
-    start = means.argmin(dim=-1)
-    return start[:, None] + torch.arange(k)
-
-
-def calmest_frames(entropies: Tensor, k: int) -> Tensor:
-    """An older rule: the ``k`` frames ``(B, k)`` of lowest entropy, in order of time."""
-    lowest = entropies.topk(k, largest=False).indices
-    return lowest.sort(dim=-1).values

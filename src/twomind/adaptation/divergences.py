@@ -283,37 +283,12 @@ def conditional_mmd(
     return mk_mmd(x[own], z, kernels)
 
 
-def linear_mmd(x: Tensor, y: Tensor) -> Tensor:
-    """Squared distance of the means."""
-    apart = x.mean(0) - y.mean(0)
-    return (apart**2).sum()
-
-
 def covariance(x: Tensor) -> Tensor:
     """Unbiased covariance ``(D, D)`` of rows ``(N, D)``, N >= 2."""
     if len(x) < 2:
         raise BadInput(f"a covariance needs two rows, got {len(x)}")
     centred = x - x.mean(0)
     return centred.T @ centred / (len(x) - 1)
-
-
-def coral(x: Tensor, y: Tensor, squared: bool = True) -> Tensor:
-    """Deep CORAL (Sun and Saenko, 2016): ``|cov_x - cov_y|²_F / (4 D²)``.
-
-    Args:
-        x: rows ``(n, D)``.
-        y: rows ``(m, D)``.
-        squared: False is the released form, the norm itself over ``4 D²``; at equality its gradient
-            is nan.
-    """
-    _pair(x, y)
-    apart = covariance(x) - covariance(y)
-    norm = (apart**2).sum()
-    if not squared:
-        norm = norm.sqrt()
-    dim = x.shape[1]
-    scale = 4 * dim**2
-    return norm / scale
 
 
 def shrunk(cov: Tensor, share: float) -> Tensor:

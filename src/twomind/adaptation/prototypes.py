@@ -291,29 +291,6 @@ def personal(subject: Array, classes: Array, chosen: Array) -> Array:
     return np.concatenate(found)
 
 
-def cap(rows: Array, classes: Array, mean: Array, per_class: int) -> Array:
-    """At most so many rows per class, by cosine to the person's mean, the largest first.
-
-    Args:
-        rows: prototypes ``(K, D)``.
-        classes: their classes ``(K,)``.
-        mean: of the person's embeddings ``(D,)``.
-        per_class: how many; 0 is all.
-
-    Returns:
-        Indices of the rows that are kept.
-    """
-    if not per_class:
-        return np.arange(len(rows))
-    cosine = unit(rows) @ unit(mean[None])[0]
-    found = [np.zeros(0, np.int64)]
-    for c in np.unique(classes):
-        own = np.flatnonzero(classes == c)
-        order = np.argsort(-cosine[own], kind="stable")
-        found.append(own[order[:per_class]])
-    return np.concatenate(found)
-
-
 def summary_of(
     people: dict[str, tuple[Array, Array]], n_classes: int, seed: int = 0
 ) -> dict[str, Array]:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.store import replacing
 
 #: Endings of frame crops.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -97,11 +96,3 @@ def encode_picture(rgb: np.ndarray, suffix: str = ".jpg") -> bytes:
         picture = picture.reformat(format="yuvj420p")
     picture.pts = 0
     return b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
-
-
-def write_picture(path: Path, rgb: np.ndarray) -> Path:
-    """Write ``rgb (H, W, 3)`` uint8 as JPEG or PNG by the path's ending, atomically."""
-    data = encode_picture(rgb, path.suffix)
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
-    return path

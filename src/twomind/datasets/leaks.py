@@ -1,6 +1,4 @@
-"""What must never pass quietly: one person under two names, a clip in two roles, windows that
-overlap across roles.
-"""
+"""What must never pass quietly: one person under two names, a clip in two roles."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from pathlib import Path
 
 from twomind.core.errors import BadInput
 from twomind.core.store import content_hash
-from twomind.types import Features, Fold, Recording
+from twomind.types import Fold, Recording
 
 #: Two answers of fewer words may agree by chance.
 MIN_SAME_WORDS = 20
@@ -164,22 +162,3 @@ def _folder_hash(folder: Path) -> str:
     parts = sorted(content_hash(path) for path in _files(folder))
     joined = "".join(parts)
     return hashlib.sha256(joined.encode()).hexdigest()
-
-
-def check_windows(adapted: Iterable[Features], tested: Iterable[Features]) -> None:
-    """Raise when a window that is handed over shares time with a window that is tested.
-
-    Raises:
-        BadInput: two windows of one recording overlap; names it and both spans.
-    """
-    handed: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for x in adapted:
-        handed[x.recording].append(x.span_s)
-    for x in tested:
-        from_s, to_s = x.span_s
-        for start_s, end_s in handed[x.recording]:
-            if start_s < to_s and from_s < end_s:
-                raise BadInput(
-                    f"{x.recording}: the tested window {from_s:.2f}-{to_s:.2f} s overlaps one "
-                    f"that is handed over for adaptation ({start_s:.2f}-{end_s:.2f} s)"
-                )

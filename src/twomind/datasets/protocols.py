@@ -45,17 +45,6 @@ class Take:
     environment: str = ""
 
 
-#: What each family of methods is handed where the protocol allows it.
-FAMILIES: Mapping[str, Access] = {
-    "source only": Access.NOTHING,
-    "test-time, no data before the stream": Access.NOTHING,
-    "test-time with prototypes of the source": Access.SUMMARY,
-    "unsupervised domain adaptation": Access.SOURCE | Access.TARGET,
-    "source-free, unlabelled target": Access.TARGET,
-    "source-free, neutral clip": Access.NEUTRAL,
-    "source-free, neutral clip and source summary": Access.NEUTRAL | Access.SUMMARY,
-    "few coded answers": Access.FEW,
-}
 _SOURCE = Access.SOURCE | Access.SUMMARY
 _ALL = _SOURCE | Access.TARGET | Access.NEUTRAL | Access.FEW
 
@@ -69,19 +58,6 @@ class Rules:
     access: Access
     reset: str
     notes: str
-
-    def sees(self, family: str) -> Access | None:
-        """What a family of methods is handed; None when the protocol does not give it what it
-        needs.
-
-        Raises:
-            BadInput: no such family.
-        """
-        if family not in FAMILIES:
-            raise BadInput(f"no family {family!r}; there is: {', '.join(FAMILIES)}")
-        needs = FAMILIES[family]
-        is_given = needs & self.access == needs
-        return needs if is_given else None
 
 
 #: Protocols by name. ``targets-N`` and ``people-K`` stand for any number.

@@ -121,16 +121,6 @@ class Events:
         n = self.n_a + self.n_b
         return 2 * len(self.pairs) / n if n else math.nan
 
-    @property
-    def precision(self) -> float:
-        """Share of b's spans that a marked too (a is the reference)."""
-        return len(self.pairs) / self.n_b if self.n_b else math.nan
-
-    @property
-    def recall(self) -> float:
-        """Share of a's spans that b marked too."""
-        return len(self.pairs) / self.n_a if self.n_a else math.nan
-
 
 def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | None = None) -> Events:
     """Pair spans one to one whose onsets lie within ``onset_s`` and offsets within ``offset_s``

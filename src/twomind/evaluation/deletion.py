@@ -106,31 +106,3 @@ def bites(values: Array, people: Array, seed: int = 0, n_bootstrap: int = 1000) 
         "gain": {"value": float(gain.mean()), "ci": ci},
         "cited_bites": bool(ci[0] > 0),
     }
-
-
-def deletion_test(
-    model: FusionRecogniser,
-    xs: Sequence[Features],
-    width_s: float = 3.0,
-    n_random: int = 8,
-    seed: int = 0,
-    n_bootstrap: int = 1000,
-) -> Plain:
-    """Fall of the log-odds when ``width_s`` seconds are taken out: the cited ones, and random ones.
-
-    ``gain`` is cited less random, with a 95 % interval over people; recordings under twice the
-    width, or of which nothing is left, are left out. ``cited_bites``: the lower end is above zero.
-
-    Args:
-        model: the fusion model.
-        xs: recordings.
-        width_s: seconds that are taken out.
-        n_random: random spans per recording.
-        seed: of the random numbers.
-        n_bootstrap: resamples of people behind the interval.
-    """
-    values, people = falls(model, xs, width_s, n_random, seed)
-    found = bites(values, people, seed, n_bootstrap)
-    if found["n"]:
-        found["width_s"] = width_s
-    return found

@@ -11,10 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from twomind.adaptation import Step
 from twomind.core import numbers
-from twomind.core.errors import BadInput
-from twomind.types import Status
 from twomind.types.plain import Array, Plain
 
 #: Lower and upper end.
@@ -107,77 +104,6 @@ def wilson(hits: int, n: int, z: float = 1.959964) -> Ends:
     return numbers.wilson(hits, n, z)
 
 
-def harm_report(
-    source: Sequence[Step],
-    adapted: Sequence[Step],
-    guarded: Sequence[Step],
-    labels: Sequence[int],
-    tolerance: float = 1.0,
-) -> HarmReport:
-    """Compare three streams of the same windows with their labels, person by person.
-
-    Windows that the source could not measure do not count.
-
-    Args:
-        source: the stream without adaptation, ``N`` windows.
-        adapted: the stream of the method.
-        guarded: the stream of the guarded method.
-        labels: true class per window, ``(N,)``.
-        tolerance: a loss of so many points of macro-F1 is no harm yet.
-
-    Raises:
-        BadInput: the streams are not of the same windows.
-    """
-    _check_same(source, adapted, guarded, labels)
-    measured = []
-    for i, step in enumerate(source):
-        if step.prediction.status is not Status.NOT_MEASURED:
-            measured.append(i)
-    if not measured:
-        return report_of([], tolerance)
-    kept = [source[i] for i in measured]
-    answers = Answers(
-        subject=[step.x.subject for step in kept],
-        recording=[step.x.recording for step in kept],
-        start_s=[step.x.span_s[0] for step in kept],
-        y=np.array([labels[i] for i in measured]),
-        said={
-            "source": _said(source, measured),
-            "adapted": _said(adapted, measured),
-            "guarded": _said(guarded, measured),
-        },
-        n_classes=len(kept[0].prediction.probs),
-        events=_logged(guarded),
-    )
-    return report_of(people_of(answers), tolerance)
-
-
-def _check_same(
-    source: Sequence[Step], adapted: Sequence[Step], guarded: Sequence[Step], labels: Sequence[int]
-) -> None:
-    lengths = len(source), len(adapted), len(guarded), len(labels)
-    if len(set(lengths)) > 1:
-        raise BadInput(
-            f"harm_report: expected three streams and labels of one length, got {lengths}"
-        )
-    for steps in zip(source, adapted, guarded, strict=True):
-        windows = {(step.x.recording, step.x.span_s) for step in steps}
-        if len(windows) > 1:
-            raise BadInput(
-                "harm_report: expected the same windows in one order; they part at "
-                f"{steps[0].x.recording}"
-            )
-
-
-def _said(steps: Sequence[Step], which: Sequence[int]) -> Array:
-    """The class said in some windows of a stream ``(N,)``."""
-    found = []
-    for i in which:
-        probs = steps[i].prediction.probs
-        found.append(int(probs.argmax()))
-    return np.array(found)
-
-
 def people_of(answers: Answers) -> list[PersonHarm]:
     """Every person of some answers, in the order in which they come."""
     subject = np.array(answers.subject, dtype=str)
@@ -210,20 +136,6 @@ def harmed(lost: float, tolerance: float) -> bool:
     rounding error.
     """
     return round(lost, 9) > tolerance
-
-
-def _logged(guarded: Sequence[Step]) -> list[Plain]:
-    """The guard's log after each person's last window; with one state for all, every entry once, by
-    its recording.
-    """
-    last = {step.x.subject: step for step in guarded}
-    owner = {step.x.recording: step.x.subject for step in guarded}
-    found = []
-    for subject, step in last.items():
-        for event in step.state.get("log", ()):
-            if owner.get(event["recording"]) == subject:
-                found.append({**event, "subject": subject})
-    return found
 
 
 def _person(subject: str, mine: Array, answers: Answers) -> PersonHarm:

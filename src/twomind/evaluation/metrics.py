@@ -81,23 +81,6 @@ def _said(p: Array) -> Array:
     return (p > THRESHOLD).astype(int)
 
 
-def f1(y: Array, p: Array, positive: int = 1, weights: Weights = None) -> Value:
-    """F1 of one class; "present" is said when ``p > 0.5``; 0 when the class is neither there nor
-    predicted.
-
-    Args:
-        y: labels 0 or 1, ``(N,)``.
-        p: scores, ``(N,)``.
-        positive: the class whose F1 is wanted, 0 or 1.
-        weights: None, ``(N,)`` or ``(B, N)``.
-    """
-    y, p = _check(y, p)
-    w = rows_of(weights, len(y))
-    table = numbers.counts(y.astype(int), _said(p), 2, w)
-    each = numbers.f1_per_class(table)
-    return out(each[:, positive], weights)
-
-
 def macro_f1(y: Array, p: Array, weights: Weights = None) -> Value:
     """Unweighted mean of the F1 of both classes (AVGF1 of the ABAW challenge) at the
     threshold 0.5.

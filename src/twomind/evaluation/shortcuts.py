@@ -13,8 +13,6 @@ import numpy as np
 from twomind.models.calibration import sigmoid
 from twomind.types.plain import Array, Plain
 
-NAMES = ("question_only", "length_question")
-
 
 def question_only(shortcuts: Mapping[str, Plain], questions: Sequence[str | None]) -> Array:
     """Training rate of each answer's question ``(N,)``; of an unknown question, the rate over all

@@ -31,7 +31,7 @@ from twomind.evaluation.words import existing, hashed, plain_object, score_answe
 from twomind.evaluation.words_run import is_drawn
 from twomind.models.calibration import risk_curve, sigmoid
 from twomind.models.words.additive import Additive
-from twomind.models.words.recogniser import MIN_WORDS, SHIPPED, Head, WordsRecogniser, load, to_dict
+from twomind.models.words.recogniser import MIN_WORDS, Head, WordsRecogniser, load, to_dict
 from twomind.training import words as wt
 from twomind.types import Progress
 from twomind.types.plain import Array, Plain
@@ -472,16 +472,3 @@ def _target(out: Path | None, name: str) -> Path:
         return folder / "models" / name / "words.json"
     out = Path(out)
     return out if out.suffix == ".json" else out / "words.json"
-
-
-def ship(data_dir: Path, path: Path = SHIPPED, **options: Unpack[TrainOptions]) -> Plain:
-    """Remake the model that comes with the package, from the public training people only;
-    maintainers run this.
-
-    Writes ``path`` and, beside it, ``SHA256SUMS`` in the format of sha256sum. ``options`` as of
-    :func:`train_words`.
-    """
-    found = train_words(data_dir, ("train",), "lexicon", path, **options)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    write_text(path.parent / "SHA256SUMS", f"{digest}  {path.name}\n")
-    return found

@@ -22,9 +22,6 @@ from twomind.types import Features, Prediction, Status, Task
 
 #: Two runs of one model may differ by rounding, and by no more.
 TOLERANCE = 1e-5
-#: Inputs that are no tracks.
-_NO_TRACKS = ("words", "question")
-
 Check = Callable[[Model, Sequence[Features]], None]
 
 

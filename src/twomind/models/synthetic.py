@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from twomind.core.errors import BadInput
+from twomind.types import Features
 
 
 def refuse_real(
@@ -21,3 +22,20 @@ def refuse_real(
             "works: predict --set model.allow_drawn=true, score personalise --allow-drawn-model, "
             "in Python allowing_drawn()"
         )
+
+
+def why_not_read(x: Features, track: str, *, learnt_from_drawn: bool, allowed: bool) -> str:
+    """Why a model cannot read a window; empty when it can.
+
+    Args:
+        x: the window.
+        track: the model's only track.
+        learnt_from_drawn: the model learnt from drawn people.
+        allowed: it may read real people all the same.
+    """
+    rows = x.tracks.get(track)
+    if rows is None or not rows.valid.any():
+        return x.notes.get(track, f"no valid row of {track} in this window")
+    if learnt_from_drawn and not x.drawn and not allowed:
+        return "this model knows drawn people only, and the recording is not drawn"
+    return ""

@@ -47,36 +47,6 @@ _MODULES = ("dom.js", "player.js", "lanes.js", "curves.js", "timeline.js", "word
 _BLOCK = 3 << 18  # a multiple of 3, so that base64 blocks join
 
 
-def write_report(
-    results: Sequence[Result],
-    path: Path,
-    *,
-    embed_limit_mb: float = 60,
-    title: str = "Answers, described and estimated",
-) -> Path:
-    """Write one self-contained page.
-
-    More than ``MAX_TOGETHER`` answers become an overview that links to a page per recording beside
-    it (``page_of``). The same results give the same bytes. The film of a person who refused
-    publication (``twomind.datasets.consent``) is neither embedded nor linked.
-
-    Args:
-        results: the answers.
-        path: of the page.
-        embed_limit_mb: recordings that a browser plays are embedded as long as they stay under this
-            together; others are linked relative to ``path``.
-        title: of the page.
-
-    Returns:
-        The page's path.
-    """
-    if len(results) > MAX_TOGETHER:
-        rows = [overview_row(r, page_of(r.recording.id)) for r in results]
-        return write_overview(rows, path, title=title)
-    answers = [shown(result) for result in results]
-    return write_pages(answers, path, embed_limit_mb=embed_limit_mb, title=title)
-
-
 @dataclass(frozen=True)
 class Shown:
     """One answer as a page shows it. ``row`` and ``rest`` are plain values that JSON carries as
@@ -106,7 +76,21 @@ def write_pages(
     embed_limit_mb: float = 60,
     title: str = "Answers, described and estimated",
 ) -> Path:
-    """The page of :func:`write_report`, from what it shows of each answer."""
+    """Write one self-contained page. The same answers give the same bytes.
+
+    The film of a person who refused publication (``twomind.datasets.consent``) is neither embedded
+    nor linked.
+
+    Args:
+        answers: what the page shows of each answer.
+        path: of the page.
+        embed_limit_mb: recordings that a browser plays are embedded as long as they stay under this
+            together; others are linked relative to ``path``.
+        title: of the page.
+
+    Returns:
+        The page's path.
+    """
     budget = embed_limit_mb * 1e6
     parts, rows, embedded = [], [], []
     for number, answer in enumerate(answers, 1):

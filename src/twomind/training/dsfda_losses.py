@@ -7,7 +7,6 @@ which are TDGAN's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from twomind.core.errors import MissingExtra
@@ -100,9 +99,6 @@ def noises(size: net.Size, n: int, rng: torch.Generator) -> Noises:
     identity = net.noise_maps(size, n, rng)
     expression = net.noise_maps(size, n, rng)
     return generation, identity, expression
-
-
-Dropout = Callable[[], "torch.Generator | None"]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ coded it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,10 +17,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twomind.core.errors import BadInput, TwomindError
+from twomind.core.errors import BadInput
 from twomind.core.store import read_arrays, settings_hash, write_arrays
 from twomind.models.fusion.input import Grid, Recipe, grid_of, why_empty
-from twomind.types import Features, Fold, Progress, Recording, Task
+from twomind.types import Features, Fold, Recording, Task
 from twomind.types.plain import Array
 
 FORMAT = "twomind.fusion-data/1"
@@ -114,55 +114,6 @@ def middles(x: Features, recipe: Recipe) -> Array:
     """Middle of every row of the grid, where frame labels are asked ``(T,)``."""
     grid = grid_of(x, recipe)
     return np.asarray(grid.times_s + recipe.hop_s / 2)
-
-
-def training_set(
-    dataset: LabelledSet,
-    ids: Sequence[str],
-    task: Task,
-    recipe: Recipe,
-    describe: Callable[[Recording], Features],
-    progress: Progress | None = None,
-) -> tuple[list[Item], list[Skipped]]:
-    """Described and labelled recordings of one part of a fold, in the order of ``ids``.
-
-    Left out with their reason: recordings that cannot be described, have no label, or of which
-    nothing that the recipe reads was measured.
-
-    Args:
-        dataset: recordings and labels.
-        ids: of the part.
-        task: the question.
-        recipe: what the grids hold.
-        describe: measures a recording.
-        progress: is told how far it is.
-
-    Raises:
-        BadInput: an id is not in the data set.
-    """
-    known = {r.id: r for r in dataset.recordings()}
-    absent = [i for i in ids if i not in known]
-    if absent:
-        raise BadInput(
-            f"the fold names {len(absent)} recording(s) that the data set lacks: "
-            f"{', '.join(absent[:3])}"
-        )
-    items: list[Item] = []
-    skipped: list[Skipped] = []
-    for n, name in enumerate(ids):
-        if progress is not None:
-            progress("describing", n, len(ids))
-        try:
-            x = describe(known[name])
-            found = labelled(dataset, task, x, recipe)
-        except TwomindError as error:
-            # One film that is absent or damaged costs itself, and is named.
-            found = Skipped(name, str(error))
-        if isinstance(found, Item):
-            items.append(found)
-        else:
-            skipped.append(found)
-    return items, skipped
 
 
 def labelled(dataset: LabelledSet, task: Task, x: Features, recipe: Recipe) -> Item | Skipped:

@@ -1,44 +1,14 @@
-"""Losses of SFDA-PFT as pure functions: styles to match, and predictions to keep."""
+"""Losses of SFDA-PFT as pure functions: a style to match, and predictions to keep."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from twomind.core.errors import BadInput, MissingExtra
 
 try:
-    import torch
     from torch import Tensor
     from torch.nn import functional as F
 except ImportError as error:
     raise MissingExtra("torch", "SFDA-PFT") from error
-
-
-def gram(maps: Tensor) -> Tensor:
-    """Gram matrix ``(B, C, C)`` of feature maps ``(B, C, H, W)``, divided by ``C H W``."""
-    flat = maps.flatten(2)
-    products = flat @ flat.transpose(1, 2)
-    return products / (flat.shape[1] * flat.shape[2])
-
-
-def gram_style(reference: Sequence[Tensor], translated: Sequence[Tensor]) -> Tensor:
-    """Sum over layers of the mean squared difference of Gram matrices. Row ``b`` is compared with
-    row ``b``.
-    """
-    found = []
-    for wanted, got in zip(reference, translated, strict=True):
-        found.append(F.mse_loss(gram(got), gram(wanted)))
-    return torch.stack(found).sum()
-
-
-def mean_variance_style(reference: Tensor, translated: Tensor) -> Tensor:
-    """Released helper: per row, mean and (unbiased) variance over a map's pixels, or over a
-    vector's *dimensions*.
-    """
-    axes = (2, 3) if reference.ndim == 4 else (1,)
-    means = reference.mean(axes) - translated.mean(axes)
-    variances = reference.var(axes) - translated.var(axes)
-    return means.square().mean() + variances.square().mean()
 
 
 def moments(reference: Tensor, translated: Tensor) -> Tensor:

@@ -80,14 +80,18 @@ class Track(ToDict):
 
     def between(self, start_s: float, end_s: float) -> Track:
         """Rows with ``start_s <= time < end_s``."""
-        keep = slice(*np.searchsorted(self.times_s, [start_s, end_s], side="left"))
+        first, end = np.searchsorted(self.times_s, [start_s, end_s], side="left")
+        return self.rows(slice(int(first), int(end), None))
+
+    def rows(self, which: Array | slice[int, int, None]) -> Track:
+        """Some rows as a track: by number, by a mask ``(T,)``, or by a slice."""
         assert self.reason_code is not None
         return replace(
             self,
-            values=self.values[keep],
-            times_s=self.times_s[keep],
-            valid=self.valid[keep],
-            reason_code=self.reason_code[keep],
+            values=self.values[which],
+            times_s=self.times_s[which],
+            valid=self.valid[which],
+            reason_code=self.reason_code[which],
         )
 
     def on_grid(self, times_s: Array, max_gap_s: float) -> Track:

@@ -4,10 +4,8 @@ without their labels.
 
 from __future__ import annotations
 
-import csv
 import importlib.util
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from twomind.core import engine
 from twomind.core.errors import BadInput, MissingExtra, Partial
 from twomind.core.store import write_text
 from twomind.types import Progress
+from twomind_synth.csv_text import table
 from twomind_synth.film import Film, FilmSettings, film_answer
 from twomind_synth.voice import resolve_engine
 from twomind_synth.world import World, person_factors
@@ -124,15 +123,5 @@ def _write_manifest(out: Path, films: list[Film]) -> Path:
         )
         for f in films
     ]
-    write_text(out / LABELS, _table(("path", "subject", "question", "label", "segments_s"), labels))
-    return write_text(
-        out / MANIFEST, _table(("path", "subject", "question", "transcript"), answers)
-    )
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+    write_text(out / LABELS, table(("path", "subject", "question", "label", "segments_s"), labels))
+    return write_text(out / MANIFEST, table(("path", "subject", "question", "transcript"), answers))

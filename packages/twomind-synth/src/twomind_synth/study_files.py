@@ -7,17 +7,16 @@ read.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from twomind.core.store import write_text
+from twomind_synth.csv_text import table
 from twomind_synth.study_layout import SPLITS, TARGETS, Clip, frame_runs, split_of, stamp
 from twomind_synth.study_take import Noted
 from twomind_synth.study_world import PAIR_NAMES
@@ -51,15 +50,6 @@ CUE_NAMES = {
 CERTAINTY = {"low": 1, "medium": 2, "high": 3}
 
 Truth = Mapping[str, Any]
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """CSV text."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def write_bah(

@@ -354,24 +354,6 @@ def _mix(world: StudyWorld, shares: dict[str, float], rng: np.random.Generator) 
     return {name: round(float(v), 4) for name, v in zip(shares, raw, strict=True)}
 
 
-def person_row(person: StudyPerson) -> dict[str, float]:
-    """The main factors in one flat row, for tables and for explaining a result by a factor."""
-    look, factors = person.look, person.factors
-    return {
-        "rest_mean": float(np.mean(list(look.rest.values()))),
-        "gain_mean": float(np.mean(list(look.gain.values()))),
-        "asymmetry_mean": float(np.mean(np.abs(list(look.asymmetry.values())))),
-        "saturation": person.saturation,
-        "openness": person.openness,
-        "habit_per_min": person.habit_per_min,
-        "filler_rate": factors.filler_rate,
-        "tempo": factors.tempo,
-        "pitch_hz": factors.pitch_hz,
-        "sway_deg": factors.sway_deg,
-        "glasses": float(look.glasses != "none"),
-    }
-
-
 def factors_plain(people: list[StudyPerson]) -> dict[str, Any]:
     """Ground truth of all people by subject, one entry per visit."""
     out: dict[str, Any] = {}

@@ -59,12 +59,7 @@ class TDA:
         return Access.NOTHING
 
     def begin(self, model: Trainable, given: Given) -> State:
-        n_classes, dim = caches.head(model)[0].shape
-        return {
-            "positive": caches.empty(n_classes, self.n_pos, dim),
-            "negative": caches.empty(n_classes, self.n_neg, dim, mask=n_classes),
-            "n": 0,
-        }
+        return caches.positive_and_negative(model, self.n_pos, self.n_neg)
 
     def step(self, model: Trainable, state: State, x: Features) -> tuple[Prediction, State]:
         got = caches.read(model, x)

@@ -124,29 +124,6 @@ def released_rows(n_frames: int, stride: int, seq_len: int, start: int) -> list[
     return taken + [last] * n_missing
 
 
-def released_chunks(
-    n_frames: int, start_frame: int, window: int = 100, seq_len: int = 20
-) -> list[list[int]]:
-    """Frame ids of each sample that the released code makes of one BAH segment.
-
-    Args:
-        n_frames: Frames of the segment.
-        start_frame: Id of its first frame.
-        window: Frames of each of the consecutive chunks.
-        seq_len: A last chunk shorter than this borrows the frames just before it.
-    """
-    frames = list(range(start_frame, start_frame + n_frames))
-    if n_frames <= window:
-        return [frames]
-    chunks = []
-    for start in range(0, n_frames, window):
-        chunk = frames[start : start + window]
-        chunks.append(chunk)
-    if len(chunks[-1]) < seq_len:
-        chunks[-1] = frames[-seq_len:]
-    return chunks
-
-
 def padded(clips: Sequence[np.ndarray], dim: int) -> tuple[np.ndarray, np.ndarray]:
     """Clips ``(t_i, D)`` as one array ``(B, T, D)`` float32 padded with zeros, and their lengths
     ``(B,)``.

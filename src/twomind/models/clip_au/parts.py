@@ -175,21 +175,6 @@ def entropy(logits: Tensor, epsilon: float = 0.0) -> Tensor:
     return -(p * log_p).sum(dim=-1)
 
 
-def fuse_class_prompts(
-    logits: Tensor, rows: Tensor, class_text: Tensor, share: float = 0.3
-) -> Tensor:
-    """The released option of blending in class sentences, off in every released script.
-
-    Args:
-        logits: ``(B, C)``.
-        rows: Unit rows of the clips ``(B, D)``.
-        class_text: CLIP's own text features ``(C, D)``, which the adapter does not see.
-        share: Of the class sentences.
-    """
-    sentences = similarities(rows, unit(class_text))
-    return (1 - share) * logits + share * sentences
-
-
 def new_weights(
     n_phrases: int, dim: int, n_classes: int, seed: int = 0, width: int = 512
 ) -> dict[str, Tensor]:

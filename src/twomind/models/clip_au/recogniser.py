@@ -32,7 +32,7 @@ from twomind.models.clip_au import parts
 from twomind.models.clip_au.clips import ClipSettings, clips_of, padded
 from twomind.models.clip_au.phrases import PHRASES, Phrase
 from twomind.models.embedding import from_logits
-from twomind.models.synthetic import refuse_real
+from twomind.models.synthetic import refuse_real, why_not_read
 from twomind.types import AMBIVALENCE, Evidence, Features, Prediction, Recording, Task
 
 try:
@@ -228,12 +228,8 @@ class ClipAu(BaseModel):
 
     def absent(self, x: Features) -> str:
         """Why this window cannot be measured; empty when it can."""
-        track = x.tracks.get(self.track)
-        if track is None or not track.valid.any():
-            return x.notes.get(self.track, f"no valid row of {self.track} in this window")
-        if self.drawn and not x.drawn and not self.allow_real:
-            return "this model knows drawn people only, and the recording is not drawn"
-        return ""
+        allowed = self.allow_real
+        return why_not_read(x, self.track, learnt_from_drawn=self.drawn, allowed=allowed)
 
     def predict(self, x: Features) -> Prediction:
         if why := self.absent(x):
@@ -393,10 +389,6 @@ class ClipAu(BaseModel):
         if self.text is not None:
             return self.text
         return phrase_text(self.open_encoder(), self.phrases)
-
-    def with_encoder(self, encoder: Encoder) -> ClipAu:
-        """The same model with the encoder's text tower at hand."""
-        return replace(self, text=phrase_text(encoder, self.phrases), mark=encoder.fingerprint)
 
     def save(self, folder: Path) -> Path:
         """Write one safetensors file with the weights, and everything else as its JSON meta.

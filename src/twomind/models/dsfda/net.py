@@ -14,7 +14,7 @@ follows ``W``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twomind.core.errors import BadInput, MissingExtra
@@ -388,9 +388,3 @@ def noise_maps(size: Size, n: int, rng: torch.Generator) -> Tensor:
     """
     shape = (n, size.noise, MAP, MAP)
     return torch.rand(shape, generator=rng, device=rng.device)
-
-
-def n_weights(w: Weights, names: Sequence[str] = PARTS) -> int:
-    """How many numbers some parts hold."""
-    found = of_parts(w, *names)
-    return sum(value.numel() for value in found.values())

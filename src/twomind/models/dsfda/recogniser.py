@@ -21,7 +21,7 @@ from twomind.core.store import Store, read_arrays, write_arrays
 from twomind.models.base import CARD, BaseModel, task_from, write_card
 from twomind.models.dsfda import net
 from twomind.models.embedding import from_logits
-from twomind.models.synthetic import refuse_real
+from twomind.models.synthetic import refuse_real, why_not_read
 from twomind.types import Example, Features, Prediction, Recording, Task
 
 try:
@@ -139,12 +139,8 @@ class Dsfda(BaseModel):
 
     def absent(self, x: Features) -> str:
         """Why this window cannot be measured; empty when it can."""
-        track = x.tracks.get(self.track)
-        if track is None or not track.valid.any():
-            return x.notes.get(self.track, f"no valid row of {self.track} in this window")
-        if self.drawn and not x.drawn and not self.allow_real:
-            return "this model knows drawn people only, and the recording is not drawn"
-        return ""
+        allowed = self.allow_real
+        return why_not_read(x, self.track, learnt_from_drawn=self.drawn, allowed=allowed)
 
     def predict(self, x: Features) -> Prediction:
         if why := self.absent(x):

@@ -486,18 +486,6 @@ def _scale_of(values: np.ndarray, mask: np.ndarray) -> Scale:
     return Scale(mean.astype(np.float32), divisor)
 
 
-def kept_rows(track: Track, keep: np.ndarray) -> Track:
-    """The rows of a track where ``keep (T,)`` is true, reasons and all."""
-    assert track.reason_code is not None
-    return replace(
-        track,
-        values=track.values[keep],
-        times_s=track.times_s[keep],
-        valid=track.valid[keep],
-        reason_code=track.reason_code[keep],
-    )
-
-
 def without_span(x: Features, start_s: float, end_s: float) -> Features:
     """The window with everything in ``[start_s, end_s)`` taken out: rows not valid, words gone. For
     deletion tests.
@@ -513,7 +501,7 @@ def without_span(x: Features, start_s: float, end_s: float) -> Features:
         after = track.times_s >= end_s
         outside = before | after
         if name == "words":
-            tracks[name] = kept_rows(track, outside)
+            tracks[name] = track.rows(outside)
         else:
             valid = track.valid & outside
             tracks[name] = replace(track, valid=valid)

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from twomind.core.errors import BadInput
 from twomind.core.numbers import softmax as softmax
-from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_at, hop_of, kept_rows
+from twomind.models.fusion.input import Grid, Memory, Recipe, grid_rows, hop_at, hop_of
 from twomind.models.fusion.net import FusionNet, collate
 from twomind.types import Features, Track
 
@@ -213,7 +212,7 @@ def _after(x: Features, hop: int, hop_s: float) -> Features:
     tracks = {}
     for name, track in x.tracks.items():
         later = hop_of(track.times_s, hop_s) >= hop
-        tracks[name] = kept_rows(track, later)
+        tracks[name] = track.rows(later)
     words = x.words
     if words is not None:
         words = tuple(w for w in words if hop_at(w.start_s, hop_s) >= hop)
@@ -231,7 +230,3 @@ def rows_of(net: FusionNet, grid: Grid, question: int | None = None) -> tuple[Ro
     asked = grid.question if question is None else question
     runner = Runner(net, asked)
     return runner.advance(grid), runner
-
-
-def tensor(values: Any) -> Tensor:
-    return torch.as_tensor(np.asarray(values, np.float32))
