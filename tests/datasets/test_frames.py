@@ -12,7 +12,7 @@ from twomind.datasets.fakes import tiny_crop, tiny_film
 from twomind.datasets.frames import MILLISECONDS, Clock, FrameFolder, read_frame_list, read_segments
 from twomind.datasets.images import encode_picture, read_picture
 from twomind.media.windows import n_windows, window_spans
-from twomind.types import Features, Recording, Track, Word
+from twomind.types import Features, Track, Word
 
 
 def write_picture(path: Path, rgb: np.ndarray) -> Path:
@@ -90,8 +90,6 @@ def test_frames_are_in_order_of_their_number_with_bad_ones_marked(tmp_path: Path
     assert np.array_equal(track.values[1], read_picture(tmp_path / "image_5.jpg"))
     assert len(folder.track(stride=2)) == 3
     assert folder.track(start_s=1, end_s=3).times_s.tolist() == [1, 2]
-    features = folder.features(Recording("r", "p", tmp_path))
-    assert features.notes["face_crop_times"] == "nominal"
 
 
 def test_clocks() -> None:

@@ -465,7 +465,8 @@ def test_the_question_is_a_switch_that_moves_the_level_and_not_the_moment() -> N
     net = fresh("conflict")
     recogniser = FusionRecogniser(AMBIVALENCE, net, {"drawn": True})
     x = takes(range(1), "face", 1)[0].x
-    asked, unknown = recogniser, recogniser.with_question(False)
+    asked = recogniser
+    unknown = replace(asked, settings=replace(asked.settings, use_question=False))
     assert asked.knows("7")
     assert not unknown.knows("7")
     a, b = (m.predict(replace(x, question="7")).logits for m in (asked, unknown))

@@ -19,7 +19,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.images import IMAGE_SUFFIXES, read_picture, resize
-from twomind.types import Features, Recording, Track
+from twomind.types import Track
 
 _SEGMENT_COLUMNS = ("video", "segment_id", "label", "num_frames", "start_frame", "end_frame")
 _NUMBER = re.compile(r"(\d+)$")
@@ -161,33 +161,6 @@ class FrameFolder:
             return shapes.pop()
         height, width = size_px or (1, 1)
         return height, width, 3
-
-    def features(
-        self, recording: Recording, size_px: tuple[int, int] | None = None, stride: int = 1
-    ) -> Features:
-        """The crops as the track ``face_crop`` of one window that spans the folder.
-
-        Nominal times are named under ``face_crop_times`` in ``notes``.
-
-        Args:
-            recording: whose crops they are.
-            size_px: (height, width), as in :meth:`track`.
-            stride: every ``stride``-th picture is taken.
-        """
-        track = self.track(size_px, stride)
-        times_s = track.times_s
-        hop_s = float(np.median(np.diff(times_s))) if len(track) > 1 else 0.0
-        note = self.clock.note
-        return Features(
-            recording=recording.id,
-            subject=recording.subject,
-            question=recording.question,
-            tracks={"face_crop": track},
-            span_s=(float(times_s[0]), float(times_s[-1]) + hop_s),
-            words=recording.words,
-            notes={"face_crop_times": note} if note else {},
-            drawn=recording.drawn,
-        )
 
 
 @dataclass(frozen=True)

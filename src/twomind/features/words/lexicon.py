@@ -94,10 +94,6 @@ class Lexicon:
     def names(self) -> tuple[str, ...]:
         return tuple(c.name for c in self.categories)
 
-    @property
-    def by_name(self) -> Mapping[str, Category]:
-        return {c.name: c for c in self.categories}
-
 
 @cache
 def lexicon() -> Lexicon:

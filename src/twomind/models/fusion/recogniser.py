@@ -148,10 +148,6 @@ class FusionRecogniser(BaseModel):
     # --- settings
     # --------------------------------------------------------------------------------------------------
 
-    def with_question(self, use: bool) -> FusionRecogniser:
-        """Switch the question off or on as an input."""
-        return replace(self, settings=replace(self.settings, use_question=use))
-
     def allowing_drawn(self, allow: bool = True) -> FusionRecogniser:
         """Let a model that learnt from drawn people score real ones. Its numbers say nothing about
         them.
