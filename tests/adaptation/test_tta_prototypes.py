@@ -68,7 +68,3 @@ def test_summary_names_people_and_classes() -> None:
     )
     assert summary["prototype_class"][first].tolist() == sorted(summary["prototype_class"].tolist())
     assert summary["prototype_subject"][first[0]] == 1
-    rows = summary["prototypes"][first]
-    kept = prototypes.cap(rows, summary["prototype_class"][first], rows[0], 1)
-    assert len(kept) == 2
-    assert kept[0] == 0

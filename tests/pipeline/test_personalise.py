@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -293,6 +293,8 @@ def test_a_fixed_model_reads_what_it_prepares(monkeypatch: pytest.MonkeyPatch) -
     x = Features("r", "p", {}, (0.0, 1.0))
 
     class Preparing(BaseModel):
+        card: ClassVar[dict[str, object]] = {}
+
         def prepare(self, x: Features, recording: Any, *_: Any, **__: Any) -> Features:
             return replace(x, recording=f"{x.recording} of {recording}")
 
