@@ -26,6 +26,7 @@ from twomind.annotations.marks import (
     guess_kind,
     merge_tiers,
 )
+from twomind.core import csv_text
 from twomind.core.errors import UNREADABLE, BadInput, shortened
 from twomind.core.store import write_text
 
@@ -54,9 +55,11 @@ def to_csv(many: Iterable[Annotations]) -> str:
             head = (one.recording, one.subject, kind, tier.modality)
             for mark in tier.marks:
                 times = (f"{mark.start_s:.3f}", f"{mark.end_s:.3f}")
-                writer.writerow([*head, mark.label, *times, mark.certainty, tier.coder])
+                row = (*head, mark.label, *times, mark.certainty, tier.coder)
+                writer.writerow(map(csv_text.cell, row))
             if not tier.marks:
-                writer.writerow([*head, "", "", "", "", tier.coder])
+                row = (*head, "", "", "", "", tier.coder)
+                writer.writerow(map(csv_text.cell, row))
     return text.getvalue()
 
 
@@ -85,7 +88,7 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
         except UNREADABLE as error:
             raise BadInput(f"{path}, row {number}: {shortened(error)}") from error
         tiers.setdefault(name, []).append(tier)
-        subject = row.get("subject") or ""
+        subject = csv_text.text_of(row.get("subject") or "")
         before = subjects.setdefault(name, subject)
         if before != subject:
             raise BadInput(
@@ -116,7 +119,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _row(row: Mapping[str, str | None]) -> tuple[str, Tier]:
     """The recording that a row is about, and its tier with the one mark, or none."""
-    cell = {column: row.get(column) or "" for column in COLUMNS}
+    cell = {column: csv_text.text_of(row.get(column) or "") for column in COLUMNS}
     name = cell["recording"]
     if not name or not cell["tier"].strip():
         raise ValueError("expected a recording and a tier")
