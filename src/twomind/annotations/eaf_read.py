@@ -196,9 +196,9 @@ def _media(header: ET.Element) -> tuple[str, int, list[str]]:
         except ValueError:
             raise BadInput(f"expected TIME_ORIGIN in milliseconds, got {text!r}") from None
         url = descriptor.get("RELATIVE_MEDIA_URL") or descriptor.get("MEDIA_URL") or ""
-        if url.startswith("file://"):
-            url = unquote(url.removeprefix("file://"))
-        name = url.removeprefix("file:").removeprefix("./")
+        # ELAN writes a blank as it is or as %20, by version and by how the file was added.
+        place = unquote(url.removeprefix("file://"))
+        name = place.removeprefix("file:").removeprefix("./")
         found.append((name, origin))
     if not found:
         return header.get("MEDIA_FILE", ""), 0, []
