@@ -644,3 +644,25 @@ def test_bah_contradictions_are_said_and_nothing_is_guessed() -> None:
     ):
         with pytest.raises(BadInput, match=says):
             from_bah(bad, "v9")
+
+
+def test_two_ways_to_write_a_blank_name_one_film(shared):
+    folder = shared / "cases" / "eaf-media-percent"
+    read = [read_eaf(folder / name) for name in ("pct_A.eaf", "pct_B.eaf")]
+    assert [one.media for one in read] == ["my clip.mp4", "my clip.mp4"]
+    assert {one.recording for one in read} == {"my clip"}
+
+
+@pytest.mark.parametrize("media", ["my%20clip.mp4", "100 %.mp4", "100%.mp4", "a b.mp4", "ä.mp4"])
+def test_any_name_of_a_film_comes_back(tmp_path, media):
+    one = Annotations("r", (Tier("ah", (Mark(0.0, 1.0, "A/H"),), coder="a"),), media=media)
+    assert read_eaf(write_eaf(one, tmp_path / "r.eaf")).media == media
+
+
+@pytest.mark.parametrize("label", ["N", "n", "None", "NONE", " none ", "Absence", "ABSENCE"])
+def test_labels_of_absence_say_that_there_is_none(tmp_path, label):
+    tier = Tier("answer", (Mark(0.0, 1.0, label),), coder="a")
+    marked = Tier("ah", (Mark(0.0, 1.0, label), Mark(2.0, 3.0, "A")), coder="a")
+    one = read_eaf(write_eaf(Annotations("r", (tier, marked)), tmp_path / "r.eaf"))
+    assert not any(mark.present for found in one.of("answer") for mark in found.marks)
+    assert [(s.start_s, s.end_s) for s in one.segments()] == [(2.0, 3.0)]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from twomind.core.errors import BadInput
 from twomind.evaluation.agreement import (
     cohen_kappa,
     confusion,
@@ -355,3 +356,48 @@ def test_intervals_need_people() -> None:
     low, high = bootstrap(mean, [str(i) for i in range(12)]) or [nan, nan]
     assert low < value.mean() < high
     assert bootstrap(lambda w: np.full(len(w), nan), [str(i) for i in range(12)]) is None
+
+
+def _as_text(ratings):
+    found = []
+    for row in ratings:
+        found.append([None if value != value else str(value) for value in row])
+    return found
+
+
+@pytest.mark.parametrize("level", ["ordinal", "interval", "ratio"])
+def test_alpha_of_numbers_written_as_text_is_that_of_the_numbers(level) -> None:
+    ratings = [[1, 2, 10, 10, 2, nan, 9], [1, 10, 10, 9, 2, 3, 2], [2, 2, 9, 10, nan, 3, 1]]
+    expected = krippendorff_alpha(ratings, level)
+    assert krippendorff_alpha(_as_text(ratings), level) == expected
+    assert krippendorff_alpha(np.array(_as_text(ratings), object), level) == expected
+    mixed = [ratings[0], *_as_text(ratings[1:])]
+    assert krippendorff_alpha(mixed, level) == expected
+    assert krippendorff_alpha([["1", "2.0"], ["1.0", "2"]], level) == 1.0
+
+
+@pytest.mark.parametrize("weights", ["linear", "quadratic"])
+def test_weighted_kappa_of_numbers_written_as_text_is_that_of_the_numbers(weights) -> None:
+    a, b = [1, 2, 10, 10, 2, 9], [1, 10, 10, 9, 2, 2]
+    expected = cohen_kappa(a, b, weights)
+    texts = [str(value) for value in a], [str(value) for value in b]
+    assert cohen_kappa(*texts, weights) == expected
+    assert cohen_kappa(np.array(texts[0]), np.array(texts[1]), weights) == expected
+    as_words = sorted({*texts[0], *texts[1]})  # "10" before "2"
+    assert cohen_kappa(*texts, weights, as_words) != expected
+
+
+def test_other_text_needs_its_order_where_there_is_one() -> None:
+    low, high = ["low", "high", "mid", "low"], ["low", "mid", "high", "mid"]
+    with pytest.raises(BadInput, match=r"got 'low'.* give the categories in their order"):
+        krippendorff_alpha([low, high], "ordinal")
+    with pytest.raises(BadInput, match="categories in their order"):
+        cohen_kappa(low, high, "linear")
+    order = ["low", "mid", "high"]
+    numbers = [[order.index(value) for value in row] for row in (low, high)]
+    assert krippendorff_alpha([low, high], "ordinal", order) == krippendorff_alpha(
+        numbers, "ordinal"
+    )
+    assert cohen_kappa(low, high, "linear", order) == cohen_kappa(*numbers, "linear")
+    assert math.isfinite(cohen_kappa(low, high))
+    assert math.isfinite(krippendorff_alpha([low, high]))

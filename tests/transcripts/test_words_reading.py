@@ -338,10 +338,8 @@ def test_yaml_is_read_by_libyaml_as_the_reader_in_python_reads_it(
     from twomind.core import yaml_files
 
     used: list[type] = []
-    load = yaml.load
-    monkeypatch.setattr(
-        yaml, "load", lambda text, loader: used.append(loader) or load(text, loader)
-    )
+    loader_of = yaml_files._loader
+    monkeypatch.setattr(yaml_files, "_loader", lambda base: used.append(base) or loader_of(base))
     nested = "a: !!python/tuple [1, [2, !!python/tuple [3.5, null]]]\n"
     fast = [yaml_files.load_yaml(text) for text in (BAH, nested, "")]
     assert all(issubclass(loader, yaml.CSafeLoader) for loader in used)

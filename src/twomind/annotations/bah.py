@@ -20,10 +20,12 @@ from twomind.annotations.marks import (
     Tier,
     merge_tiers,
 )
-from twomind.core.errors import BadInput
+from twomind.core.errors import UNREADABLE, BadInput, quoted, shortened
 
 #: A number without colons may have any number of digits: 125.5 is two minutes.
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):(?=\d{1,2}(?!\d)))?(\d+(?:[.,]\d+)?)$")
+#: Two times and what stands between them have fewer characters.
+_LONGEST_PAIR = 100
 #: What stands between start and end where a segment is one text.
 _BETWEEN = re.compile(r"\s*(?:-->|,|;|\s-\s|\s+to\s+)\s*")
 
@@ -52,7 +54,7 @@ def from_bah(
         BadInput: not such an entry, or times that cannot be read.
     """
     if not isinstance(entry, Mapping) or "global_ah" not in entry:
-        got = _short(entry)
+        got = quoted(entry)
         raise BadInput(
             f"{recording}: expected an entry of the BAH annotation file with global_ah, got {got}"
         )
@@ -70,8 +72,8 @@ def from_bah(
         merged = merge_tiers(tiers)
         remarks = tuple(dict.fromkeys(problems))
         return Annotations(recording, merged, subject, media, duration_s, remarks)
-    except (BadInput, ValueError) as error:
-        raise BadInput(f"{recording}: {error}") from error
+    except (BadInput, *UNREADABLE) as error:
+        raise BadInput(f"{recording}: {shortened(error)}") from error
 
 
 def _answer(present: bool, spans: list[tuple[float, float]], duration_s: float, coder: str) -> Tier:
@@ -115,7 +117,7 @@ def _cue_tiers(
     if found is None:
         return []
     if not isinstance(found, Mapping):
-        got = _short(found)
+        got = quoted(found)
         raise BadInput(f"all_cues: expected per segment a mapping of modality to cues, got {got}")
     tiers = []
     for name, value in found.items():
@@ -128,7 +130,7 @@ def _cue_tiers(
             tiers.append(Tier("inconsistency", marks, coder=coder))
         else:
             problems.append(
-                f"all_cues: {name!r} is no modality that is known; kept as a tier of that name"
+                f"all_cues: {quoted(name)} is no modality that is known; kept as a tier of that name"
             )
             tiers.append(Tier("other", marks, coder=coder, name=str(name)))
     return tiers
@@ -231,12 +233,12 @@ def _pairs(entry: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
     value = entry.get(name) or []
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     if not is_list:
-        raise BadInput(f"{name}: expected a list of (start, end), got {_short(value)}")
+        raise BadInput(f"{name}: expected a list of (start, end), got {quoted(value)}")
     found = []
     for one in value:
         pair = _pair(one)
         if not isinstance(pair, Sequence) or len(pair) != 2:
-            raise BadInput(f"{name}: expected (start, end) per segment, got {_short(one)}")
+            raise BadInput(f"{name}: expected (start, end) per segment, got {quoted(one)}")
         found.append((pair[0], pair[1]))
     return found
 
@@ -244,6 +246,8 @@ def _pairs(entry: Mapping[str, Any], name: str) -> list[tuple[Any, Any]]:
 def _pair(one: Any) -> Any:
     """One segment of any of the three forms; what is none of them, as it is."""
     if isinstance(one, str):
+        if len(one) > _LONGEST_PAIR:
+            return one
         return _BETWEEN.split(one.strip("[]() "))
     if not isinstance(one, Mapping):
         return one
@@ -259,7 +263,7 @@ def _seconds(value: Any) -> float:
         return float(value)
     match = _CLOCK.fullmatch(str(value).strip())
     if not match:
-        raise BadInput(f"time_detailed_ah: expected a time like 00:00:03.250, got {value!r}")
+        raise BadInput(f"time_detailed_ah: expected a time like 00:00:03.250, got {quoted(value)}")
     hours, minutes, seconds = match.groups()
     whole_s = int(hours or 0) * 3600 + int(minutes or 0) * 60
     return whole_s + float(seconds.replace(",", "."))
@@ -269,7 +273,7 @@ def _frame(value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError) as error:
-        raise BadInput(f"fr_detailed_ah: expected a frame number, got {value!r}") from error
+        raise BadInput(f"fr_detailed_ah: expected a frame number, got {quoted(value)}") from error
 
 
 def _flag(value: Any) -> bool:
@@ -278,9 +282,4 @@ def _flag(value: Any) -> bool:
         return True
     if text in ("0", "False"):
         return False
-    raise BadInput(f"global_ah: expected 0 or 1, got {value!r}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    raise BadInput(f"global_ah: expected 0 or 1, got {quoted(value)}")

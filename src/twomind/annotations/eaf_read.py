@@ -26,7 +26,7 @@ from twomind.annotations.marks import (
     merge_tiers,
     parse_kind,
 )
-from twomind.core.errors import BadInput
+from twomind.core.errors import UNREADABLE, BadInput, quoted, shortened
 
 #: Linguistic types that are written here → (kind, modality).
 OWN_TYPES: dict[str, tuple[str, str]] = {
@@ -44,6 +44,10 @@ OWN_TYPES: dict[str, tuple[str, str]] = {
 CERTAINTY_TYPE = "certainty"
 FREE_TYPE, FREE_LANE_TYPE = "free text", "free text, lane"
 PROPERTY = "twomind."
+#: No lane of coding has so many lanes above it; each costs a step of the stack.
+_MOST_PARENTS = 100
+#: A time of more digits is no time of a recording (this many are three centuries).
+_MOST_DIGITS = 13
 _KNOWN_FORMATS = ("2.0", "2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "3.0")
 
 
@@ -104,10 +108,8 @@ def read_eaf(
         ) from error
     try:
         return _read(root, path, coder, named or {})
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
-    except ValueError as error:  # a value that the types refuse
-        raise BadInput(f"{path}: {error}") from error
+    except (BadInput, *UNREADABLE) as error:  # the last: a value that the types refuse
+        raise BadInput(f"{path}: {shortened(error)}") from error
 
 
 def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) -> Annotations:
@@ -194,9 +196,9 @@ def _media(header: ET.Element) -> tuple[str, int, list[str]]:
         except ValueError:
             raise BadInput(f"expected TIME_ORIGIN in milliseconds, got {text!r}") from None
         url = descriptor.get("RELATIVE_MEDIA_URL") or descriptor.get("MEDIA_URL") or ""
-        if url.startswith("file://"):
-            url = unquote(url.removeprefix("file://"))
-        name = url.removeprefix("file:").removeprefix("./")
+        # ELAN writes a blank as it is or as %20, by version and by how the file was added.
+        place = unquote(url.removeprefix("file://"))
+        name = place.removeprefix("file:").removeprefix("./")
         found.append((name, origin))
     if not found:
         return header.get("MEDIA_FILE", ""), 0, []
@@ -251,9 +253,9 @@ class Resolver:
         if value is None:
             self._slots[name] = None
             return
-        if not re.fullmatch(r"\s*\+?\d+\s*", value):
+        if not re.fullmatch(rf"\s*\+?0*\d{{1,{_MOST_DIGITS}}}\s*", value):
             raise BadInput(
-                f"time slot {name}: expected whole milliseconds from 0 on, got {value!r}"
+                f"time slot {name}: expected whole milliseconds from 0 on, got {quoted(value)}"
             )
         self._slots[name] = int(value)
 
@@ -298,6 +300,11 @@ class Resolver:
             seen = {name}
             while parent in self._parent_tier and parent not in seen:
                 seen.add(parent)
+                if len(seen) > _MOST_PARENTS:
+                    raise BadInput(
+                        f"tier {name!r} has more than {_MOST_PARENTS} tiers above it; expected "
+                        "fewer"
+                    )
                 parent = self._parent_tier[parent]
             if parent in seen:
                 raise BadInput(f"tier {name!r} is its own parent, in a circle")

@@ -252,6 +252,7 @@ def _add_media(header: ET.Element, media: str) -> None:
     on_a_drive = re.match("[A-Za-z]:", url) is not None
     if not (place.is_absolute() or url.startswith("..") or on_a_drive):
         url = f"./{place}"
+    url = url.replace("%", "%25")  # a URL's sign for a character by its number
     mime = _MIME.get(place.suffix.lower(), "video/*")
     attributes = {"MEDIA_URL": url, "MIME_TYPE": mime, "RELATIVE_MEDIA_URL": url}
     header.insert(0, ET.Element("MEDIA_DESCRIPTOR", attributes))

@@ -31,7 +31,9 @@ KINDS: dict[str, str] = {
 #: The modalities of the BAH codebook.
 MODALITIES = ("audio", "body", "facial", "language")
 #: Labels that say that there is no A/H; every other label, and none, says that there is.
-NEGATIVE = frozenset({"no a/h", "no a-h", "no ah", "none", "no", "absent", "0", "negative"})
+NEGATIVE = frozenset(
+    {"no a/h", "no a-h", "no ah", "none", "no", "n", "absent", "absence", "0", "negative"}
+)
 #: Kinds of tier that people code.
 CODED = ("answer", "ah", "cue", "inconsistency")
 #: The coder under whose name this program marks.

@@ -26,7 +26,8 @@ from twomind.annotations.marks import (
     guess_kind,
     merge_tiers,
 )
-from twomind.core.errors import BadInput
+from twomind.core import csv_text
+from twomind.core.errors import UNREADABLE, BadInput, shortened
 from twomind.core.store import write_text
 
 COLUMNS = (
@@ -54,9 +55,11 @@ def to_csv(many: Iterable[Annotations]) -> str:
             head = (one.recording, one.subject, kind, tier.modality)
             for mark in tier.marks:
                 times = (f"{mark.start_s:.3f}", f"{mark.end_s:.3f}")
-                writer.writerow([*head, mark.label, *times, mark.certainty, tier.coder])
+                row = (*head, mark.label, *times, mark.certainty, tier.coder)
+                writer.writerow(map(csv_text.cell, row))
             if not tier.marks:
-                writer.writerow([*head, "", "", "", "", tier.coder])
+                row = (*head, "", "", "", "", tier.coder)
+                writer.writerow(map(csv_text.cell, row))
     return text.getvalue()
 
 
@@ -82,10 +85,10 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
     for number, row in enumerate(rows, start=2):
         try:
             name, tier = _row(row)
-        except ValueError as error:
-            raise BadInput(f"{path}, row {number}: {error}") from error
+        except UNREADABLE as error:
+            raise BadInput(f"{path}, row {number}: {shortened(error)}") from error
         tiers.setdefault(name, []).append(tier)
-        subject = row.get("subject") or ""
+        subject = csv_text.text_of(row.get("subject") or "")
         before = subjects.setdefault(name, subject)
         if before != subject:
             raise BadInput(
@@ -94,7 +97,10 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
             )
     found = []
     for name, of_recording in tiers.items():
-        found.append(Annotations(name, merge_tiers(of_recording), subjects[name]))
+        try:
+            found.append(Annotations(name, merge_tiers(of_recording), subjects[name]))
+        except UNREADABLE as error:
+            raise BadInput(f"{path}: {shortened(error)}") from error
     return tuple(found)
 
 
@@ -113,7 +119,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _row(row: Mapping[str, str | None]) -> tuple[str, Tier]:
     """The recording that a row is about, and its tier with the one mark, or none."""
-    cell = {column: row.get(column) or "" for column in COLUMNS}
+    cell = {column: csv_text.text_of(row.get(column) or "") for column in COLUMNS}
     name = cell["recording"]
     if not name or not cell["tier"].strip():
         raise ValueError("expected a recording and a tier")
@@ -238,7 +244,7 @@ def _stamp(time_ms: int) -> str:
 
 _TIME = r"(?:(\d+):)?(\d{2}):(\d{2})[.,](\d{3})"
 _TIMES = re.compile(rf"{_TIME}\s+-->\s+{_TIME}(?:\s.*)?$")
-_CERTAINTY = re.compile(r"<c\.certainty>(.*?)</c>$")
+_CERTAINTY, _END = "<c.certainty>", "</c>"
 
 
 def read_vtt(path: Path | str) -> Annotations:
@@ -263,9 +269,12 @@ def read_vtt(path: Path | str) -> Annotations:
         lines = [line for line in block.split("\n") if line]
         try:
             found.add(lines)
-        except ValueError as error:
-            raise BadInput(f"{path}: {error}") from error
-    return found.annotations(path.stem)
+        except UNREADABLE as error:
+            raise BadInput(f"{path}: {shortened(error)}") from error
+    try:
+        return found.annotations(path.stem)
+    except UNREADABLE as error:
+        raise BadInput(f"{path}: {shortened(error)}") from error
 
 
 @dataclass
@@ -331,11 +340,11 @@ def _cue(lines: list[str]) -> tuple[Tier | None, Mark]:
     end_ms = _ms(times.groups()[4:])
     payload = "\n".join(lines[at + 1 :])
     sure = ""
-    certainty = _CERTAINTY.search(payload)
-    if certainty:
-        payload = payload[: certainty.start()]
-        sure = html.unescape(certainty.group(1))
-    label = html.unescape(re.sub(r"<[^>]*>", "", payload))
+    before, tag, certainty = payload.rpartition(_CERTAINTY)
+    if tag and certainty.endswith(_END):
+        payload = before
+        sure = html.unescape(certainty.removesuffix(_END))
+    label = html.unescape(re.sub(r"<[^<>]*>", "", payload))
     mark = Mark(start_ms / 1000, end_ms / 1000, label, sure)
     names_tier = at > 0 and lines[0].startswith("tier=")
     return _tier_of(lines[0]) if names_tier else None, mark

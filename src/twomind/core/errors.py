@@ -17,6 +17,24 @@ code  class                    meaning
 
 from __future__ import annotations
 
+#: What Python raises for values that no reader can use: numbers beyond any range, and nesting
+#: beyond its stack.
+UNREADABLE = (ValueError, OverflowError, RecursionError)
+
+
+def quoted(value: object, limit: int = 80) -> str:
+    """A value of a file as Python writes it, cut to ``limit`` characters."""
+    try:
+        return shortened(repr(value), limit)
+    except UNREADABLE:
+        return f"a value of type {type(value).__name__} that is too long to show"
+
+
+def shortened(text: object, limit: int = 500) -> str:
+    """A text that may hold something from a file, cut to ``limit`` characters."""
+    whole = str(text)
+    return whole if len(whole) <= limit else f"{whole[: limit - 3]}..."
+
 
 class TwomindError(Exception):
     """Base of all expected failures. The message says what was expected, what came, and

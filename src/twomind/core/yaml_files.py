@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import TYPE_CHECKING
 
+from twomind.core.errors import shortened
 from twomind.types.plain import Foreign
 
 if TYPE_CHECKING:
     from yaml import SafeLoader
-    from yaml.nodes import SequenceNode
+    from yaml.nodes import Node, SequenceNode
+
+#: Values that a text may have, with everything that its aliases repeat.
+_MOST_VALUES_WITH_ALIASES = 1_000_000
 
 
 def load_yaml(text: str) -> Foreign:
@@ -20,14 +25,47 @@ def load_yaml(text: str) -> Foreign:
     times as long.
 
     Raises:
-        ValueError: not YAML, or a tag that is not known; the message is one line.
+        ValueError: not YAML, a tag that is not known, a value that is not of its tag, or aliases
+            that unfold to more than any file of annotations holds; the message is one short line.
     """
     import yaml
 
+    loader = _loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader))(text)
     try:
-        return yaml.load(text, _loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except yaml.YAMLError as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if "*" in text and _n_values(root, {}) > _MOST_VALUES_WITH_ALIASES:
+            raise ValueError("its aliases unfold to too many values")
+        return loader.construct_document(root)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(shortened(str(error).splitlines()[0])) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"a value is not what its tag says: {shortened(error)}") from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    finally:
+        loader.dispose()
+
+
+def _n_values(node: Node, known: dict[int, float]) -> float:
+    """How many values a node stands for when every alias is written out; inf where it holds
+    itself.
+    """
+    from yaml.nodes import CollectionNode
+
+    if not isinstance(node, CollectionNode):
+        return 1.0
+    at = id(node)
+    if at not in known:
+        known[at] = math.inf
+        n = 1.0
+        for item in node.value:
+            parts = item if isinstance(item, tuple) else (item,)
+            for part in parts:
+                n += _n_values(part, known)
+        known[at] = n
+    return known[at]
 
 
 @cache

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from twomind.annotations import COLUMNS, PROGRAM, read_eaf
 from twomind.annotations.marks import NEGATIVE
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 
 Spans = tuple[tuple[float, float], ...]
@@ -51,7 +52,9 @@ def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
                 f"{path}: expected the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}"
             )
         for row in reader:
-            cells = {column: (row.get(column) or "").strip() for column in COLUMNS}
+            cells = {}
+            for column in COLUMNS:
+                cells[column] = csv_text.text_of(row.get(column) or "").strip()
             found.setdefault(cells["recording"], []).append(cells)
     return found
 

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from twomind.core.errors import BadInput, quoted
 from twomind.types.plain import Array
 
 #: One rating: a name, a number or a truth value; None or nan where it is missing.
@@ -60,6 +61,38 @@ def _refuse_strange(ratings: Iterable[Rating], found: Categories) -> None:
     for value in ratings:
         if value not in found:
             raise ValueError(f"expected ratings among {found}, got {value!r}")
+
+
+def _in_order(ratings: Ratings, categories: Categories | None) -> Ratings:
+    """Ratings that can be put in order: numbers that are written as text become numbers.
+
+    Args:
+        ratings: of one rater or of several.
+        categories: in their order, where it was given; the ratings then stay as they are.
+
+    Raises:
+        BadInput: a text is no number, and nobody said in which order the texts come.
+    """
+    if categories is not None or (isinstance(ratings, np.ndarray) and ratings.dtype.kind in "biuf"):
+        return ratings
+    raw = np.asarray(ratings, object)
+    found = [_number_of(value) for value in raw.ravel()]
+    ordered = np.empty(len(found), object)
+    ordered[:] = found
+    return ordered.reshape(raw.shape)
+
+
+def _number_of(rating: Rating) -> Rating:
+    """The number that a text is; what is no text, as it is."""
+    if not isinstance(rating, str):
+        return rating
+    try:
+        return float(rating)
+    except ValueError:
+        raise BadInput(
+            f"expected numbers where ratings are in an order, got {quoted(rating)}; for other text "
+            "give the categories in their order (categories=[...])"
+        ) from None
 
 
 def _coded_numbers(ratings: Array, categories: Categories | None) -> Coded:
@@ -144,15 +177,21 @@ def cohen_kappa(
 ) -> float:
     """Cohen's kappa of two raters ``(N,)``; units that one of them did not rate are left out.
 
-    Weighted kappa needs the categories in their order: sorted, unless ``categories`` says
-    otherwise.
+    Weighted kappa needs the categories in their order: by number, unless ``categories`` says
+    otherwise. Numbers may be written as text.
 
     Args:
         a: ratings of one rater, ``(N,)``.
         b: ratings of the other over the same units, ``(N,)``.
         weights: None, ``linear`` or ``quadratic``.
         categories: in their order; None: those that occur, sorted.
+
+    Raises:
+        BadInput: weights, and a text that is no number, without ``categories``.
     """
+    if weights is not None:
+        a = _in_order(a, categories)
+        b = _in_order(b, categories)
     table, _ = confusion(a, b, categories)
     return float(cohen_from_table(table, weights))
 
@@ -206,10 +245,15 @@ def krippendorff_alpha(
 
     Args:
         ratings: ``(R, N)``: R raters, N units.
-        level: nominal, ordinal (in the order of ``categories``, else sorted), interval or ratio
-            (numbers).
+        level: nominal, ordinal (in the order of ``categories``, else by number), interval or ratio
+            (numbers). Numbers may be written as text.
         categories: in their order; None: those that occur, sorted.
+
+    Raises:
+        BadInput: a text that is no number, above the nominal level and without ``categories``.
     """
+    if level != "nominal":
+        ratings = _in_order(ratings, categories)
     codes, found = _coded(ratings, categories)
     table = coincidences(codes, len(found))
     return float(alpha_from_coincidences(table, found, level))

@@ -5,6 +5,9 @@ prompt, or unknown.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from twomind.core.errors import BadInput, quoted
 
 #: The seven questions of BAH: number → (intended response, theme in our words; the official wording
 #: is not published).
@@ -24,6 +27,37 @@ def plain(text: str) -> str:
     without_apostrophes = re.sub("['’]", "", text.lower())
     words = re.findall(r"[a-z0-9]+", without_apostrophes)
     return " ".join(words)
+
+
+def is_number(question: str | int | None) -> bool:
+    """Whether a question is named by a number: "7", "Q7", "question 7"."""
+    asked = plain("" if question is None else str(question))
+    return re.fullmatch(r"(?:q|question)? ?\d+", asked) is not None
+
+
+def refuse_unknown(question: str | int | None, of_model: Iterable[str] = ()) -> None:
+    """Refuse the number of a question that neither BAH nor the model has; any text is allowed.
+
+    Args:
+        question: what was asked; None: not known.
+        of_model: the questions that the model knows.
+
+    Raises:
+        BadInput: there is no such question; the message lists those that exist.
+    """
+    known = tuple(dict.fromkeys([*BAH_QUESTIONS, *of_model]))
+    if not is_number(question):
+        return
+    if resolve(question, known) or resolve(question, tuple(BAH_QUESTIONS)):
+        return
+    listed = []
+    for name in known:
+        response, _ = BAH_QUESTIONS.get(name, ("", ""))
+        listed.append(f"{name} ({response})" if response else name)
+    raise BadInput(
+        f"there is no question {quoted(question)}; expected one of {', '.join(listed)}, or the "
+        "text of another prompt"
+    )
 
 
 def resolve(question: str | int | None, known: tuple[str, ...]) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from twomind.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.evaluation.agreement_time import Spans, spans_of_score
 from twomind.types import Timing, Word
@@ -138,7 +139,7 @@ def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             raise BadInput(
                 f"{path}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}"
             )
-        return list(reader)
+        return [csv_text.row_of(row) for row in reader]
 
 
 def _number(text: str | None, otherwise: float = math.nan) -> float:

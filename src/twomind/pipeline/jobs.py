@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.store import content_hash, settings_hash
 from twomind.core.version import __version__
@@ -146,7 +147,7 @@ def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
                     f"{manifest}: expected a CSV with a column 'path', got the columns "
                     f"{reader.fieldnames}"
                 )
-            rows = [row for row in reader if row["path"]]
+            rows = [csv_text.row_of(row) for row in reader if row["path"]]
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
     if not rows:

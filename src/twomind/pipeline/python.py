@@ -25,6 +25,7 @@ from twomind.features.describe import describe as measure
 from twomind.media import recording as media
 from twomind.models import load
 from twomind.models.base import Model, bare, complete
+from twomind.models.questions import refuse_unknown
 from twomind.pipeline.adapt import Adaptation, Adapted, check, summary_of, windows_for
 from twomind.pipeline.adapt import adapt as adapt_one
 from twomind.transcripts.words import words_of_text
@@ -156,8 +157,8 @@ def predict(
         The prediction; ``probs (C,)`` in the order of ``model.task.classes``.
 
     Raises:
-        BadInput: The file cannot be used; there is no such model; or the model knows synthetic
-            people only.
+        BadInput: The file cannot be used; there is no such model, or no question of that number;
+            or the model knows synthetic people only.
 
     Example:
         >>> predict("answer.mp4").to_dict()["status"]                    # doctest: +SKIP
@@ -300,17 +301,22 @@ class _Work:
             BadInput: the model refuses these people, or the file cannot be used.
         """
         if isinstance(answer, Features):
-            self.model.refuse(answer)
+            self._refuse(answer)
             return answer
         described = answer
         if not isinstance(described, Description):
             settings = DescribeSettings(offline=self.offline)
             described = measure(_recording(described), store=self.store, settings=settings)
-        self.model.refuse(described.features)
+        self._refuse(described.features)
         found: Features = self.model.prepare(
             described.features, described.recording, self.store, self.offline
         )
         return found
+
+    def _refuse(self, x: Features) -> None:
+        """Refuse people of whom the model says nothing, and a question that does not exist."""
+        self.model.refuse(x)
+        refuse_unknown(x.question, self.model.describe().get("questions", ()))
 
 
 def _adapted(

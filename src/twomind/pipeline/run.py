@@ -6,14 +6,17 @@ work; :class:`Finished` says what came of it, read from the folder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twomind.core.errors import BadInput
 from twomind.core.settings import Asked
 from twomind.core.store import Store, default_root, default_study
+from twomind.models import load
+from twomind.models.base import complete
+from twomind.models.questions import BAH_QUESTIONS, is_number, refuse_unknown, resolve
 from twomind.pipeline import asking, jobs, predict, telling
 from twomind.pipeline.adapt import Adaptation, read_settings
 from twomind.pipeline.profiles import of_study
@@ -154,6 +157,7 @@ def prepare(
             recogniser = asking.ready(llm, warn or (lambda text: None))
         if how is not None:
             method = how.adapter()
+        _refuse_questions(planned, run.model.name, recogniser)
     batch = predict.Batch(options, run.out, store, run.workers, redo, as_toml(run, method))
     return Prepared(planned, batch, recogniser)
 
@@ -166,6 +170,26 @@ def _refuse(run: DescribeRun) -> None:
             "--person: with --manifest its column 'subject' says who speaks; --person then names "
             "an enrolled person, in the folder of --profiles"
         )
+
+
+def _refuse_questions(planned: list[jobs.Job], model: str, recogniser: Any) -> None:
+    """Refuse numbers of questions that do not exist. A model may know more than BAH's seven, and is
+    loaded only where one is asked for.
+    """
+    bah = tuple(BAH_QUESTIONS)
+    others = []
+    for job in planned:
+        if is_number(job.question) and resolve(job.question, bah) is None:
+            others.append(job)
+    if not others:
+        return
+    asked = load(model) if recogniser is None else recogniser
+    known = cast(Iterable[str], complete(asked).describe().get("questions", ()))
+    for job in others:
+        try:
+            refuse_unknown(job.question, known)
+        except BadInput as error:
+            raise BadInput(f"{job.id}: {error}") from error
 
 
 def _study(run: DescribeRun) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import csv_text
 from twomind.core.store import replacing, write_text
 from twomind.reporting.result import Plain, Result, Values
 from twomind.types import Cue, Evidence, Segment, Track
@@ -70,7 +71,7 @@ def _quoted(text: str) -> str:
     if not text:
         return ""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow([text])
+    csv.writer(buffer, lineterminator="").writerow([csv_text.cell(text)])
     return buffer.getvalue()
 
 
@@ -203,7 +204,8 @@ def _column_block(track: Track, relative: Track | None, rows: slice) -> Plain:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
-    """A small CSV; nan and None become empty fields.
+    """A small CSV; nan and None become empty fields, and a text that a spreadsheet would run stays
+    text.
 
     Args:
         path: of the file.
@@ -222,7 +224,7 @@ def _field(value: Any) -> Any:
     if value is None:
         return ""
     if not isinstance(value, float):
-        return value
+        return csv_text.cell(value)
     if math.isnan(value):
         return ""
     return f"{value:.6g}" if abs(value) < 1e-3 else f"{value:.3f}"

@@ -8,16 +8,22 @@ import html
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from twomind.core.errors import BadInput
+from twomind.core.errors import BadInput, quoted, shortened
 from twomind.core.yaml_files import load_yaml
 from twomind.types.same import same_values
 
+#: More hours than any recording has; a time beyond it is no time.
+_MOST_HOURS = 9999
+#: Pairs of equal words beyond which the words of a text are not looked for in a list of words:
+#: the work grows with the pairs, and only a text that says the same again and again has so many.
+_MOST_PAIRS = 200_000
 #: Whisper looks at speech through windows of this length.
 WHISPER_WINDOW_S = 30.0
 EXPECTED = (
@@ -58,6 +64,24 @@ def parse(text: str, suffix: str) -> Parsed:
     Raises:
         BadInput: the text is not what its suffix promises.
     """
+    parsed = _parse(text, suffix)
+    texts = [span.text for span in parsed.spans]
+    if not all(map(_is_whole, [*texts, parsed.language or ""])):
+        raise BadInput("expected text, got halves of characters (lone surrogates) in it")
+    return parsed
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text can be written to a file: JSON can escape half a character."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _parse(text: str, suffix: str) -> Parsed:
+    """The spans as they stand in the file."""
     looks = text.lstrip()
     data_suffixes = (".json", ".yml", ".yaml")
     if looks.startswith("WEBVTT") or suffix == ".vtt":
@@ -88,16 +112,18 @@ def _one_span(text: str) -> tuple[Span, ...]:
 _STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}", re.MULTILINE)
 _INLINE_STAMP = re.compile(rf"<{_STAMP}>")
-_TAG = re.compile(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
-_VOICE = re.compile(r"<v(?:\.[^ \t>]*)?[ \t]+([^>]+)>")
+# A tag ends before the next one begins, so that none is looked for through the whole text.
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+_VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>")
+_OPEN_VOICE = re.compile(r"<v[ \t][^<>]*(?:<|$)")
 
 
 def _stamp_s(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:
+    n_hours = hours or "0"
+    if len(n_hours) > len(str(_MOST_HOURS)):
+        raise BadInput(f"expected a time of at most {_MOST_HOURS} hours, got {quoted(n_hours)}")
     return (
-        int(hours or 0) * 3600
-        + int(minutes) * 60
-        + int(seconds)
-        + int(fraction) / 10 ** len(fraction)
+        int(n_hours) * 3600 + int(minutes) * 60 + int(seconds) + int(fraction) / 10 ** len(fraction)
     )
 
 
@@ -170,7 +196,10 @@ def _subtitles(text: str, kind: str) -> Parsed:
 def _speakers(cues: list[_Cue]) -> set[str]:
     found: set[str] = set()
     for cue in cues:
-        names = _VOICE.findall("\n".join(cue.lines))
+        text = "\n".join(cue.lines)
+        if _OPEN_VOICE.search(text):
+            raise BadInput("a cue opens a tag that names a speaker (<v NAME>) and does not end it")
+        names = _VOICE.findall(text)
         found.update(name.strip() for name in names)
     return found
 
@@ -216,6 +245,8 @@ def _load_json(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise BadInput(f"expected Whisper JSON, but it is not JSON: {error}") from error
+    except RecursionError as error:
+        raise BadInput("expected Whisper JSON, but it is nested too deeply") from error
 
 
 def _load_yaml(text: str) -> Any:
@@ -260,7 +291,7 @@ def _from_words_or_text(data: dict[str, Any], kind: str) -> Parsed:
         return Parsed((), f"Whisper {kind}", language)
     names = sorted(map(str, data))[:8]
     raise BadInput(
-        f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got the keys {names}"
+        f"expected {kind} with 'segments', 'chunks', 'words' or 'text', got the keys {shortened(names)}"
     )
 
 
@@ -320,10 +351,10 @@ def _seconds(value: Any, where: str) -> float:
         return math.nan
     try:
         seconds = float(value) if not isinstance(value, bool) else math.inf
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.inf
     if math.isinf(seconds):
-        raise BadInput(f"{where}: expected a time in seconds, got {value!r}")
+        raise BadInput(f"{where}: expected a time in seconds, got {quoted(value)}")
     return seconds
 
 
@@ -333,7 +364,7 @@ def _confidence(value: Any) -> float:
     """
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
     return number if 0.0 <= number <= 1.0 else math.nan
 
@@ -382,7 +413,10 @@ def _segment(item: dict[str, Any], index: int, problems: list[str]) -> list[Span
     timed = [word for word in _words(item.get("words") or ()) if word.text]
     if not timed:
         return [Span(text, start_s, end_s)] if text else []
-    complete = _put_back(timed, text)
+    try:
+        complete = _put_back(timed, text)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from error
     n_put_back = len(complete) - len(timed)
     if n_put_back > 0:
         problems.append(f"{where}: {n_put_back} of its words carried no time of their own")
@@ -394,12 +428,21 @@ def _letters(text: str) -> str:
 
 
 def _put_back(timed: list[Span], text: str) -> list[Span]:
-    """``timed`` plus, at their places and without a time, the words of ``text`` that it lacks."""
+    """``timed`` plus, at their places and without a time, the words of ``text`` that it lacks.
+
+    Raises:
+        BadInput: the words repeat so often that no place is more likely than another.
+    """
     if not text or _letters(text) == _letters("".join(w.text for w in timed)):
         return timed
     spoken = text.split()
     letters_timed = [_letters(word.text) for word in timed]
     letters_spoken = [_letters(word) for word in spoken]
+    if _n_pairs(letters_timed, letters_spoken) > _MOST_PAIRS:
+        raise BadInput(
+            f"its text has {len(spoken)} words and its list of words {len(timed)}; they repeat "
+            "too often to see which are missing"
+        )
     matcher = SequenceMatcher(None, letters_timed, letters_spoken, autojunk=False)
     complete: list[Span] = []
     for what, a0, a1, b0, b1 in matcher.get_opcodes():
@@ -413,6 +456,13 @@ def _put_back(timed: list[Span], text: str) -> list[Span]:
         if what == "insert":
             complete += [Span(word) for word in spoken[b0:b1]]
     return complete
+
+
+def _n_pairs(left: list[str], right: list[str]) -> int:
+    """How many pairs of equal words two texts have."""
+    n_left = Counter(left)
+    n_right = Counter(right)
+    return sum(n * n_right[word] for word, n in n_left.items())
 
 
 def _from_chunks(data: dict[str, Any], kind: str) -> Parsed:
@@ -444,7 +494,7 @@ def _chunk(item: dict[str, Any], where: str) -> Span:
     if pair is None:
         pair = (None, None)
     if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise BadInput(f"{where}: expected timestamp [start, end], got {pair!r}")
+        raise BadInput(f"{where}: expected timestamp [start, end], got {quoted(pair)}")
     text = _text(item, where).strip()
     start_s = _seconds(pair[0], where)
     end_s = _seconds(pair[1], where)

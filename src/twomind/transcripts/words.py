@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from twomind.core.errors import BadInput
+from twomind.core.errors import UNREADABLE, BadInput, shortened
 from twomind.transcripts.formats import EXPECTED, Parsed, Span, fill, parse
 from twomind.types import Timing, Word
 
@@ -23,7 +23,8 @@ _EXACTNESS = (Timing.RECOGNISED, Timing.GIVEN, Timing.SPREAD_CUE, Timing.SPREAD_
 _SLACK_S = 0.1
 #: Symbols that are spoken, so they stand as words of their own.
 _SPOKEN_SYMBOLS = set("&%@+=#$€£")
-_ANNOTATION = re.compile(r"[\[(][^\])]*[^\W\d_][^\])]*[\])]|♪")
+_BRACKETED = re.compile(r"[\[(][^\[(\])]*[\])]|♪")
+_LETTER_OR_NOTE = re.compile(r"[^\W\d_]|♪")
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def read_words(path: Path | str, duration_s: float | None = None) -> Words:
     text, problems = _read_text(path)
     try:
         parsed = parse(text, path.suffix.lower())
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}") from error
+    except (BadInput, *UNREADABLE) as error:
+        raise BadInput(f"{path}: {shortened(error)}") from error
     words, more = _words_of(parsed, _known(duration_s))
     if not text.strip():
         more = ["the file is empty: no words"]
@@ -142,7 +143,7 @@ def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]
     else:
         spans, problems = _timed(spans, duration_s)
     spans, remarks = _bounded(spans, duration_s)
-    n_sounds = sum(len(_ANNOTATION.findall(span.text)) for span in spans)
+    n_sounds = sum(_n_annotations(span.text) for span in spans)
     if n_sounds:
         remarks.append(
             f"{n_sounds} annotations such as [laughs] or (inaudible) are kept among the words"
@@ -152,6 +153,12 @@ def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]
     for span in spans:
         _append(words, span, timing)
     return words, problems + remarks
+
+
+def _n_annotations(text: str) -> int:
+    """How many sounds are noted in a text: notes of music, and brackets that hold a letter."""
+    found = _BRACKETED.findall(text)
+    return sum(_LETTER_OR_NOTE.search(one) is not None for one in found)
 
 
 def _all_spread(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]:

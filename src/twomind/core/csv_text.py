@@ -1,0 +1,47 @@
+"""Text in the cells of a CSV file, so that a spreadsheet shows it and does not run it.
+
+A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
+for a formula. An apostrophe before it makes it a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+#: A formula, or one that was made a text already (so that reading gives back what was written).
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|[+-]?nan")
+
+
+def cell(value: T) -> T | str:
+    """A value as it is written; what is no text, or is a number, stays as it is.
+
+    >>> cell("=1+1"), cell("-2.5"), cell(-2.5)
+    ("'=1+1", '-2.5', -2.5)
+    """
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+        return value
+    return f"'{value}"
+
+
+def text_of(cell: str) -> str:
+    """The text that :func:`cell` wrote.
+
+    >>> text_of("'=1+1"), text_of("'tis")
+    ('=1+1', "'tis")
+    """
+    made_text = cell.startswith("'") and _FORMULA.match(cell)
+    return cell[1:] if made_text else cell
+
+
+def row_of(cells: Mapping[str, str | None]) -> dict[str, str]:
+    """A row as :class:`csv.DictReader` gives it, with the texts that :func:`cell` wrote; empty
+    where the line was too short.
+    """
+    found = {}
+    for column, written in cells.items():
+        found[column] = text_of(written) if isinstance(written, str) else ""
+    return found
