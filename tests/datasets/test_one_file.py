@@ -169,7 +169,16 @@ def test_methods_are_scored_on_it(elsewhere: Elsewhere) -> None:
     out = elsewhere.folder / "scored"
     crops = elsewhere.folder / "crops-only"  # the films are of noise, in which there is no face
     shutil.copytree(elsewhere.data, crops, ignore=shutil.ignore_patterns("films"))
-    asked = ("--model", "clip-au", "--epochs", 1, "--protocol", "targets-1", "--methods", "t3a")
+    asked = (
+        "--model",
+        "clip-au",
+        "--set",
+        "clip-au.epochs=1",
+        "--protocol",
+        "targets-1",
+        "--methods",
+        "t3a",
+    )
     where = ("--data", crops, "--store", out / "store", "--out", out, "--workers", 1)
     done = elsewhere.twomind("score", "personalise", *asked, *where)
     assert done.returncode == 0, done.stderr

@@ -127,9 +127,9 @@ def test_a_trainable_model_is_adapted(store: Path, tmp_path: Path) -> None:
     plain = predict(store, tmp_path / "a", film, "--model", "face-line")
     model = load("face-line")
     model.save(tmp_path / "kept")
-    how = ("--model", tmp_path / "kept", "--adapt", "t3a", "--subject", "ana")
+    how = ("--model", tmp_path / "kept", "--adapt", "t3a", "--person", "ana")
     states = tmp_path / "states"
-    adapted = predict(store, tmp_path / "b", film, *how, "--state", states)
+    adapted = predict(store, tmp_path / "b", film, *how, "--set", f"states.folder={states}")
     assert adapted["answers"][0]["adaptation"]["method"] == "t3a"
     assert probability(plain) == pytest.approx(
         adapted["answers"][0]["prediction"]["unadapted"]["probability"], abs=1e-6
