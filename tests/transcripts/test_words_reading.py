@@ -155,6 +155,74 @@ def test_vtt_of_two_speakers_is_remarked(tmp_path: Path) -> None:
     assert any("2 speakers" in p for p in words.problems)
 
 
+# --- karaoke captions
+
+#: Right: nine words, each at the time of the cue that marks it.
+KARAOKE_ROWS = [
+    ("I", 0.2, 0.6),
+    ("really", 0.7, 1.1),
+    ("want", 1.2, 1.6),
+    ("to", 1.7, 2.1),
+    ("stop", 2.2, 2.6),
+    ("smoking", 2.7, 3.1),
+    ("but", 3.2, 3.6),
+    ("I", 3.7, 4.1),
+    ("can't", 4.2, 4.6),
+]
+
+
+@pytest.mark.parametrize("name", ["hl_stable.srt", "hl_whisper.srt"])
+def test_karaoke_captions_of_two_programs_are_one_utterance(shared: Path, name: str) -> None:
+    folder = shared / "cases" / "highlight-captions"
+    words = read_words(folder / name, 9.5)
+    clean = read_words(folder / "hl_clean.txt", 9.5)
+    assert _rows(words) == KARAOKE_ROWS
+    assert [w.text for w in words.words] == [w.text for w in clean.words]
+    assert words.timing is Timing.GIVEN
+    assert any("8 cues" in p and "highlight" in p for p in words.problems)
+
+
+def _captions(*cues: str) -> str:
+    """WebVTT with one cue a second."""
+    shown = [f"00:{i:02d}.000 --> 00:{i:02d}.800\n{cue}\n\n" for i, cue in enumerate(cues)]
+    return "WEBVTT\n\n" + "".join(shown)
+
+
+def test_a_highlight_that_moves_gives_its_words_their_times(tmp_path: Path) -> None:
+    text = _captions(
+        "- <c.now>I</c> am un&amp;sure",
+        "- I am un&amp;sure",  # a pause: nothing is marked
+        "- I am <c.now>un</c>&amp;sure",
+        "- I am un&amp;<c.now>sure</c>",
+        "- <c.now>I</c> am un&amp;sure",  # said once more
+        "- <c.now>I am</c> un&amp;sure",
+        "<u>really</u>",
+    )
+    words = _read(tmp_path, "a.vtt", text)
+    assert _rows(words) == [
+        ("-I", 0.0, 0.8),
+        ("am", 0.8, 2.0),
+        ("un&sure", 2.0, 3.8),
+        ("-I", 4.0, 4.8),
+        ("am", 5.0, 5.8),
+        ("un&sure", 5.8, 5.8),
+        ("really", 6.0, 6.8),
+    ]
+    assert [w.timing for w in words.words[:3]] == [Timing.GIVEN, Timing.SPREAD_CUE, Timing.GIVEN]
+
+
+def test_a_sentence_said_twice_is_kept_twice(tmp_path: Path) -> None:
+    for cues in (
+        ("I <u>can't</u>", "I <u>can't</u>"),
+        ("<font color=red>I can't</font>", "<font color=red>I can't</font>"),
+        ("I can't", "I <u>can't</u>"),
+        ("I <i>can't</i>", "<i>I</i> can't"),
+    ):
+        words = _read(tmp_path, "a.vtt", _captions(*cues))
+        assert [w.text for w in words.words] == ["I", "can't"] * 2
+        assert words.problems == ()
+
+
 # --- Whisper
 
 

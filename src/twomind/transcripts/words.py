@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from twomind.core.errors import BadInput
-from twomind.transcripts.formats import EXPECTED, Parsed, Span, fill, parse
+from twomind.transcripts.formats import EXPECTED, parse
+from twomind.transcripts.spans import Parsed, Span, fill
 from twomind.types import Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
