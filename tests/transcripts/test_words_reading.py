@@ -327,6 +327,38 @@ def test_whisper_cpp(tmp_path: Path) -> None:
     assert words.language == "en"
 
 
+def test_whisper_cpp_pieces_of_a_word_are_joined(shared: Path) -> None:
+    folder = shared / "cases" / "subword-tokens"
+    words = read_words(folder / "cpp.json", 9.5)
+    whole = read_words(folder / "cpp_words.json", 9.5)
+    assert [w.text for w in words.words] == [w.text for w in whole.words]
+    assert len(words.words) == 13
+    assert ("uncomfortable", 4.95, 6.3) in _rows(words)
+    assert words.timing is Timing.GIVEN
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([" un", "sure", ".", " I", "'m"], ["unsure.", "I'm"]),
+        ([" I am un", "sure of", " it"], ["I", "am", "unsure", "of", "it"]),
+        ([" no.", "But", " so"], ["no.", "But", "so"]),
+        ([" so", "[noise]", " so"], ["so", "[noise]", "so"]),
+        ([" so ", "what", " now"], ["so", "what", "now"]),
+        (["so", "what", "if", " now"], ["so", "what", "if", "now"]),  # blanks were taken away
+    ],
+)
+def test_a_piece_without_a_blank_continues_the_word(
+    tmp_path: Path, pieces: list[str], expected: list[str]
+) -> None:
+    timed = [
+        {"offsets": {"from": 500 * i, "to": 500 * i + 400}, "text": piece}
+        for i, piece in enumerate(pieces)
+    ]
+    words = _read(tmp_path, "a.json", json.dumps({"transcription": timed}))
+    assert [w.text for w in words.words] == expected
+
+
 def test_pipeline_chunks_with_an_open_end(tmp_path: Path) -> None:
     chunks = [
         {"text": " maybe", "timestamp": [0.2, 0.8]},

@@ -113,9 +113,38 @@ def _from_words_or_text(data: dict[str, Any], kind: str) -> Parsed:
 
 
 def _from_whisper_cpp(data: dict[str, Any], kind: str) -> Parsed:
-    spans = tuple(_whisper_cpp(segment, i) for i, segment in enumerate(data["transcription"]))
+    pieces = [_object(item, f"segment {i + 1}") for i, item in enumerate(data["transcription"])]
+    spans = _joined(pieces)
     language = _language(_get(data.get("result"), "language"))
-    return Parsed(spans, f"whisper.cpp {kind}", language)
+    return Parsed(tuple(spans), f"whisper.cpp {kind}", language)
+
+
+def _joined(pieces: list[dict[str, Any]]) -> list[Span]:
+    """Spans of whisper.cpp's pieces. One without a leading blank continues the word before it,
+    unless hardly any piece has one: then the blanks were taken away, and every piece stands alone.
+    """
+    texts = [_text(piece, f"segment {i + 1}") for i, piece in enumerate(pieces)]
+    n_blank = sum(text[:1].isspace() for text in texts)
+    blanks_tell = 3 * n_blank >= len(texts)
+    spans: list[Span] = []
+    for i, (piece, text) in enumerate(zip(pieces, texts, strict=True)):
+        span = _whisper_cpp(piece, text, i)
+        continues = bool(spans) and not text[:1].isspace() and not texts[i - 1][-1:].isspace()
+        if blanks_tell and continues and _may_continue(spans[-1].text, span.text):
+            whole = spans[-1].text + span.text
+            spans[-1] = replace(spans[-1], text=whole, end_s=span.end_s)
+        else:
+            spans.append(span)
+    return spans
+
+
+def _may_continue(before: str, text: str) -> bool:
+    """Whether a piece can be the rest of a word: not after the end of a sentence, unless it is
+    punctuation, and no bracket or note of a sound.
+    """
+    if not before or not text or text[0] in "[(♪":
+        return False
+    return before[-1] not in ".?!])♪" or not text[0].isalpha()
 
 
 def _from_segments(data: dict[str, Any], kind: str) -> Parsed:
@@ -209,14 +238,12 @@ def _word(item: Any, index: int) -> Span:
     return Span(text, start_s, end_s, confidence)
 
 
-def _whisper_cpp(item: Any, index: int) -> Span:
+def _whisper_cpp(item: dict[str, Any], text: str, index: int) -> Span:
     where = f"segment {index + 1}"
-    item = _object(item, where)
     offsets = item.get("offsets") or {}
     start_ms = _seconds(_get(offsets, "from"), where)
     end_ms = _seconds(_get(offsets, "to"), where)
-    text = _text(item, where).strip()
-    return Span(text, start_ms / 1000, end_ms / 1000)
+    return Span(text.strip(), start_ms / 1000, end_ms / 1000)
 
 
 def _segment(item: dict[str, Any], index: int, problems: list[str]) -> list[Span]:
