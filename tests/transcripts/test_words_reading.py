@@ -155,6 +155,61 @@ def test_vtt_of_two_speakers_is_remarked(tmp_path: Path) -> None:
     assert any("2 speakers" in p for p in words.problems)
 
 
+# --- lines that should be a timing
+
+#: Second timing lines that are mistyped, and when its words begin and end: as meant, or where no
+#: time can be read between the neighbours.
+MISTYPED = [
+    ("00:00:04,000 -> 00:00:07,000", 4.0, 7.0),
+    ("00:00:04:000 --> 00:00:07:000", 4.0, 7.0),
+    ("00:00:04 --> 00:00:07", 4.0, 7.0),
+    ("00:04:000 --> 00:07:000", 4.0, 7.0),
+    ("00:00:04,000 – 00:00:07,000", 4.0, 7.0),
+    ("00:00:04,000 00:00:07,000", 4.0, 7.0),
+    ("00: 00: 04, 000 -- > 00: 00: 07, 000", 4.0, 7.0),
+    ("00:00:04,000 --> 00:00:o7,000", 4.0, 8.0),
+    ("00:00:o4,000 --> 00:00:07,000", 3.0, 8.0),
+    ("00:00:04,000 -->", 4.0, 8.0),
+]
+
+
+@pytest.mark.parametrize(("line", "start_s", "end_s"), MISTYPED)
+@pytest.mark.parametrize("number", ["2\n", ""])
+def test_a_mistyped_timing_keeps_its_text_near_its_time(
+    tmp_path: Path, line: str, start_s: float, end_s: float, number: str
+) -> None:
+    first = "1\n00:00:01,000 --> 00:00:03,000\nI stop.\n\n"
+    last = "3\n00:00:08,000 --> 00:00:09,000\nMaybe.\n"
+    words = _read(tmp_path, "a.srt", f"{first}{number}{line}\nBut no.\n\n{last}")
+    middle_s = (start_s + end_s) / 2
+    assert _rows(words) == [
+        ("I", 1.0, 2.0),
+        ("stop.", 2.0, 3.0),
+        ("But", start_s, middle_s),
+        ("no.", middle_s, end_s),
+        ("Maybe.", 8.0, 9.0),
+    ]
+    assert any("1 lines" in p and line[:10] in p for p in words.problems)
+
+
+@pytest.mark.parametrize("name", ["arrow.srt", "colon_ms.srt"])
+def test_mistyped_timings_of_made_files(shared: Path, name: str) -> None:
+    words = read_words(shared / "cases" / "bad-timing-line" / name, 9.5)
+    said = "I want to stop. But it is hard. Maybe."
+    assert [w.text for w in words.words] == said.split()
+    assert [words.words[k].start_s for k in (0, 4, 8)] == [1.0, 4.0, 8.0]
+    assert any("should give a cue's time" in p for p in words.problems)
+
+
+@pytest.mark.parametrize(
+    "line", ["1,000,000 - 2,000,000", "from -> 00:00:04,000 on", "it was 10:30 - 11:30", "a -> b"]
+)
+def test_speech_with_numbers_is_no_timing(tmp_path: Path, line: str) -> None:
+    words = _read(tmp_path, "a.srt", f"1\n00:00:01,000 --> 00:00:03,000\nwell\n{line}\n")
+    assert "".join(w.text for w in words.words) == "well" + line.replace(" ", "")
+    assert words.problems == ()
+
+
 # --- karaoke captions
 
 #: Right: nine words, each at the time of the cue that marks it.

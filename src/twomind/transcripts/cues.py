@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ from itertools import pairwise
 
 _STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
 _TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}", re.MULTILINE)
+#: A time code that was mistyped: three or four numbers, whatever stands between them.
+_LOOSE_STAMP = re.compile(r"\d{1,3}(?: ?[:.,;] ?\d{1,3}){2,3}")
+_ARROW = re.compile(r"(?:[-=–—] ?){1,4}>|→")
+_TWO_STAMPS = re.compile(
+    rf"({_LOOSE_STAMP.pattern})[ \t]*[-–—]{{0,3}}[ \t]*(?<!\d)({_LOOSE_STAMP.pattern})"
+)
 INLINE_STAMP = re.compile(rf"<{_STAMP}>")
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>|\{\\[^}]*\}")
 
@@ -30,11 +37,15 @@ def stamp_s(hours: str | None, minutes: str, seconds: str, fraction: str) -> flo
 
 @dataclass(frozen=True)
 class Cue:
-    """Lines of text that are shown together."""
+    """Lines of text that are shown together. A time is nan where it cannot be read.
+
+    ``mistyped`` is the line that gives the times, where it is not written as its format asks.
+    """
 
     start_s: float
     end_s: float
     lines: list[str]
+    mistyped: str = ""
 
 
 def has_timing(text: str) -> bool:
@@ -50,19 +61,73 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         kind: ``SubRip`` or ``WebVTT``; they end a cue in different ways.
     """
     lines = text.splitlines()
-    at = [i for i, line in enumerate(lines) if _TIMING.match(line)]
-    for i, following in pairwise([*at, len(lines)]):
+    times_at: dict[int, tuple[float, float]] = {}
+    for i, line in enumerate(lines):
+        times = _times_of(line)
+        if times is not None:
+            times_at[i] = times
+    for i, following in pairwise([*times_at, len(lines)]):
         body = lines[i + 1 : following]
         if kind == "WebVTT":
             body = _until_blank(body)
         elif following < len(lines) and body and body[-1].strip().isdigit():
             body = body[:-1]  # the number of the next cue
-        match = _TIMING.match(lines[i])
-        assert match
+        start_s, end_s = times_at[i]
+        mistyped = "" if _TIMING.match(lines[i]) else lines[i].strip()
+        shown = [line for line in body if line.strip()]
+        yield Cue(start_s, end_s, shown, mistyped)
+
+
+def _times_of(line: str) -> tuple[float, float] | None:
+    """Start and end that a line gives, nan where one cannot be read; None for any other line."""
+    match = _TIMING.match(line)
+    if match:
         stamps = match.groups()
-        start_s = stamp_s(*stamps[:4])
-        end_s = stamp_s(*stamps[4:])
-        yield Cue(start_s, end_s, [line for line in body if line.strip()])
+        return stamp_s(*stamps[:4]), stamp_s(*stamps[4:])
+    codes = _mistyped_codes(line.strip())
+    if codes is None:
+        return None
+    left, right = codes
+    return _loose_s(left), _loose_s(right)
+
+
+def _mistyped_codes(line: str) -> tuple[str, str] | None:
+    """The two time codes of a line that should be a timing: codes alone, or an arrow with a time
+    code on one side and something of one word with digits on the other.
+    """
+    two = _TWO_STAMPS.fullmatch(line)
+    if two and all(":" in code for code in two.groups()):
+        return two[1], two[2]
+    arrow = _ARROW.search(line)
+    if arrow is None:
+        return None
+    left = line[: arrow.start()].strip()
+    right = line[arrow.end() :].strip()
+    stamp = _LOOSE_STAMP.match(right)
+    if stamp:
+        return (left, stamp[0]) if _LOOSE_STAMP.fullmatch(left) or _is_code(left) else None
+    right = right.split()[0] if right else ""
+    return (left, right) if _LOOSE_STAMP.fullmatch(left) and _is_code(right) else None
+
+
+def _is_code(text: str) -> bool:
+    """Whether this may stand for a time code: nothing, or one word with digits."""
+    return not text or (len(text.split()) == 1 and any(c.isdigit() for c in text))
+
+
+def _loose_s(code: str) -> float:
+    """Seconds of a time code that may be mistyped; nan where it is none."""
+    exact = re.fullmatch(_STAMP, code)
+    if exact:
+        return stamp_s(*exact.groups())
+    if not _LOOSE_STAMP.fullmatch(code):
+        return math.nan
+    fields = re.split("[:.,;]", code.replace(" ", ""))
+    if len(fields) == 3 and len(fields[-1]) < 3:
+        fields.append("0")  # hours, minutes, seconds
+    elif len(fields) == 3:
+        fields.insert(0, "0")
+    return stamp_s(*fields)
 
 
 def _until_blank(body: list[str]) -> list[str]:

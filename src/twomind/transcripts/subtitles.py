@@ -30,6 +30,13 @@ def subtitles(text: str, kind: str) -> Parsed:
             "found none"
         )
     problems = []
+    mistyped = [cue.mistyped for cue in cues if cue.mistyped]
+    if mistyped:
+        problems.append(
+            f"{len(mistyped)} lines that should give a cue's time are not written as such (first: "
+            f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is no time "
+            "was taken from the cues around"
+        )
     n_speakers = len(_speakers(cues))
     if n_speakers > 1:
         problems.append(
