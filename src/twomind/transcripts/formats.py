@@ -48,6 +48,50 @@ def parse(text: str, suffix: str) -> Parsed:
     raise BadInput(f"expected a transcript as {EXPECTED}, got a file named *{suffix}")
 
 
+#: What programs that write transcripts put into one, beside text with times.
+_TRANSCRIPT_KEYS = {
+    "text",
+    "language",
+    "language_probability",
+    "duration",
+    "task",
+    "segments",
+    "chunks",
+    "words",
+    "word_segments",
+    "transcription",
+    "result",
+    "systeminfo",
+    "model",
+    "params",
+    "usage",
+}
+
+
+def doubt(text: str, suffix: str) -> str:
+    """Why JSON or YAML may be something else than a transcript; empty where it is one.
+
+    Text with times is a transcript. Text without is one where nothing stands beside it that a
+    transcript has not: it may be a question, or a description.
+    """
+    try:
+        if suffix == ".json":
+            data, kind = _load_json(text), "JSON"
+        else:
+            data, kind = _load_yaml(text), "YAML"
+        parsed = _from_data(data, kind)
+    except BadInput as error:
+        return str(error)
+    if any(span.text and not math.isnan(span.start_s) for span in parsed.spans):
+        return ""
+    if not isinstance(data, dict):
+        return "no text with times in it"
+    others = sorted(str(key) for key in data if key not in _TRANSCRIPT_KEYS)
+    if others:
+        return f"no text with times in it, and keys that no transcript has: {others[:8]}"
+    return ""
+
+
 def _one_span(text: str) -> tuple[Span, ...]:
     """All text without a time; none where there is none."""
     return (Span(text),) if text.strip() else ()

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from twomind.core.errors import BadInput
-from twomind.transcripts.formats import EXPECTED, parse
+from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.spans import Parsed, Span, fill
 from twomind.types import Timing, Word
 
@@ -65,6 +65,21 @@ def read_words(path: Path | str, duration_s: float | None = None) -> Words:
         more = ["the file is empty: no words"]
     source = f"{parsed.kind} ({path.name})"
     return finish(words, source, [*problems, *parsed.problems, *more], parsed.language)
+
+
+def why_no_transcript(path: Path) -> str:
+    """Why a file that only has a recording's name is no transcript of it; empty where it may be.
+
+    JSON and YAML hold anything, so they must prove what they are; the other names promise it.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".json", ".yml", ".yaml"):
+        return ""
+    try:
+        text, _problems = _read_text(path)
+    except BadInput as error:
+        return str(error).removeprefix(f"{path}: ")
+    return doubt(text, suffix)
 
 
 def words_of_text(text: str, source: str, duration_s: float | None = None) -> Words:
