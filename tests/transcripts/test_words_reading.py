@@ -516,6 +516,59 @@ def test_yaml_cannot_run_code(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+# --- the unit of times
+
+
+@pytest.mark.parametrize("duration_s", [9.5, None, 3600.0])
+def test_milliseconds_are_known_by_the_length_of_words(
+    shared: Path, duration_s: float | None
+) -> None:
+    words = read_words(shared / "cases" / "json-units-and-lists" / "aai.json", duration_s)
+    assert _rows(words)[0] == ("I", 0.25, 0.5)
+    assert _rows(words)[-1] == ("day.", 2.05, 2.3)
+    assert len(words.words) == 7
+    assert words.timing is Timing.GIVEN
+    assert any("milliseconds" in p for p in words.problems)
+    assert not any("beyond the end" in p for p in words.problems)
+
+
+def _segments(*times: tuple[float, float]) -> str:
+    segments = [{"text": "well I think so", "start": a, "end": b} for a, b in times]
+    return json.dumps({"segments": segments})
+
+
+def test_milliseconds_of_segments(tmp_path: Path) -> None:
+    words = _read(tmp_path, "a.json", _segments((500, 1500), (2000, 4000)), 5.0)
+    assert _rows(words)[0] == ("well", 0.5, 0.75)
+    assert _rows(words)[-1] == ("so", 3.5, 4.0)
+
+
+@pytest.mark.parametrize(
+    "times", [((60_000, 61_000), (68_000, 69_000)), ((0.5, 900.5), (1000.5, 2000.5))]
+)
+def test_times_of_no_unit_are_refused(
+    tmp_path: Path, times: tuple[tuple[float, float], ...]
+) -> None:
+    with pytest.raises(BadInput, match=r"a\.json: expected times in seconds.*milliseconds"):
+        _read(tmp_path, "a.json", _segments(*times), 9.5)
+
+
+@pytest.mark.parametrize(
+    ("times", "duration_s"),
+    [
+        (((60, 64), (65, 69)), 9.5),  # of another recording: a remark of its own
+        (((0, 30),), 20.0),
+        (((0, 3000),), 3600.0),
+    ],
+)
+def test_seconds_stay_seconds(
+    tmp_path: Path, times: tuple[tuple[float, float], ...], duration_s: float
+) -> None:
+    words = _read(tmp_path, "a.json", _segments(*times), duration_s)
+    assert not any("milliseconds" in p for p in words.problems)
+    assert words.words[-1].end_s == min(duration_s, times[-1][1])
+
+
 # --- plain text and encodings
 
 

@@ -120,7 +120,14 @@ def _load_yaml(text: str) -> Any:
 
 
 def _from_data(data: Any, kind: str) -> Parsed:
-    """Any of the dumps that Whisper programs write. The keys say which one it is."""
+    """Any of the dumps that Whisper programs write, and those of others that look like them."""
+    parsed = _from_dump(data, kind)
+    milliseconds = parsed.kind.startswith("whisper.cpp")
+    return replace(parsed, unit_known=milliseconds)
+
+
+def _from_dump(data: Any, kind: str) -> Parsed:
+    """The keys say which dump it is."""
     if isinstance(data, list):
         name = "words" if _are_words(data) else "segments"
         data = {name: data}

@@ -25,12 +25,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Parsed:
-    """One transcript as its format tells it."""
+    """One transcript as its format tells it.
+
+    ``unit_known`` is False where the format does not say in which unit its times are.
+    """
 
     spans: tuple[Span, ...]
     kind: str
     language: str | None = None
     problems: tuple[str, ...] = ()
+    unit_known: bool = True
 
 
 # --- times that were not given
@@ -40,7 +44,8 @@ class Parsed:
 WORD_S = 0.35
 
 
-def _n_words(span: Span) -> int:
+def n_words(span: Span) -> int:
+    """Words of a span, at least one."""
     return max(1, len(span.text.split()))
 
 
@@ -104,19 +109,19 @@ def _end_s(span: Span, next_start_s: float, hi_s: float) -> float:
     for time_s in (next_start_s, hi_s):
         if time_s > span.start_s:
             return time_s
-    return span.start_s + WORD_S * _n_words(span)
+    return span.start_s + WORD_S * n_words(span)
 
 
 def _shared(gap: list[Span], left_s: float, right_s: float) -> list[Span]:
     """Spans without a time, laid between two times by their number of words."""
-    total = sum(map(_n_words, gap))
+    total = sum(map(n_words, gap))
     if math.isnan(right_s):
         right_s = left_s + WORD_S * total
     right_s = max(left_s, right_s)
     out = []
     for span in gap:
-        end_s = left_s + (right_s - left_s) * _n_words(span) / total
+        end_s = left_s + (right_s - left_s) * n_words(span) / total
         out.append(replace(span, start_s=left_s, end_s=end_s, spread=True))
         left_s = end_s
-        total -= _n_words(span)
+        total -= n_words(span)
     return out

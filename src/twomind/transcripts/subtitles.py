@@ -29,19 +29,7 @@ def subtitles(text: str, kind: str) -> Parsed:
             "00:00:02.000; "
             "found none"
         )
-    problems = []
-    mistyped = [cue.mistyped for cue in cues if cue.mistyped]
-    if mistyped:
-        problems.append(
-            f"{len(mistyped)} lines that should give a cue's time are not written as such (first: "
-            f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is no time "
-            "was taken from the cues around"
-        )
-    n_speakers = len(_speakers(cues))
-    if n_speakers > 1:
-        problems.append(
-            f"the subtitles name {n_speakers} speakers; the words of all are taken as this person's"
-        )
+    problems = _remarks(cues)
     if any(INLINE_STAMP.search(line) for cue in cues for line in cue.lines):
         cues, n_dropped = _without_roll_up(cues)
         if n_dropped:
@@ -65,6 +53,24 @@ def subtitles(text: str, kind: str) -> Parsed:
             "captions); each text was taken once, its words at the times of their highlights"
         )
     return Parsed(tuple(spans), kind, None, tuple(problems))
+
+
+def _remarks(cues: list[Cue]) -> list[str]:
+    """What is odd about the cues as they are written."""
+    problems = []
+    mistyped = [cue.mistyped for cue in cues if cue.mistyped]
+    if mistyped:
+        problems.append(
+            f"{len(mistyped)} lines that should give a cue's time are not written as such (first: "
+            f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is no time "
+            "was taken from the cues around"
+        )
+    n_speakers = len(_speakers(cues))
+    if n_speakers > 1:
+        problems.append(
+            f"the subtitles name {n_speakers} speakers; the words of all are taken as this person's"
+        )
+    return problems
 
 
 def _speakers(cues: list[Cue]) -> set[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from twomind.core.errors import BadInput
 from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.spans import Parsed, Span, fill
+from twomind.transcripts.units import in_seconds
 from twomind.types import Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
@@ -58,9 +59,9 @@ def read_words(path: Path | str, duration_s: float | None = None) -> Words:
     text, problems = _read_text(path)
     try:
         parsed = parse(text, path.suffix.lower())
+        words, more = _words_of(parsed, _known(duration_s))
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from error
-    words, more = _words_of(parsed, _known(duration_s))
     if not text.strip():
         more = ["the file is empty: no words"]
     source = f"{parsed.kind} ({path.name})"
@@ -152,6 +153,9 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
 def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]:
     """Words of what a format told, and remarks; ``duration_s`` is nan where it is not known."""
     spans = list(parsed.spans)
+    remarks_on_unit: list[str] = []
+    if not parsed.unit_known:
+        spans, remarks_on_unit = in_seconds(spans, duration_s)
     spread = bool(spans) and all(math.isnan(span.start_s) for span in spans)
     if spread:
         spans, problems = _all_spread(spans, duration_s)
@@ -167,7 +171,7 @@ def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]
     words: list[Word] = []
     for span in spans:
         _append(words, span, timing)
-    return words, problems + remarks
+    return words, remarks_on_unit + problems + remarks
 
 
 def _all_spread(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]:
