@@ -140,4 +140,6 @@ def _until_blank(body: list[str]) -> list[str]:
 
 def plain(text: str) -> str:
     """What is shown of a cue's text: no tags, no escapes."""
-    return html.unescape(_TAG.sub("", text)).strip()
+    last = max(text.rfind(">"), text.rfind("}"))
+    tagged, rest = text[: last + 1], text[last + 1 :]  # a search for ends that never come is slow
+    return html.unescape(_TAG.sub("", tagged) + rest).strip()

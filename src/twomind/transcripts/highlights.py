@@ -77,8 +77,9 @@ def _shown(cue: Cue) -> Shown:
     text = "\n".join(cue.lines)
     if INLINE_STAMP.search(text):
         return Shown(cue, (), ())  # its words have times of their own
-    text = _OPENING.sub(_OPEN, text)
-    text = _CLOSING.sub(_CLOSE, text)
+    if _CLOSING.search(text):
+        text = _OPENING.sub(_OPEN, text)
+        text = _CLOSING.sub(_CLOSE, text)
     tokens = _TOKEN.findall(plain(text))
     words = tuple(token.replace(_OPEN, "").replace(_CLOSE, "") for token in tokens)
     return Shown(cue, words, tuple(_marked(tokens)))
