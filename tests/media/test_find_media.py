@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from twomind.core.errors import BadInput
-from twomind.media.recording import SOUND_SUFFIXES, find_media
+from twomind.media.recording import (
+    SOUND_SUFFIXES,
+    find_media,
+    find_transcript,
+    open_recording,
+    transcript_beside,
+)
 
 
 def made(folder: Path, *names: str) -> list[Path]:
@@ -37,3 +43,62 @@ def test_a_folder_without_recordings_says_what_it_expected(tmp_path: Path) -> No
         find_media([tmp_path])
     with pytest.raises(BadInput, match="no such file or folder"):
         find_media([tmp_path / "absent"])
+
+
+TIMED = '[{"start": 0.5, "end": 1.0, "text": "maybe"}]'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TIMED,
+        '{"segments": [], "text": "", "language": "en"}',
+        '{"text": "I might."}',
+        '{"trial": 3, "words": [{"word": "maybe", "start": 0.5, "end": 1.0}]}',
+    ],
+)
+def test_json_beside_a_film_that_is_a_transcript(tmp_path: Path, content: str) -> None:
+    film, json_file, srt = made(tmp_path, "a.mp4", "a.json", "a.srt")
+    json_file.write_text(content)
+    assert transcript_beside(film) == (json_file, "")
+    assert find_transcript(film) == json_file
+    assert srt.is_file()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('{"TaskName": "interview", "SamplingFrequency": 16000}', "TaskName"),
+        ('{"trial_type": "video", "text": "What would you change?"}', "trial_type"),
+        ('[{"trial_type": "video", "text": "What would you change?"}]', "no text with times"),
+        ('[{"start": 0.5, "end": 1.0, "label": "smile"}]', "no text with times"),
+        ("", "no text with times"),
+        ('{"text": "I mi', "not JSON"),
+        ("\0", "binary"),
+    ],
+)
+def test_json_beside_a_film_that_is_none_is_passed_over(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    film, json_file = made(tmp_path, "a.mp4", "a.json")
+    json_file.write_text(content)
+    found, remark = transcript_beside(film)
+    assert found is None
+    assert "a.json" in remark
+    assert why in remark
+    (yaml_file,) = made(tmp_path, "a.yml")
+    yaml_file.write_text("chunks:\n- text: maybe\n  timestamp: [0.5, 1.0]\n")
+    assert transcript_beside(film) == (yaml_file, remark)
+
+
+def test_a_description_beside_a_recording_is_not_its_words(shared: Path) -> None:
+    folder = shared / "cases" / "bids-sidecar"
+    described = open_recording(folder / "sub-01_task-interview.wav")
+    assert described.words is not None
+    assert len(described.words) == 13
+    assert "sub-01_task-interview.srt" in described.words_source
+    assert "sub-01_task-interview.json" in described.words_reason
+    asked = open_recording(shared / "cases" / "sidecar-text" / "answer.wav")
+    assert asked.words is None
+    assert "answer.json" in asked.words_reason
+    assert "no transcript was given" in asked.words_reason

@@ -11,7 +11,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 HOME = ROOT / "build" / "pythons"
-TOOLS = ("pytest>=8", "hypothesis>=6", "psutil", "pympi-ling>=1.70", "xmlschema", "krippendorff")
+TOOLS = (
+    "pytest>=8",
+    "hypothesis>=6",
+    "sybil>=6",
+    "psutil",
+    "pympi-ling>=1.70",
+    "xmlschema",
+    "krippendorff",
+)
 TESTS = (
     "tests/types",
     "tests/core",

@@ -155,6 +155,129 @@ def test_vtt_of_two_speakers_is_remarked(tmp_path: Path) -> None:
     assert any("2 speakers" in p for p in words.problems)
 
 
+# --- lines that should be a timing
+
+#: Second timing lines that are mistyped, and when its words begin and end: as meant, or where no
+#: time can be read between the neighbours.
+MISTYPED = [
+    ("00:00:04,000 -> 00:00:07,000", 4.0, 7.0),
+    ("00:00:04:000 --> 00:00:07:000", 4.0, 7.0),
+    ("00:00:04 --> 00:00:07", 4.0, 7.0),
+    ("00:04:000 --> 00:07:000", 4.0, 7.0),
+    ("00:00:04,000 – 00:00:07,000", 4.0, 7.0),
+    ("00:00:04,000 00:00:07,000", 4.0, 7.0),
+    ("00: 00: 04, 000 -- > 00: 00: 07, 000", 4.0, 7.0),
+    ("00:00:04,000 --> 00:00:o7,000", 4.0, 8.0),
+    ("00:00:o4,000 --> 00:00:07,000", 3.0, 8.0),
+    ("00:00:04,000 -->", 4.0, 8.0),
+]
+
+
+@pytest.mark.parametrize(("line", "start_s", "end_s"), MISTYPED)
+@pytest.mark.parametrize("number", ["2\n", ""])
+def test_a_mistyped_timing_keeps_its_text_near_its_time(
+    tmp_path: Path, line: str, start_s: float, end_s: float, number: str
+) -> None:
+    first = "1\n00:00:01,000 --> 00:00:03,000\nI stop.\n\n"
+    last = "3\n00:00:08,000 --> 00:00:09,000\nMaybe.\n"
+    words = _read(tmp_path, "a.srt", f"{first}{number}{line}\nBut no.\n\n{last}")
+    middle_s = (start_s + end_s) / 2
+    assert _rows(words) == [
+        ("I", 1.0, 2.0),
+        ("stop.", 2.0, 3.0),
+        ("But", start_s, middle_s),
+        ("no.", middle_s, end_s),
+        ("Maybe.", 8.0, 9.0),
+    ]
+    assert any("1 lines" in p and line[:10] in p for p in words.problems)
+
+
+@pytest.mark.parametrize("name", ["arrow.srt", "colon_ms.srt"])
+def test_mistyped_timings_of_made_files(shared: Path, name: str) -> None:
+    words = read_words(shared / "cases" / "bad-timing-line" / name, 9.5)
+    said = "I want to stop. But it is hard. Maybe."
+    assert [w.text for w in words.words] == said.split()
+    assert [words.words[k].start_s for k in (0, 4, 8)] == [1.0, 4.0, 8.0]
+    assert any("should give a cue's time" in p for p in words.problems)
+
+
+@pytest.mark.parametrize(
+    "line", ["1,000,000 - 2,000,000", "from -> 00:00:04,000 on", "it was 10:30 - 11:30", "a -> b"]
+)
+def test_speech_with_numbers_is_no_timing(tmp_path: Path, line: str) -> None:
+    words = _read(tmp_path, "a.srt", f"1\n00:00:01,000 --> 00:00:03,000\nwell\n{line}\n")
+    assert "".join(w.text for w in words.words) == "well" + line.replace(" ", "")
+    assert words.problems == ()
+
+
+# --- karaoke captions
+
+#: Right: nine words, each at the time of the cue that marks it.
+KARAOKE_ROWS = [
+    ("I", 0.2, 0.6),
+    ("really", 0.7, 1.1),
+    ("want", 1.2, 1.6),
+    ("to", 1.7, 2.1),
+    ("stop", 2.2, 2.6),
+    ("smoking", 2.7, 3.1),
+    ("but", 3.2, 3.6),
+    ("I", 3.7, 4.1),
+    ("can't", 4.2, 4.6),
+]
+
+
+@pytest.mark.parametrize("name", ["hl_stable.srt", "hl_whisper.srt"])
+def test_karaoke_captions_of_two_programs_are_one_utterance(shared: Path, name: str) -> None:
+    folder = shared / "cases" / "highlight-captions"
+    words = read_words(folder / name, 9.5)
+    clean = read_words(folder / "hl_clean.txt", 9.5)
+    assert _rows(words) == KARAOKE_ROWS
+    assert [w.text for w in words.words] == [w.text for w in clean.words]
+    assert words.timing is Timing.GIVEN
+    assert any("8 cues" in p and "highlight" in p for p in words.problems)
+
+
+def _captions(*cues: str) -> str:
+    """WebVTT with one cue a second."""
+    shown = [f"00:{i:02d}.000 --> 00:{i:02d}.800\n{cue}\n\n" for i, cue in enumerate(cues)]
+    return "WEBVTT\n\n" + "".join(shown)
+
+
+def test_a_highlight_that_moves_gives_its_words_their_times(tmp_path: Path) -> None:
+    text = _captions(
+        "- <c.now>I</c> am un&amp;sure",
+        "- I am un&amp;sure",  # a pause: nothing is marked
+        "- I am <c.now>un</c>&amp;sure",
+        "- I am un&amp;<c.now>sure</c>",
+        "- <c.now>I</c> am un&amp;sure",  # said once more
+        "- <c.now>I am</c> un&amp;sure",
+        "<u>really</u>",
+    )
+    words = _read(tmp_path, "a.vtt", text)
+    assert _rows(words) == [
+        ("-I", 0.0, 0.8),
+        ("am", 0.8, 2.0),
+        ("un&sure", 2.0, 3.8),
+        ("-I", 4.0, 4.8),
+        ("am", 5.0, 5.8),
+        ("un&sure", 5.8, 5.8),
+        ("really", 6.0, 6.8),
+    ]
+    assert [w.timing for w in words.words[:3]] == [Timing.GIVEN, Timing.SPREAD_CUE, Timing.GIVEN]
+
+
+def test_a_sentence_said_twice_is_kept_twice(tmp_path: Path) -> None:
+    for cues in (
+        ("I <u>can't</u>", "I <u>can't</u>"),
+        ("<font color=red>I can't</font>", "<font color=red>I can't</font>"),
+        ("I can't", "I <u>can't</u>"),
+        ("I <i>can't</i>", "<i>I</i> can't"),
+    ):
+        words = _read(tmp_path, "a.vtt", _captions(*cues))
+        assert [w.text for w in words.words] == ["I", "can't"] * 2
+        assert words.problems == ()
+
+
 # --- Whisper
 
 
@@ -259,6 +382,38 @@ def test_whisper_cpp(tmp_path: Path) -> None:
     assert words.language == "en"
 
 
+def test_whisper_cpp_pieces_of_a_word_are_joined(shared: Path) -> None:
+    folder = shared / "cases" / "subword-tokens"
+    words = read_words(folder / "cpp.json", 9.5)
+    whole = read_words(folder / "cpp_words.json", 9.5)
+    assert [w.text for w in words.words] == [w.text for w in whole.words]
+    assert len(words.words) == 13
+    assert ("uncomfortable", 4.95, 6.3) in _rows(words)
+    assert words.timing is Timing.GIVEN
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([" un", "sure", ".", " I", "'m"], ["unsure.", "I'm"]),
+        ([" I am un", "sure of", " it"], ["I", "am", "unsure", "of", "it"]),
+        ([" no.", "But", " so"], ["no.", "But", "so"]),
+        ([" so", "[noise]", " so"], ["so", "[noise]", "so"]),
+        ([" so ", "what", " now"], ["so", "what", "now"]),
+        (["so", "what", "if", " now"], ["so", "what", "if", "now"]),  # blanks were taken away
+    ],
+)
+def test_a_piece_without_a_blank_continues_the_word(
+    tmp_path: Path, pieces: list[str], expected: list[str]
+) -> None:
+    timed = [
+        {"offsets": {"from": 500 * i, "to": 500 * i + 400}, "text": piece}
+        for i, piece in enumerate(pieces)
+    ]
+    words = _read(tmp_path, "a.json", json.dumps({"transcription": timed}))
+    assert [w.text for w in words.words] == expected
+
+
 def test_pipeline_chunks_with_an_open_end(tmp_path: Path) -> None:
     chunks = [
         {"text": " maybe", "timestamp": [0.2, 0.8]},
@@ -357,6 +512,59 @@ def test_yaml_cannot_run_code(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="YAML"):
         _read(tmp_path, "a.yml", f"!!python/object/apply:os.mkdir ['{marker}']")
     assert not marker.exists()
+
+
+# --- the unit of times
+
+
+@pytest.mark.parametrize("duration_s", [9.5, None, 3600.0])
+def test_milliseconds_are_known_by_the_length_of_words(
+    shared: Path, duration_s: float | None
+) -> None:
+    words = read_words(shared / "cases" / "json-units-and-lists" / "aai.json", duration_s)
+    assert _rows(words)[0] == ("I", 0.25, 0.5)
+    assert _rows(words)[-1] == ("day.", 2.05, 2.3)
+    assert len(words.words) == 7
+    assert words.timing is Timing.GIVEN
+    assert any("milliseconds" in p for p in words.problems)
+    assert not any("beyond the end" in p for p in words.problems)
+
+
+def _segments(*times: tuple[float, float]) -> str:
+    segments = [{"text": "well I think so", "start": a, "end": b} for a, b in times]
+    return json.dumps({"segments": segments})
+
+
+def test_milliseconds_of_segments(tmp_path: Path) -> None:
+    words = _read(tmp_path, "a.json", _segments((500, 1500), (2000, 4000)), 5.0)
+    assert _rows(words)[0] == ("well", 0.5, 0.75)
+    assert _rows(words)[-1] == ("so", 3.5, 4.0)
+
+
+@pytest.mark.parametrize(
+    "times", [((60_000, 61_000), (68_000, 69_000)), ((0.5, 900.5), (1000.5, 2000.5))]
+)
+def test_times_of_no_unit_are_refused(
+    tmp_path: Path, times: tuple[tuple[float, float], ...]
+) -> None:
+    with pytest.raises(BadInput, match=r"a\.json: expected times in seconds.*milliseconds"):
+        _read(tmp_path, "a.json", _segments(*times), 9.5)
+
+
+@pytest.mark.parametrize(
+    ("times", "duration_s"),
+    [
+        (((60, 64), (65, 69)), 9.5),  # of another recording: a remark of its own
+        (((0, 30),), 20.0),
+        (((0, 3000),), 3600.0),
+    ],
+)
+def test_seconds_stay_seconds(
+    tmp_path: Path, times: tuple[tuple[float, float], ...], duration_s: float
+) -> None:
+    words = _read(tmp_path, "a.json", _segments(*times), duration_s)
+    assert not any("milliseconds" in p for p in words.problems)
+    assert words.words[-1].end_s == min(duration_s, times[-1][1])
 
 
 # --- plain text and encodings

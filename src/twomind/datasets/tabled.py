@@ -29,7 +29,7 @@ from twomind.datasets.checking import (
 from twomind.datasets.coders import ANNOTATIONS, Spans
 from twomind.datasets.people import people_of
 from twomind.datasets.protocols import Take
-from twomind.media.recording import find_transcript
+from twomind.media.recording import transcript_beside
 from twomind.transcripts.words import Words, words_of_text
 from twomind.types import AMBIVALENCE, Progress, Recording, Segment, Task
 
@@ -299,7 +299,9 @@ class Tabled(Folder):
                 return words_of_text(row.transcript, source, known), ""
             self.problems.append(Finding(row.transcript, f"no such transcript (of {row.id})"))
         if not row.transcript and media.is_file():
-            path = find_transcript(media)
+            path, passed_over = transcript_beside(media)
+            if passed_over:
+                self.problems.append(Finding(row.id, passed_over))
         if path is None:
             return None, "no transcript was given"
         words = common.transcript(path, duration_s, self.root, self.problems)

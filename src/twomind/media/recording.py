@@ -8,11 +8,12 @@ clock.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from twomind.core.errors import BadInput
 from twomind.media.stream import probe
-from twomind.transcripts.words import Words, read_words
+from twomind.transcripts.words import Words, read_words, why_no_transcript
 from twomind.types import Recording, Timing
 
 #: Looked for beside the media file, with the same stem, in this order: the more exact the times,
@@ -42,11 +43,25 @@ SOUND_SUFFIXES = (".wav", ".mp3", ".m4a", ".flac", ".ogg")
 
 def find_transcript(media: Path) -> Path | None:
     """The transcript that lies beside a media file (same stem), or None."""
+    return transcript_beside(media)[0]
+
+
+def transcript_beside(media: Path) -> tuple[Path | None, str]:
+    """The transcript beside a media file (same stem), or None; and a remark on files of that name
+    that were passed over because they are none.
+    """
+    remarks: list[str] = []
+    found: Path | None = None
     for suffix in TRANSCRIPT_SUFFIXES:
         beside = media.with_suffix(suffix)
-        if beside.is_file():
-            return beside
-    return None
+        if not beside.is_file():
+            continue
+        why = why_no_transcript(beside)
+        if not why:
+            found = beside
+            break
+        remarks.append(f"{beside.name} lies beside the recording and is no transcript: {why}")
+    return found, "; ".join(remarks)
 
 
 def find_media(paths: list[Path]) -> list[Path]:
@@ -102,8 +117,8 @@ def open_recording(
 
     ``question`` is a number, the text of a known prompt, any other text, or None for unknown.
     ``transcript`` is a file; None looks for one beside the media file
-    (:data:`TRANSCRIPT_SUFFIXES`). Without a transcript the words are not measured, which is not an
-    error.
+    (:data:`TRANSCRIPT_SUFFIXES`); JSON or YAML there must prove to be one. Without a transcript the
+    words are not measured, which is not an error.
 
     Raises:
         BadInput: the media file, or a transcript that was named, cannot be read.
@@ -118,8 +133,15 @@ def open_recording(
         duration_s=info.duration_s,
         drawn=info.drawn,
     )
-    beside = Path(transcript) if transcript else find_transcript(media)
-    return recording if beside is None else with_transcript(recording, beside)
+    if transcript:
+        return with_transcript(recording, Path(transcript))
+    beside, passed_over = transcript_beside(media)
+    if beside is not None:
+        recording = with_transcript(recording, beside)
+    elif not passed_over:
+        return recording
+    remarks = [passed_over, recording.words_reason]
+    return replace(recording, words_reason="; ".join(remark for remark in remarks if remark))
 
 
 def with_transcript(recording: Recording, transcript: Path) -> Recording:
@@ -131,8 +153,6 @@ def with_transcript(recording: Recording, transcript: Path) -> Recording:
 
 def with_words(recording: Recording, words: Words, source: str) -> Recording:
     """The recording with words that were read or recognised."""
-    from dataclasses import replace
-
     return replace(
         recording, words=words.words, words_source=source, words_reason="; ".join(words.problems)
     )

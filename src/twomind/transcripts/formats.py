@@ -4,23 +4,20 @@ they carry.
 
 from __future__ import annotations
 
-import html
 import json
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from difflib import SequenceMatcher
-from itertools import pairwise
 from typing import Any
 
 from twomind.core.errors import BadInput, quoted, shortened
 from twomind.core.yaml_files import load_yaml
-from twomind.types.same import same_values
+from twomind.transcripts.cues import has_timing
+from twomind.transcripts.spans import Parsed, Span, fill
+from twomind.transcripts.subtitles import subtitles
 
-#: More hours than any recording has; a time beyond it is no time.
-_MOST_HOURS = 9999
 #: Pairs of equal words beyond which the words of a text are not looked for in a list of words:
 #: the work grows with the pairs, and only a text that says the same again and again has so many.
 _MOST_PAIRS = 200_000
@@ -30,31 +27,6 @@ EXPECTED = (
     "SubRip (.srt), WebVTT (.vtt), Whisper JSON (.json), Whisper YAML as in BAH (.yml) or "
     "plain text (.txt)"
 )
-
-
-@dataclass(frozen=True)
-class Span:
-    """Text with the time it was given: a subtitle, a chunk or a single word. nan where no time was
-    given.
-    """
-
-    text: str
-    start_s: float = math.nan
-    end_s: float = math.nan
-    confidence: float = math.nan
-    spread: bool = False  # its times were filled in from its neighbours
-
-    __eq__ = same_values
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """One transcript as its format tells it."""
-
-    spans: tuple[Span, ...]
-    kind: str
-    language: str | None = None
-    problems: tuple[str, ...] = ()
 
 
 def parse(text: str, suffix: str) -> Parsed:
@@ -85,9 +57,9 @@ def _parse(text: str, suffix: str) -> Parsed:
     looks = text.lstrip()
     data_suffixes = (".json", ".yml", ".yaml")
     if looks.startswith("WEBVTT") or suffix == ".vtt":
-        return _subtitles(text, "WebVTT")
-    if suffix == ".srt" or (suffix not in data_suffixes and _TIMING.search(text)):
-        return _subtitles(text, "SubRip")
+        return subtitles(text, "WebVTT")
+    if suffix == ".srt" or (suffix not in data_suffixes and has_timing(text)):
+        return subtitles(text, "SubRip")
     looks_like_json = looks.startswith(("{", "["))
     if suffix == ".json" or (suffix not in (".yml", ".yaml", ".txt") and looks_like_json):
         return _from_data(_load_json(text), "JSON")
@@ -98,140 +70,53 @@ def _parse(text: str, suffix: str) -> Parsed:
     raise BadInput(f"expected a transcript as {EXPECTED}, got a file named *{suffix}")
 
 
+#: What programs that write transcripts put into one, beside text with times.
+_TRANSCRIPT_KEYS = {
+    "text",
+    "language",
+    "language_probability",
+    "duration",
+    "task",
+    "segments",
+    "chunks",
+    "words",
+    "word_segments",
+    "transcription",
+    "result",
+    "systeminfo",
+    "model",
+    "params",
+    "usage",
+}
+
+
+def doubt(text: str, suffix: str) -> str:
+    """Why JSON or YAML may be something else than a transcript; empty where it is one.
+
+    Text with times is a transcript. Text without is one where nothing stands beside it that a
+    transcript has not: it may be a question, or a description.
+    """
+    try:
+        if suffix == ".json":
+            data, kind = _load_json(text), "JSON"
+        else:
+            data, kind = _load_yaml(text), "YAML"
+        parsed = _from_data(data, kind)
+    except BadInput as error:
+        return str(error)
+    if any(span.text and not math.isnan(span.start_s) for span in parsed.spans):
+        return ""
+    if not isinstance(data, dict):
+        return "no text with times in it"
+    others = sorted(str(key) for key in data if key not in _TRANSCRIPT_KEYS)
+    if others:
+        return f"no text with times in it, and keys that no transcript has: {others[:8]}"
+    return ""
+
+
 def _one_span(text: str) -> tuple[Span, ...]:
     """All text without a time; none where there is none."""
     return (Span(text),) if text.strip() else ()
-
-
-# --- subtitles
-# -------------------------------------------------------------------------------------------------------
-# Own reader: pysubs2 1.8 hands WebVTT notes, styles and the next cue's identifier to the cue
-# before, and drops a last line that is only a number ("... I am / 42"). Here every spoken word must
-# survive, and nothing that was not spoken.
-
-_STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
-_TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}", re.MULTILINE)
-_INLINE_STAMP = re.compile(rf"<{_STAMP}>")
-# A tag ends before the next one begins, so that none is looked for through the whole text.
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
-_VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>")
-_OPEN_VOICE = re.compile(r"<v[ \t][^<>]*(?:<|$)")
-
-
-def _stamp_s(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:
-    n_hours = hours or "0"
-    if len(n_hours) > len(str(_MOST_HOURS)):
-        raise BadInput(f"expected a time of at most {_MOST_HOURS} hours, got {quoted(n_hours)}")
-    return (
-        int(n_hours) * 3600 + int(minutes) * 60 + int(seconds) + int(fraction) / 10 ** len(fraction)
-    )
-
-
-@dataclass(frozen=True)
-class _Cue:
-    """Lines of text that are shown together."""
-
-    start_s: float
-    end_s: float
-    lines: list[str]
-
-
-def _cues(text: str, kind: str) -> Iterator[_Cue]:
-    lines = text.splitlines()
-    at = [i for i, line in enumerate(lines) if _TIMING.match(line)]
-    for i, following in pairwise([*at, len(lines)]):
-        body = lines[i + 1 : following]
-        if kind == "WebVTT":
-            body = _until_blank(body)
-        elif following < len(lines) and body and body[-1].strip().isdigit():
-            body = body[:-1]  # the number of the next cue
-        match = _TIMING.match(lines[i])
-        assert match
-        stamps = match.groups()
-        start_s = _stamp_s(*stamps[:4])
-        end_s = _stamp_s(*stamps[4:])
-        yield _Cue(start_s, end_s, [line for line in body if line.strip()])
-
-
-def _until_blank(body: list[str]) -> list[str]:
-    """A blank line ends a WebVTT cue; what follows is an identifier, a note or a style."""
-    for k, line in enumerate(body):
-        if not line:
-            return body[:k]
-    return body
-
-
-def _plain(text: str) -> str:
-    return html.unescape(_TAG.sub("", text)).strip()
-
-
-def _subtitles(text: str, kind: str) -> Parsed:
-    cues = list(_cues(text, kind))
-    may_be_empty = kind == "WebVTT" and text.lstrip().startswith("WEBVTT")
-    if not cues and text.strip() and not may_be_empty:
-        raise BadInput(
-            f"expected {kind} subtitles, whose cues have a line like 00:00:01.000 --> "
-            "00:00:02.000; "
-            "found none"
-        )
-    problems = []
-    n_speakers = len(_speakers(cues))
-    if n_speakers > 1:
-        problems.append(
-            f"the subtitles name {n_speakers} speakers; the words of all are taken as this person's"
-        )
-    if any(_INLINE_STAMP.search(line) for cue in cues for line in cue.lines):
-        cues, n_dropped = _without_roll_up(cues)
-        if n_dropped:
-            problems.append(
-                f"{n_dropped} lines that only repeat the line above (rolling captions) were left "
-                "out"
-            )
-    spans: list[Span] = []
-    for cue in cues:
-        spans += _cue_spans(cue)
-    return Parsed(tuple(spans), kind, None, tuple(problems))
-
-
-def _speakers(cues: list[_Cue]) -> set[str]:
-    found: set[str] = set()
-    for cue in cues:
-        text = "\n".join(cue.lines)
-        if _OPEN_VOICE.search(text):
-            raise BadInput("a cue opens a tag that names a speaker (<v NAME>) and does not end it")
-        names = _VOICE.findall(text)
-        found.update(name.strip() for name in names)
-    return found
-
-
-def _without_roll_up(cues: list[_Cue]) -> tuple[list[_Cue], int]:
-    """Rolling captions show each line again, without word stamps, above the next one; keep its
-    first showing.
-    """
-    kept = []
-    n_dropped = 0
-    last = ""
-    for cue in cues:
-        fresh = []
-        for line in cue.lines:
-            if not _INLINE_STAMP.search(line) and _plain(line) == last:
-                n_dropped += 1
-                continue
-            fresh.append(line)
-            last = _plain(_INLINE_STAMP.sub("", line))
-        kept.append(replace(cue, lines=fresh))
-    return kept, n_dropped
-
-
-def _cue_spans(cue: _Cue) -> Iterator[Span]:
-    text = "\n".join(cue.lines)
-    stamps = [_stamp_s(*m.groups()) for m in _INLINE_STAMP.finditer(text)]
-    parts = _INLINE_STAMP.sub("\0", text).split("\0")
-    edges = [cue.start_s, *stamps, cue.end_s]
-    for part, (left_s, right_s) in zip(parts, pairwise(edges), strict=True):
-        spoken = _plain(part)
-        if spoken:
-            yield Span(spoken, left_s, right_s)
 
 
 # --- JSON and YAML
@@ -259,7 +144,14 @@ def _load_yaml(text: str) -> Any:
 
 
 def _from_data(data: Any, kind: str) -> Parsed:
-    """Any of the dumps that Whisper programs write. The keys say which one it is."""
+    """Any of the dumps that Whisper programs write, and those of others that look like them."""
+    parsed = _from_dump(data, kind)
+    milliseconds = parsed.kind.startswith("whisper.cpp")
+    return replace(parsed, unit_known=milliseconds)
+
+
+def _from_dump(data: Any, kind: str) -> Parsed:
+    """The keys say which dump it is."""
     if isinstance(data, list):
         name = "words" if _are_words(data) else "segments"
         data = {name: data}
@@ -296,9 +188,38 @@ def _from_words_or_text(data: dict[str, Any], kind: str) -> Parsed:
 
 
 def _from_whisper_cpp(data: dict[str, Any], kind: str) -> Parsed:
-    spans = tuple(_whisper_cpp(segment, i) for i, segment in enumerate(data["transcription"]))
+    pieces = [_object(item, f"segment {i + 1}") for i, item in enumerate(data["transcription"])]
+    spans = _joined(pieces)
     language = _language(_get(data.get("result"), "language"))
-    return Parsed(spans, f"whisper.cpp {kind}", language)
+    return Parsed(tuple(spans), f"whisper.cpp {kind}", language)
+
+
+def _joined(pieces: list[dict[str, Any]]) -> list[Span]:
+    """Spans of whisper.cpp's pieces. One without a leading blank continues the word before it,
+    unless hardly any piece has one: then the blanks were taken away, and every piece stands alone.
+    """
+    texts = [_text(piece, f"segment {i + 1}") for i, piece in enumerate(pieces)]
+    n_blank = sum(text[:1].isspace() for text in texts)
+    blanks_tell = 3 * n_blank >= len(texts)
+    spans: list[Span] = []
+    for i, (piece, text) in enumerate(zip(pieces, texts, strict=True)):
+        span = _whisper_cpp(piece, text, i)
+        continues = bool(spans) and not text[:1].isspace() and not texts[i - 1][-1:].isspace()
+        if blanks_tell and continues and _may_continue(spans[-1].text, span.text):
+            whole = spans[-1].text + span.text
+            spans[-1] = replace(spans[-1], text=whole, end_s=span.end_s)
+        else:
+            spans.append(span)
+    return spans
+
+
+def _may_continue(before: str, text: str) -> bool:
+    """Whether a piece can be the rest of a word: not after the end of a sentence, unless it is
+    punctuation, and no bracket or note of a sound.
+    """
+    if not before or not text or text[0] in "[(♪":
+        return False
+    return before[-1] not in ".?!])♪" or not text[0].isalpha()
 
 
 def _from_segments(data: dict[str, Any], kind: str) -> Parsed:
@@ -392,14 +313,12 @@ def _word(item: Any, index: int) -> Span:
     return Span(text, start_s, end_s, confidence)
 
 
-def _whisper_cpp(item: Any, index: int) -> Span:
+def _whisper_cpp(item: dict[str, Any], text: str, index: int) -> Span:
     where = f"segment {index + 1}"
-    item = _object(item, where)
     offsets = item.get("offsets") or {}
     start_ms = _seconds(_get(offsets, "from"), where)
     end_ms = _seconds(_get(offsets, "to"), where)
-    text = _text(item, where).strip()
-    return Span(text, start_ms / 1000, end_ms / 1000)
+    return Span(text.strip(), start_ms / 1000, end_ms / 1000)
 
 
 def _segment(item: dict[str, Any], index: int, problems: list[str]) -> list[Span]:
@@ -539,92 +458,3 @@ def unwrap_windows(spans: list[Span]) -> tuple[list[Span], int]:
         moved = replace(span, start_s=span.start_s + offset_s, end_s=span.end_s + offset_s)
         out.append(moved)
     return out, n_windows
-
-
-# --- times that were not given
-# ---------------------------------------------------------------------------------------
-
-#: Only for a last word or chunk whose end nobody knows; the typical length of a word in speech.
-WORD_S = 0.35
-
-
-def _n_words(span: Span) -> int:
-    return max(1, len(span.text.split()))
-
-
-def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
-    """Give spans without a time the room between their neighbours, shared by number of words.
-
-    All times are finite afterwards.
-
-    Args:
-        spans: In the order in which they were spoken.
-        lo_s: When the first may begin at the earliest; nan when not known.
-        hi_s: When the last ends at the latest; nan when not known.
-    """
-    out: list[Span] = []
-    left_s = 0.0 if math.isnan(lo_s) else lo_s
-    i = 0
-    while i < len(spans):
-        if math.isnan(spans[i].start_s):
-            n = _n_untimed(spans[i:])
-            right_s = _first_of(_next_start_s(spans[i:]), hi_s)
-            shared = _shared(spans[i : i + n], left_s, right_s)
-            out += shared
-            left_s = shared[-1].end_s
-            i += n
-            continue
-        span = spans[i]
-        if math.isnan(span.end_s):
-            end_s = _end_s(span, _next_start_s(spans[i + 1 :]), hi_s)
-            span = replace(span, end_s=end_s, spread=True)
-        out.append(span)
-        left_s = max(left_s, span.end_s)
-        i += 1
-    return out
-
-
-def _next_start_s(spans: list[Span]) -> float:
-    """Start of the first span that has one; nan where none has."""
-    for span in spans:
-        if not math.isnan(span.start_s):
-            return span.start_s
-    return math.nan
-
-
-def _n_untimed(spans: list[Span]) -> int:
-    """How many spans without a time stand before the first that has one."""
-    for n, span in enumerate(spans):
-        if not math.isnan(span.start_s):
-            return n
-    return len(spans)
-
-
-def _first_of(time_s: float, other_s: float) -> float:
-    """``time_s``, or where it is not known the other."""
-    return other_s if math.isnan(time_s) else time_s
-
-
-def _end_s(span: Span, next_start_s: float, hi_s: float) -> float:
-    """When a span ends that has a start alone: at the next one, or at the end, or after a usual
-    length.
-    """
-    for time_s in (next_start_s, hi_s):
-        if time_s > span.start_s:
-            return time_s
-    return span.start_s + WORD_S * _n_words(span)
-
-
-def _shared(gap: list[Span], left_s: float, right_s: float) -> list[Span]:
-    """Spans without a time, laid between two times by their number of words."""
-    total = sum(map(_n_words, gap))
-    if math.isnan(right_s):
-        right_s = left_s + WORD_S * total
-    right_s = max(left_s, right_s)
-    out = []
-    for span in gap:
-        end_s = left_s + (right_s - left_s) * _n_words(span) / total
-        out.append(replace(span, start_s=left_s, end_s=end_s, spread=True))
-        left_s = end_s
-        total -= _n_words(span)
-    return out

@@ -13,7 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from twomind.core.errors import UNREADABLE, BadInput, shortened
-from twomind.transcripts.formats import EXPECTED, Parsed, Span, fill, parse
+from twomind.transcripts.formats import EXPECTED, doubt, parse
+from twomind.transcripts.spans import Parsed, Span, fill
+from twomind.transcripts.units import in_seconds
 from twomind.types import Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
@@ -58,13 +60,28 @@ def read_words(path: Path | str, duration_s: float | None = None) -> Words:
     text, problems = _read_text(path)
     try:
         parsed = parse(text, path.suffix.lower())
+        words, more = _words_of(parsed, _known(duration_s))
     except (BadInput, *UNREADABLE) as error:
         raise BadInput(f"{path}: {shortened(error)}") from error
-    words, more = _words_of(parsed, _known(duration_s))
     if not text.strip():
         more = ["the file is empty: no words"]
     source = f"{parsed.kind} ({path.name})"
     return finish(words, source, [*problems, *parsed.problems, *more], parsed.language)
+
+
+def why_no_transcript(path: Path) -> str:
+    """Why a file that only has a recording's name is no transcript of it; empty where it may be.
+
+    JSON and YAML hold anything, so they must prove what they are; the other names promise it.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".json", ".yml", ".yaml"):
+        return ""
+    try:
+        text, _problems = _read_text(path)
+    except BadInput as error:
+        return str(error).removeprefix(f"{path}: ")
+    return doubt(text, suffix)
 
 
 def words_of_text(text: str, source: str, duration_s: float | None = None) -> Words:
@@ -137,6 +154,9 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
 def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]:
     """Words of what a format told, and remarks; ``duration_s`` is nan where it is not known."""
     spans = list(parsed.spans)
+    remarks_on_unit: list[str] = []
+    if not parsed.unit_known:
+        spans, remarks_on_unit = in_seconds(spans, duration_s)
     spread = bool(spans) and all(math.isnan(span.start_s) for span in spans)
     if spread:
         spans, problems = _all_spread(spans, duration_s)
@@ -152,7 +172,7 @@ def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]
     words: list[Word] = []
     for span in spans:
         _append(words, span, timing)
-    return words, problems + remarks
+    return words, remarks_on_unit + problems + remarks
 
 
 def _n_annotations(text: str) -> int:

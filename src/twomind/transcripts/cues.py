@@ -1,0 +1,150 @@
+"""Cues of subtitle files (SubRip, WebVTT): lines of text that are shown together."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from twomind.core.errors import BadInput, quoted
+
+# Own reader: pysubs2 1.8 hands WebVTT notes, styles and the next cue's identifier to the cue
+# before, and drops a last line that is only a number ("... I am / 42"). Here every spoken word must
+# survive, and nothing that was not spoken.
+
+_STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
+_TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}", re.MULTILINE)
+#: A time code that was mistyped: three or four numbers, whatever stands between them.
+_LOOSE_STAMP = re.compile(r"\d{1,3}(?: ?[:.,;] ?\d{1,3}){2,3}")
+_ARROW = re.compile(r"(?:[-=–—] ?){1,4}>|→")
+_TWO_STAMPS = re.compile(
+    rf"({_LOOSE_STAMP.pattern})[ \t]*[-–—]{{0,3}}[ \t]*(?<!\d)({_LOOSE_STAMP.pattern})"
+)
+INLINE_STAMP = re.compile(rf"<{_STAMP}>")
+# A tag ends before the next one begins, so that none is looked for through the whole text.
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+#: More hours than any recording has; a time beyond it is no time.
+_MOST_HOURS = 9999
+
+
+def stamp_s(hours: str | None, minutes: str, seconds: str, fraction: str) -> float:
+    """Seconds of a time code's fields."""
+    n_hours = hours or "0"
+    if len(n_hours) > len(str(_MOST_HOURS)):
+        raise BadInput(f"expected a time of at most {_MOST_HOURS} hours, got {quoted(n_hours)}")
+    return (
+        int(n_hours) * 3600 + int(minutes) * 60 + int(seconds) + int(fraction) / 10 ** len(fraction)
+    )
+
+
+@dataclass(frozen=True)
+class Cue:
+    """Lines of text that are shown together. A time is nan where it cannot be read.
+
+    ``mistyped`` is the line that gives the times, where it is not written as its format asks.
+    """
+
+    start_s: float
+    end_s: float
+    lines: list[str]
+    mistyped: str = ""
+
+
+def has_timing(text: str) -> bool:
+    """Whether some line of the text gives a cue's time."""
+    return bool(_TIMING.search(text))
+
+
+def cues_of(text: str, kind: str) -> Iterator[Cue]:
+    """The cues of a file.
+
+    Args:
+        text: The file's text.
+        kind: ``SubRip`` or ``WebVTT``; they end a cue in different ways.
+    """
+    lines = text.splitlines()
+    times_at: dict[int, tuple[float, float]] = {}
+    for i, line in enumerate(lines):
+        times = _times_of(line)
+        if times is not None:
+            times_at[i] = times
+    for i, following in pairwise([*times_at, len(lines)]):
+        body = lines[i + 1 : following]
+        if kind == "WebVTT":
+            body = _until_blank(body)
+        elif following < len(lines) and body and body[-1].strip().isdigit():
+            body = body[:-1]  # the number of the next cue
+        start_s, end_s = times_at[i]
+        mistyped = "" if _TIMING.match(lines[i]) else lines[i].strip()
+        shown = [line for line in body if line.strip()]
+        yield Cue(start_s, end_s, shown, mistyped)
+
+
+def _times_of(line: str) -> tuple[float, float] | None:
+    """Start and end that a line gives, nan where one cannot be read; None for any other line."""
+    match = _TIMING.match(line)
+    if match:
+        stamps = match.groups()
+        return stamp_s(*stamps[:4]), stamp_s(*stamps[4:])
+    codes = _mistyped_codes(line.strip())
+    if codes is None:
+        return None
+    left, right = codes
+    return _loose_s(left), _loose_s(right)
+
+
+def _mistyped_codes(line: str) -> tuple[str, str] | None:
+    """The two time codes of a line that should be a timing: codes alone, or an arrow with a time
+    code on one side and something of one word with digits on the other.
+    """
+    two = _TWO_STAMPS.fullmatch(line)
+    if two and all(":" in code for code in two.groups()):
+        return two[1], two[2]
+    arrow = _ARROW.search(line)
+    if arrow is None:
+        return None
+    left = line[: arrow.start()].strip()
+    right = line[arrow.end() :].strip()
+    stamp = _LOOSE_STAMP.match(right)
+    if stamp:
+        return (left, stamp[0]) if _LOOSE_STAMP.fullmatch(left) or _is_code(left) else None
+    right = right.split()[0] if right else ""
+    return (left, right) if _LOOSE_STAMP.fullmatch(left) and _is_code(right) else None
+
+
+def _is_code(text: str) -> bool:
+    """Whether this may stand for a time code: nothing, or one word with digits."""
+    return not text or (len(text.split()) == 1 and any(c.isdigit() for c in text))
+
+
+def _loose_s(code: str) -> float:
+    """Seconds of a time code that may be mistyped; nan where it is none."""
+    exact = re.fullmatch(_STAMP, code)
+    if exact:
+        return stamp_s(*exact.groups())
+    if not _LOOSE_STAMP.fullmatch(code):
+        return math.nan
+    fields = re.split("[:.,;]", code.replace(" ", ""))
+    if len(fields) == 3 and len(fields[-1]) < 3:
+        fields.append("0")  # hours, minutes, seconds
+    elif len(fields) == 3:
+        fields.insert(0, "0")
+    return stamp_s(*fields)
+
+
+def _until_blank(body: list[str]) -> list[str]:
+    """A blank line ends a WebVTT cue; what follows is an identifier, a note or a style."""
+    for k, line in enumerate(body):
+        if not line:
+            return body[:k]
+    return body
+
+
+def plain(text: str) -> str:
+    """What is shown of a cue's text: no tags, no escapes."""
+    last = max(text.rfind(">"), text.rfind("}"))
+    tagged, rest = text[: last + 1], text[last + 1 :]  # a search for ends that never come is slow
+    return html.unescape(_TAG.sub("", tagged) + rest).strip()

@@ -1,0 +1,127 @@
+"""What every transcript format is translated into: spans of text with what times they carry."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from twomind.types.same import same_values
+
+
+@dataclass(frozen=True)
+class Span:
+    """Text with the time it was given: a subtitle, a chunk or a single word. nan where no time was
+    given.
+    """
+
+    text: str
+    start_s: float = math.nan
+    end_s: float = math.nan
+    confidence: float = math.nan
+    spread: bool = False  # its times were filled in from its neighbours
+
+    __eq__ = same_values
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One transcript as its format tells it.
+
+    ``unit_known`` is False where the format does not say in which unit its times are.
+    """
+
+    spans: tuple[Span, ...]
+    kind: str
+    language: str | None = None
+    problems: tuple[str, ...] = ()
+    unit_known: bool = True
+
+
+# --- times that were not given
+# ---------------------------------------------------------------------------------------
+
+#: Only for a last word or chunk whose end nobody knows; the typical length of a word in speech.
+WORD_S = 0.35
+
+
+def n_words(span: Span) -> int:
+    """Words of a span, at least one."""
+    return max(1, len(span.text.split()))
+
+
+def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
+    """Give spans without a time the room between their neighbours, shared by number of words.
+
+    All times are finite afterwards.
+
+    Args:
+        spans: In the order in which they were spoken.
+        lo_s: When the first may begin at the earliest; nan when not known.
+        hi_s: When the last ends at the latest; nan when not known.
+    """
+    out: list[Span] = []
+    left_s = 0.0 if math.isnan(lo_s) else lo_s
+    i = 0
+    while i < len(spans):
+        if math.isnan(spans[i].start_s):
+            n = _n_untimed(spans[i:])
+            right_s = _first_of(_next_start_s(spans[i:]), hi_s)
+            shared = _shared(spans[i : i + n], left_s, right_s)
+            out += shared
+            left_s = shared[-1].end_s
+            i += n
+            continue
+        span = spans[i]
+        if math.isnan(span.end_s):
+            end_s = _end_s(span, _next_start_s(spans[i + 1 :]), hi_s)
+            span = replace(span, end_s=end_s, spread=True)
+        out.append(span)
+        left_s = max(left_s, span.end_s)
+        i += 1
+    return out
+
+
+def _next_start_s(spans: list[Span]) -> float:
+    """Start of the first span that has one; nan where none has."""
+    for span in spans:
+        if not math.isnan(span.start_s):
+            return span.start_s
+    return math.nan
+
+
+def _n_untimed(spans: list[Span]) -> int:
+    """How many spans without a time stand before the first that has one."""
+    for n, span in enumerate(spans):
+        if not math.isnan(span.start_s):
+            return n
+    return len(spans)
+
+
+def _first_of(time_s: float, other_s: float) -> float:
+    """``time_s``, or where it is not known the other."""
+    return other_s if math.isnan(time_s) else time_s
+
+
+def _end_s(span: Span, next_start_s: float, hi_s: float) -> float:
+    """When a span ends that has a start alone: at the next one, or at the end, or after a usual
+    length.
+    """
+    for time_s in (next_start_s, hi_s):
+        if time_s > span.start_s:
+            return time_s
+    return span.start_s + WORD_S * n_words(span)
+
+
+def _shared(gap: list[Span], left_s: float, right_s: float) -> list[Span]:
+    """Spans without a time, laid between two times by their number of words."""
+    total = sum(map(n_words, gap))
+    if math.isnan(right_s):
+        right_s = left_s + WORD_S * total
+    right_s = max(left_s, right_s)
+    out = []
+    for span in gap:
+        end_s = left_s + (right_s - left_s) * n_words(span) / total
+        out.append(replace(span, start_s=left_s, end_s=end_s, spread=True))
+        left_s = end_s
+        total -= n_words(span)
+    return out

@@ -1,0 +1,115 @@
+"""Subtitles (SubRip, WebVTT) → spans of text with their times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from twomind.core.errors import BadInput
+from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s
+from twomind.transcripts.highlights import highlighted, runs_of_one_text
+from twomind.transcripts.spans import Parsed, Span
+
+_VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>")
+_OPEN_VOICE = re.compile(r"<v[ \t][^<>]*(?:<|$)")
+
+
+def subtitles(text: str, kind: str) -> Parsed:
+    """The spans of a subtitle file, and what is odd about it.
+
+    Raises:
+        BadInput: there is text, and no cue.
+    """
+    cues = list(cues_of(text, kind))
+    may_be_empty = kind == "WebVTT" and text.lstrip().startswith("WEBVTT")
+    if not cues and text.strip() and not may_be_empty:
+        raise BadInput(
+            f"expected {kind} subtitles, whose cues have a line like 00:00:01.000 --> "
+            "00:00:02.000; "
+            "found none"
+        )
+    problems = _remarks(cues)
+    if any(INLINE_STAMP.search(line) for cue in cues for line in cue.lines):
+        cues, n_dropped = _without_roll_up(cues)
+        if n_dropped:
+            problems.append(
+                f"{n_dropped} lines that only repeat the line above (rolling captions) were left "
+                "out"
+            )
+    spans: list[Span] = []
+    n_repeats = 0
+    for run in runs_of_one_text(cues):
+        utterance = highlighted(run)
+        if utterance:
+            spans += utterance
+            n_repeats += len(run) - 1
+            continue
+        for shown in run:
+            spans += _cue_spans(shown.cue)
+    if n_repeats:
+        problems.append(
+            f"{n_repeats} cues only move a highlight over the text of the cue before (karaoke "
+            "captions); each text was taken once, its words at the times of their highlights"
+        )
+    return Parsed(tuple(spans), kind, None, tuple(problems))
+
+
+def _remarks(cues: list[Cue]) -> list[str]:
+    """What is odd about the cues as they are written."""
+    problems = []
+    mistyped = [cue.mistyped for cue in cues if cue.mistyped]
+    if mistyped:
+        problems.append(
+            f"{len(mistyped)} lines that should give a cue's time are not written as such (first: "
+            f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is no time "
+            "was taken from the cues around"
+        )
+    n_speakers = len(_speakers(cues))
+    if n_speakers > 1:
+        problems.append(
+            f"the subtitles name {n_speakers} speakers; the words of all are taken as this person's"
+        )
+    return problems
+
+
+def _speakers(cues: list[Cue]) -> set[str]:
+    found: set[str] = set()
+    for cue in cues:
+        text = "\n".join(cue.lines)
+        if _OPEN_VOICE.search(text):
+            raise BadInput("a cue opens a tag that names a speaker (<v NAME>) and does not end it")
+        names = _VOICE.findall(text)
+        found.update(name.strip() for name in names)
+    return found
+
+
+def _without_roll_up(cues: list[Cue]) -> tuple[list[Cue], int]:
+    """Rolling captions show each line again, without word stamps, above the next one; keep its
+    first showing.
+    """
+    kept = []
+    n_dropped = 0
+    last = ""
+    for cue in cues:
+        fresh = []
+        for line in cue.lines:
+            if not INLINE_STAMP.search(line) and plain(line) == last:
+                n_dropped += 1
+                continue
+            fresh.append(line)
+            last = plain(INLINE_STAMP.sub("", line))
+        kept.append(replace(cue, lines=fresh))
+    return kept, n_dropped
+
+
+def _cue_spans(cue: Cue) -> Iterator[Span]:
+    text = "\n".join(cue.lines)
+    stamps = [stamp_s(*m.groups()) for m in INLINE_STAMP.finditer(text)]
+    parts = INLINE_STAMP.sub("\0", text).split("\0")
+    edges = [cue.start_s, *stamps, cue.end_s]
+    for part, (left_s, right_s) in zip(parts, pairwise(edges), strict=True):
+        spoken = plain(part)
+        if spoken:
+            yield Span(spoken, left_s, right_s)
