@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from twomind.features import cues as cue_rules
 from twomind.features.cues import KINDS, NOT_MEASURED, CueSettings, find_cues
-from twomind.features.events import find_events, find_swings
+from twomind.features.events import Event, find_events, find_swings
 from twomind.features.voice.track import NAMES, UNITS, VoiceResult
 from twomind.features.words import text
 from twomind.types import Cue, Track, Word
@@ -336,3 +337,11 @@ def test_thresholds_are_monotone() -> None:
     ]
     assert swings == sorted(swings, reverse=True)
     assert swings[0] > swings[-1] == 0
+
+
+def test_a_movement_that_lies_half_within_a_larger_one_is_part_of_it() -> None:
+    nod, shake = Event(0.0, 2.0, 1.0, 0), Event(1.0, 3.0, 5.0, 0)
+    apart = Event(1.125, 3.0, 5.0, 0)
+    assert cue_rules._mostly([nod], [shake]) == []
+    assert cue_rules._mostly([nod], [apart]) == [nod]
+    assert cue_rules._mostly([shake], [nod]) == [shake]

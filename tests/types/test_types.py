@@ -39,6 +39,7 @@ def track(n: int = 5, hop_s: float = 0.1, **more: object) -> Track:
         (lambda: Task("t", ("only",)), "two different"),
         (lambda: Task("t", ("a", "b"), "century"), "grain"),
         (lambda: Prediction((0, 1), np.array([0.5, 0.6])), "sum to 1"),
+        (lambda: Prediction((1, 0), np.array([0.5, 0.5])), "start_s <= end_s"),
         (lambda: Prediction((0, 1), np.array([0.5, 0.5]), Status.ABSTAINED), "reason"),
         (
             lambda: Prediction((0, 1), np.array([0.5, 0.5]), Status.NOT_MEASURED, "no words"),
