@@ -403,7 +403,8 @@ class Resolver:
         if (slot, tier) not in self._filled:
             low, n_low = self._walk(slot, tier, back=True)
             high, n_high = self._walk(slot, tier, back=False)
-            self._filled[slot, tier] = low + (high - low) * n_low / (n_low + n_high)
+            n_steps = n_low + n_high
+            self._filled[slot, tier] = low + (high - low) * n_low / n_steps
         return self._filled[slot, tier]
 
     def _anchor(self, slot: str, tier: str) -> float | None:
@@ -412,7 +413,9 @@ class Resolver:
         if value is not None:
             return value
         parent = self._parent_tier.get(tier)
-        if parent is not None and any(slot in links for links in self._chains[parent]):
+        if parent is None:
+            return None
+        if any(slot in links for links in self._chains[parent]):
             return self._slot(slot, parent)
         return None
 
