@@ -286,7 +286,9 @@ def bad_files(folder: Path, answer: Path) -> Path:
     shutil.copy(answer, folder / "good.mp4")
     shutil.copy(answer.with_suffix(".srt"), folder / "good.srt")
     (folder / "broken.mp4").write_bytes(answer.read_bytes())
-    (folder / "broken.json").write_text("{ not json")
+    (folder / "broken.srt").write_text("these are no subtitles")
+    (folder / "beside.mp4").write_bytes(answer.read_bytes())
+    (folder / "beside.json").write_text("{ not json")
     return folder
 
 
@@ -300,6 +302,7 @@ def test_one_bad_file_never_stops_the_rest(answer, store, tmp_path) -> None:
         "text": "failed",
         "cut": "failed",
         "broken": "failed",
+        "beside": "done",
         "good": "done",
     }
     ledger = [
@@ -311,6 +314,9 @@ def test_one_bad_file_never_stops_the_rest(answer, store, tmp_path) -> None:
     assert rows["empty"]["status"] == "failed"
     assert rows["empty"]["probability"] == ""
     assert rows["good"]["probability"]
+    # A JSON of a film's name must prove to be a transcript; where it does not, that is the reason.
+    assert rows["beside"]["probability"] == ""
+    assert "beside.json" in rows["beside"]["reason"]
     assert "failed" in err
 
 
