@@ -50,6 +50,23 @@ def test_an_open_film_is_the_same_recording_as_the_file() -> None:
         tm.open_recording(io.StringIO("text"))  # type: ignore[arg-type]
 
 
+def test_a_long_film_is_copied_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an upload that is read in pieces is the same file."""
+    from twomind.pipeline import python
+
+    monkeypatch.setattr(python, "_BLOCK", 1000)
+    asked: list[int] = []
+
+    class Upload(io.BytesIO):
+        def read(self, n: int | None = -1) -> bytes:
+            asked.append(-1 if n is None else n)
+            return super().read(n)
+
+    recording = tm.open_recording(Upload(FILM.read_bytes()), text=TEXT)
+    assert set(asked) == {1000}
+    assert recording.media.read_bytes() == FILM.read_bytes()
+
+
 def test_it_is_predicted_from_whatever_is_at_hand(described: tm.Description) -> None:
     recording = tm.open_recording(FILM, question="7", text=TEXT)
     model = tm.load("words")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -168,20 +168,16 @@ class _Always:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """recording id → features with everything that the model reads."""
+    """recording id → features with everything that the model reads; the store keeps them, and
+    memory does not.
+    """
 
     model: Model
     recordings: Mapping[str, Recording]
     store: Store
-    _kept: dict[str, Features] = field(default_factory=dict, compare=False)
 
     def __call__(self, recording: str) -> Features:
-        if recording not in self._kept:
-            self._kept[recording] = self._read(self.recordings[recording])
-        return self._kept[recording]
-
-    def _read(self, recording: Recording) -> Features:
         whole = complete(self.model)
-        found = describe(recording, store=self.store)
+        found = describe(self.recordings[recording], store=self.store)
         whole.refuse(found.features)
         return whole.prepare(found.features, found.recording, self.store)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 #: A file by its path, or opened for reading bytes (``io.BytesIO`` too).
 Source = str | PathLike[str] | IO[bytes]
+_BLOCK = 1 << 20
 #: What can be predicted: a recording, what was measured of one, or the file itself.
 Answer = Recording | Description | Features | Source
 
@@ -355,19 +356,29 @@ def _path_of(source: Source, suffix: str) -> tuple[Path, str | None]:
     """Where the file lies, and what it is called where it had no name of its own."""
     if isinstance(source, str | PathLike):
         return Path(source), None
-    content = source.read()
-    if not isinstance(content, bytes):
-        raise BadInput(
-            "expected a file that is open for reading bytes, got text; open it with 'rb'"
-        )
-    digest = hashlib.sha256(content).hexdigest()
+    named = Path(str(getattr(source, "name", "")))
+    handle, arriving = tempfile.mkstemp(dir=_temporary())
+    with open(handle, "wb") as out:
+        digest = _copied(source, out)
     folder = _temporary() / digest[:16]
     folder.mkdir(exist_ok=True)
-    named = Path(str(getattr(source, "name", "")))
     name = f"recording-{digest[:8]}"
     path = folder / f"{name}{named.suffix or suffix}"
-    path.write_bytes(content)
+    Path(arriving).replace(path)
     return path, named.stem or name
+
+
+def _copied(source: IO[bytes], out: IO[bytes]) -> str:
+    """Copy an open file block by block, so that a long film needs no memory; its SHA-256."""
+    digest = hashlib.sha256()
+    while block := source.read(_BLOCK):
+        if not isinstance(block, bytes):
+            raise BadInput(
+                "expected a file that is open for reading bytes, got text; open it with 'rb'"
+            )
+        digest.update(block)
+        out.write(block)
+    return digest.hexdigest()
 
 
 @cache
