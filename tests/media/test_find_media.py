@@ -60,7 +60,7 @@ TIMED = '[{"start": 0.5, "end": 1.0, "text": "maybe"}]'
 def test_json_beside_a_film_that_is_a_transcript(tmp_path: Path, content: str) -> None:
     film, json_file, srt = made(tmp_path, "a.mp4", "a.json", "a.srt")
     json_file.write_text(content)
-    assert transcript_beside(film) == (json_file, "")
+    assert transcript_beside(film) == (json_file, [])
     assert find_transcript(film) == json_file
     assert srt.is_file()
 
@@ -82,13 +82,13 @@ def test_json_beside_a_film_that_is_none_is_passed_over(
 ) -> None:
     film, json_file = made(tmp_path, "a.mp4", "a.json")
     json_file.write_text(content)
-    found, remark = transcript_beside(film)
+    found, (remark,) = transcript_beside(film)
     assert found is None
     assert "a.json" in remark
     assert why in remark
     (yaml_file,) = made(tmp_path, "a.yml")
     yaml_file.write_text("chunks:\n- text: maybe\n  timestamp: [0.5, 1.0]\n")
-    assert transcript_beside(film) == (yaml_file, remark)
+    assert transcript_beside(film) == (yaml_file, [remark])
 
 
 def test_a_description_beside_a_recording_is_not_its_words(shared: Path) -> None:
@@ -97,8 +97,8 @@ def test_a_description_beside_a_recording_is_not_its_words(shared: Path) -> None
     assert described.words is not None
     assert len(described.words) == 13
     assert "sub-01_task-interview.srt" in described.words_source
-    assert "sub-01_task-interview.json" in described.words_reason
+    assert "sub-01_task-interview.json" in "; ".join(described.words_remarks)
     asked = open_recording(shared / "cases" / "sidecar-text" / "answer.wav")
     assert asked.words is None
-    assert "answer.json" in asked.words_reason
-    assert "no transcript was given" in asked.words_reason
+    assert "answer.json" in "; ".join([*asked.words_remarks, asked.words_reason])
+    assert "no transcript was given" in "; ".join([*asked.words_remarks, asked.words_reason])

@@ -255,7 +255,7 @@ class Bah(Folder):
         for video in self.videos.values():
             film = self.films.get(video.id)
             duration_s = film_length_s(film) if film else float("nan")
-            words, reason = self._words(video, duration_s)
+            words = self._words(video, duration_s)
             if words and words.language:
                 spoken.setdefault(video.subject, Counter())[words.language] += 1
             recording = Recording(
@@ -264,20 +264,17 @@ class Bah(Folder):
                 media=film or self.base / video.path,
                 question=video.question,
                 duration_s=duration_s,
-                words=words.words if words else None,
-                words_reason=reason,
-                words_source=words.source if words else "",
                 segments=self._segments(video.id),
                 drawn=drawn,
             )
-            found.append(recording)
+            found.append(words.of(recording, words.source) if words else recording)
         languages = {}
         for person, counts in spoken.items():
             languages[person] = counts.most_common(1)[0][0]
         return tuple(found), languages
 
-    def _words(self, video: Video, duration_s: float) -> tuple[Words | None, str]:
-        """Words of the transcript's file, else of the split file. Without words, why."""
+    def _words(self, video: Video, duration_s: float) -> Words | None:
+        """Words of the transcript's file, else of the split file."""
         words = None
         path = self.transcript_files.get(video.id)
         if path is not None:
@@ -285,7 +282,7 @@ class Bah(Folder):
         if words is None and video.transcript:
             known = duration_s if np.isfinite(duration_s) else None
             words = words_of_text(video.transcript, "split file (plain text, no times)", known)
-        return words, "; ".join(words.problems) if words else "no transcript was given"
+        return words
 
     def _segments(self, recording_id: str) -> tuple[Segment, ...]:
         """A/H segments: the coder's in seconds, else the coder's by frame, else the public ones."""

@@ -30,7 +30,7 @@ from twomind.datasets.coders import ANNOTATIONS, Spans
 from twomind.datasets.people import people_of
 from twomind.datasets.protocols import Take
 from twomind.media.recording import transcript_beside
-from twomind.transcripts.words import Words, words_of_text
+from twomind.transcripts.words import words_of_text
 from twomind.types import AMBIVALENCE, Progress, Recording, Segment, Task
 
 _COLUMNS = (
@@ -270,7 +270,6 @@ class Tabled(Folder):
         for row in self.rows.values():
             media = self.media(row)
             duration_s = film_length_s(media) if media.is_file() else float("nan")
-            words, reason = self._words(row, media, duration_s)
             spans = self._spans(row) or ()
             recording = Recording(
                 id=row.id,
@@ -278,34 +277,36 @@ class Tabled(Folder):
                 media=media,
                 question=row.question,
                 duration_s=duration_s,
-                words=words.words if words else None,
-                words_reason=reason,
-                words_source=words.source if words else "",
                 segments=tuple(Segment(a, b, "present", "coder") for a, b in spans),
                 drawn=drawn,
             )
-            found.append(recording)
+            found.append(self._with_words(row, recording))
         return tuple(found)
 
-    def _words(self, row: Row, media: Path, duration_s: float) -> tuple[Words | None, str]:
-        """Words of the transcript's file; of the cell itself when it is no file's name; or of a
-        file beside it. Without words, why.
+    def _with_words(self, row: Row, recording: Recording) -> Recording:
+        """The recording with words of the transcript's file; of the cell itself when it is no
+        file's name; or of a file beside it. Without words, why.
         """
+        media, duration_s = recording.media, recording.duration_s
+        passed_over: list[str] = []
         path = self._named_transcript(row)
         if row.transcript and path is None:
             if not _FILE_NAME.search(row.transcript):
                 known = duration_s if np.isfinite(duration_s) else None
                 source = "the table (plain text, no times)"
-                return words_of_text(row.transcript, source, known), ""
+                words = words_of_text(row.transcript, source, known)
+                return words.of(recording, source)
             self.problems.append(Finding(row.transcript, f"no such transcript (of {row.id})"))
         if not row.transcript and media.is_file():
             path, passed_over = transcript_beside(media)
-            if passed_over:
-                self.problems.append(Finding(row.id, passed_over))
+            self.problems += [Finding(row.id, remark) for remark in passed_over]
         if path is None:
-            return None, "no transcript was given"
-        words = common.transcript(path, duration_s, self.root, self.problems)
-        return words, "; ".join(words.problems) if words else "the transcript cannot be read"
+            return replace(recording, words_remarks=tuple(passed_over))
+        read = common.transcript(path, duration_s, self.root, self.problems)
+        if read is None:
+            return replace(recording, words_reason="the transcript cannot be read")
+        told = read.of(recording, read.source)
+        return replace(told, words_remarks=(*passed_over, *told.words_remarks))
 
     def _named_transcript(self, row: Row) -> Path | None:
         """The file that the table names as the transcript, if it is there."""

@@ -31,8 +31,9 @@ from twomind.features.voice.speech_activity import detector_files
 from twomind.features.voice.track import VoiceResult, VoiceSettings, describe_voice
 from twomind.features.words import text
 from twomind.media import stream as clock
+from twomind.transcripts.language import is_measured, only_english
 from twomind.transcripts.words import Words
-from twomind.types import Cue, Features, Progress, Recording, Timing, Track, Word
+from twomind.types import Cue, Features, Progress, Recording, Segment, Timing, Track, Word
 from twomind.types.plain import ToDict
 
 #: Plain values by name.
@@ -162,9 +163,11 @@ def describe(
         neutral_face = _neutral_face(neutral, recording.subject, store, settings)
 
     recording = _complete(recording, made)
-    words = recording.words if "words" in using else None
-    if words is None and "words" in using:
-        made.notes.setdefault("words", recording.words_reason)
+    words = None
+    if "words" in using:
+        words, why_not = _measurable(recording)
+        if why_not:
+            made.notes.setdefault("words", why_not)
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
     voice = made.voice[0] if made.voice else None
     face = tracks.get("face")
@@ -287,8 +290,9 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
     if math.isfinite(duration_s):
         recording = replace(recording, duration_s=float(duration_s))
     if recording.words is None and made.words is not None:
-        said = made.words
-        recording = replace(recording, words=said.words, words_source=said.source, words_reason="")
+        passed_over = recording.words_remarks
+        recording = made.words.of(recording, made.words.source)
+        recording = replace(recording, words_remarks=(*passed_over, *recording.words_remarks))
     words = recording.words
     known_s = math.isfinite(recording.duration_s)
     if words and words[0].timing is Timing.SPREAD_ALL and known_s:
@@ -298,6 +302,15 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
             "truncated: the media file is cut or damaged, so the answer may not be whole"
         )
     return recording
+
+
+def _measurable(recording: Recording) -> tuple[Said, str]:
+    """The words that can be measured; None, and why, where there are none."""
+    if recording.words is None:
+        return None, recording.words_reason
+    if not is_measured(recording.language):
+        return None, only_english(recording.language)
+    return recording.words, ""
 
 
 def _spread(words: tuple[Word, ...], duration_s: float) -> tuple[Word, ...]:
@@ -377,7 +390,9 @@ def _measure(
     made.entries = tuple((kind, key) for kind, key in keys if kind in using)
 
     wanted = {m: m in using for m in ("face", "voice")}
-    may_recognise = recording.words is None and settings.speech_model is not None
+    # A transcript that was refused is no reason to let a recogniser mix its speakers.
+    no_transcript = recording.words is None and not recording.words_source
+    may_recognise = no_transcript and settings.speech_model is not None
     wanted["words"] = "words" in using and may_recognise
     key_of = dict(keys)
     _read_entries(wanted, key_of, store, made)
@@ -566,10 +581,19 @@ def _words_entry(words: Words) -> Plain:
 
 
 def _words_from(meta: Mapping[str, Any]) -> Words:
+    said = {
+        "words": _word_tuple(meta["words"]),
+        "marks": _word_tuple(meta["marks"]),
+        "others": tuple(Segment(**other) for other in meta["others"]),
+        "timing": Timing(meta["timing"]),
+        "problems": tuple(meta["problems"]),
+    }
+    return Words(**{**meta, **said})
+
+
+def _word_tuple(entries: list[Plain]) -> tuple[Word, ...]:
     words = []
-    for plain in meta["words"]:
+    for plain in entries:
         timing = Timing(plain["timing"])
         words.append(Word(**{**plain, "timing": timing}))
-    timing = Timing(meta["timing"])
-    problems = tuple(meta["problems"])
-    return Words(tuple(words), meta["source"], timing, problems, meta["language"])
+    return tuple(words)

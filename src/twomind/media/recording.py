@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twomind.core.errors import BadInput
 from twomind.media.stream import probe
-from twomind.transcripts.words import Words, read_words, why_no_transcript
+from twomind.transcripts.words import read_words, why_no_transcript
 from twomind.types import Recording, Timing
 
 #: Looked for beside the media file, with the same stem, in this order: the more exact the times,
@@ -46,9 +46,9 @@ def find_transcript(media: Path) -> Path | None:
     return transcript_beside(media)[0]
 
 
-def transcript_beside(media: Path) -> tuple[Path | None, str]:
-    """The transcript beside a media file (same stem), or None; and a remark on files of that name
-    that were passed over because they are none.
+def transcript_beside(media: Path) -> tuple[Path | None, list[str]]:
+    """The transcript beside a media file (same stem), or None; and a remark on each file of that
+    name that was passed over because it is none.
     """
     remarks: list[str] = []
     found: Path | None = None
@@ -61,7 +61,7 @@ def transcript_beside(media: Path) -> tuple[Path | None, str]:
             found = beside
             break
         remarks.append(f"{beside.name} lies beside the recording and is no transcript: {why}")
-    return found, "; ".join(remarks)
+    return found, remarks
 
 
 def find_media(paths: list[Path]) -> list[Path]:
@@ -112,13 +112,15 @@ def open_recording(
     subject: str | None = None,
     question: str | None = None,
     transcript: str | Path | None = None,
+    speaker: str | None = None,
 ) -> Recording:
     """One media file as a :class:`Recording`: what it is and its words, no pixels yet.
 
     ``question`` is a number, the text of a known prompt, any other text, or None for unknown.
     ``transcript`` is a file; None looks for one beside the media file
     (:data:`TRANSCRIPT_SUFFIXES`); JSON or YAML there must prove to be one. Without a transcript the
-    words are not measured, which is not an error.
+    words are not measured, which is not an error. ``speaker`` is the person's name in a transcript
+    of several people (``longest``: whoever says most).
 
     Raises:
         BadInput: the media file, or a transcript that was named, cannot be read.
@@ -134,28 +136,30 @@ def open_recording(
         drawn=info.drawn,
     )
     if transcript:
-        return with_transcript(recording, Path(transcript))
+        return with_transcript(recording, Path(transcript), speaker)
     beside, passed_over = transcript_beside(media)
     if beside is not None:
-        recording = with_transcript(recording, beside)
-    elif not passed_over:
-        return recording
-    remarks = [passed_over, recording.words_reason]
-    return replace(recording, words_reason="; ".join(remark for remark in remarks if remark))
+        recording = with_transcript(recording, beside, speaker)
+    return replace(recording, words_remarks=(*passed_over, *recording.words_remarks))
 
 
-def with_transcript(recording: Recording, transcript: Path) -> Recording:
-    """The recording with the words of a transcript file."""
+def with_transcript(
+    recording: Recording, transcript: Path, speaker: str | None = None
+) -> Recording:
+    """The recording with the words of a transcript file.
+
+    Args:
+        recording: Whose words they are.
+        transcript: The file.
+        speaker: The person's name in it, ``longest`` for whoever says most; None where only one
+            person speaks.
+
+    Raises:
+        BadInput: the file cannot be read, or nobody of that name speaks in it.
+    """
     duration_s = None if math.isnan(recording.duration_s) else recording.duration_s
-    words = read_words(transcript, duration_s=duration_s)
-    return with_words(recording, words, f"{transcript.name} ({describe_timing(words.timing)})")
-
-
-def with_words(recording: Recording, words: Words, source: str) -> Recording:
-    """The recording with words that were read or recognised."""
-    return replace(
-        recording, words=words.words, words_source=source, words_reason="; ".join(words.problems)
-    )
+    words = read_words(transcript, duration_s, speaker)
+    return words.of(recording, f"{transcript.name} ({describe_timing(words.timing)})")
 
 
 def describe_timing(timing: Timing) -> str:

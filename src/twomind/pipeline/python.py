@@ -85,7 +85,7 @@ def open_recording(
     if text is None:
         return recording
     said = words_of_text(text, "text that was given", recording.duration_s)
-    return media.with_words(recording, said, said.source)
+    return said.of(recording, said.source)
 
 
 def describe(

@@ -16,7 +16,7 @@ from twomind.core.errors import UNREADABLE, BadInput, shortened
 from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.spans import Parsed, Span, fill
 from twomind.transcripts.units import in_seconds
-from twomind.types import Timing, Word
+from twomind.types import Recording, Segment, Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
 _EXACTNESS = (Timing.RECOGNISED, Timing.GIVEN, Timing.SPREAD_CUE, Timing.SPREAD_ALL)
@@ -35,7 +35,9 @@ class Words:
     about it.
 
     ``timing`` is that of the least exact word. No words means that the transcript is known and
-    empty.
+    empty, unless ``not_measured`` says why they cannot be told. ``marks`` are the transcriber's
+    notes ([noise], (2.3)), which are not speech; ``others`` says when other people speak (label:
+    their name); ``speaker`` is the name under which this person stands in the transcript.
     """
 
     words: tuple[Word, ...]
@@ -43,9 +45,34 @@ class Words:
     timing: Timing = Timing.GIVEN
     problems: tuple[str, ...] = ()
     language: str | None = None
+    marks: tuple[Word, ...] = ()
+    others: tuple[Segment, ...] = ()
+    speaker: str = ""
+    not_measured: str = ""
+
+    def of(self, recording: Recording, source: str) -> Recording:
+        """The recording with these words.
+
+        Args:
+            recording: Whose words they are.
+            source: What they were read from, for a reader.
+        """
+        known = None if self.not_measured else self.words
+        return replace(
+            recording,
+            words=known,
+            words_reason=self.not_measured,
+            words_source=source,
+            words_remarks=self.problems,
+            marks=self.marks,
+            others=self.others,
+            language=self.language,
+        )
 
 
-def read_words(path: Path | str, duration_s: float | None = None) -> Words:
+def read_words(
+    path: Path | str, duration_s: float | None = None, speaker: str | None = None
+) -> Words:
     """Read a transcript: SubRip, WebVTT, Whisper JSON or YAML, or plain text.
 
     ``duration_s`` of the recording bounds the times and lets plain text be spread over it. Plain

@@ -104,10 +104,13 @@ class Cue(ToDict):
 class Recording(ToDict):
     """Where one take of one person lies, and what is known about it; no pixels, no samples.
 
-    ``words`` is None when they are not measured, and then ``words_reason`` says why; an empty tuple
-    means that the words are known and there are none. ``duration_s`` is nan until measured when the
-    container does not declare it. ``drawn`` is True for the project's own synthetic people: numbers
-    about them say nothing about real faces.
+    ``words`` are what this person says, and nothing else. They are None when they are not measured,
+    and then ``words_reason`` says why; an empty tuple means that the words are known and there are
+    none. ``marks`` are what the transcriber noted between them (``[noise]``, ``(2.3)``): shown,
+    never counted. ``others`` says when other people speak (label: their name). ``language`` is a
+    code, None when not known. ``words_remarks`` is what was odd about the transcript. ``duration_s``
+    is nan until measured when the container does not declare it. ``drawn`` is True for the
+    project's own synthetic people: numbers about them say nothing about real faces.
     """
 
     id: str
@@ -118,6 +121,10 @@ class Recording(ToDict):
     words: tuple[Word, ...] | None = None
     words_reason: str = "no transcript was given"
     words_source: str = ""
+    words_remarks: tuple[str, ...] = ()
+    marks: tuple[Word, ...] = ()
+    others: tuple[Segment, ...] = ()
+    language: str | None = None
     segments: tuple[Segment, ...] = ()
     drawn: bool = False
 
