@@ -14,7 +14,8 @@ pytest.importorskip("sklearn")
 import torch
 
 import sfda_world
-from twomind.adaptation import divergences, load_method, offsets
+from twomind.adaptation import divergences, load_method, mapping, offsets
+from twomind.adaptation.methods.clip_autt import ClipAutt
 from twomind.core.errors import BadInput
 
 
@@ -54,3 +55,23 @@ def test_rows_of_another_width_are_not_recoloured() -> None:
         divergences.recolouring(torch.zeros(3, 4), torch.zeros(3, 5), 0.1)
     with pytest.raises(BadInput, match="two sets of rows"):
         divergences.recolouring(torch.zeros(0, 4), torch.zeros(3, 4), 0.1)
+
+
+def test_a_map_moves_by_shift_or_by_map() -> None:
+    with pytest.raises(BadInput, match="moves"):
+        load_method("neutral-mmd", moves="teleport")
+
+
+def test_rows_of_nothing_still_have_a_scale_above_zero() -> None:
+    """The map divides by it."""
+    world = sfda_world.world(1, n=4)
+    rows = torch.zeros(3, world.model.head()[0].shape[1])
+    started = mapping.start(world.model, rows, 0, np.random.default_rng(0))
+    assert float(started["scale"]) > 0.0
+
+
+def test_answers_that_did_not_move_are_within_a_drift_of_nothing() -> None:
+    logits = torch.tensor([[0.3, -0.2], [0.1, 0.4]])
+    assert ClipAutt(max_drift=0.0)._refused(logits, logits) == ""
+    far = torch.tensor([[9.0, -9.0], [9.0, -9.0]])
+    assert ClipAutt(max_drift=0.0, entropy_floor=0.0)._refused(logits, far) != ""

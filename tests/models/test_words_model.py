@@ -240,3 +240,17 @@ def test_a_wrong_file_is_refused(shipped: WordsRecogniser, tmp_path) -> None:
         path.write_text(json.dumps({**model_file.to_dict(shipped), **change}), "utf-8")
         with pytest.raises(BadInput):
             WordsRecogniser.load(path)
+
+
+def test_a_question_counts_where_the_model_knows_it_and_it_is_named(
+    shipped: WordsRecogniser,
+) -> None:
+    known = next(
+        head.model
+        for head in vars(shipped).values()
+        if getattr(head, "model", None) is not None and head.model.questions
+    )
+    texts = TEXT.split()
+    assert known.parts(texts, None).question == 0.0
+    assert known.parts(texts, "7").question == known.questions["7"]
+    assert replace(known, questions={}).parts(texts, "7").question == 0.0

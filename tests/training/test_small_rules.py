@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -354,6 +355,24 @@ def test_clip_au_leaves_out_windows_without_a_row_to_learn_from() -> None:
         model, [*examples, *nothing], clip_au_train.TrainSettings(epochs=1), validation=[]
     )
     assert (done.card["training"]["n_windows"], done.card["training"]["n_left_out"]) == (4, 2)
+
+
+def test_clip_au_of_some_real_people_is_not_of_synthetic_ones_alone() -> None:
+    rng = np.random.default_rng(5)
+    model, _ = clip_model(rng)
+    examples = _clip_windows(model, rng)
+    first = replace(examples[0], x=replace(examples[0].x, drawn=False))
+    how = clip_au_train.TrainSettings(epochs=1)
+    of_both = clip_au_train.train(
+        replace(model, drawn=False), [first, *examples[1:]], how, validation=[]
+    )
+    assert not of_both.drawn
+    assert clip_au_train.train(replace(model, drawn=False), examples, how, validation=[]).drawn
+
+
+def test_clip_au_counts_a_class_that_has_no_window() -> None:
+    examples = [SimpleNamespace(y=0), SimpleNamespace(y=1), SimpleNamespace(y=0)]
+    assert clip_au_train._per_class(examples, 3).tolist() == [2, 1, 0]  # type: ignore[arg-type]
 
 
 def test_clip_au_takes_so_many_batches_of_an_epoch_and_no_more(

@@ -267,3 +267,24 @@ def test_figures_of_the_loop_are_those_of_the_score_room() -> None:
     y, p = rng.integers(0, 2, 200), np.round(rng.random(200), 1)
     assert average_precision(y, p) == pytest.approx(metrics.average_precision(y, p))
     assert macro_f1(y, (p > 0.5).astype(int), 2) == pytest.approx(metrics.macro_f1(y, p))
+
+
+def test_inside_an_epoch_a_checkpoint_is_written_when_it_is_due(tmp_path: Path) -> None:
+    """After every step but the last when none is waited for; the end of the epoch writes its own."""
+    kept = tmp_path / "kept.pt"
+    seen = []
+    goal = Goal(
+        3,
+        lambda module, items: module.weight.square().sum(),
+        lambda module: {"score": 0.0},
+    )
+
+    def look(_what: str, _done: float, _total: float) -> None:
+        seen.append(kept.is_file())
+
+    for wait_s in (0.0, 1e9):
+        settings = TrainSettings(epochs=1, batch=1, checkpoint_every_s=wait_s)
+        train(nn.Linear(2, 1), goal, settings, mark={}, checkpoint=kept, progress=look)
+        kept.unlink()
+    # What lies there when a step is told: that of the step before it.
+    assert seen == [False, True, True, False, False, False]
