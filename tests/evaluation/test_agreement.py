@@ -21,6 +21,7 @@ from twomind.evaluation.agreement import (
     krippendorff_alpha,
 )
 from twomind.evaluation.agreement_time import (
+    ROUNDING_S,
     bootstrap,
     by_segment,
     disagreements,
@@ -208,6 +209,20 @@ def test_a_constant_offset_costs_absolute_agreement_only() -> None:
     found = icc(x)
     assert found["ICC(3,1)"].value == pytest.approx(1)
     assert found["ICC(2,1)"].value < 0.8
+
+
+def test_raters_without_an_error_have_no_interval_and_nothing_is_divided_by_zero() -> None:
+    with np.errstate(all="raise"):
+        found = icc([[1, 2], [2, 3], [4, 5]])["ICC(2,1)"]
+    assert found.value == pytest.approx(14 / 17)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_a_tolerance_of_nothing_allows_the_rounding_of_times() -> None:
+    near = [(ROUNDING_S, 1.0)]
+    assert match_events([(0.0, 1.0)], near, 0.0).f1 == 1.0
+    assert match_events([(0.0, 1.0)], [(2 * ROUNDING_S, 1.0)], 0.0).f1 == 0.0
 
 
 # --- over time

@@ -24,7 +24,7 @@ from twomind.evaluation.located_frames import Moments, locate_frames, shortcuts
 from twomind.models.fusion import recogniser as fusion
 from twomind.models.fusion.input import default_recipe, fit_scales, grid_of
 from twomind.models.fusion.net import FusionConfig
-from twomind.training.fusion import fit, settings_for
+from twomind.training.fusion import _threshold, fit, settings_for
 from twomind.training.fusion_data import Item, apart, labelled, read_items, write_items
 from twomind.training.loop import TrainSettings
 from twomind.types import AMBIVALENCE, Features, Fold, Status, Track
@@ -354,3 +354,9 @@ def test_nobody_is_on_two_sides() -> None:
     flat = [replace(i, y=0, frame_y=np.zeros_like(i.frame_y)) for i in items]
     with pytest.raises(BadInput, match="two are needed"):
         fit(flat, flat, AMBIVALENCE, RECIPE, FusionConfig("can"))
+
+
+def test_a_row_is_marked_above_the_threshold_not_at_it() -> None:
+    odds = np.repeat([0.25, 0.75], 50)
+    p = np.stack([1 - odds, odds], axis=1)
+    assert _threshold((odds > 0.5).astype(int), p) == 0.25
