@@ -30,6 +30,7 @@ _MOST_SPANS = 12
 
 _CLOSING = {"[": "]", "(": ")", "{": "}", "<": ">"}
 _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
+_OPEN_OR_STAR = ("[", "(", "{", "*", "((")
 _BRACKET = re.compile(r"[\[(<{\])>}]")
 _STARRED = re.compile(r"(?<![\w*])(\*{1,2})(?=\w)([^*\n]{1,80}?)(?<=[\w.!?])\1(?![\w*])")
 _NOTES = "♪♫♬🎵🎶"
@@ -37,13 +38,14 @@ _SUNG = re.compile(rf"[{_NOTES}]+(?:[^{_NOTES}]*[{_NOTES}]+)?")
 _ONE_NOTE = re.compile(rf"[{_NOTES}]+")
 #: Codes without brackets: CHAT's "xxx" and "&=laughs", breaths (".hh", "°h"), recognisers' own.
 _BARE = re.compile(
-    r"(?<!\S)(?:xxx|&=[\w:]+|[.·°]?hh+[.°]?|°h+|h+°|spn|sil|blank_audio|%hes\w*)(?=[.,;:!?]?(?!\S))",
+    r"(?<!\S)(?:xxx|&=[\w:]+|[.·°]?hh+°?|°h+|h+°|spn|sil|blank_audio|%hes\w*)(?=[.,;:!?]?(?!\S))",
     re.IGNORECASE,
 )
 
 #: Stands for a code of a filler while marks are looked for (a private character).
 _FILLER = "\ue000"
 _PUNCTUATION = ".,;:!?…"
+_SENTENCE_ENDS = re.compile(r"[.?!]\s")
 _BALANCED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 _NEVER_CLOSED = re.compile(r"(?<!\S)[\[({](?=\w)")
 _NO_WORD = re.compile(r"[\s.…·?!*_~\-–—,=]*")
@@ -221,25 +223,45 @@ def _is_mark(note: _Note, n_spans: int, shouted: bool) -> bool:
         return True
     if n_spans > _MOST_SPANS or len(note.inside) > _LONGEST_NOTE:
         return False
-    inside = note.inside.strip()
-    if note.kind == "♪":
-        return not inside or n_spans == 1 or _is_note_of(inside, _sure)
-    if note.kind == "(" and inside.startswith("(") and inside.endswith(")"):
-        doubled = inside[1:-1]
-        return not _are_fillers(doubled) and _is_note_of(doubled, _likely)
-    if _NO_WORD.fullmatch(inside):
-        return note.kind in "[({*"
+    kind, inside = note.kind, note.inside.strip()
+    if kind == "♪":
+        return _is_sung(inside, n_spans)
+    if kind == "(" and inside.startswith("(") and inside.endswith(")"):
+        kind, inside = "((", inside[1:-1].strip()
+    if kind == "<":
+        inside = inside.strip("|/ ")
     if _are_fillers(inside):
         return False
-    if note.kind == "<":
-        inside = inside.strip("|/ ")
-    if _PAUSE.fullmatch(inside) or _TIMES.fullmatch(inside):
-        return note.kind in "[({<"
-    is_shouted = note.kind == "(" and not shouted and inside.isupper() and " " in inside
-    if is_shouted and _is_note_of(inside, _silent):
+    return _has_no_words(kind, inside) or _is_described(kind, inside, shouted)
+
+
+def _is_sung(inside: str, n_spans: int) -> bool:
+    """Whether notes of music enclose a song, and do not stand apart with speech between them."""
+    if not inside or _is_note_of(inside, _sure):
         return True
-    if note.kind in "[{":
+    return n_spans == 1 and not _SENTENCE_ENDS.search(inside)
+
+
+def _has_no_words(kind: str, inside: str) -> bool:
+    """Whether brackets hold nothing, dots, the length of a pause or a time code."""
+    if kind in _OPEN_OR_STAR and _NO_WORD.fullmatch(inside):
+        return True
+    is_number = _PAUSE.fullmatch(inside) or _TIMES.fullmatch(inside)
+    return bool(is_number) and kind in _CLOSING
+
+
+def _is_described(kind: str, inside: str, shouted: bool) -> bool:
+    """Whether words in brackets describe what is heard or seen; the kind of bracket says how sure
+    they must be.
+    """
+    if kind in ("[", "{"):
         return _is_note_of(inside, _likely) or _is_note_of(inside, _short)
+    if kind == "((":
+        return _is_note_of(inside, _likely)
+    # Subtitles write sounds in capitals.
+    is_capitals = kind == "(" and inside.isupper() and " " in inside and not shouted
+    if is_capitals and _is_note_of(inside, _silent):
+        return True
     return _is_note_of(inside, _sure)
 
 

@@ -57,7 +57,7 @@ def fit(spans: Sequence[Span], duration_s: float, estimated: bool = False) -> Fi
     """
     why_not = _impossible_rate(spans)
     if why_not:
-        return Fit(tuple(spans), (), why_not)
+        return _refused(spans, why_not)
     if math.isnan(duration_s):
         return Fit(tuple(spans))
     if estimated:
@@ -96,6 +96,10 @@ def _shared_again(run: Sequence[Word], left: Span) -> Iterator[Word]:
         yield replace(word, start_s=start_s, end_s=start_s + step_s)
 
 
+def _refused(spans: Sequence[Span], why_not: str) -> Fit:
+    return Fit((None,) * len(spans), (), why_not)
+
+
 def _impossible_rate(spans: Sequence[Span]) -> str:
     """Why nobody can have spoken so fast, or so slowly."""
     n = sum(map(n_words, spans))
@@ -126,7 +130,7 @@ def _all_kept(spans: Sequence[Span], duration_s: float) -> Fit:
     """Spans whose times are an estimate, brought into the recording."""
     late_s = _last_s(spans) - duration_s
     if late_s > _STAYS_S:
-        return Fit(tuple(spans), (), _another(spans, duration_s, spans))
+        return _refused(spans, _another(spans, duration_s, spans))
     bounded = tuple(_bounded(span, duration_s) for span in spans)
     if late_s <= _ROUNDING_S:
         return Fit(bounded)
@@ -151,7 +155,7 @@ def _in_recording(spans: Sequence[Span], duration_s: float) -> Fit:
     n = sum(map(n_words, spans))
     n_outside = sum(map(n_words, outside))
     if n_outside > _MOST_OUTSIDE * n:
-        return Fit(tuple(spans), (), _another(spans, duration_s, outside))
+        return _refused(spans, _another(spans, duration_s, outside))
     problems = []
     if overhang_s > _ROUNDING_S:
         problems.append(

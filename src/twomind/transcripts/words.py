@@ -210,12 +210,10 @@ def _words_of(parsed: Parsed, duration_s: float) -> _Said:
     for span in judged.spans:
         _append(words, span, timing)
     problems += [*judged.problems, *found.problems]
-    language, remark = spoken_language(parsed.language, [word.text for word in words])
+    language, remark = spoken_language(parsed.language, [span.text for span in found.speech])
     if remark:
         problems.append(remark)
     marks = _marks(found.marks, timing, duration_s)
-    if judged.not_measured:
-        words = []
     return _Said(words, marks, problems, language, judged.not_measured)
 
 
