@@ -28,7 +28,7 @@ MARKS = [
     *("(hard to hear)", "(3 seconds)", "(long pause)", "{laughs}", "[laughs]", "(laughing)"),
     *("[chuckles softly]", "[inaudible]", "(inaudible 00:12)", "[unintelligible 00:02:32]"),
     *("(unclear - could not hear)", "[inaudible, maybe]", "(not sure)", "[crosstalk]"),
-    *("[croostalk]", "[foreign language]", "(speaking French)", "[door closes]", "(door slams)"),
+    *("[name]", "[foreign language]", "(speaking French)", "[door closes]", "(door slams)"),
     *("(phone ringing)", "[00:01:02]", "(00:01:02)", "[00:12.5 - 00:14.0]", "[ __ ]", "[...]"),
     *("(?)", "( )", "[clears throat]", "(both laugh)", "[nods]", "[no sound]", "[silence]"),
     *("(dog barking in the background)", "[Music]", "(MUSIC PLAYING)", "(DOGS HOWLING)"),
@@ -50,6 +50,7 @@ SPEECH = [
     "I <really> want it",
     "(my wife laughed at me) then",
     "(it was all noise to me) then",
+    "(music is my life) then",
     "I said (because you laughed) no",
     "1) I stop 2) I go on",
     "f*** it and s*** it",
@@ -57,6 +58,11 @@ SPEECH = [
     "five < six > four",
     "((I think so)) maybe",
     "[that's right, I never laughed] so",
+    "I feel [sad] today",
+    "I stopped (drinking) then",
+    "[laughter-yeah] it is",
+    "I mean [Tuesday?] then",
+    "[overlapping: yes] it is",
 ]
 
 
@@ -75,6 +81,16 @@ def test_a_mark_is_shown_and_not_counted(mark: str) -> None:
         assert set(_noted(words)) == {mark}
         assert any("no speech" in problem for problem in words.problems)
     assert clean.marks == ()
+
+
+@pytest.mark.parametrize("note", ["[croostalk]", "[shows photo]", "{to dog}", "[Tuesday]"])
+def test_an_unknown_note_is_one_between_sentences_alone(note: str) -> None:
+    assert _noted(words_of_text(f"I go. {note} Then I cook.", "text", 5.0)) == [note]
+    assert _noted(words_of_text(f"I go.\n{note}\nthen I cook", "text", 5.0)) == [note]
+    assert _noted(words_of_text(note, "text", 5.0)) == [note]
+    inside = words_of_text(f"I go {note} then", "text", 5.0)
+    assert inside.marks == ()
+    assert any(note in problem for problem in inside.problems)
 
 
 @pytest.mark.parametrize("text", SPEECH)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from twomind.core.errors import shortened
 from twomind.transcripts.fillers import is_backchannel, is_filler
-from twomind.transcripts.spans import Span
+from twomind.transcripts.spans import Span, n_words
 from twomind.transcripts.tokens import NAMELESS_FILLER, tokens_of
 
 #: No note is longer.
@@ -45,6 +45,8 @@ _BARE = re.compile(
 #: Stands for a code of a filler while marks are looked for (a private character).
 _FILLER = "\ue000"
 _PUNCTUATION = ".,;:!?…"
+#: A word that is laughed, as Switchboard and Buckeye write it.
+_LAUGHED = re.compile(r"\b(?:laugh|laughter|laughing)-\w", re.IGNORECASE)
 _SENTENCE_ENDS = re.compile(r"[.?!]\s")
 _BALANCED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
 _NEVER_CLOSED = re.compile(r"(?<!\S)[\[({](?=\w)")
@@ -72,13 +74,15 @@ class Apart:
 @dataclass(frozen=True)
 class _Note:
     """What stands between two places of the text; ``kind`` is its bracket, ``*``, a music note,
-    ``mistyped`` (two brackets of different kinds) or ``code`` (no brackets).
+    ``mistyped`` (two brackets of different kinds) or ``code`` (no brackets). ``between``: it stands
+    between sentences, lines or subtitles.
     """
 
     start: int
     end: int
     kind: str
     inside: str
+    between: bool = False
 
 
 def apart(spans: Sequence[Span], kind: str) -> Apart:
@@ -92,7 +96,7 @@ def apart(spans: Sequence[Span], kind: str) -> Apart:
         kind: The format they come from; whisper-timestamped writes a filler as ``[*]``.
     """
     coded = [replace(span, text=_with_fillers(span.text, kind)) for span in spans]
-    text = " ".join(span.text for span in coded)
+    text = _together(coded)
     starts = _starts(coded)
     taken, kept = _decided(text, starts)
     if not taken:
@@ -152,6 +156,19 @@ def _filler_code() -> re.Pattern[str]:
     return re.compile(rf"[\[(<{{]\s*(?:{inside})\s*[\])>}}]|(?<!\S)(?:{bare})(?!\w)", re.IGNORECASE)
 
 
+def _together(spans: Sequence[Span]) -> str:
+    """The text of all spans; a line ends between subtitles, not between single words."""
+    parts: list[str] = []
+    n_before = 0
+    for span in spans:
+        n = n_words(span)
+        if parts:
+            parts.append("\n" if n > 1 or n_before > 1 else " ")
+        parts.append(span.text)
+        n_before = n
+    return "".join(parts)
+
+
 def _starts(spans: Iterable[Span]) -> list[int]:
     """Where each span begins in the text of all."""
     starts = []
@@ -167,7 +184,8 @@ def _notes(text: str) -> Iterator[_Note]:
     for start, end in _pairs(text):
         is_matched = _CLOSING[text[start]] == text[end - 1]
         kind = text[start] if is_matched else "mistyped"
-        yield _Note(start, end, kind, text[start + 1 : end - 1])
+        between = _is_between(text[max(0, start - 20) : start], text[end : end + 20])
+        yield _Note(start, end, kind, text[start + 1 : end - 1], between)
     for found in _STARRED.finditer(text):
         yield _Note(found.start(), found.end(), "*", found[2])
     for found in _SUNG.finditer(text):
@@ -176,6 +194,14 @@ def _notes(text: str) -> Iterator[_Note]:
         yield _Note(found.start(), found.end(), "♪", "")
     for found in _BARE.finditer(text):
         yield _Note(found.start(), found.end(), "code", found[0])
+
+
+def _is_between(before: str, after: str) -> bool:
+    """Whether what stands between two texts is no part of a sentence."""
+    left = before.rstrip(" \t")
+    right = after.lstrip(" \t.,;")
+    begins = not left or left[-1] in ".?!…:\n])}"
+    return begins and (not right or right[0] in "\n[({" or right[0].isupper())
 
 
 def _pairs(text: str) -> Iterator[tuple[int, int]]:
@@ -232,7 +258,9 @@ def _is_mark(note: _Note, n_spans: int, shouted: bool) -> bool:
         inside = inside.strip("|/ ")
     if _are_fillers(inside):
         return False
-    return _has_no_words(kind, inside) or _is_described(kind, inside, shouted)
+    if _has_no_words(kind, inside):
+        return True
+    return _is_described(kind, inside, shouted, note.between)
 
 
 def _is_sung(inside: str, n_spans: int) -> bool:
@@ -250,12 +278,14 @@ def _has_no_words(kind: str, inside: str) -> bool:
     return bool(is_number) and kind in _CLOSING
 
 
-def _is_described(kind: str, inside: str, shouted: bool) -> bool:
+def _is_described(kind: str, inside: str, shouted: bool, apart: bool) -> bool:
     """Whether words in brackets describe what is heard or seen; the kind of bracket says how sure
     they must be.
     """
+    if _LAUGHED.search(inside):
+        return False
     if kind in ("[", "{"):
-        return _is_note_of(inside, _likely) or _is_note_of(inside, _short)
+        return _is_own_note(inside, apart)
     if kind == "((":
         return _is_note_of(inside, _likely)
     # Subtitles write sounds in capitals.
@@ -263,6 +293,18 @@ def _is_described(kind: str, inside: str, shouted: bool) -> bool:
     if is_capitals and _is_note_of(inside, _silent):
         return True
     return _is_note_of(inside, _sure)
+
+
+def _is_own_note(inside: str, apart: bool) -> bool:
+    """Whether square or curly brackets, a transcriber's own, hold a note: a known one; what stands for
+    a name; or few words that are no part of a sentence.
+    """
+    if _is_note_of(inside, _likely) or _is_note_of(inside, _hidden):
+        return True
+    if inside.endswith("?"):
+        return False  # what was heard, and is not sure
+    is_code = inside.isupper() or any(c.isdigit() for c in inside)
+    return (apart or is_code) and _is_note_of(inside, _short)
 
 
 def _are_fillers(text: str) -> bool:
@@ -301,6 +343,14 @@ def _likely(words: Sequence[str]) -> bool:
     if any(_fits(word, "certain") for word in words):
         return True
     return _silent(words) and any(_fits(word, "sounds") for word in words)
+
+
+def _hidden(words: Sequence[str]) -> bool:
+    """What was said is not told: "[name of city]"."""
+    hidden = [_fits(word, "placeholders") for word in words]
+    return any(hidden) and all(
+        is_hidden or _fits(word, "beside") for word, is_hidden in zip(words, hidden, strict=True)
+    )
 
 
 def _silent(words: Sequence[str]) -> bool:
