@@ -145,6 +145,19 @@ def test_marks_of_made_files(shared: Path, name: str) -> None:
         assert words.marks[0].end_s == 2.0
 
 
+def test_ordinary_answers_are_read_as_they_stand(shared: Path) -> None:
+    for name in ("train.txt", "val.txt"):
+        lines = (shared / "data" / "bah_v1" / name).read_text(encoding="utf-8").splitlines()
+        for line in lines:
+            text = line.split(",", 2)[2]
+            if not any(c.isalnum() for c in text):
+                continue
+            words = words_of_text(text, "text", 300.0)
+            assert "".join(_said(words)) == "".join(text.split())
+            assert words.marks == ()
+            assert count(_said(words)).n_words == count(text.split()).n_words
+
+
 @pytest.mark.parametrize("filler", ["[um]", "(uh)", "[Um, uh]", "(mhm)", "[uh-huh]", "((erm))"])
 def test_a_bracketed_filler_counts(filler: str) -> None:
     words = words_of_text(f"I {filler} go", "text", 5.0)
