@@ -243,6 +243,56 @@ def test_marks_anywhere_never_change_the_words(
     assert len(marked.marks) == len(inserted)
 
 
+def _srt(folder: Path, cues: list[list[str]]) -> Words:
+    blocks = []
+    for i, cue in enumerate(cues):
+        blocks.append(f"{i + 1}\n00:00:{i:02d},000 --> 00:00:{i + 1:02d},000\n{' '.join(cue)}\n")
+    path = folder / "a.srt"
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    return read_words(path, float(len(cues)))
+
+
+#: Tags of subtitles, and notes of music that may enclose what stands between two of them.
+_NOT_HERE = ("<", "♪")
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(_words, min_size=1, max_size=5),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12), st.sampled_from(MARKS)), max_size=5),
+)
+def test_marks_in_subtitles_never_change_the_words(
+    tmp_path_factory: pytest.TempPathFactory,
+    cues: list[list[str]],
+    inserted: list[tuple[int, int, str]],
+) -> None:
+    folder = tmp_path_factory.mktemp("marks")
+    clean = _srt(folder, cues)
+    marked = [list(cue) for cue in cues]
+    notes = [entry for entry in inserted if entry[2][0] not in _NOT_HERE]
+    for index, at, mark in notes:
+        cue = marked[min(index, len(cues) - 1)]
+        cue.insert(min(at, len(cue)), mark)
+    words = _srt(folder, marked)
+    assert words.words == clean.words
+    assert len(words.marks) == len(notes)
+    for mark in words.marks:
+        assert 0 <= mark.start_s <= mark.end_s <= len(cues)
+
+
+def test_a_mark_goes_over_two_subtitles(tmp_path: Path) -> None:
+    words = _srt(tmp_path, [["I", "go", "[hard", "to"], ["hear]", "home"], ["(long"], ["pause)"]])
+    assert [(w.text, w.start_s, w.end_s) for w in words.words] == [
+        ("I", 0, 0.5),
+        ("go", 0.5, 1),
+        ("home", 1, 2),
+    ]
+    assert [(m.text, m.start_s, m.end_s) for m in words.marks] == [
+        ("[hard to hear]", 1, 1),
+        ("(long pause)", 2, 4),
+    ]
+
+
 @settings(max_examples=60)
 @given(st.text(alphabet="[](){}<>*♪ aI.um", max_size=60))
 def test_no_text_of_brackets_loses_a_letter(text: str) -> None:

@@ -83,6 +83,8 @@ def is_measured(language: str | None) -> bool:
 
 def only_english(language: str | None) -> str:
     """Why words of another language are not measured."""
+    if language == OTHER:
+        return "the words are in a language that is not English; they are measured in English only"
     return f"the words are in another language ({language}); they are measured in English only"
 
 
