@@ -24,6 +24,9 @@ _MOST_OUTSIDE = 0.1
 #: Nobody speaks faster over a whole answer (words a second); few words say nothing about it.
 _FASTEST = 10.0
 _FEWEST_WORDS = 5
+#: What the times of a transcript may be short of: of single words, and of words that share a time.
+_SHORT_OF_S = 0.1
+_SHARED_SHORT_OF_S = 1.0
 #: Fast speech: a subtitle that would be faster in what is left of the recording was cut off.
 _FAST = 5.0
 #: Nobody draws half of ten words out as long.
@@ -106,13 +109,15 @@ def _impossible_rate(spans: Sequence[Span]) -> str:
     if n < _FEWEST_WORDS:
         return ""
     length_s = _last_s(spans) - min(span.start_s for span in spans)
-    if 0 < length_s * _FASTEST < n:
+    given = [span for span in spans if n_words(span) == 1 and not span.spread]
+    is_by_word = len(given) >= 0.9 * n
+    short_s = _SHORT_OF_S if is_by_word else _SHARED_SHORT_OF_S
+    if length_s > 0 and n > _FASTEST * (length_s + short_s):
         return (
             f"{n} words in {length_s:.2f} s cannot be spoken (more than {_FASTEST:.0f} a second): "
             "expected a transcript of this recording with times in seconds"
         )
-    given = [span for span in spans if n_words(span) == 1 and not span.spread]
-    if len(given) < max(_MANY_WORDS, 0.9 * n):
+    if not is_by_word or len(given) < _MANY_WORDS:
         return ""
     usual_s = median(span.end_s - span.start_s for span in given)
     if usual_s > _LONGEST_WORD_S:
