@@ -13,7 +13,7 @@ import tomllib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from twomind.core.errors import shortened
@@ -376,6 +376,7 @@ def _pattern(group: str) -> re.Pattern[str]:
     return re.compile("|".join(entries))
 
 
+@lru_cache(maxsize=20_000)
 def _fits(text: str, group: str) -> bool:
     return _pattern(group).fullmatch(text) is not None
 
