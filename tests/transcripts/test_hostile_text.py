@@ -73,7 +73,7 @@ def test_no_text_takes_long_or_ends_in_a_defect(tmp_path, name):
 
 def test_the_words_that_a_list_lacks_are_put_back_below_the_limit(tmp_path):
     timed = [{"word": word, "start": 0.1, "end": 0.2} for word in ["the", "a"] * 150]
-    segment = {"text": "the a " * 300, "start": 0.0, "end": 30.0, "words": timed}
+    segment = {"text": "the a " * 300, "start": 0.0, "end": 300.0, "words": timed}
     path = tmp_path / "w.json"
     path.write_text(json.dumps({"segments": [segment]}))
     start_s = time.process_time()

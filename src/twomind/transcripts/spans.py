@@ -27,7 +27,8 @@ class Span:
 class Parsed:
     """One transcript as its format tells it.
 
-    ``unit_known`` is False where the format does not say in which unit its times are.
+    ``unit_known`` is False where the format does not say in which unit its times are;
+    ``estimated`` is True where they were put together here.
     """
 
     spans: tuple[Span, ...]
@@ -35,6 +36,7 @@ class Parsed:
     language: str | None = None
     problems: tuple[str, ...] = ()
     unit_known: bool = True
+    estimated: bool = False
 
 
 # --- times that were not given

@@ -5,28 +5,23 @@ as it was written.
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 from twomind.core.errors import UNREADABLE, BadInput, shortened
 from twomind.transcripts.formats import EXPECTED, doubt, parse
+from twomind.transcripts.language import spoken_language
+from twomind.transcripts.marks import apart
+from twomind.transcripts.plausible import fit
 from twomind.transcripts.spans import Parsed, Span, fill
+from twomind.transcripts.tokens import continues, tokens_of
 from twomind.transcripts.units import in_seconds
 from twomind.types import Recording, Segment, Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
 _EXACTNESS = (Timing.RECOGNISED, Timing.GIVEN, Timing.SPREAD_CUE, Timing.SPREAD_ALL)
-#: A word may end this long after the recording (rounding, encoder padding) before it is worth a
-#: remark.
-_SLACK_S = 0.1
-#: Symbols that are spoken, so they stand as words of their own.
-_SPOKEN_SYMBOLS = set("&%@+=#$€£")
-_BRACKETED = re.compile(r"[\[(][^\[(\])]*[\])]|♪")
-_LETTER_OR_NOTE = re.compile(r"[^\W\d_]|♪")
 
 
 @dataclass(frozen=True)
@@ -87,13 +82,13 @@ def read_words(
     text, problems = _read_text(path)
     try:
         parsed = parse(text, path.suffix.lower())
-        words, more = _words_of(parsed, _known(duration_s))
+        said = _words_of(parsed, _known(duration_s))
     except (BadInput, *UNREADABLE) as error:
         raise BadInput(f"{path}: {shortened(error)}") from error
     if not text.strip():
-        more = ["the file is empty: no words"]
+        said.problems = ["the file is empty: no words"]
     source = f"{parsed.kind} ({path.name})"
-    return finish(words, source, [*problems, *parsed.problems, *more], parsed.language)
+    return _told(said, source, [*problems, *parsed.problems])
 
 
 def why_no_transcript(path: Path) -> str:
@@ -116,8 +111,8 @@ def words_of_text(text: str, source: str, duration_s: float | None = None) -> Wo
     text file.
     """
     parsed = parse(text, ".txt") if text.strip() else Parsed((), "plain text")
-    words, problems = _words_of(parsed, _known(duration_s))
-    return finish(words, source, problems, None)
+    said = _words_of(parsed, _known(duration_s))
+    return _told(said, source, [])
 
 
 def _known(duration_s: float | None) -> float:
@@ -178,34 +173,61 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
         return text, ["the file is not UTF-8; it was read as Windows-1252 (Latin-1)"]
 
 
-def _words_of(parsed: Parsed, duration_s: float) -> tuple[list[Word], list[str]]:
-    """Words of what a format told, and remarks; ``duration_s`` is nan where it is not known."""
+@dataclass
+class _Said:
+    """What the last stage of reading made of a transcript."""
+
+    words: list[Word]
+    marks: list[Word]
+    problems: list[str] = field(default_factory=list)
+    language: str | None = None
+    not_measured: str = ""
+
+
+def _told(said: _Said, source: str, problems: Iterable[str]) -> Words:
+    """All that a transcript says, its words in order of time."""
+    words = finish(said.words, source, [*problems, *said.problems], said.language)
+    marks = tuple(sorted(said.marks, key=lambda mark: mark.start_s))
+    return replace(words, marks=marks, not_measured=said.not_measured)
+
+
+def _words_of(parsed: Parsed, duration_s: float) -> _Said:
+    """Words and marks of what a format told; ``duration_s`` is nan where it is not known."""
     spans = list(parsed.spans)
-    remarks_on_unit: list[str] = []
+    problems: list[str] = []
     if not parsed.unit_known:
-        spans, remarks_on_unit = in_seconds(spans, duration_s)
+        spans, problems = in_seconds(spans, duration_s)
     spread = bool(spans) and all(math.isnan(span.start_s) for span in spans)
-    if spread:
-        spans, problems = _all_spread(spans, duration_s)
-    else:
-        spans, problems = _timed(spans, duration_s)
-    spans, remarks = _bounded(spans, duration_s)
-    n_sounds = sum(_n_annotations(span.text) for span in spans)
-    if n_sounds:
-        remarks.append(
-            f"{n_sounds} annotations such as [laughs] or (inaudible) are kept among the words"
-        )
+    place = _all_spread if spread else _timed
+    spans, remarks = place(spans, duration_s)
+    problems += remarks
+    spans, remarks = _mended(spans)
+    problems += remarks
+    found = apart(spans, parsed.kind)
     timing = Timing.SPREAD_ALL if spread else Timing.GIVEN
+    judged = fit(found.speech, duration_s, parsed.estimated)
     words: list[Word] = []
-    for span in spans:
+    for span in judged.spans:
         _append(words, span, timing)
-    return words, remarks_on_unit + problems + remarks
+    problems += [*judged.problems, *found.problems]
+    language, remark = spoken_language(parsed.language, [span.text for span in found.speech])
+    if remark:
+        problems.append(remark)
+    marks = _marks(found.marks, timing, duration_s)
+    return _Said(words, marks, problems, language, judged.not_measured)
 
 
-def _n_annotations(text: str) -> int:
-    """How many sounds are noted in a text: notes of music, and brackets that hold a letter."""
-    found = _BRACKETED.findall(text)
-    return sum(_LETTER_OR_NOTE.search(one) is not None for one in found)
+def _marks(spans: Iterable[Span], timing: Timing, duration_s: float) -> list[Word]:
+    """Marks as they are shown; those that begin after the end are of no use here."""
+    marks = []
+    for span in spans:
+        if span.start_s > duration_s:
+            continue
+        end_s = span.end_s if math.isnan(duration_s) else min(span.end_s, duration_s)
+        own = Timing.SPREAD_CUE if timing is Timing.GIVEN and span.spread else timing
+        text = " ".join(span.text.split())
+        marks.append(Word(text, max(0.0, span.start_s), max(0.0, end_s), span.confidence, own))
+    return marks
 
 
 def _all_spread(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]:
@@ -233,52 +255,32 @@ def _timed(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]
     return fill(spans, math.nan, duration_s), problems
 
 
-def _bounded(spans: list[Span], duration_s: float) -> tuple[list[Span], list[str]]:
-    """Spans inside the recording, none ending before it starts."""
+def _mended(spans: Sequence[Span]) -> tuple[list[Span], list[str]]:
+    """Spans none of which ends before it starts, or starts a little before the recording."""
     problems = []
     n = len(spans)
-    hi_s = math.inf if math.isnan(duration_s) else duration_s
     n_backward = sum(span.end_s < span.start_s for span in spans)
     if n_backward:
         problems.append(
             f"{n_backward} of {n} times end before they start; they were given no length"
         )
-    n_early = sum(span.start_s < 0 for span in spans)
+    n_early = sum(span.start_s < 0 < span.end_s for span in spans)
     if n_early:
         problems.append(
-            f"{n_early} of {n} times are before the recording starts; they were moved to 0 s"
+            f"{n_early} of {n} times start before the recording does; they were moved to 0 s"
         )
-    last_s = max((span.end_s for span in spans), default=0.0)
-    late_s = last_s - hi_s
-    if late_s > _SLACK_S:
-        n_late = sum(span.end_s > hi_s + _SLACK_S for span in spans)
-        problems.append(
-            f"{n_late} of {n} times reach up to {late_s:.1f} s beyond the end of the "
-            f"recording ({hi_s:.1f} s) "
-            "and were cut there; check that transcript and recording belong together"
-        )
-    out = []
+    mended = []
     for span in spans:
-        start_s = min(max(span.start_s, 0.0), hi_s)
-        end_s = min(max(span.end_s, start_s), hi_s)
-        out.append(replace(span, start_s=start_s, end_s=end_s))
-    return out, problems
+        start_s = 0.0 if span.start_s < 0 < span.end_s else span.start_s
+        mended.append(replace(span, start_s=start_s, end_s=max(start_s, span.end_s)))
+    return mended, problems
 
 
 def _append(words: list[Word], span: Span, timing: Timing) -> None:
     """Add the words of one span, sharing its time evenly. Punctuation on its own belongs to the
-    word beside it.
+    word beside it, the rest of a word ("do", "n't") to its beginning.
     """
-    tokens: list[str] = []
-    opening = ""
-    for token in span.text.split():
-        if _is_spoken(token):
-            tokens.append(opening + token)
-            opening = ""
-        elif tokens:
-            tokens[-1] += token
-        else:
-            opening += token
+    tokens, opening = tokens_of(span.text)
     if opening and words:
         words[-1] = replace(words[-1], text=words[-1].text + opening)
     if timing is Timing.GIVEN and (span.spread or len(tokens) > 1):
@@ -291,8 +293,20 @@ def _append(words: list[Word], span: Span, timing: Timing) -> None:
             end_s = span.end_s
         else:
             end_s = max(start_s, span.start_s + (k + 1) * step_s)
-        words.append(Word(token, start_s, end_s, span.confidence, timing))
+        word = Word(token, start_s, end_s, span.confidence, timing)
+        if k == 0 and words and continues(words[-1].text, token):
+            words[-1] = _joined(words[-1], word)
+        else:
+            words.append(word)
 
 
-def _is_spoken(token: str) -> bool:
-    return any(c in _SPOKEN_SYMBOLS or unicodedata.category(c)[0] in "LNM" for c in token)
+def _joined(word: Word, rest: Word) -> Word:
+    """A word with its rest; as sure as the less sure of the two."""
+    timing = max(word.timing, rest.timing, key=_EXACTNESS.index)
+    return Word(
+        word.text + rest.text,
+        min(word.start_s, rest.start_s),
+        max(word.end_s, rest.end_s),
+        min(word.confidence, rest.confidence),
+        timing,
+    )
