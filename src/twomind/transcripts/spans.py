@@ -12,6 +12,9 @@ from twomind.types.same import same_values
 class Span:
     """Text with the time it was given: a subtitle, a chunk or a single word. nan where no time was
     given.
+
+    ``speaker`` is who says it, as the file names them; empty where it does not say. ``opens`` is
+    False for a word inside a line: no label of a speaker stands before it.
     """
 
     text: str
@@ -19,6 +22,8 @@ class Span:
     end_s: float = math.nan
     confidence: float = math.nan
     spread: bool = False  # its times were filled in from its neighbours
+    speaker: str = ""
+    opens: bool = True
 
     __eq__ = same_values
 
@@ -27,7 +32,9 @@ class Span:
 class Parsed:
     """One transcript as its format tells it.
 
-    ``unit_known`` is False where the format does not say in which unit its times are.
+    ``unit_known`` is False where the format does not say in which unit its times are;
+    ``estimated`` is True where they were put together here. ``carries`` is True where the name of a
+    speaker holds for what follows, until the next name.
     """
 
     spans: tuple[Span, ...]
@@ -35,6 +42,13 @@ class Parsed:
     language: str | None = None
     problems: tuple[str, ...] = ()
     unit_known: bool = True
+    estimated: bool = False
+    carries: bool = False
+
+
+def one_span(text: str) -> tuple[Span, ...]:
+    """All text without a time; none where there is none."""
+    return (Span(text),) if text.strip() else ()
 
 
 # --- times that were not given
@@ -110,6 +124,20 @@ def _end_s(span: Span, next_start_s: float, hi_s: float) -> float:
         if time_s > span.start_s:
             return time_s
     return span.start_s + WORD_S * n_words(span)
+
+
+def share(spans: list[Span], start_s: float, end_s: float) -> list[Span]:
+    """Spans that were given one time together, each with its part of it by number of words.
+
+    Args:
+        spans: What stands between the two times, in order.
+        start_s: When the first begins; nan where not known.
+        end_s: When the last ends; nan where not known, and then only the first has a time.
+    """
+    if len(spans) < 2 or math.isnan(start_s) or math.isnan(end_s):
+        first = [replace(span, start_s=start_s, end_s=end_s) for span in spans[:1]]
+        return first + [replace(span, start_s=math.nan, end_s=math.nan) for span in spans[1:]]
+    return _shared(spans, start_s, end_s)
 
 
 def _shared(gap: list[Span], left_s: float, right_s: float) -> list[Span]:

@@ -15,7 +15,9 @@ from pathlib import Path
 from twomind.core.errors import UNREADABLE, BadInput, shortened
 from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.spans import Parsed, Span, fill
+from twomind.transcripts.speakers import choose, with_speakers
 from twomind.transcripts.units import in_seconds
+from twomind.transcripts.word_files import is_word_file, text_of_word_file
 from twomind.types import Recording, Segment, Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
@@ -73,7 +75,10 @@ class Words:
 def read_words(
     path: Path | str, duration_s: float | None = None, speaker: str | None = None
 ) -> Words:
-    """Read a transcript: SubRip, WebVTT, Whisper JSON or YAML, or plain text.
+    """Read a transcript of any format: what one person says in it.
+
+    Where several people speak and ``speaker`` is None, the words are not measured, and the reason
+    lists the names.
 
     ``duration_s`` of the recording bounds the times and lets plain text be spread over it. Plain
     text without it gets no extent at all: every word stands at 0 s with length 0, flagged as such,
@@ -86,14 +91,25 @@ def read_words(
     path = Path(path)
     text, problems = _read_text(path)
     try:
-        parsed = parse(text, path.suffix.lower())
-        words, more = _words_of(parsed, _known(duration_s))
+        parsed = parse(text, path.suffix.lower(), _known(duration_s))
+        said = _said_by(parsed, path.name, duration_s, speaker)
     except (BadInput, *UNREADABLE) as error:
         raise BadInput(f"{path}: {shortened(error)}") from error
     if not text.strip():
-        more = ["the file is empty: no words"]
-    source = f"{parsed.kind} ({path.name})"
-    return finish(words, source, [*problems, *parsed.problems, *more], parsed.language)
+        problems.append("the file is empty: no words")
+    return replace(said, problems=(*problems, *said.problems))
+
+
+def _said_by(parsed: Parsed, name: str, duration_s: float | None, speaker: str | None) -> Words:
+    """What one person says in a transcript of this name."""
+    known_s = _known(duration_s)
+    choice = choose(with_speakers(parsed), speaker, known_s)
+    words, problems = _words_of(choice.parsed, known_s)
+    source = f"{parsed.kind} ({name})" if name else parsed.kind
+    said = finish(words, source, [*choice.parsed.problems, *problems], parsed.language)
+    return replace(
+        said, speaker=choice.speaker, others=choice.others, not_measured=choice.not_measured
+    )
 
 
 def why_no_transcript(path: Path) -> str:
@@ -111,13 +127,25 @@ def why_no_transcript(path: Path) -> str:
     return doubt(text, suffix)
 
 
-def words_of_text(text: str, source: str, duration_s: float | None = None) -> Words:
-    """Words of a transcript that is at hand as plain text: no times, as :func:`read_words` treats a
-    text file.
+def words_of_text(
+    text: str, source: str, duration_s: float | None = None, speaker: str | None = None
+) -> Words:
+    """Words of a transcript that is at hand as plain text, as :func:`read_words` treats a text
+    file.
+
+    Args:
+        text: The transcript.
+        source: What it was taken from, for a reader.
+        duration_s: Length of the recording.
+        speaker: The person's name in it, ``longest`` for whoever says most; None where only one
+            person speaks.
+
+    Raises:
+        BadInput: nobody of that name speaks in it.
     """
-    parsed = parse(text, ".txt") if text.strip() else Parsed((), "plain text")
-    words, problems = _words_of(parsed, _known(duration_s))
-    return finish(words, source, problems, None)
+    parsed = parse(text, ".txt", _known(duration_s)) if text.strip() else Parsed((), "plain text")
+    said = _said_by(parsed, "", duration_s, speaker)
+    return replace(said, source=source)
 
 
 def _known(duration_s: float | None) -> float:
@@ -161,6 +189,11 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
         there = "a folder" if path.is_dir() else "none"
         raise BadInput(f"{path}: expected a transcript file, there is {there} of that name")
     raw = path.read_bytes()
+    if is_word_file(raw, path.suffix.lower()):
+        try:
+            return text_of_word_file(raw), []
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}") from error
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
             return raw.decode("utf-16"), []

@@ -1,0 +1,225 @@
+"""Labels of speakers at the start of a line (``Interviewer: ...``), and what tells them from speech
+with a colon in it (``Well: I think``).
+
+The rule: a prefix is a label where it is a role of conversations (Interviewer, Speaker 1), or where
+it looks like a name and stands before several lines, or beside other labels. What people say before
+a colon (Note, Well, Monday) is never one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: No name that is written before a line has more words or characters.
+_MOST_WORDS = 4
+_MOST_CHARACTERS = 40
+
+_COLON = re.compile(
+    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?[:：](?=\s|$)"
+)
+_IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*([:：]?)(?=\s|$)")
+_EMPHASIS = re.compile(r"^(?:\*\*|__)(.{1,60}?)(?:\*\*|__)")
+
+_ROLE = re.compile(
+    r"(?:unknown |unidentified |virtual )?"
+    r"(?:speaker|spk|sprecher(?:in)?|locuteur|intervenant|person|participant|interviewer|"
+    r"interviewee|interviewed|respondent|subject|patient|client|therapist|counsell?or|clinician|"
+    r"psychologist|psychiatrist|physician|doctor|nurse|moderator|facilitator|researcher|"
+    r"experimenter|examiner|investigator|observer|host|guest|caller|operator|narrator|agent|"
+    r"interpreter|translator|intervieweu(?:r|se)|intervieweur|patiente|befragter?|unlabelled)"
+    r"(?:e|in|s)?[ _.#-]{0,2}(?:\d{1,4}|[a-z]|\?)?"
+)
+#: Roles of one letter, and codes of people: P, Q, P01, VP_12.
+_CODE = re.compile(r"[A-Z]|[A-Z]{1,4}[ _-]?\d{1,4}|INT|RES|RESP|PAR|PT|TH|CL|[A-Z]\.\s?[A-Z]\.?")
+_UNKNOWN = re.compile(r"(?:speaker )?\?")
+_NAME_WORD = re.compile(r"[^\W\d_][\w.'’-]*|\d{1,4}")
+_PARTICLES = {"de", "da", "di", "du", "del", "der", "den", "la", "le", "van", "von", "bin", "el"}
+
+#: What people say, or write, before a colon.
+_SPEECH = frozenset(
+    """
+    a about actually after again all also always an and another answer any anyway as at basically
+    be because before besides both but can cause certainly clearly come common cons consequence
+    decision definitely did do does example exactly exception fact few fifth final finally fine
+    first firstly for fourth frankly from fun funny generally goal goals good great hello here hey
+    hi how however i idea if imagine important in indeed instead is issue it just last lastly later
+    least lesson let like listen look lots maybe me mean meaning mine more most mostly motto my
+    myself namely naturally never new next no nobody none nope not note nothing now obviously of oh
+    ok okay on once one only option or other others otherwise our overall part perhaps plan please
+    plus point possibly probably problem pro pros question quote rather reality really reason reasons
+    remember reminder result right rule same say second secondly see seriously short since so some
+    sometimes somehow soon sorry step still story such suddenly summary sure surely tell thanks that
+    the their them then there therefore these they thing things think third this those though three
+    thus time tip to today tomorrow too topic true truth truly two uh um unfortunately us usually
+    very wait warning was we well were what whatever when where whether which who why with
+    wonder worse worst would yeah yep yes yesterday yet you your
+    monday tuesday wednesday thursday friday saturday sunday january february march
+    july september october november december morning mornings afternoon evening evenings
+    night nights noon midnight breakfast lunch dinner weekend weekends spring summer autumn winter
+    advantage advantages disadvantage disadvantages benefit benefits cost costs risk risks
+    url http https www date duration title subject re language kind location
+    """.split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Label:
+    """What may be a label, and the rest of its line. ``marked`` where brackets set it off."""
+
+    name: str
+    rest: str
+    marked: bool = False
+
+
+def same_name(name: str) -> str:
+    """Names with the same value are one speaker: case and blanks make no difference."""
+    return "".join(name.casefold().split())
+
+
+def is_role(name: str) -> bool:
+    """Whether this is what someone in a conversation is called: Interviewer, SPEAKER_01."""
+    plain = " ".join(name.casefold().split())
+    return bool(_ROLE.fullmatch(plain) or _UNKNOWN.fullmatch(plain))
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a program wrote that it does not know the speaker: ``(speaker ?)``."""
+    return bool(_UNKNOWN.fullmatch(" ".join(name.casefold().split())))
+
+
+def is_like_a_name(name: str) -> bool:
+    """Whether this may be someone's name or code: words in capitals, none of them said before a
+    colon.
+    """
+    words = name.replace(",", " ").split()
+    if not words or len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS:
+        return False
+    if any(word.casefold().strip(".") in _SPEECH for word in words if len(word) > 1):
+        return False
+    if not all(_NAME_WORD.fullmatch(word) for word in words) or words[0].isdigit():
+        return False
+    if len(words) == 1 and len(name) > 4 and name.casefold().endswith("ly") and not name.isupper():
+        return False
+    written = [word for word in words if word not in _PARTICLES and not word.isdigit()]
+    return bool(written) and all(_is_capital(word) for word in written)
+
+
+def _is_capital(word: str) -> bool:
+    """Whether a word starts with a capital; always so in scripts that have none."""
+    return not word[0].islower()
+
+
+def label_of(line: str) -> Label | None:
+    """What may be the label of a line; None where nothing is written like one."""
+    text = line.lstrip()
+    emphasis = _EMPHASIS.match(text)
+    if emphasis:
+        text = emphasis[1] + text[emphasis.end() :]
+    bracketed = _IN_BRACKETS.match(text)
+    if bracketed:
+        name = bracketed[1]
+        if bracketed[2] or is_role(name):
+            return Label(name, text[bracketed.end() :].strip(), marked=True)
+        return None
+    match = _COLON.match(text)
+    if match is None:
+        return None
+    return Label(match[1], text[match.end() :].strip())
+
+
+def names_in(lines: Sequence[str]) -> frozenset[str]:
+    """The labels that these lines use, as :func:`same_name` writes them.
+
+    Args:
+        lines: The lines of one transcript that hold text, in order, without times.
+    """
+    found = [label_of(line) for line in lines]
+    labels = [label for label in found if label is not None and not _is_said(label.name)]
+    counts = Counter(same_name(label.name) for label in labels)
+    opening = found[0] if found else None
+    all_labelled = len(lines) > 1 and len(labels) == len(lines)
+    names: set[str] = set()
+    for label in labels:
+        name = same_name(label.name)
+        again = counts[name] > 1
+        opens = label == opening
+        if label.marked or is_role(label.name):
+            names.add(name)
+        elif _CODE.fullmatch(label.name):
+            if again or opens:
+                names.add(name)
+        elif is_like_a_name(label.name) and (again or _stands_out(label, opens)):
+            names.add(name)
+    if all_labelled and max(counts.values()) > 1:
+        names.update(name for name in counts if len(name) <= _MOST_CHARACTERS // 2)
+    elif names or all_labelled:
+        names.update(_likely(labels))
+    return frozenset(names)
+
+
+def _stands_out(label: Label, opens: bool) -> bool:
+    """Whether a name that stands there once is none the less a label: ``JOHN: hello``, or a first
+    and a last name that open the transcript.
+    """
+    capitals = label.name.isupper() and len(label.name) > 2 and not label.rest.isupper()
+    return capitals or (opens and len(label.name.split()) > 1)
+
+
+def _likely(labels: Sequence[Label]) -> list[str]:
+    """What is a label beside others: everything that looks like one, though it stands there once."""
+    names = [label.name for label in labels]
+    return [same_name(name) for name in names if _CODE.fullmatch(name) or is_like_a_name(name)]
+
+
+def _is_said(name: str) -> bool:
+    """Whether the words before a colon are speech, or no name at all."""
+    words = name.casefold().split()
+    too_long = len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS
+    spoken = [word for word in words if word.strip(".,'’") in _SPEECH and len(word) > 1]
+    return too_long or bool(spoken)
+
+
+def cut(line: str, names: frozenset[str]) -> Label | None:
+    """The label of a line, where it is one of ``names``."""
+    label = label_of(line)
+    if label is None or same_name(label.name) not in names:
+        return None
+    return label
+
+
+def is_name_alone(text: str) -> bool:
+    """Whether a text that stands by itself, beside a time, is what someone is called."""
+    return is_role(text) or bool(_CODE.fullmatch(text)) or is_like_a_name(text)
+
+
+def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:
+    """Names on lines of their own, before what they say, as :func:`same_name` writes them.
+
+    A role there is one where a paragraph starts with it, or where it stands alone again. Other
+    names are where every paragraph starts with one, and one of them comes again.
+    """
+    alone = [line.strip() for line in lines]
+    opening = [
+        line
+        for before, line, after in zip(["", *alone], alone, [*alone[1:], ""], strict=False)
+        if line and after and not before
+    ]
+    roles = [line for line in alone if len(line) > 1 and is_role(line) and _is_capital(line)]
+    counts = Counter(map(same_name, roles))
+    found = {same_name(line) for line in opening if line in roles}
+    found.update(name for name, n in counts.items() if n > 1)
+    n_paragraphs = _n_paragraphs(alone)
+    named = [line for line in opening if is_like_a_name(line) or _CODE.fullmatch(line)]
+    again = max(Counter(map(same_name, named)).values(), default=0) > 1
+    full = all(len(line.split()) > 1 for line in named)
+    if n_paragraphs > 1 and len(named) == n_paragraphs and (again or full):
+        found.update(map(same_name, named))
+    return frozenset(found)
+
+
+def _n_paragraphs(lines: Sequence[str]) -> int:
+    """How many runs of lines with text there are."""
+    return sum(bool(line) and not before for before, line in zip(["", *lines], lines, strict=False))
