@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 #: No name that is written before a line has more words or characters.
@@ -46,11 +46,11 @@ _SPEECH = frozenset(
     decision definitely did do does example exactly exception fact few fifth final finally fine
     first firstly for fourth frankly from fun funny generally goal goals good great hello here hey
     hi how however i idea if imagine important in indeed instead is issue it just last lastly later
-    least lesson let like listen look lots maybe me mean meaning mine more most mostly motto my
+    least lesson let like listen look lots luckily mainly maybe me mean meaning mine more most mostly motto my
     myself namely naturally never new next no nobody none nope not note nothing now obviously of oh
     ok okay on once one only option or other others otherwise our overall part perhaps plan please
     plus point possibly probably problem pro pros question quote rather reality really reason reasons
-    remember reminder result right rule same say second secondly see seriously short since so some
+    remember reminder result right rule sadly same say second secondly see seriously short since so some
     sometimes somehow soon sorry step still story such suddenly summary sure surely tell thanks that
     the their them then there therefore these they thing things think third this those though three
     thus time tip to today tomorrow too topic true truth truly two uh um unfortunately us usually
@@ -63,6 +63,7 @@ _SPEECH = frozenset(
     url http https www date duration title subject re language kind location
     """.split()  # noqa: SIM905
 )
+_NAMES_IN_LY = ("beverly", "kimberly", "connelly", "donnelly", "kennelly")
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,9 @@ def is_like_a_name(name: str) -> bool:
     words = name.replace(",", " ").split()
     if not words or len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS:
         return False
-    if any(word.casefold().strip(".") in _SPEECH for word in words if len(word) > 1):
+    if _is_said(name):
         return False
     if not all(_NAME_WORD.fullmatch(word) for word in words) or words[0].isdigit():
-        return False
-    if len(words) == 1 and len(name) > 4 and name.casefold().endswith("ly") and not name.isupper():
         return False
     written = [word for word in words if word not in _PARTICLES and not word.isdigit()]
     return bool(written) and all(_is_capital(word) for word in written)
@@ -140,24 +139,32 @@ def names_in(lines: Sequence[str]) -> frozenset[str]:
     labels = [label for label in found if label is not None and not _is_said(label.name)]
     counts = Counter(same_name(label.name) for label in labels)
     opening = found[0] if found else None
-    all_labelled = len(lines) > 1 and len(labels) == len(lines)
     names: set[str] = set()
     for label in labels:
         name = same_name(label.name)
-        again = counts[name] > 1
-        opens = label == opening
-        if label.marked or is_role(label.name):
+        if _is_sure(label, again=counts[name] > 1, opens=label == opening):
             names.add(name)
-        elif _CODE.fullmatch(label.name):
-            if again or opens:
-                names.add(name)
-        elif is_like_a_name(label.name) and (again or _stands_out(label, opens)):
-            names.add(name)
+    all_labelled = len(lines) > 1 and len(labels) == len(lines)
     if all_labelled and max(counts.values()) > 1:
         names.update(name for name in counts if len(name) <= _MOST_CHARACTERS // 2)
     elif names or all_labelled:
         names.update(_likely(labels))
     return frozenset(names)
+
+
+def _is_sure(label: Label, again: bool, opens: bool) -> bool:
+    """Whether a label is one by itself.
+
+    Args:
+        label: What may be one.
+        again: Whether it stands before other lines too.
+        opens: Whether it opens the transcript.
+    """
+    if label.marked or is_role(label.name):
+        return True
+    if _CODE.fullmatch(label.name):
+        return again or opens
+    return is_like_a_name(label.name) and (again or _stands_out(label, opens))
 
 
 def _stands_out(label: Label, opens: bool) -> bool:
@@ -179,7 +186,8 @@ def _is_said(name: str) -> bool:
     words = name.casefold().split()
     too_long = len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS
     spoken = [word for word in words if word.strip(".,'’") in _SPEECH and len(word) > 1]
-    return too_long or bool(spoken)
+    adverbs = [word for word in words if len(word) > 6 and word.endswith("ly")]
+    return too_long or bool(spoken) or any(word not in _NAMES_IN_LY for word in adverbs)
 
 
 def cut(line: str, names: frozenset[str]) -> Label | None:
@@ -202,22 +210,31 @@ def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:
     names are where every paragraph starts with one, and one of them comes again.
     """
     alone = [line.strip() for line in lines]
-    opening = [
-        line
-        for before, line, after in zip(["", *alone], alone, [*alone[1:], ""], strict=False)
-        if line and after and not before
-    ]
+    opening = list(_opening(alone))
     roles = [line for line in alone if len(line) > 1 and is_role(line) and _is_capital(line)]
     counts = Counter(map(same_name, roles))
     found = {same_name(line) for line in opening if line in roles}
     found.update(name for name, n in counts.items() if n > 1)
-    n_paragraphs = _n_paragraphs(alone)
-    named = [line for line in opening if is_like_a_name(line) or _CODE.fullmatch(line)]
-    again = max(Counter(map(same_name, named)).values(), default=0) > 1
-    full = all(len(line.split()) > 1 for line in named)
-    if n_paragraphs > 1 and len(named) == n_paragraphs and (again or full):
-        found.update(map(same_name, named))
+    if _all_are_names(opening, _n_paragraphs(alone)):
+        found.update(map(same_name, opening))
     return frozenset(found)
+
+
+def _opening(lines: Sequence[str]) -> Iterator[str]:
+    """The first line of each paragraph that has more lines."""
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if line and after and not before:
+            yield line
+
+
+def _all_are_names(opening: Sequence[str], n_paragraphs: int) -> bool:
+    """Whether every paragraph opens with a name, and one comes again or all have two words."""
+    if n_paragraphs < 2 or len(opening) < n_paragraphs:
+        return False
+    if not all(map(is_name_alone, opening)):
+        return False
+    again = max(Counter(map(same_name, opening)).values()) > 1
+    return again or all(len(line.split()) > 1 for line in opening)
 
 
 def _n_paragraphs(lines: Sequence[str]) -> int:

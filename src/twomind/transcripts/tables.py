@@ -97,16 +97,20 @@ def _guessed_columns(rows: Sequence[Sequence[str]]) -> _Columns | None:
     if width < 2 or any(len(row) != width for row in rows):
         return None
     kinds = [_kind([row[k] for row in rows]) for k in range(width)]
-    texts = [k for k, kind in enumerate(kinds) if kind == "text"]
     numbers = [k for k, kind in enumerate(kinds) if kind == "number"]
-    if len(texts) != 1 or len(texts) == width:
+    start, end = numbers if len(numbers) == 2 else (-1, -1)
+    text = _place(kinds, "text")
+    times = _place(kinds, "time")
+    speaker = _place(kinds, "name")
+    only_times = width == 2 and times >= 0  # a time before each text is no table yet
+    if kinds.count("text") != 1 or only_times or max(start, times, speaker) < 0:
         return None
-    start, end = (numbers[0], numbers[1]) if len(numbers) == 2 else (-1, -1)
-    times = kinds.index("time") if "time" in kinds else -1
-    speaker = kinds.index("name") if "name" in kinds else -1
-    if max(start, speaker) < 0 and (times < 0 or width == 2):
-        return None  # a time before each text is no table yet
-    return _Columns(times, start, end, texts[0], speaker)
+    return _Columns(times, start, end, text, speaker)
+
+
+def _place(kinds: Sequence[str], kind: str) -> int:
+    """The first column of a kind; -1 where there is none."""
+    return kinds.index(kind) if kind in kinds else -1
 
 
 def _kind(cells: Sequence[str]) -> str:

@@ -240,25 +240,33 @@ def _leave_text(lines: Sequence[_Line], times: Sequence[int], before: bool) -> b
 
 
 def _name_headers(lines: list[_Line]) -> None:
-    """Names alone after a time on its line (``[00:00:03] Jane Doe``), with text on the next."""
+    """Names alone after a time on its line (``[00:00:03] Jane Doe``), with text on the next; and
+    names in lines of a chat.
+    """
     found = []
     for line, after in pairwise(lines):
-        rest = line.pieces[-1] if len(line.pieces) == 2 else ""
-        headed = isinstance(line.pieces[0], Stamp) if line.pieces else False
-        if headed and isinstance(rest, str) and rest and after.text and is_name_alone(rest):
-            found.append(line)
-    names = [str(line.pieces[-1]) for line in found]
-    counts = Counter(map(same_name, names))
-    if any(map(is_role, names)) or max(counts.values(), default=0) > 1:
-        for line, name in zip(found, names, strict=True):
+        rest = _after_time(line)
+        if rest and after.text and is_name_alone(rest):
+            found.append((line, rest))
+    counts = Counter(same_name(name) for _, name in found)
+    if any(is_role(name) for _, name in found) or max(counts.values(), default=0) > 1:
+        for line, name in found:
             line.name = name
             line.pieces = line.pieces[:1]
     for line in lines:
-        rest = line.pieces[-1] if len(line.pieces) == 2 else ""
-        chat = _FROM.match(rest) if isinstance(rest, str) else None
+        rest = _after_time(line)
+        chat = _FROM.match(rest)
         if chat:
             line.name = chat[1]
-            line.pieces = [line.pieces[0], str(rest)[chat.end() :]]
+            line.pieces = [line.pieces[0], rest[chat.end() :]]
+
+
+def _after_time(line: _Line) -> str:
+    """The text of a line that has a time and then text; else empty."""
+    if len(line.pieces) != 2 or not isinstance(line.pieces[0], Stamp):
+        return ""
+    rest = line.pieces[1]
+    return rest if isinstance(rest, str) else ""
 
 
 # --- blocks

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from twomind.core.errors import UNREADABLE, BadInput, shortened
+from twomind.core.errors import UNREADABLE, BadInput, MissingExtra, shortened
 from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.spans import Parsed, Span, fill
 from twomind.transcripts.speakers import choose, with_speakers
@@ -115,16 +115,22 @@ def _said_by(parsed: Parsed, name: str, duration_s: float | None, speaker: str |
 def why_no_transcript(path: Path) -> str:
     """Why a file that only has a recording's name is no transcript of it; empty where it may be.
 
-    JSON and YAML hold anything, so they must prove what they are; the other names promise it.
+    JSON, YAML and Word files hold anything, so they must prove what they are; the other names
+    promise it.
     """
     suffix = path.suffix.lower()
-    if suffix not in (".json", ".yml", ".yaml"):
+    if suffix not in (".json", ".yml", ".yaml", ".docx"):
         return ""
     try:
         text, _problems = _read_text(path)
-    except BadInput as error:
+    except (BadInput, MissingExtra) as error:
         return str(error).removeprefix(f"{path}: ")
-    return doubt(text, suffix)
+    if suffix != ".docx":
+        return doubt(text, suffix)
+    spans = with_speakers(parse(text, suffix)).spans
+    if any(span.speaker or not math.isnan(span.start_s) for span in spans):
+        return ""
+    return "a Word file without times and without names of speakers (name it to have it read)"
 
 
 def words_of_text(
