@@ -19,6 +19,7 @@ from pathlib import Path
 from twomind.annotations.marks import (
     CODED,
     Annotations,
+    Key,
     Mark,
     Tier,
     guess_kind,
@@ -55,9 +56,7 @@ class Source:
 
     xml: str
     tiers: tuple[Tier, ...]
-    names: Mapping[
-        tuple[str, str, str, str], tuple[str, ...]
-    ]  # tier key → TIER_IDs, certainty tiers included
+    names: Mapping[Key, tuple[str, ...]]  # tier key → TIER_IDs, certainty tiers included
     entries: tuple[Entry, ...]
     offset_ms: int
     format: str
@@ -109,8 +108,9 @@ def _read(root: ET.Element, path: Path, coder: str, named: Mapping[str, str]) ->
     stem, _, _ = media_name.rpartition(".")
     subject = said.get("subject", _only_participant(root))
     duration_s = _duration_s(said.get("duration_s", "nan"))
+    recording = said.get("recording") or stem or path.stem
     return Annotations(
-        recording=said.get("recording") or stem or path.stem,
+        recording=recording,
         tiers=merged,
         subject=subject,
         media=media,
@@ -149,7 +149,7 @@ def _tier_ids(root: ET.Element) -> list[str]:
 
 def _tiers(
     root: ET.Element, entries: list[Entry], offset_ms: int, coder: str, named: Mapping[str, str]
-) -> tuple[list[Tier], dict[tuple[str, str, str, str], tuple[str, ...]]]:
+) -> tuple[list[Tier], dict[Key, tuple[str, ...]]]:
     """Every tier but those of certainties, which become a part of marks; and by tier key the names
     of the tiers that it came from.
     """
@@ -161,7 +161,7 @@ def _tiers(
         if entry.tier in parent_of:
             certainty[entry.parent] = entry.value
     tiers: list[Tier] = []
-    names: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    names: dict[Key, list[str]] = defaultdict(list)
     for element in root.findall("TIER"):
         tier_id = element.get("TIER_ID", "")
         if tier_id in parent_of:

@@ -21,6 +21,7 @@ MARKED = re.compile(rf"[\[{{<#]\s*{_RANGE}\s*[\]}}>#]")
 #: A time that stands free, or in the brackets of speech.
 _AT_START = re.compile(rf"\(?{_RANGE}\)?:?(?=\s|$)")
 _AT_END = re.compile(rf"(?:^|(?<=\s))[(|•·–—-]?\s*{_RANGE}\s*\)?:?$")
+_AFTER_TEXT = re.compile(rf"(?:(?<=\s)[|•·–—-]?\s*|\s*(?=\())\(?{_RANGE}\)?(:?)(?=\s|$)")
 #: What stands between a time and the text after it.
 _SEPARATOR = re.compile(r"\s*(?:[|•·]|[-–—](?=\s))?\s*")
 #: No time with all that may stand beside it is longer.
@@ -78,6 +79,17 @@ def at_end(line: str) -> tuple[str, Stamp] | None:
         return None
     before = line[: len(line) - len(tail)] + tail[: match.start()]
     return before.strip(), stamp_of(match, sure=False)
+
+
+def after_text(line: str) -> tuple[str, Stamp, str, bool] | None:
+    """The first free time after the start of a line: what stands before it, the time, the rest,
+    and whether a colon follows it.
+    """
+    match = _AFTER_TEXT.search(line[: 2 * _MOST_CHARACTERS])
+    if match is None or not match.start():
+        return None
+    before = line[: match.start()].strip()
+    return before, stamp_of(match, sure=False), line[match.end() :].strip(), bool(match[6])
 
 
 def are_times(stamps: Sequence[Stamp], duration_s: float, opens: bool) -> bool:

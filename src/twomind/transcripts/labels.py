@@ -21,6 +21,9 @@ _COLON = re.compile(
     r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?[:：](?=\s|$)"
 )
 _IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*([:：]?)(?=\s|$)")
+#: ``Interviewer - ...`` and, of a question and its answer, ``Q. ...``.
+_DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
+_LETTERED = re.compile(r"([QA])\.(?=\s)")
 _EMPHASIS = re.compile(r"^(?:\*\*|__)(.{1,60}?)(?:\*\*|__)")
 
 _ROLE = re.compile(
@@ -60,6 +63,8 @@ _SPEECH = frozenset(
     july september october november december morning mornings afternoon evening evenings
     night nights noon midnight breakfast lunch dinner weekend weekends spring summer autumn winter
     advantage advantages disadvantage disadvantages benefit benefits cost costs risk risks
+    laughs laughter laughing noise noises music inaudible unintelligible pause silence sighs sigh
+    coughs cough crosstalk applause background crying cries blank_audio speaker_turn
     url http https www date duration title subject re language kind location
     """.split()  # noqa: SIM905
 )
@@ -68,11 +73,16 @@ _NAMES_IN_LY = ("beverly", "kimberly", "connelly", "donnelly", "kennelly")
 
 @dataclass(frozen=True)
 class Label:
-    """What may be a label, and the rest of its line. ``marked`` where brackets set it off."""
+    """What may be a label, and the rest of its line.
+
+    ``marked`` where brackets and a colon set it off. ``style`` names a way of writing labels that
+    is also that of speech: one alone proves nothing.
+    """
 
     name: str
     rest: str
     marked: bool = False
+    style: str = ""
 
 
 def same_name(name: str) -> str:
@@ -119,14 +129,19 @@ def label_of(line: str) -> Label | None:
         text = emphasis[1] + text[emphasis.end() :]
     bracketed = _IN_BRACKETS.match(text)
     if bracketed:
-        name = bracketed[1]
-        if bracketed[2] or is_role(name):
-            return Label(name, text[bracketed.end() :].strip(), marked=True)
-        return None
+        style = "" if bracketed[2] or is_role(bracketed[1]) else "["
+        rest = text[bracketed.end() :].strip()
+        return Label(bracketed[1], rest, marked=not style, style=style)
     match = _COLON.match(text)
-    if match is None:
-        return None
-    return Label(match[1], text[match.end() :].strip())
+    if match is not None:
+        return Label(match[1], text[match.end() :].strip())
+    dashed = _DASHED.match(text)
+    if dashed is not None:
+        return Label(dashed[1], text[dashed.end() :].strip(), style="-")
+    lettered = _LETTERED.match(text)
+    if lettered is not None:
+        return Label(lettered[1], text[lettered.end() :].strip(), style=".")
+    return None
 
 
 def names_in(lines: Sequence[str]) -> frozenset[str]:
@@ -136,7 +151,9 @@ def names_in(lines: Sequence[str]) -> frozenset[str]:
         lines: The lines of one transcript that hold text, in order, without times.
     """
     found = [label_of(line) for line in lines]
-    labels = [label for label in found if label is not None and not _is_said(label.name)]
+    written = [label for label in found if label is not None and not _is_said(label.name)]
+    styles = _styles(written)
+    labels = [label for label in written if label.style in styles]
     counts = Counter(same_name(label.name) for label in labels)
     opening = found[0] if found else None
     names: set[str] = set()
@@ -150,6 +167,21 @@ def names_in(lines: Sequence[str]) -> frozenset[str]:
     elif names or all_labelled:
         names.update(_likely(labels))
     return frozenset(names)
+
+
+def _styles(labels: Sequence[Label]) -> set[str]:
+    """The ways of writing labels that are in use: one that speech has too where a role, or both a
+    question and its answer, is written so.
+    """
+    styles = {""}
+    for label in labels:
+        if is_role(label.name) and label.style == "-":
+            styles.add("-")
+        if is_role(label.name) and label.marked:
+            styles.add("[")
+    if {label.name for label in labels if label.style == "."} == {"Q", "A"}:
+        styles.add(".")
+    return styles
 
 
 def _is_sure(label: Label, again: bool, opens: bool) -> bool:

@@ -19,6 +19,8 @@ _OF_A_PROGRAM = re.compile(
 )
 #: Headings of Otter, each with one line below it.
 _HEADINGS = ("SUMMARY KEYWORDS", "SPEAKERS", "KEYWORDS")
+_NUMBERED = re.compile(r"\s*(\d{1,5})[.):]?(?:\s+|$)")
+_FEWEST_NUMBERED = 3
 _LANGUAGE = re.compile(r"^\s*Detected language: (\w+)", re.MULTILINE)
 
 
@@ -35,17 +37,32 @@ def plain_text(text: str, duration_s: float) -> Parsed:
     if text.lstrip().startswith("{\\rtf"):
         raise BadInput("expected text, got RTF; save it as plain text (.txt) or Word (.docx)")
     spoken, n_left_out = _without_programs(text)
+    spoken, numbered = _without_numbers(spoken)
     parsed = table(spoken, duration_s) or timed_text(spoken, duration_s)
     if parsed is None:
         parsed = Parsed(one_span(spoken), "plain text")
     language = _LANGUAGE.search(text)
     problems = list(parsed.problems)
+    if numbered:
+        problems.append("the numbers of the lines were left out")
     if n_left_out:
         problems.append(
             f"{n_left_out} lines that a program wrote about the transcript were left out"
         )
     known = language_of(language[1]) if language else parsed.language
     return replace(parsed, problems=tuple(problems), language=known)
+
+
+def _without_numbers(text: str) -> tuple[str, bool]:
+    """The text without the numbers of its lines, where every line has the next one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    found = [_NUMBERED.match(line) for line in lines]
+    numbers = [int(match[1]) for match in found if match is not None]
+    first = numbers[0] if numbers else 0
+    running = list(range(first, first + len(lines)))
+    if len(lines) < _FEWEST_NUMBERED or first > 1 or numbers != running:
+        return text, False
+    return "\n".join(_NUMBERED.sub("", line, count=1) for line in lines), True
 
 
 def _without_programs(text: str) -> tuple[str, int]:

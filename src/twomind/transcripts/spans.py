@@ -86,6 +86,14 @@ def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
             i += n
             continue
         span = spans[i]
+        n = 1 + _n_untimed(spans[i + 1 :])
+        if math.isnan(span.end_s) and n > 1:
+            right_s = _first_of(_next_start_s(spans[i + 1 :]), hi_s)
+            shared = _shared(spans[i : i + n], span.start_s, right_s)
+            out += shared
+            left_s = max(left_s, shared[-1].end_s)
+            i += n
+            continue
         if math.isnan(span.end_s):
             end_s = _end_s(span, _next_start_s(spans[i + 1 :]), hi_s)
             span = replace(span, end_s=end_s, spread=True)

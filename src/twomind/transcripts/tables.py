@@ -121,6 +121,7 @@ def _kind(cells: Sequence[str]) -> str:
         return "number"
     if all(_is_time(cell) for cell in cells):
         return "time"
+    cells = [cell.rstrip(": ") for cell in cells]
     names = [same_name(cell) for cell in cells]
     if all(map(is_name_alone, cells)) and (
         any(map(is_role, cells)) or len(set(names)) < len(names)

@@ -14,15 +14,18 @@ from itertools import pairwise
 from twomind.transcripts.clock_marks import (
     MARKED,
     Stamp,
+    after_text,
     are_of_day,
     are_times,
     at_end,
     at_start,
     stamp_of,
 )
-from twomind.transcripts.labels import is_name_alone, is_role, label_of, same_name
+from twomind.transcripts.labels import is_name_alone, is_role, same_name
 from twomind.transcripts.spans import Parsed, Span
 
+#: Teams, copied from its page: ``0 minutes 3 seconds0:03``.
+_TOLD_TWICE = re.compile(r"^(?:\d+ hours? )?(?:\d+ minutes? )?\d+ seconds? ?(?=\d+:)")
 #: ``From Jane Doe to Everyone:``, as chats are kept.
 _FROM = re.compile(r"From\s+(\S.{0,60}?)(?:\s+to\s+\S.{0,60}?)?\s*:(?=\s|$)\s*", re.IGNORECASE)
 
@@ -63,7 +66,7 @@ def timed_text(text: str, duration_s: float) -> Parsed | None:
         text: The whole text.
         duration_s: Length of the recording; nan where it is not known.
     """
-    written = [line.strip() for line in text.split("\n")]
+    written = [_TOLD_TWICE.sub("", line.strip(), count=1) for line in text.split("\n")]
     free = _free_times_count(written, duration_s)
     lines = [_line(line, free) for line in written]
     stamps = [piece for line in lines for piece in line.pieces if isinstance(piece, Stamp)]
@@ -104,11 +107,15 @@ def _free_times_count(lines: Sequence[str], duration_s: float) -> bool:
     for line in lines:
         if not line:
             continue
-        starting = at_start(line) or _after_label(line)
+        starting = at_start(line)
+        named = _after_name(line)
         ending = at_end(line)
         if starting is not None:
             free.append(starting[0])
             opens = opens or not seen
+        elif named is not None:
+            free.append(named[1])
+            opens = True
         elif ending is not None and _is_header(ending[0]):
             free.append(ending[1])
             opens = True
@@ -118,12 +125,18 @@ def _free_times_count(lines: Sequence[str], duration_s: float) -> bool:
     return are_times(free, duration_s, opens)
 
 
-def _after_label(line: str) -> tuple[Stamp, str] | None:
-    """A free time after the label that starts a line (``Speaker 1: 00:03 text``), and the rest."""
-    label = label_of(line)
-    if label is None or not is_name_alone(label.name):
+def _after_name(line: str) -> tuple[str, Stamp, str] | None:
+    """The name that starts a line, a free time after it, and the rest (``Speaker 1: 00:03 text``);
+    None where a line is not written so.
+    """
+    found = after_text(line)
+    if found is None:
         return None
-    return at_start(label.rest)
+    before, stamp, rest, colon = found
+    name = _bare_name(before)
+    if is_role(name) or ((colon or before.endswith(":")) and is_name_alone(name)):
+        return name, stamp, rest
+    return None
 
 
 def _is_header(before: str) -> bool:
@@ -174,11 +187,10 @@ def _with_name(pieces: list[Stamp | str], free: bool) -> _Line:
         if header or is_role(name) or (first.endswith(":") and is_name_alone(name)):
             return _Line(pieces[1:], name)
         return _Line(pieces)
-    label = label_of(first) if free else None
-    starting = _after_label(first) if free else None
-    if label is not None and starting is not None:
-        stamp, rest = starting
-        return _Line([stamp, *_cut(rest)], label.name)
+    named = _after_name(first) if free else None
+    if named is not None:
+        name, stamp, rest = named
+        return _Line([stamp, *_cut(rest)], name)
     return _Line(pieces)
 
 
