@@ -77,45 +77,32 @@ def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
     left_s = 0.0 if math.isnan(lo_s) else lo_s
     i = 0
     while i < len(spans):
-        if math.isnan(spans[i].start_s):
-            n = _n_untimed(spans[i:])
-            right_s = _first_of(_next_start_s(spans[i:]), hi_s)
-            shared = _shared(spans[i : i + n], left_s, right_s)
-            out += shared
-            left_s = shared[-1].end_s
-            i += n
-            continue
         span = spans[i]
-        n = 1 + _n_untimed(spans[i + 1 :])
-        if math.isnan(span.end_s) and n > 1:
-            right_s = _first_of(_next_start_s(spans[i + 1 :]), hi_s)
-            shared = _shared(spans[i : i + n], span.start_s, right_s)
-            out += shared
-            left_s = max(left_s, shared[-1].end_s)
-            i += n
+        known = not math.isnan(span.start_s)
+        if known and not math.isnan(span.end_s):
+            out.append(span)
+            left_s = max(left_s, span.end_s)
+            i += 1
             continue
-        if math.isnan(span.end_s):
-            end_s = _end_s(span, _next_start_s(spans[i + 1 :]), hi_s)
-            span = replace(span, end_s=end_s, spread=True)
-        out.append(span)
-        left_s = max(left_s, span.end_s)
-        i += 1
+        following = _next_timed(spans, i + 1)
+        next_s = spans[following].start_s if following < len(spans) else math.nan
+        gap = spans[i:following]
+        if known and len(gap) == 1:
+            end_s = _end_s(span, next_s, hi_s)
+            out.append(replace(span, end_s=end_s, spread=True))
+        else:
+            from_s = span.start_s if known else left_s
+            out += _shared(gap, from_s, _first_of(next_s, hi_s))
+        left_s = max(left_s, out[-1].end_s) if known else out[-1].end_s
+        i = following
     return out
 
 
-def _next_start_s(spans: list[Span]) -> float:
-    """Start of the first span that has one; nan where none has."""
-    for span in spans:
-        if not math.isnan(span.start_s):
-            return span.start_s
-    return math.nan
-
-
-def _n_untimed(spans: list[Span]) -> int:
-    """How many spans without a time stand before the first that has one."""
-    for n, span in enumerate(spans):
-        if not math.isnan(span.start_s):
-            return n
+def _next_timed(spans: list[Span], first: int) -> int:
+    """Index of the first span from here on that has a start; the number of spans where none has."""
+    for k in range(first, len(spans)):
+        if not math.isnan(spans[k].start_s):
+            return k
     return len(spans)
 
 
