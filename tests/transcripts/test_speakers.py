@@ -556,3 +556,66 @@ def test_text_beside_or_before_the_times_is_kept(tmp_path: Path) -> None:
     text = "well\n\n1\n00:00:01,000 --> 00:00:02,000 I can't X1:40\n\n"
     words = _read(tmp_path, "a.srt", text)
     assert _texts(words) == ["well", "I", "can't", "X1:40"]
+
+
+# --- other ways to write times and names: when "Do you?" and "Yes." begin
+
+WRITTEN = {
+    "Teams page": "Anna\n0 minutes 3 seconds0:03\nDo you?\nBen\n0 minutes 7 seconds0:07\nYes.",
+    "Premiere": "00:00:03:12 - 00:00:07:20\nSpeaker 1\nDo you?\n\n00:00:07:20 - 00:00:09:00\n"
+    "Speaker 2\nYes.",
+    "Riverside": "Anna (00:03.00)\nDo you?\n\nBen (00:07.00)\nYes.",
+    "HappyScribe": "00:00:03 - 00:00:07 | Anna\nDo you?\n\n00:00:07 - 00:00:09 | Ben\nYes.\n"
+    "00:00:09 - 00:00:10 | Anna\n[noise]",
+    "Amberscript": "Speaker 1   00:00:03\nDo you?\nSpeaker 2   00:00:07\nYes.",
+    "Zoom page": "00:03\nAnna Berg\nDo you?\n00:07\nBen Foo\nYes.\n00:09\nAnna Berg\n[noise]",
+    "markdown": "**Interviewer** (00:03): Do you?\n\n**Anna** (00:07): Yes.",
+    "brackets": "[00:00:03 --> 00:00:07] SPEAKER_00: Do you?\n[00:00:07 --> 00:00:09] SPEAKER_01: Yes.",
+}
+
+
+@pytest.mark.parametrize("program", WRITTEN)
+def test_other_ways_to_write_times(tmp_path: Path, program: str) -> None:
+    text = WRITTEN[program]
+    refused = _read(tmp_path, "a.txt", text).not_measured
+    assert refused.startswith("two speakers (")
+    for said, start_s in (("Do you?", 3.0), ("Yes.", 7.0)):
+        n_words = len(said.split())
+        word = "1 word" if n_words == 1 else f"{n_words} words"
+        listed = refused.removeprefix("two speakers (").split(")")[0].split(", ")
+        name = next(one.removesuffix(f" {word}") for one in listed if one.endswith(f" {word}"))
+        words = _read(tmp_path, "a.txt", text, name)
+        spoken = [w for w in words.words if "noise" not in w.text]
+        assert [w.text for w in spoken] == said.split()
+        assert spoken[0].start_s == start_s
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Q. Do you?\nA. Yes.",
+        "Interviewer — Do you?\nAnna — Yes.",
+        "[Interviewer] Do you?\n[Anna] Yes.",
+        "Interviewer:\tDo you?\nAnna:\tYes.",
+        "Interviewer : Do you?\nAnna : Yes.",
+        "1 Interviewer: Do\n2 you?\n3 Anna: Yes.",
+        "1\tInterviewer:\tDo you?\n2\tAnna:\tYes.\n3\tInterviewer:\t[noise]",
+    ],
+)
+def test_other_ways_to_write_names(tmp_path: Path, text: str) -> None:
+    refused = _read(tmp_path, "a.txt", text).not_measured
+    assert "2 words" in refused
+    assert "1 word)" in refused
+    name = refused.split(", ")[1].removesuffix(" 1 word); say which with --speaker")
+    assert _texts(_read(tmp_path, "a.txt", text, name)) == ["Yes."]
+
+
+def test_text_between_two_times_shares_them(tmp_path: Path) -> None:
+    text = "00:00\n\nAnna Berg: Do you think?\nBen Foo: Yes.\n00:08\n\nAnna Berg: ok\n"
+    words = _read(tmp_path, "a.txt", text, "ben foo")
+    assert [(w.text, w.start_s, w.end_s) for w in words.words] == [("Yes.", 6.0, 8.0)]
+
+
+def test_rtf_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"RTF; save it as plain text"):
+        _read(tmp_path, "a.txt", "{\\rtf1\\ansi Yes.}")
