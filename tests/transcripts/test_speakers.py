@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -619,3 +621,44 @@ def test_text_between_two_times_shares_them(tmp_path: Path) -> None:
 def test_rtf_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"RTF; save it as plain text"):
         _read(tmp_path, "a.txt", "{\\rtf1\\ansi Yes.}")
+
+
+# --- every token is accounted for
+
+
+def _tokens(text: str) -> list[str]:
+    """Words of letters, whatever stands beside them."""
+    return re.findall(r"[^\W\d_]+", text)
+
+
+#: What these programs write that is no conversation: heads, settings, and lines of their own.
+OWN = [
+    "WEBVTT",
+    "v",
+    "Timespan",
+    "Content",
+    "Speaker",
+    "Start",
+    "End",
+    "Text",
+    "From",
+    "Detected",
+    "language",
+    "English",
+]
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind, told in FORMATS.items() if told.suffix not in (".json", ".eaf")]
+)
+def test_every_token_is_a_word_a_name_or_a_remark(tmp_path: Path, kind: str) -> None:
+    told = FORMATS[kind]
+    text = told.write(TALK).replace("Transcribed by https://otter.ai", "").replace("7f-", "")
+    left = Counter(token for token in _tokens(text) if token not in OWN)
+    for said in TALK:
+        left -= Counter(_tokens(said.speaker))
+    for name in ("Interviewer", "Anna Berg", "P02"):
+        words = _read(tmp_path, f"a{told.suffix}", text, name)
+        for word in words.words:
+            left -= Counter(_tokens(word.text))
+    assert not left
