@@ -149,11 +149,11 @@ maybe<00:00:03.000><c> not</c>
     assert any("2 lines" in p and "rolling" in p for p in words.problems)
 
 
-def test_vtt_of_two_speakers_is_remarked(tmp_path: Path) -> None:
-    text = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>yes\n\n00:02.000 --> 00:03.000\n<v Ben>no\n"
+def test_the_name_of_one_speaker_alone_is_no_word(tmp_path: Path) -> None:
+    text = "WEBVTT\n\n00:01.000 --> 00:02.000\n<v Ann>yes\n\n00:02.000 --> 00:03.000\n<v Ann>no\n"
     words = _read(tmp_path, "a.vtt", text)
-    assert [w.text for w in words.words] == ["yes", "no"]
-    assert any("2 speakers" in p for p in words.problems)
+    assert _rows(words) == [("yes", 1.0, 2.0), ("no", 2.0, 3.0)]
+    assert (words.speaker, words.problems, words.not_measured) == ("Ann", (), "")
 
 
 # --- lines that should be a timing

@@ -64,12 +64,10 @@ def from_bah(
         problems: list[str] = []
         if bool(spans) != present:
             problems.append(f"global_ah is {int(present)}, but {len(spans)} segments are marked")
-        tiers = [
-            _answer(present, spans, duration_s, coder),
-            _segments(entry, spans, coder, problems),
-            *_cues(entry, spans, coder, problems),
-        ]
-        merged = merge_tiers(tiers)
+        answer = _answer(present, spans, duration_s, coder)
+        segments = _segments(entry, spans, coder, problems)
+        cues = _cues(entry, spans, coder, problems)
+        merged = merge_tiers([answer, segments, *cues])
         remarks = tuple(dict.fromkeys(problems))
         return Annotations(recording, merged, subject, media, duration_s, remarks)
     except (BadInput, *UNREADABLE) as error:
@@ -265,7 +263,9 @@ def _seconds(value: Any) -> float:
     if not match:
         raise BadInput(f"time_detailed_ah: expected a time like 00:00:03.250, got {quoted(value)}")
     hours, minutes, seconds = match.groups()
-    whole_s = int(hours or 0) * 3600 + int(minutes or 0) * 60
+    n_hours = int(hours or 0)
+    n_minutes = int(minutes or 0)
+    whole_s = n_hours * 3600 + n_minutes * 60
     return whole_s + float(seconds.replace(",", "."))
 
 

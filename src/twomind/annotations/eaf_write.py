@@ -24,12 +24,10 @@ from twomind.annotations.eaf_read import (
     PROPERTY,
     Source,
 )
-from twomind.annotations.marks import VOCABULARY, Annotations, Mark, Tier
+from twomind.annotations.marks import VOCABULARY, Annotations, Key, Mark, Tier
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 
-#: What tells a tier from the others of its recording (:attr:`Tier.key`).
-Key = tuple[str, str, str, str]
 FORMATS = ("2.8", "3.0")
 #: Order of the elements in a document, as the schema demands.
 ORDER = (
@@ -364,11 +362,10 @@ class _Appender:
         return ET.SubElement(self._root, "TIER", attributes)
 
     def _alignable(self, tier: ET.Element, spot: _Spot) -> str:
-        attributes = {
-            "ANNOTATION_ID": self._new_id("a"),
-            "TIME_SLOT_REF1": self._slot(spot.start_ms),
-            "TIME_SLOT_REF2": self._slot(spot.end_ms),
-        }
+        name = self._new_id("a")
+        start = self._slot(spot.start_ms)
+        end = self._slot(spot.end_ms)
+        attributes = {"ANNOTATION_ID": name, "TIME_SLOT_REF1": start, "TIME_SLOT_REF2": end}
         label = spot.mark.label
         entry = self._entries.get((tier.attrib["LINGUISTIC_TYPE_REF"], label))
         if entry:

@@ -106,6 +106,10 @@ class Mark:
         return replace(self, start_s=start_s, end_s=end_s)
 
 
+#: What tells a tier from the others of its recording (:attr:`Tier.key`).
+Key = tuple[str, str, str, str]
+
+
 @dataclass(frozen=True)
 class Tier:
     """Marks of one kind by one coder, in order of time; they may overlap. No marks: looked at, and
@@ -138,7 +142,7 @@ class Tier:
         object.__setattr__(self, "marks", tuple(sorted(self.marks)))
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def key(self) -> Key:
         """What tells a tier from the others of its recording."""
         return (self.kind, self.modality, self.coder, self.name)
 
@@ -261,7 +265,7 @@ def _number(text: str) -> float:
 
 def merge_tiers(tiers: Iterable[Tier]) -> tuple[Tier, ...]:
     """One tier per key, in order of first appearance, with the marks of all."""
-    found: dict[tuple[str, str, str, str], Tier] = {}
+    found: dict[Key, Tier] = {}
     for tier in tiers:
         before = found.get(tier.key)
         if before is not None:

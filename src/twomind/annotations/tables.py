@@ -310,7 +310,8 @@ class _Found:
         """All together; ``stem`` names the recording where the file does not."""
         tiers = list(self.tiers)
         if self.loose:
-            single = all(len(mark.label.split()) == 1 for mark in self.loose)
+            labels = [mark.label for mark in self.loose]
+            single = all(len(label.split()) == 1 for label in labels)
             kind = "word" if single else "utterance"
             tiers.append(Tier(kind, tuple(self.loose)))
         recording = self.head.get("recording") or stem

@@ -18,7 +18,7 @@ from twomind.types import Recording, Timing
 
 #: Looked for beside the media file, with the same stem, in this order: the more exact the times,
 #: the earlier.
-TRANSCRIPT_SUFFIXES = (".json", ".vtt", ".srt", ".yml", ".yaml", ".txt")
+TRANSCRIPT_SUFFIXES = (".json", ".vtt", ".srt", ".yml", ".yaml", ".txt", ".docx")
 
 #: Endings of films.
 MEDIA_SUFFIXES = (
@@ -118,7 +118,7 @@ def open_recording(
 
     ``question`` is a number, the text of a known prompt, any other text, or None for unknown.
     ``transcript`` is a file; None looks for one beside the media file
-    (:data:`TRANSCRIPT_SUFFIXES`); JSON or YAML there must prove to be one. Without a transcript the
+    (:data:`TRANSCRIPT_SUFFIXES`); JSON, YAML or a Word file there must prove to be one. Without a transcript the
     words are not measured, which is not an error. ``speaker`` is the person's name in a transcript
     of several people (``longest``: whoever says most).
 

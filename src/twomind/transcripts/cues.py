@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from twomind.core.errors import BadInput, quoted
 
@@ -26,6 +26,8 @@ _TWO_STAMPS = re.compile(
 INLINE_STAMP = re.compile(rf"<{_STAMP}>")
 # A tag ends before the next one begins, so that none is looked for through the whole text.
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+#: Where and how a cue is shown: ``align:start``, ``X1:40``.
+_SETTING = re.compile(r"[A-Za-z]\w*:\S+")
 #: More hours than any recording has; a time beyond it is no time.
 _MOST_HOURS = 9999
 
@@ -40,17 +42,27 @@ def stamp_s(hours: str | None, minutes: str, seconds: str, fraction: str) -> flo
     )
 
 
+def clock_s(text: str) -> float:
+    """Seconds of a time as a clock shows it (``1:02``, ``00:01:02.5``); infinite where it is none."""
+    match = re.fullmatch(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})(?:[.,](\d{1,9}))?", text)
+    if match is None:
+        return math.inf
+    return stamp_s(match[1], match[2], match[3], match[4] or "0")
+
+
 @dataclass(frozen=True)
 class Cue:
     """Lines of text that are shown together. A time is nan where it cannot be read.
 
     ``mistyped`` is the line that gives the times, where it is not written as its format asks.
+    ``unplaced`` are lines after the cue that belong to none.
     """
 
     start_s: float
     end_s: float
     lines: list[str]
     mistyped: str = ""
+    unplaced: tuple[str, ...] = ()
 
 
 def has_timing(text: str) -> bool:
@@ -71,16 +83,24 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         times = _times_of(line)
         if times is not None:
             times_at[i] = times
+    first = min(times_at, default=0)
+    before = [line for line in lines[:first] if line.strip() and not line.strip().isdigit()]
+    if before and kind != "WebVTT":
+        yield Cue(math.nan, math.nan, before)
     for i, following in pairwise([*times_at, len(lines)]):
         body = lines[i + 1 : following]
+        unplaced: tuple[str, ...] = ()
         if kind == "WebVTT":
-            body = _until_blank(body)
+            shown_until = len(_until_blank(body))
+            unplaced = _unplaced(body[shown_until:], following < len(lines))
+            body = body[:shown_until]
         elif following < len(lines) and body and body[-1].strip().isdigit():
             body = body[:-1]  # the number of the next cue
         start_s, end_s = times_at[i]
         mistyped = "" if _TIMING.match(lines[i]) else lines[i].strip()
-        shown = [line for line in body if line.strip()]
-        yield Cue(start_s, end_s, shown, mistyped)
+        beside = _beside(lines[i])
+        shown = [line for line in [beside, *body] if line.strip()]
+        yield Cue(start_s, end_s, shown, mistyped, unplaced)
 
 
 def _times_of(line: str) -> tuple[float, float] | None:
@@ -94,6 +114,15 @@ def _times_of(line: str) -> tuple[float, float] | None:
         return None
     left, right = codes
     return _loose_s(left), _loose_s(right)
+
+
+def _beside(line: str) -> str:
+    """Text that stands on the line of the times; settings of a cue (``align:start``) are none."""
+    match = _TIMING.match(line)
+    rest = line[match.end() :] if match else ""
+    if all(_SETTING.fullmatch(word) for word in rest.split()):
+        return ""
+    return rest
 
 
 def _mistyped_codes(line: str) -> tuple[str, str] | None:
@@ -141,6 +170,22 @@ def _until_blank(body: list[str]) -> list[str]:
         if not line:
             return body[:k]
     return body
+
+
+def _unplaced(after: list[str], more: bool) -> tuple[str, ...]:
+    """Lines after a WebVTT cue that are no note, no style, and not the name of the next cue.
+
+    Args:
+        after: From the blank line that ends the cue up to the next one's times.
+        more: Whether there is a next one.
+    """
+    found: list[str] = []
+    for is_text, block in groupby(after, key=bool):
+        lines = list(block)
+        if is_text and not lines[0].startswith(("NOTE", "STYLE", "REGION")):
+            found += lines
+    named = more and bool(found) and found[-1] == after[-1]
+    return tuple(found[:-1] if named else found)
 
 
 def plain(text: str) -> str:

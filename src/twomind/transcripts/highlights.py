@@ -66,6 +66,7 @@ def highlighted(run: list[Shown]) -> list[Span]:
         elif shown.marked:  # a further part of the word
             spans[-1] = replace(spans[-1], end_s=shown.cue.end_s)
     spans += _unmarked(words[n_done:])
+    spans[1:] = [replace(span, opens=False) for span in spans[1:]]
     return fill(spans, run[0].cue.start_s, run[-1].cue.end_s)
 
 

@@ -12,6 +12,9 @@ from twomind.types.same import same_values
 class Span:
     """Text with the time it was given: a subtitle, a chunk or a single word. nan where no time was
     given.
+
+    ``speaker`` is who says it, as the file names them; empty where it does not say. ``opens`` is
+    False for a word inside a line: no label of a speaker stands before it.
     """
 
     text: str
@@ -19,6 +22,8 @@ class Span:
     end_s: float = math.nan
     confidence: float = math.nan
     spread: bool = False  # its times were filled in from its neighbours
+    speaker: str = ""
+    opens: bool = True
 
     __eq__ = same_values
 
@@ -28,7 +33,8 @@ class Parsed:
     """One transcript as its format tells it.
 
     ``unit_known`` is False where the format does not say in which unit its times are;
-    ``estimated`` is True where they were put together here.
+    ``estimated`` is True where they were put together here. ``carries`` is True where the name of a
+    speaker holds for what follows, until the next name.
     """
 
     spans: tuple[Span, ...]
@@ -37,6 +43,12 @@ class Parsed:
     problems: tuple[str, ...] = ()
     unit_known: bool = True
     estimated: bool = False
+    carries: bool = False
+
+
+def one_span(text: str) -> tuple[Span, ...]:
+    """All text without a time; none where there is none."""
+    return (Span(text),) if text.strip() else ()
 
 
 # --- times that were not given
@@ -65,37 +77,32 @@ def fill(spans: list[Span], lo_s: float, hi_s: float) -> list[Span]:
     left_s = 0.0 if math.isnan(lo_s) else lo_s
     i = 0
     while i < len(spans):
-        if math.isnan(spans[i].start_s):
-            n = _n_untimed(spans[i:])
-            right_s = _first_of(_next_start_s(spans[i:]), hi_s)
-            shared = _shared(spans[i : i + n], left_s, right_s)
-            out += shared
-            left_s = shared[-1].end_s
-            i += n
-            continue
         span = spans[i]
-        if math.isnan(span.end_s):
-            end_s = _end_s(span, _next_start_s(spans[i + 1 :]), hi_s)
-            span = replace(span, end_s=end_s, spread=True)
-        out.append(span)
-        left_s = max(left_s, span.end_s)
-        i += 1
+        known = not math.isnan(span.start_s)
+        if known and not math.isnan(span.end_s):
+            out.append(span)
+            left_s = max(left_s, span.end_s)
+            i += 1
+            continue
+        following = _next_timed(spans, i + 1)
+        next_s = spans[following].start_s if following < len(spans) else math.nan
+        gap = spans[i:following]
+        if known and len(gap) == 1:
+            end_s = _end_s(span, next_s, hi_s)
+            out.append(replace(span, end_s=end_s, spread=True))
+        else:
+            from_s = span.start_s if known else left_s
+            out += _shared(gap, from_s, _first_of(next_s, hi_s))
+        left_s = max(left_s, out[-1].end_s) if known else out[-1].end_s
+        i = following
     return out
 
 
-def _next_start_s(spans: list[Span]) -> float:
-    """Start of the first span that has one; nan where none has."""
-    for span in spans:
-        if not math.isnan(span.start_s):
-            return span.start_s
-    return math.nan
-
-
-def _n_untimed(spans: list[Span]) -> int:
-    """How many spans without a time stand before the first that has one."""
-    for n, span in enumerate(spans):
-        if not math.isnan(span.start_s):
-            return n
+def _next_timed(spans: list[Span], first: int) -> int:
+    """Index of the first span from here on that has a start; the number of spans where none has."""
+    for k in range(first, len(spans)):
+        if not math.isnan(spans[k].start_s):
+            return k
     return len(spans)
 
 
@@ -112,6 +119,20 @@ def _end_s(span: Span, next_start_s: float, hi_s: float) -> float:
         if time_s > span.start_s:
             return time_s
     return span.start_s + WORD_S * n_words(span)
+
+
+def share(spans: list[Span], start_s: float, end_s: float) -> list[Span]:
+    """Spans that were given one time together, each with its part of it by number of words.
+
+    Args:
+        spans: What stands between the two times, in order.
+        start_s: When the first begins; nan where not known.
+        end_s: When the last ends; nan where not known, and then only the first has a time.
+    """
+    if len(spans) < 2 or math.isnan(start_s) or math.isnan(end_s):
+        first = [replace(span, start_s=start_s, end_s=end_s) for span in spans[:1]]
+        return first + [replace(span, start_s=math.nan, end_s=math.nan) for span in spans[1:]]
+    return _shared(spans, start_s, end_s)
 
 
 def _shared(gap: list[Span], left_s: float, right_s: float) -> list[Span]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,9 +11,9 @@ from itertools import pairwise
 from twomind.core.errors import BadInput
 from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s
 from twomind.transcripts.highlights import highlighted, runs_of_one_text
-from twomind.transcripts.spans import Parsed, Span
+from twomind.transcripts.spans import Parsed, Span, share
 
-_VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>")
+_VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>|</v>")
 _OPEN_VOICE = re.compile(r"<v[ \t][^<>]*(?:<|$)")
 
 
@@ -53,7 +54,7 @@ def subtitles(text: str, kind: str) -> Parsed:
             f"{n_repeats} cues only move a highlight over the text of the cue before (karaoke "
             "captions); each text was taken once, its words at the times of their highlights"
         )
-    return Parsed(tuple(spans), kind, None, tuple(problems))
+    return Parsed(tuple(spans), kind, None, tuple(problems), carries=True)
 
 
 def _remarks(cues: list[Cue]) -> list[str]:
@@ -66,23 +67,16 @@ def _remarks(cues: list[Cue]) -> list[str]:
             f"{mistyped[0][:40]!r}); they were read as they seem to be meant, and what is no time "
             "was taken from the cues around"
         )
-    n_speakers = len(_speakers(cues))
-    if n_speakers > 1:
+    unplaced = [line for cue in cues for line in cue.unplaced]
+    if unplaced:
         problems.append(
-            f"the subtitles name {n_speakers} speakers; the words of all are taken as this person's"
+            f"{len(unplaced)} lines stand in no cue and were left out (first: "
+            f"{unplaced[0][:40]!r}); a blank line ends a cue"
         )
-    return problems
-
-
-def _speakers(cues: list[Cue]) -> set[str]:
-    found: set[str] = set()
     for cue in cues:
-        text = "\n".join(cue.lines)
-        if _OPEN_VOICE.search(text):
+        if _OPEN_VOICE.search("\n".join(cue.lines)):
             raise BadInput("a cue opens a tag that names a speaker (<v NAME>) and does not end it")
-        names = _VOICE.findall(text)
-        found.update(name.strip() for name in names)
-    return found
+    return problems
 
 
 def _without_roll_up(cues: list[Cue]) -> tuple[list[Cue], int]:
@@ -109,7 +103,28 @@ def _cue_spans(cue: Cue) -> Iterator[Span]:
     stamps = [stamp_s(*m.groups()) for m in INLINE_STAMP.finditer(text)]
     parts = INLINE_STAMP.sub("\0", text).split("\0")
     edges = [cue.start_s, *stamps, cue.end_s]
+    speaker = ""
+    opens = True
     for part, (left_s, right_s) in zip(parts, pairwise(edges), strict=True):
-        spoken = plain(part)
+        said, speaker = _voices(part, speaker)
+        spans = [replace(span, opens=opens) for span in said]
+        if len(spans) == 1:
+            yield replace(spans[0], start_s=left_s, end_s=right_s)
+        else:
+            yield from share(spans, left_s, right_s)
+        opens = opens and not spans
+
+
+def _voices(text: str, speaker: str) -> tuple[list[Span], str]:
+    """A text cut where another voice begins (``<v NAME>``), and whose voice is open at its end."""
+    spans: list[Span] = []
+    begin = 0
+    for tag in [*_VOICE.finditer(text), None]:
+        end = tag.start() if tag else len(text)
+        spoken = plain(text[begin:end])
         if spoken:
-            yield Span(spoken, left_s, right_s)
+            spans.append(Span(spoken, speaker=speaker))
+        if tag is not None:
+            begin = tag.end()
+            speaker = html.unescape(tag[1] or "").strip()
+    return spans, speaker

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-from twomind.core.errors import UNREADABLE, BadInput, shortened
+from twomind.core.errors import UNREADABLE, BadInput, MissingExtra, shortened
 from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.language import spoken_language
 from twomind.transcripts.marks import apart
 from twomind.transcripts.plausible import fit
 from twomind.transcripts.spans import Parsed, Span, fill
+from twomind.transcripts.speakers import choose, with_speakers
 from twomind.transcripts.tokens import continues, tokens_of
 from twomind.transcripts.units import in_seconds
+from twomind.transcripts.word_files import is_word_file, text_of_word_file
 from twomind.types import Recording, Segment, Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
@@ -68,7 +70,10 @@ class Words:
 def read_words(
     path: Path | str, duration_s: float | None = None, speaker: str | None = None
 ) -> Words:
-    """Read a transcript: SubRip, WebVTT, Whisper JSON or YAML, or plain text.
+    """Read a transcript of any format: what one person says in it.
+
+    Where several people speak and ``speaker`` is None, the words are not measured, and the reason
+    lists the names.
 
     ``duration_s`` of the recording bounds the times and lets plain text be spread over it. Plain
     text without it gets no extent at all: every word stands at 0 s with length 0, flagged as such,
@@ -81,38 +86,70 @@ def read_words(
     path = Path(path)
     text, problems = _read_text(path)
     try:
-        parsed = parse(text, path.suffix.lower())
-        said = _words_of(parsed, _known(duration_s))
+        parsed = parse(text, path.suffix.lower(), _known(duration_s))
+        said = _said_by(parsed, path.name, duration_s, speaker)
     except (BadInput, *UNREADABLE) as error:
         raise BadInput(f"{path}: {shortened(error)}") from error
     if not text.strip():
-        said.problems = ["the file is empty: no words"]
-    source = f"{parsed.kind} ({path.name})"
-    return _told(said, source, [*problems, *parsed.problems])
+        return replace(said, problems=(*problems, "the file is empty: no words"))
+    return replace(said, problems=(*problems, *said.problems))
+
+
+def _said_by(parsed: Parsed, name: str, duration_s: float | None, speaker: str | None) -> Words:
+    """What one person says in a transcript of this name."""
+    known_s = _known(duration_s)
+    choice = choose(with_speakers(parsed), speaker, known_s)
+    said = _words_of(choice.parsed, known_s)
+    source = f"{parsed.kind} ({name})" if name else parsed.kind
+    told = _told(said, source, choice.parsed.problems)
+    return replace(
+        told,
+        speaker=choice.speaker,
+        others=choice.others,
+        not_measured=choice.not_measured or told.not_measured,
+    )
 
 
 def why_no_transcript(path: Path) -> str:
     """Why a file that only has a recording's name is no transcript of it; empty where it may be.
 
-    JSON and YAML hold anything, so they must prove what they are; the other names promise it.
+    JSON, YAML and Word files hold anything, so they must prove what they are; the other names
+    promise it.
     """
     suffix = path.suffix.lower()
-    if suffix not in (".json", ".yml", ".yaml"):
+    if suffix not in (".json", ".yml", ".yaml", ".docx"):
         return ""
     try:
         text, _problems = _read_text(path)
-    except BadInput as error:
+    except (BadInput, MissingExtra) as error:
         return str(error).removeprefix(f"{path}: ")
-    return doubt(text, suffix)
+    if suffix != ".docx":
+        return doubt(text, suffix)
+    spans = with_speakers(parse(text, suffix)).spans
+    if any(span.speaker or not math.isnan(span.start_s) for span in spans):
+        return ""
+    return "a Word file without times and without names of speakers (name it to have it read)"
 
 
-def words_of_text(text: str, source: str, duration_s: float | None = None) -> Words:
-    """Words of a transcript that is at hand as plain text: no times, as :func:`read_words` treats a
-    text file.
+def words_of_text(
+    text: str, source: str, duration_s: float | None = None, speaker: str | None = None
+) -> Words:
+    """Words of a transcript that is at hand as plain text, as :func:`read_words` treats a text
+    file.
+
+    Args:
+        text: The transcript.
+        source: What it was taken from, for a reader.
+        duration_s: Length of the recording.
+        speaker: The person's name in it, ``longest`` for whoever says most; None where only one
+            person speaks.
+
+    Raises:
+        BadInput: nobody of that name speaks in it.
     """
-    parsed = parse(text, ".txt") if text.strip() else Parsed((), "plain text")
-    said = _words_of(parsed, _known(duration_s))
-    return _told(said, source, [])
+    parsed = parse(text, ".txt", _known(duration_s)) if text.strip() else Parsed((), "plain text")
+    said = _said_by(parsed, "", duration_s, speaker)
+    return replace(said, source=source)
 
 
 def _known(duration_s: float | None) -> float:
@@ -156,6 +193,11 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
         there = "a folder" if path.is_dir() else "none"
         raise BadInput(f"{path}: expected a transcript file, there is {there} of that name")
     raw = path.read_bytes()
+    if is_word_file(raw, path.suffix.lower()):
+        try:
+            return text_of_word_file(raw), []
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}") from error
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         try:
             return raw.decode("utf-16"), []

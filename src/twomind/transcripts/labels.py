@@ -1,0 +1,274 @@
+"""Labels of speakers at the start of a line (``Interviewer: ...``), and what tells them from speech
+with a colon in it (``Well: I think``).
+
+The rule: a prefix is a label where it is a role of conversations (Interviewer, Speaker 1), or where
+it looks like a name and stands before several lines, or beside other labels. What people say before
+a colon (Note, Well, Monday) is never one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+#: No name that is written before a line has more words or characters.
+_MOST_WORDS = 4
+_MOST_CHARACTERS = 40
+
+_COLON = re.compile(
+    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?[:：](?=\s|$)"
+)
+_IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*([:：]?)(?=\s|$)")
+#: ``Interviewer - ...`` and, of a question and its answer, ``Q. ...``.
+_DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
+_LETTERED = re.compile(r"([QA])\.(?=\s)")
+_EMPHASIS = re.compile(r"^(?:\*\*|__)(.{1,60}?)(?:\*\*|__)")
+
+_ROLE = re.compile(
+    r"(?:unknown |unidentified |virtual )?"
+    r"(?:speaker|spk|sprecher(?:in)?|locuteur|intervenant|person|participant|interviewer|"
+    r"interviewee|interviewed|respondent|subject|patient|client|therapist|counsell?or|clinician|"
+    r"psychologist|psychiatrist|physician|doctor|nurse|moderator|facilitator|researcher|"
+    r"experimenter|examiner|investigator|observer|host|guest|caller|operator|narrator|agent|"
+    r"interpreter|translator|intervieweu(?:r|se)|intervieweur|patiente|befragter?|unlabelled)"
+    r"(?:e|in|s)?[ _.#-]{0,2}(?:\d{1,4}|[a-z]|\?)?"
+)
+#: Roles of one letter, and codes of people: P, Q, P01, VP_12.
+_CODE = re.compile(r"[A-Z]|[A-Z]{1,4}[ _-]?\d{1,4}|INT|RES|RESP|PAR|PT|TH|CL|[A-Z]\.\s?[A-Z]\.?")
+_UNKNOWN = re.compile(r"(?:speaker )?\?")
+_NAME_WORD = re.compile(r"[^\W\d_][\w.'’-]*|\d{1,4}")
+_PARTICLES = {"de", "da", "di", "du", "del", "der", "den", "la", "le", "van", "von", "bin", "el"}
+
+#: What people say, or write, before a colon.
+_SPEECH = frozenset(
+    """
+    a about actually after again all also always an and another answer any anyway as at basically
+    be because before besides both but can cause certainly clearly come common cons consequence
+    decision definitely did do does example exactly exception fact few fifth final finally fine
+    first firstly for fourth frankly from fun funny generally goal goals good great hello here hey
+    hi how however i idea if imagine important in indeed instead is issue it just last lastly later
+    least lesson let like listen look lots luckily mainly maybe me mean meaning mine more most mostly motto my
+    myself namely naturally never new next no nobody none nope not note nothing now obviously of oh
+    ok okay on once one only option or other others otherwise our overall part perhaps plan please
+    plus point possibly probably problem pro pros question quote rather reality really reason reasons
+    remember reminder result right rule sadly same say second secondly see seriously short since so some
+    sometimes somehow soon sorry step still story such suddenly summary sure surely tell thanks that
+    the their them then there therefore these they thing things think third this those though three
+    thus time tip to today tomorrow too topic true truth truly two uh um unfortunately us usually
+    very wait warning was we well were what whatever when where whether which who why with
+    wonder worse worst would yeah yep yes yesterday yet you your
+    monday tuesday wednesday thursday friday saturday sunday january february march
+    july september october november december morning mornings afternoon evening evenings
+    night nights noon midnight breakfast lunch dinner weekend weekends spring summer autumn winter
+    advantage advantages disadvantage disadvantages benefit benefits cost costs risk risks
+    laughs laughter laughing noise noises music inaudible unintelligible pause silence sighs sigh
+    coughs cough crosstalk applause background crying cries blank_audio speaker_turn
+    url http https www date duration title subject re language kind location
+    """.split()  # noqa: SIM905
+)
+_NAMES_IN_LY = ("beverly", "kimberly", "connelly", "donnelly", "kennelly")
+
+
+@dataclass(frozen=True)
+class Label:
+    """What may be a label, and the rest of its line.
+
+    ``marked`` where brackets and a colon set it off. ``style`` names a way of writing labels that
+    is also that of speech: one alone proves nothing.
+    """
+
+    name: str
+    rest: str
+    marked: bool = False
+    style: str = ""
+
+
+def same_name(name: str) -> str:
+    """Names with the same value are one speaker: case and blanks make no difference."""
+    return "".join(name.casefold().split())
+
+
+def is_role(name: str) -> bool:
+    """Whether this is what someone in a conversation is called: Interviewer, SPEAKER_01."""
+    plain = " ".join(name.casefold().split())
+    return bool(_ROLE.fullmatch(plain) or _UNKNOWN.fullmatch(plain))
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a program wrote that it does not know the speaker: ``(speaker ?)``."""
+    return bool(_UNKNOWN.fullmatch(" ".join(name.casefold().split())))
+
+
+def is_like_a_name(name: str) -> bool:
+    """Whether this may be someone's name or code: words in capitals, none of them said before a
+    colon.
+    """
+    words = name.replace(",", " ").split()
+    if not words or len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS:
+        return False
+    if _is_said(name):
+        return False
+    if not all(_NAME_WORD.fullmatch(word) for word in words) or words[0].isdigit():
+        return False
+    written = [word for word in words if word not in _PARTICLES and not word.isdigit()]
+    return bool(written) and all(_is_capital(word) for word in written)
+
+
+def _is_capital(word: str) -> bool:
+    """Whether a word starts with a capital; always so in scripts that have none."""
+    return not word[0].islower()
+
+
+def label_of(line: str) -> Label | None:
+    """What may be the label of a line; None where nothing is written like one."""
+    text = line.lstrip()
+    emphasis = _EMPHASIS.match(text)
+    if emphasis:
+        text = emphasis[1] + text[emphasis.end() :]
+    bracketed = _IN_BRACKETS.match(text)
+    if bracketed:
+        style = "" if bracketed[2] or is_role(bracketed[1]) else "["
+        rest = text[bracketed.end() :].strip()
+        return Label(bracketed[1], rest, marked=not style, style=style)
+    match = _COLON.match(text)
+    if match is not None:
+        return Label(match[1], text[match.end() :].strip())
+    dashed = _DASHED.match(text)
+    if dashed is not None:
+        return Label(dashed[1], text[dashed.end() :].strip(), style="-")
+    lettered = _LETTERED.match(text)
+    if lettered is not None:
+        return Label(lettered[1], text[lettered.end() :].strip(), style=".")
+    return None
+
+
+def names_in(lines: Sequence[str]) -> frozenset[str]:
+    """The labels that these lines use, as :func:`same_name` writes them.
+
+    Args:
+        lines: The lines of one transcript that hold text, in order, without times.
+    """
+    found = [label_of(line) for line in lines]
+    written = [label for label in found if label is not None and not _is_said(label.name)]
+    styles = _styles(written)
+    labels = [label for label in written if label.style in styles]
+    counts = Counter(same_name(label.name) for label in labels)
+    opening = found[0] if found else None
+    names: set[str] = set()
+    for label in labels:
+        name = same_name(label.name)
+        if _is_sure(label, again=counts[name] > 1, opens=label == opening):
+            names.add(name)
+    all_labelled = len(lines) > 1 and len(labels) == len(lines)
+    if all_labelled and max(counts.values()) > 1:
+        names.update(name for name in counts if len(name) <= _MOST_CHARACTERS // 2)
+    elif names or all_labelled:
+        names.update(_likely(labels))
+    return frozenset(names)
+
+
+def _styles(labels: Sequence[Label]) -> set[str]:
+    """The ways of writing labels that are in use: one that speech has too where a role, or both a
+    question and its answer, is written so.
+    """
+    styles = {""}
+    for label in labels:
+        if is_role(label.name) and label.style == "-":
+            styles.add("-")
+        if is_role(label.name) and label.marked:
+            styles.add("[")
+    if {label.name for label in labels if label.style == "."} == {"Q", "A"}:
+        styles.add(".")
+    return styles
+
+
+def _is_sure(label: Label, again: bool, opens: bool) -> bool:
+    """Whether a label is one by itself.
+
+    Args:
+        label: What may be one.
+        again: Whether it stands before other lines too.
+        opens: Whether it opens the transcript.
+    """
+    if label.marked or is_role(label.name):
+        return True
+    if _CODE.fullmatch(label.name):
+        return again or opens
+    return is_like_a_name(label.name) and (again or _stands_out(label, opens))
+
+
+def _stands_out(label: Label, opens: bool) -> bool:
+    """Whether a name that stands there once is none the less a label: ``JOHN: hello``, or a first
+    and a last name that open the transcript.
+    """
+    capitals = label.name.isupper() and len(label.name) > 2 and not label.rest.isupper()
+    return capitals or (opens and len(label.name.split()) > 1)
+
+
+def _likely(labels: Sequence[Label]) -> list[str]:
+    """What is a label beside others: everything that looks like one, though it stands there once."""
+    names = [label.name for label in labels]
+    return [same_name(name) for name in names if _CODE.fullmatch(name) or is_like_a_name(name)]
+
+
+def _is_said(name: str) -> bool:
+    """Whether the words before a colon are speech, or no name at all."""
+    words = name.casefold().split()
+    too_long = len(words) > _MOST_WORDS or len(name) > _MOST_CHARACTERS
+    spoken = [word for word in words if word.strip(".,'’") in _SPEECH and len(word) > 1]
+    adverbs = [word for word in words if len(word) > 6 and word.endswith("ly")]
+    return too_long or bool(spoken) or any(word not in _NAMES_IN_LY for word in adverbs)
+
+
+def cut(line: str, names: frozenset[str]) -> Label | None:
+    """The label of a line, where it is one of ``names``."""
+    label = label_of(line)
+    if label is None or same_name(label.name) not in names:
+        return None
+    return label
+
+
+def is_name_alone(text: str) -> bool:
+    """Whether a text that stands by itself, beside a time, is what someone is called."""
+    return is_role(text) or bool(_CODE.fullmatch(text)) or is_like_a_name(text)
+
+
+def heads_of_paragraphs(lines: Sequence[str]) -> frozenset[str]:
+    """Names on lines of their own, before what they say, as :func:`same_name` writes them.
+
+    A role there is one where a paragraph starts with it, or where it stands alone again. Other
+    names are where every paragraph starts with one, and one of them comes again.
+    """
+    alone = [line.strip() for line in lines]
+    opening = list(_opening(alone))
+    roles = [line for line in alone if len(line) > 1 and is_role(line) and _is_capital(line)]
+    counts = Counter(map(same_name, roles))
+    found = {same_name(line) for line in opening if line in roles}
+    found.update(name for name, n in counts.items() if n > 1)
+    if _all_are_names(opening, _n_paragraphs(alone)):
+        found.update(map(same_name, opening))
+    return frozenset(found)
+
+
+def _opening(lines: Sequence[str]) -> Iterator[str]:
+    """The first line of each paragraph that has more lines."""
+    for before, line, after in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+        if line and after and not before:
+            yield line
+
+
+def _all_are_names(opening: Sequence[str], n_paragraphs: int) -> bool:
+    """Whether every paragraph opens with a name, and one comes again or all have two words."""
+    if n_paragraphs < 2 or len(opening) < n_paragraphs:
+        return False
+    if not all(map(is_name_alone, opening)):
+        return False
+    again = max(Counter(map(same_name, opening)).values()) > 1
+    return again or all(len(line.split()) > 1 for line in opening)
+
+
+def _n_paragraphs(lines: Sequence[str]) -> int:
+    """How many runs of lines with text there are."""
+    return sum(bool(line) and not before for before, line in zip(["", *lines], lines, strict=False))

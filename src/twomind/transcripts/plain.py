@@ -1,0 +1,81 @@
+"""Plain text: a table, text with times between its lines, or text alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from twomind.core.errors import BadInput
+from twomind.transcripts.items import language_of
+from twomind.transcripts.spans import Parsed, one_span
+from twomind.transcripts.tables import table
+from twomind.transcripts.timed_text import timed_text
+
+#: Lines that programs write about a transcript.
+_OF_A_PROGRAM = re.compile(
+    r"Transcribed by https?://\S*|.{1,60} (?:started|stopped) transcription|"
+    r"Detecting language using up to the first .*|Detected language: .*|"
+    r"whisper_\w+: .*|main: processing .*|system_info: .*"
+)
+#: Headings of Otter, each with one line below it.
+_HEADINGS = ("SUMMARY KEYWORDS", "SPEAKERS", "KEYWORDS")
+_NUMBERED = re.compile(r"\s*(\d{1,5})[.):]?(?:\s+|$)")
+_FEWEST_NUMBERED = 3
+_LANGUAGE = re.compile(r"^\s*Detected language: (\w+)", re.MULTILINE)
+
+
+def plain_text(text: str, duration_s: float) -> Parsed:
+    """The spans of a text file, whatever stands between its lines.
+
+    Args:
+        text: The whole text.
+        duration_s: Length of the recording; nan where it is not known.
+
+    Raises:
+        BadInput: it is the source of a formatted text.
+    """
+    if text.lstrip().startswith("{\\rtf"):
+        raise BadInput("expected text, got RTF; save it as plain text (.txt) or Word (.docx)")
+    spoken, n_left_out = _without_programs(text)
+    spoken, numbered = _without_numbers(spoken)
+    parsed = table(spoken, duration_s) or timed_text(spoken, duration_s)
+    if parsed is None:
+        parsed = Parsed(one_span(spoken), "plain text")
+    language = _LANGUAGE.search(text)
+    problems = list(parsed.problems)
+    if numbered:
+        problems.append("the numbers of the lines were left out")
+    if n_left_out:
+        problems.append(
+            f"{n_left_out} lines that a program wrote about the transcript were left out"
+        )
+    known = language_of(language[1]) if language else parsed.language
+    return replace(parsed, problems=tuple(problems), language=known)
+
+
+def _without_numbers(text: str) -> tuple[str, bool]:
+    """The text without the numbers of its lines, where every line has the next one."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    found = [_NUMBERED.match(line) for line in lines]
+    numbers = [int(match[1]) for match in found if match is not None]
+    first = numbers[0] if numbers else 0
+    running = list(range(first, first + len(lines)))
+    if len(lines) < _FEWEST_NUMBERED or first > 1 or numbers != running:
+        return text, False
+    return "\n".join(_NUMBERED.sub("", line, count=1) for line in lines), True
+
+
+def _without_programs(text: str) -> tuple[str, int]:
+    """The text without what programs write about it, and how many lines that were."""
+    kept: list[str] = []
+    n_left_out = 0
+    below_heading = False
+    for line in text.splitlines():
+        said = line.strip()
+        heading = said in _HEADINGS or (below_heading and bool(said))
+        if heading or _OF_A_PROGRAM.fullmatch(said):
+            below_heading = said in _HEADINGS
+            n_left_out += 1
+            continue
+        kept.append(line)
+    return (text, 0) if not n_left_out else ("\n".join(kept), n_left_out)

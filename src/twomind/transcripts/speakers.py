@@ -1,0 +1,389 @@
+"""Who says which part of a transcript, one notion for all formats; and the part of one person."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from twomind.core.errors import BadInput, quoted, shortened
+from twomind.transcripts.labels import (
+    cut,
+    heads_of_paragraphs,
+    is_unknown,
+    names_in,
+    same_name,
+)
+from twomind.transcripts.spans import Parsed, Span, fill, share
+from twomind.transcripts.units import in_seconds
+from twomind.types import Segment
+
+#: Stands for whoever says most words.
+LONGEST = "longest"
+#: Shown for what no name stands before, where other parts have one.
+UNLABELLED = "unlabelled"
+#: Captions write it where another speaker begins; tinydiarize writes the second.
+_TURN = re.compile(r"\s*>{2,}[ \t]*")
+_TURN_AFTER = re.compile(r"\[SPEAKER_TURN\]|\[ SPEAKER_TURN\]", re.IGNORECASE)
+_TURN_NAME = "turn {}"
+_FIRST_TURN = _TURN_NAME.format(1)
+#: A pause of another speaker up to this length is a part of their turn.
+_PAUSE_S = 1.0
+_NOTED = re.compile(r"[\[(][^\[(\])]*[\])]")
+_SPOKEN = re.compile(r"[^\W_]|[&%@+=#$€£]")
+#: So many words of a line can belong to a label.
+_LABEL_WORDS = 6
+_MOST_NAMES = 12
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The part of a transcript that is this person's.
+
+    ``parsed`` has their spans alone; ``others`` says when other people speak. Where it cannot be
+    told who they are, ``not_measured`` says why, and there are no spans.
+    """
+
+    parsed: Parsed
+    speaker: str = ""
+    others: tuple[Segment, ...] = ()
+    not_measured: str = ""
+
+
+def n_spoken(text: str) -> int:
+    """How many words of a text are spoken: not the notes in brackets, not punctuation."""
+    tokens = _NOTED.sub(" ", text).split()
+    return sum(_SPOKEN.search(token) is not None for token in tokens)
+
+
+def speakers(parsed: Parsed) -> dict[str, int]:
+    """Everyone who is named, in the order in which they first speak, with their number of words.
+
+    What no name stands before counts for :data:`UNLABELLED` where there are names.
+    """
+    counts: dict[str, int] = {}
+    for span in parsed.spans:
+        counts[span.speaker] = counts.get(span.speaker, 0) + n_spoken(span.text)
+    if set(counts) <= {""}:
+        return {}
+    spoken = {name: n for name, n in counts.items() if n or name}
+    return {name or UNLABELLED: n for name, n in spoken.items()}
+
+
+# --- names of the file
+# ---------------------------------------------------------------------------------------------------
+
+
+def with_speakers(parsed: Parsed) -> Parsed:
+    """The transcript with a speaker for each span, and no label of one in any text.
+
+    Names that the format gives (a key, a voice tag, a line of its own) are taken as they are.
+    Where it gives none, labels at the start of lines are looked for.
+    """
+    spans = parsed.spans
+    if any(span.speaker for span in spans):
+        known = _in_order(spans) if parsed.carries else list(spans)
+    else:
+        known = list(_from_labels(spans))
+    written: dict[str, str] = {}
+    out: list[Span] = []
+    for span in known:
+        name = " ".join(span.speaker.split())
+        if is_unknown(name):
+            name = ""
+        first_written = written.setdefault(same_name(name), name)
+        out.append(replace(span, speaker=first_written))
+    return replace(parsed, spans=tuple(out))
+
+
+def _in_order(spans: Iterable[Span]) -> list[Span]:
+    """Each span with the last name that was given."""
+    name = ""
+    out: list[Span] = []
+    for span in spans:
+        name = span.speaker or name
+        out.append(replace(span, speaker=name))
+    return out
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Text of one speaker inside a span: ``name`` is empty where no label stands before it."""
+
+    text: str
+    name: str = ""
+    turn: bool = False
+
+
+def _from_labels(spans: Sequence[Span]) -> Iterator[Span]:
+    """Spans with the speakers that labels in their text name; as they are where there are none."""
+    texts = [_with_turns(span.text) for span in spans]
+    lines = [line for k in range(len(spans)) for line in _lines(spans, texts, k)]
+    bare = [_TURN.sub("", line, count=1) if _TURN.match(line) else line for line in lines]
+    names = names_in([line for line in bare if line.strip()])
+    heads = heads_of_paragraphs(list(_paragraphs(spans, texts)))
+    turns = any(_TURN.match(line) for line in lines)
+    if not names and not heads and not turns:
+        yield from spans
+        return
+    said = list(_Reader(names, heads).read(spans, texts))
+    if {span.speaker for span in said} == {_FIRST_TURN}:
+        said = [replace(span, speaker="") for span in said]  # nobody else speaks
+    yield from said
+
+
+def _paragraphs(spans: Sequence[Span], texts: Sequence[str]) -> Iterator[str]:
+    """All lines, with a blank one before each span."""
+    for span, text in zip(spans, texts, strict=True):
+        if span.opens:
+            yield from ("", *text.split("\n"))
+
+
+def _with_turns(text: str) -> str:
+    """A change of speaker that stands after a text, as a line before the next one."""
+    return _TURN_AFTER.sub("\n>> ", text)
+
+
+def _lines(spans: Sequence[Span], texts: Sequence[str], k: int) -> list[str]:
+    """The lines that a span opens; a line that goes on over single words up to what a label may
+    take.
+    """
+    if not spans[k].opens:
+        return []
+    lines = texts[k].split("\n")
+    after = k + 1
+    while after < len(spans) and after < k + _LABEL_WORDS and not spans[after].opens:
+        lines[-1] = f"{lines[-1]} {texts[after]}"
+        after += 1
+    return lines
+
+
+class _Reader:
+    """Goes through the lines of a transcript with the names that are labels in it."""
+
+    def __init__(self, names: frozenset[str], heads: frozenset[str]) -> None:
+        self._names = names
+        self._heads = heads
+        self._speaker = ""
+        self._n_turns = 0
+        self._spoken = False  # whether the turn has words
+        self._drop = 0  # words of a label that are still to be left out
+
+    def read(self, spans: Sequence[Span], texts: Sequence[str]) -> Iterator[Span]:
+        """The spans, each with its speaker, without labels."""
+        for k, span in enumerate(spans):
+            lines = _lines(spans, texts, k)
+            if lines:
+                own = texts[k].split("\n")
+                parts = self._parts(own, lines)
+            else:
+                parts = [self._rest(span.text)]
+            parts = [part for part in parts if part.text.strip()]
+            pieces = [replace(span, text=part.text, speaker=part.name) for part in parts]
+            if len(pieces) > 1:
+                pieces = share(pieces, span.start_s, span.end_s)
+            yield from pieces
+
+    def _rest(self, text: str) -> _Part:
+        """A word inside a line, or nothing where it belongs to the line's label."""
+        words = text.split()
+        kept = words[self._drop :]
+        self._drop = max(0, self._drop - len(words))
+        return self._said(text if len(kept) == len(words) else " ".join(kept))
+
+    def _parts(self, own: list[str], lines: list[str]) -> list[_Part]:
+        """A span's lines as parts of one speaker each; ``lines`` show what follows the last."""
+        self._drop = 0
+        parts: list[_Part] = []
+        for text, line in zip(own, lines, strict=True):
+            part = self._line(text, line)
+            if parts and parts[-1].name == part.name:
+                parts[-1] = replace(parts[-1], text=f"{parts[-1].text}\n{part.text}")
+            else:
+                parts.append(part)
+        return parts
+
+    def _line(self, text: str, line: str) -> _Part:
+        turn = _TURN.match(line)
+        if turn:
+            text = text[turn.end() :]
+            line = line[turn.end() :]
+            self._turn()
+        if same_name(line) in self._heads:
+            self._name(line.strip())
+            return self._said("")
+        label = cut(line, self._names)
+        if label is None:
+            return self._said(text)
+        self._name(label.name)
+        n_label = len(line.split()) - len(label.rest.split())
+        own_words = text.split()
+        self._drop = max(0, n_label - len(own_words))
+        if line == text:
+            return self._said(label.rest)
+        return self._said(" ".join(own_words[n_label:]))
+
+    def _said(self, text: str) -> _Part:
+        self._spoken = self._spoken or bool(text.strip())
+        return _Part(text, self._speaker or self._turn_name())
+
+    def _name(self, name: str) -> None:
+        self._speaker = name
+        self._spoken = True
+
+    def _turn(self) -> None:
+        """Another speaker begins, who is not named yet."""
+        if self._spoken:
+            self._n_turns += 1
+        self._speaker = ""
+        self._spoken = False
+
+    def _turn_name(self) -> str:
+        """Turns without a name are told apart by their number, where nobody is named."""
+        if self._names or self._heads:
+            return ""
+        return _TURN_NAME.format(self._n_turns + 1)
+
+
+# --- the person
+# ---------------------------------------------------------------------------------------------------
+
+
+def choose(parsed: Parsed, speaker: str | None, duration_s: float) -> Choice:
+    """The part of one person.
+
+    Args:
+        parsed: With the speakers of :func:`with_speakers`.
+        speaker: The person's name, :data:`LONGEST` for whoever says most words; None where only
+            one person speaks.
+        duration_s: Length of the recording; nan where it is not known.
+
+    Raises:
+        BadInput: nobody of that name speaks in it.
+    """
+    counts = speakers(parsed)
+    if not counts:
+        problems = _nobody_named(parsed, speaker)
+        return Choice(replace(parsed, problems=(*parsed.problems, *problems)))
+    spoken = [name for name, n in counts.items() if n]
+    if speaker is None and len(spoken) > 1:
+        n = len(spoken)
+        number = _NUMBERS[n] if n < len(_NUMBERS) else str(n)
+        told = f"{number} speakers ({_listed(counts)}); say which with --speaker"
+        return Choice(replace(parsed, spans=()), not_measured=told)
+    if speaker is None:
+        name = spoken[0] if spoken else next(iter(counts))
+    else:
+        name = _named(counts, speaker)
+    return _part_of(parsed, name, duration_s, _remarks(counts, name, speaker))
+
+
+def _nobody_named(parsed: Parsed, speaker: str | None) -> list[str]:
+    """A remark where a person was asked for and the transcript names nobody."""
+    if speaker is None or same_name(speaker) == LONGEST or not parsed.spans:
+        return []
+    return [f"nobody is named in the transcript; all its words are taken as those of {speaker}"]
+
+
+def _named(counts: dict[str, int], speaker: str) -> str:
+    """The name as the transcript writes it."""
+    by_name = {same_name(name): name for name in counts}
+    wanted = same_name(speaker)
+    if wanted in by_name:
+        return by_name[wanted]
+    if wanted == LONGEST:
+        return max(counts, key=lambda name: counts[name])
+    raise BadInput(
+        f"expected one who speaks in the transcript ({_listed(counts)}), got the speaker "
+        f"{quoted(speaker)}"
+    )
+
+
+def _remarks(counts: dict[str, int], name: str, speaker: str | None) -> list[str]:
+    others = {other: n for other, n in counts.items() if other != name}
+    remarks = []
+    if speaker is not None and same_name(speaker) == LONGEST and same_name(name) != LONGEST:
+        beside = f" ({_listed(others)})" if others else ""
+        remarks.append(
+            f"the words are those of {name}, who says most of the transcript "
+            f"({_n_words(counts[name])}){beside}"
+        )
+    if others.get(UNLABELLED):
+        remarks.append(
+            f"{_n_words(others[UNLABELLED])} of the transcript are of no named speaker and were "
+            "left out"
+        )
+    return remarks
+
+
+def _part_of(parsed: Parsed, name: str, duration_s: float, remarks: list[str]) -> Choice:
+    """The spans of one speaker; their times regard what the others say between them."""
+    spans = list(parsed.spans)
+    if all(_is_of(span, name) for span in spans):
+        told = replace(parsed, problems=(*parsed.problems, *remarks))
+        return Choice(told, name)
+    if not parsed.unit_known:
+        spans, on_unit = in_seconds(spans, duration_s)
+        remarks = [*on_unit, *remarks]
+    others: tuple[Segment, ...] = ()
+    if all(math.isnan(span.start_s) for span in spans):
+        remarks.append(
+            "the transcript has no times: when the others speak is not known, and what is measured "
+            "of the voice may be theirs"
+        )
+    else:
+        filled = fill(spans, math.nan, duration_s)
+        others = tuple(_turns_of_others(filled, name, duration_s))
+        last = spans[-1]
+        if math.isnan(last.end_s) and not math.isnan(last.start_s):
+            filled[-1] = last  # whoever reads the words says how its end was found
+        spans = filled
+    person = tuple(span for span in spans if _is_of(span, name))
+    problems = (*parsed.problems, *remarks)
+    part = replace(parsed, spans=person, problems=problems, unit_known=True)
+    return Choice(part, name, others)
+
+
+def _is_of(span: Span, name: str) -> bool:
+    """Whether a span is this speaker's; notes that stand with no name stay with the person."""
+    if span.speaker:
+        return span.speaker == name
+    return name == UNLABELLED or not n_spoken(span.text)
+
+
+def _turns_of_others(spans: Iterable[Span], name: str, duration_s: float) -> Iterator[Segment]:
+    """When the others speak: neighbouring spans of one of them are one turn."""
+    hi_s = math.inf if math.isnan(duration_s) else duration_s
+    turn: Segment | None = None
+    for span in sorted(spans, key=lambda span: span.start_s):
+        if _is_of(span, name):
+            if turn is not None:
+                yield turn
+            turn = None
+            continue
+        start_s = min(max(span.start_s, 0.0), hi_s)
+        end_s = min(max(span.end_s, start_s), hi_s)
+        label = span.speaker or UNLABELLED
+        if turn is not None and turn.label == label and start_s - turn.end_s <= _PAUSE_S:
+            turn = replace(turn, end_s=max(turn.end_s, end_s))
+            continue
+        if turn is not None:
+            yield turn
+        turn = Segment(start_s, end_s, label, "transcript")
+    if turn is not None:
+        yield turn
+
+
+def _n_words(n: int) -> str:
+    return "1 word" if n == 1 else f"{n} words"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    """Names with their number of words, for a reader."""
+    listed = [f"{shortened(name, 60)} {_n_words(n)}" for name, n in counts.items()]
+    more = len(listed) - _MOST_NAMES
+    if more > 0:
+        listed = [*listed[:_MOST_NAMES], f"and {more} more"]
+    return ", ".join(listed)

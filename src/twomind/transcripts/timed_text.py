@@ -1,0 +1,335 @@
+"""Text with times and names between its lines, as Otter, Teams, Zoom, Rev, NVivo, f4 and
+Whisper's console write it → spans with times and speakers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from twomind.transcripts.clock_marks import (
+    MARKED,
+    Stamp,
+    after_text,
+    are_of_day,
+    are_times,
+    at_end,
+    at_start,
+    stamp_of,
+)
+from twomind.transcripts.labels import is_name_alone, is_role, same_name
+from twomind.transcripts.spans import Parsed, Span
+
+#: Teams, copied from its page: ``0 minutes 3 seconds0:03``.
+_TOLD_TWICE = re.compile(r"^(?:\d+ hours? )?(?:\d+ minutes? )?\d+ seconds? ?(?=\d+:)")
+#: ``From Jane Doe to Everyone:``, as chats are kept.
+_FROM = re.compile(r"From\s+(\S.{0,60}?)(?:\s+to\s+\S.{0,60}?)?\s*:(?=\s|$)\s*", re.IGNORECASE)
+
+
+@dataclass
+class _Line:
+    """A line cut into times and text; ``name`` is who it says speaks from its first time on."""
+
+    pieces: list[Stamp | str]
+    name: str = ""
+
+    @property
+    def text(self) -> str:
+        """The only piece, where it is text; else empty."""
+        only = self.pieces[0] if len(self.pieces) == 1 else ""
+        return only if isinstance(only, str) else ""
+
+    @property
+    def is_time(self) -> bool:
+        """Whether there is a time and nothing else."""
+        return len(self.pieces) == 1 and isinstance(self.pieces[0], Stamp) and not self.name
+
+
+@dataclass
+class _Block:
+    """What is said from one time on."""
+
+    start_s: float = math.nan
+    end_s: float = math.nan
+    name: str = ""
+    lines: list[str] = field(default_factory=list)
+
+
+def timed_text(text: str, duration_s: float) -> Parsed | None:
+    """The spans of a text with times between its lines; None where no time is written there.
+
+    Args:
+        text: The whole text.
+        duration_s: Length of the recording; nan where it is not known.
+    """
+    written = [_TOLD_TWICE.sub("", line.strip(), count=1) for line in text.split("\n")]
+    free = _free_times_count(written, duration_s)
+    lines = [_line(line, free) for line in written]
+    stamps = [piece for line in lines for piece in line.pieces if isinstance(piece, Stamp)]
+    if not stamps:
+        return None
+    _name_lines_of_time(lines)
+    _name_headers(lines)
+    if _close(lines):
+        blocks = _closed_blocks(lines)
+    else:
+        blocks = _opened_blocks(lines)
+    problems: tuple[str, ...] = ()
+    if are_of_day(stamps, duration_s):
+        blocks = [_Block(name=block.name, lines=block.lines) for block in blocks]
+        problems = (
+            "the times in the text are times of the day, which do not say when in the recording; "
+            "they were not used",
+        )
+    spans = [_span(block) for block in blocks]
+    said = tuple(span for span in spans if span.text)
+    return Parsed(said, "text with times", None, problems, carries=True)
+
+
+def _span(block: _Block) -> Span:
+    text = "\n".join(block.lines).strip("\n")
+    return Span(text if text.strip() else "", block.start_s, block.end_s, speaker=block.name)
+
+
+# --- lines
+# ---------------------------------------------------------------------------------------------------
+
+
+def _free_times_count(lines: Sequence[str], duration_s: float) -> bool:
+    """Whether the free times at the edges of lines are times of the recording."""
+    free: list[Stamp] = []
+    opens = False
+    seen = False
+    for line in lines:
+        if not line:
+            continue
+        starting = at_start(line)
+        named = _after_name(line)
+        ending = at_end(line)
+        if starting is not None:
+            free.append(starting[0])
+            opens = opens or not seen
+        elif named is not None:
+            free.append(named[1])
+            opens = True
+        elif ending is not None and _is_header(ending[0]):
+            free.append(ending[1])
+            opens = True
+        seen = True
+    if any(stamp.sure for stamp in free):
+        return True
+    return are_times(free, duration_s, opens)
+
+
+def _after_name(line: str) -> tuple[str, Stamp, str] | None:
+    """The name that starts a line, a free time after it, and the rest (``Speaker 1: 00:03 text``);
+    None where a line is not written so.
+    """
+    found = after_text(line)
+    if found is None:
+        return None
+    before, stamp, rest, colon = found
+    name = _bare_name(before)
+    if is_role(name) or ((colon or before.endswith(":")) and is_name_alone(name)):
+        return name, stamp, rest
+    return None
+
+
+def _is_header(before: str) -> bool:
+    """Whether what stands before a time that ends a line is a name."""
+    return is_name_alone(before.rstrip(":,-–—|•· ").strip("[]").strip())
+
+
+def _line(line: str, free: bool) -> _Line:
+    """A line with its times: those in brackets, and free ones at its edges where ``free``."""
+    if free and not MARKED.match(line):
+        starting = at_start(line)
+        ending = at_end(line)
+        if starting is not None:
+            stamp, rest = starting
+            return _Line([stamp, *_cut(rest)])
+        if ending is not None and _is_header(ending[0]):
+            return _Line([ending[1]], _bare_name(ending[0]))
+    pieces = _cut(line)
+    return _with_name(pieces, free)
+
+
+def _cut(text: str) -> list[Stamp | str]:
+    """Text cut at the times in brackets."""
+    pieces: list[Stamp | str] = []
+    begin = 0
+    for match in MARKED.finditer(text):
+        before = text[begin : match.start()].strip()
+        if before:
+            pieces.append(before)
+        pieces.append(stamp_of(match, sure=True))
+        begin = match.end()
+    rest = text[begin:].strip()
+    if pieces and isinstance(pieces[-1], Stamp) and rest.startswith(":"):
+        rest = rest[1:].strip()
+    if rest:
+        pieces.append(rest)
+    return pieces
+
+
+def _with_name(pieces: list[Stamp | str], free: bool) -> _Line:
+    """A line whose first text, before its first time, may be a name."""
+    first = pieces[0] if pieces else ""
+    if not isinstance(first, str):
+        return _Line(pieces)
+    if len(pieces) > 1:
+        name = _bare_name(first)
+        header = len(pieces) == 2 and is_name_alone(name)
+        if header or is_role(name) or (first.endswith(":") and is_name_alone(name)):
+            return _Line(pieces[1:], name)
+        return _Line(pieces)
+    named = _after_name(first) if free else None
+    if named is not None:
+        name, stamp, rest = named
+        return _Line([stamp, *_cut(rest)], name)
+    return _Line(pieces)
+
+
+def _bare_name(text: str) -> str:
+    return text.rstrip(":,-–—|•· ").strip("[]*_ ")
+
+
+# --- names that stand by themselves
+# ---------------------------------------------------------------------------------------------------
+
+
+def _name_lines_of_time(lines: list[_Line]) -> None:
+    """Names on the line before each time that stands alone, or on the line after it."""
+    times = [k for k, line in enumerate(lines) if line.is_time]
+    for before in (True, False):
+        places = [_beside(lines, k, before) for k in times]
+        if not places or any(place is None for place in places):
+            continue
+        found = [place for place in places if place is not None]
+        names = [lines[place].text for place in found]
+        if _are_names(names, before) and _leave_text(lines, times, before):
+            for k, place in zip(times, found, strict=True):
+                lines[k].name = _bare_name(lines[place].text)
+                lines[place].pieces = []
+            return
+
+
+def _beside(lines: Sequence[_Line], k: int, before: bool) -> int | None:
+    """The next line with text above or below, where no time stands between."""
+    step = -1 if before else 1
+    at = k + step
+    while 0 <= at < len(lines) and not lines[at].pieces:
+        at += step
+    if 0 <= at < len(lines) and lines[at].text:
+        return at
+    return None
+
+
+def _are_names(names: Sequence[str], before: bool) -> bool:
+    """Whether the lines beside times are names: all look like one, and are roles, or come again."""
+    bare = [_bare_name(name) for name in names]
+    if not all(is_name_alone(name) for name in bare):
+        return False
+    if any(map(is_role, bare)) or max(Counter(map(same_name, bare)).values()) > 1:
+        return True
+    return before and len(bare) < 3
+
+
+def _leave_text(lines: Sequence[_Line], times: Sequence[int], before: bool) -> bool:
+    """Whether each time still has text of its own when the names are taken away."""
+    edges = [*times, len(lines)]
+    for k, following in zip(times, edges[1:], strict=True):
+        n_text = sum(bool(line.text) for line in lines[k + 1 : following])
+        last = following == len(lines)
+        n_names = 0 if before and last else 1
+        if n_text <= n_names - (1 if last and not before else 0):
+            return False
+    return True
+
+
+def _name_headers(lines: list[_Line]) -> None:
+    """Names alone after a time on its line (``[00:00:03] Jane Doe``), with text on the next; and
+    names in lines of a chat.
+    """
+    found = []
+    for line, after in pairwise(lines):
+        rest = _after_time(line)
+        if rest and after.text and is_name_alone(rest):
+            found.append((line, rest))
+    counts = Counter(same_name(name) for _, name in found)
+    if any(is_role(name) for _, name in found) or max(counts.values(), default=0) > 1:
+        for line, name in found:
+            line.name = name
+            line.pieces = line.pieces[:1]
+    for line in lines:
+        rest = _after_time(line)
+        chat = _FROM.match(rest)
+        if chat:
+            line.name = chat[1]
+            line.pieces = [line.pieces[0], rest[chat.end() :]]
+
+
+def _after_time(line: _Line) -> str:
+    """The text of a line that has a time and then text; else empty."""
+    if len(line.pieces) != 2 or not isinstance(line.pieces[0], Stamp):
+        return ""
+    rest = line.pieces[1]
+    return rest if isinstance(rest, str) else ""
+
+
+# --- blocks
+# ---------------------------------------------------------------------------------------------------
+
+
+def _close(lines: Iterable[_Line]) -> bool:
+    """Whether times stand after what is said: text comes first, and a time last."""
+    pieces = [piece for line in lines for piece in line.pieces]
+    named = any(line.name for line in lines)
+    alone = any(line.is_time for line in lines)
+    texts_first = bool(pieces) and isinstance(pieces[0], str) and isinstance(pieces[-1], Stamp)
+    return texts_first and not named and not alone
+
+
+def _closed_blocks(lines: Iterable[_Line]) -> list[_Block]:
+    """Each time ends what stands before it, which begins at the time before."""
+    blocks = []
+    block = _Block()
+    for line in lines:
+        for piece in line.pieces:
+            if isinstance(piece, str):
+                block.lines.append(piece)
+                continue
+            block.end_s = piece.start_s
+            blocks.append(block)
+            block = _Block(start_s=piece.start_s)
+    if blocks and math.isnan(blocks[0].start_s):
+        blocks[0].start_s = 0.0
+    return blocks
+
+
+def _opened_blocks(lines: Iterable[_Line]) -> list[_Block]:
+    """Each time begins what stands after it; one that ends a line ends what it stands after."""
+    block = _Block()
+    blocks = [block]
+    for line in lines:
+        if line.name and not any(isinstance(piece, Stamp) for piece in line.pieces):
+            block = _Block(name=line.name)
+            blocks.append(block)
+        name = line.name
+        for k, piece in enumerate(line.pieces):
+            if isinstance(piece, str):
+                block.lines.append(piece)
+                continue
+            last = k + 1 == len(line.pieces)
+            if last and k and math.isnan(block.end_s):
+                block.end_s = max(piece.start_s, block.start_s)
+            block = _Block(piece.start_s, piece.end_s, name)
+            blocks.append(block)
+            name = ""
+        if not line.pieces:
+            block.lines.append("")
+    return blocks
