@@ -29,7 +29,7 @@ MARKS = [
     *("[chuckles softly]", "[inaudible]", "(inaudible 00:12)", "[unintelligible 00:02:32]"),
     *("(unclear - could not hear)", "[inaudible, maybe]", "(not sure)", "[crosstalk]"),
     *("[name]", "[foreign language]", "(speaking French)", "[door closes]", "(door slams)"),
-    *("(phone ringing)", "[00:01:02]", "(00:01:02)", "[00:12.5 - 00:14.0]", "[ __ ]", "[...]"),
+    *("(phone ringing)", "[ __ ]", "[...]"),
     *("(?)", "( )", "[clears throat]", "(both laugh)", "[nods]", "[no sound]", "[silence]"),
     *("(dog barking in the background)", "[Music]", "(MUSIC PLAYING)", "(DOGS HOWLING)"),
     *("[SPEAKING FOREIGN LANGUAGE]", "<laugh>", "<v_noise>", "[name of doctor]", "[NAME]", "xxx"),
@@ -81,6 +81,13 @@ def test_a_mark_is_shown_and_not_counted(mark: str) -> None:
         assert set(_noted(words)) == {mark}
         assert any("no speech" in problem for problem in words.problems)
     assert clean.marks == ()
+
+
+@pytest.mark.parametrize("code", ["[00:01:02]", "(00:01:02)", "[00:12.5 - 00:14.0]"])
+@pytest.mark.parametrize("text", ["I go home. {} Then I cook.", "{} I go home. Then I cook."])
+def test_a_time_code_is_no_word(code: str, text: str) -> None:
+    words = words_of_text(text.format(code), "text", 100.0)
+    assert [word.text for word in words.words] == ["I", "go", "home.", "Then", "I", "cook."]
 
 
 @pytest.mark.parametrize("note", ["[croostalk]", "[shows photo]", "{to dog}", "[Tuesday]"])

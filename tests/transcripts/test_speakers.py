@@ -191,7 +191,7 @@ def test_every_conversation_is_read_as_it_was_written(
         "see https://example.org: there",
         "OK: fine\nI go",
         "I met Anna\nBen\nand Carl",
-        "yes (9:30) no",
+        "yes 9:30 no",
         "The ratio 3: 4\nI: no, wait",
         "a >> b",
     ],

@@ -37,7 +37,7 @@ _ROLE = re.compile(
 )
 #: Roles of one letter, and codes of people: P, Q, P01, VP_12.
 _CODE = re.compile(r"[A-Z]|[A-Z]{1,4}[ _-]?\d{1,4}|INT|RES|RESP|PAR|PT|TH|CL|[A-Z]\.\s?[A-Z]\.?")
-_UNKNOWN = re.compile(r"(?:speaker )?\?")
+_UNKNOWN = re.compile(r"speaker \?")
 _NAME_WORD = re.compile(r"[^\W\d_][\w.'’-]*|\d{1,4}")
 _PARTICLES = {"de", "da", "di", "du", "del", "der", "den", "la", "le", "van", "von", "bin", "el"}
 
