@@ -111,7 +111,9 @@ def why_no_transcript(path: Path) -> str:
     return doubt(text, suffix)
 
 
-def words_of_text(text: str, source: str, duration_s: float | None = None) -> Words:
+def words_of_text(
+    text: str, source: str, duration_s: float | None = None, speaker: str | None = None
+) -> Words:
     """Words of a transcript that is at hand as plain text: no times, as :func:`read_words` treats a
     text file.
     """
