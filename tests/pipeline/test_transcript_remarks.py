@@ -274,6 +274,12 @@ def test_marks_and_others_are_shown_in_place_and_not_counted(
     assert texts[middle + 1] == "(2.3)"
     n_before = sum(word.start_s < 5.4 for word in plain.words)
     assert middle == 1 + n_before
+    page = (out / "answer" / "page.jsonl").read_text().splitlines()
+    drawn = json.loads(page[1])["times"]["speech"]
+    assert len(drawn["speech"]) == len(OWN)
+    assert [len(drawn["pauses"]), summary["summary"]["voice"]["n_pauses"]] == [1, 1], (
+        "the silences beside the interviewer's turn are no pauses, nor drawn as such"
+    )
 
 
 def test_what_others_say_is_left_out_of_the_voice_and_kept_apart_in_the_store(

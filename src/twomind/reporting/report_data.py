@@ -314,14 +314,9 @@ def _speech(result: Result, end_s: float) -> Plain | None:
     column = np.nan_to_num(track.column("speech"), nan=-1.0)
     is_speech = column >= 0.5
     codes = np.where(column < 0, 2, is_speech).astype(int)
-    speech = []
-    silences = []
-    for start, end, code in runs_of(track.times_s, codes, end_s, 2):
-        if code == 1:
-            speech.append((start, end))
-        elif code == 0:
-            silences.append((start, end))
-    pauses = _between(speech, silences)
+    spans = runs_of(track.times_s, codes, end_s, 2)
+    speech = [(start, end) for start, end, code in spans if code == 1]
+    pauses = _pauses(spans)
     return {"speech": _rounded(speech), "pauses": _rounded(pauses)}
 
 
@@ -329,16 +324,16 @@ def _speech(result: Result, end_s: float) -> Plain | None:
 _Pair = tuple[float, float]
 
 
-def _between(speech: Sequence[_Pair], silences: Sequence[_Pair]) -> list[_Pair]:
-    """The silences from the first to the last speech that are long enough for a pause."""
-    if not speech:
-        return []
-    first, _ = speech[0]
-    _, last = speech[-1]
+def _pauses(spans: Sequence[Span]) -> list[_Pair]:
+    """The silences that are long enough for a pause and stand between speech. One beside a gap, or
+    beside the turn of another person, is none.
+    """
     pauses = []
-    for start, end in silences:
-        inside = first < start < last
-        if inside and end - start >= MIN_PAUSE_S:
+    for (_, _, before), (start, end, code), (_, _, after) in zip(
+        spans, spans[1:], spans[2:], strict=False
+    ):
+        between = before == after == 1
+        if code == 0 and between and end - start >= MIN_PAUSE_S:
             pauses.append((start, end))
     return pauses
 
