@@ -114,8 +114,18 @@ def why_no_transcript(path: Path) -> str:
 def words_of_text(
     text: str, source: str, duration_s: float | None = None, speaker: str | None = None
 ) -> Words:
-    """Words of a transcript that is at hand as plain text: no times, as :func:`read_words` treats a
-    text file.
+    """Words of a transcript that is at hand as plain text, as :func:`read_words` treats a text
+    file.
+
+    Args:
+        text: The transcript.
+        source: What it was taken from, for a reader.
+        duration_s: Length of the recording.
+        speaker: The person's name in it, ``longest`` for whoever says most; None where only one
+            person speaks.
+
+    Raises:
+        BadInput: nobody of that name speaks in it.
     """
     parsed = parse(text, ".txt") if text.strip() else Parsed((), "plain text")
     words, problems = _words_of(parsed, _known(duration_s))
