@@ -9,8 +9,10 @@ that is neither a docstring nor the message of an error. Where it is no remark, 
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +136,57 @@ def _chunks(*chunks: tuple[float, float | None, str]) -> str:
     return json.dumps({"chunks": listed})
 
 
+def _elan(said: tuple[str, ...], coded: tuple[str, ...]) -> str:
+    """An ELAN file with a tier of speech, and a tier of codes of the same person."""
+    slots = "".join(
+        f'<TIME_SLOT TIME_SLOT_ID="ts{k}" TIME_VALUE="{1000 * k}"/>' for k in range(1, 5)
+    )
+    tiers = ""
+    for name, kind, values in (("Anna", "default-lt", said), ("codes", "A/H", coded)):
+        marks = ""
+        for k, value in enumerate(values):
+            marks += (
+                f'<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="{name}{k}" '
+                f'TIME_SLOT_REF1="ts{k + 1}" TIME_SLOT_REF2="ts{k + 2}"><ANNOTATION_VALUE>{value}'
+                "</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION>"
+            )
+        tiers += (
+            f'<TIER TIER_ID="{name}" PARTICIPANT="Anna" LINGUISTIC_TYPE_REF="{kind}">{marks}</TIER>'
+        )
+    types = "".join(
+        f'<LINGUISTIC_TYPE LINGUISTIC_TYPE_ID="{kind}" TIME_ALIGNABLE="true"/>'
+        for kind in ("default-lt", "A/H")
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<ANNOTATION_DOCUMENT AUTHOR="" '
+        'DATE="2026-01-01T00:00:00Z" FORMAT="3.0" VERSION="3.0"><HEADER MEDIA_FILE="" '
+        f'TIME_UNITS="milliseconds"/><TIME_ORDER>{slots}</TIME_ORDER>{tiers}{types}'
+        "</ANNOTATION_DOCUMENT>\n"
+    )
+
+
+def _word_file(text: str) -> bytes:
+    """The least that Word opens."""
+    of = "http://schemas.openxmlformats.org"
+    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{of}/package/2006/content-types">'
+        '<Default Extension="rels" '
+        'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/word/document.xml" ContentType="{kind}"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{of}/package/2006/relationships">'
+        f'<Relationship Id="r1" Type="{of}/officeDocument/2006/relationships/officeDocument" '
+        'Target="word/document.xml"/></Relationships>',
+        "word/document.xml": f'<w:document xmlns:w="{of}/wordprocessingml/2006/main"><w:body><w:p>'
+        f"<w:r><w:t>{text}</w:t></w:r></w:p></w:body></w:document>",
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, f'<?xml version="1.0" encoding="UTF-8"?>{content}')
+    return buffer.getvalue()
+
+
 SENTENCE = "I want to stop smoking but I do not know if I can"
 GERMAN = (
     "Ich weiß nicht, ob ich das will, aber ich glaube, dass es für mich und die Kinder gut ist."
@@ -174,10 +227,17 @@ CASES = (
         "program.txt", f"Detected language: English\n{SENTENCE}\nTranscribed by https://otter.ai\n"
     ),
     Case("clock.txt", f"[14:03:05] {SENTENCE}\n[14:03:12] And that is all there is.\n"),
+    Case(
+        "unplaced.vtt",
+        "WEBVTT\n\n00:01.000 --> 00:02.000\nyes\n\nand no\n\nNOTE x\n\nid\n"
+        "00:03.000 --> 00:04.000\nso\n",
+    ),
+    Case("coded.eaf", _elan(("I can't",), ("present",))),
     # Its times.
     Case("plain.txt", SENTENCE),
     Case("unknown.txt", SENTENCE, duration_s=None),
     Case("milliseconds.json", _segments((250, 4000, SENTENCE), (4000, 9000, SENTENCE))),
+    Case("milliseconds_beyond.json", _segments((100, 560, "I want to stop smoking but I do"))),
     Case(
         "words.json",
         json.dumps(
@@ -250,7 +310,8 @@ CASES = (
     ),
 )
 #: Files of a recording's name that are no transcript of it.
-BESIDE = {
+BESIDE: dict[str, str | bytes] = {
+    "notes.docx": _word_file("Notes on the plan"),
     "list.json": "[1, 2]",
     "question.json": json.dumps({"text": "What do you want?", "trial_type": "video"}),
     "bids.json": json.dumps({"TaskName": "interview"}),

@@ -40,7 +40,8 @@ def _beside(folder: Path) -> list[str]:
         with wave.open(str(media), "wb") as sound:
             sound.setparams((1, 2, 16000, 0, "NONE", ""))
             sound.writeframes(bytes(3200))
-        (folder / name).write_text(content)
+        raw = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(raw)
         said += transcript_beside(media)[1]
     return said
 
