@@ -382,7 +382,7 @@ def test_another_speaker_is_another_result(
 def test_data_check_tells_every_remark_and_the_data_set_stays_complete(tmp_path: Path) -> None:
     root = tmp_path / "study"
     root.mkdir()
-    table = ["path,subject,speaker"]
+    table = ["path,subject,transcript,speaker"]
     expected = []
     for k, case in enumerate(CASES):
         if case.duration_s is None:
@@ -394,11 +394,11 @@ def test_data_check_tells_every_remark_and_the_data_set_stays_complete(tmp_path:
         except BadInput:
             path.unlink()
             continue
-        table.append(f"{film.name},p{k},{case.speaker or ''}")
+        table.append(f"{film.name},p{k},{path.name},{case.speaker or ''}")
         expected += [(film.stem, remark) for remark in words.problems]
     (root / "sidecar.json").write_text('{"TaskName": "interview"}')
     _write_sound(root / "sidecar.wav", 1.0)
-    table.append("sidecar.wav,p,")
+    table.append("sidecar.wav,p,,")
     (root / "recordings.csv").write_text("\n".join(table) + "\n")
     report = open_dataset(root).check()
     found = {(finding.path, finding.reason) for finding in report.remarks}
@@ -495,3 +495,36 @@ def test_a_file_of_a_recordings_name_is_passed_over_and_said(
         n = 13 if folder == "bids-sidecar" else None
         assert summary["words"]["n"] == n
         assert "is no transcript" in _shown(place / "out" / "report.html")
+
+
+@pytest.mark.parametrize("name", ["interviewer.srt", "wx.json"])
+def test_a_transcript_of_two_is_scored_as_the_persons_part_alone(
+    name: str, shared: Path, tmp_path: Path, store: Path
+) -> None:
+    pytest.importorskip("twomind.transcripts.speakers", reason="the reader does not tell speakers")
+    cases = shared / "cases"
+    folder = cases / "speakers-in-transcript"
+    given = ("--store", store)
+    clean = _answered(cases, folder / "clean.srt", tmp_path / "clean", *given)
+    unsaid = _answered(cases, folder / name, tmp_path / "unsaid", *given)
+    longest = ("--speaker", "longest", *given)
+    chosen = _answered(cases, folder / name, tmp_path / "chosen", *longest)
+    assert _p(unsaid) is None
+    summary = json.loads((unsaid / "summary.json").read_text())
+    assert summary["words"]["reason"].endswith(ASK_WHO)
+    assert "measured on all speakers" in str(summary["summary"]["voice"]["remarks"])
+    assert _p(chosen) == _p(clean)
+    told = json.loads((chosen / "summary.json").read_text())
+    assert told["words"]["others_s"] == pytest.approx(1.0)
+    assert "1.0 s of other people's speech left out" in told["summary"]["voice"]["remarks"]
+
+
+def test_the_transcript_of_another_recording_is_not_scored(
+    shared: Path, tmp_path: Path, store: Path
+) -> None:
+    pytest.importorskip("twomind.transcripts.plausible", reason="the reader believes all times")
+    cases = shared / "cases"
+    transcript = cases / "transcript-remarks-lost" / "other_recording.srt"
+    folder = _answered(cases, transcript, tmp_path, "--store", store)
+    assert _p(folder) is None
+    assert "not of this recording" in (folder / "transcript_notes.csv").read_text()
