@@ -264,7 +264,7 @@ def test_no_verb_has_more_options_than_a_reader_can_take_in(name, command) -> No
 #: Options of version 0.1 of predict and describe that are options still.
 KEPT = {
     *("--out", "--transcript", "--manifest", "--neutral", "--person", "--profiles"),
-    *("--speech-model", "--language", "--workers", "--redo", "--purpose", "--store", "--study"),
+    *("--speech-model", "--workers", "--redo", "--purpose", "--store", "--study"),
     *("--question", "--model", "--adapt", "--json", "--offline"),
 }
 

@@ -19,7 +19,15 @@ from twomind.features.voice import speech_rows
 from twomind.features.voice.pitch import PitchSettings, track_pitch
 from twomind.features.voice.speech_activity import choose_detector
 from twomind.features.voice.speech_rows import HOP_S
-from twomind.features.voice.track import NAMES, SUMMARY, VoiceResult, VoiceSettings, describe_voice
+from twomind.features.voice.track import (
+    ANOTHER,
+    NAMES,
+    REASONS,
+    SUMMARY,
+    VoiceResult,
+    VoiceSettings,
+    describe_voice,
+)
 
 RATE_HZ = 16000
 
@@ -427,3 +435,92 @@ def test_pauses_and_syllables_of_a_speaking_program(vad: str, snr_db: int, withi
     assert max(_errors_s(result.pauses, tuple(true))) <= within_s
     n = sum(count for _, count in SENTENCES)
     assert result.summary["n_syllables"] == pytest.approx(n, rel=0.15)
+
+
+# --- other people in the recording
+
+#: When another person speaks: before this one begins, in their pause of 2 s, and after them.
+TURNS = ((0.0, 0.55), (7.75, 9.35), (10.5, 10.95))
+
+
+def _another(duration_s: float = DURATION_S) -> np.ndarray:
+    """A higher and louder voice in :data:`TURNS`."""
+    t = np.arange(int(duration_s * RATE_HZ)) / RATE_HZ
+    voice = _tone(240 * 2 ** (0.2 * np.sin(2 * np.pi * 1.3 * t)))
+    syllables = 0.3 + 0.7 * np.sin(2 * np.pi * 2.5 * t) ** 2
+    spoken = np.zeros(len(t))
+    for start_s, end_s in TURNS:
+        spoken[(t >= start_s + 0.03) & (t < end_s - 0.03)] = 1.0
+    return 0.12 * voice * syllables * spoken
+
+
+@pytest.mark.parametrize("start_s", [0.0, 2.5])
+def test_what_others_say_is_neither_voice_nor_pause(start_s: float) -> None:
+    own = _at_snr(_speech(), 40)
+    turns = tuple((a + start_s, b + start_s) for a, b in TURNS)
+    alone = describe_voice(_sound(own, start_s=start_s)).summary
+    mixed = describe_voice(_sound(own + _another(), start_s=start_s))
+    apart = describe_voice(_sound(own + _another(), start_s=start_s), others=turns)
+    found = apart.summary
+    assert mixed.summary["speech_s"] > alone["speech_s"] + 2, "the other voice is heard as speech"
+    own_measures = ("speech_s", "n_syllables", "pitch_median_hz", "pitch_sd_st", "voiced_share")
+    for name in (*own_measures, "energy_median_dbfs", "energy_sd_db", "articulation_rate_per_s"):
+        assert found[name] == pytest.approx(alone[name], rel=0.03), name
+    for name in ("first_speech_s", "last_speech_s"):
+        assert found[name] == pytest.approx(alone[name], abs=0.05), name
+    own_pauses_s = [end_s - begin_s for begin_s, end_s in PAUSES[:3]]
+    assert found["pause_mean_s"] == pytest.approx(np.mean(own_pauses_s), abs=0.05)
+    # The silences beside the other's turn in the middle are changes of turns.
+    assert found["n_pauses"] == 3
+    assert found["latency_s"] == pytest.approx(STRETCHES[0][0] - TURNS[0][1], abs=0.05)
+    assert found["trailing_s"] == pytest.approx(TURNS[2][0] - STRETCHES[-1][1], abs=0.05)
+    left_out_s = sum(b - a for a, b in TURNS)
+    assert found["speech_share"] == pytest.approx(
+        alone["speech_s"] / (DURATION_S - left_out_s), rel=0.03
+    )
+    assert f"{left_out_s:.1f} s of other people's speech left out" in str(found["remarks"])
+    assert "missing" not in str(found["remarks"]), "the sound itself is there"
+
+
+def test_rows_in_which_another_speaks_are_not_valid_and_say_so() -> None:
+    sound = _sound(_at_snr(_speech(), 40) + _another())
+    track = describe_voice(sound, others=TURNS).track
+    assert track.reason_code is not None
+    middles_s = track.times_s + HOP_S / 2
+    inside = np.zeros(len(track), bool)
+    for start_s, end_s in TURNS:
+        inside |= (middles_s > start_s) & (middles_s < end_s)
+    assert np.array_equal(~track.valid, inside)
+    reasons = {track.reasons[code] for code in track.reason_code[inside]}
+    assert reasons == {ANOTHER}
+    assert np.isnan(track.values[inside][:, NAMES.index("energy")]).all(), (
+        "not their loudness either"
+    )
+
+
+def test_a_gap_of_the_recording_stays_one_beside_other_people() -> None:
+    sound = _sound(_at_snr(_speech(), 40) + _another(), gaps=((5.5, 6.0),))
+    found = describe_voice(sound, others=TURNS)
+    assert found.track.reason_code is not None
+    assert set(found.track.reason_code[550:600]) == {1}
+    assert "0.50 s of the sound are missing" in found.summary["remarks"]
+
+
+def test_nobody_else_changes_no_byte() -> None:
+    sound = _sound(_at_snr(_speech(), 20))
+    plain = describe_voice(sound)
+    same = describe_voice(sound, others=())
+    beyond = describe_voice(sound, others=((DURATION_S + 1, DURATION_S + 2),))
+    for found in (same, beyond):
+        assert found.track.values.tobytes() == plain.track.values.tobytes()
+        assert found.track.reasons == plain.track.reasons == REASONS
+        assert str(found.summary) == str(plain.summary)
+
+
+def test_others_who_speak_all_the_time_leave_nothing_to_measure() -> None:
+    found = describe_voice(_sound(_another()), others=((0.0, DURATION_S),))
+    assert found.summary["reason"] == "other people speak all the time"
+    assert not found.track.valid.any()
+    assert found.track.reason_code is not None
+    assert {found.track.reasons[code] for code in found.track.reason_code} == {ANOTHER}
+    assert all(math.isnan(found.summary[name]) for name in SUMMARY)

@@ -316,7 +316,7 @@ def test_one_bad_file_never_stops_the_rest(answer, store, tmp_path) -> None:
     assert rows["good"]["probability"]
     # A JSON of a film's name must prove to be a transcript; where it does not, that is the reason.
     assert rows["beside"]["probability"] == ""
-    assert "beside.json" in rows["beside"]["reason"]
+    assert "beside.json" in rows["beside"]["words_remarks"]
     assert "failed" in err
 
 

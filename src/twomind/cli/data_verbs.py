@@ -64,6 +64,7 @@ def data_check(root: Path, name: str | None, deep: bool, as_json: bool, offline:
     Exit code 7 when something is missing or corrupted.
     """
     from twomind.datasets import open_dataset
+    from twomind.datasets.checking import KINDS
 
     data = open_dataset(root, name)
     with stages() as progress:
@@ -75,7 +76,7 @@ def data_check(root: Path, name: str | None, deep: bool, as_json: bool, offline:
             f"{report.name}: {report.n_recordings} recordings of {report.n_people} people in "
             f"{report.root}"
         )
-        for kind in ("missing", "extra", "corrupted", "conflicts"):
+        for kind in KINDS:
             found = getattr(report, kind)
             click.echo(f"{kind}: {len(found)}")
             for finding in found[:_SHOWN]:

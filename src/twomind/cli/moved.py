@@ -8,6 +8,7 @@ from collections.abc import Mapping
 RUN: Mapping[str, str] = {
     "--subject": "--person NAME",
     "--profile": "--profiles FILE",
+    "--language": "--set language=CODE",
     "--target": "--set describe.target=continuity|largest|central",
     "--prevalence": "--set model.prevalence=RATE",
     "--prevalence-source": "--set model.prevalence_source=TEXT",

@@ -17,9 +17,15 @@ _MEDIA = (
         "--transcript", type=PATH, help="SRT, WebVTT, Whisper JSON, BAH YAML or plain text."
     ),
     click.option(
+        "--speaker",
+        metavar="NAME",
+        help="Who in a transcript of several people is the person: a name in it, or longest for "
+        "whoever says most.",
+    ),
+    click.option(
         "--manifest",
         type=PATH,
-        help="CSV with columns path, and any of id, subject, question, transcript.",
+        help="CSV with columns path, and any of id, subject, question, transcript, speaker.",
     ),
     click.option(
         "--person",
@@ -57,7 +63,6 @@ _REST = (
         "--speech-model",
         help="Recognise words where no transcript is given: a folder, or a model's name.",
     ),
-    click.option("--language", help="Language of the speech, e.g. en [default: detected]."),
     click.option("--workers", type=click.IntRange(0), help="Processes [default: 0, one per core]."),
     click.option("--redo", is_flag=True, help="Write results again that are already there."),
     click.option(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from twomind.datasets import bah_files
+from twomind.datasets import bah_files, common
 from twomind.datasets.bah_files import Video
 from twomind.datasets.checking import (
     Finding,
@@ -114,7 +114,8 @@ def check(data: Folder, deep: bool, progress: Progress | None = None) -> Report:
     _metadata(data, found, people)
     _splits(data, found, len(people))
     # Reads every transcript and list, collecting problems.
-    _ = (data.recordings(), data.frame_splits, data.segments)
+    _ = (data.frame_splits, data.segments)
+    found.remarks += common.remarks(data.recordings())
     named = {finding.path for finding in found.corrupted}
     found.corrupted += [f for f in dict.fromkeys(data.problems) if f.path not in named]
     for video in data.videos.values():

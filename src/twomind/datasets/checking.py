@@ -34,6 +34,10 @@ class Finding:
     reason: str
 
 
+#: The lists of findings in a report, in the order in which they are told.
+KINDS = ("missing", "extra", "corrupted", "conflicts", "remarks")
+
+
 @dataclass(frozen=True)
 class Report:
     """What lies in a data set's folder against what its lists promise. Nothing is guessed or
@@ -41,7 +45,8 @@ class Report:
 
     ``missing`` is listed and absent; ``extra`` is there and not listed; ``corrupted`` is there and
     cannot be used; ``conflicts`` are statements of the data set that contradict each other;
-    ``notes`` are for a reader.
+    ``remarks`` are what was odd about a recording's transcript, or why its words are not measured:
+    nothing is lost, and the data set is whole; ``notes`` are for a reader.
     """
 
     name: str
@@ -54,6 +59,7 @@ class Report:
     conflicts: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     deep: bool = False
+    remarks: tuple[Finding, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -69,7 +75,7 @@ class Report:
             "complete": self.complete,
             "deep": self.deep,
         }
-        for kind in ("missing", "extra", "corrupted", "conflicts"):
+        for kind in KINDS:
             findings = getattr(self, kind)
             found[kind] = [{"path": f.path, "reason": f.reason} for f in findings]
         found["notes"] = list(self.notes)
@@ -94,6 +100,7 @@ class Found:
     extra: list[Finding] = field(default_factory=list)
     corrupted: list[Finding] = field(default_factory=list)
     conflicts: list[Finding] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def report(self, data: _Checked, n_recordings: int, n_people: int, deep: bool) -> Report:
@@ -116,6 +123,7 @@ class Found:
             conflicts=tuple(self.conflicts),
             notes=tuple(self.notes),
             deep=deep,
+            remarks=tuple(self.remarks),
         )
 
 

@@ -16,6 +16,7 @@ from twomind.datasets.checking import Finding, not_listed, shown
 from twomind.datasets.frames import FrameLabels, read_frame_list
 from twomind.datasets.protocols import Take
 from twomind.media.recording import MEDIA_SUFFIXES
+from twomind.transcripts.language import is_measured, only_english
 from twomind.transcripts.words import Words, read_words
 from twomind.types import Fold, Recording, Task
 
@@ -71,7 +72,13 @@ def guarded_folds(
     return made
 
 
-def transcript(path: Path, duration_s: float, root: Path, problems: list[Finding]) -> Words | None:
+def transcript(
+    path: Path,
+    duration_s: float,
+    root: Path,
+    problems: list[Finding],
+    speaker: str | None = None,
+) -> Words | None:
     """Words of a transcript's file; None, and a finding more, where it cannot be read.
 
     Args:
@@ -79,12 +86,28 @@ def transcript(path: Path, duration_s: float, root: Path, problems: list[Finding
         duration_s: length of the recording in seconds; nan where it is not known.
         root: folder of the data set, to which the finding's path is relative.
         problems: takes the finding.
+        speaker: what the person is called in it, where several people speak.
     """
     try:
-        return read_words(path, duration_s if math.isfinite(duration_s) else None)
+        return read_words(path, duration_s if math.isfinite(duration_s) else None, speaker)
     except BadInput as error:
         problems.append(Finding(shown(path, root), str(error).removeprefix(f"{path}: ")))
         return None
+
+
+def remarks(recordings: Iterable[Recording]) -> list[Finding]:
+    """What was odd about each recording's transcript, and why its words are not measured where
+    there is one.
+    """
+    found = []
+    for recording in recordings:
+        said = list(recording.words_remarks)
+        if recording.words is None and recording.words_source:
+            said.append(f"words are not measured: {recording.words_reason}")
+        elif not is_measured(recording.language):
+            said.append(f"words are not measured: {only_english(recording.language)}")
+        found += [Finding(recording.id, remark) for remark in said]
+    return found
 
 
 def known_task(tasks: Sequence[Task], name: str) -> Task:

@@ -1,13 +1,15 @@
 """Your own study: a folder of recordings and ``recordings.csv``.
 
 Columns ``path,subject`` and any of
-``id,question,label,transcript,segments,neutral,order,split,environment``; further ones are kept in
-``annotation_entry``. ``segments`` are seconds (``1.25-3.5;7-8``); ``transcript`` is a file or the
-text itself. Coders' marks may lie in ``annotations.csv`` (the tidy table that ELAN files are turned
-into), or in an ELAN file beside a film and of its name; people in ``people.csv``. Another question
-than ambivalence is named in ``task.json``: ``{"name": "pain", "classes": ["neutral", "pain"]}``.
-Where several coders looked at one recording, ``"coders"`` there says whose marks count: ``any``
-(the default), ``majority``, ``all``, or the name of one.
+``id,question,label,transcript,speaker,segments,neutral,order,split,environment``; further ones are
+kept in ``annotation_entry``. ``segments`` are seconds (``1.25-3.5;7-8``); ``transcript`` is a file or
+the text itself; ``speaker`` is what the person is called in a transcript of several people
+(``longest``: whoever says most words). Coders' marks may lie in ``annotations.csv`` (the tidy table
+that ELAN files are turned into), or in an ELAN file beside a film and of its name; people in
+``people.csv``. Another question than ambivalence is named in ``task.json``:
+``{"name": "pain", "classes": ["neutral", "pain"]}``. Where several coders looked at one recording,
+``"coders"`` there says whose marks count: ``any`` (the default), ``majority``, ``all``, or the name
+of one.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ _COLUMNS = (
     "question",
     "label",
     "transcript",
+    "speaker",
     "segments",
     "segments_s",
     "neutral",
@@ -61,6 +62,7 @@ class Row:
     question: str | None = None
     label: int | None = None
     transcript: str = ""
+    speaker: str | None = None
     segments: Spans | None = None
     neutral: bool = False
     order: float | None = None
@@ -180,6 +182,7 @@ def _row(cell: Mapping[str, str], classes: tuple[str, ...]) -> Row:
         label=label,
         order=_order(cell.get("order", "")),
         transcript=cell.get("transcript", ""),
+        speaker=cell.get("speaker") or None,
         segments=None if spans is None else parse_spans(spans),
         neutral=cell.get("neutral", "").lower() in ("1", "yes", "true"),
         split=cell.get("split", ""),
@@ -292,21 +295,31 @@ class Tabled(Folder):
         path = self._named_transcript(row)
         if row.transcript and path is None:
             if not _FILE_NAME.search(row.transcript):
-                known = duration_s if np.isfinite(duration_s) else None
-                source = "the table (plain text, no times)"
-                words = words_of_text(row.transcript, source, known)
-                return words.of(recording, source)
+                return self._with_text(row, recording)
             self.problems.append(Finding(row.transcript, f"no such transcript (of {row.id})"))
         if not row.transcript and media.is_file():
             path, passed_over = transcript_beside(media)
-            self.problems += [Finding(row.id, remark) for remark in passed_over]
         if path is None:
             return replace(recording, words_remarks=tuple(passed_over))
-        read = common.transcript(path, duration_s, self.root, self.problems)
+        read = common.transcript(path, duration_s, self.root, self.problems, row.speaker)
         if read is None:
-            return replace(recording, words_reason="the transcript cannot be read")
+            why = self.problems[-1].reason
+            reason = f"the transcript cannot be read: {why}"
+            remarks = tuple(passed_over)
+            return replace(recording, words_reason=reason, words_remarks=remarks)
         told = read.of(recording, read.source)
         return replace(told, words_remarks=(*passed_over, *told.words_remarks))
+
+    def _with_text(self, row: Row, recording: Recording) -> Recording:
+        """The recording with the words that stand in the table itself."""
+        known = recording.duration_s if np.isfinite(recording.duration_s) else None
+        source = "the table (plain text, no times)"
+        try:
+            words = words_of_text(row.transcript, source, known, row.speaker)
+        except BadInput as error:
+            self.problems.append(Finding(row.id, f"transcript: {error}"))
+            return replace(recording, words_reason=f"the transcript cannot be read: {error}")
+        return words.of(recording, source)
 
     def _named_transcript(self, row: Row) -> Path | None:
         """The file that the table names as the transcript, if it is there."""
@@ -400,7 +413,8 @@ class Tabled(Folder):
         for name in self.annotation_rows:
             if name not in self.rows:
                 found.extra.append(Finding(ANNOTATIONS, f"marks of {name}, which is not listed"))
-        self.recordings()  # reads every transcript, collecting problems
+        recordings = self.recordings()  # reads every transcript, collecting problems
+        found.remarks += common.remarks(recordings)
         found.corrupted += dict.fromkeys(self.problems)
         found.notes += self._notes(films)
         return found.report(self, len(self.rows), len(self.people()), deep)

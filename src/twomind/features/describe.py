@@ -28,7 +28,7 @@ from twomind.features.face.reader import FaceReader, FaceSettings, relative
 from twomind.features.face.tracker_mesh import model_files
 from twomind.features.profile import Profile
 from twomind.features.voice.speech_activity import detector_files
-from twomind.features.voice.track import VoiceResult, VoiceSettings, describe_voice
+from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice
 from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.transcripts.language import is_measured, only_english
@@ -52,6 +52,8 @@ Wanted = dict[str, bool]
 Said = tuple[Word, ...] | None
 
 MODALITIES = ("face", "voice", "words")
+#: How the reason ends where a transcript names several people and none was chosen.
+ASK_WHO = "say which with --speaker"
 
 
 @dataclass(frozen=True)
@@ -164,11 +166,12 @@ def describe(
         neutral_face = _neutral_face(neutral, recording.subject, store, settings)
 
     recording = _complete(recording, made)
+    _said_of_voice(recording, made)
     words = None
     if "words" in using:
         words, why_not = _measurable(recording)
         if why_not:
-            made.notes.setdefault("words", why_not)
+            _note_words(made, recording, why_not)
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
     voice = made.voice[0] if made.voice else None
     face = tracks.get("face")
@@ -283,6 +286,41 @@ def _whole_answer(made: _Pass, words: Said, profile: Profile) -> WholeAnswer:
     return found
 
 
+def others_of(recording: Recording) -> Spans:
+    """When other people speak, as (begin, end) in seconds. Words that have no times of their own
+    stand beside turns that have none either: then nothing is known.
+    """
+    for word in recording.words or ():
+        if word.timing is Timing.SPREAD_ALL:
+            return ()
+    spans = [(turn.start_s, turn.end_s) for turn in recording.others]
+    return tuple(sorted(spans))
+
+
+def _of_everybody(recording: Recording) -> str:
+    """What to say of a voice that may be of several people; empty where one is known."""
+    if recording.words is None and ASK_WHO in recording.words_reason:
+        return (
+            "measured on all speakers: the transcript names several people, and none was chosen; "
+            "say which with --speaker"
+        )
+    if recording.others and not others_of(recording):
+        return (
+            "measured on all speakers: the transcript has no times, so it is not known when "
+            "other people speak"
+        )
+    return ""
+
+
+def _said_of_voice(recording: Recording, made: _Pass) -> None:
+    """A voice that may be of several people says so."""
+    remark = _of_everybody(recording)
+    if made.voice is None or not remark:
+        return
+    result, summary = made.voice
+    made.voice = (result, {**summary, "remarks": [*summary["remarks"], remark]})
+
+
 def _complete(recording: Recording, made: _Pass) -> Recording:
     """Fill in what only the pass could tell: the duration, recognised words, words spread over the
     real duration.
@@ -328,6 +366,17 @@ def _measurable(recording: Recording) -> tuple[Said, str]:
     if not is_measured(recording.language):
         return None, only_english(recording.language)
     return recording.words, ""
+
+
+def _note_words(made: _Pass, recording: Recording, why_not: str) -> None:
+    """Why the words are not measured. That comes before what else is known of a transcript; a
+    recogniser that failed has said it better.
+    """
+    note = made.notes.get("words", "")
+    if not note:
+        made.notes["words"] = why_not
+    elif recording.words is not None:
+        made.notes["words"] = f"{why_not}; {note}"
 
 
 def _spread(words: tuple[Word, ...], duration_s: float) -> tuple[Word, ...]:
@@ -398,7 +447,7 @@ def _measure(
     """Read from the store what is there; make the rest in one pass and store it."""
     made = _Pass()
     face = {"face": asdict(settings.face), "recipe": _face_recipe(settings.face)}
-    voice = {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)}
+    voice = _voice_settings(recording, settings)
     speech = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}
     face_key = store.key(content, face)
     voice_key = store.key(content, voice)
@@ -418,6 +467,15 @@ def _measure(
         _run_pass(recording, wanted, settings, made, progress)
         _write_entries(wanted, key_of, store, made)
     return made
+
+
+def _voice_settings(recording: Recording, settings: Settings) -> Plain:
+    """What an entry of the voice depends on besides the media's bytes."""
+    found: Plain = {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)}
+    others = others_of(recording)
+    if others:
+        found["others"] = others
+    return found
 
 
 def _read_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: _Pass) -> None:
@@ -491,7 +549,8 @@ def _run_pass(
         if reader is not None:
             _finish_face(reader, made)
         if sound:
-            _sound(spool.waveform(), wanted, settings, made)
+            others = others_of(recording)
+            _sound(spool.waveform(), wanted, settings, made, others)
     finally:
         spool.close()
 
@@ -528,14 +587,20 @@ def _tracker_failed(error: Exception) -> str:
     return f"the face tracker failed: {type(error).__name__}: {error}"
 
 
-def _sound(waveform: clock.Waveform, wanted: Wanted, settings: Settings, made: _Pass) -> None:
+def _sound(
+    waveform: clock.Waveform,
+    wanted: Wanted,
+    settings: Settings,
+    made: _Pass,
+    others: Spans,
+) -> None:
     if not len(waveform.values):
         for name in ("voice", "words"):
             if wanted[name]:
                 made.notes[name] = "no sound could be decoded"
         return
     if wanted["voice"]:
-        result = describe_voice(waveform, settings.voice)
+        result = describe_voice(waveform, settings.voice, others)
         made.voice = (result, dict(result.summary))
     if wanted["words"]:
         _recognise(waveform, settings, made)

@@ -37,6 +37,13 @@ CODEBOOK = {
     "restart": "correction",
     "hedge": "hedging",
 }
+#: Kinds of what a transcript holds besides the person's words: of the transcriber, and of other
+#: people.
+MARK, OTHER = "mark", "other"
+#: The tier of what the transcriber noted.
+NOTES_TIER = "transcriber"
+#: Kind, text, begin and end in seconds.
+Note = tuple[str, str, float, float]
 #: A pause that ends an utterance, seconds.
 UTTERANCE_GAP_S = 0.7
 
@@ -66,6 +73,7 @@ def from_results(folder: Path) -> Annotations:
     if (folder / "words.csv").is_file():
         rows = _rows(folder / "words.csv", ("word", "start_s", "end_s", "time_from"))
         tiers += transcript_tiers([_word(row) for row in rows], problems)
+    tiers += _note_tiers(folder / "transcript_notes.csv", problems)
     if (folder / "cues.csv").is_file():
         rows = _rows(folder / "cues.csv", ("modality", "cue", "start_s", "end_s"))
         tiers += [_cue(row) for row in rows]
@@ -97,8 +105,12 @@ def from_recording(media: Path) -> Annotations:
     recording = open_recording(media)
     problems: list[str] = []
     tiers = transcript_tiers(recording.words or (), problems)
+    notes = [(MARK, mark.text, mark.start_s, mark.end_s) for mark in recording.marks]
+    notes += [(OTHER, turn.label, turn.start_s, turn.end_s) for turn in recording.others]
+    tiers += tiers_of_notes(notes)
     if recording.words is None:
         problems.append(f"no words: {recording.words_reason}")
+    problems += [f"transcript: {remark}" for remark in recording.words_remarks]
     return Annotations(
         recording.id,
         merge_tiers(tiers),
@@ -170,6 +182,31 @@ def transcript_tiers(words: Sequence[Word], problems: list[str]) -> list[Tier]:
         problems.append("words lie evenly inside their subtitle; their own times are not known")
     marks = tuple(_word_mark(word) for word in words)
     return [Tier("utterance", _utterances(words)), Tier("word", marks)]
+
+
+def tiers_of_notes(notes: Sequence[Note]) -> list[Tier]:
+    """What the transcriber noted as one tier, and one for each other person who speaks."""
+    by_name: dict[str, list[Mark]] = {}
+    for kind, text, start_s, end_s in notes:
+        name = NOTES_TIER if kind == MARK else text
+        by_name.setdefault(name, []).append(Mark(start_s, end_s, text))
+    return [Tier("other", tuple(marks), name=name) for name, marks in by_name.items()]
+
+
+def _note_tiers(path: Path, problems: list[str]) -> list[Tier]:
+    """The tiers of an answer's ``transcript_notes.csv``, and its remarks; none where there is no
+    such file.
+    """
+    if not path.is_file():
+        return []
+    notes: list[Note] = []
+    for row in _rows(path, ("kind", "text", "start_s", "end_s")):
+        kind = row["kind"]
+        if kind in (MARK, OTHER):
+            notes.append((kind, row["text"], _number(row["start_s"]), _number(row["end_s"])))
+        else:
+            problems.append(f"transcript: {row['text']}")
+    return tiers_of_notes(notes)
 
 
 def _word_mark(word: Word) -> Mark:

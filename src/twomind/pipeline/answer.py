@@ -105,7 +105,12 @@ def predict_one(
     """
     loaded = loaded or Loaded()
     recording = open_recording(
-        job.media, id=job.id, subject=job.subject, question=job.question, transcript=job.transcript
+        job.media,
+        id=job.id,
+        subject=job.subject,
+        question=job.question,
+        transcript=job.transcript,
+        speaker=job.speaker,
     )
     neutral = open_recording(options.neutral, subject=job.subject) if options.neutral else None
     if options.person is not None:

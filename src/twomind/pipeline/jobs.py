@@ -16,7 +16,7 @@ from twomind.core.store import content_hash, settings_hash
 from twomind.core.version import __version__
 from twomind.features.describe import MODALITIES, Settings
 from twomind.features.profile import Profile, read_profile
-from twomind.media.recording import find_media, find_transcript
+from twomind.media.recording import find_media, find_transcript, transcript_beside
 from twomind.pipeline import profiles
 from twomind.pipeline.adapt import Adaptation
 
@@ -30,6 +30,7 @@ class Job:
     subject: str
     question: str | None = None
     transcript: Path | None = None
+    speaker: str | None = None  # the subject's name in the transcript
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Options:
     adapt: Adaptation | None = None
 
 
+#: Of the files of an answer; a folder of another form is written again.
+_FORM = 2
 _BAH_NAME = re.compile(r"_Question_(\d)_")
 
 
@@ -83,17 +86,20 @@ def plan(
     question: str | None = None,
     transcript: Path | None = None,
     subject: str | None = None,
+    speaker: str | None = None,
 ) -> list[Job]:
     """The jobs that ``paths`` or a manifest stand for.
 
     Args:
         paths: media files, or folders of them.
-        manifest: a CSV with the column ``path`` and any of ``id, subject, question, transcript``;
-            relative paths count from its folder.
+        manifest: a CSV with the column ``path`` and any of ``id, subject, question, transcript,
+            speaker``; relative paths count from its folder.
         question: what was asked in all of them; ``from-name`` reads the number from names like
             ``…_Question_7_…``.
         transcript: of the one media file.
         subject: who speaks in all of them; None: each file's name.
+        speaker: what they are called in their transcripts, where several people speak;
+            ``longest`` for whoever says most. The manifest's own goes before it.
 
     Raises:
         BadInput: nothing to do, a path that does not exist, or a manifest without the column
@@ -102,7 +108,7 @@ def plan(
     if manifest is not None:
         if paths:
             raise BadInput("give either media files or --manifest, not both")
-        return _from_manifest(manifest, question)
+        return _from_manifest(manifest, question, speaker)
     media = find_media(list(paths))
     if not media:
         raise BadInput("no media file was given")
@@ -113,7 +119,7 @@ def plan(
             "file with the same name, or use --manifest"
         )
     return [
-        Job(path, name, subject or name, _question(question, path), transcript)
+        Job(path, name, subject or name, _question(question, path), transcript, speaker)
         for path, name in zip(media, _unique_ids(media), strict=True)
     ]
 
@@ -125,7 +131,7 @@ def _question(given: str | None, path: Path) -> str | None:
     return match.group(1) if match else None
 
 
-def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
+def _from_manifest(manifest: Path, question: str | None, speaker: str | None) -> list[Job]:
     rows = _manifest_rows(manifest)
     base = manifest.parent
     media = [base / row["path"] for row in rows]
@@ -134,7 +140,8 @@ def _from_manifest(manifest: Path, question: str | None) -> list[Job]:
         name = row.get("id") or name
         asked = row.get("question") or _question(question, path)
         transcript = base / row["transcript"] if row.get("transcript") else None
-        jobs.append(Job(path, name, row.get("subject") or name, asked, transcript))
+        called = row.get("speaker") or speaker
+        jobs.append(Job(path, name, row.get("subject") or name, asked, transcript, called))
     return jobs
 
 
@@ -166,12 +173,15 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     """
     if options.llm is not None:
         options = replace(options, llm=options.llm.lasting())
-    parts = {
+    parts: dict[str, Any] = {
+        "form": _FORM,
         "media": content_hash(job.media),
         "transcript": _content_of(job.transcript or find_transcript(job.media)),
         "neutral": _content_of(options.neutral),
         "profile": _content_of(profile_path(job, options)),
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
+        "speaker": job.speaker or "",
+        "passed over": [] if job.transcript else transcript_beside(job.media)[1],
         "options": asdict(replace(options, adapt=None)),
         "model": _model_mark(options.model),
         "version": __version__,

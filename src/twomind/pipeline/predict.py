@@ -251,6 +251,8 @@ def _enter(ledger: Ledger, row: Row, seconds: float) -> None:
         state=row.state,
         error_kind=row.error_kind,
         error=row.error,
+        words_reason=row.words_reason,
+        words_remarks=list(row.words_remarks),
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         since_last_s=round(seconds, 3),
         version=__version__,

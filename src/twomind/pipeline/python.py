@@ -49,6 +49,7 @@ def open_recording(
     question: str | None = None,
     transcript: Source | None = None,
     text: str | None = None,
+    speaker: str | None = None,
 ) -> Recording:
     """One answer of one person: what the file is and what is said in it, no pixels yet.
 
@@ -63,9 +64,13 @@ def open_recording(
         transcript: SubRip, WebVTT, Whisper JSON or YAML, or plain text, as a file. Without it and
             without ``text``, a file beside the recording with the same name is taken.
         text: The words themselves, where they are at hand without times.
+        speaker: What the person is called in a transcript of several people; ``"longest"`` takes
+            whoever says most words.
 
     Returns:
-        The recording. Its words are None where none were given, which is not an error.
+        The recording. Its words are None where none were given, or where it cannot be told whose
+        they are, which is not an error; ``words_reason`` says why. ``words_remarks`` says what was
+        odd about the transcript.
 
     Raises:
         BadInput: The file or the transcript cannot be read, or both ``transcript`` and ``text``
@@ -74,17 +79,23 @@ def open_recording(
     Example:
         >>> recording = open_recording("answer.mp4", question="7")       # doctest: +SKIP
         >>> open_recording(io.BytesIO(b"..."), text="Um, maybe.")        # doctest: +SKIP
+        >>> open_recording("talk.mp4", speaker="Participant")            # doctest: +SKIP
     """
     if transcript is not None and text is not None:
         raise BadInput("give the words as a transcript file or as text, not both")
     path, made_name = _path_of(source, ".bin")
     beside = None if transcript is None else _path_of(transcript, ".txt")[0]
     recording = media.open_recording(
-        path, id=id or made_name, subject=person, question=question, transcript=beside
+        path,
+        id=id or made_name,
+        subject=person,
+        question=question,
+        transcript=beside,
+        speaker=speaker,
     )
     if text is None:
         return recording
-    said = words_of_text(text, "text that was given", recording.duration_s)
+    said = words_of_text(text, "text that was given", recording.duration_s, speaker)
     return said.of(recording, said.source)
 
 
@@ -95,6 +106,7 @@ def describe(
     neutral: Recording | Source | None = None,
     profile: Profile | None = None,
     hop_s: float | None = None,
+    speaker: str | None = None,
     settings: DescribeSettings | None = None,
     store: Path | str | None = None,
     progress: Progress | None = None,
@@ -108,6 +120,8 @@ def describe(
         profile: What enrolment made of such clips.
         hop_s: Puts everything on one grid with this step in seconds; None keeps each on its own
             clock.
+        speaker: Of a file: what the person is called in its transcript, as for
+            :func:`open_recording`.
         settings: How to measure.
         store: Folder of what was measured before; without it the user's own.
         progress: Is told how far it is, as ``(what, done, total)`` in seconds.
@@ -124,7 +138,7 @@ def describe(
         >>> describe("answer.mp4").features.notes                        # doctest: +SKIP
     """
     return measure(
-        _recording(answer),
+        _recording(_spoken_by(answer, speaker)),
         tuple(using),
         hop_s=hop_s,
         store=_store(store),
@@ -139,6 +153,7 @@ def predict(
     answer: Answer,
     model: Model | str | Path = "words",
     *,
+    speaker: str | None = None,
     allow_synthetic: bool = False,
     offline: bool = False,
     store: Path | str | None = None,
@@ -149,6 +164,8 @@ def predict(
         answer: A recording, what :func:`describe` found, its features, or the file. Of features
             alone, a model that looks at pictures finds only the tracks that are in them.
         model: A model, a plug-in's name, or the folder of a saved model.
+        speaker: Of a file: what the person is called in its transcript, as for
+            :func:`open_recording`.
         allow_synthetic: Let a model that was trained on synthetic people answer about a real one.
             Its numbers say nothing about that person.
         offline: Nothing may be fetched from the network.
@@ -166,7 +183,7 @@ def predict(
         'ok'
     """
     work = _Work(_loaded(model, allow_synthetic), _store(store), offline)
-    return work.model.predict(work.prepared(answer))
+    return work.model.predict(work.prepared(_spoken_by(answer, speaker)))
 
 
 def adapt(
@@ -342,6 +359,22 @@ def _loaded(model: Model | str | Path, allow_synthetic: bool) -> Any:
     found = load(model) if isinstance(model, str | Path) else model
     whole = complete(found)
     return whole.allowing_drawn() if allow_synthetic else whole
+
+
+def _spoken_by(answer: Any, speaker: str | None) -> Any:
+    """The answer; a file as the recording of the speaker who is named.
+
+    Raises:
+        BadInput: a speaker is named, and the transcript was read before.
+    """
+    if speaker is None:
+        return answer
+    if isinstance(answer, Recording | Description | Features):
+        raise BadInput(
+            "speaker: this answer's transcript is read already; name who speaks in "
+            "open_recording(..., speaker=...)"
+        )
+    return open_recording(answer, speaker=speaker)
 
 
 def _recording(answer: Recording | Source) -> Recording:

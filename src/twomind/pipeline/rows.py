@@ -43,6 +43,8 @@ _COLUMNS = (
     "n_words",
     "n_cues",
     "reason",
+    "words_reason",
+    "words_remarks",
     "path",
 )
 
@@ -54,7 +56,8 @@ class Row:
     ``state`` is done, already done, skipped or failed. Of an answer that has a folder, ``status``,
     ``probability``, ``band`` and ``reason`` are the prediction's, and ``adapted`` says whether a
     method adapted the model; of one that failed, ``error`` and its kind and exit code say why.
-    ``seconds`` is how long the work took.
+    ``words_reason`` says why its words are not measured, ``words_remarks`` what was odd about the
+    transcript, ``words_source`` which one it was. ``seconds`` is how long the work took.
     """
 
     job: Job
@@ -68,6 +71,9 @@ class Row:
     error_kind: str = ""
     exit_code: int = 0
     seconds: float = 0.0
+    words_reason: str = ""
+    words_remarks: tuple[str, ...] = ()
+    words_source: str = ""
 
     @property
     def has_result(self) -> bool:
@@ -88,6 +94,7 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
         seconds: how long it took.
     """
     prediction = summary["prediction"]
+    words = summary["words"]
     band = prediction["band_95"]
     known_band = band is not None and None not in band
     return Row(
@@ -99,6 +106,9 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
         reason=prediction["reason"],
         adapted="adaptation" in summary,
         seconds=seconds,
+        words_reason=words["reason"],
+        words_remarks=tuple(words["remarks"]),
+        words_source=words["source"],
     )
 
 
@@ -125,6 +135,7 @@ def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
     tables.write_cues_csv(result, folder / "cues.csv")
     tables.write_vtt(result.cues, folder / "cues.vtt")
     tables.write_words_csv(result, folder / "words.csv")
+    tables.write_transcript_notes_csv(result, folder / "transcript_notes.csv")
     tables.write_evidence_csv(result, folder / "evidence.csv")
     if result.located:
         tables.write_segments_csv(result, folder / "segments.csv")
@@ -144,10 +155,11 @@ def _line(value: Mapping[str, Any]) -> str:
 
 def _clear(folder: Path) -> None:
     """Remove what a killed run left half-written, the summary that says that the folder is whole,
-    and files that only another model's answer would have.
+    and files that only another model's answer, or another transcript, would have.
     """
-    made_by_some = ("segments.csv", "segments.vtt", "frame_score.csv", "evidence.csv")
-    for name in (".*.part", SUMMARY, *made_by_some):
+    of_models = ("segments.csv", "segments.vtt", "frame_score.csv", "evidence.csv")
+    of_transcripts = ("words.csv", "transcript_notes.csv")
+    for name in (".*.part", SUMMARY, *of_models, *of_transcripts):
         for path in folder.glob(name):
             path.unlink(missing_ok=True)
 
@@ -201,7 +213,8 @@ def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]
 def _row_without_result(row: Row) -> list[Any]:
     job = row.job
     numbers: list[Any] = [None] * 8
-    return [job.id, job.subject, job.question, row.state, row.state, *numbers, row.error, job.media]
+    who = [job.id, job.subject, job.question]
+    return [*who, row.state, row.state, *numbers, row.error, None, None, job.media]
 
 
 def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
@@ -212,7 +225,8 @@ def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
     score = [row.state, row.status, row.probability, low, high]
     of_parts = [parts.get(name) for name in ("question", "length", "content")]
     counts = [summary["words"]["n"], sum(summary["cues"].values())]
-    return [*who, *score, *of_parts, *counts, row.reason, job.media]
+    of_words = [row.words_reason, " | ".join(row.words_remarks)]
+    return [*who, *score, *of_parts, *counts, row.reason, *of_words, job.media]
 
 
 def _write_report(rows: Sequence[Row], out: Path) -> None:

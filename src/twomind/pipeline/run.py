@@ -24,7 +24,7 @@ from twomind.pipeline.rows import Row, summary_in
 from twomind.pipeline.settings import DescribeRun, PredictRun, as_toml
 
 #: What ``--json`` says of each answer, from its summary.
-_OF_MEASURES = ("cues", "not_measured", "media", "drawn_person", "adaptation")
+_OF_MEASURES = ("words", "cues", "not_measured", "media", "drawn_person", "adaptation")
 _OF_SCORE = ("prediction", "located")
 
 
@@ -89,6 +89,7 @@ class Finished:
     def remarks(self) -> list[str]:
         """What people are told besides the results: failures, what adaptation did, where to look."""
         lines = list(self.llm_said)
+        lines += telling.transcripts(self.rows)
         lines += telling.adapted(self.rows, self.out)
         lines += telling.not_done(self.rows)
         n_done = len(self.in_state("done", "already done"))
@@ -146,6 +147,7 @@ def prepare(
         question=run.question if isinstance(run, PredictRun) else None,
         transcript=run.transcript,
         subject=run.person,
+        speaker=run.speaker,
     )
     options = _describe_options(run, store.study, offline)
     method, recogniser = None, None

@@ -51,6 +51,7 @@ class DescribeRun:
     media: tuple[Path, ...] = ()
     out: Path = Path("results")
     transcript: Path | None = None
+    speaker: str | None = None  # who in the transcript is the person; longest: who says most
     manifest: Path | None = None
     person: str | None = None
     neutral: Path | None = None

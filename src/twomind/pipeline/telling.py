@@ -82,7 +82,26 @@ def advice(rows: Sequence[Row]) -> list[str]:
     reason = _commonest_reason(rows)
     told = f"Nothing was scored. Most often: {reason}." if reason else "Nothing was scored."
     about_words = "words" in reason or "transcript" in reason
-    return [told, _TRANSCRIPT if about_words else _LOOK]
+    lacking = about_words and any(_lacks_words(row) and _reason(row) == reason for row in rows)
+    return [told, _TRANSCRIPT if lacking else _LOOK]
+
+
+def _lacks_words(row: Row) -> bool:
+    """Whether nothing told the words of an answer: no transcript, not even one that was refused."""
+    return row.has_result and not row.words_source
+
+
+def transcripts(rows: Sequence[Row]) -> list[str]:
+    """What was odd about the transcripts, a line per remark; of a long batch, how many have one."""
+    remarked = [row for row in rows if row.words_remarks]
+    if len(rows) > ONE_BY_ONE:
+        if not remarked:
+            return []
+        return [f"{len(remarked)} transcripts have remarks; they stand in answers.csv"]
+    lines = []
+    for row in remarked:
+        lines += [f"{row.job.id}: transcript: {remark}" for remark in row.words_remarks]
+    return lines
 
 
 def not_done(rows: Sequence[Row]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,17 @@ from typing import Any
 import numpy as np
 
 from twomind.reporting.result import Plain, Result
-from twomind.types import Cue, Evidence, Prediction, Segment, Status, Timing, Track, Word
+from twomind.types import (
+    Cue,
+    Evidence,
+    Prediction,
+    Recording,
+    Segment,
+    Status,
+    Timing,
+    Track,
+    Word,
+)
 
 #: Curves are means over bins of this length, or longer ones where a recording would need more than
 #: ``MAX_POINTS``.
@@ -84,14 +95,9 @@ def duration_s(result: Result) -> float:
     for track in result.features.tracks.values():
         if len(track):
             ends.append(float(track.times_s[-1]))
-    for word in _words(result) or ():
+    for word in result.transcript or ():
         ends.append(word.end_s)
     return max(ends)
-
-
-def _words(result: Result) -> tuple[Word, ...] | None:
-    words = result.features.words
-    return result.recording.words if words is None else words
 
 
 def _step_s(times_s: np.ndarray) -> float:
@@ -308,14 +314,9 @@ def _speech(result: Result, end_s: float) -> Plain | None:
     column = np.nan_to_num(track.column("speech"), nan=-1.0)
     is_speech = column >= 0.5
     codes = np.where(column < 0, 2, is_speech).astype(int)
-    speech = []
-    silences = []
-    for start, end, code in runs_of(track.times_s, codes, end_s, 2):
-        if code == 1:
-            speech.append((start, end))
-        elif code == 0:
-            silences.append((start, end))
-    pauses = _between(speech, silences)
+    spans = runs_of(track.times_s, codes, end_s, 2)
+    speech = [(start, end) for start, end, code in spans if code == 1]
+    pauses = _pauses(spans)
     return {"speech": _rounded(speech), "pauses": _rounded(pauses)}
 
 
@@ -323,16 +324,16 @@ def _speech(result: Result, end_s: float) -> Plain | None:
 _Pair = tuple[float, float]
 
 
-def _between(speech: Sequence[_Pair], silences: Sequence[_Pair]) -> list[_Pair]:
-    """The silences from the first to the last speech that are long enough for a pause."""
-    if not speech:
-        return []
-    first, _ = speech[0]
-    _, last = speech[-1]
+def _pauses(spans: Sequence[Span]) -> list[_Pair]:
+    """The silences that are long enough for a pause and stand between speech. One beside a gap, or
+    beside the turn of another person, is none.
+    """
     pauses = []
-    for start, end in silences:
-        inside = first < start < last
-        if inside and end - start >= MIN_PAUSE_S:
+    for (_, _, before), (start, end, code), (_, _, after) in zip(
+        spans, spans[1:], spans[2:], strict=False
+    ):
+        between = before == after == 1
+        if code == 0 and between and end - start >= MIN_PAUSE_S:
             pauses.append((start, end))
     return pauses
 
@@ -371,33 +372,47 @@ def _contributions(words: Sequence[Word], prediction: Prediction) -> list[float 
     return found
 
 
-def _no_words(reason: str) -> Plain:
-    return {
-        "measured": False,
-        "reason": reason,
-        "items": [],
-        "notes": [],
-        "spread": False,
-        "moved": False,
-    }
-
-
 def _word_data(result: Result) -> Plain:
-    words = _words(result)
-    notes = result.features.notes
-    if words is None:
-        return _no_words(notes.get("words") or result.recording.words_reason or "not measured")
+    """The transcript as a reader sees it. ``known`` says whether there are words to show,
+    ``measured`` whether they are measured.
+    """
+    known = result.transcript
+    words = known or ()
     shares = _contributions(words, result.prediction)
     pairs = zip(words, shares, strict=True)
     kinds = list(dict.fromkeys(w.timing for w in words))
-    found: Plain = {"measured": True}
-    found["reason"] = notes.get("words", "")
+    found: Plain = {"known": known is not None}
+    found["measured"] = result.features.words is not None
+    found["reason"] = result.why_no_words
+    found["remarks"] = list(result.recording.words_remarks)
     found["source"] = result.recording.words_source
     found["items"] = [_word_item(w, share) for w, share in pairs]
+    found["between"] = _between_words(result.recording, words)
     found["notes"] = [TIMING_TEXT[k] for k in kinds]
     found["spread"] = any(k in _SPREAD for k in kinds)
     found["moved"] = any(shares)
     return found
+
+
+def _between_words(recording: Recording, words: Sequence[Word]) -> list[list[Plain]]:
+    """What stands before each word and after the last in a transcript, and is not counted: marks,
+    and where other people speak. One list more than there are words.
+    """
+    notes = [_note_item("mark", mark.text, mark) for mark in recording.marks]
+    notes += [_note_item("other", turn.label, turn) for turn in recording.others]
+    notes.sort(key=lambda note: float(note["start_s"]))
+    starts = [word.start_s for word in words]
+    found: list[list[Plain]] = [[] for _ in range(len(words) + 1)]
+    for note in notes:
+        found[bisect_right(starts, note["start_s"])].append(note)
+    return found
+
+
+def _note_item(kind: str, text: str, span: Word | Segment) -> Plain:
+    item: Plain = {"kind": kind, "text": text}
+    item["start_s"] = _round(span.start_s)
+    item["end_s"] = _round(span.end_s)
+    return item
 
 
 def _word_item(word: Word, share: float | None) -> Plain:
@@ -542,6 +557,7 @@ def overview_row(result: Result, link: str) -> Plain:
     row["duration_s"] = _round(duration_s(result))
     row["drawn"] = recording.drawn
     row["purpose"] = result.purpose
+    row["remarks"] = list(recording.words_remarks)
     row["score"] = score_data(result.prediction)
     row["counts"] = measured_counts(result)
     row["meaning"] = result.model.get("meaning", "")

@@ -112,7 +112,16 @@ def _commonest(track: Track) -> str:
     return track.reasons[commonest] or "no reason was given"
 
 
-def _voice_line(track: Track | None, note: str) -> Line:
+def _voice_line(track: Track | None, note: str, remarks: Sequence[str]) -> Line:
+    """What was measured of the voice; ``remarks`` are on the measures."""
+    line = _line_of_voice(track, note)
+    if not remarks or line["state"] == "no":
+        return line
+    noted = "; ".join(remarks)
+    return _line("Voice", "part", f"{line['text']} Note: {noted}.")
+
+
+def _line_of_voice(track: Track | None, note: str) -> Line:
     if track is None:
         return _line("Voice", "no", f"Not measured: {note or 'no voice track'}.")
     if not track.valid.any():
@@ -130,9 +139,18 @@ def _voice_line(track: Track | None, note: str) -> Line:
     return _line("Voice", "ok", f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound.")
 
 
-def _words_line(result: Result, words: Values) -> Line:
+def _words_line(words: Values) -> Line:
+    n_remarks = len(words["remarks"])
+    remarked = ""
+    if n_remarks:
+        remarked = f" {plural(n_remarks, 'remark')} on the transcript: see below."
     if not words["measured"]:
-        return _line("Words", "no", f"Not measured: {words['reason']}.")
+        return _line("Words", "no", f"Not measured: {words['reason']}.{remarked}")
+    line = _line_of_words(words)
+    return _line("Words", "part", line["text"] + remarked) if remarked else line
+
+
+def _line_of_words(words: Values) -> Line:
     n = len(words["items"])
     if not n:
         return _line("Words", "part", "The transcript is there and holds no word.")
@@ -166,8 +184,9 @@ def measured(result: Result, words: Values) -> list[Line]:
     tracks = result.features.tracks
     notes = result.features.notes
     face = _face_line(tracks.get("face"), notes.get("face", ""))
-    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""))
-    return [face, voice, _words_line(result, words), _cues_line(result)]
+    remarks = result.summary.get("voice", {}).get("remarks", ())
+    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""), remarks)
+    return [face, voice, _words_line(words), _cues_line(result)]
 
 
 # --- the score

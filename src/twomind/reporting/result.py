@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from twomind.types import Cue, Features, Prediction, Recording, Segment, Track
+from twomind.types import Cue, Features, Prediction, Recording, Segment, Track, Word
 
 #: Plain values by name, as JSON can carry them; and the same to read only.
 Plain = dict[str, Any]
@@ -56,3 +56,19 @@ class Result:
     purpose: str = "research"
     unadapted: Prediction | None = None
     adaptation: Values = field(default_factory=dict)
+
+    @property
+    def transcript(self) -> tuple[Word, ...] | None:
+        """The person's words for a reader: measured, or only known (of another language); None
+        where there are none.
+        """
+        words = self.features.words
+        return self.recording.words if words is None else words
+
+    @property
+    def why_no_words(self) -> str:
+        """Why words are not measured, or what limits them; empty where there is nothing to say."""
+        note = self.features.notes.get("words", "")
+        if note or self.features.words is not None:
+            return note
+        return self.recording.words_reason

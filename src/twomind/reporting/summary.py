@@ -45,11 +45,18 @@ def summary_of(result: Result, mark: str) -> Plain:
 
 def _words(result: Result) -> Plain:
     words = result.features.words
+    recording = result.recording
+    others_s = sum(turn.end_s - turn.start_s for turn in recording.others)
     return {
         "status": "not_measured" if words is None else "ok",
         "n": None if words is None else len(words),
-        "source": result.recording.words_source,
-        "reason": result.features.notes.get("words", ""),
+        "source": recording.words_source,
+        "reason": result.why_no_words,
+        "remarks": list(recording.words_remarks),
+        "language": recording.language,
+        "n_marks": len(recording.marks),
+        "others": list(dict.fromkeys(turn.label for turn in recording.others)),
+        "others_s": others_s,
     }
 
 

@@ -255,10 +255,11 @@ def _moved(evidence: Iterable[Evidence]) -> dict[tuple[float, str], float]:
 
 
 def write_words_csv(result: Result, path: Path) -> Path | None:
-    """One row per word: its time, where the time came from, and what it added to the score
-    (log-odds).
+    """One row per word of this person: its time, where the time came from, and what it added to
+    the score (log-odds). Words that are known and not measured are there too.
     """
-    if result.features.words is None:
+    words = result.transcript
+    if words is None:
         return None
     moved = _moved(result.prediction.evidence)
     nothing = 0.0 if moved else math.nan
@@ -273,11 +274,36 @@ def write_words_csv(result: Result, path: Path) -> Path | None:
     )
     who = _who(result)
     rows = []
-    for w in result.features.words:
+    for w in words:
         share = moved.get((round(w.start_s, 6), w.text), nothing)
         time_from = str(w.timing)
         rows.append((*who, w.text, w.start_s, w.end_s, w.confidence, time_from, share))
     return write_rows(path, columns, rows)
+
+
+def write_transcript_notes_csv(result: Result, path: Path) -> Path | None:
+    """What a transcript holds besides this person's words; None where that is nothing.
+
+    One row per thing, by ``kind``: a ``mark`` of the transcriber ([noise]) and an ``other`` who
+    speaks have their times; a ``remark`` on the transcript and the ``reason`` why its words are not
+    measured have none.
+    """
+    recording = result.recording
+    found: list[tuple[str, str, float, float]] = []
+    for mark in recording.marks:
+        found.append(("mark", mark.text, mark.start_s, mark.end_s))
+    for turn in recording.others:
+        found.append(("other", turn.label, turn.start_s, turn.end_s))
+    found.sort(key=lambda row: row[2])
+    for remark in recording.words_remarks:
+        found.append(("remark", remark, math.nan, math.nan))
+    if result.features.words is None and recording.words_source:
+        found.append(("reason", result.why_no_words, math.nan, math.nan))
+    if not found:
+        return None
+    who = _who(result)
+    rows = [(*who, *row) for row in found]
+    return write_rows(path, (*_WHO, "kind", "text", "start_s", "end_s"), rows)
 
 
 #: Kinds of evidence that are shown elsewhere: parts of the score, words with their share, the band.

@@ -4,7 +4,8 @@ not depend on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +34,22 @@ class Sound(Protocol):
     def start_s(self) -> float: ...
     @property
     def gaps(self) -> Sequence[tuple[float, float]]: ...
+
+
+@dataclass(frozen=True)
+class OnePerson:
+    """A sound of which only one person is heard: what others say in it is a gap."""
+
+    values: np.ndarray
+    sample_rate_hz: int
+    start_s: float
+    gaps: Sequence[tuple[float, float]]
+
+    @classmethod
+    def of(cls, sound: Sound, others: Sequence[tuple[float, float]]) -> OnePerson:
+        """The sound without the spans, in seconds, in which others speak."""
+        gaps = [*sound.gaps, *others]
+        return cls(sound.values, sound.sample_rate_hz, sound.start_s, gaps)
 
 
 def n_rows(sound: Sound) -> int:
@@ -89,8 +106,13 @@ def _samples(sound: Sound, lo: int, hi: int) -> np.ndarray:
 
 def gap_rows(sound: Sound, total: int) -> Rows:
     """Rows ``(total,)`` that overlap a gap of the recording."""
+    return rows_of(sound.gaps, sound, total)
+
+
+def rows_of(spans: Iterable[tuple[float, float]], sound: Sound, total: int) -> Rows:
+    """Rows ``(total,)`` that overlap one of the spans in seconds."""
     inside = np.zeros(total, bool)
-    for start_s, end_s in sound.gaps:
+    for start_s, end_s in spans:
         first = (start_s - sound.start_s) / HOP_S
         last = (end_s - sound.start_s) / HOP_S
         a = int(np.floor(first + 1e-6))

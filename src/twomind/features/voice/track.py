@@ -8,7 +8,7 @@ voices in real rooms.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,14 @@ from twomind.features.voice.speech_rate import SyllableSettings, find_syllables
 from twomind.features.voice.speech_rows import (
     HOP_S,
     Levels,
+    OnePerson,
     Rows,
     Sound,
     blocks,
     decibels,
     gap_rows,
     n_rows,
+    rows_of,
     windows,
 )
 from twomind.types import Track
@@ -39,6 +41,9 @@ from twomind.types import Track
 NAMES = ("speech", "pitch", "energy", "syllable")
 UNITS = ("0/1", "Hz", "dBFS", "0/1")
 REASONS = ("", "gap in the recording", "no speech level: silent", "no speech level: too quiet")
+ANOTHER = "another person speaks"
+#: Level in dBFS of a row in which nothing is heard of the person.
+_UNHEARD_DBFS = -120.0
 
 #: Measures by name, and why one could not be taken.
 Measures = dict[str, Any]
@@ -53,8 +58,8 @@ SUMMARY = {
     "speech_share": "share of the sound that is speech",
     "first_speech_s": "s on the recording's clock at which speech begins",
     "last_speech_s": "s on the recording's clock at which speech ends",
-    "latency_s": "s of sound before speech begins",
-    "trailing_s": "s of sound after speech ends",
+    "latency_s": "s of sound before speech begins, since another person last spoke",
+    "trailing_s": "s of sound after speech ends, until another person speaks",
     "n_pauses": "silences between speech of at least min_pause_s",
     "pause_total_s": "s in pauses",
     "pause_mean_s": "s, mean length of a pause",
@@ -129,13 +134,24 @@ class VoiceResult:
     summary: Measures
 
 
-def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> VoiceResult:
-    """Measure the voice of a waveform (:class:`twomind.media.stream.Waveform`; its samples may be a
-    memory map).
+def describe_voice(
+    waveform: Sound, settings: VoiceSettings | None = None, others: Spans = ()
+) -> VoiceResult:
+    """Measure the voice of one person in a waveform.
 
     Works in blocks of fixed position, so memory does not grow with the samples and the result does
     not depend on how they arrived. Without sound, in silence or far too quiet, every number is nan
     and the reason is given.
+
+    Args:
+        waveform: a :class:`twomind.media.stream.Waveform`; its samples may be a memory map.
+        settings: how it is measured.
+        others: when other people speak, as (begin, end) in seconds on the recording's clock. These
+            rows are not valid: their speech is neither the person's voice nor a pause, and a
+            silence beside it is a change of turns.
+
+    Returns:
+        Rows, pauses and the summary.
 
     Raises:
         BadInput, MissingExtra: see :func:`twomind.features.voice.speech_activity.choose_detector`.
@@ -145,6 +161,11 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     total = n_rows(waveform)
     if not total:
         return _nothing(waveform, 0, "no sound", detector)
+    apart = rows_of(others, waveform, total)
+    if apart.any():
+        if apart.all():
+            return _nobody(waveform, apart, detector)
+        waveform = OnePerson.of(waveform, others)
     energy, clipped = _energy(waveform, settings)
     missing = gap_rows(waveform, total)
     loud = _loud_dbfs(energy, missing)
@@ -156,6 +177,9 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
 
     pitch_hz, _ = track_pitch(waveform, settings.pitch)
     levels = band_levels(waveform)
+    pitch_hz[apart] = np.nan
+    energy[apart] = np.nan
+    levels[apart] = _UNHEARD_DBFS
     voiced = np.isfinite(pitch_hz)
     speech = find_speech(waveform, levels, voiced, detector, settings.activity)
     pitch_hz[~speech] = np.nan
@@ -165,13 +189,49 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     columns = np.stack([speech, pitch_hz, energy, syllables], 1)
     values = columns.astype(np.float32)
     times_s = _times_s(waveform, total)
-    code = missing.astype(np.uint8)
-    track = Track(values, times_s, ~missing, NAMES, UNITS, REASONS, code)
+    reasons, code = _coded(missing, apart)
+    track = Track(values, times_s, ~missing, NAMES, UNITS, reasons, code)
 
     pauses = _pauses(speech, missing, waveform.start_s, settings)
     floor = noise_floor(levels, missing, voiced, settings.activity)
     summary = _summary(track, pauses, clipped, levels, floor, settings)
+    if apart.any():
+        _say_left_out(summary, speech, apart)
     return VoiceResult(track, pauses, {"vad": detector, **summary})
+
+
+def _coded(missing: Rows, apart: Rows) -> tuple[tuple[str, ...], Rows]:
+    """The reasons of a track, and which of them each row ``(T,)`` has."""
+    code = missing.astype(np.uint8)
+    if not apart.any():
+        return REASONS, code
+    code[apart] = len(REASONS)
+    return (*REASONS, ANOTHER), code
+
+
+def _nobody(sound: Sound, apart: Rows, detector: str) -> VoiceResult:
+    """Other people speak from the first row to the last."""
+    found = _nothing(sound, len(apart), "other people speak all the time", detector)
+    reasons, code = _coded(apart, apart)
+    track = replace(found.track, reasons=reasons, reason_code=code)
+    return VoiceResult(track, found.pauses, found.summary)
+
+
+def _say_left_out(summary: Measures, speech: Rows, apart: Rows) -> None:
+    """What is said about the speech of others, and the silences that begin or end with it."""
+    left_out_s = apart.sum() * HOP_S
+    summary["remarks"].append(f"{left_out_s:.1f} s of other people's speech left out")
+    if not speech.any():
+        return
+    spoken = np.flatnonzero(speech)
+    first = int(spoken[0])
+    last = int(spoken[-1]) + 1
+    before = np.flatnonzero(apart[:first])
+    after = np.flatnonzero(apart[last:])
+    if len(before):
+        summary["latency_s"] = float((first - int(before[-1]) - 1) * HOP_S)
+    if len(after):
+        summary["trailing_s"] = float(int(after[0]) * HOP_S)
 
 
 def _times_s(sound: Sound, total: int) -> np.ndarray:
@@ -234,8 +294,10 @@ def _summary(
     remarks: list[str] = []
     speech = track.column("speech") == 1
     out["noise_floor_dbfs"] = _db_sum(floor[track.valid])
-    if not track.valid.all():
-        missing_s = (~track.valid).sum() * HOP_S
+    assert track.reason_code is not None
+    missing = track.reason_code == 1
+    if missing.any():
+        missing_s = missing.sum() * HOP_S
         remarks.append(f"{missing_s:.2f} s of the sound are missing")
     if not speech.any():
         return _without_speech(out, remarks)

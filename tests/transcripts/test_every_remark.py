@@ -1,0 +1,97 @@
+"""No reader can make a remark that is not in the list of ``tests/transcript_remarks.py``."""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from transcript_remarks import BESIDE, CASES, NOT_REMARKS, READERS, SOURCE, pattern, sentences
+from twomind.core.errors import BadInput
+from twomind.media.recording import transcript_beside
+from twomind.transcripts import speech
+from twomind.transcripts.language import is_measured, only_english
+from twomind.transcripts.words import read_words
+
+
+def _of_cases(folder: Path) -> list[str]:
+    """What is said of each case's transcript: remarks, and why its words are not measured."""
+    said: list[str] = []
+    for case in CASES:
+        try:
+            words = read_words(case.write(folder), case.duration_s, case.speaker)
+        except BadInput:
+            continue  # a reader may refuse what another remarks on
+        said += [*words.problems, words.not_measured]
+        if not is_measured(words.language):
+            said.append(only_english(words.language))
+    return said
+
+
+def _beside(folder: Path) -> list[str]:
+    said: list[str] = []
+    for name, content in BESIDE.items():
+        media = folder / Path(name).with_suffix(".wav")
+        with wave.open(str(media), "wb") as sound:
+            sound.setparams((1, 2, 16000, 0, "NONE", ""))
+            sound.writeframes(bytes(3200))
+        raw = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(raw)
+        said += transcript_beside(media)[1]
+    return said
+
+
+@dataclass
+class _Guessing:
+    """A recogniser that guesses the language and hears nothing."""
+
+    supported_languages: tuple[str, ...] = ("en", "de")
+
+    def transcribe(self, *_: Any, **__: Any) -> tuple[list[Any], Any]:
+        return [], SimpleNamespace(language="en", language_probability=0.2)
+
+
+def _recognised(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(speech, "_faster_whisper", lambda: SimpleNamespace(__version__="1"))
+    monkeypatch.setattr(speech, "find_model", lambda model, offline: Path("model"))
+    monkeypatch.setattr(speech, "_load", lambda folder, settings: _Guessing())
+    said: list[str] = []
+    for has_speech in (False, True):
+        monkeypatch.setattr(speech, "_has_speech", lambda *_, there=has_speech: there)
+        words = speech.recognise_words(np.zeros(1600, np.float32), 16000, 0.0, "model", True)
+        said += words.problems
+    return said
+
+
+def test_every_remark_that_a_reader_can_make_is_provoked_by_a_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [*_of_cases(tmp_path), *_beside(tmp_path), *_recognised(monkeypatch)]
+    unknown = []
+    for path in READERS:
+        for line, text in sentences(path):
+            known = text in NOT_REMARKS or any(pattern(text).search(one) for one in said)
+            if not known:
+                unknown.append(f"{path.relative_to(SOURCE)}:{line}: {text!r}")
+    assert not unknown, "add a case to tests/transcript_remarks.py that provokes each: " + str(
+        unknown
+    )
+
+
+def test_the_source_is_read_for_sentences(tmp_path: Path) -> None:
+    """The list would be complete for ever if the source were not really looked through."""
+    source = tmp_path / "reader.py"
+    source.write_text(
+        'def read():\n    """A docstring of several words."""\n'
+        '    problems.append(f"{n} words came from nowhere")\n'
+        '    error = BadInput("expected something else here")\n'
+        '    raise BadInput("expected something else there")\n'
+    )
+    assert list(sentences(source)) == [(3, "\0 words came from nowhere")]
+    assert pattern("\0 words came from nowhere").search("7 words came from nowhere")
+    assert len([text for path in READERS for _, text in sentences(path)]) > 20
