@@ -95,11 +95,24 @@ def present_hits(line: Line) -> list[Judged]:
 # --- drawing
 
 
-def draw(texts: Iterable[Line], seed: str, n: int = N_DRAWN) -> list[Judged]:
+def draw(
+    texts: Iterable[Line],
+    seed: str,
+    kinds: Iterable[str],
+    seen: Iterable[Judged] = (),
+    n: int = N_DRAWN,
+) -> list[Judged]:
     """``n`` former and ``n`` present hits of each kind at random; a present hit on the words of a
     drawn former one stands for both.
 
     The number that decides belongs to the place, so both draws take the same places where they can.
+
+    Args:
+        texts: all lines; only the judge half is drawn from.
+        seed: another seed, another list.
+        kinds: of which kinds.
+        seen: judged before: their places are not drawn again.
+        n: of each kind.
     """
     judge = [line for line in texts if line.half == "judge"]
     former: list[Judged] = []
@@ -108,16 +121,21 @@ def draw(texts: Iterable[Line], seed: str, n: int = N_DRAWN) -> list[Judged]:
         former += former_hits(line)
         present += present_hits(line)
     drawn: list[Judged] = []
-    for kind in cue_lexicon().kinds:
-        now = _first_of(present, kind.name, seed, n)
-        before = _first_of(former, kind.name, seed, n)
+    for kind in kinds:
+        old = [hit for hit in seen if hit.kind == kind]
+        now = _first_of(_fresh(present, kind, old), seed, n)
+        before = _first_of(_fresh(former, kind, old), seed, n)
         drawn += _pooled(before, now, seed)
     return drawn
 
 
-def _first_of(hits: list[Judged], kind: str, seed: str, n: int) -> list[Judged]:
+def _fresh(hits: list[Judged], kind: str, seen: list[Judged]) -> list[Judged]:
     of_kind = [hit for hit in hits if hit.kind == kind]
-    return sorted(of_kind, key=lambda hit: _number(hit, seed))[:n]
+    return [hit for hit in of_kind if not any(hit.meets(old) for old in seen)]
+
+
+def _first_of(hits: list[Judged], seed: str, n: int) -> list[Judged]:
+    return sorted(hits, key=lambda hit: _number(hit, seed))[:n]
 
 
 def _number(hit: Judged, seed: str) -> str:
@@ -181,6 +199,17 @@ class Score:
     @property
     def kept(self) -> float:
         return self.n_kept / self.n_former if self.n_former else 0.0
+
+
+def last_round(files: Iterable[Path]) -> list[Judged]:
+    """Of each kind its last list: the rules of a kind may have been mended on an earlier one."""
+    last: dict[str, list[Judged]] = {}
+    for path in files:
+        of_kind: dict[str, list[Judged]] = {}
+        for hit in read(path):
+            of_kind.setdefault(hit.kind, []).append(hit)
+        last.update(of_kind)
+    return [hit for hits in last.values() for hit in hits]
 
 
 def score(verdicts: list[Judged], texts: Iterable[Line]) -> list[Score]:
@@ -250,15 +279,16 @@ def main() -> None:
         print("both judged %d, agree %.3f, kappa %.3f" % agreement(*map(read, asked.files)))
         return
     texts = lines(Path(os.environ["TWOMIND_SHARED"]) / "data")
+    every_kind = [kind.name for kind in cue_lexicon().kinds]
+    kinds = asked.kind.split(",") if asked.kind else every_kind
     if asked.what == "draw":
-        write(asked.files[0], draw(texts, asked.seed))
+        seen = [hit for path in sorted(VERDICTS.glob("*.csv")) for hit in read(path)]
+        write(asked.files[0], draw(texts, asked.seed, kinds, seen))
     elif asked.what == "score":
-        files = asked.files or sorted(VERDICTS.glob("*.csv"))
-        verdicts = [hit for path in files for hit in read(path)]
+        verdicts = last_round(asked.files or sorted(VERDICTS.glob("*.csv")))
         print("\n".join(table(score(verdicts, texts))))
     elif asked.what == "show":
         hits = read(asked.files[0])
-        kinds = [asked.kind] if asked.kind else [k.name for k in cue_lexicon().kinds]
         for kind in kinds:
             print("\n".join(show(hits, texts, kind)))
     else:

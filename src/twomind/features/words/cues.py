@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from twomind.features.words.cue_rules import CueLexicon, Kind, Rule, cue_lexicon
 from twomind.features.words.lexicon import repeats, restarts
-from twomind.features.words.text import Occurrence, tokens
+from twomind.features.words.text import Occurrence, Token, tokens
 from twomind.transcripts.fillers import is_backchannel, is_filler
 from twomind.types import Cue, Word
 
@@ -29,33 +29,42 @@ HIDDEN_KINDS: dict[str, str] = {
 #: Words before a phrase that may deny it, and in which its subject is looked for.
 _NEAR = 5
 _SUBJECT = 6
+_MARKS = ("^", "$", ",", "-")
 _COMMA = re.compile(r"[,;:]+[\"')\]]*$")
 
 
 @dataclass(frozen=True)
 class _Heard:
-    """One normalised token and the word it came from; ``cut``: broken off."""
+    """One normalised token and the word it came from. ``cut``: broken off; ``mark``: what follows it
+    as the rules read it, a comma, a ``-`` where it is broken off, or nothing.
+    """
 
     text: str
     word: int
     ends: bool
-    comma: bool
     cut: bool
+    mark: str
 
 
 def _heard(texts: Sequence[str]) -> list[_Heard]:
     """Tokens; a stuttered "I-I" is two."""
     found = []
     for token in tokens(texts):
-        comma = bool(_COMMA.search(texts[token.word].strip()))
         pieces = token.text.split("-")
         if len(set(pieces)) > 1 or not pieces[0].isalpha():
             pieces = [token.text]
         for piece in pieces[:-1]:
-            found.append(_Heard(piece, token.word, False, False, False))
-        last = _Heard(pieces[-1], token.word, token.ends_sentence, comma, token.cut)
+            found.append(_Heard(piece, token.word, False, False, ""))
+        mark = _mark(texts[token.word], token)
+        last = _Heard(pieces[-1], token.word, token.ends_sentence, token.cut, mark)
         found.append(last)
     return found
+
+
+def _mark(word: str, token: Token) -> str:
+    if token.cut:
+        return "-"
+    return "," if _COMMA.search(word.strip()) else ""
 
 
 def find_all(texts: Sequence[str], known: CueLexicon | None = None) -> tuple[Occurrence, ...]:
@@ -76,7 +85,8 @@ def find_all(texts: Sequence[str], known: CueLexicon | None = None) -> tuple[Occ
     again: list[int] = []
     for first, n in copies:
         hit = _occurrence("repeat", spoken[first : first + n])
-        if hit.text not in kinds["repeat"].exceptions:
+        counted_out = any(character.isdigit() for character in hit.text)
+        if hit.text not in kinds["repeat"].exceptions and not counted_out:
             found.append(hit)
         again += range(first, first + n)
 
@@ -122,7 +132,7 @@ def _fillers(heard: list[_Heard]) -> Iterator[_Heard]:
 
 
 def _without(heard: list[_Heard], dropped: Sequence[int]) -> list[_Heard]:
-    """The other tokens. A comma before what is dropped goes too; an end of a sentence in what is
+    """The other tokens. A mark before what is dropped goes too; an end of a sentence in what is
     dropped stays.
     """
     gone = set(dropped)
@@ -132,7 +142,7 @@ def _without(heard: list[_Heard], dropped: Sequence[int]) -> list[_Heard]:
             kept.append(token)
         elif kept:
             ends = kept[-1].ends or token.ends
-            kept[-1] = replace(kept[-1], comma=False, ends=ends)
+            kept[-1] = replace(kept[-1], mark="", ends=ends)
     return kept
 
 
@@ -176,8 +186,8 @@ class _Sentence:
         for i, token in enumerate(run):
             at[len(text)] = i
             text += f"{token.text} "
-            if token.comma and i < len(run) - 1:
-                text += ", "
+            if token.mark and i < len(run) - 1:
+                text += f"{token.mark} "
         return cls(run, text + "$ ", at)
 
 
@@ -265,7 +275,7 @@ class _Around:
 
 
 def _words(text: str) -> list[str]:
-    return [token for token in text.split() if token not in ("^", "$", ",")]
+    return [token for token in text.split() if token not in _MARKS]
 
 
 def _joined(words: Sequence[str]) -> str:
