@@ -33,7 +33,8 @@ class Rule:
 @dataclass(frozen=True)
 class Kind:
     """A kind of word cue. ``definition``: what a coder signs; ``shown``: it is good enough to be
-    shown; ``exceptions``: texts that are none, where the kind is computed.
+    shown; ``exceptions``: repeats that are none; ``across_comma``: words that are repeats over a
+    comma too.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kind:
     shown: bool
     rules: tuple[Rule, ...]
     exceptions: frozenset[str]
+    across_comma: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ def _kind(name: str, entry: Mapping[str, Any], lists: _Lists) -> Kind:
         shown=entry["shown"],
         rules=tuple(rules),
         exceptions=frozenset(entry.get("except", ())),
+        across_comma=frozenset(entry.get("across_comma", ())),
     )
 
 

@@ -84,10 +84,9 @@ def find_all(texts: Sequence[str], known: CueLexicon | None = None) -> tuple[Occ
     copies = repeats([token.text for token in spoken], [token.ends for token in spoken])
     again: list[int] = []
     for first, n in copies:
-        hit = _occurrence("repeat", spoken[first : first + n])
-        counted_out = any(character.isdigit() for character in hit.text)
-        if hit.text not in kinds["repeat"].exceptions and not counted_out:
-            found.append(hit)
+        copy = spoken[first : first + n]
+        if _slipped(copy, spoken[first - 1], kinds["repeat"]):
+            found.append(_occurrence("repeat", copy))
         again += range(first, first + n)
 
     spoken = _without(spoken, again)
@@ -96,7 +95,9 @@ def find_all(texts: Sequence[str], known: CueLexicon | None = None) -> tuple[Occ
         encoded = _Sentence.of(sentence)
         for kind in known.kinds:
             found += _hits(kind, encoded, known)
-    return tuple(sorted(found, key=lambda hit: (hit.first, hit.last, hit.category)))
+    # "to-to-to" is one word as it was written down, and one hit.
+    at = {(hit.first, hit.last, hit.category): hit for hit in reversed(found)}
+    return tuple(at[place] for place in sorted(at))
 
 
 def occurrences(words: tuple[Word, ...]) -> tuple[Cue, ...]:
@@ -129,6 +130,15 @@ def _fillers(heard: list[_Heard]) -> Iterator[_Heard]:
     for token in heard:
         if is_filler(token.text):
             yield token
+
+
+def _slipped(copy: Sequence[_Heard], before: _Heard, kind: Kind) -> bool:
+    """Whether the words were said again without meaning to; ``before``: the word before them."""
+    text = " ".join(token.text for token in copy)
+    if text in kind.exceptions or any(character.isdigit() for character in text):
+        return False
+    over_comma = len(copy) == 1 and before.mark == ","
+    return not over_comma or text in kind.across_comma
 
 
 def _without(heard: list[_Heard], dropped: Sequence[int]) -> list[_Heard]:
