@@ -3,7 +3,7 @@
     python -m tests.features.judge_cues draw FILE --seed 1       hits of the judge half, no verdicts
     python -m tests.features.judge_cues show FILE [--kind KIND]  their words, with the definition
     python -m tests.features.judge_cues mark FILE --kind KIND --wrong 3,17
-    python -m tests.features.judge_cues score [FILE ...]         precision, former hits kept
+    python -m tests.features.judge_cues score [FILE ...]         precision, former hits kept, hits
     python -m tests.features.judge_cues agree FILE FILE          two judges on one list
 
 A list holds no text: file below ``shared/data``, row, first and last word, kind, how it was drawn
@@ -18,17 +18,21 @@ import argparse
 import csv
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from tests.features.cue_texts import Line, lines
+
 from twomind.features.words.cue_rules import cue_lexicon
 from twomind.features.words.cues import find_all
 from twomind.features.words.text import find
 
 VERDICTS = Path(__file__).with_name("cue_verdicts")
 COLUMNS = ("source", "row", "first", "last", "kind", "drawn", "verdict")
+SOURCES = ("bah_v1", "annomi", "mibot")
 #: Hits of a kind that are drawn.
 N_DRAWN = 60
 #: Words shown on either side.
@@ -84,12 +88,13 @@ def former_hits(line: Line) -> list[Judged]:
     return found
 
 
-def present_hits(line: Line) -> list[Judged]:
+@cache
+def present_hits(line: Line) -> tuple[Judged, ...]:
     """What the cue lexicon finds, also of kinds that are not shown."""
     found = []
     for hit in find_all(line.words):
         found.append(Judged(line.source, line.row, hit.first, hit.last, hit.category))
-    return found
+    return tuple(found)
 
 
 # --- drawing
@@ -258,13 +263,27 @@ def agreement(a: list[Judged], b: list[Judged]) -> tuple[int, float, float]:
     return n, same, kappa
 
 
-def table(scores: list[Score]) -> Iterator[str]:
-    yield "| kind | right | precision | true former hits kept | not judged |"
-    yield "|---|---|---|---|---|"
+def table(scores: list[Score], texts: Iterable[Line]) -> Iterator[str]:
+    """The table of docs/word-cues.md."""
+    hits = _hits_by_source(texts)
+    yield f"| kind | shown | right | former kept | not judged | {' | '.join(SOURCES)} |"
+    yield "|---|---|---|---|---|---|---|---|"
+    shown = {kind.name: kind.shown for kind in cue_lexicon().kinds}
     for s in scores:
-        right = f"{s.n_right} of {s.n_judged} | {s.precision:.2f}"
+        right = f"{s.n_right} of {s.n_judged} ({s.precision:.2f})"
         kept = f"{s.n_kept} of {s.n_former} ({s.kept:.2f})"
-        yield f"| `{s.kind}` | {right} | {kept} | {s.n_unknown} |"
+        told = [f"`{s.kind}`", "yes" if shown[s.kind] else "no", right, kept, str(s.n_unknown)]
+        counted = [str(hits[s.kind, source]) for source in SOURCES]
+        yield f"| {' | '.join([*told, *counted])} |"
+
+
+def _hits_by_source(texts: Iterable[Line]) -> Counter[tuple[str, str]]:
+    hits: Counter[tuple[str, str]] = Counter()
+    for line in texts:
+        source = line.source.split("/")[0]
+        for hit in present_hits(line):
+            hits[hit.kind, source] += 1
+    return hits
 
 
 def main() -> None:
@@ -276,7 +295,8 @@ def main() -> None:
     parser.add_argument("--wrong", default="")
     asked = parser.parse_args()
     if asked.what == "agree":
-        print("both judged %d, agree %.3f, kappa %.3f" % agreement(*map(read, asked.files)))
+        n, same, kappa = agreement(*map(read, asked.files))
+        print(f"both judged {n}, agree {same:.3f}, kappa {kappa:.3f}")
         return
     texts = lines(Path(os.environ["TWOMIND_SHARED"]) / "data")
     every_kind = [kind.name for kind in cue_lexicon().kinds]
@@ -286,7 +306,7 @@ def main() -> None:
         write(asked.files[0], draw(texts, asked.seed, kinds, seen))
     elif asked.what == "score":
         verdicts = last_round(asked.files or sorted(VERDICTS.glob("*.csv")))
-        print("\n".join(table(score(verdicts, texts))))
+        print("\n".join(table(score(verdicts, texts), texts)))
     elif asked.what == "show":
         hits = read(asked.files[0])
         for kind in kinds:

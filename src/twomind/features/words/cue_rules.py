@@ -21,11 +21,13 @@ _SWITCHES = ("not_negated", "not_third", "not_other", "not_alone")
 
 @dataclass(frozen=True)
 class Rule:
-    """Phrases and what must stand around them. ``places``: name of the condition → pattern of what
-    may or may not stand there; ``switches``: the conditions that are on.
+    """Phrases and what must stand around them. ``anywhere``: any of the phrases; ``places``: name of
+    the condition → pattern of what may or may not stand there; ``switches``: the conditions that
+    are on.
     """
 
-    phrases: re.Pattern[str]
+    anywhere: re.Pattern[str]
+    phrases: tuple[re.Pattern[str], ...]
     places: Mapping[str, re.Pattern[str]]
     switches: frozenset[str]
 
@@ -123,7 +125,14 @@ def _rule(told: Mapping[str, Any], lists: _Lists) -> Rule:
         if name in told:
             places[name] = _any_of(told[name], lists, at_end=name.endswith("after") and _left(name))
     switches = frozenset(name for name in _SWITCHES if told.get(name))
-    return Rule(_any_of(told["phrases"], lists), places, switches)
+    phrases = tuple(_any_of([phrase], lists) for phrase in told["phrases"])
+    return Rule(_any_of(told["phrases"], lists), phrases, places, switches)
+
+
+def longest(rule: Rule, text: str, start: int) -> int:
+    """Where the longest of the rule's phrases that begin at ``start`` ends."""
+    found = [phrase.match(text, start) for phrase in rule.phrases]
+    return max(match.end() for match in found if match)
 
 
 def _left(name: str) -> bool:
@@ -132,21 +141,16 @@ def _left(name: str) -> bool:
 
 
 def _any_of(patterns: Sequence[str], lists: _Lists, at_end: bool = False) -> re.Pattern[str]:
-    """Any of the patterns, the longest first, on tokens that a blank follows each.
+    """Any of the patterns, on tokens that a blank follows each.
 
     Args:
         patterns: words, ``wor*``, ``@list``, ``^``, ``$``, ``,``; ``?`` behind one: may be absent.
         lists: name → words.
         at_end: they end where the text ends.
     """
-    longest_first = sorted(patterns, key=_length, reverse=True)
-    alternatives = [_sequence(pattern, lists) for pattern in longest_first]
+    alternatives = [_sequence(pattern, lists) for pattern in patterns]
     end = r"\Z" if at_end else ""
     return re.compile(f"(?<= )(?:{'|'.join(alternatives)}){end}")
-
-
-def _length(pattern: str) -> int:
-    return len(pattern.split())
 
 
 def _sequence(pattern: str, lists: _Lists) -> str:

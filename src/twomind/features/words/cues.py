@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from twomind.features.words.cue_rules import CueLexicon, Kind, Rule, cue_lexicon
+from twomind.features.words.cue_rules import CueLexicon, Kind, Rule, cue_lexicon, longest
 from twomind.features.words.lexicon import repeats, restarts
 from twomind.features.words.text import Occurrence, Token, tokens
 from twomind.transcripts.fillers import is_backchannel, is_filler
@@ -21,7 +21,7 @@ from twomind.types import Cue, Word
 WORD_KINDS: dict[str, str] = {kind.name: kind.meaning for kind in cue_lexicon().shown}
 #: Kinds that were judged and are not shown → why.
 HIDDEN_KINDS: dict[str, str] = {
-    kind.name: f"{kind.meaning}. Too many of its hits were judged wrong, or too many true ones lost"
+    kind.name: "words alone do not tell it well enough: too many of its hits were judged wrong"
     for kind in cue_lexicon().kinds
     if not kind.shown
 }
@@ -223,11 +223,13 @@ def _longest_first(span: tuple[int, int]) -> tuple[int, int]:
 
 def _spans(rule: Rule, sentence: _Sentence, known: CueLexicon) -> Iterator[tuple[int, int]]:
     position = 0
-    while match := rule.phrases.search(sentence.text, position):
-        position = match.start() + 1
-        around = _Around(sentence.text[: match.start()], sentence.text[match.end() :])
+    while match := rule.anywhere.search(sentence.text, position):
+        start = match.start()
+        end = longest(rule, sentence.text, start)
+        around = _Around(sentence.text[:start], sentence.text[end:])
         if around.allows(rule, known):
-            yield match.span()
+            yield start, end
+        position = start + 1
 
 
 @dataclass(frozen=True)
