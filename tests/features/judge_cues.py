@@ -266,13 +266,16 @@ def agreement(a: list[Judged], b: list[Judged]) -> tuple[int, float, float]:
 def table(scores: list[Score], texts: Iterable[Line]) -> Iterator[str]:
     """The table of docs/word-cues.md."""
     hits = _hits_by_source(texts)
-    yield f"| kind | shown | right | former kept | not judged | {' | '.join(SOURCES)} |"
-    yield "|---|---|---|---|---|---|---|---|"
-    shown = {kind.name: kind.shown for kind in cue_lexicon().kinds}
+    heads = ["kind", "what a hit is", "shown", "right", "former kept", "not judged", *SOURCES]
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    known = {kind.name: kind for kind in cue_lexicon().kinds}
     for s in scores:
         right = f"{s.n_right} of {s.n_judged} ({s.precision:.2f})"
         kept = f"{s.n_kept} of {s.n_former} ({s.kept:.2f})"
-        told = [f"`{s.kind}`", "yes" if shown[s.kind] else "no", right, kept, str(s.n_unknown)]
+        shown = "yes" if known[s.kind].shown else "no"
+        named = [f"`{s.kind}`", known[s.kind].definition, shown]
+        told = [*named, right, kept, str(s.n_unknown)]
         counted = [str(hits[s.kind, source]) for source in SOURCES]
         yield f"| {' | '.join([*told, *counted])} |"
 

@@ -493,6 +493,6 @@ def test_counts_leave_fillers_and_second_copies_out() -> None:
         ("hedge", 3.0, 4.5, "kind of"),
         ("hedge", 6.0, 6.5, "maybe"),
     ]
-    late = (Word("kind", 1.0, 9.0), Word("of", 2.0, 2.5))
+    late = (Word("kind", 1.0, 9.0), Word("of", 2.0, 2.5), Word("slow", 2.5, 3.0))
     assert [(c.start_s, c.end_s) for c in occurrences(late) if c.kind == "hedge"] == [(1.0, 9.0)]
     assert text.count([]).n_words == 0

@@ -247,7 +247,6 @@ def test_every_shown_kind_holds_on_its_judged_list(shared) -> None:
             )
             assert told.precision >= 0.9, told
             assert told.kept >= 0.6, told
-            assert told.n_unknown >= 0
 
 
 def test_the_number_of_hits_is_the_one_that_was_judged(shared) -> None:
@@ -259,4 +258,24 @@ def test_the_number_of_hits_is_the_one_that_was_judged(shared) -> None:
     assert counted == COUNTED
 
 
-COUNTED: dict[str, int] = {}
+COUNTED = {
+    "filler": 1232,
+    "filler_word": 2113,
+    "repeat": 661,
+    "restart": 771,
+    "hedge": 1679,
+    "uncertainty": 331,
+    "contrast": 990,
+    "negation": 2866,
+    "desire": 416,
+    "obligation": 401,
+    "motivation": 153,
+    "no_motivation": 134,
+    "capability": 165,
+    "no_capability": 223,
+    "no_opportunity": 85,
+    "positive": 772,
+    "negative": 596,
+    "change_talk": 450,
+    "sustain_talk": 267,
+}

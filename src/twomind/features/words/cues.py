@@ -203,7 +203,7 @@ class _Sentence:
 
 def _hits(kind: Kind, sentence: _Sentence, known: CueLexicon) -> Iterator[Occurrence]:
     """The kind's hits in one sentence: at each word the longest, none within another."""
-    spans = []
+    spans: list[tuple[int, int]] = []
     for rule in kind.rules:
         spans += _spans(rule, sentence, known)
     busy_until = 0
