@@ -23,12 +23,12 @@ _SWITCHES = ("not_negated", "not_third", "not_other", "not_alone")
 class Rule:
     """Phrases and what must stand around them. ``anywhere``: any of the phrases; ``places``: name of
     the condition → pattern of what may or may not stand there; ``switches``: the conditions that
-    are on.
+    are on. Patterns are regular expressions for :func:`compiled`.
     """
 
-    anywhere: re.Pattern[str]
-    phrases: tuple[re.Pattern[str], ...]
-    places: Mapping[str, re.Pattern[str]]
+    anywhere: str
+    phrases: tuple[str, ...]
+    places: Mapping[str, str]
     switches: frozenset[str]
 
 
@@ -57,7 +57,7 @@ class CueLexicon:
     version: int
     sha256: str
     kinds: tuple[Kind, ...]
-    deny: re.Pattern[str]
+    deny: str
     clause: frozenset[str]
     speaker: frozenset[str]
     listener: frozenset[str]
@@ -66,6 +66,12 @@ class CueLexicon:
     @property
     def shown(self) -> tuple[Kind, ...]:
         return tuple(kind for kind in self.kinds if kind.shown)
+
+
+@cache
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A rule's pattern, compiled when it is first needed: most are needed only for a transcript."""
+    return re.compile(pattern)
 
 
 @cache
@@ -131,7 +137,7 @@ def _rule(told: Mapping[str, Any], lists: _Lists) -> Rule:
 
 def longest(rule: Rule, text: str, start: int) -> int:
     """Where the longest of the rule's phrases that begin at ``start`` ends."""
-    found = [phrase.match(text, start) for phrase in rule.phrases]
+    found = [compiled(phrase).match(text, start) for phrase in rule.phrases]
     return max(match.end() for match in found if match)
 
 
@@ -140,7 +146,7 @@ def _left(name: str) -> bool:
     return name in ("after", "not_after")
 
 
-def _any_of(patterns: Sequence[str], lists: _Lists, at_end: bool = False) -> re.Pattern[str]:
+def _any_of(patterns: Sequence[str], lists: _Lists, at_end: bool = False) -> str:
     """Any of the patterns, on tokens that a blank follows each.
 
     Args:
@@ -150,7 +156,7 @@ def _any_of(patterns: Sequence[str], lists: _Lists, at_end: bool = False) -> re.
     """
     alternatives = [_sequence(pattern, lists) for pattern in patterns]
     end = r"\Z" if at_end else ""
-    return re.compile(f"(?<= )(?:{'|'.join(alternatives)}){end}")
+    return f"(?<= )(?:{'|'.join(alternatives)}){end}"
 
 
 def _sequence(pattern: str, lists: _Lists) -> str:

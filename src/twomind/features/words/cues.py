@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from twomind.features.words.cue_rules import CueLexicon, Kind, Rule, cue_lexicon, longest
+from twomind.features.words.cue_rules import CueLexicon, Kind, Rule, compiled, cue_lexicon, longest
 from twomind.features.words.lexicon import repeats, restarts
 from twomind.features.words.text import Occurrence, Token, tokens
 from twomind.transcripts.fillers import is_backchannel, is_filler
@@ -223,7 +223,7 @@ def _longest_first(span: tuple[int, int]) -> tuple[int, int]:
 
 def _spans(rule: Rule, sentence: _Sentence, known: CueLexicon) -> Iterator[tuple[int, int]]:
     position = 0
-    while match := rule.anywhere.search(sentence.text, position):
+    while match := compiled(rule.anywhere).search(sentence.text, position):
         start = match.start()
         end = longest(rule, sentence.text, start)
         around = _Around(sentence.text[:start], sentence.text[end:])
@@ -254,8 +254,8 @@ class _Around:
         }
         for name, pattern in rule.places.items():
             text, directly = seen[name.removeprefix("not_")]
-            there = pattern.match(text, 1) if directly else pattern.search(text)
-            if bool(there) == name.startswith("not_"):
+            there = _found(pattern, text, directly)
+            if there == name.startswith("not_"):
                 return False
         return True
 
@@ -275,7 +275,7 @@ class _Around:
             if token in known.clause or len(clause) == _NEAR:
                 break
             clause.append(token)
-        return known.deny.search(_joined(clause)) is not None
+        return compiled(known.deny).search(_joined(clause)) is not None
 
     def _subject(self, known: CueLexicon) -> str:
         """The nearest person named before; empty when none is."""
@@ -284,6 +284,12 @@ class _Around:
             if word in people:
                 return word
         return ""
+
+
+def _found(pattern: str, text: str, directly: bool) -> bool:
+    """Whether it stands in the text; ``directly``: at its beginning, which is a blank."""
+    regex = compiled(pattern)
+    return bool(regex.match(text, 1) if directly else regex.search(text))
 
 
 def _words(text: str) -> list[str]:
