@@ -185,14 +185,18 @@ def _marked(words: list[str], hit: Judged) -> str:
 
 @dataclass(frozen=True)
 class Score:
-    """One kind on judged lists. ``n_right`` of ``n_judged`` present hits that were drawn are right;
-    ``n_kept`` of ``n_former`` true former hits are still found; ``n_unknown``: present hits on the
-    judged rows that nobody judged.
+    """One kind on judged lists.
+
+    ``n_right`` of ``n_judged`` present hits that were drawn are right; ``n_right_of_all`` of
+    ``n_all`` that have a verdict, former hits among them; ``n_kept`` of ``n_former`` true former
+    hits are still found; ``n_unknown``: present hits on the judged rows that nobody judged.
     """
 
     kind: str
     n_right: int
     n_judged: int
+    n_right_of_all: int
+    n_all: int
     n_kept: int
     n_former: int
     n_unknown: int
@@ -200,6 +204,10 @@ class Score:
     @property
     def precision(self) -> float:
         return self.n_right / self.n_judged if self.n_judged else 0.0
+
+    @property
+    def precision_of_all(self) -> float:
+        return self.n_right_of_all / self.n_all if self.n_all else 0.0
 
     @property
     def kept(self) -> float:
@@ -238,6 +246,8 @@ def _score(kind: str, verdicts: list[Judged], found: list[Judged]) -> Score:
         kind=kind,
         n_right=sum(hit.verdict == "true" for hit in judged),
         n_judged=len(judged),
+        n_right_of_all=sum(hit.verdict == "true" for hit in still),
+        n_all=len(still),
         n_kept=sum(hit in still for hit in former),
         n_former=len(former),
         n_unknown=len(unknown),

@@ -246,6 +246,7 @@ def test_every_shown_kind_holds_on_its_judged_list(shared) -> None:
                 f"{told.kind}: too few judged hits are left; judge a new list"
             )
             assert told.precision >= 0.9, told
+            assert told.precision_of_all >= 0.9, told
             assert told.kept >= 0.6, told
 
 
