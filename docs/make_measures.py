@@ -65,9 +65,10 @@ def page() -> str:
         _table(("measure", "unit and meaning"), ((f"`{k}`", v) for k, v in SUMMARY.items())),
         "\n## Cues\n\nThings a coder would mark, with their times. A cue is not ambivalence. How "
         "well these cues agree "
-        "with human coders is not known.\n\n",
+        "with human coders is not known; how often word cues are right is in "
+        "[word-cues.md](word-cues.md).\n\n",
         _table(("cue", "what"), ((f"`{k}`", v) for k, v in KINDS.items())),
-        "\n### Cues that the BAH coders mark and this list does not hold\n\n",
+        "\n### Cues that this list does not hold\n\n",
         _table(("cue", "why"), NOT_MEASURED.items()),
     ]
     return "".join(parts)

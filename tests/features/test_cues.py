@@ -13,7 +13,7 @@ from twomind.features import cues as cue_rules
 from twomind.features.cues import KINDS, NOT_MEASURED, CueSettings, find_cues
 from twomind.features.events import Event, find_events, find_swings
 from twomind.features.voice.track import NAMES, UNITS, VoiceResult
-from twomind.features.words import text
+from twomind.features.words import cues as word_cues
 from twomind.types import Cue, Track, Word
 
 FPS = 30.0
@@ -268,14 +268,14 @@ def test_words_come_from_the_text_module_and_all_is_in_order_of_time() -> None:
     words = tuple(Word(w, 2.0 + 0.5 * i, 2.4 + 0.5 * i) for i, w in enumerate(said))
     voice = _voice(((5.0, 6.5),))
     cues = find_cues(_face(AU12=[(1, 2, 0.2), (9, 10, 0.2)]), None, voice, words)
-    assert {c for c in cues if c.modality == "words"} == set(text.occurrences(words))
+    assert {c for c in cues if c.modality == "words"} == set(word_cues.occurrences(words))
     assert {"smile", "long_pause", "filler", "contrast"} <= {c.kind for c in cues}
     assert [c.start_s for c in cues] == sorted(c.start_s for c in cues)
     assert {c.kind for c in cues} <= set(KINDS)
 
 
 def test_every_kind_is_described() -> None:
-    assert set(text.WORD_KINDS) < set(KINDS)
+    assert set(word_cues.WORD_KINDS) < set(KINDS)
     assert set(PULSES) | {
         "head_shake",
         "nod",

@@ -10,7 +10,7 @@ import pytest
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import parse_line, read_split, read_splits, read_table
 from twomind.features.words.lexicon import lexicon
-from twomind.features.words.text import WORD_KINDS, count, describe_words, find, occurrences
+from twomind.features.words.text import count, describe_words, find
 from twomind.types import Word
 
 
@@ -98,16 +98,6 @@ def test_a_repeated_phrase_is_counted_once_and_fillers_do_not_change_the_counts(
     skip = [lexicon().names.index(n) for n in ("filler", "repeat")]
     assert np.array_equal(np.delete(a.counts, skip), np.delete(b.counts, skip))
     assert b.counts[skip].tolist() == [2, 2]
-
-
-def test_occurrences_carry_the_span_of_their_words_in_time_order() -> None:
-    said = words("Maybe I would like to stop but um I don't know")
-    cues = occurrences(said)
-    assert [c.start_s for c in cues] == sorted(c.start_s for c in cues)
-    phrase = next(c for c in cues if c.kind == "change_talk")
-    assert (phrase.start_s, phrase.end_s, phrase.detail) == (1.0, 4.5, "i would like to")
-    assert {c.modality for c in cues} == {"words"}
-    assert {c.kind for c in cues} <= set(WORD_KINDS)
 
 
 def test_the_table_has_one_row_per_word_and_one_column_per_category() -> None:

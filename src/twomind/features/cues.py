@@ -18,7 +18,7 @@ from twomind.features.events import Event, find_events, find_swings
 from twomind.features.runs import runs
 from twomind.features.voice.speech_rows import HOP_S
 from twomind.features.voice.track import VoiceResult
-from twomind.features.words import text
+from twomind.features.words import cues as word_cues
 from twomind.types import Cue, Track, Word
 
 _SEEN_AND_HEARD = {
@@ -42,9 +42,9 @@ _SEEN_AND_HEARD = {
 }
 #: kind → plain description, with the cue of the BAH annotators that it corresponds to where there
 #: is one
-KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **text.WORD_KINDS}
+KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **word_cues.WORD_KINDS}
 
-#: What the BAH annotators mark and this list does not hold: cue → why.
+#: What the BAH annotators mark, or the cue lexicon knows, and this list does not hold: cue → why.
 NOT_MEASURED: dict[str, str] = {
     "breath": "a breath or sigh is unvoiced noise near the noise floor, which webcams' noise "
     "suppression removes or "
@@ -58,6 +58,7 @@ NOT_MEASURED: dict[str, str] = {
     "squint": "narrowed eyes cannot be told from a smile or a low gaze well enough",
     "hanging mouth": "an open mouth cannot be told from speech by landmarks alone",
     "posture, shrug, hands, scratch, restless": "no body or hand tracking",
+    **word_cues.HIDDEN_KINDS,
 }
 
 
@@ -153,7 +154,7 @@ def find_cues(
         cues += _pauses(voice, settings)
         cues += _rates(voice, settings)
     if words:
-        cues += text.occurrences(words)
+        cues += word_cues.occurrences(words)
     return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))
 
 

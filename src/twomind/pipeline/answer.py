@@ -17,6 +17,7 @@ from twomind.core.store import Store, content_hash
 from twomind.core.version import __version__
 from twomind.features import cues
 from twomind.features.describe import Description, describe
+from twomind.features.words.cue_rules import cue_lexicon
 from twomind.media.recording import open_recording
 from twomind.models.base import bare, complete
 from twomind.pipeline import adapt as adaptation
@@ -329,4 +330,6 @@ def _provenance(options: Options) -> dict[str, Any]:
     plain = asdict(replace(options, adapt=None))
     if options.adapt is not None:
         plain["adapt"] = options.adapt.lasting()
-    return {"versions": versions, "options": plain}
+    known = cue_lexicon()
+    lexicon = {"version": known.version, "sha256": known.sha256}
+    return {"versions": versions, "cue_lexicon": lexicon, "options": plain}

@@ -1,1 +1,1 @@
-"""Words: the lexicon of hesitation and ambivalence, and where it occurs."""
+"""Words: the lexicon that models count, and the cue lexicon that coders are shown."""

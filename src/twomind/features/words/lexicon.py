@@ -71,15 +71,12 @@ Phrase = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Category:
-    """One lexicon category. ``scored``: may be a feature of a model; ``cue``: its occurrences are
-    cues for a coder.
-    """
+    """One lexicon category. ``scored``: may be a feature of a model."""
 
     name: str
     meaning: str
     phrases: tuple[Phrase, ...]
     scored: bool = True
-    cue: bool = False
     computed: bool = False
 
 
@@ -120,7 +117,6 @@ def _category(name: str, entry: Mapping[str, Any]) -> Category:
         meaning=entry["meaning"],
         phrases=tuple(phrases),
         scored=entry.get("scored", True),
-        cue=entry.get("cue", False),
         computed=entry.get("computed", False),
     )
 

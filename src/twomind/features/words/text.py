@@ -1,5 +1,5 @@
-"""Words → what they do: one indicator column per lexicon category, occurrences with their times,
-and counts.
+"""Words → what they do, for models: one indicator column per lexicon category, and counts. What a
+coder is shown is in :mod:`twomind.features.words.cues`.
 
 Case, curly quotes and punctuation do not matter. Phrases are matched on the words without filler
 sounds and without the second copy of a repeat, so a transcript that keeps every "um" and one that
@@ -16,10 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from twomind.features.words.lexicon import Lexicon, lexicon, matches, repeats, restarts
-from twomind.types import Cue, Track, Word
-
-#: Kinds of word cue → plain description, for the list of all cues.
-WORD_KINDS: dict[str, str] = {c.name: c.meaning for c in lexicon().categories if c.cue}
+from twomind.types import Track, Word
 
 _QUOTES = str.maketrans(
     {"’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'", "“": '"', "”": '"', "‐": "-", "‑": "-"}
@@ -185,18 +182,3 @@ def describe_words(words: tuple[Word, ...]) -> Track:
     valid = np.ones(len(words), bool)
     units = ("belongs (0/1)",) * len(names)
     return Track(values=values, times_s=times_s, valid=valid, names=names, units=units)
-
-
-def occurrences(words: tuple[Word, ...]) -> tuple[Cue, ...]:
-    """The word cues of an answer in time order; ``detail`` is the phrase. Their times are as good
-    as the words' own.
-    """
-    cues = []
-    for hit in find([w.text for w in words]):
-        if hit.category not in WORD_KINDS:
-            continue
-        first = words[hit.first]
-        end_s = max(first.end_s, words[hit.last].end_s)
-        cue = Cue(hit.category, "words", first.start_s, end_s, detail=hit.text)
-        cues.append(cue)
-    return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))
