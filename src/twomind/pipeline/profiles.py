@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from twomind.pipeline.kept_states import kept_below
 from twomind.types import Progress
 
 _NAME = re.compile(r"\w[\w.-]*")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def of_study(profiles: Path, study: str) -> Path:
@@ -243,17 +244,54 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
     """Take in an exported profile, merged with what is there of the person.
 
     Raises:
-        BadInput: it is no profile, or of another person.
+        BadInput: it is no profile, or of another person, or a visit in it cannot be one; what is
+            there of the person stays as it was.
     """
     found = read_profile(source)
     if found.person != person:
         raise BadInput(
             f"{source}: expected the profile of {person!r}, got that of {found.person!r}"
         )
+    _refuse_odd_visits(found, source)
     path = path_of(profiles, person)
     merged = read_profile(path).merged(found) if path.is_file() else found
     write_profile(merged, path)
     return merged
+
+
+def _refuse_odd_visits(profile: Profile, source: Path) -> None:
+    """Refuse visits that `twomind enrol` cannot have made.
+
+    Raises:
+        BadInput: no visit, one that is not named by a SHA-256, or one without a date or of a day
+            that has not come yet.
+    """
+    if not profile.visits:
+        raise BadInput(f"{source}: the profile holds no visit, so there is nothing to take in")
+    # A clock may be another time zone's.
+    latest = datetime.now(UTC) + timedelta(days=1)
+    for visit in profile.visits:
+        if not _SHA256.fullmatch(visit.content):
+            raise BadInput(
+                f"{source}: visit {visit.id!r}: expected the SHA-256 of a clip, 64 digits from 0 "
+                f"to f; got {len(visit.content)} characters"
+            )
+        if _moment(visit, source) > latest:
+            raise BadInput(
+                f"{source}: visit {visit.id} was made on {visit.made}, a day that has not come "
+                "yet; look at the clock of the machine that made it, and at this one's"
+            )
+
+
+def _moment(visit: Visit, source: Path) -> datetime:
+    """When a visit was made."""
+    try:
+        moment = datetime.fromisoformat(visit.made)
+    except ValueError as error:
+        raise BadInput(
+            f"{source}: visit {visit.id}: expected a date such as 2026-01-31, got {visit.made!r}"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _states(profiles: Path, person: str, study: str) -> list[Path]:
