@@ -37,6 +37,7 @@ _COLUMNS = (
     "probability",
     "band_low",
     "band_high",
+    "no_band",
     "part_question",
     "part_length",
     "part_content",
@@ -52,7 +53,8 @@ class Row:
     """What became of one job.
 
     ``state`` is done, already done, skipped or failed. Of an answer that has a folder, ``status``,
-    ``probability``, ``band`` and ``reason`` are the prediction's, and ``adapted`` says whether a
+    ``probability``, ``band`` (or ``no_band``, why there is none) and ``reason`` are the
+    prediction's, and ``adapted`` says whether a
     method adapted the model; of one that failed, ``error`` and its kind and exit code say why.
     ``seconds`` is how long the work took.
     """
@@ -62,6 +64,7 @@ class Row:
     status: str = ""
     probability: float | None = None
     band: tuple[float, float] | None = None
+    no_band: str = ""
     reason: str = ""
     adapted: bool = False
     error: str = ""
@@ -96,6 +99,7 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
         status=prediction["status"],
         probability=prediction["probability"],
         band=tuple(band) if known_band else None,
+        no_band=prediction.get("band_95_reason", ""),
         reason=prediction["reason"],
         adapted="adaptation" in summary,
         seconds=seconds,
@@ -200,7 +204,7 @@ def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]
 
 def _row_without_result(row: Row) -> list[Any]:
     job = row.job
-    numbers: list[Any] = [None] * 8
+    numbers: list[Any] = [None] * 9
     return [job.id, job.subject, job.question, row.state, row.state, *numbers, row.error, job.media]
 
 
@@ -209,7 +213,7 @@ def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
     parts: Mapping[str, float] = summary["prediction"]["parts_log_odds"] or {}
     low, high = row.band or (None, None)
     who = [job.id, job.subject, job.question]
-    score = [row.state, row.status, row.probability, low, high]
+    score = [row.state, row.status, row.probability, low, high, row.no_band]
     of_parts = [parts.get(name) for name in ("question", "length", "content")]
     counts = [summary["words"]["n"], sum(summary["cues"].values())]
     return [*who, *score, *of_parts, *counts, row.reason, job.media]
