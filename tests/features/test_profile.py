@@ -126,6 +126,10 @@ def test_the_check_reads_expression_light_length_and_speech_off_the_tracks() -> 
     assert "smiling throughout" in said(AU12=0.05)
     assert "2.0 s of talking" in said(speech_s=2.0)
     assert said(spoken=True, speech_s=2.0, mouth_motion=0.5) == ""
+    moving = np.where(np.arange(60) % 30 < 12, 0.1, -0.15)
+    assert said(spoken=True, speech_s=4.0, AU12=moving, AU04=moving) == "", "speech moves these"
+    assert "length" in said(spoken=True, n=20, AU12=moving)
+    assert "turned" in said(spoken=True, pose_yaw=30.0)
     assert "the lips move" in said(mouth_motion=0.5)
 
 

@@ -14,22 +14,27 @@ from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.store import content_hash, settings_hash
 from twomind.core.version import __version__
+from twomind.datasets.consent import publication
 from twomind.features.describe import MODALITIES, Settings
 from twomind.features.profile import Profile, read_profile
 from twomind.media.recording import find_media, find_transcript
 from twomind.pipeline import profiles
 from twomind.pipeline.adapt import Adaptation
+from twomind.reporting.report import ReportSettings
 
 
 @dataclass(frozen=True)
 class Job:
-    """One media file to be read, with what is known about it."""
+    """One media file to be read, with what is known about it. ``text`` are the words themselves,
+    where a table holds them.
+    """
 
     media: Path
     id: str
     subject: str
     question: str | None = None
     transcript: Path | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Options:
     purpose: str = "research"
     llm: Any = None  # LlmSettings, with the model "llm"
     adapt: Adaptation | None = None
+    report: ReportSettings = field(default_factory=ReportSettings)
 
 
 _BAH_NAME = re.compile(r"_Question_(\d)_")
@@ -174,8 +180,11 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "options": asdict(replace(options, adapt=None)),
         "model": _model_mark(options.model),
+        "consent": str(publication(job.media, job.subject)),
         "version": __version__,
     }
+    if job.text:
+        parts["text"] = job.text
     if options.adapt is not None:
         parts |= {"adapt": options.adapt.lasting(), "before": list(before)}
     return settings_hash(parts)

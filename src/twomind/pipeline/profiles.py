@@ -18,7 +18,13 @@ from typing import Any
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.features.describe import Description, Settings, describe
-from twomind.features.neutral_check import NeutralLimits, doubts, measure_clip
+from twomind.features.neutral_check import (
+    NeutralLimits,
+    advice,
+    doubts,
+    measure_clip,
+    remarks,
+)
 from twomind.features.profile import (
     Profile,
     Visit,
@@ -102,12 +108,13 @@ def people(profiles: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Checked:
-    """One clip as measured, and why it is not neutral."""
+    """One clip as measured, why it is not neutral, and what there is to know besides."""
 
     clip: Path
     made: Description
     measured: dict[str, float]
     doubts: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,9 @@ def check_clip(
     recording = open_recording(clip, subject=person)
     made = describe(recording, store=store, settings=how.settings, progress=progress)
     measured = measure_clip(made.features.tracks.get("face"), made.voice)
-    return Checked(clip, made, measured, doubts(measured, how.limits, how.spoken))
+    against = doubts(measured, how.limits, how.spoken)
+    besides = remarks(measured, how.limits, how.spoken)
+    return Checked(clip, made, measured, against, besides)
 
 
 def visit_of(checked: Checked, spoken: bool) -> Visit:
@@ -210,7 +219,7 @@ def enrol(
         raise BadInput("give at least one neutral clip of the person")
     checked = [check_clip(clip, store, how, person, progress) for clip in clips]
     if not how.force:
-        _refuse_not_neutral(checked)
+        _refuse_not_neutral(checked, how)
     visits = {c.made.content: visit_of(c, how.spoken) for c in checked}
     empty = [str(c.clip) for c in checked if not visits[c.made.content].stats]
     if empty:
@@ -225,14 +234,18 @@ def enrol(
     return profile, checked
 
 
-def _refuse_not_neutral(checked: Sequence[Checked]) -> None:
+def _refuse_not_neutral(checked: Sequence[Checked], how: Clips) -> None:
     refused = [c for c in checked if c.doubts]
     if not refused:
         return
-    reasons = []
+    lines, told = [], []
     for c in refused:
-        reasons += [f"{c.clip}: {reason}" for reason in c.doubts]
-    listed = "\n".join(reasons)
+        lines += [f"{c.clip}: {reason}" for reason in c.doubts]
+        told += c.doubts
+    lines += ["What to change:", *(f"  {text}" for text in advice(told))]
+    if not how.spoken and not any(doubts(c.measured, how.limits, True) for c in refused):
+        lines.append("  or, if the person answers a neutral question here: add --spoken")
+    listed = "\n".join(lines)
     raise BadInput(
         f"expected a neutral clip, {len(refused)} of {len(checked)} is none; nothing was "
         "enrolled. Record it anew, or keep it with --force, marked as not neutral:\n"

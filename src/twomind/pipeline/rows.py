@@ -14,6 +14,7 @@ from twomind.pipeline.jobs import Job
 from twomind.reporting import tables
 from twomind.reporting.report import (
     MAX_TOGETHER,
+    ReportSettings,
     Shown,
     page_of,
     shown,
@@ -109,7 +110,9 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
 # --- the folder of one answer
 
 
-def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
+def write_result(
+    result: Result, folder: Path, mark: str, report: ReportSettings | None = None
+) -> dict[str, Any]:
     """All files of one answer.
 
     The summary is written last: where it lies, the rest is whole.
@@ -118,6 +121,7 @@ def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
         result: the answer.
         folder: its own.
         mark: the fingerprint of what the result depends on.
+        report: which films its page holds.
 
     Returns:
         The summary, as it is written.
@@ -135,7 +139,7 @@ def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
         tables.write_vtt(result.segments, folder / "segments.vtt")
         tables.write_frame_score_csv(result, folder / "frame_score.csv")
     page = shown(result)
-    write_pages([page], folder / "report.html")
+    write_pages([page], folder / "report.html", settings=report)
     tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
     summary: dict[str, Any] = tables.plain(summary_of(result, mark))
     tables.write_json(summary, folder / SUMMARY)
@@ -177,16 +181,21 @@ def summary_in(out: Path, row: Row) -> dict[str, Any]:
 # --- what is written over all answers
 
 
-def write_overviews(rows: Sequence[Row], out: Path) -> None:
+def write_overviews(rows: Sequence[Row], out: Path, report: ReportSettings | None = None) -> None:
     """``answers.csv`` (one row per file, failed ones too) and the report over all answers, from
     what lies in their folders.
+
+    Args:
+        rows: of all answers.
+        out: the folder of the results.
+        report: which films the report holds.
     """
     adapted = any(row.adapted for row in rows)
     columns = (*_COLUMNS, "probability_unadapted") if adapted else _COLUMNS
     tables.write_rows(out / "answers.csv", columns, _table(rows, out, adapted))
     there = [row for row in rows if row.has_result]
     if there:
-        _write_report(there, out)
+        _write_report(there, out, report)
 
 
 def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]:
@@ -219,10 +228,11 @@ def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
     return [*who, *score, *of_parts, *counts, row.reason, job.media]
 
 
-def _write_report(rows: Sequence[Row], out: Path) -> None:
+def _write_report(rows: Sequence[Row], out: Path, report: ReportSettings | None) -> None:
     path = out / "report.html"
     if len(rows) <= MAX_TOGETHER:
-        write_pages([_shown(row, out) for row in rows], path, title=_REPORT_TITLE)
+        pages = [_shown(row, out) for row in rows]
+        write_pages(pages, path, settings=report, title=_REPORT_TITLE)
         return
     lines = []
     for row in rows:
