@@ -238,7 +238,8 @@ def _refuse_not_neutral(checked: Sequence[Checked], how: Clips) -> None:
     refused = [c for c in checked if c.doubts]
     if not refused:
         return
-    lines, told = [], []
+    lines: list[str] = []
+    told: list[str] = []
     for c in refused:
         lines += [f"{c.clip}: {reason}" for reason in c.doubts]
         told += c.doubts
