@@ -53,23 +53,33 @@ def _nearest(times_s: Array, at_s: float, after: int) -> int:
     """
     if after in (0, len(times_s)):
         return min(after, len(times_s) - 1)
-    before_s, after_s = times_s[after - 1], times_s[after]
-    return after - 1 if abs(before_s - at_s) <= abs(after_s - at_s) else after
+    before = after - 1
+    to_before_s = abs(times_s[before] - at_s)
+    to_after_s = abs(times_s[after] - at_s)
+    return before if to_before_s <= to_after_s else after
 
 
 def on_units(spans: Spans, units: Spans) -> Array:
     """1 for every unit ``(U,)`` of which at least half is marked (utterances, fixed windows), else
     0.
     """
-    times_s = np.array(units, float).reshape(-1, 2)
+    times_s = _times(units)
     if not len(times_s):
         return np.zeros(0)
     inside = _joined(spans)
-    bounds = np.array(inside, float).reshape(-1, 2)
+    bounds = _times(inside)
     bounds = np.clip(bounds, times_s.min(), times_s.max())
-    marked_s = _marked_before(bounds, times_s[:, 1]) - _marked_before(bounds, times_s[:, 0])
-    half_s = (times_s[:, 1] - times_s[:, 0]) / 2
-    return (np.maximum(marked_s, 0.0) >= half_s - ROUNDING_S).astype(float)
+    starts, ends = times_s.T
+    marked_s = _marked_before(bounds, ends) - _marked_before(bounds, starts)
+    marked_s = np.maximum(marked_s, 0.0)
+    half_s = (ends - starts) / 2
+    is_marked = marked_s >= half_s - ROUNDING_S
+    return np.asarray(is_marked, float)
+
+
+def _times(spans: Spans) -> Array:
+    """Begin and end of each span ``(S, 2)``."""
+    return np.array(spans, float).reshape(-1, 2)
 
 
 def _marked_before(stretches: Array, at_s: Array) -> Array:
@@ -82,11 +92,13 @@ def _marked_before(stretches: Array, at_s: Array) -> Array:
     if not len(stretches):
         return np.zeros(len(at_s))
     starts, ends = stretches.T
-    whole = np.r_[0.0, np.cumsum(ends - starts)]
+    lengths = ends - starts
+    before = np.cumsum(lengths) - lengths
     last = np.searchsorted(starts, at_s, side="right") - 1
     begun = np.maximum(last, 0)
-    within = np.minimum(at_s, ends[begun]) - starts[begun]
-    return np.where(last >= 0, whole[begun] + within, 0.0)
+    until = np.minimum(at_s, ends[begun])
+    marked_s = before[begun] + until - starts[begun]
+    return np.where(last >= 0, marked_s, 0.0)
 
 
 def _joined(spans: Spans) -> list[Span]:
@@ -174,20 +186,25 @@ def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | Non
     offset_s = onset_s if offset_s is None else offset_s
     if not (onset_s >= 0 and offset_s >= 0):
         raise ValueError(f"expected tolerances from 0 on, got {onset_s} and {offset_s}")
-    first = np.array(a, float).reshape(-1, 2)
-    second = np.array(b, float).reshape(-1, 2)
+    first = _times(a)
+    second = _times(b)
     may = _Tolerance(onset_s, offset_s)
     pairs = []
     for rows, columns in _apart(first, second, may):
         pairs += _assigned(first, second, may, rows, columns)
     pairs.sort()
-    errors = [second[j] - first[i] for i, j in pairs]
+    onset_errors = []
+    offset_errors = []
+    for i, j in pairs:
+        onset, offset = second[j] - first[i]
+        onset_errors.append(float(onset))
+        offset_errors.append(float(offset))
     return Events(
         n_a=len(first),
         n_b=len(second),
         pairs=tuple(pairs),
-        onset_error_s=tuple(float(error[0]) for error in errors),
-        offset_error_s=tuple(float(error[1]) for error in errors),
+        onset_error_s=tuple(onset_errors),
+        offset_error_s=tuple(offset_errors),
     )
 
 
@@ -201,9 +218,9 @@ class _Tolerance:
     def fits(self, first: Array, second: Array) -> Array:
         """Which spans may be a pair; of two arrays ``(..., 2)`` that broadcast."""
         error = np.abs(second - first)
-        fits = (error[..., 0] <= self.onset_s + ROUNDING_S) & (
-            error[..., 1] <= self.offset_s + ROUNDING_S
-        )
+        onset_fits = error[..., 0] <= self.onset_s + ROUNDING_S
+        offset_fits = error[..., 1] <= self.offset_s + ROUNDING_S
+        fits = onset_fits & offset_fits
         if math.isfinite(self.offset_s):
             return np.asarray(fits)
         a_begins_first = first[..., 0] <= second[..., 1]
@@ -216,24 +233,27 @@ def _apart(first: Array, second: Array, may: _Tolerance) -> Iterator[tuple[Array
 
     Few spans are one set.
     """
-    all_rows, all_columns = np.arange(len(first)), np.arange(len(second))
+    n_a = len(first)
+    n_b = len(second)
     candidates = None
-    if len(first) * len(second) > _FEW_PAIRS:
+    if n_a * n_b > _FEW_PAIRS:
         candidates = _candidates(first, second, may)
     if candidates is None:
-        yield all_rows, all_columns
+        yield np.arange(n_a), np.arange(n_b)
         return
     rows, columns = candidates
     if not len(rows):
         return
-    n_a, n = len(first), len(first) + len(second)
-    graph = csr_matrix((np.ones(len(rows)), (rows, columns + n_a)), shape=(n, n))
+    place = (rows, columns + n_a)
+    n = n_a + n_b
+    graph = csr_matrix((np.ones(len(rows)), place), shape=(n, n))
     _, group = connected_components(graph, directed=False)
     order = np.argsort(group, kind="stable")
     edges = np.flatnonzero(np.diff(group[order])) + 1
     for own in np.split(order, edges):
-        if own[0] < n_a <= own[-1]:
-            yield own[own < n_a], own[own >= n_a] - n_a
+        is_first = own < n_a
+        if is_first.any() and not is_first.all():
+            yield own[is_first], own[~is_first] - n_a
 
 
 def _candidates(first: Array, second: Array, may: _Tolerance) -> tuple[Array, Array] | None:
@@ -244,11 +264,15 @@ def _candidates(first: Array, second: Array, may: _Tolerance) -> tuple[Array, Ar
     begin = np.searchsorted(onsets, first[:, 0] - reach, side="left")
     end = np.searchsorted(onsets, first[:, 0] + reach, side="right")
     n_near = end - begin
-    if n_near.sum() > len(first) * len(second) / 4:
+    n_pairs = len(first) * len(second)
+    if n_near.sum() > n_pairs / 4:
         return None
-    rows = np.repeat(np.arange(len(first)), n_near)
-    skipped = np.repeat(np.cumsum(n_near) - n_near, n_near)
-    columns = order[np.arange(len(rows)) - skipped + np.repeat(begin, n_near)]
+    every = np.arange(len(first))
+    rows = np.repeat(every, n_near)
+    before = np.cumsum(n_near) - n_near
+    shift = np.repeat(begin - before, n_near)
+    place = np.arange(len(rows)) + shift
+    columns = order[place]
     fits = may.fits(first[rows], second[columns])
     return rows[fits], columns[fits]
 
@@ -257,18 +281,25 @@ def _assigned(
     first: Array, second: Array, may: _Tolerance, rows: Array, columns: Array
 ) -> list[tuple[int, int]]:
     """As many pairs of some spans of both raters as fit, with the smallest sum of errors."""
-    if len(rows) == len(columns) == 1:
-        i, j = int(rows[0]), int(columns[0])
-        return [(i, j)] if may.fits(first[i], second[j]) else []
-    mine, theirs = first[rows][:, None, :], second[columns][None, :, :]
+    mine = first[rows][:, None, :]
+    theirs = second[columns][None, :, :]
     fits = may.fits(mine, theirs)
-    cost = np.abs(theirs - mine).sum(axis=-1)
+    if fits.size == 1:
+        alone = (int(rows[0]), int(columns[0]))
+        return [alone] if fits.all() else []
+    error = np.abs(theirs - mine)
+    cost = error.sum(axis=-1)
     # A pair is worth more than all errors together, so that no pair is given up for a closer one.
     worth = 1.0
     if fits.any():
         worth += float(cost[fits].sum())
-    chosen = zip(*linear_sum_assignment(np.where(fits, cost - worth, 0.0)), strict=True)
-    return [(int(rows[i]), int(columns[j])) for i, j in chosen if fits[i, j]]
+    reward = np.where(fits, cost - worth, 0.0)
+    found = []
+    for i, j in zip(*linear_sum_assignment(reward), strict=True):
+        if fits[i, j]:
+            pair = (int(rows[i]), int(columns[j]))
+            found.append(pair)
+    return found
 
 
 @dataclass(frozen=True)
@@ -295,7 +326,7 @@ def by_segment(a: Spans, b: Spans, events: Events) -> list[Compared]:
     partner = dict(events.pairs)
     free = np.ones(len(b), bool)
     free[list(partner.values())] = False
-    others = np.array(b, float).reshape(-1, 2)
+    others = _times(b)
     found: list[Compared] = []
     told: set[int] = set()
     for i, mine in enumerate(a):
@@ -322,11 +353,16 @@ def _overlapping(span: Span, others: Array, free: Array) -> int | None:
     """The free one of ``others (B, 2)`` that shares most time with ``span``; of equal ones the
     last.
     """
-    shared_s = np.minimum(span[1], others[:, 1]) - np.maximum(span[0], others[:, 0])
-    shared_s = np.where(free, shared_s, 0.0)
-    if not (shared_s > 0).any():
+    start_s, end_s = span
+    starts, ends = others.T
+    until = np.minimum(end_s, ends)
+    since = np.maximum(start_s, starts)
+    shared_s = np.where(free, until - since, 0.0)
+    most_s = shared_s.max(initial=0.0)
+    if most_s <= 0:
         return None
-    return len(shared_s) - 1 - int(shared_s[::-1].argmax())
+    equal = np.flatnonzero(shared_s == most_s)
+    return int(equal[-1])
 
 
 @dataclass(frozen=True)
@@ -374,10 +410,12 @@ def _pieces(raters: Mapping[str, Spans]) -> list[_Piece]:
 
 def _is_marked(spans: Spans, at_s: Array) -> Array:
     """Whether each moment ``(T,)`` lies in a span (start included, end not)."""
-    bounds = np.array(spans, float).reshape(-1, 2)
-    bounds = bounds[bounds[:, 0] < bounds[:, 1]]
-    n_begun = np.searchsorted(np.sort(bounds[:, 0]), at_s, side="right")
-    n_ended = np.searchsorted(np.sort(bounds[:, 1]), at_s, side="right")
+    starts, ends = _times(spans).T
+    is_long = starts < ends
+    begins = np.sort(starts[is_long])
+    stops = np.sort(ends[is_long])
+    n_begun = np.searchsorted(begins, at_s, side="right")
+    n_ended = np.searchsorted(stops, at_s, side="right")
     return np.asarray(n_begun > n_ended)
 
 

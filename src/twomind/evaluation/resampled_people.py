@@ -54,13 +54,22 @@ def resampled(rows: People, metric: str, drawn: Array) -> Array:
     if metric == "ece":
         return _ece(rows, drawn)
     if metric == "brier":
-        answer = np.eye(rows.probs.shape[1])[rows.y]
-        far = ((rows.probs - answer) ** 2).sum(axis=1) / 2
-        return ratio(drawn @ _per_person(rows, far), drawn @ _per_person(rows))
+        return _brier(rows, drawn)
     table = _tables(rows, drawn)
-    if metric.startswith("f1_"):
-        return classes.OF_TABLE["f1"](table)[:, int(metric[3:])]
-    return classes.OF_TABLE[metric](table)
+    if not metric.startswith("f1_"):
+        return classes.OF_TABLE[metric](table)
+    number = int(metric.removeprefix("f1_"))
+    each = classes.OF_TABLE["f1"](table)
+    return each[:, number]
+
+
+def _brier(rows: People, drawn: Array) -> Array:
+    n_classes = rows.probs.shape[1]
+    answer = np.eye(n_classes)[rows.y]
+    squares = (rows.probs - answer) ** 2
+    far = squares.sum(axis=1) / 2
+    total = drawn @ _per_person(rows, far)
+    return ratio(total, drawn @ _per_person(rows))
 
 
 def _per_person(rows: People, values: Array | None = None) -> Array:
@@ -72,7 +81,8 @@ def _per_person(rows: People, values: Array | None = None) -> Array:
 def _tables(rows: People, drawn: Array) -> Array:
     """Weight of every (true, said) pair ``(B, C, C)``."""
     n_classes = rows.probs.shape[1]
-    pair = rows.y * n_classes + classes.decide(rows.probs)
+    said = classes.decide(rows.probs)
+    pair = rows.y * n_classes + said
     sums = _sums(rows, pair, n_classes * n_classes, rows.n, drawn)
     return sums.reshape(len(drawn), n_classes, n_classes)
 
@@ -88,21 +98,26 @@ def _sums(rows: People, cell: Array, n_cells: int, values: Array, drawn: Array) 
         drawn: ``(B, P)``.
     """
     shape = (rows.n_people, n_cells)
-    own = sparse.csr_matrix((values, (rows.person, cell)), shape=shape)
+    place = (rows.person, cell)
+    own = sparse.csr_matrix((values, place), shape=shape)
     if rows.n_people * n_cells <= _CELLS:
-        return np.asarray(drawn @ own.toarray())
-    return np.asarray((own.T @ drawn.T).T)
+        table = own.toarray()
+        return np.asarray(drawn @ table)
+    sums = own.T @ drawn.T
+    return np.asarray(sums.T)
 
 
 def _ece(rows: People, drawn: Array) -> Array:
-    y, score = rows.y, rows.probs[:, 1]
+    y = rows.y
+    score = rows.probs[:, 1]
     if rows.probs.shape[1] != 2:
         said = classes.decide(rows.probs)
         y = said == rows.y
         score = rows.probs[np.arange(len(said)), said]
-    n_bins = metrics.N_BINS
     too_low = rows.n * (y - score)
-    error = np.abs(_sums(rows, metrics.bins(score, n_bins), n_bins, too_low, drawn)).sum(axis=1)
+    bins = metrics.bins(score, metrics.N_BINS)
+    sums = _sums(rows, bins, metrics.N_BINS, too_low, drawn)
+    error = np.abs(sums).sum(axis=1)
     return ratio(error, drawn @ _per_person(rows))
 
 
@@ -130,26 +145,35 @@ def _each_class(rows: People, metric: Callable[[_Score, Array], Array], drawn: A
 
 
 def _ap_bah(one: _Score, drawn: Array) -> Array:
+    rows = one.rows
     n_reached = metrics.thresholds_reached(one.p)
     levels, index = np.unique(n_reached, return_inverse=True)
-    step = max(_CELLS // len(levels), 1)
+    n_levels = len(levels)
+    is_it = rows.n * one.is_it
+    is_not = rows.n * ~one.is_it
+    step = max(_CELLS // n_levels, 1)
     parts = []
     for start in range(0, len(drawn), step):
         some = drawn[start : start + step]
-        positive = _sums(one.rows, index, len(levels), one.rows.n * one.is_it, some)
-        negative = _sums(one.rows, index, len(levels), one.rows.n * ~one.is_it, some)
-        parts.append(metrics.ap_of_levels(positive, negative, levels))
+        positive = _sums(rows, index, n_levels, is_it, some)
+        negative = _sums(rows, index, n_levels, is_not, some)
+        area = metrics.ap_of_levels(positive, negative, levels)
+        parts.append(area)
     return np.concatenate(parts)
 
 
 def _average_precision(one: _Score, drawn: Array) -> Array:
     order = np.argsort(-one.p, kind="stable")
-    ranked = _Ranked.of(one, order, np.zeros(len(order), int))
+    ranked = _Ranked.of(one, order, _one_group(one))
     return np.array([ranked.precision(times) for times in drawn])
 
 
+def _one_group(one: _Score) -> Array:
+    return np.zeros(len(one.p), int)
+
+
 def _auc(one: _Score, drawn: Array) -> Array:
-    return _right_pairs(one, np.zeros(len(one.p), int), drawn)
+    return _right_pairs(one, _one_group(one), drawn)
 
 
 def _within(one: _Score, drawn: Array) -> Array:
@@ -188,25 +212,30 @@ class _Ranked:
     @classmethod
     def of(cls, one: _Score, order: Array, group: Array) -> _Ranked:
         """Sorted by ``order (N,)``."""
-        is_it, p, group = one.is_it[order], one.p[order], group[order]
-        new_group = np.r_[True, np.diff(group) != 0]
-        new_tie = new_group | np.r_[True, np.diff(p) != 0]
+        is_it = one.is_it[order]
+        group = group[order]
+        n = one.rows.n[order]
+        person = one.rows.person[order]
+        new_group = _changes(group)
+        new_tie = new_group | _changes(one.p[order])
         before = np.r_[0, np.cumsum(is_it)]  # positives before each row
         first = np.flatnonzero(new_tie)
-        after = np.r_[first[1:], len(p)]
+        after = np.r_[first[1:], len(order)]
         holds_one = before[after] > before[first]
-        first, after = first[holds_one], after[holds_one]
-        edges = np.r_[np.flatnonzero(new_group), len(p)]
-        n = one.rows.n[order]
+        first = first[holds_one]
+        after = after[holds_one]
+        edges = np.r_[np.flatnonzero(new_group), len(order)]
+        number = np.searchsorted(edges, first, side="right")
+        counts_once = bool((n == 1).all())
         return cls(
-            person=one.rows.person[order].astype(np.int32),
-            n=None if (n == 1).all() else n,
+            person=person.astype(np.int32),
+            n=None if counts_once else n,
             positive=np.flatnonzero(is_it),
             first=first,
             after=after,
             first_positive=before[first],
             after_positive=before[after],
-            group=np.searchsorted(edges, first, side="right") - 1,
+            group=number - 1,
             edges=edges,
             positive_edges=before[edges],
         )
@@ -221,21 +250,34 @@ class _Ranked:
     def precision(self, times: Array) -> float:
         """Average precision where each person counts so often ``(P,)``."""
         everything, hits = self._cumulated(times)
-        own = hits[self.after_positive] - hits[self.first_positive]
-        precision = ratio(hits[self.after_positive], everything[self.after], 0.0)
-        return float(ratio(own @ precision, hits[-1]))
+        reached = hits[self.after_positive]
+        own = reached - hits[self.first_positive]
+        precision = ratio(reached, everything[self.after], 0.0)
+        area = own @ precision
+        return float(ratio(area, hits[-1]))
 
     def right_pairs(self, times: Array) -> float:
         """Share of pairs within a group in the right order; a tie counts half."""
         everything, hits = self._cumulated(times)
-        own = hits[self.after_positive] - hits[self.first_positive]
-        tied = everything[self.after] - everything[self.first] - own
-        ends = everything[self.edges][self.group + 1] - everything[self.after]
-        hits_below = hits[self.positive_edges][self.group + 1] - hits[self.after_positive]
-        right = own @ (ends - hits_below + tied / 2)
-        positive = np.diff(hits[self.positive_edges])
-        negative = np.diff(everything[self.edges]) - positive
-        return float(ratio(np.asarray(right), np.asarray(positive @ negative)))
+        reached = hits[self.after_positive]
+        passed = everything[self.after]
+        own = reached - hits[self.first_positive]
+        tied = passed - everything[self.first] - own
+        ends = everything[self.edges]
+        last_hits = hits[self.positive_edges]
+        below = ends[self.group + 1] - passed
+        hits_below = last_hits[self.group + 1] - reached
+        right = own @ (below - hits_below + tied / 2)
+        positive = np.diff(last_hits)
+        negative = np.diff(ends) - positive
+        total = positive @ negative
+        return float(ratio(np.asarray(right), np.asarray(total)))
+
+
+def _changes(values: Array) -> Array:
+    """Whether each value differs from the one before it ``(N,)``; the first one does."""
+    differs = np.diff(values) != 0
+    return np.r_[True, differs]
 
 
 def _from_zero(weights: Array) -> Array:
@@ -259,7 +301,8 @@ def _right_pairs(one: _Score, group: Array, drawn: Array) -> Array:
 
 def _form(table: Array, drawn: Array) -> Array:
     """``d' M d`` for every row d of ``drawn``."""
-    return np.asarray(((drawn @ table) * drawn).sum(axis=1))
+    half = drawn @ table
+    return np.asarray((half * drawn).sum(axis=1))
 
 
 def _pairs_of_people(one: _Score, group: Array) -> tuple[Array, Array]:
@@ -271,25 +314,24 @@ def _pairs_of_people(one: _Score, group: Array) -> tuple[Array, Array]:
     """
     # Of a tie the present rows lie first: an absent row before a present one is never tied with it.
     order = np.lexsort((~one.is_it, one.p, group))
-    group, score = group[order], one.p[order]
-    new_group = np.r_[True, np.diff(group) != 0]
-    new_tie = new_group | np.r_[True, np.diff(score) != 0]
     n = one.rows.n[order]
     is_it = one.is_it[order]
-    sides = _Sides(one.rows.person[order], one.rows.n_people, n * is_it, n * ~is_it)
-    total = sides.products(np.cumsum(new_group) - 1)
-    right = sides.products(np.cumsum(new_tie) - 1) / 2
-    start = np.maximum.accumulate(np.where(new_group, np.arange(len(n)), 0))
-    place = np.arange(len(n)) - start
+    person = one.rows.person[order]
+    sides = _Sides(person, one.rows.n_people, n * is_it, n * ~is_it)
+    new_group = _changes(group[order])
+    new_tie = new_group | _changes(one.p[order])
+    total = sides.products(new_group)
+    tied = sides.products(new_tie)
+    right = tied / 2
+    index = np.arange(len(n))
+    starts = np.where(new_group, index, 0)
+    place = index - np.maximum.accumulate(starts)
     size = 1
     while size <= place.max():
         half = place // size
-        new_block = new_group | np.r_[True, np.diff(half // 2) != 0]
-        is_upper = half % 2 == 1
-        upper = _Sides(
-            sides.person, sides.n_people, sides.present * is_upper, sides.absent * ~is_upper
-        )
-        right += upper.products(np.cumsum(new_block) - 1)
+        new_block = new_group | _changes(half // 2)
+        neighbours = sides.below(half % 2 == 1)
+        right += neighbours.products(new_block)
         size *= 2
     return right, total
 
@@ -303,27 +345,46 @@ class _Sides:
     present: Array
     absent: Array
 
-    def products(self, block: Array) -> Array:
-        """Present times absent rows of the same block, summed over blocks ``(P, P)``."""
+    def below(self, upper: Array) -> _Sides:
+        """The present rows of the upper half and the absent ones of the lower half."""
+        present = self.present * upper
+        absent = self.absent * ~upper
+        return _Sides(self.person, self.n_people, present, absent)
+
+    def products(self, new_block: Array) -> Array:
+        """Present times absent rows of the same block, summed over blocks ``(P, P)``.
+
+        Args:
+            new_block: whether a block begins with each row, ``(N,)``.
+        """
+        block = np.cumsum(new_block) - 1
         present = self._table(block, self.present)
         absent = self._table(block, self.absent)
-        both = np.flatnonzero((np.diff(present.indptr) > 0) & (np.diff(absent.indptr) > 0))
-        present, absent = present[both], absent[both]
-        n_products = np.diff(present.indptr) @ np.diff(absent.indptr)
-        if n_products * _SPARSE_COST <= len(both) * self.n_people**2:
-            return np.asarray((present.T @ absent).toarray())
+        n_present = np.diff(present.indptr).astype(float)
+        n_absent = np.diff(absent.indptr).astype(float)
+        n_products = n_present * n_absent
+        both = np.flatnonzero(n_products)
+        present = present[both]
+        absent = absent[both]
+        dense_cost = len(both) * float(self.n_people) ** 2
+        if n_products.sum() * _SPARSE_COST <= dense_cost:
+            product = present.T @ absent
+            return np.asarray(product.toarray())
         found = np.zeros((self.n_people, self.n_people))
         step = max(_CELLS // self.n_people, 1)
         for start in range(0, len(both), step):
             some = slice(start, start + step)
-            found += present[some].toarray().T @ absent[some].toarray()
+            mine = present[some].toarray()
+            found += mine.T @ absent[some].toarray()
         return found
 
     def _table(self, block: Array, values: Array) -> sparse.csr_matrix:
         """Sums of values by block and person."""
         here = np.flatnonzero(values)
-        shape = (int(block[-1]) + 1, self.n_people)
-        return sparse.csr_matrix((values[here], (block[here], self.person[here])), shape=shape)
+        n_blocks = int(block[-1]) + 1
+        place = (block[here], self.person[here])
+        shape = (n_blocks, self.n_people)
+        return sparse.csr_matrix((values[here], place), shape=shape)
 
 
 __all__ = ["MOST_PEOPLE", "People", "resampled"]
