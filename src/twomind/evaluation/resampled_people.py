@@ -277,7 +277,7 @@ class _Ranked:
 def _changes(values: Array) -> Array:
     """Whether each value differs from the one before it ``(N,)``; the first one does."""
     differs = np.diff(values) != 0
-    return np.r_[True, differs]
+    return np.asarray(np.r_[True, differs])
 
 
 def _from_zero(weights: Array) -> Array:
