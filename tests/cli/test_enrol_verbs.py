@@ -77,6 +77,26 @@ def test_a_contaminated_clip_is_refused_with_the_reason(
     assert not names(tmp_path), "nothing may be written of a refused clip"
 
 
+def test_a_spoken_neutral_answer_is_taken_and_a_refusal_says_how(
+    clips: dict[str, Path], store: Path, tmp_path: Path
+) -> None:
+    talking = draw_clip(tmp_path / "talking.mp4", "talking", SEED, 0, seconds=3.5, fps=10)
+    command = ("enrol", "P1", talking, "--profiles", tmp_path / "p", "--store", store)
+    code, found = run(*command)
+    assert code == 3
+    assert "What to change:" in found["error"]["message"]
+    assert "add --spoken" in found["error"]["message"]
+    code, found = run(*command, "--spoken")
+    assert code == 0
+    [visit] = found["visits"]
+    assert (visit["spoken"], visit["not_neutral"]) == (True, [])
+    assert found["clips"][0]["remarks"], "speech moves the face, and that is told"
+    code, found = run("enrol", "P1", clips["smile"], *command[3:], "--spoken")
+    assert code == 3, "nobody talks in it"
+    assert "smile comes and goes" in found["error"]["message"]
+    assert "add --spoken" not in found["error"]["message"]
+
+
 def test_force_keeps_it_and_says_so(clips: dict[str, Path], store: Path, tmp_path: Path) -> None:
     code, found = run(
         "enrol", "P1", clips["smile"], "--force", "--profiles", tmp_path, "--store", store

@@ -190,7 +190,7 @@ def test_a_clip_looks_at_real_people(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ),
         (
             ("--model", "described", "--allow-drawn-model"),
-            "clip-au.allow_drawn: goes with --model clip-au",
+            "--allow-drawn-model: goes with a model that was trained before",
         ),
         (
             ("--model", "clip-au", "--set", "described.face=face_relative"),

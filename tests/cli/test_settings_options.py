@@ -177,9 +177,14 @@ def test_options_give_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "bah", 5, knobs=("mix=0", "gap=1"), control="people-alike"
     )
     assert settings.compare == ours.CompareSettings(
-        ("t3a", "tent:steps=2"), "clip-au", 2, ("recorded", "shuffled"), guard=True
+        ("t3a", "tent:steps=2"),
+        "clip-au",
+        2,
+        ("recorded", "shuffled"),
+        guard=True,
+        allow_drawn=True,
     )
-    assert settings.clip_au == ours.ClipAuSettings(epochs=7, allow_drawn=True)
+    assert settings.clip_au == ours.ClipAuSettings(epochs=7)
     assert (place.store, place.workers) == (tmp_path, 3)
 
 

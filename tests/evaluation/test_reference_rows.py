@@ -392,7 +392,8 @@ def test_groups_of_fewer_than_five_people_carry_no_figure() -> None:
     value, low, high = women["lines"]["method"]["macro_f1"]
     assert value == pytest.approx(slow.macro_f1(truth, score, [1.0] * 10))
     assert low <= value <= high
-    assert (men["n_people"], men["lines"]) == (None, {})
+    assert women["n"] == 10
+    assert (men["n_people"], men["n"], men["lines"]) == (None, None, {})
     assert len(breakdown.subgroups(board, min_people=4, n_bootstrap=20)[1]["lines"]) == 1
 
 

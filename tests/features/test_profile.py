@@ -24,6 +24,7 @@ from twomind.features.profile import (
     words_neutral,
     write_profile,
 )
+from twomind.pipeline.profiles import import_profile
 from twomind.types import Track, Word
 
 
@@ -125,4 +126,106 @@ def test_the_check_reads_expression_light_length_and_speech_off_the_tracks() -> 
     assert "smiling throughout" in said(AU12=0.05)
     assert "2.0 s of talking" in said(speech_s=2.0)
     assert said(spoken=True, speech_s=2.0, mouth_motion=0.5) == ""
+    moving = np.where(np.arange(60) % 30 < 12, 0.1, -0.15)
+    assert said(spoken=True, speech_s=4.0, AU12=moving, AU04=moving) == "", "speech moves these"
+    assert "length" in said(spoken=True, n=20, AU12=moving)
+    assert "turned" in said(spoken=True, pose_yaw=30.0)
     assert "the lips move" in said(mouth_motion=0.5)
+
+
+SHA = "ab" * 32
+PLAIN_VISIT = {
+    "content": SHA,
+    "made": "2026-01-01",
+    "spoken": False,
+    "doubts": [],
+    "drawn": False,
+    "entries": [],
+    "stats": {"face": {"AU12": [0.1, 0.1, 100, 4.0]}},
+}
+
+
+def _row(text: str) -> str:
+    return json.dumps(PLAIN_VISIT).replace("[0.1, 0.1, 100, 4.0]", text)
+
+
+def _with(old: str, new: str) -> str:
+    text = json.dumps(PLAIN_VISIT)
+    assert old in text
+    return text.replace(old, new)
+
+
+ODD_VISITS = {
+    "seconds: expected": [
+        _row(f"[0.1, 0.1, 100, {s}]")
+        for s in ("NaN", "Infinity", "-1", "1e999", "1e12", '"4"', "true", "null", "[4]")
+    ],
+    "n: expected": [_row(f"[0.1, 0.1, {n}, 4]") for n in ("-1", "2.5", "1e400", '"9"', "false")],
+    "centre: expected": [_row(f"[{c}, 0.1, 9, 4]") for c in ("Infinity", "1e30", '"0"', "{}")],
+    "spread: expected": [_row(f"[0.1, {s}, 9, 4]") for s in ("-0.5", "-Infinity", "1e30")],
+    "not enough values": [_row("[0.1, 0.1]")],
+    "spoken: expected": [_with('"spoken": false', '"spoken": "no"')],
+    "drawn: expected": [_with('"drawn": false', '"drawn": 0')],
+    "doubts: expected": [_with('"doubts": []', '"doubts": "smiling"')],
+    "content: expected": [_with(SHA, "*"), _with(SHA, "../../x"), _with(f'"{SHA}"', "7")],
+    "SHA-256": [_with(SHA, "ab"), _with(SHA, SHA.upper())],
+    "not come": [_with("2026-01-01", "2999-01-01")],
+    "a date": [_with("2026-01-01", "yesterday")],
+    "there is no 'stats'": [_with('"stats"', '"statistics"')],
+    "there twice": [_with('"AU12":', '"AU12": [0, 0, 1, 1], "AU12":')],
+    "every clip once": [f"{json.dumps(PLAIN_VISIT)}, {json.dumps(PLAIN_VISIT)}"],
+    "no visit": [""],
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "visit"), [(reason, one) for reason, odd in ODD_VISITS.items() for one in odd]
+)
+def test_an_odd_profile_is_refused_and_the_good_visit_stays(
+    tmp_path: Path, reason: str, visit: str
+) -> None:
+    good = json.dumps({**PLAIN_VISIT, "content": "cd" * 32})
+    head = '{"format": "twomind.profile/1", "person": "p", "visits": ['
+    (tmp_path / "good.json").write_text(f"{head}{good}]}}")
+    (tmp_path / "odd.json").write_text(f"{head}{visit}]}}")
+    before = import_profile(tmp_path / "people", tmp_path / "good.json", "p")
+    kept = (tmp_path / "people" / "p" / "profile.json").read_bytes()
+    with pytest.raises(BadInput, match=reason):
+        import_profile(tmp_path / "people", tmp_path / "odd.json", "p")
+    assert (tmp_path / "people" / "p" / "profile.json").read_bytes() == kept
+    assert read_profile(tmp_path / "people" / "p" / "profile.json") == before
+
+
+@pytest.mark.parametrize("more", ['"note": NaN', '"person": 7', '"deep": ' + "[" * 100_000])
+def test_what_could_not_be_written_again_is_refused(tmp_path: Path, more: str) -> None:
+    visits = json.dumps([PLAIN_VISIT])
+    person = "" if "person" in more else '"person": "p", '
+    text = f'{{"format": "twomind.profile/1", {person}"visits": {visits}, {more}}}'
+    (tmp_path / "odd.json").write_text(text)
+    with pytest.raises(BadInput):
+        import_profile(tmp_path / "people", tmp_path / "odd.json", "p")
+
+
+def test_the_profile_of_the_case_is_refused(shared: Path, tmp_path: Path) -> None:
+    case = shared / "cases" / "profile_nan"
+    import_profile(tmp_path, case / "good.json", "p")
+    with pytest.raises(BadInput, match="AU12: seconds"):
+        import_profile(tmp_path, case / "sec_nan.json", "p")
+    assert len(read_profile(tmp_path / "p" / "profile.json").visits) == 1
+
+
+def test_visits_with_a_spread_and_no_seconds_count_alike() -> None:
+    def one(content: str, spread: float, seconds: float) -> Visit:
+        return Visit(content, "2026-01-01", {"voice": {"pitch": Neutral(1, spread, 9, seconds)}})
+
+    whole = Profile("p", (one("a", 0.1, 0.0), one("b", 0.3, 0.0), one("c", math.nan, 5.0)))
+    merged = whole.neutral("voice")["pitch"]
+    assert merged.spread == pytest.approx(0.2)
+    assert merged.centre == 1
+
+
+def test_an_unknown_centre_does_not_hide_a_known_one() -> None:
+    unknown = Visit("a", "2026-01-01", {"voice": {"pitch": Neutral(math.nan, 0.1, 9, 50.0)}})
+    known = Visit("b", "2026-01-01", {"voice": {"pitch": Neutral(2.0, 0.1, 9, 5.0)}})
+    assert Profile("p", (unknown, known)).neutral("voice")["pitch"].centre == 2
+    assert math.isnan(Profile("p", (unknown,)).neutral("voice")["pitch"].centre)

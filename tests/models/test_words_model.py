@@ -5,7 +5,7 @@ what is not scored.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,11 +13,17 @@ import pytest
 from twomind.core import registry
 from twomind.core.errors import BadInput, MissingWeights
 from twomind.features.words.lexicon import lexicon
-from twomind.models.calibration import Risk, sigmoid
+from twomind.models.calibration import (
+    Reliability,
+    Risk,
+    band_evidence,
+    reliability_from,
+    sigmoid,
+)
 from twomind.models.questions import BAH_QUESTIONS, resolve
 from twomind.models.words import recogniser as model_file
 from twomind.models.words.recogniser import MIN_WORDS, WordsRecogniser
-from twomind.types import Features, Recogniser, Status, Word
+from twomind.types import Evidence, Features, Recogniser, Status, Word
 
 TEXT = (
     "Um, I would like to stop it, but I don't know how; maybe I should, I I can't say. It is "
@@ -69,6 +75,69 @@ def test_the_band_lies_around_the_score(shipped: WordsRecogniser) -> None:
     prediction = shipped.predict(answer())
     band = {e.name: e.value for e in prediction.evidence if e.kind == "band"}
     assert 0 <= band["low"] < band["high"] <= 1
+
+
+def _bands(found: list[Evidence]) -> tuple[list[float], str]:
+    ends = [e.value for e in found if e.kind == "band"]
+    return ends, "".join(e.name for e in found if e.kind == "no_band")
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.3, 0.4, 2.0])
+def test_a_band_holds_its_score_or_is_absent_with_a_reason(
+    shipped: WordsRecogniser, shift: float
+) -> None:
+    n_bands = 0
+    for head in (shipped.known, shipped.own_prompt):
+        found = head.reliability
+        for p in (*np.linspace(0, 1, 1001), *found.p, *found.low, *found.high, 1e-12, 1 - 1e-12):
+            score = float(sigmoid(np.log(p / (1 - p)) + shift)) if shift and 0 < p < 1 else p
+            band, why = _bands(band_evidence(found, float(p), shift))
+            assert bool(band) != bool(why)
+            if band:
+                n_bands += 1
+                assert band[0] - 1e-12 <= score <= band[1] + 1e-12
+                assert found.low[0] <= p <= found.high[-1]
+    assert n_bands > 900
+
+
+@pytest.mark.parametrize("p", [0.0, 0.05, 0.2, 0.26, 0.88, 0.95, 1.0])
+def test_an_own_prompt_far_out_is_beyond_what_was_tested(
+    shipped: WordsRecogniser, p: float
+) -> None:
+    band, why = _bands(band_evidence(shipped.own_prompt.reliability, p))
+    assert not band
+    assert why.startswith("beyond what was tested")
+
+
+def test_a_score_that_the_tested_answers_contradict_has_no_band(
+    shipped: WordsRecogniser,
+) -> None:
+    band, why = _bands(band_evidence(shipped.own_prompt.reliability, 0.8725))
+    assert not band
+    assert "72 to 87 % were marked" in why
+
+
+@pytest.mark.parametrize("question", [None, "my own prompt", *"1234567"])
+@pytest.mark.parametrize("words", [5, 20, 150, 600, 5000])
+def test_every_prediction_has_a_band_around_its_score_or_none(
+    shipped: WordsRecogniser, question: str | None, words: int
+) -> None:
+    told = " ".join(("maybe but I want to and I do not know " * 1000).split()[:words])
+    for said in (told, "I do it because I like it " * (words // 7 + 1)):
+        prediction = shipped.predict(answer(said, question=question))
+        band, why = _bands(list(prediction.evidence))
+        assert bool(band) != bool(why)
+        assert why == prediction.why_no_band
+        if band:
+            assert band[0] <= prediction.probs[1] <= band[1]
+
+
+def test_how_far_was_tested_is_kept_with_a_model_that_says_it() -> None:
+    known = Reliability((0.2, 0.6), (0.3, 0.5), (0.0, 0.4), (0.5, 1.0), 10, (0.1, 0.7))
+    assert known.band(0.05) is None
+    assert known.why_no_band(0.95).startswith("beyond")
+    assert known.band(0.15) == (0.0, 0.5)
+    assert reliability_from(asdict(known)) == known
 
 
 def test_the_question_part_is_centred_and_follows_the_question(shipped: WordsRecogniser) -> None:

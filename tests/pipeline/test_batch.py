@@ -134,8 +134,9 @@ def test_each_result_in_words() -> None:
     scored = row(status="ok", probability=0.617, band=(0.41, 0.8))
     told = {
         "a: 0.62; of held-out answers scored nearest to this, 41 to 80 % were A/H": scored,
-        "a: 0.14; of held-out answers scored nearest to this, 27 to 45 % were A/H, so do not read "
-        "this score as a rate": row(status="ok", probability=0.14, band=(0.27, 0.45)),
+        "a: 0.14; beyond what was tested: so it is": row(
+            status="ok", probability=0.14, no_band="beyond what was tested: so it is"
+        ),
         "a: 0.62": row(status="ok", probability=0.617),
         "a: cannot tell: 0.50; near the border": row(
             status="abstained", probability=0.5, reason="near the border"

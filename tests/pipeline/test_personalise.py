@@ -24,7 +24,7 @@ from twomind.core.store import Ledger
 from twomind.evaluation.merging import differences
 from twomind.evaluation.runs import find_runs, load_run, save_run
 from twomind.evaluation.windows import Labels, Windows
-from twomind.models.base import BaseModel
+from twomind.models.base import BaseModel, complete
 from twomind.pipeline import fixed_model
 from twomind.pipeline.personalise import Place, Talk, personalise
 from twomind.pipeline.personalise_methods import ALL, chosen_methods, configured, within_guard
@@ -304,6 +304,57 @@ def test_a_fixed_model_reads_what_it_prepares(monkeypatch: pytest.MonkeyPatch) -
     )
     reading = fixed_model.Prepared(lambda recording: x, "m", Path("d"), None, Path("s"))
     assert reading("r").recording == "r of film"
+
+
+class OfSynthetic(BaseModel):
+    """Trained on synthetic people; it reads whoever it may look at."""
+
+    card: ClassVar[dict[str, object]] = {"synthetic": True}
+
+    def prepare(self, x: Features, *_: Any, **__: Any) -> Features:
+        return x
+
+
+def test_a_fixed_model_of_synthetic_people_looks_at_real_ones_where_that_is_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = Features("r", "p", {}, (0.0, 1.0))
+    monkeypatch.setattr(fixed_model, "opened", lambda place: OfSynthetic())
+    monkeypatch.setattr(
+        fixed_model.clip_au_folds, "opened", lambda root, name: (None, {"r": "film"})
+    )
+    reading = fixed_model.Prepared(lambda recording: real, "m", Path("d"), None, Path("s"))
+    with pytest.raises(BadInput, match="score personalise --allow-drawn-model"):
+        reading("r")
+    assert replace(reading, allow_drawn=True)("r") is real
+    assert not fixed_model.Fixed("m")(None).allow_real
+    assert fixed_model.Fixed("m", True)(None).allow_real
+    assert fixed_model.notes_on("m", False) == (fixed_model.NOTE,)
+    assert fixed_model.notes_on("m", True) == (fixed_model.NOTE, fixed_model.ALLOWED_NOTE)
+
+
+def test_the_allowance_reaches_the_model_from_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = trained_model(tmp_path / "mine")
+    told = []
+
+    class Told(fixed_model.Fixed):
+        def __call__(self, fold: Any) -> Any:
+            found = super().__call__(fold)
+            told.append(complete(found).allow_real)
+            return found
+
+    monkeypatch.setattr(fixed_model, "Fixed", Told)
+    command = ("score", "personalise", "--drawn", "biovid", "--people", 4, "--workers", 1)
+    more = ("--protocol", "targets-2", "--set", KNOBS, "--methods", "t3a", "--model", model)
+    for number, option in enumerate(((), ("--allow-drawn-model",))):
+        code, _, talk = run(*command, *more, "--out", tmp_path / f"out{number}", *option)
+        assert code == 0, talk
+        assert set(told) == {bool(option)}
+        told.clear()
+    runs = [load_run(path) for path in find_runs([tmp_path / "out1"])]
+    assert all(fixed_model.ALLOWED_NOTE in one.notes for one in runs)
 
 
 def test_a_task_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:

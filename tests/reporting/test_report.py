@@ -21,7 +21,13 @@ import pytest
 import patience
 from twomind.datasets import load_dataset
 from twomind.reporting import report
-from twomind.reporting.report import MAX_TOGETHER, shown, write_overview, write_pages
+from twomind.reporting.report import (
+    MAX_TOGETHER,
+    ReportSettings,
+    shown,
+    write_overview,
+    write_pages,
+)
 from twomind.reporting.report_data import bin_means, overview_row, quality_of, runs_of, time_data
 from twomind.reporting.result import NotMeasured, Result
 from twomind.types import (
@@ -196,12 +202,14 @@ def write_report(
     results: list[Result],
     path: Path,
     title: str = "Answers, described and estimated",
-    embed_limit_mb: float = 60,
+    embed: str = "all",
+    embed_mb: float = 60,
 ) -> Path:
     """The page of some answers, and of many the overview, as the command writes them."""
     if len(results) <= MAX_TOGETHER:
         pages = [shown(result) for result in results]
-        return write_pages(pages, path, title=title, embed_limit_mb=embed_limit_mb)
+        settings = ReportSettings(embed, embed_mb)  # type: ignore[arg-type]
+        return write_pages(pages, path, title=title, settings=settings)
     rows = [overview_row(result, report.page_of(result.recording.id)) for result in results]
     return write_overview(rows, path, title=title)
 
@@ -257,7 +265,7 @@ def test_names_words_and_reasons_cannot_become_markup(tmp_path: Path) -> None:
         provenance={"versions": {EVIL: EVIL}},
         purpose=EVIL,
     )
-    page = page_of(tmp_path, result, result, title=EVIL, embed_limit_mb=0)
+    page = page_of(tmp_path, result, result, title=EVIL, embed_mb=0)
     assert EVIL not in page.source
     assert page.source.lower().count("</script") == 3, (
         "browsers end a script at less than Python's parser needs"
@@ -379,7 +387,7 @@ def test_score_band_and_three_signed_parts(tmp_path: Path) -> None:
         ("bah", "data/Videos/90022/*/*.mp4", False),
         ("own", "ada/*.mp4", True),
         ("own", "bo/*.mp4", False),
-        ("own", "cy/*.mp4", True),  # nothing is stated
+        ("own", "cy/*.mp4", True),  # nothing is stated; the people are synthetic
     ],
 )
 def test_a_person_who_refused_is_in_no_report(
@@ -391,7 +399,7 @@ def test_a_person_who_refused_is_in_no_report(
     root = load_dataset(name).fake(tmp_path / name)
     media = sorted(root.glob(film))[0]
     for limit_mb in (60, 0):  # embedded, linked
-        page = page_of(tmp_path, made(media), embed_limit_mb=limit_mb)
+        page = page_of(tmp_path, made(media), embed="consented", embed_mb=limit_mb)
         assert (page.count("media") > 0) == shown
         assert ("refused to be shown" in page.text) != shown
         assert ('type="text/plain" id="media-1">data:video' in page.source) == (
@@ -461,17 +469,45 @@ def test_small_recordings_are_inside_and_large_ones_are_linked(tmp_path: Path) -
     block = next(text for a, text in page.scripts if a.get("id") == "media-1")
     assert block.startswith("data:video/mp4;base64,")
     assert base64.b64decode(block.split(",")[1]) == media.read_bytes()
-    page = page_of(tmp_path, made(media), embed_limit_mb=0.1)
+    page = page_of(tmp_path, made(media), embed_mb=0.1)
     assert not [a for a, _ in page.scripts if a.get("id") == "media-1"]
     (video,) = [a for t, a in page.elements if t == "video"]
     assert video["src"] == "./media%20with%20blank/a%231.mp4"
     assert "too large" in page.text
 
 
+def test_a_person_of_whom_nothing_is_known_is_linked_with_a_note(tmp_path: Path) -> None:
+    media = tmp_path / "a.mp4"
+    media.write_bytes(b"x" * 1000)
+    page = page_of(tmp_path, made(media), embed="consented")
+    assert not [a for a, _ in page.scripts if a.get("id") == "media-1"]
+    (video,) = [a for t, a in page.elements if t == "video"]
+    assert video["src"] == "./a.mp4"
+    assert "nothing says whether this person agreed" in page.text
+    assert "report.embed=all" in page.text
+    (tmp_path / "people.csv").write_text(
+        f"subject,consent_publication\n{made().recording.subject},yes\n"
+    )
+    page = page_of(tmp_path, made(media), embed="consented")
+    assert [a for a, _ in page.scripts if a.get("id") == "media-1"]
+    page = page_of(tmp_path, made(media), embed="none")
+    assert not [a for a, _ in page.scripts if a.get("id") == "media-1"]
+    assert "without recordings were asked for" in page.text
+
+
+def test_what_cannot_be_read_is_no_consent(tmp_path: Path) -> None:
+    (tmp_path / "recordings.csv").write_text("film,person\na.mp4,x\n")
+    media = tmp_path / "a.mp4"
+    media.write_bytes(b"x" * 1000)
+    page = page_of(tmp_path, made(media), embed="all")
+    assert not page.count("media")
+    assert "cannot be read" in page.text
+
+
 def test_the_limit_holds_for_all_recordings_together(tmp_path: Path) -> None:
     media = tmp_path / "a.mp4"
     media.write_bytes(b"x" * 60_000)
-    page = page_of(tmp_path, made(media, "one"), made(media, "two"), embed_limit_mb=0.1)
+    page = page_of(tmp_path, made(media, "one"), made(media, "two"), embed_mb=0.1)
     assert [a["id"] for a, _ in page.scripts if (a.get("id") or "").startswith("media")] == [
         "media-1"
     ]
@@ -764,7 +800,7 @@ def test_a_click_on_the_axis_seeks_and_hovering_names_the_cue(opened, movie) -> 
 
 def test_a_linked_recording_plays_under_the_content_policy(opened, movie, tmp_path) -> None:
     shutil.copy(movie, tmp_path / "linked.webm")
-    page = opened(made(tmp_path / "linked.webm"), embed_limit_mb=0)
+    page = opened(made(tmp_path / "linked.webm"), embed_mb=0)
     ready(page)
     assert page.evaluate("document.querySelector('video').videoWidth") == 160
 

@@ -234,6 +234,7 @@ def test_groups_are_reported_and_small_ones_suppressed(kept: Path) -> None:
         for e in breakdown.subgroups(found, min_people=4, n_bootstrap=100)
     }
     assert entries["sex", "f"]["n_people"] == 4
+    assert entries["sex", "f"]["n"] >= 4
     value, low, high = entries["sex", "f"]["lines"]["offset"]["macro_f1"]
     women = [s for s in found.subjects if found.people[s]["sex"] == "f"]
     own = [s.where(np.isin(s.subject, women)) for s in found.line("offset").samples]

@@ -492,8 +492,9 @@ def test_abstention(seed: int) -> None:
     assert risk.n == n
     band = calibration.Reliability((0.2, 0.6), (0.3, 0.5), (0.1, 0.4), (0.5, 0.8), 10)
     assert band.band(0.3) == pytest.approx((0.1 + 0.25 * 0.3, 0.5 + 0.25 * 0.3))
-    assert band.band(0.01) == (0.1, 0.5)
-    assert band.band(0.99) == (0.4, 0.8)
+    assert band.band(0.15) == (0.1, 0.5)
+    assert band.band(0.01) is None
+    assert band.band(0.99) is None
 
 
 # --- the words model

@@ -24,6 +24,7 @@ from twomind.core.errors import BadInput
 
 if TYPE_CHECKING:
     from twomind.core.store import Store
+    from twomind.pipeline.profiles import Checked
 
 _PROFILES = click.option(
     "--profiles",
@@ -102,16 +103,25 @@ def enrol_verb(asked: _Enrol) -> int:
     how = Clips(asked.spoken, asked.force, limits)
     profile, checked = enrol(asked.people, asked.person, asked.clips, asked.place, how)
     found = stored(profile, asked.people, asked.place.study)
-    found["clips"] = [
-        {"clip": c.clip, "not_neutral": list(c.doubts), "measured": c.measured} for c in checked
-    ]
+    found["clips"] = [_clip(c) for c in checked]
     if asked.as_json:
         print_json(found)
     for c in checked:
         for reason in c.doubts:
             say(f"not neutral, kept by --force: {c.clip}: {reason}")
+        for remark in c.remarks:
+            say(f"no reason to refuse a spoken clip: {c.clip}: {remark}")
     _tell(found)
     return 0
+
+
+def _clip(checked: Checked) -> dict[str, Any]:
+    return {
+        "clip": checked.clip,
+        "not_neutral": list(checked.doubts),
+        "remarks": list(checked.remarks),
+        "measured": checked.measured,
+    }
 
 
 @click.group("profile")

@@ -58,9 +58,25 @@ def counts(y: Array, said: Array, n_classes: int, weights: Array | None = None) 
     if weights is None:
         weights = np.ones((1, len(y)))
     pair = np.asarray(y * n_classes + said, int)
-    cell = np.eye(n_classes * n_classes)[pair]
-    table: Array = weights @ cell
+    table = sums_by(weights, pair, n_classes * n_classes)
     return table.reshape(len(weights), n_classes, n_classes)
+
+
+def sums_by(values: Array, code: Array, n_codes: int) -> Array:
+    """Sums of the columns of ``values (B, N)`` that have the same code ``(B, K)``.
+
+    Args:
+        values: ``(B, N)``.
+        code: of each column, from 0 to ``n_codes - 1``, ``(N,)``.
+        n_codes: ``K``.
+    """
+    found = np.zeros((len(values), n_codes))
+    if len(code):
+        order = np.argsort(code, kind="stable")
+        in_order = code[order]
+        first = np.flatnonzero(np.r_[True, np.diff(in_order) != 0])
+        found[:, in_order[first]] = np.add.reduceat(values[:, order], first, axis=1)
+    return found
 
 
 def right_answers(table: Array) -> Array:

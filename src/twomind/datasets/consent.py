@@ -1,4 +1,5 @@
-"""Who refused to be shown: asked of the folders around a film, before a report takes the film in.
+"""Whether a person agreed to be shown: asked of the folders around a film, before a report takes
+the film in.
 
 What is stated in the files that the library knows (:mod:`twomind.datasets.people`) is read as it
 is, and no data set's reader is loaded for it. A reader is asked only where another file of a
@@ -12,63 +13,118 @@ import csv
 import os
 import re
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-from twomind.core.errors import TwomindError
+from twomind.core.errors import BadInput, TwomindError
 from twomind.datasets.checking import is_drawn
 from twomind.datasets.people import METADATA, may_be_shown, read_metadata, read_people_table
+from twomind.datasets.surroundings import LEVELS, TABLE, listed, stamp
 
-#: How many folders above a film something may be stated of its person. BAH:
-#: data/Videos/<person>/<visit>/<film>.
-LEVELS = 6
 #: Tables of people that the library knows; a later one goes before an earlier one.
 TABLES = ("people.csv", "participants.csv")
+_KNOWN = {*TABLES, *METADATA}
 #: How a file fails that is no table of people.
 _UNREADABLE = (TwomindError, OSError, ValueError, csv.Error)
 #: Words in the name of a file that may state something of people.
 _OF_PEOPLE = re.compile("people|person|participant|subject|meta|consent", re.IGNORECASE)
 
 
+class Consent(StrEnum):
+    """Whether a person may be shown to whoever gets a report."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"  # nothing is stated
+    UNREADABLE = "unreadable"  # something is stated, and cannot be read
+
+
 def refused(media: Path, subject: str) -> bool:
     """Whether the folders around ``media`` say of its person anything but a plain yes to
-    publication.
+    publication, or cannot be read.
 
-    The person is ``subject``, a folder on the way to the film, or the beginning of its name, as the
-    layouts have it; else the one whose film it is by the data set's own list. The nearest folder
-    that states something of the person decides. Where nothing is stated this is False: whether a
-    person may then be shown is for the reader of the report to know.
+    Args:
+        media: the film.
+        subject: the person, if that is known.
+    """
+    return publication(media, subject) in (Consent.NO, Consent.UNREADABLE)
+
+
+def publication(media: Path, subject: str) -> Consent:
+    """Whether the folders around ``media`` say that its person may be shown.
+
+    The person is ``subject``, whom the table of recordings names, a folder on the way to the film,
+    or the beginning of its name, as the layouts have it; else the one whose film it is by the data
+    set's own list. All of them must have agreed. The nearest folder that states something of the
+    person decides. Where nothing is stated, synthetic people may be shown, and of others it is not
+    known.
+
+    Args:
+        media: the film.
+        subject: the person, if that is known.
     """
     file = media.resolve()
     names = {subject, file.stem.split("_")[0]}
+    drawn = False
     for folder in file.parents[:LEVELS]:
-        stated = _stated(folder)
+        stated = _stated(folder, _stamps(folder))
         if stated is None:
-            return True
+            return Consent.UNREADABLE
+        try:
+            names |= _owner(folder, file)
+        except BadInput:
+            return Consent.UNREADABLE
         asked = names & stated.keys()
         if not asked and not all(stated.values()):
             # Somebody here may not be shown, and the film's name does not say whose it is.
             asked = _films(folder).get(file, set()) & stated.keys()
         if asked:
-            return not all(stated[name] for name in asked)
+            may = all(stated[name] for name in asked)
+            return Consent.YES if may else Consent.NO
         names.add(folder.name)
-    return False
+        drawn = drawn or is_drawn(folder)
+    return Consent.YES if drawn else Consent.UNKNOWN
+
+
+def _owner(folder: Path, file: Path) -> set[str]:
+    """Whose film it is, as the table of recordings in this folder says.
+
+    Raises:
+        BadInput: there is one, and it cannot be read.
+    """
+    table = folder / TABLE
+    if not table.is_file():
+        return set()
+    found = listed(table).get(file)
+    return {found.subject} if found is not None else set()
+
+
+#: Name, time and size of the files of a folder that may state something of people.
+_Stamps = tuple[tuple[str, int, int], ...]
+
+
+def _stamps(folder: Path) -> _Stamps:
+    found = []
+    try:
+        for entry in os.scandir(folder):
+            if entry.is_file() and (entry.name in _KNOWN or _OF_PEOPLE.search(entry.name)):
+                found.append((entry.name, *stamp(Path(entry.path))))
+    except OSError:
+        return ()
+    return tuple(sorted(found))
 
 
 @lru_cache(maxsize=256)
-def _stated(folder: Path) -> Mapping[str, bool] | None:
+def _stated(folder: Path, stamps: _Stamps) -> Mapping[str, bool] | None:
     """Whether a person may be shown, for everybody of whom a file in this folder says something;
     None where something is stated and cannot be read.
     """
-    try:
-        files = {entry.name for entry in os.scandir(folder) if entry.is_file()}
-    except OSError:
-        return {}
-    known = files & {*TABLES, *METADATA}
-    others = {name for name in files - known if _OF_PEOPLE.search(name)}
+    files = {name for name, _, _ in stamps}
+    known = files & _KNOWN
+    ask_reader = bool(files - known)
     try:
         found = _of_known_files(folder, known)
-        ask_reader = bool(others)
     except _UNREADABLE:
         found = {}
         ask_reader = True  # a file of this name may be something else; a data set's reader knows

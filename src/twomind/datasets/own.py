@@ -23,10 +23,9 @@ from twomind.core.store import write_text
 from twomind.datasets import fakes
 from twomind.datasets.checking import Finding
 from twomind.datasets.coders import ANNOTATIONS
+from twomind.datasets.surroundings import TABLE
 from twomind.datasets.tabled import Row, Tabled, read_rows
 from twomind.types import Task
-
-TABLE = "recordings.csv"
 
 
 class Own(Tabled):

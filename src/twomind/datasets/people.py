@@ -46,19 +46,38 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
     consent_publication.
 
     Raises:
-        BadInput: there is no column ``subject``.
+        BadInput: it is no CSV in UTF-8, there is no column ``subject``, or somebody is there twice
+            with two consents.
     """
     found: dict[str, dict[str, str]] = {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        if "subject" not in columns:
-            raise BadInput(f"{path}: expected a column subject, got {', '.join(columns)}")
-        for row in reader:
-            subject = row.pop("subject")
-            if subject:
-                found[subject.strip()] = {k: v.strip() for k, v in row.items() if k and v}
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or ()
+            if "subject" not in columns:
+                got = ", ".join(columns) or "an empty file"
+                raise BadInput(f"{path}: expected a column subject, got {got}")
+            for row in reader:
+                subject = (row.pop("subject") or "").strip()
+                if subject:
+                    known = {k: v.strip() for k, v in row.items() if k and v}
+                    _check_consent(path, subject, found.get(subject, known), known)
+                    found[subject] = known
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path}: expected a CSV file in UTF-8 ({error})") from error
     return found
+
+
+def _check_consent(
+    path: Path, subject: str, before: Mapping[str, str], now: Mapping[str, str]
+) -> None:
+    """Refuse a second row of a person that says something else of their consent."""
+    consents = [row.get("consent_publication", "").lower() for row in (before, now)]
+    if consents[0] != consents[1]:
+        raise BadInput(
+            f"{path}: {subject} is there twice, with the consents {consents[0]!r} and "
+            f"{consents[1]!r}; which one holds?"
+        )
 
 
 def people_of(subjects: Iterable[str], *tables: Path) -> dict[str, dict[str, str]]:

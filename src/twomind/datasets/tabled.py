@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from twomind.datasets.checking import (
 from twomind.datasets.coders import ANNOTATIONS, Spans
 from twomind.datasets.people import people_of
 from twomind.datasets.protocols import Take
+from twomind.datasets.surroundings import TEXT_SOURCE, cells_of, named_transcript
 from twomind.media.recording import transcript_beside
 from twomind.transcripts.words import words_of_text
 from twomind.types import AMBIVALENCE, Progress, Recording, Segment, Task
@@ -47,9 +48,6 @@ _COLUMNS = (
     "order",
 )
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)")
-#: A cell that ends like this is meant as a file's name; a longer one than this is a text.
-_FILE_NAME = re.compile(r"\.\w{2,4}$")
-_LONGEST_NAME = 500
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def read_rows(
     rows: dict[str, Row] = {}
     problems: list[str] = []
     try:
-        for line, cells in _lines(path, needed):
+        for line, cells in cells_of(path, needed):
             try:
                 row = _row(cells, classes)
             except BadInput as error:
@@ -124,25 +122,6 @@ def read_rows(
     if not rows:
         raise BadInput(f"{path}: no usable row" + (f"; {problems[0]}" if problems else ""))
     return _named(list(rows.values())), problems
-
-
-def _lines(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The number of each line and its cells by column, without blanks around them."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or ()
-        missing = [column for column in needed if column not in columns]
-        if missing:
-            raise BadInput(
-                f"{path}: expected the columns {', '.join(needed)}; missing: {', '.join(missing)}"
-            )
-        for raw in reader:
-            cells = {}
-            for column, value in raw.items():
-                # Cells beyond the header are a list without a name.
-                if isinstance(column, str) and not isinstance(value, list):
-                    cells[column] = (value or "").strip()
-            yield reader.line_num, cells
 
 
 def _named(rows: list[Row]) -> list[Row]:
@@ -292,11 +271,12 @@ class Tabled(Folder):
         """
         media, duration_s = recording.media, recording.duration_s
         passed_over: list[str] = []
-        path = self._named_transcript(row)
-        if row.transcript and path is None:
-            if not _FILE_NAME.search(row.transcript):
-                return self._with_text(row, recording)
+        path, text = named_transcript(self.root, row.transcript)
+        if text:
+            return self._with_text(text, row, recording)
+        if path is not None and not path.is_file():
             self.problems.append(Finding(row.transcript, f"no such transcript (of {row.id})"))
+            path = None
         if not row.transcript and media.is_file():
             path, passed_over = transcript_beside(media)
         if path is None:
@@ -310,23 +290,15 @@ class Tabled(Folder):
         told = read.of(recording, read.source)
         return replace(told, words_remarks=(*passed_over, *told.words_remarks))
 
-    def _with_text(self, row: Row, recording: Recording) -> Recording:
+    def _with_text(self, text: str, row: Row, recording: Recording) -> Recording:
         """The recording with the words that stand in the table itself."""
         known = recording.duration_s if np.isfinite(recording.duration_s) else None
-        source = "the table (plain text, no times)"
         try:
-            words = words_of_text(row.transcript, source, known, row.speaker)
+            words = words_of_text(text, TEXT_SOURCE, known, row.speaker)
         except BadInput as error:
             self.problems.append(Finding(row.id, f"transcript: {error}"))
             return replace(recording, words_reason=f"the transcript cannot be read: {error}")
-        return words.of(recording, source)
-
-    def _named_transcript(self, row: Row) -> Path | None:
-        """The file that the table names as the transcript, if it is there."""
-        if not row.transcript or len(row.transcript) >= _LONGEST_NAME:
-            return None
-        path = self.root / row.transcript
-        return path if path.is_file() else None
+        return words.of(recording, TEXT_SOURCE)
 
     def _spans(self, row: Row) -> Spans | None:
         """A/H segments: of the table, else of the coders; None when neither says anything."""

@@ -5,12 +5,15 @@ numpy and scipy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from twomind.evaluation.metrics import interval, person_weights
 from twomind.types.plain import Array
@@ -22,6 +25,8 @@ Spans: TypeAlias = Sequence[Span]
 
 #: Half a microsecond: times that were written with milliseconds are not exact in binary.
 ROUNDING_S = 5e-7
+#: Pairs of spans that are looked at all together; of more, sets that lie apart are looked at alone.
+_FEW_PAIRS = 1_000_000
 
 
 def on_grid(spans: Spans, times_s: Array) -> Array:
@@ -34,25 +39,66 @@ def on_grid(spans: Spans, times_s: Array) -> Array:
         a, b = np.searchsorted(times_s, [start_s, end_s], side="left")
         said[a:b] = 1
         if a == b and len(times_s):
-            middle_s = (start_s + end_s) / 2
-            nearest = np.abs(times_s - middle_s).argmin()
-            said[nearest] = 1
+            said[_nearest(times_s, (start_s + end_s) / 2, int(a))] = 1
     return said
+
+
+def _nearest(times_s: Array, at_s: float, after: int) -> int:
+    """Which of the two moments around a time is nearer; of equally near ones the earlier.
+
+    Args:
+        times_s: of all moments, ``(T,)``.
+        at_s: the time.
+        after: the first moment that is not before it.
+    """
+    if after in (0, len(times_s)):
+        return min(after, len(times_s) - 1)
+    before = after - 1
+    to_before_s = abs(times_s[before] - at_s)
+    to_after_s = abs(times_s[after] - at_s)
+    return before if to_before_s <= to_after_s else after
 
 
 def on_units(spans: Spans, units: Spans) -> Array:
     """1 for every unit ``(U,)`` of which at least half is marked (utterances, fixed windows), else
     0.
     """
-    stretches = _joined(spans)
-    said = []
-    for start_s, end_s in units:
-        marked_s = 0.0
-        for a, b in stretches:
-            marked_s += max(0.0, min(b, end_s) - max(a, start_s))
-        half_s = (end_s - start_s) / 2
-        said.append(marked_s >= half_s - ROUNDING_S)
-    return np.array(said, float)
+    times_s = _times(units)
+    if not len(times_s):
+        return np.zeros(0)
+    inside = _joined(spans)
+    bounds = _times(inside)
+    bounds = np.clip(bounds, times_s.min(), times_s.max())
+    starts, ends = times_s.T
+    marked_s = _marked_before(bounds, ends) - _marked_before(bounds, starts)
+    marked_s = np.maximum(marked_s, 0.0)
+    half_s = (ends - starts) / 2
+    is_marked = marked_s >= half_s - ROUNDING_S
+    return np.asarray(is_marked, float)
+
+
+def _times(spans: Spans) -> Array:
+    """Begin and end of each span ``(S, 2)``."""
+    return np.array(spans, float).reshape(-1, 2)
+
+
+def _marked_before(stretches: Array, at_s: Array) -> Array:
+    """How much time is marked before each moment ``(T,)``.
+
+    Args:
+        stretches: begin and end, in order of time and apart from each other, ``(S, 2)``.
+        at_s: the moments, ``(T,)``.
+    """
+    if not len(stretches):
+        return np.zeros(len(at_s))
+    starts, ends = stretches.T
+    lengths = ends - starts
+    before = np.cumsum(lengths) - lengths
+    last = np.searchsorted(starts, at_s, side="right") - 1
+    begun = np.maximum(last, 0)
+    until = np.minimum(at_s, ends[begun])
+    marked_s = before[begun] + until - starts[begun]
+    return np.where(last >= 0, marked_s, 0.0)
 
 
 def _joined(spans: Spans) -> list[Span]:
@@ -137,33 +183,22 @@ def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | Non
     Raises:
         ValueError: a tolerance is below zero.
     """
-    from scipy.optimize import linear_sum_assignment
-
     offset_s = onset_s if offset_s is None else offset_s
     if not (onset_s >= 0 and offset_s >= 0):
         raise ValueError(f"expected tolerances from 0 on, got {onset_s} and {offset_s}")
-    first = np.array(a, float).reshape(-1, 2)
-    second = np.array(b, float).reshape(-1, 2)
-    error = second[None, :, :] - first[:, None, :]
-    onset = np.abs(error[..., 0])
-    offset = np.abs(error[..., 1])
-    fits = (onset <= onset_s + ROUNDING_S) & (offset <= offset_s + ROUNDING_S)
-    if not math.isfinite(offset_s):
-        fits &= _overlap(first, second)
-    cost = np.abs(error).sum(axis=-1)
-    # A pair is worth more than all errors together, so that no pair is given up for a closer one.
-    worth = 1.0
-    if fits.any():
-        worth += float(cost[fits].sum())
-    rows, columns = linear_sum_assignment(np.where(fits, cost - worth, 0.0))
+    first = _times(a)
+    second = _times(b)
+    may = _Tolerance(onset_s, offset_s)
     pairs = []
+    for rows, columns in _apart(first, second, may):
+        pairs += _assigned(first, second, may, rows, columns)
+    pairs.sort()
     onset_errors = []
     offset_errors = []
-    for i, j in zip(rows, columns, strict=True):
-        if fits[i, j]:
-            pairs.append((int(i), int(j)))
-            onset_errors.append(float(error[i, j, 0]))
-            offset_errors.append(float(error[i, j, 1]))
+    for i, j in pairs:
+        onset, offset = second[j] - first[i]
+        onset_errors.append(float(onset))
+        offset_errors.append(float(offset))
     return Events(
         n_a=len(first),
         n_b=len(second),
@@ -173,11 +208,98 @@ def match_events(a: Spans, b: Spans, onset_s: float = 0.5, offset_s: float | Non
     )
 
 
-def _overlap(first: Array, second: Array) -> Array:
-    """Whether each span of one rater touches each of the other ``(A, B)``."""
-    a_begins_first = first[:, None, 0] <= second[None, :, 1]
-    b_begins_first = second[None, :, 0] <= first[:, None, 1]
-    return np.asarray(a_begins_first & b_begins_first)
+@dataclass(frozen=True)
+class _Tolerance:
+    """How far onsets and offsets of a pair may lie apart."""
+
+    onset_s: float
+    offset_s: float
+
+    def fits(self, first: Array, second: Array) -> Array:
+        """Which spans may be a pair; of two arrays ``(..., 2)`` that broadcast."""
+        error = np.abs(second - first)
+        onset_fits = error[..., 0] <= self.onset_s + ROUNDING_S
+        offset_fits = error[..., 1] <= self.offset_s + ROUNDING_S
+        fits = onset_fits & offset_fits
+        if math.isfinite(self.offset_s):
+            return np.asarray(fits)
+        a_begins_first = first[..., 0] <= second[..., 1]
+        b_begins_first = second[..., 0] <= first[..., 1]
+        return np.asarray(fits & a_begins_first & b_begins_first)
+
+
+def _apart(first: Array, second: Array, may: _Tolerance) -> Iterator[tuple[Array, Array]]:
+    """Spans of both raters in sets between which no pair fits, so that each is paired by itself.
+
+    Few spans are one set.
+    """
+    n_a = len(first)
+    n_b = len(second)
+    candidates = None
+    if n_a * n_b > _FEW_PAIRS:
+        candidates = _candidates(first, second, may)
+    if candidates is None:
+        yield np.arange(n_a), np.arange(n_b)
+        return
+    rows, columns = candidates
+    if not len(rows):
+        return
+    place = (rows, columns + n_a)
+    n = n_a + n_b
+    graph = csr_matrix((np.ones(len(rows)), place), shape=(n, n))
+    _, group = connected_components(graph, directed=False)
+    order = np.argsort(group, kind="stable")
+    edges = np.flatnonzero(np.diff(group[order])) + 1
+    for own in np.split(order, edges):
+        is_first = own < n_a
+        if is_first.any() and not is_first.all():
+            yield own[is_first], own[~is_first] - n_a
+
+
+def _candidates(first: Array, second: Array, may: _Tolerance) -> tuple[Array, Array] | None:
+    """Every pair that fits, found among spans whose onsets lie near; None where most do."""
+    order = np.argsort(second[:, 0], kind="stable")
+    onsets = second[order, 0]
+    reach = may.onset_s + 2 * ROUNDING_S
+    begin = np.searchsorted(onsets, first[:, 0] - reach, side="left")
+    end = np.searchsorted(onsets, first[:, 0] + reach, side="right")
+    n_near = end - begin
+    n_pairs = len(first) * len(second)
+    if n_near.sum() > n_pairs / 4:
+        return None
+    every = np.arange(len(first))
+    rows = np.repeat(every, n_near)
+    before = np.cumsum(n_near) - n_near
+    shift = np.repeat(begin - before, n_near)
+    place = np.arange(len(rows)) + shift
+    columns = order[place]
+    fits = may.fits(first[rows], second[columns])
+    return rows[fits], columns[fits]
+
+
+def _assigned(
+    first: Array, second: Array, may: _Tolerance, rows: Array, columns: Array
+) -> list[tuple[int, int]]:
+    """As many pairs of some spans of both raters as fit, with the smallest sum of errors."""
+    mine = first[rows][:, None, :]
+    theirs = second[columns][None, :, :]
+    fits = may.fits(mine, theirs)
+    if fits.size == 1:
+        alone = (int(rows[0]), int(columns[0]))
+        return [alone] if fits.all() else []
+    error = np.abs(theirs - mine)
+    cost = error.sum(axis=-1)
+    # A pair is worth more than all errors together, so that no pair is given up for a closer one.
+    worth = 1.0
+    if fits.any():
+        worth += float(cost[fits].sum())
+    reward = np.where(fits, cost - worth, 0.0)
+    found = []
+    for i, j in zip(*linear_sum_assignment(reward), strict=True):
+        if fits[i, j]:
+            pair = (int(rows[i]), int(columns[j]))
+            found.append(pair)
+    return found
 
 
 @dataclass(frozen=True)
@@ -202,7 +324,9 @@ def by_segment(a: Spans, b: Spans, events: Events) -> list[Compared]:
         events: their :func:`match_events`.
     """
     partner = dict(events.pairs)
-    taken = set(partner.values())
+    free = np.ones(len(b), bool)
+    free[list(partner.values())] = False
+    others = _times(b)
     found: list[Compared] = []
     told: set[int] = set()
     for i, mine in enumerate(a):
@@ -210,11 +334,12 @@ def by_segment(a: Spans, b: Spans, events: Events) -> list[Compared]:
         j = partner.get(i)
         if j is None:
             state = "limits"
-            j = _overlapping(mine, b, taken | told)
+            j = _overlapping(mine, others, free)
         if j is None:
             found.append(Compared("only a", mine, None))
             continue
         told.add(j)
+        free[j] = False
         onset_s = b[j][0] - mine[0]
         offset_s = b[j][1] - mine[1]
         found.append(Compared(state, mine, b[j], onset_s, offset_s))
@@ -224,18 +349,20 @@ def by_segment(a: Spans, b: Spans, events: Events) -> list[Compared]:
     return sorted(found, key=lambda one: one.a or one.b or (0.0, 0.0))
 
 
-def _overlapping(span: Span, others: Spans, taken: set[int]) -> int | None:
-    """The free one of ``others`` that shares most time with ``span``; of equal ones the last."""
-    most_s = 0.0
-    found = None
-    for j, (start_s, end_s) in enumerate(others):
-        if j in taken:
-            continue
-        shared_s = min(span[1], end_s) - max(span[0], start_s)
-        if shared_s > 0 and shared_s >= most_s:
-            most_s = shared_s
-            found = j
-    return found
+def _overlapping(span: Span, others: Array, free: Array) -> int | None:
+    """The free one of ``others (B, 2)`` that shares most time with ``span``; of equal ones the
+    last.
+    """
+    start_s, end_s = span
+    starts, ends = others.T
+    until = np.minimum(end_s, ends)
+    since = np.maximum(start_s, starts)
+    shared_s = np.where(free, until - since, 0.0)
+    most_s = shared_s.max(initial=0.0)
+    if most_s <= 0:
+        return None
+    equal = np.flatnonzero(shared_s == most_s)
+    return int(equal[-1])
 
 
 @dataclass(frozen=True)
@@ -269,21 +396,27 @@ def _pieces(raters: Mapping[str, Spans]) -> list[_Piece]:
     for spans in raters.values():
         for span in spans:
             edges |= set(span)
+    cuts = np.array(sorted(edges))
+    middles = (cuts[:-1] + cuts[1:]) / 2
+    marks = {name: _is_marked(spans, middles) for name, spans in raters.items()}
     found: list[_Piece] = []
-    for start_s, end_s in pairwise(sorted(edges)):
-        marked = _who_marked(raters, (start_s + end_s) / 2)
+    for k, (start_s, end_s) in enumerate(pairwise(cuts.tolist())):
+        marked = tuple(name for name, told in marks.items() if told[k])
         if found and found[-1].marked == marked:
             start_s = found.pop().start_s
         found.append(_Piece(start_s, end_s, marked))
     return found
 
 
-def _who_marked(raters: Mapping[str, Spans], at_s: float) -> tuple[str, ...]:
-    found = []
-    for name, spans in raters.items():
-        if any(start_s <= at_s < end_s for start_s, end_s in spans):
-            found.append(name)
-    return tuple(found)
+def _is_marked(spans: Spans, at_s: Array) -> Array:
+    """Whether each moment ``(T,)`` lies in a span (start included, end not)."""
+    starts, ends = _times(spans).T
+    is_long = starts < ends
+    begins = np.sort(starts[is_long])
+    stops = np.sort(ends[is_long])
+    n_begun = np.searchsorted(begins, at_s, side="right")
+    n_ended = np.searchsorted(stops, at_s, side="right")
+    return np.asarray(n_begun > n_ended)
 
 
 def disagreements(raters: Mapping[str, Spans], tolerance_s: float = 0.0) -> list[Disagreement]:

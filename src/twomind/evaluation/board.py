@@ -39,10 +39,6 @@ METRICS = (
     "ece",
     "brier",
 )
-#: More rows than this are grouped by equal predictions, and fewer resamples are drawn.
-MANY_ROWS = 20_000
-#: So many, at most.
-FEWER_RESAMPLES = 500
 
 BASE = "source-only"
 
@@ -274,13 +270,7 @@ def _board(runs: Sequence[Run], level: str, asked: _Asked) -> Board:
     ]
     subjects = _subjects(lines)
     y = _coded(one_seed, level)
-    n_draws = asked.n_bootstrap
-    if len(y) > MANY_ROWS and n_draws > FEWER_RESAMPLES:
-        n_draws = FEWER_RESAMPLES
-        notes.append(
-            f"{n_draws} resamples instead of {asked.n_bootstrap}, because of {len(y)} rows"
-        )
-    drawn = draws(subjects, n_draws, asked.seed)
+    drawn = draws(subjects, asked.n_bootstrap, asked.seed)
     lines = _with_figures(lines, level, asked, subjects, drawn)
     n_of_class = np.bincount(y, minlength=len(first.task.classes))
     known: dict[str, Mapping[str, object]] = {}

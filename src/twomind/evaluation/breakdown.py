@@ -45,7 +45,7 @@ def group_of(key: str, value: object) -> str:
 
 
 def subgroups(board: Board, min_people: int = MIN_PEOPLE, n_bootstrap: int = 1000) -> list[Plain]:
-    """Per attribute and value: people, each line's macro-F1 and WAR; groups under ``min_people``
+    """Per attribute and value: people, rows, each line's macro-F1 and WAR; groups under ``min_people``
     carry no figure.
 
     Args:
@@ -67,13 +67,22 @@ def subgroups(board: Board, min_people: int = MIN_PEOPLE, n_bootstrap: int = 100
         for group in sorted(members):
             own = members[group]
             entry: Plain = {"group": key, "value": group, "n_people": len(own), "lines": {}}
+            entry["n"] = _n_rows(board, own)
             if len(own) < min_people:
                 entry["n_people"] = None
+                entry["n"] = None
                 entry["suppressed"] = f"fewer than {min_people} people"
             else:
                 entry["lines"] = _lines_of(board, own, n_bootstrap)
             found.append(entry)
     return found
+
+
+def _n_rows(board: Board, own: Sequence[str]) -> int:
+    """How many coded rows some people have."""
+    first = board.lines[0].samples[0]
+    is_own = np.isin(first.subject, own)
+    return int(first.n[is_own].sum())
 
 
 def _lines_of(board: Board, own: Sequence[str], n_bootstrap: int) -> Plain:

@@ -8,6 +8,8 @@ not defined.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from twomind.core import numbers
@@ -57,6 +59,27 @@ def confusion(y: Array, probs: Array, weights: Weights = None) -> Array:
     return numbers.counts(y, said, probs.shape[1], w)
 
 
+def _macro_f1_of(table: Array) -> Array:
+    mean: Array = numbers.f1_per_class(table).mean(axis=1)
+    return mean
+
+
+def _weighted_f1_of(table: Array) -> Array:
+    true = table.sum(axis=2)
+    total = (numbers.f1_per_class(table) * true).sum(axis=1)
+    return ratio(total, true.sum(axis=1))
+
+
+#: What depends on a table of counts ``(B, C, C)`` alone: name → ``(B,)``; ``f1`` is ``(B, C)``.
+OF_TABLE: Mapping[str, Callable[[Array], Array]] = {
+    "f1": numbers.f1_per_class,
+    "macro_f1": _macro_f1_of,
+    "weighted_f1": _weighted_f1_of,
+    "war": numbers.accuracy,
+    "uar": numbers.mean_recall,
+}
+
+
 def f1_per_class(y: Array, probs: Array, weights: Weights = None) -> Array:
     """F1 of every class ``(C,)`` or ``(B, C)``; 0 where a class is neither there nor said.
 
@@ -79,8 +102,7 @@ def macro_f1(y: Array, probs: Array, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     table = confusion(y, probs, weights)
-    each = numbers.f1_per_class(table)
-    return out(each.mean(axis=1), weights)
+    return out(OF_TABLE["macro_f1"](table), weights)
 
 
 def macro_f1_present(y: Array, probs: Array) -> float:
@@ -99,10 +121,7 @@ def weighted_f1(y: Array, probs: Array, weights: Weights = None) -> Value:
         weights: None, ``(N,)`` or ``(B, N)``.
     """
     table = confusion(y, probs, weights)
-    true = table.sum(axis=2)
-    each = numbers.f1_per_class(table)
-    total = (each * true).sum(axis=1)
-    return out(ratio(total, true.sum(axis=1)), weights)
+    return out(OF_TABLE["weighted_f1"](table), weights)
 
 
 def war(y: Array, probs: Array, weights: Weights = None) -> Value:

@@ -67,7 +67,8 @@ def reliability(
         rates.append(float(y[near].mean()))
         lows.append(low)
         highs.append(high)
-    return Reliability(tuple(ps), tuple(rates), tuple(lows), tuple(highs), n_near)
+    tested = (float(sigmoid(logit[order[0]])), float(sigmoid(logit[order[-1]])))
+    return Reliability(tuple(ps), tuple(rates), tuple(lows), tuple(highs), n_near, tested)
 
 
 def _rate_interval(y: Array, weights: Array) -> list[float]:

@@ -120,12 +120,10 @@ def _persons(samples: Sequence[Sample], metric: str) -> dict[str, float]:
     of_one = people.OF_ONE[metric]
     each: dict[str, list[float]] = {}
     for sample in samples:
-        for subject in np.unique(sample.subject):
-            mine = sample.subject == subject
-            times = sample.n[mine].astype(int)
-            rows = np.repeat(np.flatnonzero(mine), times)
+        for subject, mine in sample.persons.items():
+            rows = np.repeat(mine, sample.n[mine].astype(int))
             value = of_one(sample.y[rows], sample.probs[rows])
-            each.setdefault(str(subject), []).append(float(value))
+            each.setdefault(subject, []).append(float(value))
     return {subject: float(np.mean(values)) for subject, values in each.items()}
 
 
@@ -157,8 +155,7 @@ def _by_person(samples: Sequence[Sample]) -> list[Sample]:
     """The rows of each person of each sample."""
     found = []
     for sample in samples:
-        for subject in np.unique(sample.subject):
-            found.append(sample.where(sample.subject == subject))
+        found += [sample.where(mine) for mine in sample.persons.values()]
     return found
 
 

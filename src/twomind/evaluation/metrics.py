@@ -110,10 +110,44 @@ def average_precision(y: Array, p: Array, weights: Weights = None) -> Value:
     return out(numbers.average_precision(y, p, w), weights)
 
 
-def _reached(weights: Array, group: Array) -> Array:
-    """Weight of rows whose score reaches each level or a higher one ``(B, L)``."""
-    from_top = (weights @ group)[:, ::-1]
-    return np.cumsum(from_top, axis=1)[:, ::-1]
+#: Thresholds of the BAH data set's AP: 0, .001 … .999.
+_N_THRESHOLDS = 1000
+
+
+def thresholds_reached(p: Array) -> Array:
+    """How many thresholds of :func:`ap_bah` are at or below each score ``(N,)``."""
+    thresholds = np.arange(_N_THRESHOLDS) / _N_THRESHOLDS
+    return np.searchsorted(thresholds, p, side="right")
+
+
+def ap_of_levels(positive: Array, negative: Array, levels: Array) -> Array:
+    """BAH's AP of what lies at each level of thresholds ``(B,)``.
+
+    Between two scores that occur, nothing changes and no area is added.
+
+    Args:
+        positive: weight of positives by level, ``(B, L)``.
+        negative: the same of negatives.
+        levels: how many thresholds each level reaches, rising, ``(L,)``.
+    """
+    hits = _reached(positive)
+    false_alarms = _reached(negative)
+    total = hits[:, :1]
+    if levels[-1] < _N_THRESHOLDS:  # there is a threshold that nobody reaches
+        one_more = ((0, 0), (0, 1))
+        hits = np.pad(hits, one_more)
+        false_alarms = np.pad(false_alarms, one_more)
+    recall = ratio(hits, np.broadcast_to(total, hits.shape))
+    precision = ratio(hits, hits + false_alarms, 0.0)
+    heights = precision[:, 1:] + precision[:, :-1]
+    trapezoids = -np.diff(recall, axis=1) * heights / 2
+    area: Array = trapezoids.sum(axis=1) + 0.0  # never -0
+    return area
+
+
+def _reached(weights: Array) -> Array:
+    """Weight at each level or a higher one ``(B, L)``."""
+    return np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
 
 
 def ap_bah(y: Array, p: Array, weights: Weights = None) -> Value:
@@ -129,25 +163,10 @@ def ap_bah(y: Array, p: Array, weights: Weights = None) -> Value:
     """
     y, p = _check(y, p)
     w = rows_of(weights, len(y))
-    thresholds = np.arange(1000) / 1000
-    # How many thresholds are at or below each score. Between two scores that occur, nothing changes
-    # and no area is added.
-    n_reached = np.searchsorted(thresholds, p, side="right")
-    levels, index = np.unique(n_reached, return_inverse=True)
-    group = np.eye(len(levels))[index]
-    hits = _reached(w * y, group)
-    false_alarms = _reached(w * (1 - y), group)
-    if levels[-1] < len(thresholds):  # there is a threshold that nobody reaches
-        one_more = ((0, 0), (0, 1))
-        hits = np.pad(hits, one_more)
-        false_alarms = np.pad(false_alarms, one_more)
-    total = w @ y
-    recall = ratio(hits, total[:, None])
-    precision = ratio(hits, hits + false_alarms, 0.0)
-    heights = precision[:, 1:] + precision[:, :-1]
-    trapezoids = -np.diff(recall, axis=1) * heights / 2
-    area = trapezoids.sum(axis=1) + 0.0  # never -0
-    return out(area, weights)
+    levels, index = np.unique(thresholds_reached(p), return_inverse=True)
+    positive = numbers.sums_by(w * y, index, len(levels))
+    negative = numbers.sums_by(w * (1 - y), index, len(levels))
+    return out(ap_of_levels(positive, negative, levels), weights)
 
 
 def _pairs(y: Array, p: Array, w: Array) -> Pair:
@@ -176,12 +195,21 @@ def auc(y: Array, p: Array, weights: Weights = None) -> Value:
     return out(ratio(right, total), weights)
 
 
-def _groups(question: Array, fold: Array | None) -> Array:
+def groups(question: Array, fold: Array | None) -> Array:
     """A number per row ``(N,)``, the same for rows of one question and fold."""
-    keys = [str(q) for q in question]
-    if fold is not None:
-        keys = [f"{q}|{k}" for q, k in zip(question, fold, strict=True)]
-    return np.unique(keys, return_inverse=True)[1]
+    code = _codes(question)
+    if fold is None:
+        return code
+    of_fold = _codes(fold)
+    return np.unique(code * (of_fold.max() + 1) + of_fold, return_inverse=True)[1]
+
+
+def _codes(values: Array) -> Array:
+    """A number per value ``(N,)``; values that read alike have the same."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "US":
+        values = np.array([str(value) for value in values])
+    return np.unique(values, return_inverse=True)[1]
 
 
 def within_question_auc(
@@ -206,19 +234,19 @@ def within_question_auc(
     """
     y, p = _check(y, p)
     w = rows_of(weights, len(y))
-    groups = _groups(question, fold)
+    group = groups(question, fold)
+    order = np.argsort(group, kind="stable")
+    edges = np.flatnonzero(np.diff(group[order])) + 1
     right = np.zeros(len(w))
     total = np.zeros(len(w))
-    for g in range(groups.max() + 1):
-        here = groups == g
-        own_weights = w[:, here]
-        more_right, more = _pairs(y[here], p[here], own_weights)
+    for here in np.split(order, edges):
+        more_right, more = _pairs(y[here], p[here], w[:, here])
         right += more_right
         total += more
     return out(ratio(right, total), weights)
 
 
-def _bin(p: Array, n_bins: int) -> Array:
+def bins(p: Array, n_bins: int) -> Array:
     """The bin of equal width in which each score lies ``(N,)``; 1 lies in the last one."""
     exact = (p * n_bins).astype(int)
     return np.asarray(np.minimum(exact, n_bins - 1))
@@ -236,9 +264,8 @@ def ece(y: Array, p: Array, n_bins: int = N_BINS, weights: Weights = None) -> Va
     """
     y, p = _check(y, p)
     w = rows_of(weights, len(y))
-    bins = np.eye(n_bins)[_bin(p, n_bins)]
-    too_low = w * (y - p)
-    error = np.abs(too_low @ bins).sum(axis=1)
+    too_low = numbers.sums_by(w * (y - p), bins(p, n_bins), n_bins)
+    error = np.abs(too_low).sum(axis=1)
     return out(error / w.sum(axis=1), weights)
 
 
@@ -272,7 +299,7 @@ def reliability_bins(y: Array, p: Array, n_bins: int = N_BINS) -> list[Plain]:
         n_bins: number of bins.
     """
     y, p = _check(y, p)
-    index = _bin(p, n_bins)
+    index = bins(p, n_bins)
     found = []
     for b in range(n_bins):
         here = index == b

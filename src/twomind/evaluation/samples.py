@@ -11,7 +11,7 @@ import numpy as np
 from twomind.core import numbers
 from twomind.core.errors import BadInput
 from twomind.core.store import settings_hash
-from twomind.evaluation import classes
+from twomind.evaluation import classes, metrics, resampled_people
 from twomind.evaluation.metrics import Bound
 from twomind.evaluation.runs import filled
 from twomind.types import Rows, Run
@@ -19,8 +19,6 @@ from twomind.types.plain import Array
 
 #: Samples with fewer rows than this are not worth joining equal rows.
 _FEW_ROWS = 300
-#: Weights (resamples × rows) that are held at once.
-_BLOCK = 4e6
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,33 @@ class Sample:
         n = np.bincount(index.ravel(), self.n)
         return replace(self.where(first), n=n)
 
+    def people(self, subjects: tuple[str, ...]) -> resampled_people.People:
+        """The rows with the numbers of their people.
+
+        Args:
+            subjects: people in the order of their numbers.
+        """
+        names, index = np.unique(self.subject, return_inverse=True)
+        place = {subject: number for number, subject in enumerate(subjects)}
+        numbers_of = np.array([place[str(name)] for name in names], int)
+        return resampled_people.People(
+            y=self.y.astype(int),
+            probs=np.asarray(self.probs, float),
+            person=numbers_of[index],
+            n_people=len(subjects),
+            n=self.n,
+            group=metrics.groups(self.question, self.fold),
+        )
+
+    @cached_property
+    def persons(self) -> dict[str, Array]:
+        """Where the rows of each person lie, people in sorted order."""
+        names, index = np.unique(self.subject, return_inverse=True)
+        order = np.argsort(index, kind="stable")
+        edges = np.flatnonzero(np.diff(index[order])) + 1
+        own = np.split(order, edges)
+        return {str(name): rows for name, rows in zip(names, own, strict=True)}
+
     @cached_property
     def bound(self) -> dict[str, Bound]:
         """All metrics with these rows bound, by name."""
@@ -111,25 +136,12 @@ def resampled(
     Returns:
         ``(B,)``.
     """
-    place = {s: i for i, s in enumerate(subjects)}
     found = []
     for sample in samples:
-        index = np.array([place[s] for s in sample.subject])
-        found.append(_resampled(sample, metric, index, drawn))
+        rows = sample.people(tuple(subjects))
+        found.append(resampled_people.resampled(rows, metric, drawn))
     mean: Array = np.mean(found, axis=0)
     return mean
-
-
-def _resampled(sample: Sample, metric: str, index: Array, drawn: Array) -> Array:
-    """The metric of one sample in every resample ``(B,)``, in blocks that fit in memory."""
-    step = max(int(_BLOCK // len(index)), 1)
-    parts = []
-    for start in range(0, len(drawn), step):
-        block = drawn[start : start + step]
-        weights = block[:, index] * sample.n
-        values = np.asarray(sample.bound[metric](weights))
-        parts.append(values)
-    return np.concatenate(parts)
 
 
 def joined(runs: Sequence[Run], level: str, beside: str | None = None) -> Sample:

@@ -11,7 +11,7 @@ are not validated.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,8 +43,18 @@ MOVES = {
     "AU12": "a smile comes and goes",
     "AU15": "the mouth's corners go up and down",
 }
-#: Of these, speech moves the second kind.
-_SPEECH_MOVES = ("AU15",)
+#: Seconds of speech from which on a spoken clip talks.
+MIN_SPEECH_S = 1.0
+#: Kind of doubt → what to change.
+ADVICE = {
+    "length": "length: record a longer clip, or ask for less with --min-seconds",
+    "quality": "quality: let the whole face be seen, near enough and in focus",
+    "light": "light: put the light in front of the face, and neither behind it nor too near",
+    "pose": "pose: put the camera in front of the face, at the height of the eyes",
+    "expression": "expression: ask the person to look at the camera and do nothing for some seconds",
+    "speech": "speech: record a silent clip; an answer to a neutral question is enrolled with "
+    "--spoken",
+}
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,9 @@ def doubts(
 ) -> tuple[str, ...]:
     """Why this is not a neutral clip; empty when nothing speaks against it.
 
+    A spoken clip in which there is speech is neutral by what was asked: speech moves the brows and
+    the corners of the mouth, so its expressions are no reason (:func:`remarks` tells them).
+
     Args:
         measured: of :func:`measure_clip`.
         limits: from where on a clip is refused.
@@ -134,15 +147,43 @@ def doubts(
         said.append(f"length: {what} for {length_s:.1f} s; expected at least {at.min_seconds:g} s")
     if face:
         said += _picture(m, at)
-        said += _expression(m, at, spoken)
     elif not spoken:
         said.append(
             "quality: no measurable face; look for light, distance, and whether the face is turned "
             "away"
         )
+    if face and not _talks(m, spoken):
+        said += _expression(m, at)
     if not spoken:
         said += _talking(m, at)
     return tuple(said)
+
+
+def remarks(
+    measured: Mapping[str, float], limits: NeutralLimits | None = None, spoken: bool = False
+) -> tuple[str, ...]:
+    """What there is to know of a clip that is no reason to refuse it: of a spoken one, expressions
+    that a silent one would be refused for.
+
+    Args:
+        measured: of :func:`measure_clip`.
+        limits: from where on a silent clip is refused.
+        spoken: the clip may talk.
+    """
+    if not _talks(measured, spoken) or not measured["share"] > 0:
+        return ()
+    return tuple(_expression(measured, limits or NeutralLimits()))
+
+
+def _talks(m: Mapping[str, float], spoken: bool) -> bool:
+    """Whether the clip may talk, and does."""
+    return spoken and m["speech_s"] >= MIN_SPEECH_S
+
+
+def advice(doubts: Iterable[str]) -> tuple[str, ...]:
+    """What to change so that a clip is neutral: a sentence per kind of doubt."""
+    kinds = dict.fromkeys(doubt.partition(":")[0] for doubt in doubts)
+    return tuple(ADVICE[kind] for kind in kinds if kind in ADVICE)
 
 
 def _picture(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
@@ -168,11 +209,9 @@ def _picture(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
     return said
 
 
-def _expression(m: Mapping[str, float], at: NeutralLimits, spoken: bool) -> list[str]:
+def _expression(m: Mapping[str, float], at: NeutralLimits) -> list[str]:
     said = []
     for name, words in MOVES.items():
-        if spoken and name in _SPEECH_MOVES:
-            continue
         limit = at.max_range.get(name, math.inf)
         size = m[f"range_{name}"]
         if size > limit:

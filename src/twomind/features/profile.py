@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -62,7 +63,11 @@ VOICE_ANSWER = (
 )
 #: Columns of the voice track that have a neutral.
 VOICE_COLUMNS = ("pitch", "energy")
+#: What names a clip: a hash, which also finds what was computed from it.
+_CONTENT = re.compile("[0-9A-Za-z]{1,128}")
+_KINDS = {str: "a text", bool: "true or false", list: "a list"}
 _MIN_ROWS = 10
+T = TypeVar("T")
 _MIN_SPEECH_S = 1.0
 
 
@@ -164,20 +169,24 @@ def _merged(parts: list[tuple[bool, Neutral]], prefer_spoken: bool) -> Neutral:
     if prefer_spoken and spoken:
         chosen = spoken
     seconds = np.array([n.seconds for n in chosen])
-    total_s = seconds.sum()
-    if total_s > 0:
-        weight = seconds / total_s
-    else:
-        weight = np.full(len(chosen), 1 / len(chosen))
-    spreads = np.array([n.spread for n in chosen])
-    known = np.isfinite(spreads)
-    spread = math.nan
-    if known.any():
-        mean = spreads[known] @ weight[known] / weight[known].sum()
-        spread = float(mean)
-    centres = np.array([n.centre for n in chosen])
+    centre = _weighted_mean(np.array([n.centre for n in chosen]), seconds)
+    spread = _weighted_mean(np.array([n.spread for n in chosen]), seconds)
     n_rows = sum(n.n for n in chosen)
-    return Neutral(float(centres @ weight), spread, n_rows, float(total_s))
+    return Neutral(centre, spread, n_rows, float(seconds.sum()))
+
+
+def _weighted_mean(values: np.ndarray, seconds: np.ndarray) -> float:
+    """Mean of the known values ``(V,)`` by their seconds; each counts alike where these have none.
+
+    nan where no value is known.
+    """
+    known = np.isfinite(values)
+    if not known.any():
+        return math.nan
+    weight = seconds[known]
+    if weight.sum() <= 0:
+        weight = np.ones_like(weight)
+    return float(values[known] @ weight / weight.sum())
 
 
 # --- from a described clip
@@ -320,43 +329,73 @@ def from_plain(found: Any, where: str) -> Profile:
         )
     own = ("format", "person", "columns", "visits")
     try:
-        visits = tuple(_visit(v) for v in found["visits"])
+        visits = _visits(found["visits"])
         extra = {k: v for k, v in found.items() if k not in own}
-        return Profile(str(found["person"]), visits, extra)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        json.dumps(extra, allow_nan=False)  # it has to go into a file again
+        return Profile(_text(found, "person"), visits, extra)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        absent = isinstance(error, KeyError)
+        reason = f"there is no {error}" if absent else str(error)
         raise BadInput(
-            f"{where}: expected a person's profile, but it is damaged ({error!r})"
+            f"{where}: expected a person's profile, but it is damaged ({reason}); export it anew "
+            "where it was made, or enrol the person again"
         ) from error
+
+
+def _visits(plain: list[Any]) -> tuple[Visit, ...]:
+    visits = []
+    for number, one in enumerate(_of_kind(plain, list, "visits"), 1):
+        try:
+            visits.append(_visit(one))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"visit {number}: {error}") from error
+    return tuple(visits)
 
 
 def _visit(plain: Any) -> Visit:
     stats = {}
     for modality, rows in plain["stats"].items():
-        neutrals = {str(name): _neutral(row) for name, row in rows.items()}
-        stats[str(modality)] = neutrals
+        stats[modality] = {name: _neutral(f"{modality} {name}", row) for name, row in rows.items()}
     entries = []
     for kind, key in plain["entries"]:
         entries.append((str(kind), str(key)))
-    doubts = tuple(map(str, plain["doubts"]))
+    content = _text(plain, "content")
+    if not _CONTENT.fullmatch(content):
+        raise ValueError(f"content: expected the hash of a clip, got {content[:80]!r}")
+    doubts = tuple(map(str, _of_kind(plain["doubts"], list, "doubts")))
     return Visit(
-        content=str(plain["content"]),
-        made=str(plain["made"]),
-        spoken=bool(plain["spoken"]),
+        content=content,
+        made=_text(plain, "made"),
+        spoken=_of_kind(plain["spoken"], bool, "spoken"),
         doubts=doubts,
-        drawn=bool(plain["drawn"]),
+        drawn=_of_kind(plain["drawn"], bool, "drawn"),
         entries=tuple(entries),
         stats=stats,
     )
 
 
-def _neutral(row: Any) -> Neutral:
-    centre, spread, n, seconds = row
-    return Neutral(_known(centre), _known(spread), int(n), float(seconds))
+def _text(plain: Mapping[str, Any], name: str) -> str:
+    return _of_kind(plain[name], str, name)
 
 
-def _known(value: Any) -> float:
+def _of_kind(value: Any, kind: type[T], name: str) -> T:
+    """The value, where it is of that kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name}: expected {_KINDS[kind]}, got {value!r}"[:200])
+    return value
+
+
+def _neutral(name: str, row: Any) -> Neutral:
+    try:
+        centre, spread, n, seconds = row
+        return Neutral(_known(centre), _known(spread), n, seconds)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _known(value: Any) -> Any:
     """A number as it was written; null stands for nan."""
-    return math.nan if value is None else float(value)
+    return math.nan if value is None else value
 
 
 def write_profile(profile: Profile, path: Path) -> Path:
@@ -366,6 +405,16 @@ def write_profile(profile: Profile, path: Path) -> Path:
     return write_text(path, text + "\n")
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of a JSON file, whose names are there once."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is there twice")
+    return found
+
+
 def read_profile(path: Path) -> Profile:
     """Read one file.
 
@@ -373,8 +422,8 @@ def read_profile(path: Path) -> Profile:
         BadInput: it is absent, damaged, or no profile of this version.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(
             f"{path}: expected a person's profile, as `twomind enrol` writes it ({error})"
         ) from error

@@ -12,6 +12,13 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.types import Evidence
+
+#: Why a score has no band where no held-out answer scored like it.
+BEYOND = (
+    "beyond what was tested: no held-out answers scored like this one, so how often such answers "
+    "are marked is not known"
+)
 
 
 def sigmoid(logit: np.ndarray | float) -> np.ndarray:
@@ -64,7 +71,8 @@ class Reliability:
     ``high``, ``(G,)``.
 
     Each point takes the ``n_near`` held-out answers nearest in log-odds; ``low`` and ``high`` are
-    the participant- bootstrap 95 % interval of their observed rate.
+    the participant- bootstrap 95 % interval of their observed rate. ``tested`` are the lowest and
+    the highest held-out score; None: not known.
     """
 
     p: tuple[float, ...]
@@ -72,14 +80,74 @@ class Reliability:
     low: tuple[float, ...]
     high: tuple[float, ...]
     n_near: int
+    tested: tuple[float, float] | None = None
 
-    def band(self, p: float) -> tuple[float, float]:
-        """Interval of the observed rate at one score; beyond the outermost held-out scores, that of
-        the outermost.
+    def band(self, p: float) -> tuple[float, float] | None:
+        """Interval of the observed rate at one score.
+
+        None where it would not hold the score, and beyond what was tested: :meth:`why_no_band` says
+        which.
         """
+        low, high = self._observed(p)
+        if self._is_beyond(p) or not low <= p <= high:
+            return None
+        return low, high
+
+    def why_no_band(self, p: float) -> str:
+        """Why a score has no band; empty where it has one."""
+        if self._is_beyond(p):
+            return BEYOND
+        if self.band(p) is not None:
+            return ""
+        low, high = self._observed(p)
+        return (
+            f"of held-out answers scored nearest to this, {100 * low:.0f} to {100 * high:.0f} % "
+            "were marked (95 % interval), so do not read this score as a rate"
+        )
+
+    def _observed(self, p: float) -> tuple[float, float]:
+        """The interval at a score; beyond the outermost point, that of the outermost."""
         low = np.interp(p, self.p, self.low)
         high = np.interp(p, self.p, self.high)
         return float(low), float(high)
+
+    def _is_beyond(self, p: float) -> bool:
+        """Whether no held-out answer scored like this one.
+
+        The outermost point stands for answers on both sides of it. How far these reach is not known
+        of older models: there, as far as the observed rate agrees with the score.
+        """
+        if self.p[0] <= p <= self.p[-1]:
+            return False
+        lowest, highest = self._observed(p) if self.tested is None else self.tested
+        return not lowest <= p <= highest
+
+
+def band_evidence(reliability: Reliability, p: float, shift: float = 0.0) -> list[Evidence]:
+    """The band of a score, which holds the score, or the reason for which it has none.
+
+    Args:
+        reliability: what was observed on held-out answers.
+        p: the model's own probability, before any shift.
+        shift: log-odds that another prevalence adds to score and band alike.
+    """
+    band = reliability.band(p)
+    if band is None:
+        return [Evidence("no_band", reliability.why_no_band(p), math.nan, "probability")]
+    score = _moved(p, shift)
+    low = min(_moved(band[0], shift), score)
+    high = max(_moved(band[1], shift), score)
+    return [
+        Evidence("band", "low", low, "probability"),
+        Evidence("band", "high", high, "probability"),
+    ]
+
+
+def _moved(p: float, shift: float) -> float:
+    """A probability whose log-odds are shifted; 0 and 1 stay."""
+    if not shift or not 0 < p < 1:
+        return p
+    return float(sigmoid(log_odds(p) + shift))
 
 
 @dataclass(frozen=True)
@@ -152,7 +220,11 @@ def reliability_from(entry: Mapping[str, Any]) -> Reliability:
     low = floats(entry["low"])
     high = floats(entry["high"])
     n_near = int(entry["n_near"])
-    return Reliability(p, rate, low, high, n_near)
+    tested = None
+    if entry.get("tested") is not None:
+        lowest, highest = floats(entry["tested"])
+        tested = (lowest, highest)
+    return Reliability(p, rate, low, high, n_near, tested)
 
 
 def risk_from(entry: Mapping[str, Any]) -> Risk:

@@ -15,6 +15,7 @@ import numpy as np
 
 from twomind.core.store import Store, content_hash
 from twomind.core.version import __version__
+from twomind.datasets.surroundings import TEXT_SOURCE
 from twomind.features import cues
 from twomind.features.describe import Description, describe
 from twomind.features.words.cue_rules import cue_lexicon
@@ -24,6 +25,7 @@ from twomind.pipeline import adapt as adaptation
 from twomind.pipeline.adapt import Adaptation, Adapted, People
 from twomind.pipeline.jobs import Job, Options, profile_of
 from twomind.reporting.result import NotMeasured, Result
+from twomind.transcripts.words import words_of_text
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
 
 NOT_WHEN = (
@@ -113,6 +115,8 @@ def predict_one(
         transcript=job.transcript,
         speaker=job.speaker,
     )
+    if job.text:
+        recording = _with_text(recording, job.text)
     neutral = open_recording(options.neutral, subject=job.subject) if options.neutral else None
     if options.person is not None:
         # The file's subject may be called otherwise, and is the same person.
@@ -129,6 +133,12 @@ def predict_one(
     )
     work = _Work(options, store, neutral, loaded.people)
     return _result(job, work, made, _estimate(made, work, loaded.recogniser))
+
+
+def _with_text(recording: Recording, text: str) -> Recording:
+    """The recording with words that stand in the table of its study."""
+    known = recording.duration_s if np.isfinite(recording.duration_s) else None
+    return words_of_text(text, TEXT_SOURCE, known).of(recording, TEXT_SOURCE)
 
 
 def _result(job: Job, work: _Work, made: Description, found: _Estimate) -> Result:

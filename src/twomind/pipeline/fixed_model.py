@@ -16,7 +16,7 @@ from twomind.evaluation.runs import find_runs, load_run, save_run, stored_key
 from twomind.evaluation.windows import Windows
 from twomind.features.describe import describe
 from twomind.models import load
-from twomind.models.base import CARD, Model, complete, is_trainable, read_card
+from twomind.models.base import CARD, Model, bare, complete, is_trainable, read_card
 from twomind.reporting.leaderboard import report
 from twomind.training import clip_au_folds
 from twomind.types import Features, Fold, Recording, Task
@@ -25,6 +25,11 @@ from twomind.types import Features, Fold, Recording, Task
 NOTE = (
     "the model is fixed: it was not fitted on the source people of the folds, and whether it was "
     "trained on test people was not checked"
+)
+#: And of one that was trained on synthetic people, where real ones were allowed.
+ALLOWED_NOTE = (
+    "the model was trained on synthetic people and looks at real ones because that was allowed: "
+    "these numbers show how the machinery works and say nothing about the people"
 )
 
 
@@ -43,6 +48,21 @@ def opened(place: str) -> Any:
     return model
 
 
+def allowed(place: str, allow_drawn: bool) -> Any:
+    """The model at a place; with ``allow_drawn`` it may look at real people, though it was trained
+    on synthetic ones.
+    """
+    model = opened(place)
+    return bare(complete(model).allowing_drawn()) if allow_drawn else model
+
+
+def notes_on(place: str, allow_drawn: bool) -> tuple[str, ...]:
+    """What every run of the model at a place says."""
+    if allow_drawn and complete(opened(place)).synthetic:
+        return NOTE, ALLOWED_NOTE
+    return (NOTE,)
+
+
 def kind_of(place: str) -> str:
     """The name of the model's plug-in."""
     folder = Path(place)
@@ -56,9 +76,10 @@ class Fixed:
     """A fold → the model; picklable, for worker processes."""
 
     place: str
+    allow_drawn: bool = False
 
     def __call__(self, fold: Fold) -> Any:
-        return opened(self.place)
+        return allowed(self.place, self.allow_drawn)
 
 
 @dataclass(frozen=True)
@@ -72,26 +93,29 @@ class Prepared:
     root: Path
     name: str | None
     store: Path
+    allow_drawn: bool = False
 
     def __call__(self, recording: str) -> Features:
         _, recordings = clip_au_folds.opened(self.root, self.name)
         x = self.reading(recording)
-        model = complete(opened(self.place))
+        model = complete(allowed(self.place, self.allow_drawn))
         model.refuse(x)
         return model.prepare(x, recordings[recording], Store(self.store))
 
 
-def note_on_runs(folder: Path, model_name: str) -> None:
+def note_on_runs(folder: Path, model_name: str, notes: tuple[str, ...] = (NOTE,)) -> None:
     """Let every run of the model below a folder say that the model is fixed.
 
     Args:
         folder: Of runs.
         model_name: The model's, as the runs have it.
+        notes: What they say.
     """
     for path in find_runs([folder]):
         run = load_run(path)
-        if run.model == model_name and NOTE not in run.notes:
-            save_run(replace(run, notes=(*run.notes, NOTE)), path, stored_key(path))
+        new = tuple(note for note in notes if note not in run.notes)
+        if run.model == model_name and new:
+            save_run(replace(run, notes=(*run.notes, *new)), path, stored_key(path))
 
 
 # --- one that is at hand as an object

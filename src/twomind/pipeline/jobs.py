@@ -14,16 +14,20 @@ from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.store import content_hash, settings_hash
 from twomind.core.version import __version__
+from twomind.datasets.consent import publication
 from twomind.features.describe import MODALITIES, Settings
 from twomind.features.profile import Profile, read_profile
 from twomind.media.recording import find_media, find_transcript, transcript_beside
 from twomind.pipeline import profiles
 from twomind.pipeline.adapt import Adaptation
+from twomind.reporting.report import ReportSettings
 
 
 @dataclass(frozen=True)
 class Job:
-    """One media file to be read, with what is known about it."""
+    """One media file to be read, with what is known about it. ``text`` are the words themselves,
+    where a table holds them.
+    """
 
     media: Path
     id: str
@@ -31,6 +35,7 @@ class Job:
     question: str | None = None
     transcript: Path | None = None
     speaker: str | None = None  # the subject's name in the transcript
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Options:
     purpose: str = "research"
     llm: Any = None  # LlmSettings, with the model "llm"
     adapt: Adaptation | None = None
+    report: ReportSettings = field(default_factory=ReportSettings)
 
 
 #: Of the files of an answer; a folder of another form is written again.
@@ -184,8 +190,11 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
         "passed over": [] if job.transcript else transcript_beside(job.media)[1],
         "options": asdict(replace(options, adapt=None)),
         "model": _model_mark(options.model),
+        "consent": str(publication(job.media, job.subject)),
         "version": __version__,
     }
+    if job.text:
+        parts["text"] = job.text
     if options.adapt is not None:
         parts |= {"adapt": options.adapt.lasting(), "before": list(before)}
     return settings_hash(parts)

@@ -126,7 +126,8 @@ def personalise(settings: PersonaliseSettings, place: Place, talk: Talk) -> Comp
         runs = _compared(settings, comparison, models, order, place, talk)
         n_runs += len(runs)
         if models.fixed:
-            fixed_model.note_on_runs(_runs_of(place, order), models.name)
+            notes = fixed_model.notes_on(settings.compare.model, settings.compare.allow_drawn)
+            fixed_model.note_on_runs(_runs_of(place, order), models.name, notes)
         stream = order.replace("_", "-")
         title = f"{dataset.name}, {settings.data.protocol}, {stream} stream"
         pages = place.out / order
@@ -207,7 +208,7 @@ def _models(
         comparison.labels,
         comparison.folds,
         place.out,
-        settings.clip_au,
+        _clip_au(settings),
         place.workers,
         partial(talk.progress, "clip-au"),
     )
@@ -215,17 +216,24 @@ def _models(
     return _Models(f"clip-au ({encoder})", models, reading, cards)
 
 
+def _clip_au(settings: PersonaliseSettings) -> clip_au_folds.Options:
+    allow_drawn = settings.clip_au.allow_drawn or settings.compare.allow_drawn
+    return replace(settings.clip_au, allow_drawn=allow_drawn)
+
+
 def _fixed(settings: PersonaliseSettings, comparison: _Comparison, place: Place) -> _Models:
     """A trained model, opened, and what it reads."""
-    name = settings.compare.model
+    name, allow_drawn = settings.compare.model, settings.compare.allow_drawn
     model = fixed_model.opened(name)
     check_task(model.task, comparison.labels.task)
     reading = comparison.reading
     data = settings.data
     if data.folder is not None:
-        reading = fixed_model.Prepared(reading, name, data.folder, data.name, place.store)
+        reading = fixed_model.Prepared(
+            reading, name, data.folder, data.name, place.store, allow_drawn
+        )
     label = f"{Path(name).name} (fixed)"
-    return _Models(label, fixed_model.Fixed(name), reading, fixed=True)
+    return _Models(label, fixed_model.Fixed(name, allow_drawn), reading, fixed=True)
 
 
 def _check_model(settings: PersonaliseSettings) -> None:
@@ -239,6 +247,11 @@ def _check_model(settings: PersonaliseSettings) -> None:
         stray = _changed(model, values)
         if stray and settings.compare.model != model:
             raise BadInput(f"{', '.join(stray)}: goes with --model {model}")
+    if settings.compare.allow_drawn and settings.compare.model == "described":
+        raise BadInput(
+            "--allow-drawn-model: goes with a model that was trained before, or with --model "
+            "clip-au; `described` is trained on the people of each fold"
+        )
 
 
 def _changed(section: str, values: Any) -> list[str]:

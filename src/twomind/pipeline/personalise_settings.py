@@ -50,6 +50,7 @@ class CompareSettings:
     seeds: Annotated[int, Bounds(1)] = 1  # seeds 0 … N-1, of methods and order
     orders: tuple[Literal["shuffled", "class_blocked", "recorded"], ...] = ("shuffled",)
     guard: bool = False  # also walk each method within the guard
+    allow_drawn: bool = False  # a model or encoder that knows drawn people only may see real ones
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -85,7 +86,7 @@ SCHEMA = Schema(
         "seeds": "compare.seeds",
         "order": "compare.orders",
         "guard": "compare.guard",
-        "allow_drawn_model": "clip-au.allow_drawn",
+        "allow_drawn_model": "compare.allow_drawn",
     },
     choices={"described.face": FACES},
 )

@@ -89,7 +89,7 @@ def predict_all(
             watch.on_done(row)
     order = {job.id: i for i, job in enumerate(jobs)}
     finished.sort(key=lambda row: order[row.job.id])
-    write_overviews(finished, batch.out)
+    write_overviews(finished, batch.out, batch.options.report)
     return finished
 
 
@@ -135,7 +135,7 @@ def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = No
     result = predict_one(job, batch.options, batch.store, progress, loaded)
     if before is not None:
         return row_of(job, "already done", before, time.perf_counter() - started)
-    summary = write_result(result, folder, mark)
+    summary = write_result(result, folder, mark, batch.options.report)
     return row_of(job, "done", summary, time.perf_counter() - started)
 
 

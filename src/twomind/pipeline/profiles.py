@@ -11,14 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.features.describe import Description, Settings, describe
-from twomind.features.neutral_check import NeutralLimits, doubts, measure_clip
+from twomind.features.neutral_check import (
+    NeutralLimits,
+    advice,
+    doubts,
+    measure_clip,
+    remarks,
+)
 from twomind.features.profile import (
     Profile,
     Visit,
@@ -33,6 +39,7 @@ from twomind.pipeline.kept_states import kept_below
 from twomind.types import Progress
 
 _NAME = re.compile(r"\w[\w.-]*")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def of_study(profiles: Path, study: str) -> Path:
@@ -101,12 +108,13 @@ def people(profiles: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Checked:
-    """One clip as measured, and why it is not neutral."""
+    """One clip as measured, why it is not neutral, and what there is to know besides."""
 
     clip: Path
     made: Description
     measured: dict[str, float]
     doubts: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,9 @@ def check_clip(
     recording = open_recording(clip, subject=person)
     made = describe(recording, store=store, settings=how.settings, progress=progress)
     measured = measure_clip(made.features.tracks.get("face"), made.voice)
-    return Checked(clip, made, measured, doubts(measured, how.limits, how.spoken))
+    against = doubts(measured, how.limits, how.spoken)
+    besides = remarks(measured, how.limits, how.spoken)
+    return Checked(clip, made, measured, against, besides)
 
 
 def visit_of(checked: Checked, spoken: bool) -> Visit:
@@ -209,7 +219,7 @@ def enrol(
         raise BadInput("give at least one neutral clip of the person")
     checked = [check_clip(clip, store, how, person, progress) for clip in clips]
     if not how.force:
-        _refuse_not_neutral(checked)
+        _refuse_not_neutral(checked, how)
     visits = {c.made.content: visit_of(c, how.spoken) for c in checked}
     empty = [str(c.clip) for c in checked if not visits[c.made.content].stats]
     if empty:
@@ -224,14 +234,19 @@ def enrol(
     return profile, checked
 
 
-def _refuse_not_neutral(checked: Sequence[Checked]) -> None:
+def _refuse_not_neutral(checked: Sequence[Checked], how: Clips) -> None:
     refused = [c for c in checked if c.doubts]
     if not refused:
         return
-    reasons = []
+    lines: list[str] = []
+    told: list[str] = []
     for c in refused:
-        reasons += [f"{c.clip}: {reason}" for reason in c.doubts]
-    listed = "\n".join(reasons)
+        lines += [f"{c.clip}: {reason}" for reason in c.doubts]
+        told += c.doubts
+    lines += ["What to change:", *(f"  {text}" for text in advice(told))]
+    if not how.spoken and not any(doubts(c.measured, how.limits, True) for c in refused):
+        lines.append("  or, if the person answers a neutral question here: add --spoken")
+    listed = "\n".join(lines)
     raise BadInput(
         f"expected a neutral clip, {len(refused)} of {len(checked)} is none; nothing was "
         "enrolled. Record it anew, or keep it with --force, marked as not neutral:\n"
@@ -243,17 +258,54 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
     """Take in an exported profile, merged with what is there of the person.
 
     Raises:
-        BadInput: it is no profile, or of another person.
+        BadInput: it is no profile, or of another person, or a visit in it cannot be one; what is
+            there of the person stays as it was.
     """
     found = read_profile(source)
     if found.person != person:
         raise BadInput(
             f"{source}: expected the profile of {person!r}, got that of {found.person!r}"
         )
+    _refuse_odd_visits(found, source)
     path = path_of(profiles, person)
     merged = read_profile(path).merged(found) if path.is_file() else found
     write_profile(merged, path)
     return merged
+
+
+def _refuse_odd_visits(profile: Profile, source: Path) -> None:
+    """Refuse visits that `twomind enrol` cannot have made.
+
+    Raises:
+        BadInput: no visit, one that is not named by a SHA-256, or one without a date or of a day
+            that has not come yet.
+    """
+    if not profile.visits:
+        raise BadInput(f"{source}: the profile holds no visit, so there is nothing to take in")
+    # A clock may be another time zone's.
+    latest = datetime.now(UTC) + timedelta(days=1)
+    for visit in profile.visits:
+        if not _SHA256.fullmatch(visit.content):
+            raise BadInput(
+                f"{source}: visit {visit.id!r}: expected the SHA-256 of a clip, 64 digits from 0 "
+                f"to f; got {len(visit.content)} characters"
+            )
+        if _moment(visit, source) > latest:
+            raise BadInput(
+                f"{source}: visit {visit.id} was made on {visit.made}, a day that has not come "
+                "yet; look at the clock of the machine that made it, and at this one's"
+            )
+
+
+def _moment(visit: Visit, source: Path) -> datetime:
+    """When a visit was made."""
+    try:
+        moment = datetime.fromisoformat(visit.made)
+    except ValueError as error:
+        raise BadInput(
+            f"{source}: visit {visit.id}: expected a date such as 2026-01-31, got {visit.made!r}"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _states(profiles: Path, person: str, study: str) -> list[Path]:

@@ -14,6 +14,7 @@ from twomind.pipeline.jobs import Job
 from twomind.reporting import tables
 from twomind.reporting.report import (
     MAX_TOGETHER,
+    ReportSettings,
     Shown,
     page_of,
     shown,
@@ -37,6 +38,7 @@ _COLUMNS = (
     "probability",
     "band_low",
     "band_high",
+    "no_band",
     "part_question",
     "part_length",
     "part_content",
@@ -54,7 +56,8 @@ class Row:
     """What became of one job.
 
     ``state`` is done, already done, skipped or failed. Of an answer that has a folder, ``status``,
-    ``probability``, ``band`` and ``reason`` are the prediction's, and ``adapted`` says whether a
+    ``probability``, ``band`` (or ``no_band``, why there is none) and ``reason`` are the
+    prediction's, and ``adapted`` says whether a
     method adapted the model; of one that failed, ``error`` and its kind and exit code say why.
     ``words_reason`` says why its words are not measured, ``words_remarks`` what was odd about the
     transcript, ``words_source`` which one it was. ``seconds`` is how long the work took.
@@ -65,6 +68,7 @@ class Row:
     status: str = ""
     probability: float | None = None
     band: tuple[float, float] | None = None
+    no_band: str = ""
     reason: str = ""
     adapted: bool = False
     error: str = ""
@@ -103,6 +107,7 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
         status=prediction["status"],
         probability=prediction["probability"],
         band=tuple(band) if known_band else None,
+        no_band=prediction.get("band_95_reason", ""),
         reason=prediction["reason"],
         adapted="adaptation" in summary,
         seconds=seconds,
@@ -115,7 +120,9 @@ def row_of(job: Job, state: str, summary: Mapping[str, Any], seconds: float = 0.
 # --- the folder of one answer
 
 
-def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
+def write_result(
+    result: Result, folder: Path, mark: str, report: ReportSettings | None = None
+) -> dict[str, Any]:
     """All files of one answer.
 
     The summary is written last: where it lies, the rest is whole.
@@ -124,6 +131,7 @@ def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
         result: the answer.
         folder: its own.
         mark: the fingerprint of what the result depends on.
+        report: which films its page holds.
 
     Returns:
         The summary, as it is written.
@@ -142,7 +150,7 @@ def write_result(result: Result, folder: Path, mark: str) -> dict[str, Any]:
         tables.write_vtt(result.segments, folder / "segments.vtt")
         tables.write_frame_score_csv(result, folder / "frame_score.csv")
     page = shown(result)
-    write_pages([page], folder / "report.html")
+    write_pages([page], folder / "report.html", settings=report)
     tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
     summary: dict[str, Any] = tables.plain(summary_of(result, mark))
     tables.write_json(summary, folder / SUMMARY)
@@ -185,16 +193,21 @@ def summary_in(out: Path, row: Row) -> dict[str, Any]:
 # --- what is written over all answers
 
 
-def write_overviews(rows: Sequence[Row], out: Path) -> None:
+def write_overviews(rows: Sequence[Row], out: Path, report: ReportSettings | None = None) -> None:
     """``answers.csv`` (one row per file, failed ones too) and the report over all answers, from
     what lies in their folders.
+
+    Args:
+        rows: of all answers.
+        out: the folder of the results.
+        report: which films the report holds.
     """
     adapted = any(row.adapted for row in rows)
     columns = (*_COLUMNS, "probability_unadapted") if adapted else _COLUMNS
     tables.write_rows(out / "answers.csv", columns, _table(rows, out, adapted))
     there = [row for row in rows if row.has_result]
     if there:
-        _write_report(there, out)
+        _write_report(there, out, report)
 
 
 def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]:
@@ -212,7 +225,7 @@ def _table(rows: Sequence[Row], out: Path, adapted: bool) -> Iterator[list[Any]]
 
 def _row_without_result(row: Row) -> list[Any]:
     job = row.job
-    numbers: list[Any] = [None] * 8
+    numbers: list[Any] = [None] * 9
     who = [job.id, job.subject, job.question]
     return [*who, row.state, row.state, *numbers, row.error, None, None, job.media]
 
@@ -222,17 +235,18 @@ def _row_with_result(row: Row, summary: Mapping[str, Any]) -> list[Any]:
     parts: Mapping[str, float] = summary["prediction"]["parts_log_odds"] or {}
     low, high = row.band or (None, None)
     who = [job.id, job.subject, job.question]
-    score = [row.state, row.status, row.probability, low, high]
+    score = [row.state, row.status, row.probability, low, high, row.no_band]
     of_parts = [parts.get(name) for name in ("question", "length", "content")]
     counts = [summary["words"]["n"], sum(summary["cues"].values())]
     of_words = [row.words_reason, " | ".join(row.words_remarks)]
     return [*who, *score, *of_parts, *counts, row.reason, *of_words, job.media]
 
 
-def _write_report(rows: Sequence[Row], out: Path) -> None:
+def _write_report(rows: Sequence[Row], out: Path, report: ReportSettings | None) -> None:
     path = out / "report.html"
     if len(rows) <= MAX_TOGETHER:
-        write_pages([_shown(row, out) for row in rows], path, title=_REPORT_TITLE)
+        pages = [_shown(row, out) for row in rows]
+        write_pages(pages, path, settings=report, title=_REPORT_TITLE)
         return
     lines = []
     for row in rows:

@@ -19,9 +19,11 @@ from twomind.models.base import complete
 from twomind.models.questions import BAH_QUESTIONS, is_number, refuse_unknown, resolve
 from twomind.pipeline import asking, jobs, predict, telling
 from twomind.pipeline.adapt import Adaptation, read_settings
+from twomind.pipeline.following import followed
 from twomind.pipeline.profiles import of_study
 from twomind.pipeline.rows import Row, summary_in
 from twomind.pipeline.settings import DescribeRun, PredictRun, as_toml
+from twomind.transcripts.speech import require
 
 #: What ``--json`` says of each answer, from its summary.
 _OF_MEASURES = ("words", "cues", "not_measured", "media", "drawn_person", "adaptation")
@@ -140,6 +142,8 @@ def prepare(
     """
     run: DescribeRun = asked.settings
     _refuse(run)
+    if run.describe.speech_model is not None:
+        require(run.describe.speech_model, offline)
     store = Store(run.store or default_root(), _study(run))
     planned = jobs.plan(
         list(run.media),
@@ -149,6 +153,8 @@ def prepare(
         subject=run.person,
         speaker=run.speaker,
     )
+    if run.follow_tables:
+        planned = followed(planned, warn or (lambda text: None))
     options = _describe_options(run, store.study, offline)
     method, recogniser = None, None
     if isinstance(run, PredictRun):
@@ -207,6 +213,7 @@ def _describe_options(run: DescribeRun, study: str, offline: bool) -> jobs.Optio
         describe=replace(run.describe, offline=offline),
         neutral=run.neutral,
         purpose=run.purpose,
+        report=run.report,
     )
     if run.profiles is None:
         return found

@@ -15,6 +15,7 @@ from twomind.core.settings import Bounds, Schema, check_bounds, to_toml
 from twomind.core.version import __version__
 from twomind.features.describe import Settings as DescribeSettings
 from twomind.models.llm.settings import PROBABILITY, LlmSettings
+from twomind.reporting.report import ReportSettings
 
 _SHARE = Bounds(0, 1, low_open=True, high_open=True)
 _POSITIVE = Bounds(0, low_open=True)
@@ -60,7 +61,9 @@ class DescribeRun:
     study: str | None = None  # unset: $TWOMIND_STUDY, or none
     workers: Annotated[int, Bounds(0)] = 0  # processes; 0: one per core
     purpose: Literal["research", "medical", "quality", "demonstration"] = "research"
+    follow_tables: bool = True  # recordings.csv around a film says who speaks and what was asked
     describe: DescribeSettings = field(default_factory=DescribeSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def as_toml(run: DescribeRun, method: Any = None) -> str:
 
 def _sections(run: PredictRun) -> list[str]:
     """The sections that this run reads; that of the method last."""
-    found = ["describe", "model"]
+    found = ["describe", "report", "model"]
     if run.method is not None:
         found.append("states")
     if run.model.name == "llm":

@@ -46,22 +46,19 @@ def result(row: Row) -> str:
         return f"not scored: {row.reason}"
     score = f"{row.probability:.2f}"
     if row.band is not None:
-        score += f"; {_observed(row.probability, row.band)}"
+        score += f"; {_observed(row.band)}"
+    elif row.no_band:
+        score += f"; {row.no_band}"
     if row.status == "ok":
         return score
     return f"cannot tell: {score}; {row.reason}"
 
 
-def _observed(probability: float, band: tuple[float, float]) -> str:
-    """How often held-out answers of about this score were A/H: no interval of the score itself,
-    which may lie outside.
-    """
+def _observed(band: tuple[float, float]) -> str:
+    """How often held-out answers of about this score were A/H: no interval of the score itself."""
     low, high = band
     rate = f"{100 * low:.0f} to {100 * high:.0f} %"
-    said = f"of held-out answers scored nearest to this, {rate} were A/H"
-    if low <= probability <= high:
-        return said
-    return f"{said}, so do not read this score as a rate"
+    return f"of held-out answers scored nearest to this, {rate} were A/H"
 
 
 def _commonest_reason(rows: Sequence[Row]) -> str:

@@ -456,7 +456,7 @@ def group_blocks(board: Board, entries: Sequence[Values], min_people: int) -> li
         return [title, Text("The data set says nothing about sex, age, ethnicity or language.")]
     names = [x.name for x in in_order(board)]
     names = [name for name in names if name != baselines.WORDS["constant"]]
-    head = ("", "people", *(f"macro-F1, {name}" for name in names))
+    head = ("", "people", "rows", *(f"macro-F1, {name}" for name in names))
     rows = [_group_row(entry, names) for entry in entries]
     note = (
         f"Groups of fewer than {min_people} people are suppressed. With few people, intervals this "
@@ -468,12 +468,12 @@ def group_blocks(board: Board, entries: Sequence[Values], min_people: int) -> li
 def _group_row(entry: Values, names: Sequence[str]) -> tuple[str, ...]:
     group = f"{entry['group']}: {entry['value']}"
     if "suppressed" in entry:
-        return (group, entry["suppressed"], *["suppressed"] * len(names))
+        return (group, entry["suppressed"], "–", *["suppressed"] * len(names))
     cells = []
     for name in names:
         mean, *interval = entry["lines"][name]["macro_f1"]
         cells.append(_with(mean, interval))
-    return (group, str(entry["n_people"]), *cells)
+    return (group, str(entry["n_people"]), str(entry["n"]), *cells)
 
 
 def _frames_of(line: Line, board: Board) -> tuple[Line, str | None]:

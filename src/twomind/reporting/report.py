@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any, Literal
 from urllib.parse import quote
 
+from twomind.core.settings import Bounds, check_bounds
 from twomind.core.store import replacing
 from twomind.core.version import __version__
-from twomind.datasets.consent import refused
+from twomind.datasets.consent import Consent, publication
 from twomind.reporting.report_data import MODALITIES, overview_row, time_data
 from twomind.reporting.report_text import (
     CAPTION,
@@ -42,9 +43,38 @@ PLAYABLE_SOUND = {
     ".ogg": "audio/ogg",
     ".flac": "audio/flac",
 }
+#: Why a recording is neither embedded nor linked.
+LEFT_OUT = {
+    Consent.NO: "This person refused to be shown; the recording is left out.",
+    Consent.UNREADABLE: "What this person agreed to is stated beside the recording and cannot be "
+    "read; the recording is left out.",
+}
+#: Why a recording is linked only, where nothing says whether its person may be shown.
+UNKNOWN_CONSENT = (
+    "not put into this page, because nothing says whether this person agreed to be shown: see "
+    "consent_publication in people.csv, or --set report.embed=all"
+)
 #: Modules of the page in the order they are joined; each may use what stands before it.
 _MODULES = ("dom.js", "player.js", "lanes.js", "curves.js", "timeline.js", "words.js", "page.js")
 _BLOCK = 3 << 18  # a multiple of 3, so that base64 blocks join
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Which recordings a report holds; whoever gets the report gets these.
+
+    The recording of somebody who refused to be shown is neither embedded nor linked, whatever is
+    set here.
+    """
+
+    #: consented: of people who are known to have agreed, and synthetic ones; all: also of people of
+    #: whom nothing is known; none: all are linked
+    embed: Literal["consented", "all", "none"] = "consented"
+    #: in megabytes, of all recordings of one page together; larger ones are linked
+    embed_mb: Annotated[float, Bounds(0)] = 60.0
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True)
@@ -73,28 +103,25 @@ def write_pages(
     answers: Sequence[Shown],
     path: Path,
     *,
-    embed_limit_mb: float = 60,
+    settings: ReportSettings | None = None,
     title: str = "Answers, described and estimated",
 ) -> Path:
     """Write one self-contained page. The same answers give the same bytes.
 
-    The film of a person who refused publication (``twomind.datasets.consent``) is neither embedded
-    nor linked.
-
     Args:
         answers: what the page shows of each answer.
         path: of the page.
-        embed_limit_mb: recordings that a browser plays are embedded as long as they stay under this
-            together; others are linked relative to ``path``.
+        settings: which recordings are embedded; others are linked relative to ``path``.
         title: of the page.
 
     Returns:
         The page's path.
     """
-    budget = embed_limit_mb * 1e6
+    how = settings or ReportSettings()
+    budget = how.embed_mb * 1e6
     parts, rows, embedded = [], [], []
     for number, answer in enumerate(answers, 1):
-        media, size = _media(answer, path, budget)
+        media, size = _media(answer, path, how, budget)
         if media["embedded"]:
             budget -= size
             embedded.append((number, answer.media, media["mime"]))
@@ -138,7 +165,9 @@ def _kind(result: Result) -> str:
     return "video" if has_video else "audio"
 
 
-def _media(answer: Shown, page: Path, budget: float) -> tuple[dict[str, Any], int]:
+def _media(
+    answer: Shown, page: Path, how: ReportSettings, budget: float
+) -> tuple[dict[str, Any], int]:
     """How the page reaches the recording (embedded, by a relative address, or not at all), and its
     size in bytes.
     """
@@ -148,20 +177,27 @@ def _media(answer: Shown, page: Path, budget: float) -> tuple[dict[str, Any], in
     if kind == "audio":
         mime = mime.replace("video/", "audio/")
     found: Plain = {"kind": kind, "name": file.name, "mime": mime}
-    found["embedded"] = False
-    found["address"] = ""
-    found["refused"] = False
+    found |= {"embedded": False, "address": "", "left_out": "", "note": ""}
     if not file.is_file():
         return found, 0
-    if refused(file, answer.subject):
-        return found | {"refused": True}, 0
+    consent = publication(file, answer.subject)
+    if consent in LEFT_OUT:
+        return found | {"left_out": LEFT_OUT[consent]}, 0
     size = file.stat().st_size
-    if mime and size <= budget:
-        found["embedded"] = True
-    else:
-        found["address"] = _address(file, page)
-        found["too_large"] = bool(mime)
-    return found, size
+    agreed = consent is Consent.YES or bool(answer.row.get("drawn"))
+    note = _why_linked(how, agreed, size > budget)
+    if mime and not note:
+        return found | {"embedded": True}, size
+    return found | {"address": _address(file, page), "note": note if mime else ""}, size
+
+
+def _why_linked(how: ReportSettings, agreed: bool, too_large: bool) -> str:
+    """Why a recording that a browser plays is not embedded; empty where it is."""
+    if how.embed == "none":
+        return "reports without recordings were asked for"
+    if how.embed == "consented" and not agreed:
+        return UNKNOWN_CONSENT
+    return "too large to put into this page" if too_large else ""
 
 
 def _address(file: Path, page: Path) -> str:

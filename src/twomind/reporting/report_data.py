@@ -488,9 +488,10 @@ def score_data(prediction: Prediction) -> Plain:
     """
     found: Plain = {"status": str(prediction.status), "reason": prediction.reason}
     if prediction.status is Status.NOT_MEASURED:
-        return found | {"p": None, "band": None, "zone": None, "parts": []}
+        return found | {"p": None, "band": None, "no_band": "", "zone": None, "parts": []}
     found["p"] = round(float(prediction.probs[1]), 4)
     found["band"] = _ends(prediction, "band")
+    found["no_band"] = prediction.why_no_band
     found["zone"] = _ends(prediction, "abstain")
     parts = [e for e in prediction.evidence if e.kind == "part"]
     found["parts"] = [_part(e) for e in parts]

@@ -330,13 +330,7 @@ def _sentences(score: Values, own_meaning: bool) -> list[str]:
         return [
             "How often answers that score like this one are marked by a coder was not measured."
         ]
-    of_hundred = score["p"] * 100
-    found = [
-        "Of 100 answers that score like this one, a trained coder would be expected to mark about "
-        f"{of_hundred:.0f}."
-    ]
-    if score["band"]:
-        found = _observed(score["p"], score["band"], found)
+    found = _observed(score)
     if _mostly_the_question(score["parts"]):
         found.append(
             "Which question was asked and how long the answer is move this score more than what "
@@ -345,16 +339,22 @@ def _sentences(score: Values, own_meaning: bool) -> list[str]:
     return found
 
 
-def _observed(p: float, band: Sequence[float], expected: Sequence[str]) -> list[str]:
-    """How often held-out answers of about this score were marked; where the score lies outside, in
-    place of how often one would expect it.
-    """
-    low, high = band
+def _observed(score: Values) -> list[str]:
+    """How often answers of about this score are marked, as far as that was tested."""
+    why = str(score.get("no_band", ""))
+    if why:
+        return [f"{why[0].upper()}{why[1:]}."]
+    of_hundred = score["p"] * 100
+    expected = (
+        "Of 100 answers that score like this one, a trained coder would be expected to mark about "
+        f"{of_hundred:.0f}."
+    )
+    if not score["band"]:
+        return [expected]
+    low, high = score["band"]
     rate = f"{100 * low:.0f} to {100 * high:.0f} %"
     said = f"Of the held-out answers scored nearest to this one, {rate} were marked"
-    if low <= p <= high:
-        return [*expected, f"{said} (95 % interval of that rate)."]
-    return [f"{said} (95 % interval of that rate), so do not read this score as a rate."]
+    return [expected, f"{said} (95 % interval of that rate)."]
 
 
 def _mostly_the_question(parts: Sequence[Values]) -> bool:

@@ -71,6 +71,7 @@ def _prediction(result: Result) -> Plain:
     found["probability"] = _probability(prediction)
     found["decision"] = decision
     found["band_95"] = _band(prediction)
+    found["band_95_reason"] = prediction.why_no_band
     found["parts_log_odds"] = parts or None
     found["evidence"] = [e for e in evidence if e.kind not in tables.ADDITIVE]
     if result.unadapted is not None:

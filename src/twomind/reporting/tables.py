@@ -307,7 +307,7 @@ def write_transcript_notes_csv(result: Result, path: Path) -> Path | None:
 
 
 #: Kinds of evidence that are shown elsewhere: parts of the score, words with their share, the band.
-ADDITIVE = ("part", "word", "band", "prevalence")
+ADDITIVE = ("part", "word", "band", "no_band", "prevalence")
 
 
 def write_evidence_csv(result: Result, path: Path) -> Path | None:

@@ -104,6 +104,17 @@ def recognise_words(
     return replace(finish(words, source, problems, language), timing=Timing.RECOGNISED)
 
 
+def require(model: str | Path, offline: bool) -> Path:
+    """The folder of a model that was asked for, before anything is read for it.
+
+    Raises:
+        MissingExtra, MissingWeights, Offline: as in :func:`recognise_words`.
+    """
+    _faster_whisper()
+    with _no_network(offline):
+        return find_model(model, offline)
+
+
 def find_model(model: str | Path, offline: bool) -> Path:
     """The folder of a model: itself, weights added under that name, or where the hub's cache keeps
     it.

@@ -94,6 +94,11 @@ class Prediction(ToDict):
         if self.status is not Status.OK and not self.reason:
             raise ValueError(f"Prediction: status {self.status} needs a reason")
 
+    @property
+    def why_no_band(self) -> str:
+        """Why the probability has no band, where the model says so; empty otherwise."""
+        return next((e.name for e in self.evidence if e.kind == "no_band"), "")
+
     @classmethod
     def not_measured(cls, span_s: tuple[float, float], n_classes: int, reason: str) -> Prediction:
         """No number, and why."""

@@ -4,8 +4,12 @@ them (features).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+#: No measure lies further from zero, no clip is longer and no table has more rows.
+LARGEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,25 @@ class Neutral:
     spread: float
     n: int
     seconds: float
+
+    def __post_init__(self) -> None:
+        _check_number("centre", self.centre, least=-LARGEST, unknown=True)
+        _check_number("spread", self.spread, unknown=True)
+        _check_number("seconds", self.seconds)
+        _check_number("n", self.n)
+        if not isinstance(self.n, int):
+            raise ValueError(f"n: expected a whole number of rows, got {self.n!r}")
+
+
+def _check_number(name: str, value: object, least: float = 0.0, unknown: bool = False) -> None:
+    """Refuse what is no number between ``least`` and :data:`LARGEST`; nan passes where the value
+    may be ``unknown``.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and unknown and math.isnan(value):  # type: ignore[arg-type]
+        return
+    if not is_number or not least <= value <= LARGEST:  # type: ignore[operator]
+        raise ValueError(f"{name}: expected a number from {least:g} to {LARGEST:g}, got {value!r}")
 
 
 #: measure → what it is like when neutral

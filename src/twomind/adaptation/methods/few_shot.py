@@ -86,7 +86,7 @@ class FewShot:
         offset = offsets.Offset(state["shift"], state["variance"], state["n"])
         after = offsets.apply(logits, offset, state["sd"])
         # The band was observed around the source's own scores; around a person's it was not.
-        kept = tuple(e for e in before.evidence if e.kind != "band")
+        kept = tuple(e for e in before.evidence if e.kind not in ("band", "no_band"))
         if len(after) == 2:
             source_odds = logits[1] - logits[0]
             moved = float((after[1] - after[0]) - source_odds)

@@ -23,7 +23,7 @@ from twomind.core.errors import BadInput, MissingExtra, MissingWeights
 from twomind.core.store import Store, default_root, read_arrays, write_arrays, write_text
 from twomind.features.words.lexicon import lexicon
 from twomind.models.base import NEVER_COMPARED, BaseModel, stated, task_from
-from twomind.models.calibration import prevalence_shift, reliability_from, risk_from
+from twomind.models.calibration import band_evidence, prevalence_shift, reliability_from, risk_from
 from twomind.models.fusion.input import Grid, Recipe, grid_of, recipe_from, why_empty
 from twomind.models.synthetic import refuse_real
 from twomind.types import (
@@ -282,11 +282,7 @@ class FusionRecogniser(BaseModel):
         reliability = self.card.get("reliability")
         if reliability is None or self.settings.prevalence is not None or len(probs) != 2:
             return []
-        low, high = reliability_from(reliability).band(float(probs[1]))
-        return [
-            Evidence("band", "low", low, "probability"),
-            Evidence("band", "high", high, "probability"),
-        ]
+        return band_evidence(reliability_from(reliability), float(probs[1]))
 
     def _decide(self, probs: np.ndarray) -> tuple[Status, str]:
         """Whether it abstains, and what there is to say of the answer."""

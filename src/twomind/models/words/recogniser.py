@@ -9,7 +9,6 @@ came about: ``docs/words.md``.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from twomind.models.base import NOT_STATED, BaseModel, write_card
 from twomind.models.calibration import (
     Reliability,
     Risk,
+    band_evidence,
     prevalence_shift,
     reliability_from,
     risk_from,
@@ -237,13 +237,8 @@ class WordsRecogniser(BaseModel):
 
     def _band(self, head: Head, parts: Parts, shift: float) -> list[Evidence]:
         """What was observed on held-out answers of about this score; and the prevalence in use."""
-        observed = head.reliability.band(float(sigmoid(parts.logit)))
-        found = []
-        for name, rate in zip(("low", "high"), observed, strict=True):
-            # Under another prevalence the observed rates move by the same shift as the score.
-            log_odds = math.log(max(rate, 1e-6) / max(1 - rate, 1e-6))
-            moved = float(sigmoid(log_odds + shift))
-            found.append(Evidence("band", name, moved, "probability"))
+        # Under another prevalence the observed rates move by the same shift as the score.
+        found = band_evidence(head.reliability, float(sigmoid(parts.logit)), shift)
         prevalence, source = self.settings.prevalence, self.settings.prevalence_source
         if prevalence is not None:
             found.append(Evidence("part", "prevalence", shift, "log-odds"))
@@ -395,9 +390,16 @@ def _head_dict(head: Head) -> dict[str, Any]:
     return {
         "model": _additive_dict(head.model),
         "skill": dict(head.skill),
-        "reliability": asdict(head.reliability),
+        "reliability": _reliability_dict(head.reliability),
         "risk": asdict(head.risk),
     }
+
+
+def _reliability_dict(reliability: Reliability) -> dict[str, Any]:
+    found = asdict(reliability)
+    if reliability.tested is None:
+        del found["tested"]  # an older model stays as it was written
+    return found
 
 
 def _head(entry: Mapping[str, Any]) -> Head:

@@ -1,0 +1,141 @@
+"""What the table of a study says of one of its films: who speaks, what was asked, what is said.
+
+The table is the ``recordings.csv`` of the nearest folder around the film that has one
+(:mod:`twomind.datasets.own` says what stands in it). Only what is needed to predict is read, so
+that a label or a segment that cannot be used does not hide whose film it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from twomind.core.errors import BadInput
+from twomind.datasets.people import read_people_table
+
+#: How many folders above a film something may be stated of it. BAH:
+#: data/Videos/<person>/<visit>/<film>.
+LEVELS = 6
+TABLE = "recordings.csv"
+PEOPLE = "people.csv"
+#: Where words come from that stand in the table itself.
+TEXT_SOURCE = "the table (plain text, no times)"
+#: A cell that ends like this is meant as a file's name; a longer one than this is a text.
+_FILE_NAME = re.compile(r"\.\w{2,4}$")
+_LONGEST_NAME = 500
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a table says of one film. ``text`` are the words, where the cell holds them itself."""
+
+    subject: str
+    question: str | None = None
+    transcript: Path | None = None
+    text: str = ""
+
+
+def table_around(media: Path) -> Path | None:
+    """The table of the nearest folder around a film that has one."""
+    for folder in media.resolve().parents[:LEVELS]:
+        table = folder / TABLE
+        if table.is_file():
+            return table
+    return None
+
+
+def listed(table: Path) -> Mapping[Path, Listed]:
+    """What a table says of each of its films, by the film's absolute path.
+
+    Raises:
+        BadInput: it cannot be read, or names two people for one film.
+    """
+    return _listed(table, stamp(table))
+
+
+def check_people(table: Path) -> None:
+    """Refuse a table of recordings beside which the table of people cannot be read.
+
+    Raises:
+        BadInput: that is so; what people consented to is then not known.
+    """
+    path = table.parent / PEOPLE
+    if path.is_file():
+        read_people_table(path)
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What tells a file from an earlier one of its name."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=64)
+def _listed(table: Path, stamp: tuple[int, int]) -> Mapping[Path, Listed]:
+    found: dict[Path, Listed] = {}
+    try:
+        for line, cells in cells_of(table, ("path", "subject")):
+            if not cells["path"]:
+                continue
+            film = (table.parent / cells["path"]).resolve()
+            row = _row(table.parent, cells)
+            before = found.setdefault(film, row)
+            if before.subject != row.subject:
+                raise BadInput(
+                    f"{table}, line {line}: {cells['path']} is there twice, of {before.subject!r} "
+                    f"and of {row.subject!r}; whose film is it?"
+                )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{table}: expected a CSV file in UTF-8 ({error})") from error
+    return found
+
+
+def _row(root: Path, cells: Mapping[str, str]) -> Listed:
+    question = cells.get("question") or None
+    transcript, text = named_transcript(root, cells.get("transcript", ""))
+    return Listed(cells["subject"], question, transcript, text)
+
+
+# --- what stands in a cell
+
+
+def cells_of(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The number of each line and its cells by column, without blanks around them.
+
+    Raises:
+        BadInput: a needed column is missing.
+    """
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or ()
+        missing = [column for column in needed if column not in columns]
+        if missing:
+            raise BadInput(
+                f"{path}: expected the columns {', '.join(needed)}; missing: {', '.join(missing)}"
+            )
+        for raw in reader:
+            cells = {}
+            for column, value in raw.items():
+                # Cells beyond the header are a list without a name.
+                if isinstance(column, str) and not isinstance(value, list):
+                    cells[column] = (value or "").strip()
+            yield reader.line_num, cells
+
+
+def named_transcript(root: Path, cell: str) -> tuple[Path | None, str]:
+    """What a cell of the column ``transcript`` means: a file, which need not be there, or the words
+    themselves.
+
+    Args:
+        root: the folder of the table.
+        cell: the cell; empty: neither.
+    """
+    if not cell:
+        return None, ""
+    path = root / cell
+    is_name = len(cell) < _LONGEST_NAME and (_FILE_NAME.search(cell) or path.is_file())
+    return (path, "") if is_name else (None, cell)
