@@ -112,7 +112,14 @@ def _commonest(track: Track) -> str:
     return track.reasons[commonest] or "no reason was given"
 
 
-def _voice_line(track: Track | None, note: str) -> Line:
+#: What found the speech → how the page says it.
+_DETECTORS = {
+    "silero": " (told from other sound by Silero)",
+    "energy": " (told from noise by its level and pitch: music and tones count as speech)",
+}
+
+
+def _voice_line(track: Track | None, note: str, detector: str) -> Line:
     if track is None:
         return _line("Voice", "no", f"Not measured: {note or 'no voice track'}.")
     if not track.valid.any():
@@ -124,10 +131,13 @@ def _voice_line(track: Track | None, note: str) -> Line:
         step_s = float(np.median(np.diff(track.times_s)))
     is_speech = track.column("speech") >= 0.5
     speech_s = float(np.nansum(is_speech)) * step_s
+    told = _DETECTORS.get(detector, "")
     if speech_s <= 0:
-        return _line("Voice", "part", "Sound was measured; no speech was found in it.")
+        text = f"Sound was measured; no speech was found in it{told}."
+        return _line("Voice", "part", text)
     heard_s = float(track.valid.sum()) * step_s
-    return _line("Voice", "ok", f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound.")
+    text = f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound{told}."
+    return _line("Voice", "ok", text)
 
 
 def _words_line(result: Result, words: Values) -> Line:
@@ -166,7 +176,8 @@ def measured(result: Result, words: Values) -> list[Line]:
     tracks = result.features.tracks
     notes = result.features.notes
     face = _face_line(tracks.get("face"), notes.get("face", ""))
-    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""))
+    detector = str(result.summary.get("voice", {}).get("vad", ""))
+    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""), detector)
     return [face, voice, _words_line(result, words), _cues_line(result)]
 
 
