@@ -114,15 +114,22 @@ def misfit(landmarks_px: np.ndarray) -> float:
     return float(np.sqrt((off**2).sum(axis=1).mean()))
 
 
-def quarter_turns(roll_deg: np.ndarray, before: int) -> int:
-    """By how many quarter turns the camera was held, from the roll ``(T,)`` of a block of rows.
+def quarter_turns(roll_deg: np.ndarray, before: int) -> np.ndarray:
+    """By how many quarter turns the camera was held, from the roll of every row ``(T,)``.
 
-    The turn of the rows ``before`` is kept as long as the usual roll is within 60 degrees of it, so
-    that a head that is tilted far does not turn the picture.
+    The turn of the row before (``before`` the first) is kept as long as the roll is within 60
+    degrees of it, so that a head that is tilted far does not turn the picture.
     """
-    usual = float(np.median(level_roll(roll_deg)))
-    off = (usual - 90.0 * before + 180.0) % 360.0 - 180.0
-    return before if abs(off) <= 60.0 else round(usual / 90.0)
+    turns = np.full(len(roll_deg), before)
+    if (np.abs(roll_deg - 90.0 * before) <= 60.0).all():
+        return turns
+    now = before
+    for row, roll in enumerate(level_roll(roll_deg).tolist()):
+        off = (roll - 90.0 * now + 180.0) % 360.0 - 180.0
+        if abs(off) > 60.0:
+            now = round(roll / 90.0)
+        turns[row] = now
+    return turns
 
 
 def level_roll(roll_deg: np.ndarray) -> np.ndarray:
@@ -130,16 +137,23 @@ def level_roll(roll_deg: np.ndarray) -> np.ndarray:
     return np.where(roll_deg < -135.0, roll_deg + 360.0, roll_deg)
 
 
-def turned_pose_deg(rotation: np.ndarray, quarters: int) -> np.ndarray:
+def turned_pose_deg(rotation: np.ndarray, quarters: np.ndarray) -> np.ndarray:
     """Yaw, pitch, roll ``(T, 3)`` as :func:`pose_deg`, for a camera that was held turned.
 
     Yaw and pitch are the person's own, whichever way up they are; roll is that of the picture.
+
+    Args:
+        rotation: of the heads ``(T, 3, 3)``.
+        quarters: by how many quarter turns the camera was held, ``(T,)``.
     """
-    if not quarters:
-        return pose_deg(rotation)
     angle = -np.radians(90.0 * quarters)
-    cos, sin = np.round(np.cos(angle)), np.round(np.sin(angle))
-    turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+    cos = np.round(np.cos(angle))
+    sin = np.round(np.sin(angle))
+    turn = np.zeros((len(quarters), 3, 3))
+    turn[:, 0, 0] = turn[:, 1, 1] = cos
+    turn[:, 0, 1] = -sin
+    turn[:, 1, 0] = sin
+    turn[:, 2, 2] = 1.0
     pose = pose_deg(turn @ rotation)
     pose[:, 2] = level_roll(pose[:, 2] + 90.0 * quarters)
     return pose

@@ -28,7 +28,6 @@ from twomind.features.face.head import (
     FACE_WIDTH_IOD,
     N_LANDMARKS,
     derotate,
-    level_roll,
     pose_deg,
     quarter_turns,
     turned_pose_deg,
@@ -235,13 +234,11 @@ class FaceReader:
         return values, codes
 
     def _pose(self, rotation: np.ndarray) -> np.ndarray:
-        """Yaw, pitch, roll ``(n, 3)`` of a block: of the person's own head, however the camera was
-        held.
-        """
+        """Yaw, pitch, roll ``(n, 3)`` of the person's own head, however the camera was held."""
         pose = pose_deg(rotation)
-        pose[:, 2] = level_roll(pose[:, 2])
-        self._quarters = quarter_turns(pose[:, 2], self._quarters)
-        return turned_pose_deg(rotation, self._quarters) if self._quarters else pose
+        quarters = quarter_turns(pose[:, 2], self._quarters)
+        self._quarters = int(quarters[-1])
+        return turned_pose_deg(rotation, quarters) if quarters.any() else pose
 
     def _motion(self, times_s: np.ndarray, face: np.ndarray) -> np.ndarray:
         """Mean speed of the lips ``(n,)``, nan after a hole of more than a quarter of a second."""

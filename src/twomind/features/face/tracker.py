@@ -17,6 +17,8 @@ from twomind.core.errors import BadInput
 from twomind.features.face.head import misfit
 from twomind.features.face.tracker_mesh import FaceFinder, TurnedFinder, box_of
 
+#: A face that fits a head worse by this, in distances between the eyes, is looked at anew.
+_WORSE_FIT = 0.02
 TARGETS = ("continuity", "largest", "central")
 NO_FACE, OTHER_PERSON = "no face", "not the target person"
 
@@ -189,6 +191,7 @@ class Tracker:
         self._upright = finder
         self._upside_down = TurnedFinder(finder)
         self._doubted = -np.inf  # index of the frame that was turned last, to see
+        self._doubted_fit = np.inf  # how badly its face fitted
 
     def update(
         self, rgb: np.ndarray, time_s: float, following: np.ndarray | None = None
@@ -252,16 +255,24 @@ class Tracker:
         return []
 
     def _in_doubt(self, faces: list[_Face]) -> bool:
-        """May the only face be upside down? Asked once in a while of one that fits no head well."""
-        if len(faces) > 1 or self._index - self._doubted < self.settings.check_every:
+        """May the only face be upside down? Asked of one that fits no head well: once in a while,
+        and at once where it fits worse than when it was asked last.
+        """
+        if len(faces) > 1:
             return False
-        return misfit(faces[0].landmarks_px) > self.settings.doubt_fit
+        fit = misfit(faces[0].landmarks_px)
+        if fit <= self.settings.doubt_fit:
+            return False
+        lately = self._index - self._doubted < self.settings.check_every
+        if lately and fit < self._doubted_fit + _WORSE_FIT:
+            return False
+        self._doubted, self._doubted_fit = self._index, fit
+        return True
 
     def _turned(self, rgb: np.ndarray, face: _Face | None) -> list[_Face]:
         """The face as it is, or that of the picture turned by half, where that fits a head better
         and the detector is surer of it; from then on pictures are looked at in that way.
         """
-        self._doubted = self._index
         here = self._finder
         other = self._upside_down if here is self._upright else self._upright
         if face is None:
