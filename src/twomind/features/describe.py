@@ -524,7 +524,8 @@ def _joined(first: Plain, second: Plain) -> Plain:
             joined |= {name: second[name] for name in (count, *others)}
     joined["n_bad_packets"] = max(first["n_bad_packets"], second["n_bad_packets"])
     joined["truncated"] = first["truncated"] or second["truncated"]
-    joined["duration_s"] = float(np.fmax(first["duration_s"], second["duration_s"]))
+    duration_s = np.fmax(first["duration_s"], second["duration_s"])
+    joined["duration_s"] = float(duration_s)
     new = [told for told in second["problems"] if told not in first["problems"]]
     joined["problems"] = (*first["problems"], *new)
     return joined

@@ -105,13 +105,18 @@ def misfit(landmarks_px: np.ndarray) -> float:
     Faces of people lie between 0.015 and 0.08 (glasses, grimaces, turned heads). A mesh that was
     drawn over a face upside down fits worse than that of the same picture turned.
     """
-    points = np.asarray(landmarks_px, float)[None, STABLE]
-    centred = points - points.mean(axis=1, keepdims=True)
+    points = np.asarray(landmarks_px, float)
+    stable = points[STABLE]
+    centred = stable - stable.mean(axis=0)
     reference = REFERENCE - REFERENCE.mean(axis=0)
-    level = (centred @ _rotation(centred, reference))[0]
-    scale = float((level * reference).sum() / (reference**2).sum())
-    off = level / max(scale, 1e-9) - reference
-    return float(np.sqrt((off**2).sum(axis=1).mean()))
+    (rotation,) = _rotation(centred[None], reference)
+    level = centred @ rotation
+    along = float((level * reference).sum())
+    scale = along / float((reference**2).sum())
+    scaled = level / max(scale, 1e-9)
+    square = (scaled - reference) ** 2
+    distance = square.sum(axis=1)
+    return float(np.sqrt(distance.mean()))
 
 
 def quarter_turns(roll_deg: np.ndarray, before: int) -> np.ndarray:
@@ -124,9 +129,11 @@ def quarter_turns(roll_deg: np.ndarray, before: int) -> np.ndarray:
     if (np.abs(roll_deg - 90.0 * before) <= 60.0).all():
         return turns
     now = before
-    for row, roll in enumerate(level_roll(roll_deg).tolist()):
-        off = (roll - 90.0 * now + 180.0) % 360.0 - 180.0
-        if abs(off) > 60.0:
+    leveled = level_roll(roll_deg)
+    for row, roll in enumerate(leveled.tolist()):
+        off = roll - 90.0 * now
+        around = (off + 180.0) % 360.0
+        if abs(around - 180.0) > 60.0:
             now = round(roll / 90.0)
         turns[row] = now
     return turns

@@ -235,7 +235,8 @@ class Tracker:
         before, self._shape = self._shape, (height, width)
         if before is None or before == self._shape:
             return
-        scale = np.array([width / before[1], height / before[0]])
+        height_before, width_before = before
+        scale = np.array([width / width_before, height / height_before])
         for person in self._people:
             person.middle = person.middle * scale
             person.velocity = person.velocity * scale
@@ -287,7 +288,9 @@ class Tracker:
             within = other.within(rgb, box)
             found = [] if within is None else [within]
             limit = self.settings.turn_ratio * misfit(face.landmarks_px)
-        if not found or misfit(found[0]) > limit or other.score(region) <= here.score(region):
+        if not found or misfit(found[0]) > limit:
+            return kept
+        if other.score(region) <= here.score(region):
             return kept
         self._finder = other
         self._plain = False
@@ -442,21 +445,23 @@ class Tracker:
         """The only face, where nobody was: after a cut or a zoom it is the one known person whose
         look it has; where two have it, or none, it is somebody new.
         """
-        if len(faces) > 1:
+        if len(faces) != 1:
             return []
-        gate = self.settings.look_gate
-        look = faces[0].look
-        alike = [
-            i
-            for i, person in enumerate(self._people)
-            if min(_distance(person.look, look), _distance(person.last_look, look)) <= gate
-        ]
+        (face,) = faces
+        alike = [i for i, person in enumerate(self._people) if self._looks_like(person, face)]
         if len(alike) != 1:
             return []
-        person = self._people[alike[0]]
-        person.middle = faces[0].middle
+        (only,) = alike
+        person = self._people[only]
+        person.middle = face.middle
         person.velocity = np.zeros(2)
-        return [(alike[0], 0)]
+        return [(only, 0)]
+
+    def _looks_like(self, person: _Person, face: _Face) -> bool:
+        """As usual, or as in the last picture?"""
+        as_usual = _distance(person.look, face.look)
+        as_before = _distance(person.last_look, face.look)
+        return min(as_usual, as_before) <= self.settings.look_gate
 
     def _new_person(self, face: _Face) -> _Person:
         now_s = self._time_s

@@ -388,15 +388,16 @@ class TurnedFinder:
         self._finder.close()
 
     def _all_back(self, faces: list[np.ndarray], rgb: np.ndarray) -> list[np.ndarray]:
-        back = []
-        for face in faces:
-            height, width = rgb.shape[:2]
-            corner = np.array([width, height, 0], np.float32)
-            back.append(corner + face * np.array([-1, -1, 1], np.float32))
-        return back
+        height, width = rgb.shape[:2]
+        corner = np.array([width, height, 0], np.float32)
+        sign = np.array([-1, -1, 1], np.float32)
+        return [corner + sign * face for face in faces]
 
     def _back(self, face: np.ndarray | None, rgb: np.ndarray) -> np.ndarray | None:
-        return None if face is None else self._all_back([face], rgb)[0]
+        if face is None:
+            return None
+        (back,) = self._all_back([face], rgb)
+        return back
 
 
 def _half_turn(rgb: np.ndarray) -> np.ndarray:
