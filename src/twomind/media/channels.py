@@ -120,7 +120,7 @@ def _together(judged: _Judged, channels: list[int]) -> tuple[tuple[int, ...], st
     if between.min() < CANCEL:
         loudness = judged.loud_db[channels]
         one = channels[int(loudness.argmax())]
-        told = f"the sound channels cancel each other: {judged.called(one)} is used alone"
+        told = f"the sound channels cancel each other: channel {judged.called(one)} is used alone"
         return (one,), told
     weakest = float(np.abs(between).min())
     if weakest < DIFFERENT:
