@@ -547,6 +547,13 @@ def test_rates_need_long_stretches_and_enough_of_them() -> None:
     assert rate_cues(silent) == [], "no syllables at all: nothing is slow"
 
 
+def test_a_rate_differs_by_a_syllable_per_second_at_least() -> None:
+    """Where hardly a syllable was found, two thirds of the usual rate is one syllable more or less."""
+    few = [(500, 10)] * 4
+    assert rate_cues([*few, (500, 6)]) == [], "2 and 1.2 per second"
+    assert len(rate_cues([*few, (500, 5)])) == 1, "2 and 1 per second"
+
+
 def test_a_long_pause_lasts_a_second_or_more() -> None:
     voice_ = heard([(100, 4), (100, 4), (100, 4)], 100)
     spans = ((1.0, 2.0), (3.0, 3.999))

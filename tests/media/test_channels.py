@@ -114,6 +114,10 @@ def test_clipping_is_told_by_the_channel_that_clips() -> None:
     assert np.abs(found.values).max() < 0.98
     assert found.peaks is not None
     assert (found.peaks >= 0.98).mean() == pytest.approx((np.abs(clipped) >= 0.98).mean())
+    level = describe_voice(found, VoiceSettings(vad="energy")).track.column("energy")
+    loud = describe_voice(mixed(STEREO, talk(1), talk(2, 0.05)), VoiceSettings(vad="energy"))
+    assert np.isnan(level).sum() > 10, "rows that are clipped in one channel have no level"
+    assert not np.isnan(loud.track.column("energy")).any()
 
 
 def test_an_unclipped_channel_of_the_same_sound_is_preferred() -> None:

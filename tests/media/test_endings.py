@@ -39,7 +39,25 @@ FILMS: dict[str, dict[str, Any]] = {
 def film(folder: Path, name: str) -> Path:
     path = folder / name
     make.write(path, make.constant(45), **FILMS[name])
+    if name == "browser.webm":
+        path.write_bytes(without_sizes(path.read_bytes()))
     return path
+
+
+CLUSTER = b"\x1f\x43\xb6\x75"
+
+
+def without_sizes(film: bytes) -> bytes:
+    """As a browser writes it: the size of no cluster is known (all ones)."""
+    content = bytearray(film)
+    at = content.find(CLUSTER)
+    while at >= 0:
+        n_bytes = 9 - content[at + 4].bit_length()
+        content[at + 4 : at + 4 + n_bytes] = bytes([0xFF >> (n_bytes - 1)]) + b"\xff" * (
+            n_bytes - 1
+        )
+        at = content.find(CLUSTER, at + 4)
+    return bytes(content)
 
 
 def tone(path: Path, codec: str, seconds: float = 2.0) -> Path:
@@ -85,10 +103,16 @@ def test_a_whole_film_is_not_truncated(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["fragments.mp4", "whole.mkv", "browser.webm", "old.avi"])
 def test_a_cut_anywhere_is_told(name: str, tmp_path: Path) -> None:
-    """Of 150 random cuts at most one falls between two blocks, where nothing is missing."""
+    """But for one that falls between two blocks or clusters, where nothing is missing."""
     path = film(tmp_path, name)
+    content = path.read_bytes()
     silent = [cut for cut in cuts(path, tmp_path, 150) if not ending(cut).sentence]
-    assert len(silent) <= 1
+    if name == "browser.webm":
+        # Its blocks are tiny, so that a few cuts fall just before one (A3) or a cluster (1F).
+        assert {content[cut.stat().st_size] for cut in silent} <= {0xA3, 0x1F}
+        assert len(silent) < 10
+    else:
+        assert len(silent) <= 1
 
 
 def test_a_cut_film_of_a_browser_says_so_in_the_report(tmp_path: Path) -> None:
@@ -159,10 +183,13 @@ def test_a_damaged_block_is_no_cut(tmp_path: Path) -> None:
     """An element that claims more than there is, with another cluster behind it."""
     path = film(tmp_path, "browser.webm")
     content = bytearray(path.read_bytes())
-    clusters = [k for k in range(len(content)) if content[k : k + 4] == b"\x1f\x43\xb6\x75"]
+    clusters = [k for k in range(len(content)) if content[k : k + 4] == CLUSTER]
     assert len(clusters) > 1, "the test needs two clusters"
-    block = content.index(b"\xa3", clusters[0] + 12)
-    content[block + 1] = 0x10
+    # A block stands behind the time of its cluster: name, length, value.
+    time = content.index(b"\xe7", clusters[0])
+    block = time + 2 + (content[time + 1] & 0x7F)
+    assert content[block] == 0xA3
+    content[block + 1 : block + 5] = b"\x1f\xff\xff\xfe"
     path.write_bytes(content)
     assert ending(path).sentence == ""
 
