@@ -34,11 +34,41 @@ intensity A to E is claimed.
 """
 
 _VOICE = {
-    "speech": "speech activity: energy over the noise floor, and voiced nearby",
+    "speech": "speech activity: energy over the noise floor, and voiced nearby; Silero's veto where it "
+    "is installed",
     "pitch": "autocorrelation with a Viterbi path; empty where the voice is not voiced",
     "energy": "RMS of 25 ms; empty where clipped",
     "syllable": "1 at a syllable nucleus",
 }
+
+
+_SOUND = """
+**Which detector.** `describe.voice.vad` is `auto` by default: Silero where the extra `speech` is installed, else
+`energy`. `summary.voice.vad` and the report name the one that ran. `energy` goes by level and pitch alone: music,
+ring tones, blowing into the microphone and other people count as speech. Silero refuses the first three; other people
+are speech to it too. It only vetoes: edges of speech and pauses are those of the energy. Films that carry the mark of
+synthetic people keep `energy`, because Silero does not take their built-in voice for one; `--set
+describe.voice.vad=silero` asks for it all the same.
+
+**Which channels.** A single channel is taken as it is. Several are judged over the whole recording. A channel that is
+silent (40 dB under the loudest), steady noise (less than 6 dB between its quiet and loud parts) or clipped where
+another one holds the same sound is left out; so is that for the lowest tones. Where a layout has a centre, it carries
+the speech and is used alone, unless it is silent or 20 dB under the others. Where two cancel each other (correlation
+below -.5) the loudest one is used. All others are averaged, so that two identical channels are as loud as one.
+Channels with different sound (correlation below .3), such as two people with a microphone each, are averaged and it
+is remarked: all of them are heard as one person; give a file of one channel to measure one. A sample is clipped when
+it is in any channel that is used.
+"""
+
+_FLOORS = """
+Cues of the face are relative to the person's neutral, and each has a floor that is not: brows, smile and lips must
+move by a distance (`describe.cues.…_iod`, at least a pixel in the smallest face that is measured), head and gaze by
+degrees, eyes must have been seen open (height over width of .15) before they can close, slow and fast speech must
+differ from the person's median by a syllable per second. A cue of face and head lasts at least two frames, since what
+one frame shows has no known length; shakes and nods need four frames in the slowest swing, so that a film of five
+frames per second has none. `gaze_away` is found in the line of sight, head and eyes together, off its usual
+direction: the report draws that curve (`line_of_sight`).
+"""
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -63,11 +93,13 @@ def page() -> str:
         ),
         "\nOver the whole answer (`summary.voice` in `summary.json`):\n\n",
         _table(("measure", "unit and meaning"), ((f"`{k}`", v) for k, v in SUMMARY.items())),
+        _SOUND,
         "\n## Cues\n\nThings a coder would mark, with their times. A cue is not ambivalence. How "
         "well these cues agree "
         "with human coders is not known; how often word cues are right is in "
         "[word-cues.md](word-cues.md).\n\n",
         _table(("cue", "what"), ((f"`{k}`", v) for k, v in KINDS.items())),
+        _FLOORS,
         "\n### Cues that this list does not hold\n\n",
         _table(("cue", "why"), NOT_MEASURED.items()),
     ]

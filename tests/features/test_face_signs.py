@@ -190,7 +190,7 @@ def test_a_blink_is_relative_to_the_own_eyes() -> None:
     """
     values = openings((0.12, 4))
     times_s = np.arange(len(values)) / 25
-    assert len(find_blinks(times_s, values / 3)[1]) == 1
+    assert len(find_blinks(times_s, values * 0.6)[1]) == 1
     assert len(find_blinks(times_s, np.full(len(values), 0.12))[1]) == 0
 
 

@@ -547,6 +547,13 @@ def test_rates_need_long_stretches_and_enough_of_them() -> None:
     assert rate_cues(silent) == [], "no syllables at all: nothing is slow"
 
 
+def test_a_rate_differs_by_a_syllable_per_second_at_least() -> None:
+    """Where hardly a syllable was found, two thirds of the usual rate is one syllable more or less."""
+    few = [(500, 10)] * 4
+    assert rate_cues([*few, (500, 6)]) == [], "2 and 1.2 per second"
+    assert len(rate_cues([*few, (500, 5)])) == 1, "2 and 1 per second"
+
+
 def test_a_long_pause_lasts_a_second_or_more() -> None:
     voice_ = heard([(100, 4), (100, 4), (100, 4)], 100)
     spans = ((1.0, 2.0), (3.0, 3.999))
@@ -572,7 +579,7 @@ OPENING = st.sampled_from([0.0, 0.1, 0.14, 0.15, 0.17, 0.18, 0.3, 0.3, 0.3, 0.32
 @given(rows(OPENING, 40))
 def test_blinks_are_their_definition(table: Any) -> None:
     times, opening = table
-    s = blinks.BlinkSettings(level_window_s=2.0)
+    s = blinks.BlinkSettings(level_window_s=2.0, open_at=0.0, max_step_s=np.inf)
     found_rows, found = blinks.find_blinks(np.array(times), np.array(opening), s)
     expected_rows, expected = ref.blinks(times, opening, 2.0, 0.6, 0.5, 0.8, 0.25)
     np.testing.assert_array_equal(found_rows, expected_rows)
@@ -599,12 +606,14 @@ def test_a_blink_at_its_edges() -> None:
     assert (one.start_s, one.end_s, one.depth) == (pytest.approx(0.5), pytest.approx(0.6), 0.5)
     (one,) = blinked({10: 0.5, 11: 0.6})
     assert one.end_s == pytest.approx(0.55)
-    quarter = {"n": 20, "step_s": 0.25, "max_gap_s": 0.25}
+    quarter = {"n": 20, "step_s": 0.25, "max_gap_s": 0.25, "max_step_s": 0.25}
     assert len(blinked({10: 0.2, 11: 0.2, 12: 0.2}, max_s=0.75, **quarter)) == 1, (
         "exactly as long as allowed"
     )
     assert len(blinked({10: 0.2, 11: 0.2, 12: 0.2}, max_s=0.74, **quarter)) == 0
-    assert len(blinked({10: 0.2}, n=20, step_s=0.25, max_gap_s=0.24)) == 0, "a hole cuts it"
+    assert len(blinked({10: 0.2}, n=20, step_s=0.25, max_gap_s=0.24, max_step_s=1)) == 0, (
+        "a hole cuts it"
+    )
     assert blinked({0: 0.2}) == []
     assert blinked({39: 0.2}) == []
     assert len(blinked({1: 0.2})) == 1

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.features.voice import speech_rows
+from twomind.features.voice import speech_rows, track
 from twomind.features.voice.pitch import PitchSettings, track_pitch
 from twomind.features.voice.speech_activity import choose_detector
 from twomind.features.voice.speech_rows import HOP_S
@@ -26,10 +26,21 @@ from twomind.features.voice.track import (
     SUMMARY,
     VoiceResult,
     VoiceSettings,
-    describe_voice,
 )
 
 RATE_HZ = 16000
+
+
+def describe_voice(
+    waveform: Sound, settings: VoiceSettings | None = None, others: track.Spans = ()
+) -> VoiceResult:
+    """By level and pitch unless told: silero does not take the sounds that are made here for
+    voices.
+    """
+    settings = settings or VoiceSettings()
+    if settings.vad == "auto":
+        settings = dataclasses.replace(settings, vad="energy")
+    return track.describe_voice(waveform, settings, others)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,12 +42,27 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
     "code": ("*.truth.json", "a hash of the code that draws"),
     "key": ("*run.json", "of a run: it holds a hash of code"),
     "predictions_sha256": ("*run.json", "the predictions themselves are compared"),
+    "vad": ("*", "the setting is auto since 0.2; films of synthetic people keep the energy"),
 }
 
 #: Name of a field that version 0.1 did not write → (files in which it is new, why).
 ADDED: Mapping[str, tuple[str, str]] = {
     "licence": ("*card.json", "a saved card states its licence"),
+    "open_at": ("*", "0.2: only an eye that was seen open can blink"),
+    "max_step_s": ("*", "0.2: pictures that are too far apart show no blink"),
+    "doubt_fit": ("*", "0.2: faces upside down"),
+    "turn_ratio": ("*", "0.2: faces upside down"),
+    "n_swing_rows": ("*", "0.2: no cue is shorter than the pictures can carry"),
+    "n_least_rows": ("*", "0.2: no cue is shorter than the pictures can carry"),
+    "rate_least_per_s": ("*", "0.2: a floor under slow and fast speech"),
 }
+
+#: Curve of a page that version 0.1 did not draw → why.
+ADDED_CURVES: Mapping[str, str] = {
+    "line_of_sight": "what cues of gaze are found in; the angles against the head are folded",
+}
+#: Curves of a page whose label, and whether they are open, changed with it.
+RELABELLED = ("gaze_yaw", "gaze_pitch")
 
 #: Columns of tables in pages (Markdown and HTML) → why they are left out.
 LEFT_OUT_COLUMNS: Mapping[str, str] = {
@@ -73,6 +88,8 @@ _BAND = re.compile(
     r"|Of the held-out answers scored nearest to this one, (?P<new>\d+ to \d+) % were marked "
     r"\(95 % interval of that rate\)\."
 )
+#: What the page says since 0.2 of how speech was told from other sound.
+_DETECTOR = re.compile(r" \(told from [^()]*\)")
 _JSON_BLOCK = re.compile(r'(<script[^>]*type="application/json"[^>]*>)(.*?)(</script>)', re.S)
 _BLOCKS = re.compile(r"<(script|style)\b[^>]*>.*?</\1>", re.S)
 _TABLE = re.compile(r"<table>.*?</table>", re.S)
@@ -97,13 +114,20 @@ def plain(value: Any, file: str) -> Any:
     """JSON values with the left-out fields replaced, and without the new ones."""
     if isinstance(value, dict):
         found = {}
+        relabelled = "bin_s" in value and value.get("name") in RELABELLED
         for name, inner in value.items():
+            if relabelled and name in ("label", "shown"):
+                continue
             if not is_new(name, file):
                 found[name] = "(left out)" if without(name, file) else plain(inner, file)
         return found
     if isinstance(value, list):
-        return [plain(v, file) for v in value]
+        return [plain(v, file) for v in value if not _is_new_curve(v)]
     return value
+
+
+def _is_new_curve(value: Any) -> bool:
+    return isinstance(value, dict) and "bin_s" in value and value.get("name") in ADDED_CURVES
 
 
 def _band(match: re.Match[str]) -> str:
@@ -127,6 +151,7 @@ class Cleaner:
         text = _ENTRY.sub(r"\1(code)", text)
         text = _VERSION.sub(r"\1(version)", text)
         text = _BAND.sub(_band, text)
+        text = _DETECTOR.sub("", text)
         return _DURATION.sub(r"(time) \3", text)
 
     def json(self, text: str, file: str) -> str:

@@ -248,13 +248,22 @@ def test_truncated_file_gives_its_beginning_and_says_so(plain: Path, tmp_path: P
 
 def test_truncation_shows_without_any_missing_byte_count(tmp_path: Path) -> None:
     truth = make.write(
+        tmp_path / "a.flv", make.constant(N), audio_rate_hz=44100, video_options=FAST
+    )
+    assert not read(truth.path)[2].truncated
+    report = read(make.cut(truth.path, tmp_path / "cut.flv", 0.5))[2]
+    assert report.truncated
+    assert any("declares" in p for p in report.problems)
+
+
+def test_a_late_start_is_no_cut(tmp_path: Path) -> None:
+    truth = make.write(
         tmp_path / "a.mkv", make.constant(N, start=F(3)), audio_start=F(3), video_options=FAST
     )
     assert not read(truth.path)[2].truncated
     assert probe(truth.path).duration_s == pytest.approx(truth.audio_end_s - 3, abs=0.05)
     report = read(make.cut(truth.path, tmp_path / "cut.mkv", 0.5))[2]
     assert report.truncated
-    assert any("declares" in p for p in report.problems)
     assert report.duration_s < 2
 
 

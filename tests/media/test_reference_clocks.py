@@ -22,7 +22,8 @@ from twomind.core.errors import BadInput
 from twomind.media import stream as media
 from twomind.media.audio import JITTER_S, AudioSpool, Resampling, Samples, Waveform
 from twomind.media.clock import PictureClock
-from twomind.media.probe import Orientation, declared_s, missing_bytes, orientation, origin_s
+from twomind.media.endings import missing_bytes
+from twomind.media.probe import Orientation, declared_s, orientation, origin_s
 from twomind.media.stream import MediaStream
 from twomind.media.windows import n_windows, window_spans
 from twomind.types import (

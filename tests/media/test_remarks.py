@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from twomind.media import probe
+from twomind.media.endings import iso_boxes
 from twomind.media.stream import stream
 
 FILM = Path(__file__).parent.parent / "fixtures" / "v0_1" / "media" / "clip-talking.mp4"
@@ -24,4 +24,4 @@ def test_boxes_end_where_one_cannot_be_a_box(tmp_path: Path) -> None:
     for broken in (struct.pack(">I4s", 4, b"moov"), struct.pack(">I4s", 16, b"\x01\x02\x03\x04")):
         path = tmp_path / "file.mp4"
         path.write_bytes(begin + broken + bytes(64))
-        assert probe._boxes(path) == [("ftyp", 0, 16)]
+        assert iso_boxes(path) == [("ftyp", 0, 16)]

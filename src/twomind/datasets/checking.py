@@ -15,7 +15,8 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.datasets.images import IMAGE_SUFFIXES, picture_fault
-from twomind.media.probe import declared_s, missing_bytes, open_media, origin_s, probe, video_stream
+from twomind.media.endings import missing_bytes
+from twomind.media.probe import declared_s, open_media, origin_s, probe, video_stream
 from twomind.types import Progress
 
 Item = TypeVar("Item")

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.events import Event, find_events, find_swings
+from twomind.features.events import Event, find_events, find_swings, row_s
+from twomind.features.face.gaze import MIN_OPENING
 from twomind.features.runs import runs
 from twomind.features.voice.speech_rows import HOP_S
 from twomind.features.voice.track import VoiceResult
@@ -76,6 +77,8 @@ class CueSettings:
     #: Shortest stretch for which a rate is taken, seconds, and stretches a person's usual rate
     #: needs (count).
     rate_stretch_s: float = 1.5
+    #: How far from the median such a stretch is at least, whatever the ratio (syllables/s).
+    rate_least_per_s: float = 1.0
     n_rate_stretches: int = 4
     #: Line of sight (head and eyes together) off its usual direction: begins, lasts down to
     #: (degrees), for (seconds).
@@ -96,6 +99,10 @@ class CueSettings:
     nod_swing_deg: float = 5.0
     swing_max_s: float = 0.6
     n_swings: int = 3
+    #: Rows that the slowest swing must have (count): with fewer, quick ones are not what they seem.
+    n_swing_rows: int = 4
+    #: Rows that any cue of face and head lasts, at least (count).
+    n_least_rows: int = 2
     #: Mean of AU01 and AU02.
     brow_raise_enter_iod: float = 0.08
     brow_raise_leave_iod: float = 0.05
@@ -200,7 +207,9 @@ def _head(track: Track, s: CueSettings) -> Iterator[Cue]:
 def _to_and_fro(
     times_s: np.ndarray, yaw: np.ndarray, pitch: np.ndarray, s: CueSettings
 ) -> tuple[list[Event], list[Event]]:
-    """Shakes and nods of the head."""
+    """Shakes and nods of the head; none where there are too few pictures of each swing."""
+    if row_s(times_s) * s.n_swing_rows > s.swing_max_s + 1e-3:
+        return [], []
     how = (s.swing_max_s, s.n_swings, s.max_gap_s)
     shakes = find_swings(times_s, yaw, s.shake_swing_deg, *how)
     nods = find_swings(times_s, pitch, s.nod_swing_deg, *how)
@@ -224,7 +233,25 @@ def _mostly(own: list[Event], others: list[Event]) -> list[Event]:
 def _spans(
     track: Track, values: np.ndarray, enter: float, leave: float, min_s: float, s: CueSettings
 ) -> list[Event]:
-    return find_events(track.times_s, values, enter, leave, min_s, s.merge_s, s.max_gap_s)
+    least_s = _least_s(track, min_s, s)
+    return find_events(track.times_s, values, enter, leave, least_s, s.merge_s, s.max_gap_s)
+
+
+def _least_s(track: Track, min_s: float, s: CueSettings) -> float:
+    """The shortest cue that the rows can carry: what one picture shows has no known length."""
+    return max(min_s, s.n_least_rows * row_s(track.times_s))
+
+
+def line_of_sight(relative: Track) -> np.ndarray:
+    """Yaw and pitch ``(T, 2)`` in degrees of the line of sight, head and eyes together, off where
+    this person usually looks.
+
+    Args:
+        relative: rows of face measures, less the person's neutral.
+    """
+    yaw = _column(relative, "pose_yaw") + _column(relative, "gaze_yaw")
+    pitch = _column(relative, "pose_pitch") + _column(relative, "gaze_pitch")
+    return np.stack([yaw, pitch], axis=1)
 
 
 def _gaze(track: Track, turns: list[Event], s: CueSettings) -> Iterator[Cue]:
@@ -233,15 +260,14 @@ def _gaze(track: Track, turns: list[Event], s: CueSettings) -> Iterator[Cue]:
     With the eyes' angle to the head added: who turns the head but keeps looking at the screen does
     not look away.
     """
-    yaw = _column(track, "pose_yaw") + _column(track, "gaze_yaw")
-    pitch = _column(track, "pose_pitch") + _column(track, "gaze_pitch")
+    yaw, pitch = line_of_sight(track).T
     off = np.hypot(yaw, pitch)
     looks = find_events(
         track.times_s,
         off,
         s.gaze_enter_deg,
         s.gaze_leave_deg,
-        s.gaze_min_s,
+        _least_s(track, s.gaze_min_s, s),
         s.merge_s,
         s.max_blink_s,
     )
@@ -339,12 +365,11 @@ def _eyes_closed(face: Track, s: CueSettings) -> Iterator[Cue]:
     if not np.isfinite(opening).any():
         return
     usual = float(np.nanpercentile(opening, 75))
-    if usual <= 0:
+    if usual < MIN_OPENING:
         return
     shut = 1 - opening / usual
-    found = find_events(
-        face.times_s, shut, s.closed_enter, s.closed_leave, s.closed_min_s, 0.0, s.max_gap_s
-    )
+    min_s = _least_s(face, s.closed_min_s, s)
+    found = find_events(face.times_s, shut, s.closed_enter, s.closed_leave, min_s, 0.0, s.max_gap_s)
     yield from _cues("eyes_closed", "face", found, "share shut", _lasting)
 
 
@@ -395,8 +420,8 @@ def _rates(voice: VoiceResult, s: CueSettings) -> Iterator[Cue]:
         return
     usual = float(np.median([rate for _, _, rate in stretches]))
     for first, last, rate in stretches:
-        ratio = rate / usual if usual else 1.0
-        kind = _pace(ratio, s)
+        far = abs(rate - usual) >= s.rate_least_per_s
+        kind = _pace(rate / usual, s) if usual and far else None
         if kind is None:
             continue
         start_s = float(track.times_s[first])

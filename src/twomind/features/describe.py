@@ -27,7 +27,7 @@ from twomind.features.cues import CueSettings, find_cues
 from twomind.features.face.reader import FaceReader, FaceSettings, relative
 from twomind.features.face.tracker_mesh import model_files
 from twomind.features.profile import Profile
-from twomind.features.voice.speech_activity import detector_files
+from twomind.features.voice.speech_activity import choose_detector, detector_files
 from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice
 from twomind.features.words import text
 from twomind.media import stream as clock
@@ -54,6 +54,9 @@ Said = tuple[Word, ...] | None
 MODALITIES = ("face", "voice", "words")
 #: How the reason ends where a transcript names several people and none was chosen.
 ASK_WHO = "say which with --speaker"
+
+#: Samples per second at which sound is decoded here.
+_SOUND_HZ = 16000
 
 
 @dataclass(frozen=True)
@@ -408,8 +411,16 @@ def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Sett
 
 
 #: The functions of this module that make and read an entry.
-_FACE_PASS = ("_run_pass", "_open_reader", "_pushed", "_finish_face", "_face_entry", "_face_from")
-_VOICE_PASS = ("_run_pass", "_sound", "_voice_entry", "_voice_from")
+_FACE_PASS = (
+    "_run_pass",
+    "_joined",
+    "_open_reader",
+    "_pushed",
+    "_finish_face",
+    "_face_entry",
+    "_face_from",
+)
+_VOICE_PASS = ("_run_pass", "_joined", "_sound", "_voice_entry", "_voice_from")
 _WORDS_PASS = ("_run_pass", "_sound", "_recognise", "_words_entry", "_words_from")
 
 
@@ -429,6 +440,17 @@ def _voice_recipe(settings: VoiceSettings) -> list[str]:
     return [code, weights_mark(detector_files(settings.vad))]
 
 
+def _with_detector(settings: VoiceSettings, drawn: bool) -> VoiceSettings:
+    """The settings with the detector that will run, by name.
+
+    Silero was made for people; the built-in voice of synthetic people is no speech to it. Where
+    nobody asked for it, their films keep the detector that hears them.
+    """
+    if settings.vad == "auto" and drawn:
+        return replace(settings, vad="energy")
+    return replace(settings, vad=choose_detector(settings.vad, _SOUND_HZ))
+
+
 def _words_recipe(speech_model: str | None) -> list[str]:
     from twomind.transcripts.speech import model_mark
 
@@ -446,6 +468,7 @@ def _measure(
 ) -> _Pass:
     """Read from the store what is there; make the rest in one pass and store it."""
     made = _Pass()
+    settings = replace(settings, voice=_with_detector(settings.voice, recording.drawn))
     face = {"face": asdict(settings.face), "recipe": _face_recipe(settings.face)}
     voice = _voice_settings(recording, settings)
     speech = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}
@@ -481,11 +504,12 @@ def _voice_settings(recording: Recording, settings: Settings) -> Plain:
 def _read_entries(wanted: Wanted, key_of: Mapping[str, str], store: Store, made: _Pass) -> None:
     """Take what the store has; it is no longer wanted."""
     if wanted["face"] and (entry := store.get("face", key_of["face"])):
-        made.face, made.media = _face_from(entry)
+        made.face, media = _face_from(entry)
+        made.media = _joined(made.media, media)
         wanted["face"] = False
     if wanted["voice"] and (entry := store.get("voice", key_of["voice"])):
         made.voice, media = _voice_from(entry)
-        made.media = {**media, **made.media}
+        made.media = _joined(made.media, media)
         wanted["voice"] = False
     if wanted["words"] and (entry := store.get("words", key_of["words"])):
         _, meta = entry
@@ -530,13 +554,13 @@ def _run_pass(
     # Without a face reader the frames are still decoded: their count and stamps are part of the
     # answer.
     frames = wanted["face"] or not made.media
-    spool = clock.AudioSpool()
+    spool = clock.AudioSpool(_SOUND_HZ)
     if sound:
         # Needed for the voice after the pass, and slow to import; the tracker leaves the
         # interpreter idle meanwhile.
         Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
     try:
-        stream = clock.stream(recording.media, video=frames, audio=sound)
+        stream = clock.stream(recording.media, frames, sound, _SOUND_HZ)
         for item in clock.prefetch(stream):
             if isinstance(item, clock.Samples):
                 spool.push(item)
@@ -545,14 +569,41 @@ def _run_pass(
             if progress is not None:
                 progress(f"measure {recording.id}", item.time_s, recording.duration_s)
         report = asdict(stream.report)
-        made.media = {**made.media, **report} if frames else {**report, **made.media}
         if reader is not None:
             _finish_face(reader, made)
         if sound:
-            others = others_of(recording)
-            _sound(spool.waveform(), wanted, settings, made, others)
+            waveform = spool.waveform()
+            remark = (waveform.remark,) if waveform.remark else ()
+            report["problems"] = (*report["problems"], *remark)
+            _sound(waveform, wanted, settings, made, others_of(recording))
+        made.media = _joined(made.media, report)
     finally:
         spool.close()
+
+
+#: What a pass says of the pictures, and of the sound; the rest is of both.
+_OF_PICTURES = ("n_frames", "first_frame_s", "last_frame_s", "n_left_out")
+_OF_SOUND = ("n_samples", "audio_start_s", "audio_end_s", "gaps")
+
+
+def _joined(first: Plain, second: Plain) -> Plain:
+    """What two passes over the same file met, where one may have decoded less than the other.
+
+    A pass that did not decode the sound knows nothing of it, and its zero is no count.
+    """
+    if not first or not second:
+        return {**first, **second}
+    joined = dict(first)
+    for count, *others in (_OF_PICTURES, _OF_SOUND):
+        if not first[count]:
+            joined |= {name: second[name] for name in (count, *others)}
+    joined["n_bad_packets"] = max(first["n_bad_packets"], second["n_bad_packets"])
+    joined["truncated"] = first["truncated"] or second["truncated"]
+    duration_s = np.fmax(first["duration_s"], second["duration_s"])
+    joined["duration_s"] = float(duration_s)
+    new = [told for told in second["problems"] if told not in first["problems"]]
+    joined["problems"] = (*first["problems"], *new)
+    return joined
 
 
 def _open_reader(settings: Settings, made: _Pass) -> FaceReader | None:

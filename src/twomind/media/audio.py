@@ -1,5 +1,5 @@
 """Sound on the clock: 16 kHz mono samples placed by presentation stamps, gaps filled with zeros and
-listed.
+listed. The channels of a recording are kept apart until they have been judged (``channels``).
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ import math
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
+
+from twomind.media.channels import judge_channels, mix_blocks, plain_mean
 
 if TYPE_CHECKING:
     import av
@@ -25,10 +27,15 @@ JITTER_S = 0.010
 class Samples:
     """A run of sound: ``values (n,)`` float32 mono in [-1, 1]; the first one sounds at
     ``time_s``.
+
+    Of a recording with several channels, ``values`` is their plain average, ``channels (n, C)``
+    holds each of them, and ``names (C,)`` what FFmpeg calls them.
     """
 
     time_s: float
     values: np.ndarray
+    channels: np.ndarray | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,17 +44,25 @@ class Waveform:
     ``start_s + i / rate``.
 
     ``gaps`` are spans without recorded sound, in seconds; their samples are zero. ``start_s`` is
-    nan without sound.
+    nan without sound. Of a recording with several channels, ``peaks (n,)`` is the loudest of those
+    that were mixed (the average of a clipped and an unclipped one is not at full scale), and
+    ``remark`` says what was left out, if anything was.
     """
 
     values: np.ndarray
     sample_rate_hz: int
     start_s: float
     gaps: tuple[tuple[float, float], ...] = ()
+    peaks: np.ndarray | None = None
+    remark: str = ""
 
     @property
     def end_s(self) -> float:
         return self.start_s + len(self.values) / self.sample_rate_hz
+
+
+def _file() -> IO[bytes]:
+    return tempfile.TemporaryFile(prefix="twomind-sound-")
 
 
 class AudioSpool:
@@ -56,19 +71,26 @@ class AudioSpool:
 
     Samples are placed by their stamps. A hole becomes zeros and is listed; an overlap keeps what
     came first. A stamp that strays by less than ``tolerance_s`` from the end of what is there
-    continues it without a seam.
+    continues it without a seam. The first samples say how many channels there are; a later run with
+    another number of them is mixed, and counts for each.
     """
 
     def __init__(self, sample_rate_hz: int = 16000, tolerance_s: float = 0.001) -> None:
         self._rate_hz = sample_rate_hz
         self._tolerance = tolerance_s * sample_rate_hz
-        self._file = tempfile.TemporaryFile(prefix="twomind-sound-")  # noqa: SIM115 - closed by close()
+        self._file = _file()
+        self._names: tuple[str, ...] = ()
+        self._mixed: list[IO[bytes]] = []
         self._start_s = math.nan
         self._n = 0
         self._gaps: list[tuple[float, float]] = []
 
     def __len__(self) -> int:
         return self._n
+
+    @property
+    def _n_channels(self) -> int:
+        return max(1, len(self._names))
 
     def push(self, samples: Samples) -> None:
         """Add a run of samples. Raises ValueError when its time is not finite or its values are not
@@ -84,6 +106,9 @@ class AudioSpool:
             return
         if math.isnan(self._start_s):
             self._start_s = samples.time_s
+            self._names = samples.names
+        if self._names:
+            values = self._apart(samples)
         stray = (samples.time_s - self._start_s) * self._rate_hz - self._n
         if stray > self._tolerance:
             self._skip(round(stray))
@@ -92,9 +117,16 @@ class AudioSpool:
         self._file.write(np.ascontiguousarray(values).tobytes())
         self._n += len(values)
 
+    def _apart(self, samples: Samples) -> np.ndarray:
+        """The run in as many channels ``(n, C)`` as the recording began with."""
+        if samples.channels is not None and samples.names == self._names:
+            return np.asarray(samples.channels, np.float32)
+        mono = np.asarray(samples.values, np.float32)
+        return np.repeat(mono[:, None], self._n_channels, axis=1)
+
     def _skip(self, n: int) -> None:
         # Seeking leaves a hole that reads as zeros and takes no room on most file systems.
-        self._file.seek(n * 4, 1)
+        self._file.seek(n * 4 * self._n_channels, 1)
         start_s = self._start_s + self._n / self._rate_hz
         self._n += n
         self._gaps.append((start_s, self._start_s + self._n / self._rate_hz))
@@ -102,14 +134,34 @@ class AudioSpool:
     def waveform(self) -> Waveform:
         """What has been pushed so far; the values are memory-mapped, read-only."""
         self._file.flush()
-        if self._n:
-            values: np.ndarray = np.memmap(self._file, np.float32, "r", shape=(self._n,))
-        else:
-            values = np.empty(0, np.float32)
-        return Waveform(values, self._rate_hz, self._start_s, tuple(self._gaps))
+        gaps = tuple(self._gaps)
+        if not self._n:
+            return Waveform(np.empty(0, np.float32), self._rate_hz, self._start_s, gaps)
+        if self._names:
+            return self._mix(gaps)
+        values = np.memmap(self._file, np.float32, "r", shape=(self._n,))
+        return Waveform(values, self._rate_hz, self._start_s, gaps)
+
+    def _mix(self, gaps: tuple[tuple[float, float], ...]) -> Waveform:
+        """The judged channels as one, through two more temporary files."""
+        shape = (self._n, self._n_channels)
+        apart = np.memmap(self._file, np.float32, "r", shape=shape)
+        mix = judge_channels(apart, self._rate_hz, self._names)
+        values_file = _file()
+        peaks_file = _file()
+        self._mixed += [values_file, peaks_file]
+        for mean, loudest in mix_blocks(apart, mix.used):
+            values_file.write(mean.tobytes())
+            peaks_file.write(loudest.tobytes())
+        values_file.flush()
+        peaks_file.flush()
+        values = np.memmap(values_file, np.float32, "r", shape=(self._n,))
+        peaks = np.memmap(peaks_file, np.float32, "r", shape=(self._n,))
+        return Waveform(values, self._rate_hz, self._start_s, gaps, peaks, mix.remark)
 
     def close(self) -> None:
-        self._file.close()
+        for file in (self._file, *self._mixed):
+            file.close()
 
 
 class Resampling:
@@ -124,6 +176,7 @@ class Resampling:
         self._rate_hz = sample_rate_hz
         self._resampler: av.AudioResampler | None = None
         self._key: tuple[str, str, int] | None = None
+        self._names: tuple[str, ...] = ()
         self._anchor_s = 0.0
         self._n_in = 0
         self._n_out = 0
@@ -153,7 +206,7 @@ class Resampling:
                 self.n_overlaps += 1
         if key != self._key or abs(stray_s) > JITTER_S:
             yield from self.flush()
-            self._start(key, time_s)
+            self._start(frame, key, time_s)
         self._n_in += frame.samples
         assert self._resampler is not None
         frame.pts = (
@@ -167,10 +220,12 @@ class Resampling:
             resampler, self._resampler = self._resampler, None
             yield from self._out(resampler.resample(None))
 
-    def _start(self, key: tuple[str, str, int], time_s: float) -> None:
+    def _start(self, frame: av.AudioFrame, key: tuple[str, str, int], time_s: float) -> None:
         import av
 
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=self._rate_hz)
+        self._names = _channel_names(frame)
+        layout = frame.layout if self._names else "mono"
+        self._resampler = av.AudioResampler(format="flt", layout=layout, rate=self._rate_hz)
         self._key, self._anchor_s, self._n_in, self._n_out = key, time_s, 0, 0
 
     def _out(self, frames: Sequence[av.AudioFrame | None]) -> Iterator[Samples]:
@@ -179,4 +234,16 @@ class Resampling:
                 continue
             time_s = self._anchor_s + self._n_out / self._rate_hz
             self._n_out += frame.samples
-            yield Samples(time_s, frame.to_ndarray().reshape(-1))
+            yield self._samples(time_s, frame.to_ndarray())
+
+    def _samples(self, time_s: float, packed: np.ndarray) -> Samples:
+        if not self._names:
+            return Samples(time_s, packed.reshape(-1))
+        channels = packed.reshape(-1, len(self._names))
+        return Samples(time_s, plain_mean(channels, self._names), channels, self._names)
+
+
+def _channel_names(frame: av.AudioFrame) -> tuple[str, ...]:
+    """What FFmpeg calls the channels; nothing for a single one."""
+    channels = frame.layout.channels
+    return tuple(c.name for c in channels) if len(channels) > 1 else ()

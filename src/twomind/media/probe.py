@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.media.endings import ending, iso_boxes
 
 if TYPE_CHECKING:
     import av
@@ -23,11 +23,14 @@ CONTAINERS = (
     "flac,aac,aiff,caf,amr,mxf,dv,nut,ac3,eac3,au,ivf,rm,wv,ape"
 )
 
+#: Said of a file without a length and without a mark at its end.
+NOT_DECLARED = "length not declared: whether the end is missing cannot be told"
+
 #: The metadata comment that the project's own synthetic people carry.
 DRAWN_COMMENT = "twomind drawn person"
 
 #: Containers whose duration is written in the file, not guessed from its bit rate.
-_DECLARING = ("mov", "matroska", "avi", "wav", "flv", "asf")
+_DECLARING = ("mov", "matroska", "avi", "wav", "flv", "asf", "flac", "aiff", "caf", "w64")
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def _why_unreadable(path: Path) -> str:
         head = file.read(4096)
     if not head.strip(b"\0"):
         return "the file holds only zeros. The copy or the download failed; copy it again."
-    boxes = _boxes(path)
+    boxes = iso_boxes(path)
     whole = {kind for kind, at, length in boxes if at + length <= path.stat().st_size}
     if boxes and "moov" not in whole:
         return (
@@ -120,59 +123,6 @@ def _why_unreadable(path: Path) -> str:
         "expected a video or sound file (MP4, MOV, WebM, MKV, AVI, WAV ...); its content is not "
         "one, or is too damaged."
     )
-
-
-def _boxes(path: Path) -> list[tuple[str, int, int]]:
-    """Top-level boxes ``(kind, offset, declared size)`` of an ISO media file (MP4, MOV); empty for
-    anything else.
-    """
-    size, at = path.stat().st_size, 0
-    found: list[tuple[str, int, int]] = []
-    with open(path, "rb") as file:
-        while at + 8 <= size and len(found) < 100_000:
-            file.seek(at)
-            length, name = struct.unpack(">I4s", file.read(8))
-            if length == 1:
-                length = int.from_bytes(file.read(8), "big")
-            elif length == 0:
-                length = size - at
-            if length < 8 or not all(32 <= c < 127 for c in name):
-                break
-            if not found and name not in (
-                b"ftyp",
-                b"styp",
-                b"moov",
-                b"mdat",
-                b"wide",
-                b"free",
-                b"skip",
-                b"pnot",
-            ):
-                break
-            found.append((name.decode("ascii"), at, length))
-            at += length
-    return found
-
-
-def missing_bytes(path: Path) -> int:
-    """How many bytes an MP4, MOV, AVI or WAV lacks at its end by its own account; 0 for a whole
-    file and others.
-    """
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        head = file.read(8)
-    if head[:4] == b"RIFF" and len(head) == 8:
-        declared = int.from_bytes(head[4:], "little")
-        return (
-            max(0, declared + 8 - size) if declared < 0xFFFFFFFF else 0
-        )  # all ones: written live, not known
-    boxes = _boxes(path)
-    return max(0, boxes[-1][1] + boxes[-1][2] - size) if boxes else 0
-
-
-def cut_off(n_bytes: int) -> str:
-    """The sentence for a file that lacks bytes."""
-    return f"truncated: {n_bytes} bytes of the declared content are missing"
 
 
 def video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
@@ -311,8 +261,11 @@ def probe(path: Path) -> MediaInfo:
                     f"pixels are not square ({shape.numerator}:{shape.denominator}); angles are "
                     "distorted"
                 )
-        if lacks := missing_bytes(path):
-            problems.append(cut_off(lacks))
+        end = ending(path)
+        if end.sentence:
+            problems.append(end.sentence)
+        elif not end.told and math.isnan(declared_s(container)):
+            problems.append(NOT_DECLARED)
         return MediaInfo(
             path=path,
             container=container.format.name,

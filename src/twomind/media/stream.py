@@ -21,13 +21,12 @@ import numpy as np
 from twomind.core.errors import BadInput
 from twomind.media.audio import AudioSpool, Resampling, Samples, Waveform
 from twomind.media.clock import MAX_JUMP_S, MAX_PAST_END_S, PictureClock
+from twomind.media.endings import ending
 from twomind.media.probe import (
     MediaInfo,
     Orientation,
     audio_stream,
-    cut_off,
     declared_s,
-    missing_bytes,
     open_media,
     orientation,
     origin_s,
@@ -321,8 +320,8 @@ class MediaStream:
 
     def _missing(self, duration_s: float) -> str:
         """A sentence when the file ends before its declared end, else nothing."""
-        if lacks := missing_bytes(self.info.path):
-            return cut_off(lacks)
+        if told := ending(self.info.path).sentence:
+            return told
         if self._broke_off:
             return "truncated: the end of the file could not be read"
         # A stream that was not asked for may be the longer one, so only a full pass can be held to

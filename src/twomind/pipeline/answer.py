@@ -116,7 +116,7 @@ def predict_one(
         speaker=job.speaker,
     )
     if job.text:
-        recording = _with_text(recording, job.text)
+        recording = _with_text(recording, job)
     neutral = open_recording(options.neutral, subject=job.subject) if options.neutral else None
     if options.person is not None:
         # The file's subject may be called otherwise, and is the same person.
@@ -135,10 +135,11 @@ def predict_one(
     return _result(job, work, made, _estimate(made, work, loaded.recogniser))
 
 
-def _with_text(recording: Recording, text: str) -> Recording:
+def _with_text(recording: Recording, job: Job) -> Recording:
     """The recording with words that stand in the table of its study."""
     known = recording.duration_s if np.isfinite(recording.duration_s) else None
-    return words_of_text(text, TEXT_SOURCE, known).of(recording, TEXT_SOURCE)
+    said = words_of_text(job.text, TEXT_SOURCE, known, job.speaker)
+    return said.of(recording, TEXT_SOURCE)
 
 
 def _result(job: Job, work: _Work, made: Description, found: _Estimate) -> Result:

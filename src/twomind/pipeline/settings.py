@@ -92,7 +92,10 @@ _SHORT_OF_MODELS = {
     "words.max_risk": "model.max_risk",
 }
 _LEAVE_OUT = ("describe.offline", "describe.face.track.target")
-_TARGETS = {"describe.face.target": ("continuity", "largest", "central")}
+_TARGETS = {
+    "describe.face.target": ("continuity", "largest", "central"),
+    "describe.voice.vad": ("auto", "energy", "silero"),
+}
 _RIVALS = (("media", "manifest"),)
 
 DESCRIBE = Schema(

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.features.cues import line_of_sight
 from twomind.reporting.result import Plain, Result
 from twomind.types import (
     Cue,
@@ -40,7 +41,7 @@ MIN_PAUSE_S = 0.25
 #: Modalities in the order of the page.
 MODALITIES = {"words": "Words", "voice": "Voice", "face": "Face", "head": "Head"}
 #: Curves that are open when the page is; the others wait in a list.
-SHOWN = ("pitch", "energy", "AU12", "AU04", "gaze_yaw", "pose_yaw")
+SHOWN = ("pitch", "energy", "AU12", "AU04", "line_of_sight", "pose_yaw")
 #: Columns that are drawn as something else (bands, marks) or say nothing as a curve.
 _NO_CURVE = {"speech", "syllable"}
 
@@ -214,8 +215,16 @@ def _curves(result: Result, end_s: float) -> list[Plain]:
     units = [name for name in own.names if name.startswith("AU")]
     others = [name for name in face.names if not name.startswith("AU")]
     found += curves_of(_subset(own, units), "face", end_s, result.neutral)
+    found += curves_of(_off_usual(own), "face", end_s, result.neutral)
     found += curves_of(_subset(face, others), "face", end_s)
     return found
+
+
+def _off_usual(own: Track) -> Track:
+    """What cues of gaze are found in: how far the line of sight is off its usual direction."""
+    yaw, pitch = line_of_sight(own).T
+    off = np.hypot(yaw, pitch)[:, None]
+    return replace(own, values=off, names=("line_of_sight",), units=("deg",))
 
 
 #: Begin, end and code of a span.

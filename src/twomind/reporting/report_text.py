@@ -112,16 +112,24 @@ def _commonest(track: Track) -> str:
     return track.reasons[commonest] or "no reason was given"
 
 
-def _voice_line(track: Track | None, note: str, remarks: Sequence[str]) -> Line:
-    """What was measured of the voice; ``remarks`` are on the measures."""
-    line = _line_of_voice(track, note)
+#: What found the speech → how the page says it.
+_DETECTORS = {
+    "silero": " (told from other sound by Silero)",
+    "energy": " (told from noise by its level and pitch: music and tones count as speech)",
+}
+
+
+def _voice_line(track: Track | None, note: str, summary: Mapping[str, Any]) -> Line:
+    """What was measured of the voice, and what is to be said of its measures."""
+    line = _line_of_voice(track, note, str(summary.get("vad", "")))
+    remarks = summary.get("remarks", ())
     if not remarks or line["state"] == "no":
         return line
     noted = "; ".join(remarks)
     return _line("Voice", "part", f"{line['text']} Note: {noted}.")
 
 
-def _line_of_voice(track: Track | None, note: str) -> Line:
+def _line_of_voice(track: Track | None, note: str, detector: str) -> Line:
     if track is None:
         return _line("Voice", "no", f"Not measured: {note or 'no voice track'}.")
     if not track.valid.any():
@@ -133,10 +141,13 @@ def _line_of_voice(track: Track | None, note: str) -> Line:
         step_s = float(np.median(np.diff(track.times_s)))
     is_speech = track.column("speech") >= 0.5
     speech_s = float(np.nansum(is_speech)) * step_s
+    told = _DETECTORS.get(detector, "")
     if speech_s <= 0:
-        return _line("Voice", "part", "Sound was measured; no speech was found in it.")
+        text = f"Sound was measured; no speech was found in it{told}."
+        return _line("Voice", "part", text)
     heard_s = float(track.valid.sum()) * step_s
-    return _line("Voice", "ok", f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound.")
+    text = f"{seconds(speech_s)} of speech in {seconds(heard_s)} of sound{told}."
+    return _line("Voice", "ok", text)
 
 
 def _words_line(words: Values) -> Line:
@@ -184,8 +195,8 @@ def measured(result: Result, words: Values) -> list[Line]:
     tracks = result.features.tracks
     notes = result.features.notes
     face = _face_line(tracks.get("face"), notes.get("face", ""))
-    remarks = result.summary.get("voice", {}).get("remarks", ())
-    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""), remarks)
+    summary = result.summary.get("voice", {})
+    voice = _voice_line(tracks.get("voice"), notes.get("voice", ""), summary)
     return [face, voice, _words_line(words), _cues_line(result)]
 
 

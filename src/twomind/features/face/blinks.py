@@ -1,4 +1,7 @@
-"""Blinks from the opening of the eyes, relative to how far this person's eyes are usually open."""
+"""Blinks from the opening of the eyes, relative to how far this person's eyes are usually open.
+
+Only an eye that was seen open can blink, and only pictures that come often enough show it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twomind.features.events import row_s
+from twomind.features.face.gaze import MIN_OPENING
 from twomind.features.runs import runs
+
+NEVER_OPEN = "eyes not seen open"
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,9 @@ class BlinkSettings:
     reach: float = 0.50  # a blink gets at least down to this fraction
     max_s: float = 0.8  # longer is closed eyes, not a blink
     max_gap_s: float = 0.25  # a hole in the track longer than this cuts a closing
+    open_at: float = MIN_OPENING  # eyes whose open level lies below this were not seen open
+    # rows farther apart than this may miss a blink, which lasts a tenth of a second: none is counted
+    max_step_s: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,29 +68,48 @@ def open_level(opening: np.ndarray, times_s: np.ndarray, window_s: float) -> np.
     return np.interp(times_s, centres[known], np.array(levels)[known])
 
 
+def why_no_blinks(times_s: np.ndarray, opening: np.ndarray, settings: BlinkSettings) -> str:
+    """Why blinks cannot be counted in a track; nothing where they can.
+
+    Args:
+        times_s: of the rows ``(T,)``.
+        opening: mean opening of the eyes ``(T,)``, height over width; nan where not measured.
+        settings: when a closing is a blink.
+    """
+    step_s = row_s(times_s)
+    if step_s > settings.max_step_s + 1e-3:
+        return f"a picture every {step_s:.2f} s may miss a blink"
+    if not np.isfinite(opening).any():
+        return ""
+    level = open_level(opening, times_s, settings.level_window_s)
+    seen_open = bool((level >= settings.open_at).any())
+    return "" if seen_open else NEVER_OPEN
+
+
 def find_blinks(
     times_s: np.ndarray, opening: np.ndarray, settings: BlinkSettings | None = None
 ) -> tuple[np.ndarray, tuple[Blink, ...]]:
     """Find the blinks of a track.
 
     A closing that is still going on at the end of the track, or that a hole cuts off, is not
-    counted.
+    counted; nor is one of eyes that were not seen open around it.
 
     Args:
         times_s: of the rows ``(T,)``.
-        opening: mean opening of the eyes ``(T,)``, in any unit that is 0 for closed eyes; nan
-            where not measured.
+        opening: mean opening of the eyes ``(T,)``, height over width; nan where not measured.
         settings: when a closing is a blink.
 
     Returns:
-        Per row 0/1 (nan where the opening is nan), and the blinks.
+        Per row 0/1 (nan where it cannot be told), and the blinks.
     """
     settings = settings or BlinkSettings()
     times_s = np.asarray(times_s, float)
     opening = np.asarray(opening, float)
-    measured = np.isfinite(opening)
-    rows = np.where(measured, 0.0, np.nan)
     level = open_level(opening, times_s, settings.level_window_s)
+    measured = np.isfinite(opening) & (level >= settings.open_at)
+    if why_no_blinks(times_s, opening, settings):
+        measured[:] = False
+    rows = np.where(measured, 0.0, np.nan)
     known = np.flatnonzero(measured)
     if not len(known):
         return rows, ()

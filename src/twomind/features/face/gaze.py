@@ -19,7 +19,8 @@ EYEBALL_IOD = 0.19
 #: FaceMesh lays the corners of the eye a little below the pupil of a straight look (on the
 #: reference face).
 STRAIGHT_IOD = 0.027
-#: Below this opening (height over width of the eye) the lid hides the iris.
+#: Below this opening (height over width of the eye) the lid hides the iris, and the eye does not
+#: count as open. A narrow eye that looks straight ahead has about 0.2.
 MIN_OPENING = 0.15
 #: No eye turns farther; beyond, the iris was not found.
 MAX_DEG = 50.0

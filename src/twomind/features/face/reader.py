@@ -22,9 +22,16 @@ from twomind.features.face.action_units import (
     mouth_width,
     side_weights,
 )
-from twomind.features.face.blinks import BlinkSettings, find_blinks
+from twomind.features.face.blinks import BlinkSettings, find_blinks, why_no_blinks
 from twomind.features.face.gaze import gaze_deg
-from twomind.features.face.head import FACE_WIDTH_IOD, N_LANDMARKS, derotate, pose_deg
+from twomind.features.face.head import (
+    FACE_WIDTH_IOD,
+    N_LANDMARKS,
+    derotate,
+    pose_deg,
+    quarter_turns,
+    turned_pose_deg,
+)
 from twomind.features.face.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPORTED, Measure
 from twomind.features.face.quality import REASONS, QualitySettings, Skin, judge, pixel_row
 from twomind.features.face.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
@@ -128,6 +135,7 @@ class FaceReader:
         if self.settings.keep_landmarks:
             self._landmarks = Spool((N_LANDMARKS, 3), np.float32, 64)
         self._skin = Skin()
+        self._quarters = 0  # by how many quarter turns the camera was held
         self._times: list[float] = []
         self._codes: list[int] = []
         self._found: list[tuple[int, np.ndarray]] = []  # row in the block, landmarks
@@ -195,7 +203,7 @@ class FaceReader:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rows ``(n, M)`` and reason codes ``(n,)`` of frames with the target's face."""
         head = derotate(landmarks)
-        pose = pose_deg(head.rotation)
+        pose = self._pose(head.rotation)
         yaw_deg = pose[:, 0]
         opening = eye_openings(head.face)
         weights = side_weights(yaw_deg, self.settings.far_side_deg)
@@ -224,6 +232,13 @@ class FaceReader:
         first_reason = _REASONS.index(REASONS[0])
         codes = np.where(has_failed, failed.astype(int) - 1 + first_reason, 0)
         return values, codes
+
+    def _pose(self, rotation: np.ndarray) -> np.ndarray:
+        """Yaw, pitch, roll ``(n, 3)`` of the person's own head, however the camera was held."""
+        pose = pose_deg(rotation)
+        quarters = quarter_turns(pose[:, 2], self._quarters)
+        self._quarters = int(quarters[-1])
+        return turned_pose_deg(rotation, quarters) if quarters.any() else pose
 
     def _motion(self, times_s: np.ndarray, face: np.ndarray) -> np.ndarray:
         """Mean speed of the lips ``(n,)``, nan after a hole of more than a quarter of a second."""
@@ -259,6 +274,8 @@ class FaceReader:
         values = self._with_blinks(values, rows)
         track = Track(values, times_s, valid, NAMES, UNITS, _REASONS, codes)
         summary = self._summary(track, [asdict(b) for b in blinks])
+        if why_not := why_no_blinks(times_s, opening, self.settings.blinks):
+            summary |= {"blinks_per_minute": None, "blinks_reason": why_not}
         return FaceResult(track, summary, self._landmark_track(times_s, codes))
 
     def _close_back_end(self) -> None:

@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.features.face.tracker_mesh import FaceFinder, box_of
+from twomind.features.face.head import misfit
+from twomind.features.face.tracker_mesh import FaceFinder, TurnedFinder, box_of
 
+#: A face that fits a head worse by this, in distances between the eyes, is looked at anew.
+_WORSE_FIT = 0.02
 TARGETS = ("continuity", "largest", "central")
 NO_FACE, OTHER_PERSON = "no face", "not the target person"
 
@@ -78,6 +81,10 @@ class TrackSettings:
     switch_after_s: float = (
         4.0  # the target is given up for another person after an absence of this long
     )
+    # landmarks that fit a head worse than this (root mean square, in distances between the eyes)
+    # may be drawn over a face that is upside down: the picture is turned, to see
+    doubt_fit: float = 0.05
+    turn_ratio: float = 0.75  # turned, a face must fit this much better than it does as it is
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
@@ -180,6 +187,11 @@ class Tracker:
         self._missed = 0
         self._time_s = 0.0
         self._plain = False  # one face that was expected: the next frame will be asked for it alone
+        self._shape: tuple[int, int] | None = None
+        self._upright = finder
+        self._upside_down = TurnedFinder(finder)
+        self._doubted = -np.inf  # index of the frame that was turned last, to see
+        self._doubted_fit = np.inf  # how badly its face fitted
 
     def update(
         self, rgb: np.ndarray, time_s: float, following: np.ndarray | None = None
@@ -195,6 +207,7 @@ class Tracker:
         """
         self._index += 1
         self._time_s = time_s
+        self._fit_to(rgb.shape[:2])
         checked_next = (self._index + 1) % self.settings.check_every == 0
         if following is not None and self._plain and not checked_next:
             # For the usual case, that this frame is as plain as the last one.
@@ -214,9 +227,78 @@ class Tracker:
             self._zoom_box = box_of(target.landmarks_px)
         return Sighting(target.landmarks_px, "", n_people)
 
+    def _fit_to(self, shape: tuple[int, ...]) -> None:
+        """Keep what is known of people in shares of the picture: where its size changes, they
+        change theirs.
+        """
+        height, width = shape
+        before, self._shape = self._shape, (height, width)
+        if before is None or before == self._shape:
+            return
+        height_before, width_before = before
+        scale = np.array([width / width_before, height / height_before])
+        for person in self._people:
+            person.middle = person.middle * scale
+            person.velocity = person.velocity * scale
+            person.size *= float(scale.mean())
+        if self._zoom_box is not None:
+            self._zoom_box = self._zoom_box * np.tile(scale, 2)
+
     # ---- looking
 
     def _look(self, rgb: np.ndarray) -> list[_Face]:
+        """The faces of this frame, upright or upside down."""
+        faces = self._look_one_way(rgb)
+        if faces:
+            return self._turned(rgb, faces[0]) if self._in_doubt(faces) else faces
+        if self._target is None and self._missed % self.settings.small_every == 1:
+            return self._turned(rgb, None)
+        return []
+
+    def _in_doubt(self, faces: list[_Face]) -> bool:
+        """May the only face be upside down? Asked of one that fits no head well: once in a while,
+        and at once where it fits worse than when it was asked last.
+        """
+        if len(faces) > 1:
+            return False
+        fit = misfit(faces[0].landmarks_px)
+        if fit <= self.settings.doubt_fit:
+            return False
+        lately = self._index - self._doubted < self.settings.check_every
+        if lately and fit < self._doubted_fit + _WORSE_FIT:
+            return False
+        self._doubted, self._doubted_fit = self._index, fit
+        return True
+
+    def _turned(self, rgb: np.ndarray, face: _Face | None) -> list[_Face]:
+        """The face as it is, or that of the picture turned by half, where that fits a head better
+        and the detector is surer of it; from then on pictures are looked at in that way.
+        """
+        here = self._finder
+        other = self._upside_down if here is self._upright else self._upright
+        if face is None:
+            kept = []
+            region = rgb
+            found = other.several(rgb) or other.small(rgb)
+            limit = self.settings.doubt_fit
+        else:
+            kept = [face]
+            box = box_of(face.landmarks_px)
+            region = _around(rgb, box)
+            within = other.within(rgb, box)
+            found = [] if within is None else [within]
+            limit = self.settings.turn_ratio * misfit(face.landmarks_px)
+        if not found or misfit(found[0]) > limit:
+            return kept
+        if other.score(region) <= here.score(region):
+            return kept
+        self._finder = other
+        self._plain = False
+        self._zoom_box = None
+        self._missed = 0
+        return self._describe(rgb, found)
+
+    def _look_one_way(self, rgb: np.ndarray) -> list[_Face]:
         """The faces of this frame, by the cheapest way that suffices."""
         check = self._index % self.settings.check_every == 0
         self._plain = False
@@ -357,7 +439,29 @@ class Tracker:
         for i, k in _cheapest(costs):
             if costs[i, k] < never:
                 found.append((int(i), int(k)))
-        return found
+        return found or self._after_a_cut(faces)
+
+    def _after_a_cut(self, faces: list[_Face]) -> list[tuple[int, int]]:
+        """The only face, where nobody was: after a cut or a zoom it is the one known person whose
+        look it has; where two have it, or none, it is somebody new.
+        """
+        if len(faces) != 1:
+            return []
+        (face,) = faces
+        alike = [i for i, person in enumerate(self._people) if self._looks_like(person, face)]
+        if len(alike) != 1:
+            return []
+        (only,) = alike
+        person = self._people[only]
+        person.middle = face.middle
+        person.velocity = np.zeros(2)
+        return [(only, 0)]
+
+    def _looks_like(self, person: _Person, face: _Face) -> bool:
+        """As usual, or as in the last picture?"""
+        as_usual = _distance(person.look, face.look)
+        as_before = _distance(person.last_look, face.look)
+        return min(as_usual, as_before) <= self.settings.look_gate
 
     def _new_person(self, face: _Face) -> _Person:
         now_s = self._time_s
@@ -446,6 +550,16 @@ class Tracker:
             return self._time_s - target.last_s > 0.5
         present = self._merit(faces[target.id], shape)
         return self._merit(faces[best.id], shape) > 1.1 * present
+
+
+def _around(rgb: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """The picture around a face, twice as wide and high as the face."""
+    height, width = rgb.shape[:2]
+    margin = (box[2:] - box[:2]) / 2
+    limits = (width, height)
+    x0, y0 = np.clip(box[:2] - margin, 0, limits).astype(int)
+    x1, y1 = np.clip(box[2:] + margin, 0, limits).astype(int)
+    return rgb[y0:y1, x0:x1]
 
 
 def _crowded(face: _Face, faces: list[_Face]) -> bool:

@@ -66,6 +66,9 @@ class FaceFinder(Protocol):
     def count(self, rgb: np.ndarray) -> int:
         """About how many faces there are; quick."""
 
+    def score(self, rgb: np.ndarray) -> float:
+        """How sure the detector is of the clearest face, 0 to 1; 0 where it finds none."""
+
     def close(self) -> None: ...
 
 
@@ -306,13 +309,15 @@ class MeshFinder:
         corner = np.array([x0, y0, 0], np.float32)
         return faces[0] / np.float32(zoom) + corner
 
+    def _detections(self, name: str, rgb: np.ndarray) -> list[Any]:
+        picture = np.ascontiguousarray(rgb)
+        return list(self._graph(name).process(picture).detections or ())
+
     def _boxes(self, name: str, rgb: np.ndarray) -> list[np.ndarray]:
         """Boxes x0, y0, x1, y1 in px of what a detector finds."""
         height, width = rgb.shape[:2]
-        picture = np.ascontiguousarray(rgb)
-        found = self._graph(name).process(picture).detections or ()
         boxes = []
-        for detection in found:
+        for detection in self._detections(name, rgb):
             share = detection.location_data.relative_bounding_box
             right = share.xmin + share.width
             bottom = share.ymin + share.height
@@ -333,11 +338,70 @@ class MeshFinder:
         step = max(1, rgb.shape[1] // _COUNT_PX)
         return len(self._boxes("near", rgb[::step, ::step]))
 
+    def score(self, rgb: np.ndarray) -> float:
+        scores = [float(found.score[0]) for found in self._detections("near", rgb)]
+        return max(scores, default=0.0)
+
     def close(self) -> None:
         self._packed = self._sent = None
         for graph in self._graphs.values():
             graph.close()
         self._graphs.clear()
+
+
+class TurnedFinder:
+    """A back end that looks at pictures turned by half, for faces that are upside down; what it
+    finds lies in the picture as it is.
+    """
+
+    def __init__(self, finder: FaceFinder) -> None:
+        self._finder = finder
+
+    def one(self, rgb: np.ndarray) -> np.ndarray | None:
+        return self._back(self._finder.one(_half_turn(rgb)), rgb)
+
+    def prepare(self, rgb: np.ndarray) -> None:
+        pass  # nothing is done ahead: the turned picture is a new one every time
+
+    def ahead(self, rgb: np.ndarray) -> None:
+        pass
+
+    def several(self, rgb: np.ndarray) -> list[np.ndarray]:
+        return self._all_back(self._finder.several(_half_turn(rgb)), rgb)
+
+    def small(self, rgb: np.ndarray) -> list[np.ndarray]:
+        return self._all_back(self._finder.small(_half_turn(rgb)), rgb)
+
+    def within(self, rgb: np.ndarray, box: np.ndarray) -> np.ndarray | None:
+        height, width = rgb.shape[:2]
+        x0, y0, x1, y1 = box
+        turned = np.array([width - x1, height - y1, width - x0, height - y0])
+        return self._back(self._finder.within(_half_turn(rgb), turned), rgb)
+
+    def count(self, rgb: np.ndarray) -> int:
+        return self._finder.count(_half_turn(rgb))
+
+    def score(self, rgb: np.ndarray) -> float:
+        return self._finder.score(_half_turn(rgb))
+
+    def close(self) -> None:
+        self._finder.close()
+
+    def _all_back(self, faces: list[np.ndarray], rgb: np.ndarray) -> list[np.ndarray]:
+        height, width = rgb.shape[:2]
+        corner = np.array([width, height, 0], np.float32)
+        sign = np.array([-1, -1, 1], np.float32)
+        return [corner + sign * face for face in faces]
+
+    def _back(self, face: np.ndarray | None, rgb: np.ndarray) -> np.ndarray | None:
+        if face is None:
+            return None
+        (back,) = self._all_back([face], rgb)
+        return back
+
+
+def _half_turn(rgb: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(rgb[::-1, ::-1])
 
 
 class LandmarkerFinder(MeshFinder):

@@ -8,6 +8,7 @@ voices in real rooms.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -93,10 +94,10 @@ def _loud_dbfs(energy: Rows, missing: Rows) -> float:
 class VoiceSettings:
     """How the voice is measured."""
 
-    #: Voice activity: "energy" (the same on every machine), "silero" (with the extra speech), or
-    #: "auto" (silero where it is installed). Silero only vetoes what is no speech; the edges are
-    #: the energy's in both.
-    vad: str = "energy"
+    #: Voice activity: "silero" (with the extra speech), "energy" (always there; music, ring tones
+    #: and blowing count as speech), or "auto" (silero where it is installed). Silero only vetoes
+    #: what is no speech; the edges are the energy's in both.
+    vad: str = "auto"
     #: Shortest silence between speech that is a pause, in seconds.
     min_pause_s: float = 0.25
     #: Below this level of its loud parts, in dBFS, a recording is too quiet to measure.
@@ -255,14 +256,36 @@ def _energy(sound: Sound, settings: VoiceSettings) -> tuple[Rows, Rows]:
     """Level ``(T,)`` in dBFS and share of clipped samples ``(T,)`` of every row's 25 ms."""
     total = n_rows(sound)
     length = int(0.025 * sound.sample_rate_hz)
+    peaks = _peaks(sound)
     energy = np.empty(total, np.float32)
     clipped = np.empty(total, np.float32)
     for first, last in blocks(total):
         frames = windows(sound, first, last, length)
         energy[first:last] = decibels(frames.var(1))
-        at_full_scale = np.abs(frames) >= settings.clip_level
+        loudest = np.abs(windows(peaks, first, last, length))
+        at_full_scale = loudest >= settings.clip_level
         clipped[first:last] = at_full_scale.mean(1)
     return energy, clipped
+
+
+def _peaks(sound: Sound) -> Sound:
+    """The loudest channel of every sample: what is at full scale in one of several that were
+    averaged is clipped, whatever the average is.
+    """
+    peaks = getattr(sound, "peaks", None)
+    if peaks is None:
+        return sound
+    return _Plain(peaks, sound.sample_rate_hz, sound.start_s, sound.gaps)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """A :class:`Sound`, and nothing besides."""
+
+    values: np.ndarray
+    sample_rate_hz: int
+    start_s: float
+    gaps: Sequence[tuple[float, float]]
 
 
 def _pauses(speech: Rows, missing: Rows, start_s: float, settings: VoiceSettings) -> Spans:

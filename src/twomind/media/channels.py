@@ -1,0 +1,201 @@
+"""Which channels of a recording are mixed to one, judged by what each of them holds.
+
+A plain average is right for two channels of the same sound. It loses half the level where one of
+them is silent, and everything where one is the other turned over; and a film with a channel for
+speech has music in the others. So the channels are judged first, over the whole recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Samples that are judged and mixed at a time.
+_BLOCK = 1 << 18
+#: Levels are taken over this many seconds.
+_LEVEL_S = 0.05
+#: A channel whose loud parts lie this far, in dB, under those of the loudest one is silent.
+SILENT_DB = 40.0
+#: A channel whose loud parts lie less than this, in dB, over its quiet ones is steady noise.
+STEADY_DB = 6.0
+#: A centre channel carries the speech unless it lies this far, in dB, under the loudest channel.
+CENTRE_DB = 20.0
+#: Channels that correlate less than this cancel each other when they are added.
+CANCEL = -0.5
+#: Channels that correlate less than this, either way, hold different sound; from the other bound on
+#: they hold the same.
+DIFFERENT, SAME = 0.3, 0.9
+#: Full scale as far as clipping goes, and the share of clipped samples from which a channel is
+#: left out where another one holds the same sound unclipped.
+_FULL_SCALE, _CLIPPED_SHARE = 0.98, 0.001
+#: The names that FFmpeg gives to the channels of a film for speech and for the lowest tones.
+_CENTRE, _LOW = "FC", ("LFE", "LFE2")
+#: What a reader calls them.
+_SPOKEN = {"FL": "left", "FR": "right", "FC": "centre"}
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The channels ``used``, by number, of which the average is taken; ``remark`` says what was
+    done where it is more than that, for a reader.
+    """
+
+    used: tuple[int, ...]
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What is known of every channel ``(C,)``, and of every two ``(C, C)``."""
+
+    names: tuple[str, ...]
+    loud_db: np.ndarray
+    quiet_db: np.ndarray
+    clipped: np.ndarray
+    correlation: np.ndarray
+
+    def called(self, channel: int) -> str:
+        """The name of a channel for a reader; its number, from 1, where it has none."""
+        name = self.names[channel]
+        return _SPOKEN.get(name, str(channel + 1))
+
+
+def plain_mean(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Samples ``(n, C)`` to one channel ``(n,)``, without a judgement: all but the lowest tones."""
+    kept = _without_low(names, values.shape[1])
+    mean: np.ndarray = values[:, kept].mean(axis=1, dtype=np.float32)
+    return mean
+
+
+def mix_blocks(values: np.ndarray, used: tuple[int, ...]) -> Iterator[tuple[np.ndarray, ...]]:
+    """The average of some channels of ``(n, C)``, and the loudest of them: ``(k,)`` each, block by
+    block.
+    """
+    for block in _blocks(values):
+        chosen = block[:, list(used)]
+        yield chosen.mean(axis=1, dtype=np.float32), np.abs(chosen).max(axis=1)
+
+
+def judge_channels(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> Mix:
+    """Choose the channels whose average is the sound of a recording.
+
+    Args:
+        values: samples ``(n, C)`` in [-1, 1]; may be a memory map.
+        sample_rate_hz: their rate.
+        names: of the channels ``(C,)`` as FFmpeg has them (``FL``, ``FR``, ``FC``, ``LFE``).
+    """
+    judged = _judged(values, sample_rate_hz, names)
+    heard = _without_low(names, values.shape[1])
+    remarks: list[str] = []
+    loudest = max(judged.loud_db[heard])
+    sounding = [c for c in heard if judged.loud_db[c] > loudest - SILENT_DB]
+    remarks += _left_out(judged, heard, sounding, "silent")
+    moving = [c for c in sounding if judged.loud_db[c] - judged.quiet_db[c] >= STEADY_DB]
+    if moving:
+        remarks += _left_out(judged, sounding, moving, "steady noise")
+    else:
+        moving = sounding
+    centre = _centre(judged, moving, loudest)
+    if centre is not None and len(moving) > 1:
+        remarks.append(
+            f"the centre channel is used alone, of {len(names)}: films have speech there"
+        )
+        return Mix((centre,), "; ".join(remarks))
+    clean = _unclipped(judged, moving)
+    remarks += _left_out(judged, moving, clean, "clipped, and another one holds the same sound")
+    used, remark = _together(judged, clean)
+    if remark:
+        remarks.append(remark)
+    return Mix(used, "; ".join(remarks))
+
+
+def _together(judged: _Judged, channels: list[int]) -> tuple[tuple[int, ...], str]:
+    """All channels that are left, or one of them where they cancel; and what is to be said."""
+    pairs = np.triu_indices(len(channels), 1)
+    between = judged.correlation[np.ix_(channels, channels)][pairs]
+    if not len(between):
+        return tuple(channels), ""
+    if between.min() < CANCEL:
+        loudness = judged.loud_db[channels]
+        one = channels[int(loudness.argmax())]
+        told = f"the sound channels cancel each other: channel {judged.called(one)} is used alone"
+        return (one,), told
+    weakest = float(np.abs(between).min())
+    if weakest < DIFFERENT:
+        told = (
+            f"the sound channels hold different sound (correlation {weakest:.2f}) and are "
+            "averaged; where each person has a channel, all of them are heard: give the file of "
+            "one channel to measure one person"
+        )
+        return tuple(channels), told
+    return tuple(channels), ""
+
+
+def _left_out(judged: _Judged, before: list[int], after: list[int], why: str) -> list[str]:
+    gone = [c for c in before if c not in after]
+    if not gone:
+        return []
+    called = ", ".join(judged.called(c) for c in gone)
+    return [f"sound channel {called} left out: {why}"]
+
+
+def _centre(judged: _Judged, channels: list[int], loudest_db: float) -> int | None:
+    """The channel for speech, in a layout that has one, where it sounds."""
+    if _CENTRE not in judged.names:
+        return None
+    centre = judged.names.index(_CENTRE)
+    sounds = judged.loud_db[centre] > loudest_db - CENTRE_DB
+    return centre if centre in channels and sounds else None
+
+
+def _unclipped(judged: _Judged, channels: list[int]) -> list[int]:
+    """Without clipped channels, where another one holds the same sound unclipped."""
+    clean = [c for c in channels if judged.clipped[c] < _CLIPPED_SHARE]
+    kept = []
+    for c in channels:
+        replaced = c not in clean and any(judged.correlation[c, k] > SAME for k in clean)
+        if not replaced:
+            kept.append(c)
+    return kept
+
+
+def _without_low(names: tuple[str, ...], n_channels: int) -> list[int]:
+    kept = [c for c in range(n_channels) if names[c] not in _LOW]
+    return kept or list(range(n_channels))
+
+
+def _blocks(values: np.ndarray) -> Iterator[np.ndarray]:
+    for first in range(0, len(values), _BLOCK):
+        yield np.asarray(values[first : first + _BLOCK])
+
+
+def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> _Judged:
+    n, n_channels = values.shape
+    per_level = max(1, int(_LEVEL_S * sample_rate_hz))
+    total = np.zeros(n_channels)
+    product = np.zeros((n_channels, n_channels))
+    n_clipped = np.zeros(n_channels)
+    powers = []
+    for block in _blocks(values):
+        exact = block.astype(np.float64)
+        total += exact.sum(axis=0)
+        product += exact.T @ exact
+        n_clipped += (np.abs(block) >= _FULL_SCALE).sum(axis=0)
+        powers.append(_powers(exact, per_level))
+    mean = total / n
+    covariance = product / n - np.outer(mean, mean)
+    sd = np.sqrt(np.maximum(np.diag(covariance), 1e-20))
+    level = 10 * np.log10(np.maximum(np.concatenate(powers), 1e-12))
+    quiet, loud = np.percentile(level, [10, 95], axis=0)
+    return _Judged(names, loud, quiet, n_clipped / n, covariance / np.outer(sd, sd))
+
+
+def _powers(block: np.ndarray, length: int) -> np.ndarray:
+    """Variance ``(k, C)`` of whole pieces of ``length`` samples; of all, where they make none."""
+    n_pieces = len(block) // length
+    if n_pieces == 0:
+        return block.var(axis=0)[None]
+    whole = block[: n_pieces * length]
+    return whole.reshape(n_pieces, length, -1).var(axis=1)

@@ -1,0 +1,284 @@
+"""Whether a media file ends where it says that it does, read from its own structure.
+
+The decoder is silent about most cuts: it takes the end of the file for the end of the film. A
+container tells more. It counts bytes (MP4, WAV, AVI, Matroska), its last element needs more of them
+than are left (the WebM of a browser, whose clusters have no size), or its last page carries a mark
+(Ogg). Where nothing of that is there, it cannot be told.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+#: All ones, and zero: what a recorder writes for a size that it does not know yet.
+_NOT_KNOWN = (0, 0xFFFFFFFF)
+_FIRST_BOXES = (b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+#: Elements of a Matroska file that hold others, and stand in one row with a cluster.
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+_BESIDE_A_CLUSTER = (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1254C367, 0x1043A770)
+_CUES = 0x1C53BB6B
+#: How far a cluster is looked for behind an element that claims more bytes than there are: where
+#: one follows, the claim is damage and no cut.
+_SEARCH = 8 << 20
+_OGG_PAGE, _OGG_END = 27, 0x04
+_TS_PACKET, _TS_SYNC = 188, 0x47
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a container says of its end. ``missing`` bytes; ``why`` it is not whole where bytes
+    cannot be counted; ``told`` is False where a cut at a fitting place would not show.
+    """
+
+    missing: int = 0
+    why: str = ""
+    told: bool = True
+
+    @property
+    def sentence(self) -> str:
+        """For a reader; nothing for a file that is whole as far as can be told."""
+        if self.why:
+            return f"truncated: {self.why}"
+        if self.missing:
+            return f"truncated: {self.missing} bytes of the declared content are missing"
+        return ""
+
+
+def ending(path: Path) -> Ending:
+    """What the container of a file says of its end."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        found = _of_start(file, size)
+    if found is not None:
+        return found
+    boxes = iso_boxes(path)
+    return _of_iso(boxes, size) if boxes else Ending(told=False)
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes a file lacks at its end by its own account, at least; 0 for a whole file and
+    where it cannot be told.
+    """
+    found = ending(path)
+    return max(found.missing, 1) if found.sentence else 0
+
+
+def _of_start(file: BinaryIO, size: int) -> Ending | None:
+    """By the first bytes of the file; None for others than these containers."""
+    head = file.read(3 * _TS_PACKET)
+    if head[:4] in (b"RIFF", b"RF64"):
+        return _of_riff(file, size)
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return _of_matroska(file, size)
+    if head[:4] == b"OggS":
+        return _of_ogg(file, size)
+    if head[:4] == b"FORM":
+        declared = int.from_bytes(head[4:8], "big")
+        return Ending(max(0, declared + 8 - size))
+    if len(head) == 3 * _TS_PACKET and set(head[::_TS_PACKET]) == {_TS_SYNC}:
+        return Ending(-size % _TS_PACKET, told=False)
+    return None
+
+
+# --- MP4, MOV
+
+
+def iso_boxes(path: Path) -> list[tuple[str, int, int]]:
+    """Top-level boxes ``(kind, offset, declared size)`` of an ISO media file (MP4, MOV); empty for
+    anything else.
+    """
+    size, at = path.stat().st_size, 0
+    found: list[tuple[str, int, int]] = []
+    with open(path, "rb") as file:
+        while at + 8 <= size and len(found) < 100_000:
+            file.seek(at)
+            length, name = struct.unpack(">I4s", file.read(8))
+            if length == 1:
+                length = int.from_bytes(file.read(8), "big")
+            elif length == 0:
+                length = size - at
+            if length < 8 or not all(32 <= c < 127 for c in name):
+                break
+            if not found and name not in _FIRST_BOXES:
+                break
+            found.append((name.decode("ascii"), at, length))
+            at += length
+    return found
+
+
+def _of_iso(boxes: list[tuple[str, int, int]], size: int) -> Ending:
+    kind, at, length = boxes[-1]
+    over = at + length - size
+    if over > 0:
+        return Ending(over)
+    kinds = [name for name, _, _ in boxes]
+    if "moof" not in kinds:
+        return Ending()
+    # A film in fragments: each has a head (moof) and a body (mdat), and nothing counts them.
+    if kind == "moof":
+        return Ending(why="the last fragment has no content")
+    if -8 < over < 0:
+        return Ending(8 + over)
+    return Ending(told="mfra" in kinds)
+
+
+# --- WAV, AVI
+
+
+def _of_riff(file: BinaryIO, size: int) -> Ending:
+    """The outer chunks one after another, and of a WAV the one with the samples."""
+    at = 0
+    missing = 0
+    told = True
+    while at + 8 <= size:
+        file.seek(at)
+        name, declared = struct.unpack("<4sI", file.read(8))
+        kind = file.read(4)
+        if name == b"RF64":
+            return _of_wave(file, size)
+        if name != b"RIFF":
+            break
+        if kind == b"WAVE":
+            inner = _of_wave(file, size)
+            outer = 0 if declared in _NOT_KNOWN else max(0, declared + 8 - size)
+            return Ending(max(inner.missing, outer), told=inner.told)
+        if declared in _NOT_KNOWN:
+            told = False
+            break
+        missing = max(0, at + 8 + declared - size)
+        at += 8 + declared + declared % 2
+    return Ending(missing, told=told)
+
+
+def _of_wave(file: BinaryIO, size: int) -> Ending:
+    at = 12
+    large = 0
+    while at + 8 <= size:
+        file.seek(at)
+        name, declared = struct.unpack("<4sI", file.read(8))
+        if name == b"ds64":
+            _, large = struct.unpack("<QQ", file.read(16).ljust(16, b"\0"))
+        if name == b"data":
+            if declared == 0xFFFFFFFF and large:
+                declared = large
+            if declared in _NOT_KNOWN:
+                return Ending(told=at + 8 == size)
+            return Ending(max(0, at + 8 + declared - size))
+        at += 8 + declared + declared % 2
+    return Ending()
+
+
+# --- Matroska, WebM
+
+
+def _vint(file: BinaryIO, keep_marker: bool) -> tuple[int, int] | None:
+    """A number of variable length and how many bytes it took; None at the end of the file, and
+    where none can begin.
+    """
+    first = file.read(1)
+    if not first or not first[0]:
+        return None
+    length = 9 - first[0].bit_length()
+    rest = file.read(length - 1)
+    if len(rest) < length - 1:
+        return None
+    number = int.from_bytes(first + rest, "big")
+    return (number if keep_marker else number & ((1 << (7 * length)) - 1)), length
+
+
+def _of_matroska(file: BinaryIO, size: int) -> Ending:
+    """Walk the elements to the end of the file. One of unknown size is entered, others are passed
+    over.
+    """
+    has_index = False
+    bounded = False
+    at = 0
+    while at < size:
+        element = _element(file, at)
+        if element is None:
+            return _cut_element(file, at, size)
+        name, body, length = element
+        has_index |= name == _CUES
+        if name == _SEGMENT and length is not None:
+            # What a file of known size lacks is known; what it holds need not be looked at.
+            return Ending(max(0, body + length - size))
+        if name in (_SEGMENT, _CLUSTER) and length is None:
+            at = body
+            continue
+        if length is None:
+            return Ending(told=False)
+        if body + length > size:
+            claimed = body + length - size
+            return Ending(told=False) if _cluster_after(file, body) else Ending(claimed)
+        bounded = name in _BESIDE_A_CLUSTER
+        at = body + length
+    return Ending(told=has_index and bounded)
+
+
+def _element(file: BinaryIO, at: int) -> tuple[int, int, int | None] | None:
+    """Name, begin of the content, and its length (None: not known) of the element at a place."""
+    file.seek(at)
+    name = _vint(file, keep_marker=True)
+    if name is None:
+        return None
+    length = _vint(file, keep_marker=False)
+    if length is None:
+        return None
+    body = at + name[1] + length[1]
+    unknown = length[0] == (1 << (7 * length[1])) - 1
+    return name[0], body, None if unknown else length[0]
+
+
+def _cut_element(file: BinaryIO, at: int, size: int) -> Ending:
+    """The head of an element that does not fit: cut where fewer bytes are left than one can have,
+    else damage.
+    """
+    file.seek(at)
+    rest = file.read(12)
+    if at + len(rest) == size and rest[:1] != b"\0":
+        return Ending(why="the last block is not whole")
+    return Ending(told=False)
+
+
+def _cluster_after(file: BinaryIO, at: int) -> bool:
+    file.seek(at)
+    return _CLUSTER.to_bytes(4, "big") in file.read(_SEARCH)
+
+
+# --- Ogg
+
+
+def _of_ogg(file: BinaryIO, size: int) -> Ending:
+    """The pages of every stream: the last one of each says that it is the last."""
+    ended: dict[bytes, bool] = {}
+    for at, flags, serial, end in _pages(file, size):
+        if end > size:
+            return Ending(end - size)
+        if end < 0:
+            return Ending(why="the last page is not whole") if size - at < 282 else Ending()
+        ended[serial] = bool(flags & _OGG_END)
+    open_streams = sum(not is_ended for is_ended in ended.values())
+    if open_streams:
+        return Ending(why="the last page does not say that it is the last one")
+    return Ending()
+
+
+def _pages(file: BinaryIO, size: int) -> Iterator[tuple[int, int, bytes, int]]:
+    """Begin, flags, stream and end of every page; an end of -1 where a page should begin and none
+    does.
+    """
+    at = 0
+    while at < size:
+        file.seek(at)
+        head = file.read(_OGG_PAGE)
+        lacing = file.read(head[26]) if len(head) == _OGG_PAGE else b""
+        whole = len(head) == _OGG_PAGE and len(lacing) == head[26] and head[:4] == b"OggS"
+        end = at + _OGG_PAGE + len(lacing) + sum(lacing) if whole else -1
+        yield at, head[5] if whole else 0, head[14:18], end
+        if not whole:
+            return
+        at = end
