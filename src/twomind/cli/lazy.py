@@ -64,6 +64,15 @@ class LazyGroup(click.Group):
             found = registry.load(self._plugins, cmd_name)
         return found
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; Ctrl-C while its module is imported ends as within it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            from twomind.cli.verb import stop_at_once
+
+            stop_at_once()
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, as click prints it, without importing those that are :class:`Later`."""
         rows = []

@@ -1,7 +1,7 @@
 """Text in the cells of a CSV file, so that a spreadsheet shows it and does not run it.
 
-A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
-for a formula. An apostrophe before it makes it a text.
+A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@`` (also in full width), a tab or
+the end of a line for a formula. An apostrophe before it makes it a text.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 #: A formula, or one that was made a text already (so that reading gives back what was written).
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|[+-]?nan")
 
 

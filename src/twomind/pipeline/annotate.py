@@ -5,7 +5,6 @@ results as a rater.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from twomind.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.core.files import read_json
 from twomind.evaluation.agreement_time import Spans, spans_of_score
 from twomind.types import Timing, Word
 
@@ -117,7 +117,7 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
     """
     path = folder / "summary.json"
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = read_json(path)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: expected a summary that `twomind predict` wrote: {error}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote
 
-from twomind.core.store import replacing
+from twomind.core.files import encoded, replacing
 from twomind.core.version import __version__
 from twomind.datasets.consent import refused
 from twomind.reporting.report_data import MODALITIES, overview_row, time_data
@@ -174,7 +174,8 @@ def _address(file: Path, page: Path) -> str:
     except ValueError:
         return target.as_uri()
     # "./" keeps a first part with a colon from being read as a scheme.
-    return "./" + quote(Path(relative).as_posix())
+    # By its bytes, which need not be UTF-8.
+    return "./" + quote(os.fsencode(Path(relative).as_posix()))
 
 
 def _media_blocks(embedded: _Embedded) -> Iterator[bytes]:
@@ -306,7 +307,7 @@ def _meaning(rows: Sequence[Values]) -> str:
 
 
 def _pour(file: IO[bytes], before: str, embedded: _Embedded, after: str) -> None:
-    file.write(before.encode())
+    file.write(encoded(before))
     for block in _media_blocks(embedded):
         file.write(block)
-    file.write(after.encode())
+    file.write(encoded(after))
