@@ -4,13 +4,11 @@ class of failure.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,14 +17,13 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from twomind.cli.interrupts import stop_at_once
 from twomind.core.errors import TwomindError, of_system
 
 PATH = click.Path(path_type=Path)
 Options = TypeVar("Options", bound="Common")
 #: What a terminal obeys, but tabs and ends of lines.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-#: Exit code after Ctrl-C.
-INTERRUPTED = 130
 _OFFLINE = ("TWOMIND_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -109,14 +106,6 @@ def _fail(error: TwomindError, as_json: bool) -> NoReturn:
         click.echo(json.dumps({"error": {"kind": error.kind, "message": str(error)}}))
     say(f"twomind: {error}")
     sys.exit(error.exit_code)
-
-
-def stop_at_once() -> NoReturn:
-    """Leave after Ctrl-C; another one ends the process with nothing more said."""
-    with contextlib.suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-    say("twomind: interrupted; what was finished is kept. Run the same command again to go on.")
-    sys.exit(INTERRUPTED)
 
 
 def _show_any_name() -> None:
