@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.yaml_files import load_yaml
 
@@ -49,7 +50,7 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
         BadInput: there is no column ``subject``.
     """
     found: dict[str, dict[str, str]] = {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
         if "subject" not in columns:

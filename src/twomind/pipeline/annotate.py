@@ -131,7 +131,7 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         there = reader.fieldnames or ()
         missing = [column for column in columns if column not in there]
