@@ -39,7 +39,8 @@ from twomind.cli.main import main
 from twomind.core import csv_text, files, names, weights
 from twomind.core.errors import BadInput, Environment, MissingWeights, TwomindError, of_system
 from twomind.core.files import LOCK, alone_in, content_hash, replacing, write_text
-from twomind.core.store import Store, read_arrays, write_arrays
+from twomind.core.spool import Spool
+from twomind.core.store import Ledger, Store, read_arrays, write_arrays
 from twomind.datasets import bah_files, bah_splits
 from twomind.datasets.coders import read_annotation_rows
 from twomind.datasets.frames import read_segments
@@ -232,6 +233,17 @@ def test_a_file_that_may_not_be_read_fails_alone(
     assert [row.state for row in rows] == ["failed", "done"]
     assert (rows[0].error_kind, rows[0].exit_code) == ("bad_input", 3)
     assert rows[0].error.count(str(shut)) == 1
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "missing"])
+def test_a_transcript_that_is_no_file_fails_its_answer(kind: str, tmp_path: Path) -> None:
+    sound(tmp_path / "a.wav")
+    answer(tmp_path / "b.wav", 1)
+    not_files(tmp_path)
+    (tmp_path / "m.csv").write_text(f"path,transcript\na.wav,{kind}.mp4\nb.wav,\n")
+    rows = work([], tmp_path / "out", manifest=tmp_path / "m.csv")
+    assert [row.state for row in rows] == ["failed", "done"]
+    assert rows[0].error_kind == "bad_input"
 
 
 # --- texts that grow, point elsewhere, or run
@@ -540,6 +552,28 @@ def test_a_full_disk_fails_with_its_class_and_the_others_go_on(
     assert (out / "report.html").is_file()
     monkeypatch.undo()
     assert [row.state for row in work(media, out)] == ["already done", "done", "already done"]
+
+
+def test_a_full_disk_for_rows_and_ledgers_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("needs a device that is always full")
+    with pytest.raises(OSError, match="/dev/full"):
+        Ledger(full).append("a")
+    spool = Spool((1,))
+    with open(full, "wb", buffering=0) as device:
+        monkeypatch.setattr(spool, "_file", device)
+        spool.append(np.ones((1, 1)))
+        with pytest.raises(OSError, match="No space left on device: '/"):
+            spool.read()
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    with pytest.raises(OSError, match="space") as error:
+        parquet.write_table(pa.table({"x": np.arange(9)}), "/dev/full")
+    assert isinstance(of_system(error.value), Environment)
 
 
 def test_a_file_that_cannot_be_written_is_named_once(tmp_path: Path) -> None:

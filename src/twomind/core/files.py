@@ -159,31 +159,39 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written; the error names ``path``.
     """
-    temporary = None
-    try:
+    stem = names.cut(path.name, _STEM_BYTES)
+    temporary = path.with_name(f".{stem}.{secrets.token_hex(6)}.part")
+    with naming(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _new_beside(path)
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno is None or error.filename not in (None, str(temporary), temporary):
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        if temporary is not None:
+        # The system takes the umask from the mode.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
 
 
-def _new_beside(path: Path) -> Path:
-    """A new empty file; the system takes the umask from its mode."""
-    stem = names.cut(path.name, _STEM_BYTES)
-    temporary = path.with_name(f".{stem}.{secrets.token_hex(6)}.part")
-    handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    os.close(handle)
-    return temporary
+@contextlib.contextmanager
+def naming(path: Path | str, temporary: Path | None = None) -> Iterator[None]:
+    """A failure of the system within it names ``path``, where it names nothing or ``temporary``.
+
+    Args:
+        path: What is written, for people.
+        temporary: What it is called meanwhile.
+
+    Raises:
+        OSError: As within.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(temporary), temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_text(path: Path, text: str) -> Path:

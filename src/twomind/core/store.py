@@ -22,7 +22,7 @@ import numpy as np
 
 from twomind.core import names
 from twomind.core.errors import UNREADABLE, BadInput, quoted, shortened
-from twomind.core.files import content_hash, make_private, replacing, write_text
+from twomind.core.files import content_hash, make_private, naming, replacing, write_text
 from twomind.types.plain import Array, Plain
 
 #: Raised when the layout of stored entries changes; older entries are then made again, never
@@ -349,7 +349,7 @@ class Ledger:
     def append(self, item: str, **fields: object) -> Plain:
         entry = {"item": item, **fields}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab+") as file:
+        with naming(self.path), open(self.path, "ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":

@@ -220,14 +220,18 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
         options = replace(options, llm=options.llm.lasting())
     parts = {
         "media": content_hash(job.media),
-        "transcript": _content_of(job.transcript or find_transcript(job.media)),
-        "neutral": _content_of(options.neutral),
+        "transcript": _content_of(find_transcript(job.media)),
+        "neutral": "",
         "profile": _content_of(profile_path(job, options)),
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "options": asdict(replace(options, adapt=None)),
         "model": _model_mark(options.model),
         "version": __version__,
     }
+    # What was named must be there; a pipe would be waited for, for ever.
+    for name, path in (("transcript", job.transcript), ("neutral", options.neutral)):
+        if path is not None:
+            parts[name] = content_hash(path)
     if options.adapt is not None:
         parts |= {"adapt": options.adapt.lasting(), "before": list(before)}
     return settings_hash(parts)
