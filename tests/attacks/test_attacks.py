@@ -55,7 +55,9 @@ from twomind.pipeline.jobs import Options, plan
 from twomind.pipeline.profiles import enrol, is_name
 from twomind.pipeline.rows import MADE, SUMMARY, Row, write_overviews
 from twomind.pipeline.settings import PREDICT
+from twomind.reporting import tables
 from twomind.transcripts.words import read_words
+from twomind.types import Track
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -67,7 +69,7 @@ def work(paths: Sequence[Path], out: Path, **planned: Any) -> list[Row]:
     return predict.predict_all(jobs, batch)
 
 
-def table(out: Path) -> list[dict[str, str]]:
+def overview(out: Path) -> list[dict[str, str]]:
     with open(out / "answers.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -127,7 +129,7 @@ def test_ids_of_a_manifest_write_and_remove_nothing_elsewhere(tmp_path: Path) ->
             assert repr(row.job.id)[:20] in row.error
     assert snapshot(precious) == before
     assert sorted(p.name for p in out.iterdir() if p.is_dir()) == ["good", "same"]
-    assert len(table(out)) == len(rows)
+    assert len(overview(out)) == len(rows)
     assert (out / "report.html").is_file()
     assert predict.exit_code(rows) == 7
 
@@ -148,7 +150,7 @@ def test_odd_names_of_files_get_folders_of_their_own(tmp_path: Path) -> None:
     ids = [row.job.id for row in rows]
     assert len({names.same(name) for name in ids}) == len(ids)
     assert sorted(ids) == sorted(p.name for p in out.iterdir() if p.is_dir())
-    assert {row["recording"].lstrip("'") for row in table(out)} == set(ids)
+    assert {row["recording"].lstrip("'") for row in overview(out)} == set(ids)
     for name in ids:
         summary = json.loads((out / name / SUMMARY).read_text(encoding="utf-8"))
         found = os.fsencode(summary["media"]["path"])
@@ -213,7 +215,7 @@ def test_what_is_no_file_fails_alone(named: bool, tmp_path: Path) -> None:
         assert row.error_kind == "bad_input"
         assert row.error.count(str(row.job.media)) == 1
     assert [row.state for row in rows if row.job.media.stem == "good"] == ["done"]
-    assert len(table(tmp_path / "out")) == len(rows)
+    assert len(overview(tmp_path / "out")) == len(rows)
     assert (tmp_path / "out" / "report.html").is_file()
 
 
@@ -521,10 +523,31 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
         work(media, tmp_path / run / "out")
         kept.append(snapshot(tmp_path / run / "out"))
     for found in kept:
-        for name in ("ledger.jsonl", LOCK):
-            del found[name]
+        del found["ledger.jsonl"]
     assert "0/measures.parquet" in kept[0]
     assert kept[0] == kept[1]
+
+
+def test_no_memory_of_the_process_is_in_a_parquet_file(tmp_path: Path) -> None:
+    """As the writer leaves it where a text stands twice in the list of a column's texts."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    media = answer(tmp_path / "a.wav")
+    work([media], tmp_path / "out")
+    path = tmp_path / "out" / "a" / "measures.parquet"
+    found = parquet.ParquetFile(path).read(use_threads=False)
+    for name in ("unit", "reason", "measure"):
+        for chunk in found[name].chunks:
+            texts = chunk.dictionary.to_pylist()
+            assert len(set(texts)) == len(texts), name
+    track = Track(
+        np.zeros((2, 3)), np.arange(2.0), np.ones(2, bool), ("a", "b", "c"), ("Hz", "", "Hz")
+    )
+    import pyarrow as pa
+
+    block = tables._column_block(track, None, slice(None))
+    column = tables._arrow(pa, block["unit"], pa.dictionary(pa.int32(), pa.string()))
+    assert column.dictionary.to_pylist() == ["Hz", ""]
+    assert column.to_pylist() == ["Hz", "", "Hz"] * 2
 
 
 # --- the machine
@@ -548,7 +571,7 @@ def test_a_full_disk_fails_with_its_class_and_the_others_go_on(
     assert (rows[1].error_kind, rows[1].exit_code) == ("environment", 8)
     assert rows[1].error.count(str(out)) == 1
     assert not list(out.rglob("*.part"))
-    assert len(table(out)) == 3
+    assert len(overview(out)) == 3
     assert (out / "report.html").is_file()
     monkeypatch.undo()
     assert [row.state for row in work(media, out)] == ["already done", "done", "already done"]
@@ -678,11 +701,13 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
             assert holder.poll() is None
             stdin.close()
 
-        with alone_in(tmp_path, tell):
+        with alone_in(tmp_path, tell), alone_in(tmp_path, tell):
             assert holder.wait(HANG_S) == 0
+            assert (tmp_path / LOCK).is_file()
     assert len(said) == 1
     assert f"process {holder.pid}" in said[0]
     assert "waiting" in said[0]
+    assert not (tmp_path / LOCK).exists()
 
 
 def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:

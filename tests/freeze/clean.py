@@ -47,6 +47,8 @@ LEFT_OUT: Mapping[str, tuple[str, str]] = {
 #: Name of a field that version 0.1 did not write → (files in which it is new, why).
 ADDED: Mapping[str, tuple[str, str]] = {
     "licence": ("*card.json", "a saved card states its licence"),
+    "files": ("*summary.json", "an answer lists its files"),
+    "sha256 of": ("*.safetensors", "checksums of what is in it"),
 }
 
 #: Columns of tables in pages (Markdown and HTML) → why they are left out.

@@ -256,4 +256,8 @@ def alone_in(folder: Path, say: Callable[[str], None] | None = None) -> Iterator
             path.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
     finally:
+        if lock.lock_counter == 1:
+            # Who waits for the lock sees that its file is gone, and makes another.
+            with contextlib.suppress(OSError):
+                path.unlink()
         lock.release()
