@@ -591,12 +591,6 @@ def test_a_full_disk_for_rows_and_ledgers_is_named(
         spool.append(np.ones((1, 1)))
         with pytest.raises(OSError, match="No space left on device: '/"):
             spool.read()
-    pa = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    with pytest.raises(OSError, match="space") as error:
-        parquet.write_table(pa.table({"x": np.arange(9)}), "/dev/full")
-    assert isinstance(of_system(error.value), Environment)
 
 
 def test_a_file_that_cannot_be_written_is_named_once(tmp_path: Path) -> None:
