@@ -134,6 +134,17 @@ def test_ids_of_a_manifest_write_and_remove_nothing_elsewhere(tmp_path: Path) ->
     assert predict.exit_code(rows) == 7
 
 
+def test_names_of_people_in_a_manifest_pass_the_gate(tmp_path: Path) -> None:
+    answer(tmp_path / "a.wav")
+    with open(tmp_path / "m.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "subject"])
+        writer.writerows(["a.wav", name] for name in BAD_NAMES)
+    jobs = plan([], manifest=tmp_path / "m.csv")
+    assert len(jobs) == len(BAD_NAMES)
+    assert all(job.refused.startswith("subject ") for job in jobs)
+
+
 def test_odd_names_of_files_get_folders_of_their_own(tmp_path: Path) -> None:
     folder = tmp_path / "films"
     folder.mkdir()
