@@ -55,6 +55,8 @@ ADDED: Mapping[str, tuple[str, str]] = {
     "n_swing_rows": ("*", "0.2: no cue is shorter than the pictures can carry"),
     "n_least_rows": ("*", "0.2: no cue is shorter than the pictures can carry"),
     "rate_least_per_s": ("*", "0.2: a floor under slow and fast speech"),
+    "files": ("*summary.json", "an answer lists its files"),
+    "sha256 of": ("*.safetensors", "checksums of what is in it"),
 }
 
 #: Curve of a page that version 0.1 did not draw → why.

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from twomind.cli.interrupts import second_interrupt_ends, stop_at_once
 from twomind.core import registry
 
 
@@ -63,6 +64,18 @@ class LazyGroup(click.Group):
         if found is None and cmd_name in self._brought():
             found = registry.load(self._plugins, cmd_name)
         return found
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """The whole command line; a second Ctrl-C ends it while it tidies up after the first."""
+        with second_interrupt_ends():
+            return super().main(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; Ctrl-C while its module is imported ends as within it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            stop_at_once()
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of verbs, as click prints it, without importing those that are :class:`Later`."""

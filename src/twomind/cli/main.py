@@ -15,7 +15,7 @@ from twomind.cli.moved import RUN
 from twomind.cli.progress import Bars
 from twomind.cli.run_options import describe_options, predict_options
 from twomind.cli.settings_options import Command, asked_by, schema_at
-from twomind.cli.verb import print_json_list, say, verb
+from twomind.cli.verb import print_json_list, say, tell, verb
 from twomind.core.version import __version__
 
 #: Verbs whose modules import what reads and measures: none of it is needed to list their names.
@@ -129,20 +129,23 @@ def describe(**options: Any) -> int:
 
 
 def _run(schema: str, *, redo: bool, as_json: bool, offline: bool, **options: Any) -> int:
+    from twomind.core.files import alone_in
     from twomind.pipeline.predict import Watch
     from twomind.pipeline.run import prepare
 
     asked = asked_by(schema_at(schema), options)
     prepared = prepare(asked, offline=offline, redo=redo, warn=say)
-    with Bars(len(prepared.jobs)) as (progress, on_done):
-        finished = prepared.go(Watch(progress, on_done))
-    if as_json:
-        print_json_list("answers", finished.answers(), finished.counts())
-    else:
-        for line in finished.results():
-            click.echo(line)
-    for line in finished.remarks():
-        say(line)
+    # Held until all is told: what is told is read from the folder.
+    with alone_in(prepared.batch.out, say):
+        with Bars(len(prepared.jobs)) as (progress, on_done):
+            finished = prepared.go(Watch(progress, on_done, say))
+        if as_json:
+            print_json_list("answers", finished.answers(), finished.counts())
+        else:
+            for line in finished.results():
+                tell(line)
+        for line in finished.remarks():
+            say(line)
     return finished.exit_code
 
 

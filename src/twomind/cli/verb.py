@@ -5,20 +5,25 @@ class of failure.
 from __future__ import annotations
 
 import functools
+import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
-from twomind.core.errors import TwomindError
+from twomind.cli.interrupts import stop_at_once
+from twomind.core.errors import TwomindError, of_system
 
 PATH = click.Path(path_type=Path)
 Options = TypeVar("Options", bound="Common")
+#: What a terminal obeys, but tabs and ends of lines.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _OFFLINE = ("TWOMIND_OFFLINE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -52,7 +57,12 @@ def store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def say(text: str) -> None:
     """For people; standard output is kept for results."""
-    click.echo(text, err=True)
+    tell(text, err=True)
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """A line on a screen. Control characters of a file's name are shown, not obeyed."""
+    click.echo(_CONTROLS.sub(lambda found: repr(found.group())[1:-1], text), err=err)
 
 
 def print_json(value: Any) -> None:
@@ -91,6 +101,20 @@ def taking(kind: type[Options]) -> Callable[..., Any]:
     return wrap
 
 
+def _fail(error: TwomindError, as_json: bool) -> NoReturn:
+    if as_json:
+        click.echo(json.dumps({"error": {"kind": error.kind, "message": str(error)}}))
+    say(f"twomind: {error}")
+    sys.exit(error.exit_code)
+
+
+def _show_any_name() -> None:
+    """Names of files that are no UTF-8 are shown with their bytes; they must not end a run."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that every verb has, and failures turned into a message and an exit code."""
 
@@ -109,19 +133,17 @@ def verb(function: Callable[..., Any]) -> Callable[..., Any]:
         if offline:
             # Libraries that could fetch from a hub obey these.
             os.environ.update(dict.fromkeys(_OFFLINE, "1"))
+        _show_any_name()
         try:
             code = function(*args, as_json=as_json, offline=offline, **options)
         except TwomindError as error:
-            if as_json:
-                click.echo(json.dumps({"error": {"kind": error.kind, "message": str(error)}}))
-            say(f"twomind: {error}")
-            sys.exit(error.exit_code)
+            _fail(error, as_json)
+        except BrokenPipeError:
+            raise  # whoever reads the output has enough; click ends quietly
+        except (OSError, MemoryError) as error:
+            _fail(of_system(error), as_json)
         except KeyboardInterrupt:
-            say(
-                "twomind: interrupted; what was finished is kept. Run the same command again to go "
-                "on."
-            )
-            sys.exit(130)
+            stop_at_once()
         finally:
             # A program that embeds the command line is not left offline for good.
             for name, value in before.items():

@@ -1,18 +1,23 @@
 """Text in the cells of a CSV file, so that a spreadsheet shows it and does not run it.
 
-A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
-for a formula. An apostrophe before it makes it a text.
+A spreadsheet takes a cell that begins with ``=``, ``+``, ``-``, ``@`` (also in full width), a tab or
+the end of a line for a formula. An apostrophe before it makes it a text.
 """
 
 from __future__ import annotations
 
+import csv
 import re
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO, TypeVar
+
+from twomind.core.errors import BadInput, shortened
 
 T = TypeVar("T")
 #: A formula, or one that was made a text already (so that reading gives back what was written).
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf|[+-]?nan")
 
 
@@ -45,3 +50,19 @@ def row_of(cells: Mapping[str, str | None]) -> dict[str, str]:
     for column, written in cells.items():
         found[column] = text_of(written) if isinstance(written, str) else ""
     return found
+
+
+@contextmanager
+def table(path: Path) -> Iterator[TextIO]:
+    """A table that people made, open for the csv module.
+
+    Raises:
+        BadInput: While it is read: it is not UTF-8, or a cell is longer than any that people write.
+        OSError: It cannot be opened.
+    """
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        try:
+            yield file
+        except (UnicodeDecodeError, csv.Error) as error:
+            told = f"{path}: expected a CSV table in UTF-8: {shortened(error)}"
+            raise BadInput(told) from error

@@ -4,9 +4,11 @@ stops the rest.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 import traceback
 from collections import deque
@@ -16,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from twomind.core.errors import TwomindError
+from twomind.core.errors import TwomindError, of_system
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,6 +47,11 @@ def _attempt(work: Callable[[Item], Result], item: Item) -> Outcome[Item, Result
         return Outcome(item, work(item))
     except TwomindError as error:
         return Outcome(item, error=str(error), error_kind=error.kind, exit_code=error.exit_code)
+    except (OSError, MemoryError) as error:
+        told, trace = of_system(error), traceback.format_exc()
+        return Outcome(
+            item, error=str(told), error_kind=told.kind, exit_code=told.exit_code, trace=trace
+        )
     except Exception as error:
         # A defect in one item's work must not lose the other items; its trace goes to the ledger.
         message = f"{type(error).__name__}: {error}"
@@ -65,8 +72,9 @@ def n_workers(asked: int, n_items: int) -> int:
 
 def _end_with_parent() -> None:
     """A worker whose parent was killed would finish its item and then wait for the next one for
-    ever.
+    ever. Ctrl-C is the parent's: it ends its workers.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
     sentinel = parent.sentinel
@@ -82,6 +90,20 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     # Spawned, not forked: media and tracking libraries hold threads that a fork would break.
     spawn = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent)
+
+
+@contextlib.contextmanager
+def _ended_at_once(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose workers are ended when the work is given up: what they write is written
+    atomically, and waiting for them would take as long as their items.
+    """
+    with pool:
+        try:
+            yield pool
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.kill()
+            raise
 
 
 def run(
@@ -102,7 +124,7 @@ def run(
     while waiting:
         yield from _run_pool(work, waiting, workers, suspects)
     for item in suspects:
-        with _pool(1) as pool:
+        with _ended_at_once(_pool(1)) as pool:
             try:
                 yield pool.submit(_attempt, work, item).result()
             except BrokenProcessPool:
@@ -116,7 +138,7 @@ def _run_pool(
     """Consume ``waiting`` until all are done or a worker dies; then the items in flight are moved
     to ``suspects``.
     """
-    with _pool(workers) as pool:
+    with _ended_at_once(_pool(workers)) as pool:
         running: dict[Future[Outcome[Item, Result]], Item] = {}
         alive = True
         while running or (alive and waiting):

@@ -11,11 +11,14 @@ code  class                    meaning
 5     :class:`MissingWeights`  a model file is absent or damaged
 6     :class:`Offline`         the network was needed and is not allowed
 7     :class:`Partial`         some items of a batch failed, the rest is done
+8     :class:`Environment`     the machine gave out: disk, memory, open files
 130   (interrupt)              stopped by the user; run again to resume
 ====  =======================  ==========================================
 """
 
 from __future__ import annotations
+
+import errno
 
 #: What Python raises for values that no reader can use: numbers beyond any range, and nesting
 #: beyond its stack.
@@ -78,8 +81,47 @@ class Offline(TwomindError):
     kind = "offline"
 
 
+class Environment(TwomindError):
+    """The machine gave out, not the file: a full disk, no memory, too many open files."""
+
+    exit_code = 8
+    kind = "environment"
+
+
 class Partial(TwomindError):
     """Some items of a batch failed; everything else was done and written."""
 
     exit_code = 7
     kind = "partial"
+
+
+#: What the system says when the machine gave out.
+_GAVE_OUT = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOLCK,
+    }
+)
+
+
+def of_system(error: OSError | MemoryError) -> TwomindError:
+    """A failure of the system by class: the machine gave out, or a path cannot be used. The message
+    names the path once.
+    """
+    if isinstance(error, MemoryError):
+        return Environment("out of memory; give the machine more, or use fewer --workers")
+    why = error.strerror or str(error)
+    told = f"{_text(error.filename)}: {why}" if error.filename else why
+    if error.errno in _GAVE_OUT:
+        return Environment(f"{told}. Make room, and run the same command again to go on.")
+    return BadInput(f"{told}. Check the path and its permissions.")
+
+
+def _text(path: object) -> str:
+    return path.decode(errors="backslashreplace") if isinstance(path, bytes) else str(path)

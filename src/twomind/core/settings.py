@@ -44,7 +44,7 @@ from typing import (
     get_type_hints,
 )
 
-from twomind.core.errors import BadInput
+from twomind.core.errors import UNREADABLE, BadInput, shortened
 from twomind.core.store import write_text
 from twomind.types.plain import Foreign
 
@@ -351,8 +351,8 @@ class Schema(Generic[Settings]):
     def _from_file(self, path: Path) -> dict[str, Value]:
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise BadInput(f"{path}: expected settings as TOML: {error}") from error
+        except (OSError, *UNREADABLE) as error:
+            raise BadInput(f"{path}: expected settings as TOML: {shortened(error)}") from error
         found = {}
         for name, value in _flat(table):
             try:

@@ -24,6 +24,8 @@ _OWN = "twomind"
 #: (``store.SCHEMA``).
 _KEEPERS = frozenset(
     {
+        "twomind.core.files",
+        "twomind.core.names",
         "twomind.core.registry",
         "twomind.core.source_mark",
         "twomind.core.store",

@@ -7,6 +7,7 @@ import tempfile
 import numpy as np
 import numpy.typing as npt
 
+from twomind.core.files import naming
 from twomind.types.plain import Array
 
 
@@ -43,10 +44,11 @@ class Spool:
             self._flush()
 
     def _flush(self) -> None:
-        for rows in self._buffer:
-            self._file.write(np.ascontiguousarray(rows).tobytes())
+        with naming(tempfile.gettempdir()):
+            for rows in self._buffer:
+                self._file.write(np.ascontiguousarray(rows).tobytes())
+            self._file.flush()
         self._buffer, self._buffered = [], 0
-        self._file.flush()
 
     def read(self) -> Array:
         """All rows ``(n, *row_shape)``, memory-mapped read-only."""

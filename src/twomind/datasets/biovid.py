@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from twomind.core import csv_text
 from twomind.core.store import write_text
 from twomind.datasets import common, fakes
 from twomind.datasets.checking import Finding, is_drawn
@@ -164,7 +165,7 @@ class BioVid(Clips):
 
 
 def _cells(path: Path) -> Iterator[str]:
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         for row in csv.reader(file, delimiter="\t"):
             for cell in row:
                 yield cell.strip()

@@ -4,7 +4,6 @@ share.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.files import read_json
 from twomind.datasets.images import IMAGE_SUFFIXES, picture_fault
 from twomind.media.endings import missing_bytes
 from twomind.media.probe import declared_s, open_media, origin_s, probe, video_stream
@@ -147,7 +147,7 @@ def counted(items: Collection[Item], what: str, progress: Progress | None) -> It
 def study(root: Path) -> dict[str, Any]:
     """What ``study.json`` at the root says; empty when there is none (or it is no JSON object)."""
     try:
-        found = json.loads((root / "study.json").read_text(encoding="utf-8"))
+        found = read_json(root / "study.json")
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -43,7 +43,7 @@ def read_annotation_rows(path: Path) -> dict[str, list[dict[str, str]]]:
         BadInput: a column is missing.
     """
     found: dict[str, list[dict[str, str]]] = {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
         missing = [column for column in _NEEDED if column not in columns]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.datasets.images import IMAGE_SUFFIXES, read_picture, resize
 from twomind.types import Track
@@ -267,7 +268,7 @@ def read_segments(path: Path) -> tuple[tuple[FrameSegment, ...], tuple[str, ...]
         )
     segments: list[FrameSegment] = []
     problems: list[str] = []
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
         missing = [column for column in _SEGMENT_COLUMNS if column not in columns]

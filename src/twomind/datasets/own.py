@@ -14,11 +14,11 @@ of one.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import ClassVar
 
 from twomind.core.errors import BadInput
+from twomind.core.files import read_json
 from twomind.core.store import write_text
 from twomind.datasets import fakes
 from twomind.datasets.checking import Finding
@@ -64,7 +64,7 @@ def _stated(path: Path) -> tuple[tuple[Task, ...], str]:
     if not path.is_file():
         return (), ""
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        stated = read_json(path)
         coders = stated.get("coders", "")
         if not isinstance(coders, str):
             raise TypeError(f"coders: expected a text, got {coders!r}")

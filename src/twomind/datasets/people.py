@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.yaml_files import load_yaml
 
@@ -50,21 +51,18 @@ def read_people_table(path: Path) -> dict[str, dict[str, str]]:
             with two consents.
     """
     found: dict[str, dict[str, str]] = {}
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or ()
-            if "subject" not in columns:
-                got = ", ".join(columns) or "an empty file"
-                raise BadInput(f"{path}: expected a column subject, got {got}")
-            for row in reader:
-                subject = (row.pop("subject") or "").strip()
-                if subject:
-                    known = {k: v.strip() for k, v in row.items() if k and v}
-                    _check_consent(path, subject, found.get(subject, known), known)
-                    found[subject] = known
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path}: expected a CSV file in UTF-8 ({error})") from error
+    with csv_text.table(path) as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or ()
+        if "subject" not in columns:
+            got = ", ".join(columns) or "an empty file"
+            raise BadInput(f"{path}: expected a column subject, got {got}")
+        for row in reader:
+            subject = (row.pop("subject") or "").strip()
+            if subject:
+                known = {k: v.strip() for k, v in row.items() if k and v}
+                _check_consent(path, subject, found.get(subject, known), known)
+                found[subject] = known
     return found
 
 

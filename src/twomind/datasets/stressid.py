@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.core.store import write_text
 from twomind.datasets import common, fakes
@@ -198,7 +199,7 @@ def _stated(row: Mapping[str, Any]) -> str:
 
 def _read_labels(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Rows of ``labels.csv`` with the clip that each is about, in the order of the file."""
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         columns = set(reader.fieldnames or ())
         if not {"subject/task", "binary-stress"} <= columns:

@@ -24,6 +24,7 @@ import numpy as np
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.files import read_json
 from twomind.core.hub_cache import snapshot
 from twomind.core.store import content_hash, default_root, write_text
 from twomind.encoders.clip_images import Preprocessing
@@ -230,7 +231,7 @@ def _preprocessing(folder: Path, size_px: int) -> Preprocessing:
     path = folder / "preprocessor_config.json"
     if not path.is_file():
         return plain
-    given = json.loads(path.read_text(encoding="utf-8"))
+    given = read_json(path)
     mean = given.get("image_mean", plain.mean)
     std = given.get("image_std", plain.std)
     return Preprocessing(size_px, tuple(mean), tuple(std))
@@ -371,7 +372,7 @@ def fastest_runtime(
     """
     path = (cache or default_root()) / "onnx" / f"{fingerprint[:40]}-{size_px}.json"
     try:
-        seconds = json.loads(path.read_text(encoding="utf-8"))
+        seconds = read_json(path)
     except (OSError, ValueError):
         seconds = {}
     if not runs.keys() <= seconds.keys():

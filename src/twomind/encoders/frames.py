@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.files import unchanged
 from twomind.core.source_mark import source_mark, weights_mark
 from twomind.core.store import Store, content_hash, default_root
 from twomind.core.track_entries import track_arrays, track_from, track_meta
@@ -90,7 +91,8 @@ def embed(
     todo = [encoder for encoder in encoders if encoder.track not in found]
     if not todo:
         return found
-    made = _embed(recording, todo, settings, progress)
+    with unchanged(recording.media, content):
+        made = _embed(recording, todo, settings, progress)
     for name, track in made.items():
         store.put("embeddings", keys[name], track_arrays(track), track_meta(track))
         found[name] = track

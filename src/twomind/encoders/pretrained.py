@@ -9,7 +9,6 @@ function), so rows know up to a block of what comes after them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.files import read_json, unchanged
 from twomind.core.source_mark import source_mark
 from twomind.core.store import Store, content_hash, settings_hash
 from twomind.media.audio import AudioSpool
@@ -74,7 +74,7 @@ class Encoder:
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
-        return dict(json.loads((self.folder / "config.json").read_text(encoding="utf-8")))
+        return dict(read_json(self.folder / "config.json"))
 
     @property
     def width(self) -> int:
@@ -359,7 +359,7 @@ def _preprocessor(encoder: Encoder) -> Mapping[str, Any]:
     path = encoder.folder / "preprocessor_config.json"
     if not path.is_file():
         return {}
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return dict(read_json(path))
 
 
 def _tokenizer(encoder: Encoder) -> Any:
@@ -433,7 +433,8 @@ def _cached(
     key = store.key(content, settings)
     entry = store.get(encoder.track, key)
     if entry is None:
-        track = _encode(encoder, recording, words)
+        with unchanged(recording.media, content):
+            track = _encode(encoder, recording, words)
         rows = {"values": track.values, "times_s": track.times_s, "valid": track.valid}
         store.put(encoder.track, key, rows, {})
         return track

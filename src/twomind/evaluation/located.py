@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.datasets.bah_splits import Answer, read_answers, video_id
 from twomind.evaluation import metrics
@@ -75,7 +76,7 @@ class _Span(NamedTuple):
 
 def _spans(path: Path) -> Iterator[_Span]:
     """Every row of a segment file."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
         missing = [name for name in _COLUMNS if name not in columns]

@@ -19,6 +19,7 @@ from typing import TypedDict
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.files import read_json
 from twomind.core.store import content_hash, read_arrays, write_arrays, write_text
 from twomind.evaluation import classes, people
 from twomind.types import Access, Fold, Rows, Run, Task
@@ -173,7 +174,7 @@ def load_run(folder: Path) -> Run:
     folder = Path(folder)
     folder = folder.parent if folder.name == JSON else folder
     try:
-        entry = json.loads((folder / JSON).read_text(encoding="utf-8"))
+        entry = read_json(folder / JSON)
         if entry.get("format") != FORMAT:
             raise BadInput(f"{folder}: expected a run ({FORMAT}), got {entry.get('format')!r}")
         if content_hash(folder / ARRAYS) != entry["predictions_sha256"]:

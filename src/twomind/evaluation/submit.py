@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.core.files import read_json
 from twomind.core.store import write_text
 from twomind.types.plain import Plain
 
@@ -73,7 +74,7 @@ def read_results(folder: Path, name_by: str = "recording") -> tuple[list[Line], 
 
 def _summary(path: Path) -> Plain:
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
+        entry = read_json(path)
         if entry["schema"] != "twomind.answer/1" or "probability" not in entry["prediction"]:
             raise KeyError("schema")
     except (ValueError, KeyError, TypeError) as error:
@@ -109,7 +110,7 @@ class Form:
         if self.header:
             writer.writerow(COLUMNS)
         for line in lines:
-            writer.writerow(line.row(self.threshold))
+            writer.writerow([csv_text.cell(value) for value in line.row(self.threshold)])
         return buffer.getvalue()
 
 

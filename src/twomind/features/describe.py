@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, TwomindError
+from twomind.core.files import unchanged
 from twomind.core.source_mark import source_mark, weights_mark
 from twomind.core.store import Store, content_hash, default_root
 from twomind.core.track_entries import track_arrays, track_from, track_meta
@@ -487,7 +488,8 @@ def _measure(
     _read_entries(wanted, key_of, store, made)
     _drop_absent(recording, wanted, made)
     if any(wanted.values()) or not made.media:
-        _run_pass(recording, wanted, settings, made, progress)
+        with unchanged(recording.media, content):
+            _run_pass(recording, wanted, settings, made, progress)
         _write_entries(wanted, key_of, store, made)
     return made
 

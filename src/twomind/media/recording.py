@@ -68,7 +68,9 @@ def find_media(paths: list[Path]) -> list[Path]:
     """Media files among ``paths``; a folder stands for the films and sound files below it, sorted.
 
     A file that was named is kept whatever its ending: what it is, its bytes say. Of a folder, a
-    sound file beside a film of the same name is left out: it is that film's sound.
+    sound file beside a film of the same name is left out: it is that film's sound. What is called
+    like a film and is no file (a pipe, a broken link, an empty folder) is kept, so that whoever
+    opens it says what it is.
 
     Raises:
         BadInput: a path does not exist, or a folder holds no media file.
@@ -77,6 +79,8 @@ def find_media(paths: list[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             below = _found_below(path)
+            if not below and _called_media(path):
+                below = [path]
             if not below:
                 endings = ", ".join((*MEDIA_SUFFIXES, *SOUND_SUFFIXES))
                 raise BadInput(
@@ -90,15 +94,21 @@ def find_media(paths: list[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _called_media(path: Path) -> bool:
+    return path.suffix.lower() in (*MEDIA_SUFFIXES, *SOUND_SUFFIXES)
+
+
 def _found_below(folder: Path) -> list[Path]:
     """Films below a folder, and sound files that are not a film's; sorted."""
     films: list[Path] = []
     sounds: list[Path] = []
     for path in folder.rglob("*"):
         ending = path.suffix.lower()
-        if ending in MEDIA_SUFFIXES and path.is_file():
+        if path.is_dir() and (not _called_media(path) or _found_below(path)):
+            continue
+        if ending in MEDIA_SUFFIXES:
             films.append(path)
-        elif ending in SOUND_SUFFIXES and path.is_file():
+        elif ending in SOUND_SUFFIXES:
             sounds.append(path)
     of_films = {film.with_suffix("") for film in films}
     alone = [sound for sound in sounds if sound.with_suffix("") not in of_films]

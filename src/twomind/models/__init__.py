@@ -27,6 +27,7 @@ def load(name: str | Path = "words") -> Any:
 
     Raises:
         BadInput: there is no such plug-in or file; the message lists the plug-ins.
+        MissingWeights: a file of the model is damaged, or not the one that was saved.
     """
     plugins = registry.names(_GROUP)
     if str(name) in plugins:
@@ -34,9 +35,11 @@ def load(name: str | Path = "words") -> Any:
     path = Path(name)
     folder = _folder_with_card(path)
     if folder is not None:
-        from twomind.models.base import read_card
+        from twomind.models.base import read_card, refuse_damaged
 
-        plugin = str(read_card(folder)["recogniser"])
+        card = read_card(folder)
+        refuse_damaged(folder, card)
+        plugin = str(card["recogniser"])
         return registry.load(_GROUP, plugin).load(folder)
     if path.exists():
         return registry.load(_GROUP, _WITHOUT_CARD).load(path)

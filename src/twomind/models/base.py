@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, NoReturn, Protocol, Self, cast, runtime_checka
 import numpy as np
 from numpy.typing import NDArray
 
-from twomind.core.errors import BadInput
-from twomind.core.store import Store, write_text
+from twomind.core.errors import BadInput, MissingWeights
+from twomind.core.files import content_hash, read_json, write_text
+from twomind.core.store import Store
 from twomind.models.synthetic import refuse_real
 from twomind.types import AMBIVALENCE, Features, Prediction, Recording, Segment, Task, Trainable
 
@@ -361,10 +362,34 @@ def read_card(folder: Path) -> dict[str, object]:
     """
     path = folder / CARD
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
+        entry = read_json(path)
         entry["recogniser"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"{path}: expected a model card that names its recogniser ({error!r})"
         ) from error
     return cast(dict[str, object], entry)
+
+
+def refuse_damaged(folder: Path, card: Mapping[str, object]) -> None:
+    """Refuse a model's folder whose files are not those that were saved with its card.
+
+    Args:
+        folder: the model's.
+        card: its :func:`read_card`.
+
+    Raises:
+        MissingWeights: a file is missing or its sum differs.
+    """
+    sums = card.get("files_sha256")
+    if not isinstance(sums, Mapping):
+        return
+    for name, digest in sums.items():
+        path = folder / str(name)
+        if not path.is_file():
+            raise MissingWeights(f"{path}: missing; the model's card names it. Copy it anew.")
+        if content_hash(path) != digest:
+            raise MissingWeights(
+                f"{path}: damaged or changed: its sum is not that of the model's card. Copy the "
+                "model anew, or save it again."
+            )

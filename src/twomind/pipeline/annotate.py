@@ -5,7 +5,6 @@ results as a rater.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from twomind.annotations import PROGRAM, Annotations, Mark, Tier, merge_tiers
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.core.files import read_json
 from twomind.evaluation.agreement_time import Spans, spans_of_score
 from twomind.types import Timing, Word
 
@@ -129,7 +129,7 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
     """
     path = folder / "summary.json"
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = read_json(path)
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: expected a summary that `twomind predict` wrote: {error}"
@@ -143,7 +143,7 @@ def read_summary(folder: Path) -> Mapping[str, Any]:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         there = reader.fieldnames or ()
         missing = [column for column in columns if column not in there]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from twomind.core import csv_text
-from twomind.core.errors import BadInput
-from twomind.core.store import content_hash, settings_hash
+from twomind.core import csv_text, names
+from twomind.core.errors import BadInput, quoted
+from twomind.core.files import content_hash, refuse_unreadable
+from twomind.core.store import settings_hash
 from twomind.core.version import __version__
 from twomind.datasets.consent import publication
 from twomind.features.describe import MODALITIES, Settings
@@ -26,7 +27,8 @@ from twomind.reporting.report import ReportSettings
 @dataclass(frozen=True)
 class Job:
     """One media file to be read, with what is known about it. ``text`` are the words themselves,
-    where a table holds them.
+    where a table holds them. ``refused`` says why its row of a manifest cannot be used; empty where
+    it can.
     """
 
     media: Path
@@ -36,6 +38,7 @@ class Job:
     transcript: Path | None = None
     speaker: str | None = None  # the subject's name in the transcript
     text: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,23 +69,34 @@ _FORM = 2
 _BAH_NAME = re.compile(r"_Question_(\d)_")
 
 
-def _unique_ids(paths: Sequence[Path]) -> list[str]:
-    """File stems; where two are equal, with their folder's name before them, and a number if that
-    is not enough.
+#: Files over all answers: no answer's folder may be called so.
+TAKEN = ("answers.csv", "ledger.jsonl", "llm.json", "report.html", "settings.toml")
+
+
+def _unique_ids(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[str]:
+    """File stems as names; where two are equal, with their folder's name before them, and a number
+    if that is not enough. No two are the same on any system, and none is ``taken``.
     """
-    stems = [_as_id(path.stem) or "recording" for path in paths]
-    n_of = Counter(stems)
-    seen: Counter[str] = Counter()
+    stems = [names.safe(path.stem) for path in paths]
+    n_of = Counter(map(names.same, stems))
+    seen = {names.same(name) for name in (*TAKEN, *taken)}
     unique = []
     for path, stem in zip(paths, stems, strict=True):
-        name = _as_id(f"{path.parent.name}_{path.stem}") if n_of[stem] > 1 else stem
-        seen[name] += 1
-        unique.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+        name = stem
+        if n_of[names.same(stem)] > 1:
+            name = names.safe(f"{path.parent.name}_{path.stem}")
+        unique.append(_free(name, seen))
+        seen.add(names.same(unique[-1]))
     return unique
 
 
-def _as_id(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", text)
+def _free(name: str, seen: Collection[str]) -> str:
+    """The name, with the first number behind it that makes it another than all that were seen."""
+    found, number = name, 1
+    while names.same(found) in seen:
+        number += 1
+        found = names.safe(f"{name}_{number}")
+    return found
 
 
 def plan(
@@ -107,6 +121,10 @@ def plan(
         speaker: what they are called in their transcripts, where several people speak;
             ``longest`` for whoever says most. The manifest's own goes before it.
 
+    Returns:
+        The jobs. A row of a manifest whose id or subject is no name, or whose id another row has,
+        is a job that is refused.
+
     Raises:
         BadInput: nothing to do, a path that does not exist, or a manifest without the column
             ``path``.
@@ -115,6 +133,8 @@ def plan(
         if paths:
             raise BadInput("give either media files or --manifest, not both")
         return _from_manifest(manifest, question, speaker)
+    if subject is not None:
+        names.refuse(subject, "person")
     media = find_media(list(paths))
     if not media:
         raise BadInput("no media file was given")
@@ -141,17 +161,55 @@ def _from_manifest(manifest: Path, question: str | None, speaker: str | None) ->
     rows = _manifest_rows(manifest)
     base = manifest.parent
     media = [base / row["path"] for row in rows]
+    given = [row["id"] for row in rows if row.get("id")]
+    why_not = _refused_rows(rows)
     jobs = []
-    for row, path, name in zip(rows, media, _unique_ids(media), strict=True):
-        name = row.get("id") or name
+    for n, (path, derived) in enumerate(zip(media, _unique_ids(media, given), strict=True)):
+        row = rows[n]
+        name = row.get("id") or derived
         asked = row.get("question") or _question(question, path)
         transcript = base / row["transcript"] if row.get("transcript") else None
-        called = row.get("speaker") or speaker
-        jobs.append(Job(path, name, row.get("subject") or name, asked, transcript, called))
+        job = Job(
+            path,
+            name,
+            subject=row.get("subject") or name,
+            question=asked,
+            transcript=transcript,
+            speaker=row.get("speaker") or speaker,
+            refused=why_not.get(n, ""),
+        )
+        jobs.append(job)
     return jobs
 
 
+def _refused_rows(rows: Sequence[Mapping[str, str]]) -> dict[int, str]:
+    """Why rows of a manifest cannot be used, by their place: a name that is none, or an id that
+    belongs to an earlier row.
+    """
+    found: dict[int, str] = {}
+    owner: dict[str, str] = {}
+    for n, row in enumerate(rows):
+        try:
+            for column in ("id", "subject"):
+                if row.get(column):
+                    names.refuse(row[column], column)
+        except BadInput as error:
+            found[n] = str(error)
+            continue
+        if not row.get("id"):
+            continue
+        key = names.same(row["id"])
+        if key in TAKEN:
+            found[n] = f"id {quoted(row['id'])}: a file of the results is called so; use another"
+        elif key in owner:
+            found[n] = f"id {quoted(row['id'])}: it is already that of {owner[key]}; use another"
+        else:
+            owner[key] = row["path"]
+    return found
+
+
 def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
+    refuse_unreadable(manifest)
     try:
         with open(manifest, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -161,7 +219,7 @@ def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
                     f"{reader.fieldnames}"
                 )
             rows = [csv_text.row_of(row) for row in reader if row["path"]]
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
     if not rows:
         raise BadInput(f"{manifest}: the manifest names no recording")
@@ -182,8 +240,8 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     parts: dict[str, Any] = {
         "form": _FORM,
         "media": content_hash(job.media),
-        "transcript": _content_of(job.transcript or find_transcript(job.media)),
-        "neutral": _content_of(options.neutral),
+        "transcript": _content_of(find_transcript(job.media)),
+        "neutral": "",
         "profile": _content_of(profile_path(job, options)),
         "job": {"id": job.id, "subject": job.subject, "question": job.question},
         "speaker": job.speaker or "",
@@ -195,6 +253,10 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     }
     if job.text:
         parts["text"] = job.text
+    # What was named must be there; a pipe would be waited for, for ever.
+    for name, path in (("transcript", job.transcript), ("neutral", options.neutral)):
+        if path is not None:
+            parts[name] = content_hash(path)
     if options.adapt is not None:
         parts |= {"adapt": options.adapt.lasting(), "before": list(before)}
     return settings_hash(parts)

@@ -18,8 +18,9 @@ from typing import Any
 
 from twomind.core import engine
 from twomind.core.errors import BadInput, TwomindError
+from twomind.core.files import alone_in, content_hash, write_text
 from twomind.core.settings import FILE
-from twomind.core.store import Ledger, Store, content_hash, write_text
+from twomind.core.store import Ledger, Store
 from twomind.core.version import __version__
 from twomind.media.recording import MEDIA_SUFFIXES, SOUND_SUFFIXES
 from twomind.pipeline import adapt as adaptation
@@ -27,7 +28,14 @@ from twomind.pipeline import asking
 from twomind.pipeline.adapt import People
 from twomind.pipeline.answer import Loaded, predict_one
 from twomind.pipeline.jobs import Job, Options, fingerprint
-from twomind.pipeline.rows import Row, row_of, summary_with, write_overviews, write_result
+from twomind.pipeline.rows import (
+    Row,
+    folder_of,
+    row_of,
+    summary_with,
+    write_overviews,
+    write_result,
+)
 from twomind.types import Access, Given, Progress
 
 
@@ -49,10 +57,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is told: ``progress`` within an answer (one worker only), ``on_done`` after each."""
+    """Who is told: ``progress`` within an answer (one worker only), ``on_done`` after each, ``say``
+    a sentence that people should see at once.
+    """
 
     progress: Progress | None = None
     on_done: Callable[[Row], None] | None = None
+    say: Callable[[str], None] | None = None
 
 
 def predict_all(
@@ -61,7 +72,7 @@ def predict_all(
     """Every job; results, a ledger (``ledger.jsonl``), a table (``answers.csv``) and a report.
 
     Interrupt it at any time and call it again: files that are whole are kept, the rest is made as
-    if undisturbed.
+    if undisturbed. Another process that works in the same folder is waited for.
 
     Args:
         jobs: the answers.
@@ -75,21 +86,33 @@ def predict_all(
 
     Raises:
         BadInput: the method of adaptation does not go with the model or with what is given.
+        OSError: the folder cannot be written to. What could be written is there.
     """
     watch = watch or Watch()
-    batch.out.mkdir(parents=True, exist_ok=True)
+    with alone_in(batch.out, watch.say):
+        return _all_rows(jobs, batch, recogniser, watch)
+
+
+def _all_rows(jobs: Sequence[Job], batch: Batch, recogniser: Any, watch: Watch) -> list[Row]:
     ledger = Ledger(batch.out / "ledger.jsonl")
     finished: list[Row] = []
+    not_entered: list[OSError] = []
     for row, seconds in _timed(_rows(jobs, batch, recogniser, watch)):
         if len(jobs) > 1 and _is_bystander(row):
             row = replace(row, state="skipped", exit_code=0)
         finished.append(row)
-        _enter(ledger, row, seconds)
+        try:
+            _enter(ledger, row, seconds)
+        except OSError as error:
+            # A disk that is full now may have room for the next answer.
+            not_entered.append(error)
         if watch.on_done is not None:
             watch.on_done(row)
-    order = {job.id: i for i, job in enumerate(jobs)}
-    finished.sort(key=lambda row: order[row.job.id])
+    order = {job: i for i, job in enumerate(jobs)}
+    finished.sort(key=lambda row: order[row.job])
     write_overviews(finished, batch.out, batch.options.report)
+    if not_entered:
+        raise not_entered[0]
     return finished
 
 
@@ -122,7 +145,9 @@ def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = No
     again.
     """
     started = time.perf_counter()
-    people, folder = loaded.people, batch.out / job.id
+    if job.refused:
+        raise BadInput(job.refused)
+    people, folder = loaded.people, folder_of(batch.out, job.id)
     content = content_hash(job.media)
     learnt = () if people is None else people.before(job.subject, content)
     mark = fingerprint(job, batch.options, learnt)
@@ -135,6 +160,11 @@ def _work(job: Job, batch: Batch, loaded: Loaded, progress: Progress | None = No
     result = predict_one(job, batch.options, batch.store, progress, loaded)
     if before is not None:
         return row_of(job, "already done", before, time.perf_counter() - started)
+    if fingerprint(job, batch.options, learnt) != mark:
+        raise BadInput(
+            f"{job.media}: the file, or one that belongs to it, changed while it was read. Nothing "
+            "was kept of this answer; wait until it is written whole, and run again."
+        )
     summary = write_result(result, folder, mark, batch.options.report)
     return row_of(job, "done", summary, time.perf_counter() - started)
 
@@ -166,9 +196,11 @@ def _done_in_order(job: Job, batch: Batch, people: People) -> dict[str, Any] | N
     """The summary of a job that was done before, after those of its person that ``people`` knows;
     ``people`` then knows this one too.
     """
+    if job.refused:
+        raise BadInput(job.refused)
     content = content_hash(job.media)
     before = people.before(job.subject, content)
-    found = summary_with(batch.out / job.id, fingerprint(job, batch.options, before))
+    found = summary_with(folder_of(batch.out, job.id), fingerprint(job, batch.options, before))
     if found is None:
         return None
     if batch.options.adapt is not None and batch.options.adapt.state is None:
@@ -210,6 +242,8 @@ def _is_bystander(row: Row) -> bool:
     that is no failure.
     """
     ending = row.job.media.suffix.lower()
+    if row.job.refused or not row.job.media.is_file():
+        return False
     return row.error_kind == BadInput.kind and ending not in (*MEDIA_SUFFIXES, *SOUND_SUFFIXES)
 
 

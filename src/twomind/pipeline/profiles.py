@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from twomind.core import names
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.features.describe import Description, Settings, describe
@@ -56,7 +57,7 @@ def studies(profiles: Path) -> list[str]:
 
 def is_name(person: str) -> bool:
     """Whether somebody can be enrolled under this name."""
-    return _NAME.fullmatch(person) is not None
+    return _NAME.fullmatch(person) is not None and not names.problem(person)
 
 
 def folder_of(profiles: Path, person: str) -> Path:
@@ -79,7 +80,7 @@ def path_of(profiles: Path, person: str) -> Path:
 
 def state_path(profiles: Path, person: str, name: str) -> Path:
     """Where a method's saved state of a person belongs, so that erasing finds it."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise BadInput(f"state {name!r}: expected letters, digits, '_', '-' and '.'")
     return folder_of(profiles, person) / "states" / f"{name}.safetensors"
 

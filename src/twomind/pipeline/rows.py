@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twomind.core import names
+from twomind.core.files import load_json, read_json
 from twomind.pipeline.jobs import Job
 from twomind.reporting import tables
 from twomind.reporting.report import (
@@ -28,6 +30,21 @@ from twomind.types import Status
 SUMMARY = "summary.json"
 #: What the pages show of an answer: its line of the overview, then everything else.
 PAGE = "page.jsonl"
+#: Files that every answer may have, besides its summary; others in its folder are not ours.
+MADE = (
+    "measures.csv",
+    "measures.parquet",
+    "cues.csv",
+    "cues.vtt",
+    "words.csv",
+    "transcript_notes.csv",
+    "evidence.csv",
+    "segments.csv",
+    "segments.vtt",
+    "frame_score.csv",
+    "report.html",
+    PAGE,
+)
 _REPORT_TITLE = "Answers, described and estimated"
 _COLUMNS = (
     "recording",
@@ -153,6 +170,7 @@ def write_result(
     write_pages([page], folder / "report.html", settings=report)
     tables.write_text(folder / PAGE, f"{_line(page.row)}\n{_line(page.rest)}\n")
     summary: dict[str, Any] = tables.plain(summary_of(result, mark))
+    summary["files"] = sorted(path.name for path in folder.iterdir() if path.name in MADE)
     tables.write_json(summary, folder / SUMMARY)
     return summary
 
@@ -162,31 +180,47 @@ def _line(value: Mapping[str, Any]) -> str:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what a killed run left half-written, the summary that says that the folder is whole,
-    and files that only another model's answer, or another transcript, would have.
+    """Remove what a killed run left half-written, and the files of an earlier answer: first the
+    summary, which says that the folder is whole.
     """
-    of_models = ("segments.csv", "segments.vtt", "frame_score.csv", "evidence.csv")
-    of_transcripts = ("words.csv", "transcript_notes.csv")
-    for name in (".*.part", SUMMARY, *of_models, *of_transcripts):
-        for path in folder.glob(name):
-            path.unlink(missing_ok=True)
+    halves = [path.name for path in folder.glob(".*.part")]
+    for name in (SUMMARY, *MADE, *halves):
+        (folder / name).unlink(missing_ok=True)
 
 
 def summary_with(folder: Path, mark: str) -> dict[str, Any] | None:
-    """The summary of a folder that is whole and was made with this fingerprint; else None."""
-    if not (folder / PAGE).is_file():
-        return None
+    """The summary of a folder that was made with this fingerprint and holds every file that the
+    summary promises; else None.
+    """
     try:
-        found = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        found = read_json(folder / SUMMARY)
     except (OSError, ValueError):
         return None
-    same = isinstance(found, dict) and found.get("fingerprint") == mark
-    return found if same else None
+    if not isinstance(found, dict) or found.get("fingerprint") != mark:
+        return None
+    promised = found.get("files")
+    if not isinstance(promised, list) or PAGE not in promised:
+        return None
+    there = [_is_there(folder / str(name)) for name in promised]
+    return found if all(there) else None
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def folder_of(out: Path, recording: str) -> Path:
+    """The folder of one answer; nothing of it is written or removed elsewhere.
+
+    Raises:
+        BadInput: the id is no name, or a link leads out of ``out``.
+    """
+    return names.inside(out, recording)
 
 
 def summary_in(out: Path, row: Row) -> dict[str, Any]:
     """The summary of an answer that has a folder."""
-    found: dict[str, Any] = json.loads((out / row.job.id / SUMMARY).read_text(encoding="utf-8"))
+    found: dict[str, Any] = read_json(folder_of(out, row.job.id) / SUMMARY)
     return found
 
 
@@ -262,14 +296,15 @@ def _shown(row: Row, out: Path) -> Shown:
 
 def _page_lines(row: Row, out: Path, n: int) -> list[dict[str, Any]]:
     """The first ``n`` lines of what the pages show of an answer."""
-    with open(out / row.job.id / PAGE, encoding="utf-8") as file:
-        return [json.loads(file.readline()) for _ in range(n)]
+    with open(folder_of(out, row.job.id) / PAGE, encoding="utf-8") as file:
+        return [load_json(file.readline()) for _ in range(n)]
 
 
 __all__ = [
     "PAGE",
     "SUMMARY",
     "Row",
+    "folder_of",
     "row_of",
     "summary_in",
     "summary_with",

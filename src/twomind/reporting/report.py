@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 from urllib.parse import quote
 
+from twomind.core.files import encoded, replacing
 from twomind.core.settings import Bounds, check_bounds
-from twomind.core.store import replacing
 from twomind.core.version import __version__
 from twomind.datasets.consent import Consent, publication
 from twomind.reporting.report_data import MODALITIES, overview_row, time_data
@@ -210,7 +210,8 @@ def _address(file: Path, page: Path) -> str:
     except ValueError:
         return target.as_uri()
     # "./" keeps a first part with a colon from being read as a scheme.
-    return "./" + quote(Path(relative).as_posix())
+    # By its bytes, which need not be UTF-8.
+    return "./" + quote(os.fsencode(Path(relative).as_posix()))
 
 
 def _media_blocks(embedded: _Embedded) -> Iterator[bytes]:
@@ -342,7 +343,7 @@ def _meaning(rows: Sequence[Values]) -> str:
 
 
 def _pour(file: IO[bytes], before: str, embedded: _Embedded, after: str) -> None:
-    file.write(before.encode())
+    file.write(encoded(before))
     for block in _media_blocks(embedded):
         file.write(block)
-    file.write(after.encode())
+    file.write(encoded(after))

@@ -169,8 +169,11 @@ def _arrow(pa: Any, column: Any, kind: Any) -> Any:
     if not pa.types.is_dictionary(kind):
         return pa.array(column, kind)
     codes, names = column
-    texts = pa.array(names, pa.string())
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), texts)
+    # Each text once: where one stands twice, the writer leaves memory of the process in the file.
+    once = list(dict.fromkeys(names))
+    place = np.array([once.index(name) for name in names], np.int32)
+    texts = pa.array(once, pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(place[codes], pa.int32()), texts)
 
 
 def _same(text: str, block: Values) -> tuple[np.ndarray, list[str]]:

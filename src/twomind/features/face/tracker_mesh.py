@@ -470,6 +470,7 @@ def open_finder(backend: str, landmarker_path: str | None, max_people: int) -> F
         MissingWeights: the task file is absent or broken.
     """
     if backend == "mesh":
+        weights.refuse_damaged("mediapipe-face")
         return MeshFinder(max_people)
     if backend == "landmarker":
         if not landmarker_path:

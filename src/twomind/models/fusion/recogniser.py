@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights
+from twomind.core.files import read_json
 from twomind.core.store import Store, default_root, read_arrays, write_arrays, write_text
 from twomind.features.words.lexicon import lexicon
 from twomind.models.base import NEVER_COMPARED, BaseModel, stated, task_from
@@ -568,7 +569,7 @@ def _card(folder: Path) -> dict[str, Any]:
     """The card, after checking that it is one of this format and of these weights."""
     path = folder / CARD
     try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        card: dict[str, Any] = read_json(path)
     except ValueError as error:
         raise BadInput(f"{path}: expected JSON ({error})") from error
     if card.get("format") != FORMAT:

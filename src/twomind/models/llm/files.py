@@ -13,6 +13,7 @@ from typing import Any
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.files import read_json
 
 #: What is fetched from a hub: settings, tokenizers and safetensors; never pickles, never code.
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.jinja", "tokenizer.model")
@@ -76,7 +77,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if "config.json" not in found:
         raise MissingWeights(f"{folder}: expected a model folder with config.json; there is none")
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = read_json(folder / "config.json")
         assert isinstance(config, dict)
     except (ValueError, AssertionError) as error:
         raise MissingWeights(

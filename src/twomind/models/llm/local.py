@@ -9,7 +9,6 @@ go through their own processor.
 from __future__ import annotations
 
 import inspect
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
+from twomind.core.files import read_json
 from twomind.models.llm.ask import EndpointFailed, Reply, Request, Token, Tried
 from twomind.models.llm.files import digest, find_folder, read_config, sees
 
@@ -251,7 +251,7 @@ class _Loaded:
         path = self.folder / "chat_template.json"
         if not path.is_file():
             return None
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path)
         return settings.get("chat_template")
 
     def _video_llava(self, text: str, pictures: list[np.ndarray]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from twomind.core.errors import BadInput
+from twomind.core.files import read_json
 from twomind.core.store import Store, write_text
 from twomind.models.base import NOT_FOR, BaseModel, write_card
 from twomind.models.llm import probability
@@ -101,7 +102,7 @@ class LlmRecogniser(BaseModel):
         """
         if path is None:
             return cls()
-        entry = json.loads((path / FILE).read_text(encoding="utf-8"))
+        entry = read_json(path / FILE)
         if entry.get("format") != FORMAT:
             raise BadInput(f"{path}: expected the format {FORMAT!r}, got {entry.get('format')!r}")
         return cls(settings_from_dict(entry["settings"]))

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import weights
 from twomind.core.errors import BadInput, MissingWeights
-from twomind.core.store import write_text
+from twomind.core.files import read_json, write_text
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
 from twomind.models.base import NOT_STATED, BaseModel, write_card
@@ -454,7 +455,7 @@ def _ngrams(entry: Mapping[str, Any] | None) -> NGrams | None:
 def _read(path: Path) -> dict[str, Any]:
     """A model file of this format."""
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
+        entry = read_json(path)
     except ValueError as error:
         raise BadInput(f"{path}: expected a words model as JSON ({error})") from error
     came = entry.get("format") if isinstance(entry, dict) else type(entry).__name__
@@ -468,10 +469,12 @@ def load(path: Path | None = None) -> WordsRecogniser:
     """Read a recogniser.
 
     Raises:
-        MissingWeights: the file is absent.
+        MissingWeights: the file is absent, or the shipped one is damaged.
         BadInput: it is not a words model, its classes differ, or it was made with another lexicon.
     """
     licence = NOT_STATED if path is not None else SHIPPED_LICENCE
+    if path is None:
+        weights.refuse_damaged("words")
     path = Path(path) if path is not None else SHIPPED
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
