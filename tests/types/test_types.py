@@ -9,7 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twomind.types import Cue, Features, Prediction, Recording, Segment, Status, Task, Track, Word
+from twomind.types import (
+    Cue,
+    Features,
+    Prediction,
+    Recording,
+    Run,
+    Segment,
+    Status,
+    Task,
+    Track,
+    Word,
+)
 
 
 def track(n: int = 5, hop_s: float = 0.1, **more: object) -> Track:
@@ -111,3 +122,9 @@ def test_what_is_not_known_in_both_is_the_same_in_every_python(
     assert hash(again) == hash(unknown)
     assert {again, unknown} == {unknown}
     assert unknown != "something else"
+
+
+def test_nobody_is_synthetic_unless_it_is_said() -> None:
+    kinds = (Recording, Features, Run)
+    defaults = {kind.__name__: kind.__dataclass_fields__["drawn"].default for kind in kinds}
+    assert defaults == {"Recording": False, "Features": False, "Run": False}
