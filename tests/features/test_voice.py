@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.features.voice import speech_rows
-from twomind.features.voice.pitch import PitchSettings, track_pitch
 from twomind.features.voice.speech_activity import choose_detector
-from twomind.features.voice.speech_rows import HOP_S
 from twomind.features.voice.track import NAMES, SUMMARY, VoiceResult, VoiceSettings, describe_voice
+from twomind.sound import rows as speech_rows
+from twomind.sound.pitch import PitchSettings, track_pitch
+from twomind.sound.rows import HOP_S
 
 RATE_HZ = 16000
 

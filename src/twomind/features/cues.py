@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from twomind.features.events import Event, find_events, find_swings
-from twomind.features.runs import runs
-from twomind.features.voice.speech_rows import HOP_S
+from twomind.sound.runs import runs
 from twomind.features.voice.track import VoiceResult
 from twomind.features.words import text
+from twomind.sound.rows import HOP_S
 from twomind.types import Cue, Track, Word
 
 _SEEN_AND_HEARD = {

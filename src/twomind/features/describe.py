@@ -364,7 +364,7 @@ def _voice_recipe(settings: VoiceSettings) -> list[str]:
 
 
 def _words_recipe(speech_model: str | None) -> list[str]:
-    from twomind.transcripts.speech import model_mark
+    from twomind.transcripts.speech_models import model_mark
 
     code = _recipe(("twomind.transcripts.speech",), _WORDS_PASS)
     return [code, model_mark(speech_model)]

@@ -19,7 +19,13 @@ from twomind.transcripts.units import in_seconds
 from twomind.types import Recording, Segment, Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
-_EXACTNESS = (Timing.RECOGNISED, Timing.GIVEN, Timing.SPREAD_CUE, Timing.SPREAD_ALL)
+_EXACTNESS = (
+    Timing.ALIGNED,
+    Timing.RECOGNISED,
+    Timing.GIVEN,
+    Timing.SPREAD_CUE,
+    Timing.SPREAD_ALL,
+)
 #: A word may end this long after the recording (rounding, encoder padding) before it is worth a
 #: remark.
 _SLACK_S = 0.1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.runs import runs
+from twomind.sound.runs import runs
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.features.runs import runs
-from twomind.features.voice.speech_rows import (
+from twomind.sound.runs import runs
+from twomind.sound.rows import (
     HOP_S,
     Levels,
     Rows,

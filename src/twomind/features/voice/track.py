@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from twomind.features.runs import runs
-from twomind.features.voice.pitch import PitchSettings, track_pitch
+from twomind.sound.runs import runs
 from twomind.features.voice.speech_activity import (
     ActivitySettings,
     band_levels,
@@ -23,7 +22,8 @@ from twomind.features.voice.speech_activity import (
     noise_floor,
 )
 from twomind.features.voice.speech_rate import SyllableSettings, find_syllables
-from twomind.features.voice.speech_rows import (
+from twomind.sound.pitch import PitchSettings, track_pitch
+from twomind.sound.rows import (
     HOP_S,
     Levels,
     Rows,

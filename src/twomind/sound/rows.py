@@ -5,6 +5,7 @@ not depend on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +34,16 @@ class Sound(Protocol):
     def start_s(self) -> float: ...
     @property
     def gaps(self) -> Sequence[tuple[float, float]]: ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A waveform without gaps: samples ``(n,)`` whose first one lies at ``start_s``."""
+
+    values: np.ndarray
+    start_s: float = 0.0
+    sample_rate_hz: int = 16000
+    gaps: Sequence[tuple[float, float]] = ()
 
 
 def n_rows(sound: Sound) -> int:

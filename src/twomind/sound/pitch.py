@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.voice.speech_rows import BLOCK_ROWS, Rows, Sound, blocks, n_rows, windows
+from twomind.sound.rows import BLOCK_ROWS, Rows, Sound, blocks, n_rows, windows
 
 _CONTEXT_ROWS = 50  # a block is settled with half a second of its neighbours in view
 _N_CANDIDATES = 6
