@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from twomind.features.events import Event, find_events, find_swings
-from twomind.sound.runs import runs
+from twomind.features.voice import unworded
 from twomind.features.voice.track import VoiceResult
+from twomind.features.voice.unworded import UnwordedSettings
 from twomind.features.words import text
 from twomind.sound.rows import HOP_S
+from twomind.sound.runs import runs
 from twomind.types import Cue, Track, Word
 
 _SEEN_AND_HEARD = {
@@ -42,7 +44,7 @@ _SEEN_AND_HEARD = {
 }
 #: kind → plain description, with the cue of the BAH annotators that it corresponds to where there
 #: is one
-KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **text.WORD_KINDS}
+KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **unworded.KINDS, **text.WORD_KINDS}
 
 #: What the BAH annotators mark and this list does not hold: cue → why.
 NOT_MEASURED: dict[str, str] = {
@@ -121,6 +123,8 @@ class CueSettings:
     max_gap_s: float = 0.1
     #: The same for gaze, which every blink interrupts.
     max_blink_s: float = 0.35
+    #: Sound that no word covers.
+    unworded: UnwordedSettings = field(default_factory=UnwordedSettings)
 
 
 def find_cues(
@@ -129,6 +133,7 @@ def find_cues(
     voice: VoiceResult | None,
     words: tuple[Word, ...] | None,
     settings: CueSettings | None = None,
+    recognised: bool = False,
 ) -> tuple[Cue, ...]:
     """All cues in order of time. What is None gives none.
 
@@ -141,6 +146,7 @@ def find_cues(
         voice: the voice's rows, pauses and summary.
         words: of the answer, with times.
         settings: when something is a cue.
+        recognised: the words are a recogniser's, which may leave speech without any.
     """
     settings = settings or CueSettings()
     cues: list[Cue] = []
@@ -152,6 +158,10 @@ def find_cues(
     if voice is not None:
         cues += _pauses(voice, settings)
         cues += _rates(voice, settings)
+    if voice is not None and words:
+        cues += unworded.filled_pauses(voice, words, settings.unworded)
+    if voice is not None and words is not None and recognised:
+        cues += unworded.without_words(voice, words, settings.unworded)
     if words:
         cues += text.occurrences(words)
     return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))

@@ -32,6 +32,7 @@ from twomind.features.voice.track import VoiceResult, VoiceSettings, describe_vo
 from twomind.features.words import text
 from twomind.media import stream as clock
 from twomind.transcripts.language import is_measured, only_english
+from twomind.transcripts.speech import SpeechSettings
 from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Segment, Timing, Track, Word
 from twomind.types.plain import ToDict
@@ -63,6 +64,7 @@ class Settings:
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     cues: CueSettings = field(default_factory=CueSettings)
     speech_model: str | None = None
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
     language: str | None = None
     offline: bool = False
 
@@ -162,6 +164,7 @@ def describe(
     if neutral and "face" in using:
         neutral_face = _neutral_face(neutral, recording.subject, store, settings)
 
+    was_given = recording.words is not None
     recording = _complete(recording, made)
     words = None
     if "words" in using:
@@ -172,7 +175,8 @@ def describe(
     voice = made.voice[0] if made.voice else None
     face = tracks.get("face")
     face_relative = tracks.get("face_relative")
-    cues = find_cues(face, face_relative, voice, words, settings.cues)
+    recognised = made.words is not None and not was_given
+    cues = find_cues(face, face_relative, voice, words, settings.cues, recognised)
     features = _features(recording, tracks, words, made.notes)
     if hop_s:
         features = features.on_grid(hop_s)
@@ -293,9 +297,13 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
         passed_over = recording.words_remarks
         recording = made.words.of(recording, made.words.source)
         recording = replace(recording, words_remarks=(*passed_over, *recording.words_remarks))
+    elif made.words is not None:
+        remarks = (*recording.words_remarks, *made.words.problems)
+        recording = replace(recording, words=made.words.words, words_remarks=remarks)
     words = recording.words
     known_s = math.isfinite(recording.duration_s)
-    if words and words[0].timing is Timing.SPREAD_ALL and known_s:
+    spread = bool(words) and all(word.timing is Timing.SPREAD_ALL for word in words or ())
+    if words and spread and known_s:
         recording = replace(recording, words=_spread(words, recording.duration_s))
     if made.media.get("truncated") and recording.words is not None:
         made.notes["words"] = (
@@ -343,8 +351,8 @@ def _neutral_face(neutral: Recording, subject: str, store: Store, settings: Sett
 
 #: The functions of this module that make and read an entry.
 _FACE_PASS = ("_run_pass", "_open_reader", "_pushed", "_finish_face", "_face_entry", "_face_from")
-_VOICE_PASS = ("_run_pass", "_sound", "_voice_entry", "_voice_from")
-_WORDS_PASS = ("_run_pass", "_sound", "_recognise", "_words_entry", "_words_from")
+_VOICE_PASS = ("_run_pass", "_sound", "_voice_entry", "_voice_from", "_spans")
+_WORDS_PASS = ("_run_pass", "_sound", "_recognise", "_align", "_words_entry", "_words_from")
 
 
 def _recipe(modules: tuple[str, ...], functions: tuple[str, ...]) -> str:
@@ -366,7 +374,8 @@ def _voice_recipe(settings: VoiceSettings) -> list[str]:
 def _words_recipe(speech_model: str | None) -> list[str]:
     from twomind.transcripts.speech_models import model_mark
 
-    code = _recipe(("twomind.transcripts.speech",), _WORDS_PASS)
+    modules = ("twomind.transcripts.speech", "twomind.transcripts.align")
+    code = _recipe(modules, _WORDS_PASS)
     return [code, model_mark(speech_model)]
 
 
@@ -382,9 +391,13 @@ def _measure(
     made = _Pass()
     face = {"face": asdict(settings.face), "recipe": _face_recipe(settings.face)}
     voice = {"voice": asdict(settings.voice), "recipe": _voice_recipe(settings.voice)}
-    speech = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}
+    speech: Plain = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}
+    speech["settings"] = asdict(settings.speech)
     face_key = store.key(content, face)
     voice_key = store.key(content, voice)
+    given = recording.words if _can_be_aligned(recording) else None
+    if given is not None:
+        speech["given"] = asdict(Words(given, "", others=recording.others))
     words_key = store.key(content, {"words": speech})
     keys = (("face", face_key), ("voice", voice_key), ("words", words_key))
     made.entries = tuple((kind, key) for kind, key in keys if kind in using)
@@ -393,7 +406,7 @@ def _measure(
     # A transcript that was refused is no reason to let a recogniser mix its speakers.
     no_transcript = recording.words is None and not recording.words_source
     may_recognise = no_transcript and settings.speech_model is not None
-    wanted["words"] = "words" in using and may_recognise
+    wanted["words"] = "words" in using and (may_recognise or given is not None)
     key_of = dict(keys)
     _read_entries(wanted, key_of, store, made)
     _drop_absent(recording, wanted, made)
@@ -474,7 +487,7 @@ def _run_pass(
         if reader is not None:
             _finish_face(reader, made)
         if sound:
-            _sound(spool.waveform(), wanted, settings, made)
+            _sound(spool.waveform(), wanted, settings, made, recording)
     finally:
         spool.close()
 
@@ -511,7 +524,13 @@ def _tracker_failed(error: Exception) -> str:
     return f"the face tracker failed: {type(error).__name__}: {error}"
 
 
-def _sound(waveform: clock.Waveform, wanted: Wanted, settings: Settings, made: _Pass) -> None:
+def _sound(
+    waveform: clock.Waveform,
+    wanted: Wanted,
+    settings: Settings,
+    made: _Pass,
+    recording: Recording,
+) -> None:
     if not len(waveform.values):
         for name in ("voice", "words"):
             if wanted[name]:
@@ -520,8 +539,39 @@ def _sound(waveform: clock.Waveform, wanted: Wanted, settings: Settings, made: _
     if wanted["voice"]:
         result = describe_voice(waveform, settings.voice)
         made.voice = (result, dict(result.summary))
-    if wanted["words"]:
+    if wanted["words"] and recording.words is not None:
+        _align(waveform, recording, settings, made)
+    elif wanted["words"]:
         _recognise(waveform, settings, made)
+
+
+def _can_be_aligned(recording: Recording) -> bool:
+    """Whether the words of a transcript are put at the times at which they are heard."""
+    from twomind.transcripts.align import can_align, why_not
+
+    if not recording.words:
+        return False
+    return not why_not(recording.words, recording.language) and can_align()
+
+
+def _align(waveform: clock.Waveform, recording: Recording, settings: Settings, made: _Pass) -> None:
+    from twomind.transcripts.align import align_words
+
+    assert recording.words is not None
+    given = Words(
+        recording.words,
+        recording.words_source,
+        language=recording.language,
+        marks=recording.marks,
+        others=recording.others,
+    )
+    made.words = align_words(
+        waveform.values,
+        waveform.sample_rate_hz,
+        waveform.start_s,
+        given,
+        settings.speech.align,
+    )
 
 
 def _recognise(waveform: clock.Waveform, settings: Settings, made: _Pass) -> None:
@@ -536,6 +586,7 @@ def _recognise(waveform: clock.Waveform, settings: Settings, made: _Pass) -> Non
             settings.speech_model,
             offline=settings.offline,
             language=settings.language,
+            settings=settings.speech,
         )
     except TwomindError as error:
         made.notes["words"] = f"speech recognition: {error}"
@@ -560,6 +611,7 @@ def _voice_entry(made: _Pass) -> Entry:
     meta = {
         **track_meta(result.track),
         "pauses": result.pauses,
+        "held": result.held,
         "summary": summary,
         "media": made.media,
     }
@@ -569,11 +621,17 @@ def _voice_entry(made: _Pass) -> Entry:
 def _voice_from(entry: Entry) -> tuple[Voice, Plain]:
     arrays, meta = entry
     track = track_from(arrays, meta)
-    pauses = []
-    for begin_s, end_s in meta["pauses"]:
-        pauses.append((float(begin_s), float(end_s)))
-    result = VoiceResult(track, tuple(pauses), meta["summary"])
+    pauses = _spans(meta["pauses"])
+    held = _spans(meta["held"])
+    result = VoiceResult(track, pauses, meta["summary"], held)
     return (result, meta["summary"]), meta["media"]
+
+
+def _spans(entries: list[list[float]]) -> tuple[tuple[float, float], ...]:
+    spans = []
+    for begin_s, end_s in entries:
+        spans.append((float(begin_s), float(end_s)))
+    return tuple(spans)
 
 
 def _words_entry(words: Words) -> Plain:

@@ -23,6 +23,7 @@ PARTS: dict[str, tuple[str, str, str]] = {
     "media": ("av", "", "reading video and sound"),
     "face": ("mediapipe", "face", "face landmarks, action units, head pose, gaze, blinks"),
     "speech": ("faster_whisper", "speech", "speech recognition, better speech activity"),
+    "align": ("pocketsphinx", "align", "word times from the sound, for English"),
     "train": ("sklearn", "train", "training a recogniser"),
     "parquet": ("pyarrow", "parquet", "tables as Parquet besides CSV"),
     "torch": ("torch", "torch", "fusion models, CLIP-AU, adaptation methods"),

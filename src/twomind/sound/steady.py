@@ -47,26 +47,28 @@ class Stretch:
     end_s: float
 
 
-def steady_rows(sound: Sound, settings: SteadySettings | None = None) -> Rows:
+def steady_rows(sound: Sound, pitch_hz: Rows, settings: SteadySettings | None = None) -> Rows:
     """Which rows of 10 ms ``(T,)`` bool lie in a voiced sound that is held.
 
     Args:
         sound: The waveform; 8 kHz or more.
+        pitch_hz: Its pitch ``(T,)`` in Hz, nan where unvoiced.
         settings: When a sound is held.
     """
     settings = settings or SteadySettings()
-    pitch_hz, _ = track_pitch(sound)
     voiced = np.isfinite(pitch_hz)
     if not voiced.any():
         return np.zeros(len(pitch_hz), bool)
     levels = _shape_levels(sound)
     reach = max(1, round(settings.reach_s / HOP_S / 2))
     shape = levels - levels.mean(1, keepdims=True)
-    changed_db = np.sqrt(_moved(shape, reach).mean(1))
+    mean_square = _moved(shape, reach).mean(1)
+    changed_db = np.sqrt(mean_square)
     octaves = np.log2(np.where(voiced, pitch_hz, 1.0))
     both = _edge_and(voiced, reach)
     moved_st = 12 * np.sqrt(_moved(octaves[:, None], reach)[:, 0])
-    loudness = decibels((10 ** (levels / 10)).sum(1))
+    power = 10 ** (levels / 10)
+    loudness = decibels(power.sum(1))
     loud_db = np.percentile(loudness[voiced], 90)
     audible = loudness > loud_db - settings.range_db
     flat = both & (moved_st <= settings.pitch_st)
@@ -74,15 +76,21 @@ def steady_rows(sound: Sound, settings: SteadySettings | None = None) -> Rows:
     return voiced & audible & flat & still
 
 
-def steady_stretches(sound: Sound, settings: SteadySettings | None = None) -> tuple[Stretch, ...]:
+def steady_stretches(
+    sound: Sound, settings: SteadySettings | None = None, pitch_hz: Rows | None = None
+) -> tuple[Stretch, ...]:
     """Held voiced sounds, in order of time.
 
     Args:
         sound: The waveform; 8 kHz or more.
         settings: When a sound is held, and for how long it must be.
+        pitch_hz: Its pitch ``(T,)`` in Hz, nan where unvoiced; tracked here where None.
     """
     settings = settings or SteadySettings()
-    rows = closed(steady_rows(sound, settings), round(settings.gap_s / HOP_S))
+    if pitch_hz is None:
+        pitch_hz, _ = track_pitch(sound)
+    n_gap = round(settings.gap_s / HOP_S)
+    rows = closed(steady_rows(sound, pitch_hz, settings), n_gap)
     found = []
     for first, last in runs(rows):
         if (last - first) * HOP_S >= settings.min_s - 1e-9:

@@ -23,6 +23,7 @@ from twomind.sound.runs import runs
 from twomind.transcripts.heard import is_filler
 from twomind.transcripts.language import is_measured
 from twomind.transcripts.pronounce import phones_of
+from twomind.transcripts.words import Words, finish
 from twomind.types import Timing, Word
 
 SAMPLE_RATE_HZ = 16000
@@ -83,9 +84,9 @@ class _Piece:
 
 @dataclass
 class _Found:
-    """Times in seconds of the words by their place; None for a doubtful one that was not heard."""
+    """Times in seconds of the words by their place, and pieces that could not be aligned."""
 
-    times: dict[int, tuple[float, float] | None] = field(default_factory=dict)
+    times: dict[int, tuple[float, float]] = field(default_factory=dict)
     failed: list[_Piece] = field(default_factory=list)
 
 
@@ -171,23 +172,26 @@ def _result(
 ) -> Aligned:
     out: list[Word] = []
     kept: list[int] = []
+    lost = {k for piece in found.failed for k in range(piece.first, piece.last)}
     for k, word in enumerate(words):
-        if k in found.times:
-            span = found.times[k]
-            if span is None:
-                continue
-            begin_s, end_s = span
-            placed = replace(
-                word, start_s=start_s + begin_s, end_s=start_s + end_s, timing=Timing.ALIGNED
-            )
-            out.append(placed)
+        span = found.times.get(k)
+        if span is not None:
+            begin_s, end_s = start_s + span[0], start_s + span[1]
+            out.append(replace(word, start_s=begin_s, end_s=end_s, timing=Timing.ALIGNED))
         elif k in doubtful:
             continue
-        else:
+        elif k in lost:
             out.append(word)
+        else:
+            out.append(_unsaid(word, out[-1].end_s if out else start_s))
         kept.append(k)
     remarks = [_failure(words, piece, start_s) for piece in found.failed]
     return Aligned(tuple(_in_order(out)), tuple(kept), tuple(remarks))
+
+
+def _unsaid(word: Word, at_s: float) -> Word:
+    """A word that nobody can pronounce, put without length behind the one before it."""
+    return replace(word, start_s=at_s, end_s=at_s, timing=Timing.SPREAD_CUE)
 
 
 def _failure(words: Sequence[Word], piece: _Piece, start_s: float) -> str:
@@ -308,8 +312,6 @@ def _align_piece(
         span = path.get(k)
         if span is not None:
             found.times[k] = (offset_s + span[0], offset_s + span[1])
-        elif k in doubtful:
-            found.times[k] = None
 
 
 def _path(
@@ -419,7 +421,40 @@ def _pocketsphinx() -> Any:
     return pocketsphinx
 
 
-def check_rate(sample_rate_hz: int) -> None:
-    """Raises BadInput where sound is not at the aligner's rate."""
+def align_words(
+    values: np.ndarray,
+    sample_rate_hz: int,
+    start_s: float,
+    given: Words,
+    settings: AlignSettings | None = None,
+) -> Words:
+    """A transcript with the times at which its words are heard.
+
+    Other people's speech is silenced before. Words that have plausible times of their own, and
+    words that cannot be aligned, keep the times they came with; the remarks say so.
+
+    Args:
+        values: Sound ``(n,)``, float mono at 16 kHz.
+        sample_rate_hz: Its rate, 16000.
+        start_s: Time of its first sample on the recording's clock.
+        given: The transcript.
+        settings: How to align.
+
+    Raises:
+        MissingExtra: PocketSphinx is not installed.
+        BadInput: another sample rate.
+    """
     if sample_rate_hz != SAMPLE_RATE_HZ:
         raise BadInput(f"alignment: expected sound at {SAMPLE_RATE_HZ} Hz, got {sample_rate_hz} Hz")
+    if why_not(given.words, given.language):
+        return given
+    samples = np.array(values, np.float32)
+    for other in given.others:
+        edges = [round((at_s - start_s) * sample_rate_hz) for at_s in (other.start_s, other.end_s)]
+        first, last = np.clip(edges, 0, len(samples))
+        samples[first:last] = 0.0
+    found = align(samples, start_s, given.words, settings=settings)
+    n = sum(word.timing is Timing.ALIGNED for word in found.words)
+    remarks = [f"{n} of {len(given.words)} words were put where they are heard"]
+    made = finish(found.words, given.source, [*given.problems, *remarks, *found.remarks], None)
+    return replace(given, words=made.words, timing=made.timing, problems=made.problems)

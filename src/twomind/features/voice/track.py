@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from twomind.sound.runs import runs
 from twomind.features.voice.speech_activity import (
     ActivitySettings,
     band_levels,
@@ -34,6 +33,8 @@ from twomind.sound.rows import (
     n_rows,
     windows,
 )
+from twomind.sound.runs import runs
+from twomind.sound.steady import SteadySettings, steady_stretches
 from twomind.types import Track
 
 NAMES = ("speech", "pitch", "energy", "syllable")
@@ -112,12 +113,13 @@ class VoiceSettings:
     activity: ActivitySettings = field(default_factory=ActivitySettings)
     pitch: PitchSettings = field(default_factory=PitchSettings)
     syllables: SyllableSettings = field(default_factory=SyllableSettings)
+    steady: SteadySettings = field(default_factory=SteadySettings)
 
 
 @dataclass(frozen=True)
 class VoiceResult:
     """``track`` has one row per 10 ms with the columns :data:`NAMES`; ``pauses`` are spans in
-    seconds.
+    seconds, and so are ``held``: voiced sounds whose pitch and spectrum stand still.
 
     A row covers the 10 ms from its time on. ``energy`` is the RMS of 25 ms, full scale = 0 dBFS.
     ``summary`` has the measures of :data:`SUMMARY`, ``vad`` (which detector ran), ``status``,
@@ -127,6 +129,7 @@ class VoiceResult:
     track: Track
     pauses: Spans
     summary: Measures
+    held: Spans = ()
 
 
 def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> VoiceResult:
@@ -157,6 +160,8 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     pitch_hz, _ = track_pitch(waveform, settings.pitch)
     levels = band_levels(waveform)
     voiced = np.isfinite(pitch_hz)
+    stretches = steady_stretches(waveform, settings.steady, pitch_hz)
+    held = tuple((stretch.start_s, stretch.end_s) for stretch in stretches)
     speech = find_speech(waveform, levels, voiced, detector, settings.activity)
     pitch_hz[~speech] = np.nan
     voiced_speech = np.isfinite(pitch_hz)
@@ -171,7 +176,7 @@ def describe_voice(waveform: Sound, settings: VoiceSettings | None = None) -> Vo
     pauses = _pauses(speech, missing, waveform.start_s, settings)
     floor = noise_floor(levels, missing, voiced, settings.activity)
     summary = _summary(track, pauses, clipped, levels, floor, settings)
-    return VoiceResult(track, pauses, {"vad": detector, **summary})
+    return VoiceResult(track, pauses, {"vad": detector, **summary}, held)
 
 
 def _times_s(sound: Sound, total: int) -> np.ndarray:
