@@ -327,33 +327,66 @@ def _path(
     A word that nobody can pronounce is not in the path, nor is a doubtful one that was not heard.
     """
     names: dict[str, int] = {}
-    arcs: list[tuple[Any, ...]] = []
-    state = 0
+    grammar = _Grammar()
+    before_is_filler = False
     for k in range(piece.first, piece.last):
         ways = _ways_to_say(words[k].text, decoder)
         if not ways:
             continue
-        beside_filler = is_filler(words[k].text) or (k > 0 and is_filler(words[k - 1].text))
-        arcs += _between(state, 0.0 if beside_filler else settings.filled_pause)
-        chance = settings.doubtful if k in doubtful else 1.0
-        for phones in ways:
-            name = _named(decoder, k - piece.first, phones)
-            names[name] = k
-            arcs.append((state + 1, state + 2, chance / len(ways), name))
-        if k in doubtful:
-            arcs.append((state + 1, state + 2, 1 - chance))
-        state += 2
+        now_is_filler = is_filler(words[k].text)
+        unwritten = not (before_is_filler or now_is_filler)
+        grammar.between_words(settings.filled_pause if unwritten else 0.0)
+        before_is_filler = now_is_filler
+        said = [_named(decoder, k - piece.first, phones) for phones in ways]
+        names |= dict.fromkeys(said, k)
+        grammar.word(said, settings.doubtful if k in doubtful else 1.0)
     if not names:
         return {}
-    after_filler = is_filler(words[piece.last - 1].text)
-    arcs += _between(state, 0.0 if after_filler else settings.filled_pause)
-    grammar = decoder.create_fsg("words", 0, state + 1, arcs)
-    decoder.add_fsg("words", grammar)
+    grammar.between_words(0.0 if before_is_filler else settings.filled_pause)
+    decoder.add_fsg("words", decoder.create_fsg("words", 0, grammar.last, grammar.arcs()))
     decoder.activate_search("words")
     decoder.start_utt()
     decoder.process_raw(sound[piece.start : piece.stop].tobytes(), full_utt=True)
     decoder.end_utt()
     return _times(decoder, names, doubtful)
+
+
+@dataclass
+class _Grammar:
+    """States in a row from 0 to ``last``: what may be heard between two of them, with its chance,
+    and which steps may be silent.
+    """
+
+    last: int = 0
+    heard: list[tuple[int, int, float, str]] = field(default_factory=list)
+    silent: dict[int, float] = field(default_factory=dict)
+
+    def between_words(self, filled_pause: float) -> None:
+        """From the end of a word to the next one: straight on, or through a filled pause."""
+        self.silent[self.last] = 1 - filled_pause
+        if filled_pause > 0:
+            share = filled_pause / len(_FILLED)
+            self.heard += [(self.last, self.last + 1, share, name) for name in _FILLED]
+        self.last += 1
+
+    def word(self, ways: Sequence[str], chance: float) -> None:
+        """A word, said in one of several ways, or left out where it was not said for sure."""
+        share = chance / len(ways)
+        self.heard += [(self.last, self.last + 1, share, name) for name in ways]
+        if chance < 1:
+            self.silent[self.last] = 1 - chance
+        self.last += 1
+
+    def arcs(self) -> list[tuple[Any, ...]]:
+        """All steps. The decoder takes one silent step at a time, so rows of them are steps too."""
+        out: list[tuple[Any, ...]] = list(self.heard)
+        for first in self.silent:
+            at, chance = first, 1.0
+            while at in self.silent:
+                chance *= self.silent[at]
+                at += 1
+                out.append((first, at, chance))
+        return out
 
 
 def _ways_to_say(text: str, decoder: Any) -> tuple[str, ...]:
@@ -362,15 +395,6 @@ def _ways_to_say(text: str, decoder: Any) -> tuple[str, ...]:
         return tuple(_FILLED.values())
     phones = phones_of(text, decoder.lookup_word)
     return () if phones is None else (phones,)
-
-
-def _between(state: int, filled_pause: float) -> list[tuple[Any, ...]]:
-    """Ways from the end of a word to the next one: straight on, or through a filled pause."""
-    ways: list[tuple[Any, ...]] = [(state, state + 1, 1 - filled_pause)]
-    if filled_pause > 0:
-        share = filled_pause / len(_FILLED)
-        ways += [(state, state + 1, share, name) for name in _FILLED]
-    return ways
 
 
 def _times(

@@ -6,21 +6,23 @@ words.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 
 from twomind.transcripts.pronounce import spoken_parts
 from twomind.types import Word
 
 _FILLER = re.compile(r"u+h*m+|u+h+|e+r+m*|h+m+|m+h*m+|e+h+|a+h+")
 _LAUGH = re.compile(r"(h[aeo]+h?)+|(h[aeo]h)+")
-_HELD = re.compile(r"(\w)\1{3,}")
+_HELD = re.compile(r"([^\W\d])\1{3,}")
 #: Words of the longest phrase that is looked for as a loop or a repeat.
 _LONGEST_PHRASE = 4
 #: Times in a row from which a phrase of words without length is a loop.
 _LOOP = 4
 _N_TOLD = 12
+#: The same word stands at about the same time in two texts of one sound, seconds.
+_SAME_TIME_S = 2.0
 
 
 def is_filler(text: str) -> bool:
@@ -164,26 +166,56 @@ def candidates(plain: Sequence[Word], styled: Sequence[Word]) -> Candidates:
         plain: Words recognised without a prompt.
         styled: Words recognised with a prompt that shows fillers.
     """
-    ours = [_key(word) for word in plain]
-    theirs = [_key(word) for word in styled]
     merged: list[Word] = []
     doubtful: set[int] = set()
-    matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
-    for what, a, b, c, d in matcher.get_opcodes():
-        merged.extend(plain[a:b])
-        if what == "insert":
-            added = _wanted(styled[c:d], merged, plain[b:])
-        elif what == "replace":
-            added = [word for word in styled[c:d] if is_filler(word.text)]
-        else:
-            added = []
-        doubtful.update(range(len(merged), len(merged) + len(added)))
-        merged.extend(added)
+    after_plain = after_styled = 0
+    for k, n in [*_anchors(plain, styled), (len(plain), len(styled))]:
+        ours = plain[after_plain:k]
+        theirs = styled[after_styled:n]
+        fillers = [word for word in theirs if is_filler(word.text)]
+        added = fillers if ours else _wanted(theirs, merged, plain[k:])
+        between = sorted([*ours, *added], key=lambda word: word.start_s) if ours else added
+        doubtful.update(len(merged) + m for m, word in enumerate(between) if word in added)
+        merged.extend(between)
+        merged.extend(plain[k : k + 1])
+        after_plain, after_styled = k + 1, n + 1
     for k, word in enumerate(merged):
         if is_filler(word.text):
             doubtful.add(k)
     doubtful |= _second_copies(merged)
     return Candidates(tuple(merged), frozenset(doubtful))
+
+
+def _anchors(plain: Sequence[Word], styled: Sequence[Word]) -> list[tuple[int, int]]:
+    """Places of the words that both texts have at about the same time; the most that keep order.
+
+    They are the longest rising row of places in the styled text (Schensted 1961).
+    """
+    places: dict[str, list[int]] = {}
+    for n, word in enumerate(styled):
+        places.setdefault(_key(word), []).append(n)
+    ends: list[int] = []
+    rows: list[tuple[int, int, int]] = []
+    last_row: list[int] = []
+    for k, word in enumerate(plain):
+        for n in reversed(places.get(_key(word), [])):
+            if abs(styled[n].start_s - word.start_s) > _SAME_TIME_S:
+                continue
+            at = bisect_left(ends, n)
+            before = last_row[at - 1] if at else -1
+            rows.append((k, n, before))
+            if at == len(ends):
+                ends.append(n)
+                last_row.append(len(rows) - 1)
+            else:
+                ends[at] = n
+                last_row[at] = len(rows) - 1
+    found: list[tuple[int, int]] = []
+    row = last_row[-1] if last_row else -1
+    while row >= 0:
+        k, n, row = rows[row]
+        found.append((k, n))
+    return found[::-1]
 
 
 def _key(word: Word) -> str:

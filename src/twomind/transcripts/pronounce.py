@@ -51,7 +51,7 @@ _UNDER_20 = (
 _ONES = _UNDER_20.split()
 _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = _TENS_NAMES.split()
-_HELD = re.compile(r"(\w)\1{2,}")
+_HELD = re.compile(r"([^\W\d])\1{2,}")
 _PIECE = re.compile(r"[a-z']+|\d+|[&%@+=#$£€]")
 #: Gives the phones of a word that is in the dictionary; None for others.
 LookUp = Callable[[str], str | None]
