@@ -197,6 +197,7 @@ def judge(item: Item, found: Description) -> Judged:
     written = [token for word in words for token in _tokens(word.text, word.start_s, word.end_s)]
     said = _said(item)
     grid = read_grid(item.times) if item.times is not None else {}
+    known_fillers = [one for one in grid.get("fillers", []) if one.text]
     edits = compared(said, [token.text for token in written]) if said is not None else None
     content = [text for text in said or () if text != FILLER]
     met = 0
@@ -208,7 +209,7 @@ def judge(item: Item, found: Description) -> Judged:
         edits,
         len(content),
         met,
-        _fillers(item, said, written, heard, grid.get("fillers", [])),
+        _fillers(item, said, written, heard, known_fillers),
         _boundaries(written, grid.get("words", [])),
         " ".join(word.text for word in words),
         sum(cue.value for cue in found.cues if cue.kind == WITHOUT_WORDS),
