@@ -28,13 +28,13 @@ class SteadySettings:
     #: Rows that are compared lie this far apart, in seconds.
     reach_s: float = 0.06
     #: Largest change of the spectrum's shape over that time, in dB (root mean square over bands).
-    spectrum_db: float = 5.0
+    spectrum_db: float = 7.0
     #: Largest change of pitch over that time, in semitones.
     pitch_st: float = 1.0
     #: Level under the loudest tenth of the voiced rows, in dB, below which a sound is too faint.
     range_db: float = 25.0
     #: Interruptions up to this length, in seconds, do not end a stretch.
-    gap_s: float = 0.03
+    gap_s: float = 0.05
     #: Shortest stretch, in seconds.
     min_s: float = 0.15
 

@@ -48,7 +48,7 @@ class AlignSettings:
     doubtful: float = 0.5
     #: Shortest silence at which the sound is cut, and the shortest piece worth cutting, seconds.
     min_silence_s: float = 0.3
-    min_piece_s: float = 4.0
+    min_piece_s: float = 10.0
     #: How far the times that words came with may be off at a cut, seconds.
     slack_s: float = 0.15
     #: A time of its own is doubted for a word shorter, or longer, than this, seconds.
@@ -243,12 +243,16 @@ def _pieces(
 def _words_before(
     words: Sequence[Word], begin_s: float, end_s: float, settings: AlignSettings
 ) -> int | None:
-    """How many words lie before a silence; None where their times do not tell."""
-    middle_s = (begin_s + end_s) / 2
+    """How many words lie before a silence; None where their times do not tell, as they do not
+    where a word is said to be in the silence.
+    """
     before = 0
     for k, word in enumerate(words):
-        if (word.start_s + word.end_s) / 2 >= middle_s:
+        middle_s = (word.start_s + word.end_s) / 2
+        if middle_s >= end_s:
             break
+        if middle_s > begin_s:
+            return None
         before = k + 1
     if before and words[before - 1].end_s > end_s + settings.slack_s:
         return None

@@ -19,7 +19,7 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.sound.rows import Piece
-from twomind.sound.steady import Stretch, steady_stretches
+from twomind.sound.steady import SteadySettings, Stretch, steady_stretches
 from twomind.transcripts import heard
 from twomind.transcripts.align import AlignSettings, align, can_align
 from twomind.transcripts.language import is_measured
@@ -155,7 +155,7 @@ def _carried(
     """The words that the sound carries, at their times where they can be aligned; and remarks."""
     if not asked.words or not is_measured(language):
         return list(asked.words), []
-    held = steady_stretches(sound)
+    held = steady_stretches(sound, SteadySettings(min_s=settings.min_held_s))
     if can_align():
         found = align(sound.values, sound.start_s, asked.words, asked.doubtful, settings.align)
         placed = dict(zip(found.kept, found.words, strict=True))
