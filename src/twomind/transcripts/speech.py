@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.sound.rows import Piece
+from twomind.sound.pitch import track_pitch
+from twomind.sound.rows import HOP_S, Piece, Rows
 from twomind.sound.steady import SteadySettings, Stretch, steady_stretches
 from twomind.transcripts import heard
 from twomind.transcripts.align import AlignSettings, align, can_align
@@ -58,8 +59,9 @@ class SpeechSettings:
     vad_pad_s: float = 0.4
     #: Words of up to this length, in seconds, were not said.
     min_word_s: float = 0.015
-    #: A filler is kept where a voice is held for this long, in seconds, within it.
+    #: A filler is kept where there is a voice for this long, in seconds, and in this share of it.
     min_held_s: float = 0.1
+    min_voiced: float = 0.6
     #: Without the extra ``align``: how far a filler's time may be off, in seconds.
     reach_s: float = 0.2
     #: Where CTranslate2 computes: ``cpu``, ``cuda``, or ``auto``.
@@ -155,23 +157,23 @@ def _carried(
     """The words that the sound carries, at their times where they can be aligned; and remarks."""
     if not asked.words or not is_measured(language):
         return list(asked.words), []
-    held = steady_stretches(sound, SteadySettings(min_s=settings.min_held_s))
+    voice = _Voice.of(sound, settings)
     if can_align():
         found = align(sound.values, sound.start_s, asked.words, asked.doubtful, settings.align)
         placed = dict(zip(found.kept, found.words, strict=True))
         remarks = list(found.remarks)
-        reach_s = 0.0
+        carries = voice.speaks_in
     else:
         placed = dict(enumerate(asked.words))
         remarks = ["without the extra align, words stand at the recogniser's own times"]
-        reach_s = settings.reach_s
+        carries = voice.is_held_near
     words = []
     dropped = []
     for k, word in enumerate(asked.words):
         at = placed.get(k)
         if at is None:
             dropped.append(word)
-        elif heard.is_filler(word.text) and not _is_held(at, held, reach_s, settings):
+        elif heard.is_filler(word.text) and not carries(at):
             dropped.append(at)
         else:
             words.append(at)
@@ -180,14 +182,38 @@ def _carried(
     return words, remarks
 
 
-def _is_held(word: Word, held: Sequence[Stretch], reach_s: float, settings: SpeechSettings) -> bool:
-    """Whether a voice is held within a word."""
-    for stretch in held:
-        first_s = max(stretch.start_s, word.start_s - reach_s)
-        last_s = min(stretch.end_s, word.end_s + reach_s)
-        if last_s - first_s >= settings.min_held_s - 1e-9:
-            return True
-    return False
+@dataclass(frozen=True)
+class _Voice:
+    """Where somebody's voice is heard, and where it is held."""
+
+    start_s: float
+    voiced: Rows
+    held: tuple[Stretch, ...]
+    settings: SpeechSettings
+
+    @classmethod
+    def of(cls, sound: Piece, settings: SpeechSettings) -> _Voice:
+        pitch_hz, _ = track_pitch(sound)
+        longer = SteadySettings(min_s=settings.min_held_s)
+        held = steady_stretches(sound, longer, pitch_hz)
+        return cls(sound.start_s, np.isfinite(pitch_hz), held, settings)
+
+    def is_held_near(self, word: Word) -> bool:
+        """Whether the voice is held near a word whose time is uncertain."""
+        for stretch in self.held:
+            first_s = max(stretch.start_s, word.start_s - self.settings.reach_s)
+            last_s = min(stretch.end_s, word.end_s + self.settings.reach_s)
+            if last_s - first_s >= self.settings.min_held_s - 1e-9:
+                return True
+        return False
+
+    def speaks_in(self, word: Word) -> bool:
+        """Whether there is a voice in most of an aligned word, and for long enough."""
+        first = round((word.start_s - self.start_s) / HOP_S)
+        last = round((word.end_s - self.start_s) / HOP_S)
+        rows = self.voiced[max(first, 0) : last]
+        long_enough = rows.sum() * HOP_S >= self.settings.min_held_s - 1e-9
+        return bool(long_enough and rows.mean() >= self.settings.min_voiced)
 
 
 def _vad_options(settings: SpeechSettings) -> dict[str, Any]:

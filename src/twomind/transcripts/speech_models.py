@@ -17,6 +17,7 @@ from typing import Any
 
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
+from twomind.core.hub_cache import snapshots
 from twomind.core.source_mark import weights_mark
 
 #: What a folder must hold; checked here because the libraries' own errors mislead.
@@ -102,6 +103,17 @@ def model_origin(model: str | Path) -> str:
     if weights.is_addable(name):
         return f"weights added as {name}"
     return f"the Hugging Face hub ({name})"
+
+
+def cached_models() -> list[str]:
+    """Names of the converted Whisper models that lie in the hub's cache on this machine."""
+    found = []
+    for name, folder in snapshots().items():
+        names = {file.name for file in folder.iterdir()}
+        is_whole = all(any(one in names for one in ones) for ones in _NEEDED)
+        if is_whole:
+            found.append(name)
+    return sorted(found)
 
 
 def _in_package(name: str) -> Path:
