@@ -31,6 +31,7 @@ from twomind.features.voice.speech_activity import detector_files
 from twomind.features.voice.track import VoiceResult, VoiceSettings, describe_voice
 from twomind.features.words import text
 from twomind.media import stream as clock
+from twomind.media.recording import describe_timing
 from twomind.transcripts.language import is_measured, only_english
 from twomind.transcripts.speech import SpeechSettings
 from twomind.transcripts.words import Words
@@ -298,8 +299,12 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
         recording = made.words.of(recording, made.words.source)
         recording = replace(recording, words_remarks=(*passed_over, *recording.words_remarks))
     elif made.words is not None:
-        remarks = (*recording.words_remarks, *made.words.problems)
-        recording = replace(recording, words=made.words.words, words_remarks=remarks)
+        # What was said of the times that the transcript came with holds no longer.
+        kept = [text for text in recording.words_remarks if not text.startswith("no times")]
+        remarks = (*kept, *made.words.problems)
+        source = f"{recording.words_source}; {describe_timing(made.words.timing)}"
+        aligned = made.words.words
+        recording = replace(recording, words=aligned, words_source=source, words_remarks=remarks)
     words = recording.words
     known_s = math.isfinite(recording.duration_s)
     spread = bool(words) and all(word.timing is Timing.SPREAD_ALL for word in words or ())
