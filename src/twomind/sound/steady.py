@@ -60,18 +60,24 @@ def steady_rows(sound: Sound, pitch_hz: Rows, settings: SteadySettings | None = 
     if not voiced.any():
         return np.zeros(len(pitch_hz), bool)
     levels = _shape_levels(sound)
-    reach = max(1, round(settings.reach_s / HOP_S / 2))
-    shape = levels - levels.mean(1, keepdims=True)
+    half_s = settings.reach_s / 2
+    reach = max(1, round(half_s / HOP_S))
+    mean_level = levels.mean(1, keepdims=True)
+    shape = levels - mean_level
     mean_square = _moved(shape, reach).mean(1)
     changed_db = np.sqrt(mean_square)
-    octaves = np.log2(np.where(voiced, pitch_hz, 1.0))
+    known_hz = np.where(voiced, pitch_hz, 1.0)
+    semitones = 12 * np.log2(known_hz)
     both = _edge_and(voiced, reach)
-    moved_st = 12 * np.sqrt(_moved(octaves[:, None], reach)[:, 0])
+    moved = _moved(semitones[:, None], reach)
+    moved_st = np.sqrt(moved[:, 0])
     power = 10 ** (levels / 10)
     loudness = decibels(power.sum(1))
     loud_db = np.percentile(loudness[voiced], 90)
-    audible = loudness > loud_db - settings.range_db
-    flat = both & (moved_st <= settings.pitch_st)
+    faint_db = loud_db - settings.range_db
+    audible = loudness > faint_db
+    steady_pitch = moved_st <= settings.pitch_st
+    flat = both & steady_pitch
     still = changed_db <= settings.spectrum_db
     return voiced & audible & flat & still
 
@@ -126,16 +132,22 @@ def _shape_levels(sound: Sound) -> Levels:
     """Level ``(T, B)`` in dBFS of the bands between 100 Hz and 3.9 kHz."""
     rate = sound.sample_rate_hz
     length = int(_WINDOW_S * rate)
-    n_fft = 1 << int(np.ceil(np.log2(2 * length)))
-    hann = np.hanning(length + 2)[1:-1].astype(np.float32)
-    bins = [round(hz * n_fft / rate) for hz in _EDGES_HZ]
-    starts = np.array(bins[:-1]) - bins[0]
+    octaves = np.ceil(np.log2(2 * length))
+    n_fft = 1 << int(octaves)
+    bell = np.hanning(length + 2)
+    hann = bell[1:-1].astype(np.float32)
+    bin_hz = rate / n_fft
+    bins = [round(hz / bin_hz) for hz in _EDGES_HZ]
+    lowest, highest = bins[0], bins[-1]
+    starts = np.array(bins[:-1]) - lowest
     total = n_rows(sound)
     levels = np.empty((total, len(starts)), np.float32)
     for first, last in blocks(total):
         frames = windows(sound, first, last, length)
         spectrum = np.fft.rfft(frames * hann, n_fft)
-        power = np.abs(spectrum[:, bins[0] : bins[-1]]) ** 2
+        inside = spectrum[:, lowest:highest]
+        power = np.abs(inside) ** 2
         bands = np.add.reduceat(power, starts, axis=1)
-        levels[first:last] = decibels(bands / length**2)
+        mean_square = bands / length**2
+        levels[first:last] = decibels(mean_square)
     return levels
