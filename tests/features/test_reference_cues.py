@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from twomind.features import events
 from twomind.features.cues import CueSettings, find_cues
 from twomind.features.face import blinks, gaze, head
-from twomind.features.runs import runs
-from twomind.features.voice import pitch, speech_activity, speech_rate, speech_rows
+from twomind.features.voice import speech_activity, speech_rate
 from twomind.features.voice import track as voice
 from twomind.features.voice.track import NAMES, UNITS, VoiceResult, VoiceSettings
+from twomind.sound import pitch
+from twomind.sound import rows as speech_rows
+from twomind.sound.runs import runs
 from twomind.types import Cue, Track
 
 ref = importlib.import_module("reference.cues")

@@ -15,10 +15,8 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.features.voice import speech_rows, track
-from twomind.features.voice.pitch import PitchSettings, track_pitch
+from twomind.features.voice import track
 from twomind.features.voice.speech_activity import choose_detector
-from twomind.features.voice.speech_rows import HOP_S
 from twomind.features.voice.track import (
     ANOTHER,
     NAMES,
@@ -27,6 +25,9 @@ from twomind.features.voice.track import (
     VoiceResult,
     VoiceSettings,
 )
+from twomind.sound import rows as speech_rows
+from twomind.sound.pitch import PitchSettings, track_pitch
+from twomind.sound.rows import HOP_S
 
 RATE_HZ = 16000
 

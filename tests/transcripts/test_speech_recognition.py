@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
-from twomind.transcripts import speech
-from twomind.transcripts.speech import SpeechSettings, find_model, recognise_words
+from twomind.transcripts import speech, speech_models
+from twomind.transcripts.speech import SpeechSettings, recognise_words
+from twomind.transcripts.speech_models import chosen_device, find_model, model_mark, model_origin
 from twomind.types import Timing
 
 RATE_HZ = 16000
@@ -129,10 +130,13 @@ def whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_the_real_path(whisper: Path) -> None:
+def test_the_real_path(whisper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sound = _voice_like(6.0)
+    # The path alone: the sound carries none of what this model writes.
+    monkeypatch.setattr(speech, "_carried", lambda sound, asked, *_: (list(asked.words), []))
     words = recognise_words(sound, RATE_HZ, 2.5, whisper, offline=True, language="en")
     assert "mmm" in words.words[0].text
+    assert len(words.words[0].text) < 10, "a letter that is held for ever is cut"
     assert words.language == "en"
     assert words.timing is Timing.RECOGNISED
     assert "faster-whisper" in words.source
@@ -151,7 +155,7 @@ def test_language_is_guessed_and_a_weak_guess_is_told(
     import faster_whisper
 
     def guess(self: Any, sound: np.ndarray, **options: Any) -> Any:
-        word = SimpleNamespace(word=" eh", start=0.5, end=0.4, probability=1.0000001)
+        word = SimpleNamespace(word=" eh", start=0.5, end=0.7, probability=1.0000001)
         info = SimpleNamespace(language="fr", language_probability=0.31)
         return iter([SimpleNamespace(words=[word]), SimpleNamespace(words=None)]), info
 
@@ -160,7 +164,7 @@ def test_language_is_guessed_and_a_weak_guess_is_told(
     assert words.language == "fr"
     assert any("guessed as 'fr' with probability 0.31" in p for p in words.problems)
     assert [(w.text, w.start_s, w.end_s, w.confidence) for w in words.words] == [
-        ("eh", 1.5, 1.5, 1.0)
+        ("eh", 1.5, 1.7, 1.0)
     ]
 
 
@@ -189,8 +193,9 @@ def test_style_reaches_every_window_and_nothing_discourages_repeats(
     recognise_words(
         _voice_like(62.0), RATE_HZ, 0.0, whisper, offline=True, language="en", settings=settings
     )
-    assert len(prompts) >= 2
-    assert all("Um, uh" in prompt for prompt in prompts)
+    assert len(prompts) >= 4
+    asked_plainly = [prompt for prompt in prompts if "Um, uh" not in prompt]
+    assert len(asked_plainly) == len(prompts) / 2, "asked once without the style, once with it"
     assert asked["word_timestamps"] is True
     assert asked["condition_on_previous_text"] is False
     assert (asked["repetition_penalty"], asked["no_repeat_ngram_size"], asked["temperature"]) == (
@@ -316,7 +321,7 @@ def test_the_network_ban_is_lifted_again(whisper: Path, monkeypatch: pytest.Monk
     recognise_words(np.zeros(10, np.float32), RATE_HZ, 0.0, whisper, offline=True)
     assert "HF_HUB_OFFLINE" not in os.environ
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    with speech._no_network(True):
+    with speech_models.no_network(True):
         assert os.environ["HF_HUB_OFFLINE"] == "1"
     assert os.environ["HF_HUB_OFFLINE"] == "0"
 
@@ -361,7 +366,7 @@ def test_describe_recognises_words_where_no_transcript_is_given(
         open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings
     )
     assert made.features.words
-    assert {w.timing for w in made.features.words} == {Timing.RECOGNISED}
+    assert {w.timing for w in made.features.words} <= {Timing.RECOGNISED, Timing.ALIGNED}
     again = describe(
         open_recording(alone), ("words",), store=Store(tmp_path / "s"), settings=settings
     )
@@ -384,3 +389,38 @@ def test_an_absent_model_costs_only_the_words(drawn_study, tmp_path) -> None:
     assert made.features.words is None
     assert "speech recognition" in made.features.notes["words"]
     assert "voice" in made.features.tracks
+
+
+def test_a_model_in_an_installed_package_is_found_and_not_imported(
+    whisper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "carries_whisper"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('imported')")
+    for file in whisper.iterdir():
+        (package / "data" / file.name).symlink_to(file)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert find_model("package:carries_whisper", offline=True) == package / "data"
+    assert model_mark("package:carries_whisper") == model_mark(package / "data")
+    for name, why in (("carries_nothing_at_all", "no such package"), ("json", "no model.bin")):
+        with pytest.raises(MissingWeights, match=why):
+            find_model(f"package:{name}", offline=True)
+
+
+def test_where_a_model_comes_from_is_told(tmp_path: Path) -> None:
+    assert model_origin(tmp_path) == f"a folder ({tmp_path})"
+    assert model_origin("package:some_models") == "the installed package some_models"
+    assert model_origin("whisper-base") == "weights added as whisper-base"
+    assert model_origin("small") == "the Hugging Face hub (small)"
+
+
+def test_a_gpu_is_used_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 1)
+    assert [chosen_device(wish) for wish in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
+    monkeypatch.setattr(ctranslate2, "get_cuda_device_count", lambda: 0)
+    assert chosen_device("auto") == "cpu"
+    with pytest.raises(BadInput, match="no GPU"):
+        chosen_device("cuda")
+    with pytest.raises(BadInput, match="'tpu'"):
+        chosen_device("tpu")

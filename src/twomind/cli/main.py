@@ -78,6 +78,10 @@ _SCORE = {
         "twomind.cli.fusion_verbs:submit_verb",
         "Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind predict`.",
     ),
+    "transcripts": Later(
+        "twomind.cli.transcripts_verb:score_transcripts_verb",
+        "Recognise recordings whose words are known: word errors, fillers, word times, each with its interval.",
+    ),
     "words": Later(
         "twomind.cli.words_verbs:score_words_verb",
         "Score the words recogniser on labelled answers, beside its shortcuts, with participant-bootstrap intervals.",

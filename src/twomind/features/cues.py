@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from twomind.features.events import Event, find_events, find_swings, row_s
 from twomind.features.face.gaze import MIN_OPENING
-from twomind.features.runs import runs
-from twomind.features.voice.speech_rows import HOP_S
+from twomind.features.voice import unworded
 from twomind.features.voice.track import VoiceResult
+from twomind.features.voice.unworded import UnwordedSettings
 from twomind.features.words import cues as word_cues
+from twomind.sound.rows import HOP_S
+from twomind.sound.runs import runs
 from twomind.types import Cue, Track, Word
 
 _SEEN_AND_HEARD = {
@@ -43,7 +45,7 @@ _SEEN_AND_HEARD = {
 }
 #: kind → plain description, with the cue of the BAH annotators that it corresponds to where there
 #: is one
-KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **word_cues.WORD_KINDS}
+KINDS: dict[str, str] = {**_SEEN_AND_HEARD, **unworded.KINDS, **word_cues.WORD_KINDS}
 
 #: What the BAH annotators mark, or the cue lexicon knows, and this list does not hold: cue → why.
 NOT_MEASURED: dict[str, str] = {
@@ -129,6 +131,8 @@ class CueSettings:
     max_gap_s: float = 0.1
     #: The same for gaze, which every blink interrupts.
     max_blink_s: float = 0.35
+    #: Sound that no word covers.
+    unworded: UnwordedSettings = field(default_factory=UnwordedSettings)
 
 
 def find_cues(
@@ -137,6 +141,7 @@ def find_cues(
     voice: VoiceResult | None,
     words: tuple[Word, ...] | None,
     settings: CueSettings | None = None,
+    recognised: bool = False,
 ) -> tuple[Cue, ...]:
     """All cues in order of time. What is None gives none.
 
@@ -149,6 +154,7 @@ def find_cues(
         voice: the voice's rows, pauses and summary.
         words: of the answer, with times.
         settings: when something is a cue.
+        recognised: the words are a recogniser's, which may leave speech without any.
     """
     settings = settings or CueSettings()
     cues: list[Cue] = []
@@ -160,6 +166,10 @@ def find_cues(
     if voice is not None:
         cues += _pauses(voice, settings)
         cues += _rates(voice, settings)
+    if voice is not None and words:
+        cues += unworded.filled_pauses(voice, words, settings.unworded)
+    if voice is not None and words is not None and recognised:
+        cues += unworded.without_words(voice, words, settings.unworded)
     if words:
         cues += word_cues.occurrences(words)
     return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))

@@ -32,8 +32,10 @@ from twomind.features.voice.speech_activity import choose_detector, detector_fil
 from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice
 from twomind.features.words import text
 from twomind.media import stream as clock
+from twomind.media.recording import describe_timing
 from twomind.transcripts.language import is_measured, only_english
 from twomind.transcripts.plausible import fit_words
+from twomind.transcripts.speech import SpeechSettings
 from twomind.transcripts.words import Words
 from twomind.types import Cue, Features, Progress, Recording, Segment, Timing, Track, Word
 from twomind.types.plain import ToDict
@@ -70,6 +72,7 @@ class Settings:
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     cues: CueSettings = field(default_factory=CueSettings)
     speech_model: str | None = None
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
     language: str | None = None
     offline: bool = False
 
@@ -169,6 +172,7 @@ def describe(
     if neutral and "face" in using:
         neutral_face = _neutral_face(neutral, recording.subject, store, settings)
 
+    was_given = recording.words is not None
     recording = _complete(recording, made)
     _said_of_voice(recording, made)
     words = None
@@ -180,7 +184,8 @@ def describe(
     voice = made.voice[0] if made.voice else None
     face = tracks.get("face")
     face_relative = tracks.get("face_relative")
-    cues = find_cues(face, face_relative, voice, words, settings.cues)
+    recognised = made.words is not None and not was_given
+    cues = find_cues(face, face_relative, voice, words, settings.cues, recognised)
     features = _features(recording, tracks, words, made.notes)
     if hop_s:
         features = features.on_grid(hop_s)
@@ -333,13 +338,12 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
     was_known = math.isfinite(recording.duration_s)
     if math.isfinite(duration_s):
         recording = replace(recording, duration_s=float(duration_s))
-    if recording.words is None and made.words is not None:
-        passed_over = recording.words_remarks
-        recording = made.words.of(recording, made.words.source)
-        recording = replace(recording, words_remarks=(*passed_over, *recording.words_remarks))
+    if made.words is not None:
+        recording = _with_words(recording, made.words)
     words = recording.words
     known_s = math.isfinite(recording.duration_s)
-    if words and words[0].timing is Timing.SPREAD_ALL and known_s:
+    spread = bool(words) and all(word.timing is Timing.SPREAD_ALL for word in words or ())
+    if words and spread and known_s:
         recording = replace(recording, words=_spread(words, recording.duration_s))
     if known_s and not was_known:
         recording = _held_against_length(recording)
@@ -348,6 +352,19 @@ def _complete(recording: Recording, made: _Pass) -> Recording:
             "truncated: the media file is cut or damaged, so the answer may not be whole"
         )
     return recording
+
+
+def _with_words(recording: Recording, said: Words) -> Recording:
+    """The recording with the words that the pass recognised, or whose times it found."""
+    if recording.words is None:
+        passed_over = recording.words_remarks
+        told = said.of(recording, said.source)
+        return replace(told, words_remarks=(*passed_over, *told.words_remarks))
+    # What was said of the times that the transcript came with holds no longer.
+    kept = [text for text in recording.words_remarks if not text.startswith("no times")]
+    remarks = (*kept, *said.problems)
+    source = f"{recording.words_source}; {describe_timing(said.timing)}"
+    return replace(recording, words=said.words, words_source=source, words_remarks=remarks)
 
 
 def _held_against_length(recording: Recording) -> Recording:
@@ -421,8 +438,8 @@ _FACE_PASS = (
     "_face_entry",
     "_face_from",
 )
-_VOICE_PASS = ("_run_pass", "_joined", "_sound", "_voice_entry", "_voice_from")
-_WORDS_PASS = ("_run_pass", "_sound", "_recognise", "_words_entry", "_words_from")
+_VOICE_PASS = ("_run_pass", "_joined", "_sound", "_voice_entry", "_voice_from", "_spans")
+_WORDS_PASS = ("_run_pass", "_sound", "_recognise", "_align", "_words_entry", "_words_from")
 
 
 def _recipe(modules: tuple[str, ...], functions: tuple[str, ...]) -> str:
@@ -453,9 +470,10 @@ def _with_detector(settings: VoiceSettings, drawn: bool) -> VoiceSettings:
 
 
 def _words_recipe(speech_model: str | None) -> list[str]:
-    from twomind.transcripts.speech import model_mark
+    from twomind.transcripts.speech_models import model_mark
 
-    code = _recipe(("twomind.transcripts.speech",), _WORDS_PASS)
+    modules = ("twomind.transcripts.speech", "twomind.transcripts.align")
+    code = _recipe(modules, _WORDS_PASS)
     return [code, model_mark(speech_model)]
 
 
@@ -472,9 +490,13 @@ def _measure(
     settings = replace(settings, voice=_with_detector(settings.voice, recording.drawn))
     face = {"face": asdict(settings.face), "recipe": _face_recipe(settings.face)}
     voice = _voice_settings(recording, settings)
-    speech = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}
+    speech: Plain = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}
+    speech["settings"] = asdict(settings.speech)
     face_key = store.key(content, face)
     voice_key = store.key(content, voice)
+    given = recording.words if _can_be_aligned(recording) else None
+    if given is not None:
+        speech["given"] = asdict(Words(given, "", others=recording.others))
     words_key = store.key(content, {"words": speech})
     keys = (("face", face_key), ("voice", voice_key), ("words", words_key))
     made.entries = tuple((kind, key) for kind, key in keys if kind in using)
@@ -483,7 +505,7 @@ def _measure(
     # A transcript that was refused is no reason to let a recogniser mix its speakers.
     no_transcript = recording.words is None and not recording.words_source
     may_recognise = no_transcript and settings.speech_model is not None
-    wanted["words"] = "words" in using and may_recognise
+    wanted["words"] = "words" in using and (may_recognise or given is not None)
     key_of = dict(keys)
     _read_entries(wanted, key_of, store, made)
     _drop_absent(recording, wanted, made)
@@ -577,7 +599,7 @@ def _run_pass(
             waveform = spool.waveform()
             remark = (waveform.remark,) if waveform.remark else ()
             report["problems"] = (*report["problems"], *remark)
-            _sound(waveform, wanted, settings, made, others_of(recording))
+            _sound(waveform, wanted, settings, made, recording)
         made.media = _joined(made.media, report)
     finally:
         spool.close()
@@ -645,7 +667,7 @@ def _sound(
     wanted: Wanted,
     settings: Settings,
     made: _Pass,
-    others: Spans,
+    recording: Recording,
 ) -> None:
     if not len(waveform.values):
         for name in ("voice", "words"):
@@ -653,10 +675,41 @@ def _sound(
                 made.notes[name] = "no sound could be decoded"
         return
     if wanted["voice"]:
-        result = describe_voice(waveform, settings.voice, others)
+        result = describe_voice(waveform, settings.voice, others_of(recording))
         made.voice = (result, dict(result.summary))
-    if wanted["words"]:
+    if wanted["words"] and recording.words is not None:
+        _align(waveform, recording, settings, made)
+    elif wanted["words"]:
         _recognise(waveform, settings, made)
+
+
+def _can_be_aligned(recording: Recording) -> bool:
+    """Whether the words of a transcript are put at the times at which they are heard."""
+    from twomind.transcripts.align import can_align, why_not
+
+    if not recording.words:
+        return False
+    return not why_not(recording.words, recording.language) and can_align()
+
+
+def _align(waveform: clock.Waveform, recording: Recording, settings: Settings, made: _Pass) -> None:
+    from twomind.transcripts.align import align_words
+
+    assert recording.words is not None
+    given = Words(
+        recording.words,
+        recording.words_source,
+        language=recording.language,
+        marks=recording.marks,
+        others=recording.others,
+    )
+    made.words = align_words(
+        waveform.values,
+        waveform.sample_rate_hz,
+        waveform.start_s,
+        given,
+        settings.speech.align,
+    )
 
 
 def _recognise(waveform: clock.Waveform, settings: Settings, made: _Pass) -> None:
@@ -671,6 +724,7 @@ def _recognise(waveform: clock.Waveform, settings: Settings, made: _Pass) -> Non
             settings.speech_model,
             offline=settings.offline,
             language=settings.language,
+            settings=settings.speech,
         )
     except TwomindError as error:
         made.notes["words"] = f"speech recognition: {error}"
@@ -695,6 +749,7 @@ def _voice_entry(made: _Pass) -> Entry:
     meta = {
         **track_meta(result.track),
         "pauses": result.pauses,
+        "held": result.held,
         "summary": summary,
         "media": made.media,
     }
@@ -704,11 +759,17 @@ def _voice_entry(made: _Pass) -> Entry:
 def _voice_from(entry: Entry) -> tuple[Voice, Plain]:
     arrays, meta = entry
     track = track_from(arrays, meta)
-    pauses = []
-    for begin_s, end_s in meta["pauses"]:
-        pauses.append((float(begin_s), float(end_s)))
-    result = VoiceResult(track, tuple(pauses), meta["summary"])
+    pauses = _spans(meta["pauses"])
+    held = _spans(meta["held"])
+    result = VoiceResult(track, pauses, meta["summary"], held)
     return (result, meta["summary"]), meta["media"]
+
+
+def _spans(entries: list[list[float]]) -> tuple[tuple[float, float], ...]:
+    spans = []
+    for begin_s, end_s in entries:
+        spans.append((float(begin_s), float(end_s)))
+    return tuple(spans)
 
 
 def _words_entry(words: Words) -> Plain:

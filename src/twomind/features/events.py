@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from twomind.features.runs import runs
+from twomind.sound.runs import runs
 
 #: Begin and end of a move, or of a span: rows.
 _Rows = tuple[int, int]

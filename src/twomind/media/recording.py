@@ -179,4 +179,5 @@ def describe_timing(timing: Timing) -> str:
         Timing.SPREAD_CUE: "words spread evenly inside each subtitle",
         Timing.SPREAD_ALL: "words spread evenly over the whole recording: their times mean nothing",
         Timing.RECOGNISED: "times from speech recognition",
+        Timing.ALIGNED: "times found in the sound",
     }[timing]

@@ -17,12 +17,14 @@ from twomind.core.errors import Offline, TwomindError
 from twomind.core.hub_cache import snapshots
 from twomind.core.store import default_root
 from twomind.core.version import __version__
+from twomind.transcripts.speech_models import cached_models
 
 #: part → (module that must be importable, extra that brings it, what it gives)
 PARTS: dict[str, tuple[str, str, str]] = {
     "media": ("av", "", "reading video and sound"),
     "face": ("mediapipe", "face", "face landmarks, action units, head pose, gaze, blinks"),
     "speech": ("faster_whisper", "speech", "speech recognition, better speech activity"),
+    "align": ("pocketsphinx", "align", "word times from the sound, for English"),
     "train": ("sklearn", "train", "training a recogniser"),
     "parquet": ("pyarrow", "parquet", "tables as Parquet besides CSV"),
     "torch": ("torch", "torch", "fusion models, CLIP-AU, adaptation methods"),
@@ -120,12 +122,14 @@ def _speech(parts: dict[str, Any], states: dict[str, str]) -> str:
     if lacking:
         return lacking
     whisper = [n for n, state in states.items() if n.startswith("whisper-") and state in _WHOLE]
-    if not whisper:
+    places = [f"{name} (added weights)" for name in whisper]
+    places += [f"{name} (the Hugging Face hub)" for name in cached_models()]
+    if not places:
         return (
-            "no model here: name a folder with --speech-model, or twomind weights add "
-            "whisper-base FOLDER"
+            "no model here: name a folder or package:NAME with --speech-model, or twomind weights "
+            "add whisper-base FOLDER"
         )
-    return f"yes, with {', '.join(whisper)}"
+    return f"yes, with {', '.join(places)}; also with a folder or package:NAME"
 
 
 def _models_offline(parts: dict[str, Any], states: dict[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from twomind.pipeline.following import followed
 from twomind.pipeline.profiles import of_study
 from twomind.pipeline.rows import Row, summary_in
 from twomind.pipeline.settings import DescribeRun, PredictRun, as_toml
-from twomind.transcripts.speech import require
+from twomind.transcripts.speech_models import require
 
 #: What ``--json`` says of each answer, from its summary.
 _OF_MEASURES = ("words", "cues", "not_measured", "media", "drawn_person", "adaptation")

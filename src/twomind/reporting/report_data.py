@@ -358,6 +358,7 @@ _SPREAD = (Timing.SPREAD_CUE, Timing.SPREAD_ALL)
 TIMING_TEXT = {
     Timing.GIVEN: "The transcript gave a time for each word.",
     Timing.RECOGNISED: "Word times are the speech recogniser's.",
+    Timing.ALIGNED: "Word times were found in the sound, word by word.",
     Timing.SPREAD_CUE: "Only whole subtitles had times; words are spread evenly inside each, so a "
     "word's own time is approximate.",
     Timing.SPREAD_ALL: "The transcript had no times: the words are spread evenly over the "

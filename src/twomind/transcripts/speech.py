@@ -1,40 +1,42 @@
-"""Words from sound, by faster-whisper (the extra ``speech``), with fillers and repeats kept as far
-as it can.
+"""Words from sound, by faster-whisper (the extra ``speech``), with the fillers and repeats that the
+sound carries, and no others.
+
+Whisper leaves fillers out, and writes them when its prompt shows some; then it also writes some
+that nobody said. So it is asked twice, without a prompt and with one. The plain text stands. What
+the prompt added is a candidate: it is kept where the sound, aligned with the words (the extra
+``align``), has a place for it, and a filler only where a voice is held.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import json
 import math
-import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from twomind.core import weights
-from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
-from twomind.core.source_mark import weights_mark
+from twomind.core.errors import BadInput
+from twomind.sound.pitch import track_pitch
+from twomind.sound.rows import HOP_S, Piece, Rows
+from twomind.sound.steady import SteadySettings, Stretch, steady_stretches
+from twomind.transcripts import heard
+from twomind.transcripts.align import AlignSettings, align, can_align
+from twomind.transcripts.language import is_measured
+from twomind.transcripts.speech_models import (
+    Arithmetic,
+    faster_whisper,
+    find_model,
+    load_whisper,
+    no_network,
+)
 from twomind.transcripts.words import Words, finish
 from twomind.types import Timing, Word
 
 SAMPLE_RATE_HZ = 16000
-#: What a folder must hold; checked here because the libraries' own errors mislead.
-_NEEDED = (
-    ("model.bin",),
-    ("config.json",),
-    ("tokenizer.json",),
-    ("vocabulary.json", "vocabulary.txt"),
-)
-_MODEL_SUFFIXES = (".bin", ".json", ".txt")
-_MAKE = (
-    "make one with: ct2-transformers-converter --model <whisper folder> --output_dir <folder> "
-    "--quantization int8"
+_LOSES = (
+    "recognised speech: Whisper leaves out many fillers and repeats, so their absence shows nothing"
 )
 
 
@@ -44,8 +46,8 @@ class SpeechSettings:
 
     #: Hypotheses kept by the search.
     beam_size: int = 5
-    #: Text in the style wanted, shown to the model before every window: Whisper writes fillers when
-    #: its context does.
+    #: Text in the style wanted, shown to the model before every window when it is asked the second
+    #: time: Whisper writes fillers when its context does. Empty: it is asked once.
     style: str = "Um, well, uh, I... I mean, hmm, like, you know, er, I- I don't know."
     #: Speech probability above which sound is transcribed. Below the usual .5, so that a quiet "um"
     #: is heard.
@@ -55,10 +57,30 @@ class SpeechSettings:
     vad_min_silence_s: float = 2.0
     #: Sound in seconds kept on both sides of speech, for fillers that start or trail off softly.
     vad_pad_s: float = 0.4
-    #: Arithmetic of CTranslate2 on the CPU.
-    compute_type: str = "int8"
+    #: Words of up to this length, in seconds, were not said.
+    min_word_s: float = 0.015
+    #: A filler is kept where there is a voice for this long, in seconds, and in this share of it.
+    min_held_s: float = 0.1
+    min_voiced: float = 0.6
+    #: Without the extra ``align``: how far a filler's time may be off, in seconds.
+    reach_s: float = 0.2
+    #: Where CTranslate2 computes: ``cpu``, ``cuda``, or ``auto``.
+    device: str = "auto"
+    #: Arithmetic of CTranslate2; ``auto`` is int8 on the CPU and float16 on a GPU.
+    compute_type: str = "auto"
     #: Threads of CTranslate2; 0 leaves it to the library.
     n_threads: int = 0
+    #: How words are put at their times.
+    align: AlignSettings = field(default_factory=AlignSettings)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """What one pass of the recogniser wrote."""
+
+    words: list[Word]
+    language: str | None
+    probability: float
 
 
 def recognise_words(
@@ -73,9 +95,18 @@ def recognise_words(
     """Words of ``values (n,)`` float mono at 16 kHz whose first sample lies at ``start_s`` on the
     recording's clock.
 
-    ``model`` is a folder with a converted Whisper, or a name on the Hugging Face hub (fetched
-    unless ``offline``). ``confidence`` is the model's probability of the word. The sound is decoded
-    in one piece: about 0.5 MB a second.
+    ``confidence`` is the model's probability of the word. What was dropped is a remark with its
+    times. The sound is decoded in one piece: about 0.5 MB a second.
+
+    Args:
+        values: Samples.
+        sample_rate_hz: Their rate, 16000.
+        start_s: Time of the first one.
+        model: A folder with a converted Whisper, ``package:NAME``, or a name on the Hugging Face
+            hub (fetched unless ``offline``).
+        offline: Whether fetching is forbidden.
+        language: Code of the language; None lets the model guess.
+        settings: How to recognise.
 
     Raises:
         MissingExtra: faster-whisper is not installed.
@@ -88,176 +119,101 @@ def recognise_words(
         raise BadInput(
             f"speech recognition: expected sound at {SAMPLE_RATE_HZ} Hz, got {sample_rate_hz} Hz"
         )
-    version = _faster_whisper().__version__
-    with _no_network(offline):
-        whisper = _load(find_model(model, offline), settings)
+    version = faster_whisper().__version__
+    with no_network(offline):
+        how = Arithmetic(settings.device, settings.compute_type, settings.n_threads)
+        whisper = load_whisper(find_model(model, offline), how)
         source = f"faster-whisper {version}, model {Path(str(model)).name or model}"
         sound = np.ascontiguousarray(values, np.float32)
         # Whisper invents words ("Thank you.") where there is nothing, and fails when its filter
         # leaves nothing.
         if not len(sound) or not _has_speech(sound, settings):
-            return Words(
-                (), source, Timing.RECOGNISED, ("no speech was found in the sound",), language
-            )
-        words, problems, language = _transcribe(whisper, sound, start_s, language, settings)
-    # Also when there is no word to tell it.
-    return replace(finish(words, source, problems, language), timing=Timing.RECOGNISED)
+            nothing = ("no speech was found in the sound",)
+            return Words((), source, Timing.RECOGNISED, nothing, language)
+        text = _transcribe(whisper, sound, start_s, language, settings, "")
+        plain = heard.sort_out(text.words, settings.min_word_s)
+        styled: Sequence[Word] = ()
+        if settings.style and is_measured(text.language):
+            again = _transcribe(whisper, sound, start_s, text.language, settings, settings.style)
+            styled = heard.sort_out(again.words, settings.min_word_s).words
+    problems = [_LOSES, *_on_language(text, language), *plain.remarks]
+    asked = heard.candidates(plain.words, styled)
+    words, remarks = _carried(Piece(sound, start_s), asked, text.language, settings)
+    made = finish(words, source, [*problems, *remarks], text.language)
+    timing = made.timing if made.words else Timing.RECOGNISED
+    return replace(made, marks=plain.laughs, timing=timing)
 
 
-def require(model: str | Path, offline: bool) -> Path:
-    """The folder of a model that was asked for, before anything is read for it.
-
-    Raises:
-        MissingExtra, MissingWeights, Offline: as in :func:`recognise_words`.
-    """
-    _faster_whisper()
-    with _no_network(offline):
-        return find_model(model, offline)
+def _on_language(text: _Text, wish: str | None) -> tuple[str, ...]:
+    if wish is not None or text.probability >= 0.5:
+        return ()
+    guess = f"the language was guessed as {text.language!r} with probability {text.probability:.2f}"
+    return (guess,)
 
 
-def find_model(model: str | Path, offline: bool) -> Path:
-    """The folder of a model: itself, weights added under that name, or where the hub's cache keeps
-    it.
-
-    A name that is in neither is fetched from the hub, unless ``offline``.
-
-    Raises:
-        MissingWeights, Offline: as in :func:`recognise_words`.
-    """
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return _checked(folder)
-    name = str(model)
-    if folder.exists():
-        raise MissingWeights(
-            f"speech model {name!r}: expected a folder with {_needed_text()}, got a file"
-        )
-    if weights.is_addable(name):
-        return _checked(weights.locate(name))
-    _faster_whisper()
-    from faster_whisper.utils import available_models, download_model
-
-    is_name = name in available_models() or re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name)
-    if not is_name:
-        raise MissingWeights(
-            f"speech model {name!r}: there is no such folder, and it is not a model's name (like "
-            "'small' or "
-            f"'owner/model'); expected a folder with {_needed_text()}; {_MAKE}"
-        )
-    try:
-        return _checked(Path(download_model(name, local_files_only=True)))
-    except MissingWeights:
-        raise
-    except Exception as error:  # the hub's library raises a dozen unrelated classes
-        if offline:
-            raise Offline(
-                f"speech model {name!r} is neither a folder nor in this machine's cache, and "
-                "fetching it is forbidden; "
-                "give a folder, or run once without --offline"
-            ) from error
-    try:
-        return _checked(Path(download_model(name)))
-    except MissingWeights:
-        raise
-    except Exception as error:
-        raise MissingWeights(
-            f"speech model {name!r} could not be fetched: {type(error).__name__}: {error}"
-        ) from error
+def _carried(
+    sound: Piece, asked: heard.Candidates, language: str | None, settings: SpeechSettings
+) -> tuple[list[Word], list[str]]:
+    """The words that the sound carries, at their times where they can be aligned; and remarks."""
+    if not asked.words or not is_measured(language):
+        return list(asked.words), []
+    voice = _Voice.of(sound, settings)
+    if can_align():
+        found = align(sound.values, sound.start_s, asked.words, asked.doubtful, settings.align)
+        placed = dict(zip(found.kept, found.words, strict=True))
+        remarks = list(found.remarks)
+        carries = voice.speaks_in
+    else:
+        placed = dict(enumerate(asked.words))
+        remarks = ["without the extra align, words stand at the recogniser's own times"]
+        carries = voice.is_held_near
+    words = []
+    dropped = []
+    for k, word in enumerate(asked.words):
+        at = placed.get(k)
+        if at is None:
+            dropped.append(word)
+        elif heard.is_filler(word.text) and not carries(at):
+            dropped.append(at)
+        else:
+            words.append(at)
+    if dropped:
+        remarks.append(f"words that the sound does not carry were dropped: {heard.told(dropped)}")
+    return words, remarks
 
 
-def model_mark(model: str | Path | None) -> str:
-    """What tells the weights of one model from another's: the content of its files, or the name of
-    one that lies in the hub's cache; empty without a model.
-    """
-    if model is None:
-        return ""
-    files = weights.files_of(str(model))
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        files = tuple(sorted(p for p in folder.iterdir() if p.suffix in _MODEL_SUFFIXES))
-    return weights_mark(files) if files else str(model)
+@dataclass(frozen=True)
+class _Voice:
+    """Where somebody's voice is heard, and where it is held."""
 
+    start_s: float
+    voiced: Rows
+    held: tuple[Stretch, ...]
+    settings: SpeechSettings
 
-def _needed_text() -> str:
-    return ", ".join(" or ".join(names) for names in _NEEDED)
+    @classmethod
+    def of(cls, sound: Piece, settings: SpeechSettings) -> _Voice:
+        pitch_hz, _ = track_pitch(sound)
+        longer = SteadySettings(min_s=settings.min_held_s)
+        held = steady_stretches(sound, longer, pitch_hz)
+        return cls(sound.start_s, np.isfinite(pitch_hz), held, settings)
 
+    def is_held_near(self, word: Word) -> bool:
+        """Whether the voice is held near a word whose time is uncertain."""
+        for stretch in self.held:
+            first_s = max(stretch.start_s, word.start_s - self.settings.reach_s)
+            last_s = min(stretch.end_s, word.end_s + self.settings.reach_s)
+            if last_s - first_s >= self.settings.min_held_s - 1e-9:
+                return True
+        return False
 
-def _checked(folder: Path) -> Path:
-    absent = [
-        " or ".join(names)
-        for names in _NEEDED
-        if not any((folder / name).is_file() for name in names)
-    ]
-    if absent:
-        raise MissingWeights(
-            f"speech model {folder}: expected {_needed_text()}; absent: {', '.join(absent)}; "
-            f"{_MAKE}"
-        )
-    return folder
-
-
-def _faster_whisper() -> Any:
-    try:
-        import faster_whisper
-    except ImportError as error:
-        raise MissingExtra("speech", "speech recognition") from error
-    return faster_whisper
-
-
-@contextlib.contextmanager
-def _no_network(offline: bool) -> Iterator[None]:
-    """Forbid the hub's library any request, also from code of others that we call."""
-    before = os.environ.get("HF_HUB_OFFLINE")
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    try:
-        yield
-    finally:
-        if offline and before is None:
-            del os.environ["HF_HUB_OFFLINE"]
-        elif offline and before is not None:
-            os.environ["HF_HUB_OFFLINE"] = before
-
-
-def _load(folder: Path, settings: SpeechSettings) -> Any:
-    stamp = (folder / "model.bin").stat().st_mtime_ns
-    _check_tokens(folder)
-    try:
-        return _loaded(str(folder), stamp, settings.compute_type, settings.n_threads)
-    except Exception as error:  # tokenizers raises plain Exception for a damaged file
-        raise MissingWeights(
-            f"speech model {folder}: damaged, or not a converted Whisper: {error}"
-        ) from error
-
-
-def _check_tokens(folder: Path) -> None:
-    """CTranslate2 writes beyond its memory for a suppressed token that the vocabulary does not
-    have.
-    """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        vocabulary = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return  # older conversions have neither; what is damaged is found by those who read it
-    named = [*(config.get("suppress_ids") or ()), *(config.get("suppress_ids_begin") or ())]
-    if beyond := [i for i in named if i >= len(vocabulary)]:
-        raise MissingWeights(
-            f"speech model {folder}: config.json suppresses the token {beyond[0]}, and the "
-            "vocabulary has "
-            f"{len(vocabulary)}; convert the model again with a generation_config.json of its own"
-        )
-
-
-@functools.lru_cache(maxsize=1)  # a batch loads it once; it is only read
-def _loaded(folder: str, stamp: int, compute_type: str, n_threads: int) -> Any:
-    whisper = _faster_whisper().WhisperModel
-    return whisper(
-        folder,
-        device="cpu",
-        compute_type=compute_type,
-        cpu_threads=n_threads,
-        local_files_only=True,
-    )
+    def speaks_in(self, word: Word) -> bool:
+        """Whether there is a voice in most of an aligned word, and for long enough."""
+        first = round((word.start_s - self.start_s) / HOP_S)
+        last = round((word.end_s - self.start_s) / HOP_S)
+        rows = self.voiced[max(first, 0) : last]
+        long_enough = rows.sum() * HOP_S >= self.settings.min_held_s - 1e-9
+        return bool(long_enough and rows.mean() >= self.settings.min_voiced)
 
 
 def _vad_options(settings: SpeechSettings) -> dict[str, Any]:
@@ -275,8 +231,13 @@ def _has_speech(sound: np.ndarray, settings: SpeechSettings) -> bool:
 
 
 def _transcribe(
-    whisper: Any, sound: np.ndarray, start_s: float, language: str | None, settings: SpeechSettings
-) -> tuple[list[Word], list[str], str | None]:
+    whisper: Any,
+    sound: np.ndarray,
+    start_s: float,
+    language: str | None,
+    settings: SpeechSettings,
+    style: str,
+) -> _Text:
     if language is not None and language not in whisper.supported_languages:
         raise BadInput(
             f"language {language!r}: expected a code that the model knows, such as: en, fr, de"
@@ -293,7 +254,7 @@ def _transcribe(
         condition_on_previous_text=False,
         # The style goes in as hotwords, which stand before every window; an initial_prompt reaches
         # only the first.
-        hotwords=settings.style or None,
+        hotwords=style or None,
         # The default list bars brackets, music and speaker tags, which are not speech; no filler is
         # on it.
         suppress_tokens=[-1],
@@ -303,27 +264,24 @@ def _transcribe(
         vad_filter=True,
         vad_parameters=_vad_options(settings),
     )
-    words = [
-        Word(
-            word.word.strip(),
-            start_s + float(word.start),
-            start_s + max(float(word.start), float(word.end)),
-            min(1.0, max(0.0, float(word.probability)))
-            if math.isfinite(word.probability)
-            else math.nan,
-            Timing.RECOGNISED,
-        )
-        for segment in segments
-        for word in segment.words or ()
-        if word.word.strip()
-    ]
-    problems = [
-        "recognised speech: Whisper leaves out many fillers and repeats, so their absence shows "
-        "nothing"
-    ]
-    if language is None and info.language_probability < 0.5:
-        problems.append(
-            f"the language was guessed as {info.language!r} with probability "
-            f"{info.language_probability:.2f}"
-        )
-    return words, problems, info.language
+    words: list[Word] = []
+    for segment in segments:
+        for one in segment.words or ():
+            _add(words, one, start_s, is_measured(info.language))
+    return _Text(words, info.language, info.language_probability)
+
+
+def _add(words: list[Word], one: Any, start_s: float, parted_by_blanks: bool) -> None:
+    """Add a word; what follows without a blank (``-disposed``) belongs to the one before it."""
+    text = one.word.strip()
+    if not text:
+        return
+    begin_s = start_s + float(one.start)
+    end_s = start_s + max(float(one.start), float(one.end))
+    known = math.isfinite(one.probability)
+    sure = min(1.0, max(0.0, float(one.probability))) if known else math.nan
+    if words and parted_by_blanks and text[0] in "-'’" and not one.word[0].isspace():
+        before = words[-1]
+        words[-1] = replace(before, text=before.text + text, end_s=max(before.end_s, end_s))
+        return
+    words.append(Word(text, begin_s, end_s, sure, Timing.RECOGNISED))

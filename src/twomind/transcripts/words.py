@@ -23,7 +23,13 @@ from twomind.transcripts.word_files import is_word_file, text_of_word_file
 from twomind.types import Recording, Segment, Timing, Word
 
 #: From the most to the least exact; a transcript is as exact as its least exact word.
-_EXACTNESS = (Timing.RECOGNISED, Timing.GIVEN, Timing.SPREAD_CUE, Timing.SPREAD_ALL)
+_EXACTNESS = (
+    Timing.ALIGNED,
+    Timing.RECOGNISED,
+    Timing.GIVEN,
+    Timing.SPREAD_CUE,
+    Timing.SPREAD_ALL,
+)
 
 
 @dataclass(frozen=True)

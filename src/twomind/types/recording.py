@@ -25,6 +25,7 @@ class Timing(StrEnum):
     SPREAD_CUE = "spread_in_cue"  # evenly within its subtitle or chunk
     SPREAD_ALL = "spread_over_recording"  # evenly over the whole recording: says nothing about when
     RECOGNISED = "recognised"  # by the speech recogniser
+    ALIGNED = "aligned"  # found in the sound for this very word
 
 
 def check_span(name: str, start_s: float, end_s: float) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from twomind.features.events import row_s
 from twomind.features.face.gaze import MIN_OPENING
-from twomind.features.runs import runs
+from twomind.sound.runs import runs
 
 NEVER_OPEN = "eyes not seen open"
 

@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 from twomind.core.errors import BadInput, MissingExtra
-from twomind.features.runs import runs
-from twomind.features.voice.speech_rows import (
+from twomind.sound.rows import (
     HOP_S,
     Levels,
     Rows,
@@ -30,6 +29,7 @@ from twomind.features.voice.speech_rows import (
     n_rows,
     windows,
 )
+from twomind.sound.runs import runs
 
 _EDGES_HZ = (100, 300, 600, 1000, 1500, 2200, 3200, 4600, 7000)
 _WINDOW_S = 0.025

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.voice.speech_rows import HOP_S, Levels, Rows, decibels
+from twomind.sound.rows import HOP_S, Levels, Rows, decibels
 
 _VOWEL_BANDS = slice(1, 6)  # 300 to 3200 Hz of speech_activity.band_levels
 

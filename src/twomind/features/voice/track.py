@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from twomind.features.runs import runs
-from twomind.features.voice.pitch import PitchSettings, track_pitch
 from twomind.features.voice.speech_activity import (
     ActivitySettings,
     band_levels,
@@ -24,7 +22,8 @@ from twomind.features.voice.speech_activity import (
     noise_floor,
 )
 from twomind.features.voice.speech_rate import SyllableSettings, find_syllables
-from twomind.features.voice.speech_rows import (
+from twomind.sound.pitch import PitchSettings, track_pitch
+from twomind.sound.rows import (
     HOP_S,
     Levels,
     OnePerson,
@@ -37,6 +36,8 @@ from twomind.features.voice.speech_rows import (
     rows_of,
     windows,
 )
+from twomind.sound.runs import runs
+from twomind.sound.steady import SteadySettings, steady_stretches
 from twomind.types import Track
 
 NAMES = ("speech", "pitch", "energy", "syllable")
@@ -118,12 +119,13 @@ class VoiceSettings:
     activity: ActivitySettings = field(default_factory=ActivitySettings)
     pitch: PitchSettings = field(default_factory=PitchSettings)
     syllables: SyllableSettings = field(default_factory=SyllableSettings)
+    steady: SteadySettings = field(default_factory=SteadySettings)
 
 
 @dataclass(frozen=True)
 class VoiceResult:
     """``track`` has one row per 10 ms with the columns :data:`NAMES`; ``pauses`` are spans in
-    seconds.
+    seconds, and so are ``held``: voiced sounds whose pitch and spectrum stand still.
 
     A row covers the 10 ms from its time on. ``energy`` is the RMS of 25 ms, full scale = 0 dBFS.
     ``summary`` has the measures of :data:`SUMMARY`, ``vad`` (which detector ran), ``status``,
@@ -133,6 +135,7 @@ class VoiceResult:
     track: Track
     pauses: Spans
     summary: Measures
+    held: Spans = ()
 
 
 def describe_voice(
@@ -182,6 +185,8 @@ def describe_voice(
     energy[apart] = np.nan
     levels[apart] = _UNHEARD_DBFS
     voiced = np.isfinite(pitch_hz)
+    stretches = steady_stretches(waveform, settings.steady, pitch_hz)
+    held = tuple((stretch.start_s, stretch.end_s) for stretch in stretches)
     speech = find_speech(waveform, levels, voiced, detector, settings.activity)
     pitch_hz[~speech] = np.nan
     voiced_speech = np.isfinite(pitch_hz)
@@ -198,7 +203,7 @@ def describe_voice(
     summary = _summary(track, pauses, clipped, levels, floor, settings)
     if apart.any():
         _say_left_out(summary, speech, apart)
-    return VoiceResult(track, pauses, {"vad": detector, **summary})
+    return VoiceResult(track, pauses, {"vad": detector, **summary}, held)
 
 
 def _coded(missing: Rows, apart: Rows) -> tuple[tuple[str, ...], Rows]:

@@ -52,9 +52,21 @@ class OnePerson:
         return cls(sound.values, sound.sample_rate_hz, sound.start_s, gaps)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A waveform without gaps: samples ``(n,)`` whose first one lies at ``start_s``."""
+
+    values: np.ndarray
+    start_s: float = 0.0
+    sample_rate_hz: int = 16000
+    gaps: Sequence[tuple[float, float]] = ()
+
+
 def n_rows(sound: Sound) -> int:
     """Number of rows; a last one that is less than half filled does not count."""
-    return int(len(sound.values) / (sound.sample_rate_hz * HOP_S) + 0.5)
+    hop = sound.sample_rate_hz * HOP_S
+    n = len(sound.values) / hop
+    return int(n + 0.5)
 
 
 def blocks(total: int) -> Iterator[tuple[int, int]]:
@@ -84,7 +96,9 @@ def windows(
     """
     hop = sound.sample_rate_hz * HOP_S
     middles = (np.arange(first, last) + 0.5) * hop
-    starts = np.floor(middles - length / 2 + 0.5).astype(int)
+    edges = middles - length / 2
+    nearest = np.floor(edges + 0.5)
+    starts = nearest.astype(int)
     lo = starts[0] - margin
     hi = starts[-1] + length + margin
     piece = _samples(sound, lo, hi)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twomind.features.voice.speech_rows import BLOCK_ROWS, Rows, Sound, blocks, n_rows, windows
+from twomind.sound.rows import BLOCK_ROWS, Rows, Sound, blocks, n_rows, windows
 
 _CONTEXT_ROWS = 50  # a block is settled with half a second of its neighbours in view
 _N_CANDIDATES = 6
@@ -80,7 +80,8 @@ def _search(rate_hz: int, settings: PitchSettings) -> _Search:
     first_lag = int(rate_hz / settings.ceiling_hz) - 1
     last_lag = int(rate_hz / settings.floor_hz) + 2
     n_samples = length + last_lag + 1
-    n_fft = 1 << int(np.ceil(np.log2(n_samples)))
+    octaves = np.ceil(np.log2(n_samples))
+    n_fft = 1 << int(octaves)
     return _Search(rate_hz, length, first_lag, last_lag, n_fft)
 
 
@@ -158,19 +159,21 @@ def _peaks(correlation: np.ndarray, search: _Search) -> tuple[Candidates, Candid
     y2 = np.take_along_axis(right, at, 1)
     bend = y0 - 2 * y1 + y2
     divisor = np.where(bend == 0, 1, bend)
-    vertex = 0.5 * (y0 - y2) / divisor
+    lean = y0 - y2
+    vertex = 0.5 * lean / divisor
     is_bent = np.abs(bend) > 1e-9
     shift = np.where(is_bent, vertex, 0.0)
-    found = np.take_along_axis(peaks, at, 1) > 0
+    highest = np.take_along_axis(peaks, at, 1)
+    found = highest > 0
     lags = search.first_lag + 1 + at + shift
     peak_hz = search.rate_hz / lags
     freqs = np.where(found, peak_hz, np.nan)
-    lean = y0 - y2
     heights = y1 - 0.25 * lean * shift
     strengths = np.where(found, heights, -np.inf)
     # A lag so short that the interpolated peak exceeds 1 is folded back, as in the paper.
+    above_one = strengths > 1
     folded = 1 / np.maximum(strengths, 1)
-    return freqs, np.where(strengths > 1, folded, strengths)
+    return freqs, np.where(above_one, folded, strengths)
 
 
 def _scores(
@@ -186,20 +189,24 @@ def _scores(
     silent = level < -100
     penalty = too_quiet + silent
     scores[:, 0] = settings.voicing + penalty
-    return np.where(np.isfinite(scores), scores, -1e3)
+    is_candidate = np.isfinite(scores)
+    return np.where(is_candidate, scores, -1e3)
 
 
 def _step_costs(freqs: Candidates, settings: PitchSettings) -> np.ndarray:
     """Cost ``(T - 1, to, from)`` of going from each candidate to each one of the next row."""
     voiced = np.isfinite(freqs)
-    octaves = np.log2(np.where(voiced, freqs, 1.0))
+    known_hz = np.where(voiced, freqs, 1.0)
+    octaves = np.log2(known_hz)
     now = voiced[1:, :, None]
     before = voiced[:-1, None, :]
     to = octaves[1:, :, None]
     coming_from = octaves[:-1, None, :]
     jumps = settings.jump_cost * np.abs(to - coming_from)
-    switch = np.where(now | before, settings.switch_cost, 0.0)
-    return np.where(now & before, jumps, switch)
+    either = now | before
+    both = now & before
+    switch = np.where(either, settings.switch_cost, 0.0)
+    return np.where(both, jumps, switch)
 
 
 def _best_path(freqs: Candidates, scores: Candidates, settings: PitchSettings) -> Rows:

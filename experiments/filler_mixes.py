@@ -1,0 +1,304 @@
+"""Recordings with filled pauses at known times: fillers cut out of real recordings by their times
+and put into pauses of others, with noise and through the codecs of web cameras.
+
+``python -m experiments.filler_mixes SHARED OUT`` writes two folders, ``development`` and ``judge``,
+each with a manifest as ``twomind score transcripts`` reads it. The two halves share no recording
+and no filler: thresholds are chosen on the first, and the second judges.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from scipy.signal import resample
+
+RATE_HZ = 16000
+SPEECH = "data/speech"
+#: Kinds of file and their encoders; a plain file is kept as it is.
+CODECS = ((".wav", None), (".webm", "libopus"), (".m4a", "aac"))
+#: Speech over noise, dB; none is the recording's own.
+NOISE_DB = (None, 25.0, 15.0)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A stretch of a recording, seconds."""
+
+    file: str
+    start_s: float
+    end_s: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Half:
+    """What one half is made of: fillers, sounds that are none, and speech to put them into."""
+
+    fillers: tuple[Cut, ...]
+    others: tuple[Cut, ...]
+    speech: tuple[Cut, ...]
+
+
+_READ = "librivox/sense_and_sensibility_01_austen_64kb-08{}0.wav"
+DEVELOPMENT = Half(
+    fillers=(
+        Cut("acoustic_corpus.wav", 8.00, 8.58, "um"),
+        Cut("acoustic_corpus.wav", 14.48, 14.95, "uh"),
+        Cut("acoustic_corpus.wav", 22.88, 23.55, "um"),
+        Cut("mfa_um.flac", 3.75, 4.35, "um"),
+        Cut("mfa_um.flac", 4.30, 4.90, "mm"),
+    ),
+    others=(
+        Cut("mfa_laughter.flac", 3.0, 3.8),
+        Cut("mfa_laughter.flac", 5.0, 5.8),
+        Cut("mfa_breaths.flac", 1.0, 1.8),
+    ),
+    speech=(
+        Cut(
+            _READ.format(7),
+            0.0,
+            7.1,
+            "and mister john dashwood had then leisure to consider how much there might be "
+            "prudently in his power to do for them",
+        ),
+        Cut(
+            "acoustic_corpus.wav",
+            0.7,
+            7.75,
+            "this is the acoustic corpus i'm talking pretty fast here there's nothing going else "
+            "going on we're just yknow there's some speech errors but who cares",
+        ),
+        Cut(
+            "acoustic_corpus.wav",
+            8.6,
+            14.2,
+            "this is me talking really slow and slightly lower in intensity",
+        ),
+    ),
+)
+JUDGE = Half(
+    fillers=(
+        Cut("cold_corpus.wav", 1.22, 1.69, "uh"),
+        Cut("cold_corpus.wav", 3.67, 3.98, "uh"),
+        Cut("cold_corpus.wav", 7.30, 7.88, "uh"),
+        Cut("cold_corpus.wav", 9.87, 10.36, "um"),
+        Cut("cold_corpus.wav", 17.76, 18.34, "uh"),
+        Cut("mfa_uh.flac", 2.40, 2.90, "uh"),
+        Cut("mfa_uh.flac", 2.95, 3.35, "uh"),
+    ),
+    others=(
+        Cut("mfa_laughter.flac", 7.0, 7.8),
+        Cut("mfa_laughter.flac", 9.0, 9.8),
+        Cut("mfa_breaths.flac", 8.0, 8.8),
+    ),
+    speech=(
+        Cut(_READ.format(8), 0.0, 2.99, "he was not an ill disposed young man"),
+        Cut(
+            _READ.format(9),
+            0.0,
+            5.3,
+            "unless to be rather cold hearted and rather selfish is to be ill disposed",
+        ),
+        Cut(
+            "cold_corpus.wav",
+            4.0,
+            6.95,
+            "i have a cold so i probably sound quite different than the",
+        ),
+        Cut(
+            "cold_corpus.wav",
+            10.4,
+            17.6,
+            "the recording environment is also quite different and i'm saying a bunch of different "
+            "words that i did not say in the original one",
+        ),
+        Cut(
+            "cold_corpus.wav",
+            18.5,
+            25.6,
+            "and here's a long pause and i think this is probably good alright thanks",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A recording made of cuts: samples, what is said, and where the fillers lie (seconds)."""
+
+    samples: np.ndarray
+    text: str
+    fillers: tuple[tuple[float, float, str], ...]
+
+
+class Maker:
+    """Makes the mixes of one half."""
+
+    def __init__(self, half: Half, root: Path, seed: int) -> None:
+        self.half = half
+        self.root = root
+        self.rng = np.random.default_rng(seed)
+        self._sounds: dict[str, np.ndarray] = {}
+
+    def mix(self, n_fillers: int) -> Mix:
+        """Sentences with a filler, or a sound that is none, in the pauses between them."""
+        parts: list[np.ndarray] = []
+        said: list[str] = []
+        fillers: list[tuple[float, float, str]] = []
+        n_sentences = len(self.half.speech)
+        order = [int(k) for k in self.rng.permutation(n_sentences)]
+        at = 0
+        for k in range(n_fillers):
+            sentence = self.half.speech[order[k % n_sentences]]
+            speech, text = self._words(sentence, k)
+            for part in (self._room(), speech, self._room()):
+                parts.append(part)
+                at += len(part)
+            said.append(text)
+            if self.rng.random() < 0.25:
+                other = self._cut(self._one_of(self.half.others))
+                parts += [other, self._room()]
+                at += len(parts[-2]) + len(parts[-1])
+            cut = self._one_of(self.half.fillers)
+            filler = self._varied(self._cut(cut))
+            fillers.append((at / RATE_HZ, (at + len(filler)) / RATE_HZ, cut.text))
+            said.append(cut.text)
+            parts.append(filler)
+            at += len(filler)
+        parts.append(self._room())
+        return Mix(np.concatenate(parts), " ".join(said), tuple(fillers))
+
+    def _words(self, sentence: Cut, k: int) -> tuple[np.ndarray, str]:
+        return self._levelled(self._cut(sentence), -23.0), sentence.text
+
+    def _one_of(self, cuts: tuple[Cut, ...]) -> Cut:
+        return cuts[int(self.rng.integers(len(cuts)))]
+
+    def _cut(self, cut: Cut) -> np.ndarray:
+        if cut.file not in self._sounds:
+            self._sounds[cut.file] = decoded(self.root / cut.file)
+        sound = self._sounds[cut.file]
+        piece = sound[int(cut.start_s * RATE_HZ) : int(cut.end_s * RATE_HZ)].copy()
+        return faded(piece)
+
+    def _varied(self, filler: np.ndarray) -> np.ndarray:
+        """Another voice of the same filler: higher or lower, louder or softer."""
+        speed = self.rng.uniform(0.88, 1.14)
+        other = resample(filler, int(len(filler) / speed)).astype(np.float32)
+        return self._levelled(other, -23.0 + self.rng.uniform(-8.0, 1.0))
+
+    def _levelled(self, sound: np.ndarray, dbfs: float) -> np.ndarray:
+        now_db = 10 * np.log10(np.mean(sound**2) + 1e-12)
+        return (sound * 10 ** ((dbfs - now_db) / 20)).astype(np.float32)
+
+    def _room(self) -> np.ndarray:
+        n = int(self.rng.uniform(0.12, 0.5) * RATE_HZ)
+        return self.rng.normal(0, 10 ** (-75 / 20), n).astype(np.float32)
+
+
+def faded(piece: np.ndarray) -> np.ndarray:
+    """With 10 ms of fading at both ends."""
+    n = RATE_HZ // 100
+    ramp = np.linspace(0, 1, n, dtype=np.float32)
+    piece[:n] *= ramp
+    piece[-n:] *= ramp[::-1]
+    return piece
+
+
+def decoded(path: Path) -> np.ndarray:
+    """Samples ``(n,)`` float mono at 16 kHz."""
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler("flt", "mono", RATE_HZ)
+        parts = []
+        for frame in container.decode(audio=0):
+            parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+        parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
+    return np.concatenate(parts)
+
+
+def noisy(sound: np.ndarray, snr_db: float | None, rng: np.random.Generator) -> np.ndarray:
+    """With noise that falls by 3 dB an octave, as rooms have it."""
+    if snr_db is None:
+        return sound
+    n = len(sound)
+    spectrum = np.fft.rfft(rng.normal(size=n))
+    hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
+    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(hz, 50.0)), n)
+    pink /= np.sqrt(np.mean(pink**2))
+    return (sound + pink * 10 ** ((-23.0 - snr_db) / 20)).astype(np.float32)
+
+
+def write_sound(path: Path, sound: np.ndarray, codec: str | None) -> None:
+    """A wave file, or one through a codec at a low bit rate."""
+    samples = (np.clip(sound, -1, 1) * 32767).astype(np.int16)
+    if codec is None:
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(RATE_HZ)
+            file.writeframes(samples.tobytes())
+        return
+    with av.open(str(path), "w") as container:
+        rate = 48000
+        stream = container.add_stream(codec, rate=rate, layout="mono")
+        stream.bit_rate = 24000 if codec == "libopus" else 40000
+        resampler = av.AudioResampler(stream.format.name, "mono", rate, stream.frame_size or 960)
+        frame = av.AudioFrame.from_ndarray(samples[None], "s16", "mono")
+        frame.sample_rate = RATE_HZ
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+
+
+def write_grid(path: Path, fillers: tuple[tuple[float, float, str], ...], end_s: float) -> None:
+    """A TextGrid with one tier, ``fillers``."""
+    rows: list[tuple[float, float, str]] = []
+    at = 0.0
+    for start_s, stop_s, text in fillers:
+        rows += [(at, start_s, ""), (start_s, stop_s, text)]
+        at = stop_s
+    rows.append((at, end_s, ""))
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "0", f"{end_s}"]
+    lines += ["<exists>", "1", '"IntervalTier"', '"fillers"', "0", f"{end_s}", f"{len(rows)}"]
+    for start_s, stop_s, text in rows:
+        lines += [f"{start_s:.3f}", f"{stop_s:.3f}", f'"{text}"']
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_half(half: Half, root: Path, out: Path, n_mixes: int, n_fillers: int, seed: int) -> None:
+    """All mixes of one half, with their manifest."""
+    out.mkdir(parents=True, exist_ok=True)
+    maker = Maker(half, root, seed)
+    rows = []
+    for k in range(n_mixes):
+        mix = maker.mix(n_fillers)
+        ending, codec = CODECS[k % len(CODECS)]
+        snr_db = NOISE_DB[(k // len(CODECS)) % len(NOISE_DB)]
+        name = f"mix_{k:03d}"
+        write_sound(out / f"{name}{ending}", noisy(mix.samples, snr_db, maker.rng), codec)
+        (out / f"{name}.txt").write_text(mix.text + "\n", encoding="utf-8")
+        write_grid(out / f"{name}.TextGrid", mix.fillers, len(mix.samples) / RATE_HZ)
+        noise = "own noise" if snr_db is None else f"{snr_db:.0f} dB over pink noise"
+        note = f"{noise}, {codec or 'no codec'}"
+        rows.append((f"{name}{ending}", f"{name}.txt", f"{name}.TextGrid", n_fillers, note))
+    with (out / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "transcript", "times", "n_fillers", "note"))
+        writer.writerows(rows)
+
+
+def main(shared: str, out: str) -> None:
+    """Write both halves."""
+    root = Path(shared) / SPEECH
+    write_half(DEVELOPMENT, root, Path(out) / "development", 12, 7, seed=1)
+    write_half(JUDGE, root, Path(out) / "judge", 27, 8, seed=2)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

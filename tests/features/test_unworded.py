@@ -1,0 +1,81 @@
+"""Sound that the words do not cover: filled pauses that are heard, speech without words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from twomind.features.cues import KINDS, find_cues
+from twomind.features.voice.track import NAMES, UNITS, VoiceResult
+from twomind.features.voice.unworded import FILLED_PAUSE, WITHOUT_WORDS
+from twomind.types import Cue, Timing, Track, Word
+
+
+def voice(
+    held: tuple[tuple[float, float], ...] = (), speech: tuple[tuple[float, float], ...] = ()
+) -> VoiceResult:
+    times_s = np.arange(1000) * 0.01
+    values = np.zeros((1000, len(NAMES)), np.float32)
+    for start_s, end_s in speech:
+        values[(times_s >= start_s) & (times_s < end_s), 0] = 1
+    track = Track(values, times_s, np.ones(1000, bool), NAMES, UNITS)
+    return VoiceResult(track, (), {}, held)
+
+
+def word(text: str, start_s: float, end_s: float, timing: Timing = Timing.ALIGNED) -> Word:
+    return Word(text, start_s, end_s, timing=timing)
+
+
+def cues(kind: str, heard: VoiceResult, *words: Word, recognised: bool = False) -> list[Cue]:
+    found = find_cues(None, None, heard, words, recognised=recognised)
+    return [cue for cue in found if cue.kind == kind]
+
+
+def test_both_are_kinds_of_cues() -> None:
+    assert FILLED_PAUSE == "filled pause (heard)"
+    assert {FILLED_PAUSE, WITHOUT_WORDS} <= set(KINDS)
+
+
+def test_a_held_voice_between_words_is_a_filled_pause() -> None:
+    ((cue),) = cues(FILLED_PAUSE, voice(((2.0, 2.4),)), word("so", 1, 2), word("go", 2.4, 3))
+    assert (cue.start_s, cue.end_s) == (2.0, 2.4)
+    assert cue.value == pytest.approx(0.4)
+    assert cue.modality == "voice"
+    assert "no word was written" in cue.detail
+
+
+def test_a_held_voice_within_a_word_is_none() -> None:
+    assert cues(FILLED_PAUSE, voice(((2.0, 2.4),)), word("so", 1.5, 2.5)) == []
+    assert cues(FILLED_PAUSE, voice(((2.0, 2.4),)), word("so", 1, 2.3), word("go", 2.35, 3)) == []
+
+
+def test_what_a_word_leaves_open_must_be_long_enough() -> None:
+    ((cue),) = cues(FILLED_PAUSE, voice(((2.0, 2.6),)), word("so", 1, 2.2))
+    assert (cue.start_s, cue.end_s) == (2.2, 2.6)
+    two = cues(FILLED_PAUSE, voice(((2.0, 3.0),)), word("a", 2.4, 2.6))
+    assert [(c.start_s, c.end_s) for c in two] == [(2.0, 2.4), (2.6, 3.0)]
+
+
+def test_the_recognisers_spelling_is_told() -> None:
+    ((cue),) = cues(FILLED_PAUSE, voice(((2.0, 2.4),)), word("so", 1, 2), word("Um,", 1.9, 2.5))
+    assert "'Um,'" in cue.detail
+
+
+def test_without_times_of_their_own_nothing_lies_between_words() -> None:
+    for timing in (Timing.SPREAD_ALL, Timing.SPREAD_CUE):
+        assert cues(FILLED_PAUSE, voice(((2.0, 2.4),)), word("so", 1, 2, timing)) == []
+    assert cues(FILLED_PAUSE, voice(((2.0, 2.4),))) == []
+
+
+def test_speech_without_words_is_told_of_recognised_words_alone() -> None:
+    heard = voice(speech=((1.0, 4.0), (6.0, 6.4)))
+    words = [word("so", 1.0, 1.8)]
+    ((cue),) = cues(WITHOUT_WORDS, heard, *words, recognised=True)
+    assert cue.start_s == pytest.approx(2.0, abs=0.011)
+    assert cue.value == pytest.approx(2.0, abs=0.021)
+    assert cues(WITHOUT_WORDS, heard, *words) == []
+
+
+def test_a_recogniser_that_writes_nothing_erases_all_speech() -> None:
+    ((cue),) = cues(WITHOUT_WORDS, voice(speech=((1.0, 4.0),)), recognised=True)
+    assert cue.value == pytest.approx(3.0, abs=0.011)
