@@ -226,6 +226,7 @@ CASES = (
     Case(
         "program.txt", f"Detected language: English\n{SENTENCE}\nTranscribed by https://otter.ai\n"
     ),
+    Case("numbered.txt", "1 I want it.\n2 I do not know.\n3 And that is all.\n"),
     Case("clock.txt", f"[14:03:05] {SENTENCE}\n[14:03:12] And that is all there is.\n"),
     Case(
         "unplaced.vtt",

@@ -32,7 +32,7 @@ _ROOTS = {
 _OF_LANGUAGE = {code: re.compile(root) for code, root in _ROOTS.items()}
 _OF_ANY = re.compile(_HUMS)
 _BACKCHANNEL = re.compile(
-    r"m+-?h+-?h?m+|m+h+m+|m+-?h+u+h+|u+h+-?h+u+h+|a+-?h+a+h*|h+m+-?m+-?h+m+|m+-m+h+m+|m+h+-h+m+"
+    r"m+-?h+-?h?m+|m+h+m+|m+-?h+u+h+|u+h+-?h+u+h+|a+-?h+a+h*|h+m+-?m+-?h+m+|m+-m+h+m+|m+h+-h+m+|m+-m+"
 )
 
 
@@ -53,7 +53,7 @@ def is_filler(token: str, language: str | None = None) -> bool:
 
 
 def is_backchannel(token: str) -> bool:
-    """Whether a word is a sound by which a listener says to go on, or yes: "mm-hm", "uh-huh".
+    """Whether a word is a sound by which a listener says to go on, yes or no: "mm-hm", "uh-huh", "mm-mm".
 
     Args:
         token: One word as the transcript has it.
