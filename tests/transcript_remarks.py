@@ -227,6 +227,8 @@ CASES = (
         "program.txt", f"Detected language: English\n{SENTENCE}\nTranscribed by https://otter.ai\n"
     ),
     Case("numbered.txt", "1 I want it.\n2 I do not know.\n3 And that is all.\n"),
+    Case("titled.txt", "Session 3\n\nSmoking: I want it.\nSmoking: I do not know.\n"),
+    Case("tags.srt", _srt((0, 4, "I <flash>want</flash> it."))),
     Case("clock.txt", f"[14:03:05] {SENTENCE}\n[14:03:12] And that is all there is.\n"),
     Case(
         "unplaced.vtt",

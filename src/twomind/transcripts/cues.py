@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from twomind.core.errors import BadInput, quoted
+from twomind.transcripts.marks import is_note_tag
 
 # Own reader: pysubs2 1.8 hands WebVTT notes, styles and the next cue's identifier to the cue
 # before, and drops a last line that is only a number ("... I am / 42"). Here every spoken word must
@@ -26,6 +27,12 @@ _TWO_STAMPS = re.compile(
 INLINE_STAMP = re.compile(rf"<{_STAMP}>")
 # A tag ends before the next one begins, so that none is looked for through the whole text.
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+#: Tags that say how a text looks, or in which language or voice it is.
+_LOOKS = re.compile(
+    r"</?(?:i|b|u|s|em|strong|small|big|tt|font|c|v|lang|ruby|rt|br|p|span|div|body|x?html|sync)"
+    r"(?=[\s.>/])[^<>]*>",
+    re.IGNORECASE,
+)
 #: Where and how a cue is shown: ``align:start``, ``X1:40``.
 _SETTING = re.compile(r"[A-Za-z]\w*:\S+")
 #: More hours than any recording has; a time beyond it is no time.
@@ -189,7 +196,23 @@ def _unplaced(after: list[str], more: bool) -> tuple[str, ...]:
 
 
 def plain(text: str) -> str:
-    """What is shown of a cue's text: no tags, no escapes."""
+    """What is shown of a cue's text: no tags but those that are notes (``<laugh>``), no escapes."""
     last = max(text.rfind(">"), text.rfind("}"))
     tagged, rest = text[: last + 1], text[last + 1 :]  # a search for ends that never come is slow
-    return html.unescape(_TAG.sub("", tagged) + rest).strip()
+    return html.unescape(_TAG.sub(_without_tag, tagged) + rest).strip()
+
+
+def _without_tag(found: re.Match[str]) -> str:
+    return found[0] if _is_note(found[0]) else ""
+
+
+def _is_note(tag: str) -> bool:
+    is_tag_of_text = tag.startswith("{") or _LOOKS.fullmatch(tag) is not None
+    return not is_tag_of_text and is_note_tag(tag)
+
+
+def unknown_tags(text: str) -> list[str]:
+    """Tags of a cue's text that are neither known nor notes; they are not shown."""
+    tags = _TAG.findall(text)
+    named = [tag for tag in tags if tag.startswith("<") and not _LOOKS.fullmatch(tag)]
+    return [tag for tag in named if not is_note_tag(tag)]

@@ -23,7 +23,7 @@ EXPECTED = (
     "SubRip (.srt), WebVTT (.vtt), Whisper JSON (.json), Whisper YAML as in BAH (.yml), "
     "text (.txt, .tsv, .csv), Word (.docx) or ELAN (.eaf)"
 )
-_OPENS_JSON = re.compile(r"\s*(?:\{|\[\s*\{)\s*[\"}]")
+_OPENS_JSON = re.compile(r"\s*(?:\{|\[\s*\{)\s*\"")
 _TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".tsv", ".csv", ".tab", ".sbv")
 
 

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ import numpy as np
 from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra, MissingWeights, Offline
 from twomind.core.source_mark import weights_mark
+from twomind.transcripts.marks import apart
+from twomind.transcripts.spans import Span
 from twomind.transcripts.words import Words, finish
 from twomind.types import Timing, Word
 
@@ -100,8 +102,24 @@ def recognise_words(
                 (), source, Timing.RECOGNISED, ("no speech was found in the sound",), language
             )
         words, problems, language = _transcribe(whisper, sound, start_s, language, settings)
+    words, marks, on_marks = _without_marks(words)
+    said = finish(words, source, [*problems, *on_marks], language)
     # Also when there is no word to tell it.
-    return replace(finish(words, source, problems, language), timing=Timing.RECOGNISED)
+    return replace(said, marks=tuple(marks), timing=Timing.RECOGNISED)
+
+
+def _without_marks(words: list[Word]) -> tuple[list[Word], list[Word], tuple[str, ...]]:
+    """The words, and what Whisper writes of other sounds (``[Music]``, ``(laughs)``)."""
+    spans = [Span(word.text, word.start_s, word.end_s, word.confidence) for word in words]
+    found = apart(spans, "faster-whisper")
+    return _recognised(found.speech), _recognised(found.marks), found.problems
+
+
+def _recognised(spans: Iterable[Span]) -> list[Word]:
+    return [
+        Word(span.text.strip(), span.start_s, span.end_s, span.confidence, Timing.RECOGNISED)
+        for span in spans
+    ]
 
 
 def require(model: str | Path, offline: bool) -> Path:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from twomind.core.errors import BadInput
-from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s
+from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s, unknown_tags
 from twomind.transcripts.highlights import highlighted, runs_of_one_text
 from twomind.transcripts.spans import Parsed, Span, share
 
@@ -72,6 +72,12 @@ def _remarks(cues: list[Cue]) -> list[str]:
         problems.append(
             f"{len(unplaced)} lines stand in no cue and were left out (first: "
             f"{unplaced[0][:40]!r}); a blank line ends a cue"
+        )
+    unknown = [tag for cue in cues for line in cue.lines for tag in unknown_tags(line)]
+    if unknown:
+        problems.append(
+            f"{len(unknown)} tags are neither known nor notes and were left out (first: "
+            f"{unknown[0][:40]!r})"
         )
     for cue in cues:
         if _OPEN_VOICE.search("\n".join(cue.lines)):
