@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from twomind.transcripts.cues import INLINE_STAMP, Cue, plain
 from twomind.transcripts.spans import Span, fill
 
-_OPENING = re.compile(r"<(?:font|u|c)\b[^>]*>", re.IGNORECASE)
-_CLOSING = re.compile(r"</(?:font|u|c)>", re.IGNORECASE)
+_NAMES = r"(?:font|u|c|b|i|em|strong|span|mark|s)"
+#: Also Aegisub's: a colour or a style that is switched on, and off or back.
+_OPENING = re.compile(rf"<{_NAMES}\b[^>]*>|\{{\\[^{{}}]*(?:&H\w+&?|[1-9])\}}", re.IGNORECASE)
+_CLOSING = re.compile(rf"</{_NAMES}>|\{{\\(?:r\w*|[1-4]?c|[biu]0?|1?c&HFFFFFF&)\}}", re.IGNORECASE)
 #: Stand for the tags while the text is cut into words.
 _OPEN, _CLOSE = "\1", "\2"
 #: A word, with punctuation on its own before it.
@@ -79,8 +81,8 @@ def _shown(cue: Cue) -> Shown:
     if INLINE_STAMP.search(text):
         return Shown(cue, (), ())  # its words have times of their own
     if _CLOSING.search(text):
-        text = _OPENING.sub(_OPEN, text)
         text = _CLOSING.sub(_CLOSE, text)
+        text = _OPENING.sub(_OPEN, text)
     tokens = _TOKEN.findall(plain(text))
     words = tuple(token.replace(_OPEN, "").replace(_CLOSE, "") for token in tokens)
     return Shown(cue, words, tuple(_marked(tokens)))

@@ -18,9 +18,9 @@ _MOST_WORDS = 4
 _MOST_CHARACTERS = 40
 
 _COLON = re.compile(
-    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?[:：](?=\s|$)"
+    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?(?::(?=\s|$)|：)"
 )
-_IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*([:：]?)(?=\s|$)")
+_IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*(?:(:?)(?=\s|$)|(：))")
 #: ``Interviewer - ...`` and, of a question and its answer, ``Q. ...``.
 _DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
 _LETTERED = re.compile(r"([QA])\.(?=\s)")
@@ -137,7 +137,7 @@ def label_of(line: str) -> Label | None:
         text = emphasis[1] + text[emphasis.end() :]
     bracketed = _IN_BRACKETS.match(text)
     if bracketed:
-        style = "" if bracketed[2] or is_role(bracketed[1]) else "["
+        style = "" if bracketed[2] or bracketed[3] or is_role(bracketed[1]) else "["
         rest = text[bracketed.end() :].strip()
         return Label(bracketed[1], rest, marked=not style, style=style)
     match = _COLON.match(text)
