@@ -17,7 +17,12 @@ from twomind.transcripts.marks import is_note_tag
 # survive, and nothing that was not spoken.
 
 _STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
-_TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}", re.MULTILINE)
+_TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}(?!\w)", re.MULTILINE)
+#: Where a cue's times are expected: numbers with signs between them, and nothing that is said.
+_IN_PLACE = re.compile(
+    r"[\[(]?\s*(\d{1,3}(?:\s?[:.,;'’]\s?\d{1,4}){1,3})"
+    r"(?:[^\w]{0,8}(?:to|bis|until)?[^\w]{0,8}(\d{1,3}(?:\s?[:.,;'’]\s?\d{1,4}){1,3}))?\s*s?\s*[\])]?"
+)
 #: A time code that was mistyped: three or four numbers, whatever stands between them.
 _LOOSE_STAMP = re.compile(r"\d{1,3}(?: ?[:.,;] ?\d{1,3}){2,3}")
 _ARROW = re.compile(r"(?:[-=–—] ?){1,4}>|→")
@@ -88,6 +93,8 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
     times_at: dict[int, tuple[float, float]] = {}
     for i, line in enumerate(lines):
         times = _times_of(line)
+        if times is None and _is_place_of_times(lines, i):
+            times = _times_in_place(line)
         if times is not None:
             times_at[i] = times
     first = min(times_at, default=0)
@@ -108,6 +115,31 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         beside = _beside(lines[i])
         shown = [line for line in [beside, *body] if line.strip()]
         yield Cue(start_s, end_s, shown, mistyped, unplaced)
+
+
+def _is_place_of_times(lines: list[str], i: int) -> bool:
+    """Whether a cue's times belong here: below a number that stands by itself."""
+    numbered = i > 0 and lines[i - 1].strip().isdigit()
+    return numbered and (i == 1 or not lines[i - 2].strip())
+
+
+def _times_in_place(line: str) -> tuple[float, float] | None:
+    """Start and end of a line on which times are expected, nan for what it does not give; None
+    where something is said on it.
+    """
+    match = _IN_PLACE.fullmatch(html.unescape(line).strip())
+    if match is None:
+        return None
+    return _place_s(match[1]), _place_s(match[2])
+
+
+def _place_s(code: str | None) -> float:
+    if code is None:
+        return math.nan
+    fields = re.split(r"\s?[:.,;'’]\s?", code)
+    if len(fields) == 2 and ":" not in code:
+        return float(".".join(fields))  # seconds with decimals
+    return _loose_s(re.sub("['’]", ".", code))
 
 
 def _times_of(line: str) -> tuple[float, float] | None:
