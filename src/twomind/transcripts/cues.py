@@ -90,13 +90,7 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         kind: ``SubRip`` or ``WebVTT``; they end a cue in different ways.
     """
     lines = text.splitlines()
-    times_at: dict[int, tuple[float, float]] = {}
-    for i, line in enumerate(lines):
-        times = _times_of(line)
-        if times is None and _is_place_of_times(lines, i):
-            times = _times_in_place(line)
-        if times is not None:
-            times_at[i] = times
+    times_at = _times_at(lines)
     first = min(times_at, default=0)
     before = [line for line in lines[:first] if line.strip() and not line.strip().isdigit()]
     if before and kind != "WebVTT":
@@ -115,6 +109,18 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         beside = _beside(lines[i])
         shown = [line for line in [beside, *body] if line.strip()]
         yield Cue(start_s, end_s, shown, mistyped, unplaced)
+
+
+def _times_at(lines: list[str]) -> dict[int, tuple[float, float]]:
+    """Index of each line that gives a cue's times → start and end."""
+    found: dict[int, tuple[float, float]] = {}
+    for i, line in enumerate(lines):
+        times = _times_of(line)
+        if times is None and _is_place_of_times(lines, i):
+            times = _times_in_place(line)
+        if times is not None:
+            found[i] = times
+    return found
 
 
 def _is_place_of_times(lines: list[str], i: int) -> bool:

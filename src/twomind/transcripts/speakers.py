@@ -438,9 +438,15 @@ def _n_words(n: int) -> str:
     return "1 word" if n == 1 else f"{n} words"
 
 
+def _shown(name: str) -> str:
+    """A name in a list; in quotes where it holds a comma."""
+    short = shortened(name, 60)
+    return repr(short) if "," in short else short
+
+
 def _listed(counts: dict[str, int]) -> str:
     """Names with their number of words, for a reader."""
-    listed = [f"{shortened(name, 60)} {_n_words(n)}" for name, n in counts.items()]
+    listed = [f"{_shown(name)} {_n_words(n)}" for name, n in counts.items()]
     more = len(listed) - _MOST_NAMES
     if more > 0:
         listed = [*listed[:_MOST_NAMES], f"and {more} more"]
