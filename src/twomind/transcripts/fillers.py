@@ -12,6 +12,7 @@ from twomind.transcripts.tokens import NAMELESS_FILLER
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "‐": "-", "‑": "-"})
 #: Around a word: all but letters, digits and an apostrophe before it ("'em" is no "em").
 _OUTER = re.compile(r"^[^\w']+|[\W_]+$")
+_MOST_CHARACTERS = 500
 #: What programs write for a filler whose sound they do not tell.
 _CODES = frozenset([NAMELESS_FILLER, "%hesitation", "%hes", "<hes>", "<fil>"])
 
@@ -62,5 +63,7 @@ def is_backchannel(token: str) -> bool:
 
 
 def _bare(token: str) -> str:
-    """A word in lower case without what stands around it."""
+    """A word in lower case without what stands around it; empty where it is too long for a sound."""
+    if len(token) > _MOST_CHARACTERS:
+        return ""
     return _OUTER.sub("", token.translate(_QUOTES).lower())

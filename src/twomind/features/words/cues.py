@@ -67,7 +67,7 @@ def _heard(texts: Sequence[str]) -> list[_Heard]:
 def _mark(word: str, token: Token) -> str:
     if token.cut:
         return "-"
-    return "," if _COMMA.search(word.strip()) else ""
+    return "," if _COMMA.search(word.strip()[-20:]) else ""
 
 
 def find_all(texts: Sequence[str], known: CueLexicon | None = None) -> tuple[Occurrence, ...]:
