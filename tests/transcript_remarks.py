@@ -226,6 +226,13 @@ CASES = (
     Case(
         "program.txt", f"Detected language: English\n{SENTENCE}\nTranscribed by https://otter.ai\n"
     ),
+    Case("numbered.txt", "1 I want it.\n2 I do not know.\n3 And that is all.\n"),
+    Case("titled.txt", "Session 3\n\nSmoking: I want it.\nSmoking: I do not know.\n"),
+    Case(
+        "grows.srt",
+        _srt((0, 1, "I"), (1, 2, "I want"), (2, 3, "I want it"), (3, 4, "I want it so")),
+    ),
+    Case("tags.srt", _srt((0, 4, "I <flash>want</flash> it."))),
     Case("clock.txt", f"[14:03:05] {SENTENCE}\n[14:03:12] And that is all there is.\n"),
     Case(
         "unplaced.vtt",

@@ -26,8 +26,10 @@ from twomind.core.errors import BadInput
 from twomind.core.store import Store
 from twomind.datasets import open_dataset
 from twomind.features.describe import ASK_WHO, describe
+from twomind.features.voice import speech_activity
 from twomind.media import recording as media
 from twomind.media.recording import open_recording
+from twomind.pipeline.profiles import Clips, check_clip
 from twomind.transcripts.words import Words, read_words
 from twomind.types import Recording, Segment, Timing, Word
 
@@ -57,6 +59,12 @@ def _write_sound(path: Path, length_s: float = LENGTH_S) -> Path:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(autouse=True)
+def _told_by_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silero takes the sounds that are made here for no speech; level and pitch tell them."""
+    monkeypatch.setattr(speech_activity, "_silero_file", lambda: None)
 
 
 @pytest.fixture
@@ -528,3 +536,32 @@ def test_the_transcript_of_another_recording_is_not_scored(
     folder = _answered(cases, transcript, tmp_path, "--store", store)
     assert _p(folder) is None
     assert "not of this recording" in (folder / "transcript_notes.csv").read_text()
+
+
+# --- a file of sound, and clips for a profile
+
+
+def test_words_alone_of_a_file_of_sound(answer: Path, tmp_path: Path) -> None:
+    (tmp_path / "answer.srt").write_text("1\n00:00:01,000 --> 00:00:03,000\nI want it.\n")
+    found = describe(open_recording(answer), ("words",), store=Store(tmp_path / "store"))
+    assert [word.text for word in found.recording.words or ()] == ["I", "want", "it."]
+    assert found.media["n_samples"] > 0
+
+
+def test_a_spoken_clip_of_several_speakers_needs_the_persons_name(
+    answer: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "answer.srt").write_text(
+        "1\n00:00:01,000 --> 00:00:05,000\nAnn: Do you?\n\n"
+        "2\n00:00:05,400 --> 00:00:06,600\nBo: I want it.\n"
+    )
+    place = Store(tmp_path / "store")
+    unsaid = check_clip(answer, place, Clips(spoken=True))
+    assert any("two speakers" in doubt for doubt in unsaid.doubts)
+    said = check_clip(answer, place, Clips(spoken=True, speaker="Ann"))
+    assert not any("speakers" in doubt for doubt in said.doubts)
+    assert said.made.voice["speech_s"] < unsaid.made.voice["speech_s"]
+    rest = ("--profiles", tmp_path / "profiles", "--store", tmp_path / "store")
+    done = _run("enrol", "ann", answer, "--spoken", "--force", "--speaker", "Nobody", *rest)
+    assert done.exit_code == 3
+    assert "Nobody" in done.stderr

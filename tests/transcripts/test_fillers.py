@@ -11,7 +11,7 @@ FILLERS = (
     "um uh uhh uhhh umm ummmm Um, uhm uhmmm er err erm ermm urm eh ah hm hmm hmmmm mm mmm huh euh "
     "UM. [um] (uh) um... -um- “um” [*] %HESITATION &-um"
 )
-BACK_CHANNELS = "mhm mm-hm mm-hmm mmhm uh-huh uhhuh Mm-hmm. [mhm] aha"
+BACK_CHANNELS = "mhm mm-hm mm-hmm mmhm uh-huh uhhuh Mm-hmm. [mhm] aha mm-mm"
 WORDS = "I oh the her ham hum mum 'em errand umbrella uhlan me aim am um1 uh-oh ahead ähm well"
 
 

@@ -51,6 +51,7 @@ TEXTS = {
     "certain.vtt": "WEBVTT\n\n00:01.000 --> 00:02.000\n" + "<c.certainty>" * 10_000,
     "brackets.txt": "(a" * 50_000,
     "cues.srt": "1\n00:00:01,000 --> 00:00:02,000\n" + "{\\" * 50_000,
+    "commas.txt": "I do " + "," * 100_000 + "x not " + ".-" * 50_000 + "y",
     "wide.json": json.dumps({"x" * 100_000: 1}),
     "list.json": json.dumps({"chunks": [{"text": "a", "timestamp": ["x"] * 50_000}]}),
     "itself.yaml": "a: &a [*a]\ntext: hi\n",

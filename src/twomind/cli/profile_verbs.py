@@ -65,6 +65,7 @@ class _Enrol(_Person):
     spoken: bool
     force: bool
     min_seconds: float
+    speaker: str | None
 
 
 @click.command("enrol")
@@ -88,6 +89,12 @@ class _Enrol(_Person):
     show_default=True,
     help="Measurable length.",
 )
+@click.option(
+    "--speaker",
+    metavar="NAME",
+    help="Who in the clips' transcripts is the person: a name in them, or longest for whoever says "
+    "most.",
+)
 @verb
 @taking(_Enrol)
 def enrol_verb(asked: _Enrol) -> int:
@@ -100,7 +107,7 @@ def enrol_verb(asked: _Enrol) -> int:
     from twomind.pipeline.profiles import Clips, enrol, stored
 
     limits = NeutralLimits(min_seconds=asked.min_seconds)
-    how = Clips(asked.spoken, asked.force, limits)
+    how = Clips(asked.spoken, asked.force, limits, speaker=asked.speaker)
     profile, checked = enrol(asked.people, asked.person, asked.clips, asked.place, how)
     found = stored(profile, asked.people, asked.place.study)
     found["clips"] = [_clip(c) for c in checked]

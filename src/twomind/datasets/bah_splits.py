@@ -11,11 +11,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.transcripts.words import words_of_text
 
 _NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?:_|\.|$)")
 _MAX_SHOWN = 5
@@ -212,6 +213,24 @@ def _answer(row: Mapping[str, str | None], line: int) -> Answer:
 def read_answers(data: Path, splits: Sequence[str]) -> Split:
     """Labelled answers from a folder of split files, or from a user's own table when ``data`` is a
     file.
+
+    A transcript holds the words of the person alone: marks such as ``[noise]`` and the label of
+    the one speaker are taken out. One of several people is not used, with a problem.
     """
     data = Path(data)
-    return read_table(data) if data.is_file() else read_splits(data, splits)
+    read = read_table(data) if data.is_file() else read_splits(data, splits)
+    answers: list[Answer] = []
+    problems = list(read.problems)
+    for answer in read.answers:
+        said = words_of_text(answer.transcript, "split file")
+        if said.not_measured:
+            problems.append(
+                f"line {answer.line} ({answer.id}): {said.not_measured.split(';')[0]}; keep the "
+                "words of the person alone"
+            )
+            continue
+        if said.marks or said.speaker:
+            words = " ".join(word.text for word in said.words)
+            answer = replace(answer, transcript=words)
+        answers.append(answer)
+    return Split(tuple(answers), tuple(problems))

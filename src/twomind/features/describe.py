@@ -577,14 +577,17 @@ def _run_pass(
     sound = wanted["voice"] or wanted["words"]
     # Without a face reader the frames are still decoded: their count and stamps are part of the
     # answer.
-    frames = wanted["face"] or not made.media
+    info = clock.probe(recording.media)
+    frames = info.has_video and (wanted["face"] or not made.media)
+    # Of a file of sound alone, the sound tells what else the pictures would.
+    heard = sound or not info.has_video
     spool = clock.AudioSpool(_SOUND_HZ)
     if sound:
         # Needed for the voice after the pass, and slow to import; the tracker leaves the
         # interpreter idle meanwhile.
         Thread(target=import_module, args=("scipy.signal",), daemon=True).start()
     try:
-        stream = clock.stream(recording.media, frames, sound, _SOUND_HZ)
+        stream = clock.stream(recording.media, frames, heard, _SOUND_HZ)
         for item in clock.prefetch(stream):
             if isinstance(item, clock.Samples):
                 spool.push(item)

@@ -18,7 +18,7 @@ from typing import Any
 from twomind.core import names
 from twomind.core.errors import BadInput
 from twomind.core.store import Store
-from twomind.features.describe import Description, Settings, describe
+from twomind.features.describe import ASK_WHO, Description, Settings, describe
 from twomind.features.neutral_check import (
     NeutralLimits,
     advice,
@@ -123,13 +123,15 @@ class Clips:
     """How neutral clips are taken.
 
     ``spoken``: the person talks in them, so that voice and words count too. ``force`` keeps a clip
-    that does not look neutral, marked as such. ``limits`` says when one does.
+    that does not look neutral, marked as such. ``limits`` says when one does. ``speaker`` is who the
+    person is in the transcripts of clips in which several people speak.
     """
 
     spoken: bool = False
     force: bool = False
     limits: NeutralLimits | None = None
     settings: Settings | None = None
+    speaker: str | None = None
 
 
 def check_clip(
@@ -152,11 +154,13 @@ def check_clip(
         BadInput: the file cannot be read.
     """
     how = how or Clips()
-    recording = open_recording(clip, subject=person)
+    recording = open_recording(clip, subject=person, speaker=how.speaker)
     made = describe(recording, store=store, settings=how.settings, progress=progress)
     measured = measure_clip(made.features.tracks.get("face"), made.voice)
     against = doubts(measured, how.limits, how.spoken)
     besides = remarks(measured, how.limits, how.spoken)
+    if how.spoken and ASK_WHO in recording.words_reason:
+        against = (*against, f"the voice is that of {recording.words_reason}")
     return Checked(clip, made, measured, against, besides)
 
 

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from twomind.core.errors import BadInput, quoted
+from twomind.transcripts.marks import is_note_tag
 
 # Own reader: pysubs2 1.8 hands WebVTT notes, styles and the next cue's identifier to the cue
 # before, and drops a last line that is only a number ("... I am / 42"). Here every spoken word must
 # survive, and nothing that was not spoken.
 
 _STAMP = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})"
-_TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}", re.MULTILINE)
+_TIMING = re.compile(rf"^[ \t]*{_STAMP}[ \t]*-->[ \t]*{_STAMP}(?!\w)", re.MULTILINE)
+#: Where a cue's times are expected: numbers with signs between them, and nothing that is said.
+_IN_PLACE = re.compile(
+    r"[\[(]?\s*(\d{1,3}(?:\s?[:.,;'’]\s?\d{1,4}){1,3})"
+    r"(?:[^\w]{0,8}(?:to|bis|until)?[^\w]{0,8}(\d{1,3}(?:\s?[:.,;'’]\s?\d{1,4}){1,3}))?\s*s?\s*[\])]?"
+)
 #: A time code that was mistyped: three or four numbers, whatever stands between them.
 _LOOSE_STAMP = re.compile(r"\d{1,3}(?: ?[:.,;] ?\d{1,3}){2,3}")
 _ARROW = re.compile(r"(?:[-=–—] ?){1,4}>|→")
@@ -26,6 +32,12 @@ _TWO_STAMPS = re.compile(
 INLINE_STAMP = re.compile(rf"<{_STAMP}>")
 # A tag ends before the next one begins, so that none is looked for through the whole text.
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|\{\\[^{}]*\}")
+#: Tags that say how a text looks, or in which language or voice it is.
+_LOOKS = re.compile(
+    r"</?(?:i|b|u|s|em|strong|small|big|tt|font|c|v|lang|ruby|rt|br|p|span|div|body|x?html|sync)"
+    r"(?=[\s.>/])[^<>]*>",
+    re.IGNORECASE,
+)
 #: Where and how a cue is shown: ``align:start``, ``X1:40``.
 _SETTING = re.compile(r"[A-Za-z]\w*:\S+")
 #: More hours than any recording has; a time beyond it is no time.
@@ -78,11 +90,7 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         kind: ``SubRip`` or ``WebVTT``; they end a cue in different ways.
     """
     lines = text.splitlines()
-    times_at: dict[int, tuple[float, float]] = {}
-    for i, line in enumerate(lines):
-        times = _times_of(line)
-        if times is not None:
-            times_at[i] = times
+    times_at = _times_at(lines)
     first = min(times_at, default=0)
     before = [line for line in lines[:first] if line.strip() and not line.strip().isdigit()]
     if before and kind != "WebVTT":
@@ -101,6 +109,43 @@ def cues_of(text: str, kind: str) -> Iterator[Cue]:
         beside = _beside(lines[i])
         shown = [line for line in [beside, *body] if line.strip()]
         yield Cue(start_s, end_s, shown, mistyped, unplaced)
+
+
+def _times_at(lines: list[str]) -> dict[int, tuple[float, float]]:
+    """Index of each line that gives a cue's times → start and end."""
+    found: dict[int, tuple[float, float]] = {}
+    for i, line in enumerate(lines):
+        times = _times_of(line)
+        if times is None and _is_place_of_times(lines, i):
+            times = _times_in_place(line)
+        if times is not None:
+            found[i] = times
+    return found
+
+
+def _is_place_of_times(lines: list[str], i: int) -> bool:
+    """Whether a cue's times belong here: below a number that stands by itself."""
+    numbered = i > 0 and lines[i - 1].strip().isdigit()
+    return numbered and (i == 1 or not lines[i - 2].strip())
+
+
+def _times_in_place(line: str) -> tuple[float, float] | None:
+    """Start and end of a line on which times are expected, nan for what it does not give; None
+    where something is said on it.
+    """
+    match = _IN_PLACE.fullmatch(html.unescape(line).strip())
+    if match is None:
+        return None
+    return _place_s(match[1]), _place_s(match[2])
+
+
+def _place_s(code: str | None) -> float:
+    if code is None:
+        return math.nan
+    fields = re.split(r"\s?[:.,;'’]\s?", code)
+    if len(fields) == 2 and ":" not in code:
+        return float(".".join(fields))  # seconds with decimals
+    return _loose_s(re.sub("['’]", ".", code))
 
 
 def _times_of(line: str) -> tuple[float, float] | None:
@@ -189,7 +234,23 @@ def _unplaced(after: list[str], more: bool) -> tuple[str, ...]:
 
 
 def plain(text: str) -> str:
-    """What is shown of a cue's text: no tags, no escapes."""
+    """What is shown of a cue's text: no tags but those that are notes (``<laugh>``), no escapes."""
     last = max(text.rfind(">"), text.rfind("}"))
     tagged, rest = text[: last + 1], text[last + 1 :]  # a search for ends that never come is slow
-    return html.unescape(_TAG.sub("", tagged) + rest).strip()
+    return html.unescape(_TAG.sub(_without_tag, tagged) + rest).strip()
+
+
+def _without_tag(found: re.Match[str]) -> str:
+    return found[0] if _is_note(found[0]) else ""
+
+
+def _is_note(tag: str) -> bool:
+    is_tag_of_text = tag.startswith("{") or _LOOKS.fullmatch(tag) is not None
+    return not is_tag_of_text and is_note_tag(tag)
+
+
+def unknown_tags(text: str) -> list[str]:
+    """Tags of a cue's text that are neither known nor notes; they are not shown."""
+    tags = _TAG.findall(text)
+    named = [tag for tag in tags if tag.startswith("<") and not _LOOKS.fullmatch(tag)]
+    return [tag for tag in named if not is_note_tag(tag)]

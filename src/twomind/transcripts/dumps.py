@@ -25,6 +25,7 @@ from twomind.transcripts.items import (
     text_of,
     words,
 )
+from twomind.transcripts.pieces import blanks_tell, may_continue, plainly
 from twomind.transcripts.spans import Parsed, Span, fill, one_span
 
 #: Pairs of equal words beyond which the words of a text are not looked for in a list of words:
@@ -83,7 +84,7 @@ def _loose_words(data: dict[str, Any]) -> list[Any]:
 def _from_words_or_text(data: dict[str, Any], kind: str) -> Parsed:
     language = language_of(get(data, "language", "language_code"))
     loose = _loose_words(data)
-    text = data.get("text")
+    text = data.get("text") or data.get("transcript")
     if loose:
         spans = between_neighbours(words(loose))
         return Parsed(tuple(spans), f"Whisper {kind}", language)
@@ -126,13 +127,13 @@ def _joined(pieces: list[dict[str, Any]]) -> list[Span]:
     unless hardly any piece has one: then the blanks were taken away, and every piece stands alone.
     """
     texts = [_piece(piece, f"segment {i + 1}") for i, piece in enumerate(pieces)]
-    n_blank = sum(text[:1].isspace() for text in texts)
-    blanks_tell = 3 * n_blank >= len(texts)
+    texts = plainly(texts)
+    told = blanks_tell(texts)
     spans: list[Span] = []
     for i, (piece, text) in enumerate(zip(pieces, texts, strict=True)):
         span = _whisper_cpp(piece, text, i)
         continues = bool(spans) and not text[:1].isspace() and not texts[i - 1][-1:].isspace()
-        if blanks_tell and continues and _may_continue(spans[-1].text, span.text):
+        if told and continues and may_continue(spans[-1].text, span.text):
             whole = spans[-1].text + span.text
             spans[-1] = replace(spans[-1], text=whole, end_s=span.end_s)
         else:
@@ -144,15 +145,6 @@ def _piece(item: dict[str, Any], where: str) -> str:
     """A piece's text, with the mark that another speaker follows."""
     text = text_of(item, where)
     return f"{text} [SPEAKER_TURN]" if item.get("speaker_turn_next") is True else text
-
-
-def _may_continue(before: str, text: str) -> bool:
-    """Whether a piece can be the rest of a word: not after the end of a sentence, unless it is
-    punctuation, and no bracket or note of a sound.
-    """
-    if not before or not text or text[0] in "[(♪":
-        return False
-    return before[-1] not in ".?!])♪" or not text[0].isalpha()
 
 
 def _from_segments(data: dict[str, Any], kind: str) -> Parsed:

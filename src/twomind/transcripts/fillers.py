@@ -12,6 +12,7 @@ from twomind.transcripts.tokens import NAMELESS_FILLER
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "‐": "-", "‑": "-"})
 #: Around a word: all but letters, digits and an apostrophe before it ("'em" is no "em").
 _OUTER = re.compile(r"^[^\w']+|[\W_]+$")
+_MOST_CHARACTERS = 500
 #: What programs write for a filler whose sound they do not tell.
 _CODES = frozenset([NAMELESS_FILLER, "%hesitation", "%hes", "<hes>", "<fil>"])
 
@@ -32,7 +33,7 @@ _ROOTS = {
 _OF_LANGUAGE = {code: re.compile(root) for code, root in _ROOTS.items()}
 _OF_ANY = re.compile(_HUMS)
 _BACKCHANNEL = re.compile(
-    r"m+-?h+-?h?m+|m+h+m+|m+-?h+u+h+|u+h+-?h+u+h+|a+-?h+a+h*|h+m+-?m+-?h+m+|m+-m+h+m+|m+h+-h+m+"
+    r"m+-?h+-?h?m+|m+h+m+|m+-?h+u+h+|u+h+-?h+u+h+|a+-?h+a+h*|h+m+-?m+-?h+m+|m+-m+h+m+|m+h+-h+m+|m+-m+"
 )
 
 
@@ -53,7 +54,7 @@ def is_filler(token: str, language: str | None = None) -> bool:
 
 
 def is_backchannel(token: str) -> bool:
-    """Whether a word is a sound by which a listener says to go on, or yes: "mm-hm", "uh-huh".
+    """Whether a word is a sound by which a listener says to go on, yes or no: "mm-hm", "uh-huh", "mm-mm".
 
     Args:
         token: One word as the transcript has it.
@@ -62,5 +63,7 @@ def is_backchannel(token: str) -> bool:
 
 
 def _bare(token: str) -> str:
-    """A word in lower case without what stands around it."""
+    """A word in lower case without what stands around it; empty where it is too long for a sound."""
+    if len(token) > _MOST_CHARACTERS:
+        return ""
     return _OUTER.sub("", token.translate(_QUOTES).lower())

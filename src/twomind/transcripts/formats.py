@@ -23,7 +23,7 @@ EXPECTED = (
     "SubRip (.srt), WebVTT (.vtt), Whisper JSON (.json), Whisper YAML as in BAH (.yml), "
     "text (.txt, .tsv, .csv), Word (.docx) or ELAN (.eaf)"
 )
-_OPENS_JSON = re.compile(r"\s*(?:\{|\[\s*\{)\s*[\"}]")
+_OPENS_JSON = re.compile(r"\s*(?:\{|\[\s*\{)\s*\"")
 _TEXT_SUFFIXES = ("", ".txt", ".text", ".md", ".tsv", ".csv", ".tab", ".sbv")
 
 
@@ -53,14 +53,16 @@ def _is_whole(text: str) -> bool:
 def _parse(text: str, suffix: str, duration_s: float) -> Parsed:
     """The spans as they stand in the file."""
     looks = text.lstrip()
-    data_suffixes = (".json", ".yml", ".yaml", ".tsv", ".csv", ".eaf")
+    data_suffixes = (".json", ".jsonl", ".yml", ".yaml", ".tsv", ".csv", ".eaf")
     if looks.startswith("WEBVTT") or suffix == ".vtt":
         return subtitles(text, "WebVTT")
     if suffix == ".srt" or (suffix not in data_suffixes and has_timing(text)):
         return subtitles(text, "SubRip")
     if suffix == ".eaf" or "<ANNOTATION_DOCUMENT" in looks[:1000]:
         return eaf_tiers(text)
-    if suffix == ".json" or (suffix not in (".yml", ".yaml", ".docx") and _is_json(text)):
+    if suffix in (".json", ".jsonl") or (
+        suffix not in (".yml", ".yaml", ".docx") and _is_json(text)
+    ):
         return _from_data(_load_json(text), "JSON")
     if suffix in (".yml", ".yaml"):
         return _from_data(_load_yaml(text), "YAML")
@@ -126,9 +128,22 @@ def _load_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
+        lines = _json_lines(text)
+        if lines:
+            return lines
         raise BadInput(f"expected Whisper JSON, but it is not JSON: {error}") from error
     except RecursionError as error:
         raise BadInput("expected Whisper JSON, but it is nested too deeply") from error
+
+
+def _json_lines(text: str) -> list[Any]:
+    """Objects of which each stands on a line of its own; none where one is no JSON."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    try:
+        found = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        return []
+    return found if all(isinstance(one, dict) for one in found) else []
 
 
 def _is_json(text: str) -> bool:

@@ -5,14 +5,20 @@ one utterance, and the cue that marks a word tells when that word was spoken.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from twomind.transcripts.cues import INLINE_STAMP, Cue, plain
 from twomind.transcripts.spans import Span, fill
 
-_OPENING = re.compile(r"<(?:font|u|c)\b[^>]*>", re.IGNORECASE)
-_CLOSING = re.compile(r"</(?:font|u|c)>", re.IGNORECASE)
+_NAMES = r"(?:font|u|c|b|i|em|strong|span|mark|s)"
+#: Also Aegisub's: a colour or a style that is switched on, and off or back.
+_OPENING = re.compile(rf"<{_NAMES}\b[^>]*>|\{{\\[^{{}}]*(?:&H\w+&?|[1-9])\}}", re.IGNORECASE)
+_CLOSING = re.compile(rf"</{_NAMES}>|\{{\\(?:r\w*|[1-4]?c|[biu]0?|1?c&HFFFFFF&)\}}", re.IGNORECASE)
+#: So many cues in a row do not grow by chance; the next begins so soon after the one before.
+_FEWEST_GROWING = 3
+_MOST_GAP_S = 1.0
 #: Stand for the tags while the text is cut into words.
 _OPEN, _CLOSE = "\1", "\2"
 #: A word, with punctuation on its own before it.
@@ -27,6 +33,11 @@ class Shown:
     words: tuple[str, ...]
     marked: tuple[int, ...]
 
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The words whatever sets one of them off: capitals, stars, brackets."""
+        return tuple("".join(c for c in word.casefold() if c.isalnum()) for word in self.words)
+
 
 def runs_of_one_text(cues: Iterable[Cue]) -> Iterator[list[Shown]]:
     """Consecutive cues that show the same words while no highlight goes back."""
@@ -34,7 +45,7 @@ def runs_of_one_text(cues: Iterable[Cue]) -> Iterator[list[Shown]]:
     furthest = -1
     for cue in cues:
         shown = _shown(cue)
-        same = bool(run) and bool(shown.words) and shown.words == run[-1].words
+        same = bool(run) and bool(shown.words) and shown.letters == run[-1].letters
         goes_back = bool(shown.marked) and shown.marked[-1] < furthest
         if run and (goes_back or not same):
             yield run
@@ -50,10 +61,12 @@ def highlighted(run: list[Shown]) -> list[Span]:
     """The words of a run with the times of their highlights; nothing where no highlight moves
     through it. Words that no cue marks lie between their neighbours.
     """
-    positions = {shown.marked[-1] for shown in run if shown.marked}
-    if len(positions) < 2:
+    words = _usual(run)
+    if not any(shown.marked for shown in run):
+        run = [replace(shown, marked=_set_off(shown, words)) for shown in run]
+    positions = [shown.marked[-1] for shown in run if shown.marked]
+    if len(set(positions)) < 2 or positions != sorted(positions):
         return []
-    words = run[0].words
     spans: list[Span] = []
     n_done = 0
     for shown in run:
@@ -70,6 +83,51 @@ def highlighted(run: list[Shown]) -> list[Span]:
     return fill(spans, run[0].cue.start_s, run[-1].cue.end_s)
 
 
+def _usual(run: list[Shown]) -> tuple[str, ...]:
+    """Each word as most cues of a run write it."""
+    ways = zip(*(shown.words for shown in run), strict=True)
+    return tuple(Counter(way).most_common(1)[0][0] for way in ways)
+
+
+def _set_off(shown: Shown, usual: tuple[str, ...]) -> tuple[int, ...]:
+    """Which word a cue writes in another way than the others do; none where it is not one."""
+    words = zip(shown.words, usual, strict=True)
+    others = tuple(k for k, (word, usual_one) in enumerate(words) if word != usual_one)
+    return others if len(others) == 1 else ()
+
+
+def runs_that_grow(cues: Iterable[Cue]) -> Iterator[list[Cue]]:
+    """Consecutive cues each of which shows the words of the one before, and more."""
+    run: list[Cue] = []
+    words: list[str] = []
+    for cue in cues:
+        shown = plain("\n".join(cue.lines)).split()
+        grows = bool(words) and len(shown) > len(words) and shown[: len(words)] == words
+        follows = bool(run) and cue.start_s - run[-1].end_s <= _MOST_GAP_S
+        if run and not (grows and follows):
+            yield run
+            run = []
+        run.append(cue)
+        words = shown
+    if run:
+        yield run
+
+
+def grown(run: list[Cue]) -> list[Cue]:
+    """The cues of a run that grows, each with its new words alone; as they are where two may follow
+    each other by chance.
+    """
+    if len(run) < _FEWEST_GROWING:
+        return run
+    out = [run[0]]
+    n_before = len(plain("\n".join(run[0].lines)).split())
+    for cue in run[1:]:
+        words = plain("\n".join(cue.lines)).split()
+        out.append(replace(cue, lines=[" ".join(words[n_before:])]))
+        n_before = len(words)
+    return out
+
+
 def _unmarked(words: tuple[str, ...]) -> list[Span]:
     return [Span(" ".join(words))] if words else []
 
@@ -79,8 +137,8 @@ def _shown(cue: Cue) -> Shown:
     if INLINE_STAMP.search(text):
         return Shown(cue, (), ())  # its words have times of their own
     if _CLOSING.search(text):
-        text = _OPENING.sub(_OPEN, text)
         text = _CLOSING.sub(_CLOSE, text)
+        text = _OPENING.sub(_OPEN, text)
     tokens = _TOKEN.findall(plain(text))
     words = tuple(token.replace(_OPEN, "").replace(_CLOSE, "") for token in tokens)
     return Shown(cue, words, tuple(_marked(tokens)))

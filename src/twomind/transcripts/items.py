@@ -13,11 +13,19 @@ from typing import Any
 
 from twomind.core.errors import BadInput, quoted
 from twomind.transcripts.cues import clock_s
+from twomind.transcripts.pieces import blanks_tell, may_continue, plainly
 from twomind.transcripts.spans import Span
 
 _TEXT = ("text", "word")
-_START = ("start", "start_time", "startTime", "startOffset", "ts", "begin")
-_END = ("end", "end_time", "endTime", "endOffset", "end_ts")
+_START = (
+    "start", "start_time", "startTime", "startOffset", "ts", "begin", "begin_time", "from", "offset",
+    "start_s", "t0", "starttime", "time",
+)  # fmt: skip
+_END = ("end", "end_time", "endTime", "endOffset", "end_ts", "stop", "to", "end_s", "t1", "endtime")
+#: Keys whose name tells the unit.
+_START_MS = ("start_ms", "startMs", "start_milliseconds", "begin_ms", "offset_ms")
+_END_MS = ("end_ms", "endMs", "end_milliseconds")
+_LENGTH = ("duration", "dur", "duration_s")
 _SPEAKER = ("speaker", "speaker_label", "speaker_id", "speakerId", "speakerTag", "speaker_tag")
 _CONFIDENCE = ("probability", "score", "confidence", "conf")
 #: Times as Google writes them: ``1.200s``.
@@ -89,7 +97,14 @@ def _written_s(value: Any) -> float:
 
 def span_s(item: dict[str, Any], where: str) -> tuple[float, float]:
     """When an item starts and ends; nan where it does not say."""
-    return seconds(get(item, *_START), where), seconds(get(item, *_END), where)
+    start_s = seconds(get(item, *_START), where)
+    end_s = seconds(get(item, *_END), where)
+    if math.isnan(start_s):
+        start_s = seconds(get(item, *_START_MS), where) / 1000
+        end_s = seconds(get(item, *_END_MS), where) / 1000
+    if math.isnan(end_s):
+        end_s = start_s + seconds(get(item, *_LENGTH), where)
+    return start_s, end_s
 
 
 def speaker_of(item: Any) -> str:
@@ -123,19 +138,29 @@ def language_of(value: Any) -> str | None:
     return {"english": "en", "french": "fr"}.get(value.lower(), value.lower())
 
 
-def word(item: Any, index: int) -> Span:
-    """One item of a list of words."""
-    where = f"word {index + 1}"
-    item = as_object(item, where)
-    start_s, end_s = span_s(item, where)
-    text = text_of(item, where).strip()
-    return Span(text, start_s, end_s, confidence_of(item), speaker=speaker_of(item))
-
-
 def words(items: Iterable[Any]) -> tuple[Span, ...]:
-    """A list of words."""
-    spans = [word(item, i) for i, item in enumerate(items)]
+    """A list of words; pieces of words are joined where the blanks before them tell which they are."""
+    objects = [as_object(item, f"word {k + 1}") for k, item in enumerate(items)]
+    texts = plainly([text_of(item, f"word {k + 1}") for k, item in enumerate(objects)])
+    told = blanks_tell(texts)
+    spans: list[Span] = []
+    for k, (item, text) in enumerate(zip(objects, texts, strict=True)):
+        start_s, end_s = span_s(item, f"word {k + 1}")
+        said = text.strip()
+        span = Span(said, start_s, end_s, confidence_of(item), speaker=speaker_of(item))
+        continues = told and bool(spans) and not text[:1].isspace()
+        if continues and not texts[k - 1][-1:].isspace() and may_continue(spans[-1].text, said):
+            spans[-1] = _with_rest(spans[-1], span)
+        else:
+            spans.append(span)
     return tuple(opening(spans))
+
+
+def _with_rest(span: Span, rest: Span) -> Span:
+    """A word with its next piece; as sure as the less sure of the two."""
+    end_s = span.end_s if math.isnan(rest.end_s) else rest.end_s
+    confidence = min(span.confidence, rest.confidence)
+    return replace(span, text=span.text + rest.text, end_s=end_s, confidence=confidence)
 
 
 def opening(spans: Iterable[Span]) -> list[Span]:

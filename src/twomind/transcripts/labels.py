@@ -18,9 +18,9 @@ _MOST_WORDS = 4
 _MOST_CHARACTERS = 40
 
 _COLON = re.compile(
-    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?[:：](?=\s|$)"
+    r"([^\s:\[\]()<>{}*][^:\[\]()<>{}*]{0,60}?)\s*(?:\([^()]{1,40}\)\s*)?(?::(?=\s|$)|：)"
 )
-_IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*([:：]?)(?=\s|$)")
+_IN_BRACKETS = re.compile(r"[\[(<]\s*([^\[\]()<>:]{1,60}?)\s*:?\s*[\])>]\s*(?:(:?)(?=\s|$)|(：))")
 #: ``Interviewer - ...`` and, of a question and its answer, ``Q. ...``.
 _DASHED = re.compile(r"([^\W\d_][\w .'’]{0,40}?)\s+[-–—](?=\s)")
 _LETTERED = re.compile(r"([QA])\.(?=\s)")
@@ -32,8 +32,16 @@ _ROLE = re.compile(
     r"interviewee|interviewed|respondent|subject|patient|client|therapist|counsell?or|clinician|"
     r"psychologist|psychiatrist|physician|doctor|nurse|moderator|facilitator|researcher|"
     r"experimenter|examiner|investigator|observer|host|guest|caller|operator|narrator|agent|"
-    r"interpreter|translator|intervieweu(?:r|se)|intervieweur|patiente|befragter?|unlabelled)"
-    r"(?:e|in|s)?[ _.#-]{0,2}(?:\d{1,4}|[a-z]|\?)?"
+    r"interpreter|translator|coach|student|teacher|supervisor|trainer|unlabelled|"
+    # German, French, Spanish, Italian, Dutch
+    r"interviewte[rn]?|befragte[rn]?|befrager|proband|versuchsperson|versuchsleiter|teilnehmer|"
+    r"therapeut|klient|psychologe|berater|forscher|arzt|ärztin|zuhörer|gast|"
+    r"intervieweu(?:r|se)|interviewée?|enquêt(?:é|ée|eur|rice)|répondant|participante|"
+    r"psychologue|thérapeute|médecin|docteur|soignant|sujet|animat(?:eur|rice)|"
+    r"cherch(?:eur|euse)|locutrice|conseill(?:er|ère)|infirmi(?:er|ère)|"
+    r"entrevistad(?:o|a|or|ora)|paciente|terapeuta|psic[oó]log[oa]|investigador|"
+    r"intervistat(?:o|a|ore|rice)|paziente|deelnemer|cliënt|geïnterviewde|onderzoeker)"
+    r"(?:e|in|s|a)?[ _.#-]{0,2}(?:\d{1,4}|[a-z]|\?)?"
 )
 #: Roles of one letter, and codes of people: P, Q, P01, VP_12.
 _CODE = re.compile(r"[A-Z]|[A-Z]{1,4}[ _-]?\d{1,4}|INT|RES|RESP|PAR|PT|TH|CL|[A-Z]\.\s?[A-Z]\.?")
@@ -129,7 +137,7 @@ def label_of(line: str) -> Label | None:
         text = emphasis[1] + text[emphasis.end() :]
     bracketed = _IN_BRACKETS.match(text)
     if bracketed:
-        style = "" if bracketed[2] or is_role(bracketed[1]) else "["
+        style = "" if bracketed[2] or bracketed[3] or is_role(bracketed[1]) else "["
         rest = text[bracketed.end() :].strip()
         return Label(bracketed[1], rest, marked=not style, style=style)
     match = _COLON.match(text)

@@ -33,6 +33,14 @@ _OPENING = {closing: opening for opening, closing in _CLOSING.items()}
 _OPEN_OR_STAR = ("[", "(", "{", "*", "((")
 _BRACKET = re.compile(r"[\[(<{\])>}]")
 _STARRED = re.compile(r"(?<![\w*])(\*{1,2})(?=\w)([^*\n]{1,80}?)(?<=[\w.!?])\1(?![\w*])")
+#: Notes between other signs, as Trint, sign languages and French transcribers write them.
+_FENCED = re.compile(
+    r"(?<![\w/])/(?=\w)([^/\n]{1,80}?)(?<=\w)/(?![\w/])|[«‹]\s*([^«»‹›\n]{1,80}?)\s*[»›]"
+    r"|(?<![\w~])~(?=\w)([^~\n]{1,80}?)(?<=\w)~(?![\w~])|(?<![\w_])_(?=\w)([^_\n]{1,80}?)(?<=\w)_(?![\w_])"
+    r"|(?<![\w#])#(?=\w)([^#\n]{1,80}?)(?<=\w)#(?![\w#])"
+)
+#: Brackets of other scripts, and what they are here.
+_OTHER_BRACKETS = str.maketrans("【】〔〕［］（）｛｝＜＞〈〉＊", "[][][](){}<><>*")
 _NOTES = "♪♫♬🎵🎶"
 _SUNG = re.compile(rf"[{_NOTES}]+(?:[^{_NOTES}]*[{_NOTES}]+)?")
 _ONE_NOTE = re.compile(rf"[{_NOTES}]+")
@@ -74,7 +82,8 @@ class Apart:
 @dataclass(frozen=True)
 class _Note:
     """What stands between two places of the text; ``kind`` is its bracket, ``*``, a music note,
-    ``mistyped`` (two brackets of different kinds) or ``code`` (no brackets). ``between``: it stands
+    ``fence`` (signs that set off speech too), ``mistyped`` (two brackets of different kinds) or
+    ``code`` (no brackets). ``between``: it stands
     between sentences, lines or subtitles.
     """
 
@@ -135,7 +144,7 @@ def _decided(text: str, starts: Sequence[int]) -> tuple[list[_Note], list[_Note]
         if _is_mark(note, _n_spans(note, starts), shouted):
             taken.append(note)
             end = note.end
-        elif note.kind != "♪" and not _are_fillers(note.inside):
+        elif note.kind not in ("♪", "fence") and not _are_fillers(note.inside):
             kept.append(note)
     return taken, kept
 
@@ -181,6 +190,7 @@ def _starts(spans: Iterable[Span]) -> list[int]:
 
 def _notes(text: str) -> Iterator[_Note]:
     """Everything that may be a note, by its brackets or signs."""
+    text = text.translate(_OTHER_BRACKETS)
     for start, end in _pairs(text):
         is_matched = _CLOSING[text[start]] == text[end - 1]
         kind = text[start] if is_matched else "mistyped"
@@ -188,6 +198,9 @@ def _notes(text: str) -> Iterator[_Note]:
         yield _Note(start, end, kind, text[start + 1 : end - 1], between)
     for found in _STARRED.finditer(text):
         yield _Note(found.start(), found.end(), "*", found[2])
+    for found in _FENCED.finditer(text):
+        inside = next(group for group in found.groups() if group)
+        yield _Note(found.start(), found.end(), "fence", inside)
     for found in _SUNG.finditer(text):
         yield _Note(found.start(), found.end(), "♪", found[0].strip(_NOTES))
     for found in _ONE_NOTE.finditer(text):
@@ -261,6 +274,17 @@ def _is_mark(note: _Note, n_spans: int, shouted: bool) -> bool:
     if _has_no_words(kind, inside):
         return True
     return _is_described(kind, inside, shouted, note.between)
+
+
+def is_note_tag(tag: str) -> bool:
+    """Whether what looks like a tag of a subtitle is a note: ``<laugh>``, ``<unk>``, ``<hes>``.
+
+    Args:
+        tag: With its ``<`` and ``>``.
+    """
+    if _filler_code().fullmatch(tag):
+        return True
+    return _is_mark(_Note(0, len(tag), "<", tag[1:-1]), 1, False)
 
 
 def _is_sung(inside: str, n_spans: int) -> bool:

@@ -27,6 +27,7 @@ _FEWEST_WORDS = 5
 #: What the times of a transcript may be short of: of single words, and of words that share a time.
 _SHORT_OF_S = 0.1
 _SHARED_SHORT_OF_S = 1.0
+_SHARED_SHORT_OF_WORD_S = 0.04
 #: Fast speech: a subtitle that would be faster in what is left of the recording was cut off.
 _FAST = 5.0
 #: Nobody draws half of ten words out as long.
@@ -111,7 +112,8 @@ def _impossible_rate(spans: Sequence[Span]) -> str:
     length_s = _last_s(spans) - min(span.start_s for span in spans)
     given = [span for span in spans if n_words(span) == 1 and not span.spread]
     is_by_word = len(given) >= 0.9 * n
-    short_s = _SHORT_OF_S if is_by_word else _SHARED_SHORT_OF_S
+    shared_s = min(_SHARED_SHORT_OF_S, _SHARED_SHORT_OF_WORD_S * n)
+    short_s = _SHORT_OF_S if is_by_word else shared_s
     if length_s > 0 and n > _FASTEST * (length_s + short_s):
         return (
             f"{n} words in {length_s:.2f} s cannot be spoken (more than {_FASTEST:.0f} a second): "

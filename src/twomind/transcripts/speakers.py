@@ -11,11 +11,14 @@ from twomind.core.errors import BadInput, quoted, shortened
 from twomind.transcripts.labels import (
     cut,
     heads_of_paragraphs,
+    is_role,
     is_unknown,
     names_in,
     same_name,
 )
+from twomind.transcripts.marks import apart
 from twomind.transcripts.spans import Parsed, Span, fill, share
+from twomind.transcripts.tokens import tokens_of
 from twomind.transcripts.units import in_seconds
 from twomind.types import Segment
 
@@ -30,8 +33,11 @@ _TURN_NAME = "turn {}"
 _FIRST_TURN = _TURN_NAME.format(1)
 #: A pause of another speaker up to this length is a part of their turn.
 _PAUSE_S = 1.0
-_NOTED = re.compile(r"[\[(][^\[(\])]*[\])]")
-_SPOKEN = re.compile(r"[^\W_]|[&%@+=#$€£]")
+#: A line of a subtitle in which two people speak: ``- Are you? / - Yes.``
+_DASH = re.compile(r"\s*[-–—‐]\s?(?=[^\s\-–—])")
+#: A heading has no more words, and does not end as a sentence does.
+_HEADING_WORDS = 10
+_SENTENCE_ENDS = (".", "?", "!", "…", ",", ";")
 #: So many words of a line can belong to a label.
 _LABEL_WORDS = 6
 _MOST_NAMES = 12
@@ -52,22 +58,22 @@ class Choice:
     not_measured: str = ""
 
 
-def n_spoken(text: str) -> int:
-    """How many words of a text are spoken: not the notes in brackets, not punctuation."""
-    tokens = _NOTED.sub(" ", text).split()
-    return sum(_SPOKEN.search(token) is not None for token in tokens)
+def _n_spoken(spans: Iterable[Span]) -> int:
+    """How many words are spoken, without what stands beside them."""
+    return sum(len(tokens_of(span.text)[0]) for span in spans)
 
 
 def speakers(parsed: Parsed) -> dict[str, int]:
     """Everyone who is named, in the order in which they first speak, with their number of words.
 
-    What no name stands before counts for :data:`UNLABELLED` where there are names.
+    What no name stands before counts for :data:`UNLABELLED` where there are names. Marks are no
+    words.
     """
-    counts: dict[str, int] = {}
-    for span in parsed.spans:
-        counts[span.speaker] = counts.get(span.speaker, 0) + n_spoken(span.text)
+    counts = dict.fromkeys((span.speaker for span in parsed.spans), 0)
     if set(counts) <= {""}:
         return {}
+    for span in apart(parsed.spans, parsed.kind).speech:
+        counts[span.speaker] += _n_spoken([span])
     spoken = {name: n for name, n in counts.items() if n or name}
     return {name or UNLABELLED: n for name, n in spoken.items()}
 
@@ -95,7 +101,52 @@ def with_speakers(parsed: Parsed) -> Parsed:
             name = ""
         first_written = written.setdefault(same_name(name), name)
         out.append(replace(span, speaker=first_written))
-    return replace(parsed, spans=tuple(out))
+    headings = _headings(out)
+    problems = list(parsed.problems)
+    if headings:
+        first = shortened(headings[0].text.split("\n")[0], 60)
+        problems.append(
+            f"what stands above the first name or time was taken for a heading and left out "
+            f"(first: {first})"
+        )
+    problems += _one_label(parsed.spans, out)
+    return replace(parsed, spans=tuple(out[len(headings) :]), problems=tuple(problems))
+
+
+def _headings(spans: Sequence[Span]) -> list[Span]:
+    """What stands above the first name or time and is no sentence: a title, a date."""
+    above: list[Span] = []
+    for span in spans:
+        if span.speaker or not math.isnan(span.start_s):
+            return above
+        if not all(_is_heading(line) for line in span.text.split("\n")):
+            return []
+        above.append(span)
+    return []  # nothing follows that it could be the heading of
+
+
+def _is_heading(line: str) -> bool:
+    words = line.split()
+    if not words:
+        return True
+    begins = not line.lstrip()[0].islower()
+    return begins and len(words) <= _HEADING_WORDS and not words[-1].endswith(_SENTENCE_ENDS)
+
+
+def _one_label(before: Sequence[Span], after: Iterable[Span]) -> list[str]:
+    """A remark where one word before a colon was taken for the name of the only speaker, and is
+    nobody's usual role.
+    """
+    names = {span.speaker for span in after if span.speaker}
+    if len(names) != 1 or any(span.speaker for span in before):
+        return []
+    name = next(iter(names))
+    if is_role(name) or name == _FIRST_TURN:
+        return []
+    return [
+        f"{shortened(name, 60)!r} at the start of lines was taken for the name of the speaker; it "
+        "is not among the words"
+    ]
 
 
 def _in_order(spans: Iterable[Span]) -> list[Span]:
@@ -119,7 +170,7 @@ class _Part:
 
 def _from_labels(spans: Sequence[Span]) -> Iterator[Span]:
     """Spans with the speakers that labels in their text name; as they are where there are none."""
-    texts = [_with_turns(span.text) for span in spans]
+    texts = [_with_turns(span) for span in spans]
     lines = [line for k in range(len(spans)) for line in _lines(spans, texts, k)]
     bare = [_TURN.sub("", line, count=1) if _TURN.match(line) else line for line in lines]
     names = names_in([line for line in bare if line.strip()])
@@ -141,9 +192,16 @@ def _paragraphs(spans: Sequence[Span], texts: Sequence[str]) -> Iterator[str]:
             yield from ("", *text.split("\n"))
 
 
-def _with_turns(text: str) -> str:
-    """A change of speaker that stands after a text, as a line before the next one."""
-    return _TURN_AFTER.sub("\n>> ", text)
+def _with_turns(span: Span) -> str:
+    """A change of speaker that stands after a text, as a line before the next one; and lines with
+    dashes in one subtitle, each of another speaker.
+    """
+    text = _TURN_AFTER.sub("\n>> ", span.text)
+    lines = text.split("\n")
+    n_dashes = sum(_DASH.match(line) is not None for line in lines)
+    if n_dashes < 2 or math.isnan(span.start_s):
+        return text
+    return "\n".join(_DASH.sub(">> ", line, count=1) for line in lines)
 
 
 def _lines(spans: Sequence[Span], texts: Sequence[str], k: int) -> list[str]:
@@ -350,7 +408,7 @@ def _is_of(span: Span, name: str) -> bool:
     """Whether a span is this speaker's; notes that stand with no name stay with the person."""
     if span.speaker:
         return span.speaker == name
-    return name == UNLABELLED or not n_spoken(span.text)
+    return name == UNLABELLED or not _n_spoken(apart([span], "").speech)
 
 
 def _turns_of_others(spans: Iterable[Span], name: str, duration_s: float) -> Iterator[Segment]:
@@ -380,9 +438,15 @@ def _n_words(n: int) -> str:
     return "1 word" if n == 1 else f"{n} words"
 
 
+def _shown(name: str) -> str:
+    """A name in a list; in quotes where it holds a comma."""
+    short = shortened(name, 60)
+    return repr(short) if "," in short else short
+
+
 def _listed(counts: dict[str, int]) -> str:
     """Names with their number of words, for a reader."""
-    listed = [f"{shortened(name, 60)} {_n_words(n)}" for name, n in counts.items()]
+    listed = [f"{_shown(name)} {_n_words(n)}" for name, n in counts.items()]
     more = len(listed) - _MOST_NAMES
     if more > 0:
         listed = [*listed[:_MOST_NAMES], f"and {more} more"]

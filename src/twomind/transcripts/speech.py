@@ -10,7 +10,7 @@ the prompt added is a candidate: it is kept where the sound, aligned with the wo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from twomind.sound.steady import SteadySettings, Stretch, steady_stretches
 from twomind.transcripts import heard
 from twomind.transcripts.align import AlignSettings, align, can_align
 from twomind.transcripts.language import is_measured
+from twomind.transcripts.marks import apart
+from twomind.transcripts.spans import Span
 from twomind.transcripts.speech_models import (
     Arithmetic,
     faster_whisper,
@@ -131,17 +133,34 @@ def recognise_words(
             nothing = ("no speech was found in the sound",)
             return Words((), source, Timing.RECOGNISED, nothing, language)
         text = _transcribe(whisper, sound, start_s, language, settings, "")
-        plain = heard.sort_out(text.words, settings.min_word_s)
+        written, marks, on_marks = _without_marks(text.words)
+        plain = heard.sort_out(written, settings.min_word_s)
         styled: Sequence[Word] = ()
         if settings.style and is_measured(text.language):
             again = _transcribe(whisper, sound, start_s, text.language, settings, settings.style)
-            styled = heard.sort_out(again.words, settings.min_word_s).words
-    problems = [_LOSES, *_on_language(text, language), *plain.remarks]
+            rewritten, _marks, _remarks = _without_marks(again.words)
+            styled = heard.sort_out(rewritten, settings.min_word_s).words
+    problems = [_LOSES, *_on_language(text, language), *on_marks, *plain.remarks]
     asked = heard.candidates(plain.words, styled)
     words, remarks = _carried(Piece(sound, start_s), asked, text.language, settings)
     made = finish(words, source, [*problems, *remarks], text.language)
     timing = made.timing if made.words else Timing.RECOGNISED
-    return replace(made, marks=plain.laughs, timing=timing)
+    noted = sorted([*marks, *plain.laughs], key=lambda mark: mark.start_s)
+    return replace(made, marks=tuple(noted), timing=timing)
+
+
+def _without_marks(words: Sequence[Word]) -> tuple[list[Word], list[Word], tuple[str, ...]]:
+    """The words, and what Whisper writes of other sounds (``[Music]``, ``(laughs)``)."""
+    spans = [Span(word.text, word.start_s, word.end_s, word.confidence) for word in words]
+    found = apart(spans, "faster-whisper")
+    return _recognised(found.speech), _recognised(found.marks), found.problems
+
+
+def _recognised(spans: Iterable[Span]) -> list[Word]:
+    return [
+        Word(span.text.strip(), span.start_s, span.end_s, span.confidence, Timing.RECOGNISED)
+        for span in spans
+    ]
 
 
 def _on_language(text: _Text, wish: str | None) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from twomind.core.errors import BadInput
-from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s
-from twomind.transcripts.highlights import highlighted, runs_of_one_text
+from twomind.transcripts.cues import INLINE_STAMP, Cue, cues_of, plain, stamp_s, unknown_tags
+from twomind.transcripts.highlights import grown, highlighted, runs_of_one_text, runs_that_grow
 from twomind.transcripts.spans import Parsed, Span, share
 
 _VOICE = re.compile(r"<v(?:\.[^ \t<>]*)?[ \t]+([^<>]+)>|</v>")
@@ -32,13 +32,20 @@ def subtitles(text: str, kind: str) -> Parsed:
             "found none"
         )
     problems = _remarks(cues)
-    if any(INLINE_STAMP.search(line) for cue in cues for line in cue.lines):
+    stamped = any(INLINE_STAMP.search(line) for cue in cues for line in cue.lines)
+    if stamped or _rolls(cues):
         cues, n_dropped = _without_roll_up(cues)
         if n_dropped:
             problems.append(
                 f"{n_dropped} lines that only repeat the line above (rolling captions) were left "
                 "out"
             )
+    cues, n_grown = _without_growth(cues)
+    if n_grown:
+        problems.append(
+            f"{n_grown} cues show the words of the cue before and more; each word was taken once, "
+            "at the time of the cue that adds it"
+        )
     spans: list[Span] = []
     n_repeats = 0
     for run in runs_of_one_text(cues):
@@ -73,10 +80,41 @@ def _remarks(cues: list[Cue]) -> list[str]:
             f"{len(unplaced)} lines stand in no cue and were left out (first: "
             f"{unplaced[0][:40]!r}); a blank line ends a cue"
         )
+    unknown = [tag for cue in cues for line in cue.lines for tag in unknown_tags(line)]
+    if unknown:
+        problems.append(
+            f"{len(unknown)} tags are neither known nor notes and were left out (first: "
+            f"{unknown[0][:40]!r})"
+        )
     for cue in cues:
         if _OPEN_VOICE.search("\n".join(cue.lines)):
             raise BadInput("a cue opens a tag that names a speaker (<v NAME>) and does not end it")
     return problems
+
+
+def _without_growth(cues: list[Cue]) -> tuple[list[Cue], int]:
+    """Captions that are built up word by word, each with what is new; and how many those are."""
+    if any(INLINE_STAMP.search(line) for cue in cues for line in cue.lines):
+        return cues, 0
+    out: list[Cue] = []
+    n_grown = 0
+    for run in runs_that_grow(cues):
+        new = grown(run)
+        n_grown += sum(a is not b for a, b in zip(run, new, strict=True))
+        out += new
+    return out, n_grown
+
+
+def _rolls(cues: list[Cue]) -> bool:
+    """Whether most cues show the last line of the one before again, above a new one."""
+    n_again = 0
+    n_new = 0
+    for before, cue in pairwise(cues):
+        if before.lines and cue.lines and plain(before.lines[-1]) == plain(cue.lines[0]):
+            n_again += 1
+            n_new += len(cue.lines) > 1
+    n = len(cues) - 1
+    return n > 1 and n_new > 1 and 3 * n_again >= 2 * n and 3 * n_new >= n
 
 
 def _without_roll_up(cues: list[Cue]) -> tuple[list[Cue], int]:

@@ -22,6 +22,7 @@ from twomind.transcripts.clock_marks import (
     stamp_of,
 )
 from twomind.transcripts.labels import is_name_alone, is_role, same_name
+from twomind.transcripts.second_marks import as_clock
 from twomind.transcripts.spans import Parsed, Span
 
 #: Teams, copied from its page: ``0 minutes 3 seconds0:03``.
@@ -66,6 +67,7 @@ def timed_text(text: str, duration_s: float) -> Parsed | None:
         text: The whole text.
         duration_s: Length of the recording; nan where it is not known.
     """
+    text = as_clock(text, duration_s)
     written = [_TOLD_TWICE.sub("", line.strip(), count=1) for line in text.split("\n")]
     free = _free_times_count(written, duration_s)
     lines = [_line(line, free) for line in written]

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from twomind.core.errors import BadInput, MissingExtra
+from twomind.core.errors import BadInput, MissingExtra, shortened
 
 #: Text of so many bytes is more than anybody says in a day; a file that unpacks to more is a trap.
 _MOST_TEXT_BYTES = 32 << 20
@@ -41,7 +41,9 @@ def text_of_word_file(raw: bytes) -> str:
     try:
         body = docx.Document(io.BytesIO(raw)).element.body
     except Exception as error:  # whatever it raises about a file that is broken
-        raise BadInput(f"expected a Word file (.docx), but it cannot be read: {error}") from error
+        raise BadInput(
+            f"expected a Word file (.docx), but it cannot be read: {shortened(error)}"
+        ) from error
     return "\n".join(_lines(body))
 
 

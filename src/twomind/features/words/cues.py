@@ -30,6 +30,8 @@ HIDDEN_KINDS: dict[str, str] = {
 _NEAR = 5
 _SUBJECT = 6
 _MARKS = ("^", "$", ",", "-")
+#: Where one of these opens a sentence it is a listener's sound or an exclamation ("Mm, yeah", "Ah!").
+_ANSWERS = re.compile("m+h?|a+h+")
 _COMMA = re.compile(r"[,;:]+[\"')\]]*$")
 
 
@@ -51,7 +53,8 @@ def _heard(texts: Sequence[str]) -> list[_Heard]:
     found = []
     for token in tokens(texts):
         pieces = token.text.split("-")
-        if len(set(pieces)) > 1 or not pieces[0].isalpha():
+        is_whole = len(set(pieces)) > 1 or is_backchannel(token.text)
+        if is_whole or not pieces[0].isalpha():
             pieces = [token.text]
         for piece in pieces[:-1]:
             found.append(_Heard(piece, token.word, False, False, ""))
@@ -64,7 +67,7 @@ def _heard(texts: Sequence[str]) -> list[_Heard]:
 def _mark(word: str, token: Token) -> str:
     if token.cut:
         return "-"
-    return "," if _COMMA.search(word.strip()) else ""
+    return "," if _COMMA.search(word.strip()[-20:]) else ""
 
 
 def find_all(texts: Sequence[str], known: CueLexicon | None = None) -> tuple[Occurrence, ...]:
@@ -127,9 +130,11 @@ def _fillers(heard: list[_Heard]) -> Iterator[_Heard]:
     sounds = [is_filler(token.text) or is_backchannel(token.text) for token in heard]
     if all(sounds):
         return
+    opens = True
     for token in heard:
-        if is_filler(token.text):
+        if is_filler(token.text) and not (opens and _ANSWERS.fullmatch(token.text)):
             yield token
+        opens = token.ends
 
 
 def _slipped(copy: Sequence[_Heard], before: _Heard, kind: Kind) -> bool:
