@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from twomind.features.cues import KINDS, NOT_MEASURED
+from twomind.features.face.blendshapes import OF_UNITS, TAKEN
 from twomind.features.face.measures import MEASURES, UNSUPPORTED
 from twomind.features.voice.track import NAMES, SUMMARY, UNITS
 
@@ -25,8 +26,8 @@ columns, `blink` and `mouth_motion` have no neutral.
 
 **What the numbers are worth.** The formulas and the leaks in "limits" were found with drawn faces, whose action units
 are known exactly: that shows that geometry follows geometry. On real faces they were checked only for being finite,
-plausible and smooth, because no labelled real faces are at hand. They are not FACS codes by a certified coder, and no
-intensity A to E is claimed.
+plausible and smooth, and on posed photographs of a few people ([faces.md](faces.md)). They are not FACS codes by a
+certified coder, and no intensity A to E is claimed.
 
 `iod` is the distance between the middles of the two eyes (about 63 mm in adults), after the head's pose is taken out.
 
@@ -71,6 +72,23 @@ direction: the report draws that curve (`line_of_sight`).
 """
 
 
+_BLENDSHAPES = """
+### The back end landmarker: blendshapes beside the geometry
+
+`--set features.face=landmarker` (`twomind weights add face-landmarker` brings its file) gives all columns above from its
+own landmarks, its 52 blendshapes as `blendshape_NAME`, and for these action units the mean of the blendshapes that stand
+for them as `AU.._blendshape`; all are shares, 0 to 1. Which measure is taken for an action unit where one is asked for
+(`score faces`, encoders) stands in the last column, and the figures behind it in [faces.md](faces.md). Cues read the
+geometry from both back ends: their thresholds are lengths.
+
+"""
+
+
+def _units() -> Iterable[Iterable[str]]:
+    for unit, members in OF_UNITS.items():
+        yield f"`{unit}_blendshape`", ", ".join(members), TAKEN[unit]
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = list(head)
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -84,6 +102,8 @@ def page() -> str:
     parts = [
         _HEAD,
         _table(("measure", "unit", "what", "formula", "limits"), face),
+        _BLENDSHAPES,
+        _table(("unit", "blendshapes", "taken"), _units()),
         "\n### Action units that are left out\n\n",
         _table(("unit", "why"), UNSUPPORTED.items()),
         "\n## Voice: one row per 10 ms\n\n",

@@ -417,8 +417,11 @@ def test_unknown_settings_are_refused() -> None:
         FaceReader(FaceSettings(target="tallest"))
 
 
-def test_landmarker_without_or_with_a_broken_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingWeights, match="path"):
+def test_landmarker_without_or_with_a_broken_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWOMIND_WEIGHTS", str(tmp_path / "weights"))
+    with pytest.raises(MissingWeights, match="weights add face-landmarker"):
         FaceReader(FaceSettings(backend="landmarker"))
     with pytest.raises(MissingWeights, match="there is none"):
         FaceReader(

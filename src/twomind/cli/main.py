@@ -66,6 +66,10 @@ _TRAIN = {
     ),
 }
 _SCORE = {
+    "faces": Later(
+        "twomind.cli.people_verbs:score_faces_verb",
+        "Score face measures on posed expressions: pictures or clips called PERSON_EXPRESSION, one of them neutral.",
+    ),
     "personalise": Later(
         "twomind.cli.personalise_verb:score_personalise_verb",
         "Compare adaptation METHODS on held-out people with one model, trained anew on each fold's source people.",

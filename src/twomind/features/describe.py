@@ -25,8 +25,8 @@ from twomind.core.store import Store, content_hash, default_root
 from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.features import profile as profiles
 from twomind.features.cues import CueSettings, find_cues
+from twomind.features.face.back_ends import model_files
 from twomind.features.face.reader import FaceReader, FaceSettings, relative
-from twomind.features.face.tracker_mesh import model_files
 from twomind.features.profile import Profile
 from twomind.features.voice.speech_activity import choose_detector, detector_files
 from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice

@@ -6,12 +6,14 @@ work; :class:`Finished` says what came of it, read from the folder.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from twomind.core.errors import BadInput
+from twomind.core.settings import FILE as SETTINGS_FILE
 from twomind.core.settings import Asked
 from twomind.core.store import Store, default_root, default_study
 from twomind.models import load
@@ -142,6 +144,7 @@ def prepare(
     """
     run: DescribeRun = asked.settings
     _refuse(run)
+    _refuse_second_back_end(run)
     if run.describe.speech_model is not None:
         require(run.describe.speech_model, offline)
     store = Store(run.store or default_root(), _study(run))
@@ -177,6 +180,25 @@ def _refuse(run: DescribeRun) -> None:
         raise BadInput(
             "--person: with --manifest its column 'subject' says who speaks; --person then names "
             "an enrolled person, in the folder of --profiles"
+        )
+
+
+def _refuse_second_back_end(run: DescribeRun) -> None:
+    """Face columns of two back ends are not comparable: one folder holds those of one."""
+    written = run.out / SETTINGS_FILE
+    if not written.is_file():
+        return
+    try:
+        before = tomllib.loads(written.read_text(encoding="utf-8"))
+        other = before.get("describe", {}).get("face", {}).get("backend", "mesh")
+    except (OSError, ValueError, AttributeError):
+        return  # not ours, or damaged: it is written anew
+    asked = run.describe.face.backend
+    if other != asked:
+        raise BadInput(
+            f"{run.out}: its answers were measured with the face back end {other!r}, and "
+            f"{asked!r} was asked for; their columns are not comparable. Use another folder "
+            f"(--out), or --set features.face={other}"
         )
 
 
