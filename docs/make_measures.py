@@ -69,17 +69,39 @@ differ from the person's median by a syllable per second. A cue of face and head
 one frame shows has no known length; shakes and nods need four frames in the slowest swing, so that a film of five
 frames per second has none. `gaze_away` is found in the line of sight, head and eyes together, off its usual
 direction: the report draws that curve (`line_of_sight`).
+
+### The resting face, and what a cue needs besides
+
+Cues of brows, smile and lips are a change against the resting face. A neutral clip or a profile gives it. Without
+one it is estimated from the frames that are still, with lips closed and eyes open, with the neutral faces of people
+as a prior (`summary.face.rest` in `summary.json`: each unit's value, its standard deviation `sd`, and the seconds
+of such frames). Where the standard deviation is above half of the change that begins a cue, cues of that kind are
+not looked for: they stand under "not measured" with the reason. Relative columns stay relative to the recording's
+own median.
+
+| cue | what must be true |
+|---|---|
+| `smile` | every corner of the mouth that is seen is raised, and no eye is shut while the other is open |
+| `lip_press` | the lips are together (AU25 at most .05 iod), and it is no smile |
+| `brow_raise`, `brow_lower` | the brows of every half that is seen; nothing else |
+| `eyes_closed` | the eyes were seen open before; the mean of both, so that a wink is none |
+| `gaze_away` | the eyes are open, and it is no turn of the head |
+| `look_away` | it is no shake and no nod |
+| `head_shake`, `nod`, `tilt` | the head is seen; of a movement askew the larger part counts |
+
+A cue of face and head holds what is below its beginning for at most a second and a half before and after a frame that
+reaches it, so that a slow way back does not count.
 """
 
 
 _BLENDSHAPES = """
 ### The back end landmarker: blendshapes beside the geometry
 
-`--set features.face=landmarker` (`twomind weights add face-landmarker` brings its file) gives all columns above from its
-own landmarks, its 52 blendshapes as `blendshape_NAME`, and for these action units the mean of the blendshapes that stand
-for them as `AU.._blendshape`; all are shares, 0 to 1. Which measure is taken for an action unit where one is asked for
-(`score faces`, encoders) stands in the last column, and the figures behind it in [faces.md](faces.md). Cues read the
-geometry from both back ends: their thresholds are lengths.
+`--set features.face=landmarker` (`twomind weights add face-landmarker` brings its file) gives all columns above
+from its own landmarks, its 52 blendshapes as `blendshape_NAME`, and for these action units the mean of the
+blendshapes that stand for them as `AU.._blendshape`; all are shares, 0 to 1. Which measure is taken for an action
+unit where one is asked for (`score faces`, encoders) stands in the last column, and the figures behind it in
+[faces.md](faces.md). Cues read the geometry from both back ends: their thresholds are lengths.
 
 """
 

@@ -24,9 +24,10 @@ from twomind.core.source_mark import source_mark, weights_mark
 from twomind.core.store import Store, content_hash, default_root
 from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.features import profile as profiles
-from twomind.features.cues import CueSettings, find_cues
+from twomind.features.cues import CueSettings, doubtful_cues, find_cues
 from twomind.features.face.back_ends import model_files
 from twomind.features.face.reader import FaceReader, FaceSettings, relative
+from twomind.features.face.rest import Rest, estimate_rest
 from twomind.features.profile import Profile
 from twomind.features.voice.speech_activity import choose_detector, detector_files
 from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice
@@ -180,7 +181,11 @@ def describe(
     voice = made.voice[0] if made.voice else None
     face = tracks.get("face")
     face_relative = tracks.get("face_relative")
-    cues = find_cues(face, face_relative, voice, words, settings.cues)
+    rest = None
+    if face is not None and neutral_face is None and not _is_known(profile):
+        rest = _resting(face, made, recording.drawn, settings.cues)
+        face_relative = None
+    cues = find_cues(face, face_relative, voice, words, settings.cues, rest)
     features = _features(recording, tracks, words, made.notes)
     if hop_s:
         features = features.on_grid(hop_s)
@@ -200,6 +205,21 @@ def describe(
         relative=whole_answer,
         entries=made.entries,
     )
+
+
+def _is_known(profile: Profile | None) -> bool:
+    """Does the profile hold the person's neutral face?"""
+    return profile is not None and bool(profile.neutral("face"))
+
+
+def _resting(face: Track, made: _Pass, drawn: bool, settings: CueSettings) -> Rest:
+    """The resting face that cues are relative to; the summary says how sure it is."""
+    rest = estimate_rest(face, drawn)
+    if made.face is not None:
+        doubts = doubtful_cues(rest, settings)
+        summary = {**made.face_summary, "rest": {**rest.plain(), "doubtful_cues": doubts}}
+        made.face = (made.face[0], summary)
+    return rest
 
 
 def _check_wish(using: tuple[str, ...], neutral: Recording | None, profile: Profile | None) -> None:

@@ -292,6 +292,8 @@ def _not_measured(
         found += _not_measured_of_face(face)
     of_voice: Mapping[str, str] = made.voice.get("not_measured", {})
     found += [NotMeasured(f"voice: {name}", why) for name, why in of_voice.items()]
+    doubtful: Mapping[str, str] = made.face.get("rest", {}).get("doubtful_cues", {})
+    found += [NotMeasured(f"cue: {name}", why) for name, why in doubtful.items()]
     found += [NotMeasured(f"cue: {name}", why) for name, why in cues.NOT_MEASURED.items()]
     return tuple(found)
 
