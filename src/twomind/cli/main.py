@@ -82,6 +82,10 @@ _SCORE = {
         "twomind.cli.fusion_verbs:submit_verb",
         "Write the A/H challenge file (video_id,p0,p1,label) from the results folder of `twomind predict`.",
     ),
+    "voice": Later(
+        "twomind.cli.people_verbs:score_voice_verb",
+        "Score relative values of the voice on acted emotions, one speaker left out at a time.",
+    ),
     "words": Later(
         "twomind.cli.words_verbs:score_words_verb",
         "Score the words recogniser on labelled answers, beside its shortcuts, with participant-bootstrap intervals.",
