@@ -234,6 +234,7 @@ def _describe_options(run: DescribeRun, study: str, offline: bool) -> jobs.Optio
         model=None,
         describe=replace(run.describe, offline=offline),
         neutral=run.neutral,
+        stream=run.stream,
         purpose=run.purpose,
         report=run.report,
     )

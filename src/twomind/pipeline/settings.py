@@ -58,6 +58,7 @@ class DescribeRun:
     person: str | None = None
     neutral: Path | None = None
     profiles: Path | None = None  # enrolled people (a folder), or one person's profile (a file)
+    stream: Path | None = None  # a CSV of the person's recordings in order
     store: Path | None = None  # computed features; unset: the user's cache
     study: str | None = None  # unset: $TWOMIND_STUDY, or none
     workers: Annotated[int, Bounds(0)] = 0  # processes; 0: one per core
