@@ -189,9 +189,9 @@ def describe(
     face = tracks.get("face")
     face_relative = tracks.get("face_relative")
     rest = None
-    if face is not None and neutral_face is None and not _is_known(profile):
-        rest = _resting(face, made, recording.drawn, settings.cues)
+    if neutral_face is None and not _is_known(profile):
         face_relative = None
+        rest = _resting(made, recording.drawn, settings.cues)
     cues = find_cues(face, face_relative, voice, words, settings.cues, rest)
     features = _features(recording, tracks, words, made.notes)
     if hop_s:
@@ -219,13 +219,15 @@ def _is_known(profile: Profile | None) -> bool:
     return profile is not None and bool(profile.neutral("face"))
 
 
-def _resting(face: Track, made: _Pass, drawn: bool, settings: CueSettings) -> Rest:
+def _resting(made: _Pass, drawn: bool, settings: CueSettings) -> Rest | None:
     """The resting face that cues are relative to; the summary says how sure it is."""
+    if made.face is None:
+        return None
+    face, summary = made.face
     rest = estimate_rest(face, drawn)
-    if made.face is not None:
-        doubts = doubtful_cues(rest, settings)
-        summary = {**made.face_summary, "rest": {**rest.plain(), "doubtful_cues": doubts}}
-        made.face = (made.face[0], summary)
+    doubts = doubtful_cues(rest, settings)
+    told = {**rest.plain(), "doubtful_cues": doubts}
+    made.face = (face, {**summary, "rest": told})
     return rest
 
 

@@ -95,17 +95,27 @@ def _has_stream(result: Result) -> bool:
 def _stream_fields(stream: Track, rows: slice) -> list[str]:
     """The last two fields of each line, with the comma before them."""
     assert stream.reason_code is not None
-    values = _numbers(_shown(stream, rows).ravel())
+    shown = _shown(stream, rows)
+    values = _numbers(shown.ravel())
     reasons = [_quoted(reason) for reason in stream.reasons]
-    codes = np.repeat(stream.reason_code[rows], len(stream.names)).tolist()
-    return [f",{value},{reasons[code]}" for value, code in zip(values, codes, strict=True)]
+    width = len(stream.names)
+    codes = np.repeat(stream.reason_code[rows], width)
+    fields = []
+    for value, code in zip(values, codes.tolist(), strict=True):
+        fields.append(f",{value},{reasons[code]}")
+    return fields
 
 
 def _with_stream(block: str, stream: Track | None, rows: slice) -> str:
     """Lines of the long table with the columns of the stream behind them."""
-    lines = block.split("\n")[:-1]
-    ends = [",,"] * len(lines) if stream is None else _stream_fields(stream, rows)
-    longer = [f"{line}{end}\n" for line, end in zip(lines, ends, strict=True)]
+    lines = block.split("\n")
+    lines.pop()  # what stands behind the last end of a line
+    ends = [",,"] * len(lines)
+    if stream is not None:
+        ends = _stream_fields(stream, rows)
+    longer = []
+    for line, end in zip(lines, ends, strict=True):
+        longer.append(f"{line}{end}\n")
     return "".join(longer)
 
 
@@ -205,16 +215,18 @@ def write_measures_parquet(result: Result, path: Path) -> Path | None:
 
 def _stream_block(stream: Track | None, rows: slice, block: Values) -> Plain:
     """The columns of a stream of the person's recordings."""
+    found: Plain = {}
     if stream is None:
-        return {
-            "relative_stream": np.full_like(block["value"], np.nan),
-            "stream_reason": _same("", block),
-        }
+        found["relative_stream"] = np.full_like(block["value"], np.nan)
+        found["stream_reason"] = _same("", block)
+        return found
     assert stream.reason_code is not None
-    values = _shown(stream, rows).ravel()
-    code = np.repeat(stream.reason_code[rows].astype(np.int32), len(stream.names))
-    reasons = list(stream.reasons)
-    return {"relative_stream": values.astype(np.float32), "stream_reason": (code, reasons)}
+    shown = _shown(stream, rows)
+    width = len(stream.names)
+    code = np.repeat(stream.reason_code[rows], width)
+    found["relative_stream"] = shown.ravel().astype(np.float32)
+    found["stream_reason"] = (code.astype(np.int32), list(stream.reasons))
+    return found
 
 
 def _arrow(pa: Any, column: Any, kind: Any) -> Any:
