@@ -388,6 +388,8 @@ def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
     and look is 0); quality columns, ``blink`` and ``mouth_motion`` have no neutral and stay raw.
     Measures that the neutral lacks become nan.
 
+    A still picture is a neutral of one row.
+
     Raises: BadInput: the neutral clip has other columns, or fewer than ten valid rows: it was asked
         for, and is not
             silently replaced.
@@ -398,7 +400,7 @@ def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
     else:
         _check_neutral(neutral, track)
         source = neutral
-        name = "neutral clip"
+        name = "neutral picture" if len(neutral) == 1 else "neutral clip"
     values = np.array(track.values, np.float32)
     for k, column in enumerate(track.names):
         if column not in ABSOLUTE:
@@ -415,7 +417,8 @@ def _check_neutral(neutral: Track, track: Track) -> None:
             "anew"
         )
     n_valid = int(neutral.valid.sum())
-    if n_valid < _MIN_NEUTRAL_ROWS:
+    is_picture = len(neutral) == 1  # a still picture is all there is of it
+    if n_valid < (1 if is_picture else _MIN_NEUTRAL_ROWS):
         raise BadInput(
             f"expected at least {_MIN_NEUTRAL_ROWS} measurable frames in the neutral clip, got "
             f"{n_valid}; record it anew, or leave it out"
