@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from twomind.features.cues import KINDS, NOT_MEASURED
+from twomind.features.face.blendshapes import OF_UNITS, TAKEN
 from twomind.features.face.measures import MEASURES, UNSUPPORTED
 from twomind.features.voice.track import NAMES, SUMMARY, UNITS
 
@@ -25,8 +26,8 @@ columns, `blink` and `mouth_motion` have no neutral.
 
 **What the numbers are worth.** The formulas and the leaks in "limits" were found with drawn faces, whose action units
 are known exactly: that shows that geometry follows geometry. On real faces they were checked only for being finite,
-plausible and smooth, because no labelled real faces are at hand. They are not FACS codes by a certified coder, and no
-intensity A to E is claimed.
+plausible and smooth, and on posed photographs of a few people ([faces.md](faces.md)). They are not FACS codes by a
+certified coder, and no intensity A to E is claimed.
 
 `iod` is the distance between the middles of the two eyes (about 63 mm in adults), after the head's pose is taken out.
 
@@ -68,7 +69,46 @@ differ from the person's median by a syllable per second. A cue of face and head
 one frame shows has no known length; shakes and nods need four frames in the slowest swing, so that a film of five
 frames per second has none. `gaze_away` is found in the line of sight, head and eyes together, off its usual
 direction: the report draws that curve (`line_of_sight`).
+
+### The resting face, and what a cue needs besides
+
+Cues of brows, smile and lips are a change against the resting face. A neutral clip or a profile gives it. Without
+one it is estimated from the frames that are still, with lips closed and eyes open, with the neutral faces of people
+as a prior (`summary.face.rest` in `summary.json`: each unit's value, its standard deviation `sd`, and the seconds
+of such frames). Where the standard deviation is above half of the change that begins a cue, cues of that kind are
+not looked for: they stand under "not measured" with the reason. Relative columns stay relative to the recording's
+own median.
+
+| cue | what must be true |
+|---|---|
+| `smile` | every corner of the mouth that is seen is raised, and no eye is shut while the other is open |
+| `lip_press` | the lips are together (AU25 at most .05 iod), and it is no smile |
+| `brow_raise`, `brow_lower` | the brows of every half that is seen; nothing else |
+| `eyes_closed` | the eyes were seen open before; the mean of both, so that a wink is none |
+| `gaze_away` | the eyes are open, and it is no turn of the head |
+| `look_away` | it is no shake and no nod |
+| `head_shake`, `nod`, `tilt` | the head is seen; of a movement askew the larger part counts |
+
+A cue of face and head holds what is below its beginning for at most a second and a half before and after a frame that
+reaches it, so that a slow way back does not count.
 """
+
+
+_BLENDSHAPES = """
+### The back end landmarker: blendshapes beside the geometry
+
+`--set features.face=landmarker` (`twomind weights add face-landmarker` brings its file) gives all columns above
+from its own landmarks, its 52 blendshapes as `blendshape_NAME`, and for these action units the mean of the
+blendshapes that stand for them as `AU.._blendshape`; all are shares, 0 to 1. Which measure is taken for an action
+unit where one is asked for (`score faces`, encoders) stands in the last column, and the figures behind it in
+[faces.md](faces.md). Cues read the geometry from both back ends: their thresholds are lengths.
+
+"""
+
+
+def _units() -> Iterable[Iterable[str]]:
+    for unit, members in OF_UNITS.items():
+        yield f"`{unit}_blendshape`", ", ".join(members), TAKEN[unit]
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -84,6 +124,8 @@ def page() -> str:
     parts = [
         _HEAD,
         _table(("measure", "unit", "what", "formula", "limits"), face),
+        _BLENDSHAPES,
+        _table(("unit", "blendshapes", "taken"), _units()),
         "\n### Action units that are left out\n\n",
         _table(("unit", "why"), UNSUPPORTED.items()),
         "\n## Voice: one row per 10 ms\n\n",

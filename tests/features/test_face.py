@@ -369,6 +369,11 @@ def test_relative_to_a_neutral_clip() -> None:
 def test_a_neutral_clip_without_a_face_is_refused() -> None:
     with pytest.raises(BadInput, match="10 measurable frames"):
         relative(made({"AU12": [1.0, 2.0]}), made({"AU12": [0.5] * 12}, [False] * 12))
+    picture, named = relative(made({"AU12": [1.0, 2.0]}), made({"AU12": [0.5]}))
+    assert named == "neutral picture"
+    assert picture.column("AU12").tolist() == [0.5, 1.5]
+    with pytest.raises(BadInput, match="measurable"):
+        relative(made({"AU12": [1.0, 2.0]}), made({"AU12": [0.5]}, [False]))
 
 
 def test_relative_undoes_a_constant_offset() -> None:
@@ -417,8 +422,11 @@ def test_unknown_settings_are_refused() -> None:
         FaceReader(FaceSettings(target="tallest"))
 
 
-def test_landmarker_without_or_with_a_broken_file(tmp_path: Path) -> None:
-    with pytest.raises(MissingWeights, match="path"):
+def test_landmarker_without_or_with_a_broken_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWOMIND_WEIGHTS", str(tmp_path / "weights"))
+    with pytest.raises(MissingWeights, match="weights add face-landmarker"):
         FaceReader(FaceSettings(backend="landmarker"))
     with pytest.raises(MissingWeights, match="there is none"):
         FaceReader(

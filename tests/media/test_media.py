@@ -15,6 +15,7 @@ import pytest
 import media_files as make
 from patience import HANG_S
 from twomind.core.errors import BadInput
+from twomind.media.recording import find_media
 from twomind.media.stream import (
     AudioSpool,
     Frame,
@@ -334,13 +335,33 @@ def test_recording_without_its_index_is_explained(ending: str, tmp_path: Path) -
             probe(cut)
 
 
-def test_picture_file_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_a_still_picture_is_one_frame_and_has_no_length(ending: str, tmp_path: Path) -> None:
     import av
 
-    path = tmp_path / "photo.png"
-    av.VideoFrame.from_ndarray(make.draw_number(5), "rgb24").save(str(path))
-    with pytest.raises(BadInput):
-        probe(path)
+    path = tmp_path / f"photo.{ending}"
+    drawn = make.draw_number(5)
+    av.VideoFrame.from_ndarray(drawn, "rgb24").save(str(path))
+    info = probe(path)
+    assert info.has_video
+    assert not info.has_audio
+    assert not info.problems
+    (frame,) = stream(path, audio=False)
+    assert isinstance(frame, Frame)
+    assert frame.time_s == 0.0
+    assert np.abs(frame.rgb.astype(int) - drawn).mean() < 12
+    # What a picture is, its bytes say.
+    other = tmp_path / "photo.gif"
+    path.rename(other)
+    assert probe(other).width_px == info.width_px
+
+
+def test_pictures_of_a_folder_count_where_it_holds_nothing_else(tmp_path: Path) -> None:
+    picture = tmp_path / "P1_happy.PNG"
+    picture.write_bytes(b"any")
+    assert find_media([tmp_path]) == [picture]
+    (tmp_path / "P1.wav").write_bytes(b"any")
+    assert find_media([tmp_path]) == [tmp_path / "P1.wav"]
 
 
 def test_drawn_people_are_marked(tmp_path: Path) -> None:

@@ -66,6 +66,10 @@ _TRAIN = {
     ),
 }
 _SCORE = {
+    "faces": Later(
+        "twomind.cli.people_verbs:score_faces_verb",
+        "Score face measures on posed expressions: pictures or clips called PERSON_EXPRESSION, one of them neutral.",
+    ),
     "personalise": Later(
         "twomind.cli.personalise_verb:score_personalise_verb",
         "Compare adaptation METHODS on held-out people with one model, trained anew on each fold's source people.",
@@ -81,6 +85,10 @@ _SCORE = {
     "transcripts": Later(
         "twomind.cli.transcripts_verb:score_transcripts_verb",
         "Recognise recordings whose words are known: word errors, fillers, word times, each with its interval.",
+    ),
+    "voice": Later(
+        "twomind.cli.people_verbs:score_voice_verb",
+        "Score relative values of the voice on acted emotions, one speaker left out at a time.",
     ),
     "words": Later(
         "twomind.cli.words_verbs:score_words_verb",

@@ -52,7 +52,7 @@ def weights_verify(name: str | None, as_json: bool, offline: bool) -> int:
 @dataclass(frozen=True, kw_only=True)
 class _Added(Common):
     name: str
-    source: str
+    source: str | None
     sha256: str
     licence: str
     allowed_use: str
@@ -60,19 +60,23 @@ class _Added(Common):
 
 @weights_group.command("add")
 @click.argument("name")
-@click.argument("source")
+@click.argument("source", required=False)
 @click.option("--sha256", default="", help="Expected checksum of a single file.")
 @click.option("--licence", default="", help="Licence of the weights, kept beside them.")
 @click.option("--allowed-use", default="", help="What they may be used for, kept beside them.")
 @verb
 @taking(_Added)
 def weights_add(asked: _Added) -> int:
-    """Copy or download model files: SOURCE is a file, a folder or an http(s) address."""
+    """Copy or download model files: SOURCE is a file, a folder or an http(s) address.
+
+    Without SOURCE, weights whose download is known (`weights list` names it) are downloaded.
+    """
     from twomind.core import weights
 
+    source = weights.offered(asked.name) if asked.source is None else asked.source
     found = weights.add(
         asked.name,
-        asked.source,
+        source,
         sha256=asked.sha256,
         licence=asked.licence,
         allowed_use=asked.allowed_use,

@@ -128,7 +128,11 @@ ADDABLE = (
         "any",
         "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
         extra="face",
-        files={"face_landmarker.task": ""},
+        files={
+            "face_landmarker.task": (
+                "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+            )
+        },
     ),
     *(
         Weights(
@@ -282,6 +286,8 @@ def _find_bundled(weights: Weights) -> Found:
         if not models:
             return _found(weights, "absent", None, "this faster-whisper carries no silero model")
         return _found(weights, *_as_installed("faster-whisper", models[-1]))
+    if weights.files and not any((root / name).is_file() for name in weights.files):
+        return _found(weights, "absent", None, f"this {weights.package} carries no such models")
     return _found(weights, *_with_path(root, weights.files))
 
 
@@ -330,7 +336,7 @@ def _find_added(name: str) -> Found:
     weights = _known(name) or Weights(name, "added by the user", "not stated", "not stated", "")
     manifest = _manifest(name)
     if manifest is None:
-        return _found(weights, "absent", None, f"twomind weights add {name} PATH_OR_URL")
+        return _found(weights, "absent", None, _how_to_add(weights))
     weights = Weights(
         name,
         manifest.get("what", weights.what),
@@ -339,6 +345,32 @@ def _find_added(name: str) -> Found:
         manifest.get("source", weights.source),
     )
     return _found(weights, *_with_path(folder() / name, manifest.get("files", {})))
+
+
+def _how_to_add(weights: Weights) -> str:
+    if is_address(weights.source):
+        return f"`twomind weights add {weights.name}` downloads it from {weights.source}"
+    return f"twomind weights add {weights.name} PATH_OR_URL"
+
+
+def is_address(source: str) -> bool:
+    """Is it an http(s) address?"""
+    return source.startswith(("http://", "https://"))
+
+
+def offered(name: str) -> str:
+    """The address from which weights that are known by name are downloaded.
+
+    Raises:
+        BadInput: none is known.
+    """
+    known = _known(name)
+    if known is None or not is_address(known.source):
+        raise BadInput(
+            f"weights {quoted(name)}: expected a file, a folder or an http(s) address; no download "
+            "is known for them"
+        )
+    return known.source
 
 
 def survey() -> list[Found]:
@@ -383,8 +415,8 @@ def add(
     """Copy or download model files into the weights folder under ``name``, all or nothing.
 
     ``source`` is a file, a folder, or an http(s) address of one file. ``sha256`` is checked for a
-    single file. What is kept is described by a manifest with the SHA-256 of every file, so that
-    later damage is noticed.
+    single file; sums that are known in advance are always checked. What is kept is described by a
+    manifest with the SHA-256 of every file, so that later damage is noticed.
 
     Raises: BadInput: the name cannot be a folder name, or the source does not exist.
         MissingWeights: the download broke off, the sum differs, or a file that is needed is not in
@@ -445,10 +477,17 @@ def _check_added(name: str, files: dict[str, str], known: Weights | None, sha256
             f"weights {name!r}: expected the files {', '.join(needed)}; missing: "
             f"{', '.join(missing)}"
         )
+    expected = known.files if known else {}
+    for file, sum_of_file in expected.items():
+        if sum_of_file and files[file] != sum_of_file:
+            raise MissingWeights(
+                f"weights {name!r}: expected {file} with SHA-256 {sum_of_file}, got "
+                f"{files[file]}. Nothing was kept."
+            )
 
 
 def _bring(source: str, into: Path, known: Weights | None, offline: bool) -> None:
-    if source.startswith(("http://", "https://")):
+    if is_address(source):
         if offline:
             raise Offline(
                 f"{source} would be downloaded, but the network is not allowed (--offline)"

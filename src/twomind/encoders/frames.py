@@ -106,7 +106,7 @@ def with_embeddings(features: Features, tracks: Mapping[str, Track]) -> Features
 
 def _frames_recipe(encoder: Encoder, settings: FrameSettings) -> list[str]:
     """What a row is made by: changed code never reads old entries."""
-    from twomind.features.face.tracker_mesh import model_files
+    from twomind.features.face.back_ends import model_files
 
     finder = model_files("mesh", None) if settings.crop == "face" else ()
     return [source_mark(__name__, *encoder.modules), weights_mark(finder)]

@@ -16,6 +16,12 @@ import numpy as np
 
 from twomind.features.events import Event, find_events, find_swings, row_s
 from twomind.features.face.gaze import MIN_OPENING
+from twomind.features.face.rest import (
+    Rest,
+    eyes_alike,
+    less_rest,
+    mouth_closed,
+)
 from twomind.features.voice import unworded
 from twomind.features.voice.track import VoiceResult
 from twomind.features.voice.unworded import UnwordedSettings
@@ -125,6 +131,10 @@ class CueSettings:
     closed_enter: float = 0.65
     closed_leave: float = 0.45
     closed_min_s: float = 0.5
+    #: How long a face or head may hold less than what begins a cue, before and after it, seconds.
+    edge_s: float = 1.5
+    #: A resting face that is known worse than this share of what begins a cue gives no cue.
+    most_doubt: float = 0.5
     #: Two events of a kind closer than this are one, seconds.
     merge_s: float = 0.25
     #: Rows without a measure, up to this many seconds of them, do not end an event.
@@ -142,6 +152,7 @@ def find_cues(
     words: tuple[Word, ...] | None,
     settings: CueSettings | None = None,
     recognised: bool = False,
+    rest: Rest | None = None,
 ) -> tuple[Cue, ...]:
     """All cues in order of time. What is None gives none.
 
@@ -149,19 +160,22 @@ def find_cues(
 
     Args:
         face: rows of face measures.
-        face_relative: the same columns relative to the person's neutral; without it the
-            recording's own median is taken.
+        face_relative: the same columns relative to a neutral that the person gave; without it they
+            are relative to the resting face.
         voice: the voice's rows, pauses and summary.
         words: of the answer, with times.
         settings: when something is a cue.
         recognised: the words are a recogniser's, which may leave speech without any.
+        rest: the resting face of the recording (:func:`twomind.features.face.rest.estimate_rest`);
+            without it and without a neutral the recording's own median is taken.
     """
     settings = settings or CueSettings()
     cues: list[Cue] = []
     if face is not None and len(face):
-        relative = face_relative if face_relative is not None else _less_median(face)
+        relative = _relative(face, face_relative, rest)
         cues += _head(relative, settings)
-        cues += _expression(relative, settings)
+        doubt = rest if rest is not None and face_relative is None else Rest({}, 0.0)
+        cues += _expression(_Shown(face, relative, doubt), settings)
         cues += _eyes_closed(face, settings)
     if voice is not None:
         cues += _pauses(voice, settings)
@@ -175,12 +189,11 @@ def find_cues(
     return tuple(sorted(cues, key=lambda c: (c.start_s, c.end_s, c.kind)))
 
 
-def _less_median(track: Track) -> Track:
-    values = np.where(track.valid[:, None], track.values, np.nan)
-    known = np.isfinite(values).any(axis=0)
-    middle = np.zeros(values.shape[1])
-    middle[known] = np.nanmedian(values[:, known], axis=0)
-    return Track(values - middle, track.times_s, track.valid, track.names, track.units)
+def _relative(face: Track, face_relative: Track | None, rest: Rest | None) -> Track:
+    """The face relative to the neutral that was given, to its rest, or to its own median."""
+    if face_relative is not None:
+        return face_relative
+    return less_rest(face, Rest({}, 0.0) if rest is None else rest)
 
 
 def _column(track: Track, name: str) -> np.ndarray:
@@ -244,7 +257,9 @@ def _spans(
     track: Track, values: np.ndarray, enter: float, leave: float, min_s: float, s: CueSettings
 ) -> list[Event]:
     least_s = _least_s(track, min_s, s)
-    return find_events(track.times_s, values, enter, leave, least_s, s.merge_s, s.max_gap_s)
+    return find_events(
+        track.times_s, values, enter, leave, least_s, s.merge_s, s.max_gap_s, edge_s=s.edge_s
+    )
 
 
 def _least_s(track: Track, min_s: float, s: CueSettings) -> float:
@@ -280,6 +295,7 @@ def _gaze(track: Track, turns: list[Event], s: CueSettings) -> Iterator[Cue]:
         _least_s(track, s.gaze_min_s, s),
         s.merge_s,
         s.max_blink_s,
+        edge_s=s.edge_s,
     )
     looks = [event for event in looks if _share_inside(event, turns) < 0.5]
     yield from _cues("gaze_away", "face", looks, "deg", _towards(yaw, pitch))
@@ -337,27 +353,86 @@ def _towards(yaw: np.ndarray, pitch: np.ndarray) -> _Tell:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def _expression(track: Track, s: CueSettings) -> Iterator[Cue]:
-    both_brows = _column(track, "AU01") + _column(track, "AU02")
-    brow_raise = both_brows / 2
-    enter, leave = s.brow_raise_enter_iod, s.brow_raise_leave_iod
-    raises = _spans(track, brow_raise, enter, leave, s.brow_min_s, s)
-    yield from _cues("brow_raise", "face", raises, "iod")
+@dataclass(frozen=True)
+class _Shown:
+    """A face as it was measured, relative to its rest, and that rest."""
 
-    brow_lower = _column(track, "AU04")
-    enter, leave = s.brow_lower_enter_iod, s.brow_lower_leave_iod
-    lowers = _spans(track, brow_lower, enter, leave, s.brow_min_s, s)
-    yield from _cues("brow_lower", "face", lowers, "iod")
+    raw: Track
+    relative: Track
+    rest: Rest
 
-    smile = _column(track, "AU12")
-    smiles = _spans(track, smile, s.smile_enter_iod, s.smile_leave_iod, s.smile_min_s, s)
-    yield from _cues("smile", "face", smiles, "iod")
+    def column(self, name: str) -> np.ndarray:
+        return _column(self.relative, name)
 
-    lip_press = _column(track, "AU24")
-    enter, leave = s.lip_press_enter_iod, s.lip_press_leave_iod
-    presses = _spans(track, lip_press, enter, leave, s.lip_press_min_s, s)
-    presses = [event for event in presses if _share_inside(event, smiles) < 0.5]
-    yield from _cues("lip_press", "face", presses, "iod")
+    def is_known(self, least: float, names: tuple[str, ...], s: CueSettings) -> bool:
+        """Is rest known well enough to tell a change of ``least``?"""
+        return self.rest.sd(*names) <= s.most_doubt * least
+
+
+#: The measures that each cue of the face's expression is read from.
+_READ_FROM = {
+    "brow_raise": ("AU01", "AU02"),
+    "brow_lower": ("AU04",),
+    "smile": ("AU12",),
+    "lip_press": ("AU24",),
+}
+
+
+def doubtful_cues(rest: Rest, settings: CueSettings | None = None) -> dict[str, str]:
+    """Cues that were not looked for because the resting face is not known well enough: kind →
+    why.
+    """
+    s = settings or CueSettings()
+    found = {}
+    for kind, names in _READ_FROM.items():
+        least = float(getattr(s, f"{kind}_enter_iod"))
+        sd = rest.sd(*names)
+        if sd > s.most_doubt * least:
+            found[kind] = (
+                f"the resting face is not known well enough: ±{sd:.2f} iod, where a change of "
+                f"{least:.2f} is to be told; give a neutral clip (--neutral) or a profile"
+            )
+    return found
+
+
+def _expression(face: _Shown, s: CueSettings) -> Iterator[Cue]:
+    if face.is_known(s.brow_raise_enter_iod, _READ_FROM["brow_raise"], s):
+        both_brows = face.column("AU01") + face.column("AU02")
+        enter, leave = s.brow_raise_enter_iod, s.brow_raise_leave_iod
+        raises = _spans(face.relative, both_brows / 2, enter, leave, s.brow_min_s, s)
+        yield from _cues("brow_raise", "face", raises, "iod")
+
+    if face.is_known(s.brow_lower_enter_iod, _READ_FROM["brow_lower"], s):
+        enter, leave = s.brow_lower_enter_iod, s.brow_lower_leave_iod
+        lowers = _spans(face.relative, face.column("AU04"), enter, leave, s.brow_min_s, s)
+        yield from _cues("brow_lower", "face", lowers, "iod")
+
+    smiles: list[Event] = []
+    if face.is_known(s.smile_enter_iod, _READ_FROM["smile"], s):
+        enter, leave = s.smile_enter_iod, s.smile_leave_iod
+        smiles = _spans(face.relative, _smile(face, s), enter, leave, s.smile_min_s, s)
+        yield from _cues("smile", "face", smiles, "iod")
+
+    if face.is_known(s.lip_press_enter_iod, _READ_FROM["lip_press"], s):
+        pressed = np.where(mouth_closed(face.raw), face.column("AU24"), np.nan)
+        enter, leave = s.lip_press_enter_iod, s.lip_press_leave_iod
+        presses = _spans(face.relative, pressed, enter, leave, s.lip_press_min_s, s)
+        presses = [event for event in presses if _share_inside(event, smiles) < 0.5]
+        yield from _cues("lip_press", "face", presses, "iod")
+
+
+def _smile(face: _Shown, s: CueSettings) -> np.ndarray:
+    """AU12 ``(T,)`` where the preconditions of a smile hold, else nan.
+
+    Every corner of the mouth that is seen is raised, and no eye is shut while the other is open.
+    """
+    smile = face.column("AU12")
+    raised = np.ones(len(smile), bool)
+    for half in ("AU12_left", "AU12_right"):
+        raised &= ~(face.column(half) < s.smile_leave_iod)
+    # A low value ends a smile; what is no smile is left out of it.
+    holds = eyes_alike(face.raw) & (raised | (smile < s.smile_leave_iod))
+    return np.where(holds, smile, np.nan)
 
 
 def _mean_opening(face: Track) -> np.ndarray:

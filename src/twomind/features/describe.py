@@ -24,9 +24,12 @@ from twomind.core.source_mark import source_mark, weights_mark
 from twomind.core.store import Store, content_hash, default_root
 from twomind.core.track_entries import track_arrays, track_from, track_meta
 from twomind.features import profile as profiles
-from twomind.features.cues import CueSettings, find_cues
+from twomind.features.cues import CueSettings, doubtful_cues, find_cues
+from twomind.features.face.back_ends import model_files
+from twomind.features.face.measures import ABSOLUTE
 from twomind.features.face.reader import FaceReader, FaceSettings, relative
-from twomind.features.face.tracker_mesh import model_files
+from twomind.features.face.rest import Rest, estimate_rest
+from twomind.features.own_stream import OwnStream, less_earlier
 from twomind.features.profile import Profile
 from twomind.features.voice.speech_activity import choose_detector, detector_files
 from twomind.features.voice.track import Spans, VoiceResult, VoiceSettings, describe_voice
@@ -135,6 +138,7 @@ def describe(
     settings: Settings | None = None,
     neutral: Recording | None = None,
     profile: Profile | None = None,
+    stream: OwnStream | None = None,
     progress: Progress | None = None,
 ) -> Description:
     """Measure one recording; what the store holds already is not measured again.
@@ -151,6 +155,8 @@ def describe(
         settings: how to describe.
         neutral: a neutral clip of the same person.
         profile: what enrolment made of such clips.
+        stream: the person's recordings before this one. The tracks ``face_stream`` and
+            ``voice_stream`` are then relative to their running median.
         progress: is told how far the pass has come.
 
     Raises:
@@ -181,11 +187,17 @@ def describe(
         if why_not:
             _note_words(made, recording, why_not)
     tracks, named, voice_named = _tracks(made, words, neutral_face, profile)
+    if stream is not None:
+        tracks |= _stream_tracks(tracks, stream, store, settings)
     voice = made.voice[0] if made.voice else None
     face = tracks.get("face")
     face_relative = tracks.get("face_relative")
     recognised = made.words is not None and not was_given
-    cues = find_cues(face, face_relative, voice, words, settings.cues, recognised)
+    rest = None
+    if neutral_face is None and not _is_known(profile):
+        face_relative = None
+        rest = _resting(made, recording.drawn, settings.cues)
+    cues = find_cues(face, face_relative, voice, words, settings.cues, recognised, rest)
     features = _features(recording, tracks, words, made.notes)
     if hop_s:
         features = features.on_grid(hop_s)
@@ -205,6 +217,23 @@ def describe(
         relative=whole_answer,
         entries=made.entries,
     )
+
+
+def _is_known(profile: Profile | None) -> bool:
+    """Does the profile hold the person's neutral face?"""
+    return profile is not None and bool(profile.neutral("face"))
+
+
+def _resting(made: _Pass, drawn: bool, settings: CueSettings) -> Rest | None:
+    """The resting face that cues are relative to; the summary says how sure it is."""
+    if made.face is None:
+        return None
+    face, summary = made.face
+    rest = estimate_rest(face, drawn)
+    doubts = doubtful_cues(rest, settings)
+    told = {**rest.plain(), "doubtful_cues": doubts}
+    made.face = (face, {**summary, "rest": told})
+    return rest
 
 
 def _check_wish(using: tuple[str, ...], neutral: Recording | None, profile: Profile | None) -> None:
@@ -247,6 +276,39 @@ def _tracks(
     if words is not None:
         tracks["words"] = text.describe_words(words)
     return tracks, face_named, voice_named
+
+
+#: Tracks that a stream of recordings is compared by, with the columns that stay raw.
+_STREAMED = {"face": ABSOLUTE, "voice": ("speech", "syllable")}
+
+
+def _stream_tracks(
+    tracks: Mapping[str, Track], stream: OwnStream, store: Store, settings: Settings
+) -> dict[str, Track]:
+    """Tracks relative to the person's recordings before this one; what cannot be measured in one
+    of them does not count there.
+    """
+    earlier: dict[str, list[Track]] = {}
+    using = tuple(name for name in _STREAMED if name in tracks)
+    for recording in stream.before:
+        content = content_hash(recording.media)
+        store.note(recording.subject, content)
+        made = _measure(recording, content, using, store, settings, None)
+        if made.face is not None:
+            earlier.setdefault("face", []).append(made.face[0])
+        if made.voice is not None:
+            voice, _ = made.voice
+            earlier.setdefault("voice", []).append(_while_speaking(voice.track))
+    found = {}
+    for name in using:
+        before = earlier.get(name, [])
+        found[f"{name}_stream"] = less_earlier(tracks[name], before, _STREAMED[name])
+    return found
+
+
+def _while_speaking(voice: Track) -> Track:
+    """The voice with the rows of speech alone valid."""
+    return replace(voice, valid=voice.valid & (voice.column("speech") == 1))
 
 
 def _features(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -50,6 +51,8 @@ def find_events(
     min_s: float,
     merge_s: float = 0.0,
     max_gap_s: float = 0.0,
+    *,
+    edge_s: float = math.inf,
 ) -> list[Event]:
     """Spans where a measure stays high and somewhere gets higher.
 
@@ -63,6 +66,8 @@ def find_events(
         min_s: shorter spans are dropped, after merging.
         merge_s: spans closer than this (of measured rows) become one.
         max_gap_s: missing rows end a span unless there are at most this many seconds of them.
+        edge_s: rows below ``enter`` belong to a span only as long as this before and after a row
+            that reaches it.
     """
     found: list[Event] = []
     usual_s = row_s(times_s)
@@ -71,7 +76,8 @@ def find_events(
         v = values[rows]
         ends_s = np.append(t[1:], t[-1] + usual_s)
         high = []
-        for a, b in runs(v >= leave):
+        near = _near(t, v >= enter, edge_s)
+        for a, b in runs((v >= leave) & near):
             if v[a:b].max() >= enter:
                 high.append((a, b))
         for a, b in _merged(high, t, ends_s, merge_s):
@@ -82,6 +88,19 @@ def find_events(
             peak = a + int(v[a:b].argmax())
             found.append(Event(start_s, end_s, float(v[peak]), int(rows[peak])))
     return found
+
+
+def _near(t: np.ndarray, reached: np.ndarray, edge_s: float) -> np.ndarray:
+    """Rows ``(N,)`` within ``edge_s`` of one of those that ``reached (N,)`` a level."""
+    if not reached.any():
+        return np.zeros(len(t), bool)
+    at = t[reached]
+    after = np.searchsorted(at, t)
+    following = at[np.minimum(after, len(at) - 1)]
+    before = at[np.maximum(after - 1, 0)]
+    away_s = np.minimum(np.abs(following - t), np.abs(t - before))
+    near: np.ndarray = away_s <= edge_s + 1e-9
+    return near
 
 
 def _merged(spans: list[_Rows], t: np.ndarray, ends_s: np.ndarray, merge_s: float) -> list[_Rows]:

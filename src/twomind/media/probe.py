@@ -16,11 +16,15 @@ from twomind.media.endings import ending, iso_boxes
 if TYPE_CHECKING:
     import av
 
-#: Containers of sound and moving pictures. Others that FFmpeg opens (play lists that fetch further
-#: files, pictures, subtitles, plain text as a terminal film) are refused.
+#: Containers of one still picture.
+PICTURES = ("png_pipe", "jpeg_pipe", "gif", "bmp_pipe", "webp_pipe", "tiff_pipe")
+
+#: Containers of sound and moving pictures, and still pictures. Others that FFmpeg opens (play lists
+#: that fetch further files, numbered series of pictures, subtitles, plain text as a terminal film)
+#: are refused.
 CONTAINERS = (
     "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,wav,w64,mp3,"
-    "flac,aac,aiff,caf,amr,mxf,dv,nut,ac3,eac3,au,ivf,rm,wv,ape"
+    "flac,aac,aiff,caf,amr,mxf,dv,nut,ac3,eac3,au,ivf,rm,wv,ape," + ",".join(PICTURES)
 )
 
 #: Said of a file without a length and without a mark at its end.
@@ -120,8 +124,8 @@ def _why_unreadable(path: Path) -> str:
                 "in beside it)."
             )
     return (
-        "expected a video or sound file (MP4, MOV, WebM, MKV, AVI, WAV ...); its content is not "
-        "one, or is too damaged."
+        "expected a video, sound or picture file (MP4, MOV, WebM, MKV, AVI, WAV, PNG, JPEG ...); "
+        "its content is not one, or is too damaged."
     )
 
 
@@ -157,6 +161,11 @@ def declared_s(container: av.container.InputContainer) -> float:
     # FFmpeg writes the end stamp, not the length, as the duration of a Matroska file that starts
     # late.
     return end_s - max(0.0, origin_s(container)) if "matroska" in names else end_s
+
+
+def is_picture(container: av.container.InputContainer) -> bool:
+    """Is it one still picture, which has no length?"""
+    return container.format.name in PICTURES
 
 
 @dataclass(frozen=True)
@@ -264,7 +273,7 @@ def probe(path: Path) -> MediaInfo:
         end = ending(path)
         if end.sentence:
             problems.append(end.sentence)
-        elif not end.told and math.isnan(declared_s(container)):
+        elif not end.told and math.isnan(declared_s(container)) and not is_picture(container):
             problems.append(NOT_DECLARED)
         return MediaInfo(
             path=path,

@@ -41,6 +41,10 @@ MEDIA_SUFFIXES = (
 SOUND_SUFFIXES = (".wav", ".mp3", ".m4a", ".flac", ".ogg")
 
 
+#: Endings of still pictures.
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+
+
 def find_transcript(media: Path) -> Path | None:
     """The transcript that lies beside a media file (same stem), or None."""
     return transcript_beside(media)[0]
@@ -68,7 +72,8 @@ def find_media(paths: list[Path]) -> list[Path]:
     """Media files among ``paths``; a folder stands for the films and sound files below it, sorted.
 
     A file that was named is kept whatever its ending: what it is, its bytes say. Of a folder, a
-    sound file beside a film of the same name is left out: it is that film's sound. What is called
+    sound file beside a film of the same name is left out: it is that film's sound. Still pictures
+    count where a folder holds no film and no sound: beside films they are previews. What is called
     like a film and is no file (a pipe, a broken link, an empty folder) is kept, so that whoever
     opens it says what it is.
 
@@ -78,11 +83,11 @@ def find_media(paths: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            below = _found_below(path)
+            below = _found_below(path) or _pictures_below(path)
             if not below and _called_media(path):
                 below = [path]
             if not below:
-                endings = ", ".join((*MEDIA_SUFFIXES, *SOUND_SUFFIXES))
+                endings = ", ".join((*MEDIA_SUFFIXES, *SOUND_SUFFIXES, *PICTURE_SUFFIXES))
                 raise BadInput(
                     f"{path}: expected media files ({endings}) in this folder, found none"
                 )
@@ -113,6 +118,15 @@ def _found_below(folder: Path) -> list[Path]:
     of_films = {film.with_suffix("") for film in films}
     alone = [sound for sound in sounds if sound.with_suffix("") not in of_films]
     return sorted([*films, *alone])
+
+
+def _pictures_below(folder: Path) -> list[Path]:
+    """Still pictures below a folder, sorted."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix.lower() in PICTURE_SUFFIXES:
+            found.append(path)
+    return sorted(found)
 
 
 def open_recording(

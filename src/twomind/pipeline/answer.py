@@ -18,12 +18,13 @@ from twomind.core.version import __version__
 from twomind.datasets.surroundings import TEXT_SOURCE
 from twomind.features import cues
 from twomind.features.describe import Description, describe
+from twomind.features.own_stream import OwnStream
 from twomind.features.words.cue_rules import cue_lexicon
 from twomind.media.recording import open_recording
 from twomind.models.base import bare, complete
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline.adapt import Adaptation, Adapted, People
-from twomind.pipeline.jobs import Job, Options, profile_of
+from twomind.pipeline.jobs import Job, Options, profile_of, stream_before
 from twomind.reporting.result import NotMeasured, Result
 from twomind.transcripts.words import words_of_text
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, Status, Track
@@ -129,10 +130,19 @@ def predict_one(
         settings=options.describe,
         neutral=neutral if profile is None else None,
         profile=profile,
+        stream=_stream(job, options),
         progress=progress,
     )
     work = _Work(options, store, neutral, loaded.people)
     return _result(job, work, made, _estimate(made, work, loaded.recogniser))
+
+
+def _stream(job: Job, options: Options) -> OwnStream | None:
+    """The person's recordings before this one, where a stream was given."""
+    if options.stream is None:
+        return None
+    paths = stream_before(job, options.stream)
+    return OwnStream(tuple(open_recording(path, subject=job.subject) for path in paths))
 
 
 def _with_text(recording: Recording, job: Job) -> Recording:
@@ -292,6 +302,8 @@ def _not_measured(
         found += _not_measured_of_face(face)
     of_voice: Mapping[str, str] = made.voice.get("not_measured", {})
     found += [NotMeasured(f"voice: {name}", why) for name, why in of_voice.items()]
+    doubtful: Mapping[str, str] = made.face.get("rest", {}).get("doubtful_cues", {})
+    found += [NotMeasured(f"cue: {name}", why) for name, why in doubtful.items()]
     found += [NotMeasured(f"cue: {name}", why) for name, why in cues.NOT_MEASURED.items()]
     return tuple(found)
 

@@ -54,6 +54,7 @@ class Options:
     profiles: Path | None = (
         None  # enrolled people; without ``person``, each subject's own profile where there is one
     )
+    stream: Path | None = None  # a CSV of the people's recordings in order
     prevalence: float | None = None
     prevalence_source: str = ""
     max_risk: float | None = None
@@ -253,6 +254,8 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     }
     if job.text:
         parts["text"] = job.text
+    if options.stream is not None:
+        parts["stream"] = [content_hash(path) for path in stream_before(job, options.stream)]
     # What was named must be there; a pipe would be waited for, for ever.
     for name, path in (("transcript", job.transcript), ("neutral", options.neutral)):
         if path is not None:
@@ -260,6 +263,30 @@ def fingerprint(job: Job, options: Options, before: Sequence[str] = ()) -> str:
     if options.adapt is not None:
         parts |= {"adapt": options.adapt.lasting(), "before": list(before)}
     return settings_hash(parts)
+
+
+def stream_before(job: Job, stream: Path) -> tuple[Path, ...]:
+    """The recordings of a person that come before this one in an ordered list of them.
+
+    Args:
+        job: the recording.
+        stream: a CSV with the column ``path``, in order; where it has the column ``subject``, the
+            rows of other people do not count. Relative paths count from its folder.
+
+    Raises:
+        BadInput: the list cannot be read, or this recording is not in it exactly once.
+    """
+    own = []
+    for row in _manifest_rows(stream):
+        if row.get("subject") in (None, "", job.subject):
+            own.append((stream.parent / row["path"]).resolve())
+    here = job.media.resolve()
+    if own.count(here) != 1:
+        raise BadInput(
+            f"{stream}: expected {job.media} once among the recordings of {job.subject} in order, "
+            f"got it {own.count(here)} times"
+        )
+    return tuple(own[: own.index(here)])
 
 
 def _content_of(path: Path | None) -> str:

@@ -6,12 +6,14 @@ work; :class:`Finished` says what came of it, read from the folder.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from twomind.core.errors import BadInput
+from twomind.core.settings import FILE as SETTINGS_FILE
 from twomind.core.settings import Asked
 from twomind.core.store import Store, default_root, default_study
 from twomind.models import load
@@ -142,6 +144,7 @@ def prepare(
     """
     run: DescribeRun = asked.settings
     _refuse(run)
+    _refuse_second_back_end(run)
     if run.describe.speech_model is not None:
         require(run.describe.speech_model, offline)
     store = Store(run.store or default_root(), _study(run))
@@ -180,6 +183,25 @@ def _refuse(run: DescribeRun) -> None:
         )
 
 
+def _refuse_second_back_end(run: DescribeRun) -> None:
+    """Face columns of two back ends are not comparable: one folder holds those of one."""
+    written = run.out / SETTINGS_FILE
+    if not written.is_file():
+        return
+    try:
+        before = tomllib.loads(written.read_text(encoding="utf-8"))
+        other = before.get("describe", {}).get("face", {}).get("backend", "mesh")
+    except (OSError, ValueError, AttributeError):
+        return  # not ours, or damaged: it is written anew
+    asked = run.describe.face.backend
+    if other != asked:
+        raise BadInput(
+            f"{run.out}: its answers were measured with the face back end {other!r}, and "
+            f"{asked!r} was asked for; their columns are not comparable. Use another folder "
+            f"(--out), or --set features.face={other}"
+        )
+
+
 def _refuse_questions(planned: list[jobs.Job], model: str, recogniser: Any) -> None:
     """Refuse numbers of questions that do not exist. A model may know more than BAH's seven, and is
     loaded only where one is asked for.
@@ -212,6 +234,7 @@ def _describe_options(run: DescribeRun, study: str, offline: bool) -> jobs.Optio
         model=None,
         describe=replace(run.describe, offline=offline),
         neutral=run.neutral,
+        stream=run.stream,
         purpose=run.purpose,
         report=run.report,
     )

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from twomind.core.settings import Bounds, Schema, check_bounds, to_toml
 from twomind.core.version import __version__
 from twomind.features.describe import Settings as DescribeSettings
+from twomind.features.face.back_ends import BACK_ENDS
 from twomind.models.llm.settings import PROBABILITY, LlmSettings
 from twomind.reporting.report import ReportSettings
 
@@ -57,6 +58,7 @@ class DescribeRun:
     person: str | None = None
     neutral: Path | None = None
     profiles: Path | None = None  # enrolled people (a folder), or one person's profile (a file)
+    stream: Path | None = None  # a CSV of the person's recordings in order
     store: Path | None = None  # computed features; unset: the user's cache
     study: str | None = None  # unset: $TWOMIND_STUDY, or none
     workers: Annotated[int, Bounds(0)] = 0  # processes; 0: one per core
@@ -83,6 +85,7 @@ _SHORT = {
     "speech_model": "describe.speech_model",
     "language": "describe.language",
     "describe.target": "describe.face.target",
+    "features.face": "describe.face.backend",
 }
 _SHORT_OF_MODELS = {
     "model": "model.name",
@@ -94,6 +97,7 @@ _SHORT_OF_MODELS = {
 _LEAVE_OUT = ("describe.offline", "describe.face.track.target")
 _TARGETS = {
     "describe.face.target": ("continuity", "largest", "central"),
+    "describe.face.backend": BACK_ENDS,
     "describe.voice.vad": ("auto", "energy", "silero"),
 }
 _RIVALS = (("media", "manifest"),)

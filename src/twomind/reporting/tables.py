@@ -3,7 +3,9 @@ WebVTT), JSON summary.
 
 The long table has one row per time and measure: ``recording, subject, modality, time_s, measure,
 value, relative, unit, valid, reason, neutral``. ``value`` is raw, ``relative`` the same against the
-person's neutral that ``neutral`` names.
+person's neutral that ``neutral`` names. Where a stream of the person's recordings was given,
+``relative_stream`` is the value less the running median of those before, and ``stream_reason`` why
+there is none.
 """
 
 from __future__ import annotations
@@ -63,6 +65,9 @@ COLUMNS = (
 #: The tracks that go into the long table, each with the track that holds its relative values.
 TABLED = {"face": "face_relative", "voice": "voice_relative"}
 
+#: Columns that stand behind the others where a stream of the person's recordings was given.
+STREAM_COLUMNS = ("relative_stream", "stream_reason")
+
 _BLOCK_ROWS = 4096
 
 
@@ -77,6 +82,41 @@ def _quoted(text: str) -> str:
 
 def _numbers(values: np.ndarray) -> list[str]:
     return ["" if v != v else f"{v:.6g}" for v in values.tolist()]
+
+
+def _stream_of(result: Result, modality: str) -> Track | None:
+    return result.features.tracks.get(f"{modality}_stream")
+
+
+def _has_stream(result: Result) -> bool:
+    return any(_stream_of(result, modality) is not None for modality in TABLED)
+
+
+def _stream_fields(stream: Track, rows: slice) -> list[str]:
+    """The last two fields of each line, with the comma before them."""
+    assert stream.reason_code is not None
+    shown = _shown(stream, rows)
+    values = _numbers(shown.ravel())
+    reasons = [_quoted(reason) for reason in stream.reasons]
+    width = len(stream.names)
+    codes = np.repeat(stream.reason_code[rows], width)
+    fields = []
+    for value, code in zip(values, codes.tolist(), strict=True):
+        fields.append(f",{value},{reasons[code]}")
+    return fields
+
+
+def _with_stream(block: str, stream: Track | None, rows: slice) -> str:
+    """Lines of the long table with the columns of the stream behind them."""
+    lines = block.split("\n")
+    lines.pop()  # what stands behind the last end of a line
+    ends = [",,"] * len(lines)
+    if stream is not None:
+        ends = _stream_fields(stream, rows)
+    longer = []
+    for line, end in zip(lines, ends, strict=True):
+        longer.append(f"{line}{end}\n")
+    return "".join(longer)
 
 
 def _csv_block(head: str, track: Track, relative: Track | None, rows: slice, neutral: str) -> str:
@@ -123,10 +163,13 @@ def write_measures_csv(result: Result, path: Path) -> Path:
     """The long table as CSV, in blocks, so that memory does not grow with the video."""
     who = f"{_quoted(result.recording.id)},{_quoted(result.recording.subject)}"
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
-        file.write(",".join(COLUMNS) + "\n")
+        columns = (*COLUMNS, *STREAM_COLUMNS) if _has_stream(result) else COLUMNS
+        file.write(",".join(columns) + "\n")
         for modality, track, relative, rows in _blocks(result):
             neutral = _quoted(_neutral_of(result, modality))
             block = _csv_block(f"{who},{modality},", track, relative, rows, neutral)
+            if len(columns) > len(COLUMNS):
+                block = _with_stream(block, _stream_of(result, modality), rows)
             file.write(block)
     return path
 
@@ -148,7 +191,11 @@ def write_measures_parquet(result: Result, path: Path) -> Path | None:
     kinds["value"] = pa.float32()
     kinds["relative"] = pa.float32()
     kinds["valid"] = pa.bool_()
-    schema = pa.schema([(name, kinds[name]) for name in COLUMNS])
+    columns: tuple[str, ...] = COLUMNS
+    if _has_stream(result):
+        columns = (*COLUMNS, *STREAM_COLUMNS)
+        kinds |= {"relative_stream": pa.float32(), "stream_reason": text}
+    schema = pa.schema([(name, kinds[name]) for name in columns])
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
@@ -160,9 +207,26 @@ def write_measures_parquet(result: Result, path: Path) -> Path | None:
             block["modality"] = _same(modality, block)
             neutral = _neutral_of(result, modality) if relative is not None else ""
             block["neutral"] = _same(neutral, block)
-            columns = [_arrow(pa, block[name], kinds[name]) for name in COLUMNS]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            block |= _stream_block(_stream_of(result, modality), rows, block)
+            arrays = [_arrow(pa, block[name], kinds[name]) for name in columns]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     return path
+
+
+def _stream_block(stream: Track | None, rows: slice, block: Values) -> Plain:
+    """The columns of a stream of the person's recordings."""
+    found: Plain = {}
+    if stream is None:
+        found["relative_stream"] = np.full_like(block["value"], np.nan)
+        found["stream_reason"] = _same("", block)
+        return found
+    assert stream.reason_code is not None
+    shown = _shown(stream, rows)
+    width = len(stream.names)
+    code = np.repeat(stream.reason_code[rows], width)
+    found["relative_stream"] = shown.ravel().astype(np.float32)
+    found["stream_reason"] = (code.astype(np.int32), list(stream.reasons))
+    return found
 
 
 def _arrow(pa: Any, column: Any, kind: Any) -> Any:

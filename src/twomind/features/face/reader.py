@@ -22,6 +22,8 @@ from twomind.features.face.action_units import (
     mouth_width,
     side_weights,
 )
+from twomind.features.face.back_ends import open_finder
+from twomind.features.face.blendshapes import COLUMNS, N_BLENDSHAPES, columns_of
 from twomind.features.face.blinks import BlinkSettings, find_blinks, why_no_blinks
 from twomind.features.face.gaze import gaze_deg
 from twomind.features.face.head import (
@@ -35,7 +37,7 @@ from twomind.features.face.head import (
 from twomind.features.face.measures import ABSOLUTE, MEASURES, NAMES, UNITS, UNSUPPORTED, Measure
 from twomind.features.face.quality import REASONS, QualitySettings, Skin, judge, pixel_row
 from twomind.features.face.tracker import NO_FACE, OTHER_PERSON, Tracker, TrackSettings
-from twomind.features.face.tracker_mesh import FaceFinder, open_finder
+from twomind.features.face.tracker_mesh import FaceFinder
 from twomind.types import Track
 
 __all__ = [
@@ -51,7 +53,7 @@ __all__ = [
 _REASONS = ("", NO_FACE, OTHER_PERSON, *REASONS)
 _BLOCK = 64
 _COLUMN = {name: k for k, name in enumerate(NAMES)}
-_NOT_IN_A_BLINK = ("AU05", "AU07")
+_NOT_IN_A_BLINK = ("AU05", "AU07", "AU05_blendshape", "AU07_blendshape")
 _MOTION_POINTS = [13, 14, 61, 291]
 _MIN_NEUTRAL_ROWS = 10
 
@@ -70,7 +72,8 @@ class FaceSettings:
     """How faces are found, followed and judged."""
 
     backend: str = "mesh"  # mesh: bundled with mediapipe; landmarker: a .task file
-    landmarker_path: str | None = None  # of face_landmarker.task
+    # of face_landmarker.task; None: the one that `twomind weights add face-landmarker` brought
+    landmarker_path: str | None = None
     target: str = "continuity"  # which person: continuity, largest, central
     far_side_deg: float = (
         25.0  # turned farther, the half of the face that is turned away is not measured
@@ -93,6 +96,13 @@ class FaceResult:
     track: Track
     summary: Mapping[str, Any]
     landmarks: Track | None = None
+
+
+def _columns_of_back_end(backend: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and units of the face track's columns."""
+    if backend != "landmarker":
+        return NAMES, UNITS
+    return (*NAMES, *COLUMNS), (*UNITS, *("share" for _ in COLUMNS))
 
 
 def _one_opencv_thread() -> int | None:
@@ -129,7 +139,8 @@ class FaceReader:
             self.settings.backend, self.settings.landmarker_path, track.max_people
         )
         self._tracker = Tracker(self._finder, track)
-        self._values = Spool((len(NAMES),), np.float32)
+        self._names, self._units = _columns_of_back_end(self.settings.backend)
+        self._values = Spool((len(self._names),), np.float32)
         self._clock = Spool((2,), np.float64)  # time and reason code
         self._landmarks: Spool | None = None
         if self.settings.keep_landmarks:
@@ -140,6 +151,7 @@ class FaceReader:
         self._codes: list[int] = []
         self._found: list[tuple[int, np.ndarray]] = []  # row in the block, landmarks
         self._pixels: list[np.ndarray] = []  # their pixel rows
+        self._shapes: list[np.ndarray] = []  # their blendshapes
         # The last frame pushed, until it is known what follows.
         self._held: tuple[np.ndarray, float] | None = None
         self._cv2_threads = _one_opencv_thread()
@@ -167,6 +179,8 @@ class FaceReader:
         if seen.landmarks_px is not None:
             self._found.append((len(self._times), seen.landmarks_px))
             self._pixels.append(pixel_row(rgb, seen.landmarks_px))
+            unknown = np.full(N_BLENDSHAPES, np.nan)
+            self._shapes.append(unknown if seen.blendshapes is None else seen.blendshapes)
         self._times.append(time_s)
         self._codes.append(_REASONS.index(seen.reason))
         if len(self._times) == _BLOCK:
@@ -179,12 +193,13 @@ class FaceReader:
         n = len(self._times)
         times_s = np.array(self._times)
         codes = np.array(self._codes)
-        values = np.full((n, len(NAMES)), np.nan)
+        values = np.full((n, len(self._names)), np.nan)
         if self._found:
             rows = np.array([row for row, _ in self._found])
             landmarks = np.stack([points for _, points in self._found])
             pixels = np.stack(self._pixels)
-            values[rows], codes[rows] = self._measure(times_s[rows], landmarks, pixels)
+            measured, codes[rows] = self._measure(times_s[rows], landmarks, pixels)
+            values[rows] = self._with_shapes(measured, codes[rows] == 0)
         if self._landmarks is not None:
             kept = np.full((n, N_LANDMARKS, 3), np.nan, np.float32)
             for row, points in self._found:
@@ -197,6 +212,17 @@ class FaceReader:
         self._codes = []
         self._found = []
         self._pixels = []
+        self._shapes = []
+
+    def _with_shapes(self, measured: np.ndarray, valid: np.ndarray) -> np.ndarray:
+        """Rows ``(n, M)`` with the columns that only this back end has; nothing where a row is not
+        ``valid (n,)``.
+        """
+        if len(self._names) == len(NAMES):
+            return measured
+        shapes = np.stack(self._shapes).astype(float)
+        shapes[~valid] = np.nan
+        return np.column_stack([measured, columns_of(shapes)])
 
     def _measure(
         self, times_s: np.ndarray, landmarks: np.ndarray, pixels: np.ndarray
@@ -272,7 +298,7 @@ class FaceReader:
         opening = np.where(valid, mean_opening, np.nan)
         rows, blinks = find_blinks(times_s, opening, self.settings.blinks)
         values = self._with_blinks(values, rows)
-        track = Track(values, times_s, valid, NAMES, UNITS, _REASONS, codes)
+        track = Track(values, times_s, valid, self._names, self._units, _REASONS, codes)
         summary = self._summary(track, [asdict(b) for b in blinks])
         if why_not := why_no_blinks(times_s, opening, self.settings.blinks):
             summary |= {"blinks_per_minute": None, "blinks_reason": why_not}
@@ -294,8 +320,8 @@ class FaceReader:
 
     def _with_blinks(self, values: np.ndarray, blink: np.ndarray) -> np.ndarray:
         """The rows with the blink column filled, block by block through a second spool."""
-        hidden = [_COLUMN[name] for name in _NOT_IN_A_BLINK]
-        done = Spool((len(NAMES),), np.float32)
+        hidden = [k for k, name in enumerate(self._names) if name in _NOT_IN_A_BLINK]
+        done = Spool((len(self._names),), np.float32)
         for start in range(0, len(values), 4096):
             block = np.array(values[start : start + 4096])
             now = blink[start : start + 4096]
@@ -362,6 +388,8 @@ def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
     and look is 0); quality columns, ``blink`` and ``mouth_motion`` have no neutral and stay raw.
     Measures that the neutral lacks become nan.
 
+    A still picture is a neutral of one row.
+
     Raises: BadInput: the neutral clip has other columns, or fewer than ten valid rows: it was asked
         for, and is not
             silently replaced.
@@ -372,7 +400,7 @@ def relative(track: Track, neutral: Track | None = None) -> tuple[Track, str]:
     else:
         _check_neutral(neutral, track)
         source = neutral
-        name = "neutral clip"
+        name = "neutral picture" if len(neutral) == 1 else "neutral clip"
     values = np.array(track.values, np.float32)
     for k, column in enumerate(track.names):
         if column not in ABSOLUTE:
@@ -389,7 +417,8 @@ def _check_neutral(neutral: Track, track: Track) -> None:
             "anew"
         )
     n_valid = int(neutral.valid.sum())
-    if n_valid < _MIN_NEUTRAL_ROWS:
+    is_picture = len(neutral) == 1  # a still picture is all there is of it
+    if n_valid < (1 if is_picture else _MIN_NEUTRAL_ROWS):
         raise BadInput(
             f"expected at least {_MIN_NEUTRAL_ROWS} measurable frames in the neutral clip, got "
             f"{n_valid}; record it anew, or leave it out"

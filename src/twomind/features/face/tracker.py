@@ -15,7 +15,12 @@ import numpy as np
 
 from twomind.core.errors import BadInput
 from twomind.features.face.head import misfit
-from twomind.features.face.tracker_mesh import FaceFinder, TurnedFinder, box_of
+from twomind.features.face.tracker_mesh import (
+    FaceFinder,
+    GivesBlendshapes,
+    TurnedFinder,
+    box_of,
+)
 
 #: A face that fits a head worse by this, in distances between the eyes, is looked at anew.
 _WORSE_FIT = 0.02
@@ -96,12 +101,13 @@ class TrackSettings:
 @dataclass(frozen=True)
 class Sighting:
     """What one frame shows of the target: landmarks ``(478, 3)`` px, or None and why; about how
-    many people.
+    many people; the face's blendshapes ``(52,)`` where the back end gives them.
     """
 
     landmarks_px: np.ndarray | None
     reason: str
     n_people: int
+    blendshapes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +231,10 @@ class Tracker:
         self._zoom_box = None
         if zoomed and self._is_small(target, rgb):
             self._zoom_box = box_of(target.landmarks_px)
-        return Sighting(target.landmarks_px, "", n_people)
+        shapes = None
+        if isinstance(self._finder, GivesBlendshapes):
+            shapes = self._finder.blendshapes(target.landmarks_px)
+        return Sighting(target.landmarks_px, "", n_people, shapes)
 
     def _fit_to(self, shape: tuple[int, ...]) -> None:
         """Keep what is known of people in shares of the picture: where its size changes, they

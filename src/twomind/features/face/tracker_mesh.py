@@ -1,5 +1,4 @@
-"""The landmark back ends: MediaPipe's bundled FaceMesh, or a FaceLandmarker task file given by
-path.
+"""The back end ``mesh``: MediaPipe's bundled FaceMesh.
 
 FaceMesh alone loses faces below about a quarter of the usual size. For those, the full-range
 detector finds a box, and FaceMesh reads an enlarged crop of it.
@@ -12,15 +11,14 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from twomind.core import weights
-from twomind.core.errors import BadInput, MissingExtra, MissingWeights
+from twomind.core.errors import MissingExtra, MissingWeights
 from twomind.features.face.head import N_LANDMARKS
 
 _COUNT_PX = 480  # pictures are thinned to at least this width before faces are counted
@@ -70,6 +68,16 @@ class FaceFinder(Protocol):
         """How sure the detector is of the clearest face, 0 to 1; 0 where it finds none."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class GivesBlendshapes(Protocol):
+    """A back end that knows more of a face than its landmarks."""
+
+    def blendshapes(self, landmarks_px: np.ndarray) -> np.ndarray | None:
+        """The blendshapes ``(52,)``, 0 to 1, of a face ``(478, 3)`` that was found lately; None
+        where it is not known.
+        """
 
 
 def import_mediapipe() -> ModuleType:
@@ -151,12 +159,12 @@ def to_pixels(landmarks: Any, width_px: int, height_px: int) -> np.ndarray:
     if len(wire) == _BYTES * N_LANDMARKS:  # a hundred times quicker than reading 1434 attributes
         points = np.ndarray((N_LANDMARKS, 3), "<f4", wire, offset=3, strides=(_BYTES, 5))
     else:
-        points = _points(landmarks.landmark)
+        points = points_of(landmarks.landmark)
     scale = np.array([width_px, height_px, width_px], np.float32)
     return points * scale
 
 
-def _points(landmarks: Any) -> np.ndarray:
+def points_of(landmarks: Any) -> np.ndarray:
     """Landmarks with x, y and z as an array ``(N, 3)`` float32."""
     points = [(p.x, p.y, p.z) for p in landmarks]
     return np.array(points, np.float32)
@@ -170,7 +178,7 @@ def box_of(landmarks_px: np.ndarray) -> np.ndarray:
     return np.concatenate([low, high])
 
 
-def _area(landmarks_px: np.ndarray) -> float:
+def area(landmarks_px: np.ndarray) -> float:
     """Of the bounding box, px²."""
     box = box_of(landmarks_px)
     sides = box[2:] - box[:2]
@@ -216,6 +224,48 @@ def landmark_lists(mesh: Any, rgb: np.ndarray) -> list[Any]:
     return collect(mesh)
 
 
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A part of a picture, enlarged: ``rgb (h, w, 3)``, its corner x, y in px of the whole picture,
+    and how many times it was enlarged.
+    """
+
+    rgb: np.ndarray
+    corner_px: tuple[int, int]
+    zoom: float
+
+    def back(self, face: np.ndarray) -> np.ndarray:
+        """Landmarks ``(478, 3)`` px of the crop in px of the whole picture."""
+        x0, y0 = self.corner_px
+        corner = np.array([x0, y0, 0], np.float32)
+        whole: np.ndarray = face / np.float32(self.zoom) + corner
+        return whole
+
+
+def enlarged(rgb: np.ndarray, box: np.ndarray) -> Crop | None:
+    """The picture around a box (x0, y0, x1, y1 in px), enlarged; None where nothing of it is left
+    in the picture.
+    """
+    import cv2
+
+    height, width = rgb.shape[:2]
+    middle = (box[:2] + box[2:]) / 2
+    longest = max(box[2] - box[0], box[3] - box[1])
+    half = 0.9 * float(longest)
+    left, top = middle - half
+    right, bottom = middle + half
+    x0 = int(max(left, 0))
+    y0 = int(max(top, 0))
+    x1 = int(min(right, width))
+    y1 = int(min(bottom, height))
+    if x1 - x0 < 8 or y1 - y0 < 8:
+        return None
+    crop = rgb[y0:y1, x0:x1]
+    zoom = _CROP_PX / max(x1 - x0, y1 - y0)
+    large = cv2.resize(crop, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+    return Crop(large, (x0, y0), zoom)
+
+
 class MeshFinder:
     """FaceMesh with irises, and the detectors, all from MediaPipe's wheel."""
 
@@ -224,8 +274,9 @@ class MeshFinder:
         if not hasattr(self._mediapipe, "solutions"):
             raise MissingWeights(
                 f"MediaPipe {self._mediapipe.__version__} carries no face mesh. On Python 3.11 or "
-                "3.12 install 'twomind[face]'; elsewhere use the back end 'landmarker' with the "
-                "path of a face_landmarker.task file"
+                "3.12 install 'twomind[face]'; elsewhere use the back end 'landmarker' "
+                "(--set features.face=landmarker), whose file `twomind weights add "
+                "face-landmarker` brings"
             )
         self._max_people = max_people
         self._graphs: dict[str, Any] = {}
@@ -286,28 +337,11 @@ class MeshFinder:
         return self._faces("several", rgb)
 
     def within(self, rgb: np.ndarray, box: np.ndarray) -> np.ndarray | None:
-        import cv2
-
-        height, width = rgb.shape[:2]
-        middle = (box[:2] + box[2:]) / 2
-        longest = max(box[2] - box[0], box[3] - box[1])
-        half = 0.9 * float(longest)
-        left, top = middle - half
-        right, bottom = middle + half
-        x0 = int(max(left, 0))
-        y0 = int(max(top, 0))
-        x1 = int(min(right, width))
-        y1 = int(min(bottom, height))
-        if x1 - x0 < 8 or y1 - y0 < 8:
+        crop = enlarged(rgb, box)
+        if crop is None:
             return None
-        crop = rgb[y0:y1, x0:x1]
-        zoom = _CROP_PX / max(x1 - x0, y1 - y0)
-        large = cv2.resize(crop, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
-        faces = self._faces("crop", large)
-        if not faces:
-            return None
-        corner = np.array([x0, y0, 0], np.float32)
-        return faces[0] / np.float32(zoom) + corner
+        faces = self._faces("crop", crop.rgb)
+        return crop.back(faces[0]) if faces else None
 
     def _detections(self, name: str, rgb: np.ndarray) -> list[Any]:
         picture = np.ascontiguousarray(rgb)
@@ -356,6 +390,7 @@ class TurnedFinder:
 
     def __init__(self, finder: FaceFinder) -> None:
         self._finder = finder
+        self._shape = (0, 0)  # height and width of the last picture
 
     def one(self, rgb: np.ndarray) -> np.ndarray | None:
         return self._back(self._finder.one(_half_turn(rgb)), rgb)
@@ -387,11 +422,17 @@ class TurnedFinder:
     def close(self) -> None:
         self._finder.close()
 
+    def blendshapes(self, landmarks_px: np.ndarray) -> np.ndarray | None:
+        if not isinstance(self._finder, GivesBlendshapes):
+            return None
+        height, width = self._shape
+        turned = _turned_back(landmarks_px, height, width)
+        return self._finder.blendshapes(turned)
+
     def _all_back(self, faces: list[np.ndarray], rgb: np.ndarray) -> list[np.ndarray]:
         height, width = rgb.shape[:2]
-        corner = np.array([width, height, 0], np.float32)
-        sign = np.array([-1, -1, 1], np.float32)
-        return [corner + sign * face for face in faces]
+        self._shape = (height, width)
+        return [_turned_back(face, height, width) for face in faces]
 
     def _back(self, face: np.ndarray | None, rgb: np.ndarray) -> np.ndarray | None:
         if face is None:
@@ -400,83 +441,12 @@ class TurnedFinder:
         return back
 
 
+def _turned_back(landmarks_px: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Landmarks of a picture turned by half, in the picture as it is; and the other way round."""
+    corner = np.array([width, height, 0], np.float32)
+    sign = np.array([-1, -1, 1], np.float32)
+    return corner + sign * landmarks_px
+
+
 def _half_turn(rgb: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rgb[::-1, ::-1])
-
-
-class LandmarkerFinder(MeshFinder):
-    """MediaPipe's FaceLandmarker from a ``.task`` file, for all faces at once; the small-face path
-    is the same.
-    """
-
-    def __init__(self, path: Path, max_people: int = 4) -> None:
-        super().__init__(max_people)
-        if not path.is_file():
-            raise MissingWeights(
-                f"expected a FaceLandmarker file at {path}, but there is none; get "
-                "face_landmarker.task from MediaPipe's model page and give its path, or use the "
-                "back end 'mesh', whose models come with mediapipe"
-            )
-        tasks = self._mediapipe.tasks
-        base = tasks.BaseOptions(model_asset_path=str(path))
-        options = tasks.vision.FaceLandmarkerOptions(base_options=base, num_faces=max_people)
-        try:
-            with quiet():
-                self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
-        except (RuntimeError, ValueError, FileNotFoundError) as error:
-            raise MissingWeights(
-                f"{path} is not a usable FaceLandmarker task file: {error}"
-            ) from error
-
-    def several(self, rgb: np.ndarray) -> list[np.ndarray]:
-        mediapipe = self._mediapipe
-        height, width = rgb.shape[:2]
-        pixels = np.ascontiguousarray(rgb)
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
-        scale = np.array([width, height, width], np.float32)
-        found = self._landmarker.detect(picture).face_landmarks
-        faces = [_points(face) * scale for face in found]
-        return [face for face in faces if len(face) == N_LANDMARKS]
-
-    def prepare(self, rgb: np.ndarray) -> None:
-        pass  # all its faces are found in one call, which waits
-
-    def ahead(self, rgb: np.ndarray) -> None:
-        pass
-
-    def one(self, rgb: np.ndarray) -> np.ndarray | None:
-        faces = self.several(rgb)
-        return max(faces, key=_area) if faces else None
-
-    def close(self) -> None:
-        super().close()
-        self._landmarker.close()
-
-
-def model_files(backend: str, landmarker_path: str | None) -> tuple[Path, ...]:
-    """The files of the networks that a back end reads; none where it is not installed."""
-    if backend == "landmarker":
-        given = Path(landmarker_path or "")
-        return (given,) if given.is_file() else ()
-    return weights.files_of("mediapipe-face")
-
-
-def open_finder(backend: str, landmarker_path: str | None, max_people: int) -> FaceFinder:
-    """The back end by name.
-
-    Raises:
-        BadInput: no such back end, or ``landmarker`` without a path.
-        MissingExtra: MediaPipe is not installed.
-        MissingWeights: the task file is absent or broken.
-    """
-    if backend == "mesh":
-        weights.refuse_damaged("mediapipe-face")
-        return MeshFinder(max_people)
-    if backend == "landmarker":
-        if not landmarker_path:
-            raise MissingWeights(
-                "the back end 'landmarker' needs the path of a face_landmarker.task file; none was "
-                "given"
-            )
-        return LandmarkerFinder(Path(landmarker_path), max_people)
-    raise BadInput(f"expected the face back end 'mesh' or 'landmarker', got {backend!r}")
