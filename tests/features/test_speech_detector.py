@@ -125,5 +125,5 @@ def test_the_page_says_how_speech_was_told(tmp_path: Path) -> None:
     path = written(tmp_path / "a.wav", sounds()["chords"])
     found = voice_of(path, tmp_path / "store", "energy")
     track = found.features.tracks["voice"]
-    assert "music" in _voice_line(track, "", "energy")["text"]
-    assert "Silero" in _voice_line(track, "", "silero")["text"]
+    assert "music" in _voice_line(track, "", {"vad": "energy"})["text"]
+    assert "Silero" in _voice_line(track, "", {"vad": "silero"})["text"]
