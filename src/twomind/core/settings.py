@@ -473,7 +473,9 @@ def _from_toml(value: Foreign) -> Foreign:
 
 
 def _is_percent(value: Foreign) -> bool:
-    return isinstance(value, Mapping) and [*map(type, value.values())] == [str] and _PERCENT in value
+    return (
+        isinstance(value, Mapping) and [*map(type, value.values())] == [str] and _PERCENT in value
+    )
 
 
 def _name(one: Field[Foreign]) -> str:
