@@ -53,6 +53,8 @@ FILE_STEMS = (
     b"cap",
     "é".encode() * 120,
     b"n" * 240,
+    # With its ending, as many bytes as a name may have: any longer ending is one too many.
+    b"o" * 251,
     b"<script>alert(1)",
 )
 

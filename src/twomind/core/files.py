@@ -93,6 +93,17 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def beside(path: Path, suffix: str) -> Path | None:
+    """The file of the same name with another ending; None where there is none, or where that name
+    would be too long for any.
+    """
+    found = path.with_suffix(suffix)
+    try:
+        return found if found.is_file() else None
+    except OSError:
+        return None
+
+
 def refuse_larger(path: Path, most_bytes: int) -> None:
     """Refuse a file that is larger than any of its kind, before it fills the memory.
 
