@@ -59,7 +59,7 @@ measures with it, and asking for another one by name is refused.
 silent (40 dB under the loudest), steady noise (less than 6 dB between its quiet and loud parts) or clipped where
 another one holds the same sound is left out; so is that for the lowest tones. Where a layout has a centre, it carries
 the speech and is used alone, unless it is silent or 20 dB under the others. Where two cancel each other (correlation
-below -.5) the loudest one is used. All others are averaged, so that two identical channels are as loud as one.
+below -.5, over all of it or in seconds that hold a tenth of their sound) the loudest one is used. All others are averaged, so that two identical channels are as loud as one.
 Channels with different sound (correlation below .3), such as two people with a microphone each, are averaged and it
 is remarked: all of them are heard as one person; give a file of one channel to measure one. A sample is clipped when
 it is in any channel that is used.
