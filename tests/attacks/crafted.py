@@ -90,6 +90,8 @@ BOMBS = {
         for a, b in zip("abcdefgh", "bcdefghi", strict=True)
     ),
     "deep.yaml": "[" * 50_000,
+    "base_60.yaml": f"chunks: [{{text: a, timestamp: [0, 1{':59' * 300_000}]}}]",
+    "base_60_float.yaml": f"chunks: [{{text: a, timestamp: [0, 1{':59' * 300_000}.5]}}]",
     "deep.toml": "a = " + "[" * 50_000,
     "entities.eaf": '<?xml version="1.0"?><!DOCTYPE x ['
     + '<!ENTITY a "'
