@@ -93,6 +93,9 @@ BOMBS = {
     "base_60.yaml": f"chunks: [{{text: a, timestamp: [0, 1{':59' * 300_000}]}}]",
     "base_60_float.yaml": f"chunks: [{{text: a, timestamp: [0, 1{':59' * 300_000}.5]}}]",
     "deep.toml": "a = " + "[" * 50_000,
+    "dotted.toml": ".".join(["a"] * 30_000) + " = 1",
+    "table.toml": "[" + ".".join(['"a"'] * 30_000) + "]",
+    "within.toml": f"a = {{ {'.'.join(['a'] * 30_000)} = 1 }}",
     "entities.eaf": '<?xml version="1.0"?><!DOCTYPE x ['
     + '<!ENTITY a "'
     + "x" * 1000

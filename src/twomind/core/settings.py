@@ -25,6 +25,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import tomllib
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,6 +65,10 @@ FILE = "settings.toml"
 #: In a file, a text that is no Unicode (the name of a file may be any bytes) stands as
 #: ``{ percent_encoded = "caf%E9" }``.
 _PERCENT = "percent_encoded"
+#: How many names with dots between a key may be made of.
+_MOST_PARTS = 100
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+_NOT_IN_KEYS = re.compile(r"[^\w.\- \t]+")
 #: What stands for "not set" in a text.
 NONE = "none"
 #: In ``metadata`` of a field: its name as a key, where that is no name of Python.
@@ -354,11 +359,13 @@ class Schema(Generic[Settings]):
 
     def _from_file(self, path: Path) -> dict[str, Value]:
         try:
-            table = tomllib.loads(text_of(path))
+            text = text_of(path)
+            _refuse_long_keys(text)
+            given = list(_flat(tomllib.loads(text)))
         except (OSError, *UNREADABLE) as error:
             raise BadInput(f"{path}: expected settings as TOML: {shortened(error)}") from error
         found = {}
-        for name, value in _flat(table):
+        for name, value in given:
             try:
                 key = self._key_of(name)
                 found[key.name] = key.from_value(value)
@@ -545,6 +552,15 @@ def _rebuilt(settings: Settings, values: Mapping[str, Value], before: str = "") 
     except (ValueError, BadInput) as error:
         section = f"[{before.rstrip('.')}] " if before else ""
         raise BadInput(f"{section}{error}") from error
+
+
+def _refuse_long_keys(text: str) -> None:
+    """Refuse keys of very many parts, which the reader of TOML takes the square of their number
+    for.
+    """
+    bare = _QUOTED.sub("", text)
+    if any(piece.count(".") > _MOST_PARTS for piece in _NOT_IN_KEYS.split(bare)):
+        raise ValueError(f"a key has more than {_MOST_PARTS} parts")
 
 
 def _flat(table: Mapping[str, Foreign], before: str = "") -> Iterator[tuple[str, Foreign]]:
