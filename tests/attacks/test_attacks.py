@@ -673,7 +673,7 @@ FAILURES = {
 def test_failures_of_the_system_end_with_their_class(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(rows: Sequence[Row], out: Path) -> None:
+    def fail(rows: Sequence[Row], out: Path, *_: object) -> None:
         raise OSError(code, os.strerror(code), str(out / "answers.csv"))
 
     monkeypatch.setattr(predict, "write_overviews", fail)
