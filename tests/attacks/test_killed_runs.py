@@ -28,7 +28,7 @@ _OWN = ("ledger.jsonl", LOCK)
 
 
 def command(films: Path, out: Path, store: Path) -> list[str]:
-    base = [sys.executable, "-m", "twomind", "predict", str(films), "--question", "7"]
+    base = [sys.executable, "-m", "twomind.cli.main", "predict", str(films), "--question", "7"]
     return [*base, "--out", str(out), "--store", str(store), "--workers", "2", "--offline"]
 
 
@@ -159,7 +159,7 @@ def refuse(*_, **__):
     raise SystemExit("a connection was opened")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 sys.argv = sys.argv[1:]
-runpy.run_module("twomind", run_name="__main__")
+runpy.run_module("twomind.cli.main", run_name="__main__")
 """
 
 
