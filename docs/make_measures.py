@@ -51,11 +51,17 @@ are speech to it too. It only vetoes: edges of speech and pauses are those of th
 synthetic people keep `energy`, because Silero does not take their built-in voice for one; `--set
 describe.voice.vad=silero` asks for it all the same.
 
+Voices that were told from silence in two ways are not held against each other. A profile keeps the detector of each
+visit (one of 0.1 counts as `energy`): the voice of a visit with another one is left out, with a remark in
+`summary.voice.remarks`. A fusion model keeps the one of its training (a card of 0.1 counts as `energy`): `predict`
+measures with it, and asking for another one by name is refused.
+
 **Which channels.** A single channel is taken as it is. Several are judged over the whole recording. A channel that is
 silent (40 dB under the loudest), steady noise (less than 6 dB between its quiet and loud parts) or clipped where
 another one holds the same sound is left out; so is that for the lowest tones. Where a layout has a centre, it carries
 the speech and is used alone, unless it is silent or 20 dB under the others. Where two cancel each other (correlation
-below -.5) the loudest one is used. All others are averaged, so that two identical channels are as loud as one.
+below -.5, over all of it or in seconds that hold a tenth of their sound) the loudest one is used. All others
+are averaged, so that two identical channels are as loud as one.
 Channels with different sound (correlation below .3), such as two people with a microphone each, are averaged and it
 is remarked: all of them are heard as one person; give a file of one channel to measure one. A sample is clipped when
 it is in any channel that is used.

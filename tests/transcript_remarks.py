@@ -242,6 +242,11 @@ CASES = (
     Case("coded.eaf", _elan(("I can't",), ("present",))),
     # Its times.
     Case("plain.txt", SENTENCE),
+    Case(
+        "numbered.txt",
+        "1 well I would maybe\n2 try it again\n3 but I am not sure\n4 so we will see\n"
+        "5 what comes of it\n6 in the end\n7 I would say\n8 that it was good\n",
+    ),
     Case("unknown.txt", SENTENCE, duration_s=None),
     Case("milliseconds.json", _segments((250, 4000, SENTENCE), (4000, 9000, SENTENCE))),
     Case("milliseconds_beyond.json", _segments((100, 560, "I want to stop smoking but I do"))),

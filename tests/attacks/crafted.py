@@ -53,6 +53,8 @@ FILE_STEMS = (
     b"cap",
     "é".encode() * 120,
     b"n" * 240,
+    # With its ending, as many bytes as a name may have: any longer ending is one too many.
+    b"o" * 251,
     b"<script>alert(1)",
 )
 
@@ -88,7 +90,12 @@ BOMBS = {
         for a, b in zip("abcdefgh", "bcdefghi", strict=True)
     ),
     "deep.yaml": "[" * 50_000,
+    "base_60.yaml": f"chunks: [{{text: a, timestamp: [0, 1{':59' * 300_000}]}}]",
+    "base_60_float.yaml": f"chunks: [{{text: a, timestamp: [0, 1{':59' * 300_000}.5]}}]",
     "deep.toml": "a = " + "[" * 50_000,
+    "dotted.toml": ".".join(["a"] * 30_000) + " = 1",
+    "table.toml": "[" + ".".join(['"a"'] * 30_000) + "]",
+    "within.toml": f"a = {{ {'.'.join(['a'] * 30_000)} = 1 }}",
     "entities.eaf": '<?xml version="1.0"?><!DOCTYPE x ['
     + '<!ENTITY a "'
     + "x" * 1000

@@ -47,12 +47,13 @@ from twomind.datasets.frames import read_segments
 from twomind.datasets.people import read_people_table
 from twomind.features import describe as describing
 from twomind.features.describe import describe
+from twomind.features.profile import Neutral, Profile, Visit, write_profile
 from twomind.media.recording import open_recording
 from twomind.models import load as load_model
 from twomind.models.words import recogniser as words_model
 from twomind.pipeline import predict
 from twomind.pipeline.jobs import Options, plan
-from twomind.pipeline.profiles import enrol, is_name
+from twomind.pipeline.profiles import enrol, import_profile, is_name
 from twomind.pipeline.rows import MADE, SUMMARY, Row, write_overviews
 from twomind.pipeline.settings import PREDICT
 from twomind.reporting import tables
@@ -178,6 +179,21 @@ def test_accents_written_two_ways_are_one_name() -> None:
     composed, separate = "café", unicodedata.normalize("NFD", "CAFÉ")
     assert names.same(composed) == names.same(separate)
     assert names.safe(unicodedata.normalize("NFD", "é")) == "é"
+
+
+@pytest.mark.parametrize("name", ["p1", "\u212bsa", "\u00e5SA"])
+def test_another_spelling_of_a_person_is_no_second_person(name: str, tmp_path: Path) -> None:
+    people = tmp_path / "people"
+    for known in ("P1", "\u00c5sa"):
+        write_profile(Profile(known), people / known / "profile.json")
+    before = snapshot(people)
+    with pytest.raises(BadInput, match="count as one"):
+        enrol(people, name, [sound(tmp_path / "a.wav")], Store(tmp_path / "store"))
+    visit = Visit("0" * 64, "2026-01-01", {"face": {"AU04": Neutral(0.0, 0.1, 20, 2.0)}})
+    exported = write_profile(Profile(name, (visit,)), tmp_path / "exported.json")
+    with pytest.raises(BadInput, match="count as one"):
+        import_profile(people, exported, name)
+    assert snapshot(people) == before
 
 
 def test_a_link_out_of_the_results_is_refused(tmp_path: Path) -> None:
@@ -355,6 +371,32 @@ def test_no_script_of_a_text_is_one_in_a_page(script: str, tmp_path: Path) -> No
         text = page.read_text(encoding="utf-8")
         for marker in ("<script>alert", "<img src=x", "<svg/onload", 'href="javascript:'):
             assert marker not in text, page
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.srt", "a.txt", "a.yaml", "a.eaf", "a.toml", "a.csv"])
+def test_a_giant_is_refused_before_it_is_read(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    with open(path, "wb") as file:
+        os.truncate(file.fileno(), 5_000_000_000)
+    if path.stat().st_blocks > 1000:
+        pytest.skip("needs files with holes")
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("it was read"))
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: pytest.fail("it was read"))
+    with pytest.raises(BadInput, match=r"expected at most .* MB, got 5,000 MB"):
+        READERS.get(path.suffix, read_words)(path)
+
+
+def test_every_reader_of_tables_has_bounds() -> None:
+    """A module that makes a CSV reader opens its file through the one function."""
+    # A file of the package, and a text that was read before.
+    own = {"models/clip_au/phrases.py", "transcripts/tables.py"}
+    for path in sorted((ROOT / "src" / "twomind").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        name = path.relative_to(ROOT / "src" / "twomind").as_posix()
+        if name not in own and any(f"csv.{way}(" in text for way in ("reader", "DictReader")):
+            assert "csv_text.table(" in text, path
 
 
 # --- files that change, and damage
@@ -631,7 +673,7 @@ FAILURES = {
 def test_failures_of_the_system_end_with_their_class(
     code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(rows: Sequence[Row], out: Path) -> None:
+    def fail(rows: Sequence[Row], out: Path, *_: object) -> None:
         raise OSError(code, os.strerror(code), str(out / "answers.csv"))
 
     monkeypatch.setattr(predict, "write_overviews", fail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -101,3 +102,49 @@ def test_docs_lists_the_pages_and_shows_one() -> None:
     code, out = told("no-such-page")
     assert code == 3
     assert "there is: " in out
+
+
+_INTERRUPTED_AT = """
+import os, signal, sys
+wanted, sys.argv = sys.argv[1], ["twomind", "predict", sys.argv[2], "--out", sys.argv[3]]
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from twomind.cli.start import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["twomind.cli.main", "click", "twomind.cli.progress", "twomind.pipeline.run", "av"]
+)
+def test_ctrl_c_while_something_is_imported_prints_no_traceback(
+    module: str, tmp_path: Path
+) -> None:
+    film = Path(__file__).parent.parent / "fixtures" / "v0_1" / "media" / "a2.mp4"
+    told = [module, str(film), str(tmp_path / "out"), "--workers", "1"]
+    command = [sys.executable, "-c", _INTERRUPTED_AT, *told]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 130, done.stderr
+    assert "Run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_that_python_would_drop_ends_the_program(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, time, weakref\n"
+        "from twomind.cli.interrupts import second_interrupt_ends\n"
+        "class Thing: pass\n"
+        "thing = Thing()\n"
+        "def gone(_): os.kill(os.getpid(), signal.SIGINT); time.sleep(5)\n"
+        "held = weakref.ref(thing, gone)\n"
+        "with second_interrupt_ends():\n"
+        "    del thing\n"
+        "    print('it went on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert "it went on" not in done.stdout
+    assert "Traceback" not in done.stderr

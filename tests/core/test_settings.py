@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -305,6 +306,16 @@ def test_what_is_written_reads_back_as_it_was(
     day = Day("ana", 2.5, walk, Rest(2), {"a": "x"})
     DAY.write(path, day, "How it was walked.\n\nTwo lines.")
     assert DAY.read(path).settings == day
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b'a%b\xff"', b"\xc3", "café".encode()])
+def test_a_path_of_any_bytes_reads_back(name: bytes, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(name))
+    day = Day(str(path), walk=Walk(folder=path, folders=(Path("a"), path)))
+    file = DAY.write(tmp_path / "s.toml", day)
+    tomllib.loads(file.read_text(encoding="utf-8"))
+    assert DAY.read(file).settings == day
+    assert os.fsencode(DAY.read(file).settings.walk.folder or "") == name
 
 
 def test_a_written_file_is_plain_toml_with_a_head(tmp_path: Path) -> None:

@@ -4,19 +4,35 @@ not, and the page says which one it was.
 
 from __future__ import annotations
 
+import json
 import shutil
 import wave
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+import twomind
+from twomind.core import weights
+from twomind.core.errors import BadInput, MissingWeights
 from twomind.core.store import Store
 from twomind.features.describe import Description, Settings, describe
+from twomind.features.profile import (
+    Neutral,
+    Profile,
+    Visit,
+    read_profile,
+    write_profile,
+)
 from twomind.features.voice import speech_activity
 from twomind.features.voice.track import VoiceSettings
 from twomind.media.recording import open_recording
+from twomind.models.base import BaseModel
+from twomind.pipeline.answer import heard_by
 from twomind.reporting.report_text import _voice_line
+from twomind.types import AMBIVALENCE, Features, Prediction, Status
 
 RATE = 16000
 FILM = Path(__file__).parent.parent / "fixtures" / "v0_1" / "media" / "clip-talking.mp4"
@@ -109,6 +125,90 @@ def test_the_detector_can_be_chosen_and_is_part_of_the_key(tmp_path: Path) -> No
     assert voice_of(path, tmp_path / "store").entries == by_wish.entries
 
 
+@needs_silero
+def test_a_flipped_byte_of_the_detector_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = speech_activity._silero_file()
+    assert network is not None
+    assets = tmp_path / "faster_whisper" / "assets"
+    assets.mkdir(parents=True)
+    flipped = bytearray(network.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    (assets / network.name).write_bytes(flipped)
+    monkeypatch.setattr(weights, "_package_root", lambda package: assets.parent)
+    path = written(tmp_path / "a.wav", sounds()["chords"])
+    for vad in ("auto", "silero"):
+        with pytest.raises(MissingWeights, match="silero-vad") as error:
+            voice_of(path, tmp_path / "store", vad)
+        assert error.value.exit_code == 5
+    assert voice_of(path, tmp_path / "store", "energy").voice["vad"] == "energy"
+    assert not list((tmp_path / "store").rglob("*silero*"))
+
+
+# --- what was measured with one detector is not held against another
+
+
+def rest(value: float, detector: str) -> Profile:
+    """A person at rest, as enrolled with a detector."""
+    stats = {"face": {"AU04": Neutral(0.0, 0.1, 20, 2.0)}}
+    stats["voice"] = {name: Neutral(value, 0.1, 20, 2.0) for name in ("pitch", "pauses_per_min")}
+    visit = Visit(detector * 8, "2026-01-01", stats, True, speech_detector=detector)
+    return Profile("ana", (visit,))
+
+
+def test_a_profile_keeps_its_detector_and_an_old_one_had_the_simple_one(tmp_path: Path) -> None:
+    path = write_profile(rest(1.0, "silero"), tmp_path / "p.json")
+    assert read_profile(path).visits[0].speech_detector == "silero"
+    plain = json.loads(path.read_text())
+    del plain["visits"][0]["speech_detector"]
+    path.write_text(json.dumps(plain))
+    assert read_profile(path).visits[0].speech_detector == "energy"
+
+
+def test_a_voice_is_compared_with_visits_of_its_own_detector_alone(tmp_path: Path) -> None:
+    path = Path(shutil.copy(FILM, tmp_path / "drawn.mp4"))
+    recording = open_recording(path)
+    store = Store(tmp_path / "store")
+    both = rest(1.0, "silero").merged(rest(5.0, "energy"))
+    found = describe(recording, ("voice",), store=store, profile=both)
+    assert found.features.speech_detector == "energy"
+    assert found.relative["voice"]["pauses_per_min"]["neutral"] == 5.0
+    assert "1 visit" in found.voice_neutral
+    told = [text for text in found.voice["remarks"] if "not compared" in text]
+    assert "detector silero, this recording with energy" in told[0]
+    found = describe(recording, ("voice",), store=store, profile=rest(1.0, "silero"))
+    assert "voice" not in found.relative
+    assert "voice_relative" not in found.features.tracks
+    found = describe(recording, ("voice",), store=store, profile=rest(5.0, "energy"))
+    assert not [text for text in found.voice["remarks"] if "not compared" in text]
+
+
+class Heard(BaseModel):
+    """A model that learnt from voices of one detector."""
+
+    task = AMBIVALENCE
+    card: ClassVar[dict[str, object]] = {"name": "heard"}
+    inputs = ("voice",)
+    speech_detector = "energy"
+
+    def predict(self, x: Features) -> Prediction:
+        self.refuse(x)
+        return Prediction(x.span_s, np.array([0.5, 0.5]))
+
+
+def test_a_model_is_given_voices_of_its_own_detector(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.wav", sounds()["hum"])
+    assert heard_by(Heard(), Settings()).voice.vad == "energy"
+    assert heard_by(None, Settings()) == Settings()
+    with pytest.raises(BadInput, match=r"describe\.voice\.vad=energy"):
+        heard_by(Heard(), Settings(voice=VoiceSettings(vad="silero")))
+    other = replace(voice_of(path, tmp_path / "store").features, speech_detector="silero")
+    with pytest.raises(BadInput, match="learnt from voices"):
+        Heard().predict(other)
+    assert twomind.predict(path, Heard(), store=tmp_path / "store").status is Status.OK
+
+
 def test_without_silero_the_simple_one_is_used_under_another_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,5 +225,5 @@ def test_the_page_says_how_speech_was_told(tmp_path: Path) -> None:
     path = written(tmp_path / "a.wav", sounds()["chords"])
     found = voice_of(path, tmp_path / "store", "energy")
     track = found.features.tracks["voice"]
-    assert "music" in _voice_line(track, "", "energy")["text"]
-    assert "Silero" in _voice_line(track, "", "silero")["text"]
+    assert "music" in _voice_line(track, "", {"vad": "energy"})["text"]
+    assert "Silero" in _voice_line(track, "", {"vad": "silero"})["text"]

@@ -65,6 +65,16 @@ def test_one_of_two_channels_that_cancel_is_used(shift: float) -> None:
     assert "cancel" in found.remark
 
 
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_a_plug_that_turns_over_halfway_cancels_too(share: float) -> None:
+    voice = talk(1)
+    other = voice.copy()
+    other[int(share * len(voice)) :] *= -1
+    found = mixed(STEREO, other, voice)
+    np.testing.assert_array_equal(np.abs(found.values), np.abs(voice))
+    assert "cancel" in found.remark
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_silent_channel_does_not_halve_the_level(which: int) -> None:
     voice = talk(1)

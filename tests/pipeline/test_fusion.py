@@ -71,6 +71,8 @@ def test_settings_given_back_give_the_same_weights(tmp_path: Path) -> None:
     assert first["runs"][0]["validation_score"] == again["runs"][0]["validation_score"]
     card = json.loads((tmp_path / "first" / "card.json").read_text())
     assert (card["seed"], card["protocol"]) == (3, "people")
+    assert card["speech_detector"] == "energy", "its people are drawn"
+    assert recogniser.load(tmp_path / "first").speech_detector == "energy"
 
 
 def test_the_plan_is_what_the_settings_say() -> None:

@@ -803,6 +803,8 @@ def test_a_linked_recording_plays_under_the_content_policy(opened, movie, tmp_pa
     page = opened(made(tmp_path / "linked.webm"), embed_mb=0)
     ready(page)
     assert page.evaluate("document.querySelector('video').videoWidth") == 160
+    assert page.locator("video").is_visible()
+    assert page.locator(".unplayable").is_hidden()
 
 
 def test_a_recording_that_does_not_play_leaves_the_timeline_working(opened, tmp_path) -> None:

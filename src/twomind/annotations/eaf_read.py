@@ -28,6 +28,7 @@ from twomind.annotations.marks import (
 )
 from twomind.core.eaf import Entry, Resolver, header_of, media_of, parse_eaf
 from twomind.core.errors import UNREADABLE, BadInput, shortened
+from twomind.core.files import bytes_of
 
 #: Linguistic types that are written here → (kind, modality).
 OWN_TYPES: dict[str, tuple[str, str]] = {
@@ -82,7 +83,7 @@ def read_eaf(
         there = "a folder" if path.is_dir() else "none"
         raise BadInput(f"{path}: expected an ELAN file (.eaf), there is {there}")
     try:
-        root = parse_eaf(path.read_bytes())
+        root = parse_eaf(bytes_of(path))
         return _read(root, path, coder, named or {})
     except (BadInput, *UNREADABLE) as error:  # the last: a value that the types refuse
         raise BadInput(f"{path}: {shortened(error)}") from error

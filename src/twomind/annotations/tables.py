@@ -28,7 +28,7 @@ from twomind.annotations.marks import (
 )
 from twomind.core import csv_text
 from twomind.core.errors import UNREADABLE, BadInput, shortened
-from twomind.core.store import write_text
+from twomind.core.files import text_of, write_text
 
 COLUMNS = (
     "recording",
@@ -78,7 +78,7 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
     path = Path(path)
     try:
         rows = _rows(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise BadInput(f"{path}: expected a CSV file of annotations: {error}") from error
     tiers: dict[str, list[Tier]] = {}
     subjects: dict[str, str] = {}
@@ -105,7 +105,7 @@ def read_csv(path: Path | str) -> tuple[Annotations, ...]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
         missing = [column for column in _NEEDED if column not in columns]
@@ -256,7 +256,7 @@ def read_vtt(path: Path | str) -> Annotations:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: expected a WebVTT file: {error}") from error
     if not text.startswith("WEBVTT"):

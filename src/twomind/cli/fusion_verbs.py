@@ -19,6 +19,7 @@ from twomind.cli.settings_options import (
 )
 from twomind.cli.verb import PATH, print_json, say, store_option, verb
 from twomind.core.errors import BadInput
+from twomind.core.files import text_of
 
 _SCHEMA = "twomind.pipeline.fusion:SCHEMA"
 
@@ -243,7 +244,7 @@ def submit_verb(as_json: bool, offline: bool, **options: Any) -> int:
 def _video_ids(path: Path) -> list[str]:
     """One id a line; empty lines do not count."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(
             f"{path}: expected a text file with one video id a line ({error})"

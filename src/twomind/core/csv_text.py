@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from twomind.core.errors import BadInput, shortened
+from twomind.core.files import MOST_TABLE_BYTES, refuse_larger
 
 T = TypeVar("T")
 #: A formula, or one that was made a text already (so that reading gives back what was written).
@@ -57,9 +58,10 @@ def table(path: Path) -> Iterator[TextIO]:
     """A table that people made, open for the csv module.
 
     Raises:
-        BadInput: While it is read: it is not UTF-8, or a cell is longer than any that people write.
+        BadInput: It is larger than any, not UTF-8, or a cell is longer than any that people write.
         OSError: It cannot be opened.
     """
+    refuse_larger(path, MOST_TABLE_BYTES)
     with open(path, encoding="utf-8-sig", newline="") as file:
         try:
             yield file

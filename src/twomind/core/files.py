@@ -21,6 +21,11 @@ from twomind.core.errors import BadInput
 from twomind.types.plain import Foreign
 
 _BLOCK = 1 << 20
+#: No text that is read whole is larger: a transcript of ten hours, with a time for every word, has
+#: some 10 MB.
+MOST_TEXT_BYTES = 100_000_000
+#: No table is larger, which is read line by line.
+MOST_TABLE_BYTES = 2_000_000_000
 #: Longest beginning of a file's name in the name of its half-written self.
 _STEM_BYTES = 80
 LOCK = ".twomind.lock"
@@ -88,6 +93,59 @@ def content_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def beside(path: Path, suffix: str) -> Path | None:
+    """The file of the same name with another ending; None where there is none, or where that name
+    would be too long for any.
+    """
+    found = path.with_suffix(suffix)
+    try:
+        return found if found.is_file() else None
+    except OSError:
+        return None
+
+
+def refuse_larger(path: Path, most_bytes: int) -> None:
+    """Refuse a file that is larger than any of its kind, before it fills the memory.
+
+    Args:
+        path: What is to be read.
+        most_bytes: As large as it may be.
+
+    Raises:
+        BadInput: It is larger.
+        OSError: There is none.
+    """
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise BadInput(
+            f"{path}: expected at most {most_bytes / 1e6:,.0f} MB, got {size / 1e6:,.0f} MB. Check "
+            "that this is the right file, or divide it."
+        )
+
+
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a text that people made.
+
+    Raises:
+        BadInput: It is larger than :data:`MOST_TEXT_BYTES`.
+        OSError: It cannot be read.
+    """
+    refuse_larger(path, MOST_TEXT_BYTES)
+    return path.read_bytes()
+
+
+def text_of(path: Path, encoding: str = "utf-8") -> str:
+    """A text that people made, with the ends of its lines as ``\\n``.
+
+    Raises:
+        BadInput: It is larger than :data:`MOST_TEXT_BYTES`.
+        OSError: It cannot be read.
+        ValueError: It is not in this encoding.
+    """
+    refuse_larger(path, MOST_TEXT_BYTES)
+    return path.read_text(encoding=encoding)
+
+
 @contextlib.contextmanager
 def unchanged(path: Path, content: str) -> Iterator[None]:
     """While the body reads ``path``, nobody may write to it.
@@ -116,27 +174,45 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return state.st_size, state.st_mtime_ns, state.st_ino
 
 
-def load_json(text: str | bytes) -> Foreign:
+def load_json(text: str | bytes, once: bool = False) -> Foreign:
     """The data of a JSON text.
+
+    Args:
+        text: The text.
+        once: Refuse an object in which a name is there twice, of which JSON keeps the last.
 
     Raises:
         ValueError: it is none, is nested too deeply, or holds a number of thousands of digits; the
             message is short.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once if once else None)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
-def read_json(path: Path) -> Foreign:
+def _once(pairs: list[tuple[str, Foreign]]) -> dict[str, Foreign]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        given = [name for name, _ in pairs]
+        twice = next(name for name in given if given.count(name) > 1)
+        raise ValueError(f"{twice!r} is there twice")
+    return found
+
+
+def read_json(path: Path, once: bool = False) -> Foreign:
     """The data of a JSON file in UTF-8.
 
+    Args:
+        path: The file.
+        once: see :func:`load_json`.
+
     Raises:
+        BadInput: It is larger than :data:`MOST_TEXT_BYTES`.
         OSError: It cannot be read.
         ValueError: see :func:`load_json`.
     """
-    return load_json(path.read_text(encoding="utf-8"))
+    return load_json(text_of(path), once)
 
 
 # --- writing

@@ -25,6 +25,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import re
 import tomllib
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,9 +44,10 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+from urllib.parse import quote_from_bytes, unquote
 
 from twomind.core.errors import UNREADABLE, BadInput, shortened
-from twomind.core.store import write_text
+from twomind.core.files import text_of, write_text
 from twomind.types.plain import Foreign
 
 if TYPE_CHECKING:
@@ -60,6 +62,13 @@ Value: TypeAlias = Scalar | tuple[Scalar, ...] | None
 
 #: The file with the settings of a run, in the folder of its results.
 FILE = "settings.toml"
+#: In a file, a text that is no Unicode (the name of a file may be any bytes) stands as
+#: ``{ percent_encoded = "caf%E9" }``.
+_PERCENT = "percent_encoded"
+#: How many names with dots between a key may be made of.
+_MOST_PARTS = 100
+_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
+_NOT_IN_KEYS = re.compile(r"[^\w.\- \t]+")
 #: What stands for "not set" in a text.
 NONE = "none"
 #: In ``metadata`` of a field: its name as a key, where that is no name of Python.
@@ -350,11 +359,13 @@ class Schema(Generic[Settings]):
 
     def _from_file(self, path: Path) -> dict[str, Value]:
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = text_of(path)
+            _refuse_long_keys(text)
+            given = list(_flat(tomllib.loads(text)))
         except (OSError, *UNREADABLE) as error:
             raise BadInput(f"{path}: expected settings as TOML: {shortened(error)}") from error
         found = {}
-        for name, value in _flat(table):
+        for name, value in given:
             try:
                 key = self._key_of(name)
                 found[key.name] = key.from_value(value)
@@ -446,8 +457,32 @@ def to_toml(value: Value) -> str:
         return repr(value)
     if isinstance(value, tuple):
         return f"[{', '.join(to_toml(part) for part in value)}]"
+    text = str(value)
+    if not _is_unicode(text):
+        quoted_bytes = quote_from_bytes(text.encode("utf-8", "surrogateescape"))
+        return f'{{ {_PERCENT} = "{quoted_bytes}" }}'
     # A text of JSON is one of TOML, but for the one character that JSON leaves as it is.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text is none of a file's name that is no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _from_toml(value: Foreign) -> Foreign:
+    """What :func:`to_toml` wrote."""
+    if isinstance(value, list):
+        return [_from_toml(one) for one in value]
+    if _is_percent(value):
+        return unquote(value[_PERCENT], errors="surrogateescape")
+    return value
+
+
+def _is_percent(value: Foreign) -> bool:
+    return (
+        isinstance(value, Mapping) and [*map(type, value.values())] == [str] and _PERCENT in value
+    )
 
 
 def _name(one: Field[Foreign]) -> str:
@@ -519,10 +554,19 @@ def _rebuilt(settings: Settings, values: Mapping[str, Value], before: str = "") 
         raise BadInput(f"{section}{error}") from error
 
 
+def _refuse_long_keys(text: str) -> None:
+    """Refuse keys of very many parts, which the reader of TOML takes the square of their number
+    for.
+    """
+    bare = _QUOTED.sub("", text)
+    if any(piece.count(".") > _MOST_PARTS for piece in _NOT_IN_KEYS.split(bare)):
+        raise ValueError(f"a key has more than {_MOST_PARTS} parts")
+
+
 def _flat(table: Mapping[str, Foreign], before: str = "") -> Iterator[tuple[str, Foreign]]:
     """Nested tables as dotted names: ``{"llm": {"seed": 1}}`` → ``("llm.seed", 1)``."""
     for name, value in table.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not _is_percent(value):
             yield from _flat(value, f"{before}{name}.")
         else:
-            yield f"{before}{name}", value
+            yield f"{before}{name}", _from_toml(value)

@@ -285,7 +285,9 @@ def _find_bundled(weights: Weights) -> Found:
         models = sorted(root.glob("assets/silero*.onnx"))
         if not models:
             return _found(weights, "absent", None, "this faster-whisper carries no silero model")
-        return _found(weights, *_as_installed("faster-whisper", models[-1]))
+        judged = [_as_installed("faster-whisper", model) for model in models]
+        damaged = [one for one in judged if one[0] == "damaged"]
+        return _found(weights, *(damaged or judged)[-1])
     if weights.files and not any((root / name).is_file() for name in weights.files):
         return _found(weights, "absent", None, f"this {weights.package} carries no such models")
     return _found(weights, *_with_path(root, weights.files))

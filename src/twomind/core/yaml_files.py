@@ -11,10 +11,13 @@ from twomind.types.plain import Foreign
 
 if TYPE_CHECKING:
     from yaml import SafeLoader
-    from yaml.nodes import Node, SequenceNode
+    from yaml.nodes import Node, ScalarNode, SequenceNode
 
 #: Values that a text may have, with everything that its aliases repeat.
 _MOST_VALUES_WITH_ALIASES = 1_000_000
+#: Characters that a number may have. YAML knows numbers of base 60 ("1:59:59"), whose reading takes
+#: the square of their length.
+_LONGEST_NUMBER = 1000
 
 
 def load_yaml(text: str) -> Foreign:
@@ -73,7 +76,24 @@ def _loader(base: type[SafeLoader]) -> type[SafeLoader]:
     """A safe loader that also knows the tag of tuples."""
     loader: type[SafeLoader] = type("Loader", (base,), {})
     loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
+    loader.add_constructor("tag:yaml.org,2002:int", _int)
+    loader.add_constructor("tag:yaml.org,2002:float", _float)
     return loader
+
+
+def _int(loader: SafeLoader, node: ScalarNode) -> int:
+    _refuse_long_number(node)
+    return loader.construct_yaml_int(node)
+
+
+def _float(loader: SafeLoader, node: ScalarNode) -> float:
+    _refuse_long_number(node)
+    return loader.construct_yaml_float(node)
+
+
+def _refuse_long_number(node: ScalarNode) -> None:
+    if len(node.value) > _LONGEST_NUMBER:
+        raise ValueError(f"it holds a number of {len(node.value)} characters")
 
 
 def _tuple(loader: SafeLoader, node: SequenceNode) -> tuple[Foreign, ...]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from twomind.annotations.bah import spans_frames, spans_s
 from twomind.core.errors import BadInput
+from twomind.core.files import text_of
 from twomind.datasets import bah_check, bah_fake, bah_files, common
 from twomind.datasets.bah_files import Video
 from twomind.datasets.bah_splits import read_split, video_id
@@ -452,7 +453,7 @@ def _video(name: str, path: str, split: str) -> Video:
 def _paths_of(split_file: Path) -> dict[str, str]:
     """Recording → its path as the split file writes it."""
     found = {}
-    for line in split_file.read_text(encoding="utf-8-sig").split("\n"):
+    for line in text_of(split_file, "utf-8-sig").split("\n"):
         path = line.split(",", 1)[0].strip()
         if path:
             found[video_id(path)] = path

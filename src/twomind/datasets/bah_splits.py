@@ -16,6 +16,7 @@ from pathlib import Path
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.core.files import text_of
 from twomind.transcripts.words import words_of_text
 
 _NAME = re.compile(r"^(?P<subject>[^/_]+)_Question_(?P<question>[1-7])(?:_|\.|$)")
@@ -93,7 +94,7 @@ def read_split(path: Path, strict: bool = False) -> Split:
             f"no split file {path}; expected a text file with path,label,transcript on each line"
         )
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = text_of(path, "utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
     answers: dict[str, Answer] = {}

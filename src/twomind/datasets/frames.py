@@ -19,6 +19,7 @@ import numpy as np
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.core.files import text_of
 from twomind.datasets.images import IMAGE_SUFFIXES, read_picture, resize
 from twomind.types import Track
 
@@ -205,7 +206,7 @@ def read_frame_list(
     if not path.is_file():
         raise BadInput(f"no file {path}; expected one frame a line: <frame path>{separator}<label>")
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = text_of(path, "utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: expected UTF-8 text ({error})") from error
     folders: dict[str, dict[int, int]] = {}

@@ -14,6 +14,7 @@ from typing import Any
 
 from twomind.core import csv_text
 from twomind.core.errors import BadInput
+from twomind.core.files import text_of
 from twomind.core.yaml_files import load_yaml
 
 #: Names of BAH's file of participants.
@@ -104,7 +105,7 @@ def read_metadata(path: Path) -> dict[str, dict[str, str]]:
         BadInput: the file is not a mapping by participant, or a list of entries with an id.
     """
     try:
-        data = load_yaml(path.read_text(encoding="utf-8-sig"))
+        data = load_yaml(text_of(path, "utf-8-sig"))
     except ValueError as error:
         raise BadInput(f"not YAML: {error}") from error
     data = _unwrapped(data)

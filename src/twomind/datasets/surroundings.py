@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from twomind.core import csv_text
 from twomind.core.errors import BadInput
 from twomind.datasets.people import read_people_table
 
@@ -107,9 +108,9 @@ def cells_of(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
     """The number of each line and its cells by column, without blanks around them.
 
     Raises:
-        BadInput: a needed column is missing.
+        BadInput: a needed column is missing, or it is no table.
     """
-    with open(path, encoding="utf-8-sig", newline="") as file:
+    with csv_text.table(path) as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or ()
         missing = [column for column in needed if column not in columns]

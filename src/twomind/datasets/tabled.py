@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from twomind.core import files
 from twomind.core.errors import BadInput
 from twomind.datasets import coders, common
 from twomind.datasets.base import Folder
@@ -226,14 +227,14 @@ class Tabled(Folder):
         path = self.root / ANNOTATIONS
         found = coders.read_annotation_rows(path) if path.is_file() else {}
         for row in self.rows.values():
-            beside = self.media(row).with_suffix(".eaf")
-            if row.id in found or not beside.is_file():
+            coded = files.beside(self.media(row), ".eaf")
+            if row.id in found or coded is None:
                 continue
             try:
-                found[row.id] = coders.rows_of_elan(beside, row.id, row.subject)
+                found[row.id] = coders.rows_of_elan(coded, row.id, row.subject)
             except BadInput as error:
-                reason = str(error).removeprefix(f"{beside}: ")
-                self.problems.append(Finding(shown(beside, self.root), reason))
+                reason = str(error).removeprefix(f"{coded}: ")
+                self.problems.append(Finding(shown(coded, self.root), reason))
         return found
 
     def media(self, row: Row) -> Path:

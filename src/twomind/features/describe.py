@@ -180,7 +180,10 @@ def describe(
 
     was_given = recording.words is not None
     recording = _complete(recording, made)
-    _said_of_voice(recording, made)
+    _remark_on_voice(made, _of_everybody(recording))
+    if profile is not None and made.voice:
+        profile, told = profile.comparable(made.voice_summary["vad"])
+        _remark_on_voice(made, told)
     words = None
     if "words" in using:
         words, why_not = _measurable(recording)
@@ -198,7 +201,7 @@ def describe(
         face_relative = None
         rest = _resting(made, recording.drawn, settings.cues)
     cues = find_cues(face, face_relative, voice, words, settings.cues, recognised, rest)
-    features = _features(recording, tracks, words, made.notes)
+    features = _features(recording, tracks, words, made)
     if hop_s:
         features = features.on_grid(hop_s)
     whole_answer: WholeAnswer = {}
@@ -315,7 +318,7 @@ def _features(
     recording: Recording,
     tracks: dict[str, Track],
     words: Said,
-    notes: dict[str, str],
+    made: _Pass,
 ) -> Features:
     duration_s = 0.0 if math.isnan(recording.duration_s) else recording.duration_s
     span_s = (0.0, duration_s)
@@ -326,8 +329,9 @@ def _features(
         span_s=span_s,
         question=recording.question,
         words=words,
-        notes=notes,
+        notes=made.notes,
         drawn=recording.drawn,
+        speech_detector=made.voice_summary.get("vad", ""),
     )
 
 
@@ -383,9 +387,8 @@ def _of_everybody(recording: Recording) -> str:
     return ""
 
 
-def _said_of_voice(recording: Recording, made: _Pass) -> None:
-    """A voice that may be of several people says so."""
-    remark = _of_everybody(recording)
+def _remark_on_voice(made: _Pass, remark: str) -> None:
+    """Say it beside the measures of the voice, where there are any."""
     if made.voice is None or not remark:
         return
     result, summary = made.voice
@@ -520,11 +523,18 @@ def _voice_recipe(settings: VoiceSettings) -> list[str]:
     return [code, weights_mark(detector_files(settings.vad))]
 
 
-def _with_detector(settings: VoiceSettings, drawn: bool) -> VoiceSettings:
+def with_detector(settings: VoiceSettings, drawn: bool) -> VoiceSettings:
     """The settings with the detector that will run, by name.
 
     Silero was made for people; the built-in voice of synthetic people is no speech to it. Where
     nobody asked for it, their films keep the detector that hears them.
+
+    Args:
+        settings: What was asked for.
+        drawn: The people are synthetic.
+
+    Raises:
+        BadInput, MissingExtra, MissingWeights: the detector cannot be used.
     """
     if settings.vad == "auto" and drawn:
         return replace(settings, vad="energy")
@@ -549,7 +559,7 @@ def _measure(
 ) -> _Pass:
     """Read from the store what is there; make the rest in one pass and store it."""
     made = _Pass()
-    settings = replace(settings, voice=_with_detector(settings.voice, recording.drawn))
+    settings = replace(settings, voice=with_detector(settings.voice, recording.drawn))
     face = {"face": asdict(settings.face), "recipe": _face_recipe(settings.face)}
     voice = _voice_settings(recording, settings)
     speech: Plain = {"language": settings.language, "recipe": _words_recipe(settings.speech_model)}

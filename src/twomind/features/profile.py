@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from twomind.core.errors import BadInput
-from twomind.core.store import write_text
+from twomind.core.files import read_json, write_text
 from twomind.features.face.measures import ABSOLUTE, MEASURES
 from twomind.features.words.lexicon import lexicon
 from twomind.features.words.text import count
@@ -67,6 +67,8 @@ VOICE_COLUMNS = ("pitch", "energy")
 _CONTENT = re.compile("[0-9A-Za-z]{1,128}")
 _KINDS = {str: "a text", bool: "true or false", list: "a list"}
 _MIN_ROWS = 10
+#: Profiles of version 0.1 do not state it; this one was its default.
+_UNSTATED_DETECTOR = "energy"
 T = TypeVar("T")
 _MIN_SPEECH_S = 1.0
 
@@ -129,6 +131,32 @@ class Profile:
         length = f"{n} visit{plural}, {seconds:.1f} s"
         return f"profile of {self.person}: {length}{doubt}"
 
+    def comparable(self, detector: str) -> tuple[Profile, str]:
+        """The profile for a voice that was measured with a speech detector: without the voice of
+        visits that were measured with another one, whose pauses and rates are others.
+
+        Args:
+            detector: The one of the recording.
+
+        Returns:
+            The profile, and what there is to say of visits whose voice is not compared.
+        """
+        unlike = [
+            visit
+            for visit in self.visits
+            if visit.stats.get("voice") and visit.speech_detector not in ("", detector)
+        ]
+        if not unlike:
+            return self, ""
+        kept = tuple(_without_voice(v) if v in unlike else v for v in self.visits)
+        others = ", ".join(sorted({visit.speech_detector for visit in unlike}))
+        told = (
+            f"the voice of {len(unlike)} of {len(self.visits)} visit(s) of {self.person} is not "
+            f"compared: it was measured with the speech detector {others}, this recording with "
+            f"{detector}; enrol the clips again, or give describe.voice.vad={others}"
+        )
+        return replace(self, visits=kept), told
+
     def merged(self, other: Profile) -> Profile:
         """Both profiles' visits, each clip once (the later given one counts).
 
@@ -157,6 +185,11 @@ class Profile:
         [hit] = hits
         kept = tuple(v for v in self.visits if v is not hit)
         return replace(self, visits=kept)
+
+
+def _without_voice(visit: Visit) -> Visit:
+    stats = {name: rows for name, rows in visit.stats.items() if name != "voice"}
+    return replace(visit, stats=stats)
 
 
 def _merged(parts: list[tuple[bool, Neutral]], prefer_spoken: bool) -> Neutral:
@@ -294,6 +327,7 @@ def _plain_visit(visit: Visit) -> dict[str, Any]:
     plain["spoken"] = visit.spoken
     plain["doubts"] = list(visit.doubts)
     plain["drawn"] = visit.drawn
+    plain["speech_detector"] = visit.speech_detector
     plain["entries"] = [list(e) for e in visit.entries]
     plain["stats"] = _plain_stats(visit)
     return plain
@@ -363,6 +397,7 @@ def _visit(plain: Any) -> Visit:
     if not _CONTENT.fullmatch(content):
         raise ValueError(f"content: expected the hash of a clip, got {content[:80]!r}")
     doubts = tuple(map(str, _of_kind(plain["doubts"], list, "doubts")))
+    detector = plain.get("speech_detector", _UNSTATED_DETECTOR)
     return Visit(
         content=content,
         made=_text(plain, "made"),
@@ -371,6 +406,7 @@ def _visit(plain: Any) -> Visit:
         drawn=_of_kind(plain["drawn"], bool, "drawn"),
         entries=tuple(entries),
         stats=stats,
+        speech_detector=_of_kind(detector, str, "speech_detector"),
     )
 
 
@@ -405,16 +441,6 @@ def write_profile(profile: Profile, path: Path) -> Path:
     return write_text(path, text + "\n")
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of a JSON file, whose names are there once."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice!r} is there twice")
-    return found
-
-
 def read_profile(path: Path) -> Profile:
     """Read one file.
 
@@ -422,8 +448,8 @@ def read_profile(path: Path) -> Profile:
         BadInput: it is absent, damaged, or no profile of this version.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
-    except (OSError, ValueError, RecursionError) as error:
+        found = read_json(path, once=True)
+    except (OSError, ValueError) as error:
         raise BadInput(
             f"{path}: expected a person's profile, as `twomind enrol` writes it ({error})"
         ) from error

@@ -22,8 +22,10 @@ SILENT_DB = 40.0
 STEADY_DB = 6.0
 #: A centre channel carries the speech unless it lies this far, in dB, under the loudest channel.
 CENTRE_DB = 20.0
-#: Channels that correlate less than this cancel each other when they are added.
-CANCEL = -0.5
+#: Channels that correlate less than this cancel each other when they are added: over the whole
+#: recording, or over single seconds that hold this share of their sound.
+CANCEL, CANCEL_SHARE = -0.5, 0.1
+_CANCEL_S = 1.0
 #: Channels that correlate less than this, either way, hold different sound; from the other bound on
 #: they hold the same.
 DIFFERENT, SAME = 0.3, 0.9
@@ -55,6 +57,8 @@ class _Judged:
     quiet_db: np.ndarray
     clipped: np.ndarray
     correlation: np.ndarray
+    #: Share of the sound of two channels in which they cancel each other.
+    cancelled: np.ndarray
 
     def called(self, channel: int) -> str:
         """The name of a channel for a reader; its number, from 1, where it has none."""
@@ -117,7 +121,8 @@ def _together(judged: _Judged, channels: list[int]) -> tuple[tuple[int, ...], st
     between = judged.correlation[np.ix_(channels, channels)][pairs]
     if not len(between):
         return tuple(channels), ""
-    if between.min() < CANCEL:
+    cancelled = judged.cancelled[np.ix_(channels, channels)][pairs]
+    if between.min() < CANCEL or cancelled.max() > CANCEL_SHARE:
         loudness = judged.loud_db[channels]
         one = channels[int(loudness.argmax())]
         told = f"the sound channels cancel each other: channel {judged.called(one)} is used alone"
@@ -178,24 +183,45 @@ def _judged(values: np.ndarray, sample_rate_hz: int, names: tuple[str, ...]) -> 
     product = np.zeros((n_channels, n_channels))
     n_clipped = np.zeros(n_channels)
     powers = []
+    cancelled = np.zeros((2, n_channels, n_channels))
+    per_correlation = max(1, int(_CANCEL_S * sample_rate_hz))
     for block in _blocks(values):
         exact = block.astype(np.float64)
         total += exact.sum(axis=0)
         product += exact.T @ exact
         n_clipped += (np.abs(block) >= _FULL_SCALE).sum(axis=0)
         powers.append(_powers(exact, per_level))
+        cancelled += _cancelled(exact, per_correlation)
     mean = total / n
     covariance = product / n - np.outer(mean, mean)
     sd = np.sqrt(np.maximum(np.diag(covariance), 1e-20))
     level = 10 * np.log10(np.maximum(np.concatenate(powers), 1e-12))
     quiet, loud = np.percentile(level, [10, 95], axis=0)
-    return _Judged(names, loud, quiet, n_clipped / n, covariance / np.outer(sd, sd))
+    of_cancelled, of_all = cancelled
+    share = of_cancelled / np.maximum(of_all, 1e-20)
+    return _Judged(names, loud, quiet, n_clipped / n, covariance / np.outer(sd, sd), share)
+
+
+def _pieces(block: np.ndarray, length: int) -> np.ndarray:
+    """Whole pieces ``(k, length, C)`` of so many samples; all as one, where they make none."""
+    n_pieces = len(block) // length
+    if n_pieces == 0:
+        return block[None]
+    whole = block[: n_pieces * length]
+    return whole.reshape(n_pieces, length, -1)
 
 
 def _powers(block: np.ndarray, length: int) -> np.ndarray:
-    """Variance ``(k, C)`` of whole pieces of ``length`` samples; of all, where they make none."""
-    n_pieces = len(block) // length
-    if n_pieces == 0:
-        return block.var(axis=0)[None]
-    whole = block[: n_pieces * length]
-    return whole.reshape(n_pieces, length, -1).var(axis=1)
+    """Variance ``(k, C)`` of whole pieces of ``length`` samples."""
+    return _pieces(block, length).var(axis=1)
+
+
+def _cancelled(block: np.ndarray, length: int) -> np.ndarray:
+    """How much sound two channels share in pieces in which they cancel, and in all: ``(2, C, C)``."""
+    pieces = _pieces(block, length)
+    centred = pieces - pieces.mean(axis=1, keepdims=True)
+    covariance = centred.transpose(0, 2, 1) @ centred
+    sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+    shared = sd[:, :, None] * sd[:, None, :]
+    cancel = covariance < CANCEL * shared
+    return np.stack([(shared * cancel).sum(axis=0), shared.sum(axis=0)])

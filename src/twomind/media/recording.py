@@ -11,6 +11,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from twomind.core import files
 from twomind.core.errors import BadInput
 from twomind.media.stream import probe
 from twomind.transcripts.words import read_words, why_no_transcript
@@ -57,14 +58,14 @@ def transcript_beside(media: Path) -> tuple[Path | None, list[str]]:
     remarks: list[str] = []
     found: Path | None = None
     for suffix in TRANSCRIPT_SUFFIXES:
-        beside = media.with_suffix(suffix)
-        if not beside.is_file():
+        file = files.beside(media, suffix)
+        if file is None:
             continue
-        why = why_no_transcript(beside)
+        why = why_no_transcript(file)
         if not why:
-            found = beside
+            found = file
             break
-        remarks.append(f"{beside.name} lies beside the recording and is no transcript: {why}")
+        remarks.append(f"{file.name} lies beside the recording and is no transcript: {why}")
     return found, remarks
 
 

@@ -149,6 +149,13 @@ class BaseModel(_Owed):
         figures = self.card.get("figures")
         return cast(Mapping[str, object], figures) if isinstance(figures, Mapping) else {}
 
+    @property
+    def speech_detector(self) -> str:
+        """The one that told the voice from silence in what it was trained on; empty where it
+        reads no voice, or its card does not say.
+        """
+        return ""
+
     # --- how it is used
 
     def allowing_drawn(self, allow: bool = True) -> Self:
@@ -158,12 +165,31 @@ class BaseModel(_Owed):
         return other
 
     def refuse(self, x: Features) -> None:
-        """Refuse a real recording, where the model knows synthetic people only.
+        """Refuse a real recording, where the model knows synthetic people only, and a voice that
+        was measured otherwise than those that it learnt from.
 
         Raises:
-            BadInput: it does, and was not told otherwise.
+            BadInput: it does, and was not told otherwise; or another speech detector was used.
         """
         refuse_real(learnt_from_drawn=self.synthetic, drawn=x.drawn, allowed=self.allow_real)
+        self.refuse_detector(x.speech_detector)
+
+    def refuse_detector(self, detector: str) -> None:
+        """Refuse another speech detector than that of the model.
+
+        Args:
+            detector: Its name; empty where there is no voice.
+
+        Raises:
+            BadInput: it is another one.
+        """
+        own = self.speech_detector
+        if detector and own and detector != own:
+            raise BadInput(
+                f"the model {self.name!r} learnt from voices that were measured with the speech "
+                f"detector {own!r}, these with {detector!r}: measure them with "
+                f"describe.voice.vad={own}"
+            )
 
     def prepare(
         self, x: Features, recording: Recording, store: Store | None = None, offline: bool = False
@@ -253,6 +279,10 @@ class _Completed(BaseModel):
     def window_s(self) -> float | None:
         length_s: float | None = getattr(self.model, "window_s", None)
         return length_s
+
+    @property
+    def speech_detector(self) -> str:
+        return str(getattr(self.model, "speech_detector", ""))
 
     @property
     def locates(self) -> tuple[bool, str]:

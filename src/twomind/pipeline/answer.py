@@ -17,11 +17,11 @@ from twomind.core.store import Store, content_hash
 from twomind.core.version import __version__
 from twomind.datasets.surroundings import TEXT_SOURCE
 from twomind.features import cues
-from twomind.features.describe import Description, describe
+from twomind.features.describe import Description, Settings, describe
 from twomind.features.own_stream import OwnStream
 from twomind.features.words.cue_rules import cue_lexicon
 from twomind.media.recording import open_recording
-from twomind.models.base import bare, complete
+from twomind.models.base import BaseModel, bare, complete
 from twomind.pipeline import adapt as adaptation
 from twomind.pipeline.adapt import Adaptation, Adapted, People
 from twomind.pipeline.jobs import Job, Options, profile_of, stream_before
@@ -108,6 +108,8 @@ def predict_one(
         TwomindError: the file cannot be used; the message says what was expected and what to do.
     """
     loaded = loaded or Loaded()
+    recogniser = _model(options, loaded)
+    options = replace(options, describe=heard_by(recogniser, options.describe))
     recording = open_recording(
         job.media,
         id=job.id,
@@ -134,7 +136,36 @@ def predict_one(
         progress=progress,
     )
     work = _Work(options, store, neutral, loaded.people)
-    return _result(job, work, made, _estimate(made, work, loaded.recogniser))
+    return _result(job, work, made, _estimate(made, work, recogniser))
+
+
+def _model(options: Options, loaded: Loaded) -> BaseModel | None:
+    """The model that answers; None where features alone are asked for."""
+    if options.model is None:
+        return None
+    if loaded.recogniser is not None:
+        return complete(loaded.recogniser)
+    from twomind.models import load
+
+    return complete(load(options.model))
+
+
+def heard_by(model: BaseModel | None, settings: Settings) -> Settings:
+    """How to describe for a model: with the speech detector of what it learnt from.
+
+    Args:
+        model: The model; None where there is none.
+        settings: What was asked for.
+
+    Raises:
+        BadInput: another detector was asked for by name.
+    """
+    if model is None or not model.speech_detector:
+        return settings
+    voice = settings.voice
+    if voice.vad != "auto":
+        model.refuse_detector(voice.vad)
+    return replace(settings, voice=replace(voice, vad=model.speech_detector))
 
 
 def _stream(job: Job, options: Options) -> OwnStream | None:
@@ -185,16 +216,12 @@ def _result(job: Job, work: _Work, made: Description, found: _Estimate) -> Resul
 # --- the model
 
 
-def _estimate(made: Description, work: _Work, recogniser: Any) -> _Estimate:
+def _estimate(made: Description, work: _Work, model: BaseModel | None) -> _Estimate:
     options = work.options
-    if options.model is None:
+    if model is None:
         reason = "features alone were asked for"
         return _Estimate(Prediction.not_measured(made.features.span_s, 2, reason))
-    from twomind.models import load
-
-    if recogniser is None:
-        recogniser = load(options.model)
-    recogniser = _set(complete(recogniser), options)
+    recogniser = _set(model, options)
     about = _about_model(recogniser, made.features.question)
     recogniser.refuse(made.features)
     x = work.prepared(recogniser, made.features, made.recording)

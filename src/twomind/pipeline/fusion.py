@@ -14,7 +14,8 @@ from twomind.core.store import Store, default_root
 from twomind.encoders.pretrained import Encoder, with_embeddings
 from twomind.evaluation.fusion_folds import Plan, train_study
 from twomind.features.describe import Settings as DescribeSettings
-from twomind.features.describe import describe
+from twomind.features.describe import describe, with_detector
+from twomind.features.voice.track import VoiceSettings
 from twomind.models.fusion.input import default_recipe
 from twomind.models.fusion.net import FusionConfig, published
 from twomind.training.fusion import IMBALANCE, SELECT, FitSettings, settings_for
@@ -134,7 +135,10 @@ def train_fusion(
     """
     dataset, folds, task = _opened(settings.data)
     encoders = _encoders(settings.encoders, place.offline)
+    voice = with_detector(VoiceSettings(), drawn=any(one.drawn for one in dataset.recordings()))
     plan = _plan(settings, task, dataset, encoders)
+    if "voice" in plan.recipe.modalities:
+        plan = replace(plan, extra=(*plan.extra, ("speech_detector", voice.vad)))
     measured = tuple(name for name in _MEASURED if name in plan.recipe.modalities)
     read = partial(
         described,
@@ -142,6 +146,7 @@ def train_fusion(
         store=place.store,
         offline=place.offline,
         encoders=encoders,
+        voice=voice,
     )
     SCHEMA.write(place.out / FILE, _from_anywhere(settings), _HEAD)
     return train_study(
@@ -230,6 +235,7 @@ def described(
     store: Path | None,
     offline: bool,
     encoders: tuple[Encoder, ...] = (),
+    voice: VoiceSettings | None = None,
 ) -> Features:
     """Features of one recording, from the store where it was described before; embeddings added as
     tracks.
@@ -240,10 +246,12 @@ def described(
         store: Folder of computed features; None: the user's cache.
         offline: Forbid fetching a speech model.
         encoders: Frozen networks whose output is added.
+        voice: How the voice is measured.
 
     Returns:
         Its features.
     """
     place = Store(store or default_root())
-    found = describe(recording, using, store=place, settings=DescribeSettings(offline=offline))
+    settings = DescribeSettings(voice=voice or VoiceSettings(), offline=offline)
+    found = describe(recording, using, store=place, settings=settings)
     return with_embeddings(found.features, found.recording, encoders, place)

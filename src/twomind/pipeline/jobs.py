@@ -212,7 +212,7 @@ def _refused_rows(rows: Sequence[Mapping[str, str]]) -> dict[int, str]:
 def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
     refuse_unreadable(manifest)
     try:
-        with open(manifest, encoding="utf-8-sig", newline="") as file:
+        with csv_text.table(manifest) as file:
             reader = csv.DictReader(file)
             if "path" not in (reader.fieldnames or []):
                 raise BadInput(
@@ -220,7 +220,7 @@ def _manifest_rows(manifest: Path) -> list[dict[str, str]]:
                     f"{reader.fieldnames}"
                 )
             rows = [csv_text.row_of(row) for row in reader if row["path"]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
         raise BadInput(f"{manifest}: expected a CSV file of recordings: {error}") from error
     if not rows:
         raise BadInput(f"{manifest}: the manifest names no recording")

@@ -102,6 +102,21 @@ def load(profiles: Path, person: str) -> Profile:
     )
 
 
+def _refuse_other_spelling(profiles: Path, person: str) -> None:
+    """One person has one spelling: `p1` beside `P1` is one folder on some systems, and two people
+    on others.
+
+    Raises:
+        BadInput: somebody is enrolled under another spelling of the name.
+    """
+    for known in people(profiles):
+        if known != person and names.same(known) == names.same(person):
+            raise BadInput(
+                f"person {person!r}: {known!r} is enrolled in {profiles}, and names that differ in "
+                "capitals or accents alone count as one; write it so, or use another pseudonym"
+            )
+
+
 def people(profiles: Path) -> list[str]:
     """Everybody enrolled in a folder."""
     return sorted(p.parent.name for p in profiles.glob("*/profile.json"))
@@ -176,6 +191,7 @@ def visit_of(checked: Checked, spoken: bool) -> Visit:
         doubts=checked.doubts,
         entries=made.entries,
         drawn=made.recording.drawn,
+        speech_detector=made.features.speech_detector,
     )
 
 
@@ -215,10 +231,11 @@ def enrol(
         The profile, and each clip as measured.
 
     Raises:
-        BadInput: a clip is not neutral (and not ``how.force``), or nothing of it can be measured;
-            nothing is written.
+        BadInput: a clip is not neutral (and not ``how.force``), nothing of it can be measured, or
+            the person is enrolled under another spelling; nothing is written.
     """
     path = path_of(profiles, person)
+    _refuse_other_spelling(profiles, person)
     how = how or Clips()
     if not clips:
         raise BadInput("give at least one neutral clip of the person")
@@ -273,6 +290,7 @@ def import_profile(profiles: Path, source: Path, person: str) -> Profile:
         )
     _refuse_odd_visits(found, source)
     path = path_of(profiles, person)
+    _refuse_other_spelling(profiles, person)
     merged = read_profile(path).merged(found) if path.is_file() else found
     write_profile(merged, path)
     return merged

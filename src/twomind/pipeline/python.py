@@ -28,6 +28,7 @@ from twomind.models.base import Model, bare, complete
 from twomind.models.questions import refuse_unknown
 from twomind.pipeline.adapt import Adaptation, Adapted, check, summary_of, windows_for
 from twomind.pipeline.adapt import adapt as adapt_one
+from twomind.pipeline.answer import heard_by
 from twomind.transcripts.words import words_of_text
 from twomind.types import Access, Features, Given, Prediction, Progress, Recording, State
 
@@ -323,7 +324,7 @@ class _Work:
             return answer
         described = answer
         if not isinstance(described, Description):
-            settings = DescribeSettings(offline=self.offline)
+            settings = heard_by(self.model, DescribeSettings(offline=self.offline))
             described = measure(_recording(described), store=self.store, settings=settings)
         self._refuse(described.features)
         found: Features = self.model.prepare(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from twomind.core.errors import UNREADABLE, BadInput, MissingExtra, shortened
+from twomind.core.files import bytes_of
 from twomind.transcripts.formats import EXPECTED, doubt, parse
 from twomind.transcripts.language import spoken_language
 from twomind.transcripts.marks import apart
@@ -198,7 +199,7 @@ def _read_text(path: Path) -> tuple[str, list[str]]:
     if not path.is_file():
         there = "a folder" if path.is_dir() else "none"
         raise BadInput(f"{path}: expected a transcript file, there is {there} of that name")
-    raw = path.read_bytes()
+    raw = bytes_of(path)
     if is_word_file(raw, path.suffix.lower()):
         try:
             return text_of_word_file(raw), []

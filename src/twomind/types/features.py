@@ -133,6 +133,7 @@ class Features(ToDict):
     """One window of one recording as models see it. There is no label field, on purpose.
 
     ``words`` is None when they are not measured. ``notes`` says per modality why it is absent.
+    ``speech_detector`` is the one by which the voice was told from silence, where there is one.
     """
 
     recording: str
@@ -143,6 +144,7 @@ class Features(ToDict):
     words: tuple[Word, ...] | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     drawn: bool = False
+    speech_detector: str = ""
 
     def __post_init__(self) -> None:
         check_span(f"Features of {self.recording!r}", *self.span_s)

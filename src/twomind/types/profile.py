@@ -52,7 +52,8 @@ class Visit:
 
     ``content`` is the clip's SHA-256, ``entries`` the store's (kind, key) made from it. ``spoken``:
     the person talks in it. ``doubts`` are the reasons for which the check would have refused it,
-    where it was forced.
+    where it was forced. ``speech_detector`` is the one by which speech was told from silence; empty
+    where that is not known.
     """
 
     content: str
@@ -62,6 +63,7 @@ class Visit:
     doubts: tuple[str, ...] = ()
     entries: tuple[tuple[str, str], ...] = ()
     drawn: bool = False
+    speech_detector: str = ""
 
     @property
     def id(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from twomind.core import weights
 from twomind.core.errors import BadInput, MissingExtra
 from twomind.sound.rows import (
     HOP_S,
@@ -77,7 +78,15 @@ def choose_detector(wish: str, sample_rate_hz: int) -> str:
     Raises:
         BadInput: another wish, or silero with a sample rate it was not made for.
         MissingExtra: silero was asked for by name and is not installed.
+        MissingWeights: silero is to be used, and its file is damaged.
     """
+    detector = _chosen(wish, sample_rate_hz)
+    if detector == "silero":
+        weights.refuse_damaged("silero-vad")
+    return detector
+
+
+def _chosen(wish: str, sample_rate_hz: int) -> str:
     if wish not in ("auto", "energy", "silero"):
         raise BadInput(f"voice activity: expected vad 'auto', 'energy' or 'silero', got {wish!r}")
     if wish == "energy":

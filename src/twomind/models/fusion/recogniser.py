@@ -120,6 +120,12 @@ class FusionRecogniser(BaseModel):
     def allow_real(self) -> bool:
         return self.settings.allow_drawn_model
 
+    @property
+    def speech_detector(self) -> str:
+        reads_voice = any(source.track == "voice" for source in self.recipe.sources.values())
+        # Cards of version 0.1 do not state it; that was its default.
+        return str(self.card.get("speech_detector", "energy")) if reads_voice else ""
+
     def params(self) -> Mapping[str, Any]:
         return {k: v.detach() for k, v in self.net.state_dict().items()}
 

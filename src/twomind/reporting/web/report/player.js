@@ -93,7 +93,8 @@ export function makePlayer(article, durationS, onTime) {
     media.addEventListener("pause", () => { player.playing = false; tell(); });
     media.addEventListener("seeked", () => { player.timeS = media.currentTime; tell(); });
     if (media.dataset.block) media.src = blobOf(media.dataset.block);
-    else if (media.error || media.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) fail();
+    // An error before this script ran; what is not tried yet has no source either.
+    else if (media.error) fail();
   }
   return player;
 }
