@@ -56,6 +56,10 @@ _VERBS = {
 _PREDICT = "twomind.pipeline.settings:PREDICT"
 _DESCRIBE = "twomind.pipeline.settings:DESCRIBE"
 _TRAIN = {
+    "change-talk": Later(
+        "twomind.cli.change_talk_verbs:train_change_talk_verb",
+        "Train the change-talk model on coded conversations; people or videos are kept together in cross-validation.",
+    ),
     "fusion": Later(
         "twomind.cli.fusion_verbs:train_fusion_verb",
         "Train a fusion of face, voice and words; people are kept apart between training, stopping and figures.",
@@ -66,6 +70,10 @@ _TRAIN = {
     ),
 }
 _SCORE = {
+    "change-talk": Later(
+        "twomind.cli.change_talk_verbs:score_change_talk_verb",
+        "Score a change-talk model on coded conversations, beside length, position, and one human against another.",
+    ),
     "personalise": Later(
         "twomind.cli.personalise_verb:score_personalise_verb",
         "Compare adaptation METHODS on held-out people with one model, trained anew on each fold's source people.",
