@@ -21,9 +21,9 @@ CHANGE, SUSTAIN, NEUTRAL = "change", "sustain", "neutral"
 CLASSES = (CHANGE, SUSTAIN, NEUTRAL)
 #: What code books call the classes, in lower case.
 _CALLED = {
-    **{name: CHANGE for name in ("change", "c", "ct", "change talk", "+")},
-    **{name: SUSTAIN for name in ("sustain", "s", "st", "sustain talk", "counter", "-")},
-    **{name: NEUTRAL for name in ("neutral", "n", "fn", "follow/neutral", "0")},
+    **dict.fromkeys(("change", "c", "ct", "change talk", "+"), CHANGE),
+    **dict.fromkeys(("sustain", "s", "st", "sustain talk", "counter", "-"), SUSTAIN),
+    **dict.fromkeys(("neutral", "n", "fn", "follow/neutral", "0"), NEUTRAL),
 }
 COLUMNS = ("conversation", "speaker", "order", "text", "label")
 

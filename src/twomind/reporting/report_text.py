@@ -523,6 +523,37 @@ def _is_empty(value: Any) -> bool:
     return value in (None, "", [], {})
 
 
+#: What is said under the two columns of every answer.
+TWO_SIDES_LIMIT = (
+    "A model of the words tells this, clause by clause. It is no part of the score, and it does not "
+    "say how strongly somebody means it. Of what it tells, at most {risk:.0%} was wrong on held-out "
+    "people of its training, and more elsewhere; of the rest it cannot tell."
+)
+
+
+def two_sides_text(result: Result) -> Plain | None:
+    """The clauses for a change and those against it; None where the model was not asked."""
+    found = result.two_sides
+    if not found:
+        return None
+    sides: dict[str, list[Plain]] = {"change": [], "sustain": []}
+    for clause in found["clauses"]:
+        if clause["said"] in sides:
+            at = f"{clause['start_s']:.1f} s" if clause["timed"] else f"≈ {clause['start_s']:.1f} s"
+            sides[clause["said"]].append({"at": at, "quote": clause["quote"]})
+    counts = found.get("counts", {})
+    return {
+        "reason": found["reason"],
+        "both": found.get("both_sides", False),
+        **sides,
+        "neutral": counts.get("neutral", 0),
+        "cannot_tell": counts.get("cannot tell", 0),
+        "trained_on": found["model"]["trained_on"],
+        "labelled_by": found["model"]["labelled_by"],
+        "limit": TWO_SIDES_LIMIT.format(risk=found["model"]["max_risk"]),
+    }
+
+
 def answer_text(result: Result, words: Values) -> Plain:
     """All sentences of one answer."""
     recording = result.recording
@@ -533,6 +564,7 @@ def answer_text(result: Result, words: Values) -> Plain:
     found["drawn"] = recording.drawn
     found["purpose"] = result.purpose
     found["score"] = score_text(result)
+    found["two_sides"] = two_sides_text(result)
     found["measured"] = lines
     found["limits"] = limits(result)
     found["not_for"] = not_for(result)

@@ -33,7 +33,10 @@ class Recipe:
     """How to fit."""
 
     penalty: float = 100.0  # of the squares of standardised weights, in log-likelihood of a turn
-    sentence_penalty: float = 7500.0  # of those of an encoder's row
+    #: the same of the words and of the row where there is an encoder: chosen by cross-validation
+    #: over the videos of AnnoMI
+    penalty_beside_sentence: float = 300.0
+    sentence_penalty: float = 7500.0
     shortcut_penalty: float = 30.0  # of those of length and place alone
     place: bool = True  # the place in the conversation enters
     n_folds: int = 5  # groups are dealt into so many
@@ -126,7 +129,8 @@ class _Plan:
             columns = data.columns(SHORTCUTS[shortcut])
             return cls(columns, np.full(len(columns), recipe.shortcut_penalty))
         n = len(data.names)
-        penalty = np.full(n, recipe.penalty)
+        beside = data.n_sentence > 0
+        penalty = np.full(n, recipe.penalty_beside_sentence if beside else recipe.penalty)
         penalty[n - data.n_sentence :] = recipe.sentence_penalty
         enters = np.ones(n, bool)
         if not recipe.place:

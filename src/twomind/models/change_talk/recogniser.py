@@ -337,7 +337,7 @@ def two_sides(model: ChangeTalk, x: Features) -> dict[str, Any]:
                 "sureness": side.sureness,
             }
         )
-    counts = {name: 0 for name in (*CLASSES, CANNOT_TELL)}
+    counts = dict.fromkeys((*CLASSES, CANNOT_TELL), 0)
     for side in told:
         counts[side.said] += 1
     both = all(counts[name] for name in CLASSES if name != NEUTRAL)
