@@ -17,7 +17,8 @@ import pytest
 
 from twomind.core.errors import BadInput
 from twomind.core.numbers import softmax
-from twomind.datasets.talk import CLASSES, Turn, class_of, codebook, places, read_talk
+from twomind.datasets.talk import CLASSES, Turn, class_of, codebook, places
+from twomind.datasets.talk_files import read_talk
 from twomind.evaluation import change_talk as scoring
 from twomind.evaluation.change_talk import Answers, Asked, Training, Truth
 from twomind.models import load

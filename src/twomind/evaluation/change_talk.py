@@ -19,7 +19,8 @@ import numpy as np
 from twomind.core import numbers
 from twomind.core.errors import BadInput
 from twomind.core.files import content_hash
-from twomind.datasets.talk import CLASSES, Talk, Turn, read_talk
+from twomind.datasets.talk import CLASSES, Talk, Turn
+from twomind.datasets.talk_files import read_talk
 from twomind.evaluation import metrics
 from twomind.models.base import NOT_STATED
 from twomind.models.change_talk.head import Head
@@ -244,7 +245,7 @@ def score_change_talk(path: Path, model: Path | None = None, asked: Asked | None
     """Score a change-talk model on coded conversations.
 
     Args:
-        path: see :func:`twomind.datasets.talk.read_talk`.
+        path: see :func:`twomind.datasets.talk_files.read_talk`.
         model: a trained one; None: the one that ships.
         asked: how.
 
@@ -316,7 +317,7 @@ def train_change_talk(
     """Train a change-talk model; its figures are of groups that were held out.
 
     Args:
-        path: see :func:`twomind.datasets.talk.read_talk`.
+        path: see :func:`twomind.datasets.talk_files.read_talk`.
         training: where the model goes, and what it reads.
         asked: how.
 

@@ -536,22 +536,25 @@ def two_sides_text(result: Result) -> Plain | None:
     found = result.two_sides
     if not found:
         return None
-    sides: dict[str, list[Plain]] = {"change": [], "sustain": []}
-    for clause in found["clauses"]:
-        if clause["said"] in sides:
-            at = f"{clause['start_s']:.1f} s" if clause["timed"] else f"≈ {clause['start_s']:.1f} s"
-            sides[clause["said"]].append({"at": at, "quote": clause["quote"]})
+    about = found["model"]
     counts = found.get("counts", {})
-    return {
-        "reason": found["reason"],
-        "both": found.get("both_sides", False),
-        **sides,
-        "neutral": counts.get("neutral", 0),
-        "cannot_tell": counts.get("cannot tell", 0),
-        "trained_on": found["model"]["trained_on"],
-        "labelled_by": found["model"]["labelled_by"],
-        "limit": TWO_SIDES_LIMIT.format(risk=found["model"]["max_risk"]),
-    }
+    text: Plain = {"reason": found["reason"], "both": found.get("both_sides", False)}
+    for side in ("change", "sustain"):
+        own = [clause for clause in found["clauses"] if clause["said"] == side]
+        text[side] = [_quoted(clause) for clause in own]
+    text["neutral"] = counts.get("neutral", 0)
+    text["cannot_tell"] = counts.get("cannot tell", 0)
+    text["trained_on"] = about["trained_on"]
+    text["labelled_by"] = about["labelled_by"]
+    text["limit"] = TWO_SIDES_LIMIT.format(risk=about["max_risk"])
+    return text
+
+
+def _quoted(clause: Values) -> Plain:
+    """A clause with its time; ≈ where words have none of their own."""
+    about = "" if clause["timed"] else "≈ "
+    at = f"{about}{clause['start_s']:.1f} s"
+    return {"at": at, "quote": clause["quote"]}
 
 
 def answer_text(result: Result, words: Values) -> Plain:
