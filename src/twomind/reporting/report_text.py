@@ -527,7 +527,7 @@ def _is_empty(value: Any) -> bool:
 TWO_SIDES_LIMIT = (
     "A model of the words tells this, clause by clause. It is no part of the score, and it does not "
     "say how strongly somebody means it. Of what it tells, at most {risk:.0%} was wrong on held-out "
-    "people of its training, and more elsewhere; of the rest it cannot tell."
+    "people of its training, and more elsewhere; of the rest it cannot tell. {elsewhere}"
 )
 
 
@@ -546,7 +546,8 @@ def two_sides_text(result: Result) -> Plain | None:
     text["cannot_tell"] = counts.get("cannot tell", 0)
     text["trained_on"] = about["trained_on"]
     text["labelled_by"] = about["labelled_by"]
-    text["limit"] = TWO_SIDES_LIMIT.format(risk=about["max_risk"])
+    elsewhere = about["judged_elsewhere"]
+    text["limit"] = TWO_SIDES_LIMIT.format(risk=about["max_risk"], elsewhere=elsewhere).strip()
     return text
 
 

@@ -1,6 +1,6 @@
 """What one clause holds of the language of change: about seventy readable numbers.
 
-Log counts of the word groups of ``change_groups.toml``, eleven of them again within a negation, who
+Log counts of the word groups of ``change_groups.toml``, sixteen of them again within a negation, who
 is spoken of, tenses, negations, what stands around "but", how the clause begins, its marks.
 English only. What the numbers speak for is learnt (:mod:`twomind.training.change_talk`).
 """

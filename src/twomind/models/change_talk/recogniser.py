@@ -315,6 +315,7 @@ def two_sides(model: ChangeTalk, x: Features) -> dict[str, Any]:
         "trained_on": model.card.get("population"),
         "labelled_by": model.card.get("labelled_by"),
         "max_risk": model.max_risk,
+        "judged_elsewhere": model.card.get("judged_elsewhere", ""),
     }
     reason = model.why_not(x)
     if reason:
