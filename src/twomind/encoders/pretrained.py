@@ -272,6 +272,16 @@ def encode_words(encoder: Encoder, words: Sequence[Word], model: Any = None) -> 
     return _track(encoder, rows, times)
 
 
+def network(encoder: Encoder) -> Any:
+    """The network of an encoder, for whoever encodes more than once.
+
+    Raises:
+        MissingExtra: transformers is absent.
+        MissingWeights: it cannot be loaded.
+    """
+    return _model(encoder)
+
+
 def sentence_rows(
     encoder: Encoder, texts: Sequence[str], model: Any = None, n_together: int = 32
 ) -> np.ndarray:

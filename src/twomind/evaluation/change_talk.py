@@ -36,7 +36,7 @@ from twomind.training.change_talk import (
     table,
     without_place,
 )
-from twomind.types.plain import Array, Plain
+from twomind.types.plain import Array, Plain, to_plain
 
 #: Fewest people with a rating for a correlation with it.
 MIN_RATED = 10
@@ -340,7 +340,7 @@ def train_change_talk(
     card = _card(path, data, training, language)
     model, fits = fit_model(data, card, recipe, sentences)
     found = _rows(data, _held_out(fits), how)
-    card["figures"] = _short(found)
+    card["figures"] = to_plain(_short(found))
     saved = model.save(training.out or default_folder())
     found["card"] = dict(model.card)
     found["protocol"] = f"{recipe.n_folds}-fold cross-validation, groups kept together"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from twomind.encoders.pretrained import Encoder, from_card, sentence_rows
+from twomind.encoders.pretrained import Encoder, from_card, network, sentence_rows
 from twomind.types.plain import Array
 
 
@@ -46,6 +47,11 @@ class Sentences:
     def card(self) -> dict[str, Any]:
         return self.encoder.card()
 
+    @cached_property
+    def _network(self) -> Any:
+        return network(self.encoder)
+
     def rows(self, texts: Sequence[str]) -> Array:
         """One row of length 1 per text ``(N, D)``."""
-        return np.asarray(sentence_rows(self.encoder, texts), float)
+        found = sentence_rows(self.encoder, texts, self._network)
+        return np.asarray(found, float)
