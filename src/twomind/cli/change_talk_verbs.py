@@ -83,7 +83,9 @@ class _Train(Common):
 @taking(_Train)
 def train_change_talk_verb(asked: _Train) -> int:
     """Train the change-talk model on coded conversations; people or videos are kept together in
-    cross-validation, and figures are of those held out.
+    cross-validation.
+
+    The figures that it prints are of those held out.
     """
     from twomind.datasets.talk import codebook
     from twomind.evaluation.change_talk import Asked, Training, train_change_talk
